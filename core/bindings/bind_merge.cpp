@@ -101,6 +101,19 @@ nb::object values(PyMerge& self, std::size_t number) {
     return nb::make_tuple(quote, trade, mark, funding);
 }
 
+nb::object levels(PyMerge& self, std::size_t number, std::size_t count) {
+    const MergeDepth& depth = self.merge->depth(self.symbol(number));
+    const Book* book = depth.book();
+    if (book == nullptr) return nb::none();
+    nb::list found;
+    for (std::size_t n = 0; n < count; ++n) {
+        const BookLevel bid = n < book->bid_count() ? book->bid(n) : BookLevel{0, 0};
+        const BookLevel ask = n < book->ask_count() ? book->ask(n) : BookLevel{0, 0};
+        found.append(nb::make_tuple(bid.price, bid.size, ask.price, ask.size));
+    }
+    return nb::make_tuple(depth.leader(), book->ts_event(), book->ts_recv(), found);
+}
+
 }  // namespace
 
 void bind_merge(nb::module_& m) {
@@ -245,6 +258,11 @@ void bind_merge(nb::module_& m) {
                      "tuple[int, ...] | None, tuple[int, ...] | None, tuple[int, ...] | None]"),
              "Of quote (ts_event, ts_recv, bid, ask, bid_size, ask_size), trade (.., price, size, "
              "side), mark (.., mark, index) and funding (.., rate) what stands.")
+        .def("levels", &levels, nb::arg("symbol"), nb::arg("count"),
+             nb::sig("def levels(self, symbol: int, count: int) -> "
+                     "tuple[int, int, int, list[tuple[int, int, int, int]]] | None"),
+             "Who leads the symbol's book, ts_event, ts_recv, and so many levels (bid, its size, "
+             "ask, its size), zeros where there is none. None: nobody's chain is whole.")
         .def(
             "bars",
             [](PyMerge& self) {

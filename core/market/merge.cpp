@@ -18,6 +18,10 @@ constexpr std::uint32_t streams_max = 1u << 20;
     return static_cast<std::uint32_t>(outcome);
 }
 
+[[nodiscard]] const BookLevel* levels_of(const Frame& frame) noexcept {
+    return reinterpret_cast<const BookLevel*>(frame.payload + sizeof(BookPayload));
+}
+
 }  // namespace
 
 Merge::Merge(const MergeOptions& options)
@@ -30,8 +34,9 @@ Merge::Merge(const MergeOptions& options)
       }()) {}
 
 std::uint32_t Merge::add_source(std::uint32_t rank) {
-    sources_.push_back({rank, MergeDelay{}});
-    return static_cast<std::uint32_t>(sources_.size() - 1);
+    ranks_.push_back(rank);
+    delays_.emplace_back();
+    return static_cast<std::uint32_t>(ranks_.size() - 1);
 }
 
 std::uint32_t Merge::add_symbol() {
@@ -63,7 +68,7 @@ MergeCounts& Merge::heard(std::uint32_t source, Symbol& own, std::int64_t time, 
     // What a poll finds unchanged is old, and was not under way for so long.
     if (event > counts.event) {
         counts.event = event;
-        MergeDelay& delay = sources_[source].delay;
+        MergeDelay& delay = delays_[source];
         const std::int64_t took = difference(received, event);
         delay.floor.add(received, took);
         ++delay.count;
@@ -97,7 +102,7 @@ Merged Merge::order(std::uint32_t source, std::int64_t time, const Payload& payl
         return Merged::duplicate;
     }
     if (is_own) return Merged::taken;
-    if (sources_[source].rank < sources_[held.source].rank) return Merged::taken;
+    if (ranks_[source] < ranks_[held.source]) return Merged::taken;
     if (!has_times && difference(time, held.time) > options_.stale_ns) return Merged::taken;
     return Merged::older;
 }
@@ -248,6 +253,22 @@ Merged Merge::on_bar(std::uint32_t source, std::uint32_t symbol, std::int64_t ti
     return count(counts, Merged::taken);
 }
 
+Merged Merge::on_book(std::uint32_t source, std::uint32_t symbol, std::int64_t time,
+                      const BookPayload& book, std::uint16_t flags, const BookLevel* levels) {
+    Symbol& own = symbols_[symbol];
+    MergeCounts& counts = heard(source, own, time, book.ts_event, book.ts_recv);
+    depth_next_ = MergeDepth::Next::nothing;
+    if (own.is_ended) return count(counts, Merged::ended);
+    depth_next_ = own.depth.take(source, time, book, flags, levels,
+                                 {ranks_, own.pinned, options_.stale_ns, options_.filters});
+    if (own.depth.is_refused() || own.depth.is_crossed()) {
+        rule_ = own.depth.is_refused() ? TickRule::negative : TickRule::crossed;
+        return count(counts, Merged::bad);
+    }
+    if (depth_next_ != MergeDepth::Next::nothing) return count(counts, Merged::taken);
+    return count(counts, own.depth.leader() == source ? Merged::older : Merged::duplicate);
+}
+
 void Merge::restore(std::uint32_t source, std::uint32_t symbol, const Frame& frame) {
     Symbol& own = symbols_[symbol];
     const std::int64_t time = frame.header->time;
@@ -270,6 +291,10 @@ void Merge::restore(std::uint32_t source, std::uint32_t symbol, const Frame& fra
             break;
         case EventType::bar:
             on_bar(source, symbol, time, frame.as<BarPayload>());
+            break;
+        case EventType::book:
+            own.depth.restore(source, time, frame.as<BookPayload>(), frame.header->flags,
+                              levels_of(frame));
             break;
         default:
             break;
@@ -391,6 +416,14 @@ Status MergeFeeds::merge(std::uint32_t source, const Frame& frame, std::uint32_t
         case EventType::bar:
             outcome = merge.on_bar(source, symbol, time_, frame.as<BarPayload>());
             break;
+        case EventType::book:
+            if (!book_fits(frame.payload, frame.payload_bytes)) {
+                ++passed_over_;
+                return Status::ok;
+            }
+            outcome = merge.on_book(source, symbol, time_, frame.as<BookPayload>(),
+                                    frame.header->flags, levels_of(frame));
+            break;
         default:
             ++passed_over_;
             return Status::ok;
@@ -402,10 +435,34 @@ Status MergeFeeds::merge(std::uint32_t source, const Frame& frame, std::uint32_t
     }
     if (outcome == Merged::bad || outcome == Merged::late)
         note(source, symbol, frame, outcome, merge.rule());
+    if (frame.type() == EventType::book) return write_depth(source, symbol, frame);
     if (outcome != Merged::taken) return Status::ok;
     auto flags = static_cast<std::uint16_t>(frame.header->flags & 0xffu);
     if (merge.is_late()) flags |= flag_late;
     return write(frame.type(), flags, source, symbol, frame.payload, frame.payload_bytes);
+}
+
+Status MergeFeeds::write_depth(std::uint32_t source, std::uint32_t symbol, const Frame& frame) {
+    switch (merge_->depth_next()) {
+        case MergeDepth::Next::nothing:
+            break;
+        case MergeDepth::Next::change:
+            return write(EventType::book, static_cast<std::uint16_t>(frame.header->flags & 0xffu),
+                         source, symbol, frame.payload, frame.payload_bytes);
+        case MergeDepth::Next::snapshot: {
+            const MergeDepth& depth = merge_->depth(symbol);
+            depth.snapshot(frame.as<BookPayload>().ts_recv, snapshot_);
+            return write(EventType::book, flag_snapshot, depth.leader(), symbol, snapshot_.data(),
+                         snapshot_.size());
+        }
+        case MergeDepth::Next::lost: {
+            BookPayload nothing{};
+            nothing.ts_recv = frame.as<BookPayload>().ts_recv;
+            return write(EventType::book, flag_gap | flag_unsynced, source, symbol, &nothing,
+                         sizeof nothing);
+        }
+    }
+    return Status::ok;
 }
 
 Status MergeFeeds::write(EventType type, std::uint16_t flags, std::uint32_t source,
@@ -461,6 +518,7 @@ void MergeFeeds::restore(const Frame& frame) {
     if (!is_market(frame.type()) || source == 0 || source > merge_->sources() || stream == 0 ||
         stream > merge_->symbols())
         return;
+    if (frame.type() == EventType::book && !book_fits(frame.payload, frame.payload_bytes)) return;
     merge_->restore(source - 1, stream - 1, frame);
 }
 

@@ -9,6 +9,8 @@
 //
 // A trade is a fact: each is taken once by its id, from whichever source brings it first.
 //
+// Changes of a book are one source's at a time (merge_depth.hpp).
+//
 // Symbols and sources are numbers that the caller gives out. A symbol's number is never used again:
 // another listing of the same name is another number, so a price cannot come to stand under it.
 #include <array>
@@ -25,6 +27,7 @@
 #include "journal/reader.hpp"
 #include "journal/writer.hpp"
 #include "market/delay_floor.hpp"
+#include "market/merge_depth.hpp"
 #include "market/tick_filter.hpp"
 #include "market/trade_memory.hpp"
 
@@ -81,9 +84,9 @@ class Merge {
 
     // rank: the lower, the better. Gives its number.
     std::uint32_t add_source(std::uint32_t rank);
-    void set_rank(std::uint32_t source, std::uint32_t rank) { sources_[source].rank = rank; }
+    void set_rank(std::uint32_t source, std::uint32_t rank) { ranks_[source] = rank; }
     std::uint32_t add_symbol();
-    [[nodiscard]] std::size_t sources() const noexcept { return sources_.size(); }
+    [[nodiscard]] std::size_t sources() const noexcept { return ranks_.size(); }
     [[nodiscard]] std::size_t symbols() const noexcept { return symbols_.size(); }
     // Its values end, and nothing of it is taken from now on.
     void end(std::uint32_t symbol) noexcept { symbols_[symbol].is_ended = true; }
@@ -103,6 +106,13 @@ class Merge {
                       const FundingPayload& funding);
     Merged on_bar(std::uint32_t source, std::uint32_t symbol, std::int64_t time,
                   const BarPayload& bar);
+    // levels: bid_count bids, then ask_count asks. What is to be written of it: depth_next().
+    Merged on_book(std::uint32_t source, std::uint32_t symbol, std::int64_t time,
+                   const BookPayload& book, std::uint16_t flags, const BookLevel* levels);
+    [[nodiscard]] MergeDepth::Next depth_next() const noexcept { return depth_next_; }
+    [[nodiscard]] const MergeDepth& depth(std::uint32_t symbol) const noexcept {
+        return symbols_[symbol].depth;
+    }
     // Of what was merged before: as if it were taken now. Trades up to a venue time are forgotten.
     void restore(std::uint32_t source, std::uint32_t symbol, const Frame& frame);
     void forget_until(std::int64_t time);
@@ -136,7 +146,7 @@ class Merge {
     }
     [[nodiscard]] MergeCounts& counts(std::uint32_t source, std::uint32_t symbol);
     [[nodiscard]] const MergeDelay& delay(std::uint32_t source) const noexcept {
-        return sources_[source].delay;
+        return delays_[source];
     }
 
  private:
@@ -166,6 +176,7 @@ class Merge {
         Value<MarkPayload> mark;
         Value<FundingPayload> funding;
         std::vector<BarValue> bars;
+        MergeDepth depth;
         std::vector<TradeCounter> counters;  // by source
         TradeCounter restored;               // of the hub's own journal
         TradeMemory trades;
@@ -174,10 +185,6 @@ class Merge {
         std::int64_t trade_newest = std::numeric_limits<std::int64_t>::min();
         std::array<Sample, merge_samples> samples;
         std::size_t samples_count = 0, samples_next = 0;
-    };
-    struct Source {
-        std::uint32_t rank;
-        MergeDelay delay;
     };
     template <class Payload>
     [[nodiscard]] Merged order(std::uint32_t source, std::int64_t time, const Payload& payload,
@@ -203,11 +210,13 @@ class Merge {
 
     MergeOptions options_;
     TickFilter filter_;
-    std::vector<Source> sources_;
+    std::vector<std::uint32_t> ranks_;  // by source
+    std::vector<MergeDelay> delays_;
     std::vector<Symbol> symbols_;
     std::vector<HeldTrade> released_;
     std::vector<MergedBar> closed_;
     TickRule rule_ = TickRule::none;
+    MergeDepth::Next depth_next_ = MergeDepth::Next::nothing;
     bool is_late_ = false;
     std::int64_t floor_ = std::numeric_limits<std::int64_t>::min();  // forgotten, of all symbols
 };
@@ -263,6 +272,8 @@ class MergeFeeds {
     [[nodiscard]] Status merge(std::uint32_t source, const Frame& frame, std::uint32_t symbol);
     [[nodiscard]] Status write(EventType type, std::uint16_t flags, std::uint32_t source,
                                std::uint32_t symbol, const void* payload, std::size_t bytes);
+    [[nodiscard]] Status write_depth(std::uint32_t source, std::uint32_t symbol,
+                                     const Frame& frame);
     [[nodiscard]] Status write_cursor(Feed& feed);
     void note(std::uint32_t source, std::uint32_t symbol, const Frame& frame, Merged outcome,
               TickRule rule);
@@ -271,6 +282,7 @@ class MergeFeeds {
     Writer* writer_;
     std::vector<Feed> feeds_;
     std::vector<BadTick> bad_ticks_;
+    std::vector<std::byte> snapshot_;  // of a book
     std::uint64_t passed_over_ = 0;  // frames of kinds that are not merged, or of nobody's streams
     std::int64_t time_ = 0;
     std::uint32_t source_ = 0;

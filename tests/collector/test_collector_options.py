@@ -51,6 +51,21 @@ def test_what_cannot_be_followed_is_refused_in_one_line(text, words):
     assert words in str(refused.value) and "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('depth = "top:5"', '"all", or a list of symbols'),
+        ('depth = "all"\ntransport = "rest"', "books are followed over streams"),
+        ("depth_readers = 0", "0 is not between 1 and 4"),
+        ("depth_readers = 5", "5 is not between 1 and 4"),
+    ],
+)
+def test_books_that_cannot_be_followed_are_refused(text, words):
+    with pytest.raises(BadConfig) as refused:
+        parse_config(f'[venues.x]\nkind = "kraken"\n[collectors.feed]\nkind = "venue"\nvenue = "x"\n{text}\n')
+    assert words in str(refused.value)
+
+
 def test_a_secret_in_an_address_is_refused_and_not_shown():
     with pytest.raises(BadConfig) as refused:
         options('kind = "nats"\naddress = "nats://me:hunter2@127.0.0.1:1"\ntopics = ["a"]')

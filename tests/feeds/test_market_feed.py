@@ -83,7 +83,7 @@ class Server:
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch):
-    monkeypatch.setattr(market_feed, "OVERLAP_S", 0.05)
+    monkeypatch.setattr(market_feed, "OVERLAP_S", 0.25)  # as a busy machine needs
     monkeypatch.setattr(market_feed, "RENEW_RETRY_S", 0.1)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -22,9 +23,13 @@ POLLS = {"binance-usdm": BinanceUsdmPolls(), "kraken": KrakenPolls()}
 
 
 class World:
-    """Pollers of one address, which is one venue's. late: how late each wakes up at most, ns."""
+    """Pollers of one address, which is one venue's. late: how late each wakes up at most, ns. symbols: asked for one by
+    one; an answer comes at once."""
 
-    def __init__(self, kind: str, percent: int = 95, late: int = 2_000_000) -> None:
+    def __init__(self, kind: str, percent: int = 95, late: int = 2_000_000, symbols: int = 0) -> None:
+        self.names = [f"S{n:03}" for n in range(symbols)]
+        self.turns: dict[int, Turns] = {}
+        self.served: list[tuple[int, int, str]] = []  # time, poller, symbol
         self.polls, self.percent, self.late = POLLS[kind], percent, late
         self.pollers, self.counts = Pollers(), WindowCounts()
         self.plans: dict[int, PollPlan] = {}
@@ -34,6 +39,16 @@ class World:
 
     def join(self, holder: int) -> None:
         self.plans[holder] = PollPlan(self.polls.kinds, self.polls.rule, percent=self.percent, now=self.now)
+        self.turns[holder] = Turns()
+        self.turns[holder].set_names(self.names)
+
+    def serve(self, holder: int) -> None:
+        turns = self.turns[holder]
+        turns.share = self.plans[holder].share
+        name = turns.take(self.now)
+        if name is not None:
+            self.served.append((self.now, holder, name))
+            turns.done(name, self.now, 0)
 
     def run(self, until: int) -> None:
         """Each wakes up when its plan says, and renews its lease each second."""
@@ -52,6 +67,8 @@ class World:
                 verdict = budgets[holder].take(Purpose.MARKET, kind.weight, self.now)
                 if verdict is None:
                     self.asked.append((self.now, holder, kind.name, kind.weight))
+                    if kind.by_symbol:
+                        self.serve(holder)
                 else:
                     plan.give_back(kind)
                     plan.hold(verdict.retry_at)
@@ -121,6 +138,45 @@ def test_one_that_joins_or_dies_moves_the_others_and_nothing_is_lost_or_over():
     late = [each for each in world.asked if each[0] >= died + LEASE + 2 * SECOND]
     span = world.now - (died + LEASE + 2 * SECOND)
     assert sum(weight for *_, weight in late) / span * MINUTE >= 0.9 * world.polls.rule.most
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_of_so_many_takes_each_symbol_has_its_part_whoever_serves_it(count):
+    world = World("binance-usdm", late=0, symbols=10)
+    for holder in range(1, count + 1):
+        world.join(holder)
+    world.run(START + 3 * MINUTE)
+    times = len(world.served) // 10
+    found = Counter(name for _, _, name in world.served[: times * 10])
+    assert times > 5 and len(found) == 10
+    assert max(found.values()) <= times + 1 and min(found.values()) >= times - 1
+    assert len({holder for _, holder, _ in world.served}) == count
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_dead_poller_s_symbols_are_served_by_others_within_its_lease(seed):
+    """Pollers join and die at random; one is always there. A symbol waits for a lease, a renewal and rounds at most."""
+    chance, world = random.Random(seed), World("binance-usdm", symbols=10)
+    for holder in (1, 2, 3):
+        world.join(holder)
+    last = 3
+    for _ in range(12):
+        world.run(world.now + chance.randrange(5, 30) * SECOND)
+        if len(world.plans) > 1 and chance.random() < 0.5:
+            del world.plans[chance.choice(list(world.plans))]  # kill -9: its lease stays
+        else:
+            world.join(last := last + 1)
+    seen: dict[str, list[int]] = defaultdict(list)
+    for time, _, name in world.served:
+        seen[name].append(time)
+    alone = World("binance-usdm", symbols=10)
+    alone.join(1)
+    alone.run(START + MINUTE)
+    round_ns = MINUTE * 10 // len(alone.served)
+    gaps = [b - a for times in seen.values() for a, b in pairwise(times)]
+    assert len(seen) == 10 and max(gaps) <= LEASE + 2 * SECOND + 3 * round_ns
+    slots = Counter(time % TICK * 8 // TICK for time, *_ in world.asked)
+    assert min(slots.values()) > 0  # all of a tick is used
 
 
 def test_where_the_venue_says_wait_nothing_is_asked_until_then():

@@ -71,7 +71,9 @@ async def follow(
         keep_key_s=0,
         account_stream=lambda key: Stream(f"ws://127.0.0.1:{port}/"),
     )
-    line = SimpleNamespace(venue=venue, ask=ask, clock=SimpleNamespace(now=lambda: 0), hide=Redactor(), rest="r")
+    line = SimpleNamespace(
+        venue=venue, ask=ask, clock=SimpleNamespace(now=lambda: 0), hide=Redactor(), rest="r", pace=None
+    )
     feed = AccountFeed(
         line,
         hear=lambda told: [say(each.what) for each in told],

@@ -8,7 +8,9 @@ import time
 
 import pytest
 
+from onetape._core import FLAG_GAP, FLAG_SNAPSHOT, FLAG_UNSYNCED, Book
 from onetape.hub.market_table import MarketReader
+from onetape.hub.options import hub_journal
 from onetape.tape.journal import JournalReader
 from waiting import wait_for
 from worlds.hub_process import (
@@ -272,6 +274,106 @@ def test_who_comes_late_finds_the_market_in_a_table(tmp_path, pair):
         assert quote.sequence >= merged(tmp_path, "quote")[0].sequence
         ws.health("listing", BTC, "delisted", number=1)
         wait_for(lambda: table.state.get("quote", BTC) is None and not table.bars(BTC, minute))
+
+
+def test_bars_of_an_earlier_life_are_there_at_once_however_it_ended(tmp_path, pair):
+    """Forty of an hour each: far more than the hub reads of its own journal."""
+    ws, _ = pair
+    hour, now = 3600 * 10**9, time.time_ns()
+    first = now // hour * hour - 40 * hour
+    options = hub_options(tmp_path, "ws")
+    running = HubProcess(options)
+    for n in range(40):
+        ws.bar(BTC, first + n * hour, 1000 + n, period=hour)
+    for number in (signal.SIGKILL, signal.SIGTERM):
+        wait_for(lambda: len(MarketReader(tmp_path).bars(BTC, hour)) == 40)
+        running.end(number)
+        running = HubProcess(options)
+        assert [each["close"] for each in MarketReader(tmp_path).bars(BTC, hour)] == [1000 + n for n in range(40)]
+    ws.bar(BTC, first + 40 * hour, 1040, period=hour)
+    wait_for(lambda: MarketReader(tmp_path).bars(BTC, hour)[-1]["close"] == 1040)
+    running.end()
+    assert MarketReader(tmp_path).state.get("quote", BTC) is None
+
+
+class Depth:
+    """A venue's book: the size at 900 is the number of the change."""
+
+    def __init__(self, *sources: SourceJournal) -> None:
+        self.sources, self.number = list(sources), 0
+
+    def snapshot(self, source: SourceJournal) -> None:
+        levels = [(1000, 5), (900, self.number)], [(1010, 5)]
+        source.book(BTC, self.number, *levels, at=time.time_ns(), flags=FLAG_SNAPSHOT)
+
+    def step(self) -> None:
+        self.number += 1
+        at = time.time_ns()
+        for source in self.sources:
+            source.book(BTC, self.number, [(900, self.number)], [], at=at)
+
+
+def assert_one_book(home) -> tuple[int, int]:
+    """A reader of the hub's journal from its beginning has the venue's book after each frame. Gives the number of
+    its last change, and how often the book began anew."""
+    book, last, began = Book(), 0, 0
+    with JournalReader(hub_journal(home)) as reader:
+        for each in reader.frames(("book",)):
+            change, _, _ = book.apply_payload(each.payload, each.flags & 0xFF)
+            if each.flags & FLAG_UNSYNCED:
+                continue
+            assert change in ("applied", "snapshot"), (change, last, book.last_id)
+            began += change == "snapshot"
+            assert [size for price, size in book.bids(10) if price == 900] == [book.last_id]
+            assert book.last_id >= last if change == "snapshot" else book.last_id == last + 1, (
+                change,
+                last,
+                book.last_id,
+                each.sequence,
+            )
+            last = book.last_id
+    return last, began
+
+
+def test_books_of_two_sources_are_one_and_go_on_when_the_leader_or_the_hub_is_killed(tmp_path, pair):
+    ws, rest = pair
+    options = hub_options(tmp_path, "ws", "rest")
+    running = HubProcess(options)
+    depth = Depth(ws, rest)
+    depth.number = 1
+    for each in pair:
+        depth.snapshot(each)
+
+    def until(what):
+        def look():
+            depth.step()
+            time.sleep(0.005)
+            return what()
+
+        return wait_for(look)
+
+    until(lambda: len(merged(tmp_path, "book")) > 50)
+    for _ in range(3):
+        running.end(signal.SIGKILL)
+        for _ in range(20):
+            depth.step()
+        running = HubProcess(options)
+        count = len(merged(tmp_path, "book"))
+        until(lambda count=count: len(merged(tmp_path, "book")) > count + 50)
+    assert set(sources_of(merged(tmp_path, "book"))) == {0}
+    depth.snapshot(rest)  # as collectors write one now and then: whoever begins here has a book
+    depth.sources = [rest]
+    until(lambda: 1 in sources_of(merged(tmp_path, "book")))
+    table = MarketReader(tmp_path)
+    row = until(lambda: (found := table.state.get("book", BTC)) is not None and found["bid_size_2"] > 0 and found)
+    assert (row["bid_1"], row["bid_size_1"], row["bid_2"], row["ask_1"], row["ask_2"]) == (1000, 5, 900, 1010, 0)
+    rest.book(BTC, 0, [], [], at=time.time_ns(), flags=FLAG_GAP | FLAG_UNSYNCED)
+    wait_for(lambda: table.state.get("book", BTC) is None)
+    running.end()
+    books = merged(tmp_path, "book")
+    assert [each.flags & 0xFF for each in books[-1:]] == [FLAG_GAP | FLAG_UNSYNCED]
+    last, began = assert_one_book(tmp_path)
+    assert last == depth.number and began == 2  # at the start, and where the other took over
 
 
 def test_a_journal_that_cannot_be_read_takes_nothing_from_the_others(tmp_path, pair):

@@ -6,6 +6,8 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from onetape.model import catalogue
 from onetape.model.enums import OrderState, PositionSide
@@ -462,6 +464,83 @@ def test_a_position_that_the_venue_does_not_list_is_flat(rounds):
     rounds.reconciler.start(rounds.now, "start")
     rounds.play()
     assert [str(d) for d in rounds.reconciler.differences] == [f"position {SYMBOL} both: ours 7, the venue's 0"]
+
+
+# --- three truths of a position: the list, the stream, the fills ---------------------------------
+
+
+def position_of(rounds) -> tuple[int, list[int]]:
+    """What the venue is believed to hold, and what was said of it, in order."""
+    said = [each.amount for each in rounds.manager.outs if isinstance(each, AccountOut) and each.side is BOTH]
+    return rounds.manager.venue_positions.get((SYMBOL, BOTH), (0, 0))[0], said
+
+
+def asked_for_positions(rounds):
+    rounds.reconciler.start(rounds.now, "start")
+    return next(call for call in rounds.take() if call.purpose is Purpose.POSITIONS)
+
+
+def test_an_empty_list_closes_a_position_whose_stream_has_frozen_and_says_so(rounds):
+    """The ghost: the newest position closes, and what is left is older than it was. Nothing is sent of it, and the
+    newer empty list is the one word there is."""
+    rounds.hear(PositionReport(SYMBOL, BOTH, 7, rounds.now))
+    rounds.wait(SECOND)
+    rounds.done(asked_for_positions(rounds))
+    assert position_of(rounds) == (0, [7, 0])
+
+
+def test_a_list_that_was_asked_for_before_the_stream_spoke_changes_nothing_however_late_it_comes(rounds):
+    for first, then, listed in ((7, 0, 7), (0, 7, None), (7, -3, 7)):
+        rounds.wait(SECOND)
+        rounds.hear(PositionReport(SYMBOL, BOTH, first, rounds.now))
+        call = asked_for_positions(rounds)
+        asked_at = rounds.now
+        rounds.wait(SECOND // 10)
+        rounds.hear(PositionReport(SYMBOL, BOTH, then, rounds.now))
+        rounds.wait(SECOND)
+        rows = () if listed is None else (PositionReport(SYMBOL, BOTH, listed, asked_at),)
+        rounds.done(call, Answer(Outcome.DONE, rows))
+        assert position_of(rounds)[0] == then
+
+
+def test_a_position_that_a_list_closed_is_opened_again_by_whoever_says_so_first(rounds):
+    rounds.hear(PositionReport(SYMBOL, BOTH, 7, rounds.now))
+    rounds.wait(SECOND)
+    rounds.done(asked_for_positions(rounds))
+    rounds.wait(SECOND)
+    rounds.hear(PositionReport(SYMBOL, BOTH, 2, rounds.now))  # the stream
+    assert position_of(rounds) == (2, [7, 0, 2])
+    rounds.wait(SECOND)
+    rounds.rows[Purpose.POSITIONS] = (PositionReport(SYMBOL, BOTH, 5, rounds.now),)
+    rounds.done(asked_for_positions(rounds))  # or the next list
+    assert position_of(rounds) == (5, [7, 0, 2, 5])
+
+
+@given(st.lists(st.tuples(st.sampled_from(["trade", "stream", "ask", "list"]), st.integers(0, 3)), max_size=40))
+def test_whichever_sources_freeze_what_stands_is_the_newest_that_any_has_said(steps):
+    """The venue trades; its stream says what it holds or is frozen; lists are asked for, read off at once, and
+    answered at any time or never. What is believed never goes back to what was before the last word."""
+    rounds = Rounds()
+    held, history, asked, newest = 0, {0: 0}, [], 0  # the venue's position, by time; newest word
+    for what, figure in steps:
+        rounds.wait(SECOND // 100)
+        match what:
+            case "trade":
+                held = figure - 1
+                history[rounds.now] = held
+            case "stream":
+                rounds.hear(PositionReport(SYMBOL, BOTH, held, rounds.now))
+                newest = rounds.now
+            case "ask":
+                asked.append((asked_for_positions(rounds), rounds.now, held))
+            case "list" if asked:
+                call, at, was = asked.pop(figure % len(asked))
+                if call not in [each for each, _ in rounds.reconciler._round.calls]:
+                    continue  # of a round that was begun anew
+                rounds.done(call, Answer(Outcome.DONE, (PositionReport(SYMBOL, BOTH, was, at),) if was else ()))
+                newest = max(newest, at)
+        expected = history[max(at for at in history if at <= newest)]
+        assert position_of(rounds)[0] == expected
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [(7, 0), (0, 7), (7, 8), (7, -7)])

@@ -29,6 +29,7 @@ MS = 10**6
 _QUOTE = struct.Struct("<qqqqqqQQ")
 _TRADE = struct.Struct("<qqqqQQBB14x")
 _MARK = struct.Struct("<qqqq")
+_BOOK = struct.Struct("<qqQQQII")
 _BAR = struct.Struct("<qqqqqqqqqqqq")
 
 
@@ -62,6 +63,23 @@ class SourceJournal:
 
     def mark(self, symbol: str, mark: int, *, at: int) -> None:
         self.writer.append("mark", _MARK.pack(at, at, mark, 0), stream=self.streams[symbol], time=at)
+
+    def book(
+        self,
+        symbol: str,
+        number: int,
+        bids: list[tuple[int, int]],
+        asks: list[tuple[int, int]],
+        *,
+        at: int,
+        flags: int = 0,
+    ) -> None:
+        """A change, or with FLAG_SNAPSHOT all levels. number: of the change; it names the one before it."""
+        previous = 0 if flags else number - 1
+        head = _BOOK.pack(at, at, 0, number, previous, len(bids), len(asks))
+        levels = [figure for level in (*bids, *asks) for figure in level]
+        row = head + struct.pack(f"<{len(levels)}q", *levels)
+        self.writer.append("book", row, flags=flags, stream=self.streams[symbol], time=at)
 
     def bar(self, symbol: str, ts_open: int, close: int, *, period: int = 60 * 10**9) -> None:
         end = ts_open + period

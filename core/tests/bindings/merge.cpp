@@ -105,6 +105,46 @@ void bind_merge(nb::module_& m) {
             nb::arg("source"), nb::arg("symbol"), nb::arg("time"), nb::arg("ts_open"),
             nb::arg("period"), nb::arg("close"))
         .def(
+            "book",
+            [](Merge& self, std::uint32_t source, std::uint32_t symbol, std::int64_t ts_event,
+               std::int64_t ts_recv, std::uint64_t previous, std::uint64_t last,
+               const std::vector<std::tuple<std::int64_t, std::int64_t>>& bids,
+               const std::vector<std::tuple<std::int64_t, std::int64_t>>& asks,
+               std::uint16_t flags) {
+                std::vector<BookLevel> levels;
+                for (const auto* side : {&bids, &asks})
+                    for (const auto& [price, size] : *side) levels.push_back({price, size});
+                const BookPayload payload{ts_event,
+                                          ts_recv,
+                                          0,
+                                          last,
+                                          previous,
+                                          static_cast<std::uint32_t>(bids.size()),
+                                          static_cast<std::uint32_t>(asks.size())};
+                const Merged outcome =
+                    self.on_book(source, symbol, ts_recv, payload, flags, levels.data());
+                constexpr const char* next[] = {"nothing", "change", "snapshot", "lost"};
+                return std::make_tuple(std::string(outcomes[static_cast<int>(outcome)]),
+                                       std::string(next[static_cast<int>(self.depth_next())]),
+                                       self.depth(symbol).leader());
+            },
+            nb::arg("source"), nb::arg("symbol"), nb::arg("ts_event"), nb::arg("ts_recv"),
+            nb::arg("previous"), nb::arg("last"), nb::arg("bids"), nb::arg("asks"),
+            nb::arg("flags") = 0)
+        .def(
+            "levels",
+            [](Merge& self, std::uint32_t symbol) {
+                std::vector<std::tuple<std::int64_t, std::int64_t>> bids, asks;
+                if (const Book* book = self.depth(symbol).book(); book != nullptr) {
+                    for (std::size_t n = 0; n < book->bid_count(); ++n)
+                        bids.emplace_back(book->bid(n).price, book->bid(n).size);
+                    for (std::size_t n = 0; n < book->ask_count(); ++n)
+                        asks.emplace_back(book->ask(n).price, book->ask(n).size);
+                }
+                return std::make_tuple(bids, asks);
+            },
+            nb::arg("symbol"))
+        .def(
             "median",
             [](Merge& self, std::uint32_t symbol, std::int64_t time) -> nb::object {
                 QuotePayload quote{};

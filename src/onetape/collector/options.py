@@ -43,6 +43,8 @@ class VenueFeedOptions(msgspec.Struct, frozen=True, kw_only=True, tag="venue"):
     ws: str
     transport: str = "ws"
     symbols: str = "all"
+    depth: str = ""  # "all" of them or names with commas: whose books are followed
+    depth_readers: int = 1
     renew_ns: int
     listings_ns: int
     percent: int  # of what the venue lets an address ask
@@ -112,6 +114,8 @@ def venue_feed_options(name: str, config: Config, *, home: Path, rest: str, ws: 
         ws=ws,
         transport=collector.transport,
         symbols=symbols or "all",
+        depth=collector.depth if isinstance(collector.depth, str) else ",".join(collector.depth),
+        depth_readers=collector.depth_readers,
         renew_ns=parse_duration(collector.renew),
         listings_ns=parse_duration(collector.listings),
         percent=round(100 * (collector.share or (SHARE if is_alone else SHARE_BESIDE))),

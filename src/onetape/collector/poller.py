@@ -61,6 +61,7 @@ class Poller:
         self._say, self._rejects = say, rejects
         self._plan = PollPlan(polls.kinds, polls.rule, percent=percent, now=time.time_ns())
         self._turns = Turns()
+        self._has_shared = False  # symbols with others: what is new to it somebody else may have served
         self._listings: dict[str, Listing] = {}
         self._all: _core.LiveMessages | None = None  # a reader of answers about all symbols,
         self._each: dict[str, _core.LiveMessages] = {}  # and of each
@@ -138,6 +139,7 @@ class Poller:
             pollers = Pollers(list(leases))
             share: Share = pollers.renew(self._holder, time.time_ns())
             leases[:] = pollers.leases
+        self._has_shared = self._has_shared or share.pollers > 1
         self._plan.share = self._turns.share = share
 
     async def _ask(self, kind: PollKind, symbol: str, number: int) -> None:
@@ -147,6 +149,8 @@ class Poller:
         listing = self._listings[symbol] if symbol else None
         try:
             after = reader.last_trade(listing.number) if listing is not None else (0, 0)
+            if listing is not None and not after[0] and self._has_shared:
+                after = (0, time.time_ns() - self._plan.look_back(kind, len(self._listings)))
             call = self._polls.call(kind.name, listing.instrument if listing is not None else None, after)
             status, headers, body = await self._line.request(call)
             self.counts["asked"] += 1

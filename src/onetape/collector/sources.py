@@ -17,7 +17,7 @@ import msgspec
 
 from onetape.collector.options import CollectorOptions
 from onetape.model.errors import NotAvailable
-from onetape.net.connection import reconnect_after
+from onetape.net.connection import back_off
 from onetape.net.http_limits import no_redirects
 
 __all__ = ["Line", "Takes", "line_of"]
@@ -182,7 +182,7 @@ class _Reconnecting:
                 why = str(error) or type(error).__name__
             self._takes.closed(why)
             failures = 0 if time.monotonic() - began > STEADY_S else failures + 1
-            await asyncio.sleep(reconnect_after(failures))
+            await back_off(failures)
 
     def subscribe(self, topic: str) -> None:
         if topic not in self._topics:

@@ -17,10 +17,12 @@ from onetape.collector.hot_symbols import HotSymbols
 from onetape.collector.options import VenueFeedOptions
 from onetape.collector.poller import Poller, leases_file
 from onetape.collector.venue_tape import VenueTape
+from onetape.feeds.connect_pace import ConnectPace, pace_file
+from onetape.feeds.depth_feed import DepthFeed
 from onetape.feeds.drift_counts import DriftWatch
 from onetape.feeds.instrument_list import learn_venue
 from onetape.feeds.malformed_counts import Rejects
-from onetape.feeds.market_feed import OVERLAP_S, MarketFeed
+from onetape.feeds.market_feed import MarketFeed, outlast_overlap
 from onetape.feeds.overlap import Overlap
 from onetape.feeds.poll_plan import BUSY_FOR
 from onetape.feeds.query_line import VenueLine
@@ -32,7 +34,7 @@ from onetape.market.silence import Attention
 from onetape.market.wanted import symbols_wanted
 from onetape.model.errors import NotAvailable, OnetapeError
 from onetape.model.time import SECOND
-from onetape.net.connection import reconnect_after
+from onetape.net.connection import back_off
 from onetape.net.tasks import ended
 from onetape.orders.malformed import MALFORMED
 from onetape.orders.managed import HealthOut
@@ -42,6 +44,7 @@ __all__ = ["VenueFeed"]
 
 TICK_S: Final = 0.02
 HOT_S: Final = 1.0  # between two looks at a condition
+SNAPSHOTS_S: Final = 10.0  # between two of each book on the tape, for who begins to read there
 SHOWN_S: Final = 1.0  # between two marks of progress on the tape
 HEARD_S: Final = 10.0  # for a connection that replaces another to say something
 
@@ -69,8 +72,9 @@ class VenueFeed:
         file = budget_file(Path(options.home), options.rest)
         rules = self.venue.budget or ((polls.rule,) if polls is not None else ())
         self.budget = AddressBudget(file, rules, now=self.clock.now, say=tape.say, usual_percent=options.percent)
+        self.pace = ConnectPace(pace_file(file), self.venue.connects)
         self.line = VenueLine(
-            self.venue, options.rest, self.clock, budget=self.budget, keeps=False, rejects=self.rejects
+            self.venue, options.rest, self.clock, budget=self.budget, keeps=False, rejects=self.rejects, pace=self.pace
         )
         self.universe = Universe(symbols_wanted(options.symbols), tape.recovered)
         self.poller: Poller | None = None
@@ -90,6 +94,17 @@ class VenueFeed:
         self._groups: list[_Group] = []
         self._working: set[asyncio.Task[None]] = set()
         self._missing: list[str] = []
+        self.depth = DepthFeed(
+            self.line,
+            (),
+            tape.writer,
+            spawn=self._keep,
+            say=tape.say,
+            written=lambda: None,
+            watch=self._watch,
+            rejects=self.rejects,
+            readers=options.depth_readers,
+        )
 
     async def run(self) -> None:
         async with self.line.open():
@@ -111,23 +126,29 @@ class VenueFeed:
             finally:
                 await ended([*self._working, *self._reading()])
                 self.budget.close()
+                self.pace.close()
 
-    def _keep(self, work: Any) -> None:
-        task = asyncio.ensure_future(work)
+    def _keep(self, work: Any) -> asyncio.Task[None]:
+        task: asyncio.Task[None] = asyncio.ensure_future(work)
         self._working.add(task)
         task.add_done_callback(self._working.discard)
+        return task
 
     def _reading(self) -> list[asyncio.Task[None]]:
         return [task for group in self._groups for task in group.tasks]
 
     async def _tick(self) -> None:
-        shown = 0.0
+        shown = snapshots = 0.0
         while True:
             if stalled := self._attention.look(time.monotonic_ns()):
                 words = f"this process stood still for {stalled / SECOND:.1f} s"
                 self.tape.say(HealthOut("stall", self.options.name, words, "warning"))
             for group in self._groups:
                 group.feed.look(self._attention.now)
+            self.depth.look(self._attention.now)
+            if time.monotonic() - snapshots >= SNAPSHOTS_S:
+                snapshots = time.monotonic()
+                self.depth.snapshots()
             if time.monotonic() - shown >= SHOWN_S:
                 shown = time.monotonic()
                 self.budget.look()
@@ -166,7 +187,7 @@ class VenueFeed:
                 if not failures:
                     self.tape.say(HealthOut("feed", "instruments", f"lost: {error.what}"[:200], "warning"))
                 failures += 1
-                await asyncio.sleep(reconnect_after(failures - 1))
+                await back_off(failures - 1)
                 continue
             failures = 0
             changes = self.universe.update(listed, turnovers, time.time_ns())
@@ -194,6 +215,7 @@ class VenueFeed:
         if self.poller is not None:
             self.poller.follow(list(self.universe.listings.values()))
             return
+        self._follow_books(changes)
         current = {each.number: each for each in self.universe.listings.values()}
 
         def still(group: _Group) -> list[Listing]:
@@ -219,6 +241,16 @@ class VenueFeed:
         for at in range(0, len(new), room):
             self._start(new[at : at + room])
 
+    def _follow_books(self, changes: Sequence[Change]) -> None:
+        wanted = self.options.depth
+        for change in changes:
+            number, instrument = change.listing
+            if change.what == DELISTED:
+                self.depth.drop(instrument.symbol)
+            elif change.what != CHANGED and (wanted == "all" or instrument.symbol in wanted.split(",")):
+                self.depth.add(number, instrument)
+                self.depth.want(instrument.symbol)
+
     # --- groups of streams ------------------------------------------------------------------------
 
     def _start(self, listings: Sequence[Listing]) -> None:
@@ -236,6 +268,7 @@ class VenueFeed:
             numbers=[each.number for each in listings],
             renew_s=self.options.renew_ns / SECOND,
             overlap=self._overlap,
+            pace=self.pace,
         )
         tasks = [asyncio.ensure_future(feed.follow(number, stream)) for number, stream in enumerate(feed.streams())]
         self._groups.append(_Group(list(listings), feed, tasks))
@@ -250,9 +283,9 @@ class VenueFeed:
                 async with asyncio.timeout(HEARD_S):
                     while not feed.hears:
                         await asyncio.sleep(TICK_S)
-            await asyncio.sleep(OVERLAP_S)
+            await outlast_overlap()
             await self._stop(group)
-            await asyncio.sleep(OVERLAP_S)
+            await outlast_overlap()
         finally:
             self._overlap.end()
 
@@ -282,7 +315,9 @@ class VenueFeed:
             "repeated": self._overlap.repeated,
             "connections": sum(len(group.tasks) for group in self._groups),
             "renewed": sum(group.feed.renewed for group in self._groups),
+            "connects_waited": self.pace.waited,
             "stale_ms": stale,
+            "books": self.depth.synced,
             "clock_offset_ns": self.clock.offset,
             "budget": self.budget.status(),
             "malformed": dict(self.rejects.counts),

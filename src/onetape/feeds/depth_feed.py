@@ -19,8 +19,8 @@ from onetape.market.silence import SilenceWatch
 from onetape.model.enums import Side
 from onetape.model.errors import VenueProtocolError
 from onetape.model.instrument import Instrument
-from onetape.net.connection import connected, reconnect_after
-from onetape.net.tasks import first_ended
+from onetape.net.connection import back_off, connected
+from onetape.net.tasks import ended, first_ended
 from onetape.orders.calls import Call
 from onetape.orders.managed import HealthOut
 from onetape.tape.journal import JournalWriter
@@ -33,10 +33,11 @@ QUESTION_S: Final = 0.25  # how often it is asked whether there is something to 
 
 
 class DepthFeed:
-    """Writes the books that robots want to the tape.
+    """Writes the books that somebody wants to the tape.
 
-    instruments: as the tape numbers them, from 1.
+    instruments: as the tape numbers them, from 1; others by `add`.
     written: called after frames.
+    readers: so many ask for a snapshot at once, each over a connection of its own, and the first that has it counts.
     """
 
     def __init__(
@@ -50,8 +51,10 @@ class DepthFeed:
         written: Callable[[], None],
         watch: DriftWatch,
         rejects: Rejects,
+        readers: int = 1,
     ) -> None:
         self._line = line
+        self._readers = readers
         self._numbers = {i.symbol: n for n, i in enumerate(instruments, 1)}
         self._instruments = {i.symbol: i for i in instruments}
         self._writer = writer.core
@@ -65,6 +68,33 @@ class DepthFeed:
         self._silence = SilenceWatch[str]()
         self._spoke: set[str] = set()  # symbols, since the last look
         self._ends: dict[str, asyncio.Event] = {}  # of the connection of each
+        self._following: dict[str, Any] = {}  # what `spawn` has given for each
+
+    def add(self, number: int, instrument: Instrument) -> None:
+        """Another that may be wanted; in the place of one of its name, which is dropped."""
+        self.drop(instrument.symbol)
+        self._numbers[instrument.symbol], self._instruments[instrument.symbol] = number, instrument
+
+    def drop(self, symbol: str) -> None:
+        """It is not followed any more: who reads its book is told so."""
+        self._instruments.pop(symbol, None)
+        stream = self._streams.pop(symbol, None)
+        if stream is not None:
+            self._following.pop(symbol).cancel()
+            self._silence.forget(symbol)
+            stream.lost(time.time_ns(), self._writer)
+            self._written()
+
+    def snapshots(self) -> None:
+        """Writes all books as they are, for who begins to read here."""
+        for stream in self._streams.values():
+            stream.snapshot(time.time_ns(), self._writer)
+        self._written()
+
+    @property
+    def synced(self) -> list[str]:
+        """Symbols whose books are known now."""
+        return sorted(symbol for symbol, stream in self._streams.items() if stream.book.synced)
 
     def want(self, symbol: str) -> bool:
         """Puts a book on the tape from now on, beginning with a snapshot; False: it cannot."""
@@ -81,7 +111,7 @@ class DepthFeed:
         if stream is None:
             return False
         self._streams[symbol] = stream
-        self._spawn(self._follow(symbol))
+        self._following[symbol] = self._spawn(self._follow(symbol))
         return True
 
     def levels(self, symbol: str, side: Side) -> list[Level]:
@@ -114,6 +144,8 @@ class DepthFeed:
             self._say(HealthOut("feed", f"book {symbol}"[:40], "connected"))
 
         while True:
+            if self._line.pace is not None:
+                await self._line.pace.turn()
             began = time.monotonic()
             stream = self._streams[symbol]
             asker = asyncio.ensure_future(self._ask(symbol, stream))
@@ -129,7 +161,7 @@ class DepthFeed:
             fresh = self._stream_of(symbol)
             assert fresh is not None
             self._streams[symbol] = fresh
-            await asyncio.sleep(reconnect_after(failures))
+            await back_off(failures)
 
     def _taker(self, symbol: str, stream: DepthStream) -> Callable[[bytes], bool]:
         name = f"book {symbol}"
@@ -158,6 +190,18 @@ class DepthFeed:
             await asyncio.sleep(QUESTION_S)
 
     async def _snapshot(self, call: Call) -> tuple[int, bytes]:
+        """The first answer that is one; of several that are none the last."""
+        requests = [asyncio.ensure_future(self._request(call)) for _ in range(self._readers)]
+        try:
+            for answer in asyncio.as_completed(requests):
+                status, body = await answer
+                if status == 200:
+                    break
+            return status, body
+        finally:
+            await ended(requests)
+
+    async def _request(self, call: Call) -> tuple[int, bytes]:
         try:
             status, _, body = await self._line.request(call)
         except (aiohttp.ClientError, OSError, TimeoutError):

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import picows
 
+from onetape.feeds.connect_pace import ConnectPace
 from onetape.feeds.drift_counts import DriftWatch
 from onetape.feeds.malformed_counts import Rejects
 from onetape.feeds.overlap import Overlap
@@ -17,14 +18,14 @@ from onetape.market.silence import UNLEARNED, SilenceWatch
 from onetape.model.errors import VenueProtocolError
 from onetape.model.instrument import Instrument
 from onetape.model.time import SECOND
-from onetape.net.connection import connected, reconnect_after
+from onetape.net.connection import back_off, connected
 from onetape.net.tasks import ended
 from onetape.orders.managed import HealthOut
 from onetape.tape.journal import JournalWriter
 from onetape.venues.gateways import TradingVenue
 from onetape.venues.live_market import MarketStream, Top
 
-__all__ = ["MarketFeed"]
+__all__ = ["MarketFeed", "outlast_overlap"]
 
 LINK: Final = 1 << 16  # connections are numbered in steps of it; between them are the symbols
 RECONNECT_NS: Final = 5 * SECOND  # a connection that stays silent is made anew, doubled each time
@@ -33,7 +34,15 @@ FIRST_MIN: Final = 10 * SECOND  # for the first message of a stream, however man
 RENEW_S: Final = 23 * 3600.0  # venues end a connection after 24 hours
 RENEW_RETRY_S: Final = 60.0  # where the next connection could not be made
 OVERLAP_S: Final = 2.0  # what one of two connections has and the other does not comes within it
+OVERLAP_STEPS: Final = 10
 SPREAD: Final = 0.618034  # multiples of it lie evenly in [0, 1), however many there are
+
+
+async def outlast_overlap() -> None:
+    """Lasts `OVERLAP_S` of time in which this process runs: of a pause one step counts, and what lies in its sockets
+    after it is read before the next."""
+    for _ in range(OVERLAP_STEPS):
+        await asyncio.sleep(OVERLAP_S / OVERLAP_STEPS)
 
 
 class _Connection:
@@ -71,7 +80,7 @@ class MarketFeed:
     """The venue's market reads messages straight to the tape. references: gets a recent price of
     each symbol; written: called after each message. numbers: of the instruments on the tape, from
     1 on without any. renew_s: after so long a connection is replaced by another, made before.
-    overlap: shared with another feed that carries the same for a while."""
+    overlap: shared with another feed that carries the same for a while. pace: of connections to its address."""
 
     def __init__(
         self,
@@ -88,12 +97,14 @@ class MarketFeed:
         numbers: Sequence[int] = (),
         renew_s: float = RENEW_S,
         overlap: Overlap | None = None,
+        pace: ConnectPace | None = None,
     ) -> None:
         self._account = account
         self._symbols = [i.symbol for i in instruments]
         self._numbers = tuple(numbers) or tuple(range(1, len(instruments) + 1))
         self._places = {number: place for place, number in enumerate(self._numbers, 1)}
         self._renew_s = renew_s
+        self._pace = pace
         # One of many symbols speaks soon: a stream that is acknowledged and says nothing is found out by that.
         self._first = max(FIRST_MIN, UNLEARNED // max(len(self._symbols), 1))
         self._references = references
@@ -251,7 +262,7 @@ class MarketFeed:
             failures = 1 if time.monotonic() - began > 10 else failures + 1
             self._market.forget()
             self._say(HealthOut("feed", link.name, "lost", "warning"))
-            await asyncio.sleep(reconnect_after(failures - 1))
+            await back_off(failures - 1)
 
     async def _carry(self, link: _Link, at: int, renew_s: float) -> None:
         """Until a connection ends that no other has replaced."""
@@ -275,7 +286,7 @@ class MarketFeed:
                     following.ends.set()
                     await asyncio.wait({following.reading})
                     following.reading.result()
-                    await asyncio.sleep(OVERLAP_S)  # the other may be behind with what this one had
+                    await outlast_overlap()  # the other may be behind with what this one had
                 finally:
                     self._overlap.end()
         finally:
@@ -309,6 +320,8 @@ class MarketFeed:
             self.take(message, at, made)
 
         async def read() -> None:
+            if self._pace is not None:
+                await self._pace.turn()
             with contextlib.suppress(OSError, picows.WSError, VenueProtocolError):
                 await connected(link.stream.url, link.stream.hello, take, opened, made.ends)
 

@@ -28,6 +28,7 @@ LEASE: Final = 3 * SECOND  # of a poller that says nothing any more, and of a sy
 FAST: Final = 40
 BUSY_TIMES: Final = 4.0  # as many trades a second as the middle of all
 BUSY_PART: Final = 10  # at most one in so many symbols is busy
+LOOK_BACK_MAX: Final = 600 * SECOND
 BUSY_FOR: Final = 180 * SECOND  # an older figure says nothing
 
 
@@ -86,6 +87,12 @@ class PollPlan:
     def give_back(self, kind: PollKind) -> None:
         """It was not asked: its turn goes to others."""
         self._weight = min(self._weight + kind.weight, self._room)
+
+    def look_back(self, kind: PollKind, names: int) -> int:
+        """How long ago, ns, who served one of so many names before may have asked for it last: it has lost its lease
+        since, or its share. Busy names make the others wait for some five rounds."""
+        round_ns = names * kind.weight / (self._rate * kind.share)
+        return min(2 * LEASE + int(6 * round_ns), LOOK_BACK_MAX)
 
     def next_at(self, now: int) -> int:
         """When `take` is to be tried next."""

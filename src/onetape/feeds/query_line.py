@@ -10,6 +10,7 @@ from typing import Final
 
 import aiohttp
 
+from onetape.feeds.connect_pace import ConnectPace
 from onetape.feeds.malformed_counts import Rejects
 from onetape.feeds.request_budget import AddressBudget, BudgetError
 from onetape.feeds.venue_clock import VenueClock
@@ -48,10 +49,12 @@ class VenueLine:
         keeps: bool = True,
         out: Callable[[Call], None] = lambda call: None,
         rejects: Rejects | None = None,
+        pace: ConnectPace | None = None,
     ) -> None:
         """keeps: connections for orders are kept open. out: for each call that is in the kernel's
-        hands."""
+        hands. pace: of connections for streams, to whoever makes them."""
         self.budget = budget
+        self.pace = pace
         self.orders = orders
         self.venue = venue
         self.rest = rest

@@ -15,7 +15,7 @@ from onetape.feeds.drift_counts import DriftWatch
 from onetape.feeds.malformed_counts import Rejects
 from onetape.feeds.query_line import VenueLine
 from onetape.model.errors import PermissionDenied, VenueProtocolError
-from onetape.net.connection import connected, reconnect_after
+from onetape.net.connection import back_off, connected
 from onetape.net.tasks import ended, watched
 from onetape.orders.malformed import check_reports
 from onetape.orders.outcome import Outcome
@@ -68,6 +68,8 @@ class AccountFeed:
         failures = 0
         venue = self._line.venue
         while True:
+            if self._line.pace is not None:
+                await self._line.pace.turn(is_needed=True)
             began = time.monotonic()
             try:
                 answer = await self._line.ask(venue.stream_key(self._line.clock.now()))
@@ -83,7 +85,7 @@ class AccountFeed:
                 self.is_up = False
                 self._went()
             failures = 0 if time.monotonic() - began > 10 else failures + 1
-            await asyncio.sleep(reconnect_after(failures))
+            await back_off(failures)
 
     async def _listen(self, stream: AccountStream) -> None:
         """Until the connection ends, or has missed something."""

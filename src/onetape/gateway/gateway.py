@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from onetape.accounts.table import AccountTable
+from onetape.feeds.connect_pace import ConnectPace, pace_file
 from onetape.feeds.depth_feed import DepthFeed
 from onetape.feeds.drift_counts import DriftWatch
 from onetape.feeds.instrument_list import learn_venue
@@ -86,6 +87,7 @@ class Gateway:
         self.budget = AddressBudget(
             budget_file(self.home, options.rest), self.venue.budget, now=self.clock.now, say=self.core.say
         )
+        self.pace = ConnectPace(pace_file(budget_file(self.home, options.rest)), self.venue.connects)
         hide = Redactor(options.key, options.secret)
         self.spans = Spans()
         self.rejects = Rejects(options.kind, self.core.say)
@@ -98,6 +100,7 @@ class Gateway:
             self.core.orders,
             out=self._out,
             rejects=self.rejects,
+            pace=self.pace,
         )
         self.wallet_budget: AddressBudget | None = None  # where its address is another one
         self.wallets = self._wallet_line(hide)
@@ -152,6 +155,7 @@ class Gateway:
                 self.core.money.close()
                 self.core.tape.writer.close()
                 self.budget.close()
+                self.pace.close()
                 if self.wallet_budget is not None:
                     self.wallet_budget.close()
 
@@ -234,6 +238,7 @@ class Gateway:
                 account=options.account,
                 written=self.wake,
                 numbers=numbers,
+                pace=self.pace,
             )
 
         self.depth = DepthFeed(

@@ -18,7 +18,7 @@ import picows
 
 from onetape.feeds.query_line import VenueLine
 from onetape.model.errors import ClockSkew
-from onetape.net.connection import reconnect_after
+from onetape.net.connection import back_off
 from onetape.orders.calls import Call
 from onetape.orders.outcome import Answer
 from onetape.venues.order_entry import EntrySession
@@ -121,7 +121,10 @@ class EntryLine:
                             self._current = None
                             self._went(made.session.broken)
                 failures += 1
-                await asyncio.sleep(REFUSED_S if was_refused else reconnect_after(failures - 1))
+                if was_refused:
+                    await asyncio.sleep(REFUSED_S)
+                else:
+                    await back_off(failures - 1)
         finally:
             self._is_open = False
             for each in [*self._retired, *([self._current] if self._current else [])]:
@@ -136,6 +139,8 @@ class EntryLine:
             key = (await self._line.ask(ask)).value
             if not key:
                 return None
+        if self._line.pace is not None:
+            await self._line.pace.turn(is_needed=True)
         made = _Connection(EntrySession(venue.entry_dialect(key)), self)
         await picows.ws_connect(
             lambda: made,

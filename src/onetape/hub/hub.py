@@ -16,7 +16,7 @@ import msgspec
 from onetape._core import MERGE_NONE, MERGE_OUTCOMES, Merge
 from onetape.hub.hub_tape import CURSORS_EVERY, HubTape
 from onetape.hub.listings import Listing, Listings, Placed
-from onetape.hub.market_table import MarketTable
+from onetape.hub.market_table import LEVELS, MarketTable
 from onetape.hub.options import HUB, HubOptions, hub_journal
 from onetape.hub.source_health import FeedState, SourceHealth
 from onetape.hub.sources import Source, Sources
@@ -71,7 +71,7 @@ class Hub:
         self._sources = Sources(options.sources, self._merge, recovered.cursors)
         self._health = SourceHealth(len(options.sources), options.stale_ns)
         self._attention = Attention()
-        self._table = MarketTable(home, options.klines)
+        self._table = MarketTable(home, options.klines, self._listings.all)
         self._touched: dict[int, None] = {}  # listings whose row is to be written
         self._stale: dict[int, int] = {}  # listings without a fresh source: their last synthetic quote, ns
         self._pins: dict[str, str] = {}
@@ -289,7 +289,7 @@ class Hub:
             listing = self._listings.all[number]
             if not listing.is_ended:
                 self._table.put(listing, self._merge.values(number), self._tape.writer.published)
-
+                self._table.put_book(listing, self._merge.levels(number, LEVELS), self._tape.writer.published)
         for number, *bar in self._merge.bars():
             self._table.put_bar(self._listings.all[number], bar, self._tape.writer.published)
 

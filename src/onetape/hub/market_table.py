@@ -13,6 +13,7 @@ from typing import Final
 
 from onetape.hub.listings import Listing
 from onetape.hub.options import HUB
+from onetape.model.errors import OnetapeError
 from onetape.model.home import state_of
 from onetape.tape.state import Group, StateReader, StateWriter
 from onetape.tape.state_layout import FieldValue, GroupSpec, Layout
@@ -43,21 +44,40 @@ BAR: Final = GroupSpec(
         ("trades", "i"),
     ),
 )
-LAYOUT: Final = Layout([QUOTE, TRADE, MARK, FUNDING, BAR])
+LEVELS: Final = 5
+BOOK: Final = GroupSpec(
+    6,
+    "book",
+    (
+        *_UNITS,
+        ("ts_recv", "i"),
+        *((f"{name}_{n}", "i") for n in range(1, LEVELS + 1) for name in ("bid", "bid_size", "ask", "ask_size")),
+    ),
+)
+LAYOUT: Final = Layout([QUOTE, TRADE, MARK, FUNDING, BAR, BOOK])
 _KEY_BYTES_MAX: Final = 64
 _KINDS: Final = (QUOTE, TRADE, MARK, FUNDING)
 
 Values = tuple[int, ...] | None
+Levels = tuple[int, int, int, list[tuple[int, int, int, int]]] | None  # as `Merge.levels` has them
 
 
 class MarketTable:
-    """The writer. A second one is refused with JOURNAL_LOCKED."""
+    """The writer. A second one is refused with JOURNAL_LOCKED. Bars of an earlier life are still there: what asks for
+    forty-five of them need not wait until they have come again. listings: that its journal knows, by number."""
 
-    def __init__(self, home: Path, klines: int) -> None:
+    def __init__(self, home: Path, klines: int, listings: Sequence[Listing] = ()) -> None:
         self._klines = klines
+        kept = _kept_bars(home)
         self._writer = StateWriter(state_of(home), HUB, LAYOUT)
         self._table = StateTable(LAYOUT)
         self._table.attach(self._writer)
+        for each in kept:
+            number = int(each["stream"] or 0) - 1
+            if not 0 <= number < len(listings) or listings[number].is_ended:
+                continue
+            if each.key.startswith(f"{listings[number].symbol} "):
+                self.put_bar(listings[number], [int(each[name] or 0) for name in _BAR_FIELDS], each.sequence)
 
     def put(self, listing: Listing, values: Sequence[Values], sequence: int) -> None:
         """What stands of a listing, as `Merge.values` has it, after this frame of the journal."""
@@ -72,6 +92,20 @@ class MarketTable:
             own = (listing.number + 1, instrument.price_decimals, instrument.size_decimals)
             named: dict[str, FieldValue] = dict(zip((name for name, _ in spec.fields), (*own, *rest), strict=True))
             self._table.put(spec.name, key, named, ts=max(ts_event, 0))
+
+    def put_book(self, listing: Listing, levels: Levels, sequence: int) -> None:
+        """The best levels; a book of which no chain is whole is not there."""
+        key, instrument = listing.symbol, listing.instrument
+        if levels is None or len(key.encode()) > _KEY_BYTES_MAX:
+            if self._table.get(BOOK.name, key) is not None:
+                self._table.remove(BOOK.name, key)
+            return
+        _, ts_event, ts_recv, rows = levels
+        self._table.sequence = sequence
+        own = (listing.number + 1, instrument.price_decimals, instrument.size_decimals, ts_recv)
+        figures = (*own, *(figure for row in rows for figure in row))
+        named: dict[str, FieldValue] = dict(zip((name for name, _ in BOOK.fields), figures, strict=True))
+        self._table.put(BOOK.name, key, named, ts=max(ts_event, 0))
 
     def put_bar(self, listing: Listing, bar: Sequence[int], sequence: int) -> None:
         """A closed bar in place of the oldest: ts_open, period, open, high, low, close, volume, trades."""
@@ -88,7 +122,7 @@ class MarketTable:
     def remove(self, symbol: str) -> None:
         for key in [key for key in self._table.groups(BAR.name) if key.startswith(f"{symbol} ")]:
             self._table.remove(BAR.name, key)
-        for spec in _KINDS:
+        for spec in (*_KINDS, BOOK):
             self._table.remove(spec.name, symbol)
 
     def alive(self, now: int) -> None:
@@ -96,7 +130,24 @@ class MarketTable:
         self._writer.keep_in_place()
 
     def close(self) -> None:
-        self._writer.close(remove=True)
+        """Bars stay for the next life; of a market that nobody follows nothing else is there."""
+        for spec in (*_KINDS, BOOK):
+            for key in list(self._table.groups(spec.name)):
+                self._table.remove(spec.name, key)
+        self._writer.close()
+
+
+_BAR_FIELDS: Final = tuple(name for name, _ in BAR.fields[len(_UNITS) :])
+
+
+def _kept_bars(home: Path) -> list[Group]:
+    """Of the table that an earlier life left, oldest first."""
+    try:
+        state = StateReader(state_of(home), HUB, LAYOUT)
+    except OnetapeError:  # there is none, or another version's, or one that a crash of the machine has torn
+        return []
+    found = state.groups(BAR.name).values()
+    return sorted(found, key=lambda group: group.ts_data)
 
 
 class MarketReader:

@@ -126,6 +126,9 @@ class CollectorConfig(_Section, frozen=True):
     transport: Literal["ws", "rest"] = "ws"  # its streams, or requests
     renew: str = "23h"  # until a connection is replaced by another, which is made before; venues cut after 24 h
     listings: str = "60s"  # how often is looked which instruments trade
+    # Of venue and ws: symbols whose books are followed, or "all" of its symbols. Each has a connection of its own.
+    depth: list[str] | str = []
+    depth_readers: int = 1  # so many ask for a snapshot of a book at once, and the first answer counts
     share: float = 0  # of what the venue lets an address ask, for polls; 0: 0.95, or 0.6 beside an account of it
     hot: str = ""  # of transport rest: who meets this condition is asked about more often, 'volume("1m") > 100'
     address: str = ""  # tcp://127.0.0.1:5561, ws://..., nats://...
@@ -545,6 +548,12 @@ def _check_venue_collector(path: tuple[str, ...], collector: CollectorConfig, co
             raise source.bad((*path, key), "no time", 'as "60s"')
     if not 0 <= collector.share <= 0.95:
         raise source.bad((*path, "share"), f"{collector.share} is not between 0 and 0.95", "0: chosen for you")
+    if not 1 <= collector.depth_readers <= 4:
+        raise source.bad((*path, "depth_readers"), f"{collector.depth_readers} is not between 1 and 4")
+    if collector.depth and collector.transport != "ws":
+        raise source.bad((*path, "depth"), "books are followed over streams", 'transport = "ws", or leave it out')
+    if isinstance(collector.depth, str) and collector.depth not in ("", "all"):
+        raise source.bad((*path, "depth"), f"no symbols are called {collector.depth!r}", '"all", or a list of symbols')
 
 
 def _check_accounts(config: Config, source: _Source) -> None:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import picows
 
-__all__ = ["connected", "reconnect_after"]
+__all__ = ["back_off", "connected", "reconnect_after"]
 
 RECONNECT_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)  # then the last
 
 
 def reconnect_after(failures: int) -> float:
-    """Seconds until the next try; failures: how many in a row."""
+    """Seconds until the next try at most; failures: how many in a row."""
     return RECONNECT_S[min(failures, len(RECONNECT_S) - 1)]
+
+
+async def back_off(failures: int) -> None:
+    """Waits for the next try; a part of it at random, so that who lost the same do not come back together."""
+    await asyncio.sleep(reconnect_after(failures) * random.uniform(0.5, 1.0))
 
 
 async def connected(

@@ -15,7 +15,7 @@ from typing import Final, cast
 from urllib.parse import urlsplit
 
 from onetape.model.errors import VenueProtocolError
-from onetape.net.connection import reconnect_after
+from onetape.net.connection import back_off
 from onetape.orders.calls import Call
 from onetape.venues.http_response import Response, ResponseReader
 
@@ -84,7 +84,7 @@ class KeptConnections:
                         failures = 0
                 except OSError:
                     failures += 1
-                    await asyncio.sleep(reconnect_after(failures - 1))
+                    await back_off(failures - 1)
                 await asyncio.sleep(LOOK_S)
         finally:
             for each in self._there:

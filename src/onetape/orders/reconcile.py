@@ -56,7 +56,7 @@ class _Round:
     lists_done: int = 0
     has_queried: bool = False  # for orders that no list has
     missing: set[str] = field(default_factory=set)  # these, by our client id
-    calls: list[Call] = field(default_factory=list)  # of this round, unanswered
+    calls: list[tuple[Call, int]] = field(default_factory=list)  # of this round, unanswered, and when each was made
     looked: int = 0
     next_look: int = 0
     only_waits: bool = False  # for answers about orders and fills, which are asked one by one
@@ -144,11 +144,11 @@ class Reconciler:
         self._round = _Round(began=now, reason=reason, moves_since=self._moves_wanted())
         self.fills.begin(now)
         venue = self.manager.venue
-        self._call(venue.modes(now))
+        self._call(venue.modes(now), now)
         lists = venue.open_orders(now)
         self._round.lists = len(lists)
         for call in lists:
-            self._call(call)
+            self._call(call, now)
         self._look(now)
 
     def _look(self, now: int) -> None:
@@ -159,24 +159,24 @@ class Reconciler:
         self._round.next_look = 0
         self._round.booked = self.manager.booked
         if venue.traits.positions and self._round.reason != CHECKED:
-            self._call(venue.positions(now))
-        self._call(venue.balances(now))
+            self._call(venue.positions(now), now)
+        self._call(venue.balances(now), now)
         for symbol in self.symbols if venue.traits.fills_by_symbol else self.symbols[:1]:
-            self._call(venue.fills(symbol, now, since=self.fills.since))
+            self._call(venue.fills(symbol, now, since=self.fills.since), now)
         if self._round.moves_since is not None:
             moves = venue.account_moves(now, since=self._round.moves_since)
             if moves is not None:  # after the fills: these tell which trades are booked as such
-                self._call(moves)
+                self._call(moves, now)
 
-    def _call(self, call: Call) -> None:
+    def _call(self, call: Call, now: int) -> None:
         assert self._round is not None
         self._round.waiting += 1
         self._round.requests += 1
-        self._send(call)
+        self._send(call, now)
 
-    def _send(self, call: Call) -> None:
+    def _send(self, call: Call, now: int) -> None:
         assert self._round is not None
-        self._round.calls.append(call)
+        self._round.calls.append((call, now))
         self.manager.calls.append(call)
 
     def answered(self, call: Call, answer: Answer, now: int) -> bool:
@@ -188,7 +188,7 @@ class Reconciler:
         at = -1 if current is None else _index_of(call, current.calls)
         if current is None or at < 0:
             return False
-        del current.calls[at]
+        _, queried_at = current.calls.pop(at)
         current.waiting -= 1
         if answer.outcome is not Outcome.DONE:
             current.retries.append((now + max(answer.retry_after, RETRY), call))
@@ -198,7 +198,7 @@ class Reconciler:
             current.listed.update(t.client_id for t in answer.reports if isinstance(t, OrderStatusReport))
             current.lists_done += 1
         if call.purpose is Purpose.POSITIONS:
-            self._note_flat(answer, now)
+            self._note_flat(answer, queried_at)
         self.manager.hear(answer.reports, now, source="rest")
         self.fills.reported(answer.reports)
         if answer.cursor:
@@ -209,11 +209,11 @@ class Reconciler:
     def _ask_for_more(self, call: Call, cursor: str, now: int) -> None:
         venue = self.manager.venue
         if call.purpose is not Purpose.MOVES:
-            self._call(venue.fills(call.symbol, now, since=0, cursor=cursor))
+            self._call(venue.fills(call.symbol, now, since=0, cursor=cursor), now)
         elif self._round is not None and self._round.moves_since is not None:
             more = venue.account_moves(now, since=0, cursor=cursor)
             assert more is not None
-            self._call(more)
+            self._call(more, now)
 
     def tick(self, now: int) -> None:
         """Sends what is due, and ends the round when every answer has come."""
@@ -223,7 +223,7 @@ class Reconciler:
         for due, call in [r for r in current.retries if r[0] <= now]:
             current.retries.remove((due, call))
             current.waiting += 1
-            self._send(self._renewed(call, now))
+            self._send(self._renewed(call, now), now)
         if current.waiting or current.retries:
             return
         if current.next_look:
@@ -276,7 +276,7 @@ class Reconciler:
         assert current is not None
         if current.has_queried or current.lists_done < current.lists:
             return
-        if any(call.purpose is Purpose.FILLS for call in current.calls):
+        if any(call.purpose is Purpose.FILLS for call, _ in current.calls):
             return
         current.has_queried = True
         for order in list(self.manager.open.values()):
@@ -288,12 +288,12 @@ class Reconciler:
             current.missing.add(order.client_id)
             self.manager.index.mark(order)
 
-    def _note_flat(self, answer: Answer, now: int) -> None:
-        """A position that the venue does not list is flat."""
+    def _note_flat(self, answer: Answer, queried_at: int) -> None:
+        """A position that the venue does not list was flat when it was asked for: what was said since is newer."""
         listed = {(t.symbol, t.side) for t in answer.reports if isinstance(t, PositionReport)}
-        for key in self.manager.venue_positions:
-            if key not in listed:
-                self.manager.venue_positions[key] = (0, now)
+        gone = [key for key in self.manager.venue_positions if key not in listed]
+        for symbol, side in gone:
+            self.manager.outs += self.manager.books.position(PositionReport(symbol, side, 0, queried_at), "rest")
 
     def _begin_books(self, now: int) -> None:
         if not self.manager.venue.traits.positions:
@@ -365,6 +365,6 @@ class Reconciler:
         return current.next_look
 
 
-def _index_of(call: Call, calls: list[Call]) -> int:
+def _index_of(call: Call, calls: list[tuple[Call, int]]) -> int:
     """Where this very call stands: one that only looks like it was asked for other reasons."""
-    return next((at for at, each in enumerate(calls) if each is call), -1)
+    return next((at for at, (each, _) in enumerate(calls) if each is call), -1)

@@ -3,6 +3,7 @@
     0         8              16       24        32       40
     | magic   | banned_until | window | used    | window | used ...     counters; int64, little-endian
     | magic   | holder       | until  | holder  | until  | ...          leases
+    | magic   | at           |                                          a moment
 
 The lock is the kernel's and ends with its holder, so a process that is killed holds nobody up; what
 it was about to write is one count, and the venue's own count corrects that.
@@ -16,13 +17,14 @@ import os
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from onetape.model.errors import BadInput
 from onetape.security.private import private_folder
 
-__all__ = ["SharedCounters", "SharedLeases"]
+__all__ = ["SharedCounters", "SharedLeases", "SharedMoment"]
 
 SLOTS: Final = 8
 HOLDERS: Final = 64  # of leases at a time: one more is refused
@@ -129,3 +131,23 @@ class SharedLeases(_SharedWords):
             for n, (holder, until) in enumerate([*leases, *[(0, 0)] * (HOLDERS - len(leases))]):
                 self._set(8 + 16 * n, holder)
                 self._set(16 + 16 * n, until)
+
+
+@dataclass(slots=True)
+class Moment:
+    at: int
+
+
+class SharedMoment(_SharedWords):
+    """One moment, ns."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, b"otmoment", 1)
+
+    @contextmanager
+    def changing(self) -> Iterator[Moment]:
+        """It, while nobody else changes it: what it is then is kept."""
+        with self._locked():
+            moment = Moment(self._get(8))
+            yield moment
+            self._set(8, moment.at)

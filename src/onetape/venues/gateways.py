@@ -86,6 +86,11 @@ class TradingVenue(Protocol):
         ...
 
     @property
+    def connects(self) -> BudgetRule | None:
+        """How often an address may try to connect to its streams; None: it says nothing of that."""
+        ...
+
+    @property
     def order_rules(self) -> tuple[BudgetRule, ...]:
         """How many orders it takes from an account, once `instruments_of` has read it."""
         ...

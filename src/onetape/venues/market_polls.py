@@ -50,7 +50,7 @@ class MarketPolls(Protocol):
 
     def call(self, kind: str, instrument: Instrument | None = None, after: tuple[int, int] = (0, 0)) -> Call:
         """instrument: of a kind `by_symbol`. after: number and time (ns) of the last trade that is
-        known; without one only the newest is asked for."""
+        known; with a time alone what has traded since; without both only the newest is asked for."""
         ...
 
     def message(self, kind: str, body: bytes) -> bytes:

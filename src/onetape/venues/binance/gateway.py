@@ -46,6 +46,8 @@ class BinanceUsdmVenue:
     budget: Final = (WEIGHTS,)
     # Of what goes to /sapi, counted apart: "Limits" of the wallet documentation, read 2026-11.
     wallet_budget: Final = (BudgetRule(60_000_000_000, 12_000, "x-sapi-used-ip-weight-1m"),)
+    # 300 attempts to connect in five minutes for an address (WebSocket limits, read 2026-11).
+    connects: Final = BudgetRule(300_000_000_000, 300, "")
     keep_key_s: Final = 60.0  # each half hour would do: an early one finds a key that is gone
     probe_s: Final = 2.0  # weight 5 of 2400 a minute
     order_limit_code: Final = "-1015"

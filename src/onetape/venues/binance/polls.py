@@ -84,7 +84,11 @@ class BinanceUsdmPolls:
         weight = next(each.weight for each in self.kinds if each.name == kind)
         if instrument is None:
             return Call(Purpose.MARKET, "GET", _TARGETS[kind], b"", {}, weight)
-        since = f"fromId={after[0] + 1}&limit={TRADES_MAX}" if after[0] else "limit=1"
+        since = "limit=1"
+        if after[0]:
+            since = f"fromId={after[0] + 1}&limit={TRADES_MAX}"
+        elif after[1]:
+            since = f"startTime={after[1] // 1_000_000}&limit={TRADES_MAX}"
         target = f"/fapi/v1/aggTrades?symbol={instrument.raw_symbol}&{since}"
         return Call(Purpose.MARKET, "GET", target, b"", {}, weight, symbol=instrument.symbol)
 

@@ -82,13 +82,13 @@ def trade_row(row: Row, by_raw: ByRaw) -> FillReport:
     )
 
 
-def position_row(row: Row, by_raw: ByRaw, now: int) -> PositionReport:
+def position_row(row: Row, by_raw: ByRaw, queried_at: int) -> PositionReport:
     i = by_raw[row["symbol"]]
     return PositionReport(
         i.symbol,
         PositionSide(row["positionSide"].lower()),
         units_of(row["positionAmt"], i.size_decimals),
-        now,
+        queried_at,
         entry=_price(row, "entryPrice"),
         mark=_price(row, "markPrice"),
         liquidation=_price(row, "liquidationPrice"),

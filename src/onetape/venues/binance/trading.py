@@ -348,9 +348,11 @@ class BinanceUsdmProtocol:
                 more = str(fills[-1].trade_id + 1) if len(fills) >= FILLS_PAGE else ""
                 return Answer(Outcome.DONE, fills, cursor=more)
             case Purpose.POSITIONS:
+                # It was read off after the request left: that much is known, and what the stream said since is newer.
+                queried_at = int(sent_terms(call.target)["timestamp"]) * _MS
                 return Answer(
                     Outcome.DONE,
-                    tuple(position_row(r, self._by_raw, now) for r in value if r["symbol"] in self._by_raw),
+                    tuple(position_row(r, self._by_raw, queried_at) for r in value if r["symbol"] in self._by_raw),
                 )
             case Purpose.BALANCES:
                 queried_at = int(sent_terms(call.target)["timestamp"]) * _MS

@@ -56,6 +56,7 @@ class CcxtVenue:
     clock_step: Final = 1_000_000
     budget: Final = ()  # the library behind the bridge paces its requests
     wallet_budget: Final = ()
+    connects: Final = None
     order_rules: Final = ()
     order_limit_code: Final = ""
     keep_key_s: Final = 0.0

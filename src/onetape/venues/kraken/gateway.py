@@ -13,6 +13,8 @@ from typing import Any, Final
 import msgspec
 
 from onetape.model.instrument import Instrument
+from onetape.model.time import SECOND
+from onetape.orders.budget import BudgetRule
 from onetape.orders.calls import Call
 from onetape.orders.malformed import MALFORMED
 from onetape.orders.reports import VenueReport
@@ -91,6 +93,8 @@ class KrakenSpotVenue:
     clock_step: Final = 1_000_000_000
     budget: Final = ()  # its counters are a key's and a pair's, read 2026-11
     wallet_budget: Final = ()
+    # Its WebSocket FAQ: about 150 in ten minutes for an address, then a ban of as long. Not tried against it.
+    connects: Final = BudgetRule(600 * SECOND, 150, "")
     order_rules: Final = ()
     order_limit_code: Final = ""
     symbols_max: Final = 100  # of a connection: it names no limit, and each subscription is confirmed

@@ -47,7 +47,7 @@ class KrakenPolls:
     def call(self, kind: str, instrument: Instrument | None = None, after: tuple[int, int] = (0, 0)) -> Call:
         if instrument is None:
             return self.turnover
-        since = f"since={after[1] - 1}&count={TRADES_MAX}" if after[0] else "count=1"
+        since = f"since={after[1] - 1}&count={TRADES_MAX}" if any(after) else "count=1"
         target = f"/0/public/Trades?pair={instrument.raw_symbol}&{since}"
         return Call(Purpose.MARKET, "GET", target, b"", {}, 1, symbol=instrument.symbol)
 
