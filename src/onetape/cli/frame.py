@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 # Words that mean all processes of a kind: no robot's bare name.
-KINDS = frozenset({"robot", "gateway", "supervisor", "collector", "hub", "venue", "variants", "single"})
+KINDS = frozenset({"robot", "gateway", "supervisor", "collector", "hub", "recorder", "venue", "variants", "single"})
 
 
 class Interrupted(RuntimeFailure):

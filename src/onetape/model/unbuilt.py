@@ -13,7 +13,6 @@ __all__ = ["SECTIONS", "unbuilt"]
 
 SECTIONS: Final = {
     "guardian": "risk control apart from the robots",
-    "recorder": "tapes into SQL while they grow (`onetape analyze` does it with a run)",
     "control": "the REST control plane",
     "dashboard": "the web pages",
     "cluster": "more machines than one",

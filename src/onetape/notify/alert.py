@@ -35,6 +35,7 @@ class Type(StrEnum):
     CLOCK = "clock"
     DISK = "disk"
     GATEWAY = "gateway"
+    LEDGER = "ledger"
     RISK = "risk"
     TEST = "test"
 

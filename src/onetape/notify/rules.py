@@ -52,6 +52,8 @@ KINDS: Final = {
     # late, of unknown outcome - done
     "transfer": Kind(Type.GATEWAY, notes=("expired", "failed", "has been")),
     "unknown orders": Kind(Type.GATEWAY),  # so many - settled
+    # of the recorder
+    "records": Kind(Type.LEDGER),  # the database is away - written
     # of robots
     "adl": Kind(Type.RISK, notes=_NOTE),
     "liquidation": Kind(Type.RISK, notes=_NOTE),

@@ -13,6 +13,7 @@ from onetape.collector.options import collector_journal
 from onetape.gateway.options import gateway_journal
 from onetape.hub.options import hub_journal
 from onetape.model.errors import OnetapeError
+from onetape.recorder.options import recorder_journal
 from onetape.robot.options import run_journal
 from onetape.supervisor.options import supervisor_journal
 from onetape.supervisor.start import process_journal
@@ -117,6 +118,8 @@ def journal_of(home: Path, name: str, kind: str) -> Path | None:
             return collector_journal(home, plain)
         case "hub":
             return hub_journal(home)
+        case "recorder":
+            return recorder_journal(home)
         case "venue":
             return process_journal(home, name)
         case "robot":

@@ -19,6 +19,7 @@ from onetape.hub.options import HUB, has_hub
 from onetape.model.config import Config
 from onetape.model.errors import OnetapeError, UsageError
 from onetape.model.time import format_time, parse_time
+from onetape.recorder.options import RECORDER, has_recorder
 from onetape.supervisor.log import SYSTEM_LOG
 from onetape.tape.inspect import look_back
 from onetape.tape.journal import JournalReader
@@ -67,7 +68,7 @@ def _names(config: Config) -> set[str]:
         "collector": config.collectors,
     }
     named = (f"{kind}:{name}" for kind, section in parts.items() for name in section)
-    return {"supervisor", *([HUB] if has_hub(config) else []), *named}
+    return {"supervisor", *([HUB] if has_hub(config) else []), *([RECORDER] if has_recorder(config) else []), *named}
 
 
 def _time(row: Row) -> int:

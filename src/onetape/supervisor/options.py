@@ -16,6 +16,7 @@ MODULES: Final = {
     "venue": "onetape.exchange.main",
     "collector": "onetape.collector.main",
     "hub": "onetape.hub.main",
+    "recorder": "onetape.recorder.main",
     "gateway": "onetape.gateway.main",
     "robot": "onetape.robot.main",
     "variants": "onetape.robot.variants_main",

@@ -25,6 +25,7 @@ from onetape.model.errors import BadInput, OnetapeError
 from onetape.model.time import HOUR, SECOND, parse_duration
 from onetape.preflight.configured import clean_environ, is_simulated
 from onetape.preflight.preflight import market_of
+from onetape.recorder.options import RECORDER, has_recorder, recorder_options
 from onetape.robot.options import RobotOptions, VariantsOptions, robot_options
 from onetape.security.secrets import read_secret
 from onetape.security.tokens import grant_of
@@ -71,7 +72,8 @@ def children_of(config: Config) -> list[Child]:
         if robot.variants
     ]
     hub = [Child(HUB, HUB)] if has_hub(config) else []  # it waits for collectors itself
-    return [*venues, *collectors, *hub, *gateways, *robots, *variants]
+    recorder = [Child(RECORDER, RECORDER)] if has_recorder(config) else []  # it reads what there is
+    return [*venues, *collectors, *hub, *recorder, *gateways, *robots, *variants]
 
 
 def robot_child(config: Config, name: str) -> Child:
@@ -134,6 +136,9 @@ class Starter:
                 return self._collector(name)
             case "hub":
                 return msgspec.json.encode(hub_options(self.config, home=self.home))
+            case "recorder":
+                options = recorder_options(self.config, home=self.home, folder=self.folder, environ=self.environ)
+                return msgspec.json.encode(options)
             case "robot":
                 robot = self._robot(name)
                 grant = grant_of(self.home, robot.account, name, robot.subaccount)
