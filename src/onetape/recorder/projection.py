@@ -128,6 +128,7 @@ class ProjectionRecord(msgspec.Struct):
     peaks: dict[str, int]
     quotes: dict[str, tuple[int, int]]
     minute: int
+    now: int
     is_begun: bool
 
 
@@ -197,21 +198,12 @@ class Projection:
 
     def drain(self) -> Batch:
         """What has come of the frames since the last time, with the figures of now."""
-        made, self._batch = self._batch, Batch()
-        if self._is_begun and (made.rows or self._unread):
+        if self._is_begun:
             self._read_quotes()
+            rows = self._batch.changed.setdefault("record_risk", {})
             for row in self._figures(self.now):
-                made.changed.setdefault("record_risk", {})[self.account, row["currency"]] = row
-            for (slot, symbol, side), held in self._booking.positions.items():
-                if held.terms.is_spot:
-                    continue
-                made.changed.setdefault("record_positions", {})[self.account, slot, symbol, str(side)] = {
-                    "account": self.account, "slot": slot, "symbol": symbol, "position_side": str(side),
-                    "ts": self.now, "qty": float(self._instruments[symbol].size(held.qty)),
-                    "qty_exact": self._instruments[symbol].size_text(held.qty),
-                    "entry_price": float(held.average) if held.qty else None,
-                    "realized_exact": exact(held.realized),
-                }  # fmt: skip
+                rows[self.account, row["currency"]] = row
+        made, self._batch = self._batch, Batch()
         return made
 
     def _instrument(self, frame: Frame) -> None:
@@ -233,6 +225,7 @@ class Projection:
             side = PositionSide(record["side"])
             if instrument.kind is not Kind.SPOT:
                 self._booking.adopt(record["symbol"], side, record["qty"], record["price"])
+                self._holds((MAIN, record["symbol"], side), frame.time)
 
     def _health(self, frame: Frame) -> None:
         record = msgspec.msgpack.decode(frame.payload)
@@ -377,7 +370,10 @@ class Projection:
 
     def _anew(self) -> None:
         """Another exchange: what was held at the one before is gone."""
+        gone = self._booking.positions
         self._booking = Booking(self._instruments)
+        for slot, symbol, side in gone:
+            self._batch.changed.setdefault("record_positions", {})[self.account, slot, symbol, str(side)] = None
         self._trips.clear()
         self._waiting.clear()
         self._peaks.clear()
@@ -418,15 +414,28 @@ class Projection:
         if self._instruments[fill.symbol].kind is Kind.SPOT:
             self._booking.fill(fill, self._slot(waiting.robot))
             return
-        before = {key: held.qty for key, held in self._booking.positions.items() if key[1:] == _of(fill)}
+        before = {key: held.state for key, held in self._booking.positions.items() if key[1:] == _of(fill)}
         if is_forced:
             self._booking.forced(fill)
         else:
             self._booking.fill(fill, self._slot(waiting.robot))
         legs = list(_ours(entry)) if entry is not None else []
         for key, held in self._booking.positions.items():
-            if key[1:] == _of(fill) and held.qty != before.get(key, 0):
-                self._step(key, before.get(key, 0), held.qty, waiting, legs, sequence)
+            if key[1:] != _of(fill) or held.state == before.get(key):
+                continue
+            self._holds(key, waiting.ts)
+            qty = before.get(key, (0, 0, 0))[0]
+            if held.qty != qty:
+                self._step(key, qty, held.qty, waiting, legs, sequence)
+
+    def _holds(self, key: tuple[int, str, PositionSide], ts: int) -> None:
+        slot, symbol, side = key
+        held, instrument = self._booking.positions[key], self._instruments[symbol]
+        self._batch.changed.setdefault("record_positions", {})[self.account, slot, symbol, str(side)] = {
+            "account": self.account, "slot": slot, "symbol": symbol, "position_side": str(side), "ts": ts,
+            "qty": float(instrument.size(held.qty)), "qty_exact": instrument.size_text(held.qty),
+            "entry_price": float(held.average) if held.qty else None, "realized_exact": exact(held.realized),
+        }  # fmt: skip
 
     def _slot(self, robot: int) -> int:
         found = self._robots.get(robot)
@@ -606,6 +615,7 @@ class Projection:
                 peaks=self._peaks,
                 quotes=self._quotes,
                 minute=self._minute,
+                now=self.now,
                 is_begun=self._is_begun,
             )
         )
@@ -621,7 +631,7 @@ class Projection:
         self._booking.restore(kept.booking)
         self._trips = {(slot, symbol, side): trip for slot, symbol, side, trip in kept.trips}
         self._totals, self._peaks, self._quotes = kept.totals, kept.peaks, kept.quotes
-        self._minute, self._is_begun = kept.minute, kept.is_begun
+        self._minute, self.now, self._is_begun = kept.minute, kept.now, kept.is_begun
 
 
 _QUOTE: Final = EventType.QUOTE.id

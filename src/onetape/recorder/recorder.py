@@ -37,10 +37,11 @@ def gateway_journals(home: Path) -> dict[str, Path]:
 class _Followed:
     """One journal, from its cursor in the database on."""
 
-    def __init__(self, account: str, path: Path, records: Records, leverage: float) -> None:
+    def __init__(self, account: str, path: Path, records: Records, leverage: float, frames_max: int) -> None:
         self.account, self.reader = account, JournalReader(path)
         self.journal = self.reader.uuid.hex
         self._projection = Projection(account, self.journal, leverage=leverage)
+        self._frames_max = frames_max
         self._frames: Iterator[Frame] = iter(())
         cursors = metadata.tables["record_cursors"]
         kept = records.rows(sa.select(cursors).where(cursors.c.journal == self.journal))
@@ -54,13 +55,13 @@ class _Followed:
         """Takes what is new, so many frames at most. Returns how many there were."""
         count, last = 0, self.sequence
         for _ in range(2):  # one reading may have ended where another one goes on
-            for frame in islice(self._frames, FRAMES_MAX - count):
+            for frame in islice(self._frames, self._frames_max - count):
                 self._projection.take(frame)
                 count, last = count + 1, frame.sequence
             if count:
                 break
             self._frames = self.reader.frames(READ)
-        self.is_behind = count == FRAMES_MAX
+        self.is_behind = count == self._frames_max
         self.sequence = last
         return count
 
@@ -70,7 +71,7 @@ class _Followed:
         for table, rows in batch.added.items():
             add(connection, table, rows)
         for table, changed in batch.changed.items():
-            replace(connection, table, {key: row for key, row in changed.items() if row is not None})
+            replace(connection, table, changed)
         _add_days(connection, batch.days, days)
         cursor = {
             "journal": self.journal,
@@ -87,7 +88,10 @@ class Recorder:
     """Has the lease of the database. Whatever a method raises, this one is of no more use: what it has
     read may not be there, and another one goes on at the cursor."""
 
-    def __init__(self, home: Path, records: Records, *, leverage: Mapping[str, float]) -> None:
+    def __init__(
+        self, home: Path, records: Records, *, leverage: Mapping[str, float], frames_max: int = FRAMES_MAX
+    ) -> None:
+        self._frames_max = frames_max
         self._home, self._records, self._leverage = home, records, leverage
         self._followed: dict[str, _Followed] = {}
         self._days: dict[DayKey, int] = {}
@@ -104,7 +108,7 @@ class Recorder:
                 followed = None
             if followed is None:
                 leverage = self._leverage.get(account, 1.0)
-                followed = self._followed[account] = _Followed(account, path, self._records, leverage)
+                followed = self._followed[account] = _Followed(account, path, self._records, leverage, self._frames_max)
             if read := followed.read():
                 self._commit(followed)
                 count += read

@@ -253,15 +253,15 @@ def add(connection: Connection, table: str, rows: Sequence[Mapping[str, Any]]) -
         connection.execute(metadata.tables[table].insert(), rows)
 
 
-def replace(connection: Connection, table: str, rows: Mapping[tuple[Any, ...], Mapping[str, Any]]) -> None:
-    """Rows by the values of their key, which take the place of what is there."""
+def replace(connection: Connection, table: str, rows: Mapping[tuple[Any, ...], Mapping[str, Any] | None]) -> None:
+    """Rows by the values of their key, which take the place of what is there; None: it goes."""
     if not rows:
         return
     made = metadata.tables[table]
     keys = list(made.primary_key.columns)
     gone = made.delete().where(*(column == sa.bindparam(f"its_{column.name}") for column in keys))
     connection.execute(gone, [{f"its_{c.name}": v for c, v in zip(keys, key, strict=True)} for key in rows])
-    connection.execute(made.insert(), list(rows.values()))
+    add(connection, table, [row for row in rows.values() if row is not None])
 
 
 def _as_sqlite(connection: Any, _record: object) -> None:
