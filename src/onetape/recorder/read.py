@@ -55,7 +55,7 @@ def _wait(records: Records, home: Path) -> None:
     while time.monotonic() < until:
         found = {row["journal"]: row["seq"] for row in records.rows(sa.select(cursors.c.journal, cursors.c.seq))}
         if not wanted:
-            wanted = {journal: last for journal, last in _unread(home, found)}
+            wanted = dict(_unread(home, found))
         if all(found.get(journal, 0) >= last for journal, last in wanted.items()):
             return
         time.sleep(0.05)

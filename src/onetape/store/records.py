@@ -147,7 +147,12 @@ class Records:
         more: dict[str, Any] = {"connect_timeout": _CONNECT_S}
         if driver == "sqlite":
             path = home / rest.removeprefix("/") if not rest.startswith("//") else Path(rest[1:])
-            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise ProcessDown(
+                    f"{path.parent}: {(error.strerror or '').lower()}", location="[recorder] url"
+                ) from None
             rest, more = f"/{path}", {"timeout": 30}
         try:
             self._engine = sa.create_engine(f"{driver}://{rest}", connect_args=more, poolclass=sa.NullPool)
