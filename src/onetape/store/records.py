@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.mysql import LONGBLOB
 from sqlalchemy.engine import Connection
 
 from onetape.model.errors import BadConfig, NotAvailable, ProcessDown
@@ -40,7 +41,7 @@ _KINDS: Final[dict[str, Any]] = {
     "text": sa.Text(),
     "integer": sa.BigInteger(),
     "real": sa.Double(),
-    "state": sa.LargeBinary(1 << 28),
+    "state": sa.LargeBinary().with_variant(LONGBLOB(), "mysql"),
 }
 # Table -> column -> kind of column; those that begin with "=" are its key.
 _OWN: Final[dict[str, dict[str, str]]] = {

@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects.mysql import LONGBLOB
 
 revision = "0001"
 down_revision = None
@@ -14,7 +15,7 @@ def upgrade() -> None:
         sa.Column("account", sa.String(length=64), autoincrement=False, nullable=True),
         sa.Column("seq", sa.BigInteger(), autoincrement=False, nullable=True),
         sa.Column("ts", sa.BigInteger(), autoincrement=False, nullable=True),
-        sa.Column("state", sa.LargeBinary(length=268435456), autoincrement=False, nullable=True),
+        sa.Column("state", sa.LargeBinary().with_variant(LONGBLOB(), "mysql"), autoincrement=False, nullable=True),
         sa.PrimaryKeyConstraint("journal"),
         mysql_charset="utf8mb4",
         mysql_collate="utf8mb4_bin",
