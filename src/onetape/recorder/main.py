@@ -75,9 +75,9 @@ class Process:
         if fault == self._fault:
             return
         self._fault = fault
-        record = {"kind": "records", "subject": "database", "state": fault or "written"}
+        record = {"kind": "records", "subject": "database", "state": "written"}
         if fault:
-            record["severity"] = "warning"
+            record = {"kind": "records", "subject": "database", "state": fault, "severity": "warning"}
             sys.stderr.write(f"{fault}\n")
         self._writer.append("health", msgspec.msgpack.encode(record), time=time.time_ns())
 
