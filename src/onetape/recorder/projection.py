@@ -22,7 +22,7 @@ from onetape.model.config import OPERATOR
 from onetape.model.decimals import decimal_text
 from onetape.model.enums import EventType, Kind, OrderState, PositionSide, RequestKind
 from onetape.model.instrument import Instrument
-from onetape.model.money import money
+from onetape.model.money import MONEY_DECIMALS
 from onetape.model.time import DAY, MINUTE
 from onetape.orders.reports import FillReport
 from onetape.tape.journal import Frame
@@ -55,13 +55,21 @@ _CAUSES: Final = {
 # Denials that happen before an order leaves are no news of a venue, but ends all the same.
 _ENDED: Final = ("FILLED", "CANCELED", "REJECTED", "DENIED", "EXPIRED")
 
+_UNIT: Final = 10**MONEY_DECIMALS
 # account, strategy, symbol, day (days since 1970), currency of the row, kind, asset
 DayKey = tuple[str, str, str, int, str, str, str]
 
 
 def exact(units: int) -> str:
     """Amount of 1e-18 as exact decimal text."""
-    return decimal_text(money(units))
+    whole, rest = divmod(abs(units), _UNIT)
+    text = f"{whole}.{rest:0{MONEY_DECIMALS}d}".rstrip("0") if rest else str(whole)
+    return f"-{text}" if units < 0 else text
+
+
+def _number(units: int, decimals: int) -> float:
+    """The nearest double: a quotient of whole numbers is rounded once."""
+    return units / 10**decimals
 
 
 def _signed(value: int) -> int:
@@ -170,6 +178,7 @@ class Projection:
         self._minute = 0  # of the last sample, 0: none yet
         self._is_begun = False  # the ledger has an entry
         self.now = 0
+        self._moved: dict[tuple[int, str, PositionSide], int] = {}  # positions, since the last drain, and when
         self._batch = Batch()
         self._take = {
             EventType.INSTRUMENT.id: self._instrument,
@@ -203,6 +212,10 @@ class Projection:
             rows = self._batch.changed.setdefault("record_risk", {})
             for row in self._figures(self.now):
                 rows[self.account, row["currency"]] = row
+        for key, ts in self._moved.items():
+            row = self._position_row(key, ts)
+            self._batch.changed.setdefault("record_positions", {})[self.account, key[0], key[1], str(key[2])] = row
+        self._moved.clear()
         made, self._batch = self._batch, Batch()
         return made
 
@@ -225,7 +238,7 @@ class Projection:
             side = PositionSide(record["side"])
             if instrument.kind is not Kind.SPOT:
                 self._booking.adopt(record["symbol"], side, record["qty"], record["price"])
-                self._holds((MAIN, record["symbol"], side), frame.time)
+                self._moved[MAIN, record["symbol"], side] = frame.time
 
     def _health(self, frame: Frame) -> None:
         record = msgspec.msgpack.decode(frame.payload)
@@ -256,10 +269,11 @@ class Projection:
             "journal": self.journal, "robot": robot, "order_id": _signed(order_id), "account": self.account,
             "strategy": self.strategy(robot), "venue_order_id": "", "ts_created": frame.time, "ts_last": frame.time,
             "symbol": symbol, "side": str(spec.side), "type": str(spec.type),
-            "price": float(instrument.price(spec.price_int)) if spec.price_int else None,
-            "qty": float(instrument.size(spec.size_int)), "filled": 0.0, "average_price": None,
+            "price": _number(spec.price_int, instrument.price_decimals) if spec.price_int else None,
+            "qty": _number(spec.size_int, instrument.size_decimals), "filled": 0.0, "average_price": None,
             "state": "DENIED" if is_denied else "SUBMITTED", "code": 0, "reason": None, "tag": spec.tag,
-            "bid": float(instrument.price(bid)) if bid else None, "ask": float(instrument.price(ask)) if ask else None,
+            "bid": _number(bid, instrument.price_decimals) if bid else None,
+            "ask": _number(ask, instrument.price_decimals) if ask else None,
         }  # fmt: skip
         order = _Order(row, spec.size_int)
         self._note((robot, order_id), order)
@@ -277,10 +291,10 @@ class Projection:
         if venue:
             order.row["venue_order_id"] = str(venue)
         if price:
-            order.row["price"] = float(instrument.price(price))
+            order.row["price"] = _number(price, instrument.price_decimals)
         if size:
-            order.size, order.row["qty"] = size, float(instrument.size(size))
-        order.row["filled"] = float(instrument.size(max(filled, order.traded)))
+            order.size, order.row["qty"] = size, _number(size, instrument.size_decimals)
+        order.row["filled"] = _number(max(filled, order.traded), instrument.size_decimals)
         self._note((robot, order_id), order)
         self._drop_ended((robot, order_id), order)
 
@@ -298,8 +312,8 @@ class Projection:
         order.traded += fill.size
         order.spent += fill.size * fill.price
         row = order.row
-        row["filled"] = max(row["filled"], float(instrument.size(order.traded)))
-        row["average_price"] = float(instrument.price(order.spent) / order.traded)
+        row["filled"] = max(row["filled"], _number(order.traded, instrument.size_decimals))
+        row["average_price"] = _number(order.spent, instrument.price_decimals) / order.traded
         row["ts_last"] = time
         if row["state"] not in _ENDED:
             row["state"] = "FILLED" if order.traded >= order.size else "PARTIALLY_FILLED"
@@ -310,7 +324,7 @@ class Projection:
         """An order that has ended is kept until its fills are here."""
         row = order.row
         filled = row["filled"] or 0.0
-        if row["state"] in _ENDED and float(self._instruments[row["symbol"]].size(order.traded)) >= filled:
+        if row["state"] in _ENDED and _number(order.traded, self._instruments[row["symbol"]].size_decimals) >= filled:
             self._orders.pop(key, None)
 
     def _note(self, key: tuple[int, int], order: _Order) -> None:
@@ -328,8 +342,9 @@ class Projection:
             "strategy": self.strategy(fill.robot), "robot": fill.robot, "ts": frame.time, "ts_event": fill.time,
             "order_id": _signed(fill.order_id), "trade_id": _signed(fill.trade_id), "symbol": symbol,
             "side": str(fill.side), "position_side": str(fill.position_side),
-            "price": float(instrument.price(fill.price)), "qty": float(instrument.size(fill.size)),
-            "fee": float(money(fill.fee)), "fee_currency": currency, "liquidity": str(fill.liquidity),
+            "price": _number(fill.price, instrument.price_decimals),
+            "qty": _number(fill.size, instrument.size_decimals),
+            "fee": _number(fill.fee, MONEY_DECIMALS), "fee_currency": currency, "liquidity": str(fill.liquidity),
             "price_exact": instrument.price_text(fill.price), "qty_exact": instrument.size_text(fill.size),
             "fee_exact": exact(fill.fee),
         })  # fmt: skip
@@ -374,6 +389,7 @@ class Projection:
         self._booking = Booking(self._instruments)
         for slot, symbol, side in gone:
             self._batch.changed.setdefault("record_positions", {})[self.account, slot, symbol, str(side)] = None
+        self._moved.clear()
         self._trips.clear()
         self._waiting.clear()
         self._peaks.clear()
@@ -395,7 +411,7 @@ class Projection:
         self._batch.added.setdefault("record_income", []).append({
             "journal": self.journal, "seq": frame.sequence, "part": part, "account": self.account,
             "strategy": strategy, "slot": leg.holder, "symbol": symbol, "ts": entry.time, "ts_booked": frame.time,
-            "kind": kind, "currency": currency, "asset": leg.currency, "amount": float(money(leg.amount)),
+            "kind": kind, "currency": currency, "asset": leg.currency, "amount": _number(leg.amount, MONEY_DECIMALS),
             "amount_exact": exact(leg.amount), "fill": entry.of, "reference": entry.reference[:200],
         })  # fmt: skip
         self._totals[leg.currency] = self._totals.get(leg.currency, 0) + leg.amount
@@ -423,17 +439,17 @@ class Projection:
         for key, held in self._booking.positions.items():
             if key[1:] != _of(fill) or held.state == before.get(key):
                 continue
-            self._holds(key, waiting.ts)
+            self._moved[key] = waiting.ts
             qty = before.get(key, (0, 0, 0))[0]
             if held.qty != qty:
                 self._step(key, qty, held.qty, waiting, legs, sequence)
 
-    def _holds(self, key: tuple[int, str, PositionSide], ts: int) -> None:
+    def _position_row(self, key: tuple[int, str, PositionSide], ts: int) -> Row:
         slot, symbol, side = key
         held, instrument = self._booking.positions[key], self._instruments[symbol]
-        self._batch.changed.setdefault("record_positions", {})[self.account, slot, symbol, str(side)] = {
+        return {
             "account": self.account, "slot": slot, "symbol": symbol, "position_side": str(side), "ts": ts,
-            "qty": float(instrument.size(held.qty)), "qty_exact": instrument.size_text(held.qty),
+            "qty": _number(held.qty, instrument.size_decimals), "qty_exact": instrument.size_text(held.qty),
             "entry_price": float(held.average) if held.qty else None, "realized_exact": exact(held.realized),
         }  # fmt: skip
 
