@@ -74,8 +74,22 @@ def make_journal(path: Path, fills: int) -> None:
             fill = FillReport(
                 SYMBOL, "", "", n + 1, side, PositionSide.BOTH, price, size, now, fee, "", Liquidity.TAKER
             )
-            frame = FILL.pack(n + 1, n + 1, n + 1, now, price, size, fee, 0, side.id, Liquidity.TAKER.id,
-                              PositionSide.BOTH.id, 1, 0, 0)  # fmt: skip
+            frame = FILL.pack(
+                n + 1,
+                n + 1,
+                n + 1,
+                now,
+                price,
+                size,
+                fee,
+                0,
+                side.id,
+                Liquidity.TAKER.id,
+                PositionSide.BOTH.id,
+                1,
+                0,
+                0,
+            )
             of = writer.append("fill", frame, stream=1, time=now)
             writer.append("entry", pack(booking.fill(fill, MAIN)._replace(of=of)), time=now)
 
@@ -117,10 +131,22 @@ def asked(home: Path, rows: int) -> dict[str, float]:
                 {(first + day) * DAY} + i, 'realized', 'USDT', 'USDT', 0.01, '0.01', 0, ''
                 FROM n"""
             )
-            connection.execute(days.insert(), [
-                {"account": "main", "strategy": "mm", "symbol": f"s{n}", "day": first + day, "currency": "USDT",
-                 "kind": "realized", "asset": "USDT", "amount_exact": str(each / 100)} for n in range(SYMBOLS)
-            ])  # fmt: skip
+            connection.execute(
+                days.insert(),
+                [
+                    {
+                        "account": "main",
+                        "strategy": "mm",
+                        "symbol": f"s{n}",
+                        "day": first + day,
+                        "currency": "USDT",
+                        "kind": "realized",
+                        "asset": "USDT",
+                        "amount_exact": str(each / 100),
+                    }
+                    for n in range(SYMBOLS)
+                ],
+            )
     figures = {"rows": each * SYMBOLS * DAYS}
     for by, since in (("symbol", 0), ("day", 0), ("symbol", first * DAY + DAY // 2)):
         began = time.perf_counter()

@@ -82,14 +82,21 @@ def test_a_second_recorder_is_refused_until_the_first_has_gone(url, tmp_path):
 
 def test_the_lease_of_a_process_that_was_killed_is_free_at_once(url, tmp_path):
     holder = subprocess.run(
-        [sys.executable, "-c", f"""
+        [
+            sys.executable,
+            "-c",
+            f"""
 import os, pathlib
 from onetape.store.records import Records
 records = Records({url!r}, home=pathlib.Path({str(tmp_path)!r}))
 print(records.holder, repr(records.take_lease()), flush=True)
 os.kill(os.getpid(), 9)
-"""], stdout=subprocess.PIPE, text=True, check=False,
-    ).stdout.split()  # fmt: skip
+""",
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    ).stdout.split()
     assert holder[1] == "''"
     records = Records(url, home=tmp_path)
     try:

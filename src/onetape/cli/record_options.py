@@ -15,28 +15,23 @@ from onetape.model.errors import UsageError
 from onetape.model.time import DAY, TIME_MAX, parse_duration, parse_time
 
 
-class Moment(click.ParamType):
+def moment(_ctx: click.Context, _param: click.Parameter, value: str | None) -> int | None:
     """ns UTC of a time, of `today` and `yesterday` (UTC), or of so long ago: 24h."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        now = time.time_ns()
-        if value in ("today", "yesterday"):
-            return now // DAY * DAY - (DAY if value == "yesterday" else 0)
-        try:
-            return now - parse_duration(value)
-        except UsageError:
-            return parse_time(value)
-
-
-MOMENT = Moment()
+    now = time.time_ns()
+    if value is None:
+        return None
+    if value in ("today", "yesterday"):
+        return now // DAY * DAY - (DAY if value == "yesterday" else 0)
+    try:
+        return now - parse_duration(value)
+    except UsageError:
+        return parse_time(value)
 
 
 def window(function: Callable[..., Any]) -> Callable[..., Any]:
     """Adds --since and --until, ns UTC."""
-    until = click.option("--until", type=MOMENT, default=None, metavar="T", help="Before this moment.")
-    since = click.option("--since", type=MOMENT, default=None, metavar="T", help="From this moment on.")
+    until = click.option("--until", callback=moment, metavar="T", help="Before this moment.")
+    since = click.option("--since", callback=moment, metavar="T", help="From this moment on.")
     return since(until(function))
 
 

@@ -6,8 +6,20 @@ from onetape.cli.frame import Answer, Shell, verb
 from onetape.cli.listing import listing
 from onetape.cli.record_options import recorded, window
 
-COLUMNS = ("ts_open", "ts_close", "account", "strategy", "symbol", "side", "qty", "entry_price", "exit_price",
-           "peak", "net", "currency")  # fmt: skip
+COLUMNS = (
+    "ts_open",
+    "ts_close",
+    "account",
+    "strategy",
+    "symbol",
+    "side",
+    "qty",
+    "entry_price",
+    "exit_price",
+    "peak",
+    "net",
+    "currency",
+)
 
 
 @verb("trips", example="onetape trips --since 2026-11-01")

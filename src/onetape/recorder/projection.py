@@ -27,10 +27,20 @@ from onetape.model.time import DAY, MINUTE
 from onetape.orders.reports import FillReport
 from onetape.tape.journal import Frame
 
-__all__ = ["READ", "Batch", "DayKey", "Projection", "ProjectionRecord", "exact"]
+__all__ = ["READ", "Batch", "DayKey", "Projection", "ProjectionRecord", "exact", "units_of"]
 
-READ: Final = ("instrument", "order_request", "order_event", "fill", "params", "position", "health", "entry",
-               "reply", "quote")  # fmt: skip
+READ: Final = (
+    "instrument",
+    "order_request",
+    "order_event",
+    "fill",
+    "params",
+    "position",
+    "health",
+    "entry",
+    "reply",
+    "quote",
+)
 # Minutes without a frame that are written none the less. A journal that was away for longer has
 # nothing to say of the time between: nobody stood by these figures then.
 GAP_MAX: Final = 1440
@@ -67,9 +77,16 @@ def exact(units: int) -> str:
     return f"-{text}" if units < 0 else text
 
 
+def units_of(text: str) -> int:
+    """Units of 1e-18 of what `exact` has written."""
+    whole, _, rest = text.partition(".")
+    return int(whole + rest.ljust(MONEY_DECIMALS, "0"))
+
+
 def _number(units: int, decimals: int) -> float:
     """The nearest double: a quotient of whole numbers is rounded once."""
-    return units / 10**decimals
+    scale: int = 10**decimals
+    return units / scale
 
 
 def _signed(value: int) -> int:
@@ -266,15 +283,28 @@ class Projection:
         instrument = self._instruments[symbol]
         bid, ask = self._quotes.get(symbol, (0, 0))
         row = {
-            "journal": self.journal, "robot": robot, "order_id": _signed(order_id), "account": self.account,
-            "strategy": self.strategy(robot), "venue_order_id": "", "ts_created": frame.time, "ts_last": frame.time,
-            "symbol": symbol, "side": str(spec.side), "type": str(spec.type),
+            "journal": self.journal,
+            "robot": robot,
+            "order_id": _signed(order_id),
+            "account": self.account,
+            "strategy": self.strategy(robot),
+            "venue_order_id": "",
+            "ts_created": frame.time,
+            "ts_last": frame.time,
+            "symbol": symbol,
+            "side": str(spec.side),
+            "type": str(spec.type),
             "price": _number(spec.price_int, instrument.price_decimals) if spec.price_int else None,
-            "qty": _number(spec.size_int, instrument.size_decimals), "filled": 0.0, "average_price": None,
-            "state": "DENIED" if is_denied else "SUBMITTED", "code": 0, "reason": None, "tag": spec.tag,
+            "qty": _number(spec.size_int, instrument.size_decimals),
+            "filled": 0.0,
+            "average_price": None,
+            "state": "DENIED" if is_denied else "SUBMITTED",
+            "code": 0,
+            "reason": None,
+            "tag": spec.tag,
             "bid": _number(bid, instrument.price_decimals) if bid else None,
             "ask": _number(ask, instrument.price_decimals) if ask else None,
-        }  # fmt: skip
+        }
         order = _Order(row, spec.size_int)
         self._note((robot, order_id), order)
         if not is_denied:
@@ -337,23 +367,46 @@ class Projection:
         symbol = self._streams[frame.stream]
         instrument, fill = self._instruments[symbol], fill_of(frame.payload)
         currency = self._currencies.get(fill.currency, instrument.settle) if fill.currency else instrument.settle
-        self._batch.added.setdefault("record_fills", []).append({
-            "journal": self.journal, "seq": frame.sequence, "account": self.account,
-            "strategy": self.strategy(fill.robot), "robot": fill.robot, "ts": frame.time, "ts_event": fill.time,
-            "order_id": _signed(fill.order_id), "trade_id": _signed(fill.trade_id), "symbol": symbol,
-            "side": str(fill.side), "position_side": str(fill.position_side),
-            "price": _number(fill.price, instrument.price_decimals),
-            "qty": _number(fill.size, instrument.size_decimals),
-            "fee": _number(fill.fee, MONEY_DECIMALS), "fee_currency": currency, "liquidity": str(fill.liquidity),
-            "price_exact": instrument.price_text(fill.price), "qty_exact": instrument.size_text(fill.size),
-            "fee_exact": exact(fill.fee),
-        })  # fmt: skip
+        self._batch.added.setdefault("record_fills", []).append(
+            {
+                "journal": self.journal,
+                "seq": frame.sequence,
+                "account": self.account,
+                "strategy": self.strategy(fill.robot),
+                "robot": fill.robot,
+                "ts": frame.time,
+                "ts_event": fill.time,
+                "order_id": _signed(fill.order_id),
+                "trade_id": _signed(fill.trade_id),
+                "symbol": symbol,
+                "side": str(fill.side),
+                "position_side": str(fill.position_side),
+                "price": _number(fill.price, instrument.price_decimals),
+                "qty": _number(fill.size, instrument.size_decimals),
+                "fee": _number(fill.fee, MONEY_DECIMALS),
+                "fee_currency": currency,
+                "liquidity": str(fill.liquidity),
+                "price_exact": instrument.price_text(fill.price),
+                "qty_exact": instrument.size_text(fill.size),
+                "fee_exact": exact(fill.fee),
+            }
+        )
         self._traded((fill.robot, fill.order_id), fill, frame.time)
         if self._is_begun:
             report = FillReport(
-                symbol, "", "", fill.trade_id, fill.side, fill.position_side, fill.price, fill.size, fill.time,
-                fill.fee, "" if currency == instrument.settle else currency, fill.liquidity,
-            )  # fmt: skip
+                symbol,
+                "",
+                "",
+                fill.trade_id,
+                fill.side,
+                fill.position_side,
+                fill.price,
+                fill.size,
+                fill.time,
+                fill.fee,
+                "" if currency == instrument.settle else currency,
+                fill.liquidity,
+            )
             self._waiting[frame.sequence] = _Waiting(report, fill.robot, frame.time, fill.order_id)
 
     def _entry(self, frame: Frame) -> None:
@@ -408,12 +461,26 @@ class Projection:
     def _income(
         self, frame: Frame, entry: Entry, part: int, kind: str, leg: Leg, *, strategy: str, symbol: str, currency: str
     ) -> None:
-        self._batch.added.setdefault("record_income", []).append({
-            "journal": self.journal, "seq": frame.sequence, "part": part, "account": self.account,
-            "strategy": strategy, "slot": leg.holder, "symbol": symbol, "ts": entry.time, "ts_booked": frame.time,
-            "kind": kind, "currency": currency, "asset": leg.currency, "amount": _number(leg.amount, MONEY_DECIMALS),
-            "amount_exact": exact(leg.amount), "fill": entry.of, "reference": entry.reference[:200],
-        })  # fmt: skip
+        self._batch.added.setdefault("record_income", []).append(
+            {
+                "journal": self.journal,
+                "seq": frame.sequence,
+                "part": part,
+                "account": self.account,
+                "strategy": strategy,
+                "slot": leg.holder,
+                "symbol": symbol,
+                "ts": entry.time,
+                "ts_booked": frame.time,
+                "kind": kind,
+                "currency": currency,
+                "asset": leg.currency,
+                "amount": _number(leg.amount, MONEY_DECIMALS),
+                "amount_exact": exact(leg.amount),
+                "fill": entry.of,
+                "reference": entry.reference[:200],
+            }
+        )
         self._totals[leg.currency] = self._totals.get(leg.currency, 0) + leg.amount
         if kind in ("transfer", "opening") and leg.currency in self._peaks:
             # What comes or goes is no gain and no loss.
@@ -448,10 +515,16 @@ class Projection:
         slot, symbol, side = key
         held, instrument = self._booking.positions[key], self._instruments[symbol]
         return {
-            "account": self.account, "slot": slot, "symbol": symbol, "position_side": str(side), "ts": ts,
-            "qty": _number(held.qty, instrument.size_decimals), "qty_exact": instrument.size_text(held.qty),
-            "entry_price": float(held.average) if held.qty else None, "realized_exact": exact(held.realized),
-        }  # fmt: skip
+            "account": self.account,
+            "slot": slot,
+            "symbol": symbol,
+            "position_side": str(side),
+            "ts": ts,
+            "qty": _number(held.qty, instrument.size_decimals),
+            "qty_exact": instrument.size_text(held.qty),
+            "entry_price": float(held.average) if held.qty else None,
+            "realized_exact": exact(held.realized),
+        }
 
     def _slot(self, robot: int) -> int:
         found = self._robots.get(robot)
@@ -528,19 +601,34 @@ class Projection:
         settle = instrument.settle
         net = trip.realized + trip.funding - trip.fees.get(settle, 0)
         entry_price = instrument.price(trip.opened_value) / trip.opened if trip.opened else None
-        self._batch.added.setdefault("record_trips", []).append({
-            "journal": self.journal, "seq": sequence, "slot": slot, "account": self.account,
-            "strategy": trip.strategy, "symbol": symbol, "position_side": str(side),
-            "side": "long" if trip.sign > 0 else "short", "ts_open": trip.ts_open, "ts_close": ts,
-            "duration_ns": ts - trip.ts_open, "fills": trip.fills,
-            "qty": instrument.size_text(trip.qty_max),
-            "entry_price": None if entry_price is None else decimal_text(round(entry_price, 12)),
-            "exit_price": decimal_text(round(instrument.price(trip.closed_value) / trip.closed, 12)),
-            "cost": exact(trip.cost_max), "peak": exact(trip.profit_max), "trough": exact(trip.profit_min),
-            "realized": exact(trip.realized), "funding": exact(trip.funding),
-            "fees": msgspec.json.encode({asset: exact(fee) for asset, fee in trip.fees.items()}).decode(),
-            "net": exact(net), "currency": settle, "context": msgspec.json.encode(trip.context).decode(),
-        })  # fmt: skip
+        self._batch.added.setdefault("record_trips", []).append(
+            {
+                "journal": self.journal,
+                "seq": sequence,
+                "slot": slot,
+                "account": self.account,
+                "strategy": trip.strategy,
+                "symbol": symbol,
+                "position_side": str(side),
+                "side": "long" if trip.sign > 0 else "short",
+                "ts_open": trip.ts_open,
+                "ts_close": ts,
+                "duration_ns": ts - trip.ts_open,
+                "fills": trip.fills,
+                "qty": instrument.size_text(trip.qty_max),
+                "entry_price": None if entry_price is None else decimal_text(round(entry_price, 12)),
+                "exit_price": decimal_text(round(instrument.price(trip.closed_value) / trip.closed, 12)),
+                "cost": exact(trip.cost_max),
+                "peak": exact(trip.profit_max),
+                "trough": exact(trip.profit_min),
+                "realized": exact(trip.realized),
+                "funding": exact(trip.funding),
+                "fees": msgspec.json.encode({asset: exact(fee) for asset, fee in trip.fees.items()}).decode(),
+                "net": exact(net),
+                "currency": settle,
+                "context": msgspec.json.encode(trip.context).decode(),
+            }
+        )
 
     @staticmethod
     def _profit(trip: _Trip, profit: int) -> None:
@@ -607,11 +695,17 @@ class Projection:
             drawdown = (peak - equity) / peak if peak > 0 else 0.0
             leverage = gross / equity if equity > 0 else None
             yield {
-                "account": self.account, "currency": currency, "ts": ts, "equity": exact(equity),
-                "balance": exact(self._totals[currency]), "unrealized": exact(unrealized), "delta": exact(net),
-                "utilization": None if leverage is None else leverage / self._leverage, "leverage": leverage,
+                "account": self.account,
+                "currency": currency,
+                "ts": ts,
+                "equity": exact(equity),
+                "balance": exact(self._totals[currency]),
+                "unrealized": exact(unrealized),
+                "delta": exact(net),
+                "utilization": None if leverage is None else leverage / self._leverage,
+                "leverage": leverage,
                 "drawdown": drawdown,
-            }  # fmt: skip
+            }
 
     # --- going on ---------------------------------------------------------------------------------
 

@@ -14,10 +14,9 @@ import msgspec
 import sqlalchemy as sa
 
 from onetape.model.config import Config
-from onetape.model.money import money_units
 from onetape.model.time import DAY, TIME_MAX
 from onetape.recorder.options import recorder_options
-from onetape.recorder.projection import READ, exact
+from onetape.recorder.projection import READ, exact, units_of
 from onetape.recorder.recorder import Recorder, gateway_journals
 from onetape.store.records import Records, metadata
 from onetape.tape.journal import JournalReader
@@ -85,7 +84,7 @@ def ledger(records: Records, *, by: str, since: int = 0, until: int = TIME_MAX) 
         if row["kind"] not in _PARTS:
             continue
         key = _key(row, by), row["currency"]
-        amount = money_units(row["amount_exact"])
+        amount = units_of(row["amount_exact"])
         part = sums.setdefault(key, {})
         if row["kind"] == "fee":
             paid = fees.setdefault(key, {})

@@ -15,8 +15,7 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from onetape.model.money import money_units
-from onetape.recorder.projection import READ, DayKey, Projection, exact
+from onetape.recorder.projection import READ, DayKey, Projection, exact, units_of
 from onetape.store.records import Records, add, metadata, replace
 from onetape.tape.journal import Frame, JournalReader
 from onetape.tape.segments import is_tape
@@ -127,17 +126,17 @@ class Recorder:
             followed.write(connection, self._days)
 
 
-def _add_days(connection: Connection, more: Mapping[DayKey, int], known: dict[DayKey, int]) -> None:
-    """Adds to sums of days. known: the sums that this writer has read or written."""
+def _add_days(connection: Connection, more: Mapping[DayKey, int], cached: dict[DayKey, int]) -> None:
+    """Adds to sums of days. cached: the sums that this writer has read or written."""
     table = metadata.tables["record_days"]
     keys = list(table.primary_key.columns)
     rows = {}
     for key, amount in more.items():
-        if key not in known:
+        if key not in cached:
             wanted = sa.select(table.c.amount_exact).where(*(c == v for c, v in zip(keys, key, strict=True)))
             found = connection.execute(wanted).scalar()
-            known[key] = 0 if found is None else money_units(str(found))
-        known[key] += amount
+            cached[key] = 0 if found is None else units_of(str(found))
+        cached[key] += amount
         values = dict(zip((c.name for c in keys), key, strict=True))
-        rows[key] = {**values, "amount_exact": exact(known[key])}
+        rows[key] = {**values, "amount_exact": exact(cached[key])}
     replace(connection, "record_days", rows)
