@@ -12,7 +12,7 @@ from onetape.notify.rules import alert_of, disk_alert
 
 
 def alert(seconds: float, severity=Severity.WARN, subject="gateway:main feed", message="lost"):
-    return Alert(Type.GATEWAY, severity, subject, message, int(seconds * SECOND))
+    return Alert(Type.FAILOVER, severity, subject, message, int(seconds * SECOND))
 
 
 @pytest.mark.parametrize("severity", list(Severity))
@@ -104,13 +104,13 @@ def test_memory_is_bounded():
             "gateway:main",
             "health",
             {"kind": "feed", "subject": "trades", "state": "lost", "severity": "warning"},
-            (Type.GATEWAY, Severity.WARN, "gateway:main feed trades", "feed trades: lost"),
+            (Type.FAILOVER, Severity.WARN, "gateway:main feed trades", "feed trades: lost"),
         ),
         (
             "gateway:main",
             "alert",
             {"kind": "difference", "subject": "order", "state": "1", "severity": "critical"},
-            (Type.GATEWAY, Severity.CRITICAL, "gateway:main difference order", "difference order: 1"),
+            (Type.LEDGER, Severity.CRITICAL, "gateway:main difference order", "difference order: 1"),
         ),
         (
             "gateway:main",
@@ -164,3 +164,19 @@ def test_frames_that_are_alerts(process, event, record, expected):
 def test_a_disk_is_full_by_share_and_by_size(free_mb, total_gb, severity):
     found = disk_alert("/home", free_mb << 20, total_gb << 30, 7)
     assert (found and found.severity) == severity
+
+
+def test_what_a_person_knows_of_is_not_told_again_until_it_has_ended():
+    desk = Desk()
+    told = desk.take(alert(0))
+    desk.acknowledge("failover", told.subject)
+    assert desk.take(alert(REPEAT_NS[Severity.WARN] / SECOND)) is None
+    assert desk.take(alert(1, Severity.CRITICAL)) is not None  # a worse one is another thing
+    assert len(list(desk.over(told.subject, 5))) == 1
+    assert desk.take(alert(6)) is not None
+
+
+def test_alerts_of_tapes_that_had_another_type_end_as_well():
+    desk = Desk()
+    desk.restore([{**alert(0).as_json(), "type": "gateway"}])
+    assert [each.type for each in desk.over("gateway:main feed", 5)] == [Type.PROCESS]

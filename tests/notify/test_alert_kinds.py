@@ -29,6 +29,7 @@ ROWS = {
     "lag": (GATEWAY, "health", "mm", "behind", ("mm", "caught up")),
     "market": (GATEWAY, "health", "main", "stale: X", ("main", "live")),
     "order entry": (GATEWAY, "health", "main", "lost: x", ("main", "connected")),
+    "records": ("recorder", "health", "database", "does not answer", ("database", "written")),
     "reconciled": (GATEWAY, "alert", "connected", "2 differences", ("periodic", "0 differences")),
     "recovered": (GATEWAY, "health", "main", "2 orders unknown", ("connected", "0 differences")),
     "robot": (GATEWAY, "alert", "mm", "lost", ("mm", "attached")),

@@ -87,12 +87,58 @@ def test_what_breaks_reaches_the_sink_and_the_journal(tmp_path: Path):
             home.wait_for(lambda: has("warn: process venue:x", "signal 9"))
             home.wait_for(lambda: has("info: process venue:x", "runs again"))
             home.run("down")
-            told = home.run("alerts")
+            told = past_alerts(home.home, 50)
             assert {each["type"] for each in told} >= {"risk", "process"}
-            assert told == past_alerts(home.home, 50)
             # One thing is told once.
             keys = [(e["type"], e["subject"], e["severity"]) for e in told]
             assert keys.count(("process", "robot:bad", "critical")) == 1
+
+
+def test_an_alert_goes_on_until_it_ends_or_a_person_acknowledges_it(tmp_path: Path):
+    with Home(tmp_path, CONFIG, FAILS) as home:
+        copied_process.run("up", cwd=tmp_path, env=CLEAN)
+        home.wait_for(lambda: [each for each in home.run("alerts", "ls") if each["type"] == "risk"])
+        found = next(each for each in home.run("alerts") if each["type"] == "risk")
+        assert (found["severity"], found["account"], found["cleared"], found["acked"]) == (
+            "CRITICAL",
+            "main",
+            None,
+            None,
+        )
+        assert found["subject"].startswith("robot:mm")
+        home.run("alerts", "ack", "1", code=3)
+        home.run("alerts", "ack", found["id"])
+        assert found["id"] not in {each["id"] for each in home.run("alerts", "ls")}
+        acked = next(each for each in home.run("alerts", "ls", "--all") if each["id"] == found["id"])
+        assert acked["acked"] >= found["since"]
+        assert acked["data"]["actor"] == "operator"
+        home.run("down")
+        assert home.run("alerts", "ls") == []
+        home.run("alerts", "ack", found["id"], code=6)
+
+
+def test_a_sink_that_fails_is_an_alert_itself_and_a_critical_one_is_sent_when_it_comes_back(tmp_path: Path):
+    told: list[dict] = []
+    taken, works = [], threading.Event()
+
+    class Sinks:
+        def send(self, alert) -> bool:
+            if works.is_set():
+                taken.append(alert.subject)
+            return works.is_set()
+
+    watch = AlertWatch(tmp_path, dict, tell=told.append, said=print, sinks=Sinks)  # type: ignore[arg-type]
+    watch.process("venue:x", State.FAILED, "gone")
+
+    def states() -> list[str]:
+        return [each["state"] for each in told if each["subject"] == "notify"]
+
+    wait_for(lambda: states() == ["begin"])
+    works.set()
+    watch.process("venue:y", State.FAILED, "gone")
+    wait_for(lambda: states() == ["begin", "end"] and len(taken) > 1)
+    watch.close()
+    assert taken[:2] == ["venue:x", "venue:y"]
 
 
 def test_what_ends_in_the_look_that_finds_it_ends_after_it_began(tmp_path: Path):
@@ -154,7 +200,7 @@ def test_what_a_life_said_at_its_end_ends_although_it_is_read_late(name, tmp_pat
             record = {"kind": "feed", "severity": "warn", "symbol": state, "state": state}
             writer.append("health", msgspec.msgpack.encode(record), time=at)
         watch.close()
-    about = [(e["subject"].split()[-1], e["state"]) for e in told if e["type"] == "gateway"]
+    about = [(e["subject"].split()[-1], e["state"]) for e in told if e["type"] == "failover"]
     assert about == [("lost", "begin"), ("stale", "begin"), ("lost", "end")]
 
 
@@ -195,7 +241,7 @@ def test_a_sink_that_does_not_take_it_is_said_without_its_address():
     with http_sink(status=500) as (url, got):
         said: list[str] = []
         sink = Sink(lambda: Sinks([url + "sesame"]), said.append)
-        sink.put(Alert(Type.RISK, Severity.CRITICAL, "robot:mm", "x", 1))
+        sink.put(Alert(Type.RISK, Severity.WARN, "robot:mm", "x", 1))
         wait_for(lambda: sink.failed)
         sink.close()
         assert len(got) == 3

@@ -62,7 +62,7 @@ def test_a_gateway_that_was_killed_and_reconciled_leaves_no_alert(tmp_path: Path
         home.wait_for(lambda: len(home.fills()) > 2)
         for name in ("gateway:main", "gateway:main", "robot:mm"):
             home.kill(name)
-            home.wait_for(lambda name=name: name in {e["subject"] for e in home.run("alerts")})
+            home.wait_for(lambda name=name: name in {e["subject"] for e in home.run("alerts", "ls", "--all")})
             wait_for(lambda: not going(home), lambda: past_alerts(home.home, 50))
         home.run("down")
 

@@ -1,4 +1,4 @@
-"""`onetape alerts`: what was told, and whether telling works."""
+"""`onetape alerts`: what is wrong, that somebody knows of it, and whether telling works."""
 
 from __future__ import annotations
 
@@ -7,26 +7,37 @@ from pathlib import Path
 
 import click
 
-from onetape.cli.frame import Answer, Shell, load, moment, rows, verb
+from onetape.cli.frame import Answer, Shell, load, rows, verb
+from onetape.cli.listing import listing
+from onetape.model.errors import UsageError
+
+COLUMNS = ("id", "ts_since", "severity", "type", "subject", "message")
 
 
-@verb("alerts", example="onetape alerts --last 20\nonetape alerts test")
-@click.argument("action", type=click.Choice(["list", "test"]), default="list", metavar="[list|test]")
-@click.option("--last", type=click.IntRange(1), default=50, help="How many [default: 50].")
-def command(shell: Shell, action: str, last: int) -> Answer:
-    """Show the newest alerts of this home; `test` sends one to the sinks of [notify] and waits.
+@verb("alerts", example="onetape alerts ls --all\nonetape alerts ack 412\nonetape alerts test")
+@click.argument("words", nargs=-1, metavar="[ls | ack ID | test]")
+@click.option("--all", "is_all", is_flag=True, help="Those that have ended or were acknowledged, too.")
+def command(shell: Shell, words: tuple[str, ...], is_all: bool) -> Answer:
+    """Show what is wrong now; `ack` says that a person knows of it, `test` sends an alert to the sinks of
+    [notify] and waits.
 
-    Types: process, clock, disk, gateway, risk. Severities: info, warn, critical.
+    An alert goes on until its cause has ended. Types: delta, utilization, failover, proxy, risk, stop, ledger,
+    process, clock, disk. Severities: INFO, WARN, CRITICAL.
     """
-    if action == "test":
-        send = load("onetape.supervisor.alerts", "send_test", what="alerts")
-        path = shell.config_path
-        folder = (path.parent if path is not None else Path()).absolute()
-        sent = send(shell.config, os.environ, folder)
-        return Answer(sent, rows(sent))
-    found = load("onetape.supervisor.alerts", "past_alerts", what="alerts")(shell.home, last)
-    lines = [
-        f"{moment(each['time'])}  {each['severity']:<8}  {each['type']:<7}  {each['subject']}  {each['message']}"
-        for each in found
-    ]
-    return Answer(found, "\n".join(lines) or "none")
+    module = "onetape.supervisor.alerts"
+    match words:
+        case () | ("ls",):
+            account_of = {name: robot.account for name, robot in shell.config.robots.items()}
+            found = load(module, "alerts_of", what="alerts")(shell.home, account_of=account_of, is_all=is_all)
+            shown = [{**each, "ts_since": each["since"]} for each in found]
+            return Answer(found, listing(shown, COLUMNS, nothing="none"))
+        case ("ack", id_):
+            acked = load(module, "acknowledge", what="alerts")(shell.home, id_)
+            return Answer(acked, f"acknowledged: {acked['subject']}")
+        case ("test",):
+            path = shell.config_path
+            folder = (path.parent if path is not None else Path()).absolute()
+            sent = load(module, "send_test", what="alerts")(shell.config, os.environ, folder)
+            return Answer(sent, rows(sent))
+        case _:
+            raise UsageError(f"no such words: {' '.join(words)[:80]}", location="onetape alerts", todo="see --help")

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 
 # Words that mean all processes of a kind: no robot's bare name.
-KINDS = frozenset({"robot", "gateway", "supervisor", "collector", "hub", "guardian", "venue", "variants", "single"})
+KINDS = frozenset(
+    {"robot", "gateway", "supervisor", "collector", "hub", "guardian", "recorder", "venue", "variants", "single"}
+)
 
 
 class Interrupted(RuntimeFailure):

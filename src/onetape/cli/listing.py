@@ -33,7 +33,7 @@ def aligned(rows: Sequence[Sequence[str]], *, right: Container[int] = ()) -> lis
 def _cell(value: object, name: str) -> str:
     if value is None or value == "":
         return "-"
-    if name.startswith("ts_") and isinstance(value, int):
+    if (name == "ts" or name.startswith("ts_")) and isinstance(value, int):
         return moment(value)
     if isinstance(value, bool):
         return "yes" if value else "no"

@@ -12,7 +12,6 @@ from onetape.model.errors import NotAvailable
 __all__ = ["SECTIONS", "unbuilt"]
 
 SECTIONS: Final = {
-    "recorder": "tapes into SQL while they grow (`onetape analyze` does it with a run)",
     "control": "the REST control plane",
     "dashboard": "the web pages",
     "cluster": "more machines than one",

@@ -29,14 +29,24 @@ class Severity(StrEnum):
 
 
 class Type(StrEnum):
-    """What it is about."""
+    """What it is about. failover: a connection, and what takes its place. proxy: an address, and what it
+    may still ask. stop: what rests at a venue to bound a loss. ledger: money that is not accounted for."""
 
+    DELTA = "delta"
+    UTILIZATION = "utilization"
+    FAILOVER = "failover"
+    PROXY = "proxy"
+    RISK = "risk"
+    STOP = "stop"
+    LEDGER = "ledger"
     PROCESS = "process"
     CLOCK = "clock"
     DISK = "disk"
-    GATEWAY = "gateway"
-    RISK = "risk"
     TEST = "test"
+
+    @classmethod
+    def _missing_(cls, value: object) -> Type | None:
+        return cls.PROCESS if value == "gateway" else None  # as tapes had it first
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +94,7 @@ class _Going:
     message: str
     began: int
     more: int = 0
+    is_acked: bool = False  # a person knows: it is not told again until it has ended
 
 
 @dataclass(slots=True)
@@ -97,7 +108,7 @@ class Desk:
     def take(self, alert: Alert) -> Alert | None:
         """The alert as it is to be told, None: not now."""
         going = self._going.pop(alert.key, None)
-        if going is not None and alert.time - going.sent_at < REPEAT_NS[alert.severity]:
+        if going is not None and (going.is_acked or alert.time - going.sent_at < REPEAT_NS[alert.severity]):
             going.more += 1
             self._going[alert.key] = going
             return None
@@ -126,13 +137,20 @@ class Desk:
             words = message or f"over: {going.message}"
             yield Alert(Type(type_), Severity.INFO, name, words, now, is_end=True)
 
+    def acknowledge(self, type_: str, subject: str) -> None:
+        """A person knows of it: what goes on is not told again. A worse one is another thing."""
+        for (kind, about, _, is_note), going in self._going.items():
+            if (kind, about, is_note) == (type_, subject, False):
+                going.is_acked = True
+
     def restore(self, alerts: Iterable[Mapping[str, Any]]) -> None:
         """What an earlier desk has told and not ended."""
         for each in alerts:
             alert = Alert(
                 Type(each["type"]), Severity(each["severity"]), each["subject"], each["message"], each["time"]
             )
-            self._going[alert.key] = _Going(alert.time, alert.message, alert.time)
+            is_acked = each.get("acked") is not None
+            self._going[alert.key] = _Going(alert.time, alert.message, alert.time, is_acked=is_acked)
 
     def _has_room(self, now: int) -> bool:
         while self._left and now - self._left[0] >= 60 * SECOND:

@@ -30,34 +30,36 @@ _NOTE: Final = ("",)
 
 KINDS: Final = {
     # of gateways
-    "account stream": Kind(Type.GATEWAY),  # lost, stale - live
-    "balance": Kind(Type.GATEWAY, notes=("corrected", "reset")),  # differs - agrees
-    "budget": Kind(Type.GATEWAY),  # used up - there again
-    "checkpoint": Kind(Type.GATEWAY),  # not made, not used - made
+    "account stream": Kind(Type.FAILOVER),  # lost, stale - live
+    "balance": Kind(Type.LEDGER, notes=("corrected", "reset")),  # differs - agrees
+    "budget": Kind(Type.PROXY),  # used up - there again
+    "checkpoint": Kind(Type.PROCESS),  # not made, not used - made
     "clock": Kind(Type.CLOCK, notes=_NOTE),  # was set right
-    "difference": Kind(Type.GATEWAY, ends="reconciled"),
+    "difference": Kind(Type.LEDGER, ends="reconciled"),
     "disk": Kind(Type.DISK),  # no room - there is room again
-    "drift": Kind(Type.GATEWAY, notes=_NOTE),
-    "feed": Kind(Type.GATEWAY, notes=("gap",)),  # lost, stale - connected, live
-    "lag": Kind(Type.GATEWAY),  # behind - caught up
-    "malformed": Kind(Type.GATEWAY, notes=_NOTE),
-    "market": Kind(Type.GATEWAY),  # stale - live
-    "order": Kind(Type.GATEWAY, notes=_NOTE),  # of other hands
-    "order entry": Kind(Type.GATEWAY),  # lost - connected
-    "reconciled": Kind(Type.GATEWAY, ends="reconciled"),  # with differences - without
-    "recovered": Kind(Type.GATEWAY, ends="reconciled"),
-    "robot": Kind(Type.GATEWAY),  # lost - attached
-    "stall": Kind(Type.GATEWAY, notes=_NOTE),
-    "sub-account": Kind(Type.GATEWAY),  # its money went - was allocated
+    "drift": Kind(Type.PROCESS, notes=_NOTE),
+    "feed": Kind(Type.FAILOVER, notes=("gap",)),  # lost, stale - connected, live
+    "lag": Kind(Type.PROCESS),  # behind - caught up
+    "malformed": Kind(Type.PROCESS, notes=_NOTE),
+    "market": Kind(Type.FAILOVER),  # stale - live
+    "order": Kind(Type.RISK, notes=_NOTE),  # of other hands
+    "order entry": Kind(Type.FAILOVER),  # lost - connected
+    "reconciled": Kind(Type.LEDGER, ends="reconciled"),  # with differences - without
+    "recovered": Kind(Type.LEDGER, ends="reconciled"),
+    "robot": Kind(Type.PROCESS),  # lost - attached
+    "stall": Kind(Type.PROCESS, notes=_NOTE),
+    "sub-account": Kind(Type.LEDGER),  # its money went - was allocated
     # late, of unknown outcome - done
-    "transfer": Kind(Type.GATEWAY, notes=("expired", "failed", "has been")),
-    "unknown orders": Kind(Type.GATEWAY),  # so many - settled
+    "transfer": Kind(Type.LEDGER, notes=("expired", "failed", "has been")),
+    "unknown orders": Kind(Type.RISK),  # so many - settled
     # of the guardian
-    "hard stop": Kind(Type.RISK),  # flattening - flat
-    "ladder": Kind(Type.RISK, notes=_NOTE),
-    "local stop": Kind(Type.RISK, notes=_NOTE),
+    "hard stop": Kind(Type.STOP),  # flattening - flat
+    "ladder": Kind(Type.STOP, notes=_NOTE),
+    "local stop": Kind(Type.STOP, notes=_NOTE),
     "position differs": Kind(Type.RISK, notes=_NOTE),
-    "protection": Kind(Type.RISK),  # lost - stands, flat
+    "protection": Kind(Type.STOP),  # lost - stands, flat
+    # of the recorder
+    "records": Kind(Type.LEDGER),  # the database is away - written
     # of robots
     "adl": Kind(Type.RISK, notes=_NOTE),
     "liquidation": Kind(Type.RISK, notes=_NOTE),
@@ -90,7 +92,7 @@ def alert_of(process: str, event: str, record: Mapping[str, Any], time: int) -> 
     about = _about(record)
     said = str(record.get("state") or record.get("error") or "")
     location = f", {record['where']}" if record.get("where") else ""
-    its = Type.GATEWAY if process.startswith("gateway") else Type.RISK
+    its = Type.PROCESS if process.startswith("gateway") else Type.RISK
     row = KINDS.get(kind, Kind(its, notes=_NOTE))
     return Alert(
         row.type,

@@ -68,6 +68,7 @@ class Sink:
         self._rang = threading.Event()
         self._closed = threading.Event()
         self.sent = self.failed = self.dropped = 0
+        self.is_failing = False  # the last one did not leave
         self._thread = threading.Thread(target=self._work, name="alerts", daemon=True)
         self._thread.start()
 
@@ -111,6 +112,7 @@ class Sink:
             try:
                 if sinks.send(alert):
                     self.sent += 1
+                    self.is_failing = False
                     return
                 why = "the sink did not take it"
             except (OSError, RuntimeError, TypeError, ValueError) as error:
@@ -119,4 +121,10 @@ class Sink:
                 break
             pause *= 2
         self.failed += 1
+        was_failing, self.is_failing = self.is_failing, True
+        if alert.severity is Severity.CRITICAL and not self._closed.is_set():
+            with self._lock:  # it leaves when the sink takes anything again, before what came since
+                self._waiting.appendleft(alert)
+            if was_failing:  # that has been said
+                return
         self._said(f"an alert did not leave ({why}): {alert.title}")

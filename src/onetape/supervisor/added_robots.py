@@ -18,8 +18,10 @@ from onetape.ipc.command_tape import CommandTape, commands_in
 from onetape.ipc.door import Command, Do, Door, Handler
 from onetape.ipc.once import Once
 from onetape.model.config import Config, RobotConfig, with_robot
-from onetape.model.errors import BadConfig, NotAvailable, OnetapeError, UsageError
+from onetape.model.errors import BadConfig, BadInput, NotAvailable, OnetapeError, UsageError
+from onetape.notify.alert import KEYS_MAX
 from onetape.security.tokens import make_token
+from onetape.supervisor.alert_watch import past_alerts
 from onetape.supervisor.child import ChildFiles
 from onetape.supervisor.options import supervisor_journal
 from onetape.supervisor.restart_rules import Child, State
@@ -54,6 +56,7 @@ class AddedRobots:
         table = {
             ADD: Handler(self._add, fields=None, reaches_out=True),
             REMOVE: Handler(self._remove, fields=("name",), reaches_out=True),
+            "ack": Handler(self._ack, fields=("id",)),
             "status": Handler(lambda _: supervisor.status, asks=True, anyone=True),
         }
         self.door = Door(
@@ -192,6 +195,23 @@ class AddedRobots:
             supervisor.use(msgspec.structs.replace(supervisor.config, robots=robots))
             supervisor.law.stop(f"robot:{name}")
             return {"name": name, "process": f"robot:{name}"}
+
+        return do
+
+    def _ack(self, command: Command) -> Do:
+        """An alert that goes on, by its id: a person knows of it."""
+        supervisor, id_ = self._supervisor, str(command.fields.get("id", ""))
+        found = next((each for each in past_alerts(supervisor.home, KEYS_MAX) if each["id"] == id_), None)
+        if found is None or found["cleared"] is not None:
+            raise BadInput(f"no alert {id_!r} goes on", location="alerts ack", todo="see `onetape alerts ls`")
+        record = {key: found[key] for key in ("type", "severity", "subject", "message")}
+        record |= {"id": id_, "actor": command.actor, "time": time.time_ns(), "more": 0, "state": "ack"}
+
+        def do() -> dict[str, Any]:
+            supervisor.tape.alert(record)
+            if supervisor.alerts is not None:
+                supervisor.alerts.acknowledge(record["type"], record["subject"])
+            return record
 
         return do
 

@@ -31,6 +31,7 @@ from onetape.tape.segments import is_tape
 __all__ = ["AlertWatch", "past_alerts", "sinks_of"]
 
 LOOK_S: Final = 0.5
+SINKS: Final = "notify"  # subject of what is said of the sinks themselves
 STEP_NS: Final = 500_000_000  # by which the machine's clock may move against its own steady one
 _ALERT: Final = EventType.ALERT.id
 
@@ -44,8 +45,8 @@ def sinks_of(urls: list[str], environ: Mapping[str, str], folder: Path) -> Sinks
 
 
 def past_alerts(home: Path, last: int) -> list[dict[str, Any]]:
-    """The newest of this home, oldest first. cleared: when its end was told, ns; null: it goes
-    on."""
+    """The newest of this home, oldest first. id: its frame on the supervisor's journal. cleared: when its end
+    was told, ns; acked: when a person acknowledged it; null: not yet."""
     found: deque[dict[str, Any]] = deque(maxlen=last)
     going: dict[tuple[str, str], list[dict[str, Any]]] = {}
     path = supervisor_journal(home)
@@ -54,6 +55,12 @@ def past_alerts(home: Path, last: int) -> list[dict[str, Any]]:
             for frame in reader.frames(("alert",)):
                 record = msgspec.msgpack.decode(frame.payload)
                 key = record["type"], record["subject"]
+                if record.get("state") == "ack":
+                    for each in going.get(key, ()):
+                        each["acked"] = each["acked"] or record["time"]
+                        each["actor"] = record["actor"]
+                    continue
+                record["id"], record["acked"] = str(frame.sequence), None
                 begins = record.get("state") == "begin"
                 for each in () if begins else going.pop(key, ()):
                     each["cleared"] = record["time"]
@@ -84,6 +91,7 @@ class AlertWatch:
         self._readers: dict[str, JournalReader] = {}
         self._events: deque[tuple[int, str, State, str]] = deque()
         self._desk.restore(each for each in past_alerts(home, KEYS_MAX) if each["cleared"] is None)
+        self._acked: deque[tuple[str, str]] = deque()
         self._started: dict[str, int] = {}  # of each process, ns UTC
         self._runs: set[str] = set()  # and has begun to run since
         self._closed = threading.Event()
@@ -95,6 +103,10 @@ class AlertWatch:
     def process(self, name: str, state: State, reason: str) -> None:
         """What became of a process; from any thread."""
         self._events.append((time.time_ns(), name, state, reason))
+
+    def acknowledge(self, type_: str, subject: str) -> None:
+        """A person knows of what goes on; from any thread."""
+        self._acked.append((type_, subject))
 
     def close(self) -> None:
         self._closed.set()
@@ -110,7 +122,9 @@ class AlertWatch:
         while True:
             is_last = self._closed.is_set()
             now = time.time_ns()
-            for look in (self._processes(), self._machine(now), self._tapes()):
+            while self._acked:
+                self._desk.acknowledge(*self._acked.popleft())
+            for look in (self._processes(), self._machine(now), self._own_sinks(now), self._tapes()):
                 self._take_all(look)
             self._is_first = False
             if is_last:
@@ -132,8 +146,18 @@ class AlertWatch:
     def _take(self, alert: Alert) -> None:
         if (record := self._desk.take(alert)) is not None:
             self._tell(record.as_json())
-            if self._sink is not None:
+            if self._sink is not None and alert.subject != SINKS:
                 self._sink.put(record)
+
+    def _own_sinks(self, now: int) -> Iterator[Alert]:
+        """That alerts do not leave stands on the journal, since it cannot leave either."""
+        if self._sink is None:
+            return
+        if self._sink.is_failing:
+            words = "alerts do not leave: a sink does not take them"
+            yield Alert(Type.PROCESS, Severity.CRITICAL, SINKS, words, now)
+        else:
+            self._over(SINKS, now, "a sink has taken one again")
 
     def _processes(self) -> Iterator[Alert]:
         while self._events:

@@ -3,16 +3,68 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from onetape.ipc.operator import send_command
 from onetape.model.config import Config
-from onetape.model.errors import BadConfig, ProcessDown
+from onetape.model.errors import BY_CODE, BadConfig, OnetapeError, ProcessDown
 from onetape.notify.alert import Alert, Severity, Type
 from onetape.supervisor.alert_watch import past_alerts, sinks_of
 
-__all__ = ["past_alerts", "send_test"]
+__all__ = ["acknowledge", "alerts_of", "send_test"]
+
+ALERTS_MAX = 10_000
+
+
+def alerts_of(home: Path, *, account_of: Mapping[str, str], is_all: bool) -> list[dict[str, Any]]:
+    """Alerts of this home, the oldest first, a row for each thing that went on: those whose cause has not ended
+    and that nobody has acknowledged; is_all: the others, too. account_of: by robot.
+
+    id: of its first frame; since, cleared, acked: ns UTC, null: not yet. data: `more`, how often it was
+    told again, and `actor` who acknowledged it.
+    """
+    rows: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for each in past_alerts(home, ALERTS_MAX):
+        if each["state"] == "end":
+            continue
+        key = each["type"], each["subject"], each["state"], each["cleared"]
+        row = rows.get(key)
+        if row is None:
+            process, _, name = each["subject"].split(" ")[0].partition(":")
+            rows[key] = {
+                "id": each["id"],
+                "type": each["type"],
+                "severity": each["severity"].upper(),
+                "account": name if process == "gateway" else account_of.get(name, "") if process == "robot" else "",
+                "subject": each["subject"],
+                "message": each["message"],
+                "since": each["time"],
+                "cleared": each["cleared"],
+                "acked": each["acked"],
+                "data": {"more": each["more"], **({"actor": each["actor"]} if "actor" in each else {})},
+            }
+            continue
+        row["message"], row["acked"] = each["message"], row["acked"] or each["acked"]
+        row["severity"] = max(row["severity"], each["severity"].upper(), key=_SEVERITIES.index)
+        row["data"]["more"] += each["more"] + 1
+    return [row for row in rows.values() if is_all or (row["cleared"] is None and row["acked"] is None)]
+
+
+_SEVERITIES = ("INFO", "WARN", "CRITICAL")
+
+
+def acknowledge(home: Path, id_: str) -> dict[str, Any]:
+    """Says on the supervisor's journal that a person knows of an alert. Returns it. Raises BadInput where
+    there is none of that id, ProcessDown without a supervisor."""
+    (answer,) = send_command(home, "supervisor", "ack", {"id": id_}, uuid.uuid4().hex)
+    if (refused := answer["error"]) is not None:
+        error: OnetapeError = BY_CODE[refused["code"]](refused["message"])
+        raise error
+    made: dict[str, Any] = answer["result"]
+    return made
 
 
 def send_test(config: Config, environ: Mapping[str, str], folder: Path) -> dict[str, Any]:

@@ -48,7 +48,8 @@ ASK_WITHIN_S: Final = 10.0
 BEGIN_WITHIN_S: Final = 20.0  # until a supervisor answers at all
 UP_WITHIN_S: Final = 75.0
 DOWN_WITHIN_S: Final = 60.0  # robots cancel first; what does not end in time is killed
-STARTS: Final = (SINGLE, "venue", "collector", "hub", "gateway", "guardian", "robot", "variants")  # in this order
+# In this order.
+STARTS: Final = (SINGLE, "venue", "collector", "hub", "recorder", "gateway", "guardian", "robot", "variants")
 REAP_S: Final = 2.0  # until the system has asked for what has ended; some never do
 
 

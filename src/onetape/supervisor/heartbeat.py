@@ -14,6 +14,7 @@ from onetape.gateway.options import gateway_journal
 from onetape.guardian.options import guardian_journal
 from onetape.hub.options import hub_journal
 from onetape.model.errors import OnetapeError
+from onetape.recorder.options import recorder_journal
 from onetape.robot.options import run_journal
 from onetape.supervisor.options import supervisor_journal
 from onetape.supervisor.start import process_journal
@@ -120,6 +121,8 @@ def journal_of(home: Path, name: str, kind: str) -> Path | None:
             return hub_journal(home)
         case "guardian":
             return guardian_journal(home)
+        case "recorder":
+            return recorder_journal(home)
         case "venue":
             return process_journal(home, name)
         case "robot":

@@ -20,6 +20,7 @@ from onetape.hub.options import HUB, has_hub
 from onetape.model.config import Config
 from onetape.model.errors import OnetapeError, UsageError
 from onetape.model.time import format_time, parse_time
+from onetape.recorder.options import RECORDER, has_recorder
 from onetape.supervisor.log import SYSTEM_LOG
 from onetape.tape.inspect import look_back
 from onetape.tape.journal import JournalReader
@@ -68,8 +69,8 @@ def _names(config: Config) -> set[str]:
         "collector": config.collectors,
     }
     named = (f"{kind}:{name}" for kind, section in parts.items() for name in section)
-    alone = [name for name, is_there in ((HUB, has_hub(config)), (GUARDIAN, has_guardian(config))) if is_there]
-    return {"supervisor", *alone, *named}
+    sections = ((HUB, has_hub(config)), (GUARDIAN, has_guardian(config)), (RECORDER, has_recorder(config)))
+    return {"supervisor", *(name for name, is_there in sections if is_there), *named}
 
 
 def _time(row: Row) -> int:

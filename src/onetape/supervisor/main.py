@@ -17,6 +17,7 @@ from onetape.hub.options import has_hub
 from onetape.model.config import Config
 from onetape.model.errors import OnetapeError
 from onetape.preflight.configured import clean_environ, is_simulated
+from onetape.recorder.options import has_recorder
 from onetape.security.confine import confine
 from onetape.security.private import private_folder
 from onetape.store.config import load_config
@@ -72,6 +73,7 @@ def _fork_server(config: Config, home: Path) -> ForkServer | None:
         "collector": config.collectors,
         "hub": has_hub(config),
         "guardian": has_guardian(config),
+        "recorder": has_recorder(config),
         "variants": any(robot.variants for robot in config.robots.values()),
     }
     err = private_folder(home / "run") / "fork-server.err"

@@ -17,6 +17,7 @@ MODULES: Final = {
     "collector": "onetape.collector.main",
     "hub": "onetape.hub.main",
     "guardian": "onetape.guardian.main",
+    "recorder": "onetape.recorder.main",
     "gateway": "onetape.gateway.main",
     "robot": "onetape.robot.main",
     "variants": "onetape.robot.variants_main",

@@ -27,6 +27,7 @@ from onetape.model.errors import BadInput, OnetapeError
 from onetape.model.time import HOUR, SECOND, parse_duration
 from onetape.preflight.configured import clean_environ, is_simulated
 from onetape.preflight.preflight import market_of
+from onetape.recorder.options import RECORDER, has_recorder, recorder_options
 from onetape.robot.options import RobotOptions, VariantsOptions, robot_options
 from onetape.security.secrets import read_secret
 from onetape.security.tokens import grant_of
@@ -76,7 +77,8 @@ def children_of(config: Config) -> list[Child]:
     used = dict.fromkeys(f"venue:{account.venue}" for account in config.accounts.values())
     needs = tuple(need for need in used if need in there)  # it waits for gateways itself
     guardian = [Child(GUARDIAN, GUARDIAN, needs)] if has_guardian(config) else []
-    return [*venues, *collectors, *hub, *gateways, *guardian, *robots, *variants]
+    recorder = [Child(RECORDER, RECORDER)] if has_recorder(config) else []  # it reads what there is
+    return [*venues, *collectors, *hub, *recorder, *gateways, *guardian, *robots, *variants]
 
 
 def robot_child(config: Config, name: str) -> Child:
@@ -142,6 +144,9 @@ class Starter:
                 return msgspec.json.encode(hub_options(self.config, home=self.home))
             case "guardian":
                 return msgspec.json.encode(self._guardian())
+            case "recorder":
+                options = recorder_options(self.config, home=self.home, folder=self.folder, environ=self.environ)
+                return msgspec.json.encode(options)
             case "robot":
                 robot = self._robot(name)
                 grant = grant_of(self.home, robot.account, name, robot.subaccount)

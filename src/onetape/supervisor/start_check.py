@@ -35,6 +35,7 @@ from onetape.model.unbuilt import unbuilt
 from onetape.preflight.configured import clean_environ, is_simulated
 from onetape.preflight.findings import ERROR, OK, WARNING, Finding
 from onetape.preflight.preflight import CHECKED, check_open, look, market_of, secret_of, target_of
+from onetape.recorder.options import RECORDER, has_recorder, recorder_options
 from onetape.robot.options import LOAD_WITHIN_S, Checked, RobotCheck, robot_options
 from onetape.security.tokens import read_token, token_file
 
@@ -199,6 +200,13 @@ def _places(config: Config, folder: Path, home: Path, *, single: bool) -> Iterat
                 raise NotAvailable("the guardian is a process of its own", todo="without --single")
         except OnetapeError as error:
             yield _at(GUARDIAN, error, config.location(GUARDIAN))
+    if has_recorder(config):
+        try:
+            recorder_options(config, home=home, folder=folder, environ=os.environ)
+            if single:
+                raise NotAvailable("the recorder is a process of its own", todo="without --single")
+        except OnetapeError as error:
+            yield _at(RECORDER, error, config.location(RECORDER))
     for name, robot in config.robots.items():
         if single and robot.variants:
             alone = NotAvailable("variants are processes of their own", todo="without --single")

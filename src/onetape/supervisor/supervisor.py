@@ -187,9 +187,8 @@ class Supervisor:
 
     def _journals(self) -> dict[str, Path]:
         """Where what went wrong is said."""
-        journaled = (
-            each for each in self.children if each.kind in ("robot", "gateway", "collector", "hub", "guardian")
-        )
+        kinds = ("robot", "gateway", "collector", "hub", "guardian", "recorder")
+        journaled = (each for each in self.children if each.kind in kinds)
         found = {each.name: journal_of(self.home, each.name, each.kind) for each in journaled}
         return {name: path for name, path in found.items() if path is not None}
 

@@ -1,0 +1,49 @@
+"""What verbs on records share: the window of time, and how records are reached."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from onetape.cli.frame import Shell, load
+from onetape.model.errors import UsageError
+from onetape.model.time import DAY, TIME_MAX, parse_duration, parse_time
+
+
+def moment(_ctx: click.Context, _param: click.Parameter, value: str | None) -> int | None:
+    """ns UTC of a time, of `today` and `yesterday` (UTC), or of so long ago: 24h."""
+    now = time.time_ns()
+    if value is None:
+        return None
+    if value in ("today", "yesterday"):
+        return now // DAY * DAY - (DAY if value == "yesterday" else 0)
+    try:
+        return now - parse_duration(value)
+    except UsageError:
+        return parse_time(value)
+
+
+def window(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds --since and --until, ns UTC."""
+    until = click.option("--until", callback=moment, metavar="T", help="Before this moment.")
+    since = click.option("--since", callback=moment, metavar="T", help="From this moment on.")
+    return since(until(function))
+
+
+def recorded(shell: Shell, what: str, **wanted: Any) -> list[dict[str, Any]]:
+    """Rows of `recorder.read`, with what the journals of the home have now."""
+    load("onetape.recorder.read", "records_of", what="records")
+    from onetape.recorder import read
+
+    if "since" in wanted:
+        wanted |= {"since": wanted["since"] or 0, "until": wanted["until"] or TIME_MAX}
+    path = shell.config_path
+    folder = (path.parent if path is not None else Path()).absolute()
+    with read.records_of(shell.home, shell.config, os.environ, folder) as records:
+        found: list[dict[str, Any]] = getattr(read, what)(records, **wanted)
+        return found

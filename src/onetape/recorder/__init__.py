@@ -1,0 +1,1 @@
+"""The recorder's process: projects gateways' journals into SQL."""

@@ -1,0 +1,105 @@
+"""The recorder's process under the supervisor: `python -m onetape.recorder.main`, its options as JSON on
+standard input. It says `ready` when its journal is open: a database that is away is waited for, and said
+on the journal."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from onetape.model.errors import OnetapeError, ProcessDown
+from onetape.recorder.options import RecorderOptions, recorder_journal
+from onetape.recorder.recorder import Recorder
+from onetape.store.records import LeaseLost, Records
+from onetape.tape.journal import JournalWriter
+
+LOOK_S: Final = 0.2
+PAUSE_S: Final = (0.5, 10.0)  # between tries of a database that is away: the first, the longest
+
+
+class Process:
+    """stopping: set to end it, from any thread."""
+
+    def __init__(self, options: RecorderOptions) -> None:
+        """Raises JournalLocked where a recorder of this home runs."""
+        self._options, self._home = options, Path(options.home)
+        path = recorder_journal(self._home)
+        self._writer = JournalWriter(path, process="recorder", created=time.time_ns(), heartbeat=True, durable=False)
+        self.stopping = threading.Event()
+        self._fault = ""  # that was said last, "": none
+
+    def run(self) -> None:
+        pause = PAUSE_S[0]
+        try:
+            while not self.stopping.is_set():
+                try:
+                    self._record()
+                except ProcessDown as error:
+                    self._say(error.message)
+                    self.stopping.wait(pause)
+                    pause = min(2 * pause, PAUSE_S[1])
+                else:
+                    pause = PAUSE_S[0]
+        finally:
+            self._writer.close()
+
+    def _record(self) -> None:
+        """Until it is to end, or the database is away. Raises ProcessDown."""
+        records = Records(self._options.url, home=self._home)
+        try:
+            if other := records.take_lease():
+                raise LeaseLost(f"{other} writes into this database", location="[recorder] url")
+            recorder = Recorder(self._home, records, leverage=self._options.leverage)
+            while True:
+                is_last = self.stopping.is_set()  # what was written before is read
+                recorder.step()
+                self._say("")
+                self._writer.progress(recorder.taken)
+                if is_last and not recorder.is_behind:
+                    records.drop_lease()
+                    return
+                if not recorder.is_behind:
+                    self.stopping.wait(LOOK_S)
+        finally:
+            records.close()
+
+    def _say(self, fault: str) -> None:
+        """On the journal, when it changes: an alert begins, or ends."""
+        if fault == self._fault:
+            return
+        self._fault = fault
+        record = {"kind": "records", "subject": "database", "state": "written"}
+        if fault:
+            record = {"kind": "records", "subject": "database", "state": fault, "severity": "warning"}
+            sys.stderr.write(f"{fault}\n")
+        self._writer.append("health", msgspec.msgpack.encode(record), time=time.time_ns())
+
+
+def main() -> int:
+    text = sys.stdin.buffer.read()
+    if not text:  # who started us died before it had said what for
+        return 0
+    options = msgspec.json.decode(text, type=RecorderOptions)
+    os.umask(0o077)
+    try:
+        process = Process(options)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: process.stopping.set())
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+        process.run()
+    except OnetapeError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,46 @@
+"""What the recorder is started with, and where its journal is. Light to import."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from onetape.model.config import SECRET_FORMS, Config
+from onetape.security.secrets import read_secret
+
+__all__ = ["RECORDER", "RecorderOptions", "has_recorder", "recorder_journal", "recorder_options"]
+
+RECORDER: Final = "recorder"  # the process, its kind and its journal
+DEFAULT_URL: Final = "sqlite:///store.db"
+
+
+class RecorderOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """url: of the database, which may hold a password: it is in no text of this. leverage: by account."""
+
+    home: str
+    url: str
+    leverage: dict[str, float]
+
+    def __repr__(self) -> str:
+        return f"RecorderOptions(home={self.home!r})"
+
+
+def recorder_journal(home: Path) -> Path:
+    return home / "journal" / RECORDER
+
+
+def has_recorder(config: Config) -> bool:
+    """It is written, and not switched off."""
+    return config.has(RECORDER) and config.recorder.enabled
+
+
+def recorder_options(config: Config, *, home: Path, folder: Path, environ: Mapping[str, str]) -> RecorderOptions:
+    """Raises BadConfig for a secret that cannot be read."""
+    url = config.recorder.url or DEFAULT_URL
+    if url.startswith(SECRET_FORMS):
+        url = read_secret(url, environ, folder=folder).reveal()
+    leverage = {name: account.leverage for name, account in config.accounts.items()}
+    return RecorderOptions(home=str(home), url=url, leverage=leverage)

@@ -1,0 +1,779 @@
+"""Rows of SQL from the frames of one gateway's journal. Pure: frames in, rows out, time is the tape's.
+
+Money comes from the tape's `entry` frames, to the unit: what a ledger's legs that are ours moved is a
+row of `income`, and is added to the sums of its day. Positions and round trips come from the booking
+that the gateway has, fed with the same fills, so that a row can be explained from the tape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from onetape.accounts.booking import FORCED, Booking, BookingRecord
+from onetape.accounts.entries import MAIN, Cause, Entry, Leg, Outside
+from onetape.accounts.entry_frames import unpack
+from onetape.gateway.kept_money import LEDGER, OTHER_EXCHANGE
+from onetape.gateway.order_frames import NEWS, QUOTE, FillFrame, fill_of, request_of
+from onetape.model.config import OPERATOR
+from onetape.model.decimals import decimal_text
+from onetape.model.enums import EventType, Kind, OrderState, PositionSide, RequestKind
+from onetape.model.instrument import Instrument
+from onetape.model.money import MONEY_DECIMALS
+from onetape.model.time import DAY, MINUTE
+from onetape.orders.reports import FillReport
+from onetape.tape.journal import Frame
+
+__all__ = ["READ", "Batch", "DayKey", "Projection", "ProjectionRecord", "exact", "units_of"]
+
+READ: Final = (
+    "instrument",
+    "order_request",
+    "order_event",
+    "fill",
+    "params",
+    "position",
+    "health",
+    "entry",
+    "reply",
+    "quote",
+)
+# Minutes without a frame that are written none the less. A journal that was away for longer has
+# nothing to say of the time between: nobody stood by these figures then.
+GAP_MAX: Final = 1440
+
+_NETTING: Final = int(Outside.NETTING)
+_OUTSIDE: Final = {
+    int(Outside.FEES): "fee",
+    int(Outside.FUNDING): "funding",
+    int(Outside.INTEREST): "interest",
+    int(Outside.WORLD): "transfer",
+    int(Outside.TRANSIT): "transfer",
+    int(Outside.UNEXPLAINED): "correction",
+    int(Outside.OPENING): "opening",
+}
+_CAUSES: Final = {
+    Cause.FILL: "realized",
+    Cause.OPENING: "opening",
+    Cause.RESET: "opening",
+    Cause.CORRECTION: "correction",
+    Cause.COMMAND: "allocation",
+}
+# Denials that happen before an order leaves are no news of a venue, but ends all the same.
+_ENDED: Final = ("FILLED", "CANCELED", "REJECTED", "DENIED", "EXPIRED")
+
+_UNIT: Final = 10**MONEY_DECIMALS
+# account, strategy, symbol, day (days since 1970), currency of the row, kind, asset
+DayKey = tuple[str, str, str, int, str, str, str]
+
+
+def exact(units: int) -> str:
+    """Amount of 1e-18 as exact decimal text."""
+    whole, rest = divmod(abs(units), _UNIT)
+    text = f"{whole}.{rest:0{MONEY_DECIMALS}d}".rstrip("0") if rest else str(whole)
+    return f"-{text}" if units < 0 else text
+
+
+def units_of(text: str) -> int:
+    """Units of 1e-18 of what `exact` has written."""
+    whole, _, rest = text.partition(".")
+    return int(whole + rest.ljust(MONEY_DECIMALS, "0"))
+
+
+def _number(units: int, decimals: int) -> float:
+    """The nearest double: a quotient of whole numbers is rounded once."""
+    scale: int = 10**decimals
+    return units / scale
+
+
+def _signed(value: int) -> int:
+    """Ids of 64 bits, as SQL's integers hold them."""
+    return value - (1 << 64) if value >= 1 << 63 else value
+
+
+class _Robot(msgspec.Struct):
+    name: str
+    slot: int
+
+
+class _Order(msgspec.Struct):
+    """An open order. row: as it is in SQL; traded, spent: of its fills, price times quantity."""
+
+    row: dict[str, Any]
+    size: int
+    traded: int = 0
+    spent: int = 0
+
+
+class _Trip(msgspec.Struct):
+    """A round trip that goes on. Amounts in 1e-18; fees by asset."""
+
+    ts_open: int
+    strategy: str
+    sign: int
+    context: dict[str, Any]
+    realized: int = 0
+    funding: int = 0
+    fills: int = 0
+    qty_max: int = 0
+    opened: int = 0  # quantity that was bought to open, and what it was worth
+    opened_value: int = 0
+    closed: int = 0
+    closed_value: int = 0
+    cost_max: int = 0
+    profit_max: int = 0  # of open profit, at the quotes of its minutes and fills
+    profit_min: int = 0
+    fees: dict[str, int] = {}
+
+
+class _Waiting(msgspec.Struct):
+    """A fill whose entry has not been read."""
+
+    fill: FillReport
+    robot: int
+    ts: int
+    order_id: int = 0
+
+
+class ProjectionRecord(msgspec.Struct):
+    """Everything that a projection needs to go on after a frame."""
+
+    instruments: dict[str, bytes]
+    streams: dict[int, str]
+    currencies: dict[int, str]
+    robots: dict[int, _Robot]
+    orders: list[tuple[int, int, _Order]]
+    waiting: list[tuple[int, _Waiting]]
+    booking: BookingRecord
+    trips: list[tuple[int, str, PositionSide, _Trip]]
+    totals: dict[str, int]
+    peaks: dict[str, int]
+    quotes: dict[str, tuple[int, int]]
+    minute: int
+    now: int
+    is_begun: bool
+
+
+Row = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Batch:
+    """What came of some frames. added: table -> rows that are new. changed: table -> key -> row that takes
+    the place of the one before, None: it goes. days: what is added to sums of days, 1e-18."""
+
+    added: dict[str, list[Row]] = field(default_factory=dict)
+    changed: dict[str, dict[tuple[Any, ...], Row | None]] = field(default_factory=dict)
+    days: dict[DayKey, int] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        return sum(map(len, self.added.values())) + sum(map(len, self.changed.values()))
+
+
+class Projection:
+    """Folds one gateway's journal. account: its name; journal: its uuid in hexadecimal digits;
+    leverage: at which positions are reckoned to use margin."""
+
+    def __init__(self, account: str, journal: str, *, leverage: float = 1.0) -> None:
+        self.account, self.journal, self._leverage = account, journal, leverage
+        self._instruments: dict[str, Instrument] = {}
+        self._streams: dict[int, str] = {}
+        self._currencies: dict[int, str] = {}
+        self._robots: dict[int, _Robot] = {}
+        self._orders: dict[tuple[int, int], _Order] = {}
+        self._waiting: dict[int, _Waiting] = {}
+        self._booking = Booking(self._instruments)
+        self._trips: dict[tuple[int, str, PositionSide], _Trip] = {}
+        self._totals: dict[str, int] = {}
+        self._peaks: dict[str, int] = {}
+        self._quotes: dict[str, tuple[int, int]] = {}
+        self._unread: dict[int, bytes] = {}  # the last quote of each stream, as it lies on the tape
+        self._minute = 0  # of the last sample, 0: none yet
+        self._is_begun = False  # the ledger has an entry
+        self.now = 0
+        self._moved: dict[tuple[int, str, PositionSide], int] = {}  # positions, since the last drain, and when
+        self._batch = Batch()
+        self._take = {
+            EventType.INSTRUMENT.id: self._instrument,
+            EventType.ORDER_REQUEST.id: self._request,
+            EventType.ORDER_EVENT.id: self._news,
+            EventType.FILL.id: self._fill,
+            EventType.PARAMS.id: self._params,
+            EventType.POSITION.id: self._position,
+            EventType.HEALTH.id: self._health,
+            EventType.ENTRY.id: self._entry,
+            EventType.REPLY.id: self._reply,
+        }
+
+    # --- frames -----------------------------------------------------------------------------------
+
+    def take(self, frame: Frame) -> None:
+        """Takes one frame of the types in READ, in the order of the tape."""
+        time = frame.time
+        if time >= self._minute + MINUTE and self._is_begun:
+            self._sample(time)
+        self.now = max(self.now, time)
+        if frame.type == _QUOTE:
+            self._unread[frame.stream] = frame.payload
+        else:
+            self._take[frame.type](frame)
+
+    def drain(self) -> Batch:
+        """What has come of the frames since the last time, with the figures of now."""
+        if self._is_begun:
+            self._read_quotes()
+            rows = self._batch.changed.setdefault("record_risk", {})
+            for row in self._figures(self.now):
+                rows[self.account, row["currency"]] = row
+        for key, ts in self._moved.items():
+            row = self._position_row(key, ts)
+            self._batch.changed.setdefault("record_positions", {})[self.account, key[0], key[1], str(key[2])] = row
+        self._moved.clear()
+        made, self._batch = self._batch, Batch()
+        return made
+
+    def _instrument(self, frame: Frame) -> None:
+        instrument = Instrument.from_msgpack(frame.payload)
+        self._streams[frame.stream] = instrument.symbol
+        self._instruments[instrument.symbol] = instrument
+
+    def _params(self, frame: Frame) -> None:
+        record = msgspec.msgpack.decode(frame.payload)
+        if "robot" in record:
+            self._robots[record["robot"]] = _Robot(record["name"], record.get("slot", MAIN))
+        elif "currency" in record:
+            self._currencies[record["currency"]] = record["name"]
+
+    def _position(self, frame: Frame) -> None:
+        record = msgspec.msgpack.decode(frame.payload)
+        instrument = self._instruments.get(record["symbol"])
+        if record["source"] == LEDGER and record["qty"] and record.get("price") and instrument is not None:
+            side = PositionSide(record["side"])
+            if instrument.kind is not Kind.SPOT:
+                self._booking.adopt(record["symbol"], side, record["qty"], record["price"])
+                self._moved[MAIN, record["symbol"], side] = frame.time
+
+    def _health(self, frame: Frame) -> None:
+        record = msgspec.msgpack.decode(frame.payload)
+        if record.get("kind") == "exchange" and record.get("state") == "new":
+            for key, order in self._orders.items():  # the exchange that there is now knows nothing of them
+                order.row |= {"state": "EXPIRED", "ts_last": frame.time, "reason": OTHER_EXCHANGE}
+                self._note(key, order)
+            self._orders.clear()
+
+    # --- orders -----------------------------------------------------------------------------------
+
+    def strategy(self, robot: int) -> str:
+        """Name of the robot that has this number; "": another hand than ours."""
+        found = self._robots.get(robot)
+        if found is None:
+            return ""
+        return OPERATOR if found.name.partition(":")[0] == OPERATOR else found.name
+
+    def _request(self, frame: Frame) -> None:
+        symbol = self._streams[frame.stream]
+        robot, kind, order_id, spec, is_denied = request_of(frame.payload, symbol)
+        if kind is not RequestKind.PLACE or (robot, order_id) in self._orders:
+            return
+        self._read_quotes()
+        instrument = self._instruments[symbol]
+        bid, ask = self._quotes.get(symbol, (0, 0))
+        row = {
+            "journal": self.journal,
+            "robot": robot,
+            "order_id": _signed(order_id),
+            "account": self.account,
+            "strategy": self.strategy(robot),
+            "venue_order_id": "",
+            "ts_created": frame.time,
+            "ts_last": frame.time,
+            "symbol": symbol,
+            "side": str(spec.side),
+            "type": str(spec.type),
+            "price": _number(spec.price_int, instrument.price_decimals) if spec.price_int else None,
+            "qty": _number(spec.size_int, instrument.size_decimals),
+            "filled": 0.0,
+            "average_price": None,
+            "state": "DENIED" if is_denied else "SUBMITTED",
+            "code": 0,
+            "reason": None,
+            "tag": spec.tag,
+            "bid": _number(bid, instrument.price_decimals) if bid else None,
+            "ask": _number(ask, instrument.price_decimals) if ask else None,
+        }
+        order = _Order(row, spec.size_int)
+        self._note((robot, order_id), order)
+        if not is_denied:
+            self._orders[robot, order_id] = order
+
+    def _news(self, frame: Frame) -> None:
+        order_id, venue, _, price, size, filled, code, _, state, robot, _ = NEWS.unpack(frame.payload)
+        order = self._orders.get((robot, order_id))
+        if order is None:
+            return
+        instrument = self._instruments[order.row["symbol"]]
+        order.row["state"], order.row["ts_last"] = str(OrderState.from_id(state)), frame.time
+        order.row["code"] = code or order.row["code"]
+        if venue:
+            order.row["venue_order_id"] = str(venue)
+        if price:
+            order.row["price"] = _number(price, instrument.price_decimals)
+        if size:
+            order.size, order.row["qty"] = size, _number(size, instrument.size_decimals)
+        order.row["filled"] = _number(max(filled, order.traded), instrument.size_decimals)
+        self._note((robot, order_id), order)
+        self._drop_ended((robot, order_id), order)
+
+    def _reply(self, frame: Frame) -> None:
+        record = msgspec.msgpack.decode(frame.payload)
+        order = self._orders.get((record["robot"], record["order"])) if "order" in record else None
+        if order is not None:
+            order.row["reason"] = record["reason"]
+
+    def _traded(self, key: tuple[int, int], fill: FillFrame, time: int) -> None:
+        order = self._orders.get(key)
+        if order is None:
+            return
+        instrument = self._instruments[order.row["symbol"]]
+        order.traded += fill.size
+        order.spent += fill.size * fill.price
+        row = order.row
+        row["filled"] = max(row["filled"], _number(order.traded, instrument.size_decimals))
+        row["average_price"] = _number(order.spent, instrument.price_decimals) / order.traded
+        row["ts_last"] = time
+        if row["state"] not in _ENDED:
+            row["state"] = "FILLED" if order.traded >= order.size else "PARTIALLY_FILLED"
+        self._note(key, order)
+        self._drop_ended(key, order)
+
+    def _drop_ended(self, key: tuple[int, int], order: _Order) -> None:
+        """An order that has ended is kept until its fills are here."""
+        row = order.row
+        filled = row["filled"] or 0.0
+        if row["state"] in _ENDED and _number(order.traded, self._instruments[row["symbol"]].size_decimals) >= filled:
+            self._orders.pop(key, None)
+
+    def _note(self, key: tuple[int, int], order: _Order) -> None:
+        rows = self._batch.changed.setdefault("record_orders", {})
+        rows[self.journal, key[0], _signed(key[1])] = order.row
+
+    # --- fills and money --------------------------------------------------------------------------
+
+    def _fill(self, frame: Frame) -> None:
+        symbol = self._streams[frame.stream]
+        instrument, fill = self._instruments[symbol], fill_of(frame.payload)
+        currency = self._currencies.get(fill.currency, instrument.settle) if fill.currency else instrument.settle
+        self._batch.added.setdefault("record_fills", []).append(
+            {
+                "journal": self.journal,
+                "seq": frame.sequence,
+                "account": self.account,
+                "strategy": self.strategy(fill.robot),
+                "robot": fill.robot,
+                "ts": frame.time,
+                "ts_event": fill.time,
+                "order_id": _signed(fill.order_id),
+                "trade_id": _signed(fill.trade_id),
+                "symbol": symbol,
+                "side": str(fill.side),
+                "position_side": str(fill.position_side),
+                "price": _number(fill.price, instrument.price_decimals),
+                "qty": _number(fill.size, instrument.size_decimals),
+                "fee": _number(fill.fee, MONEY_DECIMALS),
+                "fee_currency": currency,
+                "liquidity": str(fill.liquidity),
+                "price_exact": instrument.price_text(fill.price),
+                "qty_exact": instrument.size_text(fill.size),
+                "fee_exact": exact(fill.fee),
+            }
+        )
+        self._traded((fill.robot, fill.order_id), fill, frame.time)
+        if self._is_begun:
+            report = FillReport(
+                symbol,
+                "",
+                "",
+                fill.trade_id,
+                fill.side,
+                fill.position_side,
+                fill.price,
+                fill.size,
+                fill.time,
+                fill.fee,
+                "" if currency == instrument.settle else currency,
+                fill.liquidity,
+            )
+            self._waiting[frame.sequence] = _Waiting(report, fill.robot, frame.time, fill.order_id)
+
+    def _entry(self, frame: Frame) -> None:
+        entry = unpack(frame.payload)
+        self._is_begun = True
+        if not self._minute:
+            self._minute = frame.time // MINUTE * MINUTE
+        if entry.note == OTHER_EXCHANGE:
+            self._anew()
+        caused = self._waiting.get(entry.of) if entry.of else None
+        strategy = self.strategy(caused.robot) if caused is not None else ""
+        symbol = caused.fill.symbol if caused is not None else ""
+        if entry.cause is Cause.FUNDING:
+            symbol = entry.note
+        settle = self._instruments[symbol].settle if symbol in self._instruments else ""
+        for part, (kind, leg) in enumerate(_ours(entry)):
+            owner = strategy or self._owner(leg.holder, symbol)
+            # A fee belongs to the row of what its trade settles in, whatever it is paid in.
+            row_of = settle if kind == "fee" and settle else leg.currency
+            self._income(frame, entry, part, kind, leg, strategy=owner, symbol=symbol, currency=row_of)
+        if caused is not None:
+            while entry.of in self._waiting:  # one before it that still waits has no entry of its own
+                at = next(iter(self._waiting))
+                waiting = self._waiting.pop(at)
+                own = entry if at == entry.of else None
+                self._book(waiting, own, at, is_forced=own is not None and entry.note == FORCED)
+        elif entry.cause is Cause.FUNDING:
+            self._paid(entry, symbol)
+
+    def _anew(self) -> None:
+        """Another exchange: what was held at the one before is gone."""
+        gone = self._booking.positions
+        self._booking = Booking(self._instruments)
+        for slot, symbol, side in gone:
+            self._batch.changed.setdefault("record_positions", {})[self.account, slot, symbol, str(side)] = None
+        self._moved.clear()
+        self._trips.clear()
+        self._waiting.clear()
+        self._peaks.clear()
+
+    def _owner(self, slot: int, symbol: str) -> str:
+        """Whose a sub-account's position is: of who opened it, else of its only robot."""
+        for (at, name, _), trip in self._trips.items():
+            if (at, name) == (slot, symbol):
+                return trip.strategy
+        named = {each.name for number, each in self._robots.items() if each.slot == slot and self._is_robot(number)}
+        return named.pop() if len(named) == 1 and symbol else ""
+
+    def _is_robot(self, number: int) -> bool:
+        return self.strategy(number) not in ("", OPERATOR)
+
+    def _income(
+        self, frame: Frame, entry: Entry, part: int, kind: str, leg: Leg, *, strategy: str, symbol: str, currency: str
+    ) -> None:
+        self._batch.added.setdefault("record_income", []).append(
+            {
+                "journal": self.journal,
+                "seq": frame.sequence,
+                "part": part,
+                "account": self.account,
+                "strategy": strategy,
+                "slot": leg.holder,
+                "symbol": symbol,
+                "ts": entry.time,
+                "ts_booked": frame.time,
+                "kind": kind,
+                "currency": currency,
+                "asset": leg.currency,
+                "amount": _number(leg.amount, MONEY_DECIMALS),
+                "amount_exact": exact(leg.amount),
+                "fill": entry.of,
+                "reference": entry.reference[:200],
+            }
+        )
+        self._totals[leg.currency] = self._totals.get(leg.currency, 0) + leg.amount
+        if kind in ("transfer", "opening") and leg.currency in self._peaks:
+            # What comes or goes is no gain and no loss.
+            self._peaks[leg.currency] += leg.amount
+        key = (self.account, strategy, symbol, entry.time // DAY, currency, kind, leg.currency)
+        self._batch.days[key] = self._batch.days.get(key, 0) + leg.amount
+
+    # --- positions and round trips ----------------------------------------------------------------
+
+    def _book(self, waiting: _Waiting, entry: Entry | None, sequence: int, *, is_forced: bool) -> None:
+        fill = waiting.fill
+        if fill.symbol not in self._instruments:
+            return
+        if self._instruments[fill.symbol].kind is Kind.SPOT:
+            self._booking.fill(fill, self._slot(waiting.robot))
+            return
+        before = {key: held.state for key, held in self._booking.positions.items() if key[1:] == _of(fill)}
+        if is_forced:
+            self._booking.forced(fill)
+        else:
+            self._booking.fill(fill, self._slot(waiting.robot))
+        legs = list(_ours(entry)) if entry is not None else []
+        for key, held in self._booking.positions.items():
+            if key[1:] != _of(fill) or held.state == before.get(key):
+                continue
+            self._moved[key] = waiting.ts
+            qty = before.get(key, (0, 0, 0))[0]
+            if held.qty != qty:
+                self._step(key, qty, held.qty, waiting, legs, sequence)
+
+    def _position_row(self, key: tuple[int, str, PositionSide], ts: int) -> Row:
+        slot, symbol, side = key
+        held, instrument = self._booking.positions[key], self._instruments[symbol]
+        return {
+            "account": self.account,
+            "slot": slot,
+            "symbol": symbol,
+            "position_side": str(side),
+            "ts": ts,
+            "qty": _number(held.qty, instrument.size_decimals),
+            "qty_exact": instrument.size_text(held.qty),
+            "entry_price": float(held.average) if held.qty else None,
+            "realized_exact": exact(held.realized),
+        }
+
+    def _slot(self, robot: int) -> int:
+        found = self._robots.get(robot)
+        return found.slot if found is not None else MAIN
+
+    def _step(
+        self,
+        key: tuple[int, str, PositionSide],
+        before: int,
+        after: int,
+        waiting: _Waiting,
+        legs: list[tuple[str, Leg]],
+        sequence: int,
+    ) -> None:
+        """A sub-account's position has changed. What turns around closes a trip and opens the next,
+        and its fee is divided by quantity."""
+        fill, trip = waiting.fill, self._trips.get(key)
+        slot, symbol, _ = key
+        fees: dict[str, int] = {}
+        realized = 0
+        for kind, leg in legs:
+            if leg.holder == slot and kind == "fee":
+                fees[leg.currency] = fees.get(leg.currency, 0) - leg.amount
+            elif leg.holder == slot and kind == "realized":
+                realized += leg.amount
+        change = after - before
+        closes = min(abs(before), abs(change)) if before * change < 0 else 0
+        part = dict(fees) if closes == abs(change) else {a: f * closes // abs(change) for a, f in fees.items()}
+        if closes and trip is not None:
+            trip.closed += closes
+            trip.closed_value += closes * fill.price
+            trip.realized += realized
+            trip.fills += 1
+            _add(trip.fees, part)
+            self._profit(trip, trip.realized)
+        if before and (after == 0 or before * after < 0):
+            self._trips.pop(key, None)
+            if trip is not None:
+                self._closed(key, trip, fill.time, sequence)
+            trip = None
+        opens = abs(change) - closes
+        if not opens:
+            return
+        if trip is None:
+            self._read_quotes()
+            bid, ask = self._quotes.get(symbol, (0, 0))
+            instrument = self._instruments[symbol]
+            context = {
+                "bid": instrument.price_text(bid) if bid else None,
+                "ask": instrument.price_text(ask) if ask else None,
+                "order": waiting.order_id,
+                "robot": waiting.robot,
+                "equity": exact(self._equity(instrument.settle)[0]),
+            }
+            trip = self._trips[key] = _Trip(fill.time, self.strategy(waiting.robot), 1 if after > 0 else -1, context)
+        trip.opened += opens
+        trip.opened_value += opens * fill.price
+        trip.qty_max = max(trip.qty_max, abs(after))
+        trip.cost_max = max(trip.cost_max, abs(self._booking.terms(symbol).value(fill.price, after)))
+        trip.fills += not closes
+        _add(trip.fees, {asset: fee - part.get(asset, 0) for asset, fee in fees.items()})
+
+    def _paid(self, entry: Entry, symbol: str) -> None:
+        """Funding, to the trips of who holds the position."""
+        for kind, leg in _ours(entry):
+            for (slot, name, _), trip in self._trips.items():
+                if kind == "funding" and (slot, name) == (leg.holder, symbol):
+                    trip.funding += leg.amount
+                    break
+
+    def _closed(self, key: tuple[int, str, PositionSide], trip: _Trip, ts: int, sequence: int) -> None:
+        slot, symbol, side = key
+        instrument = self._instruments[symbol]
+        settle = instrument.settle
+        net = trip.realized + trip.funding - trip.fees.get(settle, 0)
+        entry_price = instrument.price(trip.opened_value) / trip.opened if trip.opened else None
+        self._batch.added.setdefault("record_trips", []).append(
+            {
+                "journal": self.journal,
+                "seq": sequence,
+                "slot": slot,
+                "account": self.account,
+                "strategy": trip.strategy,
+                "symbol": symbol,
+                "position_side": str(side),
+                "side": "long" if trip.sign > 0 else "short",
+                "ts_open": trip.ts_open,
+                "ts_close": ts,
+                "duration_ns": ts - trip.ts_open,
+                "fills": trip.fills,
+                "qty": instrument.size_text(trip.qty_max),
+                "entry_price": None if entry_price is None else decimal_text(round(entry_price, 12)),
+                "exit_price": decimal_text(round(instrument.price(trip.closed_value) / trip.closed, 12)),
+                "cost": exact(trip.cost_max),
+                "peak": exact(trip.profit_max),
+                "trough": exact(trip.profit_min),
+                "realized": exact(trip.realized),
+                "funding": exact(trip.funding),
+                "fees": msgspec.json.encode({asset: exact(fee) for asset, fee in trip.fees.items()}).decode(),
+                "net": exact(net),
+                "currency": settle,
+                "context": msgspec.json.encode(trip.context).decode(),
+            }
+        )
+
+    @staticmethod
+    def _profit(trip: _Trip, profit: int) -> None:
+        trip.profit_max, trip.profit_min = max(trip.profit_max, profit), min(trip.profit_min, profit)
+
+    # --- samples ----------------------------------------------------------------------------------
+
+    def _read_quotes(self) -> None:
+        for stream, payload in self._unread.items():
+            _, _, bid, ask, *_ = QUOTE.unpack_from(payload)
+            symbol = self._streams.get(stream, "")
+            if symbol in self._instruments:
+                self._quotes[symbol] = bid, ask
+        self._unread.clear()
+
+    def _sample(self, time: int) -> None:
+        """Writes the figures at each full minute up to `time`; those of minutes without a frame are the
+        same. A pause of more than a day is left out."""
+        self._read_quotes()
+        last = time // MINUTE * MINUTE
+        first = self._minute + MINUTE
+        if last - first >= GAP_MAX * MINUTE:
+            first = last
+        for key, trip in self._trips.items():
+            held = self._booking.positions[key]
+            mark = self._mark(key[1])
+            if mark and held.cost:
+                self._profit(trip, trip.realized + held.unrealized_at(mark))
+        for ts in range(first, last + 1, MINUTE):
+            rows = list(self._figures(ts))
+            for row in rows:
+                self._peaks[row["currency"]] = max(
+                    self._peaks.get(row["currency"], 0), self._equity(row["currency"])[0]
+                )
+            self._batch.added.setdefault("record_equity", []).extend(rows)
+        self._minute = last
+
+    def _mark(self, symbol: str) -> int:
+        bid, ask = self._quotes.get(symbol, (0, 0))
+        return (bid + ask) // 2 if bid and ask else 0
+
+    def _equity(self, currency: str) -> tuple[int, int]:
+        """Equity and open profit of the account in a currency, 1e-18."""
+        unrealized = 0
+        for (symbol, _), held in self._booking.account.items():
+            if held.qty and held.cost and held.terms.settle == currency and (mark := self._mark(symbol)):
+                unrealized += held.unrealized_at(mark)
+        return self._totals.get(currency, 0) + unrealized, unrealized
+
+    def _figures(self, ts: int) -> Iterator[Row]:
+        """A row for each currency that something settles in."""
+        settles = dict.fromkeys(each.settle for each in self._instruments.values())
+        for currency in settles:
+            if currency not in self._totals:
+                continue
+            equity, unrealized = self._equity(currency)
+            peak = max(self._peaks.get(currency, equity), equity)
+            net = gross = 0
+            for (symbol, _), held in self._booking.account.items():
+                if held.qty and held.terms.settle == currency and not held.terms.is_spot:
+                    value = held.terms.value(self._mark(symbol), held.qty) if self._mark(symbol) else held.cost
+                    # An inverse contract that is long is long of what it settles in.
+                    net, gross = net + value, gross + abs(value)
+            drawdown = (peak - equity) / peak if peak > 0 else 0.0
+            leverage = gross / equity if equity > 0 else None
+            yield {
+                "account": self.account,
+                "currency": currency,
+                "ts": ts,
+                "equity": exact(equity),
+                "balance": exact(self._totals[currency]),
+                "unrealized": exact(unrealized),
+                "delta": exact(net),
+                "utilization": None if leverage is None else leverage / self._leverage,
+                "leverage": leverage,
+                "drawdown": drawdown,
+            }
+
+    # --- going on ---------------------------------------------------------------------------------
+
+    def to_record(self) -> bytes:
+        """Everything that the frames so far have left. To be called after `drain`."""
+        return msgspec.json.encode(
+            ProjectionRecord(
+                instruments={symbol: each.to_msgpack() for symbol, each in self._instruments.items()},
+                streams=self._streams,
+                currencies=self._currencies,
+                robots=self._robots,
+                orders=[(*key, order) for key, order in self._orders.items()],
+                waiting=list(self._waiting.items()),
+                booking=self._booking.to_record(),
+                trips=[(*key, trip) for key, trip in self._trips.items()],
+                totals=self._totals,
+                peaks=self._peaks,
+                quotes=self._quotes,
+                minute=self._minute,
+                now=self.now,
+                is_begun=self._is_begun,
+            )
+        )
+
+    def restore(self, record: bytes) -> None:
+        """Goes on from there: before the first frame."""
+        kept = msgspec.json.decode(record, type=ProjectionRecord)
+        for symbol, packed in kept.instruments.items():
+            self._instruments[symbol] = Instrument.from_msgpack(packed)
+        self._streams, self._currencies, self._robots = kept.streams, kept.currencies, kept.robots
+        self._orders = {(robot, order_id): order for robot, order_id, order in kept.orders}
+        self._waiting = dict(kept.waiting)
+        self._booking.restore(kept.booking)
+        self._trips = {(slot, symbol, side): trip for slot, symbol, side, trip in kept.trips}
+        self._totals, self._peaks, self._quotes = kept.totals, kept.peaks, kept.quotes
+        self._minute, self.now, self._is_begun = kept.minute, kept.now, kept.is_begun
+
+
+_QUOTE: Final = EventType.QUOTE.id
+
+
+def _of(fill: FillReport) -> tuple[str, PositionSide]:
+    return fill.symbol, fill.position_side
+
+
+def _add(sums: dict[str, int], more: dict[str, int]) -> None:
+    for name, amount in more.items():
+        if amount:
+            sums[name] = sums.get(name, 0) + amount
+
+
+def _ours(entry: Entry) -> Iterator[tuple[str, Leg]]:
+    """What an entry moves of ours in the wallet that is traded from, and what kind of income that is.
+    Legs stand in groups that add up to zero; the other side of a group says what it is."""
+    group: list[Leg] = []
+    rest: dict[str, int] = {}
+    for leg in entry.legs:
+        group.append(leg)
+        rest[leg.currency] = rest.get(leg.currency, 0) + leg.amount
+        if any(rest.values()):
+            continue
+        sides = [_OUTSIDE[each.holder] for each in group if each.holder in _OUTSIDE]
+        kind = sides[0] if sides else _CAUSES.get(entry.cause, str(entry.cause))
+        if any(each.wallet for each in group):
+            kind = "transfer"  # between wallets
+        if entry.cause is Cause.RESET:
+            kind = "opening"
+        for each in group:
+            if not each.wallet and each.amount and (each.holder >= MAIN or each.holder == _NETTING):
+                yield kind, each
+        group, rest = [], {}

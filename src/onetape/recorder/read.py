@@ -1,0 +1,160 @@
+"""Records as people and programs ask for them. Sums are exact: they are made of amounts of 1e-18, never
+of the doubles beside them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import sqlalchemy as sa
+
+from onetape.model.config import Config
+from onetape.model.time import DAY, TIME_MAX
+from onetape.recorder.options import recorder_options
+from onetape.recorder.projection import READ, exact, units_of
+from onetape.recorder.recorder import Recorder, gateway_journals
+from onetape.store.records import Records, metadata
+from onetape.tape.journal import JournalReader
+
+__all__ = ["EXTERNAL", "equity", "ledger", "records_of", "risk", "trips"]
+
+EXTERNAL: Final = "external"  # strategy of what no robot of ours has done
+CURRENT_WITHIN_S: Final = 3.0  # that a recorder which runs is waited for
+BOOKED: Final = tuple(name for name in READ if name != "quote")
+_PARTS: Final = ("realized", "funding", "transfer", "interest", "correction", "fee")
+
+
+@contextmanager
+def records_of(home: Path, config: Config, environ: Mapping[str, str], folder: Path) -> Iterator[Records]:
+    """Records of a home as of now. Where no recorder runs, its journals are projected first, as one would."""
+    options = recorder_options(config, home=home, folder=folder, environ=environ)
+    records = Records(options.url, home=home)
+    try:
+        if records.take_lease():
+            _wait(records, home)
+        else:
+            recorder = Recorder(home, records, leverage=options.leverage)
+            while recorder.step() and recorder.is_behind:
+                pass
+            records.drop_lease()
+        yield records
+    finally:
+        records.close()
+
+
+def _wait(records: Records, home: Path) -> None:
+    """Until the recorder that runs has read what there is now of orders and money."""
+    cursors, until = metadata.tables["record_cursors"], time.monotonic() + CURRENT_WITHIN_S
+    wanted: dict[str, int] = {}
+    while time.monotonic() < until:
+        found = {row["journal"]: row["seq"] for row in records.rows(sa.select(cursors.c.journal, cursors.c.seq))}
+        if not wanted:
+            wanted = dict(_unread(home, found))
+        if all(found.get(journal, 0) >= last for journal, last in wanted.items()):
+            return
+        time.sleep(0.05)
+
+
+def _unread(home: Path, cursors: Mapping[str, int]) -> Iterator[tuple[str, int]]:
+    """The last frame of each journal that is behind its cursor and more than a price."""
+    for path in gateway_journals(home).values():
+        with JournalReader(path) as reader:
+            journal = reader.uuid.hex
+            reader.seek_sequence(cursors.get(journal, 0) + 1)
+            last = max((frame.sequence for frame in reader.frames(BOOKED)), default=0)
+            if last:
+                yield journal, last
+
+
+def ledger(records: Records, *, by: str, since: int = 0, until: int = TIME_MAX) -> list[dict[str, Any]]:
+    """Rows by key and currency: what came and went from `since` until before `until`, ns UTC by the venue's clock.
+
+    currency: what realized, funding, transfers ... and net are in. fees: by asset, of what was traded
+    in that currency. An asset's balance has moved by its rows' realized, funding, transfers, interest
+    and corrections, less all rows' fees in it.
+    """
+    sums: dict[tuple[str, str], dict[str, int]] = {}
+    fees: dict[tuple[str, str], dict[str, int]] = {}
+    for row in _parts(records, since, until):
+        if row["kind"] not in _PARTS:
+            continue
+        key = _key(row, by), row["currency"]
+        amount = units_of(row["amount_exact"])
+        part = sums.setdefault(key, {})
+        if row["kind"] == "fee":
+            paid = fees.setdefault(key, {})
+            paid[row["asset"]] = paid.get(row["asset"], 0) - amount
+        else:
+            part[row["kind"]] = part.get(row["kind"], 0) + amount
+    return [
+        {
+            "key": key,
+            "realized": exact(part.get("realized", 0)),
+            "fees": {asset: exact(fee) for asset, fee in sorted(fees.get((key, currency), {}).items())},
+            "funding": exact(part.get("funding", 0)),
+            "transfers": exact(part.get("transfer", 0)),
+            "interest": exact(part.get("interest", 0)),
+            "corrections": exact(part.get("correction", 0)),
+            "net": exact(sum(part.values()) - fees.get((key, currency), {}).get(currency, 0)),
+            "currency": currency,
+        }
+        for (key, currency), part in sorted(sums.items())
+    ]
+
+
+def _key(row: Mapping[str, Any], by: str) -> str:
+    match by:
+        case "day":
+            return datetime.fromtimestamp(row["day"] * 86400, tz=UTC).date().isoformat()
+        case "strategy":
+            return str(row["strategy"]) or EXTERNAL
+        case _:
+            return str(row[by])
+
+
+def _parts(records: Records, since: int, until: int) -> Iterator[Mapping[str, Any]]:
+    """Whole days from their sums, days that begin or end within from their rows."""
+    days, income = metadata.tables["record_days"], metadata.tables["record_income"]
+    first, last = -(-since // DAY), until // DAY  # the first whole day, and the one after the last
+    if first < last:
+        yield from records.rows(sa.select(days).where(days.c.day >= first, days.c.day < last))
+        spans = [(since, first * DAY), (last * DAY, until)]
+    else:
+        spans = [(since, until)]
+    for begin, end in spans:
+        if begin < end:
+            wanted = sa.select(income).where(income.c.ts >= begin, income.c.ts < end)
+            for row in records.rows(wanted):
+                yield {**row, "day": row["ts"] // DAY}
+
+
+def trips(records: Records, *, since: int = 0, until: int = TIME_MAX) -> list[dict[str, Any]]:
+    """Round trips that were closed then, the oldest first: amounts as exact text, times ns UTC."""
+    table = metadata.tables["record_trips"]
+    found = records.rows(
+        sa.select(table).where(table.c.ts_close >= since, table.c.ts_close < until).order_by(table.c.ts_close)
+    )
+    for row in found:
+        row["fees"], row["context"] = msgspec.json.decode(row["fees"]), msgspec.json.decode(row["context"])
+    return found
+
+
+def equity(records: Records, *, since: int = 0, until: int = TIME_MAX) -> list[dict[str, Any]]:
+    """Rows at each full minute by account and currency, then what they are now."""
+    minutes, now = metadata.tables["record_equity"], metadata.tables["record_risk"]
+    wanted = sa.select(minutes).where(minutes.c.ts >= since, minutes.c.ts < until)
+    found = records.rows(wanted.order_by(minutes.c.ts, minutes.c.account, minutes.c.currency))
+    return found + records.rows(sa.select(now).where(now.c.ts >= since, now.c.ts < until))
+
+
+def risk(records: Records) -> list[dict[str, Any]]:
+    """A row by account and currency that something settles in, as it is now. delta: signed notional of all
+    positions; utilization: margin at the account's leverage over equity; drawdown: from the highest
+    equity of a full minute, deposits and withdrawals apart. Shares are of 1; None: equity is not above 0."""
+    table = metadata.tables["record_risk"]
+    return records.rows(sa.select(table).order_by(table.c.account, table.c.currency))

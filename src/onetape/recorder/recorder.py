@@ -1,0 +1,142 @@
+"""Follows gateways' journals into SQL.
+
+What a stretch of a journal gives, and how far it has been read, are one transaction: after a crash at
+any point, or with the database away, it goes on behind the last frame whose rows are there. So a row is
+there once by (journal, sequence), whatever happened in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from onetape.recorder.projection import READ, DayKey, Projection, exact, units_of
+from onetape.store.records import Records, add, metadata, replace
+from onetape.tape.journal import Frame, JournalReader
+from onetape.tape.segments import is_tape
+
+__all__ = ["FRAMES_MAX", "Recorder", "gateway_journals"]
+
+FRAMES_MAX: Final = 20_000  # of one journal in one transaction
+_DAYS_MAX: Final = 100_000  # sums of days that are kept in memory
+_PREFIX: Final = "gateway-"
+
+
+def gateway_journals(home: Path) -> dict[str, Path]:
+    """By account, those of accounts that are configured no more as well."""
+    found = sorted((home / "journal").glob(f"{_PREFIX}*"))
+    return {path.name.removeprefix(_PREFIX): path for path in found if is_tape(path)}
+
+
+class _Followed:
+    """One journal, from its cursor in the database on."""
+
+    def __init__(self, account: str, path: Path, records: Records, leverage: float, frames_max: int) -> None:
+        self.account, self.reader = account, JournalReader(path)
+        self.journal = self.reader.uuid.hex
+        self._projection = Projection(account, self.journal, leverage=leverage)
+        self._frames_max = frames_max
+        self._frames: Iterator[Frame] = iter(())
+        cursors = metadata.tables["record_cursors"]
+        kept = records.rows(sa.select(cursors).where(cursors.c.journal == self.journal))
+        self.sequence = int(kept[0]["seq"]) if kept else 0
+        if kept:
+            self._projection.restore(kept[0]["state"])
+            self.reader.seek_sequence(self.sequence + 1)
+        self.is_behind = False
+
+    def read(self) -> int:
+        """Takes what is new, so many frames at most. Returns how many there were."""
+        count, last = 0, self.sequence
+        for _ in range(2):  # one reading may have ended where another one goes on
+            for frame in islice(self._frames, self._frames_max - count):
+                self._projection.take(frame)
+                count, last = count + 1, frame.sequence
+            if count:
+                break
+            self._frames = self.reader.frames(READ)
+        self.is_behind = count == self._frames_max
+        self.sequence = last
+        return count
+
+    def write(self, connection: Connection, days: dict[DayKey, int]) -> int:
+        """Returns how many rows are new or have changed."""
+        batch = self._projection.drain()
+        for table, rows in batch.added.items():
+            add(connection, table, rows)
+        for table, changed in batch.changed.items():
+            replace(connection, table, changed)
+        _add_days(connection, batch.days, days)
+        cursor = {
+            "journal": self.journal,
+            "account": self.account,
+            "seq": self.sequence,
+            "ts": self._projection.now,
+            "state": self._projection.to_record(),
+        }
+        replace(connection, "record_cursors", {(self.journal,): cursor})
+        return batch.rows
+
+
+class Recorder:
+    """Has the lease of the database. Whatever a method raises, this one is of no more use: what it has
+    read may not be there, and another one goes on at the cursor."""
+
+    def __init__(
+        self, home: Path, records: Records, *, leverage: Mapping[str, float], frames_max: int = FRAMES_MAX
+    ) -> None:
+        self._frames_max = frames_max
+        self._home, self._records, self._leverage = home, records, leverage
+        self._followed: dict[str, _Followed] = {}
+        self._days: dict[DayKey, int] = {}
+        self.taken = 0  # frames
+
+    def step(self) -> int:
+        """Projects what is new in all journals, up to so much of each. Returns how many frames that was."""
+        count = 0
+        for account, path in gateway_journals(self._home).items():
+            followed = self._followed.get(account)
+            if followed is not None and followed.reader.is_gone:
+                followed.read()
+                self._commit(followed)
+                followed = None
+            if followed is None:
+                leverage = self._leverage.get(account, 1.0)
+                followed = self._followed[account] = _Followed(account, path, self._records, leverage, self._frames_max)
+            if read := followed.read():
+                self._commit(followed)
+                count += read
+        self.taken += count
+        return count
+
+    @property
+    def is_behind(self) -> bool:
+        return any(each.is_behind for each in self._followed.values())
+
+    def _commit(self, followed: _Followed) -> None:
+        if len(self._days) > _DAYS_MAX:
+            self._days.clear()
+        with self._records.transaction() as connection:
+            self._records.keep_lease(connection)
+            followed.write(connection, self._days)
+
+
+def _add_days(connection: Connection, more: Mapping[DayKey, int], cached: dict[DayKey, int]) -> None:
+    """Adds to sums of days. cached: the sums that this writer has read or written."""
+    table = metadata.tables["record_days"]
+    keys = list(table.primary_key.columns)
+    rows = {}
+    for key, amount in more.items():
+        if key not in cached:
+            wanted = sa.select(table.c.amount_exact).where(*(c == v for c, v in zip(keys, key, strict=True)))
+            found = connection.execute(wanted).scalar()
+            cached[key] = 0 if found is None else units_of(str(found))
+        cached[key] += amount
+        values = dict(zip((c.name for c in keys), key, strict=True))
+        rows[key] = {**values, "amount_exact": exact(cached[key])}
+    replace(connection, "record_days", rows)

@@ -1,0 +1,375 @@
+"""Tables of records in SQL, and one connection to them: SQLite, PostgreSQL, MariaDB.
+
+    sqlite:///store.db (relative to the home), postgresql+psycopg://USER@HOST/NAME, mysql+pymysql://USER@HOST/NAME
+
+What `analyze` says of orders and fills has the same names and types here. A database is brought to the
+newest version of the tables when it is opened (`migrations`); one that a newer release made is refused.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.mysql import LONGBLOB
+from sqlalchemy.engine import Connection
+
+from onetape.model.errors import BadConfig, NotAvailable, ProcessDown
+from onetape.store.analysis_rows import TABLES
+
+__all__ = ["HEAD", "LEASE_S", "LeaseLost", "Records", "metadata", "migrate"]
+
+HEAD: Final = "0001"  # the newest of migrations/versions
+LEASE_S: Final = 15
+_CONNECT_S: Final = 10
+_LEASE: Final = "recorder"
+_DRIVERS: Final = {
+    "sqlite": "sqlite",
+    "postgresql": "postgresql+psycopg",
+    "postgres": "postgresql+psycopg",
+    "mysql": "mysql+pymysql",
+    "mariadb": "mysql+pymysql",
+}
+_KINDS: Final[dict[str, Any]] = {
+    "key": sa.String(64),
+    "text": sa.Text(),
+    "integer": sa.BigInteger(),
+    "real": sa.Double(),
+    "state": sa.LargeBinary().with_variant(LONGBLOB(), "mysql"),
+}
+# Table -> column -> kind of column; those that begin with "=" are its key.
+_OWN: Final[dict[str, dict[str, str]]] = {
+    "record_cursors": {"=journal": "key", "account": "key", "seq": "integer", "ts": "integer", "state": "state"},
+    "record_lease": {"=name": "key", "holder": "text", "until": "integer"},
+    "record_orders": {
+        "=journal": "key",
+        "=robot": "integer",
+        "=order_id": "integer",
+        "account": "key",
+        "strategy": "key",
+        "venue_order_id": "text",
+        "bid": "real",
+        "ask": "real",
+        **TABLES["orders"],
+    },
+    "record_fills": {
+        "=journal": "key",
+        "=seq": "integer",
+        "account": "key",
+        "strategy": "key",
+        "robot": "integer",
+        **TABLES["fills"],
+    },
+    "record_income": {
+        "=journal": "key",
+        "=seq": "integer",
+        "=part": "integer",
+        "account": "key",
+        "strategy": "key",
+        "slot": "integer",
+        "symbol": "key",
+        "ts": "integer",
+        "ts_booked": "integer",
+        "kind": "key",
+        "currency": "key",
+        "asset": "key",
+        "amount": "real",
+        "amount_exact": "text",
+        "fill": "integer",
+        "reference": "text",
+    },
+    "record_days": {
+        "=account": "key",
+        "=strategy": "key",
+        "=symbol": "key",
+        "=day": "integer",
+        "=currency": "key",
+        "=kind": "key",
+        "=asset": "key",
+        "amount_exact": "text",
+    },
+    "record_positions": {
+        "=account": "key",
+        "=slot": "integer",
+        "=symbol": "key",
+        "=position_side": "key",
+        "ts": "integer",
+        "qty": "real",
+        "qty_exact": "text",
+        "entry_price": "real",
+        "realized_exact": "text",
+    },
+    "record_trips": {
+        "=journal": "key",
+        "=seq": "integer",
+        "=slot": "integer",
+        "account": "key",
+        "strategy": "key",
+        "symbol": "key",
+        "position_side": "text",
+        "side": "text",
+        "ts_open": "integer",
+        "ts_close": "integer",
+        "duration_ns": "integer",
+        "fills": "integer",
+        "qty": "text",
+        "entry_price": "text",
+        "exit_price": "text",
+        "cost": "text",
+        "peak": "text",
+        "trough": "text",
+        "realized": "text",
+        "funding": "text",
+        "fees": "text",
+        "net": "text",
+        "currency": "key",
+        "context": "text",
+    },
+    "record_equity": {
+        "=account": "key",
+        "=currency": "key",
+        "=ts": "integer",
+        "equity": "text",
+        "balance": "text",
+        "unrealized": "text",
+        "delta": "text",
+        "utilization": "real",
+        "leverage": "real",
+        "drawdown": "real",
+    },
+    "record_risk": {
+        "=account": "key",
+        "=currency": "key",
+        "ts": "integer",
+        "equity": "text",
+        "balance": "text",
+        "unrealized": "text",
+        "delta": "text",
+        "utilization": "real",
+        "leverage": "real",
+        "drawdown": "real",
+    },
+}
+_INDEXES: Final = {
+    "record_income": ("ts",),
+    "record_trips": ("ts_close",),
+    "record_equity": ("ts",),
+    "record_fills": ("ts",),
+}
+
+metadata: Final = sa.MetaData()
+
+
+def _table(name: str, columns: Mapping[str, str]) -> None:
+    made = [
+        sa.Column(column.lstrip("="), _KINDS[kind], primary_key=column[0] == "=", autoincrement=False)
+        for column, kind in columns.items()
+        if column != "run" and f"={column}" not in columns  # of a run; here it is the journal
+    ]
+    indexes = [sa.Index(f"{name}_{column}", column) for column in _INDEXES.get(name, ())]
+    # Names differ by the case of a letter, whatever a server takes for equal.
+    sa.Table(name, metadata, *made, *indexes, mysql_charset="utf8mb4", mysql_collate="utf8mb4_bin")
+
+
+for _name, _columns in _OWN.items():
+    _table(_name, _columns)
+
+
+class LeaseLost(ProcessDown):
+    """Another recorder writes into this database."""
+
+
+def migrate(connection: Connection, version: str = "head") -> None:
+    """Brings the tables to a version, up or down; "base": there are none."""
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
+    config.attributes["connection"] = connection
+    current = _version(connection)
+    is_down = version == "base" or (version != "head" and current is not None and version < current)
+    (command.downgrade if is_down else command.upgrade)(config, version)
+
+
+def _version(connection: Connection) -> str | None:
+    if not sa.inspect(connection).has_table("record_version"):
+        return None
+    found = connection.execute(sa.text("SELECT version_num FROM record_version")).scalar()
+    return None if found is None else str(found)
+
+
+class Records:
+    """Holds one connection; for one thread. Raises BadConfig for what is no URL, NotAvailable without
+    the driver, ProcessDown where no database answers, NotAvailable for tables of a newer release. The
+    URL, which may hold a password, is in no message."""
+
+    def __init__(self, url: str, *, home: Path) -> None:
+        scheme, _, rest = url.partition("://")
+        driver = _DRIVERS.get(scheme.partition("+")[0])
+        if driver is None or not rest.strip("/"):
+            raise BadConfig(
+                "no database is called so",
+                location="[recorder] url",
+                todo="write sqlite:///FILE, postgresql+psycopg://USER@HOST/NAME or mysql+pymysql://USER@HOST/NAME",
+            )
+        more: dict[str, Any] = {"connect_timeout": _CONNECT_S}
+        if driver == "sqlite":
+            path = home / rest.removeprefix("/") if not rest.startswith("//") else Path(rest[1:])
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise ProcessDown(
+                    f"{path.parent}: {(error.strerror or '').lower()}", location="[recorder] url"
+                ) from None
+            rest, more = f"/{path}", {"timeout": 30}
+        try:
+            self._engine = sa.create_engine(f"{driver}://{rest}", connect_args=more, poolclass=sa.NullPool)
+        except ModuleNotFoundError as error:
+            raise NotAvailable(
+                f"{error.name} is not installed", location="[recorder] url", todo="pip install 'onetape[sql]'"
+            ) from None
+        except sa.exc.ArgumentError:
+            raise BadConfig("no address of a database", location="[recorder] url") from None
+        if driver == "sqlite":
+            sa.event.listen(self._engine, "connect", _as_sqlite)
+            sa.event.listen(self._engine, "begin", _begin)
+        self.holder = f"{socket.gethostname()}:{os.getpid()}:{_started(os.getpid())}"
+        with self._failing_plainly():
+            self.connection = self._engine.connect()
+            try:
+                self._upgrade()
+            except BaseException:
+                self.connection.close()
+                raise
+
+    def _upgrade(self) -> None:
+        current = _version(self.connection)
+        self.connection.rollback()
+        if current is not None and current > HEAD:
+            raise NotAvailable(
+                f"the records are of version {current}, this release knows {HEAD}",
+                location="[recorder] url",
+                todo="use the release that made them, or a newer one",
+            )
+        if current != HEAD:
+            with self.transaction() as connection:
+                migrate(connection)
+
+    @contextmanager
+    def _failing_plainly(self) -> Iterator[None]:
+        try:
+            yield
+        except sa.exc.DBAPIError as error:
+            # The statement and its values stay out: the first line is the driver's own words.
+            said = str(error.orig).strip().splitlines()
+            raise ProcessDown(
+                f"the database does not answer: {said[0] if said else type(error.orig).__name__}",
+                location="[recorder] url",
+            ) from None
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """All that is done within, or nothing. Raises ProcessDown where the database does not answer."""
+        self.connection.execution_options(writes=True)
+        with self._failing_plainly(), self.connection.begin():
+            yield self.connection
+
+    def rows(self, statement: sa.Select[Any]) -> list[dict[str, Any]]:
+        self.connection.execution_options(writes=False)
+        with self._failing_plainly():
+            found = [dict(row) for row in self.connection.execute(statement).mappings()]
+            self.connection.rollback()  # a snapshot is held no longer than it is read
+            return found
+
+    def close(self) -> None:
+        self.connection.close()
+        self._engine.dispose()
+
+    # --- one writer -------------------------------------------------------------------------------
+
+    def take_lease(self) -> str:
+        """Becomes the one writer. Returns "", or who is it: then nothing may be written."""
+        lease, now = metadata.tables["record_lease"], time.time_ns()
+        with self.transaction() as connection:
+            row = connection.execute(sa.select(lease).where(lease.c.name == _LEASE).with_for_update()).first()
+            if row is None:
+                connection.execute(lease.insert(), {"name": _LEASE, "holder": self.holder, "until": _until(now)})
+                return ""
+            if row.holder not in ("", self.holder) and row.until > now and not _has_ended(row.holder):
+                return str(row.holder)
+            self._renew(connection, lease, now, lease.c.holder == row.holder)
+            return ""
+
+    def keep_lease(self, connection: Connection) -> None:
+        """Within each transaction that writes. Raises LeaseLost where another one writes now."""
+        lease = metadata.tables["record_lease"]
+        self._renew(connection, lease, time.time_ns(), lease.c.holder == self.holder)
+
+    def _renew(self, connection: Connection, lease: sa.Table, now: int, is_ours: sa.ColumnElement[bool]) -> None:
+        values = {"holder": self.holder, "until": _until(now)}
+        done = connection.execute(lease.update().where(lease.c.name == _LEASE, is_ours).values(values))
+        if done.rowcount != 1:
+            raise LeaseLost("another recorder writes into this database", location="[recorder] url")
+
+    def drop_lease(self) -> None:
+        lease = metadata.tables["record_lease"]
+        with self.transaction() as connection:
+            connection.execute(
+                lease.update()
+                .where(lease.c.name == _LEASE, lease.c.holder == self.holder)
+                .values({"holder": "", "until": 0})
+            )
+
+
+def add(connection: Connection, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    if rows:
+        connection.execute(metadata.tables[table].insert(), rows)
+
+
+def replace(connection: Connection, table: str, rows: Mapping[tuple[Any, ...], Mapping[str, Any] | None]) -> None:
+    """Rows by the values of their key, which take the place of what is there; None: it goes."""
+    if not rows:
+        return
+    made = metadata.tables[table]
+    keys = list(made.primary_key.columns)
+    gone = made.delete().where(*(column == sa.bindparam(f"its_{column.name}") for column in keys))
+    connection.execute(gone, [{f"its_{c.name}": v for c, v in zip(keys, key, strict=True)} for key in rows])
+    add(connection, table, [row for row in rows.values() if row is not None])
+
+
+def _as_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # the driver begins no transaction by itself
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def _begin(connection: Connection) -> None:
+    # A reader that becomes a writer later is refused where another one has written meanwhile.
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _until(now: int) -> int:
+    # MariaDB counts rows that change, not those that match: the time moves each time.
+    return now + LEASE_S * 10**9
+
+
+def _started(pid: int) -> str:
+    """When a process began, in ticks of this boot; "": there is none, or it cannot be seen."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""
+
+
+def _has_ended(holder: str) -> bool:
+    """It was a process of this machine, and is no more: nobody has to wait until its lease ends."""
+    host, pid, started = holder.rsplit(":", 2)
+    return host == socket.gethostname() and pid.isdigit() and bool(started) and _started(int(pid)) != started

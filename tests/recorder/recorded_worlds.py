@@ -1,0 +1,95 @@
+"""Gateways' journals for tests of records, and how they are recorded."""
+
+from __future__ import annotations
+
+import random
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from onetape.recorder.read import ledger
+from onetape.recorder.recorder import Recorder
+from onetape.store.records import Records, metadata
+
+
+def record_all(home: Path, url: str = "sqlite:///store.db") -> Records:
+    """Everything that is there; the caller closes it."""
+    records = Records(url, home=home)
+    assert records.take_lease() == ""
+    recorder = Recorder(home, records, leverage={})
+    while recorder.step() and recorder.is_behind:
+        pass
+    return records
+
+
+class Killed(BaseException):
+    """kill -9 of the recorder."""
+
+
+def record_with_kills(home: Path, url: str, rng: random.Random) -> int:
+    """Reads a few frames at a time and dies again and again, before a commit or behind it. Returns how
+    often."""
+    kills = 0
+    while True:
+        records = Records(url, home=home)
+        records.take_lease()
+        recorder = Recorder(home, records, leverage={}, frames_max=rng.randrange(1, 60))
+        commits = rng.randrange(1, 6)
+        records.transaction = _dying(records, commits, is_before=rng.random() < 0.5)  # type: ignore[method-assign]
+        try:
+            while recorder.step():
+                pass
+            return kills
+        except Killed:
+            kills += 1
+        finally:
+            records.close()
+
+
+def _dying(records: Records, commits: int, *, is_before: bool):
+    real, left = records.transaction, commits
+
+    @contextmanager
+    def transaction():
+        nonlocal left
+        left -= 1
+        with real() as connection:
+            yield connection
+            if left == 0 and is_before:
+                raise Killed
+        if left == 0:
+            raise Killed
+
+    return transaction
+
+
+def contents(records: Records) -> dict[str, list[dict]]:
+    """All rows but of who wrote them and how far it had come."""
+    found = {}
+    for name, table in metadata.tables.items():
+        if name not in ("record_lease", "record_cursors"):
+            rows = records.rows(sa.select(table).order_by(*table.primary_key.columns))
+            found[name] = rows
+    return found
+
+
+def moved(records: Records, by: str) -> dict[str, Decimal]:
+    """What each asset's balance has moved by, as the ledger's rows say."""
+    sums: dict[str, Decimal] = {}
+    for row in ledger(records, by=by):
+        parts = ("realized", "funding", "transfers", "interest", "corrections")
+        sums[row["currency"]] = sums.get(row["currency"], Decimal(0)) + sum(Decimal(row[part]) for part in parts)
+        for asset, fee in row["fees"].items():
+            sums[asset] = sums.get(asset, Decimal(0)) - Decimal(fee)
+    return sums
+
+
+def opened(records: Records) -> dict[str, Decimal]:
+    """What the books began with."""
+    income = metadata.tables["record_income"]
+    sums: dict[str, Decimal] = {}
+    for row in records.rows(sa.select(income).where(income.c.kind == "opening")):
+        sums[row["asset"]] = sums.get(row["asset"], Decimal(0)) + Decimal(row["amount_exact"])
+    return sums

@@ -1,0 +1,116 @@
+"""The recorder among the processes of a configuration: what is recorded is what the exchange says, whoever
+was killed meanwhile."""
+
+from __future__ import annotations
+
+import os
+import signal
+from decimal import Decimal
+
+from onetape.model.config import Config
+from onetape.recorder.read import records_of
+from waiting import wait_for
+from worlds.supervised import Home
+
+TRADER = """
+from onetape import Strategy
+
+
+class Trader(Strategy):
+    symbol: str = "binance:BTC/USDT:USDT"
+
+    def on_start(self):
+        self.subscribe(self.symbol, quotes=True)
+        self.set_timer("act", every="200ms")
+
+    def on_timer(self, name):
+        if self.quote(self.symbol) is None or self.orders(self.symbol):
+            return
+        if self.position(self.symbol).qty == 0:
+            self.buy(self.symbol, 0.02)
+        else:
+            self.sell(self.symbol, 0.02)
+"""
+CONFIG = """
+[venues.x]
+kind = "binance-usdm"
+mode = "sim"
+[accounts.main]
+venue = "x"
+[recorder]
+[robots.trader]
+strategy = "maker.py"
+account = "main"
+"""
+BALANCE = Decimal(100_000)
+
+
+def net(rows: list[dict]) -> Decimal:
+    return sum((Decimal(row["net"]) for row in rows if row["currency"] == "USDT"), Decimal(0))
+
+
+def test_the_ledger_is_the_exchange_s_statement_over_kills_and_a_second_recorder_is_refused(tmp_path):
+    with Home(tmp_path, CONFIG, TRADER) as home:
+        up = home.run("up")
+        assert ("recorder", "recorder") in {(each["name"], each["kind"]) for each in up["processes"]}
+        wait_for(lambda: len(home.run("trips")) > 2)
+        for name in ("recorder", "gateway:main", "recorder"):
+            home.kill(name)
+            before = len(home.fills())
+            wait_for(lambda before=before: len(home.fills()) > before + 2)
+        # What there is now is in the answer, though another process writes it.
+        seen = len(home.fills())
+        (row,) = home.run("ledger", "--by", "symbol")
+        assert row["key"] == "binance:BTC/USDT:USDT"
+        assert Decimal(row["fees"]["USDT"]) > 0
+        with records_of(home.home, Config(), os.environ, tmp_path) as records:
+            assert records.rows(_count("record_fills"))[0]["n"] >= seen
+            assert records.take_lease() != ""  # the process has it
+        home.run("down")
+        for by in ("symbol", "strategy", "day", "account"):
+            rows = home.run("ledger", "--by", by)
+            (balance,) = [each for each in home.run("accounts") if each["currency"] == "USDT"]
+            assert BALANCE + net(rows) == Decimal(balance["total"])
+        assert {row["key"] for row in home.run("ledger", "--by", "strategy")} == {"trader"}
+        (risk,) = home.run("risk")
+        assert set(risk) >= {"account", "delta", "utilization", "leverage", "unrealized", "drawdown", "ts"}
+        last = home.run("equity")[-1]
+        assert Decimal(last["balance"]) == BALANCE + net(rows)
+
+
+def test_without_a_recorder_the_verbs_project_the_tapes_themselves(tmp_path):
+    with Home(tmp_path, CONFIG.replace("[recorder]\n", ""), TRADER) as home:
+        assert home.run("ledger") == []
+        home.run("up")
+        wait_for(lambda: len(home.run("trips")) > 1)
+        first = home.run("trips")
+        wait_for(lambda: len(home.run("trips")) > len(first))
+        assert home.run("trips")[: len(first)] == first
+        trip = first[0]
+        assert trip["side"] == "long"
+        assert Decimal(trip["qty"]) == Decimal("0.02")
+        money = Decimal(trip["realized"]) + Decimal(trip["funding"]) - Decimal(trip["fees"]["USDT"])
+        assert Decimal(trip["net"]) == money
+        assert home.run("trips", "--until", str(trip["ts_close"])) == []
+        home.run("down")
+
+
+def test_a_recorder_stopped_in_its_tracks_is_waited_for_and_then_left(tmp_path):
+    with Home(tmp_path, CONFIG, TRADER) as home:
+        home.run("up")
+        wait_for(lambda: home.run("trips"))
+        pid = home.process("recorder")["pid"]
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            assert home.run("trips")  # what it has written
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        home.run("down")
+
+
+def _count(table: str):
+    import sqlalchemy as sa
+
+    from onetape.store.records import metadata
+
+    return sa.select(sa.func.count().label("n")).select_from(metadata.tables[table])

@@ -1,0 +1,155 @@
+"""Records in each database: one writer, tables of any version, a database that goes away and comes back."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from decimal import Decimal
+
+import pytest
+import sqlalchemy as sa
+
+from onetape.model.errors import BadConfig, NotAvailable
+from onetape.store.records import HEAD, LeaseLost, Records, metadata, migrate
+from orders.gateway_seeds import Seed, play
+from recorder.recorded_worlds import contents, moved, opened, record_all, record_with_kills
+from worlds.databases import mariadb, postgresql
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql", "mariadb"])
+def url(request, tmp_path_factory):
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path_factory.mktemp('db') / 'records.db'}"
+    else:
+        with {"postgresql": postgresql, "mariadb": mariadb}[request.param]() as found:
+            yield found
+
+
+@pytest.fixture(autouse=True)
+def empty(url, tmp_path):
+    """Each test begins without tables."""
+    records = Records(url, home=tmp_path)
+    with records.transaction() as connection:
+        migrate(connection, "base")
+    records.close()
+
+
+@pytest.fixture(scope="module")
+def world():
+    return play(Seed("World", "binance-usdm", 4, 60).begun(), 60)
+
+
+def test_sums_are_exact_after_kills_and_as_in_another_database(url, world, tmp_path):
+    home = world.home.path
+    assert record_with_kills(home, url, random.Random(1)) > 3
+    records = record_all(home, url)
+    beside = record_all(home, f"sqlite:///{tmp_path / 'beside.db'}")
+    try:
+        came, began = moved(records, "symbol"), opened(records)
+        for asset in world.money.ledger.currencies():
+            total = Decimal(world.money.ledger.total(asset)).scaleb(-18)
+            assert began.get(asset, 0) + came.get(asset, 0) == total
+        ours, others = contents(records), contents(beside)
+        for table in ours:
+            keys = [c.name for c in metadata.tables[table].primary_key.columns]
+            assert _sorted(ours[table], keys) == _sorted(others[table], keys), table
+    finally:
+        records.close()
+        beside.close()
+
+
+def _sorted(rows, keys):
+    return sorted(rows, key=lambda row: [row[key] for key in keys])
+
+
+def test_a_second_recorder_is_refused_until_the_first_has_gone(url, tmp_path):
+    first, second = Records(url, home=tmp_path), Records(url, home=tmp_path)
+    first.holder, second.holder = "one:1:1", "two:2:2"
+    try:
+        assert first.take_lease() == ""
+        assert second.take_lease() == "one:1:1"
+        with pytest.raises(LeaseLost), second.transaction() as connection:
+            second.keep_lease(connection)
+        first.drop_lease()
+        assert second.take_lease() == ""
+        with pytest.raises(LeaseLost), first.transaction() as connection:
+            first.keep_lease(connection)
+    finally:
+        first.close()
+        second.close()
+
+
+def test_the_lease_of_a_process_that_was_killed_is_free_at_once(url, tmp_path):
+    holder = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            f"""
+import os, pathlib
+from onetape.store.records import Records
+records = Records({url!r}, home=pathlib.Path({str(tmp_path)!r}))
+print(records.holder, repr(records.take_lease()), flush=True)
+os.kill(os.getpid(), 9)
+""",
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    ).stdout.split()
+    assert holder[1] == "''"
+    records = Records(url, home=tmp_path)
+    try:
+        assert records.take_lease() == ""
+    finally:
+        records.close()
+
+
+def test_tables_go_up_and_down_and_are_those_of_the_models(url, tmp_path):
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    records = Records(url, home=tmp_path)
+    try:
+        options = {"version_table": "record_version", "compare_type": True}
+        context = MigrationContext.configure(records.connection, opts=options)
+        assert compare_metadata(context, metadata) == []
+        assert context.get_current_revision() == HEAD
+        records.connection.rollback()
+        with records.transaction() as connection:
+            migrate(connection, "base")
+        left = {each for each in sa.inspect(records.connection).get_table_names() if each.startswith("record_")}
+        records.connection.rollback()
+        assert left <= {"record_version"}
+        with records.transaction() as connection:
+            migrate(connection)
+        records.close()
+        records = Records(url, home=tmp_path)
+        assert records.take_lease() == ""
+    finally:
+        records.close()
+
+
+def test_tables_of_a_newer_release_are_refused(url, tmp_path):
+    records = Records(url, home=tmp_path)
+    with records.transaction() as connection:
+        connection.execute(sa.text("UPDATE record_version SET version_num = '9999'"))
+    records.close()
+    with pytest.raises(NotAvailable, match="9999"):
+        Records(url, home=tmp_path)
+    # As it was, for who comes after.
+    engine = sa.create_engine(_driver(url))
+    with engine.begin() as connection:
+        connection.execute(sa.text(f"UPDATE record_version SET version_num = '{HEAD}'"))
+    engine.dispose()
+
+
+def _driver(url: str) -> str:
+    return url.replace("postgresql://", "postgresql+psycopg://").replace("mariadb://", "mysql+pymysql://")
+
+
+@pytest.mark.parametrize("bad", ["", "oracle://x/y", "postgresql://"])
+def test_what_is_no_database_is_refused_without_its_text(bad, tmp_path):
+    with pytest.raises(BadConfig) as caught:
+        Records(bad, home=tmp_path)
+    assert "oracle" not in str(caught.value)
