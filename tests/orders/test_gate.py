@@ -491,11 +491,11 @@ def test_the_kill_switch_cancels_what_could_open_of_robots(robot, terms, goes):
     desk = Desk()
     desk.hold(-10)
     order = desk.work("buy", 5, 59_000, robot=robot, **terms)
-    desk.gate.hold_to_kill(NOW)
+    desk.gate.hold_to_stops(NOW)
     assert desk.manager.calls == []
     killed(desk)
     desk.manager.outs.clear()
-    desk.gate.hold_to_kill(NOW)
+    desk.gate.hold_to_stops(NOW)
     assert [call.purpose for call in desk.manager.calls] == [Purpose.CANCEL] * goes
     assert len(desk.manager.outs) == goes  # its intent; of the others nothing is even said
     assert order.life.cancel_open is goes

@@ -28,6 +28,7 @@ from onetape.gateway.kept_money import KeptMoney
 from onetape.gateway.options import GatewayOptions
 from onetape.gateway.order_requests import OrderRequests
 from onetape.gateway.silence_watch import Listening
+from onetape.gateway.stops import Stops
 from onetape.model.enums import Side
 from onetape.model.instrument import Instrument
 from onetape.model.time import SECOND
@@ -153,7 +154,7 @@ class GatewayCore:
             since=0 if is_other else recovery.newest_fill,
             moves_wanted=lambda: self.money.moves_wanted,
         )
-        self._open_admission(market, killed=recovered.tape.killed, trades_inside=recovery.trades_inside)
+        self._open_admission(market, recovered.tape, trades_inside=recovery.trades_inside)
         self._began_round = self._checked = self._looked = self.steady
         name = self.options.account
         if is_other:
@@ -162,12 +163,16 @@ class GatewayCore:
         if unknown:
             self.say(HealthOut("recovered", name, f"{unknown} orders unknown", "warning"))
 
-    def _open_admission(self, market: MarketView, *, killed: str, trades_inside: int) -> None:
+    def _open_admission(self, market: MarketView, before: GatewayTape, *, trades_inside: int) -> None:
         """What a robot's order passes before it leaves, and what is asked about it on the way."""
         manager, options, slot_of = self.manager, self.options, self.tape.slot_of
         listed = {i.symbol: i for i in self.instruments}
         gate = self.gate = Gate(manager, listed, _limits_of(options, self.instruments))
-        gate.killed = killed
+        gate.killed, gate.halts, gate.is_guarded = before.killed, before.halts, options.is_guarded
+        names = {slot: name for name, slot in options.subaccounts.items()}
+        gate.strategy_of = lambda robot: names.get(slot_of(robot), "main")
+        self.stops = Stops(gate, self.tape, options.account, say=self.say)
+        self.stops.open(self.now)
         gate.silent_ns, gate.in_front = market.silent_ns, market.in_front
         self.listening = Listening(
             options.account, manager, gate, probe=int(self._venue.probe_s * SECOND), cut=self._shell.cut_stream
@@ -220,6 +225,7 @@ class GatewayCore:
         now = self.stamp(moment)
         manager, reconciler, money = self.manager, self.reconciler, self.money
         self.listening.look(now, self.steady)
+        self.stops.look(now)
         manager.tick(now)
         rounds = reconciler.rounds
         reconciler.tick(now)
@@ -238,7 +244,7 @@ class GatewayCore:
             reconciler.start(now, "periodic")
         if self.steady - self._looked >= SECOND:
             self._looked = self.steady
-            self.gate.hold_to_kill(now)
+            self.gate.hold_to_stops(now)
             money.reductions.look()
             money.reductions.hold(now)
             self.orders.look()
@@ -445,6 +451,7 @@ class GatewayCore:
             "ready": self.gate.ready,
             "symbols": [i.symbol for i in self.instruments],
             "killed": self.gate.killed,
+            "halts": self.stops.rows(),
             "reconciling": self.reconciler.is_running or self.money.moves_wanted is not None,
             "money": self.money.status(),
             "rounds": self.reconciler.rounds,

@@ -44,6 +44,7 @@ from onetape.gateway.transfer_desk import TransferDesk, tell_gateway
 from onetape.ipc.door import OPERATOR
 from onetape.ipc.server import listen
 from onetape.market.in_front import in_front
+from onetape.model.config import GUARDIAN
 from onetape.model.enums import Side
 from onetape.model.errors import IoFailed
 from onetape.model.instrument import Instrument
@@ -125,7 +126,7 @@ class Gateway:
                 self.tasks.keep("account", self.account.follow())
                 if self.entry is not None:
                     self.tasks.keep("order entry", self.entry.follow())
-                for name in (OPERATOR, *self.options.subaccounts):
+                for name in (OPERATOR, GUARDIAN, *self.options.subaccounts):
                     make_token(self.home, name)
                 socket = gateway_socket(self.home, self.options.account)
                 door = self.commands.door

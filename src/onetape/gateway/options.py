@@ -75,6 +75,7 @@ class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
     # What is written of orders and money from one checkpoint to the next, in frames.
     checkpoint_records: int = 20_000
     bridge: BridgeOptions | None = None  # of kinds `ccxt:`; rest is "" then, or another address
+    is_guarded: bool = False  # nothing new is opened but while a guardian watches
     is_new: bool = False  # the exchange began with this gateway: nothing of an earlier life is there
 
     def __repr__(self) -> str:

@@ -21,7 +21,8 @@ ENVIRONMENT_PREFIX = "ONETAPE_"
 KLINES_MAX = 1000
 SLOTS_MAX = 64  # of an account: the total, the pool and its sub-accounts
 OPERATOR: Final = "operator"  # who commands a process from outside
-TAKEN_NAMES = ("main", "total", OPERATOR)
+GUARDIAN: Final = "guardian"  # who bounds what is lost
+TAKEN_NAMES = ("main", "total", OPERATOR, GUARDIAN)
 TWIN: Final = "twin"  # the variant that is the robot itself, on paper
 
 
@@ -486,7 +487,7 @@ def _check_accounts(config: Config, source: _Source) -> None:
 def _check_robots(config: Config, source: _Source) -> None:
     for name, robot in config.robots.items():
         path = ("robots", name)
-        if name == OPERATOR:  # its token would be the operator's
+        if name in (OPERATOR, GUARDIAN):  # its token would be theirs
             raise source.bad(path, f"no robot is called `{name}`", "choose another name")
         for variant in robot.variants:
             if variant in ("", TWIN) or not variant.isprintable() or "/" in variant:

@@ -39,12 +39,15 @@ KINDS: Final = {
     "disk": Kind(Type.DISK),  # no room - there is room again
     "drift": Kind(Type.GATEWAY, notes=_NOTE),
     "feed": Kind(Type.GATEWAY, notes=("gap",)),  # lost, stale - connected, live
+    "guardian": Kind(Type.RISK),  # its lease is over - watches
+    "halt": Kind(Type.RISK),  # begun - over, lifted
     "lag": Kind(Type.GATEWAY),  # behind - caught up
     "malformed": Kind(Type.GATEWAY, notes=_NOTE),
     "market": Kind(Type.GATEWAY),  # stale - live
     "order": Kind(Type.GATEWAY, notes=_NOTE),  # of other hands
     "order entry": Kind(Type.GATEWAY),  # lost - connected
     "reconciled": Kind(Type.GATEWAY, ends="reconciled"),  # with differences - without
+    "protection": Kind(Type.RISK),  # a position without a verified stop - has one
     "recovered": Kind(Type.GATEWAY, ends="reconciled"),
     "robot": Kind(Type.GATEWAY),  # lost - attached
     "stall": Kind(Type.GATEWAY, notes=_NOTE),

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
-from onetape.model.enums import Side
+from onetape.model.enums import Side, TriggerBy
 from onetape.model.instrument import Instrument
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
-from onetape.orders.backing import only_reduces, reducible
+from onetape.orders.backing import only_reduces, reducible, worst_held
+from onetape.orders.halts import Halts
 from onetape.orders.managed import Managed
 from onetape.orders.manager import OrderManager
 
@@ -74,6 +75,10 @@ class TradingState:
     limits: Limits = field(default_factory=Limits)
     ready: bool = False  # reconciled, and the account's stream is there
     killed: str = ""  # why nothing new may leave
+    halts: Halts = field(default_factory=Halts)  # and of what not
+    is_guarded: bool = False  # nothing new may leave but while a guardian watches
+    # The sub-account that a robot trades with, by name.
+    strategy_of: Callable[[int], str] = lambda _: "main"
     disk_full: bool = False  # the journal's next segment has no room
     is_deaf: bool = False  # the account's stream does not tell what happens, though it is connected
     # For how long a symbol's market has been silent, ns; 0: it speaks.
@@ -89,6 +94,13 @@ class TradingState:
         if self.manager.venue.traits.positions:
             return only_reduces(spec)
         return spec.side is Side.SELL and spec.size_int <= reducible(self.manager, spec, without=old)
+
+    def takes_off(self, spec: OrderSpec, left: int, old: Managed | None = None) -> bool:
+        """It takes off what is held and opens nothing, if all that works that way is filled before;
+        the venue does not hold it to that. left: what can be filled of it."""
+        if not self.ready or spec.trigger_by is not TriggerBy.NONE:
+            return False
+        return worst_held(self.manager, spec, without=old) + left <= 0
 
     def hedge_wanted(self, found: bool) -> bool:
         """Whether the account is to be in hedge mode: as it was when its mode was first asked

@@ -26,6 +26,8 @@ from onetape.model.errors import (
     DuplicateCommand,
     InsufficientFunds,
     Killed,
+    NoGuardian,
+    NotProtected,
     OnetapeError,
     OrderInvalid,
     OrderOutcomeUnknown,
@@ -150,6 +152,9 @@ RULES: Final = (
         readiness.may_be_halted,
         Rule("kill switch", (Killed,), readiness.killed, readiness.kill_switch, True),
         Rule("journal", (DiskFull,), readiness.full, readiness.room, True),
+        Rule("halt", readiness.HALTED, readiness.halted, readiness.halt, True),
+        Rule("guardian", (NoGuardian,), readiness.unguarded, readiness.lease, True),
+        Rule("protection", (NotProtected,), readiness.unprotected, readiness.protection, True),
         # A silent stream has the account reconciled: that it is silent says more.
         Rule("account stream", (StaleData,), readiness.deaf, readiness.account_stream, True),
         Rule("reconciled", (VenueUnavailable,), readiness.not_reconciled, readiness.reconciled, True),
