@@ -15,6 +15,7 @@ from orders.entry_world import EntryWorld
 from orders.gateway_invariants import check
 from orders.gateway_life import Home
 from orders.gateway_world import World
+from orders.halt_world import HaltWorld
 
 
 @dataclass
@@ -25,7 +26,12 @@ class SellToBuyWorld(World):
 
 
 KINDS = ("binance-usdm", "kraken")
-WORLDS: dict[str, type[World]] = {"World": World, "EntryWorld": EntryWorld, "SellToBuyWorld": SellToBuyWorld}
+WORLDS: dict[str, type[World]] = {
+    "World": World,
+    "EntryWorld": EntryWorld,
+    "SellToBuyWorld": SellToBuyWorld,
+    "HaltWorld": HaltWorld,
+}
 
 
 SEED_MAX = 10**9
