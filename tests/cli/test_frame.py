@@ -19,7 +19,7 @@ LATER = [entry.name for entry in VERBS if not entry.built]
 CONTRACT_VERBS = (
     "demo init doctor sample import fetch export backtest run up down status restart replay parity "
     "journal accounts orders positions fills buy sell cancel close flatten send params alerts "
-    "variants sim analyze sweep compare chaos bench logs scan feeds record probe"
+    "variants sim analyze sweep compare chaos bench logs scan feeds record probe halts"
 )
 JOURNAL_VERBS = ["ls", "cat", "tail", "verify", "repair", "prune"]
 BUILT = [entry.name for entry in VERBS if entry.built and entry.name != "journal"]

@@ -14,6 +14,7 @@ import msgspec
 
 from onetape.model.byte_size import parse_bytes
 from onetape.model.errors import BadConfig, UsageError
+from onetape.model.loss_limit import LossLimit, parse_loss_limit
 from onetape.model.time import parse_duration
 from onetape.model.toml_lines import key_lines, line_of
 
@@ -148,10 +149,30 @@ class HubConfig(_Section, frozen=True):
     spin: str = ""  # "50us": how long it looks for news before it sleeps, which costs a core. "": not at all
 
 
+class HaltsConfig(_Section, frozen=True):
+    """[guardian.halts]: realised + fees + funding; what loses so much may only be reduced until the window has
+    slid on ("4h 150 USDT"), or of a UTC day until it is lifted ("day 150 USDT")."""
+
+    symbol: list[str] = []  # of each symbol, over all accounts
+    strategy: list[str] = []  # of each sub-account, `main` among them
+    account: list[str] = []
+    system: list[str] = []
+    day: str = ""  # "500 USDT": of the system in a UTC day
+    unrealized: bool = False  # open losses count, too; open profits never do
+
+    @property
+    def limits(self) -> list[tuple[str, LossLimit]]:
+        """(scope, limit) of each. Raises UsageError."""
+        texts = [(scope, text) for scope in ("symbol", "strategy", "account", "system") for text in getattr(self, scope)]
+        texts += [("system", f"day {self.day}")] if self.day else []
+        return [(scope, parse_loss_limit(text)) for scope, text in texts]
+
+
 class GuardianConfig(_Section, frozen=True):
     """[guardian]: risk control apart from the robots."""
 
     enabled: bool = True
+    halts: HaltsConfig = HaltsConfig()
 
 
 class RecorderConfig(_Section, frozen=True):
@@ -424,7 +445,19 @@ def _check_hub(hub: HubConfig, source: _Source) -> None:
         raise source.bad(("hub", "klines"), f"{hub.klines} is not between 1 and {KLINES_MAX}")
 
 
+def _check_halts(halts: HaltsConfig, source: _Source) -> None:
+    path = ("guardian", "halts")
+    for scope in ("symbol", "strategy", "account", "system"):
+        for text in getattr(halts, scope):
+            _check_text((*path, scope), text, lambda each: parse_loss_limit(each).most, source)
+    _check_text((*path, "day"), halts.day and f"day {halts.day}", lambda each: parse_loss_limit(each).most, source)
+    currencies = sorted({limit.currency for _, limit in halts.limits})
+    if len(currencies) > 1:
+        raise source.bad(path, f"limits in {' and '.join(currencies)}", "all are of one currency")
+
+
 def _check_references(config: Config, source: _Source) -> None:
+    _check_halts(config.guardian.halts, source)
     _check_sinks(config, source)
     _check_hub(config.hub, source)
     _check_retention(config.retention, source)

@@ -1,0 +1,57 @@
+"""Halts of all accounts as their gateways have them, and their end by an operator."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+from typing import Any
+
+from onetape.ipc.operator import send_command
+from onetape.model.config import Config
+from onetape.model.errors import BY_CODE, PermissionDenied, ProcessDown, UsageError
+
+__all__ = ["halts", "lift"]
+
+
+def halts(home: Path, config: Config) -> list[dict[str, Any]]:
+    """The halts that hold, the oldest first; `accounts`: where. Raises ProcessDown where no gateway answers."""
+    found: dict[str, dict[str, Any]] = {}
+    for account, rows in _asked(home, config).items():
+        for row in rows:
+            known = found.setdefault(row["id"], {**row, "accounts": []})
+            known["accounts"].append(account)
+            known["until"] = 0 if not (known["until"] and row["until"]) else max(known["until"], row["until"])
+    return sorted(found.values(), key=lambda row: (row["since"], row["id"]))
+
+
+def lift(home: Path, config: Config, id_: str, reason: str) -> list[dict[str, Any]]:
+    """Lifts it at each gateway that has it; what is lifted, as `halts` gives it. Raises UsageError for one
+    that nobody has, and what a gateway refuses with."""
+    lifted = [row for row in halts(home, config) if row["id"] == id_]
+    if not lifted:
+        raise UsageError(f"no halt {id_[:80]!r} holds", location="halts lift", todo="onetape halts lists them")
+    for account in lifted[0]["accounts"]:
+        fields = {"id": id_, "reason": reason}
+        (reply,) = send_command(home, f"gateway:{account}", "lift_halt", fields, uuid.uuid4().hex)
+        if reply["error"] is not None:
+            error = reply["error"]
+            raise BY_CODE.get(error["code"], PermissionDenied)(error["message"], location=f"gateway:{account}")
+    return lifted
+
+
+def _asked(home: Path, config: Config) -> dict[str, list[dict[str, Any]]]:
+    answers: dict[str, list[dict[str, Any]]] = {}
+    down: ProcessDown | None = None
+    for account in config.accounts:
+        try:
+            (reply,) = send_command(home, f"gateway:{account}", "halts", {}, uuid.uuid4().hex)
+        except ProcessDown as error:  # others may be there
+            down = error
+            continue
+        if reply["error"] is not None:
+            error = reply["error"]
+            raise BY_CODE.get(error["code"], PermissionDenied)(error["message"], location=f"gateway:{account}")
+        answers[account] = reply["result"]["halts"]
+    if not answers and down is not None:
+        raise down
+    return answers
