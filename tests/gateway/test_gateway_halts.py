@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
 
 import msgspec
 import pytest
 
+import copied_process
 from exchange.venue_client import served
 from onetape.gateway.options import gateway_journal
 from onetape.model.config import GUARDIAN
 from onetape.model.enums import Side
-from onetape.model.errors import BannedSymbol, NoGuardian, NotProtected
+from onetape.model.errors import BannedSymbol, LossHalt, NoGuardian, NotProtected, OrderRate
 from onetape.model.time import SECOND
 from onetape.security.tokens import make_token, read_token
 from onetape.tape.journal import JournalReader
 from waiting import wait_for
-from worlds.gateway_process import SYMBOL, GatewayProcess, Robot, news_of
+from worlds.gateway_process import SYMBOL, GatewayProcess, Robot, configure, news_of
 
 
 @pytest.fixture
@@ -149,6 +151,74 @@ def test_a_position_without_protection_is_not_added_to(world, tmp_path):
     assert refused_with(tmp_path, robot, listing) == NotProtected.code
     assert say(tmp_path, gateway, "unprotected", symbol=SYMBOL, since=0)["status"] == "applied"
     assert refused_with(tmp_path, robot, listing) == 0
+
+
+def test_more_executions_than_a_strategy_may_have_halt_it_until_somebody_has_looked(world, tmp_path):
+    _, listing, start = world
+    gateway, robot = start(executions_max=2, executions_ns=600 * SECOND)
+    for count in range(3):
+        robot.place((Side.BUY, Side.SELL)[count % 2], 0)
+        wait_for(lambda count=count: gateway.ask("status")["booked"] > count)
+    (halt,) = say(tmp_path, gateway, "halts")["result"]["halts"]
+    assert (halt["scope"], halt["subject"], halt["until"], halt["actor"]) == ("strategy", "main", 0, "gateway")
+    assert halt["rule"] == "executions 2 in 600 s"
+    assert refused_with(tmp_path, robot, listing) == LossHalt.code
+    gateway.kill()
+    gateway.start()
+    assert say(tmp_path, gateway, "halts")["result"]["halts"] == [halt]
+    assert refused_with(tmp_path, robot, listing) == LossHalt.code
+    lifted = say(tmp_path, gateway, "lift_halt", actor="operator", id=halt["id"], reason="it is as it should be")
+    assert lifted["status"] == "applied"
+    assert refused_with(tmp_path, robot, listing) == 0
+
+
+def test_orders_and_cancels_count_as_messages(world, tmp_path):
+    _, listing, start = world
+    _, robot = start(messages_per_second=3)
+    orders = [robot.place(Side.BUY, listing.bid - 2000 - n) for n in range(40)]  # in far less than 13 s
+    for order in orders:
+        wait_for(lambda order=order: news_of(tmp_path, order))
+    codes = [news_of(tmp_path, order)[0][1] for order in orders]
+    assert set(codes) == {0, OrderRate.code}
+    assert codes[:3] == [0, 0, 0]
+
+
+def test_halts_are_shown_and_lifted_from_the_command_line(world, tmp_path, venue):
+    _, listing, start = world
+    gateway, robot = start()
+    folder = tmp_path / "configuration"
+    folder.mkdir()
+    configure(folder, venue[1], gateway.account)
+
+    def told(*words: str, code: int = 0):
+        done = copied_process.run(*words, "--json", "--home", tmp_path, "--config", folder / "onetape.toml")
+        assert done.returncode == code, (done.stdout, done.stderr)
+        return json.loads(done.stdout)
+
+    assert told("halts") == []
+    assert told("send", "gateway", "halt", f"symbol={SYMBOL}", "until=4h", "reason=news")["status"] == "applied"
+    (row,) = told("halts")
+    assert row["until"] - row["since"] == 4 * 3600 * SECOND
+    shown = {key: row[key] for key in ("scope", "subject", "rule", "loss", "limit", "actor", "reason", "accounts")}
+    assert shown == {
+        "scope": "symbol",
+        "subject": SYMBOL,
+        "rule": "ban",
+        "loss": "",
+        "limit": "",
+        "actor": "operator",
+        "reason": "news",
+        "accounts": ["main"],
+    }
+    assert refused_with(tmp_path, robot, listing) == BannedSymbol.code
+    assert told("halts", "lift", row["id"], code=2)["error"]["name"] == "BAD_CONFIG"  # no reason
+    assert [each["id"] for each in told("halts", "lift", row["id"], "--reason", "old news")] == [row["id"]]
+    assert told("halts") == []
+    assert told("halts", "lift", row["id"], "--reason", "again", code=2)["error"]["name"] == "BAD_CONFIG"
+    with JournalReader(gateway_journal(tmp_path, "main")) as reader:
+        commands = [msgspec.msgpack.decode(f.payload) for f in reader.frames(("command",))]
+    (lift,) = [each for each in commands if each["command"] == "lift_halt"]
+    assert (lift["actor"], lift["fields"]["reason"]) == ("operator", "old news")
 
 
 def test_only_operator_and_guardian_may_and_a_guardian_no_more_than_that(world, tmp_path):

@@ -98,6 +98,12 @@ ROWS = {
         {},
         StaleData,
     ),
+    "a value while no price is known": (
+        {"order_value_max": {"USDT": 10**30}}, lambda d: d.manager.references.clear(), ("buy", 10), {}, StaleData),
+    "open value while no price is known": (
+        {"open_value_max": {"USDT": 10**30}},
+        lambda d: (d.work("buy", 10), d.manager.references.clear()), ("buy", 10, 59_000), {}, StaleData),
+    "another currency's value": ({"order_value_max": {"USD": 1}}, None, ("buy", 10, 59_000), {}, 0),
     "a band stops the dear side only": (
         {"price_band": Decimal("0.01")}, None, ("buy", 10, 58_000), {}, 0),
     "another order's outcome": (

@@ -47,7 +47,7 @@ from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.pre_trade.rules import RULES, checks, refusal_of
 from onetape.orders.pre_trade.view import View
 from onetape.orders.reports import AccountModeReport
-from orders.gate_desk import NOW, PERP, SPOT, Desk
+from orders.gate_desk import NOW, PERP, SPOT, UNIT, Desk
 
 DOCS = Path(__file__).parents[2] / "docs/concepts/live.md"
 BY_NAME = {rule.name: rule for rule in RULES}
@@ -156,13 +156,20 @@ ROWS = {
     "own orders": Row(SelfTrade, "meet o1", None, before=lambda d: d.work("sell", 10, 60_000)),
     "reduction": Row(ReduceOnlyViolated, "0.011", "0.010", ("sell", 11), {"reduce_only": True},
                      before=lambda d: d.hold(10)),
+    "symbols": Row(BannedSymbol, PERP, SPOT, limits={"symbols": frozenset({SPOT})}),
     "order size": Row(OrderInvalid, "0.010", "0.009", limits={"order_max": {PERP: 9}}),
+    "order value": Row(PositionLimit, "600 USDT", "592.99 USDT", limits={"order_value_max": {"USDT": UNIT * 59299 // 100}}),
+    "open orders": Row(PositionLimit, "1", "1", limits={"open_orders_max": 1}, before=lambda d: d.work("buy", 1, 59_000)),
+    "open value": Row(PositionLimit, "1190 USDT", "1182 USDT", limits={"open_value_max": {"USDT": UNIT * 1182}},
+                      before=lambda d: d.work("buy", 10, 59_000)),
     "position": Row(PositionLimit, "0.020", "0.015", limits={"position_max": {PERP: 15}},
                     before=lambda d: d.hold(10)),
     "price band": Row(PriceBand, "2 %", "1 %", ("buy", 10, 61_200),
                       limits={"price_band": Decimal("0.01")}),
     "robot's order rate": Row(OrderRate, "10 in 10 s", "10 in 10 s", before=leave(10, 1),
                               view={"robot": 1, "rate": 1}),
+    "messages": Row(OrderRate, "1", "1", limits={"messages_a_second": 1},
+                    before=lambda d: d.gate.rates.message(NOW)),
     "order rate": Row(OrderRate, "1", "1", limits={"orders_a_second": 1}, before=leave(1)),
     "money": Row(InsufficientFunds, "602.4 USD", "600 USD", ("buy", 10**6, 60_000), {}, SPOT,
                  before=lambda d: d.own("USD", "600")),

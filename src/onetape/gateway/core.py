@@ -31,11 +31,12 @@ from onetape.gateway.silence_watch import Listening
 from onetape.gateway.stops import Stops
 from onetape.model.enums import Side
 from onetape.model.instrument import Instrument
+from onetape.model.money import money_units
 from onetape.model.time import SECOND
 from onetape.orders.calls import Call, Purpose
 from onetape.orders.filters import Refusal
 from onetape.orders.gate import Gate, Limits
-from onetape.orders.managed import AccountOut, HealthOut, Managed
+from onetape.orders.managed import AccountOut, FillOut, HealthOut, Managed
 from onetape.orders.manager import OrderManager
 from onetape.orders.order_budget import OrderBudget
 from onetape.orders.outcome import Answer
@@ -171,7 +172,7 @@ class GatewayCore:
         gate.killed, gate.halts, gate.is_guarded = before.killed, before.halts, options.is_guarded
         names = {slot: name for name, slot in options.subaccounts.items()}
         gate.strategy_of = lambda robot: names.get(slot_of(robot), "main")
-        self.stops = Stops(gate, self.tape, options.account, say=self.say)
+        self.stops = Stops(gate, self.tape, options, say=self.say, wall=lambda: self.wall)
         self.stops.open(self.now)
         gate.silent_ns, gate.in_front = market.silent_ns, market.in_front
         self.listening = Listening(
@@ -419,6 +420,8 @@ class GatewayCore:
             outs, manager.outs = manager.outs, []
             for out in outs:
                 money.wrote(out, tape.write(out, self.wall))
+                if isinstance(out, FillOut) and out.order is not None:
+                    self.stops.executed(out.order, out.fill.trade_id, self.now)
             has_said, has_risk = True, on_disk and (has_risk or any(map(is_risk, outs)))
             money.reductions.hold(self.now)  # fills leave less to be taken off
             self.proceeds.look(self.now)  # and they bring money
@@ -433,6 +436,8 @@ class GatewayCore:
             refusal = self.orders.refusal(call, reduces=self._reduces) if call.orders else None
             if refusal is None:
                 sent.append(call)
+                if call.purpose is Purpose.CANCEL:  # the others were counted when they were let through
+                    self.gate.rates.message(self.now)
             else:
                 self._refused.append((call, refusal))
         if sent:
@@ -519,4 +524,9 @@ def _limits_of(options: GatewayOptions, instruments: Sequence[Instrument]) -> Li
         order_max=sized(options.order_max),
         price_band=Decimal(str(options.price_band)),
         orders_a_second=options.orders_per_second,
+        order_value_max={name: money_units(text) for name, text in options.order_value_max.items()},
+        open_value_max={name: money_units(text) for name, text in options.open_value_max.items()},
+        open_orders_max=options.open_orders_max,
+        symbols=frozenset(options.allowed),
+        messages_a_second=options.messages_per_second,
     )

@@ -57,6 +57,13 @@ class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
     order_max: dict[str, float] = {}
     price_band: float = 0
     orders_per_second: int = 0
+    order_value_max: dict[str, str] = {}  # currency -> decimal text
+    open_value_max: dict[str, str] = {}
+    open_orders_max: int = 0
+    allowed: list[str] = []  # symbols that may be opened; []: all of `symbols`
+    messages_per_second: int = 0
+    executions_max: int = 0  # of one sub-account within executions_ns; then it is halted
+    executions_ns: int = 0
     dead_man_ns: int = 0
     orphans: str = "cancel"
     venue: str = ""  # its name in the configuration

@@ -3,31 +3,45 @@ a guardian's lease. Each begins and ends on the tape, with its cause and its num
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from onetape.gateway.gateway_tape import GatewayTape
+from onetape.gateway.options import GatewayOptions
 from onetape.model.config import GUARDIAN
 from onetape.model.errors import NotOwner, RateLimited, UsageError
 from onetape.model.time import SECOND, format_time
 from onetape.orders.gate import Gate
 from onetape.orders.halts import Halt, Scope, halt_of
-from onetape.orders.managed import HealthOut
+from onetape.orders.managed import HealthOut, Managed
 
 __all__ = ["LEASE_MAX", "Stops"]
 
+_GATEWAY: Final = "gateway"  # as an actor
 LEASE_MAX: Final = 60 * SECOND  # who watches says so more often
 
 
 class Stops:
     """Begins and ends what stops new risk. say: adds an out to those that the core carries out."""
 
-    def __init__(self, gate: Gate, tape: GatewayTape, account: str, *, say: Callable[[HealthOut], None]) -> None:
+    def __init__(
+        self,
+        gate: Gate,
+        tape: GatewayTape,
+        options: GatewayOptions,
+        *,
+        say: Callable[[HealthOut], None],
+        wall: Callable[[], int],
+    ) -> None:
         self._gate = gate
         self._halts = gate.halts
         self._tape = tape
-        self._account = account
+        self._account = options.account
+        self._executions = options.executions_max, options.executions_ns
+        self._executed: dict[str, deque[int]] = {}  # when, by sub-account
         self._say = say
+        self._wall = wall
         self._is_watched = False
 
     def open(self, now: int) -> None:
@@ -77,6 +91,30 @@ class Stops:
         self._halts.lift(halt.id)
         self._say(HealthOut("halt", _about(halt), f"lifted by {actor}: {reason}" if reason else f"lifted by {actor}"))
         return halt.as_json()
+
+    def executed(self, order: Managed, trade_id: int, now: int) -> None:
+        """A robot's order was filled, in whole or in part. A sub-account that is filled more often than it may
+        be is halted until somebody has looked at it."""
+        most, within = self._executions
+        if not most or not order.robot:
+            return
+        strategy = self._gate.strategy_of(order.robot)
+        times = self._executed.setdefault(strategy, deque())
+        times.append(now)
+        while times[0] <= now - within:
+            times.popleft()
+        if len(times) <= most:
+            return
+        times.clear()
+        fields = {
+            "strategy": strategy,
+            "rule": f"executions {most} in {within / SECOND:g} s",
+            "reason": f"more than {most} executions within {within / SECOND:g} s",
+        }
+        halt = self.wanted(fields, actor=_GATEWAY, time=self._wall())
+        record = {"id": f"executions {order.client_id} {trade_id}", "actor": _GATEWAY, "command": "halt"}
+        self._tape.command({**record, "target": f"gateway:{self._account}", "fields": fields}, self._wall())
+        self.begin(halt, now)
 
     def rows(self) -> list[dict[str, Any]]:
         return [halt.as_json() for halt in self._halts]

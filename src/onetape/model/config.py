@@ -13,8 +13,9 @@ from typing import Any, Final, Literal, TypeVar
 import msgspec
 
 from onetape.model.byte_size import parse_bytes
-from onetape.model.errors import BadConfig, UsageError
+from onetape.model.errors import BadConfig, OnetapeError, UsageError
 from onetape.model.loss_limit import LossLimit, parse_loss_limit
+from onetape.model.money import money_units
 from onetape.model.time import parse_duration
 from onetape.model.toml_lines import key_lines, line_of
 
@@ -65,6 +66,12 @@ class AccountConfig(_Section, frozen=True):
     order_max: dict[str, float] = {}  # symbol -> quantity of one order
     price_band: float = 0  # 0.05: a limit price at most 5 % dearer than the market; 0: no limit
     orders_per_second: int = 0  # of all its robots together; 0: no limit of our own
+    symbols: list[str] = []  # what may be traded; []: whatever robots name
+    order_value_max: dict[str, str | int | float] = {}  # currency -> worth of one order
+    open_value_max: dict[str, str | int | float] = {}  # currency -> worth of all that works
+    open_orders_max: int = 0  # that work at the same time; 0: no limit of our own
+    messages_per_second: int = 0  # orders, amendments and cancels; above it no new order. 0: no limit
+    executions_max: str = ""  # "500 in 60s": of a sub-account; with more it is halted until lifted. "": any
     dead_man: str = ""  # "60s": the venue cancels what works when the gateway is silent so long
     orphans: Literal["cancel", "keep"] = "cancel"  # orders of a robot that died
     order_entry: Literal["socket", "rest"] = "socket"  # how orders are sent, where a venue has both
@@ -82,6 +89,16 @@ class AccountConfig(_Section, frozen=True):
     transfer_deadline: str = "120s"  # until when a transfer that was not made is tried again
     # Accounts at other venues, and where they take what: account -> currency -> address.
     withdraw: dict[str, dict[str, WithdrawConfig]] = {}
+
+
+def parse_executions(text: str) -> tuple[int, int]:
+    """Reads "500 in 60s": how many, and within how many ns; "": 0 and 0. Raises UsageError."""
+    if not text:
+        return 0, 0
+    count, _, span = text.partition(" in ")
+    if not count.strip().isdecimal() or not int(count) or not (within := parse_duration(span)):
+        raise UsageError(f"not a number of executions: {text!r}", todo='as "500 in 60s"')
+    return int(count), within
 
 
 class VariantConfig(_Section, frozen=True):
@@ -501,6 +518,15 @@ def _check_accounts(config: Config, source: _Source) -> None:
             if value and not value.startswith(SECRET_FORMS):
                 # The value itself stays out of the message: it may be the secret.
                 raise source.bad((*path, key), "a secret in the open", "use env:NAME, file:/path or fd:N")
+        _check_text((*path, "executions_max"), account.executions_max, lambda each: parse_executions(each)[0], source)
+        for key in ("order_value_max", "open_value_max"):
+            for currency, amount in getattr(account, key).items():
+                try:
+                    is_positive = money_units(amount) > 0
+                except (ValueError, OnetapeError):
+                    is_positive = False
+                if not is_positive:
+                    raise source.bad((*path, key, currency), f"no amount above 0: {amount!r}")
         _check_slots(path, account, source)
         _check_withdraw(path, account, config, source)
         if account.master and (

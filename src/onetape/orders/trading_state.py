@@ -32,12 +32,22 @@ class Limits:
     order_max: of one order, likewise.
     price_band: how far a limit price may be on the dear side of the market, 0.05 is 5 %.
     orders_a_second: of all robots together.
+    order_value_max, open_value_max: of one order, and of all that work together with it, by the currency
+        that an instrument settles in, in units of 1e-18.
+    symbols: that may be opened.
+    open_orders_max: orders that work at the same time.
+    messages_a_second: new orders, amendments and cancels that leave; no new order above it.
     """
 
     position_max: Mapping[str, int] = field(default_factory=dict)
     order_max: Mapping[str, int] = field(default_factory=dict)
     price_band: Decimal = Decimal(0)
     orders_a_second: int = 0
+    order_value_max: Mapping[str, int] = field(default_factory=dict)
+    open_value_max: Mapping[str, int] = field(default_factory=dict)
+    open_orders_max: int = 0
+    symbols: frozenset[str] = frozenset()
+    messages_a_second: int = 0
 
 
 @dataclass(slots=True)
@@ -46,11 +56,20 @@ class Rates:
 
     _second: int = 0
     _sent: int = 0
+    _messages: tuple[int, int] = (0, 0)  # a second, and how many left in it
     _due: dict[int, int] = field(default_factory=dict)  # by robot, ns
 
     def sent_this_second(self, now: int) -> int:
         """The number of orders that all robots together have sent in this second."""
         return self._sent if now // SECOND == self._second else 0
+
+    def messages_this_second(self, now: int) -> int:
+        second, count = self._messages
+        return count if now // SECOND == second else 0
+
+    def message(self, now: int) -> None:
+        """One more order, amendment or cancel leaves."""
+        self._messages = now // SECOND, self.messages_this_second(now) + 1
 
     def ahead_ns(self, robot: int, now: int) -> int:
         """Returns how long it takes at the robot's rate until all that it has sent is paid for, ns."""
