@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from onetape.gateway.gateway_tape import GatewayTape
 from onetape.gateway.options import GatewayOptions
-from onetape.model.config import GUARDIAN
 from onetape.model.errors import NotOwner, RateLimited, UsageError
 from onetape.model.time import SECOND, format_time
 from onetape.orders.gate import Gate
@@ -52,7 +51,7 @@ class Stops:
         for symbol, since in self._halts.unprotected.items():
             self._say(_bare(symbol, since))
         if self._gate.is_guarded:
-            self._say(HealthOut(GUARDIAN, self._account, "does not watch yet: nothing new is opened", "warning"))
+            self._say(HealthOut("guardian", self._account, "does not watch yet: nothing new is opened", "warning"))
 
     def look(self, now: int) -> None:
         """Ends what is over by time."""
@@ -62,7 +61,7 @@ class Stops:
             self._is_watched = False
             if self._gate.is_guarded:
                 words = f"its lease ended at {format_time(self._halts.lease_until)}: nothing new is opened"
-                self._say(HealthOut(GUARDIAN, self._account, words, "critical"))
+                self._say(HealthOut("guardian", self._account, words, "critical"))
 
     # --- halts ------------------------------------------------------------------------------------
 
