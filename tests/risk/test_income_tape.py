@@ -32,7 +32,7 @@ from onetape.risk.income_tape import IncomeTape, incomes_of
 from onetape.risk.income_windows import IncomeWindows
 from onetape.risk.income_windows import Kind as IncomeKind
 from onetape.security.tokens import read_token
-from onetape.tape.journal import JournalReader, JournalWriter
+from onetape.tape.journal import JournalWriter
 from waiting import wait_for
 from worlds.gateway_process import SYMBOL, GatewayProcess, Robot, news_of
 
@@ -41,7 +41,9 @@ A = 2
 SLOTS = {A: "a"}
 
 
-def entry(number: int, *legs: tuple[int, str, str], time: int = NOW, cause: Cause = Cause.FILL, note: str = "") -> Entry:
+def entry(
+    number: int, *legs: tuple[int, str, str], time: int = NOW, cause: Cause = Cause.FILL, note: str = ""
+) -> Entry:
     moved = tuple(Leg(holder, currency, money_units(amount)) for holder, currency, amount in legs)
     reference = f"{SYMBOL} {number} buy" if cause is Cause.FILL else f"r{number}"
     return Entry(time, cause, moved, reference, 0, note)

@@ -31,11 +31,7 @@ def lift(home: Path, config: Config, id_: str, reason: str) -> list[dict[str, An
     if not lifted:
         raise UsageError(f"no halt {id_[:80]!r} holds", location="halts lift", todo="onetape halts lists them")
     for account in lifted[0]["accounts"]:
-        fields = {"id": id_, "reason": reason}
-        (reply,) = send_command(home, f"gateway:{account}", "lift_halt", fields, uuid.uuid4().hex)
-        if reply["error"] is not None:
-            error = reply["error"]
-            raise BY_CODE.get(error["code"], PermissionDenied)(error["message"], location=f"gateway:{account}")
+        _answer(home, account, "lift_halt", {"id": id_, "reason": reason})
     return lifted
 
 
@@ -44,14 +40,17 @@ def _asked(home: Path, config: Config) -> dict[str, list[dict[str, Any]]]:
     down: ProcessDown | None = None
     for account in config.accounts:
         try:
-            (reply,) = send_command(home, f"gateway:{account}", "halts", {}, uuid.uuid4().hex)
+            answers[account] = _answer(home, account, "halts", {})["halts"]
         except ProcessDown as error:  # others may be there
             down = error
-            continue
-        if reply["error"] is not None:
-            error = reply["error"]
-            raise BY_CODE.get(error["code"], PermissionDenied)(error["message"], location=f"gateway:{account}")
-        answers[account] = reply["result"]["halts"]
     if not answers and down is not None:
         raise down
     return answers
+
+
+def _answer(home: Path, account: str, command: str, fields: dict[str, Any]) -> Any:
+    """Its result. Raises what the gateway refuses with, ProcessDown where there is none."""
+    (reply,) = send_command(home, f"gateway:{account}", command, fields, uuid.uuid4().hex)
+    if (error := reply["error"]) is not None:
+        raise BY_CODE.get(error["code"], PermissionDenied)(error["message"], location=f"gateway:{account}")
+    return reply["result"]

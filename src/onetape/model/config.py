@@ -180,7 +180,9 @@ class HaltsConfig(_Section, frozen=True):
     @property
     def limits(self) -> list[tuple[str, LossLimit]]:
         """(scope, limit) of each. Raises UsageError."""
-        texts = [(scope, text) for scope in ("symbol", "strategy", "account", "system") for text in getattr(self, scope)]
+        texts = [
+            (scope, text) for scope in ("symbol", "strategy", "account", "system") for text in getattr(self, scope)
+        ]
         texts += [("system", f"day {self.day}")] if self.day else []
         return [(scope, parse_loss_limit(text)) for scope, text in texts]
 

@@ -19,7 +19,19 @@ from onetape.model.time import TIME_MAX, parse_duration
 
 __all__ = ["HALT_FIELDS", "Halt", "Halts", "HaltsRecord", "Scope", "halt_of"]
 
-HALT_FIELDS: Final = ("id", "scope", "subject", "symbol", "strategy", "rule", "loss", "limit", "since", "until", "reason")
+HALT_FIELDS: Final = (
+    "id",
+    "scope",
+    "subject",
+    "symbol",
+    "strategy",
+    "rule",
+    "loss",
+    "limit",
+    "since",
+    "until",
+    "reason",
+)
 HALTS_MAX: Final = 10_000  # that hold at the same time
 TEXT_MAX: Final = 200
 

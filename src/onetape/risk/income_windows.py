@@ -71,8 +71,8 @@ def halt_id(subject: Subject, limit: str) -> str:
 
 
 class Breach(NamedTuple):
-    """A limit that is reached. id: of its halt. total: what came in the window, units of 1e-18, below 0. until: when it is
-    no longer, should nothing come, ns; 0: not by itself."""
+    """A limit that is reached. id: of its halt. total: what came in the window, units of 1e-18, below 0. until:
+    when it is no longer, should nothing come, ns; 0: not by itself."""
 
     id: str
     subject: Subject
@@ -128,6 +128,7 @@ class Window:
         if not self.limit.window:
             return 0
         left = self.total + min(unrealized, 0)
+        time: int
         for time, together in groupby(self._in, key=itemgetter(0)):  # these leave at one moment
             left -= sum(amount for _, amount in together)
             if left > -self.limit.most:

@@ -171,10 +171,7 @@ def options_at(
     if account.master:
         siblings[account.master] = MASTER
     return msgspec.structs.replace(
-        started,
-        bridge=bridge,
-        siblings=siblings,
-        withdraw=_withdrawal_targets(config, account),
+        started, bridge=bridge, siblings=siblings, withdraw=_withdrawal_targets(config, account)
     )
 
 

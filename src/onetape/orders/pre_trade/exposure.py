@@ -6,7 +6,15 @@ from typing import Final
 
 from onetape.model.decimals import decimal_text
 from onetape.model.enums import OrderType, TriggerBy
-from onetape.model.errors import BannedSymbol, OrderInvalid, PositionLimit, PriceBand, ReduceOnlyViolated, SelfTrade, StaleData
+from onetape.model.errors import (
+    BannedSymbol,
+    OrderInvalid,
+    PositionLimit,
+    PriceBand,
+    ReduceOnlyViolated,
+    SelfTrade,
+    StaleData,
+)
 from onetape.model.money import money
 from onetape.model.order import OrderSpec
 from onetape.orders.backing import reducible, worst_held

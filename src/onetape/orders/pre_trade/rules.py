@@ -184,7 +184,14 @@ RULES: Final = (
     *_together(
         allowances.is_counted,
         Rule("robot's order rate", (OrderRate,), allowances.too_fast, allowances.robot_rate, True),
-        Rule("messages", (OrderRate,), allowances.too_many_messages, allowances.messages, True, take=allowances.count_message),
+        Rule(
+            "messages",
+            (OrderRate,),
+            allowances.too_many_messages,
+            allowances.messages,
+            True,
+            take=allowances.count_message,
+        ),
         Rule("order rate", (OrderRate,), allowances.too_many, allowances.rate, True, take=allowances.count),
     ),
     # Money is asked for last: what lacks nothing else may wait for it.
