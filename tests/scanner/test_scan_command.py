@@ -113,6 +113,11 @@ def test_what_cannot_be_scanned_is_one_line(two, tmp_path, words, name, said):
     assert (error["name"], said in error["message"]) == (name, True)
 
 
+def test_a_bad_expression_is_said_before_anything_else_of_the_command(tmp_path):
+    got, out, _ = command_line(["scan", "__import__('os')", "--json"], tmp_path)
+    assert (got, json.loads(out)["error"]["name"]) == (3, "BAD_INPUT")
+
+
 def test_a_reader_sees_the_place_under_the_text(two, tmp_path):
     got, _, err = command_line(["scan", "mid > 1 adn ask > 1", "--data", str(two[0])], tmp_path)
     lines = err.splitlines()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import struct
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from hypothesis import given
@@ -197,3 +199,14 @@ def test_a_tape_that_lost_its_beginning_is_damaged_unless_it_was_pruned(tmp_path
     (tmp_path / "t" / "pruned.json").unlink()
     report = verify(tmp_path / "t")
     assert not report.ok and "missing, not pruned" in report.damage[0]
+
+
+def test_a_trades_id_is_shown_as_the_venue_writes_it(tmp_path: Path) -> None:
+    venue_id = uuid4()
+    low, high = (int.from_bytes(part, "little") for part in (venue_id.bytes[:8], venue_id.bytes[8:]))
+    text = int.from_bytes(b"ab-7", "little")
+    with JournalWriter(tmp_path / "t", **SMALL) as writer:
+        for id_low, id_high, kind in ((3185, 0, 1), (low, high, 3), (text, 0, 2), (0, 0, 0)):
+            writer.append("trade", struct.pack("<4q2QBB14x", 1, 2, 3, 4, id_low, id_high, 2, kind))
+    assert [shown["id"] for shown in cat(tmp_path / "t")] == ["3185", str(venue_id), "ab-7", ""]
+    assert [shown["sequence"] for shown in cat(tmp_path / "t", where="id = ab-7")] == [3]

@@ -88,7 +88,7 @@ def _records(shell: Shell, records: Iterable[Any], jsonl: bool) -> Answer:
 
 # Shown first, or not at all: what a reader does not look for in every line.
 _LEADING = ("sequence", "time", "type", "flags", "stream", "symbol")
-_UNSAID = ("ts_recv", "id_kind", "id_high", "reserved", "update_id")
+_UNSAID = ("ts_recv", "id_kind", "id_low", "id_high", "reserved", "update_id")
 
 
 def _line(fields: dict[str, Any]) -> str:

@@ -34,11 +34,11 @@ def command(shell: Shell, expression: str, symbols: str, seconds: float | None, 
     of another symbol by its name: mid("kraken:BTC/USD"); over a time change("1m") high("1h")
     low volume turnover trades vwap; with + - * / abs min max, comparisons, and, or, not.
     """
+    condition = _parsed(shell, expression)
     if seconds is not None and not 0 < seconds < math.inf:
         raise UsageError("--seconds has to be above 0", location="onetape scan")
     if shell.json and seconds is None and not data:
         raise UsageError("without --seconds it has no end, and --json is one value", location="onetape scan")
-    condition = _parsed(shell, expression)
     scanner_type = load("onetape.scanner.scanner", "Scanner", what="the scanner")
     wanted = load("onetape.market.wanted", "symbols_wanted", what="the scanner")(symbols)
     journals = load("onetape.scanner.scanner", "market_journals", what="the scanner")

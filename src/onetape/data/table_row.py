@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, Final, Literal
-from uuid import UUID
 
 import msgspec
 
 from onetape.model.money import MONEY_DECIMALS, RATE_DECIMALS
 from onetape.tape.journal import JournalReader, Record
+from onetape.tape.render import ID_PARTS, id_text
 from onetape.tape.schema import EventSchema
 
 # How a column is kept: an integer, words, an exact decimal, or a list of [price, size].
 ColumnForm = Literal["integer", "text", "decimal", "levels"]
 
 _HEADER: Final = ("sequence", "time", "symbol", "flags")
-_ID_PARTS: Final = {"id_low", "id_high", "id_kind"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,7 @@ class RowMaker:
         size_decimals = int(instrument.get("size_decimals", 0))
         for name, kind in kinds:
             if kind == "id":
-                row.append(_id_text(data))
+                row.append(id_text(data))
             elif kind == "p":
                 row.append((data[name], price_decimals))
             elif kind == "s":
@@ -89,7 +88,7 @@ class RowMaker:
         for item in schema.fields:
             if item.kind == "x":
                 continue
-            if names >= _ID_PARTS and item.name in _ID_PARTS:
+            if names >= ID_PARTS and item.name in ID_PARTS:
                 if item.name == "id_low":
                     kinds.append(("id", "id"))
             elif item.name == "turnover":
@@ -116,16 +115,6 @@ _FORMS: Final[dict[str, ColumnForm]] = {
     "id": "text",
     "levels": "levels",
 }
-
-
-def _id_text(data: dict[str, Any]) -> str:
-    kind = data["id_kind"]
-    if kind == "integer":
-        return str(data["id_low"])
-    raw = data["id_low"].to_bytes(8, "little") + data["id_high"].to_bytes(8, "little")
-    if kind == "uuid":
-        return str(UUID(bytes=raw))
-    return raw.rstrip(b"\0").decode("utf-8", "replace") if kind == "text" else ""
 
 
 def _plain(value: object) -> object:

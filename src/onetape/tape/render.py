@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
+from uuid import UUID
 
 from onetape.model.decimals import decimal_text, scaled
 from onetape.model.money import RATE_DECIMALS, money
 from onetape.tape.journal import Record
 from onetape.tape.schema import EventSchema
 
-__all__ = ["render", "shown_key"]
+__all__ = ["ID_PARTS", "id_text", "render", "shown_key"]
 
 _FRAME_KEYS = ("sequence", "time", "type", "flags", "stream", "symbol")
+
+# A venue's id is kept as two words and what they are: an integer, a UUID, or up to 16 bytes of text.
+ID_PARTS: Final = frozenset({"id_low", "id_high", "id_kind"})
 
 
 def render(record: Record, schema: EventSchema, instruments: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
     """Flat fields of a record. Where its instrument is not known, integers stay as they are.
 
     A payload field that is called as one of the frame's is given the type's first word:
-    `type` of an order_request is `order_type`.
+    `type` of an order_request is `order_type`. An id is there as its parts and as the `id` they make.
     """
     instrument = instruments.get(record.stream)
     shown: dict[str, Any] = {
@@ -39,7 +43,20 @@ def render(record: Record, schema: EventSchema, instruments: Mapping[int, Mappin
             shown[key] = [[_shown("price", "p", p, instrument), _shown("size", "s", s, instrument)] for p, s in value]
         else:
             shown[key] = _shown(name, kinds.get(name, ""), value, instrument)
+    if record.data.keys() >= ID_PARTS:
+        shown.setdefault("id", id_text(record.data))
     return shown
+
+
+def id_text(data: Mapping[str, Any]) -> str:
+    """The id that a payload's id_low, id_high and id_kind make; empty where the venue gave none."""
+    kind = data["id_kind"]
+    if kind == "integer":
+        return str(data["id_low"])
+    raw = data["id_low"].to_bytes(8, "little") + data["id_high"].to_bytes(8, "little")
+    if kind == "uuid":
+        return str(UUID(bytes=raw))
+    return raw.rstrip(b"\0").decode("utf-8", "replace") if kind == "text" else ""
 
 
 def shown_key(event: str, name: str, *, is_same: bool = False) -> str:
