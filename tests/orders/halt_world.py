@@ -40,12 +40,14 @@ class HaltWorld(World):
         if lasting and self.random.random() < 0.6:
             self.tell(f"lift {self.now}", "lift_halt", {"id": self.random.choice(lasting)})
             return
-        fields: dict[str, Any] = self.random.choice((
-            {"symbol": self.random.choice(self.symbols)},
-            {"strategy": self.random.choice([*SLOTS])},
-            {"scope": "account", "subject": "main"},
-            {"scope": "system"},
-        ))  # fmt: skip
+        fields: dict[str, Any] = self.random.choice(
+            (
+                {"symbol": self.random.choice(self.symbols)},
+                {"strategy": self.random.choice([*SLOTS])},
+                {"scope": "account", "subject": "main"},
+                {"scope": "system"},
+            )
+        )
         fields = {**fields, "id": f"h{self.now}", "since": self.now}
         if self.random.random() < 0.7:
             fields["until"] = self.now + int(self.random.uniform(0.01, 90) * SECOND)

@@ -16,11 +16,11 @@ __all__ = ["halts", "lift"]
 def halts(home: Path, config: Config) -> list[dict[str, Any]]:
     """The halts that hold, the oldest first; `accounts`: where. Raises ProcessDown where no gateway answers."""
     found: dict[str, dict[str, Any]] = {}
-    for account, rows in _asked(home, config).items():
+    for account, rows in _queried(home, config).items():
         for row in rows:
-            known = found.setdefault(row["id"], {**row, "accounts": []})
-            known["accounts"].append(account)
-            known["until"] = 0 if not (known["until"] and row["until"]) else max(known["until"], row["until"])
+            listed = found.setdefault(row["id"], {**row, "accounts": []})
+            listed["accounts"].append(account)
+            listed["until"] = 0 if not (listed["until"] and row["until"]) else max(listed["until"], row["until"])
     return sorted(found.values(), key=lambda row: (row["since"], row["id"]))
 
 
@@ -35,7 +35,7 @@ def lift(home: Path, config: Config, id_: str, reason: str) -> list[dict[str, An
     return lifted
 
 
-def _asked(home: Path, config: Config) -> dict[str, list[dict[str, Any]]]:
+def _queried(home: Path, config: Config) -> dict[str, list[dict[str, Any]]]:
     answers: dict[str, list[dict[str, Any]]] = {}
     down: ProcessDown | None = None
     for account in config.accounts:

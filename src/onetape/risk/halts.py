@@ -95,7 +95,7 @@ class NotCounted(NamedTuple):
 Effect = Send | NotCounted
 
 
-class _Known(NamedTuple):
+class _Cached(NamedTuple):
     """A halt as a gateway has it, or will have it when it has answered."""
 
     since: int
@@ -108,7 +108,7 @@ class HaltDecisions:
 
     windows: IncomeWindows
     accounts: Collection[str]
-    _known: dict[tuple[str, str], _Known] = field(default_factory=dict)  # by account and id
+    _cached: dict[tuple[str, str], _Cached] = field(default_factory=dict)  # by account and id
     _uncounted: frozenset[str] = frozenset()
 
     def handle(self, event: Event) -> list[Effect]:
@@ -120,9 +120,9 @@ class HaltDecisions:
             case Unrealized():
                 self.windows.unrealized(*event)
             case HaltReported(account, id_, since, until):
-                self._known[account, id_] = _Known(since, until)
+                self._cached[account, id_] = _Cached(since, until)
             case HaltLifted(account, id_, time, by_hand):
-                self._known.pop((account, id_), None)
+                self._cached.pop((account, id_), None)
                 if by_hand:
                     self.windows.lift(id_, time)
             case TimePassed(now, is_live):
@@ -141,17 +141,17 @@ class HaltDecisions:
         reached = {breach.id: breach for breach in self.windows.breaches()}
         for id_, breach in reached.items():
             accounts = self._accounts(breach.subject)
-            since = min((each.since for at in accounts if (each := self._known.get((at, id_)))), default=now)
+            since = min((each.since for at in accounts if (each := self._cached.get((at, id_)))), default=now)
             for account in accounts:
-                known = self._known.get((account, id_))
-                if known is None or known.until != breach.until:
-                    self._known[account, id_] = _Known(since, breach.until)
+                cached = self._cached.get((account, id_))
+                if cached is None or cached.until != breach.until:
+                    self._cached[account, id_] = _Cached(since, breach.until)
                     effects.append(_begin(account, breach, since))
-        for (account, id_), known in list(self._known.items()):
-            if id_ in reached or not (known.until or self.windows.slides(id_)):
+        for (account, id_), cached in list(self._cached.items()):
+            if id_ in reached or not (cached.until or self.windows.slides(id_)):
                 continue  # a day's halt stays until somebody lifts it
-            del self._known[account, id_]
-            if not known.until or now < known.until:  # else its gateway has ended it
+            del self._cached[account, id_]
+            if not cached.until or now < cached.until:  # else its gateway has ended it
                 effects.append(_lift(account, id_, now))
         uncounted = self.windows.uncounted
         if uncounted.keys() != self._uncounted:

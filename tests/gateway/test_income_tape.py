@@ -18,6 +18,7 @@ from onetape.accounts.entries import MAIN, Cause, Entry, Leg, Outside
 from onetape.accounts.entry_frames import pack
 from onetape.accounts.explain import Part
 from onetape.gateway.explain_tape import explain_journal
+from onetape.gateway.income_tape import IncomeTape, incomes_of
 from onetape.gateway.options import gateway_journal
 from onetape.model import catalogue
 from onetape.model.config import GUARDIAN
@@ -28,7 +29,6 @@ from onetape.model.money import money_units
 from onetape.model.time import HOUR, SECOND
 from onetape.orders.halts import Scope
 from onetape.risk.halts import HaltDecisions, IncomeCame, Priced, Send, TimePassed
-from onetape.risk.income_tape import IncomeTape, incomes_of
 from onetape.risk.income_windows import IncomeWindows
 from onetape.risk.income_windows import Kind as IncomeKind
 from onetape.security.tokens import read_token
@@ -63,8 +63,12 @@ MARKET, FEES, FUNDING, NETTING = Outside.MARKET, Outside.FEES, Outside.FUNDING, 
     [
         (
             entry(1, (A, "USDT", "-5"), (MARKET, "USDT", "5"), (A, "BNB", "-1"), (FEES, "BNB", "1")),
-            [("", "realized", "USDT", "-5", True), ("a", "realized", "USDT", "-5", False),
-             ("", "fee", "BNB", "-1", True), ("a", "fee", "BNB", "-1", False)],
+            [
+                ("", "realized", "USDT", "-5", True),
+                ("a", "realized", "USDT", "-5", False),
+                ("", "fee", "BNB", "-1", True),
+                ("a", "fee", "BNB", "-1", False),
+            ],
         ),
         # The venue has netted two sub-accounts' positions: the account's loss is another one.
         (
@@ -74,25 +78,36 @@ MARKET, FEES, FUNDING, NETTING = Outside.MARKET, Outside.FEES, Outside.FUNDING, 
         (entry(3, (A, "USDT", "-5"), (NETTING, "USDT", "5")), [("a", "realized", "USDT", "-5", False)]),
         (
             entry(4, (MAIN, "USDT", "-1"), (A, "USDT", "3"), (FUNDING, "USDT", "-2"), cause=Cause.FUNDING, note=SYMBOL),
-            [("", "funding", "USDT", "2", True), ("main", "funding", "USDT", "-1", False),
-             ("a", "funding", "USDT", "3", False)],
+            [
+                ("", "funding", "USDT", "2", True),
+                ("main", "funding", "USDT", "-1", False),
+                ("a", "funding", "USDT", "3", False),
+            ],
         ),
         (entry(5, (MAIN, "USDT", "-1"), (Outside.WORLD, "USDT", "1"), cause=Cause.TRANSFER), []),
         # What a correction had taken up before goes back: no income.
         (
-            entry(6, (MAIN, "USDT", "-5"), (MARKET, "USDT", "5"), (MAIN, "USDT", "5"),
-                  (Outside.UNEXPLAINED, "USDT", "-5")),
+            entry(
+                6, (MAIN, "USDT", "-5"), (MARKET, "USDT", "5"), (MAIN, "USDT", "5"), (Outside.UNEXPLAINED, "USDT", "-5")
+            ),
             [("", "realized", "USDT", "-5", True), ("main", "realized", "USDT", "-5", False)],
         ),
     ],
-)  # fmt: skip
+)
 def test_what_an_entry_brought(made, expected):
     assert shown(made) == expected
 
 
 def test_on_spot_what_was_bought_is_not_lost_and_its_fee_is():
-    bought = entry(1, (MAIN, "BTC", "1"), (MARKET, "BTC", "-1"), (MAIN, "USD", "-600"), (MARKET, "USD", "600"),
-                   (MAIN, "USD", "-2"), (FEES, "USD", "2"))  # fmt: skip
+    bought = entry(
+        1,
+        (MAIN, "BTC", "1"),
+        (MARKET, "BTC", "-1"),
+        (MAIN, "USD", "-600"),
+        (MARKET, "USD", "600"),
+        (MAIN, "USD", "-2"),
+        (FEES, "USD", "2"),
+    )
     assert [(each[1], each[3]) for each in shown(bought, spot={SYMBOL})] == [("fee", "-2")] * 2
 
 
@@ -190,8 +205,15 @@ def test_a_loss_at_the_venue_halts_at_the_gateway_and_a_restart_changes_nothing(
         assert isinstance(send, Send)
 
         def carry(each: Send) -> dict:
-            return gateway.ask("command", id=each.id, actor=GUARDIAN, token=read_token(tmp_path, GUARDIAN),
-                               target="gateway:main", command=each.command, fields=each.fields)  # fmt: skip
+            return gateway.ask(
+                "command",
+                id=each.id,
+                actor=GUARDIAN,
+                token=read_token(tmp_path, GUARDIAN),
+                target="gateway:main",
+                command=each.command,
+                fields=each.fields,
+            )
 
         assert carry(send)["status"] == "applied"
         assert carry(send)["status"] == "duplicate"
