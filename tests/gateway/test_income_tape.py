@@ -18,12 +18,13 @@ from onetape.accounts.entries import MAIN, Cause, Entry, Leg, Outside
 from onetape.accounts.entry_frames import pack
 from onetape.accounts.explain import Part
 from onetape.gateway.explain_tape import explain_journal
+from onetape.gateway.halt_watch import HaltWatch
 from onetape.gateway.income_tape import IncomeTape, incomes_of
 from onetape.gateway.options import gateway_journal
 from onetape.model import catalogue
-from onetape.model.config import GUARDIAN
+from onetape.model.config import GUARDIAN, HaltsConfig
 from onetape.model.enums import Side
-from onetape.model.errors import BannedSymbol
+from onetape.model.errors import BannedSymbol, LossHalt
 from onetape.model.loss_limit import parse_loss_limit
 from onetape.model.money import money_units
 from onetape.model.time import HOUR, SECOND
@@ -228,3 +229,52 @@ def test_a_loss_at_the_venue_halts_at_the_gateway_and_a_restart_changes_nothing(
     finally:
         gateway.kill()
         robot.writer.close()
+
+
+def test_a_watch_sends_until_it_is_answered_and_a_gateway_that_was_dead_is_halted_when_it_is_back(venue, tmp_path):
+    dialect, port = venue
+    gateway = GatewayProcess("binance-usdm", tmp_path, port, dialect.exchange.accounts[0])
+    watch = HaltWatch(tmp_path, {"main": {}}, HaltsConfig(symbol=["4h 0.01 USDT"], day="0.01 USDT"))
+    assert watch.look(time.time_ns()) == []  # nothing is there yet
+    gateway.start()
+    robot = Robot(tmp_path / "robot", gateway, 1)
+    try:
+        robot.place(Side.BUY, 0)
+        wait_for(lambda: gateway.ask("status")["booked"])
+        gateway.kill()
+
+        now = time.time_ns() + SECOND
+        found = watch.look(now)
+        assert sorted(each.fields["scope"] for each in found) == ["symbol", "system"]
+        assert watch.look(now + SECOND // 2) == []
+        assert watch.look(now + SECOND) == found  # nobody has answered
+        gateway.start()
+        for each in found:
+            answer = gateway.ask(
+                "command",
+                id=each.id,
+                actor=GUARDIAN,
+                token=read_token(tmp_path, GUARDIAN),
+                target="gateway:main",
+                command=each.command,
+                fields=each.fields,
+            )
+            assert answer["status"] == "applied"
+            watch.answered(each)
+        assert watch.look(now + 10 * SECOND) == []
+        again = HaltWatch(tmp_path, {"main": {}}, HaltsConfig(symbol=["4h 0.01 USDT"], day="0.01 USDT"))
+        assert again.look(now + 10 * SECOND) == []
+        order = robot.place(Side.BUY, dialect.exchange.listings[0].bid - 2000)
+        wait_for(lambda: news_of(tmp_path, order))
+        assert news_of(tmp_path, order) == [("denied", LossHalt.code)]  # the wider one
+        again.close()
+    finally:
+        gateway.kill()
+        robot.writer.close()
+        watch.close()
+
+
+def test_without_limits_nothing_is_followed(tmp_path):
+    watch = HaltWatch(tmp_path, {"main": {}}, HaltsConfig())
+    assert watch.is_idle
+    assert watch.look(NOW) == []

@@ -205,7 +205,7 @@ class Commands:
         return lambda: self._trading().stops.protect(symbol, since)
 
     def _lease(self, command: Command) -> Do:
-        until, epoch = command.fields.get("until_ns"), command.fields.get("epoch")
+        until, epoch = command.fields.get("until_ns"), command.fields.get("epoch", 0)
         if not isinstance(until, int) or not isinstance(epoch, int) or isinstance(until, bool):
             raise UsageError("a lease has until_ns, ns UTC, and the epoch of who holds it")
 

@@ -62,6 +62,11 @@ class IncomeTape:
         if since > HEARD_WITHIN:
             self._reader.seek_time(since - HEARD_WITHIN)
 
+    @property
+    def is_gone(self) -> bool:
+        """It was deleted, or another is in its place."""
+        return self._reader.is_gone
+
     def close(self) -> None:
         self._reader.close()
 
