@@ -61,17 +61,17 @@ class HaltWatch:
             if (tape := self._tapes.get(account)) is not None:
                 for event in tape.events():
                     self.decisions.handle(event)
-        given: list[Effect] = []
+        effects: list[Effect] = []
         for effect in self.decisions.handle(TimePassed(now)):
             if isinstance(effect, Send):
                 self._unanswered[effect.account, effect.fields["id"]] = effect, 0
             else:
-                given.append(effect)
+                effects.append(effect)
         for key, (send, last) in self._unanswered.items():
             if now - last >= RETRY_NS:
                 self._unanswered[key] = send, now
-                given.append(send)
-        return given
+                effects.append(send)
+        return effects
 
     def answered(self, send: Send) -> None:
         """Takes in that its gateway has done it, or refuses it."""
