@@ -386,6 +386,11 @@ void bind_engine(nb::module_& m) {
         .def("quote", &PyTradingLoop::quote,
              nb::sig("def quote(self, symbol: str) -> Quote | None"))
         .def(
+            "value_doubled",
+            [](PyTradingLoop& s, nb::handle symbol) { return s.find(symbol).value_doubled(); },
+            nb::arg("symbol"), nb::sig("def value_doubled(self, symbol: str) -> int"),
+            "Twice the price that positions are valued at, in price units; 0: none is known.")
+        .def(
             "book",
             [](PyTradingLoop& s, nb::handle symbol) {
                 return s.robot->book_view(s.find(symbol).index);

@@ -1,6 +1,7 @@
 // The objects beside market events that a strategy sees: orders, fills, positions, books.
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
 #include <nanobind/stl/string_view.h>
 
 #include "bindings/robot.hpp"
@@ -114,6 +115,12 @@ void bind_strategy_objects(nb::module_& m) {
         .def_prop_ro("tag", [](const Order& o) { return std::string(o.tag.data()); })
         .def_prop_ro("ts_created", [](const Order& o) { return o.created; })
         .def_prop_ro("is_closed", &Order::closed)
+        .def_prop_rw(
+            "children", [](const Order& o) { return o.children; },
+            [](Order& o, std::vector<OrderRef> children) { o.children = std::move(children); },
+            nb::for_getter(nb::sig("def children(self) -> list[Order]")),
+            nb::for_setter(nb::sig("def children(self, value: Sequence[Order], /) -> None")),
+            "The protective orders that were attached to it.")
         .def_prop_ro("price_int", [](const Order& o) { return o.price; })
         .def_prop_ro("trigger_int", [](const Order& o) { return o.trigger; })
         .def_prop_ro("qty_int", [](const Order& o) { return o.size; })

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -174,18 +173,6 @@ def test_the_position_stays_between_the_wishes_and_ends_at_the_last(tmp_path_fac
         assert min(known) * 1000 <= held <= max(known) * 1000
     if plan[-1][0] <= 2:
         assert (path[-1][1] if path else 0) == plan[-1][1] * 1000
-
-
-@pytest.mark.parametrize("algo", ["twap", "iceberg"])
-def test_an_algorithm_that_is_not_there_says_so(tmp_path, algo):
-    from onetape.model.errors import NotAvailable
-
-    class Fancy(Strategy):
-        def on_start(self):
-            self.set_target(BTC, 1, algo=algo)
-
-    with pytest.raises(NotAvailable, match=algo):
-        play(Fancy, Market(tmp_path / "t").quote(0, 1, 2).done())
 
 
 def test_a_closed_venue_is_not_asked_again_and_again(tmp_path):

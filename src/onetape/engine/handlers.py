@@ -17,9 +17,10 @@ from onetape.model.errors import StrategyError
 if TYPE_CHECKING:
     from onetape import _core
 
-__all__ = ["ALL", "CAUSED_MAX", "KINDS", "Handlers"]
+__all__ = ["ALL", "CAUSED_MAX", "KINDS", "PRIVATE_TIMER", "Handlers"]
 
 ALL: Final = "*"
+PRIVATE_TIMER: Final = "\x1f"  # begins the names of timers that only handlers of timers hear
 _FROM_CORE: Final = (
     "quote", "trade", "book", "bar", "mark", "funding", "liquidation", "mbo", "instrument",
     "timer", "order", "fill", "position", "health", "event",
@@ -126,6 +127,8 @@ class Handlers:
         """False: the robot was halted meanwhile, nobody hears anything more."""
         own = self._own.get(kind)
         listening, general = self._entries.get(kind, ()), self._entries.get(ALL, ())
+        if kind == "timer" and event.startswith(PRIVATE_TIMER):
+            own, general = None, ()
         if own is not None and not self._call(f"on_{kind}", own, event):
             return False
         for entry in listening:

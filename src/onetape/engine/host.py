@@ -67,6 +67,7 @@ class Host:
     ) -> None:
         self.loop: _core.TradingLoop
         self.is_hedged = False
+        self.seed = 0  # of this life
         self.sources = 0  # how many inputs the run has
         self.robot: Any = None  # the run's own strategy
         self.children: list[Any] = []  # of all generations, by number

@@ -76,11 +76,11 @@ class Notes:
         self._loop.append_cold(EventType.SIGNAL.id, self._encoded(record))
         return made
 
-    def target(self, symbol: str, qty: Any, signal: int) -> tuple[Target, bytes]:
-        """On the tape at once; and what its orders carry."""
+    def target(self, symbol: str, qty: Any, signal: int, **facts: Any) -> tuple[Target, bytes]:
+        """On the tape at once; and what its orders carry. facts: what else the tape says of it."""
         self._targets += 1
         made = Target(self.base + self._targets, symbol, float(qty), self._loop.now, signal)
-        record = {"id": made.id, "symbol": symbol, "qty": str(qty), "signal": signal}
+        record = {"id": made.id, "symbol": symbol, "qty": str(qty), "signal": signal, **facts}
         self._loop.append_cold(EventType.TARGET.id, self._encoded(self._placed(record)))
         return made, self._encoded(self._placed({"target": made.id, "signal": signal}))
 

@@ -408,7 +408,8 @@ class Session:
             ) from problem
         robot._loop = self.loop
         robot._host = self.host
-        robot.random = self.host.random = random.Random(seed_of(self.plan))
+        self.host.seed = seed_of(self.plan)
+        robot.random = self.host.random = random.Random(self.host.seed)
         vars(robot).update(self.spec.attributes)
         if self.spec.attributes:
             self.host.random = robot.random

@@ -18,8 +18,10 @@ from onetape.model.time import parse_period, to_datetime
 
 if TYPE_CHECKING:
     from onetape import _core
+    from onetape.engine.execution_desk import ExecutionDesk
     from onetape.engine.host import Host
     from onetape.engine.notes import Direction, Signal
+    from onetape.engine.protection import Protections
     from onetape.model.decimals import Number
     from onetape.model.instrument import Instrument
 
@@ -28,7 +30,7 @@ __all__ = ["Strategy"]
 S = TypeVar("S")
 BUY, SELL = 1, 2
 # Services that came later than strategies which have parameters of these names.
-_MAY_BE_HIDDEN = frozenset({"on", "off", "signal", "end_cycle", "child", "profit"})
+_MAY_BE_HIDDEN = frozenset({"on", "off", "signal", "end_cycle", "child", "profit", "set_weights"})
 
 # want_* bits of core/engine/instrument_state.hpp
 _QUOTES, _TRADES, _BOOK, _MARK, _FUNDING, _LIQUIDATIONS, _MBO = 1, 2, 4, 8, 16, 32, 128
@@ -43,6 +45,8 @@ class Strategy:
 
     _loop: _core.TradingLoop
     _host: Host
+    _desk: ExecutionDesk
+    _protections: Protections
     _services: ClassVar[frozenset[str]] = frozenset()
     _compiled: ClassVar[bool] = False  # see engine/compiled.py
 
@@ -227,6 +231,9 @@ class Strategy:
         tag: str = "",
         once: str | RequestKey | None = None,
         signal: Signal | int | None = None,
+        stop_loss: Number | str | None = None,
+        take_profit: Number | str | None = None,
+        trail: Number | str | None = None,
     ) -> _core.Order:
         """Buy `qty`; without a price at market. A refused order comes back DENIED.
 
@@ -237,17 +244,36 @@ class Strategy:
         once: first request wins; of all orders asked for under this key, by whichever robot of the
         account, one leaves and the others are DENIED with its name (4605), until `end_cycle(key)`.
         signal: what it is sent for; the tape links them.
+        stop_loss, take_profit, trail: protective orders that follow what this one fills, reduce-only,
+        the one cancels the other (`order.children`): a price, or "2%" from the average price of the
+        entry; trail: "1%" or a distance, behind the best price since.
         """
         if kind == "trailing":
             raise _no_trailing("buy")
         if once is not None or signal is not None:
-            return self._host.place_with(
+            order = self._host.place_with(
                 once, signal, symbol, BUY, qty, price, post_only, reduce_only, tif, trigger,
                 trigger_by, kind, position_side, expire, tag,
             )  # fmt: skip
-        return self._loop.place(
-            symbol, BUY, qty, price, post_only, reduce_only, tif, trigger, trigger_by, kind, position_side, expire, tag
-        )
+        else:
+            order = self._loop.place(
+                symbol,
+                BUY,
+                qty,
+                price,
+                post_only,
+                reduce_only,
+                tif,
+                trigger,
+                trigger_by,
+                kind,
+                position_side,
+                expire,
+                tag,
+            )
+        if stop_loss is not None or take_profit is not None or trail is not None:
+            self._protections_desk().attach(order, stop_loss, take_profit, trail)
+        return order
 
     def sell(
         self,
@@ -266,18 +292,37 @@ class Strategy:
         tag: str = "",
         once: str | RequestKey | None = None,
         signal: Signal | int | None = None,
+        stop_loss: Number | str | None = None,
+        take_profit: Number | str | None = None,
+        trail: Number | str | None = None,
     ) -> _core.Order:
         """Sell `qty`; the mirror of buy()."""
         if kind == "trailing":
             raise _no_trailing("sell")
         if once is not None or signal is not None:
-            return self._host.place_with(
+            order = self._host.place_with(
                 once, signal, symbol, SELL, qty, price, post_only, reduce_only, tif, trigger,
                 trigger_by, kind, position_side, expire, tag,
             )  # fmt: skip
-        return self._loop.place(
-            symbol, SELL, qty, price, post_only, reduce_only, tif, trigger, trigger_by, kind, position_side, expire, tag
-        )
+        else:
+            order = self._loop.place(
+                symbol,
+                SELL,
+                qty,
+                price,
+                post_only,
+                reduce_only,
+                tif,
+                trigger,
+                trigger_by,
+                kind,
+                position_side,
+                expire,
+                tag,
+            )
+        if stop_loss is not None or take_profit is not None or trail is not None:
+            self._protections_desk().attach(order, stop_loss, take_profit, trail)
+        return order
 
     def submit(self, specs: Iterable[Mapping[str, Any]]) -> list[_core.Order]:
         """Several orders in one batch. Each spec: side, symbol, qty and buy()'s other arguments."""
@@ -331,14 +376,57 @@ class Strategy:
     ) -> _core.Order | None:
         """Make `qty` this strategy's own position (absolute, signed). What is on its way counts.
 
-        algo "touch" takes the opposite touch at once. Returns the order sent, None if none was
-        needed. signal: what it is wanted for; the tape links signal, target, orders and fills.
+        algo: "touch" takes the opposite touch at once, "join" and "peg" rest at the best price of
+        their side or in the middle, "iceberg" shows `clip` at a time, "twap", "vwap" and
+        "shortfall" take clips over `minutes`, "pov" its share (`participation`) of what trades.
+        options: `minutes` or `deadline` (ns or "10m"), `limit` (the worst price), `slippage` ("0.2%"
+        from the price now), `participation`, `clip`. At the deadline what is left is taken, no worse
+        than the limit. A later target of the symbol replaces it.
+
+        Returns the order sent, None if none was needed yet. signal: what it is wanted for; the tape
+        links signal, target, orders and fills.
         """
-        if algo != "touch" or options:
-            raise NotAvailable(f"execution algorithm {algo!r}", location="set_target", todo='use algo="touch"')
+        desk = vars(self).get("_desk")
+        if algo != "touch" or options or (desk is not None and desk.works(symbol)):
+            desk = self._execution_desk()
+            number = signal if isinstance(signal, int) else signal.id if signal is not None else 0
+            return desk.set_target(symbol, qty, algo, number, options)
         if signal is not None:
             return self._host.target_for(signal, symbol, qty)
         return self._loop.set_target(symbol, qty)
+
+    def set_weights(
+        self,
+        weights: Mapping[str, float],
+        of: float | None = None,
+        band: float = 0.0,
+        algo: str = "touch",
+        **options: Any,
+    ) -> dict[str, float]:
+        """Make each symbol's position so much of the equity (1.0 is all of it, negative is short), in
+        whole lots. What gets smaller is sent first, what grows once that is done. A symbol that is
+        not named stays as it is.
+
+        of: instead of the equity, in the run's currency. band: a position whose weight is within
+        so much of the wanted one stays, unless it is to be closed. algo, options: as set_target.
+        Returns the positions that are wanted now. Raises ValueError for a weight that is no number
+        and where no price is known.
+        """
+        return self._execution_desk().set_weights(weights, of, band, algo, options)
+
+    def _execution_desk(self) -> ExecutionDesk:
+        if "_desk" not in vars(self):
+            from onetape.engine.execution_desk import ExecutionDesk
+
+            self._desk = ExecutionDesk(self, Strategy, self._host.seed)
+        return self._desk
+
+    def _protections_desk(self) -> Protections:
+        if "_protections" not in vars(self):
+            from onetape.engine.protection import Protections
+
+            self._protections = Protections(self, Strategy)
+        return self._protections
 
     def close(self, symbol: str) -> _core.Order | None:
         """Cancel what works on `symbol` and flatten its position."""

@@ -1,0 +1,297 @@
+"""Protective orders that are attached to an entry: stop, take-profit and trailing stop follow what it has filled.
+
+Each leg is an order at the venue, conditional, reduce-only and never larger than what of the entry is still held. A
+leg that ends the position cancels the other one. A leg whose price or place changes is there before the old one is
+canceled: what has filled is not without its stop because of a change.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+from onetape.model.enums import OrderState
+from onetape.model.errors import NotAvailable
+
+if TYPE_CHECKING:
+    from onetape import _core
+    from onetape.engine.host import Host
+    from onetape.engine.strategy import Strategy
+
+__all__ = ["Attached", "Protections"]
+
+BUY, SELL = 1, 2
+QUOTES, TRADES = 1, 2  # want_* bits of core/engine/instrument_state.hpp
+WOULD_TRIGGER: Final = 4109
+REFUSALS_MAX: Final = 10  # of one leg, before it is given up loudly
+STEP: Final = Decimal("0.05")  # of its distance: how far a trailing stop lags before it is moved
+_CHANGING: Final = frozenset({OrderState.PENDING_CANCEL, OrderState.PENDING_UPDATE, OrderState.UNKNOWN})
+
+
+@dataclass(slots=True)
+class Leg:
+    """order: what works now; retired: those that it replaced and that are not gone yet; filled: size units of the
+    ones that are."""
+
+    kind: str
+    order: _core.Order | None = None
+    trigger: Decimal | None = None
+    retired: list[_core.Order] = field(default_factory=list)
+    filled: int = 0
+    refusals: int = 0
+
+
+@dataclass(slots=True)
+class Attached:
+    """What protects one entry. stop, take, trail: as the strategy said them, a price or a distance, or "2%"."""
+
+    entry: _core.Order
+    stop: Any
+    take: Any
+    trail: Any
+    best: Decimal | None = None
+    legs: dict[str, Leg] = field(default_factory=dict)
+
+
+class Protections:
+    """Of one strategy."""
+
+    def __init__(self, strategy: Strategy, base: type) -> None:
+        self._strategy = strategy
+        self._attached: dict[int, Attached] = {}
+        handlers = self._host.handlers_of(base)
+        handlers.on("fill", self._on_fill)
+        handlers.on("order", self._on_order)
+        handlers.on("quote", self._on_quote)
+        handlers.on("trade", self._on_trade)
+        handlers.on("bar", self._on_bar)
+
+    @property
+    def _host(self) -> Host:
+        return self._strategy._host
+
+    @property
+    def _loop(self) -> _core.TradingLoop:
+        return self._strategy._loop
+
+    def attach(self, entry: _core.Order, stop: Any, take: Any, trail: Any) -> None:
+        """From its first fill on. Raises ValueError for what is neither a price nor a share."""
+        for value in (stop, take, trail):
+            if value is not None:
+                _amount(value, Decimal(1))
+        instrument = self._host.instrument_of(entry.symbol)
+        if instrument.kind == "spot" and take is not None and (stop is not None or trail is not None):
+            raise NotAvailable(
+                "a stop and a take-profit that share one spot balance",
+                location=f"order of {entry.symbol}",
+                todo="attach one of them",
+            )
+        if entry.is_closed and not entry.filled_int:
+            return
+        self._attached[entry.id] = Attached(entry, stop, take, trail)
+        if trail is not None:
+            self._loop.subscribe(entry.symbol, QUOTES | TRADES)
+
+    # --- what happens -----------------------------------------------------------------------------
+
+    def _on_fill(self, fill: _core.Fill) -> None:
+        for each in self._of(fill.symbol):
+            self._settle(each)
+
+    def _on_order(self, order: _core.Order) -> None:
+        if not order.is_closed:
+            return
+        for each in self._of(order.symbol):
+            if each.entry.id == order.id or any(self._ended(each, leg, order) for leg in each.legs.values()):
+                self._settle(each)
+
+    def _ended(self, each: Attached, leg: Leg, order: _core.Order) -> bool:
+        """A leg's order is gone. False: it is none of this leg's."""
+        if leg.order is not None and leg.order.id == order.id:
+            leg.order = None
+            leg.filled += order.filled_int
+            if order.state in (OrderState.REJECTED, OrderState.DENIED):
+                self._refused(each, leg, order)
+            return True
+        if any(old.id == order.id for old in leg.retired):
+            leg.retired = [old for old in leg.retired if old.id != order.id]
+            leg.filled += order.filled_int
+            return True
+        return False
+
+    def _refused(self, each: Attached, leg: Leg, order: _core.Order) -> None:
+        """Its price is reached already: what it protects is closed at market. Else it is said."""
+        leg.refusals += 1
+        if order.code == WOULD_TRIGGER:
+            self._fire(each, leg)
+            return
+        words = f"the {leg.kind} of {each.entry!r} was refused: {order.code} {order.reason}"
+        self._host.log(words, "error", {"symbol": order.symbol, "order": each.entry.id})
+
+    def _on_quote(self, quote: _core.Quote) -> None:
+        for each in self._of(quote.symbol):
+            if each.trail is not None:
+                price = quote.bid_int if each.entry.side == "buy" else quote.ask_int
+                self._trail(each, price)
+
+    def _on_trade(self, trade: _core.Trade) -> None:
+        for each in self._of(trade.symbol):
+            if each.trail is not None:
+                self._trail(each, trade.price_int)
+
+    def _on_bar(self, bar: _core.Bar) -> None:
+        for each in self._of(bar.symbol):
+            if each.trail is not None:
+                self._trail(each, bar.close_int)
+
+    def _of(self, symbol: str) -> list[Attached]:
+        return [each for each in self._attached.values() if each.entry.symbol == symbol]
+
+    def _trail(self, each: Attached, price: int) -> None:
+        if not each.entry.filled_int or price <= 0:
+            return
+        decimals = self._host.instrument_of(each.entry.symbol).price_decimals
+        exact, is_long = Decimal(price).scaleb(-decimals), each.entry.side == "buy"
+        before = each.best
+        if before is None or (exact > before if is_long else exact < before):
+            each.best = exact
+            self._settle(each)
+
+    # --- what is to stand -------------------------------------------------------------------------
+
+    def _settle(self, each: Attached) -> None:
+        """Brings both legs to what of the entry is held."""
+        entry = each.entry
+        exits = sum(leg.filled + sum(order.filled_int for order in self._orders(leg)) for leg in each.legs.values())
+        held = self._held(entry)
+        wanted = max(min(entry.filled_int - exits, held), 0)
+        if entry.filled_int:
+            for kind, price in self._prices(each).items():
+                self._stand(each, each.legs.setdefault(kind, Leg(kind)), wanted, price)
+        entry.children = [order for leg in each.legs.values() for order in self._orders(leg)]
+        if entry.is_closed and wanted == 0 and not entry.children:
+            del self._attached[entry.id]
+
+    def _held(self, entry: _core.Order) -> int:
+        """Size units of the position on the entry's side."""
+        side = entry.position_side if entry.position_side in ("long", "short") else None
+        qty = self._loop.position(entry.symbol, side).qty_int
+        return qty if entry.side == "buy" else -qty
+
+    def _prices(self, each: Attached) -> dict[str, Decimal]:
+        """The trigger of each leg, on the tick."""
+        entry, found = each.entry, {}
+        away = 1 if entry.side == "buy" else -1
+        average = Decimal(repr(entry.average_price))
+        if each.take is not None:
+            found["take_profit"] = _price(each.take, average, away)
+        stops = [] if each.stop is None else [_price(each.stop, average, -away)]
+        if each.trail is not None:
+            best = average if each.best is None else max(each.best * away, average * away) * away
+            stops.append(best - away * _amount(each.trail, best))
+        if stops:
+            found["stop"] = max(stop * away for stop in stops) * away
+        tick = self._host.instrument_of(entry.symbol).tick
+        return {kind: (price / tick).to_integral_value() * tick for kind, price in found.items()}
+
+    def _stand(self, each: Attached, leg: Leg, wanted: int, price: Decimal) -> None:
+        order = leg.order
+        if order is None:
+            if wanted and leg.refusals < REFUSALS_MAX:
+                self._place(each, leg, wanted, price)
+            return
+        if wanted == 0:
+            self._loop.cancel(order)
+            return
+        if order.state in _CHANGING:
+            return  # its news comes here
+        if leg.trigger is not None and self._moves(each, leg.trigger, price):
+            leg.retired.append(order)
+            self._place(each, leg, wanted, price)
+            self._loop.cancel(order)
+        elif order.qty_int - order.filled_int != wanted:
+            decimals = self._host.instrument_of(each.entry.symbol).size_decimals
+            whole = Decimal(order.filled_int + wanted).scaleb(-decimals)
+            if not self._loop.amend(order, None, whole):
+                leg.retired.append(order)
+                self._place(each, leg, wanted, price)
+                self._loop.cancel(order)
+
+    def _moves(self, each: Attached, now: Decimal, to: Decimal) -> bool:
+        """A trailing stop goes on in steps; every other price is where it is said to be."""
+        if each.trail is None or each.best is None:
+            return now != to
+        away = 1 if each.entry.side == "buy" else -1
+        return (to - now) * away > STEP * _amount(each.trail, each.best)
+
+    def _place(self, each: Attached, leg: Leg, wanted: int, price: Decimal) -> None:
+        entry = each.entry
+        instrument = self._host.instrument_of(entry.symbol)
+        side = SELL if entry.side == "buy" else BUY
+        qty = Decimal(wanted).scaleb(-instrument.size_decimals)
+        is_derivative = instrument.kind != "spot"
+        leg.order = self._loop.place(
+            entry.symbol,
+            side,
+            qty,
+            None,
+            False,
+            is_derivative,
+            "GTC",
+            price,
+            "last",
+            leg.kind,
+            entry.position_side if self._host.is_hedged else None,
+            None,
+            f"{leg.kind} of {entry.id}"[:32],
+        )
+        leg.trigger = price
+        if leg.order.is_closed:
+            order, leg.order = leg.order, None
+            self._refused(each, leg, order)
+
+    def _fire(self, each: Attached, leg: Leg) -> None:
+        entry = each.entry
+        wanted = min(entry.filled_int, self._held(entry))
+        if wanted <= 0:
+            return
+        instrument = self._host.instrument_of(entry.symbol)
+        leg.order = self._loop.place(
+            entry.symbol,
+            SELL if entry.side == "buy" else BUY,
+            Decimal(wanted).scaleb(-instrument.size_decimals),
+            None,
+            False,
+            instrument.kind != "spot",
+            "GTC",
+            None,
+            "last",
+            None,
+            entry.position_side if self._host.is_hedged else None,
+            None,
+            f"{leg.kind} of {entry.id}"[:32],
+        )
+        if leg.order.is_closed:
+            leg.order = None
+
+    def _orders(self, leg: Leg) -> list[_core.Order]:
+        return [*([leg.order] if leg.order is not None else []), *leg.retired]
+
+
+def _price(value: Any, average: Decimal, away: int) -> Decimal:
+    """A price, or a share of the entry's average away from it."""
+    text = str(value).strip()
+    return average + away * _amount(value, average) if text.endswith("%") else _amount(value, average)
+
+
+def _amount(value: Any, of: Decimal) -> Decimal:
+    """`"2%"` of a price, or a number."""
+    text = str(value).strip()
+    try:
+        amount = Decimal(text[:-1]) / 100 * of if text.endswith("%") else Decimal(text)
+    except ArithmeticError:
+        raise ValueError(f"neither a price nor a share of one: {value!r}") from None
+    if not amount.is_finite() or amount <= 0:
+        raise ValueError(f"neither a price nor a share of one: {value!r}")
+    return amount

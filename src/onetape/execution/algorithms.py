@@ -1,0 +1,195 @@
+"""The algorithms: touch, join, peg, iceberg, and those that follow a schedule or the market's volume.
+
+What ends all of them: everything is done, or the deadline, when what is left is taken at the touch, no worse
+than the limit; what the limit does not allow is left, and whoever runs it says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from onetape.execution.algorithm import Algorithm, Parent, View, Wish
+from onetape.execution.schedule import Profile, Schedule, clips_of, even, front_loaded, make_schedule, profiled
+
+__all__ = ["ALGORITHMS", "make_algorithm"]
+
+SPREAD: Final = 0.5  # how far into its part of the time a clip may be late, drawn by chance
+URGENCY: Final = 2.0
+
+
+@dataclass(slots=True)
+class Touch:
+    """Takes the opposite touch at once, no worse than the limit."""
+
+    parent: Parent
+    follows_quotes: bool = True
+    follows_trades: bool = False
+
+    def wish(self, view: View) -> Wish:
+        return _taking(self.parent, view, view.left)
+
+
+@dataclass(slots=True)
+class Join:
+    """Rests at the best price of its own side and waits there; goes with it when it moves on."""
+
+    parent: Parent
+    follows_quotes: bool = True
+    follows_trades: bool = False
+
+    def wish(self, view: View) -> Wish:
+        return _resting(self.parent, view, view.bid if self.parent.side > 0 else view.ask)
+
+
+@dataclass(slots=True)
+class Peg:
+    """Rests at the middle of the spread, to the passive side, or joins where the spread is one tick."""
+
+    parent: Parent
+    follows_quotes: bool = True
+    follows_trades: bool = False
+
+    def wish(self, view: View) -> Wish:
+        if view.bid is None or view.ask is None:
+            return _resting(self.parent, view, None)
+        middle = view.bid + view.ask
+        price = middle // 2 if self.parent.side > 0 else -(-middle // 2)
+        price = min(price, view.ask - 1) if self.parent.side > 0 else max(price, view.bid + 1)
+        return _resting(self.parent, view, price)
+
+
+@dataclass(slots=True)
+class Iceberg:
+    """Shows one clip at a time, at the limit, or at the best price of its own side where there is none."""
+
+    parent: Parent
+    follows_quotes: bool = True
+    follows_trades: bool = False
+
+    def wish(self, view: View) -> Wish:
+        own = view.bid if self.parent.side > 0 else view.ask
+        return _resting(self.parent, view, self.parent.limit if self.parent.limit is not None else own)
+
+
+@dataclass(slots=True)
+class Scheduled:
+    """Takes each clip at the touch when it is due: TWAP, VWAP and shortfall, by the schedule."""
+
+    parent: Parent
+    schedule: Schedule
+    follows_quotes: bool = False
+    follows_trades: bool = False
+
+    def wish(self, view: View) -> Wish:
+        wake = self.schedule.next_after(view.now)
+        done = self.parent.lots - view.left
+        due = min(self.schedule.due(view.now), _capped(self.parent, view))
+        return _woken(_taking(self.parent, view, min(due - done, view.left)), wake, self.parent)
+
+
+@dataclass(slots=True)
+class Participating:
+    """Takes its share of what the market trades (POV): a clip whenever so much is due."""
+
+    parent: Parent
+    follows_quotes: bool = False
+    follows_trades: bool = True
+
+    def wish(self, view: View) -> Wish:
+        done = self.parent.lots - view.left
+        due = min(_capped(self.parent, view) - done, view.left)
+        clip = min(max(self.parent.clip or 1, self.parent.least), view.left)
+        return _woken(_taking(self.parent, view, due if due >= clip else 0), None, self.parent)
+
+
+def _capped(parent: Parent, view: View) -> int:
+    """Lots that may be done by now, by the cap on participation; all at the deadline."""
+    if parent.participation is None or (parent.deadline is not None and view.now >= parent.deadline):
+        return parent.lots
+    return min(int(view.traded * parent.participation), parent.lots)
+
+
+def _taking(parent: Parent, view: View, lots: int) -> Wish:
+    """At the opposite touch; at market where nothing is quoted and nothing limits the price."""
+    if lots <= 0:
+        return Wish()
+    touch = view.ask if parent.side > 0 else view.bid
+    limit = parent.limit
+    if limit is None:
+        return Wish(lots, touch)
+    if touch is None:
+        return Wish(lots, limit)
+    if (touch - limit) * parent.side > 0:
+        return Wish()  # worse than allowed: it waits
+    return Wish(lots, touch)
+
+
+def _resting(parent: Parent, view: View, price: int | None) -> Wish:
+    """Post-only at `price`, no worse than the limit; what is left is taken at the deadline."""
+    if parent.deadline is not None and view.now >= parent.deadline:
+        return _taking(parent, view, view.left)
+    wake = parent.deadline
+    if price is None:
+        return Wish(wake=wake)
+    if parent.limit is not None and (price - parent.limit) * parent.side > 0:
+        price = parent.limit
+    lots = min(parent.clip or view.left, view.left)
+    if view.working and view.working_price == price:
+        lots = min(view.working, view.left)  # it keeps its place in the queue until it is filled
+    return Wish(lots, price, post_only=True, wake=wake)
+
+
+def _woken(wish: Wish, at: int | None, parent: Parent) -> Wish:
+    times = [each for each in (at, parent.deadline) if each is not None]
+    return Wish(wish.lots, wish.price, wish.post_only, min(times) if times else None)
+
+
+ALGORITHMS: Final = ("touch", "join", "peg", "twap", "vwap", "pov", "iceberg", "shortfall")
+_TIMED: Final = frozenset({"twap", "vwap", "shortfall"})
+
+
+def make_algorithm(name: str, parent: Parent, draw: Callable[[], float], options: Mapping[str, Any]) -> Algorithm:
+    """The algorithm of that name. draw: chance, from 0 to 1. options: `urgency` of shortfall, `profile` of
+    vwap, `spread` of those with a schedule. Raises ValueError for what it cannot do."""
+    left = dict(options)
+    made = _made(name, parent, draw, left)
+    if left:
+        raise ValueError(f"{name} knows no option {next(iter(left))!r}")
+    return made
+
+
+def _made(name: str, parent: Parent, draw: Callable[[], float], options: dict[str, Any]) -> Algorithm:
+    if name in _TIMED:
+        if parent.deadline is None or parent.deadline <= parent.start:
+            raise ValueError(f"{name} needs minutes=, or a deadline= that is ahead")
+        spread = float(options.pop("spread", SPREAD))
+        if not 0 <= spread <= 1:
+            raise ValueError(f"spread lies between 0 and 1, not {spread!r}")
+        profile: Profile = even
+        if name == "shortfall":
+            profile = front_loaded(float(options.pop("urgency", URGENCY)))
+        elif name == "vwap":
+            volumes: Sequence[float] = options.pop("profile", ())
+            profile = profiled(volumes) if volumes else even
+        duration = parent.deadline - parent.start
+        clips = clips_of(parent.lots, duration, parent.clip, parent.least)
+        schedule = make_schedule(profile, parent.lots, parent.start, duration, clips, draw, spread)
+        return Scheduled(parent, schedule, follows_trades=parent.participation is not None)
+    if name == "pov":
+        if parent.participation is None:
+            raise ValueError("pov needs participation=, its share of what the market trades")
+        return Participating(parent)
+    if name == "iceberg":
+        if parent.clip is None:
+            raise ValueError("iceberg needs clip=, what it shows at a time")
+        return Iceberg(parent)
+    match name:
+        case "touch":
+            return Touch(parent)
+        case "join":
+            return Join(parent)
+        case "peg":
+            return Peg(parent)
+    raise ValueError(f"there is no algorithm {name!r}; there are {', '.join(ALGORITHMS)}")

@@ -1,0 +1,86 @@
+"""When how much of a parent order is due: clips with times, cut by a profile of the quantity."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+__all__ = ["Profile", "Schedule", "clips_of", "even", "front_loaded", "make_schedule", "profiled"]
+
+# The share of the whole (0 to 1) that is to be done after a share of the time (0 to 1).
+Profile = Callable[[float], float]
+CLIP_NS = 60 * 10**9  # a clip a minute, unless there are too few or too many of them
+CLIPS_LEAST, CLIPS_MOST = 10, 200
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """times: ns, rising, when each clip is due; lots: how many are due in all from then on."""
+
+    times: tuple[int, ...]
+    lots: tuple[int, ...]
+
+    def due(self, now: int) -> int:
+        """Lots that are to be done by `now` (ns)."""
+        reached = bisect_right(self.times, now)
+        return self.lots[reached - 1] if reached else 0
+
+    def next_after(self, now: int) -> int | None:
+        """When the next clip is due (ns)."""
+        reached = bisect_right(self.times, now)
+        return self.times[reached] if reached < len(self.times) else None
+
+
+def even(done: float) -> float:
+    """The same in each part of the time (TWAP)."""
+    return done
+
+
+def front_loaded(urgency: float) -> Profile:
+    """What is left falls as sinh(urgency * (1 - t)): the schedule that trades impact against the risk of
+    waiting (Almgren and Chriss, Optimal Execution of Portfolio Transactions, 2000). urgency > 0: how much
+    earlier than evenly; towards 0 it is even."""
+    if not 0 < urgency <= 50:
+        raise ValueError(f"urgency lies above 0 and up to 50, not {urgency!r}")
+    return lambda done: 1 - math.sinh(urgency * (1 - done)) / math.sinh(urgency)
+
+
+def profiled(volumes: Sequence[float]) -> Profile:
+    """As the market's volume is spread over equal parts of the time (VWAP)."""
+    if not volumes or any(not math.isfinite(each) or each < 0 for each in volumes) or not sum(volumes) > 0:
+        raise ValueError("a profile has volumes that are not below 0, and some above")
+    total, sums = float(sum(volumes)), [0.0]
+    for each in volumes:
+        sums.append(sums[-1] + each)
+
+    def share(done: float) -> float:
+        place = min(max(done, 0.0), 1.0) * len(volumes)
+        index = min(int(place), len(volumes) - 1)
+        return (sums[index] + volumes[index] * (place - index)) / total
+
+    return share
+
+
+def clips_of(total: int, duration: int, clip: int | None, least: int) -> int:
+    """How many clips. total, clip, least: lots (least: of one order); duration: ns."""
+    if clip is not None:
+        return max(1, math.ceil(total / max(clip, least)))
+    by_time = min(max(round(duration / CLIP_NS), CLIPS_LEAST), CLIPS_MOST)
+    return max(1, min(by_time, total // max(least, 1)))
+
+
+def make_schedule(
+    profile: Profile, total: int, start: int, duration: int, clips: int, draw: Callable[[], float], spread: float
+) -> Schedule:
+    """Clip k is due within its own part of the time, at its beginning and up to `spread` (0 to 1) of the
+    part later (draw: chance, from 0 to 1); what is due is then what the profile wants by the part's end.
+    Times: ns; total: lots."""
+    times, lots = [], []
+    for each in range(clips):
+        begin = start + duration * each // clips
+        times.append(begin + int(duration / clips * spread * draw()))
+        lots.append(round(total * profile((each + 1) / clips)))
+    lots[-1] = total
+    return Schedule(tuple(times), tuple(lots))

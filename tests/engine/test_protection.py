@@ -1,0 +1,164 @@
+"""Stops, take-profits and trailing stops that are attached to an entry."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from long_form import examples
+from onetape.engine.strategy import Strategy
+from worlds.tapes import BTC, SECOND, START, Market, play
+
+
+class Entering(Strategy):
+    """Buys (or sells, with a negative size) once, at the first quote."""
+
+    size: float = 1.0
+    options: dict = {}  # noqa: RUF012 - set by the test
+
+    def on_start(self):
+        self.subscribe(BTC, quotes=True, trades=True)
+        self.entry = None
+        self.filled = []
+        self.levels = set()
+
+    def on_quote(self, quote):
+        if self.entry is None:
+            place = self.buy if self.size > 0 else self.sell
+            self.entry = place(BTC, abs(self.size), **self.options)
+        self.levels |= {(o.kind, o.trigger) for o in self.entry.children}
+
+    def on_fill(self, fill):
+        self.filled.append((fill.side, fill.qty, fill.order.reduce_only))
+
+
+def entering(size: float = 1.0, **options: object) -> type[Strategy]:
+    return type("Enters", (Entering,), {"size": size, "options": options})
+
+
+def walk(path, mids, size: float = 1000.0) -> Market:
+    made = Market(path)
+    for second, mid in enumerate(mids):
+        made.quote(second, round(mid - 0.1, 1), round(mid + 0.1, 1), size, size)
+        made.trade(second + 0.5, round(mid, 1), 1, "buy")
+    return made
+
+
+@pytest.mark.parametrize(
+    ("size", "last", "profit"), [(1.0, 103, 2.0), (1.0, 97, -2.0), (-1.0, 103, -2.0), (-1.0, 97, 2.0)]
+)
+def test_one_leg_ends_the_position_and_cancels_the_other(tmp_path, size, last, profit):
+    mids = [100 + (last - 100) * step / 30 for step in range(31)] + [last] * 10
+    options = {"stop_loss": "2%", "take_profit": "2%"}
+    robot = play(entering(size, **options), walk(tmp_path / "t", mids).done()).robot
+    assert len(robot.filled) == 2 and robot.filled[1][2]
+    assert robot.position(BTC).qty == 0 and robot.orders(BTC) == [] and robot.entry.children == []
+    assert robot.profit(BTC) == pytest.approx(profit, abs=0.3)
+
+
+def test_legs_stand_with_the_entrys_price_and_size(tmp_path):
+    kind = entering(stop_loss=95, take_profit="10%")
+    robot = play(kind, walk(tmp_path / "t", [100] * 5).done()).robot
+    legs = {(o.kind, o.trigger, o.qty, o.reduce_only, o.side) for o in robot.entry.children}
+    assert legs == {("stop", 95.0, 1.0, True, "sell"), ("take_profit", 110.1, 1.0, True, "sell")}
+    assert {o.id for o in robot.orders(BTC)} == {o.id for o in robot.entry.children}
+
+
+def test_an_entry_that_is_not_filled_has_no_legs(tmp_path):
+    kind = entering(price=90, stop_loss="1%", take_profit="1%")
+    robot = play(kind, walk(tmp_path / "t", [100] * 5).done()).robot
+    assert robot.entry.children == [] and [o.id for o in robot.orders(BTC)] == [robot.entry.id]
+
+
+def test_legs_follow_what_is_filled_in_parts(tmp_path):
+    class Watching(Entering):
+        size, options = 1.0, {"price": 100.1, "stop_loss": 90}
+
+        def on_start(self):
+            super().on_start()
+            self.seen = []
+
+        def on_trade(self, trade):
+            self.seen.append((self.entry.filled, sum(o.remaining for o in self.entry.children)))
+
+    made = Market(tmp_path / "t")
+    for second in range(30):
+        made.quote(second, 99.9, 100.1, 0.3, 0.3)
+        made.trade(second + 0.5, 100.1, 0.1, "sell")
+    robot = play(Watching, made.done()).robot
+    assert len({filled for filled, _ in robot.seen}) > 1
+    assert all(filled == pytest.approx(protected) for filled, protected in robot.seen)
+
+
+def test_a_position_that_is_closed_by_hand_takes_its_legs_with_it(tmp_path):
+    class Closing(Entering):
+        size, options = 1.0, {"stop_loss": "5%", "take_profit": "5%"}
+
+        def on_quote(self, quote):
+            super().on_quote(quote)
+            if self.now == START + 5 * SECOND:
+                self.sell(BTC, 0.4)
+            if self.now == START + 7 * SECOND:
+                self.left = [o.remaining for o in self.entry.children]
+                self.sell(BTC, 0.6)
+
+    robot = play(Closing, walk(tmp_path / "t", [100] * 20).done()).robot
+    assert robot.left == [0.6, 0.6] and robot.orders(BTC) == []
+
+
+def test_a_trailing_stop_goes_with_the_best_price_and_never_back(tmp_path):
+    mids = [100 + step for step in range(11)] + [110 - step for step in range(8)]
+    robot = play(entering(trail="5%"), walk(tmp_path / "t", mids).done()).robot
+    triggers = sorted(trigger for _, trigger in robot.levels)
+    assert triggers[0] == pytest.approx(95, abs=1) and triggers[-1] == pytest.approx(104.5, abs=0.4)
+    assert robot.position(BTC).qty == 0 and robot.profit(BTC) == pytest.approx(4.0, abs=1)
+
+
+@settings(max_examples=examples(30), deadline=None)
+@given(
+    size=st.sampled_from([1.0, -1.0]),
+    stop=st.sampled_from([None, "1%", "0.3%"]),
+    take=st.sampled_from([None, "1%", "0.2%"]),
+    trail=st.sampled_from([None, "0.5%"]),
+    delay=st.sampled_from([0.0, 0.2, 1.5]),
+    seed=st.integers(0, 10**6),
+)
+def test_legs_and_position_end_together(tmp_path_factory, size, stop, take, trail, delay, seed):
+    """Over random markets and delays: no leg is larger than the entry, a position is never turned round, and in
+    the end there is a position with its legs or neither."""
+    draw = random.Random(seed)
+    mid, mids = 100.0, []
+    for _ in range(200):
+        mid += draw.choice([-0.3, -0.1, 0, 0.1, 0.3])
+        mids.append(mid)
+    options = {"stop_loss": stop, "take_profit": take, "trail": trail}
+    given_options = {name: value for name, value in options.items() if value is not None}
+
+    class Checked(Entering):
+        def on_order(self, order):
+            assert order.state != "DENIED", order
+
+        def on_trade(self, trade):
+            held = self.position(BTC).qty
+            assert held * self.size >= 0
+            for leg in self.entry.children:
+                assert leg.remaining <= abs(self.size)
+
+    kind = type("Mine", (Checked,), {"size": size, "options": given_options})
+    folder = tmp_path_factory.mktemp("t")
+    played = play(kind, walk(folder / "t", [*mids, *[mids[-1]] * 15]).done(), latency=(delay, delay))
+    robot = played.robot
+    assert not played.host.failures, played.host.failures
+    legs = {o.kind for o in robot.entry.children}
+    wanted = ({"stop"} if stop or trail else set()) | ({"take_profit"} if take else set())
+    assert legs == (wanted if robot.position(BTC).qty else set())
+
+
+@pytest.mark.parametrize("wrong", ["x", "-1%", 0, "nan"])
+def test_what_is_no_price_is_a_fault_of_the_program(tmp_path, wrong):
+    tape = walk(tmp_path / "t", [100] * 3).done()
+    played = play(entering(stop_loss=wrong), tape, on_error="continue")
+    assert "neither a price nor a share" in played.host.failures[0].error
