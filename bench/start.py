@@ -82,6 +82,7 @@ MANAGED = {
     "probe": "probe kraken --seconds 0.1",
     "flatten": f"flatten --symbol {SYMBOL}",
     "alerts": "alerts",
+    "halts": "halts",
     "params": "params robot:mm",
     "variants": "variants",
     "down": "down",

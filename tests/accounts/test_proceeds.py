@@ -290,7 +290,7 @@ def test_the_kill_switch_reaches_it(account, both):
 def test_a_kill_cancels_it(account, both):
     _, purchase = both
     account.gate.killed = "by the operator"
-    account.gate.hold_to_kill(account.now)
+    account.gate.hold_to_stops(account.now)
     account.write()
     assert purchase.state is OrderState.CANCELED
 

@@ -19,7 +19,7 @@ LATER = [entry.name for entry in VERBS if not entry.built]
 CONTRACT_VERBS = (
     "demo init doctor sample import fetch export backtest run up down status restart replay parity "
     "journal accounts orders positions fills buy sell cancel close flatten send params alerts "
-    "variants sim analyze sweep compare chaos bench logs scan feeds stops record probe "
+    "variants sim analyze sweep compare chaos bench logs scan feeds stops halts record probe "
     "ledger trips equity risk"
 )
 JOURNAL_VERBS = ["ls", "cat", "tail", "verify", "repair", "prune"]

@@ -21,6 +21,7 @@ from onetape.model.order import OrderSpec
 from onetape.model.request_key import RequestKey
 from onetape.model.time import SECOND
 from onetape.orders.gate import Limits
+from onetape.orders.halts import HaltsRecord, halt_of
 from onetape.orders.managed import Managed
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.pre_trade.rules import RULES
@@ -65,7 +66,7 @@ class Desk(Funded):
         """One thing is otherwise."""
         rng, gate = self.random, self.gate
         usual = rng.random() < 0.95
-        match rng.randrange(11):
+        match rng.randrange(14):
             case 0:
                 gate.killed = "" if usual else "lunch"
             case 1:
@@ -85,14 +86,34 @@ class Desk(Funded):
                     *(sizes if rng.random() < 0.4 else {} for _ in range(2)),
                     Decimal("0.01") if rng.random() < 0.4 else Decimal(0),
                     rng.choice((0, 0, 2)),
+                    {name: self.worth(rng) for name in ("USD", "USDT")},
+                    {name: 5 * self.worth(rng) for name in ("USD", "USDT")},
+                    rng.choice((0, 0, 0, 2)),
+                    frozenset({next(iter(self.symbols.values()))} if rng.random() < 0.1 else ()),
+                    rng.choice((0, 0, 0, 1)),
                 )
             case 7:
                 for life in self.lives:
                     life.rate = rng.choice((0, 0, 1))
             case 8:
                 self.now += rng.randrange(SECOND // 2)
+            case 9:
+                if usual or gate.halts:
+                    gate.halts.restore(HaltsRecord())
+                else:
+                    subject = rng.choice(({"symbol": next(iter(self.symbols.values()))}, {"scope": "system"}))
+                    gate.halts.begin(halt_of(subject, actor="guardian", account="main", time=self.now))
+            case 10:
+                gate.is_guarded = not usual
+            case 11:
+                gate.halts.protect(next(iter(self.symbols.values())), 0 if usual else self.now)
             case _:
                 self.go_on()
+
+    @staticmethod
+    def worth(rng: random.Random) -> int:
+        """Of one order at most; 0: no limit."""
+        return 10**18 * rng.choice((0, 0, 3000))
 
     def go_on(self) -> None:
         """Of one order more is known."""

@@ -26,6 +26,8 @@ ROWS = {
     "difference": (GATEWAY, "alert", "position X both", "1, 2", ("periodic", "0 differences")),
     "disk": (GATEWAY, "alert", "main", "no room for the journal", ("main", "there is room again")),
     "feed": ("collector:a", "health", "a", "lost", ("a", "connected")),
+    "guardian": (GATEWAY, "alert", "main", "its lease ended", ("main", "watches, epoch 3")),
+    "halt": (GATEWAY, "alert", "symbol X 4h 150 USDT", "lost 150 USDT", ("symbol X 4h 150 USDT", "lifted by operator")),
     "lag": (GATEWAY, "health", "mm", "behind", ("mm", "caught up")),
     "market": (GATEWAY, "health", "main", "stale: X", ("main", "live")),
     "order entry": (GATEWAY, "health", "main", "lost: x", ("main", "connected")),

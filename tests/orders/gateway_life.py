@@ -15,6 +15,7 @@ from onetape.gateway.core import GatewayCore
 from onetape.gateway.gateway_tape import GatewayTape
 from onetape.gateway.latency_spans import Spans
 from onetape.gateway.options import GatewayOptions, gateway_journal
+from onetape.model.config import GUARDIAN
 from onetape.orders.managed import Out
 from onetape.security.tokens import make_token
 from onetape.tape.journal import JournalReader, JournalWriter
@@ -33,7 +34,7 @@ class Home:
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="world-")
         self.path = Path(self._folder.name)
-        self.tokens = {name: make_token(self.path, name) for name in ("operator", *SLOTS)}
+        self.tokens = {name: make_token(self.path, name) for name in ("operator", GUARDIAN, *SLOTS)}
 
 
 class MortalWriter:

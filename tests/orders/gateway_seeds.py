@@ -15,6 +15,7 @@ from orders.entry_world import EntryWorld
 from orders.gateway_invariants import check
 from orders.gateway_life import Home
 from orders.gateway_world import World
+from orders.halt_world import HaltWorld
 from orders.hub_world import HubWorld
 
 
@@ -31,6 +32,7 @@ WORLDS: dict[str, type[World]] = {
     "EntryWorld": EntryWorld,
     "SellToBuyWorld": SellToBuyWorld,
     "HubWorld": HubWorld,
+    "HaltWorld": HaltWorld,
 }
 
 

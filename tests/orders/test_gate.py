@@ -98,6 +98,12 @@ ROWS = {
         {},
         StaleData,
     ),
+    "a value while no price is known": (
+        {"order_value_max": {"USDT": 10**30}}, lambda d: d.manager.references.clear(), ("buy", 10), {}, StaleData),
+    "open value while no price is known": (
+        {"open_value_max": {"USDT": 10**30}},
+        lambda d: (d.work("buy", 10), d.manager.references.clear()), ("buy", 10, 59_000), {}, StaleData),
+    "another currency's value": ({"order_value_max": {"USD": 1}}, None, ("buy", 10, 59_000), {}, 0),
     "a band stops the dear side only": (
         {"price_band": Decimal("0.01")}, None, ("buy", 10, 58_000), {}, 0),
     "another order's outcome": (
@@ -491,11 +497,11 @@ def test_the_kill_switch_cancels_what_could_open_of_robots(robot, terms, goes):
     desk = Desk()
     desk.hold(-10)
     order = desk.work("buy", 5, 59_000, robot=robot, **terms)
-    desk.gate.hold_to_kill(NOW)
+    desk.gate.hold_to_stops(NOW)
     assert desk.manager.calls == []
     killed(desk)
     desk.manager.outs.clear()
-    desk.gate.hold_to_kill(NOW)
+    desk.gate.hold_to_stops(NOW)
     assert [call.purpose for call in desk.manager.calls] == [Purpose.CANCEL] * goes
     assert len(desk.manager.outs) == goes  # its intent; of the others nothing is even said
     assert order.life.cancel_open is goes

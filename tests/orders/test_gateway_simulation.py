@@ -52,7 +52,10 @@ def test_purchases_wait_for_their_money_and_get_it(kind):
 
 
 FIXED = [Seed("World", kind, number, 300 if number < LONGER else 60) for kind in KINDS for number in range(SEEDS)] + [
-    Seed("SellToBuyWorld", kind, number, 120) for kind in KINDS for number in (7, 10)
+    Seed(world, kind, number, seconds)
+    for world, numbers, seconds in (("SellToBuyWorld", (7, 10), 120), ("HaltWorld", (3, 4), 900))
+    for kind in KINDS
+    for number in numbers
 ]
 NEW = list(islice(drawn(random.Random(int(os.environ["SIMULATION_SEED"])), 300), DRAWN))
 ONCE_BROKEN = [

@@ -25,7 +25,7 @@ from onetape.model.instrument import Instrument
 from onetape.model.money import money
 from onetape.orders.reports import FillReport
 
-__all__ = ["Adopted", "Anew", "Event", "Explained", "Filled", "Part", "explain"]
+__all__ = ["Adopted", "Anew", "Event", "Explained", "Filled", "Part", "explain", "groups_of"]
 
 _NETTING: Final = int(Outside.NETTING)
 
@@ -226,7 +226,7 @@ def _profits(booking: Booking, marks: Mapping[str, int]) -> dict[_Place, dict[st
 
 def _moves(entry: Entry, wallet: str) -> Iterator[tuple[Part, str, int, int]]:
     """What each slot and the total change by, and by which part."""
-    for currency, legs in _groups(entry):
+    for currency, legs in groups_of(entry):
         part = _part(entry.cause, legs)
         total = 0
         for leg in legs:
@@ -240,7 +240,7 @@ def _moves(entry: Entry, wallet: str) -> Iterator[tuple[Part, str, int, int]]:
             yield part, currency, TOTAL, total
 
 
-def _groups(entry: Entry) -> Iterator[tuple[str, list[Leg]]]:
+def groups_of(entry: Entry) -> Iterator[tuple[str, list[Leg]]]:
     """Legs of one currency up to where they add up to zero."""
     open_: dict[str, list[Leg]] = {}
     sums: dict[str, int] = {}

@@ -59,6 +59,7 @@ VERBS = (
     VerbEntry("cancel", PROCESSES, "Cancel one order, those of a symbol, or all."),
     VerbEntry("close", PROCESSES, "Close a position at the market."),
     VerbEntry("flatten", PROCESSES, "Stop an account: kill switch, cancel all, close all."),
+    VerbEntry("halts", PROCESSES, "Show what may only be reduced, or lift a halt."),
     VerbEntry("feeds", PROCESSES, "Show the sources of the market, or pin a symbol to one."),
     VerbEntry("scan", PROCESSES, "Show which symbols meet a condition."),
     VerbEntry("send", PROCESSES, "Send a command to a process that runs."),

@@ -16,11 +16,13 @@ from onetape.gateway.core import GatewayCore
 from onetape.gateway.gateway_tape import GatewayTape, kill_reason
 from onetape.gateway.latency_spans import Spans
 from onetape.gateway.options import GatewayOptions, exchange_of
-from onetape.ipc.door import Command, Do, Door, Handler, Repeated
+from onetape.ipc.door import OPERATOR, Command, Do, Door, Handler, Repeated
 from onetape.ipc.once import Once
+from onetape.model.config import GUARDIAN
 from onetape.model.errors import NotAvailable, UsageError
 from onetape.model.money import money
 from onetape.model.request_key import RequestKey
+from onetape.orders.halts import HALT_FIELDS
 from onetape.orders.resolve import resolution_of
 
 __all__ = ["Commands", "Desk", "Money", "names_of", "venues_of"]
@@ -104,6 +106,7 @@ class Commands:
             "transfer": _moves(self._transfer, TRANSFER_FIELDS),
             "transfers": Handler(self._transfers, fields=("id",), asks=True, anyone=True),
             "arrival": Handler(self._arrival, fields=ARRIVAL_FIELDS, asks=True),
+            **self._stops(),
             **(by_hand or {}),
         }
         for name in COMMANDS:
@@ -162,6 +165,54 @@ class Commands:
         def do() -> dict[str, Any]:
             self._trading().requests.end_cycle(key, slot)
             return {"key": key.key, "within": key.within}
+
+        return do
+
+    def _stops(self) -> dict[str, Handler]:
+        """Halts, and what a guardian says; of both a restart knows from their frames alone."""
+        by = (GUARDIAN,)
+        return {
+            "halt": Handler(self._halt, fields=HALT_FIELDS, actors=by, is_recovered=True),
+            "lift_halt": Handler(self._lift_halt, fields=("id", "reason"), actors=by, is_recovered=True),
+            "halts": Handler(lambda _: lambda: self._trading().stops.status(), asks=True, anyone=True),
+            "unprotected": Handler(self._unprotected, fields=("symbol", "since"), actors=by, is_recovered=True),
+            # A lease is renewed each second: what its end or another holder changes is said on the tape.
+            "guardian_lease": Handler(self._lease, fields=("until_ns", "epoch"), actors=by, asks=True),
+        }
+
+    def _halt(self, command: Command) -> Do:
+        stops = self._trading().stops
+        halt = stops.wanted(command.fields, actor=command.actor, time=command.time)
+
+        def do() -> dict[str, Any]:
+            return stops.begin(halt, self._now())
+
+        return do
+
+    def _lift_halt(self, command: Command) -> Do:
+        stops = self._trading().stops
+        halt = stops.found(str(command.fields.get("id", "")))
+        reason = str(command.fields.get("reason") or "")
+        if not reason and command.actor == OPERATOR:
+            raise UsageError("a halt is lifted for a reason", todo="reason=...")
+        return lambda: stops.lift(halt, actor=command.actor, reason=reason)
+
+    def _unprotected(self, command: Command) -> Do:
+        fields = command.fields
+        symbol, since = str(fields.get("symbol") or ""), fields.get("since", 0)
+        if not symbol or isinstance(since, bool) or not isinstance(since, int) or since < 0:
+            raise UsageError("unprotected takes a symbol, and since when, ns; 0: it is protected")
+        return lambda: self._trading().stops.protect(symbol, since)
+
+    def _lease(self, command: Command) -> Do:
+        until, epoch = command.fields.get("until_ns"), command.fields.get("epoch", 0)
+        if not isinstance(until, int) or not isinstance(epoch, int) or isinstance(until, bool):
+            raise UsageError("a lease has until_ns, ns UTC, and the epoch of who holds it")
+
+        def do() -> dict[str, Any]:
+            core = self._trading()
+            self._now()
+            return core.stops.lease(until, epoch, now=core.now, wall=core.wall)
 
         return do
 

@@ -28,13 +28,15 @@ from onetape.gateway.kept_money import KeptMoney
 from onetape.gateway.options import GatewayOptions
 from onetape.gateway.order_requests import OrderRequests
 from onetape.gateway.silence_watch import Listening
+from onetape.gateway.stops import Stops
 from onetape.model.enums import Side
 from onetape.model.instrument import Instrument
+from onetape.model.money import money_units
 from onetape.model.time import SECOND
 from onetape.orders.calls import Call, Purpose
 from onetape.orders.filters import Refusal
 from onetape.orders.gate import Gate, Limits
-from onetape.orders.managed import AccountOut, HealthOut, Managed
+from onetape.orders.managed import AccountOut, FillOut, HealthOut, Managed
 from onetape.orders.manager import OrderManager
 from onetape.orders.order_budget import OrderBudget
 from onetape.orders.outcome import Answer
@@ -157,7 +159,7 @@ class GatewayCore:
             since=0 if is_other else recovery.newest_fill,
             moves_wanted=lambda: self.money.moves_wanted,
         )
-        self._open_admission(market, killed=recovered.tape.killed, trades_inside=recovery.trades_inside)
+        self._open_admission(market, recovered.tape, trades_inside=recovery.trades_inside)
         self._began_round = self._checked = self._looked = self.steady
         name = self.options.account
         if is_other:
@@ -166,12 +168,16 @@ class GatewayCore:
         if unknown:
             self.say(HealthOut("recovered", name, f"{unknown} orders unknown", "warning"))
 
-    def _open_admission(self, market: MarketView, *, killed: str, trades_inside: int) -> None:
+    def _open_admission(self, market: MarketView, before: GatewayTape, *, trades_inside: int) -> None:
         """What a robot's order passes before it leaves, and what is asked about it on the way."""
         manager, options, slot_of = self.manager, self.options, self.tape.slot_of
         listed = {i.symbol: i for i in self.instruments}
         gate = self.gate = Gate(manager, listed, _limits_of(options, self.instruments))
-        gate.killed = killed
+        gate.killed, gate.halts, gate.is_guarded = before.killed, before.halts, options.is_guarded
+        names = {slot: name for name, slot in options.subaccounts.items()}
+        gate.strategy_of = lambda robot: names.get(slot_of(robot), "main")
+        self.stops = Stops(gate, self.tape, options, say=self.say, wall=lambda: self.wall)
+        self.stops.open(self.now)
         gate.silent_ns, gate.silent_max_ns = market.silent_ns, market.silent_max_ns
         gate.in_front, gate.decision_max_ns = market.in_front, options.stale_ns
         self.listening = Listening(
@@ -225,6 +231,7 @@ class GatewayCore:
         now = self.stamp(moment)
         manager, reconciler, money = self.manager, self.reconciler, self.money
         self.listening.look(now, self.steady)
+        self.stops.look(now)
         manager.tick(now)
         rounds = reconciler.rounds
         reconciler.tick(now)
@@ -243,7 +250,7 @@ class GatewayCore:
             reconciler.start(now, "periodic")
         if self.steady - self._looked >= SECOND:
             self._looked = self.steady
-            self.gate.hold_to_kill(now)
+            self.gate.hold_to_stops(now)
             money.reductions.look()
             money.reductions.hold(now)
             self.orders.look()
@@ -418,6 +425,8 @@ class GatewayCore:
             outs, manager.outs = manager.outs, []
             for out in outs:
                 money.wrote(out, tape.write(out, self.wall))
+                if isinstance(out, FillOut) and out.order is not None:
+                    self.stops.executed(out.order, out.fill.trade_id, self.now)
             has_said, has_risk = True, on_disk and (has_risk or any(map(is_risk, outs)))
             money.reductions.hold(self.now)  # fills leave less to be taken off
             self.proceeds.look(self.now)  # and they bring money
@@ -432,6 +441,8 @@ class GatewayCore:
             refusal = self.orders.refusal(call, reduces=self._reduces) if call.orders else None
             if refusal is None:
                 sent.append(call)
+                if call.purpose is Purpose.CANCEL:  # the others were counted when they were let through
+                    self.gate.rates.message(self.now)
             else:
                 self._refused.append((call, refusal))
         if sent:
@@ -450,6 +461,7 @@ class GatewayCore:
             "ready": self.gate.ready,
             "symbols": [i.symbol for i in self.instruments],
             "killed": self.gate.killed,
+            "halts": self.stops.rows(),
             "reconciling": self.reconciler.is_running or self.money.moves_wanted is not None,
             "money": self.money.status(),
             "rounds": self.reconciler.rounds,
@@ -517,4 +529,9 @@ def _limits_of(options: GatewayOptions, instruments: Sequence[Instrument]) -> Li
         order_max=sized(options.order_max),
         price_band=Decimal(str(options.price_band)),
         orders_a_second=options.orders_per_second,
+        order_value_max={name: money_units(text) for name, text in options.order_value_max.items()},
+        open_value_max={name: money_units(text) for name, text in options.open_value_max.items()},
+        open_orders_max=options.open_orders_max,
+        symbols=frozenset(options.allowed),
+        messages_a_second=options.messages_per_second,
     )

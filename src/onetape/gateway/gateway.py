@@ -46,9 +46,7 @@ from onetape.gateway.robot_requests import Robots
 from onetape.gateway.transfer_desk import TransferDesk, tell_gateway
 from onetape.ipc.door import OPERATOR
 from onetape.ipc.server import listen
-from onetape.market.in_front import in_front
 from onetape.model.config import GUARDIAN
-from onetape.model.enums import Side
 from onetape.model.errors import IoFailed
 from onetape.model.instrument import Instrument
 from onetape.orders.calls import Call

@@ -33,14 +33,16 @@ from onetape.gateway.order_frames import (
     request_of,
 )
 from onetape.ipc.once import Done, Once, digest_of
-from onetape.model.config import OPERATOR
+from onetape.model.config import GUARDIAN, OPERATOR
 from onetape.model.enums import EventType, OrderNews, PositionSide, RequestKind
 from onetape.model.ids import client_id, parse_client_id, robot_tag
 from onetape.model.instrument import Instrument
 from onetape.model.money import split_units
 from onetape.model.request_key import RequestKey
+from onetape.model.time import DAY
 from onetape.orders.books import OPENING
 from onetape.orders.first_request import Claim, FirstRequests, OrderStatus
+from onetape.orders.halts import Halts, HaltsRecord, halt_of
 from onetape.orders.managed import AccountOut, CycleOut, FillOut, HealthOut, IntentOut, NewsOut, Out, TakenOut
 from onetape.orders.manager import OrderManager
 from onetape.orders.recover import Recovery
@@ -149,6 +151,7 @@ class TapeRecord(msgspec.Struct, frozen=True):
     robots: list[RobotLife]
     currencies: dict[str, int]
     killed: str
+    halts: HaltsRecord
     since: int
     once: list[tuple[str, Done]]
     first: list[tuple[tuple[int, str], Claim[str]]]
@@ -164,6 +167,8 @@ class GatewayTape:
     robots: dict[int, RobotLife] = field(default_factory=dict)
     currencies: dict[str, int] = field(default_factory=dict)  # numbers that fees have, from 1
     killed: str = ""  # why nothing new may leave, as the journal has it
+    halts: Halts = field(default_factory=Halts)  # likewise
+    account: str = ""  # whose it is, once it was read
     since: int = 0  # frame after which it speaks of the exchange that there is now
     records: int = 0  # of orders and money, that were written
     may_lack_end: bool = False  # what the journal said last may be lost
@@ -263,6 +268,11 @@ class GatewayTape:
         """Forgets what robots hold: at another exchange nothing is held yet."""
         for life in self.robots.values():
             life.held.clear()
+
+    def guardian(self, account: str, epoch: int, now: int) -> None:
+        """Writes which incarnation of a guardian watches the account from here on."""
+        state = f"watches, epoch {epoch}"
+        self._cold("health", {"kind": GUARDIAN, "subject": account, "state": state, "epoch": epoch}, now)
 
     def command(self, record: dict[str, Any], now: int) -> None:
         """Writes a command before it is done: `id`, `actor`, `target`, `command`, `fields`, and
@@ -419,6 +429,7 @@ class GatewayTape:
             list(self.robots.values()),
             self.currencies,
             self.killed,
+            self.halts.to_record(),
             self.since,
             self.once.to_record(),
             self.first.to_record(),
@@ -428,6 +439,7 @@ class GatewayTape:
         """Goes on from a checkpoint: before the first frame."""
         self.robots = {life.number: life for life in record.robots}
         self.currencies, self.killed, self.since = record.currencies, record.killed, record.since
+        self.halts.restore(record.halts)
         self.once.restore(record.once)
         self.first.restore(record.first)
 
@@ -436,7 +448,7 @@ class GatewayTape:
         start: the first frame that is read; until: the first that is not, 0: none."""
         with JournalReader(path) as reader:
             # What was written and not synced outlives the process, not the machine.
-            control = reader.control
+            control, self.account = reader.control, reader.account
             self.may_lack_end = not (control.get("closed") or control.get("same_boot"))
             if start:
                 reader.seek_sequence(start)
@@ -474,6 +486,8 @@ class GatewayTape:
             case EventType.HEALTH.id:
                 if record["kind"] == "reconciled":
                     recovery.reconciled()
+                elif record["kind"] == GUARDIAN and "epoch" in record:
+                    self.halts.epoch = max(self.halts.epoch, record["epoch"])
                 elif record["kind"] == "exchange" and record["state"] == "new":
                     self.since = frame.sequence
                     self.begin_anew()
@@ -516,6 +530,13 @@ class GatewayTape:
                 self.killed = kill_reason(fields)
             case "unkill":
                 self.killed = ""
+            case "halt":
+                self.halts.expire(time - DAY)  # by another clock than theirs
+                self.halts.begin(halt_of(fields, actor=record["actor"], account=self.account, time=time))
+            case "lift_halt":
+                self.halts.lift(fields["id"])
+            case "unprotected":
+                self.halts.protect(fields["symbol"], fields.get("since", 0))
 
     def _recover_params(self, record: dict[str, Any]) -> None:
         if "currency" in record:

@@ -58,6 +58,13 @@ class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
     order_max: dict[str, float] = {}
     price_band: float = 0
     orders_per_second: int = 0
+    order_value_max: dict[str, str] = {}  # currency -> decimal text
+    open_value_max: dict[str, str] = {}
+    open_orders_max: int = 0
+    allowed: list[str] = []  # symbols that may be opened; []: all of `symbols`
+    messages_per_second: int = 0
+    executions_max: int = 0  # of one sub-account within executions_ns; then it is halted
+    executions_ns: int = 0
     dead_man_ns: int = 0
     orphans: str = "cancel"
     venue: str = ""  # its name in the configuration
@@ -77,6 +84,7 @@ class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
     checkpoint_records: int = 20_000
     bridge: BridgeOptions | None = None  # of kinds `ccxt:`; rest is "" then, or another address
     hub: HubOfGateway | None = None  # whose market it reads; None: it follows the venue's itself
+    is_guarded: bool = False  # nothing new is opened but while a guardian watches
     is_new: bool = False  # the exchange began with this gateway: nothing of an earlier life is there
 
     def __repr__(self) -> str:

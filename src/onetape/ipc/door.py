@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
+from msgspec import structs
 
 from onetape.ipc.once import Done, Once, digest_of
 from onetape.ipc.token_cache import TokenCache
@@ -43,6 +44,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     target: str
     name: str
     fields: dict[str, Any]
+    time: int = 0  # of its frame, ns UTC; of a question 0
 
 
 Do = Callable[[], Any]
@@ -59,8 +61,8 @@ class Handler:
     """prepare: looks at a command and gives what carries it out; changes nothing. Both may raise
     an OnetapeError: refused. What is done gives the answer's `result`.
 
-    fields: what may be given with it, None: anything. anyone: not the operator's alone; actors: who
-    else may.
+    fields: what may be given with it, None: anything. anyone: not the operator's alone.
+    actors: who may send it beside the operator, where not anyone may.
     asks: a question; it changes nothing, leaves nothing on the tape and is not remembered.
     reaches_out: it does something outside of this process and its journal, so it is as safe as the
     door is told before it is done; else before it is answered, with what it has written.
@@ -192,10 +194,11 @@ class Door:
             raise UsageError(f"{self.names[0]} knows no command {name[:80]!r}", todo=", ".join(self.handlers))
         if handler.moves_money and target == ALL:
             raise UsageError(f"{name} moves money: one process only")
-        if actor != OPERATOR and not handler.anyone and actor not in handler.actors:
+        is_trusted = actor == OPERATOR or actor in handler.actors
+        if not is_trusted and not handler.anyone:
             raise PermissionDenied(f"{name} is the operator's", location=f"sent by {actor}")
         strategy = fields.get("strategy", actor)
-        if actor != OPERATOR and strategy != actor:
+        if not is_trusted and strategy != actor:
             raise NotOwner(f"{actor} is not {str(strategy)[:80]!r}")
         if handler.fields is not None and not set(fields) <= set(handler.fields):
             unknown = ", ".join(sorted(set(fields) - set(handler.fields)))[:80]
@@ -231,6 +234,7 @@ class Door:
         return self._first(command, handler, digest, now)
 
     def _first(self, command: Command, handler: Handler, digest: bytes, now: int) -> dict[str, Any]:
+        command = structs.replace(command, time=now)
         record = {
             "id": command.id,
             "actor": command.actor,
@@ -260,7 +264,7 @@ class Door:
             reply = _answer_of(command.id, "applied")
             self._reply(reply, done)
             return {**reply, "status": "duplicate"}
-        return self._carry_out(command, handler.prepare(command), done)
+        return self._carry_out(command, handler.prepare(structs.replace(command, time=done.time)), done)
 
     def _carry_out(self, command: Command, do: Do, done: Done) -> dict[str, Any]:
         try:

@@ -12,12 +12,14 @@ from typing import Any, Final
 from onetape.accounts.slots import COMMANDS as MONEY_COMMANDS
 from onetape.accounts.transfer_command import ARRIVAL_FIELDS
 from onetape.accounts.transfer_command import FIELDS as TRANSFER_FIELDS
+from onetape.orders.halts import HALT_FIELDS, Scope
 
 __all__ = ["COMMANDS", "answer_schema", "command_schemas"]
 
 _TEXT: Final = {"type": "string"}
 _AMOUNT: Final = {"type": ["string", "number"], "description": "exact: text, or a JSON number"}
 _SLOT: Final = {"type": ["string", "integer"], "description": "slot, by number or name"}
+_TIME: Final = {"type": "integer", "description": "ns UTC"}
 _KINDS: Final[Mapping[str, Mapping[str, Any]]] = {
     "amount": _AMOUNT,
     "delta": _AMOUNT,
@@ -29,6 +31,11 @@ _KINDS: Final[Mapping[str, Mapping[str, Any]]] = {
     "side": {"enum": ["buy", "sell"]},
     "tif": {"enum": ["gtc", "ioc", "fok"]},
     "position_side": {"enum": ["both", "long", "short"]},
+    "since": _TIME,
+    "until": {"type": ["integer", "string"], "description": "ns UTC, or how long: 4h"},
+    "until_ns": _TIME,
+    "epoch": {"type": "integer"},
+    "scope": {"enum": [str(each) for each in Scope]},
     "reduce_only": {"type": "boolean"},
     "trigger_by": {"enum": ["last", "mark", "index"]},
     "stops": {
@@ -61,6 +68,11 @@ COMMANDS: Final[Mapping[str, Mapping[str, tuple[str, ...] | None]]] = {
         "cancel_stops": ("orders",),
         "order": ("order",),
         "latency": (),
+        "halt": HALT_FIELDS,
+        "lift_halt": ("id", "reason"),
+        "halts": (),
+        "unprotected": ("symbol", "since"),
+        "guardian_lease": ("until_ns", "epoch"),
         "end_cycle": ("key", "subaccount"),
         "transfer": tuple(TRANSFER_FIELDS),
         "transfers": ("id",),

@@ -14,7 +14,9 @@ from typing import Any, Final, Literal, TypeVar
 import msgspec
 
 from onetape.model.byte_size import parse_bytes
-from onetape.model.errors import BadConfig, BadInput, UsageError
+from onetape.model.errors import BadConfig, BadInput, OnetapeError, UsageError
+from onetape.model.loss_limit import LossLimit, parse_loss_limit
+from onetape.model.money import money_units
 from onetape.model.symbol import parse_symbol
 from onetape.model.time import parse_duration
 from onetape.model.toml_lines import key_lines, line_of
@@ -67,6 +69,12 @@ class AccountConfig(_Section, frozen=True):
     order_max: dict[str, float] = {}  # symbol -> quantity of one order
     price_band: float = 0  # 0.05: a limit price at most 5 % dearer than the market; 0: no limit
     orders_per_second: int = 0  # of all its robots together; 0: no limit of our own
+    symbols: list[str] = []  # what may be traded; []: whatever robots name
+    order_value_max: dict[str, str | int | float] = {}  # currency -> worth of one order
+    open_value_max: dict[str, str | int | float] = {}  # currency -> worth of all that works
+    open_orders_max: int = 0  # that work at the same time; 0: no limit of our own
+    messages_per_second: int = 0  # orders, amendments and cancels; above it no new order. 0: no limit
+    executions_max: str = ""  # "500 in 60s": of a sub-account; with more it is halted until lifted. "": any
     dead_man: str = ""  # "60s": the venue cancels what works when the gateway is silent so long
     orphans: Literal["cancel", "keep"] = "cancel"  # orders of a robot that died
     order_entry: Literal["socket", "rest"] = "socket"  # how orders are sent, where a venue has both
@@ -84,6 +92,16 @@ class AccountConfig(_Section, frozen=True):
     transfer_deadline: str = "120s"  # until when a transfer that was not made is tried again
     # Accounts at other venues, and where they take what: account -> currency -> address.
     withdraw: dict[str, dict[str, WithdrawConfig]] = {}
+
+
+def parse_executions(text: str) -> tuple[int, int]:
+    """Reads "500 in 60s": how many, and within how many ns; "": 0 and 0. Raises UsageError."""
+    if not text:
+        return 0, 0
+    count, _, span = text.partition(" in ")
+    if not count.strip().isdecimal() or not int(count) or not (within := parse_duration(span)):
+        raise UsageError(f"not a number of executions: {text!r}", todo='as "500 in 60s"')
+    return int(count), within
 
 
 class VariantConfig(_Section, frozen=True):
@@ -163,6 +181,27 @@ class GuardedSymbolConfig(_Section, frozen=True):
     hard_stop: str = ""
 
 
+class HaltsConfig(_Section, frozen=True):
+    """[guardian.halts]: realised + fees + funding; what loses so much may only be reduced until the window has
+    slid on ("4h 150 USDT"), or of a UTC day until it is lifted ("day 150 USDT")."""
+
+    symbol: list[str] = []  # of each symbol, over all accounts
+    strategy: list[str] = []  # of each sub-account, `main` among them
+    account: list[str] = []
+    system: list[str] = []
+    day: str = ""  # "500 USDT": of the system in a UTC day
+    unrealized: bool = False  # open losses count, too; open profits never do
+
+    @property
+    def limits(self) -> list[tuple[str, LossLimit]]:
+        """(scope, limit) of each. Raises UsageError."""
+        texts = [
+            (scope, text) for scope in ("symbol", "strategy", "account", "system") for text in getattr(self, scope)
+        ]
+        texts += [("system", f"day {self.day}")] if self.day else []
+        return [(scope, parse_loss_limit(text)) for scope, text in texts]
+
+
 class GuardianConfig(_Section, frozen=True):
     """[guardian]: risk control apart from the robots; the process `guardian`."""
 
@@ -173,6 +212,7 @@ class GuardianConfig(_Section, frozen=True):
     total_loss: str = ""  # "100 USDT": of all that is unrealised; then all is flattened. "": no limit
     trigger_by: Literal["last", "mark"] = "last"  # the price that stops at the venue watch
     symbols: dict[str, GuardedSymbolConfig] = {}
+    halts: HaltsConfig = HaltsConfig()
 
 
 class RecorderConfig(_Section, frozen=True):
@@ -515,7 +555,19 @@ def _check_guardian(guardian: GuardianConfig, source: _Source) -> None:
             raise source.bad(("guardian", "total_loss"), error.message, error.todo) from error
 
 
+def _check_halts(halts: HaltsConfig, source: _Source) -> None:
+    path = ("guardian", "halts")
+    for scope in ("symbol", "strategy", "account", "system"):
+        for text in getattr(halts, scope):
+            _check_text((*path, scope), text, lambda each: parse_loss_limit(each).most, source)
+    _check_text((*path, "day"), halts.day and f"day {halts.day}", lambda each: parse_loss_limit(each).most, source)
+    currencies = sorted({limit.currency for _, limit in halts.limits})
+    if len(currencies) > 1:
+        raise source.bad(path, f"limits in {' and '.join(currencies)}", "all are of one currency")
+
+
 def _check_references(config: Config, source: _Source) -> None:
+    _check_halts(config.guardian.halts, source)
     _check_sinks(config, source)
     _check_guardian(config.guardian, source)
     _check_hub(config.hub, source)
@@ -566,6 +618,15 @@ def _check_accounts(config: Config, source: _Source) -> None:
             if value and not value.startswith(SECRET_FORMS):
                 # The value itself stays out of the message: it may be the secret.
                 raise source.bad((*path, key), "a secret in the open", "use env:NAME, file:/path or fd:N")
+        _check_text((*path, "executions_max"), account.executions_max, lambda each: parse_executions(each)[0], source)
+        for key in ("order_value_max", "open_value_max"):
+            for currency, amount in getattr(account, key).items():
+                try:
+                    is_positive = money_units(amount) > 0
+                except (ValueError, OnetapeError):
+                    is_positive = False
+                if not is_positive:
+                    raise source.bad((*path, key, currency), f"no amount above 0: {amount!r}")
         _check_slots(path, account, source)
         _check_withdraw(path, account, config, source)
         if account.master and (

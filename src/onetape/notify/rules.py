@@ -39,6 +39,8 @@ KINDS: Final = {
     "disk": Kind(Type.DISK),  # no room - there is room again
     "drift": Kind(Type.PROCESS, notes=_NOTE),
     "feed": Kind(Type.FAILOVER, notes=("gap",)),  # lost, stale - connected, live
+    "guardian": Kind(Type.RISK),  # its lease is over - watches
+    "halt": Kind(Type.RISK),  # begun - over, lifted
     "lag": Kind(Type.PROCESS),  # behind - caught up
     "malformed": Kind(Type.PROCESS, notes=_NOTE),
     "market": Kind(Type.FAILOVER),  # stale - live

@@ -66,12 +66,20 @@ class Gate(TradingState):
         spec = structs.replace(order.spec, size_int=life.size, price_int=order.price)
         view = View(self, spec, now, order)
         view.at_venue = structs.replace(spec, size_int=life.size - life.filled)
-        view.is_inside, view.is_counted = is_inside, False
+        view.is_inside, view.is_counted, view.robot = is_inside, False, order.robot
         return refusal_of(view)
 
-    def hold_to_kill(self, now: int) -> None:
-        """While killed: cancels what robots still have working that could open a position. An
-        order may appear late, or a cancel may not have left before the gateway itself died."""
-        for order in list(self.manager.open.values()) if self.killed else ():
-            if order.robot and not self.reduces(order.spec, order):
+    def hold_to_stops(self, now: int) -> None:
+        """While killed, and of what is halted: cancels what robots still have working that could
+        open a position. An order may appear late, or a cancel may not have left before the gateway
+        itself died."""
+        for order in list(self.manager.open.values()) if self.killed or self.halts else ():
+            if order.robot and not self.reduces(order.spec, order) and self._is_stopped(order, now):
                 self.manager.cancel_once(order, now)
+
+    def _is_stopped(self, order: Managed, now: int) -> bool:
+        if self.killed:
+            return True
+        if self.halts.of(order.spec.symbol, self.strategy_of(order.robot), now) is None:
+            return False
+        return not self.takes_off(order.spec, order.life.remaining, order)

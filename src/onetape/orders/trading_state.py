@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
-from onetape.model.enums import Side
+from onetape.model.enums import Side, TriggerBy
 from onetape.model.instrument import Instrument
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
-from onetape.orders.backing import only_reduces, reducible
+from onetape.orders.backing import only_reduces, reducible, worst_held
+from onetape.orders.halts import Halts
 from onetape.orders.managed import Managed
 from onetape.orders.manager import OrderManager
 
@@ -31,12 +32,22 @@ class Limits:
     order_max: of one order, likewise.
     price_band: how far a limit price may be on the dear side of the market, 0.05 is 5 %.
     orders_a_second: of all robots together.
+    order_value_max, open_value_max: of one order, and of all that work together with it, by the currency
+        that an instrument settles in, in units of 1e-18.
+    symbols: that may be opened.
+    open_orders_max: orders that work at the same time.
+    messages_a_second: new orders, amendments and cancels that leave; no new order above it.
     """
 
     position_max: Mapping[str, int] = field(default_factory=dict)
     order_max: Mapping[str, int] = field(default_factory=dict)
     price_band: Decimal = Decimal(0)
     orders_a_second: int = 0
+    order_value_max: Mapping[str, int] = field(default_factory=dict)
+    open_value_max: Mapping[str, int] = field(default_factory=dict)
+    open_orders_max: int = 0
+    symbols: frozenset[str] = frozenset()
+    messages_a_second: int = 0
 
 
 @dataclass(slots=True)
@@ -45,11 +56,20 @@ class Rates:
 
     _second: int = 0
     _sent: int = 0
+    _messages: tuple[int, int] = (0, 0)  # a second, and how many left in it
     _due: dict[int, int] = field(default_factory=dict)  # by robot, ns
 
     def sent_this_second(self, now: int) -> int:
         """The number of orders that all robots together have sent in this second."""
         return self._sent if now // SECOND == self._second else 0
+
+    def messages_this_second(self, now: int) -> int:
+        second, count = self._messages
+        return count if now // SECOND == second else 0
+
+    def message(self, now: int) -> None:
+        """One more order, amendment or cancel leaves."""
+        self._messages = now // SECOND, self.messages_this_second(now) + 1
 
     def ahead_ns(self, robot: int, now: int) -> int:
         """Returns how long it takes at the robot's rate until all that it has sent is paid for, ns."""
@@ -74,6 +94,10 @@ class TradingState:
     limits: Limits = field(default_factory=Limits)
     ready: bool = False  # reconciled, and the account's stream is there
     killed: str = ""  # why nothing new may leave
+    halts: Halts = field(default_factory=Halts)  # and of what not
+    is_guarded: bool = False  # nothing new may leave but while a guardian watches
+    # The sub-account that a robot trades with, by name.
+    strategy_of: Callable[[int], str] = lambda _: "main"
     disk_full: bool = False  # the journal's next segment has no room
     is_deaf: bool = False  # the account's stream does not tell what happens, though it is connected
     # For how long a symbol's market has been silent, ns; 0: it speaks.
@@ -92,6 +116,13 @@ class TradingState:
         if self.manager.venue.traits.positions:
             return only_reduces(spec)
         return spec.side is Side.SELL and spec.size_int <= reducible(self.manager, spec, without=old)
+
+    def takes_off(self, spec: OrderSpec, left: int, old: Managed | None = None) -> bool:
+        """It takes off what is held and opens nothing, if all that works that way is filled before;
+        the venue does not hold it to that. left: what can be filled of it."""
+        if not self.ready or spec.trigger_by is not TriggerBy.NONE:
+            return False
+        return worst_held(self.manager, spec, without=old) + left <= 0
 
     def hedge_wanted(self, found: bool) -> bool:
         """Whether the account is to be in hedge mode: as it was when its mode was first asked

@@ -30,13 +30,14 @@ from onetape.gateway.bridge_options import bridge_of, simulated_kind
 from onetape.gateway.client import GatewayClient
 from onetape.gateway.options import GatewayOptions, WithdrawalTarget, exchange_of
 from onetape.gateway.shared_gateway import check_followed, starting, wait_for_others
-from onetape.model.config import AccountConfig, Config, VenueConfig
+from onetape.model.config import AccountConfig, Config, VenueConfig, parse_executions
 from onetape.model.errors import BadConfig, BadInput, NotAvailable, OnetapeError, ProcessDown, VenueUnavailable
 from onetape.model.symbol import parse_symbol
 from onetape.model.time import parse_duration
 from onetape.orders.calls import MASTER, Destination
 from onetape.preflight.configured import clean_environ, is_simulated
 from onetape.preflight.preflight import CHECKED, check_open, keys_of, look, preflight, target_of
+from onetape.preflight.rails import check_rails
 from onetape.robot.child_process import child_process
 from onetape.robot.earlier_run import Earlier, live_robot, rebuilt, wait_until_settled
 from onetape.robot.live_history import Asks, queried_history
@@ -150,6 +151,7 @@ def options_at(
     name, account = account_of(config, options.account)
     venue = config.venues[account.venue]
     check_open(account.venue, venue)
+    check_rails(config, name)
     bridge = bridge_of(config, account, venue, home=options.home, folder=options.folder, environ=options.environ)
     if exchange is None:
         started = _started(options, name, account, venue, symbols)
@@ -237,6 +239,7 @@ def addressed(
 ) -> GatewayOptions:
     """A gateway's options from what a simulated exchange said of itself and of an account."""
     limits = account or AccountConfig(venue="")
+    executions_max, executions_ns = parse_executions(limits.executions_max)
     return GatewayOptions(
         kind=exchange["venue"],
         account=name,
@@ -255,6 +258,13 @@ def addressed(
         order_max=limits.order_max,
         price_band=limits.price_band,
         orders_per_second=limits.orders_per_second,
+        order_value_max={name: str(amount) for name, amount in limits.order_value_max.items()},
+        open_value_max={name: str(amount) for name, amount in limits.open_value_max.items()},
+        open_orders_max=limits.open_orders_max,
+        allowed=limits.symbols,
+        messages_per_second=limits.messages_per_second,
+        executions_max=executions_max,
+        executions_ns=executions_ns,
         dead_man_ns=parse_duration(limits.dead_man) if limits.dead_man else 0,
         orphans=limits.orphans,
         venue=limits.venue,

@@ -35,6 +35,7 @@ from onetape.model.unbuilt import unbuilt
 from onetape.preflight.configured import clean_environ, is_simulated
 from onetape.preflight.findings import ERROR, OK, WARNING, Finding
 from onetape.preflight.preflight import CHECKED, check_open, look, market_of, secret_of, target_of
+from onetape.preflight.rails import check_rails
 from onetape.recorder.options import RECORDER, has_recorder, recorder_options
 from onetape.robot.options import LOAD_WITHIN_S, Checked, RobotCheck, robot_options
 from onetape.security.tokens import read_token, token_file
@@ -68,6 +69,11 @@ def check_start(
     yield from _places(config, folder, home, single=single)
     if not is_examined:
         yield from _venues_and_keys(config, folder)
+    for name in config.accounts:
+        try:
+            check_rails(config, name)
+        except OnetapeError as error:
+            yield Finding.of(f"account {name}", error)
     robots = [name for name in config.robots if f"robot:{name}" not in running]
     yield from _robots(config, robots, folder, home)
 

@@ -18,7 +18,8 @@ _SPOT: Final = Kind.SPOT  # named once: looked up at its class it costs as much 
 
 
 def is_counted(view: View) -> bool:
-    return bool(view.rate or view.state.limits.orders_a_second) and view.is_counted
+    limits = view.state.limits
+    return bool(view.rate or limits.orders_a_second or limits.messages_a_second) and view.is_counted
 
 
 def too_fast(view: View) -> Refusal | None:
@@ -53,6 +54,22 @@ def too_many(view: View) -> Refusal | None:
 def rate(view: View) -> Measure:
     most = view.state.limits.orders_a_second
     return str(view.state.rates.sent_this_second(view.now)), str(most) if most else None
+
+
+def too_many_messages(view: View) -> Refusal | None:
+    most = view.state.limits.messages_a_second
+    if not most or not view.is_counted or (left := view.state.rates.messages_this_second(view.now)) < most:
+        return None
+    return Refusal.of(OrderRate, f"{left} orders, amendments and cancels left in this second, at most {most}")
+
+
+def count_message(view: View) -> None:
+    view.state.rates.message(view.now)
+
+
+def messages(view: View) -> Measure:
+    most = view.state.limits.messages_a_second
+    return (str(view.state.rates.messages_this_second(view.now)), str(most)) if most else NOT_MEASURED
 
 
 def count(view: View) -> None:

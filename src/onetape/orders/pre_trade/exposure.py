@@ -6,7 +6,17 @@ from typing import Final
 
 from onetape.model.decimals import decimal_text
 from onetape.model.enums import OrderType, TriggerBy
-from onetape.model.errors import OrderInvalid, PositionLimit, PriceBand, ReduceOnlyViolated, SelfTrade, StaleData
+from onetape.model.errors import (
+    BannedSymbol,
+    OrderInvalid,
+    PositionLimit,
+    PriceBand,
+    ReduceOnlyViolated,
+    SelfTrade,
+    StaleData,
+)
+from onetape.model.money import money
+from onetape.model.order import OrderSpec
 from onetape.orders.backing import reducible, worst_held
 from onetape.orders.filters import NOT_MEASURED, Measure, Refusal, away, beyond_band
 from onetape.orders.pre_trade.view import View
@@ -97,7 +107,27 @@ def held(view: View) -> Measure:
 
 def may_be_limited(view: View) -> bool:
     limits = view.state.limits
-    return bool(limits.position_max or limits.order_max or limits.price_band)
+    return bool(
+        limits.symbols
+        or limits.position_max
+        or limits.order_max
+        or limits.price_band
+        or limits.order_value_max
+        or limits.open_value_max
+        or limits.open_orders_max
+    )
+
+
+def not_allowed(view: View) -> Refusal | None:
+    symbols, symbol = view.state.limits.symbols, view.spec.symbol
+    if not symbols or symbol in symbols:
+        return None
+    return Refusal.of(BannedSymbol, f"{symbol} is none of {', '.join(sorted(symbols))}")
+
+
+def allowed(view: View) -> Measure:
+    symbols = view.state.limits.symbols
+    return (view.spec.symbol, ", ".join(sorted(symbols))) if symbols else NOT_MEASURED
 
 
 def above_order_max(view: View) -> Refusal | None:
@@ -112,6 +142,82 @@ def above_order_max(view: View) -> Refusal | None:
 def order_size(view: View) -> Measure:
     most = view.state.limits.order_max.get(view.spec.symbol, 0)
     return _of_most(view, view.spec.size_int, most)
+
+
+def above_order_value(view: View) -> Refusal | None:
+    most = view.state.limits.order_value_max.get(view.instrument.settle, 0)
+    return _above_value(view, most, _value(view, view.spec, view.spec.size_int))
+
+
+def order_value(view: View) -> Measure:
+    most = view.state.limits.order_value_max.get(view.instrument.settle, 0)
+    return _value_measure(view, most, _value(view, view.spec, view.spec.size_int))
+
+
+def above_open_value(view: View) -> Refusal | None:
+    most = view.state.limits.open_value_max.get(view.instrument.settle, 0)
+    return _above_value(view, most, _open_value(view)) if most else None
+
+
+def open_value(view: View) -> Measure:
+    most = view.state.limits.open_value_max.get(view.instrument.settle, 0)
+    return _value_measure(view, most, _open_value(view)) if most else NOT_MEASURED
+
+
+def _open_value(view: View) -> int | None:
+    """The order's and all that works in its currency; None: nobody knows, for want of a price."""
+    state, settle = view.state, view.instrument.settle
+    total = _value(view, view.spec, view.left)
+    for order in state.manager.open.values():
+        if total is None:
+            return None
+        instrument = state.instruments.get(order.spec.symbol)
+        if order is view.old or not order.robot or instrument is None or instrument.settle != settle:
+            continue
+        near = nearest(order) or order.spec.trigger_int or state.manager.references.get(order.spec.symbol, 0)
+        if not near:
+            return None
+        total += abs(instrument.notional_units(near, order.worst_left))
+    return total
+
+
+def _value(view: View, spec: OrderSpec, size: int) -> int | None:
+    near = spec.price_int or view.near
+    return abs(view.instrument.notional_units(near, size)) if near else None
+
+
+def _above_value(view: View, most: int, value: int | None) -> Refusal | None:
+    if not most:
+        return None
+    if value is None:
+        return Refusal.of(StaleData, "no price is known yet to value it by")
+    if value <= most:
+        return None
+    return Refusal.of(PositionLimit, f"worth {_money(view, value)}, at most {_money(view, most)}")
+
+
+def _value_measure(view: View, most: int, value: int | None) -> Measure:
+    return (_money(view, value) if value is not None else None), (_money(view, most) if most else None)
+
+
+def _money(view: View, units: int) -> str:
+    return f"{decimal_text(money(units))} {view.instrument.settle}"
+
+
+def above_open_orders(view: View) -> Refusal | None:
+    most = view.state.limits.open_orders_max
+    if not most or view.old is not None or (works := _open_orders(view)) < most:
+        return None
+    return Refusal.of(PositionLimit, f"{works} orders work, at most {most}")
+
+
+def open_orders(view: View) -> Measure:
+    most = view.state.limits.open_orders_max
+    return (str(_open_orders(view)), str(most)) if most else NOT_MEASURED
+
+
+def _open_orders(view: View) -> int:
+    return sum(bool(order.robot) for order in view.state.manager.open.values())
 
 
 def above_position_max(view: View) -> Refusal | None:

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Final
+
 from onetape.model.errors import (
     AccountMode,
+    BannedSymbol,
     DiskFull,
+    HaltedAccount,
     Killed,
+    LossHalt,
+    NoGuardian,
+    NotProtected,
+    OnetapeError,
     OrderInvalid,
     OrderOutcomeUnknown,
     StaleData,
     UnknownSymbol,
     VenueUnavailable,
 )
-from onetape.model.time import SECOND
+from onetape.model.time import SECOND, format_time
 from onetape.orders.filters import NOT_MEASURED, Measure, Refusal
+from onetape.orders.halts import Halt, Scope
 from onetape.orders.pre_trade.view import View
 
 
@@ -57,6 +67,9 @@ def may_be_halted(view: View) -> bool:
     return bool(
         state.killed
         or state.disk_full
+        or state.halts
+        or state.halts.unprotected
+        or (state.is_guarded and view.now >= state.halts.lease_until)
         or not state.ready
         or state.is_deaf
         or view.behind_ns
@@ -85,6 +98,68 @@ def full(view: View) -> Refusal | None:
 
 def room(view: View) -> Measure:
     return ("full" if view.state.disk_full else "has room"), "has room"
+
+
+_HALTED_WITH: Final[Mapping[Scope, type[OnetapeError]]] = {
+    Scope.SYMBOL: BannedSymbol,
+    Scope.STRATEGY: LossHalt,
+    Scope.ACCOUNT: HaltedAccount,
+    Scope.SYSTEM: LossHalt,
+}
+HALTED: Final = (BannedSymbol, LossHalt, HaltedAccount)
+
+
+def halted(view: View) -> Refusal | None:
+    halt = _halt(view)
+    if halt is None or view.takes_off:
+        return None
+    until = f"until {format_time(halt.until)}" if halt.until else "until it is lifted"
+    lost = f"{halt.loss} lost by {halt.rule}, at most {halt.limit}" if halt.loss else f"{halt.rule}"
+    why = f" ({halt.reason})" if halt.reason else ""
+    return Refusal.of(_HALTED_WITH[halt.scope], f"{halt.name} may only be reduced {until}: {lost}{why}; {halt.id}")
+
+
+def halt(view: View) -> Measure:
+    found = _halt(view)
+    if found is None:
+        return "none", "none"
+    return (found.loss, found.limit) if found.loss else (found.rule, "none")
+
+
+def _halt(view: View) -> Halt | None:
+    state = view.state
+    return state.halts.of(view.spec.symbol, state.strategy_of(view.robot), view.now) if state.halts else None
+
+
+def unguarded(view: View) -> Refusal | None:
+    state = view.state
+    if not state.is_guarded or view.now < state.halts.lease_until or view.takes_off:
+        return None
+    late, limit = lease(view)
+    return Refusal.of(NoGuardian, f"none watches this account, its lease has {late}, at most {limit}")
+
+
+def lease(view: View) -> Measure:
+    state = view.state
+    if not state.is_guarded:
+        return NOT_MEASURED
+    until = state.halts.lease_until
+    if not until:
+        return "not begun", "0 s"
+    return (f"been over for {_seconds(view.now - until)}" if view.now >= until else "0 s"), "0 s"
+
+
+def unprotected(view: View) -> Refusal | None:
+    if view.spec.symbol not in view.state.halts.unprotected or view.takes_off:
+        return None
+    bare, limit = protection(view)
+    text = f"the position in {view.spec.symbol} has had no verified stop for {bare}, at most {limit}"
+    return Refusal.of(NotProtected, text)
+
+
+def protection(view: View) -> Measure:
+    since = view.state.halts.unprotected.get(view.spec.symbol)
+    return "0 s" if since is None else _seconds(max(view.now - since, 0)), "0 s"
 
 
 def not_reconciled(view: View) -> Refusal | None:

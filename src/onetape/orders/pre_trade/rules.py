@@ -22,10 +22,13 @@ from typing import Any, Final, NamedTuple
 
 from onetape.model.errors import (
     AccountMode,
+    BannedSymbol,
     DiskFull,
     DuplicateCommand,
     InsufficientFunds,
     Killed,
+    NoGuardian,
+    NotProtected,
     OnetapeError,
     OrderInvalid,
     OrderOutcomeUnknown,
@@ -150,6 +153,9 @@ RULES: Final = (
         readiness.may_be_halted,
         Rule("kill switch", (Killed,), readiness.killed, readiness.kill_switch, True),
         Rule("journal", (DiskFull,), readiness.full, readiness.room, True),
+        Rule("halt", readiness.HALTED, readiness.halted, readiness.halt, True),
+        Rule("guardian", (NoGuardian,), readiness.unguarded, readiness.lease, True),
+        Rule("protection", (NotProtected,), readiness.unprotected, readiness.protection, True),
         # A silent stream has the account reconciled: that it is silent says more.
         Rule("account stream", (StaleData,), readiness.deaf, readiness.account_stream, True),
         Rule("reconciled", (VenueUnavailable,), readiness.not_reconciled, readiness.reconciled, True),
@@ -167,13 +173,25 @@ RULES: Final = (
     ),
     *_together(
         exposure.may_be_limited,
+        Rule("symbols", (BannedSymbol,), exposure.not_allowed, exposure.allowed, True),
         Rule("order size", (OrderInvalid,), exposure.above_order_max, exposure.order_size, True),
+        Rule("order value", (PositionLimit, StaleData), exposure.above_order_value, exposure.order_value, True),
+        Rule("open orders", (PositionLimit,), exposure.above_open_orders, exposure.open_orders, True),
+        Rule("open value", (PositionLimit, StaleData), exposure.above_open_value, exposure.open_value, True),
         Rule("position", (PositionLimit,), exposure.above_position_max, exposure.position, True),
         Rule("price band", (PriceBand, StaleData), exposure.outside_band, exposure.price_band, True),
     ),
     *_together(
         allowances.is_counted,
         Rule("robot's order rate", (OrderRate,), allowances.too_fast, allowances.robot_rate, True),
+        Rule(
+            "messages",
+            (OrderRate,),
+            allowances.too_many_messages,
+            allowances.messages,
+            True,
+            take=allowances.count_message,
+        ),
         Rule("order rate", (OrderRate,), allowances.too_many, allowances.rate, True, take=allowances.count),
     ),
     # Money is asked for last: what lacks nothing else may wait for it.

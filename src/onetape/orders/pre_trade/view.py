@@ -71,6 +71,11 @@ class View:
         return self.spec.symbol in self.state.instruments
 
     @property
+    def takes_off(self) -> bool:
+        """It takes off what is held, though it has not said so."""
+        return self.state.takes_off(self.spec, self.left, self.old)
+
+    @property
     def near(self) -> int:
         """The price that limit prices are measured by; 0: not known."""
         return self.spec.trigger_int or self.reference

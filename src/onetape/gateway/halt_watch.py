@@ -1,0 +1,95 @@
+"""Income and halts of all accounts of a home, followed on their gateways' tapes: what a guardian's process
+looks at some times a second, and what it has to send then.
+
+A command that was not answered is given again, until `answered` says otherwise or another one of the same
+halt has taken its place; a gateway does it once. Where a tape has gone and another is in its place,
+everything is read anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from onetape.gateway.income_tape import IncomeTape
+from onetape.gateway.options import gateway_journal
+from onetape.model.config import HaltsConfig
+from onetape.model.time import DAY, SECOND
+from onetape.orders.halts import Scope
+from onetape.risk.halts import Effect, HaltDecisions, Send, TimePassed
+from onetape.risk.income_windows import IncomeWindows
+from onetape.tape.segments import is_tape
+
+__all__ = ["HaltWatch"]
+
+RETRY_NS: Final = SECOND  # after a command that nobody answered
+
+
+class HaltWatch:
+    """Follows the tapes of `accounts` (name -> its sub-accounts' slots) by the limits of [guardian.halts]."""
+
+    def __init__(self, home: Path, accounts: Mapping[str, Mapping[str, int]], config: HaltsConfig) -> None:
+        """Raises UsageError for what is no limit."""
+        self._home = home
+        self._accounts = accounts
+        self._config = config
+        self._limits = [(Scope(scope), limit) for scope, limit in config.limits]
+        self._tapes: dict[str, IncomeTape] = {}
+        self._unanswered: dict[tuple[str, str], tuple[Send, int]] = {}  # by account and halt; when it was given last
+        self._begin()
+
+    @property
+    def is_idle(self) -> bool:
+        """There is no limit, so nothing is followed."""
+        return not self._limits
+
+    def close(self) -> None:
+        for tape in self._tapes.values():
+            tape.close()
+        self._tapes.clear()
+
+    def look(self, now: int) -> list[Effect]:
+        """Reads what has come. now: ns UTC. Gives what is to be sent, and what cannot be counted. Raises what
+        a damaged journal raises."""
+        if self.is_idle:
+            return []
+        if any(tape.is_gone for tape in self._tapes.values()):
+            self._begin()
+        for account in self._accounts:
+            self._follow(account, now)
+            if (tape := self._tapes.get(account)) is not None:
+                for event in tape.events():
+                    self.decisions.handle(event)
+        effects: list[Effect] = []
+        for effect in self.decisions.handle(TimePassed(now)):
+            if isinstance(effect, Send):
+                self._unanswered[effect.account, effect.fields["id"]] = effect, 0
+            else:
+                effects.append(effect)
+        for key, (send, last) in self._unanswered.items():
+            if now - last >= RETRY_NS:
+                self._unanswered[key] = send, now
+                effects.append(send)
+        return effects
+
+    def answered(self, send: Send) -> None:
+        """Takes in that its gateway has done it, or refuses it."""
+        key = send.account, send.fields["id"]
+        if key in self._unanswered and self._unanswered[key][0] is send:
+            del self._unanswered[key]
+
+    def _begin(self) -> None:
+        self.close()
+        self._unanswered.clear()
+        currency = self._limits[0][1].currency if self._limits else ""
+        windows = IncomeWindows(self._limits, currency, counts_unrealized=self._config.unrealized)
+        self.decisions = HaltDecisions(windows, list(self._accounts))
+
+    def _follow(self, account: str, now: int) -> None:
+        path = gateway_journal(self._home, account)
+        if account not in self._tapes and is_tape(path):
+            slots = {slot: name for name, slot in self._accounts[account].items()}
+            since = now - max((limit.window or DAY) for _, limit in self._limits)
+            currency = self.decisions.windows.currency
+            self._tapes[account] = IncomeTape(path, account, currency, slots, since=since)

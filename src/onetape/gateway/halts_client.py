@@ -1,0 +1,56 @@
+"""Halts of all accounts as their gateways have them, and their end by an operator."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+from typing import Any
+
+from onetape.ipc.operator import send_command
+from onetape.model.config import Config
+from onetape.model.errors import BY_CODE, PermissionDenied, ProcessDown, UsageError
+
+__all__ = ["halts", "lift"]
+
+
+def halts(home: Path, config: Config) -> list[dict[str, Any]]:
+    """The halts that hold, the oldest first; `accounts`: where. Raises ProcessDown where no gateway answers."""
+    found: dict[str, dict[str, Any]] = {}
+    for account, rows in _queried(home, config).items():
+        for row in rows:
+            listed = found.setdefault(row["id"], {**row, "accounts": []})
+            listed["accounts"].append(account)
+            listed["until"] = 0 if not (listed["until"] and row["until"]) else max(listed["until"], row["until"])
+    return sorted(found.values(), key=lambda row: (row["since"], row["id"]))
+
+
+def lift(home: Path, config: Config, id_: str, reason: str) -> list[dict[str, Any]]:
+    """Lifts it at each gateway that has it; what is lifted, as `halts` gives it. Raises UsageError for one
+    that nobody has, and what a gateway refuses with."""
+    lifted = [row for row in halts(home, config) if row["id"] == id_]
+    if not lifted:
+        raise UsageError(f"no halt {id_[:80]!r} holds", location="halts lift", todo="onetape halts lists them")
+    for account in lifted[0]["accounts"]:
+        _answer(home, account, "lift_halt", {"id": id_, "reason": reason})
+    return lifted
+
+
+def _queried(home: Path, config: Config) -> dict[str, list[dict[str, Any]]]:
+    answers: dict[str, list[dict[str, Any]]] = {}
+    down: ProcessDown | None = None
+    for account in config.accounts:
+        try:
+            answers[account] = _answer(home, account, "halts", {})["halts"]
+        except ProcessDown as error:  # others may be there
+            down = error
+    if not answers and down is not None:
+        raise down
+    return answers
+
+
+def _answer(home: Path, account: str, command: str, fields: dict[str, Any]) -> Any:
+    """Its result. Raises what the gateway refuses with, ProcessDown where there is none."""
+    (reply,) = send_command(home, f"gateway:{account}", command, fields, uuid.uuid4().hex)
+    if (error := reply["error"]) is not None:
+        raise BY_CODE.get(error["code"], PermissionDenied)(error["message"], location=f"gateway:{account}")
+    return reply["result"]

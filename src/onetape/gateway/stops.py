@@ -1,0 +1,160 @@
+"""What stops a gateway from opening, as commands say it: halts and bans, positions without protection, and
+a guardian's lease. Each begins and ends on the tape, with its cause and its numbers."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from onetape.gateway.gateway_tape import GatewayTape
+from onetape.gateway.options import GatewayOptions
+from onetape.model.errors import NotOwner, RateLimited, UsageError
+from onetape.model.time import SECOND, format_time
+from onetape.orders.gate import Gate
+from onetape.orders.halts import Halt, Scope, halt_of
+from onetape.orders.managed import HealthOut, Managed
+
+__all__ = ["LEASE_MAX", "Stops"]
+
+_GATEWAY: Final = "gateway"  # as an actor
+LEASE_MAX: Final = 60 * SECOND  # who watches says so more often
+
+
+class Stops:
+    """Begins and ends what stops new risk. say: adds an out to those that the core carries out."""
+
+    def __init__(
+        self,
+        gate: Gate,
+        tape: GatewayTape,
+        options: GatewayOptions,
+        *,
+        say: Callable[[HealthOut], None],
+        wall: Callable[[], int],
+    ) -> None:
+        self._gate = gate
+        self._halts = gate.halts
+        self._tape = tape
+        self._account = options.account
+        self._executions = options.executions_max, options.executions_ns
+        self._executed: dict[str, deque[int]] = {}  # when, by sub-account
+        self._say = say
+        self._wall = wall
+        self._is_watched = False
+
+    def open(self, now: int) -> None:
+        """Says what still holds, as a process that was started anew says it. now: the venue's time."""
+        self._halts.expire(now)
+        for halt in self._halts:
+            self._say(_begun(halt))
+        for symbol, since in self._halts.unprotected.items():
+            self._say(_bare(symbol, since))
+        if self._gate.is_guarded:
+            self._say(HealthOut("guardian", self._account, "does not watch yet: nothing new is opened", "warning"))
+
+    def look(self, now: int) -> None:
+        """Ends what is over by time."""
+        for halt in self._halts.expire(now) if self._halts else ():
+            self._say(HealthOut("halt", _about(halt), f"over: {halt.rule}, since {format_time(halt.since)}"))
+        if self._is_watched and now >= self._halts.lease_until:
+            self._is_watched = False
+            if self._gate.is_guarded:
+                words = f"its lease ended at {format_time(self._halts.lease_until)}: nothing new is opened"
+                self._say(HealthOut("guardian", self._account, words, "critical"))
+
+    # --- halts ------------------------------------------------------------------------------------
+
+    def wanted(self, fields: Mapping[str, Any], *, actor: str, time: int) -> Halt:
+        """The halt that a command asks for. Raises UsageError, RateLimited."""
+        halt = halt_of(fields, actor=actor, account=self._account, time=time)
+        if not self._halts.has_room(halt):
+            raise RateLimited("too many halts hold", todo="lift some")
+        return halt
+
+    def found(self, id_: str) -> Halt:
+        """Raises UsageError where none of that id holds."""
+        halt = self._halts.find(id_)
+        if halt is None:
+            raise UsageError(f"no halt {id_[:80]!r} holds here", todo="onetape halts lists them")
+        return halt
+
+    def begin(self, halt: Halt, now: int) -> dict[str, Any]:
+        """Begins it, and cancels what works and may open what it is about."""
+        self._halts.begin(halt)
+        self._say(_begun(halt))
+        self._gate.hold_to_stops(now)
+        return halt.as_json()
+
+    def lift(self, halt: Halt, *, actor: str, reason: str) -> dict[str, Any]:
+        self._halts.lift(halt.id)
+        self._say(HealthOut("halt", _about(halt), f"lifted by {actor}: {reason}" if reason else f"lifted by {actor}"))
+        return halt.as_json()
+
+    def executed(self, order: Managed, trade_id: int, now: int) -> None:
+        """A robot's order was filled, in whole or in part. A sub-account that is filled more often than it may
+        be is halted until somebody has looked at it."""
+        most, within = self._executions
+        if not most or not order.robot:
+            return
+        strategy = self._gate.strategy_of(order.robot)
+        times = self._executed.setdefault(strategy, deque())
+        times.append(now)
+        while times[0] <= now - within:
+            times.popleft()
+        if len(times) <= most:
+            return
+        times.clear()
+        fields = {
+            "strategy": strategy,
+            "rule": f"executions {most} in {within / SECOND:g} s",
+            "reason": f"more than {most} executions within {within / SECOND:g} s",
+        }
+        halt = self.wanted(fields, actor=_GATEWAY, time=self._wall())
+        record = {"id": f"executions {order.client_id} {trade_id}", "actor": _GATEWAY, "command": "halt"}
+        self._tape.command({**record, "target": f"gateway:{self._account}", "fields": fields}, self._wall())
+        self.begin(halt, now)
+
+    def rows(self) -> list[dict[str, Any]]:
+        return [halt.as_json() for halt in self._halts]
+
+    # --- a guardian -------------------------------------------------------------------------------
+
+    def protect(self, symbol: str, since: int) -> dict[str, Any]:
+        """since: from when on its position has no verified stop, ns; 0: it has."""
+        self._halts.protect(symbol, since)
+        self._say(_bare(symbol, since) if since else HealthOut("protection", symbol, "has a verified stop"))
+        return {"unprotected": dict(self._halts.unprotected)}
+
+    def lease(self, until: int, epoch: int, *, now: int, wall: int) -> dict[str, Any]:
+        """A guardian watches until then. until and wall: ns of this machine's clock; now: the venue's.
+        Raises NotOwner for one that another has taken the place of, UsageError."""
+        if epoch < self._halts.epoch:
+            raise NotOwner(f"epoch {epoch} of the guardian is over, {self._halts.epoch} holds the lease")
+        if until - wall > LEASE_MAX:
+            raise UsageError(f"a lease is at most {LEASE_MAX // SECOND} s long")
+        if epoch > self._halts.epoch or not self._is_watched:
+            self._tape.guardian(self._account, epoch, wall)
+        self._halts.epoch, self._halts.lease_until = epoch, now + until - wall
+        self._is_watched = True
+        return {"until_ns": until, "epoch": epoch}
+
+    def status(self) -> dict[str, Any]:
+        lease = {"until_ns": self._halts.lease_until, "epoch": self._halts.epoch, "wanted": self._gate.is_guarded}
+        return {"halts": self.rows(), "unprotected": dict(self._halts.unprotected), "lease": lease}
+
+
+def _about(halt: Halt) -> str:
+    return f"{halt.name} {halt.rule}"
+
+
+def _begun(halt: Halt) -> HealthOut:
+    until = f"until {format_time(halt.until)}" if halt.until else "until it is lifted"
+    lost = f"lost {halt.loss} by {halt.rule}, at most {halt.limit}" if halt.loss else f"{halt.rule} by {halt.actor}"
+    why = f": {halt.reason}" if halt.reason else ""
+    severity = "warning" if halt.scope is Scope.SYMBOL else "critical"
+    return HealthOut("halt", _about(halt), f"{lost}, {until}{why}", severity)
+
+
+def _bare(symbol: str, since: int) -> HealthOut:
+    return HealthOut("protection", symbol, f"no verified stop since {format_time(since)}", "critical")

@@ -1,0 +1,42 @@
+"""How much may be lost in which time, as the configuration writes it: "4h 150 USDT", "day 500 USDT"."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from onetape.model.errors import OnetapeError, UsageError
+from onetape.model.money import money_units, parse_amount
+from onetape.model.time import DAY, parse_duration
+
+__all__ = ["LossLimit", "parse_loss_limit"]
+
+_DAY: Final = "day"
+WINDOW_MAX: Final = 31 * DAY  # what a gateway's tape is read back for at a start
+
+
+class LossLimit(NamedTuple):
+    """A loss of `most` or more within the window ends new risk.
+
+    text: as it was written.
+    window: ns, which slides; 0: the UTC day, whose halt stays until it is lifted.
+    most: units of 1e-18 of the currency, greater than 0.
+    """
+
+    text: str
+    window: int
+    most: int
+    currency: str
+
+
+def parse_loss_limit(text: str) -> LossLimit:
+    """Reads "4h 150 USDT" or "day 500 USDT". Raises UsageError."""
+    span, _, rest = text.strip().partition(" ")
+    todo = 'as "4h 150 USDT" or "day 500 USDT"'
+    try:
+        window = 0 if span == _DAY else parse_duration(span)
+        amount = parse_amount(rest.strip())
+    except OnetapeError as error:
+        raise UsageError(f"no loss limit: {text!r}", todo=todo) from error
+    if not amount.value or (span != _DAY and not 0 < window <= WINDOW_MAX):
+        raise UsageError(f"a loss above 0 in at most {WINDOW_MAX // DAY} days is needed: {text!r}", todo=todo)
+    return LossLimit(f"{span} {amount}", window, money_units(amount.value), amount.currency)

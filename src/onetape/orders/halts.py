@@ -1,0 +1,217 @@
+"""What a gateway has been told not to open: halts and bans, positions without protection, and until when
+a guardian watches.
+
+Pure. Each of these changes by a command that is on the tape first, so a start knows them again from
+there; what has an end ends by the gateway's own clock, whether or not anybody is there to lift it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from typing import Any, Final
+
+import msgspec
+
+from onetape.model.errors import UsageError
+from onetape.model.money import parse_amount
+from onetape.model.time import TIME_MAX, parse_duration
+
+__all__ = ["HALT_FIELDS", "Halt", "Halts", "HaltsRecord", "Scope", "halt_of"]
+
+HALT_FIELDS: Final = (
+    "id",
+    "scope",
+    "subject",
+    "symbol",
+    "strategy",
+    "rule",
+    "loss",
+    "limit",
+    "since",
+    "until",
+    "reason",
+)
+HALTS_MAX: Final = 10_000  # that hold at the same time
+TEXT_MAX: Final = 200
+
+
+class Scope(StrEnum):
+    """What a halt is about."""
+
+    SYMBOL = "symbol"
+    STRATEGY = "strategy"  # a sub-account, `main` is the pool
+    ACCOUNT = "account"
+    SYSTEM = "system"
+
+
+class Halt(msgspec.Struct, frozen=True, kw_only=True):
+    """Nothing of the subject opens from `since` until `until`, ns UTC; 0: until it is lifted.
+
+    rule: whose limit was reached, "ban" of one that somebody has set.
+    loss, limit: amounts with their currency, "" of a ban.
+    """
+
+    id: str
+    scope: Scope
+    subject: str  # symbol, sub-account or account; "" of the system
+    rule: str
+    loss: str = ""
+    limit: str = ""
+    since: int = 0
+    until: int = 0
+    actor: str = ""
+    reason: str = ""
+
+    def holds(self, now: int) -> bool:
+        return not self.until or now < self.until
+
+    @property
+    def name(self) -> str:
+        return f"{self.scope} {self.subject}".rstrip()
+
+    def as_json(self) -> dict[str, Any]:
+        return msgspec.to_builtins(self)  # type: ignore[no-any-return]
+
+
+def halt_of(fields: Mapping[str, Any], *, actor: str, account: str, time: int) -> Halt:
+    """The halt that a command asks for; a start makes the same of its frame.
+
+    fields: symbol or strategy names the subject; with neither it is the account, or what `scope` and
+    `subject` say. until: ns UTC, or how long ("4h") from `since`; without it until it is lifted.
+    time: of the command's frame, ns. Raises UsageError.
+    """
+    if unknown := set(fields) - set(HALT_FIELDS):
+        raise UsageError(f"halt takes {', '.join(HALT_FIELDS)}, not {', '.join(sorted(unknown))[:80]}")
+    named = [each for each in ("symbol", "strategy", "scope") if fields.get(each)]
+    if len(named) > 1:
+        raise UsageError(f"a halt is about one of {' and '.join(named)}")
+    try:
+        scope = Scope(fields["scope"] if named == ["scope"] else named[0] if named else "account")
+    except ValueError:
+        raise UsageError(f"no scope {str(fields['scope'])[:40]!r}, but {', '.join(Scope)}") from None
+    subject = _text(fields, "subject") if named == ["scope"] else _text(fields, named[0]) if named else account
+    if scope is Scope.SYSTEM:
+        subject = ""
+    elif scope is Scope.ACCOUNT and subject != account:
+        raise UsageError(f"this is account {account}, not {subject[:80]!r}")
+    elif not subject:
+        raise UsageError(f"a halt of a {scope} names its subject")
+    rule = _text(fields, "rule") or "ban"
+    since = _time(fields.get("since") or time, of=0)
+    until = _time(fields.get("until") or 0, of=since)
+    if until and until <= since:
+        raise UsageError("a halt ends after it begins")
+    for name in ("loss", "limit"):
+        if text := _text(fields, name):
+            parse_amount(text.removeprefix("-"))
+    name = _text(fields, "id") or f"{scope}:{subject}:{rule}"
+    return Halt(
+        id=name,
+        scope=scope,
+        subject=subject,
+        rule=rule,
+        loss=_text(fields, "loss"),
+        limit=_text(fields, "limit"),
+        since=since,
+        until=until,
+        actor=actor,
+        reason=_text(fields, "reason"),
+    )
+
+
+def _text(fields: Mapping[str, Any], name: str) -> str:
+    text = str(fields.get(name) or "")
+    if len(text) > TEXT_MAX or not text.isprintable():
+        raise UsageError(f"{name} is a line of at most {TEXT_MAX} letters")
+    return text
+
+
+def _time(value: object, *, of: int) -> int:
+    """ns UTC of a number, or of a duration after `of`."""
+    text = str(value)
+    time = int(text) if text.isdecimal() else of + parse_duration(text)
+    if isinstance(value, bool) or not 0 <= time <= TIME_MAX or (not of and not text.isdecimal()):
+        raise UsageError(f"no time: {text[:40]!r}", todo="ns UTC, or of `until` how long, as 4h")
+    return time
+
+
+class HaltsRecord(msgspec.Struct, frozen=True):
+    """All of it, as a checkpoint keeps it."""
+
+    halts: list[Halt] = []
+    unprotected: dict[str, int] = {}
+    epoch: int = 0
+
+
+class Halts:
+    """Of one gateway.
+
+    unprotected: symbol -> since when its position has no stop that was verified, ns.
+    lease_until: until when a guardian watches, by the venue's clock, ns; 0: none does.
+    epoch: of the guardian that the lease is of; an older one's counts no more.
+    """
+
+    def __init__(self) -> None:
+        self.unprotected: dict[str, int] = {}
+        self.lease_until = 0
+        self.epoch = 0
+        self._halts: dict[str, Halt] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._halts)
+
+    def __iter__(self) -> Iterator[Halt]:
+        return iter(self._halts.values())
+
+    def has_room(self, halt: Halt) -> bool:
+        return len(self._halts) < HALTS_MAX or halt.id in self._halts
+
+    def begin(self, halt: Halt) -> None:
+        """Begins it; one of the same id ends with it."""
+        self._halts[halt.id] = halt
+
+    def find(self, id_: str) -> Halt | None:
+        return self._halts.get(id_)
+
+    def lift(self, id_: str) -> Halt | None:
+        """Ends it; None: there is none."""
+        return self._halts.pop(id_, None)
+
+    def expire(self, now: int) -> list[Halt]:
+        """Takes out those whose time is over."""
+        over = [each for each in self._halts.values() if not each.holds(now)]
+        for each in over:
+            del self._halts[each.id]
+        return over
+
+    def of(self, symbol: str, strategy: str, now: int) -> Halt | None:
+        """The first that holds for such an order: what is wider is named before what is narrower."""
+        found = [each for each in self._halts.values() if each.holds(now) and _is_of(each, symbol, strategy)]
+        return max(found, key=lambda each: _WIDTH[each.scope], default=None)
+
+    def protect(self, symbol: str, since: int) -> None:
+        """since: from when on its position is unprotected; 0: it is protected."""
+        if since:
+            self.unprotected[symbol] = since
+        else:
+            self.unprotected.pop(symbol, None)
+
+    def to_record(self) -> HaltsRecord:
+        return HaltsRecord(list(self._halts.values()), dict(self.unprotected), self.epoch)
+
+    def restore(self, record: HaltsRecord) -> None:
+        self._halts = {each.id: each for each in record.halts}
+        self.unprotected, self.epoch = dict(record.unprotected), record.epoch
+
+
+_WIDTH: Final = {Scope.SYMBOL: 0, Scope.STRATEGY: 1, Scope.ACCOUNT: 2, Scope.SYSTEM: 3}
+
+
+def _is_of(halt: Halt, symbol: str, strategy: str) -> bool:
+    match halt.scope:
+        case Scope.SYMBOL:
+            return halt.subject == symbol
+        case Scope.STRATEGY:
+            return halt.subject == strategy
+    return True

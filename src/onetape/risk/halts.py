@@ -1,0 +1,192 @@
+"""Which halts begin, change and end: the decisions of a guardian about what was lost.
+
+Pure: events in, effects out. Incomes come from the tapes of gateways, which also say what was lifted
+by hand; effects are commands to gateways. A guardian that starts anew hands the tapes in again and
+comes to the same: its commands have ids that follow from what they say, so a gateway that has done
+one does it no second time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+from onetape.model.decimals import decimal_text
+from onetape.model.loss_limit import LossLimit
+from onetape.model.money import money
+from onetape.orders.halts import Scope
+from onetape.risk.income_windows import Breach, Income, IncomeWindows, Subject
+
+__all__ = [
+    "Effect",
+    "HaltDecisions",
+    "HaltLifted",
+    "HaltReported",
+    "IncomeCame",
+    "NotCounted",
+    "Priced",
+    "Send",
+    "TimePassed",
+    "Unrealized",
+]
+
+
+class IncomeCame(NamedTuple):
+    income: Income
+
+
+class Priced(NamedTuple):
+    """An asset's price in the currency of the limits."""
+
+    asset: str
+    price: Fraction
+
+
+class Unrealized(NamedTuple):
+    account: str
+    strategy: str
+    symbol: str
+    amount: int  # units of 1e-18 of the currency
+
+
+class HaltReported(NamedTuple):
+    """A gateway's tape has a halt, or a new version of one."""
+
+    account: str
+    id: str
+    since: int
+    until: int
+
+
+class HaltLifted(NamedTuple):
+    """A gateway's tape says that a halt was lifted. by_hand: by somebody else than a guardian."""
+
+    account: str
+    id: str
+    time: int
+    by_hand: bool
+
+
+class TimePassed(NamedTuple):
+    now: int  # ns UTC
+    is_live: bool = True  # all that tapes have was handed in: what is decided counts
+
+
+Event = IncomeCame | Priced | Unrealized | HaltReported | HaltLifted | TimePassed
+
+
+class Send(NamedTuple):
+    """A command to an account's gateway, to be sent under its id until it is answered."""
+
+    account: str
+    id: str
+    command: str
+    fields: dict[str, Any]
+
+
+class NotCounted(NamedTuple):
+    """Amounts that count for no limit as nobody knows their asset's price; {}: none any more. Units of 1e-18."""
+
+    amounts: dict[str, int]
+
+
+Effect = Send | NotCounted
+
+
+class _Cached(NamedTuple):
+    """A halt as a gateway has it, or will have it when it has answered."""
+
+    since: int
+    until: int
+
+
+@dataclass(slots=True)
+class HaltDecisions:
+    """accounts: whose gateways are commanded."""
+
+    windows: IncomeWindows
+    accounts: Collection[str]
+    _cached: dict[tuple[str, str], _Cached] = field(default_factory=dict)  # by account and id
+    _uncounted: frozenset[str] = frozenset()
+
+    def handle(self, event: Event) -> list[Effect]:
+        match event:
+            case IncomeCame(income):
+                self.windows.income(income)
+            case Priced(asset, price):
+                self.windows.price(asset, price)
+            case Unrealized():
+                self.windows.unrealized(*event)
+            case HaltReported(account, id_, since, until):
+                self._cached[account, id_] = _Cached(since, until)
+            case HaltLifted(account, id_, time, by_hand):
+                self._cached.pop((account, id_), None)
+                if by_hand:
+                    self.windows.lift(id_, time)
+            case TimePassed(now, is_live):
+                self.windows.advance(now)
+                if is_live:
+                    return self._decide(now)
+        return []
+
+    @property
+    def next_due(self) -> int:
+        """When something changes though nothing comes, ns UTC; 0: never."""
+        return self.windows.next_change()
+
+    def _decide(self, now: int) -> list[Effect]:
+        effects: list[Effect] = []
+        reached = {breach.id: breach for breach in self.windows.breaches()}
+        for id_, breach in reached.items():
+            accounts = self._accounts(breach.subject)
+            since = min((each.since for at in accounts if (each := self._cached.get((at, id_)))), default=now)
+            for account in accounts:
+                cached = self._cached.get((account, id_))
+                if cached is None or cached.until != breach.until:
+                    self._cached[account, id_] = _Cached(since, breach.until)
+                    effects.append(_begin(account, breach, since))
+        for (account, id_), cached in list(self._cached.items()):
+            if id_ in reached or not (cached.until or self.windows.slides(id_)):
+                continue  # a day's halt stays until somebody lifts it
+            del self._cached[account, id_]
+            if not cached.until or now < cached.until:  # else its gateway has ended it
+                effects.append(_lift(account, id_, now))
+        uncounted = self.windows.uncounted
+        if uncounted.keys() != self._uncounted:
+            self._uncounted = frozenset(uncounted)
+            effects.append(NotCounted(uncounted))
+        return effects
+
+    def _accounts(self, subject: Subject) -> Collection[str]:
+        match subject.scope:
+            case Scope.STRATEGY:
+                return (subject.account,)
+            case Scope.ACCOUNT:
+                return (subject.name,)
+        return self.accounts
+
+
+def _begin(account: str, breach: Breach, since: int) -> Send:
+    fields: dict[str, Any] = {
+        "id": breach.id,
+        "scope": str(breach.subject.scope),
+        "subject": breach.subject.name,
+        "rule": breach.limit.text,
+        "loss": _amount(-breach.total, breach.limit),
+        "limit": _amount(breach.limit.most, breach.limit),
+        "since": since,
+    }
+    if breach.until:
+        fields["until"] = breach.until
+    return Send(account, f"{breach.id}.{since}.{breach.until}.{breach.total}", "halt", fields)
+
+
+def _lift(account: str, id_: str, now: int) -> Send:
+    reason = "the limit is no longer reached"
+    return Send(account, f"{id_}.lift.{now}", "lift_halt", {"id": id_, "reason": reason})
+
+
+def _amount(units: int, limit: LossLimit) -> str:
+    return f"{decimal_text(money(units))} {limit.currency}"

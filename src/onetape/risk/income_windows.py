@@ -1,0 +1,293 @@
+"""What was lost or earned in a sliding time: realised, fees and funding of symbols, sub-accounts, accounts
+and the system, exact to 1e-18 of one currency.
+
+Pure. Each income is handed in once, with its venue's time; it counts at `now` where
+now - window < its time <= now, so it has left at the nanosecond time + window. Of a UTC day all
+count that the day has seen. An income in another asset is worth what that asset was worth when it
+came, and the asset is kept; while nobody knows a price it waits, and is reported as not counted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import insort
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from fractions import Fraction
+from itertools import groupby
+from operator import itemgetter
+from typing import Final, NamedTuple
+
+from onetape.model.loss_limit import LossLimit
+from onetape.model.money import divide_half_even
+from onetape.model.time import DAY
+from onetape.orders.halts import Scope
+
+__all__ = ["Breach", "Income", "IncomeWindows", "Kind", "Subject", "Window", "halt_id"]
+
+WAITING_MAX: Final = 100_000  # incomes without a price; beyond it the oldest are lost, and reported
+
+
+class Kind(StrEnum):
+    REALIZED = "realized"
+    FEE = "fee"
+    FUNDING = "funding"
+
+
+class Income(NamedTuple):
+    """Money that came (below 0: went) by trading.
+
+    time: ns UTC, the venue's.
+    amount: units of 1e-18 of `asset`.
+    of_account: whether it is the account's and its symbol's, else its sub-account's alone: what a
+    sub-account realised differs from that where the venue has netted positions.
+    """
+
+    time: int
+    account: str
+    symbol: str
+    strategy: str  # sub-account
+    kind: Kind
+    asset: str
+    amount: int
+    of_account: bool = True
+    of_strategy: bool = True
+
+
+class Subject(NamedTuple):
+    """What a window is about. account: of a sub-account, whose names an account has for itself."""
+
+    scope: Scope
+    name: str = ""
+    account: str = ""
+
+
+def halt_id(subject: Subject, limit: str) -> str:
+    """Names a limit's halt, the same for every life of every guardian: short enough to be typed."""
+    text = "\0".join((subject.scope, subject.account, subject.name, limit))
+    return f"h-{hashlib.blake2b(text.encode(), digest_size=5).hexdigest()}"
+
+
+class Breach(NamedTuple):
+    """A limit that is reached. id: of its halt. total: what came in the window, units of 1e-18, below 0. until:
+    when it is no longer, should nothing come, ns; 0: not by itself."""
+
+    id: str
+    subject: Subject
+    limit: LossLimit
+    total: int
+    until: int
+
+
+@dataclass(slots=True)
+class Window:
+    """One limit of one subject: its incomes by time, and their sum as of `now`.
+
+    since: what came until then does not count, for the limit was lifted then.
+    """
+
+    limit: LossLimit
+    since: int = 0
+    total: int = 0
+    _in: deque[tuple[int, int]] = field(default_factory=deque)  # (time, amount), counted
+    _ahead: list[tuple[int, int]] = field(default_factory=list)  # of a time that has not come
+
+    def add(self, time: int, amount: int, now: int) -> None:
+        if time > now:
+            insort(self._ahead, (time, amount))
+            return
+        if time <= max(self.since, self._start(now)):
+            return
+        if self._in and time < self._in[-1][0]:  # heard late
+            rows = list(self._in)
+            insort(rows, (time, amount))
+            self._in = deque(rows)
+        else:
+            self._in.append((time, amount))
+        self.total += amount
+
+    def slide(self, now: int) -> None:
+        """To now, which never goes back."""
+        while self._ahead and self._ahead[0][0] <= now:
+            self.add(*self._ahead.pop(0), now)
+        start = max(self.since, self._start(now))
+        while self._in and self._in[0][0] <= start:
+            self.total -= self._in.popleft()[1]
+
+    def lift(self, time: int, now: int) -> None:
+        self.since = max(self.since, time)
+        self.slide(now)
+
+    def is_reached(self, unrealized: int = 0) -> bool:
+        return self.total + min(unrealized, 0) <= -self.limit.most
+
+    def until(self, unrealized: int = 0) -> int:
+        """When a limit that is reached is so no longer by the passing of time; 0: not by itself."""
+        if not self.limit.window:
+            return 0
+        left = self.total + min(unrealized, 0)
+        time: int
+        for time, together in groupby(self._in, key=itemgetter(0)):  # these leave at one moment
+            left -= sum(amount for _, amount in together)
+            if left > -self.limit.most:
+                return time + self.limit.window
+        return 0
+
+    def next_change(self, now: int) -> int:
+        """When the sum changes though nothing comes; 0: never."""
+        due = [self._ahead[0][0]] if self._ahead else []
+        if self._in:
+            first = self._in[0][0]
+            due.append(first + self.limit.window if self.limit.window else (now // DAY + 1) * DAY)
+        return min(due, default=0)
+
+    def _start(self, now: int) -> int:
+        """What is not later than this does not count."""
+        return now - self.limit.window if self.limit.window else now // DAY * DAY - 1
+
+
+class IncomeWindows:
+    """All limits of a system.
+
+    limits: by scope; a symbol, a sub-account or an account has each of its scope's from its first income.
+    currency: what is reckoned in; all limits are of it.
+    counts_unrealized: what open positions would lose counts, too; what they would win does not.
+    """
+
+    def __init__(
+        self, limits: Iterable[tuple[Scope, LossLimit]], currency: str, *, counts_unrealized: bool = False
+    ) -> None:
+        self.currency = currency
+        self.counts_unrealized = counts_unrealized
+        self.now = 0
+        self._limits = list(limits)
+        self._windows: dict[str, tuple[Subject, Window]] = {}  # by the id of its halt
+        self._unrealized: dict[tuple[str, str, str], int] = {}  # account, sub-account, symbol
+        self._prices: dict[str, Fraction] = {}  # of assets, in the currency
+        self._waiting: dict[str, deque[Income]] = {}  # by asset
+        self._lifted: dict[str, int] = {}  # until when nothing counts, by the id of the halt
+        self.lost_uncounted = 0
+
+    # --- events -----------------------------------------------------------------------------------
+
+    def advance(self, now: int) -> None:
+        """Time goes on to `now`, ns; it never goes back."""
+        if now <= self.now:
+            return
+        self.now = now
+        for _, window in self._windows.values():
+            window.slide(now)
+
+    def income(self, income: Income) -> None:
+        """Takes in one income; each is to be handed in once."""
+        if income.asset == self.currency:
+            self._count(income, income.amount)
+        elif (price := self._prices.get(income.asset)) is not None:
+            self._count(income, _worth(income.amount, price))
+        else:
+            waiting = self._waiting.setdefault(income.asset, deque())
+            if len(waiting) >= WAITING_MAX:
+                waiting.popleft()
+                self.lost_uncounted += 1
+            waiting.append(income)
+
+    def price(self, asset: str, price: Fraction) -> None:
+        """What a unit of an asset is worth in the currency from here on. What waited for it counts."""
+        self._prices[asset] = price
+        for income in self._waiting.pop(asset, ()):
+            self._count(income, _worth(income.amount, price))
+
+    def unrealized(self, account: str, strategy: str, symbol: str, amount: int) -> None:
+        """What a sub-account's open position in a symbol would bring now, units of the currency."""
+        self._unrealized[account, strategy, symbol] = amount
+        if self.counts_unrealized:  # nothing may have been realised yet
+            for scope, limit in self._limits:
+                self._window(_subject(scope, Income(0, account, symbol, strategy, Kind.REALIZED, "", 0)), limit)
+
+    def lift(self, id_: str, time: int) -> None:
+        """The halt of a limit was lifted by hand: what came until then counts no more for it."""
+        self._lifted[id_] = max(self._lifted.get(id_, 0), time)
+        if (found := self._windows.get(id_)) is not None:
+            found[1].lift(time, self.now)
+
+    # --- what holds -------------------------------------------------------------------------------
+
+    @property
+    def uncounted(self) -> dict[str, int]:
+        """Assets that nobody knows a price of, and the sum of what came in them, units."""
+        return {asset: sum(each.amount for each in waiting) for asset, waiting in self._waiting.items()}
+
+    def breaches(self) -> list[Breach]:
+        """The limits that are reached, in the order in which their subjects came."""
+        found = []
+        for id_, (subject, window) in self._windows.items():
+            unrealized = self._open_loss(subject)
+            if window.is_reached(unrealized):
+                total = window.total + min(unrealized, 0)
+                found.append(Breach(id_, subject, window.limit, total, window.until(unrealized)))
+        return found
+
+    def slides(self, id_: str) -> bool:
+        """The halt of that id is of a window that slides; False also where nobody knows it."""
+        found = self._windows.get(id_)
+        return found is not None and bool(found[1].limit.window)
+
+    def next_change(self) -> int:
+        """When a sum changes though nothing comes, ns; 0: never."""
+        due = (window.next_change(self.now) for _, window in self._windows.values())
+        return min((each for each in due if each), default=0)
+
+    def _count(self, income: Income, amount: int) -> None:
+        for scope, limit in self._limits:
+            is_strategy = scope is Scope.STRATEGY
+            if not (income.of_strategy if is_strategy else income.of_account):
+                continue
+            if scope is Scope.SYMBOL and not income.symbol:
+                continue
+            self._window(_subject(scope, income), limit).add(income.time, amount, self.now)
+
+    def _window(self, subject: Subject, limit: LossLimit) -> Window:
+        id_ = halt_id(subject, limit.text)
+        found = self._windows.get(id_)
+        if found is None:
+            found = self._windows[id_] = subject, Window(limit, since=self._lifted.get(id_, 0))
+        return found[1]
+
+    def _open_loss(self, subject: Subject) -> int:
+        if not self.counts_unrealized:
+            return 0
+        return sum(
+            amount
+            for (account, strategy, symbol), amount in self._unrealized.items()
+            if _is_of(subject, account, strategy, symbol)
+        )
+
+
+def _subject(scope: Scope, income: Income) -> Subject:
+    match scope:
+        case Scope.SYMBOL:
+            return Subject(scope, income.symbol)
+        case Scope.STRATEGY:
+            return Subject(scope, income.strategy, income.account)
+        case Scope.ACCOUNT:
+            return Subject(scope, income.account)
+        case Scope.SYSTEM:
+            return Subject(scope)
+
+
+def _is_of(subject: Subject, account: str, strategy: str, symbol: str) -> bool:
+    match subject.scope:
+        case Scope.SYMBOL:
+            return subject.name == symbol
+        case Scope.STRATEGY:
+            return (subject.name, subject.account) == (strategy, account)
+        case Scope.ACCOUNT:
+            return subject.name == account
+        case Scope.SYSTEM:
+            return True
+
+
+def _worth(amount: int, price: Fraction) -> int:
+    return divide_half_even(amount * price.numerator, price.denominator)

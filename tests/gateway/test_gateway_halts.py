@@ -1,0 +1,231 @@
+"""Halts, positions without protection and a guardian's lease at a gateway's process, over its socket."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+
+import msgspec
+import pytest
+
+import copied_process
+from exchange.venue_client import served
+from onetape.gateway.options import gateway_journal
+from onetape.model.config import GUARDIAN
+from onetape.model.enums import Side
+from onetape.model.errors import BannedSymbol, LossHalt, NoGuardian, NotProtected, OrderRate
+from onetape.model.time import SECOND
+from onetape.security.tokens import make_token, read_token
+from onetape.tape.journal import JournalReader
+from waiting import wait_for
+from worlds.gateway_process import SYMBOL, GatewayProcess, Robot, configure, news_of
+
+
+@pytest.fixture
+def venue():
+    with served("binance-usdm", seed=3, limits=False) as made:
+        yield made
+
+
+@pytest.fixture
+def world(venue, tmp_path):
+    dialect, port = venue
+    account = dialect.exchange.accounts[0]
+    started = []
+
+    def start(**options):
+        gateway = GatewayProcess("binance-usdm", tmp_path, port, account, **options)
+        gateway.start()
+        robot = Robot(tmp_path / f"robot{len(started)}", gateway, 1)
+        started.append((gateway, robot))
+        return gateway, robot
+
+    yield account, dialect.exchange.listings[0], start
+    for gateway, robot in started:
+        gateway.kill()
+        robot.writer.close()
+
+
+def say(home, gateway, command: str, actor: str = GUARDIAN, id_: str = "", **fields) -> dict:
+    return gateway.ask(
+        "command",
+        id=id_ or uuid.uuid4().hex,
+        actor=actor,
+        token=read_token(home, actor),
+        target="gateway:main",
+        command=command,
+        fields=fields,
+    )
+
+
+def refused_with(home, robot, listing) -> int:
+    """The number that an order is denied with, 0: it was accepted."""
+    order = robot.place(Side.BUY, listing.bid - 2000)
+    wait_for(lambda: news_of(home, order))
+    (news, code) = news_of(home, order)[0]
+    assert news in ("denied", "accepted")
+    return code
+
+
+def health(home, kind: str) -> list[dict]:
+    with JournalReader(gateway_journal(home, "main")) as reader:
+        records = [msgspec.msgpack.decode(f.payload) for f in reader.frames(("health",))]
+    return [each for each in records if each["kind"] == kind]
+
+
+def test_a_halt_cancels_refuses_survives_a_crash_and_is_lifted_once(world, tmp_path):
+    account, listing, start = world
+    gateway, robot = start()
+    robot.place(Side.BUY, listing.bid - 2000)
+    wait_for(lambda: len(account.open_orders) == 1)
+    loss = {"rule": "4h 150 USDT", "loss": "150.00 USDT", "limit": "150 USDT"}
+    answer = say(tmp_path, gateway, "halt", id_="h1", symbol=SYMBOL, **loss)
+    assert answer["status"] == "applied"
+    name = answer["result"]["id"]
+    wait_for(lambda: not account.open_orders)  # it may only be reduced
+    assert refused_with(tmp_path, robot, listing) == BannedSymbol.code
+    gateway.kill()
+    gateway.start()
+    (shown,) = say(tmp_path, gateway, "halts")["result"]["halts"]
+    assert shown == answer["result"]
+    assert refused_with(tmp_path, robot, listing) == BannedSymbol.code
+    again = say(tmp_path, gateway, "halt", id_="h1", symbol=SYMBOL, **loss)
+    assert again["status"] == "duplicate"
+    for actor, reason, status in (("operator", "", "refused"), ("operator", "it is over", "applied")):
+        assert say(tmp_path, gateway, "lift_halt", actor=actor, id=name, reason=reason)["status"] == status
+    assert say(tmp_path, gateway, "lift_halt", actor="operator", id=name, reason="twice")["status"] == "refused"
+    assert refused_with(tmp_path, robot, listing) == 0
+    gateway.kill()
+    gateway.start()
+    assert say(tmp_path, gateway, "halts")["result"]["halts"] == []
+    states = [each["state"] for each in health(tmp_path, "halt")]
+    assert states[0].startswith("lost 150.00 USDT by 4h 150 USDT, at most 150 USDT")
+    assert states[-1] == "lifted by operator: it is over"
+
+
+def test_a_halt_ends_by_the_gateways_own_clock(world, tmp_path):
+    _, listing, start = world
+    gateway, robot = start()
+    until = time.time_ns() + 2 * SECOND
+    assert say(tmp_path, gateway, "halt", symbol=SYMBOL, until=until)["status"] == "applied"
+    wait_for(lambda: say(tmp_path, gateway, "halts")["result"]["halts"] == [])
+    assert time.time_ns() > until - SECOND  # by the venue's clock, which is near
+    assert "severity" not in health(tmp_path, "halt")[-1]  # that ends its alert
+    assert refused_with(tmp_path, robot, listing) == 0
+
+
+def test_without_a_guardian_that_watches_nothing_is_opened(world, tmp_path):
+    _, listing, start = world
+    gateway, robot = start(is_guarded=True)
+    assert refused_with(tmp_path, robot, listing) == NoGuardian.code
+
+    def lease(epoch: int, seconds: float) -> dict:
+        until = time.time_ns() + int(seconds * SECOND)
+        return say(tmp_path, gateway, "guardian_lease", until_ns=until, epoch=epoch)
+
+    assert lease(2, 30)["status"] == "applied"
+    assert refused_with(tmp_path, robot, listing) == 0
+    late = lease(1, 30)  # by one that another has taken the place of
+    assert (late["status"], late["error"]["name"]) == ("refused", "NOT_OWNER")
+    assert lease(2, 3600)["status"] == "refused"  # nobody watches for an hour unheard
+    assert lease(3, 0.1)["status"] == "applied"
+    wait_for(lambda: "nothing new is opened" in health(tmp_path, GUARDIAN)[-1]["state"])
+    assert refused_with(tmp_path, robot, listing) == NoGuardian.code
+    gateway.kill()
+    gateway.start()
+    assert refused_with(tmp_path, robot, listing) == NoGuardian.code
+    assert lease(2, 30)["status"] == "refused"  # the epoch is on the tape
+    assert lease(3, 30)["status"] == "applied"
+    assert refused_with(tmp_path, robot, listing) == 0
+
+
+def test_a_position_without_protection_is_not_added_to(world, tmp_path):
+    _, listing, start = world
+    gateway, robot = start()
+    since = time.time_ns()
+    assert say(tmp_path, gateway, "unprotected", symbol=SYMBOL, since=since)["status"] == "applied"
+    assert refused_with(tmp_path, robot, listing) == NotProtected.code
+    gateway.kill()
+    gateway.start()
+    assert refused_with(tmp_path, robot, listing) == NotProtected.code
+    assert say(tmp_path, gateway, "unprotected", symbol=SYMBOL, since=0)["status"] == "applied"
+    assert refused_with(tmp_path, robot, listing) == 0
+
+
+def test_more_executions_than_a_strategy_may_have_halt_it_until_somebody_has_looked(world, tmp_path):
+    _, listing, start = world
+    gateway, robot = start(executions_max=2, executions_ns=600 * SECOND)
+    for count in range(3):
+        robot.place((Side.BUY, Side.SELL)[count % 2], 0)
+        wait_for(lambda count=count: gateway.ask("status")["booked"] > count)
+    (halt,) = say(tmp_path, gateway, "halts")["result"]["halts"]
+    assert (halt["scope"], halt["subject"], halt["until"], halt["actor"]) == ("strategy", "main", 0, "gateway")
+    assert halt["rule"] == "executions 2 in 600 s"
+    assert refused_with(tmp_path, robot, listing) == LossHalt.code
+    gateway.kill()
+    gateway.start()
+    assert say(tmp_path, gateway, "halts")["result"]["halts"] == [halt]
+    assert refused_with(tmp_path, robot, listing) == LossHalt.code
+    lifted = say(tmp_path, gateway, "lift_halt", actor="operator", id=halt["id"], reason="it is as it should be")
+    assert lifted["status"] == "applied"
+    assert refused_with(tmp_path, robot, listing) == 0
+
+
+def test_orders_and_cancels_count_as_messages(world, tmp_path):
+    _, listing, start = world
+    _, robot = start(messages_per_second=3)
+    orders = [robot.place(Side.BUY, listing.bid - 2000 - n) for n in range(40)]  # in far less than 13 s
+    for order in orders:
+        wait_for(lambda order=order: news_of(tmp_path, order))
+    codes = [news_of(tmp_path, order)[0][1] for order in orders]
+    assert set(codes) == {0, OrderRate.code}
+    assert codes[:3] == [0, 0, 0]
+
+
+def test_halts_are_shown_and_lifted_from_the_command_line(world, tmp_path, venue):
+    _, listing, start = world
+    gateway, robot = start()
+    folder = tmp_path / "configuration"
+    folder.mkdir()
+    configure(folder, venue[1], gateway.account)
+
+    def told(*words: str, code: int = 0):
+        done = copied_process.run(*words, "--json", "--home", tmp_path, "--config", folder / "onetape.toml")
+        assert done.returncode == code, (done.stdout, done.stderr)
+        return json.loads(done.stdout)
+
+    assert told("halts") == []
+    assert told("send", "gateway", "halt", f"symbol={SYMBOL}", "until=4h", "reason=news")["status"] == "applied"
+    (row,) = told("halts")
+    assert row["until"] - row["since"] == 4 * 3600 * SECOND
+    shown = {key: row[key] for key in ("scope", "subject", "rule", "loss", "limit", "actor", "reason", "accounts")}
+    assert shown == {
+        "scope": "symbol",
+        "subject": SYMBOL,
+        "rule": "ban",
+        "loss": "",
+        "limit": "",
+        "actor": "operator",
+        "reason": "news",
+        "accounts": ["main"],
+    }
+    assert refused_with(tmp_path, robot, listing) == BannedSymbol.code
+    assert told("halts", "lift", row["id"], code=2)["error"]["name"] == "BAD_CONFIG"  # no reason
+    assert [each["id"] for each in told("halts", "lift", row["id"], "--reason", "old news")] == [row["id"]]
+    assert told("halts") == []
+    assert told("halts", "lift", row["id"], "--reason", "again", code=2)["error"]["name"] == "BAD_CONFIG"
+    with JournalReader(gateway_journal(tmp_path, "main")) as reader:
+        commands = [msgspec.msgpack.decode(f.payload) for f in reader.frames(("command",))]
+    (lift,) = [each for each in commands if each["command"] == "lift_halt"]
+    assert (lift["actor"], lift["fields"]["reason"]) == ("operator", "old news")
+
+
+def test_only_operator_and_guardian_may_and_a_guardian_no_more_than_that(world, tmp_path):
+    _, _, start = world
+    gateway, robot = start()
+    make_token(tmp_path, robot.name)
+    for command in ("halt", "lift_halt", "unprotected", "guardian_lease", "kill"):
+        actor = GUARDIAN if command == "kill" else robot.name
+        answer = say(tmp_path, gateway, command, actor=actor)
+        assert (answer["status"], answer["error"]["name"]) == ("refused", "PERMISSION_DENIED")

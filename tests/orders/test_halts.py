@@ -1,0 +1,161 @@
+"""Halts and bans: whom they stop, what passes them, and when they end."""
+
+from __future__ import annotations
+
+import pytest
+
+from onetape.model.errors import BannedSymbol, HaltedAccount, LossHalt, NoGuardian, NotProtected, OnetapeError
+from onetape.model.time import DAY, HOUR, SECOND
+from onetape.orders.calls import Purpose
+from onetape.orders.halts import Halts, Scope, halt_of
+from orders.gate_desk import NOW, PERP, SPOT, Desk
+
+LOSS = {"rule": "4h 150 USDT", "loss": "150.00 USDT", "limit": "150 USDT"}
+
+
+def halt(time: int = NOW, **fields):
+    return halt_of(fields, actor="guardian", account="main", time=time)
+
+
+@pytest.mark.parametrize(
+    ("fields", "error"),
+    [
+        ({"symbol": PERP}, BannedSymbol),
+        ({"symbol": SPOT}, None),
+        ({"strategy": "a"}, LossHalt),
+        ({"strategy": "main"}, None),
+        ({}, HaltedAccount),
+        ({"scope": "system"}, LossHalt),
+    ],
+)
+def test_a_halt_stops_what_it_is_about_and_says_rule_figure_and_limit(fields, error):
+    desk = Desk()
+    desk.gate.strategy_of = lambda robot: "a"
+    desk.gate.halts.begin(halt(**fields, **LOSS))
+    refusal = desk.gate.refusal(desk.spec("buy", 10, 59_000), NOW, robot=1)
+    assert (refusal.code if refusal else None) == (error.code if error else None)
+    if refusal:
+        assert "150.00 USDT lost by 4h 150 USDT, at most 150 USDT" in refusal.reason
+
+
+def test_the_widest_halt_is_named():
+    halts = Halts()
+    for fields in ({"symbol": PERP}, {"scope": "system"}, {}):
+        halts.begin(halt(**fields))
+    assert halts.of(PERP, "main", NOW).scope is Scope.SYSTEM
+
+
+@pytest.mark.parametrize(
+    ("before", "order", "passes"),
+    [
+        (lambda d: d.hold(10), ("sell", 10), True),
+        (lambda d: d.hold(10), ("sell", 11), False),  # it would turn
+        (lambda d: (d.hold(10), d.work("sell", 5, 61_000)), ("sell", 5), True),
+        (lambda d: (d.hold(10), d.work("sell", 5, 61_000)), ("sell", 6), False),
+        (lambda d: (d.hold(10), d.work("sell", 5, 61_000, reduce_only=True)), ("sell", 6), False),
+        (lambda d: d.hold(-10), ("sell", 1), False),
+        (lambda d: (d.hold(10), setattr(d.gate, "ready", False)), ("sell", 5), None),  # nobody knows what is held
+    ],
+)
+@pytest.mark.parametrize("stop", ["halt", "guardian", "protection"])
+def test_what_only_takes_off_what_is_held_passes_and_what_may_open_does_not(before, order, passes, stop):
+    desk = Desk()
+    before(desk)
+    if stop == "halt":
+        desk.gate.halts.begin(halt(symbol=PERP))
+        error = BannedSymbol
+    elif stop == "guardian":
+        desk.gate.is_guarded, error = True, NoGuardian
+    else:
+        desk.gate.halts.protect(PERP, NOW)
+        error = NotProtected
+    refusal = desk.gate.refusal(desk.spec(*order, 59_000), NOW)
+    assert (refusal is None) == bool(passes)
+    assert refusal is None or refusal.code == error.code
+
+
+def test_a_waiting_trigger_is_no_true_reduction():
+    desk = Desk()
+    desk.hold(10)
+    desk.gate.halts.begin(halt(symbol=PERP))
+    assert desk.code("sell", 10, trigger=58_000) == BannedSymbol.code
+    assert desk.code("sell", 10, trigger=58_000, reduce_only=True) == 0
+
+
+def test_a_halt_ends_at_its_nanosecond_whoever_looks():
+    desk = Desk()
+    desk.gate.halts.begin(halt(symbol=PERP, until=NOW + HOUR))
+    spec = desk.spec("buy", 10, 59_000)
+    assert desk.gate.refusal(spec, NOW + HOUR - 1).code == BannedSymbol.code
+    assert desk.gate.refusal(spec, NOW + HOUR) is None
+    assert desk.gate.halts.expire(NOW + HOUR - 1) == []
+    assert [each.until for each in desk.gate.halts.expire(NOW + HOUR)] == [NOW + HOUR]
+    assert not desk.gate.halts
+
+
+def test_a_lease_ends_at_its_nanosecond():
+    desk = Desk()
+    desk.gate.is_guarded, desk.gate.halts.lease_until = True, NOW + SECOND
+    spec = desk.spec("buy", 10, 59_000)
+    assert desk.gate.refusal(spec, NOW + SECOND - 1) is None
+    assert desk.gate.refusal(spec, NOW + SECOND).code == NoGuardian.code
+    desk.gate.is_guarded = False
+    assert desk.gate.refusal(spec, NOW + SECOND) is None
+
+
+def test_what_works_and_may_open_is_cancelled_when_it_is_halted():
+    desk = Desk()
+    desk.hold(10)
+    opening = desk.work("buy", 5, 58_000)
+    closing = desk.work("sell", 5, 61_000)
+    desk.gate.hold_to_stops(NOW)
+    assert desk.manager.calls == []
+    desk.gate.halts.begin(halt(symbol=PERP))
+    desk.gate.hold_to_stops(NOW)
+    assert [(c.purpose, c.subject.client_id) for c in desk.manager.calls] == [(Purpose.CANCEL, opening.client_id)]
+    assert not closing.life.cancel_open
+    desk.hold(0)  # now it would open
+    desk.gate.hold_to_stops(NOW)
+    assert closing.life.cancel_open
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"symbol": PERP, "strategy": "a"},
+        {"scope": "planet"},
+        {"scope": "symbol"},
+        {"scope": "account", "subject": "other"},
+        {"until": 5},
+        {"until": "soon"},
+        {"until": -1},
+        {"until": True},
+        {"since": "4h"},
+        {"loss": "much"},
+        {"reason": "two\nlines"},
+        {"rule": "x" * 201},
+        {"color": "red"},
+    ],
+)
+def test_what_is_no_halt_is_refused(fields):
+    with pytest.raises(OnetapeError):
+        halt(**fields)
+
+
+def test_the_same_command_makes_the_same_halt_again():
+    assert halt(symbol=PERP, until="4h").until == NOW + 4 * HOUR
+    assert halt(symbol=PERP, since=NOW - DAY, until=NOW) == halt(symbol=PERP, since=NOW - DAY, until=NOW)
+    assert halt(symbol=PERP).id == halt(NOW + 1, symbol=PERP).id  # one ban of a symbol by hand
+
+
+def test_what_a_checkpoint_keeps_is_all_of_it():
+    halts = Halts()
+    halts.begin(halt(symbol=PERP, **LOSS, until="4h"))
+    halts.protect(PERP, NOW)
+    halts.protect(SPOT, NOW)
+    halts.protect(SPOT, 0)
+    halts.epoch = 7
+    other = Halts()
+    other.restore(halts.to_record())
+    assert (list(other), other.unprotected, other.epoch) == (list(halts), {PERP: NOW}, 7)
+    assert other.lease_until == 0  # who watches says so again
