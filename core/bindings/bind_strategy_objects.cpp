@@ -1,8 +1,8 @@
 // The objects beside market events that a strategy sees: orders, fills, positions, books.
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
-#include <nanobind/stl/vector.h>
 #include <nanobind/stl/string_view.h>
+#include <nanobind/stl/vector.h>
 
 #include "bindings/robot.hpp"
 #include "engine/reasons.hpp"

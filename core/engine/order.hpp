@@ -94,7 +94,7 @@ struct Order {
     std::int64_t reserve_price = 0;  // what its funds were reserved at
     std::array<char, 33> tag{};
     std::string reason;
-    std::shared_ptr<const void> owner;  // keeps `instrument` alive with the order
+    std::shared_ptr<const void> owner;             // keeps `instrument` alive with the order
     std::vector<std::shared_ptr<Order>> children;  // those that protect what this one has filled
 
     [[nodiscard]] std::int64_t remaining() const noexcept { return size - filled; }

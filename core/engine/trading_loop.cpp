@@ -185,9 +185,10 @@ std::size_t TradingLoop::take_history(std::uint32_t source, Reader& reader, std:
         Instrument* const instrument = instrument_of(sources_[source], frame.header->stream);
         if (!instrument) continue;
         const auto& reported = frame.as<HistoryPayload>();
-        const BarPayload bar{reported.ts_open,      reported.ts_close,      reported.period_ns, reported.open,
-                             reported.high,         reported.low,           reported.close,     reported.volume,
-                             reported.turnover_low, reported.turnover_high, reported.trades,    0};
+        const BarPayload bar{reported.ts_open,       reported.ts_close, reported.period_ns,
+                             reported.open,          reported.high,     reported.low,
+                             reported.close,         reported.volume,   reported.turnover_low,
+                             reported.turnover_high, reported.trades,   0};
         const std::uint16_t flags = frame.header->flags;
         for (std::size_t at = 0; at < instrument->bars.size(); ++at) {
             BarFeed& feed = *instrument->bars[at];
