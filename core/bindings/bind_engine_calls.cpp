@@ -251,7 +251,7 @@ void bind_calls(nb::class_<PyTradingLoop>& loop) {
                         throw nb::value_error("an instrument that is not in the run");
                 std::unique_ptr<Scan> scan = made_scan(steps, windows, instruments.size(), shown);
                 if (s.robot->playing == nullptr)
-                    s.asked(CallKind::scan, std::string_view(request.c_str(), request.size()));
+                    s.note_call(CallKind::scan, std::string_view(request.c_str(), request.size()));
                 return s.core->add_scan(std::move(scan), instruments, takes_all);
             },
             nb::arg("steps"), nb::arg("windows"), nb::arg("shown"), nb::arg("instruments"),
