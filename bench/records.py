@@ -147,7 +147,7 @@ def asked(home: Path, rows: int) -> dict[str, float]:
                     for n in range(SYMBOLS)
                 ],
             )
-    figures = {"rows": each * SYMBOLS * DAYS}
+    figures: dict[str, float] = {"rows": each * SYMBOLS * DAYS}
     for by, since in (("symbol", 0), ("day", 0), ("symbol", first * DAY + DAY // 2)):
         began = time.perf_counter()
         found = ledger(records, by=by, since=since)
