@@ -103,7 +103,7 @@ class Inside:
             Rejects("binance-usdm", lambda out: None),
         )
         table = AccountTable(home, venue="x", account="main", kind="binance-usdm", names={"a": 2})
-        self.best, self.silent_ns = self.market.best, self.market.silent_ns
+        self.best, self.silent_ns, self.silent_max_ns = self.market.best, self.market.silent_ns, lambda _: 0
         self.core.open(
             [instrument],
             self,

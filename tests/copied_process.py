@@ -56,7 +56,7 @@ STANDARD: Final = 3  # files: input, output, errors
 WITHIN_S: Final = 180
 
 
-class Wanted(msgspec.Struct, array_like=True):
+class MainCall(msgspec.Struct, array_like=True):
     """`main()` of a module, with its words."""
 
     module: str
@@ -90,7 +90,7 @@ class Copied(subprocess.Popen):
         given = (pipes[0], pipes[3], pipes[5])
         fds = [own if own >= 0 else number for number, own in enumerate(given)]
         environ = dict(os.environ if env is None else env)
-        wanted = Wanted(args[0], list(args[1:]), str(cwd or Path.cwd()), environ)
+        wanted = MainCall(args[0], list(args[1:]), str(cwd or Path.cwd()), environ)
         self._end, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             with theirs:
@@ -205,7 +205,7 @@ def _serve(line: socket.socket) -> None:
             if not message:
                 return
             if not (pid := os.fork()):
-                _work(msgspec.msgpack.decode(message, type=Wanted), fds)
+                _work(msgspec.msgpack.decode(message, type=MainCall), fds)
             teller = socket.socket(fileno=fds.pop())
             for each in fds:
                 os.close(each)
@@ -220,7 +220,7 @@ def _tell(teller: socket.socket, number: int) -> None:
         teller.send(NUMBER.pack(number))
 
 
-def _work(wanted: Wanted, fds: list[int]) -> NoReturn:
+def _work(wanted: MainCall, fds: list[int]) -> NoReturn:
     code: object = 1
     try:
         _become(wanted, fds)
@@ -238,7 +238,7 @@ def _work(wanted: Wanted, fds: list[int]) -> NoReturn:
         os._exit(code if isinstance(code, int) else 0 if code is None else 1)
 
 
-def _become(wanted: Wanted, fds: list[int]) -> None:
+def _become(wanted: MainCall, fds: list[int]) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for target, each in enumerate(fds[:STANDARD]):
         os.dup2(each, target)

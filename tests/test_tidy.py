@@ -38,6 +38,7 @@ WIDE = {
     # A user's call, every word by its keyword.
     "src/onetape/research/backtest.py: backtest",
     "src/onetape/research/sweep.py: sweep",
+    "src/onetape/data/importing.py: import_files",
     "src/onetape/engine/strategy.py: buy",
     "src/onetape/engine/strategy.py: sell",
     "src/onetape/engine/strategy.py: subscribe",
@@ -46,6 +47,7 @@ WIDE = {
     "src/onetape/engine/jit/orders.py: make",
     "src/onetape/engine/jit/orders.py: call",
     # What is wired once, where a process is made: a record of these would be unpacked on the next line.
+    "src/onetape/feeds/depth_feed.py: __init__",
     "src/onetape/feeds/market_feed.py: __init__",
     "src/onetape/feeds/query_line.py: __init__",
     "src/onetape/gateway/account_money.py: __init__",

@@ -362,11 +362,11 @@ bool TradingLoop::judge(const Source& source, Instrument& instrument, const Fram
         rule = filter_->on_mark(from, instrument.index, payload);
     const std::vector<HeldTrade> released(filter_->released().begin(), filter_->released().end());
     for (const HeldTrade& each : released) {
-        FrameHeader again = header;
-        again.type = static_cast<std::uint16_t>(EventType::trade);
-        again.flags = flag_late;
-        again.sequence = each.sequence;
-        const Frame held{&again, reinterpret_cast<const std::byte*>(&each.trade),
+        FrameHeader late = header;
+        late.type = static_cast<std::uint16_t>(EventType::trade);
+        late.flags = flag_late;
+        late.sequence = each.sequence;
+        const Frame held{&late, reinterpret_cast<const std::byte*>(&each.trade),
                          sizeof each.trade};
         if (!show_market<plain>(instrument, held, each.trade)) return false;
     }

@@ -28,6 +28,7 @@ ROWS = {
     "feed": ("collector:a", "health", "a", "lost", ("a", "connected")),
     "guardian": (GATEWAY, "alert", "main", "its lease ended", ("main", "watches, epoch 3")),
     "halt": (GATEWAY, "alert", "symbol X 4h 150 USDT", "lost 150 USDT", ("symbol X 4h 150 USDT", "lifted by operator")),
+    "hot": ("collector:a", "health", "a", "stale: nobody is asked about more often", ("a", "fresh")),
     "lag": (GATEWAY, "health", "mm", "behind", ("mm", "caught up")),
     "market": (GATEWAY, "health", "main", "stale: X", ("main", "live")),
     "order entry": (GATEWAY, "health", "main", "lost: x", ("main", "connected")),

@@ -59,6 +59,15 @@ def falling(path: Path) -> Path:
     return market.done()
 
 
+def spiked(path: Path) -> Path:
+    """One quote of sixty lies far away."""
+    market = Market(path)
+    for second in range(60):
+        middle = 50_000 if second == 40 else 30_000 + second % 3
+        market.quote(second, middle - 0.1, middle + 0.1)
+    return market.done()
+
+
 def hour(path: Path) -> Path:
     """A quote a minute from midnight on."""
     market = Market(path)
@@ -170,6 +179,7 @@ ROWS = [
     Row(("--queue", "power:1"), joined,
         "if self.n == 2: self.buy(self.symbol, 1, 100)", "fills", 0, 1, feed=BOOK),
     # 4 of 5 at 101; or 3 at 102 and 1 at 103.
+    Row(("--filter",), spiked, "if event.bid > 40_000: self.buy(self.symbol, 1)", "fills", 1, 0),
     Row(("--fuse",), deep, "if self.n == 1: self.buy(self.symbol, 4)", "fees", "4.04", "4.09"),
     Row(("--bar-volume", "5%"), bars, "if self.n == 1: self.buy(self.symbol, 60)", "fills", 2, 12,
         feed=("bars='1m'", "bar")),

@@ -63,7 +63,7 @@ WATCHED = ("AccountFeed._keep_key", "KeptConnections.keep")
 # Tasks that are neither kept nor watched, by module: somebody waits for each.
 WAITED_FOR = {
     "connection": 2,  # what ends a connection
-    "depth_feed": 2,  # the book's snapshot, and its connection
+    "depth_feed": 3,  # the book's snapshot, its readers, and its connection
     "market_feed": 2,  # a connection, and its first word
     "query_line": 1,  # a request, in order
     "background": 1,  # the keeper of all others

@@ -41,6 +41,7 @@ KINDS: Final = {
     "feed": Kind(Type.FAILOVER, notes=("gap",)),  # lost, stale - connected, live
     "guardian": Kind(Type.RISK),  # its lease is over - watches
     "halt": Kind(Type.RISK),  # begun - over, lifted
+    "hot": Kind(Type.FAILOVER),  # a collector's condition is stale - fresh
     "lag": Kind(Type.PROCESS),  # behind - caught up
     "malformed": Kind(Type.PROCESS, notes=_NOTE),
     "market": Kind(Type.FAILOVER),  # stale - live
