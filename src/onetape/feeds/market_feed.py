@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Hashable, Sequence
 from typing import Any, Final
 
 import picows
@@ -25,7 +25,7 @@ from onetape.tape.journal import JournalWriter
 from onetape.venues.gateways import TradingVenue
 from onetape.venues.live_market import MarketStream, Top
 
-__all__ = ["MarketFeed", "outlast_overlap"]
+__all__ = ["MarketFeed", "outlast_overlap", "overlapping"]
 
 LINK: Final = 1 << 16  # connections are numbered in steps of it; between them are the symbols
 RECONNECT_NS: Final = 5 * SECOND  # a connection that stays silent is made anew, doubled each time
@@ -43,6 +43,24 @@ async def outlast_overlap() -> None:
     after it is read before the next."""
     for _ in range(OVERLAP_STEPS):
         await asyncio.sleep(OVERLAP_S / OVERLAP_STEPS)
+
+
+@contextlib.asynccontextmanager
+async def overlapping(overlap: Overlap, reading: Callable[[], Collection[asyncio.Future[Any]]]) -> AsyncIterator[None]:
+    """Compares what two connections bring, until `OVERLAP_S` after the block has ended one of them.
+
+    reading: all that may carry the same. Where the block raises or is cancelled both still do: they are ended before
+    the comparing is, or the second would write what the first has written.
+    """
+    overlap.begin()
+    try:
+        yield
+        await outlast_overlap()  # the other may be behind with what the ended one had
+    except BaseException:
+        await ended(reading())
+        raise
+    finally:
+        overlap.end()
 
 
 class _Connection:
@@ -269,13 +287,16 @@ class MarketFeed:
         current = self._connect(link, at)
         link.ends = current.ends
         following: _Connection | None = None
+
+        def reading() -> list[asyncio.Future[None]]:
+            return [each.reading for each in (current, following) if each is not None]
+
         try:
             while True:
                 await asyncio.wait({current.reading}, timeout=renew_s)
                 if current.reading.done():
                     return current.reading.result()
-                self._overlap.begin()
-                try:
+                async with overlapping(self._overlap, reading):
                     following = self._connect(link, at)
                     renew_s = RENEW_RETRY_S
                     if await self._is_heard(current, following):
@@ -286,11 +307,8 @@ class MarketFeed:
                     following.ends.set()
                     await asyncio.wait({following.reading})
                     following.reading.result()
-                    await outlast_overlap()  # the other may be behind with what this one had
-                finally:
-                    self._overlap.end()
         finally:
-            await ended([each.reading for each in (current, following) if each is not None])
+            await ended(reading())
 
     async def _is_heard(self, current: _Connection, following: _Connection) -> bool:
         """Whether what comes over the one comes over the other from now on."""
