@@ -1,4 +1,4 @@
-"""A connection is replaced by another, however what both bring comes in and wherever it is ended: no socket, no time."""
+"""A connection is replaced by another, however what both bring comes in and wherever that is ended."""
 
 from __future__ import annotations
 
@@ -104,10 +104,13 @@ async def renewed(folder: Path, steps: Sequence[str], drain: Sequence[int]) -> N
                     venue.say()
                 case "old":
                     old.bring()
-                case "new" if not old.is_open or old.waiting[:1] >= new.waiting[:1] or not old.waiting:
+                case "new" if not old.is_open:
+                    for _ in range(len(new.waiting)):
+                        new.bring()  # what was held back comes at once
+                case "new" if old.waiting[:1] >= new.waiting[:1] or not old.waiting:
                     new.bring()  # the old one has brought all that came before it
                 case "pass":
-                    await pass_by(clock, 0.5)
+                    await pass_by(clock, 0.2)  # all in all less than a connection may stall
         task.cancel()
         for place in drain:
             await asyncio.sleep(0)
@@ -127,6 +130,7 @@ def trades(folder: Path) -> list[int]:
 )
 @example(["say"], [0, 1, 0, 1])  # one reads a trade in the turn in which the feed is stopped, and the other too
 @example(["say", "old"], [1, 1, 1, 1])
+@example(["say", "old", "new", "say", "old", *["pass"] * 30, "say", "new", "new"], [1])  # it stalls as the old one ends
 def test_wherever_a_renewal_is_stopped_each_trade_is_written_once_and_in_order(steps, drain):
     with tempfile.TemporaryDirectory() as folder:
         tape = Path(folder) / "tape"
