@@ -131,7 +131,9 @@ def trades(folder: Path) -> list[int]:
 @example(["say"], [0, 1, 0, 1])  # one reads a trade in the turn in which the feed is stopped, and the other too
 @example(["say", "old"], [1, 1, 1, 1])
 @example(["say", "old", "new", "say", "old", *["pass"] * 30, "say", "new", "new"], [1])  # it stalls as the old one ends
-def test_wherever_a_renewal_is_stopped_each_trade_is_written_once_and_in_order(steps, drain):
+def test_wherever_a_renewal_is_stopped_each_trade_is_written_once_and_in_order(
+    steps: list[str], drain: list[int]
+) -> None:
     with tempfile.TemporaryDirectory() as folder:
         tape = Path(folder) / "tape"
         with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
