@@ -22,7 +22,7 @@ from onetape.feeds.depth_feed import DepthFeed
 from onetape.feeds.drift_counts import DriftWatch
 from onetape.feeds.instrument_list import learn_venue
 from onetape.feeds.malformed_counts import Rejects
-from onetape.feeds.market_feed import MarketFeed, outlast_overlap
+from onetape.feeds.market_feed import MarketFeed, outlast_overlap, overlapping
 from onetape.feeds.overlap import Overlap
 from onetape.feeds.poll_plan import BUSY_FOR
 from onetape.feeds.query_line import VenueLine
@@ -275,8 +275,7 @@ class VenueFeed:
 
     async def _replace(self, group: _Group, listings: Sequence[Listing]) -> None:
         """By one that is heard before the old one ends."""
-        self._overlap.begin()
-        try:
+        async with overlapping(self._overlap, self._reading):
             self._start(listings)
             feed = self._groups[-1].feed
             with contextlib.suppress(TimeoutError):
@@ -285,9 +284,6 @@ class VenueFeed:
                         await asyncio.sleep(TICK_S)
             await outlast_overlap()
             await self._stop(group)
-            await outlast_overlap()
-        finally:
-            self._overlap.end()
 
     async def _stop(self, group: _Group) -> None:
         self._groups.remove(group)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Hashable, Sequence
 from typing import Any, Final
 
 import picows
@@ -25,7 +25,7 @@ from onetape.tape.journal import JournalWriter
 from onetape.venues.gateways import TradingVenue
 from onetape.venues.live_market import MarketStream, Top
 
-__all__ = ["MarketFeed", "outlast_overlap"]
+__all__ = ["MarketFeed", "outlast_overlap", "overlapping"]
 
 LINK: Final = 1 << 16  # connections are numbered in steps of it; between them are the symbols
 RECONNECT_NS: Final = 5 * SECOND  # a connection that stays silent is made anew, doubled each time
@@ -35,14 +35,39 @@ RENEW_S: Final = 23 * 3600.0  # venues end a connection after 24 hours
 RENEW_RETRY_S: Final = 60.0  # where the next connection could not be made
 OVERLAP_S: Final = 2.0  # what one of two connections has and the other does not comes within it
 OVERLAP_STEPS: Final = 10
+SILENT_STEPS_MAX: Final = 100  # 20 s: a connection that is stalled has ended by then (pings of `connected`)
 SPREAD: Final = 0.618034  # multiples of it lie evenly in [0, 1), however many there are
 
 
-async def outlast_overlap() -> None:
-    """Lasts `OVERLAP_S` of time in which this process runs: of a pause one step counts, and what lies in its sockets
-    after it is read before the next."""
-    for _ in range(OVERLAP_STEPS):
+async def outlast_overlap(brings: Callable[[], bool] = lambda: True) -> None:
+    """Lasts `OVERLAP_S` of time in which this process runs and messages come: of a pause one step counts, and what
+    lies in its sockets after it is read before the next. brings: whether any came since the call before."""
+    counted = 0
+    for _ in range(SILENT_STEPS_MAX):
         await asyncio.sleep(OVERLAP_S / OVERLAP_STEPS)
+        counted += brings()
+        if counted == OVERLAP_STEPS:
+            return
+
+
+@contextlib.asynccontextmanager
+async def overlapping(
+    overlap: Overlap, reading: Callable[[], Collection[asyncio.Future[Any]]], brings: Callable[[], bool] = lambda: True
+) -> AsyncIterator[None]:
+    """Compares what two connections bring, until the block has ended one of them and `outlast_overlap` is over.
+
+    brings: of the one that goes on. reading: all that may carry the same. Where the block raises or is cancelled both
+    still do: they are ended before the comparing is, or the second would write what the first has written.
+    """
+    overlap.begin()
+    try:
+        yield
+        await outlast_overlap(brings)  # the other may be behind with what the ended one had
+    except BaseException:
+        await ended(reading())
+        raise
+    finally:
+        overlap.end()
 
 
 class _Connection:
@@ -51,8 +76,13 @@ class _Connection:
     def __init__(self) -> None:
         self.ends = asyncio.Event()
         self.spoke = asyncio.Event()
-        self.has_spoken = False  # the same, for who looks at each message
+        self.has_spoken = False  # since `brings` was called
         self.reading: asyncio.Future[None]
+
+    def brings(self) -> bool:
+        """Whether it has spoken since the last call, or will not any more."""
+        spoke, self.has_spoken = self.has_spoken, False
+        return spoke or self.reading.done()
 
 
 class _Link:
@@ -269,13 +299,19 @@ class MarketFeed:
         current = self._connect(link, at)
         link.ends = current.ends
         following: _Connection | None = None
+
+        def reading() -> list[asyncio.Future[None]]:
+            return [each.reading for each in (current, following) if each is not None]
+
+        def brings() -> bool:
+            return current.brings()
+
         try:
             while True:
                 await asyncio.wait({current.reading}, timeout=renew_s)
                 if current.reading.done():
                     return current.reading.result()
-                self._overlap.begin()
-                try:
+                async with overlapping(self._overlap, reading, brings):
                     following = self._connect(link, at)
                     renew_s = RENEW_RETRY_S
                     if await self._is_heard(current, following):
@@ -286,11 +322,8 @@ class MarketFeed:
                     following.ends.set()
                     await asyncio.wait({following.reading})
                     following.reading.result()
-                    await outlast_overlap()  # the other may be behind with what this one had
-                finally:
-                    self._overlap.end()
         finally:
-            await ended([each.reading for each in (current, following) if each is not None])
+            await ended(reading())
 
     async def _is_heard(self, current: _Connection, following: _Connection) -> bool:
         """Whether what comes over the one comes over the other from now on."""
