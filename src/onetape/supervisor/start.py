@@ -91,7 +91,8 @@ def robot_child(config: Config, name: str) -> Child:
     )
     streams = (f"collector:{stream}" for stream in robot.streams)
     hub = (HUB,) if has_hub(config) else ()
-    return Child(f"robot:{name}", "robot", (f"gateway:{robot.account}", *hub, *streams), bounds)
+    guardian = (GUARDIAN,) if has_guardian(config) else ()  # without it nothing would be opened
+    return Child(f"robot:{name}", "robot", (f"gateway:{robot.account}", *hub, *guardian, *streams), bounds)
 
 
 def process_journal(home: Path, name: str) -> Path:
