@@ -80,9 +80,8 @@ def import_files(
     """Turn files into a sealed tape at `out`.
 
     progress is called with (bytes read, bytes in all or None), on_understood with
-    ImportResult.understood, before anything is written. filters: bad ticks are kept back, and `health`
-    frames say what they said. Importing the same files with the same
-    options gives the same segments, byte for byte.
+    ImportResult.understood, before anything is written. filters: bad ticks are kept back, and `health` frames
+    say what they said. Importing the same files with the same options gives the same segments, byte for byte.
     Raises UsageError and UnknownFormat (exit 2), BadInput and UnknownSymbol (exit 3),
     NotAvailable for kinds of later releases. Nothing is left at `out` then.
     """

@@ -36,7 +36,9 @@ __all__ = [
 
 START_WITHIN_S: Final = 30.0  # from its start until it is ready
 STOP_WITHIN_S: Final = 15.0  # from the signal until it is killed: a robot cancels its orders first
-SILENT_S: Final = 5.0  # fifty heartbeats that did not come: stopped, or stuck below the interpreter
+# Without a heartbeat: stopped, or stuck below the interpreter. A machine that stands still for five seconds, or ten,
+# kills nothing: meanwhile what depends on the process refuses new risk by itself.
+SILENT_S: Final = 12.0
 BACKOFF_S: Final = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0)  # by how often it has ended within a minute
 STORM_S: Final = 60.0
 STORM_MAX: Final = 8  # ends within that time; then somebody has to look
