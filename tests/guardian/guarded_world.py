@@ -321,7 +321,7 @@ class GuardedWorld:
                 self.after(HOP, lambda: self._reduce(Side.SELL if self.qty > 0 else Side.BUY, abs(self.qty)))
             case Unprotected() if self.gateway_up:
                 self.bare = effect.since
-                answer(HOP, lambda: core.protection_told(effect))
+                answer(HOP, lambda: core.protection_reported(effect))
             case ReadVenue() if self.random.random() >= self.faults.unread:
                 queried_at = self.now - HOP
                 if effect.symbol:

@@ -463,7 +463,7 @@ class GuardianCore:
         self._guard(account, symbol, side).is_lost = is_lost
         self._bare[account, symbol] = None
 
-    def protection_told(self, effect: Unprotected) -> None:
+    def protection_reported(self, effect: Unprotected) -> None:
         """The gateway has taken it in."""
         self._bare[effect.account, effect.symbol] = effect.since > 0
 

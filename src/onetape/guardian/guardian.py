@@ -207,9 +207,9 @@ class Guardian:
                 self._sending.add((account, id_))
                 self._spawn(self._send_halt(effect))
             case NotCounted(amounts):
-                told = ", ".join(f"{decimal_text(money(amount))} {asset}" for asset, amount in sorted(amounts.items()))
-                state = f"not counted, no price is known: {told}" if told else "all counted"
-                self._say(Record("income", "of limits", state, {}, "warning" if told else ""))
+                listed = ", ".join(f"{decimal_text(money(amount))} {asset}" for asset, amount in sorted(amounts.items()))
+                state = f"not counted, no price is known: {listed}" if listed else "all counted"
+                self._say(Record("income", "of limits", state, {}, "warning" if listed else ""))
 
     async def _send_halt(self, send: Send) -> None:
         try:
@@ -252,7 +252,7 @@ class Guardian:
                 }
                 answer = await self._send(effect.account, effect.id, "unprotected", lost)
                 if answer.status != "timeout":
-                    self.core.protection_told(effect)
+                    self.core.protection_reported(effect)
             case ReadVenue():
                 await self._read(effect)
         self._carry_out()
