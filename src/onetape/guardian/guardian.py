@@ -46,7 +46,7 @@ __all__ = ["Guardian"]
 TICK_S: Final = 0.05
 FOLLOW_EVERY: Final = SECOND // 5
 LEASE_EVERY_S: Final = 1.0
-LEASE_AGAIN_S: Final = 0.1  # after a gateway that was not there: its robots wait for the lease
+LEASE_RETRY_S: Final = 0.1  # after a gateway that was not there: its robots wait for the lease
 LEASE_NS: Final = 5 * SECOND
 ANSWER_WITHIN_S: Final = 4.0  # of a gateway; the core gives a ladder up a second later
 Position = tuple[str, str, PositionSide]  # account, symbol
@@ -187,7 +187,7 @@ class Guardian:
                 refused = error
                 state = f"refused: {error}" if error else "held"
                 self._say(Record("lease", account, state, {}, "critical" if error else ""))
-            await asyncio.sleep(LEASE_EVERY_S if is_there else LEASE_AGAIN_S)
+            await asyncio.sleep(LEASE_EVERY_S if is_there else LEASE_RETRY_S)
 
     async def _watch_halts(self) -> None:
         """The first look reads as far back as the longest window, and nothing waits for it."""
@@ -207,7 +207,10 @@ class Guardian:
                 self._sending.add((account, id_))
                 self._spawn(self._send_halt(effect))
             case NotCounted(amounts):
-                listed = ", ".join(f"{decimal_text(money(amount))} {asset}" for asset, amount in sorted(amounts.items()))
+                each = (f"{decimal_text(money(amount))} {asset}" for asset, amount in sorted(amounts.items()))
+                listed = ", ".join(each)
+                    f"{decimal_text(money(amount))} {asset}" for asset, amount in sorted(amounts.items())
+                )
                 state = f"not counted, no price is known: {listed}" if listed else "all counted"
                 self._say(Record("income", "of limits", state, {}, "warning" if listed else ""))
 
