@@ -11,7 +11,16 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from onetape.guardian.core import BACKOFF, GuardianCore
-from onetape.guardian.events import CancelStops, Flatten, GuardianSettings, PlaceStops, ReadVenue, Record, StopRow
+from onetape.guardian.events import (
+    CancelStops,
+    Flatten,
+    GuardianSettings,
+    PlaceStops,
+    ReadVenue,
+    Record,
+    StopRow,
+    Unprotected,
+)
 from onetape.model import catalogue
 from onetape.model.enums import OrderState, PositionSide, Side
 from onetape.model.time import SECOND
@@ -56,6 +65,7 @@ class GuardedWorld:
         self._queue: list = []
         self._count = 0
         self.settings = settings or GuardianSettings()
+        self.bare = 0  # since when the gateway knows the position as unprotected
         # The venue.
         self.price = START
         self.qty, self.entry = 0, Fraction(0)
@@ -309,6 +319,9 @@ class GuardedWorld:
                 self.after(HOP, lambda: self._cancel(effect))
             case Flatten() if self.gateway_up:
                 self.after(HOP, lambda: self._reduce(Side.SELL if self.qty > 0 else Side.BUY, abs(self.qty)))
+            case Unprotected() if self.gateway_up:
+                self.bare = effect.since
+                answer(HOP, lambda: core.protection_reported(effect))
             case ReadVenue() if self.random.random() >= self.faults.unread:
                 queried_at = self.now - HOP
                 if effect.symbol:

@@ -8,7 +8,8 @@ from decimal import Decimal
 import pytest
 
 from guardian.guarded_world import ACCOUNT, BTC, START, SYMBOL, Faults, GuardedWorld
-from onetape.guardian.events import CancelStops, Flatten, GuardianSettings, PlaceStops, ReadVenue
+from onetape.guardian.events import CancelStops, Flatten, GuardianSettings, PlaceStops, ReadVenue, Unprotected
+from onetape.model.enums import PositionSide
 from onetape.model.time import SECOND
 
 
@@ -123,6 +124,40 @@ def test_the_stops_of_an_earlier_life_are_adopted():
     world.kill_guardian()
     world.run(6)
     assert set(world.resting) == before and len(kinds(world, PlaceStops)) == 1
+
+
+def test_a_gateway_hears_once_that_protection_is_lost_and_once_that_it_is_back():
+    world = GuardedWorld(faults=Faults(refused=1.0))
+    world.trade(1000)
+    world.run(4)
+    assert world.bare > 0
+    world.faults = Faults()
+    world.run(10)
+    assert world.bare == 0
+    assert [effect.since > 0 for effect in kinds(world, Unprotected)] == [True, False]
+
+
+def test_what_the_gateway_knows_of_protection_is_said_anew_after_an_earlier_life():
+    world = GuardedWorld()
+    world.trade(1000)
+    world.run(1)
+    world.bare = 1  # the life that had said so died before it could say that it was over
+    world.core.remember_protection(ACCOUNT, SYMBOL, PositionSide.BOTH, is_lost=False)
+    world.run(1)
+    assert world.bare == 0 and len(kinds(world, Unprotected)) == 1
+
+
+def test_what_is_open_is_valued_while_its_price_is_known():
+    world = GuardedWorld(faults=Faults(frozen=1e-9))
+    world.trade(1000)
+    world.run(1)
+    (row,) = world.core.unrealized(world.now)
+    assert (row.account, row.strategy, row.symbol, row.asset) == (ACCOUNT, "", SYMBOL, "USDT")
+    assert row.amount == world.guard.unrealized(world.now, 10 * SECOND)
+    assert list(world.core.unrealized(world.now + 60 * SECOND)) == []
+    world.trade(-1000)
+    world.run(1)
+    assert [each.amount for each in world.core.unrealized(world.now + 60 * SECOND)] == [0]
 
 
 def test_a_lost_ladder_is_said_and_ends():

@@ -68,7 +68,8 @@ def test_stops_of_the_guardian_outlive_robot_gateway_and_guardian(tmp_path):
         assert "guardian" in {each["name"] for each in up["processes"]}
         placed = wait_for(lambda: protected(home))
         assert [each["distance"] for each in placed] == ["5.00%", "5.50%", "6.00%", "6.50%", "7.00%"]
-        assert sum(float(each["qty"]) for each in placed) == 0.03
+        # Filled in pieces, the last of them may be too small for another ladder.
+        assert 0.95 * 0.03 <= sum(float(each["qty"]) for each in placed) <= 0.03 + 1e-9
         ids = {each["venue_id"] for each in placed}
         assert began(home) == [0]
         for name in ("robot:mm", "gateway:main", "guardian"):

@@ -39,6 +39,8 @@ ROWS = {
     "sub-account": (GATEWAY, "alert", "a", "its USDT went", ("a", "has USDT from the pool")),
     "transfer": (GATEWAY, "alert", "t1", "5 USDT: not known what became of it", ("t1", "done")),
     "unknown orders": (GATEWAY, "health", "main", "30 of unknown outcome", ("main", "30 settled")),
+    "income": (GUARDIAN, "health", "of limits", "not counted, no price is known: 1 BNB", ("of limits", "all counted")),
+    "lease": (GUARDIAN, "health", "main", "refused: epoch 1 is over", ("main", "held")),
     "hard stop": (GUARDIAN, "health", "main X", "flattening", ("main X", "flat")),
     "protection": (GUARDIAN, "health", "main X", "lost: local stops", ("main X", "stands")),
     "margin_call": (ROBOT, "alert", "USDT", "called", ("USDT", "covered")),
@@ -60,6 +62,8 @@ def said_in_python() -> Iterator[str]:
                 yield node.args[0].value
             elif is_told and not (path.name == "silence_watch.py" and isinstance(node.args[0], ast.Name)):  # its _say
                 assert isinstance(node.args[0], ast.Constant), f"{path}: {ast.unparse(node)}"
+                yield node.args[0].value
+            elif named == "Record" and len(node.args) == 5 and isinstance(node.args[0], ast.Constant):
                 yield node.args[0].value
             if isinstance(node, ast.Dict):
                 keys = {k.value: v for k, v in zip(node.keys, node.values, strict=True) if isinstance(k, ast.Constant)}

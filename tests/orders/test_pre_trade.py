@@ -213,6 +213,7 @@ def test_an_order_that_breaks_one_rule_is_refused_with_figure_and_limit(rule):
     assert check.refusal.reason.startswith(f"{rule}: ")
     shown = check.as_json()
     assert (shown["passed"], shown["code"], shown["limit"]) == (False, row.error.code, row.limit)
+    assert shown["name"] == row.error.name
     # What was asked about counts for nothing: the same order is judged the same.
     assert refusal_of(view) == check.refusal
 

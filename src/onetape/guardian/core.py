@@ -12,7 +12,7 @@ has no stop is closed at the market, and a position beyond the hard stop is flat
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any, Final
 
@@ -25,6 +25,7 @@ from onetape.guardian.events import (
     ReadVenue,
     Record,
     StopRow,
+    Unprotected,
 )
 from onetape.guardian.position_guard import COVERED, Placement, PositionGuard
 from onetape.model.enums import PositionSide
@@ -32,6 +33,7 @@ from onetape.model.instrument import Instrument
 from onetape.model.money import money_units
 from onetape.model.time import SECOND
 from onetape.orders.reports import PositionReport
+from onetape.risk.halts import Unrealized
 from onetape.risk.stop_ladder import Rung, gap_close, ladder_of, needs_ladder
 
 __all__ = ["GuardianCore"]
@@ -75,6 +77,10 @@ class GuardianCore:
         self._sent: dict[str, tuple[PositionGuard, Placement | None]] = {}
         self._queried: dict[tuple[str, str], int] = {}  # of reads
         self._loss: set[str] = set()  # currencies whose total loss is being closed
+        # By account and symbol: whether its gateway knows it as unprotected (None: nobody knows), and when it
+        # was told last.
+        self._bare: dict[tuple[str, str], bool | None] = {}
+        self._bare_at: dict[tuple[str, str], int] = {}
 
     # --- events -----------------------------------------------------------------------------------
 
@@ -187,6 +193,7 @@ class GuardianCore:
     def tick(self, now: int) -> None:
         """Does what is due by time; to be called some twenty times a second."""
         for account in sorted(self._ready):
+            self._look_at_bare(account, now)
             guards = [each for each in self._of(account) if each.qty or each.rows]
             if not guards:
                 continue
@@ -406,6 +413,20 @@ class GuardianCore:
                         words = f"{total / 10**18:.2f} {currency} unrealised, at most {-limit / 10**18:.2f}"
                         self._begin_flatten(guard, words, now)
 
+    def unrealized(self, now: int) -> Iterator[Unrealized]:
+        """What open positions would bring now; a symbol whose price nobody knows is left out."""
+        found: dict[tuple[str, str], tuple[str, int] | None] = {}
+        for (account, symbol, _), guard in self.guards.items():
+            before = found.setdefault((account, symbol), (guard.instrument.settle, 0))
+            if before is None or (guard.qty and (guard.entry is None or not guard.price(now, STALE))):
+                found[account, symbol] = None
+            else:
+                amount = guard.unrealized(now, STALE) if guard.qty else 0
+                found[account, symbol] = before[0], before[1] + amount
+        for (account, symbol), each in found.items():
+            if each is not None:
+                yield Unrealized(account, "", symbol, *each)
+
     def remember(self, account: str, symbol: str, side: PositionSide, levels: Mapping[str, int]) -> None:
         """Levels that an earlier life wrote down last, by rank; before the account is caught up."""
         self._guard(account, symbol, side).floors = {int(rank): trigger for rank, trigger in levels.items()}
@@ -436,6 +457,31 @@ class GuardianCore:
             why = "lost: local stops" if guard.account in self._watched else "no stops at this venue: local stops"
             self._say("protection", guard, why, about, severity="critical")
 
+    def remember_protection(self, account: str, symbol: str, side: PositionSide, *, is_lost: bool) -> None:
+        """An earlier life has said that protection was lost, or is there anew; whether its gateway has heard of
+        it nobody knows."""
+        self._guard(account, symbol, side).is_lost = is_lost
+        self._bare[account, symbol] = None
+
+    def protection_reported(self, effect: Unprotected) -> None:
+        """The gateway has taken it in."""
+        self._bare[effect.account, effect.symbol] = effect.since > 0
+
+    def _look_at_bare(self, account: str, now: int) -> None:
+        """Where a venue takes no stops, local ones are all there is, and nothing is refused for it."""
+        if account not in self._watched:
+            return
+        lost: dict[str, list[PositionGuard]] = {}
+        for guard in self._of(account):
+            lost.setdefault(guard.instrument.symbol, []).extend([guard] if guard.is_lost else [])
+        for symbol, guards in lost.items():
+            key = account, symbol
+            if self._bare.get(key, False) is bool(guards) or now < self._bare_at.get(key, -REPEAT) + REPEAT:
+                continue
+            self._bare_at[key] = now
+            since = min((each.unprotected_since or now for each in guards), default=0)
+            self.effects.append(Unprotected(self._next_id(), account, symbol, since))
+
     # --- effects ----------------------------------------------------------------------------------
 
     def _cancel(self, guard: PositionGuard, rows: Iterable[StopRow], now: int) -> None:
@@ -446,11 +492,14 @@ class GuardianCore:
         self._command(guard, None, lambda id_: CancelStops(id_, guard.account, names))
 
     def _command(self, guard: PositionGuard, placement: Placement | None, make: Any) -> str:
-        self._count += 1
-        id_ = f"guardian {self._epoch} {self._count}"
+        id_ = self._next_id()
         self._sent[id_] = guard, placement
         self.effects.append(make(id_))
         return id_
+
+    def _next_id(self) -> str:
+        self._count += 1
+        return f"guardian {self._epoch} {self._count}"
 
     def _read(self, account: str, symbol: str, now: int, *, every: int = 0, after: int = 0) -> None:
         """after: an answer to what was asked before then does not help."""

@@ -21,6 +21,7 @@ __all__ = [
     "Record",
     "Rules",
     "StopRow",
+    "Unprotected",
 ]
 
 _FIRED: Final = frozenset({OrderState.TRIGGERED, OrderState.PARTIALLY_FILLED})
@@ -99,6 +100,16 @@ class ReadVenue(NamedTuple):
     symbol: str = ""
 
 
+class Unprotected(NamedTuple):
+    """Tells the gateway that positions in a symbol have lost their protection, so that nothing is added to
+    them. since: ns of the core's clock; 0: they have it."""
+
+    id: str
+    account: str
+    symbol: str
+    since: int
+
+
 class Record(NamedTuple):
     """For the guardian's journal. severity "": nothing is wrong."""
 
@@ -109,4 +120,4 @@ class Record(NamedTuple):
     severity: str = ""
 
 
-Effect = PlaceStops | CancelStops | Flatten | ReadVenue | Record
+Effect = PlaceStops | CancelStops | Flatten | Unprotected | ReadVenue | Record

@@ -17,7 +17,8 @@ import msgspec
 from onetape.gateway.options import gateway_journal
 from onetape.guardian.account_follower import AccountFollower
 from onetape.guardian.core import GuardianCore
-from onetape.guardian.events import CancelStops, Effect, Flatten, PlaceStops, ReadVenue, Record
+from onetape.guardian.events import CancelStops, Effect, Flatten, PlaceStops, ReadVenue, Record, Unprotected
+from onetape.guardian.halt_watch import HaltWatch
 from onetape.guardian.options import GUARDIAN, GuardianOptions, guardian_journal
 from onetape.guardian.venue_reader import VenueReader, can_watch
 from onetape.ipc.command_tape import CommandTape, commands_in
@@ -26,11 +27,15 @@ from onetape.ipc.names import process_socket
 from onetape.ipc.once import Once
 from onetape.ipc.server import listen
 from onetape.ipc.system import CommandResult, IPCCommandSystem
+from onetape.model.decimals import decimal_text
 from onetape.model.enums import OrderState, PositionSide
 from onetape.model.errors import OnetapeError, UnknownSymbol, UsageError
+from onetape.model.money import money
 from onetape.model.time import SECOND
 from onetape.net.tasks import ended
 from onetape.orders.managed import HealthOut
+from onetape.risk.halts import Effect as HaltEffect
+from onetape.risk.halts import NotCounted, Send
 from onetape.risk.stop_ladder import Rung
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.tape.segments import is_tape
@@ -41,6 +46,7 @@ __all__ = ["Guardian"]
 TICK_S: Final = 0.05
 FOLLOW_EVERY: Final = SECOND // 5
 LEASE_EVERY_S: Final = 1.0
+LEASE_RETRY_S: Final = 0.1  # after a gateway that was not there: its robots wait for the lease
 LEASE_NS: Final = 5 * SECOND
 ANSWER_WITHIN_S: Final = 4.0  # of a gateway; the core gives a ladder up a second later
 Position = tuple[str, str, PositionSide]  # account, symbol
@@ -64,6 +70,10 @@ class Guardian:
         self._readers = {
             name: VenueReader(options.accounts[name], self._home, self._health) for name in sorted(watched)
         }
+        self._halts = HaltWatch(
+            self._home, {name: options.subaccounts.get(name, {}) for name in options.accounts}, options.halts
+        )
+        self._sending: set[tuple[str, str]] = set()  # commands of halts that wait for an answer: account and id
         self._followers = {
             name: AccountFollower(name, gateway_journal(self._home, name), self.core) for name in options.accounts
         }
@@ -93,7 +103,7 @@ class Guardian:
                 self._follow_missing()
                 self._watch = JournalWatch(self._waiter, self._take, loop)
                 serving = await listen(path, self._answer, self.door.settle, is_operator=self.door.is_operator)
-                working = [asyncio.ensure_future(each) for each in (serving, self._tick())]
+                working = [asyncio.ensure_future(each) for each in (serving, self._tick(), self._watch_halts())]
                 working += [asyncio.ensure_future(self._renew(name)) for name in self._followers]
                 ready()
                 stopped = asyncio.ensure_future(self.stopping.wait())
@@ -106,6 +116,7 @@ class Guardian:
                         raise error
         finally:
             self._commands.stop()
+            self._halts.close()
             for follower in self._followers.values():
                 follower.leave(self._waiter)
             self._writer.close()
@@ -140,9 +151,12 @@ class Guardian:
 
     def _resume(self, account: str) -> None:
         """Before the core hears how the account stands."""
-        flattening, levels = self._kept
+        flattening, levels, protection = self._kept
         instruments = self._followers[account].view.instruments
-        for key in [each for each in (*flattening, *levels) if each[0] == account and each[1] in instruments]:
+        keys = dict.fromkeys((*flattening, *levels, *protection))
+        for key in [each for each in keys if each[0] == account and each[1] in instruments]:
+            if key in protection:
+                self.core.remember_protection(*key, is_lost=protection.pop(key))
             if key in levels:
                 self.core.remember(*key, levels.pop(key))
             if key in flattening:
@@ -161,11 +175,56 @@ class Guardian:
 
     async def _renew(self, account: str) -> None:
         """The account's gateway opens nothing new while nobody renews the lease."""
+        refused = ""
         while True:
             fields = {"until_ns": time.time_ns() + LEASE_NS, "epoch": self._writer.epoch}
-            with contextlib.suppress(UsageError):
-                await self._commands.send_command(f"gateway:{account}", "guardian_lease", fields, timeout=LEASE_EVERY_S)
-            await asyncio.sleep(LEASE_EVERY_S)
+            answer = await self._commands.send_command(
+                f"gateway:{account}", "guardian_lease", fields, timeout=LEASE_EVERY_S
+            )
+            is_there = answer.status != "timeout"
+            error = str((answer.error or {}).get("message", "")) if is_there else ""
+            if is_there and error != refused:
+                refused = error
+                state = f"refused: {error}" if error else "held"
+                self._say(Record("lease", account, state, {}, "critical" if error else ""))
+            await asyncio.sleep(LEASE_EVERY_S if is_there else LEASE_RETRY_S)
+
+    async def _watch_halts(self) -> None:
+        """The first look reads as far back as the longest window, and nothing waits for it."""
+        if self._halts.is_idle:
+            await asyncio.Event().wait()  # until it is cancelled
+        effects = await asyncio.to_thread(self._halts.look, time.time_ns())
+        while True:
+            for effect in effects:
+                self._carry_out_halt(effect)
+            await asyncio.sleep(TICK_S)
+            open_ = self.core.unrealized(time.monotonic_ns()) if self._halts.wants_unrealized else ()
+            effects = self._halts.look(time.time_ns(), open_)
+
+    def _carry_out_halt(self, effect: HaltEffect) -> None:
+        match effect:
+            case Send(account=account, id=id_) if (account, id_) not in self._sending:
+                self._sending.add((account, id_))
+                self._spawn(self._send_halt(effect))
+            case NotCounted(amounts):
+                each = (f"{decimal_text(money(amount))} {asset}" for asset, amount in sorted(amounts.items()))
+                listed = ", ".join(each)
+                    f"{decimal_text(money(amount))} {asset}" for asset, amount in sorted(amounts.items())
+                )
+                state = f"not counted, no price is known: {listed}" if listed else "all counted"
+                self._say(Record("income", "of limits", state, {}, "warning" if listed else ""))
+
+    async def _send_halt(self, send: Send) -> None:
+        try:
+            answer = await self._send(send.account, send.id, send.command, send.fields)
+        finally:
+            self._sending.discard((send.account, send.id))
+        if answer.status == "timeout":
+            return  # the next look gives it anew
+        self._halts.answered(send)
+        if send.command == "halt" and answer.error is not None:
+            about = f"{send.account} {send.fields['id']}"
+            self._say(Record("halt refused", about, str(answer.error.get("message", "")), {}, "critical"))
 
     # --- effects ----------------------------------------------------------------------------------
 
@@ -188,6 +247,15 @@ class Guardian:
             case Flatten():
                 fields = {"symbol": effect.symbol, "reason": effect.reason}
                 await self._send(effect.account, effect.id, "flatten", fields)
+            case Unprotected():
+                passed = time.monotonic_ns() - effect.since
+                lost: dict[str, Any] = {
+                    "symbol": effect.symbol,
+                    "since": time.time_ns() - passed if effect.since else 0,
+                }
+                answer = await self._send(effect.account, effect.id, "unprotected", lost)
+                if answer.status != "timeout":
+                    self.core.protection_reported(effect)
             case ReadVenue():
                 await self._read(effect)
         self._carry_out()
@@ -309,20 +377,21 @@ def _placed(effect: PlaceStops, answer: CommandResult) -> tuple[dict[str, Rung] 
 
 class _Kept(NamedTuple):
     """What an earlier life has written down of positions. flattening: that it had begun to flatten
-    and had not seen flat, and why; levels: of the last ladder, by rank."""
+    and had not seen flat, and why; levels: of the last ladder, by rank; protection: whether it was lost."""
 
     flattening: dict[Position, str]
     levels: dict[Position, dict[str, int]]
+    protection: dict[Position, bool]
 
 
 def _kept(path: Path) -> _Kept:
-    found = _Kept({}, {})
+    found = _Kept({}, {}, {})
     if not is_tape(path):
         return found
     with JournalReader(path) as reader:
         for frame in reader.frames(("health",)):
             record = msgspec.msgpack.decode(frame.payload)
-            if record["kind"] not in ("hard stop", "ladder"):
+            if record["kind"] not in ("hard stop", "ladder", "protection"):
                 continue
             about = record["about"]
             key = about["account"], about["symbol"], PositionSide(about["side"])
@@ -331,6 +400,8 @@ def _kept(path: Path) -> _Kept:
                     found.flattening[key] = about["reason"]
                 case "hard stop", _:
                     found.flattening.pop(key, None)
+                case "protection", _:
+                    found.protection[key] = "severity" in record
                 case "ladder", "placing":
                     found.levels[key] = about["levels"]
     return found

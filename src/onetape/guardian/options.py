@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from onetape.guardian.events import GuardianSettings, Rules
-from onetape.model.config import GUARDIAN, Config, GuardianConfig, parse_amount, parse_share
+from onetape.model.config import GUARDIAN, Config, GuardianConfig, HaltsConfig, parse_amount, parse_share
 from onetape.model.enums import TriggerBy
 from onetape.model.errors import BadConfig
 
@@ -33,6 +33,8 @@ class GuardianOptions(msgspec.Struct, frozen=True, kw_only=True):
     home: str
     accounts: dict[str, AccountOptions]
     settings: GuardianSettings
+    halts: HaltsConfig = HaltsConfig()
+    subaccounts: dict[str, dict[str, int]] = {}  # by account: name -> slot
 
 
 def guardian_journal(home: Path) -> Path:
@@ -59,7 +61,13 @@ def guardian_options(config: Config, accounts: Mapping[str, AccountOptions], *, 
         amount, currency = parse_amount(guardian.total_loss)
         total[currency] = amount
     settings = GuardianSettings(rules, symbols, total, TriggerBy(guardian.trigger_by))
-    return GuardianOptions(home=str(home), accounts=dict(accounts), settings=settings)
+    return GuardianOptions(
+        home=str(home),
+        accounts=dict(accounts),
+        settings=settings,
+        halts=guardian.halts,
+        subaccounts={name: config.accounts[name].subaccounts for name in accounts},
+    )
 
 
 def _rules(ladder: list[str], hard_stop: str) -> Rules:

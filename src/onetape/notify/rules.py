@@ -56,8 +56,11 @@ KINDS: Final = {
     "transfer": Kind(Type.LEDGER, notes=("expired", "failed", "has been")),
     "unknown orders": Kind(Type.RISK),  # so many - settled
     # of the guardian
+    "halt refused": Kind(Type.RISK, notes=_NOTE),  # by a gateway
     "hard stop": Kind(Type.STOP),  # flattening - flat
+    "income": Kind(Type.RISK),  # not counted - counted
     "ladder": Kind(Type.STOP, notes=_NOTE),
+    "lease": Kind(Type.RISK),  # refused - held
     "local stop": Kind(Type.STOP, notes=_NOTE),
     "position differs": Kind(Type.RISK, notes=_NOTE),
     "protection": Kind(Type.STOP),  # lost - stands, flat

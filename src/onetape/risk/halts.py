@@ -45,10 +45,14 @@ class Priced(NamedTuple):
 
 
 class Unrealized(NamedTuple):
+    """What an open position would bring now. strategy: who holds it, "": several together. amount: units of
+    1e-18 of the asset; while nobody knows its price, what was said before stays."""
+
     account: str
     strategy: str
     symbol: str
-    amount: int  # units of 1e-18 of the currency
+    asset: str
+    amount: int
 
 
 class HaltReported(NamedTuple):
@@ -117,8 +121,9 @@ class HaltDecisions:
                 self.windows.income(income)
             case Priced(asset, price):
                 self.windows.price(asset, price)
-            case Unrealized():
-                self.windows.unrealized(*event)
+            case Unrealized(account, strategy, symbol, asset, amount):
+                if (worth := self.windows.worth(asset, amount)) is not None:
+                    self.windows.unrealized(account, strategy, symbol, worth)
             case HaltReported(account, id_, since, until):
                 self._cached[account, id_] = _Cached(since, until)
             case HaltLifted(account, id_, time, by_hand):

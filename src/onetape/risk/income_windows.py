@@ -182,10 +182,9 @@ class IncomeWindows:
 
     def income(self, income: Income) -> None:
         """Takes in one income; each is to be handed in once."""
-        if income.asset == self.currency:
-            self._count(income, income.amount)
-        elif (price := self._prices.get(income.asset)) is not None:
-            self._count(income, _worth(income.amount, price))
+        amount = self.worth(income.asset, income.amount)
+        if amount is not None:
+            self._count(income, amount)
         else:
             waiting = self._waiting.setdefault(income.asset, deque())
             if len(waiting) >= WAITING_MAX:
@@ -200,11 +199,21 @@ class IncomeWindows:
             self._count(income, _worth(income.amount, price))
 
     def unrealized(self, account: str, strategy: str, symbol: str, amount: int) -> None:
-        """What a sub-account's open position in a symbol would bring now, units of the currency."""
+        """What an open position in a symbol would bring now, units of the currency. strategy: the sub-account
+        that holds it, "": of several together, and no sub-account's limit counts it."""
         self._unrealized[account, strategy, symbol] = amount
         if self.counts_unrealized:  # nothing may have been realised yet
             for scope, limit in self._limits:
+                if scope is Scope.STRATEGY and not strategy:
+                    continue
                 self._window(_subject(scope, Income(0, account, symbol, strategy, Kind.REALIZED, "", 0)), limit)
+
+    def worth(self, asset: str, amount: int) -> int | None:
+        """Units of the currency; None while nobody knows the asset's price."""
+        if asset == self.currency:
+            return amount
+        price = self._prices.get(asset)
+        return None if price is None else _worth(amount, price)
 
     def lift(self, id_: str, time: int) -> None:
         """The halt of a limit was lifted by hand: what came until then counts no more for it."""

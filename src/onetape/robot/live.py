@@ -30,6 +30,9 @@ from onetape.gateway.bridge_options import bridge_of, simulated_kind
 from onetape.gateway.client import GatewayClient
 from onetape.gateway.options import GatewayOptions, WithdrawalTarget, exchange_of
 from onetape.gateway.shared_gateway import check_followed, starting, wait_for_others
+from onetape.guardian.options import GUARDIAN, AccountOptions, guardian_options, has_guardian
+from onetape.ipc.local_socket import connect
+from onetape.ipc.names import process_socket
 from onetape.model.config import AccountConfig, Config, VenueConfig, parse_executions
 from onetape.model.errors import BadConfig, BadInput, NotAvailable, OnetapeError, ProcessDown, VenueUnavailable
 from onetape.model.symbol import parse_symbol
@@ -115,6 +118,28 @@ def gateway(options: LiveOptions, symbols: list[str]) -> Iterator[tuple[str, Gat
             wait_for_others(client)
 
 
+@contextmanager
+def _guardian(config: Config, guarded: GatewayOptions) -> Iterator[None]:
+    """The guardian of a gateway of our own, until the block ends; one of this home that runs leases it itself."""
+    home = Path(guarded.home)
+    try:
+        connect(process_socket(home, GUARDIAN), timeout_s=1.0).close()
+    except OSError:
+        pass  # none runs
+    else:
+        yield
+        return
+    reads = AccountOptions(kind=guarded.kind, rest=guarded.rest, ws=guarded.ws, key=guarded.key, secret=guarded.secret)
+    options = guardian_options(config, {guarded.account: reads}, home=home)
+    with child_process([sys.executable, "-m", "onetape.guardian.main"], clean_environ(config)) as child:
+        assert child.stdin is not None and child.stdout is not None
+        child.stdin.write(msgspec.json.encode(options))
+        child.stdin.close()
+        if child.stdout.readline().strip() != b"ready":
+            raise ProcessDown("the guardian did not start", location=str(home), todo="see the line above")
+        yield
+
+
 def _running(home: Path, account: str) -> GatewayClient | None:
     """None: no gateway answers there, whatever one that died has left behind."""
     try:
@@ -125,7 +150,7 @@ def _running(home: Path, account: str) -> GatewayClient | None:
 
 @contextmanager
 def gateway_options(options: LiveOptions, symbols: list[str]) -> Iterator[GatewayOptions]:
-    """What a gateway of our own is started with; an exchange of our own runs until the block
+    """What a gateway of our own is started with; an exchange and a guardian of our own run until the block
     ends."""
     config = options.config
     assert config is not None
@@ -137,7 +162,10 @@ def gateway_options(options: LiveOptions, symbols: list[str]) -> Iterator[Gatewa
         if is_simulated(venue):
             kind = simulated_kind(venue.kind)
             exchange = stack.enter_context(simulated_exchange(kind, venue.seed, clean_environ(config)))
-        yield options_at(options, exchange, symbols, is_new=True)
+        started = options_at(options, exchange, symbols, is_new=True)
+        if started.is_guarded:
+            stack.enter_context(_guardian(config, started))
+        yield started
 
 
 def options_at(
@@ -171,7 +199,11 @@ def options_at(
     if account.master:
         siblings[account.master] = MASTER
     return msgspec.structs.replace(
-        started, bridge=bridge, siblings=siblings, withdraw=_withdrawal_targets(config, account)
+        started,
+        bridge=bridge,
+        siblings=siblings,
+        withdraw=_withdrawal_targets(config, account),
+        is_guarded=has_guardian(config),
     )
 
 

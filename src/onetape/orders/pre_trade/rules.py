@@ -21,6 +21,7 @@ from itertools import groupby
 from typing import Any, Final, NamedTuple
 
 from onetape.model.errors import (
+    BY_CODE,
     AccountMode,
     BannedSymbol,
     DiskFull,
@@ -76,9 +77,11 @@ class Check(NamedTuple):
     limit: str | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """`rule`, `passed`, `figure`, `limit`, and where it is broken `code` and `reason`."""
+        """`rule`, `passed`, `figure`, `limit`, and where it is broken `code`, `name` and `reason`."""
         shown = {"rule": self.rule, "passed": self.refusal is None, "figure": self.figure, "limit": self.limit}
-        return {**shown, **(self.refusal._asdict() if self.refusal is not None else {})}
+        if self.refusal is None:
+            return shown
+        return {**shown, **self.refusal._asdict(), "name": BY_CODE[self.refusal.code].name}
 
 
 def refusal_of(view: View) -> Refusal | None:

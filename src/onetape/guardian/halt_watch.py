@@ -8,16 +8,18 @@ everything is read anew.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from onetape.gateway.income_tape import IncomeTape
 from onetape.gateway.options import gateway_journal
+from onetape.guardian.income_tape import IncomeTape
 from onetape.model.config import HaltsConfig
+from onetape.model.errors import OnetapeError
 from onetape.model.time import DAY, SECOND
 from onetape.orders.halts import Scope
-from onetape.risk.halts import Effect, HaltDecisions, Send, TimePassed
+from onetape.risk.halts import Effect, HaltDecisions, Send, TimePassed, Unrealized
 from onetape.risk.income_windows import IncomeWindows
 from onetape.tape.segments import is_tape
 
@@ -49,9 +51,13 @@ class HaltWatch:
             tape.close()
         self._tapes.clear()
 
-    def look(self, now: int) -> list[Effect]:
-        """Reads what has come. now: ns UTC. Gives what is to be sent, and what cannot be counted. Raises what
-        a damaged journal raises."""
+    @property
+    def wants_unrealized(self) -> bool:
+        return self._config.unrealized and not self.is_idle
+
+    def look(self, now: int, unrealized: Iterable[Unrealized] = ()) -> list[Effect]:
+        """Reads what has come. now: ns UTC; unrealized: of open positions. Gives what is to be sent, and what
+        cannot be counted. Raises what a damaged journal raises."""
         if self.is_idle:
             return []
         if any(tape.is_gone for tape in self._tapes.values()):
@@ -61,6 +67,8 @@ class HaltWatch:
             if (tape := self._tapes.get(account)) is not None:
                 for event in tape.events():
                     self.decisions.handle(event)
+        for event in unrealized:
+            self.decisions.handle(event)
         effects: list[Effect] = []
         for effect in self.decisions.handle(TimePassed(now)):
             if isinstance(effect, Send):
@@ -92,4 +100,5 @@ class HaltWatch:
             slots = {slot: name for name, slot in self._accounts[account].items()}
             since = now - max((limit.window or DAY) for _, limit in self._limits)
             currency = self.decisions.windows.currency
-            self._tapes[account] = IncomeTape(path, account, currency, slots, since=since)
+            with suppress(OnetapeError):  # it is being made just now
+                self._tapes[account] = IncomeTape(path, account, currency, slots, since=since)

@@ -18,9 +18,9 @@ from onetape.accounts.entries import MAIN, Cause, Entry, Leg, Outside
 from onetape.accounts.entry_frames import pack
 from onetape.accounts.explain import Part
 from onetape.gateway.explain_tape import explain_journal
-from onetape.gateway.halt_watch import HaltWatch
-from onetape.gateway.income_tape import IncomeTape, incomes_of
 from onetape.gateway.options import gateway_journal
+from onetape.guardian.halt_watch import HaltWatch
+from onetape.guardian.income_tape import IncomeTape, incomes_of
 from onetape.model import catalogue
 from onetape.model.config import GUARDIAN, HaltsConfig
 from onetape.model.enums import Side

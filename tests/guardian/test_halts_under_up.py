@@ -1,0 +1,96 @@
+"""Limits of what may be lost, with real processes: a halt begins by what is filled at a simulated exchange, holds
+through any kill, lets reductions pass, and nothing is opened where no guardian watches."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from onetape.model.errors import LossHalt, NoGuardian
+from waiting import wait_for
+from worlds.command_lines import command_line
+from worlds.supervised import Home
+
+SYMBOL = "binance:BTC/USDT:USDT"
+CONFIG = """
+[venues.x]
+kind = "binance-usdm"
+mode = "sim"
+[accounts.main]
+venue = "x"
+[guardian]
+[guardian.halts]
+symbol = ["4h 0.5 USDT"]
+day = "0.5 USDT"
+unrealized = true
+[robots.mm]
+strategy = "maker.py"
+account = "main"
+"""
+IDLE = """
+from onetape import Strategy
+
+
+class Idle(Strategy):
+    symbol: str = "binance:BTC/USDT:USDT"
+
+    def on_start(self):
+        self.subscribe(self.symbol, quotes=True)
+"""
+
+
+def held(home: Home) -> float:
+    return sum(float(each["qty"]) for each in home.run("positions"))
+
+
+def test_a_limit_that_is_lost_halts_by_itself_and_until_it_is_lifted_only_reductions_pass(tmp_path):
+    with Home(tmp_path, CONFIG, IDLE) as home:
+        home.run("up")
+        home.run("buy", SYMBOL, "0.05")  # its fee is more than may be lost
+        halts = wait_for(lambda: both if len(both := home.run("halts")) == 2 else None)
+        assert {each["scope"] for each in halts} == {"symbol", "system"}
+        assert all(each["actor"] == "guardian" for each in halts)
+        wait_for(lambda: "halt symbol" in str(home.run("alerts", "ls")))
+        for name in ("guardian", "gateway:main"):
+            home.kill(name)
+        ids = {each["id"] for each in halts}
+        wait_for(lambda: {each["id"] for each in home.run("halts")} == ids)
+        assert refused(home) == LossHalt.code
+        size = held(home)
+        home.run("sell", SYMBOL, "0.02")
+        wait_for(lambda: held(home) < size)
+        for each in ids:
+            home.run("halts", "lift", each, "--reason", "looked at it")
+        wait_for(lambda: not home.run("halts"))
+        wait_for(lambda: bought(home))
+        home.run("down")
+
+
+def refused(home: Home) -> int:
+    """The number of the error that a purchase gets, once there is a gateway."""
+    return int(home.run("buy", SYMBOL, "0.01", code=5)["error"]["code"])
+
+
+def test_nothing_is_opened_while_no_guardian_watches_and_reductions_pass(tmp_path):
+    with Home(tmp_path, CONFIG.replace("0.5 USDT", "500 USDT"), IDLE) as home:
+        up = home.run("up")
+        home.run("buy", SYMBOL, "0.01")
+        wait_for(lambda: held(home) == 0.01)
+        pids = {each["name"]: each["pid"] for each in up["processes"]}
+        os.kill(pids["supervisor"], signal.SIGKILL)  # nobody starts another one
+        os.kill(pids["guardian"], signal.SIGKILL)
+        try:
+            wait_for(lambda: command_line(["buy", SYMBOL, "0.01", "--dry-run"], home.folder)[0] == 5)
+            assert refused(home) == NoGuardian.code
+            home.run("sell", SYMBOL, "0.004")
+            wait_for(lambda: held(home) == 0.006)
+        finally:
+            home.run("up")
+        wait_for(lambda: bought(home))
+        home.run("down")
+
+
+def bought(home: Home) -> bool:
+    before = held(home)
+    command_line(["buy", SYMBOL, "0.002"], home.folder)  # refused until the lease is there
+    return held(home) > before
