@@ -95,7 +95,10 @@ class Bench:
             return f"[{name}]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in values.items())
 
         robot = {"strategy": "idle.py:Idle", "account": "main"}
-        text = table("venues.v", self.venue) + table("accounts.main", {"venue": "v", **self.keys})
+        account = {"venue": "v", **self.keys, "symbols": [], "position_max": {}, "order_max": {}, "order_value_max": {}}
+        text = table("venues.v", self.venue)
+        text += table("accounts.main", {**account, "price_band": 0, "orders_per_second": 0})
+        text += table("guardian", {"enabled": False}) + table("guardian.halts", {"day": ""})
         text += table("robots.r", robot) + f'params = {{ symbol = "{self.symbol}" }}\n'
         (self.folder / "onetape.toml").write_text(text)
         (self.folder / "idle.py").write_text(STRATEGY.format(symbol=self.symbol))
