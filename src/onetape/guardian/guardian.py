@@ -209,8 +209,6 @@ class Guardian:
             case NotCounted(amounts):
                 each = (f"{decimal_text(money(amount))} {asset}" for asset, amount in sorted(amounts.items()))
                 listed = ", ".join(each)
-                    f"{decimal_text(money(amount))} {asset}" for asset, amount in sorted(amounts.items())
-                )
                 state = f"not counted, no price is known: {listed}" if listed else "all counted"
                 self._say(Record("income", "of limits", state, {}, "warning" if listed else ""))
 
