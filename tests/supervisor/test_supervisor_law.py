@@ -214,7 +214,7 @@ def test_one_without_a_heartbeat_is_killed_and_comes_back():
     assert made.silent(GATEWAY, SILENT_S) == []
     assert made.silent(GATEWAY, SILENT_S + 0.1) == [(Do.KILL, GATEWAY)]
     made.ended(GATEWAY, 1, -9)
-    assert made.units[GATEWAY].reason == "no heartbeat for 5.1 s"
+    assert made.units[GATEWAY].reason == f"no heartbeat for {SILENT_S + 0.1:.1f} s"
     assert made.step(1) == [(Do.START, GATEWAY)]
 
 

@@ -77,7 +77,7 @@ COLD: Final[Mapping[str, Mapping[str, str]]] = {
         "expected": "whole", "got": "whole", "missing": "whole", "count": "whole", "head": "text",
         "maker": "text", "taker": "text", "volume": "text", "currency": "text", "assets": "text",
         "debts": "text", "number": "whole", "sources": "list", "ended": "list", "source": "text",
-        "event": "text", "source_sequence": "whole", "about": "table",
+        "event": "text", "source_sequence": "whole", "about": "table", "epoch": "whole",
     },
     "external": {
         "type": "text", "topic": "text", "source": "text", "ts_event": "whole",
