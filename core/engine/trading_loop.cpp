@@ -366,8 +366,7 @@ bool TradingLoop::judge(const Source& source, Instrument& instrument, const Fram
         late.type = static_cast<std::uint16_t>(EventType::trade);
         late.flags = flag_late;
         late.sequence = each.sequence;
-        const Frame held{&late, reinterpret_cast<const std::byte*>(&each.trade),
-                         sizeof each.trade};
+        const Frame held{&late, reinterpret_cast<const std::byte*>(&each.trade), sizeof each.trade};
         if (!show_market<plain>(instrument, held, each.trade)) return false;
     }
     if (rule == TickRule::none) return show_market<plain>(instrument, frame, payload);
