@@ -73,7 +73,7 @@ def test_every_life_of_a_run_is_opened(tmp_path: Path, monkeypatch) -> None:
                 wanted[traveller.frames] = traveller.state()
         # What a whole replay leaves behind opens the same, in each life.
         shutil.rmtree(run / "checkpoints", ignore_errors=True)  # a slow machine has made some
-        often(monkeypatch, 50)
+        often(monkeypatch, 5)  # the second life may be short
         assert replay_run(run)["divergences"] == 0
         assert Checkpoints(run, 2).places
         with Traveller(run) as traveller:
