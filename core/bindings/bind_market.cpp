@@ -7,6 +7,7 @@
 #include "bindings/bars_view.hpp"
 #include "bindings/bind.hpp"
 #include "bindings/exchange_cast.hpp"
+#include "market/bar_book.hpp"
 #include "market/bars.hpp"
 #include "market/book.hpp"
 #include "market/mbo_book.hpp"
@@ -229,6 +230,23 @@ void bind_bars(nb::module_& m) {
     auto column = [](std::size_t index) {
         return [index](const BarsView& v) { return v.arrays->slice(index, v.begin, v.end); };
     };
+    nb::class_<BarBook>(m, "BarBook", "Which bars of one symbol are known: each is told once, and corrected.")
+        .def(nb::init<>())
+        .def(
+            "take",
+            [](BarBook& self, const nb::bytes& payload, std::uint16_t flags) -> nb::object {
+                BarPayload bar;
+                if (payload.size() != sizeof bar) throw nb::value_error("no bar");
+                std::memcpy(&bar, payload.c_str(), sizeof bar);
+                const BarNews news = self.take(bar, flags);
+                if (news > BarNews::corrected) return nb::none();
+                return nb::int_(flags_of(news));
+            },
+            nb::arg("payload"), nb::arg("flags"),
+            nb::sig("def take(self, payload: bytes, flags: int) -> int | None"),
+            "Of a frame of it: the flags of one that is to be told, None: it is not. flags: "
+            "FLAG_SNAPSHOT for what the venue has answered.")
+        .def("has", &BarBook::has, nb::arg("period"), nb::arg("ts_open"));
     nb::class_<BarsView>(m, "Bars", "Completed bars as columns, oldest first; safe to keep.")
         .def("__len__", [](const BarsView& v) { return v.end - v.begin; })
         .def_prop_ro("open", column(0))
@@ -248,6 +266,7 @@ void bind_market(nb::module_& m) {
     m.attr("FLAG_UNSYNCED") = flag_unsynced;
     m.attr("FLAG_GAP") = flag_gap;
     m.attr("FLAG_LATE") = flag_late;
+    m.attr("FLAG_CORRECTED") = flag_corrected;
     bind_book(m);
     bind_mbo_book(m);
     bind_bars(m);

@@ -1,4 +1,5 @@
 // Journals of several sources merged into one: the hub's hot path.
+#include <nanobind/stl/array.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
@@ -17,7 +18,7 @@ using namespace onetape;
 namespace {
 
 constexpr const char* outcomes[] = {"taken",  "duplicate", "older", "late",
-                                    "pinned", "ended",     "bad"};
+                                    "pinned", "ended",     "bad",   "corrected"};
 
 struct PyMerge {
     std::unique_ptr<Merge> merge;
@@ -213,6 +214,17 @@ void bind_merge(nb::module_& m) {
              nb::sig("def restore(self, own: JournalReader) -> int"),
              "What was merged before, from the hub's own journal; gives the frames read.")
         .def(
+            "restore_bar",
+            [](PyMerge& self, std::size_t symbol, const std::array<std::int64_t, 8>& bar) {
+                const auto& [ts_open, period, open, high, low, close, volume, trades] = bar;
+                self.merge->restore_bar(self.symbol(symbol),
+                                        {ts_open, ts_open + period, period, open, high, low, close,
+                                         volume, 0, 0, trades, 0});
+            },
+            nb::arg("symbol"), nb::arg("bar"),
+            nb::sig("def restore_bar(self, symbol: int, bar: Sequence[int]) -> None"),
+            "One that was taken before, as `bars` has it.")
+        .def(
             "forget_until",
             [](PyMerge& self, std::int64_t time) { self.merge->forget_until(time); },
             nb::arg("time"), "Nothing from before this venue time, ns, is taken.")
@@ -276,7 +288,7 @@ void bind_merge(nb::module_& m) {
             },
             nb::sig("def bars(self) -> list[tuple[int, int, int, int, int, int, int, int, int]]"),
             "(symbol, ts_open, period in ns, open, high, low, close, volume, trades) of bars that "
-            "were taken since asked last.")
+            "were taken or corrected since asked last.")
         .def(
             "quote_source",
             [](PyMerge& self, std::size_t symbol) {

@@ -40,7 +40,7 @@ constexpr const char* roles[] = {"symbol",       "symbol_fallback",
                                  "open_time",    "close_time",
                                  "closed",       "action",
                                  "checksum",     "depth",
-                                 "error"};
+                                 "error",        "minutes"};
 constexpr const char* checksums[] = {"none", "digits", "turns"};
 static_assert(std::size(roles) == role_count);
 // (kind, name, event, channels, {role: path}, required roles, (path, value) or None, the action

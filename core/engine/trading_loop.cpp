@@ -488,8 +488,9 @@ void TradingLoop::show_exchange(Instrument& instrument, const Frame& frame,
 }
 
 template <bool plain>
-void TradingLoop::show_exchange(Instrument& instrument, const Frame&, const BarPayload& bar,
+void TradingLoop::show_exchange(Instrument& instrument, const Frame& frame, const BarPayload& bar,
                                 std::int64_t time) {
+    if ((frame.header->flags & flag_late) != 0) return;  // no price of now
     instrument.view.set_bar(bar);
     if (instrument.detail)
         check_detail(instrument, time);

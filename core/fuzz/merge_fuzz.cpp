@@ -95,7 +95,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                 } else {
                     BarPayload bar{};
                     bar.ts_open = number(input), bar.period_ns = number(input);
-                    outcome = merge.on_bar(source, symbol, time, bar);
+                    outcome = merge.on_bar(source, symbol, time, bar, rest);
                 }
             }
         }

@@ -228,29 +228,30 @@ Merged Merge::on_funding(std::uint32_t source, std::uint32_t symbol, std::int64_
     return count(counts, Merged::taken);
 }
 
-// A bar is what a period came to. It is taken once: what was decided on it does not change.
 Merged Merge::on_bar(std::uint32_t source, std::uint32_t symbol, std::int64_t time,
-                     const BarPayload& bar) {
+                     const BarPayload& bar, std::uint16_t flags) {
     Symbol& own = symbols_[symbol];
     MergeCounts& counts = heard(source, own, time, 0, 0);
     if (own.is_ended) return count(counts, Merged::ended);
     if (own.pinned != merge_none && own.pinned != source) return count(counts, Merged::pinned);
     if (bar.period_ns <= 0) return count(counts, Merged::bad);
-    auto found = std::find_if(own.bars.begin(), own.bars.end(),
-                              [&](const BarValue& each) { return each.period == bar.period_ns; });
-    if (found == own.bars.end()) {
-        own.bars.push_back({bar.period_ns, {}});
-        found = own.bars.end() - 1;
+    const BarNews news = own.bars.take(bar, flags);
+    switch (news) {
+        case BarNews::differs:
+            ++counts.disagreed;
+            [[fallthrough]];
+        case BarNews::duplicate:
+            return count(counts, Merged::duplicate);
+        case BarNews::older:
+            return count(counts, Merged::older);
+        case BarNews::fresh:
+        case BarNews::filled:
+        case BarNews::corrected:
+            break;
     }
-    Value<BarPayload>& held = found->value;
-    if (held.has && bar.ts_open <= held.payload.ts_open) {
-        if (bar.ts_open < held.payload.ts_open) return count(counts, Merged::older);
-        if (!same_message(bar, held.payload)) ++counts.disagreed;
-        return count(counts, Merged::duplicate);
-    }
-    held = {bar, time, source, true};
+    is_late_ = news != BarNews::fresh;
     if (closed_.size() < merge_bars_max) closed_.push_back({symbol, bar});
-    return count(counts, Merged::taken);
+    return count(counts, news == BarNews::corrected ? Merged::corrected : Merged::taken);
 }
 
 Merged Merge::on_book(std::uint32_t source, std::uint32_t symbol, std::int64_t time,
@@ -290,7 +291,7 @@ void Merge::restore(std::uint32_t source, std::uint32_t symbol, const Frame& fra
             own.funding = {frame.as<FundingPayload>(), time, source, true};
             break;
         case EventType::bar:
-            on_bar(source, symbol, time, frame.as<BarPayload>());
+            on_bar(source, symbol, time, frame.as<BarPayload>(), frame.header->flags);
             break;
         case EventType::book:
             own.depth.restore(source, time, frame.as<BookPayload>(), frame.header->flags,
@@ -414,7 +415,8 @@ Status MergeFeeds::merge(std::uint32_t source, const Frame& frame, std::uint32_t
             outcome = merge.on_funding(source, symbol, time_, frame.as<FundingPayload>());
             break;
         case EventType::bar:
-            outcome = merge.on_bar(source, symbol, time_, frame.as<BarPayload>());
+            outcome = merge.on_bar(source, symbol, time_, frame.as<BarPayload>(),
+                                   frame.header->flags);
             break;
         case EventType::book:
             if (!book_fits(frame.payload, frame.payload_bytes)) {
@@ -436,9 +438,13 @@ Status MergeFeeds::merge(std::uint32_t source, const Frame& frame, std::uint32_t
     if (outcome == Merged::bad || outcome == Merged::late)
         note(source, symbol, frame, outcome, merge.rule());
     if (frame.type() == EventType::book) return write_depth(source, symbol, frame);
-    if (outcome != Merged::taken) return Status::ok;
+    if (outcome != Merged::taken && outcome != Merged::corrected) return Status::ok;
     auto flags = static_cast<std::uint16_t>(frame.header->flags & 0xffu);
+    // What is late or corrected at its source need not be so here.
+    if (frame.type() == EventType::bar)
+        flags &= static_cast<std::uint16_t>(~(flag_late | flag_corrected));
     if (merge.is_late()) flags |= flag_late;
+    if (outcome == Merged::corrected) flags |= flag_corrected;
     return write(frame.type(), flags, source, symbol, frame.payload, frame.payload_bytes);
 }
 

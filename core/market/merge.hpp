@@ -1,13 +1,14 @@
 #pragma once
 // Several sources of one market into one, by freshness.
 //
-// A value (quote, mark, funding, bar of a period) is replaced by a newer one only: by the venue's
+// A value (quote, mark, funding) is replaced by a newer one only: by the venue's
 // time, then by the venue's sequence where both have one; of one time and no sequence a source's
 // own order holds, and between sources the rank. Arrival decides nothing, and no value steps back.
 // A source without the venue's time and sequence takes over from a better one when that has been
 // silent for `stale_ns`.
 //
-// A trade is a fact: each is taken once by its id, from whichever source brings it first.
+// A trade is a fact: each is taken once by its id, from whichever source brings it first. So is a
+// bar, by its period, until the venue's last word corrects it (bar_book.hpp).
 //
 // Changes of a book are one source's at a time (merge_depth.hpp).
 //
@@ -26,6 +27,7 @@
 #include "journal/frame.hpp"
 #include "journal/reader.hpp"
 #include "journal/writer.hpp"
+#include "market/bar_book.hpp"
 #include "market/delay_floor.hpp"
 #include "market/merge_depth.hpp"
 #include "market/tick_filter.hpp"
@@ -46,8 +48,9 @@ enum class Merged : std::uint8_t {
     pinned,  // the symbol takes this value from another source
     ended,   // the symbol is not listed any more
     bad,     // a bad tick, by `rule()`
+    corrected,  // a bar, in place of one that was taken
 };
-inline constexpr std::size_t merged_count = 7;
+inline constexpr std::size_t merged_count = 8;
 
 struct MergeOptions {
     std::int64_t stale_ns = 2'000'000'000;
@@ -105,7 +108,11 @@ class Merge {
     Merged on_funding(std::uint32_t source, std::uint32_t symbol, std::int64_t time,
                       const FundingPayload& funding);
     Merged on_bar(std::uint32_t source, std::uint32_t symbol, std::int64_t time,
-                  const BarPayload& bar);
+                  const BarPayload& bar, std::uint16_t flags);
+    // Of those that were taken by an earlier hub, older ones than its journal is read back.
+    void restore_bar(std::uint32_t symbol, const BarPayload& bar) {
+        symbols_[symbol].bars.take(bar, 0);
+    }
     // levels: bid_count bids, then ask_count asks. What is to be written of it: depth_next().
     Merged on_book(std::uint32_t source, std::uint32_t symbol, std::int64_t time,
                    const BookPayload& book, std::uint16_t flags, const BookLevel* levels);
@@ -121,7 +128,7 @@ class Merge {
     [[nodiscard]] TickRule rule() const noexcept { return rule_; }
     // Held trades that the last message has confirmed, in their order, each taken once.
     [[nodiscard]] std::span<const HeldTrade> released() const noexcept { return released_; }
-    // A trade that was taken is older, by the venue's time, than one before it.
+    // A trade or a bar that was taken is older, by the venue's time, than one before it.
     [[nodiscard]] bool is_late() const noexcept { return is_late_; }
 
     // The median of the bids and of the asks of a symbol's last quotes, sizes 0. False: too few.
@@ -161,10 +168,6 @@ class Merge {
     [[nodiscard]] static const Payload* payload_of(const Value<Payload>& value) noexcept {
         return value.has ? &value.payload : nullptr;
     }
-    struct BarValue {
-        std::int64_t period;
-        Value<BarPayload> value;
-    };
     struct Sample {
         std::int64_t time, bid, ask;
     };
@@ -175,7 +178,7 @@ class Merge {
         std::vector<MergeCounts> counts;  // by source
         Value<MarkPayload> mark;
         Value<FundingPayload> funding;
-        std::vector<BarValue> bars;
+        BarBook bars;
         MergeDepth depth;
         std::vector<TradeCounter> counters;  // by source
         TradeCounter restored;               // of the hub's own journal

@@ -21,7 +21,10 @@ constexpr std::array<std::string_view, role_count> role_names{
     "asks",      "mark price", "index price", "funding rate", "funding time", "open",
     "high",      "low",        "close",       "volume",       "turnover",     "trades",
     "open time", "close time", "closed",      "action",       "checksum",     "depth",
-    "error"};
+    "error",     "minutes"};
+constexpr std::uint64_t minutes_max = 100'000;
+// After its end the last trades of a bar may still be on their way.
+constexpr std::int64_t running_grace = 1'000'000'000;
 
 }  // namespace
 
@@ -425,7 +428,7 @@ bool MessageReader::bar(const MessageRule& rule, StreamState& stream, std::int64
         return true;
     }
     BarPayload event{};
-    std::uint64_t trades = 0;
+    std::uint64_t trades = 0, minutes = 0;
     if (!time(rule, Role::open_time, event.ts_open) ||
         !time(rule, Role::close_time, event.ts_close) ||
         !units(rule, stream, Role::open, Quantity::price, event.open) ||
@@ -433,12 +436,15 @@ bool MessageReader::bar(const MessageRule& rule, StreamState& stream, std::int64
         !units(rule, stream, Role::low, Quantity::price, event.low) ||
         !units(rule, stream, Role::close, Quantity::price, event.close) ||
         !units(rule, stream, Role::volume, Quantity::volume, event.volume) ||
-        !integer(rule, Role::trades, trades)) {
+        !integer(rule, Role::trades, trades) || !integer(rule, Role::minutes, minutes)) {
         return false;
     }
     if (config_.measuring) return true;
     // The venue's close time is the bar's last millisecond; ours is exclusive.
-    event.ts_close += 1'000'000;
+    if (minutes == 0)
+        event.ts_close += 1'000'000;
+    else if (minutes <= minutes_max)
+        event.ts_close = event.ts_open + static_cast<std::int64_t>(minutes) * 60'000'000'000;
     event.period_ns = event.ts_close - event.ts_open;
     if (event.period_ns <= 0) return refuse("bar closes before it opens");
     if (event.volume < 0) return refuse("volume is negative");
@@ -460,11 +466,23 @@ bool MessageReader::bar(const MessageRule& rule, StreamState& stream, std::int64
         }
     }
     // No bar is visible before its close, even where the venue's clock runs ahead of ours.
-    if (event.ts_close > receipt) {
+    std::int64_t shown = event.ts_close;
+    if (!message_.has(closed)) {  // it is told again and again: the last of them counts
+        shown += running_grace;
+        std::erase_if(held_, [&](const HeldBar& held) {
+            return held.stream == stream.spec.stream && held.payload.ts_open == event.ts_open &&
+                   held.payload.period_ns == event.period_ns;
+        });
+        if (shown <= receipt) {
+            pass_over(rule.name + " after its end");
+            return true;
+        }
+    }
+    if (shown > receipt) {
         const auto later = std::upper_bound(
-            held_.begin(), held_.end(), event.ts_close,
+            held_.begin(), held_.end(), shown,
             [](std::int64_t time, const HeldBar& held) { return time < held.time; });
-        held_.insert(later, HeldBar{event.ts_close, stream.spec.stream, event});
+        held_.insert(later, HeldBar{shown, stream.spec.stream, event});
         next_held_ = held_.front().time;
         return true;
     }

@@ -74,8 +74,9 @@ enum class Role : std::uint8_t {
     checksum,
     depth,
     error,
+    minutes,  // of a bar that does not say when it closes
 };
-inline constexpr std::size_t role_count = 37;
+inline constexpr std::size_t role_count = 38;
 
 struct MessageRule {
     MessageKind kind = MessageKind::quote;

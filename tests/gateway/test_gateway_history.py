@@ -12,7 +12,8 @@ import pytest
 
 from onetape.gateway import bar_history
 from onetape.gateway.bar_history import HistoryDesk, Wanted
-from onetape.gateway.order_frames import EMPTY_FLAG, HISTORY, OPEN_FLAG
+from onetape.gateway.order_frames import OPEN_FLAG
+from onetape.venues.past_market import BAR_FRAME, EMPTY_FLAG
 from onetape.model import catalogue
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.venues.binance.past import BinanceUsdmPast
@@ -85,7 +86,7 @@ def test_bars_and_what_runs_stand_on_the_tape(tmp_path):
     assert (record["bars"], record["reason"]) == (2, "")
     assert [row.flags for row in rows] == [0, EMPTY_FLAG, OPEN_FLAG]
     assert {row.stream for row in rows} == {1}
-    first, _, running = (HISTORY.unpack(row.payload) for row in rows)
+    first, _, running = (BAR_FRAME.unpack(row.payload) for row in rows)
     p, q = 10**I.price_decimals, 10**I.size_decimals
     assert first == (
         opened - 2 * MINUTE,

@@ -6,8 +6,8 @@ from core_tested import Merge, TradeMemory
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onetape._core import MERGE_NONE
-from reference.merge import SECOND, Memory, Quote, Trades, Values
+from onetape._core import FLAG_SNAPSHOT, MERGE_NONE
+from reference.merge import SECOND, Bars, Memory, Quote, Trades, Values
 
 STALE = 2 * SECOND
 T0 = 1_767_225_600 * SECOND
@@ -115,15 +115,25 @@ def test_what_is_forgotten_is_late_and_never_twice(rows, count_max, keep_ns):
         assert core.size == len(model.held) <= count_max
 
 
-def test_bars_close_once_and_disagreement_is_counted():
-    core, minute = merge(0, 1), 60 * SECOND
-    assert core.bar(0, 0, T0, T0, minute, 100) == "taken"
-    assert core.bar(1, 0, T0, T0, minute, 100) == "duplicate"
-    assert core.bar(1, 0, T0, T0 + minute, minute, 101) == "taken"
-    assert core.bar(0, 0, T0, T0 + minute, minute, 102) == "duplicate"
-    assert core.bar(0, 0, T0, T0, minute, 99) == "older"
-    assert core.bar(0, 0, T0, T0, 5 * minute, 99) == "taken"  # of another period
-    assert (core.disagreed(0, 0), core.disagreed(1, 0)) == (1, 0)
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 1),  # source
+            st.integers(0, 6),  # period since the first
+            st.sampled_from([60 * SECOND, 300 * SECOND]),
+            st.integers(100, 102),
+            st.sampled_from([0, FLAG_SNAPSHOT]),  # told by a stream, or answered by the venue
+        ),
+        max_size=40,
+    )
+)
+def test_a_bar_is_taken_once_and_corrected_by_an_answer_alone(rows):
+    core, model = merge(0, 1), Bars()
+    for source, place, period, close, flags in rows:
+        ts_open = T0 + place * period
+        got = core.bar(source, 0, ts_open + period, ts_open, period, close, flags)
+        assert got == model.take(source, period, ts_open, close, bool(flags))
+    assert [core.disagreed(source, 0) for source in (0, 1)] == [model.disagreed[source] for source in (0, 1)]
 
 
 def test_one_message_with_two_contents_is_counted():

@@ -82,6 +82,24 @@ class Trades:
         return "taken", is_late
 
 
+class Bars:
+    """Each once by its period and opening; what the venue answered takes the place of anything else."""
+
+    def __init__(self) -> None:
+        self.close: dict[tuple[int, int], int] = {}
+        self.disagreed: Counter[int] = Counter()
+
+    def take(self, source: int, period: int, ts_open: int, close: int, is_answer: bool) -> str:
+        held = self.close.get((period, ts_open))
+        if held == close:
+            return "duplicate"
+        if held is not None and not is_answer:
+            self.disagreed[source] += 1
+            return "duplicate"
+        self.close[period, ts_open] = close
+        return "taken" if held is None else "corrected"
+
+
 class Memory:
     """The last `count_max` trades at least where they are young, and no more."""
 

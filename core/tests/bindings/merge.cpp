@@ -12,7 +12,7 @@ using namespace onetape;
 namespace {
 
 constexpr const char* outcomes[] = {"taken",  "duplicate", "older", "late",
-                                    "pinned", "ended",     "bad"};
+                                    "pinned", "ended",     "bad",   "corrected"};
 
 QuotePayload quote_of(std::int64_t ts_event, std::int64_t ts_recv, std::int64_t bid,
                       std::int64_t ask, std::int64_t bid_size, std::int64_t ask_size,
@@ -97,13 +97,14 @@ void bind_merge(nb::module_& m) {
         .def(
             "bar",
             [](Merge& self, std::uint32_t source, std::uint32_t symbol, std::int64_t time,
-               std::int64_t ts_open, std::int64_t period, std::int64_t close) {
+               std::int64_t ts_open, std::int64_t period, std::int64_t close,
+               std::uint16_t flags) {
                 const BarPayload bar{
                     ts_open, ts_open + period, period, close, close, close, close, 1, 0, 0, 1, 0};
-                return outcomes[static_cast<int>(self.on_bar(source, symbol, time, bar))];
+                return outcomes[static_cast<int>(self.on_bar(source, symbol, time, bar, flags))];
             },
             nb::arg("source"), nb::arg("symbol"), nb::arg("time"), nb::arg("ts_open"),
-            nb::arg("period"), nb::arg("close"))
+            nb::arg("period"), nb::arg("close"), nb::arg("flags") = 0)
         .def(
             "book",
             [](Merge& self, std::uint32_t source, std::uint32_t symbol, std::int64_t ts_event,

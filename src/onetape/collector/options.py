@@ -12,8 +12,8 @@ from onetape.ipc.names import encoded
 from onetape.market.condition import parse_condition
 from onetape.market.wanted import symbols_wanted
 from onetape.model.config import CollectorConfig, Config
-from onetape.model.errors import BadConfig, BadInput, UsageError
-from onetape.model.time import HOUR, MINUTE, parse_duration
+from onetape.model.errors import BadConfig, BadInput, OnetapeError, UsageError
+from onetape.model.time import HOUR, MINUTE, parse_duration, parse_period
 from onetape.venues.hosts import is_loopback
 
 __all__ = [
@@ -49,6 +49,7 @@ class VenueFeedOptions(msgspec.Struct, frozen=True, kw_only=True, tag="venue"):
     listings_ns: int
     percent: int  # of what the venue lets an address ask
     hot: str = ""  # a condition: who meets it is asked about more often
+    klines: str = "1m"  # periods with commas: whose bars are asked for
 
 
 def public_feed(
@@ -120,7 +121,18 @@ def venue_feed_options(name: str, config: Config, *, home: Path, rest: str, ws: 
         listings_ns=parse_duration(collector.listings),
         percent=round(100 * (collector.share or (SHARE if is_alone else SHARE_BESIDE))),
         hot=collector.hot,
+        klines=_periods(collector.klines, f"collectors.{name}.klines"),
     )
+
+
+def _periods(klines: list[str] | str, location: str) -> str:
+    text = klines if isinstance(klines, str) else ",".join(klines)
+    try:
+        for each in filter(None, text.split(",")):
+            parse_period(each)
+    except OnetapeError as error:
+        raise BadConfig(error.what, location=location, todo=error.todo) from None
+    return text
 
 
 def _check_hot(collector: CollectorConfig, location: str) -> None:

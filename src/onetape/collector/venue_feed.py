@@ -14,6 +14,7 @@ from typing import Any, Final
 import aiohttp
 
 from onetape.collector.hot_symbols import HotSymbols
+from onetape.collector.klines import Klines
 from onetape.collector.options import VenueFeedOptions
 from onetape.collector.poller import Poller, leases_file
 from onetape.collector.venue_tape import VenueTape
@@ -33,9 +34,10 @@ from onetape.market.condition import Condition, parse_condition
 from onetape.market.silence import Attention
 from onetape.market.wanted import symbols_wanted
 from onetape.model.errors import NotAvailable, OnetapeError
-from onetape.model.time import SECOND
+from onetape.model.time import MINUTE, SECOND, parse_period
 from onetape.net.connection import back_off
 from onetape.net.tasks import ended
+from onetape.orders.budget import BudgetRule
 from onetape.orders.malformed import MALFORMED
 from onetape.orders.managed import HealthOut
 from onetape.venues.gateways import Addresses, open_trading_venue
@@ -46,6 +48,8 @@ TICK_S: Final = 0.02
 HOT_S: Final = 1.0  # between two looks at a condition
 SNAPSHOTS_S: Final = 10.0  # between two of each book on the tape, for who begins to read there
 SHOWN_S: Final = 1.0  # between two marks of progress on the tape
+KLINES_SHARE: Final = 0.5  # of what may be asked, while streams bring the rest
+KLINES_SHARE_POLLED: Final = 0.1
 HEARD_S: Final = 10.0  # for a connection that replaces another to say something
 
 
@@ -86,8 +90,9 @@ class VenueFeed:
                 tape.writer,
                 say=tape.say,
                 rejects=self.rejects,
-                percent=options.percent,
+                percent=round(options.percent * (1 - KLINES_SHARE_POLLED)),
             )
+        self.klines = self._klines(rules[0]) if options.klines and self.venue.past is not None and rules else None
         self._watch = DriftWatch(options.kind, tape.say)
         self._attention = Attention()
         self._overlap = Overlap()
@@ -106,10 +111,32 @@ class VenueFeed:
             readers=options.depth_readers,
         )
 
+    def _klines(self, rule: BudgetRule) -> Klines:
+        is_streamed = self.options.transport == "ws"
+        share = KLINES_SHARE if is_streamed else KLINES_SHARE_POLLED
+        return Klines(
+            self.line,
+            self.tape.path,
+            self.tape.writer,
+            [parse_period(each) for each in self.options.klines.split(",")],
+            rate=share * self.options.percent / 100 * rule.most / rule.window,
+            streamed=MINUTE if is_streamed else 0,
+            now=self.clock.now,
+            say=self.tape.say,
+        )
+
+    def _say(self, out: HealthOut) -> None:
+        """What became of a connection: what it missed is asked for."""
+        self.tape.say(out)
+        if self.klines is not None and (out.kind, out.state) == ("feed", "connected"):
+            self.klines.hurry()
+
     async def run(self) -> None:
         async with self.line.open():
             try:
                 self._keep(self._tick())
+                if self.klines is not None:
+                    self._keep(self.klines.run())
                 self._keep(keep_clock(self.line, self.tape.say))
                 if self.poller is not None:
                     self._keep(self.poller.run())
@@ -212,6 +239,8 @@ class VenueFeed:
             return {}
 
     async def _apply(self, changes: Sequence[Change]) -> None:
+        if self.klines is not None:
+            self.klines.follow(list(self.universe.listings.values()))
         if self.poller is not None:
             self.poller.follow(list(self.universe.listings.values()))
             return
@@ -261,7 +290,7 @@ class VenueFeed:
             [each.instrument for each in listings],
             self.tape.writer,
             {},
-            self.tape.say,
+            self._say,
             self._watch,
             self.rejects,
             account=self.options.name,
@@ -318,4 +347,5 @@ class VenueFeed:
             "budget": self.budget.status(),
             "malformed": dict(self.rejects.counts),
             **({"polls": self.poller.status()} if self.poller is not None else {}),
+            **({"klines": self.klines.status()} if self.klines is not None else {}),
         }

@@ -1,9 +1,12 @@
 """What a collector of a venue writes: its market under the numbers of the instruments, and health.
 
 quote, trade, mark, funding   as the venue's messages have them, with its time and that of receipt
+bar                           as a stream tells it; with flag 1 as the venue answers who asks for it:
+                              with flag 8 after later ones, with 128 in place of another
 instrument                    before the first frame of a number, and again with changed facts
 health                        kind `feed` and `market` as a gateway's; `listing`: listed, delisted,
-                              changed, redenominated, with the number
+                              changed, redenominated, with the number; `bars`: what was filled,
+                              corrected, or cannot be had
 command, reply                what was asked of it
 """
 
@@ -27,6 +30,7 @@ class VenueTape(CommandTape):
     """Goes on with a tape that there is. Raises JournalLocked where another writes it."""
 
     def __init__(self, path: Path, process: str) -> None:
+        self.path = path
         self.recovered = recovered_instruments(path, process)
         super().__init__(
             JournalWriter(

@@ -17,14 +17,13 @@ import msgspec
 
 from onetape.feeds.query_line import VenueLine
 from onetape.feeds.request_budget import BudgetError
-from onetape.gateway.order_frames import EMPTY_FLAG, HISTORY, HISTORY_WITHIN_S, OPEN_FLAG
+from onetape.gateway.order_frames import HISTORY_WITHIN_S, OPEN_FLAG
 from onetape.model.errors import OnetapeError, VenueUnavailable
 from onetape.model.instrument import Instrument
-from onetape.model.money import split_units
 from onetape.model.time import DAY, TIME_MAX
 from onetape.orders.calls import Call
 from onetape.tape.journal import JournalWriter, type_id
-from onetape.venues.past_market import Past, PastBar, bars_before
+from onetape.venues.past_market import Past, bars_before
 
 __all__ = ["HistoryDesk", "Wanted"]
 
@@ -157,26 +156,8 @@ class HistoryDesk:
 
 def _frames(past: Past, period: int) -> list[tuple[bytes, int]]:
     """Payloads and flags. Raises struct.error for what is beyond 64 bits."""
-    frames = [_frame(bar, period, 0, 0) for bar in past.completed]
+    frames = [bar.frame(period) for bar in past.completed]
     if past.running is not None:
-        frames.append(_frame(past.running, period, past.last_trade, OPEN_FLAG))
+        payload, flags = past.running.frame(period, past.last_trade)
+        frames.append((payload, flags | OPEN_FLAG))
     return frames
-
-
-def _frame(bar: PastBar, period: int, last: int, flags: int) -> tuple[bytes, int]:
-    low, high = split_units(bar.turnover)
-    payload = HISTORY.pack(
-        bar.ts_open,
-        bar.ts_open + period,
-        period,
-        bar.open,
-        bar.high,
-        bar.low,
-        bar.close,
-        bar.volume,
-        low,
-        high,
-        bar.trades,
-        last,
-    )
-    return payload, flags | EMPTY_FLAG * bar.is_empty

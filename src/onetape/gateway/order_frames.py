@@ -43,9 +43,7 @@ NEWS = struct.Struct("<QQqqqqHBBB3xQ")
 FILL = struct.Struct("<QQQqqqqqBBBBIQ")
 INPUT = struct.Struct("<16sQQQII")
 QUOTE = struct.Struct("<6qQQ")
-HISTORY = struct.Struct("<11qQ")
 HISTORY_WITHIN_S = 8.0  # a venue has told it by then, or it is said that it has not
-EMPTY_FLAG: Final = 16  # of a bar or a history frame: nothing was traded in it
 OPEN_FLAG: Final = 32  # of a history frame: its period has not ended
 
 # An order request is read and written for every order.

@@ -44,7 +44,7 @@ ROWS_MAX: Final = 250  # of the table, in one tick
 PIN, AUTO = "pin", "auto"
 _INSTRUMENT, _HEALTH = type_id(EventType.INSTRUMENT), type_id(EventType.HEALTH)
 _TYPES: Final = {type_id(each): str(each) for each in EventType}
-_TAKEN, _DUPLICATE, _BAD = (MERGE_OUTCOMES.index(each) for each in ("taken", "duplicate", "bad"))
+_TAKEN, _BAD, _CORRECTED = (MERGE_OUTCOMES.index(each) for each in ("taken", "bad", "corrected"))
 
 
 class Hub:
@@ -66,12 +66,14 @@ class Hub:
                 self._merge.end(listing.number)
         if recovered.since > 0:
             self._merge.forget_until(recovered.since)
+        self._table = MarketTable(home, options.klines, self._listings.all)
+        for number, bar in self._table.kept:
+            self._merge.restore_bar(number, bar)
         with self._tape.own_frames() as own:
             self._merge.restore(own.core)
         self._sources = Sources(options.sources, self._merge, recovered.cursors)
         self._health = SourceHealth(len(options.sources), options.stale_ns)
         self._attention = Attention()
-        self._table = MarketTable(home, options.klines, self._listings.all)
         self._touched: dict[int, None] = {}  # listings whose row is to be written
         self._stale: dict[int, int] = {}  # listings without a fresh source: their last synthetic quote, ns
         self._pins: dict[str, str] = {}
@@ -382,5 +384,6 @@ class Hub:
             "share": round(outcomes[_TAKEN] / total, 4) if (total := sum(taken)) else 0.0,
             "pinned": self._pins.get(listing.symbol) == source.options.name,
             "behind_ms": round(behind / 1e6, 3),
+            "corrected": outcomes[_CORRECTED],
             "why": self._health.why(number),
         }

@@ -69,6 +69,7 @@ class MarketTable:
     def __init__(self, home: Path, klines: int, listings: Sequence[Listing] = ()) -> None:
         self._klines = klines
         kept = _kept_bars(home)
+        self.kept: list[tuple[int, list[int]]] = []  # by number of listing, oldest first
         self._writer = StateWriter(state_of(home), HUB, LAYOUT)
         self._table = StateTable(LAYOUT)
         self._table.attach(self._writer)
@@ -77,7 +78,8 @@ class MarketTable:
             if not 0 <= number < len(listings) or listings[number].is_ended:
                 continue
             if each.key.startswith(f"{listings[number].symbol} "):
-                self.put_bar(listings[number], [int(each[name] or 0) for name in _BAR_FIELDS], each.sequence)
+                self.kept.append((number, [int(each[name] or 0) for name in _BAR_FIELDS]))
+                self.put_bar(listings[number], self.kept[-1][1], each.sequence)
 
     def put(self, listing: Listing, values: Sequence[Values], sequence: int) -> None:
         """What stands of a listing, as `Merge.values` has it, after this frame of the journal."""
@@ -112,6 +114,9 @@ class MarketTable:
         ts_open, period = bar[:2]
         key = f"{listing.symbol} {period // 10**9} {ts_open // period % self._klines}"
         if len(key.encode()) > _KEY_BYTES_MAX:
+            return
+        held = self._table.get(BAR.name, key)
+        if held is not None and held.ts_data > ts_open + period:  # it comes late, and there is no room for it
             return
         self._table.sequence = sequence
         instrument = listing.instrument

@@ -140,7 +140,7 @@ class CollectorConfig(_Section, frozen=True):
     """[collectors.NAME]: one source of market data or of events; the process `collector:NAME`."""
 
     kind: Literal["venue", "zeromq", "websocket", "nats"] = "venue"
-    venue: str = ""  # of kind venue, as the next five
+    venue: str = ""  # of kind venue, as the next eight
     transport: Literal["ws", "rest"] = "ws"  # its streams, or requests
     renew: str = "23h"  # until a connection is replaced by another, which is made before; venues cut after 24 h
     listings: str = "60s"  # how often is looked which instruments trade
@@ -148,6 +148,7 @@ class CollectorConfig(_Section, frozen=True):
     depth: list[str] | str = []
     depth_readers: int = 1  # so many ask for a snapshot of a book at once, and the first answer counts
     share: float = 0  # of what the venue lets an address ask, for polls; 0: 0.95, or 0.6 beside an account of it
+    klines: list[str] | str = "1m"  # periods of the venue's bars that are asked for and healed, "": none
     hot: str = ""  # of transport rest: who meets this condition is asked about more often, 'volume("1m") > 100'
     address: str = ""  # tcp://127.0.0.1:5561, ws://..., nats://...
     topics: list[str] = []  # beside `symbols`; none of both: all that comes, but not of NATS

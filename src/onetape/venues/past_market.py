@@ -10,22 +10,26 @@ Pure: calls come out, bodies of answers go in.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Generator, Iterable
 from itertools import pairwise
 from typing import Final, NamedTuple, Protocol
 
 from onetape import _core
 from onetape.model.instrument import Instrument
+from onetape.model.money import split_units
 from onetape.model.time import SECOND
 from onetape.orders.calls import Call
 
-__all__ = ["BARS_MAX", "PAGES_MAX", "Past", "PastBar", "PastMarket", "PastTrade", "bars_before"]
+__all__ = ["BARS_MAX", "BAR_FRAME", "EMPTY_FLAG", "PAGES_MAX", "Past", "PastBar", "PastMarket", "PastTrade", "bars_before", "bars_between"]
 
 BARS_MAX: Final = 20_000  # of one subscription
 PAGES_MAX: Final = 20  # of trades, for one subscription
 NO_OLDER: Final = "the venue has no older ones"
 TOO_MANY: Final = "its trades are too many to be asked for"
 LOOK_BACK: Final = 3600 * SECOND
+BAR_FRAME: Final = struct.Struct("<11qQ")  # BarPayload and HistoryPayload of core/journal/events.hpp
+EMPTY_FLAG: Final = 16  # nothing was traded in it
 _STEPS: Final = (3600 * SECOND, 60 * SECOND)  # of which the period that runs is made
 
 
@@ -44,6 +48,13 @@ class PastBar(NamedTuple):
     @property
     def is_empty(self) -> bool:
         return self.volume == 0
+
+    def frame(self, period: int, last_trade: int = 0) -> tuple[bytes, int]:
+        """Payload and flags of its frame, of type `bar` or `history`. period: ns. last_trade: of a history frame.
+        Raises struct.error for what is beyond 64 bits."""
+        own = (self.ts_open, self.ts_open + period, period, self.open, self.high, self.low, self.close, self.volume)
+        payload = BAR_FRAME.pack(*own, *split_units(self.turnover), self.trades, last_trade)
+        return payload, EMPTY_FLAG * self.is_empty
 
 
 class PastTrade(NamedTuple):
@@ -119,14 +130,14 @@ def bars_before(past: PastMarket, instrument: Instrument, period: int, count: in
         return (yield from _of_trades(past, instrument, period, count, now))
     completed: list[PastBar] = []
     if count:
-        rows = yield from _bars(past, instrument, unit, opened - count * period, opened)
+        rows = yield from bars_between(past, instrument, unit, opened - count * period, opened)
         completed = _whole(rows, period, opened)
     rows, at = [], opened
     for step in _STEPS:
         if step in past.intervals and step < period and period % step == 0:
             end = now - now % step
             if end > at:
-                rows += yield from _bars(past, instrument, step, at, end)
+                rows += yield from bars_between(past, instrument, step, at, end)
                 at = end
     traded = yield from _trades(past, instrument, at, now)
     if not traded.is_all:
@@ -163,7 +174,7 @@ def _of_trades(past: PastMarket, instrument: Instrument, period: int, count: int
     return Past(completed, running, traded.last if running else 0, lacks)
 
 
-def _bars(
+def bars_between(
     past: PastMarket, instrument: Instrument, interval: int, begin: int, end: int
 ) -> Generator[Call, bytes, list[PastBar]]:
     """Those that open in [begin, end), as the venue has them."""

@@ -1,13 +1,14 @@
-"""Kraken's spot market messages, WebSocket v2: channels `book`, `ticker`, `trade`.
+"""Kraken's spot market messages, WebSocket v2: channels `book`, `ticker`, `trade`, `ohlc`.
 
 A message is {channel, type, data: [rows]}; prices and sizes are JSON numbers. A book is cut to the
 depth that was subscribed to after each message, and carries a CRC-32 over its ten best asks, then
 bids (core/text/checked_book.hpp). A snapshot of trades is what was traded before we came, and a
-ticker need not have a time. Candles have no last word here: `ohlc` tells the running one. Source:
-docs.kraken.com, "WebSocket v2, Book", "Book checksum v2", "Ticker" and "Trade", read 2026-11.
+ticker need not have a time. Candles have no last word: `ohlc` tells the running one with each of its
+trades, and a minute without trades has none. Source: docs.kraken.com, "WebSocket v2, Book", "Book
+checksum v2", "Ticker", "Trade" and "OHLC", read 2026-11.
 
-A live market subscribes to `ticker` with the trigger `bbo`, for the top of the book, and to
-`trade`. Depth: depth.py.
+A live market subscribes to `ticker` with the trigger `bbo`, for the top of the book, to `trade`,
+and to `ohlc` of a minute. Depth: depth.py.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Final
 import msgspec
 
 from onetape.model.instrument import Instrument
+from onetape.model.time import MINUTE
 from onetape.venues.kraken.market_v1 import unified
 from onetape.venues.live_market import LiveMarket, MarketStream
 from onetape.venues.protocol_table import Message, Protocol, top
@@ -44,6 +46,18 @@ MARKET: Final = Protocol(
             event="trade",
             roles={**_ROW, "price": "data.price", "size": "data.qty", "side": "data.side", "id": "data.trade_id"},
             required=("symbol", "time", "price", "size", "side"),
+            only=("type", "update"),
+        ),
+        Message(
+            kind="bar",
+            event="ohlc",
+            roles={
+                "symbol": "data.symbol",
+                "open_time": "data.interval_begin",
+                "minutes": "data.interval",
+                **{each: f"data.{each}" for each in ("open", "high", "low", "close", "volume", "trades")},
+            },
+            required=("symbol", "open_time", "minutes", "open", "high", "low", "close"),
             only=("type", "update"),
         ),
         Message(
@@ -78,7 +92,8 @@ def live_market(instruments: Sequence[Instrument], url: str, numbers: Sequence[i
         for params in (
             {"channel": "ticker", "event_trigger": "bbo", "snapshot": True},
             {"channel": "trade", "snapshot": False},
+            {"channel": "ohlc", "interval": 1, "snapshot": False},
         )
     )
     # A heartbeat, where nothing else comes.
-    return LiveMarket(MARKET, named, [MarketStream(url, hello, most_s=1.0)], numbers)
+    return LiveMarket(MARKET, named, [MarketStream(url, hello, most_s=1.0)], numbers, bars=MINUTE)

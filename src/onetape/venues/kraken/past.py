@@ -59,7 +59,7 @@ class KrakenPast:
 
 
 def _call(target: str) -> Call:
-    return Call(Purpose.MARKET, "GET", f"/0/public/{target}", b"", {}, 0)
+    return Call(Purpose.MARKET, "GET", f"/0/public/{target}", b"", {}, 1)
 
 
 def _rows(body: bytes) -> tuple[list[list[Any]], str]:

@@ -1,0 +1,104 @@
+#pragma once
+// Which bars of one symbol are known, by when they open: each is told once, and once more where the
+// venue says otherwise.
+//
+// The venue's answer to a question after a bar's end (flag_snapshot) is its last word: it takes the
+// place of what a stream said and of an earlier answer. What a stream says, or what is made of
+// trades, never takes the place of anything.
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+#include "journal/events.hpp"
+#include "journal/frame.hpp"
+
+namespace onetape {
+
+enum class BarNews : std::uint8_t {
+    fresh,      // later than all
+    filled,     // of a period that was passed over
+    corrected,  // in place of one that was told
+    duplicate,
+    differs,  // from what stands, which it may not replace
+    older,    // than all that is remembered
+};
+
+class BarBook {
+ public:
+    static constexpr std::size_t bars_max = 2048;  // of a period: 34 hours of minutes
+
+    BarNews take(const BarPayload& bar, std::uint16_t flags) {
+        Period& own = period(bar.period_ns);
+        if (bar.ts_open <= own.forgotten) return BarNews::older;
+        const Known known{bar.ts_open, content(bar), (flags & flag_snapshot) != 0};
+        const auto at = std::lower_bound(
+            own.bars.begin(), own.bars.end(), bar.ts_open,
+            [](const Known& each, std::int64_t time) { return each.ts_open < time; });
+        if (at != own.bars.end() && at->ts_open == bar.ts_open) {
+            if (at->content == known.content) {
+                at->is_answer |= known.is_answer;
+                return BarNews::duplicate;
+            }
+            if (!known.is_answer) return BarNews::differs;
+            *at = known;
+            return BarNews::corrected;
+        }
+        const BarNews news = at == own.bars.end() ? BarNews::fresh : BarNews::filled;
+        own.bars.insert(at, known);
+        if (own.bars.size() > bars_max) {
+            own.forgotten = own.bars.front().ts_open;
+            own.bars.erase(own.bars.begin());
+        }
+        return news;
+    }
+
+    // Whether one that opens then is known.
+    [[nodiscard]] bool has(std::int64_t period_ns, std::int64_t ts_open) const noexcept {
+        const auto own =
+            std::find_if(periods_.begin(), periods_.end(),
+                         [&](const Period& each) { return each.length == period_ns; });
+        return own != periods_.end() &&
+               std::any_of(own->bars.rbegin(), own->bars.rend(),
+                           [&](const Known& each) { return each.ts_open == ts_open; });
+    }
+
+ private:
+    struct Known {
+        std::int64_t ts_open;
+        std::uint64_t content;
+        bool is_answer;
+    };
+    struct Period {
+        std::int64_t length;
+        std::vector<Known> bars;  // by ts_open
+        std::int64_t forgotten = std::numeric_limits<std::int64_t>::min();
+    };
+
+    Period& period(std::int64_t length) {
+        for (Period& each : periods_)
+            if (each.length == length) return each;
+        return periods_.emplace_back(Period{length, {}});
+    }
+
+    // A hash of what was traded. Turnover is not in it: some ways of asking do not tell it.
+    [[nodiscard]] static std::uint64_t content(const BarPayload& bar) noexcept {
+        std::uint64_t hash = 0xcbf29ce484222325;
+        for (const std::int64_t each :
+             {bar.open, bar.high, bar.low, bar.close, bar.volume, bar.trades}) {
+            hash = (hash ^ static_cast<std::uint64_t>(each)) * 0x9e3779b97f4a7c15;
+            hash ^= hash >> 32;
+        }
+        return hash;
+    }
+
+    std::vector<Period> periods_;
+};
+
+// What a frame of it says: it is late, and whether another bar stood in its place.
+[[nodiscard]] constexpr std::uint16_t flags_of(BarNews news) noexcept {
+    if (news == BarNews::corrected) return flag_late | flag_corrected;
+    return news == BarNews::filled ? flag_late : std::uint16_t{0};
+}
+
+}  // namespace onetape

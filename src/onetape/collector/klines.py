@@ -1,0 +1,227 @@
+"""A venue's bars on a collector's tape: all of them, and as the venue has them in the end.
+
+Streams tell a bar once, when it ends; what was not heard stays missing, and a bar may be told before
+its last trades are in it. So the venue is asked, in turns, for each symbol's bars since it was asked
+last, and for the last ones again. What the tape has not is written, and so is what differs from what
+the tape has, marked as corrected: which those are is folded from the tape itself (core/market/bar_book.hpp).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+import msgspec
+
+from onetape._core import FLAG_CORRECTED, FLAG_LATE, FLAG_SNAPSHOT, BarBook
+from onetape.feeds.query_line import VenueLine
+from onetape.feeds.request_budget import BudgetError
+from onetape.feeds.universe import Listing
+from onetape.model.errors import NotAvailable, OnetapeError
+from onetape.model.time import MINUTE, SECOND, format_duration
+from onetape.orders.malformed import MALFORMED
+from onetape.orders.managed import HealthOut
+from onetape.tape.journal import JournalReader, JournalWriter, type_id
+from onetape.venues.past_market import BAR_FRAME, PastBar, bars_between
+
+__all__ = ["Klines"]
+
+WINDOW: Final = 45  # bars that are asked for again each time
+GAP_MAX: Final = 2000  # bars that are filled after an outage: so many a book remembers (BarBook::bars_max)
+GRACE: Final = 3 * SECOND  # after its end the stream tells a bar, and the venue finishes it
+MARKED: Final = 5 * MINUTE  # of its own tape, in which a restart finds up to where the venue has answered
+RETRY_S: Final = 2.0  # after a question that nobody answered
+SIDE_BY_SIDE: Final = 6
+_BAR: Final = type_id("bar")
+
+
+class Klines:
+    """Of one venue over one transport.
+
+    rate: weight of requests that may be spent in a ns. streamed: the period of bars that a stream tells as well, ns,
+    0: none does. now: the venue's time, ns. say: what was healed, and what cannot be.
+    """
+
+    def __init__(
+        self,
+        line: VenueLine,
+        tape: Path,
+        writer: JournalWriter,
+        periods: Sequence[int],
+        *,
+        rate: float,
+        streamed: int,
+        now: Callable[[], int],
+        say: Callable[[HealthOut], None],
+    ) -> None:
+        past = line.venue.past
+        for period in periods:
+            if past is None or period not in past.intervals:
+                raise NotAvailable(f"bars of {format_duration(period)} of this venue", location="klines")
+        assert past is not None
+        self._line, self._past, self._writer = line, past, writer
+        self._tape, self._reader = tape, JournalReader(tape)
+        self._periods, self._rate, self._streamed = tuple(periods), rate, streamed
+        self._now, self._say = now, say
+        self._listings: dict[int, Listing] = {}
+        self._books: dict[int, BarBook] = {}
+        self._told: set[tuple[int, int]] = set()  # numbers and periods of which the tape has bars
+        self._until = 0  # an earlier life was answered, 0: there was none
+        self._marked = 0
+        self._answered: dict[tuple[int, int], int] = {}  # by number and period: up to where the venue has told all
+        self._hurry = asyncio.Event()
+        self.counts: Counter[str] = Counter()
+
+    def follow(self, listings: Sequence[Listing]) -> None:
+        """These from now on. Numbers are never used again, so what is known of them stays."""
+        self._listings = {each.number: each for each in listings}
+        self._hurry.set()
+
+    def hurry(self) -> None:
+        """Something may be missing: all are asked for now."""
+        self._hurry.set()
+
+    def status(self) -> dict[str, int]:
+        return {name: self.counts[name] for name in ("asked", "weight", "filled", "corrected", "lost", "failed")}
+
+    async def run(self) -> None:
+        """For ever. Raises what the tape raises."""
+        await asyncio.to_thread(self._begin)
+        try:
+            while True:
+                self._hurry.clear()
+                wait = RETRY_S if not await self._round() else self._next_in()
+                self._mark()
+                try:
+                    async with asyncio.timeout(wait):
+                        await self._hurry.wait()
+                except TimeoutError:
+                    pass
+        finally:
+            self._reader.close()
+
+    def _begin(self) -> None:
+        """What an earlier life has told, and up to where the venue had answered it."""
+        last = self._reader.last_sequence
+        if not last:
+            return
+        self._reader.seek_sequence(last)
+        frame = self._reader.next_frame()
+        ended = frame.time if frame is not None else 0
+        self._reader.seek_time(ended - MARKED)
+        marks = (msgspec.msgpack.decode(each.payload) for each in self._reader.frames(("health",)))
+        until = [each["until"] for each in marks if each["kind"] == "bars" and "until" in each]
+        self._until = until[-1] if until else max(ended - MARKED, 0)
+        self._reader.seek_time(self._until - (WINDOW + 1) * max(self._periods))
+        self._learn()
+
+    def _mark(self) -> None:
+        """For a restart: all has been answered until then."""
+        now = self._now()
+        keys = [(number, period) for number in self._listings for period in self._periods]
+        if now < self._marked + MINUTE or not keys:
+            return
+        self._marked = now
+        until = min(self._answered.get(each, self._until) for each in keys)
+        record = {"kind": "bars", "subject": "all", "state": "answered", "until": until}
+        self._writer.append("health", msgspec.msgpack.encode(record), time=time.time_ns())
+
+    def _next_in(self) -> float:
+        """Seconds until the next of the bars that end most often can be asked for."""
+        period = min(self._periods)
+        return ((GRACE - self._now()) % period) / SECOND + 0.001
+
+    async def _round(self) -> bool:
+        """Asks for all symbols, those first that were answered longest ago. False: one was not answered."""
+        due = [(each, period) for each in self._listings.values() for period in self._periods]
+        due.sort(key=lambda each: self._answered.get((each[0].number, each[1]), 0))
+        places = asyncio.Semaphore(SIDE_BY_SIDE)
+        tasks: list[asyncio.Task[bool]] = []
+        try:
+            for listing, period in due:
+                await places.acquire()
+                if any(task.done() and not task.result() for task in tasks):
+                    break
+                task = asyncio.ensure_future(self._ask(listing, period))
+                task.add_done_callback(lambda _: places.release())
+                tasks.append(task)
+                await asyncio.sleep(1 / self._rate / SECOND)
+            return all(await asyncio.gather(*tasks))
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    async def _ask(self, listing: Listing, period: int) -> bool:
+        key = listing.number, period
+        end = min(self._now() - GRACE, time.time_ns())
+        end -= end % period
+        known = self._answered.get(key, self._until if key in self._told else None)
+        begin = max(min(end - WINDOW * period, end if known is None else known), end - GAP_MAX * period)
+        asking = bars_between(self._past, listing.instrument, period, begin, end)
+        try:
+            call = next(asking)
+            while True:
+                status, _, body = await self._line.request(call)
+                self.counts["asked"] += 1
+                self.counts["weight"] += call.weight
+                if status != 200:
+                    self.counts["failed"] += 1
+                    return status < 500 and status not in (418, 429)  # what it says of a symbol stops no other
+                if call.weight > 1:  # one has been waited for
+                    await asyncio.sleep((call.weight - 1) / self._rate / SECOND)
+                call = asking.send(body)
+        except StopIteration as told:
+            rows: list[PastBar] = told.value
+        except (BudgetError, aiohttp.ClientError, OSError, TimeoutError):
+            self.counts["failed"] += 1
+            return False
+        except (OnetapeError, *MALFORMED):
+            self.counts["failed"] += 1
+            return True
+        if self._listings.get(listing.number) == listing:  # else it has ended, or counts in other units
+            self._write(listing, period, rows, known)
+            self._answered[key] = end
+        return True
+
+    def _write(self, listing: Listing, period: int, rows: Sequence[PastBar], since: int | None) -> None:
+        """What the tape has not of these, the oldest first. since: from where on nothing was answered before, None:
+        nothing was, and what it begins with fills no gap."""
+        self._learn()
+        number, symbol = listing.number, listing.instrument.symbol
+        book = self._books.setdefault(number, BarBook())
+        healed: Counter[str] = Counter()
+        if since is not None and rows:
+            lost = sum(not book.has(period, at) for at in range(since, rows[0].ts_open, period))
+            healed += Counter(lost=lost)
+        received = time.time_ns()
+        for row in rows:
+            try:
+                payload, flags = row.frame(period)
+            except struct.error:
+                self.counts["malformed"] += 1
+                continue
+            news = book.take(payload, FLAG_SNAPSHOT)
+            if news is None:
+                continue
+            self._writer.append_raw(_BAR, payload, news | flags | FLAG_SNAPSHOT, number, received)
+            if news & FLAG_CORRECTED:
+                healed["corrected"] += 1
+            elif since is not None and (news & FLAG_LATE or self._streamed == period):
+                healed["filled"] += 1
+        self.counts.update(healed)
+        if healed:
+            words = ", ".join(f"{count} {name}" for name, count in sorted(healed.items()))
+            self._say(HealthOut("bars", symbol, words, "warning" if healed["lost"] else "info"))
+
+    def _learn(self) -> None:
+        """What has come onto the tape since."""
+        for frame in self._reader.frames(("bar",)):
+            _, _, period, *_ = BAR_FRAME.unpack(frame.payload)
+            self._books.setdefault(frame.stream, BarBook()).take(frame.payload, frame.flags)
+            self._told.add((frame.stream, period))
