@@ -215,11 +215,12 @@ void bind_merge(nb::module_& m) {
              "What was merged before, from the hub's own journal; gives the frames read.")
         .def(
             "restore_bar",
-            [](PyMerge& self, std::size_t symbol, const std::array<std::int64_t, 8>& bar) {
-                const auto& [ts_open, period, open, high, low, close, volume, trades] = bar;
+            [](PyMerge& self, std::size_t symbol, const std::array<std::int64_t, 10>& bar) {
+                const auto& [ts_open, period, open, high, low, close, volume, trades, turnover_low,
+                             turnover_high] = bar;
                 self.merge->restore_bar(self.symbol(symbol),
                                         {ts_open, ts_open + period, period, open, high, low, close,
-                                         volume, 0, 0, trades, 0});
+                                         volume, turnover_low, turnover_high, trades, 0});
             },
             nb::arg("symbol"), nb::arg("bar"),
             nb::sig("def restore_bar(self, symbol: int, bar: Sequence[int]) -> None"),
@@ -282,13 +283,14 @@ void bind_merge(nb::module_& m) {
                 for (const MergedBar& each : self.merge->take_bars()) {
                     const BarPayload& b = each.bar;
                     found.append(nb::make_tuple(each.symbol, b.ts_open, b.period_ns, b.open, b.high,
-                                                b.low, b.close, b.volume, b.trades));
+                                                b.low, b.close, b.volume, b.trades, b.turnover_low,
+                                               b.turnover_high));
                 }
                 return found;
             },
-            nb::sig("def bars(self) -> list[tuple[int, int, int, int, int, int, int, int, int]]"),
-            "(symbol, ts_open, period in ns, open, high, low, close, volume, trades) of bars that "
-            "were taken or corrected since asked last.")
+            nb::sig("def bars(self) -> list[tuple[int, ...]]"),
+            "(symbol, ts_open, period in ns, open, high, low, close, volume, trades, low and high "
+            "half of the turnover) of bars that were taken or corrected since asked last.")
         .def(
             "quote_source",
             [](PyMerge& self, std::size_t symbol) {

@@ -127,13 +127,22 @@ def test_krakens_quotes_and_trades_are_events_and_the_rest_is_counted(tmp_path: 
         '"price":105944.20,"qty":0.00027625,"ord_type":"limit","trade_id":10218208,'
         '"timestamp":"2023-11-14T22:13:21Z"},{"symbol":"BTC/USD","side":"buy","price":105910,'
         '"qty":2,"ord_type":"market","trade_id":10218209,"timestamp":"2023-11-14T22:13:21Z"}]}',
-        '{"channel":"ohlc","type":"update","data":[{"symbol":"BTC/USD","open":1.0}]}',
+        *(
+            '{"channel":"ohlc","type":"update","data":[{"symbol":"BTC/USD","open":1.0,"high":3.0,"low":1.0,'
+            f'"close":{close},"volume":{trades},"trades":{trades},"vwap":1.5,"interval":1,'
+            '"interval_begin":"2023-11-14T22:13:00.000000000Z","timestamp":"2023-11-14T22:14:00Z"}]}'
+            for trades, close in ((1, 1.0), (2, 3.0), (3, 2.0))
+        ),
         '{"channel":"trade","type":"update","data":[{"symbol":"BTC/USD"}]}',
     ]
     result, tape = recorded(tmp_path, KRAKEN, messages, read_tape)
-    assert result.by_type == {"quote": 1, "trade": 2}
+    assert result.by_type == {"quote": 1, "trade": 2, "bar": 1}
     assert result.rejected == 1
-    for name in ("status", "heartbeat", "trade snapshot", "ohlc"):
+    (bar,) = tape.of("bar")  # the last word before its end
+    assert (bar.data["trades"], bar.data["ts_close"] - bar.data["ts_open"]) == (3, 60 * 10**9)
+    assert bar.time >= bar.data["ts_close"]
+    assert tape.price(bar.data["close"]) == 2
+    for name in ("status", "heartbeat", "trade snapshot"):
         assert result.ignored[name] == 1
     quote, first, second = tape.of("quote", "trade")
     assert tape.size(quote.data["ask_size"]) == tape.size(32_000)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from types import SimpleNamespace
 
 import aiohttp
@@ -13,11 +14,13 @@ import pytest
 from onetape.gateway import bar_history
 from onetape.gateway.bar_history import HistoryDesk, Wanted
 from onetape.gateway.order_frames import OPEN_FLAG
-from onetape.venues.past_market import BAR_FRAME, EMPTY_FLAG
+from onetape.hub.listings import Listing as ListedAtHub
+from onetape.hub.market_table import MarketTable
 from onetape.model import catalogue
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.venues.binance.past import BinanceUsdmPast
 from onetape.venues.kraken.past import KrakenPast
+from onetape.venues.past_market import BAR_FRAME, EMPTY_FLAG
 
 SECOND, MS = 10**9, 10**6
 MINUTE = 60 * SECOND
@@ -42,13 +45,18 @@ class Line:
         return status, {}, body
 
 
-def told(tmp_path, line: Line, wanted: Wanted, *, full: bool = False, monkeypatch=None):
+def told(tmp_path, line: Line, wanted: Wanted, *, full: bool = False, hub=None):
     """The reply, and the frames before it."""
 
     async def ask(writer: JournalWriter) -> None:
         tasks = []
         desk = HistoryDesk(
-            line, [I], writer, spawn=lambda work: tasks.append(asyncio.ensure_future(work)), written=lambda: None
+            line,
+            [I],
+            writer,
+            spawn=lambda work: tasks.append(asyncio.ensure_future(work)),
+            written=lambda: None,
+            hub=hub,
         )
         desk.is_paused = full
         assert desk.ask(3, [wanted], NOW) == {"after": writer.published}
@@ -106,6 +114,37 @@ def test_bars_and_what_runs_stand_on_the_tape(tmp_path):
     assert (running[7], running[10], running[11]) == (q // 2, 1, 41)
     assert "limit=2" in line.asked[0]
     assert "startTime" in line.asked[1]
+
+
+def test_bars_that_a_hub_has_are_not_asked_for(tmp_path):
+    """Of ten the venue is asked for those that are missing, in one question from the first to the last of them."""
+    opened, listed = NOW - 30 * SECOND, ListedAtHub(0, I, {0})
+    p, q = 10**I.price_decimals, 10**I.size_decimals
+
+    def asked(*lacking: int) -> str:
+        table = MarketTable(tmp_path, 45)
+        for place in range(45):
+            if place not in lacking:
+                prices = (100 * p, 110 * p, 90 * p, 105 * p, q, 7, 1015 * p * q // 10, 0)
+                table.put_bar(listed, (opened - (place + 1) * MINUTE, MINUTE, *prices), 1)
+        line = Line(good(*(kline(opened - (place + 1) * MINUTE) for place in reversed(lacking))), good(TRADE))
+        if not lacking:
+            line.answers.pop(0)
+        record, rows = told(tmp_path, line, Wanted(I.symbol, MINUTE, 10), hub=tmp_path)
+        table.close()
+        for left in (tmp_path / "j", tmp_path / "state"):
+            shutil.rmtree(left)
+        assert (record["bars"], record["reason"]) == (10, "")
+        found = [BAR_FRAME.unpack(row.payload) for row in rows]
+        assert [each[0] for each in found] == [opened - n * MINUTE for n in range(10, -1, -1)]
+        assert {each[3:11] for each in found[:-1]} == {
+            (100 * p, 110 * p, 90 * p, 105 * p, q, 1015 * p * q // 10, 0, 7)
+        }
+        return line.asked[0]
+
+    assert "aggTrades" in asked()  # what runs alone
+    assert f"startTime={(opened - MINUTE) // MS}&" in asked(0)
+    assert f"startTime={(opened - 9 * MINUTE) // MS}&endTime={(opened - 2 * MINUTE) // MS - 1}&limit=7" in asked(2, 5, 8)
 
 
 DEEP = b"[" * 20_000

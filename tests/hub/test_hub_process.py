@@ -9,7 +9,7 @@ import time
 import pytest
 
 from onetape._core import FLAG_GAP, FLAG_SNAPSHOT, FLAG_UNSYNCED, Book
-from onetape.hub.market_table import MarketReader
+from onetape.feeds.hub_table import MarketReader
 from onetape.hub.options import hub_journal
 from onetape.tape.journal import JournalReader
 from waiting import wait_for

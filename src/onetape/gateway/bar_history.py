@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import struct
 import time
+from pathlib import Path
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final, NamedTuple
 
 import aiohttp
 import msgspec
 
+from onetape.feeds.hub_table import MarketReader
 from onetape.feeds.query_line import VenueLine
 from onetape.feeds.request_budget import BudgetError
 from onetape.gateway.order_frames import HISTORY_WITHIN_S, OPEN_FLAG
@@ -23,7 +25,7 @@ from onetape.model.instrument import Instrument
 from onetape.model.time import DAY, TIME_MAX
 from onetape.orders.calls import Call
 from onetape.tape.journal import JournalWriter, type_id
-from onetape.venues.past_market import Past, bars_before
+from onetape.venues.past_market import Past, PastBar, bars_before
 
 __all__ = ["HistoryDesk", "Wanted"]
 
@@ -62,6 +64,7 @@ class HistoryDesk:
 
     instruments: as the tape numbers them, from 1.
     written: called after frames.
+    hub: the home of a hub, whose bars need not be asked for.
     """
 
     def __init__(
@@ -72,12 +75,14 @@ class HistoryDesk:
         *,
         spawn: Callable[[Coroutine[Any, Any, None]], Any],
         written: Callable[[], None],
+        hub: Path | None = None,
     ) -> None:
         self._line = line
         self._numbers = {i.symbol: (n, i) for n, i in enumerate(instruments, 1)}
         self._writer = writer
         self._spawn = spawn
         self._written = written
+        self._hub = hub
         self._places = asyncio.Semaphore(SIDE_BY_SIDE)
         self.is_paused = False  # there is no room for bars
 
@@ -129,7 +134,13 @@ class HistoryDesk:
         if past is None or wanted.symbol not in self._numbers:
             raise VenueUnavailable("bars from before are not asked of this venue")
         _, instrument = self._numbers[wanted.symbol]
-        asking = bars_before(past, instrument, wanted.period, wanted.bars, now)
+        def kept(period: int) -> list[PastBar]:
+            try:
+                return MarketReader(self._hub).past_bars(instrument, period) if self._hub is not None else []
+            except OnetapeError:  # it has not run, or is another version's
+                return []
+
+        asking = bars_before(past, instrument, wanted.period, wanted.bars, now, kept)
         try:
             call = next(asking)
             while True:

@@ -253,7 +253,14 @@ class Gateway:
         if options.hub is not None:
             hub = HubMarket(options.hub, self.instruments, references, say, time.time_ns)
         self.market = GatewayMarket(self.instruments, self.depth, own=own, hub=hub)
-        self.history = HistoryDesk(self.line, self.instruments, writer, spawn=spawn, written=self.wake)
+        self.history = HistoryDesk(
+            self.line,
+            self.instruments,
+            writer,
+            spawn=spawn,
+            written=self.wake,
+            hub=self.home if hub is not None else None,
+        )
 
     def _open_account(self, tape: GatewayTape, kept: KeptMoney, recovered: Recovered) -> None:
         """Who speaks for the account and who may ask of it: its stream, robots, transfers, the operator."""

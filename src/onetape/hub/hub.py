@@ -14,9 +14,10 @@ from typing import Any, Final
 import msgspec
 
 from onetape._core import MERGE_NONE, MERGE_OUTCOMES, Merge
+from onetape.feeds.hub_table import LEVELS
 from onetape.hub.hub_tape import CURSORS_EVERY, HubTape
 from onetape.hub.listings import Listing, Listings, Placed
-from onetape.hub.market_table import LEVELS, MarketTable
+from onetape.hub.market_table import MarketTable
 from onetape.hub.options import HUB, HubOptions, hub_journal
 from onetape.hub.source_health import FeedState, SourceHealth
 from onetape.hub.sources import Source, Sources

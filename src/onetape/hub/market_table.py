@@ -1,9 +1,4 @@
-"""The hub's market in shared memory: for who comes late, and for who wants the latest alone.
-
-Each group says in `sequence` which frame of the hub's journal it is as of: who reads the table and
-follows the journal from there on misses nothing. Prices and sizes are integers at the listing's
-decimals.
-"""
+"""The hub's market in shared memory, as it is written (feeds/hub_table.py)."""
 
 from __future__ import annotations
 
@@ -11,50 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from onetape.feeds.hub_table import BAR, BOOK, FUNDING, LAYOUT, MARK, QUOTE, TRADE, UNITS
 from onetape.hub.listings import Listing
-from onetape.hub.options import HUB
+from onetape.model.config import HUB
 from onetape.model.errors import OnetapeError
 from onetape.model.home import state_of
 from onetape.tape.state import Group, StateReader, StateWriter
-from onetape.tape.state_layout import FieldValue, GroupSpec, Layout
+from onetape.tape.state_layout import FieldValue
 from onetape.tape.state_table import StateTable
 
-__all__ = ["MarketReader", "MarketTable"]
+__all__ = ["MarketTable"]
 
-_UNITS: Final = (("stream", "u"), ("price_decimals", "u"), ("size_decimals", "u"))
-QUOTE: Final = GroupSpec(
-    1, "quote", (*_UNITS, ("ts_recv", "i"), ("bid", "i"), ("ask", "i"), ("bid_size", "i"), ("ask_size", "i"))
-)
-TRADE: Final = GroupSpec(2, "trade", (*_UNITS, ("ts_recv", "i"), ("price", "i"), ("size", "i"), ("side", "u")))
-MARK: Final = GroupSpec(3, "mark", (*_UNITS, ("ts_recv", "i"), ("mark", "i"), ("index", "i")))
-FUNDING: Final = GroupSpec(4, "funding", (*_UNITS, ("ts_recv", "i"), ("rate", "i")))
-# The key is the symbol, the period and a place: bars of one symbol and period go round.
-BAR: Final = GroupSpec(
-    5,
-    "bar",
-    (
-        *_UNITS,
-        ("ts_open", "i"),
-        ("period", "i"),
-        ("open", "i"),
-        ("high", "i"),
-        ("low", "i"),
-        ("close", "i"),
-        ("volume", "i"),
-        ("trades", "i"),
-    ),
-)
-LEVELS: Final = 5
-BOOK: Final = GroupSpec(
-    6,
-    "book",
-    (
-        *_UNITS,
-        ("ts_recv", "i"),
-        *((f"{name}_{n}", "i") for n in range(1, LEVELS + 1) for name in ("bid", "bid_size", "ask", "ask_size")),
-    ),
-)
-LAYOUT: Final = Layout([QUOTE, TRADE, MARK, FUNDING, BAR, BOOK])
 _KEY_BYTES_MAX: Final = 64
 _KINDS: Final = (QUOTE, TRADE, MARK, FUNDING)
 
@@ -110,7 +72,8 @@ class MarketTable:
         self._table.put(BOOK.name, key, named, ts=max(ts_event, 0))
 
     def put_bar(self, listing: Listing, bar: Sequence[int], sequence: int) -> None:
-        """A closed bar in place of the oldest: ts_open, period, open, high, low, close, volume, trades."""
+        """A closed bar in place of the oldest: ts_open, period, open, high, low, close, volume, trades,
+        low and high half of the turnover."""
         ts_open, period = bar[:2]
         key = f"{listing.symbol} {period // 10**9} {ts_open // period % self._klines}"
         if len(key.encode()) > _KEY_BYTES_MAX:
@@ -142,7 +105,7 @@ class MarketTable:
         self._writer.close()
 
 
-_BAR_FIELDS: Final = tuple(name for name, _ in BAR.fields[len(_UNITS) :])
+_BAR_FIELDS: Final = tuple(name for name, _ in BAR.fields[len(UNITS) :])
 
 
 def _kept_bars(home: Path) -> list[Group]:
@@ -153,17 +116,3 @@ def _kept_bars(home: Path) -> list[Group]:
         return []
     found = state.groups(BAR.name).values()
     return sorted(found, key=lambda group: group.ts_data)
-
-
-class MarketReader:
-    """Raises ProcessDown where no hub has run."""
-
-    def __init__(self, home: Path) -> None:
-        self.state = StateReader(state_of(home), HUB, LAYOUT)
-
-    def bars(self, symbol: str, period: int) -> list[Group]:
-        """Those that the table has, oldest first. period: ns."""
-        prefix = f"{symbol} {period // 10**9} "
-        keys = [key for _, key in self.state.keys(BAR.name) if key.startswith(prefix)]
-        found = [group for key in keys if (group := self.state.get(BAR.name, key)) is not None]
-        return sorted(found, key=lambda group: group.ts_data)

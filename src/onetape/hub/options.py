@@ -9,13 +9,12 @@ from typing import Final
 import msgspec
 
 from onetape.collector.options import collector_journal
-from onetape.model.config import Config
+from onetape.model.config import HUB, Config
 from onetape.model.errors import BadConfig
 from onetape.model.time import parse_duration
 
 __all__ = ["HUB", "HubOptions", "SourceOptions", "brought_by_hub", "has_hub", "hub_journal", "hub_options"]
 
-HUB: Final = "hub"  # the process, its kind and its journal
 SOURCES_MAX: Final = 255
 
 

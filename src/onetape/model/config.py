@@ -26,6 +26,7 @@ KLINES_MAX = 1000
 LEVELS_MAX: Final = 10  # of a ladder
 SLOTS_MAX = 64  # of an account: the total, the pool and its sub-accounts
 OPERATOR: Final = "operator"  # who commands a process from outside
+HUB: Final = "hub"  # the process, its kind, its journal and its table
 GUARDIAN: Final = "guardian"  # who protects positions: its name as an actor, and the tag of its orders
 TAKEN_NAMES = ("main", "total", OPERATOR, GUARDIAN)
 TWIN: Final = "twin"  # the variant that is the robot itself, on paper

@@ -11,7 +11,7 @@ Pure: calls come out, bodies of answers go in.
 from __future__ import annotations
 
 import struct
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from itertools import pairwise
 from typing import Final, NamedTuple, Protocol
 
@@ -109,6 +109,7 @@ class Past(NamedTuple):
 
 
 Asking = Generator[Call, bytes, Past]
+Kept = Callable[[int], Iterable[PastBar]]
 
 
 class _Traded(NamedTuple):
@@ -121,8 +122,11 @@ class _Traded(NamedTuple):
     is_all: bool = True
 
 
-def bars_before(past: PastMarket, instrument: Instrument, period: int, count: int, now: int) -> Asking:
-    """`count` bars that were complete at `now`, and the one that ran. period: ns."""
+def bars_before(
+    past: PastMarket, instrument: Instrument, period: int, count: int, now: int, kept: Kept = lambda _: ()
+) -> Asking:
+    """`count` bars that were complete at `now`, and the one that ran. period: ns. kept: the venue's bars of a period
+    that are known already: it is asked for the others."""
     count = min(count, BARS_MAX)
     opened = _core.bar_open_time(now, period)
     unit = max((each for each in past.intervals if period % each == 0), default=0)
@@ -130,14 +134,14 @@ def bars_before(past: PastMarket, instrument: Instrument, period: int, count: in
         return (yield from _of_trades(past, instrument, period, count, now))
     completed: list[PastBar] = []
     if count:
-        rows = yield from bars_between(past, instrument, unit, opened - count * period, opened)
+        rows = yield from bars_between(past, instrument, unit, opened - count * period, opened, kept(unit))
         completed = _whole(rows, period, opened)
     rows, at = [], opened
     for step in _STEPS:
         if step in past.intervals and step < period and period % step == 0:
             end = now - now % step
             if end > at:
-                rows += yield from bars_between(past, instrument, step, at, end)
+                rows += yield from bars_between(past, instrument, step, at, end, kept(step))
                 at = end
     traded = yield from _trades(past, instrument, at, now)
     if not traded.is_all:
@@ -175,17 +179,22 @@ def _of_trades(past: PastMarket, instrument: Instrument, period: int, count: int
 
 
 def bars_between(
-    past: PastMarket, instrument: Instrument, interval: int, begin: int, end: int
+    past: PastMarket, instrument: Instrument, interval: int, begin: int, end: int, kept: Iterable[PastBar] = ()
 ) -> Generator[Call, bytes, list[PastBar]]:
-    """Those that open in [begin, end), as the venue has them."""
-    found: dict[int, PastBar] = {}
+    """Those that open in [begin, end), as the venue has them. It is asked from the first to the last that is not
+    among those that are kept."""
+    found = {row.ts_open: row for row in kept if begin <= row.ts_open < end}
+    while begin in found:
+        begin += interval
+    while end - interval in found:
+        end -= interval
     while begin < end:
         rows = past.bars_of(instrument, (yield past.bars(instrument, interval, begin, end)))
         new = [row for row in rows if begin <= row.ts_open < end]
         if not new:
             break
         found |= {row.ts_open: row for row in new}
-        begin = max(found) + interval
+        begin = new[-1].ts_open + interval
     return [found[at] for at in sorted(found)]
 
 
