@@ -68,7 +68,9 @@ class Venue:
         if self.is_away:
             raise ConnectionError
         self.asked += 1
-        query = {name: int(value) for name, (value,) in parse_qs(urlsplit(call.target).query).items() if value.isdigit()}
+        query = {
+            name: int(value) for name, (value,) in parse_qs(urlsplit(call.target).query).items() if value.isdigit()
+        }
         first = -(-(query["startTime"] * MS - T0) // MINUTE)
         last = (query["endTime"] * MS - T0) // MINUTE
         minutes = range(max(first, -50), min(last, self.minute) + 1)[: query["limit"]]
@@ -82,9 +84,7 @@ class Venue:
 def following(venue: Venue, home, journal: SourceJournal, listing: Listing) -> Klines:
     said = []
     path = collector_journal(home, journal.name)
-    klines = Klines(
-        venue, path, journal.writer, [MINUTE], rate=1.0, streamed=MINUTE, now=venue.now, say=said.append
-    )
+    klines = Klines(venue, path, journal.writer, [MINUTE], rate=1.0, streamed=MINUTE, now=venue.now, say=said.append)
     klines.follow([listing])
     klines.said = said
     klines._begin()

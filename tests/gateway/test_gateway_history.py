@@ -137,14 +137,14 @@ def test_bars_that_a_hub_has_are_not_asked_for(tmp_path):
         assert (record["bars"], record["reason"]) == (10, "")
         found = [BAR_FRAME.unpack(row.payload) for row in rows]
         assert [each[0] for each in found] == [opened - n * MINUTE for n in range(10, -1, -1)]
-        assert {each[3:11] for each in found[:-1]} == {
-            (100 * p, 110 * p, 90 * p, 105 * p, q, 1015 * p * q // 10, 0, 7)
-        }
+        assert {each[3:11] for each in found[:-1]} == {(100 * p, 110 * p, 90 * p, 105 * p, q, 1015 * p * q // 10, 0, 7)}
         return line.asked[0]
 
     assert "aggTrades" in asked()  # what runs alone
     assert f"startTime={(opened - MINUTE) // MS}&" in asked(0)
-    assert f"startTime={(opened - 9 * MINUTE) // MS}&endTime={(opened - 2 * MINUTE) // MS - 1}&limit=7" in asked(2, 5, 8)
+    assert f"startTime={(opened - 9 * MINUTE) // MS}&endTime={(opened - 2 * MINUTE) // MS - 1}&limit=7" in asked(
+        2, 5, 8
+    )
 
 
 DEEP = b"[" * 20_000

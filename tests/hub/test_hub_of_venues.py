@@ -16,8 +16,8 @@ import pytest
 from exchange.venue_client import served
 from onetape._core import FLAG_UNSYNCED, Book
 from onetape.engine.tape_facts import streams_of
-from onetape.feeds.poll_plan import TICK
 from onetape.feeds.hub_table import LEVELS, MarketReader
+from onetape.feeds.poll_plan import TICK
 from onetape.hub.options import hub_journal
 from onetape.model.enums import Side
 from onetape.tape.journal import JournalReader

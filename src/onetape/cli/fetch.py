@@ -9,16 +9,19 @@ import click
 
 from onetape.cli.complete import words
 from onetape.cli.frame import Answer, Shell, load, plain, rows, verb
+from onetape.model.errors import UsageError
 
 
 @verb(
     "fetch",
     example="""
     onetape fetch binance-vision --symbol binance:BTC/USDT:USDT --from 2024-01-01 --out btc.tape
+    onetape fetch klines bitmex --symbol bitmex:BTC/USD:BTC --from 2024-01-01 --out xbt.tape
     onetape fetch ccxt --symbol kraken:BTC/USD --type trades --from 2024-01-01 --out btc.tape
     """,
 )
-@click.argument("kind", shell_complete=words("binance-vision", "ccxt"))
+@click.argument("kind", shell_complete=words("binance-vision", "ccxt", "klines"))
+@click.argument("venue", required=False, shell_complete=words("binance", "bitmex", "kraken"))
 @click.option("--symbol", required=True, metavar="S", help="Such as binance:BTC/USDT:USDT.")
 @click.option(
     "--type",
@@ -26,7 +29,7 @@ from onetape.cli.frame import Answer, Shell, load, plain, rows, verb
     metavar="NAME",
     help="binance-vision: klines aggTrades trades bookTicker fundingRate markPriceKlines "
     "indexPriceKlines premiumIndexKlines bookDepth metrics [default: klines]; "
-    "ccxt: ohlcv trades [default: ohlcv].",
+    "ccxt: ohlcv trades [default: ohlcv]; klines: ohlcv.",
 )
 @click.option("--period", metavar="P", help="Of bars [default: 1m].")
 @click.option("--from", "start", required=True, metavar="T", help="First time, UTC.")
@@ -41,13 +44,15 @@ from onetape.cli.frame import Answer, Shell, load, plain, rows, verb
 )
 @click.option("--limit", type=click.IntRange(1, 5000), default=500, show_default=True, help="ccxt: rows of a page.")
 @click.option("--force", is_flag=True, help="Replace an existing tape.")
-def command(shell: Shell, kind: str, keep: Path | None, **options: Any) -> Answer:
+def command(shell: Shell, kind: str, venue: str | None, keep: Path | None, **options: Any) -> Answer:
     """Download public history and import it.
 
-    KIND is binance-vision (the venue's archive of files) or ccxt (most venues, page by page; needs
-    the extra `bridge`). What was downloaded is kept: a second call takes it from there, and one
-    that was cut goes on.
+    KIND is binance-vision (the venue's archive of files), klines (bars of a VENUE itself, page by
+    page: binance, bitmex, kraken) or ccxt (most venues, page by page; needs the extra `bridge`).
+    What was downloaded is kept: a second call takes it from there, and one that was cut goes on.
     """
+    if (venue is None) != (kind != "klines"):
+        raise UsageError("write `fetch klines VENUE`, and other kinds without a venue", location="VENUE")
     fetch = load("onetape.data.fetching", "fetch", what="fetching")
     from onetape.data.fetching import FetchOptions, Watch
     from onetape.security.private import private_folder
@@ -56,6 +61,7 @@ def command(shell: Shell, kind: str, keep: Path | None, **options: Any) -> Answe
     result = fetch(
         FetchOptions(
             kind,
+            venue=venue,
             folder=keep.absolute() if keep else shell.home / "downloads" / kind,
             make_folder=private_folder,
             watch=Watch(progress, shell.say, shell.progress.doing),

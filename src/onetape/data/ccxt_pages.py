@@ -1,4 +1,5 @@
-"""History through the ccxt library, page by page, each on disk before the next is asked for.
+"""History through the ccxt library, or candles of a venue itself, page by page, each on disk before
+the next is asked for.
 
 A folder holds the pages of one request, `000001.json` and on, and `pages.jsonl`: one line a page
 with its rows, hash and where the next one begins. After a cut the pages that are whole are kept
@@ -18,6 +19,7 @@ from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 from onetape.data.download import Watch
+from onetape.data.venue_klines import VenueKlines
 from onetape.model.errors import (
     BadInput,
     NotAvailable,
@@ -166,9 +168,11 @@ class PageFetcher:
 
     def _ask(self, since: int) -> list[Any]:
         """Gets one page from the venue, with patience."""
+        name = self.symbol.name
+        if isinstance(self.exchange, VenueKlines):  # whose client has it
+            return self._checked(self.exchange.fetch_ohlcv(name, self.period, since, self.limit))
         import ccxt
 
-        name = self.symbol.name
         for attempt in range(1, ATTEMPTS_MAX + 1):
             try:
                 if self.what == "ohlcv":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -12,11 +13,12 @@ from onetape.data import ccxt_pages, vision
 from onetape.data.download import Client, Patience, Watch, checked_url
 from onetape.data.importing import ImportResult, import_files
 from onetape.data.staging import refuse_existing
+from onetape.data.venue_klines import VenueKlines
 from onetape.model.errors import OnetapeError, UsageError
 from onetape.model.symbol import file_stem, parse_symbol
 from onetape.model.time import DAY, MS, format_time, parse_period, parse_time
 
-KINDS: Final = ("binance-vision", "ccxt")
+KINDS: Final = ("binance-vision", "ccxt", "klines")
 
 
 @dataclass(slots=True)
@@ -77,6 +79,7 @@ class FetchOptions:
     watch: Watch = field(default_factory=Watch)
     patience: Patience = field(default_factory=Patience)
     now: datetime | None = None
+    venue: str | None = None  # of `klines`: must be the symbol's
 
     def span(self) -> tuple[int, int]:
         """First time and end, ns UTC. Raises UsageError for a range that is empty or not over."""
@@ -103,7 +106,7 @@ def fetch(options: FetchOptions) -> FetchResult:
     span = options.span()
     base_url = checked_url(options.base_url, location="--base-url") if options.base_url is not None else None
     options.make_folder(options.folder)
-    found = (_from_ccxt if options.kind == "ccxt" else _from_vision)(options, *span, base_url)
+    found = (_from_vision if options.kind == "binance-vision" else _from_pages)(options, *span, base_url)
     if options.out is not None:
         options.watch.doing("imports what was fetched")
         found.imported = _import(options, found, options.out)
@@ -113,11 +116,11 @@ def fetch(options: FetchOptions) -> FetchResult:
 def _import(options: FetchOptions, found: FetchResult, out: Path) -> ImportResult:
     try:
         return import_files(
-            options.kind,
+            "binance-vision" if options.kind == "binance-vision" else "ccxt",
             found.files,
             symbol=found.symbol,
             out=out,
-            period=options.period if options.kind == "ccxt" else None,
+            period=None if options.kind == "binance-vision" else options.period,
             force=options.force,
             progress=options.watch.progress,
         )
@@ -159,21 +162,31 @@ def _from_vision(wanted: FetchOptions, first_ns: int, end_ns: int, base_url: str
     )
 
 
-def _from_ccxt(wanted: FetchOptions, first_ns: int, end_ns: int, base_url: str | None) -> FetchResult:
+def _from_pages(wanted: FetchOptions, first_ns: int, end_ns: int, base_url: str | None) -> FetchResult:
     try:
         parsed = parse_symbol(wanted.symbol)
     except OnetapeError as error:
         raise UsageError(error.what, location="--symbol", todo=error.todo) from None
+    is_own = wanted.kind == "klines"
     what = wanted.type_ or "ohlcv"
-    if what not in ("ohlcv", "trades"):
+    if what not in (("ohlcv",) if is_own else ("ohlcv", "trades")):
         raise UsageError(f"no type is called {what!r}", location="--type", todo="one of ohlcv, trades")
+    if is_own and wanted.venue not in (None, parsed.venue):
+        raise UsageError(f"{wanted.symbol} is not of {wanted.venue}", location="VENUE", todo=f"write {parsed.venue}")
     if wanted.period:
         parse_period(wanted.period)
         if what == "trades":
             raise UsageError("means nothing for trades", location="--period")
     period = wanted.period or "1m"
-    wanted.watch.doing("loads ccxt")
-    exchange = ccxt_pages.make_exchange(parsed, base_url=base_url)
+    limit = wanted.limit
+    exchange: Any
+    if is_own:
+        client = Client(wanted.make_folder, wanted.patience, say=wanted.watch.say, doing=wanted.watch.doing)
+        exchange = VenueKlines(client, parsed, base_url)
+        limit = exchange.page(period)
+    else:
+        wanted.watch.doing("loads ccxt")
+        exchange = ccxt_pages.make_exchange(parsed, base_url=base_url)
     label = f"ohlcv-{period}" if what == "ohlcv" else "trades"
     span = f"{first_ns // MS}-{end_ns // MS}"
     place = wanted.folder / file_stem(wanted.symbol) / f"{label}-{span}"
@@ -186,7 +199,7 @@ def _from_ccxt(wanted: FetchOptions, first_ns: int, end_ns: int, base_url: str |
         first_ms=-(-first_ns // MS),
         end_ms=-(-end_ns // MS),
         period=period,
-        limit=wanted.limit,
+        limit=limit,
         watch=wanted.watch,
     ).run()
     if not pages.files:
@@ -195,8 +208,10 @@ def _from_ccxt(wanted: FetchOptions, first_ns: int, end_ns: int, base_url: str |
             location="--from",
             todo="look at the symbol and the times",
         )
+    if is_own and exchange.note and (json.loads(pages.files[0].read_bytes())[0][0] - 1) * MS >= first_ns:
+        pages.notes.append(exchange.note)
     return FetchResult(
-        "ccxt",
+        wanted.kind,
         wanted.symbol,
         place,
         pages.files,

@@ -74,13 +74,18 @@ class MarketReader:
     def past_bars(self, instrument: Instrument, period: int) -> list[PastBar]:
         """The same; none where the hub counts in other units."""
         own = instrument.price_decimals, instrument.size_decimals
-        found = [{name: int(each[name] or 0) for name, _ in BAR.fields} for each in self.bars(instrument.symbol, period)]
+        rows = ({name: int(each[name] or 0) for name, _ in BAR.fields} for each in self.bars(instrument.symbol, period))
         return [
             PastBar(
-                *(each[name] for name in ("ts_open", "open", "high", "low", "close", "volume")),
-                join_units(each["turnover_low"], each["turnover_high"]),
-                each["trades"],
+                row["ts_open"],
+                row["open"],
+                row["high"],
+                row["low"],
+                row["close"],
+                row["volume"],
+                join_units(row["turnover_low"], row["turnover_high"]),
+                row["trades"],
             )
-            for each in found
-            if (each["price_decimals"], each["size_decimals"]) == own
+            for row in rows
+            if (row["price_decimals"], row["size_decimals"]) == own
         ]

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import struct
 import time
-from pathlib import Path
 from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import aiohttp
@@ -134,6 +134,7 @@ class HistoryDesk:
         if past is None or wanted.symbol not in self._numbers:
             raise VenueUnavailable("bars from before are not asked of this venue")
         _, instrument = self._numbers[wanted.symbol]
+
         def kept(period: int) -> list[PastBar]:
             try:
                 return MarketReader(self._hub).past_bars(instrument, period) if self._hub is not None else []

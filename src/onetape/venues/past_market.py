@@ -21,7 +21,18 @@ from onetape.model.money import split_units
 from onetape.model.time import SECOND
 from onetape.orders.calls import Call
 
-__all__ = ["BARS_MAX", "BAR_FRAME", "EMPTY_FLAG", "PAGES_MAX", "Past", "PastBar", "PastMarket", "PastTrade", "bars_before", "bars_between"]
+__all__ = [
+    "BARS_MAX",
+    "BAR_FRAME",
+    "EMPTY_FLAG",
+    "PAGES_MAX",
+    "Past",
+    "PastBar",
+    "PastMarket",
+    "PastTrade",
+    "bars_before",
+    "bars_between",
+]
 
 BARS_MAX: Final = 20_000  # of one subscription
 PAGES_MAX: Final = 20  # of trades, for one subscription
