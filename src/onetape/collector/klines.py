@@ -36,6 +36,7 @@ WINDOW: Final = 45  # bars that are asked for again each time
 GAP_MAX: Final = 2000  # bars that are filled after an outage: so many a book remembers (BarBook::bars_max)
 GRACE: Final = 3 * SECOND  # after its end the stream tells a bar, and the venue finishes it
 MARKED: Final = 5 * MINUTE  # of its own tape, in which a restart finds up to where the venue has answered
+LOOK_S: Final = 0.25  # at its own tape, so that there is never much to read
 RETRY_S: Final = 2.0  # after a question that nobody answered
 SIDE_BY_SIDE: Final = 6
 _BAR: Final = type_id("bar")
@@ -74,18 +75,19 @@ class Klines:
         self._told: set[tuple[int, int]] = set()  # numbers and periods of which the tape has bars
         self._until = 0  # an earlier life was answered, 0: there was none
         self._marked = 0
+        self._free_at = 0.0  # when the next may be asked, by the steady clock
         self._answered: dict[tuple[int, int], int] = {}  # by number and period: up to where the venue has told all
-        self._hurry = asyncio.Event()
+        self._is_hurried = False
         self.counts: Counter[str] = Counter()
 
     def follow(self, listings: Sequence[Listing]) -> None:
         """These from now on. Numbers are never used again, so what is known of them stays."""
         self._listings = {each.number: each for each in listings}
-        self._hurry.set()
+        self.hurry()
 
     def hurry(self) -> None:
         """Something may be missing: all are asked for now."""
-        self._hurry.set()
+        self._is_hurried = True
 
     def status(self) -> dict[str, int]:
         return {name: self.counts[name] for name in ("asked", "weight", "filled", "corrected", "lost", "failed")}
@@ -95,14 +97,13 @@ class Klines:
         await asyncio.to_thread(self._begin)
         try:
             while True:
-                self._hurry.clear()
+                self._is_hurried = False
                 wait = RETRY_S if not await self._round() else self._next_in()
                 self._mark()
-                try:
-                    async with asyncio.timeout(wait):
-                        await self._hurry.wait()
-                except TimeoutError:
-                    pass
+                until = time.monotonic() + wait
+                while time.monotonic() < until and not self._is_hurried:
+                    await asyncio.sleep(LOOK_S)
+                    self._learn()
         finally:
             self._reader.close()
 
@@ -128,9 +129,14 @@ class Klines:
         if now < self._marked + MINUTE or not keys:
             return
         self._marked = now
-        until = min(self._answered.get(each, self._until) for each in keys)
+        known = [self._known(each) or now for each in keys]
+        until = max(min(known), now - GAP_MAX * max(self._periods))
         record = {"kind": "bars", "subject": "all", "state": "answered", "until": until}
         self._writer.append("health", msgspec.msgpack.encode(record), time=time.time_ns())
+
+    def _known(self, key: tuple[int, int]) -> int | None:
+        """Up to where the venue has answered, None: it has not, and nobody has told anything."""
+        return self._answered.get(key, self._until if key in self._told else None)
 
     def _next_in(self) -> float:
         """Seconds until the next of the bars that end most often can be asked for."""
@@ -151,30 +157,33 @@ class Klines:
                 task = asyncio.ensure_future(self._ask(listing, period))
                 task.add_done_callback(lambda _: places.release())
                 tasks.append(task)
-                await asyncio.sleep(1 / self._rate / SECOND)
             return all(await asyncio.gather(*tasks))
         finally:
             for task in tasks:
                 task.cancel()
 
+    async def _pace(self, weight: int) -> None:
+        now = time.monotonic()
+        at, self._free_at = max(now, self._free_at), max(now, self._free_at) + weight / self._rate / SECOND
+        await asyncio.sleep(at - now)
+
     async def _ask(self, listing: Listing, period: int) -> bool:
         key = listing.number, period
         end = min(self._now() - GRACE, time.time_ns())
         end -= end % period
-        known = self._answered.get(key, self._until if key in self._told else None)
+        known = self._known(key)
         begin = max(min(end - WINDOW * period, end if known is None else known), end - GAP_MAX * period)
         asking = bars_between(self._past, listing.instrument, period, begin, end)
         try:
             call = next(asking)
             while True:
+                await self._pace(call.weight)
                 status, _, body = await self._line.request(call)
                 self.counts["asked"] += 1
                 self.counts["weight"] += call.weight
                 if status != 200:
                     self.counts["failed"] += 1
                     return status < 500 and status not in (418, 429)  # what it says of a symbol stops no other
-                if call.weight > 1:  # one has been waited for
-                    await asyncio.sleep((call.weight - 1) / self._rate / SECOND)
                 call = asking.send(body)
         except StopIteration as told:
             rows: list[PastBar] = told.value
