@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from onetape.collector.options import collector_options, collectors_of
+from onetape.collector.options import collector_options, collectors_of, venue_feed_options
 from onetape.model.config import parse_config
 from onetape.model.errors import BadConfig
 from waiting import wait_for
@@ -64,6 +64,18 @@ def test_books_that_cannot_be_followed_are_refused(text, words):
     with pytest.raises(BadConfig) as refused:
         parse_config(f'[venues.x]\nkind = "kraken"\n[collectors.feed]\nkind = "venue"\nvenue = "x"\n{text}\n')
     assert words in str(refused.value)
+
+
+@pytest.mark.parametrize(("text", "klines"), [("", "1m"), ('klines = ["1m", "1h"]', "1m,1h"), ('klines = ""', "")])
+def test_the_periods_of_a_venue_s_bars_are_checked(text, klines):
+    def made(text: str):
+        config = parse_config(f'[venues.x]\nkind = "kraken"\n[collectors.feed]\nkind = "venue"\nvenue = "x"\n{text}\n')
+        return venue_feed_options("feed", config, home=Path("/tmp/h"), rest="http://127.0.0.1:1", ws="ws://127.0.0.1:1")
+
+    assert made(text).klines == klines
+    with pytest.raises(BadConfig) as refused:
+        made('klines = "1m,soon"')
+    assert "soon" in str(refused.value) and "collectors.feed.klines" in str(refused.value)
 
 
 def test_a_secret_in_an_address_is_refused_and_not_shown():

@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 from onetape import Strategy
+from onetape._core import FLAG_CORRECTED, FLAG_LATE
 from worlds.tapes import BTC, START, Market, at_ns, play
 
 FIVE = 300
@@ -31,6 +32,11 @@ class Limit(Listens):
         self.buy(BTC, 1, 99.5)
 
 
+class Deep(Listens):
+    def ask(self):
+        self.buy(BTC, 1, 50)
+
+
 class AtMarket(Listens):
     def ask(self):
         self.buy(BTC, 1)
@@ -49,6 +55,18 @@ def tape(path):
     for number in range(1, 6):
         market.bar(FIVE * number, "5m", (100, 101, 99, 100))
     return market.done()
+
+
+@pytest.mark.parametrize(("flags", "fills"), [(FLAG_LATE, 0), (FLAG_LATE | FLAG_CORRECTED, 0), (0, 1)])
+def test_a_bar_of_a_period_that_was_told_or_passed_over_is_no_price_of_now_and_no_news(tmp_path, flags, fills):
+    """A collector has filled or corrected it: the robot hears of it no more, and nothing is filled by it."""
+    market = Market(tmp_path / "t")
+    for number in range(1, 5):
+        market.bar(FIVE * number, "5m", (100, 101, 99, 100))
+        if number == 3:
+            market.bar(2 * FIVE, "5m", (100, 101, 10, 100), at=FIVE * number + 1, flags=flags)
+    played = play(Deep, market.done(), latency=(0, 0))
+    assert len(played.robot.news) == fills and len(played.robot.bars_seen) == 4
 
 
 @pytest.mark.parametrize(

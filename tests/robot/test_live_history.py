@@ -194,10 +194,11 @@ class Looks(Strategy):
 """
 
 
-def test_bars_of_the_venue_are_there_when_subscribe_returns_and_go_on(tmp_path):
-    symbol, _ = TRADED["binance-usdm"]
-    with served("binance-usdm", limits=False, market=Crowd()) as (dialect, port):
-        configured(tmp_path, "binance-usdm", port, dialect.exchange.accounts[0])
+@pytest.mark.parametrize("kind", ["binance-usdm", "kraken"])
+def test_bars_of_the_venue_are_there_when_subscribe_returns_and_go_on(tmp_path, kind):
+    symbol, _ = TRADED[kind]
+    with served(kind, limits=False, market=Crowd()) as (dialect, port):
+        configured(tmp_path, kind, port, dialect.exchange.accounts[0])
         (tmp_path / "looks.py").write_text(VENUE_ROBOT)
         at = [i.symbol for i in dialect.exchange.instruments].index(symbol)
         seen, told, said = looked(tmp_path, symbol)

@@ -143,14 +143,17 @@ class Market:
         volume: float = 1000,
         *,
         symbol: str | None = None,
+        at: float | None = None,
+        flags: int = 0,
     ) -> Market:
-        """A venue bar [close_at - period, close_at): open, high, low, close."""
+        """A venue bar [close_at - period, close_at): open, high, low, close. at: when it was told, at its end unless
+        said otherwise."""
         length = parse_period(period)
         units = [self._units(symbol or self.symbol, price)[0] for price in prices]
         size = self._units(symbol or self.symbol, 0, volume)[1]
         close = at_ns(close_at)
         row = _BAR.pack(close - length, close, length, *units, size, 0, 0, -1, 0)
-        self._append("bar", row, close_at, symbol)
+        self._append("bar", row, close_at if at is None else at, symbol, flags)
         return self
 
     def mark(self, at: float, price: float, *, index: float = 0, symbol: str | None = None) -> Market:
