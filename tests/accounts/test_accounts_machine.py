@@ -14,7 +14,7 @@ from account_world import U
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from transfer_world import ATTEMPTS, HERE, SPOT, Desk, Venue
+from transfer_world import ATTEMPTS, OWN, SPOT, Desk, Venue
 
 from onetape.accounts.entries import MAIN, TOTAL, Cause, Entry, Leg, Outside
 from onetape.accounts.slots import Refused
@@ -254,7 +254,7 @@ class Accounts(RuleBasedStateMachine):
 
         desk.venue = _Venue(script, carry_out)
         desk.steps, desk.dies_at = 0, dies_at
-        effects = desk.transfers.ask(HERE, SPOT, "USD", amount, desk.now, name=name, slot=slot)
+        effects = desk.transfers.ask(OWN, SPOT, "USD", amount, desk.now, name=name, slot=slot)
         if isinstance(effects, Refused):
             assert effects.kind.name == expected
             return

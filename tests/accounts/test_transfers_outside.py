@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from account_world import U
-from transfer_world import HERE, THERE, Desk
+from transfer_world import OWN, THERE, Desk
 
 from onetape.accounts.entries import Cause, Outside
 from onetape.accounts.transfers import AskHistory, Found, Outcome, Send, State, Tell
@@ -237,7 +237,7 @@ def test_found_by_hand_it_is_the_same_as_by_a_row():
     desk.answered(Outcome.LOST)
     desk.do(desk.transfers.history("t", Found.UNDERWAY, desk.now, as_of=desk.now))
     assert desk.state() is State.ACCEPTED
-    assert HERE.venue != THERE.venue
+    assert OWN.venue != THERE.venue
 
 
 class Between(Desk):

@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from ipc_process import AdderProcess, journal_of, told_by
+from ipc_process import AdderProcess, journal_of, requests_in
 
 from onetape.ipc import IPCCommandSystem
 from onetape.ipc.names import process_socket
@@ -79,7 +79,7 @@ def test_a_process_killed_in_the_middle_of_a_command_does_it_once(tmp_path: Path
         answer, total = sent(tmp_path, ("adder:one", "add", {"amount": 5}, "x"), ("adder:one", "sum", {}))
     assert answer.status == ("duplicate" if at == "replied" else "applied")
     assert total.result == 5
-    reported = told_by(journal_of(tmp_path, "adder:one"))
+    reported = requests_in(journal_of(tmp_path, "adder:one"))
     assert [kind for kind, _ in reported] == ["command", "reply"]
 
 
@@ -143,7 +143,7 @@ def test_who_asks_is_proven(tmp_path: Path):
         none = sent(other, ("adder:one", "add", {"amount": 1}), timeout=60)
         assert (none.status, none.error["code"]) == ("refused", 4206)
         assert "no token for 'a': no sub-account or robot" in none.error["message"]
-    said = str(told_by(journal_of(tmp_path, "adder:one")))
+    said = str(requests_in(journal_of(tmp_path, "adder:one")))
     assert "'actor': 'operator'" in said and "'actor': 'a'" in said
     for actor in ("a", "b", "operator"):
         assert make_token(tmp_path, actor) not in said

@@ -8,7 +8,7 @@ from enum import Enum
 from pathlib import Path
 
 import pytest
-from ipc_process import Adder, journal_of, told_by
+from ipc_process import Adder, journal_of, requests_in
 
 import onetape.ipc.once
 from onetape.ipc.commands import kraken_strategy_balance, strategy_balance_cmd
@@ -110,7 +110,7 @@ def test_a_refusal_is_remembered_and_a_stranger_leaves_nothing(tmp_path: Path):
         assert reply["error"]["code"] and json.dumps(reply)
     assert adder.sum == 0
     adder.writer.close()
-    ((kind, record),) = told_by(journal_of(tmp_path, "adder:one"))
+    ((kind, record),) = requests_in(journal_of(tmp_path, "adder:one"))
     assert (kind, record["id"], record["refused"]["name"]) == ("command", "x", "INVALID_AMOUNT")
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from test_run_goes_on import KEEPER, config, started, through_lives
+from test_run_goes_on import KEEPER, config, over_restarts, started
 
 from onetape.engine.incarnations import incarnations_of
 from onetape.model.time import format_time
@@ -19,7 +19,7 @@ from worlds.supervised import Home
 
 def test_every_life_of_a_run_is_opened(tmp_path: Path, monkeypatch) -> None:
     with Home(tmp_path, config(tmp_path, "on_fill", 2), KEEPER) as home:
-        run = through_lives(home, 2)
+        run = over_restarts(home, 2)
         # While it goes on, as far as it has come.
         now = format_time(incarnations_of(run / "journal")[-1].time)
         going = home.run("replay", str(run), "--until", now, "--step", "-1")
