@@ -65,19 +65,19 @@ async def gap(home: Path, symbols: int, minutes: int) -> dict[str, float]:
                 writer.append("bar", payload, stream=number, time=now)
         rule = venue.budget[0]
         rate = KLINES_SHARE * PERCENT / 100 * rule.most / rule.window
-        told = Klines(line, path, writer, [MINUTE], rate=rate, streamed=MINUTE, now=clock.now, say=lambda _: None)
-        told._begin()
-        told._until = opened - minutes * MINUTE
-        told.follow(listings)
+        healer = Klines(line, path, writer, [MINUTE], rate=rate, streamed=MINUTE, now=clock.now, say=lambda _: None)
+        healer._begin()
+        healer._until = opened - minutes * MINUTE
+        healer.follow(listings)
         async with line.open():
             began = time.monotonic()
-            assert await told._round()
+            assert await healer._round()
             took = time.monotonic() - began
         with JournalReader(path) as reader:
             bars = sum(1 for _ in reader.frames(("bar",)))
     await server.cleanup()
     budget.close()
-    status = told.status()
+    status = healer.status()
     return {
         "symbols": symbols,
         "minutes": minutes,

@@ -25,7 +25,7 @@ from onetape.tape.journal import JournalReader
 from onetape.venues.binance.past import BinanceUsdmPast
 from waiting import wait_for
 from worlds.hub_process import BTC, HubProcess, SourceJournal, hub_options
-from worlds.venue_collectors import NAME, collecting, options_of, status, told
+from worlds.venue_collectors import NAME, alerts, collecting, options_of, status
 
 MS = 10**6
 T0 = 1_767_225_600 * 10**9  # a midnight
@@ -42,7 +42,7 @@ def bars_of(path, stream: int, period: int = MINUTE) -> dict[int, list[tuple[int
 
 
 def assert_each_once_or_corrected(found, truth) -> None:
-    assert {at: told[-1][0] for at, told in found.items()} == truth
+    assert {at: rows[-1][0] for at, rows in found.items()} == truth
     for first, *others in found.values():
         assert not first[1] & FLAG_CORRECTED
         assert all(flags & FLAG_CORRECTED and flags & FLAG_LATE and flags & FLAG_SNAPSHOT for _, flags in others)
@@ -56,7 +56,6 @@ class Venue:
         self.is_away = False
         self.past = BinanceUsdmPast()
         self.venue = SimpleNamespace(past=self.past)
-        self.asked = 0
 
     def now(self) -> int:
         return T0 + self.minute * MINUTE + GRACE + 1
@@ -67,7 +66,6 @@ class Venue:
     async def request(self, call):
         if self.is_away:
             raise ConnectionError
-        self.asked += 1
         query = {
             name: int(value) for name, (value,) in parse_qs(urlsplit(call.target).query).items() if value.isdigit()
         }
@@ -132,7 +130,7 @@ def test_what_the_venue_has_no_more_is_said_and_nothing_is_made_up(tmp_path):
     journal.health("bars", "all", "answered", until=T0 - 59 * MINUTE)
     klines = following(venue, tmp_path, journal, listing)
     assert asyncio.run(klines._round())
-    assert klines.status() == {"asked": 1, "weight": 1, "filled": 53, "corrected": 0, "lost": 9, "failed": 0}
+    assert klines.status() == {"requests": 1, "weight": 1, "filled": 53, "corrected": 0, "lost": 9, "failed": 0}
     assert [(each.kind, each.subject, each.state, each.severity) for each in klines.said] == [
         ("bars", BTC, "53 filled, 9 lost", "warning")
     ]
@@ -175,11 +173,11 @@ def test_a_collector_that_was_away_for_half_an_hour_fills_and_corrects_and_so_do
                 truth = {each.open_time: each.close for each in last if each.open_time >= first}
                 for path in (collector_journal(tmp_path, NAME), hub_journal(tmp_path)):
                     wait_for(lambda path=path, truth=truth: truth.keys() <= bars_of(path, 1).keys())
-                    found = {at: told for at, told in bars_of(path, 1).items() if first <= at <= max(truth)}
+                    found = {at: rows for at, rows in bars_of(path, 1).items() if first <= at <= max(truth)}
                     assert_each_once_or_corrected(found, truth)
                 if not life:
                     running.end(9)
                     running = HubProcess(hub_options(tmp_path, NAME))
             counts = status(tmp_path)["klines"]
     assert counts["filled"] >= 29 and counts["corrected"] >= 1 and not counts["lost"]
-    assert any(subject == symbol and "corrected" in state for subject, state in told(tmp_path, "bars"))
+    assert any(subject == symbol and "corrected" in state for subject, state in alerts(tmp_path, "bars"))

@@ -50,13 +50,13 @@ def test_a_venue_s_candles_come_page_by_page_and_once_each(kind, tmp_path, monke
         again = fetch(FetchOptions(**{f: getattr(wanted, f) for f in wanted.__slots__} | {"force": True}))
     assert again.cached == len(found.files)
     with JournalReader(tmp_path / "tape") as reader:
-        told = [each.data for each in reader if each.type == "bar"]
+        rows = [each.data for each in reader if each.type == "bar"]
         (instrument,) = reader.instruments.values()
     size = 10 ** (instrument["size_decimals"] - listing.instrument.size_decimals)
     price = 10 ** (instrument["price_decimals"] - listing.instrument.price_decimals)
-    assert [(each["ts_open"], each["ts_close"]) for each in told] == [(b.open_time, b.close_time) for b in bars]
+    assert [(each["ts_open"], each["ts_close"]) for each in rows] == [(b.open_time, b.close_time) for b in bars]
     for name, unit in (("open", price), ("high", price), ("low", price), ("close", price), ("volume", size)):
-        assert [each[name] for each in told] == pytest.approx([getattr(bar, name) * unit for bar in bars], rel=1e-12)
+        assert [each[name] for each in rows] == pytest.approx([getattr(bar, name) * unit for bar in bars], rel=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ class Klines:
         self._now, self._say = now, say
         self._listings: dict[int, Listing] = {}
         self._books: dict[int, BarBook] = {}
-        self._told: set[tuple[int, int]] = set()  # numbers and periods of which the tape has bars
+        self._on_tape: set[tuple[int, int]] = set()  # numbers and periods of which the tape has bars
         self._until = 0  # an earlier life was answered, 0: there was none
         self._marked = 0
         self._free_at = 0.0  # when the next may be asked, by the steady clock
@@ -90,7 +90,7 @@ class Klines:
         self._is_hurried = True
 
     def status(self) -> dict[str, int]:
-        return {name: self.counts[name] for name in ("asked", "weight", "filled", "corrected", "lost", "failed")}
+        return {name: self.counts[name] for name in ("requests", "weight", "filled", "corrected", "lost", "failed")}
 
     async def run(self) -> None:
         """For ever. Raises what the tape raises."""
@@ -136,7 +136,7 @@ class Klines:
 
     def _known(self, key: tuple[int, int]) -> int | None:
         """Up to where the venue has answered, None: it has not, and nobody has told anything."""
-        return self._answered.get(key, self._until if key in self._told else None)
+        return self._answered.get(key, self._until if key in self._on_tape else None)
 
     def _next_in(self) -> float:
         """Seconds until the next of the bars that end most often can be asked for."""
@@ -154,7 +154,7 @@ class Klines:
                 await places.acquire()
                 if any(task.done() and not task.result() for task in tasks):
                     break
-                task = asyncio.ensure_future(self._ask(listing, period))
+                task = asyncio.ensure_future(self._query(listing, period))
                 task.add_done_callback(lambda _: places.release())
                 tasks.append(task)
             return all(await asyncio.gather(*tasks))
@@ -167,26 +167,26 @@ class Klines:
         at, self._free_at = max(now, self._free_at), max(now, self._free_at) + weight / self._rate / SECOND
         await asyncio.sleep(at - now)
 
-    async def _ask(self, listing: Listing, period: int) -> bool:
+    async def _query(self, listing: Listing, period: int) -> bool:
         key = listing.number, period
         end = min(self._now() - GRACE, time.time_ns())
         end -= end % period
         known = self._known(key)
         begin = max(min(end - WINDOW * period, end if known is None else known), end - GAP_MAX * period)
-        asking = bars_between(self._past, listing.instrument, period, begin, end)
+        calls = bars_between(self._past, listing.instrument, period, begin, end)
         try:
-            call = next(asking)
+            call = next(calls)
             while True:
                 await self._pace(call.weight)
                 status, _, body = await self._line.request(call)
-                self.counts["asked"] += 1
+                self.counts["requests"] += 1
                 self.counts["weight"] += call.weight
                 if status != 200:
                     self.counts["failed"] += 1
                     return status < 500 and status not in (418, 429)  # what it says of a symbol stops no other
-                call = asking.send(body)
-        except StopIteration as told:
-            rows: list[PastBar] = told.value
+                call = calls.send(body)
+        except StopIteration as end_of:
+            rows: list[PastBar] = end_of.value
         except (BudgetError, aiohttp.ClientError, OSError, TimeoutError):
             self.counts["failed"] += 1
             return False
@@ -233,4 +233,4 @@ class Klines:
         for frame in self._reader.frames(("bar",)):
             _, _, period, *_ = BAR_FRAME.unpack(frame.payload)
             self._books.setdefault(frame.stream, BarBook()).take(frame.payload, frame.flags)
-            self._told.add((frame.stream, period))
+            self._on_tape.add((frame.stream, period))
