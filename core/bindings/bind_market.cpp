@@ -230,7 +230,8 @@ void bind_bars(nb::module_& m) {
     auto column = [](std::size_t index) {
         return [index](const BarsView& v) { return v.arrays->slice(index, v.begin, v.end); };
     };
-    nb::class_<BarBook>(m, "BarBook", "Which bars of one symbol are known: each is told once, and corrected.")
+    nb::class_<BarBook>(m, "BarBook",
+                        "Which bars of one symbol are known: each is told once, and corrected.")
         .def(nb::init<>())
         .def(
             "take",

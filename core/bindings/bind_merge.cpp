@@ -284,7 +284,7 @@ void bind_merge(nb::module_& m) {
                     const BarPayload& b = each.bar;
                     found.append(nb::make_tuple(each.symbol, b.ts_open, b.period_ns, b.open, b.high,
                                                 b.low, b.close, b.volume, b.trades, b.turnover_low,
-                                               b.turnover_high));
+                                                b.turnover_high));
                 }
                 return found;
             },

@@ -61,7 +61,8 @@ inline constexpr std::int64_t frame_time_max = 7'258'118'400'000'000'000;
 }
 
 // Frame flags: what a reader must know before it trusts a payload.
-inline constexpr std::uint16_t flag_snapshot = 1;    // book: replaces all levels; bar: asked for after its end
+inline constexpr std::uint16_t flag_snapshot =
+    1;  // book: replaces all levels; bar: asked for after its end
 inline constexpr std::uint16_t flag_unsynced = 2;    // book: depth without a snapshot to stand on
 inline constexpr std::uint16_t flag_gap = 4;         // book: the venue's sequence broke before this
 inline constexpr std::uint16_t flag_late = 8;        // older than what was already taken

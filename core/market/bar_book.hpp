@@ -31,21 +31,21 @@ class BarBook {
     BarNews take(const BarPayload& bar, std::uint16_t flags) {
         Period& own = period(bar.period_ns);
         if (bar.ts_open <= own.forgotten) return BarNews::older;
-        const Known known{bar.ts_open, content(bar), (flags & flag_snapshot) != 0};
+        const Entry entry{bar.ts_open, content(bar), (flags & flag_snapshot) != 0};
         const auto at = std::lower_bound(
             own.bars.begin(), own.bars.end(), bar.ts_open,
-            [](const Known& each, std::int64_t time) { return each.ts_open < time; });
+            [](const Entry& each, std::int64_t time) { return each.ts_open < time; });
         if (at != own.bars.end() && at->ts_open == bar.ts_open) {
-            if (at->content == known.content) {
-                at->is_answer |= known.is_answer;
+            if (at->content == entry.content) {
+                at->is_answer |= entry.is_answer;
                 return BarNews::duplicate;
             }
-            if (!known.is_answer) return BarNews::differs;
-            *at = known;
+            if (!entry.is_answer) return BarNews::differs;
+            *at = entry;
             return BarNews::corrected;
         }
         const BarNews news = at == own.bars.end() ? BarNews::fresh : BarNews::filled;
-        own.bars.insert(at, known);
+        own.bars.insert(at, entry);
         if (own.bars.size() > bars_max) {
             own.forgotten = own.bars.front().ts_open;
             own.bars.erase(own.bars.begin());
@@ -55,23 +55,22 @@ class BarBook {
 
     // Whether one that opens then is known.
     [[nodiscard]] bool has(std::int64_t period_ns, std::int64_t ts_open) const noexcept {
-        const auto own =
-            std::find_if(periods_.begin(), periods_.end(),
-                         [&](const Period& each) { return each.length == period_ns; });
+        const auto own = std::find_if(periods_.begin(), periods_.end(),
+                                      [&](const Period& each) { return each.length == period_ns; });
         return own != periods_.end() &&
                std::any_of(own->bars.rbegin(), own->bars.rend(),
-                           [&](const Known& each) { return each.ts_open == ts_open; });
+                           [&](const Entry& each) { return each.ts_open == ts_open; });
     }
 
  private:
-    struct Known {
+    struct Entry {
         std::int64_t ts_open;
         std::uint64_t content;
         bool is_answer;
     };
     struct Period {
         std::int64_t length;
-        std::vector<Known> bars;  // by ts_open
+        std::vector<Entry> bars;  // by ts_open
         std::int64_t forgotten = std::numeric_limits<std::int64_t>::min();
     };
 

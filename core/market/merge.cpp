@@ -415,8 +415,8 @@ Status MergeFeeds::merge(std::uint32_t source, const Frame& frame, std::uint32_t
             outcome = merge.on_funding(source, symbol, time_, frame.as<FundingPayload>());
             break;
         case EventType::bar:
-            outcome = merge.on_bar(source, symbol, time_, frame.as<BarPayload>(),
-                                   frame.header->flags);
+            outcome =
+                merge.on_bar(source, symbol, time_, frame.as<BarPayload>(), frame.header->flags);
             break;
         case EventType::book:
             if (!book_fits(frame.payload, frame.payload_bytes)) {

@@ -43,11 +43,11 @@ inline constexpr std::size_t merge_samples_min = 3;
 enum class Merged : std::uint8_t {
     taken,
     duplicate,
-    older,   // than what stands
-    late,    // a trade from before the memory: it may have been taken
-    pinned,  // the symbol takes this value from another source
-    ended,   // the symbol is not listed any more
-    bad,     // a bad tick, by `rule()`
+    older,      // than what stands
+    late,       // a trade from before the memory: it may have been taken
+    pinned,     // the symbol takes this value from another source
+    ended,      // the symbol is not listed any more
+    bad,        // a bad tick, by `rule()`
     corrected,  // a bar, in place of one that was taken
 };
 inline constexpr std::size_t merged_count = 8;

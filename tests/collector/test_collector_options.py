@@ -67,10 +67,10 @@ def test_books_that_cannot_be_followed_are_refused(text, words):
 
 
 @pytest.mark.parametrize(("text", "klines"), [("", "1m"), ('klines = ["1m", "1h"]', "1m,1h"), ('klines = ""', "")])
-def test_the_periods_of_a_venue_s_bars_are_checked(text, klines):
+def test_the_periods_of_a_venue_s_bars_are_checked(text, klines, tmp_path):
     def made(text: str):
         config = parse_config(f'[venues.x]\nkind = "kraken"\n[collectors.feed]\nkind = "venue"\nvenue = "x"\n{text}\n')
-        return venue_feed_options("feed", config, home=Path("/tmp/h"), rest="http://127.0.0.1:1", ws="ws://127.0.0.1:1")
+        return venue_feed_options("feed", config, home=tmp_path, rest="http://127.0.0.1:1", ws="ws://127.0.0.1:1")
 
     assert made(text).klines == klines
     with pytest.raises(BadConfig) as refused:

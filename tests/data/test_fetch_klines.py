@@ -47,8 +47,8 @@ def test_a_venue_s_candles_come_page_by_page_and_once_each(kind, tmp_path, monke
         )
         found = fetch(wanted)
         assert found.rows == len(bars) > 20 and len(found.files) >= (1 if kind == "kraken" else 3)
-        again = fetch(FetchOptions(**{f: getattr(wanted, f) for f in wanted.__slots__} | {"force": True}))
-    assert again.cached == len(found.files)
+        resumed = fetch(FetchOptions(**{f: getattr(wanted, f) for f in wanted.__slots__} | {"force": True}))
+    assert resumed.cached == len(found.files)
     with JournalReader(tmp_path / "tape") as reader:
         rows = [each.data for each in reader if each.type == "bar"]
         (instrument,) = reader.instruments.values()
@@ -60,7 +60,7 @@ def test_a_venue_s_candles_come_page_by_page_and_once_each(kind, tmp_path, monke
 
 
 @pytest.mark.parametrize(
-    ("symbol", "more", "where"),
+    ("symbol", "more", "location"),
     [
         ("binance:BTC/USDT:USDT", {"venue": "kraken"}, "VENUE"),
         ("binance:BTC/USDT:USDT", {"period": "7m"}, "--period"),
@@ -68,7 +68,7 @@ def test_a_venue_s_candles_come_page_by_page_and_once_each(kind, tmp_path, monke
         ("okx:BTC/USDT", {}, "--symbol"),
     ],
 )
-def test_what_a_venue_has_not_is_refused_before_anything_is_asked(tmp_path, symbol, more, where):
+def test_what_a_venue_has_not_is_refused_before_anything_is_asked(tmp_path, symbol, more, location):
     with pytest.raises(UsageError) as refused:
         fetch(options(tmp_path, symbol, 0, MINUTE, **more))
-    assert refused.value.location == where
+    assert refused.value.location == location

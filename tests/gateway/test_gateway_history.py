@@ -121,7 +121,7 @@ def test_bars_that_a_hub_has_are_not_asked_for(tmp_path):
     opened, listed = NOW - 30 * SECOND, ListedAtHub(0, I, {0})
     p, q = 10**I.price_decimals, 10**I.size_decimals
 
-    def asked(*lacking: int) -> str:
+    def first_request(*lacking: int) -> str:
         table = MarketTable(tmp_path, 45)
         for place in range(45):
             if place not in lacking:
@@ -140,10 +140,11 @@ def test_bars_that_a_hub_has_are_not_asked_for(tmp_path):
         assert {each[3:11] for each in found[:-1]} == {(100 * p, 110 * p, 90 * p, 105 * p, q, 1015 * p * q // 10, 0, 7)}
         return line.requests[0]
 
-    assert "aggTrades" in asked()  # what runs alone
-    assert f"startTime={(opened - MINUTE) // MS}&" in asked(0)
-    assert f"startTime={(opened - 9 * MINUTE) // MS}&endTime={(opened - 2 * MINUTE) // MS - 1}&limit=7" in asked(
-        2, 5, 8
+    assert "aggTrades" in first_request()  # what runs alone
+    assert f"startTime={(opened - MINUTE) // MS}&" in first_request(0)
+    assert (
+        f"startTime={(opened - 9 * MINUTE) // MS}&endTime={(opened - 2 * MINUTE) // MS - 1}&limit=7"
+        in first_request(2, 5, 8)
     )
 
 

@@ -97,8 +97,7 @@ void bind_merge(nb::module_& m) {
         .def(
             "bar",
             [](Merge& self, std::uint32_t source, std::uint32_t symbol, std::int64_t time,
-               std::int64_t ts_open, std::int64_t period, std::int64_t close,
-               std::uint16_t flags) {
+               std::int64_t ts_open, std::int64_t period, std::int64_t close, std::uint16_t flags) {
                 const BarPayload bar{
                     ts_open, ts_open + period, period, close, close, close, close, 1, 0, 0, 1, 0};
                 return outcomes[static_cast<int>(self.on_bar(source, symbol, time, bar, flags))];

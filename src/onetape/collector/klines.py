@@ -129,12 +129,12 @@ class Klines:
         if now < self._marked + MINUTE or not keys:
             return
         self._marked = now
-        known = [self._known(each) or now for each in keys]
-        until = max(min(known), now - GAP_MAX * max(self._periods))
+        answered = [self._answered_until(each) or now for each in keys]
+        until = max(min(answered), now - GAP_MAX * max(self._periods))
         record = {"kind": "bars", "subject": "all", "state": "answered", "until": until}
         self._writer.append("health", msgspec.msgpack.encode(record), time=time.time_ns())
 
-    def _known(self, key: tuple[int, int]) -> int | None:
+    def _answered_until(self, key: tuple[int, int]) -> int | None:
         """Up to where the venue has answered, None: it has not, and nobody has told anything."""
         return self._answered.get(key, self._until if key in self._on_tape else None)
 
@@ -171,8 +171,8 @@ class Klines:
         key = listing.number, period
         end = min(self._now() - GRACE, time.time_ns())
         end -= end % period
-        known = self._known(key)
-        begin = max(min(end - WINDOW * period, end if known is None else known), end - GAP_MAX * period)
+        since = self._answered_until(key)
+        begin = max(min(end - WINDOW * period, end if since is None else since), end - GAP_MAX * period)
         calls = bars_between(self._past, listing.instrument, period, begin, end)
         try:
             call = next(calls)
@@ -194,7 +194,7 @@ class Klines:
             self.counts["failed"] += 1
             return True
         if self._listings.get(listing.number) == listing:  # else it has ended, or counts in other units
-            self._write(listing, period, rows, known)
+            self._write(listing, period, rows, since)
             self._answered[key] = end
         return True
 

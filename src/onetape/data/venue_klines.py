@@ -108,7 +108,7 @@ class VenueKlines:
     symbol: Symbol
     base_url: str | None
     sleep: Callable[[float], None] = time.sleep
-    _asked: bool = False
+    _has_requested: bool = False
 
     @property
     def id(self) -> str:
@@ -138,9 +138,9 @@ class VenueKlines:
 
     def fetch_ohlcv(self, _: str, period: str, since: int, limit: int) -> Sequence[Row]:
         venue, step = self._venue, parse_period(period) // MS
-        if self._asked:
+        if self._has_requested:
             self.sleep(venue.pause_s)
-        self._asked = True
+        self._has_requested = True
         listed = find_instrument(self.symbol.text, {}, since * MS)
         raw = listed.raw_symbol if listed is not None else f"{self.symbol.base}{self.symbol.quote}"
         url = (self.base_url or venue.host) + venue.target(raw, step // 60_000, since, limit)
