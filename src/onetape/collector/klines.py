@@ -38,7 +38,7 @@ GRACE: Final = 3 * SECOND  # after its end the stream tells a bar, and the venue
 MARKED: Final = 5 * MINUTE  # of its own tape, in which a restart finds up to where the venue has answered
 LOOK_S: Final = 0.25  # at its own tape, so that there is never much to read
 RETRY_S: Final = 2.0  # after a question that nobody answered
-SIDE_BY_SIDE: Final = 6
+SIDE_BY_SIDE: Final = 3  # beside the polls under way: the line has 16 connections
 _BAR: Final = type_id("bar")
 
 
