@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onetape.feeds.poll_plan import BUSY_FOR, LEASE, TICK, Pollers, PollPlan, Share, Turns
+from onetape.feeds.poll_plan import BUSY_FOR, LEASE, LOST, TICK, Contact, Pollers, PollPlan, Share, Turns
 from onetape.model.time import SECOND
 from onetape.orders.budget import Budget, WindowCounts
 from onetape.orders.calls import Purpose
@@ -288,3 +288,21 @@ def test_twenty_busy_ones_of_two_hundred_are_asked_about_ten_times_as_often():
     assert len(found) == 200  # the others have their turns
     quiet = served(turns, 400, START + 3600 * SECOND, step=SECOND // 8)
     assert max(quiet.values()) <= 3  # an old figure makes nobody busy
+
+
+CONTACTS = {  # what comes when ("a": an answer; a number: a failure of what was asked then): whether it is news
+    "a first answer, and the next": [(0, "a", True), (1, "a", False)],
+    "nothing ever answers": [(4, 0, True), (5, 1, False)],
+    "one of many fails": [(0, "a", True), (1, 0, False), (3, "a", False)],
+    "the last answer is long ago": [(0, "a", True), (2, 1, True), (3, 1, False), (4, "a", True)],
+    "asked before the last answer": [(1, "a", True), (4, 0, False), (4, 2, True)],
+}
+
+
+@pytest.mark.parametrize("name", CONTACTS)
+def test_a_venue_is_lost_by_what_was_asked_since_its_last_answer(name):
+    contact = Contact()
+    for at, what, is_news in CONTACTS[name]:
+        now = START + at * LOST // 2
+        found = contact.answered(now) if what == "a" else contact.failed(START + what * LOST // 2, now)
+        assert found == is_news, (at, what)

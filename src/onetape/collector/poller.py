@@ -15,7 +15,7 @@ import aiohttp
 
 from onetape import _core
 from onetape.feeds.malformed_counts import Rejects
-from onetape.feeds.poll_plan import Pollers, PollPlan, Share, Turns
+from onetape.feeds.poll_plan import Contact, Pollers, PollPlan, Share, Turns
 from onetape.feeds.query_line import VenueLine
 from onetape.feeds.request_budget import BudgetError
 from onetape.feeds.universe import Listing
@@ -32,7 +32,6 @@ __all__ = ["Poller", "leases_file"]
 UNDER_WAY_MAX: Final = 12  # requests without an answer: the line has 16 connections
 RENEW_S: Final = 1.0
 LOOK_S: Final = 1.0
-LOST_S: Final = 2.0  # without an answer that is one
 
 
 def leases_file(budget: Path) -> Path:
@@ -68,8 +67,7 @@ class Poller:
         self._number = 0  # of the requests
         self._newest: Counter[str] = Counter()  # the number of the newest answer, by kind
         self._tasks: set[asyncio.Task[None]] = set()
-        self._is_heard: bool | None = None  # None: not known yet
-        self._heard_at = -LOST_S  # by the steady clock
+        self._contact = Contact()
         self.counts: Counter[str] = Counter()
 
     def follow(self, listings: Sequence[Listing]) -> None:
@@ -92,7 +90,7 @@ class Poller:
 
     @property
     def hears(self) -> bool:
-        return bool(self._is_heard)
+        return bool(self._contact.is_heard)
 
     def status(self) -> dict[str, Any]:
         share = self._plan.share
@@ -144,6 +142,7 @@ class Poller:
 
     async def _ask(self, kind: PollKind, symbol: str, number: int) -> None:
         trades: int | None = None
+        asked_at = time.monotonic_ns()
         reader = self._each[symbol] if symbol else self._all
         assert reader is not None
         listing = self._listings[symbol] if symbol else None
@@ -157,20 +156,22 @@ class Poller:
             self.counts["weight"] += kind.weight
             if status != 200:
                 self._refused(status, headers)
+                self._failed(asked_at, f"HTTP {status}")
                 return
             if not symbol and number < self._newest[kind.name]:
                 self.counts["late"] += 1  # a later answer was here before
                 return
             self._newest[kind.name] = number
             trades = self._read(kind, reader, body, listing)
-            self._heard(is_heard=True)
+            if self._contact.answered(time.monotonic_ns()):
+                self._say(HealthOut("feed", "requests", "connected"))
         except BudgetError as spent:
             self.counts["held_back"] += 1
             self._plan.give_back(kind)
             self._plan.hold(time.time_ns() + (spent.answer.retry_after or SECOND))
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             self.counts["failed"] += 1
-            self._heard(is_heard=False, why=type(error).__name__)
+            self._failed(asked_at, type(error).__name__)
         except VenueProtocolError:
             self.counts["malformed"] += 1
         finally:
@@ -196,16 +197,7 @@ class Poller:
         after = headers.get("retry-after", "")
         if status in (418, 429):
             self._plan.hold(time.time_ns() + (int(after) if after.isdigit() else 1) * SECOND)
-        self._heard(is_heard=False, why=f"HTTP {status}")
 
-    def _heard(self, *, is_heard: bool, why: str = "") -> None:
-        now = time.monotonic()
-        if is_heard:
-            self._heard_at = now
-        elif now - self._heard_at < LOST_S:
-            return  # one of many
-        if is_heard == self._is_heard:
-            return
-        self._is_heard = is_heard
-        state = "connected" if is_heard else f"lost: {why}"
-        self._say(HealthOut("feed", "requests", state, "info" if is_heard else "warning"))
+    def _failed(self, asked_at: int, why: str) -> None:
+        if self._contact.failed(asked_at, time.monotonic_ns()):
+            self._say(HealthOut("feed", "requests", f"lost: {why}", "warning"))

@@ -189,6 +189,8 @@ class VenueFeed:
                 failures += 1
                 await back_off(failures - 1)
                 continue
+            if failures:
+                self.tape.say(HealthOut("feed", "instruments", "connected"))
             failures = 0
             changes = self.universe.update(listed, turnovers, time.time_ns())
             for change in changes:

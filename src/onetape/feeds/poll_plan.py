@@ -19,7 +19,7 @@ from onetape.model.time import SECOND
 from onetape.orders.budget import BudgetRule
 from onetape.venues.market_polls import PollKind
 
-__all__ = ["BUSY_FOR", "LEASE", "TICK", "PollPlan", "Pollers", "Share", "Turns"]
+__all__ = ["BUSY_FOR", "LEASE", "TICK", "Contact", "PollPlan", "Pollers", "Share", "Turns"]
 
 TICKS: Final = 8
 TICK: Final = SECOND // TICKS
@@ -30,6 +30,7 @@ BUSY_TIMES: Final = 4.0  # as many trades a second as the middle of all
 BUSY_PART: Final = 10  # at most one in so many symbols is busy
 LOOK_BACK_MAX: Final = 600 * SECOND
 BUSY_FOR: Final = 180 * SECOND  # an older figure says nothing
+LOST: Final = 2 * SECOND  # without an answer that is one
 
 
 class Share(NamedTuple):
@@ -53,6 +54,28 @@ class Pollers:
 
     def release(self, holder: int) -> None:
         self.leases = [each for each in self.leases if each[0] != holder]
+
+
+@dataclass(slots=True)
+class Contact:
+    """Whether the venue answers. A failure says something of the moment at which was asked: one of before the last
+    answer is old news, whenever its time ran out."""
+
+    is_heard: bool | None = None  # None: not known yet
+    _answered_at: int = -LOST
+
+    def answered(self, now: int) -> bool:
+        """Returns whether that is news."""
+        self._answered_at = now
+        before, self.is_heard = self.is_heard, True
+        return not before
+
+    def failed(self, asked_at: int, now: int) -> bool:
+        """Returns whether the venue is lost by it, and was not before."""
+        if self.is_heard is False or asked_at < self._answered_at or now - self._answered_at < LOST:
+            return False
+        self.is_heard = False
+        return True
 
 
 class PollPlan:
