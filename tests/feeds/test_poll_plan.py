@@ -188,8 +188,29 @@ def test_where_the_venue_says_wait_nothing_is_asked_until_then():
     assert plan.next_at(START + 5 * SECOND) >= later
     assert plan.take(later - 1) is None
     assert plan.take(plan.next_at(later)) is not None
-    # What was not spent meanwhile is not spent at once.
-    assert plan.take(plan.next_at(later)) is None or plan.take(plan.next_at(later)) is None
+    # What was not spent meanwhile is not spent at once: of each kind one.
+    taken = [kind.name for _ in range(9) if (kind := plan.take(later + 1)) is not None]
+    assert len(taken) == len(set(taken)) < len(polls.kinds)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("moment", range(0, 1000, 83))
+def test_prices_come_at_once_and_first_while_no_stream_brings_them(count, moment):
+    world = World("binance-usdm")
+    for holder in range(1, count + 1):
+        world.join(holder)
+    world.run(START + MINUTE + moment * 10**6)
+    lost = world.now
+    for since in (lost, 0):
+        for plan in world.plans.values():
+            plan.hurry(since)
+        world.run(world.now + MINUTE)
+    quotes = [time for time, _, kind, _ in world.asked if kind == "quotes" and lost <= time <= lost + MINUTE]
+    assert quotes[0] - lost <= world.late
+    assert max(b - a for a, b in pairwise(quotes)) <= 0.2 * SECOND
+    assert 0.9 * world.polls.rule.most < world.windows()[START // MINUTE + 1] <= world.polls.rule.most
+    last = Counter(kind for time, _, kind, _ in world.asked if time > world.now - MINUTE)
+    assert last["quotes"] < 240  # as before
 
 
 @given(st.lists(st.tuples(st.sampled_from(["renew", "release", "wait"]), st.integers(1, 5)), max_size=40))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import time
 from collections import Counter
@@ -68,6 +69,7 @@ class Poller:
         self._newest: Counter[str] = Counter()  # the number of the newest answer, by kind
         self._tasks: set[asyncio.Task[None]] = set()
         self._contact = Contact()
+        self._hurried = asyncio.Event()
         self.counts: Counter[str] = Counter()
 
     def follow(self, listings: Sequence[Listing]) -> None:
@@ -88,6 +90,12 @@ class Poller:
         self._turns.set_hot(symbols, now)
         self.counts["hot"] = len(symbols & self._listings.keys())
 
+    def hurry(self, since: int) -> None:
+        """See `PollPlan.hurry`."""
+        if since != self._plan.urgent_since:
+            self._plan.hurry(since)
+            self._hurried.set()
+
     @property
     def hears(self) -> bool:
         return bool(self._contact.is_heard)
@@ -96,7 +104,9 @@ class Poller:
         share = self._plan.share
         readers = [*self._each.values(), *([self._all] if self._all is not None else [])]
         repeated = sum(reader.repeated for reader in readers)
-        return {"poller": share.place + 1, "pollers": share.pollers, "repeated": repeated, **self.counts}
+        is_hurried = self._plan.urgent_since > 0
+        places = {"poller": share.place + 1, "pollers": share.pollers, "hurried": is_hurried}
+        return {**places, "repeated": repeated, **self.counts}
 
     async def run(self) -> None:
         """For ever."""
@@ -116,7 +126,10 @@ class Poller:
                 kind = self._plan.take(now) if self._listings else None
                 if kind is None:
                     wait = (self._plan.next_at(now) - now) / SECOND if self._listings else LOOK_S
-                    await asyncio.sleep(min(wait, LOOK_S))
+                    self._hurried.clear()
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(min(wait, LOOK_S)):
+                            await self._hurried.wait()
                     continue
                 symbol = self._turns.take(now) if kind.by_symbol else ""
                 if symbol is None:

@@ -14,7 +14,8 @@ from typing import Any, Final
 import aiohttp
 
 from onetape.collector.hot_symbols import HotSymbols
-from onetape.collector.options import VenueFeedOptions
+from onetape.collector.lost_streams import LostStreams
+from onetape.collector.options import VenueFeedOptions, hub_journal
 from onetape.collector.poller import Poller, leases_file
 from onetape.collector.venue_tape import VenueTape
 from onetape.feeds.connect_pace import ConnectPace, pace_file
@@ -113,6 +114,8 @@ class VenueFeed:
                 self._keep(keep_clock(self.line, self.tape.say))
                 if self.poller is not None:
                     self._keep(self.poller.run())
+                    if self.options.streams:
+                        self._keep(self._follow_streams(self.poller))
                     if self.options.hot:
                         self._keep(self._follow_hot(self.poller, parse_condition(self.options.hot)))
                 self._keep(self._look_up())
@@ -154,6 +157,15 @@ class VenueFeed:
                 self.budget.look()
                 self.tape.writer.progress(self.tape.writer.published)
             await asyncio.sleep(TICK_S)
+
+    async def _follow_streams(self, poller: Poller) -> None:
+        lost = LostStreams(hub_journal(Path(self.options.home)), self.options.streams)
+        try:
+            while True:
+                poller.hurry(lost.look())
+                await asyncio.sleep(TICK_S)
+        finally:
+            lost.close()
 
     async def _follow_hot(self, poller: Poller, condition: Condition) -> None:
         hot = HotSymbols(Path(self.options.home), condition)
