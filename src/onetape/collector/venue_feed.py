@@ -267,7 +267,7 @@ class VenueFeed:
 
     # --- groups of streams ------------------------------------------------------------------------
 
-    def _start(self, listings: Sequence[Listing]) -> None:
+    def _start(self, listings: Sequence[Listing], *, replaces: bool = False) -> None:
         if not listings:
             return
         feed = MarketFeed(
@@ -282,6 +282,7 @@ class VenueFeed:
             numbers=[each.number for each in listings],
             renew_s=self.options.renew_ns / SECOND,
             overlap=self._overlap,
+            replaces=replaces,
             pace=self.pace,
         )
         tasks = [asyncio.ensure_future(feed.follow(number, stream)) for number, stream in enumerate(feed.streams())]
@@ -290,7 +291,7 @@ class VenueFeed:
     async def _replace(self, group: _Group, listings: Sequence[Listing]) -> None:
         """By one that is heard before the old one ends."""
         async with overlapping(self._overlap, self._reading):
-            self._start(listings)
+            self._start(listings, replaces=True)
             feed = self._groups[-1].feed
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(HEARD_S):
@@ -298,6 +299,7 @@ class VenueFeed:
                         await asyncio.sleep(TICK_S)
             await outlast_overlap()
             await self._stop(group)
+            feed.replaced()
 
     async def _stop(self, group: _Group) -> None:
         self._groups.remove(group)
