@@ -94,8 +94,8 @@ def rounds(count: int) -> dict[str, list[float]]:
                 found = quotes(home, killed - SECOND)
                 last = max(at for at, source in found if source == 0)
                 rest = [at for at, source in found if source == 1 and at > last]
-                first.append((rest[0] - last) / 1e6)
-                longest.append(max(b - a for a, b in pairwise([last, *rest])) / 1e6)
+                first.append(((rest or [time.time_ns()])[0] - last) / 1e6)
+                longest.append(max(b - a for a, b in pairwise([last, *(rest or [time.time_ns()])])) / 1e6)
                 stream = collector(home, port, "ws")
         finally:
             for process in (stream, poller, hub):

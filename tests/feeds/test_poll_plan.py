@@ -63,6 +63,8 @@ class World:
             plan = self.plans[holder]
             if renews[holder] <= self.now:
                 plan.share, renews[holder] = self.pollers.renew(holder, self.now), self.now + SECOND
+                window = self.now // self.polls.rule.window
+                plan.spent(self.counts.spend(0, window, 0, 0), self.now)
             while (kind := plan.take(self.now)) is not None:
                 verdict = budgets[holder].take(Purpose.MARKET, kind.weight, self.now)
                 if verdict is None:
@@ -309,6 +311,19 @@ def test_twenty_busy_ones_of_two_hundred_are_asked_about_ten_times_as_often():
     assert len(found) == 200  # the others have their turns
     quiet = served(turns, 400, START + 3600 * SECOND, step=SECOND // 8)
     assert max(quiet.values()) <= 3  # an old figure makes nobody busy
+
+
+def test_what_others_ask_for_is_saved_over_the_window_and_leaves_no_pause_at_its_end():
+    world = World("binance-usdm")
+    world.join(1)
+    world.run(START + MINUTE)
+    world.plans[1].hurry(world.now)
+    others = Budget((world.polls.rule,), world.counts, usual_percent=95)
+    assert others.take(Purpose.MARKET, 120, world.now + 1) is None
+    world.run(START + 2 * MINUTE)
+    quotes = [time for time, _, kind, _ in world.asked if kind == "quotes" and time >= START + MINUTE]
+    assert max(b - a for a, b in pairwise(quotes)) <= 0.2 * SECOND
+    assert world.windows()[START // MINUTE + 1] >= 0.9 * world.polls.rule.most - 120
 
 
 CONTACTS = {  # what comes when ("a": an answer; a number: a failure of what was asked then): whether it is news

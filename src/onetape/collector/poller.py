@@ -152,6 +152,8 @@ class Poller:
             leases[:] = pollers.leases
         self._has_shared = self._has_shared or share.pollers > 1
         self._plan.share = self._turns.share = share
+        if self._line.budget is not None:
+            self._plan.spent(self._line.budget.status()["used"][0], self._line.clock.now())
 
     async def _ask(self, kind: PollKind, symbol: str, number: int) -> None:
         trades: int | None = None

@@ -33,6 +33,7 @@ BUSY_PART: Final = 10  # at most one in so many symbols is busy
 LOOK_BACK_MAX: Final = 600 * SECOND
 BUSY_FOR: Final = 180 * SECOND  # an older figure says nothing
 LEFT: Final = 0.015  # of the limit, at most
+WINDOW_END: Final = 10  # the last part in so many of a window
 URGENT: Final = 0.8  # of what may be spent goes to prices while no stream brings them
 LOST: Final = 2 * SECOND  # without an answer that is one
 
@@ -90,7 +91,8 @@ class PollPlan:
         self._kinds = tuple(kinds)
         # What was earned before a window is spent in it: where there is room it is left out, or the end would wait.
         left = min(sum(kind.weight for kind in kinds), rule.most * LEFT)
-        self._rate = (rule.most * percent / 100 - left) / rule.window  # weight in a ns, of all pollers
+        self._most, self._window = rule.most * percent / 100, rule.window
+        self._rate = self._full = (self._most - left) / rule.window  # weight in a ns, of all pollers
         self._shares = {kind: kind.share for kind in self._kinds}
         self._weights = dict.fromkeys(self._kinds, 0.0)  # that may be spent
         self._at = now
@@ -120,6 +122,17 @@ class PollPlan:
         lent = self._weights[first] - lent
         if dearest is not first:
             self._weights[dearest] -= lent
+
+    def spent(self, used: int, now: int) -> None:
+        """So much of the window that `now` is in by all who ask from the address: what is no poll's is saved evenly
+        until its end, or there would be nothing left then. Several pollers keep their turns by one rate instead."""
+        if self.share.pollers > 1:
+            self._rate = self._full
+            return
+        remaining = self._window - now % self._window
+        if remaining > self._window / WINDOW_END:
+            self._earn(now)
+            self._rate = min(self._full, max((self._most - used) / remaining, self._full / WINDOW_END))
 
     def hold(self, until: int) -> None:
         """The venue, or the budget of the address, takes nothing before."""
