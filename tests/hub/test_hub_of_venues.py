@@ -164,8 +164,8 @@ def test_a_poller_asks_for_prices_first_for_as_long_as_no_stream_brings_them(tmp
         wait_for(is_hurried)
         began = dialect.exchange.now
         wait_for(lambda: len(polled(dialect, began)) > 30)
-        asked = Counter(each.path for each in list(dialect.received) if each.time > began)
-        assert asked["/fapi/v1/ticker/bookTicker"] > 5 * asked["/fapi/v1/aggTrades"]
+        requests = Counter(each.path for each in list(dialect.received) if each.time > began)
+        assert requests["/fapi/v1/ticker/bookTicker"] > 5 * requests["/fapi/v1/aggTrades"]
         stack.enter_context(collecting(made["b"]))
         wait_for(lambda: not is_hurried())
 

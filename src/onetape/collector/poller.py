@@ -157,7 +157,7 @@ class Poller:
 
     async def _ask(self, kind: PollKind, symbol: str, number: int) -> None:
         trades: int | None = None
-        asked_at = time.monotonic_ns()
+        requested_at = time.monotonic_ns()
         reader = self._each[symbol] if symbol else self._all
         assert reader is not None
         listing = self._listings[symbol] if symbol else None
@@ -171,7 +171,7 @@ class Poller:
             self.counts["weight"] += kind.weight
             if status != 200:
                 self._refused(status, headers)
-                self._failed(asked_at, f"HTTP {status}")
+                self._failed(requested_at, f"HTTP {status}")
                 return
             if not symbol and number < self._newest[kind.name]:
                 self.counts["late"] += 1  # a later answer was here before
@@ -186,7 +186,7 @@ class Poller:
             self._plan.hold(time.time_ns() + (spent.answer.retry_after or SECOND))
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             self.counts["failed"] += 1
-            self._failed(asked_at, type(error).__name__)
+            self._failed(requested_at, type(error).__name__)
         except VenueProtocolError:
             self.counts["malformed"] += 1
         finally:
@@ -213,6 +213,6 @@ class Poller:
         if status in (418, 429):
             self._plan.hold(time.time_ns() + (int(after) if after.isdigit() else 1) * SECOND)
 
-    def _failed(self, asked_at: int, why: str) -> None:
-        if self._contact.failed(asked_at, time.monotonic_ns()):
+    def _failed(self, requested_at: int, why: str) -> None:
+        if self._contact.failed(requested_at, time.monotonic_ns()):
             self._say(HealthOut("feed", "requests", f"lost: {why}", "warning"))

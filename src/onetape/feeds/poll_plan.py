@@ -75,9 +75,9 @@ class Contact:
         before, self.is_heard = self.is_heard, True
         return not before
 
-    def failed(self, asked_at: int, now: int) -> bool:
+    def failed(self, requested_at: int, now: int) -> bool:
         """Returns whether the venue is lost by it, and was not before."""
-        if self.is_heard is False or asked_at < self._answered_at or now - self._answered_at < LOST:
+        if self.is_heard is False or requested_at < self._answered_at or now - self._answered_at < LOST:
             return False
         self.is_heard = False
         return True
