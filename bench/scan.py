@@ -27,6 +27,7 @@ SWEEPS = 20_000
 CONDITION = 'change("1m") > 0.1% and spread < 2*tick'
 FRESH_S = 5.0
 RATE = 100_000  # updates a second
+ALONE = 200_000  # updates in one thread
 FLIPS = 20  # updates of a symbol from one change of its condition to the next
 START = 1_767_225_600 * 10**9
 CHAPTER = 15e6  # conditions a minute, on 38 rented servers; bound by how often it asked
@@ -102,11 +103,34 @@ def fresh(path: Path) -> tuple[list[float], float]:
     return found, rate
 
 
+def decisions(path: Path) -> list[float]:
+    """us of processor time from an update that lies there to the decision, of each change, writer and scanner in one
+    thread: what is left of `fresh` where nobody takes a core away."""
+    took = []
+    with JournalWriter(path, process="bench", durable=False) as writer:
+        instruments(writer, time.time_ns())
+        scanner = Scanner([path], parse_condition("mid > 100.5 and spread < 2*tick"), is_live=True)
+        matches = scanner.live()
+        for number in range(ALONE):
+            symbol = number % SYMBOLS
+            mid = 1000 + 10 * ((number // SYMBOLS + symbol) // FLIPS % 2)
+            stamp = time.time_ns()
+            writer.append_quote(symbol + 1, stamp, stamp, mid, mid + 1, 1, 1)
+            is_change = number >= SYMBOLS * FLIPS and (number // SYMBOLS + symbol) % FLIPS == 0
+            if is_change:
+                began = time.thread_time_ns()
+                next(matches)
+                took.append((time.thread_time_ns() - began) / 1000)
+        scanner.close()
+    return took
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         tape(Path(folder) / "tape")
         updates, swept = over_tape(Path(folder) / "tape")
         ages, rate = fresh(Path(folder) / "fresh")
+        alone = decisions(Path(folder) / "alone")
     chapter = {"name": "the chapter's", "value": CHAPTER}
     about = f"{SYMBOLS} symbols"
     figures = [
@@ -117,6 +141,10 @@ def main() -> None:
         value = float(np.percentile(ages, share))
         about = f"{SYMBOLS} symbols, {rate:,.0f} updates/s, spinning, {len(ages):,} changes"
         figures.append((f"scan: fresh update to decision p{share}", value, "us", "less", reach, None, about))
+    for share, reach in ((50, 20), (99, 200)):
+        value = float(np.percentile(alone, share))
+        about = f"{SYMBOLS} symbols, processor time in one thread, {len(alone):,} changes"
+        figures.append((f"scan: decision alone p{share}", value, "us", "less", reach, None, about))
     names = ("name", "value", "unit", "better", "reach", "against", "note")
     json.dump({"figures": [dict(zip(names, each, strict=True)) for each in figures]}, sys.stdout, indent=1)
     sys.stdout.write("\n")

@@ -83,6 +83,7 @@ def test_a_later_verb_says_not_available_whatever_it_is_given(onetape, name):
         ("journal", "prune", "tape"),
         ("journal", "wat"),
         ("journal", "tail", "x", "--follow"),
+        ("journal", "tail", "x", "--latest"),
         ("doctor", "--config", "missing.toml", "extra"),
     ],
 )

@@ -102,8 +102,9 @@ def test_answers_that_never_come_hold_up_no_others_and_a_venue_that_goes_is_said
             misbehave(dialect, 'path = "/fapi/*"\naction = "error"\nstatus = 503')
             wait_for(lambda: ("requests", "lost: HTTP 503") in alerts(tmp_path, "feed"))
             assert not status(tmp_path)["hears"]
+            wait_for(lambda: dict(alerts(tmp_path, "feed")).get("instruments", "").startswith("lost"))
             dialect.clear(dialect.exchange.now)
-            wait_for(lambda: alerts(tmp_path, "feed")[-1] == ("requests", "connected"))
+            wait_for(lambda: dict(alerts(tmp_path, "feed")) == {"requests": "connected", "instruments": "connected"})
         states = [state for subject, state in alerts(tmp_path, "feed") if subject == "requests"]
         assert states.count("lost: HTTP 503") == 1 and states[0] == "connected"
         for symbol in (i.symbol for i in dialect.exchange.instruments):

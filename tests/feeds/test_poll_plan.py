@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onetape.feeds.poll_plan import BUSY_FOR, LEASE, TICK, Pollers, PollPlan, Share, Turns
+from onetape.feeds.poll_plan import BUSY_FOR, LEASE, LOST, TICK, Contact, Pollers, PollPlan, Share, Turns
 from onetape.model.time import SECOND
 from onetape.orders.budget import Budget, WindowCounts
 from onetape.orders.calls import Purpose
@@ -63,6 +63,8 @@ class World:
             plan = self.plans[holder]
             if renews[holder] <= self.now:
                 plan.share, renews[holder] = self.pollers.renew(holder, self.now), self.now + SECOND
+                window = self.now // self.polls.rule.window
+                plan.spent(self.counts.spend(0, window, 0, 0), self.now)
             while (kind := plan.take(self.now)) is not None:
                 verdict = budgets[holder].take(Purpose.MARKET, kind.weight, self.now)
                 if verdict is None:
@@ -188,8 +190,29 @@ def test_where_the_venue_says_wait_nothing_is_asked_until_then():
     assert plan.next_at(START + 5 * SECOND) >= later
     assert plan.take(later - 1) is None
     assert plan.take(plan.next_at(later)) is not None
-    # What was not spent meanwhile is not spent at once.
-    assert plan.take(plan.next_at(later)) is None or plan.take(plan.next_at(later)) is None
+    # What was not spent meanwhile is not spent at once: of each kind one.
+    taken = [kind.name for _ in range(9) if (kind := plan.take(later + 1)) is not None]
+    assert len(taken) == len(set(taken)) < len(polls.kinds)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("moment", range(0, 1000, 83))
+def test_prices_come_at_once_and_first_while_no_stream_brings_them(count, moment):
+    world = World("binance-usdm")
+    for holder in range(1, count + 1):
+        world.join(holder)
+    world.run(START + MINUTE + moment * 10**6)
+    lost = world.now
+    for since in (lost, 0):
+        for plan in world.plans.values():
+            plan.hurry(since)
+        world.run(world.now + MINUTE)
+    quotes = [time for time, _, kind, _ in world.requests if kind == "quotes" and lost <= time <= lost + MINUTE]
+    assert quotes[0] - lost <= world.late
+    assert max(b - a for a, b in pairwise(quotes)) <= 0.2 * SECOND
+    assert 0.9 * world.polls.rule.most < world.windows()[START // MINUTE + 1] <= world.polls.rule.most
+    last = Counter(kind for time, _, kind, _ in world.requests if time > world.now - MINUTE)
+    assert last["quotes"] < 240  # as before
 
 
 @given(st.lists(st.tuples(st.sampled_from(["renew", "release", "wait"]), st.integers(1, 5)), max_size=40))
@@ -288,3 +311,34 @@ def test_twenty_busy_ones_of_two_hundred_are_asked_about_ten_times_as_often():
     assert len(found) == 200  # the others have their turns
     quiet = served(turns, 400, START + 3600 * SECOND, step=SECOND // 8)
     assert max(quiet.values()) <= 3  # an old figure makes nobody busy
+
+
+def test_what_others_ask_for_is_saved_over_the_window_and_leaves_no_pause_at_its_end():
+    world = World("binance-usdm")
+    world.join(1)
+    world.run(START + MINUTE)
+    world.plans[1].hurry(world.now)
+    others = Budget((world.polls.rule,), world.counts, usual_percent=95)
+    assert others.take(Purpose.MARKET, 120, world.now + 1) is None
+    world.run(START + 2 * MINUTE + 5 * SECOND)
+    quotes = [time for time, _, kind, _ in world.requests if kind == "quotes" and time >= START + MINUTE]
+    assert max(b - a for a, b in pairwise(quotes)) <= 0.3 * SECOND
+    assert world.windows()[START // MINUTE + 1] >= 0.9 * world.polls.rule.most - 120
+
+
+CONTACTS = {  # what comes when ("a": an answer; a number: a failure of what was asked then): whether it is news
+    "a first answer, and the next": [(0, "a", True), (1, "a", False)],
+    "nothing ever answers": [(4, 0, True), (5, 1, False)],
+    "one of many fails": [(0, "a", True), (1, 0, False), (3, "a", False)],
+    "the last answer is long ago": [(0, "a", True), (2, 1, True), (3, 1, False), (4, "a", True)],
+    "asked before the last answer": [(1, "a", True), (4, 0, False), (4, 2, True)],
+}
+
+
+@pytest.mark.parametrize("name", CONTACTS)
+def test_a_venue_is_lost_by_what_was_asked_since_its_last_answer(name):
+    contact = Contact()
+    for at, what, is_news in CONTACTS[name]:
+        now = START + at * LOST // 2
+        found = contact.answered(now) if what == "a" else contact.failed(START + what * LOST // 2, now)
+        assert found == is_news, (at, what)

@@ -160,6 +160,34 @@ def test_an_account_stream_that_tells_nothing_is_found_by_asking(kind, tmp_path)
         assert w.denied(Side.BUY, w.far()) == 0
 
 
+def test_no_position_that_was_closed_stays_while_the_account_stream_is_frozen(tmp_path):
+    """The ghost: the newest position closes first, so what is left is older than what stood; then the last one, and
+    of nothing nothing is said."""
+    symbols = [TRADED["binance-usdm"][0], OTHER["binance-usdm"]]
+    with world("binance-usdm", tmp_path, symbols=symbols) as w:
+
+        def trade(index: int, amount: str) -> None:
+            trade_by_hand(w.dialect.exchange, w.account, index, Decimal(amount), w.dialect.exchange.now)
+
+        def is_the_venue_s() -> bool:
+            held = {f"{symbol} both": w.account.qty(n) for n, symbol in enumerate(symbols) if w.account.qty(n)}
+            return {name: each for name, each in w.status()["positions"].items() if each} == held
+
+        for index in (0, 1):
+            trade(index, "0.01")
+            w.wait_for(is_the_venue_s)
+        assert w.account.qty(0) and w.account.qty(1)
+        w.misbehave('action = "stale"\nside = "stream"')
+        w.wait_for(lambda: w.dialect._stale)  # from here on
+        for index in (1, 0):
+            trade(index, "-0.01")
+            assert not w.account.qty(index)
+            w.wait_for(is_the_venue_s)
+        w.recover()  # what it kept back is late, and brings nothing back
+        trade(0, "0.01")
+        w.wait_for(is_the_venue_s)
+
+
 def test_a_listen_key_that_is_gone_in_silence_is_found_by_asking(tmp_path):
     with world("binance-usdm", tmp_path) as w:
         w.misbehave('action = "expire_listen_key"\nsilent = true')

@@ -144,6 +144,37 @@ def test_three_pollers_share_an_address_and_one_that_is_killed_leaves_no_trade_o
             assert_whole(tmp_path, dialect, symbol)
 
 
+def test_a_poller_asks_for_prices_first_for_as_long_as_no_stream_brings_them(tmp_path):
+    def is_hurried() -> bool:
+        return status(tmp_path, "rest")["polls"]["hurried"]
+
+    with served(KIND, rate=20, faults="# none yet") as (dialect, port), ExitStack() as stack:
+        made = {name: options_of(KIND, tmp_path, port, name=name) for name in ("a", "b")}
+        streams = {name: stack.enter_context(collecting(each)) for name, each in made.items()}
+        rest = options_of(KIND, tmp_path, port, name="rest", transport="rest", streams=["a", "b"])
+        stack.enter_context(collecting(rest))
+        wait_for(lambda: not is_hurried())
+        stack.enter_context(hub(hub_options(tmp_path, "a", "b", "rest")))
+        wait_for(lambda: set(sources_of(merged(tmp_path, "quote"))) == {0, 1, 2})
+        wait_for(lambda: not is_hurried())
+        os.kill(streams["a"].pid, signal.SIGKILL)
+        wait_for(lambda: ("a", "failing") in states(tmp_path))
+        assert not is_hurried()  # the other stream brings them
+        os.kill(streams["b"].pid, signal.SIGKILL)
+        wait_for(is_hurried)
+        began = dialect.exchange.now
+        wait_for(lambda: len(polled(dialect, began)) > 30)
+        requests = Counter(each.path for each in list(dialect.received) if each.time > began)
+        assert requests["/fapi/v1/ticker/bookTicker"] > 5 * requests["/fapi/v1/aggTrades"]
+        stack.enter_context(collecting(made["b"]))
+        wait_for(lambda: not is_hurried())
+
+
+def states(home) -> list[tuple[str, str]]:
+    found = [each.data for each in merged(home, "health")]
+    return [(each["subject"], each["state"]) for each in found if each["kind"] == "source"]
+
+
 def polled(dialect, since: int) -> list[int]:
     paths = ("/fapi/v1/ticker/bookTicker", "/fapi/v1/premiumIndex", "/fapi/v1/aggTrades")
     return [each.time for each in list(dialect.received) if each.path in paths and each.time > since]

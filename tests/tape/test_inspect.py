@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import struct
+import tempfile
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_tapes import SMALL, UUID, make_tape, write_quotes
+from made_tapes import SMALL, UUID, instrument, make_tape, write_quotes
 
 from onetape.model.errors import BadInput, OnetapeError, UsageError
 from onetape.tape.inspect import cat, ls, tail
@@ -115,6 +116,43 @@ def test_tail_gives_the_last(tmp_path: Path, count: int) -> None:
     assert shown == list(range(max(1, 6002 - count), 6002))
     rare = list(tail(tmp_path / "t", count=2, where="bid < 100.03"))
     assert [r["bid"] for r in rare] == ["100.01", "100.02"]
+
+
+WRITTEN = st.tuples(st.sampled_from(["quote", "trade", "book", "log", "look"]), st.integers(1, 3))
+
+
+@given(st.lists(WRITTEN, max_size=60))
+def test_a_slow_reader_gets_the_latest_of_each_symbol_and_how_many_it_skipped(steps: list[tuple[str, int]]) -> None:
+    sizes = {"quote": 64, "trade": 64, "book": 48, "log": 0}
+    with tempfile.TemporaryDirectory() as folder, JournalWriter(folder, durable=False) as writer:
+        reader, since = JournalReader(folder), list[tuple[str, int, int]]()
+        for what, stream in [*steps, ("look", 1)]:
+            if what != "look":
+                payload = bytes(sizes[what]) or b"\x80"
+                since.append((what, stream, writer.append(what, payload, stream=stream, time=1)))
+                continue
+            newest = {(kind, of): sequence for kind, of, sequence in since if kind in ("quote", "trade")}
+            expected = [
+                (sequence, sum((kind, of) == each[:2] for each in since) - 1 if (kind, of) in newest else 0)
+                for kind, of, sequence in since
+                if newest.get((kind, of), sequence) == sequence
+            ]
+            assert [(record.sequence, skipped) for record, skipped in reader.latest()] == expected
+            since.clear()
+        reader.close()
+
+
+def test_a_tail_that_is_behind_shows_the_latest_alone(tmp_path: Path) -> None:
+    with JournalWriter(tmp_path / "t", **SMALL) as writer:
+        writer.append_instrument(1, 0, instrument())
+        write_quotes(writer, 3)
+        shown = tail(tmp_path / "t", count=2, follow=True, latest=True)
+        assert [next(shown)["bid"] for _ in range(2)] == ["100.01", "100.02"]
+        write_quotes(writer, 5, first=3)
+        latest = next(shown)
+        assert (latest["bid"], latest["skipped"]) == ("100.07", 4)
+        write_quotes(writer, 1, first=8)
+        assert "skipped" not in next(shown)
 
 
 def test_ls_finds_journals_below_a_folder(tmp_path: Path) -> None:

@@ -121,17 +121,27 @@ def cat(
 @click.argument("tape", type=TAPE)
 @click.option("-n", "--count", type=click.IntRange(min=0), default=10, show_default=True)
 @click.option("-f", "--follow", is_flag=True, help="Go on as it grows, until Ctrl-C.")
+@click.option("--latest", is_flag=True, help="With --follow: the newest of each symbol, and how many were skipped.")
 @_filters
 def tail(
-    shell: Shell, tape: Path, count: int, follow: bool, types: tuple[str, ...], where: str | None, jsonl: bool
+    shell: Shell,
+    tape: Path,
+    count: int,
+    follow: bool,
+    latest: bool,
+    types: tuple[str, ...],
+    where: str | None,
+    jsonl: bool,
 ) -> Answer:
     """Print the last records of a tape."""
     if follow and shell.json:
         raise UsageError(
             "--follow has no end and --json is one value", location="onetape journal tail", todo="use --jsonl"
         )
+    if latest and not follow:
+        raise UsageError("--latest is of what comes", location="onetape journal tail", todo="add --follow")
     read = load("onetape.tape.inspect", "tail", what="reading tapes")
-    records = read(tape, count=count, follow=follow, types=_types(types), where=where)
+    records = read(tape, count=count, follow=follow, latest=latest, types=_types(types), where=where)
     return _records(shell, records, jsonl)
 
 

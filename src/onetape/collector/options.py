@@ -22,6 +22,7 @@ __all__ = [
     "collector_journal",
     "collector_options",
     "collectors_of",
+    "hub_journal",
     "public_feed",
     "venue_feed_options",
 ]
@@ -50,6 +51,7 @@ class VenueFeedOptions(msgspec.Struct, frozen=True, kw_only=True, tag="venue"):
     percent: int  # of what the venue lets an address ask
     hot: str = ""  # a condition: who meets it is asked about more often
     klines: str = "1m"  # periods with commas: whose bars are asked for
+    streams: list[str] = []  # collectors that follow the venue's streams: where all fail prices are asked for first
 
 
 def public_feed(
@@ -91,6 +93,10 @@ def collector_journal(home: Path, name: str) -> Path:
     return home / "journal" / f"collector-{encoded(name)}"
 
 
+def hub_journal(home: Path) -> Path:
+    return home / "journal" / "hub"
+
+
 def collectors_of(config: Config) -> dict[str, CollectorConfig]:
     """Those that run."""
     return {name: each for name, each in config.collectors.items() if each.enabled}
@@ -122,6 +128,12 @@ def venue_feed_options(name: str, config: Config, *, home: Path, rest: str, ws: 
         percent=round(100 * (collector.share or (SHARE if is_alone else SHARE_BESIDE))),
         hot=collector.hot,
         klines=_periods(collector.klines, f"collectors.{name}.klines"),
+        streams=[
+            each
+            for each, other in collectors_of(config).items()
+            if collector.transport == "rest"
+            and (other.kind, other.venue, other.transport) == ("venue", collector.venue, "ws")
+        ],
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import time
 from collections import Counter
@@ -15,7 +16,7 @@ import aiohttp
 
 from onetape import _core
 from onetape.feeds.malformed_counts import Rejects
-from onetape.feeds.poll_plan import Pollers, PollPlan, Share, Turns
+from onetape.feeds.poll_plan import Contact, Pollers, PollPlan, Share, Turns
 from onetape.feeds.query_line import VenueLine
 from onetape.feeds.request_budget import BudgetError
 from onetape.feeds.universe import Listing
@@ -32,7 +33,6 @@ __all__ = ["Poller", "leases_file"]
 UNDER_WAY_MAX: Final = 12  # requests without an answer: the line has 16 connections
 RENEW_S: Final = 1.0
 LOOK_S: Final = 1.0
-LOST_S: Final = 2.0  # without an answer that is one
 
 
 def leases_file(budget: Path) -> Path:
@@ -68,8 +68,8 @@ class Poller:
         self._number = 0  # of the requests
         self._newest: Counter[str] = Counter()  # the number of the newest answer, by kind
         self._tasks: set[asyncio.Task[None]] = set()
-        self._is_heard: bool | None = None  # None: not known yet
-        self._heard_at = -LOST_S  # by the steady clock
+        self._contact = Contact()
+        self._hurried = asyncio.Event()
         self.counts: Counter[str] = Counter()
 
     def follow(self, listings: Sequence[Listing]) -> None:
@@ -90,15 +90,23 @@ class Poller:
         self._turns.set_hot(symbols, now)
         self.counts["hot"] = len(symbols & self._listings.keys())
 
+    def hurry(self, since: int) -> None:
+        """See `PollPlan.hurry`."""
+        if since != self._plan.urgent_since:
+            self._plan.hurry(since)
+            self._hurried.set()
+
     @property
     def hears(self) -> bool:
-        return bool(self._is_heard)
+        return bool(self._contact.is_heard)
 
     def status(self) -> dict[str, Any]:
         share = self._plan.share
         readers = [*self._each.values(), *([self._all] if self._all is not None else [])]
         repeated = sum(reader.repeated for reader in readers)
-        return {"poller": share.place + 1, "pollers": share.pollers, "repeated": repeated, **self.counts}
+        is_hurried = self._plan.urgent_since > 0
+        places = {"poller": share.place + 1, "pollers": share.pollers, "hurried": is_hurried}
+        return {**places, "repeated": repeated, **self.counts}
 
     async def run(self) -> None:
         """For ever."""
@@ -118,7 +126,10 @@ class Poller:
                 kind = self._plan.take(now) if self._listings else None
                 if kind is None:
                     wait = (self._plan.next_at(now) - now) / SECOND if self._listings else LOOK_S
-                    await asyncio.sleep(min(wait, LOOK_S))
+                    self._hurried.clear()
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(min(wait, LOOK_S)):
+                            await self._hurried.wait()
                     continue
                 symbol = self._turns.take(now) if kind.by_symbol else ""
                 if symbol is None:
@@ -141,9 +152,12 @@ class Poller:
             leases[:] = pollers.leases
         self._has_shared = self._has_shared or share.pollers > 1
         self._plan.share = self._turns.share = share
+        if self._line.budget is not None:
+            self._plan.spent(self._line.budget.status()["used"][0], self._line.clock.now())
 
     async def _ask(self, kind: PollKind, symbol: str, number: int) -> None:
         trades: int | None = None
+        requested_at = time.monotonic_ns()
         reader = self._each[symbol] if symbol else self._all
         assert reader is not None
         listing = self._listings[symbol] if symbol else None
@@ -157,20 +171,22 @@ class Poller:
             self.counts["weight"] += kind.weight
             if status != 200:
                 self._refused(status, headers)
+                self._failed(requested_at, f"HTTP {status}")
                 return
             if not symbol and number < self._newest[kind.name]:
                 self.counts["late"] += 1  # a later answer was here before
                 return
             self._newest[kind.name] = number
             trades = self._read(kind, reader, body, listing)
-            self._heard(is_heard=True)
+            if self._contact.answered(time.monotonic_ns()):
+                self._say(HealthOut("feed", "requests", "connected"))
         except BudgetError as spent:
             self.counts["held_back"] += 1
             self._plan.give_back(kind)
             self._plan.hold(time.time_ns() + (spent.answer.retry_after or SECOND))
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             self.counts["failed"] += 1
-            self._heard(is_heard=False, why=type(error).__name__)
+            self._failed(requested_at, type(error).__name__)
         except VenueProtocolError:
             self.counts["malformed"] += 1
         finally:
@@ -196,16 +212,7 @@ class Poller:
         after = headers.get("retry-after", "")
         if status in (418, 429):
             self._plan.hold(time.time_ns() + (int(after) if after.isdigit() else 1) * SECOND)
-        self._heard(is_heard=False, why=f"HTTP {status}")
 
-    def _heard(self, *, is_heard: bool, why: str = "") -> None:
-        now = time.monotonic()
-        if is_heard:
-            self._heard_at = now
-        elif now - self._heard_at < LOST_S:
-            return  # one of many
-        if is_heard == self._is_heard:
-            return
-        self._is_heard = is_heard
-        state = "connected" if is_heard else f"lost: {why}"
-        self._say(HealthOut("feed", "requests", state, "info" if is_heard else "warning"))
+    def _failed(self, requested_at: int, why: str) -> None:
+        if self._contact.failed(requested_at, time.monotonic_ns()):
+            self._say(HealthOut("feed", "requests", f"lost: {why}", "warning"))

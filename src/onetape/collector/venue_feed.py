@@ -15,7 +15,8 @@ import aiohttp
 
 from onetape.collector.hot_symbols import HotSymbols
 from onetape.collector.klines import Klines
-from onetape.collector.options import VenueFeedOptions
+from onetape.collector.lost_streams import LostStreams
+from onetape.collector.options import VenueFeedOptions, hub_journal
 from onetape.collector.poller import Poller, leases_file
 from onetape.collector.venue_tape import VenueTape
 from onetape.feeds.connect_pace import ConnectPace, pace_file
@@ -140,6 +141,8 @@ class VenueFeed:
                 self._keep(keep_clock(self.line, self.tape.say))
                 if self.poller is not None:
                     self._keep(self.poller.run())
+                    if self.options.streams:
+                        self._keep(self._follow_streams(self.poller))
                     if self.options.hot:
                         self._keep(self._follow_hot(self.poller, parse_condition(self.options.hot)))
                 self._keep(self._look_up())
@@ -182,6 +185,15 @@ class VenueFeed:
                 self.tape.writer.progress(self.tape.writer.published)
             await asyncio.sleep(TICK_S)
 
+    async def _follow_streams(self, poller: Poller) -> None:
+        lost = LostStreams(hub_journal(Path(self.options.home)), self.options.streams)
+        try:
+            while True:
+                poller.hurry(lost.look())
+                await asyncio.sleep(TICK_S)
+        finally:
+            lost.close()
+
     async def _follow_hot(self, poller: Poller, condition: Condition) -> None:
         hot = HotSymbols(Path(self.options.home), condition)
         looked = time.time_ns()
@@ -216,6 +228,8 @@ class VenueFeed:
                 failures += 1
                 await back_off(failures - 1)
                 continue
+            if failures:
+                self.tape.say(HealthOut("feed", "instruments", "connected"))
             failures = 0
             changes = self.universe.update(listed, turnovers, time.time_ns())
             for change in changes:
@@ -282,7 +296,7 @@ class VenueFeed:
 
     # --- groups of streams ------------------------------------------------------------------------
 
-    def _start(self, listings: Sequence[Listing]) -> None:
+    def _start(self, listings: Sequence[Listing], *, replaces: bool = False) -> None:
         if not listings:
             return
         feed = MarketFeed(
@@ -297,6 +311,7 @@ class VenueFeed:
             numbers=[each.number for each in listings],
             renew_s=self.options.renew_ns / SECOND,
             overlap=self._overlap,
+            replaces=replaces,
             pace=self.pace,
         )
         tasks = [asyncio.ensure_future(feed.follow(number, stream)) for number, stream in enumerate(feed.streams())]
@@ -305,7 +320,7 @@ class VenueFeed:
     async def _replace(self, group: _Group, listings: Sequence[Listing]) -> None:
         """By one that is heard before the old one ends."""
         async with overlapping(self._overlap, self._reading):
-            self._start(listings)
+            self._start(listings, replaces=True)
             feed = self._groups[-1].feed
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(HEARD_S):
@@ -313,6 +328,7 @@ class VenueFeed:
                         await asyncio.sleep(TICK_S)
             await outlast_overlap()
             await self._stop(group)
+            feed.replaced()
 
     async def _stop(self, group: _Group) -> None:
         self._groups.remove(group)

@@ -110,7 +110,8 @@ class MarketFeed:
     """The venue's market reads messages straight to the tape. references: gets a recent price of
     each symbol; written: called after each message. numbers: of the instruments on the tape, from
     1 on without any. renew_s: after so long a connection is replaced by another, made before.
-    overlap: shared with another feed that carries the same for a while. pace: of connections to its address."""
+    overlap: shared with another feed that carries the same for a while; replaces: this one is the later of them,
+    until `replaced`. pace: of connections to its address."""
 
     def __init__(
         self,
@@ -127,6 +128,7 @@ class MarketFeed:
         numbers: Sequence[int] = (),
         renew_s: float = RENEW_S,
         overlap: Overlap | None = None,
+        replaces: bool = False,
         pace: ConnectPace | None = None,
     ) -> None:
         self._account = account
@@ -156,6 +158,8 @@ class MarketFeed:
         self._now = 0  # attended time
         self._spoke: set[int] = set()  # since the last look
         self._links: dict[int, _Link] = {}
+        self._replaces = replaces
+        self._connections: dict[int, _Connection] = {}  # the last one of each link
 
     def streams(self) -> list[MarketStream]:
         return list(self._market.streams())
@@ -183,8 +187,10 @@ class MarketFeed:
     def take(self, message: bytes, link: int = LINK, connection: Hashable = None) -> None:
         """Takes in one message, as it comes over one of the connections of a link."""
         self._spoke.add(link)
-        if self._overlap.is_open and not self._overlap.is_new(message, connection):
-            return
+        if not self._overlap.is_open or self._overlap.is_new(message, connection):
+            self._take(message, link)
+
+    def _take(self, message: bytes, link: int) -> None:
         if self.is_paused:
             self._market.forget()
             return
@@ -312,7 +318,7 @@ class MarketFeed:
                 if current.reading.done():
                     return current.reading.result()
                 async with overlapping(self._overlap, reading, brings):
-                    following = self._connect(link, at)
+                    following = self._connect(link, at, follows=True)
                     renew_s = RENEW_RETRY_S
                     if await self._is_heard(current, following):
                         current, following = following, current
@@ -322,6 +328,8 @@ class MarketFeed:
                     following.ends.set()
                     await asyncio.wait({following.reading})
                     following.reading.result()
+                    self._overlap.forget(following)
+                    self._release(current, at)
         finally:
             await ended(reading())
 
@@ -332,13 +340,26 @@ class MarketFeed:
             waits: set[asyncio.Future[Any]] = {current.reading, following.reading, spoke}
             await asyncio.wait(waits, timeout=RENEW_RETRY_S, return_when=asyncio.FIRST_COMPLETED)
             if spoke.done():
-                await asyncio.wait({current.reading, following.reading}, timeout=OVERLAP_S)
+                both = {current.reading, following.reading}
+                await asyncio.wait(both, timeout=OVERLAP_S, return_when=asyncio.FIRST_COMPLETED)
             return (spoke.done() or current.reading.done()) and not following.reading.done()
         finally:
             spoke.cancel()
 
-    def _connect(self, link: _Link, at: int) -> _Connection:
-        made = _Connection()
+    def _release(self, connection: _Connection, at: int) -> None:
+        for message in self._overlap.release(connection):
+            self._take(message, at)
+
+    def replaced(self) -> None:
+        """The feed that this one was to replace has ended."""
+        self._replaces = False
+        for at, connection in self._connections.items():
+            self._release(connection, at)
+
+    def _connect(self, link: _Link, at: int, *, follows: bool = False) -> _Connection:
+        made = self._connections[at] = _Connection()
+        if follows or self._replaces:
+            self._overlap.follow(made)
 
         def opened() -> None:
             if made.ends is link.ends:

@@ -3,7 +3,8 @@
 Each second has `TICKS` ticks, and each tick is divided evenly among the pollers: two never ask at
 the same moment, and together they ask at even distances. How many there are follows from leases
 (`Pollers`), so that one that joins or dies moves the others. What is spent comes at an even rate, so
-that nothing is over at the end of a window, nor left; kinds of requests have their shares of it.
+that nothing is over at the end of a window, nor left; kinds of requests have their shares of it, prices most of it
+while no stream brings them.
 Symbols that are asked for one by one take turns (`Turns`), and busy ones more of them.
 
 Times are ns UTC; all pollers of an address go by one clock.
@@ -13,13 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Final, NamedTuple
 
 from onetape.model.time import SECOND
 from onetape.orders.budget import BudgetRule
 from onetape.venues.market_polls import PollKind
 
-__all__ = ["BUSY_FOR", "LEASE", "TICK", "PollPlan", "Pollers", "Share", "Turns"]
+__all__ = ["BUSY_FOR", "LEASE", "TICK", "Contact", "PollPlan", "Pollers", "Share", "Turns"]
 
 TICKS: Final = 8
 TICK: Final = SECOND // TICKS
@@ -30,6 +32,10 @@ BUSY_TIMES: Final = 4.0  # as many trades a second as the middle of all
 BUSY_PART: Final = 10  # at most one in so many symbols is busy
 LOOK_BACK_MAX: Final = 600 * SECOND
 BUSY_FOR: Final = 180 * SECOND  # an older figure says nothing
+LEFT: Final = 0.015  # of the limit, at most
+WINDOW_END: Final = 10  # the last part in so many of a window
+URGENT: Final = 0.8  # of what may be spent goes to prices while no stream brings them
+LOST: Final = 2 * SECOND  # without an answer that is one
 
 
 class Share(NamedTuple):
@@ -55,64 +61,140 @@ class Pollers:
         self.leases = [each for each in self.leases if each[0] != holder]
 
 
+@dataclass(slots=True)
+class Contact:
+    """Whether the venue answers. A failure says something of the moment at which was asked: one of before the last
+    answer is old news, whenever its time ran out."""
+
+    is_heard: bool | None = None  # None: not known yet
+    _answered_at: int = -LOST
+
+    def answered(self, now: int) -> bool:
+        """Returns whether that is news."""
+        self._answered_at = now
+        before, self.is_heard = self.is_heard, True
+        return not before
+
+    def failed(self, requested_at: int, now: int) -> bool:
+        """Returns whether the venue is lost by it, and was not before."""
+        if self.is_heard is False or requested_at < self._answered_at or now - self._answered_at < LOST:
+            return False
+        self.is_heard = False
+        return True
+
+
 class PollPlan:
-    """Of one poller. percent: of the venue's limit, what all pollers may spend."""
+    """Of one poller. Each kind earns its share of the weight evenly, so that a dear one holds up no cheap one. percent:
+    of the venue's limit, what all pollers may spend."""
 
     def __init__(self, kinds: Sequence[PollKind], rule: BudgetRule, *, percent: int, now: int) -> None:
         self._kinds = tuple(kinds)
-        self._rate = rule.most * percent / 100 / rule.window  # weight in a ns, of all pollers
-        self._room = max(kind.weight for kind in kinds)
-        self._served = dict.fromkeys((kind.name for kind in kinds), 0.0)  # weight over share
-        self._weight = 0.0  # that may be spent
+        # What was earned before a window is spent in it: where there is room it is left out, or the end would wait.
+        left = min(sum(kind.weight for kind in kinds), rule.most * LEFT)
+        self._most, self._window = rule.most * percent / 100, rule.window
+        self._rate = self._full = (self._most - left) / rule.window  # weight in a ns, of all pollers
+        self._shares = {kind: kind.share for kind in self._kinds}
+        self._weights = dict.fromkeys(self._kinds, 0.0)  # that may be spent
         self._at = now
         self._held_until = 0
+        self.urgent_since = 0
+        self._aligned: object = None  # to which moment, of which share
         self.share = Share()
+
+    def hurry(self, since: int) -> None:
+        """While nobody else brings the market prices come first: the first kind is asked at once and has most of what
+        may be spent; pollers take turns from that moment on. since: by a clock that all have; 0: somebody brings it."""
+        self.urgent_since = since
+        first, *rest = self._kinds
+        left = (1 - URGENT) / (1 - first.share)
+        self._shares = {kind: kind.share * (left if since else 1) for kind in rest}
+        self._shares[first] = URGENT if since else first.share
+
+    def _align(self, now: int) -> None:
+        """Has the turn that is this poller's; what it lacks the dearest kind lends it."""
+        first, dearest = self._kinds[0], max(self._kinds, key=lambda kind: kind.weight)
+        place, pollers = self.share
+        span = first.weight / (self._rate * URGENT)
+        passed = (now - self.urgent_since) / span
+        rounds = max(ceil((passed - place) / pollers), 0) if passed > 1 else 0
+        lacks = min((place + rounds * pollers - passed) * first.weight / pollers, first.weight)
+        lent, self._weights[first] = self._weights[first], first.weight - max(lacks, 0.0)
+        lent = self._weights[first] - lent
+        if dearest is not first:
+            self._weights[dearest] -= lent
+
+    def spent(self, used: int, now: int) -> None:
+        """So much of the window that `now` is in by all who ask from the address: what is no poll's is saved evenly
+        until its end, or there would be nothing left then. Several pollers keep their turns by one rate instead."""
+        if self.share.pollers > 1:
+            self._rate = self._full
+            return
+        remaining = self._window - now % self._window
+        if remaining > self._window / WINDOW_END:
+            self._earn(now)
+            self._rate = min(self._full, max((self._most - used) / remaining, self._full / WINDOW_END))
 
     def hold(self, until: int) -> None:
         """The venue, or the budget of the address, takes nothing before."""
         self._held_until = max(self._held_until, until)
+        self._aligned = None
 
     def take(self, now: int) -> PollKind | None:
         """What is to be asked now, None: nothing yet."""
         self._earn(now)
-        if now < self._held_until or not self._is_ours(now):
+        if now < self._held_until:
             return None
-        kind = self._first()
-        if kind.weight > self._weight:
+        kinds = self._kinds if self._is_ours(now) else self._kinds[: self.urgent_since > 0]
+        kind = max(kinds, key=lambda each: self._weights[each] / each.weight, default=None)
+        if kind is None or kind.weight > self._weights[kind]:
             return None
-        self._weight -= kind.weight
-        self._served[kind.name] += kind.weight / kind.share
+        self._weights[kind] -= kind.weight
         return kind
 
     def give_back(self, kind: PollKind) -> None:
-        """It was not asked: its turn goes to others."""
-        self._weight = min(self._weight + kind.weight, self._room)
+        """It was not asked."""
+        self._weights[kind] = min(self._weights[kind] + kind.weight, kind.weight)
 
     def look_back(self, kind: PollKind, names: int) -> int:
         """How long ago, ns, who served one of so many names before may have asked for it last: it has lost its lease
         since, or its share. Busy names make the others wait for some five rounds."""
-        round_ns = names * kind.weight / (self._rate * kind.share)
+        round_ns = names * kind.weight / (self._rate * self._shares[kind])
         return min(2 * LEASE + int(6 * round_ns), LOOK_BACK_MAX)
 
     def next_at(self, now: int) -> int:
         """When `take` is to be tried next."""
         self._earn(now)
-        lacks = self._first().weight - self._weight
-        at = max(now + 1, self._held_until, now + int(lacks * self.share.pollers / self._rate) + 1 if lacks > 0 else 0)
+        found = []
+        for kind in self._kinds:
+            lacks = (kind.weight - self._weights[kind]) * self.share.pollers / (self._rate * self._shares[kind])
+            at = max(now + 1, self._held_until, now + int(lacks) + 1 if lacks > 0 else 0)
+            has_turn = self.urgent_since and kind is self._kinds[0]
+            found.append(at if has_turn else self._slot_at(at))
+        return min(found)
+
+    def _slot_at(self, at: int) -> int:
         begins, ends = self._slot()
         within = at % TICK
         if within < begins:
             return at - within + begins
         return at if within < ends else at - within + TICK + begins
 
-    def _first(self) -> PollKind:
-        """Whose share is served least."""
-        return min(self._kinds, key=lambda kind: self._served[kind.name])
-
     def _earn(self, now: int) -> None:
+        """What a kind cannot use, because its weight is there already, is the next one's."""
         span, self._at = max(now - self._at, 0), max(now, self._at)
-        room = self._room + self._rate * TICK / self.share.pollers
-        self._weight = min(self._weight + span * self._rate / self.share.pollers, room)
+        rate, over = self._rate / self.share.pollers, 0.0
+        for kind in (*self._kinds[1:], self._kinds[0]):
+            earned = self._weights[kind] + span * rate * self._shares[kind] + over
+            room = kind.weight + rate * self._shares[kind] * TICK
+            self._weights[kind] = min(earned, room)
+            over = earned - self._weights[kind]
+        if (
+            self.urgent_since
+            and now >= self._held_until
+            and self._aligned != (aligned := (self.urgent_since, self.share))
+        ):
+            self._aligned = aligned
+            self._align(now)
 
     def _slot(self) -> tuple[int, int]:
         place, pollers = self.share

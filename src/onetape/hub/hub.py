@@ -298,7 +298,7 @@ class Hub:
 
     def _say_sources(self) -> None:
         sources = [
-            {"number": number, "name": each.name, "transport": each.transport}
+            {"number": number, "name": each.name, "transport": each.transport, "state": self._health.state(number).word}
             for number, each in enumerate(self.options.sources)
         ]
         over = [each.number for each in self._listings.current.values() if each.is_ended]

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from onetape.collector.options import collector_journal
+from onetape.collector.options import collector_journal, hub_journal
 from onetape.model.config import HUB, Config
 from onetape.model.errors import BadConfig
 from onetape.model.time import parse_duration
@@ -37,10 +37,6 @@ class HubOptions(msgspec.Struct, frozen=True, kw_only=True):
     klines: int = 45
     filters: bool = True
     spin_s: float = 0.0
-
-
-def hub_journal(home: Path) -> Path:
-    return home / "journal" / HUB
 
 
 def has_hub(config: Config) -> bool:

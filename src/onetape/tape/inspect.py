@@ -129,10 +129,12 @@ def tail(
     *,
     count: int = 10,
     follow: bool = False,
+    latest: bool = False,
     types: Iterable[str] = (),
     where: str | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """The last `count` rendered records that match; `follow` goes on for ever."""
+    """The last `count` rendered records that match; `follow` goes on for ever. latest: conflated from then on, with
+    `skipped`, where that is not 0: how many of its kind and symbol the reader was too slow for."""
     reader = JournalReader(path)
     wanted = _wanted(reader, types)
     predicate = None if where is None else parse_where(where)
@@ -141,10 +143,10 @@ def tail(
     yield from look_back(reader, lambda: _records(reader, wanted, predicate), count, step)
     while follow:
         found = False
-        for record in _records(reader, wanted, predicate):
+        for record in _records(reader, wanted, predicate, latest=latest):
             found = True
             yield record
-        if not found:
+        if latest or not found:
             clock.sleep(_FOLLOW_SECONDS)
 
 
@@ -161,12 +163,16 @@ def look_back(reader: JournalReader, read: Callable[[], Iterable[T]], count: int
         step *= 8
 
 
-def _records(reader: JournalReader, wanted: frozenset[str], predicate: Predicate | None) -> Iterator[dict[str, Any]]:
-    for record in reader:
+def _records(
+    reader: JournalReader, wanted: frozenset[str], predicate: Predicate | None, *, latest: bool = False
+) -> Iterator[dict[str, Any]]:
+    for record, skipped in reader.latest() if latest else ((record, 0) for record in reader):
         if wanted and record.type not in wanted:
             continue
         schemas = reader.schemas
         shown = render(record, schemas.named(record.type), schemas.instruments)
+        if skipped:
+            shown["skipped"] = skipped
         if predicate is None or predicate(shown):
             yield shown
 

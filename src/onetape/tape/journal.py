@@ -44,6 +44,9 @@ def type_id(name: str | int) -> int:
         raise BadInput(f"unknown event type {name!r}", todo=f"one of: {', '.join(_NAMES)}") from None
 
 
+VALUES: Final = ("quote", "trade", "mark")  # that `latest` conflates: changes of a book need the ones before them
+
+
 class Frame(NamedTuple):
     """A frame as it lies on the tape."""
 
@@ -310,6 +313,17 @@ class JournalReader:
         while not ended:
             found, ended = self.core.read_frames(Frame, _CHUNK_BYTES, wanted, time_until, sequence_until)
             yield from found
+
+    def latest(self, values: Iterable[str] = VALUES) -> list[tuple[Record, int]]:
+        """What has come since the last call, for a reader that is slower than its tape: of each type in `values` the
+        newest record of each stream, with how many before it are left out; all others whole. In order of the tape."""
+        conflated = {self.schemas.named(name).id for name in values}
+        found: dict[tuple[int, int], tuple[Frame, int]] = {}
+        for frame in self.frames():
+            key = (frame.type, frame.stream) if frame.type in conflated else (-1, frame.sequence)
+            _, skipped = found.pop(key, (None, -1))
+            found[key] = frame, skipped + 1
+        return [(self._record(frame), skipped) for frame, skipped in found.values()]
 
     def chunks(
         self, event: str | int, *, rows_max: int = 65536, time_until: int = TIME_MAX
