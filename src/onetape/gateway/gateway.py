@@ -37,6 +37,7 @@ from onetape.gateway.core import GatewayCore, Moment
 from onetape.gateway.fence import Fence
 from onetape.gateway.gateway_market import GatewayMarket
 from onetape.gateway.gateway_tape import GatewayTape
+from onetape.gateway.guardian_pulse import GuardianPulse
 from onetape.gateway.hub_market import HubMarket
 from onetape.gateway.kept_money import KeptMoney
 from onetape.gateway.latency_spans import Spans
@@ -115,6 +116,7 @@ class Gateway:
         self.reconciled = asyncio.Event()
         self.tasks = GatewayTasks(self.stopping, hide.text)
         self.listener: Callable[[], None] | None = None  # in this process: the tape has grown
+        self.guardian = GuardianPulse(self.home)
         self.fence = Fence(self.home, options.account, holder="gateway")
 
     # --- life -------------------------------------------------------------------------------------
@@ -125,6 +127,7 @@ class Gateway:
                 await lines.enter_async_context(self.wallets.open())
             self.instruments = await learn_venue(self.line, self.options.symbols)
             lines.callback(self.fence.release)
+            lines.callback(self.guardian.close)
             await self._take_fence()
             self._open_tape()
             try:
@@ -378,6 +381,8 @@ class Gateway:
             # What follows from their silence is said with what the tick says.
             self.market.look(core.listening.attended)
             self.depth.look(core.listening.attended)
+            if core.stops.is_watched and (lost := self.guardian.lost()):
+                core.stops.end_lease(lost, self.now())
             core.tick(self.moment())
             self._look_at_silence()
             if core.is_reconciled:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from onetape.gateway.guardian_pulse import guardian_journal
 from onetape.gateway.options import GatewayOptions
 from onetape.guardian.events import GuardianSettings, Rules
 from onetape.model.config import GUARDIAN, Config, GuardianConfig, HaltsConfig, parse_amount, parse_share
@@ -57,10 +58,6 @@ class GuardianOptions(msgspec.Struct, frozen=True, kw_only=True):
     halts: HaltsConfig = HaltsConfig()
     subaccounts: dict[str, dict[str, int]] = {}  # by account: name -> slot
     takeover_ns: int = 0  # after which it acts for a gateway that is dead; 0: it never does
-
-
-def guardian_journal(home: Path) -> Path:
-    return home / "journal" / GUARDIAN
 
 
 def has_guardian(config: Config) -> bool:
