@@ -83,16 +83,16 @@ def main() -> None:
     parser.add_argument("--positions", type=int, default=100)
     parser.add_argument("--away-ms", type=float, default=10.0, help="each way")
     parser.add_argument("--dead", action="store_true", help="past a gateway that was killed")
-    given = parser.parse_args()
+    inputs = parser.parse_args()
     names = [s for s in catalogue._by_symbol() if s.startswith("binance:") and s.endswith("/USDT:USDT")]
-    symbols = names[: given.positions]
+    symbols = names[: inputs.positions]
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         home = Path(folder)
         (home / "run").mkdir(mode=0o700)
         for name in ("operator", "guardian"):
             make_token(home, name)
         exchange = stack.enter_context(exchange_of(symbols))
-        put_away(exchange, given.away_ms)
+        put_away(exchange, inputs.away_ms)
         options = addressed(home, ACCOUNT, exchange, exchange["accounts"][0], symbols, is_new=True)
         stack.enter_context(gateway_process(options))
         rules = Rules(distances=(Decimal("0.05"),))  # the venue takes 200 stops of an account
@@ -103,7 +103,7 @@ def main() -> None:
                 if number % 20 == 19:
                     time.sleep(2)  # orders by hand are no part of the measure, and are counted by the venue, too
             wait(lambda: sum(row["protected"] >= 0.95 for row in held(home)) == len(symbols))
-        if given.dead:
+        if inputs.dead:
             with JournalReader(gateway_journal(home, ACCOUNT)) as reader:
                 os.kill(reader.control["pid"], signal.SIGKILL)
         # Whatever the price is, it is beyond this.
@@ -118,7 +118,7 @@ def main() -> None:
         json.dumps(
             {
                 "positions": len(flat),
-                "past_gateway": given.dead,
+                "past_gateway": inputs.dead,
                 "first_seen_to_last_flat_s": round((max(flat) - min(began)) / SECOND, 2),
                 "last_seen_to_last_flat_s": round((max(flat) - max(began)) / SECOND, 2),
                 "weight": weight,

@@ -153,18 +153,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=50)
     parser.add_argument("--away-ms", type=float, default=10.0, help="each way")
-    given = parser.parse_args()
+    inputs = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         home = Path(folder)
         (home / "run").mkdir(mode=0o700)
         for name in ("operator", "guardian"):
             make_token(home, name)
         exchange = stack.enter_context(simulated_exchange("binance-usdm", 1))
-        put_away(exchange, given.away_ms)
+        put_away(exchange, inputs.away_ms)
         options = addressed(home, ACCOUNT, exchange, exchange["accounts"][0], [SYMBOL], is_new=True)
         stack.enter_context(gateway_process(options))
         stack.enter_context(guardian_process(home, options))
-        samples = measure(home, given.rounds)
+        samples = measure(home, inputs.rounds)
         status = ask(home, "guardian", "status")
     at = lambda q: round(samples[int(q * (len(samples) - 1))], 1)  # noqa: E731
     print(
