@@ -38,9 +38,7 @@ def row(state: OrderState, *, stop: bool, filled: int = 0) -> OrderStatusReport:
 
 
 def fill(name: str = "") -> FillReport:
-    return FillReport(
-        BTC.symbol, name, "55", 1, Side.SELL, PositionSide.BOTH, 500_000, 10, NOW, 0, "USDT", "taker"
-    )  # fmt: skip
+    return FillReport(BTC.symbol, name, "55", 1, Side.SELL, PositionSide.BOTH, 500_000, 10, NOW, 0, "USDT", "taker")
 
 
 def test_a_stop_that_is_listed_becomes_a_protective_order_of_whose_part_it_is():
