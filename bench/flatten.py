@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -66,12 +66,12 @@ def hard_stops(home: Path) -> list[tuple[int, str]]:
     return [(at, record["state"]) for at, record in found if record["kind"] == "hard stop"]
 
 
-def wait(what: Any, seconds: float = 120.0) -> None:
+def wait(what: str, count: Callable[[], int], wanted: int, seconds: float = 60.0) -> None:
     until = time.monotonic() + seconds
-    while not what():
+    while (found := count()) < wanted:
         if time.monotonic() > until:
-            raise SystemExit("it did not come")
-        time.sleep(0.1)
+            raise SystemExit(f"{found} of {wanted} are {what}")
+        time.sleep(0.2)
 
 
 def held(home: Path) -> list[dict[str, Any]]:
@@ -85,7 +85,7 @@ def main() -> None:
     parser.add_argument("--dead", action="store_true", help="past a gateway that was killed")
     inputs = parser.parse_args()
     names = [s for s in catalogue._by_symbol() if s.startswith("binance:") and s.endswith("/USDT:USDT")]
-    symbols = names[: inputs.positions]
+    symbols = names[: inputs.positions + 5]  # a market so young may have nobody to trade with
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         home = Path(folder)
         (home / "run").mkdir(mode=0o700)
@@ -102,14 +102,15 @@ def main() -> None:
                 ask(home, f"gateway:{ACCOUNT}", "place", symbol=symbol, side="buy", qty=str(qty))
                 if number % 20 == 19:
                     time.sleep(2)  # orders by hand are no part of the measure, and are counted by the venue, too
-            wait(lambda: sum(row["protected"] >= 0.95 for row in held(home)) == len(symbols))
+            wait("protected", lambda: sum(row["protected"] >= 0.95 for row in held(home)), inputs.positions)
+            count = len(held(home))
         if inputs.dead:
             with JournalReader(gateway_journal(home, ACCOUNT)) as reader:
                 os.kill(reader.control["pid"], signal.SIGKILL)
         # Whatever the price is, it is beyond this.
         at_once = GuardianSettings(rules=Rules(distances=rules.distances, hard_stop=Decimal("-0.9")))
         with guardian_process(home, options, at_once, takeover_ns=SECOND):
-            wait(lambda: sum(state == "flat" for _, state in hard_stops(home)) >= len(symbols))
+            wait("flat", lambda: sum(state == "flat" for _, state in hard_stops(home)), count)
             weight = ask(home, "guardian", "status")["weight"]
         said = hard_stops(home)
     began = [at for at, state in said if state == "flattening"]
