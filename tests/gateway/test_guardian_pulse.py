@@ -13,6 +13,7 @@ import pytest
 
 from onetape.gateway.guardian_pulse import SILENT_AFTER, GuardianPulse, guardian_journal
 from onetape.model.time import SECOND
+from onetape.tape.journal import JournalReader
 from waiting import wait_for
 
 HOLDS = """
@@ -31,6 +32,8 @@ def guardian(tmp_path):
     command = [sys.executable, "-c", HOLDS, str(guardian_journal(tmp_path))]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout.readline() == b"ready\n"
+        with JournalReader(guardian_journal(tmp_path)) as reader:  # its thread may begin later
+            wait_for(lambda: reader.control["heartbeat"])
         yield process
         process.kill()
 
