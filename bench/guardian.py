@@ -66,12 +66,26 @@ class Away:
         self._loop.call_later(self._seconds, writer.close)
 
 
+def put_away(exchange: dict[str, Any], away_ms: float) -> None:
+    """Its addresses are then so far, each way."""
+    away: dict[int, Away] = {}
+    for name in ("rest", "ws"):
+        begin, _, port = exchange[name].rpartition(":")
+        path = port.partition("/")[1] + port.partition("/")[2]
+        number = int(port.partition("/")[0])
+        proxy = away.setdefault(number, Away(number, away_ms / 1000))
+        exchange[name] = f"{begin}:{proxy.port}{path}"
+
+
 @contextlib.contextmanager
-def guardian_process(home: Path, gateway: GatewayOptions) -> Iterator[None]:
+def guardian_process(
+    home: Path, gateway: GatewayOptions, settings: GuardianSettings | None = None, *, takeover_ns: int = 0
+) -> Iterator[None]:
     account = AccountOptions(
         kind=gateway.kind, rest=gateway.rest, ws=gateway.ws, key=gateway.key, secret=gateway.secret
     )
-    options = GuardianOptions(home=str(home), accounts={ACCOUNT: account}, settings=GuardianSettings())
+    settings = settings or GuardianSettings()
+    options = GuardianOptions(home=str(home), accounts={ACCOUNT: account}, settings=settings, takeover_ns=takeover_ns)
     process = subprocess.Popen(
         [sys.executable, "-m", "onetape.guardian.main"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
@@ -146,13 +160,7 @@ def main() -> None:
         for name in ("operator", "guardian"):
             make_token(home, name)
         exchange = stack.enter_context(simulated_exchange("binance-usdm", 1))
-        away = {}
-        for name in ("rest", "ws"):
-            begin, _, port = exchange[name].rpartition(":")
-            path = port.partition("/")[1] + port.partition("/")[2]
-            number = int(port.partition("/")[0])
-            proxy = away.setdefault(number, Away(number, inputs.away_ms / 1000))
-            exchange[name] = f"{begin}:{proxy.port}{path}"
+        put_away(exchange, inputs.away_ms)
         options = addressed(home, ACCOUNT, exchange, exchange["accounts"][0], [SYMBOL], is_new=True)
         stack.enter_context(gateway_process(options))
         stack.enter_context(guardian_process(home, options))

@@ -6,7 +6,10 @@ from __future__ import annotations
 import os
 import signal
 
+import msgspec
+
 from onetape.model.errors import LossHalt, NoGuardian
+from onetape.tape.journal import JournalReader
 from waiting import wait_for
 from worlds.command_lines import command_line
 from worlds.supervised import Home
@@ -82,12 +85,18 @@ def test_nothing_is_opened_while_no_guardian_watches_and_reductions_pass(tmp_pat
         try:
             wait_for(lambda: command_line(["buy", SYMBOL, "0.01", "--dry-run"], home.folder)[0] == 5)
             assert refused(home) == NoGuardian.code
+            assert "its process has ended: nothing new is opened" in said(home)  # and not its lease, seconds later
             home.run("sell", SYMBOL, "0.004")
             wait_for(lambda: held(home) == 0.006)
         finally:
             home.run("up")
         wait_for(lambda: bought(home))
         home.run("down")
+
+
+def said(home: Home) -> str:
+    with JournalReader(home.home / "journal" / "gateway-main") as reader:
+        return str([msgspec.msgpack.decode(frame.payload) for frame in reader.frames(("health",))])
 
 
 def bought(home: Home) -> bool:

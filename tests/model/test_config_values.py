@@ -27,6 +27,9 @@ restart = "memory"
 params = { symbol = "kraken:BTC/USD", size = 0.01 }
 """
 
+OWN_KEY = "[guardian.accounts.main]\nkey = 'env:K'\n"
+OTHER_KEY = OWN_KEY.replace("main", "other")
+
 
 def test_the_contracts_example_is_understood():
     config = parse_config(WHOLE)
@@ -58,6 +61,9 @@ def test_nothing_at_all_is_a_configuration():
         ("[robots.mm]", "[robots.operator]", "no robot is called `operator`", 7),
         ('account = "main"\n', "", "missing key `account`", 7),
         ('venue = "kraken"', 'venue = "kraken"\nkey = "abc123"', "a secret in the open", 6),
+        ("[robots.mm]", '[guardian]\ntakeover_after = "soon"\n[robots.mm]', "soon", 8),
+        ("[robots.mm]", f"{OWN_KEY}secret = 'abc'\n[robots.mm]", "no place of a secret", 9),
+        ("[robots.mm]", f"{OTHER_KEY}secret = 'env:S'\n[robots.mm]", "no account `other`", 7),
         ('venue = "kraken"', 'venue = "kraken"\nmaster = "boss"', "no other account `boss`", 6),
         ('venue = "kraken"', 'venue = "kraken"\nmaster = "main"', "no other account `main`", 6),
     ],

@@ -26,6 +26,7 @@ ROWS = {
     "difference": (GATEWAY, "alert", "position X both", "1, 2", ("periodic", "0 differences")),
     "disk": (GATEWAY, "alert", "main", "no room for the journal", ("main", "there is room again")),
     "feed": ("collector:a", "health", "a", "lost", ("a", "connected")),
+    "gateway": (GUARDIAN, "health", "main", "dead: the guardian acts past it", ("main", "back")),
     "guardian": (GATEWAY, "alert", "main", "its lease ended", ("main", "watches, epoch 3")),
     "halt": (GATEWAY, "alert", "symbol X 4h 150 USDT", "lost 150 USDT", ("symbol X 4h 150 USDT", "lifted by operator")),
     "hot": ("collector:a", "health", "a", "stale: nobody is asked about more often", ("a", "fresh")),

@@ -60,6 +60,8 @@ class AccountView:
     booked: list[tuple[str, FillFrame]] = field(default_factory=list)  # with the symbol
     held: dict[tuple[str, PositionSide], Holding] = field(default_factory=dict)
     balances: dict[str, tuple[int, int]] = field(default_factory=dict)
+    # What orders have brought each robot, by number, symbol and position side: signed units.
+    parts: dict[tuple[int, str, PositionSide], int] = field(default_factory=dict)
     keeps_fills: bool = True  # else `booked` stays empty
 
     # --- shown ------------------------------------------------------------------------------------
@@ -174,6 +176,9 @@ class AccountView:
                 del self.working[row.robot, row.order_id]
             elif order.state in (OrderState.SUBMITTED, OrderState.ACCEPTED):
                 order.state = OrderState.PARTIALLY_FILLED
+        if row.robot:
+            key = row.robot, symbol, row.position_side
+            self.parts[key] = self.parts.get(key, 0) + row.size * row.side.sign
         if row.trade_id >= INTERNAL_TRADES:  # the account's position stays
             return
         held = self._holding(symbol, row.position_side)
@@ -257,6 +262,7 @@ def _cold(view: AccountView, kind: int, record: dict[str, Any]) -> None:
             # It knows nothing of what this journal says of an earlier one.
             view.working.clear()
             view.held.clear()
+            view.parts.clear()
             view.balances.clear()
 
 

@@ -85,6 +85,8 @@ class OrdersByHand:
         self._slots = {"main": MAIN, **core.options.subaccounts}
         self._now, self._wall = now, time.time_ns
         self._carry_out = core.carry_out
+        if core.options.is_guarded:  # whose it is what a guardian takes off and no robot holds
+            self._life(MAIN)
 
     @property
     def handlers(self) -> dict[str, Handler]:

@@ -23,7 +23,7 @@ from onetape.accounts.table import AccountTable
 from onetape.gateway.account_money import AccountMoney
 from onetape.gateway.admission import Admission
 from onetape.gateway.checkpoint import Recovered
-from onetape.gateway.gateway_tape import GatewayTape, RobotLife, is_risk
+from onetape.gateway.gateway_tape import GatewayTape, RobotLife, is_past_gateway, is_risk
 from onetape.gateway.kept_money import KeptMoney
 from onetape.gateway.options import GatewayOptions
 from onetape.gateway.order_requests import OrderRequests
@@ -146,7 +146,7 @@ class GatewayCore:
         else:
             tape.first = recovered.tape.first
         tape.first.status_of = tape.order_status_in(self.manager)
-        self.manager.owner_of = tape.owner_of
+        self.manager.owner_of, self.manager.is_adopted = tape.owner_of, is_past_gateway
         self.money = self._open_money(kept, table)
         tape.open(self.wall)
         unknown = 0 if is_other else recovery.finish(self.wall)

@@ -34,8 +34,10 @@ from onetape.gateway.checkpoint import Recovered, checkpoint_file, hold_all, rec
 from onetape.gateway.checkpoint_process import CheckpointProcess
 from onetape.gateway.command_handlers import Commands, venues_of
 from onetape.gateway.core import GatewayCore, Moment
+from onetape.gateway.fence import Fence
 from onetape.gateway.gateway_market import GatewayMarket
 from onetape.gateway.gateway_tape import GatewayTape
+from onetape.gateway.guardian_pulse import GuardianPulse
 from onetape.gateway.hub_market import HubMarket
 from onetape.gateway.kept_money import KeptMoney
 from onetape.gateway.latency_spans import Spans
@@ -47,7 +49,7 @@ from onetape.gateway.transfer_desk import TransferDesk, tell_gateway
 from onetape.ipc.door import OPERATOR
 from onetape.ipc.server import listen
 from onetape.model.config import GUARDIAN
-from onetape.model.errors import IoFailed
+from onetape.model.errors import IoFailed, JournalLocked
 from onetape.model.instrument import Instrument
 from onetape.orders.calls import Call
 from onetape.orders.managed import HealthOut
@@ -63,6 +65,8 @@ from onetape.venues.gateways import Addresses, open_trading_venue
 __all__ = ["Gateway"]
 
 TICK_S: Final = 0.02
+FENCE_WITHIN_S: Final = 20.0  # what the guardian has begun is answered by then
+FENCE_READ_S: Final = 1.0  # who takes it has written his name by then
 
 
 class Gateway:
@@ -112,6 +116,8 @@ class Gateway:
         self.reconciled = asyncio.Event()
         self.tasks = GatewayTasks(self.stopping, hide.text)
         self.listener: Callable[[], None] | None = None  # in this process: the tape has grown
+        self.guardian = GuardianPulse(self.home)
+        self.fence = Fence(self.home, options.account, holder="gateway")
 
     # --- life -------------------------------------------------------------------------------------
 
@@ -120,6 +126,9 @@ class Gateway:
             if self.wallets is not None and self.wallets is not self.line:
                 await lines.enter_async_context(self.wallets.open())
             self.instruments = await learn_venue(self.line, self.options.symbols)
+            lines.callback(self.fence.release)
+            lines.callback(self.guardian.close)
+            await self._take_fence()
             self._open_tape()
             try:
                 self.tasks.keep("tick", self._tick())
@@ -156,6 +165,16 @@ class Gateway:
                 self.pace.close()
                 if self.wallet_budget is not None:
                     self.wallet_budget.close()
+
+    async def _take_fence(self) -> None:
+        """A guardian that acts past a gateway which died comes to an end first; another gateway holds the
+        journal, too."""
+        began = time.monotonic()
+        while not self.fence.take():
+            within = FENCE_WITHIN_S if self.fence.is_of_guardian() else FENCE_READ_S
+            if time.monotonic() > began + within:
+                raise JournalLocked("another process trades on this account", location=str(self.fence.path))
+            await asyncio.sleep(TICK_S)
 
     def _wallet_line(self, hide: Redactor) -> VenueLine | None:
         """To where money is moved between wallets; None: nowhere."""
@@ -369,6 +388,8 @@ class Gateway:
             # What follows from their silence is said with what the tick says.
             self.market.look(core.listening.attended)
             self.depth.look(core.listening.attended)
+            if core.stops.is_watched and (lost := self.guardian.lost()):
+                core.stops.end_lease(lost, self.now())
             core.tick(self.moment())
             self._look_at_silence()
             if core.is_reconciled:

@@ -49,10 +49,21 @@ from onetape.orders.recover import Recovery
 from onetape.orders.reports import INTERNAL_TRADES, FillReport
 from onetape.tape.journal import Frame, JournalReader, JournalWriter, type_id
 
-__all__ = ["EPOCH_BITS", "GatewayTape", "RobotLife", "TapeRecord", "is_risk", "kill_reason"]
+__all__ = [
+    "EPOCH_BITS",
+    "PAST_GATEWAY",
+    "GatewayTape",
+    "RobotLife",
+    "TapeRecord",
+    "is_past_gateway",
+    "is_risk",
+    "kill_reason",
+    "past_gateway_id",
+]
 
 EPOCH_BITS: Final = 32
 HAND_EPOCH: Final = 36**3  # of a robot's orders by hand: they take four letters of a client id
+PAST_GATEWAY: Final = 1 << 31  # of those the ones from here on, which a guardian placed while no gateway ran
 ROBOT_SHIFT: Final = 56  # of an internal fill's venue id: the other order's robot, above its id
 
 _ORDER_REQUEST: Final = type_id("order_request")
@@ -105,7 +116,7 @@ class RobotLife:
 
     def note_order(self, order_id: int) -> None:
         """There is an order of that id; it may be one by hand."""
-        if order_id >> EPOCH_BITS == self.hand_epoch:
+        if order_id >> EPOCH_BITS == self.hand_epoch and not is_past_gateway(order_id):
             self.by_hand = max(self.by_hand, order_id & ((1 << EPOCH_BITS) - 1))
 
     def note_fill(self, fill: FillReport) -> None:
@@ -137,6 +148,15 @@ class RobotLife:
         """Makes an id while nobody waits for it."""
         if order_id & ((1 << EPOCH_BITS) - 1):  # else a life's orders are at their end
             self._ahead = order_id, self.client_id(order_id)
+
+
+def past_gateway_id(number: int) -> int:
+    """The order id of what a guardian places without a gateway. number: of its own, from 1."""
+    return HAND_EPOCH << EPOCH_BITS | PAST_GATEWAY + number
+
+
+def is_past_gateway(order_id: int) -> bool:
+    return order_id >= past_gateway_id(0) and order_id >> EPOCH_BITS == HAND_EPOCH
 
 
 def kill_reason(fields: Mapping[str, Any]) -> str:

@@ -58,10 +58,7 @@ class Stops:
         for halt in self._halts.expire(now) if self._halts else ():
             self._say(HealthOut("halt", _about(halt), f"over: {halt.rule}, since {format_time(halt.since)}"))
         if self._is_watched and now >= self._halts.lease_until:
-            self._is_watched = False
-            if self._gate.is_guarded:
-                words = f"its lease ended at {format_time(self._halts.lease_until)}: nothing new is opened"
-                self._say(HealthOut("guardian", self._account, words, "critical"))
+            self.end_lease(f"its lease ended at {format_time(self._halts.lease_until)}", now)
 
     # --- halts ------------------------------------------------------------------------------------
 
@@ -138,6 +135,18 @@ class Stops:
         self._halts.epoch, self._halts.lease_until = epoch, now + until - wall
         self._is_watched = True
         return {"until_ns": until, "epoch": epoch}
+
+    @property
+    def is_watched(self) -> bool:
+        """A guardian's lease holds."""
+        return self._is_watched
+
+    def end_lease(self, why: str, now: int) -> None:
+        """Whoever held it does not watch; one that does takes it anew. now: the venue's time."""
+        self._halts.lease_until = min(self._halts.lease_until, now)
+        self._is_watched = False
+        if self._gate.is_guarded:
+            self._say(HealthOut("guardian", self._account, f"{why}: nothing new is opened", "critical"))
 
     def status(self) -> dict[str, Any]:
         lease = {"until_ns": self._halts.lease_until, "epoch": self._halts.epoch, "wanted": self._gate.is_guarded}

@@ -50,6 +50,9 @@ FLATTEN_EVERY: Final = SECOND // 2  # a flatten that left something
 CLOSE_EVERY: Final = SECOND // 2
 POSITIONS_EVERY: Final = 5 * SECOND
 STOPS_EVERY: Final = 30 * SECOND
+# Without a gateway, whose share of the address's budget is free then.
+POSITIONS_ALONE: Final = SECOND
+STOPS_ALONE: Final = 2 * SECOND
 READ_RETRY: Final = 250 * MS  # the same question, where an answer is waited for
 STALE: Final = 10 * SECOND  # a price that is older says nothing
 SETTLES: Final = SECOND // 2  # a venue's listing may be that much behind what the account's stream said
@@ -73,6 +76,7 @@ class GuardianCore:
         self._count = 0
         self._watched = set(watched)
         self._instruments: dict[str, dict[str, Instrument]] = {}
+        self._alone: set[str] = set()  # accounts whose gateway is dead
         self._ready: set[str] = set()  # accounts whose journal has been read to its end
         self._sent: dict[str, tuple[PositionGuard, Placement | None]] = {}
         self._queried: dict[tuple[str, str], int] = {}  # of reads
@@ -126,6 +130,15 @@ class GuardianCore:
     def gateway_gone(self, account: str) -> None:
         """Its journal has another beginning, or cannot be read."""
         self._ready.discard(account)
+
+    def gateway_dead(self, account: str) -> None:
+        """What is held and what it is worth the venue alone says from here on."""
+        self._alone.add(account)
+        for guard in self._of(account):
+            guard.mid_at = guard.mark_at = -STALE
+
+    def gateway_back(self, account: str) -> None:
+        self._alone.discard(account)
 
     def quote(self, account: str, symbol: str, bid: int, ask: int, now: int) -> None:
         if bid > 0 and ask > 0:
@@ -183,7 +196,7 @@ class GuardianCore:
 
     def reset(self, account: str, symbol: str, now: int) -> int:
         """The operator wants the ladder anew, wherever its levels are then; how many positions."""
-        found = [each for each in self._of(account) if each.instrument.symbol == symbol and each.qty]
+        found = self.held(account, symbol)
         for guard in found:
             guard.floors, guard.wants_anew = {}, True
             self._say("ladder", guard, "reset", {})
@@ -195,13 +208,14 @@ class GuardianCore:
         for account in sorted(self._ready):
             self._look_at_bare(account, now)
             guards = [each for each in self._of(account) if each.qty or each.rows]
-            if not guards:
+            is_alone = account in self._alone
+            if not guards and not is_alone:
                 continue
-            self._read(account, "", now, every=POSITIONS_EVERY)
+            self._read(account, "", now, every=POSITIONS_ALONE if is_alone else POSITIONS_EVERY)
             for guard in guards:
                 self._look(guard, now)
                 if guard.qty and account in self._watched:
-                    self._read(account, guard.instrument.symbol, now, every=STOPS_EVERY)
+                    self._read(account, guard.instrument.symbol, now, every=STOPS_ALONE if is_alone else STOPS_EVERY)
         self._look_at_loss(now)
 
     # --- decisions --------------------------------------------------------------------------------
@@ -513,6 +527,13 @@ class GuardianCore:
         subject = f"{guard.account} {guard.instrument.symbol}"
         shown = {"account": guard.account, "symbol": guard.instrument.symbol, "side": str(guard.side), **about}
         self.effects.append(Record(kind, subject, state, shown, severity))
+
+    def held(self, account: str, symbol: str) -> list[PositionGuard]:
+        return [each for each in self._of(account) if each.instrument.symbol == symbol and each.qty]
+
+    def symbols_of(self, account: str, stops: Collection[str]) -> dict[str, str]:
+        """By the client ids of stops that it knows."""
+        return {name: each.instrument.symbol for each in self._of(account) for name in each.rows if name in stops}
 
     def shown(self) -> list[PositionGuard]:
         """Positions that are held, and those that still have stops."""

@@ -20,6 +20,7 @@ from onetape.guardian.core import GuardianCore
 from onetape.guardian.events import CancelStops, Effect, Flatten, PlaceStops, ReadVenue, Record, Unprotected
 from onetape.guardian.halt_watch import HaltWatch
 from onetape.guardian.options import GUARDIAN, GuardianOptions, guardian_journal
+from onetape.guardian.past_gateway import ORDER, PLACING, PastGateway, number_of
 from onetape.guardian.venue_reader import VenueReader, can_watch
 from onetape.ipc.command_tape import CommandTape, commands_in
 from onetape.ipc.door import Command, Do, Door, Handler
@@ -51,6 +52,7 @@ LEASE_NS: Final = 5 * SECOND
 ANSWER_WITHIN_S: Final = 4.0  # of a gateway; the core gives a ladder up a second later
 Position = tuple[str, str, PositionSide]  # account, symbol
 _HELD: Final = frozenset({OrderState.REJECTED, OrderState.DENIED})
+_ENDS: Final = frozenset(str(each) for each in OrderState if each.is_final)
 
 
 class Guardian:
@@ -77,6 +79,20 @@ class Guardian:
         self._followers = {
             name: AccountFollower(name, gateway_journal(self._home, name), self.core) for name in options.accounts
         }
+        self._takeover_ns = options.takeover_ns
+        self._past: dict[str, PastGateway] = {}  # by account
+        self._dead: set[str] = set()  # accounts whose gateway is
+        for name, reader in self._readers.items() if self._takeover_ns else ():
+            self._past[name] = PastGateway(
+                name,
+                self._home,
+                reader,
+                self.core,
+                self._followers[name],
+                say=self._say,
+                spawn=self._spawn,
+                number=self._kept.numbers.get(name, 0),
+            )
         self._waiter = Waiter()
         self._watch: JournalWatch | None = None
         self._followed_at = 0
@@ -117,6 +133,8 @@ class Guardian:
         finally:
             self._commands.stop()
             self._halts.close()
+            for past in self._past.values():
+                past.close()
             for follower in self._followers.values():
                 follower.leave(self._waiter)
             self._writer.close()
@@ -151,7 +169,7 @@ class Guardian:
 
     def _resume(self, account: str) -> None:
         """Before the core hears how the account stands."""
-        flattening, levels, protection = self._kept
+        flattening, levels, protection, *_ = self._kept
         instruments = self._followers[account].view.instruments
         keys = dict.fromkeys((*flattening, *levels, *protection))
         for key in [each for each in keys if each[0] == account and each[1] in instruments]:
@@ -168,10 +186,35 @@ class Guardian:
             if now - self._followed_at >= FOLLOW_EVERY:
                 self._followed_at = now
                 self._follow_missing()
+            self._look_at_gateways()
             self.core.tick(now)
             self._carry_out()
             self._writer.progress(self._writer.published)
             await asyncio.sleep(TICK_S)
+
+    def _look_at_gateways(self) -> None:
+        """One is dead that shows no heartbeat and does not hold its account's fence."""
+        for name, past in self._past.items():
+            reader = self._followers[name].reader
+            heartbeat = reader.control.get("heartbeat", 0) if reader is not None else 0
+            is_silent = heartbeat > 0 and time.time_ns() - heartbeat > self._takeover_ns
+            if is_silent and name not in self._dead and past.is_alone:
+                self._dead.add(name)
+                self._say(Record("gateway", name, "dead: the guardian acts past it", {}, "critical"))
+                self.core.gateway_dead(name)
+                past.recall(self._kept.placed.pop(name, {}))
+            elif name in self._dead and heartbeat and not is_silent:
+                self._dead.discard(name)
+                self._say(Record("gateway", name, "back", {}))
+                self.core.gateway_back(name)
+                past.begin_anew()
+            if name in self._dead:
+                past.tick()
+
+    def _acting(self, account: str) -> PastGateway | None:
+        """None: the gateway is there to do it, or on its way."""
+        past = self._past.get(account) if account in self._dead else None
+        return past if past is not None and past.begin() else None
 
     async def _renew(self, account: str) -> None:
         """The account's gateway opens nothing new while nobody renews the lease."""
@@ -236,7 +279,14 @@ class Guardian:
                 self._spawn(self._do(effect))
 
     async def _do(self, effect: Effect) -> None:
+        past = self._acting(effect.account) if isinstance(effect, PlaceStops | CancelStops | Flatten) else None
         match effect:
+            case PlaceStops() if past is not None:
+                self.core.answered(effect.id, past.place(effect), {}, time.monotonic_ns())
+            case CancelStops() if past is not None:
+                past.cancel(self.core.symbols_of(effect.account, effect.orders))
+            case Flatten() if past is not None:
+                past.flatten(self.core.held(effect.account, effect.symbol))
             case PlaceStops():
                 answer = await self._send(effect.account, effect.id, "place_stops", self._stops_fields(effect))
                 self.core.answered(effect.id, *_placed(effect, answer), time.monotonic_ns())
@@ -284,7 +334,10 @@ class Guardian:
         if effect.symbol:
             stops = await reader.stops(effect.symbol)
             if stops is not None:
-                self.core.stops_read(effect.account, effect.symbol, stops[1], stops[0], time.monotonic_ns())
+                if effect.account in self._dead:
+                    self._past[effect.account].stops_listed(stops[1])
+                names = {row.client_id for row in stops[1]}
+                self.core.stops_read(effect.account, effect.symbol, names, stops[0], time.monotonic_ns())
         else:
             positions = await reader.positions()
             if positions is not None:
@@ -375,20 +428,27 @@ def _placed(effect: PlaceStops, answer: CommandResult) -> tuple[dict[str, Rung] 
 
 class _Kept(NamedTuple):
     """What an earlier life has written down of positions. flattening: that it had begun to flatten
-    and had not seen flat, and why; levels: of the last ladder, by rank; protection: whether it was lost."""
+    and had not seen flat, and why; levels: of the last ladder, by rank; protection: whether it was lost. By account,
+    of orders that it placed past a gateway: placed: those that have not ended, by client id; numbers: the last."""
 
     flattening: dict[Position, str]
     levels: dict[Position, dict[str, int]]
     protection: dict[Position, bool]
+    placed: dict[str, dict[str, dict[str, Any]]]
+    numbers: dict[str, int]
 
 
 def _kept(path: Path) -> _Kept:
-    found = _Kept({}, {}, {})
+    found = _Kept({}, {}, {}, {}, {})
     if not is_tape(path):
         return found
     with JournalReader(path) as reader:
         for frame in reader.frames(("health",)):
             record = msgspec.msgpack.decode(frame.payload)
+            if record["kind"] == ORDER:
+                _keep_order(found, record["state"], record["about"])
+            elif (record["kind"], record["state"]) == ("gateway", "back"):
+                found.placed.pop(record["subject"], None)
             if record["kind"] not in ("hard stop", "ladder", "protection"):
                 continue
             about = record["about"]
@@ -403,3 +463,13 @@ def _kept(path: Path) -> _Kept:
                 case "ladder", "placing":
                     found.levels[key] = about["levels"]
     return found
+
+
+def _keep_order(found: _Kept, state: str, about: dict[str, Any]) -> None:
+    account, name = about["account"], about["order"]
+    placed = found.placed.setdefault(account, {})
+    if state == PLACING:
+        placed[name] = about
+        found.numbers[account] = max(found.numbers.get(account, 0), number_of(name))
+    elif state in _ENDS:
+        placed.pop(name, None)

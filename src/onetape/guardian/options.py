@@ -8,12 +8,24 @@ from pathlib import Path
 
 import msgspec
 
+from onetape.gateway.guardian_pulse import guardian_journal
+from onetape.gateway.options import GatewayOptions
 from onetape.guardian.events import GuardianSettings, Rules
 from onetape.model.config import GUARDIAN, Config, GuardianConfig, HaltsConfig, parse_amount, parse_share
 from onetape.model.enums import TriggerBy
 from onetape.model.errors import BadConfig
+from onetape.model.time import parse_duration
+from onetape.security.secrets import read_secret
 
-__all__ = ["GUARDIAN", "AccountOptions", "GuardianOptions", "guardian_journal", "guardian_options", "has_guardian"]
+__all__ = [
+    "GUARDIAN",
+    "AccountOptions",
+    "GuardianOptions",
+    "guarded_account",
+    "guardian_journal",
+    "guardian_options",
+    "has_guardian",
+]
 
 
 class AccountOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,16 +41,23 @@ class AccountOptions(msgspec.Struct, frozen=True, kw_only=True):
         return f"AccountOptions(kind={self.kind!r}, rest={self.rest!r})"
 
 
+def guarded_account(made: GatewayOptions, config: Config, environ: Mapping[str, str], folder: Path) -> AccountOptions:
+    """An account as the guardian reaches it: with a key of its own where the configuration has one, else with
+    that of the gateway. Raises BadConfig, PermissionDenied."""
+    own = config.guardian.accounts.get(made.account)
+    key, secret = made.key, made.secret
+    if own is not None:
+        key, secret = (read_secret(each, environ, folder=folder).reveal() for each in (own.key, own.secret))
+    return AccountOptions(kind=made.kind, rest=made.rest, ws=made.ws, key=key, secret=secret)
+
+
 class GuardianOptions(msgspec.Struct, frozen=True, kw_only=True):
     home: str
     accounts: dict[str, AccountOptions]
     settings: GuardianSettings
     halts: HaltsConfig = HaltsConfig()
     subaccounts: dict[str, dict[str, int]] = {}  # by account: name -> slot
-
-
-def guardian_journal(home: Path) -> Path:
-    return home / "journal" / GUARDIAN
+    takeover_ns: int = 0  # after which it acts for a gateway that is dead; 0: it never does
 
 
 def has_guardian(config: Config) -> bool:
@@ -67,6 +86,7 @@ def guardian_options(config: Config, accounts: Mapping[str, AccountOptions], *, 
         settings=settings,
         halts=guardian.halts,
         subaccounts={name: config.accounts[name].subaccounts for name in accounts},
+        takeover_ns=parse_duration(guardian.takeover_after) if guardian.takeover_after else 0,
     )
 
 

@@ -110,6 +110,8 @@ class PositionGuard:
             self._differs = 0
             self.changed_at = now
             self._set(qty)
+            if row is not None and row.entry:
+                self.entry = self._units(row.entry)
         else:
             self._differs = 0
         if not qty:

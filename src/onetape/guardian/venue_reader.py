@@ -41,16 +41,16 @@ class VenueReader:
 
     def __init__(self, options: AccountOptions, home: Path, say: Callable[[HealthOut], None]) -> None:
         venue = _venue(options)
-        self._protocol, self._clock, self._say = venue.protocol, VenueClock(), say
-        self._budget = AddressBudget(budget_file(home, options.rest), venue.budget, now=self._clock.now, say=say)
+        self.protocol, self.clock, self._say = venue.protocol, VenueClock(), say
+        self._budget = AddressBudget(budget_file(home, options.rest), venue.budget, now=self.clock.now, say=say)
         hide = Redactor(options.key, options.secret)
-        self._line = VenueLine(venue, options.rest, self._clock, hide, self._budget, keeps=False)
+        self.line = VenueLine(venue, options.rest, self.clock, hide, self._budget, keeps=False)
         self.weight = 0  # that it has spent
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
-        async with self._line.open():
-            clock = watched(keep_clock(self._line, self._say))
+        async with self.line.open():
+            clock = watched(keep_clock(self.line, self._say))
             try:
                 yield
             finally:
@@ -58,20 +58,19 @@ class VenueReader:
                 self._budget.close()
 
     def learn(self, instruments: Sequence[Instrument]) -> None:
-        self._protocol.set_instruments(instruments)
+        self.protocol.set_instruments(instruments)
 
-    async def stops(self, symbol: str) -> tuple[int, set[str]] | None:
-        """When it was asked, ns of a steady clock, and the client ids of a symbol's stops. None: no
-        answer."""
-        call = self._protocol.open_stops(symbol, self._clock.now())
+    async def stops(self, symbol: str) -> tuple[int, list[OrderStatusReport]] | None:
+        """When it was asked, ns of a steady clock, and a symbol's stops. None: no answer."""
+        call = self.protocol.open_stops(symbol, self.clock.now())
         found = await self._rows(call) if call is not None else None
         if found is None:
             return None
         queried_at, rows = found
-        return queried_at, {row.client_id for row in rows if isinstance(row, OrderStatusReport)}
+        return queried_at, [row for row in rows if isinstance(row, OrderStatusReport)]
 
     async def positions(self) -> tuple[int, list[PositionReport]] | None:
-        found = await self._rows(self._protocol.positions(self._clock.now()))
+        found = await self._rows(self.protocol.positions(self.clock.now()))
         if found is None:
             return None
         queried_at, rows = found
@@ -80,5 +79,5 @@ class VenueReader:
     async def _rows(self, call: Call) -> tuple[int, Sequence[object]] | None:
         queried = time.monotonic_ns()
         self.weight += call.weight
-        answer = await self._line.answer(call)
+        answer = await self.line.answer(call)
         return (queried, answer.reports) if answer.outcome is Outcome.DONE else None

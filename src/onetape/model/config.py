@@ -183,6 +183,13 @@ class GuardedSymbolConfig(_Section, frozen=True):
     hard_stop: str = ""
 
 
+class GuardedAccountConfig(_Section, frozen=True):
+    """[guardian.accounts.NAME]: a key of the guardian's own; without it that of the account's gateway."""
+
+    key: str = ""
+    secret: str = ""
+
+
 class HaltsConfig(_Section, frozen=True):
     """[guardian.halts]: realised + fees + funding; what loses so much may only be reduced until the window has
     slid on ("4h 150 USDT"), or of a UTC day until it is lifted ("day 150 USDT")."""
@@ -213,7 +220,9 @@ class GuardianConfig(_Section, frozen=True):
     hard_stop: str = "7%"  # beyond it a position is flattened; "": there is none
     total_loss: str = ""  # "100 USDT": of all that is unrealised; then all is flattened. "": no limit
     trigger_by: Literal["last", "mark"] = "last"  # the price that stops at the venue watch
+    takeover_after: str = "5s"  # a gateway is dead for so long: the guardian acts past it. "": it never does
     symbols: dict[str, GuardedSymbolConfig] = {}
+    accounts: dict[str, GuardedAccountConfig] = {}
     halts: HaltsConfig = HaltsConfig()
 
 
@@ -550,6 +559,12 @@ def _check_guardian(guardian: GuardianConfig, source: _Source) -> None:
                 parse_share(hard_stop)
             except UsageError as error:
                 raise source.bad((*path, "hard_stop"), error.message, error.todo) from error
+    _check_text(("guardian", "takeover_after"), guardian.takeover_after, parse_duration, source)
+    for name, each in guardian.accounts.items():
+        for key in ("key", "secret"):
+            if not getattr(each, key).startswith(("env:", "file:")):  # read anew by each life
+                path = ("guardian", "accounts", name, key)
+                raise source.bad(path, "no place of a secret", "use env:NAME or file:/path")
     if guardian.total_loss:
         try:
             parse_amount(guardian.total_loss)
@@ -572,6 +587,9 @@ def _check_references(config: Config, source: _Source) -> None:
     _check_halts(config.guardian.halts, source)
     _check_sinks(config, source)
     _check_guardian(config.guardian, source)
+    for name in config.guardian.accounts:
+        if name not in config.accounts:
+            raise source.bad(("guardian", "accounts", name), f"no account `{name}`", "add it to [accounts]")
     _check_hub(config.hub, source)
     _check_retention(config.retention, source)
     _check_accounts(config, source)

@@ -56,6 +56,7 @@ KINDS: Final = {
     "transfer": Kind(Type.LEDGER, notes=("expired", "failed", "has been")),
     "unknown orders": Kind(Type.RISK),  # so many - settled
     # of the guardian
+    "gateway": Kind(Type.PROCESS),  # dead, the guardian acts past it - back
     "halt refused": Kind(Type.RISK, notes=_NOTE),  # by a gateway
     "hard stop": Kind(Type.STOP),  # flattening - flat
     "income": Kind(Type.RISK),  # not counted - counted

@@ -9,7 +9,16 @@ import msgspec
 from msgspec import field, structs
 
 from onetape.model.config import GUARDIAN
-from onetape.model.enums import OrderNews, OrderState, OrderType, PositionSide, RequestKind, Side, TriggerBy
+from onetape.model.enums import (
+    OrderNews,
+    OrderState,
+    OrderType,
+    PositionSide,
+    RequestKind,
+    Side,
+    TriggerBy,
+    TriggerKind,
+)
 from onetape.model.ids import ATTEMPT_MAX, parse_client_id
 from onetape.model.order import OrderSpec
 from onetape.model.request_key import RequestKey
@@ -30,6 +39,7 @@ __all__ = [
     "met",
     "requested_order",
     "spec_of",
+    "spec_of_guardian",
 ]
 
 
@@ -297,4 +307,16 @@ def spec_of(report: OrderStatusReport) -> OrderSpec:
         price_int=0 if is_market else report.price,
         position_side=report.position_side,
         reduce_only=report.reduce_only,
+    )
+
+
+def spec_of_guardian(report: OrderStatusReport) -> OrderSpec:
+    """Of an order of the guardian's: a stop while it waits for its trigger."""
+    is_stop = report.conditional and report.trigger > 0
+    return structs.replace(
+        spec_of(report),
+        trigger_int=report.trigger if is_stop else 0,
+        trigger_by=TriggerBy.LAST if is_stop else TriggerBy.NONE,
+        trigger_kind=TriggerKind.STOP if is_stop else TriggerKind.NONE,
+        tag=GUARDIAN,
     )

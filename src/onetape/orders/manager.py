@@ -39,6 +39,7 @@ from onetape.orders.managed import (
     Request,
     met,
     requested_order,
+    spec_of_guardian,
 )
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.queries import QUERY_AFTER, is_absent, next_query, queries, query_amended, request
@@ -92,6 +93,8 @@ class OrderManager:
         self.counts: dict[str, int] = {}  # what was odd, by name
         # The robot's number and its order of a client id that no tape has.
         self.owner_of: Callable[[str], tuple[int, int] | None] = lambda _: None
+        # Whether a guardian placed an order of that id while no gateway ran: it is taken over.
+        self.is_adopted: Callable[[int], bool] = lambda _: False
         # It has ended at the venue, its fills are booked, nobody has been told. Goes it on?
         self.before_end: Callable[[Managed, OrderNews, int], bool] = lambda *_: False
         self._queried_venue_ids: set[tuple[str, str]] = set()
@@ -501,8 +504,8 @@ class OrderManager:
         if self.books.has(fill):
             return
         order = self.index.find(fill.client_id, fill.symbol, fill.venue_id)
-        if order is None and not fill.client_id:
-            # Known by the venue's id only: whose it is has to be asked first.
+        if order is None and (not fill.client_id or self._adopted(fill.client_id)):
+            # Known by the venue's id only, or not yet taken over: the order has to be asked for first.
             self.unmatched[key] = fill
             self._ask_whose(fill, now)
             return
@@ -530,6 +533,9 @@ class OrderManager:
         """Adds an order that no tape of ours has."""
         if report.client_id in self.orders or report.news is OrderNews.REJECTED:
             return
+        if adopted := self._adopted(report.client_id):
+            self._adopt(adopted, report, now)
+            return
         robot, order_id = self.owner_of(report.client_id) or (0, 0)
         former = self.by_robot.get((robot, order_id))
         if former is not None and former.is_open:  # placed again, and no tape says so
@@ -548,6 +554,17 @@ class OrderManager:
             self.close(order)
         else:
             self._compare(order, report, now)
+
+    def _adopted(self, client_id: str) -> tuple[int, int] | None:
+        """Whose an order is that a guardian has placed while no gateway ran: robot and order id."""
+        owner = self.owner_of(client_id)
+        return owner if owner is not None and self.is_adopted(owner[1]) else None
+
+    def _adopt(self, owner: tuple[int, int], report: OrderStatusReport, now: int) -> None:
+        """It becomes an order of this tape, which the next listing finds there."""
+        request = Request(owner[0], _PLACE, owner[1], spec_of_guardian(report))
+        self.place_uncertain(report.client_id, request, now)
+        self._order(report, now)
 
     # --- how an order stands ----------------------------------------------------------------------
 

@@ -38,4 +38,5 @@ def clean_environ(config: Config) -> dict[str, str]:
     """For processes of ours that need no secret of the configuration."""
     accounts = config.accounts.values()
     places = [p for each in accounts for p in (each.key, each.secret, each.password)]
+    places += [p for each in config.guardian.accounts.values() for p in (each.key, each.secret)]
     return without_secrets(os.environ, [*places, *config.notify.urls])

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from onetape.model.instrument import Instrument
 
-__all__ = ["Ladder", "Rung", "distance_of", "gap_close", "ladder_of", "needs_ladder", "protectable"]
+__all__ = ["Ladder", "Rung", "distance_of", "gap_close", "ladder_of", "needs_ladder", "pieces", "protectable"]
 
 SLACK: Final = 20  # a ladder is off when it differs from the position by more than a twentieth of it
 # A level that lies beyond the liquidation price is moved to this share of the way from there to the
@@ -89,6 +89,13 @@ def protectable(instrument: Instrument, qty: int) -> int:
     step, least, _ = _steps(instrument)
     size = abs(qty) // step * step
     return size if size >= least else 0
+
+
+def pieces(instrument: Instrument, size: int) -> list[int]:
+    """A quantity as market orders that the venue takes: whole lots, none too great; [] where it is too little."""
+    step, least, most = _steps(instrument)
+    size = size // step * step
+    return _pieces(size, step, most) if size >= least else []
 
 
 def needs_ladder(protected: int, size: int) -> bool:

@@ -30,7 +30,7 @@ from onetape.gateway.bridge_options import bridge_of, simulated_kind
 from onetape.gateway.client import GatewayClient
 from onetape.gateway.options import GatewayOptions, WithdrawalTarget, exchange_of
 from onetape.gateway.shared_gateway import check_followed, starting, wait_for_others
-from onetape.guardian.options import GUARDIAN, AccountOptions, guardian_options, has_guardian
+from onetape.guardian.options import GUARDIAN, guarded_account, guardian_options, has_guardian
 from onetape.ipc.local_socket import connect
 from onetape.ipc.names import process_socket
 from onetape.model.config import AccountConfig, Config, VenueConfig, parse_executions
@@ -119,7 +119,7 @@ def gateway(options: LiveOptions, symbols: list[str]) -> Iterator[tuple[str, Gat
 
 
 @contextmanager
-def _guardian(config: Config, guarded: GatewayOptions) -> Iterator[None]:
+def _guardian(options: LiveOptions, config: Config, guarded: GatewayOptions) -> Iterator[None]:
     """The guardian of a gateway of our own, until the block ends; one of this home that runs leases it itself."""
     home = Path(guarded.home)
     try:
@@ -129,11 +129,11 @@ def _guardian(config: Config, guarded: GatewayOptions) -> Iterator[None]:
     else:
         yield
         return
-    reads = AccountOptions(kind=guarded.kind, rest=guarded.rest, ws=guarded.ws, key=guarded.key, secret=guarded.secret)
-    options = guardian_options(config, {guarded.account: reads}, home=home)
+    reads = guarded_account(guarded, config, options.environ, options.folder)
+    started = guardian_options(config, {guarded.account: reads}, home=home)
     with child_process([sys.executable, "-m", "onetape.guardian.main"], clean_environ(config)) as child:
         assert child.stdin is not None and child.stdout is not None
-        child.stdin.write(msgspec.json.encode(options))
+        child.stdin.write(msgspec.json.encode(started))
         child.stdin.close()
         if child.stdout.readline().strip() != b"ready":
             raise ProcessDown("the guardian did not start", location=str(home), todo="see the line above")
@@ -164,7 +164,7 @@ def gateway_options(options: LiveOptions, symbols: list[str]) -> Iterator[Gatewa
             exchange = stack.enter_context(simulated_exchange(kind, venue.seed, clean_environ(config)))
         started = options_at(options, exchange, symbols, is_new=True)
         if started.is_guarded:
-            stack.enter_context(_guardian(config, started))
+            stack.enter_context(_guardian(options, config, started))
         yield started
 
 

@@ -19,7 +19,7 @@ from onetape.collector.options import collector_options, collectors_of, venue_fe
 from onetape.exchange.options import VenueOptions
 from onetape.gateway.hub_market import HubOfGateway
 from onetape.gateway.options import GatewayOptions, gateway_journal
-from onetape.guardian.options import GUARDIAN, AccountOptions, GuardianOptions, guardian_options, has_guardian
+from onetape.guardian.options import GUARDIAN, GuardianOptions, guarded_account, guardian_options, has_guardian
 from onetape.hub.options import HUB, brought_by_hub, has_hub, hub_journal, hub_options
 from onetape.model.byte_size import parse_bytes
 from onetape.model.config import SECRET_KEYS, Config
@@ -299,13 +299,10 @@ class Starter:
         return HubOfGateway(journal=str(hub_journal(self.home)), symbols=found, stale_ns=stale)
 
     def _guardian(self) -> GuardianOptions:
-        """It reads each account with the key of its gateway."""
         accounts = {}
         for name in self.config.accounts:
             made = msgspec.json.decode(self._gateway(name, self.exchanges.get(name, "")), type=GatewayOptions)
-            accounts[name] = AccountOptions(
-                kind=made.kind, rest=made.rest, ws=made.ws, key=made.key, secret=made.secret
-            )
+            accounts[name] = guarded_account(made, self.config, self.environ, self.folder)
         return guardian_options(self.config, accounts, home=self.home)
 
     def follows_more(self, account: str) -> bool:

@@ -1,0 +1,56 @@
+"""Who may trade on an account: its gateway, for as long as it lives, or the guardian, while it acts without one.
+Never both: it is one lock, which ends with the process that holds it, however that ends.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from typing import Final
+
+from onetape.ipc.names import process_socket
+from onetape.model.config import GUARDIAN
+
+__all__ = ["Fence"]
+
+_SUFFIX: Final = ".fence"
+
+
+class Fence:
+    """Of one account. holder: who takes it, for whoever finds it taken."""
+
+    def __init__(self, home: Path, account: str, *, holder: str) -> None:
+        self.path = process_socket(home, f"gateway:{account}").with_suffix(_SUFFIX)
+        self._holder = holder
+        self._fd = -1
+
+    @property
+    def is_held(self) -> bool:
+        """It is ours."""
+        return self._fd >= 0
+
+    def take(self) -> bool:
+        """Whether it is ours now."""
+        if self._fd >= 0:
+            return True
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(fd)
+            return False
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, f"{os.getpid()} {self._holder}\n".encode(), 0)
+        self._fd = fd
+        return True
+
+    def release(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def is_of_guardian(self) -> bool:
+        """The guardian had it last."""
+        return self.path.read_text().rstrip().endswith(f" {GUARDIAN}") if self.path.exists() else False

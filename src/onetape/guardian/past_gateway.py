@@ -1,0 +1,354 @@
+"""The guardian's own orders on an account whose gateway is dead.
+
+It acts only while it holds the account's fence, which a gateway holds for all of its life: never both. What it
+places can only reduce, belongs to whose part of the position it takes off, and is on the guardian's tape
+before it leaves. The order manager is the gateway's: what has no answer is UNKNOWN and asked for by its id.
+The client ids say that a guardian has placed them while no gateway ran; the next gateway takes them over.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from onetape.gateway.fence import Fence
+from onetape.gateway.gateway_tape import EPOCH_BITS, PAST_GATEWAY, is_past_gateway, past_gateway_id
+from onetape.guardian.account_follower import AccountFollower
+from onetape.guardian.core import GuardianCore
+from onetape.guardian.events import PlaceStops, Record, StopRow
+from onetape.guardian.position_guard import PositionGuard
+from onetape.guardian.venue_reader import VenueReader
+from onetape.model.config import GUARDIAN, OPERATOR
+from onetape.model.enums import OrderType, PositionSide, RequestKind, Side, TriggerBy, TriggerKind
+from onetape.model.ids import client_id, parse_client_id, robot_tag
+from onetape.model.order import OrderSpec
+from onetape.model.time import SECOND
+from onetape.orders.calls import Call, OrderKey, Purpose
+from onetape.orders.managed import FillOut, IntentOut, Managed, NewsOut, Request
+from onetape.orders.manager import OrderManager
+from onetape.orders.outcome import Outcome
+from onetape.orders.reports import OrderStatusReport
+from onetape.risk.stop_ladder import Rung, pieces
+
+__all__ = ["ORDER", "PLACING", "PastGateway", "number_of"]
+
+ORDER: Final = "past gateway"  # the kind of its records,
+PLACING: Final = "placing"  # and the state of the first of an order
+SINCE_S: Final = 1_767_225_600  # 2026: numbers of its orders are seconds since then, and grow by one at least
+NOBODY: Final = -1  # in place of a robot's number, where the gateway's tape has no operator
+LIST_EVERY: Final = 10 * SECOND  # what works and would open again
+ASK_AFTER: Final = SECOND // 10
+_WRITES: Final = frozenset({Purpose.PLACE, Purpose.CANCEL})
+
+
+class PastGateway:
+    """Of one account. say: writes a record to the guardian's tape; spawn: runs work beside; number: of the last
+    order that an earlier life has placed."""
+
+    def __init__(
+        self,
+        account: str,
+        home: Path,
+        reader: VenueReader,
+        core: GuardianCore,
+        follower: AccountFollower,
+        *,
+        say: Callable[[Record], None],
+        spawn: Callable[[Coroutine[Any, Any, None]], None],
+        number: int,
+    ) -> None:
+        self._account, self._core, self._follower = account, core, follower
+        self._line, self._protocol, self._now = reader.line, reader.protocol, reader.clock.now
+        self._say, self._spawn = say, spawn
+        self._fence = Fence(home, account, holder=GUARDIAN)
+        self._under_way = 0  # calls
+        self._number = number
+        self._flattening: set[str] = set()
+        self._listed_at = 0
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """The gateway knows of all that was placed, from here on."""
+        self._manager = OrderManager(self._protocol)
+        self._manager.owner_of = self._owner_of
+        self._manager.is_adopted = is_past_gateway
+        self._stops: set[str] = set()
+        self._flattening.clear()
+
+    # --- the fence --------------------------------------------------------------------------------
+
+    @property
+    def is_alone(self) -> bool:
+        """No gateway lives."""
+        is_free = self._fence.take()
+        self._end()
+        return is_free
+
+    def begin(self) -> bool:
+        """Whether it may act: no gateway lives. It may until nothing of its own is under way."""
+        return self._fence.take()
+
+    def _end(self) -> None:
+        is_pending = any(order.pending for order in self._manager.open.values())
+        if not self._under_way and not is_pending:
+            self._fence.release()
+
+    def close(self) -> None:
+        self._fence.release()
+
+    # --- orders -----------------------------------------------------------------------------------
+
+    def place(self, effect: PlaceStops) -> dict[str, Rung]:
+        """Stops, and what is closed at the market; by the client ids that they have."""
+        free = self._parts(effect.symbol, effect.position_side, effect.closes)
+        placed = {}
+        for rung in effect.rungs:
+            robot = max(free, key=lambda each: free[each])
+            free[robot] -= rung.size
+            placed[self._submit(robot, self._spec(effect, rung))] = rung
+        self._carry_out()
+        return placed
+
+    def _spec(self, effect: PlaceStops, rung: Rung) -> OrderSpec:
+        is_stop = rung.trigger > 0
+        return OrderSpec(
+            symbol=effect.symbol,
+            side=effect.closes,
+            size_int=rung.size,
+            type=OrderType.MARKET,
+            trigger_int=rung.trigger,
+            trigger_by=self._core.settings.trigger_by if is_stop else TriggerBy.NONE,
+            trigger_kind=TriggerKind.STOP if is_stop else TriggerKind.NONE,
+            position_side=effect.position_side,
+            reduce_only=effect.position_side is PositionSide.BOTH,
+            tag=GUARDIAN,
+        )
+
+    def flatten(self, guards: list[PositionGuard]) -> None:
+        """Closes positions at the market, what works to close them counted, and cancels what would open them
+        again."""
+        for guard in guards:
+            self._flattening.add(guard.instrument.symbol)
+            working = sum(
+                order.worst_left
+                for order in self._manager.open.values()
+                if order.spec.symbol == guard.instrument.symbol
+                and order.spec.position_side is guard.side
+                and order.spec.side is guard.closes
+                and not order.is_protective
+            )
+            left = abs(guard.qty) - working
+            parts = self._parts(guard.instrument.symbol, guard.side, guard.closes)
+            for robot in sorted(parts, key=lambda each: parts[each], reverse=True):
+                size = min(left, parts[robot])
+                left -= size
+                self._close(guard, robot, size)
+        self._carry_out()
+        if self._now() >= self._listed_at + LIST_EVERY:
+            self._listed_at = self._now()
+            self._spawn(self._cancel_what_opens())
+
+    def _close(self, guard: PositionGuard, robot: int, size: int) -> None:
+        for piece in pieces(guard.instrument, size):
+            effect = PlaceStops("", self._account, guard.instrument.symbol, guard.side, guard.closes, ())
+            self._submit(robot, self._spec(effect, Rung(0, 0, piece)))
+
+    def cancel(self, symbols: Mapping[str, str]) -> None:
+        """Cancels stops, by client id: their symbols."""
+        for name, symbol in symbols.items():
+            order = self._manager.orders.get(name)
+            if order is not None and order.is_open:
+                self._manager.cancel_once(order, self._now())
+            elif order is None:
+                self._record(name, "canceling", {"symbol": symbol})
+                self._send(self._protocol.cancel(OrderKey(symbol, name, True), self._now()))
+        self._carry_out()
+
+    async def _cancel_what_opens(self) -> None:
+        """Orders of ours in what is being flattened; those of other hands stay."""
+        for call in self._protocol.open_orders(self._now()):
+            if call.purpose is not Purpose.OPEN_ORDERS:
+                continue
+            answer = await self._line.answer(call)
+            rows = [row for row in answer.reports if isinstance(row, OrderStatusReport) and self._opens(row)]
+            for row in rows if self.begin() else ():
+                self._record(row.client_id, "canceling", {"symbol": row.symbol})
+                self._send(self._protocol.cancel(OrderKey(row.symbol, row.client_id), self._now()))
+
+    def _opens(self, row: OrderStatusReport) -> bool:
+        is_ours = self._owner_of(row.client_id) is not None and row.client_id not in self._manager.orders
+        return is_ours and row.symbol in self._flattening and not row.reduce_only
+
+    def _submit(self, robot: int, spec: OrderSpec) -> str:
+        order_id = self._next_id()
+        name = self._client_id(robot, order_id)
+        self._manager.submit(name, Request(robot, RequestKind.PLACE, order_id, spec), self._now())
+        return name
+
+    def _next_id(self) -> int:
+        self._number = max(self._number + 1, self._now() // SECOND - SINCE_S)
+        return past_gateway_id(self._number)
+
+    def _client_id(self, robot: int, order_id: int) -> str:
+        life = self._follower.view.robots.get(robot)
+        if life is not None:
+            return life.client_id(order_id)
+        epoch, ordinal = order_id >> EPOCH_BITS, order_id & ((1 << EPOCH_BITS) - 1)
+        return client_id(robot_tag(GUARDIAN), epoch=epoch, ordinal=ordinal)
+
+    def _owner_of(self, name: str) -> tuple[int, int] | None:
+        parsed = parse_client_id(name)
+        if parsed is None:
+            return None
+        order_id = parsed.epoch << EPOCH_BITS | parsed.ordinal
+        for number, life in self._follower.view.robots.items():
+            if robot_tag(life.name) == parsed.tag:
+                return number, order_id
+        return (NOBODY, order_id) if is_past_gateway(order_id) else None
+
+    def _parts(self, symbol: str, side: PositionSide, closes: Side) -> dict[int, int]:
+        """What an order of that side takes off of whom, by the robot's number: as the gateway's tape has it, and
+        the rest is the operator's."""
+        view = self._follower.view
+        found = {
+            robot: abs(qty)
+            for (robot, of, at), qty in view.parts.items()
+            if (of, at) == (symbol, side) and qty * closes.sign < 0
+        }
+        operator = next((number for number, life in view.robots.items() if life.name == OPERATOR), NOBODY)
+        total = sum(abs(each.qty) for each in self._core.held(self._account, symbol) if each.side is side)
+        found[operator] = found.get(operator, 0) + max(total - sum(found.values()), 0)
+        return found
+
+    # --- the venue --------------------------------------------------------------------------------
+
+    def tick(self) -> None:
+        """Asks for what has no answer, and, as no stream says it, for what closings have filled; to be called some
+        twenty times a second."""
+        now = self._now()
+        for order in self._manager.open.values():
+            if not order.is_protective and not order.pending and not order.asking and not order.ask_at:
+                order.ask_at = now + ASK_AFTER
+                self._manager.index.mark(order)
+        self._manager.tick(now)
+        self._carry_out()
+
+    def recall(self, records: Mapping[str, Mapping[str, Any]]) -> None:
+        """What an earlier life has placed and did not see the end of, by client id: it is asked for."""
+        instruments = self._follower.view.instruments
+        for name, about in records.items():
+            parsed = parse_client_id(name)
+            if parsed is None or about["symbol"] not in instruments or name in self._manager.orders:
+                continue
+            spec = OrderSpec(
+                symbol=about["symbol"],
+                side=Side(about["side"]),
+                size_int=about["size"],
+                type=OrderType.MARKET,
+                trigger_int=about["trigger"],
+                trigger_by=TriggerBy.LAST if about["trigger"] else TriggerBy.NONE,
+                trigger_kind=TriggerKind.STOP if about["trigger"] else TriggerKind.NONE,
+                position_side=PositionSide(about["position_side"]),
+                tag=GUARDIAN,
+            )
+            order_id = parsed.epoch << EPOCH_BITS | parsed.ordinal
+            request = Request(about["robot"], RequestKind.PLACE, order_id, spec)
+            self._manager.place_uncertain(name, request, self._now())
+        self._carry_out()
+
+    def stops_listed(self, rows: list[OrderStatusReport]) -> None:
+        """The venue's listing of stops: those of its own that it has not placed in this life are among them."""
+        own = [row for row in rows if (of := self._owner_of(row.client_id)) and is_past_gateway(of[1])]
+        self._manager.hear(own, self._now(), source="rest")
+        self._carry_out()
+
+    def _carry_out(self) -> None:
+        """Intents and news to the tape, then calls to the wire, then the core hears of stops."""
+        manager = self._manager
+        while manager.outs or manager.calls:
+            outs, manager.outs = manager.outs, []
+            changed: dict[str, Managed] = {}
+            for out in outs:
+                match out:
+                    case IntentOut(order=order, kind=RequestKind.PLACE):
+                        self._record(order.client_id, PLACING, _about(order))
+                    case IntentOut(order=order):
+                        self._record(order.client_id, "canceling", {"symbol": order.spec.symbol})
+                    case NewsOut(order=order):
+                        changed[order.client_id] = order
+                        self._record(order.client_id, str(out.state), {"code": out.code, "reason": out.reason})
+                    case FillOut(order=Managed() as order):
+                        changed[order.client_id] = order
+                        self._record(order.client_id, str(order.state), {"filled": order.life.filled})
+            calls, manager.calls = manager.calls, []
+            for call in calls:
+                if call.purpose in _WRITES and not self.begin():  # a gateway has come
+                    continue
+                self._send(call)
+            for order in changed.values():
+                self._stop_changed(order)
+        self._end()
+
+    def _stop_changed(self, order: Managed) -> None:
+        now = time.monotonic_ns()
+        if order.is_protective and order.is_open:
+            self._stops.add(order.client_id)
+            self._core.stop(self._account, _row(order), now)
+        elif order.client_id in self._stops and not order.is_open:
+            self._stops.discard(order.client_id)
+            self._core.stop_ended(self._account, order.client_id, now)
+
+    def _send(self, call: Call) -> None:
+        self._under_way += 1
+        self._spawn(self._make(call))
+
+    async def _make(self, call: Call) -> None:
+        try:
+            answer = await self._line.answer(self._protocol.signed(call, self._now()))
+        finally:
+            self._under_way -= 1
+        name = call.subject.client_id if call.subject is not None else ""
+        if call.purpose is Purpose.CANCEL and name not in self._manager.orders:
+            if answer.not_found or answer.outcome in (Outcome.DONE, Outcome.SETTLED):
+                self._core.stop_ended(self._account, name, time.monotonic_ns())
+        else:
+            self._manager.answered(call, answer, self._now())
+        self._carry_out()
+
+    def _record(self, name: str, state: str, about: Mapping[str, Any]) -> None:
+        self._say(Record(ORDER, f"{self._account} {name}", state, {"account": self._account, "order": name, **about}))
+
+
+def _about(order: Managed) -> dict[str, Any]:
+    """What another life of the guardian asks the venue by."""
+    spec = order.spec
+    return {
+        "symbol": spec.symbol,
+        "side": str(spec.side),
+        "position_side": str(spec.position_side),
+        "size": spec.size_int,
+        "trigger": spec.trigger_int,
+        "robot": order.robot,
+    }
+
+
+def _row(order: Managed) -> StopRow:
+    spec = order.spec
+    return StopRow(
+        client_id=order.client_id,
+        venue_id=order.venue_id,
+        symbol=spec.symbol,
+        position_side=spec.position_side,
+        closes=spec.side,
+        trigger=spec.trigger_int,
+        left=order.worst_left,
+        state=order.state,
+    )
+
+
+def number_of(name: str) -> int:
+    """Of an order of that client id; 0: it is none of these."""
+    parsed = parse_client_id(name)
+    return parsed.ordinal & (PAST_GATEWAY - 1) if parsed is not None else 0

@@ -1,0 +1,58 @@
+"""A gateway opens nothing within a second after its guardian has died or stands still, and a busy machine ends no
+lease."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from onetape.gateway.guardian_pulse import SILENT_AFTER, GuardianPulse, guardian_journal
+from onetape.model.time import SECOND
+from onetape.tape.journal import JournalReader
+from waiting import wait_for
+
+HOLDS = """
+import sys, time
+from pathlib import Path
+from onetape.tape.journal import JournalWriter
+writer = JournalWriter(Path(sys.argv[1]), process="guardian", created=time.time_ns(), heartbeat=True)
+print("ready", flush=True)
+while True:
+    pass  # the interpreter is busy: its heartbeat goes on
+"""
+
+
+@pytest.fixture
+def guardian(tmp_path):
+    command = [sys.executable, "-c", HOLDS, str(guardian_journal(tmp_path))]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"ready\n"
+        with JournalReader(guardian_journal(tmp_path)) as reader:  # its thread may begin later
+            wait_for(lambda: reader.control["heartbeat"])
+        yield process
+        process.kill()
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_guardian_that_has_died_or_stands_still_is_seen_within_a_second(guardian, tmp_path, how):
+    pulse = GuardianPulse(tmp_path)
+    assert not pulse.lost()
+    began = time.monotonic()
+    os.kill(guardian.pid, how)
+    words = wait_for(pulse.lost)
+    assert ("ended" if how is signal.SIGKILL else "no heartbeat") in words
+    # Ours may stand still, too: what the pulse itself allows is what is promised.
+    assert SILENT_AFTER < SECOND and (how is signal.SIGSTOP or time.monotonic() - began < SECOND)
+    if how is signal.SIGSTOP:
+        os.kill(guardian.pid, signal.SIGCONT)
+        wait_for(lambda: not pulse.lost())
+    pulse.close()
+
+
+def test_where_no_guardian_has_a_journal_nobody_can_tell(tmp_path):
+    assert not GuardianPulse(tmp_path).lost()

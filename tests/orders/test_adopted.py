@@ -1,0 +1,68 @@
+"""Orders that a guardian placed while no gateway ran: a gateway that meets them takes them over."""
+
+from __future__ import annotations
+
+from onetape.gateway.gateway_tape import EPOCH_BITS, is_past_gateway, past_gateway_id
+from onetape.model.catalogue import find
+from onetape.model.enums import OrderState, OrderType, PositionSide, Side
+from onetape.model.ids import client_id, parse_client_id
+from onetape.orders.managed import FillOut
+from onetape.orders.manager import OrderManager
+from onetape.orders.reports import FillReport, OrderStatusReport
+from onetape.venues.binance.trading import BinanceUsdmProtocol
+
+BTC = find("binance:BTC/USDT:USDT")
+ID = past_gateway_id(7)
+NAME = client_id("mm", epoch=ID >> EPOCH_BITS, ordinal=ID & (1 << EPOCH_BITS) - 1)
+NOW = 10**18
+
+
+def manager() -> OrderManager:
+    protocol = BinanceUsdmProtocol("key", "secret")
+    protocol.set_instruments([BTC])
+    made = OrderManager(protocol)
+
+    def owner_of(name: str) -> tuple[int, int] | None:
+        parsed = parse_client_id(name)
+        return None if parsed is None else (3, parsed.epoch << EPOCH_BITS | parsed.ordinal)
+
+    made.owner_of, made.is_adopted = owner_of, is_past_gateway
+    return made
+
+
+def row(state: OrderState, *, stop: bool, filled: int = 0) -> OrderStatusReport:
+    return OrderStatusReport(
+        BTC.symbol, NAME, "55", state, NOW, side=Side.SELL, type=OrderType.MARKET, size=10, filled=filled,
+        trigger=500_000 if stop else 0, reduce_only=True, conditional=stop,
+    )  # fmt: skip
+
+
+def fill(name: str = "") -> FillReport:
+    return FillReport(BTC.symbol, name, "55", 1, Side.SELL, PositionSide.BOTH, 500_000, 10, NOW, 0, "USDT", "taker")
+
+
+def test_a_stop_that_is_listed_becomes_a_protective_order_of_whose_part_it_is():
+    made = manager()
+    made.hear([row(OrderState.ACCEPTED, stop=True)], NOW, source="rest")
+    order = made.orders[NAME]
+    assert (order.robot, order.order_id, order.state) == (3, ID, OrderState.ACCEPTED)
+    assert order.is_protective and order.conditional and not order.is_met
+    assert not made.cancel_all(NOW)  # as any stop of the guardian's
+
+
+def test_a_fill_of_one_that_nobody_has_met_waits_until_it_is_taken_over_and_is_booked_once():
+    for name in ("", NAME):
+        made = manager()
+        made.hear([fill(name)], NOW)
+        assert not [out for out in made.outs if isinstance(out, FillOut)]
+        made.hear([row(OrderState.FILLED, stop=False, filled=10)], NOW, source="rest")
+        made.hear([fill(name)], NOW)
+        (booked,) = [out for out in made.outs if isinstance(out, FillOut)]
+        assert booked.order is made.orders[NAME] and booked.order.robot == 3
+        assert booked.order.state is OrderState.FILLED
+        assert made.positions[BTC.symbol, PositionSide.BOTH] == -10
+
+
+def test_orders_of_robots_are_not_taken_for_the_guardians():
+    assert not is_past_gateway(1 << EPOCH_BITS | 1)
+    assert not is_past_gateway(past_gateway_id(0) - 1)  # the last that is placed by hand for a robot
