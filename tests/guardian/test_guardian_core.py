@@ -81,6 +81,32 @@ def test_a_level_is_never_loosened_but_by_command():
     assert max(stop.trigger for stop in world.resting.values()) < nearest
 
 
+def test_a_level_is_not_loosened_by_a_life_that_finds_no_stop_of_the_one_before():
+    world = GuardedWorld()
+    world.trade(1000)
+    world.run(1)
+    nearest = max(stop.trigger for stop in world.resting.values())
+    world.move(START * 97 // 100)
+    world.kill_guardian()
+    world.trade(1000)
+    for name in list(world.rows):
+        del world.resting[name]
+        world._ended(name)
+    world.run(6)
+    assert world.covered == 2000 and max(stop.trigger for stop in world.resting.values()) == nearest
+
+
+def test_a_cancel_that_does_nothing_is_repeated_more_and_more_seldom():
+    world = GuardedWorld()
+    world.trade(1000)
+    world.run(1)
+    world._cancel = lambda effect: None
+    world.check = lambda: None
+    world.trade(-1000)
+    world.run(60)
+    assert 4 <= len(kinds(world, CancelStops)) <= 8
+
+
 def test_beyond_the_hard_stop_all_is_closed():
     world = GuardedWorld(settings=GuardianSettings())
     world.trade(-1000)
@@ -166,6 +192,7 @@ def test_a_lost_ladder_is_said_and_ends():
     world.run(4)
     lost = [record for record in world.records if record.kind == "protection"]
     assert [(each.state, each.severity) for each in lost] == [("lost: local stops", "critical")]
+    assert "verified" not in {record.state for record in world.records}  # for all of them were refused
     world.faults = Faults()
     world.run(6)
     assert [record.state for record in world.records if record.kind == "protection"][-1] == "stands"
