@@ -350,6 +350,9 @@ class GuardianWorld(World):
         for guard in self.guards():
             key = guard.instrument.symbol, guard.side
             held = self.held(guard)
+            if held * guard.qty <= 0:  # another position, though the gateway may not know
+                for closes in Side:
+                    self.levels.pop((guard.instrument.symbol, closes, guard.opened), None)
             stops = self.resting(guard)
             check(len(stops) <= STOPS_MAX, f"stops of {key} pile up")
             self.stood |= {order.client_id: order for order in stops}

@@ -43,6 +43,16 @@ def test_a_ladder_stays_while_it_is_off_by_five_percent_at_most(change, is_anew)
     assert world.covered == (1000 + change if is_anew else 1000)
 
 
+@pytest.mark.parametrize(("soon", "covered"), [(0.3, 1030), (1.0, 1000)])
+def test_an_order_that_is_filled_in_pieces_is_covered_whole(soon, covered):
+    world = GuardedWorld()
+    world.trade(1000)
+    world.run(soon)
+    world.trade(30)
+    world.run(3)
+    assert world.covered == covered and len(world.resting) == 5
+
+
 def test_stops_go_with_the_position_and_turn_with_it():
     world = GuardedWorld()
     world.trade(1000)

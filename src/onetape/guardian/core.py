@@ -54,6 +54,7 @@ STOPS_EVERY: Final = 30 * SECOND
 READ_RETRY: Final = 250 * MS  # the same question, where an answer is waited for
 STALE: Final = 10 * SECOND  # a price that is older says nothing
 SETTLES: Final = SECOND // 2  # a venue's listing may be that much behind what the account's stream said
+PIECES: Final = SECOND // 2  # what comes so soon after a ladder was begun is of the same order
 DIFFERS: Final = 2  # listings in a row that say another position than the gateway
 
 
@@ -266,8 +267,13 @@ class GuardianCore:
             self._read(guard.account, guard.instrument.symbol, now, every=VERIFY_EVERY)
             return
         # A stop that has fired makes the position smaller before it is gone itself.
-        is_settling = guard.protected > guard.target and now < guard.changed_at + SETTLES
-        if guard.wants_anew or (needs_ladder(guard.protected, guard.target) and not is_settling):
+        is_new = now < guard.changed_at + SETTLES
+        is_settling = guard.protected > guard.target and is_new
+        # Filled in pieces: the last of them may be too small to need another ladder by itself.
+        since = guard.changed_at - guard.placed_at
+        is_rest = guard.protected < guard.target and 0 <= since < PIECES and not is_new
+        is_off = is_rest or needs_ladder(guard.protected, guard.target)
+        if guard.wants_anew or (is_off and not is_settling):
             self._place(guard, now)
 
     def _place(self, guard: PositionGuard, now: int) -> None:
