@@ -52,7 +52,7 @@ TICK: Final = 50 * MS
 TIMEOUT: Final = 4 * SECOND  # of a command, in which it is sent again and again
 # The venue is asked for what it holds every five seconds and believed the second time.
 BOUND: Final = 20 * SECOND
-TIGHT: Final = Rules(tuple(map(Decimal, ("0.0004", "0.0006", "0.0008", "0.001"))), Decimal("0.002"))
+TIGHT: Final = GuardianSettings(Rules(tuple(map(Decimal, ("0.0004", "0.0006", "0.0008", "0.001"))), Decimal("0.002")))
 STOPS_MAX: Final = 60
 
 
@@ -194,7 +194,7 @@ class GuardianLife:
 class GuardianWorld(World):
     """settings: of the guardian; by default its levels are so near that the market meets them."""
 
-    settings: GuardianSettings = GuardianSettings(TIGHT)
+    settings: GuardianSettings = TIGHT
     guardian: GuardianLife | None = None
     began: int = 0  # the guardian, or the gateway; since when both are there
     wrong: dict[tuple[str, PositionSide, str], int] = field(default_factory=dict)  # since when

@@ -369,7 +369,8 @@ def placed_of(effect: PlaceStops, answer: CommandResult) -> tuple[dict[str, Rung
 
 class Kept(NamedTuple):
     """What an earlier life has written down of positions. flattening: that it had begun to flatten
-    and had not seen flat, and why; levels: of the last ladder, by rank, and of which position; protection: whether it was lost."""
+    and had not seen flat, and why; levels: of the last ladder, by rank, and of which position;
+    protection: whether it was lost."""
 
     flattening: dict[Position, str]
     levels: dict[Position, tuple[dict[str, int], str]]

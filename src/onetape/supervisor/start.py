@@ -76,9 +76,7 @@ def children_of(config: Config) -> list[Child]:
     hub = [Child(HUB, HUB)] if has_hub(config) else []  # it waits for collectors itself
     used = dict.fromkeys(f"venue:{account.venue}" for account in config.accounts.values())
     needs = tuple(need for need in used if need in there)  # it waits for gateways itself
-    guardian = (
-        [Child(GUARDIAN, GUARDIAN, needs)] if has_guardian(config) else []
-    )
+    guardian = [Child(GUARDIAN, GUARDIAN, needs)] if has_guardian(config) else []
     recorder = [Child(RECORDER, RECORDER)] if has_recorder(config) else []  # it reads what there is
     return [*venues, *collectors, *hub, *recorder, *gateways, *guardian, *robots, *variants]
 
