@@ -106,6 +106,21 @@ def test_a_level_is_not_loosened_by_a_life_that_finds_no_stop_of_the_one_before(
     assert world.covered == 2000 and max(stop.trigger for stop in world.resting.values()) == nearest
 
 
+def test_levels_of_an_earlier_life_are_not_those_of_another_position():
+    world = GuardedWorld()
+    world.trade(1000)
+    world.run(1)
+    world.kill_guardian()
+    world.trade(-1000)
+    for name in list(world.rows):
+        del world.resting[name]
+        world._ended(name)
+    world.move(START * 9 // 10)
+    world.trade(1000)
+    world.run(6)
+    assert world.covered == 1000
+
+
 def test_a_cancel_that_does_nothing_is_repeated_more_and_more_seldom():
     world = GuardedWorld()
     world.trade(1000)
