@@ -98,7 +98,7 @@ golden: setup ## keep what the golden runs give now; the reason goes into the co
 	$(BIN)/python -m pytest tests/research/test_golden_runs.py --golden-update
 	@git --no-pager diff --stat -- tests/research/golden.toml
 
-simulate: setup ## gateways at faulty exchanges in virtual time: HOURS of seeds never drawn before
+simulate: setup ## gateways and guardians at faulty exchanges in virtual time: HOURS of seeds never drawn before
 	$(BIN)/python tests/orders/simulate.py --hours $(HOURS) --workers $(WORKERS)
 
 kills: setup ## all processes of `up` killed KILLS times at random while they trade

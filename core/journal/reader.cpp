@@ -255,7 +255,8 @@ Status Reader::seek(bool by_time, std::uint64_t sequence, std::int64_t time) noe
     SegmentTrailer trailer{};
     for (std::size_t i = 0; i < files.size() && !found; ++i) {
         Failure failure = enter(files[i], false);
-        if (failure.status == Status::not_found && i > 0) break;
+        // Prepared only. Of a journal that is being made it is the first: nothing is passed over.
+        if (failure.status == Status::not_found && (i > 0 || number_ == 0)) break;
         if (!failure.ok()) return fail(std::move(failure));
         chosen = i;
         if (header_.sealed == 0) break;

@@ -68,7 +68,7 @@ class GuardedWorld:
         self.bare = 0  # since when the gateway knows the position as unprotected
         # The venue.
         self.price = START
-        self.qty, self.entry = 0, Fraction(0)
+        self.qty, self.entry, self.opened = 0, Fraction(0), ""
         self.resting: dict[str, Resting] = {}
         self.stops_fired: list[str] = []
         self.quantities: deque[tuple[int, int]] = deque([(0, 0)])
@@ -169,12 +169,15 @@ class GuardedWorld:
         if was * self.qty <= 0:
             self.entry = Fraction(self.price)
             self.levels.clear()
+            self.opened = str(self.now)
         elif abs(self.qty) > abs(was):
             self.entry = (self.entry * was + self.price * change) / self.qty
         self.quantities.append((self.now, self.qty))
         self.quiet_since = self.now
-        qty, entry = self.qty, self.entry
-        self._tell(lambda core: core.position(ACCOUNT, SYMBOL, BOTH, qty, entry if qty else None, self.now))
+        qty, entry, opened = self.qty, self.entry, self.opened
+        self._tell(
+            lambda core: core.position(ACCOUNT, SYMBOL, BOTH, qty, entry if qty else None, self.now, opened=opened)
+        )
 
     def _reduce(self, closes: Side, size: int) -> None:
         """Reduce-only: never more than is held."""
@@ -275,12 +278,13 @@ class GuardedWorld:
         self._delivered = self.now
         core.instrument(ACCOUNT, BTC)
         if self.qty or self.rows:
-            core.position(ACCOUNT, SYMBOL, BOTH, self.qty, self.entry if self.qty else None, self.now)
+            entry = self.entry if self.qty else None
+            core.position(ACCOUNT, SYMBOL, BOTH, self.qty, entry, self.now, opened=self.opened)
         for row in self.rows.values():
             core.stop(ACCOUNT, row, self.now)
-        levels = [each.about["levels"] for each in self.records if "levels" in each.about]
-        if levels:
-            core.remember(ACCOUNT, SYMBOL, BOTH, levels[-1])
+        placed = [each.about for each in self.records if "levels" in each.about]
+        if placed:
+            core.remember(ACCOUNT, SYMBOL, BOTH, placed[-1]["levels"], placed[-1]["opened"])
         core.caught_up(ACCOUNT, self.now)
         self.quiet_since = self.now
         self._carry_out()

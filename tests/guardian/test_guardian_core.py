@@ -43,6 +43,16 @@ def test_a_ladder_stays_while_it_is_off_by_five_percent_at_most(change, is_anew)
     assert world.covered == (1000 + change if is_anew else 1000)
 
 
+@pytest.mark.parametrize(("soon", "covered"), [(0.3, 1030), (1.0, 1000)])
+def test_an_order_that_is_filled_in_pieces_is_covered_whole(soon, covered):
+    world = GuardedWorld()
+    world.trade(1000)
+    world.run(soon)
+    world.trade(30)
+    world.run(3)
+    assert world.covered == covered and len(world.resting) == 5
+
+
 def test_stops_go_with_the_position_and_turn_with_it():
     world = GuardedWorld()
     world.trade(1000)
@@ -79,6 +89,47 @@ def test_a_level_is_never_loosened_but_by_command():
     world._carry_out()
     world.run(1)
     assert max(stop.trigger for stop in world.resting.values()) < nearest
+
+
+def test_a_level_is_not_loosened_by_a_life_that_finds_no_stop_of_the_one_before():
+    world = GuardedWorld()
+    world.trade(1000)
+    world.run(1)
+    nearest = max(stop.trigger for stop in world.resting.values())
+    world.move(START * 97 // 100)
+    world.kill_guardian()
+    world.trade(1000)
+    for name in list(world.rows):
+        del world.resting[name]
+        world._ended(name)
+    world.run(6)
+    assert world.covered == 2000 and max(stop.trigger for stop in world.resting.values()) == nearest
+
+
+def test_levels_of_an_earlier_life_are_not_those_of_another_position():
+    world = GuardedWorld()
+    world.trade(1000)
+    world.run(1)
+    world.kill_guardian()
+    world.trade(-1000)
+    for name in list(world.rows):
+        del world.resting[name]
+        world._ended(name)
+    world.move(START * 9 // 10)
+    world.trade(1000)
+    world.run(6)
+    assert world.covered == 1000
+
+
+def test_a_cancel_that_does_nothing_is_repeated_more_and_more_seldom():
+    world = GuardedWorld()
+    world.trade(1000)
+    world.run(1)
+    world._cancel = lambda effect: None
+    world.check = lambda: None
+    world.trade(-1000)
+    world.run(60)
+    assert 4 <= len(kinds(world, CancelStops)) <= 8
 
 
 def test_beyond_the_hard_stop_all_is_closed():
@@ -166,6 +217,7 @@ def test_a_lost_ladder_is_said_and_ends():
     world.run(4)
     lost = [record for record in world.records if record.kind == "protection"]
     assert [(each.state, each.severity) for each in lost] == [("lost: local stops", "critical")]
+    assert "verified" not in {record.state for record in world.records}  # for all of them were refused
     world.faults = Faults()
     world.run(6)
     assert [record.state for record in world.records if record.kind == "protection"][-1] == "stands"

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from onetape.accounts.table import AccountTable
+from onetape.gateway.by_hand import OrdersByHand
 from onetape.gateway.checkpoint import Recovered, checkpoint_file, recover, write_checkpoint
 from onetape.gateway.command_handlers import Commands
 from onetape.gateway.core import GatewayCore
@@ -143,6 +144,8 @@ class Life:
             if number not in tape.robots:
                 life = core.requests.attach(name, "", world.now, slot=SLOTS[name])
                 assert life is not None and life.number == number
+        hands = OrdersByHand(core, runs=lambda number: number in NAMES, now=lambda: world.now)
+        hands._wall = lambda: world.now
         self.commands = Commands(
             self.options,
             core,
@@ -153,6 +156,7 @@ class Life:
             once=old.once,
             money=core.money,
             wall=lambda: world.now,
+            by_hand=hands.handlers,
         )
 
     def end(self) -> None:

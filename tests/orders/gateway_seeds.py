@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import cycle, product
 from typing import NamedTuple
 
+from guardian.guardian_world import GuardianWorld
 from onetape.orders.managed import HealthOut
 from onetape.orders.manager import OrderManager
 from orders.entry_world import EntryWorld
@@ -33,6 +34,7 @@ WORLDS: dict[str, type[World]] = {
     "SellToBuyWorld": SellToBuyWorld,
     "HubWorld": HubWorld,
     "HaltWorld": HaltWorld,
+    "GuardianWorld": GuardianWorld,
 }
 
 

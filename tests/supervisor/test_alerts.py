@@ -268,3 +268,29 @@ def test_an_address_with_a_secret_does_not_stand_in_the_configuration(url):
         parse_config(f'[notify]\nurls = ["{url}"]\n')
     assert url not in str(reported.value)
     parse_config('[notify]\nurls = ["env:ALERTS", "json://127.0.0.1:9/"]\n')
+
+
+@pytest.mark.parametrize("age_s", [0, 3600])
+def test_what_a_robot_says_when_it_begins_goes_on_whatever_the_time_of_its_tape_is(tmp_path: Path, age_s: int):
+    """It says anew what it waits for; its first frames may be older than itself."""
+    sent: list[dict] = []
+    looks: list[int] = []
+    journal = tmp_path / "journal"
+
+    def journals() -> dict[str, Path]:
+        looks.append(len(sent))
+        return {"robot:mm": journal}
+
+    watch = AlertWatch(tmp_path, journals, tell=sent.append, said=print, sinks=None)
+    wait_for(lambda: len(looks) > 1)  # what is there at the first has been said before
+    watch.process("robot:mm", State.STARTING, "")
+    with JournalWriter(journal) as writer:
+        words = {"kind": "strategy_error", "severity": "critical", "callback": "on_quote", "error": "gone"}
+        writer.append("alert", msgspec.msgpack.encode(words), time=time.time_ns() - age_s * 10**9)
+        watch.process("robot:mm", State.STARTING, "waits for the market")
+        watch.process("robot:mm", State.RUNNING, "")
+        wait_for(lambda: sent)
+        before = len(looks)
+        wait_for(lambda: len(looks) > before + 2)
+    watch.close()
+    assert [each["state"] for each in sent] == ["begin"]

@@ -258,3 +258,23 @@ def test_durability_is_asked_for_by_level(tmp_path: Path) -> None:
             writer.ensure("replicated")
         with pytest.raises(UsageError, match="process, disk, replicated"):
             writer.ensure("moon")
+
+
+def test_a_reader_of_a_journal_that_is_being_made_is_at_its_beginning(tmp_path: Path) -> None:
+    """The first segment is there before its writer has entered it."""
+    with JournalWriter(tmp_path / "whole") as writer:
+        writer.append_instrument(1, 0, instrument())
+        writer.append("health", b"\x80")
+        shutil.copytree(tmp_path / "whole", tmp_path / "made")
+    segment = tmp_path / "made" / "0000000001.tape"
+    whole = segment.read_bytes()
+    segment.write_bytes(bytes(len(whole)))
+    readers = [JournalReader(tmp_path / "made") for _ in range(4)]
+    readers[1].seek_sequence(1)
+    readers[2].seek_sequence(readers[2].last_sequence + 1)
+    readers[3].seek_time(0)
+    with segment.open("r+b") as file:
+        assert all(reader.next_frame() is None and not reader.instruments for reader in readers)
+        file.write(whole)
+    control = JournalReader(tmp_path / "whole")
+    assert [[*reader.frames()] for reader in readers] == [[*control.frames()]] * 4

@@ -9,7 +9,8 @@ the newest are made smaller or cancelled. What is filled before the venue has he
 be taken back.
 
 Orders that wait for a trigger and that the venue holds to their flag count only by themselves: a
-stop and a target for one position are usual.
+stop and a target for one position are usual. The guardian's protect what the account holds: they go out
+as they are, and stay, whosever part of it has shrunk.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Final
 from msgspec import structs
 
 from onetape.accounts.netting import Reduction, plain_reduction
+from onetape.model.config import GUARDIAN
 from onetape.model.enums import OrderState, OrderType, PositionSide, RequestKind, Side, TriggerBy
 from onetape.model.errors import PositionLimit, ReduceOnlyViolated
 from onetape.model.instrument import Instrument
@@ -77,7 +79,7 @@ class Reductions:
         reduction of a one-way position goes as it is, and the venue judges."""
         if spec.own_reducing:  # our word and no robot's
             spec = structs.replace(spec, own_reducing=False, reduce_only=True)
-        if not self._is_ours(spec):
+        if not self._is_ours(spec) or spec.tag == GUARDIAN:
             return spec
         key = self._key(robot, spec)
         if spec.position_side is not _BOTH:
@@ -189,11 +191,13 @@ class Reductions:
         for order in reversed(counted):
             if over <= 0:
                 break
+            if order.is_protective:
+                continue
             left = _left_then(order)
             over -= left
             self._reduce(order, max(-over, 0), left, now)
         for order in mine if has_shrunk else ():
-            if not self._counts(order) and _left_then(order) > held:
+            if not order.is_protective and not self._counts(order) and _left_then(order) > held:
                 self._reduce(order, 0, order.worst_left, now)
 
     def _reduce(self, order: Managed, keep: int, left: int, now: int) -> None:

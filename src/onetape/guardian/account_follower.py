@@ -41,6 +41,7 @@ class AccountFollower:
         self.view = AccountView(keeps_fills=False)
         self._stops: dict[Key, str] = {}  # client ids of protective orders that are open
         self._held: dict[tuple[str, PositionSide], tuple[int, int]] = {}  # quantity and cost that were said
+        self._opened: dict[tuple[str, PositionSide], tuple[bool, int]] = {}  # whether long, by which frame
 
     def follow(self, waiter: Waiter, now: int, resume: Callable[[], None] = lambda: None) -> bool:
         """resume: called before the core hears how the account stands. False: there is no journal yet,
@@ -53,6 +54,7 @@ class AccountFollower:
             return False
         self.reader, self.view = reader, AccountView(keeps_fills=False)
         self._stops.clear()
+        self._opened.clear()
         for stream, record in reader.instruments.items():
             self.view.streams[stream] = str(record["symbol"])
             self._instrument(Instrument.from_msgpack(msgspec.msgpack.encode(record)))
@@ -60,7 +62,7 @@ class AccountFollower:
         for frame in reader.frames(READ, sequence_until=end):
             self._fold(frame)
         reader.seek_sequence(max(end, 1))
-        for symbol, side in {*self.view.held, *self._held}:
+        for symbol, side in dict.fromkeys((*self.view.held, *self._held)):
             self._say_position(symbol, side, now)
         resume()
         for key in self.view.working:
@@ -95,8 +97,15 @@ class AccountFollower:
 
     def _fold(self, frame: Frame) -> None:
         self.view.take(frame)
-        if frame.type == EventType.INSTRUMENT.id:
-            self._instrument(self.view.instruments[self.view.streams[frame.stream]])
+        match frame.type:
+            case EventType.INSTRUMENT.id:
+                self._instrument(self.view.instruments[self.view.streams[frame.stream]])
+            case EventType.FILL.id | EventType.POSITION.id | EventType.HEALTH.id:
+                for key, held in self.view.held.items():
+                    if not held.qty:
+                        self._opened.pop(key, None)
+                    elif key not in self._opened or self._opened[key][0] != (held.qty > 0):
+                        self._opened[key] = held.qty > 0, frame.sequence
 
     def _instrument(self, instrument: Instrument) -> None:
         self.view.instruments[instrument.symbol] = instrument
@@ -117,7 +126,7 @@ class AccountFollower:
                 self._say_position(self.view.streams[frame.stream], fill.position_side, now)
                 self._say_order((fill.robot, fill.order_id), now)
             case EventType.POSITION.id | EventType.HEALTH.id:
-                for symbol, side in {*self.view.held, *self._held}:
+                for symbol, side in dict.fromkeys((*self.view.held, *self._held)):
                     self._say_position(symbol, side, now)
 
     def _say_position(self, symbol: str, side: PositionSide, now: int) -> None:
@@ -130,7 +139,9 @@ class AccountFollower:
         entry = None
         if held is not None and held.qty and held.cost:
             entry = held.entry * Fraction(10) ** instrument.price_decimals
-        self._core.position(self.account, symbol, side, said[0], entry, now)
+        _, first = self._opened.get((symbol, side), (False, 0))
+        opened = f"{self.reader.uuid} {first}" if self.reader is not None else ""
+        self._core.position(self.account, symbol, side, said[0], entry, now, opened=opened)
 
     def _say_order(self, key: Key, now: int) -> None:
         row = self.view.working.get(key)

@@ -45,7 +45,8 @@ VERIFY_EVERY: Final = 100 * MS
 MISSING_AFTER: Final = 3 * SECOND  # a stop that was verified and that listings have no more
 BACKOFF: Final = 250 * MS  # after a placement that failed, doubled up to
 BACKOFF_MAX: Final = 5 * SECOND
-REPEAT: Final = SECOND  # a cancel that did nothing, and
+REPEAT: Final = SECOND  # a cancel that did nothing, doubled up to
+REPEAT_MAX: Final = 16 * SECOND
 FLATTEN_EVERY: Final = SECOND // 2  # a flatten that left something
 CLOSE_EVERY: Final = SECOND // 2
 POSITIONS_EVERY: Final = 5 * SECOND
@@ -56,6 +57,7 @@ STOPS_ALONE: Final = 2 * SECOND
 READ_RETRY: Final = 250 * MS  # the same question, where an answer is waited for
 STALE: Final = 10 * SECOND  # a price that is older says nothing
 SETTLES: Final = SECOND // 2  # a venue's listing may be that much behind what the account's stream said
+PIECES: Final = SECOND // 2  # what comes so soon after a ladder was begun is of the same order
 DIFFERS: Final = 2  # listings in a row that say another position than the gateway
 
 
@@ -95,11 +97,21 @@ class GuardianCore:
                 guard.instrument = instrument
 
     def position(
-        self, account: str, symbol: str, side: PositionSide, qty: int, entry: Fraction | None, now: int
+        self,
+        account: str,
+        symbol: str,
+        side: PositionSide,
+        qty: int,
+        entry: Fraction | None,
+        now: int,
+        *,
+        opened: str = "",
     ) -> None:
         """Takes in what the account holds, by its gateway. qty: units, signed; entry: units of
-        price, None: nobody knows at what price it was opened."""
+        price, None: nobody knows at what price it was opened; opened: names the frame with which it was, "" where
+        nobody knows."""
         guard = self._guard(account, symbol, side)
+        guard.opened = opened
         guard.hold(qty, entry, now)
         self._look(guard, now)
 
@@ -269,8 +281,13 @@ class GuardianCore:
             self._read(guard.account, guard.instrument.symbol, now, every=VERIFY_EVERY)
             return
         # A stop that has fired makes the position smaller before it is gone itself.
-        is_settling = guard.protected > guard.target and now < guard.changed_at + SETTLES
-        if guard.wants_anew or (needs_ladder(guard.protected, guard.target) and not is_settling):
+        is_new = now < guard.changed_at + SETTLES
+        is_settling = guard.protected > guard.target and is_new
+        # Filled in pieces: the last of them may be too small to need another ladder by itself.
+        since = guard.changed_at - guard.placed_at
+        is_rest = guard.protected < guard.target and 0 <= since < PIECES and not is_new
+        is_off = is_rest or needs_ladder(guard.protected, guard.target)
+        if guard.wants_anew or (is_off and not is_settling):
             self._place(guard, now)
 
     def _place(self, guard: PositionGuard, now: int) -> None:
@@ -304,7 +321,8 @@ class GuardianCore:
             lambda id_: PlaceStops(id_, guard.account, guard.instrument.symbol, guard.side, guard.closes, rungs),
         )
         levels = {str(rank): trigger for rank, trigger in guard.floors.items()}
-        placing = {"levels": levels, "stops": len(rungs), "size": sum(each.size for each in rungs), "command": command}
+        size = sum(each.size for each in rungs)
+        placing = {"levels": levels, "opened": guard.opened, "stops": len(rungs), "size": size, "command": command}
         self._say("ladder", guard, "placing", placing)
 
     def _look_at_placement(self, guard: PositionGuard, placement: Placement, now: int) -> None:
@@ -327,28 +345,30 @@ class GuardianCore:
         self._settle(guard, placement, now)
 
     def _settle(self, guard: PositionGuard, placement: Placement, now: int) -> None:
-        """Nothing of a placement is under way: the better of the new ladder and the old stops stays."""
-        working = [row for row in guard.working() if row.client_id not in guard.cancels]
+        """Nothing of a placement is under way: the better of the new ladder and the old stops stays. What has
+        fired takes off what is held, and protects nothing of what will be left."""
+        working = [row for row in guard.working() if row.client_id not in guard.cancels and not row.has_fired]
         new = [row for row in working if row.client_id in placement.placed]
         old = [row for row in working if row.client_id not in placement.placed]
-        left, was = (sum(row.left for row in rows) for rows in (new, old))
+        stands = {row: row.left for row in working if guard.counts(row)}
+        left, was = (sum(stands.get(row, 0) for row in rows) for rows in (new, old))
         codes = sorted(set(placement.refused.values()))
         if codes or len(new) < len(placement.placed):
             about = {"codes": codes, "stand": len(new), "placed": len(placement.placed)}
             self._say("ladder", guard, "stops were refused or have ended", about, severity="warning")
         is_better = left >= guard.target * COVERED or left >= was
-        if is_better:
+        if is_better and new:
             took = round((now - placement.began) / MS, 3)
             self._say("ladder", guard, "verified", {"stops": len(new), "took_ms": took})
-        stays, others = (new, old) if is_better else (old, new)
+        others = old if is_better else new
         needed, more = guard.target - (left if is_better else was), []
         for row in sorted(others, key=lambda each: each.trigger, reverse=guard.qty > 0):  # nearest first
             if needed > 0:  # rather than nothing, until a whole ladder stands
-                needed -= row.left
+                needed -= stands.get(row, 0)
             else:
                 more.append(row)
         self._cancel(guard, more, now)
-        if needs_ladder(sum(row.left for row in stays), guard.target):
+        if needs_ladder(left if is_better else was, guard.target):
             self._retry_later(guard, now)
         else:
             guard.backoff = BACKOFF
@@ -441,9 +461,12 @@ class GuardianCore:
             if each is not None:
                 yield Unrealized(account, "", symbol, *each)
 
-    def remember(self, account: str, symbol: str, side: PositionSide, levels: Mapping[str, int]) -> None:
-        """Levels that an earlier life wrote down last, by rank; before the account is caught up."""
-        self._guard(account, symbol, side).floors = {int(rank): trigger for rank, trigger in levels.items()}
+    def remember(self, account: str, symbol: str, side: PositionSide, levels: Mapping[str, int], opened: str) -> None:
+        """Levels that an earlier life wrote down last, by rank, and of which position; before the account is
+        caught up."""
+        guard = self._guard(account, symbol, side)
+        if guard.qty and guard.opened == opened:
+            guard.floors = {int(rank): trigger for rank, trigger in levels.items()}
 
     def resume_flatten(self, account: str, symbol: str, side: PositionSide, reason: str) -> None:
         """An earlier life had begun to flatten a position, and had not seen it flat."""
@@ -499,10 +522,13 @@ class GuardianCore:
     # --- effects ----------------------------------------------------------------------------------
 
     def _cancel(self, guard: PositionGuard, rows: Iterable[StopRow], now: int) -> None:
-        names = tuple(row.client_id for row in rows if now >= guard.cancels.get(row.client_id, -REPEAT) + REPEAT)
+        """What nobody knows the outcome of may take the gateway a while to find out."""
+        names = tuple(row.client_id for row in rows if now >= guard.cancels.get(row.client_id, (0, 0))[0])
         if not names:
             return
-        guard.cancels.update(dict.fromkeys(names, now))
+        for name in names:
+            _, wait = guard.cancels.get(name, (0, REPEAT))
+            guard.cancels[name] = now + wait, min(2 * wait, REPEAT_MAX)
         self._command(guard, None, lambda id_: CancelStops(id_, guard.account, names))
 
     def _command(self, guard: PositionGuard, placement: Placement | None, make: Any) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -29,8 +29,9 @@ from onetape.ipc.once import Once
 from onetape.ipc.server import listen
 from onetape.ipc.system import CommandResult, IPCCommandSystem
 from onetape.model.decimals import decimal_text
-from onetape.model.enums import OrderState, PositionSide
+from onetape.model.enums import OrderState, PositionSide, TriggerBy
 from onetape.model.errors import OnetapeError, UnknownSymbol, UsageError
+from onetape.model.instrument import Instrument
 from onetape.model.money import money
 from onetape.model.time import SECOND
 from onetape.net.tasks import ended
@@ -42,7 +43,7 @@ from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.tape.segments import is_tape
 from onetape.tape.wait import JournalWatch, Waiter
 
-__all__ = ["Guardian"]
+__all__ = ["Guardian", "kept_in", "placed_of", "stops_fields"]
 
 TICK_S: Final = 0.05
 FOLLOW_EVERY: Final = SECOND // 5
@@ -64,7 +65,7 @@ class Guardian:
         path = guardian_journal(self._home)
         self._once = Once()
         commands_in(path, self._once)
-        self._kept = _kept(path)
+        self._kept = kept_in(path)
         self._writer = JournalWriter(path, process=GUARDIAN, created=time.time_ns(), heartbeat=True)
         self._tape = CommandTape(self._writer)
         watched = {name for name, each in options.accounts.items() if can_watch(each)}
@@ -168,17 +169,7 @@ class Guardian:
             reader.learn(list(self._followers[account].view.instruments.values()))
 
     def _resume(self, account: str) -> None:
-        """Before the core hears how the account stands."""
-        flattening, levels, protection, *_ = self._kept
-        instruments = self._followers[account].view.instruments
-        keys = dict.fromkeys((*flattening, *levels, *protection))
-        for key in [each for each in keys if each[0] == account and each[1] in instruments]:
-            if key in protection:
-                self.core.remember_protection(*key, is_lost=protection.pop(key))
-            if key in levels:
-                self.core.remember(*key, levels.pop(key))
-            if key in flattening:
-                self.core.resume_flatten(*key, flattening.pop(key))
+        self._kept.resume(self.core, account, self._followers[account].view.instruments)
 
     async def _tick(self) -> None:
         while True:
@@ -288,8 +279,10 @@ class Guardian:
             case Flatten() if past is not None:
                 past.flatten(self.core.held(effect.account, effect.symbol))
             case PlaceStops():
-                answer = await self._send(effect.account, effect.id, "place_stops", self._stops_fields(effect))
-                self.core.answered(effect.id, *_placed(effect, answer), time.monotonic_ns())
+                instrument = self._followers[effect.account].view.instruments[effect.symbol]
+                stops = stops_fields(effect, instrument, self.core.settings.trigger_by)
+                answer = await self._send(effect.account, effect.id, "place_stops", stops)
+                self.core.answered(effect.id, *placed_of(effect, answer), time.monotonic_ns())
             case CancelStops():
                 await self._send(effect.account, effect.id, "cancel_stops", {"orders": list(effect.orders)})
             case Flatten():
@@ -307,21 +300,6 @@ class Guardian:
             case ReadVenue():
                 await self._read(effect)
         self._carry_out()
-
-    def _stops_fields(self, effect: PlaceStops) -> dict[str, Any]:
-        instrument = self._followers[effect.account].view.instruments[effect.symbol]
-        stops = [
-            {"qty": instrument.size_text(each.size)}
-            | ({"trigger": instrument.price_text(each.trigger)} if each.trigger else {})
-            for each in effect.rungs
-        ]
-        return {
-            "symbol": effect.symbol,
-            "side": str(effect.closes),
-            "position_side": str(effect.position_side),
-            "trigger_by": str(self.core.settings.trigger_by),
-            "stops": stops,
-        }
 
     async def _send(self, account: str, id_: str, command: str, fields: dict[str, Any]) -> CommandResult:
         return await self._commands.send_command(
@@ -409,7 +387,23 @@ class Guardian:
         }
 
 
-def _placed(effect: PlaceStops, answer: CommandResult) -> tuple[dict[str, Rung] | None, dict[Rung, int]]:
+def stops_fields(effect: PlaceStops, instrument: Instrument, trigger_by: TriggerBy) -> dict[str, Any]:
+    """As `place_stops` takes it."""
+    stops = [
+        {"qty": instrument.size_text(each.size)}
+        | ({"trigger": instrument.price_text(each.trigger)} if each.trigger else {})
+        for each in effect.rungs
+    ]
+    return {
+        "symbol": effect.symbol,
+        "side": str(effect.closes),
+        "position_side": str(effect.position_side),
+        "trigger_by": str(trigger_by),
+        "stops": stops,
+    }
+
+
+def placed_of(effect: PlaceStops, answer: CommandResult) -> tuple[dict[str, Rung] | None, dict[Rung, int]]:
     """What a gateway has answered: client ids of stops, and the numbers of refusals."""
     if answer.status == "timeout":
         return None, {}
@@ -426,20 +420,32 @@ def _placed(effect: PlaceStops, answer: CommandResult) -> tuple[dict[str, Rung] 
     return placed, refused
 
 
-class _Kept(NamedTuple):
+class Kept(NamedTuple):
     """What an earlier life has written down of positions. flattening: that it had begun to flatten
-    and had not seen flat, and why; levels: of the last ladder, by rank; protection: whether it was lost. By account,
-    of orders that it placed past a gateway: placed: those that have not ended, by client id; numbers: the last."""
+    and had not seen flat, and why; levels: of the last ladder, by rank, and of which position; protection: whether it
+    was lost. By account, of orders that it placed past a gateway: placed: those that have not ended, by client id;
+    numbers: the last."""
 
     flattening: dict[Position, str]
-    levels: dict[Position, dict[str, int]]
+    levels: dict[Position, tuple[dict[str, int], str]]
     protection: dict[Position, bool]
     placed: dict[str, dict[str, dict[str, Any]]]
     numbers: dict[str, int]
 
+    def resume(self, core: GuardianCore, account: str, instruments: Collection[str]) -> None:
+        """Before the core hears how the account stands."""
+        keys = dict.fromkeys((*self.flattening, *self.levels, *self.protection))
+        for key in [each for each in keys if each[0] == account and each[1] in instruments]:
+            if key in self.protection:
+                core.remember_protection(*key, is_lost=self.protection.pop(key))
+            if key in self.levels:
+                core.remember(*key, *self.levels.pop(key))
+            if key in self.flattening:
+                core.resume_flatten(*key, self.flattening.pop(key))
 
-def _kept(path: Path) -> _Kept:
-    found = _Kept({}, {}, {}, {}, {})
+
+def kept_in(path: Path) -> Kept:
+    found = Kept({}, {}, {}, {}, {})
     if not is_tape(path):
         return found
     with JournalReader(path) as reader:
@@ -461,11 +467,11 @@ def _kept(path: Path) -> _Kept:
                 case "protection", _:
                     found.protection[key] = "severity" in record
                 case "ladder", "placing":
-                    found.levels[key] = about["levels"]
+                    found.levels[key] = about["levels"], about.get("opened", "?")
     return found
 
 
-def _keep_order(found: _Kept, state: str, about: dict[str, Any]) -> None:
+def _keep_order(found: Kept, state: str, about: dict[str, Any]) -> None:
     account, name = about["account"], about["order"]
     placed = found.placed.setdefault(account, {})
     if state == PLACING:

@@ -47,6 +47,7 @@ class PositionGuard:
         self.base = 0  # the most that was held since it was opened
         self.entry: Fraction | None = None
         self.liquidation: Fraction | None = None
+        self.opened = ""  # the frame of the gateway's journal that opened it
         self.changed_at = 0
         self.flat_since: int | None = None  # the venue has said so, asked after it had become so
         self._differs = 0  # listings in a row
@@ -57,11 +58,11 @@ class PositionGuard:
         self.verified: dict[str, int] = {}  # when a listing had it last
         self.missing: dict[str, int] = {}  # since when listings have it no more
         self.is_missing: set[str] = set()  # for so long that it does not count
-        self.cancels: dict[str, int] = {}  # when it was last asked for
+        self.cancels: dict[str, tuple[int, int]] = {}  # when it is asked for anew, and how long after that
         self.floors: dict[int, int] = {}  # by rank of the level
         self.placement: Placement | None = None
         self.wants_anew = self.is_dust = False
-        self.retry_at = self.unread_until = 0
+        self.retry_at = self.unread_until = self.placed_at = 0
         self.backoff = SECOND // 4
         # What is done beside them.
         self.flattening = ""  # why
@@ -172,7 +173,7 @@ class PositionGuard:
         self.is_missing.discard(name)
 
     def begin(self, placement: Placement) -> None:
-        self.placement = placement
+        self.placement, self.placed_at = placement, placement.began
         self._ended.clear()
 
     def ended(self, name: str) -> bool:
@@ -180,11 +181,10 @@ class PositionGuard:
         return name in self._ended
 
     def adopt(self) -> None:
-        """The stops of an earlier life: their levels are never loosened, and they count once the
-        venue has said that it has them. Of levels that the life before has written down those are
-        this position's of which a stop still stands."""
-        levels = {row.trigger for row in self.working()} if self.qty else set()
-        if not levels & set(self.floors.values()):
+        """The stops of an earlier life: their levels are never loosened, also where it has left no word
+        of them, and they count once the venue has said that it has them."""
+        if self.qty and not self.floors:
+            levels = {row.trigger for row in self.working()}
             self.floors = dict(enumerate(sorted(levels, reverse=self.qty > 0)))
         self.unread_until = self.changed_at + ADOPT_WITHIN
 
@@ -209,7 +209,8 @@ class PositionGuard:
     def unread(self) -> list[StopRow]:
         return [row for row in self.working() if row.client_id not in self.verified and not row.has_fired]
 
-    def _counts(self, row: StopRow) -> bool:
+    def counts(self, row: StopRow) -> bool:
+        """The venue has it, and nobody wants its end."""
         name = row.client_id
         is_there = row.has_fired or (name in self.verified and name not in self.is_missing)
         return is_there and name not in self.cancels
@@ -217,7 +218,7 @@ class PositionGuard:
     @property
     def protected(self) -> int:
         """What stops take off that are verified and are not being canceled."""
-        return sum(row.left for row in self.working() if self._counts(row)) if self.qty else 0
+        return sum(row.left for row in self.working() if self.counts(row)) if self.qty else 0
 
     def shown(self, rules: Rules, now: int) -> dict[str, Any]:
         """As `onetape stops` has it."""

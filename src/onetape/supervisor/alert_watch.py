@@ -163,12 +163,14 @@ class AlertWatch:
         while self._events:
             at, name, state, reason = self._events.popleft()
             self._runs.discard(name)
+            if state not in (State.STARTING, State.RUNNING):
+                self._started.pop(name, None)
             if state is State.FAILED:
                 yield Alert(Type.PROCESS, Severity.CRITICAL, name, f"failed: {reason}", at)
             elif state is State.BACKOFF:
                 yield Alert(Type.PROCESS, Severity.WARN, name, f"ended: {reason}", at)
-            elif state is State.STARTING:
-                self._started[name] = at
+            elif state is State.STARTING:  # said anew with each thing that it waits for
+                self._started.setdefault(name, at)
             elif state is State.RUNNING:
                 self._started.setdefault(name, at)
                 self._runs.add(name)
@@ -236,11 +238,13 @@ class AlertWatch:
             record = msgspec.msgpack.decode(frame.payload)
             event = "alert" if frame.type == _ALERT else "health"
             if isinstance(record, dict):
-                alert = alert_of(process, event, record, frame.time)
+                # A robot's frames have the time of its tape, which may be one before it was started.
+                at = time.time_ns() if process.startswith("robot:") else frame.time
+                alert = alert_of(process, event, record, at)
                 ended = ended_by(process, event, record)
                 if alert is not None and alert.is_note:
                     ended.append(alert.subject)
                 for subject in ended:
-                    self._over(subject, frame.time)
+                    self._over(subject, at)
                 if alert is not None:
                     yield alert

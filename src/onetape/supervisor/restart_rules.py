@@ -99,7 +99,6 @@ class Bounds(NamedTuple):
     away at once, not only when that has come three times in ten minutes."""
 
     stuck_after: float = 0.0
-    silent_after: float = SILENT_S
     memory_max: int = 0
     stuck_is_final: bool = False
 
@@ -202,7 +201,7 @@ class Law:
 
     def silent(self, name: str, seconds: float) -> list[Step]:
         """How old its last heartbeat is."""
-        if seconds <= self.units[name].child.bounds.silent_after:
+        if seconds <= SILENT_S:
             return []
         return self._kill(self.units[name], f"no heartbeat for {seconds:.1f} s")
 

@@ -52,9 +52,6 @@ ASK_WITHIN_S: Final = 20.0  # a robot for its symbols
 # Making an hour of the market again takes about six seconds of a core (measured 2026-11).
 AGE_MAX_NS: Final = 4 * 3600 * 10**9
 HOUR_WITHIN_S: Final = 60.0  # for that, on a machine with more work than cores
-# Its lease is over long before, and its stops rest at the venue: a machine that is starved does not lose its
-# guardian too (ADR 0096).
-GUARDIAN_SILENT_S: Final = 15.0
 KEPT_FDS: Final = "fd:"
 
 
@@ -79,9 +76,7 @@ def children_of(config: Config) -> list[Child]:
     hub = [Child(HUB, HUB)] if has_hub(config) else []  # it waits for collectors itself
     used = dict.fromkeys(f"venue:{account.venue}" for account in config.accounts.values())
     needs = tuple(need for need in used if need in there)  # it waits for gateways itself
-    guardian = (
-        [Child(GUARDIAN, GUARDIAN, needs, Bounds(silent_after=GUARDIAN_SILENT_S))] if has_guardian(config) else []
-    )
+    guardian = [Child(GUARDIAN, GUARDIAN, needs)] if has_guardian(config) else []
     recorder = [Child(RECORDER, RECORDER)] if has_recorder(config) else []  # it reads what there is
     return [*venues, *collectors, *hub, *recorder, *gateways, *guardian, *robots, *variants]
 

@@ -1,0 +1,386 @@
+"""A gateway's world with a guardian: its core reads the gateway's journal as its process does, asks the
+simulated venue itself, and sends its commands through the gateway's door. Guardian and gateway are killed
+before any frame of their journals, and commands, listings and reports are late, lost or told twice.
+
+What is promised is held against the venue's own list of stops and positions: a stop does not go while
+those that stay do not protect, no position is without stops and no stop without a position for longer than
+a bound unless that has been said, and no level is loosened.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import partial
+from typing import Any, Final
+
+import msgspec
+
+from onetape.gateway.options import gateway_journal
+from onetape.guardian.account_follower import AccountFollower
+from onetape.guardian.core import GuardianCore
+from onetape.guardian.events import (
+    CancelStops,
+    Effect,
+    Flatten,
+    GuardianSettings,
+    PlaceStops,
+    ReadVenue,
+    Record,
+    Rules,
+    Unprotected,
+)
+from onetape.guardian.guardian import kept_in, placed_of, stops_fields
+from onetape.guardian.position_guard import COVERED, PositionGuard
+from onetape.ipc.system import CommandResult
+from onetape.model.config import GUARDIAN
+from onetape.model.enums import PositionSide, Side
+from onetape.model.ids import robot_tag
+from onetape.orders.outcome import Outcome
+from onetape.orders.reports import OrderStatusReport, PositionReport
+from onetape.tape.journal import JournalWriter
+from onetape.tape.wait import Waiter
+from onetape.venues.gateways import Addresses, open_trading_venue
+from orders.gateway_faults import Faults
+from orders.gateway_invariants import check
+from orders.gateway_life import Died, Home, MortalWriter
+from orders.gateway_robots import TAGS
+from orders.gateway_world import MS, SECOND, World
+
+ACCOUNT: Final = "main"
+TICK: Final = 50 * MS
+TIMEOUT: Final = 4 * SECOND  # of a command, in which it is sent again and again
+# The venue is asked for what it holds every five seconds and believed the second time.
+BOUND: Final = 20 * SECOND
+TIGHT: Final = GuardianSettings(Rules(tuple(map(Decimal, ("0.0004", "0.0006", "0.0008", "0.001"))), Decimal("0.002")))
+STOPS_MAX: Final = 60
+
+
+class _Died(Exception):
+    """The guardian has."""
+
+
+class GuardianLife:
+    """One life of a guardian's process around its core."""
+
+    def __init__(self, world: GuardianWorld) -> None:
+        self.world = world
+        path = world.home.path / "journal" / GUARDIAN
+        self.kept = kept_in(path)
+        self.writer = MortalWriter(
+            JournalWriter(path, process=GUARDIAN, created=1, durable=False, segment_bytes_first=1 << 16)
+        )
+        venue = open_trading_venue(world.kind, world.account.key, world.account.secret, Addresses("", "", ""))
+        self.protocol = venue.protocol
+        self.protocol.set_instruments(world.instruments)
+        watched = {ACCOUNT} if self.protocol.traits.positions and self.protocol.traits.conditionals else set()
+        self.core = GuardianCore(world.settings, epoch=str(world.now), watched=watched)
+        self.follower = AccountFollower(ACCOUNT, gateway_journal(world.home.path, ACCOUNT), self.core)
+        self.waiter = Waiter()
+
+    def begin(self) -> None:
+        assert self.follower.follow(self.waiter, self.world.now, self._resume)
+        self._carry_out()
+
+    def _resume(self) -> None:
+        self.kept.resume(self.core, ACCOUNT, self.follower.view.instruments)
+
+    def end(self) -> None:
+        self.follower.leave(self.waiter)
+        self.writer.leave()
+
+    def take(self) -> None:
+        self.follower.take(self.world.now)
+        self._carry_out()
+
+    def tick(self) -> None:
+        world = self.world
+        for symbol in world.symbols:
+            self.core.quote(ACCOUNT, symbol, *world.best(symbol), world.now)
+        self.core.tick(world.now)
+        self._carry_out()
+
+    def _carry_out(self) -> None:
+        effects, self.core.effects = self.core.effects, []
+        for effect in effects:
+            if isinstance(effect, Record):
+                words = {"kind": effect.kind, "state": effect.state, "about": dict(effect.about)}
+                words |= {"severity": effect.severity} if effect.severity else {}
+                try:
+                    self.writer.append("health", msgspec.msgpack.encode(words), time=self.world.now)
+                except Died:
+                    raise _Died from None
+                self.world.seen[f"guardian: {effect.kind} {effect.state.split(':')[0]}"[:40]] += 1
+        for effect in effects:
+            if not isinstance(effect, Record):
+                self.world.leaves(effect)
+                self.world.at(self.world.now + self.world.way(), self._arrive, effect, self.world.now)
+
+    def _arrive(self, effect: Effect, sent: int) -> None:
+        """At the venue, or at the gateway, which may die of it; then it is sent again."""
+        world = self.world
+        if world.guardian is not self:
+            return
+        if isinstance(effect, ReadVenue):
+            if not world.chance("lose_request"):
+                self._read(effect, sent)
+            return
+        answer = None
+        if world.now < sent + TIMEOUT:
+            world.at(world.now + SECOND // 2, self._arrive_anew, effect, sent)
+            answer = world.command(effect.id, *self._command(effect))
+        if answer is not None and world.chance("lose_answer"):
+            return
+        self.answered.add(effect.id)
+        world.at(world.now + world.way(), self._answer, effect, answer)
+
+    def _arrive_anew(self, effect: Any, sent: int) -> None:
+        if effect.id not in self.answered:
+            self._arrive(effect, sent)
+
+    @property
+    def answered(self) -> set[str]:
+        return self.__dict__.setdefault("_answered", set())
+
+    def _command(self, effect: Effect) -> tuple[str, dict[str, Any]]:
+        match effect:
+            case PlaceStops():
+                instrument = self.follower.view.instruments[effect.symbol]
+                return "place_stops", stops_fields(effect, instrument, self.core.settings.trigger_by)
+            case CancelStops():
+                return "cancel_stops", {"orders": list(effect.orders)}
+            case Flatten():
+                return "flatten", {"symbol": effect.symbol, "reason": effect.reason}
+            case Unprotected():
+                return "unprotected", {"symbol": effect.symbol, "since": effect.since}
+        raise AssertionError(effect)
+
+    def _answer(self, effect: Effect, answer: dict[str, Any] | None) -> None:
+        if self.world.guardian is not self:
+            return
+        if isinstance(effect, PlaceStops):
+            found = answer or {"status": "timeout", "result": None, "error": None}
+            result = CommandResult(effect.id, found["status"], found["result"], found["error"], "")
+            self.core.answered(effect.id, *placed_of(effect, result), self.world.now)
+        elif isinstance(effect, Unprotected) and answer is not None:
+            self.core.protection_reported(effect)
+        self._carry_out()
+
+    def _read(self, effect: ReadVenue, sent: int) -> None:
+        world = self.world
+        call = (
+            self.protocol.open_stops(effect.symbol, world.now) if effect.symbol else self.protocol.positions(world.now)
+        )
+        assert call is not None
+        reply = world.http(self.protocol.signed(call, world.now))
+        answer = self.protocol.answer(call, reply.status, reply.headers, reply.body, world.now)
+        if answer.outcome is Outcome.DONE and not world.chance("lose_answer"):
+            rows = [row for row in answer.reports if getattr(row, "client_id", "") not in world.hidden()]
+            world.at(world.now + world.way(), self._listed, effect, sent, rows)
+
+    def _listed(self, effect: ReadVenue, sent: int, rows: list[Any]) -> None:
+        if self.world.guardian is not self:
+            return
+        if effect.symbol:
+            names = {row.client_id for row in rows if isinstance(row, OrderStatusReport)}
+            self.core.stops_read(ACCOUNT, effect.symbol, names, sent, self.world.now)
+        else:
+            rows = [row for row in rows if isinstance(row, PositionReport)]
+            self.core.positions_read(ACCOUNT, rows, sent, self.world.now)
+        self._carry_out()
+
+
+@dataclass
+class GuardianWorld(World):
+    """settings: of the guardian; by default its levels are so near that the market meets them."""
+
+    settings: GuardianSettings = TIGHT
+    guardian: GuardianLife | None = None
+    began: int = 0  # the guardian, or the gateway; since when both are there
+    wrong: dict[tuple[str, PositionSide, str], int] = field(default_factory=dict)  # since when
+    levels: dict[tuple[str, Side, str], dict[int, int]] = field(default_factory=dict)  # of each position
+    withdrawn: set[str] = field(default_factory=set)  # stops whose end was wished
+    stood: dict[str, Any] = field(default_factory=dict)  # at the venue, by client id
+    shown_at: dict[str, int] = field(default_factory=dict)  # from when listings have a stop
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.invariants.tags = (*TAGS, f"T{robot_tag('operator')}X")
+
+    def run(self, seconds: float) -> GuardianWorld:
+        self.begin_watch()
+        if self.crashes:
+            self.at(self.now + 40 * SECOND, self.crash_guardian, 40)
+        super().run(seconds)
+        self.end_guardian()
+        return self
+
+    def begin_watch(self) -> None:
+        self.begin_guardian()
+        self.at(self.now + TICK, self.tick_guardian)
+
+    # --- lives ------------------------------------------------------------------------------------
+
+    def begin_gateway(self, home: Home, **options: Any) -> None:
+        super().begin_gateway(home, **options)
+        self.began = self.now
+
+    def begin_guardian(self) -> None:
+        if self.guardian is None:
+            self.began = self.now
+            self.guardian = GuardianLife(self)
+            self.alive(self.guardian.begin)
+
+    def end_guardian(self) -> None:
+        if self.guardian is not None:
+            self.guardian.end()
+            self.guardian = None
+
+    def crash_guardian(self, every: int) -> None:
+        if self.stopping:
+            return
+        self.at(self.now + int(self.random.expovariate(1 / every) * SECOND), self.crash_guardian, every)
+        if self.guardian is not None:
+            self.guardian.writer.left = self.random.randrange(6)
+
+    def alive(self, do, *args) -> None:
+        try:
+            do(*args)
+        except _Died:
+            self.seen["guardian dies"] += 1
+            self.end_guardian()
+            self.at(self.now + int(self.random.uniform(0.2, 3) * SECOND), self.begin_guardian)
+
+    def step(self, what=None, *args) -> None:
+        if what is not None and isinstance(getattr(what, "__self__", None), GuardianLife):
+            super().step(partial(self.alive, what), *args)
+        else:
+            super().step(what, *args)
+
+    def wake(self) -> None:
+        self.at(self.now + self.random.randrange(1, 5) * MS, self.tell_guardian)
+
+    def tell_guardian(self) -> None:
+        if self.guardian is not None:
+            self.alive(self.guardian.take)
+
+    def tick_guardian(self) -> None:
+        self.at(self.now + TICK, self.tick_guardian)
+        if self.guardian is not None:
+            self.alive(self.guardian.take)
+        if self.guardian is not None:
+            self.alive(self.guardian.tick)
+        self.look()
+
+    def command(self, id_: str, command: str, fields: dict[str, Any], actor: str = GUARDIAN) -> dict[str, Any]:
+        self.core.stamp(self.moment())
+        request = {
+            "id": id_,
+            "target": "gateway:main",
+            "actor": actor,
+            "fields": fields,
+            "command": command,
+            "token": self.home.tokens[actor],
+        }
+        answer = self.life.commands.door.answer(request)
+        self.seen[f"{command} {answer['status']}"] += 1
+        return answer
+
+    # --- what is promised -------------------------------------------------------------------------
+
+    def hidden(self) -> set[str]:
+        """Stops that the venue has acknowledged and does not list yet."""
+        for order in self.exchange.conditionals.open_of(self.account):
+            if order.client_id not in self.shown_at:
+                late = self.chance("slow")
+                self.shown_at[order.client_id] = self.now + (int(self.random.uniform(0.1, 4) * SECOND) if late else 0)
+        return {name for name, at in self.shown_at.items() if self.now < at}
+
+    def guards(self) -> list[PositionGuard]:
+        return list(self.guardian.core.guards.values()) if self.guardian is not None else []
+
+    def held(self, guard: PositionGuard) -> int:
+        """By the venue."""
+        return int(self.account.qty(self.symbols.index(guard.instrument.symbol), guard.side))
+
+    def resting(self, guard: PositionGuard, without: tuple[str, ...] = ()) -> list[Any]:
+        """The guardian's stops of a symbol and side at the venue, also those that fire just now."""
+        assert self.guardian is not None
+        names = {row.client_id for row in self.manager.open.values() if row.is_protective} | set(guard.rows)
+        at = self.symbols.index(guard.instrument.symbol)
+        return [
+            order
+            for order in self.exchange.conditionals.open_of(self.account, at)
+            if order.client_id in names and order.client_id not in without and order.position_side is guard.side
+            if order.child is None or order.child.is_open
+        ]
+
+    def leaves(self, effect: Effect) -> None:
+        """What the guardian sends is judged by what the venue has at this moment."""
+        match effect:
+            case CancelStops():
+                new = set(effect.orders) - self.withdrawn
+                self.withdrawn |= new
+                for guard in self.guards():
+                    if any(row.client_id in new for row in guard.working()):
+                        self._withdraws(guard, effect.orders)
+            case PlaceStops():
+                guard = next(
+                    g for g in self.guards() if (g.instrument.symbol, g.side) == (effect.symbol, effect.position_side)
+                )
+                sign = -effect.closes.sign
+                levels = self.levels.setdefault((effect.symbol, effect.closes, guard.opened), {})
+                for rung in effect.rungs:
+                    before = levels.get(rung.rank)
+                    if rung.trigger and before is not None:
+                        check((rung.trigger - before) * sign >= 0, f"level {rung.rank} of {effect.symbol} is looser")
+                    if rung.trigger:
+                        levels[rung.rank] = rung.trigger
+
+    def _withdraws(self, guard: PositionGuard, names: tuple[str, ...]) -> None:
+        held = self.held(guard)
+        if held * guard.qty <= 0:
+            return  # both have to say that it is there
+        stays = [o for o in self.resting(guard, (*names, *guard.cancels)) if o.side is guard.closes]
+        covered, least = sum(o.size for o in stays), min(abs(held), guard.target)
+        shown = [(o.client_id, o.state, o.size) for o in stays]
+        check(covered >= least * COVERED, f"{names} are canceled: of {least} stays protected {covered}: {shown}")
+
+    def look(self) -> None:
+        for guard in self.guards():
+            key = guard.instrument.symbol, guard.side
+            held = self.held(guard)
+            if held * guard.qty <= 0:  # another position, though the gateway may not know
+                for closes in Side:
+                    self.levels.pop((guard.instrument.symbol, closes, guard.opened), None)
+            stops = self.resting(guard)
+            check(len(stops) <= STOPS_MAX, f"stops of {key} pile up")
+            self.stood |= {order.client_id: order for order in stops}
+            for order in stops if guard.side is PositionSide.BOTH else ():
+                check(order.reduce_only, f"{order.client_id} may open a position")
+            covered = sum(o.size for o in stops if o.side.sign * held < 0)
+            is_said = guard.is_lost or bool(guard.flattening)
+            bare = bool(held) and covered < guard.target * COVERED and not is_said
+            orphans = any(o.side.sign * held >= 0 for o in stops)
+            for what, is_wrong in (("bare", bare), ("orphans", orphans)):
+                since = self.wrong.setdefault((*key, what), self.now) if is_wrong else self.wrong.pop((*key, what), 0)
+                if is_wrong and self.now - max(since, self.began) > BOUND:
+                    words = [(o.client_id, o.size, o.trigger) for o in stops]
+                    check(False, f"{key} {what} for {(self.now - since) / SECOND:.1f} s: {held} held, {words}")
+
+        for name, order in list(self.stood.items()):
+            if not order.is_open:
+                del self.stood[name]
+                check(order.state != "CANCELED" or name in self.withdrawn, f"{name} was canceled, not by the guardian")
+
+    def differences(self) -> list[str]:
+        return super().differences() + [f"{key} at the end" for key in self.wrong if self.guardian is not None]
+
+
+def calm(seed: int = 0) -> GuardianWorld:
+    """Runs already; nothing fails but what a test makes fail, and nobody trades but it."""
+    world = GuardianWorld(seed, Faults.none(), crashes=False, settings=GuardianSettings())
+    world.connect()
+    world.begin_watch()
+    world.until(world.now + SECOND)
+    return world

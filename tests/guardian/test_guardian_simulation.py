@@ -1,0 +1,99 @@
+"""Guardian, gateway and venue in one virtual time: what the guardian promises holds while both are killed at
+any frame, and while messages are lost, late and told twice. `make simulate` plays seeds of it that nobody has
+drawn before, for as long as one likes, beside those of gateways alone."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+
+import pytest
+
+from guardian.guardian_world import GuardianWorld, calm
+from onetape.model.enums import OrderType, Side
+from onetape.model.order import OrderSpec
+from onetape.model.time import SECOND
+from orders.gateway_seeds import Seed, play
+
+LONG = bool(os.environ.get("ONETAPE_LONG"))
+SEEDS = 1000 if LONG else 12
+EVERY = 1 if LONG else 5  # of the frames of a replacement
+
+
+@pytest.mark.parametrize("number", range(SEEDS))
+def test_protection_is_not_withdrawn_before_its_replacement_stands(number):
+    seed = Seed("GuardianWorld", "binance-usdm", number, 120)
+    try:
+        play(seed.begun(), seed.seconds)
+    except Exception as error:
+        raise AssertionError(f"{seed.command}: {type(error).__name__}: {error}") from error
+
+
+def placed(world: GuardianWorld, qty: str, side: str = "buy") -> None:
+    fields = {"symbol": world.symbols[0], "side": side, "qty": qty}
+    answer = world.command(f"place {side} {world.now}", "place", fields, "operator")
+    assert answer["status"] == "applied", answer
+
+
+def covered(world: GuardianWorld) -> list[int]:
+    """Sizes of the stops at the venue."""
+    return [order.size for order in world.exchange.conditionals.open_of(world.account, 0)]
+
+
+@pytest.mark.parametrize("who", ["gateway", "guardian"])
+def test_a_ladder_is_replaced_whichever_frame_its_writer_is_killed_before(who):
+    """A position grows; every other frame of what follows is the last one of a life."""
+    deaths, frames = 0, 0
+    while True:
+        world = calm()
+        placed(world, "0.1")
+        world.until(world.now + SECOND)
+        assert covered(world) == [20] * 5
+        life = world.life if who == "gateway" else world.guardian
+        life.writer.left = frames
+        world.step(placed, world, "0.01")
+        world.until(world.now + 15 * SECOND)
+        world.life.writer.left = -1
+        if not world.account.qty(0) > 100:  # its gateway had died before the order was on the journal
+            world.step(placed, world, "0.01")
+        world.until(world.now + 15 * SECOND)
+        assert sum(covered(world)) == world.account.qty(0) == 110 and len(covered(world)) == 5, frames
+        died = world.seen["crash" if who == "gateway" else "guardian dies"]
+        world.end_guardian()
+        if not died:
+            break
+        deaths, frames = deaths + 1, frames + (EVERY if who == "gateway" else 1)
+    assert deaths > (5 if who == "gateway" else 1)
+
+
+def test_stops_stay_though_their_robot_holds_nothing_any_more_and_all_is_killed():
+    """The account holds as much as before: what has changed is whose it is. The world says who cancels."""
+    world = calm()
+    fields = {"currency": "USDT", "index": 2, "amount": "20000"}
+    assert world.command("allocate", "allocate", fields, "operator")["status"] == "applied"
+    placed(world, "0.05")
+    world.until(world.now + SECOND)
+    spec = OrderSpec(symbol=world.symbols[0], side=Side.BUY, size_int=50, type=OrderType.MARKET)
+    world.robots[0].ask(spec, world.exchange.listings[0].last)
+    placed(world, "0.05", "sell")
+    for command in ("", "kill"):
+        if command:
+            assert world.command(command, command, {}, "operator")["status"] == "applied"
+        world.until(world.now + 3 * SECOND)
+        assert sum(covered(world)) == world.account.qty(0) == 50
+    world.end_guardian()
+
+
+def test_every_fault_comes_up():
+    wanted = {
+        "guardian dies", "crash", "guardian: ladder verified", "guardian: protection lost",
+        "guardian: protection stands", "guardian: local stop closing", "place_stops duplicate",
+        "cancel_stops duplicate", "guardian: ladder not placed", "guardian: position differs the venue hol",
+        "kill switch",
+    }  # fmt: skip
+    seen: Counter = Counter()
+    for number in range(40):
+        seen += GuardianWorld(number).run(90).seen
+        if not wanted - seen.keys():
+            return
+    pytest.fail(f"never seen: {sorted(wanted - seen.keys())}")
