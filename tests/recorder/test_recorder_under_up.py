@@ -76,6 +76,10 @@ def test_the_ledger_is_the_exchange_s_statement_over_kills_and_a_second_recorder
         assert set(risk) >= {"account", "delta", "utilization", "leverage", "unrealized", "drawdown", "ts"}
         last = home.run("equity")[-1]
         assert Decimal(last["balance"]) == BALANCE + net(rows)
+        now = home.run("equity", "--by", "strategy")[-1]
+        assert (now["subaccount"], now["strategy"], now["equity"]) == ("main", "trader", last["equity"])
+        together = home.run("equity", "--by", "all")[-1]
+        assert {name: last[name] for name in together} == together
 
 
 def test_without_a_recorder_the_verbs_project_the_tapes_themselves(tmp_path):

@@ -15,7 +15,8 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from onetape.recorder.projection import READ, DayKey, Projection, exact, units_of
+from onetape.recorder.projection import READ, DayKey, Projection
+from onetape.recorder.worth import exact, units_of
 from onetape.store.records import Records, add, metadata, replace
 from onetape.tape.journal import Frame, JournalReader
 from onetape.tape.segments import is_tape
