@@ -28,6 +28,7 @@ __all__ = ["HEAD", "LEASE_S", "LeaseLost", "Records", "metadata", "migrate"]
 HEAD: Final = "0002"  # the newest of migrations/versions
 LEASE_S: Final = 15
 _CONNECT_S: Final = 10
+_AT_ONCE: Final = 5000  # rows
 _LEASE: Final = "recorder"
 _DRIVERS: Final = {
     "sqlite": "sqlite",
@@ -289,6 +290,18 @@ class Records:
             found = [dict(row) for row in self.connection.execute(statement).mappings()]
             self.connection.rollback()  # a snapshot is held no longer than it is read
             return found
+
+    def each(self, statement: sa.Select[Any]) -> Iterator[dict[str, Any]]:
+        """The same, some thousand at a time: for more than has to be in memory at once. Until it has ended nothing
+        else may be asked."""
+        self.connection.execution_options(writes=False)
+        with self._failing_plainly():
+            found = self.connection.execute(statement.execution_options(yield_per=_AT_ONCE))
+            try:
+                yield from (dict(row) for row in found.mappings())
+            finally:
+                found.close()
+                self.connection.rollback()
 
     def close(self) -> None:
         self.connection.close()
