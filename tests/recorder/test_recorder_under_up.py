@@ -41,11 +41,17 @@ mode = "sim"
 [accounts.main]
 venue = "x"
 [recorder]
+[accounts.main.alerts]
+delta = { USDT = 100 }
 [robots.trader]
 strategy = "maker.py"
 account = "main"
 """
 BALANCE = Decimal(100_000)
+
+
+def _is_delta(alert: dict) -> bool:
+    return (alert["type"], alert["subject"]) == ("delta", "recorder delta main USDT")
 
 
 def net(rows: list[dict]) -> Decimal:
@@ -61,6 +67,8 @@ def test_the_ledger_is_the_exchange_s_statement_over_kills_and_a_second_recorder
             home.kill(name)
             before = len(home.fills())
             wait_for(lambda before=before: len(home.fills()) > before + 2)
+        # What it holds is more than that, and then it is flat.
+        wait_for(lambda: [each for each in home.run("alerts", "ls", "--all") if each["cleared"] and _is_delta(each)])
         # What there is now is in the answer, though another process writes it.
         seen = len(home.fills())
         (row,) = home.run("ledger", "--by", "symbol")
@@ -110,7 +118,9 @@ def exported(home, folder) -> None:
 
 
 def test_without_a_recorder_the_verbs_project_the_tapes_themselves(tmp_path):
-    with Home(tmp_path, CONFIG.replace("[recorder]\n", ""), TRADER) as home:
+    with Home(
+        tmp_path, CONFIG.replace(CONFIG[CONFIG.index("[recorder]") : CONFIG.index("[robots")], ""), TRADER
+    ) as home:
         assert home.run("ledger") == []
         home.run("up")
         wait_for(lambda: len(home.run("trips")) > 1)

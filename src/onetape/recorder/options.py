@@ -8,7 +8,9 @@ from typing import Final
 
 import msgspec
 
-from onetape.model.config import SECRET_FORMS, Config
+from onetape.model.config import SECRET_FORMS, AccountAlertsConfig, Config, parse_share
+from onetape.model.money import money, money_units
+from onetape.recorder.limits import Limits
 from onetape.security.secrets import read_secret
 
 __all__ = ["RECORDER", "RecorderOptions", "has_recorder", "recorder_journal", "recorder_options"]
@@ -18,11 +20,12 @@ DEFAULT_URL: Final = "sqlite:///store.db"
 
 
 class RecorderOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """url: of the database, which may hold a password: it is in no text of this. leverage: by account."""
+    """url: of the database, which may hold a password: it is in no text of this. leverage, limits: by account."""
 
     home: str
     url: str
     leverage: dict[str, float]
+    limits: dict[str, Limits] = {}
 
     def __repr__(self) -> str:
         return f"RecorderOptions(home={self.home!r})"
@@ -43,4 +46,10 @@ def recorder_options(config: Config, *, home: Path, folder: Path, environ: Mappi
     if url.startswith(SECRET_FORMS):
         url = read_secret(url, environ, folder=folder).reveal()
     leverage = {name: account.leverage for name, account in config.accounts.items()}
-    return RecorderOptions(home=str(home), url=url, leverage=leverage)
+    limits = {name: _limits(account.alerts) for name, account in config.accounts.items()}
+    return RecorderOptions(home=str(home), url=url, leverage=leverage, limits=limits)
+
+
+def _limits(alerts: AccountAlertsConfig) -> Limits:
+    shares = [float(parse_share(text)) if text else 0.0 for text in (alerts.utilization, alerts.drawdown)]
+    return Limits({name: str(money(money_units(amount))) for name, amount in alerts.delta.items()}, *shares)

@@ -213,7 +213,7 @@ class Projection:
         if self._is_begun:
             self._read_quotes()
             rows = self._batch.changed.setdefault("record_risk", {})
-            for row in self._rows(self.now, self._worth.figures(self._booking)):
+            for row in self.risk():
                 rows[self.account, row["slot"], row["currency"]] = row
         for key, ts in self._moved.items():
             row = self._position_row(key, ts)
@@ -221,6 +221,10 @@ class Projection:
         self._moved.clear()
         made, self._batch = self._batch, Batch()
         return made
+
+    def risk(self) -> Iterator[Row]:
+        """The figures of now, of the account and of its sub-accounts."""
+        return self._rows(self.now, self._worth.figures(self._booking))
 
     def _instrument(self, frame: Frame) -> None:
         instrument = Instrument.from_msgpack(frame.payload)

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from onetape.accounts.entries import TOTAL
 from onetape.recorder.projection import READ, DayKey, Projection
 from onetape.recorder.worth import exact, units_of
 from onetape.store.records import Records, add, metadata, replace
@@ -50,6 +51,7 @@ class _Followed:
             self._projection.restore(kept[0]["state"])
             self.reader.seek_sequence(self.sequence + 1)
         self.is_behind = False
+        self.risk = list(self._projection.risk())  # its last rows
 
     def read(self) -> int:
         """Takes what is new, so many frames at most. Returns how many there were."""
@@ -68,6 +70,7 @@ class _Followed:
     def write(self, connection: Connection, days: dict[DayKey, int]) -> int:
         """Returns how many rows are new or have changed."""
         batch = self._projection.drain()
+        self.risk = [row for row in batch.changed.get("record_risk", {}).values() if row is not None]
         for table, rows in batch.added.items():
             add(connection, table, rows)
         for table, changed in batch.changed.items():
@@ -118,6 +121,10 @@ class Recorder:
     @property
     def is_behind(self) -> bool:
         return any(each.is_behind for each in self._followed.values())
+
+    def risk(self) -> Iterator[Mapping[str, Any]]:
+        """The last figures of each account."""
+        return (row for each in self._followed.values() for row in each.risk if row["slot"] == TOTAL)
 
     def _commit(self, followed: _Followed) -> None:
         if len(self._days) > _DAYS_MAX:
