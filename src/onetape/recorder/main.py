@@ -58,7 +58,7 @@ class Process:
         try:
             if other := records.take_lease():
                 raise LeaseLost(f"{other} writes into this database", location="[recorder] url")
-            recorder = Recorder(self._home, records, leverage=self._options.leverage)
+            recorder = Recorder(self._home, records, leverage=self._options.leverage, is_lasting=True)
             while True:
                 is_last = self.stopping.is_set()  # what was written before is read
                 recorder.step()
