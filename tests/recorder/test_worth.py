@@ -111,8 +111,8 @@ def test_a_sub_account_has_what_was_allocated_and_what_its_robot_made_of_it():
     ],
 )
 def test_a_coin_is_in_one_row(symbols, rows, monkeypatch):
-    known = {each: catalogue.find(each) or _spot(each) for each in symbols}
-    monkeypatch.setattr(catalogue, "find", known.get)
+    listed = {each: catalogue.find(each) or _spot(each) for each in symbols}
+    monkeypatch.setattr(catalogue, "find", listed.get)
     tape = Tape(*symbols)
     tape.moves(Cause.OPENING, Outside.OPENING, MAIN, BTC="1", ETH="1", USD="1")
     for symbol, price in (("kraken:BTC/USD", 100), ("kraken:ETH/BTC", 1)):
