@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections import defaultdict
 from decimal import Decimal
 
@@ -12,8 +13,11 @@ from onetape.accounts.holding import Terms
 from onetape.model import catalogue
 from onetape.model.errors import UsageError
 from onetape.model.money import money
+from onetape.model.time import TIME_MAX
 from onetape.recorder.accounting import accounting
 from onetape.recorder.lots import Change, Lots
+from onetape.recorder.public import public
+from onetape.recorder.read import ledger
 from orders.gateway_seeds import KINDS, Seed, play
 from recorder.recorded_worlds import contents, record_all
 
@@ -151,3 +155,22 @@ def _lots_are_the_ledger_s(found, records):
 def _rows(path):
     with path.open() as file:
         return list(csv.DictReader(file))
+
+
+def test_public_results_have_no_transfers(tmp_path):
+    world = play(Seed("World", "binance-usdm", 2, 60).begun(), 60)
+    records = record_all(world.home.path)
+    try:
+        whole = ledger(records, by="day")
+        public(records, out=tmp_path, now=TIME_MAX, delay=0, figures=["days"])
+        days = json.loads((tmp_path / "days.json").read_text())["days"]
+    finally:
+        records.close()
+    assert any(Decimal(row["transfers"]) for row in whole)
+    expected = {}
+    for row in whole:
+        made = sum(Decimal(row[name]) for name in ("realized", "funding", "interest"))
+        if net := made - Decimal(row["fees"].get(row["currency"], 0)):
+            expected[row["key"], row["currency"]] = net
+    assert {(row["key"], row["currency"]): Decimal(row["net"]) for row in days if Decimal(row["net"])} == expected
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["days.json", "index.html"]

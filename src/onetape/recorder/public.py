@@ -12,12 +12,14 @@ import msgspec
 
 from onetape.model.time import DAY, MINUTE, SECOND, format_time
 from onetape.recorder.read import equity, ledger
+from onetape.recorder.worth import exact, units_of
 from onetape.store.records import Records
 
 __all__ = ["public"]
 
 _SPANS: Final = {"1": DAY, "7": 7 * DAY, "30": 30 * DAY, "all": 0}  # days of `symbols`
 _SHOWN: Final = ("key", "currency", "realized", "fees", "funding", "net")
+_PRIVATE: Final = ("transfers", "corrections")  # no result of trading: neither seen nor in `net`
 
 
 def public(records: Records, *, out: Path, now: int, delay: int, figures: Sequence[str]) -> dict[str, Any]:
@@ -49,17 +51,25 @@ def _equity(records: Records, until: int) -> dict[str, Any]:
 
 
 def _days(records: Records, until: int) -> list[dict[str, Any]]:
-    return [{name: row[name] for name in _SHOWN} for row in ledger(records, by="day", until=until)]
+    return _results(ledger(records, by="day", until=until))
+
+
+def _results(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of a ledger without what is private, and without rows that have nothing else."""
+    found = []
+    for row in rows:
+        net = units_of(row["net"]) - sum(units_of(row[name]) for name in _PRIVATE)
+        made = {name: row[name] for name in _SHOWN} | {"net": exact(net)}
+        if net or row["fees"] or row["realized"] != "0" or row["funding"] != "0":
+            found.append(made)
+    return found
 
 
 def _symbols(records: Records, until: int) -> dict[str, list[dict[str, Any]]]:
     spans = {name: max(until - span, 0) if span else 0 for name, span in _SPANS.items()}
     return {
-        name: [
-            {each: row[each] for each in _SHOWN}
-            for row in ledger(records, by="symbol", since=since, until=until)
-            if row["key"]  # without: what is of no symbol, as a transfer
-        ]
+        # Without: what is of no symbol.
+        name: _results([row for row in ledger(records, by="symbol", since=since, until=until) if row["key"]])
         for name, since in spans.items()
     }
 
