@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from decimal import Decimal
 from enum import Enum, StrEnum
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,12 @@ from long_form import examples
 from onetape.accounts import SingleQuote, StrategyBalanceManager, get_balance
 from onetape.accounts.reader import _manager
 from onetape.accounts.table import AccountReader, AccountTable, accounts_in
+from onetape.compat import hft
 from onetape.model.errors import (
     BadInput,
     InvariantViolation,
     JournalLocked,
+    NotAvailable,
     ProcessDown,
     StaleData,
     UnknownCurrency,
@@ -349,3 +352,16 @@ def test_any_life_of_a_gateway_is_told_as_it_is_or_not_at_all(
 def test_a_count_of_slots_that_cannot_be_is_refused(tmp_path: Path, count: int) -> None:
     with pytest.raises(BadInput, match="2 to 64"):
         manager_in(tmp_path, count=count)
+
+
+@pytest.mark.parametrize(("exchange", "currency"), [("kraken", "usd"), (Exchange.KRAKEN, Coin.USD)])
+def test_a_script_for_hft_reads_a_balance_as_a_quote(table, tmp_path, monkeypatch, exchange, currency):
+    monkeypatch.setenv("ONETAPE_HOME", str(tmp_path))
+    monkeypatch.setattr(hft, "get_balance", partial(get_balance, max_age=HOUR))
+    quote = hft.getSingleQuoteCurrency(exchange, hft.DataType.BALANCE, currency)
+    assert (quote.mid * 0.5, quote.timestamp) == (502.5, 5)
+    assert quote.localTimestamp == get_balance(exchange, currency, home=tmp_path, max_age=HOUR).local_timestamp
+    with pytest.raises(NotAvailable):
+        hft.getSingleQuoteCurrency(exchange, "ticker", currency)
+    with pytest.raises(UnknownCurrency):
+        hft.getSingleQuoteCurrency(exchange, hft.DataType.BALANCE, "EUR")

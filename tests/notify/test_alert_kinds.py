@@ -24,6 +24,8 @@ ROWS = {
     "budget": (GATEWAY, "health", "x", "used up", ("x", "there again")),
     "checkpoint": (GATEWAY, "health", "main", "not made: x", ("main", "made")),
     "difference": (GATEWAY, "alert", "position X both", "1, 2", ("periodic", "0 differences")),
+    "delta": ("recorder", "health", "main USDT", "6000, limit 5000", ("main USDT", "4000, limit 5000")),
+    "drawdown": ("recorder", "health", "main USDT", "0.2, limit 0.1", ("main USDT", "0.05, limit 0.1")),
     "disk": (GATEWAY, "alert", "main", "no room for the journal", ("main", "there is room again")),
     "feed": ("collector:a", "health", "a", "lost", ("a", "connected")),
     "gateway": (GUARDIAN, "health", "main", "dead: the guardian acts past it", ("main", "back")),
@@ -44,6 +46,7 @@ ROWS = {
     "lease": (GUARDIAN, "health", "main", "refused: epoch 1 is over", ("main", "held")),
     "hard stop": (GUARDIAN, "health", "main X", "flattening", ("main X", "flat")),
     "protection": (GUARDIAN, "health", "main X", "lost: local stops", ("main X", "stands")),
+    "utilization": ("recorder", "health", "main USDT", "0.9, limit 0.8", ("main USDT", "0.1, limit 0.8")),
     "margin_call": (ROBOT, "alert", "USDT", "called", ("USDT", "covered")),
     "strategy_error": (ROBOT, "alert", "on_quote", "KeyError", None),
 }
@@ -86,7 +89,8 @@ def said_in_core() -> Iterator[str]:
 
 
 def test_every_kind_that_is_said_has_its_row():
-    said = {*said_in_python(), *said_in_core(), "feed", "lag"}  # their records are put together
+    together = {"feed", "lag", "delta", "utilization", "drawdown"}  # their records are put together
+    said = {*said_in_python(), *said_in_core(), *together}
     assert said == set(KINDS)
 
 

@@ -10,9 +10,10 @@ from decimal import Decimal
 import pytest
 
 from copied_process import Copied
+from onetape.model.config import parse_config
 from onetape.model.errors import ProcessDown
-from onetape.recorder.options import recorder_journal
-from onetape.recorder.recorder import Recorder
+from onetape.recorder.options import recorder_journal, unrecorded_from
+from onetape.recorder.recorder import Recorder, gateway_journals
 from onetape.store.records import Records
 from onetape.tape.journal import JournalReader
 from orders.gateway_seeds import Seed, play
@@ -74,11 +75,16 @@ def test_the_process_says_that_its_database_is_away_and_that_it_is_back(world, t
                 return [record.data["state"] for record in reader if record.type == "health"]
 
         wait_for(lambda: states() or process.poll() is not None)
+        (journal,) = gateway_journals(home).values()
+        config = parse_config("[recorder]")
+        assert unrecorded_from(journal, config) == 0
         assert process.poll() is None
         blocked.unlink()
         wait_for(lambda: states()[-1:] == ["written"])
         process.send_signal(signal.SIGTERM)
         assert process.wait() == 0
+        with JournalReader(journal) as reader:
+            assert 1 < unrecorded_from(journal, config) <= reader.last_sequence + 1
     finally:
         process.kill()
         process.wait()

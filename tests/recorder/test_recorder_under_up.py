@@ -3,8 +3,11 @@ was killed meanwhile."""
 
 from __future__ import annotations
 
+import csv
+import json
 import os
 import signal
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from onetape.model.config import Config
@@ -38,11 +41,17 @@ mode = "sim"
 [accounts.main]
 venue = "x"
 [recorder]
+[accounts.main.alerts]
+delta = { USDT = 100 }
 [robots.trader]
 strategy = "maker.py"
 account = "main"
 """
 BALANCE = Decimal(100_000)
+
+
+def _is_delta(alert: dict) -> bool:
+    return (alert["type"], alert["subject"]) == ("delta", "recorder delta main USDT")
 
 
 def net(rows: list[dict]) -> Decimal:
@@ -58,6 +67,8 @@ def test_the_ledger_is_the_exchange_s_statement_over_kills_and_a_second_recorder
             home.kill(name)
             before = len(home.fills())
             wait_for(lambda before=before: len(home.fills()) > before + 2)
+        # What it holds is more than that, and then it is flat.
+        wait_for(lambda: [each for each in home.run("alerts", "ls", "--all") if each["cleared"] and _is_delta(each)])
         # What there is now is in the answer, though another process writes it.
         seen = len(home.fills())
         (row,) = home.run("ledger", "--by", "symbol")
@@ -76,10 +87,40 @@ def test_the_ledger_is_the_exchange_s_statement_over_kills_and_a_second_recorder
         assert set(risk) >= {"account", "delta", "utilization", "leverage", "unrealized", "drawdown", "ts"}
         last = home.run("equity")[-1]
         assert Decimal(last["balance"]) == BALANCE + net(rows)
+        now = home.run("equity", "--by", "strategy")[-1]
+        assert (now["subaccount"], now["strategy"], now["equity"]) == ("main", "trader", last["equity"])
+        exported(home, tmp_path)
+        together = home.run("equity", "--by", "all")[-1]
+        assert {name: last[name] for name in together} == together
+
+
+def exported(home, folder) -> None:
+    """A year's books and public figures of what has been traded."""
+    year = datetime.now(tz=UTC).year
+    books = home.run("export", "accounting", "--year", str(year), "--out", str(folder / "books"))
+    with (folder / "books" / "sums.csv").open() as file:
+        (sums,) = [row for row in csv.DictReader(file) if row["asset"] == "USDT"]
+    (balance,) = [each for each in home.run("accounts") if each["currency"] == "USDT"]
+    assert Decimal(sums["end"]) == Decimal(balance["total"])
+    assert books["files"]["lots.csv"] > 2
+    home.run("export", "accounting", "--year", str(year), "--out", str(folder / "books"), code=2)  # it is there
+    home.run("export", "accounting", "--out", str(folder / "none"), code=2)
+    home.run("export", "public", "--figures", "everything", "--out", str(folder / "none"), code=2)
+    for delay, is_seen in (("0s", True), ("1d", False)):  # written again where it is
+        home.run("export", "public", "--delay", delay, "--out", str(folder / "site"))
+        shown = {path.name: path.read_text() for path in (folder / "site").iterdir()}
+        assert set(shown) == {"equity.json", "days.json", "symbols.json", "index.html"}
+        assert ("binance:BTC/USDT:USDT" in shown["symbols.json"]) == is_seen
+        assert bool(json.loads(shown["days.json"])["days"]) == is_seen
+        words = ("trader", '"main"', "account", "order", "transfer")
+        assert not [word for word in words for name, text in shown.items() if word in text and name != "index.html"]
+        assert "trader" not in shown["index.html"]
 
 
 def test_without_a_recorder_the_verbs_project_the_tapes_themselves(tmp_path):
-    with Home(tmp_path, CONFIG.replace("[recorder]\n", ""), TRADER) as home:
+    with Home(
+        tmp_path, CONFIG.replace(CONFIG[CONFIG.index("[recorder]") : CONFIG.index("[robots")], ""), TRADER
+    ) as home:
         assert home.run("ledger") == []
         home.run("up")
         wait_for(lambda: len(home.run("trips")) > 1)

@@ -4,12 +4,18 @@ ledgers and the exchange say; a recorder that is killed at its commits changes n
 from __future__ import annotations
 
 import random
+import struct
+from collections import defaultdict
 from decimal import Decimal
 
 import pytest
 
 from long_form import long_form
+from onetape.model.enums import EventType
 from onetape.model.money import money
+from onetape.recorder.projection import READ, Projection
+from onetape.recorder.recorder import gateway_journals
+from onetape.tape.journal import Frame, JournalReader
 from orders.gateway_seeds import KINDS, Seed, play
 from recorder.recorded_worlds import contents, moved, opened, record_all, record_with_kills
 
@@ -28,6 +34,38 @@ def test_sums_are_the_ledger_s_and_the_exchange_s(kind, number):
                 assert began.get(asset, 0) + came.get(asset, Decimal(0)) == money(ledger.total(asset)), (by, asset)
     finally:
         records.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_equity_is_the_sum_of_sub_accounts(kind):
+    world = play(Seed("World", kind, 2, 150).begun(), 150)
+    rows = _with_quotes(world.home.path)
+    sums = defaultdict(Decimal)
+    for row in rows:
+        for name in ("equity", "capital", "coins", "delta"):
+            amount = Decimal(row[name])
+            sums[row["ts"], row["currency"], name] += amount if row["slot"] else -amount
+    assert {row["slot"] for row in rows} > {0, 1}
+    # Of a coin or a position each part is rounded by itself.
+    assert [(key, gap) for key, gap in sums.items() if abs(gap) > Decimal("1e-12")] == []
+    assert any(Decimal(row["coins" if kind == "kraken" else "unrealized"]) for row in rows)
+
+
+def _with_quotes(home):
+    """Rows of equity of its journal, on which prices wander."""
+    rng, (path,) = random.Random(5), gateway_journals(home).values()
+    projection, prices, rows = Projection("main", "j"), {}, []
+    with JournalReader(path) as reader:
+        for frame in reader.frames(READ):
+            projection.take(frame)
+            if frame.type == EventType.INSTRUMENT.id:
+                prices.setdefault(frame.stream, 10_000)
+            for stream in prices:
+                prices[stream] += rng.randrange(-500, 501)
+                payload = struct.pack("<6qQQ", 0, 0, prices[stream] - 1, prices[stream] + 1, 1, 1, 0, 0)
+                projection.take(Frame(EventType.QUOTE.id, 0, frame.sequence, frame.time, stream, payload))
+            rows += projection.drain().added.get("record_equity", [])
+    return rows
 
 
 @pytest.mark.parametrize("kind", KINDS)

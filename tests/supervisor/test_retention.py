@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from pathlib import Path
 
 import pytest
 
-from onetape.model.config import RetentionConfig, parse_config
+from onetape.model.config import Config, RetentionConfig, parse_config
 from onetape.model.errors import BadConfig
+from onetape.recorder.options import note_recorded, unrecorded_from
 from onetape.supervisor.retention import PLAIN_KEPT, keep_to, retain
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.tape.prune import pin
 from onetape.tape.segments import list_segments
 from waiting import PATIENCE_S
+from worlds.command_lines import command_line
 
 FRAMES = 400
 
@@ -37,17 +40,17 @@ def frames_of(journal: Path) -> list[int]:
 
 def test_without_rules_nothing_goes_and_closed_segments_are_packed(tmp_path, journal):
     before = frames_of(journal)
-    (said,) = retain(tmp_path, RetentionConfig())
+    (said,) = retain(tmp_path, Config())
     assert "are packed" in said
     segments = list_segments(journal)
     assert [s.compressed for s in segments[-PLAIN_KEPT:]] == [False] * PLAIN_KEPT
     assert segments[0].compressed
     assert frames_of(journal) == before
-    assert retain(tmp_path, RetentionConfig()) == []
+    assert retain(tmp_path, Config()) == []
 
 
 def test_the_oldest_go_beyond_the_size_but_not_what_is_needed(tmp_path, journal):
-    rules = RetentionConfig(size="1kB", compress=False)
+    rules = Config(retention=RetentionConfig(size="1kB", compress=False))
     needed = list_segments(journal)[3].first_seq
     pin(journal, "books", needed, 2**63 - 1)
     gone, stays = retain(tmp_path, rules)
@@ -58,11 +61,44 @@ def test_the_oldest_go_beyond_the_size_but_not_what_is_needed(tmp_path, journal)
 
 def test_runs_go_only_where_that_is_said_and_are_named(tmp_path, journal):
     pin(journal, "first-run", 1, FRAMES)
-    keeps, drops = (RetentionConfig(size="1kB", compress=False, runs=runs) for runs in ("keep", "drop"))
+    keeps, drops = (
+        Config(retention=RetentionConfig(size="1kB", compress=False, runs=runs)) for runs in ("keep", "drop")
+    )
     (said,) = retain(tmp_path, keeps)
     assert "old segments stay for first-run" in said
     said = retain(tmp_path, drops)
     assert any("no longer replayed whole: first-run" in line for line in said)
+
+
+def test_what_the_recorder_has_not_read_stays_whatever_the_rules_say(tmp_path, journal):
+    text = '[retention]\nsize = "1kB"\ncompress = false\nruns = "drop"\n'
+    recorded = parse_config(f"{text}[recorder]\n")
+    (said,) = retain(tmp_path, recorded)  # its database was never there
+    assert "stay until they are recorded" in said
+    read = list_segments(journal)[3].first_seq
+    note_recorded(journal, read - 1)
+    gone, stays = retain(tmp_path, recorded)
+    assert "3 segments" in gone
+    assert "stay until they are recorded" in stays
+    assert list_segments(journal)[0].first_seq == read
+    for name in ("gateway-main", "guardian"):  # who is no gateway is not recorded
+        assert unrecorded_from(journal.with_name(name), recorded) == (read if name == "gateway-main" else None)
+    (gone,) = retain(tmp_path, parse_config(text))  # nobody waits for it any more
+    assert "are gone" in gone
+
+
+def test_prune_takes_what_was_not_recorded_only_by_force_and_says_so(tmp_path, journal):
+    (tmp_path / "onetape.toml").write_text("[recorder]\n")
+    (tmp_path / ".onetape").mkdir()
+    (tmp_path / "journal").rename(tmp_path / ".onetape" / "journal")
+    words = ["journal", "prune", ".onetape/journal/gateway-main", "--size", "1kB", "--json"]
+    code, said, _ = command_line(words, tmp_path)
+    kept = json.loads(said)
+    assert (code, kept["removed"], kept["kept_by_sequence"]) == (0, [], [1])
+    code, said, _ = command_line([*words, "--force"], tmp_path)
+    gone = json.loads(said)
+    assert gone["removed"]
+    assert gone["unrecorded"] == [0, gone["first_seq"] - 1]
 
 
 def test_a_journal_that_cannot_be_kept_to_is_said_and_the_others_are_kept_to(tmp_path, journal):
@@ -72,7 +108,7 @@ def test_a_journal_that_cannot_be_kept_to_is_said_and_the_others_are_kept_to(tmp
         writer.append("log", b"x", time=1)
     pins.mkdir()
     (pins / "run.json").write_text("{")
-    (said,) = retain(tmp_path, RetentionConfig(size="1kB", compress=False))
+    (said,) = retain(tmp_path, Config(retention=RetentionConfig(size="1kB", compress=False)))
     assert said.startswith("gateway-main: ")
 
 
@@ -80,7 +116,7 @@ def test_the_rules_are_applied_again_and_again_and_said_once(tmp_path, journal):
     said: list[str] = []
 
     async def work() -> None:
-        rules = RetentionConfig(every="10ms")
+        rules = Config(retention=RetentionConfig(every="10ms"))
         keeping = asyncio.ensure_future(keep_to(tmp_path, lambda: rules, said.append))
         while len(said) < 1:
             await asyncio.sleep(0.01)

@@ -1,13 +1,19 @@
-"""`onetape export`: a tape, or a run, as tables."""
+"""`onetape export`: a tape, or a run, as tables; a year's accounting; figures for the public."""
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import click
 
 from onetape.cli.complete import runs
 from onetape.cli.frame import Answer, Shell, load, plain, rows, verb
+from onetape.cli.record_options import of_records
+from onetape.model.errors import UsageError
+from onetape.model.time import parse_duration
+
+FIGURES = ("equity", "days", "symbols")  # of `recorder.public`, which is loaded late
 
 
 @verb(
@@ -15,17 +21,41 @@ from onetape.cli.frame import Answer, Shell, load, plain, rows, verb
     example="""
     onetape export market.tape --format parquet --out tables
     onetape export monday --format csv --out monday-tables
+    onetape export accounting --year 2026 --out books
+    onetape export public --out site --figures days,symbols
     """,
 )
-@click.argument("tape", metavar="TAPE|RUN", shell_complete=runs)
-@click.option("--format", "form", type=click.Choice(["parquet", "csv", "jsonl"]), required=True)
+@click.argument("tape", metavar="TAPE|RUN|accounting|public", shell_complete=runs)
+@click.option("--format", "form", type=click.Choice(["parquet", "csv", "jsonl"]), help="Of a tape or a run.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR")
-def command(shell: Shell, tape: str, form: str, out: Path) -> Answer:
+@click.option("--year", type=click.IntRange(1970, 2200), metavar="Y", help="Of accounting.")
+@click.option("--delay", default="1m", show_default=True, metavar="AGE", help="Of public: how old it is at least.")
+@click.option(
+    "--figures", default=",".join(FIGURES), show_default=True, metavar="A,B", help="Of public: what is to be seen."
+)
+def command(shell: Shell, tape: str, form: str | None, out: Path, year: int | None, delay: str, figures: str) -> Answer:
     """Write one table for each event type of a tape.
 
     Of a run: one for each part of its report (fills, orders, equity, statistics, days, months,
     drawdowns, symbols, stress), and report.json.
+
+    accounting: a year's fills, fees, funding, transfers and lots (first in first out, and by average
+    cost), as CSV. public: equity, days and results by symbol, as JSON and a page.
     """
+    if tape == "accounting":
+        if year is None:
+            raise UsageError("say of which year", location="onetape export accounting", todo="add --year 2026")
+        value = of_records(shell, "onetape.recorder.accounting", "accounting", year=year, out=out)
+        return Answer(value, rows(value))
+    if tape == "public":
+        chosen = [each.strip() for each in figures.split(",")]
+        if not set(chosen) <= set(FIGURES):
+            raise UsageError(f"no such figures: {figures}", location="--figures", todo=f"of {', '.join(FIGURES)}")
+        wanted = {"out": out, "now": time.time_ns(), "delay": parse_duration(delay), "figures": chosen}
+        value = of_records(shell, "onetape.recorder.public", "public", **wanted)
+        return Answer(value, rows(value))
+    if form is None:
+        raise UsageError("say in which format", location="onetape export", todo="add --format parquet, csv or jsonl")
     run = shell.run_path(tape)
     if (run / "run.toml").is_file():
         open_run = load("onetape.report.run", "open_run", what="the exporter")

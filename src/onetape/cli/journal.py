@@ -223,7 +223,7 @@ def repair(shell: Shell, tape: Path) -> Answer:
 @click.option("--older", metavar="AGE", help="Segments that ended longer ago than this, e.g. 30d.")
 @click.option("--size", metavar="BYTES", help="Keep at most this much, e.g. 10GiB.")
 @click.option("--compress", is_flag=True, help="Pack closed segments with zstd; all stays readable.")
-@click.option("--force", is_flag=True, help="Also what runs are replayed from; they are named.")
+@click.option("--force", is_flag=True, help="Also what runs and records need; they are named.")
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
 def prune(
     shell: Shell, tape: Path, older: str | None, size: str | None, compress: bool, force: bool, dry_run: bool
@@ -238,12 +238,24 @@ def prune(
     value: dict[str, Any] = {}
     if older is not None or size is not None:
         cut = load("onetape.tape.prune", "prune", what="pruning")
-        value = plain(cut(tape, older=older, size=size, force=force, dry_run=dry_run))
+        unread = _unrecorded_from(shell, tape)
+        keep = None if force else unread
+        value = plain(cut(tape, older=older, size=size, keep_sequence=keep, force=force, dry_run=dry_run))
+        if unread is not None and unread < value["first_seq"]:
+            value["unrecorded"] = [unread, value["first_seq"] - 1]
     if compress and not dry_run:
         pack = load("onetape.tape.prune", "compress", what="compression")
         shell.progress.doing("packs segments")
         value = {**value, "compressed": pack(tape, shell.progress.of("bytes"))}
     return Answer(value, rows(value))
+
+
+def _unrecorded_from(shell: Shell, tape: Path) -> int | None:
+    """From which frame on the recorder of this configuration has yet to read a journal of this home."""
+    from onetape.recorder.options import unrecorded_from
+
+    is_ours = tape.absolute().parent == (shell.home / "journal").absolute()
+    return unrecorded_from(tape, shell.config) if is_ours else None
 
 
 @_add("schema", example="onetape journal schema quote --json")

@@ -37,13 +37,16 @@ def window(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def recorded(shell: Shell, what: str, **wanted: Any) -> list[dict[str, Any]]:
     """Rows of `recorder.read`, with what the journals of the home have now."""
-    load("onetape.recorder.read", "records_of", what="records")
-    from onetape.recorder import read
-
     if "since" in wanted:
         wanted |= {"since": wanted["since"] or 0, "until": wanted["until"] or TIME_MAX}
+    found: list[dict[str, Any]] = of_records(shell, "onetape.recorder.read", what, **wanted)
+    return found
+
+
+def of_records(shell: Shell, module: str, what: str, **wanted: Any) -> Any:
+    """What a function of the recorder makes of them, with what the journals of the home have now."""
+    records_of = load("onetape.recorder.read", "records_of", what="records")
     path = shell.config_path
     folder = (path.parent if path is not None else Path()).absolute()
-    with read.records_of(shell.home, shell.config, os.environ, folder) as records:
-        found: list[dict[str, Any]] = getattr(read, what)(records, **wanted)
-        return found
+    with records_of(shell.home, shell.config, os.environ, folder) as records:
+        return load(module, what, what="records")(records, **wanted)

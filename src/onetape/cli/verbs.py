@@ -30,7 +30,7 @@ VERBS = (
     VerbEntry("fetch", DATA, "Download public history and import it."),
     VerbEntry("record", DATA, "Record the market of a venue."),
     VerbEntry("probe", DATA, "Measure how fast a venue is from here."),
-    VerbEntry("export", DATA, "Write a tape as Parquet, CSV or JSON lines."),
+    VerbEntry("export", DATA, "Write a tape as tables, a year's accounting, public figures."),
     VerbEntry("journal", DATA, "List, read, verify, repair and prune tapes."),
     VerbEntry("backtest", RUNS, "Run a strategy over recorded data."),
     VerbEntry("run", RUNS, "Run a strategy on paper, in the foreground."),

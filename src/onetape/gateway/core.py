@@ -46,7 +46,7 @@ from onetape.venues.gateways import TradingVenue
 
 __all__ = ["DeadMan", "GatewayCore", "MarketView", "Moment", "Shell", "open_proceeds"]
 
-RECONCILE_EVERY: Final = 300 * SECOND
+RECONCILE_EVERY: Final = 60 * SECOND
 RECHECK_NS: Final = SECOND // 2  # after a balance that differed
 
 

@@ -58,6 +58,14 @@ class WithdrawConfig(_Section, frozen=True):
     key: str = ""  # kraken: the name under which the address is stored there
 
 
+class AccountAlertsConfig(_Section, frozen=True):
+    """[accounts.NAME.alerts]: figures of the recorder from which on there is an alert."""
+
+    delta: dict[str, str | int | float] = {}  # currency -> net notional, whichever its sign
+    utilization: str = ""  # "80%": of the margin that its equity covers
+    drawdown: str = ""  # "10%": below the highest equity
+
+
 class AccountConfig(_Section, frozen=True):
     """[accounts.NAME]: one account at a venue; its gateway is the process `gateway:NAME`."""
 
@@ -91,6 +99,7 @@ class AccountConfig(_Section, frozen=True):
     email: str = ""  # what the venue calls the account, where another of its accounts sends to it
     master: str = ""  # the account of the same venue whose sub-account this is
     transfer_deadline: str = "120s"  # until when a transfer that was not made is tried again
+    alerts: AccountAlertsConfig = AccountAlertsConfig()
     # Accounts at other venues, and where they take what: account -> currency -> address.
     withdraw: dict[str, dict[str, WithdrawConfig]] = {}
 
@@ -640,13 +649,8 @@ def _check_accounts(config: Config, source: _Source) -> None:
                 raise source.bad((*path, key), "a secret in the open", "use env:NAME, file:/path or fd:N")
         _check_text((*path, "executions_max"), account.executions_max, lambda each: parse_executions(each)[0], source)
         for key in ("order_value_max", "open_value_max"):
-            for currency, amount in getattr(account, key).items():
-                try:
-                    is_positive = money_units(amount) > 0
-                except (ValueError, OnetapeError):
-                    is_positive = False
-                if not is_positive:
-                    raise source.bad((*path, key, currency), f"no amount above 0: {amount!r}")
+            _check_amounts((*path, key), getattr(account, key), source)
+        _check_alerts((*path, "alerts"), account.alerts, config, source)
         _check_slots(path, account, source)
         _check_withdraw(path, account, config, source)
         if account.master and (
@@ -661,6 +665,24 @@ def _check_accounts(config: Config, source: _Source) -> None:
             )
         if account.password and not config.venues[account.venue].kind.startswith("ccxt:"):
             raise source.bad((*path, "password"), "no venue but those behind ccxt takes a password", "leave it out")
+
+
+def _check_amounts(path: tuple[str, ...], amounts: Mapping[str, str | int | float], source: _Source) -> None:
+    for currency, amount in amounts.items():
+        try:
+            is_positive = money_units(amount) > 0
+        except (ValueError, OnetapeError):
+            is_positive = False
+        if not is_positive:
+            raise source.bad((*path, currency), f"no amount above 0: {amount!r}")
+
+
+def _check_alerts(path: tuple[str, ...], alerts: AccountAlertsConfig, config: Config, source: _Source) -> None:
+    _check_amounts((*path, "delta"), alerts.delta, source)
+    for key in ("utilization", "drawdown"):
+        _check_text((*path, key), getattr(alerts, key), lambda text: bool(parse_share(text)), source)
+    if alerts != AccountAlertsConfig() and not (config.has("recorder") and config.recorder.enabled):
+        raise source.bad(path, "these figures are the recorder's, and there is none", "add [recorder]")
 
 
 def _check_robots(config: Config, source: _Source) -> None:

@@ -66,7 +66,10 @@ KINDS: Final = {
     "position differs": Kind(Type.RISK, notes=_NOTE),
     "protection": Kind(Type.STOP),  # lost - stands, flat
     # of the recorder
+    "delta": Kind(Type.DELTA),  # beyond its limit - within
+    "drawdown": Kind(Type.RISK),
     "records": Kind(Type.LEDGER),  # the database is away - written
+    "utilization": Kind(Type.UTILIZATION),
     # of robots
     "adl": Kind(Type.RISK, notes=_NOTE),
     "liquidation": Kind(Type.RISK, notes=_NOTE),

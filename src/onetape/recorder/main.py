@@ -10,11 +10,12 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from onetape.model.errors import OnetapeError, ProcessDown
+from onetape.recorder.limits import Watch
 from onetape.recorder.options import RecorderOptions, recorder_journal
 from onetape.recorder.recorder import Recorder
 from onetape.store.records import LeaseLost, Records
@@ -34,6 +35,7 @@ class Process:
         self._writer = JournalWriter(path, process="recorder", created=time.time_ns(), heartbeat=True, durable=False)
         self.stopping = threading.Event()
         self._fault = ""  # that was said last, "": none
+        self._watch = Watch(options.limits)
 
     def run(self) -> None:
         pause = PAUSE_S[0]
@@ -56,11 +58,14 @@ class Process:
         try:
             if other := records.take_lease():
                 raise LeaseLost(f"{other} writes into this database", location="[recorder] url")
-            recorder = Recorder(self._home, records, leverage=self._options.leverage)
+            recorder = Recorder(self._home, records, leverage=self._options.leverage, is_lasting=True)
             while True:
                 is_last = self.stopping.is_set()  # what was written before is read
                 recorder.step()
                 self._say("")
+                if not recorder.is_behind:  # what is read from long ago is no figure of now
+                    for record in self._watch.changes(recorder.risk()):
+                        self._append(record)
                 self._writer.progress(recorder.taken)
                 if is_last and not recorder.is_behind:
                     records.drop_lease()
@@ -79,6 +84,9 @@ class Process:
         if fault:
             record = {"kind": "records", "subject": "database", "state": fault, "severity": "warning"}
             sys.stderr.write(f"{fault}\n")
+        self._append(record)
+
+    def _append(self, record: dict[str, Any]) -> None:
         self._writer.append("health", msgspec.msgpack.encode(record), time=time.time_ns())
 
 

@@ -8,21 +8,37 @@ from typing import Final
 
 import msgspec
 
-from onetape.model.config import SECRET_FORMS, Config
+from onetape.model.config import SECRET_FORMS, AccountAlertsConfig, Config, parse_share
+from onetape.model.money import money, money_units
+from onetape.recorder.limits import Limits
 from onetape.security.secrets import read_secret
+from onetape.tape.prune import pin, pins, unpin
 
-__all__ = ["RECORDER", "RecorderOptions", "has_recorder", "recorder_journal", "recorder_options"]
+__all__ = [
+    "GATEWAYS",
+    "RECORDER",
+    "RecorderOptions",
+    "forget_recorded",
+    "has_recorder",
+    "note_recorded",
+    "recorder_journal",
+    "recorder_options",
+    "unrecorded_from",
+]
 
 RECORDER: Final = "recorder"  # the process, its kind and its journal
+GATEWAYS: Final = "gateway-"  # how names of the journals begin that it reads
+_PIN: Final = "process:recorder"  # of what it has not read yet
 DEFAULT_URL: Final = "sqlite:///store.db"
 
 
 class RecorderOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """url: of the database, which may hold a password: it is in no text of this. leverage: by account."""
+    """url: of the database, which may hold a password: it is in no text of this. leverage, limits: by account."""
 
     home: str
     url: str
     leverage: dict[str, float]
+    limits: dict[str, Limits] = {}
 
     def __repr__(self) -> str:
         return f"RecorderOptions(home={self.home!r})"
@@ -30,6 +46,23 @@ class RecorderOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 def recorder_journal(home: Path) -> Path:
     return home / "journal" / RECORDER
+
+
+def note_recorded(journal: Path, sequence: int) -> None:
+    """Nothing of a gateway's journal up to this frame is needed for records any more."""
+    pin(journal, _PIN, sequence + 1)
+
+
+def forget_recorded(journal: Path) -> None:
+    """Nothing is kept for records any more."""
+    unpin(journal, _PIN)
+
+
+def unrecorded_from(journal: Path, config: Config) -> int | None:
+    """From which frame on a journal has not been recorded. None: nobody records it, or is to."""
+    if not has_recorder(config) or not journal.name.startswith(GATEWAYS):
+        return None
+    return next((each.first_sequence for each in pins(journal) if each.run == _PIN), 0)
 
 
 def has_recorder(config: Config) -> bool:
@@ -43,4 +76,10 @@ def recorder_options(config: Config, *, home: Path, folder: Path, environ: Mappi
     if url.startswith(SECRET_FORMS):
         url = read_secret(url, environ, folder=folder).reveal()
     leverage = {name: account.leverage for name, account in config.accounts.items()}
-    return RecorderOptions(home=str(home), url=url, leverage=leverage)
+    limits = {name: _limits(account.alerts) for name, account in config.accounts.items()}
+    return RecorderOptions(home=str(home), url=url, leverage=leverage, limits=limits)
+
+
+def _limits(alerts: AccountAlertsConfig) -> Limits:
+    shares = [float(parse_share(text)) if text else 0.0 for text in (alerts.utilization, alerts.drawdown)]
+    return Limits({name: str(money(money_units(amount))) for name, amount in alerts.delta.items()}, *shares)

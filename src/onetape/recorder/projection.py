@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from onetape.accounts.booking import FORCED, Booking, BookingRecord
-from onetape.accounts.entries import MAIN, Cause, Entry, Leg, Outside
+from onetape.accounts.entries import MAIN, TOTAL, Cause, Entry, Leg, Outside
 from onetape.accounts.entry_frames import unpack
 from onetape.gateway.kept_money import LEDGER, OTHER_EXCHANGE
 from onetape.gateway.order_frames import NEWS, QUOTE, FillFrame, fill_of, request_of
@@ -25,9 +25,10 @@ from onetape.model.instrument import Instrument
 from onetape.model.money import MONEY_DECIMALS
 from onetape.model.time import DAY, MINUTE
 from onetape.orders.reports import FillReport
+from onetape.recorder.worth import CAPITAL, Figures, Worth, WorthRecord, exact
 from onetape.tape.journal import Frame
 
-__all__ = ["READ", "Batch", "DayKey", "Projection", "ProjectionRecord", "exact", "units_of"]
+__all__ = ["READ", "Batch", "DayKey", "Projection", "ProjectionRecord"]
 
 READ: Final = (
     "instrument",
@@ -65,22 +66,8 @@ _CAUSES: Final = {
 # Denials that happen before an order leaves are no news of a venue, but ends all the same.
 _ENDED: Final = ("FILLED", "CANCELED", "REJECTED", "DENIED", "EXPIRED")
 
-_UNIT: Final = 10**MONEY_DECIMALS
 # account, strategy, symbol, day (days since 1970), currency of the row, kind, asset
 DayKey = tuple[str, str, str, int, str, str, str]
-
-
-def exact(units: int) -> str:
-    """Amount of 1e-18 as exact decimal text."""
-    whole, rest = divmod(abs(units), _UNIT)
-    text = f"{whole}.{rest:0{MONEY_DECIMALS}d}".rstrip("0") if rest else str(whole)
-    return f"-{text}" if units < 0 else text
-
-
-def units_of(text: str) -> int:
-    """Units of 1e-18 of what `exact` has written."""
-    whole, _, rest = text.partition(".")
-    return int(whole + rest.ljust(MONEY_DECIMALS, "0"))
 
 
 def _number(units: int, decimals: int) -> float:
@@ -149,9 +136,8 @@ class ProjectionRecord(msgspec.Struct):
     waiting: list[tuple[int, _Waiting]]
     booking: BookingRecord
     trips: list[tuple[int, str, PositionSide, _Trip]]
-    totals: dict[str, int]
-    peaks: dict[str, int]
-    quotes: dict[str, tuple[int, int]]
+    worth: WorthRecord
+    slots: dict[str, int]  # names of sub-accounts
     minute: int
     now: int
     is_begun: bool
@@ -179,7 +165,7 @@ class Projection:
     leverage: at which positions are reckoned to use margin."""
 
     def __init__(self, account: str, journal: str, *, leverage: float = 1.0) -> None:
-        self.account, self.journal, self._leverage = account, journal, leverage
+        self.account, self.journal = account, journal
         self._instruments: dict[str, Instrument] = {}
         self._streams: dict[int, str] = {}
         self._currencies: dict[int, str] = {}
@@ -188,9 +174,8 @@ class Projection:
         self._waiting: dict[int, _Waiting] = {}
         self._booking = Booking(self._instruments)
         self._trips: dict[tuple[int, str, PositionSide], _Trip] = {}
-        self._totals: dict[str, int] = {}
-        self._peaks: dict[str, int] = {}
-        self._quotes: dict[str, tuple[int, int]] = {}
+        self._worth = Worth(self._instruments, leverage=leverage)
+        self._slots: dict[str, int] = {}
         self._unread: dict[int, bytes] = {}  # the last quote of each stream, as it lies on the tape
         self._minute = 0  # of the last sample, 0: none yet
         self._is_begun = False  # the ledger has an entry
@@ -218,7 +203,8 @@ class Projection:
             self._sample(time)
         self.now = max(self.now, time)
         if frame.type == _QUOTE:
-            self._unread[frame.stream] = frame.payload
+            if _NONE not in (frame.payload[16:24], frame.payload[24:32]):  # a side is missing: no price
+                self._unread[frame.stream] = frame.payload
         else:
             self._take[frame.type](frame)
 
@@ -227,8 +213,8 @@ class Projection:
         if self._is_begun:
             self._read_quotes()
             rows = self._batch.changed.setdefault("record_risk", {})
-            for row in self._figures(self.now):
-                rows[self.account, row["currency"]] = row
+            for row in self.risk():
+                rows[self.account, row["slot"], row["currency"]] = row
         for key, ts in self._moved.items():
             row = self._position_row(key, ts)
             self._batch.changed.setdefault("record_positions", {})[self.account, key[0], key[1], str(key[2])] = row
@@ -236,10 +222,15 @@ class Projection:
         made, self._batch = self._batch, Batch()
         return made
 
+    def risk(self) -> Iterator[Row]:
+        """The figures of now, of the account and of its sub-accounts."""
+        return self._rows(self.now, self._worth.figures(self._booking))
+
     def _instrument(self, frame: Frame) -> None:
         instrument = Instrument.from_msgpack(frame.payload)
         self._streams[frame.stream] = instrument.symbol
         self._instruments[instrument.symbol] = instrument
+        self._worth.add_instrument(instrument)
 
     def _params(self, frame: Frame) -> None:
         record = msgspec.msgpack.decode(frame.payload)
@@ -247,6 +238,8 @@ class Projection:
             self._robots[record["robot"]] = _Robot(record["name"], record.get("slot", MAIN))
         elif "currency" in record:
             self._currencies[record["currency"]] = record["name"]
+        elif "slots" in record:
+            self._slots = record["slots"]
 
     def _position(self, frame: Frame) -> None:
         record = msgspec.msgpack.decode(frame.payload)
@@ -256,6 +249,16 @@ class Projection:
             if instrument.kind is not Kind.SPOT:
                 self._booking.adopt(record["symbol"], side, record["qty"], record["price"])
                 self._moved[MAIN, record["symbol"], side] = frame.time
+                qty, price = instrument.size_text(record["qty"]), instrument.price_text(record["price"])
+                self._opens(frame, record["symbol"], side, qty, price)
+
+    def _opens(
+        self, frame: Frame, symbol: str = "", side: PositionSide = PositionSide.BOTH, qty: str = "", price: str = ""
+    ) -> None:
+        """A position with which the books begin; without a symbol: they begin here, and nothing from before counts."""
+        row = {"journal": self.journal, "seq": frame.sequence, "account": self.account, "symbol": symbol}
+        row |= {"position_side": str(side), "ts": frame.time, "qty_exact": qty, "price_exact": price}
+        self._batch.added.setdefault("record_openings", []).append(row)
 
     def _health(self, frame: Frame) -> None:
         record = msgspec.msgpack.decode(frame.payload)
@@ -281,7 +284,7 @@ class Projection:
             return
         self._read_quotes()
         instrument = self._instruments[symbol]
-        bid, ask = self._quotes.get(symbol, (0, 0))
+        bid, ask = self._worth.quotes.get(symbol, (0, 0))
         row = {
             "journal": self.journal,
             "robot": robot,
@@ -411,6 +414,8 @@ class Projection:
 
     def _entry(self, frame: Frame) -> None:
         entry = unpack(frame.payload)
+        if not self._is_begun or entry.note == OTHER_EXCHANGE:
+            self._opens(frame)
         self._is_begun = True
         if not self._minute:
             self._minute = frame.time // MINUTE * MINUTE
@@ -445,7 +450,7 @@ class Projection:
         self._moved.clear()
         self._trips.clear()
         self._waiting.clear()
-        self._peaks.clear()
+        self._worth.anew()
 
     def _owner(self, slot: int, symbol: str) -> str:
         """Whose a sub-account's position is: of who opened it, else of its only robot."""
@@ -481,10 +486,9 @@ class Projection:
                 "reference": entry.reference[:200],
             }
         )
-        self._totals[leg.currency] = self._totals.get(leg.currency, 0) + leg.amount
-        if kind in ("transfer", "opening") and leg.currency in self._peaks:
-            # What comes or goes is no gain and no loss.
-            self._peaks[leg.currency] += leg.amount
+        if kind in CAPITAL:
+            self._read_quotes()
+        self._worth.move(leg.holder, leg.currency, leg.amount, kind=kind)
         key = (self.account, strategy, symbol, entry.time // DAY, currency, kind, leg.currency)
         self._batch.days[key] = self._batch.days.get(key, 0) + leg.amount
 
@@ -570,14 +574,14 @@ class Projection:
             return
         if trip is None:
             self._read_quotes()
-            bid, ask = self._quotes.get(symbol, (0, 0))
+            bid, ask = self._worth.quotes.get(symbol, (0, 0))
             instrument = self._instruments[symbol]
             context = {
                 "bid": instrument.price_text(bid) if bid else None,
                 "ask": instrument.price_text(ask) if ask else None,
                 "order": waiting.order_id,
                 "robot": waiting.robot,
-                "equity": exact(self._equity(instrument.settle)[0]),
+                "equity": exact(self._worth.figures(self._booking).get((TOTAL, instrument.settle), Figures()).equity),
             }
             trip = self._trips[key] = _Trip(fill.time, self.strategy(waiting.robot), 1 if after > 0 else -1, context)
         trip.opened += opens
@@ -641,7 +645,7 @@ class Projection:
             _, _, bid, ask, *_ = QUOTE.unpack_from(payload)
             symbol = self._streams.get(stream, "")
             if symbol in self._instruments:
-                self._quotes[symbol] = bid, ask
+                self._worth.quotes[symbol] = bid, ask
         self._unread.clear()
 
     def _sample(self, time: int) -> None:
@@ -654,57 +658,28 @@ class Projection:
             first = last
         for key, trip in self._trips.items():
             held = self._booking.positions[key]
-            mark = self._mark(key[1])
+            mark = self._worth.mark(key[1])
             if mark and held.cost:
                 self._profit(trip, trip.realized + held.unrealized_at(mark))
+        figures = self._worth.sample(self._booking)
         for ts in range(first, last + 1, MINUTE):
-            rows = list(self._figures(ts))
-            for row in rows:
-                self._peaks[row["currency"]] = max(
-                    self._peaks.get(row["currency"], 0), self._equity(row["currency"])[0]
-                )
-            self._batch.added.setdefault("record_equity", []).extend(rows)
+            self._batch.added.setdefault("record_equity", []).extend(self._rows(ts, figures))
         self._minute = last
 
-    def _mark(self, symbol: str) -> int:
-        bid, ask = self._quotes.get(symbol, (0, 0))
-        return (bid + ask) // 2 if bid and ask else 0
-
-    def _equity(self, currency: str) -> tuple[int, int]:
-        """Equity and open profit of the account in a currency, 1e-18."""
-        unrealized = 0
-        for (symbol, _), held in self._booking.account.items():
-            if held.qty and held.cost and held.terms.settle == currency and (mark := self._mark(symbol)):
-                unrealized += held.unrealized_at(mark)
-        return self._totals.get(currency, 0) + unrealized, unrealized
-
-    def _figures(self, ts: int) -> Iterator[Row]:
-        """A row for each currency that something settles in."""
-        settles = dict.fromkeys(each.settle for each in self._instruments.values())
-        for currency in settles:
-            if currency not in self._totals:
-                continue
-            equity, unrealized = self._equity(currency)
-            peak = max(self._peaks.get(currency, equity), equity)
-            net = gross = 0
-            for (symbol, _), held in self._booking.account.items():
-                if held.qty and held.terms.settle == currency and not held.terms.is_spot:
-                    value = held.terms.value(self._mark(symbol), held.qty) if self._mark(symbol) else held.cost
-                    # An inverse contract that is long is long of what it settles in.
-                    net, gross = net + value, gross + abs(value)
-            drawdown = (peak - equity) / peak if peak > 0 else 0.0
-            leverage = gross / equity if equity > 0 else None
+    def _rows(self, ts: int, figures: dict[tuple[int, str], Figures]) -> Iterator[Row]:
+        names = {slot: name for name, slot in self._slots.items()} | {TOTAL: "", MAIN: "main"}
+        robots: dict[int, set[str]] = {}
+        for number, robot in self._robots.items():
+            if self._is_robot(number):
+                robots.setdefault(robot.slot, set()).add(robot.name)
+        for slot, row in self._worth.rows(figures):
             yield {
                 "account": self.account,
-                "currency": currency,
+                "slot": slot,
+                "subaccount": names.get(slot, str(slot)),
+                "strategy": ",".join(sorted(robots.get(slot, ()))),
                 "ts": ts,
-                "equity": exact(equity),
-                "balance": exact(self._totals[currency]),
-                "unrealized": exact(unrealized),
-                "delta": exact(net),
-                "utilization": None if leverage is None else leverage / self._leverage,
-                "leverage": leverage,
-                "drawdown": drawdown,
+                **row,
             }
 
     # --- going on ---------------------------------------------------------------------------------
@@ -721,9 +696,8 @@ class Projection:
                 waiting=list(self._waiting.items()),
                 booking=self._booking.to_record(),
                 trips=[(*key, trip) for key, trip in self._trips.items()],
-                totals=self._totals,
-                peaks=self._peaks,
-                quotes=self._quotes,
+                worth=self._worth.to_record(),
+                slots=self._slots,
                 minute=self._minute,
                 now=self.now,
                 is_begun=self._is_begun,
@@ -735,16 +709,19 @@ class Projection:
         kept = msgspec.json.decode(record, type=ProjectionRecord)
         for symbol, packed in kept.instruments.items():
             self._instruments[symbol] = Instrument.from_msgpack(packed)
+            self._worth.add_instrument(self._instruments[symbol])
         self._streams, self._currencies, self._robots = kept.streams, kept.currencies, kept.robots
         self._orders = {(robot, order_id): order for robot, order_id, order in kept.orders}
         self._waiting = dict(kept.waiting)
         self._booking.restore(kept.booking)
         self._trips = {(slot, symbol, side): trip for slot, symbol, side, trip in kept.trips}
-        self._totals, self._peaks, self._quotes = kept.totals, kept.peaks, kept.quotes
+        self._worth.restore(kept.worth)
+        self._slots = kept.slots
         self._minute, self.now, self._is_begun = kept.minute, kept.now, kept.is_begun
 
 
 _QUOTE: Final = EventType.QUOTE.id
+_NONE: Final = bytes(8)
 
 
 def _of(fill: FillReport) -> tuple[str, PositionSide]:

@@ -4,20 +4,24 @@ of the doubles beside them."""
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
 
+from onetape.accounts.entries import TOTAL
 from onetape.model.config import Config
 from onetape.model.time import DAY, TIME_MAX
 from onetape.recorder.options import recorder_options
-from onetape.recorder.projection import READ, exact, units_of
+from onetape.recorder.projection import READ
 from onetape.recorder.recorder import Recorder, gateway_journals
+from onetape.recorder.worth import exact, units_of
 from onetape.store.records import Records, metadata
 from onetape.tape.journal import JournalReader
 
@@ -144,17 +148,56 @@ def trips(records: Records, *, since: int = 0, until: int = TIME_MAX) -> list[di
     return found
 
 
-def equity(records: Records, *, since: int = 0, until: int = TIME_MAX) -> list[dict[str, Any]]:
-    """Rows at each full minute by account and currency, then what they are now."""
+def equity(records: Records, *, by: str = "account", since: int = 0, until: int = TIME_MAX) -> list[dict[str, Any]]:
+    """Rows at each full minute by currency, then what they are now. by: "account"; "strategy", which is a
+    sub-account and its robots; "all", the sum of all accounts."""
     minutes, now = metadata.tables["record_equity"], metadata.tables["record_risk"]
-    wanted = sa.select(minutes).where(minutes.c.ts >= since, minutes.c.ts < until)
-    found = records.rows(wanted.order_by(minutes.c.ts, minutes.c.account, minutes.c.currency))
-    return found + records.rows(sa.select(now).where(now.c.ts >= since, now.c.ts < until))
+    found: list[dict[str, Any]] = []
+    for table in (minutes, now):
+        wanted = sa.select(table).where(table.c.slot != TOTAL if by == "strategy" else table.c.slot == TOTAL)
+        # Of all together the peak may lie before the window.
+        wanted = wanted.where(table.c.ts < until, *(() if by == "all" else (table.c.ts >= since,)))
+        found += map(_shown, records.rows(wanted.order_by(table.c.ts, table.c.account, table.c.slot, table.c.currency)))
+    return (
+        [row for row in _together(sorted(found, key=itemgetter("ts"))) if row["ts"] >= since] if by == "all" else found
+    )
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of figures: an account has no strategy."""
+    if row["slot"] == TOTAL:
+        del row["slot"], row["subaccount"], row["strategy"]
+    return row
+
+
+def _together(rows: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The sums of accounts at each moment, with an account's last figures where it has none. rows: by time."""
+    last: dict[str, dict[str, tuple[int, int, int]]] = {}  # currency -> account -> equity, capital, unrealized
+    best: dict[str, int] = {}
+    for ts, group in groupby(rows, key=itemgetter("ts")):
+        for row in group:
+            if row["capital"] is not None:  # of a release that did not record it
+                figures = (units_of(row["equity"]), units_of(row["capital"]), units_of(row["unrealized"]))
+                last.setdefault(row["currency"], {})[row["account"]] = figures
+        for currency, accounts in sorted(last.items()):
+            worth, capital, unrealized = map(sum, zip(*accounts.values(), strict=True))
+            best[currency] = max(best.get(currency, worth - capital), worth - capital)
+            peak = best[currency] + capital
+            yield {
+                "ts": ts,
+                "currency": currency,
+                "equity": exact(worth),
+                "capital": exact(capital),
+                "unrealized": exact(unrealized),
+                "drawdown": (peak - worth) / peak if peak > 0 else 0.0,
+            }
 
 
 def risk(records: Records) -> list[dict[str, Any]]:
     """A row by account and currency that something settles in, as it is now. delta: signed notional of all
-    positions; utilization: margin at the account's leverage over equity; drawdown: from the highest
-    equity of a full minute, deposits and withdrawals apart. Shares are of 1; None: equity is not above 0."""
+    positions, and the worth of coins; utilization: margin at the account's leverage over equity; drawdown:
+    from the highest equity of a full minute, deposits and withdrawals apart. Shares are of 1; None: equity
+    is not above 0."""
     table = metadata.tables["record_risk"]
-    return records.rows(sa.select(table).order_by(table.c.account, table.c.currency))
+    wanted = sa.select(table).where(table.c.slot == TOTAL).order_by(table.c.account, table.c.currency)
+    return [_shown(row) for row in records.rows(wanted)]

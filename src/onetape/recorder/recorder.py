@@ -7,15 +7,20 @@ there once by (journal, sequence), whatever happened in between.
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from onetape.recorder.projection import READ, DayKey, Projection, exact, units_of
+from onetape.accounts.entries import TOTAL
+from onetape.recorder.options import GATEWAYS, note_recorded
+from onetape.recorder.projection import READ, DayKey, Projection
+from onetape.recorder.worth import exact, units_of
 from onetape.store.records import Records, add, metadata, replace
 from onetape.tape.journal import Frame, JournalReader
 from onetape.tape.segments import is_tape
@@ -24,20 +29,20 @@ __all__ = ["FRAMES_MAX", "Recorder", "gateway_journals"]
 
 FRAMES_MAX: Final = 20_000  # of one journal in one transaction
 _DAYS_MAX: Final = 100_000  # sums of days that are kept in memory
-_PREFIX: Final = "gateway-"
+_NOTED_S: Final = 10  # between notes of how far a journal was read, for who prunes it
 
 
 def gateway_journals(home: Path) -> dict[str, Path]:
     """By account, those of accounts that are configured no more as well."""
-    found = sorted((home / "journal").glob(f"{_PREFIX}*"))
-    return {path.name.removeprefix(_PREFIX): path for path in found if is_tape(path)}
+    found = sorted((home / "journal").glob(f"{GATEWAYS}*"))
+    return {path.name.removeprefix(GATEWAYS): path for path in found if is_tape(path)}
 
 
 class _Followed:
     """One journal, from its cursor in the database on."""
 
     def __init__(self, account: str, path: Path, records: Records, leverage: float, frames_max: int) -> None:
-        self.account, self.reader = account, JournalReader(path)
+        self.account, self.path, self.reader = account, path, JournalReader(path)
         self.journal = self.reader.uuid.hex
         self._projection = Projection(account, self.journal, leverage=leverage)
         self._frames_max = frames_max
@@ -49,6 +54,8 @@ class _Followed:
             self._projection.restore(kept[0]["state"])
             self.reader.seek_sequence(self.sequence + 1)
         self.is_behind = False
+        self.noted = -math.inf  # when it was noted how far it has been read
+        self.risk = list(self._projection.risk())  # its last rows
 
     def read(self) -> int:
         """Takes what is new, so many frames at most. Returns how many there were."""
@@ -67,6 +74,7 @@ class _Followed:
     def write(self, connection: Connection, days: dict[DayKey, int]) -> int:
         """Returns how many rows are new or have changed."""
         batch = self._projection.drain()
+        self.risk = [row for row in batch.changed.get("record_risk", {}).values() if row is not None]
         for table, rows in batch.added.items():
             add(connection, table, rows)
         for table, changed in batch.changed.items():
@@ -88,9 +96,16 @@ class Recorder:
     read may not be there, and another one goes on at the cursor."""
 
     def __init__(
-        self, home: Path, records: Records, *, leverage: Mapping[str, float], frames_max: int = FRAMES_MAX
+        self,
+        home: Path,
+        records: Records,
+        *,
+        leverage: Mapping[str, float],
+        frames_max: int = FRAMES_MAX,
+        is_lasting: bool = False,
     ) -> None:
-        self._frames_max = frames_max
+        """is_lasting: what it has not read yet is kept for it, also when it is away."""
+        self._frames_max, self._is_lasting = frames_max, is_lasting
         self._home, self._records, self._leverage = home, records, leverage
         self._followed: dict[str, _Followed] = {}
         self._days: dict[DayKey, int] = {}
@@ -108,6 +123,8 @@ class Recorder:
             if followed is None:
                 leverage = self._leverage.get(account, 1.0)
                 followed = self._followed[account] = _Followed(account, path, self._records, leverage, self._frames_max)
+                self._note(followed)  # of another database than the one before there is nothing yet
+                followed.noted = -math.inf
             if read := followed.read():
                 self._commit(followed)
                 count += read
@@ -118,12 +135,22 @@ class Recorder:
     def is_behind(self) -> bool:
         return any(each.is_behind for each in self._followed.values())
 
+    def risk(self) -> Iterator[Mapping[str, Any]]:
+        """The last figures of each account."""
+        return (row for each in self._followed.values() for row in each.risk if row["slot"] == TOTAL)
+
     def _commit(self, followed: _Followed) -> None:
         if len(self._days) > _DAYS_MAX:
             self._days.clear()
         with self._records.transaction() as connection:
             self._records.keep_lease(connection)
             followed.write(connection, self._days)
+        self._note(followed)
+
+    def _note(self, followed: _Followed) -> None:
+        if self._is_lasting and time.monotonic() - followed.noted > _NOTED_S:
+            note_recorded(followed.path, followed.sequence)
+            followed.noted = time.monotonic()
 
 
 def _add_days(connection: Connection, more: Mapping[DayKey, int], cached: dict[DayKey, int]) -> None:

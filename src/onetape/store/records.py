@@ -25,9 +25,10 @@ from onetape.store.analysis_rows import TABLES
 
 __all__ = ["HEAD", "LEASE_S", "LeaseLost", "Records", "metadata", "migrate"]
 
-HEAD: Final = "0001"  # the newest of migrations/versions
+HEAD: Final = "0002"  # the newest of migrations/versions
 LEASE_S: Final = 15
 _CONNECT_S: Final = 10
+_AT_ONCE: Final = 5000  # rows
 _LEASE: Final = "recorder"
 _DRIVERS: Final = {
     "sqlite": "sqlite",
@@ -42,6 +43,20 @@ _KINDS: Final[dict[str, Any]] = {
     "integer": sa.BigInteger(),
     "real": sa.Double(),
     "state": sa.LargeBinary().with_variant(LONGBLOB(), "mysql"),
+}
+# Of an account (slot 0) or one of its sub-accounts.
+_FIGURES: Final = {
+    "subaccount": "key",
+    "strategy": "text",
+    "equity": "text",
+    "balance": "text",
+    "coins": "text",
+    "capital": "text",
+    "unrealized": "text",
+    "delta": "text",
+    "utilization": "real",
+    "leverage": "real",
+    "drawdown": "real",
 }
 # Table -> column -> kind of column; those that begin with "=" are its key.
 _OWN: Final[dict[str, dict[str, str]]] = {
@@ -131,30 +146,18 @@ _OWN: Final[dict[str, dict[str, str]]] = {
         "currency": "key",
         "context": "text",
     },
-    "record_equity": {
-        "=account": "key",
-        "=currency": "key",
-        "=ts": "integer",
-        "equity": "text",
-        "balance": "text",
-        "unrealized": "text",
-        "delta": "text",
-        "utilization": "real",
-        "leverage": "real",
-        "drawdown": "real",
-    },
-    "record_risk": {
-        "=account": "key",
-        "=currency": "key",
+    "record_openings": {
+        "=journal": "key",
+        "=seq": "integer",
+        "account": "key",
+        "symbol": "key",
+        "position_side": "key",
         "ts": "integer",
-        "equity": "text",
-        "balance": "text",
-        "unrealized": "text",
-        "delta": "text",
-        "utilization": "real",
-        "leverage": "real",
-        "drawdown": "real",
+        "qty_exact": "text",
+        "price_exact": "text",
     },
+    "record_equity": {"=account": "key", "=slot": "integer", "=currency": "key", "=ts": "integer", **_FIGURES},
+    "record_risk": {"=account": "key", "=slot": "integer", "=currency": "key", "ts": "integer", **_FIGURES},
 }
 _INDEXES: Final = {
     "record_income": ("ts",),
@@ -287,6 +290,18 @@ class Records:
             found = [dict(row) for row in self.connection.execute(statement).mappings()]
             self.connection.rollback()  # a snapshot is held no longer than it is read
             return found
+
+    def each(self, statement: sa.Select[Any]) -> Iterator[dict[str, Any]]:
+        """The same, some thousand at a time: for more than has to be in memory at once. Until it has ended nothing
+        else may be asked."""
+        self.connection.execution_options(writes=False)
+        with self._failing_plainly():
+            found = self.connection.execute(statement.execution_options(yield_per=_AT_ONCE))
+            try:
+                yield from (dict(row) for row in found.mappings())
+            finally:
+                found.close()
+                self.connection.rollback()
 
     def close(self) -> None:
         self.connection.close()

@@ -1,7 +1,8 @@
 """Keeps the journals of a home from growing without end, while its processes write them.
 
 Closed segments are packed, and where [retention] says so the oldest go: never what runs are
-replayed from unless it says that too, and never what a gateway needs for its next start.
+replayed from unless it says that too, never what a gateway needs for its next start, and never what
+the recorder has not read.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from onetape.model.config import RetentionConfig
+from onetape.model.config import Config
 from onetape.model.errors import OnetapeError
 from onetape.model.time import SECOND, parse_duration
+from onetape.recorder.options import forget_recorded, has_recorder, unrecorded_from
 from onetape.tape.prune import compress, prune
 from onetape.tape.segments import is_tape
 
@@ -23,7 +25,7 @@ PLAIN_KEPT: Final = 4  # closed segments that stay unpacked: who starts reads th
 MIB: Final = 1 << 20
 
 
-def retain(home: Path, rules: RetentionConfig) -> list[str]:
+def retain(home: Path, config: Config) -> list[str]:
     """Apply the rules once to all journals of a home; gives a line for each that changed, or that
     could not be."""
     said = []
@@ -31,22 +33,32 @@ def retain(home: Path, rules: RetentionConfig) -> list[str]:
         if not is_tape(journal):
             continue
         try:
-            said += _of_one(journal, rules)
+            said += _of_one(journal, config)
         except (OnetapeError, OSError) as error:
             said.append(f"{journal.name}: {error}")
     return said
 
 
-def _of_one(journal: Path, rules: RetentionConfig) -> list[str]:
-    said = []
+def _of_one(journal: Path, config: Config) -> list[str]:
+    said, rules = [], config.retention
+    if not has_recorder(config):
+        forget_recorded(journal)  # there was one, and nobody waits for it any more
     if rules.older or rules.size:
-        report = prune(journal, older=rules.older or None, size=rules.size or None, force=rules.runs == "drop")
+        report = prune(
+            journal,
+            older=rules.older or None,
+            size=rules.size or None,
+            keep_sequence=unrecorded_from(journal, config),
+            force=rules.runs == "drop",
+        )
         if report.removed:
             freed = f"{report.freed_bytes // MIB} MiB"
             said.append(f"{journal.name}: {len(report.removed)} segments, {freed}, are gone")
         if report.unreplayable:
             gone = ", ".join(report.unreplayable)
             said.append(f"{journal.name}: no longer replayed whole: {gone}")
+        if report.kept_by_sequence:
+            said.append(f"{journal.name}: old segments stay until they are recorded")
         if report.kept_by_runs:
             kept = ", ".join(report.kept_by_runs)
             said.append(f"{journal.name}: old segments stay for {kept}")
@@ -55,13 +67,13 @@ def _of_one(journal: Path, rules: RetentionConfig) -> list[str]:
     return said
 
 
-async def keep_to(home: Path, rules: Callable[[], RetentionConfig], say: Callable[[str], None]) -> None:
+async def keep_to(home: Path, config: Callable[[], Config], say: Callable[[str], None]) -> None:
     """Apply the rules again and again, in a thread beside the loop. What is said twice in a row is
-    said once. rules: as they are now."""
+    said once. config: as it is now."""
     loop, before = asyncio.get_running_loop(), set[str]()
     while True:
-        await asyncio.sleep(parse_duration(rules().every) / SECOND)
-        lines = await loop.run_in_executor(None, retain, home, rules())
+        await asyncio.sleep(parse_duration(config().retention.every) / SECOND)
+        lines = await loop.run_in_executor(None, retain, home, config())
         for line in lines:
             if line not in before:
                 say(line)

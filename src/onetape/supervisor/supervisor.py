@@ -151,7 +151,7 @@ class Supervisor:
 
     def _keep(self) -> Coroutine[Any, Any, None]:
         say = partial(self.say, "info", "retention")
-        return keep_to(self.home, lambda: self.config.retention, say)
+        return keep_to(self.home, lambda: self.config, say)
 
     async def _lasting(self, what: str, work: Awaitable[None], retry: Callable[[], Awaitable[None]]) -> None:
         """Work of its own, until cancelled. Nobody starts a supervisor again: what the work raises

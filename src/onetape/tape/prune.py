@@ -20,7 +20,7 @@ from onetape.tape.durable import durable_file, write_durably
 from onetape.tape.pruned import Pruned, write_pruned
 from onetape.tape.segments import Segment, list_segments
 
-__all__ = ["Keep", "Pin", "PruneReport", "compress", "parse_keep", "pin", "pins", "prune"]
+__all__ = ["Keep", "Pin", "PruneReport", "compress", "parse_keep", "pin", "pins", "prune", "unpin"]
 
 _NO_END = 2**63 - 1  # of a range that reaches to whatever is written
 _COMPRESSION_LEVEL = 3  # of zstd: about as fast as the disk; higher ones gain a few per cent
@@ -43,6 +43,7 @@ class PruneReport:
     freed_bytes: int
     first_seq: int  # of what is left
     kept_by_readers: list[int]
+    kept_by_sequence: list[int]
     kept_by_runs: list[str]
     unreplayable: list[str]
     dry_run: bool
@@ -59,6 +60,11 @@ def pin(directory: Path, run: str, first_sequence: int, last_sequence: int = _NO
     path = _pin_path(directory, run)
     path.parent.mkdir(mode=0o700, exist_ok=True)
     write_durably(path, msgspec.json.encode(Pin(run, first_sequence, last_sequence)))
+
+
+def unpin(directory: Path, run: str) -> None:
+    """Keeps nothing for that run any more."""
+    _pin_path(directory, run).unlink(missing_ok=True)
 
 
 def pins(directory: Path) -> list[Pin]:
@@ -86,7 +92,7 @@ def prune(
 
     older: an age ("30d", or ns); segments whose latest frame time is older may go.
     size: what may stay at most ("10GiB", or bytes), counted from the newest.
-    keep_sequence: frames from this one on stay.
+    keep_sequence: frames from this one on stay, whatever `force` says.
     Living readers are never cut off. Pinned runs stay unless `force`, and are then named. The
     last sealed segment always stays: the next writer continues from it.
     """
@@ -97,18 +103,21 @@ def prune(
     limit = _Limit(
         before=None if older is None else (now or clock.time_ns()) - _age(older),
         size_bytes=None if size is None else _bytes(size),
-        keep_sequence=keep_sequence,
     )
     needed = _core.lowest_lease(str(directory))
     pinned = pins(directory)
     removed: list[Segment] = []
     kept_by_readers: list[int] = []
+    kept_by_sequence: list[int] = []
     kept_by_runs: list[str] = []
     unreplayable: list[str] = []
     for segment in limit.candidates(segments):
         assert segment.last_seq is not None
         if segment.number >= needed:
             kept_by_readers.append(segment.number)
+            break
+        if keep_sequence is not None and segment.last_seq >= keep_sequence:
+            kept_by_sequence.append(segment.number)
             break
         runs = [p.run for p in pinned if p.first_sequence <= segment.last_seq and p.last_sequence >= segment.first_seq]
         if runs and not force:
@@ -125,6 +134,7 @@ def prune(
         freed_bytes=sum(s.size_bytes for s in removed),
         first_seq=left[0].first_seq if left else 0,
         kept_by_readers=kept_by_readers,
+        kept_by_sequence=kept_by_sequence,
         kept_by_runs=kept_by_runs,
         unreplayable=unreplayable,
         dry_run=dry_run,
@@ -166,7 +176,6 @@ def _limit(text: str) -> tuple[str, int]:
 class _Limit:
     before: int | None
     size_bytes: int | None
-    keep_sequence: int | None
 
     def candidates(self, segments: list[Segment]) -> Iterator[Segment]:
         """Gives segments from the front, as long as a segment breaks one of the limits."""
@@ -175,12 +184,10 @@ class _Limit:
         for segment in segments:
             if not segment.sealed or segment.number == last_sealed:
                 return
-            assert segment.latest_time is not None and segment.last_seq is not None
-            if self.keep_sequence is not None and segment.last_seq >= self.keep_sequence:
-                return
+            assert segment.latest_time is not None
             too_old = self.before is not None and segment.latest_time < self.before
             too_much = self.size_bytes is not None and total > self.size_bytes
-            by_sequence = self.keep_sequence is not None and self.before is None and self.size_bytes is None
+            by_sequence = self.before is None and self.size_bytes is None
             if not (too_old or too_much or by_sequence):
                 return
             total -= segment.size_bytes

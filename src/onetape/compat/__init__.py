@@ -1,0 +1,1 @@
+"""Names of other systems' interfaces, for strategies that were written for them."""

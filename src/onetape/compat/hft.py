@@ -1,0 +1,56 @@
+"""What scripts import as `hft` or `hftpy`: `from onetape.compat import hft` in the place of that line.
+
+    quote = hft.getSingleQuoteCurrency("kraken", hft.DataType.BALANCE, "usd")
+    quote.mid, quote.timestamp, quote.localTimestamp        # a balance as double, times in us UTC
+
+    commands = hft.IPCCommandSystem("my_strategy")
+    commands.start()
+    await commands.send_command("kraken_gateway", hft.KRAKEN_STRATEGY_BALANCE_CMD, {...})
+
+Exchange and currency are texts or members of an enumeration, in any case of letters. A balance that nobody
+stands by raises an error, where the original returns an old one.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NamedTuple
+
+from onetape.accounts.reader import StrategyBalanceManager, get_balance
+from onetape.ipc.commands import BINANCE_STRATEGY_BALANCE_CMD, BITMEX_STRATEGY_BALANCE_CMD, KRAKEN_STRATEGY_BALANCE_CMD
+from onetape.ipc.system import IPCCommandSystem
+from onetape.model.errors import NotAvailable
+
+__all__ = [
+    "BINANCE_STRATEGY_BALANCE_CMD",
+    "BITMEX_STRATEGY_BALANCE_CMD",
+    "KRAKEN_STRATEGY_BALANCE_CMD",
+    "DataType",
+    "IPCCommandSystem",
+    "SingleQuote",
+    "StrategyBalanceManager",
+    "getSingleQuoteCurrency",
+]
+
+
+class DataType(Enum):
+    """What a quote of one number is of."""
+
+    BALANCE = "balance"
+
+
+class SingleQuote(NamedTuple):
+    """mid: the balance; times in us UTC."""
+
+    timestamp: int
+    localTimestamp: int  # noqa: N815 - its name there
+    mid: float
+
+
+def getSingleQuoteCurrency(exchange: str | Enum, data: DataType, currency: str | Enum) -> SingleQuote:  # noqa: N802
+    """The total of a currency on the exchange's only account. Raises as `accounts.get_balance`, NotAvailable for
+    what is no balance."""
+    if data is not DataType.BALANCE:
+        raise NotAvailable(f"no quotes of {data}", location="getSingleQuoteCurrency", todo="DataType.BALANCE")
+    quote = get_balance(exchange, currency)
+    return SingleQuote(quote.timestamp, quote.local_timestamp, float(quote.mid))

@@ -1,0 +1,116 @@
+"""What was bought at which price, and what selling it brought: by lots, the first in first out, and by average cost.
+
+Pure. Of contracts the venue's position is followed, with the ledger's own arithmetic: the gains by average
+cost of what was closed are what the ledger has realized, to the unit. Coins are held, not owed: what is
+sold beyond what was bought (it was there before the records, or in another market of the coin) costs
+nothing and has no price, as what was deposited.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+from onetape.accounts.holding import Terms
+from onetape.model.enums import Kind
+from onetape.model.money import divide_half_even
+from onetape.recorder.worth import exact
+
+__all__ = ["LOT_COLUMNS", "OPEN_COLUMNS", "Change", "Lots"]
+
+_SHARED: Final = ("account", "symbol", "position_side", "side", "qty", "ts_open", "price_open")
+LOT_COLUMNS: Final = ("method", *_SHARED, "ts_close", "price_close", "cost", "proceeds", "gain", "currency", "reason")
+OPEN_COLUMNS: Final = (*_SHARED, "cost", "currency")
+
+
+class Change(NamedTuple):
+    """size: signed, in the instrument's units, of coins in 1e-18. value: 1e-18 of what it settles in, >= 0.
+    price: as text, "": it has none. reason: "trade", or the kind of income that moved a coin."""
+
+    ts: int
+    size: int
+    value: int
+    price: str
+    reason: str = "trade"
+
+
+class _Lot(NamedTuple):
+    ts: int
+    size: int  # above 0, as its cost
+    cost: int
+    price: str
+
+
+class Lots:
+    """Lots of one symbol of an account."""
+
+    def __init__(self, terms: Terms, **names: str) -> None:
+        """names: what each row has of the position: account, symbol, position_side."""
+        self._terms, self._names = terms, names
+        self._lots: deque[_Lot] = deque()
+        self._size = self._cost = 0  # signed size, unsigned cost by average
+
+    def take(self, change: Change) -> Iterator[dict[str, Any]]:
+        """Rows of what it closes, by both methods."""
+        size, value = abs(change.size), change.value
+        if self._size * change.size < 0:
+            closes = min(size, abs(self._size))
+            # What opens the other way has its share of the value, as the position of the core takes it.
+            closed = value if closes == size else divide_half_even(value * closes, size)
+            yield from self._close(change, closes, closed)
+            size, value = size - closes, value - closed
+        if not size:
+            return
+        if self._terms.is_spot and change.size < 0:
+            yield self._row("fifo", change, _Lot(0, size, 0, ""), size, 0, value)
+            yield self._row("average", change, _Lot(0, size, 0, ""), size, 0, value)
+            return
+        self._lots.append(_Lot(change.ts, size, value, change.price))
+        self._size += size if change.size > 0 else -size
+        self._cost += value
+
+    def _close(self, change: Change, size: int, value: int) -> Iterator[dict[str, Any]]:
+        average = self._cost if size == abs(self._size) else divide_half_even(self._cost * size, abs(self._size))
+        yield self._row("average", change, _Lot(0, size, average, ""), size, average, value)
+        left, value_left = size, value
+        while left:
+            lot = self._lots.popleft()
+            part = min(lot.size, left)
+            cost, proceeds = lot.cost * part // lot.size, value_left * part // left
+            if part < lot.size:
+                self._lots.appendleft(lot._replace(size=lot.size - part, cost=lot.cost - cost))
+            yield self._row("fifo", change, lot, part, cost, proceeds)
+            left, value_left = left - part, value_left - proceeds
+        self._size += size if change.size > 0 else -size
+        self._cost -= average
+
+    def _row(self, method: str, change: Change, lot: _Lot, size: int, cost: int, value: int) -> dict[str, Any]:
+        if change.reason == "transfer":  # it is somebody's still, at what it cost
+            value = cost
+        is_long = change.size < 0
+        gain = value - cost if is_long == (self._terms.instrument.kind is not Kind.INVERSE) else cost - value
+        row = {"method": method, **self._shown(lot._replace(size=size, cost=cost), is_long=is_long)}
+        return row | {
+            "ts_close": change.ts,
+            "price_close": change.price,
+            "proceeds": exact(value),
+            "gain": exact(gain),
+            "reason": change.reason,
+        }
+
+    def _shown(self, lot: _Lot, *, is_long: bool) -> dict[str, Any]:
+        terms = self._terms
+        return {
+            **self._names,
+            "side": "long" if is_long else "short",
+            "qty": exact(lot.size) if terms.is_spot else terms.instrument.size_text(lot.size),
+            "ts_open": lot.ts,
+            "price_open": lot.price,
+            "cost": exact(lot.cost),
+            "currency": terms.settle,
+        }
+
+    def open_rows(self) -> Iterator[dict[str, Any]]:
+        """What is left, the first first."""
+        return (self._shown(lot, is_long=self._size > 0) for lot in self._lots)

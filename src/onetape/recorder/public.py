@@ -1,0 +1,112 @@
+"""Chosen figures for anybody to see, as static files: JSON, and a page that needs no server. Late on purpose, and
+without accounts, strategies, orders, transfers or prices."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from onetape.model.time import DAY, MINUTE, SECOND, format_time
+from onetape.recorder.read import equity, ledger
+from onetape.recorder.worth import exact, units_of
+from onetape.store.records import Records
+
+__all__ = ["public"]
+
+_SPANS: Final = {"1": DAY, "7": 7 * DAY, "30": 30 * DAY, "all": 0}  # days of `symbols`
+_SHOWN: Final = ("key", "currency", "realized", "fees", "funding", "net")
+_PRIVATE: Final = ("transfers", "corrections")  # no result of trading: neither seen nor in `net`
+
+
+def public(records: Records, *, out: Path, now: int, delay: int, figures: Sequence[str]) -> dict[str, Any]:
+    """Writes OUT/FIGURE.json of each of `figures` (equity, days, symbols) and OUT/index.html, each at once whole.
+    What they say ends `delay` (ns) before `now`. Returns {"out", "until", "files"}."""
+    until = now - delay
+    made: dict[str, Any] = {name: _MAKE[name](records, until) for name in figures}
+    texts = {f"{name}.json": msgspec.json.encode({"until": until, name: rows}) for name, rows in made.items()}
+    data = msgspec.json.encode(made).replace(b"<", b"\\u003c")  # a name may not end the script that it stands in
+    page = _PAGE.replace("UNTIL", format_time(until // SECOND * SECOND)).encode().replace(b"DATA", data)
+    out.mkdir(parents=True, exist_ok=True)
+    for name, text in {**texts, "index.html": page}.items():
+        partial = out / f".{name}.{os.getpid()}"
+        partial.write_bytes(text)
+        partial.replace(out / name)
+    return {"out": str(out), "until": until, "files": [*texts, "index.html"]}
+
+
+def _equity(records: Records, until: int) -> dict[str, Any]:
+    """By currency: the end of each day, and the minutes of the last one: [ts in s, equity, drawdown]."""
+    found: dict[str, Any] = {}
+    for row in equity(records, by="all", until=until):
+        point = [row["ts"] // SECOND, row["equity"], round(row["drawdown"], 6)]
+        of = found.setdefault(row["currency"], {"days": {}, "minutes": []})
+        of["days"][row["ts"] // DAY] = point
+        if row["ts"] >= until - DAY and not row["ts"] % MINUTE:
+            of["minutes"].append(point)
+    return {currency: {**of, "days": list(of["days"].values())} for currency, of in found.items()}
+
+
+def _days(records: Records, until: int) -> list[dict[str, Any]]:
+    return _results(ledger(records, by="day", until=until))
+
+
+def _results(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of a ledger without what is private, and without rows that have nothing else."""
+    found = []
+    for row in rows:
+        net = units_of(row["net"]) - sum(units_of(row[name]) for name in _PRIVATE)
+        made = {name: row[name] for name in _SHOWN} | {"net": exact(net)}
+        if net or row["fees"] or row["realized"] != "0" or row["funding"] != "0":
+            found.append(made)
+    return found
+
+
+def _symbols(records: Records, until: int) -> dict[str, list[dict[str, Any]]]:
+    spans = {name: max(until - span, 0) if span else 0 for name, span in _SPANS.items()}
+    return {
+        # Without: what is of no symbol.
+        name: _results([row for row in ledger(records, by="symbol", since=since, until=until) if row["key"]])
+        for name, since in spans.items()
+    }
+
+
+_MAKE: Final = {"equity": _equity, "days": _days, "symbols": _symbols}
+_PAGE: Final = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>Results</title>
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; \
+script-src 'unsafe-inline'">
+<style>body{font:15px system-ui;margin:2em auto;max-width:60em;padding:0 1em}
+table{border-collapse:collapse}td,th{padding:.2em .8em;text-align:right}td:first-child,th:first-child{text-align:left}
+svg{width:100%;height:12em}</style>
+<h1>Results</h1><p>As of UNTIL.</p><div id="page"></div>
+<script type="application/json" id="data">DATA</script>
+<script>
+const data = JSON.parse(document.getElementById("data").textContent), page = document.getElementById("page");
+const add = (to, name, text) => { const made = document.createElement(name); made.textContent = text ?? "";
+  to.append(made); return made; };
+const table = (title, rows) => { add(page, "h2", title);
+  const made = add(page, "table"), names = Object.keys(rows[0] ?? {}), head = add(made, "tr");
+  names.forEach(name => add(head, "th", name));
+  const text = cell => typeof cell == "object" ? Object.entries(cell).map(([k, v]) => v + " " + k).join(" ") : cell;
+  rows.forEach(row => { const line = add(made, "tr"); names.forEach(name => add(line, "td", text(row[name]))); }); };
+for (const [currency, of] of Object.entries(data.equity ?? {})) {
+  add(page, "h2", "Equity, " + currency);
+  for (const points of [of.days, of.minutes]) {
+    const values = points.map(p => +p[1]), low = Math.min(...values), span = Math.max(...values) - low || 1;
+    const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg"), line =
+      document.createElementNS("http://www.w3.org/2000/svg", "polyline");
+    svg.setAttribute("viewBox", "0 0 1000 100"); svg.setAttribute("preserveAspectRatio", "none");
+    line.setAttribute("fill", "none"); line.setAttribute("stroke", "currentColor");
+    line.setAttribute("points", values.map((v, n) => (n * 1000 / Math.max(values.length - 1, 1)) + "," +
+      (100 - (v - low) * 100 / span)).join(" "));
+    svg.append(line); page.append(svg);
+  }
+}
+if (data.days) table("Days", data.days.slice(-60).reverse());
+for (const [days, rows] of Object.entries(data.symbols ?? {})) table("Symbols, days: " + days, rows);
+</script></html>
+"""

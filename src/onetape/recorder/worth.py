@@ -1,0 +1,197 @@
+"""What an account and each of its sub-accounts are worth, at the quotes of the tape. Pure.
+
+A row is of a currency: its balance, the open profit of what settles in it, and the coins that its spot
+markets trade, at the middle of their last quotes. A coin is counted in one row: that of its own where
+contracts settle in it, else where its first spot market leads to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from onetape.accounts.booking import Booking
+from onetape.accounts.entries import TOTAL, Outside
+from onetape.model.enums import Kind
+from onetape.model.instrument import Instrument
+from onetape.model.money import MONEY_DECIMALS, divide_half_even
+
+__all__ = ["CAPITAL", "Figures", "Worth", "WorthRecord", "exact", "units_of"]
+
+CAPITAL: Final = ("opening", "transfer", "allocation")  # kinds of income that are no result
+_UNIT: Final = 10**MONEY_DECIMALS
+Key = tuple[int, str]  # slot (TOTAL: the account), asset or currency
+
+
+def exact(units: int) -> str:
+    """Amount of 1e-18 as exact decimal text."""
+    whole, rest = divmod(abs(units), _UNIT)
+    text = f"{whole}.{rest:0{MONEY_DECIMALS}d}".rstrip("0") if rest else str(whole)
+    return f"-{text}" if units < 0 else text
+
+
+def units_of(text: str) -> int:
+    """Units of 1e-18 of what `exact` has written."""
+    whole, _, rest = text.partition(".")
+    return int(whole + rest.ljust(MONEY_DECIMALS, "0"))
+
+
+class WorthRecord(msgspec.Struct):
+    """Everything that a `Worth` needs to go on. Amounts in 1e-18."""
+
+    held: list[tuple[int, str, int]]
+    capital: list[tuple[int, str, int]]
+    unpriced: list[tuple[int, str, int]]
+    best: list[tuple[int, str, int]]
+    quotes: dict[str, tuple[int, int]]
+
+
+class Figures(msgspec.Struct):
+    """Of one slot in one currency, 1e-18. net, gross: notional of positions, signed and not; coins are in `net`."""
+
+    balance: int = 0
+    coins: int = 0
+    unrealized: int = 0
+    net: int = 0
+    gross: int = 0
+
+    @property
+    def equity(self) -> int:
+        return self.balance + self.coins + self.unrealized
+
+
+class Worth:
+    """Balances by slot, what was put in, and the best result of a full minute. leverage: at which positions
+    are reckoned to use margin."""
+
+    def __init__(self, instruments: Mapping[str, Instrument], *, leverage: float) -> None:
+        self._instruments, self._leverage = instruments, leverage
+        self._held: dict[Key, int] = {}
+        self._capital: dict[Key, int] = {}
+        self._unpriced: dict[Key, int] = {}  # coins that came or went while they had no quote: in no figure yet
+        self._best: dict[Key, int] = {}  # of equity less capital
+        self.quotes: dict[str, tuple[int, int]] = {}
+        self._settles: dict[str, bool] = {}  # currency that something settles in -> a contract does
+        self._markets: dict[str, str] = {}  # coin -> its first spot market
+
+    def add_instrument(self, instrument: Instrument) -> None:
+        is_spot = instrument.kind is Kind.SPOT
+        self._settles[instrument.settle] = self._settles.get(instrument.settle, False) or not is_spot
+        if is_spot and instrument.base not in (*self._markets, *self._way(instrument.settle)):
+            self._markets[instrument.base] = instrument.symbol
+
+    def _way(self, asset: str) -> Iterator[str]:
+        """The currencies that its markets lead to, itself first. Without circles: `add_instrument` makes none."""
+        yield asset
+        while asset in self._markets:
+            asset = self._instruments[self._markets[asset]].settle
+            yield asset
+
+    def mark(self, symbol: str) -> int:
+        """The middle of the last quote, 0: there was none."""
+        bid, ask = self.quotes.get(symbol, (0, 0))
+        return (bid + ask) // 2 if bid and ask else 0
+
+    def move(self, slot: int, asset: str, amount: int, *, kind: str) -> None:
+        # What netting has brought the account forward, sub-accounts have in the profit of what they still hold.
+        for key in ((slot, asset), (TOTAL, asset)) if slot != Outside.NETTING else ((TOTAL, asset),):
+            self._held[key] = self._held.get(key, 0) + amount
+            if kind in CAPITAL:
+                self._unpriced[key] = self._unpriced.get(key, 0) + amount
+        if kind in CAPITAL:
+            self._price()
+
+    def anew(self) -> None:
+        """Another exchange, with other money: nothing was lost between the two."""
+        self._best.clear()
+
+    def _price(self) -> None:
+        """What has come or gone becomes capital, at the quotes of now."""
+        for (slot, asset), amount in list(self._unpriced.items()):
+            if (found := self._in_home(asset, amount)) is not None:
+                currency, value = found
+                self._capital[slot, currency] = self._capital.get((slot, currency), 0) + value
+                del self._unpriced[slot, asset]
+
+    def _in_home(self, asset: str, amount: int) -> tuple[str, int] | None:
+        """The currency whose row an asset is in, and its worth there. None: there is no quote yet."""
+        while not self._settles.get(asset) and asset in self._markets:
+            instrument = self._instruments[self._markets[asset]]
+            if not (mark := self.mark(instrument.symbol)):
+                return None
+            asset, amount = instrument.settle, divide_half_even(amount * mark, 10**instrument.price_decimals)
+        return asset, amount
+
+    def figures(self, booking: Booking) -> dict[Key, Figures]:
+        """By slot and currency."""
+        found: dict[Key, Figures] = {}
+        for key, amount in self._held.items():
+            slot, asset = key
+            home = self._in_home(asset, amount - self._unpriced.get(key, 0))
+            if home is not None and home[0] in self._settles:
+                row = found.setdefault((slot, home[0]), Figures())
+                if home[0] == asset:
+                    row.balance += home[1]
+                else:
+                    row.coins += home[1]
+                    row.net += home[1]
+        held = [(TOTAL, symbol, each) for (symbol, _), each in booking.account.items()]
+        held += [(slot, symbol, each) for (slot, symbol, _), each in booking.positions.items()]
+        for slot, symbol, position in held:
+            if not position.qty or position.terms.is_spot:
+                continue
+            row = found.setdefault((slot, position.terms.settle), Figures())
+            mark = self.mark(symbol)
+            if mark and position.cost:
+                row.unrealized += position.unrealized_at(mark)
+            # An inverse contract that is long is long of what it settles in.
+            value = position.terms.value(mark, position.qty) if mark else position.cost
+            row.net, row.gross = row.net + value, row.gross + abs(value)
+        return found
+
+    def rows(self, figures: Mapping[Key, Figures]) -> Iterator[tuple[int, dict[str, Any]]]:
+        """(slot, row) of each."""
+        for (slot, currency), each in sorted(figures.items()):
+            equity, capital = each.equity, self._capital.get((slot, currency), 0)
+            peak = capital + max(self._best.get((slot, currency), equity - capital), equity - capital)
+            leverage = each.gross / equity if equity > 0 else None
+            yield (
+                slot,
+                {
+                    "currency": currency,
+                    "equity": exact(equity),
+                    "balance": exact(each.balance),
+                    "coins": exact(each.coins),
+                    "capital": exact(capital),
+                    "unrealized": exact(each.unrealized),
+                    "delta": exact(each.net),
+                    "utilization": None if leverage is None else leverage / self._leverage,
+                    "leverage": leverage,
+                    "drawdown": (peak - equity) / peak if peak > 0 else 0.0,
+                },
+            )
+
+    def sample(self, booking: Booking) -> dict[Key, Figures]:
+        """The figures of a full minute, which may be the best ones."""
+        self._price()
+        found = self.figures(booking)
+        for key, each in found.items():
+            result = each.equity - self._capital.get(key, 0)
+            self._best[key] = max(self._best.get(key, result), result)
+        return found
+
+    # --- going on ---------------------------------------------------------------------------------
+
+    def to_record(self) -> WorthRecord:
+        parts = (self._held, self._capital, self._unpriced, self._best)
+        held, capital, unpriced, best = ([(*key, n) for key, n in part.items()] for part in parts)
+        return WorthRecord(held, capital, unpriced, best, self.quotes)
+
+    def restore(self, kept: WorthRecord) -> None:
+        self._held, self._capital, self._unpriced, self._best = (
+            {(slot, name): amount for slot, name, amount in part}
+            for part in (kept.held, kept.capital, kept.unpriced, kept.best)
+        )
+        self.quotes = kept.quotes
