@@ -35,7 +35,22 @@ def test_one_value_is_told_as_it_is(ns):
 
 
 def test_nothing_measured_is_told_as_nothing():
-    assert Histogram().summary() == {"count": 0, "p50_us": 0, "p99_us": 0, "p999_us": 0, "max_us": 0}
+    told = Histogram().summary()
+    assert set(told.pop("le_us").values()) == {0}
+    assert told == {"count": 0, "p50_us": 0, "p99_us": 0, "p999_us": 0, "max_us": 0, "sum_us": 0}
+
+
+def test_how_many_took_at_most_so_long_is_a_bound_for_each_and_a_sixteenth_short_at_most():
+    rng, told = random.Random(7), Histogram()
+    samples = [int(rng.lognormvariate(12, 3)) for _ in range(4000)]
+    for each in samples:
+        told.note(each)
+    summary = told.summary()
+    assert summary["sum_us"] == pytest.approx(sum(samples) / US)
+    for us, count in summary["le_us"].items():
+        surely, at_most = (sum(each <= bound for each in samples) for bound in (int(us) * US * 15 // 16, int(us) * US))
+        assert surely <= count <= at_most
+    assert list(map(int, summary["le_us"])) == sorted(map(int, summary["le_us"]))
 
 
 def call(purpose: Purpose = Purpose.PLACE, name: str = "a") -> Call:

@@ -244,6 +244,13 @@ class NotifyConfig(_Section, frozen=True):
     urls: list[str] = []  # of apprise's; env:NAME or file:/path where it holds a secret
 
 
+class MetricsConfig(_Section, frozen=True):
+    """[metrics]: figures for Prometheus, on this machine's loopback; without the section there are none."""
+
+    enabled: bool = True
+    port: int = 9464  # 0: a free one, shown by status
+
+
 class BridgeConfig(_Section, frozen=True):
     """[bridge]: to venues through ccxt."""
 
@@ -279,6 +286,7 @@ class Config(_Section, frozen=True):
     control: ControlConfig = ControlConfig()
     dashboard: DashboardConfig = DashboardConfig()
     notify: NotifyConfig = NotifyConfig()
+    metrics: MetricsConfig = MetricsConfig()
     bridge: BridgeConfig = BridgeConfig()
     retention: RetentionConfig = RetentionConfig()
     cluster: ClusterConfig = ClusterConfig()
@@ -311,6 +319,7 @@ SINGLE: dict[str, type[_Section]] = {
     "control": ControlConfig,
     "dashboard": DashboardConfig,
     "notify": NotifyConfig,
+    "metrics": MetricsConfig,
     "bridge": BridgeConfig,
     "retention": RetentionConfig,
     "cluster": ClusterConfig,

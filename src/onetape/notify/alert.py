@@ -7,7 +7,7 @@ counted, too. A critical one is never held back by others.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -142,6 +142,12 @@ class Desk:
         for (kind, about, _, is_note), going in self._going.items():
             if (kind, about, is_note) == (type_, subject, False):
                 going.is_acked = True
+
+    @property
+    def active(self) -> Counter[tuple[str, str]]:
+        """What goes on and nobody has acknowledged, by type and severity; from any thread."""
+        going = self._going.copy()
+        return Counter((str(key[0]), str(key[2])) for key, each in going.items() if not (key[3] or each.is_acked))
 
     def restore(self, alerts: Iterable[Mapping[str, Any]]) -> None:
         """What an earlier desk has told and not ended."""

@@ -82,6 +82,10 @@ class Sink:
                 del self._waiting[next(mild, 0)]
         self._rang.set()
 
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
     def close(self, within_s: float = 2.0) -> None:
         """What waits is sent, for so long; a sink that hangs is left alone."""
         self._closed.set()

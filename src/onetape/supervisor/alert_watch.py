@@ -22,6 +22,7 @@ from onetape.notify.alert import KEYS_MAX, Alert, Desk, Severity, Type
 from onetape.notify.rules import alert_of, disk_alert, ended_by
 from onetape.notify.sink import Sink, Sinks
 from onetape.security.secrets import read_secret
+from onetape.supervisor.metrics import COUNTED, OrderCounts
 from onetape.supervisor.options import supervisor_journal
 from onetape.supervisor.parts import SINGLE
 from onetape.supervisor.restart_rules import State
@@ -34,6 +35,7 @@ LOOK_S: Final = 0.5
 SINKS: Final = "notify"  # subject of what is said of the sinks themselves
 STEP_NS: Final = 500_000_000  # by which the machine's clock may move against its own steady one
 _ALERT: Final = EventType.ALERT.id
+_SAID: Final = (_ALERT, EventType.HEALTH.id)
 
 
 def sinks_of(urls: list[str], environ: Mapping[str, str], folder: Path) -> Sinks:
@@ -73,7 +75,8 @@ def past_alerts(home: Path, last: int) -> list[dict[str, Any]]:
 
 class AlertWatch:
     """journals: by process, where they are now; asked in the watch's thread. tell: an alert that is
-    told, for the journal; said: what is to be logged; both are called in that thread."""
+    told, for the journal; said: what is to be logged; both are called in that thread, and `counts` as well: it
+    takes gateways' frames of orders."""
 
     def __init__(
         self,
@@ -83,7 +86,9 @@ class AlertWatch:
         tell: Callable[[dict[str, Any]], None],
         said: Callable[[str], None],
         sinks: Callable[[], Sinks] | None,
+        counts: OrderCounts | None = None,
     ) -> None:
+        self._counts = counts
         self._home, self._journals, self._tell = home, journals, tell
         self._desk = Desk()
         self._sink = Sink(sinks, said) if sinks is not None else None
@@ -107,6 +112,17 @@ class AlertWatch:
     def acknowledge(self, type_: str, subject: str) -> None:
         """A person knows of what goes on; from any thread."""
         self._acked.append((type_, subject))
+
+    def figures(self) -> dict[str, Any]:
+        """From any thread; `active` by (type, severity)."""
+        sink = self._sink
+        return {
+            "active": self._desk.active,
+            "sent": sink.sent if sink is not None else 0,
+            "failed": sink.failed if sink is not None else 0,
+            "dropped": self._desk.dropped + (sink.dropped if sink is not None else 0),
+            "waiting": sink.waiting if sink is not None else 0,
+        }
 
     def close(self) -> None:
         self._closed.set()
@@ -232,7 +248,11 @@ class AlertWatch:
         yield from self._said_in(process, reader)
 
     def _said_in(self, process: str, reader: JournalReader) -> Iterator[Alert]:
-        for frame in reader.frames(("alert", "health")):
+        counts = self._counts if process.startswith("gateway:") else None
+        for frame in reader.frames(("alert", "health", *(COUNTED if counts is not None else ()))):
+            if counts is not None and frame.type not in _SAID:
+                counts.take(process, frame)
+                continue
             record = msgspec.msgpack.decode(frame.payload)
             event = "alert" if frame.type == _ALERT else "health"
             if isinstance(record, dict):

@@ -32,7 +32,8 @@ from onetape.supervisor.child import ChildFiles, Process
 from onetape.supervisor.fork_server import ForkServer
 from onetape.supervisor.heartbeat import Pulses, journal_of
 from onetape.supervisor.log import SystemLog
-from onetape.supervisor.options import supervisor_socket
+from onetape.supervisor.metrics import Metrics, OrderCounts
+from onetape.supervisor.options import has_metrics, supervisor_socket
 from onetape.supervisor.parts import RUNNING, SINGLE, parts_of
 from onetape.supervisor.process_figures import Figures
 from onetape.supervisor.process_journal import SupervisorTape
@@ -47,6 +48,8 @@ QUIET_S: Final = 0.25
 FIGURES_EVERY_S: Final = 1.0
 FAULT_S: Final = 1.0  # before work of its own that failed goes on
 SILENT_LOOKS: Final = 4  # in a row, before a process counts as silent
+STATUS_WITHIN_S: Final = 2.0  # for who scrapes
+PORT_PAUSE_S: Final = 5.0  # before a port that is taken is tried again
 PAUSE_MS: Final = 1000  # without a sign of life, before `status` says so
 
 
@@ -77,6 +80,8 @@ class Supervisor:
         self.starter.exchanges = self.tape.left.exchanges
         self.pulses = Pulses(home)
         self.alerts: AlertWatch | None = None
+        self.metrics: Metrics | None = None
+        self.counts = OrderCounts() if has_metrics(config) else None
         self.files = {name: ChildFiles(home, name) for name in self.law.units}
         self.processes: dict[str, Process] = {}
         self.forks = forks
@@ -109,6 +114,9 @@ class Supervisor:
             self._make_tokens()
             self._adopt()
             self._watch_for_alerts(loop)
+            if self.counts is not None:
+                measure = partial(self._measure, self.counts, loop)
+                lasting.append(asyncio.ensure_future(self._lasting("metrics", measure(), measure)))
             self._hear_forks(loop)
             if not self.is_single:
                 self.starter.ask_robot = lambda options: asyncio.run_coroutine_threadsafe(
@@ -131,6 +139,8 @@ class Supervisor:
             self._show()
             self.say("info", "supervisor", "all stopped")
         finally:
+            if self.metrics is not None:
+                await loop.run_in_executor(None, self.metrics.close)
             if self.alerts is not None:
                 await loop.run_in_executor(None, self.alerts.close)
                 await asyncio.sleep(0)  # what it told last
@@ -183,7 +193,30 @@ class Supervisor:
             tell=lambda record: _soon(loop, self.tape.alert, record),
             said=lambda text: _soon(loop, self.say, "warning", "alerts", text),
             sinks=(lambda: sinks_of(urls, starter.environ, starter.folder)) if urls else None,
+            counts=self.counts,
         )
+
+    async def _measure(self, counts: OrderCounts, loop: asyncio.AbstractEventLoop) -> None:
+        """Serves metrics from when their port is free, until cancelled."""
+        assert self.alerts is not None
+        figures, said = self.alerts.figures, ""
+
+        async def status() -> dict[str, Any]:
+            return self.status()
+
+        def asked() -> dict[str, Any]:
+            return asyncio.run_coroutine_threadsafe(status(), loop).result(STATUS_WITHIN_S)
+
+        port = self.config.metrics.port
+        while self.metrics is None:
+            make = partial(Metrics, self.home, port, counts, status=asked, alerts=figures)
+            try:
+                self.metrics = await loop.run_in_executor(None, make)
+            except OSError as error:
+                if (words := f"no metrics at port {port}: {error}") != said:
+                    self.say("error", "supervisor", said := words)
+                await asyncio.sleep(PORT_PAUSE_S)
+        await asyncio.Event().wait()
 
     def _journals(self) -> dict[str, Path]:
         """Where what went wrong is said."""
@@ -564,6 +597,7 @@ class Supervisor:
             "settled": self.law.is_settled,
             "processes": processes,
             "notes": list(self.starter.notes),
+            "metrics": self.metrics.address if self.metrics is not None else None,
         }
 
 
