@@ -24,6 +24,7 @@ from onetape.model.toml_lines import key_lines, line_of
 ENVIRONMENT_PREFIX = "ONETAPE_"
 KLINES_MAX = 1000
 LEVELS_MAX: Final = 10  # of a ladder
+LOGS_BYTES_MIN: Final = 1 << 20
 SLOTS_MAX = 64  # of an account: the total, the pool and its sub-accounts
 OPERATOR: Final = "operator"  # who commands a process from outside
 GUARDIAN: Final = "guardian"  # who protects positions: its name as an actor, and the tag of its orders
@@ -267,6 +268,13 @@ class RetentionConfig(_Section, frozen=True):
     compress: bool = True  # closed segments are packed, and stay readable
 
 
+class LogsConfig(_Section, frozen=True):
+    """[logs]: how long the supervisor's log is kept."""
+
+    keep: str = "90d"  # "": whatever its age
+    size: str = "1GiB"  # of all its files together; the oldest go beyond it
+
+
 class ClusterConfig(_Section, frozen=True):
     """[cluster]: more machines than one."""
 
@@ -289,6 +297,7 @@ class Config(_Section, frozen=True):
     metrics: MetricsConfig = MetricsConfig()
     bridge: BridgeConfig = BridgeConfig()
     retention: RetentionConfig = RetentionConfig()
+    logs: LogsConfig = LogsConfig()
     cluster: ClusterConfig = ClusterConfig()
     symbols: dict[str, list[str]] = {}  # a name of one's own -> what venues call the same thing
     places: dict[str, str] = {}  # of what was written, in dots: file and line, or the variable
@@ -322,6 +331,7 @@ SINGLE: dict[str, type[_Section]] = {
     "metrics": MetricsConfig,
     "bridge": BridgeConfig,
     "retention": RetentionConfig,
+    "logs": LogsConfig,
     "cluster": ClusterConfig,
 }
 SYMBOLS = "symbols"
@@ -507,6 +517,13 @@ def _check_retention(rules: RetentionConfig, source: _Source) -> None:
         raise source.bad(("retention", "every"), "no time", 'as "1h"')
 
 
+def _check_logs(logs: LogsConfig, source: _Source) -> None:
+    for key, parse in (("keep", parse_duration), ("size", parse_bytes)):
+        _check_text(("logs", key), getattr(logs, key), parse, source)
+    if not logs.size or parse_bytes(logs.size) < LOGS_BYTES_MIN:
+        raise source.bad(("logs", "size"), f"less than {LOGS_BYTES_MIN >> 20} MiB", 'as "1GiB"')
+
+
 def _check_hub(hub: HubConfig, source: _Source) -> None:
     for key in ("stale", "spin"):
         _check_text(("hub", key), getattr(hub, key), parse_duration, source)
@@ -581,6 +598,7 @@ def _check_references(config: Config, source: _Source) -> None:
     _check_guardian(config.guardian, source)
     _check_hub(config.hub, source)
     _check_retention(config.retention, source)
+    _check_logs(config.logs, source)
     _check_accounts(config, source)
     _check_robots(config, source)
     for name, venue in config.venues.items():

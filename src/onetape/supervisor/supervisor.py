@@ -21,8 +21,10 @@ from typing import Any, Final
 import msgspec
 
 from onetape.ipc.server import listen
+from onetape.model.byte_size import parse_bytes
 from onetape.model.config import GUARDIAN, OPERATOR, Config
 from onetape.model.errors import OnetapeError
+from onetape.model.time import parse_duration
 from onetape.notify.rules import ROOM_MIN
 from onetape.security.private import private_folder
 from onetape.security.tokens import make_token
@@ -70,7 +72,8 @@ class Supervisor:
         self.figures = Figures()
         self._figures_at = 0.0
         self.tape = SupervisorTape(home)
-        self.log = SystemLog(home)
+        keep, size = config.logs.keep, config.logs.size
+        self.log = SystemLog(home, keep_ns=parse_duration(keep) if keep else 0, size=parse_bytes(size))
         self.robots = AddedRobots(self)
         self.use(self.robots.configured(config))
         self.read: Callable[[], Config] = lambda: self.config
