@@ -68,6 +68,20 @@ class Alert:
         """Identifies one thing that goes on: words and numbers of the message may change meanwhile."""
         return self.type, self.subject, self.severity, self.is_note
 
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> Alert:
+        """As `as_json` has written it."""
+        return cls(
+            Type(record["type"]),
+            Severity(record["severity"]),
+            record["subject"],
+            record["message"],
+            record["time"],
+            record["more"],
+            is_note=record["state"] == "note",
+            is_end=record["state"] == "end",
+        )
+
     def as_json(self) -> dict[str, Any]:
         return {
             "type": str(self.type),
@@ -150,11 +164,9 @@ class Desk:
         return Counter((str(key[0]), str(key[2])) for key, each in going.items() if not (key[3] or each.is_acked))
 
     def restore(self, alerts: Iterable[Mapping[str, Any]]) -> None:
-        """What an earlier desk has told and not ended."""
+        """What an earlier desk has told and not ended, and its newest notes."""
         for each in alerts:
-            alert = Alert(
-                Type(each["type"]), Severity(each["severity"]), each["subject"], each["message"], each["time"]
-            )
+            alert = Alert.of(each)
             is_acked = each.get("acked") is not None
             self._going[alert.key] = _Going(alert.time, alert.message, alert.time, is_acked=is_acked)
 

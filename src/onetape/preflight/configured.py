@@ -38,4 +38,4 @@ def clean_environ(config: Config) -> dict[str, str]:
     """For processes of ours that need no secret of the configuration."""
     accounts = config.accounts.values()
     places = [p for each in accounts for p in (each.key, each.secret, each.password)]
-    return without_secrets(os.environ, [*places, *config.notify.urls])
+    return without_secrets(os.environ, [*places, *config.notify.all_urls])

@@ -29,7 +29,7 @@ from onetape.notify.rules import ROOM_MIN
 from onetape.security.private import private_folder
 from onetape.security.tokens import make_token
 from onetape.supervisor.added_robots import AddedRobots
-from onetape.supervisor.alert_watch import AlertWatch, sinks_of
+from onetape.supervisor.alert_watch import AlertWatch, routes_of
 from onetape.supervisor.child import ChildFiles, Process
 from onetape.supervisor.fork_server import ForkServer
 from onetape.supervisor.heartbeat import Pulses, journal_of
@@ -189,13 +189,12 @@ class Supervisor:
         return any(unit.state not in (State.RUNNING, State.FAILED, State.STOPPED) for unit in units)
 
     def _watch_for_alerts(self, loop: asyncio.AbstractEventLoop) -> None:
-        starter, urls = self.starter, self.config.notify.urls
         self.alerts = AlertWatch(
             self.home,
             self._journals,
             tell=lambda record: _soon(loop, self.tape.alert, record),
             said=lambda text: _soon(loop, self.say, "warning", "alerts", text),
-            sinks=(lambda: sinks_of(urls, starter.environ, starter.folder)) if urls else None,
+            routes=routes_of(self.config.notify, self.starter.environ, self.starter.folder),
             counts=self.counts,
         )
 
