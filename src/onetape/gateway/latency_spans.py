@@ -11,6 +11,8 @@ set back is left out. Nothing here is read by what decides.
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from itertools import accumulate
 from typing import Any, Final
 
 from onetape.orders.calls import ORDER_PURPOSES, Call
@@ -66,8 +68,9 @@ class Histogram:
             row[name] = self.percentile(percent) / 1000
         row["max_us"] = self.largest / 1000
         row["sum_us"] = self.total / 1000
-        ends = sorted((_last(bucket), count) for bucket, count in self._buckets.items())
-        row["le_us"] = {str(us): sum(count for end, count in ends if end <= us * 1000) for us in LE_US}
+        ordered = sorted(self._buckets.items())
+        ends, sums = [_last(bucket) for bucket, _ in ordered], [0, *accumulate(count for _, count in ordered)]
+        row["le_us"] = {str(us): sums[bisect_right(ends, us * 1000)] for us in LE_US}
         return row
 
 
