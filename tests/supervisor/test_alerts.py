@@ -369,19 +369,22 @@ def test_routes_get_what_is_theirs_and_hear_that_another_one_fails(tmp_path: Pat
         {
             "deaf": ("", deaf),
             "phone": ('severity = "critical"\nafter = "1s"', phone),
-            "disks": ('types = ["process"]', disks),
+            "": ('types = ["process"]', disks),
         },
     )
     watched.watch.process("venue:x", State.BACKOFF, "signal 9")
     watched.watch.process("venue:y", State.FAILED, "gone")
     wait_for(lambda: [each.subject for each in phone.alerts].count("venue:y") >= 2)
     assert "nobody has acknowledged it" in phone.alerts[0].message
-    wait_for(lambda: ("notify deaf", "begin") in disks.about)
+    wait_for(lambda: ("notify:deaf", "begin") in disks.about)
+    looked = watched.watch._looked_at
+    wait_for(lambda: watched.watch._looked_at > looked + 10**9)  # some looks later it is told as one, still
+    assert [each["state"] for each in past_alerts(tmp_path, 99) if each["subject"] == "notify:deaf"] == ["begin"]
     watched.watch.acknowledge("process", "venue:y")
     wait_for(lambda: not watched.watch._acked)
-    assert {subject for subject, _ in phone.about} <= {"venue:y", "notify deaf"}
+    assert {subject for subject, _ in phone.about} <= {"venue:y", "notify:deaf"}
     assert {("venue:x", "begin"), ("venue:y", "begin")} <= set(disks.about)
     deaf.works.set()
-    wait_for(lambda: ("notify deaf", "end") in disks.about)
-    assert "notify deaf" not in {subject for subject, _ in deaf.about}
+    wait_for(lambda: ("notify:deaf", "end") in disks.about)
+    assert "notify:deaf" not in {subject for subject, _ in deaf.about}
     watched.kill()

@@ -89,7 +89,7 @@ def past_alerts(home: Path, last: int) -> list[dict[str, Any]]:
 
 def _subject(route: Route) -> str:
     """Of what is said of its sinks."""
-    return f"{SINKS} {route.name}".rstrip()
+    return f"{SINKS}:{route.name}" if route.name else SINKS
 
 
 class AlertWatch:
@@ -241,11 +241,11 @@ class AlertWatch:
 
     def _restore(self, past: list[dict[str, Any]]) -> None:
         """What goes on, and what was told of late and may not have left: that is told to the sinks again."""
-        late = [each for each in past if each["time"] >= self._left_at]
-        self._desk.restore(each for each in past if each["cleared"] is None)
-        self._desk.restore(each for each in late if each["state"] == "note")
         for each in past:
-            if each in late or (each["cleared"] is None and each["acked"] is None):
+            goes_on, is_late = each["cleared"] is None, each["time"] >= self._left_at
+            if goes_on or (is_late and each["state"] == "note"):
+                self._desk.restore([each])
+            if is_late or (goes_on and each["acked"] is None):
                 self._put(Alert.of(each))
 
     def _processes(self) -> Iterator[Alert]:
