@@ -303,9 +303,9 @@ class Watched:
             for name, (text, sinks) in routes.items()
         ]
         journals = {"gateway:main": home / "journal" / "gateway-main"}
-        self.watch = AlertWatch(home, lambda: journals, tell=self.told, said=print, routes=made)  # type: ignore[arg-type]
+        self.watch = AlertWatch(home, lambda: journals, tell=self.write, said=print, routes=made)  # type: ignore[arg-type]
 
-    def told(self, record: dict) -> None:
+    def write(self, record: dict) -> None:
         self.tape.append("alert", msgspec.msgpack.encode(record), time=time.time_ns())
 
     def kill(self) -> None:
@@ -335,20 +335,20 @@ def test_what_has_not_left_and_what_was_said_meanwhile_is_told_by_the_next_super
     second = Watched(tmp_path, {"": ("", taken)})
     expected = {("halt", "begin"), ("adl", "note"), ("disk", "begin"), ("feed", "begin"), ("feed", "end")}
 
-    def told() -> set[tuple[str, str]]:
+    def reports() -> set[tuple[str, str]]:
         return {(subject.split()[1], state) for subject, state in taken.about if subject.startswith("gateway")}
 
-    wait_for(lambda: told() == expected)
+    wait_for(lambda: reports() == expected)
     now = time.time_ns()
     wait_for(lambda: second.watch._left_at > now)
     second.kill()
-    again = Taken()
-    third = Watched(tmp_path, {"": ("", again)})
-    wait_for(lambda: len(again.alerts) >= 2)
+    third_sinks = Taken()
+    third = Watched(tmp_path, {"": ("", third_sinks)})
+    wait_for(lambda: len(third_sinks.alerts) >= 2)
     third.watch.process("venue:x", State.FAILED, "gone")
-    wait_for(lambda: ("venue:x", "begin") in again.about)
+    wait_for(lambda: ("venue:x", "begin") in third_sinks.about)
     # What goes on is said once more, what was over and had left is not.
-    assert {(s.split()[1], state) for s, state in again.about if s.startswith("gateway")} == {
+    assert {(s.split()[1], state) for s, state in third_sinks.about if s.startswith("gateway")} == {
         ("halt", "begin"),
         ("disk", "begin"),
     }

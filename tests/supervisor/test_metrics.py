@@ -102,17 +102,17 @@ def test_a_system_that_trades_is_scraped(tmp_path: Path):
         needs_time_or_trouble = {"disk_days_left", "process_open_files", "malformed_messages", "alerts_active"}
         missing = set(FAMILIES) - {name.removeprefix("onetape_") for name in now.families}
         assert missing <= needs_time_or_trouble
-        running = {each["name"]: each["kind"] for each in home.asked()["processes"]}
+        running = {each["name"]: each["kind"] for each in home.now()["processes"]}
         assert {
             name: now.get("process_up", process=name, kind=kind) for name, kind in running.items()
         } == dict.fromkeys(running, 1)
         assert now.get("halts", process="gateway:main", scope="symbol") == 1
         spans = GatewayClient(home.home, "main").ask("status")["spans"]
-        for span, told in spans.items():
+        for span, row in spans.items():
             labels = {"process": "gateway:main", "span": span}
-            assert now.get("order_span_seconds_count", **labels) == told["count"] > 0
-            assert now.get("order_span_seconds_bucket", **labels, le="+Inf") == told["count"]
-            assert now.get("order_span_seconds_sum", **labels) == pytest.approx(told["sum_us"] / 1e6)
+            assert now.get("order_span_seconds_count", **labels) == row["count"] > 0
+            assert now.get("order_span_seconds_bucket", **labels, le="+Inf") == row["count"]
+            assert now.get("order_span_seconds_sum", **labels) == pytest.approx(row["sum_us"] / 1e6)
         assert now.get("journal_bytes", process="hub") > 1 << 20
 
         home.wait_for(lambda: "an alert did not leave" in home.log())
@@ -140,8 +140,8 @@ def test_a_port_that_is_taken_is_said_and_taken_later(tmp_path: Path):
             assert home.run("up")["metrics"] is None
             home.wait_for(lambda: f"no metrics at port {port}" in home.log())
             other.close()
-            home.wait_for(lambda: home.asked()["metrics"])
-            assert scraped(home.asked()["metrics"])[0].endswith("# EOF\n")
+            home.wait_for(lambda: home.now()["metrics"])
+            assert scraped(home.now()["metrics"])[0].endswith("# EOF\n")
 
 
 @pytest.mark.parametrize(
@@ -209,8 +209,8 @@ def test_days_left_follow_from_the_last_hour(seen, expected):
 
 def test_the_board_and_the_page_name_figures_that_there_are():
     board = json.loads((DOCS / "images" / "grafana.json").read_text())
-    asked = {target["expr"] for panel in board["panels"] for target in panel.get("targets", ())}
-    named = set(re.findall(r"onetape_(\w+)", " ".join(asked)))
+    expressions = {target["expr"] for panel in board["panels"] for target in panel.get("targets", ())}
+    named = set(re.findall(r"onetape_(\w+)", " ".join(expressions)))
     suffixes = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_count", "_sum")}
     exposed = {name + suffix for name, (kind, _, _) in FAMILIES.items() for suffix in suffixes[kind]}
     assert named and named <= exposed

@@ -512,13 +512,13 @@ def _check_slots(path: tuple[str, ...], account: AccountConfig, source: _Source)
 
 def parse_quiet(text: str) -> tuple[int, int, str]:
     """`22:00-07:00 ZONE`: minutes of the day from and until when, and the zone. Raises UsageError."""
-    hours, _, where = text.strip().partition(" ")
+    hours, _, name = text.strip().partition(" ")
     found = [re.fullmatch(r"([01]\d|2[0-3]):([0-5]\d)", each, re.ASCII) for each in hours.split("-")]
     minutes = [int(each[1]) * 60 + int(each[2]) for each in found if each is not None]
     if len(found) != 2 or len(minutes) != 2 or minutes[0] == minutes[1]:
         raise UsageError(f"not the hours of a day: {text!r}", todo='as "22:00-07:00 Europe/Berlin"')
-    zone(where.strip() or "UTC")
-    return minutes[0], minutes[1], where.strip() or "UTC"
+    zone(name.strip() or "UTC")
+    return minutes[0], minutes[1], name.strip() or "UTC"
 
 
 def _check_notify(notify: NotifyConfig, source: _Source) -> None:

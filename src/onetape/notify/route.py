@@ -32,9 +32,9 @@ class Route:
         self.dropped = 0  # by the limit of a minute
         self._config = config
         self._after = parse_duration(config.after) if config.after else 0
-        self._begin, self._end, where = parse_quiet(config.quiet) if config.quiet else (0, 0, "UTC")
-        self._zone: tzinfo = zone(where)
-        self._told: dict[Key, Severity] = {}  # begins that have left, whose ends will
+        self._begin, self._end, zone_name = parse_quiet(config.quiet) if config.quiet else (0, 0, "UTC")
+        self._zone: tzinfo = zone(zone_name)
+        self._begun: dict[Key, Severity] = {}  # begins that have left, whose ends will
         self._held: dict[Key, Alert] = {}  # until the quiet hours are over
         self._due: dict[Key, tuple[int, Alert]] = {}  # what nobody has acknowledged, and when it is told
         self._left: deque[int] = deque()
@@ -46,7 +46,7 @@ class Route:
         if alert.is_end:
             self._held.pop(key, None)
             self._due.pop(key, None)
-            if (severity := self._told.pop(key, None)) is not None:
+            if (severity := self._begun.pop(key, None)) is not None:
                 yield from self._leave(alert, now, severity)
         elif _RANKS[alert.severity] < _RANKS[Severity(self._config.severity)] or (
             self._config.types and alert.type not in self._config.types
@@ -99,7 +99,7 @@ class Route:
                 self._unsaid += 1
                 return
         if not alert.is_end and not alert.is_note:
-            _put(self._told, key, severity)
+            _put(self._begun, key, severity)
         if self._unsaid:
             alert = replace(alert, message=f"{alert.message} ({self._unsaid} others were too many for a minute)")
             self._unsaid = 0

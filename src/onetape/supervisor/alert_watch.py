@@ -192,10 +192,10 @@ class AlertWatch:
                 self._said(words)
 
     def _take(self, alert: Alert) -> None:
-        if (told := self._desk.take(alert)) is not None:
-            self._told(told)
+        if (leaves := self._desk.take(alert)) is not None:
+            self._report(leaves)
 
-    def _told(self, alert: Alert) -> None:
+    def _report(self, alert: Alert) -> None:
         self._tell(alert.as_json())
         self._put(alert)
 
@@ -276,7 +276,7 @@ class AlertWatch:
 
     def _over(self, subject: str, now: int, message: str = "", *, before: int = 0) -> None:
         for record in self._desk.over(subject, now, message, before=before):
-            self._told(record)
+            self._report(record)
 
     def _machine(self, now: int) -> Iterator[Alert]:
         offset = time.time_ns() - time.monotonic_ns()

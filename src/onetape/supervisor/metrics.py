@@ -33,7 +33,7 @@ __all__ = ["COUNTED", "FAMILIES", "Growth", "Metrics", "OrderCounts"]
 HOST: Final = "127.0.0.1"
 ASK_WITHIN_S: Final = 1.0  # a process that hangs holds up no scrape longer
 KEPT_S: Final = 1.0  # so long one answer serves all who scrape: processes are not asked more often
-ASKED_AT_ONCE: Final = 4
+REQUESTS_AT_ONCE: Final = 4
 GROWTH_SPAN_S: Final = 3600.0
 GROWTH_MIN_S: Final = 600.0  # of a shorter time nothing follows for a day
 DAY_S: Final = 86_400.0
@@ -101,8 +101,8 @@ class OrderCounts:
             code, news = unpacked[6], self._news[unpacked[7]]
             self.events[process, news] += 1
             if code:
-                known = BY_CODE.get(code)
-                self.refusals[process, news, str(code), known.name if known is not None else ""] += 1
+                error = BY_CODE.get(code)
+                self.refusals[process, news, str(code), error.name if error is not None else ""] += 1
 
 
 class Growth:
@@ -148,7 +148,7 @@ class Metrics:
         self._growth = Growth()
         self._lock = threading.Lock()
         self._made: tuple[float, list[Any]] = (-KEPT_S, [])
-        self._asking = ThreadPoolExecutor(ASKED_AT_ONCE, thread_name_prefix="metrics")
+        self._asking = ThreadPoolExecutor(REQUESTS_AT_ONCE, thread_name_prefix="metrics")
         registry = prometheus.CollectorRegistry()
         registry.register(self)  # type: ignore[arg-type]
         self._server, self._thread = prometheus.start_http_server(port, HOST, registry)
@@ -194,10 +194,10 @@ class Metrics:
         for each in processes:
             yield from _of_process(self._home, each)
         running = (each for each in processes if each["state"] == "running")
-        asked = {each["name"]: each["kind"] for each in running if each["kind"] in _OF_KIND}
-        for name, answer in zip(asked, self._asking.map(self._ask, asked, asked.values()), strict=True):
+        kinds = {each["name"]: each["kind"] for each in running if each["kind"] in _OF_KIND}
+        for name, answer in zip(kinds, self._asking.map(self._ask, kinds, kinds.values()), strict=True):
             if answer:
-                yield from _OF_KIND[asked[name]](name, answer)
+                yield from _OF_KIND[kinds[name]](name, answer)
         counters: dict[str, Counter[Any]] = {
             "order_requests": self._counts.requests,
             "order_events": self._counts.events,
@@ -264,47 +264,47 @@ def _bytes_in(journal: Path) -> int:
     return size
 
 
-def _of_gateway(process: str, told: Mapping[str, Any]) -> Figures:
-    yield "gateway_ready", (process,), int(told["ready"])
-    yield "orders_open", (process,), told["open"]
-    yield "orders_unknown", (process,), told["unknown"]
-    yield "clock_offset_seconds", (process,), told["clock_offset_ns"] / 1e9
-    for span, each in told["spans"].items():
+def _of_gateway(process: str, status: Mapping[str, Any]) -> Figures:
+    yield "gateway_ready", (process,), int(status["ready"])
+    yield "orders_open", (process,), status["open"]
+    yield "orders_unknown", (process,), status["unknown"]
+    yield "clock_offset_seconds", (process,), status["clock_offset_ns"] / 1e9
+    for span, each in status["spans"].items():
         yield "order_span_seconds", (process, span), each
-    for feed, each in told["market"]["decision_age"].items():
+    for feed, each in status["market"]["decision_age"].items():
         yield "decision_age_seconds", (process, feed), each
-    for scope, count in sorted(Counter(each["scope"] for each in told["halts"]).items()):
+    for scope, count in sorted(Counter(each["scope"] for each in status["halts"]).items()):
         yield "halts", (process, scope), count
-    yield from _of_budgets(process, told)
+    yield from _of_budgets(process, status)
 
 
-def _of_budgets(process: str, told: Mapping[str, Any]) -> Figures:
+def _of_budgets(process: str, status: Mapping[str, Any]) -> Figures:
     for name, key in (("requests", "budget"), ("orders", "order_budget")):
-        budget = told.get(key)
+        budget = status.get(key)
         if budget is None:
             continue
         for rule, (used, most) in enumerate(zip(budget["used"], budget["most"], strict=True)):
             yield "budget_used_ratio", (process, name, str(rule)), used / most
         yield "budget_refused", (process, name), budget["refused"]
-    for what, count in told.get("malformed", {}).items():
+    for what, count in status.get("malformed", {}).items():
         yield "malformed_messages", (process, what), count
 
 
-def _of_hub(process: str, told: Mapping[str, Any]) -> Figures:
+def _of_hub(process: str, status: Mapping[str, Any]) -> Figures:
     sources: dict[str, list[Mapping[str, Any]]] = {}
-    for row in told.get("feeds", ()):
+    for row in status.get("feeds", ()):
         sources.setdefault(row["source"], []).append(row)
     for source, rows in sorted(sources.items()):
         for figure, key in (("feed_age_seconds", "age_ms"), ("feed_latency_seconds", "latency_ms")):
-            if known := [row[key] for row in rows if row[key] is not None]:
-                yield figure, (process, source), max(known) / 1e3
+            if values := [row[key] for row in rows if row[key] is not None]:
+                yield figure, (process, source), max(values) / 1e3
         yield "feed_errors", (process, source), sum(row["errors"] for row in rows)
         for state, count in sorted(Counter(row["state"] for row in rows).items()):
             yield "feed_symbols", (process, source, state), count
 
 
-def _of_guardian(process: str, told: Mapping[str, Any]) -> Figures:
-    for row in told.get("stops", ()):
+def _of_guardian(process: str, status: Mapping[str, Any]) -> Figures:
+    for row in status.get("stops", ()):
         yield "position_protected_ratio", (row["account"], row["symbol"], row["side"]), row["protected"]
 
 

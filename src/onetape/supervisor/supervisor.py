@@ -206,12 +206,12 @@ class Supervisor:
         async def status() -> dict[str, Any]:
             return self.status()
 
-        def asked() -> dict[str, Any]:
+        def status_in_loop() -> dict[str, Any]:
             return asyncio.run_coroutine_threadsafe(status(), loop).result(STATUS_WITHIN_S)
 
         port = self.config.metrics.port
         while self.metrics is None:
-            make = partial(Metrics, self.home, port, counts, status=asked, alerts=figures)
+            make = partial(Metrics, self.home, port, counts, status=status_in_loop, alerts=figures)
             try:
                 self.metrics = await loop.run_in_executor(None, make)
             except OSError as error:

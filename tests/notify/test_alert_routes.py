@@ -56,76 +56,95 @@ QUIET = 'quiet = "22:00-07:00 Europe/Berlin"'
     ("config", "script", "leaves"),
     [
         pytest.param(
-            "", ["10:00 - i a", "10:01 - w b", "10:02 - c d", "10:03 - w b."],
-            ["10:00 i a", "10:01 w b", "10:02 c d", "10:03 i b."], id="all of it",
+            "",
+            ["10:00 - i a", "10:01 - w b", "10:02 - c d", "10:03 - w b."],
+            ["10:00 i a", "10:01 w b", "10:02 c d", "10:03 i b."],
+            id="all of it",
         ),
         pytest.param(
-            'severity = "warn"', ["10:00 - i a", "10:01 - w b", "10:02 - i a.", "10:03 - w b."],
-            ["10:01 w b", "10:03 i b."], id="an end leaves if its beginning did",
+            'severity = "warn"',
+            ["10:00 - i a", "10:01 - w b", "10:02 - i a.", "10:03 - w b."],
+            ["10:01 w b", "10:03 i b."],
+            id="an end leaves if its beginning did",
         ),
         pytest.param('types = ["disk"]', ["10:00 - c a", "10:01 - c a."], [], id="other types do not"),
         pytest.param(
-            QUIET, ["21:59 - w a", "22:00 - w b", "22:01 - c d", "22:02 - c d."],
-            ["21:59 w a", "22:01 c d", "22:02 i d."], id="a critical one passes quiet hours, and so does its end",
+            QUIET,
+            ["21:59 - w a", "22:00 - w b", "22:01 - c d", "22:02 - c d."],
+            ["21:59 w a", "22:01 c d", "22:02 i d."],
+            id="a critical one passes quiet hours, and so does its end",
         ),
         pytest.param(
-            QUIET, ["22:00 - w a", "23:00 - w b", "23:30 - w b.", "2026-11-24 06:59", "2026-11-24 07:00"],
-            ["07:00 w a"], id="what is quiet leaves in the morning unless it is over",
+            QUIET,
+            ["22:00 - w a", "23:00 - w b", "23:30 - w b.", "2026-11-24 06:59", "2026-11-24 07:00"],
+            ["07:00 w a"],
+            id="what is quiet leaves in the morning unless it is over",
         ),
         pytest.param(
-            QUIET, ["21:00 - w a", "22:30 - w a.", "2026-11-24 07:00"], ["21:00 w a"], id="an end at night is quiet",
+            QUIET, ["21:00 - w a", "22:30 - w a.", "2026-11-24 07:00"], ["21:00 w a"], id="an end at night is quiet"
         ),
         pytest.param(
-            QUIET, ["23:00 - w a", "23:01 - a?", "2026-11-24 07:00"], [], id="what somebody knows of is not told later",
+            QUIET, ["23:00 - w a", "23:01 - a?", "2026-11-24 07:00"], [], id="what somebody knows of is not told later"
         ),
+        pytest.param(QUIET, ["23:00 - w a!", "2026-11-24 07:00"], ["07:00 w a"], id="a note waits too"),
         pytest.param(
-            QUIET, ["23:00 - w a!", "2026-11-24 07:00"], ["07:00 w a"], id="a note waits too",
-        ),
-        pytest.param(
-            QUIET, ["2026-03-28 23:00 - w a", "2026-03-29 06:59", "2026-03-29 07:00"], ["07:00 w a"],
+            QUIET,
+            ["2026-03-28 23:00 - w a", "2026-03-29 06:59", "2026-03-29 07:00"],
+            ["07:00 w a"],
             id="the night of a changed clock ends at seven too",
         ),
         pytest.param(
-            'quiet = "12:00-13:00"', ["12:30 - w a", "13:00 - w b", "13:59", "14:00"],
-            ["12:30 w a", "14:00 w b"], id="without a zone it is utc, an hour behind",
+            'quiet = "12:00-13:00"',
+            ["12:30 - w a", "13:00 - w b", "13:59", "14:00"],
+            ["12:30 w a", "14:00 w b"],
+            id="without a zone it is utc, an hour behind",
         ),
         pytest.param(
-            'after = "10m"', ["10:00 - c a", "10:09", "10:10", "10:19", "10:20", "10:21 - a?", "10:40"],
-            ["10:10 c a", "10:20 c a"], id="nobody acknowledges: again and again, until somebody does",
+            'after = "10m"',
+            ["10:00 - c a", "10:09", "10:10", "10:19", "10:20", "10:21 - a?", "10:40"],
+            ["10:10 c a", "10:20 c a"],
+            id="nobody acknowledges: again and again, until somebody does",
         ),
         pytest.param(
-            'after = "10m"', ["10:00 - c a", "10:05 - a?", "10:10", "10:20"], [], id="somebody was there in time",
+            'after = "10m"', ["10:00 - c a", "10:05 - a?", "10:10", "10:20"], [], id="somebody was there in time"
         ),
+        pytest.param('after = "10m"', ["10:00 - c a", "10:05 - c a.", "10:10"], [], id="it was over in time"),
         pytest.param(
-            'after = "10m"', ["10:00 - c a", "10:05 - c a.", "10:10"], [], id="it was over in time",
-        ),
-        pytest.param(
-            'after = "10m"', ["10:00 - c a", "10:10", "10:12 - c a.", "10:30"], ["10:10 c a", "10:12 i a."],
+            'after = "10m"',
+            ["10:00 - c a", "10:10", "10:12 - c a.", "10:30"],
+            ["10:10 c a", "10:12 i a."],
             id="its end is told to whom it was escalated",
         ),
         pytest.param(
-            'after = "10m"', ["10:00 - c a", "10:06 - c a", "10:10"], ["10:10 c a"],
+            'after = "10m"',
+            ["10:00 - c a", "10:06 - c a", "10:10"],
+            ["10:10 c a"],
             id="said once more it is not younger",
         ),
         pytest.param(
-            'after = "10m"', ["10:00 - w a", "10:06 - c a", "10:07 - w a", "10:10"], ["10:10 c a"],
+            'after = "10m"',
+            ["10:00 - w a", "10:06 - c a", "10:07 - w a", "10:10"],
+            ["10:10 c a"],
             id="the worst of it is told",
         ),
         pytest.param('after = "10m"', ["10:00 - c a!", "10:10"], [], id="a note is never escalated"),
         pytest.param(
-            'after = "10m"\nseverity = "critical"', ["10:00 - w a", "10:10"], [], id="after is beside severity",
+            'after = "10m"\nseverity = "critical"', ["10:00 - w a", "10:10"], [], id="after is beside severity"
         ),
         pytest.param(
-            f'after = "10m"\n{QUIET}', ["21:55 - w a", "21:56 - c b", "22:06", "2026-11-24 07:00"],
-            ["22:06 c b", "07:00 w a", "07:00 c b"], id="an escalation keeps quiet hours",
+            f'after = "10m"\n{QUIET}',
+            ["21:55 - w a", "21:56 - c b", "22:06", "2026-11-24 07:00"],
+            ["22:06 c b", "07:00 w a", "07:00 c b"],
+            id="an escalation keeps quiet hours",
         ),
         pytest.param(
             "per_minute = 2",
             ["10:00 - w a", "10:00 - w b", "10:00 - w d", "10:00 - c e", "10:01 - w f"],
-            ["10:00 w a", "10:00 w b", "10:00 c e", "10:01 w f"], id="so many in a minute, critical ones always",
+            ["10:00 w a", "10:00 w b", "10:00 c e", "10:01 w f"],
+            id="so many in a minute, critical ones always",
         ),
     ],
-)  # fmt: skip
+)
 def test_what_leaves_when(config: str, script: list[str], leaves: list[str]):
     assert played(config, script) == leaves
 
@@ -142,8 +161,8 @@ def test_how_many_did_not_leave_is_said_with_the_next():
 def test_an_escalation_says_since_when():
     route = Route("", parse_config('[notify]\nurls = ["json://x/"]\nafter = "90m"\n').notify)
     assert not list(route.take(alert("c a", at("10:00")), at("10:00")))
-    (told,) = route.tick(at("11:45"))
-    assert told.message == "a says (for 105 minutes, and nobody has acknowledged it)"
+    (repeat,) = route.tick(at("11:45"))
+    assert repeat.message == "a says (for 105 minutes, and nobody has acknowledged it)"
 
 
 def test_memory_is_bounded():
@@ -183,7 +202,7 @@ def test_the_words_are_the_templates(config: str, title: str | None, body: str):
         ('[notify]\nquiet = "07:00-07:00"', 2, "not the hours of a day"),
         ('[notify]\nquiet = "22:00-07:00 Mars/Base"', 2, "unknown time zone"),
         ('[notify]\nafter = "soon"', 2, "soon"),
-        ('[notify]\nper_minute = -1', 2, "below 0"),
+        ("[notify]\nper_minute = -1", 2, "below 0"),
         ('[notify]\nbody = "{secret}"', 2, "no word 'secret'"),
         ('[notify]\nbody = "{message.__class__}"', 2, "no word"),
         ('[notify]\ntitle = "{"', 2, "notify.title"),
@@ -191,11 +210,11 @@ def test_the_words_are_the_templates(config: str, title: str | None, body: str):
         ('[notify.routes.phone]\nseverity = "critical"', 1, "no sink"),
         ('[notify.routes.phone]\nurls = ["tgram://123:abc/456"]', 2, "a secret in the open"),
     ],
-)  # fmt: skip
+)
 def test_a_route_that_cannot_be_is_refused_with_its_line(text: str, line: int, match: str):
-    with pytest.raises(BadConfig, match=match) as told:
+    with pytest.raises(BadConfig, match=match) as refused:
         parse_config(text)
-    assert told.value.location.startswith(f"onetape.toml:{line}") and "abc" not in str(told.value)
+    assert refused.value.location.startswith(f"onetape.toml:{line}") and "abc" not in str(refused.value)
 
 
 def test_types_of_the_configuration_are_those_of_alerts():
@@ -212,11 +231,14 @@ def test_a_route_has_sinks_and_the_section_is_one_itself():
 @pytest.mark.parametrize(
     "url",
     [
-        "json://127.0.0.1:9/", "tgram://123456789:abcdefg_hijklmnop/12315544/",
-        "feishu://aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee", "lark://aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee",
-        "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#ops", "mailto://user:pass@gmail.com",
+        "json://127.0.0.1:9/",
+        "tgram://123456789:abcdefg_hijklmnop/12315544/",
+        "feishu://aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee",
+        "lark://aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee",
+        "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#ops",
+        "mailto://user:pass@gmail.com",
     ],
-)  # fmt: skip
+)
 def test_services_that_people_have_are_known(url: str):
     pytest.importorskip("apprise", reason="NOT_AVAILABLE: apprise is not installed")
     assert len(Sinks([url])) == 1
