@@ -12,7 +12,7 @@ import pytest
 
 from onetape.cli.main import run
 from onetape.model.config import parse_config
-from onetape.model.errors import UsageError
+from onetape.model.errors import BadConfig, UsageError
 from onetape.supervisor.log import SYSTEM_LOG, SystemLog, log_files
 from onetape.supervisor.logs import log_lines
 from onetape.tape.journal import JournalWriter
@@ -232,3 +232,10 @@ def test_the_command_writes_lines_for_people_or_json(home, tmp_path, capfd):
     assert json.loads(line)["fields"] == {"x": 1}
     assert run(["logs", "c", *path]) == 2
     assert "no process 'c'" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(("key", "value"), [("size", "1KB"), ("size", ""), ("keep", "long"), ("size", "much")])
+def test_a_bound_that_is_none_is_refused_with_its_line(key, value):
+    with pytest.raises(BadConfig) as refused:
+        parse_config(f'[logs]\n{key} = "{value}"\n')
+    assert refused.value.location == "onetape.toml:2"

@@ -17,8 +17,10 @@ from onetape.gateway.client import GatewayClient
 from onetape.gateway.order_frames import FILL, NEWS, REQUEST
 from onetape.model.config import parse_config
 from onetape.model.enums import EventType, Liquidity, OrderNews, RequestKind
-from onetape.model.errors import Killed
+from onetape.model.errors import Killed, NotAvailable
 from onetape.supervisor.metrics import FAMILIES, Growth, OrderCounts
+from onetape.supervisor.options import has_metrics
+from onetape.supervisor.start_check import check_start
 from onetape.tape.journal import Frame
 from worlds.command_lines import answered
 from worlds.supervised import ALLOCATE, CONFIG, Home
@@ -148,8 +150,6 @@ def test_a_port_that_is_taken_is_said_and_taken_later(tmp_path: Path):
     ("text", "is_on"), [("", False), ("[metrics]\n", True), ("[metrics]\nenabled = false\n", False)]
 )
 def test_no_port_is_opened_that_nobody_asked_for(text, is_on):
-    from onetape.supervisor.options import has_metrics
-
     assert has_metrics(parse_config(text)) is is_on
 
 
@@ -216,3 +216,12 @@ def test_the_board_and_the_page_name_figures_that_there_are():
     assert named and named <= exposed
     page = (DOCS / "concepts" / "observing.md").read_text()
     assert set(re.findall(r"`onetape_(\w+)`", page)) == set(FAMILIES)
+
+
+def test_up_names_what_metrics_need(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    config = parse_config("[metrics]\n")
+    assert not [each for each in check_start(config, tmp_path, tmp_path) if each.code]
+    monkeypatch.setattr("onetape.supervisor.start_check.find_spec", lambda name: None)
+    (missing,) = [each for each in check_start(config, tmp_path, tmp_path) if each.code]
+    assert (missing.code, missing.todo) == (NotAvailable.code, "pip install 'onetape[metrics]'")
+    assert "onetape.toml:1" in missing.text
