@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from typing import get_args
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from onetape.model.config import NOTIFY_FIELDS, AlertType, parse_config
+from onetape.model.config import NOTIFY_FIELDS, AlertType, NotifyConfig, parse_config
 from onetape.model.errors import BadConfig
 from onetape.notify.alert import KEYS_MAX, Alert, Severity, Type
 from onetape.notify.route import Route
 from onetape.notify.sink import Sinks
+from onetape.supervisor.alert_watch import routes_of
 
 BERLIN = ZoneInfo("Europe/Berlin")
 LETTERS = {"i": Severity.INFO, "w": Severity.WARN, "c": Severity.CRITICAL}
@@ -221,11 +223,15 @@ def test_types_of_the_configuration_are_those_of_alerts():
     assert set(get_args(AlertType)) == set(Type)
 
 
+def names(notify: NotifyConfig) -> list[str]:
+    return [route.name for route, _ in routes_of(notify, {}, Path())]
+
+
 def test_a_route_has_sinks_and_the_section_is_one_itself():
     notify = parse_config('[notify.routes.phone]\nurls = ["env:PHONE"]\n').notify
-    assert (list(notify.all_routes), notify.all_urls) == (["phone"], ["env:PHONE"])
+    assert (names(notify), notify.all_urls) == (["phone"], ["env:PHONE"])
     notify = parse_config('[notify]\nurls = ["env:ALERTS"]\n[notify.routes.phone]\nurls = ["env:PHONE"]\n').notify
-    assert (list(notify.all_routes), notify.all_urls) == (["", "phone"], ["env:ALERTS", "env:PHONE"])
+    assert (names(notify), notify.all_urls) == (["", "phone"], ["env:ALERTS", "env:PHONE"])
 
 
 @pytest.mark.parametrize(

@@ -266,13 +266,8 @@ class NotifyConfig(RouteConfig, frozen=True):
     routes: dict[str, RouteConfig] = {}
 
     @property
-    def all_routes(self) -> dict[str, RouteConfig]:
-        """By name, of those that have sinks; "" is [notify] itself."""
-        return {name: each for name, each in {"": self, **self.routes}.items() if each.urls}
-
-    @property
     def all_urls(self) -> list[str]:
-        return [url for each in self.all_routes.values() for url in each.urls]
+        return [url for each in (self, *self.routes.values()) for url in each.urls]
 
 
 class MetricsConfig(_Section, frozen=True):

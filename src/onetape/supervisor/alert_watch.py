@@ -49,14 +49,16 @@ _SAID: Final = (_ALERT, EventType.HEALTH.id)
 
 
 def routes_of(notify: NotifyConfig, environ: Mapping[str, str], folder: Path) -> list[tuple[Route, MakeSinks]]:
-    """Each route of the configuration, and what makes its sinks; that raises BadConfig, NotAvailable."""
+    """Each route of the configuration that has sinks, [notify] itself without a name, and what makes its
+    sinks; that raises BadConfig, NotAvailable."""
 
     def made(route: Route, urls: list[str]) -> Sinks:
         secret = ("env:", "file:")
         read = [read_secret(url, environ, folder=folder).reveal() if url.startswith(secret) else url for url in urls]
         return Sinks(read, route.words)
 
-    routes = [(Route(name, each), each.urls) for name, each in notify.all_routes.items()]
+    named = {"": notify, **notify.routes}
+    routes = [(Route(name, each), each.urls) for name, each in named.items() if each.urls]
     return [(route, partial(made, route, urls)) for route, urls in routes]
 
 
