@@ -34,8 +34,23 @@ def test_one_value_is_told_as_it_is(ns):
     assert reported.percentile(50) == reported.percentile(99) == ns
 
 
-def test_nothing_measured_is_told_as_nothing():
-    assert Histogram().summary() == {"count": 0, "p50_us": 0, "p99_us": 0, "p999_us": 0, "max_us": 0}
+def test_nothing_measured_is_summary_as_nothing():
+    summary = Histogram().summary()
+    assert set(summary.pop("le_us").values()) == {0}
+    assert summary == {"count": 0, "p50_us": 0, "p99_us": 0, "p999_us": 0, "max_us": 0, "sum_us": 0}
+
+
+def test_how_many_took_at_most_so_long_is_a_bound_for_each_and_a_sixteenth_short_at_most():
+    rng, histogram = random.Random(7), Histogram()
+    samples = [int(rng.lognormvariate(12, 3)) for _ in range(4000)]
+    for each in samples:
+        histogram.note(each)
+    summary = histogram.summary()
+    assert summary["sum_us"] == pytest.approx(sum(samples) / US)
+    for us, count in summary["le_us"].items():
+        surely, at_most = (sum(each <= bound for each in samples) for bound in (int(us) * US * 15 // 16, int(us) * US))
+        assert surely <= count <= at_most
+    assert list(map(int, summary["le_us"])) == sorted(map(int, summary["le_us"]))
 
 
 def call(purpose: Purpose = Purpose.PLACE, name: str = "a") -> Call:

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 import onetape
-from onetape.model.config import NAMED, SINGLE, VariantConfig, WithdrawConfig, parse_config
+from onetape.model.config import NAMED, SINGLE, RouteConfig, VariantConfig, WithdrawConfig, parse_config
 from onetape.model.unbuilt import SECTIONS, unbuilt
 
 SOURCE = Path(onetape.__file__).parent
-NESTED = {"withdraw": WithdrawConfig, "variants": VariantConfig}  # sections within sections
+NESTED = {"withdraw": WithdrawConfig, "variants": VariantConfig, "routes": RouteConfig}  # sections within sections
 
 
 def reads() -> tuple[set[str], set[tuple[str, str]]]:
@@ -27,7 +27,7 @@ def reads() -> tuple[set[str], set[tuple[str, str]]]:
             if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
                 names.add(node.attr)
                 for section, kind in SINGLE.items():
-                    if kind.__name__ in text:
+                    if kind.__name__ in text or kind.__base__.__name__ in text:  # [notify] is a route itself
                         pairs.add((section, node.attr))
                 if isinstance(node.value, ast.Attribute):
                     pairs.add((node.value.attr, node.attr))

@@ -8,6 +8,7 @@ import os
 import socket
 import threading
 import time
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,11 +18,13 @@ import msgspec
 import pytest
 
 import copied_process
-from onetape.model.config import parse_config
+from onetape.model.config import RouteConfig, parse_config
 from onetape.model.errors import BadConfig
 from onetape.notify.alert import Alert, Severity, Type
+from onetape.notify.route import Route
 from onetape.notify.sink import WAITING_MAX, Sink, Sinks
 from onetape.supervisor.alert_watch import AlertWatch, past_alerts
+from onetape.supervisor.options import supervisor_journal
 from onetape.supervisor.parts import SINGLE
 from onetape.supervisor.restart_rules import State
 from onetape.tape.journal import JournalWriter
@@ -127,7 +130,7 @@ def test_a_sink_that_fails_is_an_alert_itself_and_a_critical_one_is_sent_when_it
                 taken.append(alert.subject)
             return works.is_set()
 
-    watch = AlertWatch(tmp_path, dict, tell=received.append, said=print, sinks=Sinks)  # type: ignore[arg-type]
+    watch = AlertWatch(tmp_path, dict, tell=received.append, said=print, routes=[(Route("", RouteConfig()), Sinks)])  # type: ignore[list-item]
     watch.process("venue:x", State.FAILED, "gone")
 
     def states() -> list[str]:
@@ -143,7 +146,7 @@ def test_a_sink_that_fails_is_an_alert_itself_and_a_critical_one_is_sent_when_it
 
 def test_what_ends_in_the_look_that_finds_it_ends_after_it_began(tmp_path: Path):
     received: list[dict] = []
-    watch = AlertWatch(tmp_path, dict, tell=received.append, said=print, sinks=None)
+    watch = AlertWatch(tmp_path, dict, tell=received.append, said=print)
     for state in (State.BACKOFF, State.STARTING, State.RUNNING):
         watch.process("venue:x", state, "signal 9")
     watch.close()
@@ -167,7 +170,7 @@ def test_what_a_life_said_at_its_end_is_told_although_the_next_one_runs(tmp_path
             is_next.set()
         return {"robot:mm": tmp_path / "two"}
 
-    watch = AlertWatch(tmp_path, journals, tell=received.append, said=print, sinks=None)
+    watch = AlertWatch(tmp_path, journals, tell=received.append, said=print)
     assert is_next.wait(PATIENCE_S)
     watch.close()
     one.close()
@@ -193,7 +196,7 @@ def test_what_a_life_said_at_its_end_ends_although_it_is_read_late(name, tmp_pat
             opened.set()
             return {"gateway:main": tmp_path / "gateway"}
 
-        watch = AlertWatch(tmp_path, journals, tell=received.append, said=print, sinks=None)
+        watch = AlertWatch(tmp_path, journals, tell=received.append, said=print)
         assert runs.wait(PATIENCE_S)
         wait_for(lambda: not watch._events)  # it has been heard of that it runs
         for state, at in (("lost", said_at), ("stale", time.time_ns())):
@@ -213,7 +216,7 @@ def test_a_look_that_raises_is_said_once_and_the_next_one_tells(tmp_path: Path):
         requests.append(None)
         raise RuntimeError("planted")
 
-    watch = AlertWatch(tmp_path, journals, tell=received.append, said=said.append, sinks=None)
+    watch = AlertWatch(tmp_path, journals, tell=received.append, said=said.append)
     wait_for(lambda: len(requests) >= 3)
     watch.process("venue:x", State.FAILED, "signal 9")
     watch.close()
@@ -281,7 +284,7 @@ def test_what_a_robot_says_when_it_begins_goes_on_whatever_the_time_of_its_tape_
         looks.append(len(sent))
         return {"robot:mm": journal}
 
-    watch = AlertWatch(tmp_path, journals, tell=sent.append, said=print, sinks=None)
+    watch = AlertWatch(tmp_path, journals, tell=sent.append, said=print, routes=[])
     wait_for(lambda: len(looks) > 1)  # what is there at the first has been said before
     watch.process("robot:mm", State.STARTING, "")
     with JournalWriter(journal) as writer:
@@ -294,3 +297,120 @@ def test_what_a_robot_says_when_it_begins_goes_on_whatever_the_time_of_its_tape_
         wait_for(lambda: len(looks) > before + 2)
     watch.close()
     assert [each["state"] for each in sent] == ["begin"]
+
+
+class Taken:
+    """Sinks that keep what they take, while they `work`."""
+
+    def __init__(self, *, works: bool = True) -> None:
+        self.alerts: list[Alert] = []
+        self.works = threading.Event()
+        if works:
+            self.works.set()
+
+    def send(self, alert: Alert) -> bool:
+        if self.works.is_set():
+            self.alerts.append(alert)
+        return self.works.is_set()
+
+    @property
+    def about(self) -> list[tuple[str, str]]:
+        return [(each.subject, each.as_json()["state"]) for each in self.alerts]
+
+
+class Watched:
+    """A home whose supervisor tells alerts, and may be killed: nothing is said to what it leaves."""
+
+    def __init__(self, home: Path, routes: dict[str, tuple[str, Taken]]) -> None:
+        (home / "run").mkdir(exist_ok=True)
+        self.tape = JournalWriter(supervisor_journal(home))
+        made = [
+            (Route(name, msgspec.convert(tomllib.loads(text), RouteConfig)), lambda sinks=sinks: sinks)
+            for name, (text, sinks) in routes.items()
+        ]
+        journals = {"gateway:main": home / "journal" / "gateway-main"}
+        self.watch = AlertWatch(home, lambda: journals, tell=self.write, said=print, routes=made)  # type: ignore[arg-type]
+
+    def write(self, record: dict) -> None:
+        self.tape.append("alert", msgspec.msgpack.encode(record), time=time.time_ns())
+
+    def kill(self) -> None:
+        """The thread cannot be: its journals and sinks are taken away from it."""
+        self.watch._routes, self.watch._journals, self.watch._looked = [], dict, Path("/dev/null/x")
+        self.watch.close()
+        self.tape.close()
+
+
+def test_what_has_not_left_and_what_was_said_meanwhile_is_told_by_the_next_supervisor(tmp_path: Path):
+    gateway = JournalWriter(tmp_path / "journal" / "gateway-main")
+
+    def says(kind: str, state: str, severity: str | None = "critical") -> None:
+        record = {"kind": kind, "subject": "main", "state": state} | ({"severity": severity} if severity else {})
+        gateway.append("alert" if severity else "health", msgspec.msgpack.encode(record), time=time.time_ns())
+
+    deaf, taken = Taken(works=False), Taken()
+    first = Watched(tmp_path, {"": ("", deaf)})
+    says("halt", "begun")
+    says("adl", "reduced")  # a note: it has no end
+    wait_for(lambda: {each["type"] for each in past_alerts(tmp_path, 9) if each["subject"] != "notify"} == {"risk"})
+    wait_for(lambda: first.watch._sinks_waiting >= 2)
+    first.kill()
+    says("disk", "no room for the journal")
+    says("feed", "lost")
+    says("feed", "connected", None)  # it is over already
+    second = Watched(tmp_path, {"": ("", taken)})
+    expected = {("halt", "begin"), ("adl", "note"), ("disk", "begin"), ("feed", "begin"), ("feed", "end")}
+
+    def reports() -> set[tuple[str, str]]:
+        return {(subject.split()[1], state) for subject, state in taken.about if subject.startswith("gateway")}
+
+    wait_for(lambda: reports() == expected)
+    now = time.time_ns()
+    wait_for(lambda: second.watch._left_at > now)
+    second.kill()
+    third_sinks = Taken()
+    third = Watched(tmp_path, {"": ("", third_sinks)})
+    wait_for(lambda: len(third_sinks.alerts) >= 2)
+    third.watch.process("venue:x", State.FAILED, "gone")
+    wait_for(lambda: ("venue:x", "begin") in third_sinks.about)
+    # What goes on is said once more, what was over and had left is not.
+    assert {(s.split()[1], state) for s, state in third_sinks.about if s.startswith("gateway")} == {
+        ("halt", "begin"),
+        ("disk", "begin"),
+    }
+    third.kill()
+    begun = [
+        each["subject"]
+        for each in past_alerts(tmp_path, 99)
+        if each["state"] == "begin" and "venue" not in each["subject"]
+    ]
+    assert len(begun) == len(set(begun))
+    gateway.close()
+
+
+def test_routes_get_what_is_theirs_and_hear_that_another_one_fails(tmp_path: Path):
+    deaf, phone, disks = Taken(works=False), Taken(), Taken()
+    watched = Watched(
+        tmp_path,
+        {
+            "deaf": ("", deaf),
+            "phone": ('severity = "critical"\nafter = "1s"', phone),
+            "": ('types = ["process"]', disks),
+        },
+    )
+    watched.watch.process("venue:x", State.BACKOFF, "signal 9")
+    watched.watch.process("venue:y", State.FAILED, "gone")
+    wait_for(lambda: [each.subject for each in phone.alerts].count("venue:y") >= 2)
+    assert "nobody has acknowledged it" in phone.alerts[0].message
+    wait_for(lambda: ("notify:deaf", "begin") in disks.about)
+    looked = watched.watch._looked_at
+    wait_for(lambda: watched.watch._looked_at > looked + 10**9)  # some looks later it is told as one, still
+    assert [each["state"] for each in past_alerts(tmp_path, 99) if each["subject"] == "notify:deaf"] == ["begin"]
+    watched.watch.acknowledge("process", "venue:y")
+    wait_for(lambda: not watched.watch._acked)
+    assert {subject for subject, _ in phone.about} <= {"venue:y", "notify:deaf"}
+    assert {("venue:x", "begin"), ("venue:y", "begin")} <= set(disks.about)
+    deaf.works.set()
+    wait_for(lambda: ("notify:deaf", "end") in disks.about)
+    assert "notify:deaf" not in {subject for subject, _ in deaf.about}
+    watched.kill()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from itertools import islice
 from pathlib import Path
 
@@ -11,8 +12,8 @@ import pytest
 
 from onetape.cli.main import run
 from onetape.model.config import parse_config
-from onetape.model.errors import UsageError
-from onetape.supervisor.log import SYSTEM_LOG, SystemLog
+from onetape.model.errors import BadConfig, UsageError
+from onetape.supervisor.log import SYSTEM_LOG, SystemLog, log_files
 from onetape.supervisor.logs import log_lines
 from onetape.tape.journal import JournalWriter
 
@@ -121,11 +122,85 @@ def test_who_follows_hears_what_comes_also_from_the_next_run_and_the_next_file(h
     assert [row["text"] for row in islice(rows, 2)] == ["in the same run", "written"]
     file = home.folder / "logs" / SYSTEM_LOG
     home.said(4, "supervisor", "the last of its file")
-    file.replace(file.with_name(f"{SYSTEM_LOG}.1"))
+    file.replace(file.with_name(f"{SYSTEM_LOG}.2026-11-18T11:06:46.000000Z"))
     home.said(5, "supervisor", "the first of the next")
     home.logged(home.run("a", 2), 6, "in the next run")
     wanted = ["the last of its file", "the first of the next", "in the next run"]
     assert [row["text"] for row in islice(rows, 3)] == wanted
+
+
+DAY = 86_400
+
+
+def days(home: Home, name: str = SYSTEM_LOG) -> list[str]:
+    """Of each file the day that is in its first line."""
+    return [json.loads(path.read_text().splitlines()[0])["time"][:10] for path in log_files(home.folder / "logs", name)]
+
+
+def test_a_day_has_a_file_of_its_own_and_goes_when_it_is_too_old(tmp_path):
+    home = Home(tmp_path)
+    home.log = SystemLog(tmp_path, keep_ns=3 * DAY * SECOND)
+    for day in range(3):
+        home.said(day * DAY, "supervisor", f"{day}")
+        home.log = SystemLog(tmp_path, keep_ns=3 * DAY * SECOND)  # another supervisor goes on in the same file
+        home.said(day * DAY + 1, "supervisor", f"{day} once more", level="error")
+    assert home.texts() == ["0", "0 once more", "1", "1 once more", "2", "2 once more"]
+    assert home.texts(count=3) == ["1 once more", "2", "2 once more"]
+    assert days(home) == days(home, "error.log") == ["2026-11-18", "2026-11-19", "2026-11-20"]
+    home.said(9 * DAY, "supervisor", "9", level="error")
+    assert days(home) == days(home, "error.log") == ["2026-11-20", "2026-11-27"]
+
+
+def test_all_files_together_stay_below_their_bound_and_the_newest_stay(tmp_path):
+    home = Home(tmp_path)
+    home.log, last = SystemLog(tmp_path, size=1 << 20), 0
+    for n in range(2000):
+        home.said(0, "supervisor", f"{n} {'x' * 2000}", level="error" if n % 2 else "info")
+        taken = sum(path.stat().st_size for path in (tmp_path / "logs").iterdir())
+        assert taken <= 1 << 20
+        last = max(last, taken)
+    assert last > 700_000
+    kept = [int(text.split()[0]) for text in home.texts(count=10_000)]
+    assert kept == list(range(kept[0], 2000)) and len(kept) > 150
+
+
+def test_who_follows_misses_nothing_over_many_files_at_once(tmp_path):
+    home = Home(tmp_path)
+    home.log = SystemLog(tmp_path, size=8 << 20)
+    home.said(0, "supervisor", "0")
+    rows = log_lines(home.folder, CONFIG, follow=True)
+    assert next(rows)["text"] == "0"
+    for n in range(1, 1500):
+        home.said(n // 100, "supervisor", f"{n} {'x' * 2000}")
+    assert len(log_files(tmp_path / "logs", SYSTEM_LOG)) > 2
+    assert [int(row["text"].split()[0]) for row in islice(rows, 1499)] == list(range(1, 1500))
+
+
+def test_what_a_process_complains_of_is_taken_over_and_its_file_stays_short(home, monkeypatch):
+    monkeypatch.setattr("onetape.supervisor.log.BYTES_MAX", 100_000)
+    err = home.folder / "venue.err"
+    with err.open("ab", buffering=0) as process:
+        for n in range(300):
+            process.write(f"{n} {'x' * 1000}\n".encode())
+            home.log.take(BEGAN, "venue:x", err)
+            assert err.stat().st_size <= 102_000
+    assert [int(text.split()[0]) for text in home.texts(count=10_000)] == list(range(300))
+
+
+def test_a_disk_without_room_stops_nothing_and_is_said_afterwards(home, monkeypatch):
+    real, full = os.write, True
+
+    def write(file: int, data: bytes) -> int:
+        if full:
+            raise OSError(28, "No space left on device")
+        return real(file, data)
+
+    monkeypatch.setattr("onetape.supervisor.log.os.write", write)
+    for n in range(3):
+        home.said(n, "supervisor", f"{n}")
+    full = False
+    home.said(4, "supervisor", "4")
+    assert home.texts() == ["3 lines could not be written", "4"]
 
 
 def test_a_line_that_is_cut_or_none_is_passed_over(home):
@@ -157,3 +232,10 @@ def test_the_command_writes_lines_for_people_or_json(home, tmp_path, capfd):
     assert json.loads(line)["fields"] == {"x": 1}
     assert run(["logs", "c", *path]) == 2
     assert "no process 'c'" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(("key", "value"), [("size", "1KB"), ("size", ""), ("keep", "long"), ("size", "much")])
+def test_a_bound_that_is_none_is_refused_with_its_line(key, value):
+    with pytest.raises(BadConfig) as refused:
+        parse_config(f'[logs]\n{key} = "{value}"\n')
+    assert refused.value.location == "onetape.toml:2"

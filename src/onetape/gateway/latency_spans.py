@@ -11,7 +11,9 @@ set back is left out. Nothing here is read by what decides.
 
 from __future__ import annotations
 
-from typing import Final
+from bisect import bisect_right
+from itertools import accumulate
+from typing import Any, Final
 
 from onetape.orders.calls import ORDER_PURPOSES, Call
 from onetape.orders.outcome import Answer, Outcome
@@ -20,17 +22,18 @@ __all__ = ["Histogram", "Spans"]
 
 PARTS: Final = 16  # buckets for each doubling: a value is told within a sixteenth
 WAITING_MAX: Final = 10_000  # requests without an answer; the oldest is no longer waited for
+LE_US: Final = tuple(step * 10**power for power in range(6) for step in (10, 25, 50))  # 10 us to 5 s
 PERCENTS: Final = ((50.0, "p50_us"), (99.0, "p99_us"), (99.9, "p999_us"))
 
 
 class Histogram:
     """Counts durations in the same few hundred buckets, however many there are."""
 
-    __slots__ = ("_buckets", "count", "largest")
+    __slots__ = ("_buckets", "count", "largest", "total")
 
     def __init__(self) -> None:
         self._buckets: dict[int, int] = {}  # by number: how many
-        self.count = 0
+        self.count = self.total = 0
         self.largest = 0
 
     def note(self, ns: int) -> None:
@@ -42,6 +45,7 @@ class Histogram:
         bucket = ns if shift <= 0 else (shift << 4) + (ns >> shift)
         self._buckets[bucket] = self._buckets.get(bucket, 0) + 1
         self.count += 1
+        self.total += ns
         if ns > self.largest:
             self.largest = ns
 
@@ -57,12 +61,16 @@ class Histogram:
                 return min(_last(bucket), self.largest)
         return self.largest
 
-    def summary(self) -> dict[str, float]:
-        """Returns the count, and percentiles in microseconds."""
-        row: dict[str, float] = {"count": self.count}
+    def summary(self) -> dict[str, Any]:
+        """Returns the count, percentiles and the sum in microseconds, and how many took at most so many: `le_us`."""
+        row: dict[str, Any] = {"count": self.count}
         for percent, name in PERCENTS:
             row[name] = self.percentile(percent) / 1000
         row["max_us"] = self.largest / 1000
+        row["sum_us"] = self.total / 1000
+        ordered = sorted(self._buckets.items())
+        ends, sums = [_last(bucket) for bucket, _ in ordered], [0, *accumulate(count for _, count in ordered)]
+        row["le_us"] = {str(us): sums[bisect_right(ends, us * 1000)] for us in LE_US}
         return row
 
 
@@ -114,7 +122,7 @@ class Spans:
         if out and now >= out and answer.outcome is not Outcome.AMBIGUOUS:
             self._answer.note(now - out)
 
-    def summary(self) -> dict[str, dict[str, float]]:
+    def summary(self) -> dict[str, dict[str, Any]]:
         return {
             "received_to_decided": self._decide.summary(),
             "decided_to_out": self._send.summary(),

@@ -6,9 +6,11 @@ anywhere. An unknown key or a wrong type is an error that names the line.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from string import Formatter
 from typing import Any, Final, Literal, TypeVar
 
 import msgspec
@@ -18,12 +20,14 @@ from onetape.model.errors import BadConfig, BadInput, OnetapeError, UsageError
 from onetape.model.loss_limit import LossLimit, parse_loss_limit
 from onetape.model.money import money_units
 from onetape.model.symbol import parse_symbol
-from onetape.model.time import parse_duration
+from onetape.model.time import parse_duration, zone
 from onetape.model.toml_lines import key_lines, line_of
 
 ENVIRONMENT_PREFIX = "ONETAPE_"
 KLINES_MAX = 1000
 LEVELS_MAX: Final = 10  # of a ladder
+NOTIFY_FIELDS: Final = ("type", "severity", "subject", "message", "time", "more", "state", "title", "body")
+LOGS_BYTES_MIN: Final = 1 << 20
 SLOTS_MAX = 64  # of an account: the total, the pool and its sub-accounts
 OPERATOR: Final = "operator"  # who commands a process from outside
 HUB: Final = "hub"  # the process, its kind, its journal and its table
@@ -258,10 +262,39 @@ class DashboardConfig(_Section, frozen=True):
     port: int = 0
 
 
-class NotifyConfig(_Section, frozen=True):
-    """[notify]: where alerts go."""
+AlertType = Literal[
+    "delta", "utilization", "failover", "proxy", "risk", "stop", "ledger", "process", "clock", "disk", "test"
+]
+
+
+class RouteConfig(_Section, frozen=True):
+    """[notify.routes.NAME]: some alerts, and where they go."""
 
     urls: list[str] = []  # of apprise's; env:NAME or file:/path where it holds a secret
+    severity: Literal["info", "warn", "critical"] = "info"  # and what is worse
+    types: list[AlertType] = []  # []: all
+    after: str = ""  # "10m": what has gone on so long and nobody has acknowledged, and each 10 minutes. "": at once
+    quiet: str = ""  # "22:00-07:00 Europe/Berlin": what is not critical waits; without a zone it is UTC
+    per_minute: int = 0  # that are not critical; 0: no limit of its own
+    title: str = ""  # "{severity} {subject}": the words of NOTIFY_FIELDS; "": ours
+    body: str = ""
+
+
+class NotifyConfig(RouteConfig, frozen=True):
+    """[notify]: where alerts go; a route itself."""
+
+    routes: dict[str, RouteConfig] = {}
+
+    @property
+    def all_urls(self) -> list[str]:
+        return [url for each in (self, *self.routes.values()) for url in each.urls]
+
+
+class MetricsConfig(_Section, frozen=True):
+    """[metrics]: figures for Prometheus, on this machine's loopback; without the section there are none."""
+
+    enabled: bool = True
+    port: int = 9464  # 0: a free one, shown by status
 
 
 class BridgeConfig(_Section, frozen=True):
@@ -278,6 +311,13 @@ class RetentionConfig(_Section, frozen=True):
     size: str = ""  # "50GiB": of each journal the oldest go beyond it; "": none for its size
     runs: Literal["keep", "drop"] = "keep"  # what a run is replayed from: stays, or goes as well
     compress: bool = True  # closed segments are packed, and stay readable
+
+
+class LogsConfig(_Section, frozen=True):
+    """[logs]: how long the supervisor's log is kept."""
+
+    keep: str = "90d"  # "": whatever its age
+    size: str = "1GiB"  # of all its files together; the oldest go beyond it
 
 
 class ClusterConfig(_Section, frozen=True):
@@ -299,8 +339,10 @@ class Config(_Section, frozen=True):
     control: ControlConfig = ControlConfig()
     dashboard: DashboardConfig = DashboardConfig()
     notify: NotifyConfig = NotifyConfig()
+    metrics: MetricsConfig = MetricsConfig()
     bridge: BridgeConfig = BridgeConfig()
     retention: RetentionConfig = RetentionConfig()
+    logs: LogsConfig = LogsConfig()
     cluster: ClusterConfig = ClusterConfig()
     symbols: dict[str, list[str]] = {}  # a name of one's own -> what venues call the same thing
     places: dict[str, str] = {}  # of what was written, in dots: file and line, or the variable
@@ -331,8 +373,10 @@ SINGLE: dict[str, type[_Section]] = {
     "control": ControlConfig,
     "dashboard": DashboardConfig,
     "notify": NotifyConfig,
+    "metrics": MetricsConfig,
     "bridge": BridgeConfig,
     "retention": RetentionConfig,
+    "logs": LogsConfig,
     "cluster": ClusterConfig,
 }
 SYMBOLS = "symbols"
@@ -481,11 +525,37 @@ def _check_slots(path: tuple[str, ...], account: AccountConfig, source: _Source)
             raise source.bad(path, f"no sub-account is called `{name}`", "choose another name")
 
 
-def _check_sinks(config: Config, source: _Source) -> None:
-    for url in config.notify.urls:
-        if not url.startswith(("env:", "file:")) and (not url.startswith(OPEN_SINKS) or "@" in url):
-            # The address itself stays out of the message: it may hold a token.
-            raise source.bad(("notify", "urls"), "a secret in the open", "use env:NAME or file:/path")
+def parse_quiet(text: str) -> tuple[int, int, str]:
+    """`22:00-07:00 ZONE`: minutes of the day from and until when, and the zone. Raises UsageError."""
+    hours, _, name = text.strip().partition(" ")
+    found = [re.fullmatch(r"([01]\d|2[0-3]):([0-5]\d)", each, re.ASCII) for each in hours.split("-")]
+    minutes = [int(each[1]) * 60 + int(each[2]) for each in found if each is not None]
+    if len(found) != 2 or len(minutes) != 2 or minutes[0] == minutes[1]:
+        raise UsageError(f"not the hours of a day: {text!r}", todo='as "22:00-07:00 Europe/Berlin"')
+    zone(name.strip() or "UTC")
+    return minutes[0], minutes[1], name.strip() or "UTC"
+
+
+def _check_notify(notify: NotifyConfig, source: _Source) -> None:
+    for name, route in {"": notify, **notify.routes}.items():
+        path = ("notify", "routes", name) if name else ("notify",)
+        for url in route.urls:
+            if not url.startswith(("env:", "file:")) and (not url.startswith(OPEN_SINKS) or "@" in url):
+                # The address itself stays out of the message: it may hold a token.
+                raise source.bad((*path, "urls"), "a secret in the open", "use env:NAME or file:/path")
+        if name and not route.urls:
+            raise source.bad((*path, "urls"), "no sink", 'urls = ["env:ALERTS"]')
+        _check_text((*path, "after"), route.after, parse_duration, source)
+        _check_text((*path, "quiet"), route.quiet, lambda each: parse_quiet(each)[0], source)
+        if route.per_minute < 0:
+            raise source.bad((*path, "per_minute"), "a number below 0", "0: no limit")
+        for key in ("title", "body"):
+            try:
+                named = {field for _, field, _, _ in Formatter().parse(getattr(route, key)) if field is not None}
+            except ValueError as error:
+                raise source.bad((*path, key), str(error), "a brace itself is {{ or }}") from None
+            if unknown := named - set(NOTIFY_FIELDS):
+                raise source.bad((*path, key), f"no word {min(unknown)!r}", ", ".join(NOTIFY_FIELDS))
 
 
 def _check_text(path: tuple[str, ...], text: str, parse: Callable[[str], int], source: _Source) -> None:
@@ -516,6 +586,13 @@ def _check_retention(rules: RetentionConfig, source: _Source) -> None:
         _check_text(("retention", key), getattr(rules, key), parse, source)
     if not rules.every:
         raise source.bad(("retention", "every"), "no time", 'as "1h"')
+
+
+def _check_logs(logs: LogsConfig, source: _Source) -> None:
+    for key, parse in (("keep", parse_duration), ("size", parse_bytes)):
+        _check_text(("logs", key), getattr(logs, key), parse, source)
+    if not logs.size or parse_bytes(logs.size) < LOGS_BYTES_MIN:
+        raise source.bad(("logs", "size"), f"less than {LOGS_BYTES_MIN >> 20} MiB", 'as "1GiB"')
 
 
 def _check_hub(hub: HubConfig, source: _Source) -> None:
@@ -594,13 +671,14 @@ def _check_halts(halts: HaltsConfig, source: _Source) -> None:
 
 def _check_references(config: Config, source: _Source) -> None:
     _check_halts(config.guardian.halts, source)
-    _check_sinks(config, source)
+    _check_notify(config.notify, source)
     _check_guardian(config.guardian, source)
     for name in config.guardian.accounts:
         if name not in config.accounts:
             raise source.bad(("guardian", "accounts", name), f"no account `{name}`", "add it to [accounts]")
     _check_hub(config.hub, source)
     _check_retention(config.retention, source)
+    _check_logs(config.logs, source)
     _check_accounts(config, source)
     _check_robots(config, source)
     for name, venue in config.venues.items():

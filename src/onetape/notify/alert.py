@@ -7,7 +7,7 @@ counted, too. A critical one is never held back by others.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -67,6 +67,20 @@ class Alert:
     def key(self) -> tuple[str, str, str, bool]:
         """Identifies one thing that goes on: words and numbers of the message may change meanwhile."""
         return self.type, self.subject, self.severity, self.is_note
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> Alert:
+        """As `as_json` has written it."""
+        return cls(
+            Type(record["type"]),
+            Severity(record["severity"]),
+            record["subject"],
+            record["message"],
+            record["time"],
+            record["more"],
+            is_note=record["state"] == "note",
+            is_end=record["state"] == "end",
+        )
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -143,12 +157,16 @@ class Desk:
             if (kind, about, is_note) == (type_, subject, False):
                 going.is_acked = True
 
+    @property
+    def active(self) -> Counter[tuple[str, str]]:
+        """What goes on and nobody has acknowledged, by type and severity; from any thread."""
+        going = self._going.copy()
+        return Counter((str(key[0]), str(key[2])) for key, each in going.items() if not (key[3] or each.is_acked))
+
     def restore(self, alerts: Iterable[Mapping[str, Any]]) -> None:
-        """What an earlier desk has told and not ended."""
+        """What an earlier desk has told and not ended, and its newest notes."""
         for each in alerts:
-            alert = Alert(
-                Type(each["type"]), Severity(each["severity"]), each["subject"], each["message"], each["time"]
-            )
+            alert = Alert.of(each)
             is_acked = each.get("acked") is not None
             self._going[alert.key] = _Going(alert.time, alert.message, alert.time, is_acked=is_acked)
 

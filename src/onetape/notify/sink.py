@@ -23,10 +23,13 @@ PAUSE_S: Final = 2.0  # before it is tried again, doubled each time
 
 
 class Sinks:
-    """The sink itself. urls: as apprise has them. Raises NotAvailable without apprise, BadConfig
-    for what it does not know."""
+    """The sink itself. urls: as apprise has them. words: title and body of an alert. Raises NotAvailable
+    without apprise, BadConfig for what it does not know."""
 
-    def __init__(self, urls: Sequence[str]) -> None:
+    def __init__(
+        self, urls: Sequence[str], words: Callable[[Alert], tuple[str, str]] = lambda alert: (alert.title, alert.body)
+    ) -> None:
+        self._words = words
         try:
             import apprise
         except ImportError:
@@ -54,8 +57,8 @@ class Sinks:
 
     def send(self, alert: Alert) -> bool:
         """Whether all took it. Blocks, up to apprise's own timeouts."""
-        sent = self._sinks.notify(title=alert.title, body=alert.body, notify_type=self._types[alert.severity])
-        return bool(sent)
+        title, body = self._words(alert)
+        return bool(self._sinks.notify(title=title, body=body, notify_type=self._types[alert.severity]))
 
 
 class Sink:
@@ -69,6 +72,7 @@ class Sink:
         self._closed = threading.Event()
         self.sent = self.failed = self.dropped = 0
         self.is_failing = False  # the last one did not leave
+        self._unsettled = 0  # that have not left, nor been given up
         self._thread = threading.Thread(target=self._work, name="alerts", daemon=True)
         self._thread.start()
 
@@ -76,11 +80,18 @@ class Sink:
         """Takes it at once, from any thread."""
         with self._lock:
             self._waiting.append(alert)
+            self._unsettled += 1
             if len(self._waiting) > WAITING_MAX:
                 self.dropped += 1
+                self._unsettled -= 1
                 mild = (n for n, a in enumerate(self._waiting) if a.severity != Severity.CRITICAL)
                 del self._waiting[next(mild, 0)]
         self._rang.set()
+
+    @property
+    def waiting(self) -> int:
+        """How many have not left, nor been given up."""
+        return self._unsettled
 
     def close(self, within_s: float = 2.0) -> None:
         """What waits is sent, for so long; a sink that hangs is left alone."""
@@ -113,6 +124,7 @@ class Sink:
                 if sinks.send(alert):
                     self.sent += 1
                     self.is_failing = False
+                    self._settled()
                     return
                 why = "the sink did not take it"
             except (OSError, RuntimeError, TypeError, ValueError) as error:
@@ -127,4 +139,10 @@ class Sink:
                 self._waiting.appendleft(alert)
             if was_failing:  # that has been said
                 return
+        elif not self._closed.is_set():
+            self._settled()
         self._said(f"an alert did not leave ({why}): {alert.title}")
+
+    def _settled(self) -> None:
+        with self._lock:
+            self._unsettled -= 1

@@ -6,42 +6,60 @@ In a thread of its own: neither trading nor the supervisor waits for a tape, a d
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
+from onetape.model.config import NotifyConfig
 from onetape.model.enums import EventType
 from onetape.model.errors import OnetapeError
+from onetape.model.time import HOUR
 from onetape.notify.alert import KEYS_MAX, Alert, Desk, Severity, Type
+from onetape.notify.route import Route
 from onetape.notify.rules import alert_of, disk_alert, ended_by
 from onetape.notify.sink import Sink, Sinks
 from onetape.security.secrets import read_secret
+from onetape.supervisor.metrics import COUNTED, OrderCounts
 from onetape.supervisor.options import supervisor_journal
 from onetape.supervisor.parts import SINGLE
 from onetape.supervisor.restart_rules import State
 from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape
 
-__all__ = ["AlertWatch", "past_alerts", "sinks_of"]
+__all__ = ["AlertWatch", "past_alerts", "routes_of"]
+
+MakeSinks = Callable[[], Sinks]
 
 LOOK_S: Final = 0.5
 SINKS: Final = "notify"  # subject of what is said of the sinks themselves
+LOOKED: Final = "alerts.looked"  # its times are those of `_last_look`
+LOOK_BACK_NS: Final = 24 * HOUR  # at what was said while no supervisor ran
 STEP_NS: Final = 500_000_000  # by which the machine's clock may move against its own steady one
 _ALERT: Final = EventType.ALERT.id
+_SAID: Final = (_ALERT, EventType.HEALTH.id)
 
 
-def sinks_of(urls: list[str], environ: Mapping[str, str], folder: Path) -> Sinks:
-    """Makes the sinks of the configuration. Raises BadConfig, NotAvailable."""
-    read = [
-        read_secret(url, environ, folder=folder).reveal() if url.startswith(("env:", "file:")) else url for url in urls
-    ]
-    return Sinks(read)
+def routes_of(notify: NotifyConfig, environ: Mapping[str, str], folder: Path) -> list[tuple[Route, MakeSinks]]:
+    """Each route of the configuration that has sinks, [notify] itself without a name, and what makes its
+    sinks; that raises BadConfig, NotAvailable."""
+
+    def made(route: Route, urls: list[str]) -> Sinks:
+        secret = ("env:", "file:")
+        read = [read_secret(url, environ, folder=folder).reveal() if url.startswith(secret) else url for url in urls]
+        return Sinks(read, route.words)
+
+    named = {"": notify, **notify.routes}
+    routes = [(Route(name, each), each.urls) for name, each in named.items() if each.urls]
+    return [(route, partial(made, route, urls)) for route, urls in routes]
 
 
 def past_alerts(home: Path, last: int) -> list[dict[str, Any]]:
@@ -71,9 +89,15 @@ def past_alerts(home: Path, last: int) -> list[dict[str, Any]]:
     return list(found)
 
 
+def _subject(route: Route) -> str:
+    """Of what is said of its sinks."""
+    return f"{SINKS}:{route.name}" if route.name else SINKS
+
+
 class AlertWatch:
     """journals: by process, where they are now; asked in the watch's thread. tell: an alert that is
-    told, for the journal; said: what is to be logged; both are called in that thread."""
+    told, for the journal; said: what is to be logged; both are called in that thread, and `counts` as well: it
+    takes gateways' frames of orders."""
 
     def __init__(
         self,
@@ -82,15 +106,19 @@ class AlertWatch:
         *,
         tell: Callable[[dict[str, Any]], None],
         said: Callable[[str], None],
-        sinks: Callable[[], Sinks] | None,
+        routes: Iterable[tuple[Route, MakeSinks]] = (),
+        counts: OrderCounts | None = None,
     ) -> None:
+        self._counts = counts
         self._home, self._journals, self._tell = home, journals, tell
         self._desk = Desk()
-        self._sink = Sink(sinks, said) if sinks is not None else None
+        self._routes = [(route, Sink(make, said)) for route, make in routes]
         self._said, self._fault = said, ""  # the last that was said of a look that raised
         self._readers: dict[str, JournalReader] = {}
         self._events: deque[tuple[int, str, State, str]] = deque()
-        self._desk.restore(each for each in past_alerts(home, KEYS_MAX) if each["cleared"] is None)
+        self._looked = home / "run" / LOOKED
+        self._left_at, self._looked_at = self._last_look()
+        self._restore(past_alerts(home, KEYS_MAX))
         self._acked: deque[tuple[str, str]] = deque()
         self._started: dict[str, int] = {}  # of each process, ns UTC
         self._runs: set[str] = set()  # and has begun to run since
@@ -108,11 +136,26 @@ class AlertWatch:
         """A person knows of what goes on; from any thread."""
         self._acked.append((type_, subject))
 
+    def figures(self) -> dict[str, Any]:
+        """From any thread; `active` by (type, severity)."""
+        sinks = [sink for _, sink in self._routes]
+        return {
+            "active": self._desk.active,
+            "sent": sum(sink.sent for sink in sinks),
+            "failed": sum(sink.failed for sink in sinks),
+            "dropped": self._desk.dropped + sum(each.dropped for pair in self._routes for each in pair),
+            "waiting": self._sinks_waiting,
+        }
+
+    @property
+    def _sinks_waiting(self) -> int:
+        return sum(sink.waiting for _, sink in self._routes)
+
     def close(self) -> None:
         self._closed.set()
         self._thread.join()
-        if self._sink is not None:
-            self._sink.close()
+        for _, sink in self._routes:
+            sink.close()
         for reader in self._readers.values():
             reader.close()
 
@@ -123,10 +166,17 @@ class AlertWatch:
             is_last = self._closed.is_set()
             now = time.time_ns()
             while self._acked:
-                self._desk.acknowledge(*self._acked.popleft())
+                type_, subject = self._acked.popleft()
+                self._desk.acknowledge(type_, subject)
+                for route, _ in self._routes:
+                    route.acknowledge(type_, subject)
             for look in (self._processes(), self._machine(now), self._own_sinks(now), self._tapes()):
                 self._take_all(look)
+            for route, sink in self._routes:
+                for alert in route.tick(time.time_ns()):
+                    sink.put(alert)
             self._is_first = False
+            self._note_look(now)
             if is_last:
                 return
             self._closed.wait(LOOK_S)
@@ -144,20 +194,61 @@ class AlertWatch:
                 self._said(words)
 
     def _take(self, alert: Alert) -> None:
-        if (record := self._desk.take(alert)) is not None:
-            self._tell(record.as_json())
-            if self._sink is not None and alert.subject != SINKS:
-                self._sink.put(record)
+        if (leaves := self._desk.take(alert)) is not None:
+            self._report(leaves)
+
+    def _report(self, alert: Alert) -> None:
+        self._tell(alert.as_json())
+        self._put(alert)
+
+    def _put(self, alert: Alert) -> None:
+        for route, sink in self._routes:
+            if alert.subject != _subject(route):  # it would not leave either
+                for leaves in route.take(alert, time.time_ns()):
+                    sink.put(leaves)
 
     def _own_sinks(self, now: int) -> Iterator[Alert]:
-        """That alerts do not leave stands on the journal, since it cannot leave either."""
-        if self._sink is None:
-            return
-        if self._sink.is_failing:
-            words = "alerts do not leave: a sink does not take them"
-            yield Alert(Type.PROCESS, Severity.CRITICAL, SINKS, words, now)
-        else:
-            self._over(SINKS, now, "a sink has taken one again")
+        """That alerts do not leave stands on the journal, and leaves by other routes."""
+        for route, sink in self._routes:
+            if sink.is_failing:
+                words = "alerts do not leave: a sink does not take them"
+                yield Alert(Type.PROCESS, Severity.CRITICAL, _subject(route), words, now)
+            else:
+                self._over(_subject(route), now, "a sink has taken one again")
+
+    # --- over the supervisor's own restart --------------------------------------------------------
+
+    def _last_look(self) -> tuple[int, int]:
+        """Until when all that was told had left, and when was looked last, ns; now, where that is not known or
+        too long ago."""
+        now = time.time_ns()
+        try:
+            found = self._looked.stat()
+        except OSError:
+            return now, now
+        left, looked = (
+            each if 0 <= now - each <= LOOK_BACK_NS else now for each in (found.st_atime_ns, found.st_mtime_ns)
+        )
+        return left, looked
+
+    def _note_look(self, now: int) -> None:
+        self._looked_at = now
+        if not self._sinks_waiting:
+            self._left_at = now
+        with suppress(OSError):  # a full disk: the next one looks back further
+            if not self._looked.exists():
+                self._looked.parent.mkdir(mode=0o700, exist_ok=True)
+                self._looked.touch(mode=0o600)
+            os.utime(self._looked, ns=(self._left_at, self._looked_at))
+
+    def _restore(self, past: list[dict[str, Any]]) -> None:
+        """What goes on, and what was told of late and may not have left: that is told to the sinks again."""
+        for each in past:
+            goes_on, is_late = each["cleared"] is None, each["time"] >= self._left_at
+            if goes_on or (is_late and each["state"] == "note"):
+                self._desk.restore([each])
+            if is_late or (goes_on and each["acked"] is None):
+                self._put(Alert.of(each))
 
     def _processes(self) -> Iterator[Alert]:
         while self._events:
@@ -189,9 +280,7 @@ class AlertWatch:
 
     def _over(self, subject: str, now: int, message: str = "", *, before: int = 0) -> None:
         for record in self._desk.over(subject, now, message, before=before):
-            self._tell(record.as_json())
-            if self._sink is not None:
-                self._sink.put(record)
+            self._report(record)
 
     def _machine(self, now: int) -> Iterator[Alert]:
         offset = time.time_ns() - time.monotonic_ns()
@@ -229,12 +318,16 @@ class AlertWatch:
             if not is_tape(path):
                 return
             reader = self._readers[process] = JournalReader(path)
-            if self._is_first:  # what was before this supervisor has been told
-                reader.seek_sequence(reader.last_sequence + 1)
+            if self._is_first:  # what was before has been told
+                reader.seek_time(self._looked_at)
         yield from self._said_in(process, reader)
 
     def _said_in(self, process: str, reader: JournalReader) -> Iterator[Alert]:
-        for frame in reader.frames(("alert", "health")):
+        counts = self._counts if process.startswith("gateway:") else None
+        for frame in reader.frames(("alert", "health", *(COUNTED if counts is not None else ()))):
+            if counts is not None and frame.type not in _SAID:
+                counts.take(process, frame)
+                continue
             record = msgspec.msgpack.decode(frame.payload)
             event = "alert" if frame.type == _ALERT else "health"
             if isinstance(record, dict):

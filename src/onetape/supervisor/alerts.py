@@ -12,7 +12,7 @@ from onetape.ipc.operator import send_command
 from onetape.model.config import Config
 from onetape.model.errors import BY_CODE, BadConfig, OnetapeError, ProcessDown
 from onetape.notify.alert import Alert, Severity, Type
-from onetape.supervisor.alert_watch import past_alerts, sinks_of
+from onetape.supervisor.alert_watch import past_alerts, routes_of
 
 __all__ = ["acknowledge", "alerts_of", "send_test"]
 
@@ -68,17 +68,18 @@ def acknowledge(home: Path, id_: str) -> dict[str, Any]:
 
 
 def send_test(config: Config, environ: Mapping[str, str], folder: Path) -> dict[str, Any]:
-    """Sends one alert to all sinks, now. Raises BadConfig where there is none, ProcessDown where one does
-    not take it."""
-    urls = config.notify.urls
-    if not urls:
+    """Sends one alert to all sinks of all routes, now. Raises BadConfig where there is none, ProcessDown
+    where one does not take it."""
+    routes = routes_of(config.notify, environ, folder)
+    if not routes:
         raise BadConfig("no sink is configured", location="onetape.toml", todo='[notify] urls = ["env:ALERTS"]')
-    sinks = sinks_of(urls, environ, folder)
+    sinks = [make() for _, make in routes]
     alert = Alert(Type.TEST, Severity.INFO, "alerts", "this is a test", time.time_ns())
-    if not sinks.send(alert):
+    refused = [route.name for (route, _), each in zip(routes, sinks, strict=True) if not each.send(alert)]
+    if refused:
         raise ProcessDown(
             "a sink did not take the alert",
-            location="[notify] urls",
+            location=", ".join(f"[notify.routes.{name}] urls" if name else "[notify] urls" for name in refused),
             todo="see the address, and whether it can be reached from here",
         )
-    return {"sent": True, "sinks": len(sinks), **alert.as_json()}
+    return {"sent": True, "sinks": sum(map(len, sinks)), **alert.as_json()}

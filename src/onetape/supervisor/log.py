@@ -1,53 +1,60 @@
 """The log as lines of JSON: `<home>/logs/system.log` has all, `error.log` what went wrong.
 
-What a process writes to its standard error is taken over line by line. A file that has grown long
-is put aside as `.1`; one of those is kept.
+What a process writes to its standard error is taken over line by line. A file that has grown long, or is of
+another day (UTC), is put aside: `.` and the moment come behind its name. Those that are too old go, and the
+oldest when all of them take too much.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from onetape.security.private import private_folder
 
-__all__ = ["SYSTEM_LOG", "SystemLog"]
+__all__ = ["SYSTEM_LOG", "SystemLog", "log_files"]
 
 SYSTEM_LOG: Final = "system.log"
-BYTES_MAX: Final = 16 << 20
+ERROR_LOG: Final = "error.log"
+BYTES_MAX: Final = 16 << 20  # of one file, and of what a process has written to its standard error
+FILES_MIN: Final = 8  # so many fit into what all may take
+DAY_CHARS: Final = 10  # of a moment as text
 LINE_MAX: Final = 4000  # letters of one; the rest is cut off
 READ_BYTES: Final = 256 << 10  # of one process at a time
 ERRORS: Final = ("error ", "Traceback", "gateway: ")
 
 
-class SystemLog:
-    """now, where asked for, is ns UTC."""
+def log_files(folder: Path, name: str) -> list[Path]:
+    """Those of one log, the oldest first; the last is the one that is written, or will be."""
+    return [*sorted(folder.glob(f"{name}.*")), folder / name]
 
-    def __init__(self, home: Path) -> None:
+
+class SystemLog:
+    """now, where asked for, is ns UTC. keep_ns: what was put aside longer ago goes; size: bytes of all files
+    together, the oldest go beyond it; 0: no limit."""
+
+    def __init__(self, home: Path, *, keep_ns: int = 0, size: int = 0) -> None:
         self._folder = private_folder(home / "logs")
+        self._keep_ns, self._size = keep_ns, size
+        self._file_max = min(BYTES_MAX, size // FILES_MIN) if size else BYTES_MAX
+        self._days = {name: self._day_of(name) for name in (SYSTEM_LOG, ERROR_LOG)}
         self._read: dict[Path, tuple[int, int]] = {}  # of each file: which one, how far
         self._lost = 0  # lines that a full disk did not take
 
     def write(self, now: int, level: str, process: str, text: str) -> None:
         """level: info, warning or error."""
-        moment = datetime.fromtimestamp(now // 10**9, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-        record = {
-            "time": f"{moment}.{now % 10**9 // 1000:06d}Z",
-            "level": level,
-            "process": process,
-            "text": text[:LINE_MAX],
-        }
-        line = json.dumps(record, ensure_ascii=False) + "\n"
+        line = _line(now, level, process, text)
         try:
             if self._lost:
-                lost, self._lost = self._lost, 0
-                self.write(now, "warning", "supervisor", f"{lost} lines could not be written")
-            self._append(SYSTEM_LOG, line)
-            if level == "error":
-                self._append("error.log", line)
+                words = f"{self._lost} lines could not be written"
+                self._append(SYSTEM_LOG, _line(now, "warning", "supervisor", words), now)
+                self._lost = 0
+            for name in (SYSTEM_LOG, ERROR_LOG)[: 2 if level == "error" else 1]:
+                self._append(name, line, now)
         except OSError:  # the disk is full: what is said stands on the journal, too
             self._lost += 1
 
@@ -69,6 +76,9 @@ class SystemLog:
         if not whole and len(data) == READ_BYTES:
             whole = len(data)
         self._read[file] = (number, at + whole)
+        if at + whole == size > BYTES_MAX:  # all is taken over, and what is written next stands at its beginning
+            with suppress(OSError):
+                os.truncate(file, 0)
         last = ""
         for line in data[:whole].decode("utf-8", "replace").splitlines():
             if line.strip():
@@ -80,13 +90,53 @@ class SystemLog:
         """The process begins its file anew."""
         self._read.pop(file, None)
 
-    def _append(self, name: str, line: str) -> None:
+    def _append(self, name: str, line: str, now: int) -> None:
         path = self._folder / name
+        day = _moment(now)[:DAY_CHARS]
+        if self._days[name] not in ("", day):
+            self._put_aside(path, now)
+        self._days[name] = day
         file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             os.write(file, line.encode("utf-8", "replace"))
             size = os.fstat(file).st_size
         finally:
             os.close(file)
-        if size > BYTES_MAX:
-            path.replace(path.with_name(f"{name}.1"))
+        if size > self._file_max:
+            self._put_aside(path, now)
+
+    def _put_aside(self, path: Path, now: int) -> None:
+        self._days[path.name] = ""
+        files = [each for name in (SYSTEM_LOG, ERROR_LOG) for each in log_files(self._folder, name)[:-1]]
+        files.sort(key=_put_aside_at)
+        # Never before another, also after the clock was set back.
+        stamp = max(_moment(now), f"{_put_aside_at(files[-1])}+" if files else "")
+        with suppress(FileNotFoundError):
+            files.append(path.replace(path.with_name(f"{path.name}.{stamp}")))
+        oldest = _moment(now - self._keep_ns) if self._keep_ns else ""
+        left = sum(each.stat().st_size for each in files) + 2 * self._file_max
+        for each in files:
+            if _put_aside_at(each) < oldest or (self._size and left > self._size):
+                left -= each.stat().st_size
+                each.unlink()
+
+    def _day_of(self, name: str) -> str:
+        """Of the first line of the file that is written; "": there is none."""
+        with suppress(OSError), (self._folder / name).open("rb") as file:
+            found = file.readline(LINE_MAX).partition(b'"time": "')[2]
+            return found[:DAY_CHARS].decode("ascii", "replace")
+        return ""
+
+
+def _put_aside_at(file: Path) -> str:
+    return file.name.partition(".log.")[2]
+
+
+def _moment(now: int) -> str:
+    moment = datetime.fromtimestamp(now // 10**9, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{moment}.{now % 10**9 // 1000:06d}Z"
+
+
+def _line(now: int, level: str, process: str, text: str) -> str:
+    record = {"time": _moment(now), "level": level, "process": process, "text": text[:LINE_MAX]}
+    return json.dumps(record, ensure_ascii=False) + "\n"

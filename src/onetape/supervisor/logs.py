@@ -21,7 +21,7 @@ from onetape.model.config import Config
 from onetape.model.errors import OnetapeError, UsageError
 from onetape.model.time import format_time, parse_time
 from onetape.recorder.options import RECORDER, has_recorder
-from onetape.supervisor.log import SYSTEM_LOG
+from onetape.supervisor.log import SYSTEM_LOG, log_files
 from onetape.tape.inspect import look_back
 from onetape.tape.journal import JournalReader
 
@@ -49,7 +49,7 @@ def log_lines(
     runs = _Runs(home)
     log, tapes = _Log(home, wanted), [_Tapes(runs, name) for name in robots]
     sources: tuple[_Log | _Tapes, ...] = (log, *tapes)
-    found: list[Row] = [*log.new(), *(row for each in tapes for row in each.last(count))]
+    found: list[Row] = [row for each in sources for row in each.last(count)]
     if wanted and wanted not in names and not found:
         raise UsageError(f"no process {process!r}", todo=f"one of {', '.join(sorted(names))}")
     found.sort(key=_time)
@@ -78,22 +78,38 @@ def _time(row: Row) -> int:
 
 
 class _Log:
-    """The supervisor's log with the one that was put aside, and what is added to it."""
+    """The supervisor's log with what was put aside of it, and what is added to it."""
 
     def __init__(self, home: Path, process: str) -> None:
         self._process = process
-        self._path = home / "logs" / SYSTEM_LOG
-        self._before = self._path.with_name(f"{SYSTEM_LOG}.1")
+        self._folder = home / "logs"
         self._file = 0  # its number, by which another one is known
         self._at = 0  # bytes
 
+    def last(self, count: int) -> list[Row]:
+        """The newest ones; then `new` gives what comes."""
+        found: deque[Row] = deque()
+        *before, newest = log_files(self._folder, SYSTEM_LOG)
+        self._file = _number(newest)
+        found.extend(self._rows(newest))
+        at = self._at
+        for path in reversed(before):
+            if len(found) >= count:
+                break
+            self._at = 0
+            found.extendleft(reversed(list(self._rows(path))))
+        self._at = at
+        return list(found)
+
     def new(self) -> Iterator[Row]:
-        number = _number(self._path)
-        if number != self._file:
-            if not self._file or _number(self._before) == self._file:
-                yield from self._rows(self._before)
-            self._file, self._at = number, 0
-        yield from self._rows(self._path)
+        """Of the file that was read last, wherever it is now, and of those after it."""
+        files = log_files(self._folder, SYSTEM_LOG)
+        numbers = [_number(path) for path in files]
+        first = numbers.index(self._file) if self._file in numbers else len(files) - 1
+        for path, number in zip(files[first:], numbers[first:], strict=True):
+            if number != self._file:
+                self._file, self._at = number, 0
+            yield from self._rows(path)
 
     def _rows(self, path: Path) -> Iterator[Row]:
         try:

@@ -10,7 +10,7 @@ import msgspec
 from onetape.model.config import Config
 from onetape.supervisor.parts import SINGLE
 
-__all__ = ["MODULES", "SingleOptions", "SupervisorOptions", "supervisor_journal", "supervisor_socket"]
+__all__ = ["MODULES", "SingleOptions", "SupervisorOptions", "has_metrics", "supervisor_journal", "supervisor_socket"]
 
 MODULES: Final = {
     "venue": "onetape.exchange.main",
@@ -31,6 +31,11 @@ class SupervisorOptions(msgspec.Struct, frozen=True, kw_only=True):
     home: str
     config: str
     single: bool = False  # all in one process
+
+
+def has_metrics(config: Config) -> bool:
+    """Its port is opened where the section is written, and by no default."""
+    return config.has("metrics") and config.metrics.enabled
 
 
 def supervisor_journal(home: Path) -> Path:

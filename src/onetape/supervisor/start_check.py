@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Collection, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -39,6 +40,7 @@ from onetape.preflight.rails import check_rails
 from onetape.recorder.options import RECORDER, has_recorder, recorder_options
 from onetape.robot.options import LOAD_WITHIN_S, Checked, RobotCheck, robot_options
 from onetape.security.tokens import read_token, token_file
+from onetape.supervisor.options import has_metrics
 
 __all__ = ["check_clock", "check_home", "check_robot", "check_start", "refuse"]
 
@@ -66,6 +68,10 @@ def check_start(
     yield from check_clock()
     for missing in unbuilt(config):
         yield Finding.of("configuration", missing)
+    if has_metrics(config) and find_spec("prometheus_client") is None:
+        words = "metrics need prometheus-client"
+        todo = "pip install 'onetape[metrics]'"
+        yield Finding.of("configuration", NotAvailable(words, location=config.location("metrics"), todo=todo))
     yield from _places(config, folder, home, single=single)
     if not is_examined:
         yield from _venues_and_keys(config, folder)

@@ -21,18 +21,21 @@ from typing import Any, Final
 import msgspec
 
 from onetape.ipc.server import listen
+from onetape.model.byte_size import parse_bytes
 from onetape.model.config import GUARDIAN, OPERATOR, Config
 from onetape.model.errors import OnetapeError
+from onetape.model.time import parse_duration
 from onetape.notify.rules import ROOM_MIN
 from onetape.security.private import private_folder
 from onetape.security.tokens import make_token
 from onetape.supervisor.added_robots import AddedRobots
-from onetape.supervisor.alert_watch import AlertWatch, sinks_of
+from onetape.supervisor.alert_watch import AlertWatch, routes_of
 from onetape.supervisor.child import ChildFiles, Process
 from onetape.supervisor.fork_server import ForkServer
 from onetape.supervisor.heartbeat import Pulses, journal_of
 from onetape.supervisor.log import SystemLog
-from onetape.supervisor.options import supervisor_socket
+from onetape.supervisor.metrics import Metrics, OrderCounts
+from onetape.supervisor.options import has_metrics, supervisor_socket
 from onetape.supervisor.parts import RUNNING, SINGLE, parts_of
 from onetape.supervisor.process_figures import Figures
 from onetape.supervisor.process_journal import SupervisorTape
@@ -47,6 +50,8 @@ QUIET_S: Final = 0.25
 FIGURES_EVERY_S: Final = 1.0
 FAULT_S: Final = 1.0  # before work of its own that failed goes on
 SILENT_LOOKS: Final = 4  # in a row, before a process counts as silent
+STATUS_WITHIN_S: Final = 2.0  # for who scrapes
+PORT_PAUSE_S: Final = 5.0  # before a port that is taken is tried again
 PAUSE_MS: Final = 1000  # without a sign of life, before `status` says so
 
 
@@ -67,7 +72,8 @@ class Supervisor:
         self.figures = Figures()
         self._figures_at = 0.0
         self.tape = SupervisorTape(home)
-        self.log = SystemLog(home)
+        keep, size = config.logs.keep, config.logs.size
+        self.log = SystemLog(home, keep_ns=parse_duration(keep) if keep else 0, size=parse_bytes(size))
         self.robots = AddedRobots(self)
         self.use(self.robots.configured(config))
         self.read: Callable[[], Config] = lambda: self.config
@@ -77,6 +83,8 @@ class Supervisor:
         self.starter.exchanges = self.tape.left.exchanges
         self.pulses = Pulses(home)
         self.alerts: AlertWatch | None = None
+        self.metrics: Metrics | None = None
+        self.counts = OrderCounts() if has_metrics(config) else None
         self.files = {name: ChildFiles(home, name) for name in self.law.units}
         self.processes: dict[str, Process] = {}
         self.forks = forks
@@ -109,6 +117,9 @@ class Supervisor:
             self._make_tokens()
             self._adopt()
             self._watch_for_alerts(loop)
+            if self.counts is not None:
+                measure = partial(self._measure, self.counts, loop)
+                lasting.append(asyncio.ensure_future(self._lasting("metrics", measure(), measure)))
             self._hear_forks(loop)
             if not self.is_single:
                 self.starter.ask_robot = lambda options: asyncio.run_coroutine_threadsafe(
@@ -131,6 +142,8 @@ class Supervisor:
             self._show()
             self.say("info", "supervisor", "all stopped")
         finally:
+            if self.metrics is not None:
+                await loop.run_in_executor(None, self.metrics.close)
             if self.alerts is not None:
                 await loop.run_in_executor(None, self.alerts.close)
                 await asyncio.sleep(0)  # what it told last
@@ -176,14 +189,36 @@ class Supervisor:
         return any(unit.state not in (State.RUNNING, State.FAILED, State.STOPPED) for unit in units)
 
     def _watch_for_alerts(self, loop: asyncio.AbstractEventLoop) -> None:
-        starter, urls = self.starter, self.config.notify.urls
         self.alerts = AlertWatch(
             self.home,
             self._journals,
             tell=lambda record: _soon(loop, self.tape.alert, record),
             said=lambda text: _soon(loop, self.say, "warning", "alerts", text),
-            sinks=(lambda: sinks_of(urls, starter.environ, starter.folder)) if urls else None,
+            routes=routes_of(self.config.notify, self.starter.environ, self.starter.folder),
+            counts=self.counts,
         )
+
+    async def _measure(self, counts: OrderCounts, loop: asyncio.AbstractEventLoop) -> None:
+        """Serves metrics from when their port is free, until cancelled."""
+        assert self.alerts is not None
+        figures, said = self.alerts.figures, ""
+
+        async def status() -> dict[str, Any]:
+            return self.status()
+
+        def status_in_loop() -> dict[str, Any]:
+            return asyncio.run_coroutine_threadsafe(status(), loop).result(STATUS_WITHIN_S)
+
+        port = self.config.metrics.port
+        while self.metrics is None:
+            make = partial(Metrics, self.home, port, counts, status=status_in_loop, alerts=figures)
+            try:
+                self.metrics = await loop.run_in_executor(None, make)
+            except OSError as error:
+                if (words := f"no metrics at port {port}: {error}") != said:
+                    self.say("error", "supervisor", said := words)
+                await asyncio.sleep(PORT_PAUSE_S)
+        await asyncio.Event().wait()
 
     def _journals(self) -> dict[str, Path]:
         """Where what went wrong is said."""
@@ -564,6 +599,7 @@ class Supervisor:
             "settled": self.law.is_settled,
             "processes": processes,
             "notes": list(self.starter.notes),
+            "metrics": self.metrics.address if self.metrics is not None else None,
         }
 
 

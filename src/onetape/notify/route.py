@@ -1,0 +1,129 @@
+"""Which alerts a route takes to its sinks, when, and in which words: pure, time comes as an argument.
+
+What is quiet waits until the quiet hours are over, unless it has ended by then; a critical alert never waits. Where
+`after` is set, a route takes what has gone on so long and nobody has acknowledged, again and again until somebody
+does or it is over. Of what is not critical so many leave in a minute, and how many did not is said with the next.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, tzinfo
+from typing import Final, TypeVar
+
+from onetape.model.config import RouteConfig, parse_quiet
+from onetape.model.time import SECOND, parse_duration, zone
+from onetape.notify.alert import KEYS_MAX, Alert, Severity
+
+__all__ = ["Route"]
+
+_RANKS: Final = {severity: rank for rank, severity in enumerate(Severity)}  # info warn critical
+Key = tuple[str, str]
+_V = TypeVar("_V")
+
+
+class Route:
+    """Decides for one [notify.routes.NAME], or for [notify] itself."""
+
+    def __init__(self, name: str, config: RouteConfig) -> None:
+        self.name = name
+        self.dropped = 0  # by the limit of a minute
+        self._config = config
+        self._after = parse_duration(config.after) if config.after else 0
+        self._begin, self._end, zone_name = parse_quiet(config.quiet) if config.quiet else (0, 0, "UTC")
+        self._zone: tzinfo = zone(zone_name)
+        self._begun: dict[Key, Severity] = {}  # begins that have left, whose ends will
+        self._held: dict[Key, Alert] = {}  # until the quiet hours are over
+        self._due: dict[Key, tuple[int, Alert]] = {}  # what nobody has acknowledged, and when it is told
+        self._left: deque[int] = deque()
+        self._unsaid = 0  # of those that were dropped
+
+    def take(self, alert: Alert, now: int) -> Iterator[Alert]:
+        """What leaves now for an alert that is told."""
+        key = alert.type, alert.subject
+        if alert.is_end:
+            self._held.pop(key, None)
+            self._due.pop(key, None)
+            if (severity := self._begun.pop(key, None)) is not None:
+                yield from self._leave(alert, now, severity)
+        elif _RANKS[alert.severity] < _RANKS[Severity(self._config.severity)] or (
+            self._config.types and alert.type not in self._config.types
+        ):
+            return
+        elif not self._after:
+            yield from self._leave(alert, now, alert.severity)
+        elif not alert.is_note:  # it is over already: nobody need do anything
+            due, before = self._due.get(key, (alert.time + self._after, alert))
+            worse = max(before, alert, key=lambda each: _RANKS[each.severity])
+            _put(self._due, key, (due, worse))
+
+    def tick(self, now: int) -> Iterator[Alert]:
+        """What leaves now since time has passed."""
+        if self._held and not self._is_quiet(now):
+            held, self._held = self._held, {}
+            for key, alert in held.items():
+                if key in self._due:  # it is told now
+                    self._due[key] = now + self._after, self._due[key][1]
+                yield from self._leave(alert, now, alert.severity)
+        for key, (due, alert) in [*self._due.items()]:
+            if due <= now:
+                self._due[key] = now + self._after, alert
+                minutes = (now - alert.time) // (60 * SECOND)
+                words = f"{alert.message} (for {minutes} minutes, and nobody has acknowledged it)"
+                yield from self._leave(replace(alert, message=words), now, alert.severity)
+
+    def acknowledge(self, type_: str, subject: str) -> None:
+        """A person knows of it."""
+        self._held.pop((type_, subject), None)
+        self._due.pop((type_, subject), None)
+
+    def words(self, alert: Alert) -> tuple[str, str]:
+        """Title and body, as the templates have them."""
+        fields = {**alert.as_json(), "body": alert.body, "title": alert.title}
+        fields["time"] = datetime.fromtimestamp(alert.time // SECOND, self._zone).isoformat(" ")
+        title, body = self._config.title or "{title}", self._config.body or "{body}"
+        return title.format_map(fields), body.format_map(fields)
+
+    def _leave(self, alert: Alert, now: int, severity: Severity) -> Iterator[Alert]:
+        """severity: of what ends with it, where it is an end."""
+        key = alert.type, alert.subject
+        if severity is not Severity.CRITICAL:
+            if self._is_quiet(now):
+                if not alert.is_end:
+                    _put(self._held, key, alert)
+                return
+            if not self._has_room(now):
+                self.dropped += 1
+                self._unsaid += 1
+                return
+        if not alert.is_end and not alert.is_note:
+            _put(self._begun, key, severity)
+        if self._unsaid:
+            alert = replace(alert, message=f"{alert.message} ({self._unsaid} others were too many for a minute)")
+            self._unsaid = 0
+        yield alert
+
+    def _is_quiet(self, now: int) -> bool:
+        local = datetime.fromtimestamp(now // SECOND, self._zone)
+        minute = local.hour * 60 + local.minute
+        if self._begin <= self._end:
+            return self._begin <= minute < self._end
+        return minute >= self._begin or minute < self._end
+
+    def _has_room(self, now: int) -> bool:
+        most = self._config.per_minute
+        while self._left and now - self._left[0] >= 60 * SECOND:
+            self._left.popleft()
+        if most and len(self._left) >= most:
+            return False
+        self._left.append(now)
+        return True
+
+
+def _put(kept: dict[Key, _V], key: Key, value: _V) -> None:
+    """Beyond the bound the oldest goes."""
+    kept[key] = value
+    if len(kept) > KEYS_MAX:
+        del kept[next(iter(kept))]

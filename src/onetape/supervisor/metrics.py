@@ -1,0 +1,316 @@
+"""Figures of all processes of a home, as Prometheus reads them: http://127.0.0.1:PORT/metrics.
+
+No process keeps anything for this. Each is asked how it stands when somebody scrapes, orders and fills are
+counted from the frames that the watch for alerts reads anyway, and the rest is the supervisor's own.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from onetape.gateway.order_frames import FILL, FLAGS_AT, NEWS
+from onetape.ipc.local_socket import connect
+from onetape.ipc.names import process_socket
+from onetape.model.config import OPERATOR
+from onetape.model.enums import EventType, Liquidity, OrderNews, RequestKind
+from onetape.model.errors import BY_CODE
+from onetape.security.tokens import make_token
+from onetape.supervisor.heartbeat import journal_of
+from onetape.tape.journal import Frame
+
+__all__ = ["COUNTED", "FAMILIES", "Growth", "Metrics", "OrderCounts"]
+
+HOST: Final = "127.0.0.1"
+ASK_WITHIN_S: Final = 1.0  # a process that hangs holds up no scrape longer
+KEPT_S: Final = 1.0  # so long one answer serves all who scrape: processes are not asked more often
+REQUESTS_AT_ONCE: Final = 4
+GROWTH_SPAN_S: Final = 3600.0
+GROWTH_MIN_S: Final = 600.0  # of a shorter time nothing follows for a day
+DAY_S: Final = 86_400.0
+COUNTED: Final = ("order_request", "order_event", "fill")  # of gateways' journals
+_KIND_AT: Final = FLAGS_AT - 4  # where a request's kind is
+
+# Name, without `onetape_`: (type, labels, what it is). Counters begin with the supervisor.
+FAMILIES: Final[Mapping[str, tuple[str, tuple[str, ...], str]]] = {
+    "process_up": ("gauge", ("process", "kind"), "1 while it runs, else 0"),
+    "process_restarts": ("counter", ("process",), "Times that it was started again after it had ended"),
+    "process_heartbeat_age_seconds": ("gauge", ("process",), "Since its last sign of life"),
+    "process_progress_age_seconds": ("gauge", ("process",), "Since it last came on"),
+    "process_lag_frames": ("gauge", ("process",), "Frames of its gateway that a robot has not read"),
+    "process_cpu_ratio": ("gauge", ("process",), "Share of one core, over the last seconds"),
+    "process_memory_bytes": ("gauge", ("process",), "Resident memory"),
+    "process_open_files": ("gauge", ("process",), "Descriptors; none of a process that holds secrets"),
+    "journal_bytes": ("gauge", ("process",), "Of its journal on the disk"),
+    "disk_free_bytes": ("gauge", (), "Of the file system of the home"),
+    "disk_days_left": ("gauge", (), "Until it is full, as it has filled over the last hour"),
+    "order_requests": ("counter", ("process", "kind"), "Orders, cancels and amendments on the gateway's tape"),
+    "order_events": ("counter", ("process", "news"), "News of orders, by what happened"),
+    "order_refusals": ("counter", ("process", "news", "code", "name"), "Refusals by their error number"),
+    "fills": ("counter", ("process", "liquidity"), "Fills booked"),
+    "orders_open": ("gauge", ("process",), "Orders that work"),
+    "orders_unknown": ("gauge", ("process",), "Orders whose outcome is not known"),
+    "order_span_seconds": ("histogram", ("process", "span"), "From a market message to the venue's answer"),
+    "decision_age_seconds": ("histogram", ("process", "feed"), "Age of the market when robots decided on it"),
+    "budget_used_ratio": ("gauge", ("process", "budget", "rule"), "Of what the venue lets us ask in a window"),
+    "budget_refused": ("counter", ("process", "budget"), "Requests that the budget held back"),
+    "clock_offset_seconds": ("gauge", ("process",), "The venue's clock less ours"),
+    "malformed_messages": ("counter", ("process", "what"), "Messages that could not be read"),
+    "halts": ("gauge", ("process", "scope"), "Halts that hold"),
+    "gateway_ready": ("gauge", ("process",), "1 where orders are let through"),
+    "feed_age_seconds": ("gauge", ("process", "source"), "Oldest last message of the symbols that it brings"),
+    "feed_latency_seconds": ("gauge", ("process", "source"), "How much later than the fastest source"),
+    "feed_errors": ("gauge", ("process", "source"), "Errors of its symbols, since it began"),
+    "feed_symbols": ("gauge", ("process", "source", "state"), "Symbols, by the state of their feed"),
+    "position_protected_ratio": ("gauge", ("account", "symbol", "side"), "Covered by verified stops"),
+    "alerts_active": ("gauge", ("type", "severity"), "That go on and nobody has acknowledged"),
+    "alerts_sent": ("counter", (), "Taken by all sinks"),
+    "alerts_failed": ("counter", (), "Not taken after all tries"),
+    "alerts_dropped": ("counter", (), "Held back by the limit of a minute, or for want of room"),
+    "alerts_waiting": ("gauge", (), "That have not left"),
+    "scrape_seconds": ("gauge", (), "What it took to ask all processes"),
+}
+
+
+class OrderCounts:
+    """Counts a gateway's frames of the types COUNTED."""
+
+    def __init__(self) -> None:
+        self.requests = Counter[tuple[str, str]]()
+        self.events = Counter[tuple[str, str]]()
+        self.refusals = Counter[tuple[str, str, str, str]]()
+        self.fills = Counter[tuple[str, str]]()
+        self._news, self._kinds, self._sides = OrderNews.by_id(), RequestKind.by_id(), Liquidity.by_id()
+
+    def take(self, process: str, frame: Frame) -> None:
+        if frame.type == EventType.FILL.id:
+            self.fills[process, self._sides[FILL.unpack_from(frame.payload)[9]]] += 1
+        elif frame.type == EventType.ORDER_REQUEST.id:
+            self.requests[process, self._kinds[frame.payload[_KIND_AT]]] += 1
+        else:
+            unpacked = NEWS.unpack_from(frame.payload)
+            code, news = unpacked[6], self._news[unpacked[7]]
+            self.events[process, news] += 1
+            if code:
+                error = BY_CODE.get(code)
+                self.refusals[process, news, str(code), error.name if error is not None else ""] += 1
+
+
+class Growth:
+    """How long there is room: of what was used at moments, seconds of any steady clock."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, int]] = deque()
+
+    def note(self, now: float, used: int) -> None:
+        while len(self._seen) > 1 and self._seen[1][0] <= now - GROWTH_SPAN_S:
+            self._seen.popleft()
+        if not self._seen or now - self._seen[-1][0] >= GROWTH_SPAN_S / 60:
+            self._seen.append((now, used))
+
+    def days_left(self, now: float, used: int, free: int) -> float | None:
+        """None: it has not been looked at for long enough. Infinite where nothing grows."""
+        if not self._seen or now - self._seen[0][0] < GROWTH_MIN_S:
+            return None
+        since, before = self._seen[0]
+        grown = used - before
+        return free / grown * (now - since) / DAY_S if grown > 0 else float("inf")
+
+
+class Metrics:
+    """Serves the figures until closed. status: of the supervisor; alerts: figures of the watch for
+    alerts, `active` by (type, severity), and `sent failed dropped waiting`. Raises OSError
+    where the port is taken."""
+
+    def __init__(
+        self,
+        home: Path,
+        port: int,
+        counts: OrderCounts,
+        *,
+        status: Callable[[], dict[str, Any]],
+        alerts: Callable[[], Mapping[str, Any]],
+    ) -> None:
+        import prometheus_client as prometheus  # takes 70 ms, and only who has [metrics] needs it
+        from prometheus_client import core
+
+        self._core: Any = core
+        self._home, self._counts, self._status, self._alerts = home, counts, status, alerts
+        self._growth = Growth()
+        self._lock = threading.Lock()
+        self._made: tuple[float, list[Any]] = (-KEPT_S, [])
+        self._asking = ThreadPoolExecutor(REQUESTS_AT_ONCE, thread_name_prefix="metrics")
+        registry = prometheus.CollectorRegistry()
+        registry.register(self)  # type: ignore[arg-type]
+        self._server, self._thread = prometheus.start_http_server(port, HOST, registry)
+        self.address = f"http://{HOST}:{self._server.server_port}/metrics"
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+        self._asking.shutdown(cancel_futures=True)
+
+    def describe(self) -> Iterable[Any]:
+        """Prometheus's registry would scrape once to learn the names."""
+        return ()
+
+    def collect(self) -> Iterable[Any]:
+        with self._lock:
+            now = time.monotonic()
+            if now - self._made[0] >= KEPT_S:
+                self._made = now, self._families(now)
+            return self._made[1]
+
+    def _families(self, began: float) -> list[Any]:
+        made: dict[str, Any] = {}
+        types = {
+            "gauge": self._core.GaugeMetricFamily,
+            "counter": self._core.CounterMetricFamily,
+            "histogram": self._core.HistogramMetricFamily,
+        }
+        for name, labels, value in self._figures(began):
+            kind, names, words = FAMILIES[name]
+            if name not in made:
+                made[name] = types[kind](f"onetape_{name}", words, labels=names)
+            if kind == "histogram":
+                buckets = [(str(int(us) / 1e6), count) for us, count in value["le_us"].items()]
+                made[name].add_metric(labels, [*buckets, ("+Inf", value["count"])], value["sum_us"] / 1e6)
+            else:
+                made[name].add_metric(labels, value)
+        return list(made.values())
+
+    def _figures(self, began: float) -> Iterator[tuple[str, tuple[str, ...], Any]]:
+        processes = self._status()["processes"]
+        for each in processes:
+            yield from _of_process(self._home, each)
+        running = (each for each in processes if each["state"] == "running")
+        kinds = {each["name"]: each["kind"] for each in running if each["kind"] in _OF_KIND}
+        for name, answer in zip(kinds, self._asking.map(self._ask, kinds, kinds.values()), strict=True):
+            if answer:
+                yield from _OF_KIND[kinds[name]](name, answer)
+        counters: dict[str, Counter[Any]] = {
+            "order_requests": self._counts.requests,
+            "order_events": self._counts.events,
+            "order_refusals": self._counts.refusals,
+            "fills": self._counts.fills,
+        }
+        for name, counter in counters.items():
+            yield from ((name, labels, count) for labels, count in sorted(counter.copy().items()))
+        alerts = self._alerts()
+        yield from (("alerts_active", labels, count) for labels, count in sorted(alerts["active"].items()))
+        yield from ((f"alerts_{name}", (), alerts[name]) for name in ("sent", "failed", "dropped", "waiting"))
+        usage = shutil.disk_usage(self._home)
+        self._growth.note(began, usage.used)
+        yield "disk_free_bytes", (), usage.free
+        if (days := self._growth.days_left(began, usage.used, usage.free)) is not None:
+            yield "disk_days_left", (), days
+        yield "scrape_seconds", (), time.monotonic() - began
+
+    def _ask(self, process: str, kind: str) -> dict[str, Any]:
+        """What the process says of itself; {}: it does not answer."""
+        request = {"do": "status"}
+        if kind != "gateway":
+            token = make_token(self._home, OPERATOR)
+            command = {"id": "metrics", "target": process, "command": "status", "actor": OPERATOR, "token": token}
+            request = {"do": "command", **command}
+        try:
+            made = connect(process_socket(self._home, process), timeout_s=ASK_WITHIN_S)
+            with made, made.makefile("rwb") as file:
+                file.write(msgspec.json.encode(request) + b"\n")
+                file.flush()
+                answer: dict[str, Any] = msgspec.json.decode(file.readline())
+        except (OSError, msgspec.DecodeError):
+            return {}
+        return answer if kind == "gateway" else answer.get("result") or {}
+
+
+Figures = Iterator[tuple[str, tuple[str, ...], Any]]
+
+
+def _of_process(home: Path, row: Mapping[str, Any]) -> Figures:
+    name, kind = row["name"], row["kind"]
+    yield "process_up", (name, kind), int(row["state"] == "running")
+    yield "process_restarts", (name,), row["restarts"]
+    for figure, key, scale in (
+        ("process_heartbeat_age_seconds", "heartbeat_age_ms", 1e3),
+        ("process_progress_age_seconds", "progress_age_ms", 1e3),
+        ("process_lag_frames", "lag", 1),
+        ("process_cpu_ratio", "cpu_percent", 100),
+        ("process_memory_bytes", "memory_bytes", 1),
+        ("process_open_files", "open_files", 1),
+    ):
+        if row[key] is not None:
+            yield figure, (name,), row[key] / scale
+    if (path := journal_of(home, name, kind)) is not None:
+        yield "journal_bytes", (name,), _bytes_in(path)
+
+
+def _bytes_in(journal: Path) -> int:
+    size = 0
+    with suppress(OSError):
+        for path in journal.iterdir():
+            with suppress(FileNotFoundError):  # it has just been packed
+                size += path.stat().st_blocks * 512
+    return size
+
+
+def _of_gateway(process: str, status: Mapping[str, Any]) -> Figures:
+    yield "gateway_ready", (process,), int(status["ready"])
+    yield "orders_open", (process,), status["open"]
+    yield "orders_unknown", (process,), status["unknown"]
+    yield "clock_offset_seconds", (process,), status["clock_offset_ns"] / 1e9
+    for span, each in status["spans"].items():
+        yield "order_span_seconds", (process, span), each
+    for feed, each in status["market"]["decision_age"].items():
+        yield "decision_age_seconds", (process, feed), each
+    for scope, count in sorted(Counter(each["scope"] for each in status["halts"]).items()):
+        yield "halts", (process, scope), count
+    yield from _of_budgets(process, status)
+
+
+def _of_budgets(process: str, status: Mapping[str, Any]) -> Figures:
+    for name, key in (("requests", "budget"), ("orders", "order_budget")):
+        budget = status.get(key)
+        if budget is None:
+            continue
+        for rule, (used, most) in enumerate(zip(budget["used"], budget["most"], strict=True)):
+            yield "budget_used_ratio", (process, name, str(rule)), used / most
+        yield "budget_refused", (process, name), budget["refused"]
+    for what, count in status.get("malformed", {}).items():
+        yield "malformed_messages", (process, what), count
+
+
+def _of_hub(process: str, status: Mapping[str, Any]) -> Figures:
+    sources: dict[str, list[Mapping[str, Any]]] = {}
+    for row in status.get("feeds", ()):
+        sources.setdefault(row["source"], []).append(row)
+    for source, rows in sorted(sources.items()):
+        for figure, key in (("feed_age_seconds", "age_ms"), ("feed_latency_seconds", "latency_ms")):
+            if values := [row[key] for row in rows if row[key] is not None]:
+                yield figure, (process, source), max(values) / 1e3
+        yield "feed_errors", (process, source), sum(row["errors"] for row in rows)
+        for state, count in sorted(Counter(row["state"] for row in rows).items()):
+            yield "feed_symbols", (process, source, state), count
+
+
+def _of_guardian(process: str, status: Mapping[str, Any]) -> Figures:
+    for row in status.get("stops", ()):
+        yield "position_protected_ratio", (row["account"], row["symbol"], row["side"]), row["protected"]
+
+
+_OF_KIND: Final[Mapping[str, Callable[[str, Mapping[str, Any]], Figures]]] = {
+    "gateway": _of_gateway,
+    "collector": _of_budgets,
+    "hub": _of_hub,
+    "guardian": _of_guardian,
+}
