@@ -55,6 +55,8 @@ WORK = {
     "parity": "parity one two",
     "sweep": f"sweep {CROSS} --param fast=5,10 --jobs 1 --out OUT",
     "compare": "compare one two",
+    "tca": "tca one",
+    "attribution": "attribution one",
     "analyze": "analyze one --db sqlite:///runs.db",
     "demo": "demo --seconds 1 --headless",
 }

@@ -38,6 +38,8 @@ VERBS = (
     VerbEntry("parity", RUNS, "Compare two runs, order by order, or where their money parts."),
     VerbEntry("sweep", RUNS, "Run many backtests over a parameter grid."),
     VerbEntry("compare", RUNS, "Show variants side by side, and what luck alone would give."),
+    VerbEntry("tca", RUNS, "Show what orders cost: spread, impact, delay, fees."),
+    VerbEntry("attribution", RUNS, "Show which strategy, symbol and day made a run's profit."),
     VerbEntry("sim", RUNS, "Serve a simulated exchange that clients of the venue can use."),
     VerbEntry("bench", RUNS, "Measure the figures of this machine."),
     VerbEntry("up", PROCESSES, "Start the processes of the configuration."),

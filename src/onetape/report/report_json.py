@@ -99,6 +99,8 @@ def report_value(data: ReportData, analysis: Analysis) -> dict[str, Any]:
         "days": [period_row(each, "day") for each in analysis.days],
         "symbols": [asdict(each) for each in analysis.symbols],
         "venues": [each._asdict() for each in data.venues],
+        "costs": list(data.costs),
+        "attribution": list(data.attribution),
         "returns": returns_value(analysis),
         "rolling_sharpe": {
             "window": analysis.rolling_window,
