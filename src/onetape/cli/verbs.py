@@ -37,6 +37,7 @@ VERBS = (
     VerbEntry("replay", RUNS, "Run a recorded run again and compare every action."),
     VerbEntry("parity", RUNS, "Compare two runs, order by order, or where their money parts."),
     VerbEntry("sweep", RUNS, "Run many backtests over a parameter grid."),
+    VerbEntry("optimize", RUNS, "Search for parameters, and say the odds that the best is luck."),
     VerbEntry("compare", RUNS, "Show variants side by side, and what luck alone would give."),
     VerbEntry("tca", RUNS, "Show what orders cost: spread, impact, delay, fees."),
     VerbEntry("attribution", RUNS, "Show which strategy, symbol and day made a run's profit."),

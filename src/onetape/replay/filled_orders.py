@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from onetape._core import forced_tag
-from onetape.engine.actions import Actions, read_actions
+from onetape.engine.actions import Actions, read_actions, symbols_of
 from onetape.store.frames import fee_currency_names
 from onetape.tape.journal import JournalReader
 
@@ -138,17 +138,17 @@ def _note_causes(journal: Path, by_sequence: dict[int, FilledOrder]) -> dict[int
 def _add_fills(journal: Path, orders: dict[tuple[int, int], FilledOrder]) -> None:
     with JournalReader(journal) as reader:
         rows = reader.columns("fill", names=_FILL)
-        symbols = {stream: str(facts.get("symbol", "")) for stream, facts in reader.instruments.items()}
+    symbols, _ = symbols_of(journal, rows)
     names = fee_currency_names(journal) if rows["fee_currency"].any() else {}
-    for sequence, heard, robot, number, stream, ts, price, size, low, high, side, liquidity, currency, of in zip(
-        *(rows[name].tolist() for name in _FILL), strict=True
+    for symbol, (sequence, heard, robot, number, _, ts, price, size, low, high, side, liquidity, currency, of) in zip(
+        symbols, zip(*(rows[name].tolist() for name in _FILL), strict=True), strict=True
     ):
         fee = high * _INT64 + low % _INT64
         own, other = (0, fee) if currency else (fee, 0)
         placed = orders.get((robot, number))
         if placed is None:
             forced = forced_tag(number) or "unknown"
-            placed = FilledOrder(symbols.get(stream, ""), number, heard, side, 0, forced=forced, arrived=ts)
+            placed = FilledOrder(symbol, number, heard, side, 0, forced=forced, arrived=ts)
             orders[robot, number] = placed
         fill = OrderFill(ts, 2 * price, size, own, liquidity, heard, sequence, of, other, names.get(currency, ""))
         placed.fills.append(fill)
