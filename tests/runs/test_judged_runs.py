@@ -231,6 +231,54 @@ def test_verbs_say_it(tmp_path, busy):
     assert sum(map(Decimal, table["net_exact"])) == Decimal(said.value["account"])
 
 
+def test_the_report_of_a_short_run_has_both(tmp_path, busy):
+    made = BacktestOptions(
+        f"{busy}:Busy",
+        [noisy(tmp_path / "t", 3, [BTC, ETH])],
+        tmp_path,
+        out="r",
+        params={"symbols": [BTC, ETH]},
+        stress=False,
+    )
+    run = run_backtest(made).run
+    shown = json.loads((run / "report.json").read_text())
+    answer = attribution_of(run).as_json()
+    assert sum(row["net"] for row in shown["attribution"]) == pytest.approx(float(answer["account"]))
+    assert {row["algo"] for row in shown["costs"]} == {row["algo"] for row in costs_of(run).as_json()["by_algo"]}
+    low, middle, high = shown["monte_carlo"]["drawdown"]
+    assert 0 < low < middle < high and shown["monte_carlo"]["trips"] == shown["statistics"]["round_trips"]
+    assert "What orders cost" in (run / "report.html").read_text()
+
+
+def test_strategies_beside_holding_what_they_trade(tmp_path, busy):
+    """One day rises, the next one falls: the deepest fall is that of the second."""
+    market = Market(tmp_path / "t")
+    for hour, bid in enumerate([100.0] + [110.0] * 25 + [104.0] * 10):
+        market.quote(hour * 3600, bid, bid)
+    text = (
+        BUSY.partition("class Busy")[0]
+        + """
+class Holds(Part):
+    size: float = 2.0
+
+    def on_quote(self, q):
+        self.set_target(q.symbol, self.size)
+"""
+    )
+    made = BacktestOptions(
+        f"{write(tmp_path, 'holds', text)}:Holds",
+        [market.done()],
+        tmp_path,
+        out="r",
+        params={"symbol": BTC},
+        fee="0",
+        latency="0",
+        write_report=False,
+    )
+    (row,) = attribution_of(run_backtest(made).run).as_json()["by_strategy"]
+    assert row["net"] == "8" and row["max_drawdown"] == 12.0 and row["hold_return"] == pytest.approx(0.04)
+
+
 def test_two_runs_beside_each_other(tmp_path, busy):
     tape = noisy(tmp_path / "t", 5, [BTC])
     runs = [played(busy, tape, tmp_path, [BTC], name=name, seed=at) for at, name in enumerate("ab")]

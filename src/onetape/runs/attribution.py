@@ -92,6 +92,7 @@ class Attribution:
     currency: str
     account: int | None
     cells: dict[Key, Cell]
+    held: dict[str, float] = field(default_factory=dict)  # symbol -> return of holding it over the run
 
     def rows(self) -> list[dict[str, Any]]:
         return self.summed(*GROUPS)
@@ -109,13 +110,16 @@ class Attribution:
         ]
 
     def grouped(self, by: str) -> list[dict[str, Any]]:
-        """A row for each value of `by`; of a strategy with its deepest fall, by what the days' ends say."""
+        """A row for each value of `by`; of a strategy with its deepest fall, by what the days' ends say, and the return
+        of holding its symbols in equal parts."""
         rows = self.summed(by)
         if by == "strategy":
             days = self.summed("strategy", "day")
             for row in rows:
                 mine = [each for each in days if all(each[name] == row[name] for name in ("strategy", "currency"))]
                 level = np.cumsum([0.0, *(float(each["net"]) for each in mine)])
+                symbols = sorted({key[1] for key in self.cells if key[0] == row["strategy"] and key[1] in self.held})
+                row["hold_return"] = sum(self.held[each] for each in symbols) / len(symbols) if symbols else None
                 row["max_drawdown"] = float((np.maximum.accumulate(level) - level).max())
         return rows
 
@@ -168,7 +172,17 @@ def run_attribution(
         if rest:
             key = ACCOUNT, plan.currency, last // DAY, ""
             cells.setdefault(key, Cell(plan.currency)).other += rest
-    return Attribution(plan.currency, account, cells)
+    return Attribution(plan.currency, account, cells, _held(found, market, span[0] if span else 0))
+
+
+def _held(found: OrdersOfRun, market: Market, first: int) -> dict[str, float]:
+    """Of each symbol that the tapes priced when the run began."""
+    returns = {}
+    for symbol in sorted({order.symbol for order in found.orders.values()}):
+        begun, ended = (int(each) for each in market.values_at(symbol, np.array([first, TIME_MAX])))
+        if begun:
+            returns[symbol] = ended / begun - 1
+    return returns
 
 
 @dataclass(frozen=True, slots=True)

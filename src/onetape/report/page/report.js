@@ -117,6 +117,8 @@
     {name: "Depth", text: (r) => part(r.fraction, 3)}, {name: currency, text: (r) => money(r.amount)},
     {name: "Fall", text: (r) => span(r.fall_s)}, {name: "Length", text: (r) => span(r.length_s)},
   ], run.drawdowns, 10);
+  const drawn = run.monte_carlo;
+  $("#falls .hint").textContent = drawn ? `${number(drawn.trips, 0)} trades drawn anew, a thousand times: profit ${money(drawn.profit[0])} to ${money(drawn.profit[2])}, deepest fall ${money(drawn.drawdown[0])} to ${money(drawn.drawdown[2])}, in nine of ten; ${money(drawn.drawdown[1])} in the middle.` : "";
   const amount = (key) => (r) => r[key] === null ? DASH : money(r[key]);
   table("#venues", [
     {name: "Venue", left: true, text: (r) => r.venue}, {name: "In", left: true, text: (r) => r.currency},
