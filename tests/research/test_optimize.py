@@ -135,7 +135,11 @@ def test_the_command_names_the_best_its_trials_and_the_odds(tmp_path, code, samp
     best = min(value["trials"], key=lambda each: each["value"])
     assert value["best"]["params"] == best["params"] and value["best"]["value"] == best["value"]
     assert value["overfitting"]["tries"] == 12 and "odds" in value["overfitting"]["verdict"]
-    assert "tries are" in (open_sweep(tmp_path / "sweeps" / "o").path / "report.html").read_text()
+    page = (open_sweep(tmp_path / "sweeps" / "o").path / "report.html").read_text()
+    assert "tries are" in page
+    # The map has the values that were tried, not all that might have been.
+    tried = sorted({each["params"]["a"] for each in value["trials"]})
+    assert f'"axes":{{"a":{json.dumps(tried, separators=(",", ":"))},"kind":' in page
     assert cli([*line, "--resume", "--trials", "13"]) == 0
     assert "odds that the best of them is luck" in capfd.readouterr().out
     assert cli(["compare", str(tmp_path / "sweeps" / "o"), "--json", "--home", str(tmp_path)]) == 0

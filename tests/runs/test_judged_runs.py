@@ -279,6 +279,58 @@ class Holds(Part):
     assert row["net"] == "8" and row["max_drawdown"] == 12.0 and row["hold_return"] == pytest.approx(0.04)
 
 
+SIDES = """
+from onetape import Strategy
+
+
+class Sides(Strategy):
+    symbol: str = "binance:BTC/USDT:USDT"
+    hedge: bool = False
+
+    def on_start(self):
+        self.subscribe(self.symbol, quotes=True)
+        self.n = 0
+
+    def on_quote(self, q):
+        self.n += 1
+        if self.hedge and self.n in (1, 20):
+            size = 5 if self.n == 1 else -2
+            for side, qty in (("long", size), ("short", -size)):
+                (self.buy if qty > 0 else self.sell)(self.symbol, abs(qty), position_side=side)
+        elif self.n == 1:
+            self.buy(self.symbol, 30)
+"""
+
+
+@pytest.mark.parametrize("hedge", [True, False])
+def test_hedged_sides_and_what_the_venue_closes_by_force(tmp_path, hedge):
+    """A fall that a long position at 10x does not survive; its insurance and its funding are of its cell."""
+    market = Market(tmp_path / "t")
+    for hour in range(40):
+        bid = 1000.0 - 8 * hour
+        market.quote(hour * 3600, bid, bid + 0.1, 50, 50).mark(hour * 3600 + 1, bid)
+        if hour % 8 == 3:
+            market.funding(hour * 3600 + 100, "0.0001", bid)
+    money = {"cash": "100000 USDT", "leverage": 5, "hedge": True} if hedge else {"cash": "5000 USDT", "leverage": 10}
+    strategy = f"{write(tmp_path, 'sides', SIDES)}:Sides"
+    made = BacktestOptions(
+        strategy, [market.done()], tmp_path, out="r", params={"hedge": hedge}, write_report=False, **money
+    )
+    result = run_backtest(made)
+    answer = attribution_of(result.run).as_json()
+    assert Decimal(answer["sum"]) == result.pnl
+    assert sum(Decimal(row["funding"]) for row in answer["rows"]) == result.funding != 0
+    assert {(row["strategy"], row["direction"]) for row in answer["rows"]} == (
+        {("/sides", "long"), ("/sides", "short")} if hedge else {("/sides", "long")}
+    )
+    by = {row["direction"]: row for row in answer["by_direction"]}
+    if hedge:
+        assert Decimal(by["long"]["net"]) < 0 < Decimal(by["short"]["net"])
+    else:
+        assert result.liquidations == costs_of(result.run).forced == 1
+        assert Decimal(by["long"]["other"]) == result.insurance - result.liquidation_fees != 0
+
+
 def test_two_runs_beside_each_other(tmp_path, busy):
     tape = noisy(tmp_path / "t", 5, [BTC])
     runs = [played(busy, tape, tmp_path, [BTC], name=name, seed=at) for at, name in enumerate("ab")]

@@ -57,6 +57,10 @@ def _page_data(sweep: Sweep, x: str | None, y: str | None, wanted: str | None) -
     if len(rows) > VARIANTS_SHOWN_MAX:
         notes.append(f"the best {VARIANTS_SHOWN_MAX:,} of {len(rows):,} variants by {metric}")
         rows = _best(rows, metric)
+    axes: dict[str, tuple[Any, ...]] = sweep.grid.axes
+    if sweep.facts.get("search"):  # of a space that may be vast: what was tried of it
+        tried = {name: {row["params"][name] for row in rows} for name in names}
+        axes = {name: tuple(value for value in values if value in tried[name]) for name, values in axes.items()}
     metrics = metric_names()
     failed = sum(row["error"] is not None for row in sweep.rows)
     if failed:
@@ -79,7 +83,7 @@ def _page_data(sweep: Sweep, x: str | None, y: str | None, wanted: str | None) -
         "notes": notes,
         "facts": [[key, str(value)] for key, value in _facts(sweep, walk).items()],
         "names": names,
-        "axes": {name: list(values) for name, values in sweep.grid.axes.items()},
+        "axes": {name: list(values) for name, values in axes.items()},
         "metrics": metrics,
         "forms": {name: metric_table.metric(name).form for name in metrics},
         "metric": metric,
@@ -89,7 +93,7 @@ def _page_data(sweep: Sweep, x: str | None, y: str | None, wanted: str | None) -
         "variants": [
             {
                 "variant": row["variant"],
-                "at": [_index(sweep.grid.axes[n], row["params"][n]) for n in names],
+                "at": [_index(axes[n], row["params"][n]) for n in names],
                 "values": [metric_of(row, name) for name in metrics],
                 "error": row["error"],
             }

@@ -49,7 +49,7 @@ from onetape.security.private import private_folder
 __all__ = ["SweepOptions", "SweepResult", "divergence_of", "run_sweep", "sweep"]
 
 POINTS_MAX = 10**12  # of a search, which tries few of them
-PIECES_OF_MAX = 5_000  # variants whose way is kept, some 3 kB each
+PIECES_OF_MAX = 2_000  # variants whose way is kept, some 3 kB each
 LOOKAHEAD_SAMPLE = 5  # the best, and four spread evenly over the grid
 # What of the manifest every variant needs.
 SETUP = (
