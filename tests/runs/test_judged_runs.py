@@ -295,7 +295,7 @@ class Sides(Strategy):
         self.n += 1
         if self.hedge and self.n in (1, 20):
             size = 5 if self.n == 1 else -2
-            for side, qty in (("long", size), ("short", -size)):
+            for side, qty in (("long", size), ("short", -size / 2)):
                 (self.buy if qty > 0 else self.sell)(self.symbol, abs(qty), position_side=side)
         elif self.n == 1:
             self.buy(self.symbol, 30)
