@@ -15,26 +15,25 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
 from onetape.engine.handlers import PRIVATE_TIMER
+from onetape.engine.marks import BUY, CHANGING, QUOTES, SELL, TRADES
+from onetape.engine.notes import Signal, number_of
 from onetape.execution.algorithm import Algorithm, Parent, View, Wish
 from onetape.execution.algorithms import make_algorithm
+from onetape.execution.amount import amount_of
 from onetape.model.enums import OrderState
 from onetape.model.errors import NotAvailable, StrategyError
 from onetape.model.time import parse_period
 
 if TYPE_CHECKING:
     from onetape import _core
-    from onetape.engine.host import Host
     from onetape.engine.strategy import Strategy
 
 __all__ = ["ExecutionDesk", "Work"]
 
-QUOTES, TRADES = 1, 2  # want_* bits of core/engine/instrument_state.hpp
-BUY, SELL = 1, 2
 SECOND: Final = 10**9
 REFUSALS_MAX: Final = 10  # of children one after the other, before the parent ends
 RETRY_NS: Final = SECOND // 4  # doubled with each refusal
 FOLLOW_NS: Final = SECOND  # how often a child is looked at that waits for its price
-_CHANGING: Final = frozenset({OrderState.PENDING_CANCEL, OrderState.PENDING_UPDATE, OrderState.UNKNOWN})
 
 
 @dataclass(slots=True)
@@ -61,7 +60,7 @@ class ExecutionDesk:
     """Of one strategy, or of one strategy inside it."""
 
     def __init__(self, strategy: Strategy, base: type, seed: int) -> None:
-        self._strategy = strategy
+        self._strategy, self._host, self._loop = strategy, strategy._host, strategy._loop
         self._seed = seed
         self._works: dict[str, Work] = {}
         self._later: list[tuple[str, Decimal, str, dict[str, Any]]] = []  # what is to grow, of weights
@@ -72,19 +71,13 @@ class ExecutionDesk:
         handlers.on("quote", self._on_quote)
         handlers.on("trade", self._on_trade)
 
-    @property
-    def _host(self) -> Host:
-        return self._strategy._host
-
-    @property
-    def _loop(self) -> _core.TradingLoop:
-        return self._strategy._loop
-
     def works(self, symbol: str) -> bool:
         """A parent order of the symbol is at work."""
         return symbol in self._works
 
-    def set_target(self, symbol: str, qty: Any, name: str, signal: int, options: dict[str, Any]) -> _core.Order | None:
+    def set_target(
+        self, symbol: str, qty: Any, name: str, signal: Signal | int | None, options: dict[str, Any]
+    ) -> _core.Order | None:
         """Starts a parent order, in place of one that works for the symbol. The child that was sent, if any.
         Raises NotAvailable, StrategyError, and TypeError for what is no number."""
         if self._host.is_hedged:
@@ -92,7 +85,7 @@ class ExecutionDesk:
                 "execution algorithms with hedge positions", location="set_target", todo='use algo="touch"'
             )
         instrument = self._host.instrument_of(symbol)
-        target, more = self._host.notes.target(symbol, qty, signal, algo=name, options=options)
+        target, more = self._host.notes.target(symbol, qty, number_of(signal), algo=name, options=options)
         wanted = int(Decimal(str(qty)).scaleb(instrument.size_decimals))
         awaited = self._withdrawn(symbol)
         lot = int(instrument.lot.scaleb(instrument.size_decimals))
@@ -203,7 +196,7 @@ class ExecutionDesk:
             start = self._price(symbol)
             if start is None:
                 raise ValueError("slippage= needs a price of the symbol, and there is none yet")
-            distance = _distance(slippage, start)
+            distance = amount_of(slippage, start)
             worst.append(_ticks(start + side * distance, tick, side))
         if not worst:
             return None
@@ -345,7 +338,7 @@ class ExecutionDesk:
             self._refused(work, order)
 
     def _change(self, work: Work, order: _core.Order, wish: Wish, lot: int) -> None:
-        if order.state in _CHANGING or order.state == OrderState.SUBMITTED:
+        if order.state in CHANGING or order.state == OrderState.SUBMITTED:
             return  # its news comes here
         remaining = (order.qty_int - order.filled_int) // lot
         if wish.lots == 0:
@@ -412,12 +405,3 @@ def _ticks(price: Decimal, tick: Decimal, side: int) -> int:
     """Towards the better price for the side."""
     whole, rest = divmod(price, tick)
     return int(whole) + (1 if rest and side < 0 else 0)
-
-
-def _distance(value: Any, of: Decimal) -> Decimal:
-    """`"0.2%"` of a price, or a price distance."""
-    text = str(value).strip()
-    distance = Decimal(text[:-1]) / 100 * of if text.endswith("%") else Decimal(text)
-    if not distance.is_finite() or distance < 0:
-        raise ValueError(f"slippage is not below 0, not {value!r}")
-    return distance

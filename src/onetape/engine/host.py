@@ -23,7 +23,7 @@ from onetape.engine.children import location_of, make_child
 from onetape.engine.handlers import KINDS, Handlers
 from onetape.engine.live_money import LiveMoney
 from onetape.engine.loader import source_location
-from onetape.engine.notes import Direction, Notes, Signal
+from onetape.engine.notes import Direction, Notes, Signal, number_of
 from onetape.engine.plan import HUB_SOURCE, LiveRobot
 from onetape.engine.scans import ExternalEvent, ScanEvent, Scans
 from onetape.engine.tape_facts import Inventory
@@ -350,7 +350,7 @@ class Host:
         notes = self.notes
         key = request_key(once) if once is not None else None
         refusal = notes.refusal(key) if key is not None else None
-        more = notes.more(key, _number_of(signal))
+        more = notes.more(key, number_of(signal))
         code, reason = refusal or (0, "")
         order = self.loop.place_with(more, code, reason, *terms)
         if key is not None:
@@ -360,7 +360,7 @@ class Host:
     def target_for(self, signal: Signal | int, symbol: str, qty: Any, reduce_only: bool = False) -> _core.Order | None:
         """set_target, for a signal."""
         self.instrument_of(symbol)
-        target, more = self.notes.target(symbol, qty, _number_of(signal))
+        target, more = self.notes.target(symbol, qty, number_of(signal))
         order = self.loop.set_target(symbol, qty, reduce_only, more)
         self.tell("target", target)
         return order
@@ -554,10 +554,6 @@ class Host:
         """Progress, a few times a second at most."""
         if self._progress is not None:
             self._progress(frames, now)
-
-
-def _number_of(signal: Signal | int | None) -> int:
-    return signal.id if isinstance(signal, Signal) else int(signal or 0)
 
 
 def _exact_sum(texts: Iterable[str]) -> Fraction:

@@ -20,7 +20,7 @@ from onetape.model.request_key import RequestKey
 from onetape.orders.filters import Refusal
 from onetape.orders.first_request import FirstRequests, OrderStatus
 
-__all__ = ["Direction", "Notes", "Signal", "Target"]
+__all__ = ["Direction", "Notes", "Signal", "Target", "number_of"]
 
 Direction = Literal["buy", "sell", "flat"]
 DIRECTIONS: Final = get_args(Direction)
@@ -121,6 +121,11 @@ class Notes:
         self._sha.update(encoded)
         self._is_silent = False
         return encoded
+
+
+def number_of(signal: Signal | int | None) -> int:
+    """What a tape calls it; 0: there is none."""
+    return signal.id if isinstance(signal, Signal) else int(signal or 0)
 
 
 def _status(order: _core.Order) -> OrderStatus:

@@ -11,22 +11,20 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
+from onetape.engine.marks import BUY, CHANGING, QUOTES, SELL, TRADES
+from onetape.execution.amount import amount_of
 from onetape.model.enums import OrderState
 from onetape.model.errors import NotAvailable
 
 if TYPE_CHECKING:
     from onetape import _core
-    from onetape.engine.host import Host
     from onetape.engine.strategy import Strategy
 
 __all__ = ["Attached", "Protections"]
 
-BUY, SELL = 1, 2
-QUOTES, TRADES = 1, 2  # want_* bits of core/engine/instrument_state.hpp
 WOULD_TRIGGER: Final = 4109
 REFUSALS_MAX: Final = 10  # of one leg, before it is given up loudly
 STEP: Final = Decimal("0.05")  # of its distance: how far a trailing stop lags before it is moved
-_CHANGING: Final = frozenset({OrderState.PENDING_CANCEL, OrderState.PENDING_UPDATE, OrderState.UNKNOWN})
 
 
 @dataclass(slots=True)
@@ -58,7 +56,7 @@ class Protections:
     """Of one strategy."""
 
     def __init__(self, strategy: Strategy, base: type) -> None:
-        self._strategy = strategy
+        self._host, self._loop = strategy._host, strategy._loop
         self._attached: dict[int, Attached] = {}
         handlers = self._host.handlers_of(base)
         handlers.on("fill", self._on_fill)
@@ -67,19 +65,11 @@ class Protections:
         handlers.on("trade", self._on_trade)
         handlers.on("bar", self._on_bar)
 
-    @property
-    def _host(self) -> Host:
-        return self._strategy._host
-
-    @property
-    def _loop(self) -> _core.TradingLoop:
-        return self._strategy._loop
-
     def attach(self, entry: _core.Order, stop: Any, take: Any, trail: Any) -> None:
         """From its first fill on. Raises ValueError for what is neither a price nor a share."""
         for value in (stop, take, trail):
             if value is not None:
-                _amount(value, Decimal(1))
+                _positive(value, Decimal(1))
         instrument = self._host.instrument_of(entry.symbol)
         if instrument.kind == "spot" and take is not None and (stop is not None or trail is not None):
             raise NotAvailable(
@@ -189,7 +179,7 @@ class Protections:
         stops = [] if each.stop is None else [_price(each.stop, average, -away)]
         if each.trail is not None:
             best = average if each.best is None else max(each.best * away, average * away) * away
-            stops.append(best - away * _amount(each.trail, best))
+            stops.append(best - away * _positive(each.trail, best))
         if stops:
             found["stop"] = max(stop * away for stop in stops) * away
         tick = self._host.instrument_of(entry.symbol).tick
@@ -204,7 +194,7 @@ class Protections:
         if wanted == 0:
             self._loop.cancel(order)
             return
-        if order.state in _CHANGING:
+        if order.state in CHANGING:
             return  # its news comes here
         if leg.trigger is not None and self._moves(each, leg.trigger, price):
             leg.retired.append(order)
@@ -223,7 +213,7 @@ class Protections:
         if each.trail is None or each.best is None:
             return now != to
         away = 1 if each.entry.side == "buy" else -1
-        return (to - now) * away > STEP * _amount(each.trail, each.best)
+        return (to - now) * away > STEP * _positive(each.trail, each.best)
 
     def _place(self, each: Attached, leg: Leg, wanted: int, price: Decimal) -> None:
         entry = each.entry
@@ -281,17 +271,11 @@ class Protections:
 
 def _price(value: Any, average: Decimal, away: int) -> Decimal:
     """A price, or a share of the entry's average away from it."""
-    text = str(value).strip()
-    return average + away * _amount(value, average) if text.endswith("%") else _amount(value, average)
+    amount = _positive(value, average)
+    return average + away * amount if str(value).strip().endswith("%") else amount
 
 
-def _amount(value: Any, of: Decimal) -> Decimal:
-    """`"2%"` of a price, or a number."""
-    text = str(value).strip()
-    try:
-        amount = Decimal(text[:-1]) / 100 * of if text.endswith("%") else Decimal(text)
-    except ArithmeticError:
-        raise ValueError(f"neither a price nor a share of one: {value!r}") from None
-    if not amount.is_finite() or amount <= 0:
+def _positive(value: Any, of: Decimal) -> Decimal:
+    if not (amount := amount_of(value, of)):
         raise ValueError(f"neither a price nor a share of one: {value!r}")
     return amount

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from onetape.engine.marks import BOOK, BUY, FUNDING, LIQUIDATIONS, MARK, MBO, QUOTES, SELL, TRADES
 from onetape.engine.parameters import parameters_of
 from onetape.model.errors import NotAvailable, StrategyError
 from onetape.model.request_key import RequestKey, request_key
@@ -29,12 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["Strategy"]
 
 S = TypeVar("S")
-BUY, SELL = 1, 2
 # Services that came later than strategies which have parameters of these names.
 _MAY_BE_HIDDEN = frozenset({"on", "off", "signal", "end_cycle", "child", "profit", "set_weights"})
-
-# want_* bits of core/engine/instrument_state.hpp
-_QUOTES, _TRADES, _BOOK, _MARK, _FUNDING, _LIQUIDATIONS, _MBO = 1, 2, 4, 8, 16, 32, 128
 
 
 class Strategy:
@@ -170,13 +167,13 @@ class Strategy:
         of the data; live the venue's.
         """
         wants = (
-            quotes * _QUOTES
-            | trades * _TRADES
-            | book * _BOOK
-            | mark * _MARK
-            | funding * _FUNDING
-            | liquidations * _LIQUIDATIONS
-            | mbo * _MBO
+            quotes * QUOTES
+            | trades * TRADES
+            | book * BOOK
+            | mark * MARK
+            | funding * FUNDING
+            | liquidations * LIQUIDATIONS
+            | mbo * MBO
         )
         self._loop.subscribe(symbol, wants)
         wanted = {
@@ -264,27 +261,13 @@ class Strategy:
         """
         if kind == "trailing":
             raise _no_trailing("buy")
-        if once is not None or signal is not None:
-            order = self._host.place_with(
-                once, signal, symbol, BUY, qty, price, post_only, reduce_only, tif, trigger,
-                trigger_by, kind, position_side, expire, tag,
-            )  # fmt: skip
+        terms = (
+            symbol, BUY, qty, price, post_only, reduce_only, tif, trigger, trigger_by, kind, position_side, expire, tag
+        )  # fmt: skip
+        if once is None and signal is None:
+            order = self._loop.place(*terms)
         else:
-            order = self._loop.place(
-                symbol,
-                BUY,
-                qty,
-                price,
-                post_only,
-                reduce_only,
-                tif,
-                trigger,
-                trigger_by,
-                kind,
-                position_side,
-                expire,
-                tag,
-            )
+            order = self._host.place_with(once, signal, *terms)
         if stop_loss is not None or take_profit is not None or trail is not None:
             self._protections_desk().attach(order, stop_loss, take_profit, trail)
         return order
@@ -313,27 +296,13 @@ class Strategy:
         """Sell `qty`; the mirror of buy()."""
         if kind == "trailing":
             raise _no_trailing("sell")
-        if once is not None or signal is not None:
-            order = self._host.place_with(
-                once, signal, symbol, SELL, qty, price, post_only, reduce_only, tif, trigger,
-                trigger_by, kind, position_side, expire, tag,
-            )  # fmt: skip
+        terms = (
+            symbol, SELL, qty, price, post_only, reduce_only, tif, trigger, trigger_by, kind, position_side, expire, tag
+        )  # fmt: skip
+        if once is None and signal is None:
+            order = self._loop.place(*terms)
         else:
-            order = self._loop.place(
-                symbol,
-                SELL,
-                qty,
-                price,
-                post_only,
-                reduce_only,
-                tif,
-                trigger,
-                trigger_by,
-                kind,
-                position_side,
-                expire,
-                tag,
-            )
+            order = self._host.place_with(once, signal, *terms)
         if stop_loss is not None or take_profit is not None or trail is not None:
             self._protections_desk().attach(order, stop_loss, take_profit, trail)
         return order
@@ -402,9 +371,7 @@ class Strategy:
         """
         desk = vars(self).get("_desk")
         if algo != "touch" or options or (desk is not None and desk.works(symbol)):
-            desk = self._execution_desk()
-            number = signal if isinstance(signal, int) else signal.id if signal is not None else 0
-            return desk.set_target(symbol, qty, algo, number, options)
+            return self._execution_desk().set_target(symbol, qty, algo, signal, options)
         if signal is not None:
             return self._host.target_for(signal, symbol, qty)
         return self._loop.set_target(symbol, qty)

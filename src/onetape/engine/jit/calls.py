@@ -53,7 +53,6 @@ random_number = _service("random", _f, _i, _f, _f)
 money = _service("money", _f, _i, _i)
 
 _I64 = ir.IntType(64)
-BUY, SELL = 1, 2
 POST_ONLY, REDUCE_ONLY, PRICE, TRIGGER, QTY = 1, 2, 4, 8, 16  # bits of core compiled.cpp
 TIFS = {"GTC": 0, "IOC": 1, "FOK": 2, "GTD": 3}
 TRIGGERS = {"last": 0, "mark": 1, "index": 2}

@@ -13,8 +13,6 @@ from numba.core.typing.templates import AbstractTemplate, infer, signature
 from numba.extending import intrinsic, overload_attribute, overload_method
 
 from onetape.engine.jit.calls import (
-    BUY,
-    SELL,
     attribute,
     book_has,
     book_levels,
@@ -28,6 +26,7 @@ from onetape.engine.jit.calls import (
     symbol_number,
 )
 from onetape.engine.jit.types import SYMBOL, BookType, EventType, StrategyType, WordType
+from onetape.engine.marks import BUY, SELL
 
 
 @intrinsic

@@ -14,12 +14,10 @@ from numba.core.errors import TypingError
 from numba.extending import overload, overload_attribute, overload_method
 
 from onetape.engine.jit.calls import (
-    BUY,
     POST_ONLY,
     PRICE,
     QTY,
     REDUCE_ONLY,
-    SELL,
     TIFS,
     TRIGGER,
     TRIGGER_KINDS,
@@ -65,6 +63,7 @@ from onetape.engine.jit.types import (
     StrategyType,
     WordType,
 )
+from onetape.engine.marks import BUY, SELL
 from onetape.model.time import parse_period
 
 

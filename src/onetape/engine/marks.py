@@ -1,0 +1,14 @@
+"""Numbers that strategies and the core share: sides, subscriptions, and states in which an order changes."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from onetape.model.enums import OrderState
+
+__all__ = ["BOOK", "BUY", "CHANGING", "FUNDING", "LIQUIDATIONS", "MARK", "MBO", "QUOTES", "SELL", "TRADES"]
+
+BUY, SELL = 1, 2
+# want_* bits of core/engine/instrument_state.hpp
+QUOTES, TRADES, BOOK, MARK, FUNDING, LIQUIDATIONS, MBO = 1, 2, 4, 8, 16, 32, 128
+CHANGING: Final = frozenset({OrderState.PENDING_CANCEL, OrderState.PENDING_UPDATE, OrderState.UNKNOWN})
