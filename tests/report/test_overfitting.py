@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from onetape.report import overfitting as of
+from onetape.report.deflate import expected_maximum, moments, probabilistic_sharpe
 
 
 def noise(seed: int, times: int = 256, tries: int = 20, skill: float = 0.0) -> np.ndarray:
-    """Returns without skill, but for the fourth try."""
+    """Returns without skill, but for the fourth try, or the last."""
     found = np.random.default_rng(seed).normal(0, 0.01, (times, tries))
-    found[:, 3] += skill * 0.01
+    found[:, min(3, tries - 1)] += skill * 0.01
     return found
 
 
@@ -90,9 +91,15 @@ def test_tries_that_move_together_are_one_group():
     groups = of.groups_of(pieces)
     assert len(set(groups.tolist())) == 3 and groups[1] == groups[4] == groups[7] == 0
     assert len({tuple(groups[at::3]) for at in range(3)}) == 3
-    # As few tries as there are groups: the same best is less likely luck than of nine that differ.
-    together, apart = of.judge(pieces, 1, 9), of.judge(np.column_stack([own, noise(9, 200, 6)]), 1, 9)
-    assert (together.groups, apart.groups) == (3, 9) and together.odds_of_luck < apart.odds_of_luck
+    # The ratio is deflated for as many tries as there are groups, by the spread of the groups' means.
+    ratios = np.array([statistics.fmean(each) / statistics.stdev(each) for each in pieces.T.tolist()])
+    spread = statistics.variance([ratios[at::3].mean() for at in range(3)])
+    best = moments(pieces[:, 1])
+    shape = {"count": 200, "skewness": best.skewness, "kurtosis": best.kurtosis}
+    odds = [
+        1 - probabilistic_sharpe(best.sharpe, benchmark=expected_maximum(spread, tries), **shape) for tries in (3, 9)
+    ]
+    assert of.judge(pieces, 1, 9).odds_of_luck == pytest.approx(odds[0]) and odds[0] < odds[1]
 
 
 def test_failed_tries_were_tries():

@@ -101,8 +101,8 @@ def test_it_finds_the_planted_optimum(tmp_path, code, sample):
     found = search(code, sample, tmp_path)
     assert found.tries == len(found.rows) == 25 < len(found.grid) == 60
     assert abs(found.best()["params"]["a"] - 41) <= 2
-    again = search(code, sample, tmp_path, out="again")
-    assert keys(again) == keys(found)
+    repeated = search(code, sample, tmp_path, out="repeated")
+    assert keys(repeated) == keys(found)
 
 
 def test_a_search_goes_on_with_the_same_trials(tmp_path, code, sample):

@@ -20,7 +20,7 @@ from onetape.report.sweep_results import LESS_IS_BETTER, metric_of
 __all__ = ["SAMPLERS", "proposals", "require_optuna"]
 
 SAMPLERS: Final = ("tpe", "random")
-_AGAIN: Final = 20  # times that a sampler may propose what was tried before one is drawn
+_PROPOSALS_MAX: Final = 20  # times that a sampler may propose what was tried before one is drawn
 
 
 def require_optuna() -> Any:
@@ -64,7 +64,7 @@ def proposals(
         for name, values in grid.axes.items()
     }
     chance, tried = Random(seed), set[int]()
-    asked: list[tuple[Any, int]] = []
+    proposed: list[tuple[Any, int]] = []
 
     def tell(trial: Any, variant: int) -> None:
         value = metric_of(rows[job(variant)["key"]], metric)
@@ -75,7 +75,7 @@ def proposals(
             study.add_trial(optuna.trial.create_trial(params=places, distributions=space, value=value))
 
     def ask() -> tuple[Any, int]:
-        for _ in range(_AGAIN):
+        for _ in range(_PROPOSALS_MAX):
             trial = study.ask(space)
             variant = _variant(grid, [trial.params[name] for name in grid.axes])
             if variant not in tried:
@@ -90,12 +90,12 @@ def proposals(
 
     for number in range(min(trials, len(grid))):
         if number >= ahead:
-            while job(asked[number - ahead][1])["key"] not in rows:
+            while job(proposed[number - ahead][1])["key"] not in rows:
                 yield None
-            tell(*asked[number - ahead])
-        asked.append(ask())
-        tried.add(asked[-1][1])
-        made_job = job(asked[-1][1])
+            tell(*proposed[number - ahead])
+        proposed.append(ask())
+        tried.add(proposed[-1][1])
+        made_job = job(proposed[-1][1])
         if made_job["key"] not in rows:
             yield made_job
 
