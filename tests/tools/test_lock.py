@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCK = ROOT / "requirements" / "ci.lock"
-ALL_OF_DEV = ("research", "compiled", "bridge", "sql", "notify", "streams")
+ALL_OF_DEV = ("research", "compiled", "bridge", "sql", "notify", "streams", "optimize")
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_it_is_for_the_python_and_the_machine_that_its_first_line_says(
     lock = tmp_path / "ci.lock"
     monkeypatch.setattr(tool, "LOCK", lock)
     first = "# What the tests ran with: {}. Written by `make lock`, installed by\nx==1\n"
-    lock.write_text(first.format(tool.here()))
+    lock.write_text(first.format(tool.platform_tag()))
     assert fits(tool, monkeypatch) == 0
     lock.write_text(first.format("Python 3.1, plan9 mips"))
     assert fits(tool, monkeypatch) == 1
