@@ -54,7 +54,10 @@ WORK = {
     "replay": "replay one --verify",
     "parity": "parity one two",
     "sweep": f"sweep {CROSS} --param fast=5,10 --jobs 1 --out OUT",
+    "optimize": f"optimize {CROSS} --param fast=5..10 --trials 2 --jobs 1 --out OUT",
     "compare": "compare one two",
+    "tca": "tca one",
+    "attribution": "attribution one",
     "analyze": "analyze one --db sqlite:///runs.db",
     "demo": "demo --seconds 1 --headless",
 }

@@ -20,7 +20,7 @@ CONTRACT_VERBS = (
     "demo init doctor sample import fetch export backtest run up down status restart replay parity "
     "journal accounts orders positions fills buy sell cancel close flatten send params alerts "
     "variants sim analyze sweep compare chaos bench logs scan feeds stops halts record probe "
-    "ledger trips equity risk"
+    "ledger trips equity risk tca attribution optimize"
 )
 JOURNAL_VERBS = ["ls", "cat", "tail", "verify", "repair", "prune"]
 BUILT = [entry.name for entry in VERBS if entry.built and entry.name != "journal"]

@@ -82,18 +82,20 @@ def done(tmp_path_factory, code, tape):
 
 
 @pytest.mark.parametrize(
-    ("end", "anchored", "expected"),
+    ("end", "anchored", "gap", "expected"),
     [
-        (50, False, [(0, 30, 40), (10, 40, 50)]),
-        (45, False, [(0, 30, 40), (10, 40, 45)]),
-        (31, False, [(0, 30, 31)]),
-        (50, True, [(0, 30, 40), (0, 40, 50)]),
+        (50, False, 0, [(0, 30, 40), (10, 40, 50)]),
+        (45, False, 0, [(0, 30, 40), (10, 40, 45)]),
+        (31, False, 0, [(0, 30, 31)]),
+        (50, True, 0, [(0, 30, 40), (0, 40, 50)]),
+        (50, False, 5, [(0, 30, 45), (10, 40, 50)]),
+        (45, True, 5, [(0, 30, 45)]),
     ],
 )
-def test_each_test_window_follows_its_train_window(end, anchored, expected):
-    found = windows_of(0, end, train=30, test=10, anchored=anchored)
+def test_each_test_window_follows_its_train_window(end, anchored, gap, expected):
+    found = windows_of(0, end, train=30, test=10, anchored=anchored, gap=gap)
     assert [(w.train_start, w.train_end, w.test_end) for w in found] == expected
-    assert all(w.train_end == w.test_start for w in found)
+    assert all(w.train_end + gap == w.test_start for w in found)
     assert [w.number for w in found] == [*range(1, len(found) + 1)]
 
 
@@ -103,15 +105,15 @@ def test_windows_that_cannot_be_are_refused(end, says):
         windows_of(0, end, train=30, test=10)
 
 
-@pytest.mark.parametrize("text", ["30d", "30d,10d,5d", "30d,soon", "0s,10d", "30d,-1d", ""])
+@pytest.mark.parametrize("text", ["30d", "30d,10d,5d,1d", "30d,10d,-1d", "30d,soon", "0s,10d", "30d,-1d", ""])
 def test_what_is_no_pair_of_durations_is_refused(text):
     with pytest.raises(BadConfig, match="--walk-forward"):
         parse_walk(text)
 
 
 def test_durations_are_the_usual_ones():
-    assert parse_walk("30d,10d") == (30 * 24 * HOUR, 10 * 24 * HOUR)
-    assert parse_walk(("90m", "1h")) == (3 * HOUR // 2, HOUR)
+    assert parse_walk("30d,10d") == (30 * 24 * HOUR, 10 * 24 * HOUR, 0)
+    assert parse_walk(("90m", "1h", "5m")) == (3 * HOUR // 2, HOUR, HOUR // 12)
 
 
 def test_in_each_window_the_best_of_training_is_traded(done):

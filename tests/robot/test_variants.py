@@ -85,6 +85,11 @@ def test_variants_run_beside_the_robot_and_equal_parameters_make_equal_orders(tm
     assert min(row["fills"] for row in rows.values()) > 0
     assert float(rows["big"]["pnl"]) != float(rows["twin"]["pnl"])
     assert rows["live"]["behind_live"] == "0"
+    for row in rows.values():  # its value on paper, beside what it made
+        assert float(row["equity"]) - float(row["pnl"]) == pytest.approx(
+            float(rows["live"]["equity"]) - float(rows["live"]["pnl"])
+        )
+        assert 0 <= row["drawdown"] < 1
     assert rows["also"]["params"] == {"spread_ticks": 300}
     # Now that all have ended, at the same frame: to the last order.
     names = ("twin", "same", "also", "big")

@@ -12,6 +12,7 @@ from golden_runs import DATA, RUNS, Missing, play
 from onetape.engine.tape_facts import streams_of
 from onetape.report.report_data import NEVER, ORDER_STATES
 from onetape.research.backtest import BacktestOptions, run_backtest
+from onetape.runs import page
 from onetape.runs.order_columns import fill_columns, order_columns, read_run, resting_columns
 from onetape.tape.journal import JournalReader
 from worlds.strategy_files import TAKER, write
@@ -172,7 +173,9 @@ def test_orders_and_fills_are_those_of_separate_readers(journal: Path) -> None:
     ]
 
 
-def test_a_run_and_its_report_read_its_journal_once(sample, tmp_path, monkeypatch) -> None:
+def test_a_long_run_and_its_report_read_its_journal_once(sample, tmp_path, monkeypatch) -> None:
+    """Costs and profits are parted in the report of a short one alone, which is read again for it."""
+    monkeypatch.setattr(page, "ORDERS_JUDGED_MAX", 0)
     opened: list[Path] = []
     real = JournalReader.__init__
 

@@ -101,7 +101,8 @@ def _text(value: dict[str, Any]) -> str:
     lines = aligned(table, right=range(1, len(head)))
     if len(value["runs"]) > SHOWN:
         lines.append(f"... and {len(value['runs']) - SHOWN} more (--json has them all)")
-    return "\n".join([*lines, "", value["verdict"]])
+    judged = [value["overfitting"]["verdict"]] if value["overfitting"] else []
+    return "\n".join([*lines, "", value["verdict"], *judged])
 
 
 def _part(value: float | None) -> str:

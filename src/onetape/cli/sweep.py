@@ -1,4 +1,4 @@
-"""`onetape sweep`: many backtests over a parameter grid."""
+"""`onetape sweep` and `onetape optimize`: many backtests over a parameter grid, all of it or what a search tries."""
 
 from __future__ import annotations
 
@@ -10,9 +10,48 @@ import click
 from onetape.cli.arguments import parameters
 from onetape.cli.frame import Answer, Interrupted, Shell, load, verb
 from onetape.cli.listing import aligned
-from onetape.cli.run_options import refused, run_options, strategy_over_data
+from onetape.cli.run_options import F, refused, run_options, strategy_over_data
 
 SHOWN = 10
+
+
+def _many_runs(function: F) -> F:
+    """What both verbs take."""
+    for option in reversed(
+        (
+            strategy_over_data,
+            click.option(
+                "--param",
+                "params",
+                multiple=True,
+                metavar="k=1,2,3|k=2..50|k=0.1:0.5:0.1",
+                help="Values, from..to, or from:to:step with the end included; repeat for several.",
+            ),
+            click.option("--metric", help="What ranks them [default: sharpe; of less than a day of data return]."),
+            click.option(
+                "--walk-forward",
+                metavar="TRAIN,TEST[,GAP]",
+                help="Choose on TRAIN, leave GAP out, trade TEST, move on.",
+            ),
+            click.option("--anchored", is_flag=True, help="Train windows all begin at the start."),
+            click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Processes [default: cores]."),
+            click.option("--backend", type=click.Choice(["local", "ray"]), default="local", show_default=True),
+            click.option("--resume", is_flag=True, help="Go on with the one in --out."),
+            click.option("--check-lookahead", is_flag=True, help="Check the best and four others."),
+            click.option("--check-every", is_flag=True, help="Check every variant."),
+            click.option("--keep-runs", is_flag=True, help="Keep each variant's run, under OUT/runs."),
+            run_options,
+            refused(
+                "--stress/--no-stress",
+                "variants have no report that a stress line could stand in",
+                todo="give it to the `onetape backtest` that is printed for the best",
+            ),
+            click.option("--out", metavar="DIR", help="Its name or path [default: dated, under home]."),
+            click.option("--report", type=click.Path(path_type=Path), metavar="F.html", help="The page."),
+        )
+    ):
+        function = option(function)
+    return function
 
 
 @verb(
@@ -22,32 +61,35 @@ SHOWN = 10
     onetape sweep cross.py --data year.tape --param fast=5,10 --walk-forward 30d,10d --jobs 8
     """,
 )
-@strategy_over_data
-@click.option(
-    "--param",
-    "params",
-    multiple=True,
-    metavar="k=1,2,3|k=0.1:0.5:0.1",
-    help="Values, or from:to:step with the end included; repeat for several.",
+@_many_runs
+def command(shell: Shell, **options: Any) -> Answer:
+    """Backtest every combination of parameters, on all cores.
+
+    Results are kept as they finish: a sweep that was stopped or killed goes on with --resume.
+    """
+    return _run(shell, **options)
+
+
+@verb(
+    "optimize",
+    example="""
+    onetape optimize strategies/cross.py --data year.tape --param fast=2..50 --param slow=10..200 --trials 500
+    onetape optimize cross.py --data year.tape --param fast=2..50 --trials 100 --walk-forward 90d,30d
+    """,
 )
-@click.option("--metric", help="What ranks them [default: sharpe; of less than a day of data return].")
-@click.option("--walk-forward", metavar="TRAIN,TEST", help="Choose on TRAIN, trade TEST, move on.")
-@click.option("--anchored", is_flag=True, help="Train windows all begin at the start.")
-@click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Processes [default: cores].")
-@click.option("--backend", type=click.Choice(["local", "ray"]), default="local", show_default=True)
-@click.option("--resume", is_flag=True, help="Go on with the sweep in --out.")
-@click.option("--check-lookahead", is_flag=True, help="Check the best and four others.")
-@click.option("--check-every", is_flag=True, help="Check every variant.")
-@click.option("--keep-runs", is_flag=True, help="Keep each variant's run, under OUT/runs.")
-@run_options
-@refused(
-    "--stress/--no-stress",
-    "variants have no report that a stress line could stand in",
-    todo="give it to the `onetape backtest` that the sweep prints for the best",
-)
-@click.option("--out", metavar="DIR", help="Its name or path [default: dated, under home].")
-@click.option("--report", type=click.Path(path_type=Path), metavar="F.html", help="The page.")
-def command(
+@_many_runs
+@click.option("--trials", type=click.IntRange(min=1), metavar="N", default=100, show_default=True)
+@click.option("--sampler", type=click.Choice(["tpe", "random"]), default="tpe", show_default=True)
+def optimize(shell: Shell, **options: Any) -> Answer:
+    """Search for parameters, each trial by what those before it came to, on all cores.
+
+    Says the odds that the best is luck. A search that was stopped or killed goes on with --resume,
+    and with more --trials it goes on from where it ended.
+    """
+    return _run(shell, **options)
+
+
+def _run(
     shell: Shell,
     strategy: str,
     data: tuple[str, ...],
@@ -58,10 +100,6 @@ def command(
     report: Path | None,
     **options: Any,
 ) -> Answer:
-    """Backtest every combination of parameters, on all cores.
-
-    Results are kept as they finish: a sweep that was stopped or killed goes on with --resume.
-    """
     run_sweep = load("onetape.research.sweep", "run_sweep", what="the sweep")
     build = load("onetape.research.sweep", "SweepOptions", what="the sweep")
     values = load("onetape.engine.grid", "parse_values", what="the sweep")
@@ -106,6 +144,9 @@ def _text(result: Any) -> str:
             f"({checked['how']}), {checked['decisions']:,} decisions, "
             f"{len(checked['differing'])} differing"
         )
+    judged = sweep.overfit
+    if judged is not None and judged.tries > 1:
+        tail += f"\n{judged.verdict}"
     return "\n".join([*lines, tail, f"page: {sweep.path / 'report.html'}"])
 
 

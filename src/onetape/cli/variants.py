@@ -8,7 +8,19 @@ from onetape.cli.complete import processes
 from onetape.cli.frame import Answer, Shell, load, verb
 from onetape.cli.listing import listing
 
-COLUMNS = ("robot", "variant", "params", "orders", "fills", "pnl", "behind_live", "compared", "differing")
+COLUMNS = (
+    "robot",
+    "variant",
+    "params",
+    "orders",
+    "fills",
+    "equity",
+    "pnl",
+    "drawdown",
+    "behind_live",
+    "compared",
+    "differing",
+)
 
 
 @verb("variants", example="onetape variants mm")

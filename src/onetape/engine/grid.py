@@ -40,9 +40,10 @@ class Grid:
         return {name: chosen[name] for name in self.axes}
 
 
-def make_grid(strategy: type, params: Mapping[str, Any]) -> Grid:
+def make_grid(strategy: type, params: Mapping[str, Any], *, most: int = VARIANTS_MAX) -> Grid:
     """Values of the parameters' own types. Text is `1,2,3` or `from:to:step`, its end included;
-    otherwise a value or several. Raises BadConfig for what does not fit."""
+    otherwise a value or several. Raises BadConfig for what does not fit, and for more than `most`
+    variants."""
     declared = parameters_of(strategy)
     axes: dict[str, tuple[Any, ...]] = {}
     for name, values in params.items():
@@ -60,16 +61,15 @@ def make_grid(strategy: type, params: Mapping[str, Any]) -> Grid:
             raise BadConfig(f"parameter {name!r} has {twice[0]!r} twice", location="--param", todo="give it once")
         axes[name] = tuple(typed)
     grid = Grid(axes)
-    if len(grid) > VARIANTS_MAX:
-        raise BadConfig(
-            f"{len(grid):,} variants, at most {VARIANTS_MAX:,}", location="--param", todo="give fewer values"
-        )
+    if len(grid) > most:
+        raise BadConfig(f"{len(grid):,} variants, at most {most:,}", location="--param", todo="give fewer values")
     resolve(strategy, grid[0])  # parameters without a value are found before any work
     return grid
 
 
 def parse_values(text: str) -> list[str]:
-    """`1,2,3` or `0.1:0.5:0.1` as texts. Steps are exact decimals: 0.3 is 0.3.
+    """`1,2,3`, `0.1:0.5:0.1` or `2..50` as texts. Steps are exact decimals: 0.3 is 0.3. Two dots step
+    by the last digit that is written: `0.10..0.50` has 41 values.
 
     Parts of the first form may be ranges too: `1,10:30:10`. What has two colons and is no range
     of numbers (a symbol) is a value.
@@ -77,6 +77,9 @@ def parse_values(text: str) -> list[str]:
     values: list[str] = []
     for part in text.split(","):
         pieces = part.split(":")
+        if len(ends := part.split("..")) == 2 and None not in [_decimal(end) for end in ends]:
+            digits = max(len(end.strip().partition(".")[2]) for end in ends)
+            pieces = [*ends, f"{Decimal(1).scaleb(-digits):f}"]
         numbers = [_decimal(piece) for piece in pieces]
         if len(pieces) == 3 and all(number is not None for number in numbers):
             values += _range(part, *(number for number in numbers if number is not None))

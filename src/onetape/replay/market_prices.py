@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from onetape.engine.latency import RECORDED
 from onetape.engine.plan import RunPlan
 from onetape.engine.tape_facts import streams_of
 from onetape.model.errors import BadInput
+from onetape.model.money import divide_half_even
 from onetape.model.time import TIME_MAX
 from onetape.tape.journal import JournalReader
 
@@ -42,6 +44,11 @@ class Market:
         self._columns: dict[tuple[str, str], dict[str, Ints]] = {}
         self._streams: dict[Path, dict[int, str]] = {}
         self._touches: dict[tuple[str, int], tuple[Ints, Ints]] = {}
+        self._references: dict[tuple[str, bool], tuple[Ints, Ints, str]] = {}
+        self._volumes: dict[str, tuple[Ints, Ints, Ints]] = {}
+        # The exchange's clock: the receipts', or the stamps of a live venue or of recorded ages.
+        self._venue_time = plan.live is not None or plan.latency.clock == RECORDED
+        self._feed = plan.latency.feed or 0
         for path, _ in self.inputs:
             if not path.exists():
                 raise BadInput(f"the tape {path} is gone", location="run.toml", todo="put it back where it was")
@@ -116,19 +123,77 @@ class Market:
         return times[order], np.concatenate([bars["open"], bars["close"]])[order]
 
     def value_at_end(self, symbol: str) -> int:
-        """The price that the run values a holding at when it ends, in halves of a unit, which the
-        mid may need; 0: not known. As the engine does: mark, mid of the quote, last trade, close of
-        the bar."""
+        """The price that the run values a holding at when it ends: see `values_at`."""
+        return int(self.values_at(symbol, np.array([TIME_MAX]))[0])
+
+    def values_at(self, symbol: str, moments: Ints) -> Ints:
+        """Prices that the run values a holding at, after all events of each moment, in halves of a unit, which the
+        mid may need; 0: not known. As the engine does: mark, mid of the quote, last trade, close of the bar."""
+        found = np.zeros(len(moments), dtype=np.int64)
         for kind, field in (("mark", "mark"), ("quote", ""), ("trade", "price"), ("bar", "close")):
             rows = self.events(kind, symbol)
-            if not len(rows["time"]):
-                continue
-            if field:
-                return 2 * int(rows[field][-1])
-            bid, ask = int(rows["bid"][-1]), int(rows["ask"][-1])
-            if bid and ask:
-                return bid + ask
-        return 0
+            if len(rows["time"]):
+                at = np.searchsorted(rows["time"], moments, side="right") - 1
+                prices = 2 * rows[field][at] if field else _mids(rows)[at]
+                found = np.where((found == 0) & (at >= 0), prices, found)
+        return found
+
+    def reference(self, symbol: str, moments: Ints, *, before: bool = False) -> tuple[Ints, str]:
+        """What the market was at each moment, in halves of a unit, 0: not known; and of what: mids of `quote`, else
+        `trade`, `bar`. before: at the exchange, by its clock, without what happens at that very moment; else as the
+        robot had heard of it."""
+        key = symbol, before
+        if key not in self._references:
+            self._references[key] = self._reference(symbol, before)
+        times, prices, kind = self._references[key]
+        at = np.searchsorted(times, moments, side="left" if before else "right") - 1
+        return (np.where(at >= 0, prices[at], 0) if len(times) else np.zeros(len(moments), np.int64)), kind
+
+    def _reference(self, symbol: str, at_exchange: bool) -> tuple[Ints, Ints, str]:
+        quotes, trades = self.events("quote", symbol), self.events("trade", symbol)
+        if len(quotes["time"]):
+            mids = _mids(quotes)
+            times, prices, kind = self._clock(quotes, at_exchange)[mids > 0], mids[mids > 0], "quote"
+        elif len(trades["time"]):
+            times, prices, kind = self._clock(trades, at_exchange), 2 * trades["price"], "trade"
+        else:
+            bars = self.events("bar", symbol)
+            times = np.concatenate([bars["ts_open"] + 1, bars["ts_close"]])
+            prices, kind = 2 * np.concatenate([bars["open"], bars["close"]]), "bar"
+        order = np.argsort(times, kind="stable")
+        return times[order], prices[order], kind
+
+    def _clock(self, rows: dict[str, Ints], at_exchange: bool) -> Ints:
+        """When the rows were there: for the robot, or at the exchange that the run traded with."""
+        if not at_exchange or not self._venue_time:
+            return rows["time"] - (self._feed if at_exchange else 0)
+        return np.where(rows["ts_event"] > 0, rows["ts_event"] + self._feed, rows["time"])
+
+    def vwap(self, symbol: str, start: int, end: int) -> int:
+        """Volume-weighted price, in halves of a unit, of what was traded in [start, end] at the exchange, 0: nothing
+        was. Without trades of the bars that end within it, each at the middle of its high and low."""
+        if symbol not in self._volumes:
+            trades, bars = self.events("trade", symbol), self.events("bar", symbol)
+            if len(trades["time"]):
+                times, price, size = self._clock(trades, at_exchange=True), 2 * trades["price"], trades["size"]
+            else:
+                length = bars["ts_close"] - bars["ts_open"]
+                keep = length == length.min(initial=TIME_MAX)
+                times, size = bars["ts_close"][keep], bars["volume"][keep]
+                price = bars["high"][keep] + bars["low"][keep]
+            order = np.argsort(times, kind="stable")
+            # Sums go around at 64 bits, and so do their differences: those of a span are true below that.
+            sums = [np.concatenate([[0], np.cumsum(each[order])]) for each in (price * size, size)]
+            self._volumes[symbol] = times[order], sums[0], sums[1]
+        times, money, traded = self._volumes[symbol]
+        first, last = np.searchsorted(times, start, side="left"), np.searchsorted(times, end, side="right")
+        volume = int(traded[last] - traded[first])
+        return divide_half_even(int(money[last] - money[first]), volume) if volume > 0 else 0
+
+
+def _mids(quotes: dict[str, Ints]) -> Ints:
+    """In halves of a unit, 0 where a side is missing."""
+    return np.where((quotes["bid"] > 0) & (quotes["ask"] > 0), quotes["bid"] + quotes["ask"], 0)
 
 
 def first_data_difference(a: Market, b: Market) -> int | None:

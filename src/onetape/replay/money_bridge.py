@@ -20,9 +20,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from onetape.engine.actions import Actions, read_actions
 from onetape.engine.latency import Latency
 from onetape.engine.plan import RunPlan, read_plan
 from onetape.engine.tape_facts import tape_span
@@ -31,44 +28,14 @@ from onetape.model.enums import Kind
 from onetape.model.errors import BadConfig
 from onetape.model.instrument import Instrument
 from onetape.model.money import divide_half_even, money, money_units
+from onetape.replay.filled_orders import FilledOrder, OrderFill, read_orders
 from onetape.replay.market_prices import Market, first_data_difference
-from onetape.tape.journal import JournalReader
 
 __all__ = ["PARTS", "build_bridge"]
 
 PARTS = ("latency", "queue", "price", "fee", "funding", "missed_data", "residual")
-_PLACE = 1
 _MAKER, _TAKER = 1, 2
 _BUY, _SELL = 1, 2
-_INT64 = 2**64
-_TERMS = ("type", "price", "trigger", "tif", "flags")
-
-
-@dataclass(slots=True)
-class _Fill:
-    time: int  # when it was matched, at the exchange
-    price: int  # in halves of a unit: the mid at the end may lie between two
-    size: int
-    fee: int  # units of 1e-18
-    liquidity: int
-
-
-@dataclass(slots=True)
-class _Order:
-    """One placed order and its fills. `time` is the decision's."""
-
-    symbol: str
-    number: int
-    time: int
-    side: int
-    size: int
-    terms: tuple[int, ...]  # what else was asked for: type, price, trigger, tif, flags
-    words: str
-    fills: list[_Fill] = field(default_factory=list)
-
-    @property
-    def is_filled(self) -> bool:
-        return sum(fill.size for fill in self.fills) >= self.size
 
 
 @dataclass(slots=True)
@@ -80,11 +47,11 @@ class _Side:
     funding: int
     currency: str
     instruments: dict[str, Instrument]
-    orders: dict[tuple[int, str], list[_Order]]  # by robot and symbol, in order of their ordinals
+    orders: dict[tuple[int, str], list[FilledOrder]]  # by robot and symbol, in order of their ordinals
     market: Market
     span: tuple[int, int]  # first and last moment of the run
 
-    def arrival(self, order: _Order) -> int:
+    def arrival(self, order: FilledOrder) -> int:
         return order.time + self.latency(order.symbol).request_at(order.time)
 
     def latency(self, symbol: str) -> Latency:
@@ -186,50 +153,18 @@ def _read(run: Path) -> _Side:
         raise BadConfig(
             f"the run has no result: {problem}", location=str(run / "run.toml"), todo="run it again"
         ) from None
-    actions = read_actions(run / "journal")
-    orders = _orders(actions)
-    _add_fills(run / "journal", orders)
-    by_key: dict[tuple[int, str], list[_Order]] = defaultdict(list)
-    for (robot, _), order in sorted(orders.items()):
-        by_key[robot, order.symbol].append(order)
-    symbols = sorted(actions.instruments)
+    found = read_orders(run / "journal")
+    instruments = found.actions.instruments
+    by_key: dict[tuple[int, str], list[FilledOrder]] = defaultdict(list)
+    for (robot, _), order in sorted(found.orders.items()):
+        if not order.forced:
+            by_key[robot, order.symbol].append(order)
+    symbols = sorted(instruments)
     span = tape_span(run / "journal")
     if span is None:
         raise BadConfig("the run's journal is empty", location=str(run), todo="run it again")
     market = Market(plan, symbols)
-    return _Side(plan, pnl, funding, currency, actions.instruments, dict(by_key), market, span)
-
-
-def _orders(actions: Actions) -> dict[tuple[int, int], _Order]:
-    """Placed orders by robot and ordinal."""
-    found = {}
-    columns = actions.columns
-    for at in np.flatnonzero(columns["kind"] == _PLACE).tolist():
-        number = int(columns["order_id"][at])
-        found[int(columns["robot"][at]), number] = _Order(
-            str(columns["symbol"][at]),
-            number,
-            int(columns["time"][at]),
-            int(columns["side"][at]),
-            int(columns["size"][at]),
-            tuple(int(columns[name][at]) for name in _TERMS),
-            actions.describe(at),
-        )
-    return found
-
-
-def _add_fills(journal: Path, orders: Mapping[tuple[int, int], _Order]) -> None:
-    with JournalReader(journal) as reader:
-        rows = reader.columns("fill")
-    names = ("robot", "order_id", "ts_event", "price", "size", "fee_low", "fee_high", "liquidity", "fee_currency")
-    for robot, order, ts, price, size, low, high, liquidity, currency in zip(
-        *(rows[name].tolist() for name in names), strict=True
-    ):
-        # A fee in another currency is no part of this profit: the difference is in the residual.
-        fee = 0 if currency else high * _INT64 + low % _INT64
-        placed = orders.get((robot, order))
-        if placed is not None:
-            placed.fills.append(_Fill(ts, 2 * price, size, fee, liquidity))
+    return _Side(plan, pnl, funding, currency, instruments, dict(by_key), market, span)
 
 
 def _settled(symbol: str, a: _Side, b: _Side) -> Instrument | None:
@@ -242,8 +177,8 @@ def _settled(symbol: str, a: _Side, b: _Side) -> Instrument | None:
 
 
 def _pairs(
-    a: list[_Order], b: list[_Order], shared: tuple[int, int], slack: int
-) -> Iterator[tuple[_Order | None, _Order | None]]:
+    a: list[FilledOrder], b: list[FilledOrder], shared: tuple[int, int], slack: int
+) -> Iterator[tuple[FilledOrder | None, FilledOrder | None]]:
     """Orders by ordinal, counted from the time that both runs cover, for as long as the two agree
     on side and time of decision. One order too many shifts all that follow, so from the first pair
     that does not agree they are paired by side and time."""
@@ -263,11 +198,13 @@ def _pairs(
         yield from _by_time(rest_a, rest_b, slack)
 
 
-def _agree(a: _Order, b: _Order, slack: int) -> bool:
+def _agree(a: FilledOrder, b: FilledOrder, slack: int) -> bool:
     return a.side == b.side and abs(a.time - b.time) <= slack
 
 
-def _by_time(a: list[_Order], b: list[_Order], slack: int) -> Iterator[tuple[_Order | None, _Order | None]]:
+def _by_time(
+    a: list[FilledOrder], b: list[FilledOrder], slack: int
+) -> Iterator[tuple[FilledOrder | None, FilledOrder | None]]:
     i = j = 0
     while i < len(a) or j < len(b):
         if i < len(a) and j < len(b) and _agree(a[i], b[j], slack):
@@ -288,8 +225,8 @@ def _account(
     bridge: _Bridge,
     a: _Side,
     b: _Side,
-    left: _Order | None,
-    right: _Order | None,
+    left: FilledOrder | None,
+    right: FilledOrder | None,
     facts: Instrument,
     shared: tuple[int, int],
     parted: int | None,
@@ -315,17 +252,19 @@ def _account(
             bridge.add(part, sign * units)
 
 
-def _cut(fill: _Fill, size: int) -> tuple[_Fill, list[_Fill]]:
+def _cut(fill: OrderFill, size: int) -> tuple[OrderFill, list[OrderFill]]:
     """`size` of a fill with its share of the fee, and what is left of it."""
     if size == fill.size:
         return fill, []
     fee = divide_half_even(fill.fee * size, fill.size)
-    taken = _Fill(fill.time, fill.price, size, fee, fill.liquidity)
-    rest = _Fill(fill.time, fill.price, fill.size - size, fill.fee - fee, fill.liquidity)
+    taken = OrderFill(fill.time, fill.price, size, fee, fill.liquidity)
+    rest = OrderFill(fill.time, fill.price, fill.size - size, fill.fee - fee, fill.liquidity)
     return taken, [rest]
 
 
-def _matched(bridge: _Bridge, a: _Side, b: _Side, order: _Order, mine: _Fill, theirs: _Fill, facts: Instrument) -> None:
+def _matched(
+    bridge: _Bridge, a: _Side, b: _Side, order: FilledOrder, mine: OrderFill, theirs: OrderFill, facts: Instrument
+) -> None:
     """The same quantity of the same order in both runs."""
     size, side = mine.size, order.side
     bridge.add("fee", mine.fee - theirs.fee)
@@ -347,7 +286,9 @@ def _matched(bridge: _Bridge, a: _Side, b: _Side, order: _Order, mine: _Fill, th
         bridge.add("marks", _gain(facts, side, ends[0], ends[1], size))
 
 
-def _cause(ours: _Side, other: _Side, order: _Order, twin: _Order | None, fill: _Fill, parted: int | None) -> str:
+def _cause(
+    ours: _Side, other: _Side, order: FilledOrder, twin: FilledOrder | None, fill: OrderFill, parted: int | None
+) -> str:
     """The name of a fill that the other run does not have."""
     if twin is None or twin.terms != order.terms:
         return "missed_data" if parted is not None and parted <= order.time else "decisions"
@@ -384,7 +325,7 @@ def _change(before: tuple[dict[str, int], dict[str, int]], bridge: _Bridge) -> d
     return {n: new[n] - old[n] for n in new if new[n] != old[n] and n != "marks"}
 
 
-def _words(left: _Order | None, right: _Order | None, changed: Mapping[str, int], currency: str) -> str:
+def _words(left: FilledOrder | None, right: FilledOrder | None, changed: Mapping[str, int], currency: str) -> str:
     order = left or right
     assert order is not None
     presence = "" if left and right else " (in A only)" if left else " (in B only)"

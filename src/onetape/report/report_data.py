@@ -200,3 +200,5 @@ class ReportData:
     stress: Sequence[StressLine] = ()
     stress_hint: str = ""  # how to get the re-runs, where there are none
     venues: Sequence[VenueLine] = ()
+    costs: Sequence[Mapping[str, object]] = ()  # rows of `onetape tca`: by algorithm, then each cause of all
+    attribution: Sequence[Mapping[str, object]] = ()  # rows of `onetape attribution`

@@ -21,12 +21,14 @@ from onetape.report import order_flow, statistics
 from onetape.report.activity import PeriodRow
 from onetape.report.drawdowns import Drawdown
 from onetape.report.metrics import metric
-from onetape.report.report_data import ReportData, StressLine, bias_word
+from onetape.report.overfitting import monte_carlo
+from onetape.report.report_data import Floats, ReportData, StressLine, bias_word
 from onetape.report.summary import PERIOD_NAMES, Analysis
 from onetape.tape.durable import SHARED, write_durably
 
 __all__ = ["FORMAT", "report_value", "write_json", "write_report_json"]
 
+TRIPS_MIN, TRIPS_MAX = 10, 20_000  # of which others are drawn: a tenth of a second
 FORMAT = 1  # of report.json: counts up when a key changes its meaning
 
 
@@ -95,10 +97,13 @@ def report_value(data: ReportData, analysis: Analysis) -> dict[str, Any]:
         "stress_hint": data.stress_hint or None,
         "benchmark": {"weights": bench.weights, "words": bench.words} if bench else None,
         "drawdowns": [drawdown_row(each) for each in analysis.drawdowns],
+        "monte_carlo": _reordered(analysis.trips.pnl),
         "months": [period_row(each, "month") for each in analysis.months],
         "days": [period_row(each, "day") for each in analysis.days],
         "symbols": [asdict(each) for each in analysis.symbols],
         "venues": [each._asdict() for each in data.venues],
+        "costs": list(data.costs),
+        "attribution": list(data.attribution),
         "returns": returns_value(analysis),
         "rolling_sharpe": {
             "window": analysis.rolling_window,
@@ -109,6 +114,13 @@ def report_value(data: ReportData, analysis: Analysis) -> dict[str, Any]:
         "why_no_orders": data.why_no_orders or None,
         "failures": list(data.failures),
     }
+
+
+def _reordered(pnl: Floats) -> dict[str, Any] | None:
+    """What might as well have come of the round trips; None for too few of them to say, or too many to draw."""
+    if not TRIPS_MIN <= len(pnl) <= TRIPS_MAX:
+        return None
+    return {"trips": len(pnl), **monte_carlo(pnl)}
 
 
 def stress_row(line: StressLine, base: object) -> dict[str, Any]:

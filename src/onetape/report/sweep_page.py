@@ -57,13 +57,20 @@ def _page_data(sweep: Sweep, x: str | None, y: str | None, wanted: str | None) -
     if len(rows) > VARIANTS_SHOWN_MAX:
         notes.append(f"the best {VARIANTS_SHOWN_MAX:,} of {len(rows):,} variants by {metric}")
         rows = _best(rows, metric)
+    axes: dict[str, tuple[Any, ...]] = sweep.grid.axes
+    if sweep.facts.get("search"):  # of a space that may be vast: what was tried of it
+        tried = {name: {row["params"][name] for row in rows} for name in names}
+        axes = {name: tuple(value for value in values if value in tried[name]) for name, values in axes.items()}
     metrics = metric_names()
     failed = sum(row["error"] is not None for row in sweep.rows)
     if failed:
         notes.append(f"{failed:,} variants failed; their errors stand in the table")
-    if not walk and len(sweep.grid) > 1:
+    if not walk and sweep.tries > 1:
+        judged = sweep.overfit
         notes.append(
-            f"the best of {len(sweep.grid):,} tries flatters itself: `onetape compare` says what is left of it"
+            judged.verdict
+            if judged is not None
+            else f"the best of {sweep.tries:,} tries flatters itself: `onetape compare` says what is left of it"
         )
     if walk:
         notes.append(
@@ -72,11 +79,11 @@ def _page_data(sweep: Sweep, x: str | None, y: str | None, wanted: str | None) -
         )
     return {
         "title": f"Sweep of {sweep.name}",
-        "subtitle": f"{len(sweep.grid):,} variants by {metric}",
+        "subtitle": f"{sweep.tries:,} variants by {metric}",
         "notes": notes,
         "facts": [[key, str(value)] for key, value in _facts(sweep, walk).items()],
         "names": names,
-        "axes": {name: list(values) for name, values in sweep.grid.axes.items()},
+        "axes": {name: list(values) for name, values in axes.items()},
         "metrics": metrics,
         "forms": {name: metric_table.metric(name).form for name in metrics},
         "metric": metric,
@@ -86,7 +93,7 @@ def _page_data(sweep: Sweep, x: str | None, y: str | None, wanted: str | None) -
         "variants": [
             {
                 "variant": row["variant"],
-                "at": [_index(sweep.grid.axes[n], row["params"][n]) for n in names],
+                "at": [_index(axes[n], row["params"][n]) for n in names],
                 "values": [metric_of(row, name) for name in metrics],
                 "error": row["error"],
             }
@@ -108,7 +115,7 @@ def _best(rows: list[dict[str, Any]], metric: str) -> list[dict[str, Any]]:
 def _facts(sweep: Sweep, walk: dict[str, Any] | None) -> dict[str, object]:
     facts: dict[str, object] = {
         "strategy": sweep.name,
-        "variants": f"{len(sweep.grid):,}",
+        "variants": f"{sweep.tries:,}" + (f" of {len(sweep.grid):,}" if sweep.facts.get("search") else ""),
         **{name: _values(values) for name, values in sweep.grid.axes.items()},
         "data": ", ".join(Path(each["path"]).name for each in sweep.facts["tapes"]),
         "seed": sweep.facts["options"]["seed"],

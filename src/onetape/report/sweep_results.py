@@ -15,8 +15,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from onetape.engine.grid import Grid
 from onetape.model.errors import BadConfig, BadInput, NotAvailable
+from onetape.report.overfitting import Overfit, judge
 from onetape.tape.durable import durable_file
 
 if TYPE_CHECKING:
@@ -128,6 +131,22 @@ class Sweep:
     def metric(self) -> str:
         """What it ranks by unless told otherwise."""
         return str(self.facts["metric"])
+
+    @property
+    def tries(self) -> int:
+        """How many variants were tried, or are to be: all of the grid, or those of a search."""
+        return len(self.rows) if self.facts.get("search") else len(self.grid)
+
+    @cached_property
+    def overfit(self) -> Overfit | None:
+        """How much of the best is luck; None for a walk-forward sweep, and where the variants have not kept what they
+        earned over time (sweeps of before, or of very many variants)."""
+        kept = [row for row in self.rows if row["error"] is None and row.get("pieces")]
+        best = best_of(kept, self.metric)
+        if self.facts["walk_forward"] or best is None or len({len(row["pieces"]) for row in kept}) != 1:
+            return None
+        pieces = np.array([row["pieces"] for row in kept]).T
+        return judge(pieces, kept.index(best), self.tries)  # type: ignore[arg-type]
 
     @property
     def walk_forward(self) -> dict[str, Any] | None:

@@ -19,6 +19,7 @@ from onetape.model.errors import BadConfig
 from onetape.model.time import DAY
 from onetape.report import deflate
 from onetape.report import statistics as st
+from onetape.report.overfitting import Overfit
 from onetape.report.run import Run, open_run
 from onetape.report.summary import PERIOD_NAMES
 from onetape.report.sweep_results import Sweep, is_sweep, open_sweep
@@ -61,6 +62,7 @@ class Comparison:
     tries_from: str  # where that number comes from, in words
     spread: float  # standard deviation of the ratio over the tries, per period
     spread_from: str
+    overfit: Overfit | None = None  # of a sweep, by what its variants earned over time
 
     @property
     def luck(self) -> float:
@@ -125,6 +127,7 @@ class Comparison:
             "luck": self.luck,
             "spread_from": self.spread_from,
             "verdict": self.verdict,
+            "overfitting": self.overfit.as_json() if self.overfit is not None else None,
             "runs": [
                 {
                     "name": each.name,
@@ -172,7 +175,7 @@ def compare_runs(runs: Sequence[str | Path | Run | Sweep], tries: int | None = N
     else:
         variants, words = _of_runs([each for each in opened if isinstance(each, Run)]), "the runs"
     # A variant that failed, or has not been run yet, was a try as well.
-    made = len(sweeps[0].grid) if sweeps else len(variants)
+    made = sweeps[0].tries if sweeps else len(variants)
     if tries is not None:
         if tries < made:
             raise BadConfig(f"{tries} tries and {made} variants", location="--tries", todo="count those shown too")
@@ -188,7 +191,8 @@ def compare_runs(runs: Sequence[str | Path | Run | Sweep], tries: int | None = N
     ordered = sorted(
         enumerate(variants), key=lambda each: (each[1].returns.sharpe is None, -(each[1].returns.sharpe or 0), each[0])
     )
-    return Comparison([each for _, each in ordered], made, words, spread, spread_from)
+    judged = sweeps[0].overfit if sweeps else None
+    return Comparison([each for _, each in ordered], made, words, spread, spread_from, judged)
 
 
 def compare(

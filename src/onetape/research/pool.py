@@ -31,11 +31,12 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLAR
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Jobs with one set-up, for either. take: gets each row as it comes. idle: called now and then
-    while nothing ends."""
+    """Jobs with one set-up, for either. jobs: taken one by one as processes have nothing to do; None
+    among them: the next one waits for a result. take: gets each row as it comes. idle: called now
+    and then while nothing ends."""
 
     setup: Mapping[str, Any]
-    jobs: Iterable[Mapping[str, Any]]
+    jobs: Iterable[Mapping[str, Any] | None]
     take: Callable[[Row], None]
     processes: int
     idle: Callable[[], None] = lambda: None
@@ -102,9 +103,10 @@ def run_local(batch: Batch) -> None:
     becomes a row with the error, and is replaced. Raises ProcessDown when workers cannot even
     begin.
     """
-    waiting = deque(batch.jobs)
+    waiting = _Waiting(batch.jobs)
     with selectors.DefaultSelector() as selector:
         workers: list[_Worker] = []
+        unused: deque[_Worker] = deque()
 
         def start() -> None:
             worker = _Worker(batch.setup)
@@ -116,8 +118,17 @@ def run_local(batch: Batch) -> None:
             workers.remove(worker)
             return worker.end()
 
+        def hand_out() -> None:
+            while unused:
+                if (job := waiting.next()) is not None:
+                    unused.popleft().give(job)
+                elif waiting.is_over:
+                    drop(unused.popleft())
+                else:
+                    return
+
         try:
-            for _ in range(min(batch.processes, len(waiting))):
+            for _ in range(batch.processes):
                 start()
             while workers:
                 for key, _ in selector.select(WAIT_S):
@@ -130,21 +141,37 @@ def run_local(batch: Batch) -> None:
                             worker.is_ready = True
                         else:
                             batch.take(answer)
-                        worker.give(waiting.popleft() if waiting else None)
-                        if worker.job is None:
-                            drop(worker)
-                            break
-                    else:
-                        if has_ended:
-                            _bury(worker, drop(worker), batch.take)
-                            if len(workers) < min(batch.processes, len(waiting)):
-                                start()
+                        worker.job = None
+                        unused.append(worker)
+                    if has_ended:
+                        _bury(worker, drop(worker), batch.take)
+                        if worker in unused:
+                            unused.remove(worker)
+                        if not waiting.is_over:
+                            start()
+                hand_out()
                 batch.idle()
         finally:
             for worker in workers:
                 worker.process.terminate()
             for worker in workers:
                 worker.end()
+
+
+class _Waiting:
+    """Jobs that are still to be given out."""
+
+    def __init__(self, jobs: Iterable[Mapping[str, Any] | None]) -> None:
+        self._jobs = iter(jobs)
+        self.is_over = False
+
+    def next(self) -> Mapping[str, Any] | None:
+        """None: there is none, or not yet."""
+        try:
+            return next(self._jobs)
+        except StopIteration:
+            self.is_over = True
+            return None
 
 
 def _bury(worker: _Worker, code: int, take: Callable[[Row], None]) -> None:
@@ -180,14 +207,13 @@ def run_ray(batch: Batch) -> None:
         )
     remote = ray.remote(max_retries=0)(_ray_job)
     setup_there = ray.put(dict(batch.setup))
-    waiting = deque(batch.jobs)
+    waiting = _Waiting(batch.jobs)
     running: dict[Any, Mapping[str, Any]] = {}
     try:
-        while waiting or running:
-            while waiting and len(running) < batch.processes:
-                job = waiting.popleft()
+        while running or not waiting.is_over:
+            while len(running) < batch.processes and (job := waiting.next()) is not None:
                 running[remote.remote(setup_there, dict(job))] = job
-            done, _ = ray.wait([*running], timeout=WAIT_S)
+            done = ray.wait([*running], timeout=WAIT_S)[0] if running else []
             for each in done:
                 job = running.pop(each)
                 try:

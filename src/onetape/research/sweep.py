@@ -12,8 +12,10 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +31,16 @@ from onetape.report.sweep_results import (
     best_of,
     check_metric,
     is_sweep,
+    metric_of,
     open_sweep,
     read_rows,
     require_polars,
 )
+from onetape.research.optimize import SAMPLERS, proposals, require_optuna
 from onetape.research.pool import Batch, run_local, run_ray
 from onetape.research.sweep_plan import SweepOptions, begin_sweep, locked, make_manifest, sweep_folder, write_json
 from onetape.research.variant import LOOKAHEAD_JOB
-from onetape.research.walk import Window, summarize_walk, test_jobs, train_jobs, windows_of
+from onetape.research.walk import Window, summarize_walk, test_jobs, train_job, windows_of
 from onetape.runs.options import Progress
 from onetape.runs.preparing import strategy_class
 from onetape.runs.recording import new_folders_removed
@@ -44,6 +48,8 @@ from onetape.security.private import private_folder
 
 __all__ = ["SweepOptions", "SweepResult", "divergence_of", "run_sweep", "sweep"]
 
+POINTS_MAX = 10**12  # of a search, which tries few of them
+PIECES_OF_MAX = 2_000  # variants whose way is kept, some 3 kB each
 LOOKAHEAD_SAMPLE = 5  # the best, and four spread evenly over the grid
 # What of the manifest every variant needs.
 SETUP = (
@@ -76,7 +82,7 @@ class SweepResult:
         found: dict[str, Any] = {
             "sweep": str(sweep.path),
             "strategy": sweep.name,
-            "variants": len(sweep.grid),
+            "variants": sweep.tries,
             "done": len(rows),
             "ran": self.ran,
             "failed": sum(row["error"] is not None for row in rows),
@@ -92,6 +98,15 @@ class SweepResult:
             found["best"] = sweep.best()
         if self.lookahead is not None:
             found["lookahead"] = self.lookahead
+        if sweep.facts.get("search"):
+            found["trials"] = [
+                {name: row[name] for name in ("window", "phase", "variant", "params", "error")}
+                | {"value": metric_of(row, sweep.metric)}
+                for row in rows
+            ]
+            judged = sweep.overfit
+            found["odds_of_luck"] = judged.odds_of_luck if judged is not None else None
+            found["overfitting"] = judged.as_json() if judged is not None else None
         return found
 
 
@@ -105,33 +120,38 @@ def run_sweep(options: SweepOptions) -> SweepResult:
         raise BadConfig(f"unknown backend {options.backend!r}", location="--backend", todo="local or ray")
     if options.metric is not None:
         check_metric(options.metric)
+    if options.trials:
+        if options.sampler not in SAMPLERS:
+            raise BadConfig(f"unknown sampler {options.sampler!r}", location="--sampler", todo=" or ".join(SAMPLERS))
+        require_optuna()
     require_polars()
     option = options.check_lookahead
     lookahead = ("sample" if option else "") if isinstance(option, bool) else option
     if lookahead not in ("", "sample", "all"):
         raise BadConfig(f"check_lookahead {lookahead!r}", todo="sample or all")
     strategy = strategy_class(options)
-    grid = make_grid(strategy, options.params)
+    grid = make_grid(strategy, options.params, **({"most": POINTS_MAX} if options.trials else {}))
     folder = sweep_folder(options, strategy)
     is_new = not is_sweep(folder)
     with new_folders_removed(folder.parent, options.home / "tapes"), locked(folder, remove=is_new):
         manifest = make_manifest(options, strategy, grid, folder)
+        manifest["search"] = {"sampler": options.sampler, "ahead": options.jobs or cores()} if options.trials else None
         windows = _windows(manifest)
         begin_sweep(folder, manifest, is_new=is_new)
         work = _Work(options, manifest, folder)
         try:
+            tries = min(options.trials or len(grid), len(grid))
             if windows:
-                work.total = (len(grid) + 1) * len(windows)
-                work.do(train_jobs(windows, grid))
+                work.total = (tries + 1) * len(windows)
+                for window in windows:
+                    work.try_all(partial(train_job, window, grid), grid, manifest)
                 work.do(test_jobs(windows, grid, work.rows, manifest["metric"]))
                 walked = summarize_walk(windows, grid, work.rows, manifest["metric"])
                 write_json(folder / "walk.json", walked)
             else:
-                work.total = len(grid)
-                start, end = manifest["start"], manifest["end"]
-                work.do(
-                    {"key": str(at), "params": params, "start": start, "end": end} for at, params in enumerate(grid)
-                )
+                work.total = tries
+                span = {"start": manifest["start"], "end": manifest["end"], "pieces": tries <= PIECES_OF_MAX}
+                work.try_all(lambda at: {"key": str(at), "params": grid[at], **span}, grid, manifest)
             checked = _look_ahead(work, grid, lookahead, manifest) if lookahead else None
         except KeyboardInterrupt:
             raise KeyboardInterrupt(f"{len(work.rows)} of {work.total} results are kept in {folder}") from None
@@ -171,12 +191,34 @@ class _Work:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.ftruncate(self._file, whole)
 
+    def try_all(self, job: Callable[[int], dict[str, Any]], grid: Grid, manifest: Mapping[str, Any]) -> None:
+        """All variants, or as many trials as are wanted."""
+        search = manifest["search"]
+        if not search:
+            self.do(job(at) for at in range(len(grid)))
+            return
+        jobs = proposals(
+            grid,
+            self.rows,
+            job,
+            metric=manifest["metric"],
+            trials=self._options.trials,
+            ahead=search["ahead"],
+            sampler=search["sampler"],
+            seed=self._options.seed,
+        )
+        self._run(jobs, search["ahead"])
+
     def do(self, jobs: Any) -> None:
         """Runs those that have no row yet. A row is on the disk before it counts."""
         waiting = [job for job in jobs if job["key"] not in self.rows]
-        if not waiting:
+        self._run(waiting, min(self._options.jobs or cores(), len(waiting)))
+
+    def _run(self, jobs: Any, processes: int) -> None:
+        first = next(waiting := iter(jobs), None)
+        if first is None:  # none is left: no process is begun for it
             return
-        processes = self._options.jobs or _cores()
+        waiting = chain([first], waiting)
         BACKENDS[self._options.backend](Batch(self._setup, waiting, self._take, processes, self._show))
 
     def _take(self, row: dict[str, Any]) -> None:
@@ -207,7 +249,12 @@ def _windows(manifest: dict[str, Any]) -> list[Window]:
     if not walk:
         return []
     return windows_of(
-        manifest["start"], manifest["end"], train=walk["train"], test=walk["test"], anchored=walk["anchored"]
+        manifest["start"],
+        manifest["end"],
+        train=walk["train"],
+        test=walk["test"],
+        anchored=walk["anchored"],
+        gap=walk.get("gap", 0),
     )
 
 
@@ -215,10 +262,11 @@ def _look_ahead(work: _Work, grid: Grid, how: str, manifest: Mapping[str, Any]) 
     """Checks variants over the sweep's range for decisions that need the future. Which ones is
     part of the answer."""
     span = {"start": manifest["start"], "end": manifest["end"]}
-    chosen = set(range(len(grid)))
+    tried = sorted(int(key) for key in work.rows if key.isdigit()) if manifest["search"] else range(len(grid))
+    chosen = set(tried)
     if how == "sample":
-        spread = np.linspace(0, len(grid) - 1, min(LOOKAHEAD_SAMPLE - 1, len(grid))).astype(int)
-        chosen = {int(at) for at in spread}
+        spread = np.linspace(0, len(tried) - 1, min(LOOKAHEAD_SAMPLE - 1, len(tried))).astype(int)
+        chosen = {tried[at] for at in spread.tolist()}
         best = best_of([row for key, row in work.rows.items() if key.isdigit()], manifest["metric"])
         if best is not None:
             chosen.add(int(best["key"]))
@@ -240,7 +288,7 @@ def _look_ahead(work: _Work, grid: Grid, how: str, manifest: Mapping[str, Any]) 
     }
 
 
-def _cores() -> int:
+def cores() -> int:
     """Those that this process may use, where the system says so."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

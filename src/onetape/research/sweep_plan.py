@@ -52,6 +52,7 @@ _SAME = {
     "start": "another start",
     "end": "another end",
     "walk_forward": "another walk forward",
+    "search": "another sampler or number of --jobs",
 }
 
 
@@ -67,6 +68,8 @@ class SweepOptions(RunOptions):
     resume: bool = False
     check_lookahead: str | bool = False  # True or "sample", "all"
     keep_runs: bool = False
+    trials: int = 0  # of a search over the grid; 0: all of it
+    sampler: str = "tpe"
 
 
 def sweep_folder(options: SweepOptions, strategy: type[Strategy]) -> Path:
@@ -130,9 +133,10 @@ def make_manifest(options: SweepOptions, strategy: type[Strategy], grid: Grid, f
     metric = _metric(options, kept, plan)
     walk, start, end = None, plan.start, plan.end
     if options.walk_forward:
-        train, test = parse_walk(options.walk_forward)
+        train, test, gap = parse_walk(options.walk_forward)
         # The metric decides what is traded in the test windows.
         walk = {"train": train, "test": test, "anchored": options.anchored, "metric": metric}
+        walk |= {"gap": gap} if gap else {}
         first_ts, last_ts = _span([each for each in plan.inputs if not each.is_detail])
         start = first_ts if start is None else max(start, first_ts)
         end = last_ts + 1 if end is None else min(end, last_ts + 1)
@@ -170,7 +174,7 @@ def _metric(options: SweepOptions, kept: Mapping[str, Any], plan: RunPlan) -> st
     first, last = max(first, plan.start or first), min(last, plan.end or last)
     span = last - first
     if options.walk_forward:  # each window is a run
-        span = min(span, *parse_walk(options.walk_forward))
+        span = min(span, *parse_walk(options.walk_forward)[:2])
     if options.metric is None:
         return str(kept.get("metric") or ("sharpe" if span >= DAY else "return"))
     if options.metric in PER_YEAR and span < DAY:

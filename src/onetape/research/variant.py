@@ -33,6 +33,7 @@ from onetape.engine.strategy import Strategy
 from onetape.model.errors import BadConfig, OnetapeError
 from onetape.report import statistics as st
 from onetape.report.deflate import moments
+from onetape.report.overfitting import pieces_of
 from onetape.research.backtest import BacktestOptions, run_backtest
 from onetape.runs.input_tapes import load_instruments
 from onetape.runs.outcome import RunResult
@@ -165,7 +166,8 @@ def _run(setup: Mapping[str, Any], strategy: type[Strategy], job: Mapping[str, A
                 return {"error": result.failures[0], "error_name": "STRATEGY_ERROR"}
             data = report_data(session, folder, [], result, with_market=False)
             data.stats = run_statistics(data, result)
-    return _row(result, data, plan, wants_equity=bool(job.get("equity")))
+    row = _row(result, data, plan, wants_equity=bool(job.get("equity")))
+    return {**row, "pieces": pieces_of(data.equity_ts, data.equity)} if job.get("pieces") else row
 
 
 def _row(result: RunResult, data: Any, plan: RunPlan, *, wants_equity: bool) -> dict[str, Any]:

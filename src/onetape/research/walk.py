@@ -18,9 +18,9 @@ from onetape.model.errors import BadConfig
 from onetape.model.time import parse_duration, rough_duration
 from onetape.report.report_data import ReportData
 from onetape.report.summary import summarize
-from onetape.report.sweep_results import best_of, metric_of, no_value
+from onetape.report.sweep_results import best_of, metric_of, no_value, split_key
 
-__all__ = ["Window", "parse_walk", "summarize_walk", "test_jobs", "train_jobs", "windows_of"]
+__all__ = ["Window", "parse_walk", "summarize_walk", "test_jobs", "train_job", "windows_of"]
 
 WINDOWS_MAX = 10_000
 # Statistics that need fills, which windows do not hand up, or that are summed over them.
@@ -38,28 +38,29 @@ class Window:
     test_end: int
 
 
-def parse_walk(text: str | Sequence[str]) -> tuple[int, int]:
-    """`30d,10d` or ("30d", "10d") as two durations in ns."""
+def parse_walk(text: str | Sequence[str]) -> tuple[int, int, int]:
+    """`30d,10d`, `30d,10d,1d` or ("30d", "10d") as durations in ns: train, test, and the gap between them."""
     parts = text.split(",") if isinstance(text, str) else [*text]
-    location, todo = "--walk-forward", "write TRAIN,TEST, as 30d,10d"
-    if len(parts) != 2:
-        raise BadConfig(f"two durations, not {len(parts)}", location=location, todo=todo)
+    location, todo = "--walk-forward", "write TRAIN,TEST, as 30d,10d, or TRAIN,TEST,GAP"
+    if len(parts) not in (2, 3):
+        raise BadConfig(f"two durations or three, not {len(parts)}", location=location, todo=todo)
     try:
-        train, test = (parse_duration(str(part).strip()) for part in parts)
+        train, test, gap = ([parse_duration(str(part).strip()) for part in parts] + [0])[:3]
     except BadConfig as problem:
         raise BadConfig(problem.what, location=location, todo=todo) from None
-    if min(train, test) <= 0:
+    if min(train, test) <= 0 or gap < 0:
         raise BadConfig("a window without length", location=location, todo=todo)
-    return train, test
+    return train, test, gap
 
 
-def windows_of(first: int, end: int, *, train: int, test: int, anchored: bool = False) -> list[Window]:
+def windows_of(first: int, end: int, *, train: int, test: int, anchored: bool = False, gap: int = 0) -> list[Window]:
     """Windows over [first, end): each test window follows its train window, and they are side by
-    side. The last one is cut at `end`. anchored: train windows all begin at `first`.
+    side. The last one is cut at `end`. anchored: train windows all begin at `first`. gap: left out
+    between the two (purged and embargoed), so that no trade and no memory reaches from one into the other.
 
     Raises BadConfig when there is no room for one.
     """
-    count = -(-(end - first - train) // test)
+    count = -(-(end - first - train - gap) // test)
     if count < 1:
         raise BadConfig(
             f"the data covers {rough_duration(end - first)}, the first train window alone {rough_duration(train)}",
@@ -74,30 +75,26 @@ def windows_of(first: int, end: int, *, train: int, test: int, anchored: bool = 
     for number in range(count):
         start = first + number * test
         turn = start + train
-        found.append(Window(number + 1, first if anchored else start, turn, turn, min(turn + test, end)))
+        found.append(Window(number + 1, first if anchored else start, turn, turn + gap, min(turn + gap + test, end)))
     return found
 
 
-def train_jobs(windows: Sequence[Window], grid: Grid) -> list[dict[str, Any]]:
-    """All variants in all train windows."""
-    return [
-        {
-            "key": f"train/{window.number}/{variant}",
-            "params": grid[variant],
-            "start": window.train_start,
-            "end": window.train_end,
-        }
-        for window in windows
-        for variant in range(len(grid))
-    ]
+def train_job(window: Window, grid: Grid, variant: int) -> dict[str, Any]:
+    """A variant in a train window."""
+    return {
+        "key": f"train/{window.number}/{variant}",
+        "params": grid[variant],
+        "start": window.train_start,
+        "end": window.train_end,
+    }
 
 
-def chosen_in(window: Window, grid: Grid, rows: Mapping[str, Mapping[str, Any]], metric: str) -> int | None:
+def chosen_in(window: Window, rows: Mapping[str, Mapping[str, Any]], metric: str) -> int | None:
     """The variant that was best in the train window, the first of equals; None: none has a
     value."""
-    keys = [f"train/{window.number}/{variant}" for variant in range(len(grid))]
-    best = best_of((rows[key] for key in keys if key in rows), metric)
-    return None if best is None else int(str(best["key"]).rpartition("/")[2])
+    trained = ((split_key(key), row) for key, row in rows.items() if key.startswith(f"train/{window.number}/"))
+    best = best_of((row for _, row in sorted(trained, key=lambda each: each[0][2])), metric)
+    return None if best is None else split_key(best["key"])[2]
 
 
 def test_jobs(
@@ -110,7 +107,7 @@ def test_jobs(
     """
     jobs = []
     for window in windows:
-        variant = chosen_in(window, grid, rows, metric)
+        variant = chosen_in(window, rows, metric)
         if variant is not None:
             jobs.append(
                 {
@@ -141,7 +138,7 @@ def summarize_walk(
     totals = dict.fromkeys(("orders", "fills"), 0)
     sums = dict.fromkeys(("fees", "funding"), 0.0)
     for window in windows:
-        variant = chosen_in(window, grid, rows, metric)
+        variant = chosen_in(window, rows, metric)
         line = _line(window, variant, grid)
         table.append(line)
         if variant is None:

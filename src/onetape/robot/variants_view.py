@@ -25,7 +25,8 @@ _PLACE = 1
 
 def variants_of(home: Path, config: Config, robot: str = "") -> list[dict[str, Any]]:
     """Rows, of each robot the live one, its twin, then the others: robot, variant, params, orders,
-    fills, pnl (of the equity, since the run began), behind_live (pnl less that of the live robot),
+    fills, equity, pnl (of the equity, since the run began), drawdown (deepest fall of the equity, a share of 1),
+    behind_live (pnl less that of the live robot),
     and against whom its orders and fills were compared, up to the time that both have reached: the
     twin against the live robot, the others against the twin: compared, differing,
     first_difference. Raises BadConfig for a robot without variants."""
@@ -60,7 +61,9 @@ def _rows(robot: str, record: dict[str, Any]) -> list[dict[str, Any]]:
                 "params": record["variants"].get(name, {}).get("params", {}),
                 "orders": int((read_actions(journal).columns["kind"] == _PLACE).sum()),
                 "fills": seen[name][2],
+                "equity": _text(seen[name][3]),
                 "pnl": _text(made),
+                "drawdown": seen[name][4],
                 "behind_live": _text(made - seen[LIVE][1]),
                 "against": against,
                 "compared": found.get("compared", 0),
@@ -76,9 +79,10 @@ def _text(amount: Decimal) -> str:
     return f"{amount.normalize() + 0:f}"
 
 
-def _seen(journal: Path) -> tuple[int, Decimal, int]:
-    """How far it has come (ns), what its equity has become more by, and its fills."""
+def _seen(journal: Path) -> tuple[int, Decimal, int, Decimal, float]:
+    """How far it has come (ns), what its equity has become more by, its fills, its equity, and its deepest fall."""
     first = last = None
+    peak, fall = Decimal(0), 0.0
     time = fills = 0
     with JournalReader(journal) as reader:
         for frame in reader.frames(("balance", "fill", "order_request")):
@@ -90,5 +94,7 @@ def _seen(journal: Path) -> tuple[int, Decimal, int]:
                 if "account" not in record:
                     last = Decimal(record["equity"])
                     first = last if first is None else first
+                    peak = max(peak, last)
+                    fall = max(fall, float((peak - last) / peak) if peak else 0.0)
     made = last - first if first is not None and last is not None else Decimal(0)
-    return time, made, fills
+    return time, made, fills, last or Decimal(0), fall

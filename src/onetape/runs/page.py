@@ -15,17 +15,22 @@ from onetape.engine.accounts import accounts_text
 from onetape.engine.plan import RunPlan, TapeInput
 from onetape.engine.session import Session
 from onetape.model.instrument import Instrument
+from onetape.model.money import money_units
 from onetape.model.time import SECOND, format_time
+from onetape.replay.filled_orders import read_orders
+from onetape.replay.market_prices import Market as RecordedMarket
 from onetape.report.grouped import enumerated
 from onetape.report.report import write_report
 from onetape.report.report_data import Assumption, Fills, Market, ReportData, StressLine
 from onetape.report.report_json import write_report_json
 from onetape.report.summary import Analysis, analyze, summarize
 from onetape.report.worse_fills import exact_lines
+from onetape.runs.attribution import MONEY, run_attribution
 from onetape.runs.earlier_incarnations import samples_of
 from onetape.runs.market_columns import note_market
 from onetape.runs.order_columns import fill_columns, order_columns, read_run, resting_columns
 from onetape.runs.sizes import sized
+from onetape.runs.tca import run_costs
 from onetape.runs.venue_results import latency_text
 
 if TYPE_CHECKING:
@@ -33,6 +38,8 @@ if TYPE_CHECKING:
 
 __all__ = ["report_data", "write_run_report"]
 
+ORDERS_JUDGED_MAX = 20_000
+FRAMES_JUDGED_MAX = 1_000_000
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
@@ -96,9 +103,15 @@ def report_data(
     markets = _markets(session, ts, prices, positions, fills)
     orders, since = order_columns(run, instruments, fills)
     resting = resting_columns(run, orders, since)
+    costs: list[dict[str, Any]] = []
+    parts: list[dict[str, Any]] = []
     if with_market and len(ts) and len(fills.ts):
         note_market(session, markets, resting, (int(ts[0]), int(ts[-1])))
+        if _is_short(plan, len(orders.id)):
+            costs, parts = _judged(session, folder / "journal", result)
     return ReportData(
+        costs=costs,
+        attribution=parts,
         title=f"{result.strategy} on {enumerated(symbols)}",
         currency=result.currency,
         subtitle=f"{_when(session)}, {result.events:,} events",
@@ -133,6 +146,24 @@ def report_data(
         orders=orders,
         resting=resting,
     )
+
+
+def _is_short(plan: RunPlan, orders: int) -> bool:
+    """Judged in a moment; of longer runs `onetape tca` and `onetape attribution` are asked."""
+    frames = sum(each.last_sequence - each.first_sequence for each in plan.inputs)
+    return orders <= ORDERS_JUDGED_MAX and frames <= FRAMES_JUDGED_MAX
+
+
+def _judged(session: Session, journal: Path, result: RunResult) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Rows of costs by algorithm, and of profit by strategy, instrument and direction."""
+    plan, found = session.plan, read_orders(journal)
+    market = RecordedMarket(plan, sorted(found.actions.instruments))
+    account = money_units(result.pnl)
+    rows = run_attribution(plan, journal, found, market, account).summed("strategy", "symbol", "direction")
+    for row in rows:
+        row |= {name: float(row[name]) for name in MONEY}
+    costs = run_costs(plan, found, market).grouped("algo")
+    return [{**row, "amount": float(row["amount"])} for row in costs], rows
 
 
 def _detail_facts(plan: RunPlan) -> dict[str, str]:

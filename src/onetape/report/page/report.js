@@ -117,6 +117,8 @@
     {name: "Depth", text: (r) => part(r.fraction, 3)}, {name: currency, text: (r) => money(r.amount)},
     {name: "Fall", text: (r) => span(r.fall_s)}, {name: "Length", text: (r) => span(r.length_s)},
   ], run.drawdowns, 10);
+  const drawn = run.monte_carlo;
+  $("#falls .hint").textContent = drawn ? `${number(drawn.trips, 0)} trades drawn anew, a thousand times: profit ${money(drawn.profit[0])} to ${money(drawn.profit[2])}, deepest fall ${money(drawn.drawdown[0])} to ${money(drawn.drawdown[2])}, in nine of ten; ${money(drawn.drawdown[1])} in the middle.` : "";
   const amount = (key) => (r) => r[key] === null ? DASH : money(r[key]);
   table("#venues", [
     {name: "Venue", left: true, text: (r) => r.venue}, {name: "In", left: true, text: (r) => r.currency},
@@ -124,6 +126,20 @@
     {name: "Net profit", ...gain("pnl")}, {name: "Fees", text: amount("fees")}, {name: "Funding", ...gain("funding")},
     {name: "Traded", note: "what own fills were worth", text: amount("volume")},
   ], run.venues.length > 1 ? run.venues : [], 25);
+  table("#attribution", [
+    {name: "Strategy", left: true, text: (r) => r.strategy}, {name: "Instrument", left: true, text: (r) => r.symbol},
+    {name: "Direction", left: true, text: (r) => r.direction}, {name: "Trades", text: (r) => number(r.trades, 0)},
+    {name: "Fills", text: (r) => number(r.fills, 0)}, {name: "Gross", ...gain("gross")}, {name: "Fees", text: amount("fees")},
+    {name: "Funding", ...gain("funding")}, {name: "Net profit", ...gain("net")}, {name: "In", left: true, text: (r) => r.currency},
+  ], run.attribution, 25);
+  const points = (key) => (r) => r[key] === null ? DASH : number(r[key], 2);
+  table("#tca", [
+    {name: "By", left: true, text: (r) => r.algo}, {name: "Parent orders", text: (r) => number(r.parents, 0)},
+    {name: "Shortfall", text: amount("amount")}, {name: "In", left: true, text: (r) => r.currency}, {name: "bps", text: points("bps")},
+    {name: "from", text: points("low")}, {name: "to", text: points("high")}, {name: "Spread", text: points("spread_bps")},
+    {name: "Impact", text: points("impact_bps")}, {name: "Delay", text: points("delay_bps")}, {name: "Fees", text: points("fees_bps")},
+    {name: "Against VWAP", text: points("against_vwap_bps")},
+  ], run.costs, 25);
   table("#symbols", [
     {name: "Instrument", left: true, text: (r) => r.symbol}, {name: "Fills", text: (r) => number(r.fills, 0)},
     {name: "Maker", text: (r) => part(r.maker_share, 1)}, {name: "Notional", text: (r) => r.notional === null ? DASH : money(r.notional)},

@@ -1,0 +1,40 @@
+"""`onetape attribution`: who made a run's profit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from onetape.cli.complete import runs
+from onetape.cli.frame import Answer, Shell, load, verb
+from onetape.cli.listing import listing
+
+COLUMNS = ("trades", "fills", "gross", "fees", "funding", "other", "net", "currency")
+
+
+@verb("attribution", example="onetape attribution monday --by day")
+@click.argument("run", shell_complete=runs)
+@click.option(
+    "--by", type=click.Choice(["strategy", "symbol", "day", "direction"]), default="strategy", show_default=True
+)
+@click.option("--beside", metavar="RUN", help="Another run to hold against it: its twin on paper, say.")
+@click.option("--parquet", type=click.Path(path_type=Path), metavar="FILE", help="The rows as a table.")
+def command(shell: Shell, run: str, by: str, beside: str | None, parquet: Path | None) -> Answer:
+    """Show which strategy, symbol, day and direction made a run's profit.
+
+    The rows add up to what the account has made, to the last digit.
+    """
+    path = shell.run_path(run)
+    attribution_of = load("onetape.runs.attribution", "attribution_of", what="attribution")
+    found = attribution_of(path)
+    value = {"run": str(path), **found.as_json()}
+    shown, columns = value[f"by_{by}"], [by, *COLUMNS]
+    if beside is not None:
+        other = load("onetape.runs.attribution", "side_by_side", what="attribution")
+        shown = value["beside"] = other(found, attribution_of(shell.run_path(beside)), by)
+        columns = [by, "net", "net_beside", "difference", "trades", "trades_beside", "currency"]
+    if parquet is not None:
+        value["parquet"] = str(load("onetape.runs.attribution", "write_rows", what="attribution")(found, parquet))
+    text = listing(shown, columns, nothing=f"{run} has traded nothing")
+    return Answer(value, f"{text}\n\nsum {value['sum']}, account {value['account'] or '-'} {value['currency']}")

@@ -1,0 +1,39 @@
+"""`onetape tca`: what orders cost, and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from onetape.cli.complete import runs
+from onetape.cli.frame import Answer, Shell, load, verb
+from onetape.cli.listing import listing
+
+CAUSES = ("cause", "amount", "currency", "bps", "low", "high")
+
+
+@verb("tca", example="onetape tca monday")
+@click.argument("run", shell_complete=runs)
+@click.option("--by", type=click.Choice(["strategy", "symbol", "algo", "side"]), default="algo", show_default=True)
+def command(shell: Shell, run: str, by: str) -> Answer:
+    """Show what the orders of a run cost against the market when they were decided on.
+
+    The shortfall is spread, impact, delay and fees, to the last digit. Costs are positive; low and
+    high are the ends of a 95 % interval, in basis points like bps.
+    """
+    path = shell.run_path(run)
+    costs = load("onetape.runs.tca", "costs_of", what="tca")(path)
+    value = {"run": str(path), **costs.as_json()}
+    if not value["parents"]:
+        return Answer(value, f"no order of {run} filled")
+    text = listing([_shown(row) for row in value["costs"]], CAUSES, nothing="")
+    columns = (by, "parents", "amount", "currency", "bps", "low", "high", "spread_bps", "impact_bps", "delay_bps")
+    text += "\n\n" + listing([_shown(row) for row in value[f"by_{by}"]], (*columns, "fees_bps"), nothing="")
+    if value["unpriced"]:
+        text += f"\n{value['unpriced']} parent orders filled where the tapes have no market"
+    return Answer(value, text)
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: f"{item:,.2f}" if isinstance(item, float) else item for name, item in row.items()}

@@ -1,0 +1,205 @@
+"""Whether the best of many tries is more than the luckiest: pure functions on what tries earned over time.
+
+`pieces` are returns on the starting money, an array of (times, tries), all tries over the same times.
+
+Sources: D. Bailey, J. Borwein, M. Lopez de Prado, Q. Zhu, "The Probability of Backtest Overfitting" (Journal of
+Computational Finance, 2017) for combinatorially symmetric cross-validation; H. White, "A Reality Check for Data
+Snooping" (Econometrica, 2000) with the stationary bootstrap of D. Politis and J. Romano (1994).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations, islice
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onetape.report.deflate import expected_maximum, moments, probabilistic_sharpe
+
+__all__ = ["Overfit", "groups_of", "judge", "monte_carlo", "pieces_of", "probability_of_overfitting", "reality_check"]
+
+Floats = NDArray[np.float64]
+
+PIECES: Final = 256  # of the time of a run
+BLOCKS: Final = 16  # half of which are one side of a split: 12,870 splits
+ALIKE: Final = 0.7  # correlation from which tries count as one: half of what moves one moves the other
+DRAWS: Final = 1000
+_DIGITS: Final = 10
+_CHUNK: Final = 512  # splits at a time
+
+
+def pieces_of(ts: NDArray[np.int64], equity: Floats, count: int = PIECES) -> list[float]:
+    """What a run earned in each of `count` equal pieces of its time, on what it began with."""
+    if len(ts) < 2 or equity[0] <= 0:
+        return []
+    edges = np.linspace(int(ts[0]), int(ts[-1]), count + 1)
+    level = equity[np.maximum(np.searchsorted(ts, edges, side="right") - 1, 0)]
+    return [float(f"{each:.{_DIGITS}g}") for each in np.diff(level) / equity[0]]
+
+
+def _sharpe(total: Floats, squares: Floats, count: int) -> Floats:
+    """Mean over deviation, of sums; 0 without deviation."""
+    mean = total / count
+    variance = np.maximum(squares / count - mean**2, 0)
+    return np.divide(mean, np.sqrt(variance), out=np.zeros_like(mean), where=variance > 1e-18 * squares)
+
+
+def probability_of_overfitting(pieces: Floats, blocks: int = BLOCKS) -> tuple[float, float] | None:
+    """(probability that what was best in one half of the blocks is below the middle of all in the other half,
+    probability that it loses money there), over all ways to halve them. None with fewer than two tries or two
+    pieces a block. Of equals the first is the best, and ranks in the middle of them."""
+    length = len(pieces) // blocks
+    if pieces.ndim != 2 or pieces.shape[1] < 2 or length < 2:
+        return None
+    cut = pieces[: length * blocks].reshape(blocks, length, -1)
+    total, squares = cut.sum(axis=1), (cut**2).sum(axis=1)
+    half = blocks // 2 * length
+    worse = losses = count = 0.0
+    splits = combinations(range(blocks), blocks // 2)
+    while chunk := list(islice(splits, _CHUNK)):
+        inside = np.zeros((len(chunk), blocks))
+        inside[np.arange(len(chunk))[:, None], np.array(chunk)] = 1
+        best = np.argmax(_sharpe(inside @ total, inside @ squares, half), axis=1)
+        outside = _sharpe((1 - inside) @ total, (1 - inside) @ squares, half)
+        chosen = outside[np.arange(len(chunk)), best][:, None]
+        below, equal = (outside < chosen).sum(axis=1), (outside == chosen).sum(axis=1)
+        rank = (below + (equal + 1) / 2) / (pieces.shape[1] + 1)  # 0 to 1, the middle is a half
+        worse += float((rank < 0.5).sum() + 0.5 * (rank == 0.5).sum())
+        losses += float((chosen < 0).sum())
+        count += len(chunk)
+    return worse / count, losses / count
+
+
+def reality_check(pieces: Floats, draws: int = DRAWS, seed: int = 0) -> float:
+    """Probability that the best of as many tries without any profit earns what the best of these has earned: the
+    times drawn anew in blocks of random length, all tries together, each less its own mean."""
+    count = len(pieces)
+    means = pieces.mean(axis=0)
+    best = means.max()
+    chance = np.random.default_rng(seed)
+    restart = 1 / max(round(count ** (1 / 3)), 1)
+    centred = pieces - means
+    above = 0
+    for _ in range(draws):
+        weights = np.bincount(stationary(count, restart, chance), minlength=count).astype(np.float64)
+        above += bool((weights @ centred / count).max() >= best)
+    return (above + 1) / (draws + 1)
+
+
+def stationary(count: int, restart: float, chance: np.random.Generator) -> NDArray[np.int64]:
+    """Places of one sample of the stationary bootstrap: each follows the one before, around the end, or begins anew."""
+    begins = chance.random(count) < restart
+    begins[0] = True
+    starts = chance.integers(0, count, count)
+    at = np.arange(count)
+    last = np.maximum.accumulate(np.where(begins, at, 0))
+    return (starts[last] + at - last) % count
+
+
+def groups_of(pieces: Floats, alike: float = ALIKE) -> NDArray[np.int64]:
+    """The group of each try, from 0: in order of their ratios each joins the first group whose best one it moves with,
+    else begins one."""
+    total, squares = pieces.sum(axis=0), (pieces**2).sum(axis=0)
+    order = np.argsort(-_sharpe(total, squares, len(pieces)), kind="stable")
+    centred = pieces - pieces.mean(axis=0)
+    length = np.sqrt((centred**2).sum(axis=0))
+    unit = np.divide(centred, length, out=np.zeros_like(centred), where=length > 0)
+    found = np.full(pieces.shape[1], -1, dtype=np.int64)
+    number = 0
+    for leader in order:
+        if found[leader] < 0:
+            joins = (unit.T @ unit[:, leader] >= alike) & (found < 0)
+            joins[leader] = True
+            found[joins] = number
+            number += 1
+    return found
+
+
+def monte_carlo(gains: Floats, draws: int = DRAWS, seed: int = 0) -> dict[str, list[float]]:
+    """What might as well have come of gains (trades, days): drawn anew with replacement, the 5 %, 50 % and 95 % of
+    the `profit` and of the deepest `drawdown` from a peak, both in the gains' unit."""
+    chance = np.random.default_rng(seed)
+    profits, falls = np.empty(draws), np.empty(draws)
+    for at in range(draws):
+        level = np.concatenate([[0.0], np.cumsum(gains[chance.integers(0, len(gains), len(gains))])])
+        profits[at], falls[at] = level[-1], (np.maximum.accumulate(level) - level).max()
+    return {
+        name: np.quantile(values, [0.05, 0.5, 0.95]).tolist()
+        for name, values in (("profit", profits), ("drawdown", falls))
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Overfit:
+    """tries, and how many groups of them move together; of the best of `chosen`: the probability that its true Sharpe
+    ratio is not above what the best of as many groups shows by luck; what else could have come of it."""
+
+    tries: int
+    groups: int
+    odds_of_luck: float | None
+    overfitting: float | None
+    loses_later: float | None
+    reality_check: float | None
+    monte_carlo: dict[str, list[float]]
+
+    def as_json(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__slots__} | {"verdict": self.verdict}
+
+    @property
+    def verdict(self) -> str:
+        """What a trader wants to know, in words."""
+        if self.odds_of_luck is None:
+            return "nothing was earned or lost: there is nothing to judge"
+        words = [
+            f"{self.tries:,} tries are {self.groups:,} that differ; the odds that the best of them is luck are "
+            f"{self.odds_of_luck:.0%}"
+        ]
+        if self.overfitting is not None and self.loses_later is not None:
+            words.append(
+                "what was best in one half of the time was below the middle in the other half in "
+                f"{self.overfitting:.0%} of all ways to halve it, and lost money in {self.loses_later:.0%}"
+            )
+        if self.reality_check is not None:
+            words.append(
+                f"tries without any profit earn as much as the best in {self.reality_check:.0%} of the worlds drawn"
+            )
+        low, middle, high = self.monte_carlo["drawdown"]
+        words.append(
+            f"the same pieces in another order: a deepest fall of {middle:.1%} of the starting money, {low:.1%} to "
+            f"{high:.1%} in nine of ten"
+        )
+        return "; ".join(words)
+
+
+def judge(pieces: Floats, chosen: int, tries: int) -> Overfit:
+    """pieces: of the tries that have any; chosen: the column of the best; tries: how many were made, failed ones
+    included, which count as groups of their own."""
+    groups = groups_of(pieces)
+    count = int(groups.max()) + 1 + tries - pieces.shape[1]
+    ratios = [moments(pieces[:, at]).sharpe or 0.0 for at in range(pieces.shape[1])]
+    means = [
+        float(np.mean([ratios[at] for at in np.flatnonzero(groups == group)])) for group in range(groups.max() + 1)
+    ]
+    spread = float(np.var(means, ddof=1)) if len(means) > 1 else 1 / max(len(pieces) - 1, 1)
+    best = moments(pieces[:, chosen])
+    surely = None
+    if best.sharpe is not None:
+        surely = probabilistic_sharpe(
+            best.sharpe,
+            count=best.count,
+            skewness=best.skewness,
+            kurtosis=best.kurtosis,
+            benchmark=expected_maximum(spread, count),
+        )
+    halves = probability_of_overfitting(pieces)
+    return Overfit(
+        tries,
+        count,
+        None if surely is None else 1 - surely,
+        halves[0] if halves else None,
+        halves[1] if halves else None,
+        reality_check(pieces) if best.sharpe is not None else None,
+        monte_carlo(pieces[:, chosen]),
+    )

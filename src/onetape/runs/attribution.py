@@ -1,0 +1,344 @@
+"""Who made a run's profit: by strategy, symbol, day, and whether it was long or short.
+
+A cell's gross profit over a day is what its position was worth when the day ended, less what it was worth when it
+began and what its fills paid in between; for inverse contracts the other way round. So a day's end is valued once,
+added to the day that ends and taken from the one that begins, and all cells add up to what the account has made, in
+whole units of 1e-18. What no cell explains (interest, what was held before the run) has a row of its own.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from onetape.accounts.entries import Cause
+from onetape.accounts.entry_frames import unpack
+from onetape.accounts.sharing import shares
+from onetape.engine.plan import RunPlan, read_plan
+from onetape.engine.tape_facts import tape_span
+from onetape.model.decimals import decimal_text
+from onetape.model.enums import Kind
+from onetape.model.instrument import Instrument
+from onetape.model.money import divide_half_even, money, money_units
+from onetape.model.time import DAY, TIME_MAX
+from onetape.replay.filled_orders import FilledOrder, OrderFill, OrdersOfRun, read_orders
+from onetape.replay.market_prices import Market
+from onetape.report.sweep_results import require_polars
+from onetape.tape.durable import durable_file
+from onetape.tape.journal import JournalReader
+
+__all__ = ["GROUPS", "MONEY", "Attribution", "attribution_of", "run_attribution", "side_by_side", "write_rows"]
+
+GROUPS: Final = ("strategy", "symbol", "day", "direction")
+ACCOUNT: Final = "account"  # strategy and symbol of what belongs to neither
+_BUY: Final = 1
+_AMOUNTS: Final = ("gross", "fees", "funding", "other")
+MONEY: Final = (*_AMOUNTS, "volume", "net")
+
+
+@dataclass(slots=True)
+class Cell:
+    """Amounts in 1e-18 of `currency`; fees are positive where they were paid. trades: positions that ended."""
+
+    currency: str
+    gross: int = 0
+    fees: int = 0
+    funding: int = 0
+    other: int = 0
+    fills: int = 0
+    trades: int = 0
+    volume: int = 0
+    other_fees: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def net(self) -> int:
+        return self.gross - self.fees + self.funding + self.other
+
+    def add(self, other: Cell) -> None:
+        for name in ("gross", "fees", "funding", "other", "fills", "trades", "volume"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for asset, fee in other.other_fees.items():
+            self.other_fees[asset] = self.other_fees.get(asset, 0) + fee
+
+    def take(self, paid: int, fee: int) -> None:
+        self.gross -= paid
+        self.volume += abs(paid)
+        self.fees += fee
+
+    def as_json(self) -> dict[str, Any]:
+        found = {each.name: getattr(self, each.name) for each in fields(self)}
+        for name in (*_AMOUNTS, "volume"):
+            found[name] = _text(found[name])
+        found["other_fees"] = {asset: _text(fee) for asset, fee in sorted(self.other_fees.items())}
+        return {**found, "net": _text(self.net)}
+
+
+Key = tuple[str, str, int, str]  # strategy, symbol, day since 1970, direction
+
+
+@dataclass(slots=True)
+class Attribution:
+    """cells: of what the account counts, and of other currencies; account: its profit, None where the run did not
+    come to an end; then the cells stand alone."""
+
+    currency: str
+    account: int | None
+    cells: dict[Key, Cell]
+    held: dict[str, float] = field(default_factory=dict)  # symbol -> return of holding it over the run
+
+    def rows(self) -> list[dict[str, Any]]:
+        return self.summed(*GROUPS)
+
+    def summed(self, *by: str) -> list[dict[str, Any]]:
+        """A row for each value of `by` and each currency."""
+        places = [GROUPS.index(name) for name in by]
+        sums: dict[tuple[Any, ...], Cell] = {}
+        for key, cell in self.cells.items():
+            group = (*(key[at] for at in places), cell.currency)
+            sums.setdefault(group, Cell(cell.currency)).add(cell)
+        return [
+            {**{n: _day(v) if n == "day" else v for n, v in zip(by, group, strict=False)}, **cell.as_json()}
+            for group, cell in sorted(sums.items())
+        ]
+
+    def grouped(self, by: str) -> list[dict[str, Any]]:
+        """A row for each value of `by`; of a strategy with its deepest fall, by what the days' ends say, and the return
+        of holding its symbols in equal parts."""
+        rows = self.summed(by)
+        if by == "strategy":
+            days = self.summed("strategy", "day")
+            for row in rows:
+                mine = [each for each in days if all(each[name] == row[name] for name in ("strategy", "currency"))]
+                level = np.cumsum([0.0, *(float(each["net"]) for each in mine)])
+                symbols = sorted({key[1] for key in self.cells if key[0] == row["strategy"] and key[1] in self.held})
+                row["hold_return"] = sum(self.held[each] for each in symbols) / len(symbols) if symbols else None
+                row["max_drawdown"] = float((np.maximum.accumulate(level) - level).max())
+        return rows
+
+    def as_json(self) -> dict[str, Any]:
+        total = sum(cell.net for cell in self.cells.values() if cell.currency == self.currency)
+        return {
+            "currency": self.currency,
+            "account": None if self.account is None else _text(self.account),
+            "sum": _text(total),
+            "rows": self.rows(),
+            **{f"by_{name}": self.grouped(name) for name in GROUPS},
+        }
+
+
+def attribution_of(run: Path) -> Attribution:
+    """Of a run's folder. Raises BadConfig for what is none, BadInput where a tape of its market is gone."""
+    plan, document = read_plan(run)
+    found = read_orders(run / "journal")
+    pnl = document.get("result", {}).get("pnl")
+    account = None if pnl is None else money_units(Decimal(pnl))
+    return run_attribution(plan, run / "journal", found, Market(plan, sorted(found.actions.instruments)), account)
+
+
+def run_attribution(
+    plan: RunPlan, journal: Path, found: OrdersOfRun, market: Market, account: int | None
+) -> Attribution:
+    book = _Book(found.actions.instruments, market, "/" + plan.strategy.rpartition(":")[2].lower())
+    events: list[tuple[int, int, tuple[FilledOrder, OrderFill] | _Cash]] = [
+        (pair[1].heard, pair[1].sequence, pair) for pair in found.fills()
+    ]
+    events += [(each.time, each.sequence, each) for each in _cash(plan, journal)]
+    for time, _, event in sorted(events, key=lambda each: each[:2]):
+        book.until(time)
+        if isinstance(event, _Cash):
+            book.pay(event, plan.currency)
+        else:
+            book.fill(*event)
+    span = tape_span(journal)
+    last = span[1] if span else 0
+    book.until(last)
+    book.value(last // DAY, TIME_MAX, is_end=True)
+    cells = dict(book.cells)
+    for key, cell in list(cells.items()):
+        if cell.currency != plan.currency and plan.counts(cell.currency):
+            cell.currency = plan.currency  # at par
+        if cell == Cell(cell.currency):
+            del cells[key]
+    if account is not None:
+        rest = account - sum(cell.net for cell in cells.values() if cell.currency == plan.currency)
+        if rest:
+            key = ACCOUNT, plan.currency, last // DAY, ""
+            cells.setdefault(key, Cell(plan.currency)).other += rest
+    return Attribution(plan.currency, account, cells, _held(found, market, span[0] if span else 0))
+
+
+def _held(found: OrdersOfRun, market: Market, first: int) -> dict[str, float]:
+    """Of each symbol that the tapes priced when the run began."""
+    returns = {}
+    for symbol in sorted({order.symbol for order in found.orders.values()}):
+        begun, ended = (int(each) for each in market.values_at(symbol, np.array([first, TIME_MAX])))
+        if begun:
+            returns[symbol] = ended / begun - 1
+    return returns
+
+
+@dataclass(frozen=True, slots=True)
+class _Cash:
+    """What came without a fill. symbol: "" for interest and the like."""
+
+    time: int
+    sequence: int
+    kind: str
+    symbol: str
+    currency: str
+    amount: int
+
+
+class _Book:
+    """Positions by strategy, symbol and side of a hedged account, and the cells that they fill."""
+
+    def __init__(self, instruments: dict[str, Instrument], market: Market, root: str) -> None:
+        self.cells: defaultdict[Key, Cell] = defaultdict(lambda: Cell(""))
+        self._instruments, self._market, self._root = instruments, market, root
+        self._held: dict[tuple[str, str, int], int] = {}
+        self._day = -1
+
+    def _cell(self, strategy: str, symbol: str, qty: int, day: int | None = None) -> Cell:
+        """qty: with the sign of its direction."""
+        cell = self.cells[strategy, symbol, self._day if day is None else day, "long" if qty > 0 else "short"]
+        cell.currency = self._instruments[symbol].settle
+        return cell
+
+    def until(self, time: int) -> None:
+        """Values positions at the end of each day before the one of `time`."""
+        day = time // DAY
+        if self._day < 0 or not any(self._held.values()):
+            self._day = max(day, self._day)
+        while self._day < day:
+            self.value(self._day, (self._day + 1) * DAY - 1)
+            self._day += 1
+
+    def value(self, day: int, moment: int, *, is_end: bool = False) -> None:
+        for (strategy, symbol, _), qty in self._held.items():
+            price = int(self._market.values_at(symbol, np.array([moment]))[0]) if qty else 0
+            if price:
+                worth = self._worth(symbol, price, qty)
+                self._cell(strategy, symbol, qty, day).gross += worth
+                if not is_end:
+                    self._cell(strategy, symbol, qty, day + 1).gross -= worth
+
+    def _worth(self, symbol: str, halves: int, qty: int) -> int:
+        """What holding a signed quantity counts for at a price."""
+        facts = self._instruments[symbol]
+        worth: int = facts.core.notional_doubled(halves, qty)
+        return -worth if facts.kind is Kind.INVERSE else worth
+
+    def fill(self, order: FilledOrder, fill: OrderFill) -> None:
+        """What closes counts for the direction that ends, what opens for the one that begins."""
+        strategy, symbol = order.location or self._root, order.symbol
+        key = strategy, symbol, fill.position_side
+        before = self._held.get(key, 0)
+        change = fill.size if order.side == _BUY else -fill.size
+        paid, fee, left = self._worth(symbol, fill.price, change), fill.fee, change
+        self._held[key] = before + change
+        cell = self._cell(strategy, symbol, before or change)
+        cell.fills += 1
+        if fill.other_fee:
+            cell.add(Cell("", other_fees={fill.fee_currency: fill.other_fee}))
+        if before * change < 0:
+            closed = change if abs(change) < abs(before) else -before
+            cell.trades += closed == -before
+            left -= closed
+            part = self._worth(symbol, fill.price, closed) if left else paid
+            own = divide_half_even(fee * abs(closed), abs(change))
+            cell.take(part, own)
+            paid, fee = paid - part, fee - own
+        if left:
+            self._cell(strategy, symbol, left).take(paid, fee)
+
+    def pay(self, cash: _Cash, currency: str) -> None:
+        """Funding goes to those who hold the symbol, by how much; what nobody holds to the run's own strategy."""
+        held = {key: qty for key, qty in self._held.items() if key[1] == cash.symbol and qty}
+        if not cash.symbol or cash.symbol not in self._instruments:
+            name = cash.currency or currency
+            cell = self.cells[ACCOUNT, name, cash.time // DAY, ""]
+            cell.currency = name
+            cell.other += cash.amount
+            return
+        keys = list(held) or [(self._root, cash.symbol, 0)]
+        weights = {at: held.get(key, 1) for at, key in enumerate(keys)}
+        if not sum(weights.values()):  # they hold it against each other
+            weights = {at: abs(qty) for at, qty in weights.items()}
+        for at, amount in shares(cash.amount, weights, rest_to=0).items():
+            cell = self._cell(keys[at][0], cash.symbol, held.get(keys[at], 1))
+            if cash.kind == "funding":
+                cell.funding += amount
+            else:
+                cell.other += amount
+
+
+def _cash(plan: RunPlan, journal: Path) -> Iterator[_Cash]:
+    """Funding and the like: a run on a recorded market has them on its own tape, a live one on its gateway's."""
+    if plan.live is None:
+        with JournalReader(journal) as reader:
+            for frame in reader.frames(types=["transfer"]):
+                record = msgspec.msgpack.decode(frame.payload)
+                kind = record.get("kind", "")
+                if kind in ("funding", "insurance", "interest"):
+                    amount = money_units(Decimal(record["amount"]))
+                    yield _Cash(
+                        frame.time, frame.sequence, kind, record.get("symbol", ""), record.get("currency", ""), amount
+                    )
+        return
+    live, gateway = plan.live, plan.inputs[0]
+    with JournalReader(Path(gateway.path)) as reader:
+        for frame in reader.frames(types=["entry"]):
+            if not live.entries_after < frame.sequence <= gateway.last_sequence:
+                continue
+            entry = unpack(frame.payload)
+            if entry.cause in (Cause.FUNDING, Cause.INTEREST):
+                for holder, currency, amount, wallet in entry.legs:
+                    if holder == live.slot and not wallet:
+                        symbol = entry.note if entry.cause is Cause.FUNDING else ""
+                        yield _Cash(frame.time, frame.sequence, str(entry.cause), symbol, currency, amount)
+
+
+def _day(number: int) -> str:
+    return datetime.fromtimestamp(number * 86400, tz=UTC).date().isoformat()
+
+
+def _text(units: int) -> str:
+    return decimal_text(money(units))
+
+
+def side_by_side(mine: Attribution, other: Attribution, by: str) -> list[dict[str, Any]]:
+    """Rows of both by the same key: net of each, and their difference."""
+    tables = [{(row[by], row["currency"]): row for row in each.grouped(by)} for each in (mine, other)]
+    found = []
+    for key in sorted({*tables[0], *tables[1]}):
+        left, right = (table.get(key, {"net": "0", "trades": 0, "fees": "0"}) for table in tables)
+        found.append(
+            {
+                by: key[0],
+                "currency": key[1],
+                **{name: left[name] for name in ("net", "trades", "fees")},
+                **{f"{name}_beside": right[name] for name in ("net", "trades", "fees")},
+                "difference": decimal_text(Decimal(left["net"]) - Decimal(right["net"])),
+            }
+        )
+    return found
+
+
+def write_rows(found: Attribution, path: Path) -> Path:
+    """Parquet: amounts as numbers, beside each its exact text. Raises NotAvailable without polars."""
+    polars = require_polars()
+    rows = []
+    for row in found.rows():
+        row["other_fees"] = ", ".join(f"{fee} {asset}" for asset, fee in row["other_fees"].items())
+        rows.append({**row, **{f"{name}_exact": row[name] for name in MONEY}, **{n: float(row[n]) for n in MONEY}})
+    with durable_file(path) as file:
+        polars.DataFrame(rows).write_parquet(file)
+    return path

@@ -1,0 +1,277 @@
+"""Transaction costs of a run: what each parent order cost against the market when it was decided on, and why.
+
+With V the value of what filled at a price, s +1 for a buy and -1 for a sell (the other way round for inverse
+contracts), A the mid at the decision, B the mid when the first order arrived at the exchange, M the mid just before a
+fill and P its price:
+
+    shortfall = sum of s (V(P) - V(A)) + fees
+              = sum of s (V(B) - V(A))      delay
+              + sum of s (V(M) - V(B))      impact: what the market moved while the order worked, own push and drift
+              + sum of s (V(P) - V(M))      spread: what was paid beyond the mid, below zero where it was earned
+              + fees
+
+All of it is in whole units of 1e-18, so the parts add up to the shortfall to the last one. A cost is positive.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onetape.engine.plan import RunPlan, read_plan
+from onetape.model.decimals import decimal_text
+from onetape.model.enums import Kind
+from onetape.model.instrument import Instrument
+from onetape.model.money import money
+from onetape.replay.filled_orders import FilledOrder, OrderFill, OrdersOfRun, read_orders
+from onetape.replay.market_prices import Market
+
+__all__ = ["CAUSES", "Costs", "costs_of", "run_costs"]
+
+CAUSES: Final = ("spread", "impact", "delay", "fees")
+SAMPLES: Final = 1000  # of the bootstrap
+CONFIDENCE: Final = 0.95
+_BUY: Final = 1
+_TAKER: Final = 2
+_COLUMNS: Final = ("shortfall", *CAUSES, "against_vwap")
+_GROUPS: Final = ("strategy", "symbol", "algo", "side")
+
+
+@dataclass(slots=True)
+class Parent:
+    """One target with its orders, or an order of its own. Costs in 1e-18 of `currency`; prices in halves of a unit."""
+
+    strategy: str
+    symbol: str
+    side: str
+    algo: str
+    currency: str
+    facts: Instrument
+    number: int  # of the target on the tape, else of the order
+    start: int  # of the decision, ns
+    orders: list[FilledOrder] = field(default_factory=list)
+    prices: dict[str, int] = field(default_factory=dict)
+    cost: dict[str, int] = field(default_factory=dict)
+    notional: int = 0  # of what filled, at the mid at the decision
+
+    @property
+    def fills(self) -> list[OrderFill]:
+        return [fill for order in self.orders for fill in order.fills]
+
+    def value(self, halves: int, size: int) -> int:
+        """What `size` costs at a price: more is worse for a buy, less for a sell."""
+        worth: int = self.facts.core.notional_doubled(halves, size)
+        return worth if (self.side == "buy") != (self.facts.kind is Kind.INVERSE) else -worth
+
+    def as_json(self) -> dict[str, Any]:
+        facts, fills = self.facts, self.fills
+        size = sum(fill.size for fill in fills)
+        average = sum(fill.price * fill.size for fill in fills) / size
+        scale = 2 * 10.0**facts.price_decimals
+        return {
+            **{name: getattr(self, name) for name in ("strategy", "symbol", "side", "algo", "number", "currency")},
+            "ts": self.start,
+            "ts_end": max(fill.time for fill in fills),
+            "orders": len(self.orders),
+            "fills": len(fills),
+            "filled": facts.size_text(size),
+            "average_price": average / scale,
+            **{name: price / scale if price else None for name, price in self.prices.items()},
+            **{name: _text(units) for name, units in self.cost.items()},
+            **{f"{name}_bps": units / self.notional * 1e4 for name, units in self.cost.items() if self.notional},
+        }
+
+
+@dataclass(slots=True)
+class Costs:
+    """parents: those with a fill whose market is on the tapes, by the time of their decision; unpriced: how many
+    others filled; forced: orders that the venue made itself; other_fees: by asset, of fees that are no part of a
+    shortfall because they were paid in another currency."""
+
+    currency: str
+    parents: list[Parent]
+    unpriced: int = 0
+    forced: int = 0
+    other_fees: dict[str, int] = field(default_factory=dict)
+    reference: dict[str, str] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "currency": self.currency,
+            "costs": self.causes(),
+            **{f"by_{name}": self.grouped(name) for name in _GROUPS},
+            "parents": [each.as_json() for each in self.parents],
+            "unpriced": self.unpriced,
+            "forced": self.forced,
+            "other_fees": {asset: _text(units) for asset, units in sorted(self.other_fees.items())},
+            "reference": self.reference,
+        }
+
+    def causes(self) -> list[dict[str, Any]]:
+        """A row a currency and cause: amount, basis points of the notional, and the ends of their interval."""
+        found = []
+        for currency in dict.fromkeys([self.currency, *(each.currency for each in self.parents)]):
+            mine = [each for each in self.parents if each.currency == currency]
+            errors = _errors(mine)
+            for name in _COLUMNS:
+                row = _row(mine, name, errors[name])
+                found.append({"cause": name, "currency": currency, **row})
+        return found
+
+    def grouped(self, by: str) -> list[dict[str, Any]]:
+        """A row a value of `by` and currency, with its shortfall, its interval, and each cause in basis points."""
+        groups: dict[tuple[str, str], list[Parent]] = defaultdict(list)
+        for each in self.parents:
+            groups[getattr(each, by), each.currency].append(each)
+        return [
+            {
+                by: key,
+                "currency": currency,
+                "parents": len(mine),
+                **_row(mine, "shortfall", _errors(mine)["shortfall"]),
+                **{f"{name}_bps": _row(mine, name, (None, None))["bps"] for name in _COLUMNS[1:]},
+            }
+            for (key, currency), mine in sorted(groups.items())
+        ]
+
+
+def costs_of(run: Path) -> Costs:
+    """Of a run's folder. Raises BadConfig for what is none, BadInput where a tape of its market is gone."""
+    plan, _ = read_plan(run)
+    found = read_orders(run / "journal")
+    return run_costs(plan, found, Market(plan, sorted(found.actions.instruments)))
+
+
+def run_costs(plan: RunPlan, found: OrdersOfRun, market: Market) -> Costs:
+    root = "/" + plan.strategy.rpartition(":")[2].lower()
+    groups: dict[tuple[bool, int, str, int], Parent] = {}
+    costs = Costs(plan.currency, [])
+    for order in found.orders.values():
+        if order.forced:
+            costs.forced += bool(order.fills)
+            continue
+        key = bool(order.target), order.target or order.number, order.symbol, order.side
+        if key not in groups:
+            target = found.targets.get(order.target, {})
+            facts = found.actions.instruments[order.symbol]
+            algo = str(target.get("algo", "touch" if order.target or order.tag == "target" else "order"))
+            start = int(target.get("time", order.time))
+            groups[key] = Parent(
+                order.location or root,
+                order.symbol,
+                "buy" if order.side == _BUY else "sell",
+                algo,
+                facts.settle,
+                facts,
+                key[1],
+                start,
+            )
+        groups[key].orders.append(order)
+    wanted = sorted((each for each in groups.values() if each.fills), key=lambda each: (each.start, each.number))
+    for symbol in dict.fromkeys(each.symbol for each in wanted):
+        mine = [each for each in wanted if each.symbol == symbol]
+        # An order that takes no time answers the event of that very moment; one that travels arrives before it.
+        at_once = plan.live is None and not any(plan.latency_of(mine[0].facts.venue).longest)
+        costs.reference[symbol] = _note_costs(mine, market, symbol, int(at_once))
+    for each in wanted:
+        if each.cost:
+            costs.parents.append(each)
+        else:
+            costs.unpriced += 1
+        for fill in each.fills:
+            if fill.other_fee:
+                asset = fill.fee_currency
+                costs.other_fees[asset] = costs.other_fees.get(asset, 0) + fill.other_fee
+    return costs
+
+
+def _note_costs(parents: Sequence[Parent], market: Market, symbol: str, later: int) -> str:
+    """Fills in prices and costs; says what the prices are of. later: ns by which an order that takes looks further."""
+
+    def of_fills(parent: Parent) -> list[int]:
+        return [fill.time + later * (fill.liquidity == _TAKER) for fill in parent.fills]
+
+    at, kind = market.reference(symbol, _times(parents, lambda each: [each.start]))
+    arrived, _ = market.reference(symbol, _times(parents, _arrival) + later, before=True)
+    met, _ = market.reference(symbol, _times(parents, of_fills), before=True)
+    mids = iter(met.tolist())
+    for each, decided, begun in zip(parents, at.tolist(), arrived.tolist(), strict=True):
+        fills = each.fills
+        pairs = [(fill, next(mids)) for fill in fills]
+        begun = begun or decided
+        if not decided or not all(mid for _, mid in pairs):
+            continue
+        size = sum(fill.size for fill in fills)
+        value = each.value
+        paid = sum(value(fill.price, fill.size) for fill in fills)
+        middle = sum(value(mid, fill.size) for fill, mid in pairs)
+        worked = sum(value(begun, fill.size) for fill in fills)
+        expected = sum(value(decided, fill.size) for fill in fills)
+        fees = sum(fill.fee for fill in fills)
+        vwap = market.vwap(symbol, _arrival(each)[0], max(fill.time for fill in fills))
+        each.prices = {"arrival": decided, "arrival_at_venue": begun, "vwap": vwap}
+        each.notional = abs(each.facts.core.notional_doubled(decided, size))
+        each.cost = {
+            "shortfall": paid - expected + fees,
+            "spread": paid - middle,
+            "impact": middle - worked,
+            "delay": worked - expected,
+            "fees": fees,
+        }
+        if vwap:
+            each.cost["against_vwap"] = paid - value(vwap, size)
+    return kind
+
+
+def _arrival(parent: Parent) -> list[int]:
+    """When the first of its orders was at the exchange."""
+    return [min(order.arrived or order.fills[0].time for order in parent.orders if order.arrived or order.fills)]
+
+
+def _times(parents: Sequence[Parent], of: Callable[[Parent], list[int]]) -> NDArray[np.int64]:
+    return np.array([time for each in parents for time in of(each)], dtype=np.int64)
+
+
+def _row(parents: Sequence[Parent], name: str, interval: tuple[float | None, float | None]) -> dict[str, Any]:
+    priced = [each for each in parents if name in each.cost]
+    amount = sum(each.cost[name] for each in priced)
+    notional = sum(each.notional for each in priced)
+    return {
+        "amount": _text(amount),
+        "bps": amount / notional * 1e4 if notional else None,
+        "low": interval[0],
+        "high": interval[1],
+    }
+
+
+def _errors(parents: Sequence[Parent]) -> dict[str, tuple[float | None, float | None]]:
+    """The interval of each cost in basis points: parents drawn anew, with replacement, over and over. None for fewer
+    than two, which say nothing of how much it varies. The same draws each time: equal runs give equal intervals."""
+    found: dict[str, tuple[float | None, float | None]] = dict.fromkeys(_COLUMNS, (None, None))
+    if len(parents) < 2:
+        return found
+    table = np.array([[float(each.cost.get(name, 0)) for name in _COLUMNS] for each in parents])
+    priced = np.array([[float(each.notional) if name in each.cost else 0.0 for name in _COLUMNS] for each in parents])
+    draw = np.random.default_rng(0)
+    samples = np.full((SAMPLES, len(_COLUMNS)), np.nan)
+    for at in range(SAMPLES):
+        chosen = np.bincount(draw.integers(0, len(parents), len(parents)), minlength=len(parents)).astype(float)
+        below = chosen @ priced
+        np.divide(chosen @ table * 1e4, below, out=samples[at], where=below > 0)
+    tail = (1 - CONFIDENCE) / 2
+    for at, name in enumerate(_COLUMNS):
+        kept = samples[:, at][np.isfinite(samples[:, at])]
+        if len(kept):
+            low, high = np.quantile(kept, [tail, 1 - tail])
+            found[name] = float(low), float(high)
+    return found
+
+
+def _text(units: int) -> str:
+    return decimal_text(money(units))
