@@ -413,14 +413,14 @@ class Host:
         """None where nothing was ever registered."""
         return self._handlers
 
-    def make_child(self, parent: Any, base: type, kind: type[S], name: str, params: dict[str, Any]) -> S:
+    def make_child(self, parent: Any, base: type, kind: type[S], name: str, params: dict[str, Any], *more: Any) -> S:
         """A strategy inside another one; see engine/children.py."""
         if any(repr(each) == f"{location_of(parent)}/{name}" for each in self.children):
             raise ValueError(f"{location_of(parent)} has a child {name!r}")
         on = self.handlers_of(base).on
         number = len(self.children) + 1
         self.children.append(None)  # its number, while it makes children of its own
-        made = make_child(parent, base, kind, name, params, number, on)
+        made = make_child(parent, base, kind, name, params, number, on, *more)
         self.children[number - 1] = made
         return made
 
