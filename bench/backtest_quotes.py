@@ -86,9 +86,9 @@ def by_command(tape: Path, body: str) -> float:
         ]
         for _ in range(PASSES):
             said = subprocess.run(call, stdout=subprocess.PIPE, check=True).stdout
-            told = json.loads(said)
-            assert told["events"] == COUNT
-            best = max(best, float(told["events_per_second"]))
+            answer = json.loads(said)
+            assert answer["events"] == COUNT
+            best = max(best, float(answer["events_per_second"]))
     return best
 
 

@@ -58,14 +58,14 @@ def calls(home: Path) -> list[tuple[str, float, float | None]]:
     table.put("USD", totals, held, ts=1, sequence=1)
     table.ready()
     manager = StrategyBalanceManager("bench", home=home, max_age=HOUR)
-    told = [
+    received = [
         ("read of a slot as an integer", best(lambda: manager.get_units("USD", 2)), 300.0),
         ("read of a slot as a Decimal", best(lambda: manager.get_balance("USD", 2)), 700.0),
         ("read of all eight as Decimals", best(lambda: manager.get_all("USD")), None),
         ("write of eight slots", best(lambda: table.put("USD", totals, held, ts=1, sequence=1)), None),
     ]
     table.close()
-    return told
+    return received
 
 
 def pin(cpu: int) -> None:
@@ -112,11 +112,11 @@ def way(home: Path, count: int, *, is_spinning: bool) -> dict[str, float]:
     def look() -> int:
         """The last entry whose balance is there."""
         nonlocal seen
-        known = group.all()
+        recorded = group.all()
         now = clock()
-        if known is not None and known[4] > seen:
-            seen = known[4]
-            samples.append(now - known[3])
+        if recorded is not None and recorded[4] > seen:
+            seen = recorded[4]
+            samples.append(now - recorded[3])
         return seen
 
     if is_spinning:
@@ -161,13 +161,13 @@ def main() -> None:
     parser.add_argument("--reads", type=int, default=100_000_000)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--count", type=int, default=2_000)
-    given = parser.parse_args()
+    options = parser.parse_args()
     base = "/dev/shm" if Path("/dev/shm").is_dir() else None
     figures = []
     with tempfile.TemporaryDirectory(dir=base) as folder:
         program = compiled("slots_bench", ("base", "state"))
         done = subprocess.run(
-            [str(program), folder, str(given.reads), str(given.seconds)], check=True, capture_output=True, text=True
+            [str(program), folder, str(options.reads), str(options.seconds)], check=True, capture_output=True, text=True
         )
         core = json.loads(done.stdout)
         beside = f"of {core['reads']:,}; {core['changes']:,} writes seen in {core['seconds']} s"
@@ -181,10 +181,10 @@ def main() -> None:
         for name, value, reach in calls(Path(folder) / "calls"):
             figures.append(figure(f"{name}, Python", value, "ns", reach))
         for label, is_spinning, reach in (("spinning", True, 10.0), ("sleeping", False, 40.0)):
-            told = way(Path(folder) / label, given.count, is_spinning=is_spinning)
+            reported = way(Path(folder) / label, options.count, is_spinning=is_spinning)
             name = f"entry to balance in another process, {label}"
-            figures.append(figure(f"{name}, median", told["p50"], "us", reach, EACH))
-            figures.append(figure(f"{name}, 99 %", told["p99"], "us"))
+            figures.append(figure(f"{name}, median", reported["p50"], "us", reach, EACH))
+            figures.append(figure(f"{name}, 99 %", reported["p99"], "us"))
     json.dump({"figures": figures}, sys.stdout, indent=1)
     sys.stdout.write("\n")
 

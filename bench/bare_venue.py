@@ -235,13 +235,13 @@ class BareVenue:
         return True
 
     def hear(self, line: Line, payload: bytes, now: int) -> None:
-        asked = msgspec.json.decode(payload)
+        request = msgspec.json.decode(payload)
         if line.path != ENTRY:
-            line.say(b'{"result":null,"id":%d}' % int(asked.get("id") or 0))
+            line.say(b'{"result":null,"id":%d}' % int(request.get("id") or 0))
             return
-        params = asked["params"]
+        params = request["params"]
         row = self.order(params["price"].encode(), params["newClientOrderId"].encode(), now)
-        line.say(b'{"id":%d,"status":200,"result":%b}' % (int(asked["id"]), row))
+        line.say(b'{"id":%d,"status":200,"result":%b}' % (int(request["id"]), row))
 
     def http(self, line: Line, now: int) -> bool:
         """The first request of the buffer, if it is whole."""
@@ -302,10 +302,10 @@ def main() -> None:
     options = argparse.ArgumentParser()
     options.add_argument("--ticks", type=int, default=1000)
     options.add_argument("--every-us", type=int, default=1000)
-    given = options.parse_args()
+    inputs = options.parse_args()
     cores = range(os.cpu_count() or 1)
     os.sched_setaffinity(0, {cores[-1]})
-    venue = BareVenue(given.ticks, given.every_us * 1000)
+    venue = BareVenue(inputs.ticks, inputs.every_us * 1000)
     account: Any = venue.dialect.exchange.accounts[0]
     print(json.dumps({"port": venue.port, "key": account.key, "secret": account.secret}), flush=True)
     samples = venue.run()

@@ -69,8 +69,8 @@ def floor(count: int) -> list[int]:
 
 @contextmanager
 def gateway(home: Path, commands: str) -> Iterator[None]:
-    with simulated_exchange("binance-usdm", 3) as told:
-        options = addressed(home, "bench", told, told["accounts"][0], [SYMBOL])
+    with simulated_exchange("binance-usdm", 3) as reported:
+        options = addressed(home, "bench", reported, reported["accounts"][0], [SYMBOL])
         options = msgspec.structs.replace(options, subaccounts=STRATEGIES, commands=commands)
         with gateway_process(options):
             yield
@@ -85,11 +85,11 @@ def at_once(home: Path, count: int) -> tuple[list[int], float]:
         )
         for name in STRATEGIES
     ]
-    told = [json.loads(each.communicate()[0]) for each in asking]
+    received = [json.loads(each.communicate()[0]) for each in asking]
     assert all(each.returncode == 0 for each in asking)
-    seconds = max(each["ended"] for each in told) - max(each["began"] for each in told)
+    seconds = max(each["ended"] for each in received) - max(each["began"] for each in received)
     assert time.monotonic() - began >= seconds
-    samples = [ns for each in told for ns in each["samples"]]
+    samples = [ns for each in received for ns in each["samples"]]
     return samples, len(samples) / seconds
 
 
@@ -119,24 +119,24 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=2000)
     parser.add_argument("--as", dest="name", default="")
     parser.add_argument("--home", default="")
-    given = parser.parse_args()
-    if given.name:
-        uvloop.run(trips(Path(given.home), given.name, 10))
-        told: dict[str, Any] = {"began": time.monotonic()}
-        told["samples"] = uvloop.run(trips(Path(given.home), given.name, given.count))
-        told["ended"] = time.monotonic()
-        print(json.dumps(told))
+    options = parser.parse_args()
+    if options.name:
+        uvloop.run(trips(Path(options.home), options.name, 10))
+        received: dict[str, Any] = {"began": time.monotonic()}
+        received["samples"] = uvloop.run(trips(Path(options.home), options.name, options.count))
+        received["ended"] = time.monotonic()
+        print(json.dumps(received))
         return
     shown = []
     for level in ("process", "disk"):
         with tempfile.TemporaryDirectory() as folder, gateway(Path(folder), level):
             home = Path(folder)
             uvloop.run(trips(home, "s0", 200))
-            samples = uvloop.run(trips(home, "s0", given.count))
+            samples = uvloop.run(trips(home, "s0", options.count))
             reach = (150.0, 1000.0) if level == "process" else None
-            bare = floor(given.count)
+            bare = floor(options.count)
             shown += figures(f"allocate, journaled ({level})", samples, reach, bare)
-            together, rate = at_once(home, given.count // 4)
+            together, rate = at_once(home, options.count // 4)
             shown += figures(f"allocate, 8 strategies at once ({level})", together, None)
             shown.append(
                 {

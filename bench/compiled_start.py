@@ -18,12 +18,12 @@ from whole import Whole, whole
 
 from onetape.data.importing import import_files
 
-HERE = Path(__file__).resolve().parent
+FOLDER = Path(__file__).resolve().parent
 
 
 def once(place: Path, keeps: str, *more: str) -> Whole:
     command = [
-        sys.executable, "-m", "onetape", "backtest", f"{HERE / 'l2_strategies.py'}:Grid",
+        sys.executable, "-m", "onetape", "backtest", f"{FOLDER / 'l2_strategies.py'}:Grid",
         "--data", str(ONE), "--latency", "10ms", "--queue", "power:2", "--no-stress", "--cash", "1000000 USDT",
         "--out", str(place / "run"), "--json", *more,
     ]  # fmt: skip

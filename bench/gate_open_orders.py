@@ -3,7 +3,7 @@ both sides: it must not grow with their number.
 
 Before each question one of the open orders has changed, as it is where orders trade.
 
-    python bench/gate_open_orders.py [--asked 5000]
+    python bench/gate_open_orders.py [--count 5000]
 """
 
 from __future__ import annotations
@@ -62,11 +62,11 @@ class Desk:
         return spent
 
 
-def measure(asked: int) -> dict[int, float]:
+def measure(count: int) -> dict[int, float]:
     """Median us, by the number of open orders; in turn, so that all meet the same machine."""
     desks = {count: Desk(count) for count in OPEN}
     samples: dict[int, list[int]] = {count: [] for count in OPEN}
-    for number in range(asked):
+    for number in range(count):
         for count, desk in desks.items():
             samples[count].append(desk.ask(number))
     return {count: sorted(found)[len(found) // 2] / 1000 for count, found in samples.items()}
@@ -74,8 +74,8 @@ def measure(asked: int) -> dict[int, float]:
 
 def main() -> None:
     options = argparse.ArgumentParser()
-    options.add_argument("--asked", type=int, default=5000)
-    found = measure(options.parse_args().asked)
+    options.add_argument("--count", type=int, default=5000)
+    found = measure(options.parse_args().count)
     print(
         json.dumps(
             {

@@ -43,8 +43,8 @@ class Robot:
         instrument = find(SYMBOL)
         assert instrument is not None
         self.writer.append_instrument(1, time.time_ns(), instrument.to_msgpack())
-        told = inside.ask("attach", name="bench", journal=str(journal))
-        self.number, self.base = told["robot"], told["base"]
+        answer = inside.ask("attach", name="bench", journal=str(journal))
+        self.number, self.base = answer["robot"], answer["base"]
         inside.ask("follow", robot=self.number)
         self.placed = 0
 

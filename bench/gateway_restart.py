@@ -96,8 +96,8 @@ def main() -> None:
     options = argparse.ArgumentParser()
     options.add_argument("--orders", type=int, default=200_000)
     options.add_argument("--quotes", type=int, default=10)
-    given = options.parse_args()
-    print(json.dumps({"figures": measure(given.orders, given.quotes)}))
+    inputs = options.parse_args()
+    print(json.dumps({"figures": measure(inputs.orders, inputs.quotes)}))
 
 
 if __name__ == "__main__":

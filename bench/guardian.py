@@ -139,7 +139,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=50)
     parser.add_argument("--away-ms", type=float, default=10.0, help="each way")
-    given = parser.parse_args()
+    inputs = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         home = Path(folder)
         (home / "run").mkdir(mode=0o700)
@@ -151,12 +151,12 @@ def main() -> None:
             begin, _, port = exchange[name].rpartition(":")
             path = port.partition("/")[1] + port.partition("/")[2]
             number = int(port.partition("/")[0])
-            proxy = away.setdefault(number, Away(number, given.away_ms / 1000))
+            proxy = away.setdefault(number, Away(number, inputs.away_ms / 1000))
             exchange[name] = f"{begin}:{proxy.port}{path}"
         options = addressed(home, ACCOUNT, exchange, exchange["accounts"][0], [SYMBOL], is_new=True)
         stack.enter_context(gateway_process(options))
         stack.enter_context(guardian_process(home, options))
-        samples = measure(home, given.rounds)
+        samples = measure(home, inputs.rounds)
         status = ask(home, "guardian", "status")
     at = lambda q: round(samples[int(q * (len(samples) - 1))], 1)  # noqa: E731
     print(

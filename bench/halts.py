@@ -91,10 +91,12 @@ def measured(client: GatewayClient, journal: Path, count: int) -> tuple[dict[str
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--count", type=int, default=40)
-    given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, simulated_exchange("binance-usdm", 3) as told:
+    inputs = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, simulated_exchange("binance-usdm", 3) as reported:
         home = Path(folder)
-        options = msgspec.structs.replace(addressed(home, "bench", told, told["accounts"][0], [SYMBOL]), stale_ns=0)
+        options = msgspec.structs.replace(
+            addressed(home, "bench", reported, reported["accounts"][0], [SYMBOL]), stale_ns=0
+        )
         with gateway_process(options) as client, JournalWriter(home / "robot", process="robot:bench") as writer:
             instrument = catalogue.find(SYMBOL)
             assert instrument is not None
@@ -106,7 +108,7 @@ def main() -> None:
             flood.start()
             while not last_opening(journal, time.time_ns() - 10**9):
                 time.sleep(0.01)
-            found, late = measured(client, journal, given.count)
+            found, late = measured(client, journal, inputs.count)
             flood.ends.set()
             flood.join()
     print(json.dumps({"figures": [*figures(found), {"name": "commands with an order after them", "value": late}]}))

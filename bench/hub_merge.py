@@ -73,12 +73,12 @@ def way(messages: int, spin_s: float) -> float:
             time.sleep(PAUSE_S)
             at = time.time_ns()
             writer.append_raw(2, QUOTE.pack(at, at, 1000 + n % 2, 1010, 1, 1, n + 1, 0), 0, 1, at)
-        told = reader.stdout.read()
+        reported = reader.stdout.read()
         reader.wait()
         hub.terminate()
         hub.wait()
         writer.close()
-    return float(told)
+    return float(reported)
 
 
 def read(home: Path, messages: int, spin_s: float) -> None:

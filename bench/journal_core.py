@@ -40,13 +40,13 @@ def main() -> None:
         done = subprocess.run(
             [str(program), folder, str(EVENTS), str(ROUNDS)], check=True, capture_output=True, text=True
         )
-    told = json.loads(done.stdout)
-    store = told["bare_store_ns"]
+    answer = json.loads(done.stdout)
+    store = answer["bare_store_ns"]
     print(json.dumps({"figures": [
-        {"name": "journal, append of a quote", "value": told["append_ns"], "unit": "ns",
+        {"name": "journal, append of a quote", "value": answer["append_ns"], "unit": "ns",
          "better": "less", "reach": 2 * store, "headline": True,
          "against": {"name": "bare store with the same sums", "value": store}},
-        {"name": "journal, read with all sums checked", "value": told["read_per_second"],
+        {"name": "journal, read with all sums checked", "value": answer["read_per_second"],
          "unit": "events/s", "better": "more", "reach": 80e6},
     ]}))  # fmt: skip
 

@@ -25,11 +25,11 @@ from whole import Whole, whole
 from onetape.data.importing import import_files
 from onetape.tape.journal import JournalReader, JournalWriter
 
-HERE = Path(__file__).resolve().parent
-CAPTURE = HERE.parent / "../shared/data/binance-usdm/btcusdt-2024-08-08.raw.gz"
+FOLDER = Path(__file__).resolve().parent
+CAPTURE = FOLDER.parent / "../shared/data/binance-usdm/btcusdt-2024-08-08.raw.gz"
 SYMBOL = "binance:BTC/USDT:USDT"
-ONE = HERE.parent / "build" / "bench" / "btcusdt-l2"
-RIVAL = HERE.parent / "build" / "peers"
+ONE = FOLDER.parent / "build" / "bench" / "btcusdt-l2"
+RIVAL = FOLDER.parent / "build" / "peers"
 ROWS = 491_973  # changed levels and trades, as the rival counts them
 TIMES = 100
 SPAN_NS = 345_000_000_000  # of a repetition, as in peers/hftbacktest_long.py
@@ -74,7 +74,7 @@ print(json.dumps({"action_hash": run_backtest(BacktestOptions(**options)).action
 def ours(place: Path, tape: Path, task: str, how: str) -> Whole:
     strategy, _, latency = TASKS[task]
     command = [
-        sys.executable, "-m", "onetape", "backtest", f"{HERE / 'l2_strategies.py'}:{strategy}",
+        sys.executable, "-m", "onetape", "backtest", f"{FOLDER / 'l2_strategies.py'}:{strategy}",
         "--data", str(tape), "--latency", latency, "--queue", "power:2",
         "--fee=-0.00005,0.0007", "--leverage", "10", "--cash", "10000000 USDT", "--no-stress",
         "--out", str(place / "run"), "--json",
@@ -107,7 +107,7 @@ def rival(place: Path, task: str) -> Whole | None:
     python = RIVAL / "hftbacktest" / "bin" / "python"
     if not python.exists():
         return None
-    program = [str(python), str(HERE / "peers" / "hftbacktest_long.py"), str(place)]
+    program = [str(python), str(FOLDER / "peers" / "hftbacktest_long.py"), str(place)]
     return whole([*program, TASKS[task][1]], NUMBA_CACHE_DIR=str(place / "numba"))
 
 
@@ -119,7 +119,7 @@ def main() -> None:
         tape = repeated(place / "tape", times)
         python = RIVAL / "hftbacktest" / "bin" / "python"
         if python.exists():
-            program = str(HERE / "peers" / "hftbacktest_long.py")
+            program = str(FOLDER / "peers" / "hftbacktest_long.py")
             subprocess.run([python, program, place, "make", str(times), RIVAL], check=True, stdout=subprocess.DEVNULL)
         for task in TASKS:
             print(task, file=sys.stderr)

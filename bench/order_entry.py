@@ -54,17 +54,17 @@ class Web(asyncio.Protocol):
 class Socket(picows.WSListener):
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
         if frame.msg_type == picows.WSMsgType.TEXT:
-            asked = frame.get_payload_as_bytes()
-            number = asked[6 : asked.index(b",")]
+            request = frame.get_payload_as_bytes()
+            number = request[6 : request.index(b",")]
             answer = b'{"id":%b,"status":200,"result":%b}' % (number, ROW)
             transport.send(picows.WSMsgType.TEXT, answer)
 
 
-def serve(told: Connection) -> None:
+def serve(ports: Connection) -> None:
     async def work() -> None:
         web = await asyncio.get_running_loop().create_server(Web, "127.0.0.1", 0)
         socket = await picows.ws_create_server(lambda _: Socket(), "127.0.0.1", 0)
-        told.send([each.sockets[0].getsockname()[1] for each in (web, socket)])
+        ports.send([each.sockets[0].getsockname()[1] for each in (web, socket)])
         await asyncio.Event().wait()
 
     uvloop.run(work())

@@ -230,11 +230,11 @@ def measured(kind: str, count: int, every_us: int) -> list[int]:
         for number in range(1, total + 1):
             write(number, child)
             time.sleep(every_us / 1e6)
-        told = child.stdout.read()
+        reported = child.stdout.read()
         child.stdin.close()
         child.wait(60)
         child.stdout.close()
-    return sorted(json.loads(told)[WARM:])
+    return sorted(json.loads(reported)[WARM:])
 
 
 def synced(count: int) -> list[int]:
@@ -292,13 +292,13 @@ def main() -> None:
     parser.add_argument("--every-us", type=int, default=1000)
     parser.add_argument("--reader", choices=KINDS, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.reader:
-        print(json.dumps(read(given.reader, given.folder, given.count)))
+    options = parser.parse_args()
+    if options.reader:
+        print(json.dumps(read(options.reader, options.folder, options.count)))
         return
     kinds = [kind for kind in KINDS if kind != "redis" or shutil.which("redis-server")]
-    found = {kind: measured(kind, given.count, given.every_us) for kind in kinds}
-    found["device"] = synced(min(given.count, 1000))
+    found = {kind: measured(kind, options.count, options.every_us) for kind in kinds}
+    found["device"] = synced(min(options.count, 1000))
     print(json.dumps({"figures": list(figures(found))}))
 
 

@@ -326,9 +326,9 @@ def main() -> None:
     options = argparse.ArgumentParser()
     options.add_argument("--ticks", type=int, default=3000)
     options.add_argument("--profile", action="store_true")
-    given = options.parse_args()
-    samples, turns, alone = asyncio.run(measure(given.ticks, given.profile))
-    crossing, _, _ = asyncio.run(measure(given.ticks, given.profile, crosses=True))
+    inputs = options.parse_args()
+    samples, turns, alone = asyncio.run(measure(inputs.ticks, inputs.profile))
+    crossing, _, _ = asyncio.run(measure(inputs.ticks, inputs.profile, crosses=True))
     print(json.dumps({"figures": [
         {"name": f"market bytes to {what}, cores alone, p{which}", "unit": "us",
          "better": "less", "value": percent(found, which),

@@ -91,9 +91,9 @@ async def serve(pieces: int) -> None:
             answer({"placed": len(account.by_id), "price": best, "fills": len(account.trades)})
         else:
             requests = len(server.dialect.received)  # type: ignore[attr-defined]
-            weight = sum(known.weight for known in limits.addresses.values())
-            for known in limits.addresses.values():
-                known.weight = 0
+            weight = sum(recorded.weight for recorded in limits.addresses.values())
+            for recorded in limits.addresses.values():
+                recorded.weight = 0
             server.dialect.received.clear()  # type: ignore[attr-defined]
             answer({"requests": requests, "weight": weight})
     await server.stop()
@@ -112,7 +112,7 @@ class Exchange:
             text=True,
         )
         assert self.process.stdin is not None and self.process.stdout is not None
-        self.told: dict[str, Any] = json.loads(self.process.stdout.readline())
+        self.ready: dict[str, Any] = json.loads(self.process.stdout.readline())
 
     def ask(self, line: str) -> dict[str, Any]:
         assert self.process.stdin is not None and self.process.stdout is not None
@@ -134,14 +134,14 @@ class Exchange:
 @contextlib.contextmanager
 def gateway(exchange: Exchange, home: Path) -> Iterator[tuple[float, GatewayClient]]:
     """(seconds until it was ready, a client); killed when the block ends."""
-    told = exchange.told
+    reported = exchange.ready
     options = GatewayOptions(
         kind="binance-usdm",
         account="main",
-        rest=f"http://127.0.0.1:{told['port']}",
-        ws=f"ws://127.0.0.1:{told['port']}",
-        key=told["key"],
-        secret=told["secret"],
+        rest=f"http://127.0.0.1:{reported['port']}",
+        ws=f"ws://127.0.0.1:{reported['port']}",
+        key=reported["key"],
+        secret=reported["secret"],
         home=str(home),
         symbols=[SYMBOL],
         orphans="keep",
@@ -180,12 +180,12 @@ def place(exchange: Exchange, client: GatewayClient, journal: Path, prices: list
     instrument = find(SYMBOL)
     assert instrument is not None
     writer.append_instrument(1, time.time_ns(), instrument.to_msgpack())
-    told = client.ask("attach", name="bench", journal=str(journal))
-    client.ask("follow", robot=told["robot"])
+    reply = client.ask("attach", name="bench", journal=str(journal))
+    client.ask("follow", robot=reply["robot"])
     for number, price in enumerate(prices, 1):
         payload = REQUEST.pack(
-            told["base"] + number, price, size, 0, 0, RequestKind.PLACE.id, Side.BUY.id,
-            OrderType.LIMIT.id, TimeInForce.GTC.id, 0, 0, 0, told["robot"], b"",
+            reply["base"] + number, price, size, 0, 0, RequestKind.PLACE.id, Side.BUY.id,
+            OrderType.LIMIT.id, TimeInForce.GTC.id, 0, 0, 0, reply["robot"], b"",
         )  # fmt: skip
         writer.append("order_request", payload, stream=1, time=time.time_ns())
         if number % 8 == 0:  # an exchange answers within the time that a request has
@@ -209,12 +209,12 @@ def measure(orders: int, pieces: int) -> list[dict[str, Any]]:
             settled(client, unknown=0)
         # What others bid at that price cuts some pieces in two.
         before = exchange.ask("placed")["fills"]
-        told, until = {"open": 2 * orders}, time.monotonic() + WAIT_S
-        while told["open"] > orders:
-            told = exchange.ask(f"fill {best} {orders * pieces // 4}")
+        reply, until = {"open": 2 * orders}, time.monotonic() + WAIT_S
+        while reply["open"] > orders:
+            reply = exchange.ask(f"fill {best} {orders * pieces // 4}")
             if time.monotonic() > until:
-                raise SystemExit(f"{told['open']} orders are still open")
-        fills = told["fills"]
+                raise SystemExit(f"{reply['open']} orders are still open")
+        fills = reply["fills"]
         if fills - before < orders * pieces * 9 // 10:
             raise SystemExit(f"the market took {before} of {fills} fills before: run it again")
         exchange.ask("used")
@@ -223,7 +223,7 @@ def measure(orders: int, pieces: int) -> list[dict[str, Any]]:
             used = exchange.ask("used")
             if status["differences"]:
                 raise SystemExit(f"{status['differences']}")
-        with gateway(exchange, home) as (again, client):
+        with gateway(exchange, home) as (second, client):
             settled(client, open=orders, booked=fills, unknown=0)
         robot.close()
     exchange.close()
@@ -234,7 +234,7 @@ def measure(orders: int, pieces: int) -> list[dict[str, Any]]:
             "value": took,
             "unit": "s",
             "better": "less",
-            "against": {"name": "a start after which nothing has happened", "value": again},
+            "against": {"name": "a start after which nothing has happened", "value": second},
         },
         {"name": "its requests", "value": used["requests"], "better": "less"},
         {
@@ -251,11 +251,11 @@ def main() -> None:
     options.add_argument("--orders", type=int, default=1000)
     options.add_argument("--pieces", type=int, default=10)
     options.add_argument("--serve", action="store_true")
-    given = options.parse_args()
-    if given.serve:
-        uvloop.run(serve(given.pieces))
+    inputs = options.parse_args()
+    if inputs.serve:
+        uvloop.run(serve(inputs.pieces))
         return
-    print(json.dumps({"figures": measure(given.orders, given.pieces)}))
+    print(json.dumps({"figures": measure(inputs.orders, inputs.pieces)}))
 
 
 if __name__ == "__main__":

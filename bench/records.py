@@ -116,7 +116,7 @@ def project(home: Path, url: str) -> dict[str, float]:
     }
 
 
-def asked(home: Path, rows: int) -> dict[str, float]:
+def queries(home: Path, rows: int) -> dict[str, float]:
     """A SQLite database with so many rows of income, and the sums that a recorder keeps of them."""
     records = Records("sqlite:///many.db", home=home)
     each = rows // (SYMBOLS * DAYS)
@@ -169,7 +169,7 @@ def main() -> int:
         for url in ("sqlite:///store.db", *options.url):
             print(json.dumps({"database": url.partition(":")[0], **project(home, url)}), flush=True)
         if options.rows:
-            print(json.dumps({"ledger": asked(home, options.rows)}), flush=True)
+            print(json.dumps({"ledger": queries(home, options.rows)}), flush=True)
     return 0
 
 

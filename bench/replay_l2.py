@@ -18,9 +18,9 @@ from loop import run_once
 from onetape.data.importing import import_files
 from onetape.engine.latency import Latency
 
-HERE = Path(__file__).resolve().parent
-CAPTURE = HERE.parent / "../shared/data/binance-usdm/btcusdt-2024-08-08.raw.gz"
-PLACE = HERE.parent / "build" / "bench" / "btcusdt-l2"
+FOLDER = Path(__file__).resolve().parent
+CAPTURE = FOLDER.parent / "../shared/data/binance-usdm/btcusdt-2024-08-08.raw.gz"
+PLACE = FOLDER.parent / "build" / "bench" / "btcusdt-l2"
 ROWS = 491_973
 PASSES = 5
 MS = 10**6

@@ -123,11 +123,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=20_000)
     parser.add_argument("--directory")
-    given = parser.parse_args()
-    base = given.directory or ("/dev/shm" if Path("/dev/shm").is_dir() else None)
-    spinning = journals(given.count, 0.01, base)
-    sleeping = journals(given.count // 4, 0.0, base)
-    rival = sockets(given.count // 4)
+    options = parser.parse_args()
+    base = options.directory or ("/dev/shm" if Path("/dev/shm").is_dir() else None)
+    spinning = journals(options.count, 0.01, base)
+    sleeping = journals(options.count // 4, 0.0, base)
+    rival = sockets(options.count // 4)
     figures = []
     for label, measured, name, reach in (
         ("spinning, median", spinning, "p50", 0.8),

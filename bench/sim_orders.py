@@ -61,7 +61,7 @@ async def exchange() -> None:
     server = VenueServer(dialect)
     port = await server.start("127.0.0.1", 0)
     keys = [(account.key, account.secret) for account in dialect.exchange.accounts]
-    await until_told(port, keys)
+    await until_filled(port, keys)
     await server.stop()
 
 
@@ -75,14 +75,14 @@ async def bare_aiohttp() -> None:
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     sockets: Any = site._server
-    await until_told(sockets.sockets[0].getsockname()[1], [("k", "s")] * ACCOUNTS)
+    await until_filled(sockets.sockets[0].getsockname()[1], [("k", "s")] * ACCOUNTS)
     await runner.cleanup()
 
 
 SERVERS = {"exchange": exchange, "aiohttp": bare_aiohttp}
 
 
-async def until_told(port: int, keys: list[tuple[str, str]]) -> None:
+async def until_filled(port: int, keys: list[tuple[str, str]]) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     sys.stdout.write(json.dumps({"port": port, "keys": keys}) + "\n")
@@ -225,8 +225,8 @@ async def listeners(port: int, count: int) -> list[picows.WSTransport]:
 async def measure(requests: int) -> dict[str, Any]:
     measured: dict[str, Any] = {}
     for what in ("aiohttp", "exchange"):
-        with server(what) as (pid, told):
-            port, keys = told["port"], [tuple(key) for key in told["keys"]]
+        with server(what) as (pid, reported):
+            port, keys = reported["port"], [tuple(key) for key in reported["keys"]]
             each = requests // CONNECTIONS
 
             def work(stage: str, keys: Any = keys, each: int = each) -> list[list[bytes]]:
@@ -273,11 +273,11 @@ def main() -> None:
     options = argparse.ArgumentParser()
     options.add_argument("--requests", type=int, default=20_000)
     options.add_argument("--serve", choices=SERVERS)
-    given = options.parse_args()
-    if given.serve:
-        serve(given.serve)
+    inputs = options.parse_args()
+    if inputs.serve:
+        serve(inputs.serve)
         return
-    print(json.dumps({"figures": figures(uvloop.run(measure(given.requests)))}))
+    print(json.dumps({"figures": figures(uvloop.run(measure(inputs.requests)))}))
 
 
 if __name__ == "__main__":

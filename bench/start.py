@@ -201,14 +201,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", nargs="*", default=[], metavar="VERB")
-    given = parser.parse_args()
-    verbs = [entry.name for entry in VERBS if not given.only or entry.name in given.only]
+    options = parser.parse_args()
+    verbs = [entry.name for entry in VERBS if not options.only or entry.name in options.only]
     for name in [name for name in os.environ if name.startswith("ONETAPE_")]:
         del os.environ[name]
     with tempfile.TemporaryDirectory() as folder, archive() as url:
-        bench = Bench(Path(folder), url, given.only)
+        bench = Bench(Path(folder), url, options.only)
         prepare(bench.folder)
-        for _ in range(given.rounds):
+        for _ in range(options.rounds):
             measure(bench, verbs)
     medians = {name: statistics.median(times) for name, times in bench.found.items()}
     bare = medians.pop(BARE)

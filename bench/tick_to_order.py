@@ -90,10 +90,10 @@ secret = "env:BENCH_SECRET"
 
 
 @contextlib.contextmanager
-def venue(given: argparse.Namespace) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
+def venue(options: argparse.Namespace) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
     """The bare venue, and what it says of itself."""
-    command = [sys.executable, str(VENUE), "--ticks", str(given.ticks)]
-    command += ["--every-us", str(given.every_us)]
+    command = [sys.executable, str(VENUE), "--ticks", str(options.ticks)]
+    command += ["--every-us", str(options.every_us)]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert child.stdout is not None
     try:
@@ -189,17 +189,17 @@ def spinning(child: subprocess.Popen[str], port: int) -> list[int]:
 # --- what is measured -----------------------------------------------------------------------------
 
 
-def live(child: subprocess.Popen[str], told: dict[str, Any], stage: str, profile: str = "") -> dict[str, list[int]]:
+def live(child: subprocess.Popen[str], venue_of: dict[str, Any], stage: str, profile: str = "") -> dict[str, list[int]]:
     """The samples, and what lies between the stamps on the tape."""
     _, entry, intents, more = STAGES[stage]
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         (folder / "echo.py").write_text(STRATEGY)
-        rest = f"http://127.0.0.1:{told['port']}"
+        rest = f"http://127.0.0.1:{venue_of['port']}"
         (folder / "onetape.toml").write_text(CONFIG.format(rest=rest, entry=entry, intents=intents))
         command = [sys.executable, *(("-m", "cProfile", "-o", profile) if profile else ())]
         command += ["-m", "onetape", "run", "echo.py", "--live", "--out", "r", *more]
-        keys = {"BENCH_KEY": told["key"], "BENCH_SECRET": told["secret"]}
+        keys = {"BENCH_KEY": venue_of["key"], "BENCH_SECRET": venue_of["secret"]}
         runner = subprocess.Popen(command, cwd=folder, env={**os.environ, **keys}, stdout=subprocess.DEVNULL)
         try:
             seen = samples_of(child)
@@ -216,20 +216,20 @@ def stamps(folder: Path) -> dict[str, list[int]]:
     received: dict[int, int] = {}
     intents: dict[int, int] = {}
     found: dict[str, list[int]] = {gap: [] for gap in GAPS}
-    asked: list[tuple[int, int]] = []  # when the message came, when the intent was written
+    requests: list[tuple[int, int]] = []  # when the message came, when the intent was written
     with JournalReader(gateway_journal(run.parents[1], "main")) as reader:
         for frame in reader.frames(("quote", "input", "order_request", "order_event")):
             match frame.type:
                 case EventType.INPUT.id:  # behind what came of the requests, as of when they came
-                    for came, written in asked:
+                    for came, written in requests:
                         found[GAPS[0]].append(frame.time - came)
                         found[GAPS[1]].append(written - frame.time)
-                    asked.clear()
+                    requests.clear()
                 case EventType.ORDER_REQUEST.id:
                     number, price, *_ = REQUEST.unpack(frame.payload)
                     intents[number] = frame.time
                     if price in received:
-                        asked.append((received[price], frame.time))
+                        requests.append((received[price], frame.time))
                 case EventType.ORDER_EVENT.id:
                     news = NEWS.unpack(frame.payload)
                     if news[7] == OrderNews.ACCEPTED.id and news[0] in intents:
@@ -239,20 +239,20 @@ def stamps(folder: Path) -> dict[str, list[int]]:
     return {gap: samples[WARM:] for gap, samples in found.items()}
 
 
-def measure(given: argparse.Namespace) -> dict[str, list[dict[str, list[int]]]]:
+def measure(options: argparse.Namespace) -> dict[str, list[dict[str, list[int]]]]:
     """The samples of each stage, round by round."""
-    stages = given.only.split(",") if given.only else list(STAGES)
+    stages = options.only.split(",") if options.only else list(STAGES)
     measured: dict[str, list[dict[str, list[int]]]] = {}
-    for _ in range(given.rounds):
-        with venue(given) as (child, told):
-            seen = uvloop.run(sleeping(child, told["port"]))
+    for _ in range(options.rounds):
+        with venue(options) as (child, reported):
+            seen = uvloop.run(sleeping(child, reported["port"]))
             measured.setdefault("sleeping", []).append({"seen": seen})
-        with venue(given) as (child, told):
-            seen = spinning(child, told["port"])
+        with venue(options) as (child, reported):
+            seen = spinning(child, reported["port"])
             measured.setdefault("spinning", []).append({"seen": seen})
         for stage in stages:
-            with venue(given) as (child, told):
-                measured.setdefault(stage, []).append(live(child, told, stage, given.profile))
+            with venue(options) as (child, reported):
+                measured.setdefault(stage, []).append(live(child, reported, stage, options.profile))
     return measured
 
 
@@ -327,11 +327,11 @@ def main() -> None:
     options.add_argument("--only", default="", help="stages, by comma")
     options.add_argument("--realtime", action="store_true")
     options.add_argument("--profile", default="", metavar="FILE")
-    given = options.parse_args()
+    inputs = options.parse_args()
     own_cores()
-    if given.realtime:
+    if inputs.realtime:
         ahead_of_others()
-    print(json.dumps({"figures": figures(measure(given))}))
+    print(json.dumps({"figures": figures(measure(inputs))}))
 
 
 if __name__ == "__main__":

@@ -117,9 +117,9 @@ def _one(home: Path, name: str, code: Path, tape: Path, events: int, places: int
     run = done.run
     # Processor time of the whole call, both ways; then what a user waits for, by the clock.
     began = time.process_time()
-    again = replay_run(run, verify=True)
+    second = replay_run(run, verify=True)
     replayed = time.process_time() - began
-    if again["divergences"]:
+    if second["divergences"]:
         raise SystemExit("the replay is not the run")
     found = {
         "backtest_events_per_s": events / tested,

@@ -74,10 +74,10 @@ def ready_at(home: Path) -> dict[str, float]:
     """By process, when it was ready for the first time, by the supervisor's log."""
     found: dict[str, float] = {}
     for line in (home / "logs" / "system.log").read_text().splitlines():
-        told = json.loads(line)
-        if told["text"] == "running":
-            moment = datetime.fromisoformat(told["time"].replace("Z", "+00:00"))
-            found.setdefault(told["process"], moment.timestamp())
+        answer = json.loads(line)
+        if answer["text"] == "running":
+            moment = datetime.fromisoformat(answer["time"].replace("Z", "+00:00"))
+            found.setdefault(answer["process"], moment.timestamp())
     return found
 
 
@@ -131,9 +131,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--small", action="store_true", help="three processes")
-    given = parser.parse_args()
-    shape = SMALL if given.small else (VENUES, ACCOUNTS, ROBOTS)
-    rounds = [measured(shape) for _ in range(given.rounds)]
+    options = parser.parse_args()
+    shape = SMALL if options.small else (VENUES, ACCOUNTS, ROBOTS)
+    rounds = [measured(shape) for _ in range(options.rounds)]
     found = {key: round(median(each[key] for each in rounds), 3) for key in rounds[0]}
     count = sum(map(len, shape))
     floor = {"name": f"{count} interpreters that import", "value": found["imports"]}

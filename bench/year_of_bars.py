@@ -132,7 +132,7 @@ def table(runs: dict[str, Timed], strategy: type[Strategy], path: Path) -> str:
             f"{timed.seconds:.2f}",
             *done(timed),
             "",
-            " / ".join(told(*shares[0][1])),
+            " / ".join(figures_of(*shares[0][1])),
             "",
         ]
         lines.append(f"| {' | '.join(cells)} |")
@@ -153,9 +153,9 @@ def table(runs: dict[str, Timed], strategy: type[Strategy], path: Path) -> str:
             name,
             f"{found['events']:,}",
             f"{found['seconds']:.2f}",
-            *told(found["fills"], found["gain"]),
+            *figures_of(found["fills"], found["gain"]),
             f"{mine.seconds:.2f} s / " + " / ".join(done(mine)),
-            " / ".join(told(*expected)),
+            " / ".join(figures_of(*expected)),
             found["left_out"],
         ]
         lines.append(f"| {' | '.join(cells)} |")
@@ -163,10 +163,10 @@ def table(runs: dict[str, Timed], strategy: type[Strategy], path: Path) -> str:
 
 
 def done(timed: Timed) -> tuple[str, str]:
-    return told(timed.counters["fills"], float(timed.gain))
+    return figures_of(timed.counters["fills"], float(timed.gain))
 
 
-def told(fills: int, gain: float) -> tuple[str, str]:
+def figures_of(fills: int, gain: float) -> tuple[str, str]:
     return f"{fills:,}", f"{gain:.2f}"
 
 

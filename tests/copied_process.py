@@ -87,8 +87,8 @@ class Copied(subprocess.Popen):
         *pipes_and_more: Any,
     ) -> None:
         pipes = pipes_and_more[:6]  # of each standard file the reading end, then the writing one
-        given = (pipes[0], pipes[3], pipes[5])
-        fds = [own if own >= 0 else number for number, own in enumerate(given)]
+        ends = (pipes[0], pipes[3], pipes[5])
+        fds = [own if own >= 0 else number for number, own in enumerate(ends)]
         environ = dict(os.environ if env is None else env)
         wanted = MainCall(args[0], list(args[1:]), str(cwd or Path.cwd()), environ)
         self._end, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -105,13 +105,13 @@ class Copied(subprocess.Popen):
 
     def _try_wait(self, wait_flags: int) -> tuple[int, int]:
         try:
-            told = self._end.recv(NUMBER.size, socket.MSG_DONTWAIT if wait_flags & os.WNOHANG else 0)
+            answer = self._end.recv(NUMBER.size, socket.MSG_DONTWAIT if wait_flags & os.WNOHANG else 0)
         except BlockingIOError:
             return 0, 0
         self._end.close()
-        if not told:
+        if not answer:
             raise ChildProcessError("the server of copies has ended: how this one ends nobody sees")
-        (status,) = NUMBER.unpack(told)
+        (status,) = NUMBER.unpack(answer)
         return self.pid, status
 
     def _internal_poll(self, *_: object, **__: object) -> int | None:

@@ -33,7 +33,7 @@ from certify.desks import http_desk  # noqa: E402
 
 KEPT = ROOT / "tests" / "certify" / "conformance_runs.json"
 DEMO = ("demo-fapi.binance.com", "testnet.binancefuture.com")
-HERE = ("127.0.0.1", "localhost", "::1")
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def main() -> int:
@@ -78,7 +78,7 @@ def main() -> int:
 
 def place_of(rest: str) -> str:
     host = urlsplit(rest).hostname or ""
-    return "here" if host in HERE else "demo" if host in DEMO else "live"
+    return "here" if host in LOOPBACK else "demo" if host in DEMO else "live"
 
 
 def run(desk: Desk, wanted: list[str], *, with_bans: bool) -> dict[str, dict]:
@@ -124,15 +124,15 @@ def simulated(wanted: list[str]) -> dict[str, dict]:
 
 
 def keep(venue: str, results: dict[str, dict]) -> None:
-    known = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+    recorded = json.loads(KEPT.read_text()) if KEPT.exists() else {}
     day = time.strftime("%Y-%m-%d", time.gmtime())
     for number, row in results.items():
-        known.setdefault("binance-usdm", {}).setdefault(venue, {})[number] = {**row, "date": day}
-    KEPT.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
+        recorded.setdefault("binance-usdm", {}).setdefault(venue, {})[number] = {**row, "date": day}
+    KEPT.write_text(json.dumps(recorded, indent=1, sort_keys=True) + "\n")
 
 
 def page(results: dict[str, dict]) -> str:
-    known = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+    recorded = json.loads(KEPT.read_text()) if KEPT.exists() else {}
     day = time.strftime("%Y-%m-%d", time.gmtime())
     lines = [
         "# Conformance of orders",
@@ -158,10 +158,10 @@ def page(results: dict[str, dict]) -> str:
         "| --- | --- | --- | --- | --- |",
     ]
     for case in CASES:
-        here = results.get(case.id)
-        cells = ["not run" if here is None else said({**here, "date": day})]
+        local = results.get(case.id)
+        cells = ["not run" if local is None else said({**local, "date": day})]
         for venue in ("demo", "live"):
-            row = known.get("binance-usdm", {}).get(venue, {}).get(case.id)
+            row = recorded.get("binance-usdm", {}).get(venue, {}).get(case.id)
             never = "never: it asks for a ban" if case.simulated_only else "not run"
             cells.append(said(row) if row else never)
         lines.append(f"| {case.id} | {case.name} | {' | '.join(cells)} |")

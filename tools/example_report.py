@@ -120,8 +120,8 @@ def _orders(random: np.random.Generator, fills: Fills, waits: np.ndarray) -> Ord
     """One for each fill, every fourth entry followed by a stop that is canceled."""
     count = len(fills.ts)
     stops = np.arange(0, count, 4)
-    asked = np.concatenate((fills.ts - waits - 10_000_000, fills.ts[stops] + 1))
-    order = np.argsort(asked, kind="stable")
+    request = np.concatenate((fills.ts - waits - 10_000_000, fills.ts[stops] + 1))
+    order = np.argsort(request, kind="stable")
 
     def column(own, of_stops):
         return np.concatenate((own, of_stops))[order]
@@ -137,8 +137,8 @@ def _orders(random: np.random.Generator, fills: Fills, waits: np.ndarray) -> Ord
         qty=column(fills.qty, fills.qty[stops]),
         filled=column(fills.qty, np.zeros(len(stops))),
         state=column(np.zeros(count, dtype=np.int64), np.full(len(stops), 2)),
-        ts_request=asked[order],
-        ts_answer=asked[order] + 20_000_000,
+        ts_request=request[order],
+        ts_answer=request[order] + 20_000_000,
         ts_fill=column(fills.ts, none),
         ts_done=column(fills.ts, fills.ts[stops] + life),
     )

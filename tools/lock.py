@@ -59,7 +59,7 @@ def locked() -> dict[str, str]:
     return pins
 
 
-def here() -> str:
+def platform_tag() -> str:
     """This Python on this kind of machine, as the file's first line has it."""
     python = platform.python_version().rpartition(".")[0]
     return f"Python {python}, {sys.platform} {platform.machine()}"
@@ -77,9 +77,9 @@ def main() -> int:
     parser.add_argument("--fits", action="store_true")
     options = parser.parse_args()
     if options.fits:
-        if made_for() == here():
+        if made_for() == platform_tag():
             return 0
-        print(f"{LOCK.name} is for {made_for()}, this is {here()}")
+        print(f"{LOCK.name} is for {made_for()}, this is {platform_tag()}")
         return 1
     pins = installed()
     if options.check:
@@ -90,7 +90,7 @@ def main() -> int:
         return 1 if other else 0
     sums = hashed(pins)
     lines = [
-        f"# What the tests ran with: {here()}. Written by `make lock`, installed by",
+        f"# What the tests ran with: {platform_tag()}. Written by `make lock`, installed by",
         "# `make setup-locked`, which takes no file whose hash is another.",
         *(f"{name}=={version} --hash=sha256:{sums[name]}" for name, version in pins.items()),
     ]

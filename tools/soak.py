@@ -164,9 +164,9 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--every", type=float, default=10.0, help="seconds between two looks")
     parser.add_argument("--robots", type=int, default=3)
-    given = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
-        soak(Path(folder), given.minutes, given.every, given.robots)
+        soak(Path(folder), options.minutes, options.every, options.robots)
 
 
 if __name__ == "__main__":

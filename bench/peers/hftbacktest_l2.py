@@ -21,8 +21,8 @@ from hftbacktest.data.utils import binancefutures
 from numba import njit, uint64
 from numba.typed import Dict
 
-HERE = Path(__file__).resolve().parent
-CAPTURE = HERE.parents[1] / "../shared/data/binance-usdm/btcusdt-2024-08-08.raw.gz"
+FOLDER = Path(__file__).resolve().parent
+CAPTURE = FOLDER.parents[1] / "../shared/data/binance-usdm/btcusdt-2024-08-08.raw.gz"
 RUNS = 5
 
 

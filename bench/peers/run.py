@@ -21,11 +21,11 @@ import sys
 import time
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-PLACE = HERE.parents[1] / "build" / "peers"
-REAL = HERE.parents[1] / "build" / "bench" / "real-1000000.npy"  # made by bench/maker_taker.py
+FOLDER = Path(__file__).resolve().parent
+PLACE = FOLDER.parents[1] / "build" / "peers"
+REAL = FOLDER.parents[1] / "build" / "bench" / "real-1000000.npy"  # made by bench/maker_taker.py
 BARS = PLACE / "year-of-bars.npy"
-CAPTURE = HERE.parents[1] / "../shared/data/binance-usdm/btcusdt-2024-08-08.raw.gz"
+CAPTURE = FOLDER.parents[1] / "../shared/data/binance-usdm/btcusdt-2024-08-08.raw.gz"
 TIMEOUT_S = 900
 SET_UP_TIMEOUT_S = 600
 # name -> packages, pinned: a figure is of one version
@@ -83,7 +83,7 @@ def main() -> None:
     options = parser.parse_args()
     PLACE.mkdir(parents=True, exist_ok=True)
     if not (PLACE / "quotes.npy").exists():
-        subprocess.run([sys.executable, str(HERE / "quotes.py"), str(PLACE)], check=True)
+        subprocess.run([sys.executable, str(FOLDER / "quotes.py"), str(PLACE)], check=True)
     results = previous()
     for task, (environment, program, arguments) in TASKS.items():
         if options.names and task not in options.names and environment not in options.names:
@@ -106,8 +106,8 @@ def main() -> None:
             if "bars" in arguments:
                 data = BARS
                 if not BARS.exists():
-                    subprocess.run([str(python), str(HERE / "bars.py"), str(PLACE)], check=True)
-            call = [str(python), str(HERE / program), str(data), arguments[0]]
+                    subprocess.run([str(python), str(FOLDER / "bars.py"), str(PLACE)], check=True)
+            call = [str(python), str(FOLDER / program), str(data), arguments[0]]
             began = time.perf_counter()
             try:
                 done = subprocess.run(call, stdout=subprocess.PIPE, text=True, check=True, timeout=TIMEOUT_S)

@@ -38,8 +38,8 @@ class World:
             assert self.keeper.replay(entry)
 
     def command(self, name: str, amount: float, *, actor: str = "operator", at: int, **fields):
-        given = {"currency": "USD", "amount": amount, **fields}
-        entry = self.accounts.command(actor, name, given, f"{name} {len(self.tape)}", at)
+        terms = {"currency": "USD", "amount": amount, **fields}
+        entry = self.accounts.command(actor, name, terms, f"{name} {len(self.tape)}", at)
         assert isinstance(entry, Entry), entry
         self.keeper.book(entry)
 
@@ -47,7 +47,7 @@ class World:
         legs = (Leg(slot, "USD", amount * U), Leg(Outside.MARKET, "USD", -amount * U))
         self.keeper.book(Entry(at, Cause.FILL, legs, f"fill {at} {amount}"))
 
-    def told(
+    def reported(
         self,
         total: float,
         *,
@@ -59,8 +59,8 @@ class World:
     ) -> list:
         """units: the total exactly. span: it was read off at some moment of it."""
         units = int(total * U) if units is None else units
-        told = BalanceReport("USD", units, at, *span)
-        effects = self.statements.on_balance(told, now or at, is_queried=is_queried)
+        reported = BalanceReport("USD", units, at, *span)
+        effects = self.statements.on_balance(reported, now or at, is_queried=is_queried)
         for each in effects:
             if isinstance(each, Entry):
                 assert self.keeper.book(each) is not None

@@ -76,10 +76,10 @@ class CommandModel:
         slot = self._slot(actor, name, fields)
         if isinstance(slot, str):
             return slot
-        given = [amount_of(fields[key]) for key in ("amount", "delta") if fields.get(key) is not None]
-        if not given or None in given or given[0] != given[-1]:
+        amounts = [amount_of(fields[key]) for key in ("amount", "delta") if fields.get(key) is not None]
+        if not amounts or None in amounts or amounts[0] != amounts[-1]:
             return "INVALID_AMOUNT"
-        amount = given[0]
+        amount = amounts[0]
         assert amount is not None
         if (amount == 0 and name not in ("set", "reset")) or (amount < 0 and name != "adjust"):
             return "INVALID_AMOUNT"
@@ -105,16 +105,16 @@ class CommandModel:
         return self._move(book, slot, POOL, -change) if change else ""
 
     def _slot(self, actor: str, name: str, fields: dict[str, Any]) -> int | str:
-        given = fields.get("index")
-        known = {"total": 0, "main": 1, **self.names}
-        known |= {str(slot): slot for slot in known.values()}
-        found = known.get(str(given), given if given in known.values() else None)
+        index = fields.get("index")
+        seen = {"total": 0, "main": 1, **self.names}
+        seen |= {str(slot): slot for slot in seen.values()}
+        found = seen.get(str(index), index if index in seen.values() else None)
         owner = fields.get("strategy", actor)
-        if name in ("adjust", "reset") or (name == "set" and given is None and owner == OPERATOR):
-            if given is not None and found != 0:
+        if name in ("adjust", "reset") or (name == "set" and index is None and owner == OPERATOR):
+            if index is not None and found != 0:
                 return "UNKNOWN_SUBACCOUNT"
             return 0 if actor == OPERATOR or actor in self.names else "NOT_OWNER"
-        if given is None:
+        if index is None:
             found = self.names.get(owner)
         if found is None or (found <= POOL and name != "set"):
             return "UNKNOWN_SUBACCOUNT"
@@ -142,12 +142,12 @@ class CommandModel:
         return ""
 
 
-def amount_of(given: object) -> int | None:
+def amount_of(text: object) -> int | None:
     """Whole units; None: no amount."""
-    if isinstance(given, bool) or not isinstance(given, str | int | float):
+    if isinstance(text, bool) or not isinstance(text, str | int | float):
         return None
     try:
-        units = Fraction(str(given).strip()) * UNITS
+        units = Fraction(str(text).strip()) * UNITS
     except (ValueError, ZeroDivisionError):
         return None
     return int(units) if units.denominator == 1 and abs(units) <= MOST else None

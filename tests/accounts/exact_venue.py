@@ -72,13 +72,13 @@ class Venue:
 
     # --- what it does -----------------------------------------------------------------------------
 
-    def fill(self, name: str, size: int, price: int, *, is_told: bool = True) -> FillReport:
+    def fill(self, name: str, size: int, price: int, *, is_reported: bool = True) -> FillReport:
         there = self.orders[name]
         assert 0 < size <= there.left
         there.filled += size
         there.state = OrderState.PARTIALLY_FILLED if there.left else OrderState.FILLED
         self.trades += 1
-        told = FillReport(
+        reported = FillReport(
             PERP,
             name,
             "",
@@ -92,13 +92,13 @@ class Venue:
             "",
             Liquidity.MAKER,
         )
-        there.fills.append(told)
-        if is_told:
-            self.account.manager.hear([told], self.account.now)
+        there.fills.append(reported)
+        if is_reported:
+            self.account.manager.hear([reported], self.account.now)
             self.account.write()
-        return told
+        return reported
 
-    def told(self, name: str) -> OrderStatusReport:
+    def report(self, name: str) -> OrderStatusReport:
         there = self.orders[name]
         return OrderStatusReport(
             PERP,
@@ -116,19 +116,19 @@ class Venue:
 
     def take(self) -> list[Purpose]:
         """All that has been sent to it, each carried out and answered in turn. What it was."""
-        account, asked = self.account, []
+        account, request = self.account, []
         while account.manager.calls:
             call = account.manager.calls.pop(0)
             self.steps()  # it left
-            asked.append(call.purpose)
+            request.append(call.purpose)
             answer = self._answer(call)
             self.steps()  # it was carried out
             if self.loses and call.purpose in (Purpose.PLACE, Purpose.CANCEL):
                 answer = Answer(Outcome.AMBIGUOUS)
             account.manager.answered(call, answer, account.now)
             account.write()
-        self.sent += asked
-        return asked
+        self.sent += request
+        return request
 
     def _answer(self, call) -> Answer:
         name = call.subject.client_id if call.subject else ""
@@ -143,11 +143,11 @@ class Venue:
                 return Answer(Outcome.DONE)
             case Purpose.CANCEL if there is not None and there.left:
                 there.state = OrderState.CANCELED
-                return Answer(Outcome.DONE, (self.told(name),))
+                return Answer(Outcome.DONE, (self.report(name),))
             case Purpose.CANCEL:
                 return Answer(Outcome.DEFINITIVE, not_found=True)
             case Purpose.QUERY if there is not None:
-                return Answer(Outcome.DONE, (self.told(name),))
+                return Answer(Outcome.DONE, (self.report(name),))
             case Purpose.QUERY:
                 return Answer(Outcome.DEFINITIVE, not_found=True)
             case _:

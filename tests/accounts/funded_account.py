@@ -122,7 +122,7 @@ class Funded(AbstractContextManager):
             crossing=self.crossing,
         )
 
-    def __exit__(self, *told: object) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.money.close()
         self.writer.close()
 
@@ -135,10 +135,10 @@ class Funded(AbstractContextManager):
 
     def fund(self, **amounts: float) -> None:
         """The account, at the venue."""
-        told = {c: BalanceReport(c, int(n * 10**8) * 10**10, self.now) for c, n in amounts.items()}
-        self.manager.hear(told.values(), self.now)
-        self.money.begin(told, {}, is_other=False)
-        self.money.check(told, self.now)
+        received = {c: BalanceReport(c, int(n * 10**8) * 10**10, self.now) for c, n in amounts.items()}
+        self.manager.hear(received.values(), self.now)
+        self.money.begin(received, {}, is_other=False)
+        self.money.check(received, self.now)
         self.manager.outs.clear()
 
     def allocate(self, slot: int, **amounts: float) -> None:
@@ -230,7 +230,7 @@ class Funded(AbstractContextManager):
         spec = order.spec
         coin = next(c for c, symbol in self.symbols.items() if symbol == spec.symbol)
         self.now += MS
-        told = FillReport(
+        reported = FillReport(
             spec.symbol,
             order.client_id,
             "",
@@ -244,12 +244,12 @@ class Funded(AbstractContextManager):
             "",
             Liquidity.TAKER,
         )
-        self.manager.hear([told], self.now)
+        self.manager.hear([reported], self.now)
         self.write()
 
     def ended(self, order: Managed, news: OrderNews = OrderNews.CANCELED) -> None:
         """By the venue's word, with what is filled until then."""
-        told = OrderStatusReport(
+        reported = OrderStatusReport(
             order.spec.symbol,
             order.client_id,
             "",
@@ -259,7 +259,7 @@ class Funded(AbstractContextManager):
             filled=order.life.filled,
             size=order.life.size,
         )
-        self.manager.hear([told], self.now)
+        self.manager.hear([reported], self.now)
         self.write()
 
     def news(self, order: Managed) -> tuple[OrderNews, int, str]:

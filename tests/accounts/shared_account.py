@@ -73,7 +73,7 @@ class Account:
         met = self.manager.index.working.meets(order.spec)
         return Refusal.of(SelfTrade, "as the gate says") if met else None
 
-    def again(self) -> None:
+    def restart(self) -> None:
         """A new life, from what the tape keeps of the old one."""
         self.begin()
         recovery = Recovery(self.manager)
@@ -184,8 +184,8 @@ class Account:
             if call.purpose is Purpose.QUERY or (only is not None and call.purpose is not only):
                 self.manager.calls.append(call)
             else:
-                told = (self.canceled(call),) if call.purpose is Purpose.CANCEL else ()
-                answer = Answer(outcome, told if outcome is Outcome.DONE else ())
+                reported = (self.canceled(call),) if call.purpose is Purpose.CANCEL else ()
+                answer = Answer(outcome, reported if outcome is Outcome.DONE else ())
                 self.manager.answered(call, answer, self.now)
         self.write()
         return [call.purpose for call in calls]
@@ -204,7 +204,7 @@ class Account:
     def fill(self, order, size: int, price: int = 600_000) -> None:
         self.count += 1
         self.now += 1
-        told = FillReport(
+        reported = FillReport(
             PERP,
             order.client_id,
             "",
@@ -218,7 +218,7 @@ class Account:
             "",
             Liquidity.TAKER,
         )
-        self.manager.hear([told], self.now)
+        self.manager.hear([reported], self.now)
         self.write()
 
     def hold(self, robot: int, qty: int, leg: PositionSide = PositionSide.BOTH) -> None:

@@ -14,7 +14,7 @@ from account_world import U
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from transfer_world import ATTEMPTS, HERE, SPOT, Desk, Venue
+from transfer_world import ATTEMPTS, OWN, SPOT, Desk, Venue
 
 from onetape.accounts.entries import MAIN, TOTAL, Cause, Entry, Leg, Outside
 from onetape.accounts.slots import Refused
@@ -66,8 +66,8 @@ class Accounts(RuleBasedStateMachine):
         self.credit = Fraction(credit)
         self.venue: list[tuple[int, Fraction]] = [(0, Fraction(100))]
         self.subs: dict[int, list[Fraction]] = {2: [], 3: []}
-        self.untold: list[tuple] = []  # what the venue did and nobody has heard of
-        self.told: list[tuple] = []
+        self.unreported: list[tuple] = []  # what the venue did and nobody has heard of
+        self.reports: list[tuple] = []
         self.held: dict[int, Fraction] = {}
         self.count = 0
         self.at_venue(1000 * U)
@@ -115,9 +115,9 @@ class Accounts(RuleBasedStateMachine):
     @rule(slot=slots, amount=signed, is_heard=st.booleans())
     def fill(self, slot: int, amount: int, is_heard: bool) -> None:
         self.count += 1
-        self.untold.append(("fill", self.at_venue(amount), slot, amount, f"fill {self.count}"))
+        self.unreported.append(("fill", self.at_venue(amount), slot, amount, f"fill {self.count}"))
         if is_heard:
-            self.hear(len(self.untold) - 1)
+            self.hear(len(self.unreported) - 1)
 
     @rule(amount=signed, by=st.sampled_from(["stream", "command", "both", "both, one name", "none"]))
     def money_comes_or_goes(self, amount: int, by: str) -> None:
@@ -125,35 +125,35 @@ class Accounts(RuleBasedStateMachine):
         name = f"move {self.count}"
         if self.is_clear:
             amount = abs(amount)  # a command to take out more than there is would be refused
-            if by == "none" or any(news[0] == "adjust" for news in self.untold):
+            if by == "none" or any(news[0] == "adjust" for news in self.unreported):
                 by = "stream"  # of two at a time a correction shows the sum
         when = self.at_venue(amount)
         if by in ("stream", "both", "both, one name"):
-            self.untold.append(("move", when, amount, name))
+            self.unreported.append(("move", when, amount, name))
         if by == "command":
-            self.untold.append(("adjust", amount, ""))
+            self.unreported.append(("adjust", amount, ""))
         if by in ("both", "both, one name"):
-            self.untold.append(("adjust", amount, name if "one" in by else f"my {name}"))
+            self.unreported.append(("adjust", amount, name if "one" in by else f"my {name}"))
 
     @rule(data=st.data())
     def something_is_heard(self, data) -> None:
-        if self.untold:
-            self.hear(data.draw(st.integers(0, len(self.untold) - 1)))
+        if self.unreported:
+            self.hear(data.draw(st.integers(0, len(self.unreported) - 1)))
 
     @rule(data=st.data())
-    def something_is_heard_again(self, data) -> None:
-        if self.told:
+    def repeat_report(self, data) -> None:
+        if self.reports:
             before = [self.of_tape(slot) for slot in (TOTAL, *OURS)]
-            again = self.told[data.draw(st.integers(0, len(self.told) - 1))]
-            if again[0] == "adjust" and not again[2]:
+            second = self.reports[data.draw(st.integers(0, len(self.reports) - 1))]
+            if second[0] == "adjust" and not second[2]:
                 return  # nothing says that it is the same
-            self.book(again)
+            self.book(second)
             assert [self.of_tape(slot) for slot in (TOTAL, *OURS)] == before
 
     def hear(self, index: int) -> None:
-        news = self.untold.pop(index)
+        news = self.unreported.pop(index)
         if self.book(news):
-            self.told.append(news)
+            self.reports.append(news)
             if news[0] == "fill":
                 self.subs[news[2]].append(Fraction(news[3], U))
 
@@ -168,13 +168,13 @@ class Accounts(RuleBasedStateMachine):
                 before = self.of_tape(TOTAL)
                 fields = {"currency": "usd", "delta": _text(amount), "transfer_id": name}
                 done = self.command("adjust", fields)
-                known = any(entry.reference in (name, f"transfer {name}") for entry in self.desk.tape)
+                recorded = any(entry.reference in (name, f"transfer {name}") for entry in self.desk.tape)
                 if done != "ok":
                     assert done == "INSUFFICIENT_FUNDS"
                     assert self.free(MAIN) + Fraction(amount, U) < 0
                     return False
                 assert self.of_tape(TOTAL) - before in (0, Fraction(amount, U))
-                assert known or not name
+                assert recorded or not name
         return True
 
     def command(self, name: str, fields: dict) -> str:
@@ -213,20 +213,20 @@ class Accounts(RuleBasedStateMachine):
         """The regular check; the shell reads what it has not heard before it looks again, where the
         venue's lists are not behind."""
         at = self.desk.now - age
-        if self.is_clear and any(news[0] == "adjust" for news in self.untold):
+        if self.is_clear and any(news[0] == "adjust" for news in self.unreported):
             is_read = True  # else a correction may be of the command's amount and another
         before = self.of_tape(TOTAL)
         effects = self.word(at)
         if any(isinstance(each, Recheck) for each in effects):
             assert self.of_tape(TOTAL) == before
-            for index in range(len(self.untold) - 1, -1, -1):
-                if self.untold[index][0] != "adjust" and is_read:
+            for index in range(len(self.unreported) - 1, -1, -1):
+                if self.unreported[index][0] != "adjust" and is_read:
                     self.hear(index)
             self.desk.now += SECOND
             self.word(self.desk.now)
 
     def word(self, at: int) -> list:
-        effects = self.desk.told(0, at=at, now=self.desk.now, units=int(self.venue_total(at) * U))
+        effects = self.desk.report(0, at=at, now=self.desk.now, units=int(self.venue_total(at) * U))
         for each in effects:
             if isinstance(each, OwnersStopped):
                 assert self.of_tape(MAIN) == self.of_tape(TOTAL)
@@ -238,10 +238,10 @@ class Accounts(RuleBasedStateMachine):
         amount=units,
         script=st.tuples(st.sampled_from(ATTEMPTS), st.sampled_from(ATTEMPTS)),
         dies_at=st.integers(0, 12),
-        is_told=st.booleans(),
+        is_reported=st.booleans(),
         slot=st.sampled_from(OURS),
     )
-    def transfer(self, amount: int, script: tuple[str, str], dies_at: int, is_told: bool, slot: int) -> None:
+    def transfer(self, amount: int, script: tuple[str, str], dies_at: int, is_reported: bool, slot: int) -> None:
         amount = self.unlike_others(amount)
         desk, name = self.desk, f"transfer-{self.count}"
         spot = desk.ledger.total("USD", "spot")
@@ -249,12 +249,12 @@ class Accounts(RuleBasedStateMachine):
 
         def carry_out(now: int) -> None:
             self.venue.append((now, Fraction(-amount, U)))
-            if is_told:
-                self.untold.append(("move", now, -amount, f"venue's {name}"))
+            if is_reported:
+                self.unreported.append(("move", now, -amount, f"venue's {name}"))
 
         desk.venue = _Venue(script, carry_out)
         desk.steps, desk.dies_at = 0, dies_at
-        effects = desk.transfers.ask(HERE, SPOT, "USD", amount, desk.now, name=name, slot=slot)
+        effects = desk.transfers.ask(OWN, SPOT, "USD", amount, desk.now, name=name, slot=slot)
         if isinstance(effects, Refused):
             assert effects.kind.name == expected
             return
@@ -275,11 +275,11 @@ class Accounts(RuleBasedStateMachine):
         self.desk.start()
         self.desk.accounts.held = lambda currency, slot: int(self.held.get(slot, 0) * U)
         assert self.desk.ledger.to_record() == rows
-        again = self.desk.statements.to_record()
-        assert again["stopped"] == record["stopped"]
+        second = self.desk.statements.to_record()
+        assert second["stopped"] == record["stopped"]
         for key in ("open", "corrected"):
             for currency, of in record["unexplained"].items():
-                assert again["unexplained"][currency][key] == of[key]
+                assert second["unexplained"][currency][key] == of[key]
 
     # --- what always holds ------------------------------------------------------------------------
 
@@ -294,7 +294,7 @@ class Accounts(RuleBasedStateMachine):
             assert Fraction(rows[slot], U) == sum(moves, Fraction(0))
         legs = [leg for entry in self.desk.tape for leg in entry.legs]
         assert sum(leg.amount for leg in legs) == 0
-        if self.is_clear and not self.untold:  # each counts once, without a look at the balance
+        if self.is_clear and not self.unreported:  # each counts once, without a look at the balance
             assert self.of_tape(TOTAL) == self.venue_total(self.desk.now)
         unexplained = self.desk.ledger.balance("USD", Outside.UNEXPLAINED)
         assert unexplained == -self.desk.statements.unexplained.open("USD")
@@ -303,7 +303,7 @@ class Accounts(RuleBasedStateMachine):
         """All is told, time passes, and the venue's word is ours."""
         if not hasattr(self, "desk"):
             return
-        while self.untold:
+        while self.unreported:
             self.hear(0)
         self.parts_are_the_total()
         for _ in range(3):

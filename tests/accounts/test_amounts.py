@@ -19,8 +19,8 @@ UNIT = 10**MONEY_DECIMALS
 @given(st.integers(-INT128_MAX, INT128_MAX))
 def test_each_way_to_write_an_amount_gives_its_units(units):
     exact = scaled(units, MONEY_DECIMALS)
-    for given_ in (exact, str(exact), format(exact, "f"), f" {exact}", f"{exact:e}"):
-        assert amount_units(given_) == units
+    for text in (exact, str(exact), format(exact, "f"), f" {exact}", f"{exact:e}"):
+        assert amount_units(text) == units
     whole = abs(units) // UNIT
     assert amount_units(whole) == amount_units(str(whole)) == whole * UNIT
 

@@ -66,13 +66,13 @@ def test_a_frozen_gateway_is_stale_and_one_that_goes_on_is_not(tmp_path: Path, g
     os.waitid(os.P_PID, gateway.process.pid, os.WSTOPPED | os.WNOWAIT)
     frozen = time.monotonic()
     while True:
-        asked = time.monotonic()
+        request = time.monotonic()
         try:
             manager.get_balance("USD")
         except StaleData as error:
             assert "has shown no life for" in str(error)
             break
-        assert asked - frozen <= max_age, "an old balance was told"
+        assert request - frozen <= max_age, "an old balance was told"
     gateway.process.send_signal(signal.SIGCONT)
     gateway.say("put USD 2 101")
     assert patient.get_balance("USD") == 101
@@ -122,9 +122,9 @@ def test_gateways_killed_at_full_speed_never_show_slots_that_do_not_add_up(tmp_p
         last = 0
         reads = 0
         while last < 2000:
-            known = group.all()
-            assert known is not None
-            totals, held, _, ts_data, sequence, _ = known
+            recorded = group.all()
+            assert recorded is not None
+            totals, held, _, ts_data, sequence, _ = recorded
             assert totals[0] == sum(totals[1:])
             assert held[0] == sum(held[1:])
             assert totals[1:] == [amount * UNIT for amount in spin_amounts(sequence)]
@@ -134,9 +134,9 @@ def test_gateways_killed_at_full_speed_never_show_slots_that_do_not_add_up(tmp_p
             assert amounts[0] == sum(amounts[1:])
             last, reads = sequence, reads + 1
         gateway.kill()
-        known = group.all()  # what it left is whole
-        assert known is not None
-        assert known[0][1:] == [amount * UNIT for amount in spin_amounts(known[4])]
+        recorded = group.all()  # what it left is whole
+        assert recorded is not None
+        assert recorded[0][1:] == [amount * UNIT for amount in spin_amounts(recorded[4])]
         assert reads > 1
 
 

@@ -257,9 +257,9 @@ def test_a_quote_has_the_times_of_the_data_and_of_life(tmp_path: Path, table: Ac
     assert manager_in(tmp_path).quote("usd", 2) == SingleQuote(5, 9_000, Decimal(100))
     _manager.cache_clear()
     table.alive(10_000_000)
-    told = get_balance("kraken", "USD", home=tmp_path, max_age=HOUR)
-    assert (told.timestamp, told.localTimestamp, told.mid) == (5, 10_000, 1005)
-    assert told.local_timestamp == told.localTimestamp
+    reported = get_balance("kraken", "USD", home=tmp_path, max_age=HOUR)
+    assert (reported.timestamp, reported.localTimestamp, reported.mid) == (5, 10_000, 1005)
+    assert reported.local_timestamp == reported.localTimestamp
 
 
 def test_the_home_is_found_as_the_command_line_finds_it(
@@ -304,19 +304,19 @@ def test_any_life_of_a_gateway_is_told_as_it_is_or_not_at_all(
     home = tmp_path_factory.mktemp("life")
     manager = manager_in(home, count=32)
     table: AccountTable | None = None
-    known: dict[str, list[int]] = {}
+    seen: dict[str, list[int]] = {}
     is_ready = False
     left = False  # a dead one's table, which vouched for what is in it when it died
     for step, code, parts in [("start", "", []), *steps]:
         if step == "start" and table is None:
-            table, known, is_ready, left = opened(home), {}, False, False
+            table, seen, is_ready, left = opened(home), {}, False, False
         elif table is None:
             continue
         elif step == "put":
-            known[code] = [sum(parts), *parts]
-            table.put(code, known[code], [0] * len(known[code]), ts=1, sequence=1)
+            seen[code] = [sum(parts), *parts]
+            table.put(code, seen[code], [0] * len(seen[code]), ts=1, sequence=1)
         elif step == "remove":
-            assert table.remove(code) == (known.pop(code, None) is not None)
+            assert table.remove(code) == (seen.pop(code, None) is not None)
         elif step in ("ready", "not ready"):
             is_ready = step == "ready"
             table.ready() if is_ready else table.not_ready("for a reason")
@@ -326,11 +326,11 @@ def test_any_life_of_a_gateway_is_told_as_it_is_or_not_at_all(
             left = step == "crash" and is_ready
             crash(table) if step == "crash" else table.close()
             table = None
-        for asked in CODES:
+        for request in CODES:
             try:
-                told = manager.get_all(asked)
+                reported = manager.get_all(request)
             except UnknownCurrency:
-                assert (table is not None or left) and is_ready and asked not in known
+                assert (table is not None or left) and is_ready and request not in seen
             except StaleData:
                 assert table is not None and not is_ready
             except ProcessDown:
@@ -338,9 +338,9 @@ def test_any_life_of_a_gateway_is_told_as_it_is_or_not_at_all(
             else:
                 # An hour is this test's patience: the last word of one that died is still told.
                 assert (table is not None or left) and is_ready
-                wanted = [money(units) for units in known[asked]]
-                assert told == wanted + [0] * (32 - len(wanted))
-                assert [manager.get_balance(asked, i) for i in range(32)] == told
+                wanted = [money(units) for units in seen[request]]
+                assert reported == wanted + [0] * (32 - len(wanted))
+                assert [manager.get_balance(request, i) for i in range(32)] == reported
     if table is not None:
         table.close()
 

@@ -176,10 +176,10 @@ def test_the_total_moves_as_the_venue_s_and_netting_ends_at_zero(symbol, fills):
 @given(SYMBOLS, FILLS, st.randoms(use_true_random=False))
 def test_fills_that_are_heard_in_another_order_end_as_the_venue_has_them(symbol, fills, random):
     """What is held, what it cost and what was realized; both by slot and of the account."""
-    told = [(made(symbol, *row, number), slot) for number, (slot, *row) in enumerate(fills)]
-    mixed = random.sample(told, len(told))
+    received = [(made(symbol, *row, number), slot) for number, (slot, *row) in enumerate(fills)]
+    mixed = random.sample(received, len(received))
     ends = []
-    for order in (told, mixed):
+    for order in (received, mixed):
         booking, ledger = Booking(INSTRUMENTS), Ledger()
         for fill, slot in order:
             ledger.post(checked(booking.fill(fill, slot)))

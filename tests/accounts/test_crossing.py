@@ -35,8 +35,8 @@ def works(account: Account, robot: int, side, size: int, price: int, **terms):
 
 def inside(account: Account) -> list[tuple[str, int, int]]:
     """Of the tape: client id, signed size, price."""
-    told = [words[0] for what, words in account.tape if what == "fill"]
-    return [(f.client_id, f.size * f.side.sign, f.price) for f in told if f.is_internal]
+    received = [words[0] for what, words in account.tape if what == "fill"]
+    return [(f.client_id, f.size * f.side.sign, f.price) for f in received if f.is_internal]
 
 
 def states(*orders) -> list[OrderState]:
@@ -53,8 +53,8 @@ def test_what_waits_at_the_venue_is_taken_off_first(account):
     assert states(waiting, taking) == [OrderState.FILLED, OrderState.FILLED]
     assert (account.own(A), account.own(B), account.net) == (10, -10, 0)
     assert account.manager.calls == []
-    told = [words[1].value for what, words in account.tape if what == "news"]
-    assert told == ["accepted"]  # filled, and never cancelled
+    received = [words[1].value for what, words in account.tape if what == "news"]
+    assert received == ["accepted"]  # filled, and never cancelled
 
 
 def test_the_middle_is_the_price_where_both_allow_it(account):
@@ -149,7 +149,7 @@ def test_reductions_of_both_meet(account):
 def test_a_gateway_that_ends_before_tells_that_nothing_became_of_it(account):
     waiting = works(account, A, BUY, 10, BID)
     taking = account.ask(B, SELL, 10, 0)
-    account.again()
+    account.restart()
     assert account.manager.orders[taking.client_id].state is OrderState.DENIED
     assert account.manager.orders[waiting.client_id].state is OrderState.UNKNOWN  # is asked for
     assert account.answer() == []
@@ -164,20 +164,20 @@ def test_a_gateway_that_ends_between_both_fills_books_the_other(account, size):
     whole = inside(account)
     at = next(n for n, (what, words) in enumerate(account.tape) if what == "fill" and words[0].is_internal)
     del account.tape[at + 1 :]
-    account.again()
+    account.restart()
     assert inside(account) == whole
     assert account.own(A) == -account.own(B) == min(size, 10)
     taking = account.manager.orders[taking.client_id]
     assert not taking.is_open
-    account.again()
+    account.restart()
     assert inside(account) == whole
     # And the next trade has an id of its own.
     if size >= 10:
         works(account, A, BUY, 1, BID)
         account.ask(C, SELL, 1, 0)
         account.answer()
-        told = [w[0].trade_id for what, w in account.tape if what == "fill" and w[0].is_internal]
-        assert sorted(told) == [INTERNAL_TRADES + n for n in (1, 1, 2, 2)]
+        received = [w[0].trade_id for what, w in account.tape if what == "fill" and w[0].is_internal]
+        assert sorted(received) == [INTERNAL_TRADES + n for n in (1, 1, 2, 2)]
     assert waiting.client_id in account.manager.orders
 
 
@@ -213,7 +213,7 @@ def session(seed: int) -> tuple[int, int]:
                 del account.tape[-1]  # it died before it wrote that
                 halves += 1
             account.answer()
-            account.again()
+            account.restart()
         elif what < 0.9 and account.manager.open:
             account.manager.cancel(rng.choice(list(account.manager.open.values())), account.now)
         held = {o.client_id for o in account.manager.orders.values() if o.is_held}

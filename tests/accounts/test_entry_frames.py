@@ -35,10 +35,10 @@ def by_the_format(entry: Entry) -> bytes:
 @given(entries)
 def test_a_frame_has_the_same_bytes_as_ever_and_is_the_same_entry_again(entry):
     assert pack(entry) == by_the_format(entry)
-    again = unpack(pack(entry))
-    assert again == entry
-    assert type(again) is Entry and type(again.cause) is Cause
-    assert all(type(leg) is Leg and type(leg.amount) is int for leg in again.legs)
+    second = unpack(pack(entry))
+    assert second == entry
+    assert type(second) is Entry and type(second.cause) is Cause
+    assert all(type(leg) is Leg and type(leg.amount) is int for leg in second.legs)
 
 
 def test_a_fills_bytes_are_those_of_older_tapes():

@@ -54,11 +54,13 @@ def test_an_internal_trade_that_comes_late_leaves_the_account_as_it_is():
 
 def test_of_two_fills_of_one_time_the_number_says_which_was_first():
     """Bought at 100 and 110, sold one at 120 after the first: 20, not 15."""
-    told = [fill_of(LINEAR, text, trade=trade, time=7) for trade, text in ((1, "+1@100"), (2, "-1@120"), (3, "+1@110"))]
+    received = [
+        fill_of(LINEAR, text, trade=trade, time=7) for trade, text in ((1, "+1@100"), (2, "-1@120"), (3, "+1@110"))
+    ]
     for order in ((0, 1, 2), (0, 2, 1), (2, 1, 0), (1, 0, 2)):
         booking = Booking(INSTRUMENTS)
         for at in order:
-            booking.fill(told[at], A)
+            booking.fill(received[at], A)
         assert booking.account[LINEAR, BOTH].realized == 20 * UNIT
 
 

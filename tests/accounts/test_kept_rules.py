@@ -24,7 +24,7 @@ def world() -> World:
     return World()
 
 
-def told_move(world: World, amount: int, *, at: int, name: str = "T1") -> None:
+def report_move(world: World, amount: int, *, at: int, name: str = "T1") -> None:
     world.keeper.book(moved(MoveReport(name, "USD", amount * U, at)))
 
 
@@ -41,12 +41,12 @@ def test_a_restored_ledger_knows_what_was_booked_and_what_it_has_forgotten():
     for time in (1, 2, 3):
         assert ledger.post(transfer(f"t{time}", time))
     record = msgspec.msgpack.decode(msgspec.msgpack.encode(ledger.to_record()))
-    again = Ledger.from_record(record, references_kept=2)
-    assert [again.has(Cause.TRANSFER, f"t{time}") for time in (1, 2, 3)] == [False, True, True]
-    assert not again.post(transfer("t1", 1))  # as old as what is not remembered
-    assert not again.post(transfer("t3", 3))
-    assert again.post(transfer("t4", 4))
-    assert again.posted == 4
+    second = Ledger.from_record(record, references_kept=2)
+    assert [second.has(Cause.TRANSFER, f"t{time}") for time in (1, 2, 3)] == [False, True, True]
+    assert not second.post(transfer("t1", 1))  # as old as what is not remembered
+    assert not second.post(transfer("t3", 3))
+    assert second.post(transfer("t4", 4))
+    assert second.posted == 4
 
 
 def test_money_on_its_way_is_counted_whatever_wallet_it_left():
@@ -84,7 +84,7 @@ def test_the_books_of_a_currency_begin_once(world):
 
 def test_a_word_that_has_what_happened_after_it_is_a_difference(world):
     world.fill(5, at=20)
-    (effect,) = world.told(10_005, at=10)
+    (effect,) = world.report(10_005, at=10)
     assert isinstance(effect, Recheck)
 
 
@@ -105,18 +105,18 @@ def test_who_was_stopped_is_so_after_a_restart(world):
 @pytest.mark.parametrize(("apart", "total"), [(WINDOW, 10_100), (WINDOW + SECOND, 10_200)])
 def test_equal_amounts_long_apart_are_two_transfers(world, apart, total):
     world.command("adjust", 100, at=10)
-    told_move(world, 100, at=10 + apart)
+    report_move(world, 100, at=10 + apart)
     assert world.rows[0] == total
 
 
 def test_money_that_comes_is_not_the_same_as_money_that_leaves(world):
     world.command("adjust", 100, at=10 * SECOND)
-    told_move(world, -100, at=11 * SECOND)
+    report_move(world, -100, at=11 * SECOND)
     assert world.rows[0] == 10_000
 
 
 def test_each_word_of_the_venue_explains_one_of_ours(world):
-    told_move(world, 100, at=10 * SECOND)
+    report_move(world, 100, at=10 * SECOND)
     for at in (11, 12):
         world.command("adjust", 100, at=at * SECOND)
     assert world.rows[0] == 10_200

@@ -163,10 +163,10 @@ def test_what_is_forgotten_of_one_cause_is_known_of_another():
 def test_an_amount_of_any_size_goes_through_a_frame_unchanged(amount):
     legs = (Leg(2, "USD", amount), Leg(Outside.TRANSIT, "USD", -amount, "spot"))
     entry = Entry(2**62, Cause.CORRECTION, legs, "ü/7", 2**40, "why")
-    again = unpack(pack(entry))
-    assert again == entry
-    assert isinstance(again.cause, Cause)
-    assert [type(leg.amount) for leg in again.legs] == [int, int]
+    second = unpack(pack(entry))
+    assert second == entry
+    assert isinstance(second.cause, Cause)
+    assert [type(leg.amount) for leg in second.legs] == [int, int]
 
 
 @pytest.mark.parametrize(

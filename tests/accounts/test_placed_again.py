@@ -37,7 +37,7 @@ def there(venue: Venue, order) -> list[tuple[str, int, OrderState]]:
     return [(name, venue.orders[name].size, venue.orders[name].state) for name in found]
 
 
-def told(venue: Venue, order) -> list[str]:
+def reports_of(venue: Venue, order) -> list[str]:
     """Robots hear of it."""
     words = [w for what, w in venue.account.tape if what == "news" and w[0] == order.client_id]
     return [news.value for _, news, *_ in words]
@@ -47,12 +47,12 @@ def test_what_is_left_of_the_one_that_waited_goes_back_to_the_venue(venue):
     waiting = works(venue, A, 10)
     taking = venue.account.ask(B, SELL, 4, 0)
     assert venue.take() == [Purpose.CANCEL, Purpose.PLACE]
-    again = str(parse_client_id(waiting.client_id)._replace(attempt=1))
-    assert there(venue, waiting) == [(waiting.client_id, 10, OrderState.CANCELED), (again, 6, OrderState.ACCEPTED)]
+    second = str(parse_client_id(waiting.client_id)._replace(attempt=1))
+    assert there(venue, waiting) == [(waiting.client_id, 10, OrderState.CANCELED), (second, 6, OrderState.ACCEPTED)]
     assert there(venue, taking) == []
     assert (waiting.state, waiting.life.remaining) == (OrderState.PARTIALLY_FILLED, 6)
-    assert told(venue, waiting) == ["accepted", "updated"]  # and never cancelled
-    venue.fill(again, 6, BID)
+    assert reports_of(venue, waiting) == ["accepted", "updated"]  # and never cancelled
+    venue.fill(second, 6, BID)
     assert waiting.state is OrderState.FILLED
     assert (venue.account.own(A), venue.account.own(B), venue.account.net) == (10, -4, 6)
     venue.check()
@@ -85,7 +85,7 @@ def test_where_the_venue_filled_all_the_new_order_goes_there(venue):
     venue.fill(waiting.client_id, 10, BID)
     venue.settle(2)
     assert there(venue, taking) == [(taking.client_id, 10, OrderState.ACCEPTED)]
-    assert told(venue, taking) == ["accepted"]
+    assert reports_of(venue, taking) == ["accepted"]
     venue.check()
 
 
@@ -120,7 +120,7 @@ def test_a_robot_that_cancels_what_is_being_taken_off_has_it_cancelled(venue, di
     venue.account.write()
     if dies:  # the venue has done it, and nobody hears the answer
         venue.orders[waiting.client_id].state = OrderState.CANCELED
-        venue.account.again()
+        venue.account.restart()
     venue.settle(20)
     waiting = venue.account.manager.orders[waiting.client_id]
     assert waiting.state is OrderState.CANCELED
@@ -182,7 +182,7 @@ def test_what_the_venue_does_not_take_again_is_cancelled(venue):
     venue.account.ask(B, SELL, 4, 0)
     venue.refuses = True
     venue.take()
-    assert told(venue, waiting) == ["accepted", "canceled"]
+    assert reports_of(venue, waiting) == ["accepted", "canceled"]
     assert (waiting.state, waiting.life.filled) == (OrderState.CANCELED, 4)
     venue.check()
 
@@ -233,10 +233,10 @@ def test_what_no_tape_of_ours_has_placed_again_is_the_same_order(venue):
     at = next(n for n, (what, w) in enumerate(tape) if what == "intent" and w[-1] and n > 4)
     del tape[at:]
     manager = venue.account.manager
-    venue.account.again()
+    venue.account.restart()
     name = next(n for n, each in venue.orders.items() if each.left)
     venue.account.manager.owner_of = lambda _: (A, waiting.order_id)
-    venue.account.manager.hear([venue.told(name)], venue.account.now)
+    venue.account.manager.hear([venue.reports_of(name)], venue.account.now)
     venue.settle(20)
     order = venue.account.manager.orders[waiting.client_id]
     assert manager is not venue.account.manager
@@ -265,7 +265,7 @@ def test_a_gateway_may_die_between_every_two_steps(name):
         with pytest.raises(Died):
             scene(venue, *SCENES[name])
         venue.account.manager.calls.clear()
-        venue.account.again()
+        venue.account.restart()
         venue.check(is_settled=False)
         venue.settle()
         venue.check()
@@ -275,7 +275,7 @@ def test_a_gateway_may_die_between_every_two_steps(name):
 
 def test_random_sessions_never_fill_too_much():
     found = [session(seed) for seed in range(60)]
-    assert sum(again for again, _ in found) > 50
+    assert sum(second for second, _ in found) > 50
     assert sum(deaths for _, deaths in found) > 50
 
 
@@ -293,7 +293,7 @@ def session(seed: int) -> tuple[int, int]:
         except Died:
             deaths += 1
             account.manager.calls.clear()
-            account.again()
+            account.restart()
         steps.left = None
         venue.check(is_settled=False)
     venue.loses = venue.refuses = False
@@ -318,7 +318,7 @@ def move(rng: random.Random, venue: Venue) -> None:
         if works_there:
             name = rng.choice(works_there)
             left = venue.orders[name].left
-            venue.fill(name, rng.randint(1, left), BID, is_told=rng.random() < 0.7)
+            venue.fill(name, rng.randint(1, left), BID, is_reported=rng.random() < 0.7)
     elif what < 0.75 and account.manager.open:
         account.manager.cancel(rng.choice(list(account.manager.open.values())), account.now)
         account.write()

@@ -98,7 +98,7 @@ def test_the_mark_stays_through_restarts_amendments_and_fills():
     account.hold(B, -10)
     order = account.reduce(A, SELL, 6)
     account.answer()
-    account.again()
+    account.restart()
     order = account.manager.orders[order.client_id]
     assert order.spec.own_reducing and not order.spec.reduce_only
     account.fill(order, 2)
@@ -108,7 +108,7 @@ def test_the_mark_stays_through_restarts_amendments_and_fills():
     assert flags(account.reduce(A, SELL, 4)) == OWN_REDUCING
     account.manager.amend(order, account.now, price=590_000, size=6)
     account.write()
-    account.again()
+    account.restart()
     assert account.manager.orders[order.client_id].spec.own_reducing
     assert account.reductions.amendment(order, 7, knows=False) is not None
 
@@ -234,7 +234,7 @@ class Venue:
         elif what < 0.75:
             account.write()
             account.answer()
-            account.again()
+            account.restart()
         account.write()
         account.answer()
         self.settled()

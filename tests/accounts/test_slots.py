@@ -58,8 +58,8 @@ def test_allocate_and_release_move_between_the_pool_and_a_slot():
 
 def test_eight_who_ask_for_a_fifth_of_the_pool_are_served_five_times():
     world = World()
-    told = [world.ask("allocate", amount=200) for _ in range(8)]
-    assert told == ["ok"] * 5 + ["INSUFFICIENT_FUNDS"] * 3
+    received = [world.ask("allocate", amount=200) for _ in range(8)]
+    assert received == ["ok"] * 5 + ["INSUFFICIENT_FUNDS"] * 3
     assert world.rows == [1000, 0, 1000, 0]
 
 
@@ -109,7 +109,7 @@ def test_what_is_no_amount_adjusts_nothing(amount):
 
 
 @pytest.mark.parametrize(
-    ("given", "units"),
+    ("text", "units"),
     [
         (0.1, 10**17),
         ("0.1", 10**17),
@@ -123,9 +123,9 @@ def test_what_is_no_amount_adjusts_nothing(amount):
         ("123.456789012345678901", 123456789012345678901),
     ],
 )
-def test_an_amount_is_taken_exactly(given, units):
+def test_an_amount_is_taken_exactly(text, units):
     world = World()
-    assert world.ask("allocate", amount=given) == "ok"
+    assert world.ask("allocate", amount=text) == "ok"
     assert world.ledger.balance("USD", 2) == units
 
 

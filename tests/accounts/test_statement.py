@@ -39,7 +39,7 @@ def allocated(**options) -> World:
 
 def test_a_word_that_agrees_is_nothing():
     world = allocated()
-    assert world.told(10_000, at=10) == []
+    assert world.report(10_000, at=10) == []
     assert world.rows == [10_000, 5000, 2000, 3000]
 
 
@@ -47,9 +47,9 @@ def test_a_word_is_compared_as_of_its_own_time():
     world = allocated()
     world.fill(-7, at=20)
     world.fill(-5, at=30)
-    assert world.told(10_000, at=19, now=40) == []
-    assert world.told(9993, at=29, now=40) == []
-    assert world.told(9988, at=30, now=40) == []
+    assert world.report(10_000, at=19, now=40) == []
+    assert world.report(9993, at=29, now=40) == []
+    assert world.report(9988, at=30, now=40) == []
 
 
 def test_a_word_of_a_span_may_have_what_happened_in_it_or_not():
@@ -58,51 +58,51 @@ def test_a_word_of_a_span_may_have_what_happened_in_it_or_not():
         world.fill(-7, at=20)
         world.fill(-5, at=22)
         world.fill(-3, at=40)  # after all of it
-        assert world.told(total, at=15, span=(14, 25), now=50) == []
+        assert world.report(total, at=15, span=(14, 25), now=50) == []
         assert world.rows[0] == 9985
-        assert world.told(9985, at=60) == []
+        assert world.report(9985, at=60) == []
     world = allocated()
     world.fill(-7, at=20)
     world.fill(-5, at=22)
     for total in (9995, 9985, 9992):  # no moment of it: not between two, not after it
-        [again] = world.told(total, at=15, span=(14, 25), now=50)
-        assert isinstance(again, Recheck)
+        [second] = world.report(total, at=15, span=(14, 25), now=50)
+        assert isinstance(second, Recheck)
 
 
 def test_a_word_older_than_an_earlier_one_is_passed_over_and_counted():
     world = allocated()
-    assert world.told(10_000, at=50) == []
-    assert world.told(4000, at=49) == []
-    assert world.told(4000, at=49) == []
+    assert world.report(10_000, at=50) == []
+    assert world.report(4000, at=49) == []
+    assert world.report(4000, at=49) == []
     assert world.statements.stale == 2
     assert world.rows[0] == 10_000
 
 
 def test_a_difference_is_looked_at_twice_and_then_corrected_once_by_the_pool():
     world = allocated()
-    world.told(10_000, at=5)
-    first = world.told(9900, at=10)  # since the newest word that was as ours
+    world.report(10_000, at=5)
+    first = world.report(9900, at=10)  # since the newest word that was as ours
     assert first == [Recheck("USD", 5, -100 * U)]
-    second = world.told(9900, at=11)
+    second = world.report(9900, at=11)
     assert kinds(second) == ["correction", "warning"]
     assert world.rows == [9900, 4900, 2000, 3000]
-    assert world.told(9900, at=12) == []
+    assert world.report(9900, at=12) == []
     assert world.statements.corrections == 1
     assert world.open == -100
 
 
 def test_a_fill_that_the_second_look_brings_is_no_correction():
     world = allocated()
-    assert kinds(world.told(9993, at=21)) == ["Recheck"]
+    assert kinds(world.report(9993, at=21)) == ["Recheck"]
     world.fill(-7, at=20)
-    assert world.told(9993, at=22) == []
+    assert world.report(9993, at=22) == []
     assert world.rows == [9993, 5000, 1993, 3000]
     assert world.statements.corrections == 0
 
 
 def test_what_does_not_hold_still_is_left_to_the_next_check():
     world = allocated()
-    looks = [kinds(world.told(9000 + n, at=10 + n)) for n in range(7)]
+    looks = [kinds(world.report(9000 + n, at=10 + n)) for n in range(7)]
     assert looks == [["Recheck"]] * 5 + [["warning"]] + [["Recheck"]]
     assert world.rows[0] == 10_000
 
@@ -111,47 +111,47 @@ def test_what_does_not_hold_still_is_looked_at_until_what_was_allocated_is_there
     world = allocated()
     world.command("set", 4000, index=0, actor="operator", at=3)  # by mistake: 5000 are allocated
     assert world.rows == [4000, -1000, 2000, 3000]
-    looks = [kinds(world.told(9000 + n, at=10 + n)) for n in range(7)]
+    looks = [kinds(world.report(9000 + n, at=10 + n)) for n in range(7)]
     assert looks == [["Recheck"]] * 5 + [["warning", "Recheck"]] + [["Recheck"]]
-    assert kinds(world.told(9006, at=17)) == ["correction", "warning"]
+    assert kinds(world.report(9006, at=17)) == ["correction", "warning"]
     assert world.rows == [9006, 4006, 2000, 3000]
 
 
 @pytest.mark.parametrize("command", ["set", "reset"])
 def test_what_moved_before_an_operator_s_total_is_asked_for_with_what_came_after(command):
     world = allocated()
-    world.told(10_000, at=5)  # then 4 leave, of which nobody hears
+    world.report(10_000, at=5)  # then 4 leave, of which nobody hears
     world.command(command, 4000, index=0, actor="operator", at=20)
-    assert world.told(9996, at=30) == [Recheck("USD", 5, 5996 * U)]
+    assert world.report(9996, at=30) == [Recheck("USD", 5, 5996 * U)]
     world.keeper.book(moved(MoveReport("w1", "USD", -4 * U, 15)))
-    world.told(9996, at=31)
+    world.report(9996, at=31)
     assert (world.rows[0], world.open) == (9996, 0)
 
 
 def test_the_stream_can_make_us_look_and_corrects_nothing():
     world = allocated()
-    assert kinds(world.told(9900, at=10, is_queried=False)) == ["Recheck"]
-    assert world.told(9900, at=11, is_queried=False) == []
-    assert kinds(world.told(9900, at=12)) == ["Recheck"]
-    assert kinds(world.told(9900, at=13)) == ["correction", "warning"]
+    assert kinds(world.report(9900, at=10, is_queried=False)) == ["Recheck"]
+    assert world.report(9900, at=11, is_queried=False) == []
+    assert kinds(world.report(9900, at=12)) == ["Recheck"]
+    assert kinds(world.report(9900, at=13)) == ["correction", "warning"]
 
 
 def test_the_pool_takes_up_what_is_missing_as_far_as_credit_goes():
     world = allocated(credit=5000)
-    world.told(4000, at=10)
-    world.told(4000, at=11)
+    world.report(4000, at=10)
+    world.report(4000, at=11)
     assert world.rows == [4000, -1000, 2000, 3000]
     assert not world.statements.is_stopped("USD", 2)
 
 
 def test_beyond_credit_the_currency_is_reset_and_owners_wait_until_they_allocate():
     world = allocated(credit=500)
-    world.told(4000, at=10)
-    effects = world.told(4000, at=11)
+    world.report(4000, at=10)
+    effects = world.report(4000, at=11)
     assert kinds(effects) == ["reset", "OwnersStopped", "critical", "warning"]
     assert effects[1] == OwnersStopped("USD", (2, 3))
     assert world.rows == [4000, 4000, 0, 0]
-    assert world.told(4000, at=12) == []
+    assert world.report(4000, at=12) == []
     assert world.statements.is_stopped("USD", 2)
     world.start()  # and it is known after a restart
     assert world.statements.is_stopped("USD", 2)
@@ -163,45 +163,45 @@ def test_beyond_credit_the_currency_is_reset_and_owners_wait_until_they_allocate
 def test_a_lower_credit_is_checked_against_what_was_allocated():
     world = World(100, credit=50)
     world.command("allocate", 150, index=2, at=1)
-    assert world.told(100, at=2) == []
+    assert world.report(100, at=2) == []
     world.accounts.set_credit("USD", 40 * U)
-    assert kinds(world.told(100, at=3)) == ["reset", "OwnersStopped", "critical"]
+    assert kinds(world.report(100, at=3)) == ["reset", "OwnersStopped", "critical"]
     assert world.rows == [100, 100, 0, 0]
 
 
 def test_a_debt_without_allocations_is_said_once():
     world = World(100)
-    world.told(-5, at=2)
-    assert kinds(world.told(-5, at=3)) == ["correction", "warning", "critical"]
-    assert world.told(-5, at=4) == []
+    world.report(-5, at=2)
+    assert kinds(world.report(-5, at=3)) == ["correction", "warning", "critical"]
+    assert world.report(-5, at=4) == []
     assert world.rows == [-5, -5, 0, 0]
 
 
 def test_what_rounding_leaves_is_put_right_without_a_word():
     world = allocated(slack=U // 100)
     world.fill(-7, at=5)
-    effects = world.told(9993.02, at=10)  # one fill: two roundings at most
+    effects = world.report(9993.02, at=10)  # one fill: two roundings at most
     assert kinds(effects) == ["correction"]
     assert effects[0].legs[1].holder == Outside.MARKET
     assert world.rows[0] == 9993.02
     assert world.open == 0
-    assert kinds(world.told(9993.04, at=11)) == ["Recheck"]  # nothing has happened since
+    assert kinds(world.report(9993.04, at=11)) == ["Recheck"]  # nothing has happened since
 
 
 def test_what_happened_after_a_word_may_be_rounded_in_the_next_one():
     world = allocated(slack=U // 100)
     world.fill(-7, at=5)
     world.fill(-7, at=20)
-    assert world.told(9993, at=10, now=30) == []
-    assert kinds(world.told(9986.015, at=40)) == ["correction"]
-    assert kinds(world.told(9986.04, at=50)) == ["Recheck"]
+    assert world.report(9993, at=10, now=30) == []
+    assert kinds(world.report(9986.015, at=40)) == ["correction"]
+    assert kinds(world.report(9986.04, at=50)) == ["Recheck"]
 
 
 def test_a_rounding_beside_a_reset_counts_once_and_leaves_nothing_unexplained():
     world = allocated(slack=U // 100, credit=0)
     world.fill(-5000, at=5, slot=1)
     world.fill(-1, at=6, slot=1)
-    effects = world.told(4999.01, at=10)
+    effects = world.report(4999.01, at=10)
     assert kinds(effects) == RESET
     assert world.rows == [4999.01, 4999.01, 0, 0]
     assert world.open == 0
@@ -214,8 +214,8 @@ def test_a_rounding_beside_a_wrong_set_that_the_venue_takes_back_is_no_part_of_i
     for at, amount in enumerate(wrong, 10):
         world.command("set", amount, index=0, at=at)
     world.fill(-7, at=20)
-    world.told(total, at=30)
-    effects = world.told(total, at=40)
+    world.report(total, at=30)
+    effects = world.report(total, at=40)
     rounded = ["correction"] if total != 9993 else []
     assert kinds(effects) == [*rounded, "correction", "warning"]
     assert world.rows[0] == total
@@ -226,8 +226,8 @@ def test_what_differs_by_more_than_may_be_rounded_is_unexplained():
     world = allocated(slack=U // 8)
     world.command("set", 8000, index=0, at=10)
     world.fill(-7, at=20)
-    world.told(9993.5, at=30)  # one change, and the balance itself: a quarter may be rounded
-    assert kinds(world.told(9993.5, at=40)) == ["correction", "warning"]
+    world.report(9993.5, at=30)  # one change, and the balance itself: a quarter may be rounded
+    assert kinds(world.report(9993.5, at=40)) == ["correction", "warning"]
     assert world.rows[0] == 9993.5
     assert round(world.open, 9) == 0.5
 
@@ -236,7 +236,7 @@ def test_what_differs_by_more_than_may_be_rounded_is_unexplained():
 def test_what_rounding_gives_back_backs_the_pool(paid, said):
     world = allocated(slack=U, credit=0)
     world.fill(-paid, at=5, slot=MAIN)
-    assert kinds(world.told(10_001 - paid, at=10)) == said
+    assert kinds(world.report(10_001 - paid, at=10)) == said
 
 
 def test_many_corrections_in_a_row_are_an_alert():
@@ -244,21 +244,21 @@ def test_many_corrections_in_a_row_are_an_alert():
     alerts = []
     for number in range(1, 8):
         at = number * MINUTE
-        world.told(10_000 - number, at=at)
-        alerts.append(kinds(world.told(10_000 - number, at=at + 1)))
+        world.report(10_000 - number, at=at)
+        alerts.append(kinds(world.report(10_000 - number, at=at + 1)))
     warned = ["correction", "warning"]
     assert alerts == [warned] * 4 + [[*warned, "critical"]] + [warned] * 2
     world = allocated()
     for number in range(1, 8):
         at = number * 20 * MINUTE
-        world.told(10_000 - number, at=at)
-        assert kinds(world.told(10_000 - number, at=at + 1)) == warned
+        world.report(10_000 - number, at=at)
+        assert kinds(world.report(10_000 - number, at=at + 1)) == warned
 
 
 def corrected(by: int) -> World:
     world = allocated()
-    world.told(10_000 + by, at=99)
-    world.told(10_000 + by, at=100)
+    world.report(10_000 + by, at=99)
+    world.report(10_000 + by, at=100)
     assert world.rows == [10_000 + by, 5000 + by, 2000, 3000]
     return world
 
@@ -273,7 +273,7 @@ def test_a_late_fill_takes_its_amount_out_of_what_was_unexplained():
     assert world.open == 3
     world.fill(-4, at=101)
     assert world.rows == [9989, 5003, 1986, 3000]
-    assert world.told(9989, at=110) == []
+    assert world.report(9989, at=110) == []
 
 
 def test_a_late_deposit_takes_its_amount_out_too():
@@ -305,21 +305,21 @@ def test_what_was_told_by_a_command_may_be_missing_at_the_venue_until_the_deadli
     world = allocated()
     world.command("adjust", 1000, at=10)
     assert world.rows[0] == 11_000
-    assert world.told(10_000, at=60 * SECOND) == []
-    assert world.told(10_000, at=119 * SECOND) == []
-    assert kinds(world.told(10_000, at=121 * SECOND)) == ["Recheck"]
-    assert kinds(world.told(10_000, at=122 * SECOND)) == ["correction", "warning"]
+    assert world.report(10_000, at=60 * SECOND) == []
+    assert world.report(10_000, at=119 * SECOND) == []
+    assert kinds(world.report(10_000, at=121 * SECOND)) == ["Recheck"]
+    assert kinds(world.report(10_000, at=122 * SECOND)) == ["correction", "warning"]
     assert world.rows[0] == 10_000
-    assert kinds(world.told(11_000, at=300 * SECOND)) == ["Recheck"]  # it has come in the end
-    world.told(11_000, at=301 * SECOND)
+    assert kinds(world.report(11_000, at=300 * SECOND)) == ["Recheck"]  # it has come in the end
+    world.report(11_000, at=301 * SECOND)
     assert (world.rows[0], world.open) == (11_000, 0)
 
 
 def test_a_word_as_of_before_a_command_may_have_what_the_command_tells_of():
     world = allocated()
     world.command("adjust", 1000, at=50)
-    assert world.told(11_000, at=40, now=60) == []  # the venue's time is that of its last change
-    assert world.told(11_000, at=40, now=70) == []
+    assert world.report(11_000, at=40, now=60) == []  # the venue's time is that of its last change
+    assert world.report(11_000, at=40, now=70) == []
     assert world.rows[0] == 11_000
 
 
@@ -327,16 +327,16 @@ def test_a_checkpoint_holds_what_is_open():
     world = corrected(-7)
     world.command("adjust", 1000, at=150)
     record = msgspec.msgpack.decode(msgspec.msgpack.encode([world.ledger.to_record(), world.statements.to_record()]))
-    again = World()
-    again.ledger = Ledger.from_record(record[0])
-    again.accounts.ledger = again.ledger
-    again.statements = Statements(again.accounts, Unexplained())
-    again.statements.restore(record[1])
-    again.keeper = Bookkeeper(again.ledger, again.statements, again.tape.append)
-    assert again.statements.to_record() == world.statements.to_record()
-    for one in (world, again):
+    second = World()
+    second.ledger = Ledger.from_record(record[0])
+    second.accounts.ledger = second.ledger
+    second.statements = Statements(second.accounts, Unexplained())
+    second.statements.restore(record[1])
+    second.keeper = Bookkeeper(second.ledger, second.statements, second.tape.append)
+    assert second.statements.to_record() == world.statements.to_record()
+    for one in (world, second):
         one.fill(-7, at=90)
-        assert one.told(9993, at=200) == []
+        assert one.report(9993, at=200) == []
         assert (one.rows[0], one.open) == (10_993, 0)
 
 

@@ -26,17 +26,17 @@ def commands(at: tuple[int, ...], amount: int, name: str) -> list[tuple[int, Cal
     return [(when, lambda w, when=when: w.command("adjust", amount, at=when * SECOND, **fields)) for when in at]
 
 
-def told_by_stream(at: tuple[int, ...], amount: int) -> list[tuple[int, Callable]]:
-    told = MoveReport(VENUES_NAME, "USD", amount * U, LANDS * SECOND)
-    return [(when, lambda w: w.keeper.book(moved(told))) for when in at]
+def stream_reports(at: tuple[int, ...], amount: int) -> list[tuple[int, Callable]]:
+    reported = MoveReport(VENUES_NAME, "USD", amount * U, LANDS * SECOND)
+    return [(when, lambda w: w.keeper.book(moved(reported))) for when in at]
 
 
 def checks(amount: int) -> list[tuple[int, Callable]]:
     def check(world: World, when: int) -> None:
         total = 10_000 + amount * (when >= LANDS)
-        effects = world.told(total, at=when * SECOND)
+        effects = world.report(total, at=when * SECOND)
         if any(isinstance(each, Recheck) for each in effects):
-            world.told(total, at=(when + 1) * SECOND)
+            world.report(total, at=(when + 1) * SECOND)
 
     return [(when, lambda w, when=when: check(w, when)) for when in CHECKS]
 
@@ -55,18 +55,18 @@ COMMANDS = {
 }
 STREAM = {"no stream": (), "at once": (101,), "behind": (150,), "twice": (105, 230), "late": (290,)}
 MATRIX = [
-    (told, name, stream)
-    for told, name, stream in itertools.product(COMMANDS, (VENUES_NAME, "mine", ""), STREAM)
+    (command, name, stream)
+    for command, name, stream in itertools.product(COMMANDS, (VENUES_NAME, "mine", ""), STREAM)
     # A command without a name that comes twice tells of two transfers.
-    if name or len(COMMANDS[told]) < 2
+    if name or len(COMMANDS[command]) < 2
 ]
 
 
 @pytest.mark.parametrize("amount", [1000, -1000])
-@pytest.mark.parametrize(("told", "name", "stream"), MATRIX)
-def test_a_transfer_counts_once_whoever_tells_of_it_and_when(told, name, stream, amount):
+@pytest.mark.parametrize(("command", "name", "stream"), MATRIX)
+def test_a_transfer_counts_once_whoever_tells_of_it_and_when(command, name, stream, amount):
     for is_restarted in (False, True):
-        steps = [*commands(COMMANDS[told], amount, name), *told_by_stream(STREAM[stream], amount), *checks(amount)]
+        steps = [*commands(COMMANDS[command], amount, name), *stream_reports(STREAM[stream], amount), *checks(amount)]
         world = World()
         for when, step in sorted(steps, key=lambda each: each[0]):
             step(world)
@@ -77,7 +77,7 @@ def test_a_transfer_counts_once_whoever_tells_of_it_and_when(told, name, stream,
                 assert world.rows == rows
         assert world.rows == [10_000 + amount, 10_000 + amount, 0, 0]
         assert len([e for e in world.tape if e.cause == "correction"]) <= 1
-        if COMMANDS[told] or STREAM[stream]:
+        if COMMANDS[command] or STREAM[stream]:
             assert world.open == 0
 
 
@@ -90,10 +90,10 @@ def test_two_equal_transfers_are_two():
             if who == "command":
                 world.command("adjust", 500, at=at * SECOND, transfer_id=name)
             else:
-                told = MoveReport(name, "USD", 500 * U, at * SECOND)
-                world.keeper.book(moved(told))
+                reported = MoveReport(name, "USD", 500 * U, at * SECOND)
+                world.keeper.book(moved(reported))
         assert world.rows[0] == 11_000, order
-        assert world.told(11_000, at=60 * SECOND) == []
+        assert world.report(11_000, at=60 * SECOND) == []
 
 
 def test_a_command_that_is_wrong_is_put_right_by_the_venue():
@@ -102,21 +102,21 @@ def test_a_command_that_is_wrong_is_put_right_by_the_venue():
     world.command("adjust", 100, at=10 * SECOND, transfer_id=VENUES_NAME)
     world.keeper.book(moved(MoveReport(VENUES_NAME, "USD", 1000 * U, 20 * SECOND)))
     assert world.rows[0] == 11_000
-    assert world.told(11_000, at=30 * SECOND) == []
+    assert world.report(11_000, at=30 * SECOND) == []
 
 
 def test_a_transfer_that_never_happened_is_taken_back_by_the_check():
     world = World()
     world.command("adjust", 700, at=10 * SECOND)
     for at in range(60, 300, 60):
-        if world.told(10_000, at=at * SECOND):
-            world.told(10_000, at=(at + 1) * SECOND)
+        if world.report(10_000, at=at * SECOND):
+            world.report(10_000, at=(at + 1) * SECOND)
     assert world.rows[0] == 10_000
 
 
 def corrected(world: World, total: int, at: int) -> None:
-    world.told(total, at=at * SECOND)
-    world.told(total, at=(at + 1) * SECOND)
+    world.report(total, at=at * SECOND)
+    world.report(total, at=(at + 1) * SECOND)
     assert world.rows[0] == total
 
 
@@ -135,4 +135,4 @@ def test_a_transfer_that_comes_after_it_was_given_up_is_booked_when_the_stream_t
     corrected(world, 10_000, 140)
     world.keeper.book(moved(MoveReport(VENUES_NAME, "USD", 1000 * U, 300 * SECOND)))
     assert world.rows[0] == 11_000
-    assert world.told(11_000, at=310 * SECOND) == []
+    assert world.report(11_000, at=310 * SECOND) == []

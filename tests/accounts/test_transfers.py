@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 from account_world import U, World
-from transfer_world import ATTEMPTS, HERE, SPOT, THERE, Desk
+from transfer_world import ATTEMPTS, OWN, SPOT, THERE, Desk
 
 from onetape.accounts import transfers as transfers_module
 from onetape.accounts.entries import MAIN, Entry, Outside
@@ -45,7 +45,7 @@ def test_a_sub_accounts_money_leaves_its_slot_and_comes_back_there():
     desk.run(effects[3:])
     assert desk.ask(name="t3", slot=2, amount=11).kind.name == "INSUFFICIENT_FUNDS"
     assert desk.ask(name="t2", slot=1).kind.name == "DUPLICATE_COMMAND"
-    desk.run(desk.ask(name="t4", source=SPOT, target=HERE, slot=2))
+    desk.run(desk.ask(name="t4", source=SPOT, target=OWN, slot=2))
     assert (desk.rows[:3], desk.money) == ([100, 50, 50], (100, 0, 0))
 
 
@@ -53,19 +53,19 @@ def test_a_sub_accounts_money_leaves_its_slot_and_comes_back_there():
 def test_a_sub_accounts_half_that_the_stream_tells_too_counts_once(is_first):
     desk = Desk()
     desk.command("allocate", 50, at=desk.now, index=2)
-    told = moved(MoveReport("venue 77", "USD", 40 * U, desk.now + 1))
+    reported = moved(MoveReport("venue 77", "USD", 40 * U, desk.now + 1))
     desk.run(desk.ask(slot=2))
-    effects = desk.ask(name="back", source=SPOT, target=HERE, slot=2)
+    effects = desk.ask(name="back", source=SPOT, target=OWN, slot=2)
     for each in effects[:3]:
         desk.carry_out(each)
     if is_first:
-        desk.keeper.book(told)
+        desk.keeper.book(reported)
         assert desk.rows[:3] == [100, 90, 10]  # whose it is, the stream does not say
     desk.run(effects[3:])
     if not is_first:
-        desk.keeper.book(told)
+        desk.keeper.book(reported)
     assert desk.rows[:3] == [100, 50, 50]
-    assert desk.told(100, at=desk.now + SECOND, now=desk.now) == []
+    assert desk.report(100, at=desk.now + SECOND, now=desk.now) == []
 
 
 def test_an_id_that_an_adjust_has_told_of_is_not_used_again():
@@ -150,7 +150,7 @@ def test_asking_twice_is_asking_once():
     desk = Desk(("lost",))
     first = desk.ask()
     assert desk.ask() == []
-    assert desk.transfers.ask(HERE, SPOT, "USD", 40 * U, desk.now + 5) == []  # no id, the same
+    assert desk.transfers.ask(OWN, SPOT, "USD", 40 * U, desk.now + 5) == []  # no id, the same
     other = desk.ask(amount=41)
     assert isinstance(other, Refused)
     assert other.kind.name == "DUPLICATE_COMMAND"
@@ -165,9 +165,9 @@ def test_asking_twice_is_asking_once():
         ({"amount": 0}, "INVALID_AMOUNT"),
         ({"amount": -1}, "INVALID_AMOUNT"),
         ({"amount": 101}, "INSUFFICIENT_FUNDS"),
-        ({"source": SPOT, "target": HERE}, "INSUFFICIENT_FUNDS"),
-        ({"target": HERE}, "INVALID_ACCOUNT"),
-        ({"source": THERE, "target": HERE}, "INVALID_ACCOUNT"),
+        ({"source": SPOT, "target": OWN}, "INSUFFICIENT_FUNDS"),
+        ({"target": OWN}, "INVALID_ACCOUNT"),
+        ({"source": THERE, "target": OWN}, "INVALID_ACCOUNT"),
         ({"name": "a/b"}, "DUPLICATE_COMMAND"),
     ],
 )
@@ -291,16 +291,16 @@ def test_what_a_venue_does_after_it_has_refused_is_booked_and_said():
     assert desk.money == (100, 0, 0)
     effects = desk.transfers.answered("t", Outcome.DONE, desk.now)
     for dies_after in range(len(effects) + 1):
-        again = Desk(("refused",))
-        again.run(again.ask())
-        effects = again.transfers.answered("t", Outcome.DONE, again.now)
+        second = Desk(("refused",))
+        second.run(second.ask())
+        effects = second.transfers.answered("t", Outcome.DONE, second.now)
         for each in effects[:dies_after]:
-            again.carry_out(each)
-        again.start()
-        again.run(again.transfers.resume(again.now))
+            second.carry_out(each)
+        second.start()
+        second.run(second.transfers.resume(second.now))
         if not dies_after:
-            again.run(again.transfers.answered("t", Outcome.DONE, again.now))
-        assert again.money == (60, 0, 40)
+            second.run(second.transfers.answered("t", Outcome.DONE, second.now))
+        assert second.money == (60, 0, 40)
 
 
 def test_the_other_accounts_gateway_books_its_half_once_by_the_same_id():
@@ -336,11 +336,11 @@ def test_a_half_that_the_venues_stream_tells_too_counts_once():
         if not is_first:
             desk.keeper.book(moved)
         assert desk.money == (60, 0, 40)
-        assert desk.told(60, at=desk.now + SECOND, now=desk.now) == []
+        assert desk.report(60, at=desk.now + SECOND, now=desk.now) == []
 
 
 def test_a_place_is_written_as_venue_account_and_wallet():
-    assert Place.parse("kraken.main") == HERE
+    assert Place.parse("kraken.main") == OWN
     assert Place.parse("kraken.main.spot") == SPOT
     assert str(SPOT) == "kraken.main.spot"
     for text in ("", "kraken", "a.b.c.d", "a..b", ".a"):

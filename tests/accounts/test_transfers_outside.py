@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from account_world import U
-from transfer_world import HERE, THERE, Desk
+from transfer_world import OWN, THERE, Desk
 
 from onetape.accounts.entries import Cause, Outside
 from onetape.accounts.transfers import AskHistory, Found, Outcome, Send, State, Tell
@@ -163,7 +163,7 @@ def test_what_the_venue_tells_of_one_that_came_back_counts_once(is_first, tells_
     if tells_of_leaving and not is_first:
         desk.keeper.book(back)
     assert desk.money == (100, 0, 0)
-    assert desk.told(100, at=desk.now + 2 * SECOND, now=desk.now + 2 * SECOND) == []
+    assert desk.report(100, at=desk.now + 2 * SECOND, now=desk.now + 2 * SECOND) == []
     desk.start()
     assert desk.money == (100, 0, 0)
 
@@ -237,7 +237,7 @@ def test_found_by_hand_it_is_the_same_as_by_a_row():
     desk.answered(Outcome.LOST)
     desk.do(desk.transfers.history("t", Found.UNDERWAY, desk.now, as_of=desk.now))
     assert desk.state() is State.ACCEPTED
-    assert HERE.venue != THERE.venue
+    assert OWN.venue != THERE.venue
 
 
 class Between(Desk):
@@ -249,7 +249,7 @@ class Between(Desk):
         self.ends = ends
         self.looks = 0
         self.arrived: dict[str, int] = {}
-        self.asked = 0
+        self.requests = 0
         super().__init__(answers, dies_at)
 
     def carry_out(self, effect: object) -> list:
@@ -262,8 +262,8 @@ class Between(Desk):
                 rows = [self.row(each + 1) for each in range(self.taken)]
                 left = self.transfers.looked(effect.name, rows, self.now, as_of=self.now)
             case Tell():
-                self.asked += 1
-                if self.asked > 1:  # the first time it is not there yet
+                self.requests += 1
+                if self.requests > 1:  # the first time it is not there yet
                     self.arrived.setdefault(effect.name, effect.amount)
                     left = self.transfers.acknowledged(effect.name, self.now, arrived=effect.amount)
             case _:

@@ -11,7 +11,7 @@ from onetape.accounts.transfers import AskHistory, Found, Outcome, Place, Record
 from onetape.model.errors import InsufficientFunds
 from onetape.model.time import SECOND
 
-HERE = Place("kraken", "main")
+OWN = Place("kraken", "main")
 SPOT = Place("kraken", "main", "spot")
 THERE = Place("binance", "hedge")
 
@@ -109,7 +109,7 @@ class Desk(World):
                 return self.transfers.acknowledged(effect.name, self.now)
         return []
 
-    def ask(self, target: Place = SPOT, amount: int = 40, name: str = "t", source: Place = HERE, slot: int = MAIN):
+    def ask(self, target: Place = SPOT, amount: int = 40, name: str = "t", source: Place = OWN, slot: int = MAIN):
         return self.transfers.ask(source, target, "USD", amount * U, self.now, name=name, slot=slot)
 
     @property

@@ -22,12 +22,12 @@ def test_a_verb_is_measured_at_its_help_and_at_work():
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    told = {each["name"]: each for each in json.loads(done.stdout)["figures"]}
+    received = {each["name"]: each for each in json.loads(done.stdout)["figures"]}
     names = ["onetape journal --help", "onetape journal: least work"]
-    assert list(told) == ["import onetape", *names]
+    assert list(received) == ["import onetape", *names]
     for name in names:
-        assert told[name]["value"] > told[name]["against"]["value"] > 0
-        assert (told[name]["unit"], told[name]["better"]) == ("ms", "less")
+        assert received[name]["value"] > received[name]["against"]["value"] > 0
+        assert (received[name]["unit"], received[name]["better"]) == ("ms", "less")
 
 
 def test_every_verb_has_its_least_work_or_none_that_ends():

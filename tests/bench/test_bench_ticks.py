@@ -24,9 +24,9 @@ EVERY_US = 10_000
 
 @pytest.mark.parametrize("stage", ["socket", *long_form("rest", "spin")])
 def test_each_tick_has_its_order_and_its_stamps(stage):
-    given = argparse.Namespace(ticks=TICKS, every_us=EVERY_US)
-    with tick_to_order.venue(given) as (child, told):
-        measured = tick_to_order.live(child, told, stage)
+    options = argparse.Namespace(ticks=TICKS, every_us=EVERY_US)
+    with tick_to_order.venue(options) as (child, reported):
+        measured = tick_to_order.live(child, reported, stage)
     assert len(measured["seen"]) == TICKS
     assert min(measured["seen"]) > 0
     for gap in tick_to_order.GAPS:

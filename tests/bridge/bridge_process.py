@@ -28,9 +28,9 @@ needs_ccxt = pytest.mark.skipif(
     not OWN and importlib.util.find_spec("ccxt") is None,
     reason="ccxt is not here: `make bridge` makes an environment for it",
 )
-HERE = metadata.version("ccxt") if importlib.util.find_spec("ccxt") else "none"
+INSTALLED = metadata.version("ccxt") if importlib.util.find_spec("ccxt") else "none"
 # What is known of one version says nothing of the next: another one is no failure of ours.
-as_read = pytest.mark.skipif(HERE != CCXT_VERSION, reason=f"ccxt {HERE} is here, and {CCXT_VERSION} was read")
+as_read = pytest.mark.skipif(INSTALLED != CCXT_VERSION, reason=f"ccxt {INSTALLED} is here, and {CCXT_VERSION} was read")
 
 
 @contextmanager

@@ -93,7 +93,7 @@ def test_the_text_of_an_error_has_neither_secrets_nor_queries():
 
 
 def test_a_connection_that_never_was_is_told_from_one_that_broke():
-    async def asked(port: int):
+    async def answer_of(port: int):
         x = opened("binanceusdm", rest=f"http://127.0.0.1:{port}", ws=f"ws://127.0.0.1:{port}")
         try:
             await x.fetch_time()
@@ -109,10 +109,10 @@ def test_a_connection_that_never_was_is_told_from_one_that_broke():
 
         server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        broke = await asked(port)
+        broke = await answer_of(port)
         server.close()
         await server.wait_closed()
-        return broke, await asked(port)
+        return broke, await answer_of(port)
 
     broke, never = asyncio.run(both())
     assert never[0] == "Unsent"

@@ -47,8 +47,8 @@ def test_the_bridge_answers_who_knows_its_token_and_lets_nothing_late_leave():
             for header in ({}, {"Authorization": "x" * 64}):
                 status, _, body = http.send("POST", "/balances", b"{}", header)
                 assert (status, b"USD" in body) == (401, False)
-            known = {"Authorization": options.key}
-            assert http.send("POST", "/exchange", b"{}", known)[0] == 404
+            seen = {"Authorization": options.key}
+            assert http.send("POST", "/exchange", b"{}", seen)[0] == 404
 
             spec = OrderSpec(
                 symbol=KRAKEN,
@@ -57,8 +57,8 @@ def test_the_bridge_answers_who_knows_its_token_and_lets_nothing_late_leave():
                 type=OrderType.LIMIT,
                 price_int=i.price_int(50000, Side.BUY),
             )
-            given_up = time.time_ns() - 4 * 10**9
-            late = ask(protocol.place("Tr1X1X1c", spec, given_up))
+            abandoned = time.time_ns() - 4 * 10**9
+            late = ask(protocol.place("Tr1X1X1c", spec, abandoned))
             assert (late.outcome, late.code) == (Outcome.SAFE, VenueRateLimit.code)
             assert account.by_id == {}
             assert ask(protocol.place("Tr1X1X1c", spec, time.time_ns())).outcome is Outcome.DONE

@@ -74,8 +74,8 @@ class World:
     async def _caught(self, url, method="GET", headers=None, body=None):
         query = dict(parse_qsl(url.partition("?")[2]))
         if body and body[:1] in "[{":
-            told = json.loads(body)
-            query |= told[0] if isinstance(told, list) else told
+            answer = json.loads(body)
+            query |= answer[0] if isinstance(answer, list) else answer
         else:
             query |= dict(parse_qsl(body or ""))
         self.sent.append({"url": url.partition("?")[0], **query})
@@ -85,19 +85,19 @@ class World:
         """The last request that a call makes; the error of one that makes none."""
         self.sent.clear()
 
-        async def asked():
+        async def query():
             try:
                 await getattr(self.venue, call.target[1:])(msgspec.json.decode(call.body))
             finally:
                 await self.exchange.close()
 
         with pytest.raises(ccxt.BaseError) as said:
-            asyncio.run(asked())
+            asyncio.run(query())
         return self.sent[-1] if self.sent else {"error": type(said.value).__name__}
 
     def place(self, **terms) -> dict:
-        given = {"symbol": self.symbol, "side": Side.BUY, "size_int": 10, "price_int": 500000}
-        spec = OrderSpec(**{**given, "type": OrderType.LIMIT, **terms})
+        fields_of = {"symbol": self.symbol, "side": Side.BUY, "size_int": 10, "price_int": 500000}
+        spec = OrderSpec(**{**fields_of, "type": OrderType.LIMIT, **terms})
         return self.ask(self.protocol.place(OURS, spec, NOW, reference=500000))
 
     def noted(self) -> OrderKey:

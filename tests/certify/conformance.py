@@ -44,7 +44,7 @@ class Mark(NamedTuple):
     millisecond, ids do."""
 
     since: int  # ns UTC, somewhat before
-    known: frozenset[int]
+    seen: frozenset[int]
 
 
 Carry = Callable[[Call], tuple[int, Mapping[str, str], bytes]]
@@ -78,8 +78,8 @@ class Desk:
     def ask(self, call: Call, protocol: OrderProtocol | None = None) -> Answer:
         self._count(call.weight)
         status, headers, body = self.carry(call)
-        told = {name.lower(): value for name, value in headers.items()}
-        return (protocol or self.protocol).answer(call, status, told, body, self.now())
+        received = {name.lower(): value for name, value in headers.items()}
+        return (protocol or self.protocol).answer(call, status, received, body, self.now())
 
     def _count(self, weight: int) -> None:
         """Counts. A call is signed already and cannot wait long; `rest` waits, between cases."""
@@ -125,7 +125,7 @@ class Desk:
         key = self.key(client_id, conditional=conditional)
         return self.ask(self.protocol.query(key, self.now()))
 
-    def standing(self, client_id: str, *, conditional: bool = False) -> OrderStatusReport:
+    def report_of(self, client_id: str, *, conditional: bool = False) -> OrderStatusReport:
         answer = self.query(client_id, conditional=conditional)
         assert answer.outcome is Outcome.DONE, answer
         return _only(answer, OrderStatusReport)
@@ -158,7 +158,7 @@ class Desk:
 
     def fills(self, mark: Mark, cursor: str = "") -> list[FillReport]:
         """All pages, without what was there at the mark."""
-        return [f for f in self._fills(mark.since, cursor) if f.trade_id not in mark.known]
+        return [f for f in self._fills(mark.since, cursor) if f.trade_id not in mark.seen]
 
     def _fills(self, since: int, cursor: str) -> list[FillReport]:
         found: list[FillReport] = []
@@ -208,10 +208,10 @@ def _rests(desk: Desk, percent: float = -3.0) -> tuple[str, int]:
 
 def place_is_acknowledged(desk: Desk) -> str:
     name, price = _rests(desk)
-    told = desk.standing(name)
-    assert told.state is OrderState.ACCEPTED, told
-    assert (told.client_id, told.price, told.size, told.filled) == (name, price, desk.size, 0)
-    assert told.venue_id
+    reported = desk.report_of(name)
+    assert reported.state is OrderState.ACCEPTED, reported
+    assert (reported.client_id, reported.price, reported.size, reported.filled) == (name, price, desk.size, 0)
+    assert reported.venue_id
     assert name in desk.open_ids()
     assert desk.cancel(name).outcome is Outcome.DONE
     assert name not in desk.open_ids()
@@ -220,10 +220,10 @@ def place_is_acknowledged(desk: Desk) -> str:
 
 def client_id_is_unique_while_open(desk: Desk) -> str:
     name, price = _rests(desk)
-    first = desk.standing(name).venue_id
-    again = desk.place(name, desk.spec(Side.BUY, price))
-    assert again.outcome in NOT_DONE, again
-    assert desk.standing(name).venue_id == first
+    first = desk.report_of(name).venue_id
+    second = desk.place(name, desk.spec(Side.BUY, price))
+    assert second.outcome in NOT_DONE, second
+    assert desk.report_of(name).venue_id == first
     assert desk.cancel(name).outcome is Outcome.DONE
     later = desk.place(name, desk.spec(Side.BUY, price))
     if later.outcome is not Outcome.DONE:
@@ -236,7 +236,7 @@ def post_only_that_crosses_is_refused(desk: Desk) -> str:
     name, since = desk.new_id(), desk.mark()
     price = desk.priced(desk.top().ask, 0.5)
     answer = desk.place(name, desk.spec(Side.BUY, price, post_only=True))
-    assert answer.outcome is Outcome.DEFINITIVE or desk.standing(name).state in ENDED, answer
+    assert answer.outcome is Outcome.DEFINITIVE or desk.report_of(name).state in ENDED, answer
     assert name not in desk.open_ids()
     assert desk.fills(since) == []
     return "refused in the answer" if answer.outcome is Outcome.DEFINITIVE else "taken and ended"
@@ -250,12 +250,12 @@ def ioc_leaves_no_remainder(desk: Desk) -> str:
     spec = desk.spec(Side.BUY, price, size if eats else 0, tif=TimeInForce.IOC)
     answer = desk.place(name, spec)
     assert answer.outcome is Outcome.DONE, answer
-    desk.until(lambda: desk.standing(name).state.is_final, "the order's end")
-    told = desk.standing(name)
-    assert told.state in ENDED or told.filled == told.size, told
-    assert told.filled < told.size or eats, told
+    desk.until(lambda: desk.report_of(name).state.is_final, "the order's end")
+    reported = desk.report_of(name)
+    assert reported.state in ENDED or reported.filled == reported.size, reported
+    assert reported.filled < reported.size or eats, reported
     assert name not in desk.open_ids()
-    filled = told.filled
+    filled = reported.filled
     desk.flat()
     if not eats:
         return "best level too large to eat: the whole order was the remainder"
@@ -267,8 +267,8 @@ def fill_or_kill_is_all_or_nothing(desk: Desk) -> str:
     price = desk.priced(desk.top().bid, -1)
     answer = desk.place(name, desk.spec(Side.BUY, price, tif=TimeInForce.FOK))
     if answer.outcome is Outcome.DONE:
-        desk.until(lambda: desk.standing(name).state.is_final, "the order's end")
-        assert desk.standing(name).state in ENDED
+        desk.until(lambda: desk.report_of(name).state.is_final, "the order's end")
+        assert desk.report_of(name).state in ENDED
     else:
         assert answer.outcome is Outcome.DEFINITIVE, answer
         assert desk.query(name).not_found, "it left a trace"
@@ -282,8 +282,8 @@ def amend_changes_price_and_size(desk: Desk) -> str:
     spec = desk.spec(Side.BUY, price)
     answer = desk.ask(desk.protocol.amend(desk.key(name), spec, desk.now(), price=price, size=size))
     assert answer.outcome is Outcome.DONE, answer
-    told = desk.standing(name)
-    assert (told.price, told.size, told.state) == (price, size, OrderState.ACCEPTED), told
+    reported = desk.report_of(name)
+    assert (reported.price, reported.size, reported.state) == (price, size, OrderState.ACCEPTED), reported
     assert desk.cancel(name).outcome is Outcome.DONE
     gone = desk.ask(desk.protocol.amend(desk.key(name), spec, desk.now(), price=price, size=size))
     assert gone.outcome is not Outcome.DONE, gone
@@ -296,8 +296,8 @@ def cancel_loses_the_race_with_a_fill(desk: Desk) -> str:
     answer = desk.cancel(name)
     assert answer.outcome is not Outcome.DONE, answer
     assert answer.not_found, answer
-    told = desk.standing(name)
-    assert (told.state, told.filled) == (OrderState.FILLED, desk.size), told
+    reported = desk.report_of(name)
+    assert (reported.state, reported.filled) == (OrderState.FILLED, desk.size), reported
     desk.flat()
     return ""
 
@@ -310,14 +310,14 @@ def part_of_an_order_fills_and_the_rest_waits(desk: Desk) -> str:
             desk.wait(1.0)
             continue
         assert desk.place(name, desk.spec(Side.BUY, top.ask, size)).outcome is Outcome.DONE
-        told = desk.standing(name)
+        reported = desk.report_of(name)
         canceled = desk.cancel(name)
-        if told.state is not OrderState.PARTIALLY_FILLED or canceled.outcome is not Outcome.DONE:
+        if reported.state is not OrderState.PARTIALLY_FILLED or canceled.outcome is not Outcome.DONE:
             desk.flat()
             continue
-        ended = desk.standing(name)
+        ended = desk.report_of(name)
         assert ended.state is OrderState.CANCELED, ended
-        assert told.filled <= ended.filled < size, ended
+        assert reported.filled <= ended.filled < size, ended
         assert desk.position() == ended.filled
         desk.flat()
         return ""
@@ -343,12 +343,12 @@ def a_trigger_waits_apart_and_is_canceled(desk: Desk) -> str:
     spec = desk.spec(Side.BUY, trigger_int=desk.priced(top.ask, 8), **STOP)
     answer = desk.place(name, spec)
     assert answer.outcome is Outcome.DONE, answer
-    told = desk.standing(name, conditional=True)
-    assert (told.state, told.trigger) == (OrderState.ACCEPTED, spec.trigger_int), told
+    reported = desk.report_of(name, conditional=True)
+    assert (reported.state, reported.trigger) == (OrderState.ACCEPTED, spec.trigger_int), reported
     assert name in desk.open_ids()
     as_order = desk.query(name)
     assert desk.cancel(name, conditional=True).outcome is Outcome.DONE
-    assert desk.standing(name, conditional=True).state is OrderState.CANCELED
+    assert desk.report_of(name, conditional=True).state is OrderState.CANCELED
     assert name not in desk.open_ids()
     return "no order under its id before it fires" if as_order.not_found else "an order from the start"
 
@@ -379,7 +379,7 @@ def a_trigger_fires_and_sends_an_order(desk: Desk) -> str:
         if desk.query(name).outcome is not Outcome.DONE:
             assert desk.cancel(name, conditional=True).outcome is Outcome.DONE
             continue
-        desk.until(lambda n=name: desk.standing(n).state is OrderState.FILLED, "its order's fill")
+        desk.until(lambda n=name: desk.report_of(n).state is OrderState.FILLED, "its order's fill")
         desk.until(lambda n=name: n not in desk.open_ids(), "gone from the lists")
         assert desk.position() == desk.size
         desk.flat()
@@ -387,16 +387,16 @@ def a_trigger_fires_and_sends_an_order(desk: Desk) -> str:
     return "not seen: the market did not come by"
 
 
-def what_has_ended_can_be_asked_for(desk: Desk) -> str:
+def ended_orders_can_be_queried(desk: Desk) -> str:
     name, _ = _rests(desk)
-    number = desk.standing(name).venue_id
+    number = desk.report_of(name).venue_id
     assert desk.cancel(name).outcome is Outcome.DONE
-    assert desk.standing(name).state is OrderState.CANCELED
+    assert desk.report_of(name).state is OrderState.CANCELED
     by_number = desk.ask(desk.protocol.query_venue_id(desk.instrument.symbol, number, desk.now()))
     assert _only(by_number, OrderStatusReport).client_id == name
     assert desk.query(f"{desk.prefix}-never").not_found
-    again = desk.cancel(name)
-    assert again.outcome is not Outcome.DONE and again.not_found, again
+    second = desk.cancel(name)
+    assert second.outcome is not Outcome.DONE and second.not_found, second
     return ""
 
 
@@ -499,14 +499,14 @@ def the_dead_man_cancels_what_works(desk: Desk) -> str:
     assert desk.ask(call).outcome is Outcome.DONE
     assert name in desk.open_ids()
     desk.until(lambda: name not in desk.open_ids(), "canceled by the dead man")
-    assert desk.standing(name).state is OrderState.CANCELED
+    assert desk.report_of(name).state is OrderState.CANCELED
     left = stop in desk.open_ids()
     if left:
         assert desk.cancel(stop, conditional=True).outcome is Outcome.DONE
     return "conditional orders stay" if left else "conditional orders go with it"
 
 
-def who_asks_too_much_is_told_to_wait(desk: Desk) -> str:
+def too_many_requests_wait(desk: Desk) -> str:
     for _ in range(400):
         answer = desk.ask(desk.protocol.open_orders(desk.now())[0])
         if answer.outcome is not Outcome.DONE:
@@ -533,13 +533,11 @@ _CASES = (
     cancel_loses_the_race_with_a_fill, part_of_an_order_fills_and_the_rest_waits,
     reduce_only_never_opens, a_trigger_waits_apart_and_is_canceled,
     a_trigger_on_the_wrong_side_is_refused, a_trigger_fires_and_sends_an_order,
-    what_has_ended_can_be_asked_for, fills_are_paged_without_gap_or_repeat,
+    ended_orders_can_be_queried, fills_are_paged_without_gap_or_repeat,
     balances_follow_from_fills, positions_are_the_sum_of_fills,
     a_wrong_clock_is_said_and_changes_nothing, a_bad_signature_is_refused,
     an_unknown_key_is_refused, impossible_orders_are_refused, the_dead_man_cancels_what_works,
-    who_asks_too_much_is_told_to_wait,
+    too_many_requests_wait,
 )  # fmt: skip
 # Asking for a ban is no test of somebody else's server.
-CASES = tuple(
-    Case(f"C-{number:02d}", run, run is who_asks_too_much_is_told_to_wait) for number, run in enumerate(_CASES, 1)
-)
+CASES = tuple(Case(f"C-{number:02d}", run, run is too_many_requests_wait) for number, run in enumerate(_CASES, 1))

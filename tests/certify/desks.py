@@ -104,9 +104,9 @@ def http_desk(rest: str, key: str, secret: str) -> Desk:
     """At an address; the clock is the venue's, as it was at the beginning."""
     http = Http(rest)
     before = time.time_ns()
-    told = http.get("/fapi/v1/time")
-    assert isinstance(told, dict)
-    ahead = told["serverTime"] * 1_000_000 - (before + time.time_ns()) // 2
+    answer = http.get("/fapi/v1/time")
+    assert isinstance(answer, dict)
+    ahead = answer["serverTime"] * 1_000_000 - (before + time.time_ns()) // 2
     return binance_desk(
         http.carry,
         http.get,

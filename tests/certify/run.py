@@ -22,13 +22,13 @@ import tomllib
 from contextlib import contextmanager
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
+FOLDER = Path(__file__).resolve().parent
+ROOT = FOLDER.parents[1]
 PLACE = ROOT / "build" / "certify"
 SESSION_TIMEOUT_S = 300
 READY_TIMEOUT_S = 60
 SEED = 11
-CLIENTS: dict[str, dict] = tomllib.loads((HERE / "environments.toml").read_text())
+CLIENTS: dict[str, dict] = tomllib.loads((FOLDER / "environments.toml").read_text())
 
 
 def stamp_of(name: str) -> Path:
@@ -94,12 +94,12 @@ def exchange(venue: str, options: list[str]):
 def play(name: str, python: Path) -> list[dict]:
     """The calls of one session: [{call, passed, seen}]. A script that ends badly is a failed call
     named `session`."""
-    script = HERE / "sessions" / CLIENTS[name]["session"]
+    script = FOLDER / "sessions" / CLIENTS[name]["session"]
     row = CLIENTS[name]
-    with exchange(row["venue"], row.get("options", [])) as told:
+    with exchange(row["venue"], row.get("options", [])) as reported:
         try:
             done = subprocess.run(
-                [str(python), str(script), json.dumps(told)],
+                [str(python), str(script), json.dumps(reported)],
                 capture_output=True,
                 text=True,
                 timeout=SESSION_TIMEOUT_S,

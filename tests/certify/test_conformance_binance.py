@@ -19,8 +19,8 @@ def virtual_desk(seed: int):
     account = venue.dialect.exchange.accounts[0]
 
     def send(method, target, body, headers):
-        status, value, told = venue.request(method, target, body, dict(headers))
-        return status, told, json.dumps(value).encode()
+        status, value, reported = venue.request(method, target, body, dict(headers))
+        return status, reported, json.dumps(value).encode()
 
     return binance_desk(
         lambda call: send(call.method, call.target, call.body, call.headers),

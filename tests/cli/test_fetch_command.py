@@ -73,7 +73,7 @@ def test_a_fetch_that_was_killed_goes_on_in_the_middle(server: Server, onetape: 
     server.log.clear()
     done = onetape(*arguments, "--json")
     assert done.code == 0, done.err
-    assert server.asked(name) == [f"bytes={had}-"]
+    assert server.requests(name) == [f"bytes={had}-"]
     assert done.value["resumed"] == 1
     assert done.value["bytes"] == len(body) - had
     assert part.with_suffix("").read_bytes() == body

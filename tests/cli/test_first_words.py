@@ -151,10 +151,10 @@ def test_a_simulated_exchange_shows_people_no_secret(onetape, tmp_path):
     assert b"--home" not in shown
     assert b'secret"' not in shown and b'key"' not in shown
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=tmp_path) as process:
-        told = json.loads(process.stdout.readline())
+        answer = json.loads(process.stdout.readline())
         process.terminate()
-    assert {"name", "key", "secret", "balances"} <= told["accounts"][0].keys()
-    for account in told["accounts"]:
+    assert {"name", "key", "secret", "balances"} <= answer["accounts"][0].keys()
+    for account in answer["accounts"]:
         assert account["secret"].encode() not in shown and account["key"].encode() not in shown
 
 

@@ -103,8 +103,8 @@ def run(onetape: Any, tmp_path: Path, files: tuple[Path, Path], latency: str) ->
         "--latency", latency, "--cash", "10000000 RUB", "--fee", "0", "--out", "run", "--json",
     )  # fmt: skip
     assert done.code == 0, done.err
-    again = onetape("replay", "run", "--verify", "--json")
-    assert (again.code, again.value["divergences"]) == (0, 0), again.err
+    second = onetape("replay", "run", "--verify", "--json")
+    assert (second.code, second.value["divergences"]) == (0, 0), second.err
     with JournalReader(tmp_path / ".onetape" / "runs" / "run" / "journal") as reader:
         memory = [record.data for record in reader if record.type == "memory"]
     return [[what, (at - START) / MS] for what, at in memory[-1]["heard"]]
@@ -195,18 +195,18 @@ def test_a_day_with_the_stops_and_starts_of_the_exchange(onetape, tmp_path):
     run = tmp_path / ".onetape" / "runs" / "run"
     assert 'hours = "10:06-13:59,14:06-18:30"\ntz = "Europe/Moscow"' in (run / "run.toml").read_text()
     working: set[int] = set()
-    told, at_stop, trades = [], [], False
+    reported, at_stop, trades = [], [], False
     with JournalReader(run / "journal") as reader:
         for record in reader:
             at = (record.time - START) // 10**9
             if record.type == "health" and record.data["kind"] == "trading":
                 trades = record.data["state"] == "started"
-                told.append((record.data["state"], f"{10 + at // 3600}:{at // 60 % 60:02d}"))
+                reported.append((record.data["state"], f"{10 + at // 3600}:{at // 60 % 60:02d}"))
                 at_stop.append(len(working))
             elif record.type == "order_event":
                 (working.add if record.data["news"] == "accepted" else working.discard)(record.data["order_id"])
                 assert trades or record.data["news"] in ("canceled", "denied")
-    assert told == [
+    assert reported == [
         ("stopped", "10:00"),
         ("started", "10:06"),
         ("stopped", "13:59"),
@@ -215,12 +215,12 @@ def test_a_day_with_the_stops_and_starts_of_the_exchange(onetape, tmp_path):
     ]
     assert [bool(count) for count in at_stop] == [False, False, True, False, True]
     assert working == set()
-    again = onetape("replay", "run", "--verify", "--json")
-    assert (again.code, again.value["divergences"]) == (0, 0), again.err
+    second = onetape("replay", "run", "--verify", "--json")
+    assert (second.code, second.value["divergences"]) == (0, 0), second.err
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("options", "said"),
     [
         (["--trade", "10:06"], "trading hours '10:06', --trade"),
         (["--trade", "10:00-12:00,11:00-13:00"], "overlap at 11:00, --trade"),
@@ -228,8 +228,8 @@ def test_a_day_with_the_stops_and_starts_of_the_exchange(onetape, tmp_path):
         (["--tz", "Europe/Moscow"], "a zone and no hours, --tz"),
     ],
 )
-def test_hours_that_cannot_be_meant_leave_nothing(onetape, tmp_path, files, given, said):
-    done = onetape("backtest", "noted.py", "--data", files[0], *given)
+def test_hours_that_cannot_be_meant_leave_nothing(onetape, tmp_path, files, options, said):
+    done = onetape("backtest", "noted.py", "--data", files[0], *options)
     assert done.code == 2
     assert said in done.err
     assert not (tmp_path / ".onetape" / "runs").exists()

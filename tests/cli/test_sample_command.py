@@ -28,18 +28,18 @@ def test_a_market_maker_trades_on_a_random_walk(onetape, tmp_path: Path) -> None
     )
     assert done.code == 0, done.err
     assert done.value["fills"] > 10
-    again = onetape("replay", "run", "--verify", "--json")
-    assert (again.code, again.value["divergences"]) == (0, 0)
+    second = onetape("replay", "run", "--verify", "--json")
+    assert (second.code, second.value["divergences"]) == (0, 0)
 
 
 def test_the_flow_s_parameters_are_checked_before_anything_is_written(onetape, tmp_path) -> None:
-    for given, said in (
+    for options, said in (
         (["--flow-param", "drift=1"], "the flow crowd has no parameters"),
         (["--flow", "random-walk", "--flow-param", "drift"], "a parameter is name=value"),
         (["--flow", "random-walk", "--flow-param", "levels=0"], "levels 0"),
         (["--flow", "tide"], "tide"),
     ):
-        done = onetape("sample", "--out", "no.tape", *given)
+        done = onetape("sample", "--out", "no.tape", *options)
         assert done.code == 2
         assert said in done.err
         assert not (tmp_path / "no.tape").exists()

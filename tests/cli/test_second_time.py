@@ -44,8 +44,8 @@ def test_a_sample_is_replaced_when_that_is_said(started, tmp_path):
     assert done.code == 2
     assert "--force" in done.err
     assert content(tmp_path / "market.tape") == before
-    again = started("sample", "--out", "market.tape", "--events", 20_000, "--force")
-    assert again.code == 0, again.err
+    second = started("sample", "--out", "market.tape", "--events", 20_000, "--force")
+    assert second.code == 0, second.err
     assert content(tmp_path / "market.tape") == before
     assert started("sample", "--out", "market.tape", "--events", 100, "--force").code == 0
     (tmp_path / "mine").mkdir()

@@ -80,8 +80,8 @@ def test_verify_says_ok_and_a_flipped_bit_is_exit_3_with_its_name(folder):
     bad = shell(folder, "journal", "verify", "flipped", "--json")
     assert bad.returncode == 3
     assert value(bad)["ok"] is False and value(bad)["error"]["name"] == "TORN_TAPE"
-    told = shell(folder, "journal", "verify", "flipped")
-    assert told.returncode == 3 and told.stderr.startswith("error TORN_TAPE(4504)")
+    reported = shell(folder, "journal", "verify", "flipped")
+    assert reported.returncode == 3 and reported.stderr.startswith("error TORN_TAPE(4504)")
 
 
 def test_a_folder_without_a_tape_is_bad_input(folder):

@@ -95,8 +95,8 @@ def test_a_collector_runs_alone_and_its_symbols_outlive_a_restart(tmp_path: Path
         with Home(tmp_path, text) as home:
             home.run("up")
             assert home.process("collector:feed")["kind"] == "collector"
-            told = home.run("send", "collector:feed", "subscribe", "symbol=feed:XAU/USD")
-            assert told["status"] == "applied"
+            answer = home.run("send", "collector:feed", "subscribe", "symbol=feed:XAU/USD")
+            assert answer["status"] == "applied"
             wait_for(lambda: feed.followed("feed:XAU/USD"))
             home.run("restart", "collector:feed")
             wait_for(lambda: feed.followed("feed:XAU/USD"))
@@ -114,6 +114,6 @@ def test_a_collector_runs_alone_and_its_symbols_outlive_a_restart(tmp_path: Path
 def test_a_wrong_collector_stops_up_before_anything_runs(tmp_path: Path):
     text = '[collectors.feed]\nkind = "zeromq"\naddress = "tcp://10.0.0.1:1"\n'
     home = Home(tmp_path, text)
-    told = home.run("up", code=2)
-    assert "10.0.0.1 is not this machine" in told["error"]["message"]
+    answer = home.run("up", code=2)
+    assert "10.0.0.1 is not this machine" in answer["error"]["message"]
     assert not home.status()["running"]

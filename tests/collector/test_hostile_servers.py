@@ -35,13 +35,13 @@ class Server:
     """Answers every request with the same bytes, and counts who came."""
 
     def __init__(self, answer: bytes) -> None:
-        self.answer, self.asked = answer, 0
+        self.answer, self.requests = answer, 0
         self.seen = asyncio.Event()
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while await reader.readuntil(b"\r\n\r\n"):
-                self.asked += 1
+                self.requests += 1
                 self.seen.set()
                 writer.write(self.answer)
                 await writer.drain()
@@ -62,7 +62,7 @@ async def serving(answer: bytes = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\
 
 
 @asynccontextmanager
-async def sent_elsewhere(status: int, scheme: str = "ws"):
+async def redirected(status: int, scheme: str = "ws"):
     """(who redirects, its port, to whom)."""
     async with serving() as (other, port):
         answer = f"HTTP/1.1 {status} Elsewhere\r\nLocation: {scheme}://127.0.0.1:{port}/x\r\n"
@@ -95,44 +95,44 @@ def soon(work) -> None:
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_no_stream_of_a_gateway_follows_a_redirect(status):
     async def work() -> None:
-        async with sent_elsewhere(status) as (first, port, other):
+        async with redirected(status) as (first, port, other):
             with pytest.raises(picows.WSError):
                 await connected(f"ws://127.0.0.1:{port}", [b"login"], lambda _: None)
-            assert (first.asked, other.asked) == (1, 0)
+            assert (first.requests, other.requests) == (1, 0)
 
     soon(work())
 
 
 def test_the_line_for_orders_follows_no_redirect():
     async def work() -> None:
-        async with sent_elsewhere(302) as (first, port, other):
+        async with redirected(302) as (first, port, other):
             line = line_at(port)
             line.venue.protocol.signs_late = True
             entry = EntryLine(line, answered=lambda *_: None, went=lambda _: None)
             async with line.open():
                 following = asyncio.ensure_future(entry.follow())
-                while first.asked < 3:  # it tries again, there
+                while first.requests < 3:  # it tries again, there
                     first.seen.clear()
                     await first.seen.wait()
                 following.cancel()
                 await asyncio.gather(following, return_exceptions=True)
-            assert other.asked == 0
+            assert other.requests == 0
 
     soon(work())
 
 
 def test_a_collector_follows_no_redirect():
-    told: list[str] = []
+    received: list[str] = []
 
     class Takes:
         def opened(self) -> None: ...
         def closed(self, why: str) -> None:
-            told.append(why)
+            received.append(why)
 
         def take(self, topic: str, body: bytes) -> None: ...
 
     async def work() -> None:
-        async with sent_elsewhere(302) as (first, port, other):
+        async with redirected(302) as (first, port, other):
             options = CollectorOptions(
                 name="c",
                 home="",
@@ -148,20 +148,20 @@ def test_a_collector_follows_no_redirect():
                 instruments="",
             )
             running = asyncio.ensure_future(line_of(options, Takes(), ["t"]).run())
-            while first.asked < 2:
+            while first.requests < 2:
                 first.seen.clear()
                 await first.seen.wait()
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
-            assert other.asked == 0
-        assert "302" in told[0]
+            assert other.requests == 0
+        assert "302" in received[0]
 
     soon(work())
 
 
 def test_requests_follow_no_redirect():
     async def work() -> None:
-        async with sent_elsewhere(307, "http") as (_, port, other):
+        async with redirected(307, "http") as (_, port, other):
             line = line_at(port)
             async with line.open():
                 status, _, _ = await line.request(line.venue.time())
@@ -169,7 +169,7 @@ def test_requests_follow_no_redirect():
             with pytest.raises(VenueUnavailable, match="307"):
                 access = VenueAccess(f"http://127.0.0.1:{port}")
                 await asyncio.to_thread(access.ask, line.venue.time())
-            assert other.asked == 0
+            assert other.requests == 0
 
     soon(work())
 
@@ -289,12 +289,12 @@ def test_the_bridges_session_follows_nothing_and_holds_no_gigabyte():
         exchange.open()
         exchange.open()
         async with exchange.session as session:
-            async with sent_elsewhere(302, "http") as (_, port, other):
+            async with redirected(302, "http") as (_, port, other):
                 with pytest.raises(aiohttp.ClientConnectionError, match="302"):
                     await session.get(f"http://127.0.0.1:{port}", headers={"API-Key": "k"})
                 with pytest.raises(aiohttp.ClientConnectionError, match="302"):
                     await session.ws_connect(f"http://127.0.0.1:{port}")
-                assert other.asked == 0
+                assert other.requests == 0
             async with serving(packed(b'{"a": 1}')) as (_, port):
                 reply = await session.get(f"http://127.0.0.1:{port}")
                 assert await reply.json(content_type=None) == {"a": 1}

@@ -116,8 +116,8 @@ def test_what_cannot_be_recorded_is_refused_before_anything_is_written(tmp_path)
         exchange = f"http://127.0.0.1:{port}"
 
         def refused(error: type, *words: object) -> None:
-            told = run(tmp_path, "record", *words, code=error("").exit_code)
-            assert told["error"]["code"] == error.code, told
+            answer = run(tmp_path, "record", *words, code=error("").exit_code)
+            assert answer["error"]["code"] == error.code, answer
 
         refused(UnknownSymbol, "kraken", "--exchange", exchange, "--symbols", "kraken:NO/USD", "--out", "a")
         refused(UsageError, "nowhere", "--out", "a")
@@ -138,7 +138,7 @@ def test_what_cannot_be_recorded_is_refused_before_anything_is_written(tmp_path)
 def test_collectors_of_a_configuration_are_processes_whose_tapes_are_scanned_and_tested_on(kind, symbols, tmp_path):
     with Home(tmp_path, CONFIG.format(kind=kind, symbols=symbols)) as home:
         home.run("up")
-        states = {each["name"]: each["state"] for each in home.asked()["processes"]}
+        states = {each["name"]: each["state"] for each in home.now()["processes"]}
         assert states["collector:streams"] == states["collector:requests"] == "running"
         journals = {name: home.home / "journal" / f"collector-{name}" for name in ("streams", "requests")}
         for journal in journals.values():
@@ -166,5 +166,5 @@ def test_a_collector_of_a_venue_that_nobody_can_follow_stops_up_before_anything_
     ):
         text = f'[venues.x]\nkind = "{kind}"\nmode = "{mode}"\n[collectors.c]\nkind = "venue"\nvenue = "x"\n'
         home = Home(tmp_path, text)
-        told = home.run("up", code=1 if "ccxt" in kind else 6 if kind == "bitmex" else 2)
-        assert words in told["error"]["message"]
+        answer = home.run("up", code=1 if "ccxt" in kind else 6 if kind == "bitmex" else 2)
+        assert words in answer["error"]["message"]

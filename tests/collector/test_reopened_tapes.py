@@ -17,7 +17,7 @@ from onetape.tape.journal import JournalReader
 
 A, B = "binance:A/USDT:USDT", "binance:B/USDT:USDT"
 NOW = 1_795_000_000 * SECOND
-LIVES = range(4)
+EPOCHS = range(4)
 
 
 def numbers(path) -> dict[str, int]:
@@ -28,7 +28,7 @@ def numbers(path) -> dict[str, int]:
 
 def test_a_venue_s_tape_knows_its_instruments_in_each_life(tmp_path):
     instrument = from_symbol(A, tick="0.1", lot="0.001")
-    for life in LIVES:
+    for life in EPOCHS:
         tape = VenueTape(tmp_path / "tape", "collector:a")
         assert tape.recovered == ({1: instrument} if life else {})
         tape.changed(Change(LISTED, Listing(1, instrument)), NOW)
@@ -49,7 +49,7 @@ def test_a_feed_s_symbols_keep_their_numbers_whether_they_are_quoted_or_not(tmp_
         tape.close()
 
     quoted(A)
-    for _ in LIVES:
+    for _ in EPOCHS:
         quoted(A if speaks else "")
     quoted(B)
     assert numbers(collector_journal(tmp_path, "a")) == {A: 1, B: 2}

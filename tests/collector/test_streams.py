@@ -51,9 +51,9 @@ def test_quotes_and_events_of_a_feed_stand_on_its_journal(feed, tmp_path: Path):
     assert (quote.data["bid_size"], quote.data["ask_size"]) == (3_00000000, 0)
     assert quote.data["ts_event"] == 1700000000123 * 10**6
     assert quote.time == quote.data["ts_recv"] > quote.data["ts_event"]
-    told = external.data
-    assert (told["type"], told["topic"], told["source"]) == ("mood", "prices", "collector:feed")
-    assert told["ts_event"] == 1795219200 * 10**9 and told["data"]["score"] == -0.25
+    reported = external.data
+    assert (reported["type"], reported["topic"], reported["source"]) == ("mood", "prices", "collector:feed")
+    assert reported["ts_event"] == 1795219200 * 10**9 and reported["data"]["score"] == -0.25
     assert verify(tmp_path / "journal" / "collector-feed").ok
     assert states(tmp_path) == ["connected"]
 
@@ -86,15 +86,15 @@ def test_a_symbol_that_is_added_comes_at_once_and_also_after_a_kill(feed, tmp_pa
         wait_for(lambda: feed.followed("gold"))
         feed.publish("gold", {**QUOTE, "symbol": "gold"})
         wait_for(lambda: frames(tmp_path, "quote"))
-        told = send(tmp_path, "status")["result"]
-        assert told["connected"] and told["topics"] == ["prices", "gold"]
-        assert told["counts"]["quotes"] == 1 and told["counts"]["bad"] == 0
+        answer = send(tmp_path, "status")["result"]
+        assert answer["connected"] and answer["topics"] == ["prices", "gold"]
+        assert answer["counts"]["quotes"] == 1 and answer["counts"]["bad"] == 0
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
     with collector(options):
         wait_for(lambda: feed.followed("gold"))
         # Until the server has noticed the death, what follows the topic may be what was killed.
-        wait_for(lambda: published_again(feed, tmp_path))
+        wait_for(lambda: is_published_twice(feed, tmp_path))
         assert send(tmp_path, "unsubscribe", symbol=SYMBOL)["status"] == "applied"
         refused = send(tmp_path, "unsubscribe", symbol=SYMBOL)
         assert refused["status"] == "refused" and "does not follow" in refused["error"]["message"]
@@ -103,7 +103,7 @@ def test_a_symbol_that_is_added_comes_at_once_and_also_after_a_kill(feed, tmp_pa
     assert {each.stream for each in frames(tmp_path, "quote")} == {1}
 
 
-def published_again(feed, home: Path) -> bool:
+def is_published_twice(feed, home: Path) -> bool:
     feed.publish("gold", {**QUOTE, "symbol": "gold"})
     return len(frames(home, "quote")) >= 2
 
@@ -132,8 +132,8 @@ def test_bad_messages_are_counted_and_named_and_end_nothing(feed, tmp_path: Path
             bad["neither [JSON] nor [topic, JSON]"] = b""
         feed.publish("prices", QUOTE)
         wait_for(lambda: len(frames(tmp_path, "quote")) == 2)
-        told = send(tmp_path, "status")["result"]
-    assert told["bad"] == dict.fromkeys(bad, 1) and told["counts"]["bad"] == len(bad)
+        answer = send(tmp_path, "status")["result"]
+    assert answer["bad"] == dict.fromkeys(bad, 1) and answer["counts"]["bad"] == len(bad)
     named = [each.data for each in frames(tmp_path, "health") if each.data["state"] != "connected"]
     assert {each["reason"] for each in named} == set(bad)
     assert all(each["state"] == "bad message" and each["count"] == 1 for each in named)

@@ -19,7 +19,7 @@ from onetape.exchange.faults import parse_faults
 from onetape.model.time import SECOND
 from onetape.tape.verify import verify
 from waiting import wait_for
-from worlds.venue_collectors import assert_whole, collecting, frames, options_of, status, told, trades
+from worlds.venue_collectors import alerts, assert_whole, collecting, frames, options_of, status, trades
 
 KINDS = ("binance-usdm", "kraken")
 NONE_YET = "# none yet"
@@ -87,7 +87,7 @@ def test_after_a_refusal_nothing_is_asked_until_the_venue_wants_it(tmp_path):
         paths = [each.path for each in dialect.received if each.number > refused.number]
         first = min(wait for wait, path in zip(after, paths, strict=True) if path in polls)
         assert first >= 0.9 * SECOND  # Retry-After is 1, and its answer was under way
-    assert any("has shut this address out" in state for _, state in told(tmp_path, "budget"))
+    assert any("has shut this address out" in state for _, state in alerts(tmp_path, "budget"))
 
 
 def test_answers_that_never_come_hold_up_no_others_and_a_venue_that_goes_is_said_once(tmp_path):
@@ -100,11 +100,11 @@ def test_answers_that_never_come_hold_up_no_others_and_a_venue_that_goes_is_said
             assert status(tmp_path)["hears"]
             dialect.clear(dialect.exchange.now)
             misbehave(dialect, 'path = "/fapi/*"\naction = "error"\nstatus = 503')
-            wait_for(lambda: ("requests", "lost: HTTP 503") in told(tmp_path, "feed"))
+            wait_for(lambda: ("requests", "lost: HTTP 503") in alerts(tmp_path, "feed"))
             assert not status(tmp_path)["hears"]
             dialect.clear(dialect.exchange.now)
-            wait_for(lambda: told(tmp_path, "feed")[-1] == ("requests", "connected"))
-        states = [state for subject, state in told(tmp_path, "feed") if subject == "requests"]
+            wait_for(lambda: alerts(tmp_path, "feed")[-1] == ("requests", "connected"))
+        states = [state for subject, state in alerts(tmp_path, "feed") if subject == "requests"]
         assert states.count("lost: HTTP 503") == 1 and states[0] == "connected"
         for symbol in (i.symbol for i in dialect.exchange.instruments):
             assert_whole(tmp_path, dialect, symbol)
@@ -118,7 +118,7 @@ def test_a_symbol_that_is_listed_again_is_polled_under_another_number(tmp_path):
                 dialect.exchange.board.set_listed(1, is_listed, dialect.exchange.now)
                 dialect.exchange.board.set_open(1, is_listed, dialect.exchange.now)
                 word = "listed" if is_listed else "delisted"
-                wait_for(lambda word=word: told(tmp_path, "listing")[-1] == ("binance:ETH/USDT:USDT", word))
+                wait_for(lambda word=word: alerts(tmp_path, "listing")[-1] == ("binance:ETH/USDT:USDT", word))
             wait_for(lambda: {each.stream for each in frames(tmp_path, "quote", "trade")} == {1, 2, 3, 4})
         last = {each.stream: each.sequence for each in frames(tmp_path, "quote", "trade")}
         first = {each.stream: each.sequence for each in reversed(frames(tmp_path, "quote", "trade"))}

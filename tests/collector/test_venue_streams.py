@@ -21,7 +21,16 @@ from onetape.tape.journal import JournalReader
 from onetape.tape.verify import verify
 from onetape.venues.binance.gateway import BinanceUsdmVenue
 from waiting import wait_for, wait_in_loop
-from worlds.venue_collectors import assert_whole, collecting, frames, options_of, status, told, trades, wait_until_heard
+from worlds.venue_collectors import (
+    alerts,
+    assert_whole,
+    collecting,
+    frames,
+    options_of,
+    status,
+    trades,
+    wait_until_heard,
+)
 
 SYMBOLS = {
     "binance-usdm": ["binance:BTC/USDT:USDT", "binance:ETH/USDT:USDT", "binance:SOL/USDT:USDT"],
@@ -56,7 +65,7 @@ def test_connections_are_renewed_before_they_end_and_no_trade_is_missing_or_twic
             found = status(tmp_path)
             count = sum(assert_whole(tmp_path, dialect, symbol) for symbol in SYMBOLS[kind])
     assert found["repeated"] > 0 and count > 100
-    assert not any(state == "lost" for _, state in told(tmp_path, "feed"))
+    assert not any(state == "lost" for _, state in alerts(tmp_path, "feed"))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -64,7 +73,7 @@ def test_a_connection_that_is_cut_is_made_again(kind, tmp_path):
     with served(kind, faults="# none yet") as (dialect, port), collecting(options_of(kind, tmp_path, port)):
         wait_until_heard(tmp_path)
         dialect.add(parse_faults('[[fault]]\naction = "disconnect"'), dialect.exchange.now)
-        wait_for(lambda: any(state == "lost" for _, state in told(tmp_path, "feed")))
+        wait_for(lambda: any(state == "lost" for _, state in alerts(tmp_path, "feed")))
         count = len(frames(tmp_path, "trade"))
         wait_until_heard(tmp_path)
         wait_for(lambda: len(frames(tmp_path, "trade")) > count)
@@ -78,7 +87,7 @@ def test_a_stream_that_freezes_is_said_and_its_connection_made_anew(tmp_path):
         wait_for(lambda: status(tmp_path)["messages"] > 200)
         dialect.add(parse_faults('[[fault]]\naction = "gap"\nevent = "*"'), dialect.exchange.now)
         wait_for(lambda: len(status(tmp_path)["stale_ms"]) == 3)
-        wait_for(lambda: any(state == "lost" for _, state in told(tmp_path, "feed")))
+        wait_for(lambda: any(state == "lost" for _, state in alerts(tmp_path, "feed")))
         dialect.clear(dialect.exchange.now)
         wait_for(lambda: not status(tmp_path)["stale_ms"])
 
@@ -91,11 +100,11 @@ def test_a_symbol_that_is_delisted_and_listed_again_is_another_and_the_others_mi
         exchange = dialect.exchange
         exchange.board.set_open(1, False, exchange.now)
         exchange.board.set_listed(1, False, exchange.now)
-        wait_for(lambda: (second, "delisted") in told(tmp_path, "listing"))
+        wait_for(lambda: (second, "delisted") in alerts(tmp_path, "listing"))
         assert second not in status(tmp_path)["symbols"]
         exchange.board.set_listed(1, True, exchange.now)
         exchange.board.set_open(1, True, exchange.now)
-        wait_for(lambda: told(tmp_path, "listing").count((second, "listed")) == 2)
+        wait_for(lambda: alerts(tmp_path, "listing").count((second, "listed")) == 2)
         numbers = {n: i.symbol for n, i in streams_of(collector_journal(tmp_path, "feed")).items()}
         assert numbers == {1: first, 2: second, 3: third, 4: second}
         wait_for(lambda: any(each.stream == 4 for each in frames(tmp_path, "trade")))
@@ -113,7 +122,7 @@ def test_other_ticks_are_other_facts_of_the_same_number_which_goes_on(tmp_path):
         wait_until_heard(tmp_path)
         tick = dialect.exchange.instruments[0].tick
         dialect.exchange.board.change_instrument(0, {"tick": str(tick * 5)})
-        wait_for(lambda: (SYMBOLS["binance-usdm"][0], "changed") in told(tmp_path, "listing"))
+        wait_for(lambda: (SYMBOLS["binance-usdm"][0], "changed") in alerts(tmp_path, "listing"))
         facts = streams_of(collector_journal(tmp_path, "feed"))
         assert len(facts) == 3 and facts[1].tick == tick * 5 and facts[1].version == 2
         # What comes to share its connections leaves it where it is.
@@ -121,7 +130,7 @@ def test_other_ticks_are_other_facts_of_the_same_number_which_goes_on(tmp_path):
             dialect.exchange.board.set_listed(1, is_listed, dialect.exchange.now)
             dialect.exchange.board.set_open(1, is_listed, dialect.exchange.now)
             word = "listed" if is_listed else "delisted"
-            wait_for(lambda word=word: told(tmp_path, "listing")[-1] == (SYMBOLS["binance-usdm"][1], word))
+            wait_for(lambda word=word: alerts(tmp_path, "listing")[-1] == (SYMBOLS["binance-usdm"][1], word))
         wait_for(lambda: any(each.stream == 4 for each in frames(tmp_path, "trade")))
         count = len(trades(tmp_path, SYMBOLS["binance-usdm"][0]))
         wait_for(lambda: len(trades(tmp_path, SYMBOLS["binance-usdm"][0])) > count + 5)
@@ -172,7 +181,7 @@ def test_a_venue_that_is_away_is_waited_for_and_a_symbol_that_it_lacks_is_said(t
     with served("kraken") as (_, port):
         pass
     with collecting(options_of("kraken", tmp_path, port)):
-        wait_for(lambda: any(subject == "instruments" for subject, _ in told(tmp_path, "feed")))
+        wait_for(lambda: any(subject == "instruments" for subject, _ in alerts(tmp_path, "feed")))
         assert status(tmp_path)["hears"] is False
     home = tmp_path / "other"
     with served("kraken") as (_, port):
@@ -180,4 +189,4 @@ def test_a_venue_that_is_away_is_waited_for_and_a_symbol_that_it_lacks_is_said(t
         with collecting(options):
             wait_for(lambda: status(home)["missing"] == ["kraken:NO/USD"] and frames(home, "quote"))
             assert status(home)["symbols"] == ["kraken:BTC/USD"]
-            assert ("feed", "does not trade there: kraken:NO/USD") in told(home, "market")
+            assert ("feed", "does not trade there: kraken:NO/USD") in alerts(home, "market")

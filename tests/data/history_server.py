@@ -56,11 +56,11 @@ class Server:
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
             archive.writestr(zipfile.ZipInfo(name), text)
         self.files[path] = packed.getvalue()
-        told = hashlib.sha256(packed.getvalue()).hexdigest()
-        self.files[path + ".CHECKSUM"] = f"{told}  {path.rpartition('/')[2]}\n".encode()
+        reported = hashlib.sha256(packed.getvalue()).hexdigest()
+        self.files[path + ".CHECKSUM"] = f"{reported}  {path.rpartition('/')[2]}\n".encode()
         return packed.getvalue()
 
-    def asked(self, ending: str) -> list[str]:
+    def requests(self, ending: str) -> list[str]:
         return [range_ for path, range_ in self.log if path.endswith(ending)]
 
     def fault_of(self, path: str) -> Fault | None:
@@ -88,8 +88,8 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
 
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
-            asked = self.headers.get("Range", "")
-            server.log.append((self.path if parts.query else parts.path, asked))
+            requests = self.headers.get("Range", "")
+            server.log.append((self.path if parts.query else parts.path, requests))
             fault = server.fault_of(parts.path)
             if fault and fault.what == "status":
                 status, headers = fault.value
@@ -106,14 +106,14 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
             if body is None:
                 self.plain(404, b"nothing here")
                 return
-            self.file(body, asked, fault)
+            self.file(body, requests, fault)
 
-        def file(self, body: bytes, asked: str, fault: Fault | None) -> None:
+        def file(self, body: bytes, requests: str, fault: Fault | None) -> None:
             etag = '"' + hashlib.md5(body, usedforsecurity=False).hexdigest() + '"'
             begin = 0
             same = self.headers.get("If-Range", etag) == etag
-            if asked and same and not (fault and fault.what == "ignore-range"):
-                begin = int(asked.removeprefix("bytes=").rstrip("-"))
+            if requests and same and not (fault and fault.what == "ignore-range"):
+                begin = int(requests.removeprefix("bytes=").rstrip("-"))
                 if begin >= len(body):
                     self.plain(416)
                     return

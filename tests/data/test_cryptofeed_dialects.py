@@ -44,17 +44,17 @@ def kraken() -> Recording:
         )
         return str(crc32(text.encode()))
 
-    def told(step: int, **body: Any) -> str:
+    def message(step: int, **body: Any) -> str:
         changed = {"c": sum_of(*STEPS[step])} if step else {}
         return json.dumps([7, {**body, **changed}, "book-10", "XBT/USD"])
 
     return Recording(
         "wss://ws.kraken.com",
         [
-            told(0, bs=rows(BIDS), **{"as": rows(ASKS)}),
-            told(1, b=rows({"100.5": "2"})),
-            told(2, a=rows({"101.0": "9"})),
-            told(3, b=rows({"100.0": "0"})),
+            message(0, bs=rows(BIDS), **{"as": rows(ASKS)}),
+            message(1, b=rows({"100.5": "2"})),
+            message(2, a=rows({"101.0": "9"})),
+            message(3, b=rows({"100.0": "0"})),
         ],
         json.dumps([8, [["100.5", "2.0", f"{START}.001", "s", "m", ""]], "trade", "XBT/USD"]),
     )
@@ -64,7 +64,7 @@ def kraken_futures() -> Recording:
     def rows(levels: Levels) -> list[dict[str, float]]:
         return [{"price": float(price), "qty": float(size)} for price, size in levels.items()]
 
-    def told(seq: int, side: str, price: str, qty: str) -> str:
+    def message(seq: int, side: str, price: str, qty: str) -> str:
         return json.dumps(
             {
                 "feed": "book",
@@ -84,9 +84,9 @@ def kraken_futures() -> Recording:
                 {"feed": "book_snapshot", "product_id": "PI_XBTUSD", "timestamp": MS, "seq": 20,
                  "tickSize": None, "bids": rows(BIDS), "asks": rows(ASKS)}
             ),
-            told(21, "buy", "100.5", "2"),
-            told(22, "sell", "101.0", "9"),
-            told(23, "buy", "100.0", "0"),
+            message(21, "buy", "100.5", "2"),
+            message(22, "sell", "101.0", "9"),
+            message(23, "buy", "100.0", "0"),
         ],
         json.dumps(
             {"feed": "trade", "product_id": "PI_XBTUSD", "side": "sell", "type": "fill", "seq": 5,
@@ -98,26 +98,26 @@ def kraken_futures() -> Recording:
 
 def bitmex() -> Recording:
     def row(side: str, price: str, size: str | None = None, *, named: bool = True) -> dict:
-        known: dict[str, Any] = {"symbol": "XBTUSD", "id": int(float(price) * 10), "side": side}
-        known |= {"size": int(size)} if size else {}
-        return known | ({"price": float(price)} if named else {})
+        seen: dict[str, Any] = {"symbol": "XBTUSD", "id": int(float(price) * 10), "side": side}
+        seen |= {"size": int(size)} if size else {}
+        return seen | ({"price": float(price)} if named else {})
 
-    def told(action: str, *rows: dict, table: str = "orderBookL2") -> str:
+    def message(action: str, *rows: dict, table: str = "orderBookL2") -> str:
         return json.dumps({"table": table, "action": action, "data": list(rows)})
 
     return Recording(
         "wss://www.bitmex.com/realtime",
         [
-            told(
+            message(
                 "partial",
                 *(row("Buy", price, size) for price, size in BIDS.items()),
                 *(row("Sell", price, size) for price, size in ASKS.items()),
             ),
-            told("insert", row("Buy", "100.5", "2")),
-            told("update", row("Sell", "101.0", "9", named=False)),
-            told("delete", row("Buy", "100.0", named=False)),
+            message("insert", row("Buy", "100.5", "2")),
+            message("update", row("Sell", "101.0", "9", named=False)),
+            message("delete", row("Buy", "100.0", named=False)),
         ],
-        told(
+        message(
             "insert",
             {
                 "timestamp": "2023-11-14T22:13:20.001Z",
@@ -148,7 +148,7 @@ def okx() -> Recording:
         found = crc32(":".join(flat).encode())
         return found - (1 << 32 if found >> 31 else 0)
 
-    def told(step: int, bids: Levels, asks: Levels) -> str:
+    def message(step: int, bids: Levels, asks: Levels) -> str:
         data = {"bids": rows(bids), "asks": rows(asks), "ts": str(MS), "checksum": sum_of(*STEPS[step])}
         arg = {"channel": "books", "instId": "BTC-USDT"}
         action = "update" if step else "snapshot"
@@ -156,7 +156,12 @@ def okx() -> Recording:
 
     return Recording(
         "wss://ws.okx.com:8443/ws/v5/public",
-        [told(0, BIDS, ASKS), told(1, {"100.5": "2"}, {}), told(2, {}, {"101.0": "9"}), told(3, {"100.0": "0"}, {})],
+        [
+            message(0, BIDS, ASKS),
+            message(1, {"100.5": "2"}, {}),
+            message(2, {}, {"101.0": "9"}),
+            message(3, {"100.0": "0"}, {}),
+        ],
         json.dumps(
             {
                 "arg": {"channel": "trades", "instId": "BTC-USDT"},
@@ -170,10 +175,10 @@ def okx() -> Recording:
 
 def bybit() -> Recording:
     def row(side: str, price: str, size: str = "") -> dict[str, Any]:
-        known = {"price": price, "symbol": "BTCUSDT", "id": str(int(float(price) * 10000))}
-        return {**known, "side": side, **({"size": float(size)} if size else {})}
+        seen = {"price": price, "symbol": "BTCUSDT", "id": str(int(float(price) * 10000))}
+        return {**seen, "side": side, **({"size": float(size)} if size else {})}
 
-    def told(**data: list) -> str:
+    def message(**data: list) -> str:
         kinds = {"delete": [], "update": [], "insert": []}
         body = data if "order_book" in data else {**kinds, **data}
         return json.dumps(
@@ -189,15 +194,15 @@ def bybit() -> Recording:
     return Recording(
         "wss://stream.bybit.com/realtime_public",
         [
-            told(
+            message(
                 order_book=[
                     *(row("Buy", price, size) for price, size in BIDS.items()),
                     *(row("Sell", price, size) for price, size in ASKS.items()),
                 ]
             ),
-            told(insert=[row("Buy", "100.5", "2")]),
-            told(update=[row("Sell", "101.0", "9")]),
-            told(delete=[row("Buy", "100.0")]),
+            message(insert=[row("Buy", "100.5", "2")]),
+            message(update=[row("Sell", "101.0", "9")]),
+            message(delete=[row("Buy", "100.0")]),
         ],
         json.dumps(
             {
@@ -341,9 +346,9 @@ def test_a_partial_without_rows_is_an_empty_book(tmp_path: Path, read_tape: Any)
 def test_a_book_that_lost_a_row_shows_the_gap_at_its_next_message(
     row: str, reason: str, tmp_path: Path, read_tape: Any
 ) -> None:
-    known = bitmex_row(1, "Buy", ',"size":3,"price":100.5')
+    current = bitmex_row(1, "Buy", ',"size":3,"price":100.5')
     messages = [
-        bitmex_rows("partial", known),
+        bitmex_rows("partial", current),
         bitmex_rows("insert", bitmex_row(3, "Buy", ',"size":3,"price":101'), row),
         bitmex_rows("update", bitmex_row(1, "Buy", ',"size":4')),
     ]
@@ -354,9 +359,9 @@ def test_a_book_that_lost_a_row_shows_the_gap_at_its_next_message(
 
 
 def test_an_action_of_a_book_must_be_known(tmp_path: Path, read_tape: Any) -> None:
-    known = bitmex_row(1, "Buy", ',"size":3,"price":100.5')
+    current = bitmex_row(1, "Buy", ',"size":3,"price":100.5')
     result, _ = recorded(
-        tmp_path, DIALECTS["bitmex"].url, [bitmex_rows("partial", known), bitmex_rows("merge", known)], read_tape
+        tmp_path, DIALECTS["bitmex"].url, [bitmex_rows("partial", current), bitmex_rows("merge", current)], read_tape
     )
     assert (result.rejected, result.by_type["book"]) == (1, 1)
 

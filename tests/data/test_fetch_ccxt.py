@@ -126,7 +126,7 @@ def rows_of(found: Pages) -> list[Any]:
     return [row for path in found.files for row in json.loads(path.read_text())]
 
 
-def asked(server: Server, name: str) -> int:
+def count_of(server: Server, name: str) -> int:
     return sum(f"/{name}?" in path for path, _ in server.log)
 
 
@@ -135,7 +135,7 @@ def test_1001_candles_are_three_pages_without_gap_or_overlap(server: Server, tmp
     assert [len(json.loads(p.read_text())) for p in found.files] == [500, 500, 1]
     times = [row[0] for row in rows_of(found)]
     assert times == [FIRST + i * MINUTE for i in range(1001)]
-    assert asked(server, "OHLC") == 3
+    assert count_of(server, "OHLC") == 3
     assert all(p.stat().st_mode & 0o777 == 0o600 for p in (tmp_path / "p").iterdir())
 
 
@@ -172,7 +172,7 @@ def test_where_patience_ends_the_next_call_goes_on_from_the_last_page(
     server.api, server.faults = whole, []
     server.log.clear()
     found = pages(server, tmp_path / "p")
-    assert (found.resumed, found.requests, asked(server, "OHLC")) == (1, 2, 2)
+    assert (found.resumed, found.requests, count_of(server, "OHLC")) == (1, 2, 2)
     assert [row[0] for row in rows_of(found)] == [FIRST + i * MINUTE for i in range(1001)]
 
 
@@ -194,7 +194,7 @@ def test_what_is_damaged_on_disk_is_asked_for_again(server: Server, tmp_path: Pa
     server.log.clear()
     found = pages(server, folder)
     assert rows_of(found) == expected
-    assert asked(server, "OHLC") == {"journal": 3, "half line": 1, "stray": 0}.get(harm, 2)
+    assert count_of(server, "OHLC") == {"journal": 3, "half line": 1, "stray": 0}.get(harm, 2)
     assert not (folder / "000009.json").exists()
 
 

@@ -120,7 +120,7 @@ def test_a_cut_connection_is_continued_where_it_broke(get: Any, server: Server, 
     found = get(end="2024-02-01")
     body = server.files[f"{STEM}/monthly/klines/BTCUSDT/1m/{MONTH}"]
     assert found.files[0].read_bytes() == body
-    assert server.asked(MONTH) == ["", f"bytes={at}-"]
+    assert server.requests(MONTH) == ["", f"bytes={at}-"]
     assert found.bytes == len(body)  # no byte twice
 
 
@@ -128,7 +128,7 @@ def test_many_cuts_end_because_each_attempt_gets_on(get: Any, server: Server) ->
     server.faults = [Fault(MONTH, "cut", 4000, times=15)]
     found = get(end="2024-02-01")
     assert found.files[0].read_bytes() == server.files[f"{STEM}/monthly/klines/BTCUSDT/1m/{MONTH}"]
-    assert len(server.asked(MONTH)) == 16
+    assert len(server.requests(MONTH)) == 16
 
 
 def test_a_later_call_goes_on_in_the_middle(get: Any, server: Server) -> None:
@@ -137,7 +137,7 @@ def test_a_later_call_goes_on_in_the_middle(get: Any, server: Server) -> None:
         get(end="2024-02-01")
     server.log.clear()
     found = get(end="2024-02-01")
-    assert server.asked(MONTH) == ["bytes=5000-"]
+    assert server.requests(MONTH) == ["bytes=5000-"]
     assert (found.resumed, names(found)) == (1, [MONTH])
 
 
@@ -209,7 +209,7 @@ def test_a_wrong_checksum_is_never_kept(get: Any, server: Server, tmp_path: Path
     server.files[path + ".CHECKSUM"] = f"{'0' * 64}  {MONTH}\n".encode()
     with pytest.raises(BadInput, match="SHA-256"):
         get(end="2024-02-01")
-    assert len(server.asked(MONTH)) == 2
+    assert len(server.requests(MONTH)) == 2
     assert not [p for p in tmp_path.rglob("*") if p.is_file()]
     server.files[path + ".CHECKSUM"] = f"{'0' * 64}  OTHER.zip\n".encode()
     with pytest.raises(BadInput, match="none of this file"):

@@ -124,15 +124,16 @@ def test_removed_lines_are_a_gap_and_a_later_snapshot_heals(
     whole = tmp_path / "whole.raw"
     whole.write_bytes(b"".join(lines[: at + 1]))
     import_files("binance-raw", [whole], symbol=symbol, out=tmp_path / "whole")
-    known = read(tmp_path / "whole")
+    recorded = read(tmp_path / "whole")
     book = naive_book()
-    for record in known.of("book"):
+    for record in recorded.of("book"):
         book.apply(record)
     receipt = int(lines[at].split()[0])
     levels = [
-        ",".join(f'["{known.price(p)}","{known.size(s)}"]' for p, s in side.items()) for side in (book.bids, book.asks)
+        ",".join(f'["{recorded.price(p)}","{recorded.size(s)}"]' for p, s in side.items())
+        for side in (book.bids, book.asks)
     ]
-    last_id = known.of("book")[-1].data["last_id"]
+    last_id = recorded.of("book")[-1].data["last_id"]
     snapshot = f'{receipt + 1} {{"lastUpdateId":{last_id},"bids":[{levels[0]}],"asks":[{levels[1]}]}}\n'
     healed = tmp_path / "healed.raw"
     kept = [line for i, line in enumerate(lines) if i not in removed]

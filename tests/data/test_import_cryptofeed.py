@@ -134,24 +134,24 @@ def test_nothing_is_rejected_and_nothing_is_a_gap(name: str, imported: Any) -> N
 
 @pytest.mark.parametrize("name", ALL)
 def test_every_data_line_is_an_event_or_counted(name: str, imported: Any, facts: Any) -> None:
-    found, told = imported(name).result, facts[name]
+    found, reported = imported(name).result, facts[name]
     in_one_line = 0
     if name in SNAPSHOTS:
         in_one_line += facts[SNAPSHOTS[name]]["requests"]  # answers of the other file
-        expected = told["data_lines"] + told["header_lines"] + in_one_line
+        expected = reported["data_lines"] + reported["header_lines"] + in_one_line
         assert found.events + sum(found.ignored.values()) == expected
     else:
         # Lines with several rows give several events.
         headers = found.ignored["connection"] + found.ignored["sent by the client"]
-        assert found.events + sum(found.ignored.values()) >= told["data_lines"] + headers
+        assert found.events + sum(found.ignored.values()) >= reported["data_lines"] + headers
 
 
 @pytest.mark.parametrize("name", [n for n in ALL if n != KRAKEN_TICKER])
 def test_final_books_are_those_of_an_independent_replay(name: str, imported: Any, facts: Any) -> None:
     found = imported(name)
     checked = 0
-    for raw, told in raws(facts, name).items():
-        final = told.get("final_book") or told.get("depth", {}).get("final_book")
+    for raw, reported in raws(facts, name).items():
+        final = reported.get("final_book") or reported.get("depth", {}).get("final_book")
         if final is None:
             continue
         stream = stream_of(found, name, raw)
@@ -195,8 +195,8 @@ TRADE_KEYS = ("agg_trades(ids are the f..l trade ids)", "trades_inserted", "trad
 def test_trades_are_all_there_with_their_sums_and_sides(name: str, imported: Any, facts: Any) -> None:
     found = imported(name)
     seen = 0
-    for raw, told in raws(facts, name).items():
-        sums = next((told[key] for key in TRADE_KEYS if key in told), None)
+    for raw, reported in raws(facts, name).items():
+        sums = next((reported[key] for key in TRADE_KEYS if key in reported), None)
         if sums is None:
             continue
         stream = stream_of(found, name, raw)
@@ -218,8 +218,8 @@ def test_trades_are_all_there_with_their_sums_and_sides(name: str, imported: Any
 def test_quotes_are_the_venues_own(imported: Any, facts: Any) -> None:
     for name, keys in ((BINANCE_USDM, ("b", "B", "a", "A")), (BITMEX, ("bidPrice", "bidSize", "askPrice", "askSize"))):
         found = imported(name)
-        for raw, told in raws(facts, name).items():
-            sums = told.get("bookTicker") or told.get("quote")
+        for raw, reported in raws(facts, name).items():
+            sums = reported.get("bookTicker") or reported.get("quote")
             stream = stream_of(found, name, raw)
             quotes = found.events[stream, "quote"]
             assert len(quotes) == sums["n"]
@@ -230,10 +230,10 @@ def test_quotes_are_the_venues_own(imported: Any, facts: Any) -> None:
             ]
             assert shown == [Decimal(str(sums["last"][key])) for key in keys]
     found = imported(KRAKEN_TICKER)
-    for raw, told in raws(facts, KRAKEN_TICKER).items():
+    for raw, reported in raws(facts, KRAKEN_TICKER).items():
         stream = stream_of(found, KRAKEN_TICKER, raw)
         last = found.events[stream, "quote"][-1].data
-        bid, ask = told["last_ticker"]["bid"], told["last_ticker"]["ask"]
+        bid, ask = reported["last_ticker"]["bid"], reported["last_ticker"]["ask"]
         assert found.number(stream, last["bid"], "price") == Decimal(bid[0])
         assert found.number(stream, last["ask_size"], "size") == Decimal(ask[2])
 
@@ -242,8 +242,8 @@ def test_quotes_are_the_venues_own(imported: Any, facts: Any) -> None:
 def test_a_depth_answer_joins_the_stream_where_it_came(name: str, imported: Any, facts: Any) -> None:
     found = imported(name)
     dropped = 0
-    for raw, told in raws(facts, name).items():
-        depth = told["depth"]
+    for raw, reported in raws(facts, name).items():
+        depth = reported["depth"]
         dropped += depth["dropped_before_snapshot"]
         books = found.events[found.stream_of(raw), "book"]
         assert len(books) == depth["diffs"] + 1
@@ -405,8 +405,8 @@ def test_importing_twice_gives_equal_tapes(shared: Path, tmp_path: Path) -> None
 def test_the_order_of_the_files_does_not_matter(shared: Path, tmp_path: Path) -> None:
     hashes = set()
     paths = [shared / BINANCE_USDM, shared / SNAPSHOTS[BINANCE_USDM]]
-    for number, given in enumerate((paths, paths[::-1])):
-        import_files("cryptofeed", given, out=tmp_path / str(number))
+    for number, options in enumerate((paths, paths[::-1])):
+        import_files("cryptofeed", options, out=tmp_path / str(number))
         hashes.add(content_hash(tmp_path / str(number)))
     assert len(hashes) == 1
 

@@ -30,6 +30,6 @@ def test_what_was_kept_back_is_said_and_a_jump_is_taken(tmp_path):
     said = [record.data for record in records(tmp_path / "kept", "health")]
     assert [each["state"] for each in said] == ["spike", "spike", "spike", "duplicate"]
     assert (said[0]["kind"], said[0]["event"], said[0]["id"]) == ("quarantine", "trade", "21")
-    again = import_files("csv", [source], symbol="x:A/USD", out=tmp_path / "again", filters=True)
+    second = import_files("csv", [source], symbol="x:A/USD", out=tmp_path / "again", filters=True)
     segment = next((tmp_path / "kept").glob("*.seg*"), None) or sorted((tmp_path / "kept").iterdir())[0]
-    assert segment.read_bytes() == (again.tape / segment.name).read_bytes()
+    assert segment.read_bytes() == (second.tape / segment.name).read_bytes()

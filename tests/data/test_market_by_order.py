@@ -240,9 +240,9 @@ def test_a_tape_out_and_in_again_has_the_same_book(tmp_path: Path) -> None:
     result = import_files("hftbacktest", [tmp_path / "a.npz"], symbol="binance:BTC/USDT:USDT", out=tmp_path / "b")
     assert result.rejected == 0
     bids, asks, count, _ = final_book(tmp_path / "a")
-    again = final_book(tmp_path / "b")
-    assert again[:3] == (bids, asks, count) and count > 50
-    assert not any(again[3][name] for name in ("unknown", "overfills", "duplicates", "refused"))
+    second = final_book(tmp_path / "b")
+    assert second[:3] == (bids, asks, count) and count > 50
+    assert not any(second[3][name] for name in ("unknown", "overfills", "duplicates", "refused"))
 
 
 def test_orders_and_levels_of_one_market_are_one_book(tmp_path: Path) -> None:

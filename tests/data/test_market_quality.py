@@ -56,10 +56,10 @@ def test_whole_captures_have_no_gaps_and_quotes_agree_with_books(
     import_files("binance-raw", [shared / name], symbol=RAW[name], out=out)
     report = verify_market(out)
     types = report.by_symbol[RAW[name]]
-    (told,) = facts[name]["symbols"].values()
-    same = told["bookTicker_vs_replayed_book_at_same_u"]
-    assert types["trade"]["checks"]["id_gaps"] == told["trades"]["id_gaps"] == 0
-    assert types["trade"]["count"] == told["trades"]["n"]
+    (reported,) = facts[name]["symbols"].values()
+    same = reported["bookTicker_vs_replayed_book_at_same_u"]
+    assert types["trade"]["checks"]["id_gaps"] == reported["trades"]["id_gaps"] == 0
+    assert types["trade"]["count"] == reported["trades"]["n"]
     assert types["book"]["checks"]["sequence_gaps"] == 0
     assert types["quote"]["checks"]["book_disagrees"] == same["compared"] - same["equal"]
     assert types["quote"]["compared_with_book"] == same["compared"]

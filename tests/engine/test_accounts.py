@@ -273,11 +273,11 @@ def test_one_venue_is_what_it_was(tmp_path, named) -> None:
     money = {"accounts": {"binance": cash}} if named else {"cash": cash}
     options = {"latency": (0.05, 0.07), "fee": (Decimal("0.0002"), Decimal("0.0005"))}
     played = play(Random, tape, params={"rate": 0.3}, **options, **money)
-    played_again = play(Random, tape, params={"rate": 0.3}, **options, cash=cash)
+    second = play(Random, tape, params={"rate": 0.3}, **options, cash=cash)
     assert played.loop.counters()["fills"] > 50
-    assert played.action_hash == played_again.action_hash
-    assert played.session.state_hash == played_again.session.state_hash
-    assert played.equity == played_again.equity
+    assert played.action_hash == second.action_hash
+    assert played.session.state_hash == second.session.state_hash
+    assert played.equity == second.equity
 
 
 def test_what_a_later_instrument_settles_in_is_counted_and_a_later_venue_has_nothing(tmp_path) -> None:
@@ -332,12 +332,12 @@ def test_coins_from_the_start_are_no_profit(tmp_path, apart) -> None:
     cash = {"USD": Decimal(50), "BTC": Decimal(1)}
     money = {"accounts": {"kraken": cash, "binance": {"USDT": Decimal(7)}}} if apart else {"cash": cash}
     played = play(Looks, market.done(), params={"symbol": SPOT}, sample_every=10**9, **money)
-    here = 57 if apart else 50
-    assert played.robot.worth == pytest.approx([here, here, *(here + x for x in (99.95, 109.95, 109.95))])
-    assert played.session.start_equity == here + Decimal("99.95")
+    local = 57 if apart else 50
+    assert played.robot.worth == pytest.approx([local, local, *(local + x for x in (99.95, 109.95, 109.95))])
+    assert played.session.start_equity == local + Decimal("99.95")
     assert played.equity - played.session.start_equity == 10
     _, curve, *_ = played.loop.samples()
-    assert curve[0] == pytest.approx(here + 99.95, abs=1e-12)
+    assert curve[0] == pytest.approx(local + 99.95, abs=1e-12)
     assert played.loop.drawdown_text == "0"
 
 

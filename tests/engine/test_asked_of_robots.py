@@ -64,12 +64,12 @@ def tape(tmp_path):
     return market.done()
 
 
-def played(tmp_path, asked, strategy=Maker, **plan):
+def played(tmp_path, case, strategy=Maker, **plan):
     """A run that was asked `asked`: (after how many quotes, command, fields)."""
     session = session_of(strategy, tape(tmp_path), journal=tmp_path / "journal", **plan)
     session.open()
     session.start()
-    for after, command, fields in asked:
+    for after, command, fields in case:
         session.loop.limit_source(0, after + 1)  # the instrument is the first frame
         session.step()
         session.ask(command, fields)
@@ -80,7 +80,7 @@ def played(tmp_path, asked, strategy=Maker, **plan):
     return session, robot
 
 
-ASKED = [
+CASES = [
     (5, PARAMS, {"spread": "8"}),
     (9, STOP, {}),
     (12, PARAMS, {"spread": 3, "size": 2}),
@@ -90,7 +90,7 @@ ASKED = [
 
 
 def test_the_next_quote_follows_and_a_replay_does_the_same(tmp_path):
-    session, robot = played(tmp_path, ASKED)
+    session, robot = played(tmp_path, CASES)
     assert robot.heard == [
         {"spread": 8},
         ("operator", "stopped"),
@@ -98,20 +98,20 @@ def test_the_next_quote_follows_and_a_replay_does_the_same(tmp_path):
         ("operator", "started"),
         {"size": 0.5},
     ]
-    asked = commands_of(tmp_path / "journal")
-    assert [(each.command, each.fields, each.after) for each in asked] == [
+    request = commands_of(tmp_path / "journal")
+    assert [(each.command, each.fields, each.after) for each in request] == [
         (PARAMS, {"spread": 8}, [6]),
         (STOP, {}, [10]),
         (PARAMS, {"spread": 3, "size": 2.0}, [13]),
         (START, {}, [16]),
         (PARAMS, {"size": 0.5}, [16]),
     ]
-    again = repeat(Recording(RunSpec(session.plan, Maker), asked))
-    assert again.action_hash == session.loop.action_hash().hex()
-    assert again.states == read_states(tmp_path / "journal")
+    repeated = repeat(Recording(RunSpec(session.plan, Maker), request))
+    assert repeated.action_hash == session.loop.action_hash().hex()
+    assert repeated.states == read_states(tmp_path / "journal")
     # The test can fail: without what was asked it is another run.
-    assert repeat(Recording(RunSpec(session.plan, Maker))).action_hash != again.action_hash
-    placed = again.actions.columns
+    assert repeat(Recording(RunSpec(session.plan, Maker))).action_hash != repeated.action_hash
+    placed = repeated.actions.columns
     bids = [
         (int((time - placed["time"][0]) // 10**9), int(price), int(size))
         for time, kind, side, price, size in zip(
@@ -148,12 +148,12 @@ def test_a_stop_leaves_nothing_working_and_orders_are_denied_until_the_start(tmp
 
 
 def test_a_cut_replay_goes_to_the_place_and_no_further(tmp_path):
-    session, _ = played(tmp_path, ASKED)
+    session, _ = played(tmp_path, CASES)
     start = session.started_at
-    asked = commands_of(tmp_path / "journal")
-    whole = repeat(Recording(RunSpec(session.plan, Maker), asked))
+    request = commands_of(tmp_path / "journal")
+    whole = repeat(Recording(RunSpec(session.plan, Maker), request))
     for second in range(3, 30):
-        cut = repeat(Recording(RunSpec(session.plan, Maker), asked), Until(moment=start + second * 10**9))
+        cut = repeat(Recording(RunSpec(session.plan, Maker), request), Until(moment=start + second * 10**9))
         keep = whole.actions.columns["time"] <= cut.cut
         assert len(cut.actions) == int(keep.sum())
     session.close()
@@ -183,8 +183,8 @@ def test_a_callback_that_fails_follows_on_error(tmp_path):
     assert session.loop.halted
     (failed,) = session.host.failures
     assert failed.callback == "on_params"
-    again = repeat(Recording(RunSpec(session.plan, Maker), commands_of(tmp_path / "journal")))
-    assert again.action_hash == session.loop.action_hash().hex()
+    second = repeat(Recording(RunSpec(session.plan, Maker), commands_of(tmp_path / "journal")))
+    assert second.action_hash == session.loop.action_hash().hex()
     session.close()
 
 

@@ -171,13 +171,13 @@ def test_what_nothing_could_pay_is_denied_at_once(tmp_path):
 def test_a_robot_that_orders_again_when_denied_does_not_spin(tmp_path):
     a, b, _, qty, _ = SPOT
 
-    class Again(Rotates):
+    class Repeats(Rotates):
         def on_order(self, order):
             super().on_order(order)
             if str(order.state) == "DENIED":
                 self.buy(self.b, self.qty, tag="in")
 
-    made = type("R", (Again,), {"a": a, "b": b, "buys_first": True, "sold": 0.5, "qty": qty})
+    made = type("R", (Repeats,), {"a": a, "b": b, "buys_first": True, "sold": 0.5, "qty": qty})
     played = play(made, bars(tmp_path / "t", a, b), cash=cash(SPOT))
     assert played.loop.refusals()["denied"] == {4201: 2}
 

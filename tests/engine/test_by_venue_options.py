@@ -16,7 +16,7 @@ from worlds.two_venues import TWO, said
 
 
 @pytest.mark.parametrize(
-    ("given", "accounts"),
+    ("text", "accounts"),
     [
         ("100000 USDT", said(_="100000 USDT")),
         ("1 BTC,5 USDT", said(_="1 BTC 5 USDT")),
@@ -28,14 +28,14 @@ from worlds.two_venues import TWO, said
         ({"binance": "1 USDT, 2 BTC", "kraken": "3 USD"}, said(binance="1 USDT 2 BTC", kraken="3 USD")),
     ],
 )
-def test_cash_is_read(given, accounts) -> None:
-    assert parse_accounts(given) == accounts
-    assert list(parse_accounts(given)) == list(accounts)  # the first is the report's
+def test_cash_is_read(text, accounts) -> None:
+    assert parse_accounts(text) == accounts
+    assert list(parse_accounts(text)) == list(accounts)  # the first is the report's
     assert from_texts(as_texts(accounts)) == accounts
 
 
 @pytest.mark.parametrize(
-    ("given", "problem", "words"),
+    ("text", "problem", "words"),
     [
         ("binance=1 USDT,2 BTC", BadConfig, "'2 BTC' names no venue"),
         ("2 BTC,binance=1 USDT", BadConfig, "'2 BTC' names no venue"),
@@ -54,9 +54,9 @@ def test_cash_is_read(given, accounts) -> None:
         ({"binance": 5}, BadConfig, "binance: '100000 USDT', not 5"),
     ],
 )
-def test_cash_that_cannot_be_meant_is_refused(given, problem, words) -> None:
+def test_cash_that_cannot_be_meant_is_refused(text, problem, words) -> None:
     with pytest.raises(problem) as caught:
-        parse_accounts(given)
+        parse_accounts(text)
     assert words in str(caught.value)
 
 
@@ -69,7 +69,7 @@ def test_what_is_told_of_the_cash() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "common", "named"),
+    ("text", "common", "named"),
     [
         ("10ms", "10ms", {}),
         ("kraken=20ms,80ms", None, {"kraken": "20ms,80ms"}),
@@ -81,14 +81,14 @@ def test_what_is_told_of_the_cash() -> None:
         ([], None, {}),
     ],
 )
-def test_latency_by_venue_is_read(given, common, named) -> None:
+def test_latency_by_venue_is_read(text, common, named) -> None:
     plain = parse_latencies("5ms")[0] if common is None else parse_latencies(common)[0]
     venues = {name: parse_latencies(text)[0] for name, text in named.items()}
-    assert parse_latencies(given) == (plain, venues)
+    assert parse_latencies(text) == (plain, venues)
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("text", "words"),
     [
         ("1ms;2ms", "that of all venues is given twice"),
         (["kraken=1ms", "kraken=2ms"], "'2ms': that of kraken is given twice"),
@@ -101,9 +101,9 @@ def test_latency_by_venue_is_read(given, common, named) -> None:
         (";kraken=1ms", "latency ''"),
     ],
 )
-def test_latency_by_venue_that_cannot_be_meant_is_refused(given, words) -> None:
+def test_latency_by_venue_that_cannot_be_meant_is_refused(text, words) -> None:
     with pytest.raises(BadConfig) as caught:
-        parse_latencies(given)
+        parse_latencies(text)
     assert words in str(caught.value)
 
 
@@ -123,9 +123,9 @@ def test_fees_and_order_rates_by_venue_are_read() -> None:
     assert parse_fees(["kraken=0.0005", "0.0002"]) == ((low, low), {"kraken": (high, high)})
     assert parse_fees({"kraken": "0.0002,0.0005"}) == (None, {"kraken": (low, high)})
     assert parse_order_rates("300/10s;kraken=60/1s") == ((300, 10 * 10**9), {"kraken": (60, 10**9)})
-    for given, words in (("kraken=x", "fee 'x'"), (["1,2", "0"], "given twice")):
+    for options, words in (("kraken=x", "fee 'x'"), (["1,2", "0"], "given twice")):
         with pytest.raises(BadConfig, match=words):
-            parse_fees(given)
+            parse_fees(options)
     with pytest.raises(BadConfig, match="order rate '60'"):
         parse_order_rates("kraken=60")
 
@@ -145,7 +145,7 @@ def test_a_plan_keeps_it(tmp_path) -> None:
         venue=VenueOptions(order_rate=rate, order_rates=rates),
     )
     write_plan(plan, tmp_path / "run.toml", {})
-    again, document = read_plan(tmp_path)
-    assert again == plan
+    second, document = read_plan(tmp_path)
+    assert second == plan
     assert document["money"]["cash"] == ["binance=10000 USDT", "kraken=1000 USD"]
     assert document["model"]["latencies"]["kraken"]["reply"] == 3 * MS

@@ -343,12 +343,12 @@ def test_a_timer_set_in_a_callback_begins_with_the_next_multiple(tmp_path):
 
 
 def test_a_timer_set_again_does_not_tick_twice_at_one_moment(tmp_path):
-    class Again(Timers):
+    class Repeats(Timers):
         def on_timer(self, name):
             super().on_timer(name)
             self.set_timer("five", every="5s")
 
-    fired = play(Again, seconds(tmp_path / "t", 1, 31)).robot.fired
+    fired = play(Repeats, seconds(tmp_path / "t", 1, 31)).robot.fired
     assert [at for _, at in fired] == [5.0, 10.0, 15.0, 20.0, 25.0, 30.0]
 
 

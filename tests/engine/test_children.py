@@ -82,10 +82,10 @@ def test_each_has_its_place_and_hears_its_own(tmp_path):
 def test_a_repetition_has_the_same_places(tmp_path):
     path = tape(tmp_path)
     first = play(Tree, path, journal=tmp_path / "one")
-    again = play(Tree, path, journal=tmp_path / "two")
-    assert first.action_hash == again.action_hash
+    second = play(Tree, path, journal=tmp_path / "two")
+    assert first.action_hash == second.action_hash
     assert placed(tmp_path / "one") == placed(tmp_path / "two")
-    assert first.session.state_hash == again.session.state_hash
+    assert first.session.state_hash == second.session.state_hash
 
 
 def test_profit_is_of_one_symbol_with_its_fees(tmp_path):

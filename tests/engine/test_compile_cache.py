@@ -114,9 +114,9 @@ def run(place: Path, tape: Path) -> tuple[int, str]:
 
 
 def process(place: Path, tape: Path, *names: str, **env: str) -> subprocess.Popen[str]:
-    here = str(Path(__file__).parents[1])
+    local = str(Path(__file__).parents[1])
     return subprocess.Popen(
-        [sys.executable, "-c", RUNNER, here, str(place), str(tape), *(str(place / name) for name in names)],
+        [sys.executable, "-c", RUNNER, local, str(place), str(tape), *(str(place / name) for name in names)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -138,10 +138,10 @@ def entries(place: Path) -> list[Path]:
 def test_a_second_process_compiles_nothing_and_orders_the_same(place, tape):
     interpreted = play(load_strategy(str(place / "kept.py")), tape, interpret=True).action_hash
     first, actions = answer(process(place, tape, "kept.py"))
-    second, again = answer(process(place, tape, "kept.py"))
+    second, repeated = answer(process(place, tape, "kept.py"))
     never, anew = answer(process(place, tape, "kept.py", **{code_folder.VARIABLE: "off"}))
     assert first > 0 and second == 0 and never == first
-    assert actions == again == anew == [interpreted]
+    assert actions == repeated == anew == [interpreted]
     assert len(entries(place)) == 1
     assert (place / "code").stat().st_mode & 0o777 == 0o700
     assert entries(place)[0].stat().st_mode & 0o777 == 0o600
@@ -320,8 +320,8 @@ def test_what_cannot_be_followed_is_compiled_in_each_run(place, tape, old, new):
     if "namedtuple" in new:
         text = text.replace("> LIMIT", "> LIMIT.a").replace("< -LIMIT", "< -LIMIT.a")
     (place / "kept.py").write_text(text)
-    first, again = run(place, tape), run(place, tape)
-    assert first[0] > 0 and again[0] > 0 and first[1] == again[1]
+    first, second = run(place, tape), run(place, tape)
+    assert first[0] > 0 and second[0] > 0 and first[1] == second[1]
     assert not (place / "code").exists()
 
 

@@ -29,11 +29,11 @@ class Wanting(Strategy):
         self.subscribe(BTC, quotes=True)
         self.filled = []
         self.names = []
-        self.asked = False
+        self.is_sent = False
 
     def on_quote(self, quote):
-        if not self.asked:
-            self.asked = True
+        if not self.is_sent:
+            self.is_sent = True
             self.set_target(BTC, self.qty, self.algo, **self.options)
 
     def on_fill(self, fill):

@@ -76,11 +76,11 @@ def test_a_frame_from_beyond_time_is_damage_though_its_sum_is_right(tmp_path, ti
         count = reader.last_sequence
     at = count if place == "last" else count // 2
     rechain(path / "0000000001.tape", lambda sequence, kind, then, body: (kind, time if sequence == at else then, body))
-    code, told = ended(run(path))
-    assert (code, told["error"]["name"]) == (3, "TORN_TAPE")
+    code, reported = ended(run(path))
+    assert (code, reported["error"]["name"]) == (3, "TORN_TAPE")
     assert verify(path).frames == at - 1
     if place == "within":
-        assert "beyond the years 1740 to 2200" in told["error"]["message"]
+        assert "beyond the years 1740 to 2200" in reported["error"]["message"]
         assert not verify(path).ok
 
 
@@ -96,15 +96,15 @@ def test_no_writer_writes_such_a_time(tmp_path):
 @pytest.mark.parametrize("period", ["1s", "1m"])
 def test_a_silence_of_more_bars_than_anyone_counts_ends_the_run(tmp_path, period):
     tape = quotes(tmp_path / "tape", 0, 160 * YEAR_S)
-    code, told = ended(run(tape, "--param", f"period={period}"))
-    assert (code, told["error"]["name"]) == (3, "BAD_INPUT")
-    assert "comes nothing for 58400 days" in told["error"]["message"]
+    code, reported = ended(run(tape, "--param", f"period={period}"))
+    assert (code, reported["error"]["name"]) == (3, "BAD_INPUT")
+    assert "comes nothing for 58400 days" in reported["error"]["message"]
 
 
 def test_a_long_silence_of_few_bars_is_gone_through(tmp_path):
     tape = quotes(tmp_path / "tape", 0, 160 * YEAR_S)
-    code, told = ended(run(tape, "--param", "period=1d"))
-    assert (code, told["events"]) == (0, 2)
+    code, reported = ended(run(tape, "--param", "period=1d"))
+    assert (code, reported["events"]) == (0, 2)
 
 
 def test_a_timer_in_a_long_silence_counts_too(tmp_path):

@@ -76,10 +76,10 @@ def test_without_parameters_there_is_one_variant():
 
 
 @pytest.mark.parametrize(
-    ("given", "values"), [(range(1, 4), (1, 2, 3)), (np.array([1, 2]), (1, 2)), (7, (7,)), ((3.0, 4), (3, 4))]
+    ("axis", "values"), [(range(1, 4), (1, 2, 3)), (np.array([1, 2]), (1, 2)), (7, (7,)), ((3.0, 4), (3, 4))]
 )
-def test_python_gives_any_values_of_the_parameters_type(given, values):
-    assert make_grid(Mine, {"fast": given}).axes["fast"] == values
+def test_python_gives_any_values_of_the_parameters_type(axis, values):
+    assert make_grid(Mine, {"fast": axis}).axes["fast"] == values
 
 
 def test_a_missing_stop_is_a_value_too():
@@ -88,7 +88,7 @@ def test_a_missing_stop_is_a_value_too():
 
 
 @pytest.mark.parametrize(
-    ("given", "says"),
+    ("axis", "says"),
     [
         ({"speed": [1]}, "unknown parameter 'speed'"),
         ({"fast": ["1.5"]}, "must be int"),
@@ -97,9 +97,9 @@ def test_a_missing_stop_is_a_value_too():
         ({"fast": range(2000), "step": range(2000)}, "4,000,000 variants"),
     ],
 )
-def test_a_grid_that_cannot_be_is_refused(given, says):
+def test_a_grid_that_cannot_be_is_refused(axis, says):
     with pytest.raises(BadConfig, match=says):
-        make_grid(Mine, given)
+        make_grid(Mine, axis)
 
 
 def test_a_parameter_without_any_value_is_found_before_the_work():

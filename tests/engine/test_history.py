@@ -172,7 +172,7 @@ def test_a_window_asked_for_before_its_start_has_what_the_market_was(tmp_path):
     class First(Strategy):
         def on_start(self):
             self.subscribe(BTC, quotes=True)
-            self.known = self.quote(BTC).bid
+            self.price = self.quote(BTC).bid
 
     market = Market(tmp_path / "t").quote(0, 50, 51).quote(10, 60, 61)
-    assert play(First, market.done(), start=at_ns(5)).robot.known == 50
+    assert play(First, market.done(), start=at_ns(5)).robot.price == 50

@@ -91,8 +91,8 @@ def test_what_moves_on_the_way_changes_no_kind(tmp_path, side, kind, move, rule,
     (request,) = rows(tmp_path / "run", "order_request")
     news = rows(tmp_path / "run", "order_event")
     assert request["flags"] >> TRIGGER_KIND_SHIFT == TriggerKind(kind).id
-    told = [each for each in news if each["code"]]
-    assert [each["code"] for each in told] == ([4109] if order.code else [])
+    received = [each for each in news if each["code"]]
+    assert [each["code"] for each in received] == ([4109] if order.code else [])
 
 
 class Late(Strategy):

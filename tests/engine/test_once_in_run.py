@@ -23,18 +23,18 @@ class Seer(Strategy):
 
     def on_start(self):
         self.subscribe(self.symbol, quotes=True)
-        self.asked = []
+        self.answers = []
 
     def on_quote(self, quote):
-        count = len(self.asked)
+        count = len(self.answers)
         if self.ends_at and count == self.ends_at:
             self.end_cycle("op 0")
         key = RequestKey(f"op {count // self.per}", expires=self.expires)
-        self.asked.append(self.buy(self.symbol, 0.01, self.price or None, once=key, post_only=self.post_only))
+        self.answers.append(self.buy(self.symbol, 0.01, self.price or None, once=key, post_only=self.post_only))
 
     @property
     def left(self):
-        return [n for n, order in enumerate(self.asked) if order.state not in ("DENIED", "REJECTED")]
+        return [n for n, order in enumerate(self.answers) if order.state not in ("DENIED", "REJECTED")]
 
 
 def tape(tmp_path, quotes=6, name="a"):
@@ -44,16 +44,16 @@ def tape(tmp_path, quotes=6, name="a"):
     return market.done()
 
 
-def told(journal, kind):
+def actions(journal, kind):
     return [record.data for record in records(journal, kind)]
 
 
 def test_one_order_for_each_opportunity(tmp_path):
     robot = play(Seer, tape(tmp_path), params={"per": 3}).robot
     assert robot.left == [0, 3]
-    second = robot.asked[1]
+    second = robot.answers[1]
     assert (second.state, second.code) == ("DENIED", 4605)
-    winner = robot.asked[0]
+    winner = robot.answers[0]
     assert second.reason == (f"the key 'op 0' has order {winner.client_id}: FILLED, 0.01 of 0.01 filled")
 
 
@@ -70,7 +70,7 @@ def test_an_order_that_never_came_to_be_frees_it(tmp_path):
     """Post-only at the ask: the exchange rejects it, after a moment."""
     played = play(Seer, tape(tmp_path, 8), params={"price": 100.1, "post_only": True}, latency=(0.6, 0.6))
     # Rejected 1.2 s after it was asked for: until then it may be, and has the key.
-    assert [order.code for order in played.robot.asked[:6]] == [4103, 4605, 4103, 4605, 4103, 4605]
+    assert [order.code for order in played.robot.answers[:6]] == [4103, 4605, 4103, 4605, 4103, 4605]
 
 
 def test_both_legs_have_keys_of_their_own(tmp_path):
@@ -97,10 +97,10 @@ def test_both_legs_have_keys_of_their_own(tmp_path):
 
 def test_it_stands_on_the_tape_with_its_order(tmp_path):
     play(Seer, tape(tmp_path), params={"ends_at": 2}, journal=tmp_path / "j")
-    asked = told(tmp_path / "j", "order_request")
+    request = actions(tmp_path / "j", "order_request")
     key = {"once": "op 0", "within": "account", "expires": 86_400_000_000_000}
-    assert [row["more"] for row in asked] == [key] * 6
-    assert told(tmp_path / "j", "cycle") == [{"end": "op 0", "within": "account"}]
+    assert [row["more"] for row in request] == [key] * 6
+    assert actions(tmp_path / "j", "cycle") == [{"end": "op 0", "within": "account"}]
     order = [r.type for r in records(tmp_path / "j", "order_request", "cycle")]
     assert order.index("cycle") == 2, "it ends between the orders before and after it"
 
@@ -108,13 +108,13 @@ def test_it_stands_on_the_tape_with_its_order(tmp_path):
 def test_an_order_without_a_key_is_as_it_was(tmp_path):
     class Plain(Seer):
         def on_quote(self, quote):
-            self.asked.append(self.buy(self.symbol, 0.01))
+            self.answers.append(self.buy(self.symbol, 0.01))
 
     play(Plain, tape(tmp_path), journal=tmp_path / "j")
     with JournalReader(tmp_path / "j") as reader:
         frames = list(reader.frames(("order_request",)))
     assert {len(frame.payload) for frame in frames} == {80}
-    assert all("more" not in row for row in told(tmp_path / "j", "order_request"))
+    assert all("more" not in row for row in actions(tmp_path / "j", "order_request"))
 
 
 def test_the_last_of_a_callbacks_actions_may_be_an_end(tmp_path):

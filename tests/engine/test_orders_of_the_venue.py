@@ -132,19 +132,19 @@ def queue_of(run: Any) -> str:
 CHOSEN = [(None, "fifo", "conservative"), ("fifo", "fifo", None), ("power:2", "power:2", "power:2")]
 
 
-@pytest.mark.parametrize(("given", "with_orders", "with_levels"), CHOSEN)
+@pytest.mark.parametrize(("queue", "with_orders", "with_levels"), CHOSEN)
 def test_which_queue_a_run_has(
-    tapes: Any, tmp_path: Path, given: str | None, with_orders: str, with_levels: str | None
+    tapes: Any, tmp_path: Path, queue: str | None, with_orders: str, with_levels: str | None
 ) -> None:
-    run = onetape.backtest(Joins, data=tapes[0], out=tmp_path / "a", queue=given)
+    run = onetape.backtest(Joins, data=tapes[0], out=tmp_path / "a", queue=queue)
     assert queue_of(run) == with_orders and len(run.fills) > 3
     said = " ".join(facts_of(run)["assumptions"]["lines"])
     assert ("exact place" in said) == (with_orders == "fifo")
     if with_levels is None:
         with pytest.raises(BadConfig, match="market by order"):
-            onetape.backtest(Joins, data=tapes[1], out=tmp_path / "b", queue=given)
+            onetape.backtest(Joins, data=tapes[1], out=tmp_path / "b", queue=queue)
     else:
-        run = onetape.backtest(Joins, data=tapes[1], out=tmp_path / "b", queue=given)
+        run = onetape.backtest(Joins, data=tapes[1], out=tmp_path / "b", queue=queue)
         assert queue_of(run) == with_levels
 
 

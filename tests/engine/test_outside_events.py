@@ -101,11 +101,11 @@ def test_a_type_that_nobody_knows_is_counted_and_harms_nothing(tape, tmp_path):
     )
     home = ("--home", str(tmp_path / "home"), "--json")
     run = onetape("backtest", str(source), "--data", str(tape), "--out", "r", *home)
-    told = json.loads(run.stdout)
+    answer = json.loads(run.stdout)
     assert run.returncode == 0, run.stderr
-    assert (told["events"], told["orders"]) == (4, 2)
+    assert (answer["events"], answer["orders"]) == (4, 2)
     repeated = json.loads(onetape("replay", "r", "--verify", *home).stdout)
-    assert repeated["divergences"] == 0 and repeated["action_hash"] == told["action_hash"]
+    assert repeated["divergences"] == 0 and repeated["action_hash"] == answer["action_hash"]
     lines = onetape("journal", "cat", str(tape), "--jsonl").stdout.splitlines()
     assert f"type_{UNKNOWN}" in [json.loads(line)["type"] for line in lines]
     report = (tmp_path / "home" / "runs" / "r" / "report.html").read_text()

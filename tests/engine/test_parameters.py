@@ -32,13 +32,13 @@ class Mine(Strategy):
     mode: Literal["fast", "slow"] = "fast"
     level: Literal[1, 2] = 1
     mood: Mood = Mood.CALM
-    known: ClassVar[dict] = {}
+    shared: ClassVar[dict] = {}
     _own: int = 1
     plain = 7
 
 
-def value(name, given):
-    return resolve(Mine, {"needed": 1, name: given})[name]
+def value(name, raw):
+    return resolve(Mine, {"needed": 1, name: raw})[name]
 
 
 def test_parameters_are_the_annotated_public_attributes():
@@ -59,7 +59,7 @@ def test_parameters_are_the_annotated_public_attributes():
 
 
 @pytest.mark.parametrize(
-    ("name", "given", "expected"),
+    ("name", "raw", "expected"),
     [
         ("whole", "20", 20),
         ("whole", "1_000", 1000),
@@ -84,13 +84,13 @@ def test_parameters_are_the_annotated_public_attributes():
         ("mood", "CALM", Mood.CALM),
     ],
 )
-def test_text_and_numbers_become_the_annotated_type(name, given, expected):
-    got = value(name, given)
+def test_text_and_numbers_become_the_annotated_type(name, raw, expected):
+    got = value(name, raw)
     assert got == expected and type(got) is type(expected)
 
 
 @pytest.mark.parametrize(
-    ("name", "given"),
+    ("name", "raw"),
     [
         ("whole", "1.5"),
         ("whole", 1.5),
@@ -109,10 +109,10 @@ def test_text_and_numbers_become_the_annotated_type(name, given, expected):
         ("table", "x"),
     ],
 )
-def test_a_value_that_does_not_fit_is_named_with_its_parameter(name, given):
+def test_a_value_that_does_not_fit_is_named_with_its_parameter(name, raw):
     with pytest.raises(BadConfig) as caught:
-        value(name, given)
-    assert repr(name) in str(caught.value) and repr(given) in str(caught.value)
+        value(name, raw)
+    assert repr(name) in str(caught.value) and repr(raw) in str(caught.value)
 
 
 def test_an_unknown_parameter_names_the_known_ones():
@@ -166,7 +166,7 @@ class Bounded(Strategy):
 
 
 @pytest.mark.parametrize(
-    ("name", "given", "words"),
+    ("name", "raw", "words"),
     [
         ("spread", "0", r"'spread' is 0, and must be at least 1 and at most 50"),
         ("spread", 51, "is 51"),
@@ -177,18 +177,18 @@ class Bounded(Strategy):
         ("many", "1,2,10", "is 10"),
     ],
 )
-def test_what_is_out_of_bounds_is_one_clear_line(name, given, words):
-    with pytest.raises(BadConfig, match=words) as told:
-        resolve(Bounded, {"needed": "a", name: given})
-    assert "\n" not in str(told.value)
+def test_what_is_out_of_bounds_is_one_clear_line(name, raw, words):
+    with pytest.raises(BadConfig, match=words) as reported:
+        resolve(Bounded, {"needed": "a", name: raw})
+    assert "\n" not in str(reported.value)
 
 
 @pytest.mark.parametrize(
-    ("name", "given", "expected"),
+    ("name", "raw", "expected"),
     [("spread", "1", 1), ("spread", 50, 50), ("edge", "none", None), ("many", [0, 9], [0, 9])],
 )
-def test_the_bounds_themselves_are_in(name, given, expected):
-    assert resolve(Bounded, {"needed": "a", name: given})[name] == expected
+def test_the_bounds_themselves_are_in(name, raw, expected):
+    assert resolve(Bounded, {"needed": "a", name: raw})[name] == expected
 
 
 def test_a_default_out_of_bounds_is_said_when_it_is_taken():
@@ -201,8 +201,8 @@ def test_a_default_out_of_bounds_is_said_when_it_is_taken():
 
 
 def test_parameters_describe_themselves():
-    told = described(Bounded, {"spread": 8})
-    assert told["spread"] == {
+    reported = described(Bounded, {"spread": 8})
+    assert reported["spread"] == {
         "value": 8,
         "default": 5,
         "type": "int",
@@ -213,10 +213,10 @@ def test_parameters_describe_themselves():
         "choices": None,
         "help": "ticks from the mid",
     }
-    assert told["edge"]["optional"] is True
-    assert (told["edge"]["type"], told["edge"]["help"]) == ("float", "share of the price")
-    assert (told["exact"]["max"], told["exact"]["step"], told["exact"]["value"]) == ("0.5", "0.1", "0.1")
-    assert told["mode"]["choices"] == ["fast", "slow"]
-    assert (told["needed"]["default"], told["needed"]["help"]) == (None, "which")
-    json.dumps(told)
+    assert reported["edge"]["optional"] is True
+    assert (reported["edge"]["type"], reported["edge"]["help"]) == ("float", "share of the price")
+    assert (reported["exact"]["max"], reported["exact"]["step"], reported["exact"]["value"]) == ("0.5", "0.1", "0.1")
+    assert reported["mode"]["choices"] == ["fast", "slow"]
+    assert (reported["needed"]["default"], reported["needed"]["help"]) == (None, "which")
+    json.dumps(reported)
     assert described(Mine, {})["mood"]["choices"] == ["calm", "wild"]

@@ -135,7 +135,7 @@ def test_legs_and_position_end_together(tmp_path_factory, size, stop, take, trai
         mid += draw.choice([-0.3, -0.1, 0, 0.1, 0.3])
         mids.append(mid)
     options = {"stop_loss": stop, "take_profit": take, "trail": trail}
-    given_options = {name: value for name, value in options.items() if value is not None}
+    chosen = {name: value for name, value in options.items() if value is not None}
 
     class Checked(Entering):
         def on_order(self, order):
@@ -147,7 +147,7 @@ def test_legs_and_position_end_together(tmp_path_factory, size, stop, take, trai
             for leg in self.entry.children:
                 assert leg.remaining <= abs(self.size)
 
-    kind = type("Mine", (Checked,), {"size": size, "options": given_options})
+    kind = type("Mine", (Checked,), {"size": size, "options": chosen})
     folder = tmp_path_factory.mktemp("t")
     played = play(kind, walk(folder / "t", [*mids, *[mids[-1]] * 15]).done(), latency=(delay, delay))
     robot = played.robot

@@ -27,14 +27,14 @@ class Stubborn(Strategy):
 
     def on_start(self):
         self.subscribe(BTC, quotes=True)
-        self.told = 0
+        self.refused = 0
 
     def on_quote(self, quote):
         self.buy(BTC, 1, 101, post_only=True)
 
     def on_order(self, order):
         if order.state in ("REJECTED", "DENIED"):
-            self.told += 1
+            self.refused += 1
             self.buy(BTC, 1, 101, post_only=True)
 
 
@@ -42,7 +42,7 @@ class Stubborn(Strategy):
 def test_an_answer_to_each_refusal_ends_in_a_halt_with_the_reason(tmp_path, latency):
     played = play(Stubborn, quotes(tmp_path / "t", 30, 0.1), journal=tmp_path / "j", latency=(latency, latency))
     # And not once more; but what was under way is still told of.
-    assert MOST <= played.robot.told <= MOST + 10 * bool(latency)
+    assert MOST <= played.robot.refused <= MOST + 10 * bool(latency)
     (failure,) = played.host.failures
     assert f"{OrderRate.name}({OrderRate.code})" in str(failure)
     assert BTC in str(failure)

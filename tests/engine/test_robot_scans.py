@@ -163,9 +163,9 @@ def test_one_condition_is_followed_once_and_there_is_an_end_to_their_number(tmp_
     for number in range(SCANS_MAX + 2):
         market.quote(number / 1000, 9999, 10001)
     path = market.done()
-    asked = scan(AsksOften, path)
+    request = scan(AsksOften, path)
     # Asked for in a callback it begins with the event that was shown there.
-    assert asked.robot.changes() == [(BTC, True, at_ns(0))]
+    assert request.robot.changes() == [(BTC, True, at_ns(0))]
     many = scan(AsksOften, path, numbered=True)
     assert len(many.robot.heard) == SCANS_MAX
     assert "more than 64 scans" in many.host.failures[0].error

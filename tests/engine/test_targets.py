@@ -120,14 +120,14 @@ def test_ten_wanted_four_filled_and_the_price_moves_never_makes_more_than_ten(tm
     for minute, (price, volume) in enumerate([(100, 8), (100, 8), (105, 8), (95, 8), (99, 80)], 1):
         market.bar(minute * 60, "1m", (price, price + 1, price - 1, price), volume)
 
-    class Again(Strategy):
+    class Repeats(Strategy):
         def on_start(self):
             self.subscribe(BTC, bars="1m")
 
         def on_bar(self, bar):
             self.set_target(BTC, 10)  # asks again at each price
 
-    play(Again, market.done(), journal=tmp_path / "run")
+    play(Repeats, market.done(), journal=tmp_path / "run")
     held = [held for _, held in positions(tmp_path / "run")]
     assert held[0] == 4_000 and held[-1] == 10_000
     assert max(held) == 10_000 and all(a < b for a, b in pairwise(held))
@@ -204,8 +204,8 @@ def test_the_position_stays_between_the_wishes_and_ends_at_the_last(tmp_path_fac
     plan = sorted((second / 10, qty) for second, qty in plan)
     _, path = run(tmp_path, plan, latency=latency, step=0.05, until=8, size=size)
     for time, held in path:
-        known = [0] + [qty for second, qty in plan if at_ns(second) <= time]
-        assert min(known) * 1000 <= held <= max(known) * 1000
+        recorded = [0] + [qty for second, qty in plan if at_ns(second) <= time]
+        assert min(recorded) * 1000 <= held <= max(recorded) * 1000
     if plan[-1][0] <= 2:
         assert (path[-1][1] if path else 0) == plan[-1][1] * 1000
 

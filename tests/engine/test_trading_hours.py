@@ -197,7 +197,7 @@ class Busy(Strategy):
         self.work()
 
 
-STOP, AGAIN, LAST = 10.0, 20.0, 25.0
+STOP, RESUME, LAST = 10.0, 20.0, 25.0
 HOURS = TradingHours(((0, 10), (20, 25)), "UTC")
 
 
@@ -237,10 +237,10 @@ def test_nothing_works_inside_a_stop(tmp_path, latency):
     session, seen = watched(tmp_path, latency)
     heard_by = 2 * latency * SECOND
     for at, working in seen:
-        if STOP * SECOND + heard_by < at < AGAIN * SECOND or at > LAST * SECOND + heard_by:
+        if STOP * SECOND + heard_by < at < RESUME * SECOND or at > LAST * SECOND + heard_by:
             assert working == 0
     assert any(working for at, working in seen if at < STOP * SECOND)
-    assert any(working for at, working in seen if AGAIN * SECOND < at < LAST * SECOND)
+    assert any(working for at, working in seen if RESUME * SECOND < at < LAST * SECOND)
     states = {}
     with JournalReader(tmp_path / "run") as reader:
         for record in reader:
@@ -250,23 +250,23 @@ def test_nothing_works_inside_a_stop(tmp_path, latency):
                 happened = (record.data["ts_event"] - START) / SECOND
                 states[record.data["order_id"]] = record.data["news"]
                 if record.data["news"] == "accepted":
-                    assert not STOP + latency < happened < AGAIN
+                    assert not STOP + latency < happened < RESUME
             elif record.type == "fill":
                 happened = (record.data["ts_event"] - START) / SECOND
-                assert not STOP + latency < happened < AGAIN
+                assert not STOP + latency < happened < RESUME
                 assert happened < LAST + latency + 0.001
             elif record.type == "order_request" and record.data["kind"] == "cancel":
-                assert not STOP < at < AGAIN
+                assert not STOP < at < RESUME
     assert session.loop.counters()["fills"] > 0
     assert session.loop.counters()["impossible"] == 0
 
 
 def test_new_orders_are_denied_with_a_number_and_a_reason(tmp_path):
     session, _ = watched(tmp_path, 0.004)
-    inside = [o for at, o in session.robot.sent if STOP * SECOND <= at < AGAIN * SECOND]
+    inside = [o for at, o in session.robot.sent if STOP * SECOND <= at < RESUME * SECOND]
     assert len(inside) > 500
     assert {(o.state, o.code, o.reason) for o in inside} == {("DENIED", STOPPED, "trading is stopped at this hour")}
-    outside = [o for at, o in session.robot.sent if AGAIN * SECOND <= at < LAST * SECOND]
+    outside = [o for at, o in session.robot.sent if RESUME * SECOND <= at < LAST * SECOND]
     assert STOPPED not in {o.code for o in outside}
     assert len(outside) > 300
 
@@ -306,8 +306,8 @@ def test_orders_under_way_at_the_stop_are_canceled_behind_it(tmp_path):
 def test_a_run_that_begins_inside_a_stop_is_told_and_waits(tmp_path):
     session, seen = watched(tmp_path, 0.004, hours=TradingHours(((20, 25),), "UTC"))
     assert session.robot.heard[0] == ("trading", "stopped", 0)
-    assert {o.code for at, o in session.robot.sent if at < AGAIN * SECOND} == {STOPPED}
-    assert all(working == 0 for at, working in seen if at < AGAIN * SECOND)
+    assert {o.code for at, o in session.robot.sent if at < RESUME * SECOND} == {STOPPED}
+    assert all(working == 0 for at, working in seen if at < RESUME * SECOND)
 
 
 def test_a_venue_that_refuses_the_cancel_is_asked_again(tmp_path):

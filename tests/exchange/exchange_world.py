@@ -151,7 +151,7 @@ class Recorded:
         """Of the venue's book: `add 7 buy 100 x5`, `modify 7 buy 99 x2`, `gone 7`, `hit 7 buy 100
         x3`, `clear [buy]`. Words behind: `snapshot`, `gap`, `reported`, `more` (not the last)."""
         words = {"snapshot", "gap", "reported", "more"}
-        given = words.intersection(rest)
+        common = words.intersection(rest)
         rest = [each for each in rest if each not in words]
         fields: dict[str, Any] = {"action": {"gone": "cancel", "hit": "fill"}.get(word, word)}
         if word == "clear":
@@ -160,8 +160,8 @@ class Recorded:
             fields["order_id"] = int(rest[0])
         if word != "clear" and len(rest) > 1:
             fields |= {"side": rest[1], "price": int(rest[2]), "size": int(rest[3][1:])}
-        flags = ("snapshot" in given) * _core.FLAG_SNAPSHOT | ("gap" in given) * _core.FLAG_GAP
-        return self.core.mbo(self.now, **fields, flags=flags, reported="reported" in given, last="more" not in given)
+        flags = ("snapshot" in common) * _core.FLAG_SNAPSHOT | ("gap" in common) * _core.FLAG_GAP
+        return self.core.mbo(self.now, **fields, flags=flags, reported="reported" in common, last="more" not in common)
 
     def run(self, table: str) -> None:
         """Every line of the table; what it causes must be what stands after the arrow."""

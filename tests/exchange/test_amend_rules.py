@@ -169,7 +169,7 @@ def test_the_core_s_places_are_the_slow_model_s(rule: str, seed: int) -> None:
     assert changes > 0
 
 
-GIVEN = """
+LISTED = """
 [[instrument]]
 symbol = "binance:BTC/USDT:USDT"
 amend = "decrease_only"
@@ -178,10 +178,10 @@ amend_triggers = true
 
 
 def test_a_file_says_the_rule() -> None:
-    given = parse_instruments(GIVEN)["binance:BTC/USDT:USDT"]
-    assert given.amend is AmendRule.DECREASE_ONLY
-    assert given.amend_triggers
-    assert given.from_msgpack(given.to_msgpack()) == given
+    facts = parse_instruments(LISTED)["binance:BTC/USDT:USDT"]
+    assert facts.amend is AmendRule.DECREASE_ONLY
+    assert facts.amend_triggers
+    assert facts.from_msgpack(facts.to_msgpack()) == facts
 
 
 @pytest.mark.parametrize(
@@ -189,4 +189,4 @@ def test_a_file_says_the_rule() -> None:
 )
 def test_a_wrong_rule_is_refused(before: str, after: str) -> None:
     with pytest.raises(BadConfig, match="amend"):
-        parse_instruments(GIVEN.replace(before, after))
+        parse_instruments(LISTED.replace(before, after))

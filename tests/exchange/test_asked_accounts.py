@@ -69,15 +69,15 @@ def change(r: random.Random, hedge: bool, working: list[tuple[Any, ...]]) -> tup
 def test_being_asked_changes_no_answer(hedge: bool, isolated: bool) -> None:
     for seed in range(COUNT):
         r = random.Random(seed)
-        asked, quiet = (account(hedge=hedge, isolated=isolated), account(hedge=hedge, isolated=isolated))
+        request, quiet = (account(hedge=hedge, isolated=isolated), account(hedge=hedge, isolated=isolated))
         working: list[tuple[Any, ...]] = []
         for _ in range(r.randint(1, CHANGES)):
             name, *cells = change(r, hedge, working)
-            for one in (asked, quiet):
+            for one in (request, quiet):
                 getattr(one, name)(*cells)
-            readings(asked)
-        assert readings(asked) == readings(quiet), f"seed {seed}"
+            readings(request)
+        assert readings(request) == readings(quiet), f"seed {seed}"
         for order in working:  # what is no longer open counts nothing
-            for one in (asked, quiet):
+            for one in (request, quiet):
                 one.remove_working(*order)
-        assert readings(asked) == readings(quiet), f"seed {seed}, without its orders"
+        assert readings(request) == readings(quiet), f"seed {seed}, without its orders"

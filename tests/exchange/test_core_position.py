@@ -81,9 +81,9 @@ def test_equals_the_slow_position(
         assert fast.state == (fast.qty, fast.cost, fast.realized) == (slow.qty, slow.cost, slow.realized)
     expected = slow.gain(slow.value(mark, slow.qty), slow.cost) if slow.qty else 0
     assert fast.unrealized(spec, mark) == expected
-    again = _core.CorePosition()
-    again.state = fast.state
-    assert again.state == fast.state
+    second = _core.CorePosition()
+    second.state = fast.state
+    assert second.state == fast.state
 
 
 @pytest.mark.parametrize(("kind", "numbers"), SPECS)

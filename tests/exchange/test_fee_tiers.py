@@ -88,12 +88,12 @@ def test_a_new_version_with_the_same_schedule_keeps_the_tier() -> None:
     made = world()
     buy(made, 1, 10)
     buy(made, 2, 10)
-    again = linear(maker_fee=200 * 10**6, taker_fee=500 * 10**6, tick=5)
-    made.core.add_instrument(0, again, USDT, 2)
+    second = linear(maker_fee=200 * 10**6, taker_fee=500 * 10**6, tick=5)
+    made.core.add_instrument(0, second, USDT, 2)
     made.core.set_terms(0, tiers((1000, 100, 400), (5000, -50, 300)))
     assert fees(buy(made, 3, 10)) == [ONE * 4 // 10]
     assert made.core.counters()["fee_tier_changes"] == 1
-    made.core.add_instrument(0, again, USDT, 2)
+    made.core.add_instrument(0, second, USDT, 2)
     made.core.set_terms(0, tiers((1000, 0, 100)))  # another schedule: found anew
     assert fees(buy(made, 4, 10)) == [ONE // 10]
     assert made.core.counters()["fee_tier_changes"] == 2
@@ -120,10 +120,10 @@ fee_tiers = [
 
 
 def test_tiers_are_given_in_a_file() -> None:
-    given = parse_instruments(TABLE)["binance:BTC/USDT:USDT"]
-    assert [tier.volume_min for tier in given.fee_tiers] == [5_000_000, 25_000_000]
-    assert given.fee_tiers[1].taker_fee == Decimal("0.00035")
-    assert given.from_msgpack(given.to_msgpack()) == given
+    facts = parse_instruments(TABLE)["binance:BTC/USDT:USDT"]
+    assert [tier.volume_min for tier in facts.fee_tiers] == [5_000_000, 25_000_000]
+    assert facts.fee_tiers[1].taker_fee == Decimal("0.00035")
+    assert facts.from_msgpack(facts.to_msgpack()) == facts
 
 
 @pytest.mark.parametrize(

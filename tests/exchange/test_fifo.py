@@ -233,9 +233,9 @@ SETTLED = [
 ]
 
 
-@pytest.mark.parametrize(("given", "has", "model"), SETTLED)
-def test_the_model_that_is_meant(given, has, model):
-    assert settle_queue(given, has) == model
+@pytest.mark.parametrize(("queued", "has", "model"), SETTLED)
+def test_the_model_that_is_meant(queued, has, model):
+    assert settle_queue(queued, has) == model
 
 
 @pytest.mark.parametrize("has", [{}, {"a": False}, {"a": True, "b": False}])
@@ -259,7 +259,7 @@ class Lists:
     """Every level a list of orders, ours among them. Bids only are traded; the core knows both."""
 
     levels: dict[int, list[Entry]] = field(default_factory=dict)
-    where: dict[int, int] = field(default_factory=dict)  # the venue's id -> price
+    prices: dict[int, int] = field(default_factory=dict)  # the venue's id -> price
     fills: list[tuple[int, int, int]] = field(default_factory=list)  # own id, size, price
 
     def _find(self, price: int, number: int, own: bool = False) -> Entry:
@@ -268,17 +268,17 @@ class Lists:
     def add(self, number: int, price: int, size: int, own: bool = False) -> None:
         self.levels.setdefault(price, []).append(Entry(number, size, own))
         if not own:
-            self.where[number] = price
+            self.prices[number] = price
 
     def remove(self, price: int, number: int, own: bool = False) -> Entry:
         entry = self._find(price, number, own)
         self.levels[price] = [each for each in self.levels[price] if each is not entry]
         if not own:
-            del self.where[number]
+            del self.prices[number]
         return entry
 
     def modify(self, number: int, price: int, size: int) -> None:
-        old = self.where[number]
+        old = self.prices[number]
         entry = self._find(old, number)
         if price == old and size <= entry.size:
             entry.size = size
@@ -288,7 +288,7 @@ class Lists:
 
     def hit(self, number: int, size: int) -> None:
         """Of this order the data say `size` was traded: what of ours stands before it took it."""
-        price = self.where[number]
+        price = self.prices[number]
         target = self._find(price, number)
         size = min(size, target.size)
         budget = size
@@ -309,7 +309,7 @@ class Lists:
 
     def snapshot(self, source: random.Random) -> list[tuple[int, int, int]]:
         """Some orders are gone, some smaller, some new; told anew by price and place."""
-        told = []
+        received = []
         for price in sorted(self.levels, reverse=True):
             for entry in list(self.levels[price]):
                 if entry.own:
@@ -318,8 +318,8 @@ class Lists:
                     self.remove(price, entry.id)
                     continue
                 entry.size = source.randint(1, entry.size)
-                told.append((entry.id, price, entry.size))
-        return told
+                received.append((entry.id, price, entry.size))
+        return received
 
     def ahead(self, number: int) -> int | None:
         for level in self.levels.values():
@@ -352,7 +352,7 @@ class Pair:
 
     def step(self) -> None:
         source, lists = self.source, self.lists
-        live = list(lists.where)
+        live = list(lists.prices)
         match source.choices(
             ["add", "cancel", "modify", "hit", "own", "own_cancel", "snapshot"], [10, 6, 6, 5, 2, 1, 0.2]
         )[0]:
@@ -364,17 +364,17 @@ class Pair:
             case "cancel" if live:
                 number = source.choice(live)
                 self.tell("cancel", order_id=number)
-                lists.remove(lists.where[number], number)
+                lists.remove(lists.prices[number], number)
             case "modify" if live:
                 number = source.choice(live)
-                price = source.choice([lists.where[number], source.randint(95, 99)])
+                price = source.choice([lists.prices[number], source.randint(95, 99)])
                 size = source.randint(1, 9)
                 self.tell("modify", order_id=number, price=price, size=size)
                 lists.modify(number, price, size)
             case "hit" if live:
                 # A venue hits the first of its best level; the rules must hold for any.
                 number, size = source.choice(live), source.randint(1, 9)
-                price = lists.where[number]
+                price = lists.prices[number]
                 left = lists._find(price, number).size
                 if source.random() < 0.5:
                     self.tell("fill", order_id=number, price=price, size=size)
@@ -399,11 +399,11 @@ class Pair:
                     self.core.request(self.now, 0, kind="cancel", order_id=number)
                     lists.remove(self.own[number], number, own=True)
             case "snapshot":
-                told = lists.snapshot(source)
+                received = lists.snapshot(source)
                 flag = 1
-                self.tell_snapshot("clear", flag, last=not told)
-                for at, (number, price, size) in enumerate(told):
-                    last = at == len(told) - 1
+                self.tell_snapshot("clear", flag, last=not received)
+                for at, (number, price, size) in enumerate(received):
+                    last = at == len(received) - 1
                     self.tell_snapshot("add", flag, order_id=number, price=price, size=size, last=last)
 
     def tell_snapshot(self, action: str, flags: int, **fields: Any) -> None:

@@ -185,8 +185,8 @@ def test_an_outside_participant_trades_in_the_same_book() -> None:
     for _ in range(100):
         market.next()
     now = market.next_time
-    told = market.core.request(0, 1, now, order_id=1, side="buy", type="market", tif="IOC", size=10)
-    fills = [item for item in told if item["event"] == "fill"]
+    answer = market.core.request(0, 1, now, order_id=1, side="buy", type="market", tif="IOC", size=10)
+    fills = [item for item in answer if item["event"] == "fill"]
     assert sum(fill["size"] for fill in fills) == 10
     assert all(fill["liquidity"] == "taker" for fill in fills)
     seen = list(market.events(now + 1))  # everybody sees it

@@ -101,11 +101,11 @@ def test_an_account_is_closed_on_the_far_side_of_the_price_and_not_on_the_near_o
             size = min(rng.randint(1, 400), held) if closes else rng.randint(1, 400)
             if size:
                 account.apply_fill(0, str(way), price, size, 10**15, str(side))
-        seen += sum(is_where_it_ends(account, i, side, sides, isolated=isolated, mark=price) for side in sides)
+        seen += sum(is_its_end(account, i, side, sides, isolated=isolated, mark=price) for side in sides)
     assert seen > 0
 
 
-def is_where_it_ends(
+def is_its_end(
     account: _core.CoreAccount,
     i: Instrument,
     side: PositionSide,

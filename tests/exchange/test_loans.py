@@ -240,12 +240,12 @@ def play(seed: int) -> int:
 
     def follow(events: list[dict[str, Any]], number: int | None) -> None:
         nonlocal forced
-        told = []
+        received = []
         for event in events:
             if event["event"] == "loan":
-                told.append("loan called" if event["called"] else "loan covered")
+                received.append("loan called" if event["called"] else "loan covered")
             elif event["event"] == "cash":
-                told.append(event["kind"])
+                received.append(event["kind"])
             elif event["event"] == "fill" and event["order_id"] == number:
                 sign = 1 if event["side"] == "buy" else -1
                 slow.coins[event["owner"]] += sign * event["size"]
@@ -253,13 +253,13 @@ def play(seed: int) -> int:
             elif event["event"] == "fill":
                 forced += 1
                 assert _core.forced_tag(event["order_id"]) == "loan"
-                told.append(f"{event['owner']} {event['side']} {event['size']}@{event['price']}")
+                received.append(f"{event['owner']} {event['side']} {event['size']}@{event['price']}")
         slow.said.clear()
         if number is None:
             slow.check()
-            assert told == slow.said
+            assert received == slow.said
         else:
-            assert told == []
+            assert received == []
         account = core.account
         assert F(account.balance(USDT), ONE) == slow.money
         assert [F(account.balance(c), ONE) for c in (BTC, ETH)] == slow.coins

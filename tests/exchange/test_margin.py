@@ -136,10 +136,10 @@ brackets = [
 
 
 def test_brackets_are_given_in_a_file() -> None:
-    given = parse_instruments(TABLE)["binance:BTC/USDT:USDT"]
-    assert given.brackets == SMALL[:2]
-    assert (given.leverage, given.maintenance_rate) == (7, Decimal("0.01"))
-    assert given.from_msgpack(given.to_msgpack()) == given
+    facts = parse_instruments(TABLE)["binance:BTC/USDT:USDT"]
+    assert facts.brackets == SMALL[:2]
+    assert (facts.leverage, facts.maintenance_rate) == (7, Decimal("0.01"))
+    assert facts.from_msgpack(facts.to_msgpack()) == facts
     rate = parse_instruments('[[instrument]]\nsymbol = "binance:BTC/USDT:USDT"\nmaintenance_rate = "0.03"')[
         "binance:BTC/USDT:USDT"
     ]

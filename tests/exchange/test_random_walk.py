@@ -231,7 +231,7 @@ def test_a_sample_of_the_walk_is_equal_for_a_seed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("flow", "given", "said"),
+    ("flow", "value", "said"),
     [
         ("walk", {}, "unknown flow 'walk'"),
         ("crowd", {"drift": "1"}, "has no parameters"),
@@ -248,9 +248,9 @@ def test_a_sample_of_the_walk_is_equal_for_a_seed(tmp_path: Path) -> None:
         ("random-walk", {"step": "5"}, "not a duration"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(flow: str, given: dict[str, str], said: str) -> None:
+def test_what_cannot_be_meant_is_refused(flow: str, value: dict[str, str], said: str) -> None:
     with pytest.raises(UsageError) as caught:
-        flow_of(flow, given)
+        flow_of(flow, value)
     assert said in str(caught.value)
 
 

@@ -50,7 +50,7 @@ def mark(desk: Desk, value: int) -> None:
     desk.exchange.set_mark(0, value, value, desk.now)
 
 
-def told(desk: Desk, kind: type, reason: str = "") -> list:
+def records(desk: Desk, kind: type, reason: str = "") -> list:
     """What was said since the last look, of a kind."""
     said = [each for each in desk.exchange.take() if isinstance(each, kind)]
     return [each for each in said if not reason or each.reason == reason]
@@ -100,7 +100,7 @@ def test_what_was_paid_and_for_which_position_is_told(field, held):
     desk.exchange.take()
     desk.exchange.clearing.fund(0, desk.now, 100_000_000)
     paid = (1 if held is SHORT else -1) * 59_000 * ONE // 10_000  # a coin, 0.01 %
-    assert told(desk, CashReport) == [CashReport(desk.now, desk.account, "funding", (0,), ((0, held),), paid, 0)]
+    assert records(desk, CashReport) == [CashReport(desk.now, desk.account, "funding", (0,), ((0, held),), paid, 0)]
     (noted,) = [each for each in desk.account.income if each.kind == "funding"]
     assert (noted.time, noted.currency, noted.amount, noted.at) == (desk.now, 0, paid, 0)
     assert list(listing.fundings) == [(desk.now, 100_000_000, 590_000)]
@@ -110,7 +110,7 @@ def test_who_holds_nothing_neither_pays_nor_is_told(desk):
     other = desk.exchange.accounts.open("other", "k", "s", {"USDT": "1000"})
     desk.place(BUY, 1000)
     desk.exchange.clearing.fund(0, desk.now, 100_000_000)
-    assert [each.account for each in told(desk, CashReport, "funding")] == [desk.account]
+    assert [each.account for each in records(desk, CashReport, "funding")] == [desk.account]
     assert [each.kind for each in other.income] == ["deposit"]
 
 
@@ -193,7 +193,7 @@ def test_what_a_position_cost_beyond_its_own_margin_is_the_venue_s_loss(desk):
     noted = [each for each in list(desk.account.income)[seen:] if each.kind != "insurance"]
     cost = -sum(each.amount for each in noted)
     assert cost > money_units(Decimal(10))
-    assert told(desk, CashReport, "insurance") == [
+    assert records(desk, CashReport, "insurance") == [
         CashReport(desk.now, desk.account, "insurance", (0,), (), cost - money_units(Decimal(10)), 0)
     ]
     assert desk.amounts()[0] == before - money_units(Decimal(10))
@@ -216,14 +216,14 @@ def test_with_a_side_that_ends_go_its_own_orders_alone():
     gone = desk.place(SELL, 100, 5, position_side=LONG)
     stays = desk.place(BUY, 100, -5, position_side=SHORT)
     desk.index = 1
-    elsewhere = desk.exchange.orders.place(
+    other = desk.exchange.orders.place(
         desk.account, 1, desk.now, NewOrder(side=BUY, size=10, type=OrderType.LIMIT, price=200_000, position_side=LONG)
     )
     back(desk, money_units(Decimal(1)), LONG)
     mark(desk, desk.exchange.listings[0].mark)
     assert (gone.state, gone.code) == (OrderState.CANCELED, InsufficientFunds.code)
     assert stays.is_open
-    assert elsewhere.is_open
+    assert other.is_open
     assert (desk.account.qty(0, LONG), desk.account.qty(0, SHORT)) == (0, -300)
 
 
@@ -235,7 +235,7 @@ def test_an_owner_is_called_when_four_fifths_of_what_is_left_are_owed(desk, more
     back(desk, owed(desk, 1000) * 10 // 8 + more)
     mark(desk, desk.exchange.listings[0].mark)
     called = CallReport(desk.now, desk.account, ((0, BOTH),))
-    assert told(desk, CallReport) == [called] * calls
+    assert records(desk, CallReport) == [called] * calls
 
 
 def test_an_owner_is_called_once_and_again_when_it_was_better(desk):
@@ -245,7 +245,7 @@ def test_an_owner_is_called_once_and_again_when_it_was_better(desk):
         desk.exchange.take()
         back(desk, owed(desk, 1000) * part // 10)
         mark(desk, desk.exchange.listings[0].mark)
-        assert len(told(desk, CallReport)) == calls
+        assert len(records(desk, CallReport)) == calls
 
 
 def cross_left(desk: Desk, left: int) -> None:
@@ -270,7 +270,7 @@ def test_what_shares_a_wallet_is_called_with_it(desk, more, calls, is_joint):
     cross_left(desk, int(desk.account.money.maintenance_margin(0)) * 10 // 8 + more)
     mark(desk, desk.exchange.listings[0].mark)
     called = CallReport(desk.now, desk.account, ((0, BOTH), (1, BOTH)))
-    assert told(desk, CallReport) == [called] * calls
+    assert records(desk, CallReport) == [called] * calls
 
 
 @pytest.mark.parametrize("is_joint", [False, True])
@@ -283,7 +283,7 @@ def test_what_shares_a_wallet_is_called_once_and_again_when_it_was_better(desk, 
         desk.exchange.take()
         cross_left(desk, int(desk.account.money.maintenance_margin(0)) * part // 10)
         mark(desk, desk.exchange.listings[0].mark)
-        assert len(told(desk, CallReport)) == calls
+        assert len(records(desk, CallReport)) == calls
     assert liquidations(desk) == []
     assert resting.is_open
 
@@ -307,12 +307,12 @@ def test_what_settles_in_another_currency_is_not_touched():
     desk.place(BUY, 10_000)
     resting = desk.place(BUY, 100, -5)
     desk.index = 2
-    elsewhere = desk.exchange.orders.place(
+    other = desk.exchange.orders.place(
         desk.account, 2, desk.now, NewOrder(side=BUY, size=1000, type=OrderType.LIMIT, price=6000)
     )
     desk.account.money.deposit(0, 1 - desk.account.cross_equity(0))
     mark(desk, desk.exchange.listings[0].mark)
-    assert (resting.state, elsewhere.is_open) == (OrderState.CANCELED, True)
+    assert (resting.state, other.is_open) == (OrderState.CANCELED, True)
     assert (desk.account.qty(0), desk.account.qty(2)) == (0, 10_000)
 
 
@@ -330,7 +330,7 @@ def test_what_all_positions_cost_beyond_the_wallet_is_the_venue_s_loss(desk, is_
     insured = order.fee + money_units(Decimal(-1)) - sum(desk.income("realized"))
     assert desk.account.cross_balance(0) == 0
     assert desk.income("insurance") == [insured]
-    assert told(desk, CashReport, "insurance") == [
+    assert records(desk, CashReport, "insurance") == [
         CashReport(desk.now, desk.account, "insurance", (0,), (), insured, 0)
     ]
     assert desk.exchange.clearing.insurance == {0: insured}
@@ -347,7 +347,7 @@ def test_a_liquidation_is_an_order_that_reduces_and_its_fee_is_told(desk):
     assert order.client_id == f"autoclose-{order.id}"
     fee = order.value * 12 // 1000
     assert desk.income("liquidation_fee") == [-fee]
-    assert told(desk, CashReport, "liquidation_fee") == [
+    assert records(desk, CashReport, "liquidation_fee") == [
         CashReport(desk.now, desk.account, "liquidation_fee", (0,), (), -fee, 0)
     ]
 
@@ -407,7 +407,7 @@ def test_a_side_that_holds_nothing_is_not_called():
     desk.place(BUY, 1000, position_side=LONG)
     desk.exchange.take()
     mark(desk, desk.exchange.listings[0].mark)
-    assert told(desk, CallReport) == []
+    assert records(desk, CallReport) == []
 
 
 def test_funding_of_an_inverse_position_is_by_its_value_in_coins():
@@ -499,10 +499,10 @@ COIN = Collateral(Decimal(0), Decimal("0.1"), Decimal(1))  # exchanged at a tent
 
 
 @pytest.mark.parametrize(
-    ("coins", "given", "left"),
+    ("coins", "amount_paid", "left"),
     [(1, 201_851_852, 0), ("0.1", 100_000_000, -5500)],  # at 54,000: of a billionth at least
 )
-def test_a_debt_is_paid_with_what_there_is_of_other_currencies(desk, coins, given, left):
+def test_a_debt_is_paid_with_what_there_is_of_other_currencies(desk, coins, amount_paid, left):
     join(desk, BTC=COIN)
     desk.exchange.listings[0].index = 600_000
     money = desk.account.money
@@ -511,10 +511,10 @@ def test_a_debt_is_paid_with_what_there_is_of_other_currencies(desk, coins, give
     desk.exchange.take()
     desk.exchange.clearing._check_joint(desk.account, 0, desk.now)
     paid = money_units(Decimal(coins)) - money.balance(1)
-    assert -(-paid // 10**9) == given
+    assert -(-paid // 10**9) == amount_paid
     assert money.balance(0) == money_units(Decimal(left))
     got = money_units(Decimal(left + 10_900))
-    assert [(r.reason, r.currencies, r.amount) for r in told(desk, CashReport)] == [
+    assert [(r.reason, r.currencies, r.amount) for r in records(desk, CashReport)] == [
         ("auto_exchange", (1,), -paid),
         ("auto_exchange", (0,), got),
     ]

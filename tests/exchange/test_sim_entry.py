@@ -220,8 +220,8 @@ def test_an_order_that_was_filled_is_open_no_more_and_found_by_its_id(desk):
     assert desk.account.open_orders == {}
     assert desk.account.open_count[0] == 0
     assert desk.account.by_id[order.id] is order
-    again = desk.place(BUY, 10, client_id="mine")
-    assert desk.account.by_client_id["mine"] is again
+    second = desk.place(BUY, 10, client_id="mine")
+    assert desk.account.by_client_id["mine"] is second
 
 
 def test_a_renamed_order_is_found_by_its_new_name_alone(desk):
@@ -279,13 +279,13 @@ def test_when_a_side_shrinks_what_closes_more_than_is_left_goes():
     desk.index = 0
     opens = desk.place(BUY, 5, -3, position_side=LONG)
     other = desk.place(BUY, 10, -3, position_side=SHORT)
-    elsewhere = limit(desk, SELL, 10, 260_000, 1, position_side=LONG)
+    remote = limit(desk, SELL, 10, 260_000, 1, position_side=LONG)
     fits, goes, too = (desk.place(SELL, size, 3, position_side=LONG) for size in (2, 6, 2))
     # A side has shrunk by 6: four are left.
     desk.account.money.apply_fill(0, SELL, desk.last, 6, 0, LONG)
     desk.exchange.orders._after_fill(fits)
     assert (goes.state, goes.code) == (OrderState.CANCELED, ReduceOnlyViolated.code)
-    assert all(each.is_open for each in (waits, opens, other, elsewhere, fits, too))
+    assert all(each.is_open for each in (waits, opens, other, remote, fits, too))
 
 
 def test_what_the_venue_closes_by_force_goes_before_what_its_owner_closes():
@@ -406,11 +406,11 @@ def test_orders_elsewhere_or_of_one_side_or_that_wait_do_not_meet(desk):
     (best, there), *_ = desk.exchange.board.levels(0, SELL, 1)
     terms = {"trigger_by": TriggerBy.MARK, "trigger_kind": TriggerKind.STOP}
     waits = limit(desk, SELL, 10, best - 1000, trigger=desk.at(-3), **terms)
-    elsewhere = limit(desk, SELL, 10, desk.exchange.board.levels(1, SELL, 1)[0][0], 1)
+    other = limit(desk, SELL, 10, desk.exchange.board.levels(1, SELL, 1)[0][0], 1)
     same = limit(desk, BUY, 10, desk.at(-3))
     order = desk.place(BUY, there + 5)
     assert order.state is OrderState.FILLED
-    assert all(each.is_open for each in (waits, elsewhere, same))
+    assert all(each.is_open for each in (waits, other, same))
 
 
 def test_an_order_that_only_rests_is_refused_for_that_and_not_for_an_own_one(desk):
@@ -568,11 +568,11 @@ def test_reductions_of_other_positions_and_those_that_wait_stay_when_one_has_gon
     desk.place(BUY, 10)
     desk.index = 1
     desk.place(BUY, 10)
-    elsewhere = limit(desk, SELL, 10, 260_000, 1, reduce_only=True)
+    other = limit(desk, SELL, 10, 260_000, 1, reduce_only=True)
     desk.index = 0
     terms = {"trigger_by": TriggerBy.MARK, "trigger_kind": TriggerKind.STOP, "reduce_only": True}
     waits = desk.place(SELL, 10, trigger=desk.at(-3), **terms)
     plain = desk.place(SELL, 5, 3)
     goes = desk.place(SELL, 10, 3, reduce_only=True)
     desk.place(SELL, 10)
-    assert [each.is_open for each in (elsewhere, waits, plain, goes)] == [True, True, True, False]
+    assert [each.is_open for each in (other, waits, plain, goes)] == [True, True, True, False]

@@ -213,22 +213,22 @@ def test_a_killed_exchange_plays_its_tape_on_from_where_it_stood(tmp_path, tape)
     more = ("--tape", str(tape.path), "--loop")
     first = VenueProcess(tmp_path / "state", KIND, *more)
     try:
-        account = first.told["accounts"][0]
+        account = first.ready["accounts"][0]
         who = BinanceClient(first.wire, account["key"], account["secret"])
         bought = place(who, "BUY", "0.5")
         rests = place(who, "BUY", "0.1", "50000.0")
         before = first.state()["accounts"][0]
     finally:
         first.stop(signal.SIGKILL)
-    again = VenueProcess(tmp_path / "state", KIND, *more)
+    repeated = VenueProcess(tmp_path / "state", KIND, *more)
     try:
-        after = again.state()["accounts"][0]
+        after = repeated.state()["accounts"][0]
         assert after["trades"] == before["trades"]
         assert {o["id"] for o in after["orders"]} == {bought["orderId"], rests["orderId"]}
         assert after["balances"] == before["balances"]
         assert after["positions"] == before["positions"]
     finally:
-        again.stop(signal.SIGTERM)
+        repeated.stop(signal.SIGTERM)
     played = VenueTape(tape.path, KIND, speed=2.0, loop=True)
     with pytest.raises(UsageError, match="another market"):
         VenueState.open(tmp_path / "state", kind=KIND, seed=7, now=START, limits=False, tape=played)

@@ -70,10 +70,10 @@ def test_in_bars(side: str, kind: str, place: str, rule: str) -> None:
     world.step(f"bar 0-60 {near} {near} {near} {near} 1000")
     assert world.step(words(side, kind)) == answer(place, rule)
     low, high = sorted((near, TRIGGER - 9 * way(side, kind)))
-    told = world.step(f"bar 60-120 {near} {high} {low} {near} 1000")
+    reported = world.step(f"bar 60-120 {near} {high} {low} {near} 1000")
     # What has fired takes the next price that is known; what waits has not been reached.
     fired = (place, rule) in (("at", "fires"), ("beyond", "fires"))
-    assert told == (f"#1 fill 5@{near} taker" if fired else "")
+    assert reported == (f"#1 fill 5@{near} taker" if fired else "")
 
 
 @pytest.mark.parametrize(("side", "kind", "place", "rule"), CASES)
@@ -95,10 +95,10 @@ def test_in_the_matching_engine(side: str, kind: str, place: str, rule: str) -> 
     assert said(got) == wanted + (", #1 canceled 1005" if "triggered" in wanted else "")
     if place != "before":
         return
-    told = trade(TRIGGER - 9 * way(side, kind))
-    assert not [e for e in told if e["event"] == "order" and e["owner"] == 3]
-    told = [e for e in trade(TRIGGER) if e["event"] == "order" and e["owner"] == 3]
-    assert said(told) == "#1 triggered, #1 canceled 1005"
+    reported = trade(TRIGGER - 9 * way(side, kind))
+    assert not [e for e in reported if e["event"] == "order" and e["owner"] == 3]
+    reported = [e for e in trade(TRIGGER) if e["event"] == "order" and e["owner"] == 3]
+    assert said(reported) == "#1 triggered, #1 canceled 1005"
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -107,8 +107,10 @@ def test_a_stop_that_comes_late_never_waits_for_the_price_to_come_back(rule: str
     market(world, 100)
     world.step("buy#2 market x5")
     market(world, 97)  # while it was on its way
-    told = world.step("sell#1 market x5 stop=99 reduce")
-    assert told == {"fires": "#1 accepted, #1 triggered 4109, #1 fill 5@96 taker", "refused": "#1 rejected 4109"}[rule]
+    reported = world.step("sell#1 market x5 stop=99 reduce")
+    assert (
+        reported == {"fires": "#1 accepted, #1 triggered 4109, #1 fill 5@96 taker", "refused": "#1 rejected 4109"}[rule]
+    )
     assert world.step("trade 50 x1") == ""
     assert world.step("trade 99 x1") == ""
 
@@ -120,16 +122,16 @@ def test_a_moved_trigger_keeps_its_kind(rule: str, to: int) -> None:
     market(world, 100)
     world.step("buy#2 market x5")
     assert world.step("sell#1 market x5 stop=95 reduce") == "#1 accepted"
-    told = world.step(f"amend#1 trigger={to}")
+    reported = world.step(f"amend#1 trigger={to}")
     if to < 100:
-        assert told == "#1 updated"
+        assert reported == "#1 updated"
         assert world.step(f"trade {to + 1} x1") == ""
         assert world.step(f"trade {to} x1").startswith("#1 triggered, #1 fill")
     elif rule == "refused":
-        assert told == "#1 update_rejected 4109"
+        assert reported == "#1 update_rejected 4109"
         assert world.step("trade 95 x1").startswith("#1 triggered, #1 fill")  # as it was
     else:
-        assert told == "#1 updated, #1 triggered 4109, #1 fill 5@99 taker"
+        assert reported == "#1 updated, #1 triggered 4109, #1 fill 5@99 taker"
 
 
 def test_a_trigger_without_its_kind_is_not_taken() -> None:
@@ -139,5 +141,5 @@ def test_a_trigger_without_its_kind_is_not_taken() -> None:
     for number, more in enumerate(
         ({"trigger": 95}, {"trigger_kind": "stop"}, {"trigger": 95, "trigger_kind": "trailing"}), 1
     ):
-        told = world.core.request(9, 0, order_id=number, **terms, **more)
-        assert said(told) == f"#{number} rejected 4101"
+        reply = world.core.request(9, 0, order_id=number, **terms, **more)
+        assert said(reply) == f"#{number} rejected 4101"

@@ -30,9 +30,9 @@ class World:
         b, k = self.accounts
         self.b = BinanceClient(self.binance, b.key, b.secret)
         self.k = KrakenClient(self.kraken, k.key, k.secret)
-        self.asked("POST", TO_SPOT, type="UMFUTURE_MAIN", asset="BTC", amount="0.5")
+        self.query("POST", TO_SPOT, type="UMFUTURE_MAIN", asset="BTC", amount="0.5")
 
-    def asked(self, method: str, path: str, **params):
+    def query(self, method: str, path: str, **params):
         status, body = self.b.ask(method, path, **params)
         assert status == 200, body
         return body
@@ -56,7 +56,7 @@ class World:
         return self.b.ask("POST", APPLY, **{**terms, **more})
 
     def withdrawn(self) -> list[dict]:
-        return self.asked("GET", "/sapi/v1/capital/withdraw/history")
+        return self.query("GET", "/sapi/v1/capital/withdraw/history")
 
     def came(self) -> list[dict]:
         return self.k.ask("DepositStatus", asset="XXBT")[0]
@@ -99,18 +99,18 @@ def test_money_goes_from_binance_to_kraken(world):
 def test_money_goes_from_kraken_to_binance(world):
     before = world.coins()
     terms = {"asset": "XXBT", "key": "there", "amount": "0.2", "address": world.address(0)}
-    told, errors = world.k.ask("Withdraw", **terms)
+    reported, errors = world.k.ask("Withdraw", **terms)
     assert errors == []
     assert world.coins() == before - Decimal("0.2")
     (row,) = world.k.ask("WithdrawStatus", asset="XXBT")[0]
-    assert (row["refid"], row["status"], row["amount"]) == (told["refid"], "Pending", "0.1999000000")
+    assert (row["refid"], row["status"], row["amount"]) == (reported["refid"], "Pending", "0.1999000000")
     (entry,) = world.k.ask("Ledgers", type="withdrawal")[0]["ledger"].values()
-    assert (entry["refid"], entry["amount"], entry["fee"]) == (told["refid"], "-0.1999000000", "0.0001000000")
+    assert (entry["refid"], entry["amount"], entry["fee"]) == (reported["refid"], "-0.1999000000", "0.0001000000")
     world.wait(DELAY)
     world.wait(DELAY)
-    (came,) = world.asked("GET", "/sapi/v1/capital/deposit/hisrec", coin="BTC")
+    (came,) = world.query("GET", "/sapi/v1/capital/deposit/hisrec", coin="BTC")
     assert (came["amount"], came["status"]) == ("0.19990000", 1)
-    back = world.asked("POST", TO_SPOT, type="MAIN_UMFUTURE", asset="BTC", amount="0.6999")
+    back = world.query("POST", TO_SPOT, type="MAIN_UMFUTURE", asset="BTC", amount="0.6999")
     assert back["tranId"]
 
 

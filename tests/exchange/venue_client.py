@@ -65,8 +65,8 @@ class Wire:
             self.connection.close()  # the server has closed it, which was idle for long: a new one is made
         self.connection.request(method, target, body=body or None, headers=headers)
         answer = self.connection.getresponse()
-        told = {k.lower(): v for k, v in answer.getheaders()}
-        return answer.status, json.loads(answer.read()), told
+        received = {k.lower(): v for k, v in answer.getheaders()}
+        return answer.status, json.loads(answer.read()), received
 
 
 class Virtual:
@@ -109,8 +109,8 @@ class Virtual:
         self.time += 1_000_000
         self.dialect.exchange.advance(self.time)
         path, _, query = target.partition("?")
-        told = {k.lower(): v for k, v in headers.items()}
-        reply = self.dialect.http(Request(method, path, query, body, told, "127.0.0.1"), self.time)
+        received = {k.lower(): v for k, v in headers.items()}
+        reply = self.dialect.http(Request(method, path, query, body, received, "127.0.0.1"), self.time)
         self.settle()
         if isinstance(reply, Pending):
             for _ in range(3600):

@@ -26,10 +26,10 @@ class VenueProcess:
             )
         line = self.process.stdout.readline()
         assert line, log.read_text()
-        self.told = json.loads(line)
-        self.port = int(self.told["rest"].rpartition(":")[2])
+        self.ready = json.loads(line)
+        self.port = int(self.ready["rest"].rpartition(":")[2])
         self.wire = Wire(self.port)
-        self.control = Wire(int(self.told["control"].rpartition(":")[2]))
+        self.control = Wire(int(self.ready["control"].rpartition(":")[2]))
 
     def state(self) -> dict:
         return self.control.request("GET", "/state", b"", {})[1]

@@ -17,27 +17,27 @@ NS = 10**9
 BUY = Parent(side=1, lots=100, start=0, deadline=600 * NS)
 
 
-def asked(name: str, parent: Parent, view: View, **options: object) -> Wish:
+def wish_of(name: str, parent: Parent, view: View, **options: object) -> Wish:
     return make_algorithm(name, parent, Random(1).random, options).wish(view)
 
 
 def test_touch_takes_the_opposite_side_and_waits_beyond_its_limit():
     view = View(now=0, left=7, bid=99, ask=101)
-    assert asked("touch", BUY, view) == Wish(7, 101)
-    assert asked("touch", replace(BUY, side=-1), view) == Wish(7, 99)
-    assert asked("touch", replace(BUY, limit=101), view) == Wish(7, 101)
-    assert asked("touch", replace(BUY, limit=100), view).lots == 0
-    assert asked("touch", BUY, View(now=0, left=7)) == Wish(7, None)
-    assert asked("touch", replace(BUY, limit=100), View(now=0, left=7)) == Wish(7, 100)
+    assert wish_of("touch", BUY, view) == Wish(7, 101)
+    assert wish_of("touch", replace(BUY, side=-1), view) == Wish(7, 99)
+    assert wish_of("touch", replace(BUY, limit=101), view) == Wish(7, 101)
+    assert wish_of("touch", replace(BUY, limit=100), view).lots == 0
+    assert wish_of("touch", BUY, View(now=0, left=7)) == Wish(7, None)
+    assert wish_of("touch", replace(BUY, limit=100), View(now=0, left=7)) == Wish(7, 100)
 
 
 def test_join_rests_at_its_own_side_and_takes_what_is_left_at_the_deadline():
     view = View(now=0, left=100, bid=99, ask=101)
-    assert asked("join", BUY, view) == Wish(100, 99, post_only=True, wake=BUY.deadline)
-    assert asked("join", replace(BUY, side=-1), view).price == 101
-    assert asked("join", replace(BUY, limit=97), view).price == 97
-    assert asked("join", replace(BUY, clip=30), view).lots == 30
-    assert asked("join", BUY, replace(view, now=600 * NS)) == Wish(100, 101)
+    assert wish_of("join", BUY, view) == Wish(100, 99, post_only=True, wake=BUY.deadline)
+    assert wish_of("join", replace(BUY, side=-1), view).price == 101
+    assert wish_of("join", replace(BUY, limit=97), view).price == 97
+    assert wish_of("join", replace(BUY, clip=30), view).lots == 30
+    assert wish_of("join", BUY, replace(view, now=600 * NS)) == Wish(100, 101)
 
 
 @pytest.mark.parametrize(
@@ -76,25 +76,25 @@ def test_what_rests_is_moved_by_distance_and_age(options, now, worked, price):
     ],
 )
 def test_peg_rests_in_the_middle_and_never_crosses(side, bid, ask, price):
-    assert asked("peg", replace(BUY, side=side), View(now=0, left=5, bid=bid, ask=ask)).price == price
+    assert wish_of("peg", replace(BUY, side=side), View(now=0, left=5, bid=bid, ask=ask)).price == price
 
 
 def test_iceberg_shows_its_clip_and_fills_it_up_only_when_it_is_gone():
     parent = replace(BUY, clip=10, limit=98)
-    assert asked("iceberg", parent, View(now=0, left=100, bid=99, ask=101)).lots == 10
+    assert wish_of("iceberg", parent, View(now=0, left=100, bid=99, ask=101)).lots == 10
     showing = View(now=0, left=96, working=6, working_price=98, bid=99, ask=101)
-    assert (asked("iceberg", parent, showing).lots, asked("iceberg", parent, showing).price) == (6, 98)
+    assert (wish_of("iceberg", parent, showing).lots, wish_of("iceberg", parent, showing).price) == (6, 98)
     with pytest.raises(ValueError, match="clip="):
-        asked("iceberg", BUY, showing)
+        wish_of("iceberg", BUY, showing)
 
 
 def test_pov_takes_its_share_of_what_trades():
     parent = replace(BUY, participation=0.1, deadline=None)
     view = View(now=0, left=100, bid=99, ask=101)
-    assert asked("pov", parent, replace(view, traded=9)).lots == 0
-    assert asked("pov", parent, replace(view, traded=45)).lots == 4
-    assert asked("pov", parent, replace(view, traded=45, left=97)).lots == 1
-    assert asked("pov", replace(parent, deadline=NS), replace(view, now=NS)).lots == 100  # the deadline
+    assert wish_of("pov", parent, replace(view, traded=9)).lots == 0
+    assert wish_of("pov", parent, replace(view, traded=45)).lots == 4
+    assert wish_of("pov", parent, replace(view, traded=45, left=97)).lots == 1
+    assert wish_of("pov", replace(parent, deadline=NS), replace(view, now=NS)).lots == 100  # the deadline
 
 
 @pytest.mark.parametrize("name", ["twap", "vwap", "shortfall"])
@@ -148,7 +148,7 @@ def test_equal_seeds_make_equal_schedules_and_others_do_not():
 def test_no_wish_is_beyond_what_is_left_or_worse_than_the_limit(name, side, left, now, bid, spread, limit, traded):
     parent = Parent(side, 100, 0, 600 * NS, limit, clip=7, participation=0.2)
     ask = None if bid is None else bid + spread
-    wish = asked(name, parent, View(now=now, left=left, bid=bid, ask=ask, traded=traded))
+    wish = wish_of(name, parent, View(now=now, left=left, bid=bid, ask=ask, traded=traded))
     assert 0 <= wish.lots <= left
     if wish.lots and limit is not None:
         assert wish.price is not None and (wish.price - limit) * side <= 0

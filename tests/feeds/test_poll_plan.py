@@ -33,7 +33,7 @@ class World:
         self.polls, self.percent, self.late = POLLS[kind], percent, late
         self.pollers, self.counts = Pollers(), WindowCounts()
         self.plans: dict[int, PollPlan] = {}
-        self.asked: list[tuple[int, int, str, int]] = []  # time, poller, kind, weight
+        self.requests: list[tuple[int, int, str, int]] = []  # time, poller, kind, weight
         self.chance = random.Random(7)
         self.now = START
 
@@ -66,7 +66,7 @@ class World:
             while (kind := plan.take(self.now)) is not None:
                 verdict = budgets[holder].take(Purpose.MARKET, kind.weight, self.now)
                 if verdict is None:
-                    self.asked.append((self.now, holder, kind.name, kind.weight))
+                    self.requests.append((self.now, holder, kind.name, kind.weight))
                     if kind.by_symbol:
                         self.serve(holder)
                 else:
@@ -76,7 +76,7 @@ class World:
 
     def windows(self) -> dict[int, int]:
         used: dict[int, int] = defaultdict(int)
-        for time, _, _, weight in self.asked:
+        for time, _, _, weight in self.requests:
             used[time // self.polls.rule.window] += weight
         return used
 
@@ -102,10 +102,10 @@ def test_each_asks_within_its_slot_and_together_they_ask_evenly(count):
     for holder in range(1, count + 1):
         world.join(holder)
     world.run(START + MINUTE)
-    for time, holder, _, _ in world.asked:
+    for time, holder, _, _ in world.requests:
         index = holder - 1
         assert index * TICK // count <= time % TICK < (index + 1) * TICK // count
-    by_slot = Counter(holder for _, holder, _, _ in world.asked)
+    by_slot = Counter(holder for _, holder, _, _ in world.requests)
     assert max(by_slot.values()) - min(by_slot.values()) <= 2
 
 
@@ -114,7 +114,7 @@ def test_kinds_are_asked_by_their_shares():
     world.join(1)
     world.run(START + 5 * MINUTE)
     spent: Counter[str] = Counter()
-    for _, _, kind, weight in world.asked:
+    for _, _, kind, weight in world.requests:
         spent[kind] += weight
     for kind in world.polls.kinds:
         assert spent[kind.name] / spent.total() == pytest.approx(kind.share, abs=0.02)
@@ -135,7 +135,7 @@ def test_one_that_joins_or_dies_moves_the_others_and_nothing_is_lost_or_over():
     assert max(used.values()) <= world.polls.rule.most
     full = died // MINUTE + 2  # its lease has ended, and the window after that is whole
     assert used[full - 4] >= 0.9 * world.polls.rule.most  # while there were two
-    late = [each for each in world.asked if each[0] >= died + LEASE + 2 * SECOND]
+    late = [each for each in world.requests if each[0] >= died + LEASE + 2 * SECOND]
     span = world.now - (died + LEASE + 2 * SECOND)
     assert sum(weight for *_, weight in late) / span * MINUTE >= 0.9 * world.polls.rule.most
 
@@ -175,7 +175,7 @@ def test_a_dead_poller_s_symbols_are_served_by_others_within_its_lease(seed):
     round_ns = MINUTE * 10 // len(alone.served)
     gaps = [b - a for times in seen.values() for a, b in pairwise(times)]
     assert len(seen) == 10 and max(gaps) <= LEASE + 2 * SECOND + 3 * round_ns
-    slots = Counter(time % TICK * 8 // TICK for time, *_ in world.asked)
+    slots = Counter(time % TICK * 8 // TICK for time, *_ in world.requests)
     assert min(slots.values()) > 0  # all of a tick is used
 
 

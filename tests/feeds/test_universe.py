@@ -53,8 +53,8 @@ def test_a_restart_goes_on_with_the_numbers_of_its_tape():
     before = Universe(Wanted())
     changes(before, listed("A"), listed("B"))
     recovered = {each.number: each.instrument for each in before.listings.values()}
-    again = Universe(Wanted(), recovered)
-    assert changes(again, listed("B"), listed("C"), listed("A", tick="0.5")) == [
+    second = Universe(Wanted(), recovered)
+    assert changes(second, listed("B"), listed("C"), listed("A", tick="0.5")) == [
         (LISTED, "B", 2), (LISTED, "C", 3), (LISTED, "A", 1)
     ]  # fmt: skip
     assert changes(Universe(Wanted(), recovered), listed("A", tick="0.01")) == [(LISTED, "A", 3)]

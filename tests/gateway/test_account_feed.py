@@ -76,7 +76,7 @@ async def follow(
     )
     feed = AccountFeed(
         line,
-        hear=lambda told: [say(each.what) for each in told],
+        hear=lambda reported: [say(each.what) for each in reported],
         came=lambda: say("came"),
         went=lambda: say("went"),
         watch=SimpleNamespace(account=lambda message: None),

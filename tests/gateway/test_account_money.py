@@ -72,7 +72,7 @@ class Life(AbstractContextManager):
         )
         self.money.recover()
 
-    def told(self, total: int, at: int) -> None:
+    def report(self, total: int, at: int) -> None:
         """The venue's balance, at a start and later."""
         balances = {"USDT": BalanceReport("USDT", total * UNIT, at)}
         self.money.begin(balances, {}, is_other=False)
@@ -90,7 +90,7 @@ class Life(AbstractContextManager):
         refusal = self.money.refusal(2, spec, 1)
         return refusal.reason if refusal is not None else ""
 
-    def __exit__(self, *told: object) -> None:
+    def __exit__(self, *report: object) -> None:
         self.money.close()
         self.writer.close()
 
@@ -98,7 +98,7 @@ class Life(AbstractContextManager):
 @pytest.fixture
 def money(tmp_path: Path):
     with Life(tmp_path) as life:
-        life.told(1000, BEGAN)
+        life.report(1000, BEGAN)
         yield life.money
 
 
@@ -115,10 +115,10 @@ def test_another_credit_after_a_restart_is_held_against_what_was_allocated(
     tmp_path: Path, credit: str, rows: list[int], is_reset: bool
 ):
     with Life(tmp_path, credit="500") as life:
-        life.told(1000, BEGAN)
+        life.report(1000, BEGAN)
         assert isinstance(life.send("allocate", amount="1400"), Entry)
     with Life(tmp_path, credit=credit) as life:
-        life.told(1000, BEGAN + 10)
+        life.report(1000, BEGAN + 10)
         assert life.rows() == rows
         alerts = {(each.kind, each.subject) for each in life.said if each.severity == "critical"}
         assert alerts == ({("balance", "USDT"), ("sub-account", "a")} if is_reset else set())
@@ -129,7 +129,7 @@ def test_another_credit_after_a_restart_is_held_against_what_was_allocated(
 def test_who_lost_his_allocation_trades_again_once_he_allocates(tmp_path: Path):
     """What a position brings in meanwhile is no allocation; a restart does not let it pass."""
     with Life(tmp_path) as life:
-        life.told(1000, BEGAN)
+        life.report(1000, BEGAN)
         assert isinstance(life.send("allocate", amount="100"), Entry)
         assert not life.refusal()
         assert isinstance(life.send("reset", amount="1000", index=None), Entry)
@@ -139,7 +139,7 @@ def test_who_lost_his_allocation_trades_again_once_he_allocates(tmp_path: Path):
         assert life.rows() == [1007, 1000, 7]
         assert "allocate again" in life.refusal()
     with Life(tmp_path) as life:
-        life.told(1007, BEGAN + 10)
+        life.report(1007, BEGAN + 10)
         assert "allocate again" in life.refusal()
         assert isinstance(life.send("allocate", amount="1"), Entry)
         assert not life.refusal()
@@ -164,12 +164,12 @@ def test_a_sub_account_without_money_gets_out_of_its_position(money):
 
 def test_a_late_fill_gives_the_account_what_the_venue_has(money, tmp_path):
     """Bought at 100 and at 110, one sold at 120 between the two: 20, whoever is heard first."""
-    told = [
+    received = [
         fill_of(LINEAR, text, trade=trade, time=BEGAN + trade)
         for trade, text in ((1, "+1@100"), (2, "+1@110"), (3, "-1@120"), (4, "+2@90"))
     ]
     for at in (0, 3, 2, 1):
-        money.fill(FillOut(None, told[at]), at + 1)
+        money.fill(FillOut(None, received[at]), at + 1)
         if at == 2:  # as far as anybody knows
             assert money.ledger.total("USDT") == (1000 + 20) * UNIT
     assert money.ledger.total("USDT") == (1000 + 15) * UNIT

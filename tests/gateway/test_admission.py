@@ -53,14 +53,14 @@ class Desk(Funded):
         self.tape = GatewayTape(tape_writer, list(self.instruments.values()))
         self.tape.first.status_of = self.tape.order_status_in(self.manager)
         self.admission = Admission(self.manager, self.gate, self.tape, self.money, self.crossing, self.proceeds)
-        self.lives = [RobotLife(number, name, 1, "", slot=number) for number, name in ((A, "a"), (B, "b"))]
+        self.robots = [RobotLife(number, name, 1, "", slot=number) for number, name in ((A, "a"), (B, "b"))]
         self.fund(**FUNDS[kind])
         for slot in (A, B):
             self.allocate(slot, **{name: total * 2 / 5 for name, total in FUNDS[kind].items()})
 
-    def __exit__(self, *told: object) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.tape.writer.close()
-        super().__exit__(*told)
+        super().__exit__(*raised)
 
     def change(self) -> None:
         """One thing is otherwise."""
@@ -93,7 +93,7 @@ class Desk(Funded):
                     rng.choice((0, 0, 0, 1)),
                 )
             case 7:
-                for life in self.lives:
+                for life in self.robots:
                     life.rate = rng.choice((0, 0, 1))
             case 8:
                 self.now += rng.randrange(SECOND // 2)
@@ -153,10 +153,10 @@ class Desk(Funded):
 
     def place(self, spec: OrderSpec) -> tuple[list, Managed]:
         """What a dry run says, and the order."""
-        life, rng = self.random.choice(self.lives), self.random
+        life, rng = self.random.choice(self.robots), self.random
         base = life.base if rng.random() < 0.98 else EPOCH_MAX << 32
         order_id = base + next(self.order_ids)
-        told = self.admission.checks(life, order_id, spec, self.now)
+        reported = self.admission.checks(life, order_id, spec, self.now)
         order = self.admission.place(life, order_id, spec, self.now)
         calls = list(self.manager.calls)
         self.write()
@@ -165,7 +165,7 @@ class Desk(Funded):
             outcome = Outcome.AMBIGUOUS if rng.random() < 0.03 else Outcome.DONE
             self.manager.answered(call, Answer(outcome), self.now)
         self.write()
-        return told, order
+        return reported, order
 
 
 SCOPES = ("account", "subaccount")
@@ -177,10 +177,10 @@ def walk(home: Path, kind: str, seed: int) -> Counter[str]:
         for step in range(STEPS):
             desk.change()
             before = desk.gate.rates.sent_this_second(desk.now)
-            told, order = desk.place(desk.draw())
-            refused = next((each for each in told if each.refusal is not None), None)
+            reported, order = desk.place(desk.draw())
+            refused = next((each for each in reported if each.refusal is not None), None)
             at = f"seed {seed}, step {step}: {order.spec}"
-            assert [each.rule for each in told] == [rule.name for rule in RULES], at
+            assert [each.rule for each in reported] == [rule.name for rule in RULES], at
             if refused is None:
                 assert order.state is not OrderState.DENIED, (at, order.reason)
                 reached["passed"] += 1
@@ -189,7 +189,7 @@ def walk(home: Path, kind: str, seed: int) -> Counter[str]:
             assert order.state is OrderState.DENIED, (at, refused)
             assert news[1:] == (refused.refusal.code, refused.refusal.reason), at
             reached[refused.rule] += 1
-            behind = [each.rule for each in told].index(refused.rule) > COUNTS
+            behind = [each.rule for each in reported].index(refused.rule) > COUNTS
             is_counted = desk.gate.rates.sent_this_second(desk.now) > before
             assert behind or not is_counted, at
         if desk.kind == "spot":  # more than the account has, though its sub-accounts have enough

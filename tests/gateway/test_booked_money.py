@@ -26,7 +26,7 @@ BOTH = PositionSide.BOTH
 @pytest.fixture
 def life(tmp_path: Path):
     with Life(tmp_path) as made:
-        made.told(1000, BEGAN)
+        made.report(1000, BEGAN)
         yield made
 
 
@@ -53,21 +53,21 @@ def _noted(life: Life) -> list[Entry]:
 
 def test_a_fill_on_the_tape_without_its_entry_is_booked_at_a_start_and_once(tmp_path):
     with Life(tmp_path) as life:
-        life.told(1000, BEGAN)
+        life.report(1000, BEGAN)
         kept = life.money._kept
-        told = fill_of(LINEAR, "+1@100", trade=1, time=BEGAN + 5, fee=UNIT)
-        kept.fill(told, 2, 77)
+        reported = fill_of(LINEAR, "+1@100", trade=1, time=BEGAN + 5, fee=UNIT)
+        kept.fill(reported, 2, 77)
         life.money.recover()
-        assert life.money.own(2, LINEAR, BOTH) == told.size
+        assert life.money.own(2, LINEAR, BOTH) == reported.size
         assert life.money.ledger.balance("USDT", 2) == -UNIT
         assert list(kept.unbooked()) == []
-        life.money.fill(FillOut(None, told), 77)  # the venue tells of it once more
+        life.money.fill(FillOut(None, reported), 77)  # the venue tells of it once more
         assert life.money.ledger.balance("USDT", 2) == -UNIT
 
 
 def test_what_positions_hold_is_held_after_a_start(tmp_path):
     with Life(tmp_path) as life:
-        life.told(1000, BEGAN)
+        life.report(1000, BEGAN)
         life.money.booking.adopt(LINEAR, BOTH, 1000, 1000, slot=2)
         assert life.money.locks.held("USDT", 2) == 0
         life.money.recover()
@@ -76,7 +76,7 @@ def test_what_positions_hold_is_held_after_a_start(tmp_path):
 
 def test_a_slot_with_money_is_nobody_else_s_after_a_start(tmp_path):
     with Life(tmp_path) as life:
-        life.told(1000, BEGAN)
+        life.report(1000, BEGAN)
         assert isinstance(life.send("allocate", amount="100"), Entry)
         life.money._kept.names = {"another": 2}
         with pytest.raises(BadConfig):
@@ -97,8 +97,8 @@ def test_a_position_of_before_the_books_is_the_pool_s_and_said_with_its_price(tm
 def test_at_another_exchange_the_books_begin_once(life):
     life.money._has_begun = False  # this gateway's first words of the venue
     for total in (500, 700):
-        told = {"USDT": BalanceReport("USDT", total * UNIT, BEGAN + 9)}
-        life.money.begin(told, {}, is_other=True)
+        received = {"USDT": BalanceReport("USDT", total * UNIT, BEGAN + 9)}
+        life.money.begin(received, {}, is_other=True)
     assert life.rows()[0] == 500
 
 
@@ -159,9 +159,9 @@ def test_what_an_order_held_is_free_once_it_was_filled(life):
 )
 def test_what_moves_money_is_booked_as_what_it_is(life, kind, cause, outside):
     booked = _noted(life)
-    told = MoveReport("m1", "USDT", 7 * UNIT, BEGAN + REPORT_STEP_NS + 1, kind)
+    reported = MoveReport("m1", "USDT", 7 * UNIT, BEGAN + REPORT_STEP_NS + 1, kind)
     for _ in range(2):
-        life.money.heard([told], BEGAN)
+        life.money.heard([reported], BEGAN)
     (entry,) = booked
     assert (entry.cause, [leg.holder for leg in entry.legs]) == (cause, [MAIN, outside])
 
@@ -169,8 +169,8 @@ def test_what_moves_money_is_booked_as_what_it_is(life, kind, cause, outside):
 def test_funding_is_shared_by_who_holds_the_position(life):
     for slot in (1, 2):
         life.money.booking.adopt(LINEAR, BOTH, 1000, 1000, slot=slot)
-    told = MoveReport("f", "USDT", -8 * UNIT, BEGAN + REPORT_STEP_NS + 1, MoveKind.FUNDING, LINEAR)
-    life.money.heard([told], BEGAN)
+    reported = MoveReport("f", "USDT", -8 * UNIT, BEGAN + REPORT_STEP_NS + 1, MoveKind.FUNDING, LINEAR)
+    life.money.heard([reported], BEGAN)
     assert [life.money.ledger.balance("USDT", slot) // UNIT for slot in (1, 2)] == [996, -4]
 
 
@@ -187,8 +187,8 @@ def test_of_two_currencies_that_differ_what_moved_is_read_since_the_earlier(life
     life.money._open("BNB", 5 * UNIT, BEGAN + 50)
     life.money.check({"BNB": BalanceReport("BNB", 6 * UNIT, BEGAN + 60)}, BEGAN + 60)
     assert life.money.moves_wanted == BEGAN + 50
-    told = {name: BalanceReport(name, total * UNIT, BEGAN + 70) for name, total in (("USDT", 1001), ("BNB", 7))}
-    life.money.check(told, BEGAN + 70)
+    received = {name: BalanceReport(name, total * UNIT, BEGAN + 70) for name, total in (("USDT", 1001), ("BNB", 7))}
+    life.money.check(received, BEGAN + 70)
     assert life.money.moves_wanted == BEGAN
 
 
@@ -233,8 +233,8 @@ def test_what_the_tape_has_of_moves_transfers_and_beginnings_is_taken_in(tmp_pat
         legs = (Leg(MAIN, "USDT", UNIT), Leg(Outside.OPENING, "USDT", -UNIT))
         kept.entry(pack(Entry(BEGAN, Cause.OPENING, legs, "USDT")))
         assert kept.opened == {"USDT": BEGAN}
-        told = (Leg(MAIN, "USDT", UNIT), Leg(Outside.WORLD, "USDT", -UNIT))
-        arrived = Entry(BEGAN + 5, Cause.COMMAND, told, f"{TRANSFER_REPORTED}t1")
+        received = (Leg(MAIN, "USDT", UNIT), Leg(Outside.WORLD, "USDT", -UNIT))
+        arrived = Entry(BEGAN + 5, Cause.COMMAND, received, f"{TRANSFER_REPORTED}t1")
         kept.entry(pack(arrived))
         assert heard == ["USDT", f"{TRANSFER_REPORTED}t1"]
         assert [each.reference for each in kept.arrivals] == [f"{TRANSFER_REPORTED}t1"]
@@ -242,7 +242,7 @@ def test_what_the_tape_has_of_moves_transfers_and_beginnings_is_taken_in(tmp_pat
 
 def test_a_fill_that_was_shared_is_shared_again(tmp_path):
     with Life(tmp_path) as life:
-        life.told(1000, BEGAN)
+        life.report(1000, BEGAN)
         kept = life.money._kept
         for slot in (1, 2):
             kept.booking.adopt(LINEAR, BOTH, 1000, 1000, slot=slot)
@@ -257,7 +257,7 @@ def test_a_fill_that_was_shared_is_shared_again(tmp_path):
 
 def test_at_another_exchange_nothing_waits_and_no_transfer_is_followed(tmp_path):
     with Life(tmp_path) as life:
-        life.told(1000, BEGAN)
+        life.report(1000, BEGAN)
         kept = life.money._kept
         kept.fill(fill_of(LINEAR, "+1@100", trade=1, time=BEGAN + 5), 2, 77)
         kept.transfer({"id": "t", "slot": 2, "state": str(State.SENT)})

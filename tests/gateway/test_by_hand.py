@@ -36,8 +36,8 @@ class Desk(NettingWorld):
         return json.loads(done.stdout)
 
     def send(self, command: str, id_: str, **fields) -> dict:
-        (told,) = send_command(self.home, "gateway:main", command, fields, id_)
-        return told
+        (reported,) = send_command(self.home, "gateway:main", command, fields, id_)
+        return reported
 
     def far(self, units: int = -PRICE) -> str:
         """A price, as text."""
@@ -50,8 +50,8 @@ class Desk(NettingWorld):
     def intents(self) -> list[tuple[int, int]]:
         """(robot, order) of what was to be placed."""
         with JournalReader(gateway_journal(self.home, "main")) as reader:
-            told = [REQUEST.unpack_from(f.payload) for f in reader.frames(("order_request",))]
-        return [(each[12], each[0]) for each in told if each[5] == RequestKind.PLACE.id]
+            received = [REQUEST.unpack_from(f.payload) for f in reader.frames(("order_request",))]
+        return [(each[12], each[0]) for each in received if each[5] == RequestKind.PLACE.id]
 
 
 @pytest.fixture
@@ -67,28 +67,28 @@ def world(tmp_path):
         made.close()
 
 
-def rules(told: dict) -> dict[str, dict]:
-    return {each["rule"]: each for each in told["checks"]}
+def rules(answer_of: dict) -> dict[str, dict]:
+    return {each["rule"]: each for each in answer_of["checks"]}
 
 
 def test_an_order_by_hand_is_the_operators_on_tape_and_no_robots(world):
-    told = world.run("buy", SYMBOL, "0.010", "--price", world.far(), "--id", "b1")
-    (order,) = told["orders"]
-    assert (told["id"], told["status"], order["state"]) == ("b1", "applied", "ACCEPTED")
-    assert all(each["passed"] for each in told["checks"])
+    answer = world.run("buy", SYMBOL, "0.010", "--price", world.far(), "--id", "b1")
+    (order,) = answer["orders"]
+    assert (answer["id"], answer["status"], order["state"]) == ("b1", "applied", "ACCEPTED")
+    assert all(each["passed"] for each in answer["checks"])
     assert (order["robot"], order["qty"]) == ("operator", "0.010")
     assert parse_client_id(order["client_id"]).tag == "operator"
     assert [row["robot"] for row in world.run("orders")] == ["operator"]
     assert [o.client_id for o in world.account.open_orders.values()] == [order["client_id"]]
-    again = world.run("buy", SYMBOL, "0.010", "--price", order["price"], "--id", "b1")
-    assert (again["status"], len(world.account.open_orders)) == ("duplicate", 1)
+    second = world.run("buy", SYMBOL, "0.010", "--price", order["price"], "--id", "b1")
+    assert (second["status"], len(world.account.open_orders)) == ("duplicate", 1)
     other = world.run("buy", SYMBOL, "0.020", "--price", order["price"], "--id", "b1", code=5)
     assert other["error"]["name"] == "DUPLICATE_COMMAND"
     gone = world.run("cancel", order["client_id"])
     assert [row["state"] for row in gone["orders"]] == ["CANCELED"]
     assert not world.account.open_orders
-    told = world.run("buy", SYMBOL, "0.010")
-    assert [row["state"] for row in told["orders"]] == ["FILLED"]
+    answer = world.run("buy", SYMBOL, "0.010")
+    assert [row["state"] for row in answer["orders"]] == ["FILLED"]
     assert [row["robot"] for row in world.run("fills")] == ["operator"]
     assert world.run("positions")[0]["subaccounts"]["main"]["qty"] == "0.010"
     assert world.gateway.ask("status")["differences"] == []
@@ -107,9 +107,9 @@ def test_what_a_rule_forbids_is_denied_and_a_dry_run_had_said_so(world):
     assert [name for name, each in rules(dry).items() if not each["passed"]] == ["kill switch"]
     assert rules(dry)["kill switch"]["figure"] == "on: lunch"
     assert (world.frames("order_request"), world.frames("params")) == before
-    told = world.run(*order, code=5)
-    assert (told["status"], told["error"]["code"]) == ("refused", Killed.code)
-    assert [row["state"] for row in told["orders"]] == ["DENIED"]
+    answer = world.run(*order, code=5)
+    assert (answer["status"], answer["error"]["code"]) == ("refused", Killed.code)
+    assert [row["state"] for row in answer["orders"]] == ["DENIED"]
     assert not world.account.open_orders
 
 
@@ -130,8 +130,8 @@ def test_a_dry_run_names_what_a_sub_account_lacks(world):
     assert broken["sub-account money"]["code"] == InsufficientFunds.code
     wanted, free = (Decimal(broken["sub-account money"][key].split()[0]) for key in ("figure", "limit"))
     assert wanted > free > 0
-    told = world.run(*order, code=5)
-    assert told["error"]["code"] == InsufficientFunds.code
+    answer = world.run(*order, code=5)
+    assert answer["error"]["code"] == InsufficientFunds.code
 
 
 def test_a_kill_lets_pass_what_only_reduces(world):
@@ -150,8 +150,8 @@ def test_a_command_that_comes_again_after_a_kill_finds_its_order(world):
     """The gateway is killed once the intent is on the tape and before anybody was answered: its
     reply is cut off the tape's end."""
     fields = {"symbol": SYMBOL, "side": "buy", "qty": "0.010", "price": world.far()}
-    told = world.send("place", "p1", **fields)
-    (order,) = told["result"]["orders"]
+    answer = world.send("place", "p1", **fields)
+    (order,) = answer["result"]["orders"]
     wait_for(lambda: len(world.account.open_orders) == 1)
     world.gateway.kill()
     with JournalReader(gateway_journal(world.home, "main")) as reader:
@@ -161,9 +161,9 @@ def test_a_command_that_comes_again_after_a_kill_finds_its_order(world):
     world.gateway.start()
     wait_for(lambda: world.gateway.ask("status")["ready"], 30)
     assert len(world.intents()) == 1
-    again = world.send("place", "p1", **fields)
-    assert (again["status"], again["error"]) == ("duplicate", None)
-    assert [row["client_id"] for row in again["result"]["orders"]] == [order["client_id"]]
+    second = world.send("place", "p1", **fields)
+    assert (second["status"], second["error"]) == ("duplicate", None)
+    assert [row["client_id"] for row in second["result"]["orders"]] == [order["client_id"]]
     assert len(world.intents()) == len(world.account.open_orders) == 1
     # The next one has another name than all before.
     other = world.send("place", "p2", **fields)["result"]["orders"][0]
@@ -183,13 +183,13 @@ def test_close_takes_the_pools_part_and_leaves_the_robots(world):
     refused = world.run("close", SYMBOL, "--subaccount", "a", code=5)
     assert refused["error"]["code"] == NotOwner.code
     a.writer.close()
-    world.again()
+    world.restart()
     done = world.run("close", SYMBOL, "--subaccount", "a")
     assert ([row["robot"] for row in done["orders"]], done["left"]) == (["a"], [])
     assert world.account.qty(0) == 0
     # Under the robot's own number: what its orders have brought it is nothing now.
     assert sum(qty for robot, qty, _ in world.fills() if robot == a.number) == 0
-    world.again()
+    world.restart()
     assert world.run("close", SYMBOL, "--subaccount", "a")["orders"] == []
     assert world.gateway.ask("status")["differences"] == []
 
@@ -210,7 +210,7 @@ def test_flatten_ends_all_of_an_account_and_stays_so_after_a_crash(world):
     assert parts == {"a": "0.010", "operator": "-0.010"}
     wait_for(lambda: world.account.qty(0) == 0 and not world.account.open_orders)
     assert world.gateway.ask("status")["killed"] == "flatten"
-    world.again()
+    world.restart()
     assert world.gateway.ask("status")["killed"] == "flatten"
     late = a.place(Side.BUY, world.bid - PRICE)
     wait_for(lambda: news_of(world.home, late) == [("denied", Killed.code)])
@@ -244,12 +244,12 @@ def test_what_is_typed_wrong_is_one_line(world):
     assert "number" in world.run("buy", SYMBOL, "much", code=2)["error"]["message"]
     near = world.run("buy", SYMBOL.replace("BTC", "BTX"), "1", code=3)["error"]
     assert (near["name"], "BTX" in near["message"]) == ("UNKNOWN_SYMBOL", True)
-    told = world.run("buy", "kraken:BTC/USD", "1", code=2)
-    assert "0 accounts trade" in told["error"]["message"]
-    told = world.send("place", "w1", symbol=SYMBOL, side="hold", qty="1")
-    assert "side is buy, sell" in told["error"]["message"]
-    told = world.gateway.ask("attach", name="operator", journal="/nowhere")
-    assert "no robot is called" in told["error"]
+    answer = world.run("buy", "kraken:BTC/USD", "1", code=2)
+    assert "0 accounts trade" in answer["error"]["message"]
+    answer = world.send("place", "w1", symbol=SYMBOL, side="hold", qty="1")
+    assert "side is buy, sell" in answer["error"]["message"]
+    answer = world.gateway.ask("attach", name="operator", journal="/nowhere")
+    assert "no robot is called" in answer["error"]
     world.gateway.kill()
     gateway_socket(world.home, "main").unlink()
     for words in (("buy", SYMBOL, "0.010"), ("close", SYMBOL), ("flatten",), ("cancel", "--all")):
@@ -289,13 +289,13 @@ def test_a_robot_that_runs_sees_its_position_go_and_its_run_repeats(tmp_path):
     (folder / "strategies/holder.py").write_text(HOLDER)
     robot = begin(folder, "run", "strategies/holder.py", "--live", "--account", "futures")
 
-    def told(*words: str):
+    def answer_of(*words: str):
         done = copied_process.run(*words, "--json", "--home", folder / ".onetape", "--config", folder / "onetape.toml")
         assert done.returncode == 0, (done.stdout, done.stderr)
         return json.loads(done.stdout)
 
-    wait_for(lambda: robot.poll() is not None or told("fills"))
-    done = told("flatten", "--account", "futures")
+    wait_for(lambda: robot.poll() is not None or answer_of("fills"))
+    done = answer_of("flatten", "--account", "futures")
     assert ([row["qty"] for row in done["orders"]], done["left"]) == (["0.010"], [])
 
     def is_denied() -> bool:
@@ -309,8 +309,8 @@ def test_a_robot_that_runs_sees_its_position_go_and_its_run_repeats(tmp_path):
     run = json.loads(out)
     assert run["orders"] == 2
     assert run["fills"] >= 1  # of its own; either order may be filled in pieces
-    again = told("replay", run["run"], "--verify")
-    assert again["divergences"] == 0
+    second = answer_of("replay", run["run"], "--verify")
+    assert second["divergences"] == 0
 
 
 def test_on_spot_a_close_sells_what_was_bought_and_no_coin_that_was_there(tmp_path):
@@ -320,8 +320,8 @@ def test_on_spot_a_close_sells_what_was_bought_and_no_coin_that_was_there(tmp_pa
             coins = world.slots("BTC")[1]
             assert coins > 0
             order = {"symbol": "kraken:BTC/USD", "side": "buy", "qty": "0.01"}
-            told = world.send("place", "b1", **order)
-            (row,) = told["result"]["orders"]
+            answer = world.send("place", "b1", **order)
+            (row,) = answer["result"]["orders"]
             assert len(row["client_id"]) <= 18  # as Kraken takes them
             state = {"order": row["client_id"]}
             wait_for(lambda: world.send("order", "q", **state)["result"]["state"] == "FILLED")
@@ -330,7 +330,7 @@ def test_on_spot_a_close_sells_what_was_bought_and_no_coin_that_was_there(tmp_pa
             done = world.send("close", "c1", symbol=order["symbol"])["result"]
             assert [each["state"] for each in done["orders"]] != ["DENIED"], done
             wait_for(lambda: world.slots("BTC")[1] == coins)
-            again = world.send("close", "c2", symbol=order["symbol"])["result"]
-            assert (again["orders"], again["left"]) == ([], [])
+            second = world.send("close", "c2", symbol=order["symbol"])["result"]
+            assert (second["orders"], second["left"]) == ([], [])
         finally:
             world.close()

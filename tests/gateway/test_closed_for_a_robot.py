@@ -37,8 +37,8 @@ def started(home: Home) -> list[tuple[float, int]]:
     found = []
     for run in sorted((home.home / "runs").iterdir(), key=lambda each: each.stat().st_mtime):
         with JournalReader(run / "journal") as reader:
-            told = [msgspec.msgpack.decode(f.payload) for f in reader.frames(("log",))]
-        found += [(each["fields"]["qty"], each["fields"]["works"]) for each in told if each["text"] == "started"]
+            received = [msgspec.msgpack.decode(f.payload) for f in reader.frames(("log",))]
+        found += [(each["fields"]["qty"], each["fields"]["works"]) for each in received if each["text"] == "started"]
     return found
 
 

@@ -75,7 +75,7 @@ def test_a_strategy_takes_and_gives_back_what_is_its_own(gateway, tmp_path):
     foreign = binance_strategy_balance("a", "allocate", "usdt", 1, index=3)
     posing = binance_strategy_balance("b", "allocate", "usdt", 1, index=3)
     too_much = binance_strategy_balance("a", "release", "usdt", 1000, index="a")
-    applied, again, written, *refused = sent(
+    applied, second, written, *refused = sent(
         tmp_path,
         (allocate, "one"),
         (allocate, "one"),
@@ -87,9 +87,9 @@ def test_a_strategy_takes_and_gives_back_what_is_its_own(gateway, tmp_path):
         (binance_strategy_balance("a", "allocate", "usdt", float("nan"), index=2), None),
         (binance_strategy_balance("a", "allocate", "usdt", "1e999999999", index=2), None),
     )
-    assert (applied.status, again.status, written.status) == ("applied", "duplicate", "applied")
+    assert (applied.status, second.status, written.status) == ("applied", "duplicate", "applied")
     moved = [{"slot": 1, "currency": "USDT", "amount": "-100.1"}, {"slot": 2, "currency": "USDT", "amount": "100.1"}]
-    assert applied.result == again.result == {"moved": moved}
+    assert applied.result == second.result == {"moved": moved}
     assert {each.status for each in refused} == {"refused"}
     codes = [4206, 4206, 4201, 3001, 4203, 4203]
     assert [each.error["code"] for each in refused] == codes
@@ -101,8 +101,8 @@ def test_a_strategy_takes_and_gives_back_what_is_its_own(gateway, tmp_path):
     gateway.kill()
     gateway.start()
     assert manager.get_all("USDT")[:4] == [total, total - 150, 150, 0]
-    again, other = sent(tmp_path, (allocate, "one"), (as_written, "one"))
-    assert (again.status, again.result) == ("duplicate", {"moved": moved})
+    second, other = sent(tmp_path, (allocate, "one"), (as_written, "one"))
+    assert (second.status, second.result) == ("duplicate", {"moved": moved})
     assert other.error["name"] == "DUPLICATE_COMMAND"
     assert manager.get_balance("USDT", 2) == 150
 
@@ -149,8 +149,8 @@ def test_strategies_at_once_while_the_gateway_is_killed_end_where_their_answers_
     async def look() -> None:
         while True:
             with contextlib.suppress(StaleData, ProcessDown):  # while it is being killed
-                told, *slots = manager.get_all("USDT")
-                assert told == total == sum(slots)
+                reported, *slots = manager.get_all("USDT")
+                assert reported == total == sum(slots)
             await asyncio.sleep(0)
 
     async def work() -> list[Decimal]:

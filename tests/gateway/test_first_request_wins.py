@@ -46,7 +46,7 @@ class World:
             robot.writer.close()
         self._served.__exit__(None, None, None)
 
-    def again(self) -> None:
+    def restart(self) -> None:
         """kill -9, and the next life."""
         self.gateway.kill()
         self.gateway.start()
@@ -67,8 +67,8 @@ class World:
 
     def _news(self, robot: Robot, order: int) -> list[tuple[str, int]]:
         with JournalReader(gateway_journal(self.home, "main")) as reader:
-            told = [NEWS.unpack(f.payload) for f in reader.frames(("order_event",))]
-        mine = [n for n in told if (n[0], n[9]) == (order, robot.number)]
+            received = [NEWS.unpack(f.payload) for f in reader.frames(("order_event",))]
+        mine = [n for n in received if (n[0], n[9]) == (order, robot.number)]
         return [(OrderNews.from_id(n[7]).value, n[6]) for n in mine]
 
     def client_id(self, number: int, order: int) -> str:
@@ -127,18 +127,18 @@ def test_fifty_at_once_make_one_order(world):
     robots = [world.robot(100 + number) for number in range(50)]
     seen, key, price = len(world.account.by_id), RequestKey("fifty"), world.price
     ready = threading.Barrier(len(robots))
-    asked: dict[int, int] = {}
+    requests: dict[int, int] = {}
 
     def one(robot: Robot) -> None:
         ready.wait()
-        asked[robot.number] = world.ask(robot, key, price)
+        requests[robot.number] = world.ask(robot, key, price)
 
     threads = [threading.Thread(target=one, args=(robot,)) for robot in robots]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    said = [world.answered(robot, asked[robot.number]) for robot in robots]
+    said = [world.answered(robot, requests[robot.number]) for robot in robots]
     for robot in robots:
         robot.writer.close()
     assert sorted(said) == [[("accepted", 0)], *[[DUPLICATE]] * 49]
@@ -176,9 +176,9 @@ def test_killed_while_all_ask_there_is_one_order_for_each_key(world):
         for robot in world.robots:
             world.ask(robot, key, price)
         time.sleep(0.003 * number)
-        world.again()
-        again = [(robot, world.ask(robot, key, price)) for robot in world.robots]
-        said = [world.answered(robot, order) for robot, order in again]
+        world.restart()
+        second = [(robot, world.ask(robot, key, price)) for robot in world.robots]
+        said = [world.answered(robot, order) for robot, order in second]
         assert sum(words != [DUPLICATE] for words in said) <= 1, said
     # An intent that was killed before it left is proven to be nowhere, and frees its key.
     named = {world.client_id(robot, order): more["once"] for robot, order, more in world.intents()}
@@ -188,9 +188,9 @@ def test_killed_while_all_ask_there_is_one_order_for_each_key(world):
 
 def test_what_ends_a_cycle_and_what_does_not_over_a_restart(world):
     a, b, *_ = world.robots
-    ended, told, kept = (RequestKey(name) for name in ("ended", "told", "kept"))
+    ended, reported, kept = (RequestKey(name) for name in ("ended", "told", "kept"))
     short = RequestKey("short", expires="1s")
-    for key in (ended, told, kept, short):
+    for key in (ended, reported, kept, short):
         assert world.answered(a, world.ask(a, key)) == [("accepted", 0)]
     b.end_cycle(kept)  # it is not his
     a.end_cycle(ended)
@@ -199,9 +199,9 @@ def test_what_ends_a_cycle_and_what_does_not_over_a_restart(world):
     (said,) = send_command(world.home, "gateway:main", "end_cycle", {"key": ""}, "two")
     assert said["status"] == "refused"
     wait_for(lambda: len(world.records("cycle")) == 3)
-    world.again()
+    world.restart()
     time.sleep(1)
-    for key in (ended, told, short):
+    for key in (ended, reported, short):
         assert world.answered(b, world.ask(b, key)) == [("accepted", 0)], key
     assert world.answered(b, world.ask(b, kept)) == [DUPLICATE]
     by_robots = [record for record in world.records("cycle") if record["robot"]]

@@ -112,12 +112,12 @@ def test_a_forced_close_is_shared_also_after_a_restart(tmp_path: Path, client_id
     with JournalReader(gateway.tape) as reader:
         payloads = [frame.payload for frame in reader.frames(["entry"])]
     assert len(payloads) == 6
-    again = Gateway(tmp_path, "two")
-    kept = again.kept
+    second = Gateway(tmp_path, "two")
+    kept = second.kept
     kept.entry(payloads[0])
     for row, payload in zip(heard, payloads[1:], strict=True):
         kept.fill(*row)
         kept.entry(payload)
-    again.money.recover()
-    assert again.state() == state
-    again.close()
+    second.money.recover()
+    assert second.state() == state
+    second.close()

@@ -35,8 +35,8 @@ def world(tmp_path, request):
 
 def said(home) -> list[str]:
     with JournalReader(gateway_journal(home, "main")) as reader:
-        told = [msgspec.msgpack.decode(f.payload) for f in reader.frames(("health",))]
-    return [each["state"] for each in told if each["kind"] == "budget"]
+        received = [msgspec.msgpack.decode(f.payload) for f in reader.frames(("health",))]
+    return [each["state"] for each in received if each["kind"] == "budget"]
 
 
 def test_an_address_that_is_shut_out_sends_nothing_and_says_so(world, tmp_path):
@@ -65,8 +65,8 @@ def test_what_the_venue_says_of_its_budget_reaches_every_process(world):
     assert 0 < gateway.ask("status")["budget"]["used"][0] < 1000
 
     def is_shut_out() -> bool:
-        for known in dialect.limits.addresses.values():  # somebody else behind this address
-            known.weight = 10_000
+        for recorded in dialect.limits.addresses.values():  # somebody else behind this address
+            recorded.weight = 10_000
         gateway.ask("reconcile")
         return counts.banned_until() > time.time_ns()
 

@@ -84,9 +84,9 @@ def test_a_checkpoint_at_any_frame_changes_nothing_that_is_known(left):
     for sequence in (1, left.last, *(chance.randrange(1, left.last) for _ in range(8))):
         left.forget()
         left.state(left.file, until=sequence + 1, write=True)
-        known, found = left.state(left.file)
+        recorded, found = left.state(left.file)
         assert (found.sequence, found.refused) == (sequence, "")
-        assert known == whole
+        assert recorded == whole
 
 
 def test_a_checkpoint_goes_on_from_the_one_before(left):
@@ -95,9 +95,9 @@ def test_a_checkpoint_goes_on_from_the_one_before(left):
     for part in (3, 2, 1):
         sequence = left.last // part
         left.state(left.file, until=sequence + 1, write=True)
-    known, found = left.state(left.file)
+    recorded, found = left.state(left.file)
     assert found.sequence == left.last
-    assert known == whole
+    assert recorded == whole
 
 
 def test_a_checkpoint_of_a_journals_end_fits_once_it_goes_on(left, tmp_path):
@@ -146,10 +146,10 @@ def test_what_does_not_fit_is_passed_over_with_its_reason(left, name):
     left.forget()
     left.state(left.file, until=left.last, write=True)
     left.file.write_bytes(damage(left.file.read_bytes()))
-    known, found = left.state(left.file)
+    recorded, found = left.state(left.file)
     assert found.sequence == 0
     assert reason in found.refused
-    assert known == whole
+    assert recorded == whole
 
 
 def test_other_instruments_make_other_amounts_of_the_same_frames(left):
@@ -205,9 +205,9 @@ def test_another_version_goes_on_from_the_checkpoint_of_a_pruned_journal(long_ta
     without_beginning(long_tape)
     content = long_tape.file.read_bytes()
     long_tape.file.write_bytes(edited(content, lambda r: r.update(made_by="0 0.0.0 x")))
-    known, found = long_tape.state(long_tape.file)
+    recorded, found = long_tape.state(long_tape.file)
     assert (found.sequence, found.refused) == (long_tape.last - 1, "")
-    assert known == whole
+    assert recorded == whole
 
 
 def test_what_comes_after_a_checkpoint_of_another_format_is_not_all_that_is_kept(long_tape):

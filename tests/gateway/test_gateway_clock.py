@@ -75,7 +75,7 @@ def test_drift_is_corrected_each_time_the_venue_tells():
 
 
 @pytest.mark.parametrize(
-    ("told", "step", "sent", "received", "offset"),
+    ("reported", "step", "sent", "received", "offset"),
     [
         (NOON, MS, NOON - 5 * MS, NOON + 5 * MS, 0),  # it may be the same
         (NOON, SECOND, NOON + 400 * MS, NOON + 500 * MS, 0),  # whole seconds say little
@@ -84,8 +84,8 @@ def test_drift_is_corrected_each_time_the_venue_tells():
         (NOON - 10 * SECOND, MS, NOON, NOON + 2 * SECOND, -10 * SECOND + MS),
     ],
 )
-def test_the_offset_is_the_least_that_fits(told, step, sent, received, offset):
-    assert clock_offset(told, step, sent, received) == offset
+def test_the_offset_is_the_least_that_fits(reported, step, sent, received, offset):
+    assert clock_offset(reported, step, sent, received) == offset
 
 
 def health(home) -> list[dict]:
@@ -113,9 +113,9 @@ def test_a_venue_that_refuses_our_time_is_asked_for_its_own(tmp_path):
             status = gateway.ask("status")
             assert abs(status["clock_offset_ns"] - 10 * SECOND) < 2 * SECOND
             wait_for(lambda: any(each["kind"] == "clock" for each in health(tmp_path)))
-            told = next(each for each in health(tmp_path) if each["kind"] == "clock")
-            assert told["state"].startswith("CLOCK_SKEW(4404): off by +")
-            assert told["severity"] == "critical"
+            reported = next(each for each in health(tmp_path) if each["kind"] == "clock")
+            assert reported["state"].startswith("CLOCK_SKEW(4404): off by +")
+            assert reported["severity"] == "critical"
         finally:
             gateway.kill()
             robot.writer.close()

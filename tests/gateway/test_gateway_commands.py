@@ -95,8 +95,8 @@ def test_a_kill_cancels_refuses_and_survives_a_crash(world, tmp_path):
     answer = send(tmp_path, "gateway", "kill", "reason=lunch", "--id", "k1")
     assert (answer["status"], answer["result"]) == ("applied", {"canceled": 3})
     wait_for(lambda: not account.open_orders)
-    again = send(tmp_path, "gateway", "kill", "reason=lunch", "--id", "k1")
-    assert (again["status"], again["result"]) == ("duplicate", {"canceled": 3})
+    second = send(tmp_path, "gateway", "kill", "reason=lunch", "--id", "k1")
+    assert (second["status"], second["result"]) == ("duplicate", {"canceled": 3})
     other = send(tmp_path, "gateway", "kill", "--id", "k1")
     assert (other["status"], other["error"]["name"]) == ("refused", "DUPLICATE_COMMAND")
     refused = robot.place(Side.BUY, listing.bid - 2000)
@@ -105,11 +105,11 @@ def test_a_kill_cancels_refuses_and_survives_a_crash(world, tmp_path):
     gateway.kill()
     gateway.start()
     assert gateway.ask("status")["killed"] == "lunch"
-    again = robot.place(Side.BUY, listing.bid - 2000)
-    wait_for(lambda: news_of(tmp_path, again))
-    assert news_of(tmp_path, again) == [("denied", Killed.code)]
-    again = send(tmp_path, "gateway:main", "kill", "reason=lunch", "--id", "k1")
-    assert (again["status"], again["result"]) == ("duplicate", {"canceled": 3})
+    second = robot.place(Side.BUY, listing.bid - 2000)
+    wait_for(lambda: news_of(tmp_path, second))
+    assert news_of(tmp_path, second) == [("denied", Killed.code)]
+    second = send(tmp_path, "gateway:main", "kill", "reason=lunch", "--id", "k1")
+    assert (second["status"], second["result"]) == ("duplicate", {"canceled": 3})
     assert send(tmp_path, "kraken_gateway", "unkill")["error"]["name"] == "PROCESS_DOWN"
     assert send(tmp_path, "binance_gateway", "unkill")["status"] == "applied"
     wait_for(lambda: gateway.ask("status")["ready"])
@@ -186,8 +186,8 @@ def test_a_cancel_that_is_refused_is_asked_again_while_the_next_life_waits_for_i
         try:
             order = robot.place(Side.BUY, listing.bid - 2000)
             wait_for(lambda: len(account.open_orders) == 1)
-            told = gateway.ask("attach", name="test", journal=str(tmp_path / "robot"))
-            assert told["robot"] == robot.number
+            answer = gateway.ask("attach", name="test", journal=str(tmp_path / "robot"))
+            assert answer["robot"] == robot.number
             wait_for(lambda: ("cancel_rejected", OrderInvalid.code) in news_of(tmp_path, order))
             wait_for(lambda: gateway.ask("standing", robot=robot.number)["settled"])
             assert not account.open_orders

@@ -35,10 +35,10 @@ def world(request, tmp_path):
 def inside(world) -> list[tuple[int, int, int, int, int]]:
     """Of internal fills: trade, robot, signed size, price, fee."""
     with JournalReader(gateway_journal(world.home, "main")) as reader:
-        told = [FILL.unpack(f.payload) for f in reader.frames(("fill",))]
+        received = [FILL.unpack(f.payload) for f in reader.frames(("fill",))]
     return [
         (f[2] - INTERNAL_TRADES, f[11], f[5] * Side.from_id(f[8]).sign, f[4], f[6])
-        for f in told
+        for f in received
         if f[2] >= INTERNAL_TRADES
     ]
 
@@ -103,7 +103,7 @@ def test_what_is_left_works_on_at_the_venue_as_the_same_order(tmp_path, kind):
             a.size = whole = a.size * 4
 
             def there(name: str = "") -> list:
-                return [o for o in world.account.by_id.values() if o.client_id == (name or again)]
+                return [o for o in world.account.by_id.values() if o.client_id == (name or second)]
 
             def is_settled() -> bool:
                 """Placed again, or the market took all that was left before it was taken off."""
@@ -112,23 +112,23 @@ def test_what_is_left_works_on_at_the_venue_as_the_same_order(tmp_path, kind):
             for _ in range(20):
                 waiting, _ = crossed_once(world)
                 first = world.client_id(a, waiting)
-                again = str(parse_client_id(first)._replace(attempt=1))
+                second = str(parse_client_id(first)._replace(attempt=1))
                 wait_for(is_settled)
                 if there():
                     break
-            elsewhere = sum(f[2] for f in inside(world)[-2:] if f[1] == a.number)
+            other = sum(f[2] for f in inside(world)[-2:] if f[1] == a.number)
             (order,), (before,) = there(), there(first)
-            elsewhere += before.filled  # by others, before it was taken off: the market does not wait
-            assert order.size == whole - elsewhere
+            other += before.filled  # by others, before it was taken off: the market does not wait
+            assert order.size == whole - other
             assert "canceled" not in [word for word, _ in world.news(a, waiting)]
-            world.again()
+            world.restart()
             (order,) = there()
             assert world.gateway.ask("status")["differences"] == []
             if order.is_open:
-                assert order.filled + elsewhere <= world.filled(a, waiting) <= whole
+                assert order.filled + other <= world.filled(a, waiting) <= whole
                 a.request(RequestKind.CANCEL, waiting, Side.BUY, 0)
             wait_for(lambda: not there()[0].is_open)
-            wait_for(lambda: world.filled(a, waiting) == there()[0].filled + elsewhere)
+            wait_for(lambda: world.filled(a, waiting) == there()[0].filled + other)
             own_a, own_b, net = world.held()
             if kind != "kraken":
                 assert own_a + own_b == net
@@ -142,8 +142,8 @@ def test_what_is_inside_is_on_the_tape_once_whenever_the_gateway_is_killed(world
         robot.cancel_all()
     wait_for(lambda: not world.gateway.ask("status")["open"])
     before = inside(world), world.held()
-    world.again()
-    world.again()
+    world.restart()
+    world.restart()
     assert (inside(world), world.held()) == before
     explained = explain_journal(gateway_journal(world.home, "main"), since=0, until=2**62)
     rows = {each.slot: each for each in explained if each.currency == "USDT"}
@@ -173,8 +173,8 @@ def test_a_tape_that_ends_between_the_two_fills_has_both_in_the_next_life(world)
 def cut_before_second_inside(journal) -> None:
     """As the disk has it after a loss of power."""
     with JournalReader(journal) as reader:
-        told = [f.payload for f in reader.frames(("fill",))]
-    lost = [f for f in told if FILL.unpack(f)[2] >= INTERNAL_TRADES][1]
+        received = [f.payload for f in reader.frames(("fill",))]
+    lost = [f for f in received if FILL.unpack(f)[2] >= INTERNAL_TRADES][1]
     cut_journal(journal, lost)
 
 
@@ -200,8 +200,8 @@ def test_without_the_option_the_second_order_is_refused(world):
 
 def prices(world, robot, order) -> list[int]:
     with JournalReader(gateway_journal(world.home, "main")) as reader:
-        told = [FILL.unpack(f.payload) for f in reader.frames(("fill",))]
-    return [f[4] for f in told if (f[0], f[11]) == (order, robot.number)]
+        received = [FILL.unpack(f.payload) for f in reader.frames(("fill",))]
+    return [f[4] for f in received if (f[0], f[11]) == (order, robot.number)]
 
 
 @pytest.mark.parametrize("world", [False], indirect=True)

@@ -119,8 +119,8 @@ def test_a_cut_with_requests_pending_loses_and_doubles_nothing(kind, tmp_path):
         # The cut took the account's stream, too: nothing new is let through before it is back.
         wait_for(lambda: world.gateway.ask("status")["ready"] and world.entry()["up"])
         sent = world.entry()["sent"]
-        again = world.robot.place(Side.BUY, low - 100)
-        wait_for(lambda: "accepted" in world.news(again))
+        second = world.robot.place(Side.BUY, low - 100)
+        wait_for(lambda: "accepted" in world.news(second))
         assert world.entry()["sent"] == sent + 1
         world.check()
 

@@ -90,8 +90,8 @@ def test_a_halt_cancels_refuses_survives_a_crash_and_is_lifted_once(world, tmp_p
     (shown,) = say(tmp_path, gateway, "halts")["result"]["halts"]
     assert shown == answer["result"]
     assert refused_with(tmp_path, robot, listing) == BannedSymbol.code
-    again = say(tmp_path, gateway, "halt", id_="h1", symbol=SYMBOL, **loss)
-    assert again["status"] == "duplicate"
+    second = say(tmp_path, gateway, "halt", id_="h1", symbol=SYMBOL, **loss)
+    assert second["status"] == "duplicate"
     for actor, reason, status in (("operator", "", "refused"), ("operator", "it is over", "applied")):
         assert say(tmp_path, gateway, "lift_halt", actor=actor, id=name, reason=reason)["status"] == status
     assert say(tmp_path, gateway, "lift_halt", actor="operator", id=name, reason="twice")["status"] == "refused"
@@ -190,14 +190,14 @@ def test_halts_are_shown_and_lifted_from_the_command_line(world, tmp_path, venue
     folder.mkdir()
     configure(folder, venue[1], gateway.account)
 
-    def told(*words: str, code: int = 0):
+    def answer_of(*words: str, code: int = 0):
         done = copied_process.run(*words, "--json", "--home", tmp_path, "--config", folder / "onetape.toml")
         assert done.returncode == code, (done.stdout, done.stderr)
         return json.loads(done.stdout)
 
-    assert told("halts") == []
-    assert told("send", "gateway", "halt", f"symbol={SYMBOL}", "until=4h", "reason=news")["status"] == "applied"
-    (row,) = told("halts")
+    assert answer_of("halts") == []
+    assert answer_of("send", "gateway", "halt", f"symbol={SYMBOL}", "until=4h", "reason=news")["status"] == "applied"
+    (row,) = answer_of("halts")
     assert row["until"] - row["since"] == 4 * 3600 * SECOND
     shown = {key: row[key] for key in ("scope", "subject", "rule", "loss", "limit", "actor", "reason", "accounts")}
     assert shown == {
@@ -211,10 +211,10 @@ def test_halts_are_shown_and_lifted_from_the_command_line(world, tmp_path, venue
         "accounts": ["main"],
     }
     assert refused_with(tmp_path, robot, listing) == BannedSymbol.code
-    assert told("halts", "lift", row["id"], code=2)["error"]["name"] == "BAD_CONFIG"  # no reason
-    assert [each["id"] for each in told("halts", "lift", row["id"], "--reason", "old news")] == [row["id"]]
-    assert told("halts") == []
-    assert told("halts", "lift", row["id"], "--reason", "again", code=2)["error"]["name"] == "BAD_CONFIG"
+    assert answer_of("halts", "lift", row["id"], code=2)["error"]["name"] == "BAD_CONFIG"  # no reason
+    assert [each["id"] for each in answer_of("halts", "lift", row["id"], "--reason", "old news")] == [row["id"]]
+    assert answer_of("halts") == []
+    assert answer_of("halts", "lift", row["id"], "--reason", "again", code=2)["error"]["name"] == "BAD_CONFIG"
     with JournalReader(gateway_journal(tmp_path, "main")) as reader:
         commands = [msgspec.msgpack.decode(f.payload) for f in reader.frames(("command",))]
     (lift,) = [each for each in commands if each["command"] == "lift_halt"]

@@ -29,11 +29,11 @@ class Line:
 
     def __init__(self, *answers, past=None) -> None:
         self.answers = list(answers)
-        self.asked: list[str] = []
+        self.requests: list[str] = []
         self.venue = SimpleNamespace(past=past or BinanceUsdmPast())
 
     async def request(self, call):
-        self.asked.append(call.target)
+        self.requests.append(call.target)
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, BaseException):
             raise answer
@@ -41,7 +41,7 @@ class Line:
         return status, {}, body
 
 
-def told(tmp_path, line: Line, wanted: Wanted, *, full: bool = False, monkeypatch=None):
+def history_of(tmp_path, line: Line, wanted: Wanted, *, full: bool = False, monkeypatch=None):
     """The reply, and the frames before it."""
 
     async def ask(writer: JournalWriter) -> None:
@@ -81,7 +81,7 @@ def good(*rows: object) -> tuple[int, bytes]:
 def test_bars_and_what_runs_stand_on_the_tape(tmp_path):
     opened = NOW - 30 * SECOND
     line = Line(good(kline(opened - 2 * MINUTE), kline(opened - MINUTE, "0")), good(TRADE))
-    record, rows = told(tmp_path, line, Wanted(I.symbol, MINUTE, 2))
+    record, rows = history_of(tmp_path, line, Wanted(I.symbol, MINUTE, 2))
     assert (record["bars"], record["reason"]) == (2, "")
     assert [row.flags for row in rows] == [0, EMPTY_FLAG, OPEN_FLAG]
     assert {row.stream for row in rows} == {1}
@@ -103,8 +103,8 @@ def test_bars_and_what_runs_stand_on_the_tape(tmp_path):
     )
     assert running[0] == opened
     assert (running[7], running[10], running[11]) == (q // 2, 1, 41)
-    assert "limit=2" in line.asked[0]
-    assert "startTime" in line.asked[1]
+    assert "limit=2" in line.requests[0]
+    assert "startTime" in line.requests[1]
 
 
 DEEP = b"[" * 20_000
@@ -124,7 +124,7 @@ WRONG = {
 @pytest.mark.parametrize("period", [5 * SECOND, MINUTE])
 @pytest.mark.parametrize("what", WRONG)
 def test_what_is_no_answer_is_said(tmp_path, what, period):
-    record, rows = told(tmp_path, Line(WRONG[what]), Wanted(I.symbol, period, 3))
+    record, rows = history_of(tmp_path, Line(WRONG[what]), Wanted(I.symbol, period, 3))
     assert record["reason"]
     assert (record["bars"], rows) == (0, [])
 
@@ -132,7 +132,7 @@ def test_what_is_no_answer_is_said(tmp_path, what, period):
 @pytest.mark.parametrize("body", [b'{"error":["EQuery:Unknown asset pair"]}', b"{}", b"[]", DEEP])
 def test_kraken_says_no(tmp_path, body):
     line = Line((200, body), past=KrakenPast())
-    record, rows = told(tmp_path, line, Wanted(I.symbol, MINUTE, 3))
+    record, rows = history_of(tmp_path, line, Wanted(I.symbol, MINUTE, 3))
     assert record["reason"]
     assert not rows
 
@@ -140,21 +140,21 @@ def test_kraken_says_no(tmp_path, body):
 def test_a_venue_that_stumbles_is_asked_again(tmp_path, monkeypatch):
     monkeypatch.setattr(bar_history, "PAUSE_S", 0.0)
     line = Line((503, b""), (429, b""), aiohttp.ClientError(), good(TRADE))
-    record, rows = told(tmp_path, line, Wanted(I.symbol, MINUTE, 0))
+    record, rows = history_of(tmp_path, line, Wanted(I.symbol, MINUTE, 0))
     assert record["reason"] == ""
     assert [row.flags for row in rows] == [OPEN_FLAG]
-    assert len(line.asked) == 4
+    assert len(line.requests) == 4
 
 
 def test_a_venue_that_does_not_answer_keeps_nobody_waiting(tmp_path, monkeypatch):
     monkeypatch.setattr(bar_history, "HISTORY_WITHIN_S", 0.1)
-    record, rows = told(tmp_path, Line((503, b"")), Wanted(I.symbol, MINUTE, 0))
+    record, rows = history_of(tmp_path, Line((503, b"")), Wanted(I.symbol, MINUTE, 0))
     assert "within 0.1 s" in record["reason"]
     assert not rows
 
 
 def test_a_full_disk_takes_no_bars(tmp_path):
-    record, rows = told(tmp_path, Line(good(TRADE)), Wanted(I.symbol, MINUTE, 0), full=True)
+    record, rows = history_of(tmp_path, Line(good(TRADE)), Wanted(I.symbol, MINUTE, 0), full=True)
     assert record["reason"] == "no room for the journal"
     assert not rows
 
@@ -167,10 +167,10 @@ def test_so_many_at_a_time(tmp_path):
 
 def test_a_symbol_that_is_not_traded_here(tmp_path):
     line = Line(good(TRADE))
-    record, rows = told(tmp_path, line, Wanted("binance:NIX/USDT", MINUTE, 1))
+    record, rows = history_of(tmp_path, line, Wanted("binance:NIX/USDT", MINUTE, 1))
     assert record["reason"]
     assert not rows
-    assert line.asked == []
+    assert line.requests == []
 
 
 @pytest.mark.parametrize(

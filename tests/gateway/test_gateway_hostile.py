@@ -74,8 +74,8 @@ class Hostile:
 
 def malformed(home: Path) -> list[dict]:
     with JournalReader(gateway_journal(home, "main")) as reader:
-        told = [msgspec.msgpack.decode(f.payload) for f in reader.frames(("health",))]
-    return [each for each in told if each["kind"] == "malformed"]
+        received = [msgspec.msgpack.decode(f.payload) for f in reader.frames(("health",))]
+    return [each for each in received if each["kind"] == "malformed"]
 
 
 @pytest.mark.parametrize("entry", ["rest", "socket"])
@@ -95,9 +95,9 @@ def test_nothing_that_a_venue_sends_ends_a_gateway(tmp_path: Path, kind: str, en
                 robot.act(listing.bid)
                 if sent % 3 == 0:
                     dialect.answers.append(ANSWERS[sent // 3 % len(ANSWERS)])
-                    asked = time.monotonic()
+                    request = time.monotonic()
                     gateway.ask("reconcile")
-                    longest_s = max(longest_s, time.monotonic() - asked)
+                    longest_s = max(longest_s, time.monotonic() - request)
                 time.sleep(1.0 if SECONDS else 0.15)
                 sent += 1
                 assert gateway.process.poll() is None, sent
@@ -125,11 +125,11 @@ def test_a_local_request_that_cannot_be_carried_out_is_answered(tmp_path: Path) 
         gateway = GatewayProcess("binance-usdm", tmp_path, port, dialect.exchange.accounts[0])
         gateway.start()
         try:
-            told = gateway.ask("attach", name="x", journal=str(tmp_path / "nowhere"))
+            answer = gateway.ask("attach", name="x", journal=str(tmp_path / "nowhere"))
             for request in (
-                {"do": "follow", "robot": told["robot"]},
+                {"do": "follow", "robot": answer["robot"]},
                 {"do": "follow", "robot": 10**30},
-                {"do": "follow", "robot": told["robot"], "books": 7},
+                {"do": "follow", "robot": answer["robot"], "books": 7},
                 {"do": "attach", "name": "y", "journal": str(tmp_path)},
                 {"do": "life"},
                 {"do": "standing", "robot": -1},

@@ -142,8 +142,8 @@ def test_an_allocation_that_is_not_backed_any_more_is_reset_and_its_orders_go(wo
         alerts = [msgspec.msgpack.decode(f.payload) for f in reader.frames(("alert",))]
     assert [each for each in alerts if each["kind"] == "balance"]
     assert world.send("allocate", currency=world.quote, index=2, amount=1000)["status"] == "applied"
-    again = robot.place(Side.BUY, bid - 2000)
-    wait_for(lambda: ("accepted", 0) in news_of(world.home, again))
+    second = robot.place(Side.BUY, bid - 2000)
+    wait_for(lambda: ("accepted", 0) in news_of(world.home, second))
 
 
 def test_what_orders_hold_is_not_released(world, tmp_path):

@@ -38,7 +38,7 @@ def test_a_robot_gets_out_of_what_the_venue_does_not_hold(world):
     assert not world.at_venue(a, out).reduce_only
     twice = a.place(Side.SELL, bid + 3000, reduce_only=True)
     wait_for(lambda: ("denied", ReduceOnlyViolated.code) in world.news(a, twice))
-    world.again()
+    world.restart()
     # After a restart the order is what it was, and counts.
     twice = a.place(Side.SELL, bid + 3000, reduce_only=True)
     wait_for(lambda: ("denied", ReduceOnlyViolated.code) in world.news(a, twice))
@@ -81,7 +81,7 @@ def test_random_robots_and_restarts_leave_sums_that_are_the_venue_s(world):
         if price and world.random.random() < 0.5:
             robot.request(RequestKind.CANCEL, order, side, price)
         if step % 20 == 19:
-            world.again()
+            world.restart()
         elif time.monotonic() - began < 30:
             time.sleep(world.random.uniform(0, 0.05))
     for robot in world.robots:

@@ -21,26 +21,26 @@ from onetape.model.errors import ProcessDown
 from waiting import PATIENCE_S, wait_for
 from worlds.gateway_process import GatewayProcess
 
-ASKED = b'{"do":"status"}\n'
+STATUS = b'{"do":"status"}\n'
 
 
 def test_a_client_that_hangs_up_amid_its_questions_is_no_error(tmp_path: Path):
     path, wrong, answered = tmp_path / "run" / "s.sock", [], []
 
-    def answer(asked: dict) -> dict:
-        answered.append(asked)
+    def answer(request: dict) -> dict:
+        answered.append(request)
         return {"text": "x" * 100_000}  # more than a socket takes at once
 
     async def ask(lines: int, *, read: int) -> None:
         loop = asyncio.get_running_loop()
         with connect(path, timeout_s=PATIENCE_S) as client:
             client.setblocking(False)
-            await loop.sock_sendall(client, ASKED * lines)
+            await loop.sock_sendall(client, STATUS * lines)
             if read:
                 await loop.sock_recv(client, read)
 
     async def work() -> None:
-        asyncio.get_running_loop().set_exception_handler(lambda _, told: wrong.append(told))
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: wrong.append(context))
         serving = asyncio.ensure_future(await listen(path, answer))
         for read in (0, 1, 50_000):
             for lines in (1, 2, 50):
@@ -60,19 +60,19 @@ def test_nobody_is_answered_once_the_listener_has_ended(tmp_path: Path):
     """What the answers are made of, a journal among it, is closed by then."""
     path, answered = tmp_path / "run" / "s.sock", []
 
-    def answer(asked: dict) -> dict:
-        answered.append(asked)
+    def answer(request: dict) -> dict:
+        answered.append(request)
         return {}
 
     async def work() -> None:
         serving = asyncio.ensure_future(await listen(path, answer))
         reader, writer = await asyncio.open_unix_connection(str(path))
-        writer.write(ASKED)
+        writer.write(STATUS)
         assert await reader.readline() == b"{}\n"
         serving.cancel()
         await asyncio.gather(serving, return_exceptions=True)
         with contextlib.suppress(ConnectionError):
-            writer.write(ASKED)
+            writer.write(STATUS)
             assert await reader.readline() == b""
 
     async def bounded() -> None:
@@ -115,12 +115,12 @@ def test_a_gateway_that_is_stopped_amid_a_talk_prints_nothing(tmp_path: Path):
         with contextlib.ExitStack() as stack:
             for _ in range(3):
                 client = stack.enter_context(connect(gateway_socket(tmp_path, "main"), timeout_s=PATIENCE_S))
-                client.sendall(ASKED * 100 + b'{"do":')
+                client.sendall(STATUS * 100 + b'{"do":')
                 client.recv(10)
             gateway.process.send_signal(signal.SIGTERM)
             for _ in range(1000):
                 try:
-                    client.send(ASKED, socket.MSG_DONTWAIT)
+                    client.send(STATUS, socket.MSG_DONTWAIT)
                 except OSError:
                     break
             wait_for(lambda: gateway.process.poll() is not None)

@@ -17,21 +17,21 @@ NAMES = ("received_to_decided", "decided_to_out", "out_to_acknowledged")
 def test_a_percentile_is_never_too_short_and_a_sixteenth_too_long_at_most():
     rng = random.Random(6)
     samples = sorted(int(rng.lognormvariate(10, 3)) for _ in range(4000))
-    told = Histogram()
+    reported = Histogram()
     for each in samples:
-        told.note(each)
+        reported.note(each)
     for percent in (1, 25, 50, 90, 99, 99.9, 100):
         exact = samples[max(0, -int(-len(samples) * percent // 100) - 1)]
-        assert exact <= told.percentile(percent) <= exact + exact // 16
-    assert told.largest == samples[-1]
-    assert told.count == 4000
+        assert exact <= reported.percentile(percent) <= exact + exact // 16
+    assert reported.largest == samples[-1]
+    assert reported.count == 4000
 
 
 @pytest.mark.parametrize("ns", [0, 1, 15, 16, 31, 32, 33, 63, 64, 1023, 1 << 40])
 def test_one_value_is_told_as_it_is(ns):
-    told = Histogram()
-    told.note(ns)
-    assert told.percentile(50) == told.percentile(99) == ns
+    reported = Histogram()
+    reported.note(ns)
+    assert reported.percentile(50) == reported.percentile(99) == ns
 
 
 def test_nothing_measured_is_told_as_nothing():
@@ -73,7 +73,7 @@ def test_an_order_that_finds_no_connection_is_on_its_way_while_it_waits():
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"),
+    ("change", "expected"),
     [
         (lambda s: s.out(call(), 5), [0, 0, 0]),  # nobody decided: the kill switch
         (lambda s: s.out(call(Purpose.FILLS), 5), [0, 0, 0]),
@@ -82,9 +82,9 @@ def test_an_order_that_finds_no_connection_is_on_its_way_while_it_waits():
         (lambda s: s.decided(10, 5), [0, 0, 0]),  # the clock was set back
     ],
 )
-def test_what_is_no_span_is_not_counted(given, expected):
+def test_what_is_no_span_is_not_counted(change, expected):
     spans = Spans()
-    given(spans)
+    change(spans)
     assert counts(spans) == expected
 
 

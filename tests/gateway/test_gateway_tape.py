@@ -74,7 +74,7 @@ class Desk:
         with JournalReader(self.home / "tape") as reader:
             return list(reader.frames(types))
 
-    def again(self) -> GatewayTape:
+    def reopened(self) -> GatewayTape:
         self.writer.close()
         protocol = BinanceUsdmProtocol("k", "s")
         protocol.set_instruments([BTC])
@@ -87,7 +87,7 @@ class Desk:
         made.recover(self.home / "tape", self.recovery, self.kept)
         return made
 
-    def known(self, order):
+    def recovered(self, order):
         return self.recovery.manager.orders[order.client_id]
 
     def fill(self, order, *, trade: int = 7, venue_id: str = "77", currency: str = "USDT"):
@@ -103,15 +103,15 @@ def desk(tmp_path) -> Desk:
 
 def test_robots_are_known_with_their_sub_accounts_and_how_far_they_were_taken(desk):
     desk.say(TakenOut(1, 6, 8, NOW))
-    robots = desk.again().robots
+    robots = desk.reopened().robots
     assert [(r.name, r.epoch, r.slot, r.rate) for r in robots.values()] == [("robot-1", 3, 2, 9), ("robot-2", 3, 3, 9)]
     assert [r.taken for r in robots.values()] == [8, 5]
 
 
 def test_ids_of_one_life_of_a_robot_are_none_of_another_s():
-    lives = [RobotLife(1, "mm", epoch, "") for epoch in (1, 2)]
-    assert [life.base for life in lives] == [1 << 32, 2 << 32]
-    names = {life.client_id(life.base + number) for life in lives for number in (1, 2)}
+    epochs = [RobotLife(1, "mm", epoch, "") for epoch in (1, 2)]
+    assert [life.base for life in epochs] == [1 << 32, 2 << 32]
+    names = {life.client_id(life.base + number) for life in epochs for number in (1, 2)}
     assert len(names) == 4
 
 
@@ -120,17 +120,17 @@ def test_an_order_is_as_it_was_with_the_venue_s_id(desk):
     desk.place(order)
     order.venue_id = "77"
     desk.news(order, OrderNews.ACCEPTED, OrderState.ACCEPTED)
-    desk.again()
-    known = desk.known(order)
-    assert (known.state, known.venue_id, known.robot) == (OrderState.ACCEPTED, "77", 1)
+    desk.reopened()
+    recorded = desk.recovered(order)
+    assert (recorded.state, recorded.venue_id, recorded.robot) == (OrderState.ACCEPTED, "77", 1)
 
 
 def test_an_order_that_waited_here_is_known_to_have(desk):
     order = desk.order()
     order.is_held = True
     desk.place(order)
-    desk.again()
-    assert desk.known(order).is_held
+    desk.reopened()
+    assert desk.recovered(order).is_held
 
 
 def test_what_was_to_be_placed_again_is_known_to_be(desk):
@@ -138,8 +138,8 @@ def test_what_was_to_be_placed_again_is_known_to_be(desk):
     desk.place(order)
     desk.news(order, OrderNews.ACCEPTED, OrderState.ACCEPTED)
     desk.say(IntentOut(order, RequestKind.CANCEL, 600_000, 10, is_reissue=True))
-    desk.again()
-    assert desk.known(order).is_taken_off
+    desk.reopened()
+    assert desk.recovered(order).is_taken_off
 
 
 @pytest.mark.parametrize("is_local", [True, False])
@@ -150,9 +150,9 @@ def test_an_amendment_that_was_refused_here_is_no_answer_of_the_venue(desk, is_l
     desk.say(IntentOut(order, RequestKind.AMEND, 600_001, 20))
     desk.say(IntentOut(order, RequestKind.CANCEL, 600_000, 10))
     desk.news(order, OrderNews.UPDATE_REJECTED, OrderState.PENDING_CANCEL, is_local=is_local)
-    desk.again()
-    known = desk.known(order)
-    assert (known.life.update_open, known.worst_left) == (is_local, 20 if is_local else 10)
+    desk.reopened()
+    recorded = desk.recovered(order)
+    assert (recorded.life.update_open, recorded.worst_left) == (is_local, 20 if is_local else 10)
 
 
 def test_a_request_key_is_taken_until_its_cycle_was_ended(desk):
@@ -160,7 +160,7 @@ def test_a_request_key_is_taken_until_its_cycle_was_ended(desk):
     for number, each in enumerate((key, other), 1):
         desk.place(desk.order(number, once=each))
     desk.say(CycleOut(other, 2, 1), CycleOut(key, 2, 2, "another robot's"))
-    first = desk.again().first
+    first = desk.reopened().first
     assert first.refusal(key, 2, NOW) is not None
     assert first.refusal(other, 2, NOW) is None
 
@@ -178,29 +178,29 @@ def test_which_orders_were_denied_is_known_until_they_count_as_taken(desk):
     order = desk.order()
     desk.place(order)
     desk.news(order, OrderNews.DENIED, OrderState.DENIED)
-    assert desk.again().robots[1].denied == {order.order_id}
+    assert desk.reopened().robots[1].denied == {order.order_id}
 
 
 @pytest.mark.parametrize("currency", ["USDT", "BNB", ""])
 def test_a_fill_has_its_fee_in_its_currency_and_its_robot_s_sub_account(desk, currency):
     order = desk.order()
     desk.place(order)
-    told = desk.fill(order, currency=currency)
-    assert desk.say(FillOut(order, told))[0] > 0
-    made = desk.again()
+    reported = desk.fill(order, currency=currency)
+    assert desk.say(FillOut(order, reported))[0] > 0
+    made = desk.reopened()
     [frame] = desk.frames("fill")
     fill, life = made._read_fill(frame.payload, SYMBOL, "USDT")
-    assert fill == told._replace(fee_currency=currency or "USDT")
+    assert fill == reported._replace(fee_currency=currency or "USDT")
     assert life is made.robots[1]
     assert life.slot == 2
-    assert desk.known(order).life.filled == 4
+    assert desk.recovered(order).life.filled == 4
 
 
 def test_a_fill_inside_names_the_other_order(desk):
     order, other = desk.order(), desk.order(4, robot=2)
-    told = desk.fill(order, trade=INTERNAL_TRADES, venue_id=other.client_id)
-    desk.say(FillOut(order, told))
-    made = desk.again()
+    reported = desk.fill(order, trade=INTERNAL_TRADES, venue_id=other.client_id)
+    desk.say(FillOut(order, reported))
+    made = desk.reopened()
     (frame,) = desk.frames("fill")
     assert made._read_fill(frame.payload, SYMBOL, "USDT")[0].venue_id == other.client_id
 
@@ -214,7 +214,7 @@ def test_what_is_critical_is_an_alert_too(desk, severity, count):
 def test_a_round_that_ended_and_what_the_books_began_with_are_known(desk):
     desk.say(AccountOut(SYMBOL, BOTH, 7, NOW, OPENING))
     desk.say(HealthOut("reconciled", "start", "0 differences"))
-    desk.again()
+    desk.reopened()
     assert desk.recovery.has_begun
     assert desk.recovery.manager.positions == {(SYMBOL, BOTH): 7}
     assert desk.recovery.newest_fill > 0
@@ -228,13 +228,13 @@ def test_the_kill_switch_holds_over_a_restart(desk, commands, killed):
         fields = {"reason": "lunch"} if name == "kill" else {}
         record = {"id": f"c{number}", "actor": "operator", "command": name, "fields": fields}
         desk.tape.command(record, NOW)
-    assert desk.again().killed == killed
+    assert desk.reopened().killed == killed
 
 
 def test_a_refused_kill_is_none(desk):
     record = {"id": "c", "actor": "operator", "command": "kill", "fields": {"reason": "x"}, "refused": {"name": "NO"}}
     desk.tape.command(record, NOW)
-    made = desk.again()
+    made = desk.reopened()
     assert made.killed == ""
     assert b"refused" in made.once.find("c").answer
 
@@ -243,7 +243,7 @@ def test_what_a_command_was_answered_is_known(desk):
     record = {"id": "c1", "actor": "operator", "command": "kill", "fields": {}}
     desk.tape.command(record, NOW)
     desk.tape.command_reply({"id": "c1", "status": "applied", "result": 1, "error": None}, NOW)
-    assert b"applied" in desk.again().once.find("c1").answer
+    assert b"applied" in desk.reopened().once.find("c1").answer
 
 
 @pytest.mark.parametrize(("said", "settled"), [("closed", {"x"}), ("filled", {"x"}), ("open", set())])
@@ -251,7 +251,7 @@ def test_an_operator_s_word_on_an_order_is_known(desk, said, settled):
     fields = {"order": "x", "as": said}
     record = {"id": "c1", "actor": "operator", "command": "settle", "fields": fields}
     desk.tape.command(record, NOW)
-    desk.again()
+    desk.reopened()
     assert desk.recovery.manager.resolved == settled
 
 
@@ -262,7 +262,7 @@ def test_other_hands_trade_with_the_pool(desk):
 @pytest.mark.parametrize("is_closed", [True, False])
 def test_only_a_journal_that_was_closed_or_is_of_this_boot_has_its_end(desk, is_closed):
     if is_closed:
-        assert not desk.again().may_lack_end
+        assert not desk.reopened().may_lack_end
         return
     control = desk.home / "tape" / "control"
     desk.writer.close()
@@ -270,4 +270,4 @@ def test_only_a_journal_that_was_closed_or_is_of_this_boot_has_its_end(desk, is_
     data[48] ^= 1  # another boot
     data[216:220] = bytes(4)  # not closed
     control.write_bytes(data)
-    assert desk.again().may_lack_end
+    assert desk.reopened().may_lack_end

@@ -56,12 +56,12 @@ def test_the_kind_of_a_robots_frame_reaches_the_wire(tmp_path, venue):
                 )
 
                 wanted = ["accepted"] if is_before else beyond
-                told = said_of(gateway.home, robot.base + number, len(wanted))
-                assert [word for word, _ in told] == wanted, (side, kind, is_before)
+                reported = said_of(gateway.home, robot.base + number, len(wanted))
+                assert [word for word, _ in reported] == wanted, (side, kind, is_before)
                 if is_before:
                     assert (words[KINDS.index(kind)], trigger) in waiting(venue, exchange)
                 elif venue == "binance-usdm":
-                    assert told == [("rejected", 4109)]
+                    assert reported == [("rejected", 4109)]
             # Only what was before its trigger is there to wait.
             assert len(waiting(venue, exchange)) == 4
             number = robot.base + 9

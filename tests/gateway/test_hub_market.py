@@ -51,10 +51,10 @@ class Hub:
         row = _QUOTE.pack(at, at, bid, bid + 2, 10, 10, 0, 0)
         self.writer.append("quote", row, flags=flags, stream=stream, time=at)
 
-    def look(self, after: int = 0, *, lives: bool = True) -> int:
+    def look(self, after: int = 0, *, beats: bool = True) -> int:
         """For how long the market has been silent."""
         self.now += after
-        self.beat += lives
+        self.beat += beats
         self.market.look(self.now)
         return self.market.silent_ns(BTC)
 
@@ -102,8 +102,8 @@ def test_what_the_hub_calls_stale_is_so_by_its_bound_until_it_is_fresh(hub: Hub)
 def test_a_hub_without_a_sign_of_life_has_no_market(hub: Hub):
     hub.quote(1000)
     assert hub.look() == 0
-    assert hub.look(SILENT_MAX, lives=False) == 0
-    assert hub.look(1, lives=False) > 0
+    assert hub.look(SILENT_MAX, beats=False) == 0
+    assert hub.look(1, beats=False) > 0
     assert hub.market.bound_ns(BTC) == SILENT_MAX
     assert hub.look() == 0
     hub.beat = -1

@@ -29,7 +29,7 @@ BOTH = PositionSide.BOTH
 OPENING = Entry(1, Cause.OPENING, (Leg(MAIN, "USDT", 10**24), Leg(Outside.OPENING, "USDT", -(10**24))), "USDT")
 
 
-def kept_of(tmp_path, **known) -> KeptMoney:
+def kept_of(tmp_path, **fields) -> KeptMoney:
     options = GatewayOptions(
         kind="binance-usdm",
         account="main",
@@ -41,7 +41,7 @@ def kept_of(tmp_path, **known) -> KeptMoney:
         symbols=[],
         subaccounts={"a": A, "b": B},
     )
-    return KeptMoney(options, INSTRUMENTS, {}, lambda currency: 0, **known)
+    return KeptMoney(options, INSTRUMENTS, {}, lambda currency: 0, **fields)
 
 
 def traded(count: int) -> Iterator[tuple[FillReport, int, int, bytes]]:

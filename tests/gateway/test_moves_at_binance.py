@@ -23,7 +23,7 @@ RAW = "BTCUSDT"
 @pytest.fixture
 def world(tmp_path):
     venue = VenueProcess(tmp_path / "state", "binance-usdm")
-    account = SimpleNamespace(**venue.told["accounts"][0])
+    account = SimpleNamespace(**venue.ready["accounts"][0])
     gateway = GatewayProcess("binance-usdm", tmp_path / "home", venue.port, account)
     gateway.start()
     yield venue, gateway, tmp_path
@@ -33,8 +33,8 @@ def world(tmp_path):
 
 def by_hand(venue: VenueProcess, path: str, **body: object) -> None:
     content = msgspec.json.encode(body)
-    status, told, _ = venue.control.request("POST", path, content, {"Content-Type": "application/json"})
-    assert status == 200, told
+    status, reported, _ = venue.control.request("POST", path, content, {"Content-Type": "application/json"})
+    assert status == 200, reported
 
 
 def entries(gateway: GatewayProcess) -> list[Entry]:

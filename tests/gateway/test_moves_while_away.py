@@ -21,7 +21,7 @@ OTHER = "ETHUSD"  # not followed
 @pytest.fixture
 def world(tmp_path):
     venue = VenueProcess(tmp_path / "state", "kraken")
-    account = SimpleNamespace(**venue.told["accounts"][0])
+    account = SimpleNamespace(**venue.ready["accounts"][0])
     gateway = GatewayProcess("kraken", tmp_path / "home", venue.port, account)
     gateway.start()
     yield venue, gateway
@@ -36,16 +36,16 @@ def differences(gateway: GatewayProcess) -> list[str]:
 
 def by_hand(venue: VenueProcess, path: str, **body: object) -> None:
     content = msgspec.json.encode({"account": "main", **body})
-    status, told, _ = venue.control.request("POST", path, content, {"Content-Type": "application/json"})
-    assert status == 200, told
+    status, reported, _ = venue.control.request("POST", path, content, {"Content-Type": "application/json"})
+    assert status == 200, reported
 
 
 def moves(gateway: GatewayProcess) -> list[tuple[str, str]]:
     """(currency, reference) of what the journal has of them."""
     with JournalReader(gateway_journal(gateway.home, "main")) as reader:
-        told = [unpack(frame.payload) for frame in reader.frames(("entry",))]
-    assert not [entry for entry in told if entry.cause is Cause.CORRECTION]
-    moved = [entry for entry in told if entry.cause is Cause.TRANSFER]
+        received = [unpack(frame.payload) for frame in reader.frames(("entry",))]
+    assert not [entry for entry in received if entry.cause is Cause.CORRECTION]
+    moved = [entry for entry in received if entry.cause is Cause.TRANSFER]
     return [(entry.legs[0].currency, entry.reference) for entry in moved]
 
 

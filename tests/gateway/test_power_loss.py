@@ -20,16 +20,16 @@ def lose_power(journal: Path, order_id: int, *, first_lost: str) -> None:
     """As the disk has it: nothing from that frame about the order on, and another start of the
     machine. Of a request the journal says what was intended, then that it was taken (input)."""
     with JournalReader(journal) as reader:
-        told = {type_id(name): name for name in ("input", "order_request")}
-        (intent, taken) = [(told[f.type], f.payload) for f in reader.frames(tuple(told.values()))]
+        received = {type_id(name): name for name in ("input", "order_request")}
+        (intent, taken) = [(received[f.type], f.payload) for f in reader.frames(tuple(received.values()))]
     assert (taken[0], intent[0]) == ("input", "order_request")
     assert REQUEST.unpack_from(intent[1])[0] == order_id
     lost = dict((taken, intent))[first_lost]
     cut_journal(journal, lost)
 
 
-@pytest.mark.parametrize(("first_lost", "told"), [("order_request", ["lost", "found"]), ("input", ["found"])])
-def test_an_order_whose_intent_was_lost_is_adopted_and_not_denied(tmp_path, first_lost, told):
+@pytest.mark.parametrize(("first_lost", "reported"), [("order_request", ["lost", "found"]), ("input", ["found"])])
+def test_an_order_whose_intent_was_lost_is_adopted_and_not_denied(tmp_path, first_lost, reported):
     with served("binance-usdm", seed=3, limits=False) as (dialect, port):
         exchange, account = dialect.exchange, dialect.exchange.accounts[0]
         gateway = GatewayProcess("binance-usdm", tmp_path, port, account)
@@ -42,7 +42,7 @@ def test_an_order_whose_intent_was_lost_is_adopted_and_not_denied(tmp_path, firs
         assert news_of(tmp_path, order) == []
         gateway.start()
         try:
-            wait_for(lambda: [n for n, _ in news_of(tmp_path, order)] == told)
+            wait_for(lambda: [n for n, _ in news_of(tmp_path, order)] == reported)
             wait_for(lambda: gateway.ask("status")["ready"])
             status = gateway.ask("status")
             assert (status["open"], status["unknown"], status["differences"]) == (1, 0, [])

@@ -70,8 +70,8 @@ def test_a_stop_belongs_to_whoever_holds_what_it_protects(world):
     rows = placed(world, *(stop(world, "0.010", 0.9 - each / 100) for each in range(3)))
     assert [row["robot"] for row in rows] == ["a", "a", "b"]
     wait_for(lambda: stops_of(world) == sorted(row["client_id"] for row in rows))
-    again = placed(world, *(stop(world, "0.010", 0.95 - each / 100) for each in range(3)))  # in their place
-    assert [row["robot"] for row in again] == ["a", "a", "b"]
+    second = placed(world, *(stop(world, "0.010", 0.95 - each / 100) for each in range(3)))  # in their place
+    assert [row["robot"] for row in second] == ["a", "a", "b"]
 
 
 def test_nothing_that_cancels_robots_orders_takes_a_stop_away(world):
@@ -82,11 +82,11 @@ def test_nothing_that_cancels_robots_orders_takes_a_stop_away(world):
     a.request(RequestKind.CANCEL, row["id"], Side.SELL, 0)
     for number, command in enumerate(("cancel_all", "kill", "unkill", "cancel")):
         fields = {"symbol": "*"} if command == "cancel" else {}
-        (told,) = send_command(world.home, "gateway:main", command, fields, f"c{number}")
-        assert told["status"] == "applied", told
-    world.again()  # its next life knows what it is
-    (told,) = send_command(world.home, "gateway:main", "cancel_all", {}, "c9")
-    assert told["result"] == {"canceled": 0} and stops_of(world) == [row["client_id"]]
+        (reported,) = send_command(world.home, "gateway:main", command, fields, f"c{number}")
+        assert reported["status"] == "applied", reported
+    world.restart()  # its next life knows what it is
+    (reported,) = send_command(world.home, "gateway:main", "cancel_all", {}, "c9")
+    assert reported["result"] == {"canceled": 0} and stops_of(world) == [row["client_id"]]
     done = send(world, "cancel_stops", orders=[row["client_id"]])
     assert done["status"] == "applied"
     wait_for(lambda: not stops_of(world))

@@ -43,7 +43,7 @@ class World:
     def __init__(self, path, tier: tuple[int, int]) -> None:
         self.now = START
         self.said: list[str] = []
-        self.asked: list[tuple[int, Purpose, int]] = []  # when, what, and the answer's code
+        self.requests: list[tuple[int, Purpose, int]] = []  # when, what, and the answer's code
         self.dialect = open_venue("kraken", seed=3, now=START, market=Crowd(0.1, SECOND))
         self.dialect.limits.key = tier
         self.account = self.dialect.exchange.accounts[0]
@@ -64,9 +64,9 @@ class World:
 
     def http(self, call: Call):
         path, _, query = call.target.partition("?")
-        told = {name.lower(): value for name, value in call.headers.items()}
-        asked = Http(call.method, path, query, call.body, told, "127.0.0.1")
-        return self.dialect.http(asked, self.now)
+        received = {name.lower(): value for name, value in call.headers.items()}
+        request = Http(call.method, path, query, call.body, received, "127.0.0.1")
+        return self.dialect.http(request, self.now)
 
     def ask(self, call: Call) -> Answer:
         """As the gateway's line does."""
@@ -78,7 +78,7 @@ class World:
         self.budget.heard(reply.status, reply.headers)
         answer = self.venue.protocol.answer(call, reply.status, reply.headers, reply.body, self.now)
         self.budget.answered(call, reply.status, answer)
-        self.asked.append((self.now, call.purpose, answer.code))
+        self.requests.append((self.now, call.purpose, answer.code))
         return answer
 
     def exhaust(self, over: int) -> None:
@@ -117,7 +117,7 @@ class World:
 
     def refusals(self) -> list[int]:
         """When, in seconds since the beginning."""
-        return [(t - START) // SECOND for t, _, c in self.asked if c == VenueRateLimit.code]
+        return [(t - START) // SECOND for t, _, c in self.requests if c == VenueRateLimit.code]
 
     def run(self, seconds: int) -> None:
         """Until it is back, or so long."""
@@ -158,7 +158,7 @@ def test_orders_that_never_arrived_cost_few_questions(world):
     world.reconciler.start(world.now, "start")
     world.run(60)
     assert (world.now - START) / SECOND <= 7, world.refusals()
-    reads = Counted(purpose for _, purpose, _ in world.asked)
+    reads = Counted(purpose for _, purpose, _ in world.requests)
     assert reads[Purpose.BALANCES] <= 2  # not one for each look at what is not known yet
     while world.now < START + 30 * SECOND:
         world.step()
@@ -169,10 +169,10 @@ def test_orders_that_never_arrived_cost_few_questions(world):
 def test_orders_and_cancels_leave_while_reads_wait(world):
     world.exhaust(10)
     assert world.ask(world.venue.protocol.balances(world.now)).code == VenueRateLimit.code
-    sent = len(world.asked)
+    sent = len(world.requests)
     held = world.ask(world.venue.protocol.balances(world.now))
     assert (held.outcome, held.retry_after) == (Outcome.SAFE, 6 * SECOND)
-    assert len(world.asked) == sent
+    assert len(world.requests) == sent
     order = world.manager.submit("o-1", Request(1, RequestKind.PLACE, 1, world.spec), world.now)
     call = world.manager.calls.pop()
     world.manager.answered(call, world.ask(call), world.now)
@@ -186,8 +186,8 @@ def test_orders_and_cancels_leave_while_reads_wait(world):
 @pytest.mark.parametrize(("status", "code"), [(200, "Late"), (429, "429")])
 def test_what_the_key_is_not_refused_for_pauses_nothing(world, status, code):
     call = world.venue.protocol.balances(world.now)
-    told = Answer(Outcome.SAFE, code=VenueRateLimit.code, venue_code=code)
-    world.budget.answered(call, status, told)
+    reported = Answer(Outcome.SAFE, code=VenueRateLimit.code, venue_code=code)
+    world.budget.answered(call, status, reported)
     assert world.budget.status()["paused_s"] == 0
     assert world.said == []
 

@@ -24,23 +24,23 @@ class Late(Strategy):
 
     def on_start(self):
         self.subscribe(self.symbol, quotes=True)
-        self.asked = 0
+        self.step = 0
 
     def on_quote(self, quote):
         held = self.position(self.symbol).qty
-        if self.asked == 0 and self.balance("USDT").available < 1000:
+        if self.step == 0 and self.balance("USDT").available < 1000:
             return
-        if self.asked == 0:
+        if self.step == 0:
             self.buy(self.symbol, 0.05)
-        elif self.asked == 1 and held > 0:
+        elif self.step == 1 and held > 0:
             time.sleep(4)  # as a strategy that computes for long
             self.resting = self.buy(self.symbol, 0.01, quote.bid - 500)
             self.sell(self.symbol, 0.02, reduce_only=True)
-        elif self.asked == 2 and self.lag == "caught up":
+        elif self.step == 2 and self.lag == "caught up":
             self.buy(self.symbol, 0.01)
         else:
             return
-        self.asked += 1
+        self.step += 1
 
     lag = ""
 
@@ -75,8 +75,8 @@ def test_a_robot_that_is_behind_opens_nothing_and_is_told(tmp_path: Path):
         assert [(each["qty"], each["code"]) for each in denied] == [(0.01, 4304)]
         assert [each["state"] for each in logged("lag")] == ["behind", "caught up"]
         assert {each["subject"] for each in logged("lag")} == {"mm"}
-        told = h.run("replay", str(run), "--verify")
-        assert told["divergences"] == 0
+        answer = h.run("replay", str(run), "--verify")
+        assert answer["divergences"] == 0
 
 
 def test_a_quiet_market_makes_nobody_late(tmp_path: Path):

@@ -108,13 +108,13 @@ def test_what_nobody_knows_is_none_and_sub_accounts_keep_their_own(tmp_path):
     instruments, references, margins = {SYMBOL: instrument}, {}, {}
     table = AccountTable(tmp_path, venue="here", account="main", kind="binance-usdm")
     booking = Booking(instruments)
-    standing = AccountTableWriter(table, Ledger(), instruments, references, margins)
+    state = AccountTableWriter(table, Ledger(), instruments, references, margins)
     try:
         one = 10**instrument.size_decimals
         price = 60_000 * 10**instrument.price_decimals
         booking.fill(fill(1, Side.BUY, price, 2 * one), 2)
         booking.fill(fill(2, Side.SELL, price + 10**instrument.price_decimals, 3 * one), 3)
-        standing.tick(booking, 7, SECOND)
+        state.tick(booking, 7, SECOND)
         reader = AccountReader(tmp_path, "gateway:main")
         shown = {each.slot: each for each in reader.positions()}
         assert {slot: each.qty for slot, each in shown.items()} == {0: -U, 2: 2 * U, 3: -3 * U}
@@ -126,7 +126,7 @@ def test_what_nobody_knows_is_none_and_sub_accounts_keep_their_own(tmp_path):
         # A price is known, and the venue has told of margin.
         references[SYMBOL] = price - 10 * 10**instrument.price_decimals
         margins["USDT"] = BalanceReport("USDT", 0, 5, margin=MarginReport(9, 8, 7))
-        standing.tick(booking, 8, 2 * SECOND)
+        state.tick(booking, 8, 2 * SECOND)
         shown = {each.slot: each for each in reader.positions()}
         assert (shown[2].unrealized, shown[3].unrealized) == (-20 * U, 33 * U)
         margin = reader.margin("USDT")
@@ -134,11 +134,11 @@ def test_what_nobody_knows_is_none_and_sub_accounts_keep_their_own(tmp_path):
         assert margin.equity == margin.unrealized == shown[0].unrealized
         # Flat is shown as flat, with what it has realized.
         booking.fill(fill(3, Side.SELL, price, 2 * one), 2)
-        standing.tick(booking, 9, 2 * SECOND)
+        state.tick(booking, 9, 2 * SECOND)
         flat = next(each for each in reader.positions() if each.slot == 2)
         assert (flat.qty, flat.entry, flat.unrealized, flat.realized) == (0, 0, 0, 0)
         # The exchange has begun anew: nothing of the one before is held.
-        standing.tick(Booking(instruments), 10, 2 * SECOND)
+        state.tick(Booking(instruments), 10, 2 * SECOND)
         assert not any(each.qty for each in reader.positions())
     finally:
         table.close()

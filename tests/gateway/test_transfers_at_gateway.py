@@ -23,15 +23,15 @@ def world(tmp_path_factory):
 
 def test_a_command_moves_money_to_another_wallet_and_back(world):
     total, before = world.slots[0], world.books()
-    told = world.transfer("out-1", "12.5")
-    assert told.status == "applied", told.error
-    assert told.result["transfer"]["state"] == "sent"
+    reported = world.transfer("out-1", "12.5")
+    assert reported.status == "applied", reported.error
+    assert reported.result["transfer"]["state"] == "sent"
     row = world.ends("out-1")
     assert (row["amount"], row["from"], row["to"]) == ("12.5", "binance.main.trading", "binance.main.spot")
     assert row["venue_id"]
     wait_for(lambda: world.slots[0] == total - Decimal("12.5"))
-    told = world.transfer("back-1", 12.5, **{"from": "binance.main.spot", "to": "binance-usdm.main"})
-    assert told.status == "applied", told.error
+    reported = world.transfer("back-1", 12.5, **{"from": "binance.main.spot", "to": "binance-usdm.main"})
+    assert reported.status == "applied", reported.error
     world.ends("back-1")
     assert world.records("back-1") == ["pending", "sent", "done"]
     world.looked()
@@ -44,9 +44,9 @@ def test_a_transfer_is_made_once_by_its_id(world):
     total = world.slots[0]
     assert world.transfer("once", "7").status == "applied"
     world.ends("once")
-    again = world.transfer("once", "7.0", **{"from": "binance.main"})
-    assert (again.status, again.error) == ("duplicate", None)
-    assert again.result["transfer"]["state"] == "done"
+    second = world.transfer("once", "7.0", **{"from": "binance.main"})
+    assert (second.status, second.error) == ("duplicate", None)
+    assert second.result["transfer"]["state"] == "done"
     other = world.transfer("once", "8")
     assert (other.status, other.error["name"]) == ("refused", "DUPLICATE_COMMAND")
     assert world.slots[0] == total - 7
@@ -55,8 +55,8 @@ def test_a_transfer_is_made_once_by_its_id(world):
 def test_the_payload_of_a_strategys_balance_command_may_be_a_transfer(world):
     before = world.slots
     payload = transfer("by-json", "usdt", Decimal("3"), "trading", "spot", deadline="60s")
-    told = world.send(("binance_strategy_balance", {"cmd": "transfer", **payload}))
-    assert told.status == "applied", told.error
+    answer = world.send(("binance_strategy_balance", {"cmd": "transfer", **payload}))
+    assert answer.status == "applied", answer.error
     world.ends("by-json")
     assert world.send((TRANSFER_CMD, payload)).status == "duplicate"
     assert world.slots[:2] == [before[0] - 3, before[1] - 3]
@@ -66,10 +66,10 @@ def test_from_the_command_line(world):
     command = ("send", "gateway:main", "transfer")
     words = ["id=cli", "currency=usdt", "amount=2", "from=trading", "to=spot"]
     done = [copied_process.run(*command, *more, "--json", "--home", world.home) for more in (words, words, words[:-1])]
-    told = [json.loads(each.stdout) for each in done]
-    assert [each["status"] for each in told] == ["applied", "duplicate", "refused"]
+    received = [json.loads(each.stdout) for each in done]
+    assert [each["status"] for each in received] == ["applied", "duplicate", "refused"]
     assert [each.returncode for each in done][:2] == [0, 0]
-    assert "needs `to`" in told[2]["error"]["message"]
+    assert "needs `to`" in received[2]["error"]["message"]
     world.ends("cli")
 
 
@@ -126,10 +126,10 @@ def test_a_sub_account_moves_its_own_money_and_gets_it_back(world):
 )
 def test_what_cannot_be_asked_for_is_refused_with_a_code(world, actor, fields, name):
     before = world.books()
-    asked = {"id": "never", "amount": 5, **fields}
-    asked = {key: value for key, value in {**WAY, **asked}.items() if value is not None}
-    told = world.send(("transfer", asked), actor=actor)
-    assert (told.status, told.error["name"]) == ("refused", name), told.error
+    request = {"id": "never", "amount": 5, **fields}
+    request = {key: value for key, value in {**WAY, **request}.items() if value is not None}
+    answer = world.send(("transfer", request), actor=actor)
+    assert (answer.status, answer.error["name"]) == ("refused", name), answer.error
     assert world.send(("transfers", {"id": "never"})).result["transfers"] == []
     assert world.books() == before
 
@@ -137,8 +137,8 @@ def test_what_cannot_be_asked_for_is_refused_with_a_code(world, actor, fields, n
 def test_what_the_venue_refuses_comes_back(world):
     """Of another wallet only the venue knows what is there."""
     before, slots = world.books(), world.slots
-    told = world.transfer("too-much", 10**9, **{"from": "spot", "to": "trading"})
-    assert told.status == "applied"
+    reported = world.transfer("too-much", 10**9, **{"from": "spot", "to": "trading"})
+    assert reported.status == "applied"
     row = world.ends("too-much", "failed")
     assert "-5013" in row["reason"]
     assert world.books() == before
@@ -219,8 +219,8 @@ def test_an_adjust_that_tells_of_a_transfer_changes_nothing(world, order, way):
         if word == "look":
             world.looked()
         else:
-            told = world.send(("binance_strategy_balance", adjust))
-            assert told.status == "applied", told.error
+            answer = world.send(("binance_strategy_balance", adjust))
+            assert answer.status == "applied", answer.error
         if not number:
             world.ends(id_)
     assert world.slots == [before[0] + 9 * sign, before[1] + 9 * sign, *before[2:]]
@@ -230,8 +230,8 @@ def test_an_adjust_that_tells_of_a_transfer_changes_nothing(world, order, way):
 def test_a_transfer_that_an_adjust_has_told_of_is_not_made(world):
     total = world.slots[0]
     world.control("/deposit", account="main", currency="USDT", amount="-4")
-    told = {"delta": -4, "transfer_id": "told-before"}
-    adjust = binance_strategy_balance("operator", "adjust", "usdt", **told)
+    received = {"delta": -4, "transfer_id": "told-before"}
+    adjust = binance_strategy_balance("operator", "adjust", "usdt", **received)
     assert world.send(("binance_strategy_balance", adjust)).status == "applied"
     refused = world.transfer("told-before", 4)
     assert (refused.status, refused.error["name"]) == ("refused", "DUPLICATE_COMMAND")

@@ -30,16 +30,16 @@ def world(tmp_path_factory):
 
 
 def gives(world, id_: str, amount, **fields):
-    told = world.transfer(id_, amount, **{**TO_OTHER, **fields})
-    assert told.status == "applied", told.error
-    return told
+    reported = world.transfer(id_, amount, **{**TO_OTHER, **fields})
+    assert reported.status == "applied", reported.error
+    return reported
 
 
 def returned(world, id_: str, amount, state: str = "done", **fields) -> dict:
     """From the second account, unless told otherwise to its master."""
     way = {"from": "spot", "to": "binance.main.spot", **fields}
-    told = world.transfer(id_, amount, at="second", **way)
-    assert told.status == "applied", told.error
+    reported = world.transfer(id_, amount, at="second", **way)
+    assert reported.status == "applied", reported.error
     return world.ends(id_, state, at="second")
 
 
@@ -56,8 +56,8 @@ def test_another_account_gets_it_and_its_gateway_books_it_once(world):
     wait_for(lambda: world.slots_of("second")[0] == before[0] + Decimal("60.5"))
     wait_for(lambda: world.gateway.ask("status")["transfers"]["unfinished"] == 0)
     adjust = binance_strategy_balance("operator", "adjust", "usdt", "60.5", transfer_id="to-second")
-    told = world.send(("binance_strategy_balance", adjust), to="second")
-    assert told.status == "applied", told.error
+    answer = world.send(("binance_strategy_balance", adjust), to="second")
+    assert answer.status == "applied", answer.error
     world.send(("reconcile", {}), to="second")
     assert both(world) == total
     assert world.slots_of("second")[:2] == [each + Decimal("60.5") for each in before[:2]]
@@ -141,6 +141,6 @@ def test_what_the_venue_refuses_a_sub_account_comes_back(world):
     ],
 )
 def test_ways_that_there_are_not_are_refused(world, way, word):
-    told = world.transfer("no-way", 1, **{**TO_OTHER, **way})
-    assert (told.status, told.error["name"]) == ("refused", "NOT_AVAILABLE")
-    assert word in told.error["message"]
+    reported = world.transfer("no-way", 1, **{**TO_OTHER, **way})
+    assert (reported.status, reported.error["name"]) == ("refused", "NOT_AVAILABLE")
+    assert word in reported.error["message"]

@@ -25,8 +25,8 @@ def moves(world, end, id_: str, **fields) -> dict:
     """It arrives, once, and nothing is lost on the way."""
     there = other(end)
     before, after = world.books(end)[0], world.books(there)[0]
-    told = world.transfer(end, id_, str(AMOUNT), **fields)
-    assert told.status == "applied", told.error
+    reported = world.transfer(end, id_, str(AMOUNT), **fields)
+    assert reported.status == "applied", reported.error
     row = world.arrives(end, id_)
     assert world.books(end) == (before - AMOUNT, 0)
     assert world.books(there)[0] == after + AMOUNT - FEE
@@ -43,8 +43,8 @@ def test_money_leaves_one_account_and_comes_to_the_other(world, end):
     assert (row["from"], row["to"], row["fee"]) == (end.place, other(end).place, "0.0001")
     assert len(row["txid"]) == 64
     assert world.records(end, f"plain-{end.venue}")[:3] == ["pending", "sent", "accepted"]
-    again = world.transfer(end, f"plain-{end.venue}", "0.010")
-    assert again.status == "duplicate"
+    second = world.transfer(end, f"plain-{end.venue}", "0.010")
+    assert second.status == "duplicate"
 
 
 @BOTH
@@ -77,18 +77,18 @@ def test_more_than_the_wallet_has_comes_back(world):
 @pytest.mark.parametrize("amount", ["0.0001", "0"])
 def test_an_amount_below_the_venues_least_does_not_leave(world, end, amount):
     before, id_ = world.books(end), f"least-{end.venue}"
-    told = world.transfer(end, id_, amount)
-    if told.status == "applied":
+    reported = world.transfer(end, id_, amount)
+    if reported.status == "applied":
         world.ends(end, id_, "failed")
     else:
-        assert told.error["name"] == "INVALID_AMOUNT"
+        assert reported.error["name"] == "INVALID_AMOUNT"
     assert world.books(end) == before
 
 
 @BOTH
 def test_a_key_without_the_right_to_withdraw_moves_nothing(world, end):
     before, id_ = world.books(end), f"no-right-{end.venue}"
-    key = world.venues[end].told["accounts"][0]["key"]
+    key = world.venues[end].ready["accounts"][0]["key"]
     steer(world.venues[end], "/keys/change", key=key, withdraw=False)
     try:
         assert world.transfer(end, id_, "0.01").status == "applied"
@@ -131,8 +131,8 @@ def test_a_robot_never_sends_money_out_of_its_venue(world, end):
     }
     tries = {"transfer": words, "strategy_balance": {"cmd": "transfer", **words}, "arrival": {}}
     for command, fields in tries.items():
-        told = world.send(end, command, "a", **fields)
-        assert (told.status, told.error["name"]) == ("refused", "PERMISSION_DENIED"), command
+        answer = world.send(end, command, "a", **fields)
+        assert (answer.status, answer.error["name"]) == ("refused", "PERMISSION_DENIED"), command
     assert world.books(end) == before
 
 
@@ -154,9 +154,9 @@ def test_a_robot_never_sends_money_out_of_its_venue(world, end):
 def test_what_cannot_be_asked_for_is_refused_with_a_code(world, end, fields, name, word):
     before = world.books(end)
     words = {"amount": "0.01", **fields}
-    told = world.transfer(end, words.pop("id", "never"), words.pop("amount"), **words)
-    assert (told.status, told.error["name"]) == ("refused", name), told.error
-    assert word in told.error["message"]
+    reported = world.transfer(end, words.pop("id", "never"), words.pop("amount"), **words)
+    assert (reported.status, reported.error["name"]) == ("refused", name), reported.error
+    assert word in reported.error["message"]
     assert world.books(end) == before
 
 

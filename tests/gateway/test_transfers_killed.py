@@ -46,12 +46,12 @@ def test_a_venue_that_moves_nothing_that_way_says_so(tmp_path):
         system = IPCCommandSystem("operator", home=tmp_path)
         system.start()
         payload = transfer("t", "usd", 1, "futures", "trading")
-        told = [
+        received = [
             await system.send_command("kraken_gateway", *command, timeout=PATIENCE_S)
             for command in (("transfer", payload), ("kraken_strategy_balance", {"cmd": "transfer", **payload}))
         ]
         system.stop()
-        return told
+        return received
 
     with served("kraken", seed=3, limits=False) as (dialect, port):
         gateway = GatewayProcess("kraken", tmp_path, port, dialect.exchange.accounts[0])
@@ -60,6 +60,6 @@ def test_a_venue_that_moves_nothing_that_way_says_so(tmp_path):
             answers = asyncio.run(send())
         finally:
             gateway.kill()
-    for told in answers:
-        assert (told.status, told.error["name"]) == ("refused", "NOT_AVAILABLE")
-        assert "kraken moves no money for us" in told.error["message"]
+    for received in answers:
+        assert (received.status, received.error["name"]) == ("refused", "NOT_AVAILABLE")
+        assert "kraken moves no money for us" in received.error["message"]

@@ -73,7 +73,7 @@ class World:
         self.ask(TO_MASTER, protocol.transfer(TransferRoute("", "spot"), "USDT", TOTAL, time.time_ns()))
 
     def keyed(self, way: Way) -> tuple[dict, OrderProtocol]:
-        account = self.venues[way.kind].told["accounts"][way.account]
+        account = self.venues[way.kind].ready["accounts"][way.account]
         nowhere = Addresses("", "", "")
         return account, open_trading_venue(way.kind, account["key"], account["secret"], nowhere).protocol
 
@@ -113,15 +113,15 @@ class World:
                 rule["error"] = words[rule["error"]]
         content = msgspec.json.encode({"clear": True, "fault": faults})
         headers = {"Content-Type": "application/json"}
-        status, told, _ = self.venues[way.kind].control.request("POST", "/faults", content, headers)
-        assert status == 200, told
+        status, reported, _ = self.venues[way.kind].control.request("POST", "/faults", content, headers)
+        assert status == 200, reported
 
     def carried_out(self, way: Way, amount: int) -> int:
         """How often, by the venue's history."""
         _, protocol = self.keyed(way)
         call = protocol.transfers(TransferRoute(*way.wallets, way.to), time.time_ns(), since=self.began)
-        told = self.ask(way, call).reports
-        return sum(isinstance(row, TransferReport) and row.amount == amount for row in told)
+        reported = self.ask(way, call).reports
+        return sum(isinstance(row, TransferReport) and row.amount == amount for row in reported)
 
 
 @pytest.fixture(scope="module")
@@ -137,8 +137,8 @@ def until_it_ends(books: Books, fields: dict, id_: str) -> str:
 
     async def work() -> str:
         books.desk.tick()  # what an earlier life has left is looked at first
-        told = books.send("transfer", id_, **fields)
-        assert told["error"] is None, told
+        answer = books.send("transfer", id_, **fields)
+        assert answer["error"] is None, answer
         deadline = time.monotonic() + 60
         while True:
             (row,) = books.desk.shown(fields["id"])
@@ -151,7 +151,7 @@ def until_it_ends(books: Books, fields: dict, id_: str) -> str:
     return asyncio.run(work())
 
 
-def lives_for(world: World, way: Way, home: Path, steps: int, fields: dict) -> bool:
+def survives(world: World, way: Way, home: Path, steps: int, fields: dict) -> bool:
     """A process of its own makes the transfer and dies after so many steps. False: it ended
     before."""
 
@@ -200,7 +200,7 @@ def test_a_death_before_any_step_pays_neither_twice_nor_half(world, tmp_path, wa
         home = tmp_path / str(steps)
         world.books(way, home).close()
         world.faults(way, *rules)
-        has_died = lives_for(world, way, home, steps, fields)
+        has_died = survives(world, way, home, steps, fields)
         books = world.books(way, home)
         state = until_it_ends(books, fields, "two")
         world.faults(way)
@@ -214,8 +214,8 @@ def test_a_death_before_any_step_pays_neither_twice_nor_half(world, tmp_path, wa
         trading, other = (amount * is_done * sign for sign in way.left)
         assert found == (TOTAL + trading, 0, other), steps
         entries = ledger.posted
-        again = books.send("transfer", "three", **fields)
-        assert again["status"] == "duplicate"
+        second = books.send("transfer", "three", **fields)
+        assert second["status"] == "duplicate"
         assert ledger.posted == entries
         books.close()
         if not has_died:

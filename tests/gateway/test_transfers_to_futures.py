@@ -24,8 +24,8 @@ def corrections(world) -> list:
 
 def test_a_command_moves_money_to_the_futures_wallet(world):
     total, (trading, transit, other) = world.slots[0], world.books()
-    told = world.transfer("out", "12.5")
-    assert told.status == "applied", told.error
+    reported = world.transfer("out", "12.5")
+    assert reported.status == "applied", reported.error
     row = world.ends("out")
     assert (row["from"], row["to"]) == ("kraken.main.trading", "kraken.main.futures")
     assert row["venue_id"].startswith("F")
@@ -82,8 +82,8 @@ def test_two_alike_of_which_one_is_lost_are_two(world):
 )
 def test_what_cannot_be_asked_for_is_refused_with_a_code(world, fields, name):
     before = world.books()
-    told = world.transfer("never", **{"amount": 5, **fields})
-    assert (told.status, told.error["name"]) == ("refused", name), told.error
+    reported = world.transfer("never", **{"amount": 5, **fields})
+    assert (reported.status, reported.error["name"]) == ("refused", name), reported.error
     assert world.books() == before
 
 

@@ -38,7 +38,7 @@ class Both:
         self.books = {end: self._open(world, end, home) for end in ENDS}
 
     def _open(self, world: World, end: End, home: Path) -> Books:
-        account = world.venues[end].told["accounts"][0]
+        account = world.venues[end].ready["accounts"][0]
         withdraw = {
             name: WithdrawalTarget(
                 venue=each["venue"],
@@ -51,15 +51,15 @@ class Both:
         def wire(protocol):
             return Wire(world.venues[end].port, protocol, self.step)
 
-        async def tell(told) -> Heard:
+        async def tell(transfer) -> Heard:
             """As the other gateway's door does."""
             fields = {
-                "transfer_id": told.name,
-                "currency": told.currency,
-                "txid": told.txid,
-                "amount": str(money(told.amount)),
-                "wallet": told.target.wallet,
-                "since": told.since,
+                "transfer_id": transfer.name,
+                "currency": transfer.currency,
+                "txid": transfer.txid,
+                "amount": str(money(transfer.amount)),
+                "wallet": transfer.target.wallet,
+                "since": transfer.since,
             }
             answer = self.books[other(end)].desk.arrival(fields)
             if not answer["arrived"]:
@@ -119,7 +119,7 @@ class World:
         self.ask(end, protocol, call)
 
     def protocol(self, end: End) -> OrderProtocol:
-        account = self.venues[end].told["accounts"][0]
+        account = self.venues[end].ready["accounts"][0]
         nowhere = Addresses("", "", "")
         return open_trading_venue(end.kind, account["key"], account["secret"], nowhere).protocol
 
@@ -159,8 +159,8 @@ def until_it_ends(both: Both, end: End, fields: dict, id_: str) -> str:
         books = both.books[end]
         for each in both.books.values():
             each.desk.tick()  # what an earlier life has left is looked at first
-        told = books.send("transfer", id_, **fields)
-        assert told["error"] is None, told
+        answer = books.send("transfer", id_, **fields)
+        assert answer["error"] is None, answer
         deadline = time.monotonic() + 60
         while True:
             (row,) = books.desk.shown(fields["id"])
@@ -174,7 +174,7 @@ def until_it_ends(both: Both, end: End, fields: dict, id_: str) -> str:
     return asyncio.run(work())
 
 
-def lives_for(world: World, end: End, home: Path, steps: int, fields: dict) -> bool:
+def survives(world: World, end: End, home: Path, steps: int, fields: dict) -> bool:
     """A process of its own makes the transfer and dies after so many steps. False: it ended
     before."""
 
@@ -223,7 +223,7 @@ def test_a_death_before_any_step_pays_neither_twice_nor_half(world, tmp_path, en
         total = both.sum()
         both.close()
         world.faults(end, *rules)
-        has_died = lives_for(world, end, home, steps, fields)
+        has_died = survives(world, end, home, steps, fields)
         both = Both(world, home)
         on_the_way = both.sum()
         state = until_it_ends(both, end, fields, "two")
@@ -232,16 +232,16 @@ def test_a_death_before_any_step_pays_neither_twice_nor_half(world, tmp_path, en
         assert state in ({*states, "expired", "failed"} if has_died else states), steps
         is_done = state == "done"
         assert world.carried_out(end, amount) == is_done, steps
-        here, there = (both.books[each].money.ledger for each in (end, other(end)))
-        assert here.transit(CURRENCY) == there.transit(CURRENCY) == 0, steps
-        assert here.balance(CURRENCY, int(Outside.FEES)) == FEE * is_done
+        local, there = (both.books[each].money.ledger for each in (end, other(end)))
+        assert local.transit(CURRENCY) == there.transit(CURRENCY) == 0, steps
+        assert local.balance(CURRENCY, int(Outside.FEES)) == FEE * is_done
         assert both.sum() == total, steps
         # At the death it was in one of them, or on its way, or in both by one id.
         assert on_the_way in (total, total + amount - FEE), steps
-        entries = here.posted, there.posted
-        again = both.books[end].send("transfer", "three", **fields)
-        assert again["status"] == "duplicate"
-        assert entries == (here.posted, there.posted)
+        entries = local.posted, there.posted
+        second = both.books[end].send("transfer", "three", **fields)
+        assert second["status"] == "duplicate"
+        assert entries == (local.posted, there.posted)
         both.close()
         if not has_died:
             return

@@ -93,7 +93,7 @@ class GuardedWorld:
             (self.faults.guardian_dies, self.kill_guardian),
         ):
             if often:
-                self._again(often, kill)
+                self._repeat(often, kill)
 
     # --- time -------------------------------------------------------------------------------------
 
@@ -101,10 +101,10 @@ class GuardedWorld:
         self._count += 1
         heapq.heappush(self._queue, (self.now + delay, self._count, do))
 
-    def _again(self, often: float, do) -> None:
+    def _repeat(self, often: float, do) -> None:
         def done() -> None:
             do()
-            self._again(often, do)
+            self._repeat(often, do)
 
         self.after(int(self.random.expovariate(1 / often) * SECOND), done)
 
@@ -200,12 +200,12 @@ class GuardedWorld:
         at = max(self.now + self.random.randrange(1, 5) * MS, self._delivered)
         self._delivered = at
 
-        def told() -> None:
+        def alerted() -> None:
             if self.core is not None:
                 say(self.core)
                 self._carry_out()
 
-        self.after(at - self.now, told)
+        self.after(at - self.now, alerted)
 
     def _row(self, row: StopRow) -> None:
         self.rows[row.client_id] = row

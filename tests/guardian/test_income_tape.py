@@ -135,11 +135,11 @@ def test_each_row_comes_once_however_many_lie_between_two_reads(tmp_path):
             write(count)
             seen += read(tape)
         assert seen == written
-        again = IncomeTape(path, "main", "USDT", SLOTS, since=NOW)  # another life
-        assert read(again) == written
+        second = IncomeTape(path, "main", "USDT", SLOTS, since=NOW)  # another life
+        assert read(second) == written
         write(1100)
-        assert read(again) == read(tape) == written[-1100:]
-        for each in (tape, again):
+        assert read(second) == read(tape) == written[-1100:]
+        for each in (tape, second):
             each.close()
 
 
@@ -262,12 +262,12 @@ def test_a_watch_sends_until_it_is_answered_and_a_gateway_that_was_dead_is_halte
             assert answer["status"] == "applied"
             watch.answered(each)
         assert watch.look(now + 10 * SECOND) == []
-        again = HaltWatch(tmp_path, {"main": {}}, HaltsConfig(symbol=["4h 0.01 USDT"], day="0.01 USDT"))
-        assert again.look(now + 10 * SECOND) == []
+        second = HaltWatch(tmp_path, {"main": {}}, HaltsConfig(symbol=["4h 0.01 USDT"], day="0.01 USDT"))
+        assert second.look(now + 10 * SECOND) == []
         order = robot.place(Side.BUY, dialect.exchange.listings[0].bid - 2000)
         wait_for(lambda: news_of(tmp_path, order))
         assert news_of(tmp_path, order) == [("denied", LossHalt.code)]  # the wider one
-        again.close()
+        second.close()
     finally:
         gateway.kill()
         robot.writer.close()

@@ -83,5 +83,5 @@ def test_collectors_and_their_hub_run_and_feeds_shows_and_pins(tmp_path, feed):
 def test_what_cannot_be_merged_is_refused_before_anything_starts(tmp_path, section, words):
     (tmp_path / "maker.py").write_text(MAKER)
     (tmp_path / "onetape.toml").write_text(f"{ACCOUNT}[hub]\n{section}")
-    code, told, _ = command_line(["up", "--json"], tmp_path)
-    assert code == 2 and words in told, told
+    code, reported, _ = command_line(["up", "--json"], tmp_path)
+    assert code == 2 and words in reported, reported

@@ -36,7 +36,7 @@ def journal_of(home: Path, process: str) -> Path:
     return home / "journal" / encoded(process)
 
 
-def told_by(path: Path) -> list[tuple[str, dict[str, Any]]]:
+def requests_in(path: Path) -> list[tuple[str, dict[str, Any]]]:
     """Commands and replies of a journal, in order."""
     if not path.exists():
         return []
@@ -55,7 +55,7 @@ class Adder:
         path = journal_of(home, process)
         self.once, self.sum, self.die = Once(), 0, die
         added: dict[str, int] = {}
-        for kind, record in told_by(path):
+        for kind, record in requests_in(path):
             if kind == "command":
                 digest = digest_of(record["actor"], record["command"], record["fields"])
                 self.once.began(record["id"], digest, time.time_ns())
@@ -98,10 +98,10 @@ class Adder:
     def ensure(self, level: str) -> None:
         self.writer.ensure(level)
 
-    def answer(self, asked: dict[str, Any]) -> dict[str, Any]:
-        if asked["do"] == "command":
+    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        if request["do"] == "command":
             self.die("heard")
-        return self.door.handle(asked)
+        return self.door.handle(request)
 
 
 def main(home: Path, process: str, level: str, die_at: str) -> None:

@@ -30,9 +30,9 @@ class Owner:
         self.settled = 0
         self.beside = Beside(self.path, self.answer, settle=self.settle, rang=self.rang.set, stream=Stream())
 
-    def answer(self, asked: dict) -> dict:
+    def answer(self, request: dict) -> dict:
         self.threads.add(threading.get_ident())
-        return {"id": asked["id"], "twice": asked["number"] * 2}
+        return {"id": request["id"], "twice": request["number"] * 2}
 
     def settle(self) -> None:
         self.settled += 1
@@ -49,23 +49,26 @@ def ask(path: Path, *lines: object) -> list[dict]:
 
 def test_the_owner_answers_in_its_own_thread_and_bad_words_do_not_reach_it(tmp_path: Path):
     owner = Owner(tmp_path)
-    told: list[dict] = []
-    asked = [
+    received: list[dict] = []
+    requests = [
         {"do": "x", "id": "1", "number": 4},
         {"do": "x"},
         {"do": "x", "id": "2", "number": []},
         {"do": "x", "id": "3", "number": None},
     ]
-    asking = threading.Thread(target=lambda: told.extend(ask(owner.path, *asked)))
+    asking = threading.Thread(target=lambda: received.extend(ask(owner.path, *requests)))
     asking.start()
     assert owner.rang.wait(PATIENCE_S)
-    assert told == [] and owner.threads == set()  # nobody has taken it yet
+    assert received == [] and owner.threads == set()  # nobody has taken it yet
     while asking.is_alive():
         owner.beside.take()
         time.sleep(0.001)
-    assert told[0] == {"id": "1", "twice": 8}
-    assert told[2] == {"id": "2", "twice": []}
-    assert [each["error"] for each in (told[1], told[3])] == ["not a request: KeyError", "not a request: TypeError"]
+    assert received[0] == {"id": "1", "twice": 8}
+    assert received[2] == {"id": "2", "twice": []}
+    assert [each["error"] for each in (received[1], received[3])] == [
+        "not a request: KeyError",
+        "not a request: TypeError",
+    ]
     assert owner.threads == {threading.get_ident()}
     assert owner.settled >= 1
     assert owner.beside.take() is False
@@ -75,8 +78,8 @@ def test_the_owner_answers_in_its_own_thread_and_bad_words_do_not_reach_it(tmp_p
 
 def test_what_waits_when_it_ends_is_told_so(tmp_path: Path):
     owner = Owner(tmp_path)
-    told: list[dict] = []
-    asking = threading.Thread(target=lambda: told.extend(ask(owner.path, {"do": "x", "id": "1", "number": 4})))
+    received: list[dict] = []
+    asking = threading.Thread(target=lambda: received.extend(ask(owner.path, {"do": "x", "id": "1", "number": 4})))
     asking.start()
     assert owner.rang.wait(PATIENCE_S)
     closing = threading.Thread(target=owner.beside.close)

@@ -102,8 +102,8 @@ class Strategy:
             command, sent = name, fields
             if self.random.random() < 0.5:
                 command, sent = "binance_strategy_balance", {"cmd": name, **fields}
-            told = await self.system.send_command("binance_gateway", command, sent, timeout=120, command_id=id_)
-            self.answers.append((id_, command, sent, told))
+            answer = await self.system.send_command("binance_gateway", command, sent, timeout=120, command_id=id_)
+            self.answers.append((id_, command, sent, answer))
         self.system.stop()
 
 
@@ -111,7 +111,7 @@ def replayed(home) -> tuple[CommandModel, dict[str, Said], dict[str, dict]]:
     """The model after all commands of the tape, what it answered, and what the gateway did."""
     model = CommandModel(NAMES, {"USDT": Book({}, credit=CREDIT * 10**18)})
     command, reply, entry = (type_id(name) for name in ("command", "reply", "entry"))
-    wanted, told = {}, {}
+    wanted, reported = {}, {}
     with JournalReader(gateway_journal(home, "main")) as reader:
         for frame in reader.frames(("command", "reply", "entry")):
             if frame.type == entry:
@@ -126,15 +126,15 @@ def replayed(home) -> tuple[CommandModel, dict[str, Said], dict[str, dict]]:
             record = msgspec.msgpack.decode(frame.payload)
             id_ = record.get("id")
             if frame.type == reply and "status" in record:
-                told[id_] = record
+                reported[id_] = record
             if frame.type == command:
                 assert id_ not in wanted, "on the journal twice"
                 fields = dict(record["fields"])
                 name = fields.pop("cmd", record["command"])
                 wanted[id_] = model.answer(record["actor"], name, fields, id_)
                 if "refused" in record:
-                    told[id_] = {"status": "refused", "error": record["refused"]}
-    return model, wanted, told
+                    reported[id_] = {"status": "refused", "error": record["refused"]}
+    return model, wanted, reported
 
 
 def said(answer: Any) -> Said:
@@ -178,8 +178,8 @@ def test_what_eight_strategies_are_told_is_what_a_model_makes_of_the_journal(tmp
             reader.kill()
             reader.wait()
             gateway.kill()
-    model, wanted, told = replayed(tmp_path)
-    assert {id_: said(each) for id_, each in told.items()} == wanted
+    model, wanted, reported = replayed(tmp_path)
+    assert {id_: said(each) for id_, each in reported.items()} == wanted
     held = model.books["USDT"].slots
     assert [money_units(str(each)) for each in slots[1:]] == [held.get(at, 0) for at in range(1, 64)]
     count: dict[str, int] = {}

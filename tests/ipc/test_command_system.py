@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from ipc_process import AdderProcess, journal_of, told_by
+from ipc_process import AdderProcess, journal_of, requests_in
 
 from onetape.ipc import IPCCommandSystem
 from onetape.ipc.names import process_socket
@@ -34,7 +34,7 @@ def sent(home: Path, *commands, actor: str = "a", timeout: float = 20.0):
 
 def test_a_command_is_done_once_however_often_it_is_sent(tmp_path: Path):
     with AdderProcess(tmp_path, "adder:one"):
-        first, again, other, total = sent(
+        first, second, other, total = sent(
             tmp_path,
             ("adder:one", "add", {"amount": 5}, "x"),
             ("adder", "add", {"amount": 5}, "x"),
@@ -42,17 +42,17 @@ def test_a_command_is_done_once_however_often_it_is_sent(tmp_path: Path):
             ("adder:one", "sum", {}),
         )
     assert (first.status, first.result, first.process) == ("applied", 5, "adder:one")
-    assert (again.status, again.result) == ("duplicate", 5)
+    assert (second.status, second.result) == ("duplicate", 5)
     assert (other["status"], other.get("error")["code"]) == ("refused", 4605)
     assert total.result == 5
     with AdderProcess(tmp_path, "adder:one"):  # its journal remembers
-        again, other, total = sent(
+        second, other, total = sent(
             tmp_path,
             ("adder:one", "add", {"amount": 5}, "x"),
             ("adder:one", "add", {"amount": 6}, "x"),
             ("adder:one", "sum", {}),
         )
-    assert (again.status, again.result, again.error) == ("duplicate", 5, None)
+    assert (second.status, second.result, second.error) == ("duplicate", 5, None)
     assert other.error["name"] == "DUPLICATE_COMMAND"
     assert total.result == 5
 
@@ -79,8 +79,8 @@ def test_a_process_killed_in_the_middle_of_a_command_does_it_once(tmp_path: Path
         answer, total = sent(tmp_path, ("adder:one", "add", {"amount": 5}, "x"), ("adder:one", "sum", {}))
     assert answer.status == ("duplicate" if at == "replied" else "applied")
     assert total.result == 5
-    told = told_by(journal_of(tmp_path, "adder:one"))
-    assert [kind for kind, _ in told] == ["command", "reply"]
+    reported = requests_in(journal_of(tmp_path, "adder:one"))
+    assert [kind for kind, _ in reported] == ["command", "reply"]
 
 
 def test_a_sender_waits_for_who_starts_later_and_finds_who_starts_again(tmp_path: Path):
@@ -92,8 +92,8 @@ def test_a_sender_waits_for_who_starts_later_and_finds_who_starts_again(tmp_path
         dying = await asyncio.to_thread(AdderProcess, tmp_path, "adder:one", "process", "heard")
         await asyncio.to_thread(dying.ended)  # it heard, and did nothing
         assert not early.done()
-        again = await asyncio.to_thread(AdderProcess, tmp_path, "adder:one")
-        with again:
+        second = await asyncio.to_thread(AdderProcess, tmp_path, "adder:one")
+        with second:
             answer = await early
             total = await system.send_command("adder", "sum", {})
         system.stop()
@@ -143,7 +143,7 @@ def test_who_asks_is_proven(tmp_path: Path):
         none = sent(other, ("adder:one", "add", {"amount": 1}), timeout=60)
         assert (none.status, none.error["code"]) == ("refused", 4206)
         assert "no token for 'a': no sub-account or robot" in none.error["message"]
-    said = str(told_by(journal_of(tmp_path, "adder:one")))
+    said = str(requests_in(journal_of(tmp_path, "adder:one")))
     assert "'actor': 'operator'" in said and "'actor': 'a'" in said
     for actor in ("a", "b", "operator"):
         assert make_token(tmp_path, actor) not in said
@@ -162,7 +162,7 @@ def test_a_command_reaches_who_it_is_for_and_nobody_else(tmp_path: Path):
         assert (x.result, one.result) == (3, 0)
         assert two.status == "refused" and "adder:mm1, adder:mm1.x" in two.error["message"]
         assert money.status == "refused" and "one process only" in money.error["message"]
-        assert {name: told["result"]["pong"] for name, told in pings.result.items()} == {
+        assert {name: reported["result"]["pong"] for name, reported in pings.result.items()} == {
             "adder:mm1": "adder:mm1",
             "adder:mm1.x": "adder:mm1.x",
         }
@@ -181,8 +181,8 @@ def test_a_command_is_not_done_after_its_deadline(tmp_path: Path):
         late = sent(tmp_path, ("adder:one", "add", {"amount": 1}, "x"), timeout=0.2)
         process.process.send_signal(18)
         assert late.status == "timeout"
-        total, again = sent(tmp_path, ("adder:one", "sum", {}), ("adder:one", "add", {"amount": 1}, "x"))
-        assert (total.result, again.status, again.result) == (0, "applied", 1)
+        total, second = sent(tmp_path, ("adder:one", "sum", {}), ("adder:one", "add", {"amount": 1}, "x"))
+        assert (total.result, second.status, second.result) == (0, "applied", 1)
 
 
 def test_one_that_hangs_is_told_of_and_keeps_nobody_else_waiting(tmp_path: Path):
@@ -195,7 +195,7 @@ def test_one_that_hangs_is_told_of_and_keeps_nobody_else_waiting(tmp_path: Path)
     assert own.status == "applied"
     assert one_of_two.status == "refused" and "adder:two" in one_of_two.error["message"]
     assert pings.status == "timeout"
-    assert {name: told["status"] for name, told in pings.result.items()} == {
+    assert {name: reported["status"] for name, reported in pings.result.items()} == {
         "adder:one": "applied",
         "adder:two": "timeout",
     }

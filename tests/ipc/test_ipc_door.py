@@ -8,7 +8,7 @@ from enum import Enum
 from pathlib import Path
 
 import pytest
-from ipc_process import Adder, journal_of, told_by
+from ipc_process import Adder, journal_of, requests_in
 
 import onetape.ipc.once
 from onetape.ipc.commands import kraken_strategy_balance, strategy_balance_cmd
@@ -71,7 +71,7 @@ def test_the_same_words_have_one_digest_however_they_were_written():
     assert len({digest_of(*each) for each in others}) == 4
 
 
-def asked(home: Path, **other) -> dict:
+def query(home: Path, **other) -> dict:
     return {
         "id": "x",
         "actor": "operator",
@@ -86,10 +86,10 @@ def asked(home: Path, **other) -> dict:
 def test_a_refusal_is_remembered_and_a_stranger_leaves_nothing(tmp_path: Path):
     adder = Adder(tmp_path, "adder:one", "process")
     answer = adder.door.answer
-    first = answer(asked(tmp_path, fields={"amount": "two"}))
-    again = answer(asked(tmp_path, fields={"amount": "two"}))
-    assert (first["status"], again["status"]) == ("refused", "duplicate")
-    assert first["error"] == again["error"]
+    first = answer(query(tmp_path, fields={"amount": "two"}))
+    second = answer(query(tmp_path, fields={"amount": "two"}))
+    assert (first["status"], second["status"]) == ("refused", "duplicate")
+    assert first["error"] == second["error"]
     wrong = (
         {"token": "0" * 64},
         {"token": None},
@@ -105,18 +105,18 @@ def test_a_refusal_is_remembered_and_a_stranger_leaves_nothing(tmp_path: Path):
         {"actor": "a", "command": "halt", "fields": {}},
     )
     for number, each in enumerate(wrong):
-        told = answer(asked(tmp_path, **{"id": f"w{number}", **each}))
-        assert told["status"] in ("refused", "timeout"), each
-        assert told["error"]["code"] and json.dumps(told)
+        reply = answer(query(tmp_path, **{"id": f"w{number}", **each}))
+        assert reply["status"] in ("refused", "timeout"), each
+        assert reply["error"]["code"] and json.dumps(reply)
     assert adder.sum == 0
     adder.writer.close()
-    ((kind, record),) = told_by(journal_of(tmp_path, "adder:one"))
+    ((kind, record),) = requests_in(journal_of(tmp_path, "adder:one"))
     assert (kind, record["id"], record["refused"]["name"]) == ("command", "x", "INVALID_AMOUNT")
 
 
 def test_a_token_that_was_made_anew_counts_at_once(tmp_path: Path):
     adder = Adder(tmp_path, "adder:one", "process")
-    old = asked(tmp_path, actor="a")
+    old = query(tmp_path, actor="a")
     assert adder.door.answer(old)["status"] == "applied"
     path = token_file(tmp_path, "a")
     beside = path.with_name("new")
@@ -124,7 +124,7 @@ def test_a_token_that_was_made_anew_counts_at_once(tmp_path: Path):
     beside.chmod(0o600)
     beside.rename(path)
     assert adder.door.answer({**old, "id": "y"})["error"]["name"] == "PERMISSION_DENIED"
-    assert adder.door.answer(asked(tmp_path, actor="a", id="z"))["result"] == 4
+    assert adder.door.answer(query(tmp_path, actor="a", id="z"))["result"] == 4
     path.unlink()
     assert adder.door.answer({**old, "id": "u", "token": ""})["error"]["name"] == "NOT_OWNER"
     adder.writer.close()
@@ -133,8 +133,8 @@ def test_a_token_that_was_made_anew_counts_at_once(tmp_path: Path):
 def test_the_operator_is_heard_on_a_day_of_too_many_commands(tmp_path: Path, monkeypatch):
     monkeypatch.setattr(onetape.ipc.once, "MOST", 3)
     adder = Adder(tmp_path, "adder:one", "process")
-    told = [adder.door.answer(asked(tmp_path, actor="a", id=str(n))) for n in range(4)]
-    assert [each["status"] for each in told] == ["applied"] * 3 + ["refused"]
-    assert told[-1]["error"]["name"] == "RATE_LIMITED"
-    assert adder.door.answer(asked(tmp_path, id="o"))["result"] == 8
+    received = [adder.door.answer(query(tmp_path, actor="a", id=str(n))) for n in range(4)]
+    assert [each["status"] for each in received] == ["applied"] * 3 + ["refused"]
+    assert received[-1]["error"]["name"] == "RATE_LIMITED"
+    assert adder.door.answer(query(tmp_path, id="o"))["result"] == 8
     adder.writer.close()

@@ -43,7 +43,7 @@ def run(work) -> None:
     uvloop.run(bounded())
 
 
-async def told(reader: asyncio.StreamReader) -> dict:
+async def message_from(reader: asyncio.StreamReader) -> dict:
     return json.loads(await reader.readline())
 
 
@@ -52,8 +52,8 @@ def test_a_flood_waits_for_itself_and_others_are_answered(tmp_path: Path):
     then: it waits for a few turns, never for all that others have sent."""
     path, turns, order = tmp_path / "run" / "s.sock", 0, []
 
-    def answer(asked: dict) -> dict:
-        order.append(asked["who"])
+    def answer(line: dict) -> dict:
+        order.append(line["who"])
         return {"turn": turns}
 
     def settle() -> None:
@@ -79,7 +79,7 @@ def test_a_flood_waits_for_itself_and_others_are_answered(tmp_path: Path):
             for _ in range(20):
                 before = len(order)
                 writer.write(b'{"who": "me"}\n')
-                await told(reader)
+                await message_from(reader)
                 # Each of the others had at most a few turns meanwhile, of 50 that it has sent.
                 assert order[before:].count("me") == 1
                 ours = order.index("me", before)
@@ -96,9 +96,9 @@ def test_a_flood_waits_for_itself_and_others_are_answered(tmp_path: Path):
 def test_more_than_may_wait_is_refused_at_once_and_much_more_is_hung_up_on(tmp_path: Path):
     path, answered = tmp_path / "run" / "s.sock", []
 
-    def answer(asked: dict) -> dict:
-        answered.append(asked["id"])
-        return {"id": asked["id"], "status": "applied"}
+    def answer(line: dict) -> dict:
+        answered.append(line["id"])
+        return {"id": line["id"], "status": "applied"}
 
     def lines(count: int) -> bytes:
         return b"".join(b'{"id":"%d"}\n' % n for n in range(count))
@@ -107,13 +107,13 @@ def test_more_than_may_wait_is_refused_at_once_and_much_more_is_hung_up_on(tmp_p
         async with served(path, answer):
             reader, writer = await asyncio.open_unix_connection(str(path))
             writer.write(lines(WAITING_MAX + 10))
-            answers = [await told(reader) for _ in range(WAITING_MAX + 10)]
+            answers = [await message_from(reader) for _ in range(WAITING_MAX + 10)]
             refused = [each for each in answers if each["status"] == "refused"]
             assert [each["id"] for each in refused] == [str(WAITING_MAX + n) for n in range(10)]
             assert {each["error"]["code"] for each in refused} == {3002}
             assert answered == [str(n) for n in range(WAITING_MAX)]
             writer.write(lines(2 * WAITING_MAX + 1))
-            assert (await told(reader))["error"]["name"] == "RATE_LIMITED"
+            assert (await message_from(reader))["error"]["name"] == "RATE_LIMITED"
             assert await reader.read() == b""
             writer.close()
             assert len(answered) == WAITING_MAX
@@ -124,7 +124,7 @@ def test_more_than_may_wait_is_refused_at_once_and_much_more_is_hung_up_on(tmp_p
 def test_a_sender_that_does_not_read_its_answers_is_not_heard_further(tmp_path: Path):
     path, answered = tmp_path / "run" / "s.sock", 0
 
-    def answer(asked: dict) -> dict:
+    def answer(line: dict) -> dict:
         nonlocal answered
         answered += 1
         return {"text": "x" * 10_000}
@@ -141,7 +141,7 @@ def test_a_sender_that_does_not_read_its_answers_is_not_heard_further(tmp_path: 
             assert answered < 2000  # what sockets and one buffer hold, not what was sent
             reader, writer = await asyncio.open_unix_connection(str(path))
             writer.write(b"{}\n")
-            assert await told(reader)
+            assert await message_from(reader)
             writer.close()
             deaf.close()
 
@@ -153,29 +153,29 @@ def test_a_line_is_whole_in_time_and_not_too_long(tmp_path: Path, monkeypatch):
     monkeypatch.setattr(onetape.ipc.server, "WHOLE_WITHIN_S", 0.3)
 
     async def work() -> None:
-        async with served(path, lambda asked: asked):
+        async with served(path, lambda line: line):
             reader, writer = await asyncio.open_unix_connection(str(path))
             writer.write(b'{"a":1}\n')  # who has said something whole may be silent
-            assert await told(reader) == {"a": 1}
+            assert await message_from(reader) == {"a": 1}
             slow_reader, slow = await asyncio.open_unix_connection(str(path))
             dripping = True
             while dripping:  # a byte now and then does not make it whole
                 slow.write(b" ")
                 await asyncio.sleep(0.05)
                 dripping = not slow_reader._buffer
-            assert "not whole" in (await told(slow_reader))["error"]["message"]
+            assert "not whole" in (await message_from(slow_reader))["error"]["message"]
             assert await slow_reader.read() == b""
             writer.write(b'{"a":2}\n')
-            assert await told(reader) == {"a": 2}
+            assert await message_from(reader) == {"a": 2}
             for line in (b"x" * (LINE_BYTES_MAX + 1), b"x" * (LINE_BYTES_MAX + 1) + b"\n"):
                 long_reader, long = await asyncio.open_unix_connection(str(path))
                 long.write(line)
-                assert "at most" in (await told(long_reader))["error"]["message"]
+                assert "at most" in (await message_from(long_reader))["error"]["message"]
                 long.close()
             fits = json.dumps({"a": "x" * (LINE_BYTES_MAX - 9)}).encode()
             assert len(fits) == LINE_BYTES_MAX
             writer.write(fits + b"\n")
-            assert (await told(reader))["a"]
+            assert (await message_from(reader))["a"]
             writer.close()
             slow.close()
 
@@ -199,18 +199,18 @@ def test_the_sender_that_was_silent_longest_yields_its_place(tmp_path: Path):
     path = tmp_path / "run" / "s.sock"
 
     async def work() -> None:
-        async with served(path, lambda asked: asked), contextlib.AsyncExitStack() as stack:
+        async with served(path, lambda line: line), contextlib.AsyncExitStack() as stack:
             made = await taken(path, stack)
             reader, writer = made[0]
             writer.write(b"{}\n")
-            assert await told(reader) == {}
+            assert await message_from(reader) == {}
             beyond, one_more = await asyncio.open_unix_connection(str(path))
             stack.callback(one_more.close)
             one_more.write(b'{"a":1}\n')
-            assert await told(beyond) == {"a": 1}
+            assert await message_from(beyond) == {"a": 1}
             assert await made[1][0].read() == b""
             writer.write(b'{"a":2}\n')
-            assert await told(reader) == {"a": 2}
+            assert await message_from(reader) == {"a": 2}
 
     run(work())
 
@@ -219,11 +219,11 @@ def test_where_nobody_is_silent_there_is_a_place_for_the_operator_alone(tmp_path
     path, stream = tmp_path / "run" / "s.sock", Stream()
     stream.show({})
 
-    def is_operator(asked: dict) -> bool:
-        return asked.get("actor") == "operator"
+    def is_operator(line: dict) -> bool:
+        return line.get("actor") == "operator"
 
     async def work() -> None:
-        serving = await listen(path, lambda asked: asked, stream=stream, is_operator=is_operator)
+        serving = await listen(path, lambda line: line, stream=stream, is_operator=is_operator)
         task = asyncio.ensure_future(serving)
         try:
             async with contextlib.AsyncExitStack() as stack:
@@ -236,14 +236,14 @@ def test_where_nobody_is_silent_there_is_a_place_for_the_operator_alone(tmp_path
                 beyond, one_more = await asyncio.open_unix_connection(str(path))
                 stack.callback(one_more.close)
                 one_more.write(b'{"do":"x","actor":"a"}\n')
-                assert (await told(beyond))["error"]["name"] == "RATE_LIMITED"
+                assert (await message_from(beyond))["error"]["name"] == "RATE_LIMITED"
                 assert await beyond.read() == b""
                 reader, writer = await asyncio.open_unix_connection(str(path))
                 stack.callback(writer.close)
                 for number in range(2):
-                    asked = {"do": "x", "actor": "operator", "n": number}
-                    writer.write(json.dumps(asked).encode() + b"\n")
-                    assert await told(reader) == asked
+                    line = {"do": "x", "actor": "operator", "n": number}
+                    writer.write(json.dumps(line).encode() + b"\n")
+                    assert await message_from(reader) == line
                 for each in silent:  # who says nothing there is hung up on
                     assert b"RATE_LIMITED" in (await each.read()) or each.at_eof()
         finally:
@@ -259,19 +259,19 @@ def test_who_is_silent_for_long_is_hung_up_on_but_not_who_follows(tmp_path: Path
     stream.show({"n": 0})
 
     async def work() -> None:
-        serving = await listen(path, lambda asked: asked, stream=stream)
+        serving = await listen(path, lambda line: line, stream=stream)
         task = asyncio.ensure_future(serving)
         try:
             follower, following = await asyncio.open_unix_connection(str(path))
             following.write(json.dumps({"do": FOLLOW}).encode() + b"\n")
-            assert await told(follower) == {"snapshot": {"n": 0}}
+            assert await message_from(follower) == {"snapshot": {"n": 0}}
             for line in (b"", b'{"do":"x"}\n'):
                 reader, writer = await asyncio.open_unix_connection(str(path))
                 writer.write(line)
                 assert await reader.read() == line
                 writer.close()
             stream.show({"n": 1})
-            assert await told(follower) == {"snapshot": {"n": 1}}
+            assert await message_from(follower) == {"snapshot": {"n": 1}}
             following.close()
         finally:
             task.cancel()
@@ -287,7 +287,7 @@ def test_another_users_process_is_not_heard(monkeypatch):
 
     async def work() -> None:
         path = folder / "s.sock"
-        async with served(path, lambda asked: heard.append(asked) or {}):
+        async with served(path, lambda line: heard.append(line) or {}):
             folder.chmod(0o755)
             path.chmod(0o666)
             code = (
@@ -347,12 +347,12 @@ def test_nonsense_is_answered_and_does_nothing(tmp_path: Path):
             reader, writer = await asyncio.open_unix_connection(str(path))
             for number, line in enumerate(nonsense(random.Random(5), msgspec.json.encode({**good, "command": "sum"}))):
                 writer.write(line + b"\n")
-                answer = await told(reader)
+                answer = await message_from(reader)
                 assert "status" in answer or "error" in answer or "names" in answer, line
                 assert number >= 0
             assert adder.sum == 0 and adder.door.counts["applied"] < 300
             writer.write(msgspec.json.encode(good) + b"\n")
-            assert (await told(reader))["result"] == {"halted": True}
+            assert (await message_from(reader))["result"] == {"halted": True}
             writer.close()
 
     run(work())
@@ -366,7 +366,7 @@ def test_a_process_that_contradicts_itself_ends_and_does_not_go_on_deaf(tmp_path
         raise OSError("no room on the disk")
 
     async def work() -> None:
-        serving = asyncio.ensure_future(await listen(path, lambda asked: asked, settle))
+        serving = asyncio.ensure_future(await listen(path, lambda line: line, settle))
         reader, writer = await asyncio.open_unix_connection(str(path))
         writer.write(b"{}\n")
         with pytest.raises(OSError, match="no room"):

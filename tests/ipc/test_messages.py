@@ -151,15 +151,15 @@ def _ask_what_there_is(home: Home) -> list[dict]:
         "guardian": "guardian",
     }
     for kind, commands in COMMANDS.items():
-        told = home.run("send", processes[kind], "frobnicate", code=2)
-        answers.append(told)
-        there = told["error"]["message"].rpartition("knows no command 'frobnicate', ")[2]
+        answer = home.run("send", processes[kind], "frobnicate", code=2)
+        answers.append(answer)
+        there = answer["error"]["message"].rpartition("knows no command 'frobnicate', ")[2]
         names = {name for name in there.split(", ") if not name.endswith("_strategy_balance")}
         assert names == set(commands), kind
         for name, fields in commands.items():
             if fields is not None and name != "save":
-                told = home.run("send", processes[kind], name, "bogus=1", code=2)
-                answers.append(told)
+                answer = home.run("send", processes[kind], name, "bogus=1", code=2)
+                answers.append(answer)
                 takes = ", ".join(fields) or "nothing"
-                assert f"{name} takes {takes}, not bogus" in told["error"]["message"]
+                assert f"{name} takes {takes}, not bogus" in answer["error"]["message"]
     return answers

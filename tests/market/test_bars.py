@@ -234,8 +234,8 @@ def test_views_are_zero_copy_and_never_change() -> None:
     for i in range(100):
         fill(window, 1, i)
         close = window.last(8).close
-        again = window.last(8).close
-        assert np.shares_memory(close, again)
+        second = window.last(8).close
+        assert np.shares_memory(close, second)
         assert close.flags.c_contiguous
         kept.append((close, close.copy()))
     for view, copy in kept:

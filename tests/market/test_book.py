@@ -203,11 +203,11 @@ def test_levels_equal_a_plain_dict(start: tuple[Rows, Rows], changes: list[tuple
     book = Book()
     model: tuple[dict[int, int], dict[int, int]] = ({}, {})
     for i, (bids, asks) in enumerate([start, *changes]):
-        for known, new in zip(model, (bids, asks), strict=True):
+        for recorded, new in zip(model, (bids, asks), strict=True):
             for price, size in new:
-                known[price] = size
+                recorded[price] = size
                 if size == 0:
-                    del known[price]
+                    del recorded[price]
         before = (book.best_bid, book.best_ask)
         _, crossed, top_changed = put(book, bids, asks, flags=0 if i else FLAG_SNAPSHOT)
         want_bids = sorted(model[0].items(), reverse=True)

@@ -47,12 +47,12 @@ def check_final(book: Book, final: dict[str, Any], decimals: tuple[int, int]) ->
     def exact(side: list[tuple[int, int]]) -> list[tuple[Decimal, Decimal]]:
         return [(p / price, s / size) for p, s in side]
 
-    def told(rows: list[list[str]]) -> list[tuple[Decimal, Decimal]]:
+    def exact_levels(rows: list[list[str]]) -> list[tuple[Decimal, Decimal]]:
         return [(Decimal(p), Decimal(s)) for p, s in rows]
 
     assert (book.bid_count, book.ask_count) == (final["bid_levels"], final["ask_levels"])
-    assert exact(book.bids(3)) == told(final["top_bids"])
-    assert exact(book.asks(3)) == told(final["top_asks"])
+    assert exact(book.bids(3)) == exact_levels(final["top_bids"])
+    assert exact(book.asks(3)) == exact_levels(final["top_asks"])
     assert sum(s for _, s in book.bids(10**6)) / size == Decimal(final["bid_qty_total"])
     assert sum(s for _, s in book.asks(10**6)) / size == Decimal(final["ask_qty_total"])
     assert book.crossed == final["crossed"]

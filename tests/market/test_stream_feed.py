@@ -64,8 +64,8 @@ def test_a_loss_is_told_once_and_its_end_with_the_next_message():
     of = feed()
     assert [out.state for out in of.opened(0)] == ["connected"]
     said(of, {}, now=S)
-    told = of.closed(2 * S, "x") + of.closed(3 * S, "y") + of.closed(4 * S, "z")
-    assert [(out.time, out.state, out.about) for out in told] == [(2 * S, "lost", {"why": "x"})]
+    reported = of.closed(2 * S, "x") + of.closed(3 * S, "y") + of.closed(4 * S, "z")
+    assert [(out.time, out.state, out.about) for out in reported] == [(2 * S, "lost", {"why": "x"})]
     assert [out.state for out in of.opened(5 * S) + of.opened(5 * S)] == ["connected"]
     gap, event = said(of, {}, now=8 * S)
     assert gap == HealthOut(8 * S, "gap", {"since": 2 * S, "until": 8 * S, "silent_ms": 6000})
@@ -93,10 +93,10 @@ def test_an_events_time_is_its_receipt_or_what_it_says():
 
 def test_bad_messages_of_one_reason_are_told_once_a_second():
     of = feed()
-    told = [out for at in range(25) for out in of.message("t", b"?", S + at * S // 10)]
-    told += of.tick(10 * S)
-    assert [(out.time, out.count) for out in told] == [(S, 1), (2 * S, 10), (3 * S, 10), (10 * S, 4)]
-    assert all(isinstance(out, BadOut) and out.reason == "not JSON" for out in told)
+    received = [out for at in range(25) for out in of.message("t", b"?", S + at * S // 10)]
+    received += of.tick(10 * S)
+    assert [(out.time, out.count) for out in received] == [(S, 1), (2 * S, 10), (3 * S, 10), (10 * S, 4)]
+    assert all(isinstance(out, BadOut) and out.reason == "not JSON" for out in received)
     assert of.counts["bad"] == of.bad["not JSON"] == 25
 
 

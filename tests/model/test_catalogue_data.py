@@ -85,12 +85,12 @@ CAPTURES = [
 def test_recorded_prices_lie_on_the_tick(
     shared: Path, name: str, read: Any, venue: str, kind: Kind | None, at: str
 ) -> None:
-    known: dict[str, Instrument | None] = {}
+    seen: dict[str, Instrument | None] = {}
     checked = 0
     for raw, price, size in read(shared / name):
-        if raw not in known:
-            known[raw] = catalogue.find_raw(venue, raw, kind=kind, at=parse_time(at))
-        instrument = known[raw]
+        if raw not in seen:
+            seen[raw] = catalogue.find_raw(venue, raw, kind=kind, at=parse_time(at))
+        instrument = seen[raw]
         if instrument is None:
             assert venue == "bitmex", f"{raw} is not in the catalogue"  # quanto contracts
             continue

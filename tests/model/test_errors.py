@@ -61,10 +61,10 @@ def test_the_tree_is_the_contract_and_four_additions() -> None:
 
 def test_the_core_calls_every_number_by_its_name() -> None:
     text = (CORE / "exchange" / "errors.hpp").read_text(encoding="utf-8")
-    told = dict(re.findall(r"constexpr std::uint16_t (\w+) = (\d+);", text))
-    assert told.pop("none") == "0"
-    assert len(told) > 15
-    assert {n.upper(): int(c) for n, c in told.items()} == {n.upper(): BY_NAME[n.upper()].code for n in told}
+    received = dict(re.findall(r"constexpr std::uint16_t (\w+) = (\d+);", text))
+    assert received.pop("none") == "0"
+    assert len(received) > 15
+    assert {n.upper(): int(c) for n, c in received.items()} == {n.upper(): BY_NAME[n.upper()].code for n in received}
 
 
 @pytest.mark.parametrize("code", sorted(contract()))

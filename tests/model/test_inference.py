@@ -34,14 +34,14 @@ def test_a_known_venue_gives_its_fees() -> None:
 
 
 def test_finer_prices_mean_another_tick_and_finer_sizes_only_more_room() -> None:
-    known = catalogue.find("binance:BTC/USDT:USDT")
-    assert known is not None
-    assert fit(known, price_decimals=0, size_decimals=3) == known
-    finer = fit(known, price_decimals=2, size_decimals=4)
+    recorded = catalogue.find("binance:BTC/USDT:USDT")
+    assert recorded is not None
+    assert fit(recorded, price_decimals=0, size_decimals=3) == recorded
+    finer = fit(recorded, price_decimals=2, size_decimals=4)
     assert (finer.tick, finer.price_decimals) == (D("0.01"), 2)
     assert (finer.lot, finer.size_decimals) == (D("0.001"), 4)
     assert finer.inferred == ("tick", "size_decimals")
-    assert (finer.taker_fee, finer.origin) == (known.taker_fee, Origin.CATALOGUE)
+    assert (finer.taker_fee, finer.origin) == (recorded.taker_fee, Origin.CATALOGUE)
 
 
 def test_given_facts_stand_over_the_catalogue_s() -> None:
@@ -92,8 +92,8 @@ def test_mistakes_in_a_file_are_named(text: str, message: str) -> None:
 def test_no_assumption_is_written_as_a_program_writes_it():
     """Tables (margin brackets, fee tiers) as `name value`, long ones by their ends."""
     for symbol in ("binance:BTC/USDT:USDT", "binance:BTC/USDT", "kraken:BTC/USD"):
-        known = catalogue.find(symbol)
-        assert known is not None
-        every = msgspec.structs.replace(known, inferred=(), defaulted=known.__struct_fields__)
+        recorded = catalogue.find(symbol)
+        assert recorded is not None
+        every = msgspec.structs.replace(recorded, inferred=(), defaulted=recorded.__struct_fields__)
         for line in assumptions(every):
             assert "(" not in line and "Decimal" not in line and "'" not in line, line

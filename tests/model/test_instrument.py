@@ -146,10 +146,10 @@ STEPS = st.sampled_from(["0.01", "0.5", "5", "0.0025", "10", "100", "0.05", "0.0
 )
 def test_records_come_back_equal(tick: str, lot: str, fee: D, limit: int, inferred: set[str]) -> None:
     instrument = linear(tick=D(tick), lot=D(lot), maker_fee=fee, size_max=D(limit), inferred=tuple(inferred))
-    again = Instrument.from_msgpack(instrument.to_msgpack())
-    assert again == instrument
-    assert again.to_msgpack() == instrument.to_msgpack()
-    assert hash(again) == hash(instrument)
+    second = Instrument.from_msgpack(instrument.to_msgpack())
+    assert second == instrument
+    assert second.to_msgpack() == instrument.to_msgpack()
+    assert hash(second) == hash(instrument)
 
 
 @given(steps=st.integers(-(10**9), 10**9), tick=STEPS)

@@ -153,8 +153,8 @@ class Copy:
                 shutil.copyfile(source, target)
             return
         with contextlib.suppress(FileNotFoundError):
-            there, here = target.stat(), source.stat()
-            if (there.st_mtime_ns, there.st_size) == (here.st_mtime_ns, here.st_size):
+            there, local = target.stat(), source.stat()
+            if (there.st_mtime_ns, there.st_size) == (local.st_mtime_ns, local.st_size):
                 return
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(source, target)

@@ -56,8 +56,8 @@ def test_one_connection_carries_one_request_after_another():
     async def work():
         async with against(answer) as (line, heard):
             for _ in range(20):
-                told = await (await sent(line))
-                assert (told.status, told.body) == (200, b"{}")
+                reported = await (await sent(line))
+                assert (reported.status, reported.body) == (200, b"{}")
             return heard
 
     heard = asyncio.run(work())
@@ -122,8 +122,8 @@ def test_an_answer_that_was_given_up_is_never_the_next_one_s():
         async with against(answer) as (line, _):
             slow = await sent(line, CALL._replace(target="/slow"))
             slow.cancel()
-            told = await (await sent(line))
-            assert told.body == b"{}"
+            reported = await (await sent(line))
+            assert reported.body == b"{}"
 
     asyncio.run(work())
 
@@ -135,8 +135,8 @@ def test_bytes_that_nobody_asked_for_end_the_connection():
     async def work():
         async with against(answer) as (line, _):
             for _ in range(3):
-                told = await (await sent(line))
-                assert told.body == b"{}"
+                reported = await (await sent(line))
+                assert reported.body == b"{}"
 
     asyncio.run(work())
 
@@ -161,12 +161,12 @@ def test_a_simulated_exchange_answers_as_it_does_everybody():
         line = KeptConnections(f"http://127.0.0.1:{port}")
         keeper = asyncio.ensure_future(line.keep())
         call = Call(Purpose.TIME, "GET", "/fapi/v1/time", b"", {}, 1)
-        told = await (await sent(line, call))
+        reported = await (await sent(line, call))
         keeper.cancel()
-        return told
+        return reported
 
     with served("binance-usdm") as (_, port):
-        told = asyncio.run(work(port))
-    assert told.status == 200
-    assert b"serverTime" in told.body
-    assert told.headers["content-type"].startswith("application/json")
+        reported = asyncio.run(work(port))
+    assert reported.status == 200
+    assert b"serverTime" in reported.body
+    assert reported.headers["content-type"].startswith("application/json")

@@ -134,12 +134,12 @@ def answers(port: int, *sent: bytes, count: int) -> list[bytes]:
     with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as wire:
         for piece in sent:
             wire.sendall(piece)
-        told = b""
-        while told.count(b"HTTP/1.1 ") < count:
+        reported = b""
+        while reported.count(b"HTTP/1.1 ") < count:
             piece = wire.recv(65536)
-            assert piece, told
-            told += piece
-    return [part[:3] for part in told.split(b"HTTP/1.1 ")[1:]]
+            assert piece, reported
+            reported += piece
+    return [part[:3] for part in reported.split(b"HTTP/1.1 ")[1:]]
 
 
 CHUNKED = b"POST /fapi/v1/order HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\na=1\r\n0\r\n\r\n"

@@ -24,11 +24,11 @@ def test_a_task_that_swallows_a_cancellation_ends_all_the_same(monkeypatch):
         raise ValueError("of a task")
 
     async def work() -> list:
-        working = [asyncio.ensure_future(each) for each in (deaf(0), deaf(2), broken(), told())]
+        working = [asyncio.ensure_future(each) for each in (deaf(0), deaf(2), broken(), failing())]
         await asyncio.sleep(0)
         return await ended(working)
 
-    async def told() -> int:
+    async def failing() -> int:
         return 7
 
     first, second, third, fourth = asyncio.run(asyncio.wait_for(work(), PATIENCE_S))

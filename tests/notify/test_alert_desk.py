@@ -18,14 +18,14 @@ def alert(seconds: float, severity=Severity.WARN, subject="gateway:main feed", m
 @pytest.mark.parametrize("severity", list(Severity))
 def test_what_goes_on_is_told_once_and_again_when_it_lasts(severity):
     desk = Desk()
-    again = REPEAT_NS[severity] / SECOND
+    repeated = REPEAT_NS[severity] / SECOND
     assert desk.take(alert(0, severity)) == alert(0, severity)
     for second in range(1, 6):
         assert desk.take(alert(second, severity, message=f"lost {second}")) is None
-    told = desk.take(alert(again, severity))
-    assert told is not None
-    assert (told.more, told.body) == (5, "lost (and 5 more of it)")
-    assert desk.take(alert(again + 1, severity)) is None
+    reported = desk.take(alert(repeated, severity))
+    assert reported is not None
+    assert (reported.more, reported.body) == (5, "lost (and 5 more of it)")
+    assert desk.take(alert(repeated + 1, severity)) is None
 
 
 def test_another_subject_and_a_worse_severity_are_other_things():
@@ -39,8 +39,8 @@ def test_its_end_is_told_if_it_was_and_it_may_begin_anew():
     desk = Desk()
     assert list(desk.over("gateway:main feed", 0)) == []
     desk.take(alert(0))
-    (told,) = desk.over("gateway:main feed", 5)
-    assert (told.severity, told.message, told.is_end) == (Severity.INFO, "over: lost", True)
+    (reported,) = desk.over("gateway:main feed", 5)
+    assert (reported.severity, reported.message, reported.is_end) == (Severity.INFO, "over: lost", True)
     assert list(desk.over("gateway:main feed", 6)) == []
     assert desk.take(alert(6)) is not None
 
@@ -72,17 +72,17 @@ def test_a_note_has_no_end():
 
 def test_the_next_desk_knows_what_goes_on():
     desk, after = Desk(), Desk()
-    told = desk.take(alert(0))
-    assert told is not None
-    after.restore([told.as_json()])
+    reported = desk.take(alert(0))
+    assert reported is not None
+    after.restore([reported.as_json()])
     assert after.take(alert(1)) is None
-    assert len(list(after.over(told.subject, 5))) == 1
+    assert len(list(after.over(reported.subject, 5))) == 1
 
 
 def test_a_storm_holds_back_what_is_not_critical():
     desk = Desk()
-    told = [desk.take(alert(0, subject=str(n))) for n in range(MINUTE_MAX + 7)]
-    assert [each is not None for each in told] == [True] * MINUTE_MAX + [False] * 7
+    received = [desk.take(alert(0, subject=str(n))) for n in range(MINUTE_MAX + 7)]
+    assert [each is not None for each in received] == [True] * MINUTE_MAX + [False] * 7
     assert desk.dropped == 7
     for n in range(50):
         assert desk.take(alert(1, Severity.CRITICAL, subject=str(n))) is not None
@@ -146,8 +146,8 @@ def test_memory_is_bounded():
 )
 def test_frames_that_are_alerts(process, event, record, expected):
     found = alert_of(process, event, record, 7)
-    told = None if found is None else (found.type, found.severity, found.subject, found.message)
-    assert told == expected
+    reported = None if found is None else (found.type, found.severity, found.subject, found.message)
+    assert reported == expected
 
 
 @pytest.mark.parametrize(
@@ -168,11 +168,11 @@ def test_a_disk_is_full_by_share_and_by_size(free_mb, total_gb, severity):
 
 def test_what_a_person_knows_of_is_not_told_again_until_it_has_ended():
     desk = Desk()
-    told = desk.take(alert(0))
-    desk.acknowledge("failover", told.subject)
+    reported = desk.take(alert(0))
+    desk.acknowledge("failover", reported.subject)
     assert desk.take(alert(REPEAT_NS[Severity.WARN] / SECOND)) is None
     assert desk.take(alert(1, Severity.CRITICAL)) is not None  # a worse one is another thing
-    assert len(list(desk.over(told.subject, 5))) == 1
+    assert len(list(desk.over(reported.subject, 5))) == 1
     assert desk.take(alert(6)) is not None
 
 

@@ -56,11 +56,13 @@ def said_in_python() -> Iterator[str]:
             continue
         for node in ast.walk(ast.parse(path.read_text())):
             named = isinstance(node, ast.Call) and ast.unparse(node.func)
-            is_told = named == "HealthOut" and (len(node.args) > 3 or node.keywords)
+            has_message = named == "HealthOut" and (len(node.args) > 3 or node.keywords)
             is_guardian = path.parts[-2:] == ("guardian", "core.py")
             if named == "self._say" and (is_guardian or len(node.args) == 3):
                 yield node.args[0].value
-            elif is_told and not (path.name == "silence_watch.py" and isinstance(node.args[0], ast.Name)):  # its _say
+            elif has_message and not (
+                path.name == "silence_watch.py" and isinstance(node.args[0], ast.Name)
+            ):  # its _say
                 assert isinstance(node.args[0], ast.Constant), f"{path}: {ast.unparse(node)}"
                 yield node.args[0].value
             elif named == "Record" and len(node.args) == 5 and isinstance(node.args[0], ast.Constant):
@@ -101,9 +103,9 @@ def test_what_begins_ends(kind):
         "state": state,
         "severity": "critical" if event == "alert" else "warning",
     }
-    told = alert_of(process, event, record, SECOND)
-    assert told is not None and not told.is_note
-    assert desk.take(told) == told
+    reported = alert_of(process, event, record, SECOND)
+    assert reported is not None and not reported.is_note
+    assert desk.take(reported) == reported
     other = {"kind": kind, "subject": "another", "state": "fine"}
     if kind not in ENDED_BY:
         assert not ended(desk, process, other)
@@ -113,7 +115,7 @@ def test_what_begins_ends(kind):
         record = {"kind": ENDED_BY.get(kind, kind), "subject": end[0], "state": end[1]}
         assert alert_of(process, "health", record, 2 * SECOND) is None
         (over,) = ended(desk, process, record)
-    assert over.is_end and over.subject == told.subject
+    assert over.is_end and over.subject == reported.subject
 
 
 def ended(desk: Desk, process: str, record: dict) -> list:
@@ -124,15 +126,15 @@ def ended(desk: Desk, process: str, record: dict) -> list:
 @pytest.mark.parametrize("kind", sorted(set(KINDS) - set(ROWS)))
 def test_what_has_happened_is_a_note(kind):
     record = {"kind": kind, "subject": "x", "state": "y", "severity": "warning"}
-    told = alert_of(GATEWAY, "health", record, SECOND)
-    assert told is not None and told.is_note
+    reported = alert_of(GATEWAY, "health", record, SECOND)
+    assert reported is not None and reported.is_note
 
 
 @pytest.mark.parametrize(("kind", "state"), [("transfer", "failed: x"), ("balance", "corrected by 1"), ("feed", "gap")])
 def test_a_state_that_is_final_is_a_note(kind, state):
     record = {"kind": kind, "subject": "x", "state": state, "severity": "warning"}
-    told = alert_of(GATEWAY, "health", record, SECOND)
-    assert told is not None and told.is_note
+    reported = alert_of(GATEWAY, "health", record, SECOND)
+    assert reported is not None and reported.is_note
 
 
 def test_a_critical_word_is_one_alert_and_no_end():

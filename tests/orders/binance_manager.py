@@ -64,10 +64,10 @@ class Desk:
         self, order: Managed | str = "id-1", state: OrderState = OrderState.ACCEPTED, **more: Any
     ) -> OrderStatusReport:
         name = order if isinstance(order, str) else order.name
-        known = {"side": Side.BUY, "price": PRICE, "size": SIZE, "time": self.now}
+        seen = {"side": Side.BUY, "price": PRICE, "size": SIZE, "time": self.now}
         if not isinstance(order, str):
-            known |= {"conditional": order.conditional, "reduce_only": order.spec.reduce_only}
-        return OrderStatusReport(SYMBOL, name, **{"venue_id": "77", "state": state, **known, **more})
+            seen |= {"conditional": order.conditional, "reduce_only": order.spec.reduce_only}
+        return OrderStatusReport(SYMBOL, name, **{"venue_id": "77", "state": state, **seen, **more})
 
     def fill(self, size: int, trade: int = 1, name: str = "id-1", venue_id: str = "77", **more: Any) -> FillReport:
         return FillReport(

@@ -136,8 +136,8 @@ class EntryWorld(World):
         if call is not self.key_call:
             super().answer(call, status, headers, body)
         elif self.is_waited_for(call):
-            told = {name.lower(): value for name, value in headers.items()}
-            self.connect_entry(self.protocol.answer(call, status, told, body, self.now).value)
+            received = {name.lower(): value for name, value in headers.items()}
+            self.connect_entry(self.protocol.answer(call, status, received, body, self.now).value)
 
     def lost(self, call: Call) -> None:
         if call is not self.key_call:

@@ -90,8 +90,8 @@ class Desk:
         self.manager.positions[self.symbol, side] = qty
 
     def own(self, currency: str, amount) -> None:
-        told = BalanceReport(currency, int(Decimal(amount) * UNIT), NOW + self.count)
-        self.manager.hear([told], NOW)
+        reported = BalanceReport(currency, int(Decimal(amount) * UNIT), NOW + self.count)
+        self.manager.hear([reported], NOW)
 
     def book(self, bid, size: int) -> None:
         """A quote of which only the bids are known."""
@@ -101,7 +101,7 @@ class Desk:
     def code(self, *words, **terms) -> int:
         """Of what is refused, 0 of what leaves."""
         spec = self.spec(*words, **terms)
-        told = [each.refusal for each in checks(View(self.gate, spec, NOW)) if each.refusal]
+        received = [each.refusal for each in checks(View(self.gate, spec, NOW)) if each.refusal]
         refusal = self.gate.refusal(spec, NOW)
-        assert refusal == next(iter(told), None)  # rule by rule it says the same
+        assert refusal == next(iter(received), None)  # rule by rule it says the same
         return refusal.code if refusal else 0

@@ -44,7 +44,7 @@ class Invariants:
         self.unproven: set = set()  # of these, until the exchange's trade has been seen
         self.sums: dict[tuple[str, PositionSide], int] = {}
         self.ended: set[str] = set()
-        self.told_unknown: set[str] = set()  # the last that their robots have heard
+        self.unknown_to_robots: set[str] = set()  # the last that their robots have heard
         self.traded: set = set()
         self.trades_seen = self.orders_seen = 0
         self.client_ids: Counter = Counter()
@@ -60,8 +60,8 @@ class Invariants:
         check(name.startswith(self.tags), f"{call.purpose} of {name}, which is not ours")
         check(name in self.intents, f"{call.purpose} of {name} without an intent on the journal")
         if call.purpose is Purpose.PLACE:
-            again = self.placed.get(name, Outcome.SAFE)
-            check(again is Outcome.SAFE, f"{name} is sent again after {again}")
+            second = self.placed.get(name, Outcome.SAFE)
+            check(second is Outcome.SAFE, f"{name} is sent again after {second}")
             self.placed[name] = None
 
     def answer(self, call: Call, outcome: Outcome) -> None:
@@ -78,9 +78,9 @@ class Invariants:
             case NewsOut():
                 name = out.order.client_id
                 if out.state is OrderState.UNKNOWN:
-                    self.told_unknown.add(name)
+                    self.unknown_to_robots.add(name)
                 else:
-                    self.told_unknown.discard(name)
+                    self.unknown_to_robots.discard(name)
                 if out.state.is_final and out.news.value in ENDS:
                     check(name not in self.ended, f"{name} ended twice")
                     self.ended.add(name)
@@ -117,7 +117,7 @@ class Invariants:
         at = fill.symbol, fill.position_side
         self.sums[at] = self.sums.get(at, 0) + fill.size * fill.side.sign
         if out.order is not None and not out.order.is_unknown:
-            self.told_unknown.discard(out.order.client_id)
+            self.unknown_to_robots.discard(out.order.client_id)
         if out.order is not None and not out.order.is_foreign:
             spec = self.intents[out.order.client_id][2]
             check(spec.side is fill.side, f"{out.order.client_id} filled on the wrong side")
@@ -159,7 +159,7 @@ class Invariants:
             life = order.life
             if life.filled >= life.size and not life.update_open:
                 raise Broken(f"{order.client_id} is {life.state} with all of it filled")
-        for name in self.told_unknown:
+        for name in self.unknown_to_robots:
             if not manager.orders[name].is_unknown:
                 raise Broken(f"{name} is {manager.orders[name].state}, and its robot was not told")
         if self.checks % SUMS_EVERY == 0:

@@ -18,7 +18,7 @@ EVERY_S = 3.0
 SHARE = 3  # of the pool, one part at a time
 WRONG = ("nan", "inf", "", "1e400", "0.0000000000000000001", True, -5, 0, "12,5")
 TOKENS = 0.03  # how often somebody tries to be somebody else
-AGAIN_S = 15 * SECOND
+RETRY_S = 15 * SECOND
 
 
 class Owners:
@@ -38,15 +38,15 @@ class Owners:
         every = EVERY_S if self.has_begun() else 1.0
         world.at(world.now + int(rng.expovariate(1 / every) * SECOND), self.act)
         if self.doubtful is not None:
-            asked, self.doubtful = self.doubtful, None
+            request, self.doubtful = self.doubtful, None
         elif self.sent and rng.random() < 0.1:
-            asked = rng.choice(self.sent[-20:])
+            request = rng.choice(self.sent[-20:])
             if rng.random() < 0.3:
-                actor, name, fields, id_ = asked
-                asked = (actor, name, {**fields, "amount": "17"}, id_)
+                actor, name, fields, id_ = request
+                request = (actor, name, {**fields, "amount": "17"}, id_)
         else:
-            asked = self.wish()
-        self.send(*asked)
+            request = self.wish()
+        self.send(*request)
 
     def has_begun(self) -> bool:
         """Both robots have something to trade with."""
@@ -111,19 +111,26 @@ class Owners:
         world.core.carry_out()
         before = self.books()
         model = CommandModel(SLOTS, self.books(), self.done, set(world.money_invariants.transfers))
-        asked = {"id": id_, "target": "gateway:main", "command": name, "actor": actor, "fields": fields, "token": token}
-        is_known = id_ in self.done
+        request = {
+            "id": id_,
+            "target": "gateway:main",
+            "command": name,
+            "actor": actor,
+            "fields": fields,
+            "token": token,
+        }
+        is_done = id_ in self.done
         want = model.answer(actor, name, fields, id_, is_proven=is_proven)
         try:
-            told = world.life.commands.door.answer(asked)
+            reply = world.life.commands.door.answer(request)
         except Died:
-            if is_proven and not is_known:
+            if is_proven and not is_done:
                 self.done.pop(id_, None)
                 self.doubtful = actor, name, fields, id_
                 self.doubts.add(id_)
             raise
-        world.seen[f"command {told['status']}"] += 1
-        got = Said(told["status"], told["error"]["name"] if told["error"] else "")
+        world.seen[f"command {reply['status']}"] += 1
+        got = Said(reply["status"], reply["error"]["name"] if reply["error"] else "")
         what = f"{actor} {name} {fields} {id_!r}"
         if id_ in self.doubts and got.status == "duplicate" and want.status != "duplicate":
             # It had been done, to the end or up to its entry.

@@ -209,7 +209,7 @@ class SimRobot:
 
     def frame(self, kind: RequestKind, order_id: int, spec: OrderSpec) -> None:
         """One that the gateway reads, and no other is there."""
-        world, asked = self.world, (self.number, kind, order_id, spec, False)
+        world, requested = self.world, (self.number, kind, order_id, spec, False)
         life = world.tape.robots[self.number]
-        world.core.requests.request(life, asked, world.core.stamp(world.moment()), cause=world.now)
+        world.core.requests.request(life, requested, world.core.stamp(world.moment()), cause=world.now)
         world.core.end_requests()

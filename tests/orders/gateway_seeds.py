@@ -97,8 +97,8 @@ def one_more_round(world: World) -> list:
         calls, world.kept_back = world.kept_back, []
         for call in calls:
             reply = world.http(world.protocol.signed(call, world.now))
-            told = {name.lower(): value for name, value in reply.headers.items()}
-            answer = world.protocol.answer(call, reply.status, told, reply.body, world.now)
+            received = {name.lower(): value for name, value in reply.headers.items()}
+            answer = world.protocol.answer(call, reply.status, received, reply.body, world.now)
             core.answered(call, answer, world.moment())
     world.kept_back = None
     check(not core.reconciler.is_running, "the last reconciliation is not over")

@@ -250,8 +250,8 @@ class World:
         for _ in range(200):
             self.until(self.now + SECOND)
             last = self.account.trades[-1].fill.time if self.account.trades else 0
-            is_told = last < self.now - 2 * SECOND  # the market goes on
-            if self.reconciler.is_running or self.manager.unknown or not is_told:
+            is_recent = last >= self.now - 2 * SECOND  # the market goes on
+            if self.reconciler.is_running or self.manager.unknown or is_recent:
                 continue
             # What somebody has told of and the venue does not show may take two minutes.
             if self.money.moves_wanted is not None or self.money_invariants.unequal():
@@ -360,7 +360,7 @@ class World:
         wait = self.random.expovariate(1 / every) if is_on else self.random.uniform(2, 20)
         self.at(self.now + int(wait * SECOND), self.throw_switch, every)
         self.core.stamp(self.moment())
-        asked = {
+        request = {
             "id": f"switch {self.now}",
             "target": "gateway:main",
             "actor": "operator",
@@ -368,7 +368,7 @@ class World:
             "command": "unkill" if is_on else "kill",
             "token": self.home.tokens["operator"],
         }
-        answer = self.life.commands.door.answer(asked)
+        answer = self.life.commands.door.answer(request)
         assert answer["status"] == "applied", answer
 
     def lose_robot(self, every: int) -> None:
@@ -476,9 +476,9 @@ class World:
 
     def http(self, call: Call):
         path, _, query = call.target.partition("?")
-        told = {name.lower(): value for name, value in call.headers.items()}
-        asked = Http(call.method, path, query, call.body, told, "127.0.0.1")
-        return self.dialect.http(asked, self.now)
+        received = {name.lower(): value for name, value in call.headers.items()}
+        request = Http(call.method, path, query, call.body, received, "127.0.0.1")
+        return self.dialect.http(request, self.now)
 
     def arrive(self, call: Call) -> None:
         is_done = not self.chance("error_answer")
@@ -505,8 +505,8 @@ class World:
     def answer(self, call: Call, status: int, headers: dict, body: bytes) -> None:
         if not self.is_waited_for(call):
             return
-        told = {name.lower(): value for name, value in headers.items()}
-        answer = self.protocol.answer(call, status, told, body, self.now)
+        received = {name.lower(): value for name, value in headers.items()}
+        answer = self.protocol.answer(call, status, received, body, self.now)
         if call.purpose is Purpose.STREAM_KEY:
             self.open_stream(answer.value)
             return

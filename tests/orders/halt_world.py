@@ -55,10 +55,10 @@ class HaltWorld(World):
 
     def tell(self, id_: str, command: str, fields: dict[str, Any]) -> None:
         """Sends a command, again and again should the gateway die of it."""
-        self.at(self.now + SECOND // 2, self.tell_again, id_, command, fields)
+        self.at(self.now + SECOND // 2, self.repeat, id_, command, fields)
         self.tell_once(id_, command, fields)
 
-    def tell_again(self, id_: str, command: str, fields: dict[str, Any]) -> None:
+    def repeat(self, id_: str, command: str, fields: dict[str, Any]) -> None:
         if self.answered.get(id_) is None:
             self.tell(id_, command, fields)
 

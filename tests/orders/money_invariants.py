@@ -181,9 +181,9 @@ class MoneyInvariants:
                 if group is None:
                     continue
                 self.groups[currency] = group
-            known = group.all()
-            if known is not None:  # else nobody is told of it yet
-                seen[currency] = known[0], known[1]
+            recorded = group.all()
+            if recorded is not None:  # else nobody is told of it yet
+                seen[currency] = recorded[0], recorded[1]
         return seen
 
     def check(self) -> None:

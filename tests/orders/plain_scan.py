@@ -82,18 +82,18 @@ def taken(manager: OrderManager, instruments, currency: str, without=None) -> Fr
     return total
 
 
-def check_sums(manager: OrderManager, asked: list[OrderSpec], without=(None,)) -> None:
+def check_sums(manager: OrderManager, specs: list[OrderSpec], without=(None,)) -> None:
     """The sums say what the walk says, whatever is asked and whoever is left out."""
     working = manager.index.working
-    for spec in asked:
+    for spec in specs:
         for order in without:
-            told = working.opening(spec, order), working.reducing(spec, order)
-            assert told == (opening(manager, spec, order), reducing(manager, spec, order)), spec
+            received = working.opening(spec, order), working.reducing(spec, order)
+            assert received == (opening(manager, spec, order), reducing(manager, spec, order)), spec
         found, first = met(manager, spec), working.meets(spec)
         assert first in found if found else first is None, spec
     lost = {o.client_id for o in manager.open.values() if o.is_unknown}
     assert {o.client_id for o in manager.unknown} == lost
-    for symbol in {spec.symbol for spec in asked}:
+    for symbol in {spec.symbol for spec in specs}:
         one = working.unknown(symbol)
         names = {o.client_id for o in manager.unknown if o.spec.symbol == symbol}
         assert one.client_id in names if names else one is None
@@ -104,8 +104,8 @@ def check_funds(manager: OrderManager, instruments, currencies, without=(None,))
     books = manager.books
     for currency in currencies:
         untold = sum(amount for _, amount in books._untold.get(currency, ()))
-        told = books.balances.get(currency)
-        assert books.holding(currency) == (told.total if told else 0) + untold
+        answer = books.balances.get(currency)
+        assert books.holding(currency) == (answer.total if answer else 0) + untold
         for order in without:
             free = free_funds(manager, instruments, currency, without=order)
             exact = manager.books.holding(currency) - UNIT * taken(manager, instruments, currency, order)

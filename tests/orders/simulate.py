@@ -86,13 +86,13 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, help="this one only")
     parser.add_argument("--kind", choices=KINDS, default=KINDS[0], help="its venue")
     parser.add_argument("--world", choices=WORLDS, default="World")
-    given = parser.parse_args(words)
-    if given.seed is None:
-        count = ceil(given.hours * HOUR / given.seconds)
-        seeds = islice(drawn(random.SystemRandom(), given.seconds), count)
-        workers = given.workers
+    options = parser.parse_args(words)
+    if options.seed is None:
+        count = ceil(options.hours * HOUR / options.seconds)
+        seeds = islice(drawn(random.SystemRandom(), options.seconds), count)
+        workers = options.workers
     else:
-        seeds = iter([Seed(given.world, given.kind, given.seed, given.seconds)])
+        seeds = iter([Seed(options.world, options.kind, options.seed, options.seconds)])
         workers = 1
     done = run(seeds, workers)
     failed = [each for each in done if each.failure]

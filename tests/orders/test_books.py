@@ -63,9 +63,9 @@ def test_of_spot_the_newest_balance_and_the_fills_since_count(desk):
 
 def test_an_older_position_is_not_believed_and_one_as_before_is_not_said(desk):
     books = desk.manager.books
-    told = [
+    received = [
         len(books.position(PositionReport(SYMBOL, PositionSide.BOTH, qty, NOW + at), "rest"))
         for qty, at in ((5, 2), (7, 1), (5, 3), (7, 4))
     ]
-    assert told == [1, 0, 0, 1]
+    assert received == [1, 0, 0, 1]
     assert books.venue_positions == {AT: (7, NOW + 4)}

@@ -57,7 +57,7 @@ class World:
     def purposes(self) -> list[Purpose]:
         return [call.purpose for call in self.manager.calls]
 
-    def told(self) -> list[tuple[OrderNews, OrderState]]:
+    def reports(self) -> list[tuple[OrderNews, OrderState]]:
         outs, self.manager.outs = self.manager.outs, []
         self.intents = [o.kind for o in outs if isinstance(o, IntentOut)]
         return [(o.news, o.state) for o in outs if isinstance(o, NewsOut)]
@@ -72,13 +72,13 @@ def world() -> World:
 def test_the_robot_is_told_and_the_cancel_sent_again(world):
     world.manager.cancel(world.order, world.now)
     world.lose_the_cancel()
-    assert world.told() == [(OrderNews.LOST, OrderState.UNKNOWN)]
+    assert world.reports() == [(OrderNews.LOST, OrderState.UNKNOWN)]
     world.find()
-    assert world.told() == [(OrderNews.FOUND, OrderState.ACCEPTED)]
+    assert world.reports() == [(OrderNews.FOUND, OrderState.ACCEPTED)]
     assert world.intents == [RequestKind.CANCEL]
     assert world.order.state is OrderState.PENDING_CANCEL
     world.answer(Answer(Outcome.DONE, reports=(row(world.order, world.now, OrderState.CANCELED),)))
-    assert world.told() == [(OrderNews.CANCELED, OrderState.CANCELED)]
+    assert world.reports() == [(OrderNews.CANCELED, OrderState.CANCELED)]
     assert world.manager.calls == []
 
 
@@ -92,7 +92,7 @@ def test_one_that_is_lost_each_time_is_given_up_until_it_is_asked_for_anew(world
         assert sent < 20
     assert sent == 4
     assert world.order.state is OrderState.ACCEPTED
-    assert world.told()[-2:] == [
+    assert world.reports()[-2:] == [
         (OrderNews.FOUND, OrderState.ACCEPTED),
         (OrderNews.CANCEL_REJECTED, OrderState.ACCEPTED),
     ]
@@ -104,9 +104,9 @@ def test_one_that_is_lost_each_time_is_given_up_until_it_is_asked_for_anew(world
 
 def test_one_that_was_asked_for_while_the_placing_was_unanswered_holds_as_well():
     world = World()
-    world.told()
+    world.reports()
     world.manager.cancel(world.order, world.now)
-    world.told()
+    world.reports()
     assert world.intents == [RequestKind.CANCEL]  # on the tape at once, should the gateway die now
     world.manager.calls.clear()  # nobody ever answers
     world.now += 6 * SECOND
@@ -115,5 +115,5 @@ def test_one_that_was_asked_for_while_the_placing_was_unanswered_holds_as_well()
     world.find()
     assert world.purposes == [Purpose.CANCEL]
     world.answer(Answer(Outcome.DONE, reports=(row(world.order, world.now, OrderState.CANCELED),)))
-    assert world.told()[-1] == (OrderNews.CANCELED, OrderState.CANCELED)
+    assert world.reports()[-1] == (OrderNews.CANCELED, OrderState.CANCELED)
     assert world.manager.calls == []

@@ -295,16 +295,16 @@ def test_reductions_pass_the_rate_and_count():
 def test_money_is_asked_for_last_so_that_what_lacks_it_has_passed_all_else():
     desk = Desk(SPOT, orders_a_second=2)
     desk.own("USD", 10)
-    told = [desk.code("buy", BTC // 100, 60_000) for _ in range(3)]
-    assert told == [InsufficientFunds.code, InsufficientFunds.code, OrderRate.code]
+    received = [desk.code("buy", BTC // 100, 60_000) for _ in range(3)]
+    assert received == [InsufficientFunds.code, InsufficientFunds.code, OrderRate.code]
 
 
 def sent_by(desk: Desk, robot: int, count: int, at: float) -> int:
     """How many of `count` orders of a robot that may send 5 a second pass, so many seconds on."""
     spec, now = desk.spec("buy", 5, 59_000), NOW + int(at * 10**9)
-    told = [desk.gate.refusal(spec, now, robot=robot, rate=5) for _ in range(count)]
-    assert {each.code for each in told if each} <= {OrderRate.code}
-    return told.count(None)
+    received = [desk.gate.refusal(spec, now, robot=robot, rate=5) for _ in range(count)]
+    assert {each.code for each in received if each} <= {OrderRate.code}
+    return received.count(None)
 
 
 def test_a_robot_has_a_rate_of_its_own_and_may_save_ten_seconds_of_it():
@@ -344,10 +344,10 @@ def test_a_mode_that_was_changed_stops_new_risk_and_no_reduction():
     desk.manager.hear([AccountModeReport(False, False, True, False)], NOW)
     assert desk.code("buy", 5, 59_000) == 0
     desk.manager.hear([StreamReport("settings changed", "x")], NOW)
-    asked = desk.manager.calls.pop()
-    assert asked.purpose is Purpose.MODES
-    told = Answer(Outcome.DONE, (AccountModeReport(True, False, True, False),))
-    desk.manager.answered(asked, told, NOW)
+    request = desk.manager.calls.pop()
+    assert request.purpose is Purpose.MODES
+    reported = Answer(Outcome.DONE, (AccountModeReport(True, False, True, False),))
+    desk.manager.answered(request, reported, NOW)
     assert desk.code("buy", 5, 59_000) == AccountMode.code
     desk.hold(10)
     assert desk.code("sell", 5, 61_000, reduce_only=True) == 0

@@ -68,8 +68,8 @@ class FaultyWorld(World):
 
     def arrive(self, call: Call) -> None:
         path, _, query = call.target.partition("?")
-        told = {name.lower(): value for name, value in call.headers.items()}
-        reply = self.dialect.http(Http(call.method, path, query, call.body, told, "127.0.0.1"), self.now)
+        received = {name.lower(): value for name, value in call.headers.items()}
+        reply = self.dialect.http(Http(call.method, path, query, call.body, received, "127.0.0.1"), self.now)
         if isinstance(reply, Pending):
             reply.then = partial(self.answer_late, call, reply)
             if reply.is_done:

@@ -28,8 +28,8 @@ def test_without_faults_nothing_is_ever_unknown_and_every_order_goes_over_the_li
     assert world.differences() == []
     lost = [o for o in world.outs if isinstance(o, NewsOut) and o.news is OrderNews.LOST]
     assert lost == []
-    asked = sum(world.seen[name] for name in ("place", "cancel", "amend"))
-    assert world.seen["over the line"] == asked > 40
+    request = sum(world.seen[name] for name in ("place", "cancel", "amend"))
+    assert world.seen["over the line"] == request > 40
     assert world.session.unknown == {}
 
 
@@ -38,14 +38,14 @@ def test_without_faults_nothing_is_ever_unknown_and_every_order_goes_over_the_li
 )
 def test_after_any_faults_of_the_line_both_sides_agree(kind, seed):
     world = EntryWorld(seed, kind=kind).run(60)
-    told = f"EntryWorld({seed}, kind={kind!r}).run(60), {dict(world.seen)}"
-    assert world.differences() == [], told
-    assert world.seen["over the line"] > 0, told
+    reported = f"EntryWorld({seed}, kind={kind!r}).run(60), {dict(world.seen)}"
+    assert world.differences() == [], reported
+    assert world.seen["over the line"] > 0, reported
 
 
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + SEEDS["binance-usdm"] // 2))
 def test_after_any_faults_of_line_and_exchange_both_sides_agree(seed):
     world = FaultyEntryWorld(seed).run(60)
-    told = f"FaultyEntryWorld({seed}).run(60), {dict(world.seen)}"
-    assert world.differences() == [], told
-    assert world.seen["over the line"] > 0, told
+    reported = f"FaultyEntryWorld({seed}).run(60), {dict(world.seen)}"
+    assert world.differences() == [], reported
+    assert world.seen["over the line"] > 0, reported

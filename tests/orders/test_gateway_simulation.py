@@ -121,7 +121,7 @@ def blind_limits(monkeypatch):
     monkeypatch.setattr("onetape.orders.pre_trade.exposure.worst_held", lambda *a, **k: 0)
 
 
-def sending_again(monkeypatch):
+def resending(monkeypatch):
     def lost(self, order, now):
         from onetape.model.enums import OrderState, RequestKind
 
@@ -164,19 +164,19 @@ def letting_anyone(monkeypatch):
 
 def letting_the_pool_pay(monkeypatch):
     fill = Booking.fill
-    monkeypatch.setattr(Booking, "fill", lambda self, told, slot: fill(self, told, MAIN))
+    monkeypatch.setattr(Booking, "fill", lambda self, report, slot: fill(self, report, MAIN))
 
 
 def forgetting_fees(monkeypatch):
     fill = Booking.fill
-    free = lambda self, told, slot: fill(self, told._replace(fee=0), slot)  # noqa: E731
+    free = lambda self, report, slot: fill(self, report._replace(fee=0), slot)  # noqa: E731
     monkeypatch.setattr(Booking, "fill", free)
 
 
 MUTANTS = (
     booking_twice,
     blind_limits,
-    sending_again,
+    resending,
     touching_others,
     believing_in_absence,
     forgetting_what_was_not_booked,

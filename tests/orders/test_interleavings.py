@@ -81,8 +81,8 @@ def fill(trade: int, size: int, time: int, *, listed=False) -> FillReport:
     )
 
 
-def done(*told) -> Answer:
-    return Answer(Outcome.DONE, told)
+def done(*report) -> Answer:
+    return Answer(Outcome.DONE, report)
 
 
 LOST = Answer(Outcome.AMBIGUOUS)
@@ -174,14 +174,14 @@ class Player:
             self.manager.cancel(order, NOW)
         if scenario.asks == "amend":
             self.manager.amend(order, NOW, price=PRICE + 1, size=14)
-        self.asked = {call.purpose: call for call in self.manager.calls}
+        self.queries = {call.purpose: call for call in self.manager.calls}
         self.manager.calls.clear()
 
     def play(self, events) -> tuple:
         for event in events:
             self.now += 1000
             if isinstance(event, tuple):
-                self.manager.answered(self.asked[event[0]], event[1], self.now)
+                self.manager.answered(self.queries[event[0]], event[1], self.now)
             else:
                 self.manager.hear(event, self.now)
             self.answer()

@@ -120,7 +120,7 @@ def test_both_sides_of_an_internal_trade_are_booked_once(desk):
 # --- words about what was placed again ------------------------------------------------------------
 
 
-def again(desk: Desk, **more: Any):
+def recovered(desk: Desk, **more: Any):
     order = held(desk, filled=4)
     release(desk.manager, order, desk.now)
     desk.take()
@@ -128,7 +128,7 @@ def again(desk: Desk, **more: Any):
 
 
 def test_a_word_about_a_former_order_is_none_about_this_one(desk):
-    order = again(desk)
+    order = recovered(desk)
     assert order.in_our_sizes(desk.row(NAME)) is None
     assert order.in_our_sizes(desk.row("", venue_id="77")) is None
     desk.hear(desk.row(NAME, OrderState.CANCELED, venue_id="77"))
@@ -146,9 +146,9 @@ def test_an_amendment_of_the_former_order_does_not_arrive_at_this_one(desk):
 
 
 def test_the_venue_s_quantities_are_of_what_is_left(desk):
-    order = again(desk)
-    told = order.in_our_sizes(desk.row(order.name, size=6, filled=2, venue_id="78"))
-    assert (told.size, told.filled) == (10, 6)
+    order = recovered(desk)
+    reported = order.in_our_sizes(desk.row(order.name, size=6, filled=2, venue_id="78"))
+    assert (reported.size, reported.filled) == (10, 6)
     assert order.in_our_sizes(desk.row(order.name, size=0, venue_id="78")).size == 0
 
 
@@ -166,7 +166,7 @@ def test_to_its_robot_it_is_an_amendment_that_changes_nothing(desk, outcome, sta
 
 
 def test_one_that_nobody_finds_is_proven_absent_and_one_that_was_filled_is_not(desk):
-    order = again(desk)
+    order = recovered(desk)
     desk.manager._lost(order, desk.now)
     for _ in range(4):
         desk.wait(30 * SECOND)
@@ -174,7 +174,7 @@ def test_one_that_nobody_finds_is_proven_absent_and_one_that_was_filled_is_not(d
             desk.answer(outcome=Outcome.AMBIGUOUS, not_found=True)
     assert order.state is OrderState.CANCELED
     desk = Desk()
-    order = again(desk)
+    order = recovered(desk)
     desk.hear(desk.fill(2, 2, order.name, "78"))
     desk.manager._lost(order, desk.now)
     for _ in range(4):
@@ -184,6 +184,6 @@ def test_one_that_nobody_finds_is_proven_absent_and_one_that_was_filled_is_not(d
 
 
 def test_a_name_that_it_has_already_is_begun_once(desk):
-    order = again(desk)
+    order = recovered(desk)
     desk.manager.index.reissue(order, order.name, NOW)
     assert (order.reissues, order.price) == (1, PRICE)

@@ -183,10 +183,10 @@ def test_an_order_that_waits_for_its_trigger_is_not_amended(desk):
     assert desk.news() == [(OrderNews.UPDATE_REJECTED, ACCEPTED)]
 
 
-@pytest.mark.parametrize(("asked", "sent"), [((PRICE + 10, 0), (PRICE + 10, SIZE)), ((0, 12), (PRICE, 12))])
-def test_an_amendment_of_one_keeps_the_other(desk, asked, sent):
+@pytest.mark.parametrize(("wanted", "sent"), [((PRICE + 10, 0), (PRICE + 10, SIZE)), ((0, 12), (PRICE, 12))])
+def test_an_amendment_of_one_keeps_the_other(desk, wanted, sent):
     order = desk.place()
-    desk.manager.amend(order, desk.now, price=asked[0], size=asked[1])
+    desk.manager.amend(order, desk.now, price=wanted[0], size=wanted[1])
     assert order.amend_to == sent
     desk.answer()
     assert (order.price, order.life.size) == sent
@@ -207,23 +207,23 @@ def test_a_cancel_that_waited_and_was_refused_may_be_sent_again(desk):
 # --- answers --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("code", "told"), [(OrderInvalid.code, 4101), (0, VenueRejected.code)])
+@pytest.mark.parametrize(("code", "reported"), [(OrderInvalid.code, 4101), (0, VenueRejected.code)])
 @pytest.mark.parametrize(
-    ("asked", "news", "state"),
+    ("wanted", "news", "state"),
     [
         ("place", OrderNews.REJECTED, OrderState.REJECTED),
         ("cancel", OrderNews.CANCEL_REJECTED, ACCEPTED),
         ("amend", OrderNews.UPDATE_REJECTED, ACCEPTED),
     ],
 )
-def test_a_refusal_is_told_in_the_venue_s_words(desk, asked, news, state, code, told):
-    order = desk.place(accepted=asked != "place")
-    if asked == "cancel":
+def test_a_refusal_is_told_in_the_venue_s_words(desk, wanted, news, state, code, reported):
+    order = desk.place(accepted=wanted != "place")
+    if wanted == "cancel":
         desk.manager.cancel(order, desk.now)
-    if asked == "amend":
+    if wanted == "amend":
         desk.manager.amend(order, desk.now, price=PRICE + 10, size=0)
     desk.answer(outcome=Outcome.DEFINITIVE, code=code, venue_code="-1", text="not so")
-    words = (order, news, state, desk.now, told, "-1 not so")
+    words = (order, news, state, desk.now, reported, "-1 not so")
     assert NewsOut(*words) in desk.manager.outs
 
 
@@ -366,11 +366,11 @@ def test_what_an_answer_says_is_filled_is_asked_for_where_no_fill_has_come(desk)
     assert desk.sent() == [Purpose.QUERY, Purpose.FILLS]
 
 
-@pytest.mark.parametrize(("code", "asked"), [(AccountMode.code, True), (OrderInvalid.code, False)])
-def test_a_refusal_for_the_account_s_mode_looks_at_the_modes(desk, code, asked):
+@pytest.mark.parametrize(("code", "wanted"), [(AccountMode.code, True), (OrderInvalid.code, False)])
+def test_a_refusal_for_the_account_s_mode_looks_at_the_modes(desk, code, wanted):
     desk.place(accepted=False)
     desk.answer(outcome=Outcome.DEFINITIVE, code=code)
-    assert desk.sent() == [Purpose.MODES] * asked
+    assert desk.sent() == [Purpose.MODES] * wanted
 
 
 def test_a_cancel_that_finds_nothing_proves_nothing_and_the_order_is_asked_for(desk):

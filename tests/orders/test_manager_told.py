@@ -299,8 +299,8 @@ def test_a_fill_with_an_id_that_is_not_ours_is_booked_and_nobody_is_asked(desk):
 def test_balances_and_positions_are_told_with_where_they_are_from(desk):
     desk.hear(BalanceReport("USDT", 5, desk.now), PositionReport(SYMBOL, PositionSide.BOTH, 7, desk.now))
     desk.manager.hear([BalanceReport("USDT", 6, desk.now + 9)], desk.now, source="rest")
-    told = [out for out in desk.manager.outs if isinstance(out, AccountOut)]
-    assert [(out.name, out.amount, out.source) for out in told] == [
+    received = [out for out in desk.manager.outs if isinstance(out, AccountOut)]
+    assert [(out.name, out.amount, out.source) for out in received] == [
         ("USDT", 5, "stream"),
         (SYMBOL, 7, "stream"),
         ("USDT", 6, "rest"),

@@ -316,14 +316,14 @@ def test_a_sub_account_has_rules_of_its_own(tmp_path, rule, side, size, held, er
         view.robot, view.shares = A, account.money
         found = account.reductions.outgoing(A, spec, knows=True)
         view.netted = None if isinstance(found, OrderSpec) else found
-        told = {each.rule: each for each in checks(view)}
-        assert [name for name, each in told.items() if each.refusal] == [rule]
+        received = {each.rule: each for each in checks(view)}
+        assert [name for name, each in received.items() if each.refusal] == [rule]
         refusal = refusal_of(view)
-        assert (refusal, refusal.code) == (told[rule].refusal, error.code)
+        assert (refusal, refusal.code) == (received[rule].refusal, error.code)
         assert refusal.reason.startswith(f"{rule}: ")
         assert words in refusal.reason
-        assert told[rule].figure.split()[0] in refusal.reason
-        assert told[rule].limit.split()[0] in refusal.reason
+        assert received[rule].figure.split()[0] in refusal.reason
+        assert received[rule].limit.split()[0] in refusal.reason
         assert error in BY_NAME[rule].errors
 
 
@@ -337,9 +337,9 @@ def test_unknown_orders_of_another_instrument_are_not_counted(tmp_path):
             account.manager.submit(f"o{number}", request, FUNDED_NOW)
             lost = account.manager.calls.pop()
             account.manager.answered(lost, Answer(Outcome.AMBIGUOUS), FUNDED_NOW)
-        told = {each.rule: each for each in checks(View(account.gate, spec, FUNDED_NOW))}
-        assert (told["unknown orders"].figure, told["unknown orders"].limit) == ("2", "0")
-        assert "2, o1 for one; at most 0" in told["unknown orders"].refusal.reason
+        received = {each.rule: each for each in checks(View(account.gate, spec, FUNDED_NOW))}
+        assert (received["unknown orders"].figure, received["unknown orders"].limit) == ("2", "0")
+        assert "2, o1 for one; at most 0" in received["unknown orders"].refusal.reason
 
 
 @pytest.mark.parametrize(

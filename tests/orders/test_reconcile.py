@@ -60,12 +60,12 @@ class Rounds(Desk):
 
     def play(self, seconds: int = 60) -> list[Purpose]:
         """Answers whatever is asked until the round is over."""
-        asked = []
+        requests = []
         until = self.now + seconds * SECOND
         while self.reconciler.is_running and self.now < until:
-            asked += self.answer_all()
+            requests += self.answer_all()
             self.tick(SECOND // 10)
-        return asked
+        return requests
 
     def said(self) -> list[tuple[str, str, str, str]]:
         return [tuple(out) for out in self.manager.outs if isinstance(out, HealthOut)]
@@ -131,9 +131,9 @@ def test_a_round_about_money_is_over_once_it_is_known_whose_its_fills_are(rounds
 def test_whose_a_fill_is_may_never_be_known_and_a_round_about_money_ends(rounds):
     rounds.rows[Purpose.FILLS] = (rounds.fill(4, name="", venue_id="91"),)
     rounds.reconciler.check(rounds.now)
-    asked = rounds.play()
+    request = rounds.play()
     assert not rounds.reconciler.is_running
-    assert asked == [Purpose.BALANCES, Purpose.FILLS, *[Purpose.QUERY] * 9]
+    assert request == [Purpose.BALANCES, Purpose.FILLS, *[Purpose.QUERY] * 9]
     assert [str(d) for d in rounds.reconciler.differences] == [f"fill {SYMBOL} 1: ours no order, the venue's a fill"]
     assert rounds.said() == []
 
@@ -176,8 +176,8 @@ def test_a_venue_is_asked_for_what_it_has(rounds, traits, left_out, fills):
     if not left_out:
         rounds.rows[Purpose.POSITIONS] = (PositionReport(SYMBOL, BOTH, 7, NOW),)
     rounds.reconciler.start(rounds.now, "start")
-    asked = [purpose for purpose in ROUND[:-1] if purpose not in left_out]
-    assert rounds.play() == asked + [Purpose.FILLS] * fills
+    requests = [purpose for purpose in ROUND[:-1] if purpose not in left_out]
+    assert rounds.play() == requests + [Purpose.FILLS] * fills
     assert rounds.reconciler.differences == []
 
 
@@ -195,14 +195,14 @@ def test_without_a_round_nothing_is_due_and_no_answer_is_taken(rounds):
     assert rounds.done(rounds.manager.venue.balances(rounds.now)) is False
 
 
-@pytest.mark.parametrize(("since", "asked"), [(None, []), (NOW - 5 * SECOND, [Purpose.MOVES])])
-def test_what_moved_money_is_asked_for_where_that_is_wanted(rounds, since, asked):
+@pytest.mark.parametrize(("since", "wanted"), [(None, []), (NOW - 5 * SECOND, [Purpose.MOVES])])
+def test_what_moved_money_is_asked_for_where_that_is_wanted(rounds, since, wanted):
     rounds.make(moves_wanted=lambda: since)
     rounds.reconciler.check(rounds.now)
     calls = list(rounds.manager.calls)
-    assert rounds.play() == [Purpose.BALANCES, Purpose.FILLS, *asked]
+    assert rounds.play() == [Purpose.BALANCES, Purpose.FILLS, *wanted]
     assert [terms(c)["startTime"] for c in calls if c.purpose is Purpose.MOVES] == [
-        str(since // 1_000_000) for _ in asked
+        str(since // 1_000_000) for _ in wanted
     ]
 
 
@@ -222,17 +222,17 @@ def test_a_call_that_failed_is_sent_again_after_its_wait_and_the_round_waits_for
     rounds.tick(due - rounds.now - 1)
     assert rounds.take() == []
     rounds.tick(1)
-    (again,) = rounds.take()
+    (second,) = rounds.take()
     (first,) = [call for call in calls if call.purpose is purpose]
-    assert again.purpose is purpose
+    assert second.purpose is purpose
     signed = ("timestamp", "signature")
-    same = [{k: v for k, v in terms(c).items() if k not in signed} for c in (first, again)]
+    same = [{k: v for k, v in terms(c).items() if k not in signed} for c in (first, second)]
     assert same[0] == same[1]
-    times = [int(terms(c)["timestamp"]) for c in (first, again)]
+    times = [int(terms(c)["timestamp"]) for c in (first, second)]
     assert times[1] - times[0] == (due - NOW) // 1_000_000  # it was signed anew
     rounds.tick(SECOND)
     assert rounds.reconciler.is_running
-    rounds.done(again)
+    rounds.done(second)
     rounds.tick()
     assert not rounds.reconciler.is_running
 
@@ -250,9 +250,9 @@ def test_failed_moves_are_asked_for_since_the_same_time(rounds):
     for call in rounds.take():
         rounds.done(call, FAILED if call.purpose is Purpose.MOVES else None)
     rounds.tick(SECOND)
-    (again,) = rounds.take()
-    assert terms(again)["startTime"] == str((NOW - 5 * SECOND) // 1_000_000)
-    assert terms(again)["timestamp"] == str(rounds.now // 1_000_000)
+    (second,) = rounds.take()
+    assert terms(second)["startTime"] == str((NOW - 5 * SECOND) // 1_000_000)
+    assert terms(second)["timestamp"] == str(rounds.now // 1_000_000)
 
 
 @pytest.mark.parametrize("purpose", [Purpose.FILLS, Purpose.MOVES])
@@ -351,14 +351,14 @@ def test_what_was_sent_again_since_may_be_in_no_list(rounds, later, ask):
 
 
 def test_what_no_list_has_is_asked_for_at_once_or_when_it_was_to_be(rounds):
-    order, asked = rounds.place(), rounds.place("id-2")
+    order, request = rounds.place(), rounds.place("id-2")
     rounds.now += SECOND
-    asked.ask_at = due = rounds.now + SECOND
+    request.ask_at = due = rounds.now + SECOND
     assert rounds.manager.next_due == due  # nothing is marked any more
     rounds.reconciler.start(rounds.now, "start")
     for call in rounds.take():
         rounds.done(call)
-    assert (order.ask_at, asked.ask_at) == (rounds.now, due)
+    assert (order.ask_at, request.ask_at) == (rounds.now, due)
     assert rounds.manager.next_due == rounds.now
 
 
@@ -475,7 +475,7 @@ def position_of(rounds) -> tuple[int, list[int]]:
     return rounds.manager.venue_positions.get((SYMBOL, BOTH), (0, 0))[0], said
 
 
-def asked_for_positions(rounds):
+def requests_positions(rounds):
     rounds.reconciler.start(rounds.now, "start")
     return next(call for call in rounds.take() if call.purpose is Purpose.POSITIONS)
 
@@ -485,7 +485,7 @@ def test_an_empty_list_closes_a_position_whose_stream_has_frozen_and_says_so(rou
     newer empty list is the one word there is."""
     rounds.hear(PositionReport(SYMBOL, BOTH, 7, rounds.now))
     rounds.wait(SECOND)
-    rounds.done(asked_for_positions(rounds))
+    rounds.done(requests_positions(rounds))
     assert position_of(rounds) == (0, [7, 0])
 
 
@@ -493,12 +493,12 @@ def test_a_list_that_was_asked_for_before_the_stream_spoke_changes_nothing_howev
     for first, then, listed in ((7, 0, 7), (0, 7, None), (7, -3, 7)):
         rounds.wait(SECOND)
         rounds.hear(PositionReport(SYMBOL, BOTH, first, rounds.now))
-        call = asked_for_positions(rounds)
-        asked_at = rounds.now
+        call = requests_positions(rounds)
+        sent_at = rounds.now
         rounds.wait(SECOND // 10)
         rounds.hear(PositionReport(SYMBOL, BOTH, then, rounds.now))
         rounds.wait(SECOND)
-        rows = () if listed is None else (PositionReport(SYMBOL, BOTH, listed, asked_at),)
+        rows = () if listed is None else (PositionReport(SYMBOL, BOTH, listed, sent_at),)
         rounds.done(call, Answer(Outcome.DONE, rows))
         assert position_of(rounds)[0] == then
 
@@ -506,13 +506,13 @@ def test_a_list_that_was_asked_for_before_the_stream_spoke_changes_nothing_howev
 def test_a_position_that_a_list_closed_is_opened_again_by_whoever_says_so_first(rounds):
     rounds.hear(PositionReport(SYMBOL, BOTH, 7, rounds.now))
     rounds.wait(SECOND)
-    rounds.done(asked_for_positions(rounds))
+    rounds.done(requests_positions(rounds))
     rounds.wait(SECOND)
     rounds.hear(PositionReport(SYMBOL, BOTH, 2, rounds.now))  # the stream
     assert position_of(rounds) == (2, [7, 0, 2])
     rounds.wait(SECOND)
     rounds.rows[Purpose.POSITIONS] = (PositionReport(SYMBOL, BOTH, 5, rounds.now),)
-    rounds.done(asked_for_positions(rounds))  # or the next list
+    rounds.done(requests_positions(rounds))  # or the next list
     assert position_of(rounds) == (5, [7, 0, 2, 5])
 
 
@@ -521,7 +521,7 @@ def test_whichever_sources_freeze_what_stands_is_the_newest_that_any_has_said(st
     """The venue trades; its stream says what it holds or is frozen; lists are asked for, read off at once, and
     answered at any time or never. What is believed never goes back to what was before the last word."""
     rounds = Rounds()
-    held, history, asked, newest = 0, {0: 0}, [], 0  # the venue's position, by time; newest word
+    held, history, request, newest = 0, {0: 0}, [], 0  # the venue's position, by time; newest word
     for what, figure in steps:
         rounds.wait(SECOND // 100)
         match what:
@@ -532,9 +532,9 @@ def test_whichever_sources_freeze_what_stands_is_the_newest_that_any_has_said(st
                 rounds.hear(PositionReport(SYMBOL, BOTH, held, rounds.now))
                 newest = rounds.now
             case "ask":
-                asked.append((asked_for_positions(rounds), rounds.now, held))
-            case "list" if asked:
-                call, at, was = asked.pop(figure % len(asked))
+                request.append((requests_positions(rounds), rounds.now, held))
+            case "list" if request:
+                call, at, was = request.pop(figure % len(request))
                 if call not in [each for each, _ in rounds.reconciler._round.calls]:
                     continue  # of a round that was begun anew
                 rounds.done(call, Answer(Outcome.DONE, (PositionReport(SYMBOL, BOTH, was, at),) if was else ()))
@@ -548,8 +548,8 @@ def test_positions_that_differ_are_said_after_some_looks_and_not_mended(rounds, 
     rounds.manager.positions[SYMBOL, BOTH] = ours
     rounds.rows[Purpose.POSITIONS] = (PositionReport(SYMBOL, BOTH, theirs, NOW),) if theirs else ()
     rounds.reconciler.start(rounds.now, "start")
-    asked = rounds.play()
-    assert asked.count(Purpose.POSITIONS) == 10
+    request = rounds.play()
+    assert request.count(Purpose.POSITIONS) == 10
     assert rounds.manager.positions == {(SYMBOL, BOTH): ours}
     what = f"position {SYMBOL} both"
     words = f"{what}: ours {ours}, the venue's {theirs}"
@@ -605,14 +605,14 @@ def test_an_order_that_nobody_knows_is_waited_for_and_then_said(rounds, accepted
         rounds.lose()
     rounds.reconciler.start(rounds.now, "start")
     until = rounds.now + 60 * SECOND
-    asked = []
+    requests = []
     while rounds.reconciler.is_running and rounds.now < until:
         for call in rounds.take():
-            asked.append(call.purpose)
+            requests.append(call.purpose)
             if not rounds.done(call):
                 rounds.manager.answered(call, FAILED, rounds.now)
         rounds.tick(SECOND // 10)
-    assert asked.count(Purpose.POSITIONS) == 1  # only answers about orders are waited for
+    assert requests.count(Purpose.POSITIONS) == 1  # only answers about orders are waited for
     assert [d.what for d in rounds.reconciler.differences] == [f"order {order.client_id}"]
 
 
@@ -625,8 +625,8 @@ def test_an_order_whose_fills_are_missing_is_a_difference(rounds, is_newer):
     rounds.hear(ended)
     rounds.now += SECOND
     rounds.reconciler.start(order.created if is_newer else rounds.now, "start")
-    asked = rounds.play()
-    assert asked.count(Purpose.POSITIONS) == 10
+    request = rounds.play()
+    assert request.count(Purpose.POSITIONS) == 10
     (found,) = rounds.reconciler.differences
     assert (found.what, found.venue) == ("order id-1", "canceled")
 

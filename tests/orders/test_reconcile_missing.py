@@ -69,14 +69,14 @@ def test_a_round_waits_for_what_became_of_an_order_that_no_list_has(state):
 def test_a_question_that_nobody_answers_is_asked_again_and_shown_as_a_difference():
     world = Round()
     (question,) = world.questions
-    asked = 0
+    request = 0
     for _ in range(2 * ROUNDS_MAX):
         world.manager.answered(question, Answer(Outcome.AMBIGUOUS), world.now)
         question, *_ = world.passed(SETTLE) or [question]
-        asked += 1
+        request += 1
         if not world.reconciler.is_running:
             break
-    assert 1 < asked <= ROUNDS_MAX + 1
+    assert 1 < request <= ROUNDS_MAX + 1
     (difference,) = world.reconciler.differences
     assert (difference.what, difference.venue) == ("order id-1", "not known")
     news = row(OrderState.CANCELED, world.now)._replace(news=OrderNews.CANCELED)

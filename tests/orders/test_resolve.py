@@ -137,8 +137,8 @@ def test_a_wrong_word_is_a_difference_at_the_next_reconciliation(world):
     while reconciler.is_running:
         calls, manager.calls = manager.calls, []
         for call in calls:
-            told = (row,) if call.purpose is Purpose.OPEN_ORDERS else ()
-            reconciler.answered(call, Answer(Outcome.DONE, told), now)
+            reported = (row,) if call.purpose is Purpose.OPEN_ORDERS else ()
+            reconciler.answered(call, Answer(Outcome.DONE, reported), now)
         now += SECOND
         reconciler.tick(now)
     assert [str(d) for d in reconciler.differences] == ["order id-1: ours CANCELED, by an operator, the venue's works"]
@@ -187,8 +187,8 @@ def test_an_order_of_other_hands_is_not_ours_to_settle(world):
 def test_of_an_order_that_was_filled_elsewhere_the_venue_has_the_rest(world):
     """4 of 10 inside, the rest placed again: what the operator sees there is 6."""
     world.order.life.filled = world.order.filled_outside = world.order.away = 4
-    _, told = resolution_of(world.manager, {SYMBOL: BTC}, {"order": "id-1", "as": "filled"})
-    assert (told.size, told.filled) == (6, 6)
+    _, reported = resolution_of(world.manager, {SYMBOL: BTC}, {"order": "id-1", "as": "filled"})
+    assert (reported.size, reported.filled) == (6, 6)
 
 
 def test_a_conditional_order_that_works_is_one_still(world):

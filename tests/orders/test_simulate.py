@@ -16,8 +16,8 @@ SHORT = ["--seconds", "20", "--workers", "1"]
 
 def test_every_world_plays_at_every_venue_and_the_same_draw_gives_the_same_seeds():
     pairs = len(WORLDS) * len(KINDS)
-    first, again = (list(islice(drawn(random.Random(7), 20), pairs)) for _ in range(2))
-    assert first == again
+    first, second = (list(islice(drawn(random.Random(7), 20), pairs)) for _ in range(2))
+    assert first == second
     assert {(seed.world, seed.kind) for seed in first} == {(world, kind) for world in WORLDS for kind in KINDS}
     assert len({seed.number for seed in first}) == pairs
 
@@ -31,20 +31,20 @@ def test_one_seed_is_repeated_to_the_same_end():
 
 def test_it_says_hours_speed_seeds_and_failures(capsys, monkeypatch):
     assert simulate.main(["--hours", "0.01", *SHORT]) == 0
-    assert "2 seeds from" in (told := capsys.readouterr().out)
-    assert "times real time a core" in told
-    assert ", 0 failed" in told
+    assert "2 seeds from" in (reported := capsys.readouterr().out)
+    assert "times real time a core" in reported
+    assert ", 0 failed" in reported
     # Workers are forked: they have it broken too.
     monkeypatch.setattr(OrderManager, "submit", lambda *args, **named: 1 // 0)
     assert simulate.main(["--seed", "3", "--kind", "kraken", *SHORT]) == 4
-    told = capsys.readouterr().out
-    assert "FAILED ZeroDivisionError" in told
+    reported = capsys.readouterr().out
+    assert "FAILED ZeroDivisionError" in reported
     command = "tests/orders/simulate.py --world World --kind kraken --seed 3 --seconds 20"
-    assert told.rstrip().endswith(command)
+    assert reported.rstrip().endswith(command)
 
 
-@pytest.mark.parametrize("given", [["--kind", "bitmex"], ["--world", "none"]])
-def test_what_there_is_not_is_refused(given, capsys):
+@pytest.mark.parametrize("arguments", [["--kind", "bitmex"], ["--world", "none"]])
+def test_what_there_is_not_is_refused(arguments, capsys):
     with pytest.raises(SystemExit) as refused:
-        simulate.main(given)
+        simulate.main(arguments)
     assert refused.value.code == 2

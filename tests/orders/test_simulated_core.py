@@ -15,12 +15,12 @@ from onetape.orders import order_budget
 from orders.gateway_faults import Faults
 from orders.gateway_seeds import WORLDS
 
-HERE = Path(__file__).parent
-TESTS = HERE.parent
+FOLDER = Path(__file__).parent
+TESTS = FOLDER.parent
 PRODUCT = Path(core.__file__).parents[1]
 OF_THE_CORE = (admission, core, order_budget, order_requests, silence_watch)
 # Sums of open orders by a walk over all of them: a slow model, which decides nothing.
-MODELS = {HERE / "plain_scan.py"}
+MODELS = {FOLDER / "plain_scan.py"}
 
 
 def imported(path: Path) -> Iterator[Path]:
@@ -37,8 +37,8 @@ def imported(path: Path) -> Iterator[Path]:
 
 def world_files() -> list[Path]:
     """All that the simulated worlds are made of, and the tests and tools that run them."""
-    worlds = {HERE / f"{name}.py" for name in ("gateway_world", "entry_world", "gateway_seeds")}
-    left = [path for path in HERE.glob("*.py") if path in worlds or worlds & {*imported(path)}]
+    worlds = {FOLDER / f"{name}.py" for name in ("gateway_world", "entry_world", "gateway_seeds")}
+    left = [path for path in FOLDER.glob("*.py") if path in worlds or worlds & {*imported(path)}]
     found: set[Path] = set()
     while left:
         path = left.pop()

@@ -27,11 +27,11 @@ class Desk:
         protocol = KrakenSpotProtocol("k", "c2VjcmV0") if spot else BinanceUsdmProtocol("k", "s")
         self.manager = OrderManager(protocol)
         self.probe = StreamProbe(self.manager, 2 * SECOND)
-        self.spot, self.now, self.held, self.asked = spot, 0, 0, 0
+        self.spot, self.now, self.held, self.requests = spot, 0, 0, 0
         self.outcome, self.time = Outcome.DONE, True
         self.connect()
 
-    def told(self) -> PositionReport | BalanceReport:
+    def report(self) -> PositionReport | BalanceReport:
         time = NOW + self.now if self.time else NOW - 1
         if self.spot:
             return BalanceReport("BTC", self.held, time)
@@ -39,12 +39,12 @@ class Desk:
 
     def connect(self) -> None:
         self.probe.came(self.now)
-        self.manager.hear([self.told()], NOW + self.now, source="rest")
+        self.manager.hear([self.report()], NOW + self.now, source="rest")
         self.probe.reconciled(self.now)
 
     def tell(self) -> None:
         self.probe.heard(self.now)
-        self.manager.hear([self.told()], NOW + self.now)
+        self.manager.hear([self.report()], NOW + self.now)
 
     def run(self, seconds: float) -> bool:
         """Whether it is silent then."""
@@ -54,8 +54,8 @@ class Desk:
             self.probe.tick(self.now, NOW + self.now)
             calls, self.manager.calls = self.manager.calls, []
             for call in calls:
-                self.asked += 1
-                rows = (self.told(),) if self.outcome is Outcome.DONE else ()
+                self.requests += 1
+                rows = (self.report(),) if self.outcome is Outcome.DONE else ()
                 assert self.probe.answered(call, Answer(self.outcome, rows), self.now)
         return self.probe.is_silent
 
@@ -73,7 +73,7 @@ def test_what_is_not_told_is_found_within_four_seconds(spot):
 def test_a_quiet_account_is_not_silent_and_costs_a_query_each_two_seconds():
     desk = Desk()
     assert not desk.run(600)
-    assert 290 <= desk.asked <= 301
+    assert 290 <= desk.requests <= 301
 
 
 def test_a_stream_that_tells_is_not_asked_about():
@@ -82,7 +82,7 @@ def test_a_stream_that_tells_is_not_asked_about():
         desk.held = n
         desk.tell()
         assert not desk.run(0.5)
-    assert desk.asked == 0
+    assert desk.requests == 0
 
 
 def test_a_stream_that_tells_late_is_not_silent():
@@ -101,7 +101,7 @@ def test_what_moves_at_each_look_is_told_and_not_silent():
         desk.held = n + 1  # the list is always one ahead
         desk.run(0.7)
         desk.held = n
-        desk.manager.hear([desk.told()], NOW + desk.now)
+        desk.manager.hear([desk.report()], NOW + desk.now)
     assert not desk.probe.is_silent
 
 
@@ -118,7 +118,7 @@ def test_no_answer_proves_nothing_and_a_venue_asked_too_often_is_asked_less(outc
     desk = Desk()
     desk.held, desk.outcome = 5, outcome
     assert not desk.run(600)
-    assert desk.asked <= most
+    assert desk.requests <= most
     desk.outcome = Outcome.DONE
     assert desk.run(EVERY_MAX / SECOND + 4)
 
@@ -126,11 +126,11 @@ def test_no_answer_proves_nothing_and_a_venue_asked_too_often_is_asked_less(outc
 def test_an_answer_that_never_comes_is_asked_for_again():
     desk = Desk()
     for _ in range(3):
-        asked = 0
-        while not asked:
+        request = 0
+        while not request:
             desk.now += TICK
             desk.probe.tick(desk.now, NOW)
-            asked = len(desk.manager.calls)
+            request = len(desk.manager.calls)
             desk.manager.calls = []
     assert desk.probe.sent == 3
 
@@ -140,7 +140,7 @@ def test_without_a_connection_nothing_is_asked():
     desk.probe.went()
     desk.held = 5
     assert not desk.run(60)
-    assert desk.asked == 0
+    assert desk.requests == 0
 
 
 def silent() -> Desk:

@@ -32,7 +32,7 @@ def working(*, price: int = 600_000, size: int = 10) -> Answer:
     return Answer(Outcome.DONE, (row,))
 
 
-def asked(manager: OrderManager, now: int):
+def queries(manager: OrderManager, now: int):
     """The question that is due by then, nothing else."""
     manager.tick(now)
     (call,) = manager.calls
@@ -57,7 +57,7 @@ def test_it_is_on_the_journal_unknown_and_not_sent(manager):
 
 def test_what_works_at_the_venue_is_adopted(manager):
     order = uncertain(manager)
-    manager.answered(asked(manager, NOW), working(), NOW)
+    manager.answered(queries(manager, NOW), working(), NOW)
     assert order.state is OrderState.ACCEPTED
     assert order.venue_id == "77"
     assert words(manager)[1:] == [OrderNews.FOUND]
@@ -67,7 +67,7 @@ def test_what_the_venue_never_saw_ends_once_that_is_proven(manager):
     order = uncertain(manager)
     now = NOW
     while order.is_open:
-        manager.answered(asked(manager, now), NOT_FOUND, now)
+        manager.answered(queries(manager, now), NOT_FOUND, now)
         assert now < NOW + 60 * SECOND
         now = manager.next_due if order.is_open else now
     assert now >= NOW + 10 * SECOND
@@ -79,16 +79,16 @@ def test_what_the_venue_never_saw_ends_once_that_is_proven(manager):
 
 def test_an_amendment_in_doubt_is_asked_for_too(manager):
     order = uncertain(manager)
-    manager.answered(asked(manager, NOW), working(), NOW)
+    manager.answered(queries(manager, NOW), working(), NOW)
     manager.amend_uncertain(order, NOW, price=590_000, size=0)
     assert order.state is OrderState.UNKNOWN
-    manager.answered(asked(manager, NOW), working(price=590_000), NOW)
+    manager.answered(queries(manager, NOW), working(price=590_000), NOW)
     assert (order.state, order.price) == (OrderState.ACCEPTED, 590_000)
 
 
 def test_an_amendment_in_doubt_is_asked_for_at_once(manager):
     order = uncertain(manager)
-    manager.answered(asked(manager, NOW), working(), NOW)
+    manager.answered(queries(manager, NOW), working(), NOW)
     assert manager.next_due > NOW + SECOND
     manager.amend_uncertain(order, NOW + SECOND, price=590_000, size=0)
     assert manager.next_due == NOW + SECOND
@@ -108,14 +108,14 @@ def test_an_amendment_of_what_has_ended_is_nothing(manager):
 )
 def test_an_amendment_in_doubt_of_one_keeps_the_other_and_counts_as_the_larger(manager, wanted, terms, worst):
     order = uncertain(manager)
-    manager.answered(asked(manager, NOW), working(), NOW)
+    manager.answered(queries(manager, NOW), working(), NOW)
     manager.outs.clear()
     manager.amend_uncertain(order, NOW, **wanted)
     intent = manager.outs[0]
     assert isinstance(intent, IntentOut)
     assert (intent.kind, intent.price, intent.size) == (RequestKind.AMEND, *terms)
     assert (order.amend_to, order.worst_left) == (terms, worst)
-    manager.answered(asked(manager, NOW), working(), NOW)  # it may still arrive
+    manager.answered(queries(manager, NOW), working(), NOW)  # it may still arrive
     assert (order.state, order.worst_left) == (OrderState.UNKNOWN, worst)
 
 
@@ -130,4 +130,4 @@ def test_a_conditional_order_in_doubt_is_asked_for_where_these_are(manager):
         trigger_kind=TriggerKind.STOP,
     )
     manager.place_uncertain("id-1", Request(1, RequestKind.PLACE, 1, spec), NOW)
-    assert "algoOrder" in asked(manager, NOW).target
+    assert "algoOrder" in queries(manager, NOW).target

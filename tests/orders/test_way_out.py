@@ -35,7 +35,7 @@ def impoverished() -> World:
 
 
 def command(world: World, name: str, **fields) -> None:
-    asked = {
+    request = {
         "id": f"{name} {world.now}",
         "target": "gateway:main",
         "command": name,
@@ -43,7 +43,7 @@ def command(world: World, name: str, **fields) -> None:
         "fields": {"currency": "USDT", **fields},
         "token": world.home.tokens["operator"],
     }
-    assert world.life.commands.door.answer(asked)["status"] == "applied"
+    assert world.life.commands.door.answer(request)["status"] == "applied"
 
 
 def test_what_only_closes_goes_out_with_its_fee():

@@ -116,10 +116,10 @@ class Life:
             answer = replace(answer, not_found=self.rng.random() < 0.5)
         order = self.manager.orders.get(call.subject.client_id) if call.subject else None
         if order is not None and self.rng.random() < 0.5:
-            answer = replace(answer, reports=(self.told(order),))
+            answer = replace(answer, reports=(self.report(order),))
         self.manager.answered(call, answer, self.now)
 
-    def told(self, order, news: OrderNews | None = None) -> OrderStatusReport:
+    def report(self, order, news: OrderNews | None = None) -> OrderStatusReport:
         rng = self.rng
         states = [
             OrderState.ACCEPTED,
@@ -151,12 +151,12 @@ class Life:
         order = self.one()
         if order is not None:
             words = [OrderNews.ACCEPTED, OrderNews.TRIGGERED, OrderNews.UPDATED, *ENDS]
-            self.manager.hear([self.told(order, self.rng.choice(words))], self.now)
+            self.manager.hear([self.report(order, self.rng.choice(words))], self.now)
 
     def snapshot(self) -> None:
         order = self.one()
         if order is not None:
-            self.manager.hear([self.told(order)], self.now, source="rest")
+            self.manager.hear([self.report(order)], self.now, source="rest")
 
     def fill(self) -> None:
         order = self.one()
@@ -201,10 +201,10 @@ class Life:
 
     def specs(self) -> list[OrderSpec]:
         """One of each position and direction, and a few more."""
-        asked = [self.spec() for _ in range(3)]
+        requests = [self.spec() for _ in range(3)]
         sides = [PositionSide.BOTH] if self.is_spot else list(PositionSide)
-        return asked + [
-            structs.replace(asked[0], symbol=symbol, side=side, position_side=position_side)
+        return requests + [
+            structs.replace(requests[0], symbol=symbol, side=side, position_side=position_side)
             for symbol in self.instruments
             for side in (Side.BUY, Side.SELL)
             for position_side in sides
@@ -234,7 +234,7 @@ def test_an_order_that_has_ended_leaves_nothing_behind():
     manager = life.manager
     for order in list(manager.open.values()):
         order.life.filled = order.reported_filled = order.life.size
-        manager.hear([life.told(order, OrderNews.CANCELED)._replace(filled=0)], life.now + SECOND)
+        manager.hear([life.report(order, OrderNews.CANCELED)._replace(filled=0)], life.now + SECOND)
     assert not manager.open and not manager.unknown
     assert manager.next_due > life.now + 10**6 * SECOND
     assert [manager.index.working.opening(spec) for spec in life.specs()] == [0] * 15

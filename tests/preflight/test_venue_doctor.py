@@ -66,13 +66,13 @@ def test_what_an_exchange_has_changed_is_said_by_name(tmp_path):
         dialect.public.exchange_info = changed
         write(tmp_path, f'[venues.v]\nkind = "binance-usdm"\nrest = "http://127.0.0.1:{port}"\n')
         found = doctor(tmp_path, "--listen", "0", code=2)
-    (told,) = [f for f in found if f["state"] == "error"]
-    assert told["text"].endswith(
+    (reported,) = [f for f in found if f["state"] == "error"]
+    assert reported["text"].endswith(
         "missing field instruments.symbols.marginAsset (3 times); "
         "unknown field instruments.symbols.mood; "
         "unknown value instruments.symbols.timeInForce = GTW (3 times)"
     )
-    assert "newer onetape" in told["todo"]
+    assert "newer onetape" in reported["todo"]
 
 
 def test_a_name_that_no_venue_has_is_wrong_usage(tmp_path):
@@ -148,5 +148,5 @@ def test_a_gateway_counts_by_name_what_its_adapter_does_not_know(tmp_path):
 
 def said(home: Path) -> list[str]:
     with JournalReader(gateway_journal(home, "main")) as reader:
-        told = [msgspec.msgpack.decode(frame.payload) for frame in reader.frames(("health",))]
-    return [each["state"] for each in told if each["kind"] == "drift"]
+        received = [msgspec.msgpack.decode(frame.payload) for frame in reader.frames(("health",))]
+    return [each["state"] for each in received if each["kind"] == "drift"]

@@ -41,7 +41,7 @@ class Orders:
     theirs: dict[int, Theirs] = field(default_factory=dict)
     forgotten: dict[int, Theirs] = field(default_factory=dict)  # by a clear, until the snapshot ends
     next_rank: int = 1
-    is_known: bool = False
+    is_complete: bool = False
     says_fills: bool = False
 
     def come(self, number: int, side: str, price: int, size: int) -> Theirs:
@@ -57,7 +57,7 @@ class Orders:
         change = Change()
         found = self.theirs.get(number)
         if action == "clear":
-            self.forgotten, self.theirs, self.is_known = dict(self.theirs), {}, False
+            self.forgotten, self.theirs, self.is_complete = dict(self.theirs), {}, False
         elif action == "add":
             old = self.forgotten.get(number)
             same = old is not None and (old.side, old.price) == (side, price)
@@ -83,14 +83,14 @@ class Orders:
         if found is not None and not found.size:
             self.theirs.pop(number, None)
         if not snapshot or last:
-            self.is_known = True
+            self.is_complete = True
         self.show()
         return change
 
     def show(self) -> None:
         """The levels are the sums of the orders."""
         self.market.depth = None
-        if self.is_known:
+        if self.is_complete:
             self.market.depth = {"buy": {}, "sell": {}}
             for each in self.theirs.values():
                 levels = self.market.depth[each.side]
@@ -112,7 +112,7 @@ class ByOrder:
 
     def our_rank(self, index: int) -> int:
         book = self.books[index]
-        return book.next_rank if book.is_known else LAST
+        return book.next_rank if book.is_complete else LAST
 
     def fill_behind(self, index: int, hit: Theirs, size: int, now: int) -> None:
         """Theirs was traded, and ours stands before it, or at a better price: it was hit first."""

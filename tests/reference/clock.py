@@ -145,7 +145,7 @@ class Clock(Forced):
             if spans := self.closed_now(o.index, now):
                 self.delay(o, max(span.end for span in spans))
             else:
-                self.go_live(o, now, told=True)
+                self.go_live(o, now, reported=True)
                 self.sweep(o.index, now)
 
     def settle(self, index: int, now: int) -> None:

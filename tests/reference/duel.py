@@ -140,22 +140,22 @@ def play(step: Step, fast: Fast, slow: Exchange) -> tuple[list[Any], list[Any]]:
         fields = cells[-1] if isinstance(cells[-1], dict) else {}
         if name != "place":
             fields = {"order_id": cells[0], **fields}
-        asked = (core.request(now, index, kind=name, **fields), slow.ask(now, index, kind=name, **fields))
+        requests = (core.request(now, index, kind=name, **fields), slow.ask(now, index, kind=name, **fields))
     elif name == "bar":
         opened, *prices = cells
-        asked = (core.bar(opened, now, *prices, index), slow.bar(opened, now, *prices, index=index))
+        requests = (core.bar(opened, now, *prices, index), slow.bar(opened, now, *prices, index=index))
     elif name == "mbo":
         action, number, side, price, size, last, reported, snapshot = cells
         flags = SNAPSHOT if snapshot else 0
-        asked = (
+        requests = (
             core.mbo(now, action, number, side, price, size, last, reported, flags, index),
             slow.mbo(now, *cells, index=index),
         )
     else:
         calls = {"funding": (core.funding, slow.pay)}
         a, b = calls.get(name) or (getattr(core, name), getattr(slow, name))
-        asked = a(now, *cells, index=index), b(now, *cells, index=index)
-    return before[0] + asked[0], before[1] + asked[1]
+        requests = a(now, *cells, index=index), b(now, *cells, index=index)
+    return before[0] + requests[0], before[1] + requests[1]
 
 
 def play_all(world: World, core_facts: Sequence[Facts] | None = None) -> tuple[str | None, list[dict[str, Any]], Fast]:
@@ -183,9 +183,9 @@ def play_all(world: World, core_facts: Sequence[Facts] | None = None) -> tuple[s
             more = "core" if len(got) > len(wanted) else "reference"
             rest = max(got, wanted, key=len)[min(len(got), len(wanted)) :]
             return f"{context}  the {more} alone says {rest}", said, fast
-        here, there = fast.money(world), slow_money(slow, world)
-        if here != there:
-            odd = {k: (here[k], there[k]) for k in here if here[k] != there[k]}
+        local, there = fast.money(world), slow_money(slow, world)
+        if local != there:
+            odd = {k: (local[k], there[k]) for k in local if local[k] != there[k]}
             return f"{context}  money differs (core, reference): {odd}", said, fast
     return None, said, fast
 

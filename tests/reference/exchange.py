@@ -57,7 +57,7 @@ class Exchange(Clock):
         self.books: dict[int, Orders] = {}  # where the venue's orders are known one by one
         self.start_clock(begin)
 
-    def told(self) -> list[dict[str, Any]]:
+    def reports(self) -> list[dict[str, Any]]:
         events, self.events = self.events, []
         return events
 
@@ -65,16 +65,16 @@ class Exchange(Clock):
 
     def clock(self, now: int) -> list[dict[str, Any]]:
         self.run_clock(now)
-        return self.told()
+        return self.reports()
 
     def ask(self, now: int, index: int = 0, **request: Any) -> list[dict[str, Any]]:
         self.request(now, index, **request)
-        return self.told()
+        return self.reports()
 
     def finish(self, now: int) -> list[dict[str, Any]]:
         for o in list(self.orders):
             self.close(o, now)
-        return self.told()
+        return self.reports()
 
     # --- market events ---
 
@@ -116,9 +116,9 @@ class Exchange(Clock):
             for o in self.of(index, "resting"):
                 o.queue_rank = LAST
         book = self.books[index]
-        was_known = book.is_known
+        was_complete = book.is_complete
         change = book.apply(action, number, side, price, size, last=last, reported=reported, snapshot=snapshot)
-        if book.is_known and not was_known:
+        if book.is_complete and not was_complete:
             for o in self.of(index, "resting"):
                 o.queue_rank = min(o.queue_rank, book.next_rank)
         return self.met(index, now, lambda: self.after_mbo(index, change, now, last=last))
@@ -161,14 +161,14 @@ class Exchange(Clock):
                 self.liquidate(index, now)
                 if moves:
                     self.call_loans(self.facts[index].settle, now)
-        return self.told()
+        return self.reports()
 
     def mark_all(self, index: int | None = None, price: int = 0) -> None:
         """All that is held is valued at its mark; in a bar, one of them at a price of it."""
         for i, market in enumerate(self.markets):
-            known = price if i == index else market.reference
-            if known:
-                self.account.marks[i] = known
+            recorded = price if i == index else market.reference
+            if recorded:
+                self.account.marks[i] = recorded
 
     # --- versions and fees ---
 

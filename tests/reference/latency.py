@@ -59,7 +59,7 @@ class Way:
         self.received: list[int] = []  # times of market events
         # Up to when the market there is known; None: it has no clock of its own. And how old the
         # last event was.
-        self.known: int | None = None if delay.clock == "receipt" else -(2**62)
+        self.latest: int | None = None if delay.clock == "receipt" else -(2**62)
         self.age = delay.feed if delay.clock == "constant" else 0
 
     def burst(self, now: int) -> int:
@@ -73,7 +73,7 @@ class Way:
 
     def next_arrival(self) -> int | None:
         """It waits until an event that happened later was received."""
-        if not self.arrivals or (self.known is not None and self.arrivals[0][0] >= self.known):
+        if not self.arrivals or (self.latest is not None and self.arrivals[0][0] >= self.latest):
             return None
         return self.arrivals[0][0]
 
@@ -83,5 +83,5 @@ class Way:
         return self.floor
 
     def know(self, happened: int) -> None:
-        if self.known is not None:
-            self.known = max(self.known, happened)
+        if self.latest is not None:
+            self.latest = max(self.latest, happened)

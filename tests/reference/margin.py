@@ -197,8 +197,8 @@ class Margin:
         """What is held and ordered is worth no more than leverage times what is owned."""
         facts = self.facts[index]
         lent = facts.settle if side == "buy" else facts.base
-        known = self.marks.get(index, 0) and self.values_base(index)
-        if lent not in self.may_borrow or not known:
+        recorded = self.marks.get(index, 0) and self.values_base(index)
+        if lent not in self.may_borrow or not recorded:
             return False
         own, before, reached = self.balances[facts.settle] - fee, 0, 0
         for i, other in enumerate(self.facts):

@@ -78,13 +78,13 @@ class Matching(Requests):
             self.say(o, now, "triggered", "TRIGGERED", code)
             self.delay(o, now + self.trigger_delay)
         else:
-            self.go_live(o, now, told=False, code=code)
+            self.go_live(o, now, reported=False, code=code)
 
-    def go_live(self, o: Order, now: int, *, told: bool, code: int = 0) -> None:
+    def go_live(self, o: Order, now: int, *, reported: bool, code: int = 0) -> None:
         """The order behind a trigger meets the market."""
         o.arrival, o.place = now, "new"
         left = self.reducible(o) if o.reduce_only else o.size
-        if not told:  # else its size was said, and the rest is canceled after the fill
+        if not reported:  # else its size was said, and the rest is canceled after the fill
             o.size = min(o.size, left) or o.size
             self.say(o, now, "triggered", "TRIGGERED", code)
         if left <= 0:
@@ -126,7 +126,7 @@ class Matching(Requests):
     def fill_traded(self, index: int, trade: Trade, now: int) -> None:
         """One print is shared among own orders by price, then time."""
         book = self.books.get(index)
-        if book is not None and book.is_known and book.says_fills:
+        if book is not None and book.is_complete and book.says_fills:
             return  # the fills of the orders say the same
         budget = trade.size
         for side in ("buy", "sell"):

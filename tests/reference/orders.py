@@ -100,5 +100,5 @@ def form_error(facts: Facts, o: Order, reference: int) -> int:
     worth = coins * scale if facts.kind == "inverse" else coins * (abs(valued) or 10**9) / scale
     if worth > 10**18:
         return INVALID
-    asked = facts.notional_min and valued and not o.reduce_only
-    return BELOW_MIN if asked and abs(facts.value(valued, o.size)) < facts.notional_min else 0
+    request = facts.notional_min and valued and not o.reduce_only
+    return BELOW_MIN if request and abs(facts.value(valued, o.size)) < facts.notional_min else 0

@@ -68,14 +68,14 @@ class Loop:
         self.ways = ways
         self.answers: list[News] = []
         self.heard: list[News] = []
-        self.told = 0  # of those, what the tape keeps as an answer
+        self.answered = 0  # of those, what the tape keeps as an answer
         self.paid: dict[int, int] = {}
         self.bars: list[int] = []  # numbers of frames that close at one moment
         self.bars_due: int | None = None
         self.details = {frame.index: Detail() for frame in frames if frame.is_detail}
         self.holes = 0
         made = exchange.account
-        self.known = SlowAccount(exchange.facts, made.leverage, made.hedge, made.isolated)
+        self.account = SlowAccount(exchange.facts, made.leverage, made.hedge, made.isolated)
 
     def way_of(self, index: int) -> Way:
         venue = self.exchange.facts[index].venue
@@ -199,10 +199,10 @@ class Loop:
                 self.close_bars()
             elif what == 1:
                 self.exchange.run_due(time)
-                self.answer(self.exchange.told(), time)
+                self.answer(self.exchange.answered(), time)
             elif what == 2:
                 self.exchange.run_expiry(time)
-                self.answer(self.exchange.told(), time)
+                self.answer(self.exchange.answered(), time)
             elif what == 3:
                 way = next(way for way in self.ways.values() if way.next_arrival() == time)
                 _, (index, request) = way.arrivals.popleft()
@@ -219,10 +219,10 @@ class Loop:
         """The robot's own books follow what it is told."""
         news.heard = self.now  # what happened early in a bar is told with its end
         self.heard.append(news)
-        event, known = news.event, self.known
+        event, recorded = news.event, self.account
         index = event["owner"]
         if event["event"] == "fill":
-            known.fill(
+            recorded.fill(
                 index,
                 event["side"],
                 event["price"],
@@ -232,16 +232,16 @@ class Loop:
                 forced=event["order_id"] > 2**62,
             )
         elif event["event"] == "cash" and event["kind"] == "funding":
-            known.credit_funding(index, event["side"], event["amount"])
+            recorded.credit_funding(index, event["side"], event["amount"])
         elif event["event"] == "cash" and event["kind"] == "insurance":
-            known.balances[known.facts[index].settle] += event["amount"]
-            known.insurance[index] += event["amount"]
+            recorded.balances[recorded.facts[index].settle] += event["amount"]
+            recorded.insurance[index] += event["amount"]
         elif event["event"] == "cash":
-            known.balances[event["currency"]] += event["amount"]
-            known.interest[event["currency"]] += event["amount"]
+            recorded.balances[event["currency"]] += event["amount"]
+            recorded.interest[event["currency"]] += event["amount"]
         if event["event"] in ("order", "fill", "cash", "loan"):
-            self.act(self.follow_ups.get(self.told, ()))
-            self.told += 1
+            self.act(self.follow_ups.get(self.answered, ()))
+            self.answered += 1
 
 
 def forget(market: Market) -> None:

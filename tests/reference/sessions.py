@@ -137,9 +137,9 @@ class Chance:
             price = 1000
             for number in range(1, count + 1):
                 close = number * session.period
-                known = [s for s in session.steps if s[1] <= close and s[0] in MARKET[:2]]
-                known = [s for s in known if s[2] == index]
-                opened, price = price, (known[-1][3] if known else price) + r.randint(-3, 3)
+                seen = [s for s in session.steps if s[1] <= close and s[0] in MARKET[:2]]
+                seen = [s for s in seen if s[2] == index]
+                opened, price = price, (seen[-1][3] if seen else price) + r.randint(-3, 3)
                 high, low = (max(opened, price) + r.randint(0, 4), min(opened, price) - r.randint(0, 4))
                 if r.random() < 0.85:
                     volume = r.choice([0, 40, 1000])

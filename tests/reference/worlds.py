@@ -100,10 +100,10 @@ class Maker:
         )
         for venue in sorted({f.venue for f in facts}) if self.apart else [0]:
             cash = [1000, 10**4] if self.lends else [100, 1000, 10**4, 10**6]
-            given = {USDT: r.choice(cash) * ONE}
+            cash_of = {USDT: r.choice(cash) * ONE}
             if spot:
-                given |= {BTC: r.choice([0, 5, 100]) * ONE, ETH: 20 * ONE}
-            self.world.deposits |= {at_venue(c, venue): amount for c, amount in given.items()}
+                cash_of |= {BTC: r.choice([0, 5, 100]) * ONE, ETH: 20 * ONE}
+            self.world.deposits |= {at_venue(c, venue): amount for c, amount in cash_of.items()}
         if r.random() < 0.3:
             self.world.volume = 1500 * ONE
         self.price = [1000] * count
@@ -319,23 +319,23 @@ class Maker:
 
     def mbo(self, index: int, price: int) -> None:
         """A message or two about the venue's own orders: number -> side, price, size."""
-        r, known = self.r, self.orders[index]
-        if known is None or r.random() < 0.03:
+        r, recorded = self.r, self.orders[index]
+        if recorded is None or r.random() < 0.03:
             self.snapshot(index, price)
             return
         count = r.choice([1, 1, 1, 2, 3])
         for left in range(count, 0, -1):
             what, last = r.random(), left == 1
             side = r.choice(["buy", "sell"])
-            mine = [n for n, order in known.items() if order[0] == side]
+            mine = [n for n, order in recorded.items() if order[0] == side]
             if what < 0.4 or len(mine) < 3:
                 self.numbers += 1
                 away = r.choice([0, 1, 1, 2, 3]) * (-1 if side == "buy" else 1)
-                known[self.numbers] = [side, price + away, r.randint(1, 30)]
-                self.add("mbo", index, "add", self.numbers, *known[self.numbers], last, False, False)
+                recorded[self.numbers] = [side, price + away, r.randint(1, 30)]
+                self.add("mbo", index, "add", self.numbers, *recorded[self.numbers], last, False, False)
                 continue
             number = r.choice(mine[:4] + mine)
-            order = known[number]
+            order = recorded[number]
             if what < 0.55:
                 order[1] += r.choice([0, 0, 1, -1])
                 order[2] = r.randint(1, 30)
@@ -348,41 +348,41 @@ class Maker:
             if not reported:
                 order[2] -= size
                 if not order[2]:
-                    del known[number]
+                    del recorded[number]
 
     def snapshot(self, index: int, price: int) -> None:
         """All orders anew: some are still there, some shrank, some are gone, some came."""
         r, before = self.r, self.orders[index] or {}
-        known = self.orders[index] = {}
+        seen = self.orders[index] = {}
         for number, (side, level, size) in before.items():
             if r.random() < 0.8:
-                known[number] = [side, level, max(size - r.choice([0, 0, 3]), 1)]
+                seen[number] = [side, level, max(size - r.choice([0, 0, 3]), 1)]
         for side, way in (("buy", -1), ("sell", 1)):
             for _ in range(r.randint(3, 5)):
                 self.numbers += 1
-                known[self.numbers] = [side, price + way * r.randint(1, 4), r.randint(1, 30)]
+                seen[self.numbers] = [side, price + way * r.randint(1, 4), r.randint(1, 30)]
         self.add("mbo", index, "clear", 0, "none", 0, 0, False, False, True)
-        for left, (number, order) in zip(range(len(known) - 1, -1, -1), known.items(), strict=True):
+        for left, (number, order) in zip(range(len(seen) - 1, -1, -1), seen.items(), strict=True):
             self.add("mbo", index, "add", number, *order, left == 0, False, True)
             if left and r.random() < 0.1:
                 self.place(index)  # while nobody knows what is there
 
     def book(self, index: int, price: int) -> None:
-        r, known = self.r, self.depth[index]
-        if known is None or r.random() < 0.1:
-            known = self.depth[index] = tuple(
+        r, seen = self.r, self.depth[index]
+        if seen is None or r.random() < 0.1:
+            seen = self.depth[index] = tuple(
                 {price + way * (1 + i): r.randint(1, 30) for i in range(r.randint(0, 5))} for way in (-1, 1)
             )
-            self.add("book", index, *[list(side.items()) for side in known], True)
+            self.add("book", index, *[list(side.items()) for side in seen], True)
             return
         changes: list[dict[int, int]] = [{}, {}]
         for _ in range(r.randint(1, 4)):
             side = r.randint(0, 1)
             level = price + (1 if side else -1) * r.randint(0, 5)
             size = r.choice([0, r.randint(1, 30)])
-            known[side].pop(level, None)
+            seen[side].pop(level, None)
             if size:
-                known[side][level] = size
+                seen[side][level] = size
             changes[side][level] = size
         self.add("book", index, *[list(c.items()) for c in changes], False)
 

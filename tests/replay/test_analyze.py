@@ -90,11 +90,11 @@ def run(tmp_path_factory) -> Path:
     return Path(json.loads(done.stdout)["run"])
 
 
-def check(database: Database, run: Path, told: dict) -> None:
+def check(database: Database, run: Path, counts: dict) -> None:
     """Against the run's own frames, by another way."""
     recorded = onetape.open(run)
-    assert told["fills"] == len(recorded.fills)
-    assert told["orders"] == len(recorded.orders)
+    assert counts["fills"] == len(recorded.fills)
+    assert counts["orders"] == len(recorded.orders)
     ask = database.run
     fills = ask("SELECT ts, price, qty, side, price_exact FROM fills ORDER BY seq")
     rows = recorded.fills.select("price", "qty", "side").rows()
@@ -130,28 +130,28 @@ def check(database: Database, run: Path, told: dict) -> None:
         ((body,),) = ask("SELECT body FROM states WHERE run = ? AND seq <= ? ORDER BY seq DESC LIMIT 1", ("run", k))
         assert json.loads(body) == seen[k]
     assert json.loads(body)["own"]["seen"] > 1000
-    assert ask("SELECT count(*) FROM analyzer") == [(told["events"] + told["states"],)]
+    assert ask("SELECT count(*) FROM analyzer") == [(counts["events"] + counts["states"],)]
     market = ask("SELECT count(*) FROM events WHERE tape = 'input0' AND bid IS NOT NULL")
     assert market[0][0] == len(onetape.open(run).events("quote")) or market[0][0] > 500
 
 
 def test_the_tables_are_what_the_run_was(run: Path, tmp_path: Path):
     url = f"sqlite:///{tmp_path / 'x.db'}"
-    told = analyze_run(run, db=url)
-    assert told["no_states"] is None
-    check(Database(url), run, told)
-    again = analyze_run(run, db=url)
-    assert {**again} == told
-    assert Database(url).run("SELECT count(*) FROM fills") == [(told["fills"],)]
+    reported = analyze_run(run, db=url)
+    assert reported["no_states"] is None
+    check(Database(url), run, reported)
+    second = analyze_run(run, db=url)
+    assert {**second} == reported
+    assert Database(url).run("SELECT count(*) FROM fills") == [(reported["fills"],)]
 
 
 @pytest.mark.parametrize("server", [postgresql, mariadb])
 def test_the_same_on_a_server(run: Path, server):
     with server() as url:
-        told = analyze_run(run, db=url)
+        reported = analyze_run(run, db=url)
         database = Database(url)
-        check(database, run, told)
-        assert analyze_run(run, db=url) == told
+        check(database, run, reported)
+        assert analyze_run(run, db=url) == reported
         database.run("CREATE TABLE t_orders (mine integer)")
         with pytest.raises(BadInput, match="t_orders"):
             analyze_run(run, db=url, prefix="t_")
@@ -167,22 +167,22 @@ def test_what_it_did_not_make_stays(run: Path, tmp_path: Path):
     url = f"sqlite:///{path}"
     with pytest.raises(BadInput, match="table orders is there and was not made by analyze"):
         analyze_run(run, db=url)
-    told = analyze_run(run, db=url, prefix="ot_")
+    reported = analyze_run(run, db=url, prefix="ot_")
     database = Database(url)
     assert database.run("SELECT mine FROM orders") == [(7,)]
     database.run("INSERT INTO ot_fills (run, seq) VALUES ('other', 1)")
     analyze_run(run, db=url, prefix="ot_")
-    assert database.run("SELECT count(*) FROM ot_fills") == [(told["fills"] + 1,)]
+    assert database.run("SELECT count(*) FROM ot_fills") == [(reported["fills"] + 1,)]
     with pytest.raises(BadConfig, match="prefix"):
         analyze_run(run, db=url, prefix="x; DROP TABLE orders; --")
 
 
 def test_parquet_has_the_same_rows(run: Path, tmp_path: Path):
     pl = pytest.importorskip("polars")
-    told = analyze_run(run, parquet=tmp_path / "p")
+    reported = analyze_run(run, parquet=tmp_path / "p")
     for table in ("events", "decisions", "orders", "fills", "states"):
         frame = pl.read_parquet(tmp_path / "p" / f"{table}.parquet")
-        assert len(frame) == told[table], table
+        assert len(frame) == reported[table], table
     fills = pl.read_parquet(tmp_path / "p" / "fills.parquet")
     assert fills.select("price", "qty", "side").rows() == (
         onetape.open(run).fills.select("price", "qty", "side").rows()
@@ -203,11 +203,11 @@ def test_parquet_has_the_same_rows(run: Path, tmp_path: Path):
 )
 def test_a_database_that_is_not_there_is_one_line_without_its_password(run, url, error, words):
     try:
-        with pytest.raises(error, match=words) as told:
+        with pytest.raises(error, match=words) as reported:
             analyze_run(run, db=url)
     except NotAvailable as lacking:
         pytest.skip(f"NOT_AVAILABLE: {lacking}")
-    assert "sesame" not in str(told.value) and "\n" not in str(told.value)
+    assert "sesame" not in str(reported.value) and "\n" not in str(reported.value)
 
 
 def test_a_run_that_goes_on_is_followed(run: Path, tmp_path: Path):
@@ -229,8 +229,8 @@ def test_a_run_that_goes_on_is_followed(run: Path, tmp_path: Path):
 
     write(frames[:half])
     url = f"sqlite:///{tmp_path / 'x.db'}"
-    told: list[dict] = []
-    following = threading.Thread(target=lambda: told.append(analyze_run(growing, db=url, follow=True)))
+    received: list[dict] = []
+    following = threading.Thread(target=lambda: received.append(analyze_run(growing, db=url, follow=True)))
     following.start()
     database = Database(url)
 
@@ -244,9 +244,12 @@ def test_a_run_that_goes_on_is_followed(run: Path, tmp_path: Path):
     wait_for(lambda: rows() == len(frames) + 1)
     writer.close()
     following.join(PATIENCE_S)
-    assert told[0]["events"] == len(frames) + 1
-    assert (told[0]["states"], told[0]["no_states"]) == (None, "the run is still going, or ended without its record")
-    assert told[0]["fills"] == len(onetape.open(run).fills)
+    assert received[0]["events"] == len(frames) + 1
+    assert (received[0]["states"], received[0]["no_states"]) == (
+        None,
+        "the run is still going, or ended without its record",
+    )
+    assert received[0]["fills"] == len(onetape.open(run).fills)
 
 
 def test_the_command(run: Path, tmp_path: Path):

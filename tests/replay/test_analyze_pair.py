@@ -63,22 +63,22 @@ def frames(run: Path, kind: str) -> list:
         return [record for record in reader if record.type == kind]
 
 
-def asked(database: Database, query: str) -> list[tuple]:
+def rows_of(database: Database, query: str) -> list[tuple]:
     for name, own in (("MONDAY", "monday"), ("TUESDAY", "tuesday"), ("RUN", "monday")):
         query = query.replace(f"'{name}'", f"'{own}'")
     return database.run(query.strip().rstrip(";"))
 
 
-def check(database: Database, runs: tuple[Path, Path], told: dict) -> None:
+def check(database: Database, runs: tuple[Path, Path], counts: dict) -> None:
     after, around, _, different, later = QUERIES
     decisions, fills = frames(runs[0], "order_request"), frames(runs[0], "fill")
     times = [fill.time for fill in fills]
 
-    found = asked(database, after)
+    found = rows_of(database, after)
     assert [row[1] for row in found] == [
         d.sequence for d in decisions if any(t <= d.time <= t + NEAR_NS for t in times)
     ]
-    found = asked(database, around)
+    found = rows_of(database, around)
     wanted = [
         (d.sequence, f.sequence, f.time - d.time) for d in decisions for f in fills if abs(f.time - d.time) <= NEAR_NS
     ]
@@ -92,14 +92,14 @@ def check(database: Database, runs: tuple[Path, Path], told: dict) -> None:
         for n, (a, b) in enumerate(zip_longest(*both), 1)
         if a is None or b is None or any(a.data[f] != b.data[f] for f in fields)
     ]
-    found = [row for row in asked(database, different) if row[0] == "decision"]
+    found = [row for row in rows_of(database, different) if row[0] == "decision"]
     assert sorted(row[2] for row in found) == differs and 0 < len(differs) < len(both[0])
-    decided = told["compared"]["decision"]
+    decided = counts["compared"]["decision"]
     assert decided["differing"] == len(differs)
     assert decided["compared"] == max(map(len, both)) == decided["equal"] + decided["differing"]
     assert decided["first"]["n"] == found[0][2] == differs[0]
     waits = [b.time - a.time for n, (a, b) in enumerate(zip(*both, strict=False), 1) if n not in differs]
-    (row,) = [row for row in asked(database, later) if row[0] == "decision"]
+    (row,) = [row for row in rows_of(database, later) if row[0] == "decision"]
     assert (int(row[1]), int(row[2]), int(row[4])) == (len(waits), min(waits), max(waits))
     assert float(row[3]) == pytest.approx(sum(waits) / len(waits))
     # The other way round it is the same.
@@ -129,8 +129,8 @@ def test_the_command_says_the_first_difference(runs, tmp_path):
     a, b = map(str, runs)
     said = onetape(a, b, "--db", "sqlite:///x.db", "--no-states")
     assert re.search(r"decisions: \d+ of \d+ equal\n  the first that is not: binance:BTC", said)
-    told = json.loads(onetape(a, b, "--db", "sqlite:///x.db", "--no-states", "--json"))
-    assert [each["run"] for each in told["runs"]] == ["monday", "tuesday"]
+    answer = json.loads(onetape(a, b, "--db", "sqlite:///x.db", "--no-states", "--json"))
+    assert [each["run"] for each in answer["runs"]] == ["monday", "tuesday"]
     for wrong in ((a, b), (a, b, a, "--db", "sqlite:///x.db"), (a, b, "--parquet", "p")):
         assert "error" in json.loads(onetape(*wrong, "--json", code=2))
     with pytest.raises(BadConfig, match="both are called monday"):

@@ -165,14 +165,14 @@ def recorded(home: Path, code: Path | str, data: list[Path], **more) -> Path:
 
 def opened(run: Path, place: int | None = None):
     """A repetition at a checkpoint; without one, at the run's beginning."""
-    again = RecordedRun(run).repetition(0)
-    again.open()
-    again.start()
+    second = RecordedRun(run).repetition(0)
+    second.open()
+    second.start()
     if place is not None:
         found = Checkpoints(run)
-        keeper = StateKeeper(again.session)
-        found.open(again, keeper, found.places[place])
-    return again
+        keeper = StateKeeper(second.session)
+        found.open(second, keeper, found.places[place])
+    return second
 
 
 def same_all_the_way(run: Path, seed: int) -> int:
@@ -294,10 +294,10 @@ def test_the_examples_are_the_same_by_checkpoint(tmp_path, walk, often, name, pa
 
 @cache
 def state_at(run: Path, frames: int) -> dict:
-    again = opened(run)
-    again.go(frames - again.frames)
-    found = plain(whole_state(again.session))
-    again.close()
+    second = opened(run)
+    second.go(frames - second.frames)
+    found = plain(whole_state(second.session))
+    second.close()
     return found
 
 
@@ -536,9 +536,9 @@ def test_their_number_and_size_are_bounded(tmp_path, sample, often, monkeypatch)
 
 def test_a_state_that_costs_much_to_keep_is_kept_seldom(tmp_path, sample):
     """One second of keeping, at half a percent: the next one is two hundred seconds later."""
-    again = RecordedRun(simple(tmp_path, sample)).repetition(0)
-    again.open()
-    again.start()
+    second = RecordedRun(simple(tmp_path, sample)).repetition(0)
+    second.open()
+    second.start()
     now = [0.0]
 
     class Slow(StateKeeper):
@@ -546,24 +546,24 @@ def test_a_state_that_costs_much_to_keep_is_kept_seldom(tmp_path, sample):
             now[0] += 1.0
             return super().keep()
 
-    writer = CheckpointWriter(tmp_path / "kept", again.session, clock=lambda: now[0])
-    writer._keeper = Slow(again.session)
+    writer = CheckpointWriter(tmp_path / "kept", second.session, clock=lambda: now[0])
+    writer._keeper = Slow(second.session)
     for _ in range(20):
-        again.go(10)
+        second.go(10)
         now[0] += 25.0
         writer.look()
-    again.close()
+    second.close()
     assert len(writer._places) == 3
 
 
 def test_a_robot_whose_checkpoint_does_not_fit_is_of_no_use(rich):
     """The walker that tried is ended; a log of another run cannot be played."""
     found = Checkpoints(rich)
-    again = opened(rich)
-    again.go(100)  # beyond the beginning: the log does not fit any more
+    second = opened(rich)
+    second.go(100)  # beyond the beginning: the log does not fit any more
     with pytest.raises(UnusableError, match="goes another way"):
-        found.open(again, StateKeeper(again.session), found.places[-1])
-    again.close()
+        found.open(second, StateKeeper(second.session), found.places[-1])
+    second.close()
 
 
 # --- by a replay ------------------------------------------------------------------------------
@@ -582,9 +582,9 @@ def test_a_replay_that_differs_nowhere_makes_those_that_are_missing(tmp_path, sa
     assert plain(replay_run(run, until="00:00:51.25")) == by_time
     assert jumps(run, *places) == ""
     cut(run / "checkpoints" / "1.index")
-    told = plain(replay_run(run, until="19000"))
-    assert "passed over" in told.pop("checkpoints")
-    assert told == whole[19_000]
+    reported = plain(replay_run(run, until="19000"))
+    assert "passed over" in reported.pop("checkpoints")
+    assert reported == whole[19_000]
     replay_run(run)  # and makes them again
     assert jumps(run, *places) == ""
 

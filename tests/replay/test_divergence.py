@@ -43,29 +43,29 @@ def test_both_sides_and_the_frames_around_the_first_that_differs(home, sample):
     acts = REMEMBERS.replace("['odd'] = 1", "['odd'] = 1\n            self.buy(self.symbol, 0.01)")
     run = make(home, sample, "acts", acts)
     later = write(home / "later", "taker", acts.replace("self.n == 3000", "self.n == 3001"))
-    told = replay_run(run, source=later)
-    found = told["divergence"]
-    assert told["divergences"] > 0
+    reported = replay_run(run, source=later)
+    found = reported["divergence"]
+    assert reported["divergences"] > 0
     assert found["recorded"]["type"] == "memory" and found["recorded"]["data"]["odd"] == 1
     assert found["repeated"]["time"] >= found["recorded"]["time"] == found["time"]
     frame = found["input"]["frame"]
     assert frame["type"] in ("quote", "mark", "trade", "book") and frame["time"] <= found["time"]
     assert len(found["before"]) == 3
     assert all(each["time"] <= found["time"] for each in found["before"])
-    assert f"they part at frame {frame['tape']}:{frame['seq']}" in told["first_divergence"]
+    assert f"they part at frame {frame['tape']}:{frame['seq']}" in reported["first_divergence"]
     # The state at that frame shows what each side knows there.
-    here = replay_run(run, until=str(frame["seq"]))["state"]
+    local = replay_run(run, until=str(frame["seq"]))["state"]
     before = replay_run(run, until=str(frame["seq"] - 40))["state"]
-    assert here["own"]["n"] >= 3000 > before["own"]["n"]
+    assert local["own"]["n"] >= 3000 > before["own"]["n"]
 
 
 def test_a_side_that_stops_earlier_is_shown_as_nothing(home, sample):
     run = make(home, sample, "whole", TAKER)
     silent = TAKER.replace("        self.n += 1\n", "        self.n += self.n < 2990\n")
-    told = replay_run(run, source=write(home / "silent", "taker", silent))
-    assert told["divergence"]["recorded"] is not None
+    reported = replay_run(run, source=write(home / "silent", "taker", silent))
+    assert reported["divergence"]["recorded"] is not None
     actions = read_actions(run / "journal")
-    assert (told["divergences"] >= 1 and len(actions) > told["actions"]) or told["divergences"] > 1
+    assert (reported["divergences"] >= 1 and len(actions) > reported["actions"]) or reported["divergences"] > 1
 
 
 IMPURE = """
@@ -86,7 +86,7 @@ class Impure(Strategy):
         if self.n % 50 == 0:
             self.buy(self.symbol, 0.001 * (1 + ({value}) % 7))
 """
-HERE = [
+FIRST = [
     ("time", "time.time_ns() // 1000"),
     ("datetime", "datetime.datetime.now().microsecond"),
     ("random", "random.randrange(10**6)"),
@@ -99,7 +99,7 @@ HERE = [
 ]
 
 
-@pytest.mark.parametrize(("module", "value"), HERE, ids=[module for module, _ in HERE])
+@pytest.mark.parametrize(("module", "value"), FIRST, ids=[module for module, _ in FIRST])
 def test_what_breaks_a_replay_is_found_by_running_it(home, sample, tmp_path, monkeypatch, module, value):
     if module == "threading":  # what one repetition leaves for the next
         text = IMPURE.replace(
@@ -117,12 +117,12 @@ def test_what_breaks_a_replay_is_found_by_running_it(home, sample, tmp_path, mon
     run = make(home, sample, f"impure-{module}", source)
     monkeypatch.setenv("ONETAPE_TEST_WORD", "three")
     said.write_text("three")
-    told = replay_run(run, verify=True)
-    assert told["divergences"] > 0
-    assert told["divergence"]["recorded"]["type"] == "order_request"
-    assert told["divergence"]["repeated"]["type"] == "order_request"
+    reported = replay_run(run, verify=True)
+    assert reported["divergences"] > 0
+    assert reported["divergence"]["recorded"]["type"] == "order_request"
+    assert reported["divergence"]["repeated"]["type"] == "order_request"
     assert impurities(source), "and the source shows it"
-    assert "the source uses taker.py:" in told["first_divergence"]
+    assert "the source uses taker.py:" in reported["first_divergence"]
 
 
 @pytest.mark.parametrize(
@@ -147,8 +147,8 @@ def test_what_is_another_in_each_process_is_found_there(tmp_path, sample, value)
     _, made = onetape("1", "backtest", str(code), "--data", str(sample), "--out", "run")
     # Of a few seeds one gives another order; a place in memory may by chance be the same.
     for seed in ("2", "3", "4", "5"):
-        code_, told = onetape(seed, "replay", made["run"], "--verify")
-        if told["divergences"]:
+        code_, reported = onetape(seed, "replay", made["run"], "--verify")
+        if reported["divergences"]:
             break
-    assert code_ == 4 and told["divergence"]["recorded"]["type"] == "order_request"
-    assert "the source uses" in told["first_divergence"]
+    assert code_ == 4 and reported["divergence"]["recorded"]["type"] == "order_request"
+    assert "the source uses" in reported["first_divergence"]

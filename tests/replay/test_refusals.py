@@ -98,12 +98,12 @@ def backtest(folder: Path, name: str, *options: str, out: str = "") -> str:
 
 @pytest.fixture(scope="module")
 def run(folder) -> Path:
-    told = json.loads(backtest(folder, "Refused", "--json"))
-    assert told["refusals"] == {
+    answer = json.loads(backtest(folder, "Refused", "--json"))
+    assert answer["refusals"] == {
         "denied": {"INSUFFICIENT_FUNDS": 6, "ORDER_INVALID": 1},
         "rejected": {"ORDER_WOULD_CROSS": 2},
     }
-    return Path(told["run"])
+    return Path(answer["run"])
 
 
 def test_the_summary_counts_reasons(folder):

@@ -153,12 +153,12 @@ def test_facts_given_by_file_are_part_of_the_run(tmp_path):
     market = Market(tmp_path / "t")
     for second in range(300):
         market.quote(second, 99.9 + second % 3, 100.1 + second % 3)
-    given = tmp_path / "facts.toml"
-    given.write_text(f'[["instrument"]]\nsymbol = "{BTC}"\ntick = "0.5"\nlot = "0.01"\n')
-    run = make(tmp_path, market.done(), "given", instruments=given)
+    file = tmp_path / "facts.toml"
+    file.write_text(f'[["instrument"]]\nsymbol = "{BTC}"\ntick = "0.5"\nlot = "0.01"\n')
+    run = make(tmp_path, market.done(), "given", instruments=file)
     plain = make(tmp_path, market.path, "plain")
     assert compare(run, plain)["differing"] > 0  # the facts matter
-    given.unlink()
+    file.unlink()
     assert replay_run(run, verify=True)["divergences"] == 0
 
 
@@ -179,7 +179,7 @@ class Kinds(Strategy):
     symbol: str = "binance:BTC/USDT:USDT"
     stop: float | None = None
     name: str | None = None
-    given: float | None = 1.5
+    some: float | None = 1.5
     exact: Decimal = Decimal("0.10")
     many: list[int] = [1, 2]
     pair: tuple[float, ...] = (0.5,)
@@ -191,7 +191,7 @@ class Kinds(Strategy):
 
     def on_start(self):
         self.subscribe(self.symbol, quotes=True)
-        values = [self.stop, self.name, self.given, self.exact, self.many, self.pair, self.table,
+        values = [self.stop, self.name, self.some, self.exact, self.many, self.pair, self.table,
                   self.mode, self.mood, self.text, self.flag]
         self.tag = str(len(repr(values)))
 
@@ -202,7 +202,7 @@ class Kinds(Strategy):
     market = Market(tmp_path / "t")
     for second in range(10):
         market.quote(second, 99.9, 100.1)
-    params = {"given": None, "mode": "slow", "mood": "wild", "table": {"b": 2.0}}
+    params = {"some": None, "mode": "slow", "mood": "wild", "table": {"b": 2.0}}
     run = make(tmp_path, market.done(), "kinds", text, params=params)
     answer = replay_run(run, verify=True)
     assert answer["divergences"] == 0 and answer["actions"] == 1
@@ -249,5 +249,5 @@ def test_decisions_of_another_source_differ(home, sample, run):
 def test_an_edited_default_counts_where_the_run_did_not_give_the_parameter(home, sample, run):
     edited = write(home / "default", "taker", TAKER.replace("every: int = 20", "every: int = 21"))
     assert replay_run(run, source=edited)["divergences"] > 0
-    given = make(home, sample, "given", params={"every": 20})
-    assert replay_run(given, source=edited)["divergences"] == 0
+    made = make(home, sample, "given", params={"every": 20})
+    assert replay_run(made, source=edited)["divergences"] == 0

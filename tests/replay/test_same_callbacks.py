@@ -59,10 +59,10 @@ class Hears(Strategy):
 def heard(folder: Path, *how: str) -> list[str]:
     """What its callbacks were, in their order."""
     for seconds in SECONDS:
-        told = answered(folder, "run", "hears.py", "--live", *how, "--account", "main", "--seconds", seconds)
-        with JournalReader(Path(told["run"]) / "journal") as reader:
+        reported = answered(folder, "run", "hears.py", "--live", *how, "--account", "main", "--seconds", seconds)
+        with JournalReader(Path(reported["run"]) / "journal") as reader:
             texts = [msgspec.msgpack.decode(f.payload)["text"] for f in reader.frames(("log",))]
-        if told["fills"] and "trade" in texts:
+        if reported["fills"] and "trade" in texts:
             return texts
     pytest.fail(f"nothing traded: {texts}")
 

@@ -62,14 +62,14 @@ def test_each_fill_is_joined_to_the_market_event_that_caused_it(folder: Path):
     made = answered(
         folder, "backtest", "seer.py", "--data", "m.tape", "--out", "run", "--latency", "10ms", "--cash", "100000 USDT"
     )
-    told = answered(folder, "analyze", made["run"], "--db", "sqlite:///x.db")
+    reported = answered(folder, "analyze", made["run"], "--db", "sqlite:///x.db")
     with sqlite3.connect(folder / "x.db") as database:
         rows = database.execute(CHAIN).fetchall()
     assert len(rows) == made["fills"] > 10
-    assert told["signals"] == told["targets"] >= made["orders"]
-    for kind, at, said, direction, facts, wanted, qty, asked, filled, _ in rows:
+    assert reported["signals"] == reported["targets"] >= made["orders"]
+    for kind, at, said, direction, facts, wanted, qty, request, filled, _ in rows:
         assert kind == "quote"
-        assert at == said == wanted == asked < filled
+        assert at == said == wanted == request < filled
         assert json.loads(facts)["seen"] % 50 == 0
         assert qty == 0.01 * (direction == "buy")
     assert {row[3] for row in rows} == {"buy", "flat"}
@@ -92,8 +92,8 @@ def test_it_is_repeated_and_a_change_of_what_is_said_is_a_divergence(folder: Pat
     assert answered(folder, "replay", made["run"], "--verify")["divergences"] == 0
     kept = Path(made["run"]) / "source" / "seer.py"
     kept.write_text(STRATEGY.replace("seen=self.seen, ", "seen=self.seen + 1, "))
-    told = answered(folder, "replay", made["run"], "--verify", code=4)
-    assert told["divergences"] > 0
+    reported = answered(folder, "replay", made["run"], "--verify", code=4)
+    assert reported["divergences"] > 0
 
 
 def test_an_order_by_hand_has_its_signal_and_its_key(folder: Path):

@@ -306,15 +306,15 @@ def test_what_is_shown_of_attributes_is_bounded():
 
 
 def test_the_command_tells_the_contracts_keys_and_the_state(run, walked):
-    told = answered(run.parent, "replay", run, "--until", "2000", "--step", "2")
+    reported = answered(run.parent, "replay", run, "--until", "2000", "--step", "2")
     for key in ("run", "events", "actions", "divergences", "first_divergence", "action_hash"):
-        assert key in told
-    assert robots(told["state"], walked[2000]) == walked[2000]
-    assert [each["frames"] for each in told["steps"]] == [2001, 2002]
-    assert robots(told["steps"][0], walked[2001]) == walked[2001]
+        assert key in reported
+    assert robots(reported["state"], walked[2000]) == walked[2000]
+    assert [each["frames"] for each in reported["steps"]] == [2001, 2002]
+    assert robots(reported["steps"][0], walked[2001]) == walked[2001]
     back = answered(run.parent, "replay", run, "--until", "2003", "--step", "-3")
     assert [each["frames"] for each in back["steps"]] == [2002, 2001, 2000]
-    assert back["steps"][2]["own"] == told["state"]["own"]
+    assert back["steps"][2]["own"] == reported["state"]["own"]
     assert "state" not in answered(run.parent, "replay", run)
     refused = answered(run.parent, "replay", run, "--step", "2", code=2)
     assert "--until" in refused["error"]["message"]

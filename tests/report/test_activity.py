@@ -116,8 +116,8 @@ def test_leverage_adds_long_and_short_and_values_inverse_contracts_in_coins():
         "a:X/Y:X", price_ts=ints(0), price=floats(50_000), position_ts=ints(0), position=floats(100_000), kind="inverse"
     )
     assert activity.leverage([coin], ints(0, 1), floats(1, 0)).tolist() == pytest.approx([2, float("nan")], nan_ok=True)
-    elsewhere = replace(two, settles_in_run=False)
-    assert activity.leverage([elsewhere], ts, equity).tolist() == [0, 0, 0]
+    other = replace(two, settles_in_run=False)
+    assert activity.leverage([other], ts, equity).tolist() == [0, 0, 0]
 
 
 def test_the_mean_by_time_weighs_each_value_by_how_long_it_held():

@@ -85,8 +85,8 @@ def test_a_browser_shows_runs_of_strangers_as_text(runs, tmp_path):
     strange = onetape.open(runs[1].path)
     strange.facts["parameters"] = {HOSTILE: HOSTILE}
     strange.facts["result"] = {**strange.facts["result"], "strategy": HOSTILE}
-    dom, console, asked = browse(write_comparison([runs[0], strange, *runs * 3][:12], tmp_path / "c.html"), tmp_path)
-    assert (console, asked) == ("", [])
+    dom, console, request = browse(write_comparison([runs[0], strange, *runs * 3][:12], tmp_path / "c.html"), tmp_path)
+    assert (console, request) == ("", [])
     assert 'data-ready="yes"' in dom and dom.count("<canvas") == 2
     assert "<img" not in dom and dom.count("<script") == 3
     title = re.search(r"<title>(.*?)</title>", dom, re.S)

@@ -149,13 +149,13 @@ def browse(page: Path, tmp_path: Path, *, dark: bool = False) -> tuple[str, str,
     done = subprocess.run(call, capture_output=True, text=True, timeout=60, check=False)
     console = "\n".join(line for line in done.stderr.splitlines() if "CONSOLE" in line)
     # Only what a page started: the browser's own traffic has no initiator.
-    asked = []
+    requests = []
     for line in log.read_text().splitlines():
         if '"initiator"' in line:
             params = json.loads(line.rstrip(","))["params"]
             if params["initiator"] != "not an origin" and params["url"].startswith("http"):
-                asked.append(params["url"])
-    return done.stdout, console, asked
+                requests.append(params["url"])
+    return done.stdout, console, requests
 
 
 needs_chromium = pytest.mark.skipif(
@@ -167,9 +167,9 @@ needs_chromium = pytest.mark.skipif(
 @pytest.mark.parametrize(("name", "dark"), [("example", False), ("hostile", True), ("empty", False)])
 def test_a_browser_shows_it_without_errors_or_requests(tmp_path, name, dark):
     data = {"example": load_example(), "hostile": hostile, "empty": lambda: ReportData(title="Empty")}[name]()
-    dom, console, asked = browse(write_report(data, tmp_path / "report.html"), tmp_path, dark=dark)
+    dom, console, request = browse(write_report(data, tmp_path / "report.html"), tmp_path, dark=dark)
     assert console == ""
-    assert asked == []
+    assert request == []
     assert 'data-ready="yes"' in dom
     assert f'data-theme="{"dark" if dark else "light"}"' in dom
     title = re.search(r"<title>(.*?)</title>", dom, re.S)
@@ -183,9 +183,9 @@ def test_a_browser_shows_it_without_errors_or_requests(tmp_path, name, dark):
 def test_the_browser_check_sees_what_it_looks_for(tmp_path):
     page = tmp_path / "bad.html"
     page.write_text('<script>throw Error("boom")</script><img src="http://127.0.0.1:18089/x.png">')
-    _, console, asked = browse(page, tmp_path)
+    _, console, request = browse(page, tmp_path)
     assert "boom" in console
-    assert set(asked) == {"http://127.0.0.1:18089/x.png"}
+    assert set(request) == {"http://127.0.0.1:18089/x.png"}
 
 
 @needs_chromium

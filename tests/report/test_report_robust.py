@@ -29,7 +29,7 @@ def runs(draw):
     def column(elements, count, kind=np.float64):
         return np.array(draw(st.lists(elements, min_size=count, max_size=count)), dtype=kind).reshape(count)
 
-    samples, many, asked = (draw(st.integers(0, 12)) for _ in range(3))
+    samples, many, request = (draw(st.integers(0, 12)) for _ in range(3))
     markets = []
     for number in range(draw(st.integers(1, 3))):
         steps = draw(st.integers(0, 4))
@@ -57,18 +57,18 @@ def runs(draw):
         order=np.arange(many, dtype=np.int64),
     )
     orders = Orders(
-        id=np.arange(asked, dtype=np.int64),
-        market=np.zeros(asked, dtype=np.int64),
-        side=np.ones(asked, dtype=np.int64),
-        price=column(AMOUNTS, asked),
-        trigger=column(AMOUNTS, asked),
-        qty=np.abs(column(AMOUNTS, asked)),
-        filled=np.abs(column(AMOUNTS, asked)),
-        state=column(st.integers(0, len(ORDER_STATES) - 1), asked, np.int64),
-        ts_request=np.sort(column(TIMES, asked, np.int64)),
-        ts_answer=column(TIMES, asked, np.int64),
-        ts_fill=column(TIMES, asked, np.int64),
-        ts_done=column(TIMES, asked, np.int64),
+        id=np.arange(request, dtype=np.int64),
+        market=np.zeros(request, dtype=np.int64),
+        side=np.ones(request, dtype=np.int64),
+        price=column(AMOUNTS, request),
+        trigger=column(AMOUNTS, request),
+        qty=np.abs(column(AMOUNTS, request)),
+        filled=np.abs(column(AMOUNTS, request)),
+        state=column(st.integers(0, len(ORDER_STATES) - 1), request, np.int64),
+        ts_request=np.sort(column(TIMES, request, np.int64)),
+        ts_answer=column(TIMES, request, np.int64),
+        ts_fill=column(TIMES, request, np.int64),
+        ts_done=column(TIMES, request, np.int64),
     )
     return ReportData(
         title="x",

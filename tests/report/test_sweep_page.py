@@ -173,8 +173,8 @@ def test_a_browser_shows_it_without_errors_or_requests(tmp_path, kind):
     else:
         grid = {"grid": None, "one": {"fast": [1]}, "none": {}}[kind]
         sweep = made(tmp_path / "s", grid=grid, rows=None if kind == "grid" else one_row)
-    dom, console, asked = browse(sweep.report(), tmp_path)
-    assert console == "" and asked == []
+    dom, console, request = browse(sweep.report(), tmp_path)
+    assert console == "" and request == []
     assert "<img" not in dom and "Sweep of Mine" in dom
     boxes = re.findall(r'<td(?: class="(\w*)")?[^>]*>([^<]*)</td>', dom.split('id="map"')[1])
     if kind == "grid":

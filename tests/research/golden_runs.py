@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).resolve().parent
-sys.path.append(str(HERE.parent))
+FOLDER = Path(__file__).resolve().parent
+sys.path.append(str(FOLDER.parent))
 
 from onetape.data.importing import import_files  # noqa: E402
 from onetape.data.sample import write_sample  # noqa: E402
@@ -26,8 +26,8 @@ from onetape.tape.journal import JournalReader  # noqa: E402
 from recorded import LACKING, RECORDED  # noqa: E402
 from worlds.tapes import BTC, Market  # noqa: E402
 
-STRATEGIES = HERE / "golden_strategies.py"
-SHIPPED = HERE.parents[1] / "strategies"
+STRATEGIES = FOLDER / "golden_strategies.py"
+SHIPPED = FOLDER.parents[1] / "strategies"
 INVERSE, SPOT = "binance:BTC/USD:BTC", "binance:BTC/USDT"
 XRP = "binance:XRP/USDT:USDT"
 

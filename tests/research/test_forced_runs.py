@@ -36,8 +36,8 @@ def adl(second: int, **cells: object) -> str:
 def test_a_position_that_is_taken_over(tmp_path) -> None:
     """1 BTC at 60,000: half of it goes at 58,000, the rest at the mark; then nothing is there."""
     tape = flat(tmp_path / "flat.tape", taker_fee="0").done()
-    given = rules(tmp_path, adl(20, price="58000", share="0.5") + adl(30) + adl(40) + adl(10**6))
-    done = backtest(tmp_path, tape, "run", HOLDER, instruments=given, latency="10ms")
+    facts = rules(tmp_path, adl(20, price="58000", share="0.5") + adl(30) + adl(40) + adl(10**6))
+    done = backtest(tmp_path, tape, "run", HOLDER, instruments=facts, latency="10ms")
     words = heard(done.run)
     assert "fill adl sell 0.5 58000.0 0.0" in words
     assert words[words.index("fill adl sell 0.5 58000.0 0.0") + 1 :][:2] == [
@@ -72,8 +72,8 @@ def test_a_side_of_a_hedge_is_taken_over(tmp_path) -> None:
     text = text.replace("quote.ask * 1.04, reduce_only=True", "position_side='short'")
     assert text.count("position_side") == 2
     tape = flat(tmp_path / "flat.tape", taker_fee="0").done()
-    given = rules(tmp_path, adl(20, side="short", price="61000"))
-    done = backtest(tmp_path, tape, "run", text, instruments=given, hedge=True, leverage=5)
+    facts = rules(tmp_path, adl(20, side="short", price="61000"))
+    done = backtest(tmp_path, tape, "run", text, instruments=facts, hedge=True, leverage=5)
     assert "fill adl buy 1.0 61000.0 0.0" in heard(done.run)
     assert done.deleveragings == 1
     assert replay_run(done.run, verify=True)["divergences"] == 0
@@ -85,17 +85,17 @@ def test_a_side_of_a_hedge_is_taken_over(tmp_path) -> None:
 )
 def test_a_fact_that_cannot_be_is_refused_at_the_start(tmp_path, cells, words) -> None:
     tape = flat(tmp_path / "flat.tape", seconds=5).done()
-    given = rules(tmp_path, adl(2, **cells))
+    facts = rules(tmp_path, adl(2, **cells))
     with pytest.raises(BadConfig, match=words):
-        backtest(tmp_path, tape, "run", HOLDER, instruments=given)
+        backtest(tmp_path, tape, "run", HOLDER, instruments=facts)
     assert not (tmp_path / "runs" / "run").exists()
 
 
 def test_spot_has_no_position_to_take_over(tmp_path) -> None:
     tape = flat(tmp_path / "spot.tape", SPOT, seconds=5).done()
-    given = rules(tmp_path, adl(2, symbol=SPOT))
+    facts = rules(tmp_path, adl(2, symbol=SPOT))
     with pytest.raises(BadConfig, match="is spot"):
-        backtest(tmp_path, tape, "run", LOAN, instruments=given)
+        backtest(tmp_path, tape, "run", LOAN, instruments=facts)
 
 
 HEARING = (
@@ -124,9 +124,9 @@ def falling(path):
 
 def test_a_loan_is_called_in(tmp_path) -> None:
     tape = falling(tmp_path / "spot.tape")
-    given = rules(tmp_path, '[loans]\ncall = "1.3"\nliquidation = "1.1"\nfee = "0.01"\n')
+    inputs = rules(tmp_path, '[loans]\ncall = "1.3"\nliquidation = "1.1"\nfee = "0.01"\n')
     options = {"cash": "40000 USDT", "leverage": 3, "borrow": "USDT=0", "latency": "0"}
-    done = backtest(tmp_path, tape, "run", HEARING, instruments=given, **options)
+    done = backtest(tmp_path, tape, "run", HEARING, instruments=inputs, **options)
     words = heard(done.run)
     # At the mid of 31,999.995 and 1 %: 1.9 are 60,799.99 less 608.00, the least in whole lots.
     called = words.index("health margin_call USDT called")
@@ -154,8 +154,8 @@ def test_loans_have_a_default_and_can_be_left_alone(tmp_path) -> None:
     kept = tomllib.loads((done.run / "run.toml").read_text())["venue"]["loans"]
     assert kept == {"call": "1.3", "liquidation": "1.1", "fee": "0"}
     assert replay_run(done.run, verify=True)["divergences"] == 0
-    given = rules(tmp_path, "[loans]\ncall = 0\n")
-    alone = backtest(tmp_path, tape, "alone", LOAN, instruments=given, **options)
+    inputs = rules(tmp_path, "[loans]\ncall = 0\n")
+    alone = backtest(tmp_path, tape, "alone", LOAN, instruments=inputs, **options)
     assert (alone.loan_calls, alone.loan_liquidations) == (0, 0)
     [line] = [each for each in alone.assumptions if each.key == "loans"]
     assert "not called in" in line.text

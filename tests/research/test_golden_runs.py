@@ -48,7 +48,7 @@ def write(table: dict[str, Any]) -> None:
     KEPT.write_text("\n".join(lines))
 
 
-def told(name: str, was: dict[str, Any], now: dict[str, Any]) -> str | None:
+def difference(name: str, was: dict[str, Any], now: dict[str, Any]) -> str | None:
     """What differed first, in words; None where nothing did."""
     first = next((key for key in TELLING if was.get(key) != now[key]), None)
     if first is None:
@@ -92,8 +92,8 @@ def test_golden_run(name: str, tape: Any, tmp_path: Path, request: pytest.Fixtur
         table[name] = now
         write({key: value for key, value in table.items() if key in RUNS})
         return
-    if difference := told(name, table.get(name, {}), now):
-        pytest.fail(difference, pytrace=False)
+    if changed := difference(name, table.get(name, {}), now):
+        pytest.fail(changed, pytrace=False)
 
 
 def test_every_kept_run_is_still_run_and_does_something() -> None:
@@ -121,12 +121,12 @@ def test_every_kept_run_is_still_run_and_does_something() -> None:
 def test_a_difference_says_what_came_first_and_how_to_keep_it() -> None:
     was = {"actions": "a", "fills": "b", "money": "c", "state": "d", "counts": {"fills": 3}, "amounts": {"pnl": "1"}}
     now = was | {"fills": "x", "money": "y", "counts": {"fills": 4}}
-    text = told("plain", was, now)
+    text = difference("plain", was, now)
     assert text is not None
     assert text.splitlines()[0] == "golden run 'plain': the fills differ first (b -> x)"
     assert "  fills: 3 -> 4" in text
     assert "make golden" in text
-    assert told("plain", was, was) is None
+    assert difference("plain", was, was) is None
 
 
 CHILD = """
@@ -178,4 +178,4 @@ def test_hashes_do_not_know_where_the_code_lies_nor_how_it_hashes(seed: str, tmp
     found = json.loads(done.stdout.splitlines()[-1])
     assert Path(found["from"]).is_relative_to(there)
     table = kept()
-    assert [told(name, table[name], row) for name, row in found["rows"].items()] == [None] * 3
+    assert [difference(name, table[name], row) for name, row in found["rows"].items()] == [None] * 3

@@ -49,10 +49,10 @@ def two_currencies(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def run_of(tape, tmp_path):
-    def run(**given):
-        given.setdefault("strategy", Cross)
-        given.setdefault("data", tape)
-        return onetape.backtest(home=tmp_path / "home", report=False, **given)
+    def run(**options):
+        options.setdefault("strategy", Cross)
+        options.setdefault("data", tape)
+        return onetape.backtest(home=tmp_path / "home", report=False, **options)
 
     return run
 
@@ -85,7 +85,7 @@ def test_one_fee_serves_maker_and_taker(run_of, fee):
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("options", "words"),
     [
         ({"latency": 10}, "10 is no latency, latency, write for example '10ms'"),
         ({"queue": 2}, "2 is no queue"),
@@ -104,12 +104,12 @@ def test_one_fee_serves_maker_and_taker(run_of, fee):
         ({"quick": 3}, "It has: fast, symbol|did you mean queue"),
     ],
 )
-def test_what_cannot_be_meant_is_one_clear_line(run_of, given, words):
+def test_what_cannot_be_meant_is_one_clear_line(run_of, options, words):
     if words is None:
-        run_of(**given)
+        run_of(**options)
         return
     with pytest.raises(BadConfig, match=words) as raised:
-        run_of(**given)
+        run_of(**options)
     assert "\n" not in str(raised.value)
 
 

@@ -119,11 +119,11 @@ def test_orders_come_out_as_a_walk_over_the_tape_counts_them(recorded, name):
     found = {key: value for key, value in report["orders"]["outcomes"].items() if value}
     assert found == dict(words)
     assert sum(found.values()) == result.orders
-    asked = [o["answer"] - o["asked"] for o in slow.values() if o["answer"]]
+    requests = [o["answer"] - o["asked"] for o in slow.values() if o["answer"]]
     filled = [o["fill"] - o["asked"] for o in slow.values() if o["fill"]]
     rests = [rest for o in slow.values() for _, rest in o["rests"]]
     for key, times in (
-        ("order_to_answer", asked),
+        ("order_to_answer", requests),
         ("order_to_first_fill", filled),
         ("rested_before_maker_fill", rests),
     ):
@@ -219,11 +219,11 @@ def test_without_re_runs_the_report_says_how_to_get_them(sample, tmp_path):
     report = json.loads((result.run / "report.json").read_text())
     assert {each["how"] for each in report["stress"]} == {"exact"}
     assert "--stress" in report["stress_hint"]
-    asked = run_backtest(replace(options, stress=True, out="asked"))
-    report = json.loads((asked.run / "report.json").read_text())
+    request = run_backtest(replace(options, stress=True, out="asked"))
+    report = json.loads((request.run / "report.json").read_text())
     assert "re-run" in {each["how"] for each in report["stress"]}
     assert report["stress_hint"] is None
-    assert asked.action_hash == result.action_hash
+    assert request.action_hash == result.action_hash
 
 
 def test_a_re_run_sees_nothing_that_the_run_left_in_its_module(sample, tmp_path):
@@ -294,7 +294,7 @@ def test_the_page_and_the_json_say_the_same_and_equal_runs_are_equal(recorded, s
     stats = onetape.open(result.run).stats
     for key in ("return", "max_drawdown", "win_rate", "turnover", "maker_share", "exposure"):
         assert key in stats
-    again = run_backtest(
+    second = run_backtest(
         BacktestOptions(
             strategy=str(result.run / "source" / "taker.py"),
             data=[sample],
@@ -303,7 +303,7 @@ def test_the_page_and_the_json_say_the_same_and_equal_runs_are_equal(recorded, s
             latency="3ms,7ms",
         )
     )
-    other = json.loads((again.run / "report.json").read_text())
+    other = json.loads((second.run / "report.json").read_text())
     for value in (report, other):
         value["facts"].pop("loop")  # wall time
     assert other == report
@@ -373,5 +373,5 @@ def test_times_are_found_among_those_of_a_tape_in_any_order(times, wanted, is_so
     source = np.random.default_rng(times)
     there = source.integers(0, 200, times)
     there = np.sort(there) if is_sorted else there
-    asked = source.integers(-5, 210, wanted)
-    assert _are_among(asked, there).tolist() == [each in set(there.tolist()) for each in asked]
+    request = source.integers(-5, 210, wanted)
+    assert _are_among(request, there).tolist() == [each in set(there.tolist()) for each in request]

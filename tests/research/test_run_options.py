@@ -425,7 +425,7 @@ def test_a_growing_tape_takes_the_rules_of_a_venue_and_ends_at_to(tmp_path) -> N
         )
     assert paper.rejected > 0 and paper.orders > paper.rejected
     assert (tmp_path / "page.html").is_file()
-    again = onetape.backtest(
+    second = onetape.backtest(
         str(code),
         market.path,
         home=tmp_path,
@@ -434,7 +434,7 @@ def test_a_growing_tape_takes_the_rules_of_a_venue_and_ends_at_to(tmp_path) -> N
         report=False,
         options={"order_rate": "2/10s"},
     )
-    assert again.stats["action_hash"] == paper.action_hash
+    assert second.stats["action_hash"] == paper.action_hash
     assert replay_run(paper.run, verify=True)["divergences"] == 0
 
 

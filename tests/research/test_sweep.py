@@ -143,8 +143,8 @@ def test_a_worker_that_dies_costs_its_variant_alone_which_is_tried_again(tmp_pat
     found = run(code, sample, tmp_path, params=params, out="dies")
     assert [error for error in found.frame["error"] if error] == ["its worker process ended with signal 9"] * 2
     assert found.frame["pnl"][5] == whole.frame["pnl"][5]
-    again = run(code, sample, tmp_path, params=params, out="dies", resume=True)
-    lines = (again.path / RESULTS).read_text().splitlines()
+    second = run(code, sample, tmp_path, params=params, out="dies", resume=True)
+    lines = (second.path / RESULTS).read_text().splitlines()
     assert [json.loads(line)["key"] for line in lines].count("2") == 2
 
 
@@ -209,9 +209,9 @@ def test_a_sweep_killed_in_the_middle_ends_with_the_same_table(tmp_path, code, s
     with results.open("ab") as file:
         file.write(b'{"key":"5","error":null,"pnl":12')
     kept = read_rows(results)[0]
-    again = start(code, sample, tmp_path / "b", 0.6)
-    _, err = again.communicate(timeout=PATIENCE_S)
-    assert again.returncode == 0, err
+    second = start(code, sample, tmp_path / "b", 0.6)
+    _, err = second.communicate(timeout=PATIENCE_S)
+    assert second.returncode == 0, err
     rows = [json.loads(line)["key"] for line in results.read_text().splitlines()]
     assert len(rows) == len(set(rows)) == 6 and set(kept) <= set(rows)
     same = [tmp_path / name / "sweeps" / "s" / "results.parquet" for name in "ab"]
@@ -282,8 +282,8 @@ def test_resume_refuses_edited_code_and_other_data(tmp_path, code, sample):
 def test_a_finished_sweep_resumed_runs_nothing(tmp_path, code, sample):
     first = run(code, sample, tmp_path, params={"fast": [1]}, out="s")
     before = table(first)
-    again = run(code, sample, tmp_path, params={"fast": [1]}, out="s", resume=True)
-    assert table(again) == before and (again.path / RESULTS).read_text().count("\n") == 1
+    second = run(code, sample, tmp_path, params={"fast": [1]}, out="s", resume=True)
+    assert table(second) == before and (second.path / RESULTS).read_text().count("\n") == 1
 
 
 def test_an_existing_folder_is_never_overwritten(tmp_path, code, sample):
@@ -479,8 +479,8 @@ def test_a_module_of_a_package_with_relative_imports_works(tmp_path, sample, mon
     monkeypatch.syspath_prepend(tmp_path)
     from importlib import import_module
 
-    for given in ("mine.trend:Trend", import_module("mine.trend").Trend):
-        found = onetape.sweep(given, sample, params={"fast": [2, 3]}, home=tmp_path, metric="pnl", jobs=1)
+    for options in ("mine.trend:Trend", import_module("mine.trend").Trend):
+        found = onetape.sweep(options, sample, params={"fast": [2, 3]}, home=tmp_path, metric="pnl", jobs=1)
         assert found.frame["error"].null_count() == 2 and found.frame["fills"].min() > 0
         assert found.facts["reference"] == "mine.trend:Trend" and found.facts["source_hash"]
 
@@ -522,10 +522,10 @@ def test_a_tape_that_grew_in_between_is_read_as_far_as_before(tmp_path, code, sa
     lines = (first.path / RESULTS).read_text().splitlines(keepends=True)
     (first.path / RESULTS).write_text(lines[0])
     grow(live, 8_000, len(frames))
-    again = run(code, live, tmp_path, params=params, out="s", resume=True)
-    assert table(again) == before
+    second = run(code, live, tmp_path, params=params, out="s", resume=True)
+    assert table(second) == before
     later = run(code, live, tmp_path, params=params, out="later")
-    assert later.frame["events"][0] > again.frame["events"][0]
+    assert later.frame["events"][0] > second.frame["events"][0]
 
 
 def test_what_one_variant_leaves_in_a_global_is_not_there_for_the_next(tmp_path, sample):

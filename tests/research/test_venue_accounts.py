@@ -143,8 +143,8 @@ def test_with_one_account_no_venue_has_cash_of_its_own(tmp_path) -> None:
 def test_a_replay_is_equal_and_edited_cash_is_another_run(tmp_path, tape) -> None:
     options = {"latency": "10ms;kraken=700ms,300ms,feed=50ms", "params": {"size": 1.5}}
     done = backtest(tmp_path, tape, "run", BOTH, cash=CASH, **options)
-    again = replay_run(done.run, verify=True)
-    assert (again["divergences"], again["action_hash"]) == (0, done.action_hash)
+    second = replay_run(done.run, verify=True)
+    assert (second["divergences"], second["action_hash"]) == (0, done.action_hash)
     poor = backtest(tmp_path, tape, "poor", BOTH, cash="binance=10000 USDT,kraken=100 USD", **options)
     assert poor.denied > 0
     assert done.denied == 0
@@ -252,8 +252,8 @@ def test_a_margin_call_says_of_which_account(tmp_path) -> None:
     for second, price in enumerate((50_000, 50_000, 25_000, 50_000)):
         market.quote(second, 49_999.9, 50_000)
         market.quote(second + 0.5, price - 0.1, price, symbol="kraken:BTC/USDT")
-    given = tmp_path / "rules.toml"
-    given.write_text('[loans]\ncall = "1.3"\nliquidation = "1.1"\n')
+    path = tmp_path / "rules.toml"
+    path.write_text('[loans]\ncall = "1.3"\nliquidation = "1.1"\n')
     done = backtest(
         tmp_path,
         market.done(),
@@ -263,7 +263,7 @@ def test_a_margin_call_says_of_which_account(tmp_path) -> None:
         leverage=3,
         borrow="USDT=0.0001",
         cash="binance=60000 USDT,kraken=60000 USDT",
-        instruments=given,
+        instruments=path,
     )
     assert heard(done.run) == ["margin_call USDT at kraken called", "margin_call USDT at kraken covered"]
     [alert] = [each.data for each in records(done.run / "journal", "alert")]

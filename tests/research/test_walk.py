@@ -216,9 +216,9 @@ def test_a_walk_resumed_is_the_same(tmp_path, code, tape, done):
     full = walk(code, tape, tmp_path, out="w")
     lines = (full.path / "results.jsonl").read_text().splitlines(keepends=True)
     (full.path / "results.jsonl").write_text("".join(lines[:17]))
-    again = walk(code, tape, tmp_path, out="w", resume=True)
-    assert again.walk_forward == done.walk_forward
-    assert (again.path / "results.parquet").read_bytes() == (done.path / "results.parquet").read_bytes()
+    second = walk(code, tape, tmp_path, out="w", resume=True)
+    assert second.walk_forward == done.walk_forward
+    assert (second.path / "results.parquet").read_bytes() == (done.path / "results.parquet").read_bytes()
 
 
 def test_without_any_value_of_the_metric_the_reason_is_said(tmp_path, code, tape):

@@ -51,9 +51,9 @@ def fill_of(symbol: str, trade: int, fee: int, currency: str, client_id: str = "
     )
 
 
-def opened(path: Path, **known) -> GatewayTape:
+def opened(path: Path, **fields) -> GatewayTape:
     writer = JournalWriter(path, process="gateway:main")
-    tape = GatewayTape(writer, (PERPETUAL, SPOT), **known)
+    tape = GatewayTape(writer, (PERPETUAL, SPOT), **fields)
     tape.open(time.time_ns())
     return tape
 
@@ -89,13 +89,13 @@ class Heard(Recovery):
 )
 def test_a_fee_comes_back_from_the_tape_in_its_currency(tmp_path, symbol, currency, fee):
     tape = opened(tmp_path / "tape")
-    told = [fill_of(symbol, 1, 5, "KFEE"), fill_of(symbol, 2, fee, currency)]
-    for fill in told:
+    received = [fill_of(symbol, 1, 5, "KFEE"), fill_of(symbol, 2, fee, currency)]
+    for fill in received:
         tape.write(FillOut(None, fill), time.time_ns())
     tape.writer.close()
     heard = Heard()
-    again = GatewayTape(None, ())
-    again.recover(tmp_path / "tape", heard, kept(tmp_path))
+    second = GatewayTape(None, ())
+    second.recover(tmp_path / "tape", heard, kept(tmp_path))
     assert [(f.fee, f.fee_currency) for f in heard.fills] == [(5, "KFEE"), (fee, currency)]
 
 

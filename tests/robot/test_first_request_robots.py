@@ -44,10 +44,10 @@ class Seer(Strategy):
 def orders(home: Path) -> list[tuple[int, str]]:
     """(robot, key) of each order that the gateway took in; not of the cancels of one that ends."""
     with JournalReader(gateway_journal(home, "main")) as reader:
-        asked = [request_of(f.payload, "") for f in reader.frames(("order_request",))]
+        requests = [request_of(f.payload, "") for f in reader.frames(("order_request",))]
     return [
         (robot, spec.once.key)
-        for robot, kind, _, spec, _ in asked
+        for robot, kind, _, spec, _ in requests
         if kind is RequestKind.PLACE and spec.once is not None
     ]
 
@@ -102,6 +102,6 @@ def test_robots_that_see_the_same_take_it_once_and_the_last_one_goes_on(tmp_path
         lost = [r for r in said if r["fields"].get("code") == 4605]
         assert len(lost) >= 6, "of three one takes it, two lose it"
         assert all(" has order " in r["text"] for r in lost)
-        again = begin(tmp_path, "replay", run, "--verify")
-        told = json.loads(again.communicate(timeout=PATIENCE_S)[0])
-        assert told["divergences"] == 0, told
+        second = begin(tmp_path, "replay", run, "--verify")
+        answer = json.loads(second.communicate(timeout=PATIENCE_S)[0])
+        assert answer["divergences"] == 0, answer

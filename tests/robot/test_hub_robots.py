@@ -53,7 +53,7 @@ class HubHome(Home):
     def begin(self) -> None:
         self.run("up")
         self.run(*ALLOCATE)
-        wait_for(self.fills, lambda: (self.asked(), self.log()))
+        wait_for(self.fills, lambda: (self.now(), self.log()))
 
     @property
     def journal(self) -> Path:
@@ -199,7 +199,7 @@ def test_all_its_lives_are_repeated_when_robot_gateway_and_hub_are_killed(tmp_pa
         for name in ("robot:mm", "hub", "gateway:main"):
             home.kill(name)
             filled = len(home.fills())
-            wait_for(lambda n=filled: len(home.fills()) >= n + 2, lambda: (home.asked(), home.log()[-4000:]))
+            wait_for(lambda n=filled: len(home.fills()) >= n + 2, lambda: (home.now(), home.log()[-4000:]))
         home.run("down")
         assert len(incarnations_of(home.journal)) == 2
         assert home.verified()["divergences"] == 0

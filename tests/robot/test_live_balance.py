@@ -103,7 +103,7 @@ class World:
         self.kind, self.folder, self.quote = kind, folder, QUOTE[kind]
         self.home = folder / "home"
         self.venue = VenueProcess(folder / "state", kind)
-        account = SimpleNamespace(**self.venue.told["accounts"][0])
+        account = SimpleNamespace(**self.venue.alerts["accounts"][0])
         self.gateway = GatewayProcess(
             kind,
             self.home,
@@ -138,13 +138,13 @@ class World:
         runs = self.home / "runs"
         before = set(runs.iterdir()) if runs.is_dir() else set()
 
-        def told() -> list[Path]:
+        def alerts() -> list[Path]:
             made = set(runs.iterdir()) - before if runs.is_dir() else set()
             return [run for run in made if self.logs(run)]
 
-        wait_for(lambda: told() or self.process.poll() is not None)
+        wait_for(lambda: alerts() or self.process.poll() is not None)
         assert self.process.poll() is None, self.process.communicate()
-        (run,) = told()
+        (run,) = alerts()
         return run
 
     def end(self) -> dict:
@@ -168,8 +168,8 @@ class World:
     def by_hand(self, path: str, **body: object) -> None:
         content = msgspec.json.encode(body)
         words = {"Content-Type": "application/json"}
-        status, told, _ = self.venue.control.request("POST", path, content, words)
-        assert status == 200, told
+        status, reported, _ = self.venue.control.request("POST", path, content, words)
+        assert status == 200, reported
 
     def slots(self, currency: str = "") -> list[Decimal]:
         manager = StrategyBalanceManager("here", strategy_count=4, home=self.home)
@@ -235,7 +235,7 @@ def test_a_live_robot_sees_its_sub_account_and_nothing_else(world):
         world.by_hand("/fund", symbol="BTCUSDT", rate="0.01")
         wait_for(lambda: [e for e in world.entries() if e.cause is Cause.FUNDING])
     wait_for(lambda: logs(run)[-1]["total"] == float(world.slots()[2]))
-    told = world.end()
+    reported = world.end()
     said = logs(run)
     # When it ends it has what the table says, and at each fill what the ledger made of that fill.
     assert said[-1]["when"] == "stop"
@@ -247,8 +247,8 @@ def test_a_live_robot_sees_its_sub_account_and_nothing_else(world):
     assert [(int(each["trade"]), each["total"]) for each in fills] == [(trade, float(total)) for trade, total in ledger]
     # Profit is what trading made of it: not what was allocated, not what was taken away.
     moved = Decimal(625)
-    pnl = Decimal(told["pnl"])
-    assert Decimal(told["final_equity"]) == Decimal("2000.5") + moved + pnl
+    pnl = Decimal(reported["pnl"])
+    assert Decimal(reported["final_equity"]) == Decimal("2000.5") + moved + pnl
     assert abs(pnl) < 200
     assert replay_run(run, verify=True)["divergences"] == 0
 
@@ -274,8 +274,8 @@ def test_the_gateway_alone_says_what_the_money_is_not_enough_for(world):
     world.send("allocate", amount=1500)
     run = world.begin("a", "orders_max=1", "words=much")
     wait_for(lambda: world.logs(run)[-1]["when"] == "refused")
-    asked, refused = world.logs(run)[-2:]
-    assert (asked["code"], asked["state"]) == (0, "SUBMITTED")
+    request, refused = world.logs(run)[-2:]
+    assert (request["code"], request["state"]) == (0, "SUBMITTED")
     assert (refused["code"], refused["state"]) == (InsufficientFunds.code, "DENIED")
     assert (refused["free"], refused["locked"]) == (1500, 0)
     world.end()
@@ -293,9 +293,9 @@ def test_without_a_sub_account_a_robot_sees_the_pool_whoever_moves_it(world, tmp
     world.send("allocate", amount=100, index=3)
     wait_for(lambda: world.slots()[3] == 500 and world.slots()[1] != pool - 100)
     wait_for(lambda: world.logs(run)[-1]["total"] == float(world.slots()[1]))
-    told = world.end()
+    reported = world.end()
     other.writer.close()
-    assert told["orders"] == 0
+    assert reported["orders"] == 0
     if world.kind == "binance-usdm":  # of spot the pool's coins go up and down
-        assert Decimal(told["pnl"]) == 0  # neither was its own doing
+        assert Decimal(reported["pnl"]) == 0  # neither was its own doing
     assert replay_run(run, verify=True)["divergences"] == 0

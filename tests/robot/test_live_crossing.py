@@ -59,8 +59,8 @@ def fills(journal: Path) -> list[tuple]:
         return [FILL.unpack(f.payload) for f in reader.frames(("fill",))]
 
 
-def inside_of(told: list[tuple]) -> list[tuple]:
-    return [f for f in told if f[2] >= INTERNAL_TRADES]
+def inside_of(rows: list[tuple]) -> list[tuple]:
+    return [f for f in rows if f[2] >= INTERNAL_TRADES]
 
 
 def test_live_robots_that_meet_inside_are_told_and_replayed(tmp_path):
@@ -82,7 +82,7 @@ def test_live_robots_that_meet_inside_are_told_and_replayed(tmp_path):
             wait_for(lambda: len(inside_of(fills(journal))) >= 2)
             for each in live:
                 each.send_signal(signal.SIGINT)
-            told = [ended(each) for each in live]
+            received = [ended(each) for each in live]
             tape = fills(journal)
             status = world.gateway.ask("status")
             net = world.account.qty(0)
@@ -93,9 +93,9 @@ def test_live_robots_that_meet_inside_are_told_and_replayed(tmp_path):
     assert status["differences"] == []
     assert sum(f[5] * Side.from_id(f[8]).sign for f in tape) == net
     by_robot = Counter(f[11] for f in tape)
-    assert sorted(by_robot.values()) == sorted(each["fills"] for each in told)
-    for each in told:
+    assert sorted(by_robot.values()) == sorted(each["fills"] for each in received)
+    for each in received:
         mine = inside_of(fills(Path(each["run"]) / "journal"))
         assert len(mine) == len(inside) // 2
-    again = ended(begin(tmp_path, "replay", told[1]["run"], "--verify"))
-    assert again["divergences"] == 0
+    second = ended(begin(tmp_path, "replay", received[1]["run"], "--verify"))
+    assert second["divergences"] == 0

@@ -20,7 +20,7 @@ def world(request, tmp_path):
     """(kind, exchange, gateway, number of a robot that is attached)."""
     kind = request.param
     venue = VenueProcess(tmp_path / "state", kind)
-    account = SimpleNamespace(**venue.told["accounts"][0])
+    account = SimpleNamespace(**venue.ready["accounts"][0])
     gateway = GatewayProcess(kind, tmp_path / "home", venue.port, account)
     gateway.start()
     robot = Robot(tmp_path / "robot", gateway, 1)
@@ -63,14 +63,14 @@ def assert_equal_at_one_update(venue: VenueProcess, gateway: GatewayProcess) -> 
     """The book on the tape, when it has come to the update that the exchange's answer is of."""
     for _ in range(50):
         path = "/fapi/v1/depth?symbol=BTCUSDT&limit=100"
-        told = venue.wire.request("GET", path, b"", {})[1]
-        wait_for(lambda at=told["lastUpdateId"]: book_of(frames(gateway)).last_id >= at)
+        answer = venue.wire.request("GET", path, b"", {})[1]
+        wait_for(lambda at=answer["lastUpdateId"]: book_of(frames(gateway)).last_id >= at)
         book = Book()
         for _, flags, payload in frames(gateway):
             book.apply_payload(payload, flags)
-            if book.synced and book.last_id == told["lastUpdateId"]:
-                assert book.bids(100) == levels(told["bids"])
-                assert book.asks(100) == levels(told["asks"])
+            if book.synced and book.last_id == answer["lastUpdateId"]:
+                assert book.bids(100) == levels(answer["bids"])
+                assert book.asks(100) == levels(answer["asks"])
                 return
     pytest.fail("no change ended where an answer was")
 
@@ -88,9 +88,9 @@ def test_who_comes_later_begins_with_a_snapshot_of_the_same_book(world):
     gateway.ask("follow", robot=robot, books=[symbol])
     wait_for(lambda: len(frames(gateway)) > before + 5)
     rows = frames(gateway)
-    again = max(n for n, (_, flags, _) in enumerate(rows) if flags & FLAG_SNAPSHOT)
-    assert again >= before
-    early, late = book_of(rows), book_of(rows[again:])
+    second = max(n for n, (_, flags, _) in enumerate(rows) if flags & FLAG_SNAPSHOT)
+    assert second >= before
+    early, late = book_of(rows), book_of(rows[second:])
     assert late.synced
     assert late.bids(1000) == early.bids(1000)
     assert late.asks(1000) == early.asks(1000)
@@ -104,8 +104,8 @@ def test_a_book_that_was_cut_off_says_so_and_comes_back(world, tmp_path):
     venue.stop()
     wait_for(lambda: not book_of(frames(gateway)).synced)
     assert frames(gateway)[-1][1] == FLAG_GAP | FLAG_UNSYNCED
-    again = VenueProcess(tmp_path / "state", kind, port=venue.port)
+    second = VenueProcess(tmp_path / "state", kind, port=venue.port)
     try:
         wait_for(lambda: book_of(frames(gateway)).synced)
     finally:
-        again.stop()
+        second.stop()

@@ -42,9 +42,9 @@ def test_each_side_is_traded_by_itself(tmp_path):
         status, _ = client.ask("POST", "/fapi/v1/positionSide/dual", dualSidePosition="true")
         assert status == 200
         configure(tmp_path, port, account, position_mode="hedge")
-        told = answered(tmp_path, "run", "sides.py", "--live", "--seconds", 12, "--out", "r")
-        assert (told["orders"], told["failures"]) == (4, [])
-        assert told["fills"] == len(account.trades)
+        reported = answered(tmp_path, "run", "sides.py", "--live", "--seconds", 12, "--out", "r")
+        assert (reported["orders"], reported["failures"]) == (4, [])
+        assert reported["fills"] == len(account.trades)
         _, rows = client.ask("GET", "/fapi/v3/positionRisk")
         sides = {row["positionSide"]: row["positionAmt"] for row in rows}
         assert sides == {"LONG": "0.030"}, rows

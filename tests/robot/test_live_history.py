@@ -80,9 +80,9 @@ def looked(folder: Path, symbol: str, *more: object) -> tuple[dict, dict, str]:
             wait_for(lambda: out.is_file() or process.poll() is not None)
         finally:
             process.send_signal(signal.SIGINT)
-            told, said = process.communicate(timeout=PATIENCE_S)
+            reported, said = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, said
-    return json.loads(out.read_text()), json.loads(told), said
+    return json.loads(out.read_text()), json.loads(reported), said
 
 
 def heard(folder: Path) -> list[tuple[int, int, int]]:
@@ -106,7 +106,7 @@ def test_what_the_venue_told_and_what_was_heard_join_without_gap_or_double(tmp_p
         configured(tmp_path, kind, port, dialect.exchange.accounts[0])
         at = [i.symbol for i in dialect.exchange.instruments].index(symbol)
         more = ["--single"] if single else []
-        seen, told, said = looked(tmp_path, symbol, *more)
+        seen, reported, said = looked(tmp_path, symbol, *more)
         trades = list(dialect.exchange.listings[at].trades)
     assert "from before the start" not in said
     period = 5 * SECOND
@@ -127,7 +127,7 @@ def test_what_the_venue_told_and_what_was_heard_join_without_gap_or_double(tmp_p
         tmp_path, trades, opened[0], opened[-1] + period
     )
     (tmp_path / "seen.json").unlink()
-    words = "replay", told["run"], "--verify", "--json", "--home", tmp_path / "home"
+    words = "replay", reported["run"], "--verify", "--json", "--home", tmp_path / "home"
     assert json.loads(run(*words, cwd=tmp_path, check=True).stdout)["divergences"] == 0
     assert json.loads((tmp_path / "seen.json").read_text()) == seen
 
@@ -200,7 +200,7 @@ def test_bars_of_the_venue_are_there_when_subscribe_returns_and_go_on(tmp_path):
         configured(tmp_path, "binance-usdm", port, dialect.exchange.accounts[0])
         (tmp_path / "looks.py").write_text(VENUE_ROBOT)
         at = [i.symbol for i in dialect.exchange.instruments].index(symbol)
-        seen, told, said = looked(tmp_path, symbol)
+        seen, reported, said = looked(tmp_path, symbol)
         listing = dialect.exchange.listings[at]
         minutes = [*listing.bars]
     assert "from before the start" not in said
@@ -227,6 +227,6 @@ def test_bars_of_the_venue_are_there_when_subscribe_returns_and_go_on(tmp_path):
     assert len(then) == len(seen["at_once"]["1m@venue"]) + 1
     assert shown(then[-1]) == expected(60 * SECOND, then[-1][0])
     (tmp_path / "seen.json").unlink()
-    words = "replay", told["run"], "--verify", "--json", "--home", tmp_path / "home"
+    words = "replay", reported["run"], "--verify", "--json", "--home", tmp_path / "home"
     assert json.loads(run(*words, cwd=tmp_path, check=True).stdout)["divergences"] == 0
     assert json.loads((tmp_path / "seen.json").read_text()) == seen

@@ -62,8 +62,8 @@ def test_a_strategy_in_the_foreground_finds_no_secret(tmp_path: Path, single):
         ) as process:  # fmt: skip
             _, said = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, said
-    told = json.loads(out.read_text())
-    for environ in (told["then"], told["now"]):
+    answer = json.loads(out.read_text())
+    for environ in (answer["then"], answer["now"]):
         assert environ["MINE"] == "kept"
         assert not {"MAIN_KEY", "MAIN_SECRET"} & environ.keys()
-    assert (told["mask"], told["dumpable"], told["core"]) == (0o077, 0, [0, 0])
+    assert (answer["mask"], answer["dumpable"], answer["core"]) == (0o077, 0, [0, 0])

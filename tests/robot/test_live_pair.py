@@ -79,17 +79,17 @@ def test_a_leg_that_is_refused_leaves_the_other_where_both_could_go(tmp_path):
                 )
             )
             robot.send_signal(signal.SIGINT)
-            told = ended(robot)
+            reported = ended(robot)
         finally:
             robot.kill()
         held, apart = positions(account)
         assert max(apart) <= SLICE
         assert held == both
-        assert told["fills"] == len(account.trades)
+        assert reported["fills"] == len(account.trades)
         assert len([o for o in account.by_id.values() if o.index == 1]) == TAKEN
     assert rejections(tmp_path / ".onetape") == 3, "it gives the leg up after three tries"
-    with JournalReader(Path(told["run"]) / "journal") as reader:
-        asked = [r.data for r in reader if r.type == "order_request"]
-    locations = {each["more"]["location"] for each in asked if each["kind"] == "place"}
+    with JournalReader(Path(reported["run"]) / "journal") as reader:
+        requests = [r.data for r in reader if r.type == "order_request"]
+    locations = {each["more"]["location"] for each in requests if each["kind"] == "place"}
     assert locations == {"/pairarbitrage/a", "/pairarbitrage/b"}
-    assert ended(begin(tmp_path, "replay", told["run"], "--verify"))["divergences"] == 0
+    assert ended(begin(tmp_path, "replay", reported["run"], "--verify"))["divergences"] == 0

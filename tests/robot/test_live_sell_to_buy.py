@@ -104,8 +104,8 @@ def allocate(home: Path, kind: str) -> None:
         if not gateway_socket(home, "main").exists():
             return False
         name = f"so much {next(tries)}"
-        (told,) = send_command(home, "gateway:main", "allocate", fields, name)
-        return told["status"] == "applied"
+        (reported,) = send_command(home, "gateway:main", "allocate", fields, name)
+        return reported["status"] == "applied"
 
     wait_for(is_done)
 
@@ -163,12 +163,12 @@ def test_it_fills_as_in_the_backtest(tmp_path, kind, first, form):
             until = dialect.exchange.now + 2 * SECOND
             wait_for(lambda: dialect.exchange.now > until)
             robot.send_signal(signal.SIGINT)
-            told = ended(robot)
+            reported = ended(robot)
         finally:
             robot.kill()
             if gateway is not None:
                 gateway.kill()
-    live = orders(Path(told["run"]))
+    live = orders(Path(reported["run"]))
     assert len(live) == ORDERS
     assert all(filled == wanted for _, wanted, filled in live)
     # What is asked for behind its sale may find that filled already.

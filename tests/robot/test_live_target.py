@@ -45,7 +45,7 @@ def test_a_target_wanted_again_and_again_is_never_overshot(tmp_path):
     with served("binance-usdm", seed=6, limits=False, faults=FAULTS) as (dialect, port):
         account = dialect.exchange.accounts[0]
         configure(tmp_path, port, account)
-        told = answered(tmp_path, "run", "swing.py", "--live", "--seconds", 7)
+        reported = answered(tmp_path, "run", "swing.py", "--live", "--seconds", 7)
         held, path = 0, []
         for trade in account.trades:
             held += trade.fill.size * trade.order.side.sign
@@ -53,4 +53,4 @@ def test_a_target_wanted_again_and_again_is_never_overshot(tmp_path):
         assert path
         assert max(map(abs, path)) <= SIZE
         assert SIZE in map(abs, path)
-        assert told["fills"] == len(account.trades)
+        assert reported["fills"] == len(account.trades)

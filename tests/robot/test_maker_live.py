@@ -21,7 +21,7 @@ SECONDS = (3, 20)  # the second where a machine is too busy for the first
 SECOND = 1_000_000_000
 
 
-def asked(home: Path) -> list[RequestKind]:
+def requests_of(home: Path) -> list[RequestKind]:
     with JournalReader(gateway_journal(home, "main")) as reader:
         payloads = [frame.payload for frame in reader.frames(("order_request",))]
     return [RequestKind.from_id(REQUEST.unpack_from(each)[5]) for each in payloads]
@@ -52,4 +52,4 @@ def test_it_does_not_requote_on_its_own_quotes(tmp_path: Path):
             if account.by_id:
                 break
         assert {order.price for order in account.by_id.values()} == {600_008}
-    assert asked(home) == [RequestKind.PLACE, RequestKind.CANCEL]  # its end is the run's
+    assert requests_of(home) == [RequestKind.PLACE, RequestKind.CANCEL]  # its end is the run's

@@ -69,7 +69,7 @@ def test_a_growing_tape_gives_the_decisions_of_the_finished_one(tmp_path):
         follow([robot])
         paper = robot.close(keep=True)
     assert paper is not None and paper.orders > 3 and paper.events > 50
-    again = run_backtest(
+    second = run_backtest(
         BacktestOptions(
             strategy=reference,
             data=[market.path],
@@ -80,8 +80,8 @@ def test_a_growing_tape_gives_the_decisions_of_the_finished_one(tmp_path):
             write_report=False,
         )
     )
-    assert again.action_hash == paper.action_hash
-    assert compare(paper.run, again.run)["differing"] == 0
+    assert second.action_hash == paper.action_hash
+    assert compare(paper.run, second.run)["differing"] == 0
     assert replay_run(paper.run, verify=True)["divergences"] == 0
     assert verify(market.path).ok
     with JournalReader(market.path) as reader:
@@ -98,10 +98,10 @@ def test_a_tape_played_at_speed_decides_like_its_backtest(tmp_path):
     began = time.monotonic()
     paper = run_paper(PaperOptions(reference, [tape], tmp_path, speed=60.0, out="paper"))
     assert time.monotonic() - began >= 0.9  # 59.9 s of tape at 60 times its speed
-    again = run_backtest(
+    second = run_backtest(
         BacktestOptions(strategy=reference, data=[tape], home=tmp_path, out="again", write_report=False)
     )
-    assert paper.orders > 50 and paper.action_hash == again.action_hash
+    assert paper.orders > 50 and paper.action_hash == second.action_hash
 
 
 def test_stopping_early_leaves_a_run_that_replays(tmp_path):

@@ -69,11 +69,11 @@ def journal(home: Home) -> Path:
     return path
 
 
-def away(home: Home, told: dict) -> float:
+def away(home: Home, quote: dict) -> float:
     """From the mid to the newest quote, in ticks of 0.1."""
     actions = read_actions(journal(home)).columns
     placed = [int(p) for k, p in zip(actions["kind"], actions["price"], strict=True) if k == 1]
-    return abs((told["bid"] + told["ask"]) / 2 - placed[-1] / 10) / 0.1
+    return abs((quote["bid"] + quote["ask"]) / 2 - placed[-1] / 10) / 0.1
 
 
 def test_what_the_operator_says_holds_from_the_next_quote_and_after_a_restart(tmp_path: Path):
@@ -111,11 +111,11 @@ def test_what_the_operator_says_holds_from_the_next_quote_and_after_a_restart(tm
         assert home.run("params", "mm") == home.run("params", "robot:mm") == first["params"]
         assert home.run("send", "mm", "status")["status"] == "applied"
 
-        told = home.run(*SEND, "params", "spread_ticks=8", "--id", "one")
-        assert told["status"] == "applied"
-        assert told["result"] == {"params": {"spread_ticks": 8}, "was": {"spread_ticks": 200}}
-        again = home.run(*SEND, "params", "spread_ticks=8", "--id", "one")
-        assert (again["status"], again["result"]) == ("duplicate", told["result"])
+        answer = home.run(*SEND, "params", "spread_ticks=8", "--id", "one")
+        assert answer["status"] == "applied"
+        assert answer["result"] == {"params": {"spread_ticks": 8}, "was": {"spread_ticks": 200}}
+        second = home.run(*SEND, "params", "spread_ticks=8", "--id", "one")
+        assert (second["status"], second["result"]) == ("duplicate", answer["result"])
         before = len(read_actions(journal(home)))
         home.wait_for(lambda: len(read_actions(journal(home))) > before)
         assert away(home, shown(home)) < 100
@@ -148,8 +148,8 @@ def test_what_the_operator_says_holds_from_the_next_quote_and_after_a_restart(tm
         home.run("down")
         replay = home.run("replay", str(run), "--verify")
         assert (replay["divergences"], replay["actions"] > 0) == (0, True)
-        told = home.run("analyze", str(run), "--db", "sqlite:///x.db")
-        assert told["no_states"] is None and told["states"] > 10 and told["events"] > 100
+        answer = home.run("analyze", str(run), "--db", "sqlite:///x.db")
+        assert answer["no_states"] is None and answer["states"] > 10 and answer["events"] > 100
 
         # The configuration's newer word counts; what it leaves alone stays.
         (tmp_path / "onetape.toml").write_text(CONFIG + PARAMS.replace("200", "50"))
@@ -172,9 +172,9 @@ def refuse(home: Home) -> None:
     }
     before = len(commands_of(journal(home)))
     for fields, (code, words) in cases.items():
-        told = home.run(*SEND, "params", *fields, code=code)
-        assert told["status"] == "refused"
-        assert words in told["error"]["message"] and "\n" not in told["error"]["message"]
+        answer = home.run(*SEND, "params", *fields, code=code)
+        assert answer["status"] == "refused"
+        assert words in answer["error"]["message"] and "\n" not in answer["error"]["message"]
     assert home.run(*SEND, "dance", code=2)["status"] == "refused"
     assert shown(home)["params"]["size"]["value"] == 0.002
     assert len(commands_of(journal(home))) == before
@@ -183,8 +183,8 @@ def refuse(home: Home) -> None:
         system = IPCCommandSystem("mm", home=home.home)
         system.start()
         assert (await system.send_command("robot:mm", "status")).status == "applied"
-        told = await system.send_command("robot:mm", "stop")
-        assert told.error is not None and told.error["name"] == "PERMISSION_DENIED"
+        answer = await system.send_command("robot:mm", "stop")
+        assert answer.error is not None and answer.error["name"] == "PERMISSION_DENIED"
         system.stop()
 
     asyncio.run(as_robot())
@@ -212,9 +212,9 @@ async def follow(home: Home) -> None:
 def check_journal(home: Home) -> None:
     """Who asked stands on the journal of the process; a token nowhere."""
     path = robot_journal(home.home, "mm")
-    asked = {each["id"]: each for each in records(path, "command")}
-    assert (asked["one"]["actor"], asked["one"]["fields"]) == ("operator", {"spread_ticks": "8"})
-    assert sum("refused" in each for each in asked.values()) >= 5
+    requests = {each["id"]: each for each in records(path, "command")}
+    assert (requests["one"]["actor"], requests["one"]["fields"]) == ("operator", {"spread_ticks": "8"})
+    assert sum("refused" in each for each in requests.values()) >= 5
     answered = {each["id"]: each["status"] for each in records(path, "reply")}
     assert answered["one"] == "applied"
     token = (home.home / "run" / "tokens" / "operator").read_bytes()

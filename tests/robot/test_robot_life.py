@@ -26,9 +26,9 @@ def test_another_order_than_the_one_foreseen_has_its_own_id():
     robot = life()
     robot.look_ahead(robot.base + 7)
     for ordinal in (6, 8, 7):
-        told = parse_client_id(robot.client_id(robot.base + ordinal))
-        assert told is not None
-        assert (told.tag, told.epoch, told.ordinal) == ("mm1", 3, ordinal)
+        reported = parse_client_id(robot.client_id(robot.base + ordinal))
+        assert reported is not None
+        assert (reported.tag, reported.epoch, reported.ordinal) == ("mm1", 3, ordinal)
 
 
 def test_nothing_is_foreseen_behind_the_last_order_of_a_life():

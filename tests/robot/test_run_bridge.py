@@ -61,9 +61,9 @@ def test_a_third_secret_in_the_open_is_refused_and_not_shown(tmp_path):
 def test_a_run_through_ccxt_is_repeated_from_its_tape(tmp_path, kind, symbol):
     done = run(tmp_path, "run", STRATEGY, "--live", "--symbol", symbol, "--seconds", 25, kind=kind, python=PYTHON)
     assert done.returncode == 0, done.stdout + done.stderr
-    told = json.loads(done.stdout)
-    assert told["orders"] > 2
-    again = run(tmp_path, "replay", told["run"], "--verify", kind=kind, python=PYTHON)
-    replayed = json.loads(again.stdout)
-    assert (again.returncode, replayed["divergences"]) == (0, 0)
+    answer = json.loads(done.stdout)
+    assert answer["orders"] > 2
+    second = run(tmp_path, "replay", answer["run"], "--verify", kind=kind, python=PYTHON)
+    replayed = json.loads(second.stdout)
+    assert (second.returncode, replayed["divergences"]) == (0, 0)
     assert replayed["actions"] > 0

@@ -34,7 +34,7 @@ SYMBOL = "binance:BTC/USDT:USDT"
 class Keeper(Strategy):
     symbol: str = SYMBOL
     die: str = "on_fill"
-    lives: int = 2
+    epochs: int = 2
     marks: str = ""
 
     def on_start(self):
@@ -52,7 +52,7 @@ class Keeper(Strategy):
     def at(self, point):
         starts = self.memory["starts"]
         mark = Path(self.marks) / str(starts)
-        if self.die == point and starts < self.lives and not mark.exists():
+        if self.die == point and starts < self.epochs and not mark.exists():
             mark.touch()  # once only: when it is repeated it lives on
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -81,16 +81,16 @@ class Keeper(Strategy):
 """
 
 
-def config(folder: Path, die: str, lives: int = 2, restart: str = "memory") -> str:
-    params = f'die = "{die}", lives = {lives}, marks = "{folder}"'
+def config(folder: Path, die: str, epochs: int = 2, restart: str = "memory") -> str:
+    params = f'die = "{die}", epochs = {epochs}, marks = "{folder}"'
     return CONFIG + f'restart = "{restart}"\nparams = {{ {params} }}\n'
 
 
 def started(run: Path) -> list[dict]:
     """What each life said of itself."""
     with JournalReader(run / "journal") as reader:
-        told = [msgspec.msgpack.decode(f.payload) for f in reader.frames(("log",))]
-    return [each["fields"] for each in told if each["text"] == "started"]
+        received = [msgspec.msgpack.decode(f.payload) for f in reader.frames(("log",))]
+    return [each["fields"] for each in received if each["text"] == "started"]
 
 
 def fills_of(path: Path, robot: int) -> list[tuple]:
@@ -105,13 +105,13 @@ def the_run(home: Home) -> Path:
     return run
 
 
-def through_lives(home: Home, lives: int) -> Path:
+def over_restarts(home: Home, epochs: int) -> Path:
     home.run("up")
     assert home.run(*ALLOCATE)["status"] == "applied"
 
     def is_there() -> bool:
         runs = list((home.home / "runs").glob("*/run.toml"))
-        return bool(runs) and len(started(runs[0].parent)) >= lives
+        return bool(runs) and len(started(runs[0].parent)) >= epochs
 
     home.wait_for(is_there)
     home.wait_for(lambda: home.process("robot:mm")["state"] == "running")
@@ -124,7 +124,7 @@ POINTS = [("on_fill", 3), ("before its orders leave", 2), *long_form(("on_order"
 @pytest.mark.parametrize(("die", "count"), POINTS)
 def test_a_killed_robot_goes_on_in_its_run(tmp_path: Path, die: str, count: int) -> None:
     with Home(tmp_path, config(tmp_path, die, count), KEEPER) as home:
-        run = through_lives(home, count)
+        run = over_restarts(home, count)
         # While it runs: what it has done by now is repeated.
         assert tomllib.loads((run / "run.toml").read_text())["state"]["now"] == "running"
         assert home.run("replay", str(run), "--verify")["divergences"] == 0
@@ -132,25 +132,25 @@ def test_a_killed_robot_goes_on_in_its_run(tmp_path: Path, die: str, count: int)
         assert the_run(home) == run
         facts = tomllib.loads((run / "run.toml").read_text())
         assert facts["state"]["now"] == "stopped"
-        again = home.run("replay", str(run), "--verify")
-        assert again["divergences"] == 0, again
-        told = started(run)
-        assert [each["starts"] for each in told] == list(range(1, count + 1))
-        assert [each["resumed"] for each in told] == [False] + [True] * (count - 1)
-        assert {each["seen"] for each in told} == {1}  # attributes are fresh
-        assert len({each["draw"] for each in told}) == count
-        assert {each["working"] for each in told} == {0}  # canceled before it began again
+        second = home.run("replay", str(run), "--verify")
+        assert second["divergences"] == 0, second
+        reported = started(run)
+        assert [each["starts"] for each in reported] == list(range(1, count + 1))
+        assert [each["resumed"] for each in reported] == [False] + [True] * (count - 1)
+        assert {each["seen"] for each in reported} == {1}  # attributes are fresh
+        assert len({each["draw"] for each in reported}) == count
+        assert {each["working"] for each in reported} == {0}  # canceled before it began again
         # All fills of the account are the robot's, and on its run's tape once each.
         tape = gateway_journal(home.home, "main")
         fills = fills_of(tape, 1)
         assert sorted(fills_of(run / "journal", 1)) == sorted(fills)
-        lives = incarnations_of(run / "journal")
-        assert [life.number for life in lives] == list(range(1, count + 1))
-        assert [life.has_ended for life in lives] == [False] * (count - 1) + [True]
+        epochs = incarnations_of(run / "journal")
+        assert [life.number for life in epochs] == list(range(1, count + 1))
+        assert [life.has_ended for life in epochs] == [False] * (count - 1) + [True]
         if die in ("on_fill", "on_quote"):  # its position is what it bought
-            assert 0 < told[1]["qty"] <= told[-1]["qty"]
+            assert 0 < reported[1]["qty"] <= reported[-1]["qty"]
         assert facts["result"]["fills"] == len(fills)
-        assert facts["result"]["action_hash"] == again["action_hash"]
+        assert facts["result"]["action_hash"] == second["action_hash"]
         held = sum(Decimal(fill["qty"]) for fill in home.fills())
         found = home.run("positions")
         assert sum(Decimal(each["qty"]) for each in found) == held
@@ -161,7 +161,7 @@ def test_what_a_robot_begins_again_with_is_its_restart_policy(
     tmp_path: Path, restart: str, starts: int, seen: int
 ) -> None:
     with Home(tmp_path, config(tmp_path, "on_fill", restart=restart), KEEPER) as home:
-        run = through_lives(home, 2)
+        run = over_restarts(home, 2)
         home.run("down")
         first, second = started(run)[:2]
         assert (first["starts"], first["seen"], first["resumed"]) == (1, 1, False)
@@ -187,9 +187,9 @@ def test_new_code_takes_over_what_the_old_holds_and_gives_it_back(tmp_path: Path
         (tmp_path / "maker.py").write_text(NEW)
         home.run("restart", "robot:mm")
         second = next(run for run in (home.home / "runs").iterdir() if run != first)
-        (told,) = started(second)
-        assert (told["version"], told["resumed"], told["starts"]) == (2, True, 3)
-        assert Decimal(str(told["qty"])) >= held > 0
+        (reported,) = started(second)
+        assert (reported["version"], reported["resumed"], reported["starts"]) == (2, True, 3)
+        assert Decimal(str(reported["qty"])) >= held > 0
         assert tomllib.loads((second / "run.toml").read_text())["state"]["after"] == first.name
         # Code that does not start: the robot stays away, what it holds stays, and the old code,
         # which its run has kept, takes over again.

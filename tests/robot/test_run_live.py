@@ -20,13 +20,13 @@ SECONDS = (6, 30)  # the second where a machine is too busy for the first
 def traded(folder: Path, *arguments: object) -> dict:
     """A live run with orders of its own."""
     for seconds in SECONDS:
-        told = answered(
+        reported = answered(
             folder, "run", *arguments, "--live", "--account", "main", "--seconds", seconds, "--home", f"home{seconds}"
         )
-        if told["orders"]:
+        if reported["orders"]:
             break
-    assert told["orders"] > 0
-    return told
+    assert reported["orders"] > 0
+    return reported
 
 
 def records(tape: Path, *names: str) -> list[tuple[str, dict]]:
@@ -44,11 +44,11 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_what_init_wrote_trades_live_on_kraken_and_is_repeated(folder):
-    told = traded(folder, "strategies/market_maker.py")
-    run = Path(told["run"])
-    again = answered(folder, "replay", run, "--verify")
-    assert again["divergences"] == 0
-    assert again["actions"] > 0
+    reported = traded(folder, "strategies/market_maker.py")
+    run = Path(reported["run"])
+    second = answered(folder, "replay", run, "--verify")
+    assert second["divergences"] == 0
+    assert second["actions"] > 0
     (home,) = (each for each in run.parents if (each / "journal").is_dir() and each != run)
     tape = gateway_journal(home, "main")
     words = records(tape, "health", "alert")
@@ -73,7 +73,7 @@ def test_what_init_wrote_trades_live_on_kraken_and_is_repeated(folder):
         sign = 1 if side == 1 else -1
         usd -= sign * price * size * 10**9 + fee  # 1 and 8 decimals
         btc += sign * size * 10**10
-    assert len(fills) == told["fills"]
+    assert len(fills) == reported["fills"]
     assert opening["USD"] + usd == last["USD"]
     assert opening["BTC"] + btc == last["BTC"]
 
@@ -81,9 +81,9 @@ def test_what_init_wrote_trades_live_on_kraken_and_is_repeated(folder):
 def test_a_second_run_begins_with_a_second_exchange(folder):
     """The simulated exchange of a run ends with it: nothing of the first is held against it."""
     for _ in range(2):
-        told = answered(folder, "run", "strategies/market_maker.py", "--live", "--account", "main", "--seconds", 3)
-        assert answered(folder, "replay", told["run"], "--verify")["divergences"] == 0
-    home = Path(told["run"]).parents[1]
+        reported = answered(folder, "run", "strategies/market_maker.py", "--live", "--account", "main", "--seconds", 3)
+        assert answered(folder, "replay", reported["run"], "--verify")["divergences"] == 0
+    home = Path(reported["run"]).parents[1]
     words = records(gateway_journal(home, "main"), "health", "alert")
     assert [word for word in words if word[0] == "alert"] == []
     reconciled = [r["state"] for _, r in words if r["kind"] == "reconciled"]
@@ -144,6 +144,6 @@ class Books(Strategy):
 
 def test_a_strategy_on_the_book_is_called_live_and_is_repeated(folder):
     (folder / "books.py").write_text(BOOKS)
-    told = traded(folder, "books.py:Books")
-    again = answered(folder, "replay", told["run"], "--verify")
-    assert again["divergences"] == 0
+    reported = traded(folder, "books.py:Books")
+    second = answered(folder, "replay", reported["run"], "--verify")
+    assert second["divergences"] == 0

@@ -80,13 +80,13 @@ class Sim:
             )
         line = self.process.stdout.readline()
         assert line, self.log.read_text()
-        self.told = json.loads(line)
-        self.rest = self.told["rest"]
+        self.ready = json.loads(line)
+        self.rest = self.ready["rest"]
         self.port = int(self.rest.rpartition(":")[2])
 
     def account(self, name: str = "main") -> dict:
         """As the exchange's own core has it."""
-        control = Wire(int(self.told["control"].rpartition(":")[2]))
+        control = Wire(int(self.ready["control"].rpartition(":")[2]))
         (found,) = control.request("GET", f"/state?account={name}", b"", {})[1]["accounts"]
         return found
 
@@ -124,7 +124,7 @@ def traded(folder: Path, sim: Sim, *words: object, robots: int = 1, account: str
     runs = [
         Copied(
             ONETAPE, "run", "takes.py", "--live", "--exchange", sim.rest, "--home", sim.home,
-            "--json", "--param", f"symbol={TRADED[sim.told['venue']][0]}", "--out", uuid4().hex,
+            "--json", "--param", f"symbol={TRADED[sim.ready['venue']][0]}", "--out", uuid4().hex,
             *words, cwd=folder, env=CLEAN, stdout=PIPE, stderr=PIPE, text=True,
         )
         for _ in range(robots)
@@ -139,9 +139,9 @@ def traded(folder: Path, sim: Sim, *words: object, robots: int = 1, account: str
         each.send_signal(signal.SIGINT)
     said = [each.communicate(timeout=copied_process.WITHIN_S) for each in runs]
     assert [each.returncode for each in runs] == [0] * robots, said
-    told = [json.loads(out) for out, _ in said]
-    assert [each["orders"] for each in told] == [3] * robots
-    return told
+    received = [json.loads(out) for out, _ in said]
+    assert [each["orders"] for each in received] == [3] * robots
+    return received
 
 
 def accounts(home: Path) -> list[str]:
@@ -166,7 +166,7 @@ def assert_books_agree(sim: Sim, account: str) -> dict:
     for currency, amount in there["balances"].items():
         assert abs(booked[currency] - Decimal(amount)) <= step_of(there), currency
     held = {row["symbol"]: Decimal(row["qty"]) for row in positions(sim.home, config)}
-    if sim.told["venue"] != "kraken":  # which has balances alone
+    if sim.ready["venue"] != "kraken":  # which has balances alone
         assert {s: q for s, q in held.items() if q} == {
             each["symbol"]: Decimal(each["size"]) for each in there["positions"]
         }
@@ -205,17 +205,17 @@ def test_runs_trade_on_an_exchange_beside_them_and_the_books_agree(tmp_path, sim
         for _, _, amount, _ in entry["legs"]
     ]
     assert sum(corrected) <= step_of(after)  # what was summed more finely than it is told
-    for told in (first, second):
-        done = copied_process.run("replay", told["run"], "--verify", "--json", env=CLEAN)
+    for reported in (first, second):
+        done = copied_process.run("replay", reported["run"], "--verify", "--json", env=CLEAN)
         assert json.loads(done.stdout)["divergences"] == 0
 
 
 def test_two_runs_at_once_share_the_account(tmp_path, sims):
     sim = sims(tmp_path / "home", "kraken")
-    told = traded(tmp_path, sim, robots=2)
+    reported = traded(tmp_path, sim, robots=2)
     (account,) = accounts(sim.home)
     there = assert_books_agree(sim, account)
-    assert sum(each["fills"] for each in told) == len(there["trades"]) > 0
+    assert sum(each["fills"] for each in reported) == len(there["trades"]) > 0
 
 
 def test_another_exchange_at_the_address_has_books_of_its_own(tmp_path, sims):
@@ -230,16 +230,16 @@ def test_another_exchange_at_the_address_has_books_of_its_own(tmp_path, sims):
     (mine,) = set(accounts(home)) - {name}
     assert_books_agree(other, mine)
     other.stop()
-    again = sims(home, "binance-usdm", *state, port=kept.port)
-    (told,) = traded(tmp_path, again)
+    second = sims(home, "binance-usdm", *state, port=kept.port)
+    (reported,) = traded(tmp_path, second)
     assert accounts(home) == sorted([name, mine])
-    there = assert_books_agree(again, name)
-    assert len(there["trades"]) > told["fills"]
+    there = assert_books_agree(second, name)
+    assert len(there["trades"]) > reported["fills"]
 
 
 def test_a_second_account_of_the_exchange_is_chosen_by_name(tmp_path, sims):
     sim = sims(tmp_path / "home", "kraken")
-    name = sim.told["accounts"][1]["name"]
+    name = sim.ready["accounts"][1]["name"]
     traded(tmp_path, sim, "--account", name, account=name)
     assert [each.rpartition("-")[0] for each in accounts(sim.home)] == [name]
     assert sim.account()["trades"] == []
@@ -250,7 +250,7 @@ def test_no_key_leaves_the_file_that_the_exchange_left(tmp_path, sims):
     (left,) = (sim.home / "run").glob("exchange-*")
     assert left.stat().st_mode & 0o777 == 0o600
     (seen,) = traded(tmp_path, sim)
-    account = sim.told["accounts"][0]
+    account = sim.ready["accounts"][0]
     for path in tmp_path.rglob("*"):
         if path.is_file() and path != left:
             data = path.read_bytes()
@@ -270,8 +270,8 @@ def test_an_exchange_whose_home_cannot_be_written_serves_all_the_same(tmp_path, 
 
 def test_a_run_s_own_exchange_is_for_nobody_else(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with simulated_exchange("kraken", 1) as told:
-        assert told["venue"] == "kraken"
+    with simulated_exchange("kraken", 1) as reported:
+        assert reported["venue"] == "kraken"
         assert list(tmp_path.rglob("*")) == []
 
 

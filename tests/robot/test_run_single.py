@@ -21,13 +21,13 @@ class Pair(Strategy):
 
     def on_start(self):
         self.subscribe(self.symbol, quotes=True)
-        self.asked = 0
+        self.step = 0
 
     def on_quote(self, quote):
-        self.asked += 1
-        if self.asked == 1:
+        self.step += 1
+        if self.step == 1:
             self.buy(self.symbol, 0.01)
-        elif self.asked == 2:
+        elif self.step == 2:
             self.buy(self.symbol, 0.01, quote.bid * 0.9)
 """
 
@@ -36,12 +36,12 @@ def test_one_process_trades_cancels_what_works_and_is_repeated(tmp_path):
     answered(tmp_path, "init", "my")
     folder = tmp_path / "my"
     (folder / "pair.py").write_text(ROBOT)
-    told = answered(folder, "run", "pair.py", "--live", "--single", "--account", "main", "--seconds", 4)
-    assert (told["orders"], told["fills"]) == (2, 1)
-    run = Path(told["run"])
-    again = answered(folder, "replay", run, "--verify")
-    assert again["divergences"] == 0
-    assert again["actions"] == 3  # two orders, and the cancel of what did not trade
+    reported = answered(folder, "run", "pair.py", "--live", "--single", "--account", "main", "--seconds", 4)
+    assert (reported["orders"], reported["fills"]) == (2, 1)
+    run = Path(reported["run"])
+    second = answered(folder, "replay", run, "--verify")
+    assert second["divergences"] == 0
+    assert second["actions"] == 3  # two orders, and the cancel of what did not trade
     home = run.parents[1]
     with JournalReader(gateway_journal(home, "main")) as reader:
         frames = list(reader.frames(("order_request", "fill")))

@@ -53,26 +53,26 @@ def folder(tmp_path: Path) -> Path:
 def taken_too_early(home: Path, runs: list[str]) -> list[int]:
     """Orders whose requests the gateway's tape calls taken before it says what becomes of them: a
     gateway that dies in between would never answer them."""
-    asked = {}
+    requests = {}
     for run in runs:
         with JournalReader(Path(run) / "journal") as reader:
-            asked[reader.uuid.bytes] = [
+            requests[reader.uuid.bytes] = [
                 (frame.sequence, REQUEST.unpack_from(frame.payload)[0]) for frame in reader.frames(("order_request",))
             ]
-    known, early = set(), []
+    recorded, early = set(), []
     with JournalReader(gateway_journal(home, "futures")) as reader:
         for frame in reader.frames(("order_request", "order_event", "input")):
             if frame.type == EventType.INPUT.id:
                 uuid, _, first, count, _, robot = INPUT.unpack(frame.payload)
                 last = first + count - 1
-                wanted = {(robot, order) for seq, order in asked[uuid] if seq <= last}
-                early += sorted(wanted - known)
+                wanted = {(robot, order) for seq, order in requests[uuid] if seq <= last}
+                early += sorted(wanted - recorded)
             elif frame.type == EventType.ORDER_REQUEST.id:
                 values = REQUEST.unpack_from(frame.payload)
-                known.add((values[12], values[0]))
+                recorded.add((values[12], values[0]))
             else:
                 values = NEWS.unpack(frame.payload)
-                known.add((values[9], values[0]))
+                recorded.add((values[9], values[0]))
     return early
 
 
@@ -90,9 +90,9 @@ def test_two_robots_share_a_gateway_and_each_has_its_fills(folder):
     assert min(filled.values()) > 0
     assert set(filled) == {1, 2}
     assert not taken_too_early(home, [first["run"], second["run"]])
-    for told in (first, second):
-        again, _ = ended(begin(folder, "replay", told["run"], "--verify"))
-        assert again["divergences"] == 0
+    for reported in (first, second):
+        repeated, _ = ended(begin(folder, "replay", reported["run"], "--verify"))
+        assert repeated["divergences"] == 0
 
 
 def test_a_symbol_that_the_running_gateway_does_not_follow_is_one_line(folder):

@@ -6,7 +6,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from test_run_goes_on import KEEPER, config, started, through_lives
+from test_run_goes_on import KEEPER, config, over_restarts, started
 
 from onetape.engine.incarnations import incarnations_of
 from onetape.model.time import format_time
@@ -19,7 +19,7 @@ from worlds.supervised import Home
 
 def test_every_life_of_a_run_is_opened(tmp_path: Path, monkeypatch) -> None:
     with Home(tmp_path, config(tmp_path, "on_fill", 2), KEEPER) as home:
-        run = through_lives(home, 2)
+        run = over_restarts(home, 2)
         # While it goes on, as far as it has come.
         now = format_time(incarnations_of(run / "journal")[-1].time)
         going = home.run("replay", str(run), "--until", now, "--step", "-1")
@@ -27,7 +27,7 @@ def test_every_life_of_a_run_is_opened(tmp_path: Path, monkeypatch) -> None:
         late = home.run("replay", str(run), "--until", "2200-01-01")
         assert late["divergences"] == 0 and late["state"]["frames"] >= going["state"]["frames"]
         home.run("down")
-        told = started(run)
+        reported = started(run)
         first, second = incarnations_of(run / "journal")
         with Traveller(run) as traveller:
             # Through all of it: lives come one after the other, and the second one remembers.
@@ -38,7 +38,7 @@ def test_every_life_of_a_run_is_opened(tmp_path: Path, monkeypatch) -> None:
                 state = traveller.state(0)
                 starts.add((state["life"], state["memory"]["starts"], state["own"]["seen"]))
             assert starts == {(1, 1, 1), (2, 2, 1)}
-            assert {each["starts"] for each in told} == {1, 2}
+            assert {each["starts"] for each in reported} == {1, 2}
             end = traveller.state()
             assert end["market"]["binance:BTC/USDT:USDT"]["quote"] is not None
             # Back over the kill: the last place of the first life, then into the second again.

@@ -49,9 +49,9 @@ params = { size = 0.004 }
 
 
 def runs(home: Home) -> dict[str, Path]:
-    told = msgspec.json.decode(variants_file(home.home, "mm").read_bytes())
-    found = {name: Path(each["run"]) for name, each in told["variants"].items()}
-    return {"live": Path(told["live"]), **found}
+    reported = msgspec.json.decode(variants_file(home.home, "mm").read_bytes())
+    found = {name: Path(each["run"]) for name, each in reported["variants"].items()}
+    return {"live": Path(reported["live"]), **found}
 
 
 def placed(run: Path) -> int:
@@ -64,8 +64,8 @@ def test_variants_run_beside_the_robot_and_equal_parameters_make_equal_orders(tm
         process = next(p for p in home.status()["processes"] if p["kind"] == "variants")
         assert (process["name"], process["state"]) == ("variants:mm", "running")
         home.wait_for(lambda: all(placed(run) > 4 for run in runs(home).values()))
-        told = home.run("send", "robot:mm", "params", "spread_ticks=500")
-        assert told["status"] == "applied"
+        answer = home.run("send", "robot:mm", "params", "spread_ticks=500")
+        assert answer["status"] == "applied"
         first = runs(home)
         home.kill("variants:mm")
         home.wait_for(lambda: runs(home) != first)

@@ -47,8 +47,8 @@ def test_a_constant_latency_comes_out_as_it_went_in(tmp_path, sample):
 def test_a_backtest_with_the_fitted_curve_is_the_run_it_was_fitted_to(tmp_path, sample):
     first = run(tmp_path, sample, "3ms,7ms")
     fit_latency(first.run, tmp_path / "curve.csv")
-    again = run(tmp_path, sample, str(tmp_path / "curve.csv"))
-    assert again.action_hash == first.action_hash and again.pnl == first.pnl
+    second = run(tmp_path, sample, str(tmp_path / "curve.csv"))
+    assert second.action_hash == first.action_hash and second.pnl == first.pnl
 
 
 def shifted(source, target, by):

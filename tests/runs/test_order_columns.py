@@ -55,14 +55,14 @@ def records(journal: Path, kind: str) -> list[tuple[int, int, dict[str, Any]]]:
 
 def has(journal: Path) -> set[str]:
     """What may go wrong with a run's orders and is in this one."""
-    asked = [data for _, _, data in records(journal, "order_request")]
-    ids = {data["order_id"] for data in asked if data["kind"] == "place"}
+    requests = [data for _, _, data in records(journal, "order_request")]
+    ids = {data["order_id"] for data in requests if data["kind"] == "place"}
     news = [data for _, _, data in records(journal, "order_event")]
     filled = {data["order_id"] for _, _, data in records(journal, "fill")}
     found = {data["news"] for data in news}
     return (
         found
-        | ({"tag"} if any(data["tag"] for data in asked) else set())
+        | ({"tag"} if any(data["tag"] for data in requests) else set())
         | ({"forced"} if filled - ids else set())
         | ({"silent"} if ids - {data["order_id"] for data in news} - filled else set())
     )
@@ -115,8 +115,8 @@ def by_walking(journal: Path) -> dict[int, dict[str, Any]]:
         order["last_fill"] = time
         if order["ts_fill"] == NEVER:
             order["ts_fill"] = time
-            known = order["ts_answer"] != NEVER
-            order["ts_answer"] = min(order["ts_answer"], time) if known else time
+            recorded = order["ts_answer"] != NEVER
+            order["ts_answer"] = min(order["ts_answer"], time) if recorded else time
     for order in orders.values():
         full = order["filled"] >= order["qty"] * (1 - 1e-9)
         if full and order["ts_done"] == NEVER:

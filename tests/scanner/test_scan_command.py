@@ -78,11 +78,11 @@ def test_of_all_those_with_the_greatest_turnover(tmp_path):
 
 
 def test_the_command_tells_matches_with_their_values(two, tmp_path):
-    told = scanned(tmp_path, "spread == 2 and mid > 101.5", "--data", two[0], "--data", two[1])
-    assert told["expression"] == "spread == 2 and mid > 101.5"
-    assert told["symbols"] == 2
-    assert told["checks"] > 6
-    assert told["matches"] == [
+    reported = scanned(tmp_path, "spread == 2 and mid > 101.5", "--data", two[0], "--data", two[1])
+    assert reported["expression"] == "spread == 2 and mid > 101.5"
+    assert reported["symbols"] == 2
+    assert reported["checks"] > 6
+    assert reported["matches"] == [
         {
             "symbol": BTC,
             "values": {"spread": 2.0, "mid": 102.0},
@@ -133,8 +133,8 @@ def test_the_market_of_what_runs_is_scanned_as_it_comes(tmp_path):
     with Home(tmp_path) as home:
         home.run("up")
         home.run(*ALLOCATE)
-        told = scanned(tmp_path, "spread > 0 and age < 60", "--seconds", 2)
-        assert [each["symbol"] for each in told["matches"]] == [BTC]
-        assert told["matches"][0]["values"]["spread"] > 0
-        assert told["checks"] > 10
+        reported = scanned(tmp_path, "spread > 0 and age < 60", "--seconds", 2)
+        assert [each["symbol"] for each in reported["matches"]] == [BTC]
+        assert reported["matches"][0]["values"]["spread"] > 0
+        assert reported["checks"] > 10
         home.run("down")

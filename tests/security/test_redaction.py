@@ -37,9 +37,9 @@ PEM = (
 )
 def test_each_form_is_hidden(secret, form):
     hide = Redactor("short", secret)
-    told = hide.text(f'{{"msg":"no such key {form(secret)}, sorry"}}')
-    assert told.startswith('{"msg":"no such key ***') and told.endswith(', sorry"}')
-    assert form(secret) not in told
+    reported = hide.text(f'{{"msg":"no such key {form(secret)}, sorry"}}')
+    assert reported.startswith('{"msg":"no such key ***') and reported.endswith(', sorry"}')
+    assert form(secret) not in reported
 
 
 def test_what_a_base64_secret_stands_for_is_hidden():

@@ -76,20 +76,20 @@ def test_it_never_prints_and_is_never_pickled():
 
 @pytest.mark.skipif(os.getuid() != 0, reason="root gives credentials")
 def test_a_credential_of_a_service_shows_its_list_of_readers_as_the_groups_right(tmp_path):
-    given = tmp_path / "main-key"
-    given.write_text("hush")
-    given.chmod(0o440)
-    place, environ = f"file:{given}", {"CREDENTIALS_DIRECTORY": str(tmp_path)}
+    path = tmp_path / "main-key"
+    path.write_text("hush")
+    path.chmod(0o440)
+    place, environ = f"file:{path}", {"CREDENTIALS_DIRECTORY": str(tmp_path)}
     assert read_secret(place, environ).reveal() == "hush"
     with pytest.raises(PermissionDenied):  # a file like any other
         read_secret(place, {})
     with pytest.raises(PermissionDenied):
         read_secret(place, {"CREDENTIALS_DIRECTORY": str(tmp_path.parent)})
-    given.chmod(0o444)
+    path.chmod(0o444)
     with pytest.raises(PermissionDenied):
         read_secret(place, environ)
-    given.chmod(0o440)
-    os.chown(given, 12345, 12345)  # somebody else's
+    path.chmod(0o440)
+    os.chown(path, 12345, 12345)  # somebody else's
     with pytest.raises(PermissionDenied):
         read_secret(place, environ)
 

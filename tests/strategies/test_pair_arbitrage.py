@@ -112,8 +112,8 @@ def test_a_leg_that_the_venue_refuses_leaves_it_a_slice_apart_and_then_flat(tmp_
 
 def test_orders_of_each_leg_say_where_they_are_from(tmp_path):
     played(tmp_path, there_and_back())
-    asked = records(tmp_path / "run", "order_request")
-    assert {(record.stream, record.data["more"]["location"]) for record in asked} == {
+    request = records(tmp_path / "run", "order_request")
+    assert {(record.stream, record.data["more"]["location"]) for record in request} == {
         (1, "/pairarbitrage/a"),
         (2, "/pairarbitrage/b"),
     }

@@ -157,9 +157,9 @@ def test_the_random_strategy_is_seeded_and_sells_short_too(rows, tape, tmp_path)
             )
         )
 
-    one, again, other = run("one", 7), run("again", 7), run("other", 8)
-    assert one.action_hash == again.action_hash != other.action_hash
-    assert one.pnl == again.pnl
+    one, second, other = run("one", 7), run("again", 7), run("other", 8)
+    assert one.action_hash == second.action_hash != other.action_hash
+    assert one.pnl == second.pnl
     assert one.fills > 100
     assert replay_run(one.run, verify=True)["divergences"] == 0
     fills = onetape.open(one.run).fills

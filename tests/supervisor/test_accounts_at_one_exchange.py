@@ -26,15 +26,15 @@ venue = "binance"
 def test_an_account_has_the_keys_of_the_one_that_is_called_so(tmp_path):
     venue = VenueProcess(tmp_path / "state", "binance-usdm")
     try:
-        keys = {each["name"]: each["key"] for each in venue.told["accounts"]}
+        keys = {each["name"]: each["key"] for each in venue.ready["accounts"]}
         config = parse_config(CONFIG, name="onetape.toml")
         found = {}
         for name in ("main", "second", "third"):
-            asked = LiveOptions(
+            request = LiveOptions(
                 strategy="", data=(), home=tmp_path / "home", config=config, folder=Path(), account=name, environ={}
             )
             symbols = ["binance:BTC/USDT:USDT"]
-            found[name] = options_at(asked, venue.told, symbols, is_new=True)
+            found[name] = options_at(request, venue.ready, symbols, is_new=True)
     finally:
         venue.stop()
     assert found["main"].key == keys["main"]

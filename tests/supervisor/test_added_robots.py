@@ -29,17 +29,17 @@ ADD = ("send", "supervisor", "add_robot")
 
 
 def states(home: Home) -> dict[str, str]:
-    return {p["name"]: p["state"] for p in home.asked()["processes"] if p["kind"] == "robot"}
+    return {p["name"]: p["state"] for p in home.now()["processes"] if p["kind"] == "robot"}
 
 
 def test_an_added_robot_is_there_until_it_is_taken_away(tmp_path: Path):
     with Home(tmp_path, TWO, IDLE) as home:
         home.run("up")
-        told = home.run(*ADD, "name=two", "strategy=maker.py", "subaccount=b", "size=0.5", "--id", "1")
-        assert told["result"]["process"] == "robot:two"
+        answer = home.run(*ADD, "name=two", "strategy=maker.py", "subaccount=b", "size=0.5", "--id", "1")
+        assert answer["result"]["process"] == "robot:two"
         home.wait_for(lambda: states(home).get("robot:two") == "running")
-        again = home.run(*ADD, "name=two", "strategy=maker.py", "subaccount=b", "size=0.5", "--id", "1")
-        assert again["status"] == "duplicate"
+        second = home.run(*ADD, "name=two", "strategy=maker.py", "subaccount=b", "size=0.5", "--id", "1")
+        assert second["status"] == "duplicate"
         assert home.run("params", "robot:two")["size"]["value"] == 0.5
         refuse(home)
 
@@ -93,11 +93,11 @@ def refuse(home: Home) -> None:
         (("name=x", strategy, "on_error=hope"), "hope"),
         (("name=x", strategy, "params=[1]"), "params is a table"),
     ):
-        told = home.run(*ADD, *fields, code=2)
-        assert told["status"] == "refused", fields
-        assert words in told["error"]["message"], told
-    told = home.run("send", "supervisor", "remove_robot", "name=mm", code=2)
-    assert "no robot 'mm' was added" in told["error"]["message"]
+        answer = home.run(*ADD, *fields, code=2)
+        assert answer["status"] == "refused", fields
+        assert words in answer["error"]["message"], answer
+    answer = home.run("send", "supervisor", "remove_robot", "name=mm", code=2)
+    assert "no robot 'mm' was added" in answer["error"]["message"]
     assert set(states(home)) == {"robot:mm", "robot:two"}
 
 

@@ -87,10 +87,10 @@ def test_what_breaks_reaches_the_sink_and_the_journal(tmp_path: Path):
             home.wait_for(lambda: has("warn: process venue:x", "signal 9"))
             home.wait_for(lambda: has("info: process venue:x", "runs again"))
             home.run("down")
-            told = past_alerts(home.home, 50)
-            assert {each["type"] for each in told} >= {"risk", "process"}
+            reported = past_alerts(home.home, 50)
+            assert {each["type"] for each in reported} >= {"risk", "process"}
             # One thing is told once.
-            keys = [(e["type"], e["subject"], e["severity"]) for e in told]
+            keys = [(e["type"], e["subject"], e["severity"]) for e in reported]
             assert keys.count(("process", "robot:bad", "critical")) == 1
 
 
@@ -118,7 +118,7 @@ def test_an_alert_goes_on_until_it_ends_or_a_person_acknowledges_it(tmp_path: Pa
 
 
 def test_a_sink_that_fails_is_an_alert_itself_and_a_critical_one_is_sent_when_it_comes_back(tmp_path: Path):
-    told: list[dict] = []
+    received: list[dict] = []
     taken, works = [], threading.Event()
 
     class Sinks:
@@ -127,11 +127,11 @@ def test_a_sink_that_fails_is_an_alert_itself_and_a_critical_one_is_sent_when_it
                 taken.append(alert.subject)
             return works.is_set()
 
-    watch = AlertWatch(tmp_path, dict, tell=told.append, said=print, sinks=Sinks)  # type: ignore[arg-type]
+    watch = AlertWatch(tmp_path, dict, tell=received.append, said=print, sinks=Sinks)  # type: ignore[arg-type]
     watch.process("venue:x", State.FAILED, "gone")
 
     def states() -> list[str]:
-        return [each["state"] for each in told if each["subject"] == "notify"]
+        return [each["state"] for each in received if each["subject"] == "notify"]
 
     wait_for(lambda: states() == ["begin"])
     works.set()
@@ -142,17 +142,17 @@ def test_a_sink_that_fails_is_an_alert_itself_and_a_critical_one_is_sent_when_it
 
 
 def test_what_ends_in_the_look_that_finds_it_ends_after_it_began(tmp_path: Path):
-    told: list[dict] = []
-    watch = AlertWatch(tmp_path, dict, tell=told.append, said=print, sinks=None)
+    received: list[dict] = []
+    watch = AlertWatch(tmp_path, dict, tell=received.append, said=print, sinks=None)
     for state in (State.BACKOFF, State.STARTING, State.RUNNING):
         watch.process("venue:x", state, "signal 9")
     watch.close()
-    assert [e["state"] for e in told if e["subject"] == "venue:x"] == ["begin", "end"]
+    assert [e["state"] for e in received if e["subject"] == "venue:x"] == ["begin", "end"]
 
 
 def test_what_a_life_said_at_its_end_is_told_although_the_next_one_runs(tmp_path: Path):
     """A robot's next life has a journal of its own, which may come within one look."""
-    told: list[dict] = []
+    received: list[dict] = []
     one, two = (JournalWriter(tmp_path / name) for name in ("one", "two"))
     watched, is_next = threading.Event(), threading.Event()
 
@@ -167,19 +167,19 @@ def test_what_a_life_said_at_its_end_is_told_although_the_next_one_runs(tmp_path
             is_next.set()
         return {"robot:mm": tmp_path / "two"}
 
-    watch = AlertWatch(tmp_path, journals, tell=told.append, said=print, sinks=None)
+    watch = AlertWatch(tmp_path, journals, tell=received.append, said=print, sinks=None)
     assert is_next.wait(PATIENCE_S)
     watch.close()
     one.close()
     two.close()
-    about = [(e["subject"], e["state"]) for e in told if e["type"] == "risk"]
+    about = [(e["subject"], e["state"]) for e in received if e["type"] == "risk"]
     assert about == [("robot:mm strategy_error", each) for each in ("begin", "end")]
 
 
 @pytest.mark.parametrize("name", ["gateway:main", SINGLE])
 def test_what_a_life_said_at_its_end_ends_although_it_is_read_late(name, tmp_path: Path):
     """Its process runs again before anyone has read what the life before said last."""
-    told: list[dict] = []
+    received: list[dict] = []
     said_at = time.time_ns()
     with JournalWriter(tmp_path / "gateway") as writer:
         opened, runs = threading.Event(), threading.Event()
@@ -193,31 +193,31 @@ def test_what_a_life_said_at_its_end_ends_although_it_is_read_late(name, tmp_pat
             opened.set()
             return {"gateway:main": tmp_path / "gateway"}
 
-        watch = AlertWatch(tmp_path, journals, tell=told.append, said=print, sinks=None)
+        watch = AlertWatch(tmp_path, journals, tell=received.append, said=print, sinks=None)
         assert runs.wait(PATIENCE_S)
         wait_for(lambda: not watch._events)  # it has been heard of that it runs
         for state, at in (("lost", said_at), ("stale", time.time_ns())):
             record = {"kind": "feed", "severity": "warn", "symbol": state, "state": state}
             writer.append("health", msgspec.msgpack.encode(record), time=at)
         watch.close()
-    about = [(e["subject"].split()[-1], e["state"]) for e in told if e["type"] == "failover"]
+    about = [(e["subject"].split()[-1], e["state"]) for e in received if e["type"] == "failover"]
     assert about == [("lost", "begin"), ("stale", "begin"), ("lost", "end")]
 
 
 def test_a_look_that_raises_is_said_once_and_the_next_one_tells(tmp_path: Path):
-    told: list[dict] = []
+    received: list[dict] = []
     said: list[str] = []
-    asked: list[None] = []
+    requests: list[None] = []
 
     def journals() -> dict[str, Path]:
-        asked.append(None)
+        requests.append(None)
         raise RuntimeError("planted")
 
-    watch = AlertWatch(tmp_path, journals, tell=told.append, said=said.append, sinks=None)
-    wait_for(lambda: len(asked) >= 3)
+    watch = AlertWatch(tmp_path, journals, tell=received.append, said=said.append, sinks=None)
+    wait_for(lambda: len(requests) >= 3)
     watch.process("venue:x", State.FAILED, "signal 9")
     watch.close()
-    assert [e["subject"] for e in told if e["subject"] == "venue:x"] == ["venue:x"]
+    assert [e["subject"] for e in received if e["subject"] == "venue:x"] == ["venue:x"]
     assert said == ["a look raised RuntimeError: planted"]
 
 
@@ -264,7 +264,7 @@ def test_the_command_says_what_is_missing(tmp_path: Path):
 
 @pytest.mark.parametrize("url", ["tgram://123:abc/456", "json://u:p@host/", "mailto://u:p@gmail.com", "slack://a/b/c"])
 def test_an_address_with_a_secret_does_not_stand_in_the_configuration(url):
-    with pytest.raises(BadConfig, match="a secret in the open") as told:
+    with pytest.raises(BadConfig, match="a secret in the open") as reported:
         parse_config(f'[notify]\nurls = ["{url}"]\n')
-    assert url not in str(told.value)
+    assert url not in str(reported.value)
     parse_config('[notify]\nurls = ["env:ALERTS", "json://127.0.0.1:9/"]\n')

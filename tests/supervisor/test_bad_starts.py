@@ -190,7 +190,7 @@ def not_permitted(b: Bench):
     return lambda: b.dialect.clear(b.dialect.exchange.now)
 
 
-def elsewhere(b: Bench):
+def other_port(b: Bench):
     """The key is bound to other addresses: so says the venue, and adds ours."""
     body = json.dumps({"code": -2015, "msg": "Invalid API-key, IP, or permissions for action, request ip: 203.0.113.9"})
     b.fault(f'[[fault]]\npath="/*api/v1/account*"\naction="error"\nstatus=401\ndone=false\nbody={json.dumps(body)}\n')
@@ -316,7 +316,7 @@ def another_port_in_live(b: Bench) -> None:
     b.venue |= {"mode": "live", "live_account": "x", "rest": "https://fapi.binance.com:8443"}
 
 
-def wallet_elsewhere(b: Bench) -> None:
+def other_wallet(b: Bench) -> None:
     b.venue |= {
         "mode": "live",
         "live_account": "x",
@@ -335,7 +335,7 @@ ROWS = [
     (BINANCE, wrong_secret, 5, "BAD_SIGNATURE(4405)", "wrong secret"),
     (BINANCE, read_only, 5, "PERMISSION_DENIED(3001)", "may read and not trade"),
     (BINANCE, withdraws, 5, "PERMISSION_DENIED(3001)", "may withdraw money"),
-    (BINANCE, elsewhere, 5, "PERMISSION_DENIED(3001)", "address not allowed (203.0.113.9)"),
+    (BINANCE, other_port, 5, "PERMISSION_DENIED(3001)", "address not allowed (203.0.113.9)"),
     (BINANCE, bound, 5, "PERMISSION_DENIED(3001)", "wrong key, address not allowed, or no right"),
     (BINANCE, hedge, 5, "ACCOUNT_MODE(4308)", "the account is in hedge mode"),
     (BINANCE, multi_assets, 5, "ACCOUNT_MODE(4308)", "multi-assets mode"),
@@ -359,7 +359,7 @@ ROWS = [
     (BINANCE, this_machine_in_live, 2, "BAD_CONFIG(4602)", "127.0.0.1 is no live host"),
     (BINANCE, a_user_that_looks_like_a_host, 2, "BAD_CONFIG(4602)", "a secret in the open"),
     (BINANCE, another_port_in_live, 2, "BAD_CONFIG(4602)", "by TLS, port 443, only"),
-    (BINANCE, wallet_elsewhere, 2, "BAD_CONFIG(4602)", "wallet.example is no live host"),
+    (BINANCE, other_wallet, 2, "BAD_CONFIG(4602)", "wallet.example is no live host"),
     (BINANCE, no_account_id, 2, "BAD_CONFIG(4602)", "live trading needs the account's id"),
     (BINANCE, closed, 6, "VENUE_CLOSED(4407)", "BitMEX closed on 23 September 2026"),
     (KRAKEN, wrong_key, 5, "BAD_SIGNATURE(4405)", "wrong key"),
@@ -407,13 +407,13 @@ def test_what_is_wrong_is_one_line_before_anything_trades(
     try:
         with started(bench, monkeypatch):
             ended = run(["run", "idle.py", "--live", "--seconds", "1"])
-            told = capfd.readouterr()
+            answer = capfd.readouterr()
             looked = run(["doctor", "--json", "--listen", "0"])
             examined = json.loads(capfd.readouterr().out)
     finally:
         if mend is not None:
             mend()
-    (line,) = told.err.strip().splitlines()
+    (line,) = answer.err.strip().splitlines()
     assert line.startswith(f"error {name}: ")
     assert text in line
     assert (ended, looked) == (code, code)
@@ -421,7 +421,7 @@ def test_what_is_wrong_is_one_line_before_anything_trades(
     errors = [f for f in examined["findings"] if f["state"] == "error"]
     assert [f"{f['error']}({f['code']})" for f in errors if f["error"]][:1] == [name]
     assert text.partition(", [")[0] in errors[0]["text"]
-    said = told.out + told.err + json.dumps(examined)
+    said = answer.out + answer.err + json.dumps(examined)
     assert [each for each in hidden if len(each) > 20 and each in said] == []
 
 
@@ -470,8 +470,8 @@ def test_a_simulated_venue_that_is_closed_is_not_traded_on_either(exchanges, tmp
         assert line.startswith("error VENUE_CLOSED(4407): BitMEX closed on 23 September 2026")
         assert run(["doctor", "--json"]) == 0
     findings = json.loads(capfd.readouterr().out)["findings"]
-    (told,) = [f for f in findings if f["subject"] == "venue v"]
-    assert (told["state"], "BitMEX closed" in told["text"]) == ("warning", True)
+    (reported,) = [f for f in findings if f["subject"] == "venue v"]
+    assert (reported["state"], "BitMEX closed" in reported["text"]) == ("warning", True)
 
 
 def test_a_wrong_key_is_tried_once(exchanges, tmp_path, monkeypatch, capfd):

@@ -51,8 +51,8 @@ def test_what_is_sent_again_after_a_kill_is_booked_once(
     for found in (before, after):  # whatever a life has remembered, the next one does too
         books = Books(tmp_path)
         assert books.slots() == found
-        told = books.send(command, **fields)
-        assert told["status"] in ("applied", "duplicate") and told["error"] is None, told
+        answer = books.send(command, **fields)
+        assert answer["status"] in ("applied", "duplicate") and answer["error"] is None, answer
         assert books.slots() == after
         assert books.send(command, **fields)["status"] == "duplicate"
         other = {**fields, "amount": "1", "delta": "1"}

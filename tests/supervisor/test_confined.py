@@ -36,7 +36,7 @@ def limits(pid: int) -> tuple[list[str], str]:
 def test_supervisor_and_all_that_it_starts_write_no_image(tmp_path):
     with Home(tmp_path, CONFIG) as home:
         home.run("up")
-        processes = home.asked()["processes"]
+        processes = home.now()["processes"]
         assert {each["kind"] for each in processes} >= {"supervisor", "gateway", "venue"}
         for each in processes:
             core, umask = limits(each["pid"])
@@ -53,5 +53,5 @@ def test_figures_of_a_process_that_shows_no_files(tmp_path, monkeypatch):
     figures = Figures()
     assert figures.of(os.getpid())["open_files"] > 0
     monkeypatch.setattr(Path, "iterdir", refused)
-    told = figures.of(os.getpid())
-    assert told["open_files"] is None and told["memory_bytes"] > 0
+    reported = figures.of(os.getpid())
+    assert reported["open_files"] is None and reported["memory_bytes"] > 0

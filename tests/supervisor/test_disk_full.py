@@ -83,8 +83,8 @@ def fill(ballast: Path) -> None:
 
 
 def runs(home: Home) -> bool:
-    told = home.asked()
-    return told["running"] and all(p["state"] == "running" for p in told["processes"])
+    answer = home.now()
+    return answer["running"] and all(p["state"] == "running" for p in answer["processes"])
 
 
 def test_all_run_again_once_there_is_room(tmp_path: Path) -> None:
@@ -114,8 +114,8 @@ def test_all_run_again_once_there_is_room(tmp_path: Path) -> None:
             print(f"all run again after {time.monotonic() - began:.1f} s")
             many = len(home.fills())
             home.wait_for(lambda n=many: len(home.fills()) > n)  # and trade
-            told = [a["severity"] for a in _disk_alerts(home, before)]
-            assert told.count(str(Severity.CRITICAL)) == 1, told
+            received = [a["severity"] for a in _disk_alerts(home, before)]
+            assert received.count(str(Severity.CRITICAL)) == 1, received
         assert home.process("supervisor")["restarts"] == 0
         gateway = GatewayClient(home.home, "main")
         gateway.ask("reconcile")

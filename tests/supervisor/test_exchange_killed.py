@@ -24,8 +24,8 @@ KILLS = 10 if os.environ.get("ONETAPE_LONG") else 3
 def bid(venue: VenueProcess, kind: str) -> int:
     """In tenths, which is the tick of both."""
     path = {"binance-usdm": "/fapi/v1/ticker/bookTicker?symbol=BTCUSDT", "kraken": "/0/public/Ticker?pair=XBTUSD"}[kind]
-    _, told, _ = venue.wire.request("GET", path, b"", {})
-    price = told["bidPrice"] if "bidPrice" in told else told["result"]["XXBTZUSD"]["b"][0]
+    _, reported, _ = venue.wire.request("GET", path, b"", {})
+    price = reported["bidPrice"] if "bidPrice" in reported else reported["result"]["XXBTZUSD"]["b"][0]
     return int(Decimal(price) * 10)
 
 
@@ -34,7 +34,7 @@ def bid(venue: VenueProcess, kind: str) -> int:
 def test_an_exchange_killed_at_any_moment_and_its_gateway_agree_afterwards(tmp_path, kind, seed):
     rng = random.Random(seed)
     venue = VenueProcess(tmp_path / "state", kind)
-    account = SimpleNamespace(**venue.told["accounts"][0])
+    account = SimpleNamespace(**venue.ready["accounts"][0])
     gateway = GatewayProcess(kind, tmp_path / "home", venue.port, account)
     gateway.start()
     robot = Robot(tmp_path / "robot", gateway, seed)
@@ -60,20 +60,20 @@ def test_an_exchange_killed_at_any_moment_and_its_gateway_agree_afterwards(tmp_p
         wait_for(lambda: not gateway.ask("status")["reconciling"])
         gateway.ask("reconcile")
         wait_for(lambda: not gateway.ask("status")["reconciling"])
-        status, told = gateway.ask("status"), venue.state()["accounts"][0]
+        status, reported = gateway.ask("status"), venue.state()["accounts"][0]
     finally:
         gateway.kill()
         robot.writer.close()
         venue.stop()
     assert status["differences"] == []
     assert status["open"] == 0
-    assert [o for o in told["orders"] if o["open"]] == []
-    trades = Counter(t["id"] for t in told["trades"])
+    assert [o for o in reported["orders"] if o["open"]] == []
+    trades = Counter(t["id"] for t in reported["trades"])
     assert booked(tmp_path / "home") == trades
     assert sum(trades.values()) > 0  # how many is the speed of the machine
     symbol = TRADED[kind][0]
-    held = sum(Decimal(t["size"]) * (1 if t["side"] == "buy" else -1) for t in told["trades"])
+    held = sum(Decimal(t["size"]) * (1 if t["side"] == "buy" else -1) for t in reported["trades"])
     assert catalogue.find(symbol).size(status["positions"].get(f"{symbol} both", 0)) == held
     if kind == "binance-usdm":
-        assert sum(Decimal(p["size"]) for p in told["positions"]) == held
-    assert max(Counter(o["client_id"] for o in told["orders"]).values()) == 1
+        assert sum(Decimal(p["size"]) for p in reported["positions"]) == held
+    assert max(Counter(o["client_id"] for o in reported["orders"]).values()) == 1

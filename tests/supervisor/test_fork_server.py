@@ -101,7 +101,7 @@ def test_the_supervisor_goes_on_without_it(tmp_path):
         home.run("up")
         (forks,) = {
             int(Path(f"/proc/{p['pid']}/stat").read_text().rpartition(")")[2].split()[1])
-            for p in home.asked()["processes"]
+            for p in home.now()["processes"]
             if p["kind"] != "supervisor"
         }
         os.kill(forks, signal.SIGKILL)

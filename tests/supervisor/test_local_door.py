@@ -49,15 +49,15 @@ while True:
 """
 
 
-def asked(path: Path, **request) -> dict:
+def answer_to(path: Path, **request) -> dict:
     with connect(path, timeout_s=PATIENCE_S) as client:
         client.sendall(json.dumps(request).encode() + b"\n")
         return json.loads(client.makefile().readline())
 
 
-def refusal(told: dict) -> str:
+def refusal(answer: dict) -> str:
     """ "" where it was let in."""
-    return told["error"]["name"] if told.get("status") == "refused" else ""
+    return answer["error"]["name"] if answer.get("status") == "refused" else ""
 
 
 @pytest.fixture
@@ -78,8 +78,8 @@ def test_what_changes_anything_at_a_gateway_needs_the_token_of_who_may(tmp_path:
     mm = {"actor": "mm", "token": tokens["mm"]}
     grant = grant_of(tmp_path, "main", "mm", "a")
     # Whoever is of our user reads.
-    assert asked(path, do="status")["ready"] is True
-    assert asked(path, do="who")["process"] == "gateway:main"
+    assert answer_to(path, do="status")["ready"] is True
+    assert answer_to(path, do="who")["process"] == "gateway:main"
     for do in ("stop", "reconcile", "attach", "life", "nonsense"):
         for shown in (
             {},
@@ -88,9 +88,9 @@ def test_what_changes_anything_at_a_gateway_needs_the_token_of_who_may(tmp_path:
             {"actor": "other", "token": tokens["other"]},
             {"actor": ["mm"], "token": 7},
         ):
-            assert refusal(asked(path, do=do, **attach, **shown)) == "PERMISSION_DENIED", (do, shown)
+            assert refusal(answer_to(path, do=do, **attach, **shown)) == "PERMISSION_DENIED", (do, shown)
     for do in ("stop", "reconcile"):
-        assert refusal(asked(path, do=do, **mm)) == "PERMISSION_DENIED"
+        assert refusal(answer_to(path, do=do, **mm)) == "PERMISSION_DENIED"
     # A robot has the sub-account that it was started on, and no other.
     for wrong in (
         {"subaccount": "a"},
@@ -98,22 +98,22 @@ def test_what_changes_anything_at_a_gateway_needs_the_token_of_who_may(tmp_path:
         {"subaccount": "main"},
         {"subaccount": "a", "grant": grant_of(tmp_path, "futures", "mm", "a")},
     ):
-        told = asked(path, do="attach", **{**attach, **wrong}, **mm)
-        assert refusal(told) == "NOT_OWNER", wrong
-    assert asked(path, do="status")["robots"] == 0
-    told = asked(path, do="attach", **attach, **mm, grant=grant)
-    assert told["slot"] == 2
-    number = told["robot"]
+        answer = answer_to(path, do="attach", **{**attach, **wrong}, **mm)
+        assert refusal(answer) == "NOT_OWNER", wrong
+    assert answer_to(path, do="status")["robots"] == 0
+    answer = answer_to(path, do="attach", **attach, **mm, grant=grant)
+    assert answer["slot"] == 2
+    number = answer["robot"]
     for do in ("follow", "standing"):
         other = {"actor": "other", "token": tokens["other"]}
-        assert refusal(asked(path, do=do, robot=number, **other)) == "PERMISSION_DENIED"
-        assert refusal(asked(path, do=do, robot=number)) == "PERMISSION_DENIED"
-    assert asked(path, do="standing", robot=number, **mm)["settled"] in (True, False)
-    assert asked(path, do="life", name="mm", **mm)["journal"] == attach["journal"]
+        assert refusal(answer_to(path, do=do, robot=number, **other)) == "PERMISSION_DENIED"
+        assert refusal(answer_to(path, do=do, robot=number)) == "PERMISSION_DENIED"
+    assert answer_to(path, do="standing", robot=number, **mm)["settled"] in (True, False)
+    assert answer_to(path, do="life", name="mm", **mm)["journal"] == attach["journal"]
     operator = {"actor": "operator", "token": tokens["operator"]}
-    assert asked(path, do="attach", **{**attach, "name": "by hand"}, **operator)["slot"] == 2
-    assert asked(path, do="reconcile", **operator) == {}
-    assert asked(path, do="stop", **operator) == {}
+    assert answer_to(path, do="attach", **{**attach, "name": "by hand"}, **operator)["slot"] == 2
+    assert answer_to(path, do="reconcile", **operator) == {}
+    assert answer_to(path, do="stop", **operator) == {}
     assert gateway.process.wait(PATIENCE_S) == 0
 
 
@@ -129,9 +129,9 @@ def test_a_crowd_at_the_door_does_not_keep_the_operator_from_killing(
         async def kill() -> str:
             system = IPCCommandSystem("operator", home=tmp_path)
             system.start()
-            told = await system.send_command("gateway:main", "kill", {"reason": kind}, timeout=PATIENCE_S)
+            answer = await system.send_command("gateway:main", "kill", {"reason": kind}, timeout=PATIENCE_S)
             system.stop()
-            return told.status
+            return answer.status
 
         assert asyncio.run(kill()) == "applied"
         assert crowd.poll() is None
@@ -150,7 +150,7 @@ def test_down_and_restart_are_the_operators(tmp_path: Path):
         pid = home.process("venue:x")["pid"]
         for shown in ({}, {"actor": "operator", "token": "0" * 64}):
             for request in ({"do": "down"}, {"do": "restart", "name": "venue:x"}):
-                assert refusal(asked(path, **request, **shown)) == "PERMISSION_DENIED"
+                assert refusal(answer_to(path, **request, **shown)) == "PERMISSION_DENIED"
         assert home.process("venue:x")["pid"] == pid and is_there(pid)
         # Its owner may make the token anew: who writes in the folder is the operator.
         before = read_token(home.home, "operator")

@@ -147,13 +147,13 @@ def test_the_command_writes_lines_for_people_or_json(home, tmp_path, capfd):
     (tmp_path / "onetape.toml").write_text(TOML)
     home.logged(home.run("a", 1), 2, "two", fields={"x": 1})
     home.said(1, "supervisor", "one \x1b[31m")
-    given = ["--home", str(home.folder), "--config", str(tmp_path / "onetape.toml")]
-    assert run(["logs", *given]) == 0
+    path = ["--home", str(home.folder), "--config", str(tmp_path / "onetape.toml")]
+    assert run(["logs", *path]) == 0
     first, second = capfd.readouterr().out.splitlines()
     assert (first.split()[1:4], "\x1b" in first) == (["supervisor", "info", "one"], False)
     assert second.endswith("robot:a          info     two  x=1")
-    assert run(["logs", "a", "--json", *given]) == 0
+    assert run(["logs", "a", "--json", *path]) == 0
     [line] = capfd.readouterr().out.splitlines()
     assert json.loads(line)["fields"] == {"x": 1}
-    assert run(["logs", "c", *given]) == 2
+    assert run(["logs", "c", *path]) == 2
     assert "no process 'c'" in capfd.readouterr().err

@@ -28,7 +28,7 @@ def test_a_pause_shows_in_status_and_ends_without_a_second_process(tmp_path: Pat
         home.run("up")
         home.run(*ALLOCATE)
         home.wait_for(home.fills)
-        first = {p["name"]: p["pid"] for p in home.asked()["processes"]}
+        first = {p["name"]: p["pid"] for p in home.now()["processes"]}
         for name in ("venue:x", "gateway:main", "robot:mm"):
             os.kill(first[name], signal.SIGSTOP)
             try:
@@ -44,7 +44,7 @@ def test_a_pause_shows_in_status_and_ends_without_a_second_process(tmp_path: Pat
 
             home.wait_for(is_well)
         # However long it was, there is one process of each, and it trades.
-        now = {p["name"]: (p["pid"], p["restarts"]) for p in home.asked()["processes"]}
+        now = {p["name"]: (p["pid"], p["restarts"]) for p in home.now()["processes"]}
         for name, (pid, restarts) in now.items():
             assert (pid == first[name]) == (restarts == 0), name
         assert begins(process_journal(home.home, "gateway:main")) == 1 + now["gateway:main"][1]
@@ -64,7 +64,7 @@ def test_a_supervisor_that_is_paused_is_not_doubled(tmp_path: Path, monkeypatch:
         os.kill(first["supervisor"], signal.SIGSTOP)
         try:
             with pytest.raises(ProcessDown, match="does not answer"):
-                home.asked()
+                home.now()
             with pytest.raises(ProcessDown, match="does not answer"):
                 bring_down(home.home)
         finally:
@@ -97,7 +97,7 @@ def test_a_configuration_that_cannot_be_read_starts_nothing(tmp_path: Path, what
     assert word in error["message"]
     assert "abc" not in error["message"]
     assert not (home.home / "journal").exists()
-    assert home.asked()["processes"] == []
+    assert home.now()["processes"] == []
 
 
 def test_a_configuration_that_was_spoilt_while_all_runs_ends_nothing(tmp_path: Path) -> None:
@@ -105,6 +105,6 @@ def test_a_configuration_that_was_spoilt_while_all_runs_ends_nothing(tmp_path: P
         first = {p["name"]: p["pid"] for p in home.run("up")["processes"]}
         (tmp_path / "onetape.toml").write_text("[venues")
         assert home.run("up", code=2)["error"]["name"] == "BAD_CONFIG"
-        assert {p["name"]: p["pid"] for p in home.asked()["processes"]} == first
+        assert {p["name"]: p["pid"] for p in home.now()["processes"]} == first
         home.run("down")  # stops what runs, whatever is in the file
         (tmp_path / "onetape.toml").write_text(CONFIG)

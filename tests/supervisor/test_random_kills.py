@@ -105,7 +105,7 @@ class Killer:
         self._waiting: list[str] = []  # all get their turn
 
     def kill(self) -> None:
-        shown = {p["name"]: p["pid"] for p in self.home.asked()["processes"] if p["pid"]}
+        shown = {p["name"]: p["pid"] for p in self.home.now()["processes"] if p["pid"]}
         name = self._next(shown)
         if name is None:  # all that is left was killed too often just now
             return
@@ -138,11 +138,11 @@ def up(home: Home) -> None:
 
 
 def all_run(home: Home) -> bool:
-    told = home.asked()
-    return told["running"] and all(p["state"] == "running" for p in told["processes"])
+    answer = home.now()
+    return answer["running"] and all(p["state"] == "running" for p in answer["processes"])
 
 
-def asked_by_robots(home: Home) -> dict[tuple[str, int], bytes]:
+def requests_of_robots(home: Home) -> dict[tuple[str, int], bytes]:
     """(robot, order) -> what was to be placed, from the runs' own journals."""
     found = {}
     for run in (home.home / "runs").iterdir():
@@ -170,8 +170,8 @@ def fills_of(path: Path, robot: int | None = None) -> Counter:
 def robots_on(tape: Path) -> dict[str, int]:
     """By name, their numbers."""
     with JournalReader(tape) as reader:
-        told = [msgspec.msgpack.decode(f.payload) for f in reader.frames(("params",))]
-    return {each["name"]: each["robot"] for each in told if "robot" in each}
+        received = [msgspec.msgpack.decode(f.payload) for f in reader.frames(("params",))]
+    return {each["name"]: each["robot"] for each in received if "robot" in each}
 
 
 def the_exchange(home: Home) -> SimExchange:
@@ -195,7 +195,7 @@ def test_everything_is_killed_at_random_and_nothing_is_lost_or_doubled(tmp_path:
         while sum(killer.killed.values()) < KILLS:
             time.sleep(rng.uniform(0, 1.5))
             killer.kill()
-        assert set(killer.killed) == {p["name"] for p in home.asked()["processes"]}
+        assert set(killer.killed) == {p["name"] for p in home.now()["processes"]}
         home.wait_for(lambda: all_run(home))
         many = {name: sum(fills_of(tape, n).values()) for name, n in robots_on(tape).items()}
         home.wait_for(  # and all of them trade
@@ -205,8 +205,8 @@ def test_everything_is_killed_at_random_and_nothing_is_lost_or_doubled(tmp_path:
         assert set(home.run("down")["stopped"]) == set(killer.killed)
         agree(home, tape)
         for run in (home.home / "runs").iterdir():
-            told = home.run("replay", str(run), "--verify")
-            assert told["divergences"] == 0, told
+            answer = home.run("replay", str(run), "--verify")
+            assert answer["divergences"] == 0, answer
 
 
 def agree(home: Home, tape: Path) -> None:
@@ -216,9 +216,9 @@ def agree(home: Home, tape: Path) -> None:
     assert home.run("status")["orders"] == 0
     assert not account.open_orders
     # Fills: each trade of the exchange is booked once, and told to its robot once.
-    told = Counter(trade.fill.trade_id for trade in account.trades)
-    assert Counter(trade for _, trade, _, _ in fills_of(tape).elements()) == told
-    assert set(told.values()) == {1}
+    received = Counter(trade.fill.trade_id for trade in account.trades)
+    assert Counter(trade for _, trade, _, _ in fills_of(tape).elements()) == received
+    assert set(received.values()) == {1}
     numbers = robots_on(tape)
     assert set(numbers) == set(ROBOTS)
     for run in (home.home / "runs").iterdir():
@@ -226,7 +226,7 @@ def agree(home: Home, tape: Path) -> None:
     # Orders: each has one id, and a robot that asked for it; what was acknowledged is there.
     ids = Counter(order.client_id for order in account.by_id.values())
     assert set(ids.values()) == {1}
-    wanted = asked_by_robots(home)
+    wanted = requests_of_robots(home)
     tags = {robot_tag(name): name for name in ROBOTS}
     there = set()
     for text in ids:

@@ -35,9 +35,9 @@ def going(home: Home) -> list[str]:
 
 def test_an_account_on_a_closed_venue_is_refused_before_anything_starts(tmp_path: Path):
     with Home(tmp_path, CLOSED) as home:
-        told = home.run("up", code=6)["error"]
-        assert told["name"] == "VENUE_CLOSED"
-        assert "BitMEX closed on" in told["message"] and "[venues.gone]" in told["message"]
+        answer = home.run("up", code=6)["error"]
+        assert answer["name"] == "VENUE_CLOSED"
+        assert "BitMEX closed on" in answer["message"] and "[venues.gone]" in answer["message"]
         assert home.status()["running"] is False
 
 

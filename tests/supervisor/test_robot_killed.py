@@ -58,8 +58,8 @@ def begin(folder: Path) -> subprocess.Popen:
 def lost(home: Path) -> set[str]:
     """Robots that the gateway has missed."""
     with JournalReader(gateway_journal(home, "main")) as reader:
-        told = [msgspec.msgpack.decode(f.payload) for f in reader.frames(("health",))]
-    return {t["subject"] for t in told if t["kind"] == "robot" and t["state"] == "lost"}
+        received = [msgspec.msgpack.decode(f.payload) for f in reader.frames(("health",))]
+    return {t["subject"] for t in received if t["kind"] == "robot" and t["state"] == "lost"}
 
 
 def test_orders_of_killed_robots_go_and_those_of_others_stay(tmp_path):

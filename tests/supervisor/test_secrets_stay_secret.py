@@ -79,17 +79,17 @@ def places(folder: Path, keep: set[str]) -> dict[str, bytes]:
     }
 
 
-def leaks(told: dict[str, bytes], secrets: list[str]) -> list[str]:
+def leaks(texts: dict[str, bytes], secrets: list[str]) -> list[str]:
     return [
         f"{location}: {form[:6]!r}..."
-        for location, data in told.items()
+        for location, data in texts.items()
         for secret in secrets
         for form in forms(secret)
         if form in data
     ]
 
 
-def asked(path: Path, line: str) -> bytes:
+def answer_to(path: Path, line: str) -> bytes:
     with connect(path, timeout_s=PATIENCE_S) as client:
         client.sendall(line.encode() + b"\n")
         return client.makefile("rb").readline()
@@ -152,7 +152,7 @@ def test_a_live_session_leaves_no_trace_of_its_keys(kind, form, entry, exchanges
         '[accounts.main]\nvenue = "v"\nkey = "file:key"\nsecret = "env:PLANTED"\n'
         f'order_entry = "{entry}"\n'
     )
-    told: dict[str, bytes] = {}
+    received: dict[str, bytes] = {}
     with faulty(dialect, echo(kind, *hidden)):
         live = subprocess.Popen(
             [sys.executable, "-m", "onetape", "run", "busy.py", "--live", "--debug"],
@@ -169,24 +169,24 @@ def test_a_live_session_leaves_no_trace_of_its_keys(kind, form, entry, exchanges
             mine = processes(live.pid)
             assert len(mine) >= 2  # the gateway is one of its own
             for pid in mine:
-                told[f"cmdline of {pid}"] = Path(f"/proc/{pid}/cmdline").read_bytes()
+                received[f"cmdline of {pid}"] = Path(f"/proc/{pid}/cmdline").read_bytes()
                 # What its user put into its environment is there; below it, it is not.
                 # A process that holds keys shows itself to root alone.
                 if pid != live.pid and os.access(f"/proc/{pid}/environ", os.R_OK):
-                    told[f"environ of {pid}"] = Path(f"/proc/{pid}/environ").read_bytes()
+                    received[f"environ of {pid}"] = Path(f"/proc/{pid}/environ").read_bytes()
             for line in ('{"do":"status"}', '{"do":"nonsense"}', "no JSON", '{"do":"attach"}'):
-                told[f"answer to {line}"] = asked(path, line)
+                received[f"answer to {line}"] = answer_to(path, line)
         finally:
             live.send_signal(signal.SIGINT)
-            told["stdout"], told["stderr"] = live.communicate(timeout=PATIENCE_S)
+            received["stdout"], received["stderr"] = live.communicate(timeout=PATIENCE_S)
     streams = getattr(dialect.inner, "streams", None)
     passing = list(dialect.inner.tokens._tokens if streams is None else streams.by_account.values())
     assert passing
-    told |= places(tmp_path, {"key"})
-    journals = [name for name in told if name.endswith(".tape")]
+    received |= places(tmp_path, {"key"})
+    journals = [name for name in received if name.endswith(".tape")]
     assert len(journals) >= 2
-    assert any(b"no order for ***" in told[name] for name in journals)
-    assert leaks(told, [*hidden, *passing]) == []
+    assert any(b"no order for ***" in received[name] for name in journals)
+    assert leaks(received, [*hidden, *passing]) == []
 
 
 def _refused(home: Path) -> int:
@@ -236,5 +236,5 @@ def test_a_secret_that_is_wrong_is_not_shown_either(kind, secret, code, exchange
             signal.signal(number, handler)
     said = capfd.readouterr()
     assert "error " in said.err
-    told = places(tmp_path, {"secret"}) | {"out": said.out.encode(), "err": said.err.encode()}
-    assert leaks(told, [key, secret]) == []
+    reported = places(tmp_path, {"secret"}) | {"out": said.out.encode(), "err": said.err.encode()}
+    assert leaks(reported, [key, secret]) == []

@@ -31,8 +31,8 @@ def findings(folder: Path, config: str, **more) -> list[str]:
     (folder / "maker.py").write_text(MAKER)
     (folder / "onetape.toml").write_text(config)
     read = load_config(folder / "onetape.toml", {})
-    told = check_start(read, folder, folder / ".onetape", **more)
-    return [f"{f.error}: {f.subject}: {f.text}" for f in told if f.state == ERROR]
+    reported = check_start(read, folder, folder / ".onetape", **more)
+    return [f"{f.error}: {f.subject}: {f.text}" for f in reported if f.state == ERROR]
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def started(home: Home, **more) -> subprocess.Popen[bytes]:
 
 
 def all_pids(home: Home) -> list[int]:
-    return [p["pid"] for p in home.asked()["processes"] if p["pid"]]
+    return [p["pid"] for p in home.now()["processes"] if p["pid"]]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -227,14 +227,14 @@ def test_restart_reads_the_file_says_what_changed_and_refuses_a_broken_one(tmp_p
         assert "sub-account" in home.run("restart", "robot:mm", code=2)["error"]["message"]
         assert home.process("robot:mm")["pid"] == pid
         file.write_text(config.replace("size = 0.01", "size = 0.02"))
-        told = home.run("restart", "robot:mm")
-        assert told["changed"] == {"params.size": [0.01, 0.02]}
+        answer = home.run("restart", "robot:mm")
+        assert answer["changed"] == {"params.size": [0.01, 0.02]}
         shown = home.run("params", "robot:mm")
         assert "0.02" in str(shown)
         assert home.run("restart", "robot:mm")["changed"] == {}
         # Another symbol: its gateway follows it first.
         other = "binance:ETH/USDT:USDT"
         file.write_text(config.replace("size = 0.01", f'size = 0.02, symbol = "{other}"'))
-        told = home.run("restart", "robot:mm")
-        assert told["changed"] == {"params.symbol": [None, other]}
+        answer = home.run("restart", "robot:mm")
+        assert answer["changed"] == {"params.symbol": [None, other]}
         home.run("down")

@@ -22,8 +22,8 @@ ALL = ["supervisor", "venue:x", "gateway:main", "robot:mm"]
 
 def test_each_process_is_killed_and_comes_back_and_down_leaves_nothing(tmp_path: Path) -> None:
     with Home(tmp_path) as home:
-        told = home.status()
-        assert (told["running"], told["processes"], told["orders"]) == (False, [], 0)
+        answer = home.status()
+        assert (answer["running"], answer["processes"], answer["orders"]) == (False, [], 0)
         up = home.run("up")
         assert [p["name"] for p in up["processes"]] == ALL
         assert {p["state"] for p in up["processes"]} == {"running"}
@@ -47,18 +47,18 @@ def test_each_process_is_killed_and_comes_back_and_down_leaves_nothing(tmp_path:
         assert home.process("gateway:main")["pid"] == gateway["pid"]
 
         # The supervisor dies: the rest runs on, and the next one takes it over.
-        before = {p["name"]: p["pid"] for p in home.asked()["processes"]}
+        before = {p["name"]: p["pid"] for p in home.now()["processes"]}
         os.kill(before["supervisor"], signal.SIGKILL)
         home.wait_for(lambda: not is_there(before["supervisor"]))
-        left = home.asked()
+        left = home.now()
         assert left["running"] is False
         assert {p["name"]: p["pid"] for p in left["processes"]} == {name: before[name] for name in ALL[1:]}
-        again = {p["name"]: p for p in home.run("up")["processes"]}
+        repeated = {p["name"]: p for p in home.run("up")["processes"]}
         for name in ALL[1:]:
-            assert (again[name]["pid"], again[name]["restarts"]) == (before[name], 1)
-        assert again["supervisor"]["pid"] != before["supervisor"]
+            assert (repeated[name]["pid"], repeated[name]["restarts"]) == (before[name], 1)
+        assert repeated["supervisor"]["pid"] != before["supervisor"]
         # A process that is there and does nothing is replaced.
-        stuck = again["robot:mm"]["pid"]
+        stuck = repeated["robot:mm"]["pid"]
         os.kill(stuck, signal.SIGSTOP)
         home.wait_for(lambda: home.process("robot:mm")["restarts"] == 2)
         home.wait_for(lambda: home.process("robot:mm")["state"] == "running")
@@ -79,16 +79,16 @@ def test_each_process_is_killed_and_comes_back_and_down_leaves_nothing(tmp_path:
         assert [read_token(home.home, name) for name in ("a", "mm")] == tokens
 
         back = home.run("restart", "robot:mm")
-        assert back["pid"] != again["robot:mm"]["pid"]
+        assert back["pid"] != repeated["robot:mm"]["pid"]
         assert back["restarts"] == 3
 
-        pids = [p["pid"] for p in home.asked()["processes"]] + list(seen.values())
+        pids = [p["pid"] for p in home.now()["processes"]] + list(seen.values())
         stopped = home.run("down")
         assert set(stopped["stopped"]) == set(ALL)
         assert [pid for pid in pids if is_there(pid)] == []
-        told = home.status()
-        assert told["running"] is False
-        assert told["orders"] == 0
+        answer = home.status()
+        assert answer["running"] is False
+        assert answer["orders"] == 0
         assert home.run("down")["stopped"] == []
         # What was bought and sold is what is held.
         held = sum(Decimal(f["qty"]) * (1 if f["side"] == "buy" else -1) for f in home.fills())
@@ -107,8 +107,8 @@ def check_files(home: Home) -> None:
         mode = stat.S_IMODE(path.lstat().st_mode)
         assert mode & 0o077 == 0, (path, oct(mode))
     with JournalReader(supervisor_journal(home.home)) as reader:
-        told = [msgspec.msgpack.decode(f.payload) for f in reader.frames(("health",))]
-    last = {t["subject"]: t["state"] for t in told if t["kind"] == "process"}
+        received = [msgspec.msgpack.decode(f.payload) for f in reader.frames(("health",))]
+    last = {t["subject"]: t["state"] for t in received if t["kind"] == "process"}
     assert last == dict.fromkeys(ALL[1:], "stopped")
     secret = json.loads((home.home / "run" / "venue-x.ready").read_text())["accounts"][0]["secret"]
     for name in ("supervisor", "gateway-main"):
@@ -141,12 +141,12 @@ mode = "live"
 def test_what_cannot_work_is_refused_before_anything_starts(tmp_path: Path) -> None:
     with Home(tmp_path, POISON + CLOSED) as home:
         (tmp_path / "bad.py").write_text("raise RuntimeError('not today')\n")
-        told = home.run("up", code=2)["error"]
-        assert told["name"] == "BAD_CONFIG"
+        answer = home.run("up", code=2)["error"]
+        assert answer["name"] == "BAD_CONFIG"
         for words in ("robot gone: no strategy file", "robot bad:", "not today", "account closed"):
-            assert words in told["message"]
+            assert words in answer["message"]
         lines = (POISON + CLOSED).splitlines()
-        assert f"onetape.toml:{lines.index('[venues.live]') + 1}" in told["message"]
+        assert f"onetape.toml:{lines.index('[venues.live]') + 1}" in answer["message"]
         status = home.status()
         assert (status["running"], status["processes"]) == (False, [])
 
@@ -155,17 +155,17 @@ def test_what_fails_later_is_named_and_harms_nobody_else(tmp_path: Path) -> None
     with Home(tmp_path, POISON) as home:
         (tmp_path / "nowhere.py").write_text(MAKER)
         (tmp_path / "bad.py").write_text(FAILS_AT_START)
-        told = home.run("up", code=6)["error"]
-        assert told["name"] == "PROCESS_DOWN"
-        assert "robot:bad failed" in told["message"] and "not today" in told["message"]
-        states = {p["name"]: p["state"] for p in home.asked()["processes"]}
+        answer = home.run("up", code=6)["error"]
+        assert answer["name"] == "PROCESS_DOWN"
+        assert "robot:bad failed" in answer["message"] and "not today" in answer["message"]
+        states = {p["name"]: p["state"] for p in home.now()["processes"]}
         assert {n for n, s in states.items() if s == "running"} == {*ALL, "robot:gone"}
         # Mended, it is asked for.
         (tmp_path / "bad.py").write_text(MAKER)
         assert home.run("restart", "robot:bad")["state"] == "running"
         assert home.run("restart", "robot:nobody", code=2)["error"]["name"] == "BAD_CONFIG"
         # Without its supervisor it is stopped as well.
-        pids = {p["name"]: p["pid"] for p in home.asked()["processes"] if p["pid"]}
+        pids = {p["name"]: p["pid"] for p in home.now()["processes"] if p["pid"]}
         os.kill(pids["supervisor"], signal.SIGKILL)
         home.wait_for(lambda: not is_there(pids["supervisor"]))
         stopped = home.run("down")["stopped"]

@@ -47,7 +47,7 @@ def test_a_supervisor_goes_on_after_what_its_work_raised(tmp_path: Path, monkeyp
 
     def answers(home: Home) -> bool:
         try:
-            return home.asked()["running"]
+            return home.now()["running"]
         except OnetapeError:
             return False
 

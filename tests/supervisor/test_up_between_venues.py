@@ -39,15 +39,15 @@ def test_money_goes_where_the_configuration_says(tmp_path: Path, more: tuple[str
             (row,) = send("main", "transfers", f"id={name}")["result"]["transfers"]
             return row["state"]
 
-        asked = ("transfer", "currency=btc", "amount=0.1", "id=t1")
-        assert send("main", *asked, "from=trading", "to=spot")["status"] == "applied"
+        requests = ("transfer", "currency=btc", "amount=0.1", "id=t1")
+        assert send("main", *requests, "from=trading", "to=spot")["status"] == "applied"
         home.wait_for(lambda: stands("t1") == "done")
-        asked = ("transfer", "currency=btc", "amount=0.1", "id=t2", "from=spot")
-        assert send("main", *asked, "to=k.hedge.trading")["status"] == "applied"
+        requests = ("transfer", "currency=btc", "amount=0.1", "id=t2", "from=spot")
+        assert send("main", *requests, "to=k.hedge.trading")["status"] == "applied"
         home.wait_for(lambda: stands("t2") == "done")
         home.wait_for(lambda: "1.0999" in str(home.run("accounts")))
         # Nothing there says that money may come back.
-        asked = ("transfer", "currency=btc", "amount=0.1", "id=t3", "from=trading")
-        told = send("hedge", *asked, "to=b.main.spot", code=1)
-        assert told["error"]["name"] == "NOT_AVAILABLE"
+        requests = ("transfer", "currency=btc", "amount=0.1", "id=t3", "from=trading")
+        answer = send("hedge", *requests, "to=b.main.spot", code=1)
+        assert answer["error"]["name"] == "NOT_AVAILABLE"
         home.run("down")

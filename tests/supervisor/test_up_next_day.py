@@ -74,18 +74,18 @@ def started(home: Home) -> list[dict]:
     """What the newest run's robot said of itself."""
     run = max((home.home / "runs").iterdir(), key=lambda each: each.stat().st_mtime)
     with JournalReader(run / "journal") as reader:
-        told = [msgspec.msgpack.decode(frame.payload) for frame in reader.frames(("log",))]
-    return [each["fields"] for each in told]
+        received = [msgspec.msgpack.decode(frame.payload) for frame in reader.frames(("log",))]
+    return [each["fields"] for each in received]
 
 
 @pytest.mark.skipif(not LONG, reason="in the long form: make test-long")
 def test_an_old_exchange_begins_anew_and_its_robots_with_nothing(tmp_path: Path) -> None:
     with Home(tmp_path, maker=BUYER) as home:
         assert home.run("up")["notes"] == []
-        for process in home.asked()["processes"]:
+        for process in home.now()["processes"]:
             assert process["memory_bytes"] > 1 << 20
             assert process["open_files"] > 3
-        home.wait_for(lambda: home.asked()["processes"][-1]["cpu_percent"] is not None)
+        home.wait_for(lambda: home.now()["processes"][-1]["cpu_percent"] is not None)
         assert home.run(*ALLOCATE)["status"] == "applied"
         home.wait_for(home.fills)
         home.run("down")

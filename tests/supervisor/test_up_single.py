@@ -24,7 +24,7 @@ PARTS = ["venue:x", "gateway:main", "robot:mm", "robot:other"]
 
 
 def pids(home: Home) -> dict[str, int]:
-    return {p["name"]: p["pid"] for p in home.asked()["processes"]}
+    return {p["name"]: p["pid"] for p in home.now()["processes"]}
 
 
 def traded(home: Home, robot: str) -> int:
@@ -50,14 +50,14 @@ def test_all_of_it_in_one_process(tmp_path: Path) -> None:
         many = traded(home, "other")
         home.wait_for(lambda: traded(home, "other") > many)
         assert home.run("send", "robot:mm", "start")["status"] == "applied"
-        told = home.run("send", "supervisor", "add_robot", "name=x", "strategy=maker.py", code=1)
-        assert told["error"]["name"] == "NOT_AVAILABLE"
+        answer = home.run("send", "supervisor", "add_robot", "name=x", "strategy=maker.py", code=1)
+        assert answer["error"]["name"] == "NOT_AVAILABLE"
 
         # Killed, all of it comes back, and trades on in the same runs.
         os.kill(first["venue:x"], signal.SIGKILL)
         home.wait_for(
             lambda: (
-                all(p["state"] == "running" for p in home.asked()["processes"])
+                all(p["state"] == "running" for p in home.now()["processes"])
                 and pids(home)["venue:x"] != first["venue:x"]
             )
         )
@@ -91,10 +91,10 @@ def test_what_cannot_start_is_named_and_the_rest_runs(tmp_path: Path) -> None:
     bad = '[robots.bad]\nstrategy = "bad.py"\naccount = "main"\n'
     with Home(tmp_path, TWO + bad, MAKER) as home:
         (tmp_path / "bad.py").write_text(FAILS_AT_START)
-        told = home.run("up", "--single", code=6)["error"]
-        assert "robot:bad failed" in told["message"]
-        assert "not today" in told["message"]
-        states = {p["name"]: p["state"] for p in home.asked()["processes"]}
+        answer = home.run("up", "--single", code=6)["error"]
+        assert "robot:bad failed" in answer["message"]
+        assert "not today" in answer["message"]
+        states = {p["name"]: p["state"] for p in home.now()["processes"]}
         assert {name for name, state in states.items() if state == "running"} == {"supervisor", *PARTS}
         home.wait_for(lambda: traded(home, "other"))
         home.run("down")

@@ -141,8 +141,8 @@ def read_tape(directory: Path) -> Tape:
             require(trailer[1] == at and trailer[2] == len(index), "index place")
             require(trailer[3:5] == (count, sequence - 1), "counts")
             require(trailer[5:7] == times and trailer[7] == chain, "times")
-            told = [INDEX.unpack_from(data, at + 32 * i) for i in range(len(index))]
-            require(told == index, "index")
+            received = [INDEX.unpack_from(data, at + 32 * i) for i in range(len(index))]
+            require(received == index, "index")
             require(trailer[9] == tape.seal, "predecessor")
             require(trailer[10] == hashlib.sha256(data[:-32]).digest(), "seal")
             tape.seal = trailer[10]

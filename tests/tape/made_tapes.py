@@ -24,8 +24,8 @@ def write_quotes(writer: JournalWriter, count: int, first: int = 0) -> None:
 
 def make_tape(path: Path, quotes: int = 100, *, close: bool = True, **options: object) -> None:
     """An instrument, then quotes. close False: left as a killed writer leaves it."""
-    given = {**SMALL, "uuid": UUID, "process": "test", **options}
-    writer = JournalWriter(path, **given)  # type: ignore[arg-type]
+    inputs = {**SMALL, "uuid": UUID, "process": "test", **options}
+    writer = JournalWriter(path, **inputs)  # type: ignore[arg-type]
     writer.append_instrument(1, 0, instrument())
     write_quotes(writer, quotes)
     if close:

@@ -76,17 +76,17 @@ def test_kill_9_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
         _, status = os.waitpid(child, 0)
         assert os.WIFSIGNALED(status), f"the writer ended by itself in round {round_}"
 
-        told = struct.unpack("<Q", acknowledged[:8])[0]
+        reported = struct.unpack("<Q", acknowledged[:8])[0]
         if not any(directory.glob("*.tape")):
             continue
         report = verify(directory)
         assert report.ok, report
-        assert report.last_seq >= told
+        assert report.last_seq >= reported
         if round_ % 10 == 9:
             with JournalWriter(directory, uuid=UUID, **SIZES) as writer:
-                assert writer.recovered[0] >= told
+                assert writer.recovered[0] >= reported
             # Keeps the later rounds short: what was checked may go.
-            assert check_contents(directory) >= told
+            assert check_contents(directory) >= reported
             shutil.rmtree(directory)
             acknowledged[:8] = bytes(8)
     assert KILLS >= 100

@@ -281,8 +281,8 @@ def test_a_writer_does_not_go_on_from_a_damaged_preamble(tmp_path: Path) -> None
         JournalWriter(tmp_path / "t", **SMALL)
     assert [path.name for path in (tmp_path / "t").glob("*.tape")] == [FIRST]
     flip(tmp_path / "t" / FIRST, 400)
-    with JournalWriter(tmp_path / "t", **SMALL) as again:
-        assert again.published == 4  # the instrument and three quotes
+    with JournalWriter(tmp_path / "t", **SMALL) as second:
+        assert second.published == 4  # the instrument and three quotes
 
 
 def test_a_writer_that_died_between_two_segments_left_no_damage(tmp_path: Path) -> None:
@@ -304,6 +304,6 @@ def test_a_writer_that_died_between_two_segments_left_no_damage(tmp_path: Path) 
         file.write(last.to_bytes(8, "little"))
     assert verify(tmp_path / "t").ok
     assert len(list(JournalReader(tmp_path / "t"))) == last
-    with JournalWriter(tmp_path / "t", **SMALL) as again:
-        assert again.published == last
+    with JournalWriter(tmp_path / "t", **SMALL) as second:
+        assert second.published == last
     assert verify(tmp_path / "t").ok

@@ -48,18 +48,18 @@ def test_the_independent_reader_agrees(written: list, repeat: int, close: bool) 
             writer.close()
         else:
             del writer
-        told = read_tape(folder / "j")
+        reported = read_tape(folder / "j")
         reader = JournalReader(folder / "j")
         ours = []
         while (frame := reader.next_raw()) is not None:
             ours.append((frame[0], frame[1], frame[2], frame[3], frame[4], frame[5]))
-        assert ours == told.frames
+        assert ours == reported.frames
         assert len(ours) == repeat * len(written)
-        assert reader.uuid.bytes == told.uuid
+        assert reader.uuid.bytes == reported.uuid
         report = verify(folder / "j")
         assert report.ok
-        assert (report.frames, report.torn_bytes) == (len(ours), told.torn_bytes)
-        assert {type_: schema.to_preamble() for type_, schema in built_in().items()} == told.schemas
+        assert (report.frames, report.torn_bytes) == (len(ours), reported.torn_bytes)
+        assert {type_: schema.to_preamble() for type_, schema in built_in().items()} == reported.schemas
     finally:
         shutil.rmtree(folder)
 

@@ -44,9 +44,9 @@ def test_amounts_come_back_exactly_and_slot_zero_is_their_sum(
     writer.put_slots("balance", "USD", totals, held, ts=5, sequence=7, flags=flags)
     group = reader.slots("balance", "USD")
     assert group is not None
-    known = group.all()
-    assert known is not None
-    assert known[:5] == (totals, held, flags, 5, 7)
+    recorded = group.all()
+    assert recorded is not None
+    assert recorded[:5] == (totals, held, flags, 5, 7)
     assert group.texts(len(totals)) == [format(money(total), "f") for total in totals]
     for index, (total, kept) in enumerate(zip(totals, held, strict=True)):
         assert group.get(index) == total
@@ -111,12 +111,12 @@ def test_a_handle_answers_only_while_its_writer_vouches(tmp_path: Path) -> None:
     assert group.get(0) is None
     writer.vouch()
     writer.close()
-    again = StateWriter(tmp_path / "state", "gateway:main", LAYOUT)
-    again.heartbeat(1)
-    again.publish()
-    again.put_slots("balance", "USD", [6, 6], [0, 0], ts=2, sequence=2)
+    second = StateWriter(tmp_path / "state", "gateway:main", LAYOUT)
+    second.heartbeat(1)
+    second.publish()
+    second.put_slots("balance", "USD", [6, 6], [0, 0], ts=2, sequence=2)
     assert group.get(0) is None, "the stamp of the writer before is not this one's"
-    again.vouch()
+    second.vouch()
     assert group.get(0) == 6
 
 

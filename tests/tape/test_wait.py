@@ -37,7 +37,7 @@ def test_a_wait_ends_at_once_when_something_is_there_and_at_its_time_when_not(tm
 def test_a_sleeper_in_another_process_hears_every_append(tmp_path: Path, spin: float) -> None:
     count = 150
     writer = JournalWriter(tmp_path / "j", uuid=UUID, **SMALL)
-    ready, told = os.pipe(), os.pipe()
+    ready, reported = os.pipe(), os.pipe()
     child = os.fork()
     if child == 0:
         status = 1
@@ -49,7 +49,7 @@ def test_a_sleeper_in_another_process_hears_every_append(tmp_path: Path, spin: f
             for _ in range(count):
                 if not waiter.wait(PATIENCE_S, spin=spin) or reader.next() is None:
                     os._exit(3)
-                os.write(told[1], b".")
+                os.write(reported[1], b".")
             status = 0
         finally:
             os._exit(status)
@@ -59,7 +59,7 @@ def test_a_sleeper_in_another_process_hears_every_append(tmp_path: Path, spin: f
         # Now at once, now when it sleeps: every place between looking and sleeping is met.
         time.sleep((n % 7) * 0.0004)
         writer.append("log", b"\x80", time=n)
-        os.read(told[0], 1)
+        os.read(reported[0], 1)
     assert time.monotonic() - begin < PATIENCE_S  # a ring that is not heard ends no wait
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 0
@@ -230,8 +230,8 @@ def test_more_readers_than_places_are_refused_by_name(tmp_path: Path) -> None:
         with pytest.raises(BadInput, match="64 places"):
             waiter.add(JournalReader(tmp_path / "j"))
         del waiter
-        again = Waiter(tmp_path / "bells")
-        again.add(JournalReader(tmp_path / "j"))
+        second = Waiter(tmp_path / "bells")
+        second.add(JournalReader(tmp_path / "j"))
 
 
 def test_a_bell_directory_of_others_is_refused(tmp_path: Path) -> None:

@@ -48,8 +48,8 @@ def test_it_has_whatever_setup_asks_for_in_a_version_that_suits(tool: ModuleType
     wanted |= {each for extra in ("dev", *ALL_OF_DEV) for each in extras[extra]}
     assert f"onetape[{','.join(ALL_OF_DEV)}]" in wanted
     pins = tool.locked()
-    asked = [one for one in map(Requirement, wanted) if one.name != "onetape"]
-    unfit = {str(x) for x in asked if not x.specifier.contains(pins.get(x.name.lower(), "0.dev0"))}
+    requests = [one for one in map(Requirement, wanted) if one.name != "onetape"]
+    unfit = {str(x) for x in requests if not x.specifier.contains(pins.get(x.name.lower(), "0.dev0"))}
     assert unfit == set()
     assert {"setuptools", "cmake", "ninja"} <= set(pins)
 

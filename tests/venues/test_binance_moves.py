@@ -47,7 +47,7 @@ def row(kind: str, income: str, tran: int, time: int = T, symbol: str = "", asse
 
 
 def heard(venue: BinanceUsdmProtocol, message: bytes) -> list[MoveReport]:
-    return [told for told in venue.reports_of(message) if isinstance(told, MoveReport)]
+    return [reported for reported in venue.reports_of(message) if isinstance(reported, MoveReport)]
 
 
 def listed(venue: BinanceUsdmProtocol, *rows: dict) -> list[MoveReport]:
@@ -71,10 +71,15 @@ def listed(venue: BinanceUsdmProtocol, *rows: dict) -> list[MoveReport]:
     ],
 )
 def test_a_change_of_the_stream_says_why(reason, kind):
-    balance, told = protocol().reports_of(event(reason, "-12.5"))
+    balance, reported = protocol().reports_of(event(reason, "-12.5"))
     assert isinstance(balance, BalanceReport)
-    assert isinstance(told, MoveReport)
-    assert (told.kind, told.currency, told.amount, told.time) == (kind, "USDT", money_units("-12.5"), NOW)
+    assert isinstance(reported, MoveReport)
+    assert (reported.kind, reported.currency, reported.amount, reported.time) == (
+        kind,
+        "USDT",
+        money_units("-12.5"),
+        NOW,
+    )
 
 
 @pytest.mark.parametrize("reason", ["ORDER", "MARGIN_TRANSFER", "MARGIN_TYPE_CHANGE"])
@@ -90,10 +95,10 @@ def test_what_fills_bring_is_not_told_again_by_the_history():
 
 def test_funding_says_its_symbol():
     venue = protocol()
-    (told,) = heard(venue, event("FUNDING_FEE", "-0.5", symbol="BTCUSDT"))
-    assert told.symbol == BTC.symbol
-    (again,) = listed(venue, row("FUNDING_FEE", "-0.50000000", 7, symbol="BTCUSDT"))
-    assert again == told
+    (reported,) = heard(venue, event("FUNDING_FEE", "-0.5", symbol="BTCUSDT"))
+    assert reported.symbol == BTC.symbol
+    (second,) = listed(venue, row("FUNDING_FEE", "-0.50000000", 7, symbol="BTCUSDT"))
+    assert second == reported
 
 
 @pytest.mark.parametrize("apart_ms", [0, 900, 59_000])
@@ -104,9 +109,9 @@ def test_both_ways_of_telling_are_one_move_whichever_comes_first(is_stream_first
         lambda: heard(venue, event("FUNDING_FEE", "1.25", T + apart_ms)),
         lambda: listed(venue, row("FUNDING_FEE", "1.25", 7, symbol="BTCUSDT")),
     ]
-    told = [each for say in (says if is_stream_first else says[::-1]) for each in say()]
-    assert len(told) == 2
-    assert len({each.reference for each in told}) == 1
+    received = [each for say in (says if is_stream_first else says[::-1]) for each in say()]
+    assert len(received) == 2
+    assert len({each.reference for each in received}) == 1
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
@@ -118,27 +123,27 @@ def test_two_alike_are_two_moves_told_in_any_order(order):
         lambda: listed(venue, row("TRANSFER", "10", 1, T)),
         lambda: listed(venue, row("TRANSFER", "10", 2, T + 5000)),
     ]
-    told = [each.reference for at in order for each in says[at]()]
-    assert len(told) == 4
-    assert len(set(told)) == 2
+    received = [each.reference for at in order for each in says[at]()]
+    assert len(received) == 4
+    assert len(set(received)) == 2
     pages = [m.reference for m in listed(venue, row("TRANSFER", "10", 1, T), row("TRANSFER", "10", 2, T + 5000))]
-    assert sorted(pages) == sorted(set(told))
+    assert sorted(pages) == sorted(set(received))
 
 
 def test_the_same_event_over_a_second_connection_is_the_same_move():
     venue = protocol()
-    first, again = (heard(venue, event("DEPOSIT", "10")) for _ in range(2))
-    assert first == again
+    first, second = (heard(venue, event("DEPOSIT", "10")) for _ in range(2))
+    assert first == second
 
 
 def test_what_differs_is_another_move():
     venue = protocol()
-    told = heard(venue, event("DEPOSIT", "10"))
-    told += listed(venue, row("TRANSFER", "10", 1, T + 61_000))  # too long after
-    told += listed(venue, row("TRANSFER", "10", 2, asset="BNB"))
-    told += listed(venue, row("TRANSFER", "-10", 3))
-    told += listed(venue, row("BFUSD_REWARD", "10", 4))
-    assert len({each.reference for each in told}) == 5
+    reported = heard(venue, event("DEPOSIT", "10"))
+    reported += listed(venue, row("TRANSFER", "10", 1, T + 61_000))  # too long after
+    reported += listed(venue, row("TRANSFER", "10", 2, asset="BNB"))
+    reported += listed(venue, row("TRANSFER", "-10", 3))
+    reported += listed(venue, row("BFUSD_REWARD", "10", 4))
+    assert len({each.reference for each in reported}) == 5
 
 
 @pytest.mark.parametrize("is_stream_first", [True, False])
@@ -150,11 +155,11 @@ def test_a_gateway_that_begins_anew_knows_the_move_by_its_tape(is_stream_first):
         return listed(venue, row("FUNDING_FEE", "-0.5", 7, symbol="BTCUSDT"))
 
     first, then = (stream, history) if is_stream_first else (history, stream)
-    (told,) = first(protocol())
+    (reported,) = first(protocol())
     venue = protocol()
-    for reference in ("", "binance:BTC/USDT:USDT 5 buy", told.reference, "a b c d e f"):
+    for reference in ("", "binance:BTC/USDT:USDT 5 buy", reported.reference, "a b c d e f"):
         venue.note_move(reference)
-    assert [each.reference for each in then(venue)] == [told.reference]
+    assert [each.reference for each in then(venue)] == [reported.reference]
 
 
 def test_the_history_is_read_page_by_page_from_its_start():

@@ -278,7 +278,7 @@ def test_orders_of_symbols_that_are_not_traded_are_not_read(protocol):
 
 
 @pytest.mark.parametrize(
-    ("row", "told"),
+    ("row", "reported"),
     [
         ({}, ("1000000123", True, OrderState.ACCEPTED)),
         ({"actualOrderId": ""}, ("1000000123", True, OrderState.ACCEPTED)),
@@ -286,7 +286,7 @@ def test_orders_of_symbols_that_are_not_traded_are_not_read(protocol):
         ({"algoStatus": "CANCELED"}, ("1000000123", True, OrderState.CANCELED)),
     ],
 )
-def test_a_conditional_order_that_has_fired_is_what_it_sent(protocol, row, told):
+def test_a_conditional_order_that_has_fired_is_what_it_sent(protocol, row, reported):
     _, call = protocol.open_orders(NOW)
     full = {
         "symbol": "BTCUSDT",
@@ -304,7 +304,7 @@ def test_a_conditional_order_that_has_fired_is_what_it_sent(protocol, row, told)
         **row,
     }
     (found,) = answer(protocol, call, [full]).reports
-    assert (found.venue_id, found.conditional, found.state) == told
+    assert (found.venue_id, found.conditional, found.state) == reported
     assert (found.trigger, found.type) == (610_000, OrderType.MARKET)
 
 
@@ -402,16 +402,16 @@ def algo(**more: Any) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "reported"),
     [
         ({}, ("123", True, OrderNews.ACCEPTED)),
         ({"X": "TRIGGERED", "ai": "88"}, ("88", False, OrderNews.TRIGGERED)),
         ({"X": "REJECTED", "rm": "why"}, ("123", True, OrderNews.REJECTED)),
     ],
 )
-def test_a_conditional_order_is_told_by_the_earlier_of_its_times(protocol, words, told):
+def test_a_conditional_order_is_told_by_the_earlier_of_its_times(protocol, words, reported):
     (found,) = protocol.reports_of(algo(**words))
-    assert (found.venue_id, found.conditional, found.news) == told
+    assert (found.venue_id, found.conditional, found.news) == reported
     assert (found.time, found.trigger) == (NOW - 3 * MS, 610_000)
 
 

@@ -26,7 +26,7 @@ AMOUNT = money_units("12.5")
 class World:
     def __init__(self, folder) -> None:
         self.venue = VenueProcess(folder / "state", "binance-usdm")
-        account = self.venue.told["accounts"][0]
+        account = self.venue.ready["accounts"][0]
         self.protocol = BinanceUsdmProtocol(account["key"], account["secret"])
         self.began = time.time_ns() - 1_000_000
 
@@ -50,17 +50,17 @@ class World:
     def history(self, source: str, target: str) -> list[TransferReport]:
         now = time.time_ns()
         call = self.protocol.transfers(TransferRoute(source, target), now, since=self.began)
-        return [told for told in self.ask(call).reports if isinstance(told, TransferReport)]
+        return [reported for reported in self.ask(call).reports if isinstance(reported, TransferReport)]
 
     def balance(self) -> int:
-        told = self.ask(self.protocol.balances(time.time_ns())).reports
-        return next(each.total for each in told if each.currency == "USDT")
+        reported = self.ask(self.protocol.balances(time.time_ns())).reports
+        return next(each.total for each in reported if each.currency == "USDT")
 
     def fault(self, **rule: object) -> None:
         content = msgspec.json.encode({"fault": [{"path": PATH, "method": "POST", "count": 1, **rule}]})
         headers = {"Content-Type": "application/json"}
-        status, told, _ = self.venue.control.request("POST", "/faults", content, headers)
-        assert status == 200, told
+        status, reported, _ = self.venue.control.request("POST", "/faults", content, headers)
+        assert status == 200, reported
 
 
 @pytest.fixture(scope="module")
@@ -77,10 +77,10 @@ def test_money_goes_to_the_spot_wallet_and_back_and_the_history_has_both(world):
     assert world.balance() == before - AMOUNT
     back = world.transfer("spot", "")
     assert world.balance() == before
-    (told,) = [t for t in world.history("", "spot") if t.venue_id == out.value]
-    assert told[1:5] == ("", "spot", "USDT", AMOUNT)
-    assert told.state is TransferState.DONE
-    assert abs(told.time - time.time_ns()) < 60 * 10**9
+    (reported,) = [t for t in world.history("", "spot") if t.venue_id == out.value]
+    assert reported[1:5] == ("", "spot", "USDT", AMOUNT)
+    assert reported.state is TransferState.DONE
+    assert abs(reported.time - time.time_ns()) < 60 * 10**9
     assert [t.venue_id for t in world.history("spot", "")][:1] == [back.value]
     moves = world.ask(world.protocol.account_moves(time.time_ns(), since=world.began)).reports
     assert [(m.kind, m.amount) for m in moves][-2:] == [(MoveKind.TRANSFER, -AMOUNT), (MoveKind.TRANSFER, AMOUNT)]
@@ -97,10 +97,10 @@ def test_what_is_not_there_is_refused_for_good(world, source, target):
 @pytest.mark.parametrize(("action", "is_done"), [("drop_answer", True), ("drop_request", False)])
 def test_an_answer_that_is_lost_says_nothing_and_the_history_says_it(world, action, is_done):
     before = world.balance()
-    known = {t.venue_id for t in world.history("", "spot")}
+    seen = {t.venue_id for t in world.history("", "spot")}
     world.fault(action=action)
     assert world.transfer("", "spot").outcome is Outcome.AMBIGUOUS
-    found = [t for t in world.history("", "spot") if t.venue_id not in known]
+    found = [t for t in world.history("", "spot") if t.venue_id not in seen]
     assert [t.amount for t in found] == [AMOUNT] * is_done
     assert world.balance() == before - AMOUNT * is_done
 
@@ -221,12 +221,12 @@ def test_a_master_is_nobodys_sub_account(world):
     call = world.protocol.transfer(TransferRoute("spot", "spot", MASTER), "USDT", AMOUNT, time.time_ns())
     answer = world.ask(call)
     assert (answer.outcome, answer.venue_code) == (Outcome.DEFINITIVE, "-1002")
-    told = world.ask(world.protocol.transfers(TransferRoute("spot", "spot", MASTER), time.time_ns(), since=0))
-    assert told.outcome is Outcome.DEFINITIVE
+    reply = world.ask(world.protocol.transfers(TransferRoute("spot", "spot", MASTER), time.time_ns(), since=0))
+    assert reply.outcome is Outcome.DEFINITIVE
 
 
 def test_a_sub_account_is_nobodys_master(world):
-    account = world.venue.told["accounts"][1]
+    account = world.venue.ready["accounts"][1]
     protocol = BinanceUsdmProtocol(account["key"], account["secret"])
     call = protocol.transfer(TransferRoute("", "spot", "main"), "USDT", AMOUNT, time.time_ns(), name="no")
     answer = world.ask(call)

@@ -75,9 +75,9 @@ def protocol(facts: Facts | None = None) -> CcxtProtocol:
 
 
 def spec(**terms) -> OrderSpec:
-    given = {"symbol": SYMBOL, "side": Side.BUY, "size_int": 150, "price_int": 600001, **terms}
-    given.setdefault("type", OrderType.LIMIT if given["price_int"] else OrderType.MARKET)
-    return OrderSpec(**given)
+    fields_of = {"symbol": SYMBOL, "side": Side.BUY, "size_int": 150, "price_int": 600001, **terms}
+    fields_of.setdefault("type", OrderType.LIMIT if fields_of["price_int"] else OrderType.MARKET)
+    return OrderSpec(**fields_of)
 
 
 def answered(p: CcxtProtocol, call: Call, value: object):
@@ -100,9 +100,9 @@ def test_every_class_of_errors_that_ccxt_has_is_in_the_table():
             yield name
             yield from names(below)
 
-    known = set(names(hierarchy))
-    assert known - set(ERRORS) == set()
-    assert set(ERRORS) - known == {LATE, UNSENT, UNWANTED}
+    seen = set(names(hierarchy))
+    assert seen - set(ERRORS) == set()
+    assert set(ERRORS) - seen == {LATE, UNSENT, UNWANTED}
 
 
 @pytest.mark.parametrize(
@@ -323,9 +323,9 @@ def test_an_order_stands_as_its_row_says(change, state):
     p = protocol()
     call = p.query(OrderKey(SYMBOL, "Tr1X1X1c"), NOW)
     answer = answered(p, call, {"ok": {"order": {**ORDER, **change}, "proof": True}})
-    (told,) = answer.reports
-    assert (told.state, told.client_id, told.venue_id) == (state, "Tr1X1X1c", "77")
-    assert (told.price, told.size, told.news) == (600001, 150, None)
+    (reported,) = answer.reports
+    assert (reported.state, reported.client_id, reported.venue_id) == (state, "Tr1X1X1c", "77")
+    assert (reported.price, reported.size, reported.news) == (600001, 150, None)
 
 
 @pytest.mark.parametrize(
@@ -348,15 +348,15 @@ def test_fills_are_exact_and_a_full_page_goes_on():
     assert isinstance(fill, FillReport)
     assert (fill.price, fill.size, fill.fee, fill.venue_id) == (600001, 50, -1, "77")
     assert fill.time == 1_795_000_000_123 * 10**6
-    again = msgspec.json.decode(p.fills(SYMBOL, NOW, since=0, cursor=answer.cursor).body)
-    assert again == {**cursor, "symbol": "BTC/USDT:USDT"}
+    second = msgspec.json.decode(p.fills(SYMBOL, NOW, since=0, cursor=answer.cursor).body)
+    assert second == {**cursor, "symbol": "BTC/USDT:USDT"}
 
 
 def test_a_short_position_is_negative():
     p = protocol()
     rows = [{"symbol": "BTC/USDT:USDT", "side": "short", "contracts": "2.5", "hedged": False}]
-    (told,) = answered(p, p.positions(NOW), {"ok": rows}).reports
-    assert (told.qty, told.side, told.time) == (-250, PositionSide.BOTH, NOW)
+    (reported,) = answered(p, p.positions(NOW), {"ok": rows}).reports
+    assert (reported.qty, reported.side, reported.time) == (-250, PositionSide.BOTH, NOW)
 
 
 def test_a_long_and_a_short_position_are_one_number():
@@ -369,9 +369,9 @@ def test_a_long_and_a_short_position_are_one_number():
 
 
 def test_trades_without_an_id_are_told_apart_by_what_they_say():
-    told = {"order": "7", "timestamp": 5, "side": "buy", "price": 1.0, "amount": 2.0}
-    first, second = trade_row(told), trade_row({**told, "timestamp": 6})
-    assert first["id"] == trade_row(dict(told))["id"] != second["id"]
+    received = {"order": "7", "timestamp": 5, "side": "buy", "price": 1.0, "amount": 2.0}
+    first, second = trade_row(received), trade_row({**received, "timestamp": 6})
+    assert first["id"] == trade_row(dict(received))["id"] != second["id"]
 
 
 def test_a_balance_may_be_off_by_the_digits_to_which_the_venue_rounds_and_no_more():

@@ -20,7 +20,7 @@ from onetape.venues.fact_tables import errors_of, facts_of
 from onetape.venues.gateways import Addresses, open_trading_venue
 
 KINDS = {"binance-usdm": "binance:BTC/USDT:USDT", "kraken": "kraken:BTC/USD"}
-ASKED = {"binance-usdm": "/fapi/v1/exchangeInfo", "kraken": "/0/public/AssetPairs"}
+PATHS = {"binance-usdm": "/fapi/v1/exchangeInfo", "kraken": "/0/public/AssetPairs"}
 NOW = 1_795_000_000_000_000_000
 # Of money between wallets, and to other accounts; a venue has some of them.
 WAYS = (("", "spot", ""), ("", "spot", "a@b.c"), ("spot", "spot", MASTER), ("", "futures", ""))
@@ -35,7 +35,7 @@ def worlds():
 def answers(worlds):
     """The list of instruments of each simulated exchange."""
     found = {}
-    for kind, path in ASKED.items():
+    for kind, path in PATHS.items():
         status, value, _ = worlds[kind].request("GET", path, b"", {})
         assert status == 200
         found[kind] = value
@@ -96,11 +96,11 @@ def test_every_request_of_an_adapter_is_among_its_facts(kind):
         calls.append(protocol.transfers(TransferRoute(source, target, to), NOW, since=0))
     if protocol.traits.positions:
         calls.append(protocol.positions(NOW))
-    asked = {f"{call.method} {urlsplit(call.target).path}" for call in calls if call}
-    known = set(facts_of(kind).endpoints)
-    assert asked <= known
+    requests = {f"{call.method} {urlsplit(call.target).path}" for call in calls if call}
+    seen = set(facts_of(kind).endpoints)
+    assert requests <= seen
     # Asked before it trades, and for a book.
-    assert known - asked <= {"GET /sapi/v1/account/apiRestrictions", "GET /api/v3/account", "GET /fapi/v1/depth"}
+    assert seen - requests <= {"GET /sapi/v1/account/apiRestrictions", "GET /api/v3/account", "GET /fapi/v1/depth"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -112,10 +112,10 @@ def test_a_simulated_exchange_is_as_the_facts_say(kind, answers):
 @pytest.mark.parametrize("kind", KINDS)
 def test_deliberately_bad_requests_are_refused_as_expected(kind, worlds):
     world, drifts = worlds[kind], Drifts(facts_of(kind))
-    for asked in facts_of(kind).bad_requests:
-        status, value, _ = world.request("GET", asked.target, b"", {})
+    for requested in facts_of(kind).bad_requests:
+        status, value, _ = world.request("GET", requested.target, b"", {})
         body = json.dumps(value).encode()
-        assert drifts.refusal(asked, status, body, errors_of(kind)) == []
+        assert drifts.refusal(requested, status, body, errors_of(kind)) == []
 
 
 def changed(answer: dict, change) -> dict:

@@ -56,9 +56,9 @@ def test_responses_follow_each_other_cut_anywhere():
 
 
 def test_headers_are_lower_case_and_trimmed():
-    (told,) = ResponseReader().feed(PLAIN)
-    assert told.headers["x-mbx-order-count-10s"] == "7"
-    assert told.keeps
+    (reported,) = ResponseReader().feed(PLAIN)
+    assert reported.headers["x-mbx-order-count-10s"] == "7"
+    assert reported.keeps
     (last,) = ResponseReader().feed(PLAIN.replace(b"Content-Type:", b"Connection: Close\r\nX:"))
     assert not last.keeps
 

@@ -160,7 +160,7 @@ def test_a_question_that_finds_no_row_has_found_nothing(venue, rows):
 
 
 @pytest.mark.parametrize(
-    ("more", "told"),
+    ("more", "reported"),
     [
         ({}, {"state": OrderState.ACCEPTED, "price": 600_000, "filled": 0, "time": 0}),
         ({"vol_exec": "0.004"}, {"state": OrderState.PARTIALLY_FILLED, "filled": 400_000}),
@@ -185,9 +185,9 @@ def test_a_question_that_finds_no_row_has_found_nothing(venue, rows):
         ({"cl_ord_id": None}, {"client_id": "OA", "venue_id": "OA"}),
     ],
 )
-def test_what_a_row_of_a_list_tells_of_an_order(venue, more, told):
+def test_what_a_row_of_a_list_tells_of_an_order(venue, more, reported):
     found = listed(venue, **more)
-    assert {name: getattr(found, name) for name in told} == told
+    assert {name: getattr(found, name) for name in reported} == reported
 
 
 def fill_row(number: int, **more: Any) -> dict[str, Any]:

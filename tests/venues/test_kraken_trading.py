@@ -169,21 +169,21 @@ def test_an_order_that_nobody_answered_for_is_asked_for_here_then_there(venue):
     (call,) = manager.calls
     manager.answered(call, Answer(Outcome.AMBIGUOUS), NOW)
     assert order.is_unknown
-    asked: list[tuple[str, int]] = []
+    requests: list[tuple[str, int]] = []
     time = NOW
     while order.is_open and time < NOW + 60 * SECOND:
         manager.calls.clear()
         manager.tick(time)
         for call in manager.calls:
             assert call.purpose is Purpose.QUERY
-            asked.append((call.target.rpartition("/")[2], time - NOW))
-            rows = {"open": {}} if asked[-1][0] == "OpenOrders" else {"closed": {}, "count": 0}
+            requests.append((call.target.rpartition("/")[2], time - NOW))
+            rows = {"open": {}} if requests[-1][0] == "OpenOrders" else {"closed": {}, "count": 0}
             manager.answered(call, answer(venue, call, {"error": [], "result": rows}), time)
         time += SECOND // 10
     assert order.state is OrderState.REJECTED
-    names = [name for name, _ in asked]
+    names = [name for name, _ in requests]
     assert names == ["OpenOrders", "ClosedOrders"] * (len(names) // 2)
-    assert asked[-2][1] >= 10 * SECOND
+    assert requests[-2][1] >= 10 * SECOND
 
 
 def trade(**more) -> dict:
@@ -241,8 +241,8 @@ def test_the_last_trade_is_not_the_end_and_the_end_is_told_apart(venue):
     ],
 )
 def test_what_cannot_be_read_is_said_and_raises_nothing(venue, text):
-    told = venue.protocol.reports_of(text)
-    assert [type(each) for each in told] == [StreamReport]
+    reported = venue.protocol.reports_of(text)
+    assert [type(each) for each in reported] == [StreamReport]
 
 
 def test_small_numbers_are_read_exactly_however_they_are_written(venue):
@@ -296,10 +296,10 @@ def test_the_market_is_one_connection_with_two_subscriptions(venue):
 
 
 def test_a_clock_of_whole_seconds_does_not_move_a_clock_that_fits_it():
-    told = 1_000 * SECOND
-    assert clock_offset(told, SECOND, told + 400, told + 500) == 0
-    assert clock_offset(told, SECOND, told - 700, told - 600) == 600  # ours is behind by at least
-    assert clock_offset(told, 1, told + 400, told + 500) == -399
+    reported = 1_000 * SECOND
+    assert clock_offset(reported, SECOND, reported + 400, reported + 500) == 0
+    assert clock_offset(reported, SECOND, reported - 700, reported - 600) == 600  # ours is behind by at least
+    assert clock_offset(reported, 1, reported + 400, reported + 500) == -399
 
 
 def test_what_cannot_be_traded_on_is_said():

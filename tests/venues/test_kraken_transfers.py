@@ -82,13 +82,13 @@ def test_the_ledger_tells_what_went_to_the_futures_wallet(protocol):
         "L3": {**ROW, "subtype": "spotfromfutures", "amount": "500.0000"},
         "L4": {**ROW, "subtype": "spottostaking"},
     }
-    told = answer(protocol, call, {"ledger": rows, "count": 70})
+    reply = answer(protocol, call, {"ledger": rows, "count": 70})
     time = 1_794_999_000 * SECOND + SECOND // 4
-    assert told.reports == (
+    assert reply.reports == (
         TransferReport(ROW["refid"], "", "futures", "USD", money_units(500), time, TransferState.DONE),
     )
-    assert told.cursor == f"{NOW // SECOND - 1}:4"
-    more = protocol.transfers(TransferRoute("", "futures"), NOW, since=0, cursor=told.cursor)
+    assert reply.cursor == f"{NOW // SECOND - 1}:4"
+    more = protocol.transfers(TransferRoute("", "futures"), NOW, since=0, cursor=reply.cursor)
     assert dict(parse_qsl(more.body.decode()))["ofs"] == "4"
 
 

@@ -74,13 +74,13 @@ def kraken(tmp_path: Path) -> Iterator[Depth]:
 
 
 def change(first: int, last: int, previous: int, bids=(("100.1", "2"),)) -> bytes:
-    told = {"e": "depthUpdate", "E": 1, "T": 1, "s": "BTCUSDT", "U": first, "u": last, "pu": previous}
-    return json.dumps({**told, "b": bids, "a": []}).encode()
+    received = {"e": "depthUpdate", "E": 1, "T": 1, "s": "BTCUSDT", "U": first, "u": last, "pu": previous}
+    return json.dumps({**received, "b": bids, "a": []}).encode()
 
 
 def snapshot(last: int) -> bytes:
-    told = {"lastUpdateId": last, "E": 1, "T": 1}
-    return json.dumps({**told, "bids": [["100.0", "1"]], "asks": [["100.5", "1"]]}).encode()
+    received = {"lastUpdateId": last, "E": 1, "T": 1}
+    return json.dumps({**received, "bids": [["100.0", "1"]], "asks": [["100.5", "1"]]}).encode()
 
 
 def test_a_snapshot_is_asked_for_once_there_are_changes_and_no_more_once_it_fits(binance):
@@ -149,7 +149,7 @@ def test_who_comes_later_begins_with_the_book_as_it_is(binance):
     assert binance.snapshot(3) == [FLAG_SNAPSHOT]
 
 
-def told(kind: str, bids: dict[float, float], asks: dict[float, float], checksum: int) -> bytes:
+def message(kind: str, bids: dict[float, float], asks: dict[float, float], checksum: int) -> bytes:
     def rows(levels):
         return ",".join(f'{{"price":{p:.1f},"qty":{q:.8f}}}' for p, q in levels.items())
 
@@ -168,19 +168,19 @@ def summed(bids: dict[float, float], asks: dict[float, float]) -> int:
 
 def test_a_book_is_held_to_its_checksum(kraken):
     depth, bids, asks = kraken, {100.1: 0.5, 99.9: 2.0}, {100.3: 0.00000012}
-    assert depth.take(told("snapshot", bids, asks, summed(bids, asks)), 1) == [FLAG_SNAPSHOT]
+    assert depth.take(message("snapshot", bids, asks, summed(bids, asks)), 1) == [FLAG_SNAPSHOT]
     bids[100.1] = 0.25
-    assert depth.take(told("update", {100.1: 0.25}, {}, summed(bids, asks)), 2) == [0]
+    assert depth.take(message("update", {100.1: 0.25}, {}, summed(bids, asks)), 2) == [0]
     assert depth.broken == ""
-    assert depth.take(told("update", {100.0: 1.0}, {}, summed(bids, asks)), 3) == [BROKEN]
+    assert depth.take(message("update", {100.0: 1.0}, {}, summed(bids, asks)), 3) == [BROKEN]
     assert "checksum" in depth.broken
 
 
 def test_levels_beyond_the_depth_are_cut_off(kraken):
     bids = {100.0 - n / 10: 1.0 for n in range(LEVELS)}
     asks = {101.0: 1.0}
-    kraken.take(told("snapshot", bids, asks, summed(bids, asks)), 1)
-    kraken.take(told("update", {100.1: 1.0}, {}, summed({**bids, 100.1: 1.0}, asks)), 2)
+    kraken.take(message("snapshot", bids, asks, summed(bids, asks)), 1)
+    kraken.take(message("update", {100.1: 1.0}, {}, summed({**bids, 100.1: 1.0}, asks)), 2)
     book = kraken.book
     assert (book.bid_count, book.bids(LEVELS)[-1][0], kraken.broken) == (LEVELS, 902, "")
 

@@ -53,8 +53,8 @@ def opened(kind: str):
 
 
 def order(kind: str, **more) -> OrderSpec:
-    given = {"side": Side.BUY, "size_int": 1_000_000, "price_int": 600_000, **more}
-    return OrderSpec(symbol=SYMBOLS[kind], **given)
+    terms = {"side": Side.BUY, "size_int": 1_000_000, "price_int": 600_000, **more}
+    return OrderSpec(symbol=SYMBOLS[kind], **terms)
 
 
 def key_of(kind: str, **more) -> OrderKey:
@@ -71,12 +71,12 @@ def calls_of(kind: str, protocol) -> list:
 
 def done(kind: str, message: bytes, purpose: Purpose) -> dict:
     """The venue's answer to a message that was carried out."""
-    asked = json.loads(message)
+    answer = json.loads(message)
     if kind == "kraken":
         result = {"order_id": "OABCDE-12345-FGHIJ", "cl_ord_id": "id-1"}
         return {
-            "method": asked["method"],
-            "req_id": asked["req_id"],
+            "method": answer["method"],
+            "req_id": answer["req_id"],
             "success": True,
             "result": result,
             "time_in": "",
@@ -92,16 +92,16 @@ def done(kind: str, message: bytes, purpose: Purpose) -> dict:
     }  # fmt: skip
     orders = {"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10, "limit": 300}
     limits = [orders | {"count": 2}]
-    return {"id": asked["id"], "status": 200, "result": row, "rateLimits": limits}
+    return {"id": answer["id"], "status": 200, "result": row, "rateLimits": limits}
 
 
 def refused(kind: str, message: bytes, code, status: int = 400, **data) -> bytes:
-    asked = json.loads(message)
+    answer = json.loads(message)
     if kind == "kraken":
-        told = {"method": asked["method"], "req_id": asked["req_id"], "success": False}
-        return json.dumps({**told, "error": code}).encode()
+        received = {"method": answer["method"], "req_id": answer["req_id"], "success": False}
+        return json.dumps({**received, "error": code}).encode()
     error = {"code": code, "msg": "no"} | ({"data": data} if data else {})
-    return json.dumps({"id": asked["id"], "status": status, "error": error}).encode()
+    return json.dumps({"id": answer["id"], "status": status, "error": error}).encode()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -123,9 +123,9 @@ def test_each_order_request_is_carried_and_answered_once(kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_questions_are_never_carried(kind):
     protocol, session = opened(kind)
-    asked = [protocol.query(key_of(kind), NOW), *protocol.open_orders(NOW), protocol.balances(NOW)]
-    assert not any(session.carries(call) for call in asked)
-    assert all(call.terms is None for call in asked)
+    requests = [protocol.query(key_of(kind), NOW), *protocol.open_orders(NOW), protocol.balances(NOW)]
+    assert not any(session.carries(call) for call in requests)
+    assert all(call.terms is None for call in requests)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -248,7 +248,7 @@ def test_binance_signs_each_request_over_its_sorted_parameters():
     call = protocol.place("id-1", order("binance-usdm"), NOW)
     message = json.loads(session.send(call, NOW))
     params = message["params"]
-    given = params.pop("signature")
+    signature = params.pop("signature")
     assert message["method"] == "order.place"
     assert params == {
         "symbol": "BTCUSDT",
@@ -263,7 +263,7 @@ def test_binance_signs_each_request_over_its_sorted_parameters():
         "timestamp": NOW // 1_000_000,
     }
     text = "&".join(f"{name}={params[name]}" for name in sorted(params))
-    assert given == hmac.digest(b"c2VjcmV0", text.encode(), "sha256").hex()
+    assert signature == hmac.digest(b"c2VjcmV0", text.encode(), "sha256").hex()
 
 
 def test_binance_signature_of_the_documentation():
@@ -317,7 +317,7 @@ def test_binance_writes_whole_numbers_as_numbers():
 
 
 @pytest.mark.parametrize(
-    ("given", "wanted"),
+    ("terms", "wanted"),
     [
         ({}, {"order_type": "limit", "limit_price": 60000.0, "time_in_force": "gtc"}),
         ({"post_only": True}, {"post_only": True}),
@@ -347,9 +347,9 @@ def test_binance_writes_whole_numbers_as_numbers():
         ),
     ],
 )
-def test_kraken_orders_in_the_socket_s_names(given, wanted):
+def test_kraken_orders_in_the_socket_s_names(terms, wanted):
     protocol, session = opened("kraken")
-    message = json.loads(session.send(protocol.place("id-1", order("kraken", **given), NOW), NOW))
+    message = json.loads(session.send(protocol.place("id-1", order("kraken", **terms), NOW), NOW))
     params = message["params"]
     assert message["method"] == "add_order"
     assert {name: params[name] for name in wanted} == wanted
@@ -444,16 +444,16 @@ def test_an_ed25519_session_is_opened_once_and_then_signs_nothing():
     protocol.signs_late = True
     session = EntrySession(venue.entry_dialect(""))
     (hello,) = session.opened(NOW)
-    asked = json.loads(hello)
-    params = asked["params"]
+    answer = json.loads(hello)
+    params = answer["params"]
     signature = base64.b64decode(params.pop("signature"))
-    assert asked["method"] == "session.logon"
+    assert answer["method"] == "session.logon"
     assert params == {"apiKey": "key", "recvWindow": 5000, "timestamp": NOW // 1_000_000}
     public = Ed25519PrivateKey.from_private_bytes(bytes(range(32))).public_key()
     public.verify(signature, socket_payload(params))
     call = protocol.cancel(key_of("binance-usdm"), NOW)
     assert not session.carries(call)
-    session.take(json.dumps({"id": asked["id"], "status": 200, "result": {}}).encode(), NOW)
+    session.take(json.dumps({"id": answer["id"], "status": 200, "result": {}}).encode(), NOW)
     assert session.carries(call)
     params = json.loads(session.send(call, NOW))["params"]
     assert params == {

@@ -26,7 +26,7 @@ class Venue:
 
     def __init__(self, trades: list[PastTrade], *, page: int = 1000, tells_quiet: bool = True):
         self.all, self.page, self.tells_quiet = trades, page, tells_quiet
-        self.asked: list[str] = []
+        self.requests: list[str] = []
         self.answer: object = None
 
     def made(self, interval: int, begin: int, end: int) -> list[PastBar]:
@@ -55,7 +55,7 @@ class Venue:
         return found
 
     def call(self, kind: str, answer: object) -> Call:
-        self.asked.append(kind)
+        self.requests.append(kind)
         self.answer = answer
         return Call(Purpose.MARKET, "GET", kind, b"", {}, 1)
 
@@ -78,7 +78,7 @@ class Venue:
         return self.call("last", self.all[-1:])
 
 
-def asked(venue: Venue, period: int, count: int, now: int):
+def requests(venue: Venue, period: int, count: int, now: int):
     asking = bars_before(venue, X, period, count, now)
     try:
         next(asking)
@@ -123,23 +123,23 @@ def _running(gaps: list[int]) -> list[int]:
 def test_told_and_heard_make_the_bars_of_all_trades(rows, period, count, after, quiet, page):
     now = START + after * SECOND // 2 + 1
     venue = Venue(rows, tells_quiet=quiet, page=page)
-    told = asked(venue, period, count, now)
+    answer = requests(venue, period, count, now)
     opened = _core.bar_open_time(now, period)
     expected = {bar.ts_open: bar for bar in Venue(rows).made(period, START, opened)}
-    assert len(told.completed) <= count
-    for at, bar in enumerate(reversed(told.completed)):
+    assert len(answer.completed) <= count
+    for at, bar in enumerate(reversed(answer.completed)):
         assert bar.ts_open == opened - (at + 1) * period
         is_same = bar._replace(turnover=0) == expected[bar.ts_open]._replace(turnover=0)
         assert is_same, (bar, expected[bar.ts_open])
-    if told.running is None:
-        assert not told.completed
+    if answer.running is None:
+        assert not answer.completed
         return
     # Each trade by now is in it or before it, each later one is not, by its number alone.
     in_period = [each for each in rows if opened <= each.time <= now]
-    assert told.running.volume == sum(each.size for each in in_period)
-    assert told.running.trades == len(in_period)
-    assert all((each.number <= told.last_trade) == (each.time <= now) for each in rows)
-    assert told.running.close == [each.price for each in rows if each.time <= now][-1]
+    assert answer.running.volume == sum(each.size for each in in_period)
+    assert answer.running.trades == len(in_period)
+    assert all((each.number <= answer.last_trade) == (each.time <= now) for each in rows)
+    assert answer.running.close == [each.price for each in rows if each.time <= now][-1]
 
 
 @given(trades, st.sampled_from([5 * SECOND, 5 * MINUTE]), st.integers(1, 10))
@@ -148,48 +148,48 @@ def test_all_that_there_is_is_told(rows, period, count):
     if len(rows) < 2:
         return
     now = rows[-1].time + 1
-    told = asked(Venue(rows), period, count, now)
+    answer = requests(Venue(rows), period, count, now)
     opened = _core.bar_open_time(now, period)
     first = _core.bar_open_time(rows[0].time, period)
     if period < MINUTE:
         first += period  # what lies before the first trade that is told of may be missing
-    assert len(told.completed) >= min(count, (opened - first) // period)
-    assert (told.lacks == "") == (len(told.completed) == count)
+    assert len(answer.completed) >= min(count, (opened - first) // period)
+    assert (answer.lacks == "") == (len(answer.completed) == count)
 
 
 def test_of_too_many_trades_the_newest_are_asked_for():
     rows = [PastTrade(n, START + n * SECOND // 100, 10, 1) for n in range(1, 30_001)]
     venue = Venue(rows)
-    told = asked(venue, 5 * SECOND, 58, rows[-1].time)
-    assert 0 < len(told.completed) < 58
-    assert told.lacks
-    assert told.last_trade == 30_000
-    assert all(bar.volume == 500 for bar in told.completed)
-    assert len(venue.asked) <= 2 * PAGES_MAX
+    answer = requests(venue, 5 * SECOND, 58, rows[-1].time)
+    assert 0 < len(answer.completed) < 58
+    assert answer.lacks
+    assert answer.last_trade == 30_000
+    assert all(bar.volume == 500 for bar in answer.completed)
+    assert len(venue.requests) <= 2 * PAGES_MAX
 
 
 def test_too_many_trades_for_any_bar_give_none():
     rows = [PastTrade(n, START + n, 10, 1) for n in range(1, 100)]
-    told = asked(Venue(rows, page=2), 5 * SECOND, 3, rows[-1].time)
-    assert told.running is None and not told.completed and told.lacks
+    answer = requests(Venue(rows, page=2), 5 * SECOND, 3, rows[-1].time)
+    assert answer.running is None and not answer.completed and answer.lacks
 
 
 def test_a_day_takes_few_questions():
     rows = [PastTrade(n, START + n * MINUTE, 10, 1) for n in range(1, 3000)]
     venue = Venue(rows)
     now = rows[-1].time + 5 * SECOND
-    assert asked(venue, 60 * MINUTE, 20, now).completed
-    assert venue.asked == ["bars", "bars", "trades"]
+    assert requests(venue, 60 * MINUTE, 20, now).completed
+    assert venue.requests == ["bars", "bars", "trades"]
 
 
 def test_a_market_without_a_trade_has_no_bars():
-    told = asked(Venue([]), MINUTE, 3, START + 5 * SECOND)
-    assert told.running is None and told.lacks
+    answer = requests(Venue([]), MINUTE, 3, START + 5 * SECOND)
+    assert answer.running is None and answer.lacks
 
 
 @pytest.mark.parametrize("ahead", [0, 1, 7])
 def test_a_trade_of_the_moment_counts_as_before(ahead):
     rows = [PastTrade(1, START, 10, 1), PastTrade(2, START + MINUTE + ahead, 11, 1)]
-    told = asked(Venue(rows), MINUTE, 1, START + MINUTE)
-    assert told.last_trade == (2 if ahead == 0 else 1)
-    assert told.running.volume == (1 if ahead == 0 else 0)
+    answer = requests(Venue(rows), MINUTE, 1, START + MINUTE)
+    assert answer.last_trade == (2 if ahead == 0 else 1)
+    assert answer.running.volume == (1 if ahead == 0 else 0)

@@ -118,8 +118,8 @@ def test_binance_is_asked_with_our_id_and_all_of_the_address(binance):
         "amount": "0.25",
         "walletType": "0",
     }
-    told = read(binance, call, {"id": SENT["id"]})
-    assert (told.outcome, told.value) == (Outcome.DONE, SENT["id"])
+    reported = read(binance, call, {"id": SENT["id"]})
+    assert (reported.outcome, reported.value) == (Outcome.DONE, SENT["id"])
 
 
 def test_binance_sends_nothing_out_of_another_wallet(binance):
@@ -180,8 +180,8 @@ def test_states_of_a_withdrawal_at_binance(binance, changes, state):
 def test_deposits_at_binance(binance, status, state):
     call = binance.deposits("BNB", NOW, since=NOW - SECOND)
     assert query(call) == {"coin": "BNB", "startTime": str(NOW // 10**6 - 1000), "limit": "1000", "offset": "0"}
-    told = read(binance, call, [{**CAME, "status": status}])
-    assert told.reports == (
+    reported = read(binance, call, [{**CAME, "status": status}])
+    assert reported.reports == (
         TransferReport(
             CAME["id"],
             OUTSIDE,
@@ -193,7 +193,7 @@ def test_deposits_at_binance(binance, status, state):
             txid=CAME["txId"],
         ),
     )
-    assert told.cursor == ""
+    assert reported.cursor == ""
     assert read(binance, call, [CAME] * 1000).cursor == f"{NOW // 10**6 - 1000}:1000"
 
 
@@ -201,8 +201,8 @@ def test_deposits_at_binance(binance, status, state):
 def test_an_answer_that_makes_no_sense_is_ambiguous(binance, rows):
     call = binance.transfers(TransferRoute("spot", "", THERE), NOW, since=NOW, name="t")
     assert read(binance, call, rows).outcome is Outcome.AMBIGUOUS
-    asked = binance.transfer(TransferRoute("spot", "", THERE), "BTC", AMOUNT, NOW, name="t")
-    assert read(binance, asked, {"no": "id"}).outcome is Outcome.AMBIGUOUS
+    request = binance.transfer(TransferRoute("spot", "", THERE), "BTC", AMOUNT, NOW, name="t")
+    assert read(binance, request, {"no": "id"}).outcome is Outcome.AMBIGUOUS
 
 
 # --- Kraken ---------------------------------------------------------------------------------------

@@ -70,15 +70,15 @@ def open_venues(folder, delay: str = "100ms") -> dict[End, VenueProcess]:
 def steer(venue: VenueProcess, path: str, **body: object):
     content = msgspec.json.encode(body)
     headers = {"Content-Type": "application/json"}
-    status, told, _ = venue.control.request("POST", path, content, headers)
-    assert status == 200, told
-    return told
+    status, reported, _ = venue.control.request("POST", path, content, headers)
+    assert status == 200, reported
+    return reported
 
 
 def destinations(venues: dict[End, VenueProcess], end: End) -> dict:
     """As a gateway's options say it: where the other end takes bitcoins."""
     there = other(end)
-    address = venues[there].told["accounts"][0]["addresses"][CURRENCY]
+    address = venues[there].ready["accounts"][0]["addresses"][CURRENCY]
     to = {CURRENCY: ["BTC", address, "", "there"]}
     return {there.account: {"venue": there.venue, "wallet": there.wallet, "to": to}}
 
@@ -90,7 +90,7 @@ class World:
         self.folder = folder
         self.gateways = {}
         for end in ENDS:
-            account = SimpleNamespace(**self.venues[end].told["accounts"][0])
+            account = SimpleNamespace(**self.venues[end].ready["accounts"][0])
             self.gateways[end] = GatewayProcess(
                 end.kind,
                 self.home,

@@ -117,8 +117,8 @@ class Books:
         )
         self.steps_left = -1  # never
         self.money.recover()
-        told = BalanceReport(currency, 1000 * UNIT, 1)
-        self.money.begin({currency: told}, {}, is_other=False)
+        reported = BalanceReport(currency, 1000 * UNIT, 1)
+        self.money.begin({currency: reported}, {}, is_other=False)
         self.money.ready()
         self.desk = TransferDesk(
             options,
@@ -147,9 +147,9 @@ class Books:
 
     def send(self, command: str, id_: str = "one", **fields: Any) -> dict[str, Any]:
         request = {"id": id_, "actor": "operator", "token": self.token, "target": "gateway"}
-        told = self.door.answer({**request, "command": command, "fields": fields})
+        reply = self.door.answer({**request, "command": command, "fields": fields})
         self.door.settle()
-        return told
+        return reply
 
     def slots(self) -> list[int]:
         return [amount // UNIT for amount in self.money.ledger.slots("USDT", 3)]

@@ -99,8 +99,8 @@ class Robot:
         symbol, self.size = (TRADED | BRIDGED)[gateway.kind]
         instrument = catalogue.find(symbol)
         self.writer.append_instrument(1, time.time_ns(), instrument.to_msgpack())
-        told = gateway.ask("attach", name=name, journal=str(journal), subaccount=subaccount)
-        self.number, self.base = told["robot"], told["base"]
+        answer = gateway.ask("attach", name=name, journal=str(journal), subaccount=subaccount)
+        self.number, self.base = answer["robot"], answer["base"]
         self.placed: list[tuple[int, Side, int]] = []
         gateway.ask("follow", robot=self.number)
 
@@ -139,8 +139,8 @@ class Robot:
     def answered(self) -> set[int]:
         """Its orders of which the gateway's journal says something."""
         with JournalReader(gateway_journal(self.gateway.home, "main")) as reader:
-            told = [NEWS.unpack(frame.payload) for frame in reader.frames(("order_event",))]
-        return {each[0] for each in told if each[9] == self.number}
+            received = [NEWS.unpack(frame.payload) for frame in reader.frames(("order_event",))]
+        return {each[0] for each in received if each[9] == self.number}
 
     def end_cycle(self, key: RequestKey) -> None:
         record = {"end": key.key, "within": key.within}
@@ -179,8 +179,8 @@ class Robot:
 def news_of(home: Path, order_id: int) -> list[tuple[str, int]]:
     """What the gateway's journal says of an order: words and codes."""
     with JournalReader(gateway_journal(home, "main")) as reader:
-        told = [NEWS.unpack(f.payload) for f in reader.frames(("order_event",))]
-    return [(OrderNews.from_id(n[7]).value, n[6]) for n in told if n[0] == order_id]
+        received = [NEWS.unpack(f.payload) for f in reader.frames(("order_event",))]
+    return [(OrderNews.from_id(n[7]).value, n[6]) for n in received if n[0] == order_id]
 
 
 def cut_journal(journal: Path, lost: bytes) -> None:

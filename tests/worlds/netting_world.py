@@ -46,8 +46,8 @@ class NettingWorld:
     def allocate(self, slot: int, currency: str, amount: float) -> None:
         fields = {"currency": currency, "index": slot, "amount": amount}
         name = f"netting {next(IDS)}"
-        (told,) = send_command(self.home, "gateway:main", "allocate", fields, name)
-        assert told["status"] == "applied", told
+        (reported,) = send_command(self.home, "gateway:main", "allocate", fields, name)
+        assert reported["status"] == "applied", reported
 
     def slots(self, currency: str) -> list[Decimal]:
         manager = StrategyBalanceManager("here", strategy_count=4, home=self.home)
@@ -58,7 +58,7 @@ class NettingWorld:
         for robot in self.robots:
             robot.writer.close()
 
-    def again(self) -> None:
+    def restart(self) -> None:
         """kill -9, and the next life."""
         self.gateway.kill()
         self.gateway.start()
@@ -71,14 +71,14 @@ class NettingWorld:
     def fills(self) -> list[tuple[int, int, int]]:
         """Of the tape: robot, signed size, order."""
         with JournalReader(gateway_journal(self.home, "main")) as reader:
-            told = [FILL.unpack(f.payload) for f in reader.frames(("fill",))]
-        return [(f[11], f[5] * Side.from_id(f[8]).sign, f[0]) for f in told]
+            received = [FILL.unpack(f.payload) for f in reader.frames(("fill",))]
+        return [(f[11], f[5] * Side.from_id(f[8]).sign, f[0]) for f in received]
 
     def news(self, robot: Robot, order: int) -> list[tuple[str, int]]:
         """What the tape says of an order: words and codes."""
         with JournalReader(gateway_journal(self.home, "main")) as reader:
-            told = [NEWS.unpack(f.payload) for f in reader.frames(("order_event",))]
-        mine = [n for n in told if (n[0], n[9]) == (order, robot.number)]
+            received = [NEWS.unpack(f.payload) for f in reader.frames(("order_event",))]
+        mine = [n for n in received if (n[0], n[9]) == (order, robot.number)]
         return [(OrderNews.from_id(n[7]).value, n[6]) for n in mine]
 
     def filled(self, robot: Robot, order: int) -> int:
@@ -97,10 +97,10 @@ class NettingWorld:
     def own_flags(self, number: int, order: int) -> int:
         """With which an order's intent stands on the gateway's tape."""
         with JournalReader(gateway_journal(self.home, "main")) as reader:
-            told = [REQUEST.unpack(f.payload) for f in reader.frames(("order_request",))]
+            received = [REQUEST.unpack(f.payload) for f in reader.frames(("order_request",))]
         (found,) = {
             t[FLAGS]
-            for t in told
+            for t in received
             if (t[0], t[12]) == (order, number) and RequestKind.from_id(t[5]) is RequestKind.PLACE
         }
         return found
@@ -115,7 +115,7 @@ class NettingWorld:
     def fill_at_venue(self, robot: Robot, order: int) -> None:
         """Other hands move it to where the market is."""
         client = BinanceClient(Wire(self.port), self.account.key, self.account.secret)
-        status, told = client.ask(
+        status, reported = client.ask(
             "PUT",
             "/fapi/v1/order",
             symbol="BTCUSDT",
@@ -124,5 +124,5 @@ class NettingWorld:
             price=str(self.exchange.instruments[0].price(self.bid - 500)),
             origClientOrderId=self.client_id(robot, order),
         )
-        assert status == 200, told
+        assert status == 200, reported
         wait_for(lambda: not self.at_venue(robot, order).is_open)

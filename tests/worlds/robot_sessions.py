@@ -74,7 +74,7 @@ class Plays(Strategy):
         self.frames = 0
         self.sent = []  # number of the frame, actions before and after
         self.made = {}  # number of the order in the session -> order
-        self.known = set()  # ids that something was heard of
+        self.heard = set()  # ids that something was heard of
 
     def on_quote(self, q):
         self.seen("event")
@@ -85,10 +85,10 @@ class Plays(Strategy):
         self.seen(bar.symbol)
 
     def on_order(self, order):
-        self.known.add(order.id)
+        self.heard.add(order.id)
 
     def on_stop(self):
-        self.known |= {order.id for order in self.orders()}
+        self.heard |= {order.id for order in self.orders()}
 
     def seen(self, key):
         self.frames += 1
@@ -210,8 +210,8 @@ class Duel:
     def cash(self, account: int) -> dict[str, Decimal]:
         amount = next((a for c, a in self.session.deposits.items() if c % 3 == USDT), 10**22)
         lends = self.rules.loans.call and all(f.kind != "inverse" for f in self.session.facts)
-        given = {USDT: Decimal(amount).scaleb(-18), BTC: Decimal(0 if lends else 50)}
-        return {NAMES[c]: given[c] for c in self.accounts[account]}
+        cash_of = {USDT: Decimal(amount).scaleb(-18), BTC: Decimal(0 if lends else 50)}
+        return {NAMES[c]: cash_of[c] for c in self.accounts[account]}
 
     def plan(self, folder: Path) -> RunPlan:
         session, named, rules = self.core, self.named, self.rules
@@ -323,7 +323,7 @@ class Duel:
             for name, amount in self.cash(account).items():
                 number = at_venue(next(c for c in NAMES if NAMES[c] == name), account)
                 exchange.account.balances[number] += int(amount.scaleb(18))
-                loop.known.balances[number] += int(amount.scaleb(18))
+                loop.account.balances[number] += int(amount.scaleb(18))
         return loop
 
     # --- the comparison ---
@@ -353,7 +353,7 @@ class Duel:
     def compare(self, played: tapes.Played) -> None:
         robot, journal = played.robot, Journal(played.journal)
         same(robot.frames, len(self.world.main), "frames that the robot was shown")
-        requests, follow_ups = journal.asked_by(robot)
+        requests, follow_ups = journal.requests_of(robot)
         loop = self.slow(requests, follow_ups)
         loop.run()
         wanted = [(n.heard, n.event) for n in loop.heard if n.event["event"] != "fees"]
@@ -409,33 +409,33 @@ class Duel:
                 same(data[key] or "none", value, f"{key}: {context}")
 
     def compare_money(self, played: tapes.Played, loop: Loop) -> None:
-        sim, known, exchange = played.loop, loop.known, loop.exchange
+        sim, recorded, exchange = played.loop, loop.account, loop.exchange
 
         def money(text: str) -> Decimal:
             return Decimal(text).scaleb(18)
 
         total = 0
         for index, market in enumerate(exchange.markets):
-            known.marks[index] = self.valued(index, market)
+            recorded.marks[index] = self.valued(index, market)
         first = next(iter(self.accounts.values()))[0]
         for account, currencies in self.accounts.items():
             cash = self.cash(account)
             for currency in currencies:
                 number, name = at_venue(currency, account), NAMES[currency]
                 key = played.host.money_index(VENUES[account - 1] if account else "", name)
-                balance = known.balances[number]
+                balance = recorded.balances[number]
                 same(money(sim.balance_text(key)), balance, f"{name} at account {account}")
-                for each in (exchange.account, known):
+                for each in (exchange.account, recorded):
                     kept(each, exchange.facts, number, int(cash[name].scaleb(18)))
             if first in currencies:
-                total += known.equity(at_venue(first, account))
+                total += recorded.equity(at_venue(first, account))
         for index, symbol in enumerate(self.named.symbols):
             for side in ("long", "short") if self.session.hedge else (None,):
-                held = known.at(index, side or "both")
+                held = recorded.at(index, side or "both")
                 same(played.robot.position(symbol, side).qty_int, held.qty, f"position {symbol}")
-            same(money(sim.fees_text(index)), known.fees[index], f"fees {symbol}")
-            same(money(sim.funding_text(index)), known.funding[index], f"funding {symbol}")
-            same(money(sim.insurance_text(index)), known.insurance[index], f"insurance {symbol}")
+            same(money(sim.fees_text(index)), recorded.fees[index], f"fees {symbol}")
+            same(money(sim.funding_text(index)), recorded.funding[index], f"funding {symbol}")
+            same(money(sim.insurance_text(index)), recorded.insurance[index], f"insurance {symbol}")
         if not self.session.fuse:  # the robot's own book is the venue's, not the fused one
             same(money(sim.equity_text), total, "equity")
         same(sim.counters()["fused_quotes"], exchange.fused_quotes, "fused quotes")

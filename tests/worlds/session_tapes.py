@@ -72,8 +72,8 @@ class Named:
         """The venues with an account of their own, 0 for the common one: the currencies there."""
         found: dict[int, list[int]] = {}
         for venue in self.venues if self.session.apart else [0]:
-            here = [f for f, v in zip(self.facts, self.venues, strict=True) if venue in (0, v)]
-            used = {f.settle for f in here} | {f.base for f in here if f.is_spot}
+            local = [f for f, v in zip(self.facts, self.venues, strict=True) if venue in (0, v)]
+            used = {f.settle for f in local} | {f.base for f in local if f.is_spot}
             found[venue] = [c for c in NAMES if at_venue(c, venue) in used]
         return found
 
@@ -220,7 +220,7 @@ class Journal:
                 elif record.type in ("alert", "health") and record.data["kind"] == "margin_call":
                     self.news.append((record.time, "loan", record.stream - 1, record.data))
 
-    def asked_by(self, robot: Any) -> tuple[dict[int, list[Any]], dict[int, list[Any]]]:
+    def requests_of(self, robot: Any) -> tuple[dict[int, list[Any]], dict[int, list[Any]]]:
         """What left, by the frame that it followed, and by the answer."""
         by_frame: dict[int, list[Any]] = defaultdict(list)
         by_answer: dict[int, list[Any]] = defaultdict(list)
@@ -228,27 +228,27 @@ class Journal:
         for ordinal, (answers, index, data) in enumerate(self.requests):
             if data["order_id"] in self.denied:
                 continue
-            asked = (index, as_asked(data))
+            calls = (index, as_requested(data))
             which = by_frame[owner[ordinal]] if ordinal in owner else by_answer[answers - 1]
-            which.append((ordinal in self.last, asked))
+            which.append((ordinal in self.last, calls))
         return tuple(
-            {key: [asked for _, asked in sorted(found, key=lambda each: each[0])] for key, found in each.items()}
+            {key: [calls for _, calls in sorted(found, key=lambda each: each[0])] for key, found in each.items()}
             for each in (by_frame, by_answer)
         )
 
 
-def as_asked(data: dict[str, Any]) -> dict[str, Any]:
+def as_requested(data: dict[str, Any]) -> dict[str, Any]:
     kind = data["kind"]
-    asked = {"kind": kind, "order_id": data["order_id"], "price": data["price"], "size": data["size"]}
+    request = {"kind": kind, "order_id": data["order_id"], "price": data["price"], "size": data["size"]}
     if kind == "amend":
-        asked["trigger"] = data["trigger"]
+        request["trigger"] = data["trigger"]
     if kind == "place":
-        asked |= {key: data[key] for key in ("side", "type", "tif", "trigger", "trigger_by", "position_side")}
-        asked["trigger_by"] = data["trigger_by"] or "none"
-        asked["trigger_kind"] = TriggerKind.from_id(data["flags"] >> TRIGGER_KIND_SHIFT).value
-        asked |= {
+        request |= {key: data[key] for key in ("side", "type", "tif", "trigger", "trigger_by", "position_side")}
+        request["trigger_by"] = data["trigger_by"] or "none"
+        request["trigger_kind"] = TriggerKind.from_id(data["flags"] >> TRIGGER_KIND_SHIFT).value
+        request |= {
             "expire": data["expire_ns"],
             "post_only": bool(data["flags"] & 1),
             "reduce_only": bool(data["flags"] & 2),
         }
-    return asked
+    return request

@@ -201,8 +201,8 @@ class NatsFeed(_InThread):
         from urllib.request import urlopen
 
         with urlopen(f"http://127.0.0.1:{self.monitor}/subsz?subs=1") as answer:
-            told = json.load(answer)
-        return topic in [each["subject"] for each in told.get("subscriptions_list", [])]
+            reported = json.load(answer)
+        return topic in [each["subject"] for each in reported.get("subscriptions_list", [])]
 
 
 FEEDS = {"zeromq": ZeroMqFeed, "websocket": WebSocketFeed, "nats": NatsFeed}
@@ -218,7 +218,7 @@ def feed_of(kind: str, folder: Path) -> Iterator[Any]:
 
 
 def options_for(feed: Any, home: Path, **more: Any) -> CollectorOptions:
-    given: dict[str, Any] = {
+    options: dict[str, Any] = {
         "name": "feed",
         "home": str(home),
         "kind": feed.kind,
@@ -232,7 +232,7 @@ def options_for(feed: Any, home: Path, **more: Any) -> CollectorOptions:
         "published": False,
         "instruments": "",
     }
-    return CollectorOptions(**{**given, **more})
+    return CollectorOptions(**{**options, **more})
 
 
 @contextmanager

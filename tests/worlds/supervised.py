@@ -74,9 +74,9 @@ class Home:
                 os.kill(pid, signal.SIGKILL)
 
     def run(self, *arguments: str, code: int = 0):
-        got, told, said = command_line([*arguments, "--json"], self.folder)
-        assert got == code, (told, said, self.log())
-        return json.loads(told)
+        got, reported, said = command_line([*arguments, "--json"], self.folder)
+        assert got == code, (reported, said, self.log())
+        return json.loads(reported)
 
     def status(self):
         return self.run("status")
@@ -86,14 +86,14 @@ class Home:
         return path.read_text() if path.exists() else ""
 
     def process(self, name: str) -> dict:
-        return next(p for p in self.asked()["processes"] if p["name"] == name)
+        return next(p for p in self.now()["processes"] if p["name"] == name)
 
-    def asked(self) -> dict:
+    def now(self) -> dict:
         """The status, without a process for each look."""
         return status_of(self.home)
 
     def wait_for(self, what) -> None:
-        wait_for(what, lambda: (self.asked(), self.log()))
+        wait_for(what, lambda: (self.now(), self.log()))
 
     def fills(self) -> list[dict]:
         return fills(self.home, load_config(self.folder / "onetape.toml", {}))

@@ -170,9 +170,9 @@ class Market:
     def version(self, at: float, symbol: str | None = None, **changes: Any) -> Market:
         """The instrument's facts change: a new version on the tape."""
         name = symbol or self.symbol
-        known = msgspec.structs.asdict(self._facts[name])
-        facts = {k: v for k, v in known.items() if k not in ("symbol", "venue")} | changes
-        facts["version"] = known["version"] + 1
+        recorded = msgspec.structs.asdict(self._facts[name])
+        facts = {k: v for k, v in recorded.items() if k not in ("symbol", "venue")} | changes
+        facts["version"] = recorded["version"] + 1
         self._facts[name] = from_symbol(name, **facts)
         self._writer.append_instrument(self._streams[name], at_ns(at), self._facts[name].to_msgpack())
         return self

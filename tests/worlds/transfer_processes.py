@@ -35,7 +35,7 @@ class World:
         self.folder = folder
         self.home = folder / "home"
         self.venue = VenueProcess(folder / "state", kind)
-        account = SimpleNamespace(**self.venue.told["accounts"][0])
+        account = SimpleNamespace(**self.venue.ready["accounts"][0])
         options["rest_wallet"] = f"http://{wallet_host}:{self.venue.port}"
         self.gateway = GatewayProcess(
             kind,
@@ -53,8 +53,8 @@ class World:
         self.others: list[GatewayProcess] = []
 
     def also(self, name: str, **options) -> GatewayProcess:
-        told = next(each for each in self.venue.told["accounts"] if each["name"] == name)
-        account = SimpleNamespace(**told)
+        reported = next(each for each in self.venue.ready["accounts"] if each["name"] == name)
+        account = SimpleNamespace(**reported)
         gateway = GatewayProcess(
             "binance-usdm",
             self.home,
@@ -89,8 +89,8 @@ class World:
         return asyncio.run(work())
 
     def transfer(self, id_: str, amount, actor: str = "operator", at: str = "main", **fields):
-        asked = {**self.way, "id": id_, "amount": amount, **fields}
-        return self.send(("transfer", asked), actor=actor, to=at)
+        request = {**self.way, "id": id_, "amount": amount, **fields}
+        return self.send(("transfer", request), actor=actor, to=at)
 
     def stands(self, id_: str, at: str = "main") -> dict:
         (row,) = self.send(("transfers", {"id": id_}), to=at).result["transfers"]
@@ -103,9 +103,9 @@ class World:
     def control(self, path: str, **body: object):
         content = msgspec.json.encode(body)
         headers = {"Content-Type": "application/json"}
-        status, told, _ = self.venue.control.request("POST", path, content, headers)
-        assert status == 200, told
-        return told
+        status, reported, _ = self.venue.control.request("POST", path, content, headers)
+        assert status == 200, reported
+        return reported
 
     def fault(self, **rule: object) -> None:
         self.control("/faults", fault=[{"path": self.path, "method": "POST", "count": 1, **rule}])

@@ -53,8 +53,8 @@ def status(home: Path, name: str = NAME) -> dict[str, Any]:
         system = IPCCommandSystem(OPERATOR, home=home)
         system.start()
         try:
-            told = await system.send_command(f"collector:{name}", "status", {}, timeout=PATIENCE_S)
-            return dict(told["result"])
+            answer = await system.send_command(f"collector:{name}", "status", {}, timeout=PATIENCE_S)
+            return dict(answer["result"])
         finally:
             system.stop()
 
@@ -67,7 +67,7 @@ def frames(home: Path, *types: str, name: str = NAME) -> list[Record]:
         return [record for record in reader if record.type in types]
 
 
-def told(home: Path, *kinds: str, name: str = NAME) -> list[tuple[str, str]]:
+def alerts(home: Path, *kinds: str, name: str = NAME) -> list[tuple[str, str]]:
     """Subject and state of what its health frames say."""
     found = [each.data for each in frames(home, "health", name=name)]
     return [(each["subject"], each["state"]) for each in found if each["kind"] in kinds]

@@ -318,7 +318,7 @@ class Booking:
 
 
 def _is_before(one: tuple[int, ...] | _Recent, other: _Recent) -> bool:
-    """By the venue's time, then by trade; what has one number comes as it was heard."""
+    """Whether a fill comes first: by the venue's time, then by trade id; equal ones keep their arrival."""
     return one[0] < other[0] or (one[0] == other[0] and one[1] < other[1])
 
 

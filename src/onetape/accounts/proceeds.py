@@ -113,7 +113,7 @@ class Proceeds:
         return order
 
     def came(self, robot: int, cause: int) -> None:
-        """A request: what the robot's earlier callbacks have asked for is all there."""
+        """Takes a request in; the requests of the robot's earlier callbacks are complete by now."""
         for wait in self.waiting:
             if wait.order.robot == robot and wait.cause != cause:
                 wait.batch_until = 0

@@ -177,7 +177,7 @@ class Reductions:
             self._hold(key, now, has_shrunk=has_shrunk)
 
     def look(self) -> None:
-        """Looks at all that works once more: what the venue refused to make smaller is asked again."""
+        """Checks all working reductions once more, and repeats amendments that the venue refused."""
         for key in self._orders:
             self._marked.setdefault(key, False)
 
@@ -257,7 +257,7 @@ def _takes(spec: OrderSpec) -> bool:
 
 
 def _left_then(order: Managed) -> int:
-    """What may be filled of it once what is asked for has been done."""
+    """Returns what may still be filled of it once the pending requests are done."""
     if order.cancel_wanted or order.life.cancel_open or RequestKind.CANCEL in order.pending:
         return 0
     if order.life.update_open and order.life.size_wanted < order.life.size:

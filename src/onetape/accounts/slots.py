@@ -125,7 +125,7 @@ class SubAccounts:
         note: str = "",
         wallet: str = "",
     ) -> Entry | Refused:
-        """Somebody tells of a transfer that has been made: into the pool, negative out of it.
+        """Books a transfer that was made outside: into the pool, negative out of it.
 
         transfer: its id, by which it is booked once, whoever tells of it first. wallet: of the
         account, if it is not the one that is traded from.

@@ -245,7 +245,7 @@ class Statements:
     # --- checkpoints ------------------------------------------------------------------------------
 
     def to_record(self) -> dict[str, Any]:
-        """What entries have told; a statement is asked for at a start anyway."""
+        """Returns what entries have shown; a start queries a statement anyway."""
         return {
             "unexplained": self.unexplained.to_record(),
             "stopped": {name: sorted(slots) for name, slots in self._stopped.items() if slots},

@@ -173,7 +173,7 @@ class AccountTable:
         return self._writer.remove("balance", currency)
 
     def ready(self) -> None:
-        """The balances are the venue's: readers are told them from here on."""
+        """Marks the balances as the venue's: readers get them from here on."""
         self._ready = True
         self._describe("")
         self._writer.vouch()

@@ -103,7 +103,7 @@ class Coming(NamedTuple):
 
 
 def coming(fields: Mapping[str, Any]) -> Coming:
-    """What a gateway asks of money that it has sent here. Raises UsageError, InvalidAmount."""
+    """Reads a gateway's query for money that it has sent here. Raises UsageError, InvalidAmount."""
     name = _id({"transfer_id": fields.get("transfer_id")})
     currency, wallet, txid = (fields.get(key, "") for key in ("currency", "wallet", "txid"))
     since = fields.get("since", 0)

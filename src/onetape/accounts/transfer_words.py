@@ -144,7 +144,7 @@ class Transfer:
 
     @property
     def is_outside(self) -> bool:
-        """It leaves its venue: a withdrawal there, a deposit elsewhere."""
+        """Whether it leaves its venue: a withdrawal there, a deposit at another venue."""
         return self.source.venue != self.target.venue
 
     @property

@@ -122,7 +122,7 @@ class Transfers:
     def existing(
         self, source: Place, target: Place, currency: str, amount: int, *, name: str = "", slot: int = MAIN
     ) -> Transfer | Refused | None:
-        """The transfer that these words have asked for before; None: they may ask for one."""
+        """Returns the transfer that an equal request made before; None: there is none."""
         one = self._all.get(name) if name else self._alike(source, target, currency)
         terms = (source, target, currency, amount, slot)
         if one is not None:
@@ -195,7 +195,7 @@ class Transfers:
                 return self._unknown(one, now)
 
     def looked(self, name: str, rows: Iterable[TransferReport], now: int, *, as_of: int) -> list[Effect]:
-        """The history since when it was asked for, all of it. as_of: when that was."""
+        """Takes the whole history since the request was sent. as_of: when it was queried."""
         one = self._all.get(name)
         if one is None or one.state not in _QUERIED:
             return []
@@ -245,7 +245,7 @@ class Transfers:
         )
 
     def history(self, name: str, found: Found, now: int, *, as_of: int) -> list[Effect]:
-        """What was found. as_of: when it was asked for."""
+        """Takes rows of the history. as_of: when it was queried."""
         one = self._all.get(name)
         if one is None or one.state not in _QUERIED:
             return []
@@ -380,7 +380,7 @@ class Transfers:
         return [self._record(one)]
 
     def _pause(self, one: Transfer) -> int:
-        """Until it is asked again what has become of it; doubled each time."""
+        """Returns the wait before the next query for its outcome; doubled each time."""
         most = ASK_EVERY if one.state is State.UNKNOWN else OUTSIDE_EVERY
         doubled: int = ASK_FIRST * 2 ** min(one.looks, 8)
         return min(doubled, most, self._settled_after)

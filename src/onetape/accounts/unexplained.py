@@ -85,7 +85,7 @@ class Compared(NamedTuple):
 
 
 def moved(report: MoveReport, *, of: int = 0) -> Entry:
-    """What the venue tells of money that came to the account, or left it."""
+    """Returns the entry of the venue's report of money that came to the account, or left it."""
     legs = (Leg(MAIN, report.currency, report.amount), Leg(_WORLD, report.currency, -report.amount))
     return Entry(report.time, _TRANSFER, legs, report.reference, of)
 
@@ -171,7 +171,7 @@ class Unexplained:
         return entry if legs is entry.legs else entry._replace(legs=legs)
 
     def _venues_word(self, of: _Currency, currency: str, amount: int, entry: Entry) -> _Item | None:
-        """The venue has told of what we are told of now."""
+        """Finds the venue's earlier report of the movement that a command reports now."""
         if _leaves(entry) or self._is_undone(of, entry):
             return None
         free = [each for each in of.venues if not each.is_paired]
@@ -190,7 +190,7 @@ class Unexplained:
         return not any(each.reference == name and each.is_paired for each in of.ours)
 
     def _our_word(self, of: _Currency, currency: str, amount: int, entry: Entry) -> _Item | None:
-        """We were told of what the venue tells of now."""
+        """Finds the command that reported earlier what the venue reports now."""
         free = [each for each in of.ours if not each.is_paired]
         for each in free:
             if each.reference and _stem(each.reference) == entry.reference:
@@ -349,7 +349,8 @@ def _stem(reference: str) -> str:
 
 
 def _movement(entry: Entry) -> tuple[str, int, bool] | None:
-    """(currency, amount, we were told of it) of money between the trading wallet and elsewhere."""
+    """Returns (currency, amount, whether a command of ours reported it) of money that crosses the trading
+    wallet's edge."""
     if not entry.legs or entry.cause not in _REPORTED:
         return None
     holder, currency, amount, wallet = entry.legs[0]

@@ -123,7 +123,7 @@ class AccountFeed:
             await ended([keeper])
 
     async def _keep_key(self, ends: asyncio.Event) -> None:
-        """A key that the venue does not know any more tells nothing, on whatever connection."""
+        """Renews the listen key; a stream of an expired key reports nothing, on whatever connection."""
         venue = self._line.venue
         while venue.keep_key_s:
             await asyncio.sleep(venue.keep_key_s)

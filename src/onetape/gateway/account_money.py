@@ -335,7 +335,7 @@ class AccountMoney:
         return booked or found
 
     def _stop_owners(self, currency: str, slots: tuple[int, ...]) -> None:
-        """Each is told, by its name; its robots' orders go."""
+        """Stops each owner by its name and cancels its robots' orders."""
         for slot in slots:
             owner = self.accounts.slots.name_of(slot) or str(slot)
             words = f"its {currency} went back to the pool: allocate again"

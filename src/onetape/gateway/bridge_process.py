@@ -129,7 +129,7 @@ class _Bridge:
 
 
 def _said(options: GatewayOptions, listening: int, token: str) -> dict[str, Any]:
-    """What the bridge is told."""
+    """Returns the configuration that the bridge reads at its start."""
     assert options.bridge is not None
     exchange = options.kind.removeprefix("ccxt:")
     facts = facts_of(exchange)

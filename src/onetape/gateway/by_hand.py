@@ -397,7 +397,7 @@ class OrdersByHand:
         return [order], checks
 
     def _finish(self) -> None:
-        """The tape has what was asked for before the answer says so."""
+        """Writes the request to the tape before the answer names it."""
         self._carry_out()
         self._admission.hold_placed()
         self._money.publish()

@@ -1,4 +1,4 @@
-"""Orders of ours that trade with each other and not at the venue, and what is left of them."""
+"""Trades own orders with each other instead of at the venue, and keeps what is left of them."""
 
 from __future__ import annotations
 

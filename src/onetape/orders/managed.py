@@ -34,7 +34,7 @@ __all__ = [
 
 
 class Request(NamedTuple):
-    """What a robot asks for. `order_id` is the robot's; price and size are an amendment's."""
+    """A robot's request. `order_id` is the robot's; price and size are an amendment's."""
 
     robot: int
     kind: RequestKind

@@ -148,7 +148,7 @@ class OrderManager:
         self.send_cancel(order, now)
 
     def send_cancel(self, order: Managed, now: int) -> None:
-        """Nothing about it is asked of the venue yet that would forbid it."""
+        """Sends a cancel of an order that has no other request under way."""
         order.life.on_event(OrderEvent.CANCEL_REQUEST)
         self._intend_cancel(order)
         self.send(order, RequestKind.CANCEL, now)
@@ -457,7 +457,7 @@ class OrderManager:
         self._compare(order, report, now)
 
     def _snapshot(self, order: Managed, report: OrderStatusReport, now: int) -> None:
-        """How it stands at the venue, because somebody asked."""
+        """Takes the venue's answer to a query for the order's status."""
         self._note_ids(order, report)
         # What has ended never works again: its end is the newest word, whatever it is dated.
         if report.state not in ENDS and 0 < report.time < order.reported_time:
@@ -527,7 +527,7 @@ class OrderManager:
             self.calls.append(self.venue.query_venue_id(*key, now))
 
     def _meet(self, report: OrderStatusReport, now: int) -> None:
-        """An order that no tape of ours has."""
+        """Adds an order that no tape of ours has."""
         if report.client_id in self.orders or report.news is OrderNews.REJECTED:
             return
         robot, order_id = self.owner_of(report.client_id) or (0, 0)
@@ -599,7 +599,7 @@ class OrderManager:
             self._news(order, news, now, code, reason, size=order.life.filled)
 
     def _compare(self, order: Managed, report: OrderStatusReport, now: int) -> None:
-        """Has the venue filled more than we have been told, or cut what reduces to the position?"""
+        """Compares quantities: the venue may have filled more than was reported, or cut a reduction to the position."""
         reduces = order.spec.reduce_only or report.reduce_only
         is_cut = reduces and 0 < report.size < order.life.size
         is_certain = order.life.accepted and order.is_open and not order.is_unknown

@@ -56,7 +56,7 @@ def query_amended(order: Managed, report: OrderStatusReport, now: int) -> int:
 
 
 def _question_of(order: Managed, now: int, *, ended_apart: bool) -> OrderKey:
-    """How it is asked for next; it is noted that it was."""
+    """Builds the next query for it, and notes that it was sent."""
     key = OrderKey(
         order.spec.symbol,
         order.name,

@@ -366,5 +366,5 @@ class Reconciler:
 
 
 def _index_of(call: Call, calls: list[tuple[Call, int]]) -> int:
-    """Where this very call stands: one that only looks like it was asked for other reasons."""
+    """Returns the index of this very call, not of an equal one that serves another purpose."""
     return next((at for at, (each, _) in enumerate(calls) if each is call), -1)

@@ -134,7 +134,7 @@ class StreamProbe:
             self._due = now + GRACE
 
     def _differing(self, answer: Answer) -> list[tuple[Key, int]]:
-        """What the venue says otherwise than it was told last, with what was told."""
+        """Returns what the venue's list says otherwise than its stream did, with both."""
         venue, books = self._manager.venue, self._manager.books
         ours: dict[Key, tuple[int, int]] = {}  # amount, time
         listed: dict[Key, tuple[int, int]] = {}
@@ -166,7 +166,7 @@ class StreamProbe:
         self._suspects = {}
 
     def _forget(self, now: int) -> None:
-        """What was asked before is compared with nothing."""
+        """Drops the earlier answers from comparison."""
         self._call = None
         self._suspects = {}
         self._due = now + self._every

@@ -193,7 +193,7 @@ class Working:
             yield symbol, side, Spent(size, maker, taker, unpriced)
 
     def _of(self, order: Managed | None, spec: OrderSpec) -> tuple[int, int]:
-        """What the order itself adds to the sums that the spec asks for."""
+        """Returns what the order itself adds to the sums of the spec."""
         share = self._shares.get(order.client_id) if order is not None else None
         if share is None or (share.symbol, share.position_side, share.side) != (
             spec.symbol,

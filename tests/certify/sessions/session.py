@@ -22,13 +22,13 @@ class Session:
     """The calls of one client, in the order in which they were made."""
 
     def __init__(self) -> None:
-        told = json.loads(sys.argv[1])
-        self.rest: str = told["rest"]
-        self.ws: str = told["ws"]
-        self.key: str = told["accounts"][0]["key"]
-        self.secret: str = told["accounts"][0]["secret"]
-        self.balances = {k: float(v) for k, v in told["accounts"][0]["balances"].items()}
-        self.control: str = told["control"]
+        answer = json.loads(sys.argv[1])
+        self.rest: str = answer["rest"]
+        self.ws: str = answer["ws"]
+        self.key: str = answer["accounts"][0]["key"]
+        self.secret: str = answer["accounts"][0]["secret"]
+        self.balances = {k: float(v) for k, v in answer["accounts"][0]["balances"].items()}
+        self.control: str = answer["control"]
         self.calls: list[dict] = []
 
     def call(self, name, ask, holds=None):
@@ -95,8 +95,8 @@ class Session:
 
     def ledger(self):
         """The exchange's own books of the account: balances, positions, orders, trades, as text."""
-        with urllib.request.urlopen(f"{self.control}/state?account=main", timeout=WAIT_S) as told:
-            (account,) = json.load(told)["accounts"]
+        with urllib.request.urlopen(f"{self.control}/state?account=main", timeout=WAIT_S) as reported:
+            (account,) = json.load(reported)["accounts"]
         return account
 
     def books(self, name, ours, theirs, wait=WAIT_S):
@@ -125,8 +125,8 @@ class Session:
         self._note(name, False, f"{type(error).__name__}: {error} ({place})")
 
     def _note(self, name, passed, seen) -> None:
-        known = any(row["call"] == name for row in self.calls)
-        if known:
+        recorded = any(row["call"] == name for row in self.calls)
+        if recorded:
             raise SystemExit(f"two calls are named {name!r}")
         self.calls.append({"call": name, "passed": passed, "seen": " ".join(seen.split())[:400]})
 

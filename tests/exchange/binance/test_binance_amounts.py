@@ -58,8 +58,8 @@ def traded(venue, client, *, isolated: bool) -> list:
         "v1/income": {},
         "v1/userTrades": BTC,
     }
-    told = [ok(client.ask("GET", f"/fapi/{path}", **more)) for path, more in paths.items()]
-    return [*heard(stream), *told]
+    received = [ok(client.ask("GET", f"/fapi/{path}", **more)) for path, more in paths.items()]
+    return [*heard(stream), *received]
 
 
 @pytest.mark.parametrize("isolated", [False, True], ids=["cross", "isolated"])
@@ -87,10 +87,10 @@ def test_what_is_there_is_rounded_down_and_what_is_owed_up(venue, client):
     for name, units in exact.items():
         assert 0 <= Decimal(int(units)).scaleb(-18) - Decimal(row[name]) < UNIT, name
     trades = ok(client.ask("GET", "/fapi/v1/userTrades", **BTC))
-    for told, trade in zip(trades, account.trades, strict=True):
+    for reported, trade in zip(trades, account.trades, strict=True):
         fill = trade.fill
-        assert 0 <= Decimal(told["commission"]) - Decimal(fill.fee).scaleb(-18) < UNIT
-        assert 0 <= Decimal(fill.realized).scaleb(-18) - Decimal(told["realizedPnl"]) < UNIT
+        assert 0 <= Decimal(reported["commission"]) - Decimal(fill.fee).scaleb(-18) < UNIT
+        assert 0 <= Decimal(fill.realized).scaleb(-18) - Decimal(reported["realizedPnl"]) < UNIT
 
 
 def test_what_is_set_apart_and_what_is_left_are_the_wallet(venue, client):
@@ -136,24 +136,24 @@ def test_the_break_even_price_has_the_fees_of_what_is_held(venue, client, side, 
     fees, row = fees_and_row()
     check(row, sum(fees))
     assert (Decimal(row["breakEvenPrice"]) > Decimal(row["entryPrice"])) == (side == "BUY")
-    told = [m for m in heard(stream) if m["e"] == "ACCOUNT_UPDATE"][-1]["a"]["P"][0]
-    assert told["bep"] == row["breakEvenPrice"]
+    received = [m for m in heard(stream) if m["e"] == "ACCOUNT_UPDATE"][-1]["a"]["P"][0]
+    assert received["bep"] == row["breakEvenPrice"]
     market(client, other, "0.010")  # what is left has three quarters of its fees
     _, row = fees_and_row()
     check(row, sum(fees) * 3 / 4)
-    known = len(fees_and_row()[0])
+    recorded = len(fees_and_row()[0])
     market(client, other, "0.050")  # turned: two fifths of that order opened
     fees, row = fees_and_row()
-    check(row, sum(fees[known:]) * 2 / 5)
+    check(row, sum(fees[recorded:]) * 2 / 5)
 
 
 def test_a_market_that_trades_has_open_interest(venue, client):
-    def told() -> Decimal:
+    def stated() -> Decimal:
         found = ok(client.ask("GET", "/fapi/v1/openInterest", signed=False, **BTC))
         assert set(found) == {"openInterest", "symbol", "time"}
         return Decimal(found["openInterest"])
 
-    before = told()
+    before = stated()
     assert before > 0
     market(client, "BUY", "2.000")
-    assert told() >= before + 2
+    assert stated() >= before + 2

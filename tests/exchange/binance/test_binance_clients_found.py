@@ -35,22 +35,22 @@ def test_the_lists_of_a_batch_cancel_are_known_in_both_spellings(client, name, f
 
 
 def test_the_wallet_side_says_that_it_is_up(client):
-    status, told = client.ask("GET", "/sapi/v1/system/status", signed=False)
-    assert (status, told) == (200, {"status": 0, "msg": "normal"})
+    status, reported = client.ask("GET", "/sapi/v1/system/status", signed=False)
+    assert (status, reported) == (200, {"status": 0, "msg": "normal"})
 
 
 def test_continuous_klines_are_those_of_the_perpetual_contract():
     venue = Virtual("binance-usdm")
     plain = venue.connect("/market/ws/btcusdt@kline_1m")
     continuous = venue.connect("/market/ws/btcusdt_perpetual@continuousKline_1m")
-    elsewhere = venue.connect("/public/ws/btcusdt_perpetual@continuousKline_1m")
+    remote = venue.connect("/public/ws/btcusdt_perpetual@continuousKline_1m")
     venue.wait(3)
     one, other = heard(plain), heard(continuous)
     assert other
     assert {(e["e"], e["ps"], e["ct"]) for e in other} == {("continuous_kline", "BTCUSDT", "PERPETUAL")}
     bars = [{k: v for k, v in e["k"].items() if k != "s"} for e in one]
     assert [e["k"] for e in other] == bars
-    assert heard(elsewhere) == []
+    assert heard(remote) == []
 
 
 def test_times_in_force_are_those_that_live_rows_list(client):
@@ -114,13 +114,13 @@ def test_what_a_conditional_order_came_to_is_told_some_time_after_its_fill(venue
 @pytest.mark.parametrize("market", ["/api/v3", "/dapi/v1"])
 def test_other_markets_are_there_list_nothing_and_say_so(client, market):
     for path in ("ping", "time", "exchangeInfo"):
-        status, told = client.ask("GET", f"{market}/{path}", signed=False)
+        status, reported = client.ask("GET", f"{market}/{path}", signed=False)
         assert status == 200
         assert client.headers["x-simulation"].startswith("an empty market")
         assert client.headers["x-mbx-used-weight"] == client.headers["x-mbx-used-weight-1m"]
-    assert told["symbols"] == []
-    asked = client.ask("GET", f"{market}/exchangeInfo", signed=False, **BTC)
-    assert asked[1]["code"] == -1121
+    assert reported["symbols"] == []
+    answer = client.ask("GET", f"{market}/exchangeInfo", signed=False, **BTC)
+    assert answer[1]["code"] == -1121
     assert client.ask("POST", f"{market}/order", **BTC, side="BUY")[1]["code"] == -5000
     client.ask("GET", "/fapi/v1/ping", signed=False)
     assert "x-simulation" not in client.headers

@@ -35,8 +35,8 @@ def played(venue: Virtual, seconds: int, *streams: str) -> dict[str, list[dict]]
     connection = venue.connect("/market/stream?streams=" + "/".join(streams))
     for _ in range(seconds):
         venue.wait(1)
-    told = [message for message in heard(connection) if "data" in message]
-    return {name: [m["data"] for m in told if m["stream"] == name] for name in streams}
+    received = [message for message in heard(connection) if "data" in message]
+    return {name: [m["data"] for m in received if m["stream"] == name] for name in streams}
 
 
 def candles(frames: list[dict]) -> list[list[dict]]:
@@ -64,8 +64,8 @@ def test_the_last_frame_of_a_candle_is_final_and_the_next_begins(venue, stream, 
     by_time = {row[0]: row for row in rows}
     for frames in found[1:-1]:  # the first one may have begun before anybody traded
         k = frames[-1]["k"]
-        told = [k[name] for name in ("o", "h", "l", "c", "v", "T", "q", "n", "V", "Q")]
-        assert told == by_time[k["t"]][1:11]
+        received = [k[name] for name in ("o", "h", "l", "c", "v", "T", "q", "n", "V", "Q")]
+        assert received == by_time[k["t"]][1:11]
         assert frames[-1]["E"] >= k["T"]
 
 

@@ -90,9 +90,9 @@ def test_margin_is_added_and_taken_back_within_its_limits_and_told(venue, client
     before = Decimal(position(client)["isolatedWallet"])
     assert ok(move(amount="100.5", type=1))["code"] == 200
     assert Decimal(position(client)["isolatedWallet"]) == before + Decimal("100.5")
-    told = heard(stream)[-1]
-    assert (told["e"], told["a"]["m"]) == ("ACCOUNT_UPDATE", "MARGIN_TRANSFER")
-    assert Decimal(told["a"]["P"][0]["iw"]) == before + Decimal("100.5")
+    reported = heard(stream)[-1]
+    assert (reported["e"], reported["a"]["m"]) == ("ACCOUNT_UPDATE", "MARGIN_TRANSFER")
+    assert Decimal(reported["a"]["P"][0]["iw"]) == before + Decimal("100.5")
     assert move(amount="100000000", type=1)[1]["code"] == -4050
     assert move(amount="500", type=2)[1]["code"] == -4051
     assert ok(move(amount="60", type=2))["type"] == 2

@@ -37,8 +37,8 @@ def market(client, side: str, size: str, terms=BTC):
 
 
 def totals(client) -> dict[str, Decimal]:
-    told = ok(client.ask("GET", "/fapi/v3/account"))
-    return {name: Decimal(value) for name, value in told.items() if isinstance(value, str)}
+    reported = ok(client.ask("GET", "/fapi/v3/account"))
+    return {name: Decimal(value) for name, value in reported.items() if isinstance(value, str)}
 
 
 def asset(client, name: str) -> dict[str, Decimal]:
@@ -69,7 +69,7 @@ def poor(venue, usdt: str = "100") -> None:
 def test_the_mode_is_switched_shown_and_told_over_a_real_socket():
     with served("binance-usdm") as (dialect, port):
         client = client_of(Wire(port), dialect)
-        told, indexes = asyncio.run(_session(port, client))
+        reported, indexes = asyncio.run(_session(port, client))
         assert refused(client, True) == -4171
         assert ok(client.ask("GET", MODE)) == {"multiAssetsMargin": True}
         assert ok(client.ask("GET", "/fapi/v1/accountConfig"))["multiAssetsMargin"] is True
@@ -78,7 +78,7 @@ def test_the_mode_is_switched_shown_and_told_over_a_real_socket():
         assert client.ask("POST", MODE, multiAssetsMargin="yes")[1]["code"] == -1130
         switch(client, False)
         assert ok(client.ask("GET", MODE)) == {"multiAssetsMargin": False}
-    assert told["ai"] == {"j": True}
+    assert reported["ai"] == {"j": True}
     assert {row["s"] for row in indexes} == {"USDTUSD", "BTCUSD"}
     for row in indexes:
         buffer, index = Decimal(row["b"]), Decimal(row["i"])
@@ -95,9 +95,9 @@ async def _session(port: int, client: BinanceClient) -> tuple[dict, list]:
         session.ws_connect(f"{base}/market/ws/!assetIndex@arr") as prices,
     ):
         await asyncio.to_thread(switch, client, True)
-        while (told := await private.receive_json(timeout=PATIENCE_S))["e"] != "ACCOUNT_CONFIG_UPDATE":
+        while (reported := await private.receive_json(timeout=PATIENCE_S))["e"] != "ACCOUNT_CONFIG_UPDATE":
             pass
-        return told, await prices.receive_json(timeout=PATIENCE_S)
+        return reported, await prices.receive_json(timeout=PATIENCE_S)
 
 
 def test_coins_carry_positions_less_their_haircut(venue, client):
@@ -164,8 +164,8 @@ def test_a_coin_that_falls_takes_positions_in_others_with_it(venue, client):
     spare = shown["totalMarginBalance"] - shown["totalMaintMargin"]
     fall = 1 - spare / (rates(client, "BTCUSD")["bidRate"] / 10)
     move(venue, 0, f"{fall * Decimal('1.03'):.6f}")
-    told = [event["e"] for event in heard(stream)]
-    assert "MARGIN_CALL" in told
+    received = [event["e"] for event in heard(stream)]
+    assert "MARGIN_CALL" in received
     assert ok(client.ask("GET", "/fapi/v3/positionRisk", **ETH))
     move(venue, 0, "0.95")
     assert ok(client.ask("GET", "/fapi/v3/positionRisk", **ETH)) == []
@@ -186,9 +186,9 @@ def test_a_debt_that_grows_too_large_is_paid_from_the_other_currencies(venue, cl
     row = ok(client.ask("GET", "/fapi/v1/assetIndex", symbol="BTCUSD"))
     move(venue, 0, "1")
     assert asset(client, "USDT")["walletBalance"] == 0
-    given = 1 - asset(client, "BTC")["walletBalance"]
+    paid = 1 - asset(client, "BTC")["walletBalance"]
     ask = Decimal(ok(client.ask("GET", "/fapi/v1/assetIndex", symbol="USDTUSD"))["autoExchangeAskRate"])
-    assert abs(given * Decimal(row["autoExchangeBidRate"]) - 10_001 * ask) < 1
+    assert abs(paid * Decimal(row["autoExchangeBidRate"]) - 10_001 * ask) < 1
 
 
 def test_hedge_mode_and_a_restart_keep_the_mode(tmp_path):

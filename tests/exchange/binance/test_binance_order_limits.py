@@ -31,22 +31,22 @@ def client_of(transport, dialect, account: int = 0) -> BinanceClient:
 
 def until_refused(client: BinanceClient) -> tuple[dict, list[dict]]:
     """(the refusal, the headers of what was taken before)."""
-    told = []
+    received = []
     for _ in range(600):
         status, body = client.ask("POST", BATCH, batchOrders=FIVE)
         if status != 200:
             assert status == 429
-            return body, told
-        told.append(client.headers)
+            return body, received
+        received.append(client.headers)
     raise AssertionError("nobody was ever refused")
 
 
 def test_orders_are_counted_in_headers_and_refused_over_a_real_socket():
     with served("binance-usdm") as (dialect, port):
         client, other = (client_of(Wire(port), dialect, number) for number in (0, 1))
-        body, told = until_refused(client)
+        body, reported = until_refused(client)
         refused = client.headers
-        used = [{name: int(headers[name]) for name in WINDOWS} for headers in told]
+        used = [{name: int(headers[name]) for name in WINDOWS} for headers in reported]
         # A window may end while this goes on, and is counted from 0 again.
         for before, after in zip([dict.fromkeys(WINDOWS, 0), *used], used, strict=False):
             for name in WINDOWS:

@@ -36,9 +36,9 @@ def test_a_limit_order_rests_is_listed_and_is_canceled(client):
     assert client.headers["x-mbx-order-count-10s"]
     _, listed = client.ask("GET", "/fapi/v1/openOrders", **BTC)
     assert [o["clientOrderId"] for o in listed] == ["rests-1"]
-    _, asked = client.ask("GET", ORDER, **BTC, origClientOrderId="rests-1")
-    assert asked["orderId"] == order["orderId"]
-    assert asked["avgPrice"] == "0.00"
+    _, request = client.ask("GET", ORDER, **BTC, origClientOrderId="rests-1")
+    assert request["orderId"] == order["orderId"]
+    assert request["avgPrice"] == "0.00"
     status, gone = client.ask("DELETE", ORDER, **BTC, orderId=order["orderId"])
     assert (status, gone["status"]) == (200, "CANCELED")
     assert client.ask("GET", "/fapi/v1/openOrders", **BTC)[1] == []
@@ -119,8 +119,8 @@ def test_post_only_and_fill_or_kill_leave_no_trace_when_they_fail(client):
             newClientOrderId=f"no-trace-{tif}",
         )
         assert (status, answer["code"]) == (400, code)
-        _, asked = client.ask("GET", ORDER, **BTC, origClientOrderId=f"no-trace-{tif}")
-        assert asked["code"] == -2013
+        _, request = client.ask("GET", ORDER, **BTC, origClientOrderId=f"no-trace-{tif}")
+        assert request["code"] == -2013
 
 
 def test_a_conditional_order_is_in_its_own_list_and_makes_a_child(client):
@@ -143,7 +143,7 @@ def test_a_conditional_order_is_in_its_own_list_and_makes_a_child(client):
     assert client.ask("GET", "/fapi/v1/openOrders", **BTC)[1] == []
     assert len(client.ask("GET", "/fapi/v1/openAlgoOrders", **BTC)[1]) == 1
     assert client.ask("GET", ORDER, **BTC, orderId=far_stop["algoId"])[1]["code"] == -2013
-    again = client.ask(
+    second = client.ask(
         "POST",
         "/fapi/v1/algoOrder",
         algoType="CONDITIONAL",
@@ -153,7 +153,7 @@ def test_a_conditional_order_is_in_its_own_list_and_makes_a_child(client):
         triggerPrice=far,
         closePosition="true",
     )[1]
-    assert again["code"] == -4130
+    assert second["code"] == -4130
     _, stop = client.ask(
         "POST",
         "/fapi/v1/algoOrder",
@@ -168,9 +168,9 @@ def test_a_conditional_order_is_in_its_own_list_and_makes_a_child(client):
     )
     assert stop["algoStatus"] == "NEW", stop
     client.transport.wait(600)
-    _, asked = client.ask("GET", "/fapi/v1/algoOrder", clientAlgoId="near-1")
-    assert asked["algoStatus"] == "FINISHED"
-    _, child = client.ask("GET", ORDER, **BTC, orderId=asked["actualOrderId"])
+    _, request = client.ask("GET", "/fapi/v1/algoOrder", clientAlgoId="near-1")
+    assert request["algoStatus"] == "FINISHED"
+    _, child = client.ask("GET", ORDER, **BTC, orderId=request["actualOrderId"])
     assert (child["status"], child["clientOrderId"]) == ("FILLED", "near-1")
     # The position is gone, and with it what was to close it.
     _, first = client.ask("GET", "/fapi/v1/algoOrder", clientAlgoId="far-1")

@@ -73,8 +73,8 @@ async def _calls(port: int, key: str) -> list[dict]:
         async def ask(number: int, method: str, **params) -> dict:
             params = {**params, "apiKey": key, "timestamp": stamp()}
             text = "&".join(f"{name}={params[name]}" for name in sorted(params))
-            asked = {"id": number, "method": method, "params": {**params, "signature": sign(text)}}
-            await socket.send_json(asked)
+            request = {"id": number, "method": method, "params": {**params, "signature": sign(text)}}
+            await socket.send_json(request)
             return await socket.receive_json(timeout=PATIENCE_S)
 
         return [await ask(1, "order.place", **ORDER), await ask(2, "session.logon")]

@@ -38,10 +38,10 @@ class Api:
     def send(self, method: str, params: dict | None = None, number=None):
         self.count += 1
         number = self.count if number is None else number
-        asked = {"id": number, "method": method, **({} if params is None else {"params": params})}
+        request = {"id": number, "method": method, **({} if params is None else {"params": params})}
         self.venue.time += 1_000_000
         self.venue.dialect.exchange.advance(self.venue.time)
-        self.venue.dialect.message(self.connection, json.dumps(asked).encode(), self.venue.time)
+        self.venue.dialect.message(self.connection, json.dumps(request).encode(), self.venue.time)
         self.venue.settle()
         answer = heard(self.connection)[-1]
         assert answer["id"] == number
@@ -180,9 +180,9 @@ def test_after_a_logon_requests_need_no_signature_until_the_logout(venue):
     key = ed25519(venue)
     before = api.send("session.status")["result"]
     assert (before["apiKey"], before["authorizedSince"]) == (None, None)
-    told = api.logon(key.key, key.secret, recvWindow=5000)
-    assert told["result"]["apiKey"] == key.key, told
-    assert told["result"]["authorizedSince"] >= told["result"]["connectedSince"]
+    reported = api.logon(key.key, key.secret, recvWindow=5000)
+    assert reported["result"]["apiKey"] == key.key, reported
+    assert reported["result"]["authorizedSince"] >= reported["result"]["connectedSince"]
     placed = api.send("order.place", api.stamped(LIMIT))
     assert placed["result"]["status"] == "NEW", placed
     assert api.send("order.place", LIMIT)["error"]["code"] == -1102  # a timestamp all the same

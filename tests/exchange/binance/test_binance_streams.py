@@ -60,17 +60,17 @@ def test_the_account_hears_of_an_order_its_fill_its_money_and_its_position(venue
     stream = venue.connect(f"/private/ws/{key['listenKey']}")
     wrong = venue.connect(f"/market/ws/{key['listenKey']}")
     _, order = client.ask("POST", ORDER, **BTC, side="BUY", type="MARKET", quantity="0.010")
-    told = heard(stream)
-    kinds = [m["e"] for m in told]
+    reported = heard(stream)
+    kinds = [m["e"] for m in reported]
     assert kinds[0] == "ORDER_TRADE_UPDATE"
     assert {"TRADE_LITE", "ACCOUNT_UPDATE"} <= set(kinds)
-    fills = [m["o"] for m in told if m["e"] == "ORDER_TRADE_UPDATE" and m["o"]["x"] == "TRADE"]
+    fills = [m["o"] for m in reported if m["e"] == "ORDER_TRADE_UPDATE" and m["o"]["x"] == "TRADE"]
     assert fills[-1]["X"] == "FILLED"
     assert fills[-1]["i"] == order["orderId"]
     assert sum(Decimal(f["l"]) for f in fills) == Decimal("0.010")
-    lite = [m for m in told if m["e"] == "TRADE_LITE"]
+    lite = [m for m in reported if m["e"] == "TRADE_LITE"]
     assert [m["t"] for m in lite] == [f["t"] for f in fills]
-    account = [m["a"] for m in told if m["e"] == "ACCOUNT_UPDATE"][-1]
+    account = [m["a"] for m in reported if m["e"] == "ACCOUNT_UPDATE"][-1]
     _, balances = client.ask("GET", "/fapi/v3/balance")
     usdt = next(b["balance"] for b in balances if b["asset"] == "USDT")
     assert account["B"][0]["wb"] == usdt
@@ -113,12 +113,12 @@ def test_a_conditional_order_tells_its_states_in_order(venue, client):
         clientAlgoId="s1",
     )
     venue.wait(600)
-    told = [m for m in heard(stream) if m["e"] in ("ALGO_UPDATE", "ORDER_TRADE_UPDATE")]
-    states = [m["o"]["X"] for m in told if m["e"] == "ALGO_UPDATE"]
+    received = [m for m in heard(stream) if m["e"] in ("ALGO_UPDATE", "ORDER_TRADE_UPDATE")]
+    states = [m["o"]["X"] for m in received if m["e"] == "ALGO_UPDATE"]
     assert states == ["NEW", "TRIGGERING", "TRIGGERED", "FINISHED"]
-    child = next(m["o"] for m in told if m["e"] == "ORDER_TRADE_UPDATE" and m["o"]["x"] == "TRADE")
+    child = next(m["o"] for m in received if m["e"] == "ORDER_TRADE_UPDATE" and m["o"]["x"] == "TRADE")
     assert child["c"] == "s1"
-    assert told[-1]["o"]["ai"] == str(child["i"])
+    assert received[-1]["o"]["ai"] == str(child["i"])
 
 
 def test_the_socket_api_signs_sorted_parameters(venue):
@@ -129,8 +129,8 @@ def test_the_socket_api_signs_sorted_parameters(venue):
         params = {"apiKey": account.key, "timestamp": venue.time // 1_000_000, **params}
         text = "&".join(f"{k}={params[k]}" for k in sorted(params))
         params["signature"] = hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()
-        asked = json.dumps({"id": "1", "method": method, "params": params}).encode()
-        venue.dialect.message(api, asked, venue.time)
+        request = json.dumps({"id": "1", "method": method, "params": params}).encode()
+        venue.dialect.message(api, request, venue.time)
         venue.settle()
         return heard(api)[-1]
 
@@ -146,8 +146,8 @@ def test_the_socket_api_signs_sorted_parameters(venue):
 def test_who_talks_too_much_is_disconnected(venue):
     stream = venue.connect("/public/ws")
     for number in range(12):
-        asked = json.dumps({"method": "SUBSCRIBE", "params": ["btcusdt@bookTicker"], "id": number})
-        venue.dialect.message(stream, asked.encode(), venue.time)
+        request = json.dumps({"method": "SUBSCRIBE", "params": ["btcusdt@bookTicker"], "id": number})
+        venue.dialect.message(stream, request.encode(), venue.time)
     assert isinstance(heard(stream)[-1], Close)
 
 

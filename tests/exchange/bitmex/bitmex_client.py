@@ -33,10 +33,10 @@ class BitmexClient:
         return status, answer
 
     def order(self, side: str, qty: int, price: float | None = None, **more):
-        given = {"symbol": "XBTUSD", "side": side, "orderQty": qty, **more}
+        terms = {"symbol": "XBTUSD", "side": side, "orderQty": qty, **more}
         if price is not None:
-            given["price"] = price
-        return self.ask("POST", "/order", **given)
+            terms["price"] = price
+        return self.ask("POST", "/order", **terms)
 
 
 def client_of(venue: Virtual, account: int = 0) -> BitmexClient:

@@ -116,8 +116,8 @@ def test_funding_is_paid_on_the_value_at_the_mark(venue):
     rows = client.ask("GET", "/execution/tradeHistory", symbol="XBTUSD", reverse=True)[1]
     assert (rows[0]["execType"], rows[0]["lastQty"]) == ("Funding", 50_000)
     assert abs(rows[0]["execComm"] - paid) <= 1
-    told = client.ask("GET", "/funding", symbol="XBTUSD")[1]
-    assert told[-1]["fundingRate"] == 0.000375
+    answer = client.ask("GET", "/funding", symbol="XBTUSD")[1]
+    assert answer[-1]["fundingRate"] == 0.000375
 
 
 def test_the_wallet_history_adds_up_to_the_wallet(venue):

@@ -42,8 +42,8 @@ def test_a_limit_order_rests_is_amended_and_is_canceled(client):
     assert client.ask("PUT", "/order", origClOrdID="one", orderQty=100)[0] == 400
     _, gone = client.ask("DELETE", "/order", clOrdID="two")
     assert [(o["ordStatus"], o["leavesQty"]) for o in gone] == [("Canceled", 0)]
-    _, again = client.ask("DELETE", "/order", orderID=[order["orderID"]])
-    assert again[0]["error"] == "Unable to cancel order due to existing state: Canceled"
+    _, second = client.ask("DELETE", "/order", orderID=[order["orderID"]])
+    assert second[0]["error"] == "Unable to cancel order due to existing state: Canceled"
     assert open_orders(client) == []
     assert client.ask("DELETE", "/order", orderID="no-such-order")[0] == 404
 
@@ -94,13 +94,13 @@ def test_a_client_id_is_unique_for_good(client):
 
 def test_post_only_and_immediate_orders_that_cannot_be_are_taken_in_and_canceled(client):
     high, low = round(facts(client)["askPrice"] * 1.01, 1), far(client)
-    for given, said in (
+    for options, said in (
         ({"price": high, "execInst": "ParticipateDoNotInitiate"}, "ParticipateDoNotInitiate"),
         ({"price": low, "timeInForce": "ImmediateOrCancel"}, "ImmediateOrCancel"),
         ({"price": low, "timeInForce": "FillOrKill"}, "FillOrKill"),
         ({"price": low, "execInst": "ReduceOnly"}, "ReduceOnly"),
     ):
-        status, order = client.order("Buy", 100, **given)
+        status, order = client.order("Buy", 100, **options)
         assert (status, order["ordStatus"], order["cumQty"]) == (200, "Canceled", 0)
         assert order["text"].startswith("Canceled: ")
         assert said in order["text"]
@@ -122,20 +122,20 @@ def test_post_only_and_immediate_orders_that_cannot_be_are_taken_in_and_canceled
 )
 def test_orders_with_a_trigger_wait_in_the_list_and_fire(client, kind, side, offset, limit):
     last = facts(client)["lastPrice"]
-    given = {"ordType": kind, "stopPx": round(last + offset, 1), "execInst": "LastPrice"}
+    terms = {"ordType": kind, "stopPx": round(last + offset, 1), "execInst": "LastPrice"}
     if limit is not None:
-        given["price"] = round(last + limit, 1)
-    wrong = {**given, "stopPx": round(last - 20 * offset, 1)}
+        terms["price"] = round(last + limit, 1)
+    wrong = {**terms, "stopPx": round(last - 20 * offset, 1)}
     status, answer = client.order(side, 100, **wrong)
     assert (status, answer["error"]["message"]) == (400, "Invalid stopPx for ordType")
-    status, order = client.order(side, 100, **given)
+    status, order = client.order(side, 100, **terms)
     assert (status, order["ordStatus"], order["triggered"]) == (200, "New", ""), order
     assert (order["workingIndicator"], order["ordType"]) == (False, kind)
     assert [o["orderID"] for o in open_orders(client)] == [order["orderID"]]
     push(client, offset)
     found = client.ask("GET", "/order", filter={"orderID": order["orderID"]})[1][0]
     assert (found["triggered"], found["ordStatus"]) == ("StopOrderTriggered", "Filled")
-    assert found["stopPx"] == given["stopPx"]
+    assert found["stopPx"] == terms["stopPx"]
     fills = client.ask("GET", "/execution/tradeHistory", symbol="XBTUSD")[1]
     assert sum(f["lastQty"] for f in fills if f["orderID"] == order["orderID"]) == 100
 

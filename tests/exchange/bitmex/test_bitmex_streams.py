@@ -29,16 +29,16 @@ class Tables:
                 self.rows[table] = [dict(row) for row in rows]
                 continue
             for row in rows:
-                known = [k for k in self.rows[table] if self._same(table, k, row)]
+                seen = [k for k in self.rows[table] if self._same(table, k, row)]
                 if message["action"] == "insert":
-                    assert not known or not self.keys[table], (table, row)
+                    assert not seen or not self.keys[table], (table, row)
                     self.rows[table].append(dict(row))
                 else:
-                    assert len(known) == 1, (table, message["action"], row)
+                    assert len(seen) == 1, (table, message["action"], row)
                     if message["action"] == "update":
-                        known[0].update(row)
+                        seen[0].update(row)
                     else:
-                        self.rows[table].remove(known[0])
+                        self.rows[table].remove(seen[0])
         return self
 
     def _same(self, table: str, one: dict, other: dict) -> bool:
@@ -53,8 +53,8 @@ def said(venue: Virtual, connection, **request) -> list:
 
 def log_in(venue: Virtual, connection) -> list:
     client = client_of(venue)
-    told = client.signed("GET", "/realtime")
-    args = [client.key, int(told["api-expires"]), told["api-signature"]]
+    reported = client.signed("GET", "/realtime")
+    args = [client.key, int(reported["api-expires"]), reported["api-signature"]]
     return said(venue, connection, op="authKeyExpires", args=args)
 
 
@@ -82,18 +82,18 @@ def test_the_book_kept_from_changes_is_the_book_that_is_asked_for(venue):
         table.take(heard(ten))
     assert actions == {"partial", "insert", "update", "delete"}
     client = client_of(venue)
-    asked = client.ask("GET", "/orderBook/L2", symbol="XBTUSD", depth=0)[1]
+    answer = client.ask("GET", "/orderBook/L2", symbol="XBTUSD", depth=0)[1]
     # The request itself took a millisecond of the market.
     for kept, stream in ((full, connection), (top, best), (table, ten)):
         kept.take(heard(stream))
-    assert levels(full.rows["orderBookL2"]) == levels(asked)
-    asked = client.ask("GET", "/orderBook/L2", symbol="XBTUSD", depth=25)[1]
+    assert levels(full.rows["orderBookL2"]) == levels(answer)
+    answer = client.ask("GET", "/orderBook/L2", symbol="XBTUSD", depth=25)[1]
     top.take(heard(best))
-    assert levels(top.rows["orderBookL2_25"]) == levels(asked)
+    assert levels(top.rows["orderBookL2_25"]) == levels(answer)
     found = table.take(heard(ten)).rows["orderBook10"][0]
-    buys = [[row["price"], row["size"]] for row in asked if row["side"] == "Buy"][:10]
+    buys = [[row["price"], row["size"]] for row in answer if row["side"] == "Buy"][:10]
     assert found["bids"] == buys
-    assert {row["id"] for row in asked if row["price"] == buys[0][0]} == {8_800_000_000 - round(buys[0][0] * 100)}
+    assert {row["id"] for row in answer if row["price"] == buys[0][0]} == {8_800_000_000 - round(buys[0][0] * 100)}
 
 
 def test_an_order_is_followed_through_its_tables(venue):
@@ -111,10 +111,10 @@ def test_an_order_is_followed_through_its_tables(venue):
     client.ask("DELETE", "/order", clOrdID="rests")
     tables.take(heard(connection))
     by_id = {row["orderID"]: row for row in tables.rows["order"]}
-    for asked in client.ask("GET", "/order")[1]:
-        kept = by_id[asked["orderID"]]
+    for request in client.ask("GET", "/order")[1]:
+        kept = by_id[request["orderID"]]
         names = ("ordStatus", "cumQty", "leavesQty", "price", "avgPx", "workingIndicator")
-        assert {n: kept[n] for n in names} == {n: asked[n] for n in names}
+        assert {n: kept[n] for n in names} == {n: request[n] for n in names}
     kinds = [row["execType"] for row in tables.rows["execution"]]
     assert kinds[0:2] == ["New", "Replaced"]
     assert kinds[-1] == "Canceled"
@@ -159,8 +159,8 @@ def test_what_cannot_be_done_on_a_socket_is_said(venue, request_, status, why):
 
 def test_a_topic_is_had_once_and_given_up(venue):
     connection = venue.connect("/realtime?subscribe=trade:XBTUSD")
-    again = said(venue, connection, op="subscribe", args=["trade:XBTUSD"])
-    assert again[-1]["error"].startswith("You are already subscribed")
+    second = said(venue, connection, op="subscribe", args=["trade:XBTUSD"])
+    assert second[-1]["error"].startswith("You are already subscribed")
     assert said(venue, connection, op="unsubscribe", args=["trade:XBTUSD"])[0]["success"] is True
     venue.wait(30)
     assert heard(connection) == []
@@ -214,7 +214,7 @@ COLUMNS = {
 }
 
 
-def told_columns(venue) -> dict[tuple[str, str], set]:
+def columns_sent(venue) -> dict[tuple[str, str], set]:
     """Of the first row of each kind of message within a minute."""
     topics = "orderBookL2:XBTUSD,trade:XBTUSD,quote:XBTUSD"
     connection = venue.connect(f"/realtime?subscribe={topics}")
@@ -227,7 +227,7 @@ def told_columns(venue) -> dict[tuple[str, str], set]:
 
 
 def test_messages_have_the_documented_columns(venue):
-    found = told_columns(venue)
+    found = columns_sent(venue)
     lacking = {key: columns - found.get(key, set()) for key, columns in COLUMNS.items()}
     assert {key: columns for key, columns in lacking.items() if columns} == {}
 
@@ -242,6 +242,6 @@ def test_messages_have_the_columns_of_the_recorded_venue(venue, shared):
                 key = message["table"], message["action"]
                 recorded.setdefault(key, set(message["data"][0]))
     assert len(recorded) >= 8
-    ours = told_columns(venue)
+    ours = columns_sent(venue)
     for key, columns in recorded.items():
         assert columns <= ours[key], key

@@ -49,16 +49,16 @@ def test_the_ledger_is_exact_and_agrees_with_what_the_venue_says(steered):
     (account,) = state["accounts"]
     assert account["positions"] == [{"symbol": "binance:BTC/USDT:USDT", "side": "both", "size": "0.01"}]
     _, rows = steered.client.ask("GET", "/fapi/v3/balance")
-    told = next(Decimal(r["balance"]) for r in rows if r["asset"] == "USDT")
-    assert Decimal(account["balances"]["USDT"]) == told
+    reported = next(Decimal(r["balance"]) for r in rows if r["asset"] == "USDT")
+    assert Decimal(account["balances"]["USDT"]) == reported
     assert sum(Decimal(t["size"]) for t in account["trades"]) == Decimal("0.01")
     assert [o["state"] for o in account["orders"]] == ["FILLED"]
 
 
 def test_requests_are_listed_without_signatures(steered):
     steered.market()
-    _, told = steered.ask("GET", "/requests")
-    (only,) = told["requests"]
+    _, reported = steered.ask("GET", "/requests")
+    (only,) = reported["requests"]
     assert (only["method"], only["purpose"], only["account"]) == ("POST", "place", "main")
     assert "signature" not in only["query"]
     assert "quantity=0.010" in only["query"]
@@ -69,8 +69,8 @@ def test_faults_are_given_counted_and_cleared(steered):
     rule = {"action": "error", "purpose": "place", "error": "-1007", "done": False}
     assert steered.ask("POST", "/faults", {"fault": [rule]})[0] == 200
     assert steered.market()[1]["code"] == -1007
-    _, told = steered.ask("GET", "/faults")
-    assert told["faults"][1] == {"name": "error", "action": "error", "met": 1, "hits": 1}
+    _, reported = steered.ask("GET", "/faults")
+    assert reported["faults"][1] == {"name": "error", "action": "error", "met": 1, "hits": 1}
     assert steered.ask("GET", "/requests")[1]["requests"][0]["fault"] == "error"
     assert steered.ask("POST", "/faults", {"clear": True}) == (200, {"faults": []})
     assert steered.market()[0] == 200
@@ -157,10 +157,10 @@ def test_it_is_served_on_a_port_of_its_own_and_not_to_browsers(tmp_path):
     command = [str(Path(sys.executable).parent / "onetape"), "sim", "binance-usdm", "--control", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=tmp_path) as process:
         try:
-            told = json.loads(process.stdout.readline())
-            assert told["control"].startswith("http://127.0.0.1:")
-            assert told["control"] != told["rest"]
-            port = int(told["control"].rpartition(":")[2])
+            answer = json.loads(process.stdout.readline())
+            assert answer["control"].startswith("http://127.0.0.1:")
+            assert answer["control"] != answer["rest"]
+            port = int(answer["control"].rpartition(":")[2])
             status, state, _ = Wire(port).request("GET", "/state", b"", {})
             assert (status, state["venue"]) == (200, "binance-usdm")
             for headers in PAGES:

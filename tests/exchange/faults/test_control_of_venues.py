@@ -163,7 +163,7 @@ def test_every_change_comes_back_after_a_restart(tmp_path):
     steer("/maintenance", on=True)
     state.close()
     assert all(made["secret"].encode() not in p.read_bytes() for p in (tmp_path / "state").iterdir() if p.is_file())
-    again, inner = VenueState.open(tmp_path / "state", **options)
+    second, inner = VenueState.open(tmp_path / "state", **options)
     exchange = inner.exchange
     assert exchange.accounts.keys[made["key"]].secret == made["secret"]
     assert exchange.accounts.keys[made["key"]].addresses == ("127.0.0.1",)
@@ -171,4 +171,4 @@ def test_every_change_comes_back_after_a_restart(tmp_path):
     assert str(exchange.instruments[1].tick) == "0.5"
     assert exchange.instruments[2].brackets[0].leverage_max == 7
     assert exchange.board.maintenance[0] > now
-    again.close()
+    second.close()

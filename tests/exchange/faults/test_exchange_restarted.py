@@ -76,8 +76,8 @@ def trade(client: BinanceClient, tag: str) -> None:
 def test_a_killed_exchange_comes_back_with_orders_trades_balances_and_ids(tmp_path):
     venue = VenueProcess(tmp_path / "state")
     try:
-        told = venue.told["accounts"][0]
-        client = BinanceClient(venue.wire, told["key"], told["secret"])
+        reported = venue.ready["accounts"][0]
+        client = BinanceClient(venue.wire, reported["key"], reported["secret"])
         for life in range(3):
             trade(client, f"life{life}")
             before = venue.state()
@@ -145,17 +145,17 @@ def test_minutes_of_trading_made_again_call_by_call_ends_in_the_same_state(seed)
 
     world.exchange.timeline.recorder = record
     world.run(240)
-    again = open_venue(
+    second = open_venue(
         "binance-usdm",
         seed=seed,
         now=START,
         market=Crowd(MARKET_RATE, 30 * SECOND),
         calls=map(msgspec.msgpack.decode, calls),
     )
-    again.exchange.advance(world.now)
+    second.exchange.advance(world.now)
     states = [
         Control(Faulty(each, "binance-usdm")).answer("GET", "/state", "", b"", world.now).body
-        for each in (world.dialect, again)
+        for each in (world.dialect, second)
     ]
     assert len(calls) > 50
     assert {msgspec.msgpack.decode(c)[1] for c in calls} >= {"place", "cancel", "amend"}

@@ -100,8 +100,8 @@ def test_every_ambiguous_error_can_be_named(kind):
     assert words.ambiguous()
     for name in words.ambiguous():
         there = Virtual(kind, faults=fault("error", purpose="place", error=name), limits=False)
-        (given,) = there.dialect.active_rules
-        reply, is_ambiguous = words.error(given)
+        (options,) = there.dialect.active_rules
+        reply, is_ambiguous = words.error(options)
         assert is_ambiguous
         assert name.split(":")[-1] in reply.body.decode() or name in reply.body.decode()
 
@@ -241,8 +241,8 @@ def test_a_bad_checksum_is_one_that_does_not_fit():
     sums = []
     for there in (plain, bad):
         stream = there.connect("/v2")
-        asked = {"method": "subscribe", "params": {"channel": "book", "symbol": ["BTC/USD"]}}
-        there.dialect.message(stream, msgspec.json.encode(asked), there.time)
+        request = {"method": "subscribe", "params": {"channel": "book", "symbol": ["BTC/USD"]}}
+        there.dialect.message(stream, msgspec.json.encode(request), there.time)
         for _ in range(40):
             there.wait(0.05)
         sums.append([m["data"][0]["checksum"] for m in heard(stream) if m.get("channel") == "book"])
@@ -288,8 +288,8 @@ def test_a_listen_key_that_expired_leaves_the_socket_open_and_silent(silent):
     client = venue(fault("expire_listen_key", from_="2s", silent=silent))
     stream = private(client)
     client.transport.wait(3)
-    told = [m["e"] for m in heard(stream)]
-    assert told == ([] if silent else ["listenKeyExpired"])
+    received = [m["e"] for m in heard(stream)]
+    assert received == ([] if silent else ["listenKeyExpired"])
     market(client)
     assert heard(stream) == []
     assert client.ask("PUT", "/fapi/v1/listenKey", signed=False)[1]["code"] == -1125
@@ -299,8 +299,8 @@ def test_a_listen_key_that_expired_leaves_the_socket_open_and_silent(silent):
 def test_a_skewed_clock_refuses_who_goes_by_the_right_time(offset):
     client = venue(fault("clock_skew", offset=offset, lasting="1m"))
     assert place(client, "x")[1]["code"] == -1021
-    told = client.ask("GET", "/fapi/v1/time", signed=False)[1]["serverTime"]
-    client.ahead = told - client.transport.now() // 1_000_000
+    answer = client.ask("GET", "/fapi/v1/time", signed=False)[1]["serverTime"]
+    client.ahead = answer - client.transport.now() // 1_000_000
     assert abs(abs(client.ahead) - 10_000) < 5
     assert place(client, "x")[0] == 200
     client.transport.wait(61)
@@ -403,8 +403,8 @@ def test_kraken_requests_by_socket_can_be_lost_and_their_answers_too():
         "token": client.token(),
     }
     heard(stream)
-    asked = {"method": "add_order", "params": params, "req_id": 1}
-    there.dialect.message(stream, msgspec.json.encode(asked), there.time)
+    request = {"method": "add_order", "params": params, "req_id": 1}
+    there.dialect.message(stream, msgspec.json.encode(request), there.time)
     there.settle()
     assert [m for m in heard(stream) if m.get("method") == "add_order"] == []
     assert len(account.open_orders) == 1

@@ -21,7 +21,7 @@ AMBIGUOUS = {"binance-usdm": "-1007", "kraken": "EService:Busy"}
 DEFINITIVE = {"binance-usdm": "-2019", "kraken": "EOrder:Insufficient funds"}
 
 
-def asked(kind: str, fault: str):
+def query(kind: str, fault: str):
     """(the answer to an order over the socket, how many orders the exchange has then)."""
     world = Virtual(kind, faults=fault)
     account = world.dialect.exchange.accounts[0]
@@ -58,7 +58,7 @@ def rule(error: str, **keys) -> str:
 
 @pytest.mark.parametrize("kind", SYMBOLS)
 def test_a_definitive_error_is_said_and_nothing_was_done(kind):
-    answer, orders = asked(kind, rule(DEFINITIVE[kind]))
+    answer, orders = query(kind, rule(DEFINITIVE[kind]))
     assert (answer.outcome, orders) == (Outcome.DEFINITIVE, 0)
     assert DEFINITIVE[kind] in (answer.venue_code, answer.text)
 
@@ -66,12 +66,12 @@ def test_a_definitive_error_is_said_and_nothing_was_done(kind):
 @pytest.mark.parametrize("kind", SYMBOLS)
 @pytest.mark.parametrize("done", [True, False])
 def test_after_an_ambiguous_error_the_order_is_there_or_not(kind, done):
-    answer, orders = asked(kind, rule(AMBIGUOUS[kind], done=done))
+    answer, orders = query(kind, rule(AMBIGUOUS[kind], done=done))
     assert (answer.outcome, orders) == (Outcome.AMBIGUOUS, int(done))
 
 
 @pytest.mark.parametrize("kind", SYMBOLS)
 def test_what_no_socket_says_is_not_said_there(kind):
     fault = '[[fault]]\npurpose = "place"\naction = "error"\nstatus = 520\nbody = "<html>"\n'
-    answer, orders = asked(kind, fault)
+    answer, orders = query(kind, fault)
     assert (answer.outcome, orders) == (Outcome.DONE, 1)

@@ -243,8 +243,8 @@ def test_messages_have_the_fields_of_the_venues_own(client, sample, name, params
     venue = client.transport
     connection = venue.connect("/v2")
     connection.out.clear()
-    asked = {"method": "subscribe" if params else "ping", "params": params, "req_id": 42}
-    venue.dialect.message(connection, json.dumps(asked).encode(), venue.time)
+    request = {"method": "subscribe" if params else "ping", "params": params, "req_id": 42}
+    venue.dialect.message(connection, json.dumps(request).encode(), venue.time)
     assert lacks(sample(name), json.loads(connection.out[-1])) == []
 
 
@@ -327,11 +327,11 @@ def test_an_exchange_that_makes_its_calls_again_is_the_same():
     client, rng = (KrakenClient(venue, exchange.accounts[0].key, exchange.accounts[0].secret), random.Random(4))
     for _ in range(25):
         act(client, rng)
-    again = open_venue("kraken", seed=9, now=now, market=Crowd(history=HISTORY)).exchange
-    again.replay(calls)
-    again.advance(exchange.now)
+    repeated = open_venue("kraken", seed=9, now=now, market=Crowd(history=HISTORY)).exchange
+    repeated.replay(calls)
+    repeated.advance(exchange.now)
     assert len(calls) > 25
-    for first, second in zip(exchange.accounts, again.accounts, strict=True):
+    for first, second in zip(exchange.accounts, repeated.accounts, strict=True):
         for at in range(len(exchange.currencies)):
             assert first.money.balance(at) == second.money.balance(at)
             assert first.money.available(at) == second.money.available(at)

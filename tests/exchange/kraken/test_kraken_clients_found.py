@@ -36,18 +36,18 @@ def test_ledger_entries_are_asked_for_by_id(client):
 
 def test_spreads_are_a_history_and_go_on_from_the_last(venue, client):
     venue.wait(120)
-    told, errors = client.public("Spread", pair="XBTUSD")
+    reported, errors = client.public("Spread", pair="XBTUSD")
     assert errors == []
-    rows = told["XXBTZUSD"]
+    rows = reported["XXBTZUSD"]
     assert 10 < len(rows) <= 200
     assert [row[0] for row in rows] == sorted(row[0] for row in rows)
     assert all(Decimal(bid) < Decimal(ask) for _, bid, ask in rows)
     assert all(one[1:] != other[1:] for one, other in pairwise(rows))
-    assert told["last"] == rows[-1][0]
+    assert reported["last"] == rows[-1][0]
     assert rows[-1][1:] == [f"{price:.1f}" for price in client.best()]
     venue.wait(1)
-    more, _ = client.public("Spread", pair="XBTUSD", since=told["last"])
-    assert more["XXBTZUSD"][0][0] >= told["last"]
+    more, _ = client.public("Spread", pair="XBTUSD", since=reported["last"])
+    assert more["XXBTZUSD"][0][0] >= reported["last"]
     assert len(more["XXBTZUSD"]) < len(rows)
 
 

@@ -131,17 +131,17 @@ MESSAGES = {
 @pytest.mark.parametrize("channel", MESSAGES)
 def test_messages_have_the_documented_fields(client, channel):
     more, wanted = MESSAGES[channel]
-    told = asked(client, "subscribe", {"channel": channel, "symbol": ["BTC/USD"], **more})
-    assert lacks({"channel": "", "type": "", "data": [wanted]}, told) == []
-    assert told["channel"] == channel
+    answer = query(client, "subscribe", {"channel": channel, "symbol": ["BTC/USD"], **more})
+    assert lacks({"channel": "", "type": "", "data": [wanted]}, answer) == []
+    assert answer["channel"] == channel
 
 
 def test_a_pong_has_the_documented_fields(client):
     wanted = {"method": "", "req_id": 1, "time_in": "", "time_out": ""}
-    assert lacks(wanted, asked(client, "ping", None)) == []
+    assert lacks(wanted, query(client, "ping", None)) == []
 
 
-def asked(client, method: str, params) -> dict:
+def query(client, method: str, params) -> dict:
     """The last message that comes."""
     venue = client.transport
     connection = venue.connect("/v2")
@@ -167,8 +167,8 @@ def test_orders_are_understood_as_clients_write_them(client, kind):
     usual = {"validate": "false", "timeinforce": "GTC"} if kind.endswith("limit") else {}
     flags = {"oflags": "fciq,post"} if kind == "limit" else {"oflags": "fciq"}
     terms = {"pair": "XBTUSD", "type": "buy", "ordertype": kind, "volume": "0.01"}
-    told, error = client.ask("AddOrder", **terms, **TERMS[kind], **usual, **flags)
+    reported, error = client.ask("AddOrder", **terms, **TERMS[kind], **usual, **flags)
     assert error == []
-    assert len(told["txid"]) == 1
+    assert len(reported["txid"]) == 1
     _, error = client.ask("AddOrder", **terms, **TERMS[kind], leverage="2")
     assert error == ["EGeneral:Invalid arguments:leverage"]

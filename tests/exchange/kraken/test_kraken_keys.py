@@ -28,16 +28,16 @@ def test_a_token_of_a_key_that_may_not_trade_reads_over_a_real_socket():
         made, account = reader_of(dialect, can_trade=False), dialect.exchange.accounts[0]
         reader = KrakenClient(Wire(port), made.key, made.secret)
         owner = KrakenClient(Wire(port), account.key, account.secret)
-        told = asyncio.run(_session(port, reader.token(), owner.token()))
-    assert [a["success"] for a in told["reader"]] == [True, True] + [False] * 4
-    assert {a["error"] for a in told["reader"][2:]} == {REFUSED}
-    assert told["owner"]["success"] is True
+        answer = asyncio.run(_session(port, reader.token(), owner.token()))
+    assert [a["success"] for a in answer["reader"]] == [True, True] + [False] * 4
+    assert {a["error"] for a in answer["reader"][2:]} == {REFUSED}
+    assert answer["owner"]["success"] is True
     # The same account: who may only read sees what the other did.
-    assert told["seen"]["data"][0]["order_id"] == told["owner"]["result"]["order_id"]
+    assert answer["seen"]["data"][0]["order_id"] == answer["owner"]["result"]["order_id"]
 
 
 async def _session(port: int, reader: str, owner: str) -> dict:
-    told: dict = {"reader": []}
+    received: dict = {"reader": []}
     async with aiohttp.ClientSession() as session, session.ws_connect(f"http://127.0.0.1:{port}/v2/private") as socket:
 
         async def until(is_it) -> dict:
@@ -59,7 +59,7 @@ async def _session(port: int, reader: str, owner: str) -> dict:
             ("batch_cancel", {"orders": ["OAAAAA-AAAAA-AAAAAA"]}),
         ]
         for number, (method, params) in enumerate(calls, 1):
-            told["reader"].append(await ask(number, method, token=reader, **params))
+            received["reader"].append(await ask(number, method, token=reader, **params))
         await socket.send_json({"method": "add_order", "params": {**ORDER, "token": owner}, "req_id": 9})
         seen: dict[str, dict] = {}
         while len(seen) < 2:  # the answer, and what the stream of the reader says of it
@@ -67,7 +67,7 @@ async def _session(port: int, reader: str, owner: str) -> dict:
                 lambda m: m.get("req_id") == "9" or (m.get("channel") == "executions" and m["type"] == "update")
             )
             seen.setdefault("owner" if "method" in message else "seen", message)
-    return told | seen
+    return received | seen
 
 
 def test_rights_that_change_later_are_heard_of_at_once():
@@ -80,8 +80,8 @@ def test_rights_that_change_later_are_heard_of_at_once():
 
     def place() -> dict:
         heard(connection)
-        asked = b'{"method":"cancel_all","params":{"token":"%s"}}' % token.encode()
-        venue.dialect.message(connection, asked, venue.time)
+        request = b'{"method":"cancel_all","params":{"token":"%s"}}' % token.encode()
+        venue.dialect.message(connection, request, venue.time)
         return heard(connection)[0]
 
     assert place()["error"] == REFUSED
@@ -95,9 +95,9 @@ def test_a_key_is_told_of_itself_and_not_of_the_accounts_first():
     venue = Virtual("kraken")
     made = reader_of(venue.dialect, can_trade=False, can_withdraw=True)
     client = KrakenClient(venue, made.key, made.secret)
-    told, errors = client.ask("GetApiKeyInfo")
+    reported, errors = client.ask("GetApiKeyInfo")
     assert errors == []
-    assert (told["api_key"], told["api_key_name"]) == (made.key, "reader")
-    assert "modify-trades" not in told["permissions"]
-    assert "withdraw-funds" in told["permissions"]
-    assert told["nonce"] == str(client.nonce)
+    assert (reported["api_key"], reported["api_key_name"]) == (made.key, "reader")
+    assert "modify-trades" not in reported["permissions"]
+    assert "withdraw-funds" in reported["permissions"]
+    assert reported["nonce"] == str(client.nonce)

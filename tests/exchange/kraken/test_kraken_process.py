@@ -20,10 +20,10 @@ def test_the_venue_says_its_addresses_on_standard_output_and_stops_when_asked(tm
     command = [str(Path(sys.executable).parent / "onetape"), "sim", "kraken", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path) as process:
         try:
-            told = json.loads(process.stdout.readline())
-            assert (told["venue"], told["ws"][-3:]) == ("kraken", "/v2")
-            account = told["accounts"][0]
-            port = int(told["rest"].rpartition(":")[2])
+            answer = json.loads(process.stdout.readline())
+            assert (answer["venue"], answer["ws"][-3:]) == ("kraken", "/v2")
+            account = answer["accounts"][0]
+            port = int(answer["rest"].rpartition(":")[2])
             client = KrakenClient(Wire(port), account["key"], account["secret"])
             assert float(client.ask("Balance")[0]["ZUSD"]) == float(account["balances"]["USD"])
         finally:

@@ -197,8 +197,8 @@ def test_what_cannot_be_subscribed_is_said(venue, params, error):
 def test_who_unsubscribes_hears_no_more(venue):
     listener = Listener(venue)
     assert listener.ask("subscribe", channel="trade", symbol="BTC/USD")[0]["success"] is True
-    again = listener.ask("subscribe", channel="trade", symbol="BTC/USD")[0]
-    assert again["error"] == "Already subscribed"
+    second = listener.ask("subscribe", channel="trade", symbol="BTC/USD")[0]
+    assert second["error"] == "Already subscribed"
     assert listener.ask("unsubscribe", channel="trade", symbol="BTC/USD")[0]["success"] is True
     gone = listener.ask("unsubscribe", channel="trade", symbol="BTC/USD")[0]
     assert gone["error"] == "Subscription Not Found"
@@ -260,10 +260,10 @@ def test_the_last_fill_of_an_order_is_not_its_end(venue, client):
     assert {(e["order_id"], e["cl_ord_id"]) for e in events} == {(txid, "m-1")}
     assert sum(Decimal(e["last_qty"]) for e in trades) == Decimal("0.3")
     assert Decimal(events[-1]["cum_qty"]) == Decimal("0.3")
-    known = client.ask("QueryOrders", txid=txid, trades="true")[0][txid]
-    assert [e["exec_id"] for e in trades] == known["trades"]
+    recorded = client.ask("QueryOrders", txid=txid, trades="true")[0][txid]
+    assert [e["exec_id"] for e in trades] == recorded["trades"]
     assert sum(Decimal(e["fees"][0]["qty"]) for e in trades) == pytest.approx(
-        Decimal(known["fee"]), abs=Decimal("0.0001")
+        Decimal(recorded["fee"]), abs=Decimal("0.0001")
     )
 
 
@@ -334,22 +334,22 @@ def test_accounts_hear_of_their_own_only(venue, client):
 
 def test_balances_told_are_those_that_rest_gives(venue, client):
     listener = subscribed(venue, client, "balances")
-    told = {row["asset"]: row["balance"] for row in listener.snapshot[0]["data"]}
-    assert Decimal(told["USD"]) == 100_000
+    received = {row["asset"]: row["balance"] for row in listener.snapshot[0]["data"]}
+    assert Decimal(received["USD"]) == 100_000
     client.place(ordertype="market", volume="0.2")
     client.place("sell", ordertype="market", volume="0.1", oflags="fcib")
     ask = {"from": "Spot Wallet", "to": "Futures Wallet", "asset": "XBT", "amount": "0.125"}
     client.ask("WalletTransfer", **ask)
     for message in listener.of("balances"):
         for row in message["data"]:
-            before = Decimal(told[row["asset"]])
+            before = Decimal(received[row["asset"]])
             after = before + Decimal(row["amount"]) - Decimal(row["fee"])
             # What is shown is rounded to ten decimals.
             assert after == pytest.approx(Decimal(row["balance"]), abs=Decimal("3e-10"))
-            told[row["asset"]] = row["balance"]
+            received[row["asset"]] = row["balance"]
     rest = client.ask("Balance")[0]
     for asset, name in (("USD", "ZUSD"), ("BTC", "XXBT"), ("ETH", "XETH")):
-        assert Decimal(told[asset]) == Decimal(rest[name])
+        assert Decimal(received[asset]) == Decimal(rest[name])
 
 
 def test_what_went_without_a_word_is_missing_in_the_next_balance_that_is_told(venue, client):
@@ -361,10 +361,10 @@ def test_what_went_without_a_word_is_missing_in_the_next_balance_that_is_told(ve
         venue.time += 1_000_000
         deposit(exchange, exchange.accounts[0], "USD", Decimal(amount), venue.time, reason="deposit", silent=silent)
         venue.settle()
-    [told] = listener.of("balances")
-    [row] = told["data"]
-    asked = client.ask("Balance")[0]["ZUSD"]
-    found = [Decimal(text) for text in (row["amount"], row["balance"], asked)]
+    [reported] = listener.of("balances")
+    [row] = reported["data"]
+    answer = client.ask("Balance")[0]["ZUSD"]
+    found = [Decimal(text) for text in (row["amount"], row["balance"], answer)]
     assert found == [5, 99_935, 99_935]
     entries = client.ask("Ledgers", asset="USD")[0]["ledger"].values()
     newest = max(entries, key=lambda each: Decimal(str(each["time"])))
