@@ -41,6 +41,7 @@ _SUBSCRIBED: Final = {
     "quote": "quotes", "trade": "trades", "book": "book", "mark": "mark", "funding": "funding",
     "liquidation": "liquidations", "mbo": "mbo",
 }  # fmt: skip
+POSITIONS_MAX: Final = 1000  # of members of a live portfolio: a robot's memory keeps them
 _NET: Final = f"{PRIVATE_TIMER}portfolio"
 _REBALANCE: Final = f"{PRIVATE_TIMER}rebalance"
 
@@ -197,6 +198,12 @@ class Portfolio(Strategy):
         traded: list[str] = vars(self)["symbols"]  # its parameter
         self._traded = list(dict.fromkeys(traded))
         self._active = [each for each in self._instances if set(each.symbols) <= set(self._traded)]
+        if self._host.robot_number and sum(len(each.symbols) for each in self._active) > POSITIONS_MAX:
+            raise NotAvailable(
+                f"live portfolios with more than {POSITIONS_MAX} positions of members",
+                location="[portfolio]",
+                todo="share it out over several robots",
+            )
         self._signals: dict[str, dict[int, float]] = {symbol: {} for symbol in self._traded}
         self._algos: list[tuple[str, dict[str, Any]]] = [
             (each.config.algo, each.config.options) for each in self._active
@@ -481,20 +488,21 @@ class Portfolio(Strategy):
     # --- restarts -----------------------------------------------------------------------------------
 
     def _keep(self, name: str, symbol: str, position: MemberPosition) -> None:
-        held = self.memory.setdefault("members", {}).setdefault(symbol, {})
-        held[name] = [position.qty_int, *map(str, (position.holding.cost, position.holding.realized, position.fees))]
+        if self._host.robot_number:  # live: it may have another life
+            held = self.memory.setdefault("members", {}).setdefault(symbol, {})
+            held[name] = [_packed(each) for each in (*position.holding.state, position.fees)]
 
     def _restore(self) -> None:
         """Positions of an earlier life; what the account has beside them is nobody's."""
         names = {each.name: number for number, each in enumerate(self._active)} | {"nobody": UNOWNED}
         for symbol, members in self.memory.get("members", {}).items() if self.resumed else ():
-            for name, (qty, cost, realized, fees) in members.items():
+            for name, packed in members.items():
                 if name not in names or symbol not in self._shared:
                     continue
                 position = self._position(names[name], symbol)
-                position.holding.qty, position.holding.cost = qty, int(cost)
-                position.holding.realized, position.fees = int(realized), int(fees)
-                self._shared[symbol].held[names[name]] = qty
+                holding = position.holding
+                holding.qty, holding.cost, holding.realized, position.fees = map(_unpacked, packed)
+                self._shared[symbol].held[names[name]] = holding.qty
         for symbol, shared in self._shared.items():
             actual = self.position(symbol).qty_int
             rest = actual - sum(shared.held.values())
@@ -502,6 +510,15 @@ class Portfolio(Strategy):
                 shared.held[UNOWNED] = shared.held.get(UNOWNED, 0) + rest
                 self.log(f"{symbol}: {rest} units of the account are no member's", "warning")
             self._targets[symbol] = actual
+
+
+def _packed(value: int) -> bytes:
+    """Exact, and shorter than its digits: memory has room for POSITIONS_MAX of them."""
+    return value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True)
+
+
+def _unpacked(value: bytes) -> int:
+    return int.from_bytes(value, "little", signed=True)
 
 
 def _symbol_key(event: Any) -> str:
