@@ -81,8 +81,7 @@ void Targets::order_closed(const Order& order) {
     Wish& wish = wishes_[order.instrument->index];
     const auto is_it = [&order](const OrderRef& each) { return each->id == order.id; };
     const bool is_awaited = std::any_of(wish.canceled.begin(), wish.canceled.end(), is_it);
-    const bool is_refused =
-        order.state == OrderState::rejected || order.state == OrderState::denied;
+    const bool is_refused = order.state == OrderState::rejected;
     Instrument& instrument = *loop_->instrument(order.instrument->index);
     if (!is_refused) wish.refusals = 0;
     // Without latency what is refused would be sent again for ever: only what is waited for, and

@@ -26,7 +26,7 @@ class Targets {
         const Wish& wish = wishes_[instrument.index];
         return wish.waits || !wish.canceled.empty() || wish.refusals > 0;
     }
-    // An order is gone: what waited for it may be sent. One that was refused on its way is tried
+    // An order is gone: what waited for it may be sent. One that the venue has refused is tried
     // again after a while, each time after twice as long, until the wish is set anew.
     void order_closed(const Order& order);
     // True: the timer is one of these, and what it is for is done.
