@@ -212,7 +212,8 @@ class Portfolio(Strategy):
         self._positions: list[dict[str, MemberPosition]] = [{} for _ in range(len(self._active) + 1)]
         self._hearers: dict[str, dict[Any, list[tuple[str, Callable[[Any], None]]]]] = {}
         self._targets: dict[str, int] = {}
-        self._changed: set[str] = set()
+        self._sizes: dict[str, dict[int, float]] = {symbol: {} for symbol in self._traded}  # units, not rounded
+        self._changed: dict[str, set[int]] = {}  # members whose sizes are to be made anew
         self._children: list[Any] = []
         handlers = self._host.handlers_of(Strategy)
         handlers.on("fill", self._on_account_fill)
@@ -314,14 +315,14 @@ class Portfolio(Strategy):
         if self._signals[symbol].get(member) == signal:
             return
         self._signals[symbol][member] = signal
-        self._changed.add(symbol)
+        self._changed.setdefault(symbol, set()).add(member)
         self._loop.set_timer(_NET, 0, self._loop.now)  # when all have been heard of what there is now
 
     def _on_own_timer(self, name: str) -> None:
         if name == _REBALANCE:
             if self._measures:
                 self._measure()
-            self._changed |= {symbol for symbol, signals in self._signals.items() if signals}
+            self._changed = {symbol: set(signals) for symbol, signals in self._signals.items() if signals}
             self._net()
         elif name == _NET:
             self._net()
@@ -364,10 +365,10 @@ class Portfolio(Strategy):
             unit = self._unit_value(symbol)
             if unit is None or equity <= 0:
                 continue
-            wants[symbol] = {
-                member: self._quantity(member, symbol, signal, unit, equity)
-                for member, signal in self._signals[symbol].items()
-            }
+            sizes, signals = self._sizes[symbol], self._signals[symbol]
+            for member in self._changed.pop(symbol, ()):
+                sizes[member] = self._quantity(member, symbol, signals[member], unit, equity)
+            wants[symbol] = sizes
             shared = self._shared[symbol]
             terms[symbol] = SymbolTerms(unit / equity, shared.lot, sum(shared.held.values()))
         for symbol, members in sized(wants, terms, self._caps).items():
@@ -376,7 +377,6 @@ class Portfolio(Strategy):
                 continue
             shared.wanted.update(members)
             self._cross(symbol)
-        self._changed -= wants.keys()
         self._send(terms)
 
     def _quantity(self, member: int, symbol: str, signal: float, unit: float, equity: float) -> float:
