@@ -1,7 +1,7 @@
 """A portfolio of fifty strategies on each of twenty symbols over a year of one-minute bars: a thousand members, netted
 into twenty positions. Seconds of the loop.
 
-Members hear Python callbacks, so their number is the figure's measure: by the hour a year of them is 8.8 million. By the
+Members hear Python callbacks, so their number is the measure: by the hour a year of them is 8.8 million. By the
 minute it would be 525 million: those are timed over a week, as callbacks a second, and not multiplied.
 """
 
@@ -19,7 +19,7 @@ from year_of_bars import DAY, NAMES, START, tape
 from onetape.engine.loader import load_strategy
 
 STRATEGIES, DAYS = 50, 365
-EMA = '''
+EMA = """
 from onetape import Strategy
 
 class Ema(Strategy):
@@ -41,7 +41,7 @@ class Ema(Strategy):
         self.long += self.b * (close - self.long)
         if (self.short > self.long) != was:
             self.set_target(self.symbol, 1 if self.short > self.long else -1)
-'''
+"""
 
 
 def portfolio(folder: Path, period: str) -> Path:

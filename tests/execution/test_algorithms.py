@@ -56,12 +56,12 @@ def test_join_rests_at_its_own_side_and_takes_what_is_left_at_the_deadline():
 def test_what_rests_is_moved_by_distance_and_age(options, now, worked, price):
     view = View(now=now * NS, left=9, working=9, working_price=worked, bid=99, ask=101)
     parent = replace(BUY, limit=101 if now == 600 else 99)
-    wish = asked("join", parent, view, **options)
+    wish = wish_of("join", parent, view, **options)
     assert wish.price == price
     if options.get("age") and now < 60:
         assert wish.wake == 60 * NS  # and then asked again
     with pytest.raises(ValueError, match="knows no option"):
-        asked("touch", BUY, view, **(options or {"within": 1}))
+        wish_of("touch", BUY, view, **(options or {"within": 1}))
 
 
 @pytest.mark.parametrize(
