@@ -103,8 +103,12 @@ def test_each_instance_hears_its_own_bars_and_nothing_else(tmp_path):
     played = play(made, market(tmp_path / "t"))
     heard = {repr(each).rpartition("/")[2]: set(each.heard) for each in played.host.children if hasattr(each, "heard")}
     assert heard == {
-        "a.1": {(BTC, "1m")}, "a.2": {(BTC, "5m")}, "a.3": {(ETH, "1m")}, "a.4": {(ETH, "5m")}, "b": {(ETH, "3m")},
-    }  # fmt: skip
+        "a.1": {(BTC, "1m")},
+        "a.2": {(BTC, "5m")},
+        "a.3": {(ETH, "1m")},
+        "a.4": {(ETH, "5m")},
+        "b": {(ETH, "3m")},
+    }
     assert len(member(played, "a.1").heard) == 29
 
 
@@ -245,7 +249,7 @@ VIOLATIONS = {
     "below zero": ("band = -1.0", {"a": ONE}, "-1.0 is below 0"),
     "a key": ("bands = 1.0", {"a": ONE}, "unknown key `bands`"),
     "nobody": ("", {}, "no strategies"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("rule", VIOLATIONS)

@@ -99,19 +99,18 @@ def make_child(
     params: dict[str, Any],
     number: int,
     on: Callable[[str, Callable[..., Any]], None],
-    face: type[Child] = Child,
-    facts: dict[str, Any] | None = None,
 ) -> S:
-    """A started child. base: Strategy; on: registers a handler; face: what makes a child of the class,
-    facts: attributes of that. Raises BadConfig for parameters
+    """A started child. base: Strategy; on: registers a handler; kind: any, or one that has a face
+    of its own and derives from Child. Raises BadConfig for parameters
     that it has not, ValueError for a name that cannot be part of a path."""
     if not name or "/" in name or not name.isprintable():
         raise ValueError(f"a child's name is part of its location: {name!r}")
-    made: Any = type(kind.__name__, (face, kind), {"__module__": kind.__module__})()
+    made: Any = (
+        kind() if issubclass(kind, Child) else type(kind.__name__, (Child, kind), {"__module__": kind.__module__})()
+    )
     made._loop, made._host = parent._loop, parent._host
     made._location, made._number = f"{location_of(parent)}/{name}", number
     made._symbols = set()
-    vars(made).update(facts or {})
     made.random, made.resumed = parent.random, parent.resumed
     values = coerced(kind, params)
     for parameter in parameters_of(kind).values():

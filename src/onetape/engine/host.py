@@ -414,7 +414,7 @@ class Host:
         """None where nothing was ever registered."""
         return self._handlers
 
-    def make_child(self, parent: Any, base: type, kind: type[S], name: str, params: dict[str, Any], *more: Any) -> S:
+    def make_child(self, parent: Any, base: type, kind: type[S], name: str, params: dict[str, Any]) -> S:
         """A strategy inside another one; see engine/children.py."""
         location = f"{location_of(parent)}/{name}"
         if location in self._child_locations:
@@ -423,7 +423,7 @@ class Host:
         on = self.handlers_of(base).on
         number = len(self.children) + 1
         self.children.append(None)  # its number, while it makes children of its own
-        made = make_child(parent, base, kind, name, params, number, on, *more)
+        made = make_child(parent, base, kind, name, params, number, on)
         self.children[number - 1] = made
         return made
 

@@ -38,9 +38,14 @@ __all__ = ["Member", "MemberFill", "MemberPosition", "Portfolio"]
 YEAR_NS: Final = 365 * 24 * 3600 * 10**9
 _SUBSCRIBES: Final = ("quotes", "trades", "book", "bars", "mark", "funding", "liquidations", "history", "mbo")
 _SUBSCRIBED: Final = {
-    "quote": "quotes", "trade": "trades", "book": "book", "mark": "mark", "funding": "funding",
-    "liquidation": "liquidations", "mbo": "mbo",
-}  # fmt: skip
+    "quote": "quotes",
+    "trade": "trades",
+    "book": "book",
+    "mark": "mark",
+    "funding": "funding",
+    "liquidation": "liquidations",
+    "mbo": "mbo",
+}
 POSITIONS_MAX: Final = 1000  # of members of a live portfolio: a robot's memory keeps them
 _NET: Final = f"{PRIVATE_TIMER}portfolio"
 _REBALANCE: Final = f"{PRIVATE_TIMER}rebalance"
@@ -225,17 +230,9 @@ class Portfolio(Strategy):
                 self.subscribe(symbol, bars=config.returns, history=config.window + 1)
         self._restore()
         for number, each in enumerate(self._active):
-            self._children.append(
-                self._host.make_child(
-                    self,
-                    Strategy,
-                    each.kind,
-                    each.name,
-                    each.params,
-                    MemberFace,
-                    {"_portfolio": self, "_member": number, "_heard": []},
-                )
-            )
+            facts = {"__module__": each.kind.__module__, "_portfolio": self, "_member": number, "_heard": []}
+            kind = type(each.kind.__name__, (MemberFace, each.kind), facts)
+            self._children.append(self._host.make_child(self, Strategy, kind, each.name, each.params))
         if config.weights:
             self._loop.set_timer(_REBALANCE, parse_period(config.rebalance), 0)
 

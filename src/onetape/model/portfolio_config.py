@@ -87,7 +87,7 @@ def _violations(config: PortfolioConfig) -> Iterator[tuple[tuple[str, ...], str,
             yield (key,), fault, 'as "1h"'
     traded = set(config.symbols)
     if isinstance(config.weights, dict):
-        for symbol in config.weights.keys() ^ traded:
+        for symbol in sorted(config.weights.keys() ^ traded):
             both = (
                 "a weight, and no strategy that trades it" if symbol in config.weights else "a strategy, and no weight"
             )
@@ -130,7 +130,7 @@ def _member_faults(each: MemberConfig, has_weights: bool) -> Iterator[tuple[str,
     if not has_weights and each.share:
         yield "a share, and [portfolio] has no weights", "share", "sizes come from `lots` then"
     if isinstance(each.lots, dict):
-        for symbol in each.lots.keys() ^ set(each.symbols):
+        for symbol in sorted(each.lots.keys() ^ set(each.symbols)):
             other = "is not among its symbols" if symbol in each.lots else "is traded and has none"
             yield f"lots: {symbol} {other}", "lots", "lots and symbols name the same"
 
