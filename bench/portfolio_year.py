@@ -48,11 +48,12 @@ def portfolio(folder: Path, period: str) -> Path:
     (folder / "ema.py").write_text(EMA)
     sections = [
         f'[portfolio.strategies.s{k}]\nstrategy = "ema.py:Ema"\nsymbols = {list(NAMES)}\nperiods = ["{period}"]\n'
-        f"params = {{ fast = {4 + k % 10}, slow = {20 + 3 * k} }}\n"
+        # Small beside the bars' volume: what is timed is the portfolio, not orders that fill for hours.
+        f"share = 0.000008\nparams = {{ fast = {4 + k % 10}, slow = {20 + 3 * k} }}\n"
         for k in range(STRATEGIES)
     ]
     file = folder / f"portfolio-{period}.toml"
-    head = '[portfolio]\nweights = "risk_parity"\nreturns = "1h"\nwindow = 100\nrebalance = "1d"\nband = 0.001\n'
+    head = '[portfolio]\nweights = "risk_parity"\nreturns = "1h"\nwindow = 100\nrebalance = "1d"\n'
     file.write_text("\n".join([head, *sections]))
     return file
 
