@@ -4,6 +4,7 @@
 #include <nanobind/stl/string_view.h>
 #include <nanobind/stl/vector.h>
 
+#include "bindings/int128_cast.hpp"
 #include "bindings/robot.hpp"
 #include "engine/reasons.hpp"
 
@@ -152,6 +153,12 @@ void bind_strategy_objects(nb::module_& m) {
                      [](const FillView& f) {
                          return money_of(join_halves(f.fill.fee_low, f.fill.fee_high));
                      })
+        .def_prop_ro(
+            "fee_int",
+            [](const FillView& f) {
+                return nb::steal<nb::int_>(
+                    int128_to_python(join_halves(f.fill.fee_low, f.fill.fee_high)).release());
+            })
         .def_prop_ro("fee_currency", [](const FillView& f) { return f.fee_currency; })
         .def_prop_ro("liquidity",
                      [](const FillView& f) { return name_of(liquidity_names, f.fill.liquidity); })

@@ -270,6 +270,7 @@ bool PyRobot::on_instrument(Instrument& instrument) {
 }
 
 bool PyRobot::on_timer(const std::string& name) {
+    if (targets.timer_due(name)) return true;
     if (!timer_.set()) return true;
     if (compiled) {
         const std::int64_t word = compiled->word(name);

@@ -1,12 +1,21 @@
 #include "engine/targets.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <cstring>
+#include <string_view>
 
 namespace onetape {
 namespace {
 
 constexpr const char* tag = "target";
+constexpr std::string_view timer_prefix = "\x1ftarget:";  // no strategy hears of it
+constexpr std::int64_t retry_ns = 250'000'000;            // doubled with each refusal
+constexpr int tries_max = 10;
+
+std::string timer_of(const Instrument& instrument) {
+    return std::string(timer_prefix) + std::to_string(instrument.index);
+}
 
 }  // namespace
 
@@ -18,6 +27,16 @@ Targets::Wish& Targets::wish_of(const Instrument& instrument) {
 OrderRef Targets::set(Instrument& instrument, std::int64_t wanted, bool reduce_only,
                       const std::string& more) {
     Wish& wish = wish_of(instrument);
+    if (wish.refusals > 0) loop_->cancel_timer(timer_of(instrument));
+    wish.refusals = 0;
+    wish.wanted = wanted;
+    wish.reduce_only = reduce_only;
+    if (&wish.more != &more) wish.more = more;
+    return send(instrument, wish);
+}
+
+OrderRef Targets::send(Instrument& instrument, Wish& wish) {
+    const std::int64_t wanted = wish.wanted;
     wish.waits = false;
     wish.canceled.clear();
     std::erase_if(wish.open, [](const OrderRef& order) { return order->closed(); });
@@ -34,9 +53,6 @@ OrderRef Targets::set(Instrument& instrument, std::int64_t wanted, bool reduce_o
         beyond = beyond || (order->side == Side::buy ? too_high : too_low);
     if (beyond) {
         wish.waits = true;
-        wish.wanted = wanted;
-        wish.reduce_only = reduce_only;
-        if (&wish.more != &more) wish.more = more;
         for (const Side side : {Side::buy, Side::sell})
             for (const OrderRef& order : wish.open)
                 if (order->side == side && (side == Side::buy ? too_high : too_low)) {
@@ -48,29 +64,44 @@ OrderRef Targets::set(Instrument& instrument, std::int64_t wanted, bool reduce_o
         std::max<std::int64_t>(wanted - highest, 0) - std::max<std::int64_t>(lowest - wanted, 0);
     if (missing == 0) return nullptr;
     OrderSpec spec;
-    if (reduce_only) spec.flags = order_reduce_only;
+    if (wish.reduce_only) spec.flags = order_reduce_only;
     spec.side = missing > 0 ? Side::buy : Side::sell;
     spec.size = missing > 0 ? missing : -missing;
     spec.tag = tag;
-    spec.more = more;
+    spec.more = wish.more;
     OrderRef sent = loop_->account().options().hedge ? loop_->deny_sideless(instrument, spec)
                                                      : loop_->place(instrument, spec);
-    wish.open.push_back(sent);
+    if (!sent->closed()) wish.open.push_back(sent);  // the caller sees what was denied at once
     return sent;
 }
 
 void Targets::order_closed(const Order& order) {
     if (std::strcmp(order.tag.data(), tag) != 0) return;
     if (wishes_.size() <= order.instrument->index) return;
-    const Wish& wish = wishes_[order.instrument->index];
-    if (!wish.waits) return;
-    // What the venue did not take would be refused again, and without latency for ever: only what
-    // is waited for, and may itself have been refused, lets the rest go on.
-    const bool is_awaited =
-        std::any_of(wish.canceled.begin(), wish.canceled.end(),
-                    [&order](const OrderRef& each) { return each->id == order.id; });
-    if (order.state == OrderState::rejected && !is_awaited) return;
-    set(*loop_->instrument(order.instrument->index), wish.wanted, wish.reduce_only, wish.more);
+    Wish& wish = wishes_[order.instrument->index];
+    const auto is_it = [&order](const OrderRef& each) { return each->id == order.id; };
+    const bool is_awaited = std::any_of(wish.canceled.begin(), wish.canceled.end(), is_it);
+    const bool is_refused = order.state == OrderState::rejected;
+    Instrument& instrument = *loop_->instrument(order.instrument->index);
+    if (!is_refused) wish.refusals = 0;
+    // Without latency what is refused would be sent again for ever: only what is waited for, and
+    // may itself have been refused, lets the rest go on at once.
+    if (is_refused && !is_awaited) {
+        if (std::any_of(wish.open.begin(), wish.open.end(), is_it) && ++wish.refusals < tries_max)
+            loop_->set_timer(timer_of(instrument), 0,
+                             loop_->now() + (retry_ns << (wish.refusals - 1)));
+        return;
+    }
+    if (wish.waits) send(instrument, wish);
+}
+
+bool Targets::timer_due(const std::string& name) {
+    if (!name.starts_with(timer_prefix)) return false;
+    std::size_t index = 0;
+    std::from_chars(name.data() + timer_prefix.size(), name.data() + name.size(), index);
+    if (index < wishes_.size())
+        send(*loop_->instrument(static_cast<std::uint32_t>(index)), wishes_[index]);
+    return true;
 }
 
 }  // namespace onetape

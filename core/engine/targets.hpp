@@ -20,14 +20,17 @@ class Targets {
     // more: goes to the tape with each order that is sent for this wish.
     OrderRef set(Instrument& instrument, std::int64_t wanted, bool reduce_only,
                  const std::string& more = {});
-    // A wish is set that waits for orders to be gone, or was before it was set anew.
+    // A wish is set that waits for orders to be gone or to be tried again.
     [[nodiscard]] bool waits(const Instrument& instrument) const {
         if (wishes_.size() <= instrument.index) return false;
         const Wish& wish = wishes_[instrument.index];
-        return wish.waits || !wish.canceled.empty();
+        return wish.waits || !wish.canceled.empty() || wish.refusals > 0;
     }
-    // An order is gone: what waited for it may be sent.
+    // An order is gone: what waited for it may be sent. One that the venue has refused is tried
+    // again after a while, each time after twice as long, until the wish is set anew.
     void order_closed(const Order& order);
+    // True: the timer is one of these, and what it is for is done.
+    bool timer_due(const std::string& name);
     void clear() { wishes_.clear(); }
 
  private:
@@ -35,8 +38,10 @@ class Targets {
         std::vector<OrderRef> open, canceled;  // canceled: asked to be, and waited for
         std::int64_t wanted = 0;
         bool waits = false, reduce_only = false;
+        int refusals = 0;  // one after the other
         std::string more;
     };
+    OrderRef send(Instrument& instrument, Wish& wish);
     Wish& wish_of(const Instrument& instrument);
 
     TradingLoop* loop_;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,6 +23,11 @@ class Wishes(Strategy):
     def on_start(self):
         self.subscribe(BTC, quotes=True)
         self.left = [(at_ns(second), qty) for second, qty in self.plan]
+
+        self.names = []
+
+    def on_timer(self, name):
+        self.names.append(name)
 
     def on_quote(self, quote):
         while self.left and self.left[0][0] <= self.now:
@@ -127,13 +133,42 @@ def test_ten_wanted_four_filled_and_the_price_moves_never_makes_more_than_ten(tm
     assert max(held) == 10_000 and all(a < b for a, b in pairwise(held))
 
 
-def test_a_refused_target_is_not_sent_again_by_itself(tmp_path):
+def test_a_target_that_is_denied_at_once_is_not_sent_again_by_itself(tmp_path):
     market = Market(tmp_path / "t", size_max="5")
     for second in range(10):
         market.quote(second, 99.9, 100.1)
     mine = type("Mine", (Wishes,), {"plan": [(0, 10)]})
     played = play(mine, market.done())
     assert (played.loop.counters()["orders"], played.loop.counters()["denied"]) == (1, 1)
+
+
+@pytest.mark.parametrize("latency", [0.0, 0.3])
+def test_a_target_that_the_venue_refuses_is_tried_again_until_it_is_reached(tmp_path, latency):
+    market = Market(tmp_path / "t")
+    for tenth in range(400):
+        market.quote(tenth / 10, 99.9, 100.1)
+    mine = type("Mine", (Wishes,), {"plan": [(1, 10)]})
+    closed = VenueOptions(closed=[Closed(at_ns(0.5), at_ns(4))])
+    played = play(mine, market.done(), journal=tmp_path / "run", venue=closed, latency=(latency, latency))
+    with JournalReader(tmp_path / "run") as reader:
+        sent = [record.time for record in reader if record.type == "order_request"]
+    # After 0.25 s, 0.5 s, 1 s and 2 s.
+    waits = [round((b - a) / 10**9 - 2 * latency, 1) for a, b in pairwise(sent)]
+    assert waits == [0.2, 0.5, 1.0, 2.0][: len(waits)] and len(waits) >= 3
+    assert [held for _, held in positions(tmp_path / "run")] == [10_000]
+    assert played.robot.names == []  # nobody hears of the timer
+
+
+def test_a_target_that_is_refused_ten_times_or_replaced_is_left(tmp_path):
+    market = Market(tmp_path / "t")
+    for second in range(400):
+        market.quote(second, 99.9, 100.1)
+    closed = VenueOptions(closed=[Closed(at_ns(0.5), at_ns(399))])
+    tape = market.done()
+    for name, plan, count in (("gives up", [(1, 10)], 10), ("replaced", [(1, 10), (3, 0)], 4)):
+        mine = type("Mine", (Wishes,), {"plan": plan})
+        played = play(mine, tape, journal=tmp_path / name, venue=closed)
+        assert played.loop.counters()["orders"] == count, name
 
 
 def test_close_cancels_what_works_and_flattens(tmp_path):
@@ -200,5 +235,5 @@ def test_a_closed_venue_is_not_asked_again_and_again(tmp_path):
 
     closed = VenueOptions(closed=[Closed(at_ns(2), at_ns(5))])
     played = play(Two, market.done(), journal=tmp_path / "run", venue=closed)
-    assert played.robot.refused == 1
+    assert played.robot.refused <= 4  # at 3 s, and a quarter, a half and a second after each
     assert list(positions(tmp_path / "run"))[-1] == (at_ns(6), -3_000)

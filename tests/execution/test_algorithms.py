@@ -41,6 +41,30 @@ def test_join_rests_at_its_own_side_and_takes_what_is_left_at_the_deadline():
 
 
 @pytest.mark.parametrize(
+    ("options", "now", "worked", "price"),
+    [
+        ({}, 30, 98, 99),  # goes with the market at once
+        ({"within": 1}, 30, 98, 98),
+        ({"within": 1}, 30, 97, 99),
+        ({"age": "1m"}, 30, 97, 97),  # not a minute old
+        ({"age": "1m"}, 60, 97, 99),
+        ({"age": "1m", "within": 2}, 60, 97, 97),
+        ({"within": 5}, 30, 100, 99),  # worse than the limit: moved whatever the rule
+        ({"within": 5}, 600, 98, 101),  # the deadline takes what is left
+    ],
+)
+def test_what_rests_is_moved_by_distance_and_age(options, now, worked, price):
+    view = View(now=now * NS, left=9, working=9, working_price=worked, bid=99, ask=101)
+    parent = replace(BUY, limit=101 if now == 600 else 99)
+    wish = wish_of("join", parent, view, **options)
+    assert wish.price == price
+    if options.get("age") and now < 60:
+        assert wish.wake == 60 * NS  # and then asked again
+    with pytest.raises(ValueError, match="knows no option"):
+        wish_of("touch", BUY, view, **(options or {"within": 1}))
+
+
+@pytest.mark.parametrize(
     ("side", "bid", "ask", "price"),
     [
         (1, 99, 105, 102),

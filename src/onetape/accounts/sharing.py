@@ -28,11 +28,10 @@ def split(size: int, held: Mapping[int, int], lot: int = 1) -> dict[int, int]:
     of = sum(held.values())
     found = {slot: size * qty // of // lot * lot for slot, qty in held.items()}
     left = size - sum(found.values())
-    while left:
-        short = {slot: size * held[slot] - found[slot] * of for slot in held}
+    while left:  # who has had one in a round is less short than all that have not
         able = [slot for slot in held if found[slot] < held[slot]]
-        slot = min(able, key=lambda slot: (-short[slot], slot))
-        step = min(lot, left, held[slot] - found[slot])
-        found[slot] += step
-        left -= step
+        for slot in sorted(able, key=lambda slot: (found[slot] * of - size * held[slot], slot)):
+            step = min(lot, left, held[slot] - found[slot])
+            found[slot] += step
+            left -= step
     return found

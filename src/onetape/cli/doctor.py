@@ -148,8 +148,14 @@ def _configuration(shell: Shell, venue: str, listen: float) -> Iterator[Finding]
 
     doing = shell.progress.doing
     yield from examine(config, path.parent, shell.home, venue, sample_s=listen, doing=doing)
+    from onetape.model.config import PORTFOLIO
+
     for name, robot in config.robots.items():
-        yield from _strategy(name, robot.strategy, path.parent)
+        files = (
+            {robot.strategy} if name != PORTFOLIO else {each.strategy for each in config.portfolio.strategies.values()}
+        )
+        for strategy in sorted(files):
+            yield from _strategy(name, strategy, path.parent)
 
 
 def _strategy(robot: str, strategy: str, folder: Path) -> Iterator[Finding]:

@@ -72,6 +72,10 @@ class Child:
     def set_target(self, *arguments: Any, **options: Any) -> Any:
         return self._located("set_target", arguments, options)
 
+    def _hears(self, kind: str, on: Callable[[str, Callable[..., Any]], None]) -> None:
+        """It has a callback for events of this kind. on: registers a handler."""
+        on(kind, _hearing(self, kind))
+
     def _located(self, name: str, arguments: Any, options: dict[str, Any]) -> Any:
         notes = self._host.notes  # type: ignore[attr-defined]
         before, notes.location = notes.location, self._location
@@ -96,11 +100,14 @@ def make_child(
     number: int,
     on: Callable[[str, Callable[..., Any]], None],
 ) -> S:
-    """A started child. base: Strategy; on: registers a handler. Raises BadConfig for parameters
+    """A started child. base: Strategy; on: registers a handler; kind: any, or one that has a face
+    of its own and derives from Child. Raises BadConfig for parameters
     that it has not, ValueError for a name that cannot be part of a path."""
     if not name or "/" in name or not name.isprintable():
         raise ValueError(f"a child's name is part of its location: {name!r}")
-    made: Any = type(kind.__name__, (Child, kind), {"__module__": kind.__module__})()
+    made: Any = (
+        kind() if issubclass(kind, Child) else type(kind.__name__, (Child, kind), {"__module__": kind.__module__})()
+    )
     made._loop, made._host = parent._loop, parent._host
     made._location, made._number = f"{location_of(parent)}/{name}", number
     made._symbols = set()
@@ -112,7 +119,7 @@ def make_child(
     for key, value in values.items():
         setattr(made, key, value)
     for heard in _heard(kind, base):
-        on(heard, _hearing(made, heard))
+        made._hears(heard, on)
     made.on_start()
     child: S = made
     return child

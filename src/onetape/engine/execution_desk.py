@@ -8,7 +8,7 @@ passed, whatever is delayed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from random import Random
@@ -52,6 +52,7 @@ class Work:
     order: _core.Order | None = None
     traded: int = 0
     amended: tuple[int, int | None, Decimal] | None = None  # order, price and quantity of the last amendment
+    since: int = 0  # when the price of its order was sent
     refusals: int = 0
     retry_at: int = 0
 
@@ -63,7 +64,7 @@ class ExecutionDesk:
         self._strategy, self._host, self._loop = strategy, strategy._host, strategy._loop
         self._seed = seed
         self._works: dict[str, Work] = {}
-        self._later: list[tuple[str, Decimal, str, dict[str, Any]]] = []  # what is to grow, of weights
+        self._later: dict[str, tuple[Decimal, str, dict[str, Any]]] = {}  # what is to grow
         self._reducing: set[str] = set()  # what it waits for
         handlers = self._host.handlers_of(base)
         handlers.on("timer", self._on_timer)
@@ -111,8 +112,7 @@ class ExecutionDesk:
     ) -> dict[str, float]:
         """See Strategy.set_weights."""
         whole = Decimal(repr(float(self._strategy.equity if of is None else of)))
-        smaller: list[tuple[str, Decimal]] = []
-        larger: list[tuple[str, Decimal]] = []
+        targets: list[tuple[str, Decimal, str, dict[str, Any]]] = []
         wanted: dict[str, float] = {}
         for symbol, weight in weights.items():
             instrument = self._host.instrument_of(symbol)
@@ -129,22 +129,37 @@ class ExecutionDesk:
             lots = int(share * whole / value / instrument.lot)  # towards zero: never more than the share
             qty = lots * instrument.lot
             wanted[symbol] = float(qty)
-            (smaller if abs(qty) < abs(now) and qty * now >= 0 else larger).append((symbol, qty))
-        self._later = [(symbol, qty, algo, dict(options)) for symbol, qty in larger]
-        self._reducing = {symbol for symbol, _ in smaller}
-        for symbol, qty in smaller:
+            targets.append((symbol, qty, algo, options))
+        self.reach(targets)
+        return wanted
+
+    def reach(self, targets: Iterable[tuple[str, Decimal, str, dict[str, Any]]]) -> None:
+        """Sets targets (symbol, quantity, algorithm, its options): what gets smaller at once, what grows when
+        nothing is under way that gets smaller. A later target of a symbol takes the place of one that waits."""
+        smaller = []
+        for symbol, qty, algo, options in targets:
+            now = self._host.instrument_of(symbol).size(self._loop.position(symbol, None).qty_int)
+            self._later.pop(symbol, None)
+            if abs(qty) < abs(now) and qty * now >= 0:
+                smaller.append((symbol, qty, algo, options))
+                self._reducing.add(symbol)
+            else:
+                self._later[symbol] = qty, algo, options
+        for symbol, qty, algo, options in smaller:
             self._strategy.set_target(symbol, qty, algo, **options)
         self._release()
-        return wanted
+
+    def is_reaching(self, symbol: str) -> bool:
+        """A target of the symbol is under way, or waits."""
+        return symbol in self._later or self.works(symbol) or self._has_target_orders(symbol)
 
     def _release(self) -> None:
         """What is to grow, once nothing of what gets smaller is under way."""
-        if not self._later:
-            return
         if any(self.works(symbol) or self._has_target_orders(symbol) for symbol in self._reducing):
             return
-        later, self._later = self._later, []
-        for symbol, qty, algo, options in later:
+        self._reducing.clear()
+        later, self._later = self._later, {}
+        for symbol, (qty, algo, options) in later.items():
             self._strategy.set_target(symbol, qty, algo, **options)
 
     def _has_target_orders(self, symbol: str) -> bool:
@@ -310,11 +325,13 @@ class ExecutionDesk:
             bid=quote.bid_int // tick if quote is not None and quote.bid_int > 0 else None,
             ask=quote.ask_int // tick if quote is not None and quote.ask_int > 0 else None,
             traded=work.traded / lot,
+            since=work.since,
         )
 
     def _place(self, work: Work, wish: Wish) -> None:
         side = BUY if work.parent.side > 0 else SELL
         qty, price = self._exact(work, wish)
+        work.since = self._loop.now
         work.order = self._loop.place_with(
             work.more,
             0,
@@ -353,7 +370,7 @@ class ExecutionDesk:
         whole = qty + Decimal(order.filled_int).scaleb(-self._host.instrument_of(work.symbol).size_decimals)
         change = (order.id, wish.price, whole)
         is_refused = work.amended == change  # it was asked for, and the order is as it was
-        work.amended = change
+        work.amended, work.since = change, self._loop.now
         can_change = wish.price is not None and wish.post_only == order.post_only and not is_refused
         if not (can_change and self._loop.amend(order, None if is_same else price, whole)):
             self._loop.cancel(order)

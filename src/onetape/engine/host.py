@@ -72,6 +72,7 @@ class Host:
         self.sources = 0  # how many inputs the run has
         self.robot: Any = None  # the run's own strategy
         self.children: list[Any] = []  # of all generations, by number
+        self._child_locations: set[str] = set()
         self.robot_number = 0  # at its gateway
         self.notes_choices = False  # at once: a live run may be killed before its end
         self.keeps_owners = False  # a symbol is the tape's that named it first
@@ -415,8 +416,10 @@ class Host:
 
     def make_child(self, parent: Any, base: type, kind: type[S], name: str, params: dict[str, Any]) -> S:
         """A strategy inside another one; see engine/children.py."""
-        if any(repr(each) == f"{location_of(parent)}/{name}" for each in self.children):
+        location = f"{location_of(parent)}/{name}"
+        if location in self._child_locations:
             raise ValueError(f"{location_of(parent)} has a child {name!r}")
+        self._child_locations.add(location)
         on = self.handlers_of(base).on
         number = len(self.children) + 1
         self.children.append(None)  # its number, while it makes children of its own

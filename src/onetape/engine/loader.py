@@ -19,7 +19,7 @@ from typing import Final
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import BadConfig, OnetapeError, PermissionDenied, StrategyError
 
-__all__ = ["keep_source", "load_strategy", "own_modules", "source_location"]
+__all__ = ["keep_source", "load_strategy", "own_modules", "source_files", "source_location"]
 
 # Libraries that we import where they are needed.
 IMPORTED_LATE: Final = (
@@ -37,10 +37,15 @@ IMPORTED_LATE: Final = (
 
 
 def load_strategy(reference: str) -> type[Strategy]:
-    """The class that `reference` names. Raises BadConfig (not there) or StrategyError (broken)."""
+    """The class that `reference` names, or that of a portfolio's file. Raises BadConfig (not there) or
+    StrategyError (broken)."""
     path_text, _, class_name = reference.rpartition(":")
     if not path_text:
         path_text, class_name = reference, ""
+    if path_text.endswith(".toml"):
+        from onetape.engine.portfolio_file import portfolio_class
+
+        return portfolio_class(Path(path_text), load_strategy)
     module = _load_file(Path(path_text)) if path_text.endswith(".py") or "/" in path_text else _load_module(path_text)
     return _pick(module, class_name, reference)
 
@@ -186,6 +191,11 @@ def keep_source(strategy: type[Strategy], folder: Path) -> str:
     return f"{main.name}:{strategy.__name__}"
 
 
+def source_files(folder: Path) -> list[Path]:
+    """What `keep_source` has put there, in order."""
+    return sorted(path for path in folder.rglob("*") if path.suffix in (".py", ".toml"))
+
+
 @cache
 def _resolved(file: str) -> Path:
     return Path(file).resolve()
@@ -195,7 +205,7 @@ def _resolved(file: str) -> Path:
 def _is_beside(file: str, main: str) -> bool:
     """A module of the strategy in `main`: itself, or another that is nobody's library."""
     path, own = _resolved(file), _resolved(main)
-    if path.suffix != ".py" or not path.is_relative_to(own.parent):
+    if (path.suffix != ".py" and path != own) or not path.is_relative_to(own.parent):
         return False
     return path == own or not ("site-packages" in path.parts or path.is_relative_to(Path(__file__).parent.parent))
 

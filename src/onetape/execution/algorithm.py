@@ -17,7 +17,8 @@ __all__ = ["Algorithm", "Parent", "View", "Wish"]
 class Parent:
     """What is wanted. side: 1 buys, -1 sells; lots: of the whole; start, deadline: ns UTC (None: no end);
     limit: the worst price in ticks; clip: lots of one order; participation: at most this share of what the
-    market trades; least: the fewest lots that one order may have."""
+    market trades; least: the fewest lots that one order may have; within, age: what rests is moved when it is
+    more ticks from its price, and has rested so long (ns)."""
 
     side: int
     lots: int
@@ -27,13 +28,15 @@ class Parent:
     clip: int | None = None
     participation: float | None = None
     least: int = 1
+    within: int = 0
+    age: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class View:
     """The moment: now in ns; left: lots that are still to be done, working: lots of the order that works and its
-    price in ticks; bid, ask: ticks, None where nothing is quoted; traded: lots that the market has traded
-    since the parent began."""
+    price in ticks, since: when that was sent; bid, ask: ticks, None where nothing is quoted; traded: lots that
+    the market has traded since the parent began."""
 
     now: int
     left: int
@@ -42,6 +45,7 @@ class View:
     bid: int | None = None
     ask: int | None = None
     traded: float = 0.0
+    since: int = 0
 
 
 @dataclass(frozen=True, slots=True)

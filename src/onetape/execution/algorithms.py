@@ -7,11 +7,12 @@ than the limit; what the limit does not allow is left, and whoever runs it says 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from onetape.execution.algorithm import Algorithm, Parent, View, Wish
 from onetape.execution.schedule import Profile, Schedule, clips_of, even, front_loaded, make_schedule, profiled
+from onetape.model.time import parse_period
 
 __all__ = ["ALGORITHMS", "make_algorithm"]
 
@@ -135,6 +136,13 @@ def _resting(parent: Parent, view: View, price: int | None) -> Wish:
         return Wish(wake=wake)
     if parent.limit is not None and (price - parent.limit) * parent.side > 0:
         price = parent.limit
+    if view.working and view.working_price is not None and view.working_price != price:
+        ripe = view.since + parent.age
+        is_allowed = parent.limit is None or (view.working_price - parent.limit) * parent.side <= 0
+        if is_allowed and (view.now < ripe or abs(view.working_price - price) <= parent.within):
+            if view.now < ripe:
+                wake = ripe if wake is None else min(wake, ripe)
+            price = view.working_price
     lots = min(parent.clip or view.left, view.left)
     if view.working and view.working_price == price:
         lots = min(view.working, view.left)  # it keeps its place in the queue until it is filled
@@ -147,12 +155,14 @@ def _woken(wish: Wish, at: int | None, parent: Parent) -> Wish:
 
 
 ALGORITHMS: Final = ("touch", "join", "peg", "twap", "vwap", "pov", "iceberg", "shortfall")
+_RESTING: Final = frozenset({"join", "peg", "iceberg"})
 _TIMED: Final = frozenset({"twap", "vwap", "shortfall"})
 
 
 def make_algorithm(name: str, parent: Parent, draw: Callable[[], float], options: Mapping[str, Any]) -> Algorithm:
     """The algorithm of that name. draw: chance, from 0 to 1. options: `urgency` of shortfall, `profile` of
-    vwap, `spread` of those with a schedule. Raises ValueError for what it cannot do."""
+    vwap, `spread` of those with a schedule, `within` and `age` of those that rest. Raises ValueError for
+    what it cannot do."""
     left = dict(options)
     made = _made(name, parent, draw, left)
     if left:
@@ -181,6 +191,11 @@ def _made(name: str, parent: Parent, draw: Callable[[], float], options: dict[st
         if parent.participation is None:
             raise ValueError("pov needs participation=, its share of what the market trades")
         return Participating(parent)
+    if name in _RESTING:
+        within, age = int(options.pop("within", 0)), options.pop("age", None)
+        if within < 0:
+            raise ValueError(f"within is ticks, 0 or more, not {within!r}")
+        parent = replace(parent, within=within, age=0 if age is None else parse_period(str(age)))
     if name == "iceberg":
         if parent.clip is None:
             raise ValueError("iceberg needs clip=, what it shows at a time")

@@ -10,6 +10,7 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from pathlib import PurePath
 from string import Formatter
 from typing import Any, Final, Literal, TypeVar
 
@@ -19,6 +20,7 @@ from onetape.model.byte_size import parse_bytes
 from onetape.model.errors import BadConfig, BadInput, OnetapeError, UsageError
 from onetape.model.loss_limit import LossLimit, parse_loss_limit
 from onetape.model.money import money_units
+from onetape.model.portfolio_config import PortfolioConfig, check_portfolio
 from onetape.model.symbol import parse_symbol
 from onetape.model.time import parse_duration, zone
 from onetape.model.toml_lines import key_lines, line_of
@@ -33,6 +35,7 @@ OPERATOR: Final = "operator"  # who commands a process from outside
 HUB: Final = "hub"  # the process, its kind, its journal and its table
 GUARDIAN: Final = "guardian"  # who protects positions: its name as an actor, and the tag of its orders
 TAKEN_NAMES = ("main", "total", OPERATOR, GUARDIAN)
+PORTFOLIO: Final = "portfolio"  # its section, and the robot that trades it
 TWIN: Final = "twin"  # the variant that is the robot itself, on paper
 
 
@@ -344,6 +347,7 @@ class Config(_Section, frozen=True):
     retention: RetentionConfig = RetentionConfig()
     logs: LogsConfig = LogsConfig()
     cluster: ClusterConfig = ClusterConfig()
+    portfolio: PortfolioConfig = PortfolioConfig()
     symbols: dict[str, list[str]] = {}  # a name of one's own -> what venues call the same thing
     places: dict[str, str] = {}  # of what was written, in dots: file and line, or the variable
 
@@ -360,13 +364,13 @@ class Config(_Section, frozen=True):
         return next((self.places[name] for name in names if name in self.places), "")
 
 
-NAMED: dict[str, type[_Section]] = {
+NAMED: dict[str, type[msgspec.Struct]] = {
     "venues": VenueConfig,
     "accounts": AccountConfig,
     "robots": RobotConfig,
     "collectors": CollectorConfig,
 }
-SINGLE: dict[str, type[_Section]] = {
+SINGLE: dict[str, type[msgspec.Struct]] = {
     "hub": HubConfig,
     "guardian": GuardianConfig,
     "recorder": RecorderConfig,
@@ -378,13 +382,14 @@ SINGLE: dict[str, type[_Section]] = {
     "retention": RetentionConfig,
     "logs": LogsConfig,
     "cluster": ClusterConfig,
+    PORTFOLIO: PortfolioConfig,
 }
 SYMBOLS = "symbols"
 SECRET_KEYS = ("key", "secret", "password")
 OPEN_SINKS = ("json://", "jsons://", "xml://", "form://", "syslog://", "dbus://")
 SECRET_FORMS = ("env:", "file:", "fd:")
 
-S = TypeVar("S", bound=_Section)
+S = TypeVar("S", bound=msgspec.Struct)
 
 
 class _Source:
@@ -431,8 +436,25 @@ def parse_config(text: str, *, environ: Mapping[str, str] | None = None, name: s
         else:
             raise source.bad((section,), f"unknown section `{section}`", _section_names())
     config = Config(**built, places=source.places())
+    if PORTFOLIO in built:
+        config = _with_portfolio(config, source)
     _check_references(config, source)
     return config
+
+
+def _with_portfolio(config: Config, source: _Source) -> Config:
+    """With its robot, whose strategy is the file itself."""
+    portfolio = config.portfolio
+    check_portfolio(portfolio, source.bad)
+    for path, variable in source.variables.items():
+        if path[0] == PORTFOLIO:  # a run keeps the file, and goes by it when it is repeated
+            raise source.bad(path, "a portfolio is what its file says", f"unset {variable}, change the file")
+    if not portfolio.account:
+        return config
+    if PORTFOLIO in config.robots:
+        raise source.bad(("robots", PORTFOLIO), "the name of the robot of [portfolio]", "choose another name")
+    robot = RobotConfig(**portfolio.robot(PurePath(source.name).name))
+    return msgspec.structs.replace(config, robots={**config.robots, PORTFOLIO: robot})
 
 
 def with_robot(config: Config, name: str, section: Mapping[str, Any], *, location: str) -> Config:

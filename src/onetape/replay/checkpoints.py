@@ -32,6 +32,7 @@ import msgspec
 
 from onetape import _core
 from onetape.engine.kept_state import CannotKeepError, StateKeeper
+from onetape.engine.loader import source_files
 from onetape.engine.session import Session
 from onetape.replay.checkpoint_key import checkpoint_key, own_bytes
 from onetape.replay.repetition import Repetition
@@ -107,7 +108,7 @@ def _uuid_of(run: Path) -> str:
 
 def _source_hash(run: Path) -> str:
     digest = hashlib.sha256()
-    for path in sorted((run / "source").rglob("*.py")):
+    for path in source_files(run / "source"):
         digest.update(str(path.relative_to(run)).encode() + b"\0")
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()

@@ -55,7 +55,7 @@ def file_hash(path: Path) -> str:
 def source_hash(reference: str) -> str:
     """SHA-256 of the strategy's file; empty for a module that has none."""
     place = reference.rpartition(":")[0]
-    if place.endswith(".py"):
+    if place.endswith((".py", ".toml")):
         return file_hash(Path(place))
     found = find_spec(place)
     if found is None or found.origin is None or not Path(found.origin).is_file():
@@ -91,7 +91,7 @@ def _edited(path: str | Path, location: str) -> BadConfig:
 def _forget(reference: str) -> None:
     """Drops modules from the strategy's folder, which a backtest keeps as its source, too."""
     place = reference.rpartition(":")[0]
-    if place.endswith(".py"):
+    if place.endswith((".py", ".toml")):
         folder = Path(place).resolve().parent
     else:
         found = find_spec(place.partition(".")[0])
@@ -104,7 +104,7 @@ def _forget(reference: str) -> None:
             continue
         path = Path(file).resolve()
         is_local = path.is_relative_to(folder) and "site-packages" not in path.parts
-        if is_local and path.suffix == ".py":  # a library of machine code cannot be loaded twice
+        if is_local and path.suffix in (".py", ".toml"):  # a library of machine code cannot be loaded twice
             del sys.modules[name]
 
 

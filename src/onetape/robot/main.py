@@ -82,7 +82,7 @@ class _Waits:
 def live_options(options: RobotOptions) -> LiveOptions:
     """What `run --live` would take."""
     path, colon, class_name = options.strategy.partition(":")
-    if path.endswith(".py"):
+    if path.endswith((".py", ".toml")):
         path = str(Path(options.folder) / path)
     return LiveOptions(
         data=(),

@@ -163,7 +163,7 @@ class AddedRobots:
 
     def _check_file(self, robot: RobotConfig) -> None:
         path = robot.strategy.partition(":")[0]
-        if path.endswith(".py") and not (self._supervisor.starter.folder / path).is_file():
+        if path.endswith((".py", ".toml")) and not (self._supervisor.starter.folder / path).is_file():
             raise BadConfig(f"no strategy file {path}", location=ADD, todo="name an existing one")
 
     async def _begin(self, child: Child, account: str) -> None:

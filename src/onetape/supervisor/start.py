@@ -357,10 +357,11 @@ class Starter:
             return True
         kept = Path(line.removeprefix("ready ")).parent / "source"
         base = (self.folder / path).resolve().parent
-        return path.endswith(".py") and any(
+        return path.endswith((".py", ".toml")) and any(
             not (base / each.relative_to(kept)).is_file()
             or (base / each.relative_to(kept)).read_bytes() != each.read_bytes()
-            for each in kept.rglob("*.py")
+            for each in kept.rglob("*")
+            if each.suffix in (".py", ".toml")
         )
 
     def _robot(self, name: str) -> RobotOptions:

@@ -1,0 +1,536 @@
+"""The robot of a portfolio: many strategies that share positions, each with a position of its own on paper.
+
+Members say targets. What they say at one moment is sized by weights or lots, cut to the portfolio's limits, netted by
+symbol and crossed inside at the middle of the market; what is left becomes targets of the account, reductions first.
+Each fill of these belongs to the members that lacked it. So members' positions add up to the account's, whatever
+fills, and their profits to its profit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+import numpy as np
+
+from onetape.accounts.holding import Holding, Terms
+from onetape.accounts.sharing import shares
+from onetape.engine.children import Child
+from onetape.engine.handlers import PRIVATE_TIMER
+from onetape.engine.strategy import Strategy
+from onetape.model.errors import NotAvailable, StrategyError, UsageError
+from onetape.model.money import MONEY_DECIMALS
+from onetape.model.portfolio_config import MemberConfig, PortfolioConfig
+from onetape.model.time import format_duration, parse_period
+from onetape.portfolio.limits import Caps
+from onetape.portfolio.netting import UNOWNED, SharedPosition
+from onetape.portfolio.sizing import SymbolTerms, sized
+from onetape.portfolio.weights import log_returns, shrunk_covariance, volatility_scale, weights_by
+
+if TYPE_CHECKING:
+    from onetape import _core
+
+__all__ = ["Member", "MemberFill", "MemberPosition", "Portfolio"]
+
+YEAR_NS: Final = 365 * 24 * 3600 * 10**9
+_SUBSCRIBES: Final = ("quotes", "trades", "book", "bars", "mark", "funding", "liquidations", "history", "mbo")
+_SUBSCRIBED: Final = {
+    "quote": "quotes",
+    "trade": "trades",
+    "book": "book",
+    "mark": "mark",
+    "funding": "funding",
+    "liquidation": "liquidations",
+    "mbo": "mbo",
+}
+POSITIONS_MAX: Final = 1000  # of members of a live portfolio: a robot's memory keeps them
+_NET: Final = f"{PRIVATE_TIMER}portfolio"
+_REBALANCE: Final = f"{PRIVATE_TIMER}rebalance"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One instance. entry: its section in the file; name: that and, of several, its number; share: of the equity."""
+
+    name: str
+    entry: str
+    config: MemberConfig
+    kind: type[Strategy]
+    params: dict[str, Any]
+    symbols: tuple[str, ...]
+    periods: tuple[str, ...]
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class MemberFill:
+    """A member's part of a fill. order: of the account; None: another member was the other side. liquidity is
+    "internal" then, and there is no fee."""
+
+    order: _core.Order | None
+    symbol: str
+    side: str
+    position_side: object
+    price: float
+    qty: float
+    fee: float
+    fee_currency: object
+    liquidity: object
+    id: str
+    ts_event: int
+    price_int: int
+    qty_int: int
+
+
+class MemberPosition:
+    """What a member holds of the shared position, a live view."""
+
+    side = "both"
+
+    def __init__(self, symbol: str, holding: Holding, mark: Callable[[], int]) -> None:
+        self.symbol = symbol
+        self.holding = holding
+        self.fees = 0  # 1e-18 of the settle currency
+        self._mark = mark
+
+    @property
+    def qty_int(self) -> int:
+        return int(self.holding.qty)
+
+    @property
+    def qty(self) -> float:
+        return float(self.holding.terms.instrument.size(self.holding.qty))
+
+    @property
+    def entry_price(self) -> float:
+        return float(self.holding.entry)
+
+    @property
+    def realized(self) -> float:
+        return self.holding.realized / 10**MONEY_DECIMALS
+
+    @property
+    def unrealized(self) -> float:
+        return self.unrealized_units / 10**MONEY_DECIMALS
+
+    @property
+    def unrealized_units(self) -> int:
+        """1e-18 of the settle currency."""
+        return self.holding.unrealized_at(self._mark()) if self.holding.qty else 0
+
+
+class MemberFace(Child):
+    """What is different for a member: it says targets, and sees its own part of fills and positions."""
+
+    _portfolio: Portfolio
+    _member: int
+    _heard: list[str]  # kinds that it has callbacks for
+
+    def _hears(self, kind: str, on: Callable[[str, Callable[..., Any]], None]) -> None:
+        if kind in ("timer", "health", "event"):
+            super()._hears(kind, on)
+        elif kind not in ("order", "fill", "position", "signal", "target"):
+            self._heard.append(kind)
+
+    def subscribe(self, symbol: str, *arguments: Any, **options: Any) -> None:
+        """Raises StrategyError for what the portfolio's file does not say."""
+        options |= dict(zip(_SUBSCRIBES, arguments, strict=False))
+        bars = options.get("bars") or ()
+        periods = [_period(text) for text in ((bars,) if isinstance(bars, str) else bars)]
+        self._portfolio._check_map(self._member, symbol, periods)
+        super().subscribe(symbol, **options)
+        for kind in self._heard:
+            if kind == "bar" or kind == "instrument" or options.get(_SUBSCRIBED[kind]):
+                keys = [(symbol, period) for period in periods] if kind == "bar" else [symbol]
+                self._portfolio._route(kind, keys, self)
+
+    def set_target(self, symbol: str, qty: Any, algo: str = "touch", *, signal: Any = None, **options: Any) -> None:
+        """A multiple of its lots, or of its share of the equity in the symbol."""
+        self._portfolio._want(self._member, symbol, float(qty), algo, options)
+
+    def set_weights(
+        self, weights: Mapping[str, float], *_: Any, algo: str = "touch", **options: Any
+    ) -> dict[str, float]:
+        """A target of each symbol."""
+        for option in ("of", "band"):
+            options.pop(option, None)
+        for symbol, weight in weights.items():
+            self._portfolio._want(self._member, symbol, float(weight), algo, options)
+        return dict(weights)
+
+    def close(self, symbol: str) -> None:
+        self._portfolio._want(self._member, symbol, 0.0, "touch", {})
+
+    def position(self, symbol: str, side: str | None = None) -> MemberPosition:
+        return self._portfolio._position(self._member, symbol)
+
+    def positions(self) -> list[MemberPosition]:
+        return [each for each in self._portfolio._positions[self._member].values() if each.qty_int]
+
+    def orders(self, symbol: str | None = None) -> list[_core.Order]:
+        """None: orders are the portfolio's."""
+        return []
+
+    def profit(self, symbol: str) -> float:
+        each = self._portfolio._position(self._member, symbol)
+        return (each.holding.realized - each.fees + each.unrealized_units) / 10**MONEY_DECIMALS
+
+    def _refuse(self, *_: Any, **__: Any) -> Any:
+        raise NotAvailable(
+            "orders of a portfolio's member",
+            location=self._location,
+            todo="say a target: set_target, set_weights, close",
+        )
+
+    buy = sell = submit = set_quotes = cancel = cancel_all = amend = child = _refuse
+
+
+class Portfolio(Strategy):
+    """Made of a file by engine/portfolio_file.py."""
+
+    _config: ClassVar[PortfolioConfig]
+    _instances: ClassVar[list[Member]]
+
+    def on_start(self) -> None:
+        config = self._config
+        self._caps = Caps(
+            symbol=config.symbol_max, gross=config.gross_max, net=config.net_max, turnover=config.turnover_max
+        )
+        self._weights: dict[str, float] = dict(config.weights) if isinstance(config.weights, dict) else {}
+        traded: list[str] = vars(self)["symbols"]  # its parameter
+        self._traded = list(dict.fromkeys(traded))
+        self._active = [each for each in self._instances if set(each.symbols) <= set(self._traded)]
+        if self._host.robot_number and sum(len(each.symbols) for each in self._active) > POSITIONS_MAX:
+            raise NotAvailable(
+                f"live portfolios with more than {POSITIONS_MAX} positions of members",
+                location="[portfolio]",
+                todo="share it out over several robots",
+            )
+        self._signals: dict[str, dict[int, float]] = {symbol: {} for symbol in self._traded}
+        self._algos: list[tuple[str, dict[str, Any]]] = [
+            (each.config.algo, each.config.options) for each in self._active
+        ]
+        self._shared: dict[str, SharedPosition] = {}
+        self._positions: list[dict[str, MemberPosition]] = [{} for _ in range(len(self._active) + 1)]
+        self._hearers: dict[str, dict[Any, list[tuple[str, Callable[[Any], None]]]]] = {}
+        self._targets: dict[str, int] = {}
+        self._sizes: dict[str, dict[int, float]] = {symbol: {} for symbol in self._traded}  # units, not rounded
+        self._changed: dict[str, set[int]] = {}  # members whose sizes are to be made anew
+        self._children: list[Any] = []
+        handlers = self._host.handlers_of(Strategy)
+        handlers.on("fill", self._on_account_fill)
+        handlers.on("timer", self._on_own_timer)
+        for symbol in self._traded:
+            instrument = self.instrument(symbol)
+            self._shared[symbol] = SharedPosition(int(instrument.lot.scaleb(instrument.size_decimals)))
+            if self._measures:
+                self.subscribe(symbol, bars=config.returns, history=config.window + 1)
+        self._restore()
+        for number, each in enumerate(self._active):
+            facts = {"__module__": each.kind.__module__, "_portfolio": self, "_member": number, "_heard": []}
+            kind = type(each.kind.__name__, (MemberFace, each.kind), facts)
+            self._children.append(self._host.make_child(self, Strategy, kind, each.name, each.params))
+        if config.weights:
+            self._loop.set_timer(_REBALANCE, parse_period(config.rebalance), 0)
+
+    def on_stop(self) -> None:
+        for child in self._children:
+            child.on_stop()
+        for number, each in enumerate([*self._active, None]):
+            for symbol, position in self._positions[number].items():
+                name = each.name if each is not None else "nobody"
+                words = {
+                    "member": name,
+                    "symbol": symbol,
+                    "qty": str(position.holding.terms.instrument.size(position.qty_int)),
+                }
+                money = {
+                    "realized": position.holding.realized,
+                    "fees": position.fees,
+                    "unrealized": position.unrealized_units,
+                }
+                exact = {key: str(Decimal(value).scaleb(-MONEY_DECIMALS)) for key, value in money.items()}
+                self.log(f"{name} {symbol}: realized {exact['realized']}", **words, **exact)
+
+    @property
+    def _measures(self) -> bool:
+        return isinstance(self._config.weights, str) and self._config.weights not in ("", "equal")
+
+    # --- what members hear --------------------------------------------------------------------------
+
+    def _route(self, kind: str, keys: list[Any], child: Any) -> None:
+        """Events of these symbols, or of these bars, are heard by the member, once."""
+        if kind not in self._hearers:
+            hearers = self._hearers[kind] = {}
+            key = _bar_key if kind == "bar" else _symbol_key
+            self._host.handlers_of(Strategy).on(
+                kind, lambda event: self._tell(kind, hearers.get(key(event), ()), event)
+            )
+        entry = (child._location, getattr(child, f"on_{kind}"))
+        for each in keys:
+            listed = self._hearers[kind].setdefault(each, [])
+            if entry not in listed:
+                listed.append(entry)
+
+    def _tell(self, kind: str, hearers: Any, event: Any) -> None:
+        for location, hear in hearers:
+            try:
+                hear(event)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as problem:
+                self._host.callback_failed(f"on_{kind} of {location}", problem)
+                if self._loop.halted:
+                    return
+
+    def _check_map(self, member: int, symbol: str, periods: list[int | str]) -> None:
+        each = self._active[member]
+        said, wanted = f"[portfolio.strategies.{each.entry}] says", f"{each.name} subscribes to {symbol}"
+        if symbol not in each.symbols:
+            raise StrategyError(f"{wanted}, and {said} {', '.join(each.symbols)}", location=each.kind.__name__)
+        for period in periods:
+            if each.periods and period not in map(_period, each.periods):
+                text = format_duration(period) if isinstance(period, int) else period
+                raise StrategyError(
+                    f"{wanted} {text}, and {said} {', '.join(each.periods)}", location=each.kind.__name__
+                )
+
+    # --- what members want --------------------------------------------------------------------------
+
+    def _want(self, member: int, symbol: str, signal: float, algo: str, options: dict[str, Any]) -> None:
+        each = self._active[member]
+        if symbol not in each.symbols:
+            raise StrategyError(
+                f"{each.name} targets {symbol}, and trades {', '.join(each.symbols)}", location=each.name
+            )
+        if not np.isfinite(signal):
+            raise ValueError(f"a target is a number, not {signal}")
+        self._algos[member] = (algo, options) if algo != "touch" or options else (each.config.algo, each.config.options)
+        if self._signals[symbol].get(member) == signal:
+            return
+        self._signals[symbol][member] = signal
+        self._changed.setdefault(symbol, set()).add(member)
+        self._loop.set_timer(_NET, 0, self._loop.now)  # when all have been heard of what there is now
+
+    def _on_own_timer(self, name: str) -> None:
+        if name == _REBALANCE:
+            if self._measures:
+                self._measure()
+            self._changed = {symbol: set(signals) for symbol, signals in self._signals.items() if signals}
+            self._net()
+        elif name == _NET:
+            self._net()
+
+    def _measure(self) -> None:
+        """Weights by the returns until now; what cannot be reckoned leaves those that there were."""
+        config = self._config
+        bars = [self.bars(symbol, config.returns, config.window + 1) for symbol in self._traded]
+        if min(map(len, bars)) <= config.window:
+            return
+        returns = log_returns([each.ts_close for each in bars], [each.close for each in bars])
+        if len(returns) < 2:
+            self.log("no common bars of all symbols: weights stay", "warning")
+            return
+        try:
+            weights = weights_by(config.weights if isinstance(config.weights, str) else "", returns)
+        except ValueError as problem:
+            self.log(f"weights stay: {problem}", "warning")
+            return
+        if config.volatility:
+            covariance, _ = shrunk_covariance(returns)
+            scale = volatility_scale(weights, covariance, config.volatility, YEAR_NS / parse_period(config.returns))
+            weights = weights * min(scale, config.leverage_max)
+        self._weights = dict(zip(self._traded, map(float, weights), strict=True))
+        self.log("weights", symbols=self._weights)
+
+    def _net(self) -> None:
+        """From wishes to targets of the account."""
+        if self._measures and not self._weights:
+            self._measure()
+        if self._config.weights == "equal":
+            self._weights = dict.fromkeys(self._traded, 1 / len(self._traded))
+        if self._config.weights and not self._weights:
+            return  # until there are
+        has_caps = self._caps != Caps()
+        equity = self.equity
+        wants: dict[str, dict[int, float]] = {}
+        terms: dict[str, SymbolTerms] = {}
+        for symbol in self._traded if has_caps else sorted(self._changed, key=self._traded.index):
+            unit = self._unit_value(symbol)
+            if unit is None or equity <= 0:
+                continue
+            sizes, signals = self._sizes[symbol], self._signals[symbol]
+            for member in self._changed.pop(symbol, ()):
+                sizes[member] = self._quantity(member, symbol, signals[member], unit, equity)
+            wants[symbol] = sizes
+            shared = self._shared[symbol]
+            terms[symbol] = SymbolTerms(unit / equity, shared.lot, sum(shared.held.values()))
+        for symbol, members in sized(wants, terms, self._caps).items():
+            shared = self._shared[symbol]
+            if all(shared.wanted.get(member) == units for member, units in members.items()):
+                continue
+            shared.wanted.update(members)
+            self._cross(symbol)
+        self._send(terms)
+
+    def _quantity(self, member: int, symbol: str, signal: float, unit: float, equity: float) -> float:
+        """Units of the instrument, not rounded."""
+        each: Member = self._active[member]
+        if self._config.weights:
+            return signal * each.share * self._weights[symbol] * equity / unit
+        lots = each.config.lots
+        decimals = self.instrument(symbol).size_decimals
+        return signal * float(lots[symbol] if isinstance(lots, dict) else lots) * float(10**decimals)
+
+    def _unit_value(self, symbol: str) -> float | None:
+        """Worth of one unit; None: no price is known."""
+        doubled = self._loop.value_doubled(symbol)
+        if doubled <= 0:
+            return None
+        instrument = self.instrument(symbol)
+        price = 1.0 if instrument.kind == "inverse" else doubled / 2 / 10**instrument.price_decimals
+        return float(instrument.multiplier) * price / float(10**instrument.size_decimals)
+
+    def _send(self, terms: Mapping[str, SymbolTerms]) -> None:
+        desk, targets = self._execution_desk(), []
+        for symbol, of in terms.items():
+            shared = self._shared[symbol]
+            wanted, held = shared.net, sum(shared.held.values())
+            is_reaching = desk.is_reaching(symbol)
+            if not is_reaching and wanted and abs(wanted - held) * of.unit <= self._config.band:
+                continue
+            if wanted == shared.target() == self._targets.get(symbol, 0) and (is_reaching or wanted == held):
+                continue
+            self._targets[symbol] = wanted
+            lacks = shared.missing(1) or shared.missing(-1)
+            first = max(
+                (each for each in lacks if each != UNOWNED), key=lambda each: (lacks[each], -each), default=None
+            )
+            algo, options = self._algos[first] if first is not None else ("touch", {})
+            targets.append((symbol, self.instrument(symbol).size(wanted), algo, options))
+        if targets:
+            desk.reach(targets)
+
+    # --- what becomes of it -------------------------------------------------------------------------
+
+    def _cross(self, symbol: str) -> None:
+        trades = self._shared[symbol].cross()
+        price = self._loop.value_doubled(symbol) // 2
+        for member, qty in trades:
+            self._give(member, symbol, qty, price, 0, None)
+
+    def _on_account_fill(self, fill: _core.Fill) -> None:
+        shared = self._shared.get(fill.symbol)
+        if shared is None:
+            return
+        qty = fill.qty_int if fill.side == "buy" else -fill.qty_int
+        parts = dict(shared.fill(qty))
+        fee = fill.fee_int
+        if fill.fee_currency != self.instrument(fill.symbol).settle:
+            fee = 0  # other money is no part of their profit: the account's fill has it
+        fees = shares(fee, {member: abs(each) for member, each in parts.items()}, rest_to=next(iter(parts)))
+        for member, each in parts.items():
+            self._give(member, fill.symbol, each, fill.price_int, fees.get(member, 0), fill)
+
+    def _give(self, member: int, symbol: str, qty: int, price: int, fee: int, fill: _core.Fill | None) -> None:
+        position = self._position(member, symbol)
+        terms = position.holding.terms
+        position.holding.fill(qty, terms.value(price, qty))
+        position.fees += fee
+        instrument = terms.instrument
+        name = self._active[member].name if member != UNOWNED else "nobody"
+        made = MemberFill(
+            order=fill.order if fill is not None else None,
+            symbol=symbol,
+            side="buy" if qty > 0 else "sell",
+            position_side=fill.position_side if fill is not None else None,
+            price=float(instrument.price(price)),
+            qty=float(instrument.size(abs(qty))),
+            fee=fee / 10**MONEY_DECIMALS,
+            fee_currency=fill.fee_currency if fill is not None else instrument.settle,
+            liquidity=fill.liquidity if fill is not None else "internal",
+            id=fill.id if fill is not None else "",
+            ts_event=fill.ts_event if fill is not None else self._loop.now,
+            price_int=price,
+            qty_int=abs(qty),
+        )
+        self.log(
+            f"{name} {made.side} {instrument.size(abs(qty))} {symbol}",
+            member=name,
+            symbol=symbol,
+            qty=str(instrument.size(qty)),
+            price=str(instrument.price(price)),
+            fee=str(Decimal(fee).scaleb(-MONEY_DECIMALS)),
+            fill=made.id,
+        )
+        self._keep(name, symbol, position)
+        if member == UNOWNED or member >= len(self._children):
+            return
+        child = self._children[member]
+        for kind, event in (("fill", made), ("position", position)):
+            if getattr(type(child), f"on_{kind}") is not getattr(Strategy, f"on_{kind}"):
+                self._tell(kind, [(child._location, getattr(child, f"on_{kind}"))], event)
+
+    def _position(self, member: int, symbol: str) -> MemberPosition:
+        found = self._positions[member].get(symbol)
+        if found is None:
+            holding = Holding(Terms(self.instrument(symbol)))
+            made = MemberPosition(symbol, holding, lambda: self._loop.value_doubled(symbol) // 2)
+            found = self._positions[member][symbol] = made
+        return found
+
+    # --- restarts -----------------------------------------------------------------------------------
+
+    def _keep(self, name: str, symbol: str, position: MemberPosition) -> None:
+        if self._host.robot_number:  # live: it may have another life
+            held = self.memory.setdefault("members", {}).setdefault(symbol, {})
+            held[name] = [_packed(each) for each in (*position.holding.state, position.fees)]
+
+    def _restore(self) -> None:
+        """Positions of an earlier life; what the account has beside them is nobody's."""
+        names = {each.name: number for number, each in enumerate(self._active)} | {"nobody": UNOWNED}
+        for symbol, members in self.memory.get("members", {}).items() if self.resumed else ():
+            for name, packed in members.items():
+                if name not in names or symbol not in self._shared:
+                    continue
+                position = self._position(names[name], symbol)
+                holding = position.holding
+                holding.qty, holding.cost, holding.realized, position.fees = map(_unpacked, packed)
+                self._shared[symbol].held[names[name]] = holding.qty
+        for symbol, shared in self._shared.items():
+            actual = self.position(symbol).qty_int
+            rest = actual - sum(shared.held.values())
+            if rest:
+                shared.held[UNOWNED] = shared.held.get(UNOWNED, 0) + rest
+                self.log(f"{symbol}: {rest} units of the account are no member's", "warning")
+            self._targets[symbol] = actual
+
+
+def _packed(value: int) -> bytes:
+    """Exact, and shorter than its digits: memory has room for POSITIONS_MAX of them."""
+    return value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True)
+
+
+def _unpacked(value: bytes) -> int:
+    return int.from_bytes(value, "little", signed=True)
+
+
+def _symbol_key(event: Any) -> str:
+    return str(event.symbol)
+
+
+def _bar_key(bar: Any) -> tuple[str, Any]:
+    return bar.symbol, _period(bar.period)
+
+
+@lru_cache(maxsize=256)
+def _period(text: str) -> int | str:
+    """ns, or the text of bars by amount."""
+    name = text.partition("@")[0]
+    try:
+        return parse_period(name)
+    except UsageError:
+        return name

@@ -1,0 +1,139 @@
+"""A portfolio's file as a strategy class: its members are found, checked against what the file says of them, and
+counted out over symbols, periods and parameters."""
+
+from __future__ import annotations
+
+import sys
+import typing
+from collections.abc import Callable, Iterator
+from itertools import product
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+from onetape.engine.compiled import is_compiled
+from onetape.engine.parameters import Parameter, parameters_of, resolve
+from onetape.engine.portfolio import Member, Portfolio
+from onetape.engine.strategy import Strategy
+from onetape.execution.algorithms import ALGORITHMS
+from onetape.model.config import PORTFOLIO, parse_config
+from onetape.model.errors import BadConfig, OnetapeError
+from onetape.model.portfolio_config import MemberConfig, PortfolioConfig
+
+__all__ = ["portfolio_class"]
+
+Load = Callable[[str], type[Strategy]]
+CLASS: Final = "Portfolio"
+
+
+def portfolio_class(path: Path, load: Load) -> type[Strategy]:
+    """The strategy that trades the portfolio of a file. load: a strategy class by its reference. Raises BadConfig
+    naming the line and both sides of what does not fit."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadConfig(
+            f"cannot read the portfolio: {error}", location=str(path), todo="name an existing file"
+        ) from None
+    config = parse_config(text, name=str(path))
+    if not config.portfolio.strategies:
+        raise BadConfig("no section [portfolio]", location=str(path), todo="add it, and [portfolio.strategies.NAME]")
+
+    def bad(name: str, key: str, what: str, todo: str) -> BadConfig:
+        place = (PORTFOLIO, "strategies", name, *([key] if key else []))
+        return BadConfig(f"{what} at {'.'.join(place)}", location=config.location(*place), todo=todo)
+
+    members = list(_members(config.portfolio, path, load, bad))
+    module = ModuleType(f"onetape_strategy_{path.stem if path.stem.isidentifier() else PORTFOLIO}")
+    module.__file__ = str(path)
+    sys.modules[module.__name__] = module
+    made = type(
+        CLASS,
+        (Portfolio,),
+        {
+            "__module__": module.__name__,
+            "__annotations__": {"symbols": list[str]},
+            "symbols": config.portfolio.symbols,
+            "_config": config.portfolio,
+            "_instances": members,
+        },
+    )
+    setattr(module, CLASS, made)
+    return made
+
+
+Bad = Callable[[str, str, str, str], BadConfig]
+
+
+def _members(config: PortfolioConfig, path: Path, load: Load, bad: Bad) -> Iterator[Member]:
+    files: dict[str, Path] = {}
+    silent = [each for each in config.strategies.values() if not each.share]
+    rest = max(1 - sum(each.share for each in config.strategies.values()), 0.0)
+    for name, each in config.strategies.items():
+        kind = _kind(name, each, path, load, bad, files)
+        declared = parameters_of(kind)
+        if each.algo not in ALGORITHMS:
+            raise bad(name, "algo", f"no algorithm {each.algo!r}", f"there are {', '.join(ALGORITHMS)}")
+        if each.options and each.algo == "touch" and not {"limit", "slippage"} & set(each.options):
+            raise bad(name, "options", "options of no algorithm", 'algo = "twap", or leave them out')
+        instances = list(_instances(name, each, kind, declared, bad))
+        for number, (params, symbols, periods) in enumerate(instances, 1):
+            try:
+                resolve(kind, params)
+            except OnetapeError as error:
+                raise bad(name, "params", f"{kind.__name__}: {error.what}", error.todo) from None
+            share = (each.share or rest / len(silent)) / (len(instances) * len(symbols) / len(each.symbols))
+            own = name if len(instances) == 1 else f"{name}.{number}"
+            yield Member(own, name, each, kind, params, symbols, periods, share)
+
+
+def _kind(name: str, each: MemberConfig, path: Path, load: Load, bad: Bad, files: dict[str, Path]) -> type[Strategy]:
+    reference, colon, class_name = each.strategy.partition(":")
+    if reference.endswith(".py"):
+        file, folder = (path.parent / reference).resolve(), path.parent.resolve()
+        if not file.is_relative_to(folder):
+            raise bad(name, "strategy", f"{reference} is not beside the portfolio's file or below", "a run keeps both")
+        if files.setdefault(file.stem, file) != file:
+            raise bad(name, "strategy", f"{reference} and {files[file.stem].name} are both {file.stem}", "rename one")
+        reference = str(file)
+    try:
+        kind = load(f"{reference}{colon}{class_name}")
+    except BadConfig as error:
+        raise bad(name, "strategy", error.what, error.todo) from None
+    if is_compiled(kind):
+        raise bad(
+            name, "strategy", f"{kind.__name__} is @compiled", "members of a portfolio are not: take the mark away"
+        )
+    return kind
+
+
+def _instances(
+    name: str, each: MemberConfig, kind: type[Strategy], declared: dict[str, Parameter], bad: Bad
+) -> Iterator[tuple[dict[str, Any], tuple[str, ...], tuple[str, ...]]]:
+    """(parameters, symbols, periods) of each."""
+    for key in each.params:
+        if key not in declared:
+            todo = f"{kind.__name__} has {', '.join(declared) or 'none'}"
+            raise bad(name, "params", f"{kind.__name__} has no parameter {key!r}", todo)
+        if key in ("symbol", "symbols", "period", "periods"):
+            raise bad(name, "params", f"`{key}` is said by the key of the section", f"{key.rstrip('s')}s = [...]")
+    choices: dict[str, list[Any]] = {}
+    for key, value in each.params.items():
+        is_list = typing.get_origin(declared[key].kind) in (list, tuple, set, frozenset)
+        choices[key] = value if isinstance(value, list) and not is_list else [value]
+    takes_one, takes_all = "symbol" in declared, "symbols" in declared
+    if not (takes_one or takes_all):
+        symbols = ", ".join(each.symbols)
+        raise bad(
+            name, "symbols", f"{kind.__name__} has no parameter `symbol` or `symbols` for {symbols}", "add one to it"
+        )
+    groups = [tuple(each.symbols)] if takes_all else [(symbol,) for symbol in each.symbols]
+    spans = [(period,) for period in each.periods] if "period" in declared and each.periods else [tuple(each.periods)]
+    for symbols_of, periods, values in product(groups, spans, product(*choices.values())):
+        params = dict(zip(choices, values, strict=True))
+        params["symbols" if takes_all else "symbol"] = list(symbols_of) if takes_all else symbols_of[0]
+        if "period" in declared and periods:
+            params["period"] = periods[0]
+        elif "periods" in declared and periods:
+            params["periods"] = list(periods)
+        yield params, symbols_of, periods

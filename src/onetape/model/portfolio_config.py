@@ -1,0 +1,143 @@
+"""The section [portfolio] of a configuration: strategies, what they trade, and how their wishes become positions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final, Literal
+
+import msgspec
+
+from onetape.model.errors import BadConfig, BadInput, UsageError
+from onetape.model.symbol import parse_symbol
+from onetape.model.time import parse_period
+
+__all__ = ["SCHEMES", "MemberConfig", "PortfolioConfig", "check_portfolio"]
+
+SCHEMES: Final = ("equal", "inverse_volatility", "risk_parity", "mean_variance", "hierarchical")
+
+
+class MemberConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[portfolio.strategies.NAME]: one strategy class, once for each symbol, period and set of parameters."""
+
+    strategy: str  # file.py:Class, beside this file or below
+    symbols: list[str]
+    periods: list[str] = []  # of the bars that it may subscribe to; its parameter `period` takes each
+    params: dict[str, Any] = {}  # a list where the parameter is none: each of its values
+    share: float = 0  # of the equity, where there are weights; 0: as the others that say none
+    lots: dict[str, float] | float = 1.0  # without weights: the quantity that a target of 1 is
+    algo: str = "touch"
+    options: dict[str, Any] = {}  # of the algorithm
+
+
+class PortfolioConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[portfolio]"""
+
+    account: str = ""  # of the robot `portfolio` that `up` starts; "": none
+    subaccount: str = "main"
+    on_error: Literal["halt", "flatten", "continue"] = "halt"
+    # One of SCHEMES, or a weight for each symbol.
+    weights: dict[str, float] | str = ""  # "": targets are multiples of `lots`
+    returns: str = "1h"  # bars whose returns weights are made of
+    window: int = 60  # of them
+    rebalance: str = "1d"  # how often weights and sizes are made anew, at UTC multiples
+    volatility: float = 0  # 0.2: all weights are scaled so that a year is so volatile; 0: they add up to 1
+    leverage_max: float = 1.0  # how far that may scale them
+    symbol_max: float = 0  # shares of the equity: of one symbol; 0: any
+    gross_max: float = 0  # of all without their signs
+    net_max: float = 0  # of their sum
+    turnover_max: float = 0  # of what is traded at once to grow
+    band: float = 0  # an exposure so near to the wanted one stays
+    strategies: dict[str, MemberConfig] = {}
+
+    @property
+    def symbols(self) -> list[str]:
+        """All that are traded, in the order of the file."""
+        return list(dict.fromkeys(symbol for each in self.strategies.values() for symbol in each.symbols))
+
+    def robot(self, file: str) -> dict[str, Any]:
+        """The section of the robot that trades it, whose strategy is the file."""
+        return {
+            "strategy": file,
+            "account": self.account,
+            "subaccount": self.subaccount,
+            "on_error": self.on_error,
+            "params": {"symbols": self.symbols},
+        }
+
+
+Bad = Callable[[tuple[str, ...], str, str], BadConfig]
+
+
+def check_portfolio(config: PortfolioConfig, bad: Bad) -> None:
+    """Raises BadConfig with both sides of what does not fit."""
+    for path, what, todo in _violations(config):
+        raise bad(("portfolio", *path), what, todo)
+
+
+def _violations(config: PortfolioConfig) -> Iterator[tuple[tuple[str, ...], str, str]]:
+    if not config.strategies:
+        yield (), "no strategies", "add [portfolio.strategies.NAME]"
+    for key in ("volatility", "leverage_max", "symbol_max", "gross_max", "net_max", "turnover_max", "band"):
+        if not 0 <= getattr(config, key) < float("inf"):
+            yield (key,), f"{getattr(config, key)} is below 0", "0: none"
+    if config.window < 2:
+        yield ("window",), f"a window of {config.window}", "2 or more"
+    for key in ("returns", "rebalance"):
+        if fault := _period_fault(getattr(config, key)):
+            yield (key,), fault, 'as "1h"'
+    traded = set(config.symbols)
+    if isinstance(config.weights, dict):
+        for symbol in sorted(config.weights.keys() ^ traded):
+            both = (
+                "a weight, and no strategy that trades it" if symbol in config.weights else "a strategy, and no weight"
+            )
+            yield ("weights",), f"{symbol} has {both}", "weights and strategies name the same symbols"
+    elif config.weights and config.weights not in SCHEMES:
+        yield ("weights",), f"no weights `{config.weights}`", f"there are {', '.join(SCHEMES)}"
+    seen: dict[str, str] = {}
+    for name, each in config.strategies.items():
+        path = ("strategies", name)
+        if not name.isprintable() or "/" in name or not name:
+            yield path, f"no strategy is called `{name}`", "choose another name"
+        for fault, key, todo in _member_faults(each, bool(config.weights)):
+            yield (*path, key), fault, todo
+        same = repr((each.strategy, sorted(each.symbols), sorted(each.periods), sorted(each.params.items())))
+        if (other := seen.setdefault(same, name)) != name:
+            yield path, f"the same strategy, symbols, periods and parameters as `{other}`", "one of both goes"
+    if config.weights and (shares := sum(each.share for each in config.strategies.values())) > 1 + 1e-9:
+        yield ("strategies",), f"shares add up to {shares:g}", "1 is all of the equity"
+
+
+def _member_faults(each: MemberConfig, has_weights: bool) -> Iterator[tuple[str, str, str]]:
+    if not each.symbols:
+        yield "no symbols", "symbols", "name what it trades"
+    for key, values in (("symbols", each.symbols), ("periods", each.periods)):
+        for value in values:
+            if values.count(value) > 1:
+                yield f"{value} twice", key, "once is enough"
+    for symbol in each.symbols:
+        try:
+            parse_symbol(symbol)
+        except BadInput as error:
+            yield error.what, "symbols", "as binance:BTC/USDT:USDT"
+    for period in each.periods:
+        if fault := _period_fault(period):
+            yield fault, "periods", 'as "1m"'
+    if not 0 <= each.share <= 1:
+        yield f"a share of {each.share}", "share", "from 0 to 1"
+    if has_weights and each.lots != 1.0:
+        yield "lots, and [portfolio] has weights", "lots", "sizes come from the one or from the other"
+    if not has_weights and each.share:
+        yield "a share, and [portfolio] has no weights", "share", "sizes come from `lots` then"
+    if isinstance(each.lots, dict):
+        for symbol in sorted(each.lots.keys() ^ set(each.symbols)):
+            other = "is not among its symbols" if symbol in each.lots else "is traded and has none"
+            yield f"lots: {symbol} {other}", "lots", "lots and symbols name the same"
+
+
+def _period_fault(text: str) -> str:
+    try:
+        parse_period(text)
+    except UsageError as error:
+        return error.message
+    return ""

@@ -1,0 +1,55 @@
+"""Limits of what a portfolio holds, as shares of its equity. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+__all__ = ["Caps", "capped"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caps:
+    """The most of one symbol, of all without their signs, of their sum, and what may be traded at once. 0: any."""
+
+    symbol: float = 0.0
+    gross: float = 0.0
+    net: float = 0.0
+    turnover: float = 0.0
+
+
+def capped(wanted: Mapping[str, float], held: Mapping[str, float], caps: Caps) -> dict[str, float]:
+    """The exposures nearest to the wanted ones that keep the caps: none becomes larger or changes its sign.
+
+    What reduces a position is always done whole; what remains of the turnover is shared by what grows. held: of
+    the same symbols, signed as wanted.
+    """
+    kept = dict(wanted)
+    if caps.symbol:
+        kept = {symbol: max(-caps.symbol, min(caps.symbol, each)) for symbol, each in kept.items()}
+    gross = sum(map(abs, kept.values()))
+    if caps.gross and gross > caps.gross:
+        kept = {symbol: each * caps.gross / gross for symbol, each in kept.items()}
+    if caps.turnover:
+        # A position is first brought to what it shares with the wanted one, then it grows.
+        shared = {symbol: _shared(held.get(symbol, 0.0), each) for symbol, each in kept.items()}
+        reduced = sum(abs(held.get(symbol, 0.0) - each) for symbol, each in shared.items())
+        grown = sum(abs(kept[symbol] - each) for symbol, each in shared.items())
+        left = max(caps.turnover - reduced, 0.0)
+        if grown > left:
+            kept = {symbol: each + (kept[symbol] - each) * left / grown for symbol, each in shared.items()}
+    if caps.net:
+        for side in (1, -1):
+            of_side = sum(each for each in kept.values() if each * side > 0) * side
+            beyond = sum(kept.values()) * side - caps.net
+            if beyond > 0:
+                share = 1 - beyond / of_side
+                kept = {symbol: each * share if each * side > 0 else each for symbol, each in kept.items()}
+    return kept
+
+
+def _shared(held: float, wanted: float) -> float:
+    """What both have: of the same sign and as small as the smaller."""
+    if held * wanted <= 0:
+        return 0.0
+    return min(held, wanted) if wanted > 0 else max(held, wanted)
