@@ -174,6 +174,12 @@ HOSTS: Final = {
         "wss://fstream.binancefuture.com",
         "wss://testnet.binancefuture.com/ws-fapi/v1",
     ),
+    ("aster", "live"): Addresses(
+        "https://fapi.asterdex.com", "wss://fstream.asterdex.com", "wss://fstream.asterdex.com"
+    ),
+    ("aster", "demo"): Addresses(
+        "https://fapi.asterdex-testnet.com", "wss://fstream.asterdex-testnet.com", "wss://fstream.asterdex-testnet.com"
+    ),
     # There is no demo of Kraken spot.
     ("kraken", "live"): Addresses(
         "https://api.kraken.com",
@@ -188,6 +194,13 @@ def _binance(key: str, secret: str, addresses: Addresses) -> TradingVenue:
     from onetape.venues.binance.gateway import BinanceUsdmVenue
 
     return BinanceUsdmVenue(key, secret, addresses)
+
+
+def _aster(key: str, secret: str, addresses: Addresses) -> TradingVenue:
+    from onetape.venues.aster.family import ASTER
+    from onetape.venues.binance.gateway import BinanceUsdmVenue
+
+    return BinanceUsdmVenue(key, secret, addresses, ASTER)
 
 
 def _kraken(key: str, secret: str, addresses: Addresses) -> TradingVenue:
@@ -205,6 +218,7 @@ def _ccxt(exchange: str) -> Callable[[str, str, Addresses], TradingVenue]:
 
 # How it is made, and the path of its WebSocket where only a host is known.
 _KINDS: Final[dict[str, tuple[Callable[[str, str, Addresses], TradingVenue], str]]] = {
+    "aster": (_aster, ""),
     "binance-usdm": (_binance, ""),
     "kraken": (_kraken, "/v2"),
 }

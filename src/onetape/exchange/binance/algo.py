@@ -16,12 +16,10 @@ from onetape.exchange.binance.wire import Refused, average_price, ms, position_s
 from onetape.exchange.conditional import OPEN_MAX, Conditional, NewConditional
 from onetape.exchange.exchange import SimExchange
 from onetape.model.enums import Side, TimeInForce, TriggerBy
+from onetape.venues.binance.words import CONDITIONAL_TYPES
 
-__all__ = ["CONDITIONAL_TYPES", "AlgoService"]
+__all__ = ["AlgoService"]
 
-CONDITIONAL_TYPES: Final = frozenset(
-    {"STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET", "TRAILING_STOP_MARKET"}
-)
 _TIFS: Final = {"IOC": TimeInForce.IOC, "FOK": TimeInForce.FOK, "GTD": TimeInForce.GTD}  # all others wait
 CALLBACK_RATES: Final = (Decimal("0.1"), Decimal(20))  # percent; 20 since 2026-10-23
 

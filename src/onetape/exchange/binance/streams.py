@@ -114,7 +114,7 @@ class Streams:
         key = self.by_account.get(account.number)
         if key is None or key not in self.listen_keys:
             self._made += 1
-            key = f"{account.key[:48]}{self._made:016x}"
+            key = f"{account.key[:32]}{self._made:032x}"
             self.by_account[account.number] = key
             self.listen_keys[key] = _ListenKey(account, 0)
         self.listen_keys[key].expires = now + LISTEN_KEY_NS

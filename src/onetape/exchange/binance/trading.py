@@ -14,7 +14,6 @@ from typing import Any, Final
 import msgspec
 
 from onetape.exchange.account import SimAccount, SimOrder, Trade, since
-from onetape.exchange.binance.algo import CONDITIONAL_TYPES
 from onetape.exchange.binance.public import PublicData
 from onetape.exchange.binance.terms import OrderTerms, flag, in_time, span, word
 from onetape.exchange.binance.wire import Refused, amount, ms, order_row, owed, position_side, price_text, size_text
@@ -35,6 +34,7 @@ from onetape.model.errors import (
     SelfTrade,
 )
 from onetape.model.json_text import read_json
+from onetape.venues.binance.words import CONDITIONAL_TYPES
 
 __all__ = ["OrderTraits", "Trading"]
 

@@ -300,7 +300,7 @@ def _execution(report: OrderReport, forced: bool) -> str:
     match report.news:
         case None:
             return "TRADE"
-        case OrderNews.ACCEPTED:
+        case OrderNews.ACCEPTED | OrderNews.TRIGGERED:
             return "NEW"
         case OrderNews.UPDATED:
             return "AMENDMENT"
