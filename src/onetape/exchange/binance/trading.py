@@ -150,7 +150,8 @@ class Trading:
         close = waits and flag(params, "closePosition")
         if close:
             self.terms.check_close(account, index, params, kind, side, position)
-            size, reduce_only = instrument.size_int(instrument.size_max), True  # cut when it is triggered
+            # All there may be: it is cut to the position when it is triggered.
+            size, reduce_only = instrument.size_int(instrument.market_size_max or instrument.size_max), True
         else:
             size = self.terms.size(instrument, params, is_market=not is_limit)
         trigger, by = 0, TriggerBy.NONE

@@ -6,14 +6,16 @@ conditional orders are orders of the book, streams have no categories, an amendm
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from onetape.orders.calls import Traits
 from onetape.orders.reports import AccountModeReport
-from onetape.venues.aster.signing import WalletSigner
+from onetape.venues.aster.signing import TESTNET, WalletSigner
 from onetape.venues.binance.family import Family
 
-__all__ = ["ASTER"]
+__all__ = ["ASTER", "TESTNET_ASTER"]
 
 
 def _modes(value: Any) -> AccountModeReport:
@@ -43,3 +45,4 @@ ASTER: Final = Family(
     amends_side=False,
     ways=("", "", ""),
 )
+TESTNET_ASTER: Final = replace(ASTER, signer=partial(WalletSigner, chain=TESTNET))

@@ -12,12 +12,23 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from onetape.model.errors import BadConfig, NotAvailable
+from onetape.venues.binance.signing import Signer
 from onetape.venues.query_text import query_text
 
 if TYPE_CHECKING:
     from coincurve import PrivateKey
 
-__all__ = ["MAINNET", "TESTNET", "WalletSigner", "address_of", "checked", "digest_of", "is_address", "signer_address"]
+__all__ = [
+    "MAINNET",
+    "TESTNET",
+    "WalletSigner",
+    "address_of",
+    "checked",
+    "digest_of",
+    "is_address",
+    "refuse_main_key",
+    "signer_address",
+]
 
 MAINNET: Final = 1666  # chain ids of the domain
 TESTNET: Final = 714
@@ -128,3 +139,13 @@ class WalletSigner:
         text = query_text(params)
         query = f"{text}&{tail}&{self.who}" if text else f"{tail}&{self.who}"
         return f"{query}&signature={self.sign(query.encode())}"
+
+
+def refuse_main_key(user: str, signer: Signer) -> None:
+    """Raises BadConfig where the account's own wallet signs: its key can move all that it owns."""
+    if isinstance(signer, WalletSigner) and signer.signer == checked(user):
+        raise BadConfig(
+            "the secret is the key of the main wallet",
+            location="secret",
+            todo="approve an agent at the venue, and give that one's key",
+        )
