@@ -42,9 +42,19 @@ EVENTS: Final = EventTraits(
 STREAMS_MAX: Final = 200  # of a connection
 # Fields of positions that its third version has not.
 NO_POSITION_FIELDS: Final = (
-    "breakEvenPrice", "notional", "adl", "bidNotional", "askNotional", "marginAsset", "isolatedWallet", "initialMargin",
-    "maintMargin", "positionInitialMargin", "openOrderInitialMargin", "isolated",
-)  # fmt: skip
+    "breakEvenPrice",
+    "notional",
+    "adl",
+    "bidNotional",
+    "askNotional",
+    "marginAsset",
+    "isolatedWallet",
+    "initialMargin",
+    "maintMargin",
+    "positionInitialMargin",
+    "openOrderInitialMargin",
+    "isolated",
+)
 TRANSFERS: Final = {"SPOT_FUTURE": "MAIN_UMFUTURE", "FUTURE_SPOT": "UMFUTURE_MAIN"}
 # What is left of spot for clients that ask for it first.
 SPOT: Final = ("/api/v1/", "/api/v3/")
