@@ -170,6 +170,17 @@ SETS: dict[str, tuple[str, str, Any, dict[str, Any]]] = {
         lambda document: binance(document, futures=True),
         {"maker_fee": "0.0002", "taker_fee": "0.0005", "funding_hours": 8},
     ),
+    # Of its documents that of the venue's own examples: asterdex/API-demo, futures-v3-demo.
+    "aster": (
+        "aster",
+        "perpetuals, GET /fapi/v3/exchangeInfo",
+        lambda document: (
+            row
+            for item, row in zip(document["symbols"], binance(document, futures=True), strict=True)
+            if item["status"] == "TRADING" and item["symbol"].isascii()
+        ),
+        {"maker_fee": "0.0001", "taker_fee": "0.00035", "funding_hours": 8},
+    ),
     "bitmex": (
         "bitmex",
         "GET /api/v1/instrument/active, without quanto contracts",

@@ -27,7 +27,7 @@ class SellToBuyWorld(World):
     sells_to_buy: bool = True
 
 
-KINDS = ("binance-usdm", "kraken")
+KINDS = ("binance-usdm", "kraken", "aster")
 WORLDS: dict[str, type[World]] = {
     "World": World,
     "EntryWorld": EntryWorld,
@@ -38,6 +38,8 @@ WORLDS: dict[str, type[World]] = {
 }
 
 
+# Aster takes no orders by WebSocket.
+PAIRS = [(world, kind) for world, kind in product(WORLDS, KINDS) if (world, kind) != ("EntryWorld", "aster")]
 SEED_MAX = 10**9
 
 
@@ -61,7 +63,7 @@ class Seed(NamedTuple):
 
 def drawn(rng: random.Random, seconds: float) -> Iterator[Seed]:
     """Without end: every world at every venue in turn."""
-    for world, kind in cycle(product(WORLDS, KINDS)):
+    for world, kind in cycle(PAIRS):
         yield Seed(world, kind, rng.randrange(SEED_MAX), seconds)
 
 

@@ -69,7 +69,7 @@ class World:
         self.hands = self.seed % 3 == 0
         self.exchange = self.dialect.exchange
         self.account = self.exchange.accounts[0]
-        if self.seed % 5 == 4 and self.kind == "binance-usdm":
+        if self.seed % 5 == 4 and self.kind != "kraken":
             self.exchange.accounts.set_hedge(self.account, True, START)
         # Some have credit, and in some nothing moves money that nobody tells of.
         self.quote = "USD" if self.kind == "kraken" else "USDT"

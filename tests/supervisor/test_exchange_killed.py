@@ -23,14 +23,14 @@ KILLS = 10 if os.environ.get("ONETAPE_LONG") else 3
 
 def bid(venue: VenueProcess, kind: str) -> int:
     """In tenths, which is the tick of both."""
-    path = {"binance-usdm": "/fapi/v1/ticker/bookTicker?symbol=BTCUSDT", "kraken": "/0/public/Ticker?pair=XBTUSD"}[kind]
+    path = "/0/public/Ticker?pair=XBTUSD" if kind == "kraken" else "/fapi/v1/ticker/bookTicker?symbol=BTCUSDT"
     _, reported, _ = venue.wire.request("GET", path, b"", {})
     price = reported["bidPrice"] if "bidPrice" in reported else reported["result"]["XXBTZUSD"]["b"][0]
     return int(Decimal(price) * 10)
 
 
 @pytest.mark.parametrize("seed", [1])
-@pytest.mark.parametrize("kind", ["binance-usdm", *long_form("kraken")])
+@pytest.mark.parametrize("kind", ["binance-usdm", *long_form("aster", "kraken")])
 def test_an_exchange_killed_at_any_moment_and_its_gateway_agree_afterwards(tmp_path, kind, seed):
     rng = random.Random(seed)
     venue = VenueProcess(tmp_path / "state", kind)

@@ -27,12 +27,12 @@ from waiting import wait_for
 
 SYMBOL = "binance:BTC/USDT:USDT"
 # What is traded, and 0.01 of it in units.
-TRADED = {"binance-usdm": (SYMBOL, 10), "kraken": ("kraken:BTC/USD", 1_000_000)}
+TRADED = {"binance-usdm": (SYMBOL, 10), "kraken": ("kraken:BTC/USD", 1_000_000), "aster": ("aster:BTC/USDT:USDT", 10)}
 # The same through the bridge to ccxt.
 BRIDGED = {"ccxt:binanceusdm": TRADED["binance-usdm"], "ccxt:kraken": TRADED["kraken"]}
 HEADER_BYTES = 32  # of a frame
 BOOT_ID = slice(48, 64)  # of the control page
-WS_PATH = {"binance-usdm": "", "kraken": "/v2"}
+WS_PATH = {"binance-usdm": "", "kraken": "/v2", "aster": ""}
 
 
 class GatewayProcess:

@@ -16,6 +16,7 @@ from onetape.model.errors import BadConfig
 from onetape.model.json_text import read_json
 from onetape.orders.calls import Purpose
 from onetape.orders.outcome import Outcome
+from onetape.venues.aster.signing import checked, is_address
 from onetape.venues.binance.errors import ERRORS as BINANCE
 from onetape.venues.binance.errors import TEXT_503
 from onetape.venues.bitmex.errors import ERRORS as BITMEX
@@ -84,7 +85,8 @@ _SOCKET: Final = {  # of Binance's WebSocket API
     "v2/account.status": MONEY,
 }
 PATHS_KEPT: Final = 256  # more than there are; others are looked up each time
-_KEYS: Final = {"binance-usdm": "x-mbx-apikey", "bitmex": "api-key", "kraken": "api-key"}
+_KEYS: Final = {"binance-usdm": "x-mbx-apikey", "bitmex": "api-key", "kraken": "api-key", "aster": ""}
+_FAMILIES: Final = {"aster": "binance-usdm"}  # that speak as another one
 _STATUS_BINANCE: Final = {-1003: 429, -1007: 408, -1015: 429, -2014: 401, -2015: 401}
 
 
@@ -115,6 +117,7 @@ class VenueWords:
 
     def __init__(self, kind: str, dialect: Dialect) -> None:
         self.kind = kind
+        self._family = _FAMILIES.get(kind, kind)
         self.dialect = dialect
         self.exchange = dialect.exchange
         self.key = _KEYS[kind]
@@ -125,8 +128,7 @@ class VenueWords:
 
     def request(self, request: Request, *, with_symbols: bool = True) -> Facts:
         """with_symbols: read what it is about, too, which only rules want to know."""
-        account = self.exchange.accounts.by_key.get(request.headers.get(self.key, ""))
-        name = account.name if account else ""
+        name = self._caller(request)
         way = (request.method, request.path)
         purpose = self._purposes.get(way)
         if purpose is None:
@@ -143,8 +145,18 @@ class VenueWords:
             named |= fields(body.decode("utf-8", "replace"))
         return Facts(*way, purpose, name, _symbols(named))
 
+    def _caller(self, request: Request) -> str:
+        """The account's name, "" for nobody's."""
+        key = request.headers.get(self.key, "")
+        if not self.key:  # a wallet says itself in the parameters
+            named = {**fields(request.query), **fields(request.body.decode("utf-8", "replace"))}
+            user = named.get("user") or named.get("signer", "")
+            key = checked(user) if is_address(user) else ""
+        account = self.exchange.accounts.by_key.get(key)
+        return account.name if account else ""
+
     def _purpose(self, method: str, path: str) -> str:
-        match self.kind:
+        match self._family:
             case "binance-usdm":
                 found = _BINANCE.get((method, path.rpartition("/")[2]))
             case "bitmex":
@@ -162,7 +174,7 @@ class VenueWords:
         if name == "cancelAllAfter":
             found = Purpose.DEAD_MAN
         account = self.account_of(connection)
-        if self.kind == "binance-usdm" and not account:
+        if self._family == "binance-usdm" and not account:
             key = named.get("apiKey") or getattr(connection.state, "api_key", "")
             account_of_key = self.exchange.accounts.by_key.get(str(key))
             account = account_of_key.name if account_of_key else ""
@@ -173,7 +185,7 @@ class VenueWords:
     def account_of(self, connection: Connection) -> str:
         """Whose private messages a connection carries, "" if none."""
         state: Any = connection.state
-        if self.kind == "binance-usdm":
+        if self._family == "binance-usdm":
             streams: Any = getattr(self.dialect, "streams")  # noqa: B009
             listen_key = streams.listen_keys.get(getattr(state, "listen_key", ""))
             return listen_key.account.name if listen_key else ""
@@ -182,7 +194,7 @@ class VenueWords:
 
     def message_facts(self, message: bytes) -> StreamMessage:
         value = _object(message)
-        match self.kind:
+        match self._family:
             case "binance-usdm":
                 inner = value.get("data", value)
                 inner = inner[0] if isinstance(inner, list) and inner else inner
@@ -228,7 +240,7 @@ class VenueWords:
         name, status = rule.rule.error, rule.rule.status
         if not name:
             return Reply(status, rule.rule.body.encode()), True
-        match self.kind:
+        match self._family:
             case "binance-usdm":
                 if name in TEXT_503:
                     reply = Reply.json({"code": -1000, "msg": name}, status or 503)
@@ -264,7 +276,7 @@ class VenueWords:
         try:
             value: dict[str, Any] = read_json(request)
             said: dict[str, Any] = msgspec.json.decode(reply.body)
-            match self.kind:
+            match self._family:
                 case "binance-usdm":
                     error = {"code": said["code"], "msg": said["msg"]}
                     return encode({"id": value["id"], "status": reply.status, "error": error})
@@ -280,14 +292,14 @@ class VenueWords:
 
     def ambiguous(self) -> list[str]:
         """The errors after which nobody knows whether a request was carried out."""
-        table = {"binance-usdm": BINANCE, "bitmex": BITMEX}.get(self.kind, KRAKEN)
+        table = {"binance-usdm": BINANCE, "bitmex": BITMEX}.get(self._family, KRAKEN)
         found = [str(r.code) for r in table.values() if r.outcome is Outcome.AMBIGUOUS]
-        if self.kind == "binance-usdm":
+        if self._family == "binance-usdm":
             found += [text for text, outcome in TEXT_503.items() if outcome is Outcome.AMBIGUOUS]
         return found
 
     def maintenance(self) -> Reply:
-        match self.kind:
+        match self._family:
             case "binance-usdm":
                 return Reply.json({"code": -1016, "msg": "This service is no longer available."}, 503)
             case "bitmex":

@@ -143,7 +143,7 @@ class Faulty:
                 raise BadConfig(f"no account {rule.account!r}", location=f"fault {rule.title}")
             if rule.action == "error":
                 self.words.error(active)
-            if rule.action == "expire_listen_key" and self.kind != "binance-usdm":
+            if rule.action == "expire_listen_key" and self.kind not in ("aster", "binance-usdm"):
                 raise BadConfig(f"{self.kind} has no listen keys", location=f"fault {rule.title}")
             by_hand(self.exchange, self.words, active, now, only_check=True)
             made.append(active)

@@ -17,7 +17,19 @@ from onetape._core import HmacSha256
 from onetape.exchange.account import SimAccount
 from onetape.model.errors import BadConfig, check
 
-__all__ = ["ED25519", "HMAC", "KINDS", "MAIN", "RSA", "ApiKey", "key_pair", "new_key", "public_of", "signed_by"]
+__all__ = [
+    "ED25519",
+    "HMAC",
+    "KINDS",
+    "MAIN",
+    "RSA",
+    "ApiKey",
+    "key_pair",
+    "new_key",
+    "public_of",
+    "signed_by",
+    "wallet_pair",
+]
 
 HMAC: Final = "hmac"
 ED25519: Final = "ed25519"
@@ -79,6 +91,14 @@ def key_pair(seed: int, name: str, *, length: int = 64) -> tuple[str, str]:
         state ^= (state << 5) & 0xFFFFFFFF
         letters.append(alphabet[state % len(alphabet)])
     return "".join(letters[:length]), "".join(letters[length:])
+
+
+def wallet_pair(seed: int, name: str) -> tuple[str, str]:
+    """The address of a wallet and its private key in hexadecimal, the same for the same seed."""
+    from onetape.venues.aster.signing import WalletSigner
+
+    secret = hashlib.sha256(f"{seed}/{name}/wallet".encode()).hexdigest()
+    return WalletSigner(f"0x{0:040x}", secret).signer, f"0x{secret}"
 
 
 def new_key(keyring: tuple[int, str], account: SimAccount, label: str, *, kind: str, public: str = "") -> ApiKey:

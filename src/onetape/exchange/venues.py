@@ -19,7 +19,7 @@ from onetape.exchange.dialect import Dialect
 from onetape.exchange.exchange import Rules, SimExchange
 from onetape.exchange.flow import FlowMarket, GeneratedMarket, flow_market
 from onetape.exchange.joint import Collateral
-from onetape.exchange.keys import ED25519, key_pair
+from onetape.exchange.keys import ED25519, key_pair, wallet_pair
 from onetape.model import catalogue
 from onetape.model.enums import Kind
 from onetape.model.errors import UsageError
@@ -40,12 +40,19 @@ class VenueFacts:
     dialect: Callable[..., Dialect]
     leverage: dict[str, int] = field(default_factory=dict)  # where nobody asked for another
     ed25519: bool = False  # every account has such a key, too
+    keys: Callable[[int, str], tuple[str, str]] = key_pair  # of an account, by seed and name
 
 
 def _binance(exchange: SimExchange, **options: Any) -> Dialect:
     from onetape.exchange.binance.venue import BinanceUsdm
 
     return BinanceUsdm(exchange, **options)
+
+
+def _aster(exchange: SimExchange, **options: Any) -> Dialect:
+    from onetape.exchange.aster.venue import Aster
+
+    return Aster(exchange, balances=VENUES["aster"].balances, **options)
 
 
 def _bitmex(exchange: SimExchange, **options: Any) -> Dialect:
@@ -78,6 +85,18 @@ VENUES: Final[dict[str, VenueFacts]] = {
         ),
         dialect=_binance,
         ed25519=True,
+    ),
+    "aster": VenueFacts(
+        symbols=("aster:BTC/USDT:USDT", "aster:ETH/USDT:USDT", "aster:SOL/USDT:USDT"),
+        balances={"USDT": "100000"},
+        rules=Rules(
+            first_order_id=8_389_765_000_001,
+            isolates=True,
+            outside_wallet="spot",
+            collateral={"USDT": Collateral(Decimal("0.0001"), Decimal("0.0001"), Decimal(10000))},
+        ),
+        dialect=_aster,
+        keys=wallet_pair,
     ),
     "bitmex": VenueFacts(
         symbols=("bitmex:BTC/USD:BTC", "bitmex:BTC/EUR:BTC", "bitmex:LTC/USDT:USDT"),
@@ -155,7 +174,7 @@ def open_venue(
     exchange = SimExchange(market, facts.rules, keyring=(seed, kind), currencies=tuple(facts.balances))
     exchange.advance_unheard(now)
     for name in accounts:
-        key, secret = key_pair(seed, f"{kind}/{name}")
+        key, secret = facts.keys(seed, f"{kind}/{name}")
         account = exchange.accounts.open(name, key, secret, facts.balances)
         if facts.ed25519:
             exchange.accounts.make_key(account, ED25519, ED25519)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, Protocol
+from urllib.parse import urlsplit
 
 from onetape.model.errors import NotAvailable
 from onetape.model.instrument import Instrument
@@ -14,6 +15,7 @@ from onetape.orders.budget import BudgetRule
 from onetape.orders.calls import Call, OrderProtocol
 from onetape.orders.reports import VenueReport
 from onetape.venues.depth import DepthStream
+from onetape.venues.hosts import is_loopback
 from onetape.venues.live_market import Market
 from onetape.venues.market_polls import MarketPolls
 from onetape.venues.order_entry import EntryDialect
@@ -174,6 +176,12 @@ HOSTS: Final = {
         "wss://fstream.binancefuture.com",
         "wss://testnet.binancefuture.com/ws-fapi/v1",
     ),
+    ("aster", "live"): Addresses(
+        "https://fapi.asterdex.com", "wss://fstream.asterdex.com", "wss://fstream.asterdex.com"
+    ),
+    ("aster", "demo"): Addresses(
+        "https://fapi.asterdex-testnet.com", "wss://fstream.asterdex-testnet.com", "wss://fstream.asterdex-testnet.com"
+    ),
     # There is no demo of Kraken spot.
     ("kraken", "live"): Addresses(
         "https://api.kraken.com",
@@ -188,6 +196,18 @@ def _binance(key: str, secret: str, addresses: Addresses) -> TradingVenue:
     from onetape.venues.binance.gateway import BinanceUsdmVenue
 
     return BinanceUsdmVenue(key, secret, addresses)
+
+
+def _aster(key: str, secret: str, addresses: Addresses) -> TradingVenue:
+    from onetape.venues.aster.family import ASTER, TESTNET_ASTER
+    from onetape.venues.aster.signing import refuse_main_key
+    from onetape.venues.binance.gateway import BinanceUsdmVenue
+
+    host = urlsplit(addresses.rest).hostname or "localhost"
+    venue = BinanceUsdmVenue(key, secret, addresses, TESTNET_ASTER if host.endswith("-testnet.com") else ASTER)
+    if not is_loopback(host):
+        refuse_main_key(key, venue.protocol.signer)
+    return venue
 
 
 def _kraken(key: str, secret: str, addresses: Addresses) -> TradingVenue:
@@ -205,6 +225,7 @@ def _ccxt(exchange: str) -> Callable[[str, str, Addresses], TradingVenue]:
 
 # How it is made, and the path of its WebSocket where only a host is known.
 _KINDS: Final[dict[str, tuple[Callable[[str, str, Addresses], TradingVenue], str]]] = {
+    "aster": (_aster, ""),
     "binance-usdm": (_binance, ""),
     "kraken": (_kraken, "/v2"),
 }

@@ -31,6 +31,8 @@ OWN_HOSTS: Final = {
     ("binance-usdm", "demo"): frozenset(
         {"demo-fapi.binance.com", "demo-api.binance.com", "testnet.binancefuture.com", "fstream.binancefuture.com"}
     ),
+    ("aster", "live"): frozenset({"fapi.asterdex.com", "fapi3.asterdex.com", "fstream.asterdex.com"}),
+    ("aster", "demo"): frozenset({"fapi.asterdex-testnet.com", "fstream.asterdex-testnet.com"}),
     ("kraken", "live"): frozenset({"api.kraken.com", "ws.kraken.com", "ws-auth.kraken.com"}),
 }
 

@@ -15,13 +15,11 @@ from onetape.exchange.binance.terms import OrderTerms, decimal_of, flag, in_time
 from onetape.exchange.binance.wire import Refused, average_price, ms, position_side, price_text, size_text
 from onetape.exchange.conditional import OPEN_MAX, Conditional, NewConditional
 from onetape.exchange.exchange import SimExchange
-from onetape.model.enums import PositionSide, Side, TimeInForce, TriggerBy
+from onetape.model.enums import Side, TimeInForce, TriggerBy
+from onetape.venues.binance.words import CONDITIONAL_TYPES
 
-__all__ = ["CONDITIONAL_TYPES", "AlgoService"]
+__all__ = ["AlgoService"]
 
-CONDITIONAL_TYPES: Final = frozenset(
-    {"STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET", "TRAILING_STOP_MARKET"}
-)
 _TIFS: Final = {"IOC": TimeInForce.IOC, "FOK": TimeInForce.FOK, "GTD": TimeInForce.GTD}  # all others wait
 CALLBACK_RATES: Final = (Decimal("0.1"), Decimal(20))  # percent; 20 since 2026-10-23
 
@@ -52,7 +50,7 @@ class AlgoService:
         if reduce_only and account.hedge:
             raise Refused(-1106, "reduceonly")
         if close:
-            self._check_close(account, index, params, kind, side, position)
+            self.terms.check_close(account, index, params, kind, side, position)
         size = 0 if close else self.terms.size(i, params, is_market=kind.endswith("MARKET"))
         price = 0
         if kind in ("STOP", "TAKE_PROFIT"):
@@ -71,7 +69,7 @@ class AlgoService:
                 activate = self.terms.price(i, params, "activatePrice")
         else:
             trigger = self.terms.price(i, params, "triggerPrice")
-            self._check_trigger(index, kind, side, trigger, by)
+            self.terms.check_trigger(index, kind, side, trigger, by)
         if len(self.exchange.conditionals.open_of(account)) >= OPEN_MAX:
             raise Refused(-4045)
         wanted = NewConditional(
@@ -94,31 +92,6 @@ class AlgoService:
             extra=extra,
         )
         return self.row(self.exchange.conditionals.place(account, now, wanted))
-
-    def _check_close(
-        self, account: SimAccount, index: int, params: dict[str, str], kind: str, side: str, position: PositionSide
-    ) -> None:
-        if kind not in ("STOP_MARKET", "TAKE_PROFIT_MARKET"):
-            raise Refused(-1106, "closeposition")
-        if params.get("quantity"):
-            raise Refused(-4137)
-        if flag(params, "reduceOnly"):
-            raise Refused(-1106, "reduceonly")
-        if account.hedge and not self.terms.closes(position, side):
-            raise Refused(-1106, "closeposition")
-        held = account.qty(index, position)
-        if not held or (held > 0) != (side == "SELL"):
-            raise Refused(-4129)
-        for other in self.exchange.conditionals.open_of(account, index):
-            same = other.position_side is position and other.side.value == side.lower()
-            if other.close_position and same and other.type == kind:
-                raise Refused(-4130)
-
-    def _check_trigger(self, index: int, kind: str, side: str, trigger: int, by: TriggerBy) -> None:
-        price = self.exchange.board.price(index, by)
-        rises = (side == "BUY") != kind.startswith("TAKE_PROFIT")
-        if price and (price >= trigger if rises else price <= trigger):
-            raise Refused(-2021)
 
     def cancel(self, account: SimAccount, params: dict[str, str], now: int) -> dict[str, Any]:
         order = self._find(account, params)

@@ -17,7 +17,7 @@ from onetape.exchange.account import SimAccount
 from onetape.exchange.bars import one_of
 from onetape.exchange.binance.multi_assets import MultiAssets
 from onetape.exchange.binance.public import INTERVALS, PublicData, kline_span, turnover_text
-from onetape.exchange.binance.user_events import UserEvents
+from onetape.exchange.binance.user_events import BINANCE, EventTraits, UserEvents
 from onetape.exchange.binance.wire import ms, price_text, size_text
 from onetape.exchange.dialect import Connection, encode
 from onetape.exchange.exchange import SimExchange
@@ -88,9 +88,12 @@ class _Batch:
 class Streams:
     """Who listens to what, and how it is written."""
 
-    def __init__(self, exchange: SimExchange, public: PublicData) -> None:
+    def __init__(
+        self, exchange: SimExchange, public: PublicData, *, most: int = STREAMS_MAX, traits: EventTraits = BINANCE
+    ) -> None:
         self.exchange = exchange
         self.public = public
+        self._most = most  # streams of a connection
         self.connections: dict[int, Connection] = {}
         self.listeners: dict[str, dict[int, Connection]] = {}  # by stream name
         self.listen_keys: dict[str, _ListenKey] = {}
@@ -102,7 +105,7 @@ class Streams:
         self._made = 0
         self.is_unrouted = False  # a connection without a category carries all, as until 2026-04
         self.multi_assets = MultiAssets(exchange)
-        self.user = UserEvents(exchange, self._tell)
+        self.user = UserEvents(exchange, self._tell, traits)
 
     # --- listen keys ------------------------------------------------------------------------------
 
@@ -111,7 +114,7 @@ class Streams:
         key = self.by_account.get(account.number)
         if key is None or key not in self.listen_keys:
             self._made += 1
-            key = f"{account.key[:48]}{self._made:016x}"
+            key = f"{account.key[:32]}{self._made:032x}"
             self.by_account[account.number] = key
             self.listen_keys[key] = _ListenKey(account, 0)
         self.listen_keys[key].expires = now + LISTEN_KEY_NS
@@ -220,7 +223,7 @@ class Streams:
                 subscriber.listen_key = name
                 self.private.setdefault(name, {})[connection.id] = connection
             return
-        if len(subscriber.streams) >= STREAMS_MAX:
+        if len(subscriber.streams) >= self._most:
             return
         subscriber.streams.add(name)
         channel = name.partition("@")[2] if not name.startswith("!") else name[1:]

@@ -15,7 +15,7 @@ from onetape.exchange.binance.public import PublicData
 from onetape.exchange.binance.wire import Refused, ms, price_text
 from onetape.exchange.exchange import SimExchange
 from onetape.model.decimals import decimal_text
-from onetape.model.enums import Kind, PositionSide, Side
+from onetape.model.enums import Kind, PositionSide, Side, TriggerBy
 from onetape.model.instrument import Instrument
 from onetape.model.money import MONEY_DECIMALS
 
@@ -205,6 +205,31 @@ class OrderTerms:
         worth = near * size * steps.notional or i.notional_units(near, size)
         if abs(worth) < steps.notional_min:
             raise Refused(-4164, decimal_text(i.notional_min))
+
+    def check_close(
+        self, account: SimAccount, index: int, params: dict[str, str], kind: str, side: str, position: PositionSide
+    ) -> None:
+        if kind not in ("STOP_MARKET", "TAKE_PROFIT_MARKET"):
+            raise Refused(-1106, "closeposition")
+        if params.get("quantity"):
+            raise Refused(-4137)
+        if flag(params, "reduceOnly"):
+            raise Refused(-1106, "reduceonly")
+        if account.hedge and not self.closes(position, side):
+            raise Refused(-1106, "closeposition")
+        held = account.qty(index, position)
+        if not held or (held > 0) != (side == "SELL"):
+            raise Refused(-4129)
+        for other in self.exchange.conditionals.open_of(account, index):
+            same = other.position_side is position and other.side.value == side.lower()
+            if other.close_position and same and other.type == kind:
+                raise Refused(-4130)
+
+    def check_trigger(self, index: int, kind: str, side: str, trigger: int, by: TriggerBy) -> None:
+        price = self.exchange.board.price(index, by)
+        rises = (side == "BUY") != kind.startswith("TAKE_PROFIT")
+        if price and (price >= trigger if rises else price <= trigger):
+            raise Refused(-2021)
 
     @staticmethod
     def expire_time(params: dict[str, str], tif: str, now: int) -> int:

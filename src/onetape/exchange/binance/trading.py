@@ -7,17 +7,20 @@ fill-or-kill order that fails is refused in the answer and leaves no trace (sinc
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
+import msgspec
+
 from onetape.exchange.account import SimAccount, SimOrder, Trade, since
-from onetape.exchange.binance.algo import CONDITIONAL_TYPES
 from onetape.exchange.binance.public import PublicData
 from onetape.exchange.binance.terms import OrderTerms, flag, in_time, span, word
 from onetape.exchange.binance.wire import Refused, amount, ms, order_row, owed, position_side, price_text, size_text
 from onetape.exchange.exchange import SimExchange
 from onetape.exchange.order_entry import NewOrder
 from onetape.model.decimals import decimal_text
-from onetape.model.enums import OrderType, Side, TimeInForce
+from onetape.model.enums import OrderType, Side, TimeInForce, TriggerBy, TriggerKind
 from onetape.model.errors import (
     AccountMode,
     InsufficientFunds,
@@ -30,8 +33,10 @@ from onetape.model.errors import (
     ReduceOnlyViolated,
     SelfTrade,
 )
+from onetape.model.json_text import read_json
+from onetape.venues.binance.words import CONDITIONAL_TYPES
 
-__all__ = ["Trading"]
+__all__ = ["OrderTraits", "Trading"]
 
 OPEN_ORDERS_MAX: Final = 200  # of a symbol (MAX_NUM_ORDERS)
 BATCH_MAX: Final = 5
@@ -39,6 +44,12 @@ CANCEL_BATCH_MAX: Final = 10
 AMENDMENTS_MAX: Final = 10_000
 _SIDES: Final = {"BUY": Side.BUY, "SELL": Side.SELL}
 _TIFS: Final = {"IOC": TimeInForce.IOC, "FOK": TimeInForce.FOK, "GTD": TimeInForce.GTD}  # all others wait
+_TRIGGER_KINDS: Final = {
+    "STOP": TriggerKind.STOP,
+    "STOP_MARKET": TriggerKind.STOP,
+    "TAKE_PROFIT": TriggerKind.TAKE_PROFIT,
+    "TAKE_PROFIT_MARKET": TriggerKind.TAKE_PROFIT,
+}
 # How the exchange's refusals are called here.
 _CODES: Final = {
     InsufficientFunds.code: -2019,
@@ -53,13 +64,40 @@ _CODES: Final = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class OrderTraits:
+    """What differs in this family. triggers: /order takes conditional orders, which are orders of the
+    book then (Binance until 2025-12-09). absent: fields that its answers have not. is_full: answers to
+    requests have what was filled at which average, too."""
+
+    tifs: tuple[str, ...] = ("GTC", "IOC", "FOK", "GTX", "GTD", "RPI")
+    triggers: bool = False
+    modifies_side: bool = True
+    absent: frozenset[str] = frozenset()
+    is_full: bool = False
+
+
+BINANCE: Final = OrderTraits()
+
+
 class Trading:
     """The trade endpoints of one exchange."""
 
-    def __init__(self, exchange: SimExchange, public: PublicData, terms: OrderTerms) -> None:
+    def __init__(
+        self, exchange: SimExchange, public: PublicData, terms: OrderTerms, traits: OrderTraits = BINANCE
+    ) -> None:
         self.exchange = exchange
         self.public = public
         self.terms = terms
+        self.traits = traits
+
+    def _row(self, order: SimOrder, **form: Any) -> dict[str, Any]:
+        if self.traits.is_full:
+            form["with_average"] = True
+        row = order_row(self.exchange.instruments[order.index], order, **form)
+        for name in self.traits.absent:
+            row.pop(name, None)
+        return row
 
     # --- orders -----------------------------------------------------------------------------------
 
@@ -74,11 +112,7 @@ class Trading:
             raise self._refusal(order)
         kind = params.get("newOrderRespType", "ACK")
         at_once = order.type is OrderType.MARKET or order.tif is not TimeInForce.GTC
-        return order_row(
-            self.exchange.instruments[index],
-            order,
-            as_new=not (kind == "RESULT" and (at_once or wanted.extra.get("priceMatch"))),
-        )
+        return self._row(order, as_new=not (kind == "RESULT" and (at_once or wanted.extra.get("priceMatch"))))
 
     def _refusal(self, order: SimOrder) -> Refused:
         instrument = self.exchange.instruments[order.index]
@@ -98,30 +132,41 @@ class Trading:
         kind = params.get("type", "")
         if not kind:
             raise Refused(-1102, "type")
-        if kind in CONDITIONAL_TYPES:
+        if kind in CONDITIONAL_TYPES and not self.traits.triggers:
             raise Refused(-4120)
-        if kind not in ("LIMIT", "MARKET"):
+        waits = kind in _TRIGGER_KINDS and self.traits.triggers
+        if not waits and kind not in ("LIMIT", "MARKET"):
             raise Refused(-1116)
-        tif = params.get("timeInForce", "")
-        if kind == "MARKET" and tif not in ("", "GTC", "IOC", "FOK", "GTX", "GTD"):
+        is_limit = kind in ("LIMIT", "STOP", "TAKE_PROFIT")
+        tif = params.get("timeInForce", "") or ("GTC" if waits else "")
+        if is_limit and not tif:
+            raise Refused(-1102, "timeinforce")
+        if tif not in (*self.traits.tifs, *(() if is_limit else ("",))) or (tif == "RPI" and not is_limit):
             raise Refused(-1115)
-        if kind == "LIMIT":
-            if not tif:
-                raise Refused(-1102, "timeinforce")
-            if tif not in ("GTC", "IOC", "FOK", "GTX", "GTD", "RPI"):
-                raise Refused(-1115)
         position = self.terms.position_side(account, params)
         reduce_only = flag(params, "reduceOnly")
         if reduce_only and account.hedge:
             raise Refused(-1106, "reduceonly")
-        size = self.terms.size(instrument, params, is_market=kind == "MARKET")
+        close = waits and flag(params, "closePosition")
+        if close:
+            self.terms.check_close(account, index, params, kind, side, position)
+            # All there may be: it is cut to the position when it is triggered.
+            size, reduce_only = instrument.size_int(instrument.market_size_max or instrument.size_max), True
+        else:
+            size = self.terms.size(instrument, params, is_market=not is_limit)
+        trigger, by = 0, TriggerBy.NONE
+        if waits:
+            by = TriggerBy.MARK if params.get("workingType") == "MARK_PRICE" else TriggerBy.LAST
+            trigger = self.terms.price(instrument, params, "stopPrice")
+            self.terms.check_trigger(index, kind, side, trigger, by)
         price, match = 0, params.get("priceMatch", "NONE")
-        if kind == "LIMIT":
+        if is_limit:
             price = self.terms.limit_price(index, side, params, match)
             self.terms.check_band(index, side, price)
         elif params.get("price"):
             raise Refused(-1106, "price")
-        self.terms.check_notional(index, side, price, size, reduce_only or self.terms.closes(position, side))
+        reduces = reduce_only or self.terms.closes(position, side)
+        self.terms.check_notional(index, side, price, size, reduces)
         expire = self.terms.expire_time(params, tif, now)
         client_id = self.terms.client_id(account, params, "newClientOrderId")
         if account.open_count.get(index, 0) >= OPEN_ORDERS_MAX:
@@ -133,15 +178,22 @@ class Trading:
             if stp not in ("EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "NONE"):
                 raise Refused(-5039)
             extra["stp"] = stp
+        if waits:
+            extra |= {"kind": kind, "stop": trigger, "close": close}
+        if tif == "HIDDEN":
+            extra["hidden"] = True
         return index, NewOrder(
             side=_SIDES[side],
-            type=OrderType.LIMIT if kind == "LIMIT" else OrderType.MARKET,
-            tif=_TIFS.get(tif, TimeInForce.GTC) if kind == "LIMIT" else TimeInForce.GTC,
+            type=OrderType.LIMIT if is_limit else OrderType.MARKET,
+            tif=_TIFS.get(tif, TimeInForce.GTC) if is_limit else TimeInForce.GTC,
             price=price,
             size=size,
-            post_only=tif in ("GTX", "RPI") and kind == "LIMIT",
+            post_only=tif in ("GTX", "RPI") and is_limit,
             reduce_only=reduce_only,
             position_side=position,
+            trigger=trigger,
+            trigger_by=by,
+            trigger_kind=_TRIGGER_KINDS[kind] if waits else TriggerKind.NONE,
             expire=expire,
             client_id=client_id,
             extra=extra,
@@ -156,8 +208,8 @@ class Trading:
             raise Refused(-2013)
         if order.type is not OrderType.LIMIT:
             raise Refused(-5025)
-        side = word(params, "side", ("BUY", "SELL"), -1117)
-        if side.lower() != order.side.value:
+        side = order.side.value.upper()
+        if self.traits.modifies_side and word(params, "side", ("BUY", "SELL"), -1117) != side:
             raise Refused(-1117)
         size = self.terms.size(instrument, params, is_market=False)
         price = self.terms.limit_price(index, side, params, params.get("priceMatch", "NONE"))
@@ -180,7 +232,7 @@ class Trading:
             raise Refused(_CODES.get(code, -2010))
         history = [*order.extra.get("history", ()), (now, before, (price, size))]
         self.exchange.orders.note(order, {"history": history})
-        return order_row(instrument, order)
+        return self._row(order)
 
     def cancel(self, account: SimAccount, params: dict[str, str], now: int) -> dict[str, Any]:
         index = self.public.at(params)
@@ -188,7 +240,7 @@ class Trading:
         if order is None or not order.is_open:
             raise Refused(-2011)
         self.exchange.orders.cancel(account, order, now)
-        return order_row(self.exchange.instruments[index], order)
+        return self._row(order)
 
     def cancel_all(self, account: SimAccount, params: dict[str, str], now: int) -> dict[str, Any]:
         """Working orders only: conditional ones are left."""
@@ -200,22 +252,18 @@ class Trading:
         order = self.terms.find(account, params, index)
         if order is None:
             raise Refused(-2013)
-        return order_row(self.exchange.instruments[index], order, with_average=True)
+        return self._row(order, with_average=True)
 
     def open_order(self, account: SimAccount, params: dict[str, str]) -> dict[str, Any]:
         index = self.public.at(params)
         order = self.terms.find(account, params, index)
         if order is None or not order.is_open:
             raise Refused(-2013)
-        return order_row(self.exchange.instruments[index], order, with_average=True)
+        return self._row(order, with_average=True)
 
     def open_orders(self, account: SimAccount, params: dict[str, str]) -> list[dict[str, Any]]:
         wanted = set(self.public.instruments_of(params))
-        return [
-            order_row(self.exchange.instruments[o.index], o, with_average=True)
-            for o in account.open_orders.values()
-            if o.index in wanted
-        ]
+        return [self._row(o, with_average=True) for o in account.open_orders.values() if o.index in wanted]
 
     def all_orders(self, account: SimAccount, params: dict[str, str]) -> list[dict[str, Any]]:
         wanted = set(self.public.instruments_of(params))
@@ -225,7 +273,7 @@ class Trading:
         if start := params.get("orderId"):
             found = [o for o in found if o.id >= int(start)][:limit]
         rows = found[-limit:]
-        return [order_row(self.exchange.instruments[o.index], o, with_average=True) for o in rows]
+        return [self._row(o, with_average=True) for o in rows]
 
     def amendments(self, account: SimAccount, params: dict[str, str]) -> list[dict[str, Any]]:
         index = self.public.at(params)
@@ -268,6 +316,59 @@ class Trading:
             found = found[:limit]
         return [self._trade(t) for t in found[-limit:]]
 
+    # --- several at once --------------------------------------------------------------------------
+
+    def place_batch(self, account: SimAccount, params: dict[str, str], now: int) -> list[Any]:
+        return self._batch(account, params, now, self.place)
+
+    def modify_batch(self, account: SimAccount, params: dict[str, str], now: int) -> list[Any]:
+        return self._batch(account, params, now, self.modify)
+
+    @staticmethod
+    def _batch(account: SimAccount, params: dict[str, str], now: int, each: Callable[..., Any]) -> list[Any]:
+        orders = _list(params, "batchOrders")
+        if not 1 <= len(orders) <= BATCH_MAX:
+            raise Refused(-4082, text="Invalid number of batch place orders.")
+        answers = []
+        for order in orders:
+            wanted = {str(k): v if isinstance(v, str) else msgspec.json.encode(v).decode() for k, v in order.items()}
+            try:
+                answers.append(each(account, wanted, now))
+            except Refused as refused:
+                answers.append({"code": refused.code, "msg": refused.text})
+        return answers
+
+    def cancel_batch(self, account: SimAccount, params: dict[str, str], now: int) -> list[Any]:
+        # Clients in use write these two names in small letters, too.
+        for key in ("orderIdList", "origClientOrderIdList"):
+            if key.lower() in params:
+                params = {key: params[key.lower()], **params}
+        name = "orderIdList" if params.get("orderIdList") else "origClientOrderIdList"
+        ids = _list(params, name)
+        if not 1 <= len(ids) <= CANCEL_BATCH_MAX:
+            raise Refused(-4083, text="Invalid number of batch cancel orders.")
+        answers = []
+        for each in ids:
+            wanted = {
+                "symbol": params.get("symbol", ""),
+                "orderId" if name == "orderIdList" else "origClientOrderId": str(each),
+            }
+            try:
+                answers.append(self.cancel(account, wanted, now))
+            except Refused as refused:
+                answers.append({"code": refused.code, "msg": refused.text})
+        return answers
+
+    def countdown(self, account: SimAccount, params: dict[str, str], now: int) -> dict[str, Any]:
+        """Cancels what works in a symbol when its time is over, once; conditional orders stay
+        (undocumented; the docs of the dead man's switch say what is known)."""
+        index = self.public.at(params)
+        text = params.get("countdownTime", "")
+        if not text.isdigit():
+            raise Refused(-1102, "countdowntime")
+        self.exchange.orders.dead_man(account, int(text) * 1_000_000, now, index)
+        return {"symbol": params["symbol"], "countdownTime": text}
+
     def _trade(self, trade: Trade) -> dict[str, Any]:
         order, fill = trade
         i = self.exchange.instruments[order.index]
@@ -287,3 +388,13 @@ class Trading:
             "buyer": order.side is Side.BUY,
             "maker": fill.is_maker,
         }
+
+
+def _list(params: dict[str, str], name: str) -> list[Any]:
+    try:
+        found = read_json(params.get(name, ""))
+    except ValueError:
+        raise Refused(-1102, name) from None
+    if not isinstance(found, list):
+        raise Refused(-1130, name)
+    return found

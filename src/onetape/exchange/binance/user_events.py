@@ -6,6 +6,7 @@ Source: "User Data Streams" of the USD-M documentation and its change log, as of
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 from onetape.exchange.account import SimAccount, SimFill, SimOrder
@@ -15,6 +16,7 @@ from onetape.exchange.binance.wire import (
     average_price,
     ms,
     order_type,
+    origin_of,
     owed,
     position_side,
     price_text,
@@ -22,12 +24,11 @@ from onetape.exchange.binance.wire import (
     status_of,
     tif_word,
 )
-from onetape.exchange.conditional import Conditional
 from onetape.exchange.exchange import SimExchange
 from onetape.exchange.reports import CallReport, CashReport, ConditionalReport, ModeReport, OrderReport
 from onetape.model.enums import OrderNews, OrderState, OrderType
 
-__all__ = ["UserEvents"]
+__all__ = ["BINANCE", "EventTraits", "UserEvents"]
 
 _REASONS: Final = {
     "order": "ORDER",
@@ -48,12 +49,33 @@ _REASONS: Final = {
 FORCED: Final = ("liquidation", "adl")
 
 
+@dataclass(frozen=True, slots=True)
+class EventTraits:
+    """What differs in this family. absent: fields of orders and positions that are not there.
+    tells_hedge: a changed position mode is an event."""
+
+    has_lite: bool = True
+    absent: frozenset[str] = frozenset()
+    tells_hedge: bool = False
+
+
+BINANCE: Final = EventTraits()
+
+
 class UserEvents:
     """Writes an account's events; `tell` carries them to whoever listens."""
 
-    def __init__(self, exchange: SimExchange, tell: Callable[[SimAccount, dict[str, Any]], None]) -> None:
+    def __init__(
+        self, exchange: SimExchange, tell: Callable[[SimAccount, dict[str, Any]], None], traits: EventTraits
+    ) -> None:
         self.exchange = exchange
         self._tell = tell
+        self._traits = traits
+
+    def _kept(self, body: dict[str, Any]) -> dict[str, Any]:
+        for name in self._traits.absent:
+            body.pop(name, None)
+        return body
 
     def order(self, report: OrderReport, now: int) -> None:
         if report.news is OrderNews.REJECTED:
@@ -61,7 +83,7 @@ class UserEvents:
         if _failed_at_door(report):
             return
         order = report.order
-        if report.fill is not None and order.origin not in FORCED:
+        if report.fill is not None and order.origin not in FORCED and self._traits.has_lite:
             self._tell(order.account, self._trade_lite(order, report.fill, now))
         body = self._order_body(report)
         self._tell(order.account, {"e": "ORDER_TRADE_UPDATE", "E": ms(now), "T": ms(report.time), "o": body})
@@ -69,7 +91,7 @@ class UserEvents:
     def _order_body(self, report: OrderReport) -> dict[str, Any]:
         order, fill = report.order, report.fill
         i = self.exchange.instruments[order.index]
-        parent = order.extra.get("parent")
+        origin = origin_of(order)
         forced = order.origin in FORCED
         status = "NEW" if report.news is OrderNews.ACCEPTED else status_of(order, report.state)
         kind = _execution(report, forced)
@@ -77,12 +99,12 @@ class UserEvents:
             "s": i.raw_symbol,
             "c": order.client_id,
             "S": order.side.value.upper(),
-            "o": order_type(order),
+            "o": origin.kind if order.trigger else order_type(order),
             "f": "IOC" if forced else tif_word(order),
             "q": size_text(i, order.size),
             "p": price_text(i, order.price),
             "ap": average_price(i, report.cost, report.filled),
-            "sp": price_text(i, parent.trigger) if isinstance(parent, Conditional) else "0",
+            "sp": price_text(i, origin.trigger) if origin.trigger else "0",
             "x": kind,
             "X": status,
             "i": order.id,
@@ -96,9 +118,9 @@ class UserEvents:
             "m": bool(fill and fill.is_maker),
             "R": order.reduce_only,
             "wt": "CONTRACT_PRICE",
-            "ot": parent.type if isinstance(parent, Conditional) else order_type(order),
+            "ot": origin.kind,
             "ps": position_side(order.position_side),
-            "cp": bool(isinstance(parent, Conditional) and parent.close_position),
+            "cp": origin.closes,
             "rp": amount(fill.realized if fill else 0),
             "pP": False,
             "si": 0,
@@ -113,7 +135,7 @@ class UserEvents:
             body["n"] = owed(fill.fee)
         if kind == "AMENDMENT" and "modifyId" in order.extra:
             body["M"] = order.extra["modifyId"]
-        return body
+        return self._kept(body)
 
     def _trade_lite(self, order: SimOrder, fill: SimFill, now: int) -> dict[str, Any]:
         i = self.exchange.instruments[order.index]
@@ -156,7 +178,7 @@ class UserEvents:
         i, listing = self.exchange.instruments[index], self.exchange.listings[index]
         position = account.money.position(index, side.value)
         mark = listing.valuation
-        return {
+        row = {
             "s": i.raw_symbol,
             "pa": size_text(i, int(position.qty)),
             "ep": entry_text(account, index, side),
@@ -168,6 +190,7 @@ class UserEvents:
             "ps": position_side(side),
             "ma": i.settle,
         }
+        return self._kept(row)
 
     def call(self, report: CallReport, now: int) -> None:
         """Little margin is left. It is advice: a liquidation comes without another word."""
@@ -249,6 +272,8 @@ class UserEvents:
         head = {"e": "ACCOUNT_CONFIG_UPDATE", "E": ms(now), "T": ms(report.time)}
         if report.what == "joint":
             self._tell(account, {**head, "ai": {"j": account.joint is not None}})
+        if report.what == "hedge" and self._traits.tells_hedge:
+            self._tell(account, {**head, "ai": {"d": account.hedge}})
         if report.what != "leverage":
             return
         self._tell(
@@ -275,7 +300,7 @@ def _execution(report: OrderReport, forced: bool) -> str:
     match report.news:
         case None:
             return "TRADE"
-        case OrderNews.ACCEPTED:
+        case OrderNews.ACCEPTED | OrderNews.TRIGGERED:
             return "NEW"
         case OrderNews.UPDATED:
             return "AMENDMENT"

@@ -10,27 +10,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-import msgspec
-
 from onetape.exchange.account import SimAccount
 from onetape.exchange.binance.access import Access
 from onetape.exchange.binance.account import AccountData
 from onetape.exchange.binance.algo import AlgoService
 from onetape.exchange.binance.capital import WITHDRAW_PATH, CapitalData
-from onetape.exchange.binance.limits import Limits, weight_of
+from onetape.exchange.binance.limits import Limits
 from onetape.exchange.binance.public import PublicData, price_klines
+from onetape.exchange.binance.rest import Params, Rest
 from onetape.exchange.binance.socket_api import PATH as SOCKET_API
 from onetape.exchange.binance.socket_api import Routes, SocketApi
 from onetape.exchange.binance.streams import Streams
 from onetape.exchange.binance.terms import OrderTerms
-from onetape.exchange.binance.trading import BATCH_MAX, CANCEL_BATCH_MAX, Trading
+from onetape.exchange.binance.trading import Trading
 from onetape.exchange.binance.wire import Refused, ms
-from onetape.exchange.dialect import Connection, Reply, Request, fields
+from onetape.exchange.dialect import Connection, Reply, Request
 from onetape.exchange.exchange import SimExchange
 from onetape.exchange.reports import Report
-from onetape.model.json_text import read_json
 
-__all__ = ["BinanceUsdm"]
+__all__ = ["BinanceUsdm", "Public", "Signed", "one_or_all", "public_routes"]
 
 GIVE_PATH: Final = "/sapi/v1/sub-account/universalTransfer"
 RETURN_PATH: Final = "/sapi/v1/sub-account/transfer/subToMaster"
@@ -41,7 +39,6 @@ EMPTY_SAYS: Final = {"X-Simulation": "an empty market: only USD-M futures trade 
 RESTRICTIONS: Final = "/sapi/v1/account/apiRestrictions"  # of the wallet side: what a key may do
 ORDER_PATHS: Final = ("/fapi/v1/order", "/fapi/v1/batchOrders", "/fapi/v1/algoOrder")
 
-Params = dict[str, str]
 Public = Callable[[Params, int], Any]
 Signed = Callable[[SimAccount, Params, int], Any]
 
@@ -58,6 +55,7 @@ class BinanceUsdm:
         self.trading = Trading(exchange, self.public, terms)
         self.algo = AlgoService(exchange, self.public, terms)
         self.account = AccountData(exchange, self.public)
+        self.rest = Rest(self.limits, self._route)
         self.capital = CapitalData(exchange)
         self.streams = Streams(exchange, self.public)
         self.access = Access(exchange)
@@ -72,36 +70,13 @@ class BinanceUsdm:
     # --- REST -------------------------------------------------------------------------------------
 
     def http(self, request: Request, now: int) -> Reply:
-        headers: dict[str, str] = {}
-        try:
-            params = self._params(request)
-            weight = weight_of(request.method, request.path, params)
-            headers = self.limits.spend(request.peer, weight, now)
-            if request.path.startswith(EMPTY):
-                headers.update(EMPTY_SAYS)
-                if "X-MBX-USED-WEIGHT-1M" in headers:  # spot has it by both names
-                    headers["X-MBX-USED-WEIGHT"] = headers["X-MBX-USED-WEIGHT-1M"]
-            value = self._route(request, params, now, headers)
-        except Refused as refused:
-            if refused.status in (418, 429):
-                wait = refused.wait or self.limits.retry_after(request.peer, now)
-                headers["Retry-After"] = str(wait)
-            return Reply.json({"code": refused.code, "msg": refused.text}, refused.status, headers)
-        except (ValueError, TypeError) as error:
-            return Reply.json({"code": -1130, "msg": f"Data sent is not valid: {error}"}, 400)
-        return Reply.json(value, 200, headers)
-
-    @staticmethod
-    def _params(request: Request) -> Params:
-        """Of query and form; where both have one, the query's."""
-        if not request.body:
-            return fields(request.query)
-        body = request.body.decode("utf-8", "replace")
-        if body.startswith("{"):
-            return fields(request.query)
-        return {**fields(body), **fields(request.query)}
+        return self.rest.http(request, now)
 
     def _route(self, request: Request, params: Params, now: int, headers: dict[str, str]) -> Any:
+        if request.path.startswith(EMPTY):
+            headers.update(EMPTY_SAYS)
+            if "X-MBX-USED-WEIGHT-1M" in headers:  # spot has it by both names
+                headers["X-MBX-USED-WEIGHT"] = headers["X-MBX-USED-WEIGHT-1M"]
         key = (request.method, request.path)
         if open_to_all := self.open.get(key):
             return open_to_all(params, now)
@@ -131,33 +106,11 @@ class BinanceUsdm:
     def _public_routes(self) -> dict[tuple[str, str], Public]:
         public = self.public
 
-        def one_or_all(each: Callable[[int, int], Any]) -> Public:
-            def answer(params: Params, now: int) -> Any:
-                if params.get("symbol"):
-                    return each(public.at(params), now)
-                return [each(at, now) for at in public.instruments_of(params)]
-
-            return answer
-
-        routes: dict[str, Public] = {
-            "/fapi/v1/exchangeInfo": lambda _p, now: public.exchange_info(now),
-            "/fapi/v1/depth": public.depth,
+        routes = {
+            **public_routes(public, "/fapi/v1"),
             "/fapi/v1/rpiDepth": public.depth,
-            "/fapi/v1/trades": lambda p, _n: public.trades(p),
-            "/fapi/v1/historicalTrades": lambda p, _n: public.trades(p),
-            "/fapi/v1/aggTrades": lambda p, _n: public.agg_trades(p),
-            "/fapi/v1/klines": lambda p, _n: public.klines(p),
             "/fapi/v1/continuousKlines": lambda p, _n: public.klines({**p, "symbol": p.get("pair", "")}),
-            "/fapi/v1/markPriceKlines": lambda p, _n: price_klines(public, "mark", p),
-            "/fapi/v1/indexPriceKlines": lambda p, _n: price_klines(public, "index", p),
-            "/fapi/v1/premiumIndexKlines": lambda p, _n: price_klines(public, "premium", p),
-            "/fapi/v1/premiumIndex": one_or_all(public.premium_index),
-            "/fapi/v1/fundingRate": lambda p, _n: public.funding_rates(p),
-            "/fapi/v1/fundingInfo": lambda _p, _n: public.funding_info(),
-            "/fapi/v1/ticker/24hr": one_or_all(public.day_ticker),
-            "/fapi/v1/ticker/price": one_or_all(public.price_ticker),
-            "/fapi/v2/ticker/price": one_or_all(public.price_ticker),
-            "/fapi/v1/ticker/bookTicker": one_or_all(public.book_ticker),
+            "/fapi/v2/ticker/price": one_or_all(public, public.price_ticker),
             "/fapi/v1/openInterest": public.open_interest,
             "/fapi/v1/assetIndex": self.account.multi_assets.asset_index,
             # Of the wallet side: what clients ask before they believe that the venue is up.
@@ -186,10 +139,10 @@ class BinanceUsdm:
             ("GET", "/fapi/v1/allOrders"): lambda a, p, _n: trading.all_orders(a, p),
             ("GET", "/fapi/v1/orderAmendment"): lambda a, p, _n: trading.amendments(a, p),
             ("DELETE", "/fapi/v1/allOpenOrders"): trading.cancel_all,
-            ("POST", "/fapi/v1/batchOrders"): lambda a, p, n: self._batch(a, p, n, trading.place),
-            ("PUT", "/fapi/v1/batchOrders"): lambda a, p, n: self._batch(a, p, n, trading.modify),
-            ("DELETE", "/fapi/v1/batchOrders"): self._cancel_batch,
-            ("POST", "/fapi/v1/countdownCancelAll"): self._countdown,
+            ("POST", "/fapi/v1/batchOrders"): trading.place_batch,
+            ("PUT", "/fapi/v1/batchOrders"): trading.modify_batch,
+            ("DELETE", "/fapi/v1/batchOrders"): trading.cancel_batch,
+            ("POST", "/fapi/v1/countdownCancelAll"): trading.countdown,
             ("GET", "/fapi/v1/userTrades"): lambda a, p, _n: trading.trades(a, p),
             ("POST", "/fapi/v1/algoOrder"): algo.place,
             ("DELETE", "/fapi/v1/algoOrder"): algo.cancel,
@@ -265,51 +218,6 @@ class BinanceUsdm:
             ("DELETE", path): close,
         }
 
-    @staticmethod
-    def _batch(account: SimAccount, params: Params, now: int, each: Signed) -> list[Any]:
-        orders = _list(params, "batchOrders")
-        if not 1 <= len(orders) <= BATCH_MAX:
-            raise Refused(-4082, text="Invalid number of batch place orders.")
-        answers = []
-        for order in orders:
-            wanted = {str(k): v if isinstance(v, str) else msgspec.json.encode(v).decode() for k, v in order.items()}
-            try:
-                answers.append(each(account, wanted, now))
-            except Refused as refused:
-                answers.append({"code": refused.code, "msg": refused.text})
-        return answers
-
-    def _cancel_batch(self, account: SimAccount, params: Params, now: int) -> list[Any]:
-        # Clients in use write these two names in small letters, too.
-        for key in ("orderIdList", "origClientOrderIdList"):
-            if key.lower() in params:
-                params = {key: params[key.lower()], **params}
-        name = "orderIdList" if params.get("orderIdList") else "origClientOrderIdList"
-        ids = _list(params, name)
-        if not 1 <= len(ids) <= CANCEL_BATCH_MAX:
-            raise Refused(-4083, text="Invalid number of batch cancel orders.")
-        answers = []
-        for each in ids:
-            wanted = {
-                "symbol": params.get("symbol", ""),
-                "orderId" if name == "orderIdList" else "origClientOrderId": str(each),
-            }
-            try:
-                answers.append(self.trading.cancel(account, wanted, now))
-            except Refused as refused:
-                answers.append({"code": refused.code, "msg": refused.text})
-        return answers
-
-    def _countdown(self, account: SimAccount, params: Params, now: int) -> dict[str, Any]:
-        """Cancels what works in a symbol when its time is over, once; conditional orders stay
-        (undocumented; the docs of the dead man's switch say what is known)."""
-        index = self.public.at(params)
-        text = params.get("countdownTime", "")
-        if not text.isdigit():
-            raise Refused(-1102, "countdowntime")
-        self.exchange.orders.dead_man(account, int(text) * 1_000_000, now, index)
-        return {"symbol": params["symbol"], "countdownTime": text}
-
     # --- WebSocket --------------------------------------------------------------------------------
 
     def connect(self, connection: Connection, now: int) -> bool:
@@ -335,11 +243,31 @@ class BinanceUsdm:
         self.socket_api.tick(now)
 
 
-def _list(params: Params, name: str) -> list[Any]:
-    try:
-        found = read_json(params.get(name, ""))
-    except ValueError:
-        raise Refused(-1102, name) from None
-    if not isinstance(found, list):
-        raise Refused(-1130, name)
-    return found
+def one_or_all(public: PublicData, each: Callable[[int, int], Any]) -> Public:
+    def answer(params: Params, now: int) -> Any:
+        if params.get("symbol"):
+            return each(public.at(params), now)
+        return [each(at, now) for at in public.instruments_of(params)]
+
+    return answer
+
+
+def public_routes(public: PublicData, root: str) -> dict[str, Public]:
+    """What all of this family answer to anybody, by path."""
+    return {
+        f"{root}/exchangeInfo": lambda _p, now: public.exchange_info(now),
+        f"{root}/depth": public.depth,
+        f"{root}/trades": lambda p, _n: public.trades(p),
+        f"{root}/historicalTrades": lambda p, _n: public.trades(p),
+        f"{root}/aggTrades": lambda p, _n: public.agg_trades(p),
+        f"{root}/klines": lambda p, _n: public.klines(p),
+        f"{root}/markPriceKlines": lambda p, _n: price_klines(public, "mark", p),
+        f"{root}/indexPriceKlines": lambda p, _n: price_klines(public, "index", p),
+        f"{root}/premiumIndexKlines": lambda p, _n: price_klines(public, "premium", p),
+        f"{root}/premiumIndex": one_or_all(public, public.premium_index),
+        f"{root}/fundingRate": lambda p, _n: public.funding_rates(p),
+        f"{root}/fundingInfo": lambda _p, _n: public.funding_info(),
+        f"{root}/ticker/24hr": one_or_all(public, public.day_ticker),
+        f"{root}/ticker/price": one_or_all(public, public.price_ticker),
+        f"{root}/ticker/bookTicker": one_or_all(public, public.book_ticker),
+    }

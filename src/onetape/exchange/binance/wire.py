@@ -7,12 +7,12 @@ have no avgPrice, cumQuote and cumBase since 2026-07.
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from onetape._core import units_text
 from onetape.exchange.account import SimOrder
 from onetape.exchange.reports import OrderReport
-from onetape.model.enums import OrderState, OrderType, PositionSide, Side, TimeInForce
+from onetape.model.enums import OrderState, OrderType, PositionSide, Side, TimeInForce, TriggerBy
 from onetape.model.instrument import Instrument
 from onetape.model.money import MONEY_DECIMALS
 from onetape.venues.binance.errors import text_of
@@ -24,6 +24,7 @@ __all__ = [
     "ms",
     "order_row",
     "order_type",
+    "origin_of",
     "owed",
     "position_side",
     "price_decimals",
@@ -125,7 +126,26 @@ def order_type(order: SimOrder) -> str:
     return "MARKET" if order.type is OrderType.MARKET else "LIMIT"
 
 
+class Origin(NamedTuple):
+    """What an order began as."""
+
+    kind: str
+    trigger: int
+    closes: bool
+
+
+def origin_of(order: SimOrder) -> Origin:
+    """Of a conditional order of the book itself, or of the service that sent this one."""
+    extra = order.extra
+    parent = extra.get("parent")
+    if parent is not None:
+        return Origin(parent.type, parent.trigger, parent.close_position)
+    return Origin(extra.get("kind") or order_type(order), extra.get("stop", 0), extra.get("close", False))
+
+
 def tif_word(order: SimOrder) -> str:
+    if order.extra.get("hidden"):
+        return "HIDDEN"
     return "GTX" if order.post_only else _TIF[order.tif]
 
 
@@ -153,8 +173,7 @@ def order_row(
     """An order as the REST answers show it. as_new: the acknowledgement, before it was matched."""
     filled, cost = (report.filled, report.cost) if report else (order.filled, order.cost)
     extra = order.extra
-    parent = extra.get("parent")
-    kind = order_type(order)
+    origin = origin_of(order)
     row: dict[str, Any] = {
         "orderId": order.id,
         "symbol": instrument.raw_symbol,
@@ -164,15 +183,15 @@ def order_row(
         "origQty": size_text(instrument, order.size),
         "executedQty": size_text(instrument, 0 if as_new else filled),
         "timeInForce": tif_word(order),
-        "type": kind,
+        "type": origin.kind if order.trigger else order_type(order),
         "reduceOnly": order.reduce_only,
-        "closePosition": bool(parent is not None and parent.close_position),
+        "closePosition": origin.closes,
         "side": _UPPER[order.side],
         "positionSide": _UPPER[order.position_side],
-        "stopPrice": price_text(instrument, parent.trigger) if parent else "0.00",
-        "workingType": "CONTRACT_PRICE",
+        "stopPrice": price_text(instrument, origin.trigger) if origin.trigger else "0.00",
+        "workingType": "MARK_PRICE" if order.trigger_by is TriggerBy.MARK else "CONTRACT_PRICE",
         "priceProtect": False,
-        "origType": parent.type if parent else kind,
+        "origType": origin.kind,
         "priceMatch": extra.get("priceMatch", "NONE"),
         "selfTradePreventionMode": extra.get("stp", "EXPIRE_MAKER"),
         "goodTillDate": ms(order.expire),

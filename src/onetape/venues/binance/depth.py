@@ -31,7 +31,7 @@ class BinanceUsdmDepth(TableDepth):
 
     def __init__(self, instrument: Instrument, stream: int, address: str) -> None:
         super().__init__(MARKET, instrument.raw_symbol, instrument, stream)
-        self.url = f"{address}/public/ws/{instrument.raw_symbol.lower()}@depth@100ms"
+        self.url = f"{address}/ws/{instrument.raw_symbol.lower()}@depth@100ms"
         self._raw = instrument.raw_symbol
         self._has_changes = False
         self._asking = False

@@ -11,6 +11,7 @@ from onetape.orders.budget import BudgetRule
 from onetape.orders.calls import Call, Purpose
 from onetape.orders.reports import VenueReport
 from onetape.venues.binance.depth import BinanceUsdmDepth
+from onetape.venues.binance.family import BINANCE, Family
 from onetape.venues.binance.instruments import instruments_of, order_rules_of
 from onetape.venues.binance.market import live_market
 from onetape.venues.binance.order_session import PATH, BinanceOrderSession
@@ -39,7 +40,7 @@ class _AccountStream:
 
 
 class BinanceUsdmVenue:
-    """A `TradingVenue`."""
+    """A `TradingVenue`, of Binance or of another one of its family."""
 
     in_order = False
     clock_step: Final = 1_000_000
@@ -54,9 +55,10 @@ class BinanceUsdmVenue:
     symbols_max: Final = 100  # of 1024 streams, two for each: a longer address is refused by proxies
     polls: Final = BinanceUsdmPolls()
 
-    def __init__(self, key: str, secret: str, addresses: Addresses) -> None:
+    def __init__(self, key: str, secret: str, addresses: Addresses, family: Family = BINANCE) -> None:
         self.order_rules: tuple[BudgetRule, ...] = ()
-        self.protocol = BinanceUsdmProtocol(key, secret)
+        self.protocol = BinanceUsdmProtocol(key, secret, family)
+        self._family = family
         self.past = BinanceUsdmPast()
         self._addresses = addresses
 
@@ -68,25 +70,27 @@ class BinanceUsdmVenue:
 
     def instruments_of(self, body: bytes, wanted: frozenset[str]) -> list[Instrument]:
         answer = read_json(body)
-        found = instruments_of(answer, wanted)
+        found = instruments_of(answer, wanted, self._family.venue)
         self.order_rules = order_rules_of(answer)
         self.protocol.set_instruments(found)
         return found
 
     def market(self, instruments: Sequence[Instrument], numbers: Sequence[int] = ()) -> LiveMarket:
-        return live_market(instruments, self._addresses.ws, numbers)
+        return live_market(instruments, self._addresses.ws, numbers, self._family.ways)
 
     def depth(self, instrument: Instrument, stream: int) -> BinanceUsdmDepth:
-        return BinanceUsdmDepth(instrument, stream, self._addresses.ws)
+        return BinanceUsdmDepth(instrument, stream, self._addresses.ws + self._family.ways[0])
 
     def stream_key(self, now: int, *, keep: bool = False) -> Call:
-        return self.protocol.stream_key(keep=keep)
+        return self.protocol.stream_key(now, keep=keep)
 
     def account_stream(self, key: str) -> _AccountStream:
         return _AccountStream(self.protocol, self._addresses.ws_private + self.protocol.stream_path(key))
 
     @property
     def entry_url(self) -> str:
+        if not self._family.has_algo:
+            return ""  # no WebSocket takes orders
         return self._addresses.ws_entry or self._addresses.ws + PATH
 
     def entry_key(self, now: int) -> Call | None:

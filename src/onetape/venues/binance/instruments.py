@@ -25,7 +25,7 @@ _SPANS: Final = {"SECOND": SECOND, "MINUTE": 60 * SECOND, "HOUR": 3600 * SECOND,
 _TRADABLE = frozenset({"TRADING"})
 
 
-def instruments_of(value: dict[str, Any], wanted: frozenset[str]) -> list[Instrument]:
+def instruments_of(value: dict[str, Any], wanted: frozenset[str], venue: str = "binance") -> list[Instrument]:
     """The perpetual contracts of an exchangeInfo whose symbols are in `wanted` (all, if it is
     empty) and that trade now. Raises KeyError, ValueError for rows that are not as they should
     be."""
@@ -33,7 +33,7 @@ def instruments_of(value: dict[str, Any], wanted: frozenset[str]) -> list[Instru
     for row in value["symbols"]:
         if row["contractType"] != "PERPETUAL" or row["status"] not in _TRADABLE:
             continue
-        symbol = f"binance:{row['baseAsset']}/{row['quoteAsset']}:{row['marginAsset']}"
+        symbol = f"{venue}:{row['baseAsset']}/{row['quoteAsset']}:{row['marginAsset']}"
         if wanted and symbol not in wanted:
             continue
         found.append(_instrument(symbol, row))

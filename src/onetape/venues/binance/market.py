@@ -146,10 +146,19 @@ def unified(raw: str, kind: Kind) -> str:
     return f"{base}/{quote}:{settle}{expiry}"
 
 
-def live_market(instruments: Sequence[Instrument], address: str = "", numbers: Sequence[int] = ()) -> LiveMarket:
-    """One connection for each category. Marks come each second, bars of a minute when they have ended."""
+def live_market(
+    instruments: Sequence[Instrument],
+    address: str = "",
+    numbers: Sequence[int] = (),
+    ways: Sequence[str] = ("/public", "/market"),
+) -> LiveMarket:
+    """One connection for each category, whose paths begin with `ways`. Marks come each second, bars of a minute when
+    they have ended."""
     low = [i.raw_symbol.lower() for i in instruments]
     public = "/".join(f"{raw}@bookTicker" for raw in low)
     market = "/".join(f"{raw}@aggTrade/{raw}@markPrice@1s/{raw}@kline_1m" for raw in low)
-    streams = [MarketStream(f"{address}/public/ws/{public}"), MarketStream(f"{address}/market/ws/{market}", most_s=1.0)]
+    streams = [
+        MarketStream(f"{address}{ways[0]}/ws/{public}"),
+        MarketStream(f"{address}{ways[1]}/ws/{market}", most_s=1.0),
+    ]
     return LiveMarket(MARKET, ((i.raw_symbol, i) for i in instruments), streams, numbers, bars=MINUTE)

@@ -16,7 +16,7 @@ from onetape.model.enums import Liquidity, OrderState, OrderType, PositionSide, 
 from onetape.model.instrument import Instrument
 from onetape.model.money import money
 from onetape.orders.reports import BalanceReport, FillReport, MarginReport, OrderStatusReport, PositionReport
-from onetape.venues.binance.words import ALGO_STATES, STATES, TIFS
+from onetape.venues.binance.words import ALGO_STATES, CONDITIONAL_TYPES, STATES, TIFS
 from onetape.venues.numbers import money_of, units_of
 
 __all__ = ["algo_row", "balance_reports", "order_row", "position_row", "trade_row"]
@@ -35,7 +35,8 @@ def order_row(row: Row, by_raw: ByRaw) -> OrderStatusReport:
         state=STATES.get(row["status"], OrderState.UNKNOWN),
         time=int(row["updateTime"]) * _MS,
         side=Side(row["side"].lower()),
-        type=OrderType.MARKET if row["type"] == "MARKET" else OrderType.LIMIT,
+        type=OrderType.MARKET if row["type"].endswith("MARKET") else OrderType.LIMIT,
+        trigger=units_of(row["stopPrice"], i.price_decimals) if row["type"] in CONDITIONAL_TYPES else 0,
         tif=TIFS.get(row["timeInForce"], TimeInForce.GTC),
         price=units_of(row["price"], i.price_decimals),
         size=units_of(row["origQty"], i.size_decimals),

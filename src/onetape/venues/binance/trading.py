@@ -17,11 +17,10 @@ from onetape.model.errors import NotAvailable, OrderOutcomeUnknown, VenueRateLim
 from onetape.model.instrument import Instrument
 from onetape.model.json_text import read_json
 from onetape.model.order import OrderSpec
-from onetape.orders.calls import ORDER_PURPOSES, Call, OrderKey, Purpose, Traits, TransferRoute
+from onetape.orders.calls import ORDER_PURPOSES, Call, OrderKey, Purpose, TransferRoute
 from onetape.orders.malformed import MALFORMED
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reports import (
-    AccountModeReport,
     BalanceReport,
     FillReport,
     OrderStatusReport,
@@ -30,11 +29,11 @@ from onetape.orders.reports import (
     VenueReport,
 )
 from onetape.venues.binance.errors import ERRORS, TEXT_503, is_error
+from onetape.venues.binance.family import BINANCE, Endpoints, Family
 from onetape.venues.binance.moves import SeenMoves, income_terms, next_income
 from onetape.venues.binance.rows import algo_row, balance_reports, order_row, position_row, trade_row
-from onetape.venues.binance.signing import sent_terms, signer_of
+from onetape.venues.binance.signing import sent_terms
 from onetape.venues.binance.transfers import (
-    DEPOSITS_PATH,
     deposit_reports,
     deposit_terms,
     history_terms,
@@ -43,6 +42,7 @@ from onetape.venues.binance.transfers import (
 )
 from onetape.venues.binance.words import (
     ALGO_STATES,
+    CONDITIONAL_TYPES,
     NEWS,
     PASSED_OVER,
     SHOWN,
@@ -61,55 +61,32 @@ __all__ = ["BinanceUsdmProtocol"]
 RECV_WINDOW_MS: Final = 5000
 FILLS_PAGE: Final = 1000
 _MS: Final = 1_000_000
+_US: Final = 1_000
 CLOCK_STEP: Final = _MS  # the venue tells its time in these: so much may ours be off
 # Named once: a member looked up at its class costs as much as a call.
 _LIMIT: Final = OrderType.LIMIT
 _NO_TRIGGER: Final = TriggerBy.NONE
 _BOTH: Final = PositionSide.BOTH
 _GTD: Final = TimeInForce.GTD
-# Conditional orders are the second of each two.
-_PLACE: Final = (
-    Endpoint(Purpose.PLACE, "POST", "/fapi/v1/order", 0, orders=1),
-    Endpoint(Purpose.PLACE, "POST", "/fapi/v1/algoOrder", 0, orders=1),
-)
-_CANCEL: Final = (
-    Endpoint(Purpose.CANCEL, "DELETE", "/fapi/v1/order", 1),
-    Endpoint(Purpose.CANCEL, "DELETE", "/fapi/v1/algoOrder", 1),
-)
-_QUERY: Final = (
-    Endpoint(Purpose.QUERY, "GET", "/fapi/v1/order", 1),
-    Endpoint(Purpose.QUERY, "GET", "/fapi/v1/algoOrder", 1),
-)
-_AMEND: Final = Endpoint(Purpose.AMEND, "PUT", "/fapi/v1/order", 0, orders=1)
-_OPEN_ORDERS: Final = Endpoint(Purpose.OPEN_ORDERS, "GET", "/fapi/v1/openOrders", 40)
-_OPEN_CONDITIONALS: Final = Endpoint(Purpose.OPEN_CONDITIONALS, "GET", "/fapi/v1/openAlgoOrders", 40)
-_SYMBOL_CONDITIONALS: Final = Endpoint(Purpose.OPEN_CONDITIONALS, "GET", "/fapi/v1/openAlgoOrders", 1)
-_FILLS: Final = Endpoint(Purpose.FILLS, "GET", "/fapi/v1/userTrades", 5)
-_MOVES: Final = Endpoint(Purpose.MOVES, "GET", "/fapi/v1/income", 30)
-_DEPOSITS: Final = Endpoint(Purpose.DEPOSITS, "GET", DEPOSITS_PATH, 1)
-_POSITIONS: Final = Endpoint(Purpose.POSITIONS, "GET", "/fapi/v3/positionRisk", 5)
-_BALANCES: Final = Endpoint(Purpose.BALANCES, "GET", "/fapi/v3/balance", 5)
-_MODES: Final = Endpoint(Purpose.MODES, "GET", "/fapi/v1/accountConfig", 5)
 _KEY_RIGHTS: Final = Endpoint(Purpose.MODES, "GET", "/sapi/v1/account/apiRestrictions", 1)
 _WALLET_ACCOUNT: Final = Endpoint(Purpose.BALANCES, "GET", "/api/v3/account", 20)
-_DEAD_MAN: Final = Endpoint(Purpose.DEAD_MAN, "POST", "/fapi/v1/countdownCancelAll", 10)
 # Codes that settle a cancel or amendment by saying that the order is not there.
 _NOT_THERE: Final = frozenset({-2011, -2013})
 
 
 class BinanceUsdmProtocol:
-    """An `OrderProtocol`. secret: of HMAC, or a private Ed25519 key as PEM. Raises BadConfig for a
-    PEM that is no such key."""
+    """An `OrderProtocol`. secret: of HMAC, or a private Ed25519 key as PEM, or what the family signs with.
+    Raises BadConfig for one that is none."""
 
-    name = "binance-usdm"
     client_id_chars = 36
-    # Liquidation, deleveraging, and settlement of what is delisted: "Order Update", read 2026-11.
-    traits = Traits(forced=("autoclose-", "adl_autoclose", "settlement_autoclose-"))
 
-    def __init__(self, key: str, secret: str) -> None:
+    def __init__(self, key: str, secret: str, family: Family = BINANCE) -> None:
         self.key = key
-        self._headers: Final = {"X-MBX-APIKEY": key}
-        self.signer = signer_of(secret)
+        self.family, self.name, self.traits = family, family.name, family.traits
+        self._endpoints = Endpoints(family)
+        self._headers: Final = family.headers(key)
+        self._nonce = 0
+        self.signer = family.signer(key, secret)
         self.signs_late = False
         self._by_symbol: dict[str, Instrument] = {}
         self._by_raw: dict[str, Instrument] = {}
@@ -142,26 +119,29 @@ class BinanceUsdmProtocol:
                 params["goodTillDate"] = str(spec.expire // _MS)
         if conditional:
             params["type"] = ("STOP" if spec.is_stop else "TAKE_PROFIT") + ("" if is_limit else "_MARKET")
-            params["triggerPrice"] = i.price_text(spec.trigger_int)
             marks = spec.trigger_by is TriggerBy.MARK
             params["workingType"] = "MARK_PRICE" if marks else "CONTRACT_PRICE"
+            params["triggerPrice" if self.family.has_algo else "stopPrice"] = i.price_text(spec.trigger_int)
+        else:
+            params["type"] = "LIMIT" if is_limit else "MARKET"
+        conditional = conditional and self.family.has_algo
+        if conditional:
             params["algoType"] = "CONDITIONAL"
             params["clientAlgoId"] = client_id
         else:
-            params["type"] = "LIMIT" if is_limit else "MARKET"
             params["newClientOrderId"] = client_id
         key = OrderKey(spec.symbol, client_id, conditional)
-        return self._signed(_PLACE[conditional], params, now, subject=key)
+        return self._signed(self._endpoints.place[conditional], params, now, subject=key)
 
     def cancel(self, key: OrderKey, now: int) -> Call:
-        return self._signed(_CANCEL[key.conditional], self._named(key), now, subject=key)
+        return self._signed(self._endpoints.cancel[key.conditional], self._named(key), now, subject=key)
 
     def query(self, key: OrderKey, now: int) -> Call:
-        return self._signed(_QUERY[key.conditional], self._named(key), now, subject=key)
+        return self._signed(self._endpoints.query[key.conditional], self._named(key), now, subject=key)
 
     def query_venue_id(self, symbol: str, venue_id: str, now: int) -> Call:
         params = {"symbol": self._by_symbol[symbol].raw_symbol, "orderId": venue_id}
-        return self._signed(_QUERY[False], params, now, subject=OrderKey(symbol, "", venue_id=venue_id))
+        return self._signed(self._endpoints.query[False], params, now, subject=OrderKey(symbol, "", venue_id=venue_id))
 
     def _named(self, key: OrderKey) -> dict[str, str]:
         if key.conditional:
@@ -179,18 +159,22 @@ class BinanceUsdmProtocol:
         params = {
             "symbol": i.raw_symbol,
             "origClientOrderId": key.client_id,
-            "side": SIDE_WORDS[spec.side],
             "quantity": i.size_text(size),
             "price": i.price_text(price),
         }
-        return self._signed(_AMEND, params, now, subject=key)
+        if self.family.amends_side:
+            params["side"] = SIDE_WORDS[spec.side]
+        return self._signed(self._endpoints.amend, params, now, subject=key)
 
     def open_orders(self, now: int) -> list[Call]:
-        return [self._signed(_OPEN_ORDERS, {}, now), self._signed(_OPEN_CONDITIONALS, {}, now)]
+        calls = [self._signed(self._endpoints.open_orders, {}, now)]
+        if self.family.has_algo:
+            calls.append(self._signed(self._endpoints.open_conditionals, {}, now))
+        return calls
 
     def open_stops(self, symbol: str, now: int) -> Call | None:
         params = {"symbol": self._by_symbol[symbol].raw_symbol}
-        return self._signed(_SYMBOL_CONDITIONALS, params, now, symbol=symbol)
+        return self._signed(self._endpoints.symbol_conditionals, params, now, symbol=symbol)
 
     def fills(self, symbol: str, now: int, *, since: int, cursor: str = "") -> Call:
         params = {"symbol": self._by_symbol[symbol].raw_symbol, "limit": str(FILLS_PAGE)}
@@ -198,10 +182,10 @@ class BinanceUsdmProtocol:
             params["fromId"] = cursor
         else:
             params["startTime"] = str(since // _MS)
-        return self._signed(_FILLS, params, now, symbol=symbol)
+        return self._signed(self._endpoints.fills, params, now, symbol=symbol)
 
     def account_moves(self, now: int, *, since: int, cursor: str = "") -> Call:
-        return self._signed(_MOVES, income_terms(now, since, cursor), now)
+        return self._signed(self._endpoints.moves, income_terms(now, since, cursor), now)
 
     def note_move(self, reference: str) -> None:
         """A move that our tape has."""
@@ -218,16 +202,16 @@ class BinanceUsdmProtocol:
         return self._signed(Endpoint(Purpose.TRANSFERS, "GET", terms[0], 1), terms[1], now) if terms else None
 
     def deposits(self, currency: str, now: int, *, since: int, cursor: str = "") -> Call:
-        return self._signed(_DEPOSITS, deposit_terms(currency, now, since, cursor), now)
+        return self._signed(self._endpoints.deposits, deposit_terms(currency, now, since, cursor), now)
 
     def positions(self, now: int) -> Call:
-        return self._signed(_POSITIONS, {}, now)
+        return self._signed(self._endpoints.positions, {}, now)
 
     def balances(self, now: int) -> Call:
-        return self._signed(_BALANCES, {}, now)
+        return self._signed(self._endpoints.balances, {}, now)
 
     def modes(self, now: int) -> Call:
-        return self._signed(_MODES, {}, now)
+        return self._signed(self._endpoints.modes, {}, now)
 
     def key_rights(self, now: int) -> Call:
         """What the key may do. Of the wallet side, which lives at an address of its own."""
@@ -247,25 +231,21 @@ class BinanceUsdmProtocol:
         """Working orders only, as far as is known: what it does to conditional orders is documented
         nowhere (as of 2026-11), so a resting stop must not be relied on to survive or to go."""
         params = {"symbol": self._by_symbol[symbol].raw_symbol, "countdownTime": str(after // _MS)}
-        return self._signed(_DEAD_MAN, params, now, symbol=symbol)
+        return self._signed(self._endpoints.dead_man, params, now, symbol=symbol)
 
     def time(self) -> Call:
         """The venue's clock; needs no key."""
         return Call(Purpose.TIME, "GET", "/fapi/v1/time", b"", {}, 1)
 
-    def stream_key(self, *, keep: bool = False) -> Call:
+    def stream_key(self, now: int, *, keep: bool = False) -> Call:
         """Opens the account's stream, or says that it is still wanted (each half hour)."""
-        return Call(
-            Purpose.KEEP_KEY if keep else Purpose.STREAM_KEY,
-            "PUT" if keep else "POST",
-            "/fapi/v1/listenKey",
-            b"",
-            self._headers,
-            1,
-        )
+        endpoint = self._endpoints.keep_key if keep else self._endpoints.stream_key
+        if self.family.signs_listen_key:
+            return self._signed(endpoint, {}, now)
+        return Call(endpoint.purpose, endpoint.method, endpoint.path, b"", self._headers, endpoint.weight)
 
     def stream_path(self, key: str) -> str:
-        return f"/private/ws/{key}"
+        return f"{self.family.ways[2]}/ws/{key}"
 
     def _signed(
         self, endpoint: Endpoint, params: dict[str, str], now: int, *, subject: OrderKey | None = None, symbol: str = ""
@@ -277,8 +257,15 @@ class BinanceUsdmProtocol:
         return Call(purpose, method, target, b"", self._headers, weight, orders, subject, symbol)
 
     def _query(self, params: dict[str, str], now: int) -> str:
-        tail = f"recvWindow={RECV_WINDOW_MS}&timestamp={now // _MS}"
-        return self.signer.signed_query(params, tail)
+        if self.family.has_nonces:
+            self._nonce = max(now // _US, self._nonce + 1)
+            return self.signer.signed_query(params, f"nonce={self._nonce}")
+        return self.signer.signed_query(params, f"recvWindow={RECV_WINDOW_MS}&timestamp={now // _MS}")
+
+    def _sent_at(self, call: Call) -> int:
+        """When a signed request was made, ns."""
+        terms = sent_terms(call.target)
+        return int(terms["nonce"]) * _US if self.family.has_nonces else int(terms["timestamp"]) * _MS
 
     # --- answers ----------------------------------------------------------------------------------
 
@@ -349,13 +336,13 @@ class BinanceUsdmProtocol:
                 return Answer(Outcome.DONE, fills, cursor=more)
             case Purpose.POSITIONS:
                 # It was read off after the request left: that much is known, and what the stream said since is newer.
-                queried_at = int(sent_terms(call.target)["timestamp"]) * _MS
+                queried_at = self._sent_at(call)
                 return Answer(
                     Outcome.DONE,
                     tuple(position_row(r, self._by_raw, queried_at) for r in value if r["symbol"] in self._by_raw),
                 )
             case Purpose.BALANCES:
-                queried_at = int(sent_terms(call.target)["timestamp"]) * _MS
+                queried_at = self._sent_at(call)
                 bounds = (queried_at, queried_at - CLOCK_STEP, now + CLOCK_STEP)
                 return Answer(Outcome.DONE, tuple(balance_reports(value, *bounds)))
             case Purpose.MOVES:
@@ -370,13 +357,7 @@ class BinanceUsdmProtocol:
                 reports, more = read(value, sent_terms(call.target))
                 return Answer(Outcome.DONE, tuple(reports), cursor=more)
             case Purpose.MODES:
-                mode = AccountModeReport(
-                    hedge=bool(value["dualSidePosition"]),
-                    multi_assets=bool(value["multiAssetsMargin"]),
-                    can_trade=bool(value["canTrade"]),
-                    can_withdraw=bool(value["canWithdraw"]),
-                )
-                return Answer(Outcome.DONE, (mode,))
+                return Answer(Outcome.DONE, (self.family.read_modes(value),))
             case Purpose.TIME:
                 return Answer(Outcome.DONE, value=str(value["serverTime"] * _MS))
             case Purpose.STREAM_KEY | Purpose.KEEP_KEY:
@@ -447,6 +428,9 @@ class BinanceUsdmProtocol:
         news = NEWS.get(kind)
         if status == "EXPIRED_IN_MATCH":
             news = OrderNews.CANCELED
+        waits = o["o"] in CONDITIONAL_TYPES  # an order of the book: there is no service of theirs
+        if kind == "NEW" and not waits and not self.family.has_algo and o.get("ot") in CONDITIONAL_TYPES:
+            state, news = OrderState.TRIGGERED, OrderNews.TRIGGERED
         found.append(
             OrderStatusReport(
                 symbol=i.symbol,
@@ -456,10 +440,11 @@ class BinanceUsdmProtocol:
                 time=time,
                 news=news,
                 side=side,
-                type=OrderType.MARKET if o["o"] == "MARKET" else OrderType.LIMIT,
+                type=OrderType.MARKET if o["o"].endswith("MARKET") else OrderType.LIMIT,
                 tif=TIFS.get(o["f"], TimeInForce.GTC),
                 price=units_of(o["p"], i.price_decimals),
                 size=units_of(o["q"], i.size_decimals),
+                trigger=units_of(o["sp"], i.price_decimals) if waits else 0,
                 filled=units_of(o["z"], i.size_decimals),
                 position_side=position_side,
                 reduce_only=bool(o["R"]),

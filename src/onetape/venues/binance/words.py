@@ -10,7 +10,18 @@ from typing import Final
 
 from onetape.model.enums import OrderNews, OrderState, Side, TimeInForce
 
-__all__ = ["ALGO_STATES", "NEWS", "PASSED_OVER", "SHOWN", "SIDE_WORDS", "STATES", "STATE_NEWS", "TIFS", "TIF_WORDS"]
+__all__ = [
+    "ALGO_STATES",
+    "CONDITIONAL_TYPES",
+    "NEWS",
+    "PASSED_OVER",
+    "SHOWN",
+    "SIDE_WORDS",
+    "STATES",
+    "STATE_NEWS",
+    "TIFS",
+    "TIF_WORDS",
+]
 
 SHOWN: Final = 10**10  # 1e-8, to which it writes amounts; in 1e-18
 
@@ -50,6 +61,9 @@ STATE_NEWS: Final = {
 TIFS: Final = {"GTC": TimeInForce.GTC, "IOC": TimeInForce.IOC, "FOK": TimeInForce.FOK, "GTD": TimeInForce.GTD}
 TIF_WORDS: Final = {tif: word for word, tif in TIFS.items()}
 SIDE_WORDS: Final = {Side.BUY: "BUY", Side.SELL: "SELL"}
+CONDITIONAL_TYPES: Final = frozenset(
+    {"STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET", "TRAILING_STOP_MARKET"}
+)
 PASSED_OVER: Final = frozenset(
     {"TRADE_LITE", "MARGIN_CALL", "STRATEGY_UPDATE", "GRID_UPDATE", "CONDITIONAL_ORDER_TRIGGER_REJECT"}
 )

@@ -1,0 +1,221 @@
+"""Aster in front of a simulated exchange: the third version of its API, signed by wallets.
+
+A venue of Binance's family, as that was before its Algo Service: conditional orders are orders of
+the book. What differs stands here; all else is Binance's. Source: asterdex/api-docs
+V3(Recommended), of 2026-06, and its examples. What is not documented there is absent.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from onetape.exchange.account import SimAccount
+from onetape.exchange.aster.access import WalletAccess
+from onetape.exchange.binance.account import AccountData
+from onetape.exchange.binance.limits import Limits
+from onetape.exchange.binance.public import PublicData
+from onetape.exchange.binance.rest import Params, Rest
+from onetape.exchange.binance.streams import Streams
+from onetape.exchange.binance.terms import OrderTerms
+from onetape.exchange.binance.trading import OrderTraits, Trading
+from onetape.exchange.binance.user_events import EventTraits
+from onetape.exchange.binance.venue import Public, Signed, public_routes
+from onetape.exchange.binance.wire import Refused, amount, ms
+from onetape.exchange.dialect import Connection, Reply, Request
+from onetape.exchange.exchange import SimExchange
+from onetape.exchange.reports import Report
+
+__all__ = ["Aster"]
+
+ROOT: Final = "/fapi/v3"
+TIFS: Final = ("GTC", "IOC", "FOK", "GTX", "RPI", "HIDDEN")
+ORDERS: Final = OrderTraits(
+    tifs=TIFS,
+    triggers=True,
+    modifies_side=False,
+    absent=frozenset({"priceMatch", "selfTradePreventionMode", "goodTillDate"}),
+    is_full=True,
+)
+EVENTS: Final = EventTraits(
+    has_lite=False, absent=frozenset({"pP", "si", "ss", "V", "pm", "gtd", "er", "bep", "ma"}), tells_hedge=True
+)
+STREAMS_MAX: Final = 200  # of a connection
+# Fields of positions that its third version has not.
+NO_POSITION_FIELDS: Final = (
+    "breakEvenPrice",
+    "notional",
+    "adl",
+    "bidNotional",
+    "askNotional",
+    "marginAsset",
+    "isolatedWallet",
+    "initialMargin",
+    "maintMargin",
+    "positionInitialMargin",
+    "openOrderInitialMargin",
+    "isolated",
+)
+TRANSFERS: Final = {"SPOT_FUTURE": "MAIN_UMFUTURE", "FUTURE_SPOT": "UMFUTURE_MAIN"}
+# What is left of spot for clients that ask for it first.
+SPOT: Final = ("/api/v1/", "/api/v3/")
+
+
+class Aster:
+    """A `Dialect`. limits: refuse who asks too much, as the venue does. balances: of a new wallet."""
+
+    def __init__(self, exchange: SimExchange, *, limits: bool = True, balances: dict[str, str]) -> None:
+        self.exchange = exchange
+        self.skew = 0
+        self.limits = Limits(limits)
+        self.public = PublicData(exchange, self.limits)
+        self.trading = Trading(exchange, self.public, OrderTerms(exchange, self.public), ORDERS)
+        self.account = AccountData(exchange, self.public)
+        self.streams = Streams(exchange, self.public, most=STREAMS_MAX, traits=EVENTS)
+        self.streams.is_unrouted = True
+        self.access = WalletAccess(exchange, balances)
+        self.rest = Rest(self.limits, self._route)
+        self._open = self._public_routes()
+        self._signed = self._signed_routes()
+
+    def addresses(self, host: str, port: int) -> tuple[str, str]:
+        return f"http://{host}:{port}", f"ws://{host}:{port}"
+
+    def http(self, request: Request, now: int) -> Reply:
+        return self.rest.http(request, now)
+
+    def _route(self, request: Request, params: Params, now: int, headers: dict[str, str]) -> Any:
+        key = (request.method, request.path)
+        if open_to_all := self._open.get(key):
+            return open_to_all(params, now)
+        signed = self._signed.get(key)
+        if signed is None:
+            raise Refused(-5000, request.path, request.method, status=404)
+        account = self.access.account_of(request, params, now + self.skew)
+        if request.method != "GET" and not account.can_trade:
+            raise Refused(-2015, status=401)
+        if request.method in ("POST", "PUT") and request.path in (f"{ROOT}/order", f"{ROOT}/batchOrders"):
+            count = 5 if request.path.endswith("batchOrders") else 1
+            headers.update(self.limits.spend_orders(account.number, count, now))
+        return signed(account, params, now)
+
+    # --- routes -----------------------------------------------------------------------------------
+
+    def _public_routes(self) -> dict[tuple[str, str], Public]:
+        public = self.public
+        routes: dict[str, Public] = {}
+        for root in ("/fapi/v1", ROOT):
+            routes |= public_routes(public, root)
+            routes[f"{root}/exchangeInfo"] = self._exchange_info
+            routes[f"{root}/fundingInfo"] = lambda _p, _n: [_funding(row) for row in public.funding_info()]
+        for root in ("/fapi/v1/", f"{ROOT}/", *SPOT):
+            routes[f"{root}ping"] = lambda _p, _n: {}
+            routes[f"{root}time"] = lambda _p, now: {"serverTime": ms(now + self.skew)}
+        for root in SPOT:
+            routes[f"{root}exchangeInfo"] = public.empty_info
+        return {("GET", path): handler for path, handler in routes.items()}
+
+    def _exchange_info(self, _params: Params, now: int) -> dict[str, Any]:
+        info = self.public.exchange_info(now)
+        for symbol in info["symbols"]:
+            del symbol["permissionSets"]
+            symbol |= {"timeInForce": list(TIFS), "symbolType": 0, "tradingMode": 0, "channel": "", "settlePlan": 0}
+        return info
+
+    def _signed_routes(self) -> dict[tuple[str, str], Signed]:
+        trading, data, streams = self.trading, self.account, self.streams
+        routes: dict[str, dict[str, Signed]] = {
+            "order": {
+                "POST": trading.place,
+                "PUT": trading.modify,
+                "DELETE": trading.cancel,
+                "GET": lambda a, p, _n: trading.query(a, p),
+            },
+            "order/test": {"POST": lambda a, p, n: trading.place(a, p, n, test=True)},
+            "openOrder": {"GET": lambda a, p, _n: trading.open_order(a, p)},
+            "openOrders": {"GET": lambda a, p, _n: trading.open_orders(a, p)},
+            "allOrders": {"GET": lambda a, p, _n: trading.all_orders(a, p)},
+            "allOpenOrders": {"DELETE": trading.cancel_all},
+            "batchOrders": {"POST": trading.place_batch, "DELETE": trading.cancel_batch},
+            "countdownCancelAll": {"POST": trading.countdown},
+            "userTrades": {"GET": lambda a, p, _n: trading.trades(a, p)},
+            "balance": {"GET": lambda a, _p, n: data.balances(a, n)},
+            "accountWithJoinMargin": {"GET": lambda a, _p, n: data.account(a, n, version=2)},
+            "positionRisk": {"GET": self._positions},
+            "leverageBracket": {"GET": lambda _a, p, _n: data.margin.brackets(p)},
+            "leverage": {"POST": data.margin.set_leverage},
+            "marginType": {"POST": data.margin.set_margin_type},
+            "positionMargin": {"POST": data.margin.move},
+            "positionMargin/history": {"GET": lambda a, p, _n: data.margin.history(a, p)},
+            "positionSide/dual": {"GET": lambda a, _p, _n: {"dualSidePosition": a.hedge}, "POST": data.set_hedge},
+            "multiAssetsMargin": {
+                "GET": lambda a, _p, _n: {"multiAssetsMargin": a.joint is not None},
+                "POST": data.multi_assets.set_mode,
+            },
+            "commissionRate": {"GET": self._commission},
+            "adlQuantile": {"GET": lambda a, p, _n: data.adl_quantile(a, p)},
+            "income": {"GET": lambda a, p, _n: data.income(a, p)},
+            "forceOrders": {"GET": lambda a, p, _n: data.force_orders(a, p)},
+            "asset/wallet/transfer": {"POST": self._transfer},
+            "builder": {"GET": lambda _a, _p, _n: []},
+            "listenKey": {
+                "POST": lambda a, _p, n: {"listenKey": streams.open_key(a, n)},
+                "PUT": self._keep_key,
+                "DELETE": self._close_key,
+            },
+        }
+        named = {(method, f"{ROOT}/{name}"): each for name, kinds in routes.items() for method, each in kinds.items()}
+        return {**named, ("GET", f"{SPOT[1]}account"): self._spot}
+
+    def _spot(self, account: SimAccount, _params: Params, now: int) -> dict[str, Any]:
+        """The wallet beside the one that is traded from."""
+        rows = [(self.exchange.currencies[at], amount(units)) for at, units in account.beside.items() if units]
+        balances = [{"asset": asset, "free": free, "locked": "0"} for asset, free in rows]
+        return {"canTrade": False, "canDeposit": True, "canWithdraw": True, "updateTime": ms(now), "balances": balances}
+
+    def _positions(self, account: SimAccount, params: Params, now: int) -> list[dict[str, Any]]:
+        rows = self.account.positions(account, params, now, version=2)
+        return [{name: value for name, value in row.items() if name not in NO_POSITION_FIELDS} for row in rows]
+
+    def _commission(self, _account: SimAccount, params: Params, _now: int) -> dict[str, Any]:
+        rates = self.account.commission_rate(params)
+        del rates["rpiCommissionRate"]
+        return rates
+
+    def _transfer(self, account: SimAccount, params: Params, now: int) -> dict[str, Any]:
+        kind = TRANSFERS.get(params.get("kindType", ""))
+        if kind is None:
+            raise Refused(-1102, "kindType")
+        return {**self.account.wallet.transfer(account, {**params, "type": kind}, now), "status": "SUCCESS"}
+
+    def _keep_key(self, account: SimAccount, _params: Params, now: int) -> dict[str, Any]:
+        if not self.streams.keep_key(account, now):
+            raise Refused(-1125)
+        return {}
+
+    def _close_key(self, account: SimAccount, _params: Params, _now: int) -> dict[str, Any]:
+        self.streams.close_key(account)
+        return {}
+
+    # --- WebSocket --------------------------------------------------------------------------------
+
+    def connect(self, connection: Connection, now: int) -> bool:
+        return self.streams.connect(connection, now)
+
+    def message(self, connection: Connection, data: bytes, now: int) -> None:
+        self.streams.message(connection, data, now)
+
+    def disconnect(self, connection: Connection) -> None:
+        self.streams.disconnect(connection)
+
+    def publish(self, reports: list[Report], now: int) -> None:
+        self.streams.publish(reports, now)
+
+    def tick(self, now: int) -> None:
+        self.streams.tick(now)
+
+
+def _funding(row: dict[str, Any]) -> dict[str, Any]:
+    """Under its own names."""
+    return {
+        name.replace("adjustedFundingRate", "fundingFee"): value for name, value in row.items() if name != "disclaimer"
+    }

@@ -1,0 +1,1 @@
+"""Aster: perpetuals, a venue of Binance's family with wallets for keys."""

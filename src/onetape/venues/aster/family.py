@@ -1,0 +1,48 @@
+"""Aster: what is unlike Binance USD-M.
+
+Source: asterdex/api-docs V3(Recommended), of 2026-06: requests are signed by a wallet with a nonce,
+conditional orders are orders of the book, streams have no categories, an amendment names no side.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import Any, Final
+
+from onetape.orders.calls import Traits
+from onetape.orders.reports import AccountModeReport
+from onetape.venues.aster.signing import TESTNET, WalletSigner
+from onetape.venues.binance.family import Family
+
+__all__ = ["ASTER", "TESTNET_ASTER"]
+
+
+def _modes(value: Any) -> AccountModeReport:
+    """The account does not name its position mode: in hedge mode no row has both sides in one."""
+    return AccountModeReport(
+        hedge=not any(row["positionSide"] == "BOTH" for row in value["positions"]),
+        multi_assets=bool(value.get("multiAssetsMargin")),
+        can_trade=bool(value["canTrade"]),
+        can_withdraw=bool(value["canWithdraw"]),
+    )
+
+
+ASTER: Final = Family(
+    name="aster",
+    venue="aster",
+    signed="/fapi/v3",
+    positions="/fapi/v3/positionRisk",
+    balances="/fapi/v3/balance",
+    modes="/fapi/v3/accountWithJoinMargin",
+    traits=Traits(conditionals=False, forced=("autoclose-", "adl_autoclose", "settlement_autoclose-")),
+    signer=WalletSigner,
+    headers=lambda _key: {},
+    read_modes=_modes,
+    has_algo=False,
+    has_nonces=True,
+    signs_listen_key=True,
+    amends_side=False,
+    ways=("", "", ""),
+)
+TESTNET_ASTER: Final = replace(ASTER, signer=partial(WalletSigner, chain=TESTNET))

@@ -1,0 +1,95 @@
+"""What differs between the venues that speak as Binance USD-M does: paths, signatures, words.
+
+`signed` is the root of what an account asks; what anybody may ask is under /fapi/v1 at all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from onetape.orders.calls import Purpose, Traits
+from onetape.orders.reports import AccountModeReport
+from onetape.venues.binance.signing import Signer, signer_of
+from onetape.venues.binance.transfers import DEPOSITS_PATH
+from onetape.venues.endpoint import Endpoint
+
+__all__ = ["BINANCE", "Endpoints", "Family"]
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One venue. venue: as its symbols begin. has_algo: conditional orders live in a service of their own, with ids
+    of their own. has_nonces: requests carry a nonce in place of a time. ways: what the paths of its
+    streams begin with: top of the book, market, account."""
+
+    name: str
+    venue: str
+    signed: str
+    positions: str
+    balances: str
+    modes: str
+    traits: Traits
+    signer: Callable[[str, str], Signer]
+    headers: Callable[[str], Mapping[str, str]]
+    read_modes: Callable[[Any], AccountModeReport]
+    has_algo: bool = True
+    has_nonces: bool = False
+    signs_listen_key: bool = False
+    amends_side: bool = True
+    ways: tuple[str, str, str] = ("/public", "/market", "/private")
+
+
+class Endpoints:
+    """The requests of an account. Conditional orders are the second of each two."""
+
+    def __init__(self, family: Family) -> None:
+        def of(purpose: Purpose, method: str, name: str, weight: int, orders: int = 0) -> Endpoint:
+            return Endpoint(purpose, method, f"{family.signed}/{name}", weight, orders)
+
+        conditional = "algoOrder" if family.has_algo else "order"
+        self.place = tuple(of(Purpose.PLACE, "POST", name, 0, 1) for name in ("order", conditional))
+        self.cancel = tuple(of(Purpose.CANCEL, "DELETE", name, 1) for name in ("order", conditional))
+        self.query = tuple(of(Purpose.QUERY, "GET", name, 1) for name in ("order", conditional))
+        self.amend = of(Purpose.AMEND, "PUT", "order", 0, 1)
+        self.open_orders = of(Purpose.OPEN_ORDERS, "GET", "openOrders", 40)
+        self.open_conditionals = of(Purpose.OPEN_CONDITIONALS, "GET", "openAlgoOrders", 40)
+        self.symbol_conditionals = (
+            of(Purpose.OPEN_CONDITIONALS, "GET", "openAlgoOrders", 1)
+            if family.has_algo
+            else of(Purpose.OPEN_ORDERS, "GET", "openOrders", 1)
+        )
+        self.fills = of(Purpose.FILLS, "GET", "userTrades", 5)
+        self.moves = of(Purpose.MOVES, "GET", "income", 30)
+        self.deposits = Endpoint(Purpose.DEPOSITS, "GET", DEPOSITS_PATH, 1)
+        self.positions = Endpoint(Purpose.POSITIONS, "GET", family.positions, 5)
+        self.balances = Endpoint(Purpose.BALANCES, "GET", family.balances, 5)
+        self.modes = Endpoint(Purpose.MODES, "GET", family.modes, 5)
+        self.dead_man = of(Purpose.DEAD_MAN, "POST", "countdownCancelAll", 10)
+        self.stream_key = of(Purpose.STREAM_KEY, "POST", "listenKey", 1)
+        self.keep_key = of(Purpose.KEEP_KEY, "PUT", "listenKey", 1)
+
+
+def _modes(value: Any) -> AccountModeReport:
+    return AccountModeReport(
+        hedge=bool(value["dualSidePosition"]),
+        multi_assets=bool(value["multiAssetsMargin"]),
+        can_trade=bool(value["canTrade"]),
+        can_withdraw=bool(value["canWithdraw"]),
+    )
+
+
+BINANCE: Final = Family(
+    name="binance-usdm",
+    venue="binance",
+    signed="/fapi/v1",
+    positions="/fapi/v3/positionRisk",
+    balances="/fapi/v3/balance",
+    modes="/fapi/v1/accountConfig",
+    # Liquidation, deleveraging, and settlement of what is delisted: "Order Update", read 2026-11.
+    traits=Traits(forced=("autoclose-", "adl_autoclose", "settlement_autoclose-")),
+    signer=lambda _key, secret: signer_of(secret),
+    headers=lambda key: {"X-MBX-APIKEY": key},
+    read_modes=_modes,
+)

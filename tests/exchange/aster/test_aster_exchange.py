@@ -1,0 +1,176 @@
+"""The simulated Aster: what its documentation says, and what it has in common with its family."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from urllib.parse import quote, urlencode
+
+import pytest
+
+from exchange.venue_client import Virtual, heard, ok
+from onetape.exchange.aster.access import NONCES_MAX
+from onetape.venues.aster.signing import WalletSigner
+
+ORDER = "/fapi/v3/order"
+BTC = {"symbol": "BTCUSDT"}
+
+
+class AsterClient:
+    """A wallet that signs for a user; itself, where nobody else is named."""
+
+    def __init__(self, venue: Virtual, secret: str, user: str = "") -> None:
+        self.venue, self.nonce = venue, 0
+        self.signer = WalletSigner(user or "0x" + "0" * 40, secret)
+        self.user = user or self.signer.signer
+
+    def ask(self, method: str, path: str, *, spoil=None, is_form: bool = True, **params):
+        """spoil: changes the signed text before it is sent."""
+        self.nonce = max(self.venue.now() // 1000, self.nonce + 1)
+        terms = {**params, "nonce": params.get("nonce", self.nonce), "user": self.user, "signer": self.signer.signer}
+        text = urlencode(terms)
+        text += f"&signature={self.signer.sign(text.encode())}"
+        text = spoil(text) if spoil else text
+        in_body = is_form and method != "GET"
+        target, body = (path, text.encode()) if in_body else (f"{path}?{text}", b"")
+        return self.venue.request(method, target, body, {})[:2]
+
+
+@pytest.fixture
+def venue():
+    return Virtual("aster")
+
+
+@pytest.fixture
+def client(venue):
+    account = venue.dialect.exchange.accounts[0]
+    return AsterClient(venue, account.secret)
+
+
+def bid(venue) -> Decimal:
+    return Decimal(ok(venue.request("GET", "/fapi/v3/depth?symbol=BTCUSDT&limit=5", b"", {})[:2])["bids"][0][0])
+
+
+def limit(client, **more):
+    price = f"{bid(client.venue) * Decimal('0.99'):.1f}"
+    terms = {"side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.010", "price": price}
+    return client.ask("POST", ORDER, **BTC, **{**terms, **more})
+
+
+@pytest.mark.parametrize("is_form", [True, False])
+def test_an_order_rests_is_amended_and_is_canceled(client, is_form):
+    order = ok(limit(client, newClientOrderId="a-1", is_form=is_form))
+    assert (order["status"], order["avgPrice"]) == ("NEW", "0.00")
+    assert not {"priceMatch", "selfTradePreventionMode", "goodTillDate"} & order.keys()
+    changed = ok(client.ask("PUT", ORDER, **BTC, orderId=order["orderId"], quantity="0.020", price=order["price"]))
+    assert changed["origQty"] == "0.020"
+    assert [o["orderId"] for o in ok(client.ask("GET", "/fapi/v3/openOrders"))] == [order["orderId"]]
+    assert ok(client.ask("DELETE", ORDER, **BTC, origClientOrderId="a-1"))["status"] == "CANCELED"
+    assert client.ask("GET", ORDER, **BTC, orderId=7)[1]["code"] == -2013
+
+
+def test_a_conditional_order_is_an_order_of_the_book(client, venue):
+    ok(client.ask("POST", ORDER, **BTC, side="BUY", type="MARKET", quantity="0.010"))
+    stop = f"{bid(venue) * Decimal('0.9999'):.1f}"
+    terms = {"side": "SELL", "type": "STOP_MARKET", "stopPrice": stop}
+    order = ok(client.ask("POST", ORDER, **BTC, **terms, closePosition="true"))
+    assert (order["type"], order["origType"], order["closePosition"]) == ("STOP_MARKET", "STOP_MARKET", True)
+    assert Decimal(order["stopPrice"]) == Decimal(stop)
+    assert [o["type"] for o in ok(client.ask("GET", "/fapi/v3/openOrders", **BTC))] == ["STOP_MARKET"]
+    assert client.ask("POST", ORDER, **BTC, **{**terms, "stopPrice": "90000.0"}, quantity="0.010")[1]["code"] == -2021
+    for _ in range(600):
+        venue.wait(1)
+        now = ok(client.ask("GET", ORDER, **BTC, orderId=order["orderId"]))
+        if now["status"] == "FILLED":
+            break
+    assert (now["status"], now["type"], now["origType"]) == ("FILLED", "MARKET", "STOP_MARKET")
+    assert {Decimal(p["positionAmt"]) for p in ok(client.ask("GET", "/fapi/v3/positionRisk"))} == {0}
+
+
+@pytest.mark.parametrize("tif", ["GTX", "HIDDEN", "RPI"])
+def test_times_in_force_of_its_own_are_taken_and_told(client, tif):
+    order = ok(limit(client, timeInForce=tif))
+    assert order["timeInForce"] == ("GTX" if tif == "RPI" else tif)
+    assert limit(client, timeInForce="GTD")[1]["code"] == -1115
+
+
+def test_a_nonce_counts_once_and_near_the_venue_s_time(client, venue):
+    now = venue.now() // 1000
+    ok(client.ask("GET", "/fapi/v3/balance", nonce=now))
+    assert client.ask("GET", "/fapi/v3/balance", nonce=now)[1] == {"code": -4225, "msg": "Nonce Expired"}
+    for far in (now - 10_500_000, now + 10_500_000):
+        assert client.ask("GET", "/fapi/v3/balance", nonce=far)[1]["code"] == -4225
+    for step in range(1, NONCES_MAX + 1):
+        ok(client.ask("GET", "/fapi/v3/balance", nonce=now + step))
+    assert client.ask("GET", "/fapi/v3/balance", nonce=now - 1)[1]["code"] == -4225  # older than all that are kept
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code"),
+    [
+        (lambda text: text.replace("BTC", "ETH"), -1022),
+        (lambda text: text[:-1] + ("0" if text[-1] != "0" else "1"), -1022),
+        (lambda text: text.partition("&signature=")[0], -1102),
+        (lambda text: text.replace("user=0x", "user=x"), -1130),
+    ],
+)
+def test_what_was_not_signed_so_is_refused(client, spoil, code):
+    assert limit(client, spoil=spoil)[1]["code"] == code
+    assert ok(client.ask("GET", "/fapi/v3/openOrders")) == []
+
+
+def test_nobody_signs_for_another_wallet(client, venue):
+    stranger = AsterClient(venue, "0x" + "1" * 64, user=client.user)
+    status, answer = stranger.ask("GET", "/fapi/v3/balance")
+    assert (status, answer["code"]) == (401, -2015)
+
+
+def test_a_wallet_that_was_never_seen_has_an_account(venue):
+    stranger = AsterClient(venue, "0x" + "2" * 64)
+    (row,) = ok(stranger.ask("GET", "/fapi/v3/balance"))
+    assert (row["asset"], Decimal(row["balance"])) == ("USDT", 100_000)
+    ok(stranger.ask("POST", ORDER, **BTC, side="BUY", type="MARKET", quantity="0.010"))
+    assert ok(stranger.ask("GET", "/fapi/v3/userTrades", **BTC))
+
+
+def test_lists_in_parameters_are_signed_encoded_or_not(client):
+    ids = [ok(limit(client, newClientOrderId=name))["orderId"] for name in ("a", "b")]
+    canceled = ok(client.ask("DELETE", "/fapi/v3/batchOrders", **BTC, orderIdList=str(ids).replace(" ", "")))
+    assert [each["status"] for each in canceled] == ["CANCELED", "CANCELED"]
+    order = ok(limit(client))["orderId"]
+
+    def as_said(text: str) -> str:
+        """Signed before it was encoded, as the venue's own examples in JavaScript do."""
+        plain = text.partition("&signature=")[0].replace(quote("["), "[").replace(quote("]"), "]")
+        signature = client.signer.sign(plain.encode())
+        return f"{plain.replace('[', '%5B').replace(']', '%5D')}&signature={signature}"
+
+    ok(client.ask("DELETE", "/fapi/v3/batchOrders", **BTC, orderIdList=f"[{order}]", spoil=as_said))
+
+
+def test_the_listing_and_the_rows_are_as_its_own(client, venue):
+    symbol = ok(venue.request("GET", "/fapi/v3/exchangeInfo", b"", {})[:2])["symbols"][0]
+    assert symbol["timeInForce"] == ["GTC", "IOC", "FOK", "GTX", "RPI", "HIDDEN"] and "permissionSets" not in symbol
+    ok(client.ask("POST", ORDER, **BTC, side="SELL", type="MARKET", quantity="0.010"))
+    rows = {row["symbol"]: row for row in ok(client.ask("GET", "/fapi/v3/positionRisk"))}
+    assert len(rows) == 3 and rows["BTCUSDT"]["positionAmt"] == "-0.010"
+    assert not {"breakEvenPrice", "notional", "adl"} & rows["BTCUSDT"].keys()
+    account = ok(client.ask("GET", "/fapi/v3/accountWithJoinMargin"))
+    assert account["canTrade"] and len(account["positions"]) == 3
+    assert len(ok(client.ask("GET", "/fapi/v3/commissionRate", **BTC))) == 3
+    moved = client.ask("POST", "/fapi/v3/asset/wallet/transfer", asset="USDT", amount="5", kindType="FUTURE_SPOT")
+    assert ok(moved)["status"] == "SUCCESS"
+    assert client.ask("GET", "/fapi/v1/algoOrder")[0] == 404
+
+
+def test_the_account_s_stream_is_told_in_its_own_fields(client, venue):
+    key = ok(client.ask("POST", "/fapi/v3/listenKey"))["listenKey"]
+    connection = venue.connect(f"/ws/{key}")
+    ok(client.ask("POST", "/fapi/v3/positionSide/dual", dualSidePosition="true"))
+    ok(client.ask("POST", ORDER, **BTC, side="BUY", positionSide="LONG", type="MARKET", quantity="0.010"))
+    events = heard(connection)
+    names = " ".join(each["e"] for each in events)
+    assert names == "ACCOUNT_CONFIG_UPDATE ORDER_TRADE_UPDATE ORDER_TRADE_UPDATE ACCOUNT_UPDATE"
+    assert events[0]["ai"] == {"d": True}
+    assert not {"pP", "si", "ss", "V", "pm", "gtd"} & events[2]["o"].keys()
+    assert "bep" not in events[3]["a"]["P"][0]
+    assert ok(client.ask("PUT", "/fapi/v3/listenKey")) == {}

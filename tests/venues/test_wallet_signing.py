@@ -1,0 +1,89 @@
+"""Signatures of wallets: what eth-account, a library of others, makes of the same key and text."""
+
+from __future__ import annotations
+
+import pytest
+
+from onetape.model.errors import BadConfig, NotAvailable
+from onetape.venues.aster import signing
+from onetape.venues.aster.signing import MAINNET, TESTNET, WalletSigner, checked, signer_address
+from onetape.venues.gateways import Addresses, open_trading_venue
+
+# The key that Aster's documentation prints, and its address there.
+SECRET = "0x4fd0a42218f3eae43a6ce26d22544e986139a01e5b34a62db53757ffca81bae1"
+AGENT = "0x21cF8Ae13Bb72632562c6Fff438652Ba1a151bb0"
+USER = "0x63DD5aCC6b1aa0f563956C0e534DD30B6dcF7C4e"
+# By eth-account 0.14.0, of the typed data in which `msg` is the text.
+GOLDEN = [
+    (
+        MAINNET,
+        "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.010&price=60000.1&nonce=1748310859508867",
+        "0x53ef4d5aa5b20a3237bef481fc06af54f4f384eb7707d862842a8f98138b413f7393407bf5913f52e4705724595f3964cb5cf1db57e47a97bf96812fdcadc1211b",
+    ),
+    (
+        TESTNET,
+        "nonce=1748310859508868",
+        "0xb5edd08039377f0c4c13e2ea4a99a24e983e1c6ab08e5e665d724daf85bbf7c2089c9ece03300acdee7dd591d9f9c42dc9d301fab6fd444577d2821626d6e7061c",
+    ),
+    (
+        MAINNET,
+        "",
+        "0xb7fe1961a997fb3fab846eadbfb0cbf0297029df88d0b5f5f1f738f10f8bbd337a5baeda44397cb37248146bec810048988a5597bb841de18d298dbc1b8994201b",
+    ),
+]
+
+
+@pytest.mark.parametrize(("chain", "text", "signature"), GOLDEN)
+def test_signatures_are_those_of_another_library(chain, text, signature):
+    assert WalletSigner(USER, SECRET, chain).sign(text.encode()) == signature
+    assert signer_address(text.encode(), signature, chain) == AGENT
+
+
+def test_a_query_ends_with_who_signed_and_the_signature():
+    query = WalletSigner(USER, SECRET.removeprefix("0x")).signed_query({"symbol": "BTCUSDT"}, "nonce=7")
+    text, _, signature = query.rpartition("&signature=")
+    assert text == f"symbol=BTCUSDT&nonce=7&user={USER}&signer={AGENT}"
+    assert signer_address(text.encode(), signature, MAINNET) == AGENT
+
+
+def test_addresses_have_the_letters_of_their_checksum():
+    assert checked(AGENT.lower()) == AGENT
+    assert checked(USER.lower()) == USER
+
+
+@pytest.mark.parametrize("signature", ["", "0x", "zz" * 65, "00" * 64, "00" * 65, "ff" * 64 + "1b", "00" * 64 + "63"])
+def test_what_is_no_signature_is_nobody_s(signature):
+    assert signer_address(b"text", signature, MAINNET) == ""
+
+
+@pytest.mark.parametrize(
+    ("key", "secret", "said"),
+    [
+        (USER, "no key", "private key"),
+        (USER, SECRET[:-1], "private key"),
+        ("main", SECRET, "address"),
+        ("", SECRET, ""),
+    ],
+)
+def test_what_is_no_key_is_refused_without_showing_it(key, secret, said):
+    with pytest.raises(BadConfig) as caught:
+        WalletSigner(key, secret)
+    assert said in str(caught.value) and secret not in str(caught.value)
+
+
+def test_the_main_wallet_s_key_is_refused_but_at_a_simulated_exchange():
+    sim, live = (Addresses(rest, "", "") for rest in ("http://127.0.0.1:1", "https://fapi.asterdex.com"))
+    open_trading_venue("aster", AGENT, SECRET, sim)
+    with pytest.raises(BadConfig, match="main wallet") as caught:
+        open_trading_venue("aster", AGENT.lower(), SECRET, live)
+    assert SECRET not in str(caught.value)
+    assert open_trading_venue("aster", USER, SECRET, live).protocol.signer.chain == MAINNET
+    demo = Addresses("https://fapi.asterdex-testnet.com", "", "")
+    assert open_trading_venue("aster", USER, SECRET, demo).protocol.signer.chain == TESTNET
+
+
+def test_without_its_libraries_it_says_so(monkeypatch):
+    monkeypatch.setattr(signing, "_DOMAINS", {})
+    monkeypatch.setitem(__import__("sys").modules, "Crypto.Hash", None)
+    with pytest.raises(NotAvailable, match=r"onetape\[wallets\]"):
+        WalletSigner(USER, SECRET).sign(b"")
