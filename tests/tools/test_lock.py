@@ -14,7 +14,18 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCK = ROOT / "requirements" / "ci.lock"
-ALL_OF_DEV = ("research", "compiled", "bridge", "sql", "notify", "metrics", "streams", "optimize", "indicators", "wallets")
+ALL_OF_DEV = (
+    "research",
+    "compiled",
+    "bridge",
+    "sql",
+    "notify",
+    "metrics",
+    "streams",
+    "optimize",
+    "indicators",
+    "wallets",
+)
 
 
 @pytest.fixture

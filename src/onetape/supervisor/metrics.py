@@ -150,7 +150,7 @@ class Metrics:
         self._made: tuple[float, list[Any]] = (-KEPT_S, [])
         self._asking = ThreadPoolExecutor(REQUESTS_AT_ONCE, thread_name_prefix="metrics")
         registry = prometheus.CollectorRegistry()
-        registry.register(self)  # type: ignore[arg-type]
+        registry.register(self)
         self._server, self._thread = prometheus.start_http_server(port, HOST, registry)
         self.address = f"http://{HOST}:{self._server.server_port}/metrics"
 
