@@ -10,8 +10,8 @@ import pytest
 from onetape.collector.hot_symbols import SILENT_FOR, HotSymbols
 from onetape.collector.options import venue_feed_options
 from onetape.market.condition import parse_condition
-from onetape.model.config import CollectorConfig, Config, VenueConfig
 from onetape.model.errors import BadConfig
+from onetape.model.sections import CollectorConfig, Config, VenueConfig
 from waiting import wait_for
 from worlds.supervised import Home
 from worlds.tapes import BTC, ETH, SECOND, START, Market

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from onetape.model.config import SINGLE, AccountConfig
+from onetape.model.config import SINGLE
+from onetape.model.sections import AccountConfig
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/concepts/controls.md").read_text()

@@ -90,9 +90,15 @@ async def renewed(folder: Path, steps: Sequence[str], drain: Sequence[int], behi
     asyncio.get_running_loop().time = lambda: clock[0]  # type: ignore[method-assign]
     with mock.patch.object(market_feed, "connected", venue.connected), JournalWriter(folder, durable=False) as writer:
         feed = MarketFeed(
-            open_trading_venue(KIND, "", "", Addresses("", "ws://127.0.0.1:1", "")), [INSTRUMENT], writer, {},
-            said.append, DriftWatch(KIND, said.append), Rejects(KIND, said.append), renew_s=10.0,
-        )  # fmt: skip
+            open_trading_venue(KIND, "", "", Addresses("", "ws://127.0.0.1:1", "")),
+            [INSTRUMENT],
+            writer,
+            {},
+            said.append,
+            DriftWatch(KIND, said.append),
+            Rejects(KIND, said.append),
+            renew_s=10.0,
+        )
         task = asyncio.ensure_future(feed.follow(0, feed.streams()[0]))
         await pass_by(clock, STEP_S)
         venue.say()

@@ -55,8 +55,10 @@ def test_a_restart_goes_on_with_the_numbers_of_its_tape():
     recovered = {each.number: each.instrument for each in before.listings.values()}
     second = Universe(Wanted(), recovered)
     assert changes(second, listed("B"), listed("C"), listed("A", tick="0.5")) == [
-        (LISTED, "B", 2), (LISTED, "C", 3), (LISTED, "A", 1)
-    ]  # fmt: skip
+        (LISTED, "B", 2),
+        (LISTED, "C", 3),
+        (LISTED, "A", 1),
+    ]
     assert changes(Universe(Wanted(), recovered), listed("A", tick="0.01")) == [(LISTED, "A", 3)]
 
 

@@ -12,9 +12,9 @@ import pytest
 import copied_process
 from exchange.venue_client import served
 from onetape.gateway.options import gateway_journal
-from onetape.model.config import GUARDIAN
 from onetape.model.enums import Side
 from onetape.model.errors import BannedSymbol, LossHalt, NoGuardian, NotProtected, OrderRate
+from onetape.model.sections import GUARDIAN
 from onetape.model.time import SECOND
 from onetape.security.tokens import make_token, read_token
 from onetape.tape.journal import JournalReader

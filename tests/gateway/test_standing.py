@@ -17,9 +17,9 @@ from onetape.gateway.account_balances import balances
 from onetape.gateway.account_table import AccountTableWriter
 from onetape.gateway.account_views import positions
 from onetape.model import catalogue
-from onetape.model.config import AccountConfig, Config
 from onetape.model.enums import Liquidity, PositionSide, Side
 from onetape.model.errors import ProcessDown, UnknownCurrency
+from onetape.model.sections import AccountConfig, Config
 from onetape.model.time import SECOND
 from onetape.orders.reports import BalanceReport, FillReport, MarginReport
 from waiting import wait_for

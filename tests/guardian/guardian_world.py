@@ -33,9 +33,9 @@ from onetape.guardian.events import (
 from onetape.guardian.guardian import kept_in, placed_of, stops_fields
 from onetape.guardian.position_guard import COVERED, PositionGuard
 from onetape.ipc.system import CommandResult
-from onetape.model.config import GUARDIAN
 from onetape.model.enums import PositionSide, Side
 from onetape.model.ids import robot_tag
+from onetape.model.sections import GUARDIAN
 from onetape.orders.outcome import Outcome
 from onetape.orders.reports import OrderStatusReport, PositionReport
 from onetape.tape.journal import JournalWriter

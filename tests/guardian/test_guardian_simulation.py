@@ -86,11 +86,18 @@ def test_stops_stay_though_their_robot_holds_nothing_any_more_and_all_is_killed(
 
 def test_every_fault_comes_up():
     wanted = {
-        "guardian dies", "crash", "guardian: ladder verified", "guardian: protection lost",
-        "guardian: protection stands", "guardian: local stop closing", "place_stops duplicate",
-        "cancel_stops duplicate", "guardian: ladder not placed", "guardian: position differs the venue hol",
+        "guardian dies",
+        "crash",
+        "guardian: ladder verified",
+        "guardian: protection lost",
+        "guardian: protection stands",
+        "guardian: local stop closing",
+        "place_stops duplicate",
+        "cancel_stops duplicate",
+        "guardian: ladder not placed",
+        "guardian: position differs the venue hol",
         "kill switch",
-    }  # fmt: skip
+    }
     seen: Counter = Counter()
     for number in range(40):
         seen += GuardianWorld(number).run(90).seen

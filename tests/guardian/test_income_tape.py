@@ -22,11 +22,11 @@ from onetape.gateway.options import gateway_journal
 from onetape.guardian.halt_watch import HaltWatch
 from onetape.guardian.income_tape import IncomeTape, incomes_of
 from onetape.model import catalogue
-from onetape.model.config import GUARDIAN, HaltsConfig
 from onetape.model.enums import Side
 from onetape.model.errors import BannedSymbol, LossHalt
 from onetape.model.loss_limit import parse_loss_limit
 from onetape.model.money import money_units
+from onetape.model.sections import GUARDIAN, HaltsConfig
 from onetape.model.time import HOUR, SECOND
 from onetape.orders.halts import Scope
 from onetape.risk.halts import HaltDecisions, IncomeCame, Priced, Send, TimePassed

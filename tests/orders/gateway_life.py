@@ -16,7 +16,7 @@ from onetape.gateway.core import GatewayCore
 from onetape.gateway.gateway_tape import GatewayTape
 from onetape.gateway.latency_spans import Spans
 from onetape.gateway.options import GatewayOptions, gateway_journal
-from onetape.model.config import GUARDIAN
+from onetape.model.sections import GUARDIAN
 from onetape.orders.managed import Out
 from onetape.security.tokens import make_token
 from onetape.tape.journal import JournalReader, JournalWriter

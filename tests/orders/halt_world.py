@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from onetape.model.config import GUARDIAN
 from onetape.model.enums import RequestKind
+from onetape.model.sections import GUARDIAN
 from onetape.orders.managed import IntentOut, Out
 from orders.gateway_invariants import check
 from orders.gateway_life import SLOTS

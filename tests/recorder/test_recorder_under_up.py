@@ -10,7 +10,7 @@ import signal
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from onetape.model.config import Config
+from onetape.model.sections import Config
 from onetape.recorder.read import records_of
 from waiting import wait_for
 from worlds.supervised import Home

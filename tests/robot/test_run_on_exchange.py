@@ -25,8 +25,8 @@ from onetape.engine.plan import read_plan
 from onetape.gateway.account_balances import balances
 from onetape.gateway.account_views import fills, orders, positions
 from onetape.gateway.options import gateway_journal
-from onetape.model.config import AccountConfig, Config
 from onetape.model.money import money
+from onetape.model.sections import AccountConfig, Config
 from onetape.robot.live import simulated_exchange
 from onetape.tape.journal import JournalReader
 from worlds.command_lines import CLEAN

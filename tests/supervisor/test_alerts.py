@@ -18,8 +18,9 @@ import msgspec
 import pytest
 
 import copied_process
-from onetape.model.config import RouteConfig, parse_config
+from onetape.model.config import parse_config
 from onetape.model.errors import BadConfig
+from onetape.model.sections import RouteConfig
 from onetape.notify.alert import Alert, Severity, Type
 from onetape.notify.route import Route
 from onetape.notify.sink import WAITING_MAX, Sink, Sinks

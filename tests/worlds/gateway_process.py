@@ -17,10 +17,10 @@ from onetape.gateway.options import gateway_journal, gateway_socket
 from onetape.gateway.order_frames import FILL, NEWS, REQUEST
 from onetape.ipc.local_socket import connect
 from onetape.model import catalogue
-from onetape.model.config import OPERATOR
 from onetape.model.enums import OrderNews, OrderType, RequestKind, Side, TimeInForce, TriggerBy
 from onetape.model.order import REDUCE_ONLY
 from onetape.model.request_key import RequestKey
+from onetape.model.sections import OPERATOR
 from onetape.security.tokens import read_token
 from onetape.tape.journal import JournalReader, JournalWriter
 from waiting import wait_for

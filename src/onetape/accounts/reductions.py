@@ -21,11 +21,11 @@ from typing import Final
 from msgspec import structs
 
 from onetape.accounts.netting import Reduction, plain_reduction
-from onetape.model.config import GUARDIAN
 from onetape.model.enums import OrderState, OrderType, PositionSide, RequestKind, Side, TriggerBy
 from onetape.model.errors import PositionLimit, ReduceOnlyViolated
 from onetape.model.instrument import Instrument
 from onetape.model.order import OrderSpec
+from onetape.model.sections import GUARDIAN
 from onetape.model.time import SECOND
 from onetape.orders.filters import Refusal
 from onetape.orders.managed import Managed

@@ -14,7 +14,6 @@ from onetape.accounts.amounts import amount_units
 from onetape.accounts.entries import MAIN, TOTAL, TRANSFER_REPORTED, Cause, Entry, Leg, Outside
 from onetape.accounts.ledger import Ledger
 from onetape.accounts.registry import Slots
-from onetape.model.config import OPERATOR
 from onetape.model.errors import (
     DuplicateCommand,
     FundsLocked,
@@ -28,6 +27,7 @@ from onetape.model.errors import (
     UsageError,
 )
 from onetape.model.money import money
+from onetape.model.sections import OPERATOR
 
 __all__ = ["COMMANDS", "MONEY", "OPERATOR", "Refused", "Slots", "SubAccounts", "amount_of"]
 

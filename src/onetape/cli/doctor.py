@@ -148,7 +148,7 @@ def _configuration(shell: Shell, venue: str, listen: float) -> Iterator[Finding]
 
     doing = shell.progress.doing
     yield from examine(config, path.parent, shell.home, venue, sample_s=listen, doing=doing)
-    from onetape.model.config import PORTFOLIO
+    from onetape.model.sections import PORTFOLIO
 
     for name, robot in config.robots.items():
         files = (

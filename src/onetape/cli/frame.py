@@ -24,7 +24,7 @@ from onetape.model.home import config_beside, home_of
 from onetape.model.near import did_you_mean
 
 if TYPE_CHECKING:
-    from onetape.model.config import Config
+    from onetape.model.sections import Config
 
 
 # Words that mean all processes of a kind: no robot's bare name.

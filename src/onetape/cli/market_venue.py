@@ -14,7 +14,7 @@ __all__ = ["market_venue"]
 def market_venue(shell: Shell, venue: str, exchange: str | None) -> Any:
     """A `preflight.Target`. exchange: the REST address of a simulated exchange that runs. Raises UsageError,
     NotAvailable, BadConfig, ProcessDown."""
-    from onetape.model.config import VenueConfig
+    from onetape.model.sections import VenueConfig
     from onetape.preflight.configured import is_simulated
     from onetape.preflight.preflight import CHECKED, market_of
     from onetape.supervisor.child import ChildFiles

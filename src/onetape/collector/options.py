@@ -11,8 +11,8 @@ import msgspec
 from onetape.ipc.names import encoded
 from onetape.market.condition import parse_condition
 from onetape.market.wanted import symbols_wanted
-from onetape.model.config import CollectorConfig, Config
 from onetape.model.errors import BadConfig, BadInput, OnetapeError, UsageError
+from onetape.model.sections import CollectorConfig, Config
 from onetape.model.time import HOUR, MINUTE, parse_duration, parse_period
 from onetape.venues.hosts import is_loopback
 

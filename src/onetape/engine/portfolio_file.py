@@ -16,9 +16,10 @@ from onetape.engine.parameters import Parameter, parameters_of, resolve
 from onetape.engine.portfolio import Member, Portfolio
 from onetape.engine.strategy import Strategy
 from onetape.execution.algorithms import ALGORITHMS
-from onetape.model.config import PORTFOLIO, parse_config
+from onetape.model.config import parse_config
 from onetape.model.errors import BadConfig, OnetapeError
 from onetape.model.portfolio_config import MemberConfig, PortfolioConfig
+from onetape.model.sections import PORTFOLIO
 
 __all__ = ["portfolio_class"]
 

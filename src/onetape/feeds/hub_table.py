@@ -10,10 +10,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from onetape.model.config import HUB
 from onetape.model.home import state_of
 from onetape.model.instrument import Instrument
 from onetape.model.money import join_units
+from onetape.model.sections import HUB
 from onetape.tape.state import Group, StateReader
 from onetape.tape.state_layout import GroupSpec, Layout
 from onetape.venues.past_market import PastBar

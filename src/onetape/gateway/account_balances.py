@@ -15,9 +15,9 @@ from onetape.accounts.reader import MAX_AGE_S
 from onetape.accounts.table import AccountReader, Margin, accounts_in
 from onetape.gateway.account_projection import read_account
 from onetape.gateway.options import gateway_journal
-from onetape.model.config import AccountConfig, Config
 from onetape.model.decimals import decimal_text
 from onetape.model.money import money
+from onetape.model.sections import AccountConfig, Config
 from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape
 

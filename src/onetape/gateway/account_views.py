@@ -15,9 +15,9 @@ from onetape.accounts.table import PositionShown, accounts_in
 from onetape.gateway.account_balances import STALE_NS
 from onetape.gateway.account_projection import AccountView, last_prices, read_account, text_of
 from onetape.gateway.options import gateway_journal
-from onetape.model.config import AccountConfig, Config
 from onetape.model.decimals import decimal_text
 from onetape.model.money import money
+from onetape.model.sections import AccountConfig, Config
 from onetape.tape.segments import is_tape
 
 __all__ = ["fills", "orders", "positions", "summary"]

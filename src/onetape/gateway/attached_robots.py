@@ -11,10 +11,10 @@ from onetape.accounts.entries import MAIN
 from onetape.gateway.gateway_tape import RobotLife
 from onetape.gateway.options import gateway_journal
 from onetape.gateway.order_requests import ROBOTS_MAX
-from onetape.model.config import OPERATOR
 from onetape.model.enums import Kind
 from onetape.model.errors import NotOwner, UnknownSubaccount
 from onetape.model.money import money
+from onetape.model.sections import OPERATOR
 from onetape.security.tokens import grant_of
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import Final
 
 import msgspec
 
-from onetape.model.config import AccountConfig, Config, VenueConfig
 from onetape.model.errors import NotAvailable
+from onetape.model.sections import AccountConfig, Config, VenueConfig
 from onetape.security.secrets import read_secret
 from onetape.venues.ccxt.facts import facts_of
 

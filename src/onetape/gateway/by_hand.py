@@ -26,7 +26,6 @@ from onetape.gateway.core import GatewayCore
 from onetape.gateway.gateway_tape import RobotLife, kill_reason
 from onetape.gateway.order_requests import ROBOTS_MAX
 from onetape.ipc.door import ALL, Command, Do, Handler, Repeated
-from onetape.model.config import GUARDIAN, OPERATOR
 from onetape.model.enums import Kind, OrderType, PositionSide, Side, TimeInForce, TriggerBy, TriggerKind
 from onetape.model.errors import (
     NotAvailable,
@@ -41,6 +40,7 @@ from onetape.model.instrument import Instrument
 from onetape.model.near import did_you_mean
 from onetape.model.order import OrderSpec
 from onetape.model.request_key import RequestKey
+from onetape.model.sections import GUARDIAN, OPERATOR
 from onetape.model.time import DAY
 from onetape.orders.backing import reducible
 from onetape.orders.managed import Managed

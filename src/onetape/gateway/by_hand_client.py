@@ -16,7 +16,6 @@ from typing import Any, Final
 
 from onetape.gateway.options import exchange_of
 from onetape.ipc.operator import send_command
-from onetape.model.config import Config
 from onetape.model.errors import (
     BY_CODE,
     BadConfig,
@@ -31,6 +30,7 @@ from onetape.model.errors import (
     UsageError,
     VenueUnavailable,
 )
+from onetape.model.sections import Config
 
 __all__ = ["ByHand"]
 

@@ -10,8 +10,8 @@ from typing import Any, Final
 from onetape.gateway.options import gateway_journal, gateway_socket
 from onetape.ipc.local_socket import connect
 from onetape.ipc.names import decoded
-from onetape.model.config import OPERATOR
 from onetape.model.errors import BY_CODE, ProcessDown
+from onetape.model.sections import OPERATOR
 from onetape.security.tokens import make_token, read_token
 
 __all__ = ["GatewayClient", "checked", "decision_ages"]

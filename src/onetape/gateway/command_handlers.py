@@ -18,10 +18,10 @@ from onetape.gateway.latency_spans import Spans
 from onetape.gateway.options import GatewayOptions, exchange_of
 from onetape.ipc.door import OPERATOR, Command, Do, Door, Handler, Repeated
 from onetape.ipc.once import Once
-from onetape.model.config import GUARDIAN
 from onetape.model.errors import NotAvailable, UsageError
 from onetape.model.money import money
 from onetape.model.request_key import RequestKey
+from onetape.model.sections import GUARDIAN
 from onetape.orders.halts import HALT_FIELDS
 from onetape.orders.resolve import resolution_of
 

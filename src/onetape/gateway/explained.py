@@ -9,10 +9,10 @@ from onetape.accounts.entries import MAIN, TOTAL
 from onetape.accounts.explain import Explained
 from onetape.gateway.explain_tape import explain_journal
 from onetape.gateway.options import gateway_journal
-from onetape.model.config import AccountConfig, Config
 from onetape.model.decimals import decimal_text
 from onetape.model.errors import UnknownSubaccount
 from onetape.model.money import money
+from onetape.model.sections import AccountConfig, Config
 from onetape.tape.segments import is_tape
 
 __all__ = ["explained"]

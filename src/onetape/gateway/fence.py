@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from onetape.ipc.names import process_socket
-from onetape.model.config import GUARDIAN
+from onetape.model.sections import GUARDIAN
 
 __all__ = ["Fence"]
 

@@ -48,9 +48,9 @@ from onetape.gateway.robot_requests import Robots
 from onetape.gateway.transfer_desk import TransferDesk, tell_gateway
 from onetape.ipc.door import OPERATOR
 from onetape.ipc.server import listen
-from onetape.model.config import GUARDIAN
 from onetape.model.errors import IoFailed, JournalLocked
 from onetape.model.instrument import Instrument
+from onetape.model.sections import GUARDIAN
 from onetape.orders.calls import Call
 from onetape.orders.managed import HealthOut
 from onetape.orders.manager import OrderManager

@@ -33,12 +33,12 @@ from onetape.gateway.order_frames import (
     request_of,
 )
 from onetape.ipc.once import Done, Once, digest_of
-from onetape.model.config import GUARDIAN, OPERATOR
 from onetape.model.enums import EventType, OrderNews, PositionSide, RequestKind
 from onetape.model.ids import client_id, parse_client_id, robot_tag
 from onetape.model.instrument import Instrument
 from onetape.model.money import split_units
 from onetape.model.request_key import RequestKey
+from onetape.model.sections import GUARDIAN, OPERATOR
 from onetape.model.time import DAY
 from onetape.orders.books import OPENING
 from onetape.orders.first_request import Claim, FirstRequests, OrderStatus

@@ -10,8 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from onetape.model.config import GUARDIAN
 from onetape.model.errors import OnetapeError
+from onetape.model.sections import GUARDIAN
 from onetape.model.time import SECOND
 from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape

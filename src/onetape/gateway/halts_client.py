@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from onetape.ipc.operator import send_command
-from onetape.model.config import Config
 from onetape.model.errors import BY_CODE, PermissionDenied, ProcessDown, UsageError
+from onetape.model.sections import Config
 
 __all__ = ["halts", "lift"]
 

@@ -12,11 +12,11 @@ from onetape.accounts.proceeds import Proceeds
 from onetape.gateway.account_money import AccountMoney
 from onetape.gateway.admission import Admission
 from onetape.gateway.gateway_tape import GatewayTape, RobotLife
-from onetape.model.config import GUARDIAN
 from onetape.model.enums import OrderNews, RequestKind
 from onetape.model.errors import OrderInvalid
 from onetape.model.order import OrderSpec
 from onetape.model.request_key import RequestKey
+from onetape.model.sections import GUARDIAN
 from onetape.orders.gate import Gate
 from onetape.orders.managed import CycleOut, HealthOut, Managed, Request, TakenOut
 from onetape.orders.manager import OrderManager

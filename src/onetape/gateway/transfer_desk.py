@@ -19,10 +19,10 @@ from onetape.gateway.account_money import AccountMoney
 from onetape.gateway.arrivals import Arrivals
 from onetape.gateway.options import GatewayOptions
 from onetape.ipc.system import IPCCommandSystem
-from onetape.model.config import OPERATOR
 from onetape.model.decimals import decimal_text
 from onetape.model.errors import InvalidAmount, Killed, NotAvailable, PermissionDenied, VenueUnavailable
 from onetape.model.money import money
+from onetape.model.sections import OPERATOR
 from onetape.orders.calls import Call, Destination, OrderProtocol, TransferRoute
 from onetape.orders.managed import HealthOut
 from onetape.orders.outcome import Answer

@@ -15,10 +15,10 @@ from onetape.gateway.account_projection import READ, AccountView, OrderRow
 from onetape.gateway.order_frames import NEWS, QUOTE, fill_of, request_of
 from onetape.guardian.core import GuardianCore
 from onetape.guardian.events import StopRow
-from onetape.model.config import GUARDIAN
 from onetape.model.enums import EventType, Kind, PositionSide, TriggerBy
 from onetape.model.errors import OnetapeError
 from onetape.model.instrument import Instrument
+from onetape.model.sections import GUARDIAN
 from onetape.tape.journal import Frame, JournalReader
 from onetape.tape.segments import is_tape
 from onetape.tape.wait import Waiter

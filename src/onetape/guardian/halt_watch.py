@@ -15,8 +15,8 @@ from typing import Final
 
 from onetape.gateway.options import gateway_journal
 from onetape.guardian.income_tape import IncomeTape
-from onetape.model.config import HaltsConfig
 from onetape.model.errors import OnetapeError
+from onetape.model.sections import HaltsConfig
 from onetape.model.time import DAY, SECOND
 from onetape.orders.halts import Scope
 from onetape.risk.halts import Effect, HaltDecisions, Send, TimePassed, Unrealized

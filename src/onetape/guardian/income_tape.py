@@ -18,9 +18,9 @@ import msgspec
 from onetape.accounts.entries import MAIN, Cause, Entry, Outside
 from onetape.accounts.entry_frames import unpack
 from onetape.accounts.explain import groups_of
-from onetape.model.config import GUARDIAN
 from onetape.model.enums import EventType, Kind
 from onetape.model.instrument import Instrument
+from onetape.model.sections import GUARDIAN
 from onetape.model.time import HOUR
 from onetape.orders.halts import halt_of
 from onetape.risk.halts import Event, HaltLifted, HaltReported, IncomeCame, Priced

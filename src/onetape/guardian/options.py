@@ -11,9 +11,10 @@ import msgspec
 from onetape.gateway.guardian_pulse import guardian_journal
 from onetape.gateway.options import GatewayOptions
 from onetape.guardian.events import GuardianSettings, Rules
-from onetape.model.config import GUARDIAN, Config, GuardianConfig, HaltsConfig, parse_amount, parse_share
+from onetape.model.config import parse_amount, parse_share
 from onetape.model.enums import TriggerBy
 from onetape.model.errors import BadConfig
+from onetape.model.sections import GUARDIAN, Config, GuardianConfig, HaltsConfig
 from onetape.model.time import parse_duration
 from onetape.security.secrets import read_secret
 

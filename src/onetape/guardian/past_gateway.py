@@ -20,10 +20,10 @@ from onetape.guardian.core import GuardianCore
 from onetape.guardian.events import PlaceStops, Record, StopRow
 from onetape.guardian.position_guard import PositionGuard
 from onetape.guardian.venue_reader import VenueReader
-from onetape.model.config import GUARDIAN, OPERATOR
 from onetape.model.enums import OrderType, PositionSide, RequestKind, Side, TriggerBy, TriggerKind
 from onetape.model.ids import client_id, parse_client_id, robot_tag
 from onetape.model.order import OrderSpec
+from onetape.model.sections import GUARDIAN, OPERATOR
 from onetape.model.time import SECOND
 from onetape.orders.calls import Call, OrderKey, Purpose
 from onetape.orders.managed import FillOut, IntentOut, Managed, NewsOut, Request

@@ -15,8 +15,8 @@ from onetape.guardian.events import GuardianSettings
 from onetape.guardian.options import GUARDIAN, guardian_options, has_guardian
 from onetape.ipc.names import process_socket
 from onetape.ipc.operator import send_command
-from onetape.model.config import Config
 from onetape.model.errors import OnetapeError
+from onetape.model.sections import Config
 from onetape.tape.wait import Waiter
 
 __all__ = ["stops"]

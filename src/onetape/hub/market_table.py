@@ -8,9 +8,9 @@ from typing import Final
 
 from onetape.feeds.hub_table import BAR, BOOK, FUNDING, LAYOUT, MARK, QUOTE, TRADE, UNITS
 from onetape.hub.listings import Listing
-from onetape.model.config import HUB
 from onetape.model.errors import OnetapeError
 from onetape.model.home import state_of
+from onetape.model.sections import HUB
 from onetape.tape.state import Group, StateReader, StateWriter
 from onetape.tape.state_layout import FieldValue
 from onetape.tape.state_table import StateTable

@@ -18,7 +18,6 @@ from msgspec import structs
 
 from onetape.ipc.once import Done, Once, digest_of
 from onetape.ipc.token_cache import TokenCache
-from onetape.model.config import OPERATOR
 from onetape.model.errors import (
     DuplicateCommand,
     NotOwner,
@@ -28,6 +27,7 @@ from onetape.model.errors import (
     ServiceTimeout,
     UsageError,
 )
+from onetape.model.sections import OPERATOR
 
 __all__ = ["ALL", "ID_BYTES_MAX", "OPERATOR", "Command", "Door", "Handler", "Journal", "Repeated"]
 

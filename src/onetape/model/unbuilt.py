@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from onetape.model.config import Config
 from onetape.model.errors import NotAvailable
+from onetape.model.sections import Config
 
 __all__ = ["SECTIONS", "unbuilt"]
 

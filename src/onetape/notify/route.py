@@ -13,7 +13,8 @@ from dataclasses import replace
 from datetime import datetime, tzinfo
 from typing import Final, TypeVar
 
-from onetape.model.config import RouteConfig, parse_quiet
+from onetape.model.config import parse_quiet
+from onetape.model.sections import RouteConfig
 from onetape.model.time import SECOND, parse_duration, zone
 from onetape.notify.alert import KEYS_MAX, Alert, Severity
 

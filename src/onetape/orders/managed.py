@@ -8,7 +8,6 @@ from typing import Final, NamedTuple
 import msgspec
 from msgspec import field, structs
 
-from onetape.model.config import GUARDIAN
 from onetape.model.enums import (
     OrderNews,
     OrderState,
@@ -22,6 +21,7 @@ from onetape.model.enums import (
 from onetape.model.ids import ATTEMPT_MAX, parse_client_id
 from onetape.model.order import OrderSpec
 from onetape.model.request_key import RequestKey
+from onetape.model.sections import GUARDIAN
 from onetape.orders.machine import OrderLife
 from onetape.orders.reports import FillReport, OrderStatusReport
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from onetape.model.config import Config, VenueConfig
+from onetape.model.sections import Config, VenueConfig
 from onetape.security.confine import confine
 from onetape.security.secrets import without_secrets
 

@@ -16,10 +16,10 @@ from typing import Any, Final
 import msgspec
 
 from onetape.gateway.bridge_options import CCXT
-from onetape.model.config import AccountConfig, VenueConfig
 from onetape.model.errors import BadConfig, OnetapeError, UnknownSymbol, VenueClosed, VenueUnavailable
 from onetape.model.instrument import Instrument
 from onetape.model.json_text import read_json
+from onetape.model.sections import AccountConfig, VenueConfig
 from onetape.model.time import clock_offset
 from onetape.orders.calls import Call
 from onetape.orders.reports import AccountModeReport

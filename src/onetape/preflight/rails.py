@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from onetape.model.config import Config
 from onetape.model.errors import BadConfig
+from onetape.model.sections import Config
 
 __all__ = ["check_rails", "missing_rails"]
 

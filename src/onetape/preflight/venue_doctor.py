@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from onetape.model.config import AccountConfig, Config, VenueConfig
 from onetape.model.errors import BadConfig, OnetapeError, ProcessDown
+from onetape.model.sections import AccountConfig, Config, VenueConfig
 from onetape.preflight.findings import ERROR, OK, WARNING, Finding
 from onetape.preflight.preflight import CHECKED, CLOSED, Passed, Target, look, preflight, secret_of, target_of
 from onetape.venues.fact_tables import facts_of

@@ -8,8 +8,9 @@ from typing import Final
 
 import msgspec
 
-from onetape.model.config import SECRET_FORMS, AccountAlertsConfig, Config, parse_share
+from onetape.model.config import SECRET_FORMS, parse_share
 from onetape.model.money import money, money_units
+from onetape.model.sections import AccountAlertsConfig, Config
 from onetape.recorder.limits import Limits
 from onetape.security.secrets import read_secret
 from onetape.tape.prune import pin, pins, unpin

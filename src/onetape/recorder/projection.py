@@ -18,11 +18,11 @@ from onetape.accounts.entries import MAIN, TOTAL, Cause, Entry, Leg, Outside
 from onetape.accounts.entry_frames import unpack
 from onetape.gateway.kept_money import LEDGER, OTHER_EXCHANGE
 from onetape.gateway.order_frames import NEWS, QUOTE, FillFrame, fill_of, request_of
-from onetape.model.config import OPERATOR
 from onetape.model.decimals import decimal_text
 from onetape.model.enums import EventType, Kind, OrderState, PositionSide, RequestKind
 from onetape.model.instrument import Instrument
 from onetape.model.money import MONEY_DECIMALS
+from onetape.model.sections import OPERATOR
 from onetape.model.time import DAY, MINUTE
 from onetape.orders.reports import FillReport
 from onetape.recorder.worth import CAPITAL, Figures, Worth, WorthRecord, exact

@@ -16,7 +16,7 @@ import msgspec
 import sqlalchemy as sa
 
 from onetape.accounts.entries import TOTAL
-from onetape.model.config import Config
+from onetape.model.sections import Config
 from onetape.model.time import DAY, TIME_MAX
 from onetape.recorder.options import recorder_options
 from onetape.recorder.projection import READ

@@ -33,8 +33,9 @@ from onetape.gateway.shared_gateway import check_followed, starting, wait_for_ot
 from onetape.guardian.options import GUARDIAN, guarded_account, guardian_options, has_guardian
 from onetape.ipc.local_socket import connect
 from onetape.ipc.names import process_socket
-from onetape.model.config import AccountConfig, Config, VenueConfig, parse_executions
+from onetape.model.config import parse_executions
 from onetape.model.errors import BadConfig, BadInput, NotAvailable, OnetapeError, ProcessDown, VenueUnavailable
+from onetape.model.sections import AccountConfig, Config, VenueConfig
 from onetape.model.symbol import parse_symbol
 from onetape.model.time import parse_duration
 from onetape.orders.calls import MASTER, Destination

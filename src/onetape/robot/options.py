@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from onetape.model.byte_size import parse_bytes
-from onetape.model.config import Config
+from onetape.model.sections import Config
 
 __all__ = [
     "LOAD_WITHIN_S",

@@ -25,9 +25,9 @@ from onetape.engine.plan import TapeInput, read_plan
 from onetape.engine.robot_commands import PARAMS, RobotCommand
 from onetape.engine.run_spec import RunSpec
 from onetape.engine.session import READ_AT_START, Session
-from onetape.model.config import TWIN
 from onetape.model.enums import EventType
 from onetape.model.errors import BadConfig, ProcessDown
+from onetape.model.sections import TWIN
 from onetape.replay.replay import instrument_overrides, strategy_of
 from onetape.robot.options import run_journal
 from onetape.robot.robot_run import SAMPLE_NS, RobotRun

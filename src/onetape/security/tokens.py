@@ -15,9 +15,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from onetape.model.config import OPERATOR
 from onetape.model.errors import BadConfig, NotOwner, PermissionDenied
 from onetape.model.home import file_name
+from onetape.model.sections import OPERATOR
 from onetape.security.private import private_folder
 
 __all__ = ["TOKEN_BYTES", "grant_of", "make_token", "read_token", "token_file"]

@@ -1,12 +1,13 @@
-"""Reads the configuration file; what it may say is in `onetape.model.config`."""
+"""Reads the configuration file; what it may say is in `onetape.model.sections`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
 
-from onetape.model.config import Config, parse_config
+from onetape.model.config import parse_config
 from onetape.model.errors import BadConfig
+from onetape.model.sections import Config
 
 
 def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:

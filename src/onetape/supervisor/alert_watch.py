@@ -19,9 +19,9 @@ from typing import Any, Final
 
 import msgspec
 
-from onetape.model.config import NotifyConfig
 from onetape.model.enums import EventType
 from onetape.model.errors import OnetapeError
+from onetape.model.sections import NotifyConfig
 from onetape.model.time import HOUR
 from onetape.notify.alert import KEYS_MAX, Alert, Desk, Severity, Type
 from onetape.notify.route import Route

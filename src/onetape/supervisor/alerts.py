@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from onetape.ipc.operator import send_command
-from onetape.model.config import Config
 from onetape.model.errors import BY_CODE, BadConfig, OnetapeError, ProcessDown
+from onetape.model.sections import Config
 from onetape.notify.alert import Alert, Severity, Type
 from onetape.supervisor.alert_watch import past_alerts, routes_of
 

@@ -18,7 +18,6 @@ import msgspec
 
 from onetape.collector.options import collectors_of
 from onetape.ipc.local_socket import connect
-from onetape.model.config import OPERATOR, Config
 from onetape.model.errors import (
     BY_CODE,
     BY_NAME,
@@ -29,6 +28,7 @@ from onetape.model.errors import (
     UsageError,
     rebuilt,
 )
+from onetape.model.sections import OPERATOR, Config
 from onetape.security.private import private_folder
 from onetape.security.tokens import make_token
 from onetape.store.config import load_config

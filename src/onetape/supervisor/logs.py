@@ -17,8 +17,8 @@ import msgspec
 
 from onetape.guardian.options import GUARDIAN, has_guardian
 from onetape.hub.options import HUB, has_hub
-from onetape.model.config import Config
 from onetape.model.errors import OnetapeError, UsageError
+from onetape.model.sections import Config
 from onetape.model.time import format_time, parse_time
 from onetape.recorder.options import RECORDER, has_recorder
 from onetape.supervisor.log import SYSTEM_LOG, log_files

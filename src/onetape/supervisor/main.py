@@ -14,8 +14,8 @@ import msgspec
 
 from onetape.guardian.options import has_guardian
 from onetape.hub.options import has_hub
-from onetape.model.config import Config
 from onetape.model.errors import OnetapeError
+from onetape.model.sections import Config
 from onetape.preflight.configured import clean_environ, is_simulated
 from onetape.recorder.options import has_recorder
 from onetape.security.confine import confine

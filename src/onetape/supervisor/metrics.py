@@ -21,9 +21,9 @@ import msgspec
 from onetape.gateway.order_frames import FILL, FLAGS_AT, NEWS
 from onetape.ipc.local_socket import connect
 from onetape.ipc.names import process_socket
-from onetape.model.config import OPERATOR
 from onetape.model.enums import EventType, Liquidity, OrderNews, RequestKind
 from onetape.model.errors import BY_CODE
+from onetape.model.sections import OPERATOR
 from onetape.security.tokens import make_token
 from onetape.supervisor.heartbeat import journal_of
 from onetape.tape.journal import Frame

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from onetape.model.config import Config
+from onetape.model.sections import Config
 from onetape.supervisor.parts import SINGLE
 
 __all__ = ["MODULES", "SingleOptions", "SupervisorOptions", "has_metrics", "supervisor_journal", "supervisor_socket"]

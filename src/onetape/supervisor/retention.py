@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from onetape.model.config import Config
 from onetape.model.errors import OnetapeError
+from onetape.model.sections import Config, RetentionConfig
 from onetape.model.time import SECOND, parse_duration
 from onetape.recorder.options import forget_recorded, has_recorder, unrecorded_from
 from onetape.tape.prune import compress, prune
@@ -40,7 +40,8 @@ def retain(home: Path, config: Config) -> list[str]:
 
 
 def _of_one(journal: Path, config: Config) -> list[str]:
-    said, rules = [], config.retention
+    said: list[str] = []
+    rules: RetentionConfig = config.retention
     if not has_recorder(config):
         forget_recorded(journal)  # there was one, and nobody waits for it any more
     if rules.older or rules.size:

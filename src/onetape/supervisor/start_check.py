@@ -22,7 +22,6 @@ import msgspec
 from onetape.collector.options import collector_options, collectors_of, venue_feed_options
 from onetape.guardian.options import GUARDIAN, guardian_options, has_guardian
 from onetape.hub.options import HUB, brought_by_hub, has_hub, hub_options
-from onetape.model.config import OPERATOR, Config
 from onetape.model.errors import (
     BY_CODE,
     BadConfig,
@@ -32,6 +31,7 @@ from onetape.model.errors import (
     StrategyError,
     UnknownSymbol,
 )
+from onetape.model.sections import OPERATOR, Config
 from onetape.model.unbuilt import unbuilt
 from onetape.preflight.configured import clean_environ, is_simulated
 from onetape.preflight.findings import ERROR, OK, WARNING, Finding

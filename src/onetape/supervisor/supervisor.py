@@ -22,8 +22,8 @@ import msgspec
 
 from onetape.ipc.server import listen
 from onetape.model.byte_size import parse_bytes
-from onetape.model.config import GUARDIAN, OPERATOR, Config
 from onetape.model.errors import OnetapeError
+from onetape.model.sections import GUARDIAN, OPERATOR, Config
 from onetape.model.time import parse_duration
 from onetape.notify.rules import ROOM_MIN
 from onetape.security.private import private_folder
