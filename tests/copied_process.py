@@ -114,9 +114,15 @@ class Copied(subprocess.Popen):
         (status,) = NUMBER.unpack(answer)
         return self.pid, status
 
-    def _internal_poll(self, *_: object, **__: object) -> int | None:
-        if self.returncode is None and (ended := self._try_wait(os.WNOHANG))[0]:
-            self._handle_exitstatus(ended[1])
+    def _internal_poll(self, _deadstate: int | None = None, **_: object) -> int | None:
+        """_deadstate: how one ended that nobody holds any more and of which nothing can be heard."""
+        try:
+            if self.returncode is None and (ended := self._try_wait(os.WNOHANG))[0]:
+                self._handle_exitstatus(ended[1])
+        except OSError:
+            if _deadstate is None:
+                raise
+            self.returncode = _deadstate
         return self.returncode
 
     def stop(self, number: int = signal.SIGTERM) -> None:

@@ -47,7 +47,7 @@ class World:
         legs = (Leg(slot, "USD", amount * U), Leg(Outside.MARKET, "USD", -amount * U))
         self.keeper.book(Entry(at, Cause.FILL, legs, f"fill {at} {amount}"))
 
-    def reported(
+    def report(
         self,
         total: float,
         *,

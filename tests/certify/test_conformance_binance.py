@@ -60,4 +60,4 @@ def test_who_asks_too_much_is_told_so_behind_a_socket():
 
 def test_cases_are_numbered_and_at_most_one_asks_for_a_ban():
     assert [f"C-{n:02d}" for n in range(1, len(CASES) + 1)] == IDS
-    assert [case.name for case in CASES if case.simulated_only] == ["who asks too much is told to wait"]
+    assert [case.name for case in CASES if case.simulated_only] == ["too many requests wait"]

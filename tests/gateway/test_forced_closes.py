@@ -21,6 +21,7 @@ from onetape.orders.managed import FillOut, Managed
 from onetape.orders.manager import OrderManager
 from onetape.orders.reports import BalanceReport, FillReport
 from onetape.tape.journal import JournalReader, JournalWriter
+from onetape.venues.binance.family import BINANCE
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 
 A, B = 2, 3
@@ -63,7 +64,7 @@ class Gateway:
             say=lambda out: None,
             stop=lambda slots: None,
             wall=time.time_ns,
-            forced=BinanceUsdmProtocol.traits.forced,
+            forced=BINANCE.traits.forced,
         )
         self.table = table
 

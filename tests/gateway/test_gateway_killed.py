@@ -102,7 +102,7 @@ def test_a_killed_gateway_starts_from_its_checkpoint_and_knows_the_same(tmp_path
 def test_keys_that_the_venue_refuses_end_a_gateway_with_one_line(tmp_path, kind):
     """Asked again and again, a venue locks their owner out."""
     with served(kind, limits=False) as (dialect, port):
-        account = SimpleNamespace(key="nobody", secret=dialect.exchange.accounts[0].secret)
+        account = SimpleNamespace(key=f"0x{1:040x}", secret=dialect.exchange.accounts[0].secret)
         gateway = GatewayProcess(kind, tmp_path, port, account)
         with pytest.raises(AssertionError):
             gateway.start()

@@ -23,8 +23,8 @@ from waiting import wait_for
 from worlds.gateway_process import TRADED, GatewayProcess, Robot, news_of
 
 KINDS = tuple(TRADED)
-OTHER = {"binance-usdm": "binance:ETH/USDT:USDT", "kraken": "kraken:ETH/USD"}
-QUOTES = {"binance-usdm": "bookTicker", "kraken": "ticker"}
+OTHER = {"binance-usdm": "binance:ETH/USDT:USDT", "kraken": "kraken:ETH/USD", "aster": "aster:ETH/USDT:USDT"}
+QUOTES = {"binance-usdm": "bookTicker", "kraken": "ticker", "aster": "bookTicker"}
 LEARNED = 200  # messages of the market
 
 

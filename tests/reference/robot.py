@@ -199,10 +199,10 @@ class Loop:
                 self.close_bars()
             elif what == 1:
                 self.exchange.run_due(time)
-                self.answer(self.exchange.answered(), time)
+                self.answer(self.exchange.reports(), time)
             elif what == 2:
                 self.exchange.run_expiry(time)
-                self.answer(self.exchange.answered(), time)
+                self.answer(self.exchange.reports(), time)
             elif what == 3:
                 way = next(way for way in self.ways.values() if way.next_arrival() == time)
                 _, (index, request) = way.arrivals.popleft()

@@ -103,7 +103,7 @@ class World:
         self.kind, self.folder, self.quote = kind, folder, QUOTE[kind]
         self.home = folder / "home"
         self.venue = VenueProcess(folder / "state", kind)
-        account = SimpleNamespace(**self.venue.alerts["accounts"][0])
+        account = SimpleNamespace(**self.venue.ready["accounts"][0])
         self.gateway = GatewayProcess(
             kind,
             self.home,
