@@ -50,6 +50,7 @@ _TRIGGER_KINDS: Final = {
     "TAKE_PROFIT": TriggerKind.TAKE_PROFIT,
     "TAKE_PROFIT_MARKET": TriggerKind.TAKE_PROFIT,
 }
+_LIMITS: Final = frozenset({"LIMIT", "STOP", "TAKE_PROFIT"})
 # How the exchange's refusals are called here.
 _CODES: Final = {
     InsufficientFunds.code: -2019,
@@ -129,20 +130,8 @@ class Trading:
         if not self.exchange.listings[index].is_open:
             raise Refused(-4141)
         side = word(params, "side", ("BUY", "SELL"), -1117)
-        kind = params.get("type", "")
-        if not kind:
-            raise Refused(-1102, "type")
-        if kind in CONDITIONAL_TYPES and not self.traits.triggers:
-            raise Refused(-4120)
-        waits = kind in _TRIGGER_KINDS and self.traits.triggers
-        if not waits and kind not in ("LIMIT", "MARKET"):
-            raise Refused(-1116)
-        is_limit = kind in ("LIMIT", "STOP", "TAKE_PROFIT")
-        tif = params.get("timeInForce", "") or ("GTC" if waits else "")
-        if is_limit and not tif:
-            raise Refused(-1102, "timeinforce")
-        if tif not in (*self.traits.tifs, *(() if is_limit else ("",))) or (tif == "RPI" and not is_limit):
-            raise Refused(-1115)
+        kind, tif = self._kind(params)
+        waits, is_limit = kind in _TRIGGER_KINDS, kind in _LIMITS
         position = self.terms.position_side(account, params)
         reduce_only = flag(params, "reduceOnly")
         if reduce_only and account.hedge:
@@ -171,17 +160,9 @@ class Trading:
         client_id = self.terms.client_id(account, params, "newClientOrderId")
         if account.open_count.get(index, 0) >= OPEN_ORDERS_MAX:
             raise Refused(-2025)
-        extra: dict[str, Any] = {}
-        if match != "NONE":
-            extra["priceMatch"] = match
-        if stp := params.get("selfTradePreventionMode", ""):
-            if stp not in ("EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "NONE"):
-                raise Refused(-5039)
-            extra["stp"] = stp
+        extra = _noted(params, tif)
         if waits:
             extra |= {"kind": kind, "stop": trigger, "close": close}
-        if tif == "HIDDEN":
-            extra["hidden"] = True
         return index, NewOrder(
             side=_SIDES[side],
             type=OrderType.LIMIT if is_limit else OrderType.MARKET,
@@ -198,6 +179,23 @@ class Trading:
             client_id=client_id,
             extra=extra,
         )
+
+    def _kind(self, params: dict[str, str]) -> tuple[str, str]:
+        """(type, time in force). Raises Refused."""
+        kind = params.get("type", "")
+        if not kind:
+            raise Refused(-1102, "type")
+        if kind in CONDITIONAL_TYPES and not self.traits.triggers:
+            raise Refused(-4120)
+        if kind not in _TRIGGER_KINDS and kind not in ("LIMIT", "MARKET"):
+            raise Refused(-1116)
+        is_limit = kind in _LIMITS
+        tif = params.get("timeInForce", "") or ("GTC" if kind in _TRIGGER_KINDS else "")
+        if is_limit and not tif:
+            raise Refused(-1102, "timeinforce")
+        if tif not in (*self.traits.tifs, *(() if is_limit else ("",))) or (tif == "RPI" and not is_limit):
+            raise Refused(-1115)
+        return kind, tif
 
     def modify(self, account: SimAccount, params: dict[str, str], now: int) -> dict[str, Any]:
         """Side, quantity and price are all required, and the place in the queue is lost."""
@@ -388,6 +386,20 @@ class Trading:
             "buyer": order.side is Side.BUY,
             "maker": fill.is_maker,
         }
+
+
+def _noted(params: dict[str, str], tif: str) -> dict[str, Any]:
+    """What an order keeps of its request for its rows. Raises Refused."""
+    extra: dict[str, Any] = {}
+    if (match := params.get("priceMatch", "NONE")) != "NONE":
+        extra["priceMatch"] = match
+    if stp := params.get("selfTradePreventionMode", ""):
+        if stp not in ("EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "NONE"):
+            raise Refused(-5039)
+        extra["stp"] = stp
+    if tif == "HIDDEN":
+        extra["hidden"] = True
+    return extra
 
 
 def _list(params: dict[str, str], name: str) -> list[Any]:
