@@ -13,7 +13,7 @@ from onetape.model.toml_lines import key_lines
 
 WHOLE = """\
 [venues.kraken]
-kind = "kraken"                 # binance-usdm | bitmex | kraken | ccxt:<id>
+kind = "kraken"                 # binance-usdm | aster | bitmex | kraken | ccxt:<id>
 mode = "sim"
 [accounts.main]
 venue = "kraken"
