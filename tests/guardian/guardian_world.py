@@ -80,7 +80,7 @@ class GuardianLife:
 
     def begin(self) -> None:
         assert self.follower.follow(self.waiter, self.world.now, self._resume)
-        self._carry_out()
+        self._effect()
 
     def _resume(self) -> None:
         self.kept.resume(self.core, ACCOUNT, self.follower.view.instruments)
@@ -91,16 +91,16 @@ class GuardianLife:
 
     def take(self) -> None:
         self.follower.take(self.world.now)
-        self._carry_out()
+        self._effect()
 
-    def tick(self) -> None:
+    def beat(self) -> None:
         world = self.world
         for symbol in world.symbols:
             self.core.quote(ACCOUNT, symbol, *world.best(symbol), world.now)
         self.core.tick(world.now)
-        self._carry_out()
+        self._effect()
 
-    def _carry_out(self) -> None:
+    def _effect(self) -> None:
         effects, self.core.effects = self.core.effects, []
         for effect in effects:
             if isinstance(effect, Record):
@@ -131,15 +131,15 @@ class GuardianLife:
             answer = world.command(effect.id, *self._command(effect))
         if answer is not None and world.chance("lose_answer"):
             return
-        self.answered.add(effect.id)
+        self.ids_done.add(effect.id)
         world.at(world.now + world.way(), self._answer, effect, answer)
 
     def _arrive_anew(self, effect: Any, sent: int) -> None:
-        if effect.id not in self.answered:
+        if effect.id not in self.ids_done:
             self._arrive(effect, sent)
 
     @property
-    def answered(self) -> set[str]:
+    def ids_done(self) -> set[str]:
         return self.__dict__.setdefault("_answered", set())
 
     def _command(self, effect: Effect) -> tuple[str, dict[str, Any]]:
@@ -164,7 +164,7 @@ class GuardianLife:
             self.core.answered(effect.id, *placed_of(effect, result), self.world.now)
         elif isinstance(effect, Unprotected) and answer is not None:
             self.core.protection_reported(effect)
-        self._carry_out()
+        self._effect()
 
     def _read(self, effect: ReadVenue, sent: int) -> None:
         world = self.world
@@ -187,7 +187,7 @@ class GuardianLife:
         else:
             rows = [row for row in rows if isinstance(row, PositionReport)]
             self.core.positions_read(ACCOUNT, rows, sent, self.world.now)
-        self._carry_out()
+        self._effect()
 
 
 @dataclass
@@ -269,8 +269,8 @@ class GuardianWorld(World):
         if self.guardian is not None:
             self.alive(self.guardian.take)
         if self.guardian is not None:
-            self.alive(self.guardian.tick)
-        self.look()
+            self.alive(self.guardian.beat)
+        self.check_stops()
 
     def command(self, id_: str, command: str, fields: dict[str, Any], actor: str = GUARDIAN) -> dict[str, Any]:
         self.core.stamp(self.moment())
@@ -346,7 +346,7 @@ class GuardianWorld(World):
         shown = [(o.client_id, o.state, o.size) for o in stays]
         check(covered >= least * COVERED, f"{names} are canceled: of {least} stays protected {covered}: {shown}")
 
-    def look(self) -> None:
+    def check_stops(self) -> None:
         for guard in self.guards():
             key = guard.instrument.symbol, guard.side
             held = self.held(guard)

@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from onetape.model.config import AlertType, parse_config
+from onetape.model.config import parse_config
 from onetape.model.errors import BadConfig
-from onetape.model.sections import NOTIFY_FIELDS, NotifyConfig
+from onetape.model.sections import NOTIFY_FIELDS, AlertType, NotifyConfig
 from onetape.notify.alert import KEYS_MAX, Alert, Severity, Type
 from onetape.notify.route import Route
 from onetape.notify.sink import Sinks

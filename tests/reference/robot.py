@@ -61,10 +61,12 @@ class Loop:
         requests: Mapping[int, Iterable[Request]],
         *,
         follow_ups: Mapping[int, Iterable[Request]],
+        timed: Mapping[int, Iterable[Request]],
         ways: Mapping[int, Way],
     ) -> None:
         self.exchange, self.frames = exchange, frames
         self.requests, self.follow_ups = requests, follow_ups
+        self.timed = sorted(timed.items())
         self.ways = ways
         self.answers: list[News] = []
         self.heard: list[News] = []
@@ -189,6 +191,7 @@ class Loop:
                 (self.exchange.next_expiry(), 2),
                 (min(arrivals, default=None), 3),
                 (self.answers[0].heard if self.answers else None, 4),
+                (self.timed[0][0] if self.timed else None, 5),
             ]
             times = [(time, what) for time, what in due if time is not None and time <= until]
             if not times:
@@ -207,8 +210,10 @@ class Loop:
                 way = next(way for way in self.ways.values() if way.next_arrival() == time)
                 _, (index, request) = way.arrivals.popleft()
                 self.answer(self.exchange.ask(time, index, **request), time)
-            else:
+            elif what == 4:
                 self.hear(self.answers.pop(0))
+            else:
+                self.act(self.timed.pop(0)[1])
 
     def close_bars(self) -> None:
         numbers, self.bars, self.bars_due = self.bars, [], None

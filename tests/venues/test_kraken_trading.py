@@ -289,10 +289,10 @@ def test_a_stream_that_is_refused_says_why(venue):
     assert not stream.is_live
 
 
-def test_the_market_is_one_connection_with_two_subscriptions(venue):
+def test_the_market_is_one_connection_with_three_subscriptions(venue):
     (stream,) = venue.market(venue.found).streams()
     assert stream.url == "ws://a/v2"
-    assert [json.loads(each)["params"]["channel"] for each in stream.hello] == ["ticker", "trade"]
+    assert [json.loads(each)["params"]["channel"] for each in stream.hello] == ["ticker", "trade", "ohlc"]
 
 
 def test_a_clock_of_whole_seconds_does_not_move_a_clock_that_fits_it():

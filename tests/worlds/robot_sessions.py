@@ -294,7 +294,7 @@ class Duel:
         ]
         return replace(way, feed=min(ages))
 
-    def slow(self, requests: Any, follow_ups: Any) -> Loop:
+    def slow(self, requests: Any, follow_ups: Any, timed: Any) -> Loop:
         session, named = self.session, self.named
         facts = [named.charged(i, each) for i, each in enumerate(named.facts)]
         frames = [
@@ -318,7 +318,7 @@ class Duel:
             entry = (begin, each.volume_group, before)
             if entry not in exchange.traded:
                 exchange.traded.append(entry)
-        loop = Loop(exchange, frames, requests, follow_ups=follow_ups, ways=self.routes())
+        loop = Loop(exchange, frames, requests, follow_ups=follow_ups, timed=timed, ways=self.routes())
         for account in self.accounts:
             for name, amount in self.cash(account).items():
                 number = at_venue(next(c for c in NAMES if NAMES[c] == name), account)
@@ -353,8 +353,8 @@ class Duel:
     def compare(self, played: tapes.Played) -> None:
         robot, journal = played.robot, Journal(played.journal)
         same(robot.frames, len(self.world.main), "frames that the robot was shown")
-        requests, follow_ups = journal.requests_of(robot)
-        loop = self.slow(requests, follow_ups)
+        requests, follow_ups, timed = journal.requests_of(robot)
+        loop = self.slow(requests, follow_ups, timed)
         loop.run()
         wanted = [(n.heard, n.event) for n in loop.heard if n.event["event"] != "fees"]
         for got, (heard, event) in zip(journal.news, wanted, strict=False):

@@ -200,7 +200,7 @@ class Journal:
     """What a run's journal says of requests and answers, in order."""
 
     def __init__(self, path: Path) -> None:
-        self.requests: list[tuple[int, int, dict[str, Any]]] = []  # answers before it, instrument
+        self.requests: list[tuple[int, int, int, dict[str, Any]]] = []  # answers before it, time, instrument
         self.news: list[tuple[int, str, int, dict[str, Any]]] = []
         self.denied: set[int] = set()  # by the robot's own checks
         self.last: set[int] = set()  # of the requests: left behind all else of their callback
@@ -210,7 +210,7 @@ class Journal:
                 if record.type == "order_request":
                     if record.flags:
                         self.last.add(len(self.requests))
-                    self.requests.append((len(self.news), record.stream - 1, record.data))
+                    self.requests.append((len(self.news), record.time, record.stream - 1, record.data))
                 elif record.type == "order_event" and record.data["news"] == "denied":
                     self.denied.add(record.data["order_id"])
                 elif record.type in ("order_event", "fill"):
@@ -220,20 +220,25 @@ class Journal:
                 elif record.type in ("alert", "health") and record.data["kind"] == "margin_call":
                     self.news.append((record.time, "loan", record.stream - 1, record.data))
 
-    def requests_of(self, robot: Any) -> tuple[dict[int, list[Any]], dict[int, list[Any]]]:
-        """What left, by the frame that it followed, and by the answer."""
+    def requests_of(self, robot: Any) -> tuple[dict[int, list[Any]], ...]:
+        """What left, by the frame that it followed, by the answer, and by the time where it waited for one."""
         by_frame: dict[int, list[Any]] = defaultdict(list)
         by_answer: dict[int, list[Any]] = defaultdict(list)
+        by_time: dict[int, list[Any]] = defaultdict(list)
         owner = {ordinal: number for number, begin, end in robot.sent for ordinal in range(begin, end)}
-        for ordinal, (answers, index, data) in enumerate(self.requests):
+        for ordinal, (answers, time, index, data) in enumerate(self.requests):
             if data["order_id"] in self.denied:
                 continue
             calls = (index, as_requested(data))
-            which = by_frame[owner[ordinal]] if ordinal in owner else by_answer[answers - 1]
+            if ordinal in owner:
+                which = by_frame[owner[ordinal]]
+            else:
+                is_at_once = answers > 0 and self.news[answers - 1][0] == time
+                which = by_answer[answers - 1] if is_at_once else by_time[time]
             which.append((ordinal in self.last, calls))
         return tuple(
             {key: [calls for _, calls in sorted(found, key=lambda each: each[0])] for key, found in each.items()}
-            for each in (by_frame, by_answer)
+            for each in (by_frame, by_answer, by_time)
         )
 
 

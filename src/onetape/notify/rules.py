@@ -34,6 +34,7 @@ KINDS: Final = {
     "balance": Kind(Type.LEDGER, notes=("corrected", "reset")),  # differs - agrees
     "budget": Kind(Type.PROXY),  # used up - there again
     "checkpoint": Kind(Type.PROCESS),  # not made, not used - made
+    "bars": Kind(Type.FAILOVER, notes=_NOTE),  # filled, corrected, lost
     "clock": Kind(Type.CLOCK, notes=_NOTE),  # was set right
     "difference": Kind(Type.LEDGER, ends="reconciled"),
     "disk": Kind(Type.DISK),  # no room - there is room again
