@@ -4,17 +4,20 @@ ledgers and the exchange say; a recorder that is killed at its commits changes n
 from __future__ import annotations
 
 import random
+import shutil
 import struct
 from collections import defaultdict
 from decimal import Decimal
 
 import pytest
+import sqlalchemy as sa
 
 from long_form import long_form
 from onetape.model.enums import EventType
 from onetape.model.money import money
 from onetape.recorder.projection import READ, Projection
-from onetape.recorder.recorder import gateway_journals
+from onetape.recorder.recorder import Recorder, gateway_journals
+from onetape.store.records import Records, metadata
 from onetape.tape.journal import Frame, JournalReader
 from orders.gateway_seeds import KINDS, Seed, play
 from recorder.recorded_worlds import contents, moved, opened, record_all, record_with_kills
@@ -49,6 +52,28 @@ def test_equity_is_the_sum_of_sub_accounts(kind):
     # Of a coin or a position each part is rounded by itself.
     assert [(key, gap) for key, gap in sums.items() if abs(gap) > Decimal("1e-12")] == []
     assert any(Decimal(row["coins" if kind == "kraken" else "unrealized"]) for row in rows)
+
+
+def test_a_journal_that_is_being_made_is_recorded_once(tmp_path):
+    """It is there before it has an identity: under none its rows would stand twice after a restart."""
+    world = play(Seed("World", "binance-usdm", 2, 20).begun(), 20)
+    (source,) = gateway_journals(world.home.path).values()
+    made = tmp_path / "journal" / source.name
+    shutil.copytree(source, made)
+    segment = min(made.glob("*.tape"))
+    whole = segment.read_bytes()
+    segment.write_bytes(bytes(len(whole)))
+    records = Records("sqlite:///store.db", home=tmp_path)
+    assert records.take_lease() == ""
+    recorder = Recorder(tmp_path, records, leverage={})
+    assert recorder.step() == 0
+    segment.write_bytes(whole)
+    assert recorder.step() > 0
+    with JournalReader(made) as reader:
+        assert {row["journal"] for row in records.rows(sa.select(metadata.tables["record_cursors"]))} == {
+            reader.uuid.hex
+        }
+    records.close()
 
 
 def _with_quotes(home):

@@ -66,7 +66,7 @@ def _wait(records: Records, home: Path) -> None:
 
 def _unread(home: Path, cursors: Mapping[str, int]) -> Iterator[tuple[str, int]]:
     """The last frame of each journal that is behind its cursor and more than a price."""
-    for path in gateway_journals(home).values():
+    for path in filter(is_begun, gateway_journals(home).values()):
         with JournalReader(path) as reader:
             journal = reader.uuid.hex
             reader.seek_sequence(cursors.get(journal, 0) + 1)

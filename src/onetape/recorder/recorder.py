@@ -25,7 +25,7 @@ from onetape.store.records import Records, add, metadata, replace
 from onetape.tape.journal import Frame, JournalReader
 from onetape.tape.segments import is_tape
 
-__all__ = ["FRAMES_MAX", "Recorder", "gateway_journals"]
+__all__ = ["FRAMES_MAX", "Recorder", "gateway_journals", "is_begun"]
 
 FRAMES_MAX: Final = 20_000  # of one journal in one transaction
 _DAYS_MAX: Final = 100_000  # sums of days that are kept in memory
@@ -36,6 +36,12 @@ def gateway_journals(home: Path) -> dict[str, Path]:
     """By account, those of accounts that are configured no more as well."""
     found = sorted((home / "journal").glob(f"{GATEWAYS}*"))
     return {path.name.removeprefix(GATEWAYS): path for path in found if is_tape(path)}
+
+
+def is_begun(path: Path) -> bool:
+    """A journal that is being made has no identity yet, and nothing to read."""
+    with JournalReader(path) as reader:
+        return reader.uuid.int != 0
 
 
 class _Followed:
@@ -121,6 +127,8 @@ class Recorder:
                 self._commit(followed)
                 followed = None
             if followed is None:
+                if not is_begun(path):
+                    continue
                 leverage = self._leverage.get(account, 1.0)
                 followed = self._followed[account] = _Followed(account, path, self._records, leverage, self._frames_max)
                 self._note(followed)  # of another database than the one before there is nothing yet
