@@ -20,7 +20,7 @@ from onetape.model.sections import Config
 from onetape.model.time import DAY, TIME_MAX
 from onetape.recorder.options import recorder_options
 from onetape.recorder.projection import READ
-from onetape.recorder.recorder import Recorder, gateway_journals
+from onetape.recorder.recorder import Recorder, gateway_journals, is_begun
 from onetape.recorder.worth import exact, units_of
 from onetape.store.records import Records, metadata
 from onetape.tape.journal import JournalReader
