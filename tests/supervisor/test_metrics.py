@@ -98,6 +98,16 @@ def test_a_system_that_trades_is_scraped(tmp_path: Path):
         # An answer is kept for a second: what was done just now is in the next one.
         home.wait_for(lambda: Scrape(address).get("process_restarts_total", process="collector:b"))
         home.wait_for(lambda: Scrape(address).get("feed_age_seconds", process="hub", source="b") is not None)
+        client = GatewayClient(home.home, "main")
+
+        def is_at_rest() -> bool:
+            """The guardian has done its work, too, and an answer is of behind it."""
+            shown, spans = Scrape(address), client.ask("status")["spans"]
+            labels = {span: {"process": "gateway:main", "span": span} for span in spans}
+            counts = {span: shown.get("order_span_seconds_count", **labels[span]) for span in spans}
+            return counts == {span: row["count"] for span, row in spans.items()}
+
+        home.wait_for(is_at_rest)
         now = Scrape(address)
 
         assert {name.removeprefix("onetape_") for name in now.families} <= set(FAMILIES)
@@ -109,7 +119,7 @@ def test_a_system_that_trades_is_scraped(tmp_path: Path):
             name: now.get("process_up", process=name, kind=kind) for name, kind in running.items()
         } == dict.fromkeys(running, 1)
         assert now.get("halts", process="gateway:main", scope="symbol") == 1
-        spans = GatewayClient(home.home, "main").ask("status")["spans"]
+        spans = client.ask("status")["spans"]
         for span, row in spans.items():
             labels = {"process": "gateway:main", "span": span}
             assert now.get("order_span_seconds_count", **labels) == row["count"] > 0
