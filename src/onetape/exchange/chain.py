@@ -16,9 +16,8 @@ from typing import Final
 import msgspec
 
 from onetape.exchange.exchange import SimExchange
-from onetape.model.decimals import decimal_text
 from onetape.model.errors import IoFailed
-from onetape.model.money import money
+from onetape.model.money import money_text
 from onetape.tape.durable import write_durably
 
 __all__ = ["Chain"]
@@ -66,7 +65,7 @@ class Chain:
                     network=each.to.network,
                     address=each.to.address,
                     memo=each.to.memo,
-                    amount=decimal_text(money(each.amount - each.fee)),
+                    amount=money_text(each.amount - each.fee),
                 )
                 try:
                     write_durably(path, msgspec.json.encode(made))

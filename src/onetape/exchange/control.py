@@ -25,7 +25,7 @@ from onetape.model.decimals import decimal_text
 from onetape.model.enums import PositionSide
 from onetape.model.errors import BadConfig, OnetapeError
 from onetape.model.json_text import read_json
-from onetape.model.money import money
+from onetape.model.money import money_text
 from onetape.model.time import parse_duration
 
 __all__ = ["Control"]
@@ -138,7 +138,7 @@ class Control:
         return {
             "name": account.name,
             "balances": {
-                name: decimal_text(money(int(account.money.balance(at))))
+                name: money_text(int(account.money.balance(at)))
                 for at, name in enumerate(exchange.currencies)
                 if account.money.balance(at)
             },
@@ -159,8 +159,8 @@ class Control:
                 {"id": t.fill.trade_id, "order": t.order.id, "client_id": t.order.client_id,
                  "time": t.fill.time, "symbol": (i := exchange.instruments[t.order.index]).symbol,
                  "side": t.order.side.value, "price": decimal_text(i.price(t.fill.price)),
-                 "size": decimal_text(i.size(t.fill.size)), "fee": decimal_text(money(t.fill.fee)),
-                 "maker": t.fill.is_maker, "realized": decimal_text(money(t.fill.realized))}
+                 "size": decimal_text(i.size(t.fill.size)), "fee": money_text(t.fill.fee),
+                 "maker": t.fill.is_maker, "realized": money_text(t.fill.realized)}
                 for t in account.trades
             ],
         }  # fmt: skip

@@ -37,9 +37,8 @@ from onetape.exchange.played_tape import VenueTape, say_end
 from onetape.exchange.tape_market import RecordedMarket
 from onetape.exchange.transfers import TERMS
 from onetape.exchange.venues import Crowd, open_venue
-from onetape.model.decimals import decimal_text
 from onetape.model.errors import BadInput, IoFailed, UsageError
-from onetape.model.money import money
+from onetape.model.money import money_text
 from onetape.net.http_reader import BODY_MAX
 from onetape.venues.hosts import is_loopback
 
@@ -472,7 +471,7 @@ def ready_line(dialect: Dialect, kind: str, host: str, listening: int, steering:
             "key": account.key,
             "secret": account.secret,
             "balances": {
-                name: decimal_text(money(int(account.money.balance(at))))
+                name: money_text(int(account.money.balance(at)))
                 for at, name in enumerate(exchange.currencies)
                 if account.money.balance(at)
             },

@@ -15,8 +15,7 @@ from onetape.accounts.reader import MAX_AGE_S
 from onetape.accounts.table import AccountReader, Margin, accounts_in
 from onetape.gateway.account_projection import read_account
 from onetape.gateway.options import gateway_journal
-from onetape.model.decimals import decimal_text
-from onetape.model.money import money
+from onetape.model.money import money_text
 from onetape.model.sections import AccountConfig, Config
 from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape
@@ -61,7 +60,7 @@ def _margin(margin: Margin) -> dict[str, Any]:
     reported_at = units["reported_at"]
     amounts = ("equity", "unrealized", "maintenance", "initial", "available")
     return {
-        **{k: None if units[k] is None else decimal_text(money(units[k])) for k in amounts},
+        **{k: None if units[k] is None else money_text(units[k]) for k in amounts},
         "told_age_ms": None if reported_at is None else max(0, time.time_ns() - reported_at) // 10**6,
     }
 
@@ -121,4 +120,4 @@ def _amounts(slots: _Slots, slot: int) -> Mapping[str, str]:
     total = slots.totals[slot] if slot < len(slots.totals) else 0
     held = slots.held[slot] if slot < len(slots.held) else 0
     amounts = {"total": total, "available": total - held, "locked": held}
-    return {key: decimal_text(money(units)) for key, units in amounts.items()}
+    return {key: money_text(units) for key, units in amounts.items()}

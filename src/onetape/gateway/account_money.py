@@ -24,10 +24,9 @@ from onetape.accounts.table import AccountTable
 from onetape.accounts.unexplained import moved
 from onetape.gateway.account_table import AccountTableWriter
 from onetape.gateway.kept_money import LEDGER, OTHER_EXCHANGE, KeptMoney
-from onetape.model.decimals import decimal_text
 from onetape.model.enums import Kind, PositionSide
 from onetape.model.errors import InsufficientFunds
-from onetape.model.money import money
+from onetape.model.money import money_text
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
 from onetape.orders.backing import Spending
@@ -362,8 +361,8 @@ class AccountMoney:
         # Money never bars the way out: not the fee of what only closes, either.
         if wanted.amount <= free or not self.locks.opens(spec, left, price, slot=slot):
             return None
-        text = f"{decimal_text(money(wanted.amount))} {wanted.currency}, sub-account {name} has"
-        return Refusal.of(InsufficientFunds, f"{text} {decimal_text(money(max(free, 0)))} free")
+        text = f"{money_text(wanted.amount)} {wanted.currency}, sub-account {name} has"
+        return Refusal.of(InsufficientFunds, f"{text} {money_text(max(free, 0))} free")
 
     def measured(self, robot: int, spec: OrderSpec) -> tuple[str | None, str | None]:
         """What `refusal` looks at: what a new order wants of its sub-account's money and what of
@@ -373,7 +372,7 @@ class AccountMoney:
         if not self._is_shared or wanted is None:
             return None, None
         free = max(self.accounts.available(wanted.currency, slot), 0)
-        amounts = (decimal_text(money(each)) for each in (wanted.amount, free))
+        amounts = (money_text(each) for each in (wanted.amount, free))
         figure, limit = (f"{each} {wanted.currency}" for each in amounts)
         return figure, limit
 
@@ -417,7 +416,7 @@ class AccountMoney:
             "entries": self.ledger.posted,
             "corrections": self.statements.corrections,
             "stale": self.statements.stale,
-            "unexplained": {n: decimal_text(money(a)) for n, a in open_.items() if a},
+            "unexplained": {n: money_text(a) for n, a in open_.items() if a},
         }
 
     def alive(self) -> None:

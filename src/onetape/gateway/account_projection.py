@@ -15,7 +15,7 @@ from onetape.gateway.order_frames import NEWS, QUOTE, FillFrame, fill_of, reques
 from onetape.model.decimals import decimal_text
 from onetape.model.enums import EventType, OrderState, PositionSide, RequestKind
 from onetape.model.instrument import Instrument
-from onetape.model.money import divide_half_even, money
+from onetape.model.money import divide_half_even, money, money_text
 from onetape.model.order import OrderSpec
 from onetape.orders.books import OPENING
 from onetape.orders.reports import INTERNAL_TRADES
@@ -113,7 +113,7 @@ class AccountView:
             "position_side": str(row.position_side),
             "price": instrument.price_text(row.price),
             "qty": instrument.size_text(row.size),
-            "fee": decimal_text(money(row.fee)),
+            "fee": money_text(row.fee),
             "fee_currency": self.currencies.get(row.currency, instrument.settle),
             "liquidity": str(row.liquidity),
             "id": str(row.trade_id),

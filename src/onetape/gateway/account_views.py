@@ -15,8 +15,7 @@ from onetape.accounts.table import PositionShown, accounts_in
 from onetape.gateway.account_balances import STALE_NS
 from onetape.gateway.account_projection import AccountView, last_prices, read_account, text_of
 from onetape.gateway.options import gateway_journal
-from onetape.model.decimals import decimal_text
-from onetape.model.money import money
+from onetape.model.money import money, money_text
 from onetape.model.sections import AccountConfig, Config
 from onetape.tape.segments import is_tape
 
@@ -87,7 +86,7 @@ def summary(home: Path, config: Config) -> dict[str, Any]:
     count, equity = 0, {}
     for name, view in _views(home, config):
         count += len(view.working)
-        equity[name] = {currency: decimal_text(money(total)) for currency, (total, _) in view.balances.items()}
+        equity[name] = {currency: money_text(total) for currency, (total, _) in view.balances.items()}
     return {"orders": count, "equity": equity}
 
 

@@ -13,9 +13,8 @@ from typing import Any, Final
 from onetape.accounts.entries import TRANSFER_REPORTED, Cause, Entry
 from onetape.accounts.transfer_command import Coming, coming
 from onetape.gateway.account_money import AccountMoney
-from onetape.model.decimals import decimal_text
 from onetape.model.errors import NotAvailable
-from onetape.model.money import money
+from onetape.model.money import money_text
 from onetape.orders.calls import Call, OrderProtocol
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reports import TransferReport, TransferState
@@ -73,7 +72,7 @@ class Arrivals:
         one = coming(fields)
         if self._money.ledger.has(Cause.COMMAND, TRANSFER_REPORTED + one.name):
             amount = self._booked.get(one.name, one.amount)
-            return {"arrived": True, "amount": decimal_text(money(amount))}
+            return {"arrived": True, "amount": money_text(amount)}
         if self._ask is None or self._wallet != one.wallet:
             raise NotAvailable(f"deposits to {one.wallet or 'the trading wallet'} are not known")
         if self._money.is_ready and one.name not in self._looking:

@@ -9,9 +9,8 @@ from onetape.accounts.entries import MAIN, TOTAL
 from onetape.accounts.explain import Explained
 from onetape.gateway.explain_tape import explain_journal
 from onetape.gateway.options import gateway_journal
-from onetape.model.decimals import decimal_text
 from onetape.model.errors import UnknownSubaccount
-from onetape.model.money import money
+from onetape.model.money import money_text
 from onetape.model.sections import AccountConfig, Config
 from onetape.tape.segments import is_tape
 
@@ -47,14 +46,10 @@ def _row(name: str, account: AccountConfig, subaccount: str, explanation: Explai
         "account": name,
         "subaccount": subaccount,
         "currency": explanation.currency,
-        "opening": _text(explanation.opening + explanation.opening_profit),
-        **{str(part): _text(amount) for part, amount in explanation.parts.items()},
-        "revaluation": {symbol: _text(amount) for symbol, amount in explanation.revaluation.items()},
-        "closing": _text(explanation.closing + explanation.closing_profit),
-        "rest": _text(explanation.rest),
+        "opening": money_text(explanation.opening + explanation.opening_profit),
+        **{str(part): money_text(amount) for part, amount in explanation.parts.items()},
+        "revaluation": {symbol: money_text(amount) for symbol, amount in explanation.revaluation.items()},
+        "closing": money_text(explanation.closing + explanation.closing_profit),
+        "rest": money_text(explanation.rest),
         "frames": {str(part): frames for part, frames in explanation.frames.items()},
     }
-
-
-def _text(units: int) -> str:
-    return decimal_text(money(units))

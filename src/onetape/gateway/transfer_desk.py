@@ -19,9 +19,8 @@ from onetape.gateway.account_money import AccountMoney
 from onetape.gateway.arrivals import Arrivals
 from onetape.gateway.options import GatewayOptions
 from onetape.ipc.system import IPCCommandSystem
-from onetape.model.decimals import decimal_text
 from onetape.model.errors import InvalidAmount, Killed, NotAvailable, PermissionDenied, VenueUnavailable
-from onetape.model.money import money
+from onetape.model.money import money, money_text
 from onetape.model.sections import OPERATOR
 from onetape.orders.calls import Call, Destination, OrderProtocol, TransferRoute
 from onetape.orders.managed import HealthOut
@@ -228,7 +227,7 @@ class TransferDesk:
         transit = {name: ledger.transit(name) for name in ledger.currencies()}
         return {
             "unfinished": len(self._core.unfinished),
-            "in_transit": {n: decimal_text(money(a)) for n, a in transit.items() if a},
+            "in_transit": {n: money_text(a) for n, a in transit.items() if a},
         }
 
     # --- what is done -----------------------------------------------------------------------------
@@ -389,7 +388,7 @@ def shown(one: Transfer) -> dict[str, Any]:
         "id": one.name,
         "state": str(one.state),
         "currency": one.currency,
-        "amount": decimal_text(money(one.amount)),
+        "amount": money_text(one.amount),
         "from": _text(one.source),
         "to": _text(one.target),
         "index": one.slot,
@@ -397,7 +396,7 @@ def shown(one: Transfer) -> dict[str, Any]:
         "reason": one.reason,
         "venue_id": one.venue_id,
         "txid": one.txid,
-        "fee": decimal_text(money(one.fee)),
+        "fee": money_text(one.fee),
         "ts_asked": one.requested_at,
         "ts_deadline": one.deadline,
     }

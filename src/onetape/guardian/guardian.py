@@ -28,11 +28,10 @@ from onetape.ipc.names import process_socket
 from onetape.ipc.once import Once
 from onetape.ipc.server import listen
 from onetape.ipc.system import CommandResult, IPCCommandSystem
-from onetape.model.decimals import decimal_text
 from onetape.model.enums import OrderState, PositionSide, TriggerBy
 from onetape.model.errors import OnetapeError, UnknownSymbol, UsageError
 from onetape.model.instrument import Instrument
-from onetape.model.money import money
+from onetape.model.money import money_text
 from onetape.model.time import SECOND
 from onetape.net.tasks import ended
 from onetape.orders.managed import HealthOut
@@ -241,7 +240,7 @@ class Guardian:
                 self._sending.add((account, id_))
                 self._spawn(self._send_halt(effect))
             case NotCounted(amounts):
-                each = (f"{decimal_text(money(amount))} {asset}" for asset, amount in sorted(amounts.items()))
+                each = (f"{money_text(amount)} {asset}" for asset, amount in sorted(amounts.items()))
                 listed = ", ".join(each)
                 state = f"not counted, no price is known: {listed}" if listed else "all counted"
                 self._say(Record("income", "of limits", state, {}, "warning" if listed else ""))

@@ -51,6 +51,11 @@ def money(units: int) -> Decimal:
     return scaled(units, MONEY_DECIMALS)
 
 
+def money_text(units: int) -> str:
+    """Units of 1e-18 as exact decimal text."""
+    return decimal_text(money(units))
+
+
 def split_units(units: int) -> tuple[int, int]:
     """(low, high) int64 halves of an int128, as fixed layouts store it."""
     low = units & (_HALF - 1)
@@ -127,6 +132,7 @@ __all__ = [
     "divide_half_even",
     "join_units",
     "money",
+    "money_text",
     "money_units",
     "parse_amount",
     "parse_cash",

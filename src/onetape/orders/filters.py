@@ -15,7 +15,7 @@ from onetape.model.decimals import decimal_text
 from onetape.model.enums import OrderType, Side
 from onetape.model.errors import OnetapeError, OrderBelowMinNotional, OrderInvalid, PriceBand
 from onetape.model.instrument import Instrument
-from onetape.model.money import money
+from onetape.model.money import money_text
 from onetape.model.order import OrderSpec
 
 _LIMIT: Final = OrderType.LIMIT  # named once: looked up at its class it costs as much as a call
@@ -107,7 +107,7 @@ def _band(order: OrderSpec, instrument: Instrument, widened: int) -> Decimal:
 
 
 def _value(order: OrderSpec, instrument: Instrument, near: int) -> str:
-    return decimal_text(money(abs(instrument.notional_units(order.price_int or near, order.size_int))))
+    return money_text(abs(instrument.notional_units(order.price_int or near, order.size_int)))
 
 
 def _words(rule: int, order: OrderSpec, instrument: Instrument, near: int, widened: int) -> str:

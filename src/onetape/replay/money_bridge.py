@@ -23,11 +23,10 @@ from typing import Any
 from onetape.engine.latency import Latency
 from onetape.engine.plan import RunPlan, read_plan
 from onetape.engine.tape_facts import tape_span
-from onetape.model.decimals import decimal_text
 from onetape.model.enums import Kind
 from onetape.model.errors import BadConfig
 from onetape.model.instrument import Instrument
-from onetape.model.money import divide_half_even, money, money_units
+from onetape.model.money import divide_half_even, money_text, money_units
 from onetape.replay.filled_orders import FilledOrder, OrderFill, read_orders
 from onetape.replay.market_prices import Market, first_data_difference
 
@@ -122,11 +121,11 @@ def build_bridge(run_a: Path, run_b: Path, *, slack: int = 0) -> dict[str, Any]:
         "first_difference": words or None,
         "bridge": {
             "currency": a.currency,
-            "pnl_a": _text(a.pnl),
-            "pnl_b": _text(b.pnl),
-            "gap": _text(gap),
-            **{name: _text(units) for name, units in bridge.parts.items()},
-            "residual_detail": {name: _text(units) for name, units in bridge.detail.items()},
+            "pnl_a": money_text(a.pnl),
+            "pnl_b": money_text(b.pnl),
+            "gap": money_text(gap),
+            **{name: money_text(units) for name, units in bridge.parts.items()},
+            "residual_detail": {name: money_text(units) for name, units in bridge.detail.items()},
         },
     }
 
@@ -329,15 +328,11 @@ def _words(left: FilledOrder | None, right: FilledOrder | None, changed: Mapping
     order = left or right
     assert order is not None
     presence = "" if left and right else " (in A only)" if left else " (in B only)"
-    parts = ", ".join(f"{name.replace('_', ' ')} {_text(n)}" for name, n in changed.items())
+    parts = ", ".join(f"{name.replace('_', ' ')} {money_text(n)}" for name, n in changed.items())
     return f"{order.words}{presence}: {parts} {currency}"
 
 
 def _loose_words(loose: tuple[int, int, int], currency: str) -> str:
     names = ("funding", "the price at the end", "what no order explains")
-    found = [f"{name} {_text(units)}" for name, units in zip(names, loose, strict=True) if units]
+    found = [f"{name} {money_text(units)}" for name, units in zip(names, loose, strict=True) if units]
     return f"{', '.join(found)} {currency}" if found else ""
-
-
-def _text(units: int) -> str:
-    return decimal_text(money(units))

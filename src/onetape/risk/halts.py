@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from onetape.model.decimals import decimal_text
 from onetape.model.loss_limit import LossLimit
-from onetape.model.money import money
+from onetape.model.money import money_text
 from onetape.orders.halts import Scope
 from onetape.risk.income_windows import Breach, Income, IncomeWindows, Subject
 
@@ -194,4 +193,4 @@ def _lift(account: str, id_: str, now: int) -> Send:
 
 
 def _amount(units: int, limit: LossLimit) -> str:
-    return f"{decimal_text(money(units))} {limit.currency}"
+    return f"{money_text(units)} {limit.currency}"

@@ -27,7 +27,7 @@ from onetape.engine.tape_facts import tape_span
 from onetape.model.decimals import decimal_text
 from onetape.model.enums import Kind
 from onetape.model.instrument import Instrument
-from onetape.model.money import divide_half_even, money, money_units
+from onetape.model.money import divide_half_even, money_text, money_units
 from onetape.model.time import DAY, TIME_MAX
 from onetape.replay.filled_orders import FilledOrder, OrderFill, OrdersOfRun, read_orders
 from onetape.replay.market_prices import Market
@@ -76,9 +76,9 @@ class Cell:
     def as_json(self) -> dict[str, Any]:
         found = {each.name: getattr(self, each.name) for each in fields(self)}
         for name in (*_AMOUNTS, "volume"):
-            found[name] = _text(found[name])
-        found["other_fees"] = {asset: _text(fee) for asset, fee in sorted(self.other_fees.items())}
-        return {**found, "net": _text(self.net)}
+            found[name] = money_text(found[name])
+        found["other_fees"] = {asset: money_text(fee) for asset, fee in sorted(self.other_fees.items())}
+        return {**found, "net": money_text(self.net)}
 
 
 Key = tuple[str, str, int, str]  # strategy, symbol, day since 1970, direction
@@ -127,8 +127,8 @@ class Attribution:
         total = sum(cell.net for cell in self.cells.values() if cell.currency == self.currency)
         return {
             "currency": self.currency,
-            "account": None if self.account is None else _text(self.account),
-            "sum": _text(total),
+            "account": None if self.account is None else money_text(self.account),
+            "sum": money_text(total),
             "rows": self.rows(),
             **{f"by_{name}": self.grouped(name) for name in GROUPS},
         }
@@ -308,10 +308,6 @@ def _cash(plan: RunPlan, journal: Path) -> Iterator[_Cash]:
 
 def _day(number: int) -> str:
     return datetime.fromtimestamp(number * 86400, tz=UTC).date().isoformat()
-
-
-def _text(units: int) -> str:
-    return decimal_text(money(units))
 
 
 def side_by_side(mine: Attribution, other: Attribution, by: str) -> list[dict[str, Any]]:

@@ -25,10 +25,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onetape.engine.plan import RunPlan, read_plan
-from onetape.model.decimals import decimal_text
 from onetape.model.enums import Kind
 from onetape.model.instrument import Instrument
-from onetape.model.money import money
+from onetape.model.money import money_text
 from onetape.replay.filled_orders import FilledOrder, OrderFill, OrdersOfRun, read_orders
 from onetape.replay.market_prices import Market
 
@@ -83,7 +82,7 @@ class Parent:
             "filled": facts.size_text(size),
             "average_price": average / scale,
             **{name: price / scale if price else None for name, price in self.prices.items()},
-            **{name: _text(units) for name, units in self.cost.items()},
+            **{name: money_text(units) for name, units in self.cost.items()},
             **{f"{name}_bps": units / self.notional * 1e4 for name, units in self.cost.items() if self.notional},
         }
 
@@ -109,7 +108,7 @@ class Costs:
             "parents": [each.as_json() for each in self.parents],
             "unpriced": self.unpriced,
             "forced": self.forced,
-            "other_fees": {asset: _text(units) for asset, units in sorted(self.other_fees.items())},
+            "other_fees": {asset: money_text(units) for asset, units in sorted(self.other_fees.items())},
             "reference": self.reference,
         }
 
@@ -243,7 +242,7 @@ def _row(parents: Sequence[Parent], name: str, interval: tuple[float | None, flo
     amount = sum(each.cost[name] for each in priced)
     notional = sum(each.notional for each in priced)
     return {
-        "amount": _text(amount),
+        "amount": money_text(amount),
         "bps": amount / notional * 1e4 if notional else None,
         "low": interval[0],
         "high": interval[1],
@@ -271,7 +270,3 @@ def _errors(parents: Sequence[Parent]) -> dict[str, tuple[float | None, float | 
             low, high = np.quantile(kept, [tail, 1 - tail])
             found[name] = float(low), float(high)
     return found
-
-
-def _text(units: int) -> str:
-    return decimal_text(money(units))

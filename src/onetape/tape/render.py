@@ -7,7 +7,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from onetape.model.decimals import decimal_text, scaled
-from onetape.model.money import RATE_DECIMALS, money
+from onetape.model.money import RATE_DECIMALS, money_text
 from onetape.tape.journal import Record
 from onetape.tape.schema import EventSchema
 
@@ -68,7 +68,7 @@ def _shown(name: str, kind: str, value: Any, instrument: Mapping[str, Any] | Non
     if isinstance(value, bytes):
         return value.hex()
     if kind == "m":
-        return decimal_text(money(value))
+        return money_text(value)
     if kind == "r":
         return decimal_text(scaled(value, RATE_DECIMALS))
     if instrument is None or not isinstance(value, int):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from onetape.model.decimals import decimal_text
 from onetape.model.errors import InvalidAmount
-from onetape.model.money import MONEY_DECIMALS, money
+from onetape.model.money import MONEY_DECIMALS, money_text
 from onetape.orders.reports import FillReport
 
 __all__ = ["check_shown", "money_of", "spot_moves", "units_of"]
@@ -39,9 +38,9 @@ def check_shown(amount: int, step: int, currency: str) -> None:
     """Raises InvalidAmount where a history that is written in steps would show another amount than
     was moved: it would not be known again, and be moved twice. Both in 1e-18."""
     if rest := amount % step:
-        text = decimal_text(money(amount))
+        text = money_text(amount)
         raise InvalidAmount(
-            f"{text} {currency} is finer than the venue's history shows", todo=f"leave out {decimal_text(money(rest))}"
+            f"{text} {currency} is finer than the venue's history shows", todo=f"leave out {money_text(rest)}"
         )
 
 

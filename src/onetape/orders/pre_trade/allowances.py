@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from onetape.model.decimals import decimal_text
 from onetape.model.enums import Kind
 from onetape.model.errors import InsufficientFunds, OrderRate
-from onetape.model.money import money
+from onetape.model.money import money_text
 from onetape.model.time import SECOND
 from onetape.orders.backing import Spending, free_funds, spending
 from onetape.orders.filters import NOT_MEASURED, Measure, Refusal
@@ -109,7 +108,7 @@ def _free(view: View, wanted: Spending) -> int:
 
 
 def _amount(amount: int, of: Spending) -> str:
-    return f"{decimal_text(money(amount))} {of.currency}"
+    return f"{money_text(amount)} {of.currency}"
 
 
 def share_unpaid(view: View) -> Refusal | None:

@@ -15,7 +15,7 @@ from onetape.model.errors import (
     SelfTrade,
     StaleData,
 )
-from onetape.model.money import money
+from onetape.model.money import money_text
 from onetape.model.order import OrderSpec
 from onetape.orders.backing import reducible, worst_held
 from onetape.orders.filters import NOT_MEASURED, Measure, Refusal, away, beyond_band
@@ -201,7 +201,7 @@ def _value_measure(view: View, most: int, value: int | None) -> Measure:
 
 
 def _money(view: View, units: int) -> str:
-    return f"{decimal_text(money(units))} {view.instrument.settle}"
+    return f"{money_text(units)} {view.instrument.settle}"
 
 
 def above_open_orders(view: View) -> Refusal | None:

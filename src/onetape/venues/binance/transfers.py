@@ -29,9 +29,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from onetape.model.decimals import decimal_text
 from onetape.model.errors import UsageError
-from onetape.model.money import money
+from onetape.model.money import money_text
 from onetape.model.time import parse_time
 from onetape.orders.calls import MASTER, Destination, TransferRoute
 from onetape.orders.reports import OUTSIDE, TransferReport, TransferState
@@ -102,7 +101,7 @@ def transfer_terms(route: TransferRoute, currency: str, amount: int, name: str) 
         return None
     check_shown(amount, SHOWN, currency)
     path, terms = query
-    return path, {**terms, "asset": currency, "amount": decimal_text(money(amount))}
+    return path, {**terms, "asset": currency, "amount": money_text(amount)}
 
 
 def _route_terms(route: TransferRoute, to: str, name: str) -> _Terms | None:
@@ -236,7 +235,7 @@ def withdraw_terms(to: Destination, currency: str, amount: int, name: str) -> di
         "network": to.network,
         "address": to.address,
         "addressTag": to.memo,
-        "amount": decimal_text(money(amount)),
+        "amount": money_text(amount),
         "walletType": _SPOT,
     }
     return {key: text for key, text in terms.items() if text}

@@ -20,8 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from onetape.model.decimals import decimal_text
-from onetape.model.money import money
+from onetape.model.money import money_text
 from onetape.model.time import SECOND
 from onetape.orders.calls import Destination
 from onetape.orders.reports import OUTSIDE, TransferReport, TransferState
@@ -47,7 +46,7 @@ Row = Mapping[str, Any]
 
 def withdraw_terms(to: Destination, asset: str, amount: int) -> dict[str, str]:
     """amount: 1e-18, with the fee."""
-    text = decimal_text(money(amount))
+    text = money_text(amount)
     return {"asset": asset, "key": to.key, "address": to.address, "amount": text}
 
 
@@ -112,7 +111,7 @@ def _all(rows: Sequence[Row]) -> Sequence[Row]:
 
 def to_futures(asset: str, amount: int) -> dict[str, str]:
     """The terms of a `WalletTransfer`. amount: 1e-18."""
-    text = decimal_text(money(amount))
+    text = money_text(amount)
     return {"asset": asset, "from": "Spot Wallet", "to": "Futures Wallet", "amount": text}
 
 
