@@ -58,6 +58,7 @@ $(STAMP): pyproject.toml Makefile $(CORE)
 setup-locked: ## the same with the very files that requirements/ci.lock names
 	@sh tools/preflight.sh $(PYTHON)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@grep '^setuptools==' requirements/ci.lock | $(PIP) --require-hashes --no-deps -r /dev/stdin # what comes as source needs it
 	@$(PIP) --require-hashes --no-deps --no-build-isolation -r requirements/ci.lock
 	@$(WITH_TOOLS) $(PIP) --no-build-isolation --no-deps $(TESTED) -e .
 	@cp $$($(BIN)/python -c "import sysconfig; print(sysconfig.get_path('platlib'))")/onetape/_core.pyi src/onetape/_core.pyi

@@ -26,7 +26,7 @@ STALE_NS: Final = int(MAX_AGE_S * 10**9)  # without a sign of life for so long i
 
 
 class _Slots(NamedTuple):
-    """Of one currency. ts: when they were true, 0: not known."""
+    """Holds the sub-accounts' balances of one currency. ts: when they were true, 0: not known."""
 
     currency: str
     totals: Sequence[int]
@@ -35,7 +35,7 @@ class _Slots(NamedTuple):
 
 
 def balances(home: Path, config: Config) -> list[dict[str, Any]]:
-    """A row for each account and currency; money as decimal text."""
+    """Returns a row for each account and currency; money as decimal text."""
     shown = {reader.account: reader for reader in accounts_in(home)[0]}
     rows = []
     for name, account in config.accounts.items():
@@ -66,7 +66,7 @@ def _margin(margin: Margin) -> dict[str, Any]:
 
 
 def _is_written(path: Path) -> bool:
-    """A gateway that lives writes this journal."""
+    """Tells whether a living gateway writes this journal."""
     with JournalReader(path) as reader:
         control = reader.control
         if not control or control["closed"] or not reader.writer_alive:
@@ -75,7 +75,7 @@ def _is_written(path: Path) -> bool:
 
 
 def _as_reported(path: Path) -> Iterator[_Slots]:
-    """Of a journal without entries: the venue's last words, which are all in the pool."""
+    """Returns the venue's last balances of a journal without entries; they are all in the pool."""
     for currency, (total, ts) in sorted(read_account(path).balances.items()):
         yield _Slots(currency, [total, total], [0, 0], ts)
 

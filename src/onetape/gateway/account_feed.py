@@ -88,7 +88,7 @@ class AccountFeed:
             await back_off(failures)
 
     async def _listen(self, stream: AccountStream) -> None:
-        """Until the connection ends, or has missed something."""
+        """Listens until the connection ends, or has missed something."""
 
         def look() -> None:
             if stream.is_live and not self.is_up:

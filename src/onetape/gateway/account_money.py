@@ -106,14 +106,14 @@ class AccountMoney:
 
     @property
     def booking(self) -> Booking:
-        """The positions of slots and of the account."""
+        """Returns the positions of slots and of the account."""
         return self._kept.booking
 
     # --- at a start -------------------------------------------------------------------------------
 
     def recover(self) -> None:
-        """What the journal says holds; what its writer had no time to book is booked now. Raises
-        BadConfig where a slot with money would be another's."""
+        """Restores the books from the journal, and books what its writer had no time to. Raises BadConfig where a slot
+        with money would be another's."""
         kept, slots = self._kept, self.accounts.slots
         away = kept.slots_away()
         slots.take_over(Slots(kept.names), lambda slot: slot in away or self._has_money(slot))
@@ -131,7 +131,7 @@ class AccountMoney:
         return any(self.ledger.balance(name, slot) for name in self.ledger.currencies())
 
     def begin(self, balances: Balances, positions: Positions, *, is_other: bool) -> None:
-        """The first words of the venue. is_other: it is another exchange than the journal's."""
+        """Begins with the venue's first balances. is_other: it is another exchange than the journal's."""
         if self._has_begun:
             return
         self._has_begun = True
@@ -160,7 +160,7 @@ class AccountMoney:
     # --- what happens -----------------------------------------------------------------------------
 
     def book(self, entry: Entry) -> Entry | None:
-        """On the tape, then in the ledger. None: that was done before."""
+        """Books an entry, on the tape first, then in the ledger. None: that was done before."""
         booked = self._books.book(entry)
         if booked is not None:
             self._note(booked)
@@ -178,7 +178,7 @@ class AccountMoney:
                     self._slots_used = max(self._slots_used, leg.holder + 1)
 
     def wrote(self, out: Out, sequence: int) -> None:
-        """What the manager says now stands on the tape, a fill in the frame of this sequence."""
+        """Takes in that a record of the manager's stands on the tape, a fill in the frame of this sequence."""
         match out:
             case NewsOut():
                 self.order(out.order)
@@ -202,7 +202,7 @@ class AccountMoney:
         self.book(self._booked(fill, slot, is_forced=is_forced)._replace(of=sequence))
 
     def _booked(self, fill: FillReport, slot: int, *, is_forced: bool) -> Entry:
-        """With what the positions that it changes hold."""
+        """Books an entry with what the positions that it changes hold."""
         if not is_forced:
             entry = self.booking.fill(fill, slot)
             if self._instruments[fill.symbol].kind is not Kind.SPOT:
@@ -238,8 +238,8 @@ class AccountMoney:
         return held.qty if held is not None else 0
 
     def heard(self, reports: Iterable[VenueReport], now: int) -> None:
-        """What the venue says of money by itself. A balance may come before the fill that made it,
-        so it is looked at when that has had its time."""
+        """Takes in what the venue reports of money by itself. A balance may come before the fill that made it, so it is
+        looked at when that has had its time."""
         opened = self._kept.opened
         for each in reports:
             if isinstance(each, MoveReport):
@@ -258,7 +258,7 @@ class AccountMoney:
                 self._statement(report, now, is_queried=False)
 
     def _moved(self, report: MoveReport) -> Entry:
-        """Funding is shared by who holds the position; other moves are the pool's."""
+        """Books a move: funding is shared by who holds the position, other moves are the pool's."""
         if report.kind is MoveKind.FUNDING and report.symbol in self._instruments:
             side = self.booking.one_side(report.symbol)
             return self.booking.funding(
@@ -299,8 +299,8 @@ class AccountMoney:
     # --- what may be done -------------------------------------------------------------------------
 
     def arrived(self, currency: str, amount: int, wallet: str, at: int, now: int, *, transfer: str, note: str) -> None:
-        """A deposit of a transfer from another venue, credited after `at`. Where the venue has
-        told of it already, it is booked as of then: it is the same money."""
+        """Books a deposit of a transfer from another venue, credited after `at`. Where the venue has reported it
+        already, it is booked as of then: it is the same money."""
         reported = 0 if wallet else self.statements.unexplained.report_time(currency, amount, at)
         entry = self.accounts.adjust(currency, amount, now=reported or now, transfer=transfer, note=note, wallet=wallet)
         if isinstance(entry, Refused) or not entry.legs:
@@ -392,7 +392,7 @@ class AccountMoney:
         return spec.price_int or spec.trigger_int or self._references.get(spec.symbol, 0)
 
     def shown_to(self, slot: int) -> dict[str, int]:
-        """What a robot can trade with: its sub-account's, of each currency of the account."""
+        """Returns what a robot can trade with: its sub-account's, of each currency of the account."""
         return {name: self.ledger.balance(name, slot) for name in self.ledger.currencies()}
 
     # --- what readers see -------------------------------------------------------------------------
@@ -420,7 +420,7 @@ class AccountMoney:
         }
 
     def alive(self) -> None:
-        """Writes a sign of life to the table: to be called at least each half second."""
+        """Writes the table's heartbeat; to be called at least each half second."""
         now = self._wall()
         if self.is_ready:
             self._table_writer.tick(self.booking, self._sequence, now)

@@ -46,7 +46,7 @@ class OrderRow:
 
 @dataclass(slots=True)
 class AccountView:
-    """What a gateway's journal says of its account.
+    """Holds what a gateway's journal says of its account.
 
     balances: currency -> (units, time).
     working: by robot and order id.
@@ -191,7 +191,7 @@ class AccountView:
             held.cost = 0
 
     def opening(self, symbol: str, side: PositionSide, size: int) -> None:
-        """The venue holds another quantity than our fills explain: its price is not known."""
+        """Takes in that the venue holds another quantity than our fills explain: its price is not known."""
         held = self._holding(symbol, side)
         if size != held.qty:
             same = size * held.qty > 0
@@ -267,8 +267,8 @@ def _cold(view: AccountView, kind: int, record: dict[str, Any]) -> None:
 
 
 def last_prices(view: AccountView, path: Path) -> dict[str, int]:
-    """The middle of the last quote of each symbol, where there is one near the tape's end, in the
-    instrument's units, as the gateway reckons with it."""
+    """Returns the mid of the last quote of each symbol, where there is one near the tape's end, in the instrument's
+    units, as the gateway reckons with it."""
     found: dict[str, int] = {}
     with JournalReader(path) as reader:
         reader.seek_sequence(max(1, reader.last_sequence - QUOTES_BACK))

@@ -92,7 +92,7 @@ class AccountTableWriter:
                     self._margin[currency] = margin
 
     def _show(self, key: Key, held: Holding, now: int, sequence: int, *, entry: int | None) -> None:
-        """entry: as it was, where only the price may be another."""
+        """Writes a position. entry: as it was, where only the price may be another."""
         shown = self._position(key, held, now, entry)
         before = self._shown.get(key)
         if before is None or before._replace(ts=now) != shown:
@@ -100,7 +100,7 @@ class AccountTableWriter:
             self._shown[key] = shown
 
     def _now(self, booking: Booking) -> dict[Key, Holding]:
-        """Of slots; as slot 0 what the venue has, and of spot, which has no positions there, the
+        """Returns the positions of slots; as slot 0 what the venue has, and of spot, which has no positions there, the
         sum of all."""
         found: dict[Key, Holding] = dict(booking.positions)
         for (symbol, side), held in booking.account.items():
@@ -131,7 +131,7 @@ class AccountTableWriter:
         )
 
     def _settled(self) -> dict[str, None]:
-        """What contracts settle in, and what the venue says has margin."""
+        """Returns the currencies that contracts settle in, and those that the venue says have margin."""
         contracts = (i for i in self._instruments.values() if i.kind is not Kind.SPOT)
         return dict.fromkeys([*(i.settle for i in contracts), *self._margins])
 

@@ -29,9 +29,8 @@ def orders(home: Path, config: Config) -> list[dict[str, Any]]:
 
 
 def positions(home: Path, config: Config) -> list[dict[str, Any]]:
-    """What is held, by account, symbol and side; unrealised by the middle of the last quote. While
-    a gateway stands by its table, from there, and of each sub-account, too; else what the fills of
-    its journal add up to."""
+    """Returns what is held, by account, symbol and side; unrealised by the middle of the last quote. While a gateway
+    stands by its table, from there, and of each sub-account, too; else what the fills of its journal add up to."""
     shown = {each.account: each for each in accounts_in(home)[0] if each.age_ns <= STALE_NS}
     found: list[dict[str, Any]] = []
     for name, account in config.accounts.items():

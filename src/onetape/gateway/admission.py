@@ -48,9 +48,9 @@ class Admission:
     def place(
         self, life: RobotLife, order_id: int, spec: OrderSpec, now: int, *, behind_ns: int = 0, cause: int | None = None
     ) -> Managed:
-        """The order as it is then: on its way, waiting, or denied. behind_ns: how much too old the
-        market was that it was decided on. cause: requests of one callback have the same, and one
-        that lacks money may wait for what the others bring; None: it does not wait."""
+        """Takes in a new order and returns it as it is then: on its way, waiting, or denied. behind_ns: how much too
+        old the market was that it was decided on. cause: requests of one callback have the same, and one that lacks
+        money may wait for what the others bring; None: it does not wait."""
         manager, money = self._manager, self._money
         view, matches = self._view(life, order_id, spec, now, behind_ns)
         refusal = refusal_of(view)
@@ -74,7 +74,8 @@ class Admission:
         return manager.deny(name, request, now, refusal.code, refusal.reason)
 
     def checks(self, life: RobotLife, order_id: int, spec: OrderSpec, now: int) -> list[Check]:
-        """Each rule that the order would have to pass now. Nothing is done, and nothing counted."""
+        """Returns the outcome of each rule that the order would have to pass now. Nothing is done, and
+        nothing counted."""
         view, _ = self._view(life, order_id, spec, now)
         return checks(view)
 
@@ -92,8 +93,7 @@ class Admission:
     def _view(
         self, life: RobotLife, order_id: int, spec: OrderSpec, now: int, behind_ns: int = 0
     ) -> tuple[View, list[Match]]:
-        """The order as it would go out among what its sub-account reduces, and what it would trade
-        inside."""
+        """Makes the rules' view of the order: as it would go out, and what it would trade inside."""
         gate, netted, matches = self._gate, None, []
         outgoing = self._money.reductions.outgoing(life.number, spec, knows=gate.ready)
         if isinstance(outgoing, Refusal):

@@ -65,7 +65,7 @@ class Arrivals:
             self._taken.add(entry.note.removeprefix(_NOTE))
 
     def announced(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns `arrived`, and how much.
+        """Returns whether it has arrived, and how much.
 
         Raises what says that it cannot be known here.
         """
@@ -93,7 +93,7 @@ class Arrivals:
         self._taken.add(row.venue_id)
 
     async def _deposits(self, one: Coming) -> list[TransferReport]:
-        """What could be read; the rest is looked at the next time."""
+        """Returns the deposits that could be read; the rest is read the next time."""
         rows: list[TransferReport] = []
         cursor = ""
         for _ in range(PAGES_MAX):
@@ -110,7 +110,8 @@ class Arrivals:
         return rows
 
     def _row_of(self, one: Coming, rows: Iterable[TransferReport]) -> TransferReport | None:
-        """One transaction may have paid several: each deposit is one transfer's."""
+        """Finds the deposit of a transfer; one transaction may have paid several, and each deposit is one
+        transfer's."""
         own = [
             row
             for row in rows

@@ -30,7 +30,7 @@ class AttachedRobots:
         self._gateway = gateway
 
     def not_granted(self, request: Mapping[str, Any]) -> dict[str, Any] | None:
-        """The refusal of a robot that `up` has not started on this sub-account. None: it has."""
+        """Refuses a robot that `up` has not started on this sub-account. None: it has."""
         name, subaccount = str(request["name"]), str(request.get("subaccount") or "main")
         wanted = grant_of(self._gateway.home, self._gateway.options.account, name, subaccount)
         if hmac.compare_digest(str(request.get("grant", "")).encode(), wanted.encode()):
@@ -39,8 +39,8 @@ class AttachedRobots:
         return {"status": "refused", **NotOwner(words).as_json()}
 
     def attach(self, name: str, journal: str, *, subaccount: str, rate: int) -> dict[str, Any]:
-        """A robot begins a life: its number, and where its order ids begin. rate: orders a second,
-        0: no limit of its own."""
+        """Attaches a robot that has started: its number, and where its order ids begin. rate: orders a second, 0: no
+        limit of its own."""
         gateway, options = self._gateway, self._gateway.options
         slot = {"main": MAIN, **options.subaccounts}.get(subaccount)
         if slot is None:
@@ -74,14 +74,14 @@ class AttachedRobots:
         return {"settled": not waits_for, "waits_for": waits_for, **self._shown(gateway.core.tape.robots[robot])}
 
     def follow(self, robot: int, books: list[str]) -> dict[str, Any]:
-        """The robot's journal is there; books: symbols whose depth it wants on the tape."""
+        """Follows the robot's journal, which is there now; books: symbols whose depth it wants on the tape."""
         gateway = self._gateway
         gateway.robots.follow(robot, is_local=gateway.is_single)
         return {"lacking": [symbol for symbol in books if not gateway.depth.want(symbol)]}
 
     def _shown(self, life: RobotLife) -> dict[str, Any]:
-        """What its sub-account has, and which frame of the ledger that is as of. `balances`: all
-        that its instruments settle in, and coins of spot; `others`: what else there is."""
+        """Returns what its sub-account has, and as of which frame of the ledger. `balances`: all that its instruments
+        settle in, and coins of spot; `others`: what else there is."""
         gateway = self._gateway
         names = dict.fromkeys(i.settle for i in gateway.instruments)
         names |= dict.fromkeys(i.base for i in gateway.instruments if i.kind is Kind.SPOT)

@@ -34,7 +34,7 @@ class GatewayTasks:
         return task
 
     def keep(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        """Runs work that lasts as long as the gateway: its end is a failure, too."""
+        """Runs work that lasts as long as the gateway; that it ends is a failure."""
 
         async def kept() -> None:
             await work
@@ -44,15 +44,15 @@ class GatewayTasks:
         self.spawn(kept())
 
     def fail(self, error: BaseException) -> None:
-        """A fault of ours, or of a disk: the process ends, and its exit status says so. Its journal
-        is what the next one begins with."""
+        """Ends the process after a fault of ours, or of a disk; its exit status says so. Its journal is what the next
+        one begins with."""
         if self.failure is None:
             self.failure = error if isinstance(error, OnetapeError) else self._fault(error)
         self._stopping.set()
 
     def callback_failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """What a callback raised, and no task: the loop alone hears of it. Of a connection's own,
-        which have no handle, that connection ends."""
+        """Takes in what a callback raised outside of any task, which only the loop sees. Of a connection's own, which
+        have no handle, that connection ends."""
         error = context.get("exception")
         if isinstance(error, Exception) and "handle" in context:
             self.fail(error)

@@ -52,7 +52,7 @@ _UNTOLD: Final = (
 
 
 class Wanted(NamedTuple):
-    """Bars of one subscription: how many that were complete, and the one that ran. period: ns."""
+    """Describes the bars that one subscription wants: how many that were complete, and the one that ran. period: ns."""
 
     symbol: str
     period: int
@@ -87,7 +87,7 @@ class HistoryDesk:
         self.is_paused = False  # there is no room for bars
 
     def ask(self, robot: int, wanted: Sequence[Wanted], now: int) -> dict[str, Any]:
-        """Begins to. The replies stand after the frame that is named. now: by which time the bars
+        """Begins to ask. The replies stand after the frame that is returned. now: by which time the bars
         were complete."""
         if len(wanted) > WANTED_MAX:
             return {"error": f"history of more than {WANTED_MAX} subscriptions at a time"}
@@ -151,7 +151,7 @@ class HistoryDesk:
             return found
 
     async def _body(self, call: Call) -> bytes:
-        """Asks again where the venue does not answer or may not be asked now."""
+        """Requests bars, and tries again where the venue does not answer or may not be asked now."""
         while True:
             try:
                 status, _, body = await self._line.request(call)
@@ -167,7 +167,7 @@ class HistoryDesk:
 
 
 def _frames(past: Past, period: int) -> list[tuple[bytes, int]]:
-    """Payloads and flags. Raises struct.error for what is beyond 64 bits."""
+    """Encodes bars as payloads and flags. Raises struct.error for what is beyond 64 bits."""
     frames = [bar.frame(period) for bar in past.completed]
     if past.running is not None:
         payload, flags = past.running.frame(period, past.last_trade)

@@ -31,7 +31,7 @@ class BridgeOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def bridge_python(chosen: str, home: Path) -> str:
-    """The Python of the bridge's environment: the one that the configuration names, else that of
+    """Returns the Python of the bridge's environment: the one that the configuration names, else that of
     `<home>/bridge`. Raises NotAvailable with what to do."""
     python = Path(chosen) if chosen else home / "bridge" / "bin" / "python"
     if not python.exists():
@@ -46,8 +46,8 @@ def bridge_python(chosen: str, home: Path) -> str:
 def bridge_of(
     config: Config, account: AccountConfig, venue: VenueConfig, *, home: Path, folder: Path, environ: Mapping[str, str]
 ) -> BridgeOptions | None:
-    """None for a venue that needs no bridge. folder: what paths of the configuration are relative
-    to. Raises NotAvailable, BadConfig, PermissionDenied."""
+    """Makes the options of an account's bridge; None for a venue that needs none. folder: what paths of the
+    configuration are relative to. Raises NotAvailable, BadConfig, PermissionDenied."""
     if not venue.kind.startswith(CCXT):
         return None
     chosen = str(folder / config.bridge.python) if config.bridge.python else ""
@@ -58,7 +58,7 @@ def bridge_of(
 
 
 def simulated_kind(kind: str) -> str:
-    """What `onetape sim` calls the exchange that a kind trades on. Raises NotAvailable."""
+    """Returns what `onetape sim` calls the exchange that a kind trades on. Raises NotAvailable."""
     if not kind.startswith(CCXT):
         return kind
     found = facts_of(kind.removeprefix(CCXT)).simulated

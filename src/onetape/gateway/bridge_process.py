@@ -39,9 +39,8 @@ FOLDER: Final = Path(onetape.__file__).parent / "bridge"
 
 @contextlib.asynccontextmanager
 async def bridged(options: GatewayOptions) -> AsyncIterator[GatewayOptions]:
-    """The options with which the gateway reaches its venue: for `ccxt:` kinds the bridge's address
-    and token in place of the venue's and the keys. Raises NotAvailable, VenueUnavailable and
-    VenueRejected when there is none."""
+    """Returns the options with which the gateway reaches its venue: for `ccxt:` kinds the bridge's address and token in
+    place of the venue's and the keys. Raises NotAvailable, VenueUnavailable and VenueRejected when there is none."""
     if options.bridge is None:
         yield options
         return
@@ -62,7 +61,7 @@ async def bridged(options: GatewayOptions) -> AsyncIterator[GatewayOptions]:
 
 
 class _Bridge:
-    """One process after another."""
+    """Runs the bridge's process, one after another."""
 
     def __init__(self, options: GatewayOptions, listening: socket.socket, token: str) -> None:
         assert options.bridge is not None
@@ -154,7 +153,7 @@ def _said(options: GatewayOptions, listening: int, token: str) -> dict[str, Any]
 
 
 def _error_of(said: bytes, exchange: str, python: str) -> NotAvailable | VenueUnavailable | VenueRejected:
-    """What a bridge said that did not become ready."""
+    """Returns the error of a bridge that did not become ready."""
     try:
         error = msgspec.json.decode(said)["error"]
         names, text = list(error["names"]), str(error["text"])

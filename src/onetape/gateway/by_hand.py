@@ -59,7 +59,7 @@ _TIFS: Final = {each.value.lower(): each for each in (TimeInForce.GTC, TimeInFor
 
 
 class Part(NamedTuple):
-    """What of a position is whose. qty: signed, in units."""
+    """Is the part of a position that one robot, or the operator, holds. qty: signed, in units."""
 
     life: RobotLife
     symbol: str
@@ -193,10 +193,10 @@ class OrdersByHand:
     # --- the guardian's ---------------------------------------------------------------------------
 
     def _place_stops(self, command: Command) -> Do:
-        """stops: of one position, `{qty, trigger}` each; one without `trigger` closes at the market.
-        They pass the list of rules as any order. Each belongs to whoever holds most of what the ones
-        before it in the list do not take off, so that what fires is taken off the part that it
-        protects; stops that stand already are those that these replace."""
+        """Places stops: of one position, `{qty, trigger}` each; one without `trigger` closes at the market. They pass
+        the list of rules as any order. Each belongs to whoever holds most of what the ones before it in the list do not
+        take off, so that what fires is taken off the part that it protects; stops that stand already are those that
+        these replace."""
         fields = command.fields
         instrument = self._instrument(fields)
         stops = fields.get("stops")
@@ -251,8 +251,8 @@ class OrdersByHand:
         return [order]
 
     def _held_by(self, instrument: Instrument, of: PositionSide, side: Side) -> dict[int, int]:
-        """What an order of that side may take off of each part of a position, by the number of its
-        robot; 0: of the operator, where nobody holds anything."""
+        """Returns what an order of that side may take off of each part of a position, by the number of its robot; 0: of
+        the operator, where nobody holds anything."""
         held: dict[int, int] = {}
         for slot in sorted({MAIN, *self._slots.values()}):
             for part in self._parts(slot, instrument):
@@ -282,10 +282,9 @@ class OrdersByHand:
     def _closed(
         self, id_: str, parts: Callable[[], list[Part]], *, is_dry: bool = False, nets: bool = False
     ) -> dict[str, Any]:
-        """A market order for each part, of what nothing works to take off yet. `left`: what is
-        still held, also while those orders are on their way; who asks again with another id closes
-        what is left of it by then. nets: parts that make up nothing together are not `left` but
-        `offsetting`: the account holds nothing."""
+        """Places a market order for each part, of what nothing works to take off yet. `left`: what is still held, also
+        while those orders are on their way; who asks again with another id closes what is left of it by then. nets:
+        parts that make up nothing together are not `left` but `offsetting`: the account holds nothing."""
         orders: list[Managed | dict[str, Any]] = []
         checks: list[Check] = []
         for part in parts():
@@ -319,19 +318,19 @@ class OrdersByHand:
         return {"symbol": part.symbol, "side": str(part.side), "owner": part.life.name, "qty": qty}
 
     def _least(self, symbol: str) -> int:
-        """What can be traded; less than that stays."""
+        """Returns the least quantity that can be traded; less than that stays."""
         instrument = self._gate.instruments[symbol]
         return int(max(instrument.lot, instrument.size_min).scaleb(instrument.size_decimals))
 
     def _cancel_working(self, part: Part) -> None:
-        """What would stand in the way of closing it, or open it again."""
+        """Cancels what would stand in the way of closing a position, or open it again."""
         for order in list(self._manager.open.values()):
             is_of = (order.robot, order.spec.symbol) == (part.life.number, part.symbol)
             if is_of and order.robot and not order.is_protective and not _closes(order):
                 self._manager.cancel_once(order, self._now())
 
     def _parts(self, slot: int, instrument: Instrument) -> list[Part]:
-        """Of a sub-account's position: each robot's, and what is left of it, the operator's."""
+        """Returns the parts of a sub-account's position: each robot's, and the rest, the operator's."""
         symbol, found = instrument.symbol, []
         of_slot = [life for life in self._tape.robots.values() if life.slot == slot]
         for side in PositionSide:
@@ -346,7 +345,7 @@ class OrdersByHand:
         return found
 
     def _closing(self, part: Part, id_: str) -> OrderSpec | None:
-        """The order that takes off a part, as much of it as may be now; None: nothing may."""
+        """Makes the order that takes off a part, as much of it as may be now; None: nothing may."""
         instrument = self._gate.instruments[part.symbol]
         is_spot = instrument.kind is Kind.SPOT
         if is_spot and part.qty < 0:
@@ -405,7 +404,7 @@ class OrdersByHand:
         self._money.publish()
 
     def _placed(self, spec: OrderSpec, slot: int) -> dict[str, Any] | None:
-        """The order that the same command has placed before."""
+        """Returns the order that the same command has placed before."""
         assert spec.once is not None
         name = self._tape.first.winner(spec.once, slot)
         if name is None:
@@ -414,7 +413,7 @@ class OrdersByHand:
         return self._row(order) if order is not None else {"client_id": name, "state": "ended"}
 
     def _life(self, slot: int, *, is_dry: bool = False) -> RobotLife:
-        """The operator's at a sub-account. is_dry: as it would be, if it is not there."""
+        """Returns the operator's life at a sub-account. is_dry: as it would be, if it is not there."""
         subaccount = next((n for n, at in self._slots.items() if at == slot), str(slot))
         name = OPERATOR if slot == MAIN else f"{OPERATOR}:{subaccount}"
         robots = self._tape.robots
@@ -474,7 +473,7 @@ class OrdersByHand:
         return [self._row(each) if isinstance(each, Managed) else each for each in orders]
 
     def _row(self, order: Managed) -> dict[str, Any]:
-        """As `onetape orders` has it."""
+        """Renders an order as `onetape orders` has it."""
         spec, instrument = order.spec, self._gate.instruments[order.spec.symbol]
         life = self._tape.robots.get(order.robot)
         return {
@@ -501,13 +500,13 @@ def _check_rows(checks: list[Check]) -> list[dict[str, Any]]:
 
 
 def _closes(order: Managed) -> bool:
-    """It is by hand, and does what is wanted: takes off what is held, at once."""
+    """Tells whether an order is by hand and takes off what is held, at once."""
     spec = order.spec
     return spec.type is OrderType.MARKET and spec.tag in (OPERATOR, GUARDIAN) and spec.trigger_by is TriggerBy.NONE
 
 
 def _key(id_: str, part: str) -> RequestKey:
-    """Of an order of a command, whatever letters its id has."""
+    """Makes the request key of a command's order, whatever letters its id has."""
     words = msgspec.json.encode([id_, part])
     return RequestKey(f"hand {hashlib.blake2b(words, digest_size=16).hexdigest()}", expires=KEY_EXPIRES)
 
@@ -527,7 +526,7 @@ def _flag(fields: Mapping[str, Any], name: str) -> bool:
 
 
 def _units(value: Any, decimals: int, *, what: str) -> int:
-    """Exact: what is typed by hand is not rounded. Raises OrderInvalid, UsageError."""
+    """Converts a decimal to units, exactly: what is typed by hand is not rounded. Raises OrderInvalid, UsageError."""
     try:
         scaled = Decimal(str(value)).scaleb(decimals)
         units = int(scaled)

@@ -47,7 +47,7 @@ PASSES: Final = frozenset(
 
 
 class ByHand:
-    """One command line. id_: of its command, the same acts once; "": a new one."""
+    """Carries out one command line. id_: of its command, the same acts once; "": a new one."""
 
     def __init__(self, home: Path, config: Config, id_: str = "") -> None:
         self._home, self._config = home, config
@@ -107,7 +107,7 @@ class ByHand:
     # --- one gateway ------------------------------------------------------------------------------
 
     def _ask(self, account: str, command: str, fields: dict[str, Any], id_: str) -> dict[str, Any] | None:
-        """Its result. None: refused, or no answer, and why is the error."""
+        """Asks a gateway and returns its result. None: refused, or no answer, and why is the error."""
         try:
             (reply,) = send_command(self._home, f"gateway:{account}", command, fields, id_)
         except ProcessDown as down:  # other accounts' gateways may be there
@@ -131,7 +131,7 @@ class ByHand:
         self.value["checks"] += result.get("checks", ())
 
     def _follow(self, account: str, *, until_final: bool = False) -> None:
-        """Until the venue has said what becomes of each order, or has had its time."""
+        """Follows orders until the venue has answered for each, or has had its time."""
         deadline = time.monotonic() + SETTLED_WITHIN_S
         rows = self.value["orders"]
         while time.monotonic() < deadline:
@@ -166,7 +166,7 @@ class ByHand:
             self.value[name] = self.value.get(name, []) + reply[name]
 
     def _judge(self, *, is_dry: bool = False) -> None:
-        """The first refusal among orders, or of a dry run among the rules, is the error."""
+        """Makes the first refusal among orders, or of a dry run among the rules, the error."""
         if self.error is not None:
             if self.value["status"] in ("applied", "duplicate"):  # of what went before
                 self.value["status"] = "refused"
@@ -194,7 +194,7 @@ class ByHand:
         return [account] if account else list(self._config.accounts)
 
     def _account(self, symbol: str, account: str) -> str:
-        """The one that is named, or the only one at the venue that the symbol names."""
+        """Returns the account that is named, or the only one at the venue that the symbol names."""
         named = self._accounts(account)
         if account:
             return account

@@ -42,7 +42,7 @@ _PIN: Final = "books"  # of the frames that no checkpoint has
 
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """What a gateway's journal comes to at one of its frames.
+    """Holds what a gateway's journal comes to at one of its frames.
 
     journal: its uuid.
     sequence: the last frame that is in it.
@@ -60,7 +60,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Recovered(msgspec.Struct, frozen=True):
-    """What was read of a gateway's journal.
+    """Holds what was read of a gateway's journal.
 
     tape: names and numbers, without a writer.
     sequence: of the checkpoint that was used, 0: none.
@@ -92,9 +92,9 @@ def hold_all(journal: Path) -> None:
 
 
 def recover(journal: Path, file: Path, manager: OrderManager, kept: KeptMoney, *, until: int = 0) -> Recovered:
-    """Read a gateway's journal, from the checkpoint on where there is one that fits. until: the
-    first frame that is not read, 0: none. Raises what a damaged journal raises, and TornTape where
-    its beginning has been pruned and no checkpoint fits."""
+    """Reads a gateway's journal, from the checkpoint on where there is one that fits. until: the first frame that is
+    not read, 0: none. Raises what a damaged journal raises, and TornTape where its beginning has been pruned and no
+    checkpoint fits."""
     bare = Recovered.nothing(manager)
     tape, recovery = bare.tape, bare.recovery
     segments = list_segments(journal)
@@ -148,16 +148,15 @@ def write_checkpoint(journal: Path, file: Path, recovered: Recovered, kept: Kept
 
 
 def _chain_at(reader: JournalReader, sequence: int) -> int | None:
-    """A frame's chain value, None where the frame is not there. What is read before the next frame
-    is another where a segment ends between them."""
+    """Returns a frame's chain value, None where the frame is not there. What is read before the next frame is another
+    where a segment ends between them."""
     reader.seek_sequence(sequence)
     frame = reader.next_frame()
     return reader.crc if frame is not None and frame.sequence == sequence else None
 
 
 def _made_by(instruments: Iterable[Instrument]) -> str:
-    """What a checkpoint must have been made by: other code, or another tick, reads the same frames
-    otherwise."""
+    """Names what a checkpoint must have been made by: other code, or another tick, reads the same frames otherwise."""
     terms = sorted(
         (i.symbol, i.kind, i.base, i.quote, i.settle, str(i.multiplier), str(i.lot), i.price_decimals, i.size_decimals)
         for i in instruments
@@ -167,7 +166,7 @@ def _made_by(instruments: Iterable[Instrument]) -> str:
 
 
 def _read(journal: Path, file: Path, made_by: str, until: int) -> tuple[Checkpoint | None, str]:
-    """The checkpoint, or why it is not used. made_by: what it must be made by, "": by anything."""
+    """Reads the checkpoint, or says why it is not used. made_by: what it must be made by, "": by anything."""
     head, body, why = _fitting(journal, file, made_by, until)
     if head is None:
         return None, why
@@ -178,8 +177,8 @@ def _read(journal: Path, file: Path, made_by: str, until: int) -> tuple[Checkpoi
 
 
 def _fitting(journal: Path, file: Path, made_by: str, until: int) -> tuple[_Head | None, bytes, str]:
-    """What a checkpoint says it is, and all of it, not decoded: megabytes, whose shape only its
-    head and digest vouch for. None, and why: it is not of this journal, or is damaged."""
+    """Returns what a checkpoint says it is, and all of it, not decoded: megabytes, whose shape only its head and digest
+    vouch for. None, and why: it is not of this journal, or is damaged."""
     try:
         content = file.read_bytes()
     except FileNotFoundError:

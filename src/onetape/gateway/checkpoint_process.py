@@ -42,9 +42,8 @@ class _Work(msgspec.Struct, frozen=True):
 
 
 def make(options: GatewayOptions, instruments: Sequence[Instrument], slack: Mapping[str, int]) -> int:
-    """Bring the checkpoint up to what the journal has now; gives the last frame that is in it.
-    slack: what the venue rounds by, by currency, as the gateway has learned it. Raises what a
-    damaged journal raises, and OSError."""
+    """Brings the checkpoint up to what the journal has now; returns the last frame that is in it. slack: what the venue
+    rounds by, by currency, as the gateway has learned it. Raises what a damaged journal raises, and OSError."""
     venue = open_trading_venue(options.kind, "", "", Addresses(options.rest, options.ws, options.ws))
     venue.protocol.set_instruments(instruments)
     home = Path(options.home)
@@ -60,10 +59,11 @@ def make(options: GatewayOptions, instruments: Sequence[Instrument], slack: Mapp
 
 
 class CheckpointProcess:
-    """Of one gateway: `look` starts one when enough has been written since the last.
+    """Runs the checkpoint process of one gateway: `look` starts one when enough has been written since the last.
 
     at: the frame of the checkpoint that the gateway has started from, 0: none. refused: why the one
-    that is there was not used."""
+    that is there was not used.
+    """
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ class CheckpointProcess:
             self._alarm("not used", refused)
 
     def is_due(self, records: int, now: float, *, has_room: bool = True) -> bool:
-        """Whether enough was written for another checkpoint.
+        """Tells whether enough was written for another checkpoint.
 
         records: written in all.
         now: s of a clock that does not jump.
@@ -106,8 +106,8 @@ class CheckpointProcess:
         return much or records - self._records >= self._options.checkpoint_records
 
     async def make(self, records: int, now: float) -> None:
-        """Run the process to its end. One that fails reads megabytes each time, for nothing: the
-        next try comes twice as late."""
+        """Runs the process to its end. One that fails reads megabytes each time, for nothing: the next try comes twice
+        as late."""
         at, self._not_before = self._writer.published, now + self._pause
         self._pause = min(2 * self._pause, SECONDS_MOST)
         name = "onetape.gateway.checkpoint_process"
@@ -135,7 +135,7 @@ class CheckpointProcess:
         self._alarm("not made", why[:200])
 
     def _alarm(self, what: str, why: str) -> None:
-        """Once, until one is made: the reason has another process or file in it each time."""
+        """Raises an alert once, until a checkpoint is made: the reason has another process or file in it each time."""
         if what != self._alarmed:
             self._alarmed = what
             self._say(HealthOut("checkpoint", self._account, f"{what}: {why}", "warning"))

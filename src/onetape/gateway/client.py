@@ -20,8 +20,8 @@ ANSWER_WITHIN_S: Final = 10.0
 
 
 class GatewayClient:
-    """One question, one answer, each over a connection of its own: a gateway keeps none that is
-    idle. actor: the robot that asks, who shows the token of its name; else the operator."""
+    """Asks a gateway; each question has a connection of its own, because a gateway keeps none that is idle. actor: the
+    robot that asks, who shows the token of its name; else the operator."""
 
     def __init__(self, home: Path, account: str, actor: str = OPERATOR) -> None:
         """Raises ProcessDown where no gateway listens, and as `read_token`."""
@@ -55,8 +55,7 @@ class GatewayClient:
 
 
 def checked(do: str, answer: dict[str, Any]) -> dict[str, Any]:
-    """A gateway's answer. Raises ProcessDown for one that says that it could not, and what it
-    refuses with."""
+    """Returns a gateway's answer. Raises ProcessDown for one that says that it could not, and what it refuses with."""
     if answer.get("status") == "refused":
         raise BY_CODE[answer["error"]["code"]](answer["error"]["message"], location=f"asked to {do}")
     if "error" in answer and "status" not in answer:  # a command has both
@@ -65,8 +64,8 @@ def checked(do: str, answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def decision_ages(home: Path) -> dict[str, dict[str, Any]]:
-    """How old the market was at robots' decisions, by account and feed, of the gateways that run: a
-    histogram's count and percentiles."""
+    """Returns how old the market was at robots' decisions, by account and feed, of the gateways that run: a histogram's
+    count and percentiles."""
     found: dict[str, dict[str, Any]] = {}
     journal = gateway_journal(home, "")
     for path in sorted(journal.parent.glob(f"{journal.name}*")):

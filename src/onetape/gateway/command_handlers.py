@@ -32,14 +32,14 @@ _ALL_FIELDS: Final = tuple(dict.fromkeys((*_FIELDS, *TRANSFER_FIELDS)))
 
 
 class Money(Protocol):
-    """The account's ledger. An Entry that it gives is booked; one without legs had been."""
+    """Is the account's ledger, as commands use it. An Entry that it gives is booked; one without legs had been."""
 
     def command(self, actor: str, name: str, fields: Mapping[str, Any], id_: str, now: int) -> Entry | Refused: ...
 
 
 class Desk(Protocol):
-    """The account's transfers. prepare: gives whether it was asked for before, and how it stands;
-    raises an OnetapeError where it cannot be."""
+    """Is the account's transfers, as commands use them. prepare: gives whether it was asked for before, and how it
+    stands; raises an OnetapeError where it cannot be."""
 
     def prepare(self, actor: str, fields: Mapping[str, Any]) -> Callable[[], tuple[bool, Any]]: ...
 
@@ -49,13 +49,13 @@ class Desk(Protocol):
 
 
 def names_of(options: GatewayOptions) -> tuple[str, ...]:
-    """What a gateway answers to, the first is its own; `VENUE_gateway` by the venue's name in the
+    """Returns the names that a gateway answers to, its own first; `VENUE_gateway` by the venue's name in the
     configuration and by its exchange's, `gateway` as one of its kind."""
     return (f"gateway:{options.account}", *(f"{venue}_gateway" for venue in venues_of(options)), "gateway")
 
 
 def venues_of(options: GatewayOptions) -> tuple[str, ...]:
-    """What its venue is called: by its name in the configuration, by its kind and its exchange."""
+    """Returns what its venue is called: by its name in the configuration, by its kind and its exchange."""
     names = dict.fromkeys((options.venue, options.kind, exchange_of(options.kind)))
     return tuple(name for name in names if name)
 
@@ -169,7 +169,7 @@ class Commands:
         return do
 
     def _stops(self) -> dict[str, Handler]:
-        """Halts, and what a guardian says; of both a restart knows from their frames alone."""
+        """Carries out halts, and what a guardian says; of both a restart knows from their frames alone."""
         by = (GUARDIAN,)
         return {
             "halt": Handler(self._halt, fields=HALT_FIELDS, actors=by, is_recovered=True),

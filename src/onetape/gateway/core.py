@@ -51,8 +51,8 @@ RECHECK_NS: Final = SECOND // 2  # after a balance that differed
 
 
 class Moment(NamedTuple):
-    """When an event came, ns. venue: the venue's time as we know it, UTC; steady: of a clock of
-    this machine that never goes back; wall: UTC of this machine, which frames are stamped with."""
+    """Is the time of an event, ns. venue: the venue's time as we know it, UTC; steady: of a clock of this machine that
+    never goes back; wall: UTC of this machine, which frames are stamped with."""
 
     venue: int
     steady: int
@@ -60,7 +60,7 @@ class Moment(NamedTuple):
 
 
 class Shell(Protocol):
-    """Takes a core's effects. None of these may call the core before it returns, but `wake`."""
+    """Carries out a core's effects. None of these may call the core before it returns, but `wake`."""
 
     def send(self, calls: list[Call]) -> None:
         """Sends calls to the venue, in this order. What was said before is on the journal."""
@@ -76,10 +76,10 @@ class Shell(Protocol):
 
 
 class MarketView(Protocol):
-    """What a core sees of the market."""
+    """Shows the market to a core."""
 
     def best(self, symbol: str) -> tuple[int, int]:
-        """Returns bid and ask, in units, 0 where nobody knows."""
+        """Returns bid and ask, in units, 0 where unknown."""
         ...
 
     def silent_ns(self, symbol: str) -> int:
@@ -91,7 +91,7 @@ class MarketView(Protocol):
         ...
 
     def in_front(self, symbol: str, side: Side, price: int) -> int:
-        """What the book has at better prices, 0: none is known."""
+        """Returns the quantity that the book has at better prices, 0: none is known."""
         ...
 
 
@@ -134,8 +134,8 @@ class GatewayCore:
         recovered: Recovered,
         moment: Moment,
     ) -> None:
-        """Begins where its journal ends. tape: of the journal, with the names that it had. Of
-        another exchange than the journal's only names count (`options.is_new`)."""
+        """Starts the core where its journal ends. tape: of the journal, with the names that it had. Of another exchange
+        than the journal's only names count (`options.is_new`)."""
         self.stamp(moment)
         is_other, recovery = self.options.is_new, recovered.recovery
         self.instruments = list(instruments)
@@ -169,7 +169,7 @@ class GatewayCore:
             self.say(HealthOut("recovered", name, f"{unknown} orders unknown", "warning"))
 
     def _open_admission(self, market: MarketView, before: GatewayTape, *, trades_inside: int) -> None:
-        """What a robot's order passes before it leaves, and what is asked about it on the way."""
+        """Makes what a robot's order passes before it leaves."""
         manager, options, slot_of = self.manager, self.options, self.tape.slot_of
         listed = {i.symbol: i for i in self.instruments}
         gate = self.gate = Gate(manager, listed, _limits_of(options, self.instruments))
@@ -260,7 +260,7 @@ class GatewayCore:
         money.alive()
 
     def _end_round(self) -> None:
-        """Orders and positions are as the venue's; then money is looked at, and where it differs
+        """Ends a reconciliation: orders and positions are as the venue's; then money is looked at, and where it differs
         once more, with what has moved it."""
         self._checked = self.steady
         self.carry_out()
@@ -314,7 +314,7 @@ class GatewayCore:
             self.manager.answered(call, answer, now)
 
     def _report_money(self, reports: Sequence[VenueReport]) -> None:
-        """Once the fills that came with it are booked."""
+        """Reports money to the ledger, once the fills that came with it are booked."""
         if any(isinstance(each, BalanceReport | MoveReport) for each in reports):
             self.money.heard(reports, self.now)
             self.carry_out()
@@ -322,8 +322,8 @@ class GatewayCore:
     # --- events: robots ---------------------------------------------------------------------------
 
     def end_requests(self) -> None:
-        """A round of all robots' requests, which came since the last `stamp` and were handed to
-        `requests`, is carried out."""
+        """Carries out a round of all robots' requests, which came since the last `stamp` and were handed to
+        `requests`."""
         admission = self.admission
         if self.proceeds.waiting:
             admission.hold_placed()  # who waits for money finds less, too
@@ -334,17 +334,17 @@ class GatewayCore:
         self.requests.end_round()
 
     def robot_began(self, life: RobotLife) -> None:
-        """What its earlier lives have left is cancelled, where orphans are."""
+        """Takes in that a robot has started; what its earlier lives have left is cancelled, where orphans are."""
         if self.options.orphans == "cancel":
             self.requests.cancel_all(life.number, self.now)
         self.carry_out()
 
     def robots_ended(self, numbers: Collection[int], moment: Moment) -> None:
-        """Their processes are not there any more; said once a second for as long as that is so."""
+        """Takes in that robots' processes are gone; said once a second for as long as that is so."""
         self.requests.ended(numbers, self.stamp(moment), orphans=self.options.orphans)
 
     def waits_for(self, robot: int) -> str:
-        """Why not all is known yet of what a robot's earlier lives have left, "": it is."""
+        """Returns why not all is known yet of what a robot's earlier lives have left, "": it is."""
         orders = [o for o in self.manager.open.values() if o.robot == robot and not o.is_protective]
         unknown = sum(o.is_unknown for o in orders)
         if not self.gate.ready or self.reconciler.is_running:
@@ -356,7 +356,7 @@ class GatewayCore:
         return ""
 
     def stop_slots(self, slots: tuple[int, ...]) -> None:
-        """Their money is gone: what their robots have working is cancelled."""
+        """Cancels what the robots of sub-accounts have working whose money is gone."""
         self.requests.stop_slots(slots, self.now)
 
     # --- events: the operator, the disk -----------------------------------------------------------
@@ -399,7 +399,7 @@ class GatewayCore:
     # --- effects ----------------------------------------------------------------------------------
 
     def say(self, out: AccountOut | HealthOut) -> None:
-        """Adds an out to those that the manager says next."""
+        """Adds an out to those that are carried out next."""
         self.manager.outs.append(out)
 
     def carry_out(self) -> None:
@@ -418,7 +418,7 @@ class GatewayCore:
                 self._answered(call, answer)
 
     def _record(self) -> bool:
-        """Whether there was anything to."""
+        """Journals what the manager says; tells whether there was anything."""
         manager, tape, money = self.manager, self.tape, self.money
         has_said, has_risk, on_disk = False, False, self.options.intents == "disk"
         while manager.outs:
@@ -435,7 +435,7 @@ class GatewayCore:
         return has_said
 
     def _send(self, calls: list[Call]) -> None:
-        """What the venue would count as too many orders is not sent: it is refused here."""
+        """Sends calls. What the venue would count as too many orders is refused here."""
         sent = []
         for call in calls:
             refusal = self.orders.refusal(call, reduces=self._reduces) if call.orders else None
@@ -449,7 +449,7 @@ class GatewayCore:
             self._shell.send(sent)
 
     def _reduces(self, call: Call) -> bool:
-        """The order that a call is about can only take off a position."""
+        """Tells whether the order that a call is about can only take off a position."""
         order = self.manager.orders.get(call.subject.client_id) if call.subject else None
         return order is not None and self.gate.reduces(order.spec, order)
 
@@ -476,15 +476,15 @@ class GatewayCore:
 
 
 class DeadMan:
-    """Keep the venue from canceling what it holds, which it does unless it hears of us in time.
-    after: of silence, ns; 0: there is no such switch."""
+    """Keeps the venue from canceling what it holds, which it does unless it is called in time. after: of silence, ns;
+    0: there is no such switch."""
 
     def __init__(self, manager: OrderManager, after: int) -> None:
         self._manager, self._after = manager, after
         self._due = 0  # when it is armed again
 
     def arm(self, now: int) -> None:
-        """Where that is due: of all that has something open."""
+        """Makes the calls that are due, for all that has something open."""
         if not self._after or now < self._due:
             return
         self._due = now + self._after // 3
@@ -508,7 +508,7 @@ def open_proceeds(
     gate: Gate,
     crossing: Crossing | None,
 ) -> Proceeds:
-    """Orders that wait for money are judged as new ones, once it is there."""
+    """Makes the desk of orders that wait for money; they are judged as new ones once it is there."""
 
     def judge(order: Managed, now: int, is_inside: bool) -> Refusal | None:
         refusal = money.refusal(order.robot, order.spec, order.life.remaining)
@@ -518,7 +518,7 @@ def open_proceeds(
 
 
 def _limits_of(options: GatewayOptions, instruments: Sequence[Instrument]) -> Limits:
-    """Those of the configuration, whose quantities are as a person writes them."""
+    """Returns the limits of the configuration, whose quantities are as a person writes them."""
     by_symbol = {i.symbol: i for i in instruments}
 
     def sized(quantities: dict[str, float]) -> dict[str, int]:

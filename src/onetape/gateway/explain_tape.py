@@ -133,7 +133,7 @@ def _fee(record: dict[str, Any]) -> int:
 
 
 def _adopted(record: dict[str, Any]) -> Adopted | None:
-    """A position with which the ledger begins."""
+    """Explains a position with which the ledger begins."""
     price = record.get("price", 0)
     if record["source"] != LEDGER or not price or not record["qty"]:
         return None

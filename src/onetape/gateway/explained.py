@@ -18,9 +18,9 @@ __all__ = ["explained"]
 
 
 def explained(home: Path, config: Config, subaccount: str, *, since: int, until: int) -> list[dict[str, Any]]:
-    """Of one sub-account (`total`, `main`, or a name) a row for each account and currency: opening
-    + each part + revaluation = closing, exactly, in decimal text; `frames` names the entries behind
-    each part by their sequence on the gateway's tape. Raises UnknownSubaccount."""
+    """Returns for one sub-account (`total`, `main`, or a name) a row for each account and currency: opening + each part
+    + revaluation = closing, exactly, in decimal text; `frames` names the entries behind each part by their sequence on
+    the gateway's tape. Raises UnknownSubaccount."""
     rows = []
     is_found = False
     for name, account in config.accounts.items():

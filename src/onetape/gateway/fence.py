@@ -18,7 +18,7 @@ _SUFFIX: Final = ".fence"
 
 
 class Fence:
-    """Of one account. holder: who takes it, for whoever finds it taken."""
+    """Locks one account for whoever trades on it. holder: who takes it, for whoever finds it taken."""
 
     def __init__(self, home: Path, account: str, *, holder: str) -> None:
         self.path = process_socket(home, f"gateway:{account}").with_suffix(_SUFFIX)
@@ -27,11 +27,11 @@ class Fence:
 
     @property
     def is_held(self) -> bool:
-        """It is ours."""
+        """Tells whether it is ours."""
         return self._fd >= 0
 
     def take(self) -> bool:
-        """Whether it is ours now."""
+        """Takes it where nobody else has it; tells whether it is ours now."""
         if self._fd >= 0:
             return True
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -52,5 +52,5 @@ class Fence:
             self._fd = -1
 
     def is_of_guardian(self) -> bool:
-        """The guardian had it last."""
+        """Tells whether the guardian had it last."""
         return self.path.read_text().rstrip().endswith(f" {GUARDIAN}") if self.path.exists() else False

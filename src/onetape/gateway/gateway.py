@@ -70,7 +70,7 @@ FENCE_READ_S: Final = 1.0  # who takes it has written his name by then
 
 
 class Gateway:
-    """One account. `run` returns when it was asked to stop, and raises what else ends it."""
+    """Trades on one account. `run` returns when it was asked to stop, and raises what else ends it."""
 
     def __init__(self, options: GatewayOptions, *, is_single: bool = False) -> None:
         self.options = options
@@ -167,8 +167,8 @@ class Gateway:
                     self.wallet_budget.close()
 
     async def _take_fence(self) -> None:
-        """A guardian that acts past a gateway which died comes to an end first; another gateway holds the
-        journal, too."""
+        """Takes the account's fence. A guardian that acts past a dead gateway ends its work first; another gateway
+        would hold the journal, too."""
         began = time.monotonic()
         while not self.fence.take():
             within = FENCE_WITHIN_S if self.fence.is_of_guardian() else FENCE_READ_S
@@ -177,7 +177,7 @@ class Gateway:
             await asyncio.sleep(TICK_S)
 
     def _wallet_line(self, hide: Redactor) -> VenueLine | None:
-        """To where money is moved between wallets; None: nowhere."""
+        """Opens the connection over which money is moved between wallets; None: nowhere."""
         rest, options = self.options.rest_wallet, self.options
         if not rest or rest == options.rest:
             return self.line if rest else None
@@ -187,7 +187,7 @@ class Gateway:
         return VenueLine(self.venue, rest, self.clock, hide, self.wallet_budget, keeps=False)
 
     def _open_tape(self) -> None:
-        """From the journal and its checkpoint: the core, and what stands around it."""
+        """Makes the core, and what surrounds it, from the journal and its checkpoint."""
         options, core = self.options, self.core
         path = gateway_journal(self.home, options.account)
         private_folder(path.parent)
@@ -238,8 +238,8 @@ class Gateway:
         self._open_account(tape, kept, recovered)
 
     def _open_market(self, writer: JournalWriter) -> None:
-        """What the journal has of the market: the venue's streams of what no hub brings, depth and bars
-        that are asked for."""
+        """Opens what the journal has of the market: the venue's streams of what no hub brings, depth and bars that are
+        asked for."""
         options, core, say, spawn = self.options, self.core, self.core.say, self.tasks.spawn
         references = core.manager.references
 
@@ -282,7 +282,7 @@ class Gateway:
         )
 
     def _open_account(self, tape: GatewayTape, kept: KeptMoney, recovered: Recovered) -> None:
-        """Who speaks for the account and who may ask of it: its stream, robots, transfers, the operator."""
+        """Opens what speaks for the account and who may use it: its stream, robots, transfers, the operator."""
         options, core, old, hub = self.options, self.core, recovered.tape, self.market.hub
         self.account = AccountFeed(
             self.line,
@@ -336,12 +336,12 @@ class Gateway:
         return Moment(self.clock.now(), time.monotonic_ns(), time.time_ns())
 
     def _request_moment(self) -> Moment:
-        """What robots ask for is judged by the market that there is by then."""
+        """Returns the moment of robots' requests, which are judged by the market that there is by then."""
         self.market.take()
         return self.moment()
 
     def now(self) -> int:
-        """The venue's time. An event follows, whose moment it is."""
+        """Returns the venue's time. An event follows, whose moment it is."""
         return self.core.stamp(self.moment())
 
     def _answered(self, call: Call, answer: Answer) -> None:
@@ -403,8 +403,7 @@ class Gateway:
             self.tasks.spawn(self.checkpoints.make(records, now_s))
 
     def _look_at_journal(self) -> None:
-        """What nobody can read again is no journal: this process ends, and the next one asks the
-        venue for all."""
+        """Ends the process where its journal is damaged: the next one asks the venue for everything."""
         writer = self.core.tape.writer
         if writer.is_gone and not self.stopping.is_set():
             words = "the journal was deleted, or another is in its place"
@@ -448,8 +447,8 @@ class Gateway:
     # --- who asks ---------------------------------------------------------------------------------
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        """One request over the gateway's socket. Whoever is of our user may read; a robot shows the
-        token of its name, and what changes anything else is the operator's."""
+        """Answers one request over the gateway's socket. Whoever is of our user may read; a robot shows the token of
+        its name, and what changes anything else is the operator's."""
         self.now()
         door = self.commands.door
         match request["do"]:
@@ -468,7 +467,7 @@ class Gateway:
         return self.do(request) if refused is None else refused
 
     def do(self, request: dict[str, Any]) -> dict[str, Any]:
-        """A request that has been let in, or comes from this process."""
+        """Carries out a request that has been let in, or comes from this process."""
         self.now()
         match request["do"]:
             case "attach":

@@ -38,7 +38,7 @@ class GatewayMarket:
         self._ages: dict[str, Histogram] = {}  # of the market at decisions, by feed
 
     def followed(self) -> list[Coroutine[Any, Any, None]]:
-        """What follows each stream of the gateway's own feed, for ever."""
+        """Returns what follows each stream of the gateway's own feed, without end."""
         if self.own is None:
             return []
         return [self.own.follow(number, stream) for number, stream in enumerate(self.own.streams())]
@@ -48,12 +48,12 @@ class GatewayMarket:
             self.own.is_paused = is_paused
 
     def take(self) -> None:
-        """What the hub has written since: to be called before something is decided on it."""
+        """Reads what the hub has written since; to be called before something is decided on it."""
         if self.hub is not None:
             self.hub.take()
 
     def look(self, attended: int) -> None:
-        """Says what has fallen silent, and what speaks again."""
+        """Reports what has fallen silent, and what speaks again."""
         if self.own is not None:
             self.own.look(attended)
         if self.hub is not None:
@@ -101,7 +101,7 @@ class GatewayMarket:
         return own + (list(self.hub.stale) if self.hub is not None else [])
 
     def hub_shown(self) -> dict[str, Any] | None:
-        """For robots: its journal, which symbols they have from there, and which they have from here."""
+        """Returns for robots the hub's journal, which symbols they have from there, and which from here."""
         if self.hub is None:
             return None
         return {"journal": str(self.hub.path), "symbols": self.hub.symbols, "own": self.own_symbols}

@@ -78,7 +78,7 @@ _RECOVERED: Final = (
 
 @dataclass(slots=True)
 class RobotLife:
-    """A robot that is or was attached: which journal it writes, how far that has been taken."""
+    """Describes a robot that is or was attached: which journal it writes, how far that has been taken."""
 
     number: int
     name: str
@@ -102,7 +102,7 @@ class RobotLife:
 
     @property
     def is_operator(self) -> bool:
-        """No robot's: of who trades by hand."""
+        """Tells whether it is the operator, who trades by hand."""
         return self.name.partition(":")[0] == OPERATOR
 
     @property
@@ -111,11 +111,11 @@ class RobotLife:
 
     @property
     def next_by_hand(self) -> int:
-        """The id of the next order by hand, once `note_order` has been told of the last."""
+        """Returns the id of the next order by hand, once `note_order` has taken the last."""
         return self.hand_epoch << EPOCH_BITS | self.by_hand + 1
 
     def note_order(self, order_id: int) -> None:
-        """There is an order of that id; it may be one by hand."""
+        """Takes in that there is an order of that id; it may be one by hand."""
         if order_id >> EPOCH_BITS == self.hand_epoch and not is_past_gateway(order_id):
             self.by_hand = max(self.by_hand, order_id & ((1 << EPOCH_BITS) - 1))
 
@@ -145,13 +145,13 @@ class RobotLife:
         return client_id(robot_tag(self.name), epoch=epoch, ordinal=ordinal)
 
     def look_ahead(self, order_id: int) -> None:
-        """Makes an id while nobody waits for it."""
+        """Makes the next id while nobody waits for it."""
         if order_id & ((1 << EPOCH_BITS) - 1):  # else a life's orders are at their end
             self._ahead = order_id, self.client_id(order_id)
 
 
 def past_gateway_id(number: int) -> int:
-    """The order id of what a guardian places without a gateway. number: of its own, from 1."""
+    """Returns the order id of what a guardian places without a gateway. number: of its own, from 1."""
     return HAND_EPOCH << EPOCH_BITS | PAST_GATEWAY + number
 
 
@@ -165,8 +165,7 @@ def kill_reason(fields: Mapping[str, Any]) -> str:
 
 
 class TapeRecord(msgspec.Struct, frozen=True):
-    """Numbers, names and commands that a journal's frames up to one of them have, as a checkpoint
-    keeps them."""
+    """Keeps in a checkpoint the numbers, names and commands that a journal's frames up to one of them have."""
 
     robots: list[RobotLife]
     currencies: dict[str, int]
@@ -179,7 +178,7 @@ class TapeRecord(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class GatewayTape:
-    """The writer, and the numbers that things have on this tape."""
+    """Writes the gateway's journal, and keeps the numbers that things have on it."""
 
     writer: JournalWriter
     instruments: Sequence[Instrument]
@@ -207,7 +206,7 @@ class GatewayTape:
             self.writer.append_instrument(stream, now, instrument.to_msgpack())
 
     def write(self, out: Out, now: int) -> int:
-        """The sequence of its frame, of a fill; else 0."""
+        """Writes a record; returns the sequence of its frame, of a fill; else 0."""
         self.records += 1
         match out:
             case IntentOut():
@@ -255,7 +254,7 @@ class GatewayTape:
         self._cold("health", {**record, "severity": "warning"} if behind_ns else record, now)
 
     def owner_of(self, name: str) -> tuple[int, int] | None:
-        """Whose an order of this client id is, by the id alone: a robot's number, its order's."""
+        """Returns whose an order of this client id is, by the id alone: a robot's number, its order's."""
         parsed = parse_client_id(name)
         if parsed is None:
             return None
@@ -280,7 +279,7 @@ class GatewayTape:
         return status
 
     def slot_of(self, robot: int) -> int:
-        """The sub-account that a robot trades with; of other hands the pool."""
+        """Returns the sub-account that a robot trades with; for foreign orders the pool."""
         life = self.robots.get(robot)
         return life.slot if life is not None else MAIN
 
@@ -300,7 +299,7 @@ class GatewayTape:
         self._cold("command", record, now)
 
     def command_reply(self, record: dict[str, Any], now: int) -> None:
-        """`id`, `status`, `result`, `error`."""
+        """Writes the reply to a command: `id`, `status`, `result`, `error`."""
         self._cold("reply", record, now)
 
     def transfer(self, record: Mapping[str, Any], now: int) -> None:
@@ -311,7 +310,7 @@ class GatewayTape:
         self.writer.ensure(level)
 
     def take(self, life: RobotLife, uuid: bytes, first: int, last: int, crc: int, now: int) -> None:
-        """Which frames of a robot's journal were taken next."""
+        """Writes which frames of a robot's journal were taken next."""
         life.taken = last
         payload = INPUT.pack(uuid, life.epoch, first, last - first + 1, crc, life.number)
         self.writer.append_raw(_INPUT, payload, 0, 0, now)
@@ -395,7 +394,7 @@ class GatewayTape:
         return self.writer.append("fill", payload, stream=self.streams[fill.symbol], time=now)
 
     def _venue_number(self, fill: FillReport) -> int:
-        """The venue's id of its order; of an internal trade the other order."""
+        """Returns the number of the venue's id of its order; of an internal trade the other order."""
         if not fill.is_internal:
             return int(fill.venue_id) if fill.venue_id.isdigit() else 0
         robot, order_id = self.owner_of(fill.venue_id) or (0, 0)
@@ -408,7 +407,7 @@ class GatewayTape:
         return life.client_id(number & ((1 << ROBOT_SHIFT) - 1)) if life else "foreign"
 
     def _fee_currency(self, fill: FillReport, now: int) -> int:
-        """Its number, named on the tape the first time; 0: what the instrument settles in."""
+        """Returns the fee currency's number, named on the tape the first time; 0: what the instrument settles in."""
         name = fill.fee_currency
         if not name or name == self._settles[fill.symbol]:
             return 0
@@ -464,8 +463,8 @@ class GatewayTape:
         self.first.restore(record.first)
 
     def recover(self, path: Path, recovery: Recovery, kept: KeptMoney, *, start: int = 0, until: int = 0) -> None:
-        """Everything that this journal says about orders, robots and money. Before `open`.
-        start: the first frame that is read; until: the first that is not, 0: none."""
+        """Reads everything that this journal says about orders, robots and money. Before `open`. start: the first frame
+        that is read; until: the first that is not, 0: none."""
         with JournalReader(path) as reader:
             # What was written and not synced outlives the process, not the machine.
             control, self.account = reader.control, reader.account
@@ -500,7 +499,7 @@ class GatewayTape:
                         self._recover_record(frame, recovery, kept)
 
     def _recover_record(self, frame: Frame, recovery: Recovery, kept: KeptMoney) -> None:
-        """One that is a map, of names, commands and money; orders, fills and entries have layouts."""
+        """Reads a record that is a map, of names, commands and money; orders, fills and entries have layouts."""
         record = msgspec.msgpack.decode(frame.payload)
         match frame.type:
             case EventType.HEALTH.id:
@@ -596,7 +595,7 @@ class GatewayTape:
             recovery.news(name, said, size, price, str(venue), is_local=is_local)
 
     def _read_fill(self, payload: bytes, symbol: str, settle: str) -> tuple[FillReport, RobotLife | None]:
-        """A fill, and the robot whose order it is of."""
+        """Reads a fill, and the robot whose order it is of."""
         row = fill_of(payload)
         life = self.robots.get(row.robot)
         fill = FillReport(
@@ -617,8 +616,8 @@ class GatewayTape:
 
 
 def is_risk(out: Out) -> bool:
-    """What must not be forgotten: an intent, and a fill that the venue cannot tell again. A cancel
-    may be: it is asked for again."""
+    """Tells whether a record must be durable: an intent, and a fill that the venue cannot report again. A cancel need
+    not: it is asked for again."""
     if isinstance(out, FillOut):
         return out.fill.is_internal
     return isinstance(out, IntentOut) and out.kind is not RequestKind.CANCEL

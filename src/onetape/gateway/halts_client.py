@@ -14,7 +14,7 @@ __all__ = ["halts", "lift"]
 
 
 def halts(home: Path, config: Config) -> list[dict[str, Any]]:
-    """The halts that hold, the oldest first; `accounts`: where. Raises ProcessDown where no gateway answers."""
+    """Returns the halts that hold, the oldest first; `accounts`: where. Raises ProcessDown where no gateway answers."""
     found: dict[str, dict[str, Any]] = {}
     for account, rows in _queried(home, config).items():
         for row in rows:
@@ -25,8 +25,8 @@ def halts(home: Path, config: Config) -> list[dict[str, Any]]:
 
 
 def lift(home: Path, config: Config, id_: str, reason: str) -> list[dict[str, Any]]:
-    """Lifts it at each gateway that has it; what is lifted, as `halts` gives it. Raises UsageError for one
-    that nobody has, and what a gateway refuses with."""
+    """Lifts a halt at each gateway that has it; what is lifted, as `halts` gives it. Raises UsageError for one that
+    nobody has, and what a gateway refuses with."""
     lifted = [row for row in halts(home, config) if row["id"] == id_]
     if not lifted:
         raise UsageError(f"no halt {id_[:80]!r} holds", location="halts lift", todo="onetape halts lists them")
@@ -49,7 +49,7 @@ def _queried(home: Path, config: Config) -> dict[str, list[dict[str, Any]]]:
 
 
 def _answer(home: Path, account: str, command: str, fields: dict[str, Any]) -> Any:
-    """Its result. Raises what the gateway refuses with, ProcessDown where there is none."""
+    """Asks a gateway and returns its result. Raises what the gateway refuses with, ProcessDown where there is none."""
     (reply,) = send_command(home, f"gateway:{account}", command, fields, uuid.uuid4().hex)
     if (error := reply["error"]) is not None:
         raise BY_CODE.get(error["code"], PermissionDenied)(error["message"], location=f"gateway:{account}")

@@ -36,8 +36,8 @@ SYNTHETIC: Final = "synthetic"
 
 
 class HubOfGateway(msgspec.Struct, frozen=True, kw_only=True):
-    """journal: the hub's. symbols: whose market it is to bring. stale_ns: how late what it writes may
-    be read."""
+    """Says how a gateway reads the hub. journal: the hub's. symbols: whose market it is to bring. stale_ns: how late
+    what it writes may be read."""
 
     journal: str
     symbols: list[str]
@@ -46,7 +46,7 @@ class HubOfGateway(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(slots=True)
 class _Market:
-    """Of one symbol. received: when a collector had the newest quote that is not synthetic, ns UTC.
+    """Keeps the market of one symbol. received: when a collector had the newest quote that is not synthetic, ns UTC.
     why: it was stale at the last look, "": it was fresh."""
 
     instrument: Instrument
@@ -60,9 +60,9 @@ class _Market:
 
 
 class HubMarket:
-    """references: gets a recent price of each symbol. say: takes what robots and alerts are to hear.
-    wall: the machine's clock, ns UTC. heartbeat: of the hub: another number each time it is seen to
-    live, 0: its process is gone."""
+    """Follows the hub's market for a gateway. references: gets a recent price of each symbol. say: takes what robots
+    and alerts are to hear. wall: the machine's clock, ns UTC. heartbeat: of the hub: another number each time it is
+    seen to live, 0: its process is gone."""
 
     def __init__(
         self,
@@ -97,43 +97,43 @@ class HubMarket:
 
     @property
     def streams(self) -> frozenset[int]:
-        """The numbers that its symbols have on the hub's journal."""
+        """Returns the numbers that its symbols have on the hub's journal."""
         return frozenset(self._streams)
 
     @property
     def hears(self) -> bool:
-        """All symbols have had a quote."""
+        """Tells whether all symbols have had a quote."""
         return all(each.received for each in self._markets.values())
 
     def top(self, symbol: str) -> Top:
         return self._markets[symbol].top
 
     def age_ns(self, symbol: str) -> int:
-        """How old the newest quote is that a venue has made; 0: none has come."""
+        """Returns how old the newest quote is that a venue has made; 0: none has come."""
         received = self._markets[symbol].received
         return max(self._wall() - received, 0) if received else 0
 
     def source(self, symbol: str) -> str:
-        """The collector that the newest quote has come from."""
+        """Returns the collector that the newest quote has come from."""
         return self._sources.get(self._markets[symbol].source, "hub")
 
     def silent_ns(self, symbol: str) -> int:
-        """For how long its market is older than it may be, as its age; 0: it is fresh."""
+        """Returns the age of a market that is older than it may be; 0: it is fresh."""
         # Also by what has been read since the last look.
         why, _ = self._judge(self._markets[symbol])
         return max(self.age_ns(symbol), 1) if why else 0
 
     def bound_ns(self, symbol: str) -> int:
-        """The age that is stale."""
+        """Returns the age from which on a market is stale."""
         return self._judge(self._markets[symbol])[1] or self._stale_ns
 
     @property
     def stale(self) -> dict[str, str]:
-        """Why, by symbol."""
+        """Returns why symbols are stale."""
         return {symbol: each.why for symbol, each in self._markets.items() if each.why}
 
     def take(self) -> None:
-        """Reads what has come since."""
+        """Reads what the hub has written since."""
         if self._quotes is None or self._news is None:
             return
         try:
@@ -152,7 +152,8 @@ class HubMarket:
             self._leave()
 
     def look(self, attended: int) -> None:
-        """A few dozen times a second. attended: ns of a clock that stands while this process does."""
+        """Looks for markets that have become stale or fresh; to be called a few dozen times a second. attended: ns of a
+        clock that stands while this process does."""
         self._attended = attended
         if self._quotes is not None and self._quotes.is_gone:
             self._leave()
@@ -229,7 +230,8 @@ class HubMarket:
         return "", 0
 
     def _map(self, stream: int, instrument: Instrument) -> None:
-        """Other units than the gateway's would be other prices: such a listing is not heard."""
+        """Maps a listing of the hub's; one with other units than the gateway's would mean other prices and
+        is left out."""
         market = self._markets.get(instrument.symbol)
         if market is None:
             return
@@ -248,7 +250,7 @@ class HubMarket:
                     market.silent_bound = int(record.get("bound_ns") or self._stale_ns) if state == "stale" else 0
 
     def _quote(self, market: _Market, rows: Any) -> None:
-        """Rows of its quotes, oldest first; the newest stands."""
+        """Takes rows of a symbol's quotes, oldest first; the newest counts."""
         flags = rows["flags"]
         made = rows[(flags & FLAG_SYNTHETIC) == 0]
         last = rows[-1]

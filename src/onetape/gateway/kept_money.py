@@ -35,7 +35,7 @@ REFERENCES_KEPT: Final = 10_000  # of moves that the venue may tell of once more
 
 
 class MoneyRecord(msgspec.Struct, frozen=True):
-    """What a journal's frames up to one of them say of money, as a checkpoint keeps it."""
+    """Keeps in a checkpoint what a journal's frames up to one of them say of money."""
 
     ledger: dict[str, Any]
     statements: dict[str, Any]
@@ -120,7 +120,7 @@ class KeptMoney:
                 self.opened[leg.currency] = entry.time
 
     def fill(self, fill: FillReport, slot: int, sequence: int) -> None:
-        """It counts when its entry comes. Before the first one it is in the balances that the
+        """Takes in a fill, which counts when its entry comes. Before the first one it is in the balances that the
         ledger begins with; of what is not traded any more nothing is held."""
         if self.ledger.posted and fill.symbol in self.instruments:
             self._waiting[sequence] = fill, slot
@@ -130,7 +130,7 @@ class KeptMoney:
         self.transfers[record["id"]] = record
 
     def position(self, symbol: str, side: PositionSide, qty: int, price: int) -> None:
-        """One that was there before anything was known: the pool's."""
+        """Takes in a position that was there before the journal began: the pool's."""
         self.adopt(symbol, side, qty, price)
 
     # --- what comes of them -----------------------------------------------------------------------
@@ -147,7 +147,7 @@ class KeptMoney:
         return True
 
     def anew(self) -> None:
-        """Begins at another exchange, where nothing is held yet."""
+        """Begins anew at another exchange, where nothing is held yet."""
         self.booking = Booking(self.instruments)
         self.locks.flatten()
 
@@ -157,19 +157,19 @@ class KeptMoney:
             yield self._oldest()
 
     def slots_away(self) -> set[int]:
-        """Those that a transfer may yet give money back to."""
+        """Returns the slots that a transfer may yet give money back to."""
         records = self.transfers.values()
         return {r["slot"] for r in records if not State(r["state"]).is_final}
 
     def slots_used(self) -> int:
-        """One more than the highest that has money, or a name."""
+        """Returns one more than the highest slot that has money, or a name."""
         ledger = self.ledger
         held = (slot for name in ledger.currencies() for slot in ledger.slots_held(name))
         return max([MAIN, *self.options.subaccounts.values(), *held]) + 1
 
     def _booked(self, of: int, *, is_forced: bool) -> None:
-        """The entry of that fill has come. One before it that still waits was booked already when
-        it was told, and has none."""
+        """Takes in that the entry of a fill has come. One before it that still waits was booked already when it was
+        told, and has none."""
         while of in self._waiting:
             sequence, fill, slot = self._oldest()
             if sequence == of and is_forced:

@@ -75,7 +75,7 @@ class Histogram:
 
 
 def _last(bucket: int) -> int:
-    """The longest ns that a bucket holds."""
+    """Returns the longest ns that a bucket holds."""
     if bucket < 2 * PARTS:
         return bucket
     shift = (bucket >> 4) - 1
@@ -95,12 +95,12 @@ class Spans:
         self._waiting: dict[tuple[str, str], int] = {}  # what is unanswered, when it went out
 
     def decided(self, received: int, now: int) -> None:
-        """A robot's request was taken in. received: ns UTC, of what it was decided on."""
+        """Notes that a robot's request was taken in. received: ns UTC, of what it was decided on."""
         if now >= received:
             self._decide.note(now - received)
 
     def waits(self, call: Call) -> None:
-        """A request finds no connection now: its way out is as long as the wait makes it."""
+        """Notes that a request finds no connection now, and so waits."""
         if self.decided_at and (key := _key(call)) is not None:
             _keep(self._unsent, key, self.decided_at)
 
@@ -114,7 +114,7 @@ class Spans:
         _keep(self._waiting, key, now)
 
     def answered(self, call: Call, answer: Answer, now: int) -> None:
-        """Its answer has come, or is not waited for any longer (AMBIGUOUS): that is no span."""
+        """Notes that its answer has come. One that is not waited for any longer (AMBIGUOUS) is no span."""
         if (key := _key(call)) is None:
             return
         self._unsent.pop(key, None)  # it was refused here
@@ -131,7 +131,7 @@ class Spans:
 
 
 def _key(call: Call) -> tuple[str, str] | None:
-    """Of a request for an order; None: it is another question."""
+    """Returns the key of a request for an order; None: the call is none."""
     if call.purpose not in ORDER_PURPOSES or call.subject is None:
         return None
     return call.purpose, call.subject.client_id

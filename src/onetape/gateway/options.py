@@ -25,13 +25,12 @@ def gateway_socket(home: Path, account: str) -> Path:
 
 
 def exchange_of(kind: str) -> str:
-    """`binance` of `binance-usdm`, `kraken` of `ccxt:kraken`."""
+    """Returns the exchange of a kind: `binance` of `binance-usdm`, `kraken` of `ccxt:kraken`."""
     return kind.removeprefix("ccxt:").partition("-")[0]
 
 
 class WithdrawalTarget(msgspec.Struct, frozen=True, kw_only=True):
-    """An account at another venue. wallet: that deposits come to there. to: its addresses, by
-    currency."""
+    """Describes an account at another venue. wallet: that deposits come to there. to: its addresses, by currency."""
 
     venue: str
     wallet: str
@@ -39,7 +38,7 @@ class WithdrawalTarget(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What a gateway is started with. Its text shows no secret."""
+    """Holds what a gateway is started with. Its text shows no secret."""
 
     kind: str  # of venue
     account: str

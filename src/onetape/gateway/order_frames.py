@@ -58,9 +58,9 @@ _LIQUIDITIES: Final = Liquidity.by_id()
 
 
 class FillFrame(NamedTuple):
-    """One side of a trade as it lies on the tape. price and size at the instrument's decimals, time
-    ns UTC by the venue's clock, fee in 1e-18. venue: the number of the venue's order, 0 where its
-    id is none; currency: the tape's number of the fee's, 0: what the instrument settles in."""
+    """Is one side of a trade as it lies on the tape. price and size at the instrument's decimals, time ns UTC by the
+    venue's clock, fee in 1e-18. venue: the number of the venue's order, 0 where its id is none; currency: the tape's
+    number of the fee's, 0: what the instrument settles in."""
 
     order_id: int
     venue: int
@@ -77,7 +77,7 @@ class FillFrame(NamedTuple):
 
 
 def fill_of(payload: bytes) -> FillFrame:
-    """Raises ValueError for a number that no word of this build has."""
+    """Decodes a fill. Raises ValueError for a number that no enum of this build has."""
     (order_id, venue, trade, time, price, size, low, high, side, liquidity, position, robot, currency, _) = FILL.unpack(
         payload
     )

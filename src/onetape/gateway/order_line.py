@@ -69,7 +69,7 @@ class EntryLine:
         return self._current is not None and self._current.session.is_ready
 
     def send(self, call: Call) -> bool:
-        """Whether the line took it: its answer is told then."""
+        """Sends a call; tells whether the line took it, and so will pass its answer on."""
         current = self._current
         if current is None or not current.session.carries(call):
             return False
@@ -131,7 +131,7 @@ class EntryLine:
                 each.close()
 
     async def _connect(self) -> _Connection | None:
-        """A connection on which orders may be sent; None if the venue refuses it."""
+        """Opens a connection on which orders may be sent; None if the venue refuses it."""
         venue, clock = self._line.venue, self._line.clock
         key = ""
         ask = venue.entry_key(clock.now())
@@ -196,7 +196,7 @@ class EntryLine:
 
 
 class _Connection(picows.WSListener):
-    """One WebSocket, and the session on it."""
+    """Keeps one WebSocket, and the session on it."""
 
     def __init__(self, session: EntrySession, line: EntryLine) -> None:
         self.session = session

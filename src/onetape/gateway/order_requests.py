@@ -55,9 +55,9 @@ class OrderRequests:
     def attach(
         self, name: str, journal: str, now: int, *, taken: int = 0, slot: int, rate: int = 0
     ) -> RobotLife | None:
-        """A robot begins a life, None: there are too many. taken: what its journal has of earlier
-        lives, which nobody waits for; slot: the sub-account that it trades with; rate: orders a
-        second that it may send, 0: any. now: ns UTC, of its frame."""
+        """Attaches a robot that has started, None: there are too many. taken: what its journal has of earlier lives,
+        which nobody waits for; slot: the sub-account that it trades with; rate: orders a second that it may send, 0:
+        any. now: ns UTC, of its frame."""
         robots = self._tape.robots
         former = next((robot for robot in robots.values() if robot.name == name), None)
         number = former.number if former else len(robots) + 1
@@ -76,10 +76,9 @@ class OrderRequests:
         self._manager.outs.append(HealthOut("robot", life.name, "attached"))
 
     def ended(self, numbers: Collection[int], now: int, *, orphans: str) -> None:
-        """Robots whose processes have ended. One that died with orders open loses them, where
-        orphans is "cancel"; also one that turns up late, because nobody knew then what had become
-        of it, and one that the venue would not cancel when it was asked: the robot's next life
-        waits for that."""
+        """Takes in robots whose processes have ended. One that died with orders open loses them, where orphans is
+        "cancel"; also one that turns up late, because nobody knew then what had become of it, and one that the venue
+        would not cancel when it was asked: the robot's next life waits for that."""
         for number in numbers:
             life = self._tape.robots[number]
             left = [o for o in self._manager.open.values() if o.robot == number and not o.is_protective]
@@ -98,14 +97,14 @@ class OrderRequests:
                 self._manager.cancel_once(order, now)
 
     def stop_slots(self, slots: tuple[int, ...], now: int) -> None:
-        """Their money is gone: what their robots have working is cancelled."""
+        """Cancels what the robots of sub-accounts have working whose money is gone."""
         for order in list(self._manager.open.values()):
             if order.robot and not order.is_protective and self._tape.slot_of(order.robot) in slots:
                 self._manager.cancel_once(order, now)
 
     def unreadable(self, life: RobotLife, error: Exception) -> None:
-        """What a robot's journal holds is a stranger's word. One that cannot be read is followed no
-        more, and the others go on."""
+        """Stops following a robot's journal that cannot be read; the others go on. What a journal holds is
+        not trusted."""
         words = f"its journal cannot be read: {error}"[:200]
         self._manager.outs.append(HealthOut("robot", life.name, words, "critical"))
 
@@ -121,9 +120,9 @@ class OrderRequests:
         may_be_sent: bool = False,
         behind_ns: int = 0,
     ) -> None:
-        """The next one of a round. cause: when what it was decided on had come, the same of all
-        that one callback asks for; may_be_sent: it lay there when a gateway died whose tape may
-        lack its end; behind_ns: how much too old the market was that it was decided on."""
+        """Takes the next request of a round. cause: when what it was decided on had come, the same of all that one
+        callback asks for; may_be_sent: it lay there when a gateway died whose tape may lack its end; behind_ns: how
+        much too old the market was that it was decided on."""
         self._admission.hold_placed()  # this one finds less
         if self._proceeds.waiting:
             self._proceeds.came(life.number, cause)
@@ -157,8 +156,7 @@ class OrderRequests:
                 self._amend(order, spec, now, behind_ns=behind_ns, rate=life.rate)
 
     def end_cycle(self, key: RequestKey, slot: int, robot: int = 0) -> None:
-        """A request key is free again. robot: who asks for it, 0: the operator, who is not
-        refused."""
+        """Frees a request key. robot: who asks for it, 0: the operator, who is not refused."""
         if robot:
             refused = self._tape.first.end(key, slot, robot)
             self._manager.outs.append(CycleOut(key, slot, robot, refused))
@@ -167,11 +165,11 @@ class OrderRequests:
             self._manager.outs.append(CycleOut(key, slot, 0))
 
     def taken(self, frames: TakenOut) -> None:
-        """Which frames of a robot's journal the requests of this round were."""
+        """Notes which frames of a robot's journal the requests of this round were."""
         self._manager.outs.append(frames)
 
     def end_round(self) -> None:
-        """The next round's first order has its name while nobody waits for it: a robot numbers its
+        """Ends a round. The next round's first order gets its client id while nobody waits for it: a robot numbers its
         orders one after the other."""
         if self._placed is not None:
             life, order_id = self._placed
@@ -179,7 +177,7 @@ class OrderRequests:
             self._placed = None
 
     def _place_uncertain(self, life: RobotLife, order_id: int, spec: OrderSpec, now: int) -> bool:
-        """The venue is asked whether it has the order. False: it cannot have it."""
+        """Asks the venue whether it has the order. False: it cannot have it."""
         manager, name = self._manager, life.client_id(order_id)
         if len(name) > manager.venue.client_id_chars:
             return False

@@ -79,7 +79,7 @@ class Robots:
         self._watch.close()
 
     def attach(self, name: str, journal: str, now: int, *, slot: int, rate: int = 0) -> RobotLife | None:
-        """A robot begins a life, as `OrderRequests.attach` says. Its journal is not there yet."""
+        """Attaches a robot, as `OrderRequests.attach` does. Its journal is not there yet."""
         former = next((r.number for r in self._tape.robots.values() if r.name == name), 0)
         if former in self._followed:
             self._take_all()  # what the life before has asked for, to its end
@@ -99,14 +99,14 @@ class Robots:
         return there + sum(since > late for since in self._coming.values())
 
     def runs(self, number: int) -> bool:
-        """Whether the robot of that number is there, or on its way."""
+        """Tells whether the robot of that number is there, or on its way."""
         if number in self._followed:
             return bool(self._followed[number][1].core.writer_alive)
         return self._coming.get(number, 0) > time.monotonic() - COMING_S
 
     def follow(self, number: int, *, is_local: bool = False) -> None:
-        """The robot's journal is there: from now on its requests are taken. is_local: the robot is
-        in this process and calls `look` when it has asked for something; nobody need ring."""
+        """Follows the robot's journal: from now on its requests are taken. is_local: the robot is in this process and
+        calls `look` when it has asked for something; nobody need ring."""
         self._coming.pop(number, None)
         self._core.requests.attached(self._tape.robots[number])
         self._follow(self._tape.robots[number], is_local=is_local)
@@ -120,7 +120,7 @@ class Robots:
             self._loop.call_soon(self.look)
 
     def ended(self) -> list[int]:
-        """Whose processes are not there any more; how far behind the others are is told."""
+        """Returns the robots whose processes are gone, and looks at how far behind the others are."""
         numbers = []
         for life, reader in self._followed.values():
             if reader.core.writer_alive:
@@ -148,7 +148,7 @@ class Robots:
             self._waiter.add(reader)
 
     def _leave(self, number: int) -> None:
-        """A journal that is read no more."""
+        """Closes a journal that is read no more."""
         _, reader = self._followed.pop(number)
         self._waiter.remove(reader)
         reader.close()
@@ -158,8 +158,8 @@ class Robots:
             pass
 
     def _take_requests(self) -> bool:
-        """A few of each robot, so that one that asks without end keeps nobody waiting; whether
-        there may be more."""
+        """Takes a few requests of each robot, so that one without end keeps nobody waiting; tells whether there may be
+        more."""
         core, requests = self._core, self._core.requests
         now = core.stamp(self._moment())
         has_more = False
@@ -210,7 +210,7 @@ class Robots:
         self._core.requests.unreadable(life, error)
 
     def _behind(self, life: RobotLife, decided: int) -> int:
-        """How old the market was that the robot decided on, ns; 0: as new as it may be."""
+        """Returns how old the market was that the robot decided on, ns; 0: as new as it may be."""
         if self._lag is None:
             return 0
         behind = self._lag.of_decision(decided, time.time_ns())
@@ -220,7 +220,7 @@ class Robots:
 
 
 def _last_sequence(journal: Path) -> int:
-    """Of what earlier lives have written there: nobody waits for that any more."""
+    """Returns the last sequence that earlier lives have written: nobody waits for these frames any more."""
     if not journal.is_dir():
         return 0
     with JournalReader(journal) as reader:

@@ -27,7 +27,7 @@ class Asks(Protocol):
 
 @contextmanager
 def starting(home: Path, account: str) -> Iterator[None]:
-    """One at a time looks for an account's gateway and starts it; the lock ends with its holder."""
+    """Locks the start of an account's gateway for one process at a time; the lock ends with its holder."""
     path = gateway_socket(home, account).with_suffix(".lock")
     private_folder(path.parent)
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)

@@ -39,16 +39,17 @@ class Listening:
 
     @property
     def attended(self) -> int:
-        """ns since the process began, without what it did not attend."""
+        """Returns ns since the process began, without what it did not attend."""
         return self._attention.now
 
     @property
     def is_silent(self) -> bool:
-        """The stream is connected, and does not tell what happens."""
+        """Tells whether the stream is connected and does not report what happens."""
         return self._probe.is_silent
 
     def look(self, now: int, steady: int) -> None:
-        """Many times a second. now: the venue's time; steady: of a clock that never goes back."""
+        """Looks after the stream; to be called many times a second. now: the venue's time; steady: of a clock that
+        never goes back."""
         if stalled := self._attention.look(steady):
             words = f"this process stood still for {stalled / SECOND:.1f} s"
             self._say("stall", words, "warning")
@@ -88,7 +89,7 @@ class Listening:
             self._say("account stream", "live")
 
     def answered(self, call: Call, answer: Answer) -> bool:
-        """Takes in an answer to a probe.
+        """Takes in an answer to a probe. False: the call is no probe.
 
         False: the call is none of ours. What follows holds before the next order.
         """
@@ -113,8 +114,8 @@ class Listening:
 
 
 class Outage:
-    """Orders of unknown outcome as one outage, which is said once, with how many they are. It begins
-    with the first of them and ends when there is none. account: whose."""
+    """Reports orders of unknown outcome as one outage, once, with how many they are. It begins with the first of them
+    and ends when there is none. account: whose."""
 
     def __init__(self, account: str) -> None:
         self._account = account
@@ -123,7 +124,7 @@ class Outage:
         self._due = 0
 
     def look(self, unknown: Iterable[str], now: int) -> HealthOut | None:
-        """unknown: client ids, now."""
+        """Reports what has changed. unknown: client ids, now."""
         current = set(unknown)
         if current and not self._names:
             self._due = now + OUTAGE_SAID

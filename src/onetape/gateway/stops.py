@@ -44,7 +44,7 @@ class Stops:
         self._is_watched = False
 
     def open(self, now: int) -> None:
-        """Says what still holds, as a process that was started anew says it. now: the venue's time."""
+        """Reports what still holds after a start. now: the venue's time."""
         self._halts.expire(now)
         for halt in self._halts:
             self._say(_begun(halt))
@@ -63,21 +63,21 @@ class Stops:
     # --- halts ------------------------------------------------------------------------------------
 
     def wanted(self, fields: Mapping[str, Any], *, actor: str, time: int) -> Halt:
-        """The halt that a command asks for. Raises UsageError, RateLimited."""
+        """Makes the halt that a command asks for. Raises UsageError, RateLimited."""
         halt = halt_of(fields, actor=actor, account=self._account, time=time)
         if not self._halts.has_room(halt):
             raise RateLimited("too many halts hold", todo="lift some")
         return halt
 
     def found(self, id_: str) -> Halt:
-        """Raises UsageError where none of that id holds."""
+        """Returns the halt of that id. Raises UsageError where none of that id holds."""
         halt = self._halts.find(id_)
         if halt is None:
             raise UsageError(f"no halt {id_[:80]!r} holds here", todo="onetape halts lists them")
         return halt
 
     def begin(self, halt: Halt, now: int) -> dict[str, Any]:
-        """Begins it, and cancels what works and may open what it is about."""
+        """Begins a halt, and cancels what works and may open what it is about."""
         self._halts.begin(halt)
         self._say(_begun(halt))
         self._gate.hold_to_stops(now)
@@ -89,8 +89,8 @@ class Stops:
         return halt.as_json()
 
     def executed(self, order: Managed, trade_id: int, now: int) -> None:
-        """A robot's order was filled, in whole or in part. A sub-account that is filled more often than it may
-        be is halted until somebody has looked at it."""
+        """Takes in that a robot's order was filled, in whole or in part. A sub-account that is filled more often than
+        it may be is halted until somebody has looked at it."""
         most, within = self._executions
         if not most or not order.robot:
             return
@@ -118,14 +118,14 @@ class Stops:
     # --- a guardian -------------------------------------------------------------------------------
 
     def protect(self, symbol: str, since: int) -> dict[str, Any]:
-        """since: from when on its position has no verified stop, ns; 0: it has."""
+        """Notes since when a position has no verified stop, ns; 0: it has."""
         self._halts.protect(symbol, since)
         self._say(_bare(symbol, since) if since else HealthOut("protection", symbol, "has a verified stop"))
         return {"unprotected": dict(self._halts.unprotected)}
 
     def lease(self, until: int, epoch: int, *, now: int, wall: int) -> dict[str, Any]:
-        """A guardian watches until then. until and wall: ns of this machine's clock; now: the venue's.
-        Raises NotOwner for one that another has taken the place of, UsageError."""
+        """Takes a guardian's lease until then. until and wall: ns of this machine's clock; now: the venue's. Raises
+        NotOwner for one that another has taken the place of, UsageError."""
         if epoch < self._halts.epoch:
             raise NotOwner(f"epoch {epoch} of the guardian is over, {self._halts.epoch} holds the lease")
         if until - wall > LEASE_MAX:
@@ -138,11 +138,11 @@ class Stops:
 
     @property
     def is_watched(self) -> bool:
-        """A guardian's lease holds."""
+        """Tells whether a guardian's lease holds."""
         return self._is_watched
 
     def end_lease(self, why: str, now: int) -> None:
-        """Whoever held it does not watch; one that does takes it anew. now: the venue's time."""
+        """Ends the lease: whoever held it does not watch; one that does takes it anew. now: the venue's time."""
         self._halts.lease_until = min(self._halts.lease_until, now)
         self._is_watched = False
         if self._gate.is_guarded:

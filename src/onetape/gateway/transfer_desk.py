@@ -50,8 +50,8 @@ _FORGOTTEN: Final = Destination()
 
 
 class Heard(NamedTuple):
-    """What another gateway says of money that went to it. why: it could not be asked, or refuses.
-    amount: 1e-18, None: all of it."""
+    """Carries what another gateway says of money that went to it. why: it could not be asked, or refuses. amount:
+    1e-18, None: all of it."""
 
     is_booked: bool = False
     amount: int | None = None
@@ -65,7 +65,7 @@ class Tape(Protocol):
 
 
 class Wire(Protocol):
-    """One request, one answer; no answer is an ambiguous one."""
+    """Sends one request and returns its answer; none is an ambiguous one."""
 
     async def answer(self, call: Call) -> Answer: ...
 
@@ -126,7 +126,7 @@ class TransferDesk:
         self._is_resumed = False
 
     def recover(self, records: Sequence[Mapping[str, Any]], entries: Iterable[Entry] = ()) -> None:
-        """What the journal has, before anything is asked."""
+        """Restores the transfers that the journal has, before anything is asked."""
         for record in records:
             self._core.replay(dict(record))
         self._arrivals.recover(entries)
@@ -134,8 +134,8 @@ class TransferDesk:
     # --- who asks ---------------------------------------------------------------------------------
 
     def prepare(self, actor: str, fields: Mapping[str, Any]) -> Callable[[], tuple[bool, Any]]:
-        """What carries the command out, and gives whether it was asked for before and how it
-        stands. Raises what refuses it: an OnetapeError."""
+        """Makes what carries the command out, and returns whether it was asked for before and how it stands. Raises
+        what refuses it: an OnetapeError."""
         request = transfer_request(self._money.accounts, self._commanded, actor, fields)
         if isinstance(request, Refused):
             raise request.error()
@@ -153,7 +153,7 @@ class TransferDesk:
         return lambda: self._do(request)
 
     def _check_way(self, request: TransferRequest) -> None:
-        """Raises where this venue, or this moment, cannot move money that way."""
+        """Raises where this venue, or this moment, cannot move money on that route."""
         source, target = request.source, request.target
         way = f"from {_text(source)} to {_text(target)}"
         if source.venue != target.venue:
@@ -210,16 +210,16 @@ class TransferDesk:
         return is_repeated, {"transfer": shown(one)}
 
     def _refusal(self, currency: str, wallet: str, slot: int, amount: int) -> Refused | None:
-        """Of other wallets only the venue knows what is there: it refuses what is not."""
+        """Refuses what the traded wallet does not have; what other wallets have only the venue knows."""
         return None if wallet else self._money.accounts.cannot_leave(currency, slot, amount)
 
     def shown(self, name: str = "") -> list[dict[str, Any]]:
-        """Those that this process knows, the newest last; or the one of that id."""
+        """Returns the transfers that this process knows, the newest last; or the one of that id."""
         all_ = [one for one in self._core.all if name in ("", one.name)]
         return [shown(one) for one in all_[-SHOWN:]]
 
     def arrival(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """Whether what another gateway has sent here from its venue is booked."""
+        """Returns whether what another gateway has sent here from its venue is booked."""
         return self._arrivals.announced(fields)
 
     def status(self) -> dict[str, Any]:
@@ -268,8 +268,8 @@ class TransferDesk:
         self._money.publish()
 
     def _to(self, target: Place, currency: str) -> str | Destination | None:
-        """What the venue calls another account of its, "" for this one, and where it is not
-        known. At another venue: where it takes this currency, None where that is not known."""
+        """Returns what the venue calls another account of its, "" for this one, and where it is not known. At another
+        venue: where it takes this currency, None where that is not known."""
         if target.venue == self._commanded.place.venue:
             return self._options.siblings.get(target.account, "")
         there = self._options.withdraw.get(target.account)
@@ -307,8 +307,8 @@ class TransferDesk:
         self._carry_out(effects)
 
     async def _notify(self, tell: Tell) -> None:
-        """Of what has come to the wallet that another account trades from; of other wallets its
-        gateway keeps no balance, but of what comes from another venue."""
+        """Announces what has come to the wallet that another account trades from; of other wallets its gateway keeps no
+        balance, but of what comes from another venue."""
         heard = Heard(is_booked=True)
         try:
             if not tell.target.wallet or tell.txid:
@@ -336,7 +336,7 @@ class TransferDesk:
             self._carry_out(self._core.looked(query.name, rows, self._now(), as_of=as_of))
 
     async def _history(self, query: AskHistory) -> list[TransferReport] | None:
-        """None: it could not be read whole."""
+        """Reads the venue's history of transfers. None: it could not be read whole."""
         rows: list[TransferReport] = []
         cursor = ""
         to = self._to(query.target, query.currency)
@@ -358,7 +358,7 @@ class TransferDesk:
 
 
 async def tell_gateway(home: Path, tell: Tell) -> Heard:
-    """The gateway of another account, as its operator would. Its ledger counts what it is told of
+    """Sends a command to the gateway of another account, as its operator would. Its ledger counts what it is told of
     once by the transfer's id, so each try is a command of its own."""
     system = IPCCommandSystem(OPERATOR, home=home)
     system.start()
@@ -383,7 +383,7 @@ async def tell_gateway(home: Path, tell: Tell) -> Heard:
 
 
 def shown(one: Transfer) -> dict[str, Any]:
-    """As people and programs read it."""
+    """Renders a transfer as people and programs read it."""
     return {
         "id": one.name,
         "state": str(one.state),

@@ -23,7 +23,7 @@ __all__ = ["Spending", "free_funds", "only_reduces", "reducible", "spending", "w
 
 
 class Spending(NamedTuple):
-    """The amount that an order of a spot instrument takes from a balance, and of which currency."""
+    """Holds the amount that an order of a spot instrument takes from a balance, and of which currency."""
 
     currency: str
     amount: int
@@ -41,8 +41,8 @@ def reducible(manager: OrderManager, spec: OrderSpec, *, without: Managed | None
 
 
 def worst_held(manager: OrderManager, spec: OrderSpec, *, without: Managed | None = None) -> int:
-    """The position in the order's direction if all that works that way is filled, the order
-    itself not counted. What takes the other direction off may be filled before what opens."""
+    """Returns the position in the order's direction if all that works that way is filled, without the order itself.
+    What takes the other direction off may be filled before what opens."""
     held = manager.positions.get((spec.symbol, spec.position_side), 0) * spec.side.sign
     working = manager.index.working
     if held < 0 and manager.venue.traits.positions:
@@ -68,9 +68,9 @@ def spending(instrument: Instrument, spec: OrderSpec, size: int, price: int) -> 
 def free_funds(
     manager: OrderManager, instruments: Mapping[str, Instrument], currency: str, *, without: Managed | None = None
 ) -> int:
-    """A balance less what working orders may spend of it; those of other hands, too, and those
-    that wait for a trigger: on spot they hold their money back. Of each the dearest price that it
-    may have counts, and of all that is charged one rate the fee is cut off once."""
+    """Returns a balance less what working orders may spend of it, foreign orders and those that wait for a trigger
+    included: on spot they hold their money back. Of each the dearest price that it may have counts, and of all that is
+    charged one rate the fee is cut off once."""
     free = manager.books.holding(currency)
     for symbol, side, spent in manager.index.working.spent(without):
         instrument = instruments.get(symbol)
@@ -99,5 +99,5 @@ def _cost_with_fee(instrument: Instrument, cost: int, rate: Decimal) -> int:
 
 @lru_cache(maxsize=1024)
 def _fee(rate: Decimal) -> int:
-    """In 1e-18, a rebate is none: the same few rates, for every order."""
+    """Returns the fee rate in 1e-18, a rebate as 0; cached, because all orders have the same few rates."""
     return max(money_units(rate), 0)

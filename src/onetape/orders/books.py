@@ -25,8 +25,8 @@ UNTOLD_KEPT: Final = 1000  # the venue tells a balance after each fill
 
 
 class BooksRecord(msgspec.Struct, frozen=True):
-    """What the fills of a tape come to, as a checkpoint keeps it. trades: of each symbol, from
-    which time on all ids are there, and the ids with their times."""
+    """Keeps in a checkpoint what the fills of a tape come to. trades: of each symbol, from which time on all ids are
+    there, and the ids with their times."""
 
     positions: list[tuple[str, PositionSide, int]]
     booked: int
@@ -49,8 +49,8 @@ class Books:
         self._trades: dict[str, Booked] = {}  # of each symbol: by the venue's time
 
     def has(self, fill: FillReport) -> bool:
-        """It was booked; so was all that is older than the ids that are kept: lists of old trades
-        may be asked for at any time."""
+        """Tells whether a fill was booked; so was all that is older than the ids that are kept: lists of old trades may
+        be asked for at any time."""
         kept = self._trades.get(fill.symbol)
         return kept is not None and kept.has(_name(fill), fill.time)
 
@@ -90,8 +90,7 @@ class Books:
         return []
 
     def holding(self, currency: str) -> int:
-        """What the account has of a currency, 1e-18: the newest balance that was told, and the
-        fills since."""
+        """Returns what the account has of a currency, 1e-18: the newest reported balance and the fills since."""
         return self._reported(currency) + self._untold_sums.get(currency, 0)
 
     def _reported(self, currency: str) -> int:
@@ -134,5 +133,5 @@ class Books:
 
 
 def _name(fill: FillReport) -> str:
-    """Of its symbol's fills: the trade and its side, as one number."""
+    """Packs a fill's trade id and side into one number, unique among the fills of its symbol."""
     return f"-{fill.trade_id}" if fill.side is Side.SELL else str(fill.trade_id)

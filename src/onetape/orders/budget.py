@@ -45,7 +45,7 @@ _FREE: Final = ORDER_PURPOSES | {Purpose.DEAD_MAN, Purpose.TIME, Purpose.INSTRUM
 
 
 class BudgetRule(NamedTuple):
-    """A limit of a venue on requests or orders in a window of time.
+    """Describes a limit of a venue on requests or orders in a window of time.
 
     most: weight in each window of `window` ns by the venue's clock, for an address; or orders, for
     an account.
@@ -57,7 +57,7 @@ class BudgetRule(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """Why a request is not sent, and when it may be, ns by the venue's clock."""
+    """Says why a request is not sent, and when it may be, ns by the venue's clock."""
 
     reason: str
     retry_at: int
@@ -156,8 +156,8 @@ class Budget:
         return None
 
     def heard(self, status: int, headers: Mapping[str, str], now: int, *, is_limited: bool = True) -> None:
-        """An answer of the venue: its own count, and whether it wants to hear from us at all.
-        is_limited: false where a status 429 is said of something else."""
+        """Takes in an answer of the venue: its own count, and whether it has banned the address. is_limited: false
+        where a status 429 is said of something else."""
         for slot, rule in enumerate(self.rules):
             text = headers.get(rule.header, "")
             if text.isdigit() and now % rule.window >= self._settled:
@@ -169,7 +169,7 @@ class Budget:
 
 
 class ReadPause:
-    """How long nobody asks about an account after its venue said that it was asked too often.
+    """Keeps how long an account is not queried after its venue said that there were too many queries.
 
     Kraken counts what is asked with a key and lets the count run down with time; who goes on asking
     while it is too high is refused for longer (docs.kraken.com "Spot REST Rate Limits", read
@@ -177,7 +177,8 @@ class ReadPause:
     whether a refused request counts like another is not said, and taken as yes here). So everything
     that reads waits for one clock: each refusal after a pause doubles the next one, answers shorten
     it again. What changes orders is counted elsewhere, and is never held up. now: ns UTC by the
-    venue's clock."""
+    venue's clock.
+    """
 
     def __init__(self) -> None:
         self.until = 0
@@ -192,8 +193,8 @@ class ReadPause:
         return at if now < at else 0
 
     def refused(self, now: int, wait: int) -> bool:
-        """The venue has refused a request because there were too many. wait: ns, as it said or is
-        known of it, 0 without. False: that was known; the request left before the pause began."""
+        """Takes in that the venue has refused a request because there were too many. wait: ns, as it said or is known
+        of it, 0 without. False: that was known; the request left before the pause began."""
         self._answers = 0
         if now < self.until:
             return False
@@ -202,7 +203,7 @@ class ReadPause:
         return True
 
     def answered(self, purpose: Purpose, now: int) -> None:
-        """The venue has looked at a request."""
+        """Takes in that the venue has answered a request."""
         if purpose in _FREE or not self.length or now < self.until:
             return
         self._answers += 1

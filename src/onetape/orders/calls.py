@@ -35,7 +35,7 @@ MASTER: Final = "(master)"  # in place of a name: the account whose sub-account 
 
 
 class Purpose(StrEnum):
-    """Why a request is made."""
+    """Names why a request is made."""
 
     __hash__ = str.__hash__  # as TapeWord's
 
@@ -72,8 +72,8 @@ class OrderKey(NamedTuple):
 
 
 class Destination(NamedTuple):
-    """Where money of one currency is taken outside of the venue. network: as the sending venue
-    calls it. key: under which the address is stored there, where it wants that."""
+    """Says where money of one currency is sent outside of the venue. network: as the sending venue calls it. key: under
+    which the address is stored there, where it wants that."""
 
     network: str = ""
     address: str = ""
@@ -82,8 +82,8 @@ class Destination(NamedTuple):
 
 
 class TransferRoute(NamedTuple):
-    """From one wallet to another, "" being the one that is traded from. to: another account, as the venue calls it,
-    whose the second wallet is, or MASTER; or an address outside of the venue."""
+    """Names the two wallets of a transfer, "" being the one that is traded from. to: another account, as the venue
+    calls it, whose the second wallet is, or MASTER; or an address outside of the venue."""
 
     source: str
     target: str
@@ -91,7 +91,7 @@ class TransferRoute(NamedTuple):
 
 
 class Traits(NamedTuple):
-    """What differs between venues in how they are asked."""
+    """Lists what differs between venues in how their requests are made."""
 
     positions: bool = True  # else it has balances only: what fills change is compared with these
     conditionals: bool = True  # orders with a trigger wait in a service of their own
@@ -102,8 +102,8 @@ class Traits(NamedTuple):
 
 
 class Call(NamedTuple):
-    """One HTTP request. `target` is path and query as they go out, signed; `weight` is what it
-    costs of the address's budget, `orders` of the account's.
+    """Describes one HTTP request. `target` is path and query as they go out, signed; `weight` is what it costs of the
+    address's budget, `orders` of the account's.
 
     `terms` are the parameters of an order request as REST names them. With terms a call is not
     signed yet: an order line makes its own message of them, or `OrderProtocol.signed` the request.
@@ -133,7 +133,8 @@ ORDER_PURPOSES: Final = frozenset(REQUEST_KINDS)
 
 
 class OrderProtocol(Protocol):
-    """One account at one venue. now: ns UTC, the venue's time as we know it."""
+    """Makes the requests of one account at one venue, and reads the answers. now: ns UTC, the venue's time as we know
+    it."""
 
     name: str
     client_id_chars: int
@@ -160,7 +161,7 @@ class OrderProtocol(Protocol):
     def query(self, key: OrderKey, now: int) -> Call: ...
 
     def query_venue_id(self, symbol: str, venue_id: str, now: int) -> Call:
-        """Asks whose an order is of which only the venue's id is known."""
+        """Asks for the client id of an order of which only the venue's id is known."""
         ...
 
     def open_orders(self, now: int) -> list[Call]:
@@ -180,7 +181,7 @@ class OrderProtocol(Protocol):
         ...
 
     def slack(self, currency: str) -> int:
-        """What a balance may be off for each fill, in 1e-18, because the venue rounds."""
+        """Returns by how much a balance may be off for each fill, in 1e-18, because the venue rounds."""
         ...
 
     def fills(self, symbol: str, now: int, *, since: int, cursor: str = "") -> Call:
@@ -191,8 +192,8 @@ class OrderProtocol(Protocol):
         ...
 
     def account_moves(self, now: int, *, since: int, cursor: str = "") -> Call | None:
-        """What moved balances otherwise than by fills, since ns UTC; None: it cannot be asked, or
-        need not be, because there are positions."""
+        """Asks for what moved balances otherwise than by fills, since ns UTC; None: it cannot be asked, or need not be,
+        because there are positions."""
         ...
 
     def note_move(self, reference: str) -> None:
@@ -209,13 +210,13 @@ class OrderProtocol(Protocol):
     def transfers(
         self, route: TransferRoute, now: int, *, since: int, cursor: str = "", name: str = "", currency: str = ""
     ) -> Call | None:
-        """The history of transfers that way, since ns UTC: `TransferReport` rows. currency: only of
-        it, where the venue can be asked so."""
+        """Asks for the history of transfers on that route, since ns UTC: `TransferReport` rows. currency: only of it,
+        where the venue can be asked so."""
         ...
 
     def deposits(self, currency: str, now: int, *, since: int, cursor: str = "") -> Call | None:
-        """What has come from outside of the venue since ns UTC: `TransferReport` rows. None: it
-        cannot be asked."""
+        """Asks for the deposits from outside of the venue since ns UTC: `TransferReport` rows. None: it cannot be
+        asked."""
         ...
 
     def positions(self, now: int) -> Call: ...
@@ -225,8 +226,8 @@ class OrderProtocol(Protocol):
     def modes(self, now: int) -> Call: ...
 
     def dead_man(self, symbol: str, now: int, *, after: int) -> Call | None:
-        """Let the venue cancel what works in a symbol when nobody asks again within `after` ns; 0
-        disarms. None: there is no such thing for a symbol alone."""
+        """Asks the venue to cancel what works in a symbol unless it is asked again within `after` ns; 0 disarms. None:
+        there is no such thing for a symbol alone."""
         ...
 
     def answer(self, call: Call, status: int, headers: Mapping[str, str], body: bytes, now: int) -> Answer:

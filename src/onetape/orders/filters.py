@@ -26,7 +26,7 @@ NOT_MEASURED: Final[Measure] = (None, None)
 
 
 class _Bit:
-    """The core's rules, in its order; 1 is the order's own form (`OrderSpec.broken_rule`)."""
+    """Numbers the core's rules, in its order; 1 is the order's own form (`OrderSpec.broken_rule`)."""
 
     TRIGGER_WATCH: Final = 1 << 1
     TRIGGER_SIGN: Final = 1 << 2
@@ -42,7 +42,7 @@ class _Bit:
 
 
 class Refusal(NamedTuple):
-    """An error's number and the rule that was broken, with the value that broke it."""
+    """Carries an error's number and the rule that was broken, with the value that broke it."""
 
     code: int
     reason: str
@@ -70,15 +70,16 @@ def beyond_band(order: OrderSpec, instrument: Instrument, near: int, band: Decim
 
 
 def keeps_rules(order: OrderSpec, instrument: Instrument, reference: int) -> bool:
-    """Whether an order keeps every rule of its venue.
+    """Tells whether an order keeps every rule of its venue.
 
     reference: int64 price that bands are measured from and that market orders are valued at; 0:
-    not known, and those two rules are not applied. A triggered order is measured by its trigger."""
+    not known, and those two rules are not applied. A triggered order is measured by its trigger.
+    """
     return not order.broken_rule() and not _broken(order, instrument, reference, 1)
 
 
 def _broken(order: OrderSpec, instrument: Instrument, near: int, widened: int) -> int:
-    """Bits of the core's rules. What is malformed breaks no other rule."""
+    """Returns the core's rules that an order breaks, as bits. A malformed order breaks no other rule."""
     return instrument.core.broken_rules(
         order.side.id,
         order.type.id,
@@ -93,7 +94,7 @@ def _broken(order: OrderSpec, instrument: Instrument, near: int, widened: int) -
 
 
 def _sizes(order: OrderSpec, instrument: Instrument) -> tuple[Decimal, Decimal, Decimal]:
-    """Lot, least and greatest quantity of an order of that type."""
+    """Returns lot, least and greatest quantity of an order of that type."""
     lot, least, most = instrument.lot, instrument.size_min, instrument.size_max
     if order.type is OrderType.MARKET:
         lot = instrument.market_lot or lot
@@ -111,7 +112,7 @@ def _value(order: OrderSpec, instrument: Instrument, near: int) -> str:
 
 
 def _words(rule: int, order: OrderSpec, instrument: Instrument, near: int, widened: int) -> str:
-    """How an order breaks one of the core's rules."""
+    """Says how an order breaks one of the core's rules."""
     sized, priced = instrument.size_text(order.size_int), instrument.price_text
     lot, least, most = map(decimal_text, _sizes(order, instrument))
     tick = decimal_text(instrument.tick)
@@ -169,8 +170,8 @@ def _not_measured(order: OrderSpec, instrument: Instrument, near: int, widened: 
 
 
 class VenueRule(NamedTuple):
-    """One row of the pre-trade list: which of the core's rules it is, the error that it refuses
-    with, and what it looks at. bits: 0: what the order itself says."""
+    """Is one row of the pre-trade list: which of the core's rules it is, the error that it refuses with, and what it
+    looks at. bits: 0: what the order itself says."""
 
     name: str
     error: type[OnetapeError]

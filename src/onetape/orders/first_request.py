@@ -31,7 +31,7 @@ W = TypeVar("W")  # by what an order is known here
 
 
 class OrderStatus(NamedTuple):
-    """The state of an order, and a sentence that says it."""
+    """Pairs the state of an order with a sentence that says it."""
 
     state: OrderState | str
     words: str
@@ -59,8 +59,8 @@ class FirstRequests(Generic[W]):
         return len(self._claims)
 
     def refusal(self, key: RequestKey, slot: int, now: int) -> Refusal | None:
-        """Why a request with that key may not leave; None: it is the first. now: ns; slot: the
-        sub-account that it is for."""
+        """Returns why a request with that key may not leave; None: it is the first. now: ns; slot: the sub-account that
+        it is for."""
         if key.broken_rule:
             return Refusal.of(OrderInvalid, key.broken_rule)
         claim = self._claims.get(_scope(key, slot))
@@ -83,8 +83,8 @@ class FirstRequests(Generic[W]):
         self._claims[_scope(key, slot)] = Claim(winner, robot, now + key.expires)
 
     def end(self, key: RequestKey, slot: int, robot: int | None = None) -> str:
-        """The key is free. robot: who says so, None: the operator, or the tape. Why not, "" where
-        it is done or was so."""
+        """Frees the key. robot: who asks for it, None: the operator, or the tape. Returns why not, "" where
+        it is free."""
         scope = _scope(key, slot)
         claim = self._claims.get(scope)
         if claim is not None and robot not in (None, claim.robot):

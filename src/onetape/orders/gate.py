@@ -33,10 +33,9 @@ class Gate(TradingState):
     def refusal(
         self, spec: OrderSpec, now: int, *, is_inside: bool = False, behind_ns: int = 0, robot: int = 0, rate: int = 0
     ) -> Refusal | None:
-        """The first rule that the order breaks, None where none. Counts it against the rates.
-        is_inside: it trades with orders of ours and not at the venue. behind_ns: how much too old
-        the market was that it was decided on. rate: the robot's orders a second, 0: no limit of
-        its own."""
+        """Returns the first rule that the order breaks, None where none. Counts it against the rates. is_inside: it
+        trades with orders of ours and not at the venue. behind_ns: how much too old the market was that it was decided
+        on. rate: the robot's orders a second, 0: no limit of its own."""
         view = View(self, spec, now)
         view.is_inside, view.behind_ns, view.robot, view.rate = is_inside, behind_ns, robot, rate
         return refusal_of(view)

@@ -37,7 +37,7 @@ TEXT_MAX: Final = 200
 
 
 class Scope(StrEnum):
-    """What a halt is about."""
+    """Names what a halt is about."""
 
     SYMBOL = "symbol"
     STRATEGY = "strategy"  # a sub-account, `main` is the pool
@@ -46,7 +46,7 @@ class Scope(StrEnum):
 
 
 class Halt(msgspec.Struct, frozen=True, kw_only=True):
-    """Nothing of the subject opens from `since` until `until`, ns UTC; 0: until it is lifted.
+    """Stops new risk of its subject from `since` until `until`, ns UTC; 0: until it is lifted.
 
     rule: whose limit was reached, "ban" of one that somebody has set.
     loss, limit: amounts with their currency, "" of a ban.
@@ -75,7 +75,7 @@ class Halt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def halt_of(fields: Mapping[str, Any], *, actor: str, account: str, time: int) -> Halt:
-    """The halt that a command asks for; a start makes the same of its frame.
+    """Makes the halt that a command asks for; recovery makes the same of the command's frame.
 
     fields: symbol or strategy names the subject; with neither it is the account, or what `scope` and
     `subject` say. until: ns UTC, or how long ("4h") from `since`; without it until it is lifted.
@@ -128,7 +128,7 @@ def _text(fields: Mapping[str, Any], name: str) -> str:
 
 
 def _time(value: object, *, of: int) -> int:
-    """ns UTC of a number, or of a duration after `of`."""
+    """Returns ns UTC of a number, or of a duration after `of`."""
     text = str(value)
     time = int(text) if text.isdecimal() else of + parse_duration(text)
     if isinstance(value, bool) or not 0 <= time <= TIME_MAX or (not of and not text.isdecimal()):
@@ -137,7 +137,7 @@ def _time(value: object, *, of: int) -> int:
 
 
 class HaltsRecord(msgspec.Struct, frozen=True):
-    """All of it, as a checkpoint keeps it."""
+    """Keeps halts, bans and the lease in a checkpoint."""
 
     halts: list[Halt] = []
     unprotected: dict[str, int] = {}
@@ -145,7 +145,7 @@ class HaltsRecord(msgspec.Struct, frozen=True):
 
 
 class Halts:
-    """Of one gateway.
+    """Keeps the halts and bans of one gateway.
 
     unprotected: symbol -> since when its position has no stop that was verified, ns.
     lease_until: until when a guardian watches, by the venue's clock, ns; 0: none does.
@@ -168,30 +168,30 @@ class Halts:
         return len(self._halts) < HALTS_MAX or halt.id in self._halts
 
     def begin(self, halt: Halt) -> None:
-        """Begins it; one of the same id ends with it."""
+        """Begins a halt, which replaces one of the same id."""
         self._halts[halt.id] = halt
 
     def find(self, id_: str) -> Halt | None:
         return self._halts.get(id_)
 
     def lift(self, id_: str) -> Halt | None:
-        """Ends it; None: there is none."""
+        """Ends a halt and returns it; None: there is none of that id."""
         return self._halts.pop(id_, None)
 
     def expire(self, now: int) -> list[Halt]:
-        """Takes out those whose time is over."""
+        """Removes the halts whose time is over."""
         over = [each for each in self._halts.values() if not each.holds(now)]
         for each in over:
             del self._halts[each.id]
         return over
 
     def of(self, symbol: str, strategy: str, now: int) -> Halt | None:
-        """The first that holds for such an order: what is wider is named before what is narrower."""
+        """Returns the first halt that holds for such an order, the widest scope first."""
         found = [each for each in self._halts.values() if each.holds(now) and _is_of(each, symbol, strategy)]
         return max(found, key=lambda each: _WIDTH[each.scope], default=None)
 
     def protect(self, symbol: str, since: int) -> None:
-        """since: from when on its position is unprotected; 0: it is protected."""
+        """Notes from when on a symbol's position is unprotected, ns; 0: it is protected."""
         if since:
             self.unprotected[symbol] = since
         else:

@@ -22,7 +22,7 @@ STALE_KEPT: Final = 1000  # entries of what is due that count no more; then the 
 
 
 class OrderIndexRecord(msgspec.Struct, frozen=True):
-    """All orders, as a checkpoint keeps them; the ended ones in the order in which they ended."""
+    """Keeps all orders in a checkpoint; the ended ones in the order in which they ended."""
 
     open: list[Managed]
     ended: list[Managed]
@@ -31,7 +31,7 @@ class OrderIndexRecord(msgspec.Struct, frozen=True):
 
 
 class OrderIndex:
-    """Open orders, and ended ones until `CLOSED_KEPT` later ones have ended.
+    """Finds open orders, and ended ones until `CLOSED_KEPT` later ones have ended.
 
     What is summed up of the open ones (`working`, `due`) is kept here, too. Whoever takes an order
     in hand to change it gets it from here, or marks it.
@@ -74,8 +74,8 @@ class OrderIndex:
         return order
 
     def name(self, order: Managed, venue_id: str) -> None:
-        """The venue's id; one that has fired has another than while it waited, and late words may
-        still use that one."""
+        """Enters an order's venue id; one that has fired has another than while it waited, and late words may still use
+        that one."""
         symbol = order.spec.symbol
         if order.venue_id:
             self._former.setdefault(order.client_id, []).append((symbol, order.venue_id))
@@ -93,13 +93,14 @@ class OrderIndex:
         order.sent_as, order.venue_id = name, ""
 
     def reissue(self, order: Managed, name: str, now: int) -> None:
-        """Make what is left of an order a new order of the venue's, of that client id, which is
-        being placed. It stays the same order of its robot.
+        """Turns what is left of an order into a new order at the venue, of that client id, which is being placed. It
+        stays the same order of its robot.
 
         What was filled before, there or inside, the new one knows nothing of: it is smaller by
         that. It has a client id of its own, so that no late word of the one before is taken for it.
         To the robot's order it is an amendment that changes nothing: while it is unanswered the
-        order is PENDING_UPDATE, lost it is UNKNOWN, refused it is CANCELED."""
+        order is PENDING_UPDATE, lost it is UNKNOWN, refused it is CANCELED.
+        """
         self.mark(order)
         if name != order.name:
             order.reissues += 1
@@ -115,7 +116,7 @@ class OrderIndex:
             life.on_event(OrderEvent.AMEND_REQUEST, size=life.size)
 
     def end(self, order: Managed) -> None:
-        """Moves an order from the open to the ended ones, of which the oldest is forgotten."""
+        """Moves an order from the open to the ended ones, and drops the oldest of these."""
         del self.open[order.client_id]
         self.mark(order)
         self._ended.append(order.client_id)
@@ -150,7 +151,7 @@ class OrderIndex:
             self.mark(order)
 
     def _file(self, order: Managed) -> None:
-        """Under all its names."""
+        """Enters an order under all its ids."""
         for name in (order.client_id, *self._aliases.get(order.client_id, ())):
             self.orders[name] = order
         if order.robot:
@@ -175,11 +176,12 @@ def due_at(order: Managed) -> int:
 
 
 class DueOrders:
-    """Which open orders of an account have something due, and when, without a walk over all.
+    """Finds which open orders of an account have something due, and when, without a walk over all.
 
     A queue by time with entries that may be stale: an entry counts while its time is the one that
     is noted for its order. Who changes an order marks it; marked orders are looked at when somebody
-    asks. open_orders: by client id, somebody else's; times in ns UTC."""
+    asks. open_orders: by client id, somebody else's; times in ns UTC.
+    """
 
     def __init__(self, open_orders: Mapping[str, Managed]) -> None:
         self._open = open_orders
@@ -197,8 +199,8 @@ class DueOrders:
         return queue[0][0] if queue else NEVER
 
     def take(self, now: int) -> list[Managed]:
-        """Those with something due by now, the longest due first. They are marked: whoever takes
-        them changes them."""
+        """Returns the orders with something due by now, the longest due first. They are marked: whoever takes them
+        changes them."""
         taken = []
         while self.next <= now:
             client_id = heappop(self._queue)[1]

@@ -32,7 +32,7 @@ def take_off(manager: OrderManager, order: Managed, now: int) -> None:
 
 
 def take_in(manager: OrderManager, order: Managed) -> None:
-    """The venue has it no more: it waits here until it is released, or ends."""
+    """Takes in that an order has left the venue: it waits here until it is released, or ends."""
     manager.index.mark(order)
     order.pending.clear()
     order.reported_end, order.ask_at, order.lost_at = None, 0, 0
@@ -41,7 +41,7 @@ def take_in(manager: OrderManager, order: Managed) -> None:
 
 
 def release(manager: OrderManager, order: Managed, now: int) -> bool:
-    """What is left of an order that is held goes to the venue. False: it cannot be named there."""
+    """Sends what is left of a held order to the venue. False: there is no client id left for it."""
     # One that never was at the venue has its own name yet.
     name = order.client_id
     if order.is_taken_off:
@@ -56,7 +56,7 @@ def release(manager: OrderManager, order: Managed, now: int) -> bool:
 
 
 def end_held(manager: OrderManager, order: Managed, now: int, code: int, reason: str) -> None:
-    """An order that was held is over: it is denied, or what is left of it cancelled."""
+    """Ends a held order: denies it, or cancels what is left of it."""
     manager.index.mark(order)
     word, event = OrderNews.DENIED, OrderEvent.DENY
     if order.life.accepted:

@@ -43,7 +43,7 @@ from onetape.model.errors import InvariantViolation, check
 
 
 class OrderEvent(StrEnum):
-    """What can happen to an order. The first four are ours."""
+    """Names what can happen to an order. The first four are ours."""
 
     __hash__ = str.__hash__  # as TapeWord's
 
@@ -71,17 +71,17 @@ class OrderEvent(StrEnum):
 
     @property
     def id(self) -> int:
-        """The event's column in the matrix, from 1."""
+        """Returns the event's column in the matrix, from 1."""
         return _EVENT_IDS[self.value]
 
     @property
     def is_ours(self) -> bool:
-        """Whether the event is a request of ours, and no report."""
+        """Tells whether the event is a request of ours, and no report."""
         return self in OUR_EVENTS
 
 
 class Effect(StrEnum):
-    """A cell that is not a state."""
+    """Names what a cell of the table is when it is no state."""
 
     SAME = "same"
     OPEN = "open"
@@ -210,7 +210,7 @@ ENDS: Final = {
 
 
 def as_matrix() -> bytes:
-    """TABLE for the core: MATRIX_ROWS x MATRIX_COLUMNS bytes, row by row.
+    """Encodes TABLE for the core: MATRIX_ROWS x MATRIX_COLUMNS bytes, row by row.
 
     Byte `state_id * MATRIX_COLUMNS + event_id` is the next state's id or an effect's number. Row 0
     and column 0 belong to no state and no event and are IMPOSSIBLE throughout.
@@ -225,7 +225,7 @@ def as_matrix() -> bytes:
 
 @dataclass(slots=True)
 class OrderLife:
-    """One order's state, fed with events. Quantities are int64 at the instrument's decimals.
+    """Keeps one order's state, fed with events. Quantities are int64 at the instrument's decimals.
 
     Feed fills through `on_fill`, everything else through `on_event`. Both return the cell that
     applied; `state` is where the order stands afterwards.
@@ -244,11 +244,11 @@ class OrderLife:
 
     @property
     def remaining(self) -> int:
-        """What may still be filled; 0 once the order has ended."""
+        """Returns the quantity that may still be filled; 0 once the order has ended."""
         return 0 if self.state.is_final else max(self.size - self.filled, 0)
 
     def on_fill(self, trade_id: str, size: int) -> Cell:
-        """Book a fill once. `trade_id` is the venue's, unique within the order; size > 0."""
+        """Books a fill once. `trade_id` is the venue's, unique within the order; size > 0."""
         check(size > 0, f"a fill has a quantity: {size}")
         if trade_id in self.trade_ids:
             return self.on_event(OrderEvent.DUPLICATE)
@@ -267,9 +267,8 @@ class OrderLife:
         return cell
 
     def on_event(self, event: OrderEvent, *, size: int = 0) -> Cell:
-        """Anything but a fill. `size` is the quantity that amend_request, amend_ack and
-        found_working name (0: as it was). Raises InvariantViolation for an impossible event of
-        our own."""
+        """Takes any event but a fill. `size` is the quantity that amend_request, amend_ack and found_working name (0:
+        as it was). Raises InvariantViolation for an impossible event of our own."""
         if event in FILLS:
             raise InvariantViolation("fills go through on_fill")
         cell = TABLE[self.state][event]
@@ -285,7 +284,7 @@ class OrderLife:
         return cell
 
     def is_sent(self, event: OrderEvent) -> bool:
-        """Whether a request made now goes to the venue."""
+        """Tells whether a request made now goes to the venue."""
         cell = TABLE[self.state][event]
         if self.state is OrderState.UNKNOWN:
             return event is OrderEvent.CANCEL_REQUEST
@@ -334,7 +333,7 @@ _SENT: Final = frozenset({OrderState.SUBMITTED, OrderState.PENDING_CANCEL, Order
 
 
 def resolve(order: OrderLife, cell: Cell) -> OrderState:
-    """The state a cell leads to, by what is known of the order after the event.
+    """Returns the state that a cell leads to, by the order's quantities after the event.
 
     OPEN, first that fits: fills reach the quantity and no amendment is open: FILLED; a request is
     unanswered: UNKNOWN if it was given up for lost, else its PENDING state; has fills:
@@ -364,7 +363,7 @@ def resolve(order: OrderLife, cell: Cell) -> OrderState:
 
 
 def as_markdown() -> str:
-    """TABLE as docs/concepts/orders.md shows it, generated so that it cannot be wrong."""
+    """Renders TABLE for docs/concepts/orders.md, which is generated so that it cannot be wrong."""
     marks = {Effect.SAME: "·", Effect.IMPOSSIBLE: "✗"}
     lines = [
         "| event | " + " | ".join(state.value for state in OrderState) + " |",

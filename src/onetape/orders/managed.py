@@ -44,7 +44,7 @@ __all__ = [
 
 
 class Request(NamedTuple):
-    """A robot's request. `order_id` is the robot's; price and size are an amendment's."""
+    """Carries a robot's request. `order_id` is the robot's; price and size are an amendment's."""
 
     robot: int
     kind: RequestKind
@@ -55,7 +55,7 @@ class Request(NamedTuple):
 
 
 class IntentOut(NamedTuple):
-    """An intent, for the journal before the request goes to the wire.
+    """Carries an intent, which is journaled before the request goes to the wire.
 
     is_reissue: of a cancel: what is left is to be placed again; of an amendment: it goes to the
     venue as a new order.
@@ -69,7 +69,7 @@ class IntentOut(NamedTuple):
 
 
 class NewsOut(NamedTuple):
-    """News of an order for its robot.
+    """Carries a change of an order's state to its robot.
 
     state: what the order manager makes of it.
     is_local: a change that was refused here and never left; the order is as it was.
@@ -85,7 +85,7 @@ class NewsOut(NamedTuple):
 
 
 class FillOut(NamedTuple):
-    """A fill for the order's robot.
+    """Carries a fill to the order's robot.
 
     order: None where no order of ours stands behind it.
     """
@@ -95,7 +95,7 @@ class FillOut(NamedTuple):
 
 
 class AccountOut(NamedTuple):
-    """A balance (`side` None) or a position as the venue has it."""
+    """Carries a balance (`side` None) or a position as the venue has it."""
 
     name: str  # a currency or a symbol
     side: PositionSide | None
@@ -116,7 +116,7 @@ class HealthOut(NamedTuple):
 
 
 class CycleOut(NamedTuple):
-    """A request key is free again, or why not. robot 0: by the operator."""
+    """Says that a request key is free again, or why not. robot 0: by the operator."""
 
     key: RequestKey
     slot: int
@@ -125,8 +125,8 @@ class CycleOut(NamedTuple):
 
 
 class TakenOut(NamedTuple):
-    """Frames of a robot's journal have been dealt with. Behind all that came of them, so that what
-    a gateway had not come to when it died is dealt with by the next one. decided: when."""
+    """Says up to which frame a robot's journal has been processed. Behind all that came of them, so that what a gateway
+    had not come to when it died is dealt with by the next one. decided: when."""
 
     robot: int
     first: int
@@ -139,7 +139,7 @@ Out = IntentOut | NewsOut | FillOut | AccountOut | HealthOut | CycleOut | TakenO
 
 @dataclass(slots=True)
 class Pending:
-    """A request that is on the wire or waits for its turn to be sent again."""
+    """Keeps a request that is on the wire or waits to be sent again."""
 
     kind: RequestKind
     deadline: int  # when its answer counts as lost
@@ -162,7 +162,7 @@ _KEPT_AS: Final = {
 
 
 class Managed(msgspec.Struct, eq=False, rename=_KEPT_AS):
-    """One order of the account. `robot` 0: an order that other hands made (foreign)."""
+    """Keeps one order of the account. `robot` 0: an order that other hands made (foreign)."""
 
     client_id: str
     robot: int
@@ -204,13 +204,13 @@ class Managed(msgspec.Struct, eq=False, rename=_KEPT_AS):
 
     @property
     def is_protective(self) -> bool:
-        """A stop of the guardian's: what cancels a robot's orders leaves it, because the position is
-        still there. Nobody else may use the tag."""
+        """Tells whether it is a stop of the guardian's: cancelling a robot's orders leaves it, because the position
+        remains. Nobody else may use the tag."""
         return self.spec.tag == GUARDIAN and self.spec.trigger_by is not TriggerBy.NONE
 
     @property
     def name(self) -> str:
-        """The order's client id at the venue."""
+        """Returns the order's client id at the venue."""
         return self.sent_as or self.client_id
 
     @property
@@ -231,21 +231,21 @@ class Managed(msgspec.Struct, eq=False, rename=_KEPT_AS):
 
     @property
     def worst_left(self) -> int:
-        """The quantity that may still be filled in the worst case, in units."""
+        """Returns the quantity that may still be filled in the worst case, in units."""
         if not self.is_open:
             return 0
         return max(max(self.life.size, self.life.size_wanted) - self.life.filled, 0)
 
     @property
     def spec_sent(self) -> OrderSpec:
-        """The order as it is placed: of one that is placed again what is left."""
+        """Returns the terms that are sent: of an order that is placed again, what is left of it."""
         if not self.sent_at:
             return self.spec
         left = self.life.size - self.away
         return structs.replace(self.spec, size_int=left, price_int=self.price)
 
     def next_name(self, chars_max: int) -> str:
-        """The client id under which what is left is placed again, "" where there is none."""
+        """Returns the client id under which what is left is placed again, "" where there is none."""
         parsed = parse_client_id(self.client_id)
         if parsed is None or self.reissues >= ATTEMPT_MAX:
             return ""
@@ -253,8 +253,8 @@ class Managed(msgspec.Struct, eq=False, rename=_KEPT_AS):
         return name if len(name) <= chars_max else ""
 
     def in_our_sizes(self, report: OrderStatusReport) -> OrderStatusReport | None:
-        """Restate a report of the venue's order in the quantities of ours, which is larger by what
-        was filled before; None: that order is gone, and what was to be learned from it is known."""
+        """Restates a report of the venue's order in the quantities of ours, which is larger by what was filled before;
+        None: that order is gone, and what was to be learned from it is known."""
         if self.former and (report.client_id or report.venue_id) in self.former:
             return None
         if not self.away and not self.filled_outside:
@@ -311,7 +311,7 @@ def spec_of(report: OrderStatusReport) -> OrderSpec:
 
 
 def spec_of_guardian(report: OrderStatusReport) -> OrderSpec:
-    """Of an order of the guardian's: a stop while it waits for its trigger."""
+    """Reconstructs the terms of an order of the guardian's: a stop while it waits for its trigger."""
     is_stop = report.conditional and report.trigger > 0
     return structs.replace(
         spec_of(report),

@@ -200,13 +200,14 @@ class OrderManager:
         self.outs.append(NewsOut(order, news, order.state, now, code, reason, is_local=True))
 
     def place_uncertain(self, client_id: str, request: Request, now: int) -> Managed:
-        """Put down a new order of which nobody knows whether it was sent.
+        """Enters a new order of which nobody knows whether it was sent.
 
         After a power loss the end of a journal may be missing, intents among it: their orders may
         work at the venue. What a robot's journal asks for beyond what ours says was taken is then
         neither sent nor denied: it is UNKNOWN, asked for by its id, counted as the worst case, and
         resolved when the venue has answered for that id. It counts as sent from now on: it was
-        before, so that absence is believed rather later than earlier."""
+        before, so that absence is believed rather later than earlier.
+        """
         order = requested_order(client_id, request, now)
         order.conditional = self.waits_apart(order.spec)
         self.index.add(order)
@@ -215,7 +216,7 @@ class OrderManager:
         return order
 
     def amend_uncertain(self, order: Managed, now: int, *, price: int, size: int) -> None:
-        """Put down an amendment likewise: the order has the old terms or the new ones."""
+        """Enters an amendment likewise: the order has the old terms or the new ones."""
         self.index.mark(order)
         if not order.life.is_sent(OrderEvent.AMEND_REQUEST):
             return
@@ -335,7 +336,7 @@ class OrderManager:
             order.ask_at = next_query(order, now, ended_apart=self.venue.traits.ended_apart)
 
     def _not_found(self, order: Managed, key: OrderKey, now: int) -> bool:
-        """Whether the next question is settled."""
+        """Takes in that the venue does not have the order; tells whether its next query is settled."""
         if self.venue.traits.ended_apart and not key.venue_id and not key.ended:
             order.ask_other, order.ask_at = True, now
             return True
@@ -351,7 +352,7 @@ class OrderManager:
         return False
 
     def waits_apart(self, spec: OrderSpec) -> bool:
-        """An order with a trigger, at a venue where these have a service of their own."""
+        """Tells whether an order has a trigger at a venue where these have a service of their own."""
         return spec.trigger_by is not _NO_TRIGGER and self.venue.traits.conditionals
 
     def send(self, order: Managed, kind: RequestKind, now: int) -> None:
@@ -417,9 +418,9 @@ class OrderManager:
                         self.calls.append(self.venue.modes(now))
 
     def resolve(self, order: Managed, report: OrderStatusReport, now: int) -> None:
-        """Take an operator's word on an order (`resolve.resolution_of`) as the venue's, once it is
-        on the journal. It never makes a fill: where it says that more was filled than is booked,
-        the fills are asked for, and the order ends when they are here."""
+        """Takes an operator's resolution of an order (`resolve.resolution_of`) as the venue's, once it is on the
+        journal. It never makes a fill: where it says that more was filled than is booked, the fills are asked for, and
+        the order ends when they are here."""
         self.index.mark(order)
         # What was told before is not held against it.
         order.reported_filled, order.reported_end, order.reported_time = order.life.filled, None, 0
@@ -477,7 +478,8 @@ class OrderManager:
         self._compare(order, report, now)
 
     def _found(self, order: Managed, report: OrderStatusReport, now: int) -> None:
-        """It works there. A cancel that is lost still holds: it is sent again, some times."""
+        """Takes in that the order works at the venue. A cancel that is lost still holds: it is sent again,
+        some times."""
         order.pending.pop(_PLACE, None)
         is_requested = order.life.cancel_open and RequestKind.CANCEL not in order.pending
         order.cancel_wanted = False
@@ -523,14 +525,14 @@ class OrderManager:
             self._ask_whose(fill, now)
 
     def _ask_whose(self, fill: FillReport, now: int) -> None:
-        """Unless that is under way."""
+        """Asks for the owners of unmatched fills, unless that is under way."""
         key = (fill.symbol, fill.venue_id)
         if key not in self._queried_venue_ids:
             self._queried_venue_ids.add(key)
             self.calls.append(self.venue.query_venue_id(*key, now))
 
     def _meet(self, report: OrderStatusReport, now: int) -> None:
-        """Adds an order that no tape of ours has."""
+        """Adds an order that no journal of ours has."""
         if report.client_id in self.orders or report.news is OrderNews.REJECTED:
             return
         if adopted := self._adopted(report.client_id):
@@ -556,12 +558,12 @@ class OrderManager:
             self._compare(order, report, now)
 
     def _adopted(self, client_id: str) -> tuple[int, int] | None:
-        """Whose an order is that a guardian has placed while no gateway ran: robot and order id."""
+        """Returns whose an order is that a guardian has placed while no gateway ran: robot and order id."""
         owner = self.owner_of(client_id)
         return owner if owner is not None and self.is_adopted(owner[1]) else None
 
     def _adopt(self, owner: tuple[int, int], report: OrderStatusReport, now: int) -> None:
-        """It becomes an order of this tape, which the next listing finds there."""
+        """Makes it an order of this journal, which the next listing finds at the venue."""
         request = Request(owner[0], _PLACE, owner[1], spec_of_guardian(report))
         self.place_uncertain(report.client_id, request, now)
         self._order(report, now)
@@ -593,7 +595,7 @@ class OrderManager:
         self.close(order)
 
     def _end(self, order: Managed, news: OrderNews, report: OrderStatusReport | None, now: int) -> None:
-        """It has ended at the venue. Its fills come first: until they are here it is not over."""
+        """Takes in that an order has ended at the venue. Its fills come first: until they are here it is not over."""
         if report is not None:
             self._note_filled(order, report)
         if order.reported_filled > order.life.filled:
@@ -634,8 +636,8 @@ class OrderManager:
             self._end(order, OrderNews.UPDATED, None, now)
 
     def _note_filled(self, order: Managed, report: OrderStatusReport) -> None:
-        """Of one that was seen at the venue first this is what its fills are to others: none of
-        them is waited for, and with the last it has ended."""
+        """Notes what is filled of an order that was seen at the venue first: none of them is waited for, and with the
+        last it has ended."""
         order.reported_filled = max(order.reported_filled, report.filled)
         if order.is_met:
             order.life.filled = max(order.life.filled, report.filled)
@@ -647,7 +649,7 @@ class OrderManager:
         self._news(order, news, now, size=size)
 
     def _refused(self, order: Managed, now: int, code: int, reason: str) -> None:
-        """What was placed is not there; of an order that was there before the rest is gone."""
+        """Takes in that the venue refused to place an order: it is not there, or what was left of it is gone."""
         news = OrderNews.CANCELED if order.reissue_open else OrderNews.REJECTED
         order.reissue_open = False
         self._news(order, news, now, code, reason)
@@ -681,7 +683,7 @@ class OrderManager:
     def _news(
         self, order: Managed, news: OrderNews, now: int, code: int = 0, reason: str = "", *, size: int = 0
     ) -> None:
-        """Moves the order's life, and says so where that changed anything."""
+        """Feeds the order's state machine, and reports it where that changed anything."""
         before, accepted = order.state, order.life.accepted
         open_before = (order.life.cancel_open, order.life.update_open)
         event = NEWS_EVENTS[news]
@@ -714,10 +716,10 @@ class OrderManager:
 
     @property
     def booked(self) -> int:
-        """The number of fills that were booked."""
+        """Returns the number of fills that were booked."""
         return self.books.booked
 
     @property
     def unknown(self) -> list[Managed]:
-        """The orders whose state is unknown."""
+        """Returns the orders whose state is unknown."""
         return self.index.working.all_unknown()

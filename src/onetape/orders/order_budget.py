@@ -21,8 +21,7 @@ HELD_UNTOLD: Final = 10 * SECOND  # where the venue refuses orders and says no w
 
 
 class BudgetState:
-    """What an operator is told of a budget: that it is used up, once for each end of it, and that
-    it is there again."""
+    """Reports a budget to the operator: that it is used up, once for each end of it, and that it is there again."""
 
     def __init__(self, name: str, say: Callable[[HealthOut], None]) -> None:
         self._name = name
@@ -43,9 +42,9 @@ class BudgetState:
 
 
 class OrderBudget:
-    """What an account may place and amend. Cancels are not counted, and are never held back. A
-    restart forgets the counts; the venue's next answer has them. now: gives the venue's time, ns
-    UTC; say: for what an operator should know."""
+    """Counts what an account may place and amend. Cancels are not counted, and are never held back. A restart forgets
+    the counts; the venue's next answer has them. now: gives the venue's time, ns UTC; say: for what an operator should
+    know."""
 
     def __init__(self, account: str, *, now: Callable[[], int], say: Callable[[HealthOut], None]) -> None:
         self.refused = 0
@@ -59,8 +58,8 @@ class OrderBudget:
         self._budget = Budget(rules, self._counts, of="the orders of this account", settled=SETTLED)
 
     def refusal(self, call: Call, *, reduces: Callable[[Call], bool]) -> Answer | None:
-        """Why an order or an amendment must not be sent now; None: it may, and is counted. Asked
-        only where there is no more room for usual orders: `reduces`, who may use the reserve."""
+        """Returns why an order or an amendment must not be sent now; None: it may, and is counted. Asked only where
+        there is no more room for usual orders: `reduces`, who may use the reserve."""
         if call.purpose not in (Purpose.PLACE, Purpose.AMEND):
             return None
         now = self._now()
@@ -74,18 +73,18 @@ class OrderBudget:
         return held_back(Outcome.DEFINITIVE, verdict, now)
 
     def hold(self, wait: int) -> None:
-        """The venue has refused an order because there were too many. wait: ns, 0 where it did not
-        say how long."""
+        """Takes in that the venue has refused an order because there were too many. wait: ns, 0 where it did not say
+        how long."""
         now = self._now()
         window = min((rule.window for rule in self._budget.rules), default=HELD_UNTOLD)
         self._counts.ban(now + (wait or window - now % window))
 
     def heard(self, headers: Mapping[str, str]) -> None:
-        """Takes in the headers of an answer, in lower case."""
+        """Takes in the headers of an answer, names in lower case."""
         self._budget.heard(200, headers, self._now())
 
     def look(self) -> None:
-        """Now and then: says that it is there again."""
+        """Reports, now and then, that there is budget again."""
         self._state.look(self._now())
 
     def status(self) -> dict[str, Any]:
@@ -100,6 +99,6 @@ class OrderBudget:
 
 
 def held_back(outcome: Outcome, verdict: Verdict, now: int) -> Answer:
-    """What is to be made of a call that was not sent."""
+    """Makes the answer to a call that was not sent."""
     wait = verdict.retry_at - now
     return Answer(outcome, code=VenueRateLimit.code, text=verdict.reason, retry_after=wait)

@@ -22,7 +22,7 @@ __all__ = ["Answer", "Outcome"]
 
 
 class Outcome(StrEnum):
-    """What a request has come to, as the module's text defines it."""
+    """Names what a request has come to, as the module's text defines it."""
 
     DONE = "done"
     DEFINITIVE = "definitive"
@@ -33,8 +33,8 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer, read. `code` is our number of the error (0: none), `venue_code` and `text` are
-    the venue's; `retry_after` in ns; `cursor`: there is more, ask again from here."""
+    """Carries one answer, decoded. `code` is our number of the error (0: none), `venue_code` and `text` are the
+    venue's; `retry_after` in ns; `cursor`: there is more, ask again from here."""
 
     outcome: Outcome
     reports: tuple[VenueReport, ...] = field(default=())

@@ -29,8 +29,8 @@ QUERY_APART_AFTER: Final = ABSENT_AFTER
 
 
 def is_absent(order: Managed, key: OrderKey, now: int, *, has_trigger: bool) -> bool:
-    """Whether the answer that it is not there, to the question `key`, proves it. has_trigger: it
-    may have been in a service of its own, or, having fired, in the book."""
+    """Tells whether the answer "not found" to the query `key` proves that there is no such order. has_trigger: it may
+    have been in a service of its own, or, having fired, in the book."""
     patience = ABSENT_AFTER_CONDITIONAL if has_trigger else ABSENT_AFTER
     answers = ABSENT_ANSWERS * (2 if has_trigger else 1)
     queried_at = order.working_query_at if key.ended else now

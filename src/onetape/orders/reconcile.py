@@ -35,7 +35,7 @@ OVERLAP: Final = 60 * SECOND  # fills are asked for from so long before their ho
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One difference between our books and the venue's answer."""
+    """Describes one difference between our books and the venue's answer."""
 
     what: str
     ours: str
@@ -66,7 +66,7 @@ class _Round:
 
 
 class FillHorizon:
-    """Up to when no fill of an account is missing, and so from when on they are asked for.
+    """Keeps up to when no fill of an account is missing, and so from when on they are asked for.
 
     It moves only when a whole round has been answered: while pages are coming, a page of another
     symbol, or the newest page of a list that begins with the newest, says nothing about what is
@@ -80,7 +80,7 @@ class FillHorizon:
 
     @property
     def since(self) -> int:
-        """What a question names."""
+        """Returns the time that a query names."""
         return max(self.complete - OVERLAP, 0)
 
     def begin(self, now: int) -> None:
@@ -93,7 +93,7 @@ class FillHorizon:
         self._newest = max(self._newest, max(newest, default=0))
 
     def done(self) -> None:
-        """All pages of all symbols have been answered."""
+        """Takes in that all pages of all symbols have been answered."""
         self.complete = max(self.complete, self._newest)
 
 
@@ -131,8 +131,8 @@ class Reconciler:
         return self._round is not None
 
     def check(self, now: int) -> None:
-        """A round about money alone: what the account holds, the fills until then and, where that
-        is wanted, what moved money. One that runs already does that and more."""
+        """Begins a round about money alone: what the account holds, the fills until then and, where that is wanted,
+        what moved money. One that runs already does that and more."""
         if self._round is None:
             since = self._moves_wanted()
             self._round = _Round(began=now, reason=CHECKED, has_queried=True, moves_since=since)
@@ -152,7 +152,7 @@ class Reconciler:
         self._look(now)
 
     def _look(self, now: int) -> None:
-        """Positions first, then the fills: so the fills cover what the positions show."""
+        """Asks for positions first, then for fills: so the fills cover what the positions show."""
         assert self._round is not None
         venue = self.manager.venue
         self._round.looked += 1
@@ -250,7 +250,7 @@ class Reconciler:
         self._finish(differences, now)
 
     def _renewed(self, call: Call, now: int) -> Call:
-        """A call signed anew: the old one's window may have passed."""
+        """Signs a call anew: the old one's window may have passed."""
         venue = self.manager.venue
         match call.purpose:
             case Purpose.MODES:
@@ -270,8 +270,8 @@ class Reconciler:
                 return next(c for c in both if c.purpose is call.purpose)
 
     def _ask_for_missing(self, now: int) -> None:
-        """Once both lists are read. The fills on their way come first: what they complete need not
-        be asked for, and after an hour away that is nearly all."""
+        """Asks for the orders that neither list has, once both are read. The fills on their way come first: what they
+        complete need not be asked for, and after an hour away that is nearly all."""
         current = self._round
         assert current is not None
         if current.has_queried or current.lists_done < current.lists:
@@ -289,7 +289,7 @@ class Reconciler:
             self.manager.index.mark(order)
 
     def _note_flat(self, answer: Answer, queried_at: int) -> None:
-        """A position that the venue does not list was flat when it was asked for: what was said since is newer."""
+        """Notes as flat each position that the venue does not list, as of the query: what was said since is newer."""
         listed = {(t.symbol, t.side) for t in answer.reports if isinstance(t, PositionReport)}
         gone = [key for key in self.manager.venue_positions if key not in listed]
         for symbol, side in gone:
@@ -330,8 +330,7 @@ class Reconciler:
         return found + self._unmatched()
 
     def _unmatched(self) -> list[Difference]:
-        """Fills that are not booked, since it is not known yet whose they are: the balance has
-        them."""
+        """Returns fills that are not booked, since it is not known yet whose they are: the balance has them."""
         return [
             Difference(f"fill {fill.symbol} {fill.trade_id}", "no order", "a fill")
             for fill in self.manager.unmatched.values()

@@ -23,7 +23,7 @@ __all__ = ["Recovery", "RecoveryRecord"]
 
 
 class RecoveryRecord(msgspec.Struct, frozen=True):
-    """What a journal's frames up to one of them come to, as a checkpoint keeps it."""
+    """Keeps in a checkpoint what a journal's frames up to one of them come to."""
 
     orders: OrderIndexRecord
     books: BooksRecord
@@ -136,12 +136,12 @@ class Recovery:
             self._halves[at] = fill
 
     def began(self, time: int) -> None:
-        """The journal's first record: before it there is nothing to miss."""
+        """Takes in the time of the journal's first record: before it there is nothing to miss."""
         self.newest_fill = self.newest_fill or time
 
     def reconciled(self) -> None:
-        """A round has ended. What was filled later may have gaps: a stream that came back tells of
-        a new fill while those that it missed are still being asked for."""
+        """Takes in that a round has ended. What was filled later may have gaps: a stream that came back tells of a new
+        fill while those that it missed are still being asked for."""
         self.has_begun = True
         self.newest_fill = max(self.newest_fill, self._heard)
 
@@ -150,7 +150,7 @@ class Recovery:
         self.manager.positions[symbol, side] = qty
 
     def finish(self, now: int) -> int:
-        """Gives how many orders are unknown. What the tape says of one side of an internal trade is
+        """Ends recovery and returns how many orders are unknown. What the tape says of one side of an internal trade is
         true of the other; what was held is over."""
         unknown = 0
         for half in self._halves.values():

@@ -35,9 +35,8 @@ OUTSIDE: Final = "(outside)"  # in place of a wallet: an address that is not the
 
 
 class OrderStatusReport(NamedTuple):
-    """The state of an order at the venue. news: what has just happened to it, None where the report
-    answers a query or is a row of a list. `venue_id` is the order's that works, of a conditional
-    one its own until it fires."""
+    """Reports the state of an order at the venue. news: what has just happened to it, None where the report answers a
+    query or is a row of a list. `venue_id` is the order's that works, of a conditional one its own until it fires."""
 
     symbol: str
     client_id: str
@@ -60,8 +59,8 @@ class OrderStatusReport(NamedTuple):
 
 
 class FillReport(NamedTuple):
-    """One side of a trade. It is the same fill where symbol, trade id and side are: an account that
-    trades with itself, which not every venue prevents, has two of one trade."""
+    """Reports one side of a trade. It is the same fill where symbol, trade id and side are: an account that trades with
+    itself, which not every venue prevents, has two of one trade."""
 
     symbol: str
     client_id: str
@@ -78,18 +77,18 @@ class FillReport(NamedTuple):
 
     @property
     def key(self) -> tuple[str, int, Side]:
-        """The key by which a fill is booked once."""
+        """Returns the key by which a fill is booked once."""
         return self.symbol, self.trade_id, self.side
 
     @property
     def is_internal(self) -> bool:
-        """Between two orders of this account, and known to no venue. `venue_id` is the client id
-        of the other order."""
+        """Tells whether the trade is between two orders of this account, and known to no venue. `venue_id` is the
+        client id of the other order."""
         return self.trade_id >= INTERNAL_TRADES
 
     @property
     def other_side(self) -> FillReport:
-        """The other half of an internal trade."""
+        """Returns the other half of an internal trade."""
         is_maker = self.liquidity is Liquidity.MAKER
         return self._replace(
             client_id=self.venue_id,
@@ -100,8 +99,8 @@ class FillReport(NamedTuple):
 
 
 class MarginReport(NamedTuple):
-    """What the venue says of the margin of a currency beside its balance. profit: of its cross
-    positions; initial: None where it does not follow from the report."""
+    """Reports the margin of a currency beside its balance. profit: of its cross positions; initial: None where it does
+    not follow from the report."""
 
     profit: int
     available: int
@@ -109,7 +108,7 @@ class MarginReport(NamedTuple):
 
 
 class BalanceReport(NamedTuple):
-    """What an account owns of a currency, without what open positions have gained.
+    """Reports what an account owns of a currency, without what open positions have gained.
 
     An event of the stream says its time. A list does not (Binance's updateTime is the currency's
     last change, Kraken says nothing; read 2026-11), and may have been read off at any moment
@@ -134,7 +133,7 @@ class BalanceReport(NamedTuple):
 
 
 class MoveKind(StrEnum):
-    """Why money came or went."""
+    """Names why money came or went."""
 
     TRANSFER = "transfer"  # from or to another wallet, account or bank
     FUNDING = "funding"
@@ -144,8 +143,8 @@ class MoveKind(StrEnum):
 
 
 class MoveReport(NamedTuple):
-    """Money that came or went otherwise than by a fill. It is the same move where the reference is,
-    whichever way it was reported. symbol: what funding was paid for, where the venue says so."""
+    """Reports money that came or went otherwise than by a fill. It is the same move where the reference is, whichever
+    way it was reported. symbol: what funding was paid for, where the venue says so."""
 
     reference: str
     currency: str
@@ -156,7 +155,7 @@ class MoveReport(NamedTuple):
 
 
 class TransferState(StrEnum):
-    """The state of a transfer between wallets at the venue."""
+    """Names the state of a transfer between wallets at the venue."""
 
     DONE = "done"
     FAILED = "failed"
@@ -164,10 +163,9 @@ class TransferState(StrEnum):
 
 
 class TransferReport(NamedTuple):
-    """A row of the venue's history of transfers, of withdrawals (target OUTSIDE) or of deposits
-    (source OUTSIDE). wallets: "" is the one that is traded from. amount: what a withdrawal takes
-    with its fee, what a deposit brings without. name: our id of it, where the venue takes one.
-    txid: what other venues know it by."""
+    """Reports a row of the venue's history of transfers, of withdrawals (target OUTSIDE) or of deposits (source
+    OUTSIDE). wallets: "" is the one that is traded from. amount: what a withdrawal takes with its fee, what a deposit
+    brings without. name: our id of it, where the venue takes one. txid: what other venues know it by."""
 
     venue_id: str
     source: str
@@ -182,8 +180,8 @@ class TransferReport(NamedTuple):
 
 
 class PositionReport(NamedTuple):
-    """A position of the account at the venue. qty: signed, in units of the instrument. entry, mark
-    and liquidation are prices, None where the venue does not say them with it."""
+    """Reports a position of the account at the venue. qty: signed, in units of the instrument. entry, mark and
+    liquidation are prices, None where the venue does not say them with it."""
 
     symbol: str
     side: PositionSide
@@ -195,7 +193,7 @@ class PositionReport(NamedTuple):
 
 
 class AccountModeReport(NamedTuple):
-    """The modes and rights of the account at the venue."""
+    """Reports the modes and rights of the account at the venue."""
 
     hedge: bool
     multi_assets: bool
@@ -205,7 +203,7 @@ class AccountModeReport(NamedTuple):
 
 
 class StreamReport(NamedTuple):
-    """An event of the stream itself: that it expired, or one that is not understood, by its name."""
+    """Reports an event of the stream itself: that it expired, or one that is not understood, by its name."""
 
     what: str
     detail: str = ""

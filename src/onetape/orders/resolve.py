@@ -26,8 +26,8 @@ _FIELDS: Final = frozenset({"order", "as", "venue_id", "filled"})
 def resolution_of(
     manager: OrderManager, instruments: Mapping[str, Instrument], said: Mapping[str, Any]
 ) -> tuple[Managed, OrderStatusReport]:
-    """The order that is meant, and the word about it. said: `order` (our client id), `as` (open,
-    filled or closed), and where they are known `venue_id` and `filled` (a quantity).
+    """Returns the order that is meant, and its resolution. said: `order` (our client id), `as` (open, filled or
+    closed), and where they are known `venue_id` and `filled` (a quantity).
 
     Raises BadInput for a word that means nothing, and for an order that is not in doubt.
     """

@@ -26,7 +26,7 @@ BURST_S: Final = 10  # over which a robot's rate is meant: what it did not use i
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits of one gateway; 0 or not there: no limit.
+    """Holds the limits of one gateway; 0 or absent: no limit.
 
     position_max: by symbol, in units of quantity, working and unknown orders counted as filled.
     order_max: of one order, likewise.
@@ -60,7 +60,7 @@ class Rates:
     _due: dict[int, int] = field(default_factory=dict)  # by robot, ns
 
     def sent_this_second(self, now: int) -> int:
-        """The number of orders that all robots together have sent in this second."""
+        """Returns the number of orders that all robots together have sent in this second."""
         return self._sent if now // SECOND == self._second else 0
 
     def messages_this_second(self, now: int) -> int:
@@ -68,7 +68,7 @@ class Rates:
         return count if now // SECOND == second else 0
 
     def message(self, now: int) -> None:
-        """One more order, amendment or cancel leaves."""
+        """Counts one more order, amendment or cancel that leaves."""
         self._messages = now // SECOND, self.messages_this_second(now) + 1
 
     def ahead_ns(self, robot: int, now: int) -> int:
@@ -111,22 +111,22 @@ class TradingState:
     _hedge: bool | None = None  # the mode that the account was found in
 
     def reduces(self, spec: OrderSpec, old: Managed | None = None) -> bool:
-        """It can only take off a position: by its own words, or on spot, where there are none, by
-        what was bought and works to be sold. old: the order that it takes the place of."""
+        """Tells whether an order can only take off a position: by its flag, or on spot, where there is none, by what
+        was bought and works to be sold. old: the order that it takes the place of."""
         if self.manager.venue.traits.positions:
             return only_reduces(spec)
         return spec.side is Side.SELL and spec.size_int <= reducible(self.manager, spec, without=old)
 
     def takes_off(self, spec: OrderSpec, left: int, old: Managed | None = None) -> bool:
-        """It takes off what is held and opens nothing, if all that works that way is filled before;
+        """Tells whether an order takes off what is held and opens nothing, if all that works that way is filled before;
         the venue does not hold it to that. left: what can be filled of it."""
         if not self.ready or spec.trigger_by is not TriggerBy.NONE:
             return False
         return worst_held(self.manager, spec, without=old) + left <= 0
 
     def hedge_wanted(self, found: bool) -> bool:
-        """Whether the account is to be in hedge mode: as it was when its mode was first asked
-        for. found: as it is."""
+        """Tells whether the account is to be in hedge mode: as it was when its mode was first asked for. found: as it
+        is."""
         if self._hedge is None:
             self._hedge = found
         return self._hedge

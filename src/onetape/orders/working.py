@@ -31,8 +31,8 @@ _AT_ONCE: Final = frozenset({TimeInForce.IOC, TimeInForce.FOK})
 
 
 def only_reduces(spec: OrderSpec) -> bool:
-    """Its own words say that it can only take off a position: the flag, or in hedge mode the side
-    that it closes. The venue holds it to them."""
+    """Tells whether an order can only take off a position by its flag, or in hedge mode by the side that it closes. The
+    venue holds it to them."""
     if spec.reduce_only:
         return True
     if spec.position_side is _BOTH:
@@ -42,20 +42,19 @@ def only_reduces(spec: OrderSpec) -> bool:
 
 
 def takes_at_once(spec: OrderSpec) -> bool:
-    """It is over as soon as the venue has it, or its trigger has fired."""
+    """Tells whether an order is over as soon as the venue has it, or its trigger has fired."""
     return spec.type is _MARKET or spec.tif in _AT_ONCE
 
 
 def waits(order: Managed, traits: Traits) -> bool:
-    """Whether the order's trigger has not fired yet."""
+    """Tells whether the order's trigger has not fired yet."""
     if order.spec.trigger_by is _NO_TRIGGER:
         return False
     return order.conditional if traits.conditionals else not order.life.triggered
 
 
 def nearest(order: Managed) -> int:
-    """The price at which it may be met first: of an amendment that nobody has answered both may be
-    true."""
+    """Returns the price at which it may be met first: of an amendment that nobody has answered both may be true."""
     price, other = order.price, order.amend_to[0]
     if not order.life.update_open or not other:
         return price
@@ -63,9 +62,9 @@ def nearest(order: Managed) -> int:
 
 
 class Spent(NamedTuple):
-    """What may be filled of a symbol's orders of one side, by how it is valued. maker and taker:
-    cost at the orders' own prices, by the fee that it is charged; unpriced: size of market orders,
-    which are worth what the market says."""
+    """Sums what may be filled of a symbol's orders of one side, by how it is valued. maker and taker: cost at the
+    orders' own prices, by the fee that it is charged; unpriced: size of market orders, which are worth what the market
+    says."""
 
     size: int = 0
     maker: int = 0
@@ -77,7 +76,7 @@ _NOTHING: Final = Spent()
 
 
 class _Share(NamedTuple):
-    """What one order adds. met: its place among the prices, None where it cannot be met."""
+    """Holds what one order adds to the sums. met: its place among the prices, None where it cannot be met."""
 
     symbol: str
     position_side: PositionSide
@@ -91,7 +90,7 @@ class _Share(NamedTuple):
 
 @dataclass(slots=True)
 class _Sums:
-    """Of one symbol, position side and side: what may be filled in the worst case."""
+    """Sums for one symbol, position side and side what may be filled in the worst case."""
 
     opening: int = 0  # of orders that could open a position
     reducing: int = 0  # of those that take one off, and do not wait for a trigger
@@ -99,7 +98,7 @@ class _Sums:
 
 @dataclass(slots=True)
 class _Resting:
-    """Of one symbol and side."""
+    """Keeps the resting orders of one symbol and side."""
 
     prices: list[tuple[int, str]] = field(default_factory=list)  # the first to be met first
     size: int = 0
@@ -127,22 +126,22 @@ class Working:
     # --- what is asked ----------------------------------------------------------------------------
 
     def opening(self, spec: OrderSpec, without: Managed | None = None) -> int:
-        """What may be filled of the orders that could open the position in the same direction."""
+        """Returns what may be filled of the orders that could open the position in the same direction."""
         if self.marked:
             self.look()
         sums = self._sums.get((spec.symbol, spec.position_side, spec.side))
         return 0 if sums is None else sums.opening - self._of(without, spec)[0]
 
     def reducing(self, spec: OrderSpec, without: Managed | None = None) -> int:
-        """The same of those that take it off. At a venue without positions each may."""
+        """Returns the same of those that take it off. At a venue without positions each may."""
         if self.marked:
             self.look()
         sums = self._sums.get((spec.symbol, spec.position_side, spec.side))
         return 0 if sums is None else sums.reducing - self._of(without, spec)[1]
 
     def meets(self, spec: OrderSpec) -> Managed | None:
-        """The first order of this account that it would trade with, were it in the book. Of an
-        amendment that nobody has answered both prices may be true."""
+        """Returns the first order of this account that it would trade with, were it in the book. Of an amendment that
+        nobody has answered both prices may be true."""
         if self.marked:
             self.look()
         resting = self._resting.get((spec.symbol, spec.side.opposite))

@@ -80,7 +80,7 @@ def may_be_unpaid(view: View) -> bool:
 
 
 def unpaid(view: View) -> Refusal | None:
-    """On spot; of margin the venue knows more than we do."""
+    """Refuses a spot order that the balance cannot pay; of margin the venue knows more than we do."""
     if view.instrument.kind is not _SPOT or not view.state.ready:
         return None
     wanted = _wanted(view)

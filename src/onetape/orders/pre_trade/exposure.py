@@ -26,8 +26,8 @@ _NO_TRIGGER: Final = TriggerBy.NONE  # named once: looked up at its class it cos
 
 
 def meets(view: View) -> Refusal | None:
-    """A robot's order must not trade with another one of the same account. (One that is amended is
-    on the side that is not looked at.)"""
+    """Refuses a robot's order that would trade with another one of the same account. (One that is amended is on the
+    side that is not looked at.)"""
     spec = view.spec
     if view.is_inside or spec.post_only or spec.trigger_by is not _NO_TRIGGER:
         return None
@@ -51,8 +51,8 @@ def own_orders(view: View) -> Measure:
 
 
 def _taking(view: View) -> int:
-    """What may take from the book before an order of that side: of market type, or nobody knows yet
-    that it is in the book."""
+    """Returns what may take from the book before an order of that side: of market type, or nobody knows yet that it is
+    in the book."""
     spec, manager = view.spec, view.state.manager
     return sum(
         each.worst_left
@@ -82,8 +82,8 @@ def share(view: View) -> Measure:
 
 
 def beyond_held(view: View) -> Refusal | None:
-    """While the account is not reconciled what is held is not known, and the venue judges. So it
-    does when a trigger fires: what is held then counts."""
+    """Refuses a reduction of more than is held. While the account is not reconciled that is not known, and the venue
+    judges. So it does when a trigger fires: what is held then counts."""
     spec, state = view.spec, view.state
     if spec.reduce_only and not state.manager.venue.traits.positions:
         # Rather than forgotten: there it would be an order like any other.
@@ -165,7 +165,7 @@ def open_value(view: View) -> Measure:
 
 
 def _open_value(view: View) -> int | None:
-    """The order's and all that works in its currency; None: nobody knows, for want of a price."""
+    """Returns the value of the order and of all that works in its currency; None: unknown, for want of a price."""
     state, settle = view.state, view.instrument.settle
     total = _value(view, view.spec, view.left)
     for order in state.manager.open.values():
@@ -243,7 +243,7 @@ def _of_most(view: View, size: int, most: int) -> Measure:
 
 
 def outside_band(view: View) -> Refusal | None:
-    """Our own, on the side that would pay too much."""
+    """Refuses a limit price outside of our own band, on the side that would pay too much."""
     spec, band = view.spec, view.state.limits.price_band
     if not band or spec.type is not OrderType.LIMIT:
         return None

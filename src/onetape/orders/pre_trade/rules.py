@@ -50,7 +50,7 @@ __all__ = ["RULES", "Check", "Rule", "checks", "refusal_of"]
 
 
 class Rule(NamedTuple):
-    """One rule of the pre-trade list.
+    """Is one rule of the pre-trade list.
 
     broken: why not, None: it is kept.
     reduction: whether a reduction passes it unasked.
@@ -68,7 +68,7 @@ class Rule(NamedTuple):
 
 
 class Check(NamedTuple):
-    """One rule and an order. refusal: how it is broken, None: it is not. A figure or a limit that a
+    """Is the outcome of one rule for an order. refusal: how it is broken, None: it is not. A figure or a limit that a
     rule does not have is None."""
 
     rule: str
@@ -77,7 +77,7 @@ class Check(NamedTuple):
     limit: str | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """`rule`, `passed`, `figure`, `limit`, and where it is broken `code`, `name` and `reason`."""
+        """Renders `rule`, `passed`, `figure`, `limit`, and where it is broken `code`, `name` and `reason`."""
         shown = {"rule": self.rule, "passed": self.refusal is None, "figure": self.figure, "limit": self.limit}
         if self.refusal is None:
             return shown
@@ -85,8 +85,8 @@ class Check(NamedTuple):
 
 
 def refusal_of(view: View) -> Refusal | None:
-    """The first rule that is broken, with its name before the words; None where none is. An order
-    that has come so far is counted against the rates."""
+    """Returns the first rule that is broken, with its name before the words; None where none is. An order that has come
+    so far is counted against the rates."""
     for may_be_broken, tests, takes in _STEPS[view.reduces]:
         if may_be_broken(view):
             for broken, rule in tests:
@@ -99,7 +99,7 @@ def refusal_of(view: View) -> Refusal | None:
 
 
 def checks(view: View) -> list[Check]:
-    """Each rule, in the same order. Nothing is counted."""
+    """Returns the outcome of each rule, in the same order. Nothing is counted."""
     return list(_checks(view))
 
 
@@ -141,7 +141,7 @@ def _of_venue(rule: VenueRule) -> Rule:
 
 
 def _together(may_be_broken: Callable[[View], bool], *rules: Rule) -> Iterator[Rule]:
-    """Rules that one question finds kept, as nearly all orders keep them."""
+    """Tests several rules at once, as nearly all orders keep them."""
     return (rule._replace(may_be_broken=may_be_broken) for rule in rules)
 
 

@@ -19,26 +19,26 @@ WIDENS: Final = SECOND  # of silence: the venue's band, as a reduction is measur
 
 class ShareReductions(Protocol):
     def amendment(self, order: Managed, size: int, *, knows: bool) -> Refusal | None:
-        """That it would take off more than its sub-account holds."""
+        """Refuses an amendment that would take off more than its sub-account holds."""
 
     def measured(self, robot: int, spec: OrderSpec) -> Measure: ...
 
 
 class Shares(Protocol):
-    """An account that sub-accounts share: what each of them has."""
+    """Answers what each sub-account of a shared account has."""
 
     @property
     def reductions(self) -> ShareReductions: ...
 
     def refusal(self, robot: int, spec: OrderSpec, left: int, old: Managed | None = None) -> Refusal | None:
-        """Of an order for which the robot's sub-account has not enough."""
+        """Refuses an order for which the robot's sub-account has not enough."""
 
     def measured(self, robot: int, spec: OrderSpec) -> Measure: ...
 
 
 class View:
-    """An order, and what the rules look at. What stands at the class is usual; whoever asks sets
-    what is otherwise: what is placed again has no request, for one, and is not counted."""
+    """Shows an order and its account to the rules. What stands at the class is usual; whoever asks sets what is
+    otherwise: what is placed again has no request, for one, and is not counted."""
 
     at_venue: OrderSpec | None = None  # as the venue gets it, where that is not all of it
     is_inside = False  # it trades with orders of ours and not at the venue
@@ -67,21 +67,21 @@ class View:
 
     @property
     def is_listed(self) -> bool:
-        """Whether the gateway trades the order's instrument."""
+        """Tells whether the gateway trades the order's instrument."""
         return self.spec.symbol in self.state.instruments
 
     @property
     def takes_off(self) -> bool:
-        """It takes off what is held, though it has not said so."""
+        """Tells whether the order takes off what is held without the reduce-only flag."""
         return self.state.takes_off(self.spec, self.left, self.old)
 
     @property
     def near(self) -> int:
-        """The price that limit prices are measured by; 0: not known."""
+        """Returns the price that limit prices are measured by; 0: not known."""
         return self.spec.trigger_int or self.reference
 
     @property
     def widened(self) -> int:
-        """How many times the venue's band counts."""
+        """Returns how many times the venue's band counts."""
         silent = self.state.silent_ns(self.spec.symbol) if self.reduces else 0
         return 1 + silent // WIDENS if silent else 1
