@@ -117,6 +117,20 @@ def test_a_trailing_stop_goes_with_the_best_price_and_never_back(tmp_path):
     assert robot.position(BTC).qty == 0 and robot.profit(BTC) == pytest.approx(4.0, abs=1)
 
 
+def test_a_trailing_stop_does_not_run_ahead_of_the_trades_that_it_fires_by(tmp_path):
+    """Quotes that jump before anything trades there would put it beyond the last price, where it fires at once."""
+
+    market = Market(tmp_path / "t")
+    for second, mid in enumerate([100.0, 100.0, 103.0, 103.0]):
+        market.quote(second + 0.1, mid - 0.1, mid + 0.1)
+        if second == 1:
+            market.trade(second + 0.2, 100.0, 1.0)
+    market.trade(4, 103.0, 1.0).quote(4.1, 102.9, 103.1).quote(5, 102.9, 103.1)
+    robot = play(entering(trail="1%"), market.done()).robot
+    assert robot.position(BTC).qty == 1
+    assert [order.trigger for order in robot.entry.children] == [pytest.approx(102.0, abs=0.11)]
+
+
 @settings(max_examples=examples(30), deadline=None)
 @given(
     size=st.sampled_from([1.0, -1.0]),

@@ -17,14 +17,23 @@ from worlds.tapes import BTC, ETH, SECOND, START, Market, play, records
 
 FOLDER = Path(__file__).resolve().parents[2] / "strategies"
 NAMES = {
+    "avellaneda_stoikov": "AvellanedaStoikov",
     "breakout": "Breakout",
+    "carry": "Carry",
+    "cointegrated": "Cointegrated",
     "cross": "Cross",
     "cross_venue": "CrossVenue",
+    "ema_cross": "EmaCross",
     "grid": "Grid",
+    "imbalance": "Imbalance",
     "market_maker": "MarketMaker",
+    "momentum": "Momentum",
     "pair": "Pair",
     "pair_arbitrage": "PairArbitrage",
     "random_walk": "RandomTrader",
+    "trailing_breakout": "TrailingBreakout",
+    "trend": "Trend",
+    "turtle": "Turtle",
 }
 
 

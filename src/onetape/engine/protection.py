@@ -58,6 +58,7 @@ class Protections:
     def __init__(self, strategy: Strategy, base: type) -> None:
         self._host, self._loop = strategy._host, strategy._loop
         self._attached: dict[int, Attached] = {}
+        self._traded: set[str] = set()  # symbols whose trades are heard
         handlers = self._host.handlers_of(base)
         handlers.on("fill", self._on_fill)
         handlers.on("order", self._on_order)
@@ -120,17 +121,23 @@ class Protections:
         self._host.log(words, "error", {"symbol": order.symbol, "order": each.entry.id})
 
     def _on_quote(self, quote: _core.Quote) -> None:
+        if quote.symbol in self._traded:
+            return
         for each in self._of(quote.symbol):
             if each.trail is not None:
                 price = quote.bid_int if each.entry.side == "buy" else quote.ask_int
                 self._trail(each, price)
 
     def _on_trade(self, trade: _core.Trade) -> None:
+        # Stops fire by the last trade: one that follows quotes ahead of it would stand beyond it, and fire at once.
+        self._traded.add(trade.symbol)
         for each in self._of(trade.symbol):
             if each.trail is not None:
                 self._trail(each, trade.price_int)
 
     def _on_bar(self, bar: _core.Bar) -> None:
+        if bar.symbol in self._traded:
+            return
         for each in self._of(bar.symbol):
             if each.trail is not None:
                 self._trail(each, bar.close_int)

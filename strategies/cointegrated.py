@@ -1,0 +1,50 @@
+"""Trades the rest that a regression of one price on another leaves, as long as that rest comes back."""
+
+import numpy as np
+
+from onetape import Strategy
+
+
+class Cointegrated(Strategy):
+    a: str = "binance:BTC/USDT:USDT"
+    b: str = "binance:ETH/USDT:USDT"
+    period: str = "5m"
+    window: int = 200  # bars that the regression looks at
+    enter: float = 2.0  # standard deviations of the rest
+    leave: float = 0.5
+    surety: float = -3.37  # Dickey-Fuller t of the rest, 5 % of the residuals of two prices (MacKinnon 2010)
+    gross: float = 0.8  # of the equity, both legs together; the rest pays spreads and fees
+
+    def on_start(self):
+        for symbol in (self.a, self.b):
+            self.subscribe(symbol, bars=self.period, history=self.window)
+        self.side = 0  # 1: long a and short b
+
+    def on_bar(self, bar):
+        a, b = (np.log(self.bars(s, self.period, self.window).close) for s in (self.a, self.b))
+        if bar.symbol != self.b or min(len(a), len(b)) < self.window:
+            return
+        centred = b - b.mean()
+        if not centred.any():
+            return
+        beta = float(centred @ (a - a.mean()) / (centred @ centred))
+        rest = a - a.mean() - beta * centred
+        away = float(rest[-1] / rest.std()) if rest.std() > 0 else 0.0
+        # Out by the rest alone; in only while it is one that comes back.
+        if self.side and self.side * away > -self.leave:
+            self.side = 0
+        if not self.side and abs(away) > self.enter and beta > 0 and comes_back(rest) < self.surety:
+            self.side = -1 if away > 0 else 1
+        elif self.side:
+            return  # the weights of the entry stay: each new beta would cost a trade
+        share = self.side * self.gross / (1 + abs(beta))
+        self.set_weights({self.a: share, self.b: -share * beta})
+
+
+def comes_back(rest):
+    """The Dickey-Fuller t: how surely a change takes back what the value before it was away from zero."""
+    before, change = rest[:-1], np.diff(rest)
+    slope = before @ change / (before @ before)
+    left = change - slope * before
+    deviation = np.sqrt(left @ left / (len(left) - 1) / (before @ before))
+    return float(slope / deviation) if deviation > 0 else -np.inf
