@@ -244,7 +244,7 @@ def test_avellaneda_stoikov_quotes_both_sides_and_leans_away_from_what_it_holds(
                 assert bids[0][0] < asks[0][0]
             super().set_quotes(symbol, bids, asks, keep_within=keep_within)
 
-    played = play(Watched, as_tape(tmp_path / "t"), journal=tmp_path / "run", params={"risk": 0.02})
+    played = play(Watched, as_tape(tmp_path / "t"), journal=tmp_path / "run", params={"risk": 0.02, "keep_within": 1})
     by_held = {held: np.mean([lean for at, lean in leans if at == held]) for held in {held for held, _ in leans}}
     means = [by_held[held] for held in sorted(by_held)]
     assert len(means) > 2 and all(later < before for before, later in pairwise(means))
@@ -254,7 +254,8 @@ def test_avellaneda_stoikov_quotes_both_sides_and_leans_away_from_what_it_holds(
 
 
 def test_avellaneda_stoikov_never_holds_more_than_it_may_while_the_market_runs_away(tmp_path):
-    play(example("avellaneda_stoikov"), as_tape(tmp_path / "t", drift=-2), journal=tmp_path / "run", latency=(0.3, 0.3))
+    tape, params = as_tape(tmp_path / "t", drift=-2), {"keep_within": 1}
+    play(example("avellaneda_stoikov"), tape, journal=tmp_path / "run", latency=(0.3, 0.3), params=params)
     held = np.cumsum([f["size"] if f["side"] == "buy" else -f["size"] for f in fills(tmp_path / "run")])
     assert 0 < abs(held).max() <= 6 * 10  # one quote may be on its way while another fills
 
