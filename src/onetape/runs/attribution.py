@@ -63,7 +63,7 @@ class Cell:
         return self.gross - self.fees + self.funding + self.other
 
     def add(self, other: Cell) -> None:
-        for name in ("gross", "fees", "funding", "other", "fills", "trades", "volume"):
+        for name in (*_AMOUNTS, "fills", "trades", "volume"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for asset, fee in other.other_fees.items():
             self.other_fees[asset] = self.other_fees.get(asset, 0) + fee

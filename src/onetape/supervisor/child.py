@@ -8,7 +8,6 @@ standard input once its number is written down, so that none runs of which nobod
 from __future__ import annotations
 
 import os
-import select
 import signal
 import subprocess
 import sys
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from onetape.robot.options import said_lines
-from onetape.supervisor.fork_server import ForkServer
+from onetape.supervisor.fork_server import ForkServer, is_readable
 from onetape.supervisor.options import MODULES
 
 __all__ = ["ChildFiles", "Process", "start_time"]
@@ -113,7 +112,7 @@ class Process:
 
     @property
     def has_ended(self) -> bool:
-        return bool(select.select([self.file], [], [], 0)[0])
+        return is_readable(self.file, 0)
 
     def end(self) -> int | None:
         """After its end: its exit code, None where another was its parent."""

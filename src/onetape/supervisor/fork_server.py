@@ -17,7 +17,7 @@ from typing import Final
 
 import msgspec
 
-__all__ = ["MESSAGE_BYTES", "Ended", "ForkServer", "Made", "Ready", "Wanted"]
+__all__ = ["MESSAGE_BYTES", "Ended", "ForkServer", "Made", "Ready", "Wanted", "is_readable"]
 
 MESSAGE_BYTES: Final = 4096
 ANSWER_S: Final = 10.0  # a copy takes milliseconds; a kind that came later, its imports
@@ -44,6 +44,13 @@ class Ended(msgspec.Struct, frozen=True, tag=True):
 
     pid: int
     code: int
+
+
+def is_readable(file: int | socket.socket, seconds: float) -> bool:
+    """Waits until a file can be read, or has ended. Unlike `select`, of a descriptor of any number."""
+    poll = select.poll()
+    poll.register(file, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))
 
 
 class ForkServer:
@@ -99,7 +106,7 @@ class ForkServer:
 
     def read(self) -> None:
         """What it has said by now."""
-        while not self.has_ended and select.select([self._line], [], [], 0)[0]:
+        while not self.has_ended and is_readable(self._line, 0):
             self._take()
 
     def close(self) -> None:
@@ -114,7 +121,7 @@ class ForkServer:
         deadline = time.monotonic() + ANSWER_S
         while not is_there() and not self.has_ended:
             left = deadline - time.monotonic()
-            if left <= 0 or not select.select([self._line], [], [], left)[0]:
+            if left <= 0 or not is_readable(self._line, left):
                 self.close()  # it hangs: a request that it still does would be of nobody
                 return
             self._take()

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import os
 import resource
-import select
 import shutil
 import subprocess
 import sys
@@ -40,6 +39,7 @@ from onetape.preflight.rails import check_rails
 from onetape.recorder.options import RECORDER, has_recorder, recorder_options
 from onetape.robot.options import LOAD_WITHIN_S, Checked, RobotCheck, robot_options
 from onetape.security.tokens import read_token, token_file
+from onetape.supervisor.fork_server import is_readable
 from onetape.supervisor.options import has_metrics
 
 __all__ = ["check_clock", "check_home", "check_robot", "check_start", "refuse"]
@@ -169,7 +169,7 @@ def check_clock() -> Iterator[Finding]:
         os.write(ending, b".")
 
     threading.Thread(target=wait, daemon=True).start()
-    if not select.select([done], [], [], WAIT_MAX_S)[0]:
+    if not is_readable(done, WAIT_MAX_S):
         hung = NotAvailable(
             f"a wait of {WAIT_S * 1000:.0f} ms has not ended after {WAIT_MAX_S:.0f} s: the clock "
             "of this process is not the system's",
