@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from long_form import examples
 from onetape import Strategy, _core
 from onetape.engine.plan import RunPlan, read_plan, write_plan
-from onetape.engine.trading_hours import TradingHours, parse_hours
+from onetape.engine.trading_hours import Sessions, TradingHours, parse_hours
 from onetape.engine.venue_options import Closed, VenueOptions
 from onetape.model.errors import BadConfig
 from onetape.model.time import DAY, format_time, parse_time
@@ -41,6 +41,7 @@ def moments(text: str, tz: str, first: str, last: str) -> list[str]:
         ("9:00:01-9:00:02", ((32_401, 32_402),)),
         ("22:00-02:00", ((79_200, 93_600),)),
         ("00:00-24:00", ((0, 86_400),)),
+        ("Mon-Fri 10:00-11:00", ((36_000, 39_600),)),
         ("23:00-01:00,01:00-02:00", ((3600, 7200), (82_800, 90_000))),
     ],
 )
@@ -65,6 +66,7 @@ def test_the_option_says(text, spans):
         "22:00-02:00,01:00-03:00",
         "10-11",
         "a-b",
+        "Mon-Fri",
         "10:00-12:00,10:00-12:00",
         "١٠:00-11:00",
     ],
@@ -74,6 +76,35 @@ def test_what_cannot_be_meant_is_refused(text):
         parse_hours(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "days"),
+    [
+        ("mon-fri 9:30-16:00", "Mon,Tue,Wed,Thu,Fri"),
+        ("Sat, Sun 0:00-24:00", "Sat,Sun"),
+        ("Fri-Mon 0:00-1:00,2:00-3:00", "Mon,Fri,Sat,Sun"),
+        ("Wed 9:30-16:00", "Wed"),
+    ],
+)
+def test_days_of_the_week(text, days):
+    hours = parse_hours(text, "America/New_York")
+    assert str(hours).startswith(days + " ") and parse_hours(str(hours), hours.tz) == hours
+
+
+@pytest.mark.parametrize("text", ["Mon-Foo 9:30-16:00", "Mon-Tue-Wed 9:00-10:00"])
+def test_days_that_are_none_are_refused(text):
+    with pytest.raises(BadConfig, match="days"):
+        parse_hours(text)
+
+
+def test_a_weekend_is_over_on_monday():
+    got = moments("Mon-Fri 9:30-16:00", "UTC", "2026-01-04T12:00:00Z", "2026-01-06T00:00:00Z")  # begins on a Sunday
+    assert got == ["stop 2026-01-02T16:00:00Z", "start 2026-01-05T09:30:00Z", "stop 2026-01-05T16:00:00Z"]
+    assert moments("Fri 22:00-02:00", "UTC", "2026-01-03T01:00:00Z", "2026-01-04T00:00:00Z") == [
+        "start 2026-01-02T22:00:00Z",
+        "stop 2026-01-03T02:00:00Z",
+    ]
+
+
 def test_an_unknown_zone_is_refused():
     with pytest.raises(BadConfig, match="Europe/Moskau"):
         parse_hours("10:00-11:00", "Europe/Moskau")
@@ -81,7 +112,7 @@ def test_an_unknown_zone_is_refused():
 
 def test_a_run_keeps_its_hours(tmp_path):
     hours = parse_hours(SEED, "Europe/Moscow")
-    for kept in (hours, None):
+    for kept in (hours, parse_hours("Mon-Fri 9:30-16:00"), Sessions("XHKG", ((START, START + DAY),)), None):
         write_plan(RunPlan(strategy="s.py:S", hours=kept), tmp_path / "run.toml", {})
         assert read_plan(tmp_path)[0].hours == kept
 

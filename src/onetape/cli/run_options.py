@@ -82,7 +82,11 @@ _OPTIONS = (
     ),
     click.option("--trigger-delay", metavar="2ms", help="From trigger to live order."),
     click.option("--closed", multiple=True, metavar="FROM..TO", help="Hours a venue is closed; ,cancel at the end."),
-    click.option("--trade", metavar="A-B,..", help="Hours of each day to trade in; nothing works outside them."),
+    click.option(
+        "--trade",
+        metavar="A-B,..",
+        help="Hours to trade in (Mon-Fri 9:30-16:00), or an exchange's calendar (XNYS); nothing works outside them.",
+    ),
     click.option("--tz", metavar="Z", help="Zone of --trade, as Europe/Moscow. [default: UTC]"),
     click.option("--instruments", type=click.Path(path_type=Path), metavar="FILE"),
     click.option("--seed", type=int, default=1, show_default=True),

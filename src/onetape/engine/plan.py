@@ -14,7 +14,7 @@ from onetape.engine.accounts import SHARED, Accounts, as_texts, at_par, from_tex
 from onetape.engine.by_venue import ByVenue, split_by_venue
 from onetape.engine.latency import Latency
 from onetape.engine.queue_model import CONSERVATIVE
-from onetape.engine.trading_hours import TradingHours, parse_hours
+from onetape.engine.trading_hours import Sessions, TradingHours, parse_hours
 from onetape.engine.venue_options import VenueOptions
 from onetape.model.errors import BadConfig
 from onetape.tape.durable import write_durably
@@ -139,7 +139,7 @@ class RunPlan:
     latency: Latency = field(default_factory=Latency)
     latencies: dict[str, Latency] = field(default_factory=dict)  # of venues that are named
     venue: VenueOptions = field(default_factory=VenueOptions)
-    hours: TradingHours | None = None  # when the robot trades; None: always
+    hours: TradingHours | Sessions | None = None  # when the robot trades; None: always
     queue: str = CONSERVATIVE
     fuse: bool = False  # quotes move the exchange's book between messages of depth
     filter: bool = False  # bad ticks are kept back from exchange and robot
@@ -268,7 +268,7 @@ def write_plan(plan: RunPlan, path: Path, facts: Mapping[str, Any]) -> None:
         "model": _model_table(plan),
         "venue": plan.venue.as_table(),
         "live": _live_table(plan.live) if plan.live else {},
-        "trading": {"hours": str(plan.hours), "tz": plan.hours.tz} if plan.hours else {},
+        "trading": plan.hours.as_table() if plan.hours else {},
         "bars": plan.bar_sources,
         **({"history": [each._asdict() for each in plan.history]} if plan.history else {}),
         "input": [asdict(each) for each in plan.inputs],
@@ -347,7 +347,9 @@ def read_plan(path: Path) -> tuple[RunPlan, dict[str, Any]]:
     return plan, document
 
 
-def _hours_of(table: Mapping[str, Any]) -> TradingHours | None:
+def _hours_of(table: Mapping[str, Any]) -> TradingHours | Sessions | None:
+    if "calendar" in table:
+        return Sessions(str(table["calendar"]), tuple((int(start), int(stop)) for start, stop in table["sessions"]))
     return parse_hours(table["hours"], table["tz"]) if table else None
 
 

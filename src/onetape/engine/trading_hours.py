@@ -1,63 +1,73 @@
-"""When a robot trades: `--trade 10:06-13:59,14:06-18:30 --tz Europe/Moscow`.
+"""When a robot trades: `--trade 10:06-13:59,14:06-18:30 --tz Europe/Moscow`, `--trade XNYS`.
 
-Each day has the same spans, by the clocks of the zone: trading starts at the first moment of a
-span and stops at its end. A span whose end is not after its start ends the next day. Where clocks
-go forward, a time that was skipped is the moment at which they jumped; where they go back, a time
-that comes twice is the first of the two.
+Each day (`Mon-Fri 9:30-16:00`: each of these) has the same spans, by the clocks of the zone: trading starts
+at the first moment of a span and stops at its end. A span whose end is not after its start ends the
+next day. Where clocks go forward, a time that was skipped is the moment at which they jumped; where they
+go back, a time that comes twice is the first of the two.
+
+An exchange's calendar knows its holidays, breaks and early closes: the run keeps the sessions themselves.
 """
 
 from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from datetime import time as clock_time
-from typing import Final
+from typing import Any, Final
 
 from onetape.model.errors import BadConfig, UsageError
 from onetape.model.time import SECOND, to_datetime, zone
 
-__all__ = ["TradingHours", "parse_hours"]
+__all__ = ["DAYS", "HORIZON", "Sessions", "TradingHours", "parse_hours"]
 
 DAY_S: Final = 86_400
 SPANS_MAX: Final = 100
 # What follows a tape that grows has no last moment: as far ahead as no process lives.
 HORIZON: Final = 3660 * DAY_S * SECOND
 _TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?\Z", re.ASCII)
+DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+EVERY_DAY: Final = frozenset(range(7))
+_DAYS = re.compile(r"((?:[A-Za-z]{3}(?:\s*[-,]\s*|\s+))+)(?=\d)(.*)\Z", re.DOTALL)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _DAYS_MARGIN: Final = 2  # a span and a zone's offset reach over a day's end
 
 
 @dataclass(frozen=True, slots=True)
 class TradingHours:
-    """spans: (start, stop) in seconds of the local day, stop past 86,400 on the next one."""
+    """Has the same hours each day. spans: (start, stop) in seconds of the local day, stop past 86,400 on the next
+    one. days: on which spans start, 0 is Monday."""
 
     spans: tuple[tuple[int, int], ...]
     tz: str = "UTC"
+    days: frozenset[int] = EVERY_DAY
 
     def __str__(self) -> str:
-        return ",".join(f"{_text(start)}-{_text(stop)}" for start, stop in self.spans)
+        days = "" if self.days == EVERY_DAY else ",".join(DAYS[day] for day in sorted(self.days)) + " "
+        return days + ",".join(f"{_text(start)}-{_text(stop)}" for start, stop in self.spans)
+
+    @property
+    def shown(self) -> str:
+        return f"{self} ({self.tz})"
+
+    def as_table(self) -> dict[str, Any]:
+        return {"hours": str(self), "tz": self.tz}
 
     def switches(self, first: int, last: int) -> list[tuple[int, bool]]:
         """(ns UTC, trades from then on), alternating, from at or before `first` until `last`."""
         tz = zone(self.tz)
-        found: list[tuple[int, bool]] = []
-        for start, stop in self._merged(tz, first, last):
-            found += [(start, True), (stop, False)]
-        begin = 0
-        while begin + 1 < len(found) and found[begin + 1][0] <= first:
-            begin += 1
-        return [each for each in found[begin:] if each[0] <= last or each[0] <= first]
+        return _switches(self._merged(tz, first, last), first, last)
 
     def _merged(self, tz: tzinfo, first: int, last: int) -> Iterator[tuple[int, int]]:
         """The spans of all days as moments; those that touch are one."""
-        day = to_datetime(first).astimezone(tz).date() - timedelta(days=_DAYS_MARGIN)
+        before = _DAYS_MARGIN if self.days == EVERY_DAY else 7 + _DAYS_MARGIN
+        day = to_datetime(first).astimezone(tz).date() - timedelta(days=before)
         end = to_datetime(last).astimezone(tz).date() + timedelta(days=_DAYS_MARGIN)
         open_at = open_until = None
         while day <= end:
-            for start_s, stop_s in self.spans:
+            for start_s, stop_s in self.spans if day.weekday() in self.days else ():
                 start, stop = (_moment(day, second, tz) for second in (start_s, stop_s))
                 if start >= stop:
                     continue  # all of it was skipped, or its end comes before its start returns
@@ -72,14 +82,46 @@ class TradingHours:
             yield open_at, open_until
 
 
+@dataclass(frozen=True, slots=True)
+class Sessions:
+    """Has the sessions of an exchange's calendar, as they were when the run was made: a later edition of the calendar
+    changes nothing in a replay. spans: (start, stop), ns UTC, in order."""
+
+    calendar: str
+    spans: tuple[tuple[int, int], ...]
+
+    @property
+    def shown(self) -> str:
+        return f"in the sessions of {self.calendar}"
+
+    def as_table(self) -> dict[str, Any]:
+        return {"calendar": self.calendar, "sessions": [list(span) for span in self.spans]}
+
+    def switches(self, first: int, last: int) -> list[tuple[int, bool]]:
+        """As those of `TradingHours`."""
+        return _switches(self.spans, first, last)
+
+
+def _switches(spans: Iterable[tuple[int, int]], first: int, last: int) -> list[tuple[int, bool]]:
+    found = [each for start, stop in spans for each in ((start, True), (stop, False))]
+    begin = 0
+    while begin + 1 < len(found) and found[begin + 1][0] <= first:
+        begin += 1
+    if not found or found[0][0] > first:
+        found.insert(0, (first, False))  # the days before had none
+    return [each for each in found[begin:] if each[0] <= last or each[0] <= first]
+
+
 def parse_hours(text: str, tz: str = "UTC") -> TradingHours:
-    """`10:06-13:59,14:06:30-18:30`, `22:00-02:00`, `00:00-24:00`. Raises BadConfig."""
+    """Parses `10:06-13:59,14:06:30-18:30`, `22:00-02:00`, `Mon-Fri 9:30-16:00`. Raises BadConfig."""
     try:
         zone(tz)
     except UsageError as problem:
         raise BadConfig(problem.what, location="--tz", todo=problem.todo) from None
     spans = []
-    for part in text.split(","):
+    on_days = _DAYS.match(text.strip())
+    days = _days_of(on_days[1]) if on_days else EVERY_DAY
+    for part in (on_days[2] if on_days else text).split(","):
         first, dash, last = (each.strip() for each in part.partition("-"))
         start, stop = _second(first), _second(last)
         if not dash or start is None or stop is None or start in (stop, DAY_S):
@@ -100,7 +142,21 @@ def parse_hours(text: str, tz: str = "UTC") -> TradingHours:
                 location="--trade",
                 todo="give spans that follow each other",
             )
-    return TradingHours(tuple(spans), tz)
+    return TradingHours(tuple(spans), tz, days)
+
+
+def _days_of(text: str) -> frozenset[int]:
+    """Returns the days of `Mon-Fri`, `Sat,Sun`, `Fri-Mon`."""
+    found: set[int] = set()
+    for part in text.split(","):
+        names = [each.strip().capitalize() for each in part.split("-")]
+        if len(names) > 2 or not all(name in DAYS for name in names):
+            raise BadConfig(
+                f"days {text.strip()!r}", location="--trade", todo="write Mon-Fri 9:30-16:00, or Sat,Sun 0:00-24:00"
+            )
+        first, last = DAYS.index(names[0]), DAYS.index(names[-1])
+        found |= {(first + step) % 7 for step in range((last - first) % 7 + 1)}
+    return frozenset(found)
 
 
 def _second(text: str) -> int | None:

@@ -63,7 +63,7 @@ class RunOptions:
     order_rate: str | None = None
     trigger_delay: str | None = None
     closed: Sequence[str] = ()
-    trade: str | None = None  # hours, by the clocks of tz
+    trade: str | None = None  # hours by the clocks of tz, or an exchange's calendar
     tz: str | None = None
     instruments: Path | None = None
     seed: int = 1

@@ -25,12 +25,13 @@ from onetape.engine.plan import (
 from onetape.engine.queue_model import AUTO, parse_queue
 from onetape.engine.strategy import Strategy
 from onetape.engine.tape_facts import tape_instruments, tape_span
-from onetape.engine.trading_hours import TradingHours, parse_hours
+from onetape.engine.trading_hours import Sessions, TradingHours, parse_hours
 from onetape.engine.venue_options import VenueOptions, parse_borrow, parse_closed_all, parse_delay, parse_order_rates
 from onetape.model.errors import BadConfig, BadInput
 from onetape.model.money import parse_cash
 from onetape.model.near import did_you_mean
 from onetape.model.time import SECOND, parse_time
+from onetape.runs.calendars import check_calendar, is_calendar, sessions_of
 from onetape.runs.input_tapes import as_tapes
 from onetape.runs.options import CHOICES, RunOptions
 
@@ -127,6 +128,10 @@ def prepare_plan(options: RunOptions, strategy: type[Strategy]) -> RunPlan:
         sample_every=_sample_step(tapes, plan.start, plan.end),
         cash=cash,
     )
+    if isinstance(plan.hours, Sessions):
+        spans = [span for span in map(tape_span, tapes) if span]
+        first, last = min((each[0] for each in spans), default=0), max((each[1] for each in spans), default=0)
+        plan = replace(plan, hours=sessions_of(plan.hours.calendar, first, last))
     return _with_detail(plan, options, symbol, tapes) if options.detail_data else plan
 
 
@@ -183,7 +188,13 @@ def _venue_options(options: RunOptions) -> VenueOptions:
     )
 
 
-def _hours(options: RunOptions) -> TradingHours | None:
+def _hours(options: RunOptions) -> TradingHours | Sessions | None:
+    """Returns the hours; of a calendar the sessions follow when the data are known."""
+    if options.trade is not None and is_calendar(options.trade):
+        if options.tz is not None:
+            raise BadConfig("a calendar has a zone of its own", location="--tz", todo="leave it out")
+        check_calendar(options.trade.strip())
+        return Sessions(options.trade.strip(), ())
     if options.trade is not None:
         return parse_hours(options.trade, options.tz or "UTC")
     if options.tz is not None:

@@ -43,7 +43,7 @@ def venue_lines(session: Session) -> list[Assumption]:
         lines.append(Assumption(f"triggers need {format_duration(options.trigger_delay)}"))
     lines += [Assumption(f"closed {each}") for each in options.closed]
     if plan.hours is not None:
-        text = f"the robot trades {plan.hours} ({plan.hours.tz}) only"
+        text = f"the robot trades {plan.hours.shown} only"
         lines.append(Assumption(f"{text}: a stop cancels its orders and keeps its position"))
     if options.borrow:
         rates = ", ".join(f"{name} {percent(rate)}" for name, rate in options.borrow.items())

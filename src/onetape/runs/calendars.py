@@ -1,0 +1,77 @@
+"""Sessions of exchanges, from the calendars of `exchange_calendars` (extra `calendars`)."""
+
+from __future__ import annotations
+
+import re
+import time
+import warnings
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from onetape.engine.trading_hours import Sessions
+from onetape.model.errors import BadConfig, NotAvailable
+from onetape.model.time import DAY, to_datetime
+
+__all__ = ["check_calendar", "is_calendar", "sessions_of"]
+
+# A code of ISO 10383 as XNYS, or a name of the library's own as CMES or 24/7.
+_CODE: Final = re.compile(r"[A-Z][A-Z0-9_]{2,15}\Z|24/[57]\Z", re.ASCII)
+AHEAD: Final = 360 * DAY  # of data that may still grow; the library knows about a year
+YOUNG: Final = 2 * DAY  # data that end so lately may still grow
+
+
+def is_calendar(text: str) -> bool:
+    return _CODE.match(text.strip()) is not None
+
+
+def check_calendar(name: str) -> None:
+    """Raises NotAvailable without the library, BadConfig for a calendar that it does not have."""
+    library = _library()
+    if name not in library.get_calendar_names():
+        raise BadConfig(
+            f"no calendar {name!r}",
+            location="--trade",
+            todo="name an exchange by its ISO 10383 code, as XNYS, XHKG or CMES",
+        )
+
+
+def sessions_of(name: str, first: int, last: int) -> Sessions:
+    """Returns the sessions from before `first` until after `last`, ns UTC, breaks at midday left out. Of data that end
+    now they reach about a year ahead. Raises BadConfig for times that the calendar does not reach."""
+    if last > time.time_ns() - YOUNG:
+        last += AHEAD
+    begin, end = (to_datetime(at).date() + timedelta(days=days) for at, days in ((first, -10), (last, 10)))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what the library uses of pandas is not the user's to mend
+            table = _library().get_calendar(name, start=str(begin), end=str(end)).schedule
+    except ValueError as problem:
+        words = f"the calendar {name} does not reach from {begin} to {end}"
+        raise BadConfig(words, location="--trade", todo="write the hours: Mon-Fri 9:30-16:00") from problem
+    spans: list[tuple[int, int]] = []
+    for row in table.itertuples():
+        spans += _spans((row.open, row.break_start, row.break_end, row.close))
+    return Sessions(name, tuple(spans))
+
+
+def _spans(moments: Iterable[Any]) -> list[tuple[int, int]]:
+    """Cuts one day at its break; a moment that is no number (NaT) is none."""
+    found = [_ns(each.to_pydatetime()) for each in moments if each == each]
+    return [(found[i], found[i + 1]) for i in range(0, len(found), 2)]
+
+
+def _ns(moment: datetime) -> int:
+    return int(moment.timestamp()) * 10**9
+
+
+def _library() -> Any:
+    try:
+        import exchange_calendars
+    except ImportError:
+        raise NotAvailable(
+            "calendars of exchanges need exchange_calendars",
+            location="--trade",
+            todo="pip install 'onetape[calendars]', or write the hours: Mon-Fri 9:30-16:00",
+        ) from None
+    return exchange_calendars
