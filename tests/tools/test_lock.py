@@ -24,6 +24,7 @@ ALL_OF_DEV = (
     "streams",
     "optimize",
     "indicators",
+    "calendars",
     "wallets",
 )
 
