@@ -459,6 +459,8 @@ class Gateway:
                 refused = None
             case "attach" | "life":
                 refused = door.refusal(request, str(request["name"]))
+            case "history" if not request["robot"]:  # a person looks
+                refused = door.refusal(request)
             case "follow" | "standing" | "history":
                 refused = door.refusal(request, self.core.tape.robots[int(request["robot"])].name)
             case _:
