@@ -34,6 +34,7 @@ from onetape.gateway.checkpoint import Recovered, checkpoint_file, hold_all, rec
 from onetape.gateway.checkpoint_process import CheckpointProcess
 from onetape.gateway.command_handlers import Commands, venues_of
 from onetape.gateway.core import GatewayCore, Moment
+from onetape.gateway.fee_asset import FeeAsset
 from onetape.gateway.fence import Fence
 from onetape.gateway.gateway_market import GatewayMarket
 from onetape.gateway.gateway_tape import GatewayTape
@@ -51,7 +52,7 @@ from onetape.ipc.server import listen
 from onetape.model.errors import IoFailed, JournalLocked
 from onetape.model.instrument import Instrument
 from onetape.model.sections import GUARDIAN
-from onetape.orders.calls import Call
+from onetape.orders.calls import Call, Converter
 from onetape.orders.managed import HealthOut
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer
@@ -186,6 +187,23 @@ class Gateway:
         )
         return VenueLine(self.venue, rest, self.clock, hide, self.wallet_budget, keeps=False)
 
+    def _open_fee_asset(self) -> FeeAsset | None:
+        wanted, core = self.options.fee_asset, self.core
+        if wanted is None or self.wallets is None or not isinstance(self.protocol, Converter):
+            return None  # the configuration is refused where it cannot be
+        return FeeAsset(
+            wanted,
+            self.transfers,
+            core.money,
+            self.protocol,
+            self.wallets,
+            now=self.now,
+            spawn=self.tasks.spawn,
+            say=core.say,
+            killed=lambda: core.gate.killed,
+            settled=self.options.transfer_settled_ns,
+        )
+
     def _open_tape(self) -> None:
         """From the journal and its checkpoint: the core, and what stands around it."""
         options, core = self.options, self.core
@@ -317,6 +335,7 @@ class Gateway:
         )
         if not options.is_new:
             self.transfers.recover(list(kept.transfers.values()), kept.arrivals)
+        self.fee_asset = self._open_fee_asset()
         self.commands = Commands(
             options,
             core,
@@ -377,6 +396,8 @@ class Gateway:
             self.history.is_paused = self.depth.is_paused = lacks_room
             self.market.pause(is_paused=lacks_room)
             self.transfers.tick()
+            if self.fee_asset is not None:
+                self.fee_asset.tick()
             if self.entry is not None:
                 self.entry.tick()
             if time.monotonic() - looked >= 1.0:

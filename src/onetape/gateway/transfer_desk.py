@@ -213,6 +213,14 @@ class TransferDesk:
         """Of other wallets only the venue knows what is there: it refuses what is not."""
         return None if wallet else self._money.accounts.cannot_leave(currency, slot, amount)
 
+    @property
+    def all(self) -> list[Transfer]:
+        """In the order of their requests."""
+        return self._core.all
+
+    def get(self, name: str) -> Transfer | None:
+        return self._core.get(name)
+
     def shown(self, name: str = "") -> list[dict[str, Any]]:
         """Those that this process knows, the newest last; or the one of that id."""
         all_ = [one for one in self._core.all if name in ("", one.name)]

@@ -460,6 +460,7 @@ def _check_accounts(config: Config, source: _Source) -> None:
         for key in ("order_value_max", "open_value_max"):
             _check_amounts((*path, key), getattr(account, key), source)
         _check_alerts((*path, "alerts"), account.alerts, config, source)
+        _check_fee_asset((*path, "fee_asset"), account, config, source)
         _check_slots(path, account, source)
         _check_withdraw(path, account, config, source)
         if account.master and (
@@ -492,6 +493,15 @@ def _check_alerts(path: tuple[str, ...], alerts: AccountAlertsConfig, config: Co
         _check_text((*path, key), getattr(alerts, key), lambda text: bool(parse_share(text)), source)
     if alerts != AccountAlertsConfig() and not _has_recorder(config):
         raise source.bad(path, "these figures are the recorder's, and there is none", "add [recorder]")
+
+
+def _check_fee_asset(path: tuple[str, ...], account: AccountConfig, config: Config, source: _Source) -> None:
+    if (wanted := account.fee_asset) is None:
+        return
+    _check_amounts(path, {"below": wanted.below, "buy": wanted.buy}, source)
+    venue = config.venues[account.venue]
+    if venue.kind != "binance-usdm" or venue.mode == "demo":
+        raise source.bad(path, f"{account.venue} has no market beside it where we buy {wanted.asset}", "leave it out")
 
 
 def _has_recorder(config: Config) -> bool:

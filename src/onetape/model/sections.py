@@ -26,6 +26,7 @@ __all__ = [
     "Config",
     "ControlConfig",
     "DashboardConfig",
+    "FeeAssetConfig",
     "GuardedAccountConfig",
     "GuardedSymbolConfig",
     "GuardianConfig",
@@ -87,6 +88,15 @@ class AccountAlertsConfig(Section, frozen=True):
     drawdown: str = ""  # "10%": below the highest equity
 
 
+class FeeAssetConfig(Section, frozen=True):
+    """[accounts.NAME.fee_asset]: what fees are paid in is bought when it runs out; without the section it is not."""
+
+    below: str | int | float  # worth of what is held, in quote
+    buy: str | int | float  # so much of quote each time
+    asset: str = "BNB"
+    quote: str = "USDT"  # what it is paid with, out of the pool
+
+
 class AccountConfig(Section, frozen=True):
     """[accounts.NAME]: one account at a venue; its gateway is the process `gateway:NAME`."""
 
@@ -121,6 +131,7 @@ class AccountConfig(Section, frozen=True):
     master: str = ""  # the account of the same venue whose sub-account this is
     transfer_deadline: str = "120s"  # until when a transfer that was not made is tried again
     alerts: AccountAlertsConfig = AccountAlertsConfig()
+    fee_asset: FeeAssetConfig | None = None
     # Accounts at other venues, and where they take what: account -> currency -> address.
     withdraw: dict[str, dict[str, WithdrawConfig]] = {}
 

@@ -39,6 +39,7 @@ KINDS: Final = {
     "difference": Kind(Type.LEDGER, ends="reconciled"),
     "disk": Kind(Type.DISK),  # no room - there is room again
     "drift": Kind(Type.PROCESS, notes=_NOTE),
+    "fee asset": Kind(Type.LEDGER, notes=_NOTE),  # bought, or why not
     "feed": Kind(Type.FAILOVER, notes=("gap",)),  # lost, stale - connected, live
     "guardian": Kind(Type.RISK),  # its lease is over - watches
     "halt": Kind(Type.RISK),  # begun - over, lifted
