@@ -48,24 +48,24 @@ def _play(home, records, kinds, *, kill_each=0):
     """All records that are told while the journal is read bit by bit. kill_each: so many notes later the
     process dies behind the next one, and another goes on."""
     recorder, notes = Recorder(home, records, leverage={}, frames_max=40), Notes(home, kinds, EVERY)
-    told, dies, now = [], kill_each, EVERY
+    reported, dies, now = [], kill_each, EVERY
     assert list(notes.due(records, now)) == []
     while recorder.step() or dies == -1:
         now = max(now, _now(records))
         dies = kill_each if dies == -1 else dies
         notes._next = 0
         for record in notes.due(records, now):
-            told.append(record)
+            reported.append(record)
             dies -= 1
             if kill_each and dies == 0:
                 notes, dies = Notes(home, kinds, EVERY), -1
                 break
-    return told
+    return reported
 
 
-def _sums(told):
+def _sums(reported):
     sums = defaultdict(lambda: [0, Decimal(0)])
-    for record in told:
+    for record in reported:
         for who, did, qty, symbol, times, fee in _FILL.findall(record["state"]):
             row = sums[who, "buy" if did == "bought" else "sell", symbol]
             row[0] += int(times or 1)
@@ -74,23 +74,23 @@ def _sums(told):
 
 
 def test_all_fills_and_no_others_are_told(home, records):
-    told = _play(home, records, ["fill"])
+    reported = _play(home, records, ["fill"])
     wanted = defaultdict(lambda: [0, Decimal(0)])
     for row in records.rows(sa.select(metadata.tables["record_fills"])):
         mine = wanted[row["strategy"] or "external", row["side"], row["symbol"]]
         mine[0] += 1
         mine[1] += Decimal(row["qty_exact"])
-    assert len(told) > 3
-    assert _sums(told) == {key: tuple(row) for key, row in wanted.items()}
-    assert {(each["kind"], each["subject"], each["severity"]) for each in told} == {("fill", "main", "info")}
+    assert len(reported) > 3
+    assert _sums(reported) == {key: tuple(row) for key, row in wanted.items()}
+    assert {(each["kind"], each["subject"], each["severity"]) for each in reported} == {("fill", "main", "info")}
     assert list(Notes(home, ["fill"], EVERY).due(records, _now(records) + DAY // 2)) == []  # of another life
 
 
 def test_a_kill_between_notes_leaves_none_out(home, records):
-    told = _play(home, records, ["fill"], kill_each=2)
+    reported = _play(home, records, ["fill"], kill_each=2)
     fills = metadata.tables["record_fills"]
     count = len(records.rows(sa.select(fills)))
-    assert sum(times for times, _ in _sums(told).values()) >= count > 0
+    assert sum(times for times, _ in _sums(reported).values()) >= count > 0
 
 
 def test_what_is_there_when_notes_begin_is_no_news_and_many_lines_are_counted(home, records):
@@ -115,9 +115,9 @@ def test_what_is_there_when_notes_begin_is_no_news_and_many_lines_are_counted(ho
 
 
 def test_positions_are_told_when_they_are_opened_and_closed(home, records):
-    told = _play(home, records, ["position"])
+    reported = _play(home, records, ["position"])
     trips = records.rows(sa.select(metadata.tables["record_trips"]))
-    said = "; ".join(each["state"] for each in told)
+    said = "; ".join(each["state"] for each in reported)
     assert len(trips) > 1
     assert said.count(" closed ") + sum(int(n) for n in re.findall(r"and (\d+) others", said)) >= len(trips)
     assert all(f"net {trip['net']} USDT" in said for trip in trips[:3])
@@ -138,9 +138,9 @@ def test_the_result_of_a_day_is_told_once_when_it_is_over(home, records):
     assert f"realized {usdt['realized']}, funding {usdt['funding']}, fees {usdt['fees']['USDT']} USDT" in note["state"]
     assert str(Decimal(usdt["net"]) - Decimal(usdt["transfers"])) in note["state"]
     assert "; equity now " in note["state"]
-    again = Notes(home, ["day"], EVERY)
-    assert list(again.due(records, (day + 1) * DAY + LATE + 3 * EVERY)) == []
-    late = list(again.due(records, (day + 4) * DAY + LATE))  # nobody was there for three days
+    second = Notes(home, ["day"], EVERY)
+    assert list(second.due(records, (day + 1) * DAY + LATE + 3 * EVERY)) == []
+    late = list(second.due(records, (day + 4) * DAY + LATE))  # nobody was there for three days
     assert [each["state"].partition(":")[2] for each in late] == [
         f" nothing was booked{note['state'][note['state'].index('; equity') :]}"
     ] * 3

@@ -159,7 +159,7 @@ def _count(table: str):
 
 
 def test_fills_and_positions_reach_the_sink_that_asks_for_them_and_no_other(tmp_path):
-    with http_sink() as (url, told), http_sink() as (other, faults):
+    with http_sink() as (url, reported), http_sink() as (other, faults):
         notify = f"""
 [notify]
 urls = ["{other}"]
@@ -174,13 +174,13 @@ body = "{{message}}"
             home.run("up")
 
             def has(kind: str, *words: str, after: int = 0) -> bool:
-                return any(e["title"] == kind and all(w in e["message"] for w in words) for e in told[after:])
+                return any(e["title"] == kind and all(w in e["message"] for w in words) for e in reported[after:])
 
             wait_for(lambda: has("fill", "trader bought 0.02 binance:BTC/USDT:USDT at ", "fees "))
             wait_for(lambda: has("position", "opened long ") and has("position", "trader closed long ", ": net "))
             home.kill("recorder")
-            before = len(told)
+            before = len(reported)
             wait_for(lambda: has("fill", "trader ", after=before))
             home.run("down")
-        assert {each["title"] for each in told} == {"fill", "position"}
+        assert {each["title"] for each in reported} == {"fill", "position"}
         assert not [each for each in faults if "trader bought" in each["message"]]

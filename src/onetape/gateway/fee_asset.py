@@ -9,13 +9,11 @@ not bought comes back as it went.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
-from typing import Any, Final
+from typing import Final
 
 from onetape.accounts.transfer_command import TRADING
 from onetape.accounts.transfer_words import State, Transfer
-from onetape.gateway.account_money import AccountMoney
 from onetape.gateway.options import FeeAssetOptions
 from onetape.gateway.transfer_desk import TransferDesk, Wire
 from onetape.model.errors import OnetapeError
@@ -39,27 +37,13 @@ STEP: Final = 10**10  # amounts at the venue have eight decimals
 
 
 class FeeAsset:
-    """now: gives the venue's time. killed: why nothing may begin, "" where it may. settled: ns, later than any request
-    is taken: an order that is not there then was not placed."""
+    """Of the account whose transfers they are."""
 
-    def __init__(
-        self,
-        options: FeeAssetOptions,
-        transfers: TransferDesk,
-        money: AccountMoney,
-        venue: Converter,
-        wire: Wire,
-        *,
-        now: Callable[[], int],
-        spawn: Callable[[Coroutine[Any, Any, None]], object],
-        say: Callable[[HealthOut], None],
-        killed: Callable[[], str],
-        settled: int,
-    ) -> None:
-        self._options, self._venue, self._wire = options, venue, wire
-        self._transfers, self._money = transfers, money
-        self._now, self._spawn, self._say, self._killed = now, spawn, say, killed
-        self._settled = settled
+    def __init__(self, options: FeeAssetOptions, transfers: TransferDesk, venue: Converter, wire: Wire) -> None:
+        self._options, self._transfers, self._venue, self._wire = options, transfers, venue, wire
+        self._money, self._now, self._killed = transfers.money, transfers.now, transfers.killed
+        # Later than any request is taken: an order that is not there then was not placed.
+        self._settled = transfers.options.transfer_settled_ns
         self._next = 0
         self._over: set[str] = set()  # rounds of this life, and those that an earlier one has finished
         self._is_busy = False
@@ -69,7 +53,7 @@ class FeeAsset:
         """Begins what is due, once there are balances."""
         if not self._is_busy and self._now() >= self._next and self._money.is_ready:
             self._is_busy, self._next = True, self._now() + EVERY
-            self._spawn(self._look())
+            self._transfers.spawn(self._look())
 
     async def _look(self) -> None:
         try:
@@ -150,7 +134,7 @@ class FeeAsset:
         if all(back) and trade.bought and is_new:
             paid, fee = money_text(trade.spent), money_text(trade.fee)
             words = f"bought {money_text(trade.bought)} for {paid} {out.currency}, fee {fee}"
-            self._say(HealthOut("fee asset", self._options.asset, words))
+            self._transfers.say(HealthOut("fee asset", self._options.asset, words))
 
     async def _trade(self, name: str, since: int) -> ConversionReport:
         """What the venue says of the order, however often it has to be asked. since: when it was sent at the latest;
@@ -207,4 +191,4 @@ class FeeAsset:
         """Once, until it is another thing."""
         if words != self._said:
             self._said = words
-            self._say(HealthOut("fee asset", self._options.asset, words[:200], "warning"))
+            self._transfers.say(HealthOut("fee asset", self._options.asset, words[:200], "warning"))

@@ -188,21 +188,10 @@ class Gateway:
         return VenueLine(self.venue, rest, self.clock, hide, self.wallet_budget, keeps=False)
 
     def _open_fee_asset(self) -> FeeAsset | None:
-        wanted, core = self.options.fee_asset, self.core
+        wanted = self.options.fee_asset
         if wanted is None or self.wallets is None or not isinstance(self.protocol, Converter):
             return None  # the configuration is refused where it cannot be
-        return FeeAsset(
-            wanted,
-            self.transfers,
-            core.money,
-            self.protocol,
-            self.wallets,
-            now=self.now,
-            spawn=self.tasks.spawn,
-            say=core.say,
-            killed=lambda: core.gate.killed,
-            settled=self.options.transfer_settled_ns,
-        )
+        return FeeAsset(wanted, self.transfers, self.protocol, self.wallets)
 
     def _open_tape(self) -> None:
         """From the journal and its checkpoint: the core, and what stands around it."""

@@ -34,7 +34,7 @@ DAYS_MAX: Final = 7  # results that one start tells
 Row = Mapping[str, Any]
 
 
-class _Told(msgspec.Struct):
+class _Marks(msgspec.Struct):
     """Until which frame of a journal, by its uuid; which way positions were held; until before which day."""
 
     fill: dict[str, int] = {}
@@ -50,61 +50,61 @@ class Notes:
         self._path = home / "run" / NOTES
         self._kinds, self._every = frozenset(kinds), every
         self._next = 0
-        self._told: _Told | None = None
+        self._marks: _Marks | None = None
 
     def due(self, records: Records, now: int) -> Iterator[dict[str, Any]]:
         """Records of alerts about what is new. What was yielded counts as told when the next one is asked for."""
         if not self._kinds or now < self._next:
             return
         self._next = now + self._every
-        told = self._told = self._told or self._read() or _begun(records, now)
+        marks = self._marks = self._marks or self._read() or _begun(records, now)
         cursors = metadata.tables["record_cursors"]
         rows = records.rows(sa.select(cursors.c.journal, cursors.c.account, cursors.c.seq))
         for row in rows:
             if "fill" in self._kinds:
-                yield from _note("fill", row, _fills(_new(records, "record_fills", told.fill, row, now - LOOK_BACK)))
-            told.fill[row["journal"]] = row["seq"]
+                yield from _note("fill", row, _fills(_new(records, "record_fills", marks.fill, row, now - LOOK_BACK)))
+            marks.fill[row["journal"]] = row["seq"]
         held = list(_held(records))
         for row in rows:
             if "position" in self._kinds:
-                trips = _new(records, "record_trips", told.position, row, now - LOOK_BACK, "ts_close")
+                trips = _new(records, "record_trips", marks.position, row, now - LOOK_BACK, "ts_close")
                 opened = (each for each in held if each["account"] == row["account"])
-                yield from _note("position", row, [*map(_closed, trips), *_opened(opened, told.held)])
-            told.position[row["journal"]] = row["seq"]
-        told.held = {_key(each): _sign(each) for each in held}
+                yield from _note("position", row, [*map(_closed, trips), *_opened(opened, marks.held)])
+            marks.position[row["journal"]] = row["seq"]
+        marks.held = {_key(each): _sign(each) for each in held}
         today = (now - LATE) // DAY
-        for day in range(max(told.day, today - DAYS_MAX), today):
+        for day in range(max(marks.day, today - DAYS_MAX), today):
             if "day" in self._kinds:
                 yield from _day(records, day)
-        told.day = today
-        self._write(told)
+        marks.day = today
+        self._write(marks)
 
-    def _read(self) -> _Told | None:
+    def _read(self) -> _Marks | None:
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=_Told)
+            return msgspec.json.decode(self._path.read_bytes(), type=_Marks)
         except (FileNotFoundError, msgspec.DecodeError):
             return None
 
-    def _write(self, told: _Told) -> None:
+    def _write(self, marks: _Marks) -> None:
         beside = self._path.with_suffix(".new")
         beside.parent.mkdir(mode=0o700, exist_ok=True)
         beside.touch(0o600)
-        beside.write_bytes(msgspec.json.encode(told))
+        beside.write_bytes(msgspec.json.encode(marks))
         beside.replace(self._path)
 
 
-def _begun(records: Records, now: int) -> _Told:
+def _begun(records: Records, now: int) -> _Marks:
     """What there is already is no news."""
     cursors = metadata.tables["record_cursors"]
     seen = {row["journal"]: row["seq"] for row in records.rows(sa.select(cursors.c.journal, cursors.c.seq))}
-    return _Told({**seen}, {**seen}, {_key(row): _sign(row) for row in _held(records)}, (now - LATE) // DAY)
+    return _Marks({**seen}, {**seen}, {_key(row): _sign(row) for row in _held(records)}, (now - LATE) // DAY)
 
 
 def _new(
-    records: Records, name: str, told: Mapping[str, int], of: Row, since: int, time: str = "ts"
+    records: Records, name: str, marks: Mapping[str, int], of: Row, since: int, time: str = "ts"
 ) -> list[dict[str, Any]]:
     table, journal = metadata.tables[name], of["journal"]
-    newer = table.c.seq > told.get(journal, 0), table.c.seq <= of["seq"], table.c[time] >= since
+    newer = table.c.seq > marks.get(journal, 0), table.c.seq <= of["seq"], table.c[time] >= since
     return records.rows(sa.select(table).where(table.c.journal == journal, *newer).order_by(table.c.seq))
 
 

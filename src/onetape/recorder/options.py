@@ -10,7 +10,7 @@ import msgspec
 
 from onetape.model.config import SECRET_FORMS, parse_share
 from onetape.model.money import money, money_units
-from onetape.model.sections import AccountAlertsConfig, Config
+from onetape.model.sections import AccountAlertsConfig, Config, NotifyConfig
 from onetape.model.time import parse_duration
 from onetape.recorder.limits import Limits
 from onetape.security.secrets import read_secret
@@ -81,7 +81,7 @@ def recorder_options(config: Config, *, home: Path, folder: Path, environ: Mappi
         url = read_secret(url, environ, folder=folder).reveal()
     leverage = {name: account.leverage for name, account in config.accounts.items()}
     limits = {name: _limits(account.alerts) for name, account in config.accounts.items()}
-    notify = config.notify
+    notify: NotifyConfig = config.notify
     return RecorderOptions(
         home=str(home),
         url=url,
