@@ -239,6 +239,47 @@ def test_cancel_finds_an_order_by_either_name_a_symbol_or_all(world):
     assert "takes one of" in world.run("cancel", code=2)["error"]["message"]
 
 
+def test_a_ladder_is_one_command_and_comes_once(world):
+    wait_for(lambda: Decimal(world.send("quote", "q", symbol=SYMBOL)["result"]["ask"]))
+    before = world.frames("command")
+    ladder = ("sell", SYMBOL, "0.010", "--price", "ask*1.02", "--steps", "3", "--every", "0.5%", "--post-only")
+    dry = world.run(*ladder, "--dry-run")
+    assert (dry["status"], len(rules(dry)) * 3) == ("passed", len(dry["checks"]))
+    assert not world.account.open_orders
+    made = world.run(*ladder, "--id", "ladder")
+    assert [(o["qty"], o["state"]) for o in made["orders"]] == [("0.003", "ACCEPTED")] * 2 + [("0.004", "ACCEPTED")]
+    prices = [Decimal(o["price"]) for o in made["orders"]]
+    assert [round(price / prices[0], 3) for price in prices] == [Decimal("1.000"), Decimal("1.005"), Decimal("1.010")]
+    assert len(world.account.open_orders) == 3
+    assert world.frames("command") == before + 1 + 1  # of the dry run, too
+    world.restart()
+    fields = {"symbol": SYMBOL, "side": "sell", "post_only": True}
+    fields["orders"] = [{"qty": o["qty"], "price": o["price"]} for o in made["orders"]]
+    answer = world.send("place", "again", **fields)
+    assert answer["status"] == "applied"
+    wait_for(lambda: len(world.account.open_orders) == 6)
+    assert world.send("place", "again", **fields)["status"] == "duplicate"
+    assert len(world.account.open_orders) == 6
+    one = {**fields["orders"][0], "tif": "ioc"}
+    assert world.send("place", "x", **{**fields, "orders": [one]})["error"]["message"].startswith("an order of a list")
+
+
+def test_stops_and_take_profits_by_hand_at_extremes(world):
+    assert world.run("buy", SYMBOL, "0.010")["orders"][0]["state"] == "FILLED"
+    exit_ = ("sell", SYMBOL, "0.010", "--reduce-only", "--kind")
+    stop = world.run(*exit_, "stop", "--trigger", "low:3m*0.9", "--trigger-by", "mark", "--steps", "2", "--every", "1%")
+    profit = world.run(*exit_, "take_profit", "--trigger", "high:3m*1.1")
+    assert [o["state"] for o in (*stop["orders"], *profit["orders"])] == ["ACCEPTED"] * 3
+    assert [o["qty"] for o in stop["orders"]] == ["0.005"] * 2
+    triggers = [o.trigger for o in world.exchange.conditionals.open_of(world.account)]
+    low = world.bid
+    assert sorted(round(each / low, 1) for each in triggers) == [0.9, 0.9, 1.1]
+    assert "of 400 are there" in world.run("buy", SYMBOL, "1", "--price", "low:400m", code=6)["error"]["message"]
+    assert "take_profit" in world.run("sell", SYMBOL, "1", "--trigger", "5", code=2)["error"]["message"]
+    gone = world.run("cancel", "--symbol", SYMBOL)
+    assert {o["state"] for o in gone["orders"]} == {"CANCELED"}
+
+
 def test_what_is_typed_wrong_is_one_line(world):
     assert world.run("buy", SYMBOL, "0.0101", code=5)["error"]["code"] == OrderInvalid.code
     assert "number" in world.run("buy", SYMBOL, "much", code=2)["error"]["message"]

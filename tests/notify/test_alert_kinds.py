@@ -89,7 +89,7 @@ def said_in_core() -> Iterator[str]:
 
 
 def test_every_kind_that_is_said_has_its_row():
-    together = {"feed", "lag", "delta", "utilization", "drawdown"}  # their records are put together
+    together = {"feed", "lag", "delta", "utilization", "drawdown", "fill", "position"}  # their records are put together
     said = {*said_in_python(), *said_in_core(), *together}
     assert said == set(KINDS)
 

@@ -12,6 +12,7 @@ from decimal import Decimal
 
 from onetape.model.sections import Config
 from onetape.recorder.read import records_of
+from supervisor.test_alerts import http_sink
 from waiting import wait_for
 from worlds.supervised import Home
 
@@ -155,3 +156,31 @@ def _count(table: str):
     from onetape.store.records import metadata
 
     return sa.select(sa.func.count().label("n")).select_from(metadata.tables[table])
+
+
+def test_fills_and_positions_reach_the_sink_that_asks_for_them_and_no_other(tmp_path):
+    with http_sink() as (url, reported), http_sink() as (other, faults):
+        notify = f"""
+[notify]
+urls = ["{other}"]
+batch = "500ms"
+[notify.routes.trades]
+urls = ["{url}"]
+types = ["fill", "position"]
+title = "{{type}}"
+body = "{{message}}"
+"""
+        with Home(tmp_path, CONFIG + notify, TRADER) as home:
+            home.run("up")
+
+            def has(kind: str, *words: str, after: int = 0) -> bool:
+                return any(e["title"] == kind and all(w in e["message"] for w in words) for e in reported[after:])
+
+            wait_for(lambda: has("fill", "trader bought 0.02 binance:BTC/USDT:USDT at ", "fees "))
+            wait_for(lambda: has("position", "opened long ") and has("position", "trader closed long ", ": net "))
+            home.kill("recorder")
+            before = len(reported)
+            wait_for(lambda: has("fill", "trader ", after=before))
+            home.run("down")
+        assert {each["title"] for each in reported} == {"fill", "position"}
+        assert not [each for each in faults if "trader bought" in each["message"]]

@@ -43,11 +43,8 @@ def answer(done: Any, *, dry_run: bool = False) -> Answer:
 def side_verb(side: str, help_: str) -> click.Command:
     """`buy` or `sell`."""
 
-    def command(
-        shell: Shell, symbol: str, price: str | None, account: str, dry_run: bool, id_: str, **fields: Any
-    ) -> Answer:
-        if price is not None:
-            fields["price"] = price
+    def command(shell: Shell, symbol: str, account: str, dry_run: bool, id_: str, **fields: Any) -> Answer:
+        fields = {name: value for name, value in fields.items() if value is not None}
         done = by_hand(shell, id_)
         done.place(symbol, account, {"side": side, "dry_run": dry_run, **fields})
         return answer(done, dry_run=dry_run)
@@ -56,7 +53,15 @@ def side_verb(side: str, help_: str) -> click.Command:
     options: list[Callable[[Any], Any]] = [
         click.argument("symbol"),
         click.argument("qty"),
-        click.option("--price", metavar="P", help="The limit [default: at the market]."),
+        click.option(
+            "--price", metavar="P", help="The limit, or bid, ask, mid, low:90m*0.995 [default: at the market]."
+        ),
+        click.option("--trigger", metavar="P", help="From which price on it is placed."),
+        click.option("--kind", type=click.Choice(["stop", "take_profit"]), help="Of an order with a trigger."),
+        click.option("--trigger-by", type=click.Choice(["last", "mark", "index"]), help="Whose price [default: last]."),
+        click.option("--steps", type=int, metavar="N", help="A ladder of so many orders that add up to QTY."),
+        click.option("--every", metavar="D", help="Between its steps, away from the market: 0.5% or 5ticks."),
+        click.option("--post-only", is_flag=True, help="It does not take."),
         click.option(
             "--tif", type=click.Choice(["gtc", "ioc", "fok"]), default="gtc", help="How long it stays [default: gtc]."
         ),

@@ -12,14 +12,16 @@ from onetape.cli.status import table
 from onetape.model.shown import shown
 
 
-@verb("up", example="onetape up\nonetape up --foreground")
+@verb("up", example="onetape up\nonetape up --foreground\nonetape up --minimal")
 @click.option("--foreground", is_flag=True, help="Stay here until Ctrl-C, which stops all.")
 @click.option("--single", is_flag=True, help="All in one process: least memory, shared fate.")
-def command(shell: Shell, foreground: bool, single: bool) -> Answer:
+@click.option("--minimal", is_flag=True, help="The fewest processes that trade safely.")
+def command(shell: Shell, foreground: bool, single: bool, minimal: bool) -> Answer:
     """Start the processes of the configuration under a supervisor, and wait until all run.
 
     Simulated exchanges, a gateway for each account, robots; one that ends is started again. What
-    could not start is named, and the rest runs.
+    could not start is named, and the rest runs. --minimal: exchanges, gateways, robots with the
+    streams that they hear, and the guardian, also where the configuration has none.
     """
     config, path = shell.config, shell.config_path
     if foreground:
@@ -29,10 +31,11 @@ def command(shell: Shell, foreground: bool, single: bool) -> Answer:
             shell.progress.end()
             print(shown(table(status)), file=sys.stderr, flush=True)
 
-        front(config, path, shell.home, ready, single=single)
+        front(config, path, shell.home, ready, single=single, is_minimal=minimal)
         return Answer({"running": False}, "all stopped")
     bring_up = load("onetape.supervisor.client", "bring_up", what="the supervisor")
-    state = bring_up(config, path, shell.home, single=single, doing=shell.progress.doing, say=shell.progress.say)
+    doing, say = shell.progress.doing, shell.progress.say
+    state = bring_up(config, path, shell.home, single=single, is_minimal=minimal, doing=doing, say=say)
     said = "runs already, nothing was changed\n" if state["already"] else ""
     said += "".join(f"{note}\n" for note in state["notes"])
     return Answer(state, said + table(state))

@@ -15,15 +15,28 @@ from onetape.exchange.joint import ONE, Collateral, Rates
 from onetape.exchange.keys import HMAC, MAIN, ApiKey, new_key
 from onetape.exchange.listing import changed_brackets
 from onetape.exchange.reports import CashReport, ModeReport
-from onetape.exchange.timeline import Timeline, recorded
+from onetape.exchange.timeline import CallTerms, Timeline, recorded
 from onetape.model.enums import PositionSide
 from onetape.model.errors import BadConfig
 from onetape.model.money import MONEY_DECIMALS, money_units
 
-__all__ = ["Accounts"]
+__all__ = ["Accounts", "SpotTrade"]
 
 _DOLLARS: Final = ("USD", "USDT", "USDC")  # one each: no market of theirs is here
 _NOTHING: Final = Rates(0, 0, 0, 0, 0)
+
+
+class SpotTrade(CallTerms, frozen=True, kw_only=True):
+    """A coin that an account bought beside its market. base, quote: currencies; amounts are decimal text, the fee in
+    what was bought."""
+
+    symbol: str
+    base: int
+    quote: int
+    bought: str
+    spent: str
+    fee: str
+    time: int
 
 
 class Accounts(Sequence[SimAccount]):
@@ -48,6 +61,7 @@ class Accounts(Sequence[SimAccount]):
         self.isolates = isolates
         self.collateral = collateral
         self.account_transfers: list[AccountTransfer] = []  # oldest first
+        self.spot_trades: dict[tuple[int, str], tuple[int, SpotTrade]] = {}  # by account and client id
         self.by_key: dict[str, SimAccount] = {}
         self.keys: dict[str, ApiKey] = {}  # the same names: what each may do
         self._all: list[SimAccount] = []
@@ -192,6 +206,17 @@ class Accounts(Sequence[SimAccount]):
             account.silent.append((now, at, units))
             return
         self.credit(account, now, reason, at, units)
+
+    @recorded("buy_spot", SpotTrade)
+    def buy_spot(self, account: SimAccount, name: str, trade: SpotTrade) -> int:
+        """Books a purchase in the wallet beside the one that is traded from. name: the customer's id. The caller has
+        seen to it that the money is there. Gives its number."""
+        bought, spent, fee = (money_units(each) for each in (trade.bought, trade.spent, trade.fee))
+        for currency, change in ((trade.quote, -spent), (trade.base, bought - fee)):
+            account.beside[currency] = account.beside.get(currency, 0) + change
+        number = len(self.spot_trades) + 1
+        self.spot_trades[account.number, name] = number, trade
+        return number
 
     @recorded("transfer")
     def transfer(self, account: SimAccount, currency: str, amount: str, now: int) -> int:

@@ -51,10 +51,25 @@ __all__ = ["OrdersByHand"]
 KEY_EXPIRES: Final = 30 * DAY  # far beyond what a sender waits for its answer
 STOPS_FIELDS: Final = ("symbol", "side", "position_side", "trigger_by", "stops")
 STOPS_MAX: Final = 50  # of one command
-PLACE_FIELDS: Final = ("symbol", "side", "qty", "price", "tif", "reduce_only", "position_side", "dry_run")
+PLACE_FIELDS: Final = (
+    "symbol",
+    "side",
+    "qty",
+    "price",
+    "tif",
+    "post_only",
+    "reduce_only",
+    "position_side",
+    "trigger",
+    "trigger_by",
+    "kind",
+    "orders",
+    "dry_run",
+)
 _BOTH: Final = PositionSide.BOTH
 _SIDES: Final = {"buy": Side.BUY, "sell": Side.SELL}
 _TRIGGERS: Final = {str(each): each for each in (TriggerBy.LAST, TriggerBy.MARK, TriggerBy.INDEX)}
+_KINDS: Final = {str(each): each for each in (TriggerKind.STOP, TriggerKind.TAKE_PROFIT)}
 _TIFS: Final = {each.value.lower(): each for each in (TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK)}
 
 
@@ -76,6 +91,7 @@ class OrdersByHand:
     """
 
     def __init__(self, core: GatewayCore, *, runs: Callable[[int], bool], now: Callable[[], int]) -> None:
+        self._market = core.market
         self._manager = core.manager
         self._gate = core.gate
         self._tape = core.tape
@@ -99,22 +115,38 @@ class OrdersByHand:
             "place_stops": Handler(self._place_stops, fields=STOPS_FIELDS, reaches_out=True, actors=(GUARDIAN,)),
             "cancel_stops": Handler(self._cancel_stops, fields=("orders",), reaches_out=True, actors=(GUARDIAN,)),
             "order": Handler(self._order, fields=("order",), asks=True),
+            "quote": Handler(self._quote, fields=("symbol",), asks=True),
         }
 
     # --- commands ---------------------------------------------------------------------------------
 
     def _place(self, command: Command) -> Do:
         fields = command.fields
-        spec = self._spec(fields)
-        spec = msgspec.structs.replace(spec, once=_key(command.id, ""))
+        many = fields.get("orders", [{}])
+        if not isinstance(many, list) or not 0 < len(many) <= STOPS_MAX or not all(isinstance(o, dict) for o in many):
+            raise UsageError(f"orders is a list of 1 to {STOPS_MAX}, with qty, price and trigger")
+        if "orders" in fields and (other := {name for each in many for name in each} - {"qty", "price", "trigger"}):
+            raise UsageError(f"an order of a list has qty, price and trigger, not {min(other)[:40]!r}")
+        specs = [
+            msgspec.structs.replace(self._spec({**fields, **each}), once=_key(command.id, str(number or "")))
+            for number, each in enumerate(many)
+        ]
         is_dry = _flag(fields, "dry_run")
 
         def do() -> Any:
-            placed = self._placed(spec, MAIN)
-            if placed is not None:
-                return Repeated({"orders": [placed], "checks": []})
+            found = [self._placed(spec, MAIN) for spec in specs]
+            if None not in found:
+                return Repeated({"orders": found, "checks": []})
             life = self._life(MAIN, is_dry=is_dry)
-            orders, checks = self._submit(life, spec, is_dry=is_dry)
+            orders: list[Managed | dict[str, Any]] = []
+            checks: list[Check] = []
+            for spec, placed in zip(specs, found, strict=True):  # some were, before a crash
+                if placed is not None:
+                    orders.append(placed)
+                    continue
+                made, more = self._submit(life, spec, is_dry=is_dry)
+                orders += made
+                checks += more
             return {"orders": self._shown(orders), "checks": _check_rows(checks)}
 
         return do
@@ -189,6 +221,17 @@ class OrdersByHand:
     def _order(self, command: Command) -> Do:
         order = self._found(str(command.fields.get("order", "")))
         return lambda: self._row(order)
+
+    def _quote(self, command: Command) -> Do:
+        instrument = self._instrument(command.fields)
+
+        def do() -> dict[str, Any]:
+            prices = zip(("bid", "ask"), self._market.best(instrument.symbol), strict=True)
+            shown = {name: instrument.price_text(price) for name, price in prices}
+            figures = {name: str(getattr(instrument, name)) for name in ("tick", "lot", "price_decimals")}
+            return {**shown, **figures}
+
+        return do
 
     # --- the guardian's ---------------------------------------------------------------------------
 
@@ -444,7 +487,9 @@ class OrdersByHand:
     def _spec(self, fields: Mapping[str, Any]) -> OrderSpec:
         instrument = self._instrument(fields)
         side = _word(fields, "side", _SIDES)
-        price = fields.get("price")
+        price, trigger = fields.get("price"), fields.get("trigger")
+        if (trigger is None) is not (fields.get("kind") is None):
+            raise UsageError("a trigger has a kind", todo=f"kind={'|'.join(_KINDS)}")
         sides = {each.value: each for each in PositionSide}
         return OrderSpec(
             symbol=instrument.symbol,
@@ -453,6 +498,10 @@ class OrdersByHand:
             type=OrderType.MARKET if price is None else OrderType.LIMIT,
             price_int=0 if price is None else _units(price, instrument.price_decimals, what="price"),
             tif=_word(fields, "tif", _TIFS, "gtc"),
+            trigger_int=0 if trigger is None else _units(trigger, instrument.price_decimals, what="trigger"),
+            trigger_by=TriggerBy.NONE if trigger is None else _word(fields, "trigger_by", _TRIGGERS, "last"),
+            trigger_kind=TriggerKind.NONE if trigger is None else _word(fields, "kind", _KINDS),
+            post_only=_flag(fields, "post_only"),
             reduce_only=_flag(fields, "reduce_only"),
             position_side=_word(fields, "position_side", sides, "both"),
         )
@@ -485,6 +534,7 @@ class OrdersByHand:
             "position_side": str(spec.position_side),
             "type": str(spec.type),
             "price": instrument.price_text(order.price) if order.price else None,
+            "trigger": instrument.price_text(spec.trigger_int) if spec.trigger_int else None,
             "qty": instrument.size_text(order.life.size),
             "filled": instrument.size_text(order.life.filled),
             "remaining": instrument.size_text(order.life.remaining),

@@ -11,11 +11,15 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Iterable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
+from onetape.gateway.by_hand_prices import Extreme, Market, needs_market, orders_of
+from onetape.gateway.extremes import extreme_of
 from onetape.gateway.options import exchange_of
 from onetape.ipc.operator import send_command
+from onetape.model.decimals import scaled
 from onetape.model.errors import (
     BY_CODE,
     BadConfig,
@@ -60,6 +64,14 @@ class ByHand:
     def place(self, symbol: str, account: str, fields: dict[str, Any]) -> None:
         """Places an order; of a dry run the status is `passed` or `refused`."""
         target = self._account(symbol, account)
+        steps, every = fields.pop("steps", None), fields.pop("every", None)
+        wanted = {**fields, "steps": steps, "every": every}
+        if every is not None and steps is None:
+            raise UsageError("--every is of --steps")
+        if needs_market(wanted):
+            del fields["qty"]
+            prices = {name: fields.pop(name, None) for name in ("price", "trigger")}
+            fields["orders"] = orders_of({**wanted, **prices}, *self._market(target, symbol))
         reply = self._ask(target, "place", {"symbol": symbol, **fields}, self.id)
         if reply is not None:
             self._take(reply)
@@ -123,6 +135,19 @@ class ByHand:
             return None
         result: dict[str, Any] = reply["result"] or {}
         return result
+
+    def _market(self, account: str, symbol: str) -> tuple[Market, Extreme]:
+        """The quote that the gateway has, and who tells the extremes of a span. Raises what refuses it."""
+        (reply,) = send_command(self._home, f"gateway:{account}", "quote", {"symbol": symbol}, uuid.uuid4().hex)
+        if (error := reply["error"]) is not None:
+            raise BY_CODE.get(error["code"], PermissionDenied)(error["message"])
+        quote = {name: Decimal(text) for name, text in reply["result"].items()}
+        decimals = int(quote.pop("price_decimals"))
+
+        def extreme(which: str, span: int) -> Decimal:
+            return scaled(extreme_of(self._home, account, symbol, which, span), decimals)
+
+        return Market(**quote), extreme
 
     def _take(self, result: dict[str, Any]) -> None:
         found = {each["client_id"]: each for each in self.value["orders"]}
@@ -217,4 +242,5 @@ class ByHand:
 def _is_settled(row: dict[str, Any], *, until_final: bool) -> bool:
     if row["state"] in FINAL:
         return True
-    return not until_final and row["type"] != "market" and row["state"] not in NOT_YET
+    rests = row["type"] != "market" or row.get("trigger") is not None
+    return not until_final and rests and row["state"] not in NOT_YET

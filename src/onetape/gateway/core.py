@@ -138,6 +138,7 @@ class GatewayCore:
         than the journal's only names count (`options.is_new`)."""
         self.stamp(moment)
         is_other, recovery = self.options.is_new, recovered.recovery
+        self.market = market
         self.instruments = list(instruments)
         self.orders.learn(self._venue.order_rules)
         self.tape = tape
@@ -159,7 +160,7 @@ class GatewayCore:
             since=0 if is_other else recovery.newest_fill,
             moves_wanted=lambda: self.money.moves_wanted,
         )
-        self._open_admission(market, recovered.tape, trades_inside=recovery.trades_inside)
+        self._open_admission(recovered.tape, trades_inside=recovery.trades_inside)
         self._began_round = self._checked = self._looked = self.steady
         name = self.options.account
         if is_other:
@@ -168,9 +169,9 @@ class GatewayCore:
         if unknown:
             self.say(HealthOut("recovered", name, f"{unknown} orders unknown", "warning"))
 
-    def _open_admission(self, market: MarketView, before: GatewayTape, *, trades_inside: int) -> None:
+    def _open_admission(self, before: GatewayTape, *, trades_inside: int) -> None:
         """Makes what a robot's order passes before it leaves."""
-        manager, options, slot_of = self.manager, self.options, self.tape.slot_of
+        manager, options, slot_of, market = self.manager, self.options, self.tape.slot_of, self.market
         listed = {i.symbol: i for i in self.instruments}
         gate = self.gate = Gate(manager, listed, _limits_of(options, self.instruments))
         gate.killed, gate.halts, gate.is_guarded = before.killed, before.halts, options.is_guarded

@@ -34,6 +34,7 @@ from onetape.gateway.checkpoint import Recovered, checkpoint_file, hold_all, rec
 from onetape.gateway.checkpoint_process import CheckpointProcess
 from onetape.gateway.command_handlers import Commands, venues_of
 from onetape.gateway.core import GatewayCore, Moment
+from onetape.gateway.fee_asset import FeeAsset
 from onetape.gateway.fence import Fence
 from onetape.gateway.gateway_market import GatewayMarket
 from onetape.gateway.gateway_tape import GatewayTape
@@ -51,7 +52,7 @@ from onetape.ipc.server import listen
 from onetape.model.errors import IoFailed, JournalLocked
 from onetape.model.instrument import Instrument
 from onetape.model.sections import GUARDIAN
-from onetape.orders.calls import Call
+from onetape.orders.calls import Call, Converter
 from onetape.orders.managed import HealthOut
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer
@@ -186,6 +187,12 @@ class Gateway:
         )
         return VenueLine(self.venue, rest, self.clock, hide, self.wallet_budget, keeps=False)
 
+    def _open_fee_asset(self) -> FeeAsset | None:
+        wanted = self.options.fee_asset
+        if wanted is None or self.wallets is None or not isinstance(self.protocol, Converter):
+            return None  # the configuration is refused where it cannot be
+        return FeeAsset(wanted, self.transfers, self.protocol, self.wallets)
+
     def _open_tape(self) -> None:
         """Makes the core, and what surrounds it, from the journal and its checkpoint."""
         options, core = self.options, self.core
@@ -317,6 +324,7 @@ class Gateway:
         )
         if not options.is_new:
             self.transfers.recover(list(kept.transfers.values()), kept.arrivals)
+        self.fee_asset = self._open_fee_asset()
         self.commands = Commands(
             options,
             core,
@@ -377,6 +385,8 @@ class Gateway:
             self.history.is_paused = self.depth.is_paused = lacks_room
             self.market.pause(is_paused=lacks_room)
             self.transfers.tick()
+            if self.fee_asset is not None:
+                self.fee_asset.tick()
             if self.entry is not None:
                 self.entry.tick()
             if time.monotonic() - looked >= 1.0:
@@ -458,6 +468,8 @@ class Gateway:
                 refused = None
             case "attach" | "life":
                 refused = door.refusal(request, str(request["name"]))
+            case "history" if not request["robot"]:  # a person looks
+                refused = door.refusal(request)
             case "follow" | "standing" | "history":
                 refused = door.refusal(request, self.core.tape.robots[int(request["robot"])].name)
             case _:

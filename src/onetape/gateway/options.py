@@ -29,6 +29,15 @@ def exchange_of(kind: str) -> str:
     return kind.removeprefix("ccxt:").partition("-")[0]
 
 
+class FeeAssetOptions(msgspec.Struct, frozen=True):
+    """What fees are paid in. below, buy: of quote, decimal text."""
+
+    asset: str
+    quote: str
+    below: str
+    buy: str
+
+
 class WithdrawalTarget(msgspec.Struct, frozen=True, kw_only=True):
     """Describes an account at another venue. wallet: that deposits come to there. to: its addresses, by currency."""
 
@@ -81,6 +90,7 @@ class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
     transfer_settled_ns: int = SETTLED_AFTER
     # What is written of orders and money from one checkpoint to the next, in frames.
     checkpoint_records: int = 20_000
+    fee_asset: FeeAssetOptions | None = None  # that is bought when it runs out
     bridge: BridgeOptions | None = None  # of kinds `ccxt:`; rest is "" then, or another address
     hub: HubOfGateway | None = None  # whose market it reads; None: it follows the venue's itself
     is_guarded: bool = False  # nothing new is opened but while a guardian watches

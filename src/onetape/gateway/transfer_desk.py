@@ -97,17 +97,17 @@ class TransferDesk:
         tell: Callable[[Tell], Coroutine[Any, Any, Heard]] | None = None,
         killed: Callable[[], str] = str,
     ) -> None:
-        self._killed = killed
-        self._options = options
+        self.killed = killed
+        self.options = options
         external = [(each.venue, account) for account, each in options.withdraw.items()]
         self._commanded = CommandedAccount(tuple(venues), options.account, options.transfer_deadline_ns, external)
-        self._money = money
+        self.money = money
         self._tape = tape
         self._protocol = protocol
-        self._wire = wire
-        self._now = now
-        self._spawn = spawn
-        self._say = say
+        self.wire = wire
+        self.now = now
+        self.spawn = spawn
+        self.say = say
         self._heard = heard
         self._tell = tell
         self._core = Transfers(
@@ -136,7 +136,7 @@ class TransferDesk:
     def prepare(self, actor: str, fields: Mapping[str, Any]) -> Callable[[], tuple[bool, Any]]:
         """Makes what carries the command out, and returns whether it was asked for before and how it stands. Raises
         what refuses it: an OnetapeError."""
-        request = transfer_request(self._money.accounts, self._commanded, actor, fields)
+        request = transfer_request(self.money.accounts, self._commanded, actor, fields)
         if isinstance(request, Refused):
             raise request.error()
         if request.target.venue != self._commanded.place.venue and actor != OPERATOR:
@@ -148,7 +148,7 @@ class TransferDesk:
         )
         if isinstance(existing, Refused):
             raise existing.error()
-        if existing is None and (why := self._killed()):
+        if existing is None and (why := self.killed()):
             raise Killed(f"the kill switch is on: {why}", todo="unkill, then ask again")
         return lambda: self._do(request)
 
@@ -165,16 +165,16 @@ class TransferDesk:
                 f"[accounts.{source.account}], and start this gateway again",
             )
         call = self._call(Send(request.name, source, target, request.currency, request.amount))
-        if call is None or self._wire is None:
+        if call is None or self.wire is None:
             raise NotAvailable(f"{self._protocol.name} moves no money for us {way}")
-        if not self._money.is_ready:
+        if not self.money.is_ready:
             raise VenueUnavailable("the account's balances are not known yet", todo="try again")
 
     def _check_outside(self, request: TransferRequest) -> None:
         """Raises where the configuration does not say that money may go there."""
         source, target = request.source, request.target
-        leaves = outside_wallet(self._options.kind)
-        there = self._options.withdraw.get(target.account)
+        leaves = outside_wallet(self.options.kind)
+        there = self.options.withdraw.get(target.account)
         if leaves is None:
             raise NotAvailable(f"nothing is withdrawn from {self._protocol.name} by us")
         if there is None or there.venue != target.venue or request.currency not in there.to:
@@ -197,7 +197,7 @@ class TransferDesk:
             request.target,
             request.currency,
             request.amount,
-            self._now(),
+            self.now(),
             name=request.name,
             slot=request.slot,
             deadline=request.deadline,
@@ -211,7 +211,15 @@ class TransferDesk:
 
     def _refusal(self, currency: str, wallet: str, slot: int, amount: int) -> Refused | None:
         """Refuses what the traded wallet does not have; what other wallets have only the venue knows."""
-        return None if wallet else self._money.accounts.cannot_leave(currency, slot, amount)
+        return None if wallet else self.money.accounts.cannot_leave(currency, slot, amount)
+
+    @property
+    def all(self) -> list[Transfer]:
+        """Returns all transfers in the order of their requests."""
+        return self._core.all
+
+    def get(self, name: str) -> Transfer | None:
+        return self._core.get(name)
 
     def shown(self, name: str = "") -> list[dict[str, Any]]:
         """Returns the transfers that this process knows, the newest last; or the one of that id."""
@@ -223,7 +231,7 @@ class TransferDesk:
         return self._arrivals.announced(fields)
 
     def status(self) -> dict[str, Any]:
-        ledger = self._money.ledger
+        ledger = self.money.ledger
         transit = {name: ledger.transit(name) for name in ledger.currencies()}
         return {
             "unfinished": len(self._core.unfinished),
@@ -234,9 +242,9 @@ class TransferDesk:
 
     def tick(self) -> None:
         """Does what is due, once there are balances: first what an earlier incarnation has left."""
-        if not self._money.is_ready:
+        if not self.money.is_ready:
             return
-        now = self._now()
+        now = self.now()
         if self._is_resumed:
             self._carry_out(self._core.tick(now))
         else:
@@ -249,35 +257,35 @@ class TransferDesk:
         for effect in effects:
             match effect:
                 case Record():
-                    self._tape.transfer(effect.fields, self._now())
+                    self._tape.transfer(effect.fields, self.now())
                 case Entry():
-                    self._money.book(effect)
+                    self.money.book(effect)
                 case HealthOut():
-                    self._say(effect)
+                    self.say(effect)
                 case Send():
-                    self._tape.ensure(self._options.commands)
-                    self._spawn(self._send(effect))
+                    self._tape.ensure(self.options.commands)
+                    self.spawn(self._send(effect))
                 case AskHistory():
                     if effect.name not in self._looking:
                         self._looking.add(effect.name)
-                        self._spawn(self._look(effect))
+                        self.spawn(self._look(effect))
                 case Tell():
                     if effect.name not in self._telling:
                         self._telling.add(effect.name)
-                        self._spawn(self._notify(effect))
-        self._money.publish()
+                        self.spawn(self._notify(effect))
+        self.money.publish()
 
     def _to(self, target: Place, currency: str) -> str | Destination | None:
         """Returns what the venue calls another account of its, "" for this one, and where it is not known. At another
         venue: where it takes this currency, None where that is not known."""
         if target.venue == self._commanded.place.venue:
-            return self._options.siblings.get(target.account, "")
-        there = self._options.withdraw.get(target.account)
+            return self.options.siblings.get(target.account, "")
+        there = self.options.withdraw.get(target.account)
         return None if there is None else there.to.get(currency)
 
     async def _query(self, call: Call) -> Answer:
-        assert self._wire is not None
-        answer = await self._wire.answer(call)
+        assert self.wire is not None
+        answer = await self.wire.answer(call)
         self._heard(answer)
         return answer
 
@@ -286,7 +294,7 @@ class TransferDesk:
         if to is None:
             return None
         route = TransferRoute(send.source.wallet, send.target.wallet, to)
-        return self._protocol.transfer(route, send.currency, send.amount, self._now(), name=send.name)
+        return self._protocol.transfer(route, send.currency, send.amount, self.now(), name=send.name)
 
     async def _send(self, send: Send) -> None:
         call, why = None, "it cannot be sent any more"  # of an earlier life, which could
@@ -294,15 +302,15 @@ class TransferDesk:
             call = self._call(send)
         except InvalidAmount as error:
             why = error.what
-        if call is None or self._wire is None:
-            effects = self._core.answered(send.name, Outcome.REFUSED, self._now(), why)
+        if call is None or self.wire is None:
+            effects = self._core.answered(send.name, Outcome.REFUSED, self.now(), why)
         else:
             answer = await self._query(call)
             outcome = _OUTCOMES[answer.outcome]
             if outcome is Outcome.DONE and send.target.venue != send.source.venue:
                 outcome = Outcome.ACCEPTED  # what comes of it stands in the history
             effects = self._core.answered(
-                send.name, outcome, self._now(), _reason(answer), venue_id=answer.value, wait=answer.retry_after
+                send.name, outcome, self.now(), _reason(answer), venue_id=answer.value, wait=answer.retry_after
             )
         self._carry_out(effects)
 
@@ -319,21 +327,21 @@ class TransferDesk:
         finally:
             self._telling.discard(tell.name)
         if heard.is_booked:
-            effects = self._core.acknowledged(tell.name, self._now(), arrived=heard.amount)
+            effects = self._core.acknowledged(tell.name, self.now(), arrived=heard.amount)
             self._carry_out(effects)
         elif heard.why and tell.name not in self._untold:
             self._untold.add(tell.name)
             words = f"{tell.target} has not been told: {heard.why}"
-            self._say(HealthOut("transfer", tell.name, words, "warning"))
+            self.say(HealthOut("transfer", tell.name, words, "warning"))
 
     async def _look(self, query: AskHistory) -> None:
         try:
-            as_of = self._now()
+            as_of = self.now()
             rows = await self._history(query)
         finally:
             self._looking.discard(query.name)
         if rows is not None:
-            self._carry_out(self._core.looked(query.name, rows, self._now(), as_of=as_of))
+            self._carry_out(self._core.looked(query.name, rows, self.now(), as_of=as_of))
 
     async def _history(self, query: AskHistory) -> list[TransferReport] | None:
         """Reads the venue's history of transfers. None: it could not be read whole."""
@@ -343,9 +351,9 @@ class TransferDesk:
         route = TransferRoute(query.source.wallet, query.target.wallet, _FORGOTTEN if to is None else to)
         for _ in range(PAGES_MAX):
             call = self._protocol.transfers(
-                route, self._now(), since=query.since, cursor=cursor, name=query.name, currency=query.currency
+                route, self.now(), since=query.since, cursor=cursor, name=query.name, currency=query.currency
             )
-            if call is None or self._wire is None:
+            if call is None or self.wire is None:
                 return None
             answer = await self._query(call)
             if answer.outcome is not Answered.DONE:

@@ -27,6 +27,7 @@ from onetape.model.sections import (
     OPERATOR,
     PORTFOLIO,
     TAKEN_NAMES,
+    TRADE_TYPES,
     TWIN,
     AccountAlertsConfig,
     AccountConfig,
@@ -262,7 +263,9 @@ def parse_quiet(text: str) -> tuple[int, int, str]:
     return minutes[0], minutes[1], name.strip() or "UTC"
 
 
-def _check_notify(notify: NotifyConfig, source: _Source) -> None:
+def _check_notify(config: Config, source: _Source) -> None:
+    notify = config.notify
+    _check_text(("notify", "batch"), notify.batch or "none", parse_duration, source)
     for name, route in {"": notify, **notify.routes}.items():
         path = ("notify", "routes", name) if name else ("notify",)
         for url in route.urls:
@@ -271,6 +274,8 @@ def _check_notify(notify: NotifyConfig, source: _Source) -> None:
                 raise source.bad((*path, "urls"), "a secret in the open", "use env:NAME or file:/path")
         if name and not route.urls:
             raise source.bad((*path, "urls"), "no sink", 'urls = ["env:ALERTS"]')
+        if {*TRADE_TYPES} & {*route.types} and not _has_recorder(config):
+            raise source.bad((*path, "types"), "what was traded is the recorder's, and there is none", "add [recorder]")
         _check_text((*path, "after"), route.after, parse_duration, source)
         _check_text((*path, "quiet"), route.quiet, lambda each: parse_quiet(each)[0], source)
         if route.per_minute < 0:
@@ -397,7 +402,7 @@ def _check_halts(halts: HaltsConfig, source: _Source) -> None:
 
 def _check_references(config: Config, source: _Source) -> None:
     _check_halts(config.guardian.halts, source)
-    _check_notify(config.notify, source)
+    _check_notify(config, source)
     _check_guardian(config.guardian, source)
     for name in config.guardian.accounts:
         if name not in config.accounts:
@@ -455,6 +460,7 @@ def _check_accounts(config: Config, source: _Source) -> None:
         for key in ("order_value_max", "open_value_max"):
             _check_amounts((*path, key), getattr(account, key), source)
         _check_alerts((*path, "alerts"), account.alerts, config, source)
+        _check_fee_asset((*path, "fee_asset"), account, config, source)
         _check_slots(path, account, source)
         _check_withdraw(path, account, config, source)
         if account.master and (
@@ -485,8 +491,21 @@ def _check_alerts(path: tuple[str, ...], alerts: AccountAlertsConfig, config: Co
     _check_amounts((*path, "delta"), alerts.delta, source)
     for key in ("utilization", "drawdown"):
         _check_text((*path, key), getattr(alerts, key), lambda text: bool(parse_share(text)), source)
-    if alerts != AccountAlertsConfig() and not (config.has("recorder") and config.recorder.enabled):
+    if alerts != AccountAlertsConfig() and not _has_recorder(config):
         raise source.bad(path, "these figures are the recorder's, and there is none", "add [recorder]")
+
+
+def _check_fee_asset(path: tuple[str, ...], account: AccountConfig, config: Config, source: _Source) -> None:
+    if (wanted := account.fee_asset) is None:
+        return
+    _check_amounts(path, {"below": wanted.below, "buy": wanted.buy}, source)
+    venue = config.venues[account.venue]
+    if venue.kind != "binance-usdm" or venue.mode == "demo":
+        raise source.bad(path, f"{account.venue} has no market beside it where we buy {wanted.asset}", "leave it out")
+
+
+def _has_recorder(config: Config) -> bool:
+    return config.has("recorder") and config.recorder.enabled
 
 
 def _check_robots(config: Config, source: _Source) -> None:

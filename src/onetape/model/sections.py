@@ -16,6 +16,7 @@ __all__ = [
     "OPERATOR",
     "PORTFOLIO",
     "TAKEN_NAMES",
+    "TRADE_TYPES",
     "TWIN",
     "AccountAlertsConfig",
     "AccountConfig",
@@ -25,6 +26,7 @@ __all__ = [
     "Config",
     "ControlConfig",
     "DashboardConfig",
+    "FeeAssetConfig",
     "GuardedAccountConfig",
     "GuardedSymbolConfig",
     "GuardianConfig",
@@ -86,6 +88,15 @@ class AccountAlertsConfig(Section, frozen=True):
     drawdown: str = ""  # "10%": below the highest equity
 
 
+class FeeAssetConfig(Section, frozen=True):
+    """[accounts.NAME.fee_asset]: what fees are paid in is bought when it runs out; without the section it is not."""
+
+    below: str | int | float  # worth of what is held, in quote
+    buy: str | int | float  # so much of quote each time
+    asset: str = "BNB"
+    quote: str = "USDT"  # what it is paid with, out of the pool
+
+
 class AccountConfig(Section, frozen=True):
     """[accounts.NAME]: one account at a venue; its gateway is the process `gateway:NAME`."""
 
@@ -120,6 +131,7 @@ class AccountConfig(Section, frozen=True):
     master: str = ""  # the account of the same venue whose sub-account this is
     transfer_deadline: str = "120s"  # until when a transfer that was not made is tried again
     alerts: AccountAlertsConfig = AccountAlertsConfig()
+    fee_asset: FeeAssetConfig | None = None
     # Accounts at other venues, and where they take what: account -> currency -> address.
     withdraw: dict[str, dict[str, WithdrawConfig]] = {}
 
@@ -269,8 +281,22 @@ class DashboardConfig(Section, frozen=True):
 
 
 AlertType = Literal[
-    "delta", "utilization", "failover", "proxy", "risk", "stop", "ledger", "process", "clock", "disk", "test"
+    "delta",
+    "utilization",
+    "failover",
+    "proxy",
+    "risk",
+    "stop",
+    "ledger",
+    "process",
+    "clock",
+    "disk",
+    "fill",
+    "position",
+    "day",
+    "test",
 ]
+TRADE_TYPES: Final = ("fill", "position", "day")  # what was traded: of the recorder, told where they are named
 
 
 class RouteConfig(Section, frozen=True):
@@ -278,7 +304,7 @@ class RouteConfig(Section, frozen=True):
 
     urls: list[str] = []  # of apprise's; env:NAME or file:/path where it holds a secret
     severity: Literal["info", "warn", "critical"] = "info"  # and what is worse
-    types: list[AlertType] = []  # []: all
+    types: list[AlertType] = []  # []: all faults; fill, position and day (its result) are told where they are named
     after: str = ""  # "10m": what has gone on so long and nobody has acknowledged, and each 10 minutes. "": at once
     quiet: str = ""  # "22:00-07:00 Europe/Berlin": what is not critical waits; without a zone it is UTC
     per_minute: int = 0  # that are not critical; 0: no limit of its own
@@ -289,7 +315,13 @@ class RouteConfig(Section, frozen=True):
 class NotifyConfig(RouteConfig, frozen=True):
     """[notify]: where alerts go; a route itself."""
 
+    batch: str = "10s"  # fills and positions of so long are one alert
     routes: dict[str, RouteConfig] = {}
+
+    @property
+    def trade_types(self) -> list[str]:
+        """What a route wants to hear of what was traded."""
+        return [each for each in TRADE_TYPES if any(each in route.types for route in (self, *self.routes.values()))]
 
     @property
     def all_urls(self) -> list[str]:

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final
 
+from onetape.model.sections import TRADE_TYPES
 from onetape.model.time import SECOND
 
-__all__ = ["Alert", "Desk", "Severity", "Type"]
+__all__ = ["TRADES", "Alert", "Desk", "Severity", "Type"]
 
 REPEAT_NS: Final = {"critical": 60 * SECOND, "warn": 600 * SECOND, "info": 600 * SECOND}
 MINUTE_MAX: Final = 20  # that are not critical
@@ -42,11 +43,17 @@ class Type(StrEnum):
     PROCESS = "process"
     CLOCK = "clock"
     DISK = "disk"
+    FILL = "fill"
+    POSITION = "position"
+    DAY = "day"
     TEST = "test"
 
     @classmethod
     def _missing_(cls, value: object) -> Type | None:
         return cls.PROCESS if value == "gateway" else None  # as tapes had it first
+
+
+TRADES: Final = frozenset(map(Type, TRADE_TYPES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +128,8 @@ class Desk:
 
     def take(self, alert: Alert) -> Alert | None:
         """The alert as it is to be told, None: not now."""
+        if alert.type in TRADES:  # each is another, and who tells them gathers those of a while
+            return alert
         going = self._going.pop(alert.key, None)
         if going is not None and (going.is_acked or alert.time - going.sent_at < REPEAT_NS[alert.severity]):
             going.more += 1

@@ -16,7 +16,7 @@ from typing import Final, TypeVar
 from onetape.model.config import parse_quiet
 from onetape.model.sections import RouteConfig
 from onetape.model.time import SECOND, parse_duration, zone
-from onetape.notify.alert import KEYS_MAX, Alert, Severity
+from onetape.notify.alert import KEYS_MAX, TRADES, Alert, Severity
 
 __all__ = ["Route"]
 
@@ -50,7 +50,7 @@ class Route:
             if (severity := self._begun.pop(key, None)) is not None:
                 yield from self._leave(alert, now, severity)
         elif _RANKS[alert.severity] < _RANKS[Severity(self._config.severity)] or (
-            self._config.types and alert.type not in self._config.types
+            alert.type not in self._config.types if self._config.types else alert.type in TRADES
         ):
             return
         elif not self._after:

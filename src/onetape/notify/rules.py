@@ -39,6 +39,7 @@ KINDS: Final = {
     "difference": Kind(Type.LEDGER, ends="reconciled"),
     "disk": Kind(Type.DISK),  # no room - there is room again
     "drift": Kind(Type.PROCESS, notes=_NOTE),
+    "fee asset": Kind(Type.LEDGER, notes=_NOTE),  # bought, or why not
     "feed": Kind(Type.FAILOVER, notes=("gap",)),  # lost, stale - connected, live
     "guardian": Kind(Type.RISK),  # its lease is over - watches
     "halt": Kind(Type.RISK),  # begun - over, lifted
@@ -68,7 +69,10 @@ KINDS: Final = {
     "protection": Kind(Type.STOP),  # lost - stands, flat
     # of the recorder
     "delta": Kind(Type.DELTA),  # beyond its limit - within
+    "day": Kind(Type.DAY, notes=_NOTE),
     "drawdown": Kind(Type.RISK),
+    "fill": Kind(Type.FILL, notes=_NOTE),
+    "position": Kind(Type.POSITION, notes=_NOTE),
     "records": Kind(Type.LEDGER),  # the database is away - written
     "utilization": Kind(Type.UTILIZATION),
     # of robots
@@ -80,6 +84,7 @@ KINDS: Final = {
     "strategy_error": Kind(Type.RISK),  # until its process is started anew
 }
 _SEVERITIES: Final = {
+    "info": Severity.INFO,
     "warning": Severity.WARN,
     "warn": Severity.WARN,
     "critical": Severity.CRITICAL,

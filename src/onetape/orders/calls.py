@@ -7,8 +7,9 @@ of orders; who sends a Call, when, and what follows from its Answer is the order
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from enum import StrEnum
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol, runtime_checkable
 
 from onetape.model.enums import RequestKind
 from onetape.model.instrument import Instrument
@@ -21,6 +22,7 @@ __all__ = [
     "ORDER_PURPOSES",
     "REQUEST_KINDS",
     "Call",
+    "Converter",
     "Destination",
     "OrderKey",
     "OrderProtocol",
@@ -52,6 +54,7 @@ class Purpose(StrEnum):
     TRANSFER = "transfer"
     TRANSFERS = "transfers"
     DEPOSITS = "deposits"
+    CONVERSION = "conversion"  # of an asset in a wallet beside
     MODES = "modes"
     TIME = "time"
     INSTRUMENTS = "instruments"
@@ -237,6 +240,28 @@ class OrderProtocol(Protocol):
     def reports_of(self, message: bytes) -> list[VenueReport]:
         """Reads a message of the account's stream."""
         ...
+
+
+@runtime_checkable
+class Converter(Protocol):
+    """A protocol of a venue that sells assets for an account beside what it trades. conversion_wallet: where the
+    money has to be."""
+
+    conversion_wallet: str
+
+    def conversion_terms(self, asset: str, quote: str) -> tuple[Call, ...]:
+        """Asks for price and steps: each answer has some of the `ConversionTerms`."""
+        ...
+
+    def convert(self, name: str, asset: str, quote: str, qty: Decimal, price: Decimal, now: int) -> Call:
+        """Buys, at once or not at all. name: our id of the order."""
+        ...
+
+    def converted(self, name: str, asset: str, quote: str, now: int) -> Call:
+        """Asks what became of it: a `ConversionReport`."""
+        ...
+
+    def conversion_trades(self, venue_id: str, asset: str, quote: str, now: int) -> Call: ...
 
 
 def signatures(call: Call) -> list[str]:

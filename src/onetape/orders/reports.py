@@ -17,6 +17,8 @@ __all__ = [
     "OUTSIDE",
     "AccountModeReport",
     "BalanceReport",
+    "ConversionReport",
+    "ConversionTerms",
     "FillReport",
     "MarginReport",
     "MoveKind",
@@ -209,6 +211,24 @@ class StreamReport(NamedTuple):
     detail: str = ""
 
 
+class ConversionTerms(NamedTuple):
+    """What an order of a conversion has to keep to; 0: not said with it."""
+
+    ask: Decimal = Decimal(0)
+    tick: Decimal = Decimal(0)
+    lot: Decimal = Decimal(0)
+
+
+class ConversionReport(NamedTuple):
+    """An order of a conversion, or one of its trades. Amounts in 1e-18; fee: in what was bought, of trades alone."""
+
+    venue_id: str
+    bought: int
+    spent: int
+    fee: int = 0
+    is_over: bool = True
+
+
 VenueReport = (
     OrderStatusReport
     | FillReport
@@ -218,4 +238,6 @@ VenueReport = (
     | PositionReport
     | AccountModeReport
     | StreamReport
+    | ConversionTerms
+    | ConversionReport
 )

@@ -16,6 +16,7 @@ import msgspec
 
 from onetape.model.errors import OnetapeError, ProcessDown
 from onetape.recorder.limits import Watch
+from onetape.recorder.notes import Notes
 from onetape.recorder.options import RecorderOptions, recorder_journal
 from onetape.recorder.recorder import Recorder
 from onetape.store.records import LeaseLost, Records
@@ -36,6 +37,7 @@ class Process:
         self.stopping = threading.Event()
         self._fault = ""  # that was said last, "": none
         self._watch = Watch(options.limits)
+        self._notes = Notes(self._home, options.notes, options.batch_ns)
 
     def run(self) -> None:
         pause = PAUSE_S[0]
@@ -65,6 +67,8 @@ class Process:
                 self._say("")
                 if not recorder.is_behind:  # what is read from long ago is no figure of now
                     for record in self._watch.changes(recorder.risk()):
+                        self._append(record)
+                    for record in self._notes.due(records, time.time_ns()):
                         self._append(record)
                 self._writer.progress(recorder.taken)
                 if is_last and not recorder.is_behind:

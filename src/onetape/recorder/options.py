@@ -10,7 +10,8 @@ import msgspec
 
 from onetape.model.config import SECRET_FORMS, parse_share
 from onetape.model.money import money, money_units
-from onetape.model.sections import AccountAlertsConfig, Config
+from onetape.model.sections import AccountAlertsConfig, Config, NotifyConfig
+from onetape.model.time import parse_duration
 from onetape.recorder.limits import Limits
 from onetape.security.secrets import read_secret
 from onetape.tape.prune import pin, pins, unpin
@@ -40,6 +41,8 @@ class RecorderOptions(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     leverage: dict[str, float]
     limits: dict[str, Limits] = {}
+    notes: list[str] = []  # what is told of what was traded
+    batch_ns: int = 0
 
     def __repr__(self) -> str:
         return f"RecorderOptions(home={self.home!r})"
@@ -78,7 +81,15 @@ def recorder_options(config: Config, *, home: Path, folder: Path, environ: Mappi
         url = read_secret(url, environ, folder=folder).reveal()
     leverage = {name: account.leverage for name, account in config.accounts.items()}
     limits = {name: _limits(account.alerts) for name, account in config.accounts.items()}
-    return RecorderOptions(home=str(home), url=url, leverage=leverage, limits=limits)
+    notify: NotifyConfig = config.notify
+    return RecorderOptions(
+        home=str(home),
+        url=url,
+        leverage=leverage,
+        limits=limits,
+        notes=notify.trade_types,
+        batch_ns=parse_duration(notify.batch),
+    )
 
 
 def _limits(alerts: AccountAlertsConfig) -> Limits:

@@ -28,13 +28,14 @@ from onetape.engine.session import Session
 from onetape.exchange.options import VenueOptions
 from onetape.gateway.bridge_options import bridge_of, simulated_kind
 from onetape.gateway.client import GatewayClient
-from onetape.gateway.options import GatewayOptions, WithdrawalTarget, exchange_of
+from onetape.gateway.options import FeeAssetOptions, GatewayOptions, WithdrawalTarget, exchange_of
 from onetape.gateway.shared_gateway import check_followed, starting, wait_for_others
 from onetape.guardian.options import GUARDIAN, guarded_account, guardian_options, has_guardian
 from onetape.ipc.local_socket import connect
 from onetape.ipc.names import process_socket
 from onetape.model.config import parse_executions
 from onetape.model.errors import BadConfig, BadInput, NotAvailable, OnetapeError, ProcessDown, VenueUnavailable
+from onetape.model.money import money, money_units
 from onetape.model.sections import AccountConfig, Config, VenueConfig
 from onetape.model.symbol import parse_symbol
 from onetape.model.time import parse_duration
@@ -204,8 +205,16 @@ def options_at(
         bridge=bridge,
         siblings=siblings,
         withdraw=_withdrawal_targets(config, account),
+        fee_asset=_fee_asset(account),
         is_guarded=has_guardian(config),
     )
+
+
+def _fee_asset(account: AccountConfig) -> FeeAssetOptions | None:
+    if (wanted := account.fee_asset) is None:
+        return None
+    below, buy = (str(money(money_units(each))) for each in (wanted.below, wanted.buy))
+    return FeeAssetOptions(wanted.asset, wanted.quote, below, buy)
 
 
 def _withdrawal_targets(config: Config, account: AccountConfig) -> dict[str, WithdrawalTarget]:

@@ -33,7 +33,7 @@ from onetape.security.private import private_folder
 from onetape.security.tokens import make_token
 from onetape.store.config import load_config
 from onetape.supervisor.child import Process, start_time
-from onetape.supervisor.options import SupervisorOptions, supervisor_socket
+from onetape.supervisor.options import SupervisorOptions, minimal, supervisor_socket
 from onetape.supervisor.parts import SINGLE
 from onetape.supervisor.process_figures import Figures
 from onetape.supervisor.process_journal import left_in
@@ -132,20 +132,21 @@ def bring_up(
     home: Path,
     *,
     single: bool = False,
+    is_minimal: bool = False,
     doing: Callable[[str], None] = lambda words: None,
     say: Callable[[str], None] = _tell,
 ) -> dict[str, Any]:
     """Starts a supervisor and waits until all runs: its status. `already`: one ran before, and
-    nothing was changed. single: all in one process. doing: hears what it waits for; say: what is
-    to stay. Raises ProcessDown with what did not start, or what refused it for good; the rest
-    runs."""
+    nothing was changed. single: all in one process; is_minimal: the smallest set of them. doing: hears what it
+    waits for; say: what is to stay. Raises ProcessDown with what did not start, or what refused it for good; the
+    rest runs."""
     already = ask(home, "status")
     if already is not None:
         return {**already, "already": True}
     doing("looks at the configuration")
-    _check(config, path, home, single=single)
+    _check(minimal(config) if is_minimal else config, path, home, single=single)
     with _interruptions():
-        began = _begin(config, path, home, single=single)
+        began = _begin(config, path, home, single=single, is_minimal=is_minimal)
         try:
             status = _settled(began, home, doing)
         except KeyboardInterrupt as interrupt:
@@ -249,10 +250,11 @@ def _check(config: Config, path: Path | None, home: Path, *, single: bool) -> No
     refuse(check_start(config, folder, home.absolute(), single=single, running=running))
 
 
-def _begin(config: Config, path: Path | None, home: Path, *, single: bool) -> subprocess.Popen[bytes]:
+def _begin(config: Config, path: Path | None, home: Path, *, single: bool, is_minimal: bool) -> subprocess.Popen[bytes]:
     """A process of its own, that keeps nothing of ours open but secrets given as descriptors."""
     private_folder(home / "run")
-    options = SupervisorOptions(home=str(home), config=str(path.absolute()) if path else "", single=single)
+    file = str(path.absolute()) if path else ""
+    options = SupervisorOptions(home=str(home), config=file, single=single, minimal=is_minimal)
     descriptors = {
         int(place.removeprefix("fd:"))
         for account in config.accounts.values()
@@ -309,11 +311,13 @@ def _not_ready(status: dict[str, Any]) -> OnetapeError:
     return rebuilt(kind, said, "up", "the others run: onetape status, onetape down")
 
 
-def run_in_front(config: Config, path: Path | None, home: Path, ready: Any, *, single: bool = False) -> None:
+def run_in_front(
+    config: Config, path: Path | None, home: Path, ready: Any, *, single: bool = False, is_minimal: bool = False
+) -> None:
     """The supervisor in this process, until Ctrl-C or `onetape down`. ready: given the status."""
     from onetape.supervisor.main import supervise
 
-    _check(config, path, home, single=single)
+    _check(minimal(config) if is_minimal else config, path, home, single=single)
     try:
         supervise(
             config,
@@ -321,6 +325,7 @@ def run_in_front(config: Config, path: Path | None, home: Path, ready: Any, *, s
             (path.parent if path else Path()).absolute(),
             lambda supervisor: ready(supervisor.status()),
             single=single,
+            is_minimal=is_minimal,
             read=lambda: load_config(path, os.environ),
         )
     except JournalLocked as error:

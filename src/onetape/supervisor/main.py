@@ -7,6 +7,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ from onetape.security.confine import confine
 from onetape.security.private import private_folder
 from onetape.store.config import load_config
 from onetape.supervisor.fork_server import ForkServer
-from onetape.supervisor.options import SupervisorOptions
+from onetape.supervisor.options import SupervisorOptions, minimal
 
 if TYPE_CHECKING:
     from onetape.supervisor.supervisor import Supervisor
@@ -37,30 +38,40 @@ def supervise(
     settled: Callable[[Supervisor], None] | None = None,
     *,
     single: bool = False,
+    is_minimal: bool = False,
     read: Callable[[], Config] | None = None,
 ) -> None:
     """Supervises until all is stopped. settled: called once, when all run or will not. single: all in one
-    process. read: the configuration as its file is now. Raises JournalLocked where a supervisor of
-    this home runs already, BadConfig."""
+    process; is_minimal: the smallest set of them. read: the configuration as its file is now. Raises
+    JournalLocked where a supervisor of this home runs already, BadConfig."""
+    whole, reduce = config, minimal if is_minimal else _whole
+    config = reduce(config)
     confine()
     forks = None if single else _fork_server(config, home)  # it imports while we do
-    from onetape.supervisor.start import Starter, with_secrets_kept
+    from onetape.supervisor.start import Starter, children_of, with_secrets_kept
     from onetape.supervisor.supervisor import Supervisor
 
     try:
         kept, environ = with_secrets_kept(config, os.environ, folder)
         starter = Starter(kept, home=home, folder=folder, environ=environ)
+        if is_minimal:
+            left = sorted({child.name for child in children_of(whole)} - {child.name for child in children_of(config)})
+            starter.notes.append(f"without {', '.join(left) or 'nothing'}: --minimal")
 
         async def work() -> None:
             supervisor = Supervisor(kept, starter, home, single=single, forks=forks)
             if read is not None:
-                supervisor.read = lambda: with_secrets_kept(read(), environ, folder)[0]
+                supervisor.read = lambda: with_secrets_kept(reduce(read()), environ, folder)[0]
             await supervisor.run(lambda: settled(supervisor) if settled is not None else None)
 
         asyncio.run(work())
     finally:
         if forks is not None:
             forks.close()
+
+
+def _whole(config: Config) -> Config:
+    return config
 
 
 def _fork_server(config: Config, home: Path) -> ForkServer | None:
@@ -89,7 +100,8 @@ def main() -> int:
     try:
         config = load_config(path, os.environ)
         folder = path.parent if path else Path.cwd()
-        supervise(config, Path(options.home), folder, single=options.single, read=lambda: load_config(path, os.environ))
+        home, read = Path(options.home), partial(load_config, path, os.environ)
+        supervise(config, home, folder, single=options.single, is_minimal=options.minimal, read=read)
     except OnetapeError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

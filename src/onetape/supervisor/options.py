@@ -7,10 +7,19 @@ from typing import Final
 
 import msgspec
 
-from onetape.model.sections import Config
+from onetape.guardian.options import GUARDIAN
+from onetape.model.sections import Config, RetentionConfig
 from onetape.supervisor.parts import SINGLE
 
-__all__ = ["MODULES", "SingleOptions", "SupervisorOptions", "has_metrics", "supervisor_journal", "supervisor_socket"]
+__all__ = [
+    "MODULES",
+    "SingleOptions",
+    "SupervisorOptions",
+    "has_metrics",
+    "minimal",
+    "supervisor_journal",
+    "supervisor_socket",
+]
 
 MODULES: Final = {
     "venue": "onetape.exchange.main",
@@ -31,6 +40,30 @@ class SupervisorOptions(msgspec.Struct, frozen=True, kw_only=True):
     home: str
     config: str
     single: bool = False  # all in one process
+    minimal: bool = False  # the smallest set that trades safely
+
+
+def minimal(config: Config) -> Config:
+    """The smallest part of a configuration that trades safely: accounts with their venues, robots with the streams
+    that they hear, and the guardian, also where it is not written. Without a recorder no journal is pruned: what is
+    to be recorded stays."""
+    change = msgspec.structs.replace
+    heard = {stream for robot in config.robots.values() for stream in robot.streams}
+    used = {account.venue for account in config.accounts.values()} | {config.collectors[name].venue for name in heard}
+    sections = {name: change(getattr(config, name), enabled=False) for name in _AROUND}
+    return change(
+        config,
+        venues={name: venue for name, venue in config.venues.items() if name in used},
+        collectors={name: each for name, each in config.collectors.items() if name in heard},
+        robots={name: change(robot, variants={}) for name, robot in config.robots.items()},
+        guardian=change(config.guardian, enabled=True),
+        retention=RetentionConfig(every=config.retention.every, compress=config.retention.compress),
+        places={GUARDIAN: "--minimal", **config.places},
+        **sections,
+    )
+
+
+_AROUND: Final = ("hub", "recorder", "control", "dashboard", "metrics")
 
 
 def has_metrics(config: Config) -> bool:

@@ -20,6 +20,7 @@ from onetape.exchange.binance.public import PublicData, price_klines
 from onetape.exchange.binance.rest import Params, Rest
 from onetape.exchange.binance.socket_api import PATH as SOCKET_API
 from onetape.exchange.binance.socket_api import Routes, SocketApi
+from onetape.exchange.binance.spot import SPOT, SpotData
 from onetape.exchange.binance.streams import Streams
 from onetape.exchange.binance.terms import OrderTerms
 from onetape.exchange.binance.trading import Trading
@@ -33,8 +34,8 @@ __all__ = ["BinanceUsdm", "Public", "Signed", "one_or_all", "public_routes"]
 GIVE_PATH: Final = "/sapi/v1/sub-account/universalTransfer"
 RETURN_PATH: Final = "/sapi/v1/sub-account/transfer/subToMaster"
 RETURNED_PATH: Final = "/sapi/v1/sub-account/transfer/subUserHistory"
-# Spot and COIN-M list nothing here: for clients that ask them before they go on to USD-M.
-EMPTY: Final = ("/api/v3/", "/dapi/v1/")
+# Spot sells what fees are paid in, and lists nothing, as COIN-M: for clients that ask them before they go on to USD-M.
+EMPTY: Final = (SPOT, "/dapi/v1/")
 EMPTY_SAYS: Final = {"X-Simulation": "an empty market: only USD-M futures trade here"}
 RESTRICTIONS: Final = "/sapi/v1/account/apiRestrictions"  # of the wallet side: what a key may do
 ORDER_PATHS: Final = ("/fapi/v1/order", "/fapi/v1/batchOrders", "/fapi/v1/algoOrder")
@@ -57,6 +58,7 @@ class BinanceUsdm:
         self.account = AccountData(exchange, self.public)
         self.rest = Rest(self.limits, self._route)
         self.capital = CapitalData(exchange)
+        self.spot = SpotData(exchange, self.public)
         self.streams = Streams(exchange, self.public)
         self.access = Access(exchange)
         self.socket_api = SocketApi(self)
@@ -121,6 +123,7 @@ class BinanceUsdm:
             routes[f"{market}time"] = lambda _p, now: {"serverTime": ms(now + self.skew)}
         for market in EMPTY:
             routes[f"{market}exchangeInfo"] = public.empty_info
+        routes |= {f"{SPOT}exchangeInfo": self.spot.info, f"{SPOT}ticker/bookTicker": self.spot.book}
         return {("GET", path): handler for path, handler in routes.items()}
 
     def _signed_routes(self) -> dict[tuple[str, str], Signed]:
@@ -192,6 +195,9 @@ class BinanceUsdm:
             ("GET", "/sapi/v1/capital/withdraw/history"): lambda a, p, _n: capital.withdrawals(a, p),
             ("GET", "/sapi/v1/capital/deposit/hisrec"): lambda a, p, _n: capital.deposits(a, p),
             ("GET", "/sapi/v1/capital/deposit/address"): lambda a, p, _n: capital.address(a, p),
+            ("POST", f"{SPOT}order"): self.spot.place,
+            ("GET", f"{SPOT}order"): lambda a, p, _n: self.spot.query(a, p),
+            ("GET", f"{SPOT}myTrades"): lambda a, p, _n: self.spot.trades(a, p),
             ("GET", "/api/v3/account"): lambda a, _p, _n: {"uid": 1_000_000 + a.number},
             ("GET", RESTRICTIONS): lambda _a, _p, _n: {},  # see _route
             # What clients ask of the wallet side before they begin.

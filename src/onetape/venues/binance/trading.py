@@ -8,6 +8,7 @@ have a second life as the order that they send; both carry our client id.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
@@ -28,6 +29,7 @@ from onetape.orders.reports import (
     StreamReport,
     VenueReport,
 )
+from onetape.venues.binance import spot
 from onetape.venues.binance.errors import ERRORS, TEXT_503, is_error
 from onetape.venues.binance.family import BINANCE, Endpoints, Family
 from onetape.venues.binance.moves import SeenMoves, income_terms, next_income
@@ -201,6 +203,29 @@ class BinanceUsdmProtocol:
         terms = history_terms(route, since, cursor, name)
         return self._signed(Endpoint(Purpose.TRANSFERS, "GET", terms[0], 1), terms[1], now) if terms else None
 
+    # --- conversions: an OrderProtocol that is a Converter ----------------------------------------
+
+    conversion_wallet = "spot"
+
+    def conversion_terms(self, asset: str, quote: str) -> tuple[Call, ...]:
+        symbol = f"?symbol={asset}{quote}"
+        return tuple(
+            Call(Purpose.CONVERSION, "GET", f"{path}{symbol}", b"", {}, weight, symbol=asset)
+            for path, weight in ((spot.INFO, 20), (spot.BOOK, 2))
+        )
+
+    def convert(self, name: str, asset: str, quote: str, qty: Decimal, price: Decimal, now: int) -> Call:
+        terms = spot.order_terms(name, f"{asset}{quote}", qty, price)
+        return self._signed(Endpoint(Purpose.CONVERSION, "POST", spot.ORDER, 1), terms, now, symbol=asset)
+
+    def converted(self, name: str, asset: str, quote: str, now: int) -> Call:
+        terms = {"symbol": f"{asset}{quote}", "origClientOrderId": name}
+        return self._signed(Endpoint(Purpose.CONVERSION, "GET", spot.ORDER, 4), terms, now, symbol=asset)
+
+    def conversion_trades(self, venue_id: str, asset: str, quote: str, now: int) -> Call:
+        terms = {"symbol": f"{asset}{quote}", "orderId": venue_id}
+        return self._signed(Endpoint(Purpose.CONVERSION, "GET", spot.TRADES, 5), terms, now, symbol=asset)
+
     def deposits(self, currency: str, now: int, *, since: int, cursor: str = "") -> Call:
         return self._signed(self._endpoints.deposits, deposit_terms(currency, now, since, cursor), now)
 
@@ -352,6 +377,8 @@ class BinanceUsdmProtocol:
             case Purpose.TRANSFER:
                 number, *_ = (value[key] for key in ("txnId", "tranId", "id") if key in value)
                 return Answer(Outcome.DONE, value=str(number))
+            case Purpose.CONVERSION:
+                return Answer(Outcome.DONE, spot.read(value, call.symbol))
             case Purpose.TRANSFERS | Purpose.DEPOSITS:
                 read = transfer_reports if call.purpose is Purpose.TRANSFERS else deposit_reports
                 reports, more = read(value, sent_terms(call.target))

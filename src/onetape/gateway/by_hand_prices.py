@@ -1,0 +1,132 @@
+"""What is typed as a price by hand, and ladders of orders, as numbers. Pure.
+
+A price is a number, or `bid ask mid low:SPAN high:SPAN`, also times a factor: `low:90m*0.995`. What is computed is
+rounded to the tick away from the market; what is typed as a number is not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from typing import Any, Final, NamedTuple
+
+from onetape.model.config import parse_share
+from onetape.model.decimals import decimal_text
+from onetape.model.errors import OnetapeError, StaleData, UsageError
+from onetape.model.time import DAY, HOUR, MINUTE, parse_duration
+
+__all__ = ["STEPS_MAX", "Extreme", "Market", "interval_of", "needs_market", "orders_of"]
+
+STEPS_MAX: Final = 50
+_COMPUTED: Final = re.compile(r"(bid|ask|mid|(low|high):([\d.]+[smhdw]))(?:\*(\d+(?:\.\d+)?))?\Z")
+_TICKS: Final = re.compile(r"(\d+) ?ticks?\Z")
+# Of which bars an extreme is made: (until below so many minutes, their period).
+_INTERVALS: Final = ((500, MINUTE), (7_500, 15 * MINUTE), (30_000, HOUR), (120_000, 4 * HOUR), (720_000, DAY))
+
+
+class Market(NamedTuple):
+    """bid, ask: 0 where nobody knows."""
+
+    bid: Decimal
+    ask: Decimal
+    tick: Decimal
+    lot: Decimal
+
+
+# "low" or "high", and of how many ns.
+Extreme = Callable[[str, int], Decimal]
+
+
+def interval_of(span: int) -> int:
+    """The period of bars, ns, of which an extreme of the last `span` ns is made. Raises UsageError."""
+    for minutes, period in _INTERVALS:
+        if MINUTE <= span < minutes * MINUTE:
+            return period
+    raise UsageError("an extreme is of 1m to 500d")
+
+
+def needs_market(fields: Mapping[str, Any]) -> bool:
+    """Whether what was typed has to be computed."""
+    return bool(fields.get("steps")) or any(_COMPUTED.match(str(fields.get(name))) for name in ("price", "trigger"))
+
+
+def orders_of(fields: Mapping[str, Any], market: Market, extreme: Extreme) -> list[dict[str, str]]:
+    """Gives `qty`, `price` and `trigger` of each order. fields: side, qty, price, trigger, kind, steps, every, as
+    typed. Quantities add up to qty: all but the last are equal. Raises UsageError, StaleData."""
+    steps, every = int(fields.get("steps") or 1), str(fields.get("every") or "0ticks")
+    kind = fields.get("kind")
+    # A stop rests where the market gets worse, everything else where it gets better.
+    is_above = (fields["side"] == "sell") is (kind != "stop")
+    names = [name for name in ("price", "trigger") if fields.get(name) is not None]
+    if not 1 <= steps <= STEPS_MAX:
+        raise UsageError(f"a ladder has 1 to {STEPS_MAX} steps")
+    if steps > 1 and not names:
+        raise UsageError("a ladder has a price or a trigger", todo="--price bid")
+    bases = {name: _base(str(fields[name]), market, extreme) for name in names}
+    if steps == 1:
+        return [
+            {
+                "qty": str(fields["qty"]),
+                **{name: _shown(name, fields, base, market, is_above) for name, base in bases.items()},
+            }
+        ]
+    offsets = {name: _offset(every, base, market) for name, base in bases.items()}
+    sign = 1 if is_above else -1
+    return [
+        {
+            "qty": decimal_text(qty),
+            **{name: _rounded(base + sign * at * offsets[name], market, is_above) for name, base in bases.items()},
+        }
+        for at, qty in enumerate(_slices(_number(str(fields["qty"])), steps, market.lot))
+    ]
+
+
+def _slices(qty: Decimal, steps: int, lot: Decimal) -> list[Decimal]:
+    each = qty / steps // lot * lot
+    if each <= 0:
+        raise UsageError(f"{steps} steps of {decimal_text(qty)} are less than a lot of {decimal_text(lot)} each")
+    return [*([each] * (steps - 1)), qty - each * (steps - 1)]
+
+
+def _base(text: str, market: Market, extreme: Extreme) -> Decimal:
+    found = _COMPUTED.match(text)
+    if found is None:
+        return _number(text)
+    word, which, span, factor = found.groups()
+    if which:
+        price = extreme(which, parse_duration(span))
+    elif not (market.bid and market.ask):
+        raise StaleData(f"the market has no {word} now")
+    else:
+        price = {"bid": market.bid, "ask": market.ask, "mid": (market.bid + market.ask) / 2}[word]
+    return price * Decimal(factor or 1)
+
+
+def _offset(every: str, base: Decimal, market: Market) -> Decimal:
+    if (found := _TICKS.match(every)) is not None:
+        return int(found[1]) * market.tick
+    try:
+        return base * parse_share(every)
+    except OnetapeError:
+        raise UsageError(f"a step is such as 0.5% or 5ticks, not {every[:40]!r}") from None
+
+
+def _shown(name: str, fields: Mapping[str, Any], price: Decimal, market: Market, is_above: bool) -> str:
+    text = str(fields[name])
+    return _rounded(price, market, is_above) if _COMPUTED.match(text) else text
+
+
+def _rounded(price: Decimal, market: Market, is_above: bool) -> str:
+    ticks = (price / market.tick).to_integral_value(ROUND_CEILING if is_above else ROUND_FLOOR)
+    return decimal_text(ticks * market.tick)
+
+
+def _number(text: str) -> Decimal:
+    try:
+        number = Decimal(text)
+    except ArithmeticError:
+        number = Decimal("NaN")
+    if not number.is_finite() or number <= 0:
+        raise UsageError(f"not a price or a quantity: {text[:40]!r}", todo="a number, or bid ask mid low:90m high:90m")
+    return number

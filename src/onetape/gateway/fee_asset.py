@@ -1,0 +1,194 @@
+"""Keeps an asset that fees are paid in: what it costs goes to the wallet where it is bought, and all comes back.
+
+A round is: money out, one order that takes at once, what was bought back, what is left back. Each way is a transfer
+with an id of the round, so it is on the tape, in the ledger, and made once; the order has the round's id at the venue,
+which says what became of it. So a round that was cut off at any point is found by its transfers and finished: what was
+not bought comes back as it went.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from typing import Final
+
+from onetape.accounts.transfer_command import TRADING
+from onetape.accounts.transfer_words import State, Transfer
+from onetape.gateway.options import FeeAssetOptions
+from onetape.gateway.transfer_desk import TransferDesk, Wire
+from onetape.model.errors import OnetapeError
+from onetape.model.money import money, money_text, money_units
+from onetape.model.sections import OPERATOR
+from onetape.model.time import SECOND
+from onetape.orders.calls import Converter
+from onetape.orders.managed import HealthOut
+from onetape.orders.outcome import Outcome
+from onetape.orders.reports import ConversionReport, ConversionTerms
+
+__all__ = ["FeeAsset"]
+
+EVERY: Final = 60 * SECOND  # between two looks
+SLIPPAGE: Final = Decimal("1.005")  # of the best price, at most
+ROUND: Final = "feeasset-"
+TRIES_MAX: Final = 5  # of a way back, each until the deadline of transfers
+LOOK_S: Final = 0.1
+ASK_S: Final = 1.0
+STEP: Final = 10**10  # amounts at the venue have eight decimals
+
+
+class FeeAsset:
+    """Of the account whose transfers they are."""
+
+    def __init__(self, options: FeeAssetOptions, transfers: TransferDesk, venue: Converter, wire: Wire) -> None:
+        self._options, self._transfers, self._venue, self._wire = options, transfers, venue, wire
+        self._money, self._now, self._killed = transfers.money, transfers.now, transfers.killed
+        # Later than any request is taken: an order that is not there then was not placed.
+        self._settled = transfers.options.transfer_settled_ns
+        self._next = 0
+        self._over: set[str] = set()  # rounds of this life, and those that an earlier one has finished
+        self._is_busy = False
+        self._said = ""  # the last that went wrong
+
+    def tick(self) -> None:
+        """Begins what is due, once there are balances."""
+        if not self._is_busy and self._now() >= self._next and self._money.is_ready:
+            self._is_busy, self._next = True, self._now() + EVERY
+            self._transfers.spawn(self._look())
+
+    async def _look(self) -> None:
+        try:
+            if (left := self._unfinished()) is not None:
+                await self._finish(left, is_resumed=True)
+            elif not self._killed() and (price := await self._price_if_short()):
+                await self._begin(*price)
+            self._said = ""
+        except OnetapeError as error:
+            self._warn(str(error))
+        finally:
+            self._is_busy = False
+
+    def _unfinished(self) -> str | None:
+        """The newest round, unless it is known to be over."""
+        outs = [one.name for one in self._transfers.all if one.name.startswith(ROUND) and one.name.endswith("-out")]
+        name = outs[-1].removesuffix("-out") if outs else None
+        return None if name in self._over else name
+
+    # --- a round ----------------------------------------------------------------------------------
+
+    async def _price_if_short(self) -> tuple[Decimal, Decimal] | None:
+        """(limit price, quantity) of the order, where there is too little of the asset."""
+        options, terms = self._options, ConversionTerms()
+        for call in self._venue.conversion_terms(options.asset, options.quote):
+            answer = await self._wire.answer(call)
+            found = [each for each in answer.reports if isinstance(each, ConversionTerms)]
+            if answer.outcome is not Outcome.DONE or not found:
+                self._warn(f"{options.asset}{options.quote}: {answer.venue_code} {answer.text}".strip())
+                return None
+            terms = ConversionTerms(*(new or old for new, old in zip(found[0], terms, strict=True)))
+        held = money(self._money.ledger.total(options.asset))
+        if not all(terms) or held * terms.ask >= Decimal(options.below):
+            return None
+        price = (terms.ask * SLIPPAGE / terms.tick).to_integral_value(ROUND_FLOOR) * terms.tick
+        price = max(price, (terms.ask / terms.tick).to_integral_value(ROUND_CEILING) * terms.tick)
+        qty = (Decimal(options.buy) / price / terms.lot).to_integral_value(ROUND_FLOOR) * terms.lot
+        if qty <= 0:
+            self._warn(f"{options.buy} {options.quote} buy less than a lot of {terms.lot} {options.asset}")
+            return None
+        return price, qty
+
+    async def _begin(self, price: Decimal, qty: Decimal) -> None:
+        name = f"{ROUND}{self._now() // 10**6}"
+        self._ask(f"{name}-out", self._options.quote, money_units(self._options.buy), is_out=True)
+        await self._finish(name, order=(price, qty))
+
+    async def _finish(
+        self, name: str, *, order: tuple[Decimal, Decimal] | None = None, is_resumed: bool = False
+    ) -> None:
+        """order: to be placed once the money is there. is_resumed: an earlier life may have placed it."""
+        out = await self._ended(f"{name}-out")
+        if out.state is not State.DONE:
+            self._over.add(name)
+            self._warn(f"{money_text(out.amount)} {out.currency} did not leave: {out.reason or out.state}")
+            return
+        since = self._now()
+        if order is not None and not self._killed():
+            qty, price = order[1], order[0]
+            options = self._options
+            answer = await self._wire.answer(
+                self._venue.convert(name, options.asset, options.quote, qty, price, self._now())
+            )
+            if answer.outcome in (Outcome.DEFINITIVE, Outcome.SAFE):
+                self._warn(f"the order was refused: {answer.venue_code} {answer.text}")
+                since = 0  # nothing is on its way
+        elif not is_resumed:
+            since = 0
+        trade = await self._trade(name, since)
+        legs = (
+            ("asset", self._options.asset, (trade.bought - trade.fee) // STEP * STEP),
+            ("rest", out.currency, (out.amount - trade.spent) // STEP * STEP),
+        )
+        wanted = [(f"{name}-{leg}", currency, amount) for leg, currency, amount in legs if amount > 0]
+        is_new = any(self._transfers.get(f"{leg}-1") is None for leg, _, _ in wanted)
+        back = [await self._leg(*each) for each in wanted]
+        self._over.add(name)
+        if all(back) and trade.bought and is_new:
+            paid, fee = money_text(trade.spent), money_text(trade.fee)
+            words = f"bought {money_text(trade.bought)} for {paid} {out.currency}, fee {fee}"
+            self._transfers.say(HealthOut("fee asset", self._options.asset, words))
+
+    async def _trade(self, name: str, since: int) -> ConversionReport:
+        """What the venue says of the order, however often it has to be asked. since: when it was sent at the latest;
+        not found until long after that, it was not placed."""
+        asset, quote = self._options.asset, self._options.quote
+        while True:
+            answer = await self._wire.answer(self._venue.converted(name, asset, quote, self._now()))
+            found = next((each for each in answer.reports if isinstance(each, ConversionReport)), None)
+            if answer.not_found and self._now() >= since + self._settled:
+                return ConversionReport("", 0, 0)
+            if found is not None and found.is_over:
+                if not found.bought:
+                    return found
+                answer = await self._wire.answer(
+                    self._venue.conversion_trades(found.venue_id, asset, quote, self._now())
+                )
+                rows = [each for each in answer.reports if isinstance(each, ConversionReport)]
+                if sum(each.bought for each in rows) == found.bought:
+                    return found._replace(fee=sum(each.fee for each in rows))
+            await asyncio.sleep(ASK_S)
+
+    async def _leg(self, name: str, currency: str, amount: int) -> bool:
+        """Money on its way back; what is known not to have been made is asked for again. False: given up, and said."""
+        why = ""
+        for attempt in range(1, TRIES_MAX + 1):
+            if self._transfers.get(f"{name}-{attempt}") is None:
+                self._ask(f"{name}-{attempt}", currency, amount)
+            one = await self._ended(f"{name}-{attempt}")
+            if one.state is State.DONE:
+                return True
+            why = one.reason or str(one.state)
+        wallet = self._venue.conversion_wallet
+        self._warn(f"{money_text(amount)} {currency} are left in the wallet {wallet}: {why}")
+        return False
+
+    # --- transfers --------------------------------------------------------------------------------
+
+    def _ask(self, name: str, currency: str, amount: int, *, is_out: bool = False) -> None:
+        """Raises what refuses it."""
+        ways = (TRADING, self._venue.conversion_wallet)
+        source, target = ways if is_out else ways[::-1]
+        fields = {"id": name, "currency": currency, "amount": money_text(amount), "from": source, "to": target}
+        self._transfers.prepare(OPERATOR, fields)()
+
+    async def _ended(self, name: str) -> Transfer:
+        while True:
+            one = self._transfers.get(name)
+            assert one is not None
+            if one.is_finished:
+                return one
+            await asyncio.sleep(LOOK_S)
+
+    def _warn(self, words: str) -> None:
+        """Once, until it is another thing."""
+        if words != self._said:
+            self._said = words
+            self._transfers.say(HealthOut("fee asset", self._options.asset, words[:200], "warning"))
