@@ -57,7 +57,7 @@ STOPS_ALONE: Final = 2 * SECOND
 READ_RETRY: Final = 250 * MS  # the same question, where an answer is waited for
 STALE: Final = 10 * SECOND  # a price that is older says nothing
 SETTLES: Final = SECOND // 2  # a venue's listing may be that much behind what the account's stream said
-PIECES: Final = SECOND // 2  # what comes so soon after a ladder was begun is of the same order
+REST: Final = 2 * SECOND  # a position that has not changed for so long has stops of just its size
 DIFFERS: Final = 2  # listings in a row that say another position than the gateway
 
 
@@ -74,7 +74,7 @@ class GuardianCore:
         self.guards: dict[tuple[str, str, PositionSide], PositionGuard] = {}
         self.unprotected_ms: dict[int, int] = {}  # how long positions were, by powers of two
         self._total_loss = {name: money_units(each) for name, each in settings.total_loss.items()}
-        self._epoch = epoch
+        self.epoch = epoch
         self._count = 0
         self._watched = set(watched)
         self._instruments: dict[str, dict[str, Instrument]] = {}
@@ -283,10 +283,8 @@ class GuardianCore:
         # A stop that has fired makes the position smaller before it is gone itself.
         is_new = now < guard.changed_at + SETTLES
         is_settling = guard.protected > guard.target and is_new
-        # Filled in pieces: the last of them may be too small to need another ladder by itself.
-        since = guard.changed_at - guard.placed_at
-        is_rest = guard.protected < guard.target and 0 <= since < PIECES and not is_new
-        is_off = is_rest or needs_ladder(guard.protected, guard.target)
+        is_at_rest = now >= guard.changed_at + REST
+        is_off = guard.protected != guard.target if is_at_rest else needs_ladder(guard.protected, guard.target)
         if guard.wants_anew or (is_off and not is_settling):
             self._place(guard, now)
 
@@ -368,7 +366,7 @@ class GuardianCore:
             else:
                 more.append(row)
         self._cancel(guard, more, now)
-        if needs_ladder(left if is_better else was, guard.target):
+        if (left if is_better else was) != guard.target:
             self._retry_later(guard, now)
         else:
             guard.backoff = BACKOFF
@@ -539,7 +537,7 @@ class GuardianCore:
 
     def _next_id(self) -> str:
         self._count += 1
-        return f"guardian {self._epoch} {self._count}"
+        return f"guardian {self.epoch} {self._count}"
 
     def _read(self, account: str, symbol: str, now: int, *, every: int = 0, after: int = 0) -> None:
         """after: an answer to what was asked before then does not help."""

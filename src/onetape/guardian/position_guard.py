@@ -62,7 +62,7 @@ class PositionGuard:
         self.floors: dict[int, int] = {}  # by rank of the level
         self.placement: Placement | None = None
         self.wants_anew = self.is_dust = False
-        self.retry_at = self.unread_until = self.placed_at = 0
+        self.retry_at = self.unread_until = 0
         self.backoff = SECOND // 4
         # What is done beside them.
         self.flattening = ""  # why
@@ -173,7 +173,7 @@ class PositionGuard:
         self.is_missing.discard(name)
 
     def begin(self, placement: Placement) -> None:
-        self.placement, self.placed_at = placement, placement.began
+        self.placement = placement
         self._ended.clear()
 
     def ended(self, name: str) -> bool:
