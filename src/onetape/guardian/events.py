@@ -12,6 +12,7 @@ from onetape.model.enums import OrderState, PositionSide, Side, TriggerBy
 from onetape.risk.stop_ladder import Rung
 
 __all__ = [
+    "CancelOrder",
     "CancelStops",
     "Effect",
     "Flatten",
@@ -21,6 +22,7 @@ __all__ = [
     "Record",
     "Rules",
     "StopRow",
+    "TakeShare",
     "Unprotected",
 ]
 
@@ -82,6 +84,30 @@ class CancelStops(NamedTuple):
     id: str
     account: str
     orders: tuple[str, ...]  # client ids
+
+
+class CancelOrder(NamedTuple):
+    """Of a robot's, by its client id."""
+
+    id: str
+    account: str
+    order: str
+    reason: str
+
+
+class TakeShare(NamedTuple):
+    """Makes a robot's order smaller by `qty`, which takes at `price` or better; units. Sent anew until it is done:
+    its gateway does it once."""
+
+    id: str
+    account: str
+    order: str
+    symbol: str
+    qty: int
+    price: int
+    reason: str
+    robot: int
+    order_id: int
 
 
 class Flatten(NamedTuple):

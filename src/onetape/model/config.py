@@ -284,7 +284,7 @@ def _check_notify(notify: NotifyConfig, source: _Source) -> None:
                 raise source.bad((*path, key), f"no word {min(unknown)!r}", ", ".join(NOTIFY_FIELDS))
 
 
-def _check_text(path: tuple[str, ...], text: str, parse: Callable[[str], int], source: _Source) -> None:
+def _check_text(path: tuple[str, ...], text: str, parse: Callable[[str], object], source: _Source) -> None:
     try:
         if text:
             parse(text)
@@ -371,7 +371,16 @@ def _check_guardian(guardian: GuardianConfig, source: _Source) -> None:
                 parse_share(hard_stop)
             except UsageError as error:
                 raise source.bad((*path, "hard_stop"), error.message, error.todo) from error
-    _check_text(("guardian", "takeover_after"), guardian.takeover_after, parse_duration, source)
+    for key in ("takeover_after", "orphaned_stops"):
+        _check_text(("guardian", key), getattr(guardian, key), parse_duration, source)
+    for tag, rule in guardian.stale.items():
+        of = "guardian", "stale", tag
+        if not rule.cancel_after and not rule.take_after:
+            raise source.bad(of, "neither cancel_after nor take_after", 'as cancel_after = "60s"')
+        for key in ("cancel_after", "take_after"):
+            _check_text((*of, key), getattr(rule, key), parse_duration, source)
+        for key in ("take_share", "take_within"):
+            _check_text((*of, key), getattr(rule, key), parse_share, source)
     for name, each in guardian.accounts.items():
         for key in ("key", "secret"):
             if not getattr(each, key).startswith(("env:", "file:")):  # read anew by each life

@@ -38,6 +38,7 @@ __all__ = [
     "RobotConfig",
     "RouteConfig",
     "Section",
+    "StaleConfig",
     "VariantConfig",
     "VenueConfig",
     "WithdrawConfig",
@@ -230,6 +231,15 @@ class HaltsConfig(Section, frozen=True):
         return [(scope, parse_loss_limit(text)) for scope, text in texts]
 
 
+class StaleConfig(Section, frozen=True):
+    """[guardian.stale.TAG]: orders of robots with that tag, "*" those of any other, since they were placed."""
+
+    cancel_after: str = ""  # "60s": then it is canceled; "": never
+    take_after: str = ""  # "5s": then a share of what is left takes, once
+    take_share: str = "30%"
+    take_within: str = "0.2%"  # at most so far above the best bid, of a seller below the best ask
+
+
 class GuardianConfig(Section, frozen=True):
     """[guardian]: risk control apart from the robots; the process `guardian`."""
 
@@ -239,10 +249,13 @@ class GuardianConfig(Section, frozen=True):
     hard_stop: str = "7%"  # beyond it a position is flattened; "": there is none
     total_loss: str = ""  # "100 USDT": of all that is unrealised; then all is flattened. "": no limit
     trigger_by: Literal["last", "mark"] = "last"  # the price that stops at the venue watch
+    standby: bool = False  # `up` starts a second one, which acts when the first has ended
     takeover_after: str = "5s"  # a gateway is dead for so long: the guardian acts past it. "": it never does
     symbols: dict[str, GuardedSymbolConfig] = {}
     accounts: dict[str, GuardedAccountConfig] = {}
     halts: HaltsConfig = HaltsConfig()
+    stale: dict[str, StaleConfig] = {}
+    orphaned_stops: str = ""  # "10s": robots' orders with a trigger that have nothing to close are canceled. "": stay
 
 
 class RecorderConfig(Section, frozen=True):
