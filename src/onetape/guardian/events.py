@@ -18,6 +18,7 @@ __all__ = [
     "Flatten",
     "GuardianSettings",
     "PlaceStops",
+    "ReadBars",
     "ReadVenue",
     "Record",
     "Rules",
@@ -32,10 +33,13 @@ DISTANCES: Final = tuple(map(Decimal, ("0.05", "0.055", "0.06", "0.065", "0.07")
 
 class Rules(msgspec.Struct, frozen=True):
     """Of one symbol. distances: of the levels, as shares of the entry price, ascending. hard_stop:
-    at which the position is closed, 0: there is none."""
+    at which the position is closed, 0: there is none. look_back: ns before a position is seen, whose low no level
+    is farther than, of a short the high, and `beyond` that, a share of it; 0: there is none."""
 
     distances: tuple[Decimal, ...] = DISTANCES
     hard_stop: Decimal = Decimal("0.07")
+    look_back: int = 0
+    beyond: Decimal = Decimal(0)
 
 
 class GuardianSettings(msgspec.Struct, frozen=True):
@@ -126,6 +130,14 @@ class ReadVenue(NamedTuple):
     symbol: str = ""
 
 
+class ReadBars(NamedTuple):
+    """Asks the venue for the low and the high of a symbol in the last `window` ns."""
+
+    account: str
+    symbol: str
+    window: int
+
+
 class Unprotected(NamedTuple):
     """Tells the gateway that positions in a symbol have lost their protection, so that nothing is added to
     them. since: ns of the core's clock; 0: they have it."""
@@ -146,4 +158,4 @@ class Record(NamedTuple):
     severity: str = ""
 
 
-Effect = PlaceStops | CancelStops | Flatten | Unprotected | ReadVenue | Record
+Effect = PlaceStops | CancelStops | Flatten | Unprotected | ReadVenue | ReadBars | Record

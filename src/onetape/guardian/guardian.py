@@ -23,6 +23,7 @@ from onetape.guardian.events import (
     Effect,
     Flatten,
     PlaceStops,
+    ReadBars,
     ReadVenue,
     Record,
     TakeShare,
@@ -334,6 +335,10 @@ class Guardian:
                     self.core.protection_reported(effect)
             case ReadVenue():
                 await self._read(effect)
+            case ReadBars(account, symbol, window):
+                instrument = self._followers[account].view.instruments[symbol]
+                low, high = await self._readers[account].extremes(instrument, window)
+                self.core.bars_read(account, symbol, low, high, time.monotonic_ns())
         self._carry_out()
 
     async def _send(self, account: str, id_: str, command: str, fields: dict[str, Any]) -> CommandResult:
@@ -478,7 +483,7 @@ class Kept(NamedTuple):
     numbers: the last."""
 
     flattening: dict[Position, str]
-    levels: dict[Position, tuple[dict[str, int], str]]
+    levels: dict[Position, tuple[dict[str, int], str, bool]]
     protection: dict[Position, bool]
     placed: dict[str, dict[str, dict[str, Any]]]
     numbers: dict[str, int]
@@ -490,7 +495,8 @@ class Kept(NamedTuple):
             if key in self.protection:
                 core.remember_protection(*key, is_lost=self.protection.pop(key))
             if key in self.levels:
-                core.remember(*key, *self.levels.pop(key))
+                levels, opened, looked_back = self.levels.pop(key)
+                core.remember(*key, levels, opened, looked_back=looked_back)
             if key in self.flattening:
                 core.resume_flatten(*key, self.flattening.pop(key))
 
@@ -518,7 +524,7 @@ def kept_in(path: Path) -> Kept:
                 case "protection", _:
                     found.protection[key] = "severity" in record
                 case "ladder", "placing":
-                    found.levels[key] = about["levels"], about.get("opened", "?")
+                    found.levels[key] = about["levels"], about.get("opened", "?"), about.get("looked_back", False)
     return found
 
 

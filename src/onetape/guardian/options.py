@@ -16,7 +16,7 @@ from onetape.guardian.stale_orders import StaleRule, StaleRules
 from onetape.model.config import parse_amount, parse_share
 from onetape.model.enums import TriggerBy
 from onetape.model.errors import BadConfig
-from onetape.model.sections import GUARDIAN, Config, GuardianConfig, HaltsConfig
+from onetape.model.sections import GUARDIAN, Config, GuardedSymbolConfig, GuardianConfig, HaltsConfig
 from onetape.model.time import parse_duration
 from onetape.security.secrets import read_secret
 
@@ -79,11 +79,8 @@ def guardian_options(config: Config, accounts: Mapping[str, AccountOptions], *, 
     if not config.accounts:
         raise BadConfig("there is no account to guard", location="[guardian]", todo="add an [accounts.NAME]")
     guardian: GuardianConfig = config.guardian
-    rules = _rules(guardian.ladder, guardian.hard_stop)
-    symbols = {
-        name: _rules(each.ladder or guardian.ladder, each.hard_stop or guardian.hard_stop)
-        for name, each in guardian.symbols.items()
-    }
+    rules = _rules(guardian, guardian)
+    symbols = {name: _rules(each, guardian) for name, each in guardian.symbols.items()}
     total: dict[str, Decimal] = {}
     if guardian.total_loss:
         amount, currency = parse_amount(guardian.total_loss)
@@ -101,8 +98,15 @@ def guardian_options(config: Config, accounts: Mapping[str, AccountOptions], *, 
     )
 
 
-def _rules(ladder: list[str], hard_stop: str) -> Rules:
-    return Rules(tuple(map(parse_share, ladder)), parse_share(hard_stop) if hard_stop else Decimal(0))
+def _rules(of: GuardedSymbolConfig | GuardianConfig, default: GuardianConfig) -> Rules:
+    hard_stop, look_back = of.hard_stop or default.hard_stop, of.look_back or default.look_back
+    beyond = of.look_back_beyond or default.look_back_beyond
+    return Rules(
+        tuple(map(parse_share, of.ladder or default.ladder)),
+        parse_share(hard_stop) if hard_stop else Decimal(0),
+        parse_duration(look_back) if look_back else 0,
+        parse_share(beyond) if beyond else Decimal(0),
+    )
 
 
 def _stale(guardian: GuardianConfig) -> StaleRules:

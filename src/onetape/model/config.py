@@ -36,6 +36,7 @@ from onetape.model.sections import (
     Config,
     ControlConfig,
     DashboardConfig,
+    GuardedSymbolConfig,
     GuardianConfig,
     HaltsConfig,
     HubConfig,
@@ -48,12 +49,13 @@ from onetape.model.sections import (
     VenueConfig,
 )
 from onetape.model.symbol import parse_symbol
-from onetape.model.time import parse_duration, zone
+from onetape.model.time import DAY, MINUTE, parse_duration, zone
 from onetape.model.toml_lines import key_lines, line_of
 
 ENVIRONMENT_PREFIX = "ONETAPE_"
 KLINES_MAX = 1000
 LEVELS_MAX: Final = 10  # of a ladder
+LOOK_BACK_MAX: Final = 500 * DAY
 LOGS_BYTES_MIN: Final = 1 << 20
 SLOTS_MAX = 64  # of an account: the total, the pool and its sub-accounts
 
@@ -354,12 +356,20 @@ def parse_amount(text: str) -> tuple[Decimal, str]:
     return amount, currency
 
 
+def _look_back(text: str) -> int:
+    window = parse_duration(text)
+    if not MINUTE <= window < LOOK_BACK_MAX:
+        raise UsageError(f"{text} is not 1 minute to {LOOK_BACK_MAX // DAY} days", todo='as "500m"')
+    return window
+
+
 def _check_guardian(guardian: GuardianConfig, source: _Source) -> None:
-    sections: list[tuple[tuple[str, ...], list[str], str]] = [(("guardian",), guardian.ladder, guardian.hard_stop)]
-    sections += [
-        (("guardian", "symbols", name), each.ladder, each.hard_stop) for name, each in guardian.symbols.items()
-    ]
-    for path, ladder, hard_stop in sections:
+    sections: list[tuple[tuple[str, ...], GuardianConfig | GuardedSymbolConfig]] = [(("guardian",), guardian)]
+    sections += [(("guardian", "symbols", name), each) for name, each in guardian.symbols.items()]
+    for path, section in sections:
+        ladder, hard_stop = section.ladder, section.hard_stop
+        _check_text((*path, "look_back"), section.look_back, _look_back, source)
+        _check_text((*path, "look_back_beyond"), section.look_back_beyond, parse_share, source)
         try:
             shares = [parse_share(each) for each in ladder]
         except UsageError as error:

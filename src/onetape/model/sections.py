@@ -201,6 +201,8 @@ class GuardedSymbolConfig(Section, frozen=True):
 
     ladder: list[str] = []
     hard_stop: str = ""
+    look_back: str = ""
+    look_back_beyond: str = ""
 
 
 class GuardedAccountConfig(Section, frozen=True):
@@ -247,6 +249,8 @@ class GuardianConfig(Section, frozen=True):
     # How far from the entry price stops rest, a share of the position at each.
     ladder: list[str] = msgspec.field(default_factory=lambda: ["5%", "5.5%", "6%", "6.5%", "7%"])
     hard_stop: str = "7%"  # beyond it a position is flattened; "": there is none
+    look_back: str = ""  # "500m": no level is farther than the low of so long before, of a short the high. "": any
+    look_back_beyond: str = ""  # "0.5%": below that low, of a short above that high
     total_loss: str = ""  # "100 USDT": of all that is unrealised; then all is flattened. "": no limit
     trigger_by: Literal["last", "mark"] = "last"  # the price that stops at the venue watch
     standby: bool = False  # `up` starts a second one, which acts when the first has ended
