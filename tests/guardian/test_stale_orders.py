@@ -161,7 +161,7 @@ def test_a_rule_that_says_nothing_is_refused(text, words):
 @pytest.fixture
 def world(tmp_path):
     with served("binance-usdm", seed=11, limits=False) as (dialect, port):
-        made = NettingWorld(tmp_path, dialect, port, "a", commands="process")
+        made = NettingWorld(tmp_path, dialect, port, "a", commands="process", price_band=0.05)
         yield made
         made.close()
 
@@ -212,7 +212,8 @@ def test_a_share_takes_once_and_the_rest_of_the_order_stays(world):
     assert world.account.qty(0) == 3 and working(world, order_id).size == 7
 
 
-def test_a_share_of_an_order_that_its_robot_changes_meanwhile_does_not_take(world):
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_a_share_of_an_order_that_ends_meanwhile_does_not_take(world, is_killed):
     (robot,) = world.robots
     order_id = robot.place(Side.BUY, world.bid - 3000)
     wait_for(lambda: working(world, order_id))
@@ -225,9 +226,21 @@ def test_a_share_of_an_order_that_its_robot_changes_meanwhile_does_not_take(worl
 
     assert ask(1) == "reducing"
     wait_for(lambda: working(world, order_id) and working(world, order_id).size == 7)
-    robot.request(RequestKind.CANCEL, order_id, Side.BUY, 0)
+    if is_killed:  # what is left of it is canceled by that as well
+        send_command(world.home, "gateway:main", "kill", {}, "kill")
+    else:
+        robot.request(RequestKind.CANCEL, order_id, Side.BUY, 0)
     wait_for(lambda: ("canceled", 0) in world.news(robot, order_id))
     assert ask(2) == "ended" and world.account.qty(0) == 0
+
+
+def test_a_share_that_its_gateway_denies_is_said_and_not_asked_for_anew(world):
+    (robot,) = world.robots
+    rules = StaleRules({"*": StaleRule(take_after=5 * SECOND, within=Decimal("0.1"))})  # beyond the band
+    order_id = robot.place(Side.BUY, world.bid - 3000)
+    wait_for(lambda: working(world, order_id))
+    words = taken(world, StaleOrders("main", rules, epoch="1"), 2)
+    assert "denied" in words[1] and world.account.qty(0) == 0
 
 
 # --- among the processes of a configuration -------------------------------------------------------

@@ -26,7 +26,7 @@ from onetape.gateway.core import GatewayCore
 from onetape.gateway.gateway_tape import RobotLife, kill_reason
 from onetape.gateway.order_requests import ROBOTS_MAX
 from onetape.ipc.door import ALL, Command, Do, Handler, Repeated
-from onetape.model.enums import Kind, OrderType, PositionSide, Side, TimeInForce, TriggerBy, TriggerKind
+from onetape.model.enums import Kind, OrderState, OrderType, PositionSide, Side, TimeInForce, TriggerBy, TriggerKind
 from onetape.model.errors import (
     NotAvailable,
     NotOwner,
@@ -318,9 +318,10 @@ class OrdersByHand:
             self._money.order(order)
             self._finish()
             return {"state": "reducing", "orders": []}
-        orders = self._place_one(life, msgspec.structs.replace(taking, size_int=qty))
+        (made,) = self._place_one(life, msgspec.structs.replace(taking, size_int=qty))
         self._finish()
-        return {"state": "taken", "orders": self._shown(orders)}
+        state = "taken" if made.state is not OrderState.DENIED else f"been denied what takes: {made.reason}"
+        return {"state": state, "orders": self._shown([made])}
 
     # --- closing ----------------------------------------------------------------------------------
 
