@@ -16,6 +16,7 @@ from onetape.guardian.events import (
     Flatten,
     GuardianSettings,
     PlaceStops,
+    ReadBars,
     ReadVenue,
     Record,
     StopRow,
@@ -65,6 +66,7 @@ class GuardedWorld:
         self._queue: list = []
         self._count = 0
         self.settings = settings or GuardianSettings()
+        self.range = 0, 0  # low and high of its bars, 0: it does not tell
         self.bare = 0  # since when the gateway knows the position as unprotected
         # The venue.
         self.price = START
@@ -284,7 +286,9 @@ class GuardedWorld:
             core.stop(ACCOUNT, row, self.now)
         placed = [each.about for each in self.records if "levels" in each.about]
         if placed:
-            core.remember(ACCOUNT, SYMBOL, BOTH, placed[-1]["levels"], placed[-1]["opened"])
+            core.remember(
+                ACCOUNT, SYMBOL, BOTH, placed[-1]["levels"], placed[-1]["opened"], looked_back=placed[-1]["looked_back"]
+            )
         core.caught_up(ACCOUNT, self.now)
         self.quiet_since = self.now
         self._carry_out()
@@ -326,6 +330,8 @@ class GuardedWorld:
             case Unprotected() if self.gateway_up:
                 self.bare = effect.since
                 answer(HOP, lambda: core.protection_reported(effect))
+            case ReadBars():
+                answer(HOP, lambda: core.bars_read(ACCOUNT, effect.symbol, *self.range, self.now))
             case ReadVenue() if self.random.random() >= self.faults.unread:
                 queried_at = self.now - HOP
                 if effect.symbol:

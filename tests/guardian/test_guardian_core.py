@@ -31,8 +31,8 @@ def test_a_position_has_its_ladder_and_the_old_one_goes_when_the_new_one_is_veri
     assert ReadVenue in order[last : order.index(CancelStops)]
 
 
-@pytest.mark.parametrize(("change", "is_anew"), [(1, False), (60, True), (-40, False), (-60, True)])
-def test_a_ladder_stays_while_it_is_off_by_five_percent_at_most(change, is_anew):
+@pytest.mark.parametrize(("change", "is_anew"), [(1, False), (50, False), (60, True), (-40, False), (-60, True)])
+def test_a_ladder_stays_while_it_is_off_by_five_percent_at_most_until_the_position_is_at_rest(change, is_anew):
     world = GuardedWorld()
     world.trade(1000)
     world.run(1)
@@ -41,16 +41,22 @@ def test_a_ladder_stays_while_it_is_off_by_five_percent_at_most(change, is_anew)
     world.run(1)
     assert (set(world.resting) != before) is is_anew
     assert world.covered == (1000 + change if is_anew else 1000)
+    world.run(2)
+    assert world.covered == 1000 + change and len(world.resting) == 5
+    assert len(kinds(world, PlaceStops)) == 2
+    world.run(60)
+    assert len(kinds(world, PlaceStops)) == 2
 
 
-@pytest.mark.parametrize(("soon", "covered"), [(0.3, 1030), (1.0, 1000)])
-def test_an_order_that_is_filled_in_pieces_is_covered_whole(soon, covered):
+def test_an_order_that_is_filled_in_pieces_has_two_ladders_at_most_and_is_covered_whole():
     world = GuardedWorld()
     world.trade(1000)
-    world.run(soon)
-    world.trade(30)
+    for _ in range(30):
+        world.run(0.3)
+        world.trade(1)
+    assert len(kinds(world, PlaceStops)) == 1
     world.run(3)
-    assert world.covered == covered and len(world.resting) == 5
+    assert world.covered == 1030 and len(kinds(world, PlaceStops)) == 2
 
 
 def test_stops_go_with_the_position_and_turn_with_it():

@@ -66,6 +66,22 @@ def test_a_ladder_is_replaced_whichever_frame_its_writer_is_killed_before(who):
     assert deaths > (5 if who == "gateway" else 1)
 
 
+def test_stops_that_a_dead_man_s_switch_takes_along_are_placed_anew():
+    """No venue says whether it does: where stops are a service of their own, both has to be safe."""
+    world = calm()
+    placed(world, "0.1")
+    world.until(world.now + SECOND)
+    conditionals = world.exchange.conditionals
+    before = list(conditionals.open_of(world.account, 0))
+    world.withdrawn |= {order.client_id for order in before}
+    for order in before:
+        conditionals.cancel(order, world.now)
+    assert not covered(world)
+    world.until(world.now + 5 * SECOND)
+    assert sum(covered(world)) == 100 and len(covered(world)) == 5
+    world.end_guardian()
+
+
 def test_stops_stay_though_their_robot_holds_nothing_any_more_and_all_is_killed():
     """The account holds as much as before: what has changed is whose it is. The world says who cancels."""
     world = calm()

@@ -23,6 +23,7 @@ ROWS = {
     "balance": (GATEWAY, "alert", "USDT", "the pool and its credit are below zero", ("USDT", "agrees")),
     "budget": (GATEWAY, "health", "x", "used up", ("x", "there again")),
     "checkpoint": (GATEWAY, "health", "main", "not made: x", ("main", "made")),
+    "dead man": (GATEWAY, "health", "account", "off: it would cancel a stop", ("account", "armed")),
     "difference": (GATEWAY, "alert", "position X both", "1, 2", ("periodic", "0 differences")),
     "delta": ("recorder", "health", "main USDT", "6000, limit 5000", ("main USDT", "4000, limit 5000")),
     "drawdown": ("recorder", "health", "main USDT", "0.2, limit 0.1", ("main USDT", "0.05, limit 0.1")),

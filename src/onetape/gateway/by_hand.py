@@ -26,7 +26,7 @@ from onetape.gateway.core import GatewayCore
 from onetape.gateway.gateway_tape import RobotLife, kill_reason
 from onetape.gateway.order_requests import ROBOTS_MAX
 from onetape.ipc.door import ALL, Command, Do, Handler, Repeated
-from onetape.model.enums import Kind, OrderType, PositionSide, Side, TimeInForce, TriggerBy, TriggerKind
+from onetape.model.enums import Kind, OrderState, OrderType, PositionSide, Side, TimeInForce, TriggerBy, TriggerKind
 from onetape.model.errors import (
     NotAvailable,
     NotOwner,
@@ -100,6 +100,7 @@ class OrdersByHand:
         self._admission = core.admission
         self._slots = {"main": MAIN, **core.options.subaccounts}
         self._now, self._wall = now, time.time_ns
+        self._shrinking: dict[str, tuple[int, int]] = {}  # by client id: the size to come, and by how much less it is
         self._carry_out = core.carry_out
         if core.options.is_guarded:  # whose it is what a guardian takes off and no robot holds
             self._life(MAIN)
@@ -109,11 +110,14 @@ class OrdersByHand:
         close = ("symbol", "subaccount", "dry_run")
         return {
             "place": Handler(self._place, fields=PLACE_FIELDS, reaches_out=True),
-            "cancel": Handler(self._cancel, fields=("order", "symbol"), reaches_out=True),
+            "cancel": Handler(self._cancel, fields=("order", "symbol"), reaches_out=True, actors=(GUARDIAN,)),
             "close": Handler(self._close, fields=close, reaches_out=True),
             "flatten": Handler(self._flatten, fields=("symbol", "reason"), reaches_out=True, actors=(GUARDIAN,)),
             "place_stops": Handler(self._place_stops, fields=STOPS_FIELDS, reaches_out=True, actors=(GUARDIAN,)),
             "cancel_stops": Handler(self._cancel_stops, fields=("orders",), reaches_out=True, actors=(GUARDIAN,)),
+            "take_share": Handler(
+                self._take_share, fields=("order", "qty", "price"), reaches_out=True, actors=(GUARDIAN,)
+            ),
             "order": Handler(self._order, fields=("order",), asks=True),
             "quote": Handler(self._quote, fields=("symbol",), asks=True),
         }
@@ -319,6 +323,48 @@ class OrdersByHand:
             return {"orders": self._shown(found)}
 
         return do
+
+    def _take_share(self, command: Command) -> Do:
+        """Makes a limit order smaller by `qty` and, once the venue has that, takes so much at `price` or better under
+        the name of its robot; repeated until it says `taken`. Once for an order: a share that is
+        taken before the order has become smaller could be had twice."""
+        fields = command.fields
+        order = self._found(str(fields.get("order", "")))
+        instrument = self._gate.instruments[order.spec.symbol]
+        if order.spec.type is not OrderType.LIMIT or order.spec.trigger_by is not TriggerBy.NONE:
+            raise NotAvailable(f"{order.client_id} is no limit order", location=instrument.symbol)
+        taking = msgspec.structs.replace(
+            order.spec,
+            size_int=_units(fields.get("qty"), instrument.size_decimals, what="qty"),
+            price_int=_units(fields.get("price"), instrument.price_decimals, what="price"),
+            tif=TimeInForce.IOC,
+            expire=0,
+            post_only=False,
+            once=_key(order.client_id, "take_share"),
+        )
+        return lambda: self._share_taken(order, taking)
+
+    def _share_taken(self, order: Managed, taking: OrderSpec) -> dict[str, Any]:
+        life = self._tape.robots[order.robot]
+        placed = self._placed(taking, life.slot)
+        if placed is not None:
+            return {"state": "taken", "orders": [placed]}
+        if order.pending and order.is_open:
+            return {"state": "reducing", "orders": []}
+        size, qty = self._shrinking.pop(order.client_id, (0, 0))
+        if not order.is_open or (size and order.life.size != size):
+            return {"state": "not reduced" if order.is_open else "ended", "orders": []}
+        if not size:
+            size = order.life.size - taking.size_int
+            self._shrinking[order.client_id] = size, taking.size_int
+            self._manager.amend(order, self._now(), price=0, size=size)
+            self._money.order(order)
+            self._finish()
+            return {"state": "reducing", "orders": []}
+        (made,) = self._place_one(life, msgspec.structs.replace(taking, size_int=qty))
+        self._finish()
+        state = "taken" if made.state is not OrderState.DENIED else f"been denied what takes: {made.reason}"
+        return {"state": state, "orders": self._shown([made])}
 
     # --- closing ----------------------------------------------------------------------------------
 

@@ -477,26 +477,43 @@ class GatewayCore:
 
 
 class DeadMan:
-    """Keeps the venue from canceling what it holds, which it does unless it is called in time. after: of silence, ns;
-    0: there is no such switch."""
+    """Keeps the venue from canceling what it holds, which it does unless it is called in time.
+    after: of silence, ns; 0: there is no such switch.
+
+    Where triggers wait among the other orders it would take stops along, so it is off while one rests there. Where
+    they wait in a service of their own it is believed to leave them; if it does not, the guardian places them anew."""
 
     def __init__(self, manager: OrderManager, after: int) -> None:
         self._manager, self._after = manager, after
         self._due = 0  # when it is armed again
+        self._off: set[str] = set()  # symbols, "" the account's, where a stop rests
 
     def arm(self, now: int) -> None:
-        """Makes the calls that are due, for all that has something open."""
-        if not self._after or now < self._due:
+        """Makes the calls that are due, for all that has something open. To be called each second."""
+        if not self._after:
             return
-        self._due = now + self._after // 3
-        manager, venue = self._manager, self._manager.venue
-        symbols = sorted({order.spec.symbol for order in manager.open.values()})
-        if symbols and not venue.traits.dead_man_by_symbol:
-            symbols = [""]
-        for symbol in symbols:
-            call = venue.dead_man(symbol, now, after=self._after)
-            if call is not None:
-                manager.calls.append(call)
+        manager, traits = self._manager, self._manager.venue.traits
+        works = manager.open.values()
+        symbols = {order.spec.symbol if traits.dead_man_by_symbol else "" for order in works}
+        stops = [order for order in works if order.spec.trigger_int and not traits.conditionals]
+        off = {order.spec.symbol if traits.dead_man_by_symbol else "" for order in stops}
+        begun, ended, self._off = off - self._off, self._off - off, off
+        for symbol in sorted(begun):
+            self._report(symbol, "off: it would cancel a stop that rests at the venue", "warning")
+        for symbol in sorted(ended):
+            self._report(symbol, "armed")
+        if now >= self._due or ended:
+            self._due, begun = now + self._after // 3, symbols
+        for symbol in sorted(begun):
+            self._set(symbol, now, 0 if symbol in off else self._after)
+
+    def _set(self, symbol: str, now: int, after: int) -> None:
+        call = self._manager.venue.dead_man(symbol, now, after=after)
+        if call is not None:
+            self._manager.calls.append(call)
+
+    def _report(self, symbol: str, state: str, severity: str = "") -> None:
+        self._manager.outs.append(HealthOut("dead man", symbol or "account", state, severity))
 
 
 def open_proceeds(

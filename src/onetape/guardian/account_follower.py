@@ -15,6 +15,7 @@ from onetape.gateway.account_projection import READ, AccountView, OrderRow
 from onetape.gateway.order_frames import NEWS, QUOTE, fill_of, request_of
 from onetape.guardian.core import GuardianCore
 from onetape.guardian.events import StopRow
+from onetape.guardian.stale_orders import Top
 from onetape.model.enums import EventType, Kind, PositionSide, TriggerBy
 from onetape.model.errors import OnetapeError
 from onetape.model.instrument import Instrument
@@ -42,6 +43,7 @@ class AccountFollower:
         self._stops: dict[Key, str] = {}  # client ids of protective orders that are open
         self._held: dict[tuple[str, PositionSide], tuple[int, int]] = {}  # quantity and cost that were said
         self._opened: dict[tuple[str, PositionSide], tuple[bool, int]] = {}  # whether long, by which frame
+        self.tops: dict[str, Top] = {}  # by symbol
 
     def follow(self, waiter: Waiter, now: int, resume: Callable[[], None] = lambda: None) -> bool:
         """resume: called before the core hears how the account stands. False: there is no journal yet,
@@ -87,7 +89,9 @@ class AccountFollower:
             match frame.type:
                 case EventType.QUOTE.id:
                     _, _, bid, ask, *_ = QUOTE.unpack_from(frame.payload)
-                    core.quote(account, self.view.streams.get(frame.stream, ""), bid, ask, now)
+                    symbol = self.view.streams.get(frame.stream, "")
+                    self.tops[symbol] = Top(bid, ask, frame.time)
+                    core.quote(account, symbol, bid, ask, now)
                 case EventType.MARK.id:
                     mark = _MARK.unpack_from(frame.payload)[2]
                     core.mark(account, self.view.streams.get(frame.stream, ""), mark, now)

@@ -22,6 +22,7 @@ from onetape.guardian.events import (
     Flatten,
     GuardianSettings,
     PlaceStops,
+    ReadBars,
     ReadVenue,
     Record,
     StopRow,
@@ -34,6 +35,7 @@ from onetape.model.money import money_units
 from onetape.model.time import SECOND
 from onetape.orders.reports import PositionReport
 from onetape.risk.halts import Unrealized
+from onetape.risk.look_back import look_back_level
 from onetape.risk.stop_ladder import Rung, gap_close, ladder_of, needs_ladder
 
 __all__ = ["GuardianCore"]
@@ -57,7 +59,8 @@ STOPS_ALONE: Final = 2 * SECOND
 READ_RETRY: Final = 250 * MS  # the same question, where an answer is waited for
 STALE: Final = 10 * SECOND  # a price that is older says nothing
 SETTLES: Final = SECOND // 2  # a venue's listing may be that much behind what the account's stream said
-PIECES: Final = SECOND // 2  # what comes so soon after a ladder was begun is of the same order
+REST: Final = 2 * SECOND  # a position that has not changed for so long has stops of just its size
+LOOK_BACK_EVERY: Final = 5 * SECOND  # until the venue has told its bars
 DIFFERS: Final = 2  # listings in a row that say another position than the gateway
 
 
@@ -74,7 +77,7 @@ class GuardianCore:
         self.guards: dict[tuple[str, str, PositionSide], PositionGuard] = {}
         self.unprotected_ms: dict[int, int] = {}  # how long positions were, by powers of two
         self._total_loss = {name: money_units(each) for name, each in settings.total_loss.items()}
-        self._epoch = epoch
+        self.epoch = epoch
         self._count = 0
         self._watched = set(watched)
         self._instruments: dict[str, dict[str, Instrument]] = {}
@@ -211,6 +214,7 @@ class GuardianCore:
         found = self.held(account, symbol)
         for guard in found:
             guard.floors, guard.wants_anew = {}, True
+            guard.has_looked_back, guard.look_back_at = False, 0
             self._say("ladder", guard, "reset", {})
             self._look(guard, now)
         return len(found)
@@ -269,6 +273,10 @@ class GuardianCore:
         self._cancel(guard, [*orphans, *canceling], now)
 
     def _look_at_ladder(self, guard: PositionGuard, now: int) -> None:
+        window = self.settings.of(guard.instrument.symbol).look_back
+        if window and not guard.has_looked_back and now >= guard.look_back_at:
+            guard.look_back_at = now + LOOK_BACK_EVERY
+            self.effects.append(ReadBars(guard.account, guard.instrument.symbol, window))
         if guard.placement is not None:
             self._look_at_placement(guard, guard.placement, now)
             return
@@ -283,12 +291,33 @@ class GuardianCore:
         # A stop that has fired makes the position smaller before it is gone itself.
         is_new = now < guard.changed_at + SETTLES
         is_settling = guard.protected > guard.target and is_new
-        # Filled in pieces: the last of them may be too small to need another ladder by itself.
-        since = guard.changed_at - guard.placed_at
-        is_rest = guard.protected < guard.target and 0 <= since < PIECES and not is_new
-        is_off = is_rest or needs_ladder(guard.protected, guard.target)
+        is_at_rest = now >= guard.changed_at + REST
+        is_off = guard.protected != guard.target if is_at_rest else needs_ladder(guard.protected, guard.target)
         if guard.wants_anew or (is_off and not is_settling):
             self._place(guard, now)
+
+    def bars_read(self, account: str, symbol: str, low: int, high: int, now: int) -> None:
+        """The market's range in the window that was asked for, in units; 0: it cannot be told now. The ladder that
+        rests until then is replaced by one that is nowhere farther, once for each position."""
+        for guard in self.held(account, symbol):
+            if guard.has_looked_back:
+                continue
+            if not 0 < low <= high:
+                if not guard.is_blind:
+                    self._say("ladder", guard, "the bars that it looks back on cannot be read", {}, severity="warning")
+                guard.is_blind = True
+                continue
+            rules, sign = self.settings.of(symbol), 1 if guard.qty > 0 else -1
+            level = look_back_level(guard.instrument, guard.closes, low, high, rules.beyond)
+            guard.has_looked_back, price = True, guard.price(now, STALE)
+            if price and (price - level) * sign <= 0:
+                self._say("ladder", guard, "the market is beyond its look-back", {"level": level}, severity="warning")
+                continue
+            ranks = range(len(rules.distances))
+            nearer = {rank: sign * max(sign * guard.floors.get(rank, level), sign * level) for rank in ranks}
+            guard.wants_anew, guard.floors = guard.wants_anew or nearer != guard.floors, nearer
+            self._say("ladder", guard, "looks back", {"level": level, "low": low, "high": high})
+            self._look(guard, now)
 
     def _place(self, guard: PositionGuard, now: int) -> None:
         assert guard.entry is not None
@@ -323,6 +352,7 @@ class GuardianCore:
         levels = {str(rank): trigger for rank, trigger in guard.floors.items()}
         size = sum(each.size for each in rungs)
         placing = {"levels": levels, "opened": guard.opened, "stops": len(rungs), "size": size, "command": command}
+        placing |= {"looked_back": guard.has_looked_back}
         self._say("ladder", guard, "placing", placing)
 
     def _look_at_placement(self, guard: PositionGuard, placement: Placement, now: int) -> None:
@@ -368,7 +398,7 @@ class GuardianCore:
             else:
                 more.append(row)
         self._cancel(guard, more, now)
-        if needs_ladder(left if is_better else was, guard.target):
+        if (left if is_better else was) != guard.target:
             self._retry_later(guard, now)
         else:
             guard.backoff = BACKOFF
@@ -461,11 +491,21 @@ class GuardianCore:
             if each is not None:
                 yield Unrealized(account, "", symbol, *each)
 
-    def remember(self, account: str, symbol: str, side: PositionSide, levels: Mapping[str, int], opened: str) -> None:
+    def remember(
+        self,
+        account: str,
+        symbol: str,
+        side: PositionSide,
+        levels: Mapping[str, int],
+        opened: str,
+        *,
+        looked_back: bool = False,
+    ) -> None:
         """Levels that an earlier life wrote down last, by rank, and of which position; before the account is
         caught up."""
         guard = self._guard(account, symbol, side)
         if guard.qty and guard.opened == opened:
+            guard.has_looked_back = looked_back
             guard.floors = {int(rank): trigger for rank, trigger in levels.items()}
 
     def resume_flatten(self, account: str, symbol: str, side: PositionSide, reason: str) -> None:
@@ -539,7 +579,7 @@ class GuardianCore:
 
     def _next_id(self) -> str:
         self._count += 1
-        return f"guardian {self._epoch} {self._count}"
+        return f"guardian {self.epoch} {self._count}"
 
     def _read(self, account: str, symbol: str, now: int, *, every: int = 0, after: int = 0) -> None:
         """after: an answer to what was asked before then does not help."""

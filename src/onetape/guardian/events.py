@@ -12,15 +12,18 @@ from onetape.model.enums import OrderState, PositionSide, Side, TriggerBy
 from onetape.risk.stop_ladder import Rung
 
 __all__ = [
+    "CancelOrder",
     "CancelStops",
     "Effect",
     "Flatten",
     "GuardianSettings",
     "PlaceStops",
+    "ReadBars",
     "ReadVenue",
     "Record",
     "Rules",
     "StopRow",
+    "TakeShare",
     "Unprotected",
 ]
 
@@ -30,10 +33,13 @@ DISTANCES: Final = tuple(map(Decimal, ("0.05", "0.055", "0.06", "0.065", "0.07")
 
 class Rules(msgspec.Struct, frozen=True):
     """Of one symbol. distances: of the levels, as shares of the entry price, ascending. hard_stop:
-    at which the position is closed, 0: there is none."""
+    at which the position is closed, 0: there is none. look_back: ns before a position is seen, whose low no level
+    is farther than, of a short the high, and `beyond` that, a share of it; 0: there is none."""
 
     distances: tuple[Decimal, ...] = DISTANCES
     hard_stop: Decimal = Decimal("0.07")
+    look_back: int = 0
+    beyond: Decimal = Decimal(0)
 
 
 class GuardianSettings(msgspec.Struct, frozen=True):
@@ -84,6 +90,30 @@ class CancelStops(NamedTuple):
     orders: tuple[str, ...]  # client ids
 
 
+class CancelOrder(NamedTuple):
+    """Of a robot's, by its client id."""
+
+    id: str
+    account: str
+    order: str
+    reason: str
+
+
+class TakeShare(NamedTuple):
+    """Makes a robot's order smaller by `qty`, which takes at `price` or better; units. Sent anew until it is done:
+    its gateway does it once."""
+
+    id: str
+    account: str
+    order: str
+    symbol: str
+    qty: int
+    price: int
+    reason: str
+    robot: int
+    order_id: int
+
+
 class Flatten(NamedTuple):
     """Closes what the account holds of a symbol, whoever holds it."""
 
@@ -98,6 +128,14 @@ class ReadVenue(NamedTuple):
 
     account: str
     symbol: str = ""
+
+
+class ReadBars(NamedTuple):
+    """Asks the venue for the low and the high of a symbol in the last `window` ns."""
+
+    account: str
+    symbol: str
+    window: int
 
 
 class Unprotected(NamedTuple):
@@ -120,4 +158,4 @@ class Record(NamedTuple):
     severity: str = ""
 
 
-Effect = PlaceStops | CancelStops | Flatten | Unprotected | ReadVenue | Record
+Effect = PlaceStops | CancelStops | Flatten | Unprotected | ReadVenue | ReadBars | Record

@@ -17,10 +17,22 @@ import msgspec
 from onetape.gateway.options import gateway_journal
 from onetape.guardian.account_follower import AccountFollower
 from onetape.guardian.core import GuardianCore
-from onetape.guardian.events import CancelStops, Effect, Flatten, PlaceStops, ReadVenue, Record, Unprotected
+from onetape.guardian.events import (
+    CancelOrder,
+    CancelStops,
+    Effect,
+    Flatten,
+    PlaceStops,
+    ReadBars,
+    ReadVenue,
+    Record,
+    TakeShare,
+    Unprotected,
+)
 from onetape.guardian.halt_watch import HaltWatch
 from onetape.guardian.options import GUARDIAN, GuardianOptions, guardian_journal
 from onetape.guardian.past_gateway import ORDER, PLACING, PastGateway, number_of
+from onetape.guardian.stale_orders import StaleOrders
 from onetape.guardian.venue_reader import VenueReader, can_watch
 from onetape.ipc.command_tape import CommandTape, commands_in
 from onetape.ipc.door import Command, Do, Door, Handler
@@ -58,14 +70,15 @@ _ENDS: Final = frozenset(str(each) for each in OrderState if each.is_final)
 class Guardian:
     """`run` returns when `stopping` is set. Raises JournalLocked where a guardian runs already."""
 
-    def __init__(self, options: GuardianOptions) -> None:
-        self.stopping = asyncio.Event()
+    def __init__(self, options: GuardianOptions, stopping: asyncio.Event) -> None:
+        self.stopping = stopping
         self._home = Path(options.home)
         path = guardian_journal(self._home)
+        # First: from here on no other guardian of this home acts or writes.
+        self._writer = JournalWriter(path, process=GUARDIAN, created=time.time_ns(), heartbeat=True)
         self._once = Once()
         commands_in(path, self._once)
         self._kept = kept_in(path)
-        self._writer = JournalWriter(path, process=GUARDIAN, created=time.time_ns(), heartbeat=True)
         self._tape = CommandTape(self._writer)
         watched = {name for name, each in options.accounts.items() if can_watch(each)}
         self.core = GuardianCore(options.settings, epoch=str(time.time_ns()), watched=watched)
@@ -79,6 +92,8 @@ class Guardian:
         self._followers = {
             name: AccountFollower(name, gateway_journal(self._home, name), self.core) for name in options.accounts
         }
+        stale = {name: StaleOrders(name, options.stale, epoch=self.core.epoch) for name in options.accounts}
+        self._stale = {name: each for name, each in stale.items() if not each.is_idle}
         self._takeover_ns = options.takeover_ns
         self._past: dict[str, PastGateway] = {}  # by account
         self._dead: set[str] = set()  # accounts whose gateway is
@@ -176,6 +191,7 @@ class Guardian:
             if now - self._followed_at >= FOLLOW_EVERY:
                 self._followed_at = now
                 self._follow_missing()
+                self._look_at_stale()
             self._look_at_gateways()
             self.core.tick(now)
             self._carry_out()
@@ -200,6 +216,27 @@ class Guardian:
                 past.begin_anew()
             if name in self._dead:
                 past.tick()
+
+    def _look_at_stale(self) -> None:
+        """Past a gateway that is dead nobody knows which orders work."""
+        for name, stale in self._stale.items():
+            follower = self._followers[name]
+            if follower.reader is None or name in self._dead:
+                continue
+            for effect in stale.look(follower.view, follower.tops, time.time_ns()):
+                if isinstance(effect, Record):
+                    self._say(effect)
+                else:
+                    self._spawn(self._do_stale(stale, effect))
+
+    async def _do_stale(self, stale: StaleOrders, effect: CancelOrder | TakeShare) -> None:
+        if isinstance(effect, CancelOrder):
+            await self._send(effect.account, effect.id, "cancel", {"order": effect.order})
+            return
+        fields = share_fields(effect, self._followers[effect.account].view.instruments[effect.symbol])
+        answer = await self._send(effect.account, effect.id, "take_share", fields)
+        for record in stale.answered(effect, *share_state(answer)):
+            self._say(record)
 
     def _acting(self, account: str) -> PastGateway | None:
         """None: the gateway is there to do it, or on its way."""
@@ -298,6 +335,10 @@ class Guardian:
                     self.core.protection_reported(effect)
             case ReadVenue():
                 await self._read(effect)
+            case ReadBars(account, symbol, window):
+                instrument = self._followers[account].view.instruments[symbol]
+                low, high = await self._readers[account].extremes(instrument, window)
+                self.core.bars_read(account, symbol, low, high, time.monotonic_ns())
         self._carry_out()
 
     async def _send(self, account: str, id_: str, command: str, fields: dict[str, Any]) -> CommandResult:
@@ -419,6 +460,22 @@ def placed_of(effect: PlaceStops, answer: CommandResult) -> tuple[dict[str, Rung
     return placed, refused
 
 
+def share_fields(effect: TakeShare, instrument: Instrument) -> dict[str, Any]:
+    """As `take_share` takes it."""
+    qty, price = instrument.size_text(effect.qty), instrument.price_text(effect.price)
+    return {"order": effect.order, "qty": qty, "price": price}
+
+
+def share_state(answer: CommandResult) -> tuple[str, str]:
+    """What a gateway has answered: how it is, and why it refuses, as `StaleOrders.answered` takes it."""
+    if answer.status == "timeout":
+        return "", ""
+    if answer.error is not None:
+        return "", str(answer.error.get("message", ""))
+    state = str((answer.result or {}).get("state", ""))
+    return state, "" if state in ("taken", "reducing") else f"the order has {state}"
+
+
 class Kept(NamedTuple):
     """What an earlier life has written down of positions. flattening: that it had begun to flatten
     and had not seen flat, and why; levels: of the last ladder, by rank, and of which position; protection: whether it
@@ -426,7 +483,7 @@ class Kept(NamedTuple):
     numbers: the last."""
 
     flattening: dict[Position, str]
-    levels: dict[Position, tuple[dict[str, int], str]]
+    levels: dict[Position, tuple[dict[str, int], str, bool]]
     protection: dict[Position, bool]
     placed: dict[str, dict[str, dict[str, Any]]]
     numbers: dict[str, int]
@@ -438,7 +495,8 @@ class Kept(NamedTuple):
             if key in self.protection:
                 core.remember_protection(*key, is_lost=self.protection.pop(key))
             if key in self.levels:
-                core.remember(*key, *self.levels.pop(key))
+                levels, opened, looked_back = self.levels.pop(key)
+                core.remember(*key, levels, opened, looked_back=looked_back)
             if key in self.flattening:
                 core.resume_flatten(*key, self.flattening.pop(key))
 
@@ -466,7 +524,7 @@ def kept_in(path: Path) -> Kept:
                 case "protection", _:
                     found.protection[key] = "severity" in record
                 case "ladder", "placing":
-                    found.levels[key] = about["levels"], about.get("opened", "?")
+                    found.levels[key] = about["levels"], about.get("opened", "?"), about.get("looked_back", False)
     return found
 
 

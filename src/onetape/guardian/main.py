@@ -1,25 +1,34 @@
 """The guardian's process under the supervisor: `python -m onetape.guardian.main`, its options as
 JSON on standard input, so that no secret is part of an argument list. It says `ready` when its
-journal is open: a gateway that is away is waited for."""
+journal is open: a gateway that is away is waited for. Where there is a standby, the one that comes second says it, too,
+and waits: the journal's lock, which ends with the process that holds it, decides which of them acts."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
 import sys
+from contextlib import suppress
+from typing import Final
 
 import msgspec
 import uvloop
 
 from onetape.guardian.guardian import Guardian
 from onetape.guardian.options import GuardianOptions
-from onetape.model.errors import OnetapeError
+from onetape.model.errors import JournalLocked, OnetapeError
 from onetape.security.confine import confine
+
+LOOK_S: Final = 0.05  # at whether the other one has ended
 
 
 def _say_ready() -> None:
     sys.stdout.write("ready\n")
     sys.stdout.flush()
+
+
+def _say_nothing() -> None:
+    """It has been said."""
 
 
 def main() -> int:
@@ -30,11 +39,24 @@ def main() -> int:
     confine()
 
     async def work() -> None:
-        guardian = Guardian(options)
+        stopping = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, guardian.stopping.set)
-        await guardian.run(_say_ready)
+            loop.add_signal_handler(number, stopping.set)
+        ready = _say_ready
+        guardian = None
+        while guardian is None and not stopping.is_set():
+            try:
+                guardian = Guardian(options, stopping)
+            except JournalLocked:
+                if not options.waits:
+                    raise
+                ready()
+                ready = _say_nothing
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(stopping.wait(), LOOK_S)
+        if guardian is not None:
+            await guardian.run(ready)
 
     try:
         uvloop.run(work())

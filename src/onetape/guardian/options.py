@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from onetape.gateway.guardian_pulse import guardian_journal
 from onetape.gateway.options import GatewayOptions
 from onetape.guardian.events import GuardianSettings, Rules
+from onetape.guardian.stale_orders import StaleRule, StaleRules
 from onetape.model.config import parse_amount, parse_share
 from onetape.model.enums import TriggerBy
 from onetape.model.errors import BadConfig
-from onetape.model.sections import GUARDIAN, Config, GuardianConfig, HaltsConfig
+from onetape.model.sections import GUARDIAN, Config, GuardedSymbolConfig, GuardianConfig, HaltsConfig
 from onetape.model.time import parse_duration
 from onetape.security.secrets import read_secret
 
 __all__ = [
     "GUARDIAN",
+    "STANDBY",
     "AccountOptions",
     "GuardianOptions",
     "guarded_account",
@@ -27,6 +30,9 @@ __all__ = [
     "guardian_options",
     "has_guardian",
 ]
+
+
+STANDBY: Final = f"{GUARDIAN}:standby"  # the process beside it
 
 
 class AccountOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +64,8 @@ class GuardianOptions(msgspec.Struct, frozen=True, kw_only=True):
     settings: GuardianSettings
     halts: HaltsConfig = HaltsConfig()
     subaccounts: dict[str, dict[str, int]] = {}  # by account: name -> slot
+    stale: StaleRules = StaleRules()
+    waits: bool = False  # where a guardian of this home runs, until that has ended
     takeover_ns: int = 0  # after which it acts for a gateway that is dead; 0: it never does
 
 
@@ -71,11 +79,8 @@ def guardian_options(config: Config, accounts: Mapping[str, AccountOptions], *, 
     if not config.accounts:
         raise BadConfig("there is no account to guard", location="[guardian]", todo="add an [accounts.NAME]")
     guardian: GuardianConfig = config.guardian
-    rules = _rules(guardian.ladder, guardian.hard_stop)
-    symbols = {
-        name: _rules(each.ladder or guardian.ladder, each.hard_stop or guardian.hard_stop)
-        for name, each in guardian.symbols.items()
-    }
+    rules = _rules(guardian, guardian)
+    symbols = {name: _rules(each, guardian) for name, each in guardian.symbols.items()}
     total: dict[str, Decimal] = {}
     if guardian.total_loss:
         amount, currency = parse_amount(guardian.total_loss)
@@ -87,9 +92,31 @@ def guardian_options(config: Config, accounts: Mapping[str, AccountOptions], *, 
         settings=settings,
         halts=guardian.halts,
         subaccounts={name: config.accounts[name].subaccounts for name in accounts},
+        stale=_stale(guardian),
+        waits=guardian.standby,
         takeover_ns=parse_duration(guardian.takeover_after) if guardian.takeover_after else 0,
     )
 
 
-def _rules(ladder: list[str], hard_stop: str) -> Rules:
-    return Rules(tuple(map(parse_share, ladder)), parse_share(hard_stop) if hard_stop else Decimal(0))
+def _rules(of: GuardedSymbolConfig | GuardianConfig, default: GuardianConfig) -> Rules:
+    hard_stop, look_back = of.hard_stop or default.hard_stop, of.look_back or default.look_back
+    beyond = of.look_back_beyond or default.look_back_beyond
+    return Rules(
+        tuple(map(parse_share, of.ladder or default.ladder)),
+        parse_share(hard_stop) if hard_stop else Decimal(0),
+        parse_duration(look_back) if look_back else 0,
+        parse_share(beyond) if beyond else Decimal(0),
+    )
+
+
+def _stale(guardian: GuardianConfig) -> StaleRules:
+    tags = {
+        tag: StaleRule(
+            parse_duration(rule.cancel_after) if rule.cancel_after else 0,
+            parse_duration(rule.take_after) if rule.take_after else 0,
+            parse_share(rule.take_share),
+            parse_share(rule.take_within),
+        )
+        for tag, rule in guardian.stale.items()
+    }
+    return StaleRules(tags, parse_duration(guardian.orphaned_stops) if guardian.orphaned_stops else 0)

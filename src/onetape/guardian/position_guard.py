@@ -61,8 +61,8 @@ class PositionGuard:
         self.cancels: dict[str, tuple[int, int]] = {}  # when it is asked for anew, and how long after that
         self.floors: dict[int, int] = {}  # by rank of the level
         self.placement: Placement | None = None
-        self.wants_anew = self.is_dust = False
-        self.retry_at = self.unread_until = self.placed_at = 0
+        self.wants_anew = self.is_dust = self.has_looked_back = self.is_blind = False
+        self.retry_at = self.unread_until = self.look_back_at = 0
         self.backoff = SECOND // 4
         # What is done beside them.
         self.flattening = ""  # why
@@ -86,7 +86,8 @@ class PositionGuard:
     def _set(self, qty: int) -> None:
         if qty * self.qty <= 0:  # another position, or none
             self.base, self.entry, self.liquidation, self.floors = 0, None, None, {}
-            self.wants_anew = self.is_dust = False
+            self.wants_anew = self.is_dust = self.has_looked_back = self.is_blind = False
+            self.look_back_at = 0
             self.retry_at, self.backoff = 0, SECOND // 4
             self.placement = None
         self.qty = qty
@@ -173,7 +174,7 @@ class PositionGuard:
         self.is_missing.discard(name)
 
     def begin(self, placement: Placement) -> None:
-        self.placement, self.placed_at = placement, placement.began
+        self.placement = placement
         self._ended.clear()
 
     def ended(self, name: str) -> bool:

@@ -7,18 +7,23 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import aiohttp
+
 from onetape.feeds.query_line import VenueLine
-from onetape.feeds.request_budget import AddressBudget, budget_file
+from onetape.feeds.request_budget import AddressBudget, BudgetError, budget_file
 from onetape.feeds.venue_clock import VenueClock, keep_clock
 from onetape.guardian.options import AccountOptions
 from onetape.model.instrument import Instrument
 from onetape.net.tasks import ended, watched
 from onetape.orders.calls import Call
+from onetape.orders.malformed import MALFORMED
 from onetape.orders.managed import HealthOut
 from onetape.orders.outcome import Outcome
 from onetape.orders.reports import OrderStatusReport, PositionReport
+from onetape.risk.look_back import period_of
 from onetape.security.redaction import Redactor
 from onetape.venues.gateways import Addresses, TradingVenue, open_trading_venue
+from onetape.venues.past_market import bars_between
 
 __all__ = ["VenueReader", "can_watch"]
 
@@ -75,6 +80,27 @@ class VenueReader:
             return None
         queried_at, rows = found
         return queried_at, [row for row in rows if isinstance(row, PositionReport)]
+
+    async def extremes(self, instrument: Instrument, window: int) -> tuple[int, int]:
+        """Low and high of the last `window` ns, in units; 0, 0: they cannot be told."""
+        past, now, period = self.line.venue.past, self.clock.now(), period_of(window)
+        if past is None or period not in past.intervals:
+            return 0, 0
+        begin, end = ((at // period) * period for at in (now - window, now + period))
+        asking = bars_between(past, instrument, period, begin, end)
+        try:
+            call = next(asking)
+            while True:
+                self.weight += call.weight
+                status, _, body = await self.line.request(call)
+                if status != 200:
+                    return 0, 0
+                call = asking.send(body)
+        except StopIteration as done:
+            bars = [bar for bar in done.value if not bar.is_empty]
+        except (BudgetError, aiohttp.ClientError, ConnectionError, TimeoutError, *MALFORMED):
+            return 0, 0
+        return min((bar.low for bar in bars), default=0), max((bar.high for bar in bars), default=0)
 
     async def _rows(self, call: Call) -> tuple[int, Sequence[object]] | None:
         queried = time.monotonic_ns()

@@ -66,6 +66,7 @@ COMMANDS: Final[Mapping[str, Mapping[str, tuple[str, ...] | None]]] = {
         "flatten": ("symbol", "reason"),
         "place_stops": ("symbol", "side", "position_side", "trigger_by", "stops"),
         "cancel_stops": ("orders",),
+        "take_share": ("order", "qty", "price"),
         "order": ("order",),
         "latency": (),
         "halt": HALT_FIELDS,

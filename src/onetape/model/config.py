@@ -37,6 +37,7 @@ from onetape.model.sections import (
     Config,
     ControlConfig,
     DashboardConfig,
+    GuardedSymbolConfig,
     GuardianConfig,
     HaltsConfig,
     HubConfig,
@@ -49,12 +50,13 @@ from onetape.model.sections import (
     VenueConfig,
 )
 from onetape.model.symbol import parse_symbol
-from onetape.model.time import parse_duration, zone
+from onetape.model.time import DAY, MINUTE, parse_duration, zone
 from onetape.model.toml_lines import key_lines, line_of
 
 ENVIRONMENT_PREFIX = "ONETAPE_"
 KLINES_MAX = 1000
 LEVELS_MAX: Final = 10  # of a ladder
+LOOK_BACK_MAX: Final = 500 * DAY
 LOGS_BYTES_MIN: Final = 1 << 20
 SLOTS_MAX = 64  # of an account: the total, the pool and its sub-accounts
 
@@ -289,7 +291,7 @@ def _check_notify(config: Config, source: _Source) -> None:
                 raise source.bad((*path, key), f"no word {min(unknown)!r}", ", ".join(NOTIFY_FIELDS))
 
 
-def _check_text(path: tuple[str, ...], text: str, parse: Callable[[str], int], source: _Source) -> None:
+def _check_text(path: tuple[str, ...], text: str, parse: Callable[[str], object], source: _Source) -> None:
     try:
         if text:
             parse(text)
@@ -359,12 +361,20 @@ def parse_amount(text: str) -> tuple[Decimal, str]:
     return amount, currency
 
 
+def _look_back(text: str) -> int:
+    window = parse_duration(text)
+    if not MINUTE <= window < LOOK_BACK_MAX:
+        raise UsageError(f"{text} is not 1 minute to {LOOK_BACK_MAX // DAY} days", todo='as "500m"')
+    return window
+
+
 def _check_guardian(guardian: GuardianConfig, source: _Source) -> None:
-    sections: list[tuple[tuple[str, ...], list[str], str]] = [(("guardian",), guardian.ladder, guardian.hard_stop)]
-    sections += [
-        (("guardian", "symbols", name), each.ladder, each.hard_stop) for name, each in guardian.symbols.items()
-    ]
-    for path, ladder, hard_stop in sections:
+    sections: list[tuple[tuple[str, ...], GuardianConfig | GuardedSymbolConfig]] = [(("guardian",), guardian)]
+    sections += [(("guardian", "symbols", name), each) for name, each in guardian.symbols.items()]
+    for path, section in sections:
+        ladder, hard_stop = section.ladder, section.hard_stop
+        _check_text((*path, "look_back"), section.look_back, _look_back, source)
+        _check_text((*path, "look_back_beyond"), section.look_back_beyond, parse_share, source)
         try:
             shares = [parse_share(each) for each in ladder]
         except UsageError as error:
@@ -376,7 +386,16 @@ def _check_guardian(guardian: GuardianConfig, source: _Source) -> None:
                 parse_share(hard_stop)
             except UsageError as error:
                 raise source.bad((*path, "hard_stop"), error.message, error.todo) from error
-    _check_text(("guardian", "takeover_after"), guardian.takeover_after, parse_duration, source)
+    for key in ("takeover_after", "orphaned_stops"):
+        _check_text(("guardian", key), getattr(guardian, key), parse_duration, source)
+    for tag, rule in guardian.stale.items():
+        of = "guardian", "stale", tag
+        if not rule.cancel_after and not rule.take_after:
+            raise source.bad(of, "neither cancel_after nor take_after", 'as cancel_after = "60s"')
+        for key in ("cancel_after", "take_after"):
+            _check_text((*of, key), getattr(rule, key), parse_duration, source)
+        for key in ("take_share", "take_within"):
+            _check_text((*of, key), getattr(rule, key), parse_share, source)
     for name, each in guardian.accounts.items():
         for key in ("key", "secret"):
             if not getattr(each, key).startswith(("env:", "file:")):  # read anew by each life

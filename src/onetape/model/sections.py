@@ -40,6 +40,7 @@ __all__ = [
     "RobotConfig",
     "RouteConfig",
     "Section",
+    "StaleConfig",
     "VariantConfig",
     "VenueConfig",
     "WithdrawConfig",
@@ -212,6 +213,8 @@ class GuardedSymbolConfig(Section, frozen=True):
 
     ladder: list[str] = []
     hard_stop: str = ""
+    look_back: str = ""
+    look_back_beyond: str = ""
 
 
 class GuardedAccountConfig(Section, frozen=True):
@@ -242,6 +245,15 @@ class HaltsConfig(Section, frozen=True):
         return [(scope, parse_loss_limit(text)) for scope, text in texts]
 
 
+class StaleConfig(Section, frozen=True):
+    """[guardian.stale.TAG]: orders of robots with that tag, "*" those of any other, since they were placed."""
+
+    cancel_after: str = ""  # "60s": then it is canceled; "": never
+    take_after: str = ""  # "5s": then a share of what is left takes, once
+    take_share: str = "30%"
+    take_within: str = "0.2%"  # at most so far above the best bid, of a seller below the best ask
+
+
 class GuardianConfig(Section, frozen=True):
     """[guardian]: risk control apart from the robots; the process `guardian`."""
 
@@ -249,12 +261,17 @@ class GuardianConfig(Section, frozen=True):
     # How far from the entry price stops rest, a share of the position at each.
     ladder: list[str] = msgspec.field(default_factory=lambda: ["5%", "5.5%", "6%", "6.5%", "7%"])
     hard_stop: str = "7%"  # beyond it a position is flattened; "": there is none
+    look_back: str = ""  # "500m": no level is farther than the low of so long before, of a short the high. "": any
+    look_back_beyond: str = ""  # "0.5%": below that low, of a short above that high
     total_loss: str = ""  # "100 USDT": of all that is unrealised; then all is flattened. "": no limit
     trigger_by: Literal["last", "mark"] = "last"  # the price that stops at the venue watch
+    standby: bool = False  # `up` starts a second one, which acts when the first has ended
     takeover_after: str = "5s"  # a gateway is dead for so long: the guardian acts past it. "": it never does
     symbols: dict[str, GuardedSymbolConfig] = {}
     accounts: dict[str, GuardedAccountConfig] = {}
     halts: HaltsConfig = HaltsConfig()
+    stale: dict[str, StaleConfig] = {}
+    orphaned_stops: str = ""  # "10s": robots' orders with a trigger that have nothing to close are canceled. "": stay
 
 
 class RecorderConfig(Section, frozen=True):

@@ -36,6 +36,7 @@ KINDS: Final = {
     "checkpoint": Kind(Type.PROCESS),  # not made, not used - made
     "bars": Kind(Type.FAILOVER, notes=_NOTE),  # filled, corrected, lost
     "clock": Kind(Type.CLOCK, notes=_NOTE),  # was set right
+    "dead man": Kind(Type.RISK),  # off - armed
     "difference": Kind(Type.LEDGER, ends="reconciled"),
     "disk": Kind(Type.DISK),  # no room - there is room again
     "drift": Kind(Type.PROCESS, notes=_NOTE),
@@ -67,6 +68,7 @@ KINDS: Final = {
     "local stop": Kind(Type.STOP, notes=_NOTE),
     "position differs": Kind(Type.RISK, notes=_NOTE),
     "protection": Kind(Type.STOP),  # lost - stands, flat
+    "stale order": Kind(Type.RISK, notes=_NOTE),  # canceled, a share takes
     # of the recorder
     "delta": Kind(Type.DELTA),  # beyond its limit - within
     "day": Kind(Type.DAY, notes=_NOTE),

@@ -31,9 +31,10 @@ class Pulses:
         self.home = home
         self._readers: dict[str, JournalReader] = {}
 
-    def silent_s(self, name: str, kind: str) -> float:
-        """Seconds since its last heartbeat, 0: it cannot be told."""
-        age = self._ages(name, kind)["heartbeat_age_ms"]
+    def silent_s(self, name: str, kind: str, pid: int = 0) -> float:
+        """Seconds since its last heartbeat, 0: it cannot be told, as its journal is that of an earlier life or, of a
+        standby, of another process. pid: its own, 0: whoever writes."""
+        age = self._ages(name, kind, pid)["heartbeat_age_ms"]
         return 0.0 if age is None else age / 1000
 
     def stuck_s(self, name: str, kind: str, needs: Sequence[str]) -> float:
@@ -76,13 +77,13 @@ class Pulses:
         for name in list(self._readers):
             self.forget(name)
 
-    def _ages(self, name: str, kind: str) -> dict[str, Any]:
+    def _ages(self, name: str, kind: str, pid: int = 0) -> dict[str, Any]:
         found: dict[str, Any] = {"heartbeat_age_ms": None, "progress_age_ms": None, "lag": None}
         reader = self._reader(name, kind)
         if reader is None:
             return found
         control, now = reader.control, time.time_ns()
-        if not control or control["closed"]:
+        if not control or control["closed"] or pid not in (0, control["pid"]):
             return found
         if control["heartbeat"]:
             found["heartbeat_age_ms"] = max(0, now - control["heartbeat"]) // 10**6

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from onetape.guardian.options import GUARDIAN, has_guardian
+from onetape.guardian.options import GUARDIAN, STANDBY, has_guardian
 from onetape.hub.options import HUB, has_hub
 from onetape.model.errors import OnetapeError, UsageError
 from onetape.model.sections import Config
@@ -70,7 +70,8 @@ def _names(config: Config) -> set[str]:
     }
     named = (f"{kind}:{name}" for kind, section in parts.items() for name in section)
     sections = ((HUB, has_hub(config)), (GUARDIAN, has_guardian(config)), (RECORDER, has_recorder(config)))
-    return {"supervisor", *(name for name, is_there in sections if is_there), *named}
+    standby = {STANDBY} if has_guardian(config) and config.guardian.standby else ()
+    return {"supervisor", *(name for name, is_there in sections if is_there), *standby, *named}
 
 
 def _time(row: Row) -> int:

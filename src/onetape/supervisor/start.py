@@ -19,7 +19,7 @@ from onetape.collector.options import collector_options, collectors_of, venue_fe
 from onetape.exchange.options import VenueOptions
 from onetape.gateway.hub_market import HubOfGateway
 from onetape.gateway.options import GatewayOptions, gateway_journal
-from onetape.guardian.options import GUARDIAN, GuardianOptions, guarded_account, guardian_options, has_guardian
+from onetape.guardian.options import GUARDIAN, STANDBY, GuardianOptions, guarded_account, guardian_options, has_guardian
 from onetape.hub.options import HUB, brought_by_hub, has_hub, hub_journal, hub_options
 from onetape.model.byte_size import parse_bytes
 from onetape.model.config import SECRET_KEYS
@@ -78,6 +78,8 @@ def children_of(config: Config) -> list[Child]:
     used = dict.fromkeys(f"venue:{account.venue}" for account in config.accounts.values())
     needs = tuple(need for need in used if need in there)  # it waits for gateways itself
     guardian = [Child(GUARDIAN, GUARDIAN, needs)] if has_guardian(config) else []
+    if guardian and config.guardian.standby:
+        guardian.append(Child(STANDBY, GUARDIAN, (GUARDIAN,)))
     recorder = [Child(RECORDER, RECORDER)] if has_recorder(config) else []  # it reads what there is
     return [*venues, *collectors, *hub, *recorder, *gateways, *guardian, *robots, *variants]
 

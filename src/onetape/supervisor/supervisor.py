@@ -428,7 +428,7 @@ class Supervisor:
             ages = [self.pulses.silent_s(each.name, each.kind) for each in self.children]
             silent = min(filter(None, ages), default=0.0)
         else:
-            silent = self.pulses.silent_s(name, unit.child.kind)
+            silent = self.pulses.silent_s(name, unit.child.kind, self.processes[name].pid)
         if silent <= SILENT_S:
             self._silent_looks.pop(name, None)
             return
