@@ -43,12 +43,14 @@ kind = "binance-usdm"
 mode = "sim"
 [accounts.main]
 venue = "x"
+subaccounts = { a = 2 }
 [recorder]
 [robots.trader]
 strategy = "maker.py"
 account = "main"
 """
 FILL = EventType.FILL.id
+ALLOCATE = ("send", "gateway:main", "allocate", "strategy=a", "currency=USDT", "amount=5", "index=2", "--id", "op-7")
 SYMBOL = "binance:BTC/USDT:USDT"
 
 
@@ -57,6 +59,7 @@ def traded(tmp_path_factory):
     """A home that has traded by robot and by hand: (it, the answer of the order by hand)."""
     with Supervised(tmp_path_factory.mktemp("home"), CONFIG, TRADER) as home:
         home.run("up")
+        home.run(*ALLOCATE)
         bought = home.run("buy", SYMBOL, "0.01")
         wait_for(lambda: len(home.fills()) >= 5)
         wait_for(lambda: f"command {bought['id']}: applied, orders {bought['orders'][0]['client_id']}" in home.log())
@@ -93,6 +96,11 @@ def test_an_id_leads_from_the_market_to_the_rows(traded):
     (by_hand,) = trace(home.home, bought["id"])
     assert [hop["what"] for hop in by_hand["hops"]][:2] == ["command", "intent"]
     assert {"reply", "fill", "entry"} <= {hop["what"] for hop in by_hand["hops"]}
+    # A command without orders: its money.
+    (allocated,) = home.run("trace", "op-7")
+    assert [hop["what"] for hop in allocated["hops"]] == ["command", "entry", "reply"]
+    assert [2, "USDT", "5"] in allocated["hops"][1]["data"]["legs"]
+    assert [row["table"] for row in allocated["rows"]] == ["record_income"] * 2
     assert home.run("trace", "T1", code=3)["error"]["name"] == "BAD_INPUT"
     assert "give an ID" in home.run("trace", code=2)["error"]["message"]
 
