@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import signal
 import threading
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,10 +15,12 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from onetape.model.enums import EventType
 from onetape.recorder.chains import READ, Chains, Home, trace
+from onetape.recorder.recorder import gateway_journals
 from onetape.tape.journal import JournalReader
 from orders.gateway_seeds import Seed, play
-from recorder.recorded_worlds import contents, record_all
+from recorder.recorded_worlds import Retold, contents, record_all
 from waiting import wait_for
+from worlds.command_lines import begin
 from worlds.supervised import Home as Supervised
 
 TRADER = """
@@ -183,6 +186,39 @@ def test_a_collector_that_takes_nothing_is_said(traded, collector):
     assert "HTTP 404" in home.run("trace", "--otlp", url, code=6)["error"]["message"]
     assert not collector.script
     assert home.run("trace", "--otlp", "file:///etc/passwd", code=2)["error"]["name"] == "BAD_CONFIG"
+
+
+def test_who_follows_sends_each_order_once_it_has_ended(collector, tmp_path):
+    world = play(Seed("World", "binance-usdm", 4, 60).begun(), 60)
+    (journal,) = gateway_journals(world.home.path).values()
+    told = Retold(tmp_path / ".onetape", journal)
+    told.write(150)
+    process = begin(tmp_path, "trace", "--otlp", f"http://127.0.0.1:{collector.server_port}", "--follow")
+    try:
+        sent = [0]
+        for _ in range(3):  # what is there, and what comes
+            wait_for(lambda: len(_ids(collector)) > sent[-1])
+            sent.append(len(_ids(collector)))
+            told.write(100)
+        process.send_signal(signal.SIGINT)
+        process.wait()
+    finally:
+        process.kill()
+        process.communicate()
+        told.close()
+    ids = _ids(collector)
+    assert len(ids) == len(set(ids)) >= sent[-1] > 3
+
+
+def _ids(collector) -> list[bytes]:
+    """Of the traces that it has."""
+    return [
+        span.trace_id
+        for _, message in collector.taken
+        for resource in message.resource_spans
+        for span in resource.scope_spans[0].spans
+        if not span.parent_span_id
+    ]
 
 
 @pytest.mark.parametrize("kind", ["binance-usdm", "kraken"])
