@@ -134,8 +134,8 @@ class Chains:
         chain = self.open.get(key)
         if chain is None:
             chain = self.open[key] = Chain(key, is_ended=not robot)
-            self._asked.setdefault(robot, []).append(chain)
             chain.robot, chain.run = self._lives.get((robot, order_id >> _EPOCH_BITS), ("", ""))
+            self._ask(chain)
             if not chain.robot:  # by hand, for a robot: under an epoch that is no life's
                 chain.robot = next((name for (number, _), (name, _) in self._lives.items() if number == robot), "")
             ordinal = order_id & ((1 << _EPOCH_BITS) - 1)
@@ -144,6 +144,11 @@ class Chains:
                 chain.name = client_id(tag, epoch=order_id >> _EPOCH_BITS, ordinal=ordinal)
                 chain.names.add(chain.name)
         return chain
+
+    def _ask(self, chain: Chain) -> None:
+        """Its robot's next `input` names the request."""
+        if chain.run and chain not in (asked := self._asked.setdefault(chain.key[0], [])):
+            asked.append(chain)
 
     def _params(self, frame: Frame) -> None:
         record = msgspec.msgpack.decode(frame.payload)
@@ -194,8 +199,7 @@ class Chains:
         chain.add(frame)
         chain.size = chain.size or size
         chain.is_ended |= bool(flags & DENIED_FLAG)
-        if chain not in (asked := self._asked.setdefault(robot, [])):
-            asked.append(chain)
+        self._ask(chain)
         if _BY_HAND in frame.payload[REQUEST.size :] and self._asking:
             self._caused(chain, self._asking[next(reversed(self._asking))])
 
