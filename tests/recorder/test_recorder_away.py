@@ -113,18 +113,18 @@ def test_the_process_says_that_its_database_is_away_and_that_it_is_back(world, t
 
 def test_a_server_that_is_stopped_and_started_again_has_every_row_once(world, tmp_path):
     (journal,) = gateway_journals(world.home.path).values()
-    told = Retold(tmp_path, journal)
+    retold = Retold(tmp_path, journal)
     with postgresql_server() as server, recorder(tmp_path, server.url) as process:
-        told.write(100)
+        retold.write(100)
         wait_for(lambda: _recorded(tmp_path, server.url))
         server.stop()
-        told.write(100)
+        retold.write(100)
         wait_for(lambda: states(tmp_path)[-1:] not in ([], ["written"]))
-        told.write(100)
+        retold.write(100)
         server.start()
         wait_for(lambda: states(tmp_path)[-1:] == ["written"])
-        told.write(10**6)
-        told.close()
+        retold.write(10**6)
+        retold.close()
         process.send_signal(signal.SIGTERM)  # it reads to the end
         assert process.wait() == 0
         ours, beside = record_all(tmp_path, server.url), record_all(tmp_path, "sqlite:///beside.db")
@@ -173,10 +173,10 @@ def test_of_two_recorders_one_writes_and_the_other_goes_on_when_that_is_killed(w
 @pytest.mark.parametrize("shift", [HOUR, -HOUR])
 def test_a_clock_that_moves_by_an_hour_and_back_loses_and_doubles_nothing(shift, world, tmp_path):
     (journal,) = gateway_journals(world.home.path).values()
-    told = Retold(tmp_path, journal)
+    retold = Retold(tmp_path, journal)
     for count, by in ((150, 0), (150, shift), (10**6, 0)):
-        last = told.write(count, shift=by)
-    told.close()
+        last = retold.write(count, shift=by)
+    retold.close()
     assert last > 400
     assert record_with_kills(tmp_path, "sqlite:///torn.db", random.Random(shift)) > 3
     torn, straight = record_all(tmp_path, "sqlite:///torn.db"), record_all(world.home.path, "sqlite:///straight.db")

@@ -75,9 +75,9 @@ def test_an_id_leads_from_the_market_to_the_rows(traded):
     fill = next(each for each in home.fills() if each["robot"] == "trader")
     (chain,) = home.run("trace", str(fill["id"]))
     hops = chain["hops"]
-    assert [*dict.fromkeys(hop["what"] for hop in hops if hop["what"] not in ("heard", "taken"))] == [
-        "market", "signal", "target", "request", "intent", "news", "fill", "entry",
-    ]  # fmt: skip
+    assert [*dict.fromkeys(hop["what"] for hop in hops if hop["what"] not in ("heard", "taken"))] == (
+        ["market", "signal", "target", "request", "intent", "news", "fill", "entry"]
+    )
     assert {hop["what"]: hop["process"] for hop in hops} | {"taken": "gateway:main"} == {
         **dict.fromkeys(("market", "taken", "intent", "news", "fill", "entry"), "gateway:main"),
         **dict.fromkeys(("signal", "target", "request", "heard"), "robot:trader"),
@@ -191,21 +191,21 @@ def test_a_collector_that_takes_nothing_is_said(traded, collector):
 def test_who_follows_sends_each_order_once_it_has_ended(collector, tmp_path):
     world = play(Seed("World", "binance-usdm", 4, 60).begun(), 60)
     (journal,) = gateway_journals(world.home.path).values()
-    told = Retold(tmp_path / ".onetape", journal)
-    told.write(150)
+    retold = Retold(tmp_path / ".onetape", journal)
+    retold.write(150)
     process = begin(tmp_path, "trace", "--otlp", f"http://127.0.0.1:{collector.server_port}", "--follow")
     try:
         sent = [0]
         for _ in range(3):  # what is there, and what comes
             wait_for(lambda: len(_ids(collector)) > sent[-1])
             sent.append(len(_ids(collector)))
-            told.write(100)
+            retold.write(100)
         process.send_signal(signal.SIGINT)
         process.wait()
     finally:
         process.kill()
         process.communicate()
-        told.close()
+        retold.close()
     ids = _ids(collector)
     assert len(ids) == len(set(ids)) >= sent[-1] > 3
 

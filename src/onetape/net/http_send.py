@@ -19,7 +19,7 @@ WITHIN_S: Final = 10.0
 TRIES: Final = 4
 PAUSE_S: Final = 0.5  # before the second, doubled each time
 PAUSE_S_MAX: Final = 10.0  # that a server may ask for
-_AGAIN: Final = (429, 500, 502, 503, 504)
+_RETRIED: Final = (429, 500, 502, 503, 504)
 
 
 def http_send(
@@ -40,7 +40,7 @@ def http_send(
         except urllib.error.HTTPError as error:
             code = re.search(rb"<Code>(\w{1,60})</Code>", error.read(4096))  # as S3 says why
             said = f"HTTP {error.code} {code[1].decode() if code else ''}".rstrip()
-            if error.code not in _AGAIN:
+            if error.code not in _RETRIED:
                 break
             wanted = error.headers.get("Retry-After", "")
             pause = min(float(wanted), PAUSE_S_MAX) if wanted.isdigit() else pause

@@ -32,19 +32,28 @@ from onetape.tape.segments import is_tape
 
 __all__ = ["LOOK_FRAMES", "READ", "Chain", "Chains", "Home", "Hop", "Tape", "add_rows", "shown_chain", "trace"]
 
-READ: Final = (
-    "instrument", "params", "command", "reply", "order_request", "order_event", "fill", "input", "entry", "transfer",
-)  # fmt: skip
 _OF_RUN: Final = ("instrument", "order_request", "order_event", "fill")
+READ: Final = (*_OF_RUN, "params", "command", "reply", "input", "entry", "transfer")
 _ENDED: Final = frozenset(OrderState[n].id for n in ("FILLED", "CANCELED", "REJECTED", "DENIED", "EXPIRED"))
 _EPOCH_BITS: Final = 32
 _BY_HAND: Final = b"hand "  # in the request key of an order by hand
 LOOK_BACK_NS: Final = SECOND  # for what the market was
 LINGER_NS: Final = 5 * SECOND  # of an order that has ended: its last fills and entries may be on their way
-_RANKS: Final = (
-    "command", "market", "signal", "target", "request", "intent", "taken", "news", "fill", "entry", "transfer",
-    "heard", "reply",
-)  # fmt: skip
+_RANKS: Final = [
+    "command",
+    "market",
+    "signal",
+    "target",
+    "request",
+    "intent",
+    "taken",
+    "news",
+    "fill",
+    "entry",
+    "transfer",
+    "heard",
+    "reply",
+]
 
 Key = tuple[int, int]  # robot, order id; (0, -sequence): a fill or a command that is of no order
 
@@ -90,12 +99,12 @@ class Chains:
 
     def __init__(self) -> None:
         self.open: dict[Key, Chain] = {}
-        self._lives: dict[tuple[int, int], tuple[str, str]] = {}  # robot, epoch: its name, its run's journal
+        self._incarnations: dict[tuple[int, int], tuple[str, str]] = {}  # robot, epoch: its name, its run's journal
         self._robots: dict[str, int] = {}  # by tag
         self._commands: dict[str, Chain] = {}
-        self._asking: dict[str, Chain] = {}  # commands without an answer
+        self._unanswered: dict[str, Chain] = {}  # commands without an answer
         self._filled: dict[int, Chain] = {}  # by the sequence of a fill without an entry
-        self._asked: dict[int, list[Chain]] = {}  # by robot: requests that `input` has not named
+        self._requested: dict[int, list[Chain]] = {}  # by robot: requests that `input` has not named
         self._take = {
             EventType.PARAMS.id: self._params,
             EventType.COMMAND.id: self._command,
@@ -134,10 +143,12 @@ class Chains:
         chain = self.open.get(key)
         if chain is None:
             chain = self.open[key] = Chain(key, is_ended=not robot)
-            chain.robot, chain.run = self._lives.get((robot, order_id >> _EPOCH_BITS), ("", ""))
-            self._ask(chain)
+            chain.robot, chain.run = self._incarnations.get((robot, order_id >> _EPOCH_BITS), ("", ""))
+            self._await_input(chain)
             if not chain.robot:  # by hand, for a robot: under an epoch that is no life's
-                chain.robot = next((name for (number, _), (name, _) in self._lives.items() if number == robot), "")
+                chain.robot = next(
+                    (name for (number, _), (name, _) in self._incarnations.items() if number == robot), ""
+                )
             ordinal = order_id & ((1 << _EPOCH_BITS) - 1)
             if chain.robot and ordinal:
                 tag = robot_tag(chain.robot)
@@ -145,15 +156,15 @@ class Chains:
                 chain.names.add(chain.name)
         return chain
 
-    def _ask(self, chain: Chain) -> None:
+    def _await_input(self, chain: Chain) -> None:
         """Its robot's next `input` names the request."""
-        if chain.run and chain not in (asked := self._asked.setdefault(chain.key[0], [])):
-            asked.append(chain)
+        if chain.run and chain not in (waiting := self._requested.setdefault(chain.key[0], [])):
+            waiting.append(chain)
 
     def _params(self, frame: Frame) -> None:
         record = msgspec.msgpack.decode(frame.payload)
         if "robot" in record:
-            self._lives[record["robot"], record["epoch"]] = record["name"], record.get("journal", "")
+            self._incarnations[record["robot"], record["epoch"]] = record["name"], record.get("journal", "")
             self._robots[robot_tag(record["name"])] = record["robot"]
 
     def _command(self, frame: Frame) -> None:
@@ -164,7 +175,7 @@ class Chains:
         chain.add(frame, chain.name)
         self._commands[chain.name] = chain
         if not chain.is_ended:
-            self._asking[chain.name] = chain
+            self._unanswered[chain.name] = chain
 
     def _reply(self, frame: Frame) -> None:
         record = msgspec.msgpack.decode(frame.payload)
@@ -174,7 +185,7 @@ class Chains:
         command = self._commands.get(str(record.get("id")))
         if command is None:
             return
-        self._asking.pop(command.name, None)
+        self._unanswered.pop(command.name, None)
         command.add(frame)
         command.is_ended = True
         result = record.get("result")
@@ -199,9 +210,9 @@ class Chains:
         chain.add(frame)
         chain.size = chain.size or size
         chain.is_ended |= bool(flags & DENIED_FLAG)
-        self._ask(chain)
-        if _BY_HAND in frame.payload[REQUEST.size :] and self._asking:
-            self._caused(chain, self._asking[next(reversed(self._asking))])
+        self._await_input(chain)
+        if _BY_HAND in frame.payload[REQUEST.size :] and self._unanswered:
+            self._caused(chain, self._unanswered[next(reversed(self._unanswered))])
 
     def _news(self, frame: Frame) -> None:
         order_id, venue, _, _, size, *_, state, robot, _ = NEWS.unpack_from(frame.payload)
@@ -220,7 +231,7 @@ class Chains:
         self._filled[frame.sequence] = chain
 
     def _input(self, frame: Frame) -> None:
-        for chain in self._asked.pop(INPUT.unpack(frame.payload)[-1], ()):
+        for chain in self._requested.pop(INPUT.unpack(frame.payload)[-1], ()):
             chain.add(frame)
 
     def _entry(self, frame: Frame) -> None:
@@ -234,8 +245,8 @@ class Chains:
         """Of the command that is being done when it begins; it goes on after the answer."""
         name = str(msgspec.msgpack.decode(frame.payload)["id"])
         if name not in self._commands:
-            asking = self._asking.values()
-            self._commands[name] = next(reversed(asking), None) or Chain((0, -frame.sequence), name)
+            unanswered = self._unanswered.values()
+            self._commands[name] = next(reversed(unanswered), None) or Chain((0, -frame.sequence), name)
         self._commands[name].add(frame, name)
 
 

@@ -13,12 +13,12 @@ from alembic import context
 
 from onetape.store.records import metadata
 
-_AGAIN = re.compile(r"\A\s*(CREATE|DROP) (TABLE|INDEX) (?!IF )")
+_STATEMENT = re.compile(r"\A\s*(CREATE|DROP) (TABLE|INDEX) (?!IF )")
 
 
 def _passed_over(_conn: object, _cursor: object, statement: str, values: object, *_: object) -> tuple[str, object]:
     words = {"CREATE": "IF NOT EXISTS", "DROP": "IF EXISTS"}
-    return _AGAIN.sub(lambda found: f"{found[1]} {found[2]} {words[found[1]]} ", statement, count=1), values
+    return _STATEMENT.sub(lambda found: f"{found[1]} {found[2]} {words[found[1]]} ", statement, count=1), values
 
 
 connection = context.config.attributes["connection"]
