@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import random
+from collections import deque
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 
 import sqlalchemy as sa
 
+from onetape.model.enums import EventType
 from onetape.recorder.read import ledger
 from onetape.recorder.recorder import Recorder
 from onetape.store.records import Records, metadata
+from onetape.tape.journal import JournalReader, JournalWriter
 
 
 def record_all(home: Path, url: str = "sqlite:///store.db") -> Records:
@@ -93,3 +96,25 @@ def opened(records: Records) -> dict[str, Decimal]:
     for row in records.rows(sa.select(income).where(income.c.kind == "opening")):
         sums[row["asset"]] = sums.get(row["asset"], Decimal(0)) + Decimal(row["amount_exact"])
     return sums
+
+
+class Retold:
+    """A gateway's journal that is written anew, some frames at a time, in a home of its own."""
+
+    def __init__(self, home: Path, journal: Path) -> None:
+        self.home = home
+        with JournalReader(journal) as reader:
+            self._left = deque(reader.frames())
+        self._writer = JournalWriter(home / "journal" / journal.name, process="gateway:main", account="main")
+
+    def write(self, count: int, *, shift: int = 0) -> int:
+        """The next frames, if there are so many. shift: of the host's clock, ns. Returns how many there are."""
+        for frame in [self._left.popleft() for _ in range(min(count, len(self._left)))]:
+            if frame.type == EventType.INSTRUMENT.id:
+                self._writer.append_instrument(frame.stream, frame.time + shift, frame.payload)
+            else:
+                self._writer.append_raw(frame.type, frame.payload, frame.flags, frame.stream, frame.time + shift)
+        return self._writer.published
+
+    def close(self) -> None:
+        self._writer.close()

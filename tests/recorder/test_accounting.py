@@ -16,7 +16,7 @@ from onetape.model.money import money
 from onetape.model.time import TIME_MAX
 from onetape.recorder.accounting import accounting
 from onetape.recorder.lots import Change, Lots
-from onetape.recorder.public import public
+from onetape.recorder.public import file_writer, public
 from onetape.recorder.read import ledger
 from orders.gateway_seeds import KINDS, Seed, play
 from recorder.recorded_worlds import contents, record_all
@@ -162,7 +162,7 @@ def test_public_results_have_no_transfers(tmp_path):
     records = record_all(world.home.path)
     try:
         whole = ledger(records, by="day")
-        public(records, out=tmp_path, now=TIME_MAX, delay=0, figures=["days"])
+        public(records, write=file_writer(tmp_path), now=TIME_MAX, delay=0, figures=["days"])
         days = json.loads((tmp_path / "days.json").read_text())["days"]
     finally:
         records.close()

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import json
+import random
+import shutil
 import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
 from copied_process import Copied
 from onetape.model.config import parse_config
 from onetape.model.errors import ProcessDown
+from onetape.model.time import HOUR, MINUTE
 from onetape.recorder.options import recorder_journal, unrecorded_from
 from onetape.recorder.recorder import Recorder, gateway_journals
 from onetape.store.records import Records
 from onetape.tape.journal import JournalReader
 from orders.gateway_seeds import Seed, play
-from recorder.recorded_worlds import contents, moved, opened, record_all
+from recorder.recorded_worlds import Retold, contents, moved, opened, record_all, record_with_kills
 from waiting import wait_for
-from worlds.databases import postgresql
+from worlds.databases import postgresql, postgresql_server
 
 
 @pytest.fixture
@@ -59,39 +65,131 @@ def test_a_recorder_goes_on_where_it_was_when_its_database_comes_back(world):
             records.close()
 
 
-def test_the_process_says_that_its_database_is_away_and_that_it_is_back(world, tmp_path):
-    home = world.home.path
-    blocked = tmp_path / "away"
-    blocked.write_text("a file where a folder is wanted")
-    url = f"sqlite:///{blocked}/records.db"
+@contextmanager
+def recorder(home: Path, url: str) -> Iterator[subprocess.Popen]:
+    """Its process, which has begun."""
     process = Copied("onetape.recorder.main", stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
         process.stdin.write(json.dumps({"home": str(home), "url": url, "leverage": {}}).encode())
         process.stdin.close()
         assert process.stdout.readline() == b"ready\n"
-
-        def states() -> list[str]:
-            with JournalReader(recorder_journal(home)) as reader:
-                return [record.data["state"] for record in reader if record.type == "health"]
-
-        wait_for(lambda: states() or process.poll() is not None)
-        (journal,) = gateway_journals(home).values()
-        config = parse_config("[recorder]")
-        assert unrecorded_from(journal, config) == 0
-        assert process.poll() is None
-        blocked.unlink()
-        wait_for(lambda: states()[-1:] == ["written"])
-        process.send_signal(signal.SIGTERM)
-        assert process.wait() == 0
-        with JournalReader(journal) as reader:
-            assert 1 < unrecorded_from(journal, config) <= reader.last_sequence + 1
+        yield process
     finally:
         process.kill()
         process.wait()
         process.stdout.close()
         process.stderr.close()
+
+
+def states(home: Path) -> list[str]:
+    """What it has said of its database."""
+    with JournalReader(recorder_journal(home)) as reader:
+        return [record.data["state"] for record in reader if record.type == "health"]
+
+
+def test_the_process_says_that_its_database_is_away_and_that_it_is_back(world, tmp_path):
+    home = world.home.path
+    blocked = tmp_path / "away"
+    blocked.write_text("a file where a folder is wanted")
+    url = f"sqlite:///{blocked}/records.db"
+    with recorder(home, url) as process:
+        wait_for(lambda: states(home) or process.poll() is not None)
+        (journal,) = gateway_journals(home).values()
+        config = parse_config("[recorder]")
+        assert unrecorded_from(journal, config) == 0
+        assert process.poll() is None
+        blocked.unlink()
+        wait_for(lambda: states(home)[-1:] == ["written"])
+        process.send_signal(signal.SIGTERM)
+        assert process.wait() == 0
+        with JournalReader(journal) as reader:
+            assert 1 < unrecorded_from(journal, config) <= reader.last_sequence + 1
     records = Records(url, home=home)
     try:
         assert contents(records)["record_fills"]
     finally:
         records.close()
+
+
+def test_a_server_that_is_stopped_and_started_again_has_every_row_once(world, tmp_path):
+    (journal,) = gateway_journals(world.home.path).values()
+    retold = Retold(tmp_path, journal)
+    with postgresql_server() as server, recorder(tmp_path, server.url) as process:
+        retold.write(100)
+        wait_for(lambda: _recorded(tmp_path, server.url))
+        server.stop()
+        retold.write(100)
+        wait_for(lambda: states(tmp_path)[-1:] not in ([], ["written"]))
+        retold.write(100)
+        server.start()
+        wait_for(lambda: states(tmp_path)[-1:] == ["written"])
+        retold.write(10**6)
+        retold.close()
+        process.send_signal(signal.SIGTERM)  # it reads to the end
+        assert process.wait() == 0
+        ours, beside = record_all(tmp_path, server.url), record_all(tmp_path, "sqlite:///beside.db")
+        try:
+            kept, wanted = contents(ours), contents(beside)
+            assert kept["record_fills"]
+            for table in kept:
+                assert sorted(kept[table], key=repr) == sorted(wanted[table], key=repr), table
+        finally:
+            ours.close()
+            beside.close()
+
+
+def _recorded(home: Path, url: str) -> bool:
+    records = Records(url, home=home)
+    try:
+        return bool(contents(records)["record_orders"])
+    finally:
+        records.close()
+
+
+def test_of_two_recorders_one_writes_and_the_other_goes_on_when_that_is_killed(world, tmp_path):
+    """Of a home and its copy, into one database."""
+    (journal,) = gateway_journals(world.home.path).values()
+    url, homes = f"sqlite:////{tmp_path}/records.db", (tmp_path / "one", tmp_path / "two")
+    for home in homes:
+        shutil.copytree(journal, home / "journal" / journal.name)
+    with recorder(homes[0], url) as first, recorder(homes[1], url) as second:
+        wait_for(lambda: any("writes into this database" in each for home in homes for each in states(home)))
+        wait_for(lambda: _recorded(tmp_path, url))
+        waits = next(n for n, home in enumerate(homes) if any("writes into" in each for each in states(home)))
+        writer, other = (first, second) if waits else (second, first)
+        writer.kill()
+        writer.wait()
+        wait_for(lambda: states(homes[waits])[-1:] == ["written"])
+        other.send_signal(signal.SIGTERM)
+        assert other.wait() == 0
+    ours, beside = record_all(homes[0], url), record_all(homes[1], "sqlite:///beside.db")
+    try:
+        assert contents(ours) == contents(beside)
+    finally:
+        ours.close()
+        beside.close()
+
+
+@pytest.mark.parametrize("shift", [HOUR, -HOUR])
+def test_a_clock_that_moves_by_an_hour_and_back_loses_and_doubles_nothing(shift, world, tmp_path):
+    (journal,) = gateway_journals(world.home.path).values()
+    retold = Retold(tmp_path, journal)
+    for count, by in ((150, 0), (150, shift), (10**6, 0)):
+        last = retold.write(count, shift=by)
+    retold.close()
+    assert last > 400
+    assert record_with_kills(tmp_path, "sqlite:///torn.db", random.Random(shift)) > 3
+    torn, straight = record_all(tmp_path, "sqlite:///torn.db"), record_all(world.home.path, "sqlite:///straight.db")
+    try:
+        found, wanted = contents(torn), contents(straight)
+        assert [row["amount_exact"] for row in found["record_income"]] == [
+            row["amount_exact"] for row in wanted["record_income"]
+        ]
+        assert len(found["record_fills"]) == len(wanted["record_fills"]) > 3
+        assert moved(torn, "symbol") == moved(straight, "symbol")
+        minutes = [(row["slot"], row["currency"], row["ts"]) for row in found["record_equity"]]
+        assert len(minutes) == len(set(minutes)) >= len(wanted["record_equity"])
+        assert not {row["ts"] % MINUTE for row in found["record_equity"]} - {0}
+    finally:
+        torn.close()
+        straight.close()

@@ -10,12 +10,16 @@ from decimal import Decimal
 import pytest
 import sqlalchemy as sa
 
+from long_form import long_form
 from onetape.model.errors import BadConfig, NotAvailable
 from onetape.recorder.recorder import Recorder
+from onetape.store import records as records_module
 from onetape.store.records import HEAD, LeaseLost, Records, metadata, migrate
 from orders.gateway_seeds import Seed, play
-from recorder.recorded_worlds import contents, moved, opened, record_all, record_with_kills
+from recorder.recorded_worlds import Killed, contents, moved, opened, record_all, record_with_kills
 from worlds.databases import mariadb, postgresql
+
+_APART = {"record_cursors", "record_lease"}
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql", "mariadb"])
@@ -189,3 +193,73 @@ def test_what_is_no_database_is_refused_without_its_text(bad, tmp_path):
     with pytest.raises(BadConfig) as caught:
         Records(bad, home=tmp_path)
     assert "oracle" not in str(caught.value)
+
+
+# A table is made, the first of figures has a new form beside it, is dropped, has its name; the second is dropped.
+@pytest.mark.parametrize("statements", [*long_form(*range(1, 22)), 6, 8, 10, 11, 15])
+def test_a_migration_that_is_killed_is_done_by_the_next_start(statements, url, world, tmp_path):
+    """MariaDB commits each change of a table by itself."""
+    records = record_all(world.home.path, url)
+    with records.transaction() as connection:
+        migrate(connection, "0001")
+    before = _rows_of(records.connection)
+    records.close()
+    is_killed = _dies_migrating(url, tmp_path, statements)
+    assert is_killed or statements > 15
+    records = Records(url, home=tmp_path)  # goes to the newest version
+    try:
+        assert _rows_of(records.connection).keys() == metadata.tables.keys() - _APART | {"record_version"}
+        with records.transaction() as connection:
+            migrate(connection, "0001")
+        assert _rows_of(records.connection) == before
+        assert before["record_equity"]
+    finally:
+        records.close()
+
+
+def test_a_first_start_that_is_killed_is_done_by_the_next(url, tmp_path):
+    for statements in (8, 12):
+        assert _dies_migrating(url, tmp_path, statements)
+    records = Records(url, home=tmp_path)
+    try:
+        assert _rows_of(records.connection).keys() == metadata.tables.keys() - _APART | {"record_version"}
+    finally:
+        records.close()
+
+
+def _dies_migrating(url, home, statements) -> bool:
+    """Whether it was killed before so many statements; else it has come to its end."""
+    seen = 0
+
+    def count(*_: object) -> None:
+        nonlocal seen
+        seen += 1
+        if seen == statements:
+            raise Killed
+
+    engine = sa.create_engine(_driver(url), poolclass=sa.NullPool)
+    if url.startswith("sqlite"):
+        sa.event.listen(engine, "connect", records_module._as_sqlite)
+        sa.event.listen(engine, "begin", records_module._begin)
+    connection = engine.connect().execution_options(writes=True)
+    try:
+        with connection.begin():
+            sa.event.listen(engine, "before_cursor_execute", count)
+            migrate(connection)
+    except Killed:
+        return True
+    finally:
+        connection.invalidate()  # its socket is gone without a word
+        connection.close()
+        engine.dispose()
+    return False
+
+
+def _rows_of(connection) -> dict[str, list]:
+    """All rows of the tables that there are, but of the cursors' states, whose words have no order."""
+    found = {}
+    for name in sorted(sa.inspect(connection).get_table_names()):
+        if name.startswith("record_") and name not in _APART:
+            found[name] = sorted(map(tuple, connection.execute(sa.text(f"SELECT * FROM {name}")).all()), key=repr)
+    connection.rollback()
+    return found

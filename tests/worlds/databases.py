@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import shutil
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -63,39 +64,57 @@ def own_folder(user: str | None) -> Iterator[Path]:
         yield Path(name)
 
 
+class PostgreSQL:
+    """A server in a folder of its own, empty at first. user: who runs it, None: who runs the tests."""
+
+    def __init__(self, folder: Path, user: str | None, initdb: str, server: str) -> None:
+        self._folder, self._user, self._server, self._port = folder, user, server, free_port()
+        self.url = f"postgresql://onetape@127.0.0.1:{self._port}/postgres"
+        self._data = str(folder / "data")
+        subprocess.run(
+            [initdb, "-D", self._data, "-U", "onetape", "-A", "trust", "-E", "UTF8", "--no-sync"],
+            check=True,
+            capture_output=True,
+            user=user,
+            cwd=folder,
+        )
+        self.start()
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(
+            [self._server, "-D", self._data, "-p", str(self._port), "-c", "listen_addresses=127.0.0.1",
+             "-c", f"unix_socket_directories={self._folder}", "-c", "fsync=off"],
+            user=self._user, cwd=self._folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        wait_for_server(self._port, self._process)
+        wait_until_open(self._port)
+
+    def stop(self) -> None:
+        """At once, whoever is connected; what was committed is there when it starts again."""
+        self._process.send_signal(signal.SIGQUIT)
+        self._process.wait(PATIENCE_S)
+
+
 @contextmanager
-def postgresql() -> Iterator[str]:
-    """The URL of a new, empty database."""
+def postgresql_server() -> Iterator[PostgreSQL]:
     pytest.importorskip("psycopg", reason="NOT_AVAILABLE: psycopg is not installed")
     initdb, server = program("initdb"), program("postgres")
     if initdb is None or server is None:
         pytest.skip("NOT_AVAILABLE: no PostgreSQL server on this machine")
     user = "postgres" if os.getuid() == 0 else None  # it refuses to run as root
     with own_folder(user) as folder:
-        yield from _postgresql(folder, user, initdb, server)
+        made = PostgreSQL(folder, user, initdb, server)
+        try:
+            yield made
+        finally:
+            made.stop()
 
 
-def _postgresql(folder: Path, user: str | None, initdb: str, server: str) -> Iterator[str]:
-    data, port = folder / "data", free_port()
-    subprocess.run(
-        [initdb, "-D", str(data), "-U", "onetape", "-A", "trust", "-E", "UTF8", "--no-sync"],
-        check=True,
-        capture_output=True,
-        user=user,
-        cwd=folder,
-    )
-    process = subprocess.Popen(
-        [server, "-D", str(data), "-p", str(port), "-c", "listen_addresses=127.0.0.1",
-         "-c", f"unix_socket_directories={folder}", "-c", "fsync=off"],
-        user=user, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        wait_for_server(port, process)
-        wait_until_open(port)
-        yield f"postgresql://onetape@127.0.0.1:{port}/postgres"
-    finally:
-        process.terminate()
-        process.wait(PATIENCE_S)
+@contextmanager
+def postgresql() -> Iterator[str]:
+    """The URL of a new, empty database."""
+    with postgresql_server() as server:
+        yield server.url
 
 
 @contextmanager

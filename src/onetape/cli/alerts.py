@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import click
 
@@ -35,9 +34,7 @@ def command(shell: Shell, words: tuple[str, ...], is_all: bool) -> Answer:
             acked = load(module, "acknowledge", what="alerts")(shell.home, id_)
             return Answer(acked, f"acknowledged: {acked['subject']}")
         case ("test",):
-            path = shell.config_path
-            folder = (path.parent if path is not None else Path()).absolute()
-            sent = load(module, "send_test", what="alerts")(shell.config, os.environ, folder)
+            sent = load(module, "send_test", what="alerts")(shell.config, os.environ, shell.config_folder)
             return Answer(sent, rows(sent))
         case _:
             raise UsageError(f"no such words: {' '.join(words)[:80]}", location="onetape alerts", todo="see --help")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -23,17 +24,18 @@ FIGURES = ("equity", "days", "symbols")  # of `recorder.public`, which is loaded
     onetape export monday --format csv --out monday-tables
     onetape export accounting --year 2026 --out books
     onetape export public --out site --figures days,symbols
+    onetape export public --out s3://bucket/results
     """,
 )
 @click.argument("tape", metavar="TAPE|RUN|accounting|public", shell_complete=runs)
 @click.option("--format", "form", type=click.Choice(["parquet", "csv", "jsonl"]), help="Of a tape or a run.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR")
+@click.option("--out", required=True, metavar="DIR", help="Of public also s3://BUCKET/PREFIX, by the keys of [s3].")
 @click.option("--year", type=click.IntRange(1970, 2200), metavar="Y", help="Of accounting.")
 @click.option("--delay", default="1m", show_default=True, metavar="AGE", help="Of public: how old it is at least.")
 @click.option(
     "--figures", default=",".join(FIGURES), show_default=True, metavar="A,B", help="Of public: what is to be seen."
 )
-def command(shell: Shell, tape: str, form: str | None, out: Path, year: int | None, delay: str, figures: str) -> Answer:
+def command(shell: Shell, tape: str, form: str | None, out: str, year: int | None, delay: str, figures: str) -> Answer:
     """Write one table for each event type of a tape.
 
     Of a run: one for each part of its report (fills, orders, equity, statistics, days, months,
@@ -42,17 +44,24 @@ def command(shell: Shell, tape: str, form: str | None, out: Path, year: int | No
     accounting: a year's fills, fees, funding, transfers and lots (first in first out, and by average
     cost), as CSV. public: equity, days and results by symbol, as JSON and a page.
     """
+    if out.startswith("s3://") and tape != "public":
+        raise UsageError("a bucket takes public figures alone", location="--out", todo="name a folder")
     if tape == "accounting":
         if year is None:
             raise UsageError("say of which year", location="onetape export accounting", todo="add --year 2026")
-        value = of_records(shell, "onetape.recorder.accounting", "accounting", year=year, out=out)
+        value = of_records(shell, "onetape.recorder.accounting", "accounting", year=year, out=Path(out))
         return Answer(value, rows(value))
     if tape == "public":
         chosen = [each.strip() for each in figures.split(",")]
         if not set(chosen) <= set(FIGURES):
             raise UsageError(f"no such figures: {figures}", location="--figures", todo=f"of {', '.join(FIGURES)}")
-        wanted = {"out": out, "now": time.time_ns(), "delay": parse_duration(delay), "figures": chosen}
-        value = of_records(shell, "onetape.recorder.public", "public", **wanted)
+        if out.startswith("s3://"):
+            writer = load("onetape.recorder.object_store", "object_writer", what="the exporter")
+            write = writer(shell.config, out, environ=os.environ, folder=shell.config_folder)
+        else:
+            write = load("onetape.recorder.public", "file_writer", what="the exporter")(Path(out))
+        wanted = {"write": write, "now": time.time_ns(), "delay": parse_duration(delay), "figures": chosen}
+        value = {"out": out, **of_records(shell, "onetape.recorder.public", "public", **wanted)}
         return Answer(value, rows(value))
     if form is None:
         raise UsageError("say in which format", location="onetape export", todo="add --format parquet, csv or jsonl")
@@ -60,9 +69,9 @@ def command(shell: Shell, tape: str, form: str | None, out: Path, year: int | No
     if (run / "run.toml").is_file():
         open_run = load("onetape.report.run", "open_run", what="the exporter")
         save_run = load("onetape.report.saving", "save_run", what="the exporter")
-        value = plain(save_run(open_run(run), out, format=form))
+        value = plain(save_run(open_run(run), Path(out), format=form))
         return Answer(value, rows(value))
     export_tape = load("onetape.data.export", "export_tape", what="the exporter")
     progress = shell.progress.of("events")
-    value = plain(export_tape(Path(tape), format=form, out=out, progress=progress))
+    value = plain(export_tape(Path(tape), format=form, out=Path(out), progress=progress))
     return Answer(value, rows(value))

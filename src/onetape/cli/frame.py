@@ -83,6 +83,12 @@ class Shell:
         return config_beside(self.config_option)
 
     @property
+    def config_folder(self) -> Path:
+        """What paths in the configuration are relative to."""
+        path = self.config_path
+        return (path.parent if path is not None else Path()).absolute()
+
+    @property
     def home(self) -> Path:
         """--home, else $ONETAPE_HOME, else .onetape beside the configuration, else here."""
         return home_of(self.home_option, config=self.config_option)

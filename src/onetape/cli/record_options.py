@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import click
@@ -46,7 +45,5 @@ def recorded(shell: Shell, what: str, **wanted: Any) -> list[dict[str, Any]]:
 def of_records(shell: Shell, module: str, what: str, **wanted: Any) -> Any:
     """What a function of the recorder makes of them, with what the journals of the home have now."""
     records_of = load("onetape.recorder.read", "records_of", what="records")
-    path = shell.config_path
-    folder = (path.parent if path is not None else Path()).absolute()
-    with records_of(shell.home, shell.config, os.environ, folder) as records:
+    with records_of(shell.home, shell.config, os.environ, shell.config_folder) as records:
         return load(module, what, what="records")(records, **wanted)

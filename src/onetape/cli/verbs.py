@@ -47,6 +47,7 @@ VERBS = (
     VerbEntry("down", PROCESSES, "Stop them in reverse order."),
     VerbEntry("status", PROCESSES, "Show them."),
     VerbEntry("logs", PROCESSES, "Show what processes and strategies have said."),
+    VerbEntry("trace", PROCESSES, "Follow an order or a command from its cause to its money."),
     VerbEntry("restart", PROCESSES, "Restart one of them."),
     VerbEntry("accounts", PROCESSES, "Show balances and sub-accounts."),
     VerbEntry("orders", PROCESSES, "Show working orders."),

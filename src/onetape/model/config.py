@@ -47,6 +47,7 @@ from onetape.model.sections import (
     RecorderConfig,
     RetentionConfig,
     RobotConfig,
+    S3Config,
     VenueConfig,
 )
 from onetape.model.symbol import parse_symbol
@@ -85,6 +86,7 @@ SINGLE: dict[str, type[msgspec.Struct]] = {
     "dashboard": DashboardConfig,
     "notify": NotifyConfig,
     "metrics": MetricsConfig,
+    "s3": S3Config,
     "bridge": BridgeConfig,
     "retention": RetentionConfig,
     "logs": LogsConfig,
@@ -430,6 +432,7 @@ def _check_references(config: Config, source: _Source) -> None:
     _check_retention(config.retention, source)
     _check_logs(config.logs, source)
     _check_accounts(config, source)
+    _check_secrets(("s3",), config.s3, source)
     _check_robots(config, source)
     for name, venue in config.venues.items():
         for key in ("ws", "rest_wallet"):
@@ -465,16 +468,20 @@ def _check_venue_collector(path: tuple[str, ...], collector: CollectorConfig, co
         raise source.bad((*path, "depth"), f"no symbols are called {collector.depth!r}", '"all", or a list of symbols')
 
 
+def _check_secrets(path: tuple[str, ...], section: AccountConfig | S3Config, source: _Source) -> None:
+    for key in SECRET_KEYS:
+        value = getattr(section, key, "")
+        if value and not value.startswith(SECRET_FORMS):
+            # The value itself stays out of the message: it may be the secret.
+            raise source.bad((*path, key), "a secret in the open", "use env:NAME, file:/path or fd:N")
+
+
 def _check_accounts(config: Config, source: _Source) -> None:
     for name, account in config.accounts.items():
         path = ("accounts", name)
         if account.venue not in config.venues:
             raise source.bad((*path, "venue"), f"no venue `{account.venue}`", "add it to [venues]")
-        for key in SECRET_KEYS:
-            value = getattr(account, key)
-            if value and not value.startswith(SECRET_FORMS):
-                # The value itself stays out of the message: it may be the secret.
-                raise source.bad((*path, key), "a secret in the open", "use env:NAME, file:/path or fd:N")
+        _check_secrets(path, account, source)
         _check_text((*path, "executions_max"), account.executions_max, lambda each: parse_executions(each)[0], source)
         for key in ("order_value_max", "open_value_max"):
             _check_amounts((*path, key), getattr(account, key), source)

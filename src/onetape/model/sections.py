@@ -352,6 +352,15 @@ class MetricsConfig(Section, frozen=True):
     port: int = 9464  # 0: a free one, shown by status
 
 
+class S3Config(Section, frozen=True):
+    """[s3]: an S3-compatible store for `export public`. key, secret: env:NAME or file:/path."""
+
+    endpoint: str = ""  # default: Amazon's of the region
+    region: str = "us-east-1"
+    key: str = ""
+    secret: str = ""
+
+
 class BridgeConfig(Section, frozen=True):
     """[bridge]: to venues through ccxt."""
 
@@ -395,6 +404,7 @@ class Config(Section, frozen=True):
     dashboard: DashboardConfig = DashboardConfig()
     notify: NotifyConfig = NotifyConfig()
     metrics: MetricsConfig = MetricsConfig()
+    s3: S3Config = S3Config()
     bridge: BridgeConfig = BridgeConfig()
     retention: RetentionConfig = RetentionConfig()
     logs: LogsConfig = LogsConfig()

@@ -39,4 +39,5 @@ def clean_environ(config: Config) -> dict[str, str]:
     accounts = config.accounts.values()
     places = [p for each in accounts for p in (each.key, each.secret, each.password)]
     places += [p for each in config.guardian.accounts.values() for p in (each.key, each.secret)]
+    places += [config.s3.key, config.s3.secret, config.recorder.url]
     return without_secrets(os.environ, [*places, *config.notify.all_urls])

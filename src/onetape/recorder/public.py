@@ -4,7 +4,7 @@ without accounts, strategies, orders, transfers or prices."""
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,27 +15,38 @@ from onetape.recorder.read import equity, ledger
 from onetape.recorder.worth import exact, units_of
 from onetape.store.records import Records
 
-__all__ = ["public"]
+__all__ = ["file_writer", "public"]
 
 _SPANS: Final = {"1": DAY, "7": 7 * DAY, "30": 30 * DAY, "all": 0}  # days of `symbols`
 _SHOWN: Final = ("key", "currency", "realized", "fees", "funding", "net")
 _PRIVATE: Final = ("transfers", "corrections")  # no result of trading: neither seen nor in `net`
 
 
-def public(records: Records, *, out: Path, now: int, delay: int, figures: Sequence[str]) -> dict[str, Any]:
-    """Writes OUT/FIGURE.json of each of `figures` (equity, days, symbols) and OUT/index.html, each at once whole.
-    What they say ends `delay` (ns) before `now`. Returns {"out", "until", "files"}."""
+def public(
+    records: Records, *, write: Callable[[str, bytes], None], now: int, delay: int, figures: Sequence[str]
+) -> dict[str, Any]:
+    """Writes FIGURE.json of each of `figures` (equity, days, symbols) and index.html. What they say ends `delay` (ns)
+    before `now`. write: takes name and content of each. Returns {"until", "files"}."""
     until = now - delay
     made: dict[str, Any] = {name: _MAKE[name](records, until) for name in figures}
     texts = {f"{name}.json": msgspec.json.encode({"until": until, name: rows}) for name, rows in made.items()}
     data = msgspec.json.encode(made).replace(b"<", b"\\u003c")  # a name may not end the script that it stands in
     page = _PAGE.replace("UNTIL", format_time(until // SECOND * SECOND)).encode().replace(b"DATA", data)
-    out.mkdir(parents=True, exist_ok=True)
     for name, text in {**texts, "index.html": page}.items():
+        write(name, text)
+    return {"until": until, "files": [*texts, "index.html"]}
+
+
+def file_writer(out: Path) -> Callable[[str, bytes], None]:
+    """Gives what writes files of a folder, each at once whole."""
+    out.mkdir(parents=True, exist_ok=True)
+
+    def write(name: str, data: bytes) -> None:
         partial = out / f".{name}.{os.getpid()}"
-        partial.write_bytes(text)
+        partial.write_bytes(data)
         partial.replace(out / name)
-    return {"out": str(out), "until": until, "files": [*texts, "index.html"]}
+
+    return write
 
 
 def _equity(records: Records, until: int) -> dict[str, Any]:

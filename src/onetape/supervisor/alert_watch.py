@@ -32,7 +32,7 @@ from onetape.supervisor.metrics import COUNTED, OrderCounts
 from onetape.supervisor.options import supervisor_journal
 from onetape.supervisor.parts import SINGLE
 from onetape.supervisor.restart_rules import State
-from onetape.tape.journal import JournalReader
+from onetape.tape.journal import JournalReader, type_id
 from onetape.tape.segments import is_tape
 
 __all__ = ["AlertWatch", "past_alerts", "routes_of"]
@@ -46,6 +46,7 @@ LOOK_BACK_NS: Final = 24 * HOUR  # at what was said while no supervisor ran
 STEP_NS: Final = 500_000_000  # by which the machine's clock may move against its own steady one
 _ALERT: Final = EventType.ALERT.id
 _SAID: Final = (_ALERT, EventType.HEALTH.id)
+_COUNTED: Final = tuple(map(type_id, COUNTED))
 
 
 def routes_of(notify: NotifyConfig, environ: Mapping[str, str], folder: Path) -> list[tuple[Route, MakeSinks]]:
@@ -94,10 +95,28 @@ def _subject(route: Route) -> str:
     return f"{SINKS}:{route.name}" if route.name else SINKS
 
 
+def _of_command(record: object) -> str:
+    """What the log says of a command frame, or of its reply; "": it is another reply."""
+    if not isinstance(record, dict) or "id" not in record:
+        return ""
+    words = f"command {record['id']}"
+    if "command" in record:
+        words += f" of {record['actor']}: {record['command']}"
+    elif record["status"] != "applied":
+        words += f": {record['status']}"
+    else:
+        result = record["result"]
+        orders = result.get("orders") if isinstance(result, dict) else None
+        names = [str(each.get("client_id")) for each in orders or () if isinstance(each, dict)]
+        words += f": applied{', orders ' * bool(names)}{' '.join(names)}"
+    error = record.get("refused") or record.get("error")
+    return f"{words}, {error['name']}: {error['message']}" if error else words
+
+
 class AlertWatch:
     """journals: by process, where they are now; asked in the watch's thread. tell: an alert that is
-    told, for the journal; said: what is to be logged; both are called in that thread, and `counts` as well: it
-    takes gateways' frames of orders."""
+    told, for the journal; said: what is to be logged; log: a process, and which command it was given, or answered; all
+    are called in that thread, and `counts` as well: it takes gateways' frames of orders."""
 
     def __init__(
         self,
@@ -106,6 +125,7 @@ class AlertWatch:
         *,
         tell: Callable[[dict[str, Any]], None],
         said: Callable[[str], None],
+        log: Callable[[str, str], None] = lambda process, text: None,
         routes: Iterable[tuple[Route, MakeSinks]] = (),
         counts: OrderCounts | None = None,
     ) -> None:
@@ -113,6 +133,7 @@ class AlertWatch:
         self._home, self._journals, self._tell = home, journals, tell
         self._desk = Desk()
         self._routes = [(route, Sink(make, said)) for route, make in routes]
+        self._log = log
         self._said, self._fault = said, ""  # the last that was said of a look that raised
         self._readers: dict[str, JournalReader] = {}
         self._events: deque[tuple[int, str, State, str]] = deque()
@@ -324,11 +345,16 @@ class AlertWatch:
 
     def _said_in(self, process: str, reader: JournalReader) -> Iterator[Alert]:
         counts = self._counts if process.startswith("gateway:") else None
-        for frame in reader.frames(("alert", "health", *(COUNTED if counts is not None else ()))):
-            if counts is not None and frame.type not in _SAID:
+        counted = COUNTED if counts is not None else ()
+        for frame in reader.frames(("alert", "health", "command", "reply", *counted)):
+            if counts is not None and frame.type in _COUNTED:
                 counts.take(process, frame)
                 continue
             record = msgspec.msgpack.decode(frame.payload)
+            if frame.type not in _SAID:
+                if words := _of_command(record):
+                    self._log(process, words)
+                continue
             event = "alert" if frame.type == _ALERT else "health"
             if isinstance(record, dict):
                 # A robot's frames have the time of its tape, which may be one before it was started.

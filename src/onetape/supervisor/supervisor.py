@@ -194,6 +194,7 @@ class Supervisor:
             self._journals,
             tell=lambda record: _soon(loop, self.tape.alert, record),
             said=lambda text: _soon(loop, self.say, "warning", "alerts", text),
+            log=lambda process, text: _soon(loop, self.say, "info", process, text),
             routes=routes_of(self.config.notify, self.starter.environ, self.starter.folder),
             counts=self.counts,
         )

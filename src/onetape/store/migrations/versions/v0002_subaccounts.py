@@ -52,11 +52,17 @@ def downgrade() -> None:
 
 def _remake(key: tuple[str, ...], columns: tuple[str, ...], new: dict[str, sa.ColumnElement[Any]]) -> None:
     """Both tables of figures with other columns, and what is in them. new: what stands in columns that are new."""
-    op.drop_index("record_equity_ts", table_name="record_equity")
     for table, keys in (("record_equity", (*key, "ts")), ("record_risk", key)):
         names = [*dict.fromkeys((*key, "ts", *columns))]
+        there = sa.inspect(op.get_bind()).get_table_names()
+        made = f"{table}_new"
+        if table not in there:  # one that was killed came up to here
+            op.rename_table(made, table)
+            continue
+        if made in there:
+            op.drop_table(made)
         op.create_table(
-            "record_new",
+            made,
             *(sa.Column(name, _kind(name), autoincrement=False, nullable=name not in keys) for name in names),
             sa.PrimaryKeyConstraint(*keys, name=f"{table}_{len(key)}"),
             mysql_charset="utf8mb4",
@@ -65,9 +71,9 @@ def _remake(key: tuple[str, ...], columns: tuple[str, ...], new: dict[str, sa.Co
         taken = sa.select(*(new.get(name, sa.column(name)) for name in names)).select_from(sa.table(table))
         if not new:  # an older release has no sub-accounts
             taken = taken.where(sa.column("slot") == 0)
-        op.execute(sa.table("record_new", *map(sa.column, names)).insert().from_select(names, taken))
+        op.execute(sa.table(made, *map(sa.column, names)).insert().from_select(names, taken))
         op.drop_table(table)
-        op.rename_table("record_new", table)
+        op.rename_table(made, table)
     op.create_index("record_equity_ts", "record_equity", ["ts"], unique=False)
 
 

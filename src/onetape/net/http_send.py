@@ -1,0 +1,54 @@
+"""Gives a body to a server over HTTP, again where that may help: for what is sent now and then and may wait."""
+
+from __future__ import annotations
+
+import http.client
+import re
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from typing import Final
+from urllib.parse import urlsplit
+
+from onetape.model.errors import BadConfig, ProcessDown
+
+__all__ = ["http_send"]
+
+WITHIN_S: Final = 10.0
+TRIES: Final = 4
+PAUSE_S: Final = 0.5  # before the second, doubled each time
+PAUSE_S_MAX: Final = 10.0  # that a server may ask for
+_RETRIED: Final = (429, 500, 502, 503, 504)
+
+
+def http_send(
+    method: str, url: str, data: bytes, headers: Callable[[], Mapping[str, str]], *, what: str, location: str
+) -> bytes:
+    """Returns the answer. headers: made for each try. what: is sent, and location: what says where to, for messages.
+    Raises BadConfig for what is no address, ProcessDown where it is not taken."""
+    if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+        raise BadConfig("no address of a server", location=location, todo="http://HOST:PORT or https://HOST")
+    said = ""
+    for attempt in range(TRIES):
+        pause = PAUSE_S * 2**attempt
+        request = urllib.request.Request(url, data, dict(headers()), method=method)  # noqa: S310 (looked at above)
+        try:
+            with urllib.request.urlopen(request, timeout=WITHIN_S) as answer:  # noqa: S310
+                body: bytes = answer.read()
+                return body
+        except urllib.error.HTTPError as error:
+            code = re.search(rb"<Code>(\w{1,60})</Code>", error.read(4096))  # as S3 says why
+            said = f"HTTP {error.code} {code[1].decode() if code else ''}".rstrip()
+            if error.code not in _RETRIED:
+                break
+            wanted = error.headers.get("Retry-After", "")
+            pause = min(float(wanted), PAUSE_S_MAX) if wanted.isdigit() else pause
+        except (OSError, http.client.HTTPException) as error:
+            said = str(getattr(error, "reason", error)) or type(error).__name__
+        if attempt < TRIES - 1:
+            time.sleep(pause)
+    host = urlsplit(url).netloc.rpartition("@")[2]
+    raise ProcessDown(
+        f"{host} does not take {what}: {said}", location=location, todo="see whether it runs, and lets us in"
+    )

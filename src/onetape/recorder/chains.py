@@ -1,0 +1,455 @@
+"""What became of an order, or of a command: from what caused it to the money, frame by frame, as the
+journals of a home have it.
+
+A gateway's journal is folded to chains: of each order its command, its intents, the venue's answers, its
+fills and their entries. A robot's order begins in the journal of its run, with the market's frame that it
+was decided on, its signal and its target; both journals name an order by the same number.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import msgspec
+import sqlalchemy as sa
+
+from onetape.accounts.entry_frames import unpack
+from onetape.gateway.order_frames import DENIED_FLAG, FILL, INPUT, NEWS, REQUEST
+from onetape.model.enums import EventType, OrderState
+from onetape.model.errors import BadInput, OnetapeError
+from onetape.model.ids import client_id, parse_client_id, robot_tag
+from onetape.model.money import money_text
+from onetape.model.time import SECOND
+from onetape.recorder.options import GATEWAYS
+from onetape.store.frame_words import FrameWords
+from onetape.store.records import Records, metadata
+from onetape.tape.journal import Frame, JournalReader, Record
+from onetape.tape.segments import is_tape
+
+__all__ = ["LOOK_FRAMES", "READ", "Chain", "Chains", "Home", "Hop", "Tape", "add_rows", "shown_chain", "trace"]
+
+_OF_RUN: Final = ("instrument", "order_request", "order_event", "fill")
+READ: Final = (*_OF_RUN, "params", "command", "reply", "input", "entry", "transfer")
+_ENDED: Final = frozenset(OrderState[n].id for n in ("FILLED", "CANCELED", "REJECTED", "DENIED", "EXPIRED"))
+_EPOCH_BITS: Final = 32
+_BY_HAND: Final = b"hand "  # in the request key of an order by hand
+LOOK_BACK_NS: Final = SECOND  # for what the market was
+LINGER_NS: Final = 5 * SECOND  # of an order that has ended: its last fills and entries may be on their way
+_RANKS: Final = [
+    "command",
+    "market",
+    "signal",
+    "target",
+    "request",
+    "intent",
+    "taken",
+    "news",
+    "fill",
+    "entry",
+    "transfer",
+    "heard",
+    "reply",
+]
+
+Key = tuple[int, int]  # robot, order id; (0, -sequence): a fill or a command that is of no order
+
+
+class Hop(NamedTuple):
+    """One frame. ts: its time, ns UTC; a robot's request has the time of what it was decided on. what: command,
+    market, signal, target, request (of the robot), intent (of the gateway), taken (by the gateway), news, fill,
+    entry, transfer, heard (by the robot), reply."""
+
+    ts: int
+    what: str
+    process: str
+    journal: str
+    seq: int
+    data: dict[str, Any]
+
+
+@dataclass(slots=True, eq=False)
+class Chain:
+    """Of one order, or of a command without one. names: by which it is found; run: the journal of its robot's run,
+    "": it is by hand."""
+
+    key: Key
+    name: str = ""
+    robot: str = ""
+    run: str = ""
+    names: set[str] = field(default_factory=set)
+    frames: list[Frame] = field(default_factory=list)
+    last: int = 0  # time of its last frame
+    is_ended: bool = False
+    size: int = 0  # of the order, and what of it has been filled, in units
+    filled: int = 0
+    unbooked: set[int] = field(default_factory=set)  # fills without an entry
+
+    def add(self, frame: Frame, *names: object) -> None:
+        self.frames.append(frame)
+        self.names.update(str(each) for each in names if each)
+        self.last = max(self.last, frame.time)
+
+
+class Chains:
+    """Folds a gateway's journal. `take` a frame; `ended` gives the orders that nothing more is expected of."""
+
+    def __init__(self) -> None:
+        self.open: dict[Key, Chain] = {}
+        self._incarnations: dict[tuple[int, int], tuple[str, str]] = {}  # robot, epoch: its name, its run's journal
+        self._robots: dict[str, int] = {}  # by tag
+        self._commands: dict[str, Chain] = {}
+        self._unanswered: dict[str, Chain] = {}  # commands without an answer
+        self._filled: dict[int, Chain] = {}  # by the sequence of a fill without an entry
+        self._requested: dict[int, list[Chain]] = {}  # by robot: requests that `input` has not named
+        self._take = {
+            EventType.PARAMS.id: self._params,
+            EventType.COMMAND.id: self._command,
+            EventType.REPLY.id: self._reply,
+            EventType.ORDER_REQUEST.id: self._request,
+            EventType.ORDER_EVENT.id: self._news,
+            EventType.FILL.id: self._fill,
+            EventType.INPUT.id: self._input,
+            EventType.ENTRY.id: self._entry,
+            EventType.TRANSFER.id: self._transfer,
+        }
+
+    def take(self, frame: Frame) -> None:
+        """Takes one of the types in `READ`, in the order of the journal."""
+        if (take := self._take.get(frame.type)) is not None:
+            take(frame)
+
+    def ended(self, now: int) -> Iterator[Chain]:
+        """Those of which nothing has been heard for so long; they are forgotten. now: the tape's time, ns."""
+        for chain in [*self.open.values()]:
+            if chain.is_ended and not chain.unbooked and chain.last + LINGER_NS < now:
+                del self.open[chain.key]
+                yield chain
+        for id_, chain in [*self._commands.items()]:
+            if chain.is_ended and chain.last + LINGER_NS < now:
+                del self._commands[id_]
+                yield chain
+
+    def rest(self) -> Iterator[Chain]:
+        """All that are left."""
+        yield from self.open.values()
+        yield from self._commands.values()
+
+    def _of(self, robot: int, order_id: int, sequence: int) -> Chain:
+        key = (robot, order_id) if robot else (0, -sequence)
+        chain = self.open.get(key)
+        if chain is None:
+            chain = self.open[key] = Chain(key, is_ended=not robot)
+            chain.robot, chain.run = self._incarnations.get((robot, order_id >> _EPOCH_BITS), ("", ""))
+            self._await_input(chain)
+            if not chain.robot:  # by hand, for a robot: under an epoch that is no life's
+                chain.robot = next(
+                    (name for (number, _), (name, _) in self._incarnations.items() if number == robot), ""
+                )
+            ordinal = order_id & ((1 << _EPOCH_BITS) - 1)
+            if chain.robot and ordinal:
+                tag = robot_tag(chain.robot)
+                chain.name = client_id(tag, epoch=order_id >> _EPOCH_BITS, ordinal=ordinal)
+                chain.names.add(chain.name)
+        return chain
+
+    def _await_input(self, chain: Chain) -> None:
+        """Its robot's next `input` names the request."""
+        if chain.run and chain not in (waiting := self._requested.setdefault(chain.key[0], [])):
+            waiting.append(chain)
+
+    def _params(self, frame: Frame) -> None:
+        record = msgspec.msgpack.decode(frame.payload)
+        if "robot" in record:
+            self._incarnations[record["robot"], record["epoch"]] = record["name"], record.get("journal", "")
+            self._robots[robot_tag(record["name"])] = record["robot"]
+
+    def _command(self, frame: Frame) -> None:
+        record = msgspec.msgpack.decode(frame.payload)
+        if "id" not in record:  # the supervisor's own
+            return
+        chain = Chain((0, -frame.sequence), str(record["id"]), is_ended="refused" in record)
+        chain.add(frame, chain.name)
+        self._commands[chain.name] = chain
+        if not chain.is_ended:
+            self._unanswered[chain.name] = chain
+
+    def _reply(self, frame: Frame) -> None:
+        record = msgspec.msgpack.decode(frame.payload)
+        if "order" in record:
+            self._of(record["robot"], record["order"], frame.sequence).add(frame)
+            return
+        command = self._commands.get(str(record.get("id")))
+        if command is None:
+            return
+        self._unanswered.pop(command.name, None)
+        command.add(frame)
+        command.is_ended = True
+        result = record.get("result")
+        orders = result.get("orders") if isinstance(result, dict) else None
+        for each in orders if isinstance(orders, list) else ():
+            named = parse_client_id(str(each.get("client_id"))) if isinstance(each, dict) else None
+            if named is not None:
+                key = self._robots.get(named.tag, 0), named.epoch << _EPOCH_BITS | named.ordinal
+                if (chain := self.open.get(key)) is not None:
+                    self._caused(chain, command)
+
+    @staticmethod
+    def _caused(chain: Chain, command: Chain) -> None:
+        """An order is of a command, and has its frames."""
+        for frame in command.frames:
+            if frame not in chain.frames:
+                chain.add(frame, *command.names)
+
+    def _request(self, frame: Frame) -> None:
+        order_id, _, size, *_, flags, _, _, robot, _ = REQUEST.unpack_from(frame.payload)
+        chain = self._of(robot, order_id, frame.sequence)
+        chain.add(frame)
+        chain.size = chain.size or size
+        chain.is_ended |= bool(flags & DENIED_FLAG)
+        self._await_input(chain)
+        if _BY_HAND in frame.payload[REQUEST.size :] and self._unanswered:
+            self._caused(chain, self._unanswered[next(reversed(self._unanswered))])
+
+    def _news(self, frame: Frame) -> None:
+        order_id, venue, _, _, size, *_, state, robot, _ = NEWS.unpack_from(frame.payload)
+        chain = self._of(robot, order_id, frame.sequence)
+        chain.add(frame, venue)
+        chain.size = size or chain.size
+        chain.is_ended = state in _ENDED
+
+    def _fill(self, frame: Frame) -> None:
+        order_id, venue, trade, _, _, size, *_, robot, _, _ = FILL.unpack_from(frame.payload)
+        chain = self._of(robot, order_id, frame.sequence)
+        chain.add(frame, venue, trade)
+        chain.filled += size
+        chain.is_ended |= 0 < chain.size <= chain.filled  # no news says so
+        chain.unbooked.add(frame.sequence)
+        self._filled[frame.sequence] = chain
+
+    def _input(self, frame: Frame) -> None:
+        for chain in self._requested.pop(INPUT.unpack(frame.payload)[-1], ()):
+            chain.add(frame)
+
+    def _entry(self, frame: Frame) -> None:
+        entry = unpack(frame.payload)
+        chain = self._filled.pop(entry.of, None) if entry.of else self._commands.get(entry.reference.partition("/")[0])
+        if chain is not None:
+            chain.unbooked.discard(entry.of)
+            chain.add(frame)
+
+    def _transfer(self, frame: Frame) -> None:
+        """Of the command that is being done when it begins; it goes on after the answer."""
+        name = str(msgspec.msgpack.decode(frame.payload)["id"])
+        if name not in self._commands:
+            unanswered = self._unanswered.values()
+            self._commands[name] = next(reversed(unanswered), None) or Chain((0, -frame.sequence), name)
+        self._commands[name].add(frame, name)
+
+
+class Tape:
+    """One journal, and its frames in words."""
+
+    def __init__(self, path: Path) -> None:
+        self.reader = JournalReader(path)
+        self.journal, self.process = self.reader.uuid.hex, self.reader.process or path.parent.name
+        self._words = FrameWords(self.reader)
+
+    def frames(self, types: Iterable[str], *, until: int = 0) -> Iterator[Frame]:
+        """What is new, as far as it is there; instruments are learnt on the way."""
+        for frame in self.reader.frames(types, **({"time_until": until} if until else {})):
+            if frame.type == EventType.INSTRUMENT.id:
+                self.reader.instruments[frame.stream] = self.reader.schemas.of(frame.type).decode(frame.payload)
+            yield frame
+
+    def symbol(self, frame: Frame) -> str:
+        return str(self.reader.instruments.get(frame.stream, {}).get("symbol", ""))
+
+    def hop(self, what: str, frame: Frame) -> Hop:
+        schema = self.reader.schemas.of(frame.type)
+        record = Record(schema.name, *frame[1:5], schema.decode(frame.payload))
+        data = self._words.of(record)
+        if frame.type == EventType.ENTRY.id:
+            data["legs"] = [
+                (each.holder, each.currency, money_text(each.amount)) for each in unpack(frame.payload).legs
+            ]
+        return Hop(frame.time, what, self.process, self.journal, frame.sequence, data)
+
+
+class Home:
+    """The journals of a home, opened once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._tapes: dict[Path, Tape] = {}
+
+    def __enter__(self) -> Home:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for tape in self._tapes.values():
+            tape.reader.close()
+
+    def tape(self, path: Path) -> Tape | None:
+        """None: there is none, or it is being made."""
+        if path not in self._tapes:
+            try:
+                made = Tape(path)
+            except OnetapeError:
+                return None
+            self._tapes[path] = made
+        return self._tapes[path]
+
+    def tapes(self, begins: str = "") -> Iterator[Tape]:
+        for path in sorted((self.folder / "journal").glob(f"{begins}*")):
+            is_exchange = path.name.startswith("venue-")  # which keeps its state in one
+            if not is_exchange and is_tape(path) and (tape := self.tape(path)) is not None:
+                yield tape
+
+    def hops(self, tape: Tape, chain: Chain) -> list[Hop]:
+        """A chain of the gateway's journal `tape`, with what its robot's run and the market say, in order of time."""
+        found = [*self._decided(tape, chain)]
+        for frame in chain.frames:
+            what = _WORDS.get(frame.type, "")
+            if frame.type == EventType.REPLY.id and "status" not in msgspec.msgpack.decode(frame.payload):
+                what = "news"  # the reason that comes with it
+            found.append(tape.hop(what, frame))
+        return sorted(found, key=lambda hop: (hop.ts, _RANKS.index(hop.what), hop.seq))
+
+    def _decided(self, gateway: Tape, chain: Chain) -> Iterator[Hop]:
+        """What led to a robot's order, and what it has heard of it."""
+        taken = next((INPUT.unpack(each.payload) for each in chain.frames if each.type == _INPUT), None)
+        run = self.tape(Path(chain.run)) if chain.run and taken is not None else None
+        if run is None or taken is None:
+            return
+        run.process = f"robot:{chain.robot}"  # and not of the class
+        request: Frame | None = None
+        run.reader.seek_sequence(taken[2])
+        for frame in run.frames(_OF_RUN, until=chain.last + LINGER_NS):
+            if frame.type in _OF_ORDER and _ORDER_ID.unpack_from(frame.payload)[0] == chain.key[1]:
+                is_request = frame.type == _REQUEST
+                request = request or (frame if is_request else None)
+                yield run.hop("request" if is_request else "heard", frame)
+        if request is None:
+            return
+        yield from self._before(gateway, run, request)
+        more = request.payload[REQUEST.size :]
+        ids = msgspec.msgpack.decode(more) if more else {}
+        if "signal" in ids or "target" in ids:
+            run.reader.seek_sequence(0)
+            for frame in run.frames(("instrument", "signal", "target"), until=request.time + 1):
+                what = _WORDS.get(frame.type, "")
+                if what in ids and msgspec.msgpack.decode(frame.payload)["id"] == ids[what]:
+                    yield run.hop(what, frame)
+
+    def _before(self, gateway: Tape, run: Tape, request: Frame) -> Iterator[Hop]:
+        """The last frame of its symbol's market that the robot had taken, which a request has the time of where it was
+        called with that."""
+        symbol = run.symbol(request)
+        for tape in (*self.tapes("hub"), gateway):
+            tape.reader.seek_time(request.time - LOOK_BACK_NS)
+            there = {schema.name for schema in tape.reader.schemas.by_id.values()}
+            found = None
+            for frame in tape.frames(("instrument", *there.intersection(_MARKET)), until=request.time + 1):
+                if frame.type != EventType.INSTRUMENT.id and tape.symbol(frame) == symbol:
+                    found = frame
+            if found is not None:
+                yield tape.hop("market", found)
+                return
+
+
+def trace(folder: Path, name: str) -> list[dict[str, Any]]:
+    """The chains in which a name stands: a command's or a transfer's id, an order's client or venue id, a trade's, or a
+    frame as JOURNAL:SEQUENCE. Raises BadInput where no journal of the home has it."""
+    found = []
+    with Home(folder) as home:
+        for tape in home.tapes():
+            is_gateway = tape.reader.path.name.startswith(GATEWAYS)
+            chains = [*_named(tape, name, READ if is_gateway else ("command", "reply"))]
+            if any(each.key[0] for each in chains):  # a command stands in the chains of its orders
+                chains = [each for each in chains if each.key[0]]
+            found += [shown_chain(tape, each, home.hops(tape, each)) for each in chains]
+    if not found:
+        raise BadInput(
+            f"no journal of {folder} has {name[:80]!r}",
+            location="onetape trace",
+            todo="give the id of a command, an order or a trade, or JOURNAL:SEQUENCE",
+        )
+    return sorted(found, key=lambda each: int(each["hops"][0]["ts"]))
+
+
+def _named(tape: Tape, name: str, types: Iterable[str]) -> Iterator[Chain]:
+    process, _, number = name.rpartition(":")
+    sequence = int(number) if number.isdigit() and process in (tape.process, tape.journal) else 0
+
+    def is_meant(chain: Chain) -> bool:
+        return name in chain.names or any(each.sequence == sequence for each in chain.frames)
+
+    fold = Chains()
+    for count, frame in enumerate(tape.frames(types), 1):
+        fold.take(frame)
+        if count % LOOK_FRAMES == 0:
+            yield from filter(is_meant, fold.ended(frame.time))
+    yield from filter(is_meant, fold.rest())
+
+
+def shown_chain(tape: Tape, chain: Chain, hops: list[Hop]) -> dict[str, Any]:
+    """As JSON has it. tape: its gateway's; after_ns: since the hop before."""
+    times = [hops[0].ts, *(hop.ts for hop in hops)]
+    shown = [{**hop._asdict(), "after_ns": hop.ts - before} for hop, before in zip(hops, times, strict=False)]
+    symbol = next((hop.data["symbol"] for hop in hops if hop.data.get("symbol")), "")
+    head = {"id": chain.name, "account": tape.reader.account, "robot": chain.robot, "symbol": symbol}
+    return {
+        **head,
+        "process": tape.process,
+        "journal": tape.journal,
+        "names": sorted(chain.names),
+        "order": list(chain.key),
+        "hops": shown,
+        "rows": [],
+    }
+
+
+def add_rows(records: Records, chains: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """With the rows of records that came of them: table, and the row."""
+    for chain in chains:
+        robot, order_id = chain["order"]
+        hops = chain["hops"]
+        for table, column, whats in _TABLES:
+            made = metadata.tables[table]
+            seqs = {hop["seq"] for hop in hops if hop["what"] in whats}
+            wanted: sa.ColumnElement[bool] = made.c[column].in_(seqs)
+            if column == "order_id":
+                wanted = sa.and_(made.c.robot == robot, made.c.order_id == order_id)
+            journals = {hop["journal"] for hop in hops}
+            rows = records.rows(sa.select(made).where(made.c.journal.in_(journals), wanted))
+            chain["rows"] += [{"table": table, **row} for row in rows]
+    return chains
+
+
+_ORDER_ID: Final = struct.Struct("<Q")
+_REQUEST, _INPUT = EventType.ORDER_REQUEST.id, EventType.INPUT.id
+_OF_ORDER: Final = (_REQUEST, EventType.ORDER_EVENT.id, EventType.FILL.id)
+_MARKET: Final = ("quote", "trade", "book", "bar", "mark", "funding")
+LOOK_FRAMES: Final = 10_000  # frames, after which what has ended is let go
+_WORDS: Final = {
+    EventType.COMMAND.id: "command",
+    EventType.SIGNAL.id: "signal",
+    EventType.TARGET.id: "target",
+    _REQUEST: "intent",
+    _INPUT: "taken",
+    EventType.ORDER_EVENT.id: "news",
+    EventType.FILL.id: "fill",
+    EventType.ENTRY.id: "entry",
+    EventType.TRANSFER.id: "transfer",
+    EventType.REPLY.id: "reply",
+}
+_TABLES: Final = (
+    ("record_orders", "order_id", ()),
+    ("record_fills", "seq", ("fill",)),
+    ("record_income", "seq", ("entry",)),
+    ("record_trips", "seq", ("fill",)),
+)
