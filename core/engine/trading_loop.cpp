@@ -418,6 +418,8 @@ bool TradingLoop::take_scans(const Instrument& instrument, const Payload& payloa
             each.scan->on_mark(symbol, time, payload);
         else if constexpr (std::is_same_v<Payload, FundingPayload>)
             each.scan->on_funding(symbol, time, payload);
+        else if constexpr (std::is_same_v<Payload, OpenInterestPayload>)
+            each.scan->on_open_interest(symbol, time, payload);
         if (!tell_scan(number)) return false;
     }
     return true;

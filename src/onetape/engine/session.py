@@ -62,7 +62,7 @@ _TYPE_OF = {
 _MADE_OF = {
     "bars": (EventType.TRADE, EventType.QUOTE),
     "book": (EventType.MBO,),
-    "scan": (EventType.TRADE, EventType.MARK, EventType.FUNDING),
+    "scan": (EventType.TRADE, EventType.MARK, EventType.FUNDING, EventType.OPEN_INTEREST),
 }
 _FILLING = (EventType.QUOTE, EventType.TRADE, EventType.BOOK, EventType.MBO)
 READ_AT_START = frozenset({"symbol", "symbols"})  # a gateway follows them before a robot begins

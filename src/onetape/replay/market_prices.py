@@ -28,6 +28,7 @@ _FIELDS = {
     "mark": ("ts_event", "mark", "index"),
     "funding": ("ts_event", "rate"),
     "liquidation": ("ts_event", "price", "size", "side"),
+    "open_interest": ("ts_event", "size"),
     "mbo": ("ts_event", "order_id", "price", "size", "action", "side"),
 }
 _BUY = 1
