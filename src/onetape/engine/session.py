@@ -347,7 +347,7 @@ class Session:
         seat = {"robot": live.number, "order_base": live.order_base} if live is not None else {}
         if self.spec.script is not None:
             return _core.ReportScript(JournalReader(self.spec.script).core, **seat)
-        if live is not None:
+        if plan.is_at_gateway:
             return _core.GatewayPort(**seat)
         return _core.RecordedVenue(
             account=account,
@@ -501,7 +501,7 @@ class Session:
             uuid=self.spec.uuid,
             created=self.started_at,
             durable=False,
-            heartbeat=self.plan.live is not None,
+            heartbeat=self.plan.is_at_gateway,
         )
         if self.plan.live is not None:
             self._begin_life(self.writer)

@@ -48,7 +48,7 @@ class Market:
         self._references: dict[tuple[str, bool], tuple[Ints, Ints, str]] = {}
         self._volumes: dict[str, tuple[Ints, Ints, Ints]] = {}
         # The exchange's clock: the receipts', or the stamps of a live venue or of recorded ages.
-        self._venue_time = plan.live is not None or plan.latency.clock == RECORDED
+        self._venue_time = plan.is_at_gateway or plan.latency.clock == RECORDED
         self._feed = plan.latency.feed or 0
         for path, _ in self.inputs:
             if not path.exists():
