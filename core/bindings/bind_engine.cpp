@@ -515,6 +515,7 @@ void bind_engine(nb::module_& m) {
                  d["frames"] = c.frames;
                  d["events"] = c.events;
                  d["warmed"] = c.warmed;
+                 d["superseded"] = c.superseded;
                  d["actions"] = c.actions;
                  d["orders"] = c.orders;
                  d["fills"] = c.fills;

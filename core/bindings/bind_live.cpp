@@ -30,13 +30,19 @@ void bind_live(nb::module_& m, nb::class_<PyTradingLoop>& loop) {
     loop.def(
             "order_inputs",
             [](PyTradingLoop& s,
-               const std::vector<std::tuple<std::uint64_t, std::uint32_t, std::uint64_t>>& steps) {
+               const std::vector<
+                   std::tuple<std::uint64_t, std::uint32_t, std::uint64_t, std::uint64_t>>& steps) {
                 std::vector<TradingLoop::InputStep> made;
-                for (const auto& [after, source, sequence] : steps)
-                    made.push_back({after, source, sequence});
-                s.core->order_inputs(std::move(made));
+                for (const auto& [after, source, first, last] : steps) {
+                    if (source == 0 || source >= s.core->source_count())
+                        throw nb::value_error("a step of no source beside the first");
+                    made.push_back({after, source, first, last});
+                }
+                s.core->order_inputs(made);
             },
-            nb::arg("steps"), "(frame of source 0, source, its frame behind it), in order.")
+            nb::arg("steps"),
+            "(frame of source 0, source, its first and last frame taken behind it), in order, "
+            "behind those that were said before.")
         .def(
             "inherit",
             [](PyTradingLoop& s, std::uint64_t since, std::uint64_t run_from, std::uint64_t heard) {

@@ -88,7 +88,8 @@ std::uint64_t restore(PyMerge& self, PyReader& own) {
 nb::object values(PyMerge& self, std::size_t number) {
     const std::uint32_t symbol = self.symbol(number);
     const Merge& merge = *self.merge;
-    nb::object quote = nb::none(), trade = nb::none(), mark = nb::none(), funding = nb::none();
+    nb::object quote = nb::none(), trade = nb::none(), mark = nb::none(), funding = nb::none(),
+               open = nb::none();
     if (const QuotePayload* at = merge.quote(symbol); at != nullptr)
         quote =
             nb::make_tuple(at->ts_event, at->ts_recv, at->bid, at->ask, at->bid_size, at->ask_size);
@@ -99,7 +100,9 @@ nb::object values(PyMerge& self, std::size_t number) {
         mark = nb::make_tuple(at->ts_event, at->ts_recv, at->mark, at->index);
     if (const FundingPayload* at = merge.funding(symbol); at != nullptr)
         funding = nb::make_tuple(at->ts_event, at->ts_recv, at->rate);
-    return nb::make_tuple(quote, trade, mark, funding);
+    if (const OpenInterestPayload* at = merge.open_interest(symbol); at != nullptr)
+        open = nb::make_tuple(at->ts_event, at->ts_recv, at->size);
+    return nb::make_tuple(quote, trade, mark, funding, open);
 }
 
 nb::object levels(PyMerge& self, std::size_t number, std::size_t count) {
@@ -267,10 +270,10 @@ void bind_merge(nb::module_& m) {
             nb::arg("source"), nb::sig("def delay(self, source: int) -> tuple[int | None, float]"),
             "Receipt minus venue time, ns: the least of late, None: nothing came; and the mean.")
         .def("values", &values, nb::arg("symbol"),
-             nb::sig("def values(self, symbol: int) -> tuple[tuple[int, ...] | None, "
-                     "tuple[int, ...] | None, tuple[int, ...] | None, tuple[int, ...] | None]"),
+             nb::sig("def values(self, symbol: int) -> tuple[tuple[int, ...] | None, ...]"),
              "Of quote (ts_event, ts_recv, bid, ask, bid_size, ask_size), trade (.., price, size, "
-             "side), mark (.., mark, index) and funding (.., rate) what stands.")
+             "side), mark (.., mark, index), funding (.., rate) and open interest (.., size) what "
+             "stands.")
         .def("levels", &levels, nb::arg("symbol"), nb::arg("count"),
              nb::sig("def levels(self, symbol: int, count: int) -> "
                      "tuple[int, int, int, list[tuple[int, int, int, int]]] | None"),

@@ -63,8 +63,8 @@ void bind_scan(nb::module_& m) {
         "multiply",   "divide", "least",     "most",     "less",     "less_equal", "more",
         "more_equal", "equal",  "not_equal", "both",     "either",   "negation"};
     m.attr("SCAN_FIELDS") = std::vector<std::string>{
-        "bid",       "ask",  "mid",   "spread",  "bid_size", "ask_size", "last",
-        "last_size", "mark", "index", "funding", "tick",     "lot",      "age"};
+        "bid",  "ask",   "mid",     "spread",        "bid_size", "ask_size", "last", "last_size",
+        "mark", "index", "funding", "open_interest", "tick",     "lot",      "age"};
     m.attr("SCAN_FIGURES") = std::vector<std::string>{
         "change", "high", "low", "volume", "turnover", "trades", "vwap", "rate", "volatility"};
     m.attr("SCAN_WINDOWS_MAX") = scan_windows_max;

@@ -64,13 +64,13 @@ constexpr const char* table_kinds[] = {"quotes",       "trades",       "bars",  
 static_assert(std::size(table_kinds) == table_kind_count);
 constexpr const char* row_forms[] = {"lines", "json", "packed"};
 constexpr const char* columns[] = {
-    "ts_event",       "ts_recv",     "bid",        "ask",      "bid_size",
-    "ask_size",       "price",       "size",       "side",     "id",
-    "open",           "high",        "low",        "close",    "volume",
-    "symbol",         "update_id",   "close_time", "turnover", "trades",
-    "buyer_is_maker", "mark",        "index",      "rate",     "funding_time",
-    "interval_hours", "is_snapshot", "action",     "flags",    "last",
-    "reported"};
+    "ts_event",       "ts_recv",      "bid",        "ask",      "bid_size",
+    "ask_size",       "price",        "size",       "side",     "id",
+    "open",           "high",         "low",        "close",    "volume",
+    "symbol",         "update_id",    "close_time", "turnover", "trades",
+    "buyer_is_maker", "mark",         "index",      "rate",     "funding_time",
+    "interval_hours", "is_snapshot",  "action",     "flags",    "last",
+    "reported",       "open_interest"};
 static_assert(std::size(columns) == column_count);
 
 [[nodiscard]] Zone zone_of(const std::vector<std::pair<std::int64_t, std::int64_t>>& changes) {

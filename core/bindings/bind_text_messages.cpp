@@ -20,8 +20,9 @@ using namespace onetape;
 namespace {
 
 // The core's words for kinds and roles, by which tables in Python name them.
-constexpr const char* message_kinds[] = {"quote", "trade",   "book", "snapshot",    "checked_book",
-                                         "depth", "refusal", "mark", "liquidation", "bar"};
+constexpr const char* message_kinds[] = {"quote",        "trade", "book",         "snapshot",
+                                         "checked_book", "depth", "refusal",      "mark",
+                                         "liquidation",  "bar",   "open_interest"};
 constexpr const char* roles[] = {"symbol",       "symbol_fallback",
                                  "time",         "time_fallback",
                                  "bid",          "ask",

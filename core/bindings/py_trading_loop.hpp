@@ -364,6 +364,7 @@ class PyTradingLoop {
         if ((instrument.subscribed | wants) != instrument.subscribed)
             note_call(CallKind::subscribe, instrument.index, wants);
         instrument.subscribed |= wants;
+        if ((wants & want_conflated) != 0) core->conflate();
         instrument.wants = instrument.subscribed & robot->overridden();
         return instrument.index;
     }

@@ -18,7 +18,8 @@
 namespace onetape {
 
 inline constexpr std::uint32_t want_quotes = 1, want_trades = 2, want_book = 4, want_mark = 8,
-                               want_funding = 16, want_liquidations = 32, want_mbo = 128;
+                               want_funding = 16, want_liquidations = 32, want_mbo = 128,
+                               want_conflated = 256;  // not each quote and mark where it is behind
 
 // One subscribed period; its place in Instrument::bars is its builder's in the stream.
 struct BarFeed {

@@ -66,9 +66,10 @@ struct EquitySample {
 };
 
 struct RunCounters {
-    std::uint64_t frames = 0;  // all that were read
-    std::uint64_t events = 0;  // market events of the run's instruments
-    std::uint64_t warmed = 0;  // such events from before the start: known, not shown
+    std::uint64_t frames = 0;      // all that were read
+    std::uint64_t events = 0;      // market events of the run's instruments
+    std::uint64_t warmed = 0;      // such events from before the start: known, not shown
+    std::uint64_t superseded = 0;  // frames that a newer one of their symbol stood for
     std::uint64_t actions = 0, orders = 0, fills = 0, denied = 0, rejected = 0;
     std::uint64_t impossible = 0;  // news that no state allows: counted, not believed
     FundingCounters funding;

@@ -29,25 +29,24 @@ bool TradingLoop::load(Source& source) {
     for (;;) {
         if (source.reader->next_sequence() > source.limit) [[unlikely]]
             return false;
+        if (conflates_) [[unlikely]]
+            look_ahead(source);
         const Status status = source.reader->next(source.frame);
         if (status != Status::ok) [[unlikely]] {
             if (status != Status::not_found) failure_ = source.reader->failure();
             return false;
         }
-        if (!is_foreign(source)) [[likely]] {
+        if (!is_foreign(source) && !(conflates_ && is_superseded(source))) [[likely]] {
             source.loaded = true;
             return true;
         }
-        source.last_sequence = source.frame.header->sequence;
-        source.last_crc = source.frame.header->crc;
     }
 }
 
 // A hub's tape has many symbols, of which a live robot follows a few: the others' frames are no
 // input of its run, so they are not written down, and its timers do not go by them.
 bool TradingLoop::is_foreign(const Source& source) const {
-    const Source& gateway = sources_.front();
-    return gateway.is_gateways && !source.is_gateways && !source.is_detail &&
+    return leads() && &source != sources_.data() && !source.is_detail &&
            is_market(source.frame.type()) && !instrument_of(source, source.frame.header->stream);
 }
 
@@ -418,6 +417,8 @@ bool TradingLoop::take_scans(const Instrument& instrument, const Payload& payloa
             each.scan->on_mark(symbol, time, payload);
         else if constexpr (std::is_same_v<Payload, FundingPayload>)
             each.scan->on_funding(symbol, time, payload);
+        else if constexpr (std::is_same_v<Payload, OpenInterestPayload>)
+            each.scan->on_open_interest(symbol, time, payload);
         if (!tell_scan(number)) return false;
     }
     return true;

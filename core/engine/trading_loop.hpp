@@ -54,18 +54,22 @@ class TradingLoop final {
     std::uint32_t add_source(Reader* reader);
     // The source ends after this sequence, whatever came later: a replay takes what the run took.
     void limit_source(std::uint32_t source, std::uint64_t last_sequence);
-    // A live robot that follows more than its gateway's tape (source 0): the frames of the others
-    // as an earlier run took them, each behind frame `after` of the gateway's. None may be taken
-    // otherwise.
+    // A robot that follows more than its gateway's tape (source 0): the frames of the others as an
+    // earlier run took them, each step behind frame `after` of the gateway's. What lies before
+    // `first` was left out there. None may be taken otherwise; more steps may follow.
     struct InputStep {
         std::uint64_t after;
         std::uint32_t source;
-        std::uint64_t sequence;
+        std::uint64_t first, last;
     };
-    void order_inputs(std::vector<InputStep> steps) {
-        steps_ = std::move(steps);
+    void order_inputs(std::span<const InputStep> steps) {
+        steps_.erase(steps_.begin(), steps_.begin() + static_cast<std::ptrdiff_t>(next_step_));
+        next_step_ = 0;
+        steps_.insert(steps_.end(), steps.begin(), steps.end());
         ordered_ = true;
     }
+    void conflate() noexcept { conflates_ = true; }  // some instrument is want_conflated
+    [[nodiscard]] std::size_t source_count() const noexcept { return sources_.size(); }
     [[nodiscard]] bool has_started() const { return started_; }
     // The robot's money is what the ledger's entries on the tape make of its sub-account: those
     // behind frame `after`; what came before is in what it began with.
@@ -266,6 +270,9 @@ class TradingLoop final {
         std::uint32_t last_crc = 0;
         std::uint64_t limit = std::numeric_limits<std::uint64_t>::max();
         std::vector<Instrument*> streams;  // by stream, nullptr where not ours
+        // The newest quote and mark of each stream among the frames up to `looked_to`.
+        std::vector<std::array<std::uint64_t, 2>> newest;
+        std::uint64_t looked_to = 0;
     };
     struct Timer {
         std::string name;
@@ -285,6 +292,10 @@ class TradingLoop final {
 
     Source* pick();  // the source whose frame is next, nullptr: none has one
     Source* pick_ordered();
+    // The order of the other tapes among the first one's frames is part of the run.
+    [[nodiscard]] bool leads() const { return sources_.front().is_gateways || ordered_; }
+    [[nodiscard]] bool is_superseded(const Source& source);
+    void look_ahead(Source& source);
     bool note_taken(const Source& source, const Frame& frame);
     bool note_input(const Source& source, std::uint64_t first, std::uint64_t last);
     bool load(Source& source);
@@ -331,6 +342,8 @@ class TradingLoop final {
     void show_exchange(Instrument& instrument, const Frame& frame,
                        const LiquidationPayload& liquidation, std::int64_t time);
     template <bool plain>
+    void show_exchange(Instrument&, const Frame&, const OpenInterestPayload&, std::int64_t) {}
+    template <bool plain>
     void show_exchange(Instrument& instrument, const Frame& frame, const MboPayload& event,
                        std::int64_t time) {
         show_mbo(instrument, frame, event, time);
@@ -351,6 +364,7 @@ class TradingLoop final {
     bool show_robot(Instrument& instrument, const FundingPayload& funding);
     bool show_robot(Instrument& instrument, const LiquidationPayload& liquidation);
     bool show_robot(Instrument& instrument, const MboPayload& event);
+    bool show_robot(Instrument&, const OpenInterestPayload&) { return true; }  // its scans see it
     bool tell_book(Instrument& instrument);
     template <class Payload>
     void fold_bars(Instrument& instrument, const Frame& frame, const Payload& payload,
@@ -450,6 +464,7 @@ class TradingLoop final {
     std::vector<InputStep> steps_;
     std::size_t next_step_ = 0;
     bool ordered_ = false;
+    bool conflates_ = false;
     std::uint64_t noted_ = 0;  // frame of the gateway's tape up to which its order is told
     Writer* writer_ = nullptr;
     std::vector<std::uint32_t> fee_currencies_;  // by number on the gateway's tape

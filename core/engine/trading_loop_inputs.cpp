@@ -1,9 +1,18 @@
 // Which frame is next where there are several tapes, and the word of it that a live run leaves.
+#include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "engine/trading_loop.hpp"
 
 namespace onetape {
+namespace {
+
+constexpr bool is_value(EventType type) {
+    return type == EventType::quote || type == EventType::mark;
+}
+
+}  // namespace
 
 // Finished tapes are merged by time. So are those that a live robot follows while they grow, as far
 // as their frames are there already: what comes late has its place behind what was taken before it,
@@ -27,9 +36,13 @@ TradingLoop::Source* TradingLoop::pick() {
 
 TradingLoop::Source* TradingLoop::pick_ordered() {
     Source& gateway = sources_.front();
-    if (next_step_ < steps_.size() && gateway.last_sequence >= steps_[next_step_].after) {
-        Source& source = sources_[steps_[next_step_].source];
-        return load(source) ? &source : nullptr;
+    while (next_step_ < steps_.size() && gateway.last_sequence >= steps_[next_step_].after) {
+        const InputStep& step = steps_[next_step_];
+        Source& source = sources_[step.source];
+        while (load(source) && source.frame.header->sequence < step.first) source.loaded = false;
+        if (!source.loaded) return nullptr;
+        if (source.frame.header->sequence <= step.last) return &source;
+        ++next_step_;  // the rest of it is nobody's
     }
     return load(gateway) ? &gateway : nullptr;
 }
@@ -37,13 +50,47 @@ TradingLoop::Source* TradingLoop::pick_ordered() {
 // Before the robot sees it: whatever it does then, a replay knows why.
 bool TradingLoop::note_taken(const Source& source, const Frame& frame) {
     const Source& gateway = sources_.front();
-    if (!gateway.is_gateways || source.is_gateways || !started_) return true;
-    if (ordered_) ++next_step_;
+    if (!leads() || &source == &gateway || !started_) return true;
+    const std::uint64_t sequence = frame.header->sequence;
+    if (ordered_ && sequence >= steps_[next_step_].last) ++next_step_;
     if (gateway.last_sequence > noted_) {
         if (!note_input(gateway, noted_ + 1, gateway.last_sequence)) return false;
         noted_ = gateway.last_sequence;
     }
-    return note_input(source, frame.header->sequence, frame.header->sequence);
+    return note_input(source, sequence, sequence);
+}
+
+// Where what is taken is written down frame by frame, a robot that asks for it is spared quotes and
+// marks of which newer ones are there already. A repetition takes what was taken.
+void TradingLoop::look_ahead(Source& source) {
+    constexpr std::size_t frames_max = 512;
+    if (ordered_ || !leads() || &source == sources_.data() || source.is_detail ||
+        source.reader->next_sequence() <= source.looked_to)
+        return;
+    std::array<Frame, frames_max> frames;
+    const std::uint32_t crc = source.reader->crc();
+    const std::size_t count = source.reader->next_batch(frames);
+    if (count == 0) return;
+    source.newest.resize(std::max(source.newest.size(), source.streams.size()));
+    for (const Frame& frame : std::span(frames).first(count)) {
+        const std::uint32_t stream = frame.header->stream;
+        if (is_value(frame.type()) && stream < source.newest.size())
+            source.newest[stream][frame.type() == EventType::mark] = frame.header->sequence;
+    }
+    source.looked_to = frames[count - 1].header->sequence;
+    source.reader->give_back(frames.front(), crc);
+}
+
+bool TradingLoop::is_superseded(const Source& source) {
+    const FrameHeader& header = *source.frame.header;
+    const EventType type = source.frame.type();
+    if (ordered_ || !is_value(type) || header.stream >= source.newest.size()) return false;
+    const Instrument* const instrument = instrument_of(source, header.stream);
+    if (!instrument || (instrument->subscribed & want_conflated) == 0 ||
+        header.sequence >= source.newest[header.stream][type == EventType::mark])
+        return false;
+    ++counters_.superseded;
+    return true;
 }
 
 bool TradingLoop::note_input(const Source& source, std::uint64_t first, std::uint64_t last) {

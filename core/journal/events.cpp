@@ -64,6 +64,9 @@ constexpr std::array liquidation_fields{FIELD(LiquidationPayload, ts_event, 't',
                                         FIELD(LiquidationPayload, size, 's', nullptr),
                                         FIELD(LiquidationPayload, side, 'e', sides),
                                         FIELD(LiquidationPayload, reserved, 'x', nullptr)};
+constexpr std::array open_interest_fields{FIELD(OpenInterestPayload, ts_event, 't', nullptr),
+                                          FIELD(OpenInterestPayload, ts_recv, 't', nullptr),
+                                          FIELD(OpenInterestPayload, size, 's', nullptr)};
 constexpr std::array order_request_fields{
     FIELD(OrderRequestPayload, order_id, 'u', nullptr),
     FIELD(OrderRequestPayload, price, 'p', nullptr),
@@ -168,6 +171,8 @@ const std::array<EventSpec, event_type_count> specs{{
     cold(EventType::target, "target"),
     cold(EventType::cycle, "cycle"),
     {EventType::history, "history", true, sizeof(HistoryPayload), history_fields, nullptr},
+    {EventType::open_interest, "open_interest", true, sizeof(OpenInterestPayload),
+     open_interest_fields, nullptr},
 }};
 
 }  // namespace

@@ -41,9 +41,10 @@ enum class EventType : std::uint16_t {
     target,
     cycle,
     history,
+    open_interest,
     end = 0xffff,  // the writer left this segment; the next one follows
 };
-inline constexpr std::uint16_t event_type_count = 30;
+inline constexpr std::uint16_t event_type_count = 31;
 
 enum class Side : std::uint8_t { none = 0, buy = 1, sell = 2 };
 [[nodiscard]] constexpr Side other_side(Side side) noexcept {
@@ -200,6 +201,11 @@ struct LiquidationPayload {
     std::uint8_t reserved[7];
 };
 static_assert(sizeof(LiquidationPayload) == 40);
+
+struct OpenInterestPayload {
+    std::int64_t ts_event, ts_recv, size;  // of all that is held long
+};
+static_assert(sizeof(OpenInterestPayload) == 24);
 
 struct OrderRequestPayload {  // followed by a MessagePack map of further facts, where there are any
     std::uint64_t order_id;   // the robot's ordinal, from 1

@@ -25,6 +25,7 @@ inline constexpr std::array<std::uint8_t, event_type_count + 1> market_layout = 
     set(EventType::funding, sizeof(FundingPayload));
     set(EventType::liquidation, sizeof(LiquidationPayload));
     set(EventType::mbo, sizeof(MboPayload));
+    set(EventType::open_interest, sizeof(OpenInterestPayload));
     return bytes;
 }();
 
@@ -57,6 +58,8 @@ auto with_payload(const Frame& frame, const Use& use, const Otherwise& otherwise
             return use(frame.as<LiquidationPayload>());
         case EventType::mbo:
             return use(frame.as<MboPayload>());
+        case EventType::open_interest:
+            return use(frame.as<OpenInterestPayload>());
         default:
             return otherwise();
     }

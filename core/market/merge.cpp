@@ -191,12 +191,12 @@ void Merge::release(Symbol& own) {
 
 template <class Payload>
 Merged Merge::value(std::uint32_t source, Symbol& own, std::int64_t time, const Payload& payload,
-                    std::int64_t event, std::int64_t held_event, Value<Payload>& held) {
+                    Value<Payload>& held) {
     MergeCounts& counts = own.counts[source];
     if (own.is_ended) return count(counts, Merged::ended);
     if (own.pinned != merge_none && own.pinned != source) return count(counts, Merged::pinned);
-    const Merged outcome =
-        order(source, time, payload, event, std::uint64_t{0}, held, held_event, 0, counts);
+    const Merged outcome = order(source, time, payload, payload.ts_event, std::uint64_t{0}, held,
+                                 held.payload.ts_event, 0, counts);
     if (outcome != Merged::taken) {
         if (outcome == Merged::duplicate && source == held.source) held.time = time;
         return count(counts, outcome);
@@ -208,8 +208,7 @@ Merged Merge::on_mark(std::uint32_t source, std::uint32_t symbol, std::int64_t t
                       const MarkPayload& mark) {
     Symbol& own = symbols_[symbol];
     MergeCounts& counts = heard(source, own, time, mark.ts_event, mark.ts_recv);
-    const Merged outcome =
-        value(source, own, time, mark, mark.ts_event, own.mark.payload.ts_event, own.mark);
+    const Merged outcome = value(source, own, time, mark, own.mark);
     if (outcome != Merged::taken) return outcome;
     if (options_.filters && is_bad(filter_.on_mark(source, symbol, mark)))
         return count(counts, Merged::bad);
@@ -217,16 +216,22 @@ Merged Merge::on_mark(std::uint32_t source, std::uint32_t symbol, std::int64_t t
     return count(counts, Merged::taken);
 }
 
-Merged Merge::on_funding(std::uint32_t source, std::uint32_t symbol, std::int64_t time,
-                         const FundingPayload& funding) {
+// What no filter judges.
+template <class Payload>
+Merged Merge::on_value(std::uint32_t source, std::uint32_t symbol, std::int64_t time,
+                       const Payload& payload, Value<Payload> Symbol::* held) {
     Symbol& own = symbols_[symbol];
-    MergeCounts& counts = heard(source, own, time, funding.ts_event, funding.ts_recv);
-    const Merged outcome = value(source, own, time, funding, funding.ts_event,
-                                 own.funding.payload.ts_event, own.funding);
+    MergeCounts& counts = heard(source, own, time, payload.ts_event, payload.ts_recv);
+    const Merged outcome = value(source, own, time, payload, own.*held);
     if (outcome != Merged::taken) return outcome;
-    own.funding = {funding, time, source, true};
+    own.*held = {payload, time, source, true};
     return count(counts, Merged::taken);
 }
+
+template Merged Merge::on_value(std::uint32_t, std::uint32_t, std::int64_t, const FundingPayload&,
+                                Value<FundingPayload> Symbol::*);
+template Merged Merge::on_value(std::uint32_t, std::uint32_t, std::int64_t,
+                                const OpenInterestPayload&, Value<OpenInterestPayload> Symbol::*);
 
 Merged Merge::on_bar(std::uint32_t source, std::uint32_t symbol, std::int64_t time,
                      const BarPayload& bar, std::uint16_t flags) {
@@ -289,6 +294,9 @@ void Merge::restore(std::uint32_t source, std::uint32_t symbol, const Frame& fra
             break;
         case EventType::funding:
             own.funding = {frame.as<FundingPayload>(), time, source, true};
+            break;
+        case EventType::open_interest:
+            own.open_interest = {frame.as<OpenInterestPayload>(), time, source, true};
             break;
         case EventType::bar:
             on_bar(source, symbol, time, frame.as<BarPayload>(), frame.header->flags);
@@ -413,6 +421,10 @@ Status MergeFeeds::merge(std::uint32_t source, const Frame& frame, std::uint32_t
             break;
         case EventType::funding:
             outcome = merge.on_funding(source, symbol, time_, frame.as<FundingPayload>());
+            break;
+        case EventType::open_interest:
+            outcome =
+                merge.on_open_interest(source, symbol, time_, frame.as<OpenInterestPayload>());
             break;
         case EventType::bar:
             outcome =

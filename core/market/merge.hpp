@@ -1,7 +1,7 @@
 #pragma once
 // Several sources of one market into one, by freshness.
 //
-// A value (quote, mark, funding) is replaced by a newer one only: by the venue's
+// A value (quote, mark, funding, open interest) is replaced by a newer one only: by the venue's
 // time, then by the venue's sequence where both have one; of one time and no sequence a source's
 // own order holds, and between sources the rank. Arrival decides nothing, and no value steps back.
 // A source without the venue's time and sequence takes over from a better one when that has been
@@ -106,7 +106,13 @@ class Merge {
     Merged on_mark(std::uint32_t source, std::uint32_t symbol, std::int64_t time,
                    const MarkPayload& mark);
     Merged on_funding(std::uint32_t source, std::uint32_t symbol, std::int64_t time,
-                      const FundingPayload& funding);
+                      const FundingPayload& funding) {
+        return on_value(source, symbol, time, funding, &Symbol::funding);
+    }
+    Merged on_open_interest(std::uint32_t source, std::uint32_t symbol, std::int64_t time,
+                            const OpenInterestPayload& open) {
+        return on_value(source, symbol, time, open, &Symbol::open_interest);
+    }
     Merged on_bar(std::uint32_t source, std::uint32_t symbol, std::int64_t time,
                   const BarPayload& bar, std::uint16_t flags);
     // Of those that were taken by an earlier hub, older ones than its journal is read back.
@@ -143,6 +149,9 @@ class Merge {
     [[nodiscard]] const FundingPayload* funding(std::uint32_t symbol) const noexcept {
         return payload_of(symbols_[symbol].funding);
     }
+    [[nodiscard]] const OpenInterestPayload* open_interest(std::uint32_t symbol) const noexcept {
+        return payload_of(symbols_[symbol].open_interest);
+    }
     [[nodiscard]] const TradePayload* trade(std::uint32_t symbol) const noexcept {
         return symbols_[symbol].has_trade ? &symbols_[symbol].trade : nullptr;
     }
@@ -178,6 +187,7 @@ class Merge {
         std::vector<MergeCounts> counts;  // by source
         Value<MarkPayload> mark;
         Value<FundingPayload> funding;
+        Value<OpenInterestPayload> open_interest;
         BarBook bars;
         MergeDepth depth;
         std::vector<TradeCounter> counters;  // by source
@@ -196,7 +206,10 @@ class Merge {
                                MergeCounts& counts) const noexcept;
     template <class Payload>
     Merged value(std::uint32_t source, Symbol& own, std::int64_t time, const Payload& payload,
-                 std::int64_t event, std::int64_t held_event, Value<Payload>& held);
+                 Value<Payload>& held);
+    template <class Payload>
+    Merged on_value(std::uint32_t source, std::uint32_t symbol, std::int64_t time,
+                    const Payload& payload, Value<Payload> Symbol::* held);
     MergeCounts& heard(std::uint32_t source, Symbol& own, std::int64_t time, std::int64_t event,
                        std::int64_t received);
     Merged count(MergeCounts& counts, Merged outcome) noexcept {

@@ -195,7 +195,8 @@ Scan::Symbol::Symbol() noexcept
       last_size(unknown),
       mark(unknown),
       index(unknown),
-      funding(unknown) {}
+      funding(unknown),
+      open_interest(unknown) {}
 
 double Scan::Symbol::field(ScanField field, std::int64_t now) const noexcept {
     switch (field) {
@@ -221,6 +222,8 @@ double Scan::Symbol::field(ScanField field, std::int64_t now) const noexcept {
             return index;
         case ScanField::funding:
             return funding;
+        case ScanField::open_interest:
+            return open_interest;
         case ScanField::tick:
             return terms.tick > 0 ? terms.tick : unknown;
         case ScanField::lot:
@@ -384,6 +387,13 @@ void Scan::on_funding(std::uint32_t symbol, std::int64_t time, const FundingPayl
     touched(symbol, time_);
 }
 
+void Scan::on_open_interest(std::uint32_t symbol, std::int64_t time,
+                            const OpenInterestPayload& open) {
+    Symbol& own = at_time(symbol, time);
+    own.open_interest = static_cast<double>(open.size) / own.terms.size_scale;
+    touched(symbol, time_);
+}
+
 void Scan::on_frame(const Frame& frame, const std::vector<std::uint32_t>& symbols) {
     const FrameHeader& header = *frame.header;
     if (header.stream >= symbols.size()) return;
@@ -401,6 +411,9 @@ void Scan::on_frame(const Frame& frame, const std::vector<std::uint32_t>& symbol
             break;
         case EventType::funding:
             on_funding(symbol, header.time, frame.as<FundingPayload>());
+            break;
+        case EventType::open_interest:
+            on_open_interest(symbol, header.time, frame.as<OpenInterestPayload>());
             break;
         default:
             break;

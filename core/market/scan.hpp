@@ -59,6 +59,7 @@ enum class ScanField : std::uint8_t {
     mark,
     index,
     funding,
+    open_interest,
     tick,
     lot,
     age,  // seconds since its last quote
@@ -163,6 +164,7 @@ class Scan {
     void on_trade(std::uint32_t symbol, std::int64_t time, const TradePayload& trade);
     void on_mark(std::uint32_t symbol, std::int64_t time, const MarkPayload& mark);
     void on_funding(std::uint32_t symbol, std::int64_t time, const FundingPayload& funding);
+    void on_open_interest(std::uint32_t symbol, std::int64_t time, const OpenInterestPayload& open);
     // symbols: of each of the journal's streams, scan_no_symbol: it is not of this scan.
     void on_frame(const Frame& frame, const std::vector<std::uint32_t>& symbols);
     // Every symbol judged anew: windows slide while nothing comes.
@@ -180,7 +182,7 @@ class Scan {
                          std::size_t symbols);
     struct Symbol {
         ScanTerms terms;
-        double bid, ask, bid_size, ask_size, last, last_size, mark, index, funding;
+        double bid, ask, bid_size, ask_size, last, last_size, mark, index, funding, open_interest;
         std::int64_t quoted_at = std::numeric_limits<std::int64_t>::min();
         bool meets = false;
         bool is_referred_to = false;  // by the condition, for all others

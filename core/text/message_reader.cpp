@@ -287,6 +287,8 @@ bool MessageReader::message(std::int64_t receipt) {
             return liquidation(*rule, *stream, receipt);
         case MessageKind::bar:
             return bar(*rule, *stream, receipt);
+        case MessageKind::open_interest:
+            return open_interest(*rule, *stream, receipt);
     }
     return true;
 }
@@ -419,6 +421,18 @@ bool MessageReader::liquidation(const MessageRule& rule, StreamState& stream,
     if (event.side == Side::none) return refuse("side is neither buy nor sell");
     event.ts_recv = receipt;
     return emit(EventType::liquidation, 0, stream.spec.stream, receipt, &event, sizeof event);
+}
+
+bool MessageReader::open_interest(const MessageRule& rule, StreamState& stream,
+                                  std::int64_t receipt) {
+    OpenInterestPayload event{};
+    if (!event_time(rule, event.ts_event) ||
+        !units(rule, stream, Role::size, Quantity::volume, event.size)) {
+        return false;
+    }
+    if (event.size < 0) return refuse("size is negative");
+    event.ts_recv = receipt;
+    return emit(EventType::open_interest, 0, stream.spec.stream, receipt, &event, sizeof event);
 }
 
 bool MessageReader::bar(const MessageRule& rule, StreamState& stream, std::int64_t receipt) {

@@ -33,6 +33,7 @@ enum class MessageKind : std::uint8_t {
     mark,
     liquidation,
     bar,
+    open_interest,
 };
 
 // What a value of a message is. Each rule says under which path it stands.
@@ -201,6 +202,7 @@ class MessageReader {
     bool checked_level(const MessageRule& rule, StreamState& stream);
     bool mark(const MessageRule& rule, StreamState& stream, std::int64_t receipt);
     bool liquidation(const MessageRule& rule, StreamState& stream, std::int64_t receipt);
+    bool open_interest(const MessageRule& rule, StreamState& stream, std::int64_t receipt);
     bool bar(const MessageRule& rule, StreamState& stream, std::int64_t receipt);
 
     [[nodiscard]] int slot(const MessageRule& rule, Role role) const noexcept {

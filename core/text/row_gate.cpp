@@ -103,6 +103,13 @@ Status RowGate::ticker(StreamState& state, const EventRow& row) {
         state.has_rate = true;
         state.rate = now.rate;
     }
+    if (now.has_open_interest && now.open_interest != state.open_interest) {
+        state.open_interest = now.open_interest;
+        const OpenInterestPayload open{now.ts_event, now.ts_recv, now.open_interest};
+        const Status status =
+            sink_.emit(EventType::open_interest, 0, state.stream, row.time, &open, sizeof open);
+        if (status != Status::ok) return status;
+    }
     if (now.mark == 0 && now.index == 0) return Status::ok;
     return mark(state, row, {now.ts_event, now.ts_recv, now.mark, now.index});
 }

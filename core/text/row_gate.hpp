@@ -31,8 +31,9 @@ class RowGate {
         std::int64_t mark = 0, index = 0;           // the last that were given
         bool has_rate = false;
         std::int64_t rate = 0, funding_time = 0;
-        QuotePayload top{};   // of sides that come one by one
-        bool synced = false;  // a snapshot was there
+        std::int64_t open_interest = -1;  // -1: not said yet
+        QuotePayload top{};               // of sides that come one by one
+        bool synced = false;              // a snapshot was there
     };
 
     Status bar(StreamState& state, const EventRow& row);

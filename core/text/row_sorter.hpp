@@ -23,8 +23,8 @@ enum class RowNote : std::uint8_t {
 
 struct TickerRow {
     std::int64_t ts_event, ts_recv, mark, index;  // as MarkPayload
-    std::int64_t rate, funding_time;
-    bool has_rate;
+    std::int64_t rate, funding_time, open_interest;
+    bool has_rate, has_open_interest;
 };
 
 struct SideRow {

@@ -27,7 +27,7 @@ enum class TableKind : std::uint8_t {
     marks,
     funding,
     liquidations,
-    tickers,         // mark, index and the next funding's rate and time in one row
+    tickers,         // mark, index, open interest, and the next funding's rate and time in one row
     book_snapshots,  // all levels of a book in one row
     book_changes,    // one level in a row; rows of one receipt are one event
     sides,           // one side of the top of the book in a row
@@ -67,8 +67,9 @@ enum class TableColumn : std::uint8_t {
     flags,   // of an order: 128 the last of its message, 32 of a snapshot
     last,
     reported,
+    open_interest,
 };
-inline constexpr std::size_t column_count = 31;
+inline constexpr std::size_t column_count = 32;
 
 // packed: rows of 8-byte cells, times in int64 ns and numbers as doubles, which count with the 15
 // digits that a double is sure of.

@@ -19,7 +19,7 @@ constexpr std::array<const char*, column_count> column_names{
     "symbol",         "update id",     "close time",  "turnover",     "trades",
     "buyer is maker", "mark price",    "index price", "funding rate", "funding time",
     "interval",       "snapshot flag", "action",      "flags",        "last",
-    "reported"};
+    "reported",       "open interest"};
 
 constexpr std::int64_t millisecond = 1'000'000;
 constexpr std::int64_t hour_ns = 3'600'000'000'000;
@@ -271,13 +271,15 @@ bool TableDecoder::ticker(EventRow& out) {
     TickerRow event{};
     if (!times(event.ts_event, event.ts_recv) ||
         !units(TableColumn::mark, Quantity::reference, event.mark) ||
-        !units(TableColumn::index, Quantity::reference, event.index)) {
+        !units(TableColumn::index, Quantity::reference, event.index) ||
+        !units(TableColumn::open_interest, Quantity::volume, event.open_interest)) {
         return false;
     }
     if (has_column(TableColumn::funding_time) &&
         !time(TableColumn::funding_time, event.funding_time)) {
         return false;
     }
+    event.has_open_interest = has_column(TableColumn::open_interest);
     event.has_rate = has_column(TableColumn::rate);
     if (event.has_rate && !rate(TableColumn::rate, event.rate)) return false;
     out.time = event.ts_recv;

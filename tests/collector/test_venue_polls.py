@@ -57,16 +57,17 @@ def test_prices_stay_with_their_symbols_in_whatever_order_rows_come_and_however_
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_trades_that_are_asked_for_are_complete_and_there_once_and_marks_come_with_index_and_rate(kind, tmp_path):
+def test_trades_that_are_asked_for_are_complete_and_there_once_with_marks_and_open_interest(kind, tmp_path):
     with served(kind, rate=10) as (dialect, port):
         symbols = [i.symbol for i in dialect.exchange.instruments]
         with collecting(options_of(kind, tmp_path, port, transport="rest")):
             wait_for(lambda: all(len(trades(tmp_path, symbol)) > 20 for symbol in symbols))
             if kind == "binance-usdm":
-                wait_for(lambda: len({each.stream for each in frames(tmp_path, "mark")}) == 3)
+                for name in ("mark", "open_interest"):
+                    wait_for(lambda name=name: len({each.stream for each in frames(tmp_path, name)}) == 3)
         for symbol in symbols:
             assert_whole(tmp_path, dialect, symbol)
-    for each in frames(tmp_path, "trade", "mark"):
+    for each in frames(tmp_path, "trade", "mark", "open_interest"):
         assert each.time == each.data["ts_recv"] and 0 < each.data["ts_event"] < each.time + SECOND
     for each in frames(tmp_path, "mark"):
         assert each.data["mark"] > 0 and each.data["index"] > 0

@@ -108,9 +108,16 @@ def test_quotes_funding_marks_and_liquidations(load: Any) -> None:
             f"last_fill_quantity,accumulated_fill_quantity\n{MS + 2},SELL,LIMIT,IOC,0.5,41000,"
             "41100,FILLED,0.5,0.5\n"
         ),
+        "BTCUSDT-metrics-2024-01-01.csv": (
+            "create_time,symbol,sum_open_interest,sum_open_interest_value,count_toptrader_long_short_ratio,"
+            "sum_toptrader_long_short_ratio,count_long_short_ratio,sum_taker_long_short_vol_ratio\n"
+            "2024-01-01 00:05:00,BTCUSDT,81234.567,3400000000.1,1.5,1.2,1.1,0.9\n"
+        ),
     }
     result, tape = load("binance-vision", files)
-    assert result.by_type == {"quote": 1, "mark": 2, "funding": 2, "liquidation": 1}
+    assert result.by_type == {"quote": 1, "mark": 2, "funding": 2, "liquidation": 1, "open_interest": 1}
+    [held] = tape.of("open_interest")
+    assert (tape.size(held.data["size"]), held.time) == (Decimal("81234.567"), 1_704_067_500 * 10**9)
     [quote] = tape.of("quote")
     assert (quote.time, quote.data["update_id"]) == (NS, 5)
     first, second = (record.data for record in tape.of("funding"))

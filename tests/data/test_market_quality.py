@@ -342,6 +342,10 @@ def test_funding(made: Any, hours: list[float], expected: dict[str, int]) -> Non
     assert found_in(made("funding", time=at, ts_event=at, rate=[1] * len(at))) == expected
 
 
+def test_open_interest(made: Any) -> None:
+    assert found_in(made("open_interest", time=[T0, T0 + 5], size=[3, -3])) == {"size_negative": 1}
+
+
 def test_an_instrument_that_changed_is_said_and_its_new_tick_holds(made: Any) -> None:
     report = made("trade", changes=1, price=[10_000, 10_003, 10_003, 10_004], size=[10] * 4)
     assert found_in(report) == {"off_tick": 1}

@@ -85,8 +85,8 @@ def test_derivative_tickers_quotes_and_liquidations(load: Any) -> None:
         + "funding_timestamp,funding_rate,predicted_funding_rate,open_interest,last_price,"
         + "index_price,mark_price\n"
         + f"x,BTCUSDT,{t},{t + 1},{t + hour},0.0001,,100,42000,42001.5,42002\n"
-        + f"x,BTCUSDT,{t + 5},{t + 6},{t + hour},0.0002,,100,42000,,\n"
-        + f"x,BTCUSDT,{t + hour},{t + hour + 9},{t + 9 * hour},0.0005,,100,42000,42003,42004\n"
+        + f"x,BTCUSDT,{t + 5},{t + 6},{t + hour},0.0002,,101.5,42000,,\n"
+        + f"x,BTCUSDT,{t + hour},{t + hour + 9},{t + 9 * hour},0.0005,,,42000,42003,42004\n"
     )
     quotes = (
         common
@@ -105,7 +105,8 @@ def test_derivative_tickers_quotes_and_liquidations(load: Any) -> None:
             "binance-futures_liquidations_2_BTCUSDT.csv": empty,
         },
     )
-    assert result.by_type == {"quote": 2, "mark": 2, "funding": 1, "liquidation": 1}
+    assert result.by_type == {"quote": 2, "mark": 2, "funding": 1, "liquidation": 1, "open_interest": 2}
+    assert [tape.size(each.data["size"]) for each in tape.of("open_interest")] == [100, Decimal("101.5")]
     assert (result.crossed, result.rejected) == (0, 0)
     assert result.ignored == {"file without rows": 1}
     assert any("book_ticker has the venue's own" in line for line in result.assumptions)

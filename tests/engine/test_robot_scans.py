@@ -50,6 +50,8 @@ def random_market(path: Path, seed: int) -> Path:
         match chance.randrange(10):
             case 0:
                 market.mark(now, mid + 0.5, index=mid + 0.3, symbol=symbol)
+            case 4:
+                market.open_interest(now, chance.randint(90, 110), symbol=symbol)
             case 1 | 2 | 3:
                 market.trade(now, mid, chance.randint(1, 5), symbol=symbol)
             case _:
@@ -68,6 +70,7 @@ def random_market(path: Path, seed: int) -> Path:
         (f'spread_to("{BTC}") > 1%', ETH),
         ('not volatility("6s") < 0.01', f"{BTC},{ETH}"),
         ("mark > mid", BTC),
+        ("open_interest > 100 and spread > 0", "all"),
     ],
 )
 @pytest.mark.parametrize("seed", [1, 2])

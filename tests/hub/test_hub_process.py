@@ -276,6 +276,28 @@ def test_who_comes_late_finds_the_market_in_a_table(tmp_path, pair):
         wait_for(lambda: table.state.get("quote", BTC) is None and not table.bars(BTC, minute))
 
 
+def test_open_interest_is_merged_as_other_values_are_and_outlives_the_hub(tmp_path, pair):
+    ws, rest = pair
+    second, now = 10**9, time.time_ns()
+    with hub(hub_options(tmp_path, "ws", "rest")):
+        for source, at, size in ((ws, 0, 5), (rest, 0, 5), (rest, 2, 7), (ws, 1, 6), (rest, 3, 7)):
+            seen = len(merged(tmp_path, "open_interest"))
+            source.open_interest(BTC, size, at=now + at * second, recv=now + 9 * second)
+            if (source, at) in ((ws, 0), (rest, 2), (rest, 3)):  # newer than what stands
+                wait_for(lambda n=seen: len(merged(tmp_path, "open_interest")) == n + 1)
+        ws.quote(BTC, 1000, 1010, at=now)
+        wait_for(lambda: merged(tmp_path, "quote"))
+        assert [each.data["size"] for each in merged(tmp_path, "open_interest")] == [5, 7, 7]
+    with hub(hub_options(tmp_path, "ws", "rest")):
+        ws.open_interest(BTC, 6, at=now + second, recv=now + 10 * second)
+        table = wait_for(lambda: (tmp_path / "state" / "hub.table").exists() and MarketReader(tmp_path))
+        row = wait_for(lambda: table.state.get("open_interest", BTC))
+        assert (row["size"], row.ts_data) == (7, now + 3 * second)
+        ws.quote(BTC, 1001, 1011, at=now + second)
+        wait_for(lambda: len(merged(tmp_path, "quote")) == 2)
+        assert len(merged(tmp_path, "open_interest")) == 3
+
+
 def test_bars_of_an_earlier_life_are_there_at_once_however_it_ended(tmp_path, pair):
     """Forty of an hour each: far more than the hub reads of its own journal."""
     ws, _ = pair

@@ -11,13 +11,16 @@ from contextlib import contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from onetape.engine.actions import first_difference, read_actions
 from onetape.engine.incarnations import incarnations_of
 from onetape.gateway.client import GatewayClient
 from onetape.gateway.options import gateway_journal
 from onetape.hub.options import hub_journal
 from onetape.robot.options import run_journal
+from onetape.robot.variants import variants_file
 from onetape.tape.journal import JournalReader
 from waiting import wait_for
 from worlds.supervised import ALLOCATE, CONFIG, MAKER, Home
@@ -205,13 +208,89 @@ def test_all_its_lives_are_repeated_when_robot_gateway_and_hub_are_killed(tmp_pa
         assert home.verified()["divergences"] == 0
 
 
-def test_variants_on_paper_have_their_market_on_their_robots_tape(tmp_path: Path):
-    variant = "[robots.mm.variants.wide]\nparams = {}\n"
-    with HubHome(tmp_path, CONFIG + HUB + variant, TRADER) as home:
-        assert any("variants" in note and BTC in note for note in home.run("up")["notes"])
-        wait_for(lambda: frames(gateway_journal(home.home, "main"), "quote"))
-        assert home.process("variants:mm")["state"] == "running"
+def taken(run: Path) -> list[tuple[int, int]]:
+    """Frames of the hub's journal, and of the gateway's the one that each came behind."""
+    return [(after, each) for life in incarnations_of(run / "journal") for after, _, each in life.live.order]
+
+
+def test_variants_on_paper_take_the_hubs_market_in_their_robots_order(tmp_path: Path):
+    hub = HUB.replace(f'["{BTC}"]', f'["{BTC}", "{ETH}"]')  # of which it follows one
+    config = CONFIG.replace('subaccount = "a"\n', "") + hub + "[robots.mm.variants.same]\n"
+    with HubHome(tmp_path, config, TRADER) as home:
+        assert not any("variants" in note for note in home.run("up")["notes"])
+
+        def runs() -> dict[str, Path]:
+            reported = msgspec.json.decode(variants_file(home.home, "mm").read_bytes())
+            return {name: Path(each["run"]) for name, each in reported["variants"].items()}
+
+        def placed(run: Path) -> int:
+            return len(read_actions(run / "journal"))
+
+        live = home.journal.parent
+        wait_for(lambda: all(placed(run) >= 4 for run in (live, *runs().values())), lambda: home.log()[-4000:])
+        order, twin = taken(live), taken(runs()["twin"])
+        assert len(twin) > 10 and twin == order[: len(twin)]
+        before, dead = runs(), placed(live)
+        home.kill("robot:mm")
+        wait_for(lambda: placed(live) >= dead + 4)
+        home.kill("variants:mm")
+        wait_for(lambda: runs() != before)
+        wait_for(lambda: all(placed(run) >= dead + 4 for run in runs().values()), lambda: home.log()[-4000:])
         home.run("down")
+        assert home.journal.parent == live and not frames(gateway_journal(home.home, "main"), "quote", "trade", "mark")
+        twin, same = (read_actions(runs()[name] / "journal") for name in ("twin", "same"))
+        assert first_difference(twin, same)[0] == 0
+        # A robot's restart takes nothing from its variants: what came meanwhile they have, too.
+        order, twin = taken(live), taken(runs()["twin"])
+        assert {each for each in order if each[1] <= twin[-1][1]} < set(twin) and len(twin) > len(order) / 2
+        for run in (before["twin"], runs()["twin"], live):
+            assert home.run("replay", str(run), "--verify")["divergences"] == 0
+
+
+SLOW = """
+import time
+
+from onetape import Strategy
+
+
+class Slow(Strategy):
+    symbol: str = "binance:BTC/USDT:USDT"
+    conflate: bool = True
+
+    def on_start(self):
+        self.subscribe(self.symbol, quotes=True, trades=True, conflate=self.conflate)
+        self.quotes = self.heard = 0
+
+    def on_quote(self, quote):
+        self.quotes += 1
+        self.log("quote", ts=quote.ts_recv, mid=quote.mid)
+        time.sleep(0.2)  # nobody reads a clock
+        self.set_target(self.symbol, 0.01 * (self.quotes % 3))
+
+    def on_trade(self, trade):
+        self.log("trade", id=trade.id)
+"""
+
+
+def test_a_slow_robot_that_asks_has_the_newest_quote_and_every_trade(tmp_path: Path):
+    config = CONFIG.replace('subaccount = "a"\n', "") + HUB
+    with HubHome(tmp_path, config, SLOW) as home:
+        home.run("up")
+        wait_for(lambda: len(home.logged("quote")) >= 12 and len(read_actions(home.journal)) >= 4)
+        assert home.run("send", "robot:mm", "status")["result"]["superseded"] > 0
+        home.run("down")
+        heard, trades = home.logged("quote"), [each["id"] for each in home.logged("trade")]
+        there = [each.data["ts_recv"] for each in frames(hub_journal(home.home), "quote")]
+        between = [each for each in there if heard[0]["ts"] <= each <= heard[-1]["ts"]]
+        assert len(between) > len(heard) + 5 and {each["ts"] for each in heard} <= set(between)
+        ids = [each.data["id_low"] for each in frames(hub_journal(home.home), "trade")]
+        first = ids.index(int(trades[0]))
+        assert [int(each) for each in trades] == ids[first : first + len(trades)]
+        assert home.verified()["divergences"] == 0
+        (life,) = incarnations_of(home.journal)
+        sequences = [each.sequence for each in frames(hub_journal(home.home), "quote")]
+        left_out = [n for n in sequences if life.live.order[0][2] < n < life.live.order[-1][2]]
+        assert set(left_out) - {each for _, _, each in life.live.order}  # the run says which it never had
 
 
 @pytest.mark.parametrize("symbols", [f'["{ETH}"]', '"top:1"'])

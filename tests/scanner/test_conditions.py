@@ -18,9 +18,11 @@ ETH = "binance:ETH/USDT:USDT"
 
 @pytest.fixture(scope="module")
 def tape(tmp_path_factory) -> Path:
-    """bid 99.9, ask 100.1, last 100, mark 100.2, index 100.3; nothing of funding."""
+    """bid 99.9, ask 100.1, last 100, mark 100.2, index 100.3, 1200.5 open; nothing of funding."""
     market = Market(tmp_path_factory.mktemp("scan") / "t", symbol=BTC)
-    market.quote(0, 99.9, 100.1).trade(1, 100, 2).mark(2, 100.2, index=100.3).quote(3, 99.9, 100.1)
+    market.quote(0, 99.9, 100.1).trade(1, 100, 2).mark(2, 100.2, index=100.3).open_interest(2, 1200.5).quote(
+        3, 99.9, 100.1
+    )
     return market.done()
 
 
@@ -41,6 +43,7 @@ def meets(tape: Path, text: str) -> bool:
         "ask == 100.1 and mid == 100",
         "spread > 0.19 and spread < 0.21",
         "last == 100 and mark == 100.2 and index == 100.3",
+        "open_interest == 1200.5 and open_interest * mid > 100_000",
         "1 + 2 * 3 == 7 and (1 + 2) * 3 == 9 and 10 - 2 - 3 == 5 and 12 / 3 / 2 == 2",
         "-2 + 3 == 1 and - -2 == 2 and abs(-3) == 3",
         "min(3, 1, 2) == 1 and max(3, mid, 2) == 100",

@@ -9,7 +9,7 @@ from exchange.venue_client import Virtual
 from onetape.model.instrument import Instrument
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.venues.gateways import Addresses, open_trading_venue
-from onetape.venues.market_polls import MARKS, QUOTES, TRADES
+from onetape.venues.market_polls import MARKS, OPEN_INTEREST, QUOTES, TRADES
 
 KINDS = ("binance-usdm", "kraken")
 RECEIVED = 1_795_000_100_000_000_000
@@ -41,7 +41,7 @@ class World:
 
     def records(self):
         with JournalReader(self.path) as reader:
-            return [each for each in reader if each.type in ("quote", "trade", "mark")]
+            return [each for each in reader if each.type in ("quote", "trade", "mark", "open_interest")]
 
     def listing(self, number: int):
         return self.there.dialect.exchange.listings[self.numbers.index(number)]
@@ -103,6 +103,20 @@ def test_marks_have_index_and_time(tmp_path):
         assert (each.data["mark"], each.data["index"]) == (listing.mark, listing.index)
         assert each.data["ts_event"] > 0
     assert len(world.records()) == 3
+    world.writer.close()
+
+
+def test_open_interest_is_the_exchange_s_of_each_symbol(tmp_path):
+    world = World("binance-usdm", tmp_path)
+    world.there.wait(20)
+    for number, instrument in zip(world.numbers, world.instruments, strict=True):
+        world.read(world.all, OPEN_INTEREST, world.body(OPEN_INTEREST, instrument))
+        held = world.there.dialect.exchange.open_interest(world.numbers.index(number), world.there.dialect.exchange.now)
+        record = world.records()[-1]
+        assert (record.type, record.stream, record.data["size"]) == ("open_interest", number, held) and held > 0
+        assert 0 < record.data["ts_event"] < record.data["ts_recv"] == RECEIVED
+    world.read(world.all, OPEN_INTEREST, b'{"openInterest": "-1", "symbol": "BTCUSDT", "time": 1}')
+    assert len(world.records()) == 3 and world.all.rejected == 1
     world.writer.close()
 
 

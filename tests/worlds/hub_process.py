@@ -64,6 +64,10 @@ class SourceJournal:
     def mark(self, symbol: str, mark: int, *, at: int) -> None:
         self.writer.append("mark", _MARK.pack(at, at, mark, 0), stream=self.streams[symbol], time=at)
 
+    def open_interest(self, symbol: str, size: int, *, at: int, recv: int = 0) -> None:
+        row = struct.pack("<qqq", at, recv or at, size)
+        self.writer.append("open_interest", row, stream=self.streams[symbol], time=recv or at)
+
     def book(
         self,
         symbol: str,

@@ -170,6 +170,11 @@ class Market:
         self._append("funding", row + _LAST.pack(round(interval_h * 3600 * SECOND)), at, symbol)
         return self
 
+    def open_interest(self, at: float, size: float, *, symbol: str | None = None) -> Market:
+        units = self._units(symbol or self.symbol, 0, size)[1]
+        self._append("open_interest", struct.pack("<qqq", at_ns(at), at_ns(at), units), at, symbol)
+        return self
+
     def version(self, at: float, symbol: str | None = None, **changes: Any) -> Market:
         """The instrument's facts change: a new version on the tape."""
         name = symbol or self.symbol

@@ -60,7 +60,7 @@ class Poller:
         self._writer = writer.core
         self._say, self._rejects = say, rejects
         self._plan = PollPlan(polls.kinds, polls.rule, percent=percent, now=time.time_ns())
-        self._turns = Turns()
+        self._turns = {kind.name: Turns() for kind in polls.kinds if kind.by_symbol}
         self._has_shared = False  # symbols with others: what is new to it somebody else may have served
         self._listings: dict[str, Listing] = {}
         self._all: _core.LiveMessages | None = None  # a reader of answers about all symbols,
@@ -83,11 +83,13 @@ class Poller:
             else self._polls.reader([each.instrument], [each.number])
             for symbol, each in self._listings.items()
         }
-        self._turns.set_names(self._listings)
+        for turns in self._turns.values():
+            turns.set_names(self._listings)
 
     def set_hot(self, symbols: frozenset[str], now: int) -> None:
         """These are asked about more often from now on, for as long as `now` is not long ago."""
-        self._turns.set_hot(symbols, now)
+        for turns in self._turns.values():
+            turns.set_hot(symbols, now)
         self.counts["hot"] = len(symbols & self._listings.keys())
 
     def hurry(self, since: int) -> None:
@@ -131,7 +133,7 @@ class Poller:
                         async with asyncio.timeout(min(wait, LOOK_S)):
                             await self._hurried.wait()
                     continue
-                symbol = self._turns.take(now) if kind.by_symbol else ""
+                symbol = self._turns[kind.name].take(now) if kind.by_symbol else ""
                 if symbol is None:
                     self._plan.give_back(kind)
                     continue
@@ -151,7 +153,9 @@ class Poller:
             share: Share = pollers.renew(self._holder, time.time_ns())
             leases[:] = pollers.leases
         self._has_shared = self._has_shared or share.pollers > 1
-        self._plan.share = self._turns.share = share
+        self._plan.share = share
+        for turns in self._turns.values():
+            turns.share = share
         if self._line.budget is not None:
             self._plan.spent(self._line.budget.status()["used"][0], self._line.clock.now())
 
@@ -191,7 +195,7 @@ class Poller:
             self.counts["malformed"] += 1
         finally:
             if symbol:
-                self._turns.done(symbol, time.time_ns(), trades)
+                self._turns[kind.name].done(symbol, time.time_ns(), trades)
 
     def _read(self, kind: PollKind, reader: _core.LiveMessages, body: bytes, listing: Listing | None) -> int:
         """Writes what is new. Gives how many trades. Raises VenueProtocolError."""

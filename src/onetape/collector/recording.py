@@ -33,7 +33,7 @@ LOOK_S: Final = 0.2
 PRUNE_S: Final = 10.0
 DAY_S: Final = 86_400
 GB: Final = 10**9
-_MARKET: Final = frozenset({"quote", "trade", "book", "bar", "mark", "funding", "liquidation"})
+_MARKET: Final = frozenset({"quote", "trade", "book", "bar", "mark", "funding", "liquidation", "open_interest"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """`binance-vision`: the files of data.binance.vision, zipped or not, with and without headers.
 
 Layouts as the venue's binance-public-data README and the files themselves had them, read 2026-11:
-klines of 12 columns, aggTrades, trades, bookTicker, fundingRate, liquidationSnapshot, and klines of
+klines of 12 columns, aggTrades, trades, bookTicker, fundingRate, liquidationSnapshot, metrics, and klines of
 mark and index prices. Spot files have stamps in microseconds since 2025-01-01; the magnitude tells.
 Only the folder tells klines of marks or indices from those of trades: their file names are equal.
 """
@@ -56,6 +56,7 @@ BOOK_TICKER: Final = (
     "transaction_time",
     "event_time",
 )
+METRICS: Final = ("create_time", "symbol", "sum_open_interest")  # and its value and four ratios
 FUNDING: Final = ("calc_time", "funding_interval_hours", "last_funding_rate")
 LIQUIDATIONS: Final = (
     "time",
@@ -124,10 +125,10 @@ _FORMS: Final[dict[str, tuple[RowKind, tuple[str, ...], dict[str, str]]]] = {
         LIQUIDATIONS,
         {"ts_event": "time", "side": "side", "price": "price", "size": "original_quantity"},
     ),
+    "metrics": ("tickers", METRICS, {"ts_event": "create_time", "open_interest": "sum_open_interest"}),
 }
 _REFUSED: Final = {
     "bookDepth": "sums of depth within percentages of the price, and no book",
-    "metrics": "open interest and ratios, which no event carries",
     "premiumIndexKlines": "premiums, and no prices",
     "BVOLIndex": "a volatility index",
     "EOHSummary": "hourly summaries of options",
@@ -266,6 +267,7 @@ def _check_width(what: str, cells: list[str], source: TableSource) -> None:
         "bookTicker": {6, 7},
         "fundingRate": {3},
         "liquidationSnapshot": {10},
+        "metrics": {8},
     }[what]
     if len(cells) not in widths:
         raise BadInput(

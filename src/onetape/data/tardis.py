@@ -24,8 +24,9 @@ _TICKER: Final = {
     "rate": "funding_rate",
     "index": "index_price",
     "mark": "mark_price",
+    "open_interest": "open_interest",
 }
-BLANK: Final = ("bid", "bid_size", "ask", "ask_size", "funding_time", "rate", "index", "mark", "ts_recv")
+BLANK: Final = (*_TICKER, "bid", "bid_size", "ask", "ask_size", "ts_recv")
 _LEVEL: Final = re.compile(r"(asks|bids)\[(\d{1,4})\]\.(price|amount)\Z")
 DERIVED_NOTE: Final = "tardis quotes are the top of books that tardis built; book_ticker has the venue's own"
 READ: Final = (

@@ -267,6 +267,11 @@ class Host:
         """By the gateway of a live robot; others it only follows."""
         return self.notes_choices and self._owners.get(symbol) == 0
 
+    def check_conflation(self, symbol: str) -> None:
+        """Says where a live robot has a symbol from its gateway, whose frames are all its own."""
+        if self.is_traded_live(symbol) and symbol not in (self.market or ()):
+            self.log(f"{symbol}: conflate is for the market of a hub; each update of its gateway comes", "warning", {})
+
     def external_event(self, time: int, payload: bytes) -> ExternalEvent:
         """An external event's record, with the time of its frame as `time`."""
         record = msgspec.msgpack.decode(payload)

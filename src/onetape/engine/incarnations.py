@@ -24,6 +24,8 @@ from onetape.model.enums import EventType
 from onetape.tape.journal import Frame, JournalReader
 
 __all__ = [
+    "INPUT",
+    "IN_ORDER",
     "REPLAY",
     "Life",
     "actions_of",
@@ -35,7 +37,7 @@ __all__ = [
     "with_orders",
 ]
 
-_INPUT = struct.Struct("<16sQQQII")  # InputPayload of core/journal/events.hpp
+INPUT = struct.Struct("<16sQQQII")  # InputPayload of core/journal/events.hpp
 SEED_SPAN = 1 << 32
 ENDING = "ending"
 IN_ORDER = 1  # flag of an input frame: input_in_order of core/journal/events.hpp
@@ -168,7 +170,7 @@ def incarnations_of(journal: Path) -> list[Life]:
 
 
 def _took(life: Life, frame: Frame) -> None:
-    uuid, _, first, count, crc, _ = _INPUT.unpack(frame.payload)
+    uuid, _, first, count, crc, _ = INPUT.unpack(frame.payload)
     last = first + count - 1
     is_other = bool(life.tapes) and uuid != life.tapes[0]
     match bool(frame.flags & IN_ORDER), is_other:

@@ -6,11 +6,11 @@ before the start; from there on frames are taken as they come, and the order is 
 
 from __future__ import annotations
 
-import struct
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from onetape.engine.incarnations import INPUT
 from onetape.engine.plan import SEQUENCE_NEVER, LiveRobot, RunPlan
 from onetape.engine.tape_facts import seals_within
 from onetape.model.enums import EventType
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["hold_streams", "note_inputs", "release_streams", "seek_hub"]
 
 WARM_NS: Final = MINUTE  # of the hub's tape before the start: the newest values of what trades
-_INPUT: Final = struct.Struct("<16sQQQII")  # InputPayload of core/journal/events.hpp
 
 
 def seek_hub(reader: JournalReader, plan: RunPlan) -> int:
@@ -40,7 +39,7 @@ def seek_hub(reader: JournalReader, plan: RunPlan) -> int:
 def hold_streams(session: Session, live: LiveRobot) -> None:
     """Before the warm-up: a replay warms up on the same frames."""
     if live.positions and len(session.sources) > 1:
-        session.loop.order_inputs(live.order)
+        session.loop.order_inputs([(after, source, each, each) for after, source, each in live.order])
     # One tape alone says by its market where the robot's time begins.
     for source in session.sources if len(session.sources) > 1 else ():
         there = live.positions[source.number] if live.positions else source.reader.last_sequence
@@ -68,8 +67,9 @@ def note_inputs(session: Session) -> None:
         uuid, epoch = bytes(source.reader.core.uuid), source.reader.core.epoch
         seal = next(reversed(seals_within(Path(each.path), last)), "")
         first = live.market_from if live is not None and live.is_of_hub(source.number) else 1
+        first = min(first, last + 1)  # of which nothing was taken
         taken = {"first_sequence": first, "last_sequence": last, "crc": crc, "hash": seal}
         inputs.append(replace(each, uuid=uuid.hex(), epoch=epoch, **taken))
         if session.writer is not None:
-            session.loop.append_cold(EventType.INPUT.id, _INPUT.pack(uuid, epoch, first, last - first + 1, crc, 0))
+            session.loop.append_cold(EventType.INPUT.id, INPUT.pack(uuid, epoch, first, last - first + 1, crc, 0))
     session.plan = replace(session.plan, inputs=inputs)

@@ -77,7 +77,8 @@ class History(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LiveRobot:
-    """A robot at a gateway: its number there, and what its order ids begin after.
+    """A robot at a gateway, or with the number 0 on paper beside one: its number there, and what its order ids begin
+    after.
 
     life: which one of its run, from 1. since: frame of the tape from which its orders and fills
     are its own; run_from, heard: those after this frame are of this run, whose journal has so many
@@ -153,6 +154,11 @@ class RunPlan:
     sample_every: int = 0  # ns between equity samples
     bar_sources: dict[str, str] = field(default_factory=dict)  # "symbol period" -> where from
     history: list[History] = field(default_factory=list)  # of a live robot: what the venue told
+
+    @property
+    def is_at_gateway(self) -> bool:
+        """Its orders go to a venue; else the run has an exchange of its own."""
+        return self.live is not None and self.live.number > 0
 
     @property
     def money(self) -> Accounts:

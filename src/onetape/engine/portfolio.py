@@ -36,7 +36,18 @@ if TYPE_CHECKING:
 __all__ = ["Member", "MemberFill", "MemberPosition", "Portfolio"]
 
 YEAR_NS: Final = 365 * 24 * 3600 * 10**9
-_SUBSCRIBES: Final = ("quotes", "trades", "book", "bars", "mark", "funding", "liquidations", "history", "mbo")
+_SUBSCRIBES: Final = (
+    "quotes",
+    "trades",
+    "book",
+    "bars",
+    "mark",
+    "funding",
+    "liquidations",
+    "history",
+    "mbo",
+    "conflate",
+)
 _SUBSCRIBED: Final = {
     "quote": "quotes",
     "trade": "trades",

@@ -62,7 +62,7 @@ _TYPE_OF = {
 _MADE_OF = {
     "bars": (EventType.TRADE, EventType.QUOTE),
     "book": (EventType.MBO,),
-    "scan": (EventType.TRADE, EventType.MARK, EventType.FUNDING),
+    "scan": (EventType.TRADE, EventType.MARK, EventType.FUNDING, EventType.OPEN_INTEREST),
 }
 _FILLING = (EventType.QUOTE, EventType.TRADE, EventType.BOOK, EventType.MBO)
 READ_AT_START = frozenset({"symbol", "symbols"})  # a gateway follows them before a robot begins
@@ -347,7 +347,7 @@ class Session:
         seat = {"robot": live.number, "order_base": live.order_base} if live is not None else {}
         if self.spec.script is not None:
             return _core.ReportScript(JournalReader(self.spec.script).core, **seat)
-        if live is not None:
+        if plan.is_at_gateway:
             return _core.GatewayPort(**seat)
         return _core.RecordedVenue(
             account=account,
@@ -501,7 +501,7 @@ class Session:
             uuid=self.spec.uuid,
             created=self.started_at,
             durable=False,
-            heartbeat=self.plan.live is not None,
+            heartbeat=self.plan.is_at_gateway,
         )
         if self.plan.live is not None:
             self._begin_life(self.writer)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from onetape.engine.marks import BOOK, BUY, FUNDING, LIQUIDATIONS, MARK, MBO, QUOTES, SELL, TRADES
+from onetape.engine.marks import BOOK, BUY, CONFLATED, FUNDING, LIQUIDATIONS, MARK, MBO, QUOTES, SELL, TRADES
 from onetape.engine.parameters import parameters_of
 from onetape.model.errors import NotAvailable, StrategyError
 from onetape.model.request_key import RequestKey, request_key
@@ -155,6 +155,7 @@ class Strategy:
         liquidations: bool = False,
         history: int = 0,
         mbo: bool = False,
+        conflate: bool = False,
     ) -> None:
         """Ask for the events of `symbol`.
 
@@ -165,6 +166,8 @@ class Strategy:
         data have orders, the book is made of them.
         history: completed bars from before the start that are there when on_start returns: those
         of the data; live the venue's.
+        conflate: while a live robot is behind a hub, of several quotes or marks that wait only the
+        newest comes; a replay has the same ones. Trades, books and bars all come.
         """
         wants = (
             quotes * QUOTES
@@ -174,7 +177,10 @@ class Strategy:
             | funding * FUNDING
             | liquidations * LIQUIDATIONS
             | mbo * MBO
+            | conflate * CONFLATED
         )
+        if conflate:
+            self._host.check_conflation(symbol)
         self._loop.subscribe(symbol, wants)
         wanted = {
             "quotes": quotes,

@@ -18,7 +18,19 @@ from onetape.tape.state import Group, StateReader
 from onetape.tape.state_layout import GroupSpec, Layout
 from onetape.venues.past_market import PastBar
 
-__all__ = ["BAR", "BOOK", "FUNDING", "LAYOUT", "LEVELS", "MARK", "QUOTE", "TRADE", "UNITS", "MarketReader"]
+__all__ = [
+    "BAR",
+    "BOOK",
+    "FUNDING",
+    "LAYOUT",
+    "LEVELS",
+    "MARK",
+    "OPEN_INTEREST",
+    "QUOTE",
+    "TRADE",
+    "UNITS",
+    "MarketReader",
+]
 
 UNITS: Final = (("stream", "u"), ("price_decimals", "u"), ("size_decimals", "u"))
 QUOTE: Final = GroupSpec(
@@ -55,7 +67,8 @@ BOOK: Final = GroupSpec(
         *((f"{name}_{n}", "i") for n in range(1, LEVELS + 1) for name in ("bid", "bid_size", "ask", "ask_size")),
     ),
 )
-LAYOUT: Final = Layout([QUOTE, TRADE, MARK, FUNDING, BAR, BOOK])
+OPEN_INTEREST: Final = GroupSpec(7, "open_interest", (*UNITS, ("ts_recv", "i"), ("size", "i")))
+LAYOUT: Final = Layout([QUOTE, TRADE, MARK, FUNDING, BAR, BOOK, OPEN_INTEREST])
 
 
 class MarketReader:

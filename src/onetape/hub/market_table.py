@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from onetape.feeds.hub_table import BAR, BOOK, FUNDING, LAYOUT, MARK, QUOTE, TRADE, UNITS
+from onetape.feeds.hub_table import BAR, BOOK, FUNDING, LAYOUT, MARK, OPEN_INTEREST, QUOTE, TRADE, UNITS
 from onetape.hub.listings import Listing
 from onetape.model.errors import OnetapeError
 from onetape.model.home import state_of
@@ -18,7 +18,7 @@ from onetape.tape.state_table import StateTable
 __all__ = ["MarketTable"]
 
 _KEY_BYTES_MAX: Final = 64
-_KINDS: Final = (QUOTE, TRADE, MARK, FUNDING)
+_KINDS: Final = (QUOTE, TRADE, MARK, FUNDING, OPEN_INTEREST)
 
 Values = tuple[int, ...] | None
 Levels = tuple[int, int, int, list[tuple[int, int, int, int]]] | None  # as `Merge.levels` has them

@@ -77,6 +77,7 @@ class EventType(TapeWord):
     TARGET = "target"  # the position that it wants for it
     CYCLE = "cycle"  # a request key is free again
     HISTORY = "history"  # a bar from before, as the venue tells it to who asks
+    OPEN_INTEREST = "open_interest"  # of all who hold a contract
 
 
 class Side(TapeWord):

@@ -28,6 +28,7 @@ _FIELDS = {
     "mark": ("ts_event", "mark", "index"),
     "funding": ("ts_event", "rate"),
     "liquidation": ("ts_event", "price", "size", "side"),
+    "open_interest": ("ts_event", "size"),
     "mbo": ("ts_event", "order_id", "price", "size", "action", "side"),
 }
 _BUY = 1
@@ -47,7 +48,7 @@ class Market:
         self._references: dict[tuple[str, bool], tuple[Ints, Ints, str]] = {}
         self._volumes: dict[str, tuple[Ints, Ints, Ints]] = {}
         # The exchange's clock: the receipts', or the stamps of a live venue or of recorded ages.
-        self._venue_time = plan.live is not None or plan.latency.clock == RECORDED
+        self._venue_time = plan.is_at_gateway or plan.latency.clock == RECORDED
         self._feed = plan.latency.feed or 0
         for path, _ in self.inputs:
             if not path.exists():

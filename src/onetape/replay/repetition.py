@@ -108,9 +108,8 @@ class Repetition:
             return self.frames + sequence - taken[0]
         if live is None:
             return sequence
-        others = sum(came_to < sequence for came_to, _, _ in live.order)
-        others -= sum(taken[1:]) - sum(live.positions[1:])
-        return self.frames + sequence - taken[0] + max(0, others)
+        others = sum(came_to < sequence and each > taken[source] for came_to, source, each in live.order)
+        return self.frames + sequence - taken[0] + others
 
     def go(self, frames_max: int = TIME_MAX, moment: int | None = None) -> int:
         """Takes up to `frames_max` further frames with time <= moment, and how many it took."""

@@ -170,6 +170,7 @@ class RobotControl:
             "runner": self.door.names[0],
             "time": time.time_ns(),
             "now": loop.now,
+            "superseded": counters["superseded"],
             "run": session.writer.path.parent.name if session.writer else "",
             "strategies": [strategy],
         }

@@ -1,10 +1,11 @@
 """Variants of a live robot: the same strategy on paper, beside it, on the same tape.
 
-Each is a paper session on the gateway's tape that begins where the robot's run began, with its
+Each is a paper session on the robot's tapes that begins where the robot's run began, with its
 strategy, money and parameters and those that the variant has of its own; one more, the twin, has
-none. They never go ahead of the robot, so what the operator asks of it reaches them at the same
-frame. All of that is on the robot's journal: killed and started again, they catch up from the
-beginning of the run and are where they would have been.
+none. They never go ahead of the robot, and take the frames of several tapes in its order, so what
+the operator asks of it reaches them at the same frame. All of that is on the robot's journal:
+killed and started again, they catch up from the beginning of the run and are where they would have
+been.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from typing import Any, Final
 import msgspec
 
 from onetape import _core
-from onetape.engine.incarnations import incarnations_of, plan_of
+from onetape.engine.incarnations import IN_ORDER, INPUT, incarnations_of, plan_of
 from onetape.engine.parameters import coerced
-from onetape.engine.plan import TapeInput, read_plan
+from onetape.engine.plan import SEQUENCE_NEVER, LiveRobot, TapeInput, read_plan
 from onetape.engine.robot_commands import PARAMS, RobotCommand
 from onetape.engine.run_spec import RunSpec
 from onetape.engine.session import READ_AT_START, Session
@@ -39,7 +40,8 @@ __all__ = ["Variants", "params_of_variant", "variants_file"]
 
 RUN_WITHIN_S: Final = 30.0  # for the robot's run to be there
 FRAMES_AT_ONCE: Final = 20_000  # of one variant, before the others and the signals have their turn
-_COMMAND: Final = EventType.COMMAND.id
+PART_MAX: Final = 10_000  # frames of the other tapes
+_COMMAND, _INPUT, _PARAMS = EventType.COMMAND.id, EventType.INPUT.id, EventType.PARAMS.id
 
 
 def variants_file(home: Path, robot: str) -> Path:
@@ -64,7 +66,17 @@ class _Variant:
     name: str
     own: dict[str, Any]  # its own parameters
     run: RobotRun
-    done: int = 0  # of what was asked
+
+
+@dataclass(slots=True)
+class _Part:
+    """What the robot has done: up to this frame of its gateway's tape, with these of the others (as `order_inputs`
+    takes them), and what was asked of it then."""
+
+    reached: int
+    steps: list[tuple[int, int, int, int]]
+    command: RobotCommand | None = None
+    is_last: bool = False  # of what there is
 
 
 class Variants:
@@ -75,20 +87,23 @@ class Variants:
         journal = _journal_of(home, robot)
         self.live = journal.parent
         self.reader = JournalReader(journal)
-        self.commands: list[RobotCommand] = []
+        self._life = incarnations_of(journal)[0]
+        self._came_to = self._life.position  # on the gateway's tape, by the robot's journal
+        self._part: _Part | None = None  # that they are in
         self._variants: list[_Variant] = []
         try:
             for name, params in {TWIN: {}, **own}.items():
                 self._variants.append(self._open(name, params))
+            self._life.live.order.clear()  # it is read once more from its beginning
             self._say()
         except BaseException:
             self.close(keep=False)
             raise
 
     @property
-    def tape(self) -> JournalReader:
-        """The gateway's, to be woken by."""
-        return self._variants[0].run.session.sources[0].reader
+    def tapes(self) -> list[JournalReader]:
+        """To be woken by: what the robot writes, and its gateway."""
+        return [self.reader, self._variants[0].run.session.sources[0].reader]
 
     @property
     def is_of_this_run(self) -> bool:
@@ -98,34 +113,51 @@ class Variants:
 
     def turn(self) -> bool:
         """Everybody goes on as far as the robot has come, or a part of that: then True."""
-        # In this order: what was asked of the robot up to there is then on its journal.
+        if self._part is None:
+            self._part = self._next_part()
+            for each in self._variants:
+                loop = each.run.session.loop
+                if self._part.steps:
+                    loop.order_inputs(self._part.steps)
+                loop.limit_source(0, self._part.reached)
+        part, is_left = self._part, False
+        for each in self._variants:
+            is_left = each.run.step(frames_max=FRAMES_AT_ONCE) == _core.RunOutcome.LIMIT or is_left
+            if (writer := each.run.session.writer) is not None:
+                writer.progress(each.run.session.loop.source_position(0)[0])
+        if is_left:
+            return True
+        self._part = None
+        if part.command is not None:
+            for each in self._variants:
+                fields = {k: v for k, v in part.command.fields.items() if k not in each.own}
+                if part.command.command != PARAMS or fields:
+                    each.run.session.ask(part.command.command, fields)
+        return not part.is_last
+
+    def _next_part(self) -> _Part:
+        # In this order: what the robot had taken of the other tapes up to there is then on its journal.
         reached = self.reader.control["progress"]
-        while (raw := self.reader.next_raw()) is not None:
-            if raw[0] == _COMMAND:
-                record = msgspec.msgpack.decode(raw[5])
-                self.commands.append(RobotCommand(record["command"], record["fields"], record["after"]))
-        is_left = False
-        for variant in self._variants:
-            is_left = self._turn(variant, reached) or is_left
-        return is_left
-
-    def _turn(self, variant: _Variant, reached: int) -> bool:
-        left = False
-        for one in self.commands[variant.done :]:
-            left = self._to(variant, min(one.after[0], reached))
-            if left or one.after[0] > reached:
-                break
-            variant.done += 1
-            fields = {k: v for k, v in one.fields.items() if k not in variant.own}
-            if one.command != PARAMS or fields:
-                variant.run.session.ask(one.command, fields)
-        else:
-            left = self._to(variant, reached)
-        return left
-
-    def _to(self, variant: _Variant, frame: int) -> bool:
-        variant.run.session.loop.limit_source(0, frame)
-        return variant.run.step(frames_max=FRAMES_AT_ONCE) == _core.RunOutcome.LIMIT
+        steps: list[tuple[int, int, int, int]] = []
+        while len(steps) < PART_MAX:
+            if (raw := self.reader.next_raw()) is None:
+                return _Part(max(reached, self._came_to), steps, is_last=True)
+            type_, flags, _, _, _, payload = raw
+            if type_ == _COMMAND:
+                record = msgspec.msgpack.decode(payload)
+                command = RobotCommand(record["command"], record["fields"], record["after"])
+                return _Part(command.after[0], steps, command)
+            if type_ == _INPUT and flags & IN_ORDER:
+                uuid, _, first, count, _, _ = INPUT.unpack(payload)
+                if number := self._life.tapes.index(uuid):
+                    steps.append((self._came_to, number, first, first + count - 1))
+                else:
+                    self._came_to = first + count - 1
+            elif type_ == _PARAMS and (record := msgspec.msgpack.decode(payload)).get("life", 1) > 1:
+                # What came while the robot was away: they were there.
+                self._came_to, *others = record["positions"]
+                steps += ((self._came_to, number, 0, last) for number, last in enumerate(others, 1))
+        return _Part(self._came_to, steps)
 
     def close(self, *, keep: bool = True) -> None:
         """keep: as runs that can be replayed; else nothing is left of them."""
@@ -136,15 +168,24 @@ class Variants:
 
     def _open(self, name: str, own: dict[str, Any]) -> _Variant:
         plan, document = read_plan(self.live)
-        life = incarnations_of(self.live / "journal")[0]
+        life, live = self._life, self._life.live
         strategy = strategy_of(self.live, plan)
         made = replace(
             plan_of(plan, life),
-            live=None,
+            live=LiveRobot(
+                number=0,
+                order_base=0,
+                account=live.account,
+                stopped=live.stopped,
+                positions=live.positions,
+                market=live.market,
+                market_more=live.market_more,
+                market_from=live.market_from,
+            ),
             kind="paper",
             sample_every=SAMPLE_NS,
             params=params_of_variant(strategy, life.params, own),
-            leverage=max(plan.leverage, int(life.live.leverage)),
+            leverage=max(plan.leverage, int(live.leverage)),
             inputs=[TapeInput(each.path) for each in plan.inputs],
         )
         folder = run_folder(None, self.home, f"{self.robot}-{name}")
@@ -158,6 +199,8 @@ class Variants:
             options = RunOptions(data=[], strategy=named, home=self.home)
             begin_run(session, folder, options, named=named, robot=f"{self.robot}/{name}")
             session.start()
+            for each in session.sources[1:]:  # from here on by what the robot has taken
+                session.loop.limit_source(each.number, SEQUENCE_NEVER)
         except BaseException:
             session.close()
             shutil.rmtree(folder, ignore_errors=True)

@@ -33,7 +33,8 @@ def _follow(options: VariantsOptions, stopping: list[int], out: Any) -> None:
     """Beside one run of the robot."""
     variants = Variants(Path(options.home), options.robot, options.variants)
     waiter = Waiter()
-    waiter.add(variants.tape)
+    for each in variants.tapes:
+        waiter.add(each)
     out.write("ready\n")
     out.flush()
     try:

@@ -42,7 +42,7 @@ def assumptions_of(session: Session, depth: Mapping[str, Conflation] | None = No
     """What the result stands on, and which way each leans (see Assumption). depth: where it was
     measured already."""
     plan, host = session.plan, session.host
-    if plan.live is not None:
+    if plan.is_at_gateway:
         return _live_lines(session)
     lines = account_lines(session)
     lines += [_instrument_line(each) for each in host.instruments.values()]

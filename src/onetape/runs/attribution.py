@@ -282,7 +282,7 @@ class _Book:
 
 def _cash(plan: RunPlan, journal: Path) -> Iterator[_Cash]:
     """Funding and the like: a run on a recorded market has them on its own tape, a live one on its gateway's."""
-    if plan.live is None:
+    if (live := plan.live) is None or not plan.is_at_gateway:
         with JournalReader(journal) as reader:
             for frame in reader.frames(types=["transfer"]):
                 record = msgspec.msgpack.decode(frame.payload)
@@ -293,7 +293,7 @@ def _cash(plan: RunPlan, journal: Path) -> Iterator[_Cash]:
                         frame.time, frame.sequence, kind, record.get("symbol", ""), record.get("currency", ""), amount
                     )
         return
-    live, gateway = plan.live, plan.inputs[0]
+    gateway = plan.inputs[0]
     with JournalReader(Path(gateway.path)) as reader:
         for frame in reader.frames(types=["entry"]):
             if not live.entries_after < frame.sequence <= gateway.last_sequence:

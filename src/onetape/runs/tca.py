@@ -176,7 +176,7 @@ def run_costs(plan: RunPlan, found: OrdersOfRun, market: Market) -> Costs:
     for symbol in dict.fromkeys(each.symbol for each in wanted):
         mine = [each for each in wanted if each.symbol == symbol]
         # An order that takes no time answers the event of that very moment; one that travels arrives before it.
-        at_once = plan.live is None and not any(plan.latency_of(mine[0].facts.venue).longest)
+        at_once = not plan.is_at_gateway and not any(plan.latency_of(mine[0].facts.venue).longest)
         costs.reference[symbol] = _note_costs(mine, market, symbol, int(at_once))
     for each in wanted:
         if each.cost:

@@ -279,16 +279,11 @@ class Starter:
         return msgspec.json.encode(msgspec.structs.replace(options, hub=self._hub_of(name)))
 
     def _hub_of(self, account: str) -> HubOfGateway | None:
-        """Which of its symbols' market a gateway and its robots have from the hub; None: of none.
-        Variants on paper follow one tape, which has to have their market."""
+        """Which of its symbols' market a gateway and its robots have from the hub; None: of none."""
         symbols = self.symbols(account)
-        brought = brought_by_hub(self.config, self.config.accounts[account].venue, symbols)
-        robots = {n: each for n, each in self.config.robots.items() if each.account == account and each.variants}
-        on_paper = {symbol for name in robots for symbol in self._wanted(name)} if brought else set()
-        found = [symbol for symbol in brought if symbol not in on_paper]
+        found = brought_by_hub(self.config, self.config.accounts[account].venue, symbols)
         if has_hub(self.config) and (own := [symbol for symbol in symbols if symbol not in found]):
-            why = "variants read them there" if set(own) <= on_paper else "no collector names them"
-            note = f"gateway:{account} follows {', '.join(own)} itself, not by the hub: {why}"[:300]
+            note = f"gateway:{account} follows {', '.join(own)} itself, not by the hub: no collector names them"[:300]
             if note not in self.notes:
                 self.notes.append(note)
         if not found:

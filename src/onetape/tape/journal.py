@@ -44,7 +44,7 @@ def type_id(name: str | int) -> int:
         raise BadInput(f"unknown event type {name!r}", todo=f"one of: {', '.join(_NAMES)}") from None
 
 
-VALUES: Final = ("quote", "trade", "mark")  # that `latest` conflates: changes of a book need the ones before them
+VALUES: Final = ("quote", "trade", "mark", "open_interest")  # of `latest`: a change of a book needs the ones before
 
 
 class Frame(NamedTuple):

@@ -49,6 +49,7 @@ MARKET_TYPES = frozenset(
         EventType.FUNDING,
         EventType.LIQUIDATION,
         EventType.MBO,
+        EventType.OPEN_INTEREST,
     )
 )
 

@@ -14,11 +14,12 @@ from onetape.model.instrument import Instrument
 from onetape.orders.budget import BudgetRule
 from onetape.orders.calls import Call
 
-__all__ = ["MARKS", "QUOTES", "TRADES", "MarketPolls", "PollKind"]
+__all__ = ["MARKS", "OPEN_INTEREST", "QUOTES", "TRADES", "MarketPolls", "PollKind"]
 
 QUOTES: Final = "quotes"
 TRADES: Final = "trades"
 MARKS: Final = "marks"
+OPEN_INTEREST: Final = "open interest"
 
 
 class PollKind(NamedTuple):

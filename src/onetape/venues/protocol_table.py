@@ -14,7 +14,17 @@ from onetape import _core
 from onetape.model.instrument import Instrument
 
 MessageKind = Literal[
-    "quote", "trade", "book", "snapshot", "checked_book", "depth", "refusal", "mark", "liquidation", "bar"
+    "quote",
+    "trade",
+    "book",
+    "snapshot",
+    "checked_book",
+    "depth",
+    "refusal",
+    "mark",
+    "liquidation",
+    "bar",
+    "open_interest",
 ]
 Checksum = Literal["none", "digits", "turns"]
 MessageRow = tuple[str, str, str, list[str], dict[str, str], list[str], tuple[str, str] | None, str]

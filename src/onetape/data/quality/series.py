@@ -300,6 +300,14 @@ class Liquidations(Series):
         self.mark("size_not_positive", rows["size"] <= 0, rows, "size")
 
 
+class OpenInterests(Series):
+    own = ("size_negative",)
+    has_silences = False  # as often as somebody asks
+
+    def check(self, rows: Rows) -> None:
+        self.mark("size_negative", rows["size"] < 0, rows, "size")
+
+
 class Books(Series):
     """Depth: what its flags say, and whether its numbers count on where no flag speaks.
 
@@ -467,6 +475,7 @@ SERIES: dict[str, type[Series]] = {
     "funding": Fundings,
     "liquidation": Liquidations,
     "mbo": Orders,
+    "open_interest": OpenInterests,
 }
 
 __all__ = ["SERIES", "Books", "Quotes", "Series", "Steps"]

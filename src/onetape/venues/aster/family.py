@@ -43,6 +43,7 @@ ASTER: Final = Family(
     has_nonces=True,
     signs_listen_key=True,
     amends_side=False,
+    has_open_interest=False,
     ways=("", "", ""),
 )
 TESTNET_ASTER: Final = replace(ASTER, signer=partial(WalletSigner, chain=TESTNET))

@@ -38,6 +38,7 @@ class Family:
     has_nonces: bool = False
     signs_listen_key: bool = False
     amends_side: bool = True
+    has_open_interest: bool = True
     ways: tuple[str, str, str] = ("/public", "/market", "/private")
 
 

@@ -53,13 +53,13 @@ class BinanceUsdmVenue:
     probe_s: Final = 2.0  # weight 5 of 2400 a minute
     order_limit_code: Final = "-1015"
     symbols_max: Final = 100  # of 1024 streams, two for each: a longer address is refused by proxies
-    polls: Final = BinanceUsdmPolls()
 
     def __init__(self, key: str, secret: str, addresses: Addresses, family: Family = BINANCE) -> None:
         self.order_rules: tuple[BudgetRule, ...] = ()
         self.protocol = BinanceUsdmProtocol(key, secret, family)
         self._family = family
         self.past = BinanceUsdmPast()
+        self.polls = BinanceUsdmPolls(has_open_interest=family.has_open_interest)
         self._addresses = addresses
 
     def time(self) -> Call:

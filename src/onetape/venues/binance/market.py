@@ -99,6 +99,13 @@ MARKET: Final = Protocol(
             roles={"time": "E", "symbol": "s", "mark": "p", "index": "i", "rate": "r", "funding_time": "T"},
             required=("symbol", "mark"),
         ),
+        Message(  # the answer to GET openInterest, written between the messages
+            kind="open_interest",
+            name="openInterest",
+            event="",
+            roles={"time": "time", "symbol": "symbol", "size": "openInterest"},
+            required=("symbol", "size"),
+        ),
         Message(
             kind="liquidation",
             event="forceOrder",

@@ -1,6 +1,6 @@
 """Binance USD-M: its market by requests.
 
-Source: "Symbol Order Book Ticker", "Mark Price", "Compressed/Aggregate Trades List" and "24hr
+Source: "Symbol Order Book Ticker", "Mark Price", "Compressed/Aggregate Trades List", "Open Interest" and "24hr
 Ticker Price Change Statistics" of the USD-M documentation with their weights, read 2026-11. Trades
 are the aggregated ones, whose numbers are those of the stream. An answer is a list of rows, in any
 order; one about a symbol that does not name it is read by a reader of that symbol.
@@ -16,7 +16,7 @@ from onetape.model.instrument import Instrument
 from onetape.model.json_text import read_json
 from onetape.orders.budget import BudgetRule
 from onetape.orders.calls import Call, Purpose
-from onetape.venues.market_polls import MARKS, QUOTES, TRADES, PollKind
+from onetape.venues.market_polls import MARKS, OPEN_INTEREST, QUOTES, TRADES, PollKind
 from onetape.venues.protocol_table import Message, Protocol
 
 __all__ = ["WEIGHTS", "BinanceUsdmPolls"]
@@ -65,6 +65,13 @@ _ANSWERS: Final = Protocol(
             roles={"time": "rows.T", "id": "rows.a", "price": "rows.p", "size": "rows.q", "sell": "rows.m"},
             required=("id", "price", "size", "sell"),
         ),
+        Message(
+            kind="open_interest",
+            name="openInterest",
+            event="",
+            roles={"time": "rows.time", "symbol": "rows.symbol", "size": "rows.openInterest"},
+            required=("symbol", "size"),
+        ),
     ),
 )
 _TARGETS: Final = {QUOTES: "/fapi/v1/ticker/bookTicker", MARKS: "/fapi/v1/premiumIndex"}
@@ -74,8 +81,17 @@ class BinanceUsdmPolls:
     """A `MarketPolls`."""
 
     rule: Final = WEIGHTS
-    kinds: Final = (PollKind(QUOTES, 5, 0.5), PollKind(TRADES, 20, 0.4, by_symbol=True), PollKind(MARKS, 10, 0.1))
     turnover: Final = Call(Purpose.MARKET, "GET", "/fapi/v1/ticker/24hr", b"", {}, 40)
+
+    def __init__(self, *, has_open_interest: bool = True) -> None:
+        share = 0.04 * has_open_interest
+        self.kinds: list[PollKind] = [
+            PollKind(QUOTES, 5, 0.5),
+            PollKind(TRADES, 20, 0.4 - share, by_symbol=True),
+            PollKind(MARKS, 10, 0.1),
+        ]
+        if has_open_interest:
+            self.kinds.append(PollKind(OPEN_INTEREST, 1, share, by_symbol=True))
 
     def reader(self, instruments: Sequence[Instrument], numbers: Sequence[int]) -> _core.LiveMessages:
         return _ANSWERS.live(((i.raw_symbol, i) for i in instruments), numbers, polled=True)
@@ -84,6 +100,9 @@ class BinanceUsdmPolls:
         weight = next(each.weight for each in self.kinds if each.name == kind)
         if instrument is None:
             return Call(Purpose.MARKET, "GET", _TARGETS[kind], b"", {}, weight)
+        if kind == OPEN_INTEREST:
+            target = f"/fapi/v1/openInterest?symbol={instrument.raw_symbol}"
+            return Call(Purpose.MARKET, "GET", target, b"", {}, weight, symbol=instrument.symbol)
         since = "limit=1"
         if after[0]:
             since = f"fromId={after[0] + 1}&limit={TRADES_MAX}"
@@ -93,7 +112,9 @@ class BinanceUsdmPolls:
         return Call(Purpose.MARKET, "GET", target, b"", {}, weight, symbol=instrument.symbol)
 
     def message(self, kind: str, body: bytes) -> bytes:
-        if not body.lstrip().startswith(b"["):
+        if kind == OPEN_INTEREST:
+            body = b"[" + body + b"]"
+        elif not body.lstrip().startswith(b"["):
             raise ValueError("not a list")
         return b'{"rows":' + body + b"}"
 
