@@ -13,29 +13,20 @@ so a command that comes again after a crash finds what it has placed.
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 
 from onetape.accounts.entries import MAIN
 from onetape.gateway.core import GatewayCore
 from onetape.gateway.gateway_tape import RobotLife, kill_reason
-from onetape.gateway.order_requests import ROBOTS_MAX
+from onetape.gateway.parts import Part
 from onetape.ipc.door import ALL, Command, Do, Handler, Repeated
 from onetape.model.enums import Kind, OrderType, PositionSide, Side, TimeInForce, TriggerBy, TriggerKind
-from onetape.model.errors import (
-    NotAvailable,
-    NotOwner,
-    OrderInvalid,
-    OrderUnknown,
-    RateLimited,
-    UnknownSymbol,
-    UsageError,
-)
+from onetape.model.errors import NotAvailable, NotOwner, OrderInvalid, OrderUnknown, UnknownSymbol, UsageError
 from onetape.model.instrument import Instrument
 from onetape.model.near import did_you_mean
 from onetape.model.order import OrderSpec
@@ -58,15 +49,6 @@ _TRIGGERS: Final = {str(each): each for each in (TriggerBy.LAST, TriggerBy.MARK,
 _TIFS: Final = {each.value.lower(): each for each in (TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK)}
 
 
-class Part(NamedTuple):
-    """What of a position is whose. qty: signed, in units."""
-
-    life: RobotLife
-    symbol: str
-    side: PositionSide
-    qty: int
-
-
 class OrdersByHand:
     """Carries out orders of people, who trade as one more robot.
 
@@ -82,11 +64,11 @@ class OrdersByHand:
         self._money = core.money
         self._runs = runs
         self._admission = core.admission
-        self._slots = {"main": MAIN, **core.options.subaccounts}
-        self._now, self._wall = now, time.time_ns
+        self._parts = core.parts
+        self._now = now
         self._carry_out = core.carry_out
         if core.options.is_guarded:  # whose it is what a guardian takes off and no robot holds
-            self._life(MAIN)
+            self._parts.operator(MAIN)
 
     @property
     def handlers(self) -> dict[str, Handler]:
@@ -113,7 +95,7 @@ class OrdersByHand:
             placed = self._placed(spec, MAIN)
             if placed is not None:
                 return Repeated({"orders": [placed], "checks": []})
-            life = self._life(MAIN, is_dry=is_dry)
+            life = self._parts.operator(MAIN, is_dry=is_dry)
             orders, checks = self._submit(life, spec, is_dry=is_dry)
             return {"orders": self._shown(orders), "checks": _check_rows(checks)}
 
@@ -144,14 +126,15 @@ class OrdersByHand:
         fields = command.fields
         instrument = self._instrument(fields)
         named = fields.get("subaccount")
-        slot = self._slots.get(str(named)) if named is not None else MAIN
+        slots = self._parts.slots
+        slot = slots.get(str(named)) if named is not None else MAIN
         if slot is None:
-            raise UsageError(f"no sub-account {str(named)[:40]!r}, but {', '.join(self._slots)}")
+            raise UsageError(f"no sub-account {str(named)[:40]!r}, but {', '.join(slots)}")
         is_dry = _flag(fields, "dry_run")
 
         def parts() -> list[Part]:
-            all_parts = self._parts(slot, instrument)
-            return [each for each in all_parts if named is not None or each.life.is_operator]
+            found = (each for side in PositionSide for each in self._parts.of(instrument.symbol, side, slot))
+            return [each for each in found if named is not None or each.life.is_operator]
 
         for part in parts():
             if not part.life.is_operator and self._runs(part.life.number):
@@ -169,10 +152,10 @@ class OrdersByHand:
         def parts() -> list[Part]:
             return [
                 part
-                for instrument in self._gate.instruments.values()
-                for slot in sorted({MAIN, *self._slots.values()})
-                if symbol in ("", instrument.symbol)
-                for part in self._parts(slot, instrument)
+                for each in self._gate.instruments
+                if symbol in ("", each)
+                for side in PositionSide
+                for part in self._parts.of(each, side)
             ]
 
         def do() -> dict[str, Any]:
@@ -236,7 +219,7 @@ class OrdersByHand:
             for spec in specs:
                 part = max(free, key=lambda each: free[each])
                 free[part] -= spec.size_int
-                life = self._tape.robots[part] if part else self._life(MAIN)
+                life = self._tape.robots[part] if part else self._parts.operator(MAIN)
                 placed = self._placed(spec, life.slot)
                 orders += [placed] if placed is not None else self._place_one(life, spec)
             self._finish()
@@ -254,10 +237,9 @@ class OrdersByHand:
         """What an order of that side may take off of each part of a position, by the number of its
         robot; 0: of the operator, where nobody holds anything."""
         held: dict[int, int] = {}
-        for slot in sorted({MAIN, *self._slots.values()}):
-            for part in self._parts(slot, instrument):
-                if part.side is of and part.qty * side.sign < 0:
-                    held[part.life.number] = held.get(part.life.number, 0) + abs(part.qty)
+        for part in self._parts.of(instrument.symbol, of):
+            if part.qty * side.sign < 0:
+                held[part.life.number] = held.get(part.life.number, 0) + abs(part.qty)
         return held or {0: 0}
 
     def _cancel_stops(self, command: Command) -> Do:
@@ -297,7 +279,7 @@ class OrdersByHand:
             if (placed := self._placed(spec, part.life.slot)) is not None:
                 orders.append(placed)
                 continue
-            life = part.life if is_dry or part.life.number else self._life(part.life.slot)
+            life = part.life if is_dry or part.life.number else self._parts.operator(part.life.slot)
             made, more_checks = self._submit(life, spec, is_dry=is_dry)
             orders += made
             checks += more_checks
@@ -329,21 +311,6 @@ class OrdersByHand:
             is_of = (order.robot, order.spec.symbol) == (part.life.number, part.symbol)
             if is_of and order.robot and not order.is_protective and not _closes(order):
                 self._manager.cancel_once(order, self._now())
-
-    def _parts(self, slot: int, instrument: Instrument) -> list[Part]:
-        """Of a sub-account's position: each robot's, and what is left of it, the operator's."""
-        symbol, found = instrument.symbol, []
-        of_slot = [life for life in self._tape.robots.values() if life.slot == slot]
-        for side in PositionSide:
-            rest = self._money.own(slot, symbol, side)
-            for life in of_slot:
-                qty = life.held.get(symbol, {}).get(side, 0)
-                if qty and not life.is_operator:
-                    found.append(Part(life, symbol, side, qty))
-                    rest -= qty
-            if rest:
-                found.append(Part(self._life(slot, is_dry=True), symbol, side, rest))
-        return found
 
     def _closing(self, part: Part, id_: str) -> OrderSpec | None:
         """The order that takes off a part, as much of it as may be now; None: nothing may."""
@@ -412,23 +379,6 @@ class OrdersByHand:
             return None
         order = self._manager.orders.get(name)
         return self._row(order) if order is not None else {"client_id": name, "state": "ended"}
-
-    def _life(self, slot: int, *, is_dry: bool = False) -> RobotLife:
-        """The operator's at a sub-account. is_dry: as it would be, if it is not there."""
-        subaccount = next((n for n, at in self._slots.items() if at == slot), str(slot))
-        name = OPERATOR if slot == MAIN else f"{OPERATOR}:{subaccount}"
-        robots = self._tape.robots
-        found = next((each for each in robots.values() if each.name == name), None)
-        if found is not None:
-            return found
-        if is_dry:
-            return RobotLife(0, name, 1, "", slot=slot)
-        if len(robots) >= ROBOTS_MAX:
-            raise RateLimited(f"more than {ROBOTS_MAX} robots on this account's tape")
-        life = RobotLife(len(robots) + 1, name, 1, "", slot=slot)
-        self._tape.attach(life, self._wall())
-        self._tape.ensure("disk")  # a number that is forgotten would be given to a robot
-        return life
 
     def _found(self, name: str) -> Managed:
         manager = self._manager
