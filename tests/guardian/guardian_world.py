@@ -43,7 +43,7 @@ from onetape.tape.wait import Waiter
 from onetape.venues.gateways import Addresses, open_trading_venue
 from orders.gateway_faults import Faults
 from orders.gateway_invariants import check
-from orders.gateway_life import Died, Home, MortalWriter
+from orders.gateway_life import SLOTS, Died, Home, MortalWriter
 from orders.gateway_robots import TAGS
 from orders.gateway_world import MS, SECOND, World
 
@@ -205,7 +205,8 @@ class GuardianWorld(World):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.invariants.tags = (*TAGS, f"T{robot_tag('operator')}X")
+        operators = ("operator", *(f"operator:{name}" for name in SLOTS))
+        self.invariants.tags = (*TAGS, *(f"T{robot_tag(name)}X" for name in operators))
 
     def run(self, seconds: float) -> GuardianWorld:
         self.begin_watch()

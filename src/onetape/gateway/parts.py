@@ -77,12 +77,17 @@ class Parts:
             whose = [each for each in self.of(symbol, side) if each.qty * sign < 0]
             if left <= 0 or not whose:
                 continue  # books that lag behind the venue have not got it yet
+            # No more than its sub-account holds: of what the venue has closed by force no robot has heard.
+            beyond = {self._tape.slot_of(robot): left}  # what is beyond stands against its own sub-account's others
+            own = {at: -self._tape.own(at, symbol, side) * sign for at in self.slots.values()}
+            rooms = {at: max(qty + beyond.get(at, 0), 0) for at, qty in own.items()}
             for part in sorted(whose, key=lambda each: -abs(each.qty)):
-                size = min(left, abs(part.qty))
+                size = min(left, abs(part.qty), rooms[part.life.slot])
                 if size:
                     self._trade(self._tape.robots[robot], part.life, part_of(fill, size), now)
-                left -= size
-            return
+                left, rooms[part.life.slot] = left - size, rooms[part.life.slot] - size
+            if left < fill.size:
+                return
 
     def _trade(self, life: RobotLife, to: RobotLife, fill: FillReport, now: int) -> None:
         """to: whose the fill is."""
