@@ -21,6 +21,7 @@ from onetape.guardian.account_follower import AccountFollower
 from onetape.guardian.core import GuardianCore
 from onetape.guardian.events import (
     CancelStops,
+    CloseSubAccount,
     Effect,
     Flatten,
     GuardianSettings,
@@ -30,7 +31,7 @@ from onetape.guardian.events import (
     Rules,
     Unprotected,
 )
-from onetape.guardian.guardian import kept_in, placed_of, stops_fields
+from onetape.guardian.guardian import close_fields, kept_in, placed_of, stops_fields
 from onetape.guardian.position_guard import COVERED, PositionGuard
 from onetape.ipc.system import CommandResult
 from onetape.model.enums import PositionSide, Side
@@ -75,7 +76,7 @@ class GuardianLife:
         self.protocol.set_instruments(world.instruments)
         watched = {ACCOUNT} if self.protocol.traits.positions and self.protocol.traits.conditionals else set()
         self.core = GuardianCore(world.settings, epoch=str(world.now), watched=watched)
-        self.follower = AccountFollower(ACCOUNT, gateway_journal(world.home.path, ACCOUNT), self.core)
+        self.follower = AccountFollower(ACCOUNT, gateway_journal(world.home.path, ACCOUNT), self.core, SLOTS)
         self.waiter = Waiter()
 
     def begin(self) -> None:
@@ -151,6 +152,8 @@ class GuardianLife:
                 return "cancel_stops", {"orders": list(effect.orders)}
             case Flatten():
                 return "flatten", {"symbol": effect.symbol, "reason": effect.reason}
+            case CloseSubAccount():
+                return "close", close_fields(effect, self.follower.view.instruments[effect.symbol])
             case Unprotected():
                 return "unprotected", {"symbol": effect.symbol, "since": effect.since}
         raise AssertionError(effect)

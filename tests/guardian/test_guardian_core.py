@@ -211,6 +211,18 @@ def test_what_is_open_is_valued_while_its_price_is_known():
     assert [each.amount for each in world.core.unrealized(world.now + 60 * SECOND)] == [0]
 
 
+def test_a_stop_that_is_met_and_that_nobody_tells_of_is_asked_for():
+    """Its stream stands still: the venue has fired it, and what it sent has come to nothing."""
+    world = GuardedWorld()
+    world.trade(1000)
+    world.run(20)
+    name = min(world.resting, key=lambda each: -world.resting[each].trigger)
+    stop = world.resting.pop(name)
+    world.price, world.quiet_since = stop.trigger - 10, world.now
+    world.run(6)
+    assert world.covered >= 0.95 * world.qty > 0 and name not in world.resting
+
+
 def test_a_lost_ladder_is_said_and_ends():
     world = GuardedWorld(faults=Faults(refused=1.0))
     world.trade(1000)

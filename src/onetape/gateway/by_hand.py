@@ -72,11 +72,11 @@ class OrdersByHand:
 
     @property
     def handlers(self) -> dict[str, Handler]:
-        close = ("symbol", "subaccount", "dry_run")
+        close = ("symbol", "subaccount", "qty", "dry_run")
         return {
             "place": Handler(self._place, fields=PLACE_FIELDS, reaches_out=True),
             "cancel": Handler(self._cancel, fields=("order", "symbol"), reaches_out=True),
-            "close": Handler(self._close, fields=close, reaches_out=True),
+            "close": Handler(self._close, fields=close, reaches_out=True, actors=(GUARDIAN,)),
             "flatten": Handler(self._flatten, fields=("symbol", "reason"), reaches_out=True, actors=(GUARDIAN,)),
             "place_stops": Handler(self._place_stops, fields=STOPS_FIELDS, reaches_out=True, actors=(GUARDIAN,)),
             "cancel_stops": Handler(self._cancel_stops, fields=("orders",), reaches_out=True, actors=(GUARDIAN,)),
@@ -131,19 +131,26 @@ class OrdersByHand:
         if slot is None:
             raise UsageError(f"no sub-account {str(named)[:40]!r}, but {', '.join(slots)}")
         is_dry = _flag(fields, "dry_run")
+        has_qty = fields.get("qty") is not None
+        if has_qty and named is None:
+            raise UsageError("a qty is of one sub-account: name it, subaccount=main or another")
+        most = _units(fields["qty"], instrument.size_decimals, what="qty") if has_qty else None
 
         def parts() -> list[Part]:
-            found = (each for side in PositionSide for each in self._parts.of(instrument.symbol, side, slot))
+            found = [each for side in PositionSide for each in self._parts.of(instrument.symbol, side, slot)]
+            if most is not None:  # of what the sub-account holds, not of what its robots hold against each other
+                total = sum(each.qty for each in found)
+                return [each for each in found if each.qty * total > 0]
             return [each for each in found if named is not None or each.life.is_operator]
 
         for part in parts():
-            if not part.life.is_operator and self._runs(part.life.number):
+            if not part.life.is_operator and self._runs(part.life.number) and command.actor != GUARDIAN:
                 raise NotOwner(
                     f"robot {part.life.name} holds it, and runs or is starting",
                     location=instrument.symbol,
                     todo="end the robot first, or flatten",
                 )
-        return lambda: self._closed(command.id, parts, is_dry=is_dry)
+        return lambda: self._closed(command.id, parts, is_dry=is_dry, most=most)
 
     def _flatten(self, command: Command) -> Do:
         fields = command.fields
@@ -262,20 +269,27 @@ class OrdersByHand:
     # --- closing ----------------------------------------------------------------------------------
 
     def _closed(
-        self, id_: str, parts: Callable[[], list[Part]], *, is_dry: bool = False, nets: bool = False
+        self,
+        id_: str,
+        parts: Callable[[], list[Part]],
+        *,
+        is_dry: bool = False,
+        nets: bool = False,
+        most: int | None = None,
     ) -> dict[str, Any]:
         """A market order for each part, of what nothing works to take off yet. `left`: what is
         still held, also while those orders are on their way; who asks again with another id closes
         what is left of it by then. nets: parts that make up nothing together are not `left` but
-        `offsetting`: the account holds nothing."""
+        `offsetting`: the account holds nothing. most: units, of all parts together; None: all."""
         orders: list[Managed | dict[str, Any]] = []
         checks: list[Check] = []
         for part in parts():
             if not is_dry:
                 self._cancel_working(part)
-            spec = self._closing(part, id_)
+            spec = self._closing(part, id_, most)
             if spec is None:
                 continue
+            most = None if most is None else most - spec.size_int
             if (placed := self._placed(spec, part.life.slot)) is not None:
                 orders.append(placed)
                 continue
@@ -312,7 +326,7 @@ class OrdersByHand:
             if is_of and order.robot and not order.is_protective and not _closes(order):
                 self._manager.cancel_once(order, self._now())
 
-    def _closing(self, part: Part, id_: str) -> OrderSpec | None:
+    def _closing(self, part: Part, id_: str, most_units: int | None) -> OrderSpec | None:
         """The order that takes off a part, as much of it as may be now; None: nothing may."""
         instrument = self._gate.instruments[part.symbol]
         is_spot = instrument.kind is Kind.SPOT
@@ -337,6 +351,8 @@ class OrdersByHand:
             and _closes(each)
         )
         size = abs(part.qty) - working
+        if most_units is not None:
+            size = min(size, most_units)
         if self._gate.killed:  # what takes off of a part and not of the account is new risk
             size = min(size, reducible(self._manager, spec))
         if is_spot:  # the fee may have been taken out of what was bought

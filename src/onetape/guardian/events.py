@@ -13,6 +13,7 @@ from onetape.risk.stop_ladder import Rung
 
 __all__ = [
     "CancelStops",
+    "CloseSubAccount",
     "Effect",
     "Flatten",
     "GuardianSettings",
@@ -93,6 +94,16 @@ class Flatten(NamedTuple):
     reason: str
 
 
+class CloseSubAccount(NamedTuple):
+    """Takes so much off what a sub-account holds, at the market. size: units."""
+
+    id: str
+    account: str
+    symbol: str
+    name: str
+    size: int
+
+
 class ReadVenue(NamedTuple):
     """Asks the venue itself: for the stops of a symbol, or where it is "" for all positions."""
 
@@ -120,4 +131,4 @@ class Record(NamedTuple):
     severity: str = ""
 
 
-Effect = PlaceStops | CancelStops | Flatten | Unprotected | ReadVenue | Record
+Effect = PlaceStops | CancelStops | Flatten | CloseSubAccount | Unprotected | ReadVenue | Record

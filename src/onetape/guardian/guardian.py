@@ -17,7 +17,16 @@ import msgspec
 from onetape.gateway.options import gateway_journal
 from onetape.guardian.account_follower import AccountFollower
 from onetape.guardian.core import GuardianCore
-from onetape.guardian.events import CancelStops, Effect, Flatten, PlaceStops, ReadVenue, Record, Unprotected
+from onetape.guardian.events import (
+    CancelStops,
+    CloseSubAccount,
+    Effect,
+    Flatten,
+    PlaceStops,
+    ReadVenue,
+    Record,
+    Unprotected,
+)
 from onetape.guardian.halt_watch import HaltWatch
 from onetape.guardian.options import GUARDIAN, GuardianOptions, guardian_journal
 from onetape.guardian.past_gateway import ORDER, PLACING, PastGateway, number_of
@@ -42,7 +51,7 @@ from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.tape.segments import is_tape
 from onetape.tape.wait import JournalWatch, Waiter
 
-__all__ = ["Guardian", "kept_in", "placed_of", "stops_fields"]
+__all__ = ["Guardian", "close_fields", "kept_in", "placed_of", "stops_fields"]
 
 TICK_S: Final = 0.05
 FOLLOW_EVERY: Final = SECOND // 5
@@ -77,7 +86,8 @@ class Guardian:
         )
         self._sending: set[tuple[str, str]] = set()  # commands of halts that wait for an answer: account and id
         self._followers = {
-            name: AccountFollower(name, gateway_journal(self._home, name), self.core) for name in options.accounts
+            name: AccountFollower(name, gateway_journal(self._home, name), self.core, options.subaccounts.get(name, {}))
+            for name in options.accounts
         }
         self._takeover_ns = options.takeover_ns
         self._past: dict[str, PastGateway] = {}  # by account
@@ -287,6 +297,9 @@ class Guardian:
             case Flatten():
                 fields = {"symbol": effect.symbol, "reason": effect.reason}
                 await self._send(effect.account, effect.id, "flatten", fields)
+            case CloseSubAccount():
+                instrument = self._followers[effect.account].view.instruments[effect.symbol]
+                await self._send(effect.account, effect.id, "close", close_fields(effect, instrument))
             case Unprotected():
                 passed = time.monotonic_ns() - effect.since
                 lost: dict[str, Any] = {
@@ -400,6 +413,11 @@ def stops_fields(effect: PlaceStops, instrument: Instrument, trigger_by: Trigger
         "trigger_by": str(trigger_by),
         "stops": stops,
     }
+
+
+def close_fields(effect: CloseSubAccount, instrument: Instrument) -> dict[str, Any]:
+    """As `close` takes it."""
+    return {"symbol": effect.symbol, "subaccount": effect.name, "qty": instrument.size_text(effect.size)}
 
 
 def placed_of(effect: PlaceStops, answer: CommandResult) -> tuple[dict[str, Rung] | None, dict[Rung, int]]:
