@@ -75,9 +75,11 @@ class Guardian:
         commands_in(path, self._once)
         self._kept = kept_in(path)
         self._writer = JournalWriter(path, process=GUARDIAN, created=time.time_ns(), heartbeat=True)
+        # Of its leases. Its journal's own begins anew where that was lost, and gateways have heard of later ones.
+        self._epoch = max(time.time_ns(), self._writer.epoch)
         self._tape = CommandTape(self._writer)
         watched = {name for name, each in options.accounts.items() if can_watch(each)}
-        self.core = GuardianCore(options.settings, epoch=str(time.time_ns()), watched=watched)
+        self.core = GuardianCore(options.settings, epoch=str(self._epoch), watched=watched)
         self._readers = {
             name: VenueReader(options.accounts[name], self._home, self._health) for name in sorted(watched)
         }
@@ -220,7 +222,7 @@ class Guardian:
         """The account's gateway opens nothing new while nobody renews the lease."""
         refused = ""
         while True:
-            fields = {"until_ns": time.time_ns() + LEASE_NS, "epoch": self._writer.epoch}
+            fields = {"until_ns": time.time_ns() + LEASE_NS, "epoch": self._epoch}
             answer = await self._commands.send_command(
                 f"gateway:{account}", "guardian_lease", fields, timeout=LEASE_EVERY_S
             )
