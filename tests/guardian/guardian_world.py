@@ -345,6 +345,8 @@ class GuardianWorld(World):
         held = self.held(guard)
         if held * guard.qty <= 0:
             return  # both have to say that it is there
+        if not any(o.client_id in names for o in self.resting(guard)):
+            return  # they have fired or ended there, and no stream has told of it
         stays = [o for o in self.resting(guard, (*names, *guard.cancels)) if o.side is guard.closes]
         covered, least = sum(o.size for o in stays), min(abs(held), guard.target)
         shown = [(o.client_id, o.state, o.size) for o in stays]
