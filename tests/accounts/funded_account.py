@@ -24,7 +24,7 @@ from onetape.orders.calls import Purpose
 from onetape.orders.gate import Gate
 from onetape.orders.managed import FillOut, IntentOut, Managed, NewsOut, Request
 from onetape.orders.manager import OrderManager
-from onetape.orders.reports import INTERNAL_TRADES, BalanceReport, FillReport, OrderStatusReport
+from onetape.orders.reports import BalanceReport, FillReport, OrderStatusReport
 from onetape.tape.journal import JournalWriter
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 from onetape.venues.kraken.assets import Pairs
@@ -105,12 +105,7 @@ class Funded(AbstractContextManager):
         self.crossing: Crossing | None = None
         if crosses:
             self.crossing = Crossing(
-                self.manager,
-                self.instruments,
-                slot_of=slot_of,
-                quote=self.touch,
-                judge=self.gate.left,
-                newest=INTERNAL_TRADES,
+                self.manager, self.instruments, slot_of=slot_of, quote=self.touch, judge=self.gate.left
             )
         self.proceeds: Proceeds = open_proceeds(
             self.manager,

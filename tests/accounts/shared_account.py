@@ -18,7 +18,7 @@ from onetape.orders.managed import FillOut, IntentOut, NewsOut, Request
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.recover import Recovery
-from onetape.orders.reports import INTERNAL_TRADES, FillReport, OrderStatusReport
+from onetape.orders.reports import FillReport, OrderStatusReport
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 
 PERP = "binance:BTC/USDT:USDT"
@@ -54,16 +54,15 @@ class Account:
             bounds={PERP: self.bound} if self.bound else {},
             is_shared=self.is_shared,
         )
-        self.crossing = self.cross(INTERNAL_TRADES) if self.crosses else None
+        self.crossing = self.cross() if self.crosses else None
 
-    def cross(self, newest: int) -> Crossing:
+    def cross(self) -> Crossing:
         return Crossing(
             self.manager,
             {PERP: self.instrument},
             slot_of=lambda robot: robot + 1,
             quote=lambda symbol: self.quote,
             judge=self.judge,
-            newest=newest,
         )
 
     def judge(self, order, now: int) -> Refusal | None:
@@ -88,7 +87,7 @@ class Account:
                 self.booking.fill(words[0], int(parse_client_id(words[0].client_id).tag) + 1)
         recovery.finish(self.now)
         if self.crosses:
-            self.crossing = self.cross(recovery.trades_inside)
+            self.crossing = self.cross()
         for order in self.manager.open.values():
             self.reductions.order(order)
         self.write()

@@ -21,6 +21,7 @@ from onetape.guardian.account_follower import AccountFollower
 from onetape.guardian.core import GuardianCore
 from onetape.guardian.events import (
     CancelStops,
+    CloseSubAccount,
     Effect,
     Flatten,
     GuardianSettings,
@@ -30,7 +31,7 @@ from onetape.guardian.events import (
     Rules,
     Unprotected,
 )
-from onetape.guardian.guardian import kept_in, placed_of, stops_fields
+from onetape.guardian.guardian import close_fields, kept_in, placed_of, stops_fields
 from onetape.guardian.position_guard import COVERED, PositionGuard
 from onetape.ipc.system import CommandResult
 from onetape.model.enums import PositionSide, Side
@@ -43,7 +44,7 @@ from onetape.tape.wait import Waiter
 from onetape.venues.gateways import Addresses, open_trading_venue
 from orders.gateway_faults import Faults
 from orders.gateway_invariants import check
-from orders.gateway_life import Died, Home, MortalWriter
+from orders.gateway_life import SLOTS, Died, Home, MortalWriter
 from orders.gateway_robots import TAGS
 from orders.gateway_world import MS, SECOND, World
 
@@ -75,7 +76,7 @@ class GuardianLife:
         self.protocol.set_instruments(world.instruments)
         watched = {ACCOUNT} if self.protocol.traits.positions and self.protocol.traits.conditionals else set()
         self.core = GuardianCore(world.settings, epoch=str(world.now), watched=watched)
-        self.follower = AccountFollower(ACCOUNT, gateway_journal(world.home.path, ACCOUNT), self.core)
+        self.follower = AccountFollower(ACCOUNT, gateway_journal(world.home.path, ACCOUNT), self.core, SLOTS)
         self.waiter = Waiter()
 
     def begin(self) -> None:
@@ -151,6 +152,8 @@ class GuardianLife:
                 return "cancel_stops", {"orders": list(effect.orders)}
             case Flatten():
                 return "flatten", {"symbol": effect.symbol, "reason": effect.reason}
+            case CloseSubAccount():
+                return "close", close_fields(effect, self.follower.view.instruments[effect.symbol])
             case Unprotected():
                 return "unprotected", {"symbol": effect.symbol, "since": effect.since}
         raise AssertionError(effect)
@@ -205,7 +208,8 @@ class GuardianWorld(World):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.invariants.tags = (*TAGS, f"T{robot_tag('operator')}X")
+        operators = ("operator", *(f"operator:{name}" for name in SLOTS))
+        self.invariants.tags = (*TAGS, *(f"T{robot_tag(name)}X" for name in operators))
 
     def run(self, seconds: float) -> GuardianWorld:
         self.begin_watch()
@@ -341,6 +345,8 @@ class GuardianWorld(World):
         held = self.held(guard)
         if held * guard.qty <= 0:
             return  # both have to say that it is there
+        if not any(o.client_id in names for o in self.resting(guard)):
+            return  # they have fired or ended there, and no stream has told of it
         stays = [o for o in self.resting(guard, (*names, *guard.cancels)) if o.side is guard.closes]
         covered, least = sum(o.size for o in stays), min(abs(held), guard.target)
         shown = [(o.client_id, o.state, o.size) for o in stays]

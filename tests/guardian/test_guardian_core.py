@@ -4,13 +4,18 @@ around it fails."""
 from __future__ import annotations
 
 from decimal import Decimal
+from fractions import Fraction
 
+import msgspec
 import pytest
 
-from guardian.guarded_world import ACCOUNT, BTC, START, SYMBOL, Faults, GuardedWorld
-from onetape.guardian.events import CancelStops, Flatten, GuardianSettings, PlaceStops, ReadVenue, Unprotected
-from onetape.model.enums import PositionSide
+from guardian.guarded_world import ACCOUNT, BOTH, BTC, START, SYMBOL, Faults, GuardedWorld
+from onetape.guardian.core import GuardianCore
+from onetape.guardian.events import CancelStops, Flatten, GuardianSettings, PlaceStops, ReadVenue, StopRow, Unprotected
+from onetape.model.enums import OrderState, PositionSide
 from onetape.model.time import SECOND
+from onetape.orders.reports import PositionReport
+from onetape.venues.binance.trading import BinanceUsdmProtocol
 
 
 def kinds(world: GuardedWorld, kind) -> list:
@@ -217,6 +222,18 @@ def test_what_is_open_is_valued_while_its_price_is_known():
     assert [each.amount for each in world.core.unrealized(world.now + 60 * SECOND)] == [0]
 
 
+def test_a_stop_that_is_met_and_that_nobody_tells_of_is_asked_for():
+    """Its stream stands still: the venue has fired it, and what it sent has come to nothing."""
+    world = GuardedWorld()
+    world.trade(1000)
+    world.run(20)
+    name = min(world.resting, key=lambda each: -world.resting[each].trigger)
+    stop = world.resting.pop(name)
+    world.price, world.quiet_since = stop.trigger - 10, world.now
+    world.run(6)
+    assert world.covered >= 0.95 * world.qty > 0 and name not in world.resting
+
+
 def test_a_lost_ladder_is_said_and_ends():
     world = GuardedWorld(faults=Faults(refused=1.0))
     world.trade(1000)
@@ -250,3 +267,62 @@ def test_what_is_promised_holds_on_every_frame(name, block):
         except AssertionError as error:
             raise AssertionError(f"GuardedWorld({seed}, FAULTS[{name!r}]) at {world.now / SECOND:.3f} s") from error
         assert kinds(world, PlaceStops)
+
+
+@pytest.mark.parametrize("grows", [False, True])
+def test_fifty_positions_cost_a_tenth_of_the_venues_budget_at_most(grows):
+    """Of Binance's 2,400 a minute, with the weights of its calls; also while a position grows each second."""
+    protocol = BinanceUsdmProtocol("key", "secret")
+    listed = [msgspec.structs.replace(BTC, symbol=f"binance:C{n}/USDT:USDT", raw_symbol=f"C{n}USDT") for n in range(50)]
+    protocol.set_instruments(listed)
+    core = GuardianCore(GuardianSettings(), epoch="1", watched={ACCOUNT})
+    stops: dict[str, dict[str, StopRow]] = {each.symbol: {} for each in listed}
+    held = {each.symbol: 1000 for each in listed}
+    weight = count = 0
+
+    def carried_out(now: int) -> int:
+        nonlocal count
+        spent = 0
+        effects, core.effects = core.effects, []
+        for effect in effects:
+            match effect:
+                case PlaceStops():
+                    count += len(effect.rungs)
+                    placed = {f"c{count - n}": rung for n, rung in enumerate(effect.rungs)}
+                    for name, rung in placed.items():
+                        of = effect.symbol, BOTH, effect.closes, rung.trigger, rung.size, OrderState.ACCEPTED
+                        stops[effect.symbol][name] = StopRow(name, name, *of)
+                        core.stop(ACCOUNT, stops[effect.symbol][name], now)
+                    core.answered(effect.id, placed, {}, now)
+                case CancelStops():
+                    for name in effect.orders:
+                        for of in stops.values():
+                            of.pop(name, None)
+                        core.stop_ended(ACCOUNT, name, now)
+                case ReadVenue(symbol=""):
+                    spent += protocol.positions(now).weight
+                    rows = [PositionReport(name, BOTH, qty, now, Decimal(100_000)) for name, qty in held.items()]
+                    core.positions_read(ACCOUNT, rows, now, now)
+                case ReadVenue():
+                    spent += protocol.open_stops(effect.symbol, now).weight
+                    core.stops_read(ACCOUNT, effect.symbol, stops[effect.symbol], now, now)
+        return spent
+
+    for each in listed:
+        core.instrument(ACCOUNT, each)
+        core.position(ACCOUNT, each.symbol, BOTH, 1000, Fraction(START), SECOND)
+    core.caught_up(ACCOUNT, SECOND)
+    for tick in range(4 * 70):
+        now = SECOND + tick * SECOND // 4
+        if tick % 4 == 0:
+            for each in listed:
+                core.quote(ACCOUNT, each.symbol, START - 1, START + 1, now)
+            if grows:
+                grown = listed[tick // 4 % 50].symbol
+                held[grown] += 100
+                core.position(ACCOUNT, grown, BOTH, held[grown], Fraction(START), now)
+        core.tick(now)
+        spent = carried_out(now) + carried_out(now)
+        weight += spent if tick >= 40 else 0  # the first ladders are behind it
+    assert sum(len(of) for of in stops.values()) == 250 and all(g.is_protected for g in core.guards.values())
+    assert 60 < weight <= 240, weight

@@ -3,10 +3,15 @@ stand while processes are killed, and go when the position has gone."""
 
 from __future__ import annotations
 
+import os
+import shutil
+import signal
+
 import msgspec
 
 from onetape.tape.journal import JournalReader
 from waiting import wait_for
+from worlds.command_lines import command_line
 from worlds.supervised import Home
 
 SYMBOL = "binance:BTC/USDT:USDT"
@@ -76,6 +81,14 @@ def test_stops_of_the_guardian_outlive_robot_gateway_and_guardian(tmp_path):
         after = wait_for(lambda: protected(home))
         assert {each["venue_id"] for each in after} == ids  # they are those, and not new ones
         assert began(home) == [0, 0]  # the stops are no orders of the robot's
+        # One whose journal is lost is no earlier one: it gets the lease, adopts the stops, and robots may open.
+        pids = {each["name"]: each["pid"] for each in home.status()["processes"]}
+        for name in ("supervisor", "guardian"):
+            os.kill(pids[name], signal.SIGKILL)
+        shutil.rmtree(home.home / "journal" / "guardian")
+        home.run("up")
+        assert ids == {each["venue_id"] for each in wait_for(lambda: protected(home))}
+        wait_for(lambda: command_line(["buy", SYMBOL, "0.002", "--json"], home.folder)[0] == 0)
         home.run("flatten", "--symbol", SYMBOL)
         wait_for(lambda: not home.run("positions")[0]["qty"].strip("0."))
         wait_for(lambda: not levels(home))

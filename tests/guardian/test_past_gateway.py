@@ -9,10 +9,8 @@ import signal
 import time
 import urllib.request
 
-import pytest
 from test_guardian_under_up import CONFIG, HOLD, SYMBOL, protected
 
-from long_form import LONG
 from onetape.gateway.account_projection import read_account
 from onetape.gateway.client import GatewayClient
 from onetape.gateway.fence import Fence
@@ -81,7 +79,6 @@ def agrees(home: Home) -> bool:
     return not any(each.qty for each in view.held.values()) and sum(own) == 0
 
 
-@pytest.mark.skipif(not LONG, reason="in the long form: make test-long")  # two minutes on a busy machine
 def test_a_guardian_protects_past_a_dead_gateway_and_the_next_one_takes_its_stops_over(tmp_path):
     with Home(tmp_path, GUARDED, HOLD) as home:
         up = home.run("up")

@@ -145,7 +145,6 @@ class Life:
                 life = core.requests.attach(name, "", world.now, slot=SLOTS[name])
                 assert life is not None and life.number == number
         hands = OrdersByHand(core, runs=lambda number: number in NAMES, now=lambda: world.now)
-        hands._wall = lambda: world.now
         self.commands = Commands(
             self.options,
             core,

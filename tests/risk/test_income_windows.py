@@ -169,11 +169,34 @@ def test_what_has_no_price_waits_and_is_said():
 @pytest.mark.parametrize(("counts", "is_reached"), [(True, True), (False, False)])
 def test_open_losses_count_where_wanted_and_open_profits_never(counts, is_reached):
     made = windows((Scope.SYMBOL, "4h 150 USDT"), counts_unrealized=counts)
-    made.unrealized("main", "main", BTC, money_units(-150))
+    made.unrealized("main", "", BTC, money_units(-150))
     assert bool(made.breaches()) is is_reached
-    made.unrealized("main", "main", BTC, money_units(1000))
+    made.unrealized("main", "", BTC, money_units(1000))
     made.income(income(-150))
     assert made.breaches()
+
+
+@pytest.mark.parametrize(
+    ("scope", "limit", "strategy", "realized", "open_", "is_reached"),
+    [
+        (Scope.SYMBOL, "4h 150 USDT", "", "-100", "-50.00", True),
+        (Scope.SYMBOL, "4h 150 USDT", "", "-100", "-49.99", False),
+        (Scope.SYMBOL, "24h 1800 USDT", "", "0", "-1800", True),
+        (Scope.SYMBOL, "24h 1800 USDT", "", "0", "-1799.99", False),
+        (Scope.SYSTEM, "24h 3000 USDT", "", "-1", "-2999.00", True),
+        (Scope.SYSTEM, "24h 3000 USDT", "", "-1", "-2998.99", False),
+        (Scope.STRATEGY, "1h 100 USDT", "a", "-40", "-60.00", True),
+        (Scope.STRATEGY, "1h 100 USDT", "a", "-40", "-59.99", False),
+        (Scope.STRATEGY, "1h 100 USDT", "b", "-40", "-60.00", False),  # another's
+        (Scope.STRATEGY, "1h 100 USDT", "", "-40", "-1000", False),  # the account's is nobody's
+        (Scope.ACCOUNT, "1h 100 USDT", "a", "-40", "-1000", False),  # and counts no second time there
+    ],
+)
+def test_open_losses_count_for_whom_they_are(scope, limit, strategy, realized, open_, is_reached):
+    made = windows((scope, limit), counts_unrealized=True)
+    made.income(income(realized, strategy="a"))
+    made.unrealized("main", strategy, BTC, money_units(open_))
+    assert bool(made.breaches()) is is_reached
 
 
 @pytest.mark.parametrize("text", ["", "4h", "150 USDT", "4h 0 USDT", "4h -5 USDT", "0s 5 USDT", "60d 5 USDT", "4h x"])

@@ -87,6 +87,11 @@ class Booking:
             found = self._terms[symbol] = Terms(instrument)
         return found
 
+    def own(self, slot: int, symbol: str, side: PositionSide) -> int:
+        """Returns a sub-account's position, signed."""
+        held = self.positions.get((slot, symbol, side))
+        return held.qty if held is not None else 0
+
     # --- fills ------------------------------------------------------------------------------------
 
     def fill(self, fill: FillReport, slot: int) -> Entry:

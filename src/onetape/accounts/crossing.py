@@ -51,7 +51,6 @@ class Crossing:
 
     quote: best bid and ask of a symbol now, 0 where nobody knows.
     judge: why what is left of an order may not go to the venue now.
-    newest: the newest id of an internal trade.
     """
 
     def __init__(
@@ -62,14 +61,12 @@ class Crossing:
         slot_of: Callable[[int], int],
         quote: Quote,
         judge: Judge,
-        newest: int,
     ) -> None:
         self._manager = manager
         self._instruments = instruments
         self._slot_of = slot_of
         self._quote = quote
         self._judge = judge
-        self._newest = newest
         self._meetings: list[_Meeting] = []
         self._left: dict[str, tuple[Managed, int]] = {}  # off the venue, and until when it waits
         manager.before_end = self._ended
@@ -145,9 +142,11 @@ class Crossing:
         lot = self._lot(order.spec.symbol)
         size = min(match.size, order.life.remaining, other.life.remaining) // lot * lot
         if size > 0:
-            self._newest += 1
-            mine, _ = traded(order.spec, order.client_id, match._replace(size=size), time=now, trade_id=self._newest)
-            trade_inside(self._manager, mine, now)
+            manager = self._manager
+            manager.trades_inside += 1
+            of = match._replace(size=size)
+            mine, _ = traded(order.spec, order.client_id, of, time=now, trade_id=manager.trades_inside)
+            trade_inside(manager, mine, now)
 
     def tick(self, now: int) -> None:
         """Others may have been filled at the venue instead, or nobody knows what they are."""

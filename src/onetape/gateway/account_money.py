@@ -234,8 +234,7 @@ class AccountMoney:
 
     def own(self, slot: int, symbol: str, side: PositionSide) -> int:
         """Returns a sub-account's position, signed."""
-        held = self.booking.positions.get((slot, symbol, side))
-        return held.qty if held is not None else 0
+        return self.booking.own(slot, symbol, side)
 
     def heard(self, reports: Iterable[VenueReport], now: int) -> None:
         """Takes in what the venue reports of money by itself. A balance may come before the fill that made it, so it is

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
+from onetape.accounts.entries import MAIN
 from onetape.accounts.holding import Holding, Terms
 from onetape.gateway.gateway_tape import RobotLife
 from onetape.gateway.order_frames import NEWS, QUOTE, FillFrame, fill_of, request_of
@@ -245,7 +246,7 @@ def _cold(view: AccountView, kind: int, record: dict[str, Any]) -> None:
     match kind:
         case EventType.PARAMS.id if "robot" in record:
             view.robots[record["robot"]] = RobotLife(
-                record["robot"], record["name"], record["epoch"], record["journal"]
+                record["robot"], record["name"], record["epoch"], record["journal"], slot=record.get("slot", MAIN)
             )
         case EventType.PARAMS.id if "currency" in record:
             view.currencies[record["currency"]] = record["name"]

@@ -13,18 +13,17 @@ so a command that comes again after a crash finds what it has placed.
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 
 from onetape.accounts.entries import MAIN
 from onetape.gateway.core import GatewayCore
 from onetape.gateway.gateway_tape import RobotLife, kill_reason
-from onetape.gateway.order_requests import ROBOTS_MAX
+from onetape.gateway.parts import Part
 from onetape.ipc.door import ALL, Command, Do, Handler, Repeated
 from onetape.model.enums import Kind, OrderState, OrderType, PositionSide, Side, TimeInForce, TriggerBy, TriggerKind
 from onetape.model.errors import (
@@ -73,15 +72,6 @@ _KINDS: Final = {str(each): each for each in (TriggerKind.STOP, TriggerKind.TAKE
 _TIFS: Final = {each.value.lower(): each for each in (TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK)}
 
 
-class Part(NamedTuple):
-    """Is the part of a position that one robot, or the operator, holds. qty: signed, in units."""
-
-    life: RobotLife
-    symbol: str
-    side: PositionSide
-    qty: int
-
-
 class OrdersByHand:
     """Carries out orders of people, who trade as one more robot.
 
@@ -98,20 +88,20 @@ class OrdersByHand:
         self._money = core.money
         self._runs = runs
         self._admission = core.admission
-        self._slots = {"main": MAIN, **core.options.subaccounts}
-        self._now, self._wall = now, time.time_ns
+        self._parts = core.parts
+        self._now = now
         self._shrinking: dict[str, tuple[int, int]] = {}  # by client id: the size to come, and by how much less it is
         self._carry_out = core.carry_out
         if core.options.is_guarded:  # whose it is what a guardian takes off and no robot holds
-            self._life(MAIN)
+            self._parts.operator(MAIN)
 
     @property
     def handlers(self) -> dict[str, Handler]:
-        close = ("symbol", "subaccount", "dry_run")
+        close = ("symbol", "subaccount", "qty", "dry_run")
         return {
             "place": Handler(self._place, fields=PLACE_FIELDS, reaches_out=True),
             "cancel": Handler(self._cancel, fields=("order", "symbol"), reaches_out=True, actors=(GUARDIAN,)),
-            "close": Handler(self._close, fields=close, reaches_out=True),
+            "close": Handler(self._close, fields=close, reaches_out=True, actors=(GUARDIAN,)),
             "flatten": Handler(self._flatten, fields=("symbol", "reason"), reaches_out=True, actors=(GUARDIAN,)),
             "place_stops": Handler(self._place_stops, fields=STOPS_FIELDS, reaches_out=True, actors=(GUARDIAN,)),
             "cancel_stops": Handler(self._cancel_stops, fields=("orders",), reaches_out=True, actors=(GUARDIAN,)),
@@ -141,7 +131,7 @@ class OrdersByHand:
             found = [self._placed(spec, MAIN) for spec in specs]
             if None not in found:
                 return Repeated({"orders": found, "checks": []})
-            life = self._life(MAIN, is_dry=is_dry)
+            life = self._parts.operator(MAIN, is_dry=is_dry)
             orders: list[Managed | dict[str, Any]] = []
             checks: list[Check] = []
             for spec, placed in zip(specs, found, strict=True):  # some were, before a crash
@@ -180,23 +170,31 @@ class OrdersByHand:
         fields = command.fields
         instrument = self._instrument(fields)
         named = fields.get("subaccount")
-        slot = self._slots.get(str(named)) if named is not None else MAIN
+        slots = self._parts.slots
+        slot = slots.get(str(named)) if named is not None else MAIN
         if slot is None:
-            raise UsageError(f"no sub-account {str(named)[:40]!r}, but {', '.join(self._slots)}")
+            raise UsageError(f"no sub-account {str(named)[:40]!r}, but {', '.join(slots)}")
         is_dry = _flag(fields, "dry_run")
+        has_qty = fields.get("qty") is not None
+        if has_qty and named is None:
+            raise UsageError("a qty is of one sub-account: name it, subaccount=main or another")
+        most = _units(fields["qty"], instrument.size_decimals, what="qty") if has_qty else None
 
         def parts() -> list[Part]:
-            all_parts = self._parts(slot, instrument)
-            return [each for each in all_parts if named is not None or each.life.is_operator]
+            found = [each for side in PositionSide for each in self._parts.of(instrument.symbol, side, slot)]
+            if most is not None:  # of what the sub-account holds, not of what its robots hold against each other
+                total = sum(each.qty for each in found)
+                return [each for each in found if each.qty * total > 0]
+            return [each for each in found if named is not None or each.life.is_operator]
 
         for part in parts():
-            if not part.life.is_operator and self._runs(part.life.number):
+            if not part.life.is_operator and self._runs(part.life.number) and command.actor != GUARDIAN:
                 raise NotOwner(
                     f"robot {part.life.name} holds it, and runs or is starting",
                     location=instrument.symbol,
                     todo="end the robot first, or flatten",
                 )
-        return lambda: self._closed(command.id, parts, is_dry=is_dry)
+        return lambda: self._closed(command.id, parts, is_dry=is_dry, most=most)
 
     def _flatten(self, command: Command) -> Do:
         fields = command.fields
@@ -205,10 +203,10 @@ class OrdersByHand:
         def parts() -> list[Part]:
             return [
                 part
-                for instrument in self._gate.instruments.values()
-                for slot in sorted({MAIN, *self._slots.values()})
-                if symbol in ("", instrument.symbol)
-                for part in self._parts(slot, instrument)
+                for each in self._gate.instruments
+                if symbol in ("", each)
+                for side in PositionSide
+                for part in self._parts.of(each, side)
             ]
 
         def do() -> dict[str, Any]:
@@ -283,7 +281,7 @@ class OrdersByHand:
             for spec in specs:
                 part = max(free, key=lambda each: free[each])
                 free[part] -= spec.size_int
-                life = self._tape.robots[part] if part else self._life(MAIN)
+                life = self._tape.robots[part] if part else self._parts.operator(MAIN)
                 placed = self._placed(spec, life.slot)
                 orders += [placed] if placed is not None else self._place_one(life, spec)
             self._finish()
@@ -301,10 +299,9 @@ class OrdersByHand:
         """Returns what an order of that side may take off of each part of a position, by the number of its robot; 0: of
         the operator, where nobody holds anything."""
         held: dict[int, int] = {}
-        for slot in sorted({MAIN, *self._slots.values()}):
-            for part in self._parts(slot, instrument):
-                if part.side is of and part.qty * side.sign < 0:
-                    held[part.life.number] = held.get(part.life.number, 0) + abs(part.qty)
+        for part in self._parts.of(instrument.symbol, of):
+            if part.qty * side.sign < 0:
+                held[part.life.number] = held.get(part.life.number, 0) + abs(part.qty)
         return held or {0: 0}
 
     def _cancel_stops(self, command: Command) -> Do:
@@ -369,23 +366,31 @@ class OrdersByHand:
     # --- closing ----------------------------------------------------------------------------------
 
     def _closed(
-        self, id_: str, parts: Callable[[], list[Part]], *, is_dry: bool = False, nets: bool = False
+        self,
+        id_: str,
+        parts: Callable[[], list[Part]],
+        *,
+        is_dry: bool = False,
+        nets: bool = False,
+        most: int | None = None,
     ) -> dict[str, Any]:
-        """Places a market order for each part, of what nothing works to take off yet. `left`: what is still held, also
-        while those orders are on their way; who asks again with another id closes what is left of it by then. nets:
-        parts that make up nothing together are not `left` but `offsetting`: the account holds nothing."""
+        """Places a market order for each part, of what nothing works to take off yet. `left`: what is
+        still held, also while those orders are on their way; who asks again with another id closes
+        what is left of it by then. nets: parts that make up nothing together are not `left` but
+        `offsetting`: the account holds nothing. most: units, of all parts together; None: all."""
         orders: list[Managed | dict[str, Any]] = []
         checks: list[Check] = []
         for part in parts():
             if not is_dry:
                 self._cancel_working(part)
-            spec = self._closing(part, id_)
+            spec = self._closing(part, id_, most)
             if spec is None:
                 continue
+            most = None if most is None else most - spec.size_int
             if (placed := self._placed(spec, part.life.slot)) is not None:
                 orders.append(placed)
                 continue
-            life = part.life if is_dry or part.life.number else self._life(part.life.slot)
+            life = part.life if is_dry or part.life.number else self._parts.operator(part.life.slot)
             made, more_checks = self._submit(life, spec, is_dry=is_dry)
             orders += made
             checks += more_checks
@@ -418,22 +423,7 @@ class OrdersByHand:
             if is_of and order.robot and not order.is_protective and not _closes(order):
                 self._manager.cancel_once(order, self._now())
 
-    def _parts(self, slot: int, instrument: Instrument) -> list[Part]:
-        """Returns the parts of a sub-account's position: each robot's, and the rest, the operator's."""
-        symbol, found = instrument.symbol, []
-        of_slot = [life for life in self._tape.robots.values() if life.slot == slot]
-        for side in PositionSide:
-            rest = self._money.own(slot, symbol, side)
-            for life in of_slot:
-                qty = life.held.get(symbol, {}).get(side, 0)
-                if qty and not life.is_operator:
-                    found.append(Part(life, symbol, side, qty))
-                    rest -= qty
-            if rest:
-                found.append(Part(self._life(slot, is_dry=True), symbol, side, rest))
-        return found
-
-    def _closing(self, part: Part, id_: str) -> OrderSpec | None:
+    def _closing(self, part: Part, id_: str, most_units: int | None) -> OrderSpec | None:
         """Makes the order that takes off a part, as much of it as may be now; None: nothing may."""
         instrument = self._gate.instruments[part.symbol]
         is_spot = instrument.kind is Kind.SPOT
@@ -458,6 +448,8 @@ class OrdersByHand:
             and _closes(each)
         )
         size = abs(part.qty) - working
+        if most_units is not None:
+            size = min(size, most_units)
         if self._gate.killed:  # what takes off of a part and not of the account is new risk
             size = min(size, reducible(self._manager, spec))
         if is_spot:  # the fee may have been taken out of what was bought
@@ -500,23 +492,6 @@ class OrdersByHand:
             return None
         order = self._manager.orders.get(name)
         return self._row(order) if order is not None else {"client_id": name, "state": "ended"}
-
-    def _life(self, slot: int, *, is_dry: bool = False) -> RobotLife:
-        """Returns the operator's life at a sub-account. is_dry: as it would be, if it is not there."""
-        subaccount = next((n for n, at in self._slots.items() if at == slot), str(slot))
-        name = OPERATOR if slot == MAIN else f"{OPERATOR}:{subaccount}"
-        robots = self._tape.robots
-        found = next((each for each in robots.values() if each.name == name), None)
-        if found is not None:
-            return found
-        if is_dry:
-            return RobotLife(0, name, 1, "", slot=slot)
-        if len(robots) >= ROBOTS_MAX:
-            raise RateLimited(f"more than {ROBOTS_MAX} robots on this account's tape")
-        life = RobotLife(len(robots) + 1, name, 1, "", slot=slot)
-        self._tape.attach(life, self._wall())
-        self._tape.ensure("disk")  # a number that is forgotten would be given to a robot
-        return life
 
     def _found(self, name: str) -> Managed:
         manager = self._manager

@@ -27,6 +27,7 @@ from onetape.gateway.gateway_tape import GatewayTape, RobotLife, is_past_gateway
 from onetape.gateway.kept_money import KeptMoney
 from onetape.gateway.options import GatewayOptions
 from onetape.gateway.order_requests import OrderRequests
+from onetape.gateway.parts import Parts
 from onetape.gateway.silence_watch import Listening
 from onetape.gateway.stops import Stops
 from onetape.model.enums import Side
@@ -145,10 +146,12 @@ class GatewayCore:
         if is_other:
             tape.begin_anew()
         else:
-            tape.first = recovered.tape.first
+            tape.first, tape.beyond = recovered.tape.first, recovered.tape.beyond
         tape.first.status_of = tape.order_status_in(self.manager)
         self.manager.owner_of, self.manager.is_adopted = tape.owner_of, is_past_gateway
         self.money = self._open_money(kept, table)
+        tape.own = self.money.own
+        self.parts = Parts(self.manager, tape, self.options.subaccounts, lambda: self.wall)
         tape.open(self.wall)
         unknown = 0 if is_other else recovery.finish(self.wall)
         for order in self.manager.open.values():
@@ -160,7 +163,7 @@ class GatewayCore:
             since=0 if is_other else recovery.newest_fill,
             moves_wanted=lambda: self.money.moves_wanted,
         )
-        self._open_admission(recovered.tape, trades_inside=recovery.trades_inside)
+        self._open_admission(recovered.tape)
         self._began_round = self._checked = self._looked = self.steady
         name = self.options.account
         if is_other:
@@ -169,7 +172,7 @@ class GatewayCore:
         if unknown:
             self.say(HealthOut("recovered", name, f"{unknown} orders unknown", "warning"))
 
-    def _open_admission(self, before: GatewayTape, *, trades_inside: int) -> None:
+    def _open_admission(self, before: GatewayTape) -> None:
         """Makes what a robot's order passes before it leaves."""
         manager, options, slot_of, market = self.manager, self.options, self.tape.slot_of, self.market
         listed = {i.symbol: i for i in self.instruments}
@@ -186,9 +189,7 @@ class GatewayCore:
         )
         self.crossing: Crossing | None = None
         if options.cross_internally and options.subaccounts:  # else there is nobody to cross with
-            self.crossing = Crossing(
-                manager, listed, slot_of=slot_of, quote=market.best, judge=gate.left, newest=trades_inside
-            )
+            self.crossing = Crossing(manager, listed, slot_of=slot_of, quote=market.best, judge=gate.left)
         self.proceeds = open_proceeds(
             manager, listed, self.money, slot_of=slot_of, quote=market.best, gate=gate, crossing=self.crossing
         )
@@ -429,6 +430,7 @@ class GatewayCore:
                 if isinstance(out, FillOut) and out.order is not None:
                     self.stops.executed(out.order, out.fill.trade_id, self.now)
             has_said, has_risk = True, on_disk and (has_risk or any(map(is_risk, outs)))
+            self.parts.hand_over(self.now)
             money.reductions.hold(self.now)  # fills leave less to be taken off
             self.proceeds.look(self.now)  # and they bring money
         if has_risk:

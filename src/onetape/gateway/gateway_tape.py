@@ -36,14 +36,14 @@ from onetape.ipc.once import Done, Once, digest_of
 from onetape.model.enums import EventType, OrderNews, PositionSide, RequestKind
 from onetape.model.ids import client_id, parse_client_id, robot_tag
 from onetape.model.instrument import Instrument
-from onetape.model.money import split_units
+from onetape.model.money import divide_half_even, split_units
 from onetape.model.request_key import RequestKey
 from onetape.model.sections import GUARDIAN, OPERATOR
 from onetape.model.time import DAY
 from onetape.orders.books import OPENING
 from onetape.orders.first_request import Claim, FirstRequests, OrderStatus
 from onetape.orders.halts import Halts, HaltsRecord, halt_of
-from onetape.orders.managed import AccountOut, CycleOut, FillOut, HealthOut, IntentOut, NewsOut, Out, TakenOut
+from onetape.orders.managed import AccountOut, CycleOut, FillOut, HealthOut, IntentOut, Managed, NewsOut, Out, TakenOut
 from onetape.orders.manager import OrderManager
 from onetape.orders.recover import Recovery
 from onetape.orders.reports import INTERNAL_TRADES, FillReport
@@ -58,6 +58,7 @@ __all__ = [
     "is_past_gateway",
     "is_risk",
     "kill_reason",
+    "part_of",
     "past_gateway_id",
 ]
 
@@ -174,6 +175,7 @@ class TapeRecord(msgspec.Struct, frozen=True):
     since: int
     once: list[tuple[str, Done]]
     first: list[tuple[tuple[int, str], Claim[str]]]
+    beyond: list[tuple[int, FillReport]] = []
 
 
 @dataclass(slots=True)
@@ -194,6 +196,10 @@ class GatewayTape:
     once: Once = field(default_factory=Once)  # commands that stand on it
     # Request keys, by the client ids of the orders that have them.
     first: FirstRequests[str] = field(default_factory=lambda: FirstRequests(lambda _: None))
+    # What a guardian's orders took off beyond the part of their robot, and was not handed over yet: its number,
+    # and of the fill what was beyond.
+    beyond: list[tuple[int, FillReport]] = field(default_factory=list)
+    own: Callable[[int, str, PositionSide], int] = lambda *_: 0  # a sub-account's position, signed
     _settles: dict[str, str] = field(default_factory=dict)  # by symbol
 
     # --- writing ----------------------------------------------------------------------------------
@@ -278,6 +284,31 @@ class GatewayTape:
 
         return status
 
+    def part(self, life: RobotLife, symbol: str, side: PositionSide) -> int:
+        """Of a sub-account's position what is a robot's, or what is no robot's and so the operator's; signed."""
+        if not life.is_operator:
+            return life.held.get(symbol, {}).get(side, 0)
+        robots = (each for each in self.robots.values() if each.slot == life.slot and not each.is_operator)
+        return self.own(life.slot, symbol, side) - sum(self.part(each, symbol, side) for each in robots)
+
+    def _note_fill(self, life: RobotLife, fill: FillReport, order: Managed | None) -> None:
+        """To be called before the fill is in the books of its sub-account."""
+        symbol, side, sign = fill.symbol, fill.position_side, fill.side.sign
+        beyond, back = self.beyond, fill.size if fill.is_internal else 0
+        self.beyond = []
+        for robot, each in beyond:  # as much of it as was not traded away since
+            part = self.part(self.robots[robot], each.symbol, each.position_side)
+            left = min(each.size, max(part * each.side.sign, 0))
+            if (robot, each.symbol, each.side) == (life.number, symbol, fill.side.opposite):
+                left, back = max(left - back, 0), max(back - left, 0)
+            if left:
+                self.beyond.append((robot, part_of(each, left)))
+        if order is not None and order.spec.tag == GUARDIAN and not fill.is_internal:
+            over = fill.size - max(-sign * self.part(life, symbol, side), 0)
+            if over > 0:
+                self.beyond.append((life.number, part_of(fill, min(over, fill.size))))
+        life.note_fill(fill)
+
     def slot_of(self, robot: int) -> int:
         """Returns the sub-account that a robot trades with; for foreign orders the pool."""
         life = self.robots.get(robot)
@@ -287,6 +318,7 @@ class GatewayTape:
         """Forgets what robots hold: at another exchange nothing is held yet."""
         for life in self.robots.values():
             life.held.clear()
+        self.beyond.clear()
 
     def guardian(self, account: str, epoch: int, now: int) -> None:
         """Writes which incarnation of a guardian watches the account from here on."""
@@ -373,7 +405,7 @@ class GatewayTape:
     def _fill(self, out: FillOut, now: int) -> int:
         fill, order = out.fill, out.order
         if order is not None and order.robot in self.robots:
-            self.robots[order.robot].note_fill(fill)
+            self._note_fill(self.robots[order.robot], fill, order)
         low, high = split_units(fill.fee)
         payload = FILL.pack(
             order.order_id if order else 0,
@@ -452,6 +484,7 @@ class GatewayTape:
             self.since,
             self.once.to_record(),
             self.first.to_record(),
+            self.beyond,
         )
 
     def restore(self, record: TapeRecord) -> None:
@@ -461,10 +494,12 @@ class GatewayTape:
         self.halts.restore(record.halts)
         self.once.restore(record.once)
         self.first.restore(record.first)
+        self.beyond = list(record.beyond)
 
     def recover(self, path: Path, recovery: Recovery, kept: KeptMoney, *, start: int = 0, until: int = 0) -> None:
-        """Reads everything that this journal says about orders, robots and money. Before `open`. start: the first frame
-        that is read; until: the first that is not, 0: none."""
+        """Reads everything that this journal says about orders, robots and money. Before `open`.
+        start: the first frame that is read; until: the first that is not, 0: none."""
+        self.own = lambda *of: kept.booking.own(*of)
         with JournalReader(path) as reader:
             # What was written and not synced outlives the process, not the machine.
             control, self.account = reader.control, reader.account
@@ -486,9 +521,9 @@ class GatewayTape:
                         self._recover_news(frame.payload, bool(frame.flags & LOCAL_FLAG), recovery)
                     case EventType.FILL.id:
                         fill, life = self._read_fill(frame.payload, *listed[frame.stream])
-                        recovery.fill(fill)
                         if life is not None:
-                            life.note_fill(fill)
+                            self._note_fill(life, fill, recovery.manager.orders.get(fill.client_id))
+                        recovery.fill(fill)
                         kept.fill(fill, life.slot if life else MAIN, frame.sequence)
                     case EventType.ENTRY.id:
                         kept.entry(frame.payload)
@@ -613,6 +648,11 @@ class GatewayTape:
             liquidity=row.liquidity,
         )
         return fill, life
+
+
+def part_of(fill: FillReport, size: int) -> FillReport:
+    """Returns a part of a fill, with its share of the fee."""
+    return fill._replace(size=size, fee=divide_half_even(fill.fee * size, fill.size))
 
 
 def is_risk(out: Out) -> bool:

@@ -4,18 +4,20 @@ change, for the guardian's core."""
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from onetape.accounts.entries import MAIN
 from onetape.gateway.account_projection import READ, AccountView, OrderRow
 from onetape.gateway.order_frames import NEWS, QUOTE, fill_of, request_of
 from onetape.guardian.core import GuardianCore
 from onetape.guardian.events import StopRow
 from onetape.guardian.stale_orders import Top
+from onetape.guardian.sub_accounts import Held, SubPositions
 from onetape.model.enums import EventType, Kind, PositionSide, TriggerBy
 from onetape.model.errors import OnetapeError
 from onetape.model.instrument import Instrument
@@ -26,7 +28,8 @@ from onetape.tape.wait import Waiter
 
 __all__ = ["AccountFollower"]
 
-LIVE: Final = (*READ, "quote", "mark")
+FOLDED: Final = (*READ, "entry")
+LIVE: Final = (*FOLDED, "quote", "mark")
 _MARK: Final = struct.Struct("<4q")  # MarkPayload of core/journal/events.hpp
 
 Key = tuple[int, int]  # robot, order id
@@ -35,11 +38,13 @@ Key = tuple[int, int]  # robot, order id
 class AccountFollower:
     """follow: from the beginning, without prices; then what comes."""
 
-    def __init__(self, account: str, path: Path, core: GuardianCore) -> None:
+    def __init__(self, account: str, path: Path, core: GuardianCore, slots: Mapping[str, int] = {}) -> None:
         self.account = account
+        self._names = {MAIN: "main"} | {slot: name for name, slot in slots.items()}
         self._path, self._core = path, core
         self.reader: JournalReader | None = None
         self.view = AccountView(keeps_fills=False)
+        self._subs = SubPositions(self.view.instruments)
         self._stops: dict[Key, str] = {}  # client ids of protective orders that are open
         self._held: dict[tuple[str, PositionSide], tuple[int, int]] = {}  # quantity and cost that were said
         self._opened: dict[tuple[str, PositionSide], tuple[bool, int]] = {}  # whether long, by which frame
@@ -55,17 +60,19 @@ class AccountFollower:
         except OnetapeError:  # it is being made just now
             return False
         self.reader, self.view = reader, AccountView(keeps_fills=False)
+        self._subs = SubPositions(self.view.instruments)
         self._stops.clear()
         self._opened.clear()
         for stream, record in reader.instruments.items():
             self.view.streams[stream] = str(record["symbol"])
             self._instrument(Instrument.from_msgpack(msgspec.msgpack.encode(record)))
         end = reader.last_sequence + 1
-        for frame in reader.frames(READ, sequence_until=end):
+        for frame in reader.frames(FOLDED, sequence_until=end):
             self._fold(frame)
         reader.seek_sequence(max(end, 1))
         for symbol, side in dict.fromkeys((*self.view.held, *self._held)):
             self._say_position(symbol, side, now)
+        self._say_parts(self._subs.held(), now)
         resume()
         for key in self.view.working:
             self._say_order(key, now)
@@ -95,12 +102,25 @@ class AccountFollower:
                 case EventType.MARK.id:
                     mark = _MARK.unpack_from(frame.payload)[2]
                     core.mark(account, self.view.streams.get(frame.stream, ""), mark, now)
+                case EventType.ENTRY.id:
+                    self._say_parts(self._subs.entry(frame.payload), now)
                 case _:
                     self._fold(frame)
                     self._say(frame, now)
 
     def _fold(self, frame: Frame) -> None:
+        if frame.type == EventType.ENTRY.id:
+            self._subs.entry(frame.payload)
+            return
         self.view.take(frame)
+        match frame.type:
+            case EventType.FILL.id:
+                row = fill_of(frame.payload)
+                life = self.view.robots.get(row.robot)
+                slot = life.slot if life is not None else MAIN
+                self._subs.fill(frame.sequence, self.view.streams[frame.stream], row, slot)
+            case EventType.POSITION.id:
+                self._subs.position(msgspec.msgpack.decode(frame.payload))
         match frame.type:
             case EventType.INSTRUMENT.id:
                 self._instrument(self.view.instruments[self.view.streams[frame.stream]])
@@ -146,6 +166,11 @@ class AccountFollower:
         _, first = self._opened.get((symbol, side), (False, 0))
         opened = f"{self.reader.uuid} {first}" if self.reader is not None else ""
         self._core.position(self.account, symbol, side, said[0], entry, now, opened=opened)
+
+    def _say_parts(self, parts: Iterable[Held], now: int) -> None:
+        for slot, symbol, side, holding in parts:
+            name = self._names.get(slot, str(slot))
+            self._core.sub_account(self.account, name, symbol, side, holding, now)
 
     def _say_order(self, key: Key, now: int) -> None:
         row = self.view.working.get(key)

@@ -16,8 +16,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any, Final
 
+from onetape.accounts.holding import Holding
 from onetape.guardian.events import (
     CancelStops,
+    CloseSubAccount,
     Effect,
     Flatten,
     GuardianSettings,
@@ -29,6 +31,7 @@ from onetape.guardian.events import (
     Unprotected,
 )
 from onetape.guardian.position_guard import COVERED, Placement, PositionGuard
+from onetape.guardian.sub_accounts import SubAccountStop
 from onetape.model.enums import PositionSide
 from onetape.model.instrument import Instrument
 from onetape.model.money import money_units
@@ -118,6 +121,13 @@ class GuardianCore:
         guard.hold(qty, entry, now)
         self._look(guard, now)
 
+    def sub_account(self, account: str, name: str, symbol: str, side: PositionSide, held: Holding, now: int) -> None:
+        """Takes in what a sub-account holds, by its gateway's ledger."""
+        guard = self._guard(account, symbol, side)
+        entry = held.entry * 10**guard.instrument.price_decimals
+        guard.parts.setdefault(name, SubAccountStop()).hold(held.qty, held.cost, entry)
+        self._look_at_parts(guard, now)
+
     def stop(self, account: str, row: StopRow, now: int) -> None:
         """Takes in how a protective order stands, by the gateway's journal."""
         guard = self._guard(account, row.symbol, row.position_side)
@@ -173,6 +183,7 @@ class GuardianCore:
                     guard.mid, guard.mid_at = price, now
                 if guard.qty:
                     self._look_at_price(guard, now)
+                self._look_at_parts(guard, now)
 
     def stops_read(self, account: str, symbol: str, names: Collection[str], queried_at: int, now: int) -> None:
         """The venue's listing of the stops of a symbol. names: their client ids."""
@@ -431,6 +442,8 @@ class GuardianCore:
         if rules.hard_stop and gone >= Fraction(rules.hard_stop):
             self._begin_flatten(guard, f"{float(gone):.2%} beyond its entry, at most {rules.hard_stop:.2%}", now)
             return
+        if guard.is_met(now, STALE):  # it has fired, and nobody has told of it: or has it?
+            self._read(guard.account, guard.instrument.symbol, now, every=SECOND)
         passed = sum(gone >= Fraction(each) for each in rules.distances)
         size = gap_close(guard.base, guard.qty, guard.working_size, passed, len(rules.distances))
         size -= size % guard.lot
@@ -444,6 +457,30 @@ class GuardianCore:
                 None,
                 lambda id_: PlaceStops(id_, guard.account, guard.instrument.symbol, guard.side, guard.closes, (rung,)),
             )
+
+    def _look_at_parts(self, guard: PositionGuard, now: int) -> None:
+        """Sub-accounts that hold against each other: at the venue stops can rest for the net alone, so each part has
+        the levels from its own entry here."""
+        parts = {name: each for name, each in guard.parts.items() if each.qty}
+        is_against = len({each.qty > 0 for each in parts.values()}) > 1
+        if not is_against or guard.flattening or guard.account not in self._ready - self._alone:
+            return
+        rules = self.settings.of(guard.instrument.symbol)
+        levels = [*rules.distances, *([rules.hard_stop] if rules.hard_stop else [])]
+        for name, part in parts.items():
+            gone = guard.worst_distance(now, STALE, part)
+            if gone is None or now < part.closed_at + CLOSE_EVERY:
+                continue
+            passed = sum(gone >= Fraction(each) for each in rules.distances)
+            is_last = gone >= Fraction(max(levels, default=1))
+            size = abs(part.qty) if is_last else gap_close(part.base, part.qty, 0, passed, len(rules.distances))
+            size -= size % guard.lot
+            if size:
+                part.closed_at = now
+                about = {"subaccount": name, "size": size, "levels": passed}
+                self._say("local stop", guard, "closing", about, severity="critical")
+                of = guard.account, guard.instrument.symbol, name, size
+                self._command(guard, None, lambda id_, of=of: CloseSubAccount(id_, *of))
 
     def _begin_flatten(self, guard: PositionGuard, reason: str, now: int) -> None:
         guard.flattening = reason
@@ -478,18 +515,23 @@ class GuardianCore:
                         self._begin_flatten(guard, words, now)
 
     def unrealized(self, now: int) -> Iterator[Unrealized]:
-        """What open positions would bring now; a symbol whose price nobody knows is left out."""
-        found: dict[tuple[str, str], tuple[str, int] | None] = {}
+        """What open positions would bring now, of accounts and of each sub-account; what nobody knows the price of
+        is left out."""
+        found: dict[tuple[str, str, str], tuple[str, int] | None] = {}
         for (account, symbol, _), guard in self.guards.items():
-            before = found.setdefault((account, symbol), (guard.instrument.settle, 0))
-            if before is None or (guard.qty and (guard.entry is None or not guard.price(now, STALE))):
-                found[account, symbol] = None
-            else:
-                amount = guard.unrealized(now, STALE) if guard.qty else 0
-                found[account, symbol] = before[0], before[1] + amount
-        for (account, symbol), each in found.items():
+            price = guard.price(now, STALE)
+            is_priced = not guard.qty or (guard.entry is not None and price > 0)
+            open_ = {"": (guard.unrealized(now, STALE) if guard.qty else 0) if is_priced else None}
+            for name, part in guard.parts.items():
+                profit = guard.open_profit(part.qty, part.cost, price) if part.qty and price else 0
+                open_[name] = profit if price or not part.qty else None
+            for name, amount in open_.items():
+                before = found.setdefault((account, name, symbol), (guard.instrument.settle, 0))
+                is_whole = before is not None and amount is not None
+                found[account, name, symbol] = (before[0], before[1] + amount) if is_whole else None  # type: ignore[index,operator]
+        for key, each in found.items():
             if each is not None:
-                yield Unrealized(account, "", symbol, *each)
+                yield Unrealized(*key, *each)
 
     def remember(
         self,

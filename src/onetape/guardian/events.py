@@ -14,6 +14,7 @@ from onetape.risk.stop_ladder import Rung
 __all__ = [
     "CancelOrder",
     "CancelStops",
+    "CloseSubAccount",
     "Effect",
     "Flatten",
     "GuardianSettings",
@@ -123,6 +124,16 @@ class Flatten(NamedTuple):
     reason: str
 
 
+class CloseSubAccount(NamedTuple):
+    """Takes so much off what a sub-account holds, at the market. size: units."""
+
+    id: str
+    account: str
+    symbol: str
+    name: str
+    size: int
+
+
 class ReadVenue(NamedTuple):
     """Asks the venue itself: for the stops of a symbol, or where it is "" for all positions."""
 
@@ -158,4 +169,4 @@ class Record(NamedTuple):
     severity: str = ""
 
 
-Effect = PlaceStops | CancelStops | Flatten | Unprotected | ReadVenue | ReadBars | Record
+Effect = PlaceStops | CancelStops | Flatten | CloseSubAccount | Unprotected | ReadVenue | ReadBars | Record

@@ -20,6 +20,7 @@ from onetape.guardian.core import GuardianCore
 from onetape.guardian.events import (
     CancelOrder,
     CancelStops,
+    CloseSubAccount,
     Effect,
     Flatten,
     PlaceStops,
@@ -54,7 +55,7 @@ from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.tape.segments import is_tape
 from onetape.tape.wait import JournalWatch, Waiter
 
-__all__ = ["Guardian", "kept_in", "placed_of", "stops_fields"]
+__all__ = ["Guardian", "close_fields", "kept_in", "placed_of", "stops_fields"]
 
 TICK_S: Final = 0.05
 FOLLOW_EVERY: Final = SECOND // 5
@@ -76,12 +77,14 @@ class Guardian:
         path = guardian_journal(self._home)
         # First: from here on no other guardian of this home acts or writes.
         self._writer = JournalWriter(path, process=GUARDIAN, created=time.time_ns(), heartbeat=True)
+        # Of its leases. Its journal's own begins anew where that was lost, and gateways have heard of later ones.
+        self._epoch = max(time.time_ns(), self._writer.epoch)
         self._once = Once()
         commands_in(path, self._once)
         self._kept = kept_in(path)
         self._tape = CommandTape(self._writer)
         watched = {name for name, each in options.accounts.items() if can_watch(each)}
-        self.core = GuardianCore(options.settings, epoch=str(time.time_ns()), watched=watched)
+        self.core = GuardianCore(options.settings, epoch=str(self._epoch), watched=watched)
         self._readers = {
             name: VenueReader(options.accounts[name], self._home, self._health) for name in sorted(watched)
         }
@@ -90,7 +93,8 @@ class Guardian:
         )
         self._sending: set[tuple[str, str]] = set()  # commands of halts that wait for an answer: account and id
         self._followers = {
-            name: AccountFollower(name, gateway_journal(self._home, name), self.core) for name in options.accounts
+            name: AccountFollower(name, gateway_journal(self._home, name), self.core, options.subaccounts.get(name, {}))
+            for name in options.accounts
         }
         stale = {name: StaleOrders(name, options.stale, epoch=self.core.epoch) for name in options.accounts}
         self._stale = {name: each for name, each in stale.items() if not each.is_idle}
@@ -247,7 +251,7 @@ class Guardian:
         """The account's gateway opens nothing new while nobody renews the lease."""
         refused = ""
         while True:
-            fields = {"until_ns": time.time_ns() + LEASE_NS, "epoch": self._writer.epoch}
+            fields = {"until_ns": time.time_ns() + LEASE_NS, "epoch": self._epoch}
             answer = await self._commands.send_command(
                 f"gateway:{account}", "guardian_lease", fields, timeout=LEASE_EVERY_S
             )
@@ -324,6 +328,9 @@ class Guardian:
             case Flatten():
                 fields = {"symbol": effect.symbol, "reason": effect.reason}
                 await self._send(effect.account, effect.id, "flatten", fields)
+            case CloseSubAccount():
+                instrument = self._followers[effect.account].view.instruments[effect.symbol]
+                await self._send(effect.account, effect.id, "close", close_fields(effect, instrument))
             case Unprotected():
                 passed = time.monotonic_ns() - effect.since
                 lost: dict[str, Any] = {
@@ -441,6 +448,11 @@ def stops_fields(effect: PlaceStops, instrument: Instrument, trigger_by: Trigger
         "trigger_by": str(trigger_by),
         "stops": stops,
     }
+
+
+def close_fields(effect: CloseSubAccount, instrument: Instrument) -> dict[str, Any]:
+    """As `close` takes it."""
+    return {"symbol": effect.symbol, "subaccount": effect.name, "qty": instrument.size_text(effect.size)}
 
 
 def placed_of(effect: PlaceStops, answer: CommandResult) -> tuple[dict[str, Rung] | None, dict[Rung, int]]:

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from onetape.accounts.holding import Holding, Terms
 from onetape.guardian.events import Rules, StopRow
-from onetape.model.enums import PositionSide, Side
+from onetape.guardian.sub_accounts import SubAccountStop
+from onetape.model.enums import Kind, PositionSide, Side
 from onetape.model.instrument import Instrument
 from onetape.model.time import SECOND
 from onetape.orders.reports import PositionReport
@@ -52,6 +53,7 @@ class PositionGuard:
         self.flat_since: int | None = None  # the venue has said so, asked after it had become so
         self._differs = 0  # listings in a row
         self.mid = self.mark = self.mid_at = self.mark_at = 0
+        self.parts: dict[str, SubAccountStop] = {}  # by sub-account
         # Stops.
         self.rows: dict[str, StopRow] = {}
         self._ended: set[str] = set()  # of the placement under way
@@ -144,9 +146,15 @@ class PositionGuard:
         price = self.price(now, stale)
         if self.entry is None or not price:
             return 0
+        value, near = Terms(self.instrument).value, max(int(self.entry), 1)
+        share = self.entry / near  # an average lies between two prices
+        cost = value(near, self.qty) * (1 / share if self.instrument.kind is Kind.INVERSE else share)
+        return self.open_profit(self.qty, round(cost), price)
+
+    def open_profit(self, qty: int, cost: int, price: int) -> int:
+        """What closing a part of it at a price would bring. cost: of the part, 1e-18 of the settle currency."""
         held = Holding(Terms(self.instrument))
-        entry = int(self.entry)
-        held.fill(self.qty, held.terms.value(entry, self.qty))
+        held.fill(qty, cost)
         return held.unrealized_at(price)
 
     # --- prices -----------------------------------------------------------------------------------
@@ -157,12 +165,13 @@ class PositionGuard:
             return self.mid
         return self.mark if self.mark and now - self.mark_at <= stale else 0
 
-    def worst_distance(self, now: int, stale: int) -> Fraction | None:
-        """How far the middle or the mark price has gone against it, the farther one."""
-        if self.entry is None or not self.qty:
+    def worst_distance(self, now: int, stale: int, part: SubAccountStop | None = None) -> Fraction | None:
+        """How far the middle or the mark price has gone against it or a part of it, the farther one."""
+        entry, qty = (self.entry, self.qty) if part is None else (part.entry, part.qty)
+        if not entry or not qty:
             return None
         prices = [p for p, at in ((self.mid, self.mid_at), (self.mark, self.mark_at)) if p and now - at <= stale]
-        return max((distance_of(self.entry, each, self.qty) for each in prices), default=None)
+        return max((distance_of(entry, each, qty) for each in prices), default=None)
 
     # --- stops ------------------------------------------------------------------------------------
 
@@ -206,6 +215,11 @@ class PositionGuard:
     def working(self) -> list[StopRow]:
         """Stops that take off what is held."""
         return [row for row in self.rows.values() if row.closes is self.closes]
+
+    def is_met(self, now: int, stale: int) -> bool:
+        """The price is beyond the trigger of a stop that still waits for it."""
+        price, sign = self.price(now, stale), self.closes.sign
+        return any((row.trigger - price) * sign <= 0 for row in self.working() if not row.has_fired) and price > 0
 
     def unread(self) -> list[StopRow]:
         return [row for row in self.working() if row.client_id not in self.verified and not row.has_fired]

@@ -62,7 +62,7 @@ COMMANDS: Final[Mapping[str, Mapping[str, tuple[str, ...] | None]]] = {
         "settle": ("order", "as", "venue_id", "filled"),
         "place": ("symbol", "side", "qty", "price", "tif", "reduce_only", "position_side", "dry_run"),
         "cancel": ("order", "symbol"),
-        "close": ("symbol", "subaccount", "dry_run"),
+        "close": ("symbol", "subaccount", "qty", "dry_run"),
         "flatten": ("symbol", "reason"),
         "place_stops": ("symbol", "side", "position_side", "trigger_by", "stops"),
         "cancel_stops": ("orders",),

@@ -44,6 +44,7 @@ from onetape.orders.managed import (
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.queries import QUERY_AFTER, is_absent, next_query, queries, query_amended, request
 from onetape.orders.reports import (
+    INTERNAL_TRADES,
     AccountModeReport,
     BalanceReport,
     FillReport,
@@ -91,6 +92,7 @@ class OrderManager:
         self.unmatched: dict[tuple[str, int, Side], FillReport] = {}  # fills of orders not yet known
         self.resolved: set[str] = set()  # ended by an operator's word, by client id
         self.counts: dict[str, int] = {}  # what was odd, by name
+        self.trades_inside = INTERNAL_TRADES  # the newest id of a trade that no venue knows
         # The robot's number and its order of a client id that no tape has.
         self.owner_of: Callable[[str], tuple[int, int] | None] = lambda _: None
         # Whether a guardian placed an order of that id while no gateway ran: it is taken over.

@@ -17,7 +17,7 @@ from onetape.orders.internal import end_held, trade_inside
 from onetape.orders.machine import NEWS_EVENTS, OrderEvent, OrderLife
 from onetape.orders.managed import Managed
 from onetape.orders.manager import OrderManager
-from onetape.orders.reports import INTERNAL_TRADES, FillReport
+from onetape.orders.reports import FillReport
 
 __all__ = ["Recovery", "RecoveryRecord"]
 
@@ -45,7 +45,6 @@ class Recovery:
         self.manager = manager
         self.newest_fill = 0  # ns, by the venue's clock: up to here none is missing
         self._heard = 0  # the newest of all
-        self.trades_inside = INTERNAL_TRADES  # the newest id of a trade that no venue knows
         self._halves: dict[tuple[str, int], FillReport] = {}  # such trades of which one side is here
         self.has_begun = False  # a round was reconciled: the books have their beginning
         self.records = 0
@@ -130,7 +129,7 @@ class Recovery:
         if not fill.is_internal:
             self._heard = max(self._heard, fill.time)
             return
-        self.trades_inside = max(self.trades_inside, fill.trade_id)
+        manager.trades_inside = max(manager.trades_inside, fill.trade_id)
         at = (fill.symbol, fill.trade_id)
         if self._halves.pop(at, None) is None:
             self._halves[at] = fill
@@ -180,7 +179,7 @@ class Recovery:
             counts=manager.counts,
             newest_fill=self.newest_fill,
             newest_read=self._heard,
-            trades_inside=self.trades_inside,
+            trades_inside=manager.trades_inside,
             halves=list(self._halves.values()),
             has_begun=self.has_begun,
             records=self.records,
@@ -195,7 +194,7 @@ class Recovery:
         manager.resolved.update(record.settled)
         manager.counts.update(record.counts)
         self.newest_fill, self._heard = record.newest_fill, record.newest_read
-        self.trades_inside = record.trades_inside
+        manager.trades_inside = record.trades_inside
         self._halves = {(fill.symbol, fill.trade_id): fill for fill in record.halves}
         self.has_begun, self.records = record.has_begun, record.records
 

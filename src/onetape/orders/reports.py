@@ -96,6 +96,7 @@ class FillReport(NamedTuple):
             client_id=self.venue_id,
             venue_id=self.client_id,
             side=self.side.opposite,
+            fee=-self.fee,
             liquidity=Liquidity.TAKER if is_maker else Liquidity.MAKER,
         )
 

@@ -44,7 +44,7 @@ class Priced(NamedTuple):
 
 
 class Unrealized(NamedTuple):
-    """What an open position would bring now. strategy: who holds it, "": several together. amount: units of
+    """What an open position would bring now. strategy: the sub-account that holds it, "": the account. amount: units of
     1e-18 of the asset; while nobody knows its price, what was said before stays."""
 
     account: str

@@ -200,13 +200,12 @@ class IncomeWindows:
 
     def unrealized(self, account: str, strategy: str, symbol: str, amount: int) -> None:
         """What an open position in a symbol would bring now, units of the currency. strategy: the sub-account
-        that holds it, "": of several together, and no sub-account's limit counts it."""
+        whose limits count it, "": it is the account's, as the venue nets it, and all other limits do."""
         self._unrealized[account, strategy, symbol] = amount
         if self.counts_unrealized:  # nothing may have been realised yet
             for scope, limit in self._limits:
-                if scope is Scope.STRATEGY and not strategy:
-                    continue
-                self._window(_subject(scope, Income(0, account, symbol, strategy, Kind.REALIZED, "", 0)), limit)
+                if (scope is Scope.STRATEGY) is bool(strategy):
+                    self._window(_subject(scope, Income(0, account, symbol, strategy, Kind.REALIZED, "", 0)), limit)
 
     def worth(self, asset: str, amount: int) -> int | None:
         """Units of the currency; None while nobody knows the asset's price."""
@@ -287,11 +286,11 @@ def _subject(scope: Scope, income: Income) -> Subject:
 
 
 def _is_of(subject: Subject, account: str, strategy: str, symbol: str) -> bool:
+    if subject.scope is Scope.STRATEGY or strategy:
+        return (*subject,) == (Scope.STRATEGY, strategy, account)
     match subject.scope:
         case Scope.SYMBOL:
             return subject.name == symbol
-        case Scope.STRATEGY:
-            return (subject.name, subject.account) == (strategy, account)
         case Scope.ACCOUNT:
             return subject.name == account
         case Scope.SYSTEM:

@@ -1,0 +1,130 @@
+"""Sub-accounts of one account as a guardian sees them: what each would lose now, and its local stops where they hold
+against each other, for which the venue has no stops."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from fractions import Fraction
+
+import pytest
+
+from guardian.guardian_world import TIGHT, GuardianWorld
+from onetape.accounts.holding import Holding, Terms
+from onetape.guardian.core import GuardianCore
+from onetape.guardian.events import CloseSubAccount, Flatten, GuardianSettings, Rules
+from onetape.model import catalogue
+from onetape.model.enums import OrderType, PositionSide, Side
+from onetape.model.money import money_units
+from onetape.model.order import OrderSpec
+from onetape.model.time import SECOND
+from orders.gateway_faults import Faults
+
+BTC = catalogue.find("binance:BTC/USDT:USDT")
+AT, BOTH = ("main", BTC.symbol), PositionSide.BOTH
+PRICE = 100_000 * 10**BTC.price_decimals
+NOW = 100 * SECOND
+
+
+def holding(*fills: tuple[int, int]) -> Holding:
+    """fills: signed size and price, units."""
+    made = Holding(Terms(BTC))
+    for change, price in fills:
+        made.fill(change, made.terms.value(price, change))
+    return made
+
+
+def core_of(settings: GuardianSettings | None = None, **parts: Holding) -> GuardianCore:
+    """Its account holds the sum of what sub-accounts hold."""
+    core = GuardianCore(settings or GuardianSettings(), epoch="1", watched=())
+    core.instrument("main", BTC)
+    qty, cost = (sum(getattr(each, of) for each in parts.values()) for of in ("qty", "cost"))
+    entry = Fraction(cost, qty * Terms(BTC).value(1, 1)) if qty else None
+    core.position(*AT, BOTH, qty, entry, NOW)
+    for name, part in parts.items():
+        core.sub_account("main", name, BTC.symbol, BOTH, part, NOW)
+    core.caught_up("main", NOW)
+    return core
+
+
+def closings(core: GuardianCore, price: int, now: int = NOW) -> dict[str, int]:
+    """What sub-accounts are closed of at a price."""
+    core.effects.clear()
+    core.quote(*AT, price - 1, price + 1, now)
+    return {each.name: each.size for each in core.effects if isinstance(each, CloseSubAccount)}
+
+
+def at(share: str) -> int:
+    return int(PRICE * (1 + Decimal(share)))
+
+
+@pytest.mark.parametrize(
+    ("parts", "price", "closed"),
+    [
+        ({"a": 500, "b": -300}, at("-0.049"), {}),
+        ({"a": 500, "b": -300}, at("-0.05"), {"a": 100}),  # a fifth at each level, as at the venue
+        ({"a": 500, "b": -300}, at("-0.06"), {"a": 300}),
+        ({"a": 500, "b": -300}, at("-0.07"), {"a": 500}),
+        ({"a": 500, "b": -300}, at("0.055"), {"b": 120}),
+        ({"a": 300, "b": -300}, at("0.08"), {"b": 300}),  # the account holds nothing
+        ({"a": 500, "b": -300, "c": -100}, at("0.05"), {"b": 60, "c": 20}),
+        ({"a": 500, "b": 300}, at("-0.06"), {}),  # with each other: the ladder has them both
+        ({"a": 500, "b": 0}, at("-0.06"), {}),
+    ],
+)
+def test_sub_accounts_against_each_other_have_local_stops_from_their_own_entry(parts, price, closed):
+    core = core_of(GuardianSettings(Rules(hard_stop=Decimal(0))), **{n: holding((q, PRICE)) for n, q in parts.items()})
+    assert closings(core, price) == closed
+
+
+def test_each_level_closes_once_and_the_rest_goes_at_the_hard_stop():
+    core = core_of(a=holding((500, PRICE)), b=holding((-600, PRICE)))
+    assert closings(core, at("-0.05")) == {"a": 100}
+    assert closings(core, at("-0.05"), NOW + SECOND // 10) == {}  # that is under way
+    core.sub_account("main", "a", BTC.symbol, BOTH, holding((400, PRICE)), NOW + SECOND)
+    assert closings(core, at("-0.05"), NOW + SECOND) == {}
+    assert closings(core, at("-0.075"), NOW + 2 * SECOND) == {"a": 400}
+
+
+def test_what_is_open_counts_by_sub_account_at_its_own_cost():
+    core = core_of(a=holding((500, PRICE)), b=holding((-300, at("0.01"))))
+    core.quote(*AT, at("-0.01") - 1, at("-0.01") + 1, NOW)
+    found = {each.strategy: each.amount for each in core.unrealized(NOW)}
+    assert found == {"a": money_units(-500), "b": money_units(600), "": money_units(100)}
+    assert [each.strategy for each in core.unrealized(NOW + 60 * SECOND)] == []
+
+
+@pytest.mark.parametrize(("limit", "is_flattened"), [("99.95", True), ("99.96", False)])
+def test_a_total_loss_flattens_at_its_cent_also_where_the_average_lies_between_two_prices(limit, is_flattened):
+    settings = GuardianSettings(total_loss={"USDT": Decimal(limit)})
+    core = core_of(settings, main=holding((500, PRICE), (500, PRICE + 1)))
+    core.quote(*AT, PRICE - 1000, PRICE - 998, NOW)
+    core.tick(NOW)
+    assert {each.amount for each in core.unrealized(NOW)} == {money_units("-99.95")}
+    assert any(isinstance(each, Flatten) for each in core.effects) is is_flattened
+
+
+def test_local_stops_of_sub_accounts_pass_the_gateway_until_nobody_holds_against_another():
+    """The market meets the levels, which are near; guardian, gateway and venue in one virtual time."""
+    world = GuardianWorld(0, Faults.none(), crashes=False, settings=TIGHT)
+    world.connect()
+    world.begin_watch()
+    world.until(world.now + SECOND)
+    allocate = {"currency": "USDT", "index": 2, "amount": "20000"}
+    assert world.command("allocate", "allocate", allocate, "operator")["status"] == "applied"
+    fields = {"symbol": world.symbols[0], "side": "buy", "qty": "0.08"}
+    assert world.command("hand", "place", fields, "operator")["status"] == "applied"
+    spec = OrderSpec(symbol=world.symbols[0], side=Side.SELL, size_int=80, type=OrderType.MARKET)
+    world.robots[0].ask(spec, world.exchange.listings[0].last)
+
+    def held() -> dict[int, int]:
+        return {slot: world.money.own(slot, world.symbols[0], BOTH) for slot in (1, 2)}
+
+    world.until(world.now + SECOND)
+    assert held() == {1: 80, 2: -80} and world.account.qty(0) == 0
+    for _ in range(300):
+        world.until(world.now + SECOND)
+        if not all(held().values()):
+            break
+    world.end_guardian()
+    assert not all(held().values()) and world.account.qty(0) == sum(held().values())
+    assert world.seen["close applied"] > 1

@@ -1,0 +1,154 @@
+"""Whose the fills of a guardian's orders are: of those whose position they take off, whatever robot's name
+an order has. With gateway and venue in one virtual time."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+
+from guardian.guardian_world import GuardianWorld
+from onetape.accounts.entries import MAIN
+from onetape.gateway.account_projection import read_account
+from onetape.gateway.options import gateway_journal
+from onetape.model import catalogue
+from onetape.model.enums import OrderType, PositionSide, Side
+from onetape.model.order import OrderSpec
+from onetape.model.time import SECOND
+from orders.gateway_faults import Faults
+from orders.gateway_world import MS
+
+BTC = catalogue.find("binance:BTC/USDT:USDT")
+BOTH = PositionSide.BOTH
+
+
+def world_of(operator: int, robot: int) -> GuardianWorld:
+    """Where both hold so much, in units."""
+    world = GuardianWorld(0, Faults.none(), crashes=False)
+    world.connect()
+    world.until(world.now + SECOND)
+    allocate = {"currency": "USDT", "index": 2, "amount": "20000"}
+    assert world.command("allocate", "allocate", allocate, "operator")["status"] == "applied"
+    by_hand(world, operator)
+    robot_trades(world, robot)
+    return world
+
+
+def by_hand(world: GuardianWorld, size: int) -> None:
+    fields = {"symbol": world.symbols[0], "side": "buy" if size > 0 else "sell", "qty": f"{abs(size) / 1000}"}
+    if size:
+        assert world.command(f"hand {world.now}", "place", fields, "operator")["status"] == "applied"
+    world.until(world.now + SECOND)
+
+
+def robot_trades(world: GuardianWorld, size: int) -> None:
+    side = Side.BUY if size > 0 else Side.SELL
+    spec = OrderSpec(symbol=world.symbols[0], side=side, size_int=abs(size), type=OrderType.MARKET)
+    world.robots[0].ask(spec, world.exchange.listings[0].last)
+    world.until(world.now + SECOND)
+
+
+def stops(world: GuardianWorld, *sizes: int) -> list[str]:
+    """Placed right under the market; the names of their robots."""
+    below = world.exchange.instruments[0].price_text(world.best(world.symbols[0])[0] - 10)
+    rows = [{"qty": f"{size / 1000}", "trigger": below} for size in sizes]
+    fields = {"symbol": world.symbols[0], "side": "sell", "stops": rows}
+    answer = world.command("stops", "place_stops", fields)
+    assert answer["status"] == "applied", answer
+    return [row["robot"] for row in answer["result"]["orders"]]
+
+
+def parts(world: GuardianWorld) -> dict[str, int]:
+    """By the gateway, and what others read from its journal says the same."""
+    found = {each.life.name: each.qty for each in world.core.parts.of(world.symbols[0], BOTH)}
+    view = read_account(gateway_journal(world.home.path, "main"))
+    robots = {view.robots[n].name: qty for (n, _, _), qty in view.parts.items() if not view.robots[n].is_operator}
+    assert {name: qty for name, qty in robots.items() if qty} == {
+        name: qty for name, qty in found.items() if not name.startswith("operator")
+    }
+    return found
+
+
+def fired(world: GuardianWorld, left: int = 0) -> None:
+    """Until the account holds so much, and that is booked."""
+    for _ in range(600):
+        world.step()
+        if world.account.qty(0) == left and world.manager.positions.get((world.symbols[0], BOTH), 0) == left:
+            break
+        world.until(world.now + SECOND)
+    world.until(world.now + 5 * SECOND)
+    assert world.account.qty(0) == left
+    assert world.manager.positions.get((world.symbols[0], BOTH), 0) == left
+
+
+@pytest.mark.parametrize(
+    ("operator", "robot", "sizes"),
+    [
+        (50, 50, (20, 20, 20, 20, 20)),  # one of them has a stop more than the other
+        (10, 90, (100,)),
+        (90, 10, (100,)),
+        (0, 30, (30,)),
+    ],
+)
+def test_after_stops_have_taken_the_position_off_nobody_holds_anything(operator, robot, sizes):
+    world = world_of(operator, robot)
+    assert sum(parts(world).values()) == operator + robot
+    stops(world, *sizes)
+    fired(world)
+    assert parts(world) == {}
+
+
+@pytest.mark.parametrize("is_robots", [True, False])
+def test_a_stop_whose_robot_has_sold_since_takes_off_what_others_bought(is_robots):
+    world = world_of(0, 60) if is_robots else world_of(60, 0)
+    assert stops(world, 60) == ["one" if is_robots else "operator"]
+    for trade, size in ((by_hand, 60), (robot_trades, -60)) if is_robots else ((robot_trades, 60), (by_hand, -60)):
+        trade(world, size)
+    fired(world)
+    assert parts(world) == {}
+
+
+def test_each_gets_the_price_of_the_fill_and_pays_its_share_of_the_fee():
+    world = world_of(10, 90)
+    before = [world.money.ledger.balance("USDT", slot) for slot in (MAIN, 2)]
+    paid = len(world.account.trades)
+    assert stops(world, 100) == ["one"]
+    fired(world)
+    trades = list(world.account.trades)
+    sold = [each.fill for each in trades[paid:]]
+    assert sum(each.size for each in sold) == 100
+    units = [each for each in sold for _ in range(each.size)]
+    for slot, size, was, closed in ((MAIN, 10, before[0], units[90:]), (2, 90, before[1], units[:90])):
+        first = trades[0].order
+        fills = [each.fill for each in trades[:paid] if (each.order is first) is (slot == MAIN)]
+        assert sum(each.size for each in fills) == size
+        gain = sum(each.price for each in closed) - sum(each.price * each.size for each in fills)
+        fee = sum(Fraction(each.fee, each.size) for each in closed)
+        change = world.money.ledger.balance("USDT", slot) - was
+        assert abs(change - (gain * 10 ** (18 - BTC.price_decimals - BTC.size_decimals) - fee)) <= len(sold)
+
+
+def test_opposite_parts_that_no_stop_has_made_stay():
+    world = world_of(50, 50)
+    robot_trades(world, -80)
+    assert parts(world) == {"operator": 50, "one": -30}
+    assert stops(world, 20) == ["operator"]
+    fired(world)
+    assert parts(world) == {"operator": 30, "one": -30}
+
+
+def test_what_was_beyond_is_handed_over_whichever_frame_the_gateway_is_killed_before():
+    deaths = 0
+    for frames in range(14):
+        world = world_of(10, 60)
+        stops(world, 70)
+        trades = len(world.account.trades)
+        while len(world.account.trades) == trades:
+            world.until(world.now + 5 * MS)
+        world.life.writer.left = frames
+        fired(world)
+        world.life.writer.left = -1
+        world.until(world.now + 10 * SECOND)
+        assert parts(world) == {}, frames
+        deaths += world.seen["crash"]
+    assert deaths > 10
