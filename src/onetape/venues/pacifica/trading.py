@@ -420,14 +420,13 @@ class PacificaProtocol:
 
     def reports_in(self, value: Mapping[str, Any]) -> list[VenueReport]:
         """The same of a message that has been parsed. Raises what a malformed one raises."""
-        data = value.get("data")
+        data: Any = value.get("data")
         match value.get("channel"):
             case "account_order_updates":
                 return [self._order_event(row) for row in _long(_ORDER, data)]
             case "account_trades":
                 return [each for row in _long(_TRADE, data) for each in self._trade_event(row)]
             case "account_info":
-                assert isinstance(data, dict)
                 return [_balance({"balance": data["b"]}, int(data["t"]) * _MS)]
             case "account_positions" | None:
                 return []
