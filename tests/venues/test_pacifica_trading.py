@@ -26,15 +26,7 @@ from onetape.model.ids import client_id
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import OrderKey, Purpose
 from onetape.orders.outcome import Outcome
-from onetape.orders.reports import (
-    AccountModeReport,
-    BalanceReport,
-    FillReport,
-    MoveKind,
-    OrderStatusReport,
-    PositionReport,
-    StreamReport,
-)
+from onetape.orders.reports import AccountModeReport, BalanceReport, MoveKind, OrderStatusReport, StreamReport
 from onetape.venues.gateways import HOSTS, Addresses, open_trading_venue, ws_address
 from onetape.venues.order_entry import EntrySession
 from onetape.venues.pacifica.errors import ERRORS
@@ -397,18 +389,22 @@ def test_an_orders_update_is_news_of_it(protocol, change, news, state):
     assert (report.code == OrderWouldCross.code) is (state is OrderState.REJECTED)
 
 
-def test_trades_move_the_positions_that_the_connection_began_with(protocol):
-    assert [type(each) for each in heard(protocol, "account_trades", [TRADE])] == [FillReport]
-    row = {"s": "BTC", "d": "bid", "a": "0.0005", "p": "87185", "m": "0", "f": "0", "i": False, "l": None, "t": 1000}
-    (held,) = protocol.hold([row, {**row, "s": "DOGE"}], 1559912766)
-    assert held == PositionReport(BTC, held.side, 50, 1000 * MS)
-    fill, held = heard(protocol, "account_trades", TRADE)
+def test_a_position_is_told_by_its_row_and_a_closed_one_by_its_last_trade(protocol):
+    row = {"s": "BTC", "d": "bid", "a": "0.0005", "p": "87185", "m": "0", "f": "0", "i": False, "l": None,
+           "t": TRADE["t"] - 2}  # fmt: skip
+    (held,) = heard(protocol, "account_positions", [row, {**row, "s": "DOGE"}])
+    assert (held.symbol, held.qty, held.time, held.entry) == (BTC, 50, row["t"] * MS, Decimal(87185))
+    (fill,) = heard(protocol, "account_trades", TRADE)
     assert (fill.side, fill.price, fill.size, fill.client_id) == (Side.SELL, 89477, 36, OURS)
     assert (fill.fee, fill.fee_currency, fill.liquidity) == (12_885 * 10**12, "USDC", Liquidity.TAKER)
-    assert (held.qty, held.time) == (14, fill.time)
-    # A number that the first list had is in it.
-    assert len(heard(protocol, "account_trades", [{**TRADE, "li": 1559912766}])) == 1
-    assert heard(protocol, "account_trades", [{**TRADE, "h": 1, "a": "0.00014"}])[1].qty == 0
+    last = {**TRADE, "h": 1, "a": "0.00014"}
+    assert heard(protocol, "account_positions", []) == []
+    assert heard(protocol, "account_trades", [TRADE, last])[2].qty == 0
+    # What a row has in it, what was said before and what is older change nothing.
+    assert len(heard(protocol, "account_trades", [last])) == 1
+    assert [each.qty for each in heard(protocol, "account_positions", [{**row, "t": TRADE["t"]}])] == [50]
+    assert heard(protocol, "account_positions", [row]) == []
+    assert len(heard(protocol, "account_trades", [{**TRADE, "h": 2, "a": "0.0005"}])) == 1
 
 
 def test_what_the_venue_closes_by_force_is_no_order_of_ours(protocol):
@@ -449,8 +445,7 @@ def test_the_stream_is_live_when_all_is_confirmed_and_the_positions_are_here(ven
     assert not stream.is_live
     stream.reports_of(b'{"channel":"account_positions","data":[],"li":1559395580}')
     assert stream.is_live
-    _, held = stream.reports_of(json.dumps({"channel": "account_trades", "data": [TRADE]}).encode())
-    assert held.qty == -36
+    assert len(stream.reports_of(json.dumps({"channel": "account_trades", "data": [TRADE]}).encode())) == 1
     assert stream.reports_of(b'{"channel":"account_positions","data":[],"li":1559912768}') == []
 
 
