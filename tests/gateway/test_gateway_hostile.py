@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from exchange.venue_client import served
+from long_form import long_form
 from onetape.exchange.dialect import Reply
 from onetape.gateway.options import gateway_journal
 from onetape.model.enums import Side
@@ -79,7 +80,7 @@ def malformed(home: Path) -> list[dict]:
 
 
 @pytest.mark.parametrize("entry", ["rest", "socket"])
-@pytest.mark.parametrize("kind", TRADED)
+@pytest.mark.parametrize("kind", [*(each for each in TRADED if each != "pacifica"), *long_form("pacifica")])
 def test_nothing_that_a_venue_sends_ends_a_gateway(tmp_path: Path, kind: str, entry: str) -> None:
     with served(kind, wrap=Hostile, limits=False) as (dialect, port):
         account = dialect.exchange.accounts[0]
