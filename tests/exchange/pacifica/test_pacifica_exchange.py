@@ -296,6 +296,32 @@ def test_leverage_and_margin_are_settings_of_a_market(client):
     assert Decimal(more["liquidation_price"]) < Decimal(held["liquidation_price"])
 
 
+@pytest.mark.parametrize(("amount", "parts"), [("0.5", 1), ("2", 5)])
+def test_a_position_is_liquidated_at_once_or_in_five_parts(client, venue, amount, parts):
+    """Two thousand dollars for each of leverage are what is closed at once: 100,000 of BTC."""
+    data(client.ask("account/margin", "update_margin_mode", symbol="BTC", is_isolated=True))
+    data(client.market("bid", amount, slippage_percent="20"))
+    (held,) = client.mine("positions")
+    price = int(Decimal(held["liquidation_price"]))
+    for mark, is_gone in ((price + 2, False), (price - 2, True)):
+        venue.dialect.exchange.set_mark(0, mark, mark, venue.time)
+        venue.settle()
+        assert (client.mine("positions") == []) == is_gone
+    closed = [row for row in client.mine("orders/history") if row["side"] == "ask"]
+    assert [row["order_status"] for row in closed] == ["filled"] * parts
+    assert {row["cause"] for row in client.mine("trades/history") if row["side"] == "close_long"} == {
+        "market_liquidation"
+    }
+    trades = [row for row in client.mine("trades/history") if row["side"] == "close_long"]
+    paid = -sum(
+        Decimal(row["amount"])
+        for row in client.mine("account/balance/history")
+        if row["event_type"] == "market_liquidation"
+    )
+    owed = sum(Decimal(row["amount"]) * Decimal(row["price"]) for row in trades) * Decimal("0.0075")
+    assert abs(paid - owed) < Decimal("0.0001")
+
+
 def test_funding_is_paid_every_hour(client, venue):
     data(client.market("ask", "0.1"))
     venue.wait(3600)

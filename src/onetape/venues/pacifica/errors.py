@@ -94,6 +94,7 @@ _TEXTS: Final[tuple[tuple[str, Outcome, type[OnetapeError]], ...]] = (
     ("Order amount too low", D, OrderBelowMinNotional),
     ("Failed to cancel order", A, OrderUnknown),
     ("Request expired", D, ClockSkew),
+    ("Invalid message", D, ClockSkew),  # of an expired one, ccxt says
 )
 
 ERRORS: Final[dict[int | str, ErrorRow]] = {
