@@ -12,7 +12,6 @@ import msgspec
 
 from onetape.exchange.dialect import Connection, Dialect, Reply, Request, encode, fields
 from onetape.exchange.faults import ActiveRule
-from onetape.exchange.pacifica.wire import ERRORS as PACIFICA
 from onetape.exchange.pacifica.wire import Refused
 from onetape.model.errors import BadConfig
 from onetape.model.json_text import read_json
@@ -23,6 +22,7 @@ from onetape.venues.binance.errors import ERRORS as BINANCE
 from onetape.venues.binance.errors import TEXT_503
 from onetape.venues.bitmex.errors import ERRORS as BITMEX
 from onetape.venues.kraken.errors import ERRORS as KRAKEN
+from onetape.venues.pacifica.errors import ERRORS as PACIFICA
 
 __all__ = ["Facts", "StreamMessage", "VenueWords"]
 
@@ -295,9 +295,9 @@ class VenueWords:
                     said = {"error": {"message": name.replace("{}", "1"), "name": "HTTPError"}}
                     return Reply.json(said, status or usual), row.outcome is Outcome.AMBIGUOUS
             case "pacifica":
-                row = PACIFICA.get(int(name)) if _is_number(name) else None
+                row = PACIFICA.get(int(name) if _is_number(name) else name)
                 if row is not None:
-                    refused = Refused(str(row.text), int(row.code))
+                    refused = Refused(str(row.text), row.code if isinstance(row.code, int) else 400)
                     return Reply.json(refused.body(), status or refused.status), row.outcome is Outcome.AMBIGUOUS
             case _:
                 row = KRAKEN.get(name)

@@ -107,7 +107,7 @@ VENUES: Final[dict[str, VenueFacts]] = {
     "pacifica": VenueFacts(
         symbols=("pacifica:BTC/USDC:USDC", "pacifica:ETH/USDC:USDC", "pacifica:SOL/USDC:USDC"),
         balances={"USDC": "100000"},
-        rules=Rules(first_order_id=1_559_665_358, isolates=True),
+        rules=Rules(first_order_id=1_559_665_358, isolates=True, liquidation_parts=(2000, 5)),
         dialect=_pacifica,
         keys=solana_pair,
         leverage={"pacifica:BTC/USDC:USDC": 50, "pacifica:ETH/USDC:USDC": 50, "pacifica:SOL/USDC:USDC": 20},

@@ -14,14 +14,12 @@ from onetape.exchange.account import SimOrder
 from onetape.exchange.reports import OrderReport
 from onetape.model.decimals import decimal_text, scaled
 from onetape.model.enums import OrderNews, OrderState, Side
-from onetape.model.errors import InsufficientFunds, OrderOutcomeUnknown, OrderWouldCross, ReduceOnlyViolated, SelfTrade
+from onetape.model.errors import InsufficientFunds, OrderWouldCross, ReduceOnlyViolated, SelfTrade
 from onetape.model.instrument import Instrument
 from onetape.model.money import MONEY_DECIMALS, RATE_DECIMALS
-from onetape.venues.outcome import ErrorRow, Outcome
 
 __all__ = [
     "ENDED",
-    "ERRORS",
     "OrderLine",
     "Refused",
     "envelope",
@@ -64,11 +62,6 @@ _LAST_NEWS: Final = {
 ENDED: Final = frozenset(
     {"cancel", "force_cancel", "expired", "post_only_rejected", "self_trade_prevented"}
 )  # the events that are a `reason`
-
-ERRORS: Final[dict[int | str, ErrorRow]] = {
-    code: ErrorRow(code, Outcome.AMBIGUOUS, OrderOutcomeUnknown, text)
-    for code, text in ((27, "RESPONSE_DROPPED"), (500, "Internal server error"), (504, "Gateway Timeout"))
-}
 
 
 class Refused(Exception):  # noqa: N818 - an answer, not a failure

@@ -92,7 +92,7 @@ _TEXTS: Final[tuple[tuple[str, Outcome, type[OnetapeError]], ...]] = (
     ("Agent not authorized", D, PermissionDenied),
     ("Beta access required", D, PermissionDenied),
     ("Order amount too low", D, OrderBelowMinNotional),
-    ("Invalid message: expired", D, ClockSkew),
+    ("Invalid message", D, ClockSkew),  # one that came too late
     # By WebSocket all of these have one number.
     ("Failed to cancel order", A, OrderUnknown),
     ("Order not found", A, OrderUnknown),
