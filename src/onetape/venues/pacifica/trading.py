@@ -90,8 +90,9 @@ _MOVES: Final = {
     "rebate": MoveKind.FEE,
     "cashback": MoveKind.FEE,
     "referral": MoveKind.FEE,
+    **dict.fromkeys(FORCED, MoveKind.FEE),  # what is taken beside the fills; unverified
 }
-_OF_FILLS: Final = frozenset({"trade", *FORCED})  # what fills bring: these are told by themselves
+_OF_FILLS: Final = frozenset({"trade"})  # what fills bring: these are told by themselves
 _NAMES: Final = {"i": "order_id", "I": "client_order_id", "s": "symbol"}  # the stream's, in those of the lists
 _ORDER: Final = _NAMES | {
     "d": "side",
