@@ -465,14 +465,14 @@ class PacificaProtocol:
         if i is None:
             return [StreamReport("other symbol", str(row["symbol"]))]
         fill = _fill(i, row)
-        qty, told = self._held.get(i.symbol, (0, 0))
-        if fill.trade_id in self._traded or fill.time <= told:  # the row has it in it
+        qty, since = self._held.get(i.symbol, (0, 0))
+        if fill.trade_id in self._traded or fill.time <= since:  # the row has it in it
             return [fill]
         self._traded[fill.trade_id] = None
         if len(self._traded) > TRADES_KEPT:
             del self._traded[next(iter(self._traded))]
         qty += fill.side.sign * fill.size
-        self._held[i.symbol] = qty, told
+        self._held[i.symbol] = qty, since
         return [fill] if qty else [fill, PositionReport(i.symbol, PositionSide.BOTH, 0, fill.time)]
 
 
