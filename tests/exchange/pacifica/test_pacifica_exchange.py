@@ -83,6 +83,27 @@ def test_a_wallet_that_was_never_seen_has_an_account(venue):
     assert stranger.mine("positions")
 
 
+@pytest.mark.parametrize(
+    ("tif", "status", "event"), [("ALO", "rejected", "post_only_rejected"), ("TOB", "open", "make")]
+)
+def test_a_post_only_order_that_would_take_is_rejected_or_put_behind_the_best(client, tif, status, event):
+    book = data(client.get("book", symbol="BTC"))["l"]
+    price = Decimal(book[1][0]["p"]) + 300
+    made = data(client.limit(price, tif=tif))["order_id"]
+    (row, *_) = data(client.get("orders/history_by_id", order_id=made))
+    assert (row["order_status"], row["event_type"]) == (status, event)
+    assert Decimal(row["price"]) == (price if tif == "ALO" else Decimal(book[1][0]["p"]) - 1)
+
+
+def test_an_own_order_that_would_be_met_is_rejected_and_the_new_one_goes_on(client):
+    best = bid(client)
+    mine = data(client.limit(best + 1, tif="TOB"))["order_id"]
+    data(client.limit(best - 20, "0.05", side="ask", tif="IOC"))
+    (row, *_) = data(client.get("orders/history_by_id", order_id=mine))
+    assert (row["order_status"], row["event_type"]) == ("rejected", "self_trade_prevented")
+    assert client.mine("positions")[0]["side"] == "ask"
+
+
 # --- what is refused ------------------------------------------------------------------------------
 
 
@@ -143,10 +164,10 @@ def test_unsigned_names_are_let_through(client):
 def test_a_request_lives_as_long_as_its_window(client, venue):
     terms = {"all_symbols": True, "exclude_reduce_only": False}
     now = venue.now() // 1_000_000
-    for at, window, lives in ((now - 3000, 5000, True), (now - 6000, 5000, False), (now + 60_000, 5000, False)):
+    for at, window, is_taken in ((now - 3000, 5000, True), (now - 6000, 5000, False), (now + 60_000, 5000, False)):
         answer = client.post("orders/cancel_all", client.body("cancel_all_orders", terms, at=at, window=window))
-        assert answer[0] == (200 if lives else 400)
-        assert lives or answer[1]["error"].startswith("Invalid message")
+        assert answer[0] == (200 if is_taken else 400)
+        assert is_taken or answer[1]["error"].startswith("Invalid message")
     body = client.body("cancel_all_orders", terms, at=now - 29_000, window=30_000)
     del body["expiry_window"]
     data(client.post("orders/cancel_all", body))
