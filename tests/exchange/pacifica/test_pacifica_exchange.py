@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
+from pathlib import Path
 from uuid import NAMESPACE_URL, uuid5
 
 import pytest
@@ -365,3 +367,15 @@ def test_pages_go_on_where_the_last_ended(client):
         cursor = {"cursor": body["next_cursor"]}
         data(client.limit(40_000))  # what comes meanwhile moves nothing
     assert seen == [str(50_006 - number) for number in range(7)]
+
+
+def test_the_page_names_tests_that_there_are():
+    page = (Path(__file__).parents[3] / "docs/reference/pacifica.md").read_text()
+    named = set(re.findall(r"`(test_\w+)`", page))
+    written = {
+        name
+        for path in Path(__file__).parent.glob("test_*.py")
+        for name in re.findall(r"def (test_\w+)", path.read_text())
+    }
+    assert len(named) > 20
+    assert named <= written

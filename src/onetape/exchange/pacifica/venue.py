@@ -1,7 +1,7 @@
 """Pacifica in front of a simulated exchange: routes, envelopes, the WebSocket's calls.
 
 Perpetuals margined in USDC. Source: docs.pacifica.fi (2026), pacifica-fi/python-sdk and pacifica-mcp,
-ccxt 4.5.90; docs/reference/conformance.md says line by line what is from where.
+ccxt 4.5.90; docs/reference/pacifica.md says line by line what is from where.
 """
 
 from __future__ import annotations
