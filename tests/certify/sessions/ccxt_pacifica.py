@@ -104,8 +104,6 @@ def orders(x, bid):
         "post-only that crosses", lambda: x.create_order(SYMBOL, "limit", "buy", AMOUNT, high, {"timeInForce": "PO"})
     )
     s.call("post-only is rejected", lambda: x.fetch_order(post["id"], SYMBOL), lambda v: v["status"] == "failed")
-    top = s.call("top of book", lambda: x.create_order(SYMBOL, "limit", "buy", AMOUNT, high, {"timeInForce": "PO_TOB"}))
-    s.call("top of book rests", lambda: x.fetch_order(top["id"], SYMBOL), lambda v: 0 < v["price"] < high)
     s.call("cancel_all_orders everywhere", x.cancel_all_orders)
     gone = s.call("IOC far away", lambda: x.create_order(SYMBOL, "limit", "buy", AMOUNT, low, {"timeInForce": "IOC"}))
     s.call("IOC far away ends", lambda: x.fetch_order(gone["id"], SYMBOL), lambda v: v["status"] == "canceled")

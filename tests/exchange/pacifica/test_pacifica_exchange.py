@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
+from pathlib import Path
 from uuid import NAMESPACE_URL, uuid5
 
 import pytest
@@ -83,6 +85,27 @@ def test_a_wallet_that_was_never_seen_has_an_account(venue):
     assert stranger.mine("positions")
 
 
+@pytest.mark.parametrize(
+    ("tif", "status", "event"), [("ALO", "rejected", "post_only_rejected"), ("TOB", "open", "make")]
+)
+def test_a_post_only_order_that_would_take_is_rejected_or_put_behind_the_best(client, tif, status, event):
+    book = data(client.get("book", symbol="BTC"))["l"]
+    price = Decimal(book[1][0]["p"]) + 300
+    made = data(client.limit(price, tif=tif))["order_id"]
+    (row, *_) = data(client.get("orders/history_by_id", order_id=made))
+    assert (row["order_status"], row["event_type"]) == (status, event)
+    assert Decimal(row["price"]) == (price if tif == "ALO" else Decimal(book[1][0]["p"]) - 1)
+
+
+def test_an_own_order_that_would_be_met_is_rejected_and_the_new_one_goes_on(client):
+    best = bid(client)
+    mine = data(client.limit(best + 1, tif="TOB"))["order_id"]
+    data(client.limit(best - 20, "0.05", side="ask", tif="IOC"))
+    (row, *_) = data(client.get("orders/history_by_id", order_id=mine))
+    assert (row["order_status"], row["event_type"]) == ("rejected", "self_trade_prevented")
+    assert client.mine("positions")[0]["side"] == "ask"
+
+
 # --- what is refused ------------------------------------------------------------------------------
 
 
@@ -143,10 +166,10 @@ def test_unsigned_names_are_let_through(client):
 def test_a_request_lives_as_long_as_its_window(client, venue):
     terms = {"all_symbols": True, "exclude_reduce_only": False}
     now = venue.now() // 1_000_000
-    for at, window, lives in ((now - 3000, 5000, True), (now - 6000, 5000, False), (now + 60_000, 5000, False)):
+    for at, window, is_taken in ((now - 3000, 5000, True), (now - 6000, 5000, False), (now + 60_000, 5000, False)):
         answer = client.post("orders/cancel_all", client.body("cancel_all_orders", terms, at=at, window=window))
-        assert answer[0] == (200 if lives else 400)
-        assert lives or answer[1]["error"].startswith("Invalid message")
+        assert answer[0] == (200 if is_taken else 400)
+        assert is_taken or answer[1]["error"].startswith("Invalid message")
     body = client.body("cancel_all_orders", terms, at=now - 29_000, window=30_000)
     del body["expiry_window"]
     data(client.post("orders/cancel_all", body))
@@ -344,3 +367,15 @@ def test_pages_go_on_where_the_last_ended(client):
         cursor = {"cursor": body["next_cursor"]}
         data(client.limit(40_000))  # what comes meanwhile moves nothing
     assert seen == [str(50_006 - number) for number in range(7)]
+
+
+def test_the_page_names_tests_that_there_are():
+    page = (Path(__file__).parents[3] / "docs/reference/pacifica.md").read_text()
+    named = set(re.findall(r"`(test_\w+)`", page))
+    written = {
+        name
+        for path in Path(__file__).parent.glob("test_*.py")
+        for name in re.findall(r"def (test_\w+)", path.read_text())
+    }
+    assert len(named) > 20
+    assert named <= written

@@ -118,3 +118,45 @@ def test_a_silent_client_is_cut_off(venue, socket):
     assert not socket.connection.closed
     venue.wait(2)
     assert socket.connection.closed
+
+
+# --- what goes wrong on request -----------------------------------------------------------------------
+
+FAULTS = """
+[[fault]]
+purpose = "place"
+method = "POST"
+nth = [1]
+action = "drop_answer"
+
+[[fault]]
+purpose = "cancel"
+action = "error"
+error = "500"
+done = false
+count = 2
+
+[[fault]]
+event = "book"
+symbol = "BTC"
+action = "gap"
+from = "2s"
+to = "4s"
+"""
+
+
+def test_faults_meet_requests_calls_and_channels():
+    venue = Virtual("pacifica", limits=False, faults=FAULTS)
+    client, socket = PacificaClient(venue, venue.dialect.exchange.accounts[0].secret), Socket(venue)
+    socket.subscribe(source="book", symbol="BTC", agg_level=1)
+    assert [len(socket.listen().get("book", ())) > 2 for _ in range(6)] == [True, True, False, False, True, True]
+    with pytest.raises(ConnectionResetError):
+        client.limit("50000")
+    (made,) = client.mine("orders")  # it was carried out, and nobody was told
+    payload = {"symbol": "BTC", "order_id": made["order_id"]}
+    assert client.ask("orders/cancel", "cancel_order", **payload)[1]["error"] == "Internal server error"
+    answer = socket.call(client, "cancel_order", **payload)
+    assert (answer["code"], answer["err"]) == (500, "Internal server error")
+    assert len(client.mine("orders")) == 1
+    assert socket.call(client, "cancel_order", **payload)["code"] == 200
+    assert client.mine("orders") == []

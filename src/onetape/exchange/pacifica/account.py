@@ -6,14 +6,13 @@ first, in pages. Accounts hold USDC only: what is of spot assets is empty.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Final
 
 from onetape.exchange.account import SimAccount, SimOrder, Trade
 from onetape.exchange.exchange import SimExchange
+from onetape.exchange.pacifica import wire
 from onetape.exchange.pacifica.public import PublicData, Query, number, page
-from onetape.exchange.pacifica.wire import envelope, line_of, ms, price_text, rate_text, side_word, size_text, usdc
 from onetape.exchange.reports import OrderReport
 from onetape.model.decimals import decimal_text
 from onetape.model.enums import OrderNews, OrderState, PositionSide, Side
@@ -33,21 +32,19 @@ _LEDGER: Final = {
 _CAUSES: Final = {"client": "normal", "settlement": "settlement", "adl": "adl_liquidation"}
 
 
-def _short(text: str) -> dict[str, str]:
-    """What a channel calls the columns of a row."""
-    return {short: name for short, _, name in (each.partition(":") for each in text.split())}
-
-
-_INFO: Final = _short(
-    "ae:account_equity as:available_to_spend aw:available_to_withdraw b:balance f:fee_level "
-    "mu:total_margin_used cm:cross_mmr oc:orders_count pb:pending_balance pc:positions_count "
-    "sc:stop_orders_count sb:spot_balances t:updated_at"
+INFO: Final = wire.columns(  # of the channels, and below
+    "ae:account_equity as:available_to_spend aw:available_to_withdraw b:balance f:fee_level mu:total_margin_used "
+    "cm:cross_mmr oc:orders_count pb:pending_balance pc:positions_count sc:stop_orders_count sb:spot_balances "
+    "t:updated_at"
 )
-_POSITION: Final = _short(
+POSITION: Final = wire.columns(
     "s:symbol d:side a:amount p:entry_price m:margin f:funding i:isolated l:liquidation_price t:updated_at"
 )
-_TRADE: Final = _short(
-    "h:history_id i:order_id I:client_order_id s:symbol p:price o:entry_price a:amount te:event_type ts:side "
+HISTORY_TRADE: Final = wire.columns(
+    "history_id order_id client_order_id symbol amount price entry_price fee pnl event_type side created_at cause"
+)
+TRADE: Final = wire.columns(
+    "h:history_id i:order_id I:client_order_id u:account s:symbol p:price o:entry_price a:amount te:event_type ts:side "
     "tc:cause f:fee n:pnl t:created_at"
 )
 
@@ -59,7 +56,6 @@ class AccountData:
         self.exchange = exchange
         self.public = public
         self.opened: dict[tuple[int, int], int] = {}  # (account, instrument): when its position began
-        self.set_at: dict[tuple[int, int], tuple[int, int]] = {}  # the same: when its settings were made and changed
 
     def wallet(self) -> int:
         return self.exchange.currencies.index("USDC")
@@ -73,25 +69,25 @@ class AccountData:
         stops = sum(1 for order in working if order.trigger)
         available = max(int(money.available(at)), 0)
         return {
-            "balance": usdc(money.balance(at)),
+            "balance": wire.usdc(money.balance(at)),
             "fee_level": 0,
             "maker_fee": decimal_text(first.maker_fee),
             "taker_fee": decimal_text(first.taker_fee),
-            "account_equity": usdc(money.equity(at)),
-            "cross_account_equity": usdc(account.cross_equity(at)),
+            "account_equity": wire.usdc(money.equity(at)),
+            "cross_account_equity": wire.usdc(account.cross_equity(at)),
             "spot_market_value": "0",
             "spot_collateral": "0",
-            "available_to_spend": usdc(available),
-            "available_to_withdraw": usdc(max(min(available, int(money.balance(at))), 0)),
+            "available_to_spend": wire.usdc(available),
+            "available_to_withdraw": wire.usdc(max(min(available, int(money.balance(at))), 0)),
             "pending_balance": "0",
             "pending_interest": "0",
-            "total_margin_used": usdc(money.initial_margin(at), is_cost=True),
-            "cross_mmr": usdc(money.cross_maintenance(at), is_cost=True),
+            "total_margin_used": wire.usdc(money.initial_margin(at), is_cost=True),
+            "cross_mmr": wire.usdc(money.cross_maintenance(at), is_cost=True),
             "positions_count": sum(account.has_position(index) for index in range(len(self.exchange.instruments))),
             "orders_count": len(working) - stops,
             "stop_orders_count": stops,
             "spot_balances": [],
-            "updated_at": ms(now),
+            "updated_at": wire.ms(now),
         }
 
     def settings(self, account: SimAccount) -> list[dict[str, Any]]:
@@ -100,16 +96,9 @@ class AccountData:
         for at, i in enumerate(self.exchange.instruments):
             isolated, leverage = at in account.isolated, account.leverage_of(at)
             if isolated or leverage != i.leverage:
-                made, changed = self.set_at.get((account.number, at), (0, 0))
-                rows.append(
-                    {
-                        "symbol": i.raw_symbol,
-                        "isolated": isolated,
-                        "leverage": leverage,
-                        "created_at": ms(made),
-                        "updated_at": ms(changed),
-                    }
-                )
+                row = {"symbol": i.raw_symbol, "isolated": isolated, "leverage": leverage}
+                since = wire.ms(self.exchange.market.start)  # when it was set is not kept
+                rows.append({**row, "created_at": since, "updated_at": since})
         return rows
 
     # --- positions --------------------------------------------------------------------------------
@@ -125,15 +114,15 @@ class AccountData:
             rows.append(
                 {
                     "symbol": i.raw_symbol,
-                    "side": side_word(Side.BUY if qty > 0 else Side.SELL),
-                    "amount": size_text(i, abs(qty)),
+                    "side": wire.side_word(Side.BUY if qty > 0 else Side.SELL),
+                    "amount": wire.size_text(i, abs(qty)),
                     "entry_price": decimal_text(round(Decimal(str(entry)), 6)),
-                    "margin": usdc(account.wallet(at, PositionSide.BOTH)) if isolated else "0",
-                    "funding": usdc(account.money.funding(at)),
+                    "margin": wire.usdc(account.wallet(at, PositionSide.BOTH)) if isolated else "0",
+                    "funding": wire.usdc(account.money.funding(at)),
                     "isolated": isolated,
                     "liquidation_price": liquidation,
-                    "created_at": ms(self.opened.get((account.number, at), updated)),
-                    "updated_at": ms(updated),
+                    "created_at": wire.ms(self.opened.get((account.number, at), updated)),
+                    "updated_at": wire.ms(updated),
                 }
             )
         return rows
@@ -153,22 +142,22 @@ class AccountData:
     # --- orders -----------------------------------------------------------------------------------
 
     def open_orders(self, account: SimAccount) -> dict[str, Any]:
-        rows = [self._line(order).open_row() for order in account.open_orders.values()]
-        return envelope(rows, last_order_id=self.public.last_id)
+        rows = [wire.shown(self.order_row(order), wire.OPEN) for order in account.open_orders.values()]
+        return wire.envelope(rows, last_order_id=self.public.last_id)
 
-    def _line(self, order: SimOrder, report: OrderReport | None = None) -> Any:
-        return line_of(self.exchange.instruments[order.index], order, report)
+    def order_row(self, order: SimOrder, report: OrderReport | None = None) -> dict[str, Any]:
+        return wire.order_row(self.exchange.instruments[order.index], order, report)
 
     def order_history(self, account: SimAccount, query: Query) -> dict[str, Any]:
         orders = sorted(account.by_id.values(), key=lambda order: -order.id)
-        return page([self._line(order).history_row() for order in orders], query)
+        return page(orders, query, lambda order: wire.shown(self.order_row(order), wire.HISTORY))
 
     def events_of(self, query: Query) -> dict[str, Any]:
         """What happened to an order, newest first: it was made, traded, and ended."""
         number_ = number(query, "order_id", None)
         order = next((a.by_id[number_] for a in self.exchange.accounts if number_ in a.by_id), None)
         if order is None:
-            return envelope([])
+            return wire.envelope([])
         filled = cost = 0
         reports = [OrderReport(order.created, order, OrderNews.ACCEPTED, OrderState.ACCEPTED, 0, 0)]
         for each in order.account.trades:
@@ -176,10 +165,13 @@ class AccountData:
                 filled, cost = filled + each.fill.size, cost + each.fill.size * each.fill.price
                 state = OrderState.FILLED if filled == order.size else OrderState.PARTIALLY_FILLED
                 reports.append(OrderReport(each.fill.time, order, None, state, filled, cost, each.fill))
-        rows = [self._line(order, report).event_row(order.id * EVENTS + n) for n, report in enumerate(reports, 1)]
+        rows = [self.order_row(order, report) for report in reports]
         if order.state.is_final and order.state is not OrderState.FILLED:
-            rows.append(self._line(order).event_row(order.id * EVENTS + EVENTS - 1))
-        return envelope(rows[::-1])
+            rows.append(self.order_row(order))
+        numbered = [
+            wire.shown({**row, "history_id": order.id * EVENTS + at}, wire.EVENT) for at, row in enumerate(rows)
+        ]
+        return wire.envelope(numbered[::-1])
 
     # --- trades and money that came and went ------------------------------------------------------
 
@@ -188,7 +180,7 @@ class AccountData:
         i = self.exchange.instruments[order.index]
         sign = order.side.sign
         closes = fill.held * sign < 0
-        entry = price_text(i, fill.price)
+        entry = wire.price_text(i, fill.price)
         if closes:  # what was made by closing says what it had cost
             closed = min(abs(fill.held), fill.size)
             made = Decimal(fill.realized).scaleb(-18) / i.size(closed)
@@ -198,15 +190,16 @@ class AccountData:
             "history_id": self.public.trade_number(order.index, fill.trade_id),
             "order_id": order.id,
             "client_order_id": order.client_id or None,
+            "account": order.account.key,
             "symbol": i.raw_symbol,
-            "amount": size_text(i, fill.size),
-            "price": price_text(i, fill.price),
+            "amount": wire.size_text(i, fill.size),
+            "price": wire.price_text(i, fill.price),
             "entry_price": entry,
-            "fee": usdc(fill.fee, is_cost=True),
-            "pnl": usdc(fill.realized - fill.fee),
+            "fee": wire.usdc(fill.fee, is_cost=True),
+            "pnl": wire.usdc(fill.realized - fill.fee),
             "event_type": "fulfill_maker" if fill.is_maker else "fulfill_taker",
             "side": word,
-            "created_at": ms(fill.time),
+            "created_at": wire.ms(fill.time),
             "cause": _CAUSES.get(order.origin, "market_liquidation"),
         }
 
@@ -217,9 +210,9 @@ class AccountData:
         found = [
             each
             for each in reversed(account.trades)
-            if begin <= ms(each.fill.time) <= end and at in (None, each.order.index)
+            if begin <= wire.ms(each.fill.time) <= end and at in (None, each.order.index)
         ]
-        return _rows(found, self.trade_row, query)
+        return page(found, query, lambda each: wire.shown(self.trade_row(each), HISTORY_TRADE))
 
     def fundings(self, account: SimAccount, query: Query) -> dict[str, Any]:
         rows = []
@@ -230,11 +223,11 @@ class AccountData:
                     {
                         "history_id": item.id,
                         "symbol": self.exchange.instruments[item.at].raw_symbol,
-                        "side": side_word(Side.SELL if item.amount * rate > 0 else Side.BUY),
+                        "side": wire.side_word(Side.SELL if item.amount * rate > 0 else Side.BUY),
                         "amount": size,
-                        "payout": usdc(item.amount),
-                        "rate": rate_text(rate),
-                        "created_at": ms(item.time),
+                        "payout": wire.usdc(item.amount),
+                        "rate": wire.rate_text(rate),
+                        "created_at": wire.ms(item.time),
                     }
                 )
         return page(rows, query)
@@ -245,7 +238,7 @@ class AccountData:
         rate, mark = next(((rate, mark) for when, rate, mark in listing.fundings if when == time), (0, 0))
         one = i.notional_units(mark, 10**i.size_decimals) * rate // 10**12 if mark else 0
         held = round(abs(paid) * 10**i.size_decimals / abs(one)) if one else 0
-        return rate, size_text(i, held)
+        return rate, wire.size_text(i, held)
 
     def ledger(self, account: SimAccount, query: Query) -> dict[str, Any]:
         """Each with the balance that it left."""
@@ -254,28 +247,14 @@ class AccountData:
             balance += item.amount
             rows.append(
                 {
-                    "amount": usdc(item.amount),
-                    "balance": usdc(balance),
+                    "amount": wire.usdc(item.amount),
+                    "balance": wire.usdc(balance),
                     "pending_balance": "0",
                     "event_type": _LEDGER.get(item.kind, item.kind),
-                    "created_at": ms(item.time),
+                    "created_at": wire.ms(item.time),
                 }
             )
         return page(rows[::-1], query)
-
-    # --- the messages of the account channels -----------------------------------------------------
-
-    def info_message(self, account: SimAccount, now: int) -> dict[str, Any]:
-        row = self.info(account, now)
-        return {short: row[name] for short, name in _INFO.items()}
-
-    def position_messages(self, account: SimAccount) -> list[dict[str, Any]]:
-        return [{short: row[name] for short, name in _POSITION.items()} for row in self.positions(account)]
-
-    def trade_message(self, trade: Trade) -> dict[str, Any]:
-        row, last_id = self.trade_row(trade), self.public.last_id
-        found = {short: row[name] for short, name in _TRADE.items()}
-        return {**found, "u": trade.order.account.key, "li": last_id}
 
     def on_report(self, report: OrderReport) -> None:
         """Notes when a position began."""
@@ -284,9 +263,3 @@ class AccountData:
             after = fill.held + fill.size * order.side.sign
             if fill.held * after <= 0:
                 self.opened[key] = fill.time
-
-
-def _rows(found: list[Any], make: Callable[[Any], dict[str, Any]], query: Query) -> dict[str, Any]:
-    """A page of what is made into rows only where it is shown."""
-    shown = page(found, query)
-    return {**shown, "data": [make(each) for each in shown["data"]]}

@@ -6,6 +6,7 @@ make a level, and the impact prices of a funding, nobody knows here: one, and th
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from onetape.exchange.bars import aligned, merged
@@ -218,17 +219,14 @@ def number(query: Query, name: str, usual: int | None) -> int:
     return int(said)
 
 
-def page(rows: list[dict[str, Any]], query: Query) -> dict[str, Any]:
-    """A page of rows that are newest first. A cursor is how many rows were shown before, and of how many: what has come
-    since then moves nothing."""
+def page(rows: Sequence[Any], query: Query, make: Callable[[Any], Any] | None = None) -> dict[str, Any]:
+    """A page of rows that are newest first, made where they are shown. A cursor is how many were shown before, and of
+    how many: what has come since then moves nothing."""
     limit = number(query, "limit", PAGE[0])
-    if not 1 <= limit <= PAGE[1]:
-        raise Refused(f"Invalid limit: {limit}")
-    cursor = query.get("cursor", "")
-    shown, _, total = cursor.partition("-")
-    if cursor and not (shown.isdigit() and total.isdigit()):
-        raise Refused(f"Invalid cursor: {cursor}")
-    start = int(shown) + max(len(rows) - int(total), 0) if cursor else 0
-    more = start + limit < len(rows)
-    after = f"{start + limit}-{len(rows)}" if more else None
-    return envelope(rows[start : start + limit], next_cursor=after, has_more=more)
+    shown, _, total = (query.get("cursor") or "0-0").partition("-")
+    if not 1 <= limit <= PAGE[1] or not (shown.isdigit() and total.isdigit()):
+        raise Refused(f"Invalid limit or cursor: {limit} {query.get('cursor', '')}")
+    start = int(shown) + (max(len(rows) - int(total), 0) if int(total) else 0)
+    after = f"{start + limit}-{len(rows)}" if start + limit < len(rows) else None
+    found = rows[start : start + limit]
+    return envelope([make(row) for row in found] if make else found, next_cursor=after, has_more=after is not None)

@@ -16,9 +16,9 @@ from onetape.exchange.account import SimAccount, Trade
 from onetape.exchange.dialect import Connection, encode
 from onetape.exchange.exchange import SimExchange
 from onetape.exchange.pacifica.access import Access
-from onetape.exchange.pacifica.account import AccountData
+from onetape.exchange.pacifica.account import INFO, POSITION, TRADE, AccountData
 from onetape.exchange.pacifica.public import MINUTES, PublicData, taker_word
-from onetape.exchange.pacifica.wire import Refused, line_of, ms, price_text, size_text
+from onetape.exchange.pacifica.wire import UPDATE, Refused, ms, price_text, shown, size_text
 from onetape.exchange.reports import CashReport, ModeReport, OrderReport, QuoteReport, Report, TradeReport
 from onetape.model.enums import OrderState
 from onetape.model.errors import OrderWouldCross
@@ -202,14 +202,17 @@ class Streams:
         order, address = report.order, report.order.account.key
         if report.state is OrderState.REJECTED and report.code != OrderWouldCross.code:
             return  # it was refused in the answer, and leaves no trace
-        last_id, i = self.public.last_id, self.exchange.instruments[order.index]
-        self._send(("account_order_updates", address, ""), lambda: [line_of(i, order, report).update(last_id)])
+        li = {"li": self.public.last_id}
+        self._send(
+            ("account_order_updates", address, ""), lambda: [shown(self.data.order_row(order, report), UPDATE) | li]
+        )
         if fill := report.fill:
-            self._send(("account_trades", address, ""), lambda: [self.data.trade_message(Trade(order, fill))])
+            trade = Trade(order, fill)
+            self._send(("account_trades", address, ""), lambda: [shown(self.data.trade_row(trade), TRADE) | li])
 
     def _positions(self, account: SimAccount, symbol: str = "") -> dict[str, Any]:
         """All of an account, or that of a symbol; nothing where it is closed."""
-        rows = [row for row in self.data.position_messages(account) if symbol in ("", row["s"])]
+        rows = [shown(row, POSITION) for row in self.data.positions(account) if symbol in ("", row["symbol"])]
         return {"channel": "account_positions", "data": rows, "li": self.public.last_id}
 
     def _cash(self, report: CashReport, now: int) -> None:
@@ -217,7 +220,7 @@ class Streams:
         for at, _side in report.positions:
             made = self._positions(account, self._symbol(at))
             self._send(("account_positions", address, ""), partial(made.get, "data"), li=made["li"])
-        self._send(("account_info", address, ""), lambda: self.data.info_message(account, now))
+        self._send(("account_info", address, ""), lambda: shown(self.data.info(account, now), INFO))
 
     def _mode(self, report: ModeReport, now: int) -> None:
         account = report.account

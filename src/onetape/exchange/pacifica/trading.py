@@ -17,7 +17,7 @@ from msgspec import structs
 from onetape.exchange.account import SimAccount, SimOrder
 from onetape.exchange.exchange import SimExchange
 from onetape.exchange.order_entry import NewOrder
-from onetape.exchange.pacifica.access import Params
+from onetape.exchange.pacifica.access import AGENTS_MAY, Params
 from onetape.exchange.pacifica.public import ORDER_MAX, PublicData
 from onetape.exchange.pacifica.wire import Refused, usdc
 from onetape.model.enums import OrderType, PositionSide, Side, TimeInForce, TriggerBy, TriggerKind
@@ -61,24 +61,12 @@ Handler = Callable[[SimAccount, Params, int], Any]
 
 
 class Trading:
-    """The signed operations of one exchange that an agent may ask for."""
+    """The signed operations of one exchange that an agent may ask for, by their names."""
 
     def __init__(self, exchange: SimExchange, public: PublicData) -> None:
         self.exchange = exchange
         self.public = public
-        self.handlers: dict[str, Handler] = {
-            "create_order": self.create,
-            "create_market_order": self.create_market,
-            "create_stop_order": self.create_stop,
-            "set_position_tpsl": self.set_tpsl,
-            "edit_order": self.edit,
-            "cancel_order": self.cancel,
-            "cancel_stop_order": self.cancel,
-            "cancel_all_orders": self.cancel_all,
-            "update_leverage": self.set_leverage,
-            "update_margin_mode": self.set_margin_mode,
-            "add_isolated_margin": self.add_margin,
-        }
+        self.handlers: dict[str, Handler] = {name: getattr(self, name) for name in AGENTS_MAY}
 
     # --- terms ------------------------------------------------------------------------------------
 
@@ -137,7 +125,7 @@ class Trading:
 
     # --- placing ----------------------------------------------------------------------------------
 
-    def create(self, account: SimAccount, body: Params, now: int) -> dict[str, Any]:
+    def create_order(self, account: SimAccount, body: Params, now: int) -> dict[str, Any]:
         at, side = self._head(body)
         tif = body.get("tif")
         if tif not in TIFS:
@@ -148,17 +136,7 @@ class Trading:
         reduces = self._reducing(account, at, side, body)
         if not reduces:
             self._check_worth(account, at, price, size)
-        wanted = NewOrder(
-            side=side,
-            type=OrderType.LIMIT,
-            tif=TIFS[tif],
-            price=price,
-            size=size,
-            post_only=tif in ("ALO", "TOB"),
-            reduce_only=reduces,
-            client_id=self._client_id(account, body.get("client_order_id")),
-            extra={"kind": "limit", "amount": size},
-        )
+        wanted = _limit(side, price, size, tif=TIFS[tif], post_only=tif in ("ALO", "TOB"), reduce_only=reduces)
         return self._placed(account, at, wanted, body, now)
 
     def _behind_best(self, at: int, side: Side, price: int) -> int:
@@ -169,7 +147,7 @@ class Trading:
         edge = best[0][0] - side.sign * int(i.tick.scaleb(i.price_decimals))
         return min(price, edge) if side is Side.BUY else max(price, edge)
 
-    def create_market(self, account: SimAccount, body: Params, now: int) -> dict[str, Any]:
+    def create_market_order(self, account: SimAccount, body: Params, now: int) -> dict[str, Any]:
         """Takes what is displayed up to its slippage (percent) behind the middle of the book; what that is of is
         unverified."""
         at, side = self._head(body)
@@ -184,29 +162,20 @@ class Trading:
         reduces = self._reducing(account, at, side, body)
         if not reduces:
             self._check_worth(account, at, int(middle), size)
-        wanted = NewOrder(
-            side=side,
-            type=OrderType.LIMIT,
-            tif=TimeInForce.IOC,
-            price=price,
-            size=size,
-            reduce_only=reduces,
-            client_id=self._client_id(account, body.get("client_order_id")),
-            extra={"kind": "market", "amount": size},
-        )
+        wanted = _limit(side, price, size, kind="market", tif=TimeInForce.IOC, reduce_only=reduces)
         return self._placed(account, at, wanted, body, now)
 
     def _placed(self, account: SimAccount, at: int, wanted: NewOrder, body: Params, now: int) -> dict[str, Any]:
         """Enters an order, with what closes what it will have opened."""
-        named = [(name, body[name]) for name in ("take_profit", "stop_loss") if body.get(name) is not None]
+        wanted = structs.replace(wanted, client_id=self._client_id(account, body.get("client_order_id")))
         against = wanted.side.opposite
-        stops = [self._exit(account, at, against, name, said, wanted.size) for name, said in named]
+        stops = [self._exit(account, at, against, name, said, wanted.size) for name, said in _exits(body)]
         if stops:
             wanted = _with(wanted, exits=True)
         order = self._enter(account, at, wanted, now)
         for each in stops if order.is_open or order.filled else []:
             self._enter(account, at, _with(each, parent=order.id), now)
-        return {"order_id": order.id, "client_order_id": order.client_id or None, "symbol": body.get("symbol")}
+        return _named(order, body)
 
     def _enter(self, account: SimAccount, at: int, wanted: NewOrder, now: int) -> SimOrder:
         """Raises Refused for what leaves no trace; a post-only order that would take is taken in, and rejected."""
@@ -218,7 +187,7 @@ class Trading:
             raise Refused(text.format(account.key), number, status=422)
         return order
 
-    def create_stop(self, account: SimAccount, body: Params, now: int) -> dict[str, Any]:
+    def create_stop_order(self, account: SimAccount, body: Params, now: int) -> dict[str, Any]:
         """A stop that buys waits above the market, one that sells below it."""
         at, side = self._head(body)
         said = body.get("stop_order")
@@ -278,17 +247,16 @@ class Trading:
         kind = TriggerKind.TAKE_PROFIT if name == "take_profit" else TriggerKind.STOP
         return _with(self._stop(account, at, side, kind, said, name, True), exit=name)
 
-    def set_tpsl(self, account: SimAccount, body: Params, now: int) -> dict[str, Any]:
+    def set_position_tpsl(self, account: SimAccount, body: Params, now: int) -> dict[str, Any]:
         """Of a position; one for all of it takes the place of the one before (unverified)."""
         at, side = self._head(body)
         if not (held := account.qty(at)):
             raise Refused(f"Position not found for {account.key}", 13)
         if (held > 0) == (side is Side.BUY):
             raise Refused("Invalid stop order side", 17)
-        named = [(name, body[name]) for name in ("take_profit", "stop_loss") if body.get(name) is not None]
-        if not named:
+        if not _exits(body):
             raise Refused
-        for each in [self._exit(account, at, side, name, said) for name, said in named]:
+        for each in [self._exit(account, at, side, name, said) for name, said in _exits(body)]:
             for order in list(account.open_orders.values()):
                 same = order.index == at and order.extra.get("exit") == each.extra["exit"]
                 if same and order.trigger and not order.extra["amount"] and not each.extra["amount"]:
@@ -312,7 +280,7 @@ class Trading:
             raise Refused(f"Order not found: {number if number is not None else name}", 6)
         return order
 
-    def edit(self, account: SimAccount, body: Params, now: int) -> dict[str, Any]:
+    def edit_order(self, account: SimAccount, body: Params, now: int) -> dict[str, Any]:
         """Cancels an order and places another under its client id, which only adds; how much of the first was filled
         does not count. That it only adds, and that the first is gone where the second is refused, is unverified."""
         order = self._named(account, body)
@@ -324,25 +292,17 @@ class Trading:
         if not order.reduce_only:
             self._check_worth(account, at, price, size)
         self.exchange.orders.cancel(account, order, now)
-        wanted = NewOrder(
-            side=order.side,
-            type=OrderType.LIMIT,
-            price=price,
-            size=size,
-            post_only=True,
-            reduce_only=order.reduce_only,
-            client_id=order.client_id,
-            extra={"kind": "limit", "amount": size},
-        )
-        made = self._enter(account, at, wanted, now)
-        return {"order_id": made.id, "client_order_id": made.client_id or None, "symbol": body.get("symbol")}
+        wanted = _limit(order.side, price, size, post_only=True, reduce_only=order.reduce_only)
+        return _named(self._enter(account, at, structs.replace(wanted, client_id=order.client_id), now), body)
 
-    def cancel(self, account: SimAccount, body: Params, now: int) -> dict[str, Any]:
+    def cancel_order(self, account: SimAccount, body: Params, now: int) -> dict[str, Any]:
         order = self._named(account, body)
         self.exchange.orders.cancel(account, order, now)
-        return {"order_id": order.id, "client_order_id": order.client_id or None, "symbol": body.get("symbol")}
+        return _named(order, body)
 
-    def cancel_all(self, account: SimAccount, body: Params, now: int) -> dict[str, Any]:
+    cancel_stop_order = cancel_order
+
+    def cancel_all_orders(self, account: SimAccount, body: Params, now: int) -> dict[str, Any]:
         everywhere, spare = body.get("all_symbols"), body.get("exclude_reduce_only")
         if type(everywhere) is not bool or type(spare) is not bool:
             raise Refused
@@ -358,7 +318,7 @@ class Trading:
 
     # --- leverage and margin ----------------------------------------------------------------------
 
-    def set_leverage(self, account: SimAccount, body: Params, now: int) -> dict[str, Any]:
+    def update_leverage(self, account: SimAccount, body: Params, now: int) -> dict[str, Any]:
         """It is refused where it is what it was, and with a position it only rises (both unverified)."""
         at, wanted = self.public.at(body.get("symbol")), body.get("leverage")
         before = account.leverage_of(at)
@@ -372,7 +332,7 @@ class Trading:
             raise Refused(f"Insufficient balance for {account.key}", 5)
         return {"success": True}
 
-    def set_margin_mode(self, account: SimAccount, body: Params, now: int) -> dict[str, Any]:
+    def update_margin_mode(self, account: SimAccount, body: Params, now: int) -> dict[str, Any]:
         at, isolated = self.public.at(body.get("symbol")), body.get("is_isolated")
         if type(isolated) is not bool:
             raise Refused
@@ -381,7 +341,7 @@ class Trading:
         self.exchange.accounts.set_isolated(account, at, isolated, now)
         return {"success": True}
 
-    def add_margin(self, account: SimAccount, body: Params, now: int) -> dict[str, Any]:
+    def add_isolated_margin(self, account: SimAccount, body: Params, now: int) -> dict[str, Any]:
         at, units = self.public.at(body.get("symbol")), usd_units(body.get("amount"))
         if not account.qty(at) or at not in account.isolated:
             raise Refused(f"Position not found for {account.key}", 13)
@@ -390,6 +350,19 @@ class Trading:
             raise Refused(f"Insufficient balance for {account.key}: {usdc(units)} > {usdc(free)}", 5)
         self.exchange.accounts.move_margin(account, at, PositionSide.BOTH, units, now)
         return {"success": True}
+
+
+def _limit(side: Side, price: int, size: int, *, kind: str = "limit", **more: Any) -> NewOrder:
+    extra = {"kind": kind, "amount": size}
+    return NewOrder(side=side, type=OrderType.LIMIT, price=price, size=size, extra=extra, **more)
+
+
+def _named(order: SimOrder, body: Params) -> dict[str, Any]:
+    return {"order_id": order.id, "client_order_id": order.client_id or None, "symbol": body.get("symbol")}
+
+
+def _exits(body: Params) -> list[tuple[str, Any]]:
+    return [(name, body[name]) for name in ("take_profit", "stop_loss") if body.get(name) is not None]
 
 
 def _with(wanted: NewOrder, **extra: Any) -> NewOrder:

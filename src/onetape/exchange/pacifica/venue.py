@@ -1,7 +1,7 @@
 """Pacifica in front of a simulated exchange: routes, envelopes, the WebSocket's calls.
 
 Perpetuals margined in USDC. Source: docs.pacifica.fi (2026), pacifica-fi/python-sdk and pacifica-mcp,
-ccxt 4.5.90; docs/reference/conformance.md says line by line what is from where.
+ccxt 4.5.90; docs/reference/pacifica.md says line by line what is from where.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from onetape.exchange.account import SimAccount
 from onetape.exchange.dialect import Connection, Reply, Request, fields
 from onetape.exchange.exchange import SimExchange
 from onetape.exchange.keys import CONFIG
-from onetape.exchange.pacifica.access import Access, Params
+from onetape.exchange.pacifica.access import PATHS, Access, Params
 from onetape.exchange.pacifica.account import AccountData
 from onetape.exchange.pacifica.limits import Limits
 from onetape.exchange.pacifica.owner import Owner
@@ -33,31 +33,6 @@ SOCKET: Final = "/ws"
 SECOND: Final = 1_000_000_000
 SILENT_NS: Final = 60 * SECOND  # of a client, then its connection ends
 LIFE_NS: Final = 24 * 3600 * SECOND
-SIGNED: Final = {  # paths of operations
-    "orders/create": "create_order",
-    "orders/create_market": "create_market_order",
-    "orders/stop/create": "create_stop_order",
-    "orders/edit": "edit_order",
-    "orders/cancel": "cancel_order",
-    "orders/stop/cancel": "cancel_stop_order",
-    "orders/cancel_all": "cancel_all_orders",
-    "positions/tpsl": "set_position_tpsl",
-    "positions/add_isolated_margin": "add_isolated_margin",
-    "account/leverage": "update_leverage",
-    "account/margin": "update_margin_mode",
-    "account/withdraw": "withdraw",
-    "account/subaccount/list": "list_subaccounts",
-    "account/subaccount/transfer": "transfer_funds",
-    "account/api_keys/create": "create_api_key",
-    "account/api_keys/revoke": "revoke_api_key",
-    "account/api_keys": "list_api_keys",
-    "account/builder_codes/approve": "approve_builder_code",
-    "account/builder_codes/revoke": "revoke_builder_code",
-    "agent/bind": "bind_agent_wallet",
-    "agent/list": "list_agent_wallets",
-    "agent/revoke": "revoke_agent_wallet",
-    "agent/revoke_all": "revoke_all_agent_wallets",
-}
 BY_SOCKET: Final = frozenset(
     {"create_order", "create_market_order", "edit_order", "cancel_order", "cancel_all_orders", "batch_orders"}
 )
@@ -127,9 +102,9 @@ class Pacifica:
             return self._batch(body, now)
         if path == "account/subaccount/create":
             return self.owner.create_subaccount(body, now + self.skew)
-        if path not in SIGNED:
+        if path not in PATHS:
             raise Refused("Not Found", 404)
-        found = self._carry_out(SIGNED[path], body, now)
+        found = self._carry_out(PATHS[path], body, now)
         if path.startswith("orders/") and "order_id" in found:  # by REST no more is said
             return None if "cancel" in path else {"order_id": found["order_id"]}
         return found

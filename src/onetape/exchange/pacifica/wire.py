@@ -8,7 +8,7 @@ updates", "Error codes" (2026), and the answers that ccxt 4.5.90 quotes.
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from onetape.exchange.account import SimOrder
 from onetape.exchange.reports import OrderReport
@@ -19,15 +19,19 @@ from onetape.model.instrument import Instrument
 from onetape.model.money import MONEY_DECIMALS, RATE_DECIMALS
 
 __all__ = [
-    "ENDED",
-    "OrderLine",
+    "EVENT",
+    "HISTORY",
+    "OPEN",
+    "UPDATE",
     "Refused",
+    "columns",
     "envelope",
-    "line_of",
     "mean_text",
     "ms",
+    "order_row",
     "price_text",
     "rate_text",
+    "shown",
     "side_word",
     "size_text",
     "usdc",
@@ -59,9 +63,7 @@ _LAST_NEWS: Final = {
     OrderState.TRIGGERED: OrderNews.TRIGGERED,
     OrderState.ACCEPTED: OrderNews.ACCEPTED,
 }
-ENDED: Final = frozenset(
-    {"cancel", "force_cancel", "expired", "post_only_rejected", "self_trade_prevented"}
-)  # the events that are a `reason`
+_ENDED: Final = frozenset((*_REJECTS.values(), "cancel", "force_cancel", "expired"))  # what is a reason
 
 
 class Refused(Exception):  # noqa: N818 - an answer, not a failure
@@ -120,130 +122,73 @@ def side_word(side: Side) -> str:
     return "bid" if side is Side.BUY else "ask"
 
 
-class OrderLine(NamedTuple):
-    """An order as it stood after an event; its names are those of no message. Times ms."""
-
-    id: int
-    client_id: str | None
-    owner: str
-    symbol: str
-    side: str
-    price: str
-    amount: str
-    filled: str
-    cancelled: str
-    average: str
-    last: str
-    kind: str
-    stop: str | None
-    parent: int | None
-    trigger: str | None
-    reduce_only: bool
-    created: int
-    updated: int
-    status: str
-    event: str
-
-    def open_row(self) -> dict[str, Any]:
-        return {
-            "order_id": self.id,
-            "client_order_id": self.client_id,
-            "symbol": self.symbol,
-            "side": self.side,
-            "price": self.price,
-            "initial_amount": self.amount,
-            "filled_amount": self.filled,
-            "cancelled_amount": self.cancelled,
-            "stop_price": self.stop,
-            "order_type": self.kind,
-            "stop_parent_order_id": self.parent,
-            "trigger_price_type": self.trigger,
-            "reduce_only": self.reduce_only,
-            "created_at": self.created,
-            "updated_at": self.updated,
-        }
-
-    def history_row(self) -> dict[str, Any]:
-        row = self.open_row()
-        for name in ("price", "initial_amount", "cancelled_amount"):
-            del row[name]
-        return row | {
-            "initial_price": self.price,
-            "average_filled_price": self.average,
-            "amount": self.amount,
-            "order_status": self.status,
-            "reason": self.event if self.event in ENDED else None,
-        }
-
-    def event_row(self, number: int) -> dict[str, Any]:
-        """Of what happened to it, one row each; its price where it was filled."""
-        row = self.open_row()
-        del row["updated_at"]
-        price = self.last if self.event.startswith("fulfill") else self.price
-        more = {"price": price, "event_type": self.event, "order_status": self.status, "created_at": self.updated}
-        return {"history_id": number, **row, **more}
-
-    def update(self, last_id: int) -> dict[str, Any]:
-        """Of `account_order_updates`."""
-        return {
-            "i": self.id,
-            "I": self.client_id,
-            "u": self.owner,
-            "s": self.symbol,
-            "d": self.side,
-            "p": self.average,
-            "ip": self.price,
-            "lp": self.last,
-            "a": self.amount,
-            "f": self.filled,
-            "oe": self.event,
-            "os": self.status,
-            "ot": self.kind,
-            "sp": self.stop,
-            "si": self.parent,
-            "tp": self.trigger,
-            "r": self.reduce_only,
-            "ct": self.created,
-            "ut": self.updated,
-            "li": last_id,
-        }
+def columns(text: str) -> dict[str, str]:
+    """The columns of a message, each `name` or `name:of` a row that has more."""
+    return {name: of or name for name, _, of in (each.partition(":") for each in text.split())}
 
 
-def line_of(i: Instrument, order: SimOrder, report: OrderReport | None = None) -> OrderLine:
-    """An order as it stands, or as it was when something was reported of it."""
+def shown(row: dict[str, Any], wanted: dict[str, str]) -> dict[str, Any]:
+    return {name: row[of] for name, of in wanted.items()}
+
+
+_COMMON: Final = "stop_price stop_parent_order_id trigger_price_type reduce_only"
+OPEN: Final = columns(
+    "order_id client_order_id symbol side price initial_amount filled_amount cancelled_amount order_type "
+    f"{_COMMON} created_at updated_at"
+)
+HISTORY: Final = columns(
+    "order_id client_order_id symbol side initial_price:price average_filled_price amount:initial_amount "
+    f"filled_amount order_status order_type reason {_COMMON} created_at updated_at"
+)
+EVENT: Final = columns(  # of what happened to an order; its price where it was filled
+    "history_id order_id client_order_id symbol side price:event_price initial_amount filled_amount "
+    f"cancelled_amount event_type order_type order_status {_COMMON} created_at:updated_at"
+)
+UPDATE: Final = columns(
+    "i:order_id I:client_order_id u:account s:symbol d:side p:average_filled_price ip:price lp:last_price "
+    "a:initial_amount f:filled_amount oe:event_type os:order_status ot:order_type sp:stop_price "
+    "si:stop_parent_order_id tp:trigger_price_type r:reduce_only ct:created_at ut:updated_at"
+)
+
+
+def order_row(i: Instrument, order: SimOrder, report: OrderReport | None = None) -> dict[str, Any]:
+    """An order as it stands, or as it was when something was reported of it: all columns there are."""
     state, filled, cost, code, updated = order.state, order.filled, order.cost, order.code, order.updated
-    news = _LAST_NEWS.get(state)
+    news, last = _LAST_NEWS.get(state), 0
     if report is not None:
         state, filled, cost, code, updated = report.state, report.filled, report.cost, report.code, report.time
-        news = report.news
+        news, last = report.news, report.fill.price if report.fill else 0
     kind = str(order.extra.get("kind", "market"))  # the venue's own are market orders
     amount = order.extra.get("amount", order.size)  # as it was sent: reduce-only may have cut it
     is_market = kind.endswith("market")
+    price, last_price = "0" if is_market else price_text(i, order.price), price_text(i, last)
     event = "fulfill_market" if is_market else "fulfill_limit"
     if news is OrderNews.ACCEPTED:
         event = "stop_created" if "stop" in order.extra else "make"
     elif news is not None:
         event = _REJECTS.get(code) or ("force_cancel" if code in _FORCED else _NEWS[news])
     rejected = state.is_final and code in _REJECTS
-    return OrderLine(
-        id=order.id,
-        client_id=order.client_id or None,
-        owner=order.account.key,
-        symbol=i.raw_symbol,
-        side=side_word(order.side),
-        price="0" if is_market else price_text(i, order.price),
-        amount=size_text(i, amount),
-        filled=size_text(i, filled),
-        cancelled=size_text(i, max(amount - filled, 0)) if state.is_final else "0",
-        average=mean_text(i, cost, filled),
-        last=price_text(i, report.fill.price) if report and report.fill else "0",
-        kind=kind,
-        stop=order.extra.get("stop"),
-        parent=order.extra.get("parent"),
-        trigger=order.extra.get("by"),
-        reduce_only=order.reduce_only,
-        created=ms(order.created),
-        updated=ms(updated),
-        status="rejected" if rejected else _STATES.get(state, "open"),
-        event=event,
-    )
+    return {
+        "order_id": order.id,
+        "client_order_id": order.client_id or None,
+        "account": order.account.key,
+        "symbol": i.raw_symbol,
+        "side": side_word(order.side),
+        "price": price,
+        "last_price": last_price,
+        "event_price": last_price if last else price,
+        "average_filled_price": mean_text(i, cost, filled),
+        "initial_amount": size_text(i, amount),
+        "filled_amount": size_text(i, filled),
+        "cancelled_amount": size_text(i, max(amount - filled, 0)) if state.is_final else "0",
+        "order_type": kind,
+        "order_status": "rejected" if rejected else _STATES.get(state, "open"),
+        "event_type": event,
+        "reason": event if event in _ENDED else None,
+        "stop_price": order.extra.get("stop"),
+        "stop_parent_order_id": order.extra.get("parent"),
+        "trigger_price_type": order.extra.get("by"),
+        "reduce_only": order.reduce_only,
+        "created_at": ms(order.created),
+        "updated_at": ms(updated),
+    }

@@ -11,9 +11,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
 
 from onetape.model.errors import BadConfig
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 __all__ = ["AgentSigner", "base58", "is_address", "is_signed", "message_of", "unbase58"]
 
@@ -31,18 +35,21 @@ def base58(data: bytes) -> str:
 
 def unbase58(text: str, size_bytes: int) -> bytes | None:
     """The bytes of a text; None where it is not that many of them."""
-    if len(text) > 2 * size_bytes or not all(digit in _VALUES for digit in text):
+    if len(text) > 2 * size_bytes:
         return None
     number = 0
-    for digit in text:
-        number = number * 58 + _VALUES[digit]
     try:
+        for digit in text:
+            number = number * 58 + _VALUES[digit]
         data = number.to_bytes(size_bytes, "big")
-    except OverflowError:
+    except (KeyError, OverflowError):
         return None
-    return data if base58(data) == text else None
+    # As many ones stand before the number as zeros before its bytes.
+    is_whole = len(text) - len(text.lstrip("1")) == size_bytes - len(data.lstrip(b"\0"))
+    return data if is_whole else None
 
 
+@lru_cache(maxsize=4096)
 def is_address(text: str) -> bool:
     return unbase58(text, 32) is not None
 
@@ -56,16 +63,26 @@ def message_of(operation: str, payload: Mapping[str, Any], timestamp: int, windo
 def is_signed(message: bytes, signature: str, address: str) -> bool:
     """Did the wallet of this address sign the message?"""
     from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-    raw, public = unbase58(signature, 64), unbase58(address, 32)
+    raw, public = unbase58(signature, 64), _public_key(address)
     if raw is None or public is None:
         return False
     try:
-        Ed25519PublicKey.from_public_bytes(public).verify(raw, message)
-    except (InvalidSignature, ValueError):
+        public.verify(raw, message)
+    except InvalidSignature:
         return False
     return True
+
+
+@lru_cache(maxsize=4096)
+def _public_key(address: str) -> Ed25519PublicKey | None:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    raw = unbase58(address, 32)
+    try:
+        return None if raw is None else Ed25519PublicKey.from_public_bytes(raw)
+    except ValueError:
+        return None
 
 
 class AgentSigner:
