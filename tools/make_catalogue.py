@@ -234,6 +234,24 @@ ETH/USDT ETHUSDT 0.01   0.0001  0.0001  9000   5 4 0.8
 ADA/USDT ADAUSDT 0.0001 0.1     0.1     900000 5 4 0.8
 LTC/USDT LTCUSDT 0.01   0.001   0.001   90000  5 4 0.8
 """
+PACIFICA = """
+AVAX/USDC:USDC    AVAX   0.001    0.01    10 0.05 0.02
+BNB/USDC:USDC     BNB    0.01     0.001   10 0.05 0.02
+BTC/USDC:USDC     BTC    1        0.00001 10 0.01 0.0075
+ETH/USDC:USDC     ETH    0.1      0.0001  10 0.01 0.0075
+HYPE/USDC:USDC    HYPE   0.001    0.01    10 0.025 0.01
+PAXG/USDC:USDC    PAXG   0.1      0.001   10 0.05 0.02
+PUMP/USDC:USDC    PUMP   0.000001 1       10 0.1 0.04
+SOL/USDC:USDC     SOL    0.01     0.01    10 0.025 0.01
+SUI/USDC:USDC     SUI    0.0001   0.1     10 0.05 0.02
+TSLA/USDC:USDC    TSLA   0.01     0.001   10 0.05 0.02
+UNI/USDC:USDC     UNI    0.001    0.1     10 0.05 0.02
+USDJPY/USDC:USDC  USDJPY 0.01     0.001   10 0.01 0.0075
+XAG/USDC:USDC     XAG    0.001    0.01    10 0.05 0.02
+XMR/USDC:USDC     XMR    0.01     0.01    10 0.05 0.02
+XRP/USDC:USDC     XRP    0.0001   0.01    10 0.025 0.01
+ZEC/USDC:USDC     ZEC    0.01     0.01    10 0.05 0.02
+"""
 HAND: list[dict[str, Any]] = [
     {
         "venue": "binance",
@@ -307,6 +325,16 @@ HAND: list[dict[str, Any]] = [
             "BTC/USD:USD PF_XBTUSD 1   0.0001 -\nETH/USD:USD PF_ETHUSD 0.1 0.001  -\n",
             "name raw tick lot maintenance_rate",
         ),
+    },
+    {  # maintenance is half of the margin at the highest leverage, which its list has; the penalty of a
+        # liquidation is 0.4 of that, and at least 0.75 % (pacifica.gitbook.io, Liquidations)
+        "venue": "pacifica",
+        "about": "perpetuals, GET /api/v1/info as a public client's tests keep it, by hand",
+        "as_of": "2026-01-27",
+        "maker_fee": "0.00015",
+        "taker_fee": "0.0004",
+        "funding_hours": 1,
+        "rows": hand(PACIFICA, "name raw tick lot notional_min maintenance_rate liquidation_fee"),
     },
     {
         "venue": "okx",

@@ -115,23 +115,23 @@ void JsonPaths::put(std::array<std::int16_t, 128>& single,
 }
 
 Failure JsonPaths::add(const std::string& path, int& slot) {
-    const std::size_t dot = path.find('.');
-    std::size_t scope = 0;
-    std::string key = path;
-    if (dot != std::string::npos) {
-        const std::string outer = path.substr(0, dot);
-        key = path.substr(dot + 1);
-        if (key.find('.') != std::string::npos) {
-            return {Status::invalid, "JSON path nests deeper than two: " + path};
+    std::size_t scope = 0, from = 0;
+    int depth = 1;
+    for (std::size_t dot; (dot = path.find('.', from)) != std::string::npos; from = dot + 1) {
+        if (++depth > path_depth_max) {
+            return {Status::invalid, "JSON path nests deeper than three: " + path};
         }
-        std::int16_t target = find(scopes_[0].inner_single, scopes_[0].inner_longer, outer);
+        const std::string outer = path.substr(from, dot - from);
+        std::int16_t target = find(scopes_[scope].inner_single, scopes_[scope].inner_longer, outer);
         if (target == none) {
             target = static_cast<std::int16_t>(scopes_.size());
             scopes_.emplace_back();
-            put(scopes_[0].inner_single, scopes_[0].inner_longer, outer, target);
+            scopes_.back().parent = scope;
+            put(scopes_[scope].inner_single, scopes_[scope].inner_longer, outer, target);
         }
         scope = static_cast<std::size_t>(target);
     }
+    const std::string key = path.substr(from);
     if (key.empty()) return {Status::invalid, "JSON path has an empty key: " + path};
     Scope& place = scopes_[scope];
     const std::int16_t listed = find(place.single, place.longer, key);
@@ -169,7 +169,10 @@ Failure JsonPaths::add_rows(const std::string& path) {
     lists_.push_back({0, key});
     rows_scope_ = static_cast<std::size_t>(target);
     for (std::size_t slot = 0; slot < scope_of_slot_.size(); ++slot) {
-        if (scope_of_slot_[slot] == rows_scope_) rows_mask_ |= std::uint64_t{1} << slot;
+        const std::size_t scope = scope_of_slot_[slot];
+        if (scope == rows_scope_ || scopes_[scope].parent == rows_scope_) {
+            rows_mask_ |= std::uint64_t{1} << slot;
+        }
     }
     return {};
 }
@@ -265,7 +268,8 @@ const char* JsonScanner::nested(const char*& p, std::size_t scope_index, std::st
     }
     const char* inside = p + 1;
     skip_blanks(inside);
-    if (inner != JsonPaths::none && *inside != '[' && *inside != '{' && *inside != ']') {
+    const bool is_flat = *inside != '[' && *inside != '{' && *inside != ']';
+    if (inner != JsonPaths::none && (is_flat || scope_index != 0)) {
         return array(p, static_cast<std::size_t>(inner), depth + 1, message);
     }
     const std::int16_t slot = JsonPaths::find(scope.single, scope.longer, key);

@@ -17,6 +17,7 @@
 namespace onetape {
 
 inline constexpr int json_depth_max = 64;
+inline constexpr int path_depth_max = 3;
 inline constexpr std::size_t json_slots_max = 64;
 
 enum class JsonKind : std::uint8_t {
@@ -71,12 +72,13 @@ struct JsonMessage {
 // The paths to look for: "E", "k.t" (inside the object k), and wrappers whose inside is the
 // message itself ("data" of {"stream":..,"data":{..}}). Of a list of rows the paths are those of
 // every row ("data.price" of {"data":[{"price":..},..]}). Values of a list have their place for a
-// key ("b.2" of {"b":[1,2,3]}), also where a row is one.
+// key ("b.2" of {"b":[1,2,3]}), also where a row is one, and so do lists ("data.l.1" of
+// {"data":{"l":[[..],[..]]}}).
 class JsonPaths {
  public:
     JsonPaths();
 
-    // Slot of the path, the same for the same path. invalid: too many, or nested deeper than two.
+    // Slot of the path, the same for the same path. invalid: too many, or nested deeper than three.
     Failure add(const std::string& path, int& slot);
     Failure add_wrapper(const std::string& key);
     // A list of rows stands at this path. The first is a key, after the paths into it; others are
@@ -101,6 +103,7 @@ class JsonPaths {
         std::vector<std::pair<std::string, std::int16_t>> longer;
         std::array<std::int16_t, 128> inner_single;  // scope that an object under this key opens
         std::vector<std::pair<std::string, std::int16_t>> inner_longer;
+        std::size_t parent = 0;
         Scope();
     };
 

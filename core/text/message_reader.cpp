@@ -454,9 +454,9 @@ bool MessageReader::bar(const MessageRule& rule, StreamState& stream, std::int64
         return false;
     }
     if (config_.measuring) return true;
-    // The venue's close time is the bar's last millisecond; ours is exclusive.
+    // Ours is exclusive; most venues name the bar's last millisecond, some the next bar's first.
     if (minutes == 0)
-        event.ts_close += 1'000'000;
+        event.ts_close += event.ts_close % 1'000'000'000 != 0 ? 1'000'000 : 0;
     else if (minutes <= minutes_max)
         event.ts_close = event.ts_open + static_cast<std::int64_t>(minutes) * 60'000'000'000;
     event.period_ns = event.ts_close - event.ts_open;
@@ -652,9 +652,10 @@ bool MessageReader::side_of(const MessageRule& rule, Side& side) {
     const int place = slot(rule, Role::side);
     if (!message_.has(place)) return true;
     const std::string_view text = message_.at(place).text;
-    if (text == "BUY" || text == "buy" || text == "Buy" || text == "b")
+    const auto is = [text](auto... words) { return ((text == words) || ...); };
+    if (is("BUY", "buy", "Buy", "b", "open_long", "close_short"))
         side = Side::buy;
-    else if (text == "SELL" || text == "sell" || text == "Sell" || text == "s")
+    else if (is("SELL", "sell", "Sell", "s", "open_short", "close_long"))
         side = Side::sell;
     else if (!text.empty())
         return refuse("side is neither buy nor sell");

@@ -41,7 +41,7 @@ def _for_people(shell: Shell, line: str) -> None:
 
 
 @verb("sim", example="onetape sim binance-usdm --port 9001 --seed 7")
-@click.argument("venue", shell_complete=words("binance-usdm", "aster", "kraken", "bitmex"))
+@click.argument("venue", shell_complete=words("binance-usdm", "aster", "pacifica", "kraken", "bitmex"))
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="0: a free one.")
 @click.option("--host", default="127.0.0.1", show_default=True, hidden=True)
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the market and the keys.")
@@ -73,7 +73,7 @@ def _for_people(shell: Shell, line: str) -> None:
 @click.option("--unrouted/--routed", default=False, help="Binance: streams without a category, as until April 2026.")
 @click.option("--limits/--no-limits", default=True, help="Refuse who asks too much, as the venue does.")
 def command(shell: Shell, venue: str, **options: Any) -> Answer:
-    """Serve a wire-compatible simulated exchange until Ctrl-C: binance-usdm, aster, kraken or bitmex.
+    """Serve a wire-compatible simulated exchange until Ctrl-C: binance-usdm, aster, pacifica, kraken or bitmex.
 
     When it is ready it prints one JSON line with addresses, keys and balances; on a terminal,
     without --json, lines for people that hold no secret.

@@ -126,6 +126,7 @@ class SimFill(NamedTuple):
     fee: int
     is_maker: bool
     realized: int
+    held: int = 0  # of the position, before it
 
 
 class Trade(NamedTuple):
@@ -187,6 +188,7 @@ class SimAccount:
     isolates: bool = True  # isolated positions have margin of their own
     can_trade: bool = True
     can_withdraw: bool = False
+    parent: str = ""  # the key of the account whose sub-account this is
     money: Any = field(init=False)  # a CoreAccount; its amounts are int, 1e-18
     leverage: dict[int, int] = field(default_factory=dict)  # by instrument
     isolated: set[int] = field(default_factory=set)

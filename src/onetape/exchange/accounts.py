@@ -83,7 +83,9 @@ class Accounts(Sequence[SimAccount]):
     # --- keys -------------------------------------------------------------------------------------
 
     @recorded("open_account")
-    def open(self, name: str, key: str, secret: str, balances: dict[str, str], *, leverage: int = 20) -> SimAccount:
+    def open(
+        self, name: str, key: str, secret: str, balances: dict[str, str], *, leverage: int = 20, parent: str = ""
+    ) -> SimAccount:
         account = SimAccount(
             name=name,
             number=len(self._all) + 1,
@@ -93,6 +95,7 @@ class Accounts(Sequence[SimAccount]):
             currencies=self.board.currencies,
             leverage_default=leverage,
             isolates=self.isolates,
+            parent=parent,
         )
         self._all.append(account)
         self.by_key[key] = account

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Final
 
 from onetape._core import at_rate
@@ -27,12 +28,20 @@ _FORCED: Final = {"liquidation": "autoclose-", "adl": "adl_autoclose-", "settlem
 
 
 class Clearing:
-    """Settles what accounts hold: at each mark, when funding is due, and when an instrument ends."""
+    """Settles what accounts hold: at each mark, when funding is due, when an instrument ends. parts: as in Rules."""
 
     def __init__(
-        self, timeline: Timeline, board: Board, accounts: Accounts, orders: OrderEntry, conditionals: ConditionalBook
+        self,
+        timeline: Timeline,
+        board: Board,
+        accounts: Accounts,
+        orders: OrderEntry,
+        conditionals: ConditionalBook,
+        *,
+        parts: tuple[int, int] = (0, 1),
     ) -> None:
         self.timeline = timeline
+        self.parts = parts
         self.accounts = accounts
         self.orders = orders
         self.conditionals = conditionals
@@ -98,16 +107,11 @@ class Clearing:
     def _check_isolated(self, account: SimAccount, index: int, now: int) -> None:
         """Closes what its own margin no longer carries; what it cost more than that margin is the
         venue's loss."""
-        listing = self.listings[index]
-        i, mark = listing.instrument, listing.valuation
-        settle = self.currencies.index(i.settle)
+        settle = self.currencies.index(self.instruments[index].settle)
         for side in account.sides:
-            position = account.money.position(index, side.value)
-            qty = int(position.qty)
-            if not qty:
+            if not account.qty(index, side):
                 continue
-            margin = account.wallet(index, side) + int(position.unrealized(account.specs[index], mark))
-            owed = i.maintenance_units(abs(i.notional_units(mark, qty)))
+            margin, owed = self._isolated_margin(account, index, side)
             self._call(account, index, side, margin, owed, now)
             if margin > owed:
                 continue
@@ -115,9 +119,23 @@ class Clearing:
                 if order.position_side is side:
                     self.orders.cancel_now(order, now, code=InsufficientFunds.code)
             before = int(account.money.balance(settle)) - account.wallet(index, side)
-            self._close_by_force(account, index, side, now, "liquidation")
+            self._liquidate(account, index, side, now, partial(self._is_short, account, index, side))
             if not account.qty(index, side):
                 self._insure(account, settle, before - int(account.money.balance(settle)), index, now)
+
+    def _isolated_margin(self, account: SimAccount, index: int, side: PositionSide) -> tuple[int, int]:
+        """(what there is, what has to be kept) of an isolated position at the mark, 1e-18."""
+        i, mark, position = (
+            self.instruments[index],
+            self.listings[index].valuation,
+            account.money.position(index, side.value),
+        )
+        margin = account.wallet(index, side) + int(position.unrealized(account.specs[index], mark))
+        return margin, i.maintenance_units(abs(i.notional_units(mark, int(position.qty))))
+
+    def _is_short(self, account: SimAccount, index: int, side: PositionSide) -> bool:
+        margin, owed = self._isolated_margin(account, index, side)
+        return bool(account.qty(index, side)) and margin <= owed
 
     def _call(self, account: SimAccount, index: int, side: PositionSide, margin: int, owed: int, now: int) -> None:
         """Tells an owner once that little is left."""
@@ -143,9 +161,7 @@ class Clearing:
             if self.instruments[order.index].settle == self.instruments[index].settle:
                 self.orders.cancel_now(order, now, code=InsufficientFunds.code)
         for at, side in self._held(account, settle):
-            if not account.money.below_maintenance(settle):
-                break
-            self._close_by_force(account, at, side, now, "liquidation")
+            self._liquidate(account, at, side, now, partial(account.money.below_maintenance, settle))
         if not any(True for _ in self._held(account, settle)):
             self._insure(account, settle, -account.cross_balance(settle), index, now)
 
@@ -237,7 +253,26 @@ class Clearing:
                     self._close_by_force(account, index, side, now, "settlement")
         self.listings[index].is_open = False
 
-    def _close_by_force(self, account: SimAccount, index: int, side: PositionSide, now: int, origin: str) -> None:
+    def _liquidate(
+        self, account: SimAccount, index: int, side: PositionSide, now: int, is_short: Callable[[], bool]
+    ) -> None:
+        """Closes what is held as long as its margin is too little: at once, or a large position part by part."""
+        i, held = self.instruments[index], abs(account.qty(index, side))
+        above, count = self.parts
+        lot = int(i.lot.scaleb(i.size_decimals))
+        value = abs(i.notional_units(self.listings[index].valuation, held))
+        part = held // count // lot * lot if above and value >= money_units(above * i.leverage) else 0
+        for _ in range(count - 1 if part else 0):
+            if not is_short():
+                return
+            self._close_by_force(account, index, side, now, "liquidation", part)
+        if is_short():
+            self._close_by_force(account, index, side, now, "liquidation")
+
+    def _close_by_force(
+        self, account: SimAccount, index: int, side: PositionSide, now: int, origin: str, size: int = 0
+    ) -> None:
+        """size: 0 is all of it."""
         held = account.qty(index, side)
         if not held:
             return
@@ -245,7 +280,7 @@ class Clearing:
             side=Side.SELL if held > 0 else Side.BUY,
             type=OrderType.MARKET,
             tif=TimeInForce.IOC,
-            size=abs(held),
+            size=min(size or abs(held), abs(held)),
             position_side=side,
             reduce_only=not account.hedge,
             client_id=f"{_FORCED[origin]}{self.orders.next_id}",

@@ -56,6 +56,8 @@ class Rules:
     self_trade: str = "cancel_resting"
     isolates: bool = False  # isolated positions have margin of their own
     collateral: dict[str, Collateral] = field(default_factory=dict)  # what is joint margin
+    # A position worth so much (of its currency, times its most leverage) is liquidated in so many parts; 0: never.
+    liquidation_parts: tuple[int, int] = (0, 1)
     outside_wallet: str = ""  # that deposits come to, if it is not the one that is traded from
 
 
@@ -78,7 +80,9 @@ class SimExchange:
         self.conditionals = ConditionalBook(
             self.timeline, self.board, self.orders, seed=keyring[0], delay=TRIGGER_DELAY
         )
-        self.clearing = Clearing(self.timeline, self.board, self.accounts, self.orders, self.conditionals)
+        self.clearing = Clearing(
+            self.timeline, self.board, self.accounts, self.orders, self.conditionals, parts=rules.liquidation_parts
+        )
         self.transfers = Transfers(self.timeline, self.accounts, wallet=rules.outside_wallet)
         # What most readers ask for.
         self.instruments = self.board.instruments

@@ -12,6 +12,7 @@ import msgspec
 
 from onetape.exchange.dialect import Connection, Dialect, Reply, Request, encode, fields
 from onetape.exchange.faults import ActiveRule
+from onetape.exchange.pacifica.wire import Refused
 from onetape.model.errors import BadConfig
 from onetape.model.json_text import read_json
 from onetape.orders.calls import Purpose
@@ -21,6 +22,7 @@ from onetape.venues.binance.errors import ERRORS as BINANCE
 from onetape.venues.binance.errors import TEXT_503
 from onetape.venues.bitmex.errors import ERRORS as BITMEX
 from onetape.venues.kraken.errors import ERRORS as KRAKEN
+from onetape.venues.pacifica.errors import ERRORS as PACIFICA
 
 __all__ = ["Facts", "StreamMessage", "VenueWords"]
 
@@ -70,6 +72,26 @@ _KRAKEN: Final = {
     "OpenPositions": HELD, "GetWebSocketsToken": Purpose.STREAM_KEY, "Time": Purpose.TIME,
     "AssetPairs": Purpose.INSTRUMENTS,
 }  # fmt: skip
+_PACIFICA: Final = {  # paths, and operations of its WebSocket
+    tuple(way.split()): purpose
+    for purpose, ways in (
+        (PLACE, "POST orders/create,POST orders/create_market,POST orders/stop/create,POST orders/batch"),
+        (PLACE, "POST positions/tpsl,WS create_order,WS create_market_order,WS batch_orders"),
+        (AMEND, "POST orders/edit,WS edit_order"),
+        (
+            CANCEL,
+            "POST orders/cancel,POST orders/stop/cancel,POST orders/cancel_all,WS cancel_order,WS cancel_all_orders",
+        ),
+        (OPEN, "GET orders"),
+        (QUERY, "GET orders/history,GET orders/history_by_id"),
+        (FILLS, "GET trades/history"),
+        (HELD, "GET positions"),
+        (MONEY, "GET account"),
+        (Purpose.MODES, "GET account/settings"),
+        (Purpose.INSTRUMENTS, "GET info"),
+    )
+    for way in ways.split(",")
+}
 _SOCKET: Final = {  # of Binance's WebSocket API
     "order.place": PLACE,
     "algoOrder.place": PLACE,
@@ -85,7 +107,7 @@ _SOCKET: Final = {  # of Binance's WebSocket API
     "v2/account.status": MONEY,
 }
 PATHS_KEPT: Final = 256  # more than there are; others are looked up each time
-_KEYS: Final = {"binance-usdm": "x-mbx-apikey", "bitmex": "api-key", "kraken": "api-key", "aster": ""}
+_KEYS: Final = {"binance-usdm": "x-mbx-apikey", "bitmex": "api-key", "kraken": "api-key", "aster": "", "pacifica": ""}
 _FAMILIES: Final = {"aster": "binance-usdm"}  # that speak as another one
 _STATUS_BINANCE: Final = {-1003: 429, -1007: 408, -1015: 429, -2014: 401, -2015: 401}
 
@@ -148,7 +170,9 @@ class VenueWords:
     def _caller(self, request: Request) -> str:
         """The account's name, "" for nobody's."""
         key = request.headers.get(self.key, "")
-        if not self.key:  # a wallet says itself in the parameters
+        if self.kind == "pacifica":
+            key = str(fields(request.query).get("account") or _object(request.body).get("account", ""))
+        elif not self.key:  # a wallet says itself in the parameters
             named = {**fields(request.query), **fields(request.body.decode("utf-8", "replace"))}
             user = named.get("user") or named.get("signer", "")
             key = checked(user) if is_address(user) else ""
@@ -161,6 +185,8 @@ class VenueWords:
                 found = _BINANCE.get((method, path.rpartition("/")[2]))
             case "bitmex":
                 found = _BITMEX.get((method, path.removeprefix("/api/v1/")))
+            case "pacifica":
+                found = _PACIFICA.get((method, path.removeprefix("/api/v1/")))
             case _:
                 found = _KRAKEN.get(path.rpartition("/")[2])
         return found.value if found else "other"
@@ -170,6 +196,13 @@ class VenueWords:
         name = str(request.get("method") or request.get("op") or "")
         params = request.get("params")
         named = params if isinstance(params, dict) else {}
+        if self.kind == "pacifica" and not name:
+            name, body = next(iter(named.items()), ("", {}))
+            named = body if isinstance(body, dict) else {}
+            owner = self.exchange.accounts.by_key.get(str(named.get("account")))
+            purpose = _PACIFICA.get(("WS", name))
+            account = owner.name if owner else ""
+            return Facts("WS", name, purpose.value if purpose else "other", account, _symbols(named))
         found = (_KRAKEN if self.kind == "kraken" else _SOCKET).get(name)
         if name == "cancelAllAfter":
             found = Purpose.DEAD_MAN
@@ -209,10 +242,11 @@ class VenueWords:
                 private = event in ("order", "execution", "position", "margin", "wallet")
             case _:
                 event = str(value.get("channel", ""))
-                private = event in ("executions", "balances")
+                private = event in ("executions", "balances") or event.startswith("account_")
         rows = value.get("data")
-        rows = rows if isinstance(rows, list) else []
-        found = {str(r["symbol"]): None for r in rows if isinstance(r, dict) and "symbol" in r}
+        rows = rows if isinstance(rows, list) else [rows]
+        named = [r.get("symbol", r.get("s")) for r in rows if isinstance(r, dict)]
+        found = {str(each): None for each in named if each is not None}
         return StreamMessage(event, tuple(found), private)
 
     def spellings(self, symbol: str) -> frozenset[str]:
@@ -260,6 +294,11 @@ class VenueWords:
                     usual = {"VenueUnavailable": 503, "VenueRateLimit": 429}.get(row.error.__name__, usual)
                     said = {"error": {"message": name.replace("{}", "1"), "name": "HTTPError"}}
                     return Reply.json(said, status or usual), row.outcome is Outcome.AMBIGUOUS
+            case "pacifica":
+                row = PACIFICA.get(int(name) if _is_number(name) else name)
+                if row is not None:
+                    refused = Refused(str(row.text), row.code if isinstance(row.code, int) else 400)
+                    return Reply.json(refused.body(), status or refused.status), row.outcome is Outcome.AMBIGUOUS
             case _:
                 row = KRAKEN.get(name)
                 if row is not None:
@@ -280,6 +319,10 @@ class VenueWords:
                 case "binance-usdm":
                     error = {"code": said["code"], "msg": said["msg"]}
                     return encode({"id": value["id"], "status": reply.status, "error": error})
+                case "pacifica":
+                    (operation,) = value["params"]
+                    code = 420 if reply.status == 422 else reply.status
+                    return encode({"id": value["id"], "type": operation, "code": code, "err": said["error"]})
                 case "kraken":
                     text = said["error"][0]
                     return encode(
@@ -292,7 +335,7 @@ class VenueWords:
 
     def ambiguous(self) -> list[str]:
         """The errors after which nobody knows whether a request was carried out."""
-        table = {"binance-usdm": BINANCE, "bitmex": BITMEX}.get(self._family, KRAKEN)
+        table = {"binance-usdm": BINANCE, "bitmex": BITMEX, "pacifica": PACIFICA}.get(self._family, KRAKEN)
         found = [str(r.code) for r in table.values() if r.outcome is Outcome.AMBIGUOUS]
         if self._family == "binance-usdm":
             found += [text for text, outcome in TEXT_503.items() if outcome is Outcome.AMBIGUOUS]
@@ -305,6 +348,8 @@ class VenueWords:
             case "bitmex":
                 said = {"error": {"message": "Service unavailable", "name": "HTTPError"}}
                 return Reply.json(said, 503)
+            case "pacifica":
+                return Reply.json(Refused("Service Unavailable", 503).body(), 503)
             case _:
                 return Reply.json({"error": ["EService:Unavailable"]})
 

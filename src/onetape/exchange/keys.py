@@ -18,16 +18,20 @@ from onetape.exchange.account import SimAccount
 from onetape.model.errors import BadConfig, check
 
 __all__ = [
+    "AGENT",
+    "CONFIG",
     "ED25519",
     "HMAC",
     "KINDS",
     "MAIN",
     "RSA",
     "ApiKey",
+    "agent_key",
     "key_pair",
     "new_key",
     "public_of",
     "signed_by",
+    "solana_pair",
     "wallet_pair",
 ]
 
@@ -35,6 +39,8 @@ HMAC: Final = "hmac"
 ED25519: Final = "ed25519"
 RSA: Final = "rsa"
 KINDS: Final = (HMAC, ED25519, RSA)
+AGENT: Final = "agent"  # a wallet that may trade for an account; its label is its address
+CONFIG: Final = "config"  # names an account and signs nothing
 MAIN: Final = "main"  # the label of the key that an account was opened with
 # What stands before the 32 bytes of a key in PKCS #8 and in SubjectPublicKeyInfo (RFC 8410).
 _PRIVATE: Final = bytes.fromhex("302e020100300506032b657004220420")
@@ -101,6 +107,20 @@ def wallet_pair(seed: int, name: str) -> tuple[str, str]:
     return WalletSigner(f"0x{0:040x}", secret).signer, f"0x{secret}"
 
 
+def solana_pair(seed: int, name: str) -> tuple[str, str]:
+    """The same of Solana: the address, and the private key with it, in base58."""
+    from onetape.venues.pacifica.signing import base58
+
+    private = hashlib.sha256(f"{seed}/{name}/wallet".encode()).digest()
+    public = _public_of(private)
+    return base58(public), base58(private + public)
+
+
+def agent_key(account: SimAccount, agent: str) -> str:
+    """The key by which an agent's address trades for an account; it may have an account of its own."""
+    return f"{account.key}/{agent}"
+
+
 def new_key(keyring: tuple[int, str], account: SimAccount, label: str, *, kind: str, public: str = "") -> ApiKey:
     """Another key of an account, the same for the same seed and label. public: PEM of a key that
     its owner made, not of HMAC. Raises BadConfig."""
@@ -109,6 +129,12 @@ def new_key(keyring: tuple[int, str], account: SimAccount, label: str, *, kind: 
     key, secret = key_pair(seed, name)
     if kind == HMAC:
         return ApiKey(key, account, label, kind, secret)
+    if kind == AGENT:
+        return ApiKey(agent_key(account, label), account, label, kind)
+    if kind == CONFIG:
+        from onetape.venues.pacifica.signing import base58
+
+        return ApiKey(f"{key[:8]}_{base58(secret.encode()[:16])}", account, label, kind)
     if public:
         return ApiKey(key, account, label, kind, _public=public_of(kind, public))
     if kind == RSA:

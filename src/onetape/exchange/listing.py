@@ -37,7 +37,8 @@ PREMIUM_DECIMALS: Final = 8
 QUOTES_KEPT: Final = 1000
 TRADES_KEPT: Final = 50_000  # more than an hour of a generated market
 BARS_KEPT: Final = 3000
-FUNDING_RATE: Final = 100_000_000  # 0.0001 in 1e-12: the base rate of a balanced market
+FUNDING_RATE: Final = 100_000_000  # 0.0001 in 1e-12: the base rate of a balanced market,
+FUNDING_SPAN: Final = 480 * MINUTE  # for so long
 
 
 @dataclass(slots=True)
@@ -66,6 +67,10 @@ class Listing:
     index_bars: PriceBars = field(default_factory=PriceBars)
     premium_bars: PriceBars = field(default_factory=PriceBars)  # of mark over index, 1e-8
     fundings: deque[tuple[int, int, int]] = field(default_factory=lambda: deque(maxlen=1000))
+
+    def __post_init__(self) -> None:
+        if interval := self.instrument.funding_interval:
+            self.funding_rate = FUNDING_RATE * interval // FUNDING_SPAN
 
     @property
     def valuation(self) -> int:

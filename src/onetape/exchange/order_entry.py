@@ -387,6 +387,9 @@ class OrderEntry:
 
     def _ended(self, order: SimOrder, now: int) -> None:
         order.account.forget_open(order)
+        if order.extra.get("exits") and not order.filled:  # that were to close what it did not open
+            for other in [o for o in order.account.open_orders.values() if o.extra.get("parent") == order.id]:
+                self.cancel_now(other, now)
         for watcher in self._watchers:
             watcher.on_ended(order, now)
 
@@ -482,7 +485,7 @@ class OrderEntry:
             order.fee_base += fee
         else:
             order.fee += fee
-        fill = SimFill(said["trade_id"], now, price, size, fee, said["liquidity"] == "maker", realized)
+        fill = SimFill(said["trade_id"], now, price, size, fee, said["liquidity"] == "maker", realized, held)
         account.trades.append(Trade(order, fill))
         instrument = self.instruments[index]
         settle = self.board.currencies.index(instrument.settle)
@@ -532,7 +535,8 @@ class OrderEntry:
                     self.cancel_now(other, now, code=ReduceOnlyViolated.code)
         elif held == 0:
             for other in list(account.open_orders.values()):
-                if other.index == index and other.reduce_only and not other.trigger:
+                is_bound = not other.trigger or "exit" in other.extra  # at some venues stops of a position end with it
+                if other.index == index and other.reduce_only and is_bound:
                     self.cancel_now(other, now, code=ReduceOnlyViolated.code)
         if held == 0:
             for watcher in self._watchers:

@@ -19,7 +19,7 @@ from onetape.exchange.dialect import Dialect
 from onetape.exchange.exchange import Rules, SimExchange
 from onetape.exchange.flow import FlowMarket, GeneratedMarket, flow_market
 from onetape.exchange.joint import Collateral
-from onetape.exchange.keys import ED25519, key_pair, wallet_pair
+from onetape.exchange.keys import ED25519, key_pair, solana_pair, wallet_pair
 from onetape.model import catalogue
 from onetape.model.enums import Kind
 from onetape.model.errors import UsageError
@@ -67,6 +67,12 @@ def _kraken(exchange: SimExchange, **options: Any) -> Dialect:
     return KrakenSpot(exchange, **options)
 
 
+def _pacifica(exchange: SimExchange, **options: Any) -> Dialect:
+    from onetape.exchange.pacifica.venue import Pacifica
+
+    return Pacifica(exchange, balances=VENUES["pacifica"].balances, **options)
+
+
 VENUES: Final[dict[str, VenueFacts]] = {
     "binance-usdm": VenueFacts(
         symbols=("binance:BTC/USDT:USDT", "binance:ETH/USDT:USDT", "binance:SOL/USDT:USDT"),
@@ -97,6 +103,14 @@ VENUES: Final[dict[str, VenueFacts]] = {
         ),
         dialect=_aster,
         keys=wallet_pair,
+    ),
+    "pacifica": VenueFacts(
+        symbols=("pacifica:BTC/USDC:USDC", "pacifica:ETH/USDC:USDC", "pacifica:SOL/USDC:USDC"),
+        balances={"USDC": "100000"},
+        rules=Rules(first_order_id=1_559_665_358, isolates=True, liquidation_parts=(2000, 5)),
+        dialect=_pacifica,
+        keys=solana_pair,
+        leverage={"pacifica:BTC/USDC:USDC": 50, "pacifica:ETH/USDC:USDC": 50, "pacifica:SOL/USDC:USDC": 20},
     ),
     "bitmex": VenueFacts(
         symbols=("bitmex:BTC/USD:BTC", "bitmex:BTC/EUR:BTC", "bitmex:LTC/USDT:USDT"),

@@ -377,7 +377,8 @@ class MarketFeed:
             if self._pace is not None:
                 await self._pace.turn()
             with contextlib.suppress(OSError, picows.WSError, VenueProtocolError):
-                await connected(link.stream.url, link.stream.hello, take, opened, made.ends)
+                stream = link.stream
+                await connected(stream.url, stream.hello, take, opened, made.ends, stream.ping)
 
         made.reading = asyncio.ensure_future(read())
         return made

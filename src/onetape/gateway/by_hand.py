@@ -26,15 +26,7 @@ from onetape.gateway.gateway_tape import RobotLife, kill_reason
 from onetape.gateway.parts import Part
 from onetape.ipc.door import ALL, Command, Do, Handler, Repeated
 from onetape.model.enums import Kind, OrderState, OrderType, PositionSide, Side, TimeInForce, TriggerBy, TriggerKind
-from onetape.model.errors import (
-    NotAvailable,
-    NotOwner,
-    OrderInvalid,
-    OrderUnknown,
-    RateLimited,
-    UnknownSymbol,
-    UsageError,
-)
+from onetape.model.errors import NotAvailable, NotOwner, OrderInvalid, OrderUnknown, UnknownSymbol, UsageError
 from onetape.model.instrument import Instrument
 from onetape.model.near import did_you_mean
 from onetape.model.order import OrderSpec

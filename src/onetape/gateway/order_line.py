@@ -18,7 +18,8 @@ import picows
 
 from onetape.feeds.query_line import VenueLine
 from onetape.model.errors import ClockSkew
-from onetape.net.connection import back_off
+from onetape.model.time import SECOND
+from onetape.net.connection import PING_EVERY_S, back_off
 from onetape.orders.calls import Call
 from onetape.orders.outcome import Answer
 from onetape.venues.order_entry import EntrySession
@@ -78,11 +79,12 @@ class EntryLine:
         return True
 
     def tick(self) -> None:
-        """Gives up on answers that do not come, and closes what was retired and has ended."""
+        """Gives up on answers that do not come, keeps connections open, and closes what was retired and has ended."""
         if self._failure is not None:
             raise self._failure
         now = self._line.clock.now()
         for each in [*self._retired, *([self._current] if self._current else [])]:
+            each.speak(now)
             for call, answer in each.session.late(now):
                 self._answered(call, answer)
         for each in list(self._retired):
@@ -204,6 +206,14 @@ class _Connection(picows.WSListener):
         self.ended = asyncio.Event()
         self._line = line
         self._transport: picows.WSTransport | None = None
+        self._spoke = line.now()
+
+    def speak(self, now: int) -> None:
+        """Sends what the venue wants to hear again and again, when it is time."""
+        ping = self.session.dialect.ping
+        if ping and now - self._spoke >= PING_EVERY_S * SECOND:
+            self._spoke = now
+            self.send(ping)
 
     def send(self, message: bytes) -> None:
         if self._transport is not None:

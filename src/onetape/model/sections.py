@@ -62,7 +62,7 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 class VenueConfig(Section, frozen=True):
     """[venues.NAME]: an exchange and in which of its worlds."""
 
-    kind: str  # binance-usdm | aster | bitmex | kraken | ccxt:<id>
+    kind: str  # binance-usdm | aster | bitmex | kraken | pacifica | ccxt:<id>
     mode: Literal["sim", "demo", "live"] = "sim"
     seed: int = 1  # of the simulated flow
     live_account: str = ""  # the account's id as the venue has it: live trading needs it

@@ -9,8 +9,9 @@ from typing import Any, Final
 
 import picows
 
-__all__ = ["back_off", "connected", "reconnect_after"]
+__all__ = ["PING_EVERY_S", "back_off", "connected", "reconnect_after"]
 
+PING_EVERY_S: Final = 20.0  # Pacifica ends a connection after 60 s without a message of its client (as of 2026-07)
 RECONNECT_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)  # then the last
 
 
@@ -30,8 +31,10 @@ async def connected(
     take: Callable[[bytes], bool | None],
     opened: Callable[[], None] = lambda: None,
     cut: asyncio.Event | None = None,
+    ping: bytes = b"",
 ) -> None:
-    """Lasts until the connection ends, or is of no use any more: `take` says True, or `cut` is set."""
+    """Lasts until the connection ends, or is of no use any more: `take` says True, or `cut` is set. ping: a message
+    that the venue wants to hear again and again, beside the pings of the WebSocket."""
 
     class Listener(picows.WSListener):
         def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
@@ -41,6 +44,11 @@ async def connected(
             elif frame.msg_type == picows.WSMsgType.CLOSE:
                 transport.send_close()
                 transport.disconnect()
+
+    async def speak() -> None:
+        while True:
+            await asyncio.sleep(PING_EVERY_S)
+            transport.send(picows.WSMsgType.TEXT, ping)
 
     is_open = True
 
@@ -61,6 +69,8 @@ async def connected(
         ends: list[asyncio.Future[Any]] = [asyncio.ensure_future(transport.wait_disconnected())]
         if cut is not None:
             ends.append(asyncio.ensure_future(cut.wait()))
+        if ping:
+            ends.append(asyncio.ensure_future(speak()))
         try:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         finally:

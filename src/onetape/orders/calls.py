@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
-from typing import Final, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 
 from onetape.model.enums import RequestKind
 from onetape.model.instrument import Instrument
@@ -110,7 +110,8 @@ class Call(NamedTuple):
 
     `terms` are the parameters of an order request as REST names them. With terms a call is not
     signed yet: an order line makes its own message of them, or `OrderProtocol.signed` the request.
-    number: of an order's requests, by which an answer is known to be to this one.
+    number: of an order's requests, by which an answer is known to be to this one. made: when, ns UTC
+    by the venue's clock, where the request does not say it.
     """
 
     purpose: Purpose
@@ -122,8 +123,9 @@ class Call(NamedTuple):
     orders: int = 0
     subject: OrderKey | None = None
     symbol: str = ""
-    terms: Mapping[str, str] | None = None
+    terms: Mapping[str, Any] | None = None
     number: int = 0
+    made: int = 0
 
 
 # What an order line carries. Questions go by REST: they are asked where a line has failed.

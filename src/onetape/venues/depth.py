@@ -39,6 +39,11 @@ class DepthStream(Protocol):
         ...
 
     @property
+    def ping(self) -> bytes:
+        """What it wants to hear again and again, if anything."""
+        ...
+
+    @property
     def broken(self) -> str:
         """Why a new connection is needed, "" while it is not."""
         ...
@@ -71,6 +76,8 @@ class TableDepth:
     """Depth that the core reads by the venue's message table: what all such streams share.
 
     stream: its number on the tape."""
+
+    ping = b""
 
     def __init__(self, table: MessageTable, raw: str, instrument: Instrument, stream: int) -> None:
         self.broken = ""

@@ -48,6 +48,11 @@ class AccountStream(Protocol):
         ...
 
     @property
+    def ping(self) -> bytes:
+        """What it wants to hear again and again, if anything."""
+        ...
+
+    @property
     def is_live(self) -> bool:
         """What happens from now on is told."""
         ...
@@ -182,6 +187,10 @@ HOSTS: Final = {
     ("aster", "demo"): Addresses(
         "https://fapi.asterdex-testnet.com", "wss://fstream.asterdex-testnet.com", "wss://fstream.asterdex-testnet.com"
     ),
+    ("pacifica", "live"): Addresses("https://api.pacifica.fi", "wss://ws.pacifica.fi/ws", "wss://ws.pacifica.fi/ws"),
+    ("pacifica", "demo"): Addresses(
+        "https://test-api.pacifica.fi", "wss://test-ws.pacifica.fi/ws", "wss://test-ws.pacifica.fi/ws"
+    ),
     # There is no demo of Kraken spot.
     ("kraken", "live"): Addresses(
         "https://api.kraken.com",
@@ -216,6 +225,15 @@ def _kraken(key: str, secret: str, addresses: Addresses) -> TradingVenue:
     return KrakenSpotVenue(key, secret, addresses)
 
 
+def _pacifica(key: str, secret: str, addresses: Addresses) -> TradingVenue:
+    from onetape.venues.pacifica.gateway import PacificaVenue
+
+    venue = PacificaVenue(key, secret, addresses)
+    if venue.protocol.signer is not None and not is_loopback(urlsplit(addresses.rest).hostname or "localhost"):
+        venue.protocol.signer.refuse_main_key()
+    return venue
+
+
 def _ccxt(exchange: str) -> Callable[[str, str, Addresses], TradingVenue]:
     """Through the bridge: the key is its token."""
     from onetape.venues.ccxt.gateway import CcxtVenue
@@ -228,6 +246,7 @@ _KINDS: Final[dict[str, tuple[Callable[[str, str, Addresses], TradingVenue], str
     "aster": (_aster, ""),
     "binance-usdm": (_binance, ""),
     "kraken": (_kraken, "/v2"),
+    "pacifica": (_pacifica, "/ws"),
 }
 
 

@@ -33,6 +33,8 @@ OWN_HOSTS: Final = {
     ),
     ("aster", "live"): frozenset({"fapi.asterdex.com", "fapi3.asterdex.com", "fstream.asterdex.com"}),
     ("aster", "demo"): frozenset({"fapi.asterdex-testnet.com", "fstream.asterdex-testnet.com"}),
+    ("pacifica", "live"): frozenset({"api.pacifica.fi", "ws.pacifica.fi"}),
+    ("pacifica", "demo"): frozenset({"test-api.pacifica.fi", "test-ws.pacifica.fi"}),
     ("kraken", "live"): frozenset({"api.kraken.com", "ws.kraken.com", "ws-auth.kraken.com"}),
 }
 

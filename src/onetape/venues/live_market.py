@@ -26,11 +26,12 @@ NO_TOP = Top(0, 0, 0, 0)
 
 class MarketStream(NamedTuple):
     """A connection for market data: where, and what is said first. most_s: seconds between two
-    messages at most, as the venue promises; 0: it does not."""
+    messages at most, as the venue promises; 0: it does not. ping: what a venue wants to hear again and again."""
 
     url: str
     hello: tuple[bytes, ...] = ()
     most_s: float = 0.0
+    ping: bytes = b""
 
 
 class Market(Protocol):

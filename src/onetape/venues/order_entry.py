@@ -44,6 +44,7 @@ class EntryDialect(Protocol):
 
     limits: dict[str, tuple[int, int]]  # (used, limit) by name, as the venue told it last
     headers: dict[str, str]  # what it told last of the account's orders, as REST's headers do
+    ping: bytes  # what the venue wants to hear again and again, if anything
 
     def hello(self, number: int, now: int) -> bytes | None:
         """What has to be confirmed before orders may be sent, if anything."""

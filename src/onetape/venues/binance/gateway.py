@@ -30,6 +30,7 @@ class _AccountStream:
     hello: tuple[bytes, ...] = ()
     is_live = True
     broken = ""
+    ping = b""
 
     def __init__(self, protocol: BinanceUsdmProtocol, url: str) -> None:
         self._protocol = protocol

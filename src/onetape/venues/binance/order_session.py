@@ -38,6 +38,8 @@ _SPANS: Final = {"SECOND": "S", "MINUTE": "M", "HOUR": "H", "DAY": "D"}
 class BinanceOrderSession:
     """An `EntryDialect`."""
 
+    ping = b""
+
     def __init__(self, protocol: BinanceUsdmProtocol) -> None:
         self._protocol = protocol
         self._signer = protocol.signer

@@ -30,6 +30,8 @@ FEED: Final = "/feed"
 class _AccountStream:
     """Live once the lists have been looked at; broken when they cannot be looked at any more."""
 
+    ping = b""
+
     def __init__(self, protocol: CcxtProtocol, url: str, token: str) -> None:
         self._protocol = protocol
         self.url = url

@@ -40,6 +40,8 @@ class _AccountStream:
     """Live once both channels are confirmed; broken when one is refused, or a message of one is
     missing: they are numbered, each channel for itself."""
 
+    ping = b""
+
     def __init__(self, protocol: KrakenSpotProtocol, url: str, token: str) -> None:
         self._protocol = protocol
         self._waiting = set(CHANNELS)

@@ -36,6 +36,8 @@ _SILENT: Final = frozenset({"heartbeat", "status", "balances"})
 class KrakenOrderSession:
     """An `EntryDialect`. token: of GetWebSocketsToken, for one connection."""
 
+    ping = b""
+
     def __init__(self, protocol: KrakenSpotProtocol, token: str) -> None:
         self._protocol = protocol
         self._token = token

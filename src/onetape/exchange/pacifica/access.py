@@ -1,0 +1,143 @@
+"""Pacifica: who asks, by the signature of a wallet over what the operation is about.
+
+Source: docs.pacifica.fi "Signing, Implementation" and "API agent keys"; pacifica-fi/python-sdk. Any
+wallet has an account: one that was never seen is opened with what every account begins with.
+Reading is unsigned, and anybody reads any account.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from onetape.exchange.account import SimAccount
+from onetape.exchange.exchange import SimExchange
+from onetape.exchange.keys import AGENT, agent_key
+from onetape.exchange.pacifica.wire import Refused, ms
+from onetape.venues.pacifica.signing import is_address, is_signed, message_of
+
+__all__ = ["AGENTS_MAY", "PATHS", "Access", "Params"]
+
+Params = dict[str, Any]
+WINDOW_MS: Final = 30_000  # of a request that does not say
+AHEAD_MS: Final = 30_000  # how far a client's clock may be ahead; unverified
+AGENTS_MAX: Final = 20  # of an account
+_ORDER: Final = "symbol side amount reduce_only client_order_id take_profit stop_loss builder_code"
+_NAMED: Final = "symbol order_id client_order_id"
+# The path of each operation, and what is signed of it. Other keys of a body are let through and not looked at.
+_OPERATIONS: Final = {
+    "create_order": ("orders/create", f"{_ORDER} price tif"),
+    "create_market_order": ("orders/create_market", f"{_ORDER} slippage_percent"),
+    "create_stop_order": ("orders/stop/create", "symbol side reduce_only stop_order builder_code"),
+    "set_position_tpsl": ("positions/tpsl", "symbol side take_profit stop_loss builder_code"),
+    "edit_order": ("orders/edit", f"{_NAMED} price amount"),
+    "cancel_order": ("orders/cancel", _NAMED),
+    "cancel_stop_order": ("orders/stop/cancel", _NAMED),
+    "cancel_all_orders": ("orders/cancel_all", "symbol all_symbols exclude_reduce_only"),
+    "update_leverage": ("account/leverage", "symbol leverage"),
+    "update_margin_mode": ("account/margin", "symbol is_isolated"),
+    "add_isolated_margin": ("positions/add_isolated_margin", "symbol amount"),
+    # An agent trades; what follows is signed by the main wallet.
+    "withdraw": ("account/withdraw", "amount"),
+    "transfer_funds": ("account/subaccount/transfer", "to_account amount"),
+    "list_subaccounts": ("account/subaccount/list", ""),
+    "bind_agent_wallet": ("agent/bind", "agent_wallet"),
+    "list_agent_wallets": ("agent/list", ""),
+    "revoke_agent_wallet": ("agent/revoke", "agent_wallet"),
+    "revoke_all_agent_wallets": ("agent/revoke_all", ""),
+    "create_api_key": ("account/api_keys/create", ""),
+    "revoke_api_key": ("account/api_keys/revoke", "api_key"),
+    "list_api_keys": ("account/api_keys", ""),
+    "approve_builder_code": ("account/builder_codes/approve", "builder_code max_fee_rate"),
+    "revoke_builder_code": ("account/builder_codes/revoke", "builder_code"),
+}
+PATHS: Final = {path: name for name, (path, _) in _OPERATIONS.items()}
+SIGNED: Final = {name: frozenset(fields.split()) for name, (_, fields) in _OPERATIONS.items()}
+AGENTS_MAY: Final = frozenset(list(_OPERATIONS)[:11])
+_OFFCHAIN: Final = b"\xffsolana offchain" + bytes(2)  # of a hardware wallet, before length and message
+
+
+class Access:
+    """The wallets of one exchange. balances: of an account that is opened."""
+
+    def __init__(self, exchange: SimExchange, balances: dict[str, str]) -> None:
+        self.exchange = exchange
+        self._balances = balances
+
+    def account_at(self, address: object) -> SimAccount:
+        """The account of an address. Raises Refused for what is no address."""
+        if not isinstance(address, str) or not is_address(address):
+            raise Refused("Invalid public key")
+        accounts = self.exchange.accounts
+        if address not in accounts.by_key:
+            accounts.open(address, address, "", self._balances)
+        return accounts.by_key[address]
+
+    def signed_by(self, operation: str, body: Params, now: int) -> SimAccount:
+        """Whose request it is, its time and its signature checked. Raises Refused."""
+        self.check_time(body, now)
+        agent = body.get("agent_wallet") if "agent_wallet" not in SIGNED[operation] else None
+        payload = {name: body[name] for name in body.keys() & SIGNED[operation]}
+        self.check(operation, body, payload, body.get("signature"), agent or body.get("account"))
+        account = self.account_at(body.get("account"))
+        if agent is None:
+            return account
+        if operation not in AGENTS_MAY:
+            raise Refused("Verification failed: an agent wallet cannot do this.", name="signature_verification_failed")
+        key = self.exchange.accounts.keys.get(agent_key(account, str(agent)))
+        if key is None:
+            raise Refused("Agent not authorized for account", name="unauthorized_signer")
+        return account
+
+    @staticmethod
+    def check(operation: str, body: Params, payload: Mapping[str, Any], signature: object, signer: object) -> None:
+        """Raises Refused where the signer has not signed this."""
+        stamp, window = body.get("timestamp"), body.get("expiry_window", WINDOW_MS)
+        message = message_of(operation, payload, stamp, window)  # type: ignore[arg-type]
+        if isinstance(signature, dict) and signature.get("type") == "hardware":
+            message = _OFFCHAIN + len(message).to_bytes(2, "little") + message
+            signature = signature.get("value")
+        if not isinstance(signer, str) or not is_address(signer):
+            raise Refused("Invalid public key")
+        if not isinstance(signature, str) or not is_signed(message, signature, signer):
+            raise Refused(
+                "Verification failed: signature does not match signer and canonical payload.",
+                name="signature_verification_failed",
+            )
+
+    @staticmethod
+    def check_time(body: Params, now: int) -> None:
+        """A request lives from its timestamp to the end of its window. Raises Refused."""
+        stamp, window = body.get("timestamp"), body.get("expiry_window")
+        window = WINDOW_MS if window is None else window
+        if type(stamp) is not int or type(window) is not int:
+            raise Refused
+        if not -AHEAD_MS <= ms(now) - stamp <= window:
+            raise Refused("Invalid message: expired")
+
+    # --- agents -----------------------------------------------------------------------------------
+
+    def agents(self, account: SimAccount) -> list[str]:
+        return [
+            key.label for key in self.exchange.accounts.keys.values() if key.account is account and key.kind == AGENT
+        ]
+
+    def bind(self, account: SimAccount, body: Params, _now: int) -> None:
+        agent = body.get("agent_wallet")
+        if not isinstance(agent, str) or not is_address(agent):
+            raise Refused("Invalid public key")
+        if agent in self.agents(account):
+            raise Refused("Agent wallet already exists", 2)
+        if len(self.agents(account)) >= AGENTS_MAX:
+            raise Refused("Too many agent wallets")
+        self.exchange.accounts.make_key(account, agent, AGENT)
+
+    def revoke_all(self, account: SimAccount, _body: Params, now: int) -> None:
+        for agent in self.agents(account):
+            self.revoke(account, {"agent_wallet": agent}, now)
+
+    def revoke(self, account: SimAccount, body: Params, _now: int) -> None:
+        agent = body.get("agent_wallet")
+        if agent not in self.agents(account):
+            raise Refused("Agent wallet not found", 404)
+        self.exchange.accounts.revoke_key(agent_key(account, str(agent)))

@@ -1,0 +1,265 @@
+"""Pacifica: what anybody may ask of an account: money, positions, settings, orders, histories.
+
+Source: docs.pacifica.fi "Account" and "Orders" (2026) and the answers that ccxt 4.5.90 quotes. Newest
+first, in pages. Accounts hold USDC only: what is of spot assets is empty.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, Final
+
+from onetape.exchange.account import SimAccount, SimOrder, Trade
+from onetape.exchange.exchange import SimExchange
+from onetape.exchange.pacifica import wire
+from onetape.exchange.pacifica.public import PublicData, Query, number, page
+from onetape.exchange.reports import OrderReport
+from onetape.model.decimals import decimal_text
+from onetape.model.enums import OrderNews, OrderState, PositionSide, Side
+
+__all__ = ["AccountData"]
+
+EVENTS: Final = 1000  # of an order, in the numbers of its history
+_LEDGER: Final = {
+    "realized": "trade",
+    "fee": "trade",
+    "liquidation_fee": "market_liquidation",
+    "insurance": "backstop_liquidation",
+    "given": "subaccount_transfer",
+    "withdrawal": "withdraw",
+    "adjust": "airdrop",
+}
+_CAUSES: Final = {"client": "normal", "settlement": "settlement", "adl": "adl_liquidation"}
+
+
+INFO: Final = wire.columns(  # of the channels, and below
+    "ae:account_equity as:available_to_spend aw:available_to_withdraw b:balance f:fee_level mu:total_margin_used "
+    "cm:cross_mmr oc:orders_count pb:pending_balance pc:positions_count sc:stop_orders_count sb:spot_balances "
+    "t:updated_at"
+)
+POSITION: Final = wire.columns(
+    "s:symbol d:side a:amount p:entry_price m:margin f:funding i:isolated l:liquidation_price t:updated_at"
+)
+HISTORY_TRADE: Final = wire.columns(
+    "history_id order_id client_order_id symbol amount price entry_price fee pnl event_type side created_at cause"
+)
+TRADE: Final = wire.columns(
+    "h:history_id i:order_id I:client_order_id u:account s:symbol p:price o:entry_price a:amount te:event_type ts:side "
+    "tc:cause f:fee n:pnl t:created_at"
+)
+
+
+class AccountData:
+    """The accounts of one exchange, as they are read."""
+
+    def __init__(self, exchange: SimExchange, public: PublicData) -> None:
+        self.exchange = exchange
+        self.public = public
+        self.opened: dict[tuple[int, int], int] = {}  # (account, instrument): when its position began
+
+    def wallet(self) -> int:
+        return self.exchange.currencies.index("USDC")
+
+    # --- money ------------------------------------------------------------------------------------
+
+    def info(self, account: SimAccount, now: int) -> dict[str, Any]:
+        at, money = self.wallet(), account.money
+        first = self.exchange.instruments[0]
+        working = list(account.open_orders.values())
+        stops = sum(1 for order in working if order.trigger)
+        available = max(int(money.available(at)), 0)
+        return {
+            "balance": wire.usdc(money.balance(at)),
+            "fee_level": 0,
+            "maker_fee": decimal_text(first.maker_fee),
+            "taker_fee": decimal_text(first.taker_fee),
+            "account_equity": wire.usdc(money.equity(at)),
+            "cross_account_equity": wire.usdc(account.cross_equity(at)),
+            "spot_market_value": "0",
+            "spot_collateral": "0",
+            "available_to_spend": wire.usdc(available),
+            "available_to_withdraw": wire.usdc(max(min(available, int(money.balance(at))), 0)),
+            "pending_balance": "0",
+            "pending_interest": "0",
+            "total_margin_used": wire.usdc(money.initial_margin(at), is_cost=True),
+            "cross_mmr": wire.usdc(money.cross_maintenance(at), is_cost=True),
+            "positions_count": sum(account.has_position(index) for index in range(len(self.exchange.instruments))),
+            "orders_count": len(working) - stops,
+            "stop_orders_count": stops,
+            "spot_balances": [],
+            "updated_at": wire.ms(now),
+        }
+
+    def settings(self, account: SimAccount) -> list[dict[str, Any]]:
+        """Of markets where something else was chosen than cross margin at the most leverage."""
+        rows = []
+        for at, i in enumerate(self.exchange.instruments):
+            isolated, leverage = at in account.isolated, account.leverage_of(at)
+            if isolated or leverage != i.leverage:
+                row = {"symbol": i.raw_symbol, "isolated": isolated, "leverage": leverage}
+                since = wire.ms(self.exchange.market.start)  # when it was set is not kept
+                rows.append({**row, "created_at": since, "updated_at": since})
+        return rows
+
+    # --- positions --------------------------------------------------------------------------------
+
+    def positions(self, account: SimAccount) -> list[dict[str, Any]]:
+        rows = []
+        for at, i in enumerate(self.exchange.instruments):
+            if not (qty := account.qty(at)):
+                continue
+            held, isolated = account.money.position(at), at in account.isolated
+            entry, liquidation = held.entry_price(account.specs[at]), self.liquidation_price(account, at)
+            updated = account.touched.get((at, PositionSide.BOTH), 0)
+            rows.append(
+                {
+                    "symbol": i.raw_symbol,
+                    "side": wire.side_word(Side.BUY if qty > 0 else Side.SELL),
+                    "amount": wire.size_text(i, abs(qty)),
+                    "entry_price": decimal_text(round(Decimal(str(entry)), 6)),
+                    "margin": wire.usdc(account.wallet(at, PositionSide.BOTH)) if isolated else "0",
+                    "funding": wire.usdc(account.money.funding(at)),
+                    "isolated": isolated,
+                    "liquidation_price": liquidation,
+                    "created_at": wire.ms(self.opened.get((account.number, at), updated)),
+                    "updated_at": wire.ms(updated),
+                }
+            )
+        return rows
+
+    def liquidation_price(self, account: SimAccount, at: int) -> str | None:
+        """The mark at which the margin is down to maintenance, half the initial one at the most leverage, other
+        positions unmoved; None where no price does it."""
+        money, i = account.money, self.exchange.instruments[at]
+        isolated, wallet = at in account.isolated, self.wallet()
+        spare = account.cross_equity(wallet) - int(money.cross_maintenance(wallet))
+        if isolated:
+            value = abs(i.notional_units(self.exchange.listings[at].valuation or 1, account.qty(at)))
+            spare = account.wallet(at, PositionSide.BOTH) + int(money.unrealized(at)) - i.maintenance_units(value)
+        price = money.liquidation_price(at, "both", spare, alone=isolated)
+        return decimal_text(round(Decimal(str(price)), 6)) if price else None
+
+    # --- orders -----------------------------------------------------------------------------------
+
+    def open_orders(self, account: SimAccount) -> dict[str, Any]:
+        rows = [wire.shown(self.order_row(order), wire.OPEN) for order in account.open_orders.values()]
+        return wire.envelope(rows, last_order_id=self.public.last_id)
+
+    def order_row(self, order: SimOrder, report: OrderReport | None = None) -> dict[str, Any]:
+        return wire.order_row(self.exchange.instruments[order.index], order, report)
+
+    def order_history(self, account: SimAccount, query: Query) -> dict[str, Any]:
+        orders = sorted(account.by_id.values(), key=lambda order: -order.id)
+        return page(orders, query, lambda order: wire.shown(self.order_row(order), wire.HISTORY))
+
+    def events_of(self, query: Query) -> dict[str, Any]:
+        """What happened to an order, newest first: it was made, traded, and ended."""
+        number_ = number(query, "order_id", None)
+        order = next((a.by_id[number_] for a in self.exchange.accounts if number_ in a.by_id), None)
+        if order is None:
+            return wire.envelope([])
+        filled = cost = 0
+        reports = [OrderReport(order.created, order, OrderNews.ACCEPTED, OrderState.ACCEPTED, 0, 0)]
+        for each in order.account.trades:
+            if each.order is order:
+                filled, cost = filled + each.fill.size, cost + each.fill.size * each.fill.price
+                state = OrderState.FILLED if filled == order.size else OrderState.PARTIALLY_FILLED
+                reports.append(OrderReport(each.fill.time, order, None, state, filled, cost, each.fill))
+        rows = [self.order_row(order, report) for report in reports]
+        if order.state.is_final and order.state is not OrderState.FILLED:
+            rows.append(self.order_row(order))
+        numbered = [
+            wire.shown({**row, "history_id": order.id * EVENTS + at}, wire.EVENT) for at, row in enumerate(rows)
+        ]
+        return wire.envelope(numbered[::-1])
+
+    # --- trades and money that came and went ------------------------------------------------------
+
+    def trade_row(self, trade: Trade) -> dict[str, Any]:
+        order, fill = trade
+        i = self.exchange.instruments[order.index]
+        sign = order.side.sign
+        closes = fill.held * sign < 0
+        entry = wire.price_text(i, fill.price)
+        if closes:  # what was made by closing says what it had cost
+            closed = min(abs(fill.held), fill.size)
+            made = Decimal(fill.realized).scaleb(-18) / i.size(closed)
+            entry = decimal_text(round(i.price(fill.price) + made * sign, 6))
+        word = ("close_short" if sign > 0 else "close_long") if closes else ("open_long" if sign > 0 else "open_short")
+        return {
+            "history_id": self.public.trade_number(order.index, fill.trade_id),
+            "order_id": order.id,
+            "client_order_id": order.client_id or None,
+            "account": order.account.key,
+            "symbol": i.raw_symbol,
+            "amount": wire.size_text(i, fill.size),
+            "price": wire.price_text(i, fill.price),
+            "entry_price": entry,
+            "fee": wire.usdc(fill.fee, is_cost=True),
+            "pnl": wire.usdc(fill.realized - fill.fee),
+            "event_type": "fulfill_maker" if fill.is_maker else "fulfill_taker",
+            "side": word,
+            "created_at": wire.ms(fill.time),
+            "cause": _CAUSES.get(order.origin, "market_liquidation"),
+        }
+
+    def trades(self, account: SimAccount, query: Query) -> dict[str, Any]:
+        begin, end = number(query, "start_time", 0), number(query, "end_time", 2**62)
+        symbol = query.get("symbol")
+        at = None if symbol is None else self.public.at(symbol)
+        found = [
+            each
+            for each in reversed(account.trades)
+            if begin <= wire.ms(each.fill.time) <= end and at in (None, each.order.index)
+        ]
+        return page(found, query, lambda each: wire.shown(self.trade_row(each), HISTORY_TRADE))
+
+    def fundings(self, account: SimAccount, query: Query) -> dict[str, Any]:
+        rows = []
+        for item in reversed(account.income):
+            if item.kind == "funding":
+                rate, size = self._funding_at(item.at, item.time, item.amount)
+                rows.append(
+                    {
+                        "history_id": item.id,
+                        "symbol": self.exchange.instruments[item.at].raw_symbol,
+                        "side": wire.side_word(Side.SELL if item.amount * rate > 0 else Side.BUY),
+                        "amount": size,
+                        "payout": wire.usdc(item.amount),
+                        "rate": wire.rate_text(rate),
+                        "created_at": wire.ms(item.time),
+                    }
+                )
+        return page(rows, query)
+
+    def _funding_at(self, at: int, time: int, paid: int) -> tuple[int, str]:
+        """(rate, what was held) of a payment, from what was settled then."""
+        i, listing = self.exchange.instruments[at], self.exchange.listings[at]
+        rate, mark = next(((rate, mark) for when, rate, mark in listing.fundings if when == time), (0, 0))
+        one = i.notional_units(mark, 10**i.size_decimals) * rate // 10**12 if mark else 0
+        held = round(abs(paid) * 10**i.size_decimals / abs(one)) if one else 0
+        return rate, wire.size_text(i, held)
+
+    def ledger(self, account: SimAccount, query: Query) -> dict[str, Any]:
+        """Each with the balance that it left."""
+        balance, rows = 0, []
+        for item in account.income:
+            balance += item.amount
+            rows.append(
+                {
+                    "amount": wire.usdc(item.amount),
+                    "balance": wire.usdc(balance),
+                    "pending_balance": "0",
+                    "event_type": _LEDGER.get(item.kind, item.kind),
+                    "created_at": wire.ms(item.time),
+                }
+            )
+        return page(rows[::-1], query)
+
+    def on_report(self, report: OrderReport) -> None:
+        """Notes when a position began."""
+        if fill := report.fill:
+            order, key = report.order, (report.order.account.number, report.order.index)
+            after = fill.held + fill.size * order.side.sign
+            if fill.held * after <= 0:
+                self.opened[key] = fill.time

@@ -1,0 +1,233 @@
+"""Pacifica: the channels of the WebSocket.
+
+Account channels are unsigned. A subscription that cannot be is met with silence: no answer, no error.
+Books and prices come in steps of time, whole; all else as it happens. Source: docs.pacifica.fi
+"Subscriptions" (2026), and ccxt 4.5.90; how often prices come is unverified.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final
+
+from onetape.exchange.account import SimAccount, Trade
+from onetape.exchange.dialect import Connection, encode
+from onetape.exchange.exchange import SimExchange
+from onetape.exchange.pacifica.access import Access
+from onetape.exchange.pacifica.account import INFO, POSITION, TRADE, AccountData
+from onetape.exchange.pacifica.public import MINUTES, PublicData, taker_word
+from onetape.exchange.pacifica.wire import UPDATE, Refused, ms, price_text, shown, size_text
+from onetape.exchange.reports import CashReport, ModeReport, OrderReport, QuoteReport, Report, TradeReport
+from onetape.model.enums import OrderState
+from onetape.model.errors import OrderWouldCross
+
+__all__ = ["Streams", "Subscriber", "Topic"]
+
+BOOK_NS: Final = 250_000_000
+PRICES_NS: Final = 1_000_000_000
+TOPICS_MAX: Final = 20  # of a channel and connection
+ACCOUNTS: Final = frozenset(
+    {
+        "account_order_updates",
+        "account_trades",
+        "account_positions",
+        "account_info",
+        "account_margin",
+        "account_leverage",
+    }
+)
+
+Topic = tuple[str, str, str]  # source, symbol or address, and agg_level or interval
+
+
+@dataclass(slots=True)
+class Subscriber:
+    """What the dialect knows of a connection. heard: when its client last said something, ns UTC."""
+
+    heard: int
+    account: SimAccount | None = None  # the last that it listens to
+    topics: dict[Topic, None] = field(default_factory=dict)
+
+
+class Streams:
+    """Who listens to what, and how it is written."""
+
+    def __init__(self, exchange: SimExchange, public: PublicData, data: AccountData, access: Access) -> None:
+        self.exchange = exchange
+        self.public = public
+        self.data = data
+        self.access = access
+        self.connections: dict[int, Connection] = {}
+        self._listeners: dict[Topic, dict[int, Connection]] = {}
+        self._books_due = self._prices_due = 0
+
+    # --- subscriptions ----------------------------------------------------------------------------
+
+    def topic(self, params: Any) -> Topic:
+        """What a subscription names. Raises Refused for what there is not."""
+        source = params.get("source") if isinstance(params, dict) else None
+        if source == "prices":
+            return source, "", ""
+        if source in ACCOUNTS:
+            return source, self.access.account_at(params.get("account")).key, ""
+        symbol = self.exchange.instruments[self.public.at(params.get("symbol"))].raw_symbol if source else ""
+        if source in ("bbo", "trades"):
+            return source, symbol, ""
+        if source == "book":
+            return source, symbol, str(self.public.level(params.get("agg_level")))
+        if source in ("candle", "mark_price_candle") and params.get("interval") in MINUTES:
+            return source, symbol, params["interval"]
+        raise Refused
+
+    def subscribe(self, connection: Connection, params: Any, now: int) -> None:
+        subscriber: Subscriber = connection.state
+        try:
+            topic = self.topic(params)
+        except Refused:
+            return
+        if sum(each[0] == topic[0] for each in subscriber.topics) >= TOPICS_MAX:
+            return
+        subscriber.topics[topic] = None
+        self._listeners.setdefault(topic, {})[connection.id] = connection
+        connection.say({"channel": "subscribe", "data": params})
+        if topic[0] in ACCOUNTS:
+            subscriber.account = self.exchange.accounts.by_key[topic[1]]
+            if topic[0] == "account_positions":
+                connection.say(self._positions(subscriber.account))
+
+    def unsubscribe(self, connection: Connection, params: Any) -> None:
+        try:
+            topic = self.topic(params)
+        except Refused:
+            return
+        if connection.state.topics.pop(topic, "") is None:
+            self._drop(connection, topic)
+            connection.say({"channel": "unsubscribe", "data": params})
+
+    def _drop(self, connection: Connection, topic: Topic) -> None:
+        left = self._listeners[topic]
+        left.pop(connection.id, None)
+        if not left:
+            del self._listeners[topic]
+
+    def disconnect(self, connection: Connection) -> None:
+        self.connections.pop(connection.id, None)
+        for topic in connection.state.topics:
+            self._drop(connection, topic)
+
+    # --- sending ----------------------------------------------------------------------------------
+
+    def _send(self, topic: Topic, make: Callable[[], Any], **more: Any) -> None:
+        """The message is made only where somebody listens."""
+        if to := self._listeners.get(topic):
+            message = encode({"channel": topic[0], "data": make(), **more})
+            for connection in to.values():
+                connection.send(message)
+
+    def tick(self, now: int) -> None:
+        if not self._listeners:
+            return
+        if now >= self._books_due:
+            self._books_due = now - now % BOOK_NS + BOOK_NS
+            for topic in self._listeners:
+                if topic[0] == "book":
+                    self._send(topic, partial(self._book, topic, now))
+        if now >= self._prices_due:
+            self._prices_due = now - now % PRICES_NS + PRICES_NS
+            self._send(("prices", "", ""), lambda: self.public.prices(now))
+            for topic in self._listeners:
+                if topic[0].endswith("candle"):
+                    self._candle(topic, now)
+
+    def _book(self, topic: Topic, now: int) -> dict[str, Any]:
+        return {**self.public.book(self.public.index_of[topic[1]], int(topic[2]), now), "li": self.public.last_id}
+
+    def _candle(self, topic: Topic, now: int) -> None:
+        is_mark = topic[0].startswith("mark")
+        if row := self.public.last_candle(self.public.index_of[topic[1]], topic[2], now, is_mark=is_mark):
+            self._send(topic, lambda: row)
+
+    # --- what happened ----------------------------------------------------------------------------
+
+    def publish(self, reports: list[Report], now: int) -> None:
+        for report in reports:
+            match report:
+                case QuoteReport():
+                    self._send(("bbo", self._symbol(report.at), ""), partial(self._best, report))
+                case TradeReport():
+                    self._send(("trades", self._symbol(report.at), ""), partial(self._trades, report))
+                case OrderReport():
+                    self.data.on_report(report)
+                    self._order(report)
+                case CashReport():
+                    self._cash(report, now)
+                case ModeReport():
+                    self._mode(report, now)
+                case _:
+                    pass
+
+    def _symbol(self, at: int) -> str:
+        return self.exchange.instruments[at].raw_symbol
+
+    def _best(self, report: QuoteReport) -> dict[str, Any]:
+        i, last_id = self.exchange.instruments[report.at], self.public.last_id
+        return {
+            "s": i.raw_symbol,
+            "i": last_id,
+            "li": last_id,
+            "t": ms(report.time),
+            "b": price_text(i, report.bid),
+            "B": size_text(i, report.bid_size),
+            "a": price_text(i, report.ask),
+            "A": size_text(i, report.ask_size),
+        }
+
+    def _trades(self, report: TradeReport) -> list[dict[str, Any]]:
+        i = self.exchange.instruments[report.at]
+        row = {
+            "h": self.public.trade_number(report.at, report.trade_id),
+            "s": i.raw_symbol,
+            "a": size_text(i, report.size),
+            "p": price_text(i, report.price),
+            "d": taker_word(report),
+            "tc": "normal",
+            "t": ms(report.time),
+            "li": self.public.last_id,
+        }
+        return [row]
+
+    def _order(self, report: OrderReport) -> None:
+        order, address = report.order, report.order.account.key
+        if report.state is OrderState.REJECTED and report.code != OrderWouldCross.code:
+            return  # it was refused in the answer, and leaves no trace
+        li = {"li": self.public.last_id}
+        self._send(
+            ("account_order_updates", address, ""), lambda: [shown(self.data.order_row(order, report), UPDATE) | li]
+        )
+        if fill := report.fill:
+            trade = Trade(order, fill)
+            self._send(("account_trades", address, ""), lambda: [shown(self.data.trade_row(trade), TRADE) | li])
+
+    def _positions(self, account: SimAccount, symbol: str = "") -> dict[str, Any]:
+        """All of an account, or that of a symbol; nothing where it is closed."""
+        rows = [shown(row, POSITION) for row in self.data.positions(account) if symbol in ("", row["symbol"])]
+        return {"channel": "account_positions", "data": rows, "li": self.public.last_id}
+
+    def _cash(self, report: CashReport, now: int) -> None:
+        account, address = report.account, report.account.key
+        for at, _side in report.positions:
+            made = self._positions(account, self._symbol(at))
+            self._send(("account_positions", address, ""), partial(made.get, "data"), li=made["li"])
+        self._send(("account_info", address, ""), lambda: shown(self.data.info(account, now), INFO))
+
+    def _mode(self, report: ModeReport, now: int) -> None:
+        account = report.account
+        symbol = {"u": account.key, "s": self._symbol(report.at)}
+        if report.what == "leverage":
+            row = {**symbol, "l": str(account.leverage_of(report.at)), "t": ms(now)}
+            self._send(("account_leverage", account.key, ""), lambda: row)
+        else:
+            row = {**symbol, "i": report.at in account.isolated, "t": ms(now)}
+            self._send(("account_margin", account.key, ""), lambda: row)

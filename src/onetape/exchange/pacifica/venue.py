@@ -1,0 +1,241 @@
+"""Pacifica in front of a simulated exchange: routes, envelopes, the WebSocket's calls.
+
+Perpetuals margined in USDC. Source: docs.pacifica.fi (2026), pacifica-fi/python-sdk and pacifica-mcp,
+ccxt 4.5.90; docs/reference/pacifica.md says line by line what is from where.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from onetape.exchange.account import SimAccount
+from onetape.exchange.dialect import Connection, Reply, Request, fields
+from onetape.exchange.exchange import SimExchange
+from onetape.exchange.keys import CONFIG
+from onetape.exchange.pacifica.access import PATHS, Access, Params
+from onetape.exchange.pacifica.account import AccountData
+from onetape.exchange.pacifica.limits import Limits
+from onetape.exchange.pacifica.owner import Owner
+from onetape.exchange.pacifica.public import PublicData, Query
+from onetape.exchange.pacifica.streams import Streams, Subscriber
+from onetape.exchange.pacifica.trading import ACTIONS, BATCH_MAX, Trading
+from onetape.exchange.pacifica.wire import Refused, envelope, ms
+from onetape.exchange.reports import Report
+from onetape.model.json_text import read_json
+
+__all__ = ["Pacifica"]
+
+ROOT: Final = "/api/v1/"
+SOCKET: Final = "/ws"
+SECOND: Final = 1_000_000_000
+SILENT_NS: Final = 60 * SECOND  # of a client, then its connection ends
+LIFE_NS: Final = 24 * 3600 * SECOND
+BY_SOCKET: Final = frozenset(
+    {"create_order", "create_market_order", "edit_order", "cancel_order", "cancel_all_orders", "batch_orders"}
+)
+
+Public = Callable[[Query, int], Any]
+Owned = Callable[[SimAccount, Query, int], Any]
+
+
+class Pacifica:
+    """A `Dialect`. limits: refuse who asks too much, as the venue does. balances: of a new wallet."""
+
+    def __init__(self, exchange: SimExchange, *, limits: bool = True, balances: dict[str, str]) -> None:
+        self.exchange = exchange
+        self.skew = 0
+        self.limits = Limits(limits)
+        self.access = Access(exchange, balances)
+        self.public = PublicData(exchange)
+        self.data = AccountData(exchange, self.public)
+        self.trading = Trading(exchange, self.public)
+        self.owner = Owner(exchange, self.access)
+        self.streams = Streams(exchange, self.public, self.data, self.access)
+        self._handlers = {**self.trading.handlers, **self.owner.handlers}
+        self._open = self._public_routes()
+        self._owned = self._account_routes()
+        self._second = 0
+
+    def addresses(self, host: str, port: int) -> tuple[str, str]:
+        return f"http://{host}:{port}", f"ws://{host}:{port}{SOCKET}"
+
+    # --- REST -------------------------------------------------------------------------------------
+
+    def http(self, request: Request, now: int) -> Reply:
+        headers: dict[str, str] = {}
+        try:
+            path = request.path.removeprefix(ROOT) if request.path.startswith(ROOT) else "/"
+            left = self._spend(request.headers, request.peer, path, now)
+            headers = {"ratelimit": f'"credits";r={left["r"]};t={left["t"]}'}
+            return Reply.json(self._answer(request, path, now), 200, headers)
+        except Refused as refused:
+            return Reply.json(refused.body(), refused.status, {**headers, **refused.headers})
+
+    def _spend(self, headers: dict[str, str], peer: str, path: str, now: int) -> dict[str, Any]:
+        """Of the API config key that a request names, or of its address. Raises Refused."""
+        name = headers.get("pf-api-key", "")
+        if not name:
+            return self.limits.spend(peer, path, now, has_key=False)
+        key = self.exchange.accounts.keys.get(name)
+        if key is None or key.kind != CONFIG:
+            raise Refused("Invalid API key", 403)
+        return self.limits.spend(f"account {key.account.number}", path, now, has_key=True)
+
+    def _answer(self, request: Request, path: str, now: int) -> dict[str, Any]:
+        if request.method == "POST":
+            return envelope(self._post(path, _object(request.body), now))
+        query = fields(request.query)
+        found: Any = None
+        if request.method == "GET" and path in self._open:
+            found = self._open[path](query, now)
+        elif request.method == "GET" and path in self._owned:
+            found = self._owned[path](self.access.account_at(query.get("account")), query, now)
+        else:
+            raise Refused("Not Found", 404)
+        return found if isinstance(found, dict) and "success" in found else envelope(found)
+
+    def _post(self, path: str, body: Params, now: int) -> Any:
+        if path == "orders/batch":
+            return self._batch(body, now)
+        if path == "account/subaccount/create":
+            return self.owner.create_subaccount(body, now + self.skew)
+        if path not in PATHS:
+            raise Refused("Not Found", 404)
+        found = self._carry_out(PATHS[path], body, now)
+        if path.startswith("orders/") and "order_id" in found:  # by REST no more is said
+            return None if "cancel" in path else {"order_id": found["order_id"]}
+        return found
+
+    def _carry_out(self, operation: str, body: Params, now: int) -> Any:
+        account = self.access.signed_by(operation, body, now + self.skew)
+        if not account.can_trade:
+            raise Refused("Trading disabled", 38)
+        return self._handlers[operation](account, body, now)
+
+    def _batch(self, body: Params, now: int) -> dict[str, Any]:
+        """Each by itself, in order."""
+        actions = body.get("actions")
+        if not isinstance(actions, list) or not 1 <= len(actions) <= BATCH_MAX:
+            raise Refused
+        results: list[dict[str, Any]] = []
+        for action in actions:
+            try:
+                if not isinstance(action, dict) or action.get("type") not in ACTIONS:
+                    raise Refused
+                data = action.get("data")
+                if not isinstance(data, dict):
+                    raise Refused
+                found = self._carry_out(ACTIONS[action["type"]], data, now)
+                about = {
+                    name: value for name, value in found.items() if name in ("client_order_id", "symbol") and value
+                }
+                results.append({"success": True, "order_id": found.get("order_id"), "error": None, **about})
+            except Refused as refused:
+                results.append({"success": False, "order_id": None, "error": refused.text})
+        return {"results": results}
+
+    # --- routes -----------------------------------------------------------------------------------
+
+    def _public_routes(self) -> dict[str, Public]:
+        public = self.public
+        return {
+            "info": lambda _q, _n: public.info(),
+            "info/prices": lambda _q, now: public.prices(now + self.skew),
+            "book": lambda q, now: public.book(
+                public.at(q.get("symbol")), public.level(q.get("agg_level")), now + self.skew
+            ),
+            "trades": lambda q, _n: public.trades(public.at(q.get("symbol"))),
+            "kline": lambda q, _n: public.candles(q),
+            "kline/mark": lambda q, _n: public.candles(q, is_mark=True),
+            "funding_rate/history": lambda q, _n: public.fundings(q),
+            "orders/history_by_id": lambda q, _n: self.data.events_of(q),
+        }
+
+    def _account_routes(self) -> dict[str, Owned]:
+        data, public = self.data, self.public
+        return {
+            "account": lambda a, _q, now: data.info(a, now),
+            "account/settings": lambda a, _q, _n: data.settings(a),
+            "account/balance/history": lambda a, q, _n: data.ledger(a, q),
+            "account/builder_codes/approvals": lambda _a, _q, _n: [],
+            "positions": lambda a, _q, _n: envelope(data.positions(a), last_order_id=public.last_id),
+            "orders": lambda a, _q, _n: data.open_orders(a),
+            "orders/history": lambda a, q, _n: data.order_history(a, q),
+            "trades/history": lambda a, q, _n: data.trades(a, q),
+            "funding/history": lambda a, q, _n: data.fundings(a, q),
+        }
+
+    # --- WebSocket --------------------------------------------------------------------------------
+
+    def connect(self, connection: Connection, now: int) -> bool:
+        if connection.path.rstrip("/") != SOCKET:
+            return False
+        connection.state = Subscriber(now)
+        self.streams.connections[connection.id] = connection
+        return True
+
+    def message(self, connection: Connection, data: bytes, now: int) -> None:
+        connection.state.heard = now
+        try:
+            request = _object(data)
+        except Refused as refused:
+            connection.say({"code": 400, "err": refused.text, "t": ms(now + self.skew)})
+            return
+        params = request.get("params")
+        match request.get("method"):
+            case "ping":
+                connection.say({"channel": "pong"})
+            case "subscribe":
+                self.streams.subscribe(connection, params, now)
+            case "unsubscribe":
+                self.streams.unsubscribe(connection, params)
+            case _:
+                self._call(connection, request.get("id"), params, now)
+
+    def _call(self, connection: Connection, number: object, params: object, now: int) -> None:
+        """`{"id": .., "params": {operation: body}}`."""
+        operation, body = next(iter(params.items()), ("", None)) if isinstance(params, dict) else ("", None)
+        answer: dict[str, Any] = {"id": number, "type": operation, "t": ms(now + self.skew)}
+        try:
+            if operation not in BY_SOCKET or not isinstance(body, dict):
+                raise Refused
+            left = self._spend(connection.headers, connection.peer, operation, now)
+            if "pf-api-key" in connection.headers:
+                answer["rl"] = left
+            if operation == "batch_orders":
+                found = self._batch(body, now)
+            else:
+                found = self._carry_out(operation, body, now)
+                if "order_id" in found:
+                    found = {"I": found["client_order_id"], "i": found["order_id"], "s": found["symbol"]}
+            connection.say({**answer, "code": 200, "data": found})
+        except Refused as refused:
+            connection.say({**answer, "code": refused.socket_code, "err": refused.text})
+
+    def disconnect(self, connection: Connection) -> None:
+        self.streams.disconnect(connection)
+
+    def publish(self, reports: list[Report], now: int) -> None:
+        self.streams.publish(reports, now)
+
+    def tick(self, now: int) -> None:
+        self.streams.tick(now)
+        if self._second == now // SECOND:
+            return
+        self._second = now // SECOND
+        for connection in list(self.streams.connections.values()):
+            if now - connection.state.heard >= SILENT_NS or now - connection.opened >= LIFE_NS:
+                connection.close(1000, "idle" if now - connection.state.heard >= SILENT_NS else "24 hours")
+
+
+def _object(data: bytes) -> Params:
+    try:
+        found = read_json(data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        found = None
+    if not isinstance(found, dict):
+        raise Refused
+    return found

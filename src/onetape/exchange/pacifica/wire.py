@@ -1,0 +1,194 @@
+"""How Pacifica writes numbers, orders and refusals, by REST and by WebSocket.
+
+Prices, amounts and money are decimals as text without trailing zeros, money with six decimals, times
+whole milliseconds. Sources: docs.pacifica.fi "Get open orders", "Get order history", "Account order
+updates", "Error codes" (2026), and the answers that ccxt 4.5.90 quotes.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, Final
+
+from onetape.exchange.account import SimOrder
+from onetape.exchange.reports import OrderReport
+from onetape.model.decimals import decimal_text, scaled
+from onetape.model.enums import OrderNews, OrderState, Side
+from onetape.model.errors import InsufficientFunds, OrderWouldCross, ReduceOnlyViolated, SelfTrade
+from onetape.model.instrument import Instrument
+from onetape.model.money import MONEY_DECIMALS, RATE_DECIMALS
+
+__all__ = [
+    "EVENT",
+    "HISTORY",
+    "OPEN",
+    "UPDATE",
+    "Refused",
+    "columns",
+    "envelope",
+    "mean_text",
+    "ms",
+    "order_row",
+    "price_text",
+    "rate_text",
+    "shown",
+    "side_word",
+    "size_text",
+    "usdc",
+]
+
+USDC_DECIMALS: Final = 6
+BAD_REQUEST: Final = "Bad Request"
+_STATES: Final = {
+    OrderState.PARTIALLY_FILLED: "partially_filled",
+    OrderState.FILLED: "filled",
+    OrderState.CANCELED: "cancelled",
+    OrderState.EXPIRED: "cancelled",
+    OrderState.REJECTED: "rejected",
+}
+# What ended an order, where it is not its owner: "Self-Trade Prevention" calls such orders rejected.
+_REJECTS: Final = {OrderWouldCross.code: "post_only_rejected", SelfTrade.code: "self_trade_prevented"}
+_FORCED: Final = (InsufficientFunds.code, ReduceOnlyViolated.code)
+_NEWS: Final = {
+    OrderNews.CANCELED: "cancel",
+    OrderNews.EXPIRED: "expired",
+    OrderNews.REJECTED: "force_cancel",
+    OrderNews.UPDATED: "adjust",
+    OrderNews.TRIGGERED: "stop_triggered",
+}
+_LAST_NEWS: Final = {
+    OrderState.CANCELED: OrderNews.CANCELED,
+    OrderState.EXPIRED: OrderNews.EXPIRED,
+    OrderState.REJECTED: OrderNews.REJECTED,
+    OrderState.TRIGGERED: OrderNews.TRIGGERED,
+    OrderState.ACCEPTED: OrderNews.ACCEPTED,
+}
+_ENDED: Final = frozenset((*_REJECTS.values(), "cancel", "force_cancel", "expired"))  # what is a reason
+
+
+class Refused(Exception):  # noqa: N818 - an answer, not a failure
+    """A request is answered with an error. code: of the business error, with status 422; else it echoes the status."""
+
+    def __init__(self, text: str = BAD_REQUEST, code: int = 400, *, status: int = 0, name: str = "") -> None:
+        super().__init__(text)
+        self.text, self.code, self.name = text, code, name
+        self.status = status or (code if code >= 400 else 422)
+        self.headers: dict[str, str] = {}
+
+    def body(self) -> dict[str, Any]:
+        said: dict[str, Any] = {"success": False, "data": None, "error": self.text, "code": self.code}
+        return {**said, "error_id": self.name} if self.name else said
+
+    @property
+    def socket_code(self) -> int:
+        """As answers of the WebSocket say it."""
+        by_name = {"signature_verification_failed": 401, "unauthorized_signer": 402}
+        return by_name.get(self.name, 420 if self.status == 422 else self.status)
+
+
+def envelope(data: Any, **more: Any) -> dict[str, Any]:
+    return {"success": True, "data": data, "error": None, "code": None, **more}
+
+
+def ms(time: int) -> int:
+    return time // 1_000_000
+
+
+def usdc(units: int, *, is_cost: bool = False) -> str:
+    """Money of 1e-18 in six decimals. Down, a cost up: nobody is shown more than there is."""
+    step = 10 ** (MONEY_DECIMALS - USDC_DECIMALS)
+    return decimal_text(scaled(-(-units // step) if is_cost else units // step, USDC_DECIMALS))
+
+
+def rate_text(rate: int) -> str:
+    return decimal_text(scaled(rate, RATE_DECIMALS))
+
+
+def price_text(i: Instrument, price: int) -> str:
+    return decimal_text(i.price(price))
+
+
+def size_text(i: Instrument, size: int) -> str:
+    return decimal_text(i.size(size))
+
+
+def mean_text(i: Instrument, cost: int, size: int) -> str:
+    """What a sum of price times size is for each, six decimals."""
+    mean = Decimal(cost) / size if size else Decimal(0)
+    return decimal_text(round(mean.scaleb(-i.price_decimals), USDC_DECIMALS))
+
+
+def side_word(side: Side) -> str:
+    return "bid" if side is Side.BUY else "ask"
+
+
+def columns(text: str) -> dict[str, str]:
+    """The columns of a message, each `name` or `name:of` a row that has more."""
+    return {name: of or name for name, _, of in (each.partition(":") for each in text.split())}
+
+
+def shown(row: dict[str, Any], wanted: dict[str, str]) -> dict[str, Any]:
+    return {name: row[of] for name, of in wanted.items()}
+
+
+_COMMON: Final = "stop_price stop_parent_order_id trigger_price_type reduce_only"
+OPEN: Final = columns(
+    "order_id client_order_id symbol side price initial_amount filled_amount cancelled_amount order_type "
+    f"{_COMMON} created_at updated_at"
+)
+HISTORY: Final = columns(
+    "order_id client_order_id symbol side initial_price:price average_filled_price amount:initial_amount "
+    f"filled_amount order_status order_type reason {_COMMON} created_at updated_at"
+)
+EVENT: Final = columns(  # of what happened to an order; its price where it was filled
+    "history_id order_id client_order_id symbol side price:event_price initial_amount filled_amount "
+    f"cancelled_amount event_type order_type order_status {_COMMON} created_at:updated_at"
+)
+UPDATE: Final = columns(
+    "i:order_id I:client_order_id u:account s:symbol d:side p:average_filled_price ip:price lp:last_price "
+    "a:initial_amount f:filled_amount oe:event_type os:order_status ot:order_type sp:stop_price "
+    "si:stop_parent_order_id tp:trigger_price_type r:reduce_only ct:created_at ut:updated_at"
+)
+
+
+def order_row(i: Instrument, order: SimOrder, report: OrderReport | None = None) -> dict[str, Any]:
+    """An order as it stands, or as it was when something was reported of it: all columns there are."""
+    state, filled, cost, code, updated = order.state, order.filled, order.cost, order.code, order.updated
+    news, last = _LAST_NEWS.get(state), 0
+    if report is not None:
+        state, filled, cost, code, updated = report.state, report.filled, report.cost, report.code, report.time
+        news, last = report.news, report.fill.price if report.fill else 0
+    kind = str(order.extra.get("kind", "market"))  # the venue's own are market orders
+    amount = order.extra.get("amount", order.size)  # as it was sent: reduce-only may have cut it
+    is_market = kind.endswith("market")
+    price, last_price = "0" if is_market else price_text(i, order.price), price_text(i, last)
+    event = "fulfill_market" if is_market else "fulfill_limit"
+    if news is OrderNews.ACCEPTED:
+        event = "stop_created" if "stop" in order.extra else "make"
+    elif news is not None:
+        event = _REJECTS.get(code) or ("force_cancel" if code in _FORCED else _NEWS[news])
+    rejected = state.is_final and code in _REJECTS
+    return {
+        "order_id": order.id,
+        "client_order_id": order.client_id or None,
+        "account": order.account.key,
+        "symbol": i.raw_symbol,
+        "side": side_word(order.side),
+        "price": price,
+        "last_price": last_price,
+        "event_price": last_price if last else price,
+        "average_filled_price": mean_text(i, cost, filled),
+        "initial_amount": size_text(i, amount),
+        "filled_amount": size_text(i, filled),
+        "cancelled_amount": size_text(i, max(amount - filled, 0)) if state.is_final else "0",
+        "order_type": kind,
+        "order_status": "rejected" if rejected else _STATES.get(state, "open"),
+        "event_type": event,
+        "reason": event if event in _ENDED else None,
+        "stop_price": order.extra.get("stop"),
+        "stop_parent_order_id": order.extra.get("parent"),
+        "trigger_price_type": order.extra.get("by"),
+        "reduce_only": order.reduce_only,
+        "created_at": ms(order.created),
+        "updated_at": ms(updated),
+    }

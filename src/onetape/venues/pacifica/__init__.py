@@ -1,0 +1,1 @@
+"""Pacifica: perpetuals on Solana, signed by wallets."""

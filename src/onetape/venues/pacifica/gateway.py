@@ -1,0 +1,112 @@
+"""Pacifica for a gateway: account channels that need no key, requests that need an agent's.
+
+Source: docs.pacifica.fi "Websocket" and "Rate limits", as of 2026-07.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from onetape.model.instrument import Instrument
+from onetape.model.json_text import read_json
+from onetape.model.time import SECOND
+from onetape.orders.budget import BudgetRule
+from onetape.orders.calls import Call, Purpose
+from onetape.orders.malformed import MALFORMED
+from onetape.orders.reports import VenueReport
+from onetape.venues.gateways import Addresses
+from onetape.venues.live_market import LiveMarket
+from onetape.venues.outcome import malformed
+from onetape.venues.pacifica.instruments import instruments_of
+from onetape.venues.pacifica.market import PING, PacificaDepth, hello_of, live_market
+from onetape.venues.pacifica.order_session import PacificaOrderSession
+from onetape.venues.pacifica.trading import CHANNELS, CLOCK_STEP, ROOT, PacificaProtocol
+
+__all__ = ["PacificaVenue"]
+
+
+class _AccountStream:
+    """Live once its channels are confirmed, and the positions have come: what cannot be subscribed to is answered by
+    nothing."""
+
+    broken = ""
+    ping = PING
+
+    def __init__(self, protocol: PacificaProtocol, url: str) -> None:
+        self._protocol = protocol
+        self._waiting = {*CHANNELS, "snapshot"}
+        self.url = url
+        self.hello = hello_of(*({"source": each, "account": protocol.account} for each in CHANNELS))
+
+    @property
+    def is_live(self) -> bool:
+        return not self._waiting
+
+    def reports_of(self, message: bytes) -> list[VenueReport]:
+        try:
+            value = read_json(message)
+            if value.get("channel") == "subscribe":
+                self._waiting.discard(str(value["data"]["source"]))
+            elif value.get("channel") == "account_positions" and "snapshot" in self._waiting:
+                self._waiting.discard("snapshot")
+                self._protocol.begin_positions()
+            return self._protocol.reports_in(value)
+        except MALFORMED as error:
+            return malformed(error)
+
+
+class PacificaVenue:
+    """A `TradingVenue`."""
+
+    in_order = False
+    clock_step: Final = CLOCK_STEP
+    # 100 credits in a minute for an address without an API config key ("Rate limits"; another copy says 125).
+    budget: Final = (BudgetRule(60 * SECOND, 100, ""),)
+    wallet_budget: Final = ()
+    connects: Final = BudgetRule(60 * SECOND, 300, "")  # it says how many there may be, 300, and not how often
+    order_rules: Final = ()
+    order_limit_code: Final = ""
+    symbols_max: Final = 20  # subscriptions of one channel on a connection
+    keep_key_s: Final = 0.0
+    probe_s: Final = 6.0  # a tenth of the credits
+    polls: Final = None
+    past: Final = None  # its list of trades has no numbers: where the stream goes on could not be told
+
+    def __init__(self, key: str, secret: str, addresses: Addresses) -> None:
+        self.protocol = PacificaProtocol(key, secret)
+        self._addresses = addresses
+
+    def time(self) -> Call:
+        return self.protocol.time()
+
+    def instruments(self) -> Call:
+        return Call(Purpose.INSTRUMENTS, "GET", f"{ROOT}/info", b"", {}, 1)
+
+    def instruments_of(self, body: bytes, wanted: frozenset[str]) -> list[Instrument]:
+        found = instruments_of(read_json(body)["data"], wanted)
+        self.protocol.set_instruments(found)
+        return found
+
+    def market(self, instruments: Sequence[Instrument], numbers: Sequence[int] = ()) -> LiveMarket:
+        return live_market(instruments, self._addresses.ws, numbers)
+
+    def depth(self, instrument: Instrument, stream: int) -> PacificaDepth:
+        return PacificaDepth(instrument, stream, self._addresses.ws)
+
+    def stream_key(self, now: int, *, keep: bool = False) -> Call:
+        """None is needed to listen: it is the key for orders that is proven."""
+        return self.protocol.proof(Purpose.STREAM_KEY, now)
+
+    def account_stream(self, key: str) -> _AccountStream:
+        return _AccountStream(self.protocol, self._addresses.ws_private)
+
+    @property
+    def entry_url(self) -> str:
+        return self._addresses.ws_entry or self._addresses.ws
+
+    def entry_key(self, now: int) -> Call | None:
+        return None
+
+    def entry_dialect(self, key: str) -> PacificaOrderSession:
+        return PacificaOrderSession(self.protocol)

@@ -1,0 +1,556 @@
+"""Pacifica: requests of an account, and what the answers and the account's channels say.
+
+Sources: docs.pacifica.fi "REST API" (Orders, Account), "Websocket" (Account channels, Trading
+operations), "Rate limits", as of 2026-07, pacifica-fi/python-sdk of 2025-10, ccxt 4.5.90.
+
+Only what changes something is signed; what an account owns anybody may read. So a key is proven by
+the cancel of an order that there cannot be. A signed request is valid for `WINDOW_MS` from its time
+on: a late order dies instead of being filled late, and that it is absent can be proven.
+
+An order is asked for by our id among those that work and then among those that ended, by the venue's
+id in its own history. One with a trigger is listed with the others and has requests of its own; it has
+a second life as the order that it sends, whose row names it as its parent. A change of an order is not
+used: it cancels, and places another one that may be refused.
+
+Positions are told by rows, and one that is closed by none at all, whichever it was. So that one is flat
+is told by the trade that takes off what its last row had left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from onetape.model.enums import Liquidity, OrderNews, OrderState, OrderType, PositionSide, TriggerBy
+from onetape.model.errors import OrderWouldCross, VenueRateLimit
+from onetape.model.instrument import Instrument
+from onetape.model.json_text import read_json
+from onetape.model.order import OrderSpec
+from onetape.model.time import SECOND
+from onetape.orders.calls import ORDER_PURPOSES, Call, OrderKey, Purpose, Traits, TransferRoute
+from onetape.orders.malformed import MALFORMED
+from onetape.orders.outcome import Answer, Outcome
+from onetape.orders.reports import (
+    AccountModeReport,
+    BalanceReport,
+    FillReport,
+    MarginReport,
+    MoveKind,
+    MoveReport,
+    OrderStatusReport,
+    PositionReport,
+    StreamReport,
+    VenueReport,
+)
+from onetape.venues.numbers import money_of, units_of
+from onetape.venues.outcome import malformed, unreadable
+from onetape.venues.pacifica.errors import GONE, row_of_error
+from onetape.venues.pacifica.signing import AgentSigner
+from onetape.venues.pacifica.words import (
+    CLIENT_ID_CHARS,
+    FORCED,
+    NEWS,
+    SIDE_WORDS,
+    SIDES,
+    STATES,
+    TRADE_SIDES,
+    TRIGGERS,
+    client_id_of,
+    named,
+    uuid_of,
+)
+from onetape.venues.query_text import query_text
+
+__all__ = ["CHANNELS", "CLOCK_STEP", "ROOT", "PacificaProtocol"]
+
+ROOT: Final = "/api/v1"
+WINDOW_MS: Final = 5000
+CLOCK_STEP: Final = 5 * SECOND  # prices, whose newest is all that it tells of its time, are at most so old
+CURRENCY: Final = "USDC"
+CHANNELS: Final = ("account_order_updates", "account_trades", "account_positions", "account_info")
+SHOWN: Final = 10**12  # 1e-6, to which it writes money; in 1e-18
+SLIPPAGE: Final = "5"  # percent that a market order may cost at most
+PAGE: Final = 1000  # rows of a list, of at most 4000
+TRADES_KEPT: Final = 1000
+_RETRY: Final = 5 * SECOND
+_MS: Final = 1_000_000
+_NOBODY: Final = uuid_of("")  # the id of no order
+_JSON: Final = {"Content-Type": "application/json"}
+_MOVES: Final = {
+    "deposit": MoveKind.TRANSFER,
+    "deposit_release": MoveKind.TRANSFER,
+    "withdraw": MoveKind.TRANSFER,
+    "subaccount_transfer": MoveKind.TRANSFER,
+    "funding": MoveKind.FUNDING,
+    "fee": MoveKind.FEE,
+    "rebate": MoveKind.FEE,
+    "cashback": MoveKind.FEE,
+    "referral": MoveKind.FEE,
+    **dict.fromkeys(FORCED, MoveKind.FEE),  # what is taken beside the fills; unverified
+}
+_OF_FILLS: Final = frozenset({"trade"})  # what fills bring: these are told by themselves
+_NAMES: Final = {"i": "order_id", "I": "client_order_id", "s": "symbol"}  # the stream's, in those of the lists
+_ORDER: Final = _NAMES | {
+    "d": "side",
+    "ip": "price",
+    "a": "initial_amount",
+    "f": "filled_amount",
+    "ot": "order_type",
+    "os": "order_status",
+    "oe": "event_type",
+    "sp": "stop_price",
+    "si": "stop_parent_order_id",
+    "r": "reduce_only",
+}
+_TRADE: Final = _NAMES | {
+    "h": "history_id",
+    "p": "price",
+    "a": "amount",
+    "f": "fee",
+    "te": "event_type",
+    "ts": "side",
+    "tc": "cause",
+    "t": "created_at",
+}
+_POSITION: Final = {"s": "symbol", "d": "side", "a": "amount", "p": "entry_price", "l": "liquidation_price"}
+_SILENT: Final = frozenset({"pong", "subscribe"})
+
+
+class Operation(NamedTuple):
+    """A signed request. type: as it is signed; weight: credits of the address."""
+
+    purpose: Purpose
+    path: str
+    type: str
+    weight: int = 1
+
+
+_LIMIT: Final = Operation(Purpose.PLACE, f"{ROOT}/orders/create", "create_order")
+_MARKET: Final = Operation(Purpose.PLACE, f"{ROOT}/orders/create_market", "create_market_order")
+_STOP: Final = Operation(Purpose.PLACE, f"{ROOT}/orders/stop/create", "create_stop_order")
+_PROFIT: Final = Operation(Purpose.PLACE, f"{ROOT}/positions/tpsl", "set_position_tpsl")
+_CANCEL: Final = Operation(Purpose.CANCEL, f"{ROOT}/orders/cancel", "cancel_order")
+_CANCEL_STOP: Final = Operation(Purpose.CANCEL, f"{ROOT}/orders/stop/cancel", "cancel_stop_order")
+_EDIT: Final = Operation(Purpose.AMEND, f"{ROOT}/orders/edit", "edit_order")
+TYPES: Final = {each.path: each.type for each in (_LIMIT, _MARKET, _STOP, _PROFIT, _CANCEL, _CANCEL_STOP, _EDIT)}
+
+
+class PacificaProtocol:
+    """An `OrderProtocol`. account: the main wallet's address; secret: the private key of an agent of it. Raises
+    BadConfig for what is none; without both only what is public can be asked for."""
+
+    name = "pacifica"
+    client_id_chars = CLIENT_ID_CHARS
+    traits = Traits(ended_apart=True, fills_by_symbol=False, forced=tuple(f"{word}-" for word in FORCED))
+
+    def __init__(self, account: str, secret: str) -> None:
+        self.account = account
+        self.signer = AgentSigner(account, secret) if account or secret else None
+        self.signs_late = False
+        self._by_symbol: dict[str, Instrument] = {}
+        self._by_raw: dict[str, Instrument] = {}
+        self._held: dict[str, tuple[int, int]] = {}  # by symbol: signed quantity, and the time of its last row
+        self._traded: dict[int, None] = {}  # the last trades that were told
+        self.unknown: dict[str, int] = {}  # messages that have no meaning here, by name
+
+    def set_instruments(self, instruments: Sequence[Instrument]) -> None:
+        self._by_symbol = {i.symbol: i for i in instruments}
+        self._by_raw = {i.raw_symbol: i for i in instruments}
+
+    # --- requests ---------------------------------------------------------------------------------
+
+    def place(self, client_id: str, spec: OrderSpec, now: int, *, reference: int = 0) -> Call:
+        i = self._by_symbol[spec.symbol]
+        is_limit = spec.type is OrderType.LIMIT
+        price, size = i.price_text(spec.price_int) if is_limit else "", i.size_text(spec.size_int)
+        has_trigger = spec.trigger_by is not TriggerBy.NONE
+        key = OrderKey(spec.symbol, client_id, has_trigger)
+        payload: dict[str, Any] = {"symbol": i.raw_symbol, "side": SIDE_WORDS[spec.side]}
+        if has_trigger:
+            waiting = {
+                "stop_price": i.price_text(spec.trigger_int),
+                "amount": size,
+                "client_order_id": uuid_of(client_id),
+                "trigger_price_type": TRIGGERS[spec.trigger_by],  # the gate lets no other by
+                **({"limit_price": price} if is_limit else {}),
+            }
+            if spec.is_stop or not spec.reduce_only:  # a take-profit that opens is refused there, not forgotten here
+                payload |= {"reduce_only": spec.reduce_only, "stop_order": waiting}
+                return self._signed(_STOP, payload, now, subject=key)
+            return self._signed(_PROFIT, payload | {"take_profit": waiting}, now, subject=key)
+        payload |= {"amount": size, "reduce_only": spec.reduce_only, "client_order_id": uuid_of(client_id)}
+        if is_limit:
+            payload |= {"price": price, "tif": "ALO" if spec.post_only else spec.tif.value.upper()}
+            return self._signed(_LIMIT, payload, now, subject=key)
+        return self._signed(_MARKET, payload | {"slippage_percent": SLIPPAGE}, now, subject=key)
+
+    def cancel(self, key: OrderKey, now: int) -> Call:
+        payload = {"symbol": self._by_symbol[key.symbol].raw_symbol, **named(key.client_id)}
+        return self._signed(_CANCEL_STOP if key.conditional else _CANCEL, payload, now, subject=key)
+
+    def amend(self, key: OrderKey, spec: OrderSpec, now: int, *, price: int, size: int) -> Call:
+        """Never sent by who heeds the instrument's `amend`."""
+        i = self._by_symbol[key.symbol]
+        payload = {"symbol": i.raw_symbol, "price": i.price_text(price), "amount": i.size_text(size)}
+        return self._signed(_EDIT, {**payload, **named(key.client_id)}, now, subject=key)
+
+    def signed(self, call: Call, now: int) -> Call:
+        if call.terms is None:
+            return call
+        return call._replace(body=self.body(call, now), headers=_JSON, terms=None)
+
+    def body(self, call: Call, now: int) -> bytes:
+        """What is sent for a call with terms."""
+        return self._body(TYPES[call.target], call.terms or {}, now)
+
+    def query(self, key: OrderKey, now: int) -> Call:
+        if key.ended:
+            return self._get(Purpose.QUERY, "/orders/history", 12, now, {"limit": str(PAGE)}, subject=key)
+        if key.venue_id and not key.conditional:
+            return self._get(Purpose.QUERY, "/orders/history_by_id", 1, now, {"order_id": key.venue_id}, subject=key)
+        return self._get(Purpose.QUERY, "/orders", 1, now, subject=key)
+
+    def query_venue_id(self, symbol: str, venue_id: str, now: int) -> Call:
+        return self.query(OrderKey(symbol, "", venue_id=venue_id), now)
+
+    def open_orders(self, now: int) -> list[Call]:
+        return [self._get(Purpose.OPEN_ORDERS, "/orders", 1, now)]
+
+    def open_stops(self, symbol: str, now: int) -> Call | None:
+        return self._get(Purpose.OPEN_CONDITIONALS, "/orders", 1, now, symbol=symbol)
+
+    def fills(self, symbol: str, now: int, *, since: int, cursor: str = "") -> Call:
+        """Of all symbols, newest first."""
+        start, _, page = cursor.partition(":")
+        params = {"start_time": start or str(since // _MS), "limit": str(PAGE), **({"cursor": page} if page else {})}
+        return self._get(Purpose.FILLS, "/trades/history", 12, now, params)
+
+    def account_moves(self, now: int, *, since: int, cursor: str = "") -> Call:
+        """Newest first; the page of a cursor says since when."""
+        start, _, page = cursor.partition(":")
+        params = {"limit": str(PAGE), **({"cursor": page} if page else {})}
+        call = self._get(Purpose.MOVES, "/account/balance/history", 12, now, params)
+        return call._replace(number=int(start) if start else since)
+
+    def note_move(self, reference: str) -> None:
+        """Nothing to keep: there is one list of them, and its rows name themselves."""
+
+    def transfer(self, route: TransferRoute, currency: str, amount: int, now: int, *, name: str = "") -> Call | None:
+        """None: what moves money is signed by the main wallet, which we do not have."""
+        return None
+
+    def transfers(
+        self, route: TransferRoute, now: int, *, since: int, cursor: str = "", name: str = "", currency: str = ""
+    ) -> Call | None:
+        return None
+
+    def deposits(self, currency: str, now: int, *, since: int, cursor: str = "") -> Call | None:
+        return None
+
+    def positions(self, now: int) -> Call:
+        return self._get(Purpose.POSITIONS, "/positions", 1, now)
+
+    def balances(self, now: int) -> Call:
+        return self._get(Purpose.BALANCES, "/account", 1, now)
+
+    def modes(self, now: int) -> Call:
+        return self.proof(Purpose.MODES, now)
+
+    def proof(self, purpose: Purpose, now: int) -> Call:
+        """A signed request that changes nothing, and is answered otherwise when the key is of no use."""
+        raw = next(iter(self._by_raw), "BTC")
+        call = self._signed(_CANCEL._replace(purpose=purpose), {"symbol": raw, "client_order_id": _NOBODY}, now)
+        return self.signed(call, now)
+
+    def dead_man(self, symbol: str, now: int, *, after: int) -> Call | None:
+        """None: the venue has no such switch (none is documented, as of 2026-07)."""
+        return None
+
+    def time(self) -> Call:
+        """The newest of its prices: it tells its time nowhere else."""
+        return Call(Purpose.TIME, "GET", f"{ROOT}/info/prices", b"", {}, 1)
+
+    def moves(self, fill: FillReport) -> list[tuple[str, int]]:
+        return []
+
+    def slack(self, currency: str) -> int:
+        return SHOWN
+
+    def _get(
+        self,
+        purpose: Purpose,
+        path: str,
+        weight: int,
+        now: int,
+        params: Mapping[str, str] = MappingProxyType({}),
+        *,
+        subject: OrderKey | None = None,
+        symbol: str = "",
+    ) -> Call:
+        target = f"{ROOT}{path}?{query_text({'account': self.account, **params})}"
+        return Call(purpose, "GET", target, b"", {}, weight, subject=subject, symbol=symbol, made=now)
+
+    def _signed(
+        self, operation: Operation, payload: Mapping[str, Any], now: int, *, subject: OrderKey | None = None
+    ) -> Call:
+        purpose, path, _, weight = operation
+        call = Call(purpose, "POST", path, b"", {}, weight, 1, subject, terms=payload)
+        return call if self.signs_late and purpose in ORDER_PURPOSES else self.signed(call, now)
+
+    def _body(self, type_: str, payload: Mapping[str, Any], now: int) -> bytes:
+        assert self.signer is not None
+        return msgspec.json.encode(self.signer.body(type_, payload, now // _MS, WINDOW_MS))
+
+    # --- answers ----------------------------------------------------------------------------------
+
+    def answer(self, call: Call, status: int, headers: Mapping[str, str], body: bytes, now: int) -> Answer:
+        try:
+            value = read_json(body)
+        except msgspec.DecodeError:
+            value = None
+        value = value if isinstance(value, dict) else {}
+        if status == 200 and value.get("success") is True:
+            return self.done(call, value, now)
+        wait = int(headers.get("retry-after", "0") or 0) * SECOND
+        return self.refused(call, status, value.get("code"), str(value.get("error") or ""), wait)
+
+    def done(self, call: Call, value: Mapping[str, Any], now: int) -> Answer:
+        """value: {data}, and of a list of pages {next_cursor, has_more}."""
+        try:
+            return self._read(call, value.get("data"), str(value.get("next_cursor") or ""), now)
+        except MALFORMED as error:
+            return unreadable(error, 200)
+
+    def refused(self, call: Call, status: int, code: object, text: str, wait: int = 0) -> Answer:
+        """What an error of the venue means for the request that met it. wait: ns that it names."""
+        if status == 429:
+            return Answer(Outcome.SAFE, (), VenueRateLimit.code, "429", text, wait or _RETRY)
+        row = row_of_error(status, code, text)
+        is_gone = row.error is GONE and call.purpose is not Purpose.PLACE
+        is_gone = is_gone or (status == 420 and call.purpose is Purpose.CANCEL)  # whatever the engine says of it
+        if is_gone and call.purpose in (Purpose.MODES, Purpose.STREAM_KEY):
+            return self._proven(call)
+        # The request changed nothing, that much is certain; what became of the order is asked.
+        outcome = Outcome.DEFINITIVE if is_gone else row.outcome
+        shown = str(status if code is None else code)
+        return Answer(outcome, (), row.error.code, shown, text, wait, not_found=is_gone)
+
+    def _proven(self, call: Call) -> Answer:
+        """The key signs for the account. Withdrawals go to the account's own wallet only."""
+        mode = AccountModeReport(
+            hedge=False, multi_assets=False, can_trade=True, can_withdraw=False, account=self.account
+        )
+        return Answer(Outcome.DONE, (mode,) if call.purpose is Purpose.MODES else (), value=self.account)
+
+    def _read(self, call: Call, value: Any, cursor: str, now: int) -> Answer:
+        match call.purpose:
+            case Purpose.PLACE:
+                assert call.subject is not None
+                number = value.get("order_id", value.get("i")) if isinstance(value, dict) else None
+                symbol, client_id, conditional, *_ = call.subject
+                state = OrderState.ACCEPTED
+                row = OrderStatusReport(
+                    symbol, client_id, str(number), state, 0, conditional=conditional, type=OrderType.LIMIT
+                )
+                return Answer(Outcome.DONE, () if number is None else (row,))
+            case Purpose.QUERY:
+                assert call.subject is not None
+                found = self._queried(call.subject, value)
+                return Answer(Outcome.DONE, () if found is None else (found,), not_found=found is None)
+            case Purpose.OPEN_ORDERS:
+                return Answer(Outcome.DONE, tuple(self._order_rows(value)))
+            case Purpose.OPEN_CONDITIONALS:
+                rows = self._order_rows(value)
+                return Answer(Outcome.DONE, tuple(r for r in rows if r.conditional and r.symbol == call.symbol))
+            case Purpose.FILLS:
+                fills = [_fill(i, row) for row in reversed(value) if (i := self._by_raw.get(row["symbol"])) is not None]
+                start = call.target.partition("start_time=")[2].partition("&")[0]
+                return Answer(Outcome.DONE, tuple(fills), cursor=f"{start}:{cursor}" if cursor else "")
+            case Purpose.POSITIONS:
+                held = (self._position(row, call.made) for row in value if row["symbol"] in self._by_raw)
+                return Answer(Outcome.DONE, tuple(held))
+            case Purpose.BALANCES:
+                bounds = (call.made, call.made - CLOCK_STEP, now + CLOCK_STEP)
+                return Answer(Outcome.DONE, (_balance(value, *bounds),))
+            case Purpose.MOVES:
+                new = [row for row in value if int(row["created_at"]) * _MS >= call.number]
+                moves = tuple(_move(row) for row in reversed(new) if row["event_type"] not in _OF_FILLS)
+                is_all = not cursor or len(new) < len(value)
+                return Answer(Outcome.DONE, moves, cursor="" if is_all else f"{call.number}:{cursor}")
+            case Purpose.MODES | Purpose.STREAM_KEY:
+                return self._proven(call)
+            case Purpose.TIME:
+                return Answer(Outcome.DONE, value=str(max(int(row["timestamp"]) for row in value) * _MS))
+            case _:
+                return Answer(Outcome.DONE)
+
+    def _queried(self, key: OrderKey, rows: Sequence[Mapping[str, Any]]) -> OrderStatusReport | None:
+        """The newest word of the order that is meant; of those of one name the newest order."""
+        found = [row for row in rows if key.client_id == _client_id(row) or key.venue_id == str(row["order_id"])]
+        newest = max(found, key=lambda row: (int(row["order_id"]), int(row.get("history_id", 0))), default=None)
+        return None if newest is None else next(iter(self._order_rows([newest])), None)
+
+    def _order_rows(self, rows: Iterable[Mapping[str, Any]]) -> list[OrderStatusReport]:
+        """Their time is 0: a list says when an order was changed, not how fresh it is."""
+        return [_status(i, row) for row in rows if (i := self._by_raw.get(row["symbol"])) is not None]
+
+    def _position(self, row: Mapping[str, Any], time: int) -> PositionReport:
+        i = self._by_raw[row["symbol"]]
+        qty = SIDES[row["side"]].sign * units_of(row["amount"], i.size_decimals)
+        liquidation = row.get("liquidation_price")
+        return PositionReport(
+            i.symbol,
+            PositionSide.BOTH,
+            qty,
+            time,
+            entry=Decimal(row["entry_price"]),
+            liquidation=None if liquidation is None else Decimal(liquidation),
+        )
+
+    # --- the account's channels -------------------------------------------------------------------
+
+    def reports_of(self, message: bytes) -> list[VenueReport]:
+        """Raises nothing: what cannot be read is a StreamReport `malformed`, what has no meaning here
+        is counted by name."""
+        try:
+            value = read_json(message)
+            return self.reports_in(value)
+        except MALFORMED as error:
+            return malformed(error)
+
+    def reports_in(self, value: Mapping[str, Any]) -> list[VenueReport]:
+        """The same of a message that has been parsed. Raises what a malformed one raises."""
+        data: Any = value.get("data")
+        match value.get("channel"):
+            case "account_order_updates":
+                return [self._order_event(row) for row in _long(_ORDER, data)]
+            case "account_trades":
+                return [each for row in _long(_TRADE, data) for each in self._trade_event(row)]
+            case "account_info":
+                return [_balance({"balance": data["b"]}, int(data["t"]) * _MS)]
+            case "account_positions":
+                return [each for row in _long(_POSITION, data) for each in self._position_event(row)]
+            case None:
+                return []
+            case channel if channel in _SILENT:
+                return []
+            case channel:
+                self.unknown[str(channel)] = self.unknown.get(str(channel), 0) + 1
+                return [StreamReport("unknown", str(channel))]
+
+    def begin_positions(self) -> None:
+        """What comes next are all that there are."""
+        self._held.clear()
+
+    def _position_event(self, row: Mapping[str, Any]) -> list[VenueReport]:
+        i, time = self._by_raw.get(row["symbol"]), int(row["t"]) * _MS
+        if i is None or time < self._held.get(i.symbol, (0, 0))[1]:
+            return []
+        report = self._position(row, time)
+        self._held[i.symbol] = report.qty, time
+        return [report]
+
+    def _order_event(self, row: Mapping[str, Any]) -> VenueReport:
+        i = self._by_raw.get(row["symbol"])
+        if i is None:
+            return StreamReport("other symbol", str(row["symbol"]))
+        return _status(i, row, int(row["ut"]) * _MS)
+
+    def _trade_event(self, row: Mapping[str, Any]) -> list[VenueReport]:
+        i = self._by_raw.get(row["symbol"])
+        if i is None:
+            return [StreamReport("other symbol", str(row["symbol"]))]
+        fill = _fill(i, row)
+        qty, since = self._held.get(i.symbol, (0, 0))
+        if fill.trade_id in self._traded or fill.time <= since:  # the row has it in it
+            return [fill]
+        self._traded[fill.trade_id] = None
+        if len(self._traded) > TRADES_KEPT:
+            del self._traded[next(iter(self._traded))]
+        qty += fill.side.sign * fill.size
+        self._held[i.symbol] = qty, since
+        return [fill] if qty else [fill, PositionReport(i.symbol, PositionSide.BOTH, 0, fill.time)]
+
+
+def _long(names: Mapping[str, str], data: Any) -> Iterable[Mapping[str, Any]]:
+    """Rows of a channel, which may come one at a time, in the names of the lists."""
+    for row in data if isinstance(data, list) else [data]:
+        yield {names.get(name, name): value for name, value in row.items()}
+
+
+def _client_id(row: Mapping[str, Any]) -> str:
+    text = row["client_order_id"]
+    return client_id_of(text) if text else str(row["order_id"])
+
+
+def _status(i: Instrument, row: Mapping[str, Any], time: int = 0) -> OrderStatusReport:
+    """Of a row of open orders, of the history, of an order's events, or of the stream. time: of an event, ns UTC."""
+    stop, is_limit = row["stop_price"], row["order_type"].endswith("limit")
+    filled = units_of(row["filled_amount"], i.size_decimals)
+    state = STATES.get(row.get("order_status", "open"), OrderState.UNKNOWN)
+    news = NEWS.get(event := str(row.get("event_type") or row.get("reason") or ""))
+    if state is OrderState.ACCEPTED and filled:
+        state = OrderState.PARTIALLY_FILLED
+    elif state is OrderState.ACCEPTED and news is OrderNews.TRIGGERED:
+        state = OrderState.TRIGGERED
+    elif state is OrderState.REJECTED and news is not OrderNews.REJECTED:  # of a trade with itself
+        state = OrderState.CANCELED
+    waits = stop is not None and row["stop_parent_order_id"] is None and state is OrderState.ACCEPTED
+    price = row["price"] if "price" in row else row["initial_price"]
+    return OrderStatusReport(
+        symbol=i.symbol,
+        client_id=_client_id(row),
+        venue_id=str(row["order_id"]),
+        state=state,
+        time=time,
+        news=news if time else None,
+        side=SIDES[row["side"]],
+        type=OrderType.LIMIT if is_limit else OrderType.MARKET,
+        price=units_of(price, i.price_decimals) if is_limit else 0,
+        size=units_of(row["initial_amount"] if "initial_amount" in row else row["amount"], i.size_decimals),
+        filled=filled,
+        trigger=units_of(stop, i.price_decimals) if waits else 0,
+        reduce_only=bool(row["reduce_only"]),
+        conditional=waits,
+        code=OrderWouldCross.code if state is OrderState.REJECTED else 0,
+        reason=event if state in (OrderState.CANCELED, OrderState.REJECTED) else "",
+    )
+
+
+def _fill(i: Instrument, row: Mapping[str, Any]) -> FillReport:
+    """Of the list of trades, or of the stream."""
+    text, cause = row["client_order_id"], row["cause"]
+    return FillReport(
+        symbol=i.symbol,
+        client_id=f"{cause}-{row['order_id']}" if cause in FORCED else client_id_of(text) if text else "",
+        venue_id=str(row["order_id"]),
+        trade_id=int(row["history_id"]),
+        side=TRADE_SIDES[row["side"]],
+        position_side=PositionSide.BOTH,
+        price=units_of(row["price"], i.price_decimals),
+        size=units_of(row["amount"], i.size_decimals),
+        time=int(row["created_at"]) * _MS,
+        fee=money_of(row["fee"]),
+        fee_currency=CURRENCY,
+        liquidity=Liquidity.MAKER if row["event_type"] == "fulfill_maker" else Liquidity.TAKER,
+    )
+
+
+def _balance(row: Mapping[str, Any], time: int, earliest: int = 0, latest: int = 0) -> BalanceReport:
+    margin = None
+    if "account_equity" in row:
+        collateral = money_of(str(row.get("spot_collateral") or "0"))
+        profit = money_of(row["account_equity"]) - money_of(row["balance"]) - collateral
+        margin = MarginReport(profit, money_of(row["available_to_spend"]), money_of(row["total_margin_used"]))
+    return BalanceReport(CURRENCY, money_of(row["balance"]), time, earliest, latest, margin)
+
+
+def _move(row: Mapping[str, Any]) -> MoveReport:
+    """A row has no id: with what it left it is known."""
+    word, time = str(row["event_type"]), int(row["created_at"])
+    reference = f"{word} {time} {row['amount']} {row['balance']}"
+    return MoveReport(reference, CURRENCY, money_of(row["amount"]), time * _MS, _MOVES.get(word, MoveKind.OTHER))
