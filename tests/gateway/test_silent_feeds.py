@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from exchange.venue_client import served
+from long_form import long_form
 from onetape.exchange.faults import parse_faults
 from onetape.exchange.hands import trade_by_hand
 from onetape.gateway.options import gateway_journal
@@ -22,9 +23,15 @@ from onetape.tape.journal import JournalReader
 from waiting import wait_for
 from worlds.gateway_process import TRADED, GatewayProcess, Robot, news_of
 
-KINDS = tuple(TRADED)
-OTHER = {"binance-usdm": "binance:ETH/USDT:USDT", "kraken": "kraken:ETH/USD", "aster": "aster:ETH/USDT:USDT"}
-QUOTES = {"binance-usdm": "bookTicker", "kraken": "ticker", "aster": "bookTicker"}
+# Of its credits an address has few: it is asked, and silence is found, more slowly.
+KINDS = [*(kind for kind in TRADED if kind != "pacifica"), *long_form("pacifica")]
+OTHER = {
+    "binance-usdm": "binance:ETH/USDT:USDT",
+    "kraken": "kraken:ETH/USD",
+    "aster": "aster:ETH/USDT:USDT",
+    "pacifica": "pacifica:ETH/USDC:USDC",
+}
+QUOTES = {"binance-usdm": "bookTicker", "kraken": "ticker", "aster": "bookTicker", "pacifica": "bbo"}
 LEARNED = 200  # messages of the market
 
 

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
+from onetape.exchange.account import SimOrder
 from onetape.gateway.options import gateway_journal
 from onetape.guardian.account_follower import AccountFollower
 from onetape.guardian.core import GuardianCore
@@ -41,6 +42,7 @@ from onetape.orders.reports import OrderStatusReport, PositionReport
 from onetape.tape.journal import JournalWriter
 from onetape.tape.wait import Waiter
 from onetape.venues.gateways import Addresses, open_trading_venue
+from onetape.venues.pacifica.words import client_id_of
 from orders.gateway_faults import Faults
 from orders.gateway_invariants import check
 from orders.gateway_life import Died, Home, MortalWriter
@@ -288,9 +290,14 @@ class GuardianWorld(World):
 
     # --- what is promised -------------------------------------------------------------------------
 
+    def waiting(self, *at: int) -> list[Any]:
+        """Stops that the venue has, in a service of their own or among the other orders."""
+        among = (o for o in self.account.open_orders.values() if o.trigger and o.index in (at or (o.index,)))
+        return [*self.exchange.conditionals.open_of(self.account, *at), *map(Stop, among)]
+
     def hidden(self) -> set[str]:
         """Stops that the venue has acknowledged and does not list yet."""
-        for order in self.exchange.conditionals.open_of(self.account):
+        for order in self.waiting():
             if order.client_id not in self.shown_at:
                 late = self.chance("slow")
                 self.shown_at[order.client_id] = self.now + (int(self.random.uniform(0.1, 4) * SECOND) if late else 0)
@@ -310,7 +317,7 @@ class GuardianWorld(World):
         at = self.symbols.index(guard.instrument.symbol)
         return [
             order
-            for order in self.exchange.conditionals.open_of(self.account, at)
+            for order in self.waiting(at)
             if order.client_id in names and order.client_id not in without and order.position_side is guard.side
             if order.child is None or order.child.is_open
         ]
@@ -375,6 +382,24 @@ class GuardianWorld(World):
 
     def differences(self) -> list[str]:
         return super().differences() + [f"{key} at the end" for key in self.wrong if self.guardian is not None]
+
+
+class Stop:
+    """An order of the book that waits for its trigger, as one that waits apart."""
+
+    child = None
+
+    def __init__(self, order: SimOrder) -> None:
+        self._order = order
+        self.client_id = client_id_of(order.client_id)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._order, name)
+
+    @property
+    def state(self) -> str:
+        """The venue itself cancels what has nothing more to reduce, and says why."""
+        return "EXPIRED" if self._order.code else self._order.state.upper()
 
 
 def calm(seed: int = 0) -> GuardianWorld:

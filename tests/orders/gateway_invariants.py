@@ -17,6 +17,7 @@ from onetape.orders.books import OPENING
 from onetape.orders.calls import Call, Purpose
 from onetape.orders.managed import AccountOut, FillOut, HealthOut, IntentOut, NewsOut, Out
 from onetape.orders.outcome import Outcome
+from onetape.venues.pacifica.words import client_id_of
 from orders.plain_scan import check_sums
 
 SUMS_EVERY = 20  # checks: a walk over all orders each time would be most of a simulation
@@ -132,7 +133,7 @@ class Invariants:
         if new:
             for trade in islice(reversed(account.trades), new):
                 symbol = exchange.instruments[trade.order.index].symbol
-                self.traded.add((symbol, trade.fill.trade_id, trade.order.side))
+                self.traded.add((symbol, world.trade_number(trade), trade.order.side))
             self.trades_seen += new
             for at, side in product(range(len(exchange.instruments)), account.sides):
                 qty = account.qty(at, side)
@@ -141,7 +142,7 @@ class Invariants:
         if new:
             for order in islice(reversed(account.by_id.values()), new):
                 if order.origin == "client" and not order.client_id.startswith("web_"):
-                    name = order.client_id
+                    name = client_id_of(order.client_id)  # those of other venues stay as they are
                     self.client_ids[name] += 1
                     check(name in self.intents, f"nobody intended {name}")
                     check(self.client_ids[name] == 1, f"{name} is two orders at the exchange")

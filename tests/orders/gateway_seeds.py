@@ -27,7 +27,7 @@ class SellToBuyWorld(World):
     sells_to_buy: bool = True
 
 
-KINDS = ("binance-usdm", "kraken", "aster")
+KINDS = ("binance-usdm", "kraken", "aster", "pacifica")
 WORLDS: dict[str, type[World]] = {
     "World": World,
     "EntryWorld": EntryWorld,

@@ -18,6 +18,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from onetape.exchange.account import Trade
 from onetape.exchange.dialect import Connection
 from onetape.exchange.dialect import Request as Http
 from onetape.exchange.hands import deposit, trade_by_hand
@@ -33,6 +34,7 @@ from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reconcile import Reconciler
 from onetape.venues.gateways import AccountStream, Addresses, open_trading_venue
+from onetape.venues.pacifica.words import client_id_of
 from orders.gateway_faults import SPEECHLESS, Faults
 from orders.gateway_invariants import Invariants
 from orders.gateway_life import Died, Home, Life
@@ -47,6 +49,7 @@ LINE_HELD = SECOND  # as the gateway's, where requests go in order
 CALL_TIMEOUT = 4 * SECOND
 QUIET_CHECK = 10 * SECOND  # how old a look at the account's money may be at the end
 TURN = 100 * MS  # the core hears of the time at least so often
+WS_PATHS = {"pacifica": "/ws"}  # where it is none
 MARKET_RATE = 0.5  # enough to fill what is near, and little to compute
 
 
@@ -69,10 +72,10 @@ class World:
         self.hands = self.seed % 3 == 0
         self.exchange = self.dialect.exchange
         self.account = self.exchange.accounts[0]
-        if self.seed % 5 == 4 and self.kind != "kraken":
+        if self.seed % 5 == 4 and self.kind not in ("kraken", "pacifica"):
             self.exchange.accounts.set_hedge(self.account, True, START)
         # Some have credit, and in some nothing moves money that nobody tells of.
-        self.quote = "USD" if self.kind == "kraken" else "USDT"
+        self.quote = {"kraken": "USD", "pacifica": "USDC"}.get(self.kind, "USDT")
         self.credit = {self.quote: "5000"} if self.seed % 4 == 1 else {}
         self.is_open = self.seed % 2 == 0
         self.listed = b""
@@ -251,7 +254,8 @@ class World:
             self.until(self.now + SECOND)
             last = self.account.trades[-1].fill.time if self.account.trades else 0
             is_recent = last >= self.now - 2 * SECOND  # the market goes on
-            if self.reconciler.is_running or self.manager.unknown or is_recent:
+            is_queried = any(order.ask_at or order.asking for order in self.manager.open.values())
+            if self.reconciler.is_running or self.manager.unknown or is_recent or is_queried:
                 continue
             # What somebody has told of and the venue does not show may take two minutes.
             if self.money.moves_wanted is not None or self.money_invariants.unequal():
@@ -419,7 +423,7 @@ class World:
             return
         self.at(self.now + int(self.random.expovariate(1 / every) * SECOND), self.pay, every)
         rng = self.random
-        currency = rng.choice((self.quote, self.quote, "BTC"))
+        currency = rng.choice((self.quote, self.quote, self.quote if self.kind == "pacifica" else "BTC"))
         whole = rng.choice((5, 200, 3000)) if currency == self.quote else 1
         amount = Decimal(rng.randint(1, 10**6)).scaleb(-6) * whole * rng.choice((1, 1, -1))
         if currency != self.quote:
@@ -534,7 +538,7 @@ class World:
             self.at(self.now + SECOND, self.connect)
             return
         self.news = self.venue.account_stream(key)
-        path = self.news.url or "/v2"
+        path = self.news.url or WS_PATHS.get(self.kind, "/v2")
         self.stream = Connection(self.count + 1, path, "", "127.0.0.1", self.now)
         assert self.dialect.connect(self.stream, self.now)
         for message in self.news.hello:
@@ -571,14 +575,19 @@ class World:
 
     # --- what must hold ---------------------------------------------------------------------------
 
+    def trade_number(self, trade: Trade) -> int:
+        """A trade's number as the venue tells it."""
+        number = trade.fill.trade_id
+        return self.dialect.public.trade_number(trade.order.index, number) if self.kind == "pacifica" else number
+
     def differences(self) -> list[str]:
         """Where the two sides differ, in words; to be empty once the world is quiet."""
         found = [str(d) for d in self.reconciler.differences]
         if self.reconciler.is_running:
             found.append("the last reconciliation is not over")
         manager = self.manager
-        theirs = {o.client_id: o for o in self.account.open_orders.values()}
-        waiting = {c.client_id: c for c in self.exchange.conditionals.open_of(self.account)}
+        theirs = {client_id_of(o.client_id): o for o in self.account.open_orders.values()}
+        waiting = {client_id_of(c.client_id): c for c in self.exchange.conditionals.open_of(self.account)}
         ours = {o.client_id: o for o in manager.open.values()}
         for name in sorted({*theirs, *waiting} ^ set(ours)):
             presence = "here only" if name in ours else "there only"
@@ -586,8 +595,9 @@ class World:
             found.append(f"order {name} {presence}: {state}")
         for name in sorted(set(theirs) & set(ours)):
             a, b = ours[name], theirs[name]
-            if (a.price, a.life.size, a.life.filled) != (b.price, b.size, b.filled):
-                found.append(f"order {name}: {(a.price, a.life.size, a.life.filled)} {(b.price, b.size, b.filled)}")
+            size = b.extra.get("amount", b.size)  # as it is shown: what reduces may have been cut
+            if (a.price, a.life.size, a.life.filled) != (b.price, size, b.filled):
+                found.append(f"order {name}: {(a.price, a.life.size, a.life.filled)} {(b.price, size, b.filled)}")
         for index, instrument in enumerate(self.exchange.instruments):
             for side in self.account.sides if instrument.symbol in self.symbols else ():
                 qty = self.account.qty(index, side)
@@ -599,7 +609,7 @@ class World:
         found += self.money_invariants.differences()
         booked = {o.fill.key for o in self.outs if isinstance(o, FillOut)}
         real = {
-            (self.exchange.instruments[t.order.index].symbol, t.fill.trade_id, t.order.side)
+            (self.exchange.instruments[t.order.index].symbol, self.trade_number(t), t.order.side)
             for t in self.account.trades
         }
         found += [f"trade {key} was never booked" for key in sorted(real - booked)]

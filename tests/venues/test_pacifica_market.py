@@ -126,9 +126,23 @@ def test_a_book_is_whole_each_time(tmp_path, levels):
 
 def test_a_path_leads_through_an_object_and_a_list():
     with pytest.raises(Exception, match="nests deeper than three"):
-        _core.LiveMessages(("channel", "", "", "", [], ["data"], [], ("p", "a"), "none", [
-            ("quote", "bbo", "bbo", [], {"symbol": "data.a.b.c", "bid": "data.b"}, ["symbol"], None, "")
-        ]), [], False, False)  # fmt: skip
+        _core.LiveMessages(
+            (
+                "channel",
+                "",
+                "",
+                "",
+                [],
+                ["data"],
+                [],
+                ("p", "a"),
+                "none",
+                [("quote", "bbo", "bbo", [], {"symbol": "data.a.b.c", "bid": "data.b"}, ["symbol"], None, "")],
+            ),
+            [],
+            False,
+            False,
+        )
 
 
 def test_a_market_is_one_connection_that_speaks():

@@ -27,12 +27,17 @@ from waiting import wait_for
 
 SYMBOL = "binance:BTC/USDT:USDT"
 # What is traded, and 0.01 of it in units.
-TRADED = {"binance-usdm": (SYMBOL, 10), "kraken": ("kraken:BTC/USD", 1_000_000), "aster": ("aster:BTC/USDT:USDT", 10)}
+TRADED = {
+    "binance-usdm": (SYMBOL, 10),
+    "kraken": ("kraken:BTC/USD", 1_000_000),
+    "aster": ("aster:BTC/USDT:USDT", 10),
+    "pacifica": ("pacifica:BTC/USDC:USDC", 1000),
+}
 # The same through the bridge to ccxt.
 BRIDGED = {"ccxt:binanceusdm": TRADED["binance-usdm"], "ccxt:kraken": TRADED["kraken"]}
 HEADER_BYTES = 32  # of a frame
 BOOT_ID = slice(48, 64)  # of the control page
-WS_PATH = {"binance-usdm": "", "kraken": "/v2", "aster": ""}
+WS_PATH = {"binance-usdm": "", "kraken": "/v2", "aster": "", "pacifica": "/ws"}
 
 
 class GatewayProcess:
@@ -195,6 +200,12 @@ def cut_journal(journal: Path, lost: bytes) -> None:
     page = bytearray(control.read_bytes())
     page[BOOT_ID] = bytes(16)
     control.write_bytes(page)
+
+
+def traded(dialect) -> Counter:
+    """Trades of the exchange's first account, by the numbers that the venue tells."""
+    number = getattr(getattr(dialect, "public", None), "trade_number", lambda _, trade_id: trade_id)
+    return Counter(number(t.order.index, t.fill.trade_id) for t in dialect.exchange.accounts[0].trades)
 
 
 def booked(home: Path) -> Counter:

@@ -21,7 +21,7 @@ from typing import Final
 from msgspec import structs
 
 from onetape.accounts.netting import Reduction, plain_reduction
-from onetape.model.enums import OrderState, OrderType, PositionSide, RequestKind, Side, TriggerBy
+from onetape.model.enums import AmendRule, OrderState, OrderType, PositionSide, RequestKind, Side, TriggerBy
 from onetape.model.errors import PositionLimit, ReduceOnlyViolated
 from onetape.model.instrument import Instrument
 from onetape.model.order import OrderSpec
@@ -216,6 +216,7 @@ class Reductions:
         can_shrink = (
             not tried
             and keep > 0
+            and i.amend is not AmendRule.NONE
             and order.state in _AMENDABLE
             and order.spec.type is OrderType.LIMIT
             and not order.conditional

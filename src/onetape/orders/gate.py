@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from msgspec import structs
 
+from onetape.model.enums import AmendRule
+from onetape.model.errors import OrderInvalid
 from onetape.model.order import OrderSpec
 from onetape.orders.filters import Refusal
 from onetape.orders.managed import Managed
@@ -46,8 +48,10 @@ class Gate(TradingState):
     ) -> Refusal | None:
         """Judges another price or size (0: as it is) as a new order in the place of the old.
 
-        One that only makes it smaller always passes.
+        One that only makes it smaller always passes, where the venue changes orders at all.
         """
+        if (i := self.instruments.get(order.spec.symbol)) is not None and i.amend is AmendRule.NONE:
+            return Refusal.of(OrderInvalid, "the venue changes no order: cancel it, and place another one")
         price, size = price or order.price, size or order.life.size
         if size < order.life.size and price == order.price:
             return None

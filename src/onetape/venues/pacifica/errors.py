@@ -92,9 +92,13 @@ _TEXTS: Final[tuple[tuple[str, Outcome, type[OnetapeError]], ...]] = (
     ("Agent not authorized", D, PermissionDenied),
     ("Beta access required", D, PermissionDenied),
     ("Order amount too low", D, OrderBelowMinNotional),
+    ("Invalid message", D, ClockSkew),  # one that came too late
+    # By WebSocket all of these have one number.
     ("Failed to cancel order", A, OrderUnknown),
-    ("Request expired", D, ClockSkew),
-    ("Invalid message", D, ClockSkew),  # of an expired one, ccxt says
+    ("Order not found", A, OrderUnknown),
+    ("Unused client order id", A, OrderUnknown),
+    ("Duplicate client order id", D, DuplicateClientId),
+    ("Insufficient balance", D, InsufficientFunds),
 )
 
 ERRORS: Final[dict[int | str, ErrorRow]] = {

@@ -50,7 +50,7 @@ class _AccountStream:
                 self._waiting.discard(str(value["data"]["source"]))
             elif value.get("channel") == "account_positions" and "snapshot" in self._waiting:
                 self._waiting.discard("snapshot")
-                return self._protocol.hold(value["data"], int(value["li"]))
+                self._protocol.begin_positions()
             return self._protocol.reports_in(value)
         except MALFORMED as error:
             return malformed(error)

@@ -12,8 +12,8 @@ id in its own history. One with a trigger is listed with the others and has requ
 a second life as the order that it sends, whose row names it as its parent. A change of an order is not
 used: it cancels, and places another one that may be refused.
 
-Positions are told with rows, and by nothing when one is closed. So they are followed by trades, whose
-numbers (`li`) say which of them a row has in it.
+Positions are told by rows, and one that is closed by none at all, whichever it was. So that one is flat
+is told by the trade that takes off what its last row had left.
 """
 
 from __future__ import annotations
@@ -75,6 +75,7 @@ CHANNELS: Final = ("account_order_updates", "account_trades", "account_positions
 SHOWN: Final = 10**12  # 1e-6, to which it writes money; in 1e-18
 SLIPPAGE: Final = "5"  # percent that a market order may cost at most
 PAGE: Final = 1000  # rows of a list, of at most 4000
+TRADES_KEPT: Final = 1000
 _RETRY: Final = 5 * SECOND
 _MS: Final = 1_000_000
 _NOBODY: Final = uuid_of("")  # the id of no order
@@ -89,8 +90,9 @@ _MOVES: Final = {
     "rebate": MoveKind.FEE,
     "cashback": MoveKind.FEE,
     "referral": MoveKind.FEE,
+    **dict.fromkeys(FORCED, MoveKind.FEE),  # what is taken beside the fills; unverified
 }
-_OF_FILLS: Final = frozenset({"trade", *FORCED})  # what fills bring: these are told by themselves
+_OF_FILLS: Final = frozenset({"trade"})  # what fills bring: these are told by themselves
 _NAMES: Final = {"i": "order_id", "I": "client_order_id", "s": "symbol"}  # the stream's, in those of the lists
 _ORDER: Final = _NAMES | {
     "d": "side",
@@ -114,6 +116,7 @@ _TRADE: Final = _NAMES | {
     "tc": "cause",
     "t": "created_at",
 }
+_POSITION: Final = {"s": "symbol", "d": "side", "a": "amount", "p": "entry_price", "l": "liquidation_price"}
 _SILENT: Final = frozenset({"pong", "subscribe"})
 
 
@@ -150,8 +153,8 @@ class PacificaProtocol:
         self.signs_late = False
         self._by_symbol: dict[str, Instrument] = {}
         self._by_raw: dict[str, Instrument] = {}
-        self._held: dict[str, int] = {}  # by symbol, signed, as the stream has it
-        self._held_at = 2**63  # the `li` that it began with: no trade is after it before that
+        self._held: dict[str, tuple[int, int]] = {}  # by symbol: signed quantity, and the time of its last row
+        self._traded: dict[int, None] = {}  # the last trades that were told
         self.unknown: dict[str, int] = {}  # messages that have no meaning here, by name
 
     def set_instruments(self, instruments: Sequence[Instrument]) -> None:
@@ -328,6 +331,7 @@ class PacificaProtocol:
             return Answer(Outcome.SAFE, (), VenueRateLimit.code, "429", text, wait or _RETRY)
         row = row_of_error(status, code, text)
         is_gone = row.error is GONE and call.purpose is not Purpose.PLACE
+        is_gone = is_gone or (status == 420 and call.purpose is Purpose.CANCEL)  # whatever the engine says of it
         if is_gone and call.purpose in (Purpose.MODES, Purpose.STREAM_KEY):
             return self._proven(call)
         # The request changed nothing, that much is certain; what became of the order is asked.
@@ -428,7 +432,9 @@ class PacificaProtocol:
                 return [each for row in _long(_TRADE, data) for each in self._trade_event(row)]
             case "account_info":
                 return [_balance({"balance": data["b"]}, int(data["t"]) * _MS)]
-            case "account_positions" | None:
+            case "account_positions":
+                return [each for row in _long(_POSITION, data) for each in self._position_event(row)]
+            case None:
                 return []
             case channel if channel in _SILENT:
                 return []
@@ -436,15 +442,17 @@ class PacificaProtocol:
                 self.unknown[str(channel)] = self.unknown.get(str(channel), 0) + 1
                 return [StreamReport("unknown", str(channel))]
 
-    def hold(self, rows: Iterable[Mapping[str, Any]], last_id: int) -> list[VenueReport]:
-        """Takes the positions that a connection begins with. last_id: trades up to it are in them."""
-        self._held_at, self._held = last_id, {}
-        found: list[VenueReport] = []
-        for row in rows:
-            if (i := self._by_raw.get(row["s"])) is not None:
-                qty = self._held[i.symbol] = SIDES[row["d"]].sign * units_of(row["a"], i.size_decimals)
-                found.append(PositionReport(i.symbol, PositionSide.BOTH, qty, int(row["t"]) * _MS))
-        return found
+    def begin_positions(self) -> None:
+        """What comes next are all that there are."""
+        self._held.clear()
+
+    def _position_event(self, row: Mapping[str, Any]) -> list[VenueReport]:
+        i, time = self._by_raw.get(row["symbol"]), int(row["t"]) * _MS
+        if i is None or time < self._held.get(i.symbol, (0, 0))[1]:
+            return []
+        report = self._position(row, time)
+        self._held[i.symbol] = report.qty, time
+        return [report]
 
     def _order_event(self, row: Mapping[str, Any]) -> VenueReport:
         i = self._by_raw.get(row["symbol"])
@@ -457,10 +465,15 @@ class PacificaProtocol:
         if i is None:
             return [StreamReport("other symbol", str(row["symbol"]))]
         fill = _fill(i, row)
-        if int(row["li"]) <= self._held_at:
+        qty, since = self._held.get(i.symbol, (0, 0))
+        if fill.trade_id in self._traded or fill.time <= since:  # the row has it in it
             return [fill]
-        qty = self._held[i.symbol] = self._held.get(i.symbol, 0) + fill.side.sign * fill.size
-        return [fill, PositionReport(i.symbol, PositionSide.BOTH, qty, fill.time)]
+        self._traded[fill.trade_id] = None
+        if len(self._traded) > TRADES_KEPT:
+            del self._traded[next(iter(self._traded))]
+        qty += fill.side.sign * fill.size
+        self._held[i.symbol] = qty, since
+        return [fill] if qty else [fill, PositionReport(i.symbol, PositionSide.BOTH, 0, fill.time)]
 
 
 def _long(names: Mapping[str, str], data: Any) -> Iterable[Mapping[str, Any]]:
