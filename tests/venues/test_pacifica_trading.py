@@ -566,9 +566,9 @@ def test_what_has_no_meaning_here_is_counted(protocol):
 
 def test_the_stream_is_live_when_all_is_confirmed_and_the_positions_are_here(venue):
     stream = venue.account_stream(OTHER)
-    requested = [json.loads(each)["params"] for each in stream.hello]
-    assert {each["account"] for each in requested} == {OTHER}
-    for each in requested:
+    subscribed = [json.loads(each)["params"] for each in stream.hello]
+    assert {each["account"] for each in subscribed} == {OTHER}
+    for each in subscribed:
         assert not stream.is_live
         stream.reports_of(json.dumps({"channel": "subscribe", "data": each}).encode())
     assert not stream.is_live
