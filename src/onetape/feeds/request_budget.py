@@ -68,6 +68,10 @@ class AddressBudget:
     def close(self) -> None:
         self._counts.close()
 
+    def allow(self, usual_percent: int) -> None:
+        """Sets what may be spent from now on, of the venue's limit, on all that is not essential."""
+        self._budget.usual_percent = usual_percent
+
     def take(self, call: Call) -> None:
         """Raises BudgetError for a call that must not be sent now."""
         now = self._now()
