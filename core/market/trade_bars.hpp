@@ -55,10 +55,10 @@ class TradeBars {
             Minute& own = minutes_[i];
             if (time < own.ts_open + period_ns + hold_ns) break;
             const std::uint64_t before = i == 0 ? before_ : minutes_[i - 1].last;
-            if (own.is_given || own.count != own.last - own.first + 1 || before + 1 != own.first ||
+            if (own.is_taken || own.count != own.last - own.first + 1 || before + 1 != own.first ||
                 minutes_[i + 1].first != own.last + 1)
                 continue;
-            own.is_given = true;
+            own.is_taken = true;
             return BarPayload{own.ts_open,
                               own.ts_open + period_ns,
                               period_ns,
@@ -81,7 +81,7 @@ class TradeBars {
         std::uint64_t first, last, count;  // numbers of trades
         std::int64_t open, high, low, close, volume;
         Int128 turnover;
-        bool is_given;
+        bool is_taken;
     };
     std::vector<Minute> minutes_;  // by ts_open
     std::uint64_t before_ = 0;     // the last number of those that are forgotten, 0: not known

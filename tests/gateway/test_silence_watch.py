@@ -52,7 +52,7 @@ class Account:
             self.manager.hear([self._report()], NOW + self.now)
 
     @property
-    def is_told(self) -> bool:
+    def is_reported(self) -> bool:
         return self.manager.books.venue_positions.get((PERP, PositionSide.BOTH), (0, 0))[0] == self.held
 
     def until(self, what, most: float) -> float:
@@ -76,10 +76,10 @@ def test_a_stream_that_is_frozen_again_before_it_is_believed_is_made_anew(after)
     account = Account()
     account.is_frozen = True
     account.trade(5)
-    assert account.until(lambda: account.is_told, 60) <= 5
+    assert account.until(lambda: account.is_reported, 60) <= 5
     account.until(lambda: False, after)
     account.trade(0)
-    assert account.until(lambda: account.is_told, 60) <= 5
+    assert account.until(lambda: account.is_reported, 60) <= 5
     assert account.cuts == 2
 
 
@@ -88,7 +88,7 @@ def test_after_an_outage_a_quiet_account_is_believed_as_after_a_single_silence()
     account.is_frozen = True
     for held in range(1, 9):
         account.trade(held)
-        account.until(lambda: account.is_told, 60)
+        account.until(lambda: account.is_reported, 60)
         assert account.gate.is_deaf
     account.is_frozen = False
     assert account.until(lambda: not account.gate.is_deaf, 600) <= PROBATION / SECOND + 1
@@ -99,7 +99,7 @@ def test_after_an_outage_the_first_word_is_believed():
     account.is_frozen = True
     for held in (1, 2, 3):
         account.trade(held)
-        account.until(lambda: account.is_told, 60)
+        account.until(lambda: account.is_reported, 60)
     account.is_frozen = False
     account.until(lambda: False, 1)
     account.trade(4)

@@ -337,8 +337,8 @@ def test_bars_that_no_source_brings_are_made_of_the_trades_of_all_and_give_way_t
         (1, 1007, FLAG_SNAPSHOT | FLAG_LATE | FLAG_CORRECTED),
     ]
     said = [each.data for each in merged(tmp_path, "health") if each.data["kind"] == "bars"]
-    told = {(each["state"], (each["ts_open"] - first) // minute) for each in said}
-    assert {("filled from its trades", 1), ("differs from its trades", 3)} <= told and not made["filled"]
+    states = {(each["state"], (each["ts_open"] - first) // minute) for each in said}
+    assert {("filled from its trades", 1), ("differs from its trades", 3)} <= states and not made["filled"]
 
 
 class Depth:

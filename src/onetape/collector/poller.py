@@ -42,7 +42,7 @@ def leases_file(budget: Path) -> Path:
 
 class Poller:
     """One of those that poll an address. percent: of the venue's limit, what they may spend together; urgent_percent:
-    while no stream brings prices. allowed_percent: what the address's budget otherwise gives this process."""
+    while no stream brings prices."""
 
     def __init__(
         self,
@@ -55,14 +55,13 @@ class Poller:
         rejects: Rejects,
         percent: int,
         urgent_percent: int,
-        allowed_percent: int,
     ) -> None:
         self._line, self._polls = line, polls
         self._leases = SharedLeases(leases)
         self._holder = secrets.randbits(62) + 1
         self._writer = writer.core
         self._say, self._rejects = say, rejects
-        self._percents = allowed_percent, urgent_percent
+        self._urgent_percent = urgent_percent
         self._plan = PollPlan(
             polls.kinds, polls.rule, percent=percent, now=time.time_ns(), urgent_percent=urgent_percent
         )
@@ -100,7 +99,7 @@ class Poller:
         """See `PollPlan.hurry`."""
         if since != self._plan.urgent_since:
             if self._line.budget is not None:
-                self._line.budget.allow(self._percents[since > 0])
+                self._line.budget.allow(self._urgent_percent if since else 0)
             self._plan.hurry(since)
             self._hurried.set()
 

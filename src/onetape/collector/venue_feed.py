@@ -94,7 +94,6 @@ class VenueFeed:
                 rejects=self.rejects,
                 percent=round(options.percent * (1 - KLINES_SHARE_POLLED)),
                 urgent_percent=max(options.percent, options.urgent_percent),
-                allowed_percent=options.percent,
             )
         self.klines = self._klines(rules[0]) if options.klines and self.venue.past is not None and rules else None
         self._watch = DriftWatch(options.kind, tape.say)
