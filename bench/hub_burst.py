@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -87,8 +88,23 @@ def _burst(home: Path, writers: list[JournalWriter], pid: int, seconds: float, r
         if n % 20 == 0:
             most = max(most, own_mib(pid))
         time.sleep(max(began + (n + 1) * SLICE_S - time.monotonic(), 0))
-    ended = time.monotonic()
-    seen, lost, doubled = np.zeros((SYMBOLS + 1, slices * each + 1), np.uint8), 1, 0
+    ended, count = time.monotonic(), slices * each
+
+    def look() -> None:
+        nonlocal most
+        most = max(most, own_mib(pid))
+
+    lost, doubled, heard = counted(home, SYMBOLS, count, look)
+    brought = count * SYMBOLS * 2 * len(writers)
+    return Burst(
+        brought, brought / (ended - began), count * SYMBOLS, lost, doubled, max(heard - ended, 0), most - before
+    )
+
+
+def counted(home: Path, symbols: int, trades: int, look: Callable[[], None]) -> tuple[int, int, float]:
+    """Trades that the hub's journal lacks and has twice, of so many of each symbol numbered from 1, and when the last
+    was read. look: is called all the while."""
+    seen, lost = np.zeros((symbols + 1, trades + 1), np.uint8), 1
     with JournalReader(hub_journal(home)) as reader:
         heard = time.monotonic()
         while lost and time.monotonic() - heard < BEHIND_S:
@@ -96,12 +112,8 @@ def _burst(home: Path, writers: list[JournalWriter], pid: int, seconds: float, r
                 heard = time.monotonic()
                 seen[frame.stream, int.from_bytes(frame.payload[32:40], "little")] += 1
             lost = int((seen[1:, 1:] == 0).sum())
-            most = max(most, own_mib(pid))
-        behind = heard - ended
-    doubled = int((seen > 1).sum())
-    brought = slices * each * SYMBOLS * 2 * len(writers)
-    count = slices * each * SYMBOLS
-    return Burst(brought, brought / (ended - began), count, lost, doubled, max(behind, 0.0), most - before)
+            look()
+    return lost, int((seen > 1).sum()), heard
 
 
 def main() -> None:

@@ -1,8 +1,9 @@
-"""A venue followed by one stream and one poller, merged by a hub, and the stream's process killed: how long until the
+"""A venue followed by streams and one poller, merged by a hub, and one stream's process killed: how long until the
 next price of a symbol is merged, and the longest pause between two in the second and a half after it. Real processes
-beside a simulated exchange; the poller keeps to what the venue lets an address ask.
+beside a simulated exchange; the poller keeps to what the venue lets an address ask: all but a little of it, or beside
+an account a part.
 
-    python bench/hub_failover.py [--rounds 20]
+    python bench/hub_failover.py [--rounds 20] [--kind kraken] [--beside] [--streams 2]
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pathlib import Path
 
 import msgspec
 
-from onetape.collector.options import VenueFeedOptions, collector_journal
+from onetape.collector.options import SHARE, SHARE_BESIDE, SHARE_URGENT, VenueFeedOptions, collector_journal
 from onetape.exchange.server import VenueServer
 from onetape.exchange.venues import Crowd, open_venue
 from onetape.hub.options import HubOptions, SourceOptions, hub_journal
@@ -29,11 +30,11 @@ from onetape.model.time import SECOND
 from onetape.tape.journal import JournalReader
 
 AFTER_S = 1.5
-NAMES = ("ws", "rest")
+PATHS = {"binance-usdm": "", "kraken": "/v2"}
 
 
-def exchange() -> int:
-    server = VenueServer(open_venue("binance-usdm", seed=7, now=time.time_ns(), market=Crowd(100.0, 5 * SECOND)))
+def exchange(kind: str) -> int:
+    server = VenueServer(open_venue(kind, seed=7, now=time.time_ns(), market=Crowd(100.0, 5 * SECOND)))
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, daemon=True).start()
     return asyncio.run_coroutine_threadsafe(server.start("127.0.0.1", 0), loop).result()
@@ -48,18 +49,20 @@ def started(module: str, options: object) -> subprocess.Popen[bytes]:
     return process
 
 
-def collector(home: Path, port: int, transport: str) -> subprocess.Popen[bytes]:
+def collector(chosen: argparse.Namespace, home: Path, port: int, name: str) -> subprocess.Popen[bytes]:
+    is_polled = name == "rest"
     options = VenueFeedOptions(
-        name=transport,
+        name=name,
         home=str(home),
-        kind="binance-usdm",
+        kind=chosen.kind,
         rest=f"http://127.0.0.1:{port}",
-        ws=f"ws://127.0.0.1:{port}",
-        transport=transport,
+        ws=f"ws://127.0.0.1:{port}{PATHS[chosen.kind]}",
+        transport="rest" if is_polled else "ws",
         renew_ns=3600 * SECOND,
         listings_ns=60 * SECOND,
-        percent=95,
-        streams=["ws"] if transport == "rest" else [],
+        percent=round(100 * (SHARE_BESIDE if chosen.beside else SHARE)),
+        urgent_percent=round(100 * SHARE_URGENT),
+        streams=[f"ws{n}" for n in range(chosen.streams)] if is_polled else [],
     )
     return started("onetape.collector.main", options)
 
@@ -72,18 +75,20 @@ def quotes(home: Path, since: int) -> list[tuple[int, int]]:
     return sorted(found)
 
 
-def rounds(count: int) -> dict[str, list[float]]:
+def rounds(chosen: argparse.Namespace) -> dict[str, list[float]]:
     first, longest = [], []
+    names = [*(f"ws{n}" for n in range(chosen.streams)), "rest"]
     chance = random.Random(7)
     with tempfile.TemporaryDirectory() as folder:
-        home, port = Path(folder), exchange()
+        home, port = Path(folder), exchange(chosen.kind)
         sources = [
-            SourceOptions(name=name, journal=str(collector_journal(home, name)), transport=name) for name in NAMES
+            SourceOptions(name=name, journal=str(collector_journal(home, name)), transport=name.rstrip("0123456789"))
+            for name in names
         ]
-        stream, poller = (collector(home, port, name) for name in NAMES)
+        stream, *others = (collector(chosen, home, port, name) for name in names)
         hub = started("onetape.hub.main", HubOptions(home=str(home), sources=sources, filters=False))
         try:
-            for _ in range(count):
+            for _ in range(chosen.rounds):
                 while sum(source == 0 for _, source in quotes(home, time.time_ns() - SECOND)) < 20:
                     time.sleep(0.1)
                 time.sleep(chance.uniform(1.0, 2.0))
@@ -93,12 +98,12 @@ def rounds(count: int) -> dict[str, list[float]]:
                 time.sleep(AFTER_S)
                 found = quotes(home, killed - SECOND)
                 last = max(at for at, source in found if source == 0)
-                rest = [at for at, source in found if source == 1 and at > last]
+                rest = [at for at, source in found if source != 0 and at > last]
                 first.append(((rest or [time.time_ns()])[0] - last) / 1e6)
                 longest.append(max(b - a for a, b in pairwise([last, *(rest or [time.time_ns()])])) / 1e6)
-                stream = collector(home, port, "ws")
+                stream = collector(chosen, home, port, names[0])
         finally:
-            for process in (stream, poller, hub):
+            for process in (stream, *others, hub):
                 process.terminate()
                 process.wait()
     return {"first": first, "longest": longest}
@@ -107,7 +112,10 @@ def rounds(count: int) -> dict[str, list[float]]:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=20)
-    found = rounds(parser.parse_args().rounds)
+    parser.add_argument("--kind", choices=PATHS, default="binance-usdm")
+    parser.add_argument("--beside", action="store_true", help="an account of the venue asks from the address as well")
+    parser.add_argument("--streams", type=int, default=1)
+    found = rounds(parser.parse_args())
     for name, gaps in found.items():
         gaps.sort()
         figures = {"p50_ms": gaps[len(gaps) // 2], "p99_ms": gaps[(len(gaps) * 99) // 100], "max_ms": gaps[-1]}

@@ -295,6 +295,27 @@ void bind_merge(nb::module_& m) {
             "(symbol, ts_open, period in ns, open, high, low, close, volume, trades, low and high "
             "half of the turnover) of bars that were taken or corrected since asked last.")
         .def(
+            "made_bars",
+            [](PyMerge& self) {
+                nb::list found;
+                for (const MergeFeeds::Made& each : self.feeds->take_made())
+                    found.append(
+                        nb::make_tuple(each.symbol, each.ts_open, each.outcome == MadeBar::filled));
+                return found;
+            },
+            nb::sig("def made_bars(self) -> list[tuple[int, int, bool]]"),
+            "(symbol, ts_open, whether it was filled) of bars of a minute that were made of trades "
+            "since asked last: those that nobody brought, and those that differ from the venue's.")
+        .def_prop_ro(
+            "made_counts",
+            [](PyMerge& self) {
+                return nb::make_tuple(self.feeds->made(MadeBar::filled),
+                                      self.feeds->made(MadeBar::agrees),
+                                      self.feeds->made(MadeBar::differs));
+            },
+            nb::sig("def made_counts(self) -> tuple[int, int, int]"),
+            "Bars made of trades: filled, agreeing with the venue's, differing.")
+        .def(
             "quote_source",
             [](PyMerge& self, std::size_t symbol) {
                 return self.merge->quote_source(self.symbol(symbol));

@@ -63,12 +63,13 @@ inline constexpr std::int64_t frame_time_max = 7'258'118'400'000'000'000;
 // Frame flags: what a reader must know before it trusts a payload.
 inline constexpr std::uint16_t flag_snapshot =
     1;  // book: replaces all levels; bar: asked for after its end
-inline constexpr std::uint16_t flag_unsynced = 2;    // book: depth without a snapshot to stand on
-inline constexpr std::uint16_t flag_gap = 4;         // book: the venue's sequence broke before this
-inline constexpr std::uint16_t flag_late = 8;        // older than what was already taken
-inline constexpr std::uint16_t flag_empty = 16;      // bar, history: nothing traded in it
-inline constexpr std::uint16_t flag_open = 32;       // history: its period has not ended
-inline constexpr std::uint16_t flag_synthetic = 64;  // quote: nobody's, made of the last ones
+inline constexpr std::uint16_t flag_unsynced = 2;  // book: depth without a snapshot to stand on
+inline constexpr std::uint16_t flag_gap = 4;       // book: the venue's sequence broke before this
+inline constexpr std::uint16_t flag_late = 8;      // older than what was already taken
+inline constexpr std::uint16_t flag_empty = 16;    // bar, history: nothing traded in it
+inline constexpr std::uint16_t flag_open = 32;     // history: its period has not ended
+inline constexpr std::uint16_t flag_synthetic =
+    64;  // nobody's: a quote of the last, a bar of trades
 inline constexpr std::uint16_t flag_corrected = 128;  // bar: in place of one that was told
 // Of a hub's market frames the upper byte is the number of the source that brought it, plus one.
 inline constexpr unsigned flag_source_shift = 8;

@@ -3,8 +3,9 @@
 // venue says otherwise.
 //
 // The venue's answer to a question after a bar's end (flag_snapshot) is its last word: it takes the
-// place of what a stream said and of an earlier answer. What a stream says, or what is made of
-// trades, never takes the place of anything.
+// place of what a stream said and of an earlier answer. What is made of trades (flag_synthetic)
+// gives way to what the venue says of the same bar, whatever that is. Nothing else takes the place
+// of anything.
 #include <algorithm>
 #include <cstdint>
 #include <limits>
@@ -31,16 +32,21 @@ class BarBook {
     BarNews take(const BarPayload& bar, std::uint16_t flags) {
         Period& own = period(bar.period_ns);
         if (bar.ts_open <= own.forgotten) return BarNews::older;
-        const Entry entry{bar.ts_open, content(bar), (flags & flag_snapshot) != 0};
+        const Entry entry{bar.ts_open, content(bar),
+                          static_cast<std::int32_t>(std::min<std::int64_t>(bar.trades, 1 << 30)),
+                          source(flags)};
         const auto at = std::lower_bound(
             own.bars.begin(), own.bars.end(), bar.ts_open,
             [](const Entry& each, std::int64_t time) { return each.ts_open < time; });
         if (at != own.bars.end() && at->ts_open == bar.ts_open) {
-            if (at->content == entry.content) {
-                at->is_answer |= entry.is_answer;
+            const bool gives_way = at->source == Source::trades && entry.source != Source::trades;
+            // How many trades are in it is not known of what is made of them.
+            if (at->content == entry.content && !gives_way &&
+                (at->trades == entry.trades || entry.source == Source::trades)) {
+                at->source = std::max(at->source, entry.source);
                 return BarNews::duplicate;
             }
-            if (!entry.is_answer) return BarNews::differs;
+            if (entry.source != Source::answer && !gives_way) return BarNews::differs;
             *at = entry;
             return BarNews::corrected;
         }
@@ -53,6 +59,11 @@ class BarBook {
         return news;
     }
 
+    // Whether any of the period is known.
+    [[nodiscard]] bool has_period(std::int64_t period_ns) const noexcept {
+        return std::any_of(periods_.begin(), periods_.end(),
+                           [&](const Period& each) { return each.length == period_ns; });
+    }
     // Whether one that opens then is known.
     [[nodiscard]] bool has(std::int64_t period_ns, std::int64_t ts_open) const noexcept {
         const auto own = std::find_if(periods_.begin(), periods_.end(),
@@ -63,11 +74,17 @@ class BarBook {
     }
 
  private:
+    enum class Source : std::uint8_t { trades, stream, answer };  // the later, the better
     struct Entry {
         std::int64_t ts_open;
         std::uint64_t content;
-        bool is_answer;
+        std::int32_t trades;
+        Source source;
     };
+    [[nodiscard]] static constexpr Source source(std::uint16_t flags) noexcept {
+        if ((flags & flag_snapshot) != 0) return Source::answer;
+        return (flags & flag_synthetic) != 0 ? Source::trades : Source::stream;
+    }
     struct Period {
         std::int64_t length;
         std::vector<Entry> bars;  // by ts_open
@@ -83,8 +100,7 @@ class BarBook {
     // A hash of what was traded. Turnover is not in it: some ways of asking do not tell it.
     [[nodiscard]] static std::uint64_t content(const BarPayload& bar) noexcept {
         std::uint64_t hash = 0xcbf29ce484222325;
-        for (const std::int64_t each :
-             {bar.open, bar.high, bar.low, bar.close, bar.volume, bar.trades}) {
+        for (const std::int64_t each : {bar.open, bar.high, bar.low, bar.close, bar.volume}) {
             hash = (hash ^ static_cast<std::uint64_t>(each)) * 0x9e3779b97f4a7c15;
             hash ^= hash >> 32;
         }

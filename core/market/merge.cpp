@@ -13,6 +13,7 @@ namespace {
 constexpr std::uint64_t cursor_every = 4096;  // frames of a source that a restart reads again
 constexpr double mean_share = 1.0 / 64;
 constexpr std::uint32_t streams_max = 1u << 20;
+constexpr std::int64_t make_every = 1'000'000'000;  // ns of the sources' clock
 
 [[nodiscard]] constexpr std::uint32_t index(Merged outcome) noexcept {
     return static_cast<std::uint32_t>(outcome);
@@ -166,6 +167,7 @@ Merged Merge::on_trade(std::uint32_t source, std::uint32_t symbol, std::int64_t 
 Merged Merge::take_trade(Symbol& own, const TradeKey& key, const TradePayload& trade) {
     if (own.trades.look(key, trade) != TradeMemory::Seen::fresh) return Merged::duplicate;
     own.trades.take(key, trade);
+    own.made.add(trade);
     own.trade = trade;
     own.has_trade = true;
     const std::int64_t at = trade_time(trade);
@@ -257,6 +259,26 @@ Merged Merge::on_bar(std::uint32_t source, std::uint32_t symbol, std::int64_t ti
     is_late_ = news != BarNews::fresh;
     if (closed_.size() < merge_bars_max) closed_.push_back({symbol, bar});
     return count(counts, news == BarNews::corrected ? Merged::corrected : Merged::taken);
+}
+
+MadeBar Merge::make_bar(std::uint32_t symbol, std::int64_t time, BarPayload& bar) {
+    Symbol& own = symbols_[symbol];
+    if (own.is_ended || own.pinned != merge_none || !own.bars.has_period(TradeBars::period_ns))
+        return MadeBar::none;
+    const std::optional<BarPayload> made = own.made.next(time);
+    if (!made) return MadeBar::none;
+    bar = *made;
+    switch (const BarNews news = own.bars.take(bar, flag_synthetic); news) {
+        case BarNews::differs:
+            return MadeBar::differs;
+        case BarNews::fresh:
+        case BarNews::filled:
+            is_late_ = news != BarNews::fresh;
+            if (closed_.size() < merge_bars_max) closed_.push_back({symbol, bar});
+            return MadeBar::filled;
+        default:
+            return MadeBar::agrees;
+    }
 }
 
 Merged Merge::on_book(std::uint32_t source, std::uint32_t symbol, std::int64_t time,
@@ -382,6 +404,11 @@ MergeFeeds::Stop MergeFeeds::take(std::size_t frames_max) {
         const FrameHeader& header = *frame.header;
         source_ = static_cast<std::uint32_t>(first - feeds_.data());
         time_ = std::max(time_, header.time);  // of the hub's journal: it does not go back
+        if (time_ - made_at_ >= make_every) {
+            made_at_ = time_;
+            status_ = write_made();
+            if (status_ != Status::ok) return Stop::unwritten;
+        }
         first->last = header.sequence;
         first->crc = header.crc;
         if (first->last - first->first >= cursor_every) {
@@ -517,6 +544,25 @@ Status MergeFeeds::write_cursors(bool all) {
     return Status::ok;
 }
 
+Status MergeFeeds::write_made() {
+    BarPayload bar;
+    for (std::uint32_t symbol = 0; symbol < merge_->symbols(); ++symbol) {
+        MadeBar outcome{};
+        while ((outcome = merge_->make_bar(symbol, time_, bar)) != MadeBar::none) {
+            ++made_counts_[static_cast<std::size_t>(outcome)];
+            if (outcome == MadeBar::agrees) continue;
+            if (made_.size() < bad_ticks_max) made_.push_back({symbol, bar.ts_open, outcome});
+            if (outcome == MadeBar::differs) continue;
+            const auto flags = static_cast<std::uint16_t>(
+                flag_synthetic | (merge_->is_late() ? flag_late : std::uint16_t{0}));
+            const Status status =
+                writer_->append(EventType::bar, flags, symbol + 1, time_, &bar, sizeof bar);
+            if (status != Status::ok) return status;
+        }
+    }
+    return Status::ok;
+}
+
 bool MergeFeeds::write_median(std::uint32_t symbol, std::int64_t time, Status& status) {
     QuotePayload quote{};
     if (!merge_->median(symbol, time, quote)) return false;
@@ -533,9 +579,14 @@ void MergeFeeds::restore(const Frame& frame) {
     const std::uint32_t source =
         static_cast<std::uint32_t>(frame.header->flags) >> flag_source_shift;
     const std::uint32_t stream = frame.header->stream;
-    if (!is_market(frame.type()) || source == 0 || source > merge_->sources() || stream == 0 ||
+    if (!is_market(frame.type()) || source > merge_->sources() || stream == 0 ||
         stream > merge_->symbols())
         return;
+    if (source == 0) {  // nobody's: made of quotes, or of trades
+        if (frame.type() == EventType::bar)
+            merge_->restore_bar(stream - 1, frame.as<BarPayload>(), flag_synthetic);
+        return;
+    }
     if (frame.type() == EventType::book && !book_fits(frame.payload, frame.payload_bytes)) return;
     merge_->restore(source - 1, stream - 1, frame);
 }

@@ -8,7 +8,9 @@
 // silent for `stale_ns`.
 //
 // A trade is a fact: each is taken once by its id, from whichever source brings it first. So is a
-// bar, by its period, until the venue's last word corrects it (bar_book.hpp).
+// bar, by its period, until the venue's last word corrects it (bar_book.hpp). Bars of a minute are
+// also made of the trades (trade_bars.hpp): what no source brings is filled, and what they bring is
+// compared.
 //
 // Changes of a book are one source's at a time (merge_depth.hpp).
 //
@@ -31,6 +33,7 @@
 #include "market/delay_floor.hpp"
 #include "market/merge_depth.hpp"
 #include "market/tick_filter.hpp"
+#include "market/trade_bars.hpp"
 #include "market/trade_memory.hpp"
 
 namespace onetape {
@@ -68,6 +71,9 @@ struct MergeCounts {
     std::uint64_t disagreed = 0;                         // one message of the venue, two contents
     bool has_spoken = false;                             // since it was looked at last
 };
+
+// What a bar that was made of trades comes to.
+enum class MadeBar : std::uint8_t { none, filled, agrees, differs };
 
 struct MergedBar {
     std::uint32_t symbol;
@@ -116,9 +122,12 @@ class Merge {
     Merged on_bar(std::uint32_t source, std::uint32_t symbol, std::int64_t time,
                   const BarPayload& bar, std::uint16_t flags);
     // Of those that were taken by an earlier hub, older ones than its journal is read back.
-    void restore_bar(std::uint32_t symbol, const BarPayload& bar) {
-        symbols_[symbol].bars.take(bar, 0);
+    void restore_bar(std::uint32_t symbol, const BarPayload& bar, std::uint16_t flags = 0) {
+        symbols_[symbol].bars.take(bar, flags);
     }
+    // The next bar of a symbol that is made of its trades as of `time`, of a frame; of symbols that
+    // have the venue's. filled: it is to be written.
+    MadeBar make_bar(std::uint32_t symbol, std::int64_t time, BarPayload& bar);
     // levels: bid_count bids, then ask_count asks. What is to be written of it: depth_next().
     Merged on_book(std::uint32_t source, std::uint32_t symbol, std::int64_t time,
                    const BookPayload& book, std::uint16_t flags, const BookLevel* levels);
@@ -189,6 +198,7 @@ class Merge {
         Value<FundingPayload> funding;
         Value<OpenInterestPayload> open_interest;
         BarBook bars;
+        TradeBars made;
         MergeDepth depth;
         std::vector<TradeCounter> counters;  // by source
         TradeCounter restored;               // of the hub's own journal
@@ -272,6 +282,16 @@ class MergeFeeds {
         TickRule rule;
     };
     static constexpr std::size_t bad_ticks_max = 1024;  // between two looks; others are counted
+    // Bars that were made of trades: those that were filled, or differ from what the venue told.
+    struct Made {
+        std::uint32_t symbol;
+        std::int64_t ts_open;
+        MadeBar outcome;
+    };
+    [[nodiscard]] std::vector<Made> take_made() { return std::exchange(made_, {}); }
+    [[nodiscard]] std::uint64_t made(MadeBar outcome) const noexcept {
+        return made_counts_[static_cast<std::size_t>(outcome)];
+    }
     [[nodiscard]] std::vector<BadTick> take_bad_ticks() { return std::exchange(bad_ticks_, {}); }
     [[nodiscard]] std::uint64_t passed_over() const noexcept { return passed_over_; }
     [[nodiscard]] std::int64_t time() const noexcept { return time_; }
@@ -291,6 +311,7 @@ class MergeFeeds {
     [[nodiscard]] Status write_depth(std::uint32_t source, std::uint32_t symbol,
                                      const Frame& frame);
     [[nodiscard]] Status write_cursor(Feed& feed);
+    [[nodiscard]] Status write_made();
     void note(std::uint32_t source, std::uint32_t symbol, const Frame& frame, Merged outcome,
               TickRule rule);
 
@@ -298,6 +319,9 @@ class MergeFeeds {
     Writer* writer_;
     std::vector<Feed> feeds_;
     std::vector<BadTick> bad_ticks_;
+    std::vector<Made> made_;
+    std::array<std::uint64_t, 4> made_counts_{};
+    std::int64_t made_at_ = 0;
     std::vector<std::byte> snapshot_;  // of a book
     std::uint64_t passed_over_ = 0;  // frames of kinds that are not merged, or of nobody's streams
     std::int64_t time_ = 0;

@@ -215,6 +215,24 @@ def test_prices_come_at_once_and_first_while_no_stream_brings_them(count, moment
     assert last["quotes"] < 240  # as before
 
 
+def test_beside_an_account_more_is_spent_while_no_stream_brings_prices_and_no_more_than_was_said():
+    plan = PollPlan(POLLS["binance-usdm"].kinds, POLLS["binance-usdm"].rule, percent=54, now=START, urgent_percent=80)
+    weights = []
+    for since in (0, START + 2 * MINUTE, 0):
+        plan.hurry(since)
+        now = until = START + len(weights) * 2 * MINUTE
+        quotes, spent = [], 0
+        while now < until + MINUTE:
+            while (kind := plan.take(now)) is not None:
+                spent += kind.weight
+                quotes += [now] * (kind.name == "quotes")
+            now = plan.next_at(now)
+        weights.append(spent)
+        assert (max(b - a for a, b in pairwise(quotes)) < 0.2 * SECOND) == (since > 0)
+    most = POLLS["binance-usdm"].rule.most
+    assert weights[0] <= 0.54 * most < 0.75 * most < weights[1] <= 0.8 * most and weights[2] <= 0.54 * most
+
+
 @given(st.lists(st.tuples(st.sampled_from(["renew", "release", "wait"]), st.integers(1, 5)), max_size=40))
 def test_whoever_lives_has_a_place_and_no_two_have_the_same(steps):
     pollers, now, last = Pollers(), START, {}

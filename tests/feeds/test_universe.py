@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from onetape.feeds.universe import CHANGED, DELISTED, LISTED, REDENOMINATED, Universe
+from onetape.feeds.universe import CHANGED, DELISTED, DROPPED, LISTED, REDENOMINATED, Universe
 from onetape.market.wanted import Wanted, symbols_wanted
 from onetape.model.instrument import Instrument, from_symbol
 
@@ -62,7 +62,44 @@ def test_a_restart_goes_on_with_the_numbers_of_its_tape():
     assert changes(Universe(Wanted(), recovered), listed("A", tick="0.01")) == [(LISTED, "A", 3)]
 
 
-def test_of_those_with_the_most_turnover_none_goes_that_was_among_them():
+def choices(universe: Universe, **turnovers: float):
+    return changes(
+        universe, *map(listed, turnovers), turnovers={f"{base}USDT": each for base, each in turnovers.items()}
+    )
+
+
+def test_those_with_the_most_turnover_are_chosen_again_and_who_is_near_stays():
+    universe = Universe(symbols_wanted("top:4"), needed=["binance:B/USDT:USDT", "binance:Z/USDT:USDT"])
+    first = choices(universe, A=9, B=8, C=7, D=6, E=5, F=4, G=3)
+    assert first == [(LISTED, base, n) for n, base in enumerate("ABCD", 1)] and universe.epoch == 1
+    assert choices(universe, A=9, B=8, C=7, D=5, E=6, F=4, G=3) == [(LISTED, "E", 5)]  # D is the fifth
+    assert choices(universe, A=9, B=8, C=7, D=6, E=5, F=4, G=3) == []  # and now E is
+    assert universe.epoch == 2
+    # Two are far behind: one of them is needed.
+    assert choices(universe, A=9, B=1, C=7, D=1, E=5, F=8, G=6) == [
+        (DROPPED, "D", 4),
+        (LISTED, "F", 6),
+        (LISTED, "G", 7),
+    ]
+    # What comes back trades as it did, under its number; what was delisted meanwhile is another.
+    assert choices(universe, A=9, B=1, C=7, D=8, E=1, F=8, G=1) == [
+        (DROPPED, "E", 5),
+        (DROPPED, "G", 7),
+        (LISTED, "D", 4),
+    ]
+    assert choices(universe, A=9, B=1, C=7, D=8, F=8, G=1) == []
+    assert choices(universe, A=0, B=1, C=7, D=8, E=9, F=8, G=1) == [(DROPPED, "A", 1), (LISTED, "E", 8)]
+    assert universe.epoch == 5
+
+
+def test_without_a_word_on_turnover_nobody_comes_and_only_the_delisted_go():
+    universe = Universe(symbols_wanted("top:2"))
+    assert changes(universe, *map(listed, "ABC")) == []
+    choices(universe, A=3, B=2, C=1)
+    assert changes(universe, listed("A"), listed("C")) == [(DELISTED, "B", 2)]
+
+
+def test_of_those_with_the_most_turnover_none_goes_that_is_near_the_last():
     universe = Universe(symbols_wanted("top:2"))
     three = [listed("A"), listed("B"), listed("C")]
     first = changes(universe, *three, turnovers={"AUSDT": 3, "BUSDT": 2, "CUSDT": 1})

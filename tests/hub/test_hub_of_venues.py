@@ -3,6 +3,7 @@ is merged is the exchange's own market."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import signal
@@ -15,19 +16,24 @@ import pytest
 
 from exchange.venue_client import served
 from onetape._core import FLAG_UNSYNCED, Book
+from onetape.collector.options import collector_journal
+from onetape.collector.venue_feed import VenueFeed
+from onetape.collector.venue_tape import VenueTape
 from onetape.engine.tape_facts import streams_of
 from onetape.feeds.hub_table import LEVELS, MarketReader
 from onetape.feeds.poll_plan import TICK
 from onetape.hub.options import hub_journal
 from onetape.model.enums import Side
+from onetape.net.tasks import ended
 from onetape.tape.journal import JournalReader
 from onetape.tape.verify import verify
-from waiting import wait_for
+from onetape.venues.binance.polls import BinanceUsdmPolls
+from waiting import wait_for, wait_in_loop
 from worlds.hub_process import HubProcess, hub, hub_options, merged, sources_of
-from worlds.venue_collectors import collecting, options_of, status
+from worlds.venue_collectors import alerts, collecting, frames, options_of, status
 
 KIND = "binance-usdm"
-ETH = "binance:ETH/USDT:USDT"
+BTC, ETH, SOL = (f"binance:{base}/USDT:USDT" for base in ("BTC", "ETH", "SOL"))
 
 
 def numbers_of(home, symbol: str) -> list[int]:
@@ -182,6 +188,63 @@ def polled(dialect, since: int) -> list[int]:
 
 def is_whole(home, symbol: str) -> bool:
     return all(a[0] + 1 == b[0] for a, b in pairwise(merged_trades(home, symbol)))
+
+
+def test_who_is_followed_by_turnover_changes_while_a_hub_merges_it(tmp_path, monkeypatch):
+    """What goes has no row and is not stale; what stays misses nothing; what comes back goes on under its number."""
+    shares = {"ETHUSDT": 3.0, "BTCUSDT": 2.0, "SOLUSDT": 1.0}
+    monkeypatch.setattr(BinanceUsdmPolls, "turnovers", lambda self, body: dict(shares))
+
+    async def work(port: int) -> None:
+        tape = VenueTape(collector_journal(tmp_path, "feed"), "collector:feed")
+        feed = VenueFeed(options_of(KIND, tmp_path, port, symbols="top:1", needed=[ETH]), tape)
+        following = asyncio.ensure_future(feed.run())
+
+        async def until(what) -> None:
+            await wait_in_loop(lambda: following.done() or what())
+
+        def row() -> object:
+            return MarketReader(tmp_path).state.get("quote", BTC)
+
+        try:
+            await until(lambda: merged_trades(tmp_path, ETH))
+            shares["BTCUSDT"] = 9.0
+            await until(lambda: merged_trades(tmp_path, BTC) and row())
+            shares.update({"BTCUSDT": 0.5, "SOLUSDT": 9.0})
+            await until(lambda: (BTC, "dropped") in listings(tmp_path) and not row())
+            shares["BTCUSDT"] = 10.0
+            await until(lambda: listings(tmp_path).count((BTC, "listed")) == 2 and row())
+            await until(lambda: len(alerts(tmp_path, "listing")) - len(listings(tmp_path)) == 4)
+            assert feed.universe.listings.keys() == {BTC, ETH, SOL}  # SOL is the second, and near
+        finally:
+            await ended([following])
+            tape.close()
+
+    def listings(home) -> list[tuple[str, str]]:
+        return [each for each in alerts(home, "listing") if each[1] != "chosen"]
+
+    with served(KIND, rate=10) as (dialect, port), hub(hub_options(tmp_path, "feed")):
+        asyncio.run(work(port))
+        assert_whole(tmp_path, dialect, ETH)
+    assert len(numbers_of(tmp_path, BTC)) == 1
+    found = [each.data for each in merged(tmp_path, "health")]
+    assert [each["state"] for each in found if each["kind"] == "listing" and each["subject"] == BTC] == [
+        "listed",
+        "dropped",
+    ]
+    assert not [each for each in found if each["kind"] == "market" and each["subject"] == BTC]
+    chosen = [each.data for each in frames(tmp_path, "health") if each.data["state"] == "chosen"]
+    assert [(each["epoch"], each["symbols"]) for each in chosen] == [
+        (1, [ETH]),
+        (2, [BTC, ETH]),
+        (3, [ETH, SOL]),
+        (4, [BTC, ETH, SOL]),
+    ]
+    tape = frames(tmp_path, "quote", "trade", "mark", "health")
+    words = [n for n, each in enumerate(tape) if each.data.get("subject") == BTC and each.data["kind"] == "listing"]
+    assert [tape[n].data["state"] for n in words] == ["listed", "dropped", "listed"]
+    kept = next(n for n, i in streams_of(collector_journal(tmp_path, "feed")).items() if i.symbol == BTC)
+    assert kept not in [each.stream for each in tape[words[1] : words[2]]]
 
 
 def test_a_symbol_that_is_delisted_and_listed_anew_moves_no_price_to_another(tmp_path):

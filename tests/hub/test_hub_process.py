@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from onetape._core import FLAG_GAP, FLAG_SNAPSHOT, FLAG_UNSYNCED, Book
+from onetape._core import FLAG_CORRECTED, FLAG_GAP, FLAG_LATE, FLAG_SNAPSHOT, FLAG_SYNTHETIC, FLAG_UNSYNCED, Book
 from onetape.feeds.hub_table import MarketReader
 from onetape.hub.options import hub_journal
 from onetape.tape.journal import JournalReader
@@ -316,6 +316,51 @@ def test_bars_of_an_earlier_life_are_there_at_once_however_it_ended(tmp_path, pa
     wait_for(lambda: MarketReader(tmp_path).bars(BTC, hour)[-1]["close"] == 1040)
     running.end()
     assert MarketReader(tmp_path).state.get("quote", BTC) is None
+
+
+def test_bars_that_no_source_brings_are_made_of_the_trades_of_all_and_give_way_to_the_venue_s(tmp_path, pair):
+    """Each source brings every second trade, four a minute; nobody tells the bar of the second minute, and that of the
+    fourth is wrong. The hub is killed before and after it is made."""
+    minute = 60 * 10**9
+    first = time.time_ns() // minute * minute + minute
+    options = hub_options(tmp_path, "ws", "rest")
+
+    def bring(numbers: range) -> None:
+        for n in numbers:
+            at = first + n * minute // 4
+            if n in (4, 12, 16, 20, 24):
+                pair[0].bar(BTC, at - minute, 999 + n if n != 16 else 1, at=at)
+            pair[n % 2].trade(BTC, 1000 + n, 5, at=at, id_=n + 7)
+
+    def bars() -> list[tuple[int, int, int]]:
+        found = merged(tmp_path, "bar")
+        return [((each.data["ts_open"] - first) // minute, each.data["close"], each.flags & 0xFF) for each in found]
+
+    running = HubProcess(options)
+    bring(range(8))
+    wait_for(lambda: len(merged(tmp_path, "trade")) == 8)
+    running.end(signal.SIGKILL)
+    running = HubProcess(options)
+    bring(range(8, 26))
+    wait_for(lambda: len(bars()) == 6)
+    running.end(signal.SIGKILL)
+    running = HubProcess(options)
+    pair[0].bar(BTC, first + minute, 1007, flags=FLAG_SNAPSHOT, at=first + 7 * minute)
+    wait_for(lambda: len(bars()) == 7)
+    made = running.ask("status")["result"]["bars_of_trades"]
+    running.end()
+    assert bars() == [
+        (0, 1003, 0),
+        (1, 1007, FLAG_SYNTHETIC),
+        (2, 1011, 0),
+        (3, 1, 0),
+        (4, 1019, 0),
+        (5, 1023, 0),
+        (1, 1007, FLAG_SNAPSHOT | FLAG_LATE | FLAG_CORRECTED),
+    ]
+    said = [each.data for each in merged(tmp_path, "health") if each.data["kind"] == "bars"]
+    states = {(each["state"], (each["ts_open"] - first) // minute) for each in said}
+    assert {("filled from its trades", 1), ("differs from its trades", 3)} <= states and not made["filled"]
 
 
 class Depth:

@@ -6,8 +6,8 @@ from core_tested import Merge, TradeMemory
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onetape._core import FLAG_SNAPSHOT, MERGE_NONE
-from reference.merge import SECOND, Bars, Memory, Quote, Trades, Values
+from onetape._core import FLAG_SNAPSHOT, FLAG_SYNTHETIC, MERGE_NONE
+from reference.merge import SECOND, Bars, Memory, Quote, Trades, Values, bars_of
 
 STALE = 2 * SECOND
 T0 = 1_767_225_600 * SECOND
@@ -122,18 +122,84 @@ def test_what_is_forgotten_is_late_and_never_twice(rows, count_max, keep_ns):
             st.integers(0, 6),  # period since the first
             st.sampled_from([60 * SECOND, 300 * SECOND]),
             st.integers(100, 102),
-            st.sampled_from([0, FLAG_SNAPSHOT]),  # told by a stream, or answered by the venue
+            # Told by a stream, answered by the venue, or made of trades.
+            st.sampled_from([0, FLAG_SNAPSHOT, FLAG_SYNTHETIC]),
         ),
         max_size=40,
     )
 )
-def test_a_bar_is_taken_once_and_corrected_by_an_answer_alone(rows):
+def test_a_bar_is_taken_once_and_corrected_by_an_answer_alone_or_in_place_of_one_of_trades(rows):
     core, model = merge(0, 1), Bars()
     for source, place, period, close, flags in rows:
         ts_open = T0 + place * period
         got = core.bar(source, 0, ts_open + period, ts_open, period, close, flags)
-        assert got == model.take(source, period, ts_open, close, bool(flags))
+        assert got == model.take(source, period, ts_open, close, {FLAG_SYNTHETIC: 0, 0: 1, FLAG_SNAPSHOT: 2}[flags])
     assert [core.disagreed(source, 0) for source in (0, 1)] == [model.disagreed[source] for source in (0, 1)]
+
+
+MINUTE = 60 * SECOND
+
+
+@given(st.data())
+def test_a_bar_is_made_of_trades_where_none_between_its_neighbours_is_missing_and_is_the_true_one(data):
+    """Each trade is brought by some sources, late or never, in any order within each minute and a half."""
+    gaps = data.draw(st.lists(st.integers(0, 50), min_size=1, max_size=30))  # seconds between two trades
+    first = data.draw(st.sampled_from([1, 7]))
+    all_, at = [], T0
+    for n, gap in enumerate(gaps):
+        at += gap * SECOND
+        all_.append((first + n, at, data.draw(st.integers(100, 104)), data.draw(st.integers(1, 3))))
+    brought = [each for each in all_ if data.draw(st.integers(0, 9))]
+    late = {each: data.draw(st.integers(0, 90)) * SECOND for each in brought}
+    core, made, now = merge(0, 1), {}, T0
+    core.bar(0, 0, T0, T0 - MINUTE, MINUTE, 100)
+    for each in sorted(brought, key=lambda each: each[1] + late[each]):
+        number, time, price, size = each
+        now = max(now, time + late[each])
+        for source in (0, 1) if data.draw(st.booleans()) else (1,):
+            core.trade(source, 0, time, now, price, size, number)
+        if data.draw(st.booleans()):
+            made |= drained(core, now)
+    made |= drained(core, now + 10 * MINUTE)
+    numbers = {each[0] for each in brought}
+
+    def is_whole(ts_open: int) -> bool:
+        own = [number for number, time, *_ in all_ if time - time % MINUTE == ts_open]
+        between = range(min(own) - 1, max(own) + 2)
+        return all(number in numbers or number == 0 for number in between)
+
+    true = bars_of(all_)
+    assert made == {ts_open: bar for ts_open, bar in true.items() if is_whole(ts_open) and len(true) <= 8} or (
+        len(true) > 8 and all(is_whole(ts_open) and true[ts_open] == bar for ts_open, bar in made.items())
+    )
+
+
+def drained(core: Merge, now: int) -> dict[int, tuple[int, ...]]:
+    found = {}
+    while (made := core.make_bar(0, now)) is not None:
+        outcome, (ts_open, *bar, trades) = made
+        assert outcome == "filled" and trades == -1 and ts_open + MINUTE + 5 * SECOND <= now
+        assert ts_open not in found
+        found[ts_open] = tuple(bar)
+    return found
+
+
+def test_what_the_venue_says_of_a_bar_is_compared_with_its_trades():
+    core = merge(0)
+    core.bar(0, 0, T0, T0 - MINUTE, MINUTE, 100)
+    assert core.make_bar(0, T0 + 10 * MINUTE) is None
+    for number in range(1, 6):  # one a minute; a bar of `core.bar` has the volume 1
+        core.trade(0, 0, T0 + (number - 1) * MINUTE, T0, 100, 1 + (number == 2), number)
+    for place in (0, 1):
+        core.bar(0, 0, T0 + MINUTE, T0 + place * MINUTE, MINUTE, 100)
+    assert core.make_bar(0, T0 + 65 * SECOND)[0] == "agrees"
+    assert core.make_bar(0, T0 + 125 * SECOND - 1) is None  # the venue's own may still come
+    assert [core.make_bar(0, T0 + 5 * MINUTE)[0] for _ in range(2)] == ["differs", "filled"]
+    # What the venue says of it takes its place, also where it says the same.
+    assert core.bar(0, 0, T0 + 6 * MINUTE, T0 + 2 * MINUTE, MINUTE, 100) == "corrected"
+    assert core.bar(0, 0, T0 + 6 * MINUTE, T0 + 2 * MINUTE, MINUTE, 100) == "duplicate"
+    core.pin(0, 0)
+    assert core.make_bar(0, T0 + 9 * MINUTE) is None
 
 
 def test_one_message_with_two_contents_is_counted():

@@ -83,21 +83,43 @@ class Trades:
 
 
 class Bars:
-    """Each once by its period and opening; what the venue answered takes the place of anything else."""
+    """Each once by its period and opening; what the venue answered takes the place of anything else, and what it says
+    at all that of what was made of trades. rank: 0 of trades, 1 of a stream, 2 of an answer."""
 
     def __init__(self) -> None:
-        self.close: dict[tuple[int, int], int] = {}
+        self.close: dict[tuple[int, int], tuple[int, int]] = {}  # and its rank
         self.disagreed: Counter[int] = Counter()
 
-    def take(self, source: int, period: int, ts_open: int, close: int, is_answer: bool) -> str:
-        held = self.close.get((period, ts_open))
-        if held == close:
-            return "duplicate"
-        if held is not None and not is_answer:
-            self.disagreed[source] += 1
-            return "duplicate"
-        self.close[period, ts_open] = close
+    def take(self, source: int, period: int, ts_open: int, close: int, rank: int) -> str:
+        held, held_rank = self.close.get((period, ts_open), (None, 0))
+        if held is not None and (held_rank or not rank):
+            if held == close:
+                self.close[period, ts_open] = close, max(rank, held_rank)
+                return "duplicate"
+            if rank < 2:
+                self.disagreed[source] += 1
+                return "duplicate"
+        self.close[period, ts_open] = close, rank
         return "taken" if held is None else "corrected"
+
+
+def bars_of(trades: list[tuple[int, int, int, int]]) -> dict[int, tuple[int, ...]]:
+    """Bars of a minute of all trades (number, time, price, size), by when they open: open, high, low, close, volume,
+    turnover."""
+    minutes: dict[int, list[tuple[int, int]]] = {}
+    for _, time, price, size in sorted(trades):
+        minutes.setdefault(time - time % (60 * SECOND), []).append((price, size))
+    return {
+        ts_open: (
+            rows[0][0],
+            max(price for price, _ in rows),
+            min(price for price, _ in rows),
+            rows[-1][0],
+            sum(size for _, size in rows),
+            sum(price * size for price, size in rows),
+        )
+        for ts_open, rows in minutes.items()
+    }
 
 
 class Memory:

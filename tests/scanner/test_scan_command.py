@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from pathlib import Path
 
 import pytest
 
 import copied_process
+import onetape.scanner.scanner as scanner_module
+from onetape.collector.options import collector_journal
 from onetape.market.condition import parse_condition
 from onetape.market.wanted import symbols_wanted
 from onetape.scanner.scanner import Scanner
 from worlds.command_lines import CLEAN, command_line
+from worlds.hub_process import SourceJournal
 from worlds.supervised import ALLOCATE, Home
 from worlds.tapes import BTC, START, Market
 
@@ -75,6 +79,33 @@ def test_of_all_those_with_the_greatest_turnover(tmp_path):
     assert {each[0] for each in matches(path, text="mid == 100", symbols="top:5")} == {BTC, ETH, SOL}
     # One that the condition names is there besides.
     assert {each[0] for each in matches(path, text=f'mid == mid("{BTC}")', symbols="top:1")} == {BTC, ETH}
+
+
+def test_live_those_with_the_greatest_turnover_are_chosen_again(tmp_path, monkeypatch):
+    """One that goes ends, and one that comes begins; who is second to it stays where it was not before."""
+    monkeypatch.setattr(scanner_module, "CHOSEN_EVERY", 0)
+    monkeypatch.setattr(scanner_module, "SWEEP", NS // 20)
+    market = SourceJournal(tmp_path, "ws")
+    at = time.time_ns()
+    for size, symbol in ((3, BTC), (2, ETH), (1, SOL)):
+        market.listed(symbol)
+        market.quote(symbol, 1000, 1001, at=at)
+        market.trade(symbol, 1000, size, at=at)
+    scanner = Scanner(
+        [collector_journal(tmp_path, "ws")], parse_condition("mid > 1"), symbols_wanted("top:1"), is_live=True
+    )
+    found = []
+    for match in scanner.live(60):
+        found.append((match.symbol, match.until is None))
+        if len(found) == 1:
+            for size, symbol in ((90, ETH), (50, SOL)):
+                market.trade(symbol, 1000, size, at=time.time_ns())
+        if len(found) == 3:
+            break
+    assert found == [(BTC, True), (BTC, False), (ETH, True)] and scanner.symbols == 1
+    assert [(each.symbol, each.until is None) for each in scanner.matches] == [(BTC, False), (ETH, True)]
+    scanner.close()
+    market.close()
 
 
 def test_the_command_tells_matches_with_their_values(two, tmp_path):

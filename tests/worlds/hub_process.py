@@ -85,10 +85,12 @@ class SourceJournal:
         row = head + struct.pack(f"<{len(levels)}q", *levels)
         self.writer.append("book", row, flags=flags, stream=self.streams[symbol], time=at)
 
-    def bar(self, symbol: str, ts_open: int, close: int, *, period: int = 60 * 10**9) -> None:
+    def bar(
+        self, symbol: str, ts_open: int, close: int, *, period: int = 60 * 10**9, flags: int = 0, at: int = 0
+    ) -> None:
         end = ts_open + period
         row = _BAR.pack(ts_open, end, period, close, close, close, close, 1, 0, 0, 1, 0)
-        self.writer.append("bar", row, stream=self.streams[symbol], time=end)
+        self.writer.append("bar", row, flags=flags, stream=self.streams[symbol], time=at or end)
 
     def health(self, kind: str, subject: str, state: str, **about: Any) -> None:
         record = {"kind": kind, "subject": subject, "state": state, **about}

@@ -105,6 +105,19 @@ void bind_merge(nb::module_& m) {
             nb::arg("source"), nb::arg("symbol"), nb::arg("time"), nb::arg("ts_open"),
             nb::arg("period"), nb::arg("close"), nb::arg("flags") = 0)
         .def(
+            "make_bar",
+            [](Merge& self, std::uint32_t symbol, std::int64_t time) -> nb::object {
+                BarPayload bar{};
+                constexpr const char* names[] = {"none", "filled", "agrees", "differs"};
+                const MadeBar outcome = self.make_bar(symbol, time, bar);
+                if (outcome == MadeBar::none) return nb::none();
+                return nb::make_tuple(
+                    std::string(names[static_cast<int>(outcome)]),
+                    std::make_tuple(bar.ts_open, bar.open, bar.high, bar.low, bar.close, bar.volume,
+                                    bar.turnover_low, bar.trades));
+            },
+            nb::arg("symbol"), nb::arg("time"))
+        .def(
             "book",
             [](Merge& self, std::uint32_t source, std::uint32_t symbol, std::int64_t ts_event,
                std::int64_t ts_recv, std::uint64_t previous, std::uint64_t last,

@@ -32,6 +32,7 @@ SCHEMES: Final = {"zeromq": ("tcp", "ipc"), "websocket": ("ws", "wss"), "nats": 
 
 SHARE: Final = 0.95  # of what a venue lets an address ask, where nobody else asks
 SHARE_BESIDE: Final = 0.6  # where a gateway asks as well: it may go to 0.8, or 0.9 for what takes risk off
+SHARE_URGENT: Final = 0.8  # there, while no stream brings prices: at an even pace, so that a gateway finds room
 
 
 class VenueFeedOptions(msgspec.Struct, frozen=True, kw_only=True, tag="venue"):
@@ -49,8 +50,10 @@ class VenueFeedOptions(msgspec.Struct, frozen=True, kw_only=True, tag="venue"):
     renew_ns: int
     listings_ns: int
     percent: int  # of what the venue lets an address ask
+    urgent_percent: int = 0  # while all of `streams` fail, where that is more
     hot: str = ""  # a condition: who meets it is asked about more often
     klines: str = "1m"  # periods with commas: whose bars are asked for
+    needed: list[str] = []  # of "top:N": symbols that stay once they were among them, as robots name them
     streams: list[str] = []  # collectors that follow the venue's streams: where all fail prices are asked for first
 
 
@@ -126,8 +129,15 @@ def venue_feed_options(name: str, config: Config, *, home: Path, rest: str, ws: 
         renew_ns=parse_duration(collector.renew),
         listings_ns=parse_duration(collector.listings),
         percent=round(100 * (collector.share or (SHARE if is_alone else SHARE_BESIDE))),
+        urgent_percent=round(100 * (collector.share or SHARE_URGENT)),
         hot=collector.hot,
         klines=_periods(collector.klines, f"collectors.{name}.klines"),
+        needed=sorted(
+            symbol
+            for robot in config.robots.values()
+            if config.accounts[robot.account].venue == collector.venue
+            for symbol in robot.symbols
+        ),
         streams=[
             each
             for each, other in collectors_of(config).items()

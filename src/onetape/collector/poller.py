@@ -41,7 +41,8 @@ def leases_file(budget: Path) -> Path:
 
 
 class Poller:
-    """One of those that poll an address. percent: of the venue's limit, what they may spend together."""
+    """One of those that poll an address. percent: of the venue's limit, what they may spend together; urgent_percent:
+    while no stream brings prices."""
 
     def __init__(
         self,
@@ -53,13 +54,17 @@ class Poller:
         say: Callable[[HealthOut], None],
         rejects: Rejects,
         percent: int,
+        urgent_percent: int,
     ) -> None:
         self._line, self._polls = line, polls
         self._leases = SharedLeases(leases)
         self._holder = secrets.randbits(62) + 1
         self._writer = writer.core
         self._say, self._rejects = say, rejects
-        self._plan = PollPlan(polls.kinds, polls.rule, percent=percent, now=time.time_ns())
+        self._urgent_percent = urgent_percent
+        self._plan = PollPlan(
+            polls.kinds, polls.rule, percent=percent, now=time.time_ns(), urgent_percent=urgent_percent
+        )
         self._turns = {kind.name: Turns() for kind in polls.kinds if kind.by_symbol}
         self._has_shared = False  # symbols with others: what is new to it somebody else may have served
         self._listings: dict[str, Listing] = {}
@@ -95,6 +100,8 @@ class Poller:
     def hurry(self, since: int) -> None:
         """See `PollPlan.hurry`."""
         if since != self._plan.urgent_since:
+            if self._line.budget is not None:
+                self._line.budget.allow(self._urgent_percent if since else 0)
             self._plan.hurry(since)
             self._hurried.set()
 

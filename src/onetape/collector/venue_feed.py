@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -29,12 +29,12 @@ from onetape.feeds.overlap import Overlap
 from onetape.feeds.poll_plan import BUSY_FOR
 from onetape.feeds.query_line import VenueLine
 from onetape.feeds.request_budget import AddressBudget, budget_file
-from onetape.feeds.universe import CHANGED, DELISTED, REDENOMINATED, Change, Listing, Universe
+from onetape.feeds.universe import CHANGED, DELISTED, DROPPED, REDENOMINATED, Change, Listing, Universe
 from onetape.feeds.venue_clock import VenueClock, keep_clock
 from onetape.market.condition import Condition, parse_condition
 from onetape.market.silence import Attention
 from onetape.market.wanted import symbols_wanted
-from onetape.model.errors import NotAvailable, OnetapeError
+from onetape.model.errors import NotAvailable, OnetapeError, VenueUnavailable
 from onetape.model.time import MINUTE, SECOND, parse_period
 from onetape.net.connection import back_off
 from onetape.net.tasks import ended
@@ -51,6 +51,7 @@ SNAPSHOTS_S: Final = 10.0  # between two of each book on the tape, for who begin
 SHOWN_S: Final = 1.0  # between two marks of progress on the tape
 KLINES_SHARE: Final = 0.5  # of what may be asked, while streams bring the rest
 KLINES_SHARE_POLLED: Final = 0.1
+GOING: Final = (DELISTED, DROPPED)
 HEARD_S: Final = 10.0  # for a connection that replaces another to say something
 
 
@@ -81,7 +82,7 @@ class VenueFeed:
         self.line = VenueLine(
             self.venue, options.rest, self.clock, budget=self.budget, keeps=False, rejects=self.rejects, pace=self.pace
         )
-        self.universe = Universe(symbols_wanted(options.symbols), tape.recovered)
+        self.universe = Universe(symbols_wanted(options.symbols), tape.recovered, options.needed)
         self.poller: Poller | None = None
         if options.transport == "rest" and polls is not None:
             self.poller = Poller(
@@ -92,6 +93,7 @@ class VenueFeed:
                 say=tape.say,
                 rejects=self.rejects,
                 percent=round(options.percent * (1 - KLINES_SHARE_POLLED)),
+                urgent_percent=max(options.percent, options.urgent_percent),
             )
         self.klines = self._klines(rules[0]) if options.klines and self.venue.past is not None and rules else None
         self._watch = DriftWatch(options.kind, tape.say)
@@ -233,30 +235,37 @@ class VenueFeed:
             failures = 0
             changes = self.universe.update(listed, turnovers, time.time_ns())
             for change in changes:
-                self.tape.changed(change, time.time_ns())
+                if change.what != DROPPED:
+                    self.tape.changed(change, time.time_ns())
             if self.universe.missing() != self._missing:
                 self._missing = self.universe.missing()
                 if self._missing:
                     words = f"does not trade there: {', '.join(self._missing)}"[:200]
                     self.tape.say(HealthOut("market", self.options.name, words, "warning"))
             if changes:
+                if self.universe.wanted.top:
+                    self.tape.chosen(self.universe)
                 await self._apply(changes)
             await asyncio.sleep(self.options.listings_ns / SECOND)
 
     async def _turnovers(self) -> dict[str, float]:
-        """Without an answer none has any: who is followed stays."""
+        """Without an answer none has any: who is followed stays. Raises VenueUnavailable where nobody is yet."""
         assert self.venue.polls is not None
-        try:
+        with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError, *MALFORMED):
             status, _, body = await self.line.request(self.venue.polls.turnover)
-            return dict(self.venue.polls.turnovers(body)) if status == 200 else {}
-        except (aiohttp.ClientError, OSError, TimeoutError, *MALFORMED):
-            return {}
+            if status == 200:
+                return dict(self.venue.polls.turnovers(body))
+        if not self.universe.listings:
+            raise VenueUnavailable("nobody says what is traded", location=self.options.rest)
+        return {}
 
     async def _apply(self, changes: Sequence[Change]) -> None:
         if self.klines is not None:
             self.klines.follow(list(self.universe.listings.values()))
+        dropped = {each.listing.instrument.symbol: each for each in changes if each.what == DROPPED}
         if self.poller is not None:
             self.poller.follow(list(self.universe.listings.values()))
+            self._say_dropped(dropped.values())
             return
         self._follow_books(changes)
         current = {each.number: each for each in self.universe.listings.values()}
@@ -264,18 +273,21 @@ class VenueFeed:
         def still(group: _Group) -> list[Listing]:
             return [current[each.number] for each in group.listings if each.number in current]
 
-        new = [change.listing for change in changes if change.what not in (DELISTED, CHANGED)]
+        new = [change.listing for change in changes if change.what not in (*GOING, CHANGED)]
         for change in changes:
-            if change.what == DELISTED:
+            if change.what in GOING:
                 for group in self._groups:
                     group.feed.drop(change.listing.instrument.symbol)
-        redenominated = {c.listing.instrument.symbol for c in changes if c.what == REDENOMINATED}
+        redenominated = {each.listing.instrument.symbol for each in changes if each.what == REDENOMINATED}
+        room = self.venue.symbols_max
         for group in list(self._groups):
-            symbols = {each.instrument.symbol for each in group.listings}
+            kept, symbols = still(group), {each.instrument.symbol for each in group.listings}
             if symbols & redenominated:  # its messages must not be read in the units of before
                 await self._stop(group)
-                self._start(still(group))
-        room = self.venue.symbols_max
+                self._start(kept)
+            elif gone := [each for symbol, each in dropped.items() if symbol in symbols]:
+                taken, new = new[: room - len(kept)], new[room - len(kept) :]
+                await self._replace(group, [*kept, *taken], gone)
         last = self._groups[-1] if self._groups else None
         if new and last is not None and len(last.listings) < room:
             kept = still(last)
@@ -288,7 +300,7 @@ class VenueFeed:
         wanted = self.options.depth
         for change in changes:
             number, instrument = change.listing
-            if change.what == DELISTED:
+            if change.what in GOING:
                 self.depth.drop(instrument.symbol)
             elif change.what != CHANGED and (wanted == "all" or instrument.symbol in wanted.split(",")):
                 self.depth.add(number, instrument)
@@ -317,8 +329,17 @@ class VenueFeed:
         tasks = [asyncio.ensure_future(feed.follow(number, stream)) for number, stream in enumerate(feed.streams())]
         self._groups.append(_Group(list(listings), feed, tasks))
 
-    async def _replace(self, group: _Group, listings: Sequence[Listing]) -> None:
-        """By one that is heard before the old one ends."""
+    def _say_dropped(self, dropped: Iterable[Change]) -> None:
+        """Once nothing comes of them any more."""
+        for change in dropped:
+            self.tape.changed(change, time.time_ns())
+
+    async def _replace(self, group: _Group, listings: Sequence[Listing], dropped: Sequence[Change] = ()) -> None:
+        """By one that is heard before the old one ends; by none where nobody is left."""
+        if not listings:
+            await self._stop(group)
+            self._say_dropped(dropped)
+            return
         async with overlapping(self._overlap, self._reading):
             self._start(listings, replaces=True)
             feed = self._groups[-1].feed
@@ -328,6 +349,7 @@ class VenueFeed:
                         await asyncio.sleep(TICK_S)
             await outlast_overlap()
             await self._stop(group)
+            self._say_dropped(dropped)
             feed.replaced()
 
     async def _stop(self, group: _Group) -> None:

@@ -5,7 +5,8 @@ bar                           as a stream tells it; with flag 1 as the venue ans
                               with flag 8 after later ones, with 128 in place of another
 instrument                    before the first frame of a number, and again with changed facts
 health                        kind `feed` and `market` as a gateway's; `listing`: listed, delisted,
-                              changed, redenominated, with the number; `bars`: what was filled,
+                              dropped, changed, redenominated, with the number, and `chosen`: all
+                              that are followed by turnover from here on; `bars`: what was filled,
                               corrected, or cannot be had
 command, reply                what was asked of it
 """
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import msgspec
 
-from onetape.feeds.universe import DELISTED, Change
+from onetape.feeds.universe import Change, Universe
 from onetape.ipc.command_tape import CommandTape
 from onetape.orders.managed import HealthOut
 from onetape.tape.journal import JournalWriter
@@ -54,10 +55,15 @@ class VenueTape(CommandTape):
     def changed(self, change: Change, now: int) -> None:
         """now: ns UTC."""
         number, instrument = change.listing
-        if change.what != DELISTED and self.recovered.get(number) != instrument:
+        if self.recovered.get(number) != instrument:
             self.writer.append_instrument(number, now, instrument.to_msgpack())
             self.recovered[number] = instrument
         self._health({"kind": "listing", "subject": instrument.symbol, "state": change.what, "number": number})
+
+    def chosen(self, universe: Universe) -> None:
+        """Whom `top:N` stands for from here on."""
+        followed = {"epoch": universe.epoch, "symbols": sorted(universe.listings)}
+        self._health({"kind": "listing", "subject": f"top:{universe.wanted.top}", "state": "chosen", **followed})
 
     def _health(self, record: dict[str, object]) -> None:
         self.writer.append("health", msgspec.msgpack.encode(record), time=time.time_ns())

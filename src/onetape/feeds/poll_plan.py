@@ -34,7 +34,7 @@ LOOK_BACK_MAX: Final = 600 * SECOND
 BUSY_FOR: Final = 180 * SECOND  # an older figure says nothing
 LEFT: Final = 0.015  # of the limit, at most
 WINDOW_END: Final = 10  # the last part in so many of a window
-URGENT: Final = 0.8  # of what may be spent goes to prices while no stream brings them
+URGENT: Final = 0.85  # of what may be spent goes to prices while no stream brings them
 LOST: Final = 2 * SECOND  # without an answer that is one
 
 
@@ -85,14 +85,17 @@ class Contact:
 
 class PollPlan:
     """Of one poller. Each kind earns its share of the weight evenly, so that a dear one holds up no cheap one. percent:
-    of the venue's limit, what all pollers may spend."""
+    of the venue's limit, what all pollers may spend; urgent_percent: while no stream brings prices, 0: no more."""
 
-    def __init__(self, kinds: Sequence[PollKind], rule: BudgetRule, *, percent: int, now: int) -> None:
+    def __init__(
+        self, kinds: Sequence[PollKind], rule: BudgetRule, *, percent: int, now: int, urgent_percent: int = 0
+    ) -> None:
         self._kinds = tuple(kinds)
         # What was earned before a window is spent in it: where there is room it is left out, or the end would wait.
-        left = min(sum(kind.weight for kind in kinds), rule.most * LEFT)
-        self._most, self._window = rule.most * percent / 100, rule.window
-        self._rate = self._full = (self._most - left) / rule.window  # weight in a ns, of all pollers
+        self._left = min(sum(kind.weight for kind in kinds), rule.most * LEFT)
+        self._rule, self._window = rule, rule.window
+        self._percents = percent, max(percent, urgent_percent)
+        self._spend(percent)
         self._shares = {kind: kind.share for kind in self._kinds}
         self._weights = dict.fromkeys(self._kinds, 0.0)  # that may be spent
         self._at = now
@@ -101,10 +104,15 @@ class PollPlan:
         self._aligned: object = None  # to which moment, of which share
         self.share = Share()
 
+    def _spend(self, percent: int) -> None:
+        self._most = self._rule.most * percent / 100
+        self._rate = self._full = (self._most - self._left) / self._window  # weight in a ns, of all pollers
+
     def hurry(self, since: int) -> None:
         """While nobody else brings the market prices come first: the first kind is asked at once and has most of what
         may be spent; pollers take turns from that moment on. since: by a clock that all have; 0: somebody brings it."""
         self.urgent_since = since
+        self._spend(self._percents[since > 0])
         first, *rest = self._kinds
         left = (1 - URGENT) / (1 - first.share)
         self._shares = {kind: kind.share * (left if since else 1) for kind in rest}

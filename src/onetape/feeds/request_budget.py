@@ -58,6 +58,7 @@ class AddressBudget:
     ) -> None:
         self.refused = 0
         self._counts = SharedCounters(path)
+        self._usual_percent = usual_percent
         self._budget = Budget(rules, self._counts, usual_percent=usual_percent)
         self._now = now
         name = path.name.removeprefix("budget-")
@@ -67,6 +68,11 @@ class AddressBudget:
 
     def close(self) -> None:
         self._counts.close()
+
+    def allow(self, usual_percent: int = 0) -> None:
+        """Sets what may be spent from now on, of the venue's limit, on all that is not essential; 0: what it was at the
+        start."""
+        self._budget.usual_percent = usual_percent or self._usual_percent
 
     def take(self, call: Call) -> None:
         """Raises BudgetError for a call that must not be sent now."""

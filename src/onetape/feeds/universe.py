@@ -16,10 +16,11 @@ from msgspec import structs
 from onetape.market.wanted import Wanted
 from onetape.model.instrument import Instrument
 
-__all__ = ["CHANGED", "DELISTED", "LISTED", "REDENOMINATED", "Change", "Listing", "Universe"]
+__all__ = ["CHANGED", "DELISTED", "DROPPED", "LISTED", "REDENOMINATED", "Change", "Listing", "Universe"]
 
 LISTED: Final = "listed"
 DELISTED: Final = "delisted"
+DROPPED: Final = "dropped"  # others have more turnover: it trades on, and its number stays
 CHANGED: Final = "changed"  # in other facts: the number stays
 REDENOMINATED: Final = "redenominated"  # in its units, or the venue's name: it has a new number
 
@@ -37,29 +38,35 @@ class Change(NamedTuple):
 
 
 class Universe:
-    """recovered: numbers that a tape has already, with the instruments that they stand for."""
+    """recovered: numbers that a tape has already, with the instruments that they stand for. needed: symbols that stay
+    among those with the most turnover once they have been there."""
 
-    def __init__(self, wanted: Wanted, recovered: Mapping[int, Instrument] | None = None) -> None:
-        self.wanted = wanted
+    def __init__(
+        self, wanted: Wanted, recovered: Mapping[int, Instrument] | None = None, needed: Collection[str] = ()
+    ) -> None:
+        self.wanted, self._needed = wanted, frozenset(needed)
+        self.epoch = 0  # of the choice by turnover: one more with each that changes who is followed
         self.listings: dict[str, Listing] = {}  # by symbol, of those that trade now
         self._last = {i.symbol: Listing(number, i) for number, i in sorted((recovered or {}).items())}
         self._next = max(recovered or {}, default=0) + 1
         self._gone: set[str] = set()  # seen to end, in this life
 
     def update(self, listed: Sequence[Instrument], turnovers: Mapping[str, float], now: int) -> list[Change]:
-        """What has changed, the delisted first. listed: all that trade now. turnovers: of 24 hours, by `raw_symbol`;
-        where so many with the most are wanted, one that was among them stays. now: ns UTC."""
+        """What has changed, those first that go. listed: all that trade now. turnovers: of 24 hours, by `raw_symbol`;
+        without any, those with the most are who they were. now: ns UTC."""
         by_symbol = {i.symbol: i for i in listed}
-        changes = [Change(DELISTED, each) for symbol, each in self.listings.items() if symbol not in by_symbol]
-        for change in changes:
-            symbol = change.listing.instrument.symbol
+        chosen = self._chosen(by_symbol, turnovers)
+        going = [(symbol, each) for symbol, each in self.listings.items() if symbol not in chosen]
+        changes = [Change(DROPPED if symbol in by_symbol else DELISTED, each) for symbol, each in going]
+        for symbol, _ in going:
             del self.listings[symbol]
-            self._gone.add(symbol)
-        for symbol in self._chosen(by_symbol, turnovers):
+        self._gone |= self._last.keys() - by_symbol.keys()
+        for symbol in chosen:
             found = self._one(by_symbol[symbol], now)
             if found is not None:
                 self.listings[symbol] = self._last[symbol] = found.listing
                 changes.append(found)
+        self.epoch += any(each.what != CHANGED for each in changes)
         return changes
 
     def missing(self) -> list[str]:
@@ -71,8 +78,10 @@ class Universe:
             return [symbol for symbol in by_symbol if symbol in self.wanted.names]
         if not self.wanted.top:
             return by_symbol
-        ranked = sorted(by_symbol, key=lambda symbol: (-turnovers.get(by_symbol[symbol].raw_symbol, 0.0), symbol))
-        return dict.fromkeys([*self.listings, *ranked[: self.wanted.top]])
+        if not turnovers:
+            return [symbol for symbol in self.listings if symbol in by_symbol]
+        of = {symbol: turnovers.get(each.raw_symbol, 0.0) for symbol, each in by_symbol.items()}
+        return self.wanted.chosen(of, self.listings, self._needed)
 
     def _one(self, instrument: Instrument, now: int) -> Change | None:
         symbol = instrument.symbol

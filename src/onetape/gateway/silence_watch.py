@@ -36,6 +36,7 @@ class Listening:
         self._attention = Attention()
         self._outage = Outage(account)
         self._probe = StreamProbe(manager, probe)
+        self._cuts = 0
 
     @property
     def attended(self) -> int:
@@ -100,14 +101,12 @@ class Listening:
 
     def _believe(self) -> None:
         gate, is_silent = self._gate, self._probe.is_silent
-        if is_silent == gate.is_deaf:
-            return
-        gate.is_deaf = is_silent
-        if is_silent:
-            self._say("account stream", "stale", "warning")
+        if self._cuts != self._probe.found:
+            self._cuts = self._probe.found
             self._cut()
-        else:
-            self._say("account stream", "live")
+        if is_silent != gate.is_deaf:
+            gate.is_deaf = is_silent
+            self._say("account stream", *(("stale", "warning") if is_silent else ("live",)))
 
     def _say(self, kind: str, state: str, severity: str = "info") -> None:
         self._manager.outs.append(HealthOut(kind, self._account, state, severity))

@@ -149,6 +149,8 @@ class Hub:
                 case "listing", "delisted":
                     if (listing := self._listings.ended_by(number, int(record.get("number", 0)))) is not None:
                         self._end(listing, at)
+                case "listing", ("dropped" | "listed") as state:
+                    self._followed(number, int(record.get("number", 0)), is_followed=state == "listed")
                 case "feed", _:
                     source.health(record)
                     self._health.connection(number, is_lost=source.is_lost)
@@ -181,6 +183,17 @@ class Hub:
         self._stale.pop(listing.number, None)
         self._table.remove(listing.symbol)
         self._say("listing", "delisted", subject=listing.symbol, about={"number": listing.number})
+
+    def _followed(self, source: int, stream: int, *, is_followed: bool) -> None:
+        """What nobody brings any more has no row; it goes on under its number if it is brought again."""
+        listing = self._listings.followed_by(source, stream, is_followed=is_followed)
+        if listing is None:
+            return
+        self._health.forget(listing.number, source)
+        if not listing.sources:
+            self._stale.pop(listing.number, None)
+            self._table.remove(listing.symbol)
+            self._say("listing", "dropped", subject=listing.symbol, about={"number": listing.number})
 
     def _follow_missing(self) -> None:
         for source in self._sources.missing():
@@ -284,13 +297,16 @@ class Hub:
             source = self.options.sources[number].name
             about = {"source": source, "source_sequence": sequence, "event": _TYPES[type_]}
             self._say("quarantine", rule, subject=self._listings.all[symbol].symbol, about=about)
+        for symbol, ts_open, is_filled in self._merge.made_bars():
+            words = "filled from its trades" if is_filled else "differs from its trades"
+            self._say("bars", words, subject=self._listings.all[symbol].symbol, about={"ts_open": ts_open})
 
     def _write_rows(self) -> None:
         rows = list(islice(self._touched, ROWS_MAX))
         for number in rows:
             del self._touched[number]
             listing = self._listings.all[number]
-            if not listing.is_ended:
+            if listing.sources and not listing.is_ended:
                 self._table.put(listing, self._merge.values(number), self._tape.writer.published)
                 self._table.put_book(listing, self._merge.levels(number, LEVELS), self._tape.writer.published)
         for number, *bar in self._merge.bars():
@@ -367,7 +383,13 @@ class Hub:
             if not listing.is_ended
             for source in sorted(listing.sources)
         ]
-        return {"feeds": rows, "passed_over": self._merge.passed_over, "frames": self._tape.writer.published}
+        made = dict(zip(("filled", "agreed", "differed"), self._merge.made_counts, strict=True))
+        return {
+            "feeds": rows,
+            "passed_over": self._merge.passed_over,
+            "bars_of_trades": made,
+            "frames": self._tape.writer.published,
+        }
 
     def _row(self, listing: Listing, number: int, latency: float | None, now: int) -> dict[str, Any]:
         received, _, behind, outcomes, disagreed = self._merge.counts(number, listing.number)

@@ -3,12 +3,14 @@
 quote, trade, mark, funding, bar   as their source's frame, under the number of the listing plus one.
                                    The upper byte of the flags is the source's number plus one.
 quote with flag 64                 synthetic: the median of the last ones, while no source is fresh
+bar with flag 64                   synthetic: made of the trades, where no source has told it
 instrument                         before the first frame of a number, and again with changed facts
 input                              how far the journal of a source was read. A restart goes on there
 health                             kind `hub`: which number is which source; `source`: one is
                                    healthy, degraded or failing; `market`: a symbol is stale or
-                                   fresh; `listing`: listed, delisted; `quarantine`: a bad tick,
-                                   with its rule and its place in its source's journal
+                                   fresh; `listing`: listed, delisted, dropped; `quarantine`: a bad
+                                   tick, with its rule and its place in its source's journal;
+                                   `bars`: what its trades say of a bar of a minute
 command, reply                     what was asked of it; pins are folded from these
 """
 

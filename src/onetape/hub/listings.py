@@ -98,6 +98,15 @@ class Listings:
         listing.is_ended = True
         return listing
 
+    def followed_by(self, source: int, stream: int, *, is_followed: bool) -> Listing | None:
+        """Note whether a source brings its stream's listing, which trades on, from now on. Returns the listing where
+        that is news."""
+        listing = self._streams.get((source, stream))
+        if listing is None or listing.is_ended or (source in listing.sources) == is_followed:
+            return None
+        (listing.sources.add if is_followed else listing.sources.discard)(source)
+        return listing
+
     def _is_newer(self, source: int, instrument: Instrument, current: Listing) -> bool:
         if instrument.inferred and not current.instrument.inferred:
             return False

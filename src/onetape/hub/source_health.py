@@ -104,10 +104,10 @@ class SourceHealth:
             self._silence.heard((source, ALL), now)
             self._has_spoken[source] = True
 
-    def forget(self, symbol: int) -> None:
-        """It has ended: nothing is expected of it any more."""
-        for source in range(len(self._sources)):
-            self._silence.forget((source, symbol))
+    def forget(self, symbol: int, source: int | None = None) -> None:
+        """Nothing is expected of the symbol any more, of this source or of any."""
+        for each in range(len(self._sources)) if source is None else (source,):
+            self._silence.forget((each, symbol))
 
     def look(self, now: int) -> list[StateChange]:
         """Which sources are otherwise now."""

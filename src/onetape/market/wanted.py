@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from onetape.model.errors import UsageError
 
 __all__ = ["Wanted", "symbols_wanted"]
+
+STAYS: Final = 4  # one of those with the most goes once it is a fourth of their number behind the last
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +19,15 @@ class Wanted:
 
     names: frozenset[str] = frozenset()
     top: int = 0
+
+    def chosen(
+        self, turnovers: Mapping[str, float], current: Collection[str] = (), needed: Collection[str] = ()
+    ) -> list[str]:
+        """Choose those with the greatest turnover, by symbol, anew: of the `current` ones those stay that are near
+        enough, or needed, so that two of nearly the same take no turns."""
+        ranked = sorted(turnovers, key=lambda symbol: (-turnovers[symbol], symbol))
+        near = {*ranked[: self.top + max(self.top // STAYS, 1)], *needed} & turnovers.keys()
+        return list(dict.fromkeys([*(each for each in current if each in near), *ranked[: self.top]]))
 
 
 def symbols_wanted(text: str, *, place: str = "--symbols") -> Wanted:

@@ -130,7 +130,7 @@ class Budget:
         self.state = ""  # why the last request was refused, "" where it was let through
         self._of = of
         self._settled = settled
-        self._usual_percent = usual_percent
+        self.usual_percent = usual_percent
 
     def take(self, purpose: Purpose, weight: int, now: int, *, is_essential: bool = False) -> Verdict | None:
         """Counts a request that may be sent and returns None; else returns why and until when it may not.
@@ -144,7 +144,7 @@ class Budget:
         banned = self.counts.banned_until()
         if now < banned:
             return Verdict(f"the venue has shut {self._of} out", banned)
-        percent = ESSENTIAL_PERCENT if is_essential else self._usual_percent
+        percent = ESSENTIAL_PERCENT if is_essential else self.usual_percent
         for slot, rule in enumerate(self.rules) if weight else ():
             window, most = now // rule.window, rule.most * percent // 100
             before = self.counts.spend(slot, window, weight, most)

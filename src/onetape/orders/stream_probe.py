@@ -7,8 +7,8 @@ until the next look, the stream does not tell. A difference that a reconciliatio
 the venue's own words are compared with each other.
 
 It is believed again once a new connection is there, all has been reconciled and the stream has told
-something, or half a minute has gone by in which it had nothing to tell. One that falls silent again
-without a word between has to wait twice as long.
+something, or half a minute has gone by in which it had nothing to tell. One that was believed for that
+and falls silent again without a word between has to wait twice as long.
 Times are ns of attended time, those of calls the venue's.
 """
 
@@ -43,7 +43,7 @@ class StreamProbe:
     def __init__(self, manager: OrderManager, every: int) -> None:
         self.is_silent = False
         self.sent = 0
-        self.found = 0  # silences
+        self.found = 0  # silences, also of a connection that was not believed yet: each needs a new one
         self._manager = manager
         self._least = self._every = every
         self._is_up = False
@@ -158,10 +158,10 @@ class StreamProbe:
         return found
 
     def _fell_silent(self) -> None:
-        self.is_silent = True
         self.found += 1
-        if not self._has_reported:
+        if not self._has_reported and not self.is_silent:  # it was believed too early
             self._probation = min(2 * self._probation, PROBATION_MAX)
+        self.is_silent = True
         self._has_reported = self._is_up = False
         self._suspects = {}
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from onetape import _core
 from onetape.market.condition import Condition, parse_condition
@@ -27,6 +30,8 @@ FRAMES_MAX: Final = 1 << 18
 SWEEP: Final = SECOND  # windows slide while nothing comes
 GAP_MAX: Final = 8 * DAY  # between frames; beyond the longest window nothing slides
 MATCHES_MAX: Final = 100_000
+CHOSEN_EVERY: Final = 60 * SECOND  # those with the most turnover, live
+PART: Final = 5 * 60 * SECOND  # of the hour of which turnover is taken
 _AGE: Final = parse_condition("age >= 0").values(())[0].steps
 HUB: Final = "hub"
 KINDS: Final = ("gateway-", "collector-", HUB)  # of journals that have a market
@@ -66,6 +71,39 @@ class Match:
         return {"symbol": self.symbol, "values": self.values, "age_ms": self.age_ms, "ts": self.ts, "until": self.until}
 
 
+class _Turnovers:
+    """What was traded in the last hour that the journals have, by symbol. A look reads what has come since the one
+    before."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._readers = [JournalReader(path) for path in paths]
+        self._parts: list[dict[int, Counter[str]]] = [{} for _ in paths]
+        for reader in self._readers:
+            reader.seek_sequence(reader.last_sequence)
+            last = frame.time if (frame := reader.next_frame()) is not None else 0
+            reader.seek_time(last - HOUR)
+
+    def look(self) -> Counter[str]:
+        for reader, parts in zip(self._readers, self._parts, strict=True):
+            for rows in reader.chunks("trade"):
+                at = rows["time"] // PART
+                for part in np.unique(at).tolist():
+                    self._add(parts.setdefault(part, Counter()), reader, rows[at == part])
+            for part in [part for part in parts if part < max(parts) - HOUR // PART]:
+                del parts[part]
+        return sum((each for parts in self._parts for each in parts.values()), Counter())
+
+    def _add(self, counts: Counter[str], reader: JournalReader, rows: NDArray[np.void]) -> None:
+        for stream, record in reader.instruments.items():
+            its = rows[rows["stream"] == stream]
+            unit = 10.0 ** -(record["price_decimals"] + record["size_decimals"])
+            counts[record["symbol"]] += (its["price"].astype(float) * its["size"]).sum() * unit
+
+    def close(self) -> None:
+        for reader in self._readers:
+            reader.close()
+
+
 @dataclass(slots=True)
 class Scanner:
     """Of one condition. Frames of all journals are taken in order of their times. Raises
@@ -80,7 +118,10 @@ class Scanner:
     _symbols: dict[str, int] = field(default_factory=dict, init=False)
     _names: list[str] = field(default_factory=list, init=False)
     _going: dict[int, Match] = field(default_factory=dict, init=False)
+    _hidden: dict[int, Match] = field(default_factory=dict, init=False)  # that go on, of symbols not chosen now
+    _chosen: list[str] = field(default_factory=list, init=False)
     _readers: list[JournalReader] = field(default_factory=list, init=False)
+    _turnovers: _Turnovers | None = field(default=None, init=False)
     _scan: _core.Scan = field(init=False)
 
     def __post_init__(self) -> None:
@@ -94,7 +135,15 @@ class Scanner:
         for name in (*self.condition.symbols, *sorted(self.wanted.names)):
             if name not in there:
                 raise UnknownSymbol(f"no market of {name!r} here", location="scan", todo=_near(there))
-        wanted = self.wanted.names or self._top(there)
+        wanted = self.wanted.names or there
+        if self.wanted.top:
+            turnovers = _Turnovers(self.paths)
+            self._chosen = self.wanted.chosen(dict.fromkeys(there, 0.0) | turnovers.look())
+            if self.is_live:  # all are followed: one that is chosen later has its windows then
+                self._turnovers = turnovers
+            else:
+                turnovers.close()
+                wanted = set(self._chosen)
         for name in dict.fromkeys((*self.condition.symbols, *sorted(wanted))):  # what it names comes first
             self._symbols[name] = len(self._names)
             self._names.append(name)
@@ -113,10 +162,12 @@ class Scanner:
     def close(self) -> None:
         for reader in self._readers:
             reader.close()
+        if self._turnovers is not None:
+            self._turnovers.close()
 
     @property
     def symbols(self) -> int:
-        return len(self._names)
+        return sum(map(self._is_shown, self._names))
 
     @property
     def checks(self) -> int:
@@ -174,13 +225,16 @@ class Scanner:
         waiter = Waiter()
         for reader in self._readers:
             waiter.add(reader)
-        swept = 0
+        swept, chosen = 0, clock()
         while ends is None or clock() < ends:
             yield from self._taken(TIME_MAX)
             if (now := clock()) - swept >= SWEEP:
                 swept = now
                 self._scan.sweep(now)
                 yield from self._changed()
+                if now - chosen >= CHOSEN_EVERY:
+                    chosen = now
+                    yield from self._choose(now)
             rest = SWEEP if ends is None else min(SWEEP, max(0, ends - now))
             waiter.wait(min(0.25, rest / SECOND), spin=spin)
 
@@ -198,13 +252,39 @@ class Scanner:
                 *shown, age = values
                 seen = self.condition.shown(shown)
                 match = Match(self._names[number], at, seen, None if math.isnan(age) else float(f"{age * 1000:.12g}"))
-                self._going[number] = match
-                if len(self.matches) < MATCHES_MAX:
-                    self.matches.append(match)
+                if not self._is_shown(match.symbol):
+                    self._hidden[number] = match
+                    continue
+                self._begin(number, match)
+            elif self._hidden.pop(number, None) is not None:
+                continue
             else:
                 match = self._going.pop(number)
                 match.until = at
             yield match
+
+    def _begin(self, number: int, match: Match) -> None:
+        self._going[number] = match
+        if len(self.matches) < MATCHES_MAX:
+            self.matches.append(match)
+
+    def _is_shown(self, symbol: str) -> bool:
+        return self._turnovers is None or symbol in self._chosen or symbol in self.condition.symbols
+
+    def _choose(self, now: int) -> Iterator[Match]:
+        """Chooses those with the greatest turnover anew: matches of who goes end, of who comes begin."""
+        if self._turnovers is None:
+            return
+        self._chosen = self.wanted.chosen(dict.fromkeys(self._names, 0.0) | self._turnovers.look(), self._chosen)
+        for number, match in list(self._going.items()):
+            if not self._is_shown(match.symbol):
+                self._hidden[number] = replace(match)
+                self._going.pop(number).until = now
+                yield match
+        for number, match in list(self._hidden.items()):
+            if self._is_shown(match.symbol):
+                self._begin(number, replace(self._hidden.pop(number), ts=now))
+                yield self._going[number]
 
     # --- symbols ----------------------------------------------------------------------------------
 
@@ -217,28 +297,11 @@ class Scanner:
                 found.update(record["symbol"] for record in reader.instruments.values())
         return found
 
-    def _top(self, there: set[str]) -> set[str]:
-        """With the greatest turnover of the last hour that the journals have; all without `top`."""
-        if not self.wanted.top or len(there) <= self.wanted.top:
-            return there
-        traded = dict.fromkeys(there, 0.0)
-        for path in self.paths:
-            with JournalReader(path) as reader:
-                reader.seek_sequence(reader.last_sequence)
-                last = frame.time if (frame := reader.next_frame()) is not None else 0
-                reader.seek_time(last - HOUR)
-                for rows in reader.chunks("trade"):
-                    for stream, record in reader.instruments.items():
-                        its = rows[rows["stream"] == stream]
-                        unit = 10.0 ** -(record["price_decimals"] + record["size_decimals"])
-                        traded[record["symbol"]] += float((its["price"].astype(float) * its["size"]).sum()) * unit
-        return set(sorted(traded, key=lambda name: -traded[name])[: self.wanted.top])
-
     def _map(self, feed: int, stream: int, instrument: Instrument) -> None:
         """A stream of a symbol that nobody wants is passed over; a new symbol is taken up."""
         name = instrument.symbol
         if name not in self._symbols:
-            if self.wanted.names or self.wanted.top:
+            if self.wanted.names or (self.wanted.top and self._turnovers is None):
                 self._scan.map(feed, stream, _core.SCAN_NO_SYMBOL)
                 return
             self._symbols[name] = self._scan.add_symbol()
