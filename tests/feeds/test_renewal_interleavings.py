@@ -58,6 +58,7 @@ class Venue:
         take: Callable[[bytes], bool | None],
         opened: Callable[[], None],
         cut: asyncio.Event,
+        ping: bytes = b"",
     ) -> None:
         socket = Socket(take)
         self.sockets.append(socket)
