@@ -101,7 +101,7 @@ def hub_journal(home: Path) -> Path:
 
 
 def collectors_of(config: Config) -> dict[str, CollectorConfig]:
-    """Those that run."""
+    """Returns those that run."""
     return {name: each for name, each in config.collectors.items() if each.enabled}
 
 

@@ -39,7 +39,7 @@ Extreme = Callable[[str, int], Decimal]
 
 
 def interval_of(span: int) -> int:
-    """The period of bars, ns, of which an extreme of the last `span` ns is made. Raises UsageError."""
+    """Returns the period of bars, ns, of which an extreme of the last `span` ns is made. Raises UsageError."""
     for minutes, period in _INTERVALS:
         if MINUTE <= span < minutes * MINUTE:
             return period
@@ -47,7 +47,7 @@ def interval_of(span: int) -> int:
 
 
 def needs_market(fields: Mapping[str, Any]) -> bool:
-    """Whether what was typed has to be computed."""
+    """Tells whether what was typed has to be computed."""
     return bool(fields.get("steps")) or any(_COMPUTED.match(str(fields.get(name))) for name in ("price", "trigger"))
 
 

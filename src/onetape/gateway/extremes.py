@@ -24,8 +24,8 @@ ANSWERED_WITHIN_S: Final = HISTORY_WITHIN_S + 4.0  # in any case, if the gateway
 
 
 def extreme_of(home: Path, account: str, symbol: str, which: str, span: int) -> int:
-    """The price in units. which: "low" or "high"; span: ns until now, and the bar that it begins in counts whole.
-    Raises ProcessDown, UsageError, VenueUnavailable where the venue does not tell all of it."""
+    """Returns the price in units. which: "low" or "high"; span: ns until now, and the bar that it begins in counts
+    whole. Raises ProcessDown, UsageError, VenueUnavailable where the venue does not tell all of it."""
     period = interval_of(span)
     count = -(-span // period)
     client = GatewayClient(home, account)

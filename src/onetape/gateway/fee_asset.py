@@ -68,7 +68,7 @@ class FeeAsset:
             self._is_busy = False
 
     def _unfinished(self) -> str | None:
-        """The newest round, unless it is known to be over."""
+        """Returns the newest round, unless it is known to be over."""
         outs = [one.name for one in self._transfers.all if one.name.startswith(ROUND) and one.name.endswith("-out")]
         name = outs[-1].removesuffix("-out") if outs else None
         return None if name in self._over else name
@@ -137,8 +137,8 @@ class FeeAsset:
             self._transfers.say(HealthOut("fee asset", self._options.asset, words))
 
     async def _trade(self, name: str, since: int) -> ConversionReport:
-        """What the venue says of the order, however often it has to be asked. since: when it was sent at the latest;
-        not found until long after that, it was not placed."""
+        """Returns what the venue says of the order, however often it has to be asked. since: when it was sent at the
+        latest; not found until long after that, it was not placed."""
         asset, quote = self._options.asset, self._options.quote
         while True:
             answer = await self._wire.answer(self._venue.converted(name, asset, quote, self._now()))

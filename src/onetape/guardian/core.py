@@ -221,7 +221,7 @@ class GuardianCore:
         self._look(guard, now)
 
     def reset(self, account: str, symbol: str, now: int) -> int:
-        """The operator wants the ladder anew, wherever its levels are then; how many positions."""
+        """Places the ladder anew, wherever its levels are then; returns for how many positions."""
         found = self.held(account, symbol)
         for guard in found:
             guard.floors, guard.wants_anew = {}, True

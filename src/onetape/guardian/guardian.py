@@ -456,7 +456,7 @@ def close_fields(effect: CloseSubAccount, instrument: Instrument) -> dict[str, A
 
 
 def placed_of(effect: PlaceStops, answer: CommandResult) -> tuple[dict[str, Rung] | None, dict[Rung, int]]:
-    """What a gateway has answered: client ids of stops, and the numbers of refusals."""
+    """Returns what a gateway has answered: client ids of stops, and the numbers of refusals."""
     if answer.status == "timeout":
         return None, {}
     rows = (answer.result or {}).get("orders") if answer.error is None else None
@@ -479,7 +479,7 @@ def share_fields(effect: TakeShare, instrument: Instrument) -> dict[str, Any]:
 
 
 def share_state(answer: CommandResult) -> tuple[str, str]:
-    """What a gateway has answered: how it is, and why it refuses, as `StaleOrders.answered` takes it."""
+    """Returns what a gateway has answered: how it is, and why it refuses, as `StaleOrders.answered` takes it."""
     if answer.status == "timeout":
         return "", ""
     if answer.error is not None:

@@ -78,7 +78,7 @@ class StaleOrders:
         return not self._rules.tags and not self._rules.orphans_after
 
     def look(self, view: AccountView, tops: Mapping[str, Top], now: int) -> list[CancelOrder | TakeShare | Record]:
-        """What is to be done now, the oldest orders first. now: ns UTC, as the times of the orders."""
+        """Returns what is to be done now, the oldest orders first. now: ns UTC, as the times of the orders."""
         for kept in (self._next, self._orphans):
             for key in kept.keys() - view.working.keys():
                 del kept[key]

@@ -147,8 +147,8 @@ class Door:
         return reply
 
     def refusal(self, request: Mapping[str, Any], owner: str = OPERATOR) -> dict[str, Any] | None:
-        """The answer to a request that is no command and does not carry the token of `owner` or of
-        the operator. None: it does."""
+        """Returns the answer to a request that is no command and does not carry the token of `owner` or of the
+        operator. None: it does."""
         try:
             actor = request.get("actor")
             if actor not in (OPERATOR, owner):

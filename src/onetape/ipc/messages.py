@@ -117,7 +117,7 @@ def _request(kind: str, name: str, fields: tuple[str, ...] | None) -> dict[str, 
 
 
 def answer_schema() -> dict[str, Any]:
-    """What comes back, also from `onetape send --json`."""
+    """Returns what comes back, also from `onetape send --json`."""
     error = {
         "type": "object",
         "properties": {"code": {"type": "integer"}, "name": _TEXT, "message": _TEXT},

@@ -167,7 +167,7 @@ def _with_portfolio(config: Config, source: _Source) -> Config:
 
 
 def with_robot(config: Config, name: str, section: Mapping[str, Any], *, location: str) -> Config:
-    """The configuration with one more [robots.NAME]. Raises BadConfig as `parse_config`; location: who
+    """Returns the configuration with one more [robots.NAME]. Raises BadConfig as `parse_config`; location: who
     says it."""
     source = _Source("", location)
     robot = _convert(dict(section), RobotConfig, ("robots", name), source)
@@ -237,7 +237,7 @@ def _apply_environment(values: dict[str, Any], environ: Mapping[str, str], sourc
 
 
 def _environment_value(text: str) -> Any:
-    """A TOML value where it reads as one, else the text itself."""
+    """Returns a TOML value where it reads as one, else the text itself."""
     try:
         return tomllib.loads(f"value = {text}")["value"] if "\n" not in text else text
     except tomllib.TOMLDecodeError:

@@ -56,7 +56,7 @@ class Sinks:
         return len(self._sinks)
 
     def send(self, alert: Alert) -> bool:
-        """Whether all took it. Blocks, up to apprise's own timeouts."""
+        """Tells whether all took it. Blocks, up to apprise's own timeouts."""
         title, body = self._words(alert)
         return bool(self._sinks.notify(title=title, body=body, notify_type=self._types[alert.severity]))
 
@@ -90,7 +90,7 @@ class Sink:
 
     @property
     def waiting(self) -> int:
-        """How many have not left, nor been given up."""
+        """Returns how many have not left, nor been given up."""
         return self._unsettled
 
     def close(self, within_s: float = 2.0) -> None:

@@ -94,7 +94,7 @@ class Notes:
 
 
 def _begun(records: Records, now: int) -> _Marks:
-    """What there is already is no news."""
+    """Returns what there is already is no news."""
     cursors = metadata.tables["record_cursors"]
     seen = {row["journal"]: row["seq"] for row in records.rows(sa.select(cursors.c.journal, cursors.c.seq))}
     return _Marks({**seen}, {**seen}, {_key(row): _sign(row) for row in _held(records)}, (now - LATE) // DAY)

@@ -40,7 +40,7 @@ class _Answer(msgspec.Struct):
 
 
 def trace_of(chain: dict[str, Any]) -> list[dict[str, Any]]:
-    """The ResourceSpans of one order, as `chains` shows it: a resource for each process."""
+    """Returns the ResourceSpans of one order, as `chains` shows it: a resource for each process."""
     hops = chain["hops"]
     robot, order_id = chain["order"]
     trace = _id(chain["journal"], robot, order_id, size=16)

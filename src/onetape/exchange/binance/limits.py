@@ -102,7 +102,7 @@ class Limits:
     orders: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
 
     def spend(self, address: str, weight: int, now: int) -> dict[str, str]:
-        """The headers that say what is used. Raises Refused with 429 or 418."""
+        """Returns the headers that say what is used. Raises Refused with 429 or 418."""
         counted = self.addresses.get(address)
         if counted is None:
             counted = self.addresses[address] = _Address()
@@ -161,7 +161,7 @@ class Limits:
         return found
 
     def announced_orders(self) -> list[dict[str, Any]]:
-        """The rows of `rateLimits` for orders."""
+        """Returns the rows of `rateLimits` for orders."""
         return [
             {
                 "rateLimitType": "ORDERS",
@@ -173,7 +173,7 @@ class Limits:
         ]
 
     def announced_weight(self) -> dict[str, Any]:
-        """The row of `rateLimits` for requests."""
+        """Returns the row of `rateLimits` for requests."""
         return {
             "rateLimitType": "REQUEST_WEIGHT",
             "interval": "MINUTE",

@@ -67,7 +67,7 @@ _DOMAINS: dict[int, _Domain] = {}
 
 
 def digest_of(message: bytes, chain: int) -> bytes:
-    """The 32 bytes that are signed for the text of a request."""
+    """Returns the 32 bytes that are signed for the text of a request."""
     domain = _DOMAINS.get(chain)
     if domain is None:
         domain = _DOMAINS[chain] = _Domain(chain)
@@ -75,12 +75,12 @@ def digest_of(message: bytes, chain: int) -> bytes:
 
 
 def address_of(public: bytes) -> str:
-    """The address of an uncompressed public key (65 bytes)."""
+    """Returns the address of an uncompressed public key (65 bytes)."""
     return checked("0x" + _keccak(public[1:])[12:].hex())
 
 
 def checked(address: str) -> str:
-    """An address with the letters of EIP-55."""
+    """Returns an address with the letters of EIP-55."""
     low = address[2:].lower()
     check = _keccak(low.encode()).hex()
     return "0x" + "".join(c.upper() if int(n, 16) >= 8 else c for c, n in zip(low, check, strict=False))

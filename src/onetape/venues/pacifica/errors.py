@@ -109,7 +109,7 @@ GONE: Final = OrderUnknown  # of these the order is not there
 
 
 def row_of_error(status: int, code: object, text: str) -> ErrorRow:
-    """The row of an error as it came; ambiguous for one that is not in the table."""
+    """Returns the row of an error as it came; ambiguous for one that is not in the table."""
     for start, *_ in _TEXTS:
         if text.startswith(start):
             return ERRORS[start]

@@ -204,7 +204,7 @@ class PacificaProtocol:
         return call._replace(body=self.body(call, now), headers=_JSON, terms=None)
 
     def body(self, call: Call, now: int) -> bytes:
-        """What is sent for a call with terms."""
+        """Returns what is sent for a call with terms."""
         return self._body(TYPES[call.target], call.terms or {}, now)
 
     def query(self, key: OrderKey, now: int) -> Call:
@@ -261,7 +261,7 @@ class PacificaProtocol:
         return self.proof(Purpose.MODES, now)
 
     def proof(self, purpose: Purpose, now: int) -> Call:
-        """A signed request that changes nothing, and is answered otherwise when the key is of no use."""
+        """Returns a signed request that changes nothing, and is answered otherwise when the key is of no use."""
         raw = next(iter(self._by_raw), "BTC")
         call = self._signed(_CANCEL._replace(purpose=purpose), {"symbol": raw, "client_order_id": _NOBODY}, now)
         return self.signed(call, now)
@@ -271,7 +271,7 @@ class PacificaProtocol:
         return None
 
     def time(self) -> Call:
-        """The newest of its prices: it tells its time nowhere else."""
+        """Asks for the newest of its prices: it tells its time nowhere else."""
         return Call(Purpose.TIME, "GET", f"{ROOT}/info/prices", b"", {}, 1)
 
     def moves(self, fill: FillReport) -> list[tuple[str, int]]:
@@ -326,7 +326,7 @@ class PacificaProtocol:
             return unreadable(error, 200)
 
     def refused(self, call: Call, status: int, code: object, text: str, wait: int = 0) -> Answer:
-        """What an error of the venue means for the request that met it. wait: ns that it names."""
+        """Returns what an error of the venue means for the request that met it. wait: ns that it names."""
         if status == 429:
             return Answer(Outcome.SAFE, (), VenueRateLimit.code, "429", text, wait or _RETRY)
         row = row_of_error(status, code, text)
@@ -340,7 +340,7 @@ class PacificaProtocol:
         return Answer(outcome, (), row.error.code, shown, text, wait, not_found=is_gone)
 
     def _proven(self, call: Call) -> Answer:
-        """The key signs for the account. Withdrawals go to the account's own wallet only."""
+        """Takes in that the key signs for the account. Withdrawals go to the account's own wallet only."""
         mode = AccountModeReport(
             hedge=False, multi_assets=False, can_trade=True, can_withdraw=False, account=self.account
         )
@@ -389,7 +389,7 @@ class PacificaProtocol:
                 return Answer(Outcome.DONE)
 
     def _queried(self, key: OrderKey, rows: Sequence[Mapping[str, Any]]) -> OrderStatusReport | None:
-        """The newest word of the order that is meant; of those of one name the newest order."""
+        """Returns the newest word of the order that is meant; of those of one name the newest order."""
         found = [row for row in rows if key.client_id == _client_id(row) or key.venue_id == str(row["order_id"])]
         newest = max(found, key=lambda row: (int(row["order_id"]), int(row.get("history_id", 0))), default=None)
         return None if newest is None else next(iter(self._order_rows([newest])), None)
@@ -423,7 +423,7 @@ class PacificaProtocol:
             return malformed(error)
 
     def reports_in(self, value: Mapping[str, Any]) -> list[VenueReport]:
-        """The same of a message that has been parsed. Raises what a malformed one raises."""
+        """Returns the same of a message that has been parsed. Raises what a malformed one raises."""
         data: Any = value.get("data")
         match value.get("channel"):
             case "account_order_updates":
