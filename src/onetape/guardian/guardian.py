@@ -55,7 +55,7 @@ from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.tape.segments import is_tape
 from onetape.tape.wait import JournalWatch, Waiter
 
-__all__ = ["Guardian", "close_fields", "kept_in", "placed_of", "stops_fields"]
+__all__ = ["Guardian", "close_fields", "kept_in", "placed_of", "refusal_in", "stops_fields"]
 
 TICK_S: Final = 0.05
 FOLLOW_EVERY: Final = SECOND // 5
@@ -330,7 +330,8 @@ class Guardian:
                 await self._send(effect.account, effect.id, "flatten", fields)
             case CloseSubAccount():
                 instrument = self._followers[effect.account].view.instruments[effect.symbol]
-                await self._send(effect.account, effect.id, "close", close_fields(effect, instrument))
+                answer = await self._send(effect.account, effect.id, "close", close_fields(effect, instrument))
+                self.core.closed(effect, refusal_in(answer), time.monotonic_ns())
             case Unprotected():
                 passed = time.monotonic_ns() - effect.since
                 lost: dict[str, Any] = {
@@ -453,6 +454,14 @@ def stops_fields(effect: PlaceStops, instrument: Instrument, trigger_by: Trigger
 def close_fields(effect: CloseSubAccount, instrument: Instrument) -> dict[str, Any]:
     """As `close` takes it."""
     return {"symbol": effect.symbol, "subaccount": effect.name, "qty": instrument.size_text(effect.size)}
+
+
+def refusal_in(answer: CommandResult) -> str:
+    """Returns why a gateway has not placed what closes, "": it has, or there was no answer in time."""
+    if answer.error is not None and answer.status != "timeout":
+        return str(answer.error.get("message", ""))
+    rows = (answer.result or {}).get("orders") or ()
+    return next((str(each.get("reason", "")) for each in rows if each.get("state") == OrderState.DENIED), "")
 
 
 def placed_of(effect: PlaceStops, answer: CommandResult) -> tuple[dict[str, Rung] | None, dict[Rung, int]]:

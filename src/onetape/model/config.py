@@ -280,6 +280,10 @@ def _check_notify(config: Config, source: _Source) -> None:
             raise source.bad((*path, "urls"), "no sink", 'urls = ["env:ALERTS"]')
         if {*TRADE_TYPES} & {*route.types} and not _has_recorder(config):
             raise source.bad((*path, "types"), "what was traded is the recorder's, and there is none", "add [recorder]")
+        if {*TRADE_TYPES} & {*route.types} and route.after:
+            raise source.bad(
+                (*path, "after"), "what was traded is over, nobody need do anything", "another route for it"
+            )
         _check_text((*path, "after"), route.after, parse_duration, source)
         _check_text((*path, "quiet"), route.quiet, lambda each: parse_quiet(each)[0], source)
         if route.per_minute < 0:

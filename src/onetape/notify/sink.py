@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from onetape.model.errors import BadConfig, NotAvailable
-from onetape.notify.alert import Alert, Severity
+from onetape.notify.alert import TRADES, Alert, Severity
 
 __all__ = ["Sink", "Sinks"]
 
@@ -84,8 +84,10 @@ class Sink:
             if len(self._waiting) > WAITING_MAX:
                 self.dropped += 1
                 self._unsettled -= 1
-                mild = (n for n, a in enumerate(self._waiting) if a.severity != Severity.CRITICAL)
-                del self._waiting[next(mild, 0)]
+                waiting = [*enumerate(self._waiting)]
+                trades = (n for n, a in waiting if a.type in TRADES)  # before what is a fault
+                mild = (n for n, a in waiting if a.severity != Severity.CRITICAL)
+                del self._waiting[next(trades, next(mild, 0))]
         self._rang.set()
 
     @property

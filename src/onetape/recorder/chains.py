@@ -136,7 +136,7 @@ class Chains:
     def rest(self) -> Iterator[Chain]:
         """All that are left."""
         yield from self.open.values()
-        yield from self._commands.values()
+        yield from dict.fromkeys(self._commands.values())  # a transfer's may be a command's, too
 
     def _of(self, robot: int, order_id: int, sequence: int) -> Chain:
         key = (robot, order_id) if robot else (0, -sequence)

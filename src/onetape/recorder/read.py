@@ -25,9 +25,10 @@ from onetape.recorder.worth import exact, units_of
 from onetape.store.records import Records, metadata
 from onetape.tape.journal import JournalReader
 
-__all__ = ["EXTERNAL", "equity", "ledger", "records_of", "risk", "trips"]
+__all__ = ["EXTERNAL", "NO_RESULT", "equity", "ledger", "records_of", "risk", "trips"]
 
 EXTERNAL: Final = "external"  # strategy of what no robot of ours has done
+NO_RESULT: Final = ("transfers", "corrections")  # of a ledger row's `net`, what trading has not made
 CURRENT_WITHIN_S: Final = 3.0  # that a recorder which runs is waited for
 BOOKED: Final = tuple(name for name in READ if name != "quote")
 _PARTS: Final = ("realized", "funding", "transfer", "interest", "correction", "fee")

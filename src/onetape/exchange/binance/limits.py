@@ -66,12 +66,12 @@ _KLINES: Final = ((99, 1), (499, 2), (1000, 5), (1500, 10))
 
 
 def weight_of(method: str, path: str, params: dict[str, str]) -> int:
-    key = (method, path)
-    fixed = _FIXED.get(key)
-    if fixed is not None:
-        return fixed
-    if key in _BY_SYMBOL:
-        return _BY_SYMBOL[key][0 if params.get("symbol") else 1]
+    # Aster's third edition has the names of Binance's first.
+    for key in ((method, path), (method, path.replace("/fapi/v3/", "/fapi/v1/"))):
+        if key in _FIXED:
+            return _FIXED[key]
+        if key in _BY_SYMBOL:
+            return _BY_SYMBOL[key][0 if params.get("symbol") else 1]
     if path.endswith(("/depth", "/rpiDepth")):
         return _step(_DEPTH, params.get("limit", "500"))
     if path.lower().endswith("klines"):

@@ -29,6 +29,7 @@ _LEDGER: Final = {
     "withdrawal": "withdraw",
     "adjust": "airdrop",
 }
+_MOVED: Final = frozenset({"deposit", "withdraw", "subaccount_transfer", "payout", "airdrop"})  # told in any case
 _CAUSES: Final = {"client": "normal", "settlement": "settlement", "adl": "adl_liquidation"}
 
 
@@ -254,6 +255,8 @@ class AccountData:
                     "created_at": wire.ms(item.time),
                 }
             )
+        if query.get("include_trades") != "true":
+            rows = [row for row in rows if row["event_type"] in _MOVED]
         return page(rows[::-1], query)
 
     def on_report(self, report: OrderReport) -> None:
