@@ -18,7 +18,7 @@ class Cointegrated(Strategy):
     def on_start(self):
         for symbol in (self.a, self.b):
             self.subscribe(symbol, bars=self.period, history=self.window)
-        self.side = 0  # 1: long a and short b
+        self.side = self.memory.get("side", 0)  # 1: long a and short b
 
     def on_bar(self, bar):
         a, b = (np.log(self.bars(s, self.period, self.window).close) for s in (self.a, self.b))
@@ -37,6 +37,7 @@ class Cointegrated(Strategy):
             self.side = -1 if away > 0 else 1
         elif self.side:
             return  # the weights of the entry stay: each new beta would cost a trade
+        self.memory["side"] = self.side
         share = self.side * self.gross / (1 + abs(beta))
         self.set_weights({self.a: share, self.b: -share * beta})
 

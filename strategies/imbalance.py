@@ -14,7 +14,7 @@ class Imbalance(Strategy):
     def on_start(self):
         self.subscribe(self.symbol, book=True, quotes=True)
         self.set_timer("look", every=self.rest)
-        self.side = 0
+        self.side = self.memory.get("side", 0)
 
     def on_timer(self, name):
         book = self.book(self.symbol)
@@ -33,4 +33,5 @@ class Imbalance(Strategy):
             self.side = 0
         else:
             return
+        self.memory["side"] = self.side
         self.set_target(self.symbol, self.side * self.size)

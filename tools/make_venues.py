@@ -70,6 +70,14 @@ AMEND = [
         "larger one loses it (documented for spot)",
         "as_of": "2026-11-20",
     },
+    {
+        "venue": "pacifica",
+        "markets": ["linear"],
+        "rule": "none",
+        "triggers": False,
+        "about": "docs.pacifica.fi, Edit order: it cancels, and places a new order under a new id that may be refused",
+        "as_of": "2026-07-09",
+    },
 ]
 
 TRIGGERS = [
@@ -104,6 +112,15 @@ TRIGGERS = [
         "a sell stop executes immediately; trigger is last or index (docs.kraken.com, AddOrder)",
         "as_of": "2026-11-20",
         "by": ["last", "index"],
+    },
+    {
+        "venue": "pacifica",
+        "markets": ["linear"],
+        "met": "refused",
+        "about": "INVALID_STOP_TICK (docs.pacifica.fi, Error codes); trigger_price_type is mark_price, last_trade_price "
+        "or mid_price",
+        "as_of": "2026-07-09",
+        "by": ["last", "mark"],
     },
 ]
 

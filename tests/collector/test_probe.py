@@ -45,7 +45,7 @@ def test_a_clock_that_is_ahead_is_told_and_weights_are_as_the_venue_counts_them(
         _, text, _ = command_line([*map(str, words)], tmp_path)
     assert 300 <= found["offset_ms"] <= 401
     counted = {each["name"]: (each["weight"], each["counted"]) for each in found["weights"]}
-    assert counted == {"quotes": (5, 5), "trades": (20, 20), "marks": (10, 10)}
+    assert counted == {"quotes": (5, 5), "trades": (20, 20), "marks": (10, 10), "open interest": (1, 1)}
     assert found["limits"] == [{"window_s": 60, "most": 2400}]
     for words in (
         "binance-usdm: its clock is +",

@@ -96,6 +96,11 @@ def test_days_that_are_none_are_refused(text):
         parse_hours(text)
 
 
+def test_sessions_that_touch_are_one():
+    sessions = Sessions("24/7", tuple((START + day * DAY, START + (day + 1) * DAY) for day in range(9)))
+    assert sessions.switches(START + DAY, START + 5 * DAY) == [(START, True)]
+
+
 def test_a_weekend_is_over_on_monday():
     got = moments("Mon-Fri 9:30-16:00", "UTC", "2026-01-04T12:00:00Z", "2026-01-06T00:00:00Z")  # begins on a Sunday
     assert got == ["stop 2026-01-02T16:00:00Z", "start 2026-01-05T09:30:00Z", "stop 2026-01-05T16:00:00Z"]

@@ -35,6 +35,7 @@ class Stream:
     """Live from the word `live` on, broken by `gap`."""
 
     hello: tuple[bytes, ...] = ()
+    ping = b""
 
     def __init__(self, url: str) -> None:
         self.url, self.is_live, self.broken = url, False, ""

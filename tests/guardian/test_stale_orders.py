@@ -162,8 +162,14 @@ def test_a_rule_that_says_nothing_is_refused(text, words):
 def world(tmp_path):
     with served("binance-usdm", seed=11, limits=False) as (dialect, port):
         made = NettingWorld(tmp_path, dialect, port, "a", commands="process", price_band=0.05)
+        wait_for(lambda: has_quotes(made))  # a band is measured by one
         yield made
         made.close()
+
+
+def has_quotes(world) -> bool:
+    with JournalReader(gateway_journal(world.home, "main")) as reader:
+        return any(True for _ in reader.frames(("quote",)))
 
 
 def working(world, order_id: int):

@@ -72,6 +72,11 @@ def test_what_is_no_calendar_is_refused_before_data_are_read(tmp_path, monkeypat
         run(trade="XNYS")
 
 
+def test_a_calendar_that_is_known_until_the_end_of_the_year_serves_data_of_now():
+    sessions = sessions_of("XBOM", parse_time("2026-12-01T00:00:00Z"), parse_time("2026-12-29T12:00:00Z"))
+    assert format_time(sessions.spans[-1][0]).startswith("2026-12-31")
+
+
 def test_a_time_that_the_calendar_does_not_reach_is_refused():
     with pytest.raises(BadConfig, match="does not reach"):
         sessions_of("XHKG", parse_time("1950-01-01T00:00:00Z"), parse_time("1950-01-01T00:00:00Z") + DAY)

@@ -377,7 +377,7 @@ def test_an_order_that_has_a_number_is_asked_for_by_it(protocol):
     [
         ({}, True, OrderState.ACCEPTED),
         ({"order_status": "open", "event_type": "stop_triggered"}, False, OrderState.TRIGGERED),
-        ({"stop_parent_order_id": 7}, False, OrderState.ACCEPTED),
+        ({"stop_parent_order_id": 7}, True, OrderState.ACCEPTED),
         ({"filled_amount": "0.001"}, False, OrderState.PARTIALLY_FILLED),
     ],
 )

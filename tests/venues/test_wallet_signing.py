@@ -82,6 +82,11 @@ def test_the_main_wallet_s_key_is_refused_but_at_a_simulated_exchange():
     assert open_trading_venue("aster", USER, SECRET, demo).protocol.signer.chain == TESTNET
 
 
+def test_what_is_public_needs_no_key():
+    venue = open_trading_venue("aster", "", "", Addresses("https://fapi.asterdex.com", "", ""))
+    assert venue.time().target.startswith("/fapi/") and venue.instruments().target.startswith("/fapi/")
+
+
 def test_without_its_libraries_it_says_so(monkeypatch):
     monkeypatch.setattr(signing, "_DOMAINS", {})
     monkeypatch.setitem(__import__("sys").modules, "Crypto.Hash", None)

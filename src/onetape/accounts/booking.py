@@ -95,9 +95,9 @@ class Booking:
     # --- fills ------------------------------------------------------------------------------------
 
     def fill(self, fill: FillReport, slot: int) -> Entry:
-        """A fill of an order of that sub-account; of the pool where nobody's order is known. Of an
-        internal trade the venue knows nothing: the other side is `netting`, until that side's fill
-        comes, and the account's position stays."""
+        """Books a fill of an order of that sub-account; of the pool where nobody's order is known. Of an internal trade
+        the venue knows nothing: the other side is `netting`, until that side's fill comes, and the account's position
+        stays."""
         symbol, _, _, trade_id, side, position_side, price, size, time, fee, fee_name, _ = fill
         terms = self._terms.get(symbol)
         if terms is None or terms.instrument is not self._instruments[symbol]:
@@ -141,7 +141,7 @@ class Booking:
         return _made(Entry, (time, _BY_FILL, legs, reference, 0, ""))
 
     def _late(self, late: _Recent, own: Own, symbol: str) -> tuple[Leg, ...]:
-        """The profits that it makes, and what it makes of those of the fills after it."""
+        """Returns the profits that it makes, and what it makes of those of the fills after it."""
         account = own.account
         side = next(at for at, each in self.account.items() if each is account)[1]
         key, total = (symbol, side), account.realized
@@ -153,8 +153,8 @@ class Booking:
     def _undo(
         self, late: tuple[int, ...] | _Recent, key: tuple[str, PositionSide], realized: dict[int, int]
     ) -> list[_Recent]:
-        """What the venue had after it, the oldest first: holdings are as they were before that.
-        realized: gets what each of their sub-accounts had realized with it."""
+        """Returns what the venue had after it, the oldest first: holdings are as they were before that. realized: gets
+        what each of their sub-accounts had realized with it."""
         recent = self._recent_of(key)
         after: list[_Recent] = []
         if len(recent) < RECENT_KEPT or not _is_before(late, recent[0]):
@@ -180,15 +180,15 @@ class Booking:
                 account.fill(each.change, each.value)
 
     def _made_of(self, realized: dict[int, int], key: tuple[str, PositionSide], total: int) -> tuple[Leg, ...]:
-        """What sub-accounts and the account have realized since they had so much."""
+        """Returns what sub-accounts and the account have realized since they had so much."""
         profits = [(slot, self.positions[(slot, *key)].realized - before) for slot, before in realized.items()]
         account = self.account[key]
         return _profit_legs(profits, account.realized - total, account.terms.settle)
 
     def forced(self, fill: FillReport) -> Entry:
-        """A liquidation, a deleveraging, a settlement: it closes part of the account's position,
-        and every sub-account that holds in that direction loses of its own in proportion, in whole
-        lots as far as they go; the fee likewise. A late one takes its place as a late fill does."""
+        """Books a liquidation, a deleveraging, a settlement: it closes part of the account's position, and every
+        sub-account that holds in that direction loses of its own in proportion, in whole lots as far as they go; the
+        fee likewise. A late one takes its place as a late fill does."""
         terms = self.terms(fill.symbol)
         if terms.is_spot:
             return self.fill(fill, MAIN)
@@ -273,8 +273,8 @@ class Booking:
         rate: int = 0,
         mark: int = 0,
     ) -> Entry:
-        """What the venue paid (negative: took), in proportion to signed positions: who is long pays
-        while who is short receives. Less than a unit for each is the pool's.
+        """Books what the venue paid (negative: took), in proportion to signed positions: who is long pays while who is
+        short receives. Less than a unit for each is the pool's.
 
         rate (1e-12) and mark: what is paid where the account is flat and sub-accounts are not; they
         pay each other then. Without them nobody does, and an amount is the pool's.
@@ -323,7 +323,7 @@ class Booking:
 
 
 def _is_before(one: tuple[int, ...] | _Recent, other: _Recent) -> bool:
-    """Whether a fill comes first: by the venue's time, then by trade id; equal ones keep their arrival."""
+    """Tells whether a fill comes first: by the venue's time, then by trade id; equal ones keep their arrival."""
     return one[0] < other[0] or (one[0] == other[0] and one[1] < other[1])
 
 

@@ -28,7 +28,7 @@ class Bookkeeper:
         self._write = write
 
     def book(self, entry: Entry) -> Entry | None:
-        """The entry as it was booked; None: it had been. Raises BadInput where it is none."""
+        """Returns the entry as it was booked; None: it had been. Raises BadInput where it is none."""
         if entry.reference and self._ledger.has(entry.cause, entry.reference, entry.time):
             return None
         entry = self._ledger.checked(self._statements.unexplained.explained(entry))
@@ -45,9 +45,9 @@ class Bookkeeper:
         return True
 
     def read(self, payload: bytes) -> Entry | int:
-        """A frame of the tape: the same. Its entry; of a fill that no correction can have had, of
-        which there is nothing more to know, only the sequence of the frame that it is of. Raises
-        BadInput where it is no entry."""
+        """Books a frame of the tape likewise. Returns its entry; of a fill that no correction can have had, of which
+        there is nothing more to know, only the sequence of the frame that it is of. Raises BadInput where it is no
+        entry."""
         of = self._ledger.replay_fill(payload, self._statements.unexplained.corrected_last)
         if of is not None:
             return of

@@ -72,7 +72,7 @@ class Crossing:
         manager.before_end = self._ended
 
     def matches(self, robot: int, spec: OrderSpec) -> list[Match]:
-        """What a new order would trade inside; none: it goes the way of all orders."""
+        """Returns what a new order would trade inside; none: it goes the way of all orders."""
         meeting = self._manager.index.working.meeting(spec)
         return self._matches(robot, spec, [each for each in meeting if self._is_free(each)])
 

@@ -78,7 +78,7 @@ class Entry(NamedTuple):
 
 
 def checked(entry: Entry) -> Entry:
-    """The entry. Raises BadInput where a currency does not add up to zero, or a holder is none."""
+    """Returns the entry. Raises BadInput where a currency does not add up to zero, or a holder is none."""
     sums: dict[str, int] = {}
     for leg in entry.legs:
         if leg.holder not in _HOLDERS:

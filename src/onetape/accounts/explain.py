@@ -105,7 +105,7 @@ class Explained:
 
     @property
     def rest(self) -> int:
-        """What nothing explains: always 0."""
+        """Returns what nothing explains: always 0."""
         explained = sum(self.parts.values()) + sum(self.revaluation.values())
         before = self.opening + self.opening_profit
         return self.closing + self.closing_profit - before - explained

@@ -75,7 +75,7 @@ class Holding(_core.CorePosition):
 
     @property
     def average(self) -> Decimal:
-        """The average entry price for people: two decimals more than the instrument's prices have."""
+        """Returns the average entry price for people: two decimals more than the instrument's prices have."""
         decimals = self.terms.instrument.price_decimals + 2
         entry = self.entry
         units = divide_half_even(entry.numerator * 10**decimals, entry.denominator)

@@ -54,7 +54,7 @@ class Ledger:
         return True
 
     def checked(self, entry: Entry) -> Entry:
-        """The entry. Raises BadInput where its legs are none, or a balance would not fit."""
+        """Returns the entry. Raises BadInput where its legs are none, or a balance would not fit."""
         if not self._balances.takes(entry.legs):
             raise _refused(entry)
         return entry
@@ -69,9 +69,9 @@ class Ledger:
         self.posted += 1
 
     def replay_fill(self, payload: bytes, later_than: int) -> int | None:
-        """A frame of the tape that is a fill's, later than that, and nothing else: booked without
-        an object for each leg. The sequence of the frame that it is of. None, and nothing has
-        changed: it has to be looked at as an entry."""
+        """Books a frame of the tape that is a fill's, later than that, and nothing else: booked without an object for
+        each leg. The sequence of the frame that it is of. None, and nothing has changed: it has to be looked at as an
+        entry."""
         of = self._balances.replay_fill(payload, later_than, self._booked[Cause.FILL])
         if of is not None:
             self.posted += 1
@@ -87,7 +87,7 @@ class Ledger:
         return self._balances.balance(currency, slot, wallet)
 
     def total(self, currency: str, wallet: str = "") -> int:
-        """What is ours in that wallet: all slots, and what their netting has left."""
+        """Returns what is ours in that wallet: all slots, and what their netting has left."""
         return self._balances.balance(currency, TOTAL, wallet)
 
     def slots(self, currency: str, count: int = SLOTS_MAX, wallet: str = "") -> list[int]:
@@ -118,8 +118,8 @@ class Ledger:
         return sum(self.balance(currency, _TRANSIT, wallet) for wallet in self.wallets())
 
     def as_of(self, currency: str, time: int, wallet: str = "") -> int | None:
-        """The total without what happened after `time`, a venue's time. None: that is so long ago
-        that entries since then are no longer known one by one."""
+        """Returns the total without what happened after `time`, a venue's time. None: that is so long ago that entries
+        since then are no longer known one by one."""
         return self._balances.as_of(currency, time, wallet)
 
     def within(self, currency: str, start: int, end: int, wallet: str = "") -> list[tuple[int, int]]:

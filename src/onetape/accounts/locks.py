@@ -115,7 +115,7 @@ class Locks:
     def wanted(
         self, spec: OrderSpec, left: int, price: int, *, slot: int | None = None, without: Managed | None = None
     ) -> Spending | None:
-        """What a new order would hold. None: nothing, or that cannot be said (no price is known).
+        """Returns what a new order would hold. None: nothing, or that cannot be said (no price is known).
 
         slot: whose it is; then what closes its position, or hedges its orders, needs less. Without
         it the order counts as if nothing else were there. without: the order that it replaces,
@@ -145,8 +145,8 @@ class Locks:
         return Spending(part.currency, amount) if amount > 0 else None
 
     def opens(self, spec: OrderSpec, left: int, price: int, *, slot: int) -> bool:
-        """Whether a position could become larger by this order than by those that work. Else only
-        its fee is wanted, and what it closes sets free more than that."""
+        """Tells whether a position could become larger by this order than by those that work. Else only its fee is
+        wanted, and what it closes sets free more than that."""
         part = self._part(spec, left, price, slot)
         if part is None or part.key is None:
             return True
@@ -158,7 +158,7 @@ class Locks:
         return more
 
     def of(self, order: Managed, currency: str) -> int:
-        """What this order holds: what would be free without it."""
+        """Returns what this order holds: what would be free without it."""
         part = self._parts.get(order.client_id)
         if part is None or part.currency != currency:
             return 0
@@ -171,7 +171,7 @@ class Locks:
         return margin.held - rest
 
     def backing(self, value: int) -> int:
-        """What a position of that value holds by itself."""
+        """Returns what a position of that value holds by itself."""
         return -(-abs(value) * self._under // self._over)
 
     # --- what changes it --------------------------------------------------------------------------
@@ -185,7 +185,7 @@ class Locks:
         return self.hold(order.client_id, order.spec, left, price, slot)
 
     def hold(self, client_id: str, spec: OrderSpec, left: int, price: int, slot: int) -> Iterable[str]:
-        """An order of which so much may be filled yet, at that price or a better one."""
+        """Holds for an order of which so much may be filled yet, at that price or a better one."""
         old = self._parts.get(client_id)
         part = self._part(spec, left, price, slot) if left else None
         if part == old:
@@ -200,8 +200,8 @@ class Locks:
         return changed
 
     def position(self, slot: int, symbol: str, side: PositionSide, qty: int, value: int) -> Iterable[str]:
-        """A sub-account's position as it is now. value: what it was opened for, 1e-18 of the settle
-        currency, of either sign."""
+        """Takes in a sub-account's position as it is now. value: what it was opened for, 1e-18 of the settle currency,
+        of either sign."""
         instrument = self._instruments[symbol]
         if instrument.kind is _SPOT:
             return ()

@@ -34,7 +34,7 @@ def plain_reduction(
     account_opening: int,
     bound: int | None,
 ) -> Reduction:
-    """A reduce-only order on a one-way account; any other goes out as it is.
+    """Returns a reduce-only order on a one-way account; any other goes out as it is.
 
     own: its sub-account's position, signed; account: the venue's, which may be flat or the other
     way round. What works already in the order's direction: own_reducing and account_reducing, of
@@ -78,9 +78,9 @@ class Match(NamedTuple):
 
 
 def fair_price(bid: int, ask: int, spec: OrderSpec, waiting: int) -> int:
-    """The middle of the market, half a unit to the one that waits; where a limit does not allow
-    that, the nearest price that both do. Never outside of the market: what it gives without us is
-    never better for either. 0 where there is none, a side is missing or the market is crossed.
+    """Returns the middle of the market, half a unit to the one that waits; where a limit does not allow that, the
+    nearest price that both do. Never outside of the market: what it gives without us is never better for either. 0
+    where there is none, a side is missing or the market is crossed.
 
     spec: the new order; waiting: the other one's limit, 0: none."""
     if not 0 < bid < ask:
@@ -96,8 +96,8 @@ def fair_price(bid: int, ask: int, spec: OrderSpec, waiting: int) -> int:
 
 
 def cross(spec: OrderSpec, others: Iterable[Resting], *, bid: int, ask: int, lot: int) -> list[Match]:
-    """What a new order can trade with orders of other sub-accounts at a fair price, so that it is
-    no trade of the account with itself at the venue. In the order of `others`, in whole lots.
+    """Returns what a new order can trade with orders of other sub-accounts at a fair price, so that it is no trade of
+    the account with itself at the venue. In the order of `others`, in whole lots.
 
     Post-only orders do not take, those with a trigger do not take before it has fired, which only
     the venue knows, and of FOK nobody knows beforehand that there is enough.

@@ -200,8 +200,8 @@ class StrategyBalanceManager:
         )
 
     def positions(self, index: int | None = None) -> list[PositionState]:
-        """What is held, by slot, symbol and side; index: of one slot, 0 the account's. Raises
-        StaleData, ProcessDown."""
+        """Returns what is held, by slot, symbol and side; index: of one slot, 0 the account's. Raises StaleData,
+        ProcessDown."""
         reader = self._attached()
         self._check_fresh(reader)
         return [PositionState.of(each) for each in reader.positions() if each.qty and index in (None, each.slot)]
@@ -231,7 +231,7 @@ class StrategyBalanceManager:
         return self._ask(currency, ask)
 
     def _ask(self, currency: str | Enum, ask: Callable[[SlotGroup], _Reply | None]) -> _Reply:
-        """The answer for a currency, or the reason why there is none as an error."""
+        """Returns the answer for a currency, or the reason why there is none as an error."""
         group = self._groups.get(currency)
         if group is not None and (reply := ask(group)) is not None:
             return reply
@@ -325,7 +325,7 @@ def get_balance(
     home: StrPath | None = None,
     max_age: float = MAX_AGE_S,
 ) -> SingleQuote:
-    """The total of a currency on an account, with its times. Raises as StrategyBalanceManager."""
+    """Returns the total of a currency on an account, with its times. Raises as StrategyBalanceManager."""
     return _manager(_word(exchange), account, str(home_of(home)), max_age).quote(currency)
 
 
@@ -345,10 +345,10 @@ def _text(name: str | Enum) -> str:
 
 
 def _word(exchange: str | Enum) -> str:
-    """A venue's name as it is compared: any case, `-` or `_`."""
+    """Returns a venue's name as it is compared: any case, `-` or `_`."""
     return _text(exchange).lower().replace("_", "-")
 
 
 def _code(currency: str | Enum) -> str:
-    """A currency as tables have it."""
+    """Returns a currency as tables have it."""
     return _text(currency).upper()

@@ -75,8 +75,8 @@ class Reductions:
     # --- what is asked for ------------------------------------------------------------------------
 
     def outgoing(self, robot: int, spec: OrderSpec, *, knows: bool) -> OrderSpec | Refusal:
-        """A new order as it goes to the venue. knows: what the account holds is reconciled; else a
-        reduction of a one-way position goes as it is, and the venue judges."""
+        """Returns a new order as it goes to the venue. knows: what the account holds is reconciled; else a reduction of
+        a one-way position goes as it is, and the venue judges."""
         if spec.own_reducing:  # our word and no robot's
             spec = structs.replace(spec, own_reducing=False, reduce_only=True)
         if not self._is_ours(spec) or spec.tag == GUARDIAN:
@@ -112,8 +112,8 @@ class Reductions:
         return self._too_much(spec.symbol, spec.size_int, self._free(key))
 
     def measured(self, robot: int, spec: OrderSpec) -> tuple[str | None, str | None]:
-        """What a reduction wants to take off, and what its sub-account has free for that, as text.
-        None: it is none, or the account is not shared."""
+        """Returns what a reduction wants to take off, and what its sub-account has free for that, as text. None: it is
+        none, or the account is not shared."""
         if not self._is_ours(spec):
             return None, None
         text = self._instruments[spec.symbol].size_text
@@ -243,11 +243,11 @@ class Reductions:
         return order.spec.own_reducing or not waits(order, self._manager.venue.traits)
 
     def _held(self, key: Key) -> int:
-        """What can be taken off by orders of that side."""
+        """Returns what can be taken off by orders of that side."""
         return max(-self._own(*key[:3]) * key[3].sign, 0)
 
     def _working(self, key: Key, without: Managed | None = None) -> int:
-        """What is on its way to take it off: reductions, and what trades as soon as it arrives."""
+        """Returns what is on its way to take it off: reductions, and what trades as soon as it arrives."""
         mine, taking = self._orders.get(key, {}), self._taking.get(key, {})
         left = sum(o.worst_left for o in mine.values() if o is not without and self._counts(o))
         return left + sum(o.worst_left for o in taking.values())

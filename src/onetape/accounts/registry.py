@@ -47,7 +47,7 @@ class Slots:
         return self._by_slot.get(slot, "")
 
     def find(self, key: object) -> int | None:
-        """A slot by its number, its number as text, or its name; total and main too."""
+        """Returns a slot by its number, its number as text, or its name; total and main too."""
         if isinstance(key, bool):
             return None
         if isinstance(key, int):

@@ -22,9 +22,9 @@ def shares(amount: int, weights: Mapping[int, int], *, rest_to: int) -> dict[int
 
 
 def split(size: int, held: Mapping[int, int], lot: int = 1) -> dict[int, int]:
-    """A size by what each holds (all > 0, together at least the size), in whole lots: first what is
-    whole of each share, then a lot at a time to those that are left the most short of theirs, the
-    lower slot first. Nobody gives more than they hold; what is no whole lot goes the same way."""
+    """Splits a size by what each holds (all > 0, together at least the size), in whole lots: first what is whole of
+    each share, then a lot at a time to those that are left the most short of theirs, the lower slot first. Nobody gives
+    more than they hold; what is no whole lot goes the same way."""
     of = sum(held.values())
     found = {slot: size * qty // of // lot * lot for slot, qty in held.items()}
     left = size - sum(found.values())

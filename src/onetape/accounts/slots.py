@@ -86,7 +86,7 @@ class SubAccounts:
         return self.free(currency, slot) - self.held(currency, slot)
 
     def is_backed(self, currency: str) -> bool:
-        """Whether pool and credit are not below zero: what was allocated is there."""
+        """Tells whether pool and credit are not below zero: what was allocated is there."""
         return self.free(currency, MAIN) >= 0
 
     def set_credit(self, currency: str, amount: int) -> bool:
@@ -189,8 +189,8 @@ class SubAccounts:
     # --- the door for commands --------------------------------------------------------------------
 
     def command(self, actor: str, name: str, fields: Mapping[str, Any], id_: str, now: int) -> Entry | Refused:
-        """What a command would book. `fields`: currency, index, amount or delta, strategy, and for
-        an adjust the transfer_id, where there is one."""
+        """Returns what a command would book. `fields`: currency, index, amount or delta, strategy, and for an adjust
+        the transfer_id, where there is one."""
         if name not in COMMANDS:
             return Refused(UsageError, f"no command {name!r}, but {', '.join(COMMANDS)}")
         if not actor:

@@ -104,8 +104,7 @@ class Statements:
         return slot in self._stopped.get(currency, ())
 
     def opening(self, currency: str, total: int, time: int, *, of: int = 0) -> Entry | None:
-        """The first balance of a currency that nothing is known of; None where the books have
-        begun."""
+        """Returns the first balance of a currency that nothing is known of; None where the books have begun."""
         if currency in self._ledger.currencies():
             return None
         legs = (Leg(MAIN, currency, total), Leg(Outside.OPENING, currency, -total))
@@ -130,8 +129,8 @@ class Statements:
                 self._stopped.get(currency, set()).discard(holder)
 
     def on_balance(self, report: BalanceReport, now: int, *, is_queried: bool = True, of: int = 0) -> list[Effect]:
-        """A balance as of its time by the venue's clock. is_queried: by a check, after the fills until
-        then had been read; else the stream's, which can agree, and make us look. of: its frame."""
+        """Takes in a balance as of its time by the venue's clock. is_queried: by a check, after the fills until then
+        had been read; else the stream's, which can agree, and make us look. of: its frame."""
         currency, total = report.currency, report.total
         state = self._of(currency)
         time = report.time
@@ -260,6 +259,6 @@ class Statements:
 
 
 def _rounding(currency: str, difference: int, time: int, of: int) -> Entry:
-    """The venue rounds fills and fees, and we do not: the market's other side had it."""
+    """Returns the venue rounds fills and fees, and we do not: the market's other side had it."""
     legs = (Leg(MAIN, currency, difference), Leg(Outside.MARKET, currency, -difference))
     return Entry(time, Cause.CORRECTION, legs, "", of, "rounding")

@@ -102,7 +102,7 @@ class PositionShown(NamedTuple):
 
 
 def gateway_of(account: str) -> str:
-    """The process that an account's table is named after."""
+    """Returns the process that an account's table is named after."""
     return f"gateway:{account}"
 
 
@@ -219,7 +219,7 @@ class AccountReader:
 
     @property
     def why_not_ready(self) -> str:
-        """What the gateway waits for; "": it is ready."""
+        """Returns what the gateway waits for; "": it is ready."""
         group = self.state.get("account", f"{self.venue}/{self.account}")
         if group is None:
             return "starting"
@@ -237,7 +237,7 @@ class AccountReader:
         return [key for _, key in self.state.keys("balance")]
 
     def slots(self, currency: str, *, max_age: int) -> SlotGroup | None:
-        """A handle to a currency's slots, in any case of its letters; None: there is none such.
+        """Returns a handle to a currency's slots, in any case of its letters; None: there is none such.
 
         max_age: ns since the gateway last stood by its balances after which it answers None.
         """
@@ -276,8 +276,8 @@ class AccountReader:
 
 
 def accounts_in(home: StrPath) -> tuple[list[AccountReader], list[str]]:
-    """The accounts with a table under a home, and the processes whose table cannot be read as one:
-    that of another version, or of no account."""
+    """Returns the accounts with a table under a home, and the processes whose table cannot be read as one: that of
+    another version, or of no account."""
     found: list[AccountReader] = []
     others: list[str] = []
     for process in tables_in(state_of(home)):

@@ -139,12 +139,12 @@ class Transfer:
 
     @property
     def is_inside(self) -> bool:
-        """Whether both wallets are of one account."""
+        """Tells whether both wallets are of one account."""
         return self.source[:2] == self.target[:2]
 
     @property
     def is_outside(self) -> bool:
-        """Whether it leaves its venue: a withdrawal there, a deposit at another venue."""
+        """Tells whether it leaves its venue: a withdrawal there, a deposit at another venue."""
         return self.source.venue != self.target.venue
 
     @property

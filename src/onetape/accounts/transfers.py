@@ -174,7 +174,7 @@ class Transfers:
     def answered(
         self, name: str, outcome: Outcome, now: int, reason: str = "", *, venue_id: str = "", wait: int = 0
     ) -> list[Effect]:
-        """What the venue says to what was sent. wait: before which it wants no other try."""
+        """Takes in what the venue says to what was sent. wait: before which it wants no other try."""
         one = self._all.get(name)
         if one is None or one.state is State.DONE:
             return []
@@ -442,8 +442,8 @@ class Transfers:
         return self._ledger.has(Cause.TRANSFER, one.name + half)
 
     def _entry(self, one: Transfer, time: int, half: str, amount: int) -> Entry:
-        """The pool's first, then what is on its way. `/in` is the target's half. A sub-account's
-        goes through the pool: by its first leg it is known when others tell of it too."""
+        """Returns the pool's first, then what is on its way. `/in` is the target's half. A sub-account's goes through
+        the pool: by its first leg it is known when others tell of it too."""
         wallet = one.target.wallet if half == "/in" else one.source.wallet
         legs: tuple[Leg, ...] = (Leg(MAIN, one.currency, amount, wallet), Leg(Outside.TRANSIT, one.currency, -amount))
         if one.slot != MAIN and not wallet:

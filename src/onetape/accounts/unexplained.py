@@ -113,8 +113,8 @@ class Unexplained:
         return sum(each.amount for each in self._of(currency).open)
 
     def rest_of(self, currency: str, difference: int, slack: int) -> int:
-        """What is left of a difference that takes back what a correction took up, or all that is
-        open: no more than the venue may have rounded by. 0 where it takes back nothing."""
+        """Returns what is left of a difference that takes back what a correction took up, or all that is open: no more
+        than the venue may have rounded by. 0 where it takes back nothing."""
         taken = [each.amount for each in reversed(self._of(currency).open)]
         rests = (difference + amount for amount in (*taken, sum(taken)) if amount)
         return next((rest for rest in rests if abs(rest) <= slack), 0)
@@ -130,7 +130,7 @@ class Unexplained:
     # --- before an entry is booked ----------------------------------------------------------------
 
     def explained(self, entry: Entry) -> Entry:
-        """The entry as it has to be booked, so that no money counts twice."""
+        """Returns the entry as it has to be booked, so that no money counts twice."""
         if entry.cause in _LATE:
             return self._late(entry) if entry.time <= self.corrected_last else entry
         movement = _movement(entry)
@@ -157,8 +157,8 @@ class Unexplained:
         return entry._replace(legs=legs)
 
     def _late(self, entry: Entry) -> Entry:
-        """A fill of before the venue's word that has been made ours: it is in the total, and what
-        the pool took up for it goes back."""
+        """Books a fill of before the venue's word that has been made ours: it is in the total, and what the pool took
+        up for it goes back."""
         sums: dict[str, int] = {}
         for holder, currency, amount, wallet in entry.legs:
             if (holder > 0 or holder == _NETTING) and not wallet:
@@ -344,7 +344,7 @@ def _keep(kept: list[Any], one: object) -> None:
 
 
 def _stem(reference: str) -> str:
-    """The transfer's id in what a command is booked by."""
+    """Returns the transfer's id in what a command is booked by."""
     return reference.removeprefix(TRANSFER_REPORTED).removesuffix("/in")
 
 

@@ -37,7 +37,7 @@ class Page:
         self.since: int = self._newer if is_forward else self._begin
 
     def after(self, times: Sequence[int], *, is_full: bool) -> dict[str, int]:
-        """The cursor of the next page, empty when this was the last. times: ms of its trades."""
+        """Returns the cursor of the next page, empty when this was the last. times: ms of its trades."""
         if self._by_offset:
             offset = self._offset + len(times)
             return {"since": self._begin, "offset": offset} if is_full else {}

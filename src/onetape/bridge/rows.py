@@ -26,7 +26,7 @@ class Unwanted(Exception):  # noqa: N818
 
 
 def number(value: Any) -> str | None:
-    """A number without an exponent."""
+    """Returns a number without an exponent."""
     if value is None or isinstance(value, bool):
         return None
     try:

@@ -143,7 +143,7 @@ async def _serve(ccxt_pro: Any, said: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def main() -> int:
-    """The process: 0 when it was told to end, 1 after one line of JSON that says what is wrong."""
+    """Runs the process: 0 when it was told to end, 1 after one line of JSON that says what is wrong."""
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # it holds the keys
     if sys.platform == "linux":

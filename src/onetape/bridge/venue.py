@@ -51,7 +51,7 @@ class Venue:
             self.exchange.options["defaultType"] = "spot" if kinds == {"spot"} else "swap"
 
     async def call(self, name: str, *arguments: Any, **named: Any) -> Any:
-        """A method of ccxt; one after another where the venue counts requests of a key."""
+        """Calls a method of ccxt; one after another where the venue counts requests of a key."""
         method: Callable[..., Awaitable[Any]] = getattr(self.exchange, name)
         if self._line is None:
             return await method(*arguments, **named)
@@ -92,7 +92,7 @@ class Venue:
             raise self._errors.NotSupported(f"{self.exchange.id} does not say that it takes {what}")
 
     def _features(self, symbol: str) -> dict[str, Any]:
-        """What ccxt says of a venue's markets of this kind."""
+        """Returns what ccxt says of a venue's markets of this kind."""
         kind = self.exchange.markets[symbol]
         of = (self.exchange.features or {}).get(kind["type"]) or {}
         return of.get("linear" if kind.get("linear") else "inverse") or of
@@ -135,7 +135,7 @@ class Venue:
         return {"id": found}
 
     async def _id_of(self, said: dict[str, Any]) -> str:
-        """The venue's id of an order of ours that should be working."""
+        """Returns the venue's id of an order of ours that should be working."""
         venue_id = self._ids.get(said["client"])
         if venue_id:
             return venue_id
@@ -222,7 +222,7 @@ class Venue:
         return {"trades": rows, "cursor": page.after(times, is_full=len(rows) >= (limit or FEW))}
 
     def _page_limit(self, symbol: str) -> int | None:
-        """The most that a page may have, None where ccxt does not say."""
+        """Returns the most that a page may have, None where ccxt does not say."""
         limit = (self._features(symbol).get("fetchMyTrades") or {}).get("limit")
         return min(int(limit), PAGE_MAX) if limit else None
 

@@ -147,7 +147,7 @@ class Collector:
         return do
 
     def _topic(self, fields: dict[str, Any]) -> str:
-        """What the feed calls it."""
+        """Returns what the feed calls it."""
         chosen = [fields[name] for name in ("symbol", "topic") if name in fields]
         if len(chosen) != 1 or not isinstance(chosen[0], str):
             raise UsageError("give symbol=NAME or topic=NAME", location="subscribe")
@@ -158,7 +158,7 @@ class Collector:
         return topic
 
     def _wanted(self) -> list[str]:
-        """The configuration's, and over them what the operator has changed since."""
+        """Returns the configuration's, and over them what the operator has changed since."""
         symbols = [self._raw.get(each, each) for each in self.options.symbols]
         wanted = dict.fromkeys([*self.options.topics, *symbols])
         if not wanted and self.options.kind == "zeromq":
@@ -174,7 +174,7 @@ class Collector:
         return list(wanted)
 
     def snapshot(self) -> dict[str, Any]:
-        """What it follows and what came of it. last_message: ns UTC, 0: none yet."""
+        """Returns what it follows and what came of it. last_message: ns UTC, 0: none yet."""
         feed = self._feed
         return {
             "name": self.options.name,

@@ -24,7 +24,7 @@ class HotSymbols:
         self._written, self._written_at = -1, 0
 
     def look(self, now: int) -> frozenset[str] | None:
-        """Those that meet the condition, ns. None: there is no market that could say it now."""
+        """Returns those that meet the condition, ns. None: there is no market that could say it now."""
         try:
             if self._scanner is None:
                 self._scanner = Scanner(market_journals(self._home), self._condition, is_live=True)

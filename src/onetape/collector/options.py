@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -12,7 +13,7 @@ from onetape.ipc.names import encoded
 from onetape.market.condition import parse_condition
 from onetape.market.wanted import symbols_wanted
 from onetape.model.errors import BadConfig, BadInput, OnetapeError, UsageError
-from onetape.model.sections import CollectorConfig, Config
+from onetape.model.sections import CollectorConfig, Config, RobotConfig
 from onetape.model.time import HOUR, MINUTE, parse_duration, parse_period
 from onetape.venues.hosts import is_loopback
 
@@ -101,7 +102,7 @@ def hub_journal(home: Path) -> Path:
 
 
 def collectors_of(config: Config) -> dict[str, CollectorConfig]:
-    """Those that run."""
+    """Returns those that run."""
     return {name: each for name, each in config.collectors.items() if each.enabled}
 
 
@@ -132,12 +133,8 @@ def venue_feed_options(name: str, config: Config, *, home: Path, rest: str, ws: 
         urgent_percent=round(100 * (collector.share or SHARE_URGENT)),
         hot=collector.hot,
         klines=_periods(collector.klines, f"collectors.{name}.klines"),
-        needed=sorted(
-            symbol
-            for robot in config.robots.values()
-            if config.accounts[robot.account].venue == collector.venue
-            for symbol in robot.symbols
-        ),
+        # A robot may hear of this venue whose account is at another one. What names no symbol here is never chosen.
+        needed=sorted({symbol for robot in config.robots.values() for symbol in _named(robot)}),
         streams=[
             each
             for each, other in collectors_of(config).items()
@@ -145,6 +142,12 @@ def venue_feed_options(name: str, config: Config, *, home: Path, rest: str, ws: 
             and (other.kind, other.venue, other.transport) == ("venue", collector.venue, "ws")
         ],
     )
+
+
+def _named(robot: RobotConfig) -> Iterator[str]:
+    """Yields whatever texts a robot's parameters have that may name a symbol."""
+    yield from robot.symbols
+    yield from (each for each in robot.params.values() if isinstance(each, str) and ":" in each)
 
 
 def _periods(klines: list[str] | str, location: str) -> str:

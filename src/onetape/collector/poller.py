@@ -32,6 +32,7 @@ __all__ = ["Poller", "leases_file"]
 
 UNDER_WAY_MAX: Final = 12  # requests without an answer: the line has 16 connections
 RENEW_S: Final = 1.0
+TURN_S: Final = 0.02  # until a turn may be free
 LOOK_S: Final = 1.0
 
 
@@ -141,8 +142,9 @@ class Poller:
                             await self._hurried.wait()
                     continue
                 symbol = self._turns[kind.name].take(now) if kind.by_symbol else ""
-                if symbol is None:
+                if symbol is None:  # an answer, or the end of a lease, frees one
                     self._plan.give_back(kind)
+                    await asyncio.sleep(TURN_S)
                     continue
                 self._number += 1
                 self._tasks.add(asyncio.ensure_future(self._ask(kind, symbol, self._number)))
@@ -169,9 +171,10 @@ class Poller:
     async def _ask(self, kind: PollKind, symbol: str, number: int) -> None:
         trades: int | None = None
         requested_at = time.monotonic_ns()
-        reader = self._each[symbol] if symbol else self._all
-        assert reader is not None
-        listing = self._listings[symbol] if symbol else None
+        reader = self._each.get(symbol) if symbol else self._all
+        listing = self._listings.get(symbol) if symbol else None
+        if reader is None or (symbol and listing is None):  # it was dropped just now
+            return
         try:
             after = reader.last_trade(listing.number) if listing is not None else (0, 0)
             if listing is not None and not after[0] and self._has_shared:
@@ -188,6 +191,8 @@ class Poller:
                 self.counts["late"] += 1  # a later answer was here before
                 return
             self._newest[kind.name] = number
+            if symbol and symbol not in self._listings:
+                return
             trades = self._read(kind, reader, body, listing)
             if self._contact.answered(time.monotonic_ns()):
                 self._say(HealthOut("feed", "requests", "connected"))

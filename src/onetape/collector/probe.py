@@ -143,7 +143,7 @@ async def _cost(feed: VenueFeed, found: Probe) -> None:
 
 
 async def _used(feed: VenueFeed, call: Call, header: str) -> int | None:
-    """The venue's count of this window after a request, None: it does not tell."""
+    """Returns the venue's count of this window after a request, None: it does not tell."""
     try:
         _, headers, _ = await feed.line.request(call)
     except (aiohttp.ClientError, OSError, TimeoutError):

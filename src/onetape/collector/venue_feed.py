@@ -285,6 +285,7 @@ class VenueFeed:
             if symbols & redenominated:  # its messages must not be read in the units of before
                 await self._stop(group)
                 self._start(kept)
+                self._say_dropped(each for symbol, each in dropped.items() if symbol in symbols)
             elif gone := [each for symbol, each in dropped.items() if symbol in symbols]:
                 taken, new = new[: room - len(kept)], new[room - len(kept) :]
                 await self._replace(group, [*kept, *taken], gone)

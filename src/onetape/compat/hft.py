@@ -48,8 +48,8 @@ class SingleQuote(NamedTuple):
 
 
 def getSingleQuoteCurrency(exchange: str | Enum, data: DataType, currency: str | Enum) -> SingleQuote:  # noqa: N802
-    """The total of a currency on the exchange's only account. Raises as `accounts.get_balance`, NotAvailable for
-    what is no balance."""
+    """Returns the total of a currency on the exchange's only account. Raises as `accounts.get_balance`, NotAvailable
+    for what is no balance."""
     if data is not DataType.BALANCE:
         raise NotAvailable(f"no quotes of {data}", location="getSingleQuoteCurrency", todo="DataType.BALANCE")
     quote = get_balance(exchange, currency)

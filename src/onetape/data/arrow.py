@@ -68,7 +68,7 @@ class ArrowSource:
         raise BadInput("has no rows", location=self.name)
 
     def head(self, size: int = 1 << 16) -> bytes:
-        """The first rows; the header alone where there is none."""
+        """Returns the first rows; the header alone where there is none."""
         for batch, _ in self.batches():
             return _rows(batch, self.name).text(0, 100, header=True)[:size]
         raise BadInput("has no rows", location=self.name)
@@ -153,7 +153,7 @@ class ArrowCells:
                 on_read(size)
 
     def head(self, size: int = 1 << 16) -> bytes:
-        """The first rows."""
+        """Returns the first rows."""
         return next(iter(self.chunks()), b"")[:size]
 
     def _cells(self, batch: Any) -> bytes:
@@ -172,7 +172,7 @@ class ArrowCells:
 
 
 def expanded_bytes(metadata: memoryview, body: memoryview) -> int:
-    """What the buffers of a record batch become: each compressed one begins with its size.
+    """Returns what the buffers of a record batch become: each compressed one begins with its size.
 
     Reads the message's flatbuffer (Arrow's Message.fbs: Message.header is a RecordBatch with
     length, nodes, buffers and compression). Raises ValueError or struct.error where it errs.

@@ -204,7 +204,7 @@ def of_name(source: TableSource) -> tuple[str, str]:
 
 
 def of_row(cells: list[str]) -> str:
-    """What a row without a header is, by its columns; "" for none that is known."""
+    """Returns what a row without a header is, by its columns; "" for none that is known."""
     numbers = [_is_number(cell) for cell in cells]
     truths = [cell.lower() in {"true", "false"} for cell in cells]
     if len(cells) == 12 and all(numbers) and _is_stamp(cells[0]) and _is_stamp(cells[6]):
@@ -219,7 +219,7 @@ def of_row(cells: list[str]) -> str:
 
 
 def of_header(cells: list[str]) -> str:
-    """What a header is; "" for none that is known."""
+    """Returns what a header is; "" for none that is known."""
     names = {cell.lower() for cell in cells}
     return next((what for what, signs in _SIGNS.items() if signs <= names), "")
 

@@ -59,7 +59,7 @@ def is_trade(row: object) -> bool:
 
 
 def first_row(source: TableSource, is_good: Callable[[Any], bool]) -> Any:
-    """The first good row of a list of rows, or of rows without a list; fractions stay text.
+    """Returns the first good row of a list of rows, or of rows without a list; fractions stay text.
 
     Of the first few: else the very first, for the refusal to show. Raises BadInput where there is
     none at all.

@@ -234,7 +234,7 @@ class PageFetcher:
         journal.chmod(0o600)
 
     def _resume(self, found: Pages) -> tuple[int, list[str]]:
-        """What is whole on disk; the rest of the folder is taken away."""
+        """Returns what is whole on disk; the rest of the folder is taken away."""
         cursor, seen_ids = self.first_ms, list[str]()
         journal = self.folder / JOURNAL
         kept = b""
@@ -258,7 +258,7 @@ class PageFetcher:
 
 
 def _whole_line(text: bytes, folder: Path) -> dict[str, Any] | None:
-    """A line of the journal whose page is there and whole; None for any other."""
+    """Returns a line of the journal whose page is there and whole; None for any other."""
     try:
         line = json.loads(text)
         if not text.endswith(b"\n") or not isinstance(line["next"], int):
@@ -290,7 +290,7 @@ def _place(row: Any) -> tuple[int, int]:
 
 
 def _id_of(row: dict[str, Any]) -> str:
-    """What tells a trade from another: its id, else all it says."""
+    """Returns what tells a trade from another: its id, else all it says."""
     if row.get("id"):
         return str(row["id"])
     return json.dumps([row.get(key) for key in TRADE_KEYS])

@@ -107,7 +107,7 @@ class RewrittenSource:
         self.stem = str(getattr(source, "stem", ""))
 
     def head(self, size: int = 1 << 16) -> bytes:
-        """The first bytes."""
+        """Returns the first bytes."""
         found = b""
         for chunk in self.chunks():
             found += chunk
@@ -201,7 +201,7 @@ def _joined(cells: Sequence[str], separator: str) -> str:
 
 
 def join_row(cells: Sequence[str], separator: str) -> str:
-    """A line of cells, in quotes where they need them."""
+    """Returns a line of cells, in quotes where they need them."""
     text = io.StringIO()
     csv.writer(text, delimiter=separator, lineterminator="").writerow(cells)
     return text.getvalue()
@@ -211,7 +211,7 @@ def join_row(cells: Sequence[str], separator: str) -> str:
 
 
 def with_clock(day: str, clock: str) -> str | None:
-    """A date and a time of the day as one text; None where the second is no such time."""
+    """Returns a date and a time of the day as one text; None where the second is no such time."""
     found = _CLOCK.match(clock)
     if found is None or not day:
         return None
@@ -223,18 +223,18 @@ def with_clock(day: str, clock: str) -> str | None:
 
 
 def reads(text: str) -> bool:
-    """Whether the core reads it as a time."""
+    """Tells whether the core reads it as a time."""
     return isinstance(_core.parse_time_text(text), int)
 
 
 def are_clocks(cells: Iterable[str]) -> bool:
-    """Whether these, most of them, are times of the day alone."""
+    """Tells whether these, most of them, are times of the day alone."""
     found = [bool(_CLOCK.match(cell.strip())) for cell in cells]
     return 2 * sum(found) > len(found)
 
 
 def find_times(texts: Sequence[str], chosen: str | None, *, location: str) -> tuple[TimeForm | None, str]:
-    """How times are written: the form and its name; None where the core reads them as they are.
+    """Returns how times are written: the form and its name; None where the core reads them as they are.
 
     Raises UsageError for a given form that does not fit, BadInput where they may mean two things,
     or nothing that is known.
@@ -264,8 +264,8 @@ def find_times(texts: Sequence[str], chosen: str | None, *, location: str) -> tu
 
 
 def fitting_formats(texts: Sequence[str]) -> list[str]:
-    """The known forms that most of these have, one of those that mean the same: a damaged row must
-    not hide what the others are."""
+    """Returns the known forms that most of these have, one of those that mean the same: a damaged row must not hide
+    what the others are."""
     best, found = FIT_MIN * len(texts), dict[tuple[datetime | None, ...], str]()
     for pattern in (day + clock for day in _DAYS for clock in _CLOCKS):
         moments: list[datetime | None] = []
@@ -287,7 +287,7 @@ def fitting_formats(texts: Sequence[str]) -> list[str]:
 
 
 def form_of(chosen: str) -> TimeForm:
-    """What `--time-format` says: a unit of numbers, or a pattern of strptime.
+    """Returns what `--time-format` says: a unit of numbers, or a pattern of strptime.
 
     Raises UsageError for a pattern that tells no day.
     """
@@ -334,7 +334,7 @@ def form_of(chosen: str) -> TimeForm:
 
 
 def _form_of_digits(chosen: str) -> TimeForm | None:
-    """The same for a pattern of digits alone; None for another."""
+    """Returns the same for a pattern of digits alone; None for another."""
     parts = re.findall(r"%(.)|(\s+)|([^%\s]+)", chosen)
     names = [name for name, _, _ in parts if name]
     if not set(names) <= _DIGITS.keys() or len(set(names)) < len(names):
@@ -359,7 +359,7 @@ def _form_of_digits(chosen: str) -> TimeForm | None:
 
 
 def _parsed(text: str, pattern: str) -> datetime:
-    """A wall time, unless the pattern has a zone: which one is said later."""
+    """Returns a wall time, unless the pattern has a zone: which one is said later."""
     return datetime.strptime(text, pattern)  # noqa: DTZ007
 
 
@@ -377,7 +377,7 @@ def _of_number(text: str, unit: int) -> str | None:
 
 
 def time_words(text: str) -> str:
-    """What the core takes a time for: the unit of a number, or text."""
+    """Returns what the core takes a time for: the unit of a number, or text."""
     found = _core.parse_decimal_text(text.strip())
     at = _core.parse_time_text(text.strip())
     if not isinstance(found, tuple) or not isinstance(at, int):
@@ -393,7 +393,7 @@ def time_words(text: str) -> str:
 
 
 def find_decimals(cells: Sequence[str], chosen: str | None, *, location: str) -> Decimals:
-    """What the sign before decimals is, by the numbers of the first rows; "": the plain point.
+    """Returns what the sign before decimals is, by the numbers of the first rows; "": the plain point.
 
     A comma before three digits may be the thousands': unless another number rules that out,
     BadInput asks for `--decimal`.
@@ -418,7 +418,7 @@ def find_decimals(cells: Sequence[str], chosen: str | None, *, location: str) ->
 
 
 def plain_number(cell: str, decimals: Decimals, *, is_said: bool = True) -> str:
-    """A number with a point before its decimals, and nothing between its thousands."""
+    """Returns a number with a point before its decimals, and nothing between its thousands."""
     mark, group = _MARKS[decimals]
     text = cell.strip()
     if group in text:

@@ -99,7 +99,7 @@ class ChosenColumns:
 
 
 def find_separator(line: str) -> str:
-    """The one of comma, semicolon and tab that the line has most of; comma where it has none.
+    """Returns the one of comma, semicolon and tab that the line has most of; comma where it has none.
 
     With as many commas as others, those are the decimals' or the thousands'.
     """
@@ -108,7 +108,7 @@ def find_separator(line: str) -> str:
 
 
 def split_row(line: str, separator: str) -> list[str]:
-    """The cells of a line, without their quotes; the line alone where it cannot be taken apart."""
+    """Returns the cells of a line, without their quotes; the line alone where it cannot be taken apart."""
     if '"' not in line:
         return line.split(separator)
     try:
@@ -118,7 +118,7 @@ def split_row(line: str, separator: str) -> list[str]:
 
 
 def split_header(line: str, separator: str) -> list[str]:
-    """The names in a header line, without BOM, quotes and blanks around."""
+    """Returns the names in a header line, without BOM, quotes and blanks around."""
     return [cell.strip() for cell in split_row(line.lstrip("\ufeff"), separator)]
 
 
@@ -164,8 +164,8 @@ def parse_columns(chosen: str | Sequence[str]) -> ChosenColumns:
 def settle_shape(
     names: Sequence[str], *, location: str, chosen: bool, picked: Mapping[str, str] | None = None
 ) -> TableShape:
-    """What the table is. `chosen`: the names are the user's, not a header's. `picked`: the header
-    that a name of ours has, which goes before what the names say.
+    """Returns what the table is. `chosen`: the names are the user's, not a header's. `picked`: the header that a name
+    of ours has, which goes before what the names say.
 
     Raises BadInput (UsageError where given) showing the names seen and those accepted.
     """
@@ -259,7 +259,7 @@ def _pick(lowered: list[str], names: Sequence[str], picked: Mapping[str, str], l
 
 
 def _ours(lowered: Sequence[str]) -> list[str]:
-    """Each name as we call it; one that would stand for a column that is there keeps its own."""
+    """Returns each name as we call it; one that would stand for a column that is there keeps its own."""
     found = list(lowered)
     amounts = [place for place, name in enumerate(lowered) if name.startswith(_VOLUME_IN) and name not in _ALIASES]
     # The quote's volume is money, and no number of what was traded.

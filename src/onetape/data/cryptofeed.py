@@ -199,7 +199,7 @@ class CryptofeedImporter:
         _check(reader.message(index, line.number, line.receipt, named), sink)
 
     def _name(self, market: Market, raw: str) -> str | None:
-        """The symbol of a raw name; None where it is not asked for, or no name at all."""
+        """Returns the symbol of a raw name; None where it is not asked for, or no name at all."""
         if self._naming is not None and self._naming.is_map:
             return dict(self._naming.pairs).get(raw)
         try:

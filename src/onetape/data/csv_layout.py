@@ -93,7 +93,7 @@ def _settle(head: Head, name: str, options: TableOptions) -> _Table:
 
 
 def bare_names(rows: Sequence[Sequence[str]]) -> list[str]:
-    """The columns of bars without a header; none where rows may be something else."""
+    """Returns the columns of bars without a header; none where rows may be something else."""
     width = len(rows[0])
     cells = [row for row in rows if len(row) == width]
     for first in (["time"], ["date", "time"]):
@@ -123,7 +123,7 @@ def _goes_on(rows: Sequence[Sequence[str]]) -> bool:
 
 
 def is_number(text: str) -> bool:
-    """Whether it is a number alone."""
+    """Tells whether it is a number alone."""
     return isinstance(_core.parse_decimal_text(text), tuple)
 
 
@@ -152,7 +152,7 @@ def _times(table: _Table, rows: Sequence[Sequence[str]], chosen: str | None, nam
 
 
 def _cells(table: _Table, skip_lines: int, options: TableOptions, name: str) -> tuple[Layout, Rewriting]:
-    """The layout, and how its cells are written."""
+    """Returns the layout, and how its cells are written."""
     shape = table.shape
     rows = [row for row in table.rows if len(row) >= shape.fields]
     times = _times(table, rows, options.time_format, name)
@@ -222,7 +222,7 @@ def _has_zone(text: str) -> bool:
 
 
 def of_shape(shape: TableShape, separator: str, skip_lines: int) -> Layout:
-    """The layout of a table whose columns are settled."""
+    """Returns the layout of a table whose columns are settled."""
     return Layout(
         shape.kind,
         shape.columns,
@@ -235,5 +235,5 @@ def of_shape(shape: TableShape, separator: str, skip_lines: int) -> Layout:
 
 
 def is_time(cells: Sequence[str], place: int) -> bool:
-    """Whether the cell at that place reads as a time: its row is then no header."""
+    """Tells whether the cell at that place reads as a time: its row is then no header."""
     return place < len(cells) and isinstance(_core.parse_time_text(cells[place]), int)

@@ -136,7 +136,7 @@ class Client:
     opener: urllib.request.OpenerDirector = field(default_factory=make_opener)
 
     def text(self, url: str) -> str:
-        """A small text. Raises NotThereError, VenueUnavailable, VenueRateLimit."""
+        """Returns a small text. Raises NotThereError, VenueUnavailable, VenueRateLimit."""
 
         def once() -> str:
             with self._open(url, {}) as answer:
@@ -151,9 +151,8 @@ class Client:
         return self._patiently(url, lambda: 0, once)
 
     def checked_file(self, url: str, path: Path) -> Fetched:
-        """The file, whose SHA-256 stands at `url`.CHECKSUM. A cached one that is damaged is
-        fetched again. Raises NotThereError, BadInput (the hash stays wrong), VenueUnavailable,
-        VenueRateLimit, DiskFull."""
+        """Returns the file, whose SHA-256 stands at `url`.CHECKSUM. A cached one that is damaged is fetched again.
+        Raises NotThereError, BadInput (the hash stays wrong), VenueUnavailable, VenueRateLimit, DiskFull."""
         noted = path.with_name(path.name + ".CHECKSUM")
         self.make_folder(path.parent)
         if path.is_file() and noted.is_file():
@@ -172,7 +171,7 @@ class Client:
         return found
 
     def file(self, url: str, path: Path, *, sha256: str) -> Fetched:
-        """The file with that hash. Raises as checked_file."""
+        """Returns the file with that hash. Raises as checked_file."""
         self.make_folder(path.parent)
         part = path.with_name(path.name + ".part")
         received, resumed = 0, False
@@ -320,7 +319,7 @@ class _RangeRefusedError(Exception):
 
 
 def checked_url(url: str, *, location: str) -> str:
-    """An http or https address without a slash at its end. Raises UsageError for any other."""
+    """Returns an http or https address without a slash at its end. Raises UsageError for any other."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise UsageError(f"not an http or https address: {url!r}", location=location)
@@ -354,7 +353,7 @@ def _retry_after(value: str | None) -> float | None:
 
 
 def _published(text: str, name: str) -> str:
-    """The hash of a .CHECKSUM file, "" where it is of another file or none."""
+    """Returns the hash of a .CHECKSUM file, "" where it is of another file or none."""
     found = _SHA256.match(text.strip())
     if found is None or (found[2] and found[2].rpartition("/")[2] != name):
         return ""
@@ -375,7 +374,7 @@ def _note_path(part: Path) -> Path:
 
 
 def _note(part: Path) -> dict[str, Any]:
-    """What the part is the beginning of; {} where that is not known."""
+    """Returns what the part is the beginning of; {} where that is not known."""
     try:
         note = json.loads(_note_path(part).read_bytes())
     except (OSError, ValueError):

@@ -89,7 +89,7 @@ def export_tape(tape: Path | str, *, format: str, out: Path | str, progress: Pro
 
 
 def _file_name(event: str, taken: dict[str, int]) -> str:
-    """The type's own name, unless a tape from elsewhere calls it something that leaves `out`."""
+    """Returns the type's own name, unless a tape from elsewhere calls it something that leaves `out`."""
     name = event if _SAFE_NAME.match(event) else f"type-{len(taken) + 1}"
     while name in taken:
         name += "-"

@@ -48,7 +48,7 @@ class FrameSource:
             yield self._rows.text(first, ROWS_A_CHUNK, header=first == 0)
 
     def head(self, size: int = 1 << 16) -> bytes:
-        """The first rows."""
+        """Returns the first rows."""
         return self._rows.text(0, 100, header=True)[:size]
 
     def digest(self) -> bytes:
@@ -142,5 +142,5 @@ def _by_ticker(pd: Any, frame: Any) -> Any:
 
 
 def _nanoseconds(column: Any) -> Any:
-    """The three digits that strftime's microseconds leave out."""
+    """Returns the three digits that strftime's microseconds leave out."""
     return column.dt.nanosecond.map("{:03.0f}".format, na_action="ignore")

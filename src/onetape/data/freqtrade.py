@@ -107,7 +107,7 @@ def _named(source: TableSource, places: dict[str, int]) -> Layout:
 
 
 def is_named(source: TableSource) -> bool:
-    """Whether its name is one of freqtrade's: then it says the period, or that these are rates."""
+    """Tells whether its name is one of freqtrade's: then it says the period, or that these are rates."""
     name = stem(source)
     return bool(PAIR.match(name) and (TIMEFRAME.search(name) or "-funding" in name))
 

@@ -63,7 +63,7 @@ class EventRows:
             )
 
     def head(self, size: int = 1 << 16) -> bytes:
-        """The first rows."""
+        """Returns the first rows."""
         return self._source.head(self._begin + size)[self._begin :]
 
 

@@ -312,7 +312,7 @@ def _options(reading: Reading) -> TableOptions:
 
 
 def _uuid(kind: str, naming: Naming | None, options: TableOptions, content: bytes) -> UUID:
-    """The tape's identity: what went in, and how."""
+    """Returns the tape's identity: what went in, and how."""
     said = [
         IMPORT_VERSION,
         kind,

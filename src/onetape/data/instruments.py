@@ -49,8 +49,7 @@ class Numbers:
 
 
 def decimals_for(seen: Seen) -> int:
-    """The decimals at which most of the numbers can be kept, most of them exactly; of equals the
-    fewest.
+    """Returns the decimals at which most of the numbers can be kept, most of them exactly; of equals the fewest.
 
     Almost always that is: all of them, at the most decimals that any is written with. Where one
     senseless number would crowd out the others, it is the one that does not fit; where a float
@@ -73,8 +72,8 @@ def decimals_for(seen: Seen) -> int:
 
 
 def most_decimals(seen: Seen, *, limit: int) -> int:
-    """The most decimals of those numbers that have no more than `limit`, at 15 digits: noise of
-    printed floats says nothing of a tick."""
+    """Returns the most decimals of those numbers that have no more than `limit`, at 15 digits: noise of printed floats
+    says nothing of a tick."""
     return max((needed for needed in seen[1] if needed <= limit), default=0)
 
 
@@ -88,7 +87,7 @@ def read_instruments(path: Path | None) -> dict[str, Instrument]:
 
 
 def read_rules(path: Path | None) -> UserRules:
-    """The venue's rules of the same file."""
+    """Returns the venue's rules of the same file."""
     return UserRules() if path is None else parse_rules(_text(path), location=str(path))
 
 
@@ -105,7 +104,7 @@ def find_instrument(symbol: str, own: dict[str, Instrument], at: int | None) -> 
 
 
 def fitted(symbol: str, listed: Instrument | None, numbers: Numbers) -> Instrument:
-    """An instrument that holds all these numbers, as far as 64 bits do."""
+    """Returns an instrument that holds all these numbers, as far as 64 bits do."""
     price_decimals = decimals_for(_sum(numbers.price, numbers.reference))
     size_decimals = decimals_for(_sum(numbers.size, numbers.volume))
     tick_decimals = most_decimals(numbers.price, limit=price_decimals)

@@ -120,5 +120,5 @@ def text_head(source: TableSource) -> Head:
 
 
 def stem(source: TableSource) -> str:
-    """The file's own name without its endings; "" for what is no file."""
+    """Returns the file's own name without its endings; "" for what is no file."""
     return str(getattr(source, "stem", ""))

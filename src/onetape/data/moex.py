@@ -61,7 +61,7 @@ def plan(source: TableSource, options: TableOptions) -> Planned:
 
 
 def of_row(cells: list[str]) -> tuple[RowKind, dict[str, int]] | None:
-    """What a row is, by its columns."""
+    """Returns what a row is, by its columns."""
     if len(cells) in range(9, 14) and cells[2].lower() in {"bid", "ask"} and _is_row(cells, _STATS):
         return "sides", _STATS
     if len(cells) in range(10, 15) and _is_row(cells, _TRADES) and cells[9] in {"B", "S", ""}:
@@ -72,7 +72,7 @@ def of_row(cells: list[str]) -> tuple[RowKind, dict[str, int]] | None:
 
 
 def _has_receipt(cells: list[str], columns: dict[str, int]) -> bool:
-    """Whether PacketTime is a receipt: dumps without one leave it empty, or write other things."""
+    """Tells whether PacketTime is a receipt: dumps without one leave it empty, or write other things."""
     text = cells[columns["ts_recv"]].strip()
     if not text:
         return True  # of this row; others may have it

@@ -33,7 +33,7 @@ class Naming:
 
     @property
     def symbols(self) -> list[str]:
-        """The instruments, as given."""
+        """Returns the instruments, as given."""
         return [symbol for _, symbol in self.pairs]
 
 

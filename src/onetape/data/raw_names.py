@@ -20,7 +20,7 @@ class RawNames:
         self._others: Counter[str] = Counter()
 
     def stream_of(self, layout: Layout, source_name: str) -> int | None:
-        """The stream of a source, as its own name says it; None: it is another's.
+        """Returns the stream of a source, as its own name says it; None: it is another's.
 
         0 where its rows say it. Raises UsageError where nothing does, and there are several.
         """

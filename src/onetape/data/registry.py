@@ -30,13 +30,13 @@ class Kind:
     by_rows: bool = False
 
     def load_protocol(self) -> Protocol:
-        """The message table, imported when it is first needed."""
+        """Returns the message table, imported when it is first needed."""
         found = self._load()
         assert isinstance(found, Protocol)
         return found
 
     def load_planner(self) -> Planner:
-        """What settles the rows of a source."""
+        """Returns what settles the rows of a source."""
         found: Planner = self._load()
         return found
 

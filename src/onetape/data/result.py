@@ -40,7 +40,7 @@ class ImportResult:
     seconds: float = 0.0
 
     def as_json(self) -> dict[str, Any]:
-        """The contract's keys and ours, as plain values."""
+        """Returns the contract's keys and ours, as plain values."""
         return {
             "tape": str(self.tape),
             "symbols": self.symbols,

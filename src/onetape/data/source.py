@@ -51,7 +51,7 @@ class Source:
 
     @property
     def stem(self) -> str:
-        """The file's own name without its endings."""
+        """Returns the file's own name without its endings."""
         return PurePosixPath(self.member or self.path.name).name.partition(".")[0]
 
     def chunks(self, on_read: OnRead | None = None) -> Iterator[bytes]:
@@ -59,7 +59,7 @@ class Source:
         return _checked(self, self._chunks(on_read or _nobody))
 
     def head(self, size: int = 1 << 16) -> bytes:
-        """The first bytes of the content."""
+        """Returns the first bytes of the content."""
         found = b""
         for chunk in self.chunks():
             found += chunk
@@ -177,7 +177,7 @@ class Source:
 
 
 def open_sources(paths: list[Path], limits: Limits | None = None, *, accept: Collection[str] = ()) -> list[Source]:
-    """The streams behind the paths, in their order, zips taken apart by member name.
+    """Returns the streams behind the paths, in their order, zips taken apart by member name.
 
     accept: foreign forms that the caller reads itself.
 

@@ -27,8 +27,8 @@ def symbol_rows(
     with_steps: bool,
     only: frozenset[str] | None = None,
 ) -> dict[str, Counter[int]]:
-    """The names in the rows of a source of lines, and of each the steps from time to time, where
-    they are asked for. Raises BadInput for more than SYMBOLS_MAX."""
+    """Returns the names in the rows of a source of lines, and of each the steps from time to time, where they are asked
+    for. Raises BadInput for more than SYMBOLS_MAX."""
     place, time = layout.columns["symbol"], layout.columns["ts_event"]
     last: dict[str, int] = {}
     steps: dict[str, Counter[int]] = {}
@@ -78,8 +78,8 @@ def _lines(source: TableSource) -> Iterator[bytes]:
 
 
 def named(names: Iterable[str], naming: Naming, *, location: str) -> Naming:
-    """Each name as an instrument: itself with a venue, else under that of the naming's symbol,
-    which the name that means it keeps.
+    """Returns each name as an instrument: itself with a venue, else under that of the naming's symbol, which the name
+    that means it keeps.
 
     Raises BadInput where that symbol was asked for and no name means it, UsageError where two
     names would be one.

@@ -84,7 +84,7 @@ class TableImporter:
 
     @property
     def shapes(self) -> list[tuple[str, str, int]]:
-        """What the sources' names said of them beside their content: part of a tape's identity."""
+        """Returns what the sources' names said of them beside their content: part of a tape's identity."""
         return [(p.layout.kind, p.layout.raw, p.layout.period_ns) for p in self._plans]
 
     def run(self, sink_at: SinkFactory) -> Outcome:
@@ -265,7 +265,7 @@ class TableImporter:
         return _most_frequent(facts.steps)
 
     def _period_of_symbols(self, plan: _Plan) -> int:
-        """The one of all symbols, each by its own rows."""
+        """Returns the one of all symbols, each by its own rows."""
         raws = frozenset(raw for raw, _ in self.naming.pairs)
         steps = symbol_rows(plan.source, plan.layout, self._zone, with_steps=True, only=raws)
         period = _most_frequent(sum(steps.values(), Counter[int]()))

@@ -38,7 +38,7 @@ class RowMaker:
         self._kinds: dict[str, list[tuple[str, str]]] = {}
 
     def shape(self, event: str) -> list[Column]:
-        """The columns of an event type: the frame's, then the payload's."""
+        """Returns the columns of an event type: the frame's, then the payload's."""
         schema = self._reader.schemas.named(event)
         header = [Column(name, "text" if name == "symbol" else "integer") for name in _HEADER]
         if not schema.fixed:

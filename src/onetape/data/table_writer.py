@@ -27,7 +27,7 @@ class TableWriter(Protocol):
 
 
 def open_writer(form: str, path: Path, columns: list[Column]) -> TableWriter:
-    """A writer of that form. Raises NotAvailable where a library is missing."""
+    """Returns a writer of that form. Raises NotAvailable where a library is missing."""
     if form == "parquet":
         return ParquetWriter(path, columns)
     return CsvWriter(path, columns) if form == "csv" else JsonLinesWriter(path, columns)

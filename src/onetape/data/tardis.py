@@ -60,7 +60,7 @@ Found = tuple[RowKind, dict[str, int], list[tuple[int, int, int, int]]]
 
 
 def layout_of(cells: list[str], name: str) -> Found | None:
-    """What a header says; None where it is not theirs. Liquidations are told by name alone."""
+    """Returns what a header says; None where it is not theirs. Liquidations are told by name alone."""
     places = {cell: place for place, cell in enumerate(cells)}
     if any(column not in places for column in ("exchange", *_COMMON.values())):
         return None

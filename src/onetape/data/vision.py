@@ -86,8 +86,8 @@ class Downloaded:
 
 
 def raw_name(symbol: Symbol) -> str:
-    """The venue's name: the catalogue's, else by its rule of naming. Raises UsageError for a
-    symbol of another venue."""
+    """Returns the venue's name: the catalogue's, else by its rule of naming. Raises UsageError for a symbol of another
+    venue."""
     if symbol.venue != "binance" or not symbol.is_unified:
         raise UsageError(
             f"{symbol.text} is not of binance", location="--symbol", todo="give such as binance:BTC/USDT:USDT"
@@ -144,7 +144,7 @@ def _months(first: date, end: date) -> Iterator[tuple[date, date, bool]]:
 
 
 def check_request(symbol: str, type_: str, period: str | None) -> tuple[Symbol, Dataset, str]:
-    """The parts of a request. Raises UsageError naming what is wrong with it."""
+    """Returns the parts of a request. Raises UsageError naming what is wrong with it."""
     try:
         parsed = parse_symbol(symbol)
     except BadInput as error:

@@ -44,7 +44,7 @@ def _offset(moment: datetime, place: tzinfo) -> int:
 
 
 def _change(low: datetime, high: datetime, place: tzinfo) -> datetime:
-    """The first second at which the offset is no longer that of `low`."""
+    """Returns the first second at which the offset is no longer that of `low`."""
     before = _offset(low, place)
     while high - low > timedelta(seconds=1):
         middle = low + timedelta(seconds=int((high - low).total_seconds()) // 2)

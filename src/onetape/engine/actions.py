@@ -51,11 +51,11 @@ class Actions:
         return len(self.columns["time"])
 
     def head(self, count: int) -> Actions:
-        """The first `count`."""
+        """Returns the first `count`."""
         return Actions({n: c[:count] for n, c in self.columns.items()}, self.instruments)
 
     def where(self, keep: NDArray[np.bool_]) -> Actions:
-        """Those for which `keep` holds."""
+        """Returns those for which `keep` holds."""
         return Actions({n: c[keep] for n, c in self.columns.items()}, self.instruments)
 
     def and_then(self, other: Actions) -> Actions:
@@ -85,7 +85,7 @@ class Actions:
 
 
 def read_actions(journal: Path) -> Actions:
-    """All order requests of a run's journal."""
+    """Returns all order requests of a run's journal."""
     with JournalReader(journal) as reader:
         rows = reader.columns("order_request")
     symbols, facts = symbols_of(journal, rows)
@@ -97,7 +97,8 @@ def read_actions(journal: Path) -> Actions:
 
 
 def symbols_of(journal: Path, rows: Mapping[str, NDArray[Any]]) -> tuple[NDArray[Any], dict[str, Instrument]]:
-    """The symbol of each row of a run's journal, and the run's instruments. rows: with `stream` and `sequence`."""
+    """Returns the symbol of each row of a run's journal, and the run's instruments. rows: with `stream` and
+    `sequence`."""
     facts: dict[str, Instrument] = {}
     symbols = np.full(len(rows["stream"]), "", dtype=object)
     with JournalReader(journal) as reader:

@@ -226,7 +226,7 @@ def _first_bar(session: Session, start: int) -> int:
 
 
 def _amount(text: str, instrument: Instrument) -> tuple[int, int] | None:
-    """The amount that ends bars `text`, as the core counts it, and their source. None: they end by time."""
+    """Returns the amount that ends bars `text`, as the core counts it, and their source. None: they end by time."""
     match = _AMOUNT.match(text)
     if match is None:
         return None
@@ -238,7 +238,7 @@ def _amount(text: str, instrument: Instrument) -> tuple[int, int] | None:
 
 
 def _finer(text: str, period: int, source: str) -> int:
-    """The period of the bars that bars `text` are to be made of."""
+    """Returns the period of the bars that bars `text` are to be made of."""
     try:
         made_of = parse_period(source)
     except UsageError:

@@ -28,7 +28,7 @@ def by_venue_text(options: ByVenue | None, *, between: str = ";") -> str | None:
 def split_by_venue(
     options: ByVenue, *, location: str, todo: str, reserved: frozenset[str] = frozenset()
 ) -> tuple[str | None, dict[str, str]]:
-    """The text of all venues that are not named (None: there is none), and those of the named.
+    """Returns the text of all venues that are not named (None: there is none), and those of the named.
 
     reserved: words before a `=` that begin a value of the option and name no venue.
     Raises BadConfig for one that is given twice, or what is no venue's name.

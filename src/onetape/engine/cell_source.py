@@ -25,7 +25,7 @@ _PLAIN = (bool, int, float, str, bytes, type(None))
 
 
 def module_text(wanted: type) -> str:
-    """A module that defines `wanted` by itself. Raises BadConfig for a name it cannot carry."""
+    """Returns a module that defines `wanted` by itself. Raises BadConfig for a name it cannot carry."""
     scope = vars(sys.modules[wanted.__module__]) if wanted.__module__ in sys.modules else {}
     imports: list[str] = []
     parts: list[str] = []
@@ -64,7 +64,7 @@ def module_text(wanted: type) -> str:
 
 
 def class_text(value: Any) -> str:
-    """The text of a class or function, from its file or from the cell that it was typed into."""
+    """Returns the text of a class or function, from its file or from the cell that it was typed into."""
     try:
         return textwrap.dedent(inspect.getsource(value))
     except (OSError, TypeError):

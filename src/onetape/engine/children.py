@@ -100,9 +100,9 @@ def make_child(
     number: int,
     on: Callable[[str, Callable[..., Any]], None],
 ) -> S:
-    """A started child. base: Strategy; on: registers a handler; kind: any, or one that has a face
-    of its own and derives from Child. Raises BadConfig for parameters
-    that it has not, ValueError for a name that cannot be part of a path."""
+    """Returns a started child. base: Strategy; on: registers a handler; kind: any, or one that has a face of its own
+    and derives from Child. Raises BadConfig for parameters that it has not, ValueError for a name that cannot be part
+    of a path."""
     if not name or "/" in name or not name.isprintable():
         raise ValueError(f"a child's name is part of its location: {name!r}")
     made: Any = (
@@ -126,7 +126,7 @@ def make_child(
 
 
 def _heard(kind: type[Any], base: type[Any]) -> Iterable[str]:
-    """The kinds that it has callbacks for."""
+    """Returns the kinds that it has callbacks for."""
     for each in sorted(KINDS - _OF_PARENT):
         own = getattr(kind, f"on_{each}", None)
         if own is not None and own is not getattr(base, f"on_{each}", None):

@@ -202,7 +202,7 @@ class ExecutionDesk:
         return Parent(side, lots, now, end, worst, clip_lots, share, min(least, lots))
 
     def _limit(self, symbol: str, side: int, limit: Any, slippage: Any) -> int | None:
-        """The worst price in ticks: as said, or so far from the price at the start."""
+        """Returns the worst price in ticks: as said, or so far from the price at the start."""
         tick = self._host.instrument_of(symbol).tick
         worst: list[int] = []
         if limit is not None:
@@ -232,7 +232,7 @@ class ExecutionDesk:
         return Decimal(doubled).scaleb(-decimals) / 2 if doubled else None
 
     def _withdrawn(self, symbol: str) -> list[_core.Order]:
-        """What worked for an earlier target of the symbol, asked to be canceled: the next one waits for it."""
+        """Returns what worked for an earlier target of the symbol, asked to be canceled: the next one waits for it."""
         if (before := self._works.pop(symbol, None)) is not None:
             self._loop.cancel_timer(_timer(before))
         ours = [

@@ -30,7 +30,7 @@ class Grid:
         return (self[index] for index in range(len(self)))
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        """The parameters of variant `index`, counted from 0."""
+        """Returns the parameters of variant `index`, counted from 0."""
         if not 0 <= index < len(self):
             raise IndexError(index)
         chosen: dict[str, Any] = {}

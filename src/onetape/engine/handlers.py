@@ -88,7 +88,7 @@ class Handlers:
 
     @property
     def through(self) -> set[str]:
-        """The kinds whose events come here first."""
+        """Returns the kinds whose events come here first."""
         return self._through
 
     def restore(self, entries: dict[str, list[Any]], through: Iterable[str]) -> None:

@@ -114,7 +114,7 @@ class Host:
     # --- instruments -----------------------------------------------------------------------------
 
     def add_instrument(self, instrument: Instrument) -> int:
-        """The instrument's index in the run: new, or a new version of a known one."""
+        """Returns the instrument's index in the run: new, or a new version of a known one."""
         instrument = self._override_fees(instrument)
         symbol = instrument.symbol
         listed = self._index.get(symbol)
@@ -160,25 +160,25 @@ class Host:
         return _core.InstrumentTerms(**terms)
 
     def venue_number(self, venue: str) -> int:
-        """The number, from 1, that the core knows a venue by."""
+        """Returns the number, from 1, that the core knows a venue by."""
         return self._venues.setdefault(venue, len(self._venues) + 1)
 
     @property
     def venues(self) -> Mapping[str, int]:
-        """The numbers of the venues that were seen or named."""
+        """Returns the numbers of the venues that were seen or named."""
         return self._venues
 
     @property
     def volume_groups(self) -> Mapping[tuple[str, bool, str], int]:
-        """The core's number of what shares one volume for the fee tiers (Instrument's)."""
+        """Returns the core's number of what shares one volume for the fee tiers (Instrument's)."""
         return self._volume_groups
 
     def account_of(self, venue: str) -> str:
-        """The account that a venue's orders draw on."""
+        """Returns the account that a venue's orders draw on."""
         return venue if self.is_apart else SHARED
 
     def money_index(self, account: str, currency: str) -> int:
-        """The number that the core knows a currency of an account by."""
+        """Returns the number that the core knows a currency of an account by."""
         if (account, currency) not in self.money:
             self.money.append((account, currency))
         return self.money.index((account, currency))
@@ -217,12 +217,12 @@ class Host:
 
     @property
     def currencies(self) -> list[str]:
-        """The names of all money, each once."""
+        """Returns the names of all money, each once."""
         return list(dict.fromkeys(currency for _, currency in self.money))
 
     def instrument_frame(self, source: int, stream: int, payload: bytes) -> int:
-        """An instrument frame on a tape: its index in the run, -1 when the run does not want it,
-        or has it from another tape, whose facts its orders go by."""
+        """Takes in an instrument frame on a tape: its index in the run, -1 when the run does not want it, or has it
+        from another tape, whose facts its orders go by."""
         instrument = Instrument.from_msgpack(payload)
         if not self._wanted(instrument.symbol):
             return -1
@@ -273,7 +273,7 @@ class Host:
             self.log(f"{symbol}: conflate is for the market of a hub; each update of its gateway comes", "warning", {})
 
     def external_event(self, time: int, payload: bytes) -> ExternalEvent:
-        """An external event's record, with the time of its frame as `time`."""
+        """Returns an external event's record, with the time of its frame as `time`."""
         record = msgspec.msgpack.decode(payload)
         return ExternalEvent({"time": time, **(record if isinstance(record, dict) else {"value": record})})
 
@@ -282,11 +282,11 @@ class Host:
         self.scans.repeat(request)
 
     def scan_event(self, number: int, symbol: str, matched: bool, ts: int, values: list[float]) -> ScanEvent:
-        """A change of scan `number`, as on_event hears it."""
+        """Returns a change of scan `number`, as on_event hears it."""
         return self.scans.event(number, symbol, matched, ts, values)
 
     def health_frame(self, payload: bytes) -> tuple[str, str, str] | None:
-        """What a process says of its feed, as kind, subject and state; None: nothing for robots."""
+        """Returns what a process says of its feed, as kind, subject and state; None: nothing for robots."""
         record = msgspec.msgpack.decode(payload)
         if not isinstance(record, dict) or record.get("kind") not in HEARD:
             return None
@@ -302,7 +302,7 @@ class Host:
         return found  # type: ignore[return-value]
 
     def index_of(self, symbol: str) -> int:
-        """The core's number of an instrument. Raises UnknownSymbol."""
+        """Returns the core's number of an instrument. Raises UnknownSymbol."""
         self.instrument_of(symbol)
         return self._index[symbol]
 
@@ -327,7 +327,7 @@ class Host:
                 return self.random.randint(int(a), int(b))
 
     def compiled_problem(self) -> BaseException:
-        """What the machine code's callback raised."""
+        """Returns what the machine code's callback raised."""
         assert self.take_problem is not None
         problem = self.loop.compiled_error
         return problem if isinstance(problem, BaseException) else self.take_problem()
@@ -352,7 +352,7 @@ class Host:
         return units if abs(units) <= UNITS_MAX else None
 
     def place_with(self, once: str | RequestKey | None, signal: Signal | int | None, *terms: Any) -> _core.Order:
-        """An order with a request key or a signal behind it. terms: what `place` takes."""
+        """Returns an order with a request key or a signal behind it. terms: what `place` takes."""
         notes = self.notes
         key = request_key(once) if once is not None else None
         refusal = notes.refusal(key) if key is not None else None
@@ -420,7 +420,7 @@ class Host:
         return self._handlers
 
     def make_child(self, parent: Any, base: type, kind: type[S], name: str, params: dict[str, Any]) -> S:
-        """A strategy inside another one; see engine/children.py."""
+        """Returns a strategy inside another one; see engine/children.py."""
         location = f"{location_of(parent)}/{name}"
         if location in self._child_locations:
             raise ValueError(f"{location_of(parent)} has a child {name!r}")
@@ -478,8 +478,8 @@ class Host:
         )
 
     def profit(self, symbol: str) -> float:
-        """What fills, fees, funding and the open position of one symbol have made, in the money
-        that it settles in."""
+        """Returns what fills, fees, funding and the open position of one symbol have made, in the money that it settles
+        in."""
         return float(self.loop.gained_text(self.index_of(symbol)))
 
     # --- records ---------------------------------------------------------------------------------
@@ -513,11 +513,11 @@ class Host:
 
     @property
     def memory_bytes(self) -> bytes:
-        """The memory as last written."""
+        """Returns the memory as last written."""
         return self._memory_last
 
     def note_state(self) -> str:
-        """The state hash now, also on the tape."""
+        """Returns the state hash now, also on the tape."""
         said = self._notes.digest if self._notes is not None else b""
         digest = self.loop.state_hash(self._memory_last + said).hex()
         self.append(_HEALTH, {"kind": "state", "subject": "robot", "state": digest})
@@ -569,14 +569,14 @@ def _exact_sum(texts: Iterable[str]) -> Fraction:
 
 
 def _number(value: Any) -> Any:
-    """A numpy scalar as the plain number it stands for: means and maxima are common."""
+    """Returns a numpy scalar as the plain number it stands for: means and maxima are common."""
     if getattr(value, "shape", None) == () and hasattr(value, "item"):
         return value.item()
     raise TypeError(f"not {type(value).__name__}")
 
 
 def _or_text(value: Any) -> Any:
-    """What a log line says of anything: a line must not stop a strategy."""
+    """Returns what a log line says of anything: a line must not stop a strategy."""
     try:
         return _number(value)
     except TypeError:

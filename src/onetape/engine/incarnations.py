@@ -91,7 +91,7 @@ class Life:
 
 
 def life_record(plan: RunPlan, *, start: int, position: int, reached: int, tapes: list[bytes]) -> dict[str, Any]:
-    """What the frame that begins a life says. reached: by the life before. tapes: identities."""
+    """Returns what the frame that begins a life says. reached: by the life before. tapes: identities."""
     live = plan.live
     assert live is not None
     return {
@@ -117,7 +117,7 @@ def ending_record(after: list[int]) -> dict[str, Any]:
 
 
 def incarnations_of(journal: Path) -> list[Life]:
-    """Those that the journal tells of, oldest first; none for a run that is not live."""
+    """Returns those that the journal tells of, oldest first; none for a run that is not live."""
     incarnations: list[Life] = []
     wanted = ("params", "input", "command", "health", "memory", "order_event", "fill")
     with JournalReader(journal) as reader:
@@ -220,7 +220,7 @@ def _time_of(journal: Path, sequence: int) -> int:
 
 
 def plan_of(plan: RunPlan, life: Life) -> RunPlan:
-    """The plan of one life of the run. Its inputs end where it ended, as far as is known."""
+    """Returns the plan of one life of the run. Its inputs end where it ended, as far as is known."""
     ends = [(life.taken or life.reached, life.crc)]
     ends += [_end_of(life, number) for number in range(1, len(plan.inputs))]
     return replace(
@@ -241,8 +241,8 @@ def plan_of(plan: RunPlan, life: Life) -> RunPlan:
 
 
 def _end_of(life: Life, number: int) -> tuple[int, int]:
-    """The last frame of a tape beside the gateway's of which it is known that it was dealt with. Of
-    a life that was killed the last one that it took may not have been."""
+    """Returns the last frame of a tape beside the gateway's of which it is known that it was dealt with. Of a life that
+    was killed the last one that it took may not have been."""
     if (end := life.ends.get(life.tapes[number])) is not None:
         return end
     order = life.live.order
@@ -270,7 +270,7 @@ def seed_of(plan: RunPlan) -> int:
 
 
 def with_orders(value: Any, working: Mapping[int, _core.Order]) -> Any:
-    """The same with each order of the life before as this one knows it, where it still works."""
+    """Returns the same with each order of the life before as this one knows it, where it still works."""
     match value:
         case _core.Order():
             return working.get(value.id, value)

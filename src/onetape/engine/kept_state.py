@@ -82,7 +82,7 @@ class StateKeeper:
     # --- there --------------------------------------------------------------------------------
 
     def keep(self) -> tuple[bytes, list[int]]:
-        """The state, and the ids of the orders that it names. Raises CannotKeepError."""
+        """Returns the state, and the ids of the orders that it names. Raises CannotKeepError."""
         if self._trouble:
             raise CannotKeepError(self._trouble)
         if [self._session.robot, *self._session.host.children] != self._robots:
@@ -158,7 +158,7 @@ class StateKeeper:
     # --- what is named and not kept -------------------------------------------------------------
 
     def named(self, value: Any, orders: set[int]) -> Any:
-        """How a pickle names it; NotImplemented: it is kept as it is. See `_Pickler`."""
+        """Returns how a pickle names it; NotImplemented: it is kept as it is. See `_Pickler`."""
         host, loop = self._session.host, self._session.loop
         kind = type(value)
         if value is loop:
@@ -199,7 +199,7 @@ class StateKeeper:
         raise CannotKeepError(f"a {kind.__name__} cannot be kept")
 
     def found(self, kind: str, *name: Any) -> Any:
-        """What a name stands for here."""
+        """Returns what a name stands for here."""
         host, loop = self._session.host, self._session.loop
         match kind:
             case "sim":
@@ -247,7 +247,7 @@ class StateKeeper:
         return handlers.entries if handlers is not None else {}
 
     def _shared_state(self) -> bytes:
-        """A digest of what its modules and classes hold: state there belongs to no robot."""
+        """Returns a digest of what its modules and classes hold: state there belongs to no robot."""
         classes = [klass for robot in self._robots for klass in type(robot).__mro__]
         digest = hashlib.sha256()
         for name, value in _shared_values(own_modules(type(self._session.robot)), classes):
@@ -294,7 +294,7 @@ def _pickles_itself(kind: type[Any], own: set[str]) -> bool:
 
 
 def _cells_of(function: FunctionType) -> tuple[Any, ...]:
-    """What a function has closed over, which it may change."""
+    """Returns what a function has closed over, which it may change."""
     return tuple(cell.cell_contents for cell in function.__closure__ or ())
 
 

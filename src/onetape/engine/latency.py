@@ -82,13 +82,13 @@ class Latency:
 
     @property
     def longest(self) -> tuple[int, int]:
-        """The most that request and reply take, bursts left out."""
+        """Returns the most that request and reply take, bursts left out."""
         if not self.curve:
             return self.request, self.reply
         return max(r for _, r, _ in self.curve), max(b for _, _, b in self.curve)
 
     def request_at(self, time: int) -> int:
-        """What a request sent at `time` takes, bursts left out (core/engine/latency.cpp's way)."""
+        """Returns what a request sent at `time` takes, bursts left out (core/engine/latency.cpp's way)."""
         if not self.curve:
             return self.request
         at = time % DAY if self.daily else time
@@ -166,7 +166,7 @@ def parse_latency(text: str) -> Latency:
 
 
 def curve_file(text: str) -> Path | None:
-    """The file that a latency's text names, if it names one."""
+    """Returns the file that a latency's text names, if it names one."""
     first = text.split(",")[0].strip()
     return Path(first) if first and "=" not in first and _is_file(first) else None
 

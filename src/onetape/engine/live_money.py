@@ -66,7 +66,7 @@ class LiveMoney:
         return self._numbers[symbol]
 
     def locked(self, currency: str) -> int:
-        """What of it the robot's orders and positions hold, 1e-18."""
+        """Returns what of it the robot's orders and positions hold, 1e-18."""
         return self._held().held(currency, self._slot)
 
     def _held(self) -> Locks:
@@ -87,7 +87,7 @@ class LiveMoney:
         return locks
 
     def _touch(self, spec: OrderSpec) -> int:
-        """What an order without a price of its own would meet; 0: no quote yet."""
+        """Returns what an order without a price of its own would meet; 0: no quote yet."""
         quote = self._loop.quote(spec.symbol)
         if quote is None:
             return 0

@@ -37,7 +37,7 @@ IMPORTED_LATE: Final = (
 
 
 def load_strategy(reference: str) -> type[Strategy]:
-    """The class that `reference` names, or that of a portfolio's file. Raises BadConfig (not there) or
+    """Returns the class that `reference` names, or that of a portfolio's file. Raises BadConfig (not there) or
     StrategyError (broken)."""
     path_text, _, class_name = reference.rpartition(":")
     if not path_text:
@@ -192,7 +192,7 @@ def keep_source(strategy: type[Strategy], folder: Path) -> str:
 
 
 def source_files(folder: Path) -> list[Path]:
-    """What `keep_source` has put there, in order."""
+    """Returns what `keep_source` has put there, in order."""
     return sorted(path for path in folder.rglob("*") if path.suffix in (".py", ".toml"))
 
 
@@ -211,8 +211,8 @@ def _is_beside(file: str, main: str) -> bool:
 
 
 def own_modules(strategy: type[Strategy]) -> list[ModuleType]:
-    """The module that `strategy` is from, and those beside it or below that were imported; of a
-    strategy that has no file its module alone."""
+    """Returns the module that `strategy` is from, and those beside it or below that were imported; of a strategy that
+    has no file its module alone."""
     module = sys.modules.get(strategy.__module__)
     if module is None:
         return []

@@ -85,7 +85,7 @@ class Notes:
         return made, self._encoded(self._placed({"target": made.id, "signal": signal}))
 
     def more(self, key: RequestKey | None, signal: int) -> bytes:
-        """What an order's request carries."""
+        """Returns what an order's request carries."""
         record: dict[str, Any] = key.as_record() if key is not None else {}
         if signal:
             record["signal"] = signal
@@ -124,7 +124,7 @@ class Notes:
 
 
 def number_of(signal: Signal | int | None) -> int:
-    """What a tape calls it; 0: there is none."""
+    """Returns what a tape calls it; 0: there is none."""
     return signal.id if isinstance(signal, Signal) else int(signal or 0)
 
 

@@ -89,7 +89,7 @@ def _is_class_var(note: Any) -> bool:
 
 
 def _resolved(note: Any, klass: type) -> Any:
-    """The annotation as a type; an unreadable one accepts whatever comes."""
+    """Returns the annotation as a type; an unreadable one accepts whatever comes."""
     if not isinstance(note, str):
         return note
     scope = vars(inspect.getmodule(klass) or types.SimpleNamespace())
@@ -100,7 +100,7 @@ def _resolved(note: Any, klass: type) -> Any:
 
 
 def resolve(strategy: type, chosen: Mapping[str, Any]) -> dict[str, Any]:
-    """All parameters with their values: `chosen` over the defaults.
+    """Returns all parameters with their values: `chosen` over the defaults.
 
     Text is read as the annotation says. Raises BadConfig for a name the strategy does not have, a
     value that does not fit, and a parameter without a value.
@@ -121,7 +121,7 @@ def resolve(strategy: type, chosen: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def coerced(strategy: type, chosen: Mapping[str, Any]) -> dict[str, Any]:
-    """The given ones with their values. Raises as `resolve`."""
+    """Returns the given ones with their values. Raises as `resolve`."""
     declared = parameters_of(strategy)
     for name in chosen:
         if name not in declared:
@@ -134,9 +134,9 @@ def coerced(strategy: type, chosen: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def described(strategy: type, values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Each parameter as a form needs it: `value`, `default` (None: it has none), `type` (int float
-    bool str decimal choice list dict any), `optional`, `min`, `max`, `step`, `choices`, `help`.
-    Numbers that are decimals are text."""
+    """Returns each parameter as a form needs it: `value`, `default` (None: it has none), `type` (int float bool str
+    decimal choice list dict any), `optional`, `min`, `max`, `step`, `choices`, `help`. Numbers that are decimals are
+    text."""
     helps = comments_of(strategy)
     found = {}
     for name, parameter in parameters_of(strategy).items():
@@ -159,7 +159,7 @@ def described(strategy: type, values: Mapping[str, Any]) -> dict[str, dict[str, 
 
 
 def _bare(kind: Any) -> tuple[Any, bool]:
-    """The type without None, and whether None was among its options."""
+    """Returns the type without None, and whether None was among its options."""
     options = typing.get_args(kind) if _is_union(kind) else (kind,)
     rest = [each for each in options if each is not type(None)]
     return rest[0] if len(rest) == 1 else Any, len(rest) < len(options)
@@ -272,7 +272,7 @@ def _as(value: Any, kind: Any) -> Any:
 
 
 def _as_member(value: Any, kind: type) -> Any:
-    """A member of an enumeration by its value or its name."""
+    """Returns a member of an enumeration by its value or its name."""
     if not issubclass(kind, enum.Enum):
         raise ValueError(value)
     for member in kind:

@@ -114,7 +114,7 @@ class LiveRobot:
     market_from: int = 0
 
     def is_of_hub(self, source: int) -> bool:
-        """Whether the tape of that number is the hub's."""
+        """Tells whether the tape of that number is the hub's."""
         return source == HUB_SOURCE and bool(self.market)
 
 
@@ -162,7 +162,7 @@ class RunPlan:
 
     @property
     def money(self) -> Accounts:
-        """The cash of each account; the one that all venues share is called SHARED."""
+        """Returns the cash of each account; the one that all venues share is called SHARED."""
         return self.accounts or {SHARED: self.cash}
 
     @property
@@ -175,11 +175,11 @@ class RunPlan:
         return currency == self.currency or (bool(self.accounts) and at_par(currency, self.currency))
 
     def fee_of(self, venue: str) -> Fee | None:
-        """What replaces the fees and tiers of a venue's instruments; None: they are its own."""
+        """Returns what replaces the fees and tiers of a venue's instruments; None: they are its own."""
         return self.fees.get(venue, self.fee)
 
     def latency_of(self, venue: str) -> Latency:
-        """How long orders and answers take to and from a venue."""
+        """Returns how long orders and answers take to and from a venue."""
         return self.latencies.get(venue, self.latency)
 
 
@@ -305,7 +305,7 @@ def _live_table(live: LiveRobot) -> dict[str, Any]:
 
 
 def read_plan(path: Path) -> tuple[RunPlan, dict[str, Any]]:
-    """The plan of a run and the whole document. Raises BadConfig for what is not a run."""
+    """Returns the plan of a run and the whole document. Raises BadConfig for what is not a run."""
     file = path / "run.toml"
     if not file.is_file():
         raise BadConfig(f"{path} is not a run", location="run.toml", todo="name a run or its folder")

@@ -165,7 +165,7 @@ class MemberFace(Child):
     def set_weights(
         self, weights: Mapping[str, float], *_: Any, algo: str = "touch", **options: Any
     ) -> dict[str, float]:
-        """A target of each symbol."""
+        """Sets a target for each symbol."""
         for option in ("of", "band"):
             options.pop(option, None)
         for symbol, weight in weights.items():

@@ -28,8 +28,8 @@ CLASS: Final = "Portfolio"
 
 
 def portfolio_class(path: Path, load: Load) -> type[Strategy]:
-    """The strategy that trades the portfolio of a file. load: a strategy class by its reference. Raises BadConfig
-    naming the line and both sides of what does not fit."""
+    """Returns the strategy that trades the portfolio of a file. load: a strategy class by its reference. Raises
+    BadConfig naming the line and both sides of what does not fit."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

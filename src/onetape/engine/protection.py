@@ -177,7 +177,7 @@ class Protections:
         return qty if entry.side == "buy" else -qty
 
     def _prices(self, each: Attached) -> dict[str, Decimal]:
-        """The trigger of each leg, on the tick."""
+        """Returns the trigger of each leg, on the tick."""
         entry, found = each.entry, {}
         away = 1 if entry.side == "buy" else -1
         average = Decimal(repr(entry.average_price))
@@ -277,7 +277,7 @@ class Protections:
 
 
 def _price(value: Any, average: Decimal, away: int) -> Decimal:
-    """A price, or a share of the entry's average away from it."""
+    """Returns a price, or a share of the entry's average away from it."""
     amount = _positive(value, average)
     return average + away * amount if str(value).strip().endswith("%") else amount
 

@@ -316,7 +316,7 @@ def _is_mutable(node: ast.expr) -> bool:
 
 
 def _changed(node: ast.AST) -> str:
-    """The name whose content this changes: `x.append(...)`, `x[...] = ...`, `del x[...]`."""
+    """Returns the name whose content this changes: `x.append(...)`, `x[...] = ...`, `del x[...]`."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
         return _name(node.func.value) if node.func.attr in _CHANGES else ""
     if isinstance(node, ast.Subscript) and isinstance(node.ctx, (ast.Store, ast.Del)):

@@ -48,8 +48,8 @@ class Queue(NamedTuple):
 
 
 def settle_queue(text: str, with_orders: Mapping[str, bool]) -> str:
-    """The model of a run: `auto` as what it comes to. with_orders: of each symbol, whether its data
-    say the venue's orders one by one.
+    """Returns the model of a run: `auto` as what it comes to. with_orders: of each symbol, whether its data say the
+    venue's orders one by one.
 
     Where some have them and others not, `auto` stays what it says. Raises BadConfig for `fifo`
     without such data.

@@ -60,7 +60,7 @@ class Scans:
 
     @property
     def history(self) -> int:
-        """How much of what came before the start their windows need, ns."""
+        """Returns how much of what came before the start their windows need, ns."""
         longest = max((length for each in self._conditions for length in each.windows), default=0)
         return longest + 2 * SECOND if longest else 0
 

@@ -229,8 +229,8 @@ class Session:
         self.loop.leave_callback()
 
     def check_change(self, changes: Mapping[str, Any]) -> dict[str, Any]:
-        """The new values of parameters, if a robot that runs can take them. Raises BadConfig,
-        NotAvailable; nothing has changed then."""
+        """Returns the new values of parameters, if a robot that runs can take them. Raises BadConfig, NotAvailable;
+        nothing has changed then."""
         made = coerced(self.strategy_class, changes)
         if fixed := [name for name in made if name in READ_AT_START]:
             raise BadConfig(
@@ -276,7 +276,7 @@ class Session:
         self.loop.leave_callback()
 
     def attributes(self) -> dict[str, Any]:
-        """The strategy's own, with its randomness: parameters and what the loop lends it apart."""
+        """Returns the strategy's own, with its randomness: parameters and what the loop lends it apart."""
         lent = {"_loop", "_host", "resumed", *self.params}
         return {name: value for name, value in vars(self.robot).items() if name not in lent}
 
@@ -324,7 +324,7 @@ class Session:
         return bool(self.host.subscriptions)
 
     def idle_subscriptions(self) -> list[str]:
-        """What was subscribed to and is not in the data, as `quotes of SYMBOL`."""
+        """Returns what was subscribed to and is not in the data, as `quotes of SYMBOL`."""
         inventory = self.inventory()
         missing = []
         for symbol, kind in sorted(self.host.subscriptions):
@@ -335,14 +335,14 @@ class Session:
         return missing if len(missing) == len(self.host.subscriptions) else []
 
     def last_refusal(self) -> str:
-        """The newest refused order, in words."""
+        """Returns the newest refused order, in words."""
         order = self.loop.last_refused
         return f"{order.code} {order.reason}" if order is not None else ""
 
     # --- set-up ----------------------------------------------------------------------------------
 
     def _exchange(self, account: _core.AccountOptions, queue: Queue) -> _core.ExchangePort:
-        """What the run trades with."""
+        """Returns what the run trades with."""
         plan, live = self.plan, self.plan.live
         seat = {"robot": live.number, "order_base": live.order_base} if live is not None else {}
         if self.spec.script is not None:
@@ -542,15 +542,15 @@ class Session:
         writer.progress(position)
 
     def inventory(self) -> Inventory:
-        """What each symbol has: {type id: count} and the periods of its own bars."""
+        """Returns what each symbol has: {type id: count} and the periods of its own bars."""
         if self._inventories is None:
             tapes = [s.path for s in self.sources if not s.is_detail]
             self._inventories = inventory_of(self.contents(path) for path in tapes)
         return self._inventories
 
     def contents(self, path: Path) -> TapeContents:
-        """What one of the run's tapes holds, which takes a pass over it: asked once, but of one
-        that still grows."""
+        """Returns what one of the run's tapes holds, which takes a pass over it: asked once, but of one that still
+        grows."""
         if self.spec.is_growing and not self.is_finished:
             return contents_of(path)
         if path not in self._contents:
@@ -567,7 +567,7 @@ class Session:
         }
 
     def detail_inventory(self) -> Inventory:
-        """The same of the data that only the exchange sees."""
+        """Returns the same of the data that only the exchange sees."""
         return inventory_of(self.contents(each.path) for each in self.sources if each.is_detail)
 
 

@@ -26,7 +26,7 @@ __all__ = ["check_symbol", "main_instrument", "refuse_empty", "set_trading_hours
 
 
 def with_overrides(plan: RunPlan, overrides: Mapping[str, Instrument], instrument: Instrument) -> Instrument:
-    """A tape's instrument with the facts of --instruments and the fees of --fee over it."""
+    """Returns a tape's instrument with the facts of --instruments and the fees of --fee over it."""
     own = overrides.get(instrument.symbol)
     if own is not None:
         # The tape's integers are in its own units.
@@ -52,7 +52,7 @@ def _check_leverage(plan: RunPlan, instrument: Instrument) -> None:
 
 
 def main_instrument(host: Host, params: Mapping[str, Any]) -> Instrument:
-    """The one that the strategy's `symbol` names, else the first of the data."""
+    """Returns the one that the strategy's `symbol` names, else the first of the data."""
     symbol = params.get("symbol")
     if isinstance(symbol, str) and symbol in host.instruments:
         return host.instruments[symbol]

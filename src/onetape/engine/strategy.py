@@ -120,7 +120,7 @@ class Strategy:
 
     @property
     def now(self) -> int:
-        """The receipt clock, ns UTC. No market event is seen before its receipt."""
+        """Returns the receipt clock, ns UTC. No market event is seen before its receipt."""
         return self._loop.now
 
     @property
@@ -213,15 +213,15 @@ class Strategy:
         self._host.scans.begin(expression, symbols)
 
     def quote(self, symbol: str) -> _core.Quote | None:
-        """The last quote, None before the first."""
+        """Returns the last quote, None before the first."""
         return self._loop.quote(symbol)
 
     def book(self, symbol: str) -> _core.LiveBook:
-        """The order book as a live view; `copy()` to keep it."""
+        """Returns the order book as a live view; `copy()` to keep it."""
         return self._loop.book(symbol)
 
     def bars(self, symbol: str, period: str, n: int) -> _core.Bars:
-        """The last n completed bars (fewer in the beginning) as numpy columns, oldest first."""
+        """Returns the last n completed bars (fewer in the beginning) as numpy columns, oldest first."""
         period_ns, source = self._host.bars.key(symbol, period)
         return self._loop.bars(symbol, period_ns, source, n)
 
@@ -434,11 +434,11 @@ class Strategy:
     # --- account ---------------------------------------------------------------------------------
 
     def position(self, symbol: str, side: str | None = None) -> _core.Position:
-        """The own position (never None; `qty` is signed) as a live view."""
+        """Returns the own position (never None; `qty` is signed) as a live view."""
         return self._loop.position(symbol, side)
 
     def positions(self) -> list[_core.Position]:
-        """All positions that are not flat."""
+        """Returns all positions that are not flat."""
         return self._loop.positions()
 
     def orders(self, symbol: str | None = None) -> list[_core.Order]:
@@ -455,8 +455,8 @@ class Strategy:
         return self._host.balance(currency, venue)
 
     def profit(self, symbol: str) -> float:
-        """What fills, fees, funding and the open position of one symbol have made, in the money
-        that it settles in."""
+        """Returns what fills, fees, funding and the open position of one symbol have made, in the money that it settles
+        in."""
         return self._host.profit(symbol)
 
     @property

@@ -38,12 +38,12 @@ class TapeContents:
 
 
 def tape_instruments(path: Path) -> dict[str, Instrument]:
-    """The instruments of a tape by symbol, latest version."""
+    """Returns the instruments of a tape by symbol, latest version."""
     return {each.symbol: each for each in streams_of(path).values()}
 
 
 def seals_within(path: Path, last_sequence: int) -> list[str]:
-    """The seals of the segments that end at `last_sequence` or before, in order."""
+    """Returns the seals of the segments that end at `last_sequence` or before, in order."""
     seals = []
     for segment in list_segments(path):
         if segment.seal is None or segment.last_seq is None or segment.last_seq > last_sequence:

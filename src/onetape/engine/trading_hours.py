@@ -58,28 +58,19 @@ class TradingHours:
     def switches(self, first: int, last: int) -> list[tuple[int, bool]]:
         """(ns UTC, trades from then on), alternating, from at or before `first` until `last`."""
         tz = zone(self.tz)
-        return _switches(self._merged(tz, first, last), first, last)
+        return _switches(self._moments(tz, first, last), first, last)
 
-    def _merged(self, tz: tzinfo, first: int, last: int) -> Iterator[tuple[int, int]]:
-        """The spans of all days as moments; those that touch are one."""
+    def _moments(self, tz: tzinfo, first: int, last: int) -> Iterator[tuple[int, int]]:
+        """Yields the spans of all days as moments."""
         before = _DAYS_MARGIN if self.days == EVERY_DAY else 7 + _DAYS_MARGIN
         day = to_datetime(first).astimezone(tz).date() - timedelta(days=before)
         end = to_datetime(last).astimezone(tz).date() + timedelta(days=_DAYS_MARGIN)
-        open_at = open_until = None
         while day <= end:
-            for start_s, stop_s in self.spans if day.weekday() in self.days else ():
-                start, stop = (_moment(day, second, tz) for second in (start_s, stop_s))
-                if start >= stop:
-                    continue  # all of it was skipped, or its end comes before its start returns
-                if open_until is not None and start <= open_until:
-                    open_until = max(open_until, stop)
-                    continue
-                if open_at is not None and open_until is not None:
-                    yield open_at, open_until
-                open_at, open_until = start, stop
+            for span in self.spans if day.weekday() in self.days else ():
+                start, stop = (_moment(day, second, tz) for second in span)
+                if start < stop:  # else all of it was skipped, or its end comes before its start returns
+                    yield start, stop
             day += timedelta(days=1)
-        if open_at is not None and open_until is not None:
-            yield open_at, open_until
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +94,14 @@ class Sessions:
 
 
 def _switches(spans: Iterable[tuple[int, int]], first: int, last: int) -> list[tuple[int, bool]]:
-    found = [each for start, stop in spans for each in ((start, True), (stop, False))]
+    """Spans that touch are one: a stop between them would cancel what works."""
+    merged: list[tuple[int, int]] = []
+    for start, stop in spans:
+        if merged and start <= merged[-1][1]:
+            merged[-1] = merged[-1][0], max(stop, merged[-1][1])
+        else:
+            merged.append((start, stop))
+    found = [each for start, stop in merged for each in ((start, True), (stop, False))]
     begin = 0
     while begin + 1 < len(found) and found[begin + 1][0] <= first:
         begin += 1

@@ -89,9 +89,9 @@ class VenueOptions:
         venue: Callable[[str], int],
         instruments: Mapping[str, Instrument],
     ) -> dict[str, object]:
-        """The keyword arguments of the core's VenueRules. money: the core's number of a currency
-        in each account, and the account. instruments: those of the run, in the core's order. Raises
-        BadConfig for a position that they cannot have."""
+        """Returns the keyword arguments of the core's VenueRules. money: the core's number of a currency in each
+        account, and the account. instruments: those of the run, in the core's order. Raises BadConfig for a position
+        that they cannot have."""
         limit, window = self.order_rate or (0, 0)
         loans = self.loans or NEVER_CALLED
         numbers = {symbol: number for number, symbol in enumerate(instruments)}

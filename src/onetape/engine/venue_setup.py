@@ -144,14 +144,14 @@ def _count_money(plan: RunPlan, host: Host) -> None:
 
 
 def _useful(instruments: Iterable[Instrument]) -> set[str]:
-    """What an account that trades these can hold: a contract's base is never in it."""
+    """Returns what an account that trades these can hold: a contract's base is never in it."""
     found = list(instruments)
     return {i.settle for i in found} | {i.base for i in found if i.kind is Kind.SPOT}
 
 
 def _counted(plan: RunPlan, host: Host) -> list[int]:
-    """The numbers of the money that the run's equity is the sum of. What one of them values as a
-    spot holding is not counted a second time as money."""
+    """Returns the numbers of the money that the run's equity is the sum of. What one of them values as a spot holding
+    is not counted a second time as money."""
     first = host.money_index(next(iter(plan.money)), plan.currency)
     pairs = {
         tuple(host.money_index(host.account_of(each.venue), name) for name in (each.base, each.settle))

@@ -244,7 +244,7 @@ class SimAccount:
         return self.leverage.get(index, min(usual, most or usual))
 
     def silent_by(self, currency: int, time: int) -> int:
-        """What of a balance has come until then without a word."""
+        """Returns what of a balance has come until then without a word."""
         return sum(units for at, of, units in self.silent if of == currency and at <= time)
 
     def set_leverage(self, index: int, leverage: int) -> None:
@@ -296,7 +296,7 @@ class SimAccount:
         self.money = JointFunds(self.money, settle, len(self.currencies), rates)
 
     def wallet(self, index: int, side: PositionSide) -> int:
-        """What is set apart for an isolated position, 1e-18."""
+        """Returns what is set apart for an isolated position, 1e-18."""
         return int(self.money.allotted(index, side.value))
 
     def note_fee(self, index: int, side: PositionSide, before: int, fee: int) -> None:
@@ -313,11 +313,11 @@ class SimAccount:
             self.entry_fees.pop(key, None)
 
     def cross_balance(self, currency: int) -> int:
-        """The wallet without what is set apart, 1e-18."""
+        """Returns the wallet without what is set apart, 1e-18."""
         return int(self.money.free_of_isolated(currency))
 
     def cross_equity(self, currency: int) -> int:
-        """The wallet without what is set apart, and the profit of what shares it, 1e-18."""
+        """Returns the wallet without what is set apart, and the profit of what shares it, 1e-18."""
         return int(self.money.covered(currency))
 
     @property
@@ -359,7 +359,7 @@ class SimAccount:
                 del self.by_client_id[gone.client_id]
 
     def _close(self, order: SimOrder) -> bool:
-        """Whether it was open."""
+        """Tells whether it was open."""
         if self.open_orders.pop(order.id, None) is None:
             return False
         self.open_count[order.index] -= 1

@@ -308,7 +308,7 @@ class Accounts(Sequence[SimAccount]):
             account.set_brackets(index, self.board.instruments[index].brackets)
 
     def rates(self, currency: int) -> Rates:
-        """What a unit of a currency is as joint margin, at the index of now."""
+        """Returns what a unit of a currency is as joint margin, at the index of now."""
         name = self.board.currencies[currency]
         terms = self.collateral.get(name)
         if terms is None:

@@ -18,7 +18,7 @@ Span = Callable[[int], tuple[int, int]]
 
 
 def flat_bar(time: int, at: int, start: int, price: int) -> BarReport:
-    """A minute without trades."""
+    """Returns a minute without trades."""
     return BarReport(time, at, start, start + MINUTE, *(4 * (price,)), *(5 * (0,)))
 
 

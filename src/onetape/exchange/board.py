@@ -57,7 +57,7 @@ class Board:
         self.is_heard = True  # what is said of books and quotes
 
     def price(self, index: int, by: TriggerBy) -> int:
-        """What a trigger goes by, 0: not known yet."""
+        """Returns what a trigger goes by, 0: not known yet."""
         listing = self.listings[index]
         return {TriggerBy.MARK: listing.mark, TriggerBy.INDEX: listing.index}.get(by, listing.last)
 

@@ -109,7 +109,7 @@ class Conditional:
 
     @property
     def rises(self) -> bool:
-        """Whether the price must rise to the trigger."""
+        """Tells whether the price must rise to the trigger."""
         return (self.side is Side.BUY) != self.type.startswith("TAKE_PROFIT")
 
     def meets(self, price: int) -> bool:
@@ -146,7 +146,7 @@ class ConditionalBook:
         orders.watch(self)
 
     def only(self, orders: Iterable[Conditional]) -> ConditionalBook:
-        """A book of these alone, to be read."""
+        """Returns a book of these alone, to be read."""
         book = copy.copy(self)
         book.by_id, book.by_client_id, book._waiting = {}, {}, {}
         for order in orders:

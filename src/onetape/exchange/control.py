@@ -269,7 +269,7 @@ class Control:
         return self._account(account)
 
     def _trade(self, params: Params, now: int) -> dict[str, Any]:
-        """A market order that no program sent. amount: signed, in units of the instrument."""
+        """Places a market order that no program sent. amount: signed, in units of the instrument."""
         check_keys(params, "account", "symbol", "amount")
         account = account_of(self.exchange, params.get("account"))
         index = self._index(params)
@@ -394,8 +394,7 @@ class Control:
         }
 
     def _make_key(self, params: Params, now: int) -> dict[str, Any]:
-        """A further key of an account; the answer has its secret, unless its owner brought a public
-        key."""
+        """Makes a further key of an account; the answer has its secret, unless its owner brought a public key."""
         check_keys(params, "account", "label", "kind", "public", "trade", "withdraw", "addresses")
         account = account_of(self.exchange, params.get("account"))
         label, kind = params.get("label"), params.get("kind", HMAC)

@@ -97,7 +97,7 @@ class SimExchange:
         return self.timeline.now
 
     def take(self) -> list[Report]:
-        """What was said since the last call."""
+        """Returns what was said since the last call."""
         return self.timeline.take()
 
     def open_interest(self, index: int, now: int) -> int:

@@ -62,8 +62,8 @@ def left_for_runs(home: Path, host: str, port: int, ready_line: str, *, exchange
 
 
 def exchange_at(home: Path, host: str, port: int) -> dict[str, Any] | None:
-    """What the exchange that listens there has left, None: none of this home does. Raises
-    PermissionDenied for a file that others may read, BadConfig."""
+    """Returns what the exchange that listens there has left, None: none of this home does. Raises PermissionDenied for
+    a file that others may read, BadConfig."""
     path = _file(home, host, port)
     if not _is_held(path):
         return None

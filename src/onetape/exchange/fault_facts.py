@@ -168,7 +168,7 @@ class VenueWords:
         return Facts(*way, purpose, name, _symbols(named))
 
     def _caller(self, request: Request) -> str:
-        """The account's name, "" for nobody's."""
+        """Returns the account's name, "" for nobody's."""
         key = request.headers.get(self.key, "")
         if self.kind == "pacifica":
             key = str(fields(request.query).get("account") or _object(request.body).get("account", ""))
@@ -310,8 +310,8 @@ class VenueWords:
         )
 
     def socket_error(self, reply: Reply, request: bytes) -> bytes | None:
-        """The answer to a message that asked for something, out of what HTTP would have said; None
-        where the venue has no such answer: nothing was asked, or the error is none of its own."""
+        """Returns the answer to a message that asked for something, out of what HTTP would have said; None where the
+        venue has no such answer: nothing was asked, or the error is none of its own."""
         try:
             value: dict[str, Any] = read_json(request)
             said: dict[str, Any] = msgspec.json.decode(reply.body)
@@ -334,7 +334,7 @@ class VenueWords:
             return None
 
     def ambiguous(self) -> list[str]:
-        """The errors after which nobody knows whether a request was carried out."""
+        """Returns the errors after which nobody knows whether a request was carried out."""
         table = {"binance-usdm": BINANCE, "bitmex": BITMEX, "pacifica": PACIFICA}.get(self._family, KRAKEN)
         found = [str(r.code) for r in table.values() if r.outcome is Outcome.AMBIGUOUS]
         if self._family == "binance-usdm":

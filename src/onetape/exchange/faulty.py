@@ -250,7 +250,7 @@ class Faulty:
 
     @staticmethod
     def _is_done(rule: ActiveRule, is_ambiguous: bool) -> bool:
-        """Whether a request that is answered with an error is carried out all the same."""
+        """Tells whether a request that is answered with an error is carried out all the same."""
         if rule.rule.done is not None:
             return rule.rule.done
         return is_ambiguous and rule.random.random() < 0.5
@@ -592,7 +592,7 @@ def _crossed(value: Any) -> Any:
 
 
 def shuffled(body: bytes, chance: Random) -> bytes:
-    """The rows of an answer, a list or what Kraken has under names in `result`, in another order."""
+    """Returns the rows of an answer, a list or what Kraken has under names in `result`, in another order."""
     value = msgspec.json.decode(body)
     if isinstance(value, list):
         chance.shuffle(value)

@@ -174,7 +174,7 @@ class Written:
 
 
 def flow_market(symbol: str, instrument: Instrument | None = None) -> FlowMarket:
-    """A market near life for a symbol of the catalogue, or for the instrument given."""
+    """Returns a market near life for a symbol of the catalogue, or for the instrument given."""
     found = instrument or catalogue.find(symbol)
     if found is None:
         raise UnknownSymbol(
@@ -262,7 +262,7 @@ class GeneratedMarket:
         return Written(first, last, counts)
 
     def next(self, until: int | None = None) -> FlowEvent | None:
-        """The next event, or None when it would not be before `until`."""
+        """Returns the next event, or None when it would not be before `until`."""
         event: Any = self.core.next(until)
         return None if event is None else FlowEvent(*event)
 

@@ -27,7 +27,7 @@ def account_of(exchange: SimExchange, name: object) -> SimAccount:
 
 
 def amount_of(text: object, name: str = "amount") -> Decimal:
-    """A finite decimal, not 0. Raises BadConfig."""
+    """Returns a finite decimal, not 0. Raises BadConfig."""
     try:
         value = Decimal(text) if isinstance(text, str) else Decimal("nan")
     except InvalidOperation:
@@ -59,8 +59,8 @@ def deposit(
 
 
 def trade_by_hand(exchange: SimExchange, account: SimAccount, index: int, amount: Decimal, now: int) -> SimOrder:
-    """A market order from the venue's own page: its client id is nobody's. amount: signed, in units
-    of the instrument. In hedge mode it opens the side that it names. Raises BadConfig."""
+    """Places a market order from the venue's own page: its client id is nobody's. amount: signed, in units of the
+    instrument. In hedge mode it opens the side that it names. Raises BadConfig."""
     instrument = exchange.instruments[index]
     if abs(amount) % instrument.lot:
         raise BadConfig(f"{amount} is no multiple of the lot {instrument.lot} of {instrument.symbol}")

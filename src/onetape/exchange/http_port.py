@@ -32,7 +32,7 @@ _date: tuple[int, bytes] = (0, b"")
 
 
 def response(reply: Reply, now_s: int) -> bytes:
-    """The bytes of an answer. now_s: UTC, for its `Date`."""
+    """Returns the bytes of an answer. now_s: UTC, for its `Date`."""
     global _date
     if _date[0] != now_s:  # it changes once a second
         date = formatdate(now_s, usegmt=True)
@@ -200,7 +200,7 @@ class NoHttp(logging.Filter):
         return False
 
     def line(self, now_s: int, *, at_once: bool = False) -> str:
-        """What is to be said now of all that came since the last time, "" for nothing."""
+        """Returns what is to be said now of all that came since the last time, "" for nothing."""
         new = self.count - self._said
         if not new:
             return ""

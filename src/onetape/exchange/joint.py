@@ -66,14 +66,14 @@ class JointFunds:
         return getattr(self.own, name)
 
     def equity_usd(self) -> int:
-        """What there is, 1e-18 USD."""
+        """Returns what there is, 1e-18 USD."""
         return sum(self._rates(at).worth(int(self.own.equity(at))) for at in self._currencies)
 
     def maintenance_usd(self) -> int:
         return self._needed(self.own.maintenance_margin)
 
     def free_usd(self) -> int:
-        """What no position and no order needs, 1e-18 USD; less than 0: what is missing."""
+        """Returns what no position and no order needs, 1e-18 USD; less than 0: what is missing."""
         return self.equity_usd() - self._needed(self.own.initial_margin)
 
     def _needed(self, margin: Callable[[int], int]) -> int:
@@ -89,7 +89,7 @@ class JointFunds:
         return bool(needed) and self.equity_usd() < needed
 
     def check_funds(self, index: int, *order: Any) -> int:
-        """The core's own check, with what the other currencies add lent to it while it looks."""
+        """Returns the core's own check, with what the other currencies add lent to it while it looks."""
         currency = self._settle[index]
         lent = self.available(currency) - int(self.own.available(currency))
         self.own.deposit(currency, lent)

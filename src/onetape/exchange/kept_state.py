@@ -41,8 +41,8 @@ class VenueState:
     def open(
         cls, directory: Path, *, kind: str, seed: int, now: int, limits: bool, tape: VenueTape | None = None
     ) -> tuple[Self, Dialect]:
-        """The exchange as the journal has it, or a new one. Raises UsageError where the journal is
-        of another kind, seed or tape, JournalLocked where it is in use."""
+        """Returns the exchange as the journal has it, or a new one. Raises UsageError where the journal is of another
+        kind, seed or tape, JournalLocked where it is in use."""
         writer = JournalWriter(directory, process=f"sim:{kind}", heartbeat=True)
         try:
             opened, calls = _read(directory)

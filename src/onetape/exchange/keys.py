@@ -68,14 +68,14 @@ class ApiKey:
 
     @property
     def code(self) -> HmacSha256:
-        """What HMAC-SHA256 signatures are checked with."""
+        """Returns what HMAC-SHA256 signatures are checked with."""
         if self._code is None:
             self._code = HmacSha256(self.secret.encode())
         return self._code
 
     @property
     def public(self) -> bytes:
-        """What signatures are checked with: 32 bytes of Ed25519, of RSA the DER."""
+        """Returns what signatures are checked with: 32 bytes of Ed25519, of RSA the DER."""
         if not self._public:
             self._public = _public_of(self._seed)
         return self._public
@@ -85,8 +85,8 @@ class ApiKey:
 
 
 def key_pair(seed: int, name: str, *, length: int = 64) -> tuple[str, str]:
-    """A key and a secret of letters and digits, the same for the same seed: what protects nothing
-    but play money can be known beforehand."""
+    """Returns a key and a secret of letters and digits, the same for the same seed: what protects nothing but play
+    money can be known beforehand."""
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
     state = zlib.crc32(f"{seed}/{name}".encode()) or 1
     letters = []
@@ -100,7 +100,7 @@ def key_pair(seed: int, name: str, *, length: int = 64) -> tuple[str, str]:
 
 
 def wallet_pair(seed: int, name: str) -> tuple[str, str]:
-    """The address of a wallet and its private key in hexadecimal, the same for the same seed."""
+    """Returns the address of a wallet and its private key in hexadecimal, the same for the same seed."""
     from onetape.venues.aster.signing import WalletSigner
 
     secret = hashlib.sha256(f"{seed}/{name}/wallet".encode()).hexdigest()
@@ -108,7 +108,7 @@ def wallet_pair(seed: int, name: str) -> tuple[str, str]:
 
 
 def solana_pair(seed: int, name: str) -> tuple[str, str]:
-    """The same of Solana: the address, and the private key with it, in base58."""
+    """Returns the same of Solana: the address, and the private key with it, in base58."""
     from onetape.venues.pacifica.signing import base58
 
     private = hashlib.sha256(f"{seed}/{name}/wallet".encode()).digest()
@@ -117,7 +117,7 @@ def solana_pair(seed: int, name: str) -> tuple[str, str]:
 
 
 def agent_key(account: SimAccount, agent: str) -> str:
-    """The key by which an agent's address trades for an account; it may have an account of its own."""
+    """Returns the key by which an agent's address trades for an account; it may have an account of its own."""
     return f"{account.key}/{agent}"
 
 
@@ -148,7 +148,7 @@ def _pem(name: str, body: bytes) -> str:
 
 
 def public_of(kind: str, pem: str) -> bytes:
-    """The public half of a key in PEM: 32 bytes of Ed25519, of RSA the DER. Raises BadConfig."""
+    """Returns the public half of a key in PEM: 32 bytes of Ed25519, of RSA the DER. Raises BadConfig."""
     lines = [line.strip() for line in pem.strip().splitlines()]
     todo = "a PEM, -----BEGIN PUBLIC KEY----- and so on"
     if len(lines) < 3 or lines[0] != "-----BEGIN PUBLIC KEY-----":
@@ -188,8 +188,7 @@ def _public_of(seed: bytes) -> bytes:
 
 
 def signed_by(kind: str, public: bytes, payload: bytes, signature: str) -> bool:
-    """Whether the base64 signature of a payload is that of a key. RSA: PKCS #1 v1.5 over
-    SHA-256."""
+    """Tells whether the base64 signature of a payload is that of a key. RSA: PKCS #1 v1.5 over SHA-256."""
     from cryptography.exceptions import InvalidSignature
 
     try:

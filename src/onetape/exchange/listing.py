@@ -74,11 +74,11 @@ class Listing:
 
     @property
     def valuation(self) -> int:
-        """The price that positions are valued at, 0: not known yet."""
+        """Returns the price that positions are valued at, 0: not known yet."""
         return self.mark or self.last
 
     def trades_from(self, number: int) -> list[TradeReport]:
-        """Those with this number or a later one."""
+        """Returns those with this number or a later one."""
         if not number:
             return list(self.trades)
         found = list(takewhile(lambda trade: trade.trade_id >= number, reversed(self.trades)))
@@ -121,13 +121,13 @@ class Listing:
         )
 
     def running(self, now: int) -> BarReport | None:
-        """The minute of `now`; None where nothing was ever traded."""
+        """Returns the minute of `now`; None where nothing was ever traded."""
         if self.bar is not None or not self.last:
             return self.bar
         return flat_bar(now, self.at, now - now % MINUTE, self.last)
 
     def close_bar(self, end: int) -> BarReport | None:
-        """The minute that ends at `end` is history; None where it was so before."""
+        """Returns the minute that ends at `end` is history; None where it was so before."""
         bar = self.running(end - 1)
         if bar is None or bar.close_time > end:
             return None
@@ -137,11 +137,11 @@ class Listing:
 
     @property
     def minutes(self) -> list[BarReport]:
-        """Those that have ended, and the running one once it has a trade."""
+        """Returns those that have ended, and the running one once it has a trade."""
         return [*self.bars, self.bar] if self.bar is not None else list(self.bars)
 
     def day(self, now: int, since: int = 0) -> BarReport:
-        """The last 24 hours as one bar, or what began at `since` (ns UTC) or later."""
+        """Returns the last 24 hours as one bar, or what began at `since` (ns UTC) or later."""
         since = since or now - DAY + 1
         bars = [bar for bar in self.minutes if bar.open_time >= since]
         return one_of(bars or [flat_bar(now, self.at, since, self.last)], since, now)

@@ -58,7 +58,7 @@ class NewOrder(CallTerms, frozen=True, kw_only=True):
     extra: dict[str, Any] = msgspec.field(default_factory=dict)
 
     def made(self, number: int, account: SimAccount, index: int, now: int) -> SimOrder:
-        """The order that an exchange keeps of it. number: its id."""
+        """Returns the order that an exchange keeps of it. number: its id."""
         return SimOrder(id=number, account=account, index=index, created=now, updated=now, **structs.asdict(self))
 
 
@@ -258,8 +258,8 @@ class OrderEntry:
         return int(account.money.check_funds(order.index, order.side, worst, order.size, False, order.position_side))
 
     def _closable(self, order: SimOrder) -> int:
-        """What is held of its side in hedge mode, less what other orders already close. The venue's
-        own order goes before these."""
+        """Returns what is held of its side in hedge mode, less what other orders already close. The venue's own order
+        goes before these."""
         account = order.account
         held = abs(account.qty(order.index, order.position_side))
         if order.origin != "client":
@@ -281,8 +281,8 @@ class OrderEntry:
         return spot and bool(order.trigger) and order.type is OrderType.MARKET
 
     def _cap(self, order: SimOrder, trigger: int = 0) -> int:
-        """The worst price at which an order may trade, 0: any. Where `_is_capped`, it is some way
-        behind the trigger; money is held back at it, so that nothing can be overdrawn."""
+        """Returns the worst price at which an order may trade, 0: any. Where `_is_capped`, it is some way behind the
+        trigger; money is held back at it, so that nothing can be overdrawn."""
         if not self._is_capped(order):
             return order.price
         trigger = trigger or order.trigger
@@ -298,8 +298,8 @@ class OrderEntry:
         return listing.ask if order.side is Side.BUY else listing.bid
 
     def _market_price(self, order: SimOrder) -> int:
-        """What a market order costs on average if it trades now, rounded up: on spot nothing may
-        be bought that cannot be paid, and the touch alone would let a large order overdraw."""
+        """Returns what a market order costs on average if it trades now, rounded up: on spot nothing may be bought that
+        cannot be paid, and the touch alone would let a large order overdraw."""
         left, cost = order.size, 0
         side = Side.SELL if order.side is Side.BUY else Side.BUY
         for price, size in self.board.levels(order.index, side, 1 << 30):
@@ -339,15 +339,15 @@ class OrderEntry:
         return bool(rule != "cancel_resting")
 
     def _reaches(self, order: SimOrder, price: int) -> bool:
-        """Whether what stands at better prices leaves something of it."""
+        """Tells whether what stands at better prices leaves something of it."""
         side = order.side.opposite
         levels = self.board.levels(order.index, side, 1 << 30)
         better = sum(size for at, size in levels if (at - price) * side.sign > 0)
         return better < order.size
 
     def _may_trade(self, order: SimOrder) -> bool:
-        """Whether it reaches the best price of the other side at all. Own orders rest in the same
-        book, so that one which does not need not be held against each of them."""
+        """Tells whether it reaches the best price of the other side at all. Own orders rest in the same book, so that
+        one which does not need not be held against each of them."""
         if order.type is OrderType.MARKET:
             return True
         is_buy = order.side is Side.BUY

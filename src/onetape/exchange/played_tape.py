@@ -52,7 +52,7 @@ class VenueTape:
             )
 
     def facts(self) -> dict[str, Any]:
-        """What a state must agree with."""
+        """Returns what a state must agree with."""
         return {"uuid": self.uuid, "speed": self.speed, "loop": self.loop}
 
     def frames(self) -> Iterator[Frame]:
@@ -60,7 +60,7 @@ class VenueTape:
             yield from reader.frames(TAPE_TYPES)
 
     def market(self, start: int) -> RecordedMarket:
-        """A market that begins at `start` (ns UTC)."""
+        """Returns a market that begins at `start` (ns UTC)."""
         return RecordedMarket(self.symbols, self.frames, start=start, speed=self.speed, loop=self.loop)
 
 

@@ -109,7 +109,7 @@ class VenueServer:
     # --- the market -------------------------------------------------------------------------------
 
     def _now(self) -> int:
-        """The exchange's time, moved to now. A wall clock that goes back stands still here."""
+        """Returns the exchange's time, moved to now. A wall clock that goes back stands still here."""
         exchange = self.dialect.exchange
         now = max(self.clock(), exchange.now)
         exchange.advance(now)
@@ -185,7 +185,7 @@ class VenueServer:
             return None
 
     async def _reply_of(self, pending: Pending) -> Reply | None:
-        """What it comes to, None: the connection is to be cut."""
+        """Returns what it comes to, None: the connection is to be cut."""
         done = asyncio.Event()
         pending.then = done.set
         self._pending.add(pending)
@@ -291,9 +291,9 @@ def _frames(messages: Iterable[bytes]) -> bytes:
 
 
 def _is_of_a_page(headers: Mapping[str, str]) -> bool:
-    """Whether a page in somebody's browser has asked. It says so itself, by where it comes from; or
-    it came by a name of its own that was made to mean this machine (DNS rebinding): then it asks as
-    if it were ours, and only the name tells."""
+    """Tells whether a page in somebody's browser has asked. It says so itself, by where it comes from; or it came by a
+    name of its own that was made to mean this machine (DNS rebinding): then it asks as if it were ours, and only the
+    name tells."""
     if "Origin" in headers or "Sec-Fetch-Site" in headers:
         return True
     try:
@@ -438,8 +438,8 @@ def push_unrouted(dialect: Faulty) -> None:
 
 
 def opened(options: VenueOptions) -> tuple[Faulty, VenueState | None]:
-    """An exchange whose time is now, as its state has it; whoever gets the state closes it. Raises UsageError, BadInput
-    or BadConfig for what the options name."""
+    """Returns an exchange whose time is now, as its state has it; whoever gets the state closes it. Raises UsageError,
+    BadInput or BadConfig for what the options name."""
     kind, seed, limits = options.kind, options.seed, options.limits
     tape = VenueTape(Path(options.tape), kind, speed=options.speed, loop=options.loop) if options.tape else None
     rules = read_faults(Path(options.faults)) if options.faults else []
@@ -462,7 +462,7 @@ def opened(options: VenueOptions) -> tuple[Faulty, VenueState | None]:
 
 
 def ready_line(dialect: Dialect, kind: str, host: str, listening: int, steering: int | None = None) -> str:
-    """What an exchange says of itself when it is ready, as JSON: its ports, its accounts."""
+    """Returns what an exchange says of itself when it is ready, as JSON: its ports, its accounts."""
     rest, stream = dialect.addresses(host, listening)
     exchange = dialect.exchange
     accounts = [
@@ -508,7 +508,7 @@ def catch_up(dialect: Dialect, now: int) -> None:
 
 
 def read_faults(path: Path) -> list[Rule]:
-    """The rules of a file. Raises BadInput or BadConfig."""
+    """Returns the rules of a file. Raises BadInput or BadConfig."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -88,7 +88,7 @@ class TapeBook:
         return self._set(wanted, now)
 
     def on_quote(self, bid: int, bid_size: int, ask: int, ask_size: int, now: int) -> News:
-        """The best of the book; the book itself where the tape has no depth."""
+        """Takes in the best of the book; the book itself where the tape has no depth."""
         self.has_quotes = True
         if self.has_depth:
             return []
@@ -126,7 +126,7 @@ class TapeBook:
         return news
 
     def clear(self, now: int) -> News:
-        """The tape's orders go, as before it begins again."""
+        """Takes the tape's orders out, as before it begins again."""
         self.has_depth = self.has_quotes = False
         return self._set({side: dict.fromkeys(said, 0) for side, said in self.said.items()}, now)
 
@@ -183,7 +183,7 @@ class TapeBook:
         return news
 
     def _shrink(self, side: Side, price: int, less: int, now: int) -> News:
-        """The newest of the tape's orders go first: nobody who waits gets ahead by it."""
+        """Takes the newest of the tape's orders out first: nobody who waits gets ahead by it."""
         news: News = []
         while less and (orders := self._orders.get((side, price))):
             number, size, left = orders[-1]
@@ -204,7 +204,7 @@ class TapeBook:
     # --- what clients do --------------------------------------------------------------------------
 
     def request(self, participant: int, now: int, **request: Any) -> News:
-        """A client's. One that breaks the instrument's rules is refused as the engine does it."""
+        """Takes in a client's request. One that breaks the instrument's rules is refused as the engine does it."""
         if request.get("kind", "place") == "place" and (code := self._broken(request)):
             refused = {
                 "event": "order",

@@ -112,8 +112,8 @@ def _plain(value: object) -> object:
 
 
 def recorded_calls(parts: Iterable[object]) -> dict[str, Callable[..., Any]]:
-    """The recorded methods of the parts by their names in a journal, called as it has them: with terms as keywords.
-    Raises msgspec.ValidationError, when called, for terms that are none."""
+    """Returns the recorded methods of the parts by their names in a journal, called as it has them: with terms as
+    keywords. Raises msgspec.ValidationError, when called, for terms that are none."""
     found: dict[str, Callable[..., Any]] = {}
     for part in parts:
         for attribute in vars(type(part)).values():

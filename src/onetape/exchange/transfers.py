@@ -100,7 +100,7 @@ class Transfers:
         self._txids: set[tuple[str, str]] = set()  # and the address that it came to
 
     def address_of(self, account: SimAccount, currency: str) -> str:
-        """The same for the same seed."""
+        """Returns the same for the same seed."""
         seed, kind = self.accounts.keyring
         text = f"{seed}/{kind}/{account.name}/{currency}/deposit"
         return "sim" + hashlib.sha256(text.encode()).hexdigest()[:37]
@@ -115,7 +115,7 @@ class Transfers:
         return (txid, address) in self._txids
 
     def free(self, account: SimAccount, at: int) -> int:
-        """What may be withdrawn of a currency, 1e-18."""
+        """Returns what may be withdrawn of a currency, 1e-18."""
         if self.wallet:
             return account.beside.get(at, 0)
         return int(account.money.available(at))

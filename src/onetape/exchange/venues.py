@@ -138,7 +138,7 @@ def facts_of(kind: str) -> VenueFacts:
 
 
 def lists(kind: str, instrument: Instrument) -> bool:
-    """Whether a venue trades an instrument: its own name, and contracts of its kind."""
+    """Tells whether a venue trades an instrument: its own name, and contracts of its kind."""
     listed = [catalogue.find(symbol) for symbol in facts_of(kind).symbols]
     return any(
         each is not None
@@ -176,7 +176,7 @@ def open_venue(
     calls: Iterable[Call] = (),
     market: Market | Crowd = _CROWD,
 ) -> Dialect:
-    """A simulated exchange of a kind, with an hour of market behind it, at `now` (ns UTC).
+    """Returns a simulated exchange of a kind, with an hour of market behind it, at `now` (ns UTC).
 
     market: a recorded one begins at `now`. calls: what it has been told since, as its recorder had
     it; it then stands at the last of them. Raises UsageError for a kind that there is not.

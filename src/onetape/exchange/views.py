@@ -84,7 +84,7 @@ class View:
 
 
 def frozen(exchange: SimExchange, account: SimAccount) -> View:
-    """All of an account as it stands now."""
+    """Returns all of an account as it stands now."""
     view = View(exchange, account)
     seen = view.seen
     copies: dict[int, SimOrder] = {}
@@ -110,8 +110,8 @@ def frozen(exchange: SimExchange, account: SimAccount) -> View:
 
 
 def without_new(exchange: SimExchange, account: SimAccount, born_before: int, *, fills: bool) -> View:
-    """An account without the orders that were placed at `born_before` (ns UTC) or later, and
-    without their fills where `fills` is set."""
+    """Returns an account without the orders that were placed at `born_before` (ns UTC) or later, and without their
+    fills where `fills` is set."""
     view = View(exchange, account)
     seen = view.seen
 

@@ -66,5 +66,5 @@ class Algorithm(Protocol):
     follows_trades: bool
 
     def wish(self, view: View) -> Wish:
-        """The order that is to work now."""
+        """Returns the order that is to work now."""
         ...

@@ -160,9 +160,9 @@ _TIMED: Final = frozenset({"twap", "vwap", "shortfall"})
 
 
 def make_algorithm(name: str, parent: Parent, draw: Callable[[], float], options: Mapping[str, Any]) -> Algorithm:
-    """The algorithm of that name. draw: chance, from 0 to 1. options: `urgency` of shortfall, `profile` of
-    vwap, `spread` of those with a schedule, `within` and `age` of those that rest. Raises ValueError for
-    what it cannot do."""
+    """Returns the algorithm of that name. draw: chance, from 0 to 1. options: `urgency` of shortfall, `profile` of
+    vwap, `spread` of those with a schedule, `within` and `age` of those that rest. Raises ValueError for what it cannot
+    do."""
     left = dict(options)
     made = _made(name, parent, draw, left)
     if left:

@@ -34,14 +34,14 @@ class Schedule:
 
 
 def even(done: float) -> float:
-    """The same in each part of the time (TWAP)."""
+    """Returns the same in each part of the time (TWAP)."""
     return done
 
 
 def front_loaded(urgency: float) -> Profile:
-    """What is left falls as sinh(urgency * (1 - t)): the schedule that trades impact against the risk of
-    waiting (Almgren and Chriss, Optimal Execution of Portfolio Transactions, 2000). urgency > 0: how much
-    earlier than evenly; towards 0 it is even."""
+    """Returns what is left falls as sinh(urgency * (1 - t)): the schedule that trades impact against the risk of
+    waiting (Almgren and Chriss, Optimal Execution of Portfolio Transactions, 2000). urgency > 0: how much earlier than
+    evenly; towards 0 it is even."""
     if not 0 < urgency <= 50:
         raise ValueError(f"urgency lies above 0 and up to 50, not {urgency!r}")
     return lambda done: 1 - math.sinh(urgency * (1 - done)) / math.sinh(urgency)
@@ -64,7 +64,7 @@ def profiled(volumes: Sequence[float]) -> Profile:
 
 
 def clips_of(total: int, duration: int, clip: int | None, least: int) -> int:
-    """How many clips. total, clip, least: lots (least: of one order); duration: ns."""
+    """Returns how many clips. total, clip, least: lots (least: of one order); duration: ns."""
     if clip is not None:
         return max(1, math.ceil(total / max(clip, least)))
     by_time = min(max(round(duration / CLIP_NS), CLIPS_LEAST), CLIPS_MOST)

@@ -71,7 +71,7 @@ class ConnectPace:
             self._full_at.close()
 
     def take(self, now: int, *, is_needed: bool = False) -> int:
-        """How long to wait, ns; 0: connect now. now: of the machine's steady clock."""
+        """Returns how long to wait, ns; 0: connect now. now: of the machine's steady clock."""
         if self._bucket is None or self._full_at is None:
             return 0
         with self._full_at.changing() as moment:

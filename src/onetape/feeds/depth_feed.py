@@ -190,7 +190,7 @@ class DepthFeed:
             await asyncio.sleep(QUESTION_S)
 
     async def _snapshot(self, call: Call) -> tuple[int, bytes]:
-        """The first answer that is one; of several that are none the last."""
+        """Returns the first answer that is one; of several that are none the last."""
         requests = [asyncio.ensure_future(self._request(call)) for _ in range(self._readers)]
         try:
             for answer in asyncio.as_completed(requests):

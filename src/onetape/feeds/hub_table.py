@@ -78,14 +78,14 @@ class MarketReader:
         self.state = StateReader(state_of(home), HUB, LAYOUT)
 
     def bars(self, symbol: str, period: int) -> list[Group]:
-        """Those that the table has, oldest first. period: ns."""
+        """Returns those that the table has, oldest first. period: ns."""
         prefix = f"{symbol} {period // 10**9} "
         keys = [key for _, key in self.state.keys(BAR.name) if key.startswith(prefix)]
         found = [group for key in keys if (group := self.state.get(BAR.name, key)) is not None]
         return sorted(found, key=lambda group: group.ts_data)
 
     def past_bars(self, instrument: Instrument, period: int) -> list[PastBar]:
-        """The same; none where the hub counts in other units."""
+        """Returns the same; none where the hub counts in other units."""
         own = instrument.price_decimals, instrument.size_decimals
         rows = ({name: int(each[name] or 0) for name, _ in BAR.fields} for each in self.bars(instrument.symbol, period))
         return [

@@ -34,8 +34,8 @@ class Rejects:
         self._shown_at: dict[str, float] = {}
 
     def read(self, source: str, read: Callable[[bytes], T], message: bytes) -> T:
-        """What `read` makes of a message, from which secrets have been taken out. Raises
-        VenueProtocolError: its session is to be ended."""
+        """Returns what `read` makes of a message, from which secrets have been taken out. Raises VenueProtocolError:
+        its session is to be ended."""
         try:
             return read(message)
         except MALFORMED as error:

@@ -80,7 +80,7 @@ class _Connection:
         self.reading: asyncio.Future[None]
 
     def brings(self) -> bool:
-        """Whether it has spoken since the last call, or will not any more."""
+        """Tells whether it has spoken since the last call, or will not any more."""
         spoke, self.has_spoken = self.has_spoken, False
         return spoke or self.reading.done()
 
@@ -224,12 +224,12 @@ class MarketFeed:
         return 0 if since is None else self._now - since
 
     def bound_ns(self, symbol: str) -> int:
-        """The longest silence of the symbol that is usual: beyond it its market is stale."""
+        """Returns the longest silence of the symbol that is usual: beyond it its market is stale."""
         place = self._symbols.index(symbol) + 1
         return min((self._silence.limit(each) for link in self._links for each in (link, link + place)), default=0)
 
     def age_ns(self, symbol: str) -> int:
-        """How old its newest quote is, ns; 0: none has come."""
+        """Returns how old its newest quote is, ns; 0: none has come."""
         quoted = self._quoted.get(symbol)
         return 0 if quoted is None else max(time.time_ns() - quoted, 0)
 
@@ -334,7 +334,7 @@ class MarketFeed:
             await ended(reading())
 
     async def _is_heard(self, current: _Connection, following: _Connection) -> bool:
-        """Whether what comes over the one comes over the other from now on."""
+        """Tells whether what comes over the one comes over the other from now on."""
         spoke = asyncio.ensure_future(following.spoke.wait())
         try:
             waits: set[asyncio.Future[Any]] = {current.reading, following.reading, spoke}

@@ -62,7 +62,7 @@ class Overlap:
         return found
 
     def is_new(self, message: bytes, connection: Hashable) -> bool:
-        """Whether it is to be written now. A message that one connection brings twice was said twice."""
+        """Tells whether it is to be written now. A message that one connection brings twice was said twice."""
         brought = self._brought.setdefault(connection, Counter())
         brought[message] += 1
         if brought[message] <= self._taken[message]:

@@ -148,7 +148,7 @@ class PollPlan:
         self._aligned = None
 
     def take(self, now: int) -> PollKind | None:
-        """What is to be asked now, None: nothing yet."""
+        """Returns what is to be asked now, None: nothing yet."""
         self._earn(now)
         if now < self._held_until:
             return None
@@ -164,8 +164,8 @@ class PollPlan:
         self._weights[kind] = min(self._weights[kind] + kind.weight, kind.weight)
 
     def look_back(self, kind: PollKind, names: int) -> int:
-        """How long ago, ns, who served one of so many names before may have asked for it last: it has lost its lease
-        since, or its share. Busy names make the others wait for some five rounds."""
+        """Returns how long ago, ns, who served one of so many names before may have asked for it last: it has lost its
+        lease since, or its share. Busy names make the others wait for some five rounds."""
         round_ns = names * kind.weight / (self._rate * self._shares[kind])
         return min(2 * LEASE + int(6 * round_ns), LOOK_BACK_MAX)
 

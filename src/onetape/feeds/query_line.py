@@ -118,7 +118,7 @@ class VenueLine:
         return sent
 
     async def answer(self, call: Call, sent: Sent | None = None) -> Answer:
-        """What became of a call; that nobody knows, where no answer came. sent: by `begin`."""
+        """Returns what became of a call; that nobody knows, where no answer came. sent: by `begin`."""
         try:
             return await self.ask(call, sent)
         except BudgetError as spent:
@@ -156,8 +156,8 @@ class VenueLine:
         return answer
 
     async def request(self, call: Call, sent: Sent | None = None) -> tuple[int, dict[str, str], bytes]:
-        """What a venue says is cleaned here, whichever way it came. sent: by `begin`. Raises
-        BudgetError, an OSError, where it must not be sent now."""
+        """Returns what a venue says is cleaned here, whichever way it came. sent: by `begin`. Raises BudgetError, an
+        OSError, where it must not be sent now."""
         if self.budget is not None and sent is None:
             self.budget.take(call)
         status, headers, body = await self._request(call, sent)
@@ -169,7 +169,7 @@ class VenueLine:
         return status, headers, self.hide.hidden(body, *signatures(call))
 
     def _is_of_address(self, call: Call, status: int, headers: dict[str, str], body: bytes) -> bool:
-        """Whether HTTP 429 is said of the address: of too many orders it is said of the account."""
+        """Tells whether HTTP 429 is said of the address: of too many orders it is said of the account."""
         if status != 429 or not call.orders:
             return True
         answer = self._read(call, status, headers, body)

@@ -52,8 +52,8 @@ class Universe:
         self._gone: set[str] = set()  # seen to end, in this life
 
     def update(self, listed: Sequence[Instrument], turnovers: Mapping[str, float], now: int) -> list[Change]:
-        """What has changed, those first that go. listed: all that trade now. turnovers: of 24 hours, by `raw_symbol`;
-        without any, those with the most are who they were. now: ns UTC."""
+        """Returns what has changed, those first that go. listed: all that trade now. turnovers: of 24 hours, by
+        `raw_symbol`; without any, those with the most are who they were. now: ns UTC."""
         by_symbol = {i.symbol: i for i in listed}
         chosen = self._chosen(by_symbol, turnovers)
         going = [(symbol, each) for symbol, each in self.listings.items() if symbol not in chosen]
@@ -113,5 +113,5 @@ def _facts(instrument: Instrument) -> dict[str, object]:
 
 
 def _units(i: Instrument) -> tuple[object, ...]:
-    """What a number of it means."""
+    """Returns what a number of it means."""
     return i.raw_symbol, i.kind, i.price_decimals, i.size_decimals, i.multiplier

@@ -45,11 +45,11 @@ class VenueClock:
 
     @property
     def offset(self) -> int:
-        """The venue's clock less our wall clock, ns."""
+        """Returns the venue's clock less our wall clock, ns."""
         return self.now() - self._wall()
 
     def now(self) -> int:
-        """The venue's time; ours until it has told."""
+        """Returns the venue's time; ours until it has told."""
         if not self.readings:
             return self._wall()
         return self._venue + self._steady() - self._base
@@ -59,7 +59,7 @@ class VenueClock:
         self.doubts.set()
 
     def set(self, venue_time: int, step: int, sent: int, received: int) -> int:
-        """The venue told its time. sent, received: of this clock's `now`. Gives the correction."""
+        """Takes in the venue's time. sent, received: of this clock's `now`. Gives the correction."""
         change = clock_offset(venue_time, step, sent, received)
         now = self.now() + change
         self._base, self._venue = self._steady(), now

@@ -364,8 +364,8 @@ class AccountMoney:
         return Refusal.of(InsufficientFunds, f"{text} {money_text(max(free, 0))} free")
 
     def measured(self, robot: int, spec: OrderSpec) -> tuple[str | None, str | None]:
-        """What `refusal` looks at: what a new order wants of its sub-account's money and what of
-        that is free, as text. None: nothing is wanted, or sub-accounts are not kept."""
+        """Returns what `refusal` looks at: what a new order wants of its sub-account's money and what of that is free,
+        as text. None: nothing is wanted, or sub-accounts are not kept."""
         slot = self._slot_of(robot)
         wanted = self.locks.wanted(spec, spec.size_int, self._price(spec), slot=slot)
         if not self._is_shared or wanted is None:

@@ -32,14 +32,18 @@ from onetape.model.near import did_you_mean
 from onetape.model.order import OrderSpec
 from onetape.model.request_key import RequestKey
 from onetape.model.sections import GUARDIAN, OPERATOR
-from onetape.model.time import DAY
+from onetape.model.time import DAY, MINUTE
 from onetape.orders.backing import reducible
+from onetape.orders.filters import keeps_rules
 from onetape.orders.managed import Managed
 from onetape.orders.pre_trade.rules import Check
 
 __all__ = ["OrdersByHand"]
 
 KEY_EXPIRES: Final = 30 * DAY  # far beyond what a sender waits for its answer
+# A guardian's ids are those of one of its lives, which waits for seconds: its keys must not fill the table.
+GUARDIAN_KEY_EXPIRES: Final = 10 * MINUTE
+SHARE_KEY_EXPIRES: Final = DAY
 STOPS_FIELDS: Final = ("symbol", "side", "position_side", "trigger_by", "stops")
 STOPS_MAX: Final = 50  # of one command
 PLACE_FIELDS: Final = (
@@ -329,7 +333,7 @@ class OrdersByHand:
             tif=TimeInForce.IOC,
             expire=0,
             post_only=False,
-            once=_key(order.client_id, "take_share"),
+            once=_key(order.client_id, "take_share", expires=SHARE_KEY_EXPIRES),
         )
         return lambda: self._share_taken(order, taking)
 
@@ -345,6 +349,12 @@ class OrdersByHand:
             return {"state": "not reduced" if order.is_open else "ended", "orders": []}
         if not size:
             size = order.life.size - taking.size_int
+            if not order.life.filled < size < order.life.size:
+                return {"state": "not reduced", "orders": []}
+            if (why := self._gate.amendment(order, self._now(), price=0, size=size)) is not None:
+                return {"state": f"been refused: {why.reason}", "orders": []}
+            if not keeps_rules(taking, self._gate.instruments[taking.symbol], 0):
+                return {"state": "been refused: so little cannot be traded", "orders": []}
             self._shrinking[order.client_id] = size, taking.size_int
             self._manager.amend(order, self._now(), price=0, size=size)
             self._money.order(order)
@@ -441,7 +451,8 @@ class OrdersByHand:
         )
         size = abs(part.qty) - working
         if most_units is not None:
-            size = min(size, most_units)
+            # A guardian says how much is too much: what works already is of it.
+            size = min(size, most_units - (working if _is_guardians(id_) else 0))
         if self._gate.killed:  # what takes off of a part and not of the account is new risk
             size = min(size, reducible(self._manager, spec))
         if is_spot:  # the fee may have been taken out of what was bought
@@ -568,10 +579,15 @@ def _closes(order: Managed) -> bool:
     return spec.type is OrderType.MARKET and spec.tag in (OPERATOR, GUARDIAN) and spec.trigger_by is TriggerBy.NONE
 
 
-def _key(id_: str, part: str) -> RequestKey:
+def _is_guardians(id_: str) -> bool:
+    return id_.startswith(f"{GUARDIAN} ")
+
+
+def _key(id_: str, part: str, *, expires: int = 0) -> RequestKey:
     """Makes the request key of a command's order, whatever letters its id has."""
     words = msgspec.json.encode([id_, part])
-    return RequestKey(f"hand {hashlib.blake2b(words, digest_size=16).hexdigest()}", expires=KEY_EXPIRES)
+    expires = expires or (GUARDIAN_KEY_EXPIRES if _is_guardians(id_) else KEY_EXPIRES)
+    return RequestKey(f"hand {hashlib.blake2b(words, digest_size=16).hexdigest()}", expires=expires)
 
 
 def _word(fields: Mapping[str, Any], name: str, words: Mapping[str, Any], default: str = "") -> Any:

@@ -137,7 +137,7 @@ class ByHand:
         return result
 
     def _market(self, account: str, symbol: str) -> tuple[Market, Extreme]:
-        """The quote that the gateway has, and who tells the extremes of a span. Raises what refuses it."""
+        """Returns the quote that the gateway has, and who tells the extremes of a span. Raises what refuses it."""
         (reply,) = send_command(self._home, f"gateway:{account}", "quote", {"symbol": symbol}, uuid.uuid4().hex)
         if (error := reply["error"]) is not None:
             raise BY_CODE.get(error["code"], PermissionDenied)(error["message"])

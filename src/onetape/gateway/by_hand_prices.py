@@ -11,18 +11,17 @@ from collections.abc import Callable, Mapping
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any, Final, NamedTuple
 
-from onetape.model.config import parse_share
+from onetape.model.config import LOOK_BACK_MAX, parse_share
 from onetape.model.decimals import decimal_text
 from onetape.model.errors import OnetapeError, StaleData, UsageError
-from onetape.model.time import DAY, HOUR, MINUTE, parse_duration
+from onetape.model.time import MINUTE, parse_duration
+from onetape.risk.look_back import period_of
 
 __all__ = ["STEPS_MAX", "Extreme", "Market", "interval_of", "needs_market", "orders_of"]
 
 STEPS_MAX: Final = 50
 _COMPUTED: Final = re.compile(r"(bid|ask|mid|(low|high):([\d.]+[smhdw]))(?:\*(\d+(?:\.\d+)?))?\Z")
 _TICKS: Final = re.compile(r"(\d+) ?ticks?\Z")
-# Of which bars an extreme is made: (until below so many minutes, their period).
-_INTERVALS: Final = ((500, MINUTE), (7_500, 15 * MINUTE), (30_000, HOUR), (120_000, 4 * HOUR), (720_000, DAY))
 
 
 class Market(NamedTuple):
@@ -39,15 +38,14 @@ Extreme = Callable[[str, int], Decimal]
 
 
 def interval_of(span: int) -> int:
-    """The period of bars, ns, of which an extreme of the last `span` ns is made. Raises UsageError."""
-    for minutes, period in _INTERVALS:
-        if MINUTE <= span < minutes * MINUTE:
-            return period
-    raise UsageError("an extreme is of 1m to 500d")
+    """Returns the period of bars, ns, of which an extreme of the last `span` ns is made. Raises UsageError."""
+    if not MINUTE <= span < LOOK_BACK_MAX:
+        raise UsageError("an extreme is of 1m to 500d")
+    return period_of(span)
 
 
 def needs_market(fields: Mapping[str, Any]) -> bool:
-    """Whether what was typed has to be computed."""
+    """Tells whether what was typed has to be computed."""
     return bool(fields.get("steps")) or any(_COMPUTED.match(str(fields.get(name))) for name in ("price", "trigger"))
 
 
@@ -63,6 +61,8 @@ def orders_of(fields: Mapping[str, Any], market: Market, extreme: Extreme) -> li
         raise UsageError(f"a ladder has 1 to {STEPS_MAX} steps")
     if steps > 1 and not names:
         raise UsageError("a ladder has a price or a trigger", todo="--price bid")
+    if steps > 1 and not fields.get("every"):
+        raise UsageError("a ladder has a distance between its steps", todo="--every 0.5% or --every 5ticks")
     bases = {name: _base(str(fields[name]), market, extreme) for name in names}
     if steps == 1:
         return [
@@ -119,6 +119,8 @@ def _shown(name: str, fields: Mapping[str, Any], price: Decimal, market: Market,
 
 def _rounded(price: Decimal, market: Market, is_above: bool) -> str:
     ticks = (price / market.tick).to_integral_value(ROUND_CEILING if is_above else ROUND_FLOOR)
+    if ticks <= 0:
+        raise UsageError("the ladder goes below a price of zero", todo="fewer steps, or nearer ones")
     return decimal_text(ticks * market.tick)
 
 

@@ -427,7 +427,7 @@ class GatewayCore:
             outs, manager.outs = manager.outs, []
             for out in outs:
                 money.wrote(out, tape.write(out, self.wall))
-                if isinstance(out, FillOut) and out.order is not None:
+                if isinstance(out, FillOut) and out.order is not None and not out.fill.is_internal:
                     self.stops.executed(out.order, out.fill.trade_id, self.now)
             has_said, has_risk = True, on_disk and (has_risk or any(map(is_risk, outs)))
             self.parts.hand_over(self.now)

@@ -19,7 +19,7 @@ from onetape.gateway.transfer_desk import TransferDesk, Wire
 from onetape.model.errors import OnetapeError
 from onetape.model.money import money, money_text, money_units
 from onetape.model.sections import OPERATOR
-from onetape.model.time import SECOND
+from onetape.model.time import HOUR, SECOND, TIME_MAX
 from onetape.orders.calls import Converter
 from onetape.orders.managed import HealthOut
 from onetape.orders.outcome import Outcome
@@ -30,7 +30,9 @@ __all__ = ["FeeAsset"]
 EVERY: Final = 60 * SECOND  # between two looks
 SLIPPAGE: Final = Decimal("1.005")  # of the best price, at most
 ROUND: Final = "feeasset-"
+AFTER_REFUSAL: Final = HOUR  # what refused one order refuses the next
 TRIES_MAX: Final = 5  # of a way back, each until the deadline of transfers
+PAUSE_S: Final = 3.0  # before the second, longer each time
 LOOK_S: Final = 0.1
 ASK_S: Final = 1.0
 STEP: Final = 10**10  # amounts at the venue have eight decimals
@@ -61,14 +63,13 @@ class FeeAsset:
                 await self._finish(left, is_resumed=True)
             elif not self._killed() and (price := await self._price_if_short()):
                 await self._begin(*price)
-            self._said = ""
         except OnetapeError as error:
             self._warn(str(error))
         finally:
             self._is_busy = False
 
     def _unfinished(self) -> str | None:
-        """The newest round, unless it is known to be over."""
+        """Returns the newest round, unless it is known to be over."""
         outs = [one.name for one in self._transfers.all if one.name.startswith(ROUND) and one.name.endswith("-out")]
         name = outs[-1].removesuffix("-out") if outs else None
         return None if name in self._over else name
@@ -119,6 +120,7 @@ class FeeAsset:
             )
             if answer.outcome in (Outcome.DEFINITIVE, Outcome.SAFE):
                 self._warn(f"the order was refused: {answer.venue_code} {answer.text}")
+                self._next = self._now() + AFTER_REFUSAL
                 since = 0  # nothing is on its way
         elif not is_resumed:
             since = 0
@@ -131,14 +133,18 @@ class FeeAsset:
         is_new = any(self._transfers.get(f"{leg}-1") is None for leg, _, _ in wanted)
         back = [await self._leg(*each) for each in wanted]
         self._over.add(name)
+        if not all(back):  # whatever keeps it there would keep more
+            self._next = TIME_MAX
+        elif trade.bought:
+            self._said = ""
         if all(back) and trade.bought and is_new:
             paid, fee = money_text(trade.spent), money_text(trade.fee)
             words = f"bought {money_text(trade.bought)} for {paid} {out.currency}, fee {fee}"
             self._transfers.say(HealthOut("fee asset", self._options.asset, words))
 
     async def _trade(self, name: str, since: int) -> ConversionReport:
-        """What the venue says of the order, however often it has to be asked. since: when it was sent at the latest;
-        not found until long after that, it was not placed."""
+        """Returns what the venue says of the order, however often it has to be asked. since: when it was sent at the
+        latest; not found until long after that, it was not placed."""
         asset, quote = self._options.asset, self._options.quote
         while True:
             answer = await self._wire.answer(self._venue.converted(name, asset, quote, self._now()))
@@ -160,6 +166,7 @@ class FeeAsset:
         """Money on its way back; what is known not to have been made is asked for again. False: given up, and said."""
         why = ""
         for attempt in range(1, TRIES_MAX + 1):
+            await asyncio.sleep(PAUSE_S * (attempt - 1))  # a balance may lag behind its fill
             if self._transfers.get(f"{name}-{attempt}") is None:
                 self._ask(f"{name}-{attempt}", currency, amount)
             one = await self._ended(f"{name}-{attempt}")
@@ -167,7 +174,9 @@ class FeeAsset:
                 return True
             why = one.reason or str(one.state)
         wallet = self._venue.conversion_wallet
-        self._warn(f"{money_text(amount)} {currency} are left in the wallet {wallet}: {why}")
+        self._warn(
+            f"{money_text(amount)} {currency} are left in the wallet {wallet}, no more is bought until a restart: {why}"
+        )
         return False
 
     # --- transfers --------------------------------------------------------------------------------

@@ -134,8 +134,8 @@ def _request_of(payload: bytes, symbol: str) -> tuple[int, RequestKind, int, Ord
 
 
 def key_of(more: bytes) -> RequestKey | None:
-    """The request key in a MessagePack map of further facts, None where there is none. One that is
-    not understood is a key that no request may have."""
+    """Returns the request key in a MessagePack map of further facts, None where there is none. One that is not
+    understood is a key that no request may have."""
     try:
         record = msgspec.msgpack.decode(more)
         if "once" not in record:

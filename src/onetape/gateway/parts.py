@@ -100,7 +100,7 @@ class Parts:
         trade_inside(self._manager, handed, now)
 
     def _order(self, life: RobotLife, fill: FillReport, side: Side, now: int) -> str:
-        """An order that the venue never gets; its client id."""
+        """Returns an order that the venue never gets; its client id."""
         order_id = life.next_by_hand
         life.note_order(order_id)
         spec = OrderSpec(

@@ -221,7 +221,7 @@ class GuardianCore:
         self._look(guard, now)
 
     def reset(self, account: str, symbol: str, now: int) -> int:
-        """The operator wants the ladder anew, wherever its levels are then; how many positions."""
+        """Places the ladder anew, wherever its levels are then; returns for how many positions."""
         found = self.held(account, symbol)
         for guard in found:
             guard.floors, guard.wants_anew = {}, True
@@ -469,7 +469,7 @@ class GuardianCore:
         levels = [*rules.distances, *([rules.hard_stop] if rules.hard_stop else [])]
         for name, part in parts.items():
             gone = guard.worst_distance(now, STALE, part)
-            if gone is None or now < part.closed_at + CLOSE_EVERY:
+            if gone is None or now < part.closed_at + CLOSE_EVERY * 2 ** min(part.refusals, 7):
                 continue
             passed = sum(gone >= Fraction(each) for each in rules.distances)
             is_last = gone >= Fraction(max(levels, default=1))
@@ -478,9 +478,20 @@ class GuardianCore:
             if size:
                 part.closed_at = now
                 about = {"subaccount": name, "size": size, "levels": passed}
-                self._say("local stop", guard, "closing", about, severity="critical")
+                if not part.refused:
+                    self._say("local stop", guard, "closing", about, severity="critical")
                 of = guard.account, guard.instrument.symbol, name, size
                 self._command(guard, None, lambda id_, of=of: CloseSubAccount(id_, *of))
+
+    def closed(self, effect: CloseSubAccount, refused: str, now: int) -> None:
+        """Takes in what became of a close. refused: why it was not made, "": it was."""
+        guards = (each for (*at, _), each in self.guards.items() if tuple(at) == (effect.account, effect.symbol))
+        for guard in (each for each in guards if effect.name in each.parts):
+            part = guard.parts[effect.name]
+            if refused and refused != part.refused:
+                about = {"subaccount": effect.name, "size": effect.size}
+                self._say("local stop", guard, f"refused: {refused}", about, severity="critical")
+            part.refused, part.refusals = refused, part.refusals + 1 if refused else 0
 
     def _begin_flatten(self, guard: PositionGuard, reason: str, now: int) -> None:
         guard.flattening = reason
@@ -615,8 +626,10 @@ class GuardianCore:
 
     def _command(self, guard: PositionGuard, placement: Placement | None, make: Any) -> str:
         id_ = self._next_id()
-        self._sent[id_] = guard, placement
-        self.effects.append(make(id_))
+        effect = make(id_)
+        if isinstance(effect, PlaceStops):  # whose answer is waited for
+            self._sent[id_] = guard, placement
+        self.effects.append(effect)
         return id_
 
     def _next_id(self) -> str:

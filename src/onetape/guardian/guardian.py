@@ -55,7 +55,7 @@ from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.tape.segments import is_tape
 from onetape.tape.wait import JournalWatch, Waiter
 
-__all__ = ["Guardian", "close_fields", "kept_in", "placed_of", "stops_fields"]
+__all__ = ["Guardian", "close_fields", "kept_in", "placed_of", "refusal_in", "stops_fields"]
 
 TICK_S: Final = 0.05
 FOLLOW_EVERY: Final = SECOND // 5
@@ -330,7 +330,8 @@ class Guardian:
                 await self._send(effect.account, effect.id, "flatten", fields)
             case CloseSubAccount():
                 instrument = self._followers[effect.account].view.instruments[effect.symbol]
-                await self._send(effect.account, effect.id, "close", close_fields(effect, instrument))
+                answer = await self._send(effect.account, effect.id, "close", close_fields(effect, instrument))
+                self.core.closed(effect, refusal_in(answer), time.monotonic_ns())
             case Unprotected():
                 passed = time.monotonic_ns() - effect.since
                 lost: dict[str, Any] = {
@@ -455,8 +456,16 @@ def close_fields(effect: CloseSubAccount, instrument: Instrument) -> dict[str, A
     return {"symbol": effect.symbol, "subaccount": effect.name, "qty": instrument.size_text(effect.size)}
 
 
+def refusal_in(answer: CommandResult) -> str:
+    """Returns why a gateway has not placed what closes, "": it has, or there was no answer in time."""
+    if answer.error is not None and answer.status != "timeout":
+        return str(answer.error.get("message", ""))
+    rows = (answer.result or {}).get("orders") or ()
+    return next((str(each.get("reason", "")) for each in rows if each.get("state") == OrderState.DENIED), "")
+
+
 def placed_of(effect: PlaceStops, answer: CommandResult) -> tuple[dict[str, Rung] | None, dict[Rung, int]]:
-    """What a gateway has answered: client ids of stops, and the numbers of refusals."""
+    """Returns what a gateway has answered: client ids of stops, and the numbers of refusals."""
     if answer.status == "timeout":
         return None, {}
     rows = (answer.result or {}).get("orders") if answer.error is None else None
@@ -479,7 +488,7 @@ def share_fields(effect: TakeShare, instrument: Instrument) -> dict[str, Any]:
 
 
 def share_state(answer: CommandResult) -> tuple[str, str]:
-    """What a gateway has answered: how it is, and why it refuses, as `StaleOrders.answered` takes it."""
+    """Returns what a gateway has answered: how it is, and why it refuses, as `StaleOrders.answered` takes it."""
     if answer.status == "timeout":
         return "", ""
     if answer.error is not None:

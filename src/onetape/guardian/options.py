@@ -49,7 +49,7 @@ class AccountOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def guarded_account(made: GatewayOptions, config: Config, environ: Mapping[str, str], folder: Path) -> AccountOptions:
-    """An account as the guardian reaches it: with a key of its own where the configuration has one, else with
+    """Returns an account as the guardian reaches it: with a key of its own where the configuration has one, else with
     that of the gateway. Raises BadConfig, PermissionDenied."""
     own = config.guardian.accounts.get(made.account)
     key, secret = made.key, made.secret

@@ -87,7 +87,7 @@ class PastGateway:
         return is_free
 
     def begin(self) -> bool:
-        """Whether it may act: no gateway lives. It may until nothing of its own is under way."""
+        """Tells whether it may act: no gateway lives. It may until nothing of its own is under way."""
         return self._fence.take()
 
     def _end(self) -> None:
@@ -209,8 +209,8 @@ class PastGateway:
         return (NOBODY, order_id) if is_past_gateway(order_id) else None
 
     def _parts(self, symbol: str, side: PositionSide, closes: Side) -> dict[int, int]:
-        """What an order of that side takes off of whom, by the robot's number: as the gateway's tape has it, and
-        the rest is the operator's."""
+        """Returns what an order of that side takes off of whom, by the robot's number: as the gateway's tape has it,
+        and the rest is the operator's."""
         view = self._follower.view
         found = {
             robot: abs(qty)
@@ -322,7 +322,7 @@ class PastGateway:
 
 
 def _about(order: Managed) -> dict[str, Any]:
-    """What another life of the guardian asks the venue by."""
+    """Returns what another life of the guardian asks the venue by."""
     spec = order.spec
     return {
         "symbol": spec.symbol,

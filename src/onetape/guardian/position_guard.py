@@ -133,7 +133,7 @@ class PositionGuard:
 
     @property
     def target(self) -> int:
-        """How much of it stops can take off."""
+        """Returns how much of it stops can take off."""
         return protectable(self.instrument, self.qty)
 
     @property
@@ -152,7 +152,7 @@ class PositionGuard:
         return self.open_profit(self.qty, round(cost), price)
 
     def open_profit(self, qty: int, cost: int, price: int) -> int:
-        """What closing a part of it at a price would bring. cost: of the part, 1e-18 of the settle currency."""
+        """Returns what closing a part of it at a price would bring. cost: of the part, 1e-18 of the settle currency."""
         held = Holding(Terms(self.instrument))
         held.fill(qty, cost)
         return held.unrealized_at(price)
@@ -160,13 +160,13 @@ class PositionGuard:
     # --- prices -----------------------------------------------------------------------------------
 
     def price(self, now: int, stale: int) -> int:
-        """The middle of the market, else the mark price; 0: neither is known."""
+        """Returns the middle of the market, else the mark price; 0: neither is known."""
         if self.mid and now - self.mid_at <= stale:
             return self.mid
         return self.mark if self.mark and now - self.mark_at <= stale else 0
 
     def worst_distance(self, now: int, stale: int, part: SubAccountStop | None = None) -> Fraction | None:
-        """How far the middle or the mark price has gone against it or a part of it, the farther one."""
+        """Returns how far the middle or the mark price has gone against it or a part of it, the farther one."""
         entry, qty = (self.entry, self.qty) if part is None else (part.entry, part.qty)
         if not entry or not qty:
             return None
@@ -232,7 +232,7 @@ class PositionGuard:
 
     @property
     def protected(self) -> int:
-        """What stops take off that are verified and are not being canceled."""
+        """Returns what stops take off that are verified and are not being canceled."""
         return sum(row.left for row in self.working() if self.counts(row)) if self.qty else 0
 
     def shown(self, rules: Rules, now: int) -> dict[str, Any]:
@@ -264,7 +264,7 @@ class PositionGuard:
 
     @property
     def working_size(self) -> int:
-        """What stops may take off that stand or are on their way, verified or not."""
+        """Returns what stops may take off that stand or are on their way, verified or not."""
         under_way = self.placement is not None and not self.placement.is_answered
         size = sum(rung.size for rung in self.placement.rungs) if under_way and self.placement else 0
         return size + sum(row.left for row in self.working() if row.client_id not in self.is_missing)

@@ -22,6 +22,7 @@ __all__ = ["StaleOrders", "StaleRule", "StaleRules", "Top"]
 
 ANY: Final = "*"  # the rule of tags that have none of their own
 RETRY: Final = 2 * SECOND  # what was asked for and has not come, doubled each time
+RETRY_MAX: Final = 60 * SECOND
 REDUCING: Final = SECOND // 2
 # A tenth of the 300 orders in ten seconds that Binance takes of an account: a cancel is one, a share that takes two.
 PACE: Final = SECOND // 3
@@ -78,7 +79,7 @@ class StaleOrders:
         return not self._rules.tags and not self._rules.orphans_after
 
     def look(self, view: AccountView, tops: Mapping[str, Top], now: int) -> list[CancelOrder | TakeShare | Record]:
-        """What is to be done now, the oldest orders first. now: ns UTC, as the times of the orders."""
+        """Returns what is to be done now, the oldest orders first. now: ns UTC, as the times of the orders."""
         for kept in (self._next, self._orphans):
             for key in kept.keys() - view.working.keys():
                 del kept[key]
@@ -98,7 +99,7 @@ class StaleOrders:
             if effect is None:
                 continue
             is_cancel = isinstance(effect, CancelOrder)
-            self._next[key] = now + (wait if is_cancel else REDUCING), 2 * wait
+            self._next[key] = (now + wait, min(2 * wait, RETRY_MAX)) if is_cancel else (now + REDUCING, wait)
             self._free_at = max(self._free_at, now) + PACE * (1 if is_cancel else 2)
             if (key, is_cancel) not in self._said:
                 self._said.add((key, is_cancel))

@@ -23,7 +23,7 @@ __all__ = ["stops"]
 
 
 def stops(home: Path, config: Config) -> list[dict[str, Any]]:
-    """A row for each position that is held or has stops."""
+    """Returns a row for each position that is held or has stops."""
     if has_guardian(config) and process_socket(home, GUARDIAN).exists():
         try:
             (answer,) = send_command(home, GUARDIAN, "status", {}, uuid.uuid4().hex)

@@ -92,6 +92,8 @@ class SubAccountStop:
     entry: Fraction = Fraction(0)
     base: int = 0
     closed_at: int = -(10**10)
+    refusals: int = 0  # of its closes, one after the other
+    refused: str = ""  # why the last one was
 
     def hold(self, qty: int, cost: int, entry: Fraction) -> None:
         if qty * self.qty <= 0:

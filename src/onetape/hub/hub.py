@@ -274,9 +274,8 @@ class Hub:
                     self._merge.write_median(number, now)
 
     def _latencies(self) -> list[float | None]:
-        """How much longer the messages of each are under way than the fastest of its venue, ns;
-        None: nobody knows. What the fastest takes, and the offset of the clocks, cannot be told
-        apart."""
+        """Returns how much longer the messages of each are under way than the fastest of its venue, ns; None: nobody
+        knows. What the fastest takes, and the offset of the clocks, cannot be told apart."""
         fastest: dict[str, int] = {}
         delays = [self._merge.delay(each.number) for each in self._sources.all]
         venues = [self._venue(each) for each in self._sources.all]
@@ -365,7 +364,7 @@ class Hub:
             self._merge.pin(listing.number, MERGE_NONE if source is None else source.number)
 
     def summary(self) -> dict[str, Any]:
-        """What is shown to who follows: the sources and how much there is."""
+        """Returns what is shown to who follows: the sources and how much there is."""
         sources = [
             {"source": each.name, "state": self._health.state(number).word, "why": self._health.why(number)}
             for number, each in enumerate(self.options.sources)
@@ -374,7 +373,7 @@ class Hub:
         return {"sources": sources, "symbols": listed, "frames": self._tape.writer.published}
 
     def snapshot(self) -> dict[str, Any]:
-        """Each source of each symbol, as `onetape feeds` shows them; what is not merged."""
+        """Returns each source of each symbol, as `onetape feeds` shows them; what is not merged."""
         latencies = self._latencies()
         now = time.time_ns()
         rows = [

@@ -58,7 +58,7 @@ class Listings:
             self.all[number].is_ended = True
 
     def announced(self, source: int, stream: int, instrument: Instrument) -> Placed:
-        """A source's instrument frame."""
+        """Takes in a source's instrument frame."""
         if (source, stream) in self._streams:
             found = self._streams[source, stream]
             if found is not None and _units(found.instrument) == _units(instrument):
@@ -78,8 +78,8 @@ class Listings:
         return self._placed(source, stream, self._new(instrument), is_new=True, ended=current)
 
     def followed(self, source: int, instruments: Mapping[int, Instrument]) -> list[tuple[int, Placed]]:
-        """The streams of a source that is followed from now on, at its place. Of several of one
-        symbol the last is the one that goes on."""
+        """Returns the streams of a source that is followed from now on, at its place. Of several of one symbol the last
+        is the one that goes on."""
         for key in [key for key in self._streams if key[0] == source]:
             listing = self._streams.pop(key)
             if listing is not None:
@@ -140,7 +140,7 @@ class Listings:
 
 
 def _units(i: Instrument) -> tuple[object, ...]:
-    """What a number of it means."""
+    """Returns what a number of it means."""
     return i.raw_symbol, i.kind, i.price_decimals, i.size_decimals, i.multiplier, i.expiry
 
 

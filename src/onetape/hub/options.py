@@ -45,8 +45,8 @@ def has_hub(config: Config) -> bool:
 
 
 def brought_by_hub(config: Config, venue: str, symbols: Sequence[str]) -> list[str]:
-    """Those of a venue's symbols whose market the hub is sure to bring: a collector of the venue
-    follows all of them, or these by name. Whom `top:N` follows changes, so it vouches for none."""
+    """Returns those of a venue's symbols whose market the hub is sure to bring: a collector of the venue follows all of
+    them, or these by name. Whom `top:N` follows changes, so it vouches for none."""
     if not has_hub(config):
         return []
     of_venue = [each for each in config.collectors.values() if each.enabled and each.venue == venue]

@@ -79,7 +79,7 @@ class SourceHealth:
         return self._sources[source].state is not FeedState.FAILING and (source, symbol) not in self._silence.silent
 
     def bound_ns(self, source: int, symbol: int) -> int:
-        """How long it may say nothing of the symbol."""
+        """Returns how long it may say nothing of the symbol."""
         return self._silence.limit((source, symbol))
 
     def process(self, source: int, *, is_alive: bool) -> None:

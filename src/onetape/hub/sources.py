@@ -84,7 +84,7 @@ class Sources:
         return [each for each in self.all if each.reader is None]
 
     def follow(self, source: Source) -> dict[int, Instrument] | None:
-        """The instruments of its streams at the place from which it is read now. None: there is no
+        """Returns the instruments of its streams at the place from which it is read now. None: there is no
         journal yet."""
         path = Path(source.options.journal)
         if not is_tape(path):

@@ -48,7 +48,7 @@ class CommandTape:
 
 
 def commands_in(path: Path, once: Once) -> list[PastCommand]:
-    """The commands of a journal that were not refused, in order; their ids go into `once`."""
+    """Returns the commands of a journal that were not refused, in order; their ids go into `once`."""
     found: dict[str, PastCommand] = {}
     if not is_tape(path):
         return []

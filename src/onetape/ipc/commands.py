@@ -38,7 +38,7 @@ Amount = str | int | float | Decimal
 
 
 def strategy_balance_cmd(exchange: str | Enum) -> str:
-    """The command of any exchange, by its name."""
+    """Returns the command of any exchange, by its name."""
     return f"{_word(exchange)}_strategy_balance"
 
 
@@ -111,7 +111,7 @@ def _amount(amount: Amount) -> str:
 
 
 def _text(value: str | Enum) -> str:
-    """An enum's value where that is a text, else its name."""
+    """Returns an enum's value where that is a text, else its name."""
     if isinstance(value, Enum):
         return value.value if isinstance(value.value, str) else value.name
     return value

@@ -27,7 +27,7 @@ from onetape.model.errors import (
     ServiceTimeout,
     UsageError,
 )
-from onetape.model.sections import OPERATOR
+from onetape.model.sections import GUARDIAN, OPERATOR
 
 __all__ = ["ALL", "ID_BYTES_MAX", "OPERATOR", "Command", "Door", "Handler", "Journal", "Repeated"]
 
@@ -147,8 +147,8 @@ class Door:
         return reply
 
     def refusal(self, request: Mapping[str, Any], owner: str = OPERATOR) -> dict[str, Any] | None:
-        """The answer to a request that is no command and does not carry the token of `owner` or of
-        the operator. None: it does."""
+        """Returns the answer to a request that is no command and does not carry the token of `owner` or of the
+        operator. None: it does."""
         try:
             actor = request.get("actor")
             if actor not in (OPERATOR, owner):
@@ -229,7 +229,7 @@ class Door:
         if done is not None:
             return self._repeated(command, handler, done)
         now = self._now()
-        if command.actor != OPERATOR and self.once.is_full(now):
+        if command.actor not in (OPERATOR, GUARDIAN) and self.once.is_full(now):
             raise RateLimited("too many commands in one day", todo="send fewer")
         return self._first(command, handler, digest, now)
 

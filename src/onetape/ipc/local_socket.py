@@ -15,7 +15,7 @@ ADDRESS_MAX: Final = 107
 
 
 def bound(path: Path) -> socket.socket:
-    """A socket at this path, to listen on. Raises OSError."""
+    """Returns a socket at this path, to listen on. Raises OSError."""
     return _opened(path, socket.socket.bind)
 
 

@@ -42,7 +42,10 @@ _KINDS: Final[Mapping[str, Mapping[str, Any]]] = {
         "type": "array",
         "items": {"type": "object", "properties": {"qty": _AMOUNT, "trigger": _AMOUNT}, "required": ["qty"]},
     },
-    "orders": {"type": "array", "items": _TEXT},
+    "orders": {"type": "array", "description": "of cancel_stops client ids; of place `qty price trigger` of each step"},
+    "post_only": {"type": "boolean"},
+    "trigger": _AMOUNT,
+    "kind": {"enum": ["stop", "take_profit"]},
     "dry_run": {"type": "boolean"},
 }
 _MOVES: Final = ("strategy", "currency", "index", "amount", "delta", "transfer_id")
@@ -60,7 +63,10 @@ COMMANDS: Final[Mapping[str, Mapping[str, tuple[str, ...] | None]]] = {
         "cancel_all": (),
         "reconcile": (),
         "settle": ("order", "as", "venue_id", "filled"),
-        "place": ("symbol", "side", "qty", "price", "tif", "reduce_only", "position_side", "dry_run"),
+        "place": (
+            *("symbol", "side", "qty", "price", "tif", "post_only", "reduce_only", "position_side"),
+            *("trigger", "trigger_by", "kind", "orders", "dry_run"),
+        ),
         "cancel": ("order", "symbol"),
         "close": ("symbol", "subaccount", "qty", "dry_run"),
         "flatten": ("symbol", "reason"),
@@ -68,6 +74,7 @@ COMMANDS: Final[Mapping[str, Mapping[str, tuple[str, ...] | None]]] = {
         "cancel_stops": ("orders",),
         "take_share": ("order", "qty", "price"),
         "order": ("order",),
+        "quote": ("symbol",),
         "latency": (),
         "halt": HALT_FIELDS,
         "lift_halt": ("id", "reason"),
@@ -117,7 +124,7 @@ def _request(kind: str, name: str, fields: tuple[str, ...] | None) -> dict[str, 
 
 
 def answer_schema() -> dict[str, Any]:
-    """What comes back, also from `onetape send --json`."""
+    """Returns what comes back, also from `onetape send --json`."""
     error = {
         "type": "object",
         "properties": {"code": {"type": "integer"}, "name": _TEXT, "message": _TEXT},

@@ -19,8 +19,8 @@ GLANCE_S: Final = 1.0  # who looks does not wait for a robot that is busy
 
 
 def send_command(home: Path, target: str, command: str, fields: dict[str, Any], id_: str) -> list[dict[str, Any]]:
-    """The answers, `{id, status, result, error, process}`, one for each process that answers to the
-    target. Raises ProcessDown where there is none, UsageError for what is no command."""
+    """Returns the answers, `{id, status, result, error, process}`, one for each process that answers to the target.
+    Raises ProcessDown where there is none, UsageError for what is no command."""
     answers = asyncio.run(_sent(home, target, command, fields, id_, WITHIN_S))
     if not answers:
         raise ProcessDown("no process answers to it", location=target, todo="start one: onetape run --live")

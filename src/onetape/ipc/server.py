@@ -372,8 +372,8 @@ class _Sender(asyncio.Protocol):
 
 
 def not_a_request(error: Exception) -> dict[str, Any]:
-    """The answer to a request that cannot be carried out. Raises InvariantViolation: that is no
-    fault of who asks."""
+    """Returns the answer to a request that cannot be carried out. Raises InvariantViolation: that is no fault of who
+    asks."""
     if isinstance(error, InvariantViolation):
         raise error
     if isinstance(error, OnetapeError):

@@ -96,7 +96,7 @@ class IPCCommandSystem:
         timeout: float = 5.0,
         command_id: str | None = None,
     ) -> CommandResult:
-        """The answer, at the latest after `timeout` seconds.
+        """Returns the answer, at the latest after `timeout` seconds.
 
         target: a process (`gateway:main`), a venue's gateway (`kraken_gateway`), a bare kind where
         one of it runs, or `*`: everybody, and the result is theirs by name. command_id: at most 128
@@ -268,7 +268,7 @@ def _timeout(id_: str, why: str, process: str = "") -> CommandResult:
 
 
 def _of_all(id_: str, answers: list[CommandResult]) -> CommandResult:
-    """The worst status, and what each said."""
+    """Returns the worst status, and what each said."""
     if not answers:
         return _timeout(id_, "nobody is there")
     order = ("timeout", "refused", "applied", "duplicate")

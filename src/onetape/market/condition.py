@@ -103,12 +103,12 @@ class Condition:
         return [step.for_core(symbols) for step in _flat(self._program)]
 
     def values(self, symbols: Sequence[str]) -> list[Program]:
-        """What it looks at, each once, in the order of the text."""
+        """Returns what it looks at, each once, in the order of the text."""
         return [Program(each.name, [step.for_core(symbols) for step in each.steps]) for each in self._values()]
 
     def shown(self, values: Sequence[float]) -> dict[str, float | None]:
-        """What those programs came to, by name. Of doubles twelve digits: what they add beyond them
-        says nothing. None: not known."""
+        """Returns what those programs came to, by name. Of doubles twelve digits: what they add beyond them says
+        nothing. None: not known."""
         pairs = zip(self._values(), values, strict=True)
         return {each.name: None if math.isnan(value) else float(f"{value:.12g}") for each, value in pairs}
 
@@ -171,7 +171,7 @@ class _Parser:
         return self._tokens[self._next]
 
     def _takes(self, *words: str) -> str:
-        """The word, if it comes next as one that is not quoted; it is passed then."""
+        """Returns the word, if it comes next as one that is not quoted; it is passed then."""
         token = self._token
         if token.kind not in ("sign", "name") or token.word not in words:
             return ""

@@ -82,7 +82,7 @@ class Rhythm:
 
     @property
     def limit(self) -> int:
-        """The longest gap that is still usual."""
+        """Returns the longest gap that is still usual."""
         if self.most:
             return max(FLOOR, int(PROMISED * self.most))
         if not self.gaps:
@@ -124,7 +124,7 @@ class SilenceWatch(Generic[Name]):
         return None if since is None else Change(stream, False, since)
 
     def limit(self, stream: Name) -> int:
-        """How long it may be silent now, ns."""
+        """Returns how long it may be silent now, ns."""
         rhythm = self._rhythms.get(stream)
         return UNLEARNED if rhythm is None else rhythm.limit
 

@@ -138,7 +138,7 @@ class StreamFeed:
         return [HealthOut(now, "gap", {"why": why[:HEAD_CHARS]})]
 
     def tick(self, now: int) -> list[FeedOut]:
-        """A few times a second."""
+        """Does what is due; to be called a few times a second."""
         found: list[FeedOut] = self._tell_bad(now)
         stale = self.rules.stale_ns
         if (
@@ -182,16 +182,16 @@ class StreamFeed:
         return found
 
     def refuse(self, out: QuoteOut, reason: str) -> list[FeedOut]:
-        """A quote that no instrument holds."""
+        """Notes a quote that no instrument holds."""
         self.counts["quotes"] -= 1
         return self._bad(reason, out.symbol, b"", out.time)
 
     def bad_value(self, out: ExternalOut) -> list[FeedOut]:
-        """An event that no frame holds."""
+        """Notes an event that no frame holds."""
         return self._bad("a number beyond 64 bits", str(out.record["topic"]), b"", out.time)
 
     def misshapen(self, parts: int, now: int) -> list[FeedOut]:
-        """A message of so many parts."""
+        """Notes a message of so many parts."""
         self.last_message = now
         return self._bad("neither [JSON] nor [topic, JSON]", f"{parts} parts", b"", now)
 

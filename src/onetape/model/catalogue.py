@@ -97,7 +97,7 @@ def _by_raw() -> dict[tuple[str, str], list[str]]:
 
 
 def find(symbol: str, at: int | None = None) -> Instrument | None:
-    """The version of `symbol` that held at `at` (ns UTC), the newest without; None if unknown."""
+    """Returns the version of `symbol` that held at `at` (ns UTC), the newest without; None if unknown."""
     found = versions(symbol)
     if not found:
         return None
@@ -120,7 +120,7 @@ def versions(symbol: str) -> tuple[Instrument, ...]:
 
 
 def _with_liquidation_fees(dated: list[Instrument]) -> list[Instrument]:
-    """A version whose set does not say it keeps the one before, marked as a default."""
+    """Returns a version whose set does not say it keeps the one before, marked as a default."""
     found: list[Instrument] = []
     for instrument in dated:
         if found and found[-1].liquidation_fee and not instrument.liquidation_fee:
@@ -138,8 +138,8 @@ def _aliases(rows: list[tuple[_Set, list[str]]]) -> tuple[str, ...]:
 
 
 def _with_schedules(dated: list[Instrument], names: tuple[str, ...]) -> list[Instrument]:
-    """Each version with the schedule of its time, and one more where that changes within it. The
-    oldest schedule holds before its time, too, marked as a default."""
+    """Returns each version with the schedule of its time, and one more where that changes within it. The oldest
+    schedule holds before its time, too, marked as a default."""
     if not dated:
         return dated
     schedules = venue_facts.schedules(dated[0].venue, dated[0].kind, names)

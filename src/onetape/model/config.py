@@ -167,7 +167,7 @@ def _with_portfolio(config: Config, source: _Source) -> Config:
 
 
 def with_robot(config: Config, name: str, section: Mapping[str, Any], *, location: str) -> Config:
-    """The configuration with one more [robots.NAME]. Raises BadConfig as `parse_config`; location: who
+    """Returns the configuration with one more [robots.NAME]. Raises BadConfig as `parse_config`; location: who
     says it."""
     source = _Source("", location)
     robot = _convert(dict(section), RobotConfig, ("robots", name), source)
@@ -237,7 +237,7 @@ def _apply_environment(values: dict[str, Any], environ: Mapping[str, str], sourc
 
 
 def _environment_value(text: str) -> Any:
-    """A TOML value where it reads as one, else the text itself."""
+    """Returns a TOML value where it reads as one, else the text itself."""
     try:
         return tomllib.loads(f"value = {text}")["value"] if "\n" not in text else text
     except tomllib.TOMLDecodeError:
@@ -280,6 +280,10 @@ def _check_notify(config: Config, source: _Source) -> None:
             raise source.bad((*path, "urls"), "no sink", 'urls = ["env:ALERTS"]')
         if {*TRADE_TYPES} & {*route.types} and not _has_recorder(config):
             raise source.bad((*path, "types"), "what was traded is the recorder's, and there is none", "add [recorder]")
+        if {*TRADE_TYPES} & {*route.types} and route.after:
+            raise source.bad(
+                (*path, "after"), "what was traded is over, nobody need do anything", "another route for it"
+            )
         _check_text((*path, "after"), route.after, parse_duration, source)
         _check_text((*path, "quiet"), route.quiet, lambda each: parse_quiet(each)[0], source)
         if route.per_minute < 0:

@@ -67,12 +67,12 @@ def _refuse_magnitude(value: float, what: str) -> NoReturn:
 
 
 def to_fraction(value: object, *, what: str = "value") -> Fraction:
-    """The exact value; see to_ratio."""
+    """Returns the exact value; see to_ratio."""
     return Fraction(*to_ratio(value, what=what))
 
 
 def to_decimal(value: Number, *, what: str = "value") -> Decimal:
-    """An exact decimal in canonical form. A float counts as the shortest text that names it."""
+    """Returns an exact decimal in canonical form. A float counts as the shortest text that names it."""
     to_fraction(value, what=what)  # refuses what is no number
     if isinstance(value, Decimal):
         return canonical(value)
@@ -84,7 +84,7 @@ def to_decimal(value: Number, *, what: str = "value") -> Decimal:
 
 
 def canonical(value: Decimal) -> Decimal:
-    """The same number without trailing zeros and without an exponent: 1E+1 is 10, 0.50 is 0.5."""
+    """Returns the same number without trailing zeros and without an exponent: 1E+1 is 10, 0.50 is 0.5."""
     if not value:
         return Decimal(0)
     exponent = value.as_tuple().exponent
@@ -102,12 +102,12 @@ def _strip(value: Decimal) -> Decimal:
 
 
 def decimal_text(value: Decimal) -> str:
-    """The number as people and JSON write it: no exponent, no trailing zeros, no minus zero."""
+    """Returns the number as people and JSON write it: no exponent, no trailing zeros, no minus zero."""
     return format(canonical(value), "f")
 
 
 def decimals_of(value: Decimal) -> int:
-    """How many decimals it needs: 0.0025 -> 4, 0.50 -> 1, 5 -> 0, 100 -> 0."""
+    """Returns how many decimals it needs: 0.0025 -> 4, 0.50 -> 1, 5 -> 0, 100 -> 0."""
     exponent = canonical(value).as_tuple().exponent
     return -exponent if isinstance(exponent, int) else 0
 

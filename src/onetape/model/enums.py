@@ -22,7 +22,7 @@ class TapeWord(StrEnum):
 
     @classmethod
     def from_id(cls, number: int) -> Self:
-        """The word of a stored number. Raises ValueError naming a number that has none."""
+        """Returns the word of a stored number. Raises ValueError naming a number that has none."""
         return cls.by_id()[number]
 
     @classmethod

@@ -112,12 +112,12 @@ class OnetapeError(Exception):
         return rebuilt, (type(self), self.what, self.location, self.todo)
 
     def as_json(self) -> dict[str, dict[str, int | str]]:
-        """The error object of a command that was asked for --json."""
+        """Returns the error object of a command that was asked for --json."""
         return {"error": {"code": self.code, "name": self.name, "message": self.message}}
 
 
 def rebuilt(kind: type[OnetapeError], what: str, location: str, todo: str) -> OnetapeError:
-    """An error that another process met."""
+    """Returns an error that another process met."""
     error = kind.__new__(kind)
     OnetapeError.__init__(error, what, location=location, todo=todo)
     return error
@@ -637,7 +637,7 @@ BY_NAME: dict[str, type[OnetapeError]] = {kind.name: kind for kind in BY_CODE.va
 
 
 def code_name(code: int) -> str:
-    """An error number's name; of one that has none, its digits."""
+    """Returns an error number's name; of one that has none, its digits."""
     kind = BY_CODE.get(code)
     return kind.name if kind is not None else str(code)
 

@@ -30,7 +30,7 @@ class FeeTier(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 def checked(tiers: Sequence[FeeTier]) -> tuple[FeeTier, ...]:
-    """The tiers, canonical. Raises BadInput where volumes do not rise or a rate is no rate."""
+    """Returns the tiers, canonical. Raises BadInput where volumes do not rise or a rate is no rate."""
     if len(tiers) > TIERS_MAX:
         raise BadInput(f"{len(tiers)} fee tiers, at most {TIERS_MAX}")
     rows: list[FeeTier] = []

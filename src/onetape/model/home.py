@@ -13,7 +13,7 @@ StrPath = str | os.PathLike[str]
 
 
 def config_beside(option: StrPath | None = None) -> Path | None:
-    """The configuration file: the one that was named, else ./onetape.toml if there is one."""
+    """Returns the configuration file: the one that was named, else ./onetape.toml if there is one."""
     if option is not None:
         return Path(option)
     found = Path("onetape.toml")
@@ -21,8 +21,8 @@ def config_beside(option: StrPath | None = None) -> Path | None:
 
 
 def home_of(option: StrPath | None = None, *, config: StrPath | None = None) -> Path:
-    """The home that was named, else $ONETAPE_HOME, else .onetape beside the configuration, else
-    in the current folder. Absolute; it need not be there yet."""
+    """Returns the home that was named, else $ONETAPE_HOME, else .onetape beside the configuration, else in the current
+    folder. Absolute; it need not be there yet."""
     if option is not None:
         return Path(option).absolute()
     if named := os.environ.get("ONETAPE_HOME"):
@@ -32,8 +32,8 @@ def home_of(option: StrPath | None = None, *, config: StrPath | None = None) -> 
 
 
 def file_name(name: bytes) -> str:
-    """The name of a file for any name: two never share one, and none leaves its folder. Letters,
-    digits, `_`, `-` and `.` stand for themselves, every other byte (and a leading point) as %XX."""
+    """Returns the name of a file for any name: two never share one, and none leaves its folder. Letters, digits, `_`,
+    `-` and `.` stand for themselves, every other byte (and a leading point) as %XX."""
     plain = quote(name, safe="").replace("~", "%7E")
     return f"%2E{plain[1:]}" if plain.startswith(".") else plain
 

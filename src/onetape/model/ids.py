@@ -48,7 +48,7 @@ class ClientId(NamedTuple):
 
 
 def client_id(tag: str, *, epoch: int, ordinal: int, attempt: int = 0, chars_max: int = CLIENT_ID_CHARS_MAX) -> str:
-    """The id of a robot's order. `chars_max` is the venue's limit (Kraken spot: 18).
+    """Returns the id of a robot's order. `chars_max` is the venue's limit (Kraken spot: 18).
 
     Raises OrderInvalid when it would be longer, BadInput for a tag or number that cannot be in one.
     """
@@ -67,7 +67,7 @@ def client_id(tag: str, *, epoch: int, ordinal: int, attempt: int = 0, chars_max
 
 
 def parse_client_id(text: str) -> ClientId | None:
-    """What an id says; None for one that is not ours, which is an ordinary thing at a venue."""
+    """Returns what an id says; None for one that is not ours, which is an ordinary thing at a venue."""
     match = _CLIENT_ID.match(text)
     if match is None or _check_of(text[:-1]) != match["check"]:
         return None
@@ -80,8 +80,8 @@ def parse_client_id(text: str) -> ClientId | None:
 
 @lru_cache(maxsize=256)
 def robot_tag(name: str) -> str:
-    """The tag of a robot's name: the name itself where it can be one, else its beginning and a
-    checksum of all of it, so that `market-maker-1` and `market-maker-2` differ."""
+    """Returns the tag of a robot's name: the name itself where it can be one, else its beginning and a checksum of all
+    of it, so that `market-maker-1` and `market-maker-2` differ."""
     if _TAG.match(name):
         return name
     plain = re.sub(r"[^a-z0-9]", "", name.lower())
@@ -90,7 +90,7 @@ def robot_tag(name: str) -> str:
 
 @lru_cache(maxsize=256)
 def _stem(tag: str, epoch: int) -> tuple[str, int]:
-    """What all ids of a robot's life begin with, and its checksum."""
+    """Returns what all ids of a robot's life begin with, and its checksum."""
     if not _TAG.match(tag):
         raise BadInput(f"a robot's tag is 1 to {TAG_CHARS_MAX} of a-z and 0-9: {tag!r}")
     if not 1 <= epoch <= EPOCH_MAX:

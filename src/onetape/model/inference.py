@@ -27,7 +27,7 @@ ROWS_SHOWN: Final = 3  # of a table, in one line
 
 
 def infer(symbol: str, *, price_decimals: int, size_decimals: int) -> Instrument:
-    """An Instrument from the decimals of its data alone, fees from the venue's base tier."""
+    """Returns an Instrument from the decimals of its data alone, fees from the venue's base tier."""
     parsed = parse_symbol(symbol)
     fees = catalogue.default_fees(parsed.venue, parsed.kind)
     defaulted: list[str] = ["maker_fee", "taker_fee"]
@@ -63,7 +63,7 @@ def infer(symbol: str, *, price_decimals: int, size_decimals: int) -> Instrument
 
 
 def fit(instrument: Instrument, *, price_decimals: int, size_decimals: int) -> Instrument:
-    """The instrument with room for data of so many decimals: itself where they fit.
+    """Returns the instrument with room for data of so many decimals: itself where they fit.
 
     Finer prices than its tick mean that the tick was another one then: it is inferred. Finer sizes
     only widen `size_decimals`: sums and averages have them too, and orders that rest from before a
@@ -101,7 +101,7 @@ def _shown(instrument: Instrument, name: str) -> str:
 
 
 def _words(value: object) -> str:
-    """A fact as people write it: numbers in full, of a table each row as `name value`."""
+    """Returns a fact as people write it: numbers in full, of a table each row as `name value`."""
     if isinstance(value, Decimal):
         return decimal_text(value)
     if isinstance(value, (tuple, list)):

@@ -136,32 +136,32 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     # Prices and quantities
 
     def price_int(self, price: Number, side: Side) -> int:
-        """The int64 price on the tick, passive for the side. See onetape.model.rounding."""
+        """Returns the int64 price on the tick, passive for the side. See onetape.model.rounding."""
         return rounding.price_to_int(price, tick=self.tick, decimals=self.price_decimals, side=side)
 
     def size_int(self, size: Number) -> int:
-        """The int64 quantity, down to the lot. Raises ValueError below zero."""
+        """Returns the int64 quantity, down to the lot. Raises ValueError below zero."""
         return rounding.size_to_int(size, lot=self.lot, decimals=self.size_decimals)
 
     def price(self, price_int: int) -> Decimal:
-        """The exact price of an int64."""
+        """Returns the exact price of an int64."""
         return scaled(price_int, self.price_decimals)
 
     def size(self, size_int: int) -> Decimal:
-        """The exact quantity of an int64."""
+        """Returns the exact quantity of an int64."""
         return scaled(size_int, self.size_decimals)
 
     def price_text(self, price_int: int) -> str:
-        """The price with all its decimals, as venues expect it: 60000.10."""
+        """Returns the price with all its decimals, as venues expect it: 60000.10."""
         return _padded(price_int, self.price_decimals)
 
     def size_text(self, size_int: int) -> str:
-        """The quantity with all its decimals."""
+        """Returns the quantity with all its decimals."""
         return _padded(size_int, self.size_decimals)
 
     @cached_property
     def core(self) -> _core.InstrumentSpec:
-        """The same numbers as the core has them: values, fees, and the rules that orders keep."""
+        """Returns the same numbers as the core has them: values, fees, and the rules that orders keep."""
         return _core.InstrumentSpec(**self.spec())
 
     @cached_property
@@ -185,24 +185,24 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return money.divide_half_even(product * over, under)
 
     def maintenance_units(self, value: int) -> int:
-        """What a position of a value has to keep, both in money units: its bracket's rate of it,
-        less the bracket's amount."""
+        """Returns what a position of a value has to keep, both in money units: its bracket's rate of it, less the
+        bracket's amount."""
         return self._margins.maintenance(value)
 
     # Shapes for others
 
     @property
     def name(self) -> str:
-        """The symbol without its venue."""
+        """Returns the symbol without its venue."""
         return self.symbol.partition(":")[2]
 
     @property
     def volume_group(self) -> tuple[str, bool, str]:
-        """What shares one volume for the fee tiers: venue, spot or not, quote currency."""
+        """Returns what shares one volume for the fee tiers: venue, spot or not, quote currency."""
         return self.venue, self.kind is Kind.SPOT, self.quote
 
     def spec(self) -> dict[str, int]:
-        """The keyword arguments of the core's InstrumentSpec: whole numbers only.
+        """Returns the keyword arguments of the core's InstrumentSpec: whole numbers only.
 
         Prices and sizes in units of their decimals, money in 1e-18, fees and the maintenance rate
         in 1e-12, bands in 1e-6, the multiplier as mantissa and decimals, what triggers
@@ -241,7 +241,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         }
 
     def terms(self) -> dict[str, object]:
-        """The keyword arguments of the core's InstrumentTerms: tables, as whole numbers."""
+        """Returns the keyword arguments of the core's InstrumentTerms: tables, as whole numbers."""
         return {
             "brackets": core_rows(self.brackets),
             "leverage": self.leverage,
@@ -255,7 +255,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         }
 
     def to_msgpack(self) -> bytes:
-        """The payload of the instrument's frame."""
+        """Returns the payload of the instrument's frame."""
         return msgspec.msgpack.encode(self)
 
     @classmethod
@@ -277,7 +277,7 @@ _DECODER: Final = msgspec.msgpack.Decoder(Instrument)
 
 
 def from_symbol(symbol: str, **facts: object) -> Instrument:
-    """An Instrument whose venue, currencies, kind and expiry are those its symbol says.
+    """Returns an Instrument whose venue, currencies, kind and expiry are those its symbol says.
 
     `facts` are the other fields, numbers in any exact form; `price_decimals` and `size_decimals`
     are the fewest that hold tick, lot and least quantities unless given. Currencies and kind may

@@ -20,8 +20,8 @@ _any: Final = msgspec.json.Decoder().decode
 
 
 def read_json(body: bytes | str, decode: Callable[[bytes], Any] = _any) -> Any:
-    """The value, or what `decode` makes of it. Raises msgspec.DecodeError, a ValueError, also for
-    what is nested deeper than DEPTH_MAX: what walks through the value must not run out of stack."""
+    """Returns the value, or what `decode` makes of it. Raises msgspec.DecodeError, a ValueError, also for what is
+    nested deeper than DEPTH_MAX: what walks through the value must not run out of stack."""
     if isinstance(body, str):
         body = body.encode()
     check_depth(body)

@@ -36,7 +36,7 @@ class MarginBracket(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 def completed(brackets: Sequence[MarginBracket]) -> tuple[MarginBracket, ...]:
-    """The rows with every amount filled in. Raises BadInput for a table that goes backward."""
+    """Returns the rows with every amount filled in. Raises BadInput for a table that goes backward."""
     if len(brackets) > BRACKETS_MAX:
         raise BadInput(f"{len(brackets)} margin brackets, at most {BRACKETS_MAX}")
     rows: list[MarginBracket] = []
@@ -88,7 +88,7 @@ def core_rows(brackets: Sequence[MarginBracket]) -> list[tuple[int, int, int, in
 
 
 def notional_limit(brackets: Sequence[MarginBracket], leverage: int) -> Decimal | None:
-    """The greatest value that may be opened at a leverage; None: no limit, 0: nothing may."""
+    """Returns the greatest value that may be opened at a leverage; None: no limit, 0: nothing may."""
     if not brackets:
         return None
     allowed = [row.notional_max for row in brackets if (row.leverage_max or leverage) >= leverage]

@@ -38,7 +38,7 @@ def divide_half_even(numerator: int, denominator: int) -> int:
 
 
 def money_units(value: Number, *, what: str = "amount") -> int:
-    """The amount in units of 1e-18, half to even beyond them. Raises ValueError past int128."""
+    """Returns the amount in units of 1e-18, half to even beyond them. Raises ValueError past int128."""
     number = to_fraction(value if not isinstance(value, float) else repr(value), what=what)
     units = divide_half_even(number.numerator * 10**MONEY_DECIMALS, number.denominator)
     if abs(units) > INT128_MAX:
@@ -47,7 +47,7 @@ def money_units(value: Number, *, what: str = "amount") -> int:
 
 
 def money(units: int) -> Decimal:
-    """The exact decimal of units of 1e-18."""
+    """Returns the exact decimal of units of 1e-18."""
     return scaled(units, MONEY_DECIMALS)
 
 
@@ -63,12 +63,12 @@ def split_units(units: int) -> tuple[int, int]:
 
 
 def join_units(low: int, high: int) -> int:
-    """The int128 of its two int64 halves."""
+    """Returns the int128 of its two int64 halves."""
     return (high << 64) | (low & (_HALF - 1))
 
 
 def rate_units(value: Number, *, what: str = "rate") -> int:
-    """A rate (0.0002 of notional) in units of 1e-12, half to even beyond them."""
+    """Returns a rate (0.0002 of notional) in units of 1e-12, half to even beyond them."""
     number = to_fraction(value if not isinstance(value, float) else repr(value), what=what)
     return divide_half_even(number.numerator * 10**RATE_DECIMALS, number.denominator)
 

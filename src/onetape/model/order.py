@@ -53,7 +53,7 @@ class OrderSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def flags(self) -> int:
-        """The flag bits of an order request."""
+        """Returns the flag bits of an order request."""
         return (
             POST_ONLY * self.post_only
             + REDUCE_ONLY * self.reduce_only
@@ -70,8 +70,8 @@ class OrderSpec(msgspec.Struct, frozen=True, kw_only=True):
         return self.trigger_kind is TriggerKind.STOP
 
     def broken_rule(self) -> str:
-        """The first rule of its own fields that it breaks, "" where none; a value, because a
-        refused order is an expected outcome."""
+        """Returns the first rule of its own fields that it breaks, "" where none; a value, because a refused order is
+        an expected outcome."""
         if self.side is _NO_SIDE:
             return "an order buys or sells"
         if self.size_int <= 0:

@@ -51,11 +51,11 @@ class PortfolioConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
 
     @property
     def symbols(self) -> list[str]:
-        """All that are traded, in the order of the file."""
+        """Returns all that are traded, in the order of the file."""
         return list(dict.fromkeys(symbol for each in self.strategies.values() for symbol in each.symbols))
 
     def robot(self, file: str) -> dict[str, Any]:
-        """The section of the robot that trades it, whose strategy is the file."""
+        """Returns the section of the robot that trades it, whose strategy is the file."""
         return {
             "strategy": file,
             "account": self.account,

@@ -31,7 +31,7 @@ class Rounding(StrEnum):
 
 
 def to_steps(value: Number | Fraction, step: Decimal | Fraction, rounding: Rounding, *, what: str = "value") -> int:
-    """How many steps: snapped where the number means one, else in the named direction."""
+    """Returns how many steps: snapped where the number means one, else in the named direction."""
     numerator, denominator = _ratio_to(value, step, what)
     nearest, is_step = _nearest(numerator, denominator)
     if is_step:
@@ -58,7 +58,7 @@ def _ratio_to(value: object, step: Decimal | Fraction, what: str) -> tuple[int, 
 
 
 def _nearest(numerator: int, denominator: int) -> tuple[int, bool]:
-    """The nearest whole number, a tie to the even one, and whether the ratio means it."""
+    """Returns the nearest whole number, a tie to the even one, and whether the ratio means it."""
     nearest, rest = divmod(numerator, denominator)
     if 2 * rest > denominator or (2 * rest == denominator and nearest % 2):
         nearest += 1
@@ -67,14 +67,14 @@ def _nearest(numerator: int, denominator: int) -> tuple[int, bool]:
 
 
 def passive(side: Side) -> Rounding:
-    """The direction that never pays more: a buy's price down, a sell's price up."""
+    """Returns the direction that never pays more: a buy's price down, a sell's price up."""
     if side is Side.NONE:
         raise ValueError("a price is rounded for a side, not for none")
     return Rounding.DOWN if side is Side.BUY else Rounding.UP
 
 
 def price_to_int(value: Number, *, tick: Decimal, decimals: int, side: Side, rounding: Rounding | None = None) -> int:
-    """A price as int64 at `decimals`, on the tick; passive for `side` unless told otherwise.
+    """Returns a price as int64 at `decimals`, on the tick; passive for `side` unless told otherwise.
 
     Negative prices are prices. Raises TypeError or ValueError naming the value.
     """
@@ -84,7 +84,7 @@ def price_to_int(value: Number, *, tick: Decimal, decimals: int, side: Side, rou
 
 
 def size_to_int(value: Number, *, lot: Decimal, decimals: int) -> int:
-    """A quantity as int64 at `decimals`, down to the lot. Raises ValueError below zero."""
+    """Returns a quantity as int64 at `decimals`, down to the lot. Raises ValueError below zero."""
     steps = to_steps(value, lot, Rounding.TOWARD_ZERO, what="quantity")
     units = _int64(steps * to_units(lot, decimals, what="lot"), value, "quantity")
     if units < 0 or (units == 0 and to_ratio(value)[0] < 0):

@@ -162,7 +162,7 @@ class RobotConfig(Section, frozen=True):
 
     @property
     def symbols(self) -> list[str]:
-        """What its parameters `symbol` and `symbols` name, a list or text with commas."""
+        """Returns what its parameters `symbol` and `symbols` name, a list or text with commas."""
         more = self.params.get("symbols") or []
         listed = more.split(",") if isinstance(more, str) else more
         named = [self.params.get("symbol"), *(listed if isinstance(listed, list) else [])]
@@ -337,7 +337,7 @@ class NotifyConfig(RouteConfig, frozen=True):
 
     @property
     def trade_types(self) -> list[str]:
-        """What a route wants to hear of what was traded."""
+        """Returns what a route wants to hear of what was traded."""
         return [each for each in TRADE_TYPES if any(each in route.types for route in (self, *self.routes.values()))]
 
     @property
@@ -419,8 +419,8 @@ class Config(Section, frozen=True):
         return any(each == name or each.startswith(f"{name}.") for each in self.places)
 
     def location(self, *path: str) -> str:
-        """The place of a key, of the nearest section around it, or of what is written in that; ""
-        where nothing is."""
+        """Returns the place of a key, of the nearest section around it, or of what is written in that; "" where nothing
+        is."""
         names = [".".join(path[:length]) for length in range(len(path), 0, -1)]
         names += [each for each in self.places if each.startswith(f"{names[-1]}.")]
         return next((self.places[name] for name in names if name in self.places), "")

@@ -58,7 +58,7 @@ class Symbol(msgspec.Struct, frozen=True):
 
 @lru_cache(maxsize=4096)
 def parse_symbol(text: str) -> Symbol:
-    """The parts of a name. Raises BadInput naming the rule it breaks, NotAvailable for options.
+    """Returns the parts of a name. Raises BadInput naming the rule it breaks, NotAvailable for options.
 
     A free name is a linear perpetual in XXX: it can be sold short, and its profit is the price
     difference.
@@ -116,8 +116,8 @@ def _expiry(yymmdd: str, text: str) -> int:
 
 
 def file_stem(symbol: str) -> str:
-    """The symbol as a file name: no separators, different symbols differ, undone by nothing but
-    reading it: `binance:BTC/USDT:USDT` -> `binance@BTC_USDT@USDT`."""
+    """Returns the symbol as a file name: no separators, different symbols differ, undone by nothing but reading it:
+    `binance:BTC/USDT:USDT` -> `binance@BTC_USDT@USDT`."""
     return "".join(_FILE_SIGNS.get(c) or percent_encode(c, safe="") for c in symbol)
 
 

@@ -61,7 +61,7 @@ _UNITS: Final = {"w": WEEK, "d": DAY, "h": HOUR, "m": MINUTE, "s": SECOND, "ms":
 
 
 def zone(name: str) -> tzinfo:
-    """The zone of `--tz`: `UTC`, `Europe/Berlin`, ... Raises UsageError for an unknown name."""
+    """Returns the zone of `--tz`: `UTC`, `Europe/Berlin`, ... Raises UsageError for an unknown name."""
     if name.upper() in {"UTC", "Z", "GMT"}:
         return UTC
     try:
@@ -234,7 +234,7 @@ def parse_period(text: str) -> int:
 
 
 def format_duration(ns: int) -> str:
-    """The shortest text that parse_duration and parse_period read back: 60e9 -> `1m`."""
+    """Returns the shortest text that parse_duration and parse_period read back: 60e9 -> `1m`."""
     for unit, size in _UNITS.items():
         if ns % size == 0 and ns:
             return f"{ns // size}{unit}"
@@ -280,7 +280,7 @@ __all__ = [
 
 
 def clock_offset(venue_time: int, step: int, sent: int, received: int) -> int:
-    """How far the venue's clock is ahead of ours, ns: the least that fits its answer.
+    """Returns how far the venue's clock is ahead of ours, ns: the least that fits its answer.
 
     venue_time: its time, cut to `step`; it was read somewhere between `sent` and `received` of ours. The
     least, and not the middle: a venue that tells whole seconds would else move our time by half of

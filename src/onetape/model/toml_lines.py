@@ -46,7 +46,7 @@ def key_lines(text: str) -> dict[Path, int]:
 
 
 def line_of(lines: Mapping[Path, int], path: Sequence[str]) -> int:
-    """The line of the path, or of the nearest table around it; 0 if neither is in the file."""
+    """Returns the line of the path, or of the nearest table around it; 0 if neither is in the file."""
     for length in range(len(path), 0, -1):
         if line := lines.get(tuple(path[:length])):
             return line

@@ -95,7 +95,7 @@ def parse_rules(text: str, *, location: str = "") -> UserRules:
 
 
 def rules_of(document: Mapping[str, Any], *, location: str = "") -> UserRules:
-    """The same of a table that was read already."""
+    """Returns the same of a table that was read already."""
     loans = document.get("loans")
     rows = document.get("adl", [])
     if not isinstance(rows, list):

@@ -82,7 +82,7 @@ class FeeSchedule(msgspec.Struct, frozen=True):
         return self.tiers[0][1], self.tiers[0][2]
 
     def tiers_in(self, quote: str) -> tuple[FeeTier, ...]:
-        """The tiers above the base one, none where volume in `quote` says nothing of them."""
+        """Returns the tiers above the base one, none where volume in `quote` says nothing of them."""
         if quote not in self.quotes:
             return ()
         return checked([FeeTier(volume_min=v, maker_fee=m, taker_fee=t) for v, m, t in self.tiers[1:]])
@@ -101,12 +101,12 @@ def _file() -> _File:
 
 
 def amend_fact(venue: str, kind: Kind) -> AmendFact | None:
-    """How the venue treats changes of orders in that market; None: not known."""
+    """Returns how the venue treats changes of orders in that market; None: not known."""
     return next((f for f in _file().amend if f.venue == venue and kind in f.markets), None)
 
 
 def trigger_fact(venue: str, kind: Kind) -> TriggerFact | None:
-    """What the venue does with a trigger that is met on arrival; None: not known."""
+    """Returns what the venue does with a trigger that is met on arrival; None: not known."""
     return next((f for f in _file().triggers if f.venue == venue and kind in f.markets), None)
 
 
@@ -121,8 +121,8 @@ def loan_facts() -> tuple[LoanFact, ...]:
 
 
 def schedules(venue: str, kind: Kind, names: tuple[str, ...] = ()) -> list[FeeSchedule]:
-    """The fee schedules of an instrument that the venue calls by `names`, oldest first. One for
-    its name replaces the common one of the same time."""
+    """Returns the fee schedules of an instrument that the venue calls by `names`, oldest first. One for its name
+    replaces the common one of the same time."""
     dated: dict[int, FeeSchedule] = {}
     for each in _file().fees:
         if each.venue != venue or kind not in each.markets:
@@ -133,7 +133,7 @@ def schedules(venue: str, kind: Kind, names: tuple[str, ...] = ()) -> list[FeeSc
 
 
 def fee_source(venue: str, kind: Kind, fees: tuple[Decimal, Decimal], tiers: tuple[FeeTier, ...]) -> FeeSchedule | None:
-    """The shipped schedule with exactly these fees; None where they come from elsewhere."""
+    """Returns the shipped schedule with exactly these fees; None where they come from elsewhere."""
     for each in _file().fees:
         if each.venue == venue and kind in each.markets and each.base == fees:
             found = [(t.volume_min, t.maker_fee, t.taker_fee) for t in tiers]

@@ -27,7 +27,7 @@ class NotPlain(Exception):  # noqa: N818 - not wrong, only not for this reader
 
 
 def read_request(data: bytes | bytearray, start: int = 0) -> RawRequest | None:
-    """The request that begins at `start`; None: it is not all there yet. Raises NotPlain."""
+    """Returns the request that begins at `start`; None: it is not all there yet. Raises NotPlain."""
     found: Any = read_http(data, start)
     if found is False:
         raise NotPlain

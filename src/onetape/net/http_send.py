@@ -27,7 +27,12 @@ def http_send(
 ) -> bytes:
     """Returns the answer. headers: made for each try. what: is sent, and location: what says where to, for messages.
     Raises BadConfig for what is no address, ProcessDown where it is not taken."""
-    if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+    try:
+        at = urlsplit(url)
+        is_address = at.scheme in ("http", "https") and bool(at.hostname) and at.username is None
+    except ValueError:
+        is_address = False
+    if not is_address:  # which is not shown: a password in it would be
         raise BadConfig("no address of a server", location=location, todo="http://HOST:PORT or https://HOST")
     said = ""
     for attempt in range(TRIES):
@@ -38,7 +43,10 @@ def http_send(
                 body: bytes = answer.read()
                 return body
         except urllib.error.HTTPError as error:
-            code = re.search(rb"<Code>(\w{1,60})</Code>", error.read(4096))  # as S3 says why
+            try:
+                code = re.search(rb"<Code>(\w{1,60})</Code>", error.read(4096))  # as S3 says why
+            except (OSError, http.client.HTTPException):
+                code = None
             said = f"HTTP {error.code} {code[1].decode() if code else ''}".rstrip()
             if error.code not in _RETRIED:
                 break
@@ -48,7 +56,6 @@ def http_send(
             said = str(getattr(error, "reason", error)) or type(error).__name__
         if attempt < TRIES - 1:
             time.sleep(pause)
-    host = urlsplit(url).netloc.rpartition("@")[2]
     raise ProcessDown(
-        f"{host} does not take {what}: {said}", location=location, todo="see whether it runs, and lets us in"
+        f"{at.netloc} does not take {what}: {said}", location=location, todo="see whether it runs, and lets us in"
     )

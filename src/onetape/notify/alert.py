@@ -127,7 +127,7 @@ class Desk:
     _left: deque[int] = field(default_factory=deque)
 
     def take(self, alert: Alert) -> Alert | None:
-        """The alert as it is to be told, None: not now."""
+        """Returns the alert as it is to be told, None: not now."""
         if alert.type in TRADES:  # each is another, and who tells them gathers those of a while
             return alert
         going = self._going.pop(alert.key, None)
@@ -168,7 +168,7 @@ class Desk:
 
     @property
     def active(self) -> Counter[tuple[str, str]]:
-        """What goes on and nobody has acknowledged, by type and severity; from any thread."""
+        """Returns what goes on and nobody has acknowledged, by type and severity; from any thread."""
         going = self._going.copy()
         return Counter((str(key[0]), str(key[2])) for key, each in going.items() if not (key[3] or each.is_acked))
 

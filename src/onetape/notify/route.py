@@ -92,8 +92,12 @@ class Route:
         key = alert.type, alert.subject
         if severity is not Severity.CRITICAL:
             if self._is_quiet(now):
-                if not alert.is_end:
-                    _put(self._held, key, alert)
+                if not alert.is_end:  # each note of what was traded is another
+                    _put(
+                        self._held,
+                        (alert.type, f"{alert.subject} {alert.time}") if alert.type in TRADES else key,
+                        alert,
+                    )
                 return
             if not self._has_room(now):
                 self.dropped += 1

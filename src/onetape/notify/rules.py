@@ -123,7 +123,7 @@ def alert_of(process: str, event: str, record: Mapping[str, Any], time: int) -> 
 
 
 def ended_by(process: str, event: str, record: Mapping[str, Any]) -> list[str]:
-    """What a frame ends: how the subjects of such alerts begin."""
+    """Returns what a frame ends: how the subjects of such alerts begin."""
     kind = str(record.get("kind", ""))
     if event != "health" or record.get("severity") is not None:
         return []

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from onetape.model.errors import BadConfig, NotAvailable
-from onetape.notify.alert import Alert, Severity
+from onetape.notify.alert import TRADES, Alert, Severity
 
 __all__ = ["Sink", "Sinks"]
 
@@ -56,7 +56,7 @@ class Sinks:
         return len(self._sinks)
 
     def send(self, alert: Alert) -> bool:
-        """Whether all took it. Blocks, up to apprise's own timeouts."""
+        """Tells whether all took it. Blocks, up to apprise's own timeouts."""
         title, body = self._words(alert)
         return bool(self._sinks.notify(title=title, body=body, notify_type=self._types[alert.severity]))
 
@@ -84,13 +84,15 @@ class Sink:
             if len(self._waiting) > WAITING_MAX:
                 self.dropped += 1
                 self._unsettled -= 1
-                mild = (n for n, a in enumerate(self._waiting) if a.severity != Severity.CRITICAL)
-                del self._waiting[next(mild, 0)]
+                waiting = [*enumerate(self._waiting)]
+                trades = (n for n, a in waiting if a.type in TRADES)  # before what is a fault
+                mild = (n for n, a in waiting if a.severity != Severity.CRITICAL)
+                del self._waiting[next(trades, next(mild, 0))]
         self._rang.set()
 
     @property
     def waiting(self) -> int:
-        """How many have not left, nor been given up."""
+        """Returns how many have not left, nor been given up."""
         return self._unsettled
 
     def close(self, within_s: float = 2.0) -> None:

@@ -517,7 +517,7 @@ class OrderManager:
 
     @property
     def is_asking_whose(self) -> bool:
-        """Whether a query for the owner of an unmatched fill is under way."""
+        """Tells whether a query for the owner of an unmatched fill is under way."""
         queried = self._queried_venue_ids
         return any((fill.symbol, fill.venue_id) in queried for fill in self.unmatched.values())
 

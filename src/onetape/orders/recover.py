@@ -118,6 +118,8 @@ class Recovery:
         order.is_taken_off = order.is_taken_off and order.life.cancel_open
         if news in _PRICED:
             order.price = price
+        if news is OrderNews.TRIGGERED:
+            order.conditional = False  # from here on it is an order of the book
         self.manager.close(order)
 
     def fill(self, fill: FillReport) -> None:

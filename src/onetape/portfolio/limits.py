@@ -19,7 +19,7 @@ class Caps:
 
 
 def capped(wanted: Mapping[str, float], held: Mapping[str, float], caps: Caps) -> dict[str, float]:
-    """The exposures nearest to the wanted ones that keep the caps: none becomes larger or changes its sign.
+    """Returns the exposures nearest to the wanted ones that keep the caps: none becomes larger or changes its sign.
 
     What reduces a position is always done whole; what remains of the turnover is shared by what grows. held: of
     the same symbols, signed as wanted.
@@ -49,7 +49,7 @@ def capped(wanted: Mapping[str, float], held: Mapping[str, float], caps: Caps) -
 
 
 def _shared(held: float, wanted: float) -> float:
-    """What both have: of the same sign and as small as the smaller."""
+    """Returns what both have: of the same sign and as small as the smaller."""
     if held * wanted <= 0:
         return 0.0
     return min(held, wanted) if wanted > 0 else max(held, wanted)

@@ -23,7 +23,7 @@ class SharedPosition:
         self._sent: dict[int, int] = {}  # what each lacked when the target was last said
 
     def missing(self, side: int) -> dict[int, int]:
-        """What members lack on a side (1 buys, -1 sells), without sign."""
+        """Returns what members lack on a side (1 buys, -1 sells), without sign."""
         lacks = {
             member: (self.wanted.get(member, 0 if member == UNOWNED else self.held.get(member, 0)) - held) * side
             for member, held in [(each, self.held.get(each, 0)) for each in sorted({*self.held, *self.wanted})]
@@ -44,11 +44,11 @@ class SharedPosition:
 
     @property
     def net(self) -> int:
-        """The position that they want together."""
+        """Returns the position that they want together."""
         return sum(self.held.values()) + sum(self.missing(1).values()) - sum(self.missing(-1).values())
 
     def target(self) -> int:
-        """The same, said as a target: what each lacks now is what a late fill is shared by."""
+        """Returns the same, said as a target: what each lacks now is what a late fill is shared by."""
         self._sent = self.missing(1) | {member: -lack for member, lack in self.missing(-1).items()}
         return self.net
 

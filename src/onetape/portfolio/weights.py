@@ -71,7 +71,7 @@ def risk_parity(covariance: Array) -> Array:
 
 
 def volatility_scale(weights: Array, covariance: Array, target: float, periods: float) -> float:
-    """What makes the whole as volatile as `target` in a year of so many periods; 0 where nothing moves."""
+    """Returns what makes the whole as volatile as `target` in a year of so many periods; 0 where nothing moves."""
     variance = float(weights @ covariance @ weights) * periods
     return target / float(np.sqrt(variance)) if variance > 0 else 0.0
 

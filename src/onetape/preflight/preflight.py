@@ -86,7 +86,7 @@ def target_of(name: str, venue: VenueConfig) -> Target:
 
 
 def market_of(name: str, venue: VenueConfig) -> Target:
-    """The same for who only listens. Raises as well."""
+    """Returns the same for who only listens. Raises as well."""
     check_open(name, venue)
     _check_hosts(name, venue)
     local = ws_address(venue.kind, venue.rest)  # refuses a kind that nobody can trade on
@@ -131,7 +131,7 @@ def _check_named(name: str, venue: VenueConfig) -> None:
 
 
 def keys_of(name: str, account: AccountConfig, environ: Mapping[str, str], folder: Path) -> tuple[str, str]:
-    """An account's key and secret. Raises BadConfig, PermissionDenied."""
+    """Returns an account's key and secret. Raises BadConfig, PermissionDenied."""
     found = [secret_of(name, account, what, environ, folder) for what in ("key", "secret")]
     return found[0], found[1]
 
@@ -233,8 +233,8 @@ def _account(
 def _ids(
     access: VenueAccess, venue: TradingVenue, target: Target, now: int, passed: Passed, hide: Redactor
 ) -> list[str]:
-    """What the venue calls the account. Kraken says it with the key's rights; Binance has two
-    names: the user's number on the wallet side, and the alias of the futures account."""
+    """Returns what the venue calls the account. Kraken says it with the key's rights; Binance has two names: the user's
+    number on the wallet side, and the alias of the futures account."""
     protocol = venue.protocol
     if not isinstance(protocol, BinanceUsdmProtocol):
         return [passed.mode.account] if passed.mode is not None and passed.mode.account else []
@@ -256,7 +256,7 @@ def _rights(access: VenueAccess, venue: TradingVenue, target: Target, now: int, 
 
 
 def _of_wallet(access: VenueAccess, target: Target, call: Call, hide: Redactor) -> Any:
-    """What the wallet side answers, None: nothing that can be used."""
+    """Returns what the wallet side answers, None: nothing that can be used."""
     wallet = target.addresses.wallet
     if not wallet:
         return None

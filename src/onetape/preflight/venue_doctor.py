@@ -153,7 +153,7 @@ def check_account(
 
 
 def _running(home: Path, name: str) -> Finding | None:
-    """What a gateway that runs says of itself; None where none runs."""
+    """Returns what a gateway that runs says of itself; None where none runs."""
     from onetape.gateway.client import GatewayClient
 
     try:
@@ -176,7 +176,7 @@ def _running(home: Path, name: str) -> Finding | None:
 
 
 def _symbols(config: Config, account: str) -> list[str]:
-    """What the robots of an account say in the configuration that they trade."""
+    """Returns what the robots of an account say in the configuration that they trade."""
     found: dict[str, None] = {}
     for robot in config.robots.values():
         if robot.account != account:

@@ -39,7 +39,7 @@ class DriftReport:
 
     @property
     def broken(self) -> list[Drift]:
-        """What the adapter cannot do without."""
+        """Returns what the adapter cannot do without."""
         return [each for each in self.found if each.what is What.MISSING]
 
 

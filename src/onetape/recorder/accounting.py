@@ -176,7 +176,7 @@ class _Journal:
         return sa.select(table).where(table.c.journal == self._journal, *which).order_by(*(table.c[n] for n in order))
 
     def _first(self, row: Mapping[str, Any]) -> tuple[tuple[str, str], Change]:
-        """A position that was there."""
+        """Returns a position that was there."""
         return (row["symbol"], row["position_side"]), self._change(row, row["ts"], 1)
 
     def _change(self, row: Mapping[str, Any], ts: int, sign: int) -> Change:

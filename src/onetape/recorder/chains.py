@@ -136,7 +136,7 @@ class Chains:
     def rest(self) -> Iterator[Chain]:
         """All that are left."""
         yield from self.open.values()
-        yield from self._commands.values()
+        yield from dict.fromkeys(self._commands.values())  # a transfer's may be a command's, too
 
     def _of(self, robot: int, order_id: int, sequence: int) -> Chain:
         key = (robot, order_id) if robot else (0, -sequence)
@@ -310,7 +310,8 @@ class Home:
                 yield tape
 
     def hops(self, tape: Tape, chain: Chain) -> list[Hop]:
-        """A chain of the gateway's journal `tape`, with what its robot's run and the market say, in order of time."""
+        """Returns a chain of the gateway's journal `tape`, with what its robot's run and the market say, in order of
+        time."""
         found = [*self._decided(tape, chain)]
         for frame in chain.frames:
             what = _WORDS.get(frame.type, "")
@@ -362,8 +363,8 @@ class Home:
 
 
 def trace(folder: Path, name: str) -> list[dict[str, Any]]:
-    """The chains in which a name stands: a command's or a transfer's id, an order's client or venue id, a trade's, or a
-    frame as JOURNAL:SEQUENCE. Raises BadInput where no journal of the home has it."""
+    """Returns the chains in which a name stands: a command's or a transfer's id, an order's client or venue id, a
+    trade's, or a frame as JOURNAL:SEQUENCE. Raises BadInput where no journal of the home has it."""
     found = []
     with Home(folder) as home:
         for tape in home.tapes():

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from onetape.accounts.entries import MAIN
 from onetape.model.decimals import decimal_text
 from onetape.model.time import DAY, MINUTE, format_duration, format_time
-from onetape.recorder.read import EXTERNAL, ledger, risk
+from onetape.recorder.read import EXTERNAL, NO_RESULT, ledger, risk
 from onetape.recorder.worth import exact, units_of
 from onetape.store.records import Records, metadata
 
@@ -68,6 +68,8 @@ class Notes:
         for row in rows:
             if "position" in self._kinds:
                 trips = _new(records, "record_trips", marks.position, row, now - LOOK_BACK, "ts_close")
+                for each in trips:  # what is held of it now was opened since
+                    marks.held.pop(_key(each), None)
                 opened = (each for each in held if each["account"] == row["account"])
                 yield from _note("position", row, [*map(_closed, trips), *_opened(opened, marks.held)])
             marks.position[row["journal"]] = row["seq"]
@@ -94,7 +96,7 @@ class Notes:
 
 
 def _begun(records: Records, now: int) -> _Marks:
-    """What there is already is no news."""
+    """Returns what there is already is no news."""
     cursors = metadata.tables["record_cursors"]
     seen = {row["journal"]: row["seq"] for row in records.rows(sa.select(cursors.c.journal, cursors.c.seq))}
     return _Marks({**seen}, {**seen}, {_key(row): _sign(row) for row in _held(records)}, (now - LATE) // DAY)
@@ -174,8 +176,7 @@ def _day(records: Records, day: int) -> Iterator[dict[str, Any]]:
         lines = []
         for row in (each for each in made if each["key"] == account):
             fees = ", ".join(f"{fee} {asset}" for asset, fee in row["fees"].items()) or "none"
-            # Money that was put in or taken out is no result.
-            net = exact(units_of(row["net"]) - units_of(row["transfers"]))
+            net = exact(units_of(row["net"]) - sum(units_of(row[name]) for name in NO_RESULT))
             parts = f"realized {row['realized']}, funding {row['funding']}, fees {fees}"
             lines.append(f"net {net} {row['currency']} ({parts})")
         worth = [f"{row['equity']} {row['currency']}" for row in figures if row["account"] == account]

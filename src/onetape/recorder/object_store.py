@@ -49,7 +49,7 @@ def object_writer(
 def signed(
     url: str, data: bytes, headers: Mapping[str, str], key: Secret, secret: Secret, *, region: str, now: datetime
 ) -> dict[str, str]:
-    """The headers of a PUT with its signature. headers: names in small letters."""
+    """Returns the headers of a PUT with its signature. headers: names in small letters."""
     moment, at = now.strftime("%Y%m%dT%H%M%SZ"), urlsplit(url)
     digest = hashlib.sha256(data).hexdigest()
     all_headers = {**headers, "host": at.netloc, "x-amz-content-sha256": digest, "x-amz-date": moment}

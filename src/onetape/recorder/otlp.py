@@ -40,7 +40,7 @@ class _Answer(msgspec.Struct):
 
 
 def trace_of(chain: dict[str, Any]) -> list[dict[str, Any]]:
-    """The ResourceSpans of one order, as `chains` shows it: a resource for each process."""
+    """Returns the ResourceSpans of one order, as `chains` shows it: a resource for each process."""
     hops = chain["hops"]
     robot, order_id = chain["order"]
     trace = _id(chain["journal"], robot, order_id, size=16)
@@ -84,7 +84,10 @@ def _facts(chain: dict[str, Any]) -> dict[str, Any]:
 
 def _attributes(facts: dict[str, Any]) -> list[dict[str, Any]]:
     return [
-        {"key": key, "value": {"intValue": str(value)} if type(value) is int else {"stringValue": str(value)}}
+        {
+            "key": key,
+            "value": {"intValue": str(value)} if type(value) is int and value < 2**63 else {"stringValue": str(value)},
+        }
         for key, value in facts.items()
     ]
 
@@ -104,7 +107,9 @@ def send_traces(
         read: dict[Path, tuple[Tape, Chains]] = {}
         while True:
             for tape in home.tapes(GATEWAYS):
-                reads, fold = read.setdefault(tape.reader.path, (Tape(tape.reader.path), Chains()))
+                if tape.reader.path not in read:
+                    read[tape.reader.path] = Tape(tape.reader.path), Chains()
+                reads, fold = read[tape.reader.path]
                 for chains in _ended(reads, fold, since, is_last=not follow):
                     shown = [shown_chain(tape, each, home.hops(tape, each)) for each in chains]
                     for at in range(0, len(shown), _AT_ONCE):

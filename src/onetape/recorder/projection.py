@@ -71,7 +71,7 @@ DayKey = tuple[str, str, str, int, str, str, str]
 
 
 def _number(units: int, decimals: int) -> float:
-    """The nearest double: a quotient of whole numbers is rounded once."""
+    """Returns the nearest double: a quotient of whole numbers is rounded once."""
     scale: int = 10**decimals
     return units / scale
 
@@ -209,7 +209,7 @@ class Projection:
             self._take[frame.type](frame)
 
     def drain(self) -> Batch:
-        """What has come of the frames since the last time, with the figures of now."""
+        """Returns what has come of the frames since the last time, with the figures of now."""
         if self._is_begun:
             self._read_quotes()
             rows = self._batch.changed.setdefault("record_risk", {})

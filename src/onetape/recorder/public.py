@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from onetape.model.time import DAY, MINUTE, SECOND, format_time
-from onetape.recorder.read import equity, ledger
+from onetape.recorder.read import NO_RESULT, equity, ledger
 from onetape.recorder.worth import exact, units_of
 from onetape.store.records import Records
 
@@ -19,7 +19,6 @@ __all__ = ["file_writer", "public"]
 
 _SPANS: Final = {"1": DAY, "7": 7 * DAY, "30": 30 * DAY, "all": 0}  # days of `symbols`
 _SHOWN: Final = ("key", "currency", "realized", "fees", "funding", "net")
-_PRIVATE: Final = ("transfers", "corrections")  # no result of trading: neither seen nor in `net`
 
 
 def public(
@@ -69,7 +68,7 @@ def _results(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Rows of a ledger without what is private, and without rows that have nothing else."""
     found = []
     for row in rows:
-        net = units_of(row["net"]) - sum(units_of(row[name]) for name in _PRIVATE)
+        net = units_of(row["net"]) - sum(units_of(row[name]) for name in NO_RESULT)  # neither seen nor counted
         made = {name: row[name] for name in _SHOWN} | {"net": exact(net)}
         if net or row["fees"] or row["realized"] != "0" or row["funding"] != "0":
             found.append(made)

@@ -25,9 +25,10 @@ from onetape.recorder.worth import exact, units_of
 from onetape.store.records import Records, metadata
 from onetape.tape.journal import JournalReader
 
-__all__ = ["EXTERNAL", "equity", "ledger", "records_of", "risk", "trips"]
+__all__ = ["EXTERNAL", "NO_RESULT", "equity", "ledger", "records_of", "risk", "trips"]
 
 EXTERNAL: Final = "external"  # strategy of what no robot of ours has done
+NO_RESULT: Final = ("transfers", "corrections")  # of a ledger row's `net`, what trading has not made
 CURRENT_WITHIN_S: Final = 3.0  # that a recorder which runs is waited for
 BOOKED: Final = tuple(name for name in READ if name != "quote")
 _PARTS: Final = ("realized", "funding", "transfer", "interest", "correction", "fee")
@@ -164,7 +165,7 @@ def equity(records: Records, *, by: str = "account", since: int = 0, until: int 
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
-    """A row of figures: an account has no strategy."""
+    """Returns a row of figures: an account has no strategy."""
     if row["slot"] == TOTAL:
         del row["slot"], row["subaccount"], row["strategy"]
     return row
@@ -194,10 +195,9 @@ def _together(rows: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def risk(records: Records) -> list[dict[str, Any]]:
-    """A row by account and currency that something settles in, as it is now. delta: signed notional of all
-    positions, and the worth of coins; utilization: margin at the account's leverage over equity; drawdown:
-    from the highest equity of a full minute, deposits and withdrawals apart. Shares are of 1; None: equity
-    is not above 0."""
+    """Returns a row by account and currency that something settles in, as it is now. delta: signed notional of all
+    positions, and the worth of coins; utilization: margin at the account's leverage over equity; drawdown: from the
+    highest equity of a full minute, deposits and withdrawals apart. Shares are of 1; None: equity is not above 0."""
     table = metadata.tables["record_risk"]
     wanted = sa.select(table).where(table.c.slot == TOTAL).order_by(table.c.account, table.c.currency)
     return [_shown(row) for row in records.rows(wanted)]

@@ -90,7 +90,7 @@ class Worth:
             yield asset
 
     def mark(self, symbol: str) -> int:
-        """The middle of the last quote, 0: there was none."""
+        """Returns the middle of the last quote, 0: there was none."""
         bid, ask = self.quotes.get(symbol, (0, 0))
         return (bid + ask) // 2 if bid and ask else 0
 
@@ -116,7 +116,7 @@ class Worth:
                 del self._unpriced[slot, asset]
 
     def _in_home(self, asset: str, amount: int) -> tuple[str, int] | None:
-        """The currency whose row an asset is in, and its worth there. None: there is no quote yet."""
+        """Returns the currency whose row an asset is in, and its worth there. None: there is no quote yet."""
         while not self._settles.get(asset) and asset in self._markets:
             instrument = self._instruments[self._markets[asset]]
             if not (mark := self.mark(instrument.symbol)):
@@ -174,7 +174,7 @@ class Worth:
             )
 
     def sample(self, booking: Booking) -> dict[Key, Figures]:
-        """The figures of a full minute, which may be the best ones."""
+        """Returns the figures of a full minute, which may be the best ones."""
         self._price()
         found = self.figures(booking)
         for key, each in found.items():

@@ -89,7 +89,7 @@ class Index(msgspec.Struct, frozen=True):
 
 
 def _program() -> str:
-    """What reads a pickle as it was written."""
+    """Returns what reads a pickle as it was written."""
     return f"{sys.implementation.cache_tag} {sys.platform}"
 
 
@@ -315,7 +315,7 @@ class Checkpoints:
         return index
 
     def before(self, *, frames: int | None = None, moment: int | None = None) -> Place | None:
-        """The last one up to there."""
+        """Returns the last one up to there."""
         fits = [
             each
             for each in self.places

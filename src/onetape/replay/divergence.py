@@ -129,7 +129,7 @@ def _words(journal: Path, frame: Frame | None) -> dict[str, Any] | None:
 
 
 def _places(plan: RunPlan, time: int) -> list[int]:
-    """The last frame of each tape whose time is not after this."""
+    """Returns the last frame of each tape whose time is not after this."""
     found = []
     for each in plan.inputs:
         with JournalReader(Path(each.path)) as reader:

@@ -84,7 +84,7 @@ class OrdersOfRun:
     targets: dict[int, dict[str, Any]]
 
     def fills(self) -> list[tuple[FilledOrder, OrderFill]]:
-        """All of them in the order of the tape."""
+        """Returns all of them in the order of the tape."""
         pairs = [(order, fill) for order in self.orders.values() for fill in order.fills]
         return sorted(pairs, key=lambda pair: pair[1].sequence)
 

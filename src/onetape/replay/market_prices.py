@@ -95,9 +95,9 @@ class Market:
         return {name: rows[name][keep].astype(np.int64) for name in names}
 
     def touch(self, symbol: str, side: int, moment: int, *, before: bool) -> int:
-        """What a taker of `side` would have met at a moment, in halves of a unit like all prices
-        of a bridge, 0: not known. The quote's other side; without quotes the last trade; without
-        trades the open or close of the bar.
+        """Returns what a taker of `side` would have met at a moment, in halves of a unit like all prices of a bridge,
+        0: not known. The quote's other side; without quotes the last trade; without trades the open or close of the
+        bar.
 
         before: without what happens at that very moment. An order that travels arrives before an
         event of the same time; one without latency answers that event.
@@ -124,7 +124,7 @@ class Market:
         return times[order], np.concatenate([bars["open"], bars["close"]])[order]
 
     def value_at_end(self, symbol: str) -> int:
-        """The price that the run values a holding at when it ends: see `values_at`."""
+        """Returns the price that the run values a holding at when it ends: see `values_at`."""
         return int(self.values_at(symbol, np.array([TIME_MAX]))[0])
 
     def values_at(self, symbol: str, moments: Ints) -> Ints:
@@ -140,9 +140,9 @@ class Market:
         return found
 
     def reference(self, symbol: str, moments: Ints, *, before: bool = False) -> tuple[Ints, str]:
-        """What the market was at each moment, in halves of a unit, 0: not known; and of what: mids of `quote`, else
-        `trade`, `bar`. before: at the exchange, by its clock, without what happens at that very moment; else as the
-        robot had heard of it."""
+        """Returns what the market was at each moment, in halves of a unit, 0: not known; and of what: mids of `quote`,
+        else `trade`, `bar`. before: at the exchange, by its clock, without what happens at that very moment; else as
+        the robot had heard of it."""
         key = symbol, before
         if key not in self._references:
             self._references[key] = self._reference(symbol, before)
@@ -198,7 +198,7 @@ def _mids(quotes: dict[str, Ints]) -> Ints:
 
 
 def first_data_difference(a: Market, b: Market) -> int | None:
-    """The first moment of which one market has an event that the other lacks, None: there is none.
+    """Returns the first moment of which one market has an event that the other lacks, None: there is none.
 
     Only time that both cover counts: what lies before the later start was history to both, and
     what lies after the earlier end decided nothing in that one.

@@ -131,8 +131,8 @@ def build_bridge(run_a: Path, run_b: Path, *, slack: int = 0) -> dict[str, Any]:
 
 
 def _difference_of_ways(a: RunPlan, b: RunPlan) -> int:
-    """How much the longer way to a venue may set decisions apart: also those about another venue,
-    which may answer to what came back from this one."""
+    """Returns how much the longer way to a venue may set decisions apart: also those about another venue, which may
+    answer to what came back from this one."""
     return max(
         sum(abs(x - y) for x, y in zip(a.latency_of(name).longest, b.latency_of(name).longest, strict=True))
         for name in {"", *a.latencies, *b.latencies}
@@ -167,7 +167,7 @@ def _read(run: Path) -> _Side:
 
 
 def _settled(symbol: str, a: _Side, b: _Side) -> Instrument | None:
-    """The facts of a symbol whose money both runs count; None: all of it is in the residual."""
+    """Returns the facts of a symbol whose money both runs count; None: all of it is in the residual."""
     facts = a.instruments.get(symbol) or b.instruments[symbol]
     return facts if all(run.plan.counts(facts.settle) for run in (a, b)) else None
 
@@ -288,7 +288,7 @@ def _matched(
 def _cause(
     ours: _Side, other: _Side, order: FilledOrder, twin: FilledOrder | None, fill: OrderFill, parted: int | None
 ) -> str:
-    """The name of a fill that the other run does not have."""
+    """Returns the name of a fill that the other run does not have."""
     if twin is None or twin.terms != order.terms:
         return "missed_data" if parted is not None and parted <= order.time else "decisions"
     if twin.is_filled:
@@ -301,7 +301,7 @@ def _cause(
 
 
 def _gain(facts: Instrument, side: int, bought: int, sold: int, size: int) -> int:
-    """What `size` gains between two prices, in units: for a buy when the second is higher."""
+    """Returns what `size` gains between two prices, in units: for a buy when the second is higher."""
     change = _worth(facts, sold, size) - _worth(facts, bought, size)
     if facts.kind is Kind.INVERSE:
         change = -change

@@ -39,7 +39,7 @@ class RecordedRun:
         return len(self.incarnations) or 1
 
     def life_at(self, *, sequence: int | None = None, moment: int | None = None) -> int:
-        """The index of the life that a frame of the tape, or a time, falls into."""
+        """Returns the index of the life that a frame of the tape, or a time, falls into."""
         found = 0
         for index, life in enumerate(self.incarnations[1:], 1):
             if sequence is not None and life.position >= sequence:

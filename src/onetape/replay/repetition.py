@@ -39,7 +39,7 @@ class Recording:
 
 
 def recording_of(spec: RunSpec, journal: Path, life: Life | None = None) -> Recording:
-    """The run whose own tape is `journal`, or one life of it. spec: of the whole run."""
+    """Returns the run whose own tape is `journal`, or one life of it. spec: of the whole run."""
     if life is None:
         return Recording(spec, commands_of(journal))
     killed_at = None if life.has_ended else life.time
@@ -87,12 +87,12 @@ class Repetition:
 
     @property
     def taken(self) -> list[int]:
-        """The last frame taken of each tape."""
+        """Returns the last frame taken of each tape."""
         return [self.session.loop.source_position(each.number)[0] for each in self.session.sources]
 
     @property
     def frames(self) -> int:
-        """How many were taken, with those from before the start."""
+        """Returns how many were taken, with those from before the start."""
         return int(self.session.loop.counters()["frames"])
 
     @property
@@ -101,8 +101,8 @@ class Repetition:
         return self.taken == self.ends
 
     def frames_at(self, sequence: int) -> int:
-        """The place after frame `sequence` of the tape, of a live run the gateway's; of several
-        tapes, after so many frames of all."""
+        """Returns the place after frame `sequence` of the tape, of a live run the gateway's; of several tapes, after so
+        many frames of all."""
         taken, live = self.taken, self.plan.live
         if len(taken) == 1:
             return self.frames + sequence - taken[0]

@@ -83,7 +83,7 @@ class Until:
         return self.moment is not None and life.start > self.moment
 
     def within(self, life: Life) -> Until:
-        """The same, not beyond what a life that was killed has done."""
+        """Returns the same, not beyond what a life that was killed has done."""
         if self.moment is None or life.has_ended:
             return self
         return replace(self, moment=min(self.moment, life.time))
@@ -322,9 +322,9 @@ def repeat_incarnations(
     *,
     scratch: Path | None = None,
 ) -> Repeated:
-    """A live run, one life after the other. Of one that was killed the repetition may know more
-    than the tape does: what that life did not come to write is left out. spec: of the whole run.
-    scratch: a folder where the tape of each life is left, named by its number."""
+    """Returns a live run, one life after the other. Of one that was killed the repetition may know more than the tape
+    does: what that life did not come to write is left out. spec: of the whole run. scratch: a folder where the tape of
+    each life is left, named by its number."""
     whole: Repeated | None = None
     recorded = read_actions(path / "journal")
     facts = instrument_overrides(path)
@@ -369,7 +369,7 @@ def _joined(first: Repeated, second: Repeated) -> Repeated:
 
 
 def strategy_of(path: Path, plan: RunPlan) -> type[Any]:
-    """The strategy as it ran: from the source kept in the run."""
+    """Returns the strategy as it ran: from the source kept in the run."""
     kept = path / "source" / plan.strategy.rpartition(":")[0]
     if not kept.is_file():
         raise BadConfig(f"the run keeps no source {plan.strategy}", location=str(path), todo="run it again")
@@ -377,7 +377,7 @@ def strategy_of(path: Path, plan: RunPlan) -> type[Any]:
 
 
 def instrument_overrides(path: Path) -> dict[str, Instrument]:
-    """The facts that were given to a run by --instruments, which it keeps."""
+    """Returns the facts that were given to a run by --instruments, which it keeps."""
     kept = path / INSTRUMENTS_FILE
     return dict(read_instruments(kept)) if kept.is_file() else {}
 
@@ -420,7 +420,7 @@ def check_inputs(plan: RunPlan) -> None:
 
 
 def read_states(journal: Path, life: Life | None = None) -> list[str]:
-    """The state hashes on a run's tape, in order: all, or those of one life."""
+    """Returns the state hashes on a run's tape, in order: all, or those of one life."""
     found = []
     with JournalReader(journal) as reader:
         for frame in reader.frames(types=["health"]):
@@ -433,7 +433,7 @@ def read_states(journal: Path, life: Life | None = None) -> list[str]:
 
 
 def _impurities(path: Path) -> str:
-    """What the kept source does that a replay cannot repeat."""
+    """Returns what the kept source does that a replay cannot repeat."""
     found = []
     for file in sorted((path / "source").rglob("*.py")):
         found += [

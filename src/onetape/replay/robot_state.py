@@ -36,8 +36,8 @@ _ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
 def state_of(session: Session) -> dict[str, Any]:
-    """What decides what the robot does next: parameters, memory, its own attributes, positions,
-    working orders; and its equity."""
+    """Returns what decides what the robot does next: parameters, memory, its own attributes, positions, working orders;
+    and its equity."""
     loop, robot = session.loop, session.robot
     if session.compiled is not None:
         session.compiled.write_back()  # its attributes lie in the machine code's memory
@@ -58,7 +58,7 @@ def state_of(session: Session) -> dict[str, Any]:
 
 
 def whole_state(session: Session) -> dict[str, Any]:
-    """The same with the time, the money and what the robot sees of the market."""
+    """Returns the same with the time, the money and what the robot sees of the market."""
     state = state_of(session)
     return {
         "now": session.loop.now,
@@ -71,8 +71,8 @@ def whole_state(session: Session) -> dict[str, Any]:
 
 
 def opened_at(repetition: Repetition, frames: FramesAround, *, life: int, around: int = AROUND) -> dict[str, Any]:
-    """The whole state where a repetition stands, with the frame that it took last and those around
-    it. life: index."""
+    """Returns the whole state where a repetition stands, with the frame that it took last and those around it. life:
+    index."""
     return {
         "life": life + 1,
         "frames": repetition.frames,
@@ -215,7 +215,7 @@ def _mapping(value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
 
 
 def _sequence(values: Iterable[Any], count: int, depth: int) -> list[Any]:
-    """The last ones: a strategy that keeps a history looks at its end."""
+    """Returns the last ones: a strategy that keeps a history looks at its end."""
     found = list(values) if count <= ITEMS_MAX else list(values)[-ITEMS_MAX:]
     shown = [worded(each, depth + 1) for each in found]
     return shown if count <= ITEMS_MAX else [f"... {count - ITEMS_MAX} before", *shown]

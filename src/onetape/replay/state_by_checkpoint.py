@@ -21,8 +21,8 @@ __all__ = ["state_by_checkpoint"]
 def state_by_checkpoint(
     path: Path, recorded: Actions, *, sequence: int | None, moment: int | None
 ) -> dict[str, Any] | str:
-    """What replay_run says, or why it has to be found by a whole replay; "": nobody has made
-    checkpoints. recorded: all actions on the run's tape."""
+    """Returns what replay_run says, or why it has to be found by a whole replay; "": nobody has made checkpoints.
+    recorded: all actions on the run's tape."""
     if not (path / "checkpoints").is_dir():
         return ""
     run = RecordedRun(path)

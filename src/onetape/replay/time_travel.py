@@ -349,8 +349,8 @@ class Traveller:
 
 
 def steps_of(run: Path, until: str, count: int) -> list[dict[str, Any]]:
-    """The states of `count` steps from a place: after each of the next frames, or, below 0, before
-    each of the last ones, as stepping back shows them. Fewer where the run ends."""
+    """Returns the states of `count` steps from a place: after each of the next frames, or, below 0, before each of the
+    last ones, as stepping back shows them. Fewer where the run ends."""
     if not 0 < abs(count) <= STEPS_MAX:
         raise BadConfig(f"{count} steps", location="--step", todo=f"give 1 to {STEPS_MAX}, or the same below 0")
     found = []

@@ -38,7 +38,7 @@ def send(connection: socket.socket, message: dict[str, Any]) -> None:
 
 
 def receive(connection: socket.socket) -> dict[str, Any] | None:
-    """The next message; None: the other side has gone."""
+    """Returns the next message; None: the other side has gone."""
     head = _exactly(connection, _LENGTH.size)
     if head is None:
         return None

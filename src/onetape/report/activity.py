@@ -44,7 +44,7 @@ def any_exposure(markets: Sequence[Market], *, ts_first: int, ts_last: int) -> f
 
 
 def held_at(ts: Ints, values: Floats, moments: Ints, *, before: float = 0.0) -> Floats:
-    """The value of a step function at each moment: the last one at or before it, else `before`."""
+    """Returns the value of a step function at each moment: the last one at or before it, else `before`."""
     if not len(ts):
         return np.full(len(moments), before)
     at = np.searchsorted(ts, moments, side="right") - 1

@@ -38,7 +38,7 @@ def write_comparison(runs: Sequence[Run], path: Path) -> Path:
 
 
 def render_comparison(runs: Sequence[Run]) -> str:
-    """The page as text; equal runs give equal bytes. The first run is what others are held to."""
+    """Returns the page as text; equal runs give equal bytes. The first run is what others are held to."""
     if not 2 <= len(runs) <= RUNS_MAX:
         raise UsageError(
             f"{len(runs)} runs cannot be compared on a page", location="compare", todo=f"give 2 to {RUNS_MAX}"
@@ -95,7 +95,7 @@ def _label(run: Run) -> str:
 
 
 def _settings(run: Run) -> dict[str, str]:
-    """What decided the run, as text by name."""
+    """Returns what decided the run, as text by name."""
     facts = run.facts
     money, model = facts.get("money", {}), facts.get("model", {})
     tables: list[tuple[str, Mapping[str, Any]]] = [

@@ -51,8 +51,8 @@ def moments(returns: NDArray[np.float64]) -> Moments:
 
 
 def expected_maximum(variance: float, tries: int) -> float:
-    """The Sharpe ratio that the best of `tries` independent ones without skill is expected to
-    show, `variance` being that of the ratios over the tries. One try: 0."""
+    """Returns the Sharpe ratio that the best of `tries` independent ones without skill is expected to show, `variance`
+    being that of the ratios over the tries. One try: 0."""
     if tries < 1:
         raise ValueError(f"tries must be at least 1: {tries}")
     if not variance >= 0:
@@ -78,8 +78,8 @@ def probabilistic_sharpe(
 def minimum_track_record(
     sharpe: float, *, skewness: float, kurtosis: float, benchmark: float = 0.0, confidence: float = 0.95
 ) -> float | None:
-    """How many returns it takes until the ratio is above `benchmark` with this confidence; None
-    when it is not above it at all, however long one waits."""
+    """Returns how many returns it takes until the ratio is above `benchmark` with this confidence; None when it is not
+    above it at all, however long one waits."""
     spread = _spread(sharpe, skewness, kurtosis)
     if sharpe <= benchmark or spread is None:
         return None
@@ -87,6 +87,6 @@ def minimum_track_record(
 
 
 def _spread(sharpe: float, skewness: float, kurtosis: float) -> float | None:
-    """The variance of the ratio's estimate, times the number of returns less one."""
+    """Returns the variance of the ratio's estimate, times the number of returns less one."""
     spread = 1 - skewness * sharpe + (kurtosis - 1) / 4 * sharpe**2
     return spread if spread > 0 else None

@@ -35,7 +35,7 @@ def drawdown_series(equity: Floats) -> Floats:
 
 
 def max_drawdown(ts: Ints, equity: Floats) -> Drawdown | None:
-    """The deepest fall as a fraction. The first of equals; without any, one of zero."""
+    """Returns the deepest fall as a fraction. The first of equals; without any, one of zero."""
     if len(equity) == 0:
         return None
     worst = worst_drawdowns(ts, equity, 1)
@@ -43,7 +43,7 @@ def max_drawdown(ts: Ints, equity: Floats) -> Drawdown | None:
 
 
 def worst_drawdowns(ts: Ints, equity: Floats, count: int = 10) -> list[Drawdown]:
-    """The deepest falls by fraction, deepest first; equal ones by time.
+    """Returns the deepest falls by fraction, deepest first; equal ones by time.
 
     A drawdown lasts from the last moment at a peak until the curve is at that peak again: they
     do not overlap, so the second worst is not a part of the worst.
@@ -74,7 +74,7 @@ def worst_drawdowns(ts: Ints, equity: Floats, count: int = 10) -> list[Drawdown]
 
 
 def longest_drawdown(ts: Ints, equity: Floats) -> int | None:
-    """The longest time below a peak in ns, the one that lasts at the end included."""
+    """Returns the longest time below a peak in ns, the one that lasts at the end included."""
     if not len(ts):
         return None
     under = drawdown_series(equity) < 0

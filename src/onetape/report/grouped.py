@@ -26,9 +26,8 @@ def enumerated(names: Sequence[str]) -> str:
 
 
 def grouped(assumptions: Iterable[Assumption]) -> list[Assumption]:
-    """Those that say the same of several instruments (`SYMBOL: ...`) as one, with the sum of their
-    amounts. Where only figures differ, it has those of the one that weighs most. Each stands where
-    its first one stood."""
+    """Returns those that say the same of several instruments (`SYMBOL: ...`) as one, with the sum of their amounts.
+    Where only figures differ, it has those of the one that weighs most. Each stands where its first one stood."""
     found: dict[tuple[str, ...], list[Assumption]] = {}
     for number, each in enumerate(assumptions):
         symbol, rest = symbol_of(each)
@@ -40,7 +39,7 @@ def grouped(assumptions: Iterable[Assumption]) -> list[Assumption]:
 
 
 def symbol_of(each: Assumption) -> tuple[str, str]:
-    """The instrument that it is about and what it says of it; "" for one of all."""
+    """Returns the instrument that it is about and what it says of it; "" for one of all."""
     symbol, colon, rest = each.text.partition(": ")
     if not colon:
         return "", each.text
@@ -77,5 +76,5 @@ def amount_text(value: float, currency: str) -> str:
 
 
 def in_order(assumptions: Iterable[Assumption]) -> list[Assumption]:
-    """The largest amounts first, then what flatters, may lean either way, hurts, and facts."""
+    """Returns the largest amounts first, then what flatters, may lean either way, hurts, and facts."""
     return sorted(assumptions, key=lambda each: (-abs(each.amount or 0.0), -_WEIGHT_OF_BIAS[bias_word(each.bias)]))

@@ -164,8 +164,8 @@ def metric(key: str) -> Metric:
 
 
 def metric_text(key: str, value: object) -> str:
-    """A value in one word: fractions in percent, floats with six digits, `-` for none. Amounts,
-    which are decimal text, stay as they are."""
+    """Returns a value in one word: fractions in percent, floats with six digits, `-` for none. Amounts, which are
+    decimal text, stay as they are."""
     if metric(key).form in ("part", "gain_part") and isinstance(value, (int, float, str)):
         try:
             percent = float(value) * 100
@@ -176,7 +176,7 @@ def metric_text(key: str, value: object) -> str:
 
 
 def number_text(value: object) -> str:
-    """A number, or the text of one, with six digits, or as many as it has before the point."""
+    """Returns a number, or the text of one, with six digits, or as many as it has before the point."""
     if value is None:
         return "-"
     if isinstance(value, int):

@@ -41,7 +41,7 @@ class Plot:
 
 
 def run_html(run: Run) -> str:
-    """A table of the figures, why there are no orders, where the report is, and the equity."""
+    """Returns a table of the figures, why there are no orders, where the report is, and the equity."""
     stats = run.stats
     rows = [("strategy", str(stats.get("strategy", "?")))]
     figures = [(key, name) for key, name in _FIGURES if stats.get(key) is not None]

@@ -31,7 +31,7 @@ _CHUNK: Final = 512  # splits at a time
 
 
 def pieces_of(ts: NDArray[np.int64], equity: Floats, count: int = PIECES) -> list[float]:
-    """What a run earned in each of `count` equal pieces of its time, on what it began with."""
+    """Returns what a run earned in each of `count` equal pieces of its time, on what it began with."""
     if len(ts) < 2 or equity[0] <= 0:
         return []
     edges = np.linspace(int(ts[0]), int(ts[-1]), count + 1)
@@ -99,8 +99,8 @@ def stationary(count: int, restart: float, chance: np.random.Generator) -> NDArr
 
 
 def groups_of(pieces: Floats, alike: float = ALIKE) -> NDArray[np.int64]:
-    """The group of each try, from 0: in order of their ratios each joins the first group whose best one it moves with,
-    else begins one."""
+    """Returns the group of each try, from 0: in order of their ratios each joins the first group whose best one it
+    moves with, else begins one."""
     total, squares = pieces.sum(axis=0), (pieces**2).sum(axis=0)
     order = np.argsort(-_sharpe(total, squares, len(pieces)), kind="stable")
     centred = pieces - pieces.mean(axis=0)
@@ -118,8 +118,8 @@ def groups_of(pieces: Floats, alike: float = ALIKE) -> NDArray[np.int64]:
 
 
 def monte_carlo(gains: Floats, draws: int = DRAWS, seed: int = 0) -> dict[str, list[float]]:
-    """What might as well have come of gains (trades, days): drawn anew with replacement, the 5 %, 50 % and 95 % of
-    the `profit` and of the deepest `drawdown` from a peak, both in the gains' unit."""
+    """Returns what might as well have come of gains (trades, days): drawn anew with replacement, the 5 %, 50 % and 95 %
+    of the `profit` and of the deepest `drawdown` from a peak, both in the gains' unit."""
     chance = np.random.default_rng(seed)
     profits, falls = np.empty(draws), np.empty(draws)
     for at in range(draws):
@@ -149,7 +149,7 @@ class Overfit:
 
     @property
     def verdict(self) -> str:
-        """What a trader wants to know, in words."""
+        """Returns what a trader wants to know, in words."""
         if self.odds_of_luck is None:
             return "nothing was earned or lost: there is nothing to judge"
         words = [

@@ -31,7 +31,7 @@ DAYS_MAX = 4_000  # eleven years
 
 
 def page_data(data: ReportData, analysis: Analysis) -> dict[str, Any]:
-    """The value of the page's data element."""
+    """Returns the value of the page's data element."""
     ts, equity, bench = data.equity_ts, data.equity, analysis.benchmark
     points = MARKET_POINTS_MAX // max(2 * len(data.markets), 1)
     points = min(LINE_POINTS_MAX, max(points, 200))
@@ -74,7 +74,7 @@ def _assumed(data: ReportData) -> list[dict[str, object]]:
 
 
 def metric_rows(stats: Any) -> list[dict[str, object]]:
-    """The statistics in the order and with the names of metrics.py; unknown ones at the end."""
+    """Returns the statistics in the order and with the names of metrics.py; unknown ones at the end."""
     rows = []
     for key, value in stats.items():
         found = metric(key)

@@ -30,7 +30,7 @@ def write_report(data: ReportData, path: Path, analysis: Analysis | None = None)
 
 
 def render_report(data: ReportData, analysis: Analysis | None = None) -> str:
-    """The page as text; equal data give equal bytes."""
+    """Returns the page as text; equal data give equal bytes."""
     value = page_data(data, analysis or analyze(data))
     return render_page("report", data.title, value)
 

@@ -112,7 +112,7 @@ class Market:
         return price * qty * self.multiplier
 
     def gain(self, price: Floats, qty: Floats, last: float) -> float:
-        """What signed qty, got at price, has brought or lost when the price is `last`."""
+        """Returns what signed qty, got at price, has brought or lost when the price is `last`."""
         now = self.notional(np.full(len(price), last), qty)
         then = self.notional(price, qty)
         return float((then - now if self.kind == "inverse" else now - then).sum())

@@ -80,7 +80,7 @@ def finite(value: object) -> object:
 
 
 def report_value(data: ReportData, analysis: Analysis) -> dict[str, Any]:
-    """The value of report.json."""
+    """Returns the value of report.json."""
     bench = analysis.benchmark
     return {
         "format": FORMAT,
@@ -117,7 +117,7 @@ def report_value(data: ReportData, analysis: Analysis) -> dict[str, Any]:
 
 
 def _reordered(pnl: Floats) -> dict[str, Any] | None:
-    """What might as well have come of the round trips; None for too few of them to say, or too many to draw."""
+    """Returns what might as well have come of the round trips; None for too few of them to say, or too many to draw."""
     if not TRIPS_MIN <= len(pnl) <= TRIPS_MAX:
         return None
     return {"trips": len(pnl), **monte_carlo(pnl)}
@@ -145,7 +145,7 @@ def drawdown_row(each: Drawdown) -> dict[str, Any]:
 
 
 def period_row(each: PeriodRow, name: str) -> dict[str, Any]:
-    """A day or month with its name: 2026-06-01 or 2026-06."""
+    """Returns a day or month with its name: 2026-06-01 or 2026-06."""
     text = str(np.datetime64(each.start, "ns").astype("datetime64[D]"))
     row = asdict(each)
     row.pop("start")

@@ -41,7 +41,7 @@ class Run:
         return run_html(self)
 
     def plot(self) -> Plot:
-        """The equity over time, drawn in a notebook; `.svg` is the picture's text."""
+        """Returns the equity over time, drawn in a notebook; `.svg` is the picture's text."""
         from onetape.report.notebook import Plot
 
         times, values = self._equity_line()
@@ -72,11 +72,11 @@ class Run:
 
     @property
     def stats(self) -> dict[str, Any]:
-        """The result's keys and statistics."""
+        """Returns the result's keys and statistics."""
         return {**self.facts.get("stats", {}), **self.facts.get("result", {})}
 
     def report(self) -> Path:
-        """The HTML page's path."""
+        """Returns the HTML page's path."""
         return self.path / "report.html"
 
     def save(self, out: str | Path, format: str = "parquet") -> Path:
@@ -222,7 +222,7 @@ class Run:
         return frame.select(pl.col(name).cast(types[name]) for name in names)
 
     def events(self, kind: str) -> pl.DataFrame:
-        """All events of one type: of the run's own journal, or of the tapes that it read."""
+        """Returns all events of one type: of the run's own journal, or of the tapes that it read."""
         from onetape.store.frames import event_frame
 
         own = event_frame(self.path / "journal", kind)
@@ -239,7 +239,7 @@ class Run:
 
     @property
     def reader(self) -> JournalReader:
-        """The run's own journal."""
+        """Returns the run's own journal."""
         return JournalReader(self.path / "journal")
 
 
@@ -264,7 +264,7 @@ def _require_polars() -> None:
 
 
 def open_run(path: str | Path) -> Run:
-    """A recorded run by its folder, or by its name under .onetape/runs (or $ONETAPE_HOME/runs)."""
+    """Returns a recorded run by its folder, or by its name under .onetape/runs (or $ONETAPE_HOME/runs)."""
     folder = Path(path)
     if not (folder / "run.toml").is_file():
         folder = home_of() / "runs" / folder

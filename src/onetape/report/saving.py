@@ -104,7 +104,7 @@ def _report(path: Path) -> dict[str, Any]:
 
 
 def _rows(path: Path, name: str, value: Any) -> list[dict[str, Any]]:
-    """A list of flat rows, which anybody may have edited since."""
+    """Returns a list of flat rows, which anybody may have edited since."""
     plain = (str, int, float, bool, type(None))
     is_table = isinstance(value, list) and all(
         isinstance(row, dict) and all(isinstance(each, plain) for each in row.values()) for row in value
@@ -126,7 +126,7 @@ def _statistic(name: str, value: Any) -> tuple[str, float | None, str]:
 
 
 def _settings(run: Run) -> dict[str, Any]:
-    """The tables of run.toml that decided it, flat: `model.latency`."""
+    """Returns the tables of run.toml that decided it, flat: `model.latency`."""
     found: dict[str, Any] = {}
     for table in ("run", "parameters", "money", "model", "versions"):
         for key, value in run.facts.get(table, {}).items():

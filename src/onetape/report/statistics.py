@@ -55,7 +55,7 @@ def calmar(growth: float | None, fall: float | None) -> float | None:
 
 
 def choose_period(ts: Ints) -> int:
-    """The longest of day, hour, minute that gives at least 30 returns; else a second."""
+    """Returns the longest of day, hour, minute that gives at least 30 returns; else a second."""
     span = int(ts[-1] - ts[0]) if len(ts) else 0
     for period in (DAY, HOUR, MINUTE):
         if span >= RETURNS_MIN * period:
@@ -64,7 +64,7 @@ def choose_period(ts: Ints) -> int:
 
 
 def period_ends(ts: Ints, period_ns: int) -> Ints:
-    """The UTC multiples of the period after ts[0] up to ts[-1], inclusive."""
+    """Returns the UTC multiples of the period after ts[0] up to ts[-1], inclusive."""
     first = int(ts[0]) // period_ns * period_ns + period_ns
     # Counted in integers: arange(first, end, step) counts in floats, and loses the last one where
     # nanoseconds since 1970 have more digits than a float.

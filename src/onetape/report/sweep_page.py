@@ -36,7 +36,7 @@ def write_sweep_page(
 
 
 def render_sweep_page(sweep: Sweep, *, x: str | None = None, y: str | None = None, metric: str | None = None) -> str:
-    """The page as text; equal sweeps give equal bytes."""
+    """Returns the page as text; equal sweeps give equal bytes."""
     data = _page_data(sweep, x, y, metric)
     return render_page("sweep", data["title"], data, styles=("report.css", "sweep.css"), scripts=[("sweep.js",)])
 

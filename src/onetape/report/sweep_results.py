@@ -50,7 +50,7 @@ _LAST = ("returns", "period_sharpe", "skewness", "kurtosis", "action_hash")
 
 
 def metric_names() -> list[str]:
-    """What variants can be ranked by: the numbers among the statistics of a run."""
+    """Returns what variants can be ranked by: the numbers among the statistics of a run."""
     from onetape.report.report_data import ReportData
     from onetape.report.summary import summarize
 
@@ -60,7 +60,7 @@ def metric_names() -> list[str]:
 
 
 def metric_of(row: Mapping[str, Any], metric: str) -> float | None:
-    """A row's value of a metric; None when it failed or has none."""
+    """Returns a row's value of a metric; None when it failed or has none."""
     if row.get("error") is not None:
         return None
     # The money of the result is exact; the statistics' own is a difference of floats.
@@ -69,7 +69,7 @@ def metric_of(row: Mapping[str, Any], metric: str) -> float | None:
 
 
 def best_of(rows: Iterable[Mapping[str, Any]], metric: str) -> Mapping[str, Any] | None:
-    """The best row, the first of equals; None when no row has a value."""
+    """Returns the best row, the first of equals; None when no row has a value."""
     sign = -1.0 if metric in LESS_IS_BETTER else 1.0
     chosen, at = None, 0.0
     for row in rows:
@@ -80,7 +80,7 @@ def best_of(rows: Iterable[Mapping[str, Any]], metric: str) -> Mapping[str, Any]
 
 
 def read_rows(path: Path) -> tuple[dict[str, dict[str, Any]], int]:
-    """The rows by key, the last of each, and how many bytes of the file are whole lines.
+    """Returns the rows by key, the last of each, and how many bytes of the file are whole lines.
 
     A line that was being written when the machine or the process died is not one.
     """
@@ -124,23 +124,23 @@ class Sweep:
 
     @property
     def name(self) -> str:
-        """The strategy's class."""
+        """Returns the strategy's class."""
         return str(self.facts["class"])
 
     @property
     def metric(self) -> str:
-        """What it ranks by unless told otherwise."""
+        """Returns what it ranks by unless told otherwise."""
         return str(self.facts["metric"])
 
     @property
     def tries(self) -> int:
-        """How many variants were tried, or are to be: all of the grid, or those of a search."""
+        """Returns how many variants were tried, or are to be: all of the grid, or those of a search."""
         return len(self.rows) if self.facts.get("search") else len(self.grid)
 
     @cached_property
     def overfit(self) -> Overfit | None:
-        """How much of the best is luck; None for a walk-forward sweep, and where the variants have not kept what they
-        earned over time (sweeps of before, or of very many variants)."""
+        """Returns how much of the best is luck; None for a walk-forward sweep, and where the variants have not kept
+        what they earned over time (sweeps of before, or of very many variants)."""
         kept = [row for row in self.rows if row["error"] is None and row.get("pieces")]
         best = best_of(kept, self.metric)
         if self.facts["walk_forward"] or best is None or len({len(row["pieces"]) for row in kept}) != 1:
@@ -194,16 +194,15 @@ class Sweep:
         return {**flat, **params, **error, **row.get("stats", {}), **numbers}
 
     def _param(self, name: str) -> str:
-        """A parameter's column; one named like a statistic gets a prefix."""
+        """Returns a parameter's column; one named like a statistic gets a prefix."""
         taken = {"variant", "error", "seed", *metric_names(), *_LAST, "period"}
         if self.facts["walk_forward"]:
             taken |= {"window", "phase"}
         return f"param.{name}" if name in taken else name
 
     def best(self, metric: str | None = None) -> dict[str, Any]:
-        """The best variant: variant, params, value, stats, command. Raises BadConfig when none
-        has a value of the metric. Of a walk-forward sweep: the best test window says nothing, so
-        there is none."""
+        """Returns the best variant: variant, params, value, stats, command. Raises BadConfig when none has a value of
+        the metric. Of a walk-forward sweep: the best test window says nothing, so there is none."""
         metric = metric or self.metric
         check_metric(metric)
         if self.facts["walk_forward"]:
@@ -225,7 +224,7 @@ class Sweep:
         }
 
     def command(self, variant: int, *, start: int | None = None, end: int | None = None) -> str:
-        """The `onetape backtest` that repeats a variant, to be typed as it is."""
+        """Returns the `onetape backtest` that repeats a variant, to be typed as it is."""
         facts, options = self.facts, self.facts["options"]
         words = ["onetape", "backtest", self._reference()]
         for flag, role in (("--data", "market"), ("--detail-data", "detail")):
@@ -321,7 +320,7 @@ _DEFAULTS = {"margin": "cross", "leverage": 1, "on_error": "halt"}
 
 
 def _flag(name: str, value: Any) -> list[str]:
-    """An option as the command takes it: none for a default, several for a list."""
+    """Returns an option as the command takes it: none for a default, several for a list."""
     flag = f"--{name.replace('_', '-')}"
     if value is None or value is False or value == _DEFAULTS.get(name):
         return []
@@ -364,7 +363,7 @@ def no_value(metric: str, rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _text(value: Any) -> str:
-    """A parameter as --param takes it."""
+    """Returns a parameter as --param takes it."""
     if isinstance(value, list):
         return ",".join(_text(each) for each in value)
     return json.dumps(value) if isinstance(value, dict) else str(value)
@@ -394,5 +393,5 @@ def is_sweep(path: Path) -> bool:
 
 
 def open_sweep(path: str | Path) -> Sweep:
-    """A sweep by its folder. Raises BadConfig for what is none."""
+    """Returns a sweep by its folder. Raises BadConfig for what is none."""
     return Sweep(Path(path))

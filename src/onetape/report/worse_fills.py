@@ -19,8 +19,7 @@ FEE_FACTOR = 1.25
 
 
 def tick_cost(fills: Fills, markets: Sequence[Market]) -> float:
-    """What one tick against us on each taker fill costs, in the report's currency, its fee
-    included."""
+    """Returns what one tick against us on each taker fill costs, in the report's currency, its fee included."""
     cost = 0.0
     for index, each in enumerate(markets):
         if not each.settles_in_run or each.tick <= 0:
@@ -38,7 +37,7 @@ def tick_cost(fills: Fills, markets: Sequence[Market]) -> float:
 
 
 def fee_cost(fills: Fills, markets: Sequence[Market], factor: float = FEE_FACTOR) -> float:
-    """What dearer fees cost more, in the report's currency.
+    """Returns what dearer fees cost more, in the report's currency.
 
     Where an instrument has a table of tiers: each fill at the rate of the tier below the one that
     it was charged at, which is told by its rate (of tiers with equal rates the lowest is taken).
@@ -58,7 +57,7 @@ def fee_cost(fills: Fills, markets: Sequence[Market], factor: float = FEE_FACTOR
 
 
 def _tier_below(fills: Fills, mine: NDArray[np.bool_], market: Market, otherwise: Floats) -> Floats:
-    """What each fill would have cost more in the tier below its own; `otherwise` in the base."""
+    """Returns what each fill would have cost more in the tier below its own; `otherwise` in the base."""
     fee = fills.fee[mine]
     notional = np.abs(market.notional(fills.price[mine], fills.qty[mine]))
     own = np.divide(fee, notional, out=np.zeros(len(fee)), where=notional > 0)

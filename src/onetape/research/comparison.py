@@ -66,11 +66,11 @@ class Comparison:
 
     @property
     def luck(self) -> float:
-        """The Sharpe ratio per period that the best of the tries shows by luck alone."""
+        """Returns the Sharpe ratio per period that the best of the tries shows by luck alone."""
         return deflate.expected_maximum(self.spread**2, self.tries)
 
     def judged(self, variant: Variant) -> dict[str, float | None]:
-        """A variant's figures; ratios per year where the data covers a day, else None."""
+        """Returns a variant's figures; ratios per year where the data covers a day, else None."""
         found = variant.returns
         year = math.sqrt(st.YEAR_NS / variant.period)
         if found.sharpe is None:
@@ -120,7 +120,7 @@ class Comparison:
         return text
 
     def as_json(self) -> dict[str, Any]:
-        """The keys of `compare --json`."""
+        """Returns the keys of `compare --json`."""
         return {
             "tries": self.tries,
             "tries_from": self.tries_from,

@@ -101,7 +101,7 @@ def proposals(
 
 
 def _variant(grid: Grid, places: list[int]) -> int:
-    """The number of the variant at these places of the axes."""
+    """Returns the number of the variant at these places of the axes."""
     number = 0
     for values, at in zip(grid.axes.values(), places, strict=True):
         number = number * len(values) + at

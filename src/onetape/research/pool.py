@@ -78,7 +78,7 @@ class _Worker:
             self.send(job)
 
     def read(self) -> tuple[list[Row], bool]:
-        """The whole answers that are there, and whether it has ended."""
+        """Returns the whole answers that are there, and whether it has ended."""
         piece = os.read(self.answers.fileno(), 1 << 20)
         *lines, self.buffer = (self.buffer + piece).split(b"\n")
         return [json.loads(line) for line in lines], not piece

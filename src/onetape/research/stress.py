@@ -74,7 +74,7 @@ def reruns(
     instruments: Mapping[str, Instrument] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[StressLine]:
-    """The stress lines of a recorded run that take a backtest of their own.
+    """Returns the stress lines of a recorded run that take a backtest of their own.
 
     run: its folder, with the source kept in it, which is loaded anew: nothing that the strategy
     left in its module is seen again. A re-run that fails says so, Ctrl-C ends only them; the run

@@ -76,7 +76,7 @@ class SweepResult:
     lookahead: dict[str, Any] | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """The keys of `sweep --json`."""
+        """Returns the keys of `sweep --json`."""
         sweep, walk = self.sweep, self.sweep.walk_forward
         rows = sweep.rows
         found: dict[str, Any] = {
@@ -289,7 +289,7 @@ def _look_ahead(work: _Work, grid: Grid, how: str, manifest: Mapping[str, Any]) 
 
 
 def cores() -> int:
-    """Those that this process may use, where the system says so."""
+    """Returns those that this process may use, where the system says so."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -340,7 +340,7 @@ def sweep(
 
 
 def divergence_of(result: SweepResult) -> Divergence | None:
-    """What the look-ahead check found, as an error; None when every decision held."""
+    """Returns what the look-ahead check found, as an error; None when every decision held."""
     checked = result.lookahead
     if checked is None or not checked["differing"]:
         return None

@@ -169,7 +169,7 @@ def make_manifest(options: SweepOptions, strategy: type[Strategy], grid: Grid, f
 
 
 def _metric(options: SweepOptions, kept: Mapping[str, Any], plan: RunPlan) -> str:
-    """What ranks the variants; what a run so short has no value of is refused before any runs."""
+    """Returns what ranks the variants; what a run so short has no value of is refused before any runs."""
     first, last = _span([each for each in plan.inputs if not each.is_detail])
     first, last = max(first, plan.start or first), min(last, plan.end or last)
     span = last - first
@@ -187,7 +187,7 @@ def _metric(options: SweepOptions, kept: Mapping[str, Any], plan: RunPlan) -> st
 
 
 def _reference(strategy: type[Strategy], folder: Path) -> str:
-    """How other processes find the class: its own file, its module, or the text kept here."""
+    """Returns how other processes find the class: its own file, its module, or the text kept here."""
     module = sys.modules.get(strategy.__module__)
     file = getattr(module, "__file__", None)
     # Of a package, where files import each other by relative names.
@@ -237,8 +237,8 @@ def begin_sweep(folder: Path, manifest: dict[str, Any], *, is_new: bool) -> None
 
 
 def _comparable(name: str, manifest: Mapping[str, Any]) -> Any:
-    """A manifest's part as it is compared. One that was written before an option existed was made
-    with that option's default, and before there was detail data without any."""
+    """Returns a manifest's part as it is compared. One that was written before an option existed was made with that
+    option's default, and before there was detail data without any."""
     found: Any = manifest.get(name)
     if name == "options":
         return {**_DEFAULTS, **found}
@@ -256,7 +256,7 @@ def _differences(left: Mapping[str, Any], right: Mapping[str, Any]) -> str:
 
 
 def _mark(tape: TapeInput, last: int | None) -> dict[str, Any]:
-    """A tape and how far it is read. last: up to where, when that was decided before."""
+    """Returns a tape and how far it is read. last: up to where, when that was decided before."""
     with JournalReader(Path(tape.path)) as reader:
         end = reader.core.last_sequence if last is None else last
         reader.seek_sequence(max(end, 1))

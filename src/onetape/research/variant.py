@@ -64,9 +64,9 @@ def source_hash(reference: str) -> str:
 
 
 def open_strategy(setup: Mapping[str, Any]) -> type[Strategy]:
-    """The class, loaded anew from the text that the sweep began with, and so are the modules beside
-    it: what one variant leaves in a global is not there for the next, as it would not be for a
-    backtest of its own. Raises BadConfig for another text."""
+    """Returns the class, loaded anew from the text that the sweep began with, and so are the modules beside it: what
+    one variant leaves in a global is not there for the next, as it would not be for a backtest of its own. Raises
+    BadConfig for another text."""
     _forget(setup["reference"])
     if source_hash(setup["reference"]) != setup["source_hash"]:
         raise _edited(setup["reference"].rpartition(":")[0], "STRATEGY")
@@ -109,8 +109,8 @@ def _forget(reference: str) -> None:
 
 
 def run_job(setup: Mapping[str, Any], job: Mapping[str, Any]) -> dict[str, Any]:
-    """The job's row: its `key`, and either what came of it or `error`. A variant that fails is a
-    row as well; only what says that we are wrong ends the process."""
+    """Returns the job's row: its `key`, and either what came of it or `error`. A variant that fails is a row as well;
+    only what says that we are wrong ends the process."""
     try:
         strategy = open_strategy(setup)
         _check_files(setup)

@@ -80,7 +80,7 @@ def windows_of(first: int, end: int, *, train: int, test: int, anchored: bool = 
 
 
 def train_job(window: Window, grid: Grid, variant: int) -> dict[str, Any]:
-    """A variant in a train window."""
+    """Returns a variant in a train window."""
     return {
         "key": f"train/{window.number}/{variant}",
         "params": grid[variant],
@@ -90,8 +90,7 @@ def train_job(window: Window, grid: Grid, variant: int) -> dict[str, Any]:
 
 
 def chosen_in(window: Window, rows: Mapping[str, Mapping[str, Any]], metric: str) -> int | None:
-    """The variant that was best in the train window, the first of equals; None: none has a
-    value."""
+    """Returns the variant that was best in the train window, the first of equals; None: none has a value."""
     trained = ((split_key(key), row) for key, row in rows.items() if key.startswith(f"train/{window.number}/"))
     best = best_of((row for _, row in sorted(trained, key=lambda each: each[0][2])), metric)
     return None if best is None else split_key(best["key"])[2]
@@ -100,7 +99,7 @@ def chosen_in(window: Window, rows: Mapping[str, Mapping[str, Any]], metric: str
 def test_jobs(
     windows: Sequence[Window], grid: Grid, rows: Mapping[str, Mapping[str, Any]], metric: str
 ) -> list[dict[str, Any]]:
-    """What was best in each train window, in the test window after it.
+    """Returns what was best in each train window, in the test window after it.
 
     A window in which no variant has a value (none traded) is not traded. Raises BadConfig when
     that is so in all of them.
@@ -180,7 +179,7 @@ def summarize_walk(
 
 
 def _line(window: Window, variant: int | None, grid: Grid) -> dict[str, Any]:
-    """A window's row of the table, before it is known how its variant did."""
+    """Returns a window's row of the table, before it is known how its variant did."""
     times = ("train_start", "train_end", "test_start", "test_end")
     return {
         "window": window.number,

@@ -144,7 +144,7 @@ class Window:
         return min(due, default=0)
 
     def _start(self, now: int) -> int:
-        """What is not later than this does not count."""
+        """Returns what is not later than this does not count."""
         return now - self.limit.window if self.limit.window else now // DAY * DAY - 1
 
 
@@ -228,7 +228,7 @@ class IncomeWindows:
         return {asset: sum(each.amount for each in waiting) for asset, waiting in self._waiting.items()}
 
     def breaches(self) -> list[Breach]:
-        """The limits that are reached, in the order in which their subjects came."""
+        """Returns the limits that are reached, in the order in which their subjects came."""
         found = []
         for id_, (subject, window) in self._windows.items():
             unrealized = self._open_loss(subject)

@@ -49,8 +49,8 @@ def ladder_of(
     floors: Mapping[int, int] = {},
     liquidation: Fraction | None = None,
 ) -> Ladder:
-    """The stops of a position: a share for each distance, the last one takes the remainder. Where
-    the shares would be less than the venue trades there are fewer of them, the nearest ones.
+    """Returns the stops of a position: a share for each distance, the last one takes the remainder. Where the shares
+    would be less than the venue trades there are fewer of them, the nearest ones.
 
     qty: signed, not 0; entry: units of price, positive; distances: shares of the entry, ascending.
     price: where the market is, 0: not known; levels that it has passed have no stop. floors:
@@ -84,15 +84,15 @@ def ladder_of(
 
 
 def protectable(instrument: Instrument, qty: int) -> int:
-    """How much of a position stops can take off: whole lots, if they are not less than the venue
-    trades."""
+    """Returns how much of a position stops can take off: whole lots, if they are not less than the venue trades."""
     step, least, _ = _steps(instrument)
     size = abs(qty) // step * step
     return size if size >= least else 0
 
 
 def pieces(instrument: Instrument, size: int) -> list[int]:
-    """A quantity as market orders that the venue takes: whole lots, none too great; [] where it is too little."""
+    """Returns a quantity as market orders that the venue takes: whole lots, none too great; [] where it is too
+    little."""
     step, least, most = _steps(instrument)
     size = size // step * step
     return _pieces(size, step, most) if size >= least else []
@@ -104,16 +104,14 @@ def needs_ladder(protected: int, size: int) -> bool:
 
 
 def distance_of(entry: Fraction, price: int, qty: int) -> Fraction:
-    """How far a price has gone against a position, as a share of its entry price; negative: it is
-    in profit."""
+    """Returns how far a price has gone against a position, as a share of its entry price; negative: it is in profit."""
     return (entry - price) / entry if qty > 0 else (price - entry) / entry
 
 
 def gap_close(base: int, qty: int, working: int, passed: int, count: int) -> int:
-    """How much is to be closed at the market now, because the price is beyond levels whose stops
-    do not stand: of `base`, the most that was held since the position was opened, what lies beyond
-    the levels that were passed, less what has been closed since and what stops of the venue will
-    close. qty: signed; count: of levels."""
+    """Returns how much is to be closed at the market now, because the price is beyond levels whose stops do not stand:
+    of `base`, the most that was held since the position was opened, what lies beyond the levels that were passed, less
+    what has been closed since and what stops of the venue will close. qty: signed; count: of levels."""
     if not passed:
         return 0
     allowed = base * (count - passed) // count
@@ -123,7 +121,7 @@ def gap_close(base: int, qty: int, working: int, passed: int, count: int) -> int
 def _level(
     instrument: Instrument, sign: int, entry: Fraction, distance: Decimal, liquidation: Fraction | None
 ) -> tuple[int, bool]:
-    """A trigger on the tick, on the side of the market, and whether the liquidation price moved it."""
+    """Returns a trigger on the tick, on the side of the market, and whether the liquidation price moved it."""
     tick = max(int(instrument.tick.scaleb(instrument.price_decimals)), 1)
     level = entry * (1 - sign * Fraction(distance))
     is_moved = liquidation is not None and (liquidation - level) * sign >= 0 and (entry - liquidation) * sign > 0

@@ -145,8 +145,8 @@ class RobotControl:
         self._socket.show(self.snapshot())
 
     def snapshot(self) -> dict[str, Any]:
-        """All that there is to show of the robot now: each is whole. Money is text; what is not
-        known yet is None."""
+        """Returns all that there is to show of the robot now: each is whole. Money is text; what is not known yet is
+        None."""
         session, loop = self._session, self._session.loop
         symbols = {name: self._symbol(name) for name in session.host.instruments}
         main = str(session.params.get("symbol") or next(iter(symbols), ""))

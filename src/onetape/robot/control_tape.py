@@ -84,7 +84,7 @@ def _settings(path: Path, once: Once, configured: Mapping[str, Any]) -> Settings
 
 
 def _last(path: Path) -> tuple[int, Settings, dict[str, Any]]:
-    """The last start: its frame, what it began with, and what the configuration said."""
+    """Returns the last start: its frame, what it began with, and what the configuration said."""
     sequence, found, configured = 0, Settings(), {}
     if is_tape(path):
         with JournalReader(path) as reader:

@@ -50,7 +50,7 @@ class Earlier:
 
     @property
     def source(self) -> str:
-        """The strategy as it is kept in the run."""
+        """Returns the strategy as it is kept in the run."""
         return str(self.folder / "source" / self.plan.strategy)
 
 
@@ -77,7 +77,7 @@ def earlier_of(options: LiveOptions, client: Asks) -> Earlier | None:
 
 
 def live_robot(reply: Mapping[str, Any], account: str, policy: str, before: Earlier | None) -> LiveRobot:
-    """What the life that begins has from its gateway, and from the one before."""
+    """Returns what the life that begins has from its gateway, and from the one before."""
     live = LiveRobot(
         int(reply["robot"]),
         int(reply["base"]),
@@ -103,8 +103,8 @@ def live_robot(reply: Mapping[str, Any], account: str, policy: str, before: Earl
 
 
 def rebuilt(before: Earlier, strategy: type[Any]) -> dict[str, Any]:
-    """The attributes that the strategy had when the last life ended, made again from the tapes.
-    Raises Divergence where that cannot be."""
+    """Returns the attributes that the strategy had when the last life ended, made again from the tapes. Raises
+    Divergence where that cannot be."""
     if not before.continues:
         return {}
     recorded = read_actions(before.journal)

@@ -60,7 +60,7 @@ def run_market(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The process."""
+    """Runs the process."""
     parser = argparse.ArgumentParser(prog="onetape-market", description=__doc__)
     parser.add_argument("journal", type=Path)
     parser.add_argument("--symbol", action="append", dest="symbols", required=True)

@@ -173,9 +173,9 @@ def gateway_options(options: LiveOptions, symbols: list[str]) -> Iterator[Gatewa
 def options_at(
     options: LiveOptions, exchange: Mapping[str, Any] | None, symbols: list[str], *, is_new: bool
 ) -> GatewayOptions:
-    """The options of an account's gateway. exchange: what a simulated exchange of ours has said of
-    itself, None: the venue is not ours, and is looked at first. is_new: the exchange began with
-    this gateway. Raises for what cannot be traded on."""
+    """Returns the options of an account's gateway. exchange: what a simulated exchange of ours has said of itself,
+    None: the venue is not ours, and is looked at first. is_new: the exchange began with this gateway. Raises for what
+    cannot be traded on."""
     config = options.config
     assert config is not None
     name, account = account_of(config, options.account)
@@ -239,7 +239,7 @@ def _account_there(accounts: list[dict[str, Any]], name: str) -> dict[str, Any]:
 
 
 def _socket(rest: str) -> str:
-    """The WebSocket's address on the same host."""
+    """Returns the WebSocket's address on the same host."""
     return rest.replace("http", "ws", 1)
 
 
@@ -279,7 +279,7 @@ def addressed(
     *,
     is_new: bool = False,
 ) -> GatewayOptions:
-    """A gateway's options from what a simulated exchange said of itself and of an account."""
+    """Returns a gateway's options from what a simulated exchange said of itself and of an account."""
     limits = account or AccountConfig(venue="")
     executions_max, executions_ns = parse_executions(limits.executions_max)
     return GatewayOptions(
@@ -340,7 +340,7 @@ def account_of(config: Config, wanted: str) -> tuple[str, AccountConfig]:
 def _started(
     options: LiveOptions, name: str, account: AccountConfig, venue: VenueConfig, symbols: list[str]
 ) -> GatewayOptions:
-    """The gateway's options. Raises for what cannot be traded on."""
+    """Returns the gateway's options. Raises for what cannot be traded on."""
     target = target_of(account.venue, venue)
     key, secret = keys_of(name, account, options.environ, options.folder)
     if venue.kind in CHECKED:
@@ -373,8 +373,8 @@ def run_live(options: LiveOptions) -> RunResult:
 
 
 def open_live(options: LiveOptions, account: str, client: Asks, before: Earlier | None = None) -> RobotRun:
-    """A started robot whose orders the gateway takes. before: the run of the robot that was there
-    before: it goes on, or this one takes over its positions and memory."""
+    """Returns a started robot whose orders the gateway takes. before: the run of the robot that was there before: it
+    goes on, or this one takes over its positions and memory."""
     strategy = strategy_class(options)
     if before is not None and before.continues:
         folder = before.folder
@@ -404,9 +404,8 @@ def open_live(options: LiveOptions, account: str, client: Asks, before: Earlier 
 
 
 def symbols_of(options: LiveOptions) -> list[str]:
-    """What the strategy's parameters say that it trades: what `symbol` and `symbols` name, then the
-    others that name an instrument of its account's venue. Raises BadConfig where none does, and
-    where a parameter does not fit."""
+    """Returns what the strategy's parameters say that it trades: what `symbol` and `symbols` name, then the others that
+    name an instrument of its account's venue. Raises BadConfig where none does, and where a parameter does not fit."""
     strategy = strategy_class(options)
     chosen = coerced(strategy, options.params)
     symbols = _texts(chosen.get("symbol", options.symbol or getattr(strategy, "symbol", None)))

@@ -30,8 +30,8 @@ class Asks(Protocol):
 def queried_history(
     client: Asks, robot: int, tape: Path, wanted: Mapping[tuple[str, int], int], now: int
 ) -> list[History]:
-    """What the venue tells of each (symbol, period in ns), as many bars as are wanted. now: by
-    which time they were complete. Says of each why there is less, also where nobody answers."""
+    """Returns what the venue tells of each (symbol, period in ns), as many bars as are wanted. now: by which time they
+    were complete. Says of each why there is less, also where nobody answers."""
     rows = [[symbol, period, count] for (symbol, period), count in wanted.items()]
     try:
         after = client.ask("history", robot=robot, now=now, wanted=rows)["after"]

@@ -26,8 +26,8 @@ def live_inputs(home: Path, account: str, hub: Mapping[str, Any] | None, streams
 def with_market(
     live: LiveRobot, hub: Mapping[str, Any] | None, strategy: type[Any], params: Mapping[str, Any]
 ) -> LiveRobot:
-    """The robot with the symbols whose market is the hub's: those of the gateway, but what that
-    follows itself, and all others that the strategy's parameters name."""
+    """Returns the robot with the symbols whose market is the hub's: those of the gateway, but what that follows itself,
+    and all others that the strategy's parameters name."""
     if not hub:
         return live
     chosen = coerced(strategy, params)

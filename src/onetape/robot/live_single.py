@@ -118,7 +118,7 @@ def _refuse_another(options: LiveOptions, account: str) -> None:
 
 
 async def _trade(options: LiveOptions, account: str, started: GatewayOptions) -> RobotRun:
-    """The robot, when it has ended; it is still to be closed."""
+    """Trades, and returns the robot when it has ended; it is still to be closed."""
     deadline = options.deadline
     loop = asyncio.get_running_loop()
     gateway = Gateway(started, is_single=True)

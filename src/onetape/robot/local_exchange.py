@@ -38,8 +38,8 @@ class OnExchange(NamedTuple):
 
 
 def on_exchange(address: str, *, account: str, hedge: bool, home: Path, environ: Mapping[str, str]) -> OnExchange:
-    """The configuration that trades on the simulated exchange at `address`. account: which of its
-    accounts, "": the first. hedge: that is in hedge mode.
+    """Returns the configuration that trades on the simulated exchange at `address`. account: which of its accounts, "":
+    the first. hedge: that is in hedge mode.
 
     The account's name here carries the exchange's identity: the next run on the same exchange goes
     on with the books of this one, and another exchange at the same address begins its own. Raises

@@ -81,7 +81,7 @@ class _Waits:
 
 
 def live_options(options: RobotOptions) -> LiveOptions:
-    """What `run --live` would take."""
+    """Returns what `run --live` would take."""
     path, colon, class_name = options.strategy.partition(":")
     if path.endswith((".py", ".toml")):
         path = str(Path(options.folder) / path)
@@ -116,8 +116,8 @@ def _run(options: RobotOptions, live: LiveOptions, stopping: list[int], out: Any
 
 
 def begun(options: RobotOptions, live: LiveOptions, tape: RobotTape, client: Asks) -> RobotRun:
-    """The robot as its earlier lives and its operator have left it. tape: what it was told; client:
-    its gateway."""
+    """Returns the robot as its earlier lives and its operator have left it. tape: what it was told; client: its
+    gateway."""
     before = earlier_of(live, client)
     if before is not None and before.continues:  # whatever its file has become
         live = replace(live, strategy=before.source)
@@ -127,8 +127,8 @@ def begun(options: RobotOptions, live: LiveOptions, tape: RobotTape, client: Ask
 
 
 def _params(options: RobotOptions, live: LiveOptions, tape: RobotTape) -> dict[str, Any]:
-    """The configuration's, and over them what the operator has changed since; but what another
-    source of the strategy does not take any more."""
+    """Returns the configuration's, and over them what the operator has changed since; but what another source of the
+    strategy does not take any more."""
     strategy = strategy_class(live)
     changed = tape.settings.params
     for name, value in list(changed.items()):

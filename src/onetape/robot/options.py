@@ -99,7 +99,8 @@ class VariantsOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def said_lines(out: Path) -> tuple[list[bytes], list[bytes]]:
-    """The whole lines that a process has said: what it waits for, then those from the one that it is ready with."""
+    """Returns the whole lines that a process has said: what it waits for, then those from the one that it is ready
+    with."""
     try:
         lines = [each for each in out.read_bytes().splitlines(keepends=True) if each[-1:] == b"\n"]
     except FileNotFoundError:

@@ -44,7 +44,7 @@ class PaperOptions(RobotRunOptions):
 
 
 def open_robot(options: PaperOptions, *, grows: bool = True) -> RobotRun:
-    """A started session on the one tape of `data`, recording under <home>/runs.
+    """Returns a started session on the one tape of `data`, recording under <home>/runs.
 
     grows: the tape is still being written. Raises BadConfig for what then cannot be had.
     """

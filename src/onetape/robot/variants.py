@@ -50,8 +50,8 @@ def variants_file(home: Path, robot: str) -> Path:
 
 
 def params_of_variant(strategy: type[Any], live: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """The robot's, and over them the variant's. Raises BadConfig for an unknown one, and for the
-    symbols: a variant trades what the robot trades."""
+    """Returns the robot's, and over them the variant's. Raises BadConfig for an unknown one, and for the symbols: a
+    variant trades what the robot trades."""
     if fixed := sorted(READ_AT_START & set(own)):
         raise BadConfig(
             f"a variant trades what its robot trades, not another {fixed[0]}",

@@ -80,7 +80,8 @@ def _text(amount: Decimal) -> str:
 
 
 def _seen(journal: Path) -> tuple[int, Decimal, int, Decimal, float]:
-    """How far it has come (ns), what its equity has become more by, its fills, its equity, and its deepest fall."""
+    """Returns how far it has come (ns), what its equity has become more by, its fills, its equity, and its deepest
+    fall."""
     first = last = None
     peak, fall = Decimal(0), 0.0
     time = fills = 0

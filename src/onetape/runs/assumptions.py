@@ -39,8 +39,8 @@ def _live_lines(session: Session) -> list[Assumption]:
 
 
 def assumptions_of(session: Session, depth: Mapping[str, Conflation] | None = None) -> list[Assumption]:
-    """What the result stands on, and which way each leans (see Assumption). depth: where it was
-    measured already."""
+    """Returns what the result stands on, and which way each leans (see Assumption). depth: where it was measured
+    already."""
     plan, host = session.plan, session.host
     if plan.is_at_gateway:
         return _live_lines(session)
@@ -126,7 +126,7 @@ def _batch_lines(session: Session) -> list[Assumption]:
 
 
 def _unknown_types(session: Session) -> dict[int, int]:
-    """How many frames of the run's tapes are of each type that this build has no name for."""
+    """Returns how many frames of the run's tapes are of each type that this build has no name for."""
     found: dict[int, int] = {}
     for source in session.sources:
         for types in session.contents(source.path).counts.values():
@@ -137,8 +137,8 @@ def _unknown_types(session: Session) -> dict[int, int]:
 
 
 def ambiguous_bars(session: Session) -> list[dict[str, Any]]:
-    """The first hundred bars inside which the order of prices decided what own orders became:
-    `time` (the bar's open, ns) and `symbol`."""
+    """Returns the first hundred bars inside which the order of prices decided what own orders became: `time` (the bar's
+    open, ns) and `symbol`."""
     symbols = list(session.host.instruments)
     return [{"time": at, "symbol": symbols[i]} for at, i in session.loop.ambiguous_bars()]
 

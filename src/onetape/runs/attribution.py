@@ -98,7 +98,7 @@ class Attribution:
         return self.summed(*GROUPS)
 
     def summed(self, *by: str) -> list[dict[str, Any]]:
-        """A row for each value of `by` and each currency."""
+        """Returns a row for each value of `by` and each currency."""
         places = [GROUPS.index(name) for name in by]
         sums: dict[tuple[Any, ...], Cell] = {}
         for key, cell in self.cells.items():
@@ -110,8 +110,8 @@ class Attribution:
         ]
 
     def grouped(self, by: str) -> list[dict[str, Any]]:
-        """A row for each value of `by`; of a strategy with its deepest fall, by what the days' ends say, and the return
-        of holding its symbols in equal parts."""
+        """Returns a row for each value of `by`; of a strategy with its deepest fall, by what the days' ends say, and
+        the return of holding its symbols in equal parts."""
         rows = self.summed(by)
         if by == "strategy":
             days = self.summed("strategy", "day")
@@ -231,7 +231,7 @@ class _Book:
                     self._cell(strategy, symbol, qty, day + 1).gross -= worth
 
     def _worth(self, symbol: str, halves: int, qty: int) -> int:
-        """What holding a signed quantity counts for at a price."""
+        """Returns what holding a signed quantity counts for at a price."""
         facts = self._instruments[symbol]
         worth: int = facts.core.notional_doubled(halves, qty)
         return -worth if facts.kind is Kind.INVERSE else worth

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 import warnings
@@ -17,7 +18,7 @@ __all__ = ["check_calendar", "is_calendar", "sessions_of"]
 
 # A code of ISO 10383 as XNYS, or a name of the library's own as CMES or 24/7.
 _CODE: Final = re.compile(r"[A-Z][A-Z0-9_]{2,15}\Z|24/[57]\Z", re.ASCII)
-AHEAD: Final = 360 * DAY  # of data that may still grow; the library knows about a year
+AHEAD_DAYS: Final = 360  # of data that may still grow; the library knows about a year
 YOUNG: Final = 2 * DAY  # data that end so lately may still grow
 
 
@@ -39,16 +40,18 @@ def check_calendar(name: str) -> None:
 def sessions_of(name: str, first: int, last: int) -> Sessions:
     """Returns the sessions from before `first` until after `last`, ns UTC, breaks at midday left out. Of data that end
     now they reach about a year ahead. Raises BadConfig for times that the calendar does not reach."""
-    if last > time.time_ns() - YOUNG:
-        last += AHEAD
-    begin, end = (to_datetime(at).date() + timedelta(days=days) for at, days in ((first, -10), (last, 10)))
-    try:
-        with warnings.catch_warnings():
+    begin, until = to_datetime(first).date() - timedelta(days=10), to_datetime(last).date()
+    wanted = until + timedelta(days=AHEAD_DAYS if last > time.time_ns() - YOUNG else 10)
+    table = None
+    # Some are known until the end of a year alone.
+    for end in (wanted, until.replace(month=12, day=31), until):
+        with contextlib.suppress(ValueError), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what the library uses of pandas is not the user's to mend
             table = _library().get_calendar(name, start=str(begin), end=str(end)).schedule
-    except ValueError as problem:
-        words = f"the calendar {name} does not reach from {begin} to {end}"
-        raise BadConfig(words, location="--trade", todo="write the hours: Mon-Fri 9:30-16:00") from problem
+            break
+    if table is None:
+        words = f"the calendar {name} does not reach from {begin} to {until}"
+        raise BadConfig(words, location="--trade", todo="write the hours: Mon-Fri 9:30-16:00")
     spans: list[tuple[int, int]] = []
     for row in table.itertuples():
         spans += _spans((row.open, row.break_start, row.break_end, row.close))

@@ -39,7 +39,7 @@ def measured_depth(session: Session) -> dict[str, Conflation]:
 
 
 def depth_facts(measured: Mapping[str, Conflation]) -> list[dict[str, Any]]:
-    """The tables `[[depth]]` of run.toml."""
+    """Returns the tables `[[depth]]` of run.toml."""
     return [{"symbol": symbol, **each.as_json()} for symbol, each in measured.items()]
 
 

@@ -81,7 +81,7 @@ def _kind_of_file(path: Path, flag: str, options: RunOptions) -> str:
 
 
 def _imported(kind: str, files: Sequence[Path], symbol: str | None, options: RunOptions) -> Path:
-    """The tape of these files; made once, and found again by what they are."""
+    """Returns the tape of these files; made once, and found again by what they are."""
     from onetape.data.importing import IMPORT_VERSION, import_files
 
     facts = []

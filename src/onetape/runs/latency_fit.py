@@ -107,7 +107,7 @@ def _keys(columns: dict[str, NDArray[np.generic]]) -> NDArray[np.uint64]:
 
 
 def _first(keys: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDArray[np.intp]]:
-    """Each key once, sorted, and where it stands first."""
+    """Returns each key once, sorted, and where it stands first."""
     return np.unique(keys, return_index=True)
 
 

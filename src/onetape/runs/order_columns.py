@@ -51,7 +51,7 @@ class RunColumns:
 
 
 def read_run(journal: Path) -> RunColumns:
-    """All of it in one pass. A run may have millions of orders: nothing here is read twice."""
+    """Returns all of it in one pass. A run may have millions of orders: nothing here is read twice."""
     with JournalReader(journal) as reader:
         fills = reader.table("fill", names=_FILL)
         (found,), orders = read_columns(reader.core, [fills], orders=True)
@@ -83,9 +83,9 @@ def fill_columns(run: RunColumns, instruments: Sequence[Instrument], realized: A
 
 
 def order_columns(run: RunColumns, instruments: Sequence[Instrument], fills: Fills) -> tuple[Orders, Ints]:
-    """All placed orders, and for each when it last took its place at the exchange (ns, the
-    exchange's clock; NEVER where it did not). Takes the order rows of `run`, which are gone then:
-    as they become what the report wants, both would need memory.
+    """Returns all placed orders, and for each when it last took its place at the exchange (ns, the exchange's clock;
+    NEVER where it did not). Takes the order rows of `run`, which are gone then: as they become what the report wants,
+    both would need memory.
     """
     rows = run.orders.columns
     ids = rows["id"]
@@ -125,7 +125,7 @@ def order_columns(run: RunColumns, instruments: Sequence[Instrument], fills: Fil
 
 
 def _scales(instruments: Sequence[Instrument], market: Any) -> tuple[Any, Any]:
-    """What turns each row's price and size into units: one number for all of one instrument."""
+    """Returns what turns each row's price and size into units: one number for all of one instrument."""
     prices = [10.0**each.price_decimals for each in instruments]
     sizes = [10.0**each.size_decimals for each in instruments]
     if len(instruments) == 1:
@@ -134,8 +134,8 @@ def _scales(instruments: Sequence[Instrument], market: Any) -> tuple[Any, Any]:
 
 
 def _fill_tags(orders: OrderRows, order: Ints) -> list[str]:
-    """The tag of each fill's order, of the venue's own orders why it made them; empty where no
-    order has one."""
+    """Returns the tag of each fill's order, of the venue's own orders why it made them; empty where no order
+    has one."""
     words = [each.decode("utf-8", "replace") for each in orders.tags]
     row = _rows(orders.columns["id"], order)
     number = orders.columns["tag"]
@@ -147,8 +147,7 @@ def _fill_tags(orders: OrderRows, order: Ints) -> list[str]:
 
 
 def resting_columns(run: RunColumns, orders: Orders, since: Ints) -> Resting:
-    """How long maker fills had waited. What filled them is not in the run's journal: see
-    market_columns.
+    """Returns how long maker fills had waited. What filled them is not in the run's journal: see market_columns.
 
     since: as order_columns gives it. An order that was amended waits from then on, which is right
     for a new price and too short for a smaller size.
@@ -164,7 +163,7 @@ def resting_columns(run: RunColumns, orders: Orders, since: Ints) -> Resting:
 
 
 def _rows(ids: Ints, wanted: Ints) -> Ints:
-    """The row of each wanted id, -1 where there is none. ids ascend."""
+    """Returns the row of each wanted id, -1 where there is none. ids ascend."""
     if not len(ids):
         return np.full(len(wanted), -1, dtype=np.int64)
     at = np.minimum(np.searchsorted(ids, wanted), len(ids) - 1)
@@ -172,7 +171,7 @@ def _rows(ids: Ints, wanted: Ints) -> Ints:
 
 
 def _first(count: int, row: Ints, when: Ints) -> Ints:
-    """The first time of each row, NEVER without one. Times ascend."""
+    """Returns the first time of each row, NEVER without one. Times ascend."""
     return _last(count, row[::-1], when[::-1])
 
 
@@ -184,7 +183,7 @@ def _last(count: int, row: Ints, when: Ints) -> Ints:
 
 
 def _earlier(one: Ints, other: Ints) -> Ints:
-    """The earlier of two times, of which either may be NEVER; in place of the first."""
+    """Returns the earlier of two times, of which either may be NEVER; in place of the first."""
     valid = other != NEVER
     one[valid] = np.where(one[valid] == NEVER, other[valid], np.minimum(one[valid], other[valid]))
     return one

@@ -195,7 +195,7 @@ def why_no_orders(session: Session) -> str | None:
 
 
 def plan_facts(session: Session) -> dict[str, Any]:
-    """The tables of run.toml that are known when the run begins."""
+    """Returns the tables of run.toml that are known when the run begins."""
     import platform
     import sys
 
@@ -212,7 +212,7 @@ def plan_facts(session: Session) -> dict[str, Any]:
 
 
 def run_facts(session: Session, result: RunResult) -> dict[str, Any]:
-    """The tables of run.toml beside the plan."""
+    """Returns the tables of run.toml beside the plan."""
     return {
         **plan_facts(session),
         "result": {

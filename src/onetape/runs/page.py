@@ -76,7 +76,7 @@ def write_run_report(
 
 
 def run_statistics(data: ReportData, result: RunResult, analysis: Analysis | None = None) -> dict[str, object]:
-    """All statistics of a run: the ledger's own numbers, where samples only come close."""
+    """Returns all statistics of a run: the ledger's own numbers, where samples only come close."""
     stats = summarize(data, orders=result.orders, funding=float(result.funding), analysis=analysis)
     return {
         **stats,
@@ -172,7 +172,7 @@ def _detail_facts(plan: RunPlan) -> dict[str, str]:
 
 
 def _identity(each: TapeInput) -> str:
-    """What the frames that were read are known by: the seal's hash, else the chain's last value."""
+    """Returns what the frames that were read are known by: the seal's hash, else the chain's last value."""
     if each.hash:
         return f"{each.hash[:16]} to frame {each.last_sequence:,}"
     return f"chain {each.crc:08x} at frame {each.last_sequence:,}"
@@ -218,8 +218,8 @@ def _fee_table(facts: Instrument) -> list[tuple[float, float]]:
 
 
 def _positions(ts: Ints, sampled: Floats, fills: Fills, market: int) -> tuple[Ints, Floats]:
-    """The position after each fill, exact in time, where the fills explain the last sample; else
-    the samples: a spot account may have been funded with coins."""
+    """Returns the position after each fill, exact in time, where the fills explain the last sample; else the samples: a
+    spot account may have been funded with coins."""
     mine = fills.market == market
     if not len(ts):
         return ts, sampled

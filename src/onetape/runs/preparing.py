@@ -61,7 +61,7 @@ def strategy_class(options: RunOptions) -> type[Strategy]:
 
 
 def parse_plan(options: RunOptions, strategy: type[Strategy]) -> RunPlan:
-    """All but the data, which may not be there yet. Raises BadConfig for what cannot be meant."""
+    """Returns all but the data, which may not be there yet. Raises BadConfig for what cannot be meant."""
     declared = parameters_of(strategy)
     for name in options.params:
         if name not in declared:
@@ -113,7 +113,7 @@ def parse_plan(options: RunOptions, strategy: type[Strategy]) -> RunPlan:
 
 
 def prepare_plan(options: RunOptions, strategy: type[Strategy]) -> RunPlan:
-    """The whole plan: everything is checked before data that is no tape is imported."""
+    """Returns the whole plan: everything is checked before data that is no tape is imported."""
     plan = parse_plan(options, strategy)
     if not options.data:
         raise BadConfig("no data", location="--data", todo="give a tape, or make one: onetape sample")
@@ -148,13 +148,13 @@ def _with_detail(plan: RunPlan, options: RunOptions, symbol: str | None, tapes: 
 
 
 def _bare(cash: str) -> str:
-    """The number, of an amount without its currency; "" for any other text."""
+    """Returns the number, of an amount without its currency; "" for any other text."""
     text = cash.strip().replace("_", "")
     return text if re.fullmatch(r"[0-9]+(\.[0-9]*)?|\.[0-9]+", text) else ""
 
 
 def _settles_in(tapes: Sequence[Path], symbol: str | None, amount: str) -> str:
-    """The one currency that the data's instruments settle in."""
+    """Returns the one currency that the data's instruments settle in."""
     found = {each.settle for path in tapes for name, each in tape_instruments(path).items() if symbol in (None, name)}
     if len(found) != 1:
         named = " and ".join(sorted(found)) or "nothing"

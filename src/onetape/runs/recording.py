@@ -65,7 +65,7 @@ def _named(out: str | Path, home: Path) -> Path:
 def run_folder(
     out: str | Path | None, home: Path, name: str, *, todo: str = "choose another name or remove it"
 ) -> Path:
-    """A new folder for a run. `out`: a path, or a bare name, which goes under <home>/runs."""
+    """Returns a new folder for a run. `out`: a path, or a bare name, which goes under <home>/runs."""
     if out is not None:
         path = _named(out, home)
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
@@ -101,13 +101,13 @@ def new_folders_removed(*folders: Path) -> Iterator[None]:
 
 
 def run_uuid(name: str, plan: RunPlan) -> bytes:
-    """The identity of a run's journal: of its name and plan, so that equal runs are equal."""
+    """Returns the identity of a run's journal: of its name and plan, so that equal runs are equal."""
     text = f"{name}|{plan.strategy}|{plan.params}|{plan.seed}|{[each.path for each in plan.inputs]}"
     return hashlib.sha256(text.encode()).digest()[:16]
 
 
 def _whole(plan: RunPlan, folder: Path) -> RunPlan:
-    """The run's plan, as its first life began; how far it has read is the last one's to say."""
+    """Returns the run's plan, as its first life began; how far it has read is the last one's to say."""
     if plan.live is None or plan.live.life == 1:
         return plan
     first, _ = read_plan(folder)

@@ -14,8 +14,8 @@ __all__ = ["sized"]
 
 
 def sized(data: ReportData) -> list[Assumption]:
-    """The assumptions of `data` with their sizes, where one can be computed. Needs its stats and
-    stress lines; amounts are of this run, in its currency."""
+    """Returns the assumptions of `data` with their sizes, where one can be computed. Needs its stats and stress lines;
+    amounts are of this run, in its currency."""
     if not len(data.fills.ts):
         return list(data.assumptions)
     return [each if each.size else _with_size(each, data) for each in data.assumptions]
@@ -54,7 +54,7 @@ def _size(key: str, data: ReportData) -> tuple[str, float | None]:
 
 
 def _only(data: ReportData, symbol: str) -> list[Market]:
-    """All instruments, of which only this one's money counts."""
+    """Returns all instruments, of which only this one's money counts."""
     return [replace(each, settles_in_run=each.settles_in_run and each.symbol == symbol) for each in data.markets]
 
 
@@ -63,7 +63,7 @@ def _dearer(data: ReportData) -> str:
 
 
 def _rerun(data: ReportData, word: str) -> tuple[str, float | None]:
-    """What the re-run about it changed."""
+    """Returns what the re-run about it changed."""
     pnl = data.stats.get("pnl")
     if isinstance(pnl, float):
         for line in data.stress:

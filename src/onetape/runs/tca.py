@@ -64,7 +64,7 @@ class Parent:
         return [fill for order in self.orders for fill in order.fills]
 
     def value(self, halves: int, size: int) -> int:
-        """What `size` costs at a price: more is worse for a buy, less for a sell."""
+        """Returns what `size` costs at a price: more is worse for a buy, less for a sell."""
         worth: int = self.facts.core.notional_doubled(halves, size)
         return worth if (self.side == "buy") != (self.facts.kind is Kind.INVERSE) else -worth
 
@@ -113,7 +113,7 @@ class Costs:
         }
 
     def causes(self) -> list[dict[str, Any]]:
-        """A row a currency and cause: amount, basis points of the notional, and the ends of their interval."""
+        """Returns a row a currency and cause: amount, basis points of the notional, and the ends of their interval."""
         found = []
         for currency in dict.fromkeys([self.currency, *(each.currency for each in self.parents)]):
             mine = [each for each in self.parents if each.currency == currency]
@@ -124,7 +124,8 @@ class Costs:
         return found
 
     def grouped(self, by: str) -> list[dict[str, Any]]:
-        """A row a value of `by` and currency, with its shortfall, its interval, and each cause in basis points."""
+        """Returns a row a value of `by` and currency, with its shortfall, its interval, and each cause in
+        basis points."""
         groups: dict[tuple[str, str], list[Parent]] = defaultdict(list)
         for each in self.parents:
             groups[getattr(each, by), each.currency].append(each)
@@ -250,8 +251,9 @@ def _row(parents: Sequence[Parent], name: str, interval: tuple[float | None, flo
 
 
 def _errors(parents: Sequence[Parent]) -> dict[str, tuple[float | None, float | None]]:
-    """The interval of each cost in basis points: parents drawn anew, with replacement, over and over. None for fewer
-    than two, which say nothing of how much it varies. The same draws each time: equal runs give equal intervals."""
+    """Returns the interval of each cost in basis points: parents drawn anew, with replacement, over and over. None for
+    fewer than two, which say nothing of how much it varies. The same draws each time: equal runs give equal
+    intervals."""
     found: dict[str, tuple[float | None, float | None]] = dict.fromkeys(_COLUMNS, (None, None))
     if len(parents) < 2:
         return found

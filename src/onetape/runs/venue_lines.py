@@ -142,8 +142,8 @@ def _volumes(plan: RunPlan) -> str:
 
 
 def fee_changes(session: Session) -> list[dict[str, Any]]:
-    """The first hundred changes of tier: `time` (ns), `symbol`, `tier`, its rates, and the volume
-    of thirty days that reached it."""
+    """Returns the first hundred changes of tier: `time` (ns), `symbol`, `tier`, its rates, and the volume of thirty
+    days that reached it."""
     symbols = list(session.host.instruments)
     return [
         {
@@ -241,5 +241,5 @@ def liquidation_lines(session: Session) -> list[Assumption]:
 
 
 def percent(rate: Decimal) -> str:
-    """A share as percent, with all its digits."""
+    """Returns a share as percent, with all its digits."""
     return f"{decimal_text((rate * 100).normalize())} %"

@@ -80,7 +80,7 @@ def venue_results(session: Session) -> list[VenueResult]:
 
 
 def account_lines(session: Session) -> list[Assumption]:
-    """The cash, and what of it could serve where."""
+    """Returns the cash, and what of it could serve where."""
     plan = session.plan
     lines = [Assumption(f"cash {accounts_text(plan.money)}, leverage {plan.leverage}x, {plan.margin} margin", None)]
     venues = sorted({each.venue for each in session.host.instruments.values()})
@@ -119,7 +119,7 @@ def latency_text(plan: RunPlan) -> str:
 
 
 def latency_lines(plan: RunPlan, venues: Iterable[str]) -> list[Assumption]:
-    """How long the ways are: one line for all venues, or one for each where some are named."""
+    """Returns how long the ways are: one line for all venues, or one for each where some are named."""
     if not plan.latencies:
         return _latency_lines(plan.latency, "", "")
     lines: list[Assumption] = []

@@ -184,11 +184,11 @@ class Scanner:
 
     @property
     def frames(self) -> int:
-        """How many have been written to the journals."""
+        """Returns how many have been written to the journals."""
         return sum(reader.last_sequence for reader in self._readers)
 
     def meeting(self, now: int) -> frozenset[str]:
-        """The symbols that meet the condition by all that the journals have, as of `now`, ns."""
+        """Returns the symbols that meet the condition by all that the journals have, as of `now`, ns."""
         for _ in self._taken(TIME_MAX):
             pass
         self._scan.sweep(now)

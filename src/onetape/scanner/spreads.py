@@ -60,8 +60,8 @@ class SpreadRow:
 
 
 def last_quotes(paths: Sequence[Path], now: int | None = None) -> tuple[list[LastQuote], int]:
-    """The newest quote with two sides of each symbol, up to `QUOTE_AGE_MAX` old, in order of their
-    symbols, and as of when: `now`, ns, or the newest frame of all. Raises that of a damaged journal."""
+    """Returns the newest quote with two sides of each symbol, up to `QUOTE_AGE_MAX` old, in order of their symbols, and
+    as of when: `now`, ns, or the newest frame of all. Raises that of a damaged journal."""
     newest = now if now is not None else max(map(_last_time, paths), default=0)
     found: dict[str, LastQuote] = {}
     for path in paths:

@@ -56,8 +56,8 @@ def read_secret(place: str, environ: Mapping[str, str], *, folder: Path = Path()
 
 
 def without_secrets(environ: Mapping[str, str], places: Iterable[str]) -> dict[str, str]:
-    """An environment for a process that needs none of the secrets whose places are given: whoever
-    may look at it would see them for as long as it runs."""
+    """Returns an environment for a process that needs none of the secrets whose places are given: whoever may look at
+    it would see them for as long as it runs."""
     names = {place.removeprefix("env:") for place in places if place.startswith("env:")}
     return {name: value for name, value in environ.items() if name not in names}
 

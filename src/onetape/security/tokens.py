@@ -37,8 +37,8 @@ def token_file(home: Path, name: str) -> Path:
 
 
 def make_token(home: Path, name: str) -> str:
-    """The token of `name`: the one that is there, else a new one. Whoever comes at the same time
-    gets the same. Raises BadConfig, OSError, and as `read_token` for a file that is none."""
+    """Returns the token of `name`: the one that is there, else a new one. Whoever comes at the same time gets the same.
+    Raises BadConfig, OSError, and as `read_token` for a file that is none."""
     path = token_file(home, name)
     private_folder(path.parent)
     if not path.exists():
@@ -79,7 +79,7 @@ def read_token(home: Path, name: str) -> str:
 
 
 def grant_of(home: Path, account: str, robot: str, subaccount: str) -> str:
-    """What a robot shows to trade with a sub-account: only who has the operator's token makes one.
-    Raises as `make_token`."""
+    """Returns what a robot shows to trade with a sub-account: only who has the operator's token makes one. Raises as
+    `make_token`."""
     words = "\0".join((account, robot, subaccount)).encode("utf-8", "surrogateescape")
     return hmac.digest(make_token(home, OPERATOR).encode(), words, "sha256").hex()

@@ -102,7 +102,7 @@ class Rows:
 
     @property
     def orders(self) -> int:
-        """How many there were."""
+        """Returns how many there were."""
         return len(self._orders)
 
     def ended(self, silent: str) -> None:

@@ -11,7 +11,7 @@ from onetape.model.sections import Config
 
 
 def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
-    """The file with the environment over it; without a file the defaults with the environment."""
+    """Returns the file with the environment over it; without a file the defaults with the environment."""
     if path is None:
         return parse_config("", environ=environ, name="the environment")
     try:

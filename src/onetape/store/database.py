@@ -126,7 +126,7 @@ class Database:
         cursor = self._connection.cursor()
         try:
             cursor.executemany(
-                f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})",  # noqa: S608
+                f"INSERT INTO {table} ({', '.join(map(self._name, columns))}) VALUES ({marks})",  # noqa: S608
                 rows,
             )
         finally:
@@ -143,11 +143,17 @@ class Database:
             raise
         self.run("COMMIT")
 
+    def _name(self, column: str) -> str:
+        """Quotes what MariaDB takes for its own words, `signal` among them."""
+        return f"`{column}`" if self.kind == "mariadb" else column
+
     def create_table(self, table: str, columns: dict[str, str], key: Sequence[str]) -> None:
         """columns: name -> key, text, integer or real."""
         words = _TYPES[self.kind]
-        shown = [f"{name} {words[kind]}{' NOT NULL' if name in key else ''}" for name, kind in columns.items()]
-        self.run(f"CREATE TABLE {table} ({', '.join(shown)}, PRIMARY KEY ({', '.join(key)}))")
+        shown = [
+            f"{self._name(name)} {words[kind]}{' NOT NULL' if name in key else ''}" for name, kind in columns.items()
+        ]
+        self.run(f"CREATE TABLE {table} ({', '.join(shown)}, PRIMARY KEY ({', '.join(map(self._name, key))}))")
 
     def add_column(self, table: str, name: str, kind: str) -> None:
         self.run(f"ALTER TABLE {table} ADD COLUMN {name} {_TYPES[self.kind][kind]}")

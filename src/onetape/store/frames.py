@@ -97,7 +97,7 @@ def _fee_currencies(path: Path, instruments: Any, streams: Any, columns_of: Any)
 
 
 def fee_currency_names(path: Path) -> dict[int, str]:
-    """What the numbers of `fee_currency` mean on a tape of a gateway or of a live run."""
+    """Returns what the numbers of `fee_currency` mean on a tape of a gateway or of a live run."""
     found: dict[int, str] = {}
     with JournalReader(path) as reader:
         for frame in reader.frames(types=["params"]):
@@ -114,7 +114,7 @@ def named_currencies(params: dict[str, Any]) -> dict[int, str]:
 
 
 def _reasons(path: Path, kind: str, columns_of: Any) -> list[str | None]:
-    """The words that stand behind a frame."""
+    """Returns the words that stand behind a frame."""
     words: dict[int, str] = {}
     if columns_of.get("code", np.zeros(0)).any():
         with JournalReader(path) as reader:
@@ -147,7 +147,7 @@ def _column(field: Any, values: Any, price_scale: Any, size_scale: Any) -> Any:
 
 
 def instruments_of(path: Path) -> dict[int, dict[str, Any]]:
-    """What each stream of a tape is, the last version of each: stream -> facts."""
+    """Returns what each stream of a tape is, the last version of each: stream -> facts."""
     with JournalReader(path) as reader:
         found = dict(reader.instruments)
         for frame in reader.frames(types=["instrument"]):

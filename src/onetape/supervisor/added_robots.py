@@ -72,7 +72,7 @@ class AddedRobots:
         )
 
     def configured(self, config: Config) -> Config:
-        """The configuration and what was added to it; what does not fit any more is said."""
+        """Returns the configuration and what was added to it; what does not fit any more is said."""
         for name, section in self.added.items():
             try:
                 config = with_robot(config, name, section, location=ADD)
@@ -81,7 +81,7 @@ class AddedRobots:
         return config
 
     def said(self) -> list[str]:
-        """What is to be logged."""
+        """Returns what is to be logged."""
         said, self._said = self._said, []
         return said
 
@@ -200,7 +200,7 @@ class AddedRobots:
         return do
 
     def _ack(self, command: Command) -> Do:
-        """An alert that goes on, by its id: a person knows of it."""
+        """Acknowledges an alert that goes on, by its id: a person knows of it."""
         supervisor, id_ = self._supervisor, str(command.fields.get("id", ""))
         found = next((each for each in past_alerts(supervisor.home, KEYS_MAX) if each["id"] == id_), None)
         if found is None or found["cleared"] is not None:

@@ -50,8 +50,8 @@ _COUNTED: Final = tuple(map(type_id, COUNTED))
 
 
 def routes_of(notify: NotifyConfig, environ: Mapping[str, str], folder: Path) -> list[tuple[Route, MakeSinks]]:
-    """Each route of the configuration that has sinks, [notify] itself without a name, and what makes its
-    sinks; that raises BadConfig, NotAvailable."""
+    """Returns each route of the configuration that has sinks, [notify] itself without a name, and what makes its sinks;
+    that raises BadConfig, NotAvailable."""
 
     def made(route: Route, urls: list[str]) -> Sinks:
         secret = ("env:", "file:")
@@ -64,7 +64,7 @@ def routes_of(notify: NotifyConfig, environ: Mapping[str, str], folder: Path) ->
 
 
 def past_alerts(home: Path, last: int) -> list[dict[str, Any]]:
-    """The newest of this home, oldest first. id: its frame on the supervisor's journal. cleared: when its end
+    """Returns the newest of this home, oldest first. id: its frame on the supervisor's journal. cleared: when its end
     was told, ns; acked: when a person acknowledged it; null: not yet."""
     found: deque[dict[str, Any]] = deque(maxlen=last)
     going: dict[tuple[str, str], list[dict[str, Any]]] = {}
@@ -96,7 +96,7 @@ def _subject(route: Route) -> str:
 
 
 def _of_command(record: object) -> str:
-    """What the log says of a command frame, or of its reply; "": it is another reply."""
+    """Returns what the log says of a command frame, or of its reply; "": it is another reply."""
     if not isinstance(record, dict) or "id" not in record:
         return ""
     words = f"command {record['id']}"

@@ -35,13 +35,13 @@ class ChildFiles:
         self.err = home / "run" / f"{plain}.err"
 
     def line(self) -> bytes:
-        """The line with which it became ready, b"" before."""
+        """Returns the line with which it became ready, b"" before."""
         _, said = said_lines(self.out)
         return said[0] if said else b""
 
     def said(self) -> str:
-        """What it has said of itself last: since it is ready, or what it waits for before; "": it
-        has said nothing."""
+        """Returns what it has said of itself last: since it is ready, or what it waits for before; "": it has said
+        nothing."""
         waits, said = said_lines(self.out)
         lines = said[1:] if said else waits
         return lines[-1].decode("utf-8", "replace").strip() if lines else ""

@@ -84,8 +84,8 @@ def ask(home: Path, do: str, **fields: Any) -> dict[str, Any] | None:
 
 
 def status_of(home: Path) -> dict[str, Any]:
-    """The processes; `running` False where there is no supervisor, and then what one that was
-    killed has left."""
+    """Returns the processes; `running` False where there is no supervisor, and then what one that was killed
+    has left."""
     status = ask(home, "status")
     if status is not None:
         return status
@@ -110,7 +110,7 @@ def status_of(home: Path) -> dict[str, Any]:
 
 
 def _orphans(home: Path) -> list[tuple[str, Process]]:
-    """What runs of a supervisor that is gone, in the order of its start."""
+    """Returns what runs of a supervisor that is gone, in the order of its start."""
     found = []
     for name, record in left_in(home).processes.items():
         process = Process.find(record["pid"], record["started"]) if record["pid"] else None
@@ -178,7 +178,7 @@ def _settled(began: subprocess.Popen[bytes], home: Path, doing: Callable[[str], 
 
 
 def _waited_for(status: dict[str, Any]) -> str:
-    """How many run, and what the others say."""
+    """Returns how many run, and what the others say."""
     processes = status["processes"]
     others = [p for p in processes if p["state"] != "running"]
     runs = f"{len(processes) - len(others)} of {len(processes)} run"
@@ -251,7 +251,7 @@ def _check(config: Config, path: Path | None, home: Path, *, single: bool) -> No
 
 
 def _begin(config: Config, path: Path | None, home: Path, *, single: bool, is_minimal: bool) -> subprocess.Popen[bytes]:
-    """A process of its own, that keeps nothing of ours open but secrets given as descriptors."""
+    """Starts a process of its own, that keeps nothing of ours open but secrets given as descriptors."""
     private_folder(home / "run")
     file = str(path.absolute()) if path else ""
     options = SupervisorOptions(home=str(home), config=file, single=single, minimal=is_minimal)

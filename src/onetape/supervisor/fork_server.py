@@ -86,7 +86,7 @@ class ForkServer:
         return self._popen.pid
 
     def make(self, kind: str, name: str, fds: tuple[int, int, int]) -> int | None:
-        """A new process's number; it has its own copies of fds. None: there is no server."""
+        """Returns a new process's number; it has its own copies of fds. None: there is no server."""
         if self.has_ended:
             return None
         wanted = msgspec.json.encode(Wanted(kind, name))

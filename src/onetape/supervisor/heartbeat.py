@@ -55,7 +55,7 @@ class Pulses:
         return found
 
     def own(self) -> dict[str, Any]:
-        """The supervisor itself."""
+        """Returns the supervisor itself."""
         return {
             "name": "supervisor",
             "kind": "supervisor",

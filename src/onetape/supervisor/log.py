@@ -29,7 +29,7 @@ ERRORS: Final = ("error ", "Traceback", "gateway: ")
 
 
 def log_files(folder: Path, name: str) -> list[Path]:
-    """Those of one log, the oldest first; the last is the one that is written, or will be."""
+    """Returns those of one log, the oldest first; the last is the one that is written, or will be."""
     return [*sorted(folder.glob(f"{name}.*")), folder / name]
 
 
@@ -59,8 +59,8 @@ class SystemLog:
             self._lost += 1
 
     def take(self, now: int, process: str, file: Path) -> str:
-        """What a process has complained of since the last call; gives its last line, "" for none.
-        A line that is not complete waits."""
+        """Returns what a process has complained of since the last call; gives its last line, "" for none. A line that
+        is not complete waits."""
         try:
             with file.open("rb") as source:
                 number = os.fstat(source.fileno()).st_ino

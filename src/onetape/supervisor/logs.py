@@ -88,7 +88,7 @@ class _Log:
         self._at = 0  # bytes
 
     def last(self, count: int) -> list[Row]:
-        """The newest ones; then `new` gives what comes."""
+        """Returns the newest ones; then `new` gives what comes."""
         found: deque[Row] = deque()
         *before, newest = log_files(self._folder, SYSTEM_LOG)
         self._file = _number(newest)
@@ -150,7 +150,7 @@ class _Runs:
         self._robots: dict[str, str | None] = {}  # by the run's name
 
     def of(self, robot: str) -> list[Path]:
-        """A robot's, which are called by the moment of their beginning."""
+        """Returns a robot's, which are called by the moment of their beginning."""
         with contextlib.suppress(FileNotFoundError):
             for path in self._folder.iterdir():
                 if path.name not in self._robots:
@@ -174,7 +174,7 @@ class _Tapes:
         self._open: Path | None = None
 
     def last(self, count: int) -> list[Row]:
-        """The newest ones, of as many runs as it takes; then `new` gives what comes."""
+        """Returns the newest ones, of as many runs as it takes; then `new` gives what comes."""
         folders = self._runs.of(self._robot)
         found: deque[Row] = deque()
         if folders and self._opened(folders[-1]) and self._reader is not None:

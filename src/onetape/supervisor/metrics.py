@@ -217,7 +217,7 @@ class Metrics:
         yield "scrape_seconds", (), time.monotonic() - began
 
     def _ask(self, process: str, kind: str) -> dict[str, Any]:
-        """What the process says of itself; {}: it does not answer."""
+        """Returns what the process says of itself; {}: it does not answer."""
         request = {"do": "status"}
         if kind != "gateway":
             token = make_token(self._home, OPERATOR)

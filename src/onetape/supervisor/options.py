@@ -44,9 +44,9 @@ class SupervisorOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def minimal(config: Config) -> Config:
-    """The smallest part of a configuration that trades safely: accounts with their venues, robots with the streams
-    that they hear, and the guardian, also where it is not written. Without a recorder no journal is pruned: what is
-    to be recorded stays."""
+    """Returns the smallest part of a configuration that trades safely: accounts with their venues, robots with the
+    streams that they hear, and the guardian, also where it is not written. Without a recorder no journal is pruned:
+    what is to be recorded stays."""
     change = msgspec.structs.replace
     heard = {stream for robot in config.robots.values() for stream in robot.streams}
     used = {account.venue for account in config.accounts.values()} | {config.collectors[name].venue for name in heard}

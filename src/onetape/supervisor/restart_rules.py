@@ -200,7 +200,7 @@ class Law:
         self._to(unit, State.BACKOFF, now, reason)
 
     def silent(self, name: str, seconds: float) -> list[Step]:
-        """How old its last heartbeat is."""
+        """Judges how old its last heartbeat is."""
         if seconds <= SILENT_S:
             return []
         return self._kill(self.units[name], f"no heartbeat for {seconds:.1f} s")
@@ -215,7 +215,7 @@ class Law:
         return self._fault(unit, words, now, is_final=bounds.stuck_is_final)
 
     def heavy(self, name: str, now: float, size: int) -> list[Step]:
-        """How much memory it takes, bytes."""
+        """Judges how much memory it takes, bytes."""
         unit = self.units[name]
         most = unit.child.bounds.memory_max
         if not most or size <= most:
@@ -349,13 +349,13 @@ class Law:
 
 
 def refusal_in(reason: str) -> str:
-    """The name of the permanent error that a reason tells of, "" for none."""
+    """Returns the name of the permanent error that a reason tells of, "" for none."""
     named = _NAMED.search(reason)
     return named[1] if named and named[1] in PERMANENT else ""
 
 
 def _says(reason: str, code: int | None) -> str:
-    """What an end lets expect of the next try: `permanent`, `passing`, or "": who knows."""
+    """Returns what an end lets expect of the next try: `permanent`, `passing`, or "": who knows."""
     named = _NAMED.search(reason)
     name = named[1] if named else ""
     if name in PERMANENT or (code in HOPELESS and name not in PASSING):

@@ -85,7 +85,7 @@ def children_of(config: Config) -> list[Child]:
 
 
 def robot_child(config: Config, name: str) -> Child:
-    """The first that it needs is its gateway."""
+    """Returns the first that it needs is its gateway."""
     robot = config.robots[name]
     bounds = Bounds(
         stuck_after=parse_duration(robot.stuck_after) / SECOND if robot.stuck_after else 0.0,
@@ -104,8 +104,8 @@ def process_journal(home: Path, name: str) -> Path:
 
 
 def with_secrets_kept(config: Config, environ: Mapping[str, str], folder: Path) -> tuple[Config, dict[str, str]]:
-    """The configuration with secrets of `fd:N`, which can be read only once, under a name of the
-    environment that is given back. Raises BadConfig."""
+    """Returns the configuration with secrets of `fd:N`, which can be read only once, under a name of the environment
+    that is given back. Raises BadConfig."""
     kept = dict(environ)
     accounts = {}
     for name, account in config.accounts.items():
@@ -133,9 +133,8 @@ class Starter:
         self.exchanges: dict[str, str] = {}  # by account, as the supervisor's journal has them
 
     def options(self, child: Child, *, is_first: bool, exchange: str) -> bytes:
-        """A process's options as JSON. is_first: of this supervisor. exchange: the simulated
-        exchange that the gateway's journal speaks of, "": none yet. Raises OnetapeError for what
-        cannot be started."""
+        """Returns a process's options as JSON. is_first: of this supervisor. exchange: the simulated exchange that the
+        gateway's journal speaks of, "": none yet. Raises OnetapeError for what cannot be started."""
         name = child.name.partition(":")[2]
         match child.kind:
             case "venue":
@@ -211,7 +210,7 @@ class Starter:
         return START_WITHIN_S + hours * HOUR_WITHIN_S
 
     def ready_line(self, name: str) -> dict[str, Any] | None:
-        """What a simulated exchange has said of itself when it became ready last."""
+        """Returns what a simulated exchange has said of itself when it became ready last."""
         kept = ChildFiles(self.home, name).out.with_suffix(".ready")
         try:
             found: dict[str, Any] = msgspec.json.decode(kept.read_bytes())
@@ -307,7 +306,7 @@ class Starter:
         return len(self._symbols[account]) > len(before)
 
     def symbols(self, account: str) -> list[str]:
-        """What its robots trade; without any, what a simulated exchange lists."""
+        """Returns what its robots trade; without any, what a simulated exchange lists."""
         if account not in self._symbols:
             wanted: dict[str, None] = {}
             for name, robot in self.config.robots.items():
@@ -334,7 +333,7 @@ class Starter:
     # --- robots -----------------------------------------------------------------------------------
 
     def _ask_robot(self, options: bytes) -> str:
-        """What a robot's process of these options says before its end."""
+        """Returns what a robot's process of these options says before its end."""
         with suppress(subprocess.TimeoutExpired):
             done = subprocess.run(  # noqa: S603
                 [sys.executable, "-m", MODULES["robot"]],
@@ -372,8 +371,8 @@ class Starter:
 
 
 def _put_aside(state: Path, kind: str, seed: int) -> str:
-    """A state that is another exchange's, or so old that making its market again takes long: the
-    exchange begins anew beside it. Why, and where the old one is now; "": it goes on."""
+    """Returns a state that is another exchange's, or so old that making its market again takes long: the exchange
+    begins anew beside it. Why, and where the old one is now; "": it goes on."""
     opened = _opened(state)
     if not opened:
         return ""
@@ -391,7 +390,7 @@ def _put_aside(state: Path, kind: str, seed: int) -> str:
 
 
 def _opened(state: Path) -> dict[str, Any]:
-    """How a simulated exchange was opened; nothing where there is none yet."""
+    """Returns how a simulated exchange was opened; nothing where there is none yet."""
     if not is_tape(state):
         return {}
     try:

@@ -97,7 +97,7 @@ def refuse(findings: Iterator[Finding], verb: str = "up") -> None:
 
 
 def _at(subject: str, error: OnetapeError, place: str) -> Finding:
-    """The finding, with the place in the configuration."""
+    """Returns the finding, with the place in the configuration."""
     places = [each for each in (error.location, place) if each and each != "STRATEGY"]
     return Finding.of(subject, type(error)(error.what, location=", ".join(places), todo=error.todo))
 
@@ -284,7 +284,7 @@ def _robots(config: Config, names: list[str], folder: Path, home: Path) -> Itera
 
 
 def _load(config: Config, folder: Path, home: Path, robots: list[str]) -> dict[str, Checked]:
-    """What a process that imports each strategy says of it."""
+    """Returns what a process that imports each strategy says of it."""
     requests = [
         RobotCheck(
             options=robot_options(config, name, home=home, folder=folder),

@@ -236,7 +236,7 @@ class Supervisor:
         return [unit.child for unit in list(self.law.units.values())]
 
     def _left(self) -> set[str]:
-        """What an earlier supervisor has left running."""
+        """Returns what an earlier supervisor has left running."""
         found = set()
         for name, record in self.tape.left.processes.items():
             process = Process.find(record["pid"], record["started"]) if record["pid"] else None
@@ -329,7 +329,7 @@ class Supervisor:
         return made
 
     async def _ask_robot(self, options: bytes) -> str:
-        """What a robot's process of these options says before its end."""
+        """Returns what a robot's process of these options says before its end."""
         loop, name = asyncio.get_running_loop(), f"asked {next(self._requests)}"
         await self._forks_heard.wait()
         files, ended = ChildFiles(self.home, name), asyncio.Event()
@@ -605,7 +605,7 @@ class Supervisor:
 
 
 def _pause(shown: dict[str, Any]) -> str:
-    """What is not well with one that runs, and may be over by itself."""
+    """Returns what is not well with one that runs, and may be over by itself."""
     heard, came = shown["heartbeat_age_ms"], shown["progress_age_ms"]
     if heard is not None and heard > PAUSE_MS:
         return f"no heartbeat for {heard / 1000:.1f} s"

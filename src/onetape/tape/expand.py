@@ -18,7 +18,7 @@ _HEADER_BYTES, _MAGIC, _CAPACITY = 256, b"O1TAPE\r\n", 88
 
 
 def expand_segment(path: str) -> int:
-    """A descriptor of the expanded content of `path`. The caller owns it.
+    """Returns a descriptor of the expanded content of `path`. The caller owns it.
 
     The content lies in anonymous memory, or on systems without that in an unnamed file.
     """
@@ -48,8 +48,8 @@ def expand_segment(path: str) -> int:
 
 
 def _announced(path: str, block: bytes) -> int:
-    """How long the plain segment was made, by its own header: a sealed one is no longer. What is
-    none is not expanded to its end to find that out."""
+    """Returns how long the plain segment was made, by its own header: a sealed one is no longer. What is none is not
+    expanded to its end to find that out."""
     if len(block) < _HEADER_BYTES or not block.startswith(_MAGIC):
         raise TornTape(f"{path}: not a tape segment")
     return int.from_bytes(block[_CAPACITY : _CAPACITY + 8], "little")

@@ -39,8 +39,8 @@ _FREE: Final = frozenset({"memory", "log"})
 
 
 def misfit(tapes: Iterable[Path]) -> OnetapeError | None:
-    """The first frame of these tapes that does not say what its type may: SchemaMismatch, or
-    TornTape for one whose checksum is wrong. None: all of them do."""
+    """Returns the first frame of these tapes that does not say what its type may: SchemaMismatch, or TornTape for one
+    whose checksum is wrong. None: all of them do."""
     for path in dict.fromkeys(tapes):
         try:
             with JournalReader(path) as reader:

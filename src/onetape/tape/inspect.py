@@ -48,7 +48,7 @@ class JournalInfo:
 
 
 def ls(path: str | os.PathLike[str]) -> list[JournalInfo]:
-    """The journals at or below `path`, at most four folders down, in order of their paths."""
+    """Returns the journals at or below `path`, at most four folders down, in order of their paths."""
     return [_info(directory) for directory in sorted(_find(Path(path), 0))]
 
 
@@ -151,8 +151,8 @@ def tail(
 
 
 def look_back(reader: JournalReader, read: Callable[[], Iterable[T]], count: int, step: int = 4096) -> list[T]:
-    """The last `count` of what `read` gives of a tape, found from its end: `step` frames back, and
-    further in growing steps until there are enough. The reader is at the end then."""
+    """Returns the last `count` of what `read` gives of a tape, found from its end: `step` frames back, and further in
+    growing steps until there are enough. The reader is at the end then."""
     last = reader.last_sequence
     while True:
         first = max(1, last - step + 1)

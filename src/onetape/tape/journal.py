@@ -35,7 +35,7 @@ _CHUNK_BYTES = 256 << 10  # of frames that are objects at a time
 
 
 def type_id(name: str | int) -> int:
-    """The id of an event type of this build, by its name in CONTRACT."""
+    """Returns the id of an event type of this build, by its name in CONTRACT."""
     if isinstance(name, int):
         return name
     try:
@@ -287,7 +287,7 @@ class JournalReader:
         return None if raw is None else Frame(*raw)
 
     def next(self) -> Record | None:
-        """The next record, or None when there is none yet."""
+        """Returns the next record, or None when there is none yet."""
         raw = self.core.next()
         return None if raw is None else self._record(raw)
 
@@ -315,8 +315,9 @@ class JournalReader:
             yield from found
 
     def latest(self, values: Iterable[str] = VALUES) -> list[tuple[Record, int]]:
-        """What has come since the last call, for a reader that is slower than its tape: of each type in `values` the
-        newest record of each stream, with how many before it are left out; all others whole. In order of the tape."""
+        """Returns what has come since the last call, for a reader that is slower than its tape: of each type in
+        `values` the newest record of each stream, with how many before it are left out; all others whole. In order of
+        the tape."""
         conflated = {self.schemas.named(name).id for name in values}
         found: dict[tuple[int, int], tuple[Frame, int]] = {}
         for frame in self.frames():
@@ -360,7 +361,7 @@ class JournalReader:
     def table(
         self, event: str | int, *, names: Iterable[str] | None = None, where: Mapping[str, int] | None = None
     ) -> Table:
-        """The same, to be read with others in one pass: see `read_columns`."""
+        """Returns the same, to be read with others in one pass: see `read_columns`."""
         return Table(self._fixed(event), None if names is None else tuple(names), where or {})
 
     def _fixed(self, event: str | int) -> EventSchema:
@@ -430,8 +431,8 @@ class JournalReader:
 
     @property
     def control(self) -> dict[str, Any]:
-        """The control page: pid, epoch, published, durable, heartbeat, closed, same_boot (the
-        machine has not started anew since the writer did) ...; empty without one."""
+        """Returns the control page: pid, epoch, published, durable, heartbeat, closed, same_boot (the machine has not
+        started anew since the writer did) ...; empty without one."""
         return self.core.control
 
     @property

@@ -49,7 +49,7 @@ def render(record: Record, schema: EventSchema, instruments: Mapping[int, Mappin
 
 
 def id_text(data: Mapping[str, Any]) -> str:
-    """The id that a payload's id_low, id_high and id_kind make; empty where the venue gave none."""
+    """Returns the id that a payload's id_low, id_high and id_kind make; empty where the venue gave none."""
     kind = data["id_kind"]
     if kind == "integer":
         return str(data["id_low"])
@@ -60,7 +60,7 @@ def id_text(data: Mapping[str, Any]) -> str:
 
 
 def shown_key(event: str, name: str, *, is_same: bool = False) -> str:
-    """What a payload's field is called in a line. is_same: it says what the frame's own does."""
+    """Returns what a payload's field is called in a line. is_same: it says what the frame's own does."""
     return f"{event.split('_')[0]}_{name}" if name in _FRAME_KEYS and not is_same else name
 
 

@@ -96,7 +96,7 @@ class EventSchema:
 
     @cached_property
     def payload_dtype(self) -> np.dtype[np.void]:
-        """The fixed part as numpy sees it; int128 fields are two columns, `x_low` and `x_high`."""
+        """Returns the fixed part as numpy sees it; int128 fields are two columns, `x_low` and `x_high`."""
         names: list[str] = []
         formats: list[str] = []
         offsets: list[int] = []
@@ -120,12 +120,12 @@ class EventSchema:
 
     @cached_property
     def more(self) -> str | None:
-        """What a MessagePack map behind the fixed part is called, where there may be one."""
+        """Returns what a MessagePack map behind the fixed part is called, where there may be one."""
         return next((item.name for item in self.fields if item.kind == "k"), None)
 
     @cached_property
     def row_dtype(self) -> np.dtype[np.void]:
-        """A frame header followed by the fixed part: one row of `columns`.
+        """Returns a frame header followed by the fixed part: one row of `columns`.
 
         Where a payload field is called as a header field is (`type` of order_request), the
         header's is `frame_type`.
@@ -151,7 +151,7 @@ class EventSchema:
 
     @cached_property
     def _unpacker(self) -> tuple[struct.Struct, tuple[tuple[str, Any], ...]]:
-        """A struct for the whole fixed part, and what to make of each value it gives."""
+        """Returns a struct for the whole fixed part, and what to make of each value it gives."""
         codes = ["<"]
         plan: list[tuple[str, Any]] = []
         at = 0
@@ -171,7 +171,7 @@ class EventSchema:
         return struct.Struct("".join(codes)), tuple(plan)
 
     def decode(self, payload: bytes | memoryview) -> dict[str, Any]:
-        """A payload by field name: integers as they are, enumerations by word, levels as tuples."""
+        """Returns a payload by field name: integers as they are, enumerations by word, levels as tuples."""
         if not self.fixed:
             value = _map(payload)
             if isinstance(value, bytes):
@@ -280,12 +280,12 @@ _PREAMBLE: list[tuple[int, int, bytes]] = [
 
 
 def built_in() -> Mapping[int, EventSchema]:
-    """The schemas of this build, by type id."""
+    """Returns the schemas of this build, by type id."""
     return _BUILT_IN
 
 
 def schema_preamble() -> list[tuple[int, int, bytes]]:
-    """The schemas of this build as preamble entries (type, stream, payload)."""
+    """Returns the schemas of this build as preamble entries (type, stream, payload)."""
     return list(_PREAMBLE)
 
 
@@ -320,7 +320,7 @@ class Schemas:
         raise SchemaMismatch(f"no event type {name!r} on this tape", todo=f"it has: {names}")
 
     def of(self, type_: int) -> EventSchema:
-        """The schema of a type id; one the tape does not describe is read as MessagePack."""
+        """Returns the schema of a type id; one the tape does not describe is read as MessagePack."""
         found = self.by_id.get(type_)
         if found is None:
             found = EventSchema(type_, f"type_{type_}", False)

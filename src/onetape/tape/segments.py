@@ -78,7 +78,7 @@ def foreign_to_tape(directory: Path) -> set[str]:
 
 
 def list_segments(directory: Path) -> list[Segment]:
-    """The entered segments in order. Raises TornTape for one whose header or trailer is bad."""
+    """Returns the entered segments in order. Raises TornTape for one whose header or trailer is bad."""
     segments = []
     for number, path, compressed in segment_files(directory):
         fd = expand_segment(str(path)) if compressed else -1

@@ -149,7 +149,7 @@ class StateReader:
         return Group(kind, key, values, ts_data, ts_alive, sequence, version)
 
     def slots(self, kind: str, key: str, *, max_age: int = 0) -> _core.SlotGroup | None:
-        """A handle to a group of slots, found once and followed from then on. None: no such key.
+        """Returns a handle to a group of slots, found once and followed from then on. None: no such key.
 
         Its answers are None while the writer has not vouched for the table for `max_age` ns.
         """
@@ -198,5 +198,5 @@ class StateReader:
 
 
 def tables_in(directory: str | os.PathLike[str]) -> list[str]:
-    """The processes that have a table there, in order. One that died left its too."""
+    """Returns the processes that have a table there, in order. One that died left its too."""
     return sorted(path.name.removesuffix(".table") for path in Path(directory).glob("*.table"))

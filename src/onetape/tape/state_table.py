@@ -148,7 +148,7 @@ class StateTable:
         *,
         checkpoint: Path | None = None,
     ) -> tuple[StateTable, Rebuilt]:
-        """The state after the journal's last frame. step(table, frame) puts and removes groups.
+        """Returns the state after the journal's last frame. step(table, frame) puts and removes groups.
 
         TORN_TAPE when no checkpoint can be used and the journal's beginning was pruned.
         """
@@ -190,7 +190,7 @@ def _old(path: Path) -> Path:
 
 
 def _load(path: Path, layout: Layout, journal: TapeSource[Sequenced]) -> _Checkpoint | str:
-    """The checkpoint, with the journal at the frame behind it; or why it is not used."""
+    """Returns the checkpoint, with the journal at the frame behind it; or why it is not used."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:

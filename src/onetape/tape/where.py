@@ -42,7 +42,7 @@ _ORDERS: dict[str, Callable[[Any, Any], bool]] = {
 
 
 def parse_where(text: str) -> Predicate:
-    """The predicate that `text` says. Raises UsageError naming the place it fails at."""
+    """Returns the predicate that `text` says. Raises UsageError naming the place it fails at."""
     if len(text) > _TEXT_MAX:
         raise UsageError(f"--where is longer than {_TEXT_MAX} characters", location="--where")
     parser = _Parser(text)

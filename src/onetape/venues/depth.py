@@ -35,12 +35,12 @@ class DepthStream(Protocol):
 
     @property
     def hello(self) -> tuple[bytes, ...]:
-        """What is said first."""
+        """Returns what is said first."""
         ...
 
     @property
     def ping(self) -> bytes:
-        """What it wants to hear again and again, if anything."""
+        """Returns what it wants to hear again and again, if anything."""
         ...
 
     @property
@@ -56,7 +56,7 @@ class DepthStream(Protocol):
         ...
 
     def question(self, now: int) -> Call | None:
-        """A snapshot to be requested now, where the venue does not send it by itself."""
+        """Returns a snapshot to be requested now, where the venue does not send it by itself."""
         ...
 
     def answered(self, status: int, body: bytes, received: int, writer: _core.JournalWriter) -> None:

@@ -102,7 +102,7 @@ class Drifts:
         self._new: list[Drift] = []
 
     def rows(self) -> list[Drift]:
-        """What weighs most first."""
+        """Returns what weighs most first."""
         order = list(What)
         found = [Drift(what, name, count) for (what, name), count in self.counts.items()]
         return sorted(found, key=lambda each: (order.index(each.what), each.name))
@@ -121,19 +121,19 @@ class Drifts:
         return self._taken()
 
     def answer(self, name: str, value: Any) -> list[Drift]:
-        """An answer of a name that the facts have. Raises KeyError for another."""
+        """Compares an answer of a name that the facts have. Raises KeyError for another."""
         self._compare(self.facts.answers[name], name, value)
         return self._taken()
 
     def name_of(self, value: Any) -> str:
-        """What a message is called."""
+        """Returns what a message is called."""
         if not isinstance(value, dict):
             return type(value).__name__
         name = value.get(self.facts.message_key) or value.get("method") or "without a name"
         return str(name)[:VALUE_CHARS]
 
     def message(self, value: Any) -> list[Drift]:
-        """A message of a stream, parsed."""
+        """Compares a message of a stream, parsed."""
         if isinstance(value, dict) and "stream" in value and "data" in value:
             value = value["data"]
         name = self.name_of(value)
@@ -147,7 +147,7 @@ class Drifts:
     def refusal(
         self, request: BadRequest, status: int, body: bytes, listed: Mapping[int | str, ErrorRow]
     ) -> list[Drift]:
-        """What came of a request that is bad on purpose."""
+        """Compares what came of a request that is bad on purpose."""
         for drift in refusal_drift(self.facts, request, status, body, listed):
             self.note(*drift)
         return self._taken()

@@ -26,7 +26,7 @@ def facts_of(kind: str) -> Facts:
 
 
 def errors_of(kind: str) -> Mapping[int | str, ErrorRow]:
-    """The table of errors. Raises NotAvailable."""
+    """Returns the table of errors. Raises NotAvailable."""
     match kind:
         case "binance-usdm":
             from onetape.venues.binance.errors import ERRORS as BINANCE

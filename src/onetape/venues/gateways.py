@@ -44,12 +44,12 @@ class AccountStream(Protocol):
 
     @property
     def hello(self) -> tuple[bytes, ...]:
-        """What is said first."""
+        """Returns what is said first."""
         ...
 
     @property
     def ping(self) -> bytes:
-        """What it wants to hear again and again, if anything."""
+        """Returns what it wants to hear again and again, if anything."""
         ...
 
     @property
@@ -83,23 +83,23 @@ class TradingVenue(Protocol):
 
     @property
     def budget(self) -> tuple[BudgetRule, ...]:
-        """What it counts for an address. What it counts for an account or a pair is its to judge:
-        a refusal of that kind is answered, and sent again or given up."""
+        """Returns what it counts for an address. What it counts for an account or a pair is its to judge: a refusal of
+        that kind is answered, and sent again or given up."""
         ...
 
     @property
     def wallet_budget(self) -> tuple[BudgetRule, ...]:
-        """The same at the address of its wallets, where that is another one."""
+        """Returns the same at the address of its wallets, where that is another one."""
         ...
 
     @property
     def connects(self) -> BudgetRule | None:
-        """How often an address may try to connect to its streams; None: it says nothing of that."""
+        """Returns how often an address may try to connect to its streams; None: it says nothing of that."""
         ...
 
     @property
     def order_rules(self) -> tuple[BudgetRule, ...]:
-        """How many orders it takes from an account, once `instruments_of` has read it."""
+        """Returns how many orders it takes from an account, once `instruments_of` has read it."""
         ...
 
     @property
@@ -109,13 +109,13 @@ class TradingVenue(Protocol):
 
     @property
     def keep_key_s(self) -> float:
-        """How often the key of the account's stream is kept alive, 0: it need not be."""
+        """Returns how often the key of the account's stream is kept alive, 0: it need not be."""
         ...
 
     @property
     def probe_s(self) -> float:
-        """How often its cheapest query asks what the account's stream should have told, while that
-        says nothing; 0: never."""
+        """Returns how often its cheapest query asks what the account's stream should have told, while that says
+        nothing; 0: never."""
         ...
 
     def time(self) -> Call: ...
@@ -123,7 +123,7 @@ class TradingVenue(Protocol):
     def instruments(self) -> Call: ...
 
     def instruments_of(self, body: bytes, wanted: frozenset[str]) -> list[Instrument]:
-        """Those that are wanted and trade now. Raises KeyError, TypeError, ValueError."""
+        """Returns those that are wanted and trade now. Raises KeyError, TypeError, ValueError."""
         ...
 
     @property
@@ -137,17 +137,17 @@ class TradingVenue(Protocol):
 
     @property
     def polls(self) -> MarketPolls | None:
-        """How its market is read by requests; None: not by us."""
+        """Returns how its market is read by requests; None: not by us."""
         ...
 
     def depth(self, instrument: Instrument, stream: int) -> DepthStream | None:
-        """A connection for its depth, made anew for each; stream: its number on the tape. None: this
-        venue has none for us."""
+        """Returns a connection for its depth, made anew for each; stream: its number on the tape. None: this venue has
+        none for us."""
         ...
 
     @property
     def past(self) -> PastMarket | None:
-        """How its bars from before are asked for; None: not by us."""
+        """Returns how its bars from before are asked for; None: not by us."""
         ...
 
     def stream_key(self, now: int, *, keep: bool = False) -> Call: ...
@@ -160,7 +160,7 @@ class TradingVenue(Protocol):
         ...
 
     def entry_key(self, now: int) -> Call | None:
-        """What has to be asked for before each connection for orders, if anything."""
+        """Returns what has to be asked for before each connection for orders, if anything."""
         ...
 
     def entry_dialect(self, key: str) -> EntryDialect: ...

@@ -50,7 +50,7 @@ def is_loopback(host: str) -> bool:
 
 
 def unfit_address(kind: str, mode: str, address: str) -> tuple[str, str] | None:
-    """What is wrong with an address that the configuration gives, and what to do; None: nothing."""
+    """Returns what is wrong with an address that the configuration gives, and what to do; None: nothing."""
     try:
         parts = urlsplit(address)
         host, port = parts.hostname or "", parts.port

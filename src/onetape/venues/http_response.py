@@ -53,7 +53,7 @@ class ResponseReader:
         return not self._buffer and self._headers is None
 
     def feed(self, data: bytes) -> list[Response]:
-        """The responses that are complete now. Raises VenueProtocolError."""
+        """Returns the responses that are complete now. Raises VenueProtocolError."""
         self._buffer += data
         found: list[Response] = []
         while True:
@@ -70,7 +70,7 @@ class ResponseReader:
     # --- head -------------------------------------------------------------------------------------
 
     def _read_head(self) -> bool:
-        """Whether a head is complete; those of 1xx announce nothing and are passed over."""
+        """Tells whether a head is complete; those of 1xx announce nothing and are passed over."""
         while True:
             end = self._buffer.find(b"\r\n\r\n")
             if end < 0 and len(self._buffer) <= HEAD_MAX:

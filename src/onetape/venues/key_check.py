@@ -84,8 +84,8 @@ def clock_wrong(offset_ns: int, location: str) -> ClockSkew | None:
 
 
 def refused(answer: Answer, location: str, rights: KeyRights | None = None) -> OnetapeError:
-    """The error of the first signed request that failed. rights: what the key may do, where the
-    venue said it elsewhere although it refused here."""
+    """Returns the error of the first signed request that failed. rights: what the key may do, where the venue said it
+    elsewhere although it refused here."""
     code, text = answer.venue_code, answer.text[:_TEXT_MAX]
     kind, _, rest = text.partition(":")
     if code == "-2014" or text.startswith("EAPI:Invalid key"):
@@ -163,7 +163,7 @@ def _plain(name: str) -> str:
 
 
 def unfit(mode: AccountModeReport, rights: KeyRights | None, wanted: Wanted, location: str) -> OnetapeError | None:
-    """What of a key that works, or of its account, keeps us from trading; None: nothing.
+    """Returns what of a key that works, or of its account, keeps us from trading; None: nothing.
 
     Where the venue tells a key's rights, the account's own right to withdraw is not the key's.
     """

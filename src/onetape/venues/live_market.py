@@ -39,7 +39,7 @@ class Market(Protocol):
 
     @property
     def bars(self) -> int:
-        """The period of the venue's own bars among them, ns; 0: there are none."""
+        """Returns the period of the venue's own bars among them, ns; 0: there are none."""
         ...
 
     @property

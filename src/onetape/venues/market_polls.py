@@ -37,7 +37,7 @@ class MarketPolls(Protocol):
 
     @property
     def rule(self) -> BudgetRule:
-        """What an address may ask of the venue's public data."""
+        """Returns what an address may ask of the venue's public data."""
         ...
 
     @property
@@ -55,7 +55,7 @@ class MarketPolls(Protocol):
         ...
 
     def message(self, kind: str, body: bytes) -> bytes:
-        """An answer's body as the table of messages has it."""
+        """Returns an answer's body as the table of messages has it."""
         ...
 
     @property

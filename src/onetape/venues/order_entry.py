@@ -47,18 +47,18 @@ class EntryDialect(Protocol):
     ping: bytes  # what the venue wants to hear again and again, if anything
 
     def hello(self, number: int, now: int) -> bytes | None:
-        """What has to be confirmed before orders may be sent, if anything."""
+        """Returns what has to be confirmed before orders may be sent, if anything."""
         ...
 
     def carries(self, call: Call) -> bool:
-        """Whether the venue takes this request here; only one that has terms."""
+        """Tells whether the venue takes this request here; only one that has terms."""
         ...
 
     def message(self, call: Call, number: int, now: int) -> bytes: ...
 
     def read(self, message: bytes, now: int) -> Reply | str:
-        """An answer, or the name of what else was said, "" for what is known and means nothing.
-        Raises ValueError, KeyError, TypeError or AttributeError for what is malformed."""
+        """Returns an answer, or the name of what else was said, "" for what is known and means nothing. Raises
+        ValueError, KeyError, TypeError or AttributeError for what is malformed."""
         ...
 
     def answer(self, call: Call, reply: Reply, now: int) -> Answer: ...
@@ -79,11 +79,11 @@ class EntrySession:
 
     @property
     def pending(self) -> int:
-        """How many requests have no answer yet."""
+        """Returns how many requests have no answer yet."""
         return len(self._pending)
 
     def opened(self, now: int) -> list[bytes]:
-        """What is said first."""
+        """Returns what is said first."""
         hello = self.dialect.hello(self._next(), now)
         if hello is None:
             self.is_ready = True
@@ -101,7 +101,7 @@ class EntrySession:
         )
 
     def send(self, call: Call, now: int) -> bytes:
-        """The message of a request that `carries` has let through."""
+        """Returns the message of a request that `carries` has let through."""
         number = self._next()
         message = self.dialect.message(call, number, now)
         self._pending[number] = (call, now)

@@ -23,17 +23,17 @@ class ErrorRow(NamedTuple):
 
 
 def row_of(table: Mapping[int | str, ErrorRow], code: int | str) -> ErrorRow:
-    """The row of a code; VENUE_REJECTED and ambiguous for one that is not in the table."""
+    """Returns the row of a code; VENUE_REJECTED and ambiguous for one that is not in the table."""
     return table.get(code) or ErrorRow(code, Outcome.AMBIGUOUS, VenueRejected, "")
 
 
 def unreadable(error: Exception, status: int) -> Answer:
-    """An answer that makes no sense: what its request came to is not known."""
+    """Returns an answer that makes no sense: what its request came to is not known."""
     code = OrderOutcomeUnknown.code if status >= 500 else VenueRejected.code
     text = f"an answer that makes no sense: {type(error).__name__} {error}"[:200]
     return Answer(Outcome.AMBIGUOUS, (), code, str(status), text)
 
 
 def malformed(error: Exception) -> list[VenueReport]:
-    """A message of the account's stream that makes no sense."""
+    """Returns a message of the account's stream that makes no sense."""
     return [StreamReport("malformed", f"{type(error).__name__}: {error}"[:200])]

@@ -87,8 +87,7 @@ class PastMarket(Protocol):
         ...
 
     def bars(self, instrument: Instrument, interval: int, begin: int, end: int) -> Call:
-        """Those that open in [begin, end), the oldest first, or as many of them as it gives at a
-        time."""
+        """Asks for those that open in [begin, end), the oldest first, or as many of them as it gives at a time."""
         ...
 
     def bars_of(self, instrument: Instrument, body: bytes) -> list[PastBar]:
@@ -96,11 +95,11 @@ class PastMarket(Protocol):
         ...
 
     def trades(self, instrument: Instrument, since: int, cursor: str = "") -> Call:
-        """The oldest since a time, or those after a page's cursor."""
+        """Asks for the oldest since a time, or those after a page's cursor."""
         ...
 
     def trades_of(self, instrument: Instrument, body: bytes) -> tuple[list[PastTrade], str]:
-        """The oldest first, and the cursor of what follows, "": nothing does yet."""
+        """Returns the oldest first, and the cursor of what follows, "": nothing does yet."""
         ...
 
     def last_trade(self, instrument: Instrument) -> Call:
@@ -233,12 +232,12 @@ def _trades(past: PastMarket, instrument: Instrument, begin: int, now: int) -> G
 
 
 def _alone(trades: Iterable[PastTrade]) -> list[PastBar]:
-    """Each as a bar that has nothing else in it."""
+    """Returns each as a bar that has nothing else in it."""
     return [PastBar(time, price, price, price, price, size, price * size, 1) for _, time, price, size in trades]
 
 
 def _joined(rows: Iterable[PastBar], period: int) -> list[PastBar]:
-    """What opens in one period as one bar, in the order in which it comes."""
+    """Returns what opens in one period as one bar, in the order in which it comes."""
     found: dict[int, PastBar] = {}
     for row in rows:
         at = _core.bar_open_time(row.ts_open, period)

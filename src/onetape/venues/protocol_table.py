@@ -34,7 +34,7 @@ TableRow = tuple[
 
 
 def top(bid: str, bid_size: str, ask: str, ask_size: str) -> dict[str, str]:
-    """The roles of a quote, by their paths."""
+    """Returns the roles of a quote, by their paths."""
     return {"bid": bid, "bid_size": bid_size, "ask": ask, "ask_size": ask_size}
 
 
@@ -108,7 +108,7 @@ class Protocol:
         return bool(self.depth_answer[0]) and path.endswith(self.depth_answer[0])
 
     def as_core(self) -> TableRow:
-        """The table as plain values, as the core takes it."""
+        """Returns the table as plain values, as the core takes it."""
         messages: list[MessageRow] = [
             (m.kind, m.name or m.event, m.event, list(m.channels), dict(m.roles), list(m.required), m.only, m.whole)
             for m in self.messages
@@ -126,9 +126,8 @@ class Protocol:
         keeps_book: bool = False,
         polled: bool = False,
     ) -> _core.LiveMessages:
-        """A reader of live messages. instruments: with the venue's names. numbers: of their streams,
-        from 1 on without any. keeps_book: of the one stream. polled: answers, which say again what
-        earlier ones have said."""
+        """Returns a reader of live messages. instruments: with the venue's names. numbers: of their streams, from 1 on
+        without any. keeps_book: of the one stream. polled: answers, which say again what earlier ones have said."""
         rows = list(instruments)
         streams = [
             (raw, number, i.price_decimals, i.size_decimals, False)

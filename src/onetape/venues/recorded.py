@@ -27,13 +27,13 @@ class Market:
     path: str = ""
 
     def load(self) -> Protocol:
-        """The table, imported when it is first needed."""
+        """Returns the table, imported when it is first needed."""
         module, _, attribute = self.protocol.partition(":")
         found: Protocol = getattr(import_module(module), attribute)
         return found
 
     def unified(self, raw: str) -> str:
-        """The unified name by the venue's rule of naming, "" where that does not say."""
+        """Returns the unified name by the venue's rule of naming, "" where that does not say."""
         module = import_module(self.protocol.partition(":")[0])
         found: str = module.unified(raw, self.kind) if self.kind else module.unified(raw)
         return found

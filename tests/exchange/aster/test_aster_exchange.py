@@ -9,6 +9,7 @@ import pytest
 
 from exchange.venue_client import Virtual, heard, ok
 from onetape.exchange.aster.access import NONCES_MAX
+from onetape.exchange.binance.limits import weight_of
 from onetape.venues.aster.signing import WalletSigner
 
 ORDER = "/fapi/v3/order"
@@ -122,6 +123,19 @@ def test_nobody_signs_for_another_wallet(client, venue):
     stranger = AsterClient(venue, "0x" + "1" * 64, user=client.user)
     status, answer = stranger.ask("GET", "/fapi/v3/balance")
     assert (status, answer["code"]) == (401, -2015)
+
+
+def test_who_may_not_sign_opens_no_account(venue):
+    unseen = "0x" + "ab" * 20
+    stranger = AsterClient(venue, "0x" + "1" * 64, user=unseen)
+    assert stranger.ask("GET", "/fapi/v3/balance")[1]["code"] == -2015
+    assert unseen not in {each.lower() for each in venue.exchange.accounts.by_key}
+
+
+def test_requests_of_the_third_edition_weigh_as_those_of_the_first():
+    assert weight_of("GET", "/fapi/v3/openOrders", {}) == 40
+    assert weight_of("GET", "/fapi/v3/income", {}) == 30
+    assert weight_of("GET", "/fapi/v3/account", {}) == 5
 
 
 def test_a_wallet_that_was_never_seen_has_an_account(venue):

@@ -338,7 +338,7 @@ def test_a_position_is_liquidated_at_once_or_in_five_parts(client, venue, amount
     trades = [row for row in client.mine("trades/history") if row["side"] == "close_long"]
     paid = -sum(
         Decimal(row["amount"])
-        for row in client.mine("account/balance/history")
+        for row in client.mine("account/balance/history", include_trades="true")
         if row["event_type"] == "market_liquidation"
     )
     owed = sum(Decimal(row["amount"]) * Decimal(row["price"]) for row in trades) * Decimal("0.0075")
@@ -352,7 +352,7 @@ def test_funding_is_paid_every_hour(client, venue):
     assert (row["side"], row["amount"], row["rate"]) == ("ask", "0.1", "0.0000125")
     mark = Decimal(data(client.get("funding_rate/history", symbol="BTC", limit=1))[0]["oracle_price"])
     assert abs(Decimal(row["payout"]) - mark * Decimal("0.1") * Decimal("0.0000125")) <= Decimal("0.000001")
-    assert client.mine("account/balance/history")[0]["event_type"] == "funding"
+    assert client.mine("account/balance/history", include_trades="true")[0]["event_type"] == "funding"
 
 
 def test_pages_go_on_where_the_last_ended(client):

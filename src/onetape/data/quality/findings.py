@@ -19,7 +19,7 @@ class Check:
 
     @property
     def wants(self) -> int:
-        """How many more first examples are wanted."""
+        """Returns how many more first examples are wanted."""
         return EXAMPLES_MAX - len(self.examples)
 
     @property
@@ -39,7 +39,7 @@ class Check:
             heapq.heappop(self._sized)
 
     def shown(self) -> list[dict[str, Any]]:
-        """The first in the order of the tape, or the largest, largest first."""
+        """Returns the first in the order of the tape, or the largest, largest first."""
         if self._sized:
             ordered = sorted(self._sized, key=lambda item: (item[0], item[1]), reverse=True)
             return [example for _, _, example in ordered]

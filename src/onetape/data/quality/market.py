@@ -197,7 +197,7 @@ def _steps(data: dict[str, Any]) -> Steps:
 
 
 def _units(step: object, decimals: object) -> int:
-    """A step in units of the tape, 0 where it is not known or no whole number of them."""
+    """Returns a step in units of the tape, 0 where it is not known or no whole number of them."""
     if not isinstance(step, str) or not isinstance(decimals, int):
         return 0
     try:

@@ -102,7 +102,7 @@ class Compiled:
             sys.unraisablehook = before
 
     def take_problem(self) -> BaseException:
-        """What the last callback raised."""
+        """Returns what the last callback raised."""
         problem, self.problem = self.problem, None
         return problem or RuntimeError("the compiled callback failed without saying why")
 
@@ -130,7 +130,7 @@ class Compiled:
 
 
 def compile_strategy(robot: Strategy, host: Any) -> Compiled:
-    """The callbacks that `robot` overrides, compiled for the attributes that it has now.
+    """Returns the callbacks that `robot` overrides, compiled for the attributes that it has now.
 
     Raises StrategyError naming the callback, the line and what numba cannot do.
     """
@@ -293,7 +293,7 @@ def _compile_callback(compiled: Compiled, name: str, method: Any, *, is_mid: boo
 
 
 def _argument_maker(event: str, compiled: Compiled, *, is_mid: bool) -> Any:
-    """An intrinsic (payload, facts) -> the callback's argument."""
+    """Returns an intrinsic (payload, facts) -> the callback's argument."""
     symbols = compiled.type.symbols
     word = llvm_ir.IntType(64)
     if event in ("timer", "order"):

@@ -32,7 +32,7 @@ _said: set[str] = set()  # what was said in this process
 
 
 def folder_for(environ: Mapping[str, str]) -> CodeFolder | None:
-    """The user's folder; None where it is switched off or the user has no home.
+    """Returns the user's folder; None where it is switched off or the user has no home.
 
     $ONETAPE_COMPILE_CACHE (`off`, or a folder), else $XDG_CACHE_HOME/onetape/compiled, else
     ~/.cache/onetape/compiled. It is the machine's and the user's, not a project's: machine code of
@@ -54,7 +54,7 @@ class CodeFolder:
         self.path, self.bytes_max = path, bytes_max
 
     def get(self, key: bytes) -> bytes | None:
-        """What was put under `key`, whole; None for anything else."""
+        """Returns what was put under `key`, whole; None for anything else."""
         with self._opened(make=False) as folder:
             if folder is None:
                 return None

@@ -105,7 +105,7 @@ def _machine() -> tuple[Any, ...]:
 
 
 def _our_code() -> tuple[Any, ...]:
-    """What is compiled with every strategy, and the layouts that it reads."""
+    """Returns what is compiled with every strategy, and the layouts that it reads."""
     files = [*sorted(Path(__file__).parent.glob("*.py"))]
     files += [Path(str(each.__file__)) for each in (strategy_module, time_module)]
     return (
@@ -252,7 +252,7 @@ class _Walk:
 
 
 def _constant(value: Any) -> Any:
-    """A constant of a code object; a set's order is that of memory."""
+    """Returns a constant of a code object; a set's order is that of memory."""
     if isinstance(value, frozenset):
         return ("frozenset", sorted(map(repr, value)))
     return (type(value).__name__, repr(value))

@@ -62,7 +62,7 @@ class _KeptCFunc(CFunc):
 
 
 def compile_callback(callback: Any) -> MachineCode:
-    """A function of three pointers (record, payload, facts). Raises numba's errors."""
+    """Returns a function of three pointers (record, payload, facts). Raises numba's errors."""
     pointer = types.voidptr
     made = _KeptCFunc(callback, ((pointer, pointer, pointer), types.void), {}, {})
     made.compile()
@@ -70,7 +70,7 @@ def compile_callback(callback: Any) -> MachineCode:
 
 
 def find(key: bytes) -> dict[str, MachineCode] | None:
-    """The callbacks of `key`, from this process or an earlier one."""
+    """Returns the callbacks of `key`, from this process or an earlier one."""
     folder = folder_for(os.environ)
     if folder is None:
         return None

@@ -199,7 +199,7 @@ class _EventAttributes(AttributeTemplate):
 
 
 def load(builder: Any, pointer: Any, offset: int, kind: Any) -> Any:
-    """A value of LLVM type `kind`, `offset` bytes behind a byte pointer."""
+    """Returns a value of LLVM type `kind`, `offset` bytes behind a byte pointer."""
     place = builder.gep(pointer, [ir.Constant(ir.IntType(64), offset)])
     return builder.load(builder.bitcast(place, kind.as_pointer()))
 
@@ -314,7 +314,7 @@ def _set_strategy_attribute(context: Any, builder: Any, sig: Any, args: Any, att
 
 
 def _array_at(context: Any, builder: Any, typ: Any, array: Any, address: Any) -> Any:
-    """A numpy array that the strategy made in on_start, where it lies; its shape is constant."""
+    """Returns a numpy array that the strategy made in on_start, where it lies; its shape is constant."""
     from numba.np.arrayobj import make_array, populate_array
 
     made = make_array(typ)(context, builder)

@@ -45,12 +45,12 @@ class WalletAccess:
             signer_address(each.encode(), signature, MAINNET) for each in dict.fromkeys((text, unquote(text)))
         ):
             raise Refused(-1022)
-        account = self._account(user)
-        agent = self.exchange.accounts.keys.get(signer)
-        if signer != user and (agent is None or agent.account is not account):
+        keys = self.exchange.accounts.keys
+        agent, own = keys.get(signer), keys.get(user)
+        if signer != user and (agent is None or own is None or agent.account is not own.account):
             raise Refused(-2015, status=401)
         self._spend(user, params["nonce"], now)
-        return self.exchange.accounts.by_key[user]
+        return self._account(user)
 
     def _account(self, user: str) -> SimAccount:
         accounts = self.exchange.accounts

@@ -167,7 +167,7 @@ class Aster:
         return {**named, ("GET", f"{SPOT[1]}account"): self._spot}
 
     def _spot(self, account: SimAccount, _params: Params, now: int) -> dict[str, Any]:
-        """The wallet beside the one that is traded from."""
+        """Returns the wallet beside the one that is traded from."""
         rows = [(self.exchange.currencies[at], amount(units)) for at, units in account.beside.items() if units]
         balances = [{"asset": asset, "free": free, "locked": "0"} for asset, free in rows]
         return {"canTrade": False, "canDeposit": True, "canWithdraw": True, "updateTime": ms(now), "balances": balances}

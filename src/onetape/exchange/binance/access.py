@@ -53,7 +53,7 @@ class Access:
 
     @staticmethod
     def restrictions(key: ApiKey) -> dict[str, Any]:
-        """What a key may do, as the wallet side says it."""
+        """Returns what a key may do, as the wallet side says it."""
         return {
             "ipRestrict": bool(key.addresses),
             "enableReading": True,

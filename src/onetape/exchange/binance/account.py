@@ -107,7 +107,7 @@ class AccountData:
         return answer
 
     def _sums(self, account: SimAccount, at: int) -> dict[str, int]:
-        """What the account adds up of a currency, 1e-18 of it."""
+        """Returns what the account adds up of a currency, 1e-18 of it."""
         wallet, cross = int(account.money.balance(at)), account.cross_balance(at)
         # What is set apart is no initial margin here: that goes by the notional of now.
         alone = self._held_margin(account, at, account.isolated)
@@ -347,7 +347,7 @@ class AccountData:
         return available, min(available, max(int(account.money.balance(currency)), 0))
 
     def _in_total(self, account: SimAccount, currency: int, key: str, value: int) -> int:
-        """What a currency adds to a sum of the account."""
+        """Returns what a currency adds to a sum of the account."""
         if account.joint is None:
             return value if self._settles(currency) else 0
         if key in ("initial", "maint", "orders"):
@@ -362,7 +362,7 @@ class AccountData:
         return int(account.money.equity(currency))
 
     def _apart(self, account: SimAccount, currency: int) -> int:
-        """The unrealized profit of isolated positions."""
+        """Returns the unrealized profit of isolated positions."""
         name = self.exchange.currencies[currency]
         total = 0
         for at in account.isolated:
@@ -375,7 +375,7 @@ class AccountData:
         return total
 
     def _held_margin(self, account: SimAccount, currency: int, instruments: Iterable[int]) -> int:
-        """The initial margin of positions, by their notional of now."""
+        """Returns the initial margin of positions, by their notional of now."""
         total = 0
         for at in instruments:
             i = self.exchange.instruments[at]
@@ -393,7 +393,7 @@ def _spec(account: SimAccount, at: int) -> Any:
 
 
 def entry_text(account: SimAccount, at: int, side: PositionSide) -> str:
-    """The average entry price of a position, "0.0" without one."""
+    """Returns the average entry price of a position, "0.0" without one."""
     i = account.instruments[at]
     position = account.money.position(at, side.value)
     qty = int(position.qty)
@@ -414,7 +414,7 @@ def break_even_text(account: SimAccount, at: int, side: PositionSide) -> str:
 
 
 def _price_text(i: Instrument, qty: int, cost: int) -> str:
-    """What a contract cost. cost: 1e-18."""
+    """Returns what a contract cost. cost: 1e-18."""
     contracts, value = i.size(abs(qty)) * i.multiplier, money(cost)
     price = contracts / value if i.kind is Kind.INVERSE else value / contracts
     text = f"{price:.11f}".rstrip("0")

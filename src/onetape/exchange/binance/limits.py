@@ -66,12 +66,12 @@ _KLINES: Final = ((99, 1), (499, 2), (1000, 5), (1500, 10))
 
 
 def weight_of(method: str, path: str, params: dict[str, str]) -> int:
-    key = (method, path)
-    fixed = _FIXED.get(key)
-    if fixed is not None:
-        return fixed
-    if key in _BY_SYMBOL:
-        return _BY_SYMBOL[key][0 if params.get("symbol") else 1]
+    # Aster's third edition has the names of Binance's first.
+    for key in ((method, path), (method, path.replace("/fapi/v3/", "/fapi/v1/"))):
+        if key in _FIXED:
+            return _FIXED[key]
+        if key in _BY_SYMBOL:
+            return _BY_SYMBOL[key][0 if params.get("symbol") else 1]
     if path.endswith(("/depth", "/rpiDepth")):
         return _step(_DEPTH, params.get("limit", "500"))
     if path.lower().endswith("klines"):
@@ -102,7 +102,7 @@ class Limits:
     orders: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
 
     def spend(self, address: str, weight: int, now: int) -> dict[str, str]:
-        """The headers that say what is used. Raises Refused with 429 or 418."""
+        """Returns the headers that say what is used. Raises Refused with 429 or 418."""
         counted = self.addresses.get(address)
         if counted is None:
             counted = self.addresses[address] = _Address()
@@ -161,7 +161,7 @@ class Limits:
         return found
 
     def announced_orders(self) -> list[dict[str, Any]]:
-        """The rows of `rateLimits` for orders."""
+        """Returns the rows of `rateLimits` for orders."""
         return [
             {
                 "rateLimitType": "ORDERS",
@@ -173,7 +173,7 @@ class Limits:
         ]
 
     def announced_weight(self) -> dict[str, Any]:
-        """The row of `rateLimits` for requests."""
+        """Returns the row of `rateLimits` for requests."""
         return {
             "rateLimitType": "REQUEST_WEIGHT",
             "interval": "MINUTE",

@@ -31,7 +31,7 @@ class MarginData:
         self.public = public
 
     def most(self, account: SimAccount, at: int, leverage: int = 0) -> Decimal:
-        """The notional that a position may reach at a leverage (0: the account's)."""
+        """Returns the notional that a position may reach at a leverage (0: the account's)."""
         leverage = leverage or account.leverage_of(at)
         rows = [
             b.notional_max for b in self.exchange.instruments[at].brackets if (b.leverage_max or leverage) >= leverage
@@ -119,7 +119,7 @@ class MarginData:
         return {"amount": float(wanted), "code": 200, "msg": "Successfully modify position margin.", "type": int(kind)}
 
     def spare(self, account: SimAccount, at: int, side: PositionSide) -> int:
-        """What may be taken back from an isolated position, 1e-18."""
+        """Returns what may be taken back from an isolated position, 1e-18."""
         i, price = self.exchange.instruments[at], self._price(at)
         position = account.money.position(at, side.value)
         unrealized = int(position.unrealized(account.specs[at], price))

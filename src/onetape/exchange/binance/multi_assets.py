@@ -51,7 +51,7 @@ class MultiAssets:
 
     @staticmethod
     def _is_short_alone(account: SimAccount) -> bool:
-        """Whether a currency would not carry its own positions."""
+        """Tells whether a currency would not carry its own positions."""
         own = account.money.own
         return any(int(own.available(at)) < 0 for at in range(len(account.currencies)))
 
@@ -63,7 +63,7 @@ class MultiAssets:
         return self.exchange.accounts.rates(at).needed(units)
 
     def withdrawable(self, account: SimAccount, at: int) -> int:
-        """What may leave without taking margin that is needed, 1e-18 of the currency."""
+        """Returns what may leave without taking margin that is needed, 1e-18 of the currency."""
         bid = self.exchange.accounts.rates(at).bid
         wallet = max(int(account.money.balance(at)), 0)
         free = max(int(account.money.available(at)), 0) * self.exchange.accounts.rates(at).ask
@@ -120,7 +120,7 @@ class MultiAssets:
         ]
 
     def spare_of(self, account: SimAccount, at: int) -> int:
-        """What a currency's positions may still lose before the liquidation, 1e-18 of it."""
+        """Returns what a currency's positions may still lose before the liquidation, 1e-18 of it."""
         money, ask = account.money, self.exchange.accounts.rates(at).ask
         spare = sum(
             self.worth(each, int(money.equity(each))) - self.needed(each, int(money.maintenance_margin(each)))

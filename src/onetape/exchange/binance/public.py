@@ -48,7 +48,7 @@ class PublicData:
         self.index = {i.raw_symbol: at for at, i in enumerate(exchange.instruments)}
 
     def at(self, params: dict[str, str]) -> int:
-        """The instrument that `symbol` names. Raises Refused."""
+        """Returns the instrument that `symbol` names. Raises Refused."""
         symbol = params.get("symbol", "")
         if not symbol:
             raise Refused(-1102, "symbol")
@@ -274,7 +274,7 @@ class PublicData:
 
 
 def filters_of(i: Instrument) -> list[dict[str, Any]]:
-    """The symbol's filters, as exchangeInfo has them since 2025-12-29."""
+    """Returns the symbol's filters, as exchangeInfo has them since 2025-12-29."""
     decimals = price_decimals(i)
     tick = f"{i.tick:.{decimals}f}"
     lot = decimal_text(i.lot)
@@ -352,7 +352,7 @@ def kline_span(time: int, minutes: int) -> tuple[int, int]:
 
 
 def decimal_rate(rate: int) -> str:
-    """A rate in 1e-12 with eight decimals."""
+    """Returns a rate in 1e-12 with eight decimals."""
     return f"{rate / FUNDING_SCALE:.8f}"
 
 

@@ -110,7 +110,7 @@ class Streams:
     # --- listen keys ------------------------------------------------------------------------------
 
     def open_key(self, account: SimAccount, now: int) -> str:
-        """The account's one key, extended; a new one where it has none."""
+        """Returns the account's one key, extended; a new one where it has none."""
         key = self.by_account.get(account.number)
         if key is None or key not in self.listen_keys:
             self._made += 1

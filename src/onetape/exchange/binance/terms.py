@@ -297,6 +297,6 @@ def in_time(time: int, params: dict[str, str]) -> bool:
 
 
 def span(params: dict[str, str]) -> tuple[int, int]:
-    """What is asked for, ns: all of both milliseconds."""
+    """Returns what is asked for, ns: all of both milliseconds."""
     end = int(params.get("endTime") or 2**62 // _MS)
     return int(params.get("startTime") or 0) * _MS, (end + 1) * _MS - 1

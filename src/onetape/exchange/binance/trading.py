@@ -389,7 +389,7 @@ class Trading:
 
 
 def _noted(params: dict[str, str], tif: str) -> dict[str, Any]:
-    """What an order keeps of its request for its rows. Raises Refused."""
+    """Returns what an order keeps of its request for its rows. Raises Refused."""
     extra: dict[str, Any] = {}
     if (match := params.get("priceMatch", "NONE")) != "NONE":
         extra["priceMatch"] = match

@@ -259,7 +259,7 @@ def one_or_all(public: PublicData, each: Callable[[int, int], Any]) -> Public:
 
 
 def public_routes(public: PublicData, root: str) -> dict[str, Public]:
-    """What all of this family answer to anybody, by path."""
+    """Returns what all of this family answer to anybody, by path."""
     return {
         f"{root}/exchangeInfo": lambda _p, now: public.exchange_info(now),
         f"{root}/depth": public.depth,

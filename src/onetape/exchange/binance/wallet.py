@@ -108,7 +108,7 @@ class WalletData:
         return {"txnId": str(made)}
 
     def of_sub_account(self, account: SimAccount, params: Params) -> list[dict[str, Any]]:
-        """What a sub-account has got (type 1) and given (2), as it sees it itself; newest first."""
+        """Returns what a sub-account has got (type 1) and given (2), as it sees it itself; newest first."""
         if account is self.exchange.accounts[0]:
             raise Refused(-1002, status=401)
         size = min(int(params.get("limit") or TRANSFERS_MAX), TRANSFERS_MAX)

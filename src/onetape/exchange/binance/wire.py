@@ -71,13 +71,13 @@ def size_text(instrument: Instrument, size: int) -> str:
 
 
 def amount(units: int, least: int = DECIMALS) -> str:
-    """What somebody has or gets (1e-18), with eight decimals at most and `least` at least. What is
-    beyond is rounded down, a loss up: nobody is told of more than there is."""
+    """Returns what somebody has or gets (1e-18), with eight decimals at most and `least` at least. What is beyond is
+    rounded down, a loss up: nobody is told of more than there is."""
     return _fixed(units // STEP, DECIMALS, least)
 
 
 def owed(units: int) -> str:
-    """A fee or a margin that is needed (1e-18), with eight decimals, rounded up."""
+    """Returns a fee or a margin that is needed (1e-18), with eight decimals, rounded up."""
     return _fixed(-(-units // STEP), DECIMALS, DECIMALS)
 
 
@@ -170,7 +170,7 @@ def order_row(
     as_new: bool = False,
     report: OrderReport | None = None,
 ) -> dict[str, Any]:
-    """An order as the REST answers show it. as_new: the acknowledgement, before it was matched."""
+    """Returns an order as the REST answers show it. as_new: the acknowledgement, before it was matched."""
     filled, cost = (report.filled, report.cost) if report else (order.filled, order.cost)
     extra = order.extra
     origin = origin_of(order)

@@ -56,7 +56,7 @@ class AccountData:
     # --- money ------------------------------------------------------------------------------------
 
     def currencies(self, params: Params) -> list[int]:
-        """Those asked for by wallet name, all of the wallet for `all`, bitcoin unless said."""
+        """Returns those asked for by wallet name, all of the wallet for `all`, bitcoin unless said."""
         name = text(params, "currency") or "XBt"
         found = [
             at
@@ -248,8 +248,8 @@ class AccountData:
         return -(-value * rate_units(rate) // 10**RATE_DECIMALS)
 
     def liquidation_price(self, account: SimAccount, index: int) -> float | None:
-        """The mark at which what the account has in the settle currency is down to maintenance,
-        other positions unmoved; None where no price does it."""
+        """Returns the mark at which what the account has in the settle currency is down to maintenance, other positions
+        unmoved; None where no price does it."""
         i, money = self.exchange.instruments[index], account.money
         at = self.exchange.currencies.index(i.settle)
         spare = self._equity(account, at) - int(money.maintenance_margin(at))
@@ -311,7 +311,7 @@ class AccountData:
         return key_id("execution", self._made)
 
     def on_order(self, report: OrderReport) -> dict[str, Any]:
-        """The execution that a change of an order is."""
+        """Returns the execution that a change of an order is."""
         order, fill = report.order, report.fill
         i = self.exchange.instruments[order.index]
         row = order_row(i, order, state=report.state, filled=report.filled, code=report.code)

@@ -23,7 +23,7 @@ class _Bucket:
     at: int = 0
 
     def take(self, most: int, window: int, now: int) -> int:
-        """What is left after one more, negative where it does not fit (and is not counted)."""
+        """Returns what is left after one more, negative where it does not fit (and is not counted)."""
         refill = (now - self.at) * most * SECOND // window
         self.spent, self.at = max(self.spent - refill, 0), now
         left = most * SECOND - self.spent - SECOND
@@ -40,7 +40,7 @@ class Limits:
     buckets: dict[tuple[str, int], _Bucket] = field(default_factory=dict)
 
     def spend(self, who: str, *, has_key: bool, is_order: bool, now: int) -> dict[str, str]:
-        """The headers that say what is left. Raises Refused with 429, its headers in `headers`."""
+        """Returns the headers that say what is left. Raises Refused with 429, its headers in `headers`."""
         most = A_MINUTE[has_key]
         left = self.buckets.setdefault((who, 60), _Bucket()).take(most, 60 * SECOND, now)
         headers = {

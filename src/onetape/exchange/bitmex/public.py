@@ -43,7 +43,7 @@ LISTED: Final = 1_463_140_800_000_000_000  # 2016-05-13T12:00:00Z, XBTUSD
 
 
 def level_id(i: Instrument, number: int, price: int) -> int:
-    """A level's id: hundred millions of the instrument less its price in old ticks."""
+    """Returns a level's id: hundred millions of the instrument less its price in old ticks."""
     return (88 + number) * 100_000_000 - int(i.price(price) / LEVEL_TICK)
 
 
@@ -120,7 +120,7 @@ def turnover(i: Instrument, bar: BarReport) -> int:
 
 
 def bar_notionals(i: Instrument, bar: BarReport) -> tuple[float, float]:
-    """What was traded in the base and in the quote currency."""
+    """Returns what was traded in the base and in the quote currency."""
     contracts = float(i.size(bar.volume) * i.multiplier)
     value = turnover(i, bar) / 10 ** ASSETS[i.settle][2]
     return (value, contracts) if i.kind is Kind.INVERSE else (contracts, value)
@@ -134,7 +134,7 @@ class PublicData:
         self.index_of = {i.raw_symbol: at for at, i in enumerate(exchange.instruments)}
 
     def at(self, params: Params) -> int:
-        """The instrument a request names. Raises Refused."""
+        """Returns the instrument a request names. Raises Refused."""
         name = text(params, "symbol")
         if not name:
             raise Refused("{} is a required arg.", "symbol")
@@ -220,7 +220,7 @@ class PublicData:
         return [self.instrument_row(at, now) for at in self.instruments_of({})]
 
     def index_rows(self, now: int) -> list[dict[str, Any]]:
-        """The price indices, which trade nothing."""
+        """Returns the price indices, which trade nothing."""
         return [
             {
                 "symbol": index_symbol(listing.instrument),

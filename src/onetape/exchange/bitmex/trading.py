@@ -160,8 +160,8 @@ class Trading:
         return inst
 
     def _side_and_size(self, account: SimAccount, at: int, params: Params, *, is_close: bool) -> tuple[Side, int, bool]:
-        """A negative quantity sells. With Close both may be left out: against the position, and all
-        of it (the third)."""
+        """Returns a negative quantity sells. With Close both may be left out: against the position, and all of it (the
+        third)."""
         i, held = self.exchange.instruments[at], account.qty(at)
         word = text(params, "side")
         if word not in ("", "Buy", "Sell"):
@@ -217,7 +217,7 @@ class Trading:
         return client_id
 
     def bulk(self, account: SimAccount, params: Params, now: int) -> list[dict[str, Any]]:
-        """Each by itself, in order; a refused one shows its error where its row would stand."""
+        """Carries out each by itself, in order; a refused one shows its error where its row would stand."""
         orders = params.get("orders")
         if not isinstance(orders, list) or not 1 <= len(orders) <= BULK_MAX:
             raise Refused("{} is a required arg.", "orders")
@@ -338,7 +338,7 @@ class Trading:
         return rows
 
     def cancel_all_after(self, account: SimAccount, params: Params, now: int) -> dict[str, Any]:
-        """The dead man's switch: all orders of the account, stops too; 0 puts it off."""
+        """Sets the dead man's switch: all orders of the account, stops too; 0 puts it off."""
         if not text(params, "timeout"):
             raise Refused("{} is a required arg.", "timeout")
         after = whole(params, "timeout", 0, "Invalid count")

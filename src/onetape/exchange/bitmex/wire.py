@@ -125,8 +125,8 @@ def average_price(i: Instrument, filled: int, value: int) -> float | int | None:
 
 
 def key_id(kind: str, number: int) -> str:
-    """An id in the shape of a UUID, the same for the same number: it ends in the number, and begins
-    with what belongs to it, so that an invented one is not taken for one of ours."""
+    """Returns an id in the shape of a UUID, the same for the same number: it ends in the number, and begins with what
+    belongs to it, so that an invented one is not taken for one of ours."""
     front = hashlib.sha256(f"{kind}/{number}".encode()).hexdigest()
     return f"{front[:8]}-{front[8:12]}-4{front[12:15]}-a{front[15:18]}-{number:012x}"
 
@@ -136,7 +136,7 @@ def order_uuid(order: SimOrder) -> str:
 
 
 def uuid_number(text: str) -> int:
-    """The number of an order id, 0 for one that is none of ours."""
+    """Returns the number of an order id, 0 for one that is none of ours."""
     try:
         number = int(text[-12:], 16)
     except ValueError:
@@ -179,7 +179,7 @@ TIF_WORDS: Final = {
 
 
 def _text(order: SimOrder, word: str) -> str:
-    """What the venue tells about an order, then what came with it."""
+    """Returns what the venue tells about an order, then what came with it."""
     said = str(order.extra.get("text", "Submitted via API."))
     if order.origin == "liquidation":
         said = "Liquidation"
@@ -197,7 +197,7 @@ def _text(order: SimOrder, word: str) -> str:
 def order_row(
     i: Instrument, order: SimOrder, *, state: OrderState | None = None, filled: int | None = None, code: int = 0
 ) -> dict[str, Any]:
-    """An order as it stands, or stood when it had `state` and `filled`."""
+    """Returns an order as it stands, or stood when it had `state` and `filled`."""
     state = state or order.state
     filled = order.filled if filled is None else filled
     word = state_word(order, state, code)

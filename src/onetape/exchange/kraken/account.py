@@ -114,7 +114,7 @@ class _Ledger:
 
 
 def held_back(exchange: SimExchange, account: SimAccount, currency: int) -> int:
-    """What working orders hold of a currency."""
+    """Returns what working orders hold of a currency."""
     money = account.money
     return max(int(money.balance(currency)) - int(money.available(currency)), 0)
 
@@ -142,7 +142,7 @@ class AccountData:
         }
 
     def trade_balance(self, account: SimAccount, params: Params) -> dict[str, str]:
-        """All balances at the last prices. Without margin, what is free is what there is."""
+        """Returns all balances at the last prices. Without margin, what is free is what there is."""
         asset = self.public.names.by_asset.get(text_of(params, "asset") or "ZUSD")
         if asset is None:
             raise Refused("EQuery:Unknown asset")
@@ -321,7 +321,7 @@ class AccountData:
 
     @staticmethod
     def key_info(key: ApiKey, nonce: int) -> dict[str, Any]:
-        """What the key may do, in the fields that matter to a client."""
+        """Returns what the key may do, in the fields that matter to a client."""
         account = key.account
         allowed = ["query-funds", "query-open-trades", "query-closed-trades", "query-ledger"]
         if key.can_trade and account.can_trade:
@@ -358,7 +358,7 @@ def _page(rows: Sequence[Row], params: Params) -> list[Row]:
 
 
 def _after(rows: Sequence[Row], last: Row | None) -> list[Row]:
-    """Those that came after the last one that is known."""
+    """Returns those that came after the last one that is known."""
     found = list(takewhile(lambda row: row is not last, reversed(rows)))
     found.reverse()
     return found

@@ -36,9 +36,9 @@ def checksum(instrument: Instrument, bids: Levels, asks: Levels) -> int:
 
 
 def changes(before: dict[int, int], after: Levels, depth: int, side: Side) -> Levels:
-    """What a client must be told so that it has `after`. What only slid out of a full view it cuts
-    off itself. Levels that go come first: clients that cut after every level, and not after the
-    message, would else lose one that has just come into view."""
+    """Returns what a client must be told so that it has `after`. What only slid out of a full view it cuts off itself.
+    Levels that go come first: clients that cut after every level, and not after the message, would else lose one that
+    has just come into view."""
     now = dict(after)
     gone = []
     for price in before:
@@ -71,7 +71,7 @@ class BookView:
         return self._message("snapshot", bids, sorted(self.asks.items()), now)
 
     def update(self, now: int) -> dict[str, Any] | None:
-        """What has changed since the last call, None: nothing."""
+        """Returns what has changed since the last call, None: nothing."""
         bids, asks = self._levels()
         levels = (changes(self.bids, bids, self.depth, Side.BUY), changes(self.asks, asks, self.depth, Side.SELL))
         self.bids, self.asks = dict(bids), dict(asks)

@@ -78,7 +78,7 @@ def candle_row(instrument: Instrument, symbol: str, candle: BarReport, minutes: 
 
 
 def instrument_rows(exchange: SimExchange, symbols: list[str]) -> dict[str, Any]:
-    """All assets and pairs: numbers as numbers."""
+    """Returns all assets and pairs: numbers as numbers."""
     assets = [
         {
             "id": name,

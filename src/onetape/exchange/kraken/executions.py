@@ -68,7 +68,7 @@ class Executions:
         return [self._trade(t, "filled" if not t.order.is_open else None) for t in found]
 
     def events(self, report: OrderReport) -> list[dict[str, Any]]:
-        """What a change of an order says, oldest first; nothing for an order that never was."""
+        """Returns what a change of an order says, oldest first; nothing for an order that never was."""
         order, now = report.order, report.time
         if report.fill is not None:
             return self._fill_events(report, report.fill)
@@ -195,7 +195,7 @@ class Executions:
 
 
 def balance_row(currency: str, balance: int) -> dict[str, Any]:
-    """A balance of the snapshot."""
+    """Returns a balance of the snapshot."""
     shown = number(money_text(balance))
     return {
         "asset": currency,
@@ -206,7 +206,7 @@ def balance_row(currency: str, balance: int) -> dict[str, Any]:
 
 
 def ledger_row(currency: str, entry: LedgerEntry) -> dict[str, Any]:
-    """A change of a balance."""
+    """Returns a change of a balance."""
     return {
         "asset": currency,
         "asset_class": "currency",

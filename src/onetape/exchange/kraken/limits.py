@@ -97,6 +97,6 @@ class Limits:
             raise Refused("EOrder:Rate limit exceeded")
 
     def used_pair(self, account: int, index: int, now: int) -> float:
-        """What the counter of a pair stands at."""
+        """Returns what the counter of a pair stands at."""
         counter = self.pairs.setdefault((account, index), Counter())
         return counter.spend(0, PAIR[1], now) / MICRO

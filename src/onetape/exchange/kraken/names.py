@@ -58,15 +58,14 @@ def asset_id(currency: str) -> str:
 
 
 def identify(letter: str, number: int) -> str:
-    """An id in Kraken's form, O26VBY-ISGAE-JP5TLU: the same for the same number. 0 <= number
-    < 2**80."""
+    """Returns an id in Kraken's form, O26VBY-ISGAE-JP5TLU: the same for the same number. 0 <= number < 2**80."""
     spread = number * _SPREAD % _SPACE
     text = "".join(_LETTERS[spread >> 5 * at & 31] for at in reversed(range(_DIGITS)))
     return f"{letter}{text[:5]}-{text[5:10]}-{text[10:]}"
 
 
 def number_of(letter: str, text: str) -> int:
-    """The number that `identify` made an id of; -1 for what is no such id."""
+    """Returns the number that `identify` made an id of; -1 for what is no such id."""
     if len(text) != 19 or text[0] != letter or text[6] != "-" or text[12] != "-":
         return -1
     spread = 0

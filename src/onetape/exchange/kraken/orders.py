@@ -70,7 +70,7 @@ class OrderMethods:
         return [{"result": result, "success": True}]
 
     def _cancel(self, account: SimAccount, params: Params, now: int) -> Answers:
-        """An answer for each order that is named."""
+        """Returns an answer for each order that is named."""
         check_deadline(params, now)
         answers: Answers = []
         for name in ("order_id", "cl_ord_id", "order_userref"):

@@ -43,7 +43,7 @@ class PublicData:
         self.names = Names(exchange.instruments, exchange.currencies)
 
     def at(self, params: dict[str, Any], name: str = "pair") -> int:
-        """The instrument that `pair` names. Raises Refused."""
+        """Returns the instrument that `pair` names. Raises Refused."""
         text = params.get(name, "")
         if not isinstance(text, str) or not text:
             raise Refused("EGeneral:Invalid arguments")
@@ -53,8 +53,8 @@ class PublicData:
         return found
 
     def instruments_of(self, params: dict[str, Any]) -> dict[str, int]:
-        """The pairs that a list names, or all: by the names they get in the answer. A name with a
-        stroke comes back as it was asked for, any other as the pair's own."""
+        """Returns the pairs that a list names, or all: by the names they get in the answer. A name with a stroke comes
+        back as it was asked for, any other as the pair's own."""
         text = str(params.get("pair") or "")
         if not text:
             return {name: at for at, name in enumerate(self.names.pair_ids)}
@@ -220,7 +220,7 @@ class PublicData:
         }
 
     def spread(self, params: dict[str, Any], now: int) -> dict[str, Any]:
-        """The last pairs of best prices, oldest first; of those since the exchange was opened."""
+        """Returns the last pairs of best prices, oldest first; of those since the exchange was opened."""
         at = self.at(params)
         listing, since = self.exchange.listings[at], since_of(params)
         quotes = [(quote.time, quote.bid, quote.ask) for quote in listing.quotes]
@@ -252,7 +252,7 @@ def fee_steps(instrument: Instrument, *, is_maker: bool) -> list[list[Any]]:
 
 
 def whole(params: dict[str, Any], name: str, usual: int, *, most: int = 2**31) -> int:
-    """A whole number from 1 on, cut to the most there is. Raises Refused."""
+    """Returns a whole number from 1 on, cut to the most there is. Raises Refused."""
     value = params.get(name)
     if value in (None, ""):
         return usual

@@ -188,7 +188,7 @@ class Socket:
         return answers
 
     def _symbols_of(self, params: dict[str, Any]) -> list[str]:
-        """The symbols that are named, each once."""
+        """Returns the symbols that are named, each once."""
         value = params.get("symbol")
         if value in ("*", ["*"]):
             return list(self.symbols)
@@ -201,7 +201,7 @@ class Socket:
 
     @staticmethod
     def _kind(channel: str, params: dict[str, Any]) -> str:
-        """What a subscription has besides its symbol: depth, interval, trigger."""
+        """Returns what a subscription has besides its symbol: depth, interval, trigger."""
         if channel == "book":
             depth = str(params.get("depth", 10))
             if depth not in {str(each) for each in DEPTHS}:
@@ -436,7 +436,7 @@ class Socket:
         self._tell_balances(account, [entry_of_income(income, balance)], now)
 
     def _moved(self, account: SimAccount, currency: int, change: int, time: int) -> int:
-        """The balance to be told, after one more change."""
+        """Returns the balance to be told, after one more change."""
         key = (account.number, currency)
         if key not in self._balances:  # an account that came later begins with nothing
             self._balances[key] = 0

@@ -57,7 +57,7 @@ def flag(params: Params, name: str) -> bool:
 
 
 def decimal_of(text: str, name: str) -> Decimal:
-    """A positive number in plain digits, or as JSON writes it."""
+    """Returns a positive number in plain digits, or as JSON writes it."""
     try:
         value = Decimal(text) if len(text) <= 40 and "_" not in text else Decimal("nan")
     except InvalidOperation:
@@ -287,7 +287,7 @@ def time_in_force(params: Params, now: int, *, is_market: bool) -> tuple[TimeInF
 
 
 def quote_size(exchange: SimExchange, index: int, side: str, text: str) -> int:
-    """What a sum of the quote currency buys at the asks there are, in whole lots."""
+    """Returns what a sum of the quote currency buys at the asks there are, in whole lots."""
     i = exchange.instruments[index]
     scale = i.price_decimals + i.size_decimals
     left = int(decimal_of(text, "volume").scaleb(scale))
@@ -331,7 +331,7 @@ _SOCKET_NAMES: Final = {
 
 
 def from_socket(params: Params) -> Params:
-    """The parameters of add_order in REST's names. Raises Refused."""
+    """Returns the parameters of add_order in REST's names. Raises Refused."""
     found: Params = {rest: params[name] for name, rest in _SOCKET_NAMES.items() if params.get(name) is not None}
     triggers = params.get("triggers") or {}
     if not isinstance(triggers, dict):

@@ -73,7 +73,7 @@ class Trading:
     # --- new orders -------------------------------------------------------------------------------
 
     def place(self, account: SimAccount, index: int, params: Params, now: int, *, cost: int = 1) -> SimOrder | NewOrder:
-        """The order, or with `validate` the terms it would have had."""
+        """Returns the order, or with `validate` the terms it would have had."""
         self.limits.spend_pair(account.number, index, cost, now)
         wanted = self.terms(account, index, params, now)
         return wanted if flag(params, "validate") else self.send(account, index, wanted, now)
@@ -123,7 +123,7 @@ class Trading:
     def batch(
         self, account: SimAccount, index: int, orders: list[Params], now: int, *, test: bool
     ) -> list[SimOrder | str | NewOrder]:
-        """Each order, or why the engine refused it. Where one is not valid, none is placed."""
+        """Returns each order, or why the engine refused it. Where one is not valid, none is placed."""
         if not BATCH[0] <= len(orders) <= BATCH[1]:
             raise invalid("orders")
         self.limits.spend_pair(account.number, index, max(len(orders) // 2, 1), now)
@@ -159,7 +159,7 @@ class Trading:
     # --- changes ----------------------------------------------------------------------------------
 
     def find(self, account: SimAccount, params: Params, name: str = "txid") -> SimOrder:
-        """The open order that is named. Raises Refused."""
+        """Returns the open order that is named. Raises Refused."""
         text, own = text_of(params, name), text_of(params, "cl_ord_id")
         if bool(text) == bool(own):
             raise invalid(f"{name} or cl_ord_id")
@@ -169,7 +169,7 @@ class Trading:
         return order
 
     def amend(self, account: SimAccount, params: Params, now: int, name: str = "txid") -> tuple[SimOrder, str]:
-        """The order, with its ids and where it can its place, and the amendment's id."""
+        """Returns the order, with its ids and where it can its place, and the amendment's id."""
         check_deadline(params, now)
         check_supported(params)
         order = self.find(account, params, name)
@@ -226,7 +226,7 @@ class Trading:
         return old, self.send(account, index, wanted, now)
 
     def _amended(self, old: SimOrder, params: Params) -> Params:
-        """An order's own parameters, with those that are to be others."""
+        """Returns an order's own parameters, with those that are to be others."""
         i = self.exchange.instruments[old.index]
         shown = price_text(i, old.price) if old.price else ""
         stop = price_text(i, old.extra["stop"]) if old.extra.get("stop") else ""
@@ -275,7 +275,7 @@ class Trading:
         return []
 
     def cancel(self, account: SimAccount, orders: list[SimOrder], now: int) -> int:
-        """How many there were. The counter of a pair may refuse before any of them goes."""
+        """Returns how many there were. The counter of a pair may refuse before any of them goes."""
         for order in orders:
             self.limits.spend_pair(account.number, order.index, cancel_cost(now - order.created), now)
         for order in orders:
@@ -296,7 +296,7 @@ class Trading:
         return {"count": self.cancel_listed(account, ids, now)}
 
     def cancel_listed(self, account: SimAccount, ids: list[Any], now: int) -> int:
-        """What is not found is passed over."""
+        """Cancels what is listed; what is not found is passed over."""
         texts = [str(each.get("txid", "")) if isinstance(each, dict) else str(each) for each in ids]
         if not 1 <= len(texts) <= CANCEL_BATCH_MAX:
             raise invalid("orders")
@@ -316,7 +316,7 @@ class Trading:
 
 
 def rows_of(params: Params, name: str) -> list[Params]:
-    """A list of objects, as JSON has it or as forms write it: orders[0][type]=buy."""
+    """Returns a list of objects, as JSON has it or as forms write it: orders[0][type]=buy."""
     rows = params.get(name)
     if rows is None:
         found: dict[int, Params] = {}
@@ -332,7 +332,7 @@ def rows_of(params: Params, name: str) -> list[Params]:
 
 
 def list_of(params: Params, name: str) -> list[Any]:
-    """A list of ids, as JSON has it or as forms write it."""
+    """Returns a list of ids, as JSON has it or as forms write it."""
     ids = params.get(name)
     if isinstance(ids, list):
         return ids

@@ -101,7 +101,7 @@ class KrakenSpot:
 
     @staticmethod
     def _body(request: Request) -> Params:
-        """A form, or JSON."""
+        """Returns a form, or JSON."""
         try:
             text = request.body.decode()
         except UnicodeDecodeError:

@@ -86,7 +86,7 @@ def money_text(units: int, shown: int = MONEY_SHOWN) -> str:
 
 
 def cost_units(instrument: Instrument, cost: int) -> int:
-    """A sum of price * size as money."""
+    """Returns a sum of price * size as money."""
     scale: int = 10 ** (MONEY_DECIMALS - instrument.price_decimals - instrument.size_decimals)
     return cost * scale
 
@@ -96,7 +96,7 @@ def cost_text(instrument: Instrument, cost: int) -> str:
 
 
 def average(instrument: Instrument, cost: int, filled: int) -> str:
-    """The average price, with one decimal more than prices have."""
+    """Returns the average price, with one decimal more than prices have."""
     shown = instrument.price_decimals + 1
     if not filled:
         return fixed(0, 0, shown)
@@ -104,7 +104,7 @@ def average(instrument: Instrument, cost: int, filled: int) -> str:
 
 
 def number(text: str) -> msgspec.Raw:
-    """A JSON number as it is written here: floats would lose zeros that checksums count."""
+    """Returns a JSON number as it is written here: floats would lose zeros that checksums count."""
     return msgspec.Raw(text.encode())
 
 
@@ -128,7 +128,7 @@ def parse_json(text: str) -> Any:
 
 
 def stamp(time: int) -> str:
-    """A time without fractions, 2026-11-20T12:00:00Z."""
+    """Returns a time without fractions, 2026-11-20T12:00:00Z."""
     return f"{rfc3339(time)[:19]}Z"
 
 
@@ -196,7 +196,7 @@ def why(order: SimOrder) -> str | None:
 
 
 def describe(instrument: Instrument, pair: str, order: SimOrder) -> dict[str, str]:
-    """The `descr` of an order: what was asked, in words and in fields."""
+    """Returns the `descr` of an order: what was asked, in words and in fields."""
     kind = str(order.extra.get("ordertype", order.type.value))
     stop, limit = order.extra.get("stop", 0), order.price
     shown = price_text(instrument, limit) if limit else "0"

@@ -65,7 +65,7 @@ class Access:
         self._balances = balances
 
     def account_at(self, address: object) -> SimAccount:
-        """The account of an address. Raises Refused for what is no address."""
+        """Returns the account of an address. Raises Refused for what is no address."""
         if not isinstance(address, str) or not is_address(address):
             raise Refused("Invalid public key")
         accounts = self.exchange.accounts

@@ -29,6 +29,7 @@ _LEDGER: Final = {
     "withdrawal": "withdraw",
     "adjust": "airdrop",
 }
+_MOVED: Final = frozenset({"deposit", "withdraw", "subaccount_transfer", "payout", "airdrop"})  # told in any case
 _CAUSES: Final = {"client": "normal", "settlement": "settlement", "adl": "adl_liquidation"}
 
 
@@ -128,7 +129,7 @@ class AccountData:
         return rows
 
     def liquidation_price(self, account: SimAccount, at: int) -> str | None:
-        """The mark at which the margin is down to maintenance, half the initial one at the most leverage, other
+        """Returns the mark at which the margin is down to maintenance, half the initial one at the most leverage, other
         positions unmoved; None where no price does it."""
         money, i = account.money, self.exchange.instruments[at]
         isolated, wallet = at in account.isolated, self.wallet()
@@ -153,7 +154,7 @@ class AccountData:
         return page(orders, query, lambda order: wire.shown(self.order_row(order), wire.HISTORY))
 
     def events_of(self, query: Query) -> dict[str, Any]:
-        """What happened to an order, newest first: it was made, traded, and ended."""
+        """Returns what happened to an order, newest first: it was made, traded, and ended."""
         number_ = number(query, "order_id", None)
         order = next((a.by_id[number_] for a in self.exchange.accounts if number_ in a.by_id), None)
         if order is None:
@@ -241,7 +242,7 @@ class AccountData:
         return rate, wire.size_text(i, held)
 
     def ledger(self, account: SimAccount, query: Query) -> dict[str, Any]:
-        """Each with the balance that it left."""
+        """Returns each with the balance that it left."""
         balance, rows = 0, []
         for item in account.income:
             balance += item.amount
@@ -254,6 +255,8 @@ class AccountData:
                     "created_at": wire.ms(item.time),
                 }
             )
+        if query.get("include_trades") != "true":
+            rows = [row for row in rows if row["event_type"] in _MOVED]
         return page(rows[::-1], query)
 
     def on_report(self, report: OrderReport) -> None:

@@ -38,7 +38,7 @@ class Limits:
     spent: dict[str, _Spent] = field(default_factory=dict)
 
     def spend(self, who: str, path: str, now: int, *, has_key: bool) -> dict[str, Any]:
-        """What is left, as `rl` says it. Raises Refused with 429."""
+        """Returns what is left, as `rl` says it. Raises Refused with 429."""
         cost = CANCEL if "cancel" in path else NORMAL
         if path in _HEAVY:
             cost = HEAVY_KEYED if has_key else HEAVY

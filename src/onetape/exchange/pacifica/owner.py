@@ -103,7 +103,7 @@ class Owner:
         self.exchange.accounts.deposit(account, "USDC", money_text(-units), now, reason="withdrawal")
 
     def _free(self, account: SimAccount, body: Params) -> int:
-        """An amount that the account has to spare, 1e-18. Raises Refused."""
+        """Returns an amount that the account has to spare, 1e-18. Raises Refused."""
         units, at = usd_units(body.get("amount")), self.exchange.currencies.index("USDC")
         if units > int(account.money.available(at)):
             raise Refused(f"Over withdrawal for {account.key}", 9)

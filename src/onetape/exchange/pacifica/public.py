@@ -42,7 +42,7 @@ class PublicData:
         self.index_of = {i.raw_symbol: at for at, i in enumerate(exchange.instruments)}
 
     def at(self, symbol: object) -> int:
-        """The instrument of a name. Raises Refused."""
+        """Returns the instrument of a name. Raises Refused."""
         found = self.index_of.get(symbol) if isinstance(symbol, str) else None
         if found is None or not self.exchange.listings[found].is_listed:
             raise Refused(f"Book not found: {symbol}", 3)
@@ -54,7 +54,7 @@ class PublicData:
         return self.exchange.orders.next_id - 1
 
     def trade_number(self, at: int, trade_id: int) -> int:
-        """The `history_id` of a trade: one count for all instruments."""
+        """Returns the `history_id` of a trade: one count for all instruments."""
         return trade_id * len(self.exchange.instruments) + at
 
     # --- markets ----------------------------------------------------------------------------------
@@ -107,7 +107,7 @@ class PublicData:
     # --- book and trades --------------------------------------------------------------------------
 
     def level(self, said: object) -> int:
-        """How many ticks a level is. Raises Refused."""
+        """Returns how many ticks a level is. Raises Refused."""
         if said in (None, ""):
             return 1
         if str(said) not in map(str, LEVELS):
@@ -179,7 +179,7 @@ class PublicData:
         return [self.candle(listing.instrument, bar, interval, is_mark=is_mark) for bar in bars[: PAGE[1]]]
 
     def last_candle(self, at: int, interval: str, now: int, *, is_mark: bool) -> dict[str, Any] | None:
-        """The one that runs."""
+        """Returns the one that runs."""
         listing, minutes = self.exchange.listings[at], MINUTES[interval]
         bars = list(listing.mark_bars.bars if is_mark else listing.minutes)[-minutes:]
         found = [bar for bar in bars if bar.open_time >= now - now % (minutes * MINUTE)]
@@ -205,12 +205,12 @@ class PublicData:
 
 
 def taker_word(trade: TradeReport) -> str:
-    """What somebody of the crowd has nobody knows: each of its trades opens."""
+    """Names what a taker did. What somebody of the crowd has nobody knows: each of its trades opens."""
     return "open_long" if trade.side is Side.BUY else "open_short"
 
 
 def number(query: Query, name: str, usual: int | None) -> int:
-    """A whole number of a query; without a usual one it has to be there. Raises Refused."""
+    """Returns a whole number of a query; without a usual one it has to be there. Raises Refused."""
     said = query.get(name, "")
     if not said and usual is not None:
         return usual
@@ -220,8 +220,8 @@ def number(query: Query, name: str, usual: int | None) -> int:
 
 
 def page(rows: Sequence[Any], query: Query, make: Callable[[Any], Any] | None = None) -> dict[str, Any]:
-    """A page of rows that are newest first, made where they are shown. A cursor is how many were shown before, and of
-    how many: what has come since then moves nothing."""
+    """Returns a page of rows that are newest first, made where they are shown. A cursor is how many were shown before,
+    and of how many: what has come since then moves nothing."""
     limit = number(query, "limit", PAGE[0])
     shown, _, total = (query.get("cursor") or "0-0").partition("-")
     if not 1 <= limit <= PAGE[1] or not (shown.isdigit() and total.isdigit()):

@@ -66,7 +66,7 @@ class Streams:
     # --- subscriptions ----------------------------------------------------------------------------
 
     def topic(self, params: Any) -> Topic:
-        """What a subscription names. Raises Refused for what there is not."""
+        """Returns what a subscription names. Raises Refused for what there is not."""
         source = params.get("source") if isinstance(params, dict) else None
         if source == "prices":
             return source, "", ""
@@ -211,7 +211,7 @@ class Streams:
             self._send(("account_trades", address, ""), lambda: [shown(self.data.trade_row(trade), TRADE) | li])
 
     def _positions(self, account: SimAccount, symbol: str = "") -> dict[str, Any]:
-        """All of an account, or that of a symbol; nothing where it is closed."""
+        """Returns all of an account, or that of a symbol; nothing where it is closed."""
         rows = [shown(row, POSITION) for row in self.data.positions(account) if symbol in ("", row["symbol"])]
         return {"channel": "account_positions", "data": rows, "li": self.public.last_id}
 

@@ -96,7 +96,7 @@ class Trading:
 
     @staticmethod
     def _client_id(account: SimAccount, said: object) -> str:
-        """A UUID that the account has not used, as far back as it is remembered."""
+        """Returns a UUID that the account has not used, as far back as it is remembered."""
         if said is None:
             return ""
         try:
@@ -188,7 +188,7 @@ class Trading:
         return order
 
     def create_stop_order(self, account: SimAccount, body: Params, now: int) -> dict[str, Any]:
-        """A stop that buys waits above the market, one that sells below it."""
+        """Places a stop; one that buys waits above the market, one that sells below it."""
         at, side = self._head(body)
         said = body.get("stop_order")
         if not isinstance(said, dict):
@@ -201,7 +201,8 @@ class Trading:
     def _stop(
         self, account: SimAccount, at: int, side: Side, kind: TriggerKind, said: Params, name: str, reduces: bool
     ) -> NewOrder:
-        """The terms of a stop. name: what its type begins with. Without an amount it closes what there is then."""
+        """Returns the terms of a stop. name: what its type begins with. Without an amount it closes what there
+        is then."""
         i = self.exchange.instruments[at]
         stop = self._price(at, said.get("stop_price"))
         limit = self._price(at, said["limit_price"]) if said.get("limit_price") is not None else 0
@@ -239,7 +240,7 @@ class Trading:
         )
 
     def _exit(self, account: SimAccount, at: int, side: Side, name: str, said: object, size: int = 0) -> NewOrder:
-        """A take profit or a stop loss, of the position or of `size`. side: that closes."""
+        """Returns a take profit or a stop loss, of the position or of `size`. side: that closes."""
         if not isinstance(said, dict):
             raise Refused
         if size:
@@ -267,7 +268,7 @@ class Trading:
     # --- changing ---------------------------------------------------------------------------------
 
     def _named(self, account: SimAccount, body: Params) -> SimOrder:
-        """An order that works, by its id or its owner's. Raises Refused."""
+        """Returns an order that works, by its id or its owner's. Raises Refused."""
         at, number, name = self.public.at(body.get("symbol")), body.get("order_id"), body.get("client_order_id")
         if number is None and name is None:
             raise Refused
@@ -366,12 +367,12 @@ def _exits(body: Params) -> list[tuple[str, Any]]:
 
 
 def _with(wanted: NewOrder, **extra: Any) -> NewOrder:
-    """The same terms, and more that only this dialect knows."""
+    """Returns the same terms, and more that only this dialect knows."""
     return structs.replace(wanted, extra={**wanted.extra, **extra})
 
 
 def _decimal(said: object) -> Decimal:
-    """A number as text, or as JSON has it. Raises Refused."""
+    """Returns a number as text, or as JSON has it. Raises Refused."""
     text = said if isinstance(said, str) else str(said) if type(said) in (int, float) else ""
     try:
         value = Decimal(text)

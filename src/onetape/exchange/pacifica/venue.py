@@ -116,7 +116,7 @@ class Pacifica:
         return self._handlers[operation](account, body, now)
 
     def _batch(self, body: Params, now: int) -> dict[str, Any]:
-        """Each by itself, in order."""
+        """Carries out each by itself, in order."""
         actions = body.get("actions")
         if not isinstance(actions, list) or not 1 <= len(actions) <= BATCH_MAX:
             raise Refused

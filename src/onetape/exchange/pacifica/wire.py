@@ -113,7 +113,7 @@ def size_text(i: Instrument, size: int) -> str:
 
 
 def mean_text(i: Instrument, cost: int, size: int) -> str:
-    """What a sum of price times size is for each, six decimals."""
+    """Returns what a sum of price times size is for each, six decimals."""
     mean = Decimal(cost) / size if size else Decimal(0)
     return decimal_text(round(mean.scaleb(-i.price_decimals), USDC_DECIMALS))
 
@@ -123,7 +123,7 @@ def side_word(side: Side) -> str:
 
 
 def columns(text: str) -> dict[str, str]:
-    """The columns of a message, each `name` or `name:of` a row that has more."""
+    """Returns the columns of a message, each `name` or `name:of` a row that has more."""
     return {name: of or name for name, _, of in (each.partition(":") for each in text.split())}
 
 
@@ -152,7 +152,7 @@ UPDATE: Final = columns(
 
 
 def order_row(i: Instrument, order: SimOrder, report: OrderReport | None = None) -> dict[str, Any]:
-    """An order as it stands, or as it was when something was reported of it: all columns there are."""
+    """Returns an order as it stands, or as it was when something was reported of it: all columns there are."""
     state, filled, cost, code, updated = order.state, order.filled, order.cost, order.code, order.updated
     news, last = _LAST_NEWS.get(state), 0
     if report is not None:

@@ -67,7 +67,7 @@ _DOMAINS: dict[int, _Domain] = {}
 
 
 def digest_of(message: bytes, chain: int) -> bytes:
-    """The 32 bytes that are signed for the text of a request."""
+    """Returns the 32 bytes that are signed for the text of a request."""
     domain = _DOMAINS.get(chain)
     if domain is None:
         domain = _DOMAINS[chain] = _Domain(chain)
@@ -75,12 +75,12 @@ def digest_of(message: bytes, chain: int) -> bytes:
 
 
 def address_of(public: bytes) -> str:
-    """The address of an uncompressed public key (65 bytes)."""
+    """Returns the address of an uncompressed public key (65 bytes)."""
     return checked("0x" + _keccak(public[1:])[12:].hex())
 
 
 def checked(address: str) -> str:
-    """An address with the letters of EIP-55."""
+    """Returns an address with the letters of EIP-55."""
     low = address[2:].lower()
     check = _keccak(low.encode()).hex()
     return "0x" + "".join(c.upper() if int(n, 16) >= 8 else c for c, n in zip(low, check, strict=False))
@@ -109,11 +109,15 @@ def signer_address(message: bytes, signature: str, chain: int) -> str:
 
 class WalletSigner:
     """Signs for a user with the wallet of an agent. user: the account's address; secret: the
-    agent's private key, 32 bytes in hexadecimal. Raises BadConfig."""
+    agent's private key, 32 bytes in hexadecimal. Both "": for what needs no signature. Raises BadConfig."""
 
     opens_session = False
 
     def __init__(self, user: str, secret: str, chain: int = MAINNET) -> None:
+        self.chain = chain
+        if not user and not secret:
+            self.signer = self.who = ""
+            return
         if not _SECRET.match(secret):
             raise BadConfig(
                 "the secret is no private key of a wallet",
@@ -125,7 +129,6 @@ class WalletSigner:
                 "the key is no address of a wallet", location="key", todo="give 0x and 40 hexadecimal digits"
             )
         self._key = _curve().from_hex(secret.removeprefix("0x"))
-        self.chain = chain
         self.signer = address_of(self._key.public_key.format(False))
         self.who = f"user={user}&signer={self.signer}"
 
@@ -143,7 +146,7 @@ class WalletSigner:
 
 def refuse_main_key(user: str, signer: Signer) -> None:
     """Raises BadConfig where the account's own wallet signs: its key can move all that it owns."""
-    if isinstance(signer, WalletSigner) and signer.signer == checked(user):
+    if isinstance(signer, WalletSigner) and user and signer.signer == checked(user):
         raise BadConfig(
             "the secret is the key of the main wallet",
             location="secret",

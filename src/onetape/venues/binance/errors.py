@@ -196,7 +196,7 @@ TEXT_503: Final = {
 
 
 def text_of(code: int, *values: object) -> str:
-    """The venue's text of a code, with values in its places."""
+    """Returns the venue's text of a code, with values in its places."""
     return str(ERRORS[code].text).format(*values)
 
 

@@ -26,9 +26,8 @@ _TRADABLE = frozenset({"TRADING"})
 
 
 def instruments_of(value: dict[str, Any], wanted: frozenset[str], venue: str = "binance") -> list[Instrument]:
-    """The perpetual contracts of an exchangeInfo whose symbols are in `wanted` (all, if it is
-    empty) and that trade now. Raises KeyError, ValueError for rows that are not as they should
-    be."""
+    """Returns the perpetual contracts of an exchangeInfo whose symbols are in `wanted` (all, if it is empty) and that
+    trade now. Raises KeyError, ValueError for rows that are not as they should be."""
     found = []
     for row in value["symbols"]:
         if row["contractType"] != "PERPETUAL" or row["status"] not in _TRADABLE:
@@ -41,9 +40,9 @@ def instruments_of(value: dict[str, Any], wanted: frozenset[str], venue: str = "
 
 
 def order_rules_of(value: dict[str, Any]) -> tuple[BudgetRule, ...]:
-    """How many orders an account may send: ORDERS of an exchangeInfo's rateLimits (300 in 10 s and
-    1200 a minute, read 2026-11). A span without a known length is left to the venue. Raises
-    KeyError, ValueError for rows that are not as they should be."""
+    """Returns how many orders an account may send: ORDERS of an exchangeInfo's rateLimits (300 in 10 s and 1200 a
+    minute, read 2026-11). A span without a known length is left to the venue. Raises KeyError, ValueError for rows that
+    are not as they should be."""
     return tuple(
         BudgetRule(
             int(row["intervalNum"]) * _SPANS[row["interval"]],

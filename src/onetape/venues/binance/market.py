@@ -136,7 +136,7 @@ MARKET: Final = Protocol(
 
 
 def unified(raw: str, kind: Kind) -> str:
-    """The unified name of an instrument that no catalogue knows, "" where its name does not say.
+    """Returns the unified name of an instrument that no catalogue knows, "" where its name does not say.
 
     Names have no separator, so the quote is the longest known currency at the end.
     """

@@ -80,7 +80,7 @@ def income_terms(now: int, since: int, cursor: str) -> dict[str, str]:
 
 
 def next_income(rows: int, sent: Mapping[str, str]) -> str:
-    """The cursor of what follows a page of so many rows, "" where nothing does."""
+    """Returns the cursor of what follows a page of so many rows, "" where nothing does."""
     return f"{sent['startTime']}:{int(sent['page']) + 1}" if rows >= INCOME_PAGE else ""
 
 
@@ -103,7 +103,7 @@ class SeenMoves:
         self._order: deque[tuple[_Sum, _Seen]] = deque()
 
     def reference_of(self, kind: MoveKind, currency: str, amount: int, symbol: str, time_ms: int) -> str:
-        """The reference of a move that the stream tells of; the same event is the same move."""
+        """Returns the reference of a move that the stream tells of; the same event is the same move."""
         key = (kind, currency, amount)
         for each in self._by_sum.get(key, ()):
             if each.stream_ms == time_ms and (each.symbol == symbol or not symbol):
@@ -116,7 +116,7 @@ class SeenMoves:
         return found.reference
 
     def listed(self, tran: str, kind: MoveKind, currency: str, amount: int, symbol: str, time_ms: int) -> str:
-        """The reference of a row of the history."""
+        """Returns the reference of a row of the history."""
         key = (kind, currency, amount)
         for each in self._by_sum.get(key, ()):
             if each.tran == tran:

@@ -68,8 +68,8 @@ class Ed25519Signer:
 
 
 def signer_of(secret: str) -> Signer:
-    """A secret that begins like a PEM file is a private Ed25519 key, another one is HMAC's. Raises
-    BadConfig for a PEM of something else."""
+    """Returns a secret that begins like a PEM file is a private Ed25519 key, another one is HMAC's. Raises BadConfig
+    for a PEM of something else."""
     if not secret.lstrip().startswith(PEM):
         return HmacSigner(secret)
     secret = secret.replace("\\n", "\n")  # as it comes out of many an environment variable
@@ -97,11 +97,11 @@ def signer_of(secret: str) -> Signer:
 
 
 def socket_payload(params: Mapping[str, object]) -> bytes:
-    """What a request of the WebSocket API signs."""
+    """Returns what a request of the WebSocket API signs."""
     parts = [f"{name}={params[name]}" for name in sorted(params) if name != "signature"]
     return "&".join(parts).encode()
 
 
 def sent_terms(target: str) -> dict[str, str]:
-    """The parameters of a signed request."""
+    """Returns the parameters of a signed request."""
     return dict(parse_qsl(target.partition("?")[2]))

@@ -239,11 +239,11 @@ class BinanceUsdmProtocol:
         return self._signed(self._endpoints.modes, {}, now)
 
     def key_rights(self, now: int) -> Call:
-        """What the key may do. Of the wallet side, which lives at an address of its own."""
+        """Asks what the key may do. Of the wallet side, which lives at an address of its own."""
         return self._signed(_KEY_RIGHTS, {}, now)
 
     def wallet_account(self, now: int) -> Call:
-        """The wallet side's account, which knows the user's number."""
+        """Asks for the wallet side's account, which knows the user's number."""
         return self._signed(_WALLET_ACCOUNT, {"omitZeroBalances": "true"}, now)
 
     def moves(self, fill: FillReport) -> list[tuple[str, int]]:
@@ -259,7 +259,7 @@ class BinanceUsdmProtocol:
         return self._signed(self._endpoints.dead_man, params, now, symbol=symbol)
 
     def time(self) -> Call:
-        """The venue's clock; needs no key."""
+        """Asks for the venue's clock; needs no key."""
         return Call(Purpose.TIME, "GET", "/fapi/v1/time", b"", {}, 1)
 
     def stream_key(self, now: int, *, keep: bool = False) -> Call:
@@ -304,7 +304,7 @@ class BinanceUsdmProtocol:
     def answer_of(
         self, call: Call, status: int, headers: Mapping[str, str], value: Any, body: bytes, now: int
     ) -> Answer:
-        """The same of a body that has been parsed; an order line's answers have the same parts."""
+        """Returns the same of a body that has been parsed; an order line's answers have the same parts."""
         if status >= 400 or (isinstance(value, dict) and is_error(value)):
             return self._failed(call, status, headers, value, body)
         try:

@@ -203,7 +203,7 @@ def _to_sub_accounts(value: Mapping[str, Any], sent: Mapping[str, str]) -> tuple
 
 
 def _returned(rows: list[Mapping[str, Any]]) -> list[TransferReport]:
-    """What went to the master. Its list has no pages: one that is full may not be all."""
+    """Returns what went to the master. Its list has no pages: one that is full may not be all."""
     if len(rows) >= RETURNED_MAX:
         raise ValueError(f"{len(rows)} transfers to the master, perhaps more")
     return [

@@ -93,8 +93,8 @@ BY_STATUS: Final[dict[int, ErrorRow]] = {
 
 
 def row_of_answer(status: int, message: str) -> ErrorRow:
-    """What a refusal says: by its text with any values in it, else by its status; ambiguous and
-    VENUE_REJECTED where neither is known (502 and 504 say nothing about the request)."""
+    """Returns what a refusal says: by its text with any values in it, else by its status; ambiguous and VENUE_REJECTED
+    where neither is known (502 and 504 say nothing about the request)."""
     found = ERRORS.get(message)
     if found is not None:
         return found

@@ -47,6 +47,6 @@ MARKET: Final = Protocol(
 
 
 def unified(raw: str) -> str:
-    """The unified name of an instrument that no catalogue knows, "" where its name does not say:
-    most of BitMEX's settle in bitcoin whatever they are quoted in."""
+    """Returns the unified name of an instrument that no catalogue knows, "" where its name does not say: most of
+    BitMEX's settle in bitcoin whatever they are quoted in."""
     return ""

@@ -69,8 +69,8 @@ MARKET: Final = Protocol(
 
 
 def unified(raw: str, kind: Kind) -> str:
-    """The unified name of an instrument that no catalogue knows, "" where its name does not say:
-    dated contracts are left to a catalogue."""
+    """Returns the unified name of an instrument that no catalogue knows, "" where its name does not say: dated
+    contracts are left to a catalogue."""
     if kind is Kind.INVERSE:
         base = raw.removesuffix("USD")
         return f"{base}/USD:{base}" if base != raw and base.isalnum() else ""

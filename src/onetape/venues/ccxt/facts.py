@@ -84,5 +84,5 @@ FACTS: Final[dict[str, Facts]] = {
 
 
 def facts_of(exchange: str) -> Facts:
-    """The least that can be relied on, for one that is not in the table."""
+    """Returns the least that can be relied on, for one that is not in the table."""
     return FACTS.get(exchange, Facts())

@@ -17,8 +17,8 @@ __all__ = ["instruments_of"]
 
 
 def instruments_of(rows: Iterable[Mapping[str, Any]], prefix: str) -> list[Instrument]:
-    """Those that trade now. Raises ValueError for one without tick or lot, BadInput and
-    NotAvailable where a market is none that is modelled."""
+    """Returns those that trade now. Raises ValueError for one without tick or lot, BadInput and NotAvailable where a
+    market is none that is modelled."""
     return [_instrument(row, prefix) for row in rows if row["active"]]
 
 

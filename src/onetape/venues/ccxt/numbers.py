@@ -27,7 +27,7 @@ def units(text: str | None, decimals: int) -> int:
 
 
 def client_id_text(client_id: str, form: str) -> str:
-    """How our id is written at a venue. Raises ValueError where it is too long for that."""
+    """Returns how our id is written at a venue. Raises ValueError where it is too long for that."""
     if form == "text":
         return client_id
     raw = client_id.encode()
@@ -52,7 +52,7 @@ def client_id_of(text: str, form: str) -> str:
 
 
 def trade_number(text: str) -> int:
-    """A trade's number; of an id that is none, 63 bits of its hash."""
+    """Returns a trade's number; of an id that is none, 63 bits of its hash."""
     if text.isascii() and text.isdigit() and int(text) < 2**63:
         return int(text)
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest()) >> 1

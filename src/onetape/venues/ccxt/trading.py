@@ -370,7 +370,7 @@ class CcxtProtocol:
         return [BalanceReport(c, units(text, MONEY_DECIMALS), *bounds) for c, text in totals.items()]
 
     def reports_of(self, message: bytes) -> list[VenueReport]:
-        """A message of the account's feed."""
+        """Returns a message of the account's feed."""
         try:
             value = read_json(message)
             if "orders" in value:

@@ -49,7 +49,7 @@ class Pairs:
         self._assets = {currency: asset for asset, currency in self._currencies.items()}
 
     def asset(self, currency: str) -> str:
-        """What requests call it."""
+        """Returns what requests call it."""
         return self._assets.get(currency) or currency
 
     def currency(self, asset: str) -> str:

@@ -101,8 +101,8 @@ ERRORS: Final[dict[int | str, ErrorRow]] = {
 
 
 def row_of_text(text: str) -> ErrorRow:
-    """The row of an error as it came, `EGeneral:Invalid arguments:volume` among them; ambiguous
-    for one that is not in the table. A warning (`W...`) is none of these."""
+    """Returns the row of an error as it came, `EGeneral:Invalid arguments:volume` among them; ambiguous for one that is
+    not in the table. A warning (`W...`) is none of these."""
     if text in ERRORS:
         return ERRORS[text]
     group, _, rest = text.partition(":")

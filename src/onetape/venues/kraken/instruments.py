@@ -21,8 +21,8 @@ _TRADABLE: Final = frozenset({"online", "limit_only", "post_only"})
 
 
 def instruments_of(pairs: Pairs, wanted: frozenset[str]) -> list[Instrument]:
-    """Those whose symbols are in `wanted` (all, if it is empty) and that trade now. Raises
-    KeyError, ValueError, TypeError for rows that are not as they should be."""
+    """Returns those whose symbols are in `wanted` (all, if it is empty) and that trade now. Raises KeyError,
+    ValueError, TypeError for rows that are not as they should be."""
     return [
         _instrument(symbol, row)
         for symbol, row in pairs.rows.items()

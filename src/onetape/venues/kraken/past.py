@@ -63,7 +63,7 @@ def _call(target: str) -> Call:
 
 
 def _rows(body: bytes) -> tuple[list[list[Any]], str]:
-    """The pair's rows, and `last`."""
+    """Returns the pair's rows, and `last`."""
     answer = parse(body)
     if answer.get("error"):
         raise VenueUnavailable(f"Kraken says {answer['error'][0]}"[:200])

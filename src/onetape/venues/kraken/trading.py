@@ -235,13 +235,13 @@ class KrakenSpotProtocol:
         return self._signed(_MODES, {}, now)
 
     def dead_man(self, symbol: str, now: int, *, after: int) -> Call | None:
-        """The account's: it takes all orders, those whose trigger waits and those of others too."""
+        """Sets the account's switch: it takes all orders, those whose trigger waits and those of others too."""
         if symbol:
             return None
         return self._signed(_DEAD_MAN, {"timeout": str(-(-after // SECOND))}, now)
 
     def time(self) -> Call:
-        """The venue's clock, in whole seconds; needs no key."""
+        """Asks for the venue's clock, in whole seconds; needs no key."""
         return Call(Purpose.TIME, "GET", "/0/public/Time", b"", {}, 1)
 
     def asset_pairs(self) -> Call:
@@ -310,7 +310,7 @@ class KrakenSpotProtocol:
             return unreadable(error, status)
 
     def refused(self, call: Call, text: str) -> Answer:
-        """What an error of the venue means for the request that met it."""
+        """Returns what an error of the venue means for the request that met it."""
         row = row_of_text(text)
         outcome = row.outcome
         is_gone = text.startswith(_UNKNOWN_ORDER) and call.purpose is not Purpose.PLACE
@@ -468,7 +468,7 @@ class KrakenSpotProtocol:
         return self.reports_in(value)
 
     def reports_in(self, value: dict[str, Any]) -> list[VenueReport]:
-        """The same of a message that has been parsed."""
+        """Returns the same of a message that has been parsed."""
         try:
             match value.get("channel"):
                 case "executions":

@@ -103,21 +103,21 @@ def _state(row: Row) -> TransferState:
 
 
 def _all(rows: Sequence[Row]) -> Sequence[Row]:
-    """A list that is full may not be all, and what is not on it would be taken for absent."""
+    """Returns a list that is full may not be all, and what is not on it would be taken for absent."""
     if len(rows) >= LIMIT:
         raise ValueError(f"{len(rows)} rows, perhaps more")
     return rows
 
 
 def to_futures(asset: str, amount: int) -> dict[str, str]:
-    """The terms of a `WalletTransfer`. amount: 1e-18."""
+    """Returns the terms of a `WalletTransfer`. amount: 1e-18."""
     text = money_text(amount)
     return {"asset": asset, "from": "Spot Wallet", "to": "Futures Wallet", "amount": text}
 
 
 def transfers_of(entries: Mapping[str, Mapping[str, Any]], currency_of: Callable[[str], str]) -> list[TransferReport]:
-    """What has gone from the spot wallet to the futures wallet, of an answer's `ledger`. An entry
-    is there when it has been made. Raises LookupError, TypeError, ValueError."""
+    """Returns what has gone from the spot wallet to the futures wallet, of an answer's `ledger`. An entry is there when
+    it has been made. Raises LookupError, TypeError, ValueError."""
     return [
         TransferReport(
             row["refid"],

@@ -38,6 +38,7 @@ __all__ = ["ERRORS", "GONE", "row_of_error"]
 D, A, R = Outcome.DEFINITIVE, Outcome.AMBIGUOUS, Outcome.SAFE
 
 _ROWS: Final[tuple[tuple[int, Outcome, type[OnetapeError], str], ...]] = (
+    (0, A, OrderOutcomeUnknown, "UNKNOWN"),
     (1, D, PermissionDenied, "ACCOUNT_NOT_FOUND"),
     (3, D, UnknownSymbol, "BOOK_NOT_FOUND"),
     (4, D, OrderInvalid, "INVALID_TICK_LEVEL"),
@@ -79,7 +80,7 @@ _ROWS: Final[tuple[tuple[int, Outcome, type[OnetapeError], str], ...]] = (
     (403, D, PermissionDenied, "Forbidden"),
     (404, D, VenueRejected, "Not Found"),
     (409, D, VenueRejected, "Conflict"),
-    (420, D, VenueRejected, "engine"),
+    (420, A, OrderOutcomeUnknown, "engine"),  # whose refusals are known by their texts
     (422, D, VenueRejected, "business"),
     (429, R, VenueRateLimit, "Too Many Requests"),
     (500, A, OrderOutcomeUnknown, "Internal server error"),
@@ -99,6 +100,15 @@ _TEXTS: Final[tuple[tuple[str, Outcome, type[OnetapeError]], ...]] = (
     ("Unused client order id", A, OrderUnknown),
     ("Duplicate client order id", D, DuplicateClientId),
     ("Insufficient balance", D, InsufficientFunds),
+    ("Book not found", D, UnknownSymbol),
+    ("Order amount too high", D, OrderInvalid),
+    ("Invalid", D, OrderInvalid),  # of an order's own fields
+    ("No position for reduce only", D, ReduceOnlyViolated),
+    ("No reasonable price", D, MarketDataUnavailable),
+    ("Open interest limit", D, PositionLimit),
+    ("Open order limit", D, PositionLimit),
+    ("Price too far", D, PriceBand),
+    ("Trading disabled", D, TradingStopped),
 )
 
 ERRORS: Final[dict[int | str, ErrorRow]] = {
@@ -109,8 +119,8 @@ GONE: Final = OrderUnknown  # of these the order is not there
 
 
 def row_of_error(status: int, code: object, text: str) -> ErrorRow:
-    """The row of an error as it came; ambiguous for one that is not in the table."""
+    """Returns the row of an error as it came; ambiguous for one that is not in the table."""
     for start, *_ in _TEXTS:
         if text.startswith(start):
             return ERRORS[start]
-    return row_of(ERRORS, code if isinstance(code, int) and (code or status < 400) else status)
+    return row_of(ERRORS, code if isinstance(code, int) else status)

@@ -19,8 +19,8 @@ __all__ = ["instruments_of"]
 
 
 def instruments_of(rows: Sequence[Mapping[str, Any]], wanted: frozenset[str]) -> list[Instrument]:
-    """The perpetuals of a list whose symbols are in `wanted` (all, if it is empty). Raises KeyError,
-    ValueError for rows that are not as they should be."""
+    """Returns the perpetuals of a list whose symbols are in `wanted` (all, if it is empty). Raises KeyError, ValueError
+    for rows that are not as they should be."""
     found = []
     for row in rows:
         symbol = f"pacifica:{row['symbol']}/USDC:USDC"

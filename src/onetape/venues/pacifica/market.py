@@ -94,7 +94,7 @@ MARKET: Final = Protocol(
 
 
 def unified(raw: str, kind: object) -> str:
-    """The unified name of a perpetual that no catalogue knows, "" for what is none."""
+    """Returns the unified name of a perpetual that no catalogue knows, "" for what is none."""
     del kind
     return f"{raw}/USDC:USDC" if raw.isalnum() else ""
 

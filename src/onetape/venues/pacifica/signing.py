@@ -34,7 +34,7 @@ def base58(data: bytes) -> str:
 
 
 def unbase58(text: str, size_bytes: int) -> bytes | None:
-    """The bytes of a text; None where it is not that many of them."""
+    """Returns the bytes of a text; None where it is not that many of them."""
     if len(text) > 2 * size_bytes:
         return None
     number = 0
@@ -55,7 +55,7 @@ def is_address(text: str) -> bool:
 
 
 def message_of(operation: str, payload: Mapping[str, Any], timestamp: int, window: int) -> bytes:
-    """What is signed for a request. timestamp: ms UTC; window: ms that it is valid from then on."""
+    """Returns what is signed for a request. timestamp: ms UTC; window: ms that it is valid from then on."""
     value = {"timestamp": timestamp, "expiry_window": window, "type": operation, "data": payload}
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
@@ -117,7 +117,7 @@ class AgentSigner:
         return base58(self._key.sign(message))
 
     def body(self, operation: str, payload: Mapping[str, Any], timestamp: int, window: int) -> dict[str, Any]:
-        """The request's body; times as `message_of` has them."""
+        """Returns the request's body; times as `message_of` has them."""
         signature = self.sign(message_of(operation, payload, timestamp, window))
         return {**self._who, "signature": signature, "timestamp": timestamp, "expiry_window": window, **payload}
 

@@ -9,7 +9,7 @@ on: a late order dies instead of being filled late, and that it is absent can be
 
 An order is asked for by our id among those that work and then among those that ended, by the venue's
 id in its own history. One with a trigger is listed with the others and has requests of its own; it has
-a second life as the order that it sends, whose row names it as its parent. A change of an order is not
+a second life as the order that it sends, under the same id. A change of an order is not
 used: it cancels, and places another one that may be refused.
 
 Positions are told by rows, and one that is closed by none at all, whichever it was. So that one is flat
@@ -30,7 +30,7 @@ from onetape.model.errors import OrderWouldCross, VenueRateLimit
 from onetape.model.instrument import Instrument
 from onetape.model.json_text import read_json
 from onetape.model.order import OrderSpec
-from onetape.model.time import SECOND
+from onetape.model.time import DAY, SECOND
 from onetape.orders.calls import ORDER_PURPOSES, Call, OrderKey, Purpose, Traits, TransferRoute
 from onetape.orders.malformed import MALFORMED
 from onetape.orders.outcome import Answer, Outcome
@@ -75,6 +75,7 @@ CHANNELS: Final = ("account_order_updates", "account_trades", "account_positions
 SHOWN: Final = 10**12  # 1e-6, to which it writes money; in 1e-18
 SLIPPAGE: Final = "5"  # percent that a market order may cost at most
 PAGE: Final = 1000  # rows of a list, of at most 4000
+FILLS_REACH: Final = 29 * DAY  # how far back fills can be asked for, with a day to spare
 TRADES_KEPT: Final = 1000
 _RETRY: Final = 5 * SECOND
 _MS: Final = 1_000_000
@@ -204,14 +205,14 @@ class PacificaProtocol:
         return call._replace(body=self.body(call, now), headers=_JSON, terms=None)
 
     def body(self, call: Call, now: int) -> bytes:
-        """What is sent for a call with terms."""
+        """Returns what is sent for a call with terms."""
         return self._body(TYPES[call.target], call.terms or {}, now)
 
     def query(self, key: OrderKey, now: int) -> Call:
+        if key.venue_id and (key.ended or not key.conditional):
+            return self._get(Purpose.QUERY, "/orders/history_by_id", 1, now, {"order_id": key.venue_id}, subject=key)
         if key.ended:
             return self._get(Purpose.QUERY, "/orders/history", 12, now, {"limit": str(PAGE)}, subject=key)
-        if key.venue_id and not key.conditional:
-            return self._get(Purpose.QUERY, "/orders/history_by_id", 1, now, {"order_id": key.venue_id}, subject=key)
         return self._get(Purpose.QUERY, "/orders", 1, now, subject=key)
 
     def query_venue_id(self, symbol: str, venue_id: str, now: int) -> Call:
@@ -224,15 +225,20 @@ class PacificaProtocol:
         return self._get(Purpose.OPEN_CONDITIONALS, "/orders", 1, now, symbol=symbol)
 
     def fills(self, symbol: str, now: int, *, since: int, cursor: str = "") -> Call:
-        """Of all symbols, newest first."""
+        """Asks for those of all symbols, newest first."""
         start, _, page = cursor.partition(":")
-        params = {"start_time": start or str(since // _MS), "limit": str(PAGE), **({"cursor": page} if page else {})}
+        params = {
+            "start_time": start or str(max(since, now - FILLS_REACH) // _MS),
+            "limit": str(PAGE),
+            **({"cursor": page} if page else {}),
+        }
         return self._get(Purpose.FILLS, "/trades/history", 12, now, params)
 
     def account_moves(self, now: int, *, since: int, cursor: str = "") -> Call:
         """Newest first; the page of a cursor says since when."""
         start, _, page = cursor.partition(":")
-        params = {"limit": str(PAGE), **({"cursor": page} if page else {})}
+        # Without trades there is no funding in it either; trades themselves are passed over.
+        params = {"limit": str(PAGE), "include_trades": "true", **({"cursor": page} if page else {})}
         call = self._get(Purpose.MOVES, "/account/balance/history", 12, now, params)
         return call._replace(number=int(start) if start else since)
 
@@ -261,7 +267,7 @@ class PacificaProtocol:
         return self.proof(Purpose.MODES, now)
 
     def proof(self, purpose: Purpose, now: int) -> Call:
-        """A signed request that changes nothing, and is answered otherwise when the key is of no use."""
+        """Returns a signed request that changes nothing, and is answered otherwise when the key is of no use."""
         raw = next(iter(self._by_raw), "BTC")
         call = self._signed(_CANCEL._replace(purpose=purpose), {"symbol": raw, "client_order_id": _NOBODY}, now)
         return self.signed(call, now)
@@ -271,7 +277,7 @@ class PacificaProtocol:
         return None
 
     def time(self) -> Call:
-        """The newest of its prices: it tells its time nowhere else."""
+        """Asks for the newest of its prices: it tells its time nowhere else."""
         return Call(Purpose.TIME, "GET", f"{ROOT}/info/prices", b"", {}, 1)
 
     def moves(self, fill: FillReport) -> list[tuple[str, int]]:
@@ -315,7 +321,8 @@ class PacificaProtocol:
         value = value if isinstance(value, dict) else {}
         if status == 200 and value.get("success") is True:
             return self.done(call, value, now)
-        wait = int(headers.get("retry-after", "0") or 0) * SECOND
+        after = headers.get("retry-after", "")
+        wait = int(after) * SECOND if after.isdigit() else 0
         return self.refused(call, status, value.get("code"), str(value.get("error") or ""), wait)
 
     def done(self, call: Call, value: Mapping[str, Any], now: int) -> Answer:
@@ -326,7 +333,7 @@ class PacificaProtocol:
             return unreadable(error, 200)
 
     def refused(self, call: Call, status: int, code: object, text: str, wait: int = 0) -> Answer:
-        """What an error of the venue means for the request that met it. wait: ns that it names."""
+        """Returns what an error of the venue means for the request that met it. wait: ns that it names."""
         if status == 429:
             return Answer(Outcome.SAFE, (), VenueRateLimit.code, "429", text, wait or _RETRY)
         row = row_of_error(status, code, text)
@@ -340,7 +347,7 @@ class PacificaProtocol:
         return Answer(outcome, (), row.error.code, shown, text, wait, not_found=is_gone)
 
     def _proven(self, call: Call) -> Answer:
-        """The key signs for the account. Withdrawals go to the account's own wallet only."""
+        """Takes in that the key signs for the account. Withdrawals go to the account's own wallet only."""
         mode = AccountModeReport(
             hedge=False, multi_assets=False, can_trade=True, can_withdraw=False, account=self.account
         )
@@ -360,7 +367,9 @@ class PacificaProtocol:
             case Purpose.QUERY:
                 assert call.subject is not None
                 found = self._queried(call.subject, value)
-                return Answer(Outcome.DONE, () if found is None else (found,), not_found=found is None)
+                # A page of the oldest ones says nothing of those that follow.
+                is_newest = not cursor or int(value[0]["order_id"]) > int(value[-1]["order_id"])
+                return Answer(Outcome.DONE, () if found is None else (found,), not_found=found is None and is_newest)
             case Purpose.OPEN_ORDERS:
                 return Answer(Outcome.DONE, tuple(self._order_rows(value)))
             case Purpose.OPEN_CONDITIONALS:
@@ -389,7 +398,7 @@ class PacificaProtocol:
                 return Answer(Outcome.DONE)
 
     def _queried(self, key: OrderKey, rows: Sequence[Mapping[str, Any]]) -> OrderStatusReport | None:
-        """The newest word of the order that is meant; of those of one name the newest order."""
+        """Returns the newest word of the order that is meant; of those of one name the newest order."""
         found = [row for row in rows if key.client_id == _client_id(row) or key.venue_id == str(row["order_id"])]
         newest = max(found, key=lambda row: (int(row["order_id"]), int(row.get("history_id", 0))), default=None)
         return None if newest is None else next(iter(self._order_rows([newest])), None)
@@ -423,7 +432,7 @@ class PacificaProtocol:
             return malformed(error)
 
     def reports_in(self, value: Mapping[str, Any]) -> list[VenueReport]:
-        """The same of a message that has been parsed. Raises what a malformed one raises."""
+        """Returns the same of a message that has been parsed. Raises what a malformed one raises."""
         data: Any = value.get("data")
         match value.get("channel"):
             case "account_order_updates":
@@ -499,7 +508,7 @@ def _status(i: Instrument, row: Mapping[str, Any], time: int = 0) -> OrderStatus
         state = OrderState.TRIGGERED
     elif state is OrderState.REJECTED and news is not OrderNews.REJECTED:  # of a trade with itself
         state = OrderState.CANCELED
-    waits = stop is not None and row["stop_parent_order_id"] is None and state is OrderState.ACCEPTED
+    waits = stop is not None and state is OrderState.ACCEPTED
     price = row["price"] if "price" in row else row["initial_price"]
     return OrderStatusReport(
         symbol=i.symbol,

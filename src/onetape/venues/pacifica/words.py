@@ -88,7 +88,7 @@ def client_id_of(text: str) -> str:
 
 
 def named(client_id: str) -> dict[str, str | int]:
-    """How a request names an order that goes by this client id here."""
+    """Returns how a request names an order that goes by this client id here."""
     if client_id.isdecimal():
         return {"order_id": int(client_id)}
     return {"client_order_id": client_id if "-" in client_id else uuid_of(client_id)}
