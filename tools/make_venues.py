@@ -117,8 +117,8 @@ TRIGGERS = [
         "venue": "pacifica",
         "markets": ["linear"],
         "met": "refused",
-        "about": "INVALID_STOP_TICK (docs.pacifica.fi, Error codes); trigger_price_type is mark_price, last_trade_price "
-        "or mid_price",
+        "about": "INVALID_STOP_TICK (docs.pacifica.fi, Error codes); trigger_price_type is mark_price, "
+        "last_trade_price or mid_price",
         "as_of": "2026-07-09",
         "by": ["last", "mark"],
     },
