@@ -136,7 +136,8 @@ def test_the_result_of_a_day_is_told_once_when_it_is_over(home, records):
     made = ledger(records, by="account", since=day * DAY, until=(day + 1) * DAY)
     (usdt,) = (row for row in made if row["currency"] == "USDT")
     assert f"realized {usdt['realized']}, funding {usdt['funding']}, fees {usdt['fees']['USDT']} USDT" in note["state"]
-    assert str(Decimal(usdt["net"]) - Decimal(usdt["transfers"])) in note["state"]
+    made_by_trading = Decimal(usdt["net"]) - Decimal(usdt["transfers"]) - Decimal(usdt["corrections"])
+    assert f"net {made_by_trading.normalize():f} USDT" in note["state"]
     assert "; equity now " in note["state"]
     second = Notes(home, ["day"], EVERY)
     assert list(second.due(records, (day + 1) * DAY + LATE + 3 * EVERY)) == []

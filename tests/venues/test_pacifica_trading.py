@@ -431,7 +431,10 @@ def test_fills_are_told_oldest_first_a_page_at_a_time(protocol):
         "created_at": 1765018588190,
         "cause": "normal",
     }
-    call = protocol.fills(BTC, NOW, since=1765018588190 * MS)
+    day = 86_400 * 10**9
+    late = protocol.fills(BTC, NOW, since=0)  # the venue tells of thirty days
+    assert f"start_time={(NOW - 29 * day) // MS}&" in late.target
+    call = protocol.fills(BTC, 1765018588190 * MS + day, since=1765018588190 * MS)
     assert "start_time=1765018588190&limit=" in call.target
     answer = answered(protocol, call, [{**row, "history_id": 10}, row], next_cursor="11114Lz77", has_more=True)
     assert [fill.trade_id for fill in answer.reports] == [9, 10]

@@ -61,8 +61,6 @@ def orders_of(fields: Mapping[str, Any], market: Market, extreme: Extreme) -> li
         raise UsageError(f"a ladder has 1 to {STEPS_MAX} steps")
     if steps > 1 and not names:
         raise UsageError("a ladder has a price or a trigger", todo="--price bid")
-    if steps > 1 and not fields.get("every"):
-        raise UsageError("a ladder has a distance between its steps", todo="--every 0.5% or --every 5ticks")
     bases = {name: _base(str(fields[name]), market, extreme) for name in names}
     if steps == 1:
         return [

@@ -27,9 +27,9 @@ class Wanted:
         enough, or needed, so that two of nearly the same take no turns."""
         ranked = sorted(turnovers, key=lambda symbol: (-turnovers[symbol], symbol))
         near = {*ranked[: self.top + max(self.top // STAYS, 1)], *needed} & turnovers.keys()
-        return list(
-            dict.fromkeys([*(each for each in (*current, *sorted(needed)) if each in near), *ranked[: self.top]])
-        )
+        kept = (each for each in current if each in near)
+        # The needed ones by themselves: of a process that has just begun none is current.
+        return list(dict.fromkeys([*kept, *ranked[: self.top], *sorted(near & {*needed})]))
 
 
 def symbols_wanted(text: str, *, place: str = "--symbols") -> Wanted:

@@ -129,7 +129,7 @@ def test_who_may_not_sign_opens_no_account(venue):
     unseen = "0x" + "ab" * 20
     stranger = AsterClient(venue, "0x" + "1" * 64, user=unseen)
     assert stranger.ask("GET", "/fapi/v3/balance")[1]["code"] == -2015
-    assert unseen not in {each.lower() for each in venue.exchange.accounts.by_key}
+    assert unseen not in {each.lower() for each in venue.dialect.exchange.accounts.by_key}
 
 
 def test_requests_of_the_third_edition_weigh_as_those_of_the_first():
