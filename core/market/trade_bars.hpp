@@ -4,6 +4,7 @@
 // brought it and in whatever order. What is not proven whole is no bar.
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <vector>
 
@@ -22,7 +23,9 @@ class TradeBars {
 
     // Each trade once.
     void add(const TradePayload& trade) {
-        if (trade.id_kind != IdKind::integer || trade.id_high != 0 || trade.ts_event <= 0) return;
+        if (trade.id_kind != IdKind::integer || trade.id_high != 0 || trade.ts_event <= 0 ||
+            trade.ts_event > std::numeric_limits<std::int64_t>::max() / 2)
+            return;
         const std::int64_t ts_open = trade.ts_event - trade.ts_event % period_ns;
         std::size_t at = minutes_.size();  // behind the last that is not later
         while (at > 0 && minutes_[at - 1].ts_open > ts_open) --at;
@@ -43,8 +46,10 @@ class TradeBars {
         if (trade.id_low >= own.last) own.last = trade.id_low, own.close = trade.price;
         own.high = std::max(own.high, trade.price);
         own.low = std::min(own.low, trade.price);
-        own.volume += trade.size;
-        own.turnover += static_cast<Int128>(trade.price) * trade.size;
+        // What no bar holds is no bar of a market's: it counts as taken.
+        const Int128 value = static_cast<Int128>(trade.price) * trade.size;
+        own.is_taken |= __builtin_add_overflow(own.volume, trade.size, &own.volume) ||
+                        __builtin_add_overflow(own.turnover, value, &own.turnover);
         ++own.count;
     }
 

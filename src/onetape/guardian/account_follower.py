@@ -23,6 +23,7 @@ from onetape.model.errors import OnetapeError
 from onetape.model.instrument import Instrument
 from onetape.model.sections import GUARDIAN
 from onetape.tape.journal import Frame, JournalReader
+from onetape.tape.pruned import read_pruned
 from onetape.tape.segments import is_tape
 from onetape.tape.wait import Waiter
 
@@ -49,6 +50,7 @@ class AccountFollower:
         self._held: dict[tuple[str, PositionSide], tuple[int, int]] = {}  # quantity and cost that were said
         self._opened: dict[tuple[str, PositionSide], tuple[bool, int]] = {}  # whether long, by which frame
         self.tops: dict[str, Top] = {}  # by symbol
+        self._has_parts = True
 
     def follow(self, waiter: Waiter, now: int, resume: Callable[[], None] = lambda: None) -> bool:
         """resume: called before the core hears how the account stands. False: there is no journal yet,
@@ -61,6 +63,9 @@ class AccountFollower:
             return False
         self.reader, self.view = reader, AccountView(keeps_fills=False)
         self._subs = SubPositions(self.view.instruments)
+        # Of a journal whose beginning is gone it cannot be said what sub-accounts hold.
+        self._has_parts = read_pruned(self._path) is None
+        self._core.forget_parts(self.account)
         self._stops.clear()
         self._opened.clear()
         for stream, record in reader.instruments.items():
@@ -168,7 +173,7 @@ class AccountFollower:
         self._core.position(self.account, symbol, side, said[0], entry, now, opened=opened)
 
     def _say_parts(self, parts: Iterable[Held], now: int) -> None:
-        for slot, symbol, side, holding in parts:
+        for slot, symbol, side, holding in parts if self._has_parts else ():
             name = self._names.get(slot, str(slot))
             self._core.sub_account(self.account, name, symbol, side, holding, now)
 

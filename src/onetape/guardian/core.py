@@ -128,6 +128,12 @@ class GuardianCore:
         guard.parts.setdefault(name, SubAccountStop()).hold(held.qty, held.cost, entry)
         self._look_at_parts(guard, now)
 
+    def forget_parts(self, account: str) -> None:
+        """Takes in that what sub-accounts hold is read anew, or not known."""
+        for (of, *_), guard in self.guards.items():
+            if of == account:
+                guard.parts.clear()
+
     def stop(self, account: str, row: StopRow, now: int) -> None:
         """Takes in how a protective order stands, by the gateway's journal."""
         guard = self._guard(account, row.symbol, row.position_side)
