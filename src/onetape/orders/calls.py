@@ -29,6 +29,7 @@ __all__ = [
     "Purpose",
     "Traits",
     "TransferRoute",
+    "WithoutTransfers",
     "signatures",
 ]
 
@@ -264,6 +265,21 @@ class Converter(Protocol):
         ...
 
     def conversion_trades(self, venue_id: str, asset: str, quote: str, now: int) -> Call: ...
+
+
+class WithoutTransfers:
+    """Answers for a protocol that moves no money."""
+
+    def transfer(self, route: TransferRoute, currency: str, amount: int, now: int, *, name: str = "") -> Call | None:
+        return None
+
+    def transfers(
+        self, route: TransferRoute, now: int, *, since: int, cursor: str = "", name: str = "", currency: str = ""
+    ) -> Call | None:
+        return None
+
+    def deposits(self, currency: str, now: int, *, since: int, cursor: str = "") -> Call | None:
+        return None
 
 
 def signatures(call: Call) -> list[str]:

@@ -100,6 +100,13 @@ class TableDepth:
         head = _HEAD.pack(0, received, 0, 0, 0, 0, 0)
         writer.append(_BOOK, head, FLAG_GAP | FLAG_UNSYNCED, self._stream, received)
 
+    def question(self, now: int) -> Call | None:
+        """None: the snapshot comes by itself."""
+        return None
+
+    def answered(self, status: int, body: bytes, received: int, writer: _core.JournalWriter) -> None:
+        """Nothing was requested."""
+
     def snapshot(self, received: int, writer: _core.JournalWriter) -> None:
         book = self.book
         if not book.synced:

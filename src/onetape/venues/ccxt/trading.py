@@ -22,7 +22,7 @@ from onetape.model.json_text import read_json
 from onetape.model.money import MONEY_DECIMALS
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
-from onetape.orders.calls import Call, OrderKey, Purpose, Traits, TransferRoute
+from onetape.orders.calls import Call, OrderKey, Purpose, Traits, WithoutTransfers
 from onetape.orders.malformed import MALFORMED
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reports import (
@@ -56,7 +56,7 @@ _STATES: Final = {
 _TIFS: Final = {"IOC": TimeInForce.IOC, "FOK": TimeInForce.FOK, "GTC": TimeInForce.GTC}
 
 
-class CcxtProtocol:
+class CcxtProtocol(WithoutTransfers):  # of one whose answer is lost ccxt cannot say at every venue what it became
     """An `OrderProtocol`. token: the bridge's."""
 
     signs_late = False
@@ -175,18 +175,6 @@ class CcxtProtocol:
 
     def note_move(self, reference: str) -> None:
         """Nothing to keep: none is asked for."""
-
-    def transfer(self, route: TransferRoute, currency: str, amount: int, now: int, *, name: str = "") -> Call | None:
-        """None: what became of one whose answer is lost, ccxt cannot say of every venue."""
-        return None
-
-    def transfers(
-        self, route: TransferRoute, now: int, *, since: int, cursor: str = "", name: str = "", currency: str = ""
-    ) -> Call | None:
-        return None
-
-    def deposits(self, currency: str, now: int, *, since: int, cursor: str = "") -> Call | None:
-        return None
 
     def positions(self, now: int) -> Call:
         return self._call(Purpose.POSITIONS, "positions", {"asked": now})

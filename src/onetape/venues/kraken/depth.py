@@ -9,7 +9,6 @@ import msgspec
 
 from onetape import _core
 from onetape.model.instrument import Instrument
-from onetape.orders.calls import Call
 from onetape.venues.depth import TableDepth
 from onetape.venues.kraken.market import MARKET, name_of
 
@@ -32,10 +31,3 @@ class KrakenDepth(TableDepth):
         self.read(message, received, writer)
         if was_synced and not self.book.synced and not self.broken:
             self.broken = "the book's checksum does not agree"
-
-    def question(self, now: int) -> Call | None:
-        del now  # the snapshot comes by itself
-        return None
-
-    def answered(self, status: int, body: bytes, received: int, writer: _core.JournalWriter) -> None:
-        """Nothing was asked."""

@@ -16,10 +16,8 @@ from typing import Final
 
 import msgspec
 
-from onetape import _core
 from onetape.model.instrument import Instrument
 from onetape.model.time import MINUTE
-from onetape.orders.calls import Call
 from onetape.venues.depth import TableDepth
 from onetape.venues.live_market import LiveMarket, MarketStream
 from onetape.venues.protocol_table import Message, Protocol, top
@@ -125,10 +123,3 @@ class PacificaDepth(TableDepth):
         self.url = url
         self.hello = hello_of({"source": "book", "symbol": instrument.raw_symbol, "agg_level": 1})
         self.take = self.read
-
-    def question(self, now: int) -> Call | None:
-        del now  # every message is whole
-        return None
-
-    def answered(self, status: int, body: bytes, received: int, writer: _core.JournalWriter) -> None:
-        """Nothing was asked."""

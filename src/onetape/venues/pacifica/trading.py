@@ -31,7 +31,7 @@ from onetape.model.instrument import Instrument
 from onetape.model.json_text import read_json
 from onetape.model.order import OrderSpec
 from onetape.model.time import DAY, SECOND
-from onetape.orders.calls import ORDER_PURPOSES, Call, OrderKey, Purpose, Traits, TransferRoute
+from onetape.orders.calls import ORDER_PURPOSES, Call, OrderKey, Purpose, Traits, WithoutTransfers
 from onetape.orders.malformed import MALFORMED
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reports import (
@@ -140,7 +140,7 @@ _EDIT: Final = Operation(Purpose.AMEND, f"{ROOT}/orders/edit", "edit_order")
 TYPES: Final = {each.path: each.type for each in (_LIMIT, _MARKET, _STOP, _PROFIT, _CANCEL, _CANCEL_STOP, _EDIT)}
 
 
-class PacificaProtocol:
+class PacificaProtocol(WithoutTransfers):  # they are signed by the main wallet, whose key we do not have
     """An `OrderProtocol`. account: the main wallet's address; secret: the private key of an agent of it. Raises
     BadConfig for what is none; without both only what is public can be asked for."""
 
@@ -244,18 +244,6 @@ class PacificaProtocol:
 
     def note_move(self, reference: str) -> None:
         """Nothing to keep: there is one list of them, and its rows name themselves."""
-
-    def transfer(self, route: TransferRoute, currency: str, amount: int, now: int, *, name: str = "") -> Call | None:
-        """None: what moves money is signed by the main wallet, which we do not have."""
-        return None
-
-    def transfers(
-        self, route: TransferRoute, now: int, *, since: int, cursor: str = "", name: str = "", currency: str = ""
-    ) -> Call | None:
-        return None
-
-    def deposits(self, currency: str, now: int, *, since: int, cursor: str = "") -> Call | None:
-        return None
 
     def positions(self, now: int) -> Call:
         return self._get(Purpose.POSITIONS, "/positions", 1, now)
