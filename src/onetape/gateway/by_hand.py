@@ -118,7 +118,7 @@ class OrdersByHand:
         if "orders" in fields and (other := {name for each in many for name in each} - {"qty", "price", "trigger"}):
             raise UsageError(f"an order of a list has qty, price and trigger, not {min(other)[:40]!r}")
         specs = [
-            msgspec.structs.replace(self._spec({**fields, **each}), once=_key(command.id, str(number or "")))
+            msgspec.structs.replace(self._spec({**fields, **each}), once=_key(command, str(number or "")))
             for number, each in enumerate(many)
         ]
         is_dry = _flag(fields, "dry_run")
@@ -190,7 +190,7 @@ class OrdersByHand:
                     location=instrument.symbol,
                     todo="end the robot first, or flatten",
                 )
-        return lambda: self._closed(command.id, parts, is_dry=is_dry, most=most)
+        return lambda: self._closed(command, parts, is_dry=is_dry, most=most)
 
     def _flatten(self, command: Command) -> Do:
         fields = command.fields
@@ -212,7 +212,7 @@ class OrdersByHand:
                 stays = order.is_protective or _closes(order)  # a stop stands until the position is gone
                 if order.robot and symbol in ("", order.spec.symbol) and not stays:
                     self._manager.cancel_once(order, self._now())
-            return self._closed(command.id, parts, nets=True)
+            return self._closed(command, parts, nets=True)
 
         return do
 
@@ -267,7 +267,7 @@ class OrdersByHand:
                     position_side=of,
                     reduce_only=of is _BOTH,
                     tag=GUARDIAN,
-                    once=_key(command.id, str(number)),
+                    once=_key(command, str(number)),
                 )
             )
 
@@ -333,7 +333,7 @@ class OrdersByHand:
             tif=TimeInForce.IOC,
             expire=0,
             post_only=False,
-            once=_key(order.client_id, "take_share", expires=SHARE_KEY_EXPIRES),
+            once=_request_key(order.client_id, "take_share", SHARE_KEY_EXPIRES),
         )
         return lambda: self._share_taken(order, taking)
 
@@ -369,7 +369,7 @@ class OrdersByHand:
 
     def _closed(
         self,
-        id_: str,
+        command: Command,
         parts: Callable[[], list[Part]],
         *,
         is_dry: bool = False,
@@ -385,7 +385,7 @@ class OrdersByHand:
         for part in parts():
             if not is_dry:
                 self._cancel_working(part)
-            spec = self._closing(part, id_, most)
+            spec = self._closing(part, command, most)
             if spec is None:
                 continue
             most = None if most is None else most - spec.size_int
@@ -425,7 +425,7 @@ class OrdersByHand:
             if is_of and order.robot and not order.is_protective and not _closes(order):
                 self._manager.cancel_once(order, self._now())
 
-    def _closing(self, part: Part, id_: str, most_units: int | None) -> OrderSpec | None:
+    def _closing(self, part: Part, command: Command, most_units: int | None) -> OrderSpec | None:
         """Makes the order that takes off a part, as much of it as may be now; None: nothing may."""
         instrument = self._gate.instruments[part.symbol]
         is_spot = instrument.kind is Kind.SPOT
@@ -439,7 +439,7 @@ class OrdersByHand:
             position_side=part.side,
             reduce_only=not is_spot and part.side is _BOTH,
             tag=OPERATOR,
-            once=_key(id_, f"{part.life.name} {part.symbol} {part.side}"),
+            once=_key(command, f"{part.life.name} {part.symbol} {part.side}"),
         )
         working = sum(
             each.worst_left
@@ -452,7 +452,7 @@ class OrdersByHand:
         size = abs(part.qty) - working
         if most_units is not None:
             # A guardian says how much is too much: what works already is of it.
-            size = min(size, most_units - (working if _is_guardians(id_) else 0))
+            size = min(size, most_units - (working if command.actor == GUARDIAN else 0))
         if self._gate.killed:  # what takes off of a part and not of the account is new risk
             size = min(size, reducible(self._manager, spec))
         if is_spot:  # the fee may have been taken out of what was bought
@@ -579,14 +579,14 @@ def _closes(order: Managed) -> bool:
     return spec.type is OrderType.MARKET and spec.tag in (OPERATOR, GUARDIAN) and spec.trigger_by is TriggerBy.NONE
 
 
-def _is_guardians(id_: str) -> bool:
-    return id_.startswith(f"{GUARDIAN} ")
+def _key(command: Command, part: str) -> RequestKey:
+    """Makes the request key of one of a command's orders."""
+    return _request_key(command.id, part, GUARDIAN_KEY_EXPIRES if command.actor == GUARDIAN else KEY_EXPIRES)
 
 
-def _key(id_: str, part: str, *, expires: int = 0) -> RequestKey:
-    """Makes the request key of a command's order, whatever letters its id has."""
+def _request_key(id_: str, part: str, expires: int) -> RequestKey:
+    """Makes a key of any words, whatever letters they have. expires: ns."""
     words = msgspec.json.encode([id_, part])
-    expires = expires or (GUARDIAN_KEY_EXPIRES if _is_guardians(id_) else KEY_EXPIRES)
     return RequestKey(f"hand {hashlib.blake2b(words, digest_size=16).hexdigest()}", expires=expires)
 
 
