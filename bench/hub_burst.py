@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
@@ -25,6 +25,9 @@ from onetape.hub.options import HubOptions, SourceOptions, hub_journal
 from onetape.model.instrument import from_symbol
 from onetape.tape.journal import JournalReader, JournalWriter, type_id
 from onetape.tape.schema import built_in
+
+T = TypeVar("T")  # what a burst has come to
+Row = tuple[str, float, str, str, dict[str, Any]]  # name, value, unit, what is better, and more of a figure
 
 SYMBOLS = 20
 SLICE_S = 0.01  # what comes in it is written at once, as bytes of a socket are read
@@ -116,25 +119,29 @@ def counted(home: Path, symbols: int, trades: int, look: Callable[[], None]) -> 
     return lost, int((seen > 1).sum()), heard
 
 
-def main() -> None:
+def run(measure: Callable[[Path, float, int], T], title: str, rows_of: Callable[[T], list[Row]]) -> None:
+    """Measures once, by the arguments of the command line, and prints the figures."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--rate", type=int, default=200_000)
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        found = burst(Path(folder), chosen.seconds, chosen.rate)
-    rows = [
-        ("messages brought", found.rate, "messages/s", "more", {"reach": 200_000}),
-        ("trades lost or doubled", found.lost + found.doubled, "trades", "less", {"reach": 0}),
-        ("its memory grew by", found.grown_mib, "MiB", "less", {}),
-        ("read by who counts, after the end", found.behind_s, "s", "less", {}),
-    ]
+        found = measure(Path(folder), chosen.seconds, chosen.rate)
     figures = [
-        {"name": f"hub, burst, {name}", "value": value, "unit": unit, "better": better, **more}
-        for name, value, unit, better, more in rows
+        {"name": f"{title}, {name}", "value": value, "unit": unit, "better": better, **more}
+        for name, value, unit, better, more in rows_of(found)
     ]
     print(json.dumps({"figures": figures}))
 
 
 if __name__ == "__main__":
-    main()
+    run(
+        burst,
+        "hub, burst",
+        lambda found: [
+            ("messages brought", found.rate, "messages/s", "more", {"reach": 200_000}),
+            ("trades lost or doubled", found.lost + found.doubled, "trades", "less", {"reach": 0}),
+            ("its memory grew by", found.grown_mib, "MiB", "less", {}),
+            ("read by who counts, after the end", found.behind_s, "s", "less", {}),
+        ],
+    )

@@ -10,24 +10,19 @@ What is merged is counted trade by trade, and the own memory of all four process
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import base64
 import hashlib
-import json
 import os
 import socket
-import subprocess
-import sys
-import tempfile
 import threading
 import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
-from hub_burst import counted, own_mib
+from hub_burst import counted, own_mib, run
+from hub_failover import started
 
 from onetape.collector.options import VenueFeedOptions, collector_journal
 from onetape.exchange.server import VenueServer
@@ -135,15 +130,6 @@ class Senders:
         connection.recv(1)  # stays open until the other end has gone
 
 
-def started(module: str, options: object) -> subprocess.Popen[bytes]:
-    process = subprocess.Popen([sys.executable, "-m", module], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert process.stdin is not None and process.stdout is not None
-    process.stdin.write(msgspec.json.encode(options))
-    process.stdin.close()
-    assert process.stdout.readline() == b"ready\n"
-    return process
-
-
 def exchange() -> int:
     """For what is asked by requests: which instruments there are."""
     server = VenueServer(open_venue("binance-usdm", seed=7, now=time.time_ns(), market=Crowd(0.1, 5 * SECOND)))
@@ -194,25 +180,14 @@ def burst(home: Path, seconds: float, rate: int) -> Burst:
         return Burst(sent, sent / spent[0], sent / spent[1], sent // 2, lost, doubled, grown)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--seconds", type=float, default=10.0)
-    parser.add_argument("--rate", type=int, default=200_000)
-    chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        found = burst(Path(folder), chosen.seconds, chosen.rate)
-    rows = [
-        ("messages taken by sockets", found.sent_rate, "messages/s", "more", {"reach": 200_000}),
-        ("messages merged", found.rate, "messages/s", "more", {}),
-        ("trades lost or doubled", found.lost + found.doubled, "trades", "less", {"reach": 0}),
-        ("memory of a process grew by", found.grown_mib, "MiB", "less", {}),
-    ]
-    figures = [
-        {"name": f"hub, burst over sockets, {name}", "value": value, "unit": unit, "better": better, **more}
-        for name, value, unit, better, more in rows
-    ]
-    print(json.dumps({"figures": figures}))
-
-
 if __name__ == "__main__":
-    main()
+    run(
+        burst,
+        "hub, burst over sockets",
+        lambda found: [
+            ("messages taken by sockets", found.sent_rate, "messages/s", "more", {"reach": 200_000}),
+            ("messages merged", found.rate, "messages/s", "more", {}),
+            ("trades lost or doubled", found.lost + found.doubled, "trades", "less", {"reach": 0}),
+            ("memory of a process grew by", found.grown_mib, "MiB", "less", {}),
+        ],
+    )
