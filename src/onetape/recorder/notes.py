@@ -22,6 +22,7 @@ from onetape.model.time import DAY, MINUTE, format_duration, format_time
 from onetape.recorder.read import EXTERNAL, NO_RESULT, ledger, risk
 from onetape.recorder.worth import exact, units_of
 from onetape.store.records import Records, metadata
+from onetape.tape.durable import write_durably
 
 __all__ = ["NOTES", "Notes"]
 
@@ -88,11 +89,8 @@ class Notes:
             return None
 
     def _write(self, marks: _Marks) -> None:
-        beside = self._path.with_suffix(".new")
-        beside.parent.mkdir(mode=0o700, exist_ok=True)
-        beside.touch(0o600)
-        beside.write_bytes(msgspec.json.encode(marks))
-        beside.replace(self._path)
+        self._path.parent.mkdir(mode=0o700, exist_ok=True)
+        write_durably(self._path, msgspec.json.encode(marks))
 
 
 def _begun(records: Records, now: int) -> _Marks:
