@@ -491,9 +491,10 @@ class GuardianCore:
 
     def closed(self, effect: CloseSubAccount, refused: str, now: int) -> None:
         """Takes in what became of a close. refused: why it was not made, "": it was."""
-        guards = (each for (*at, _), each in self.guards.items() if tuple(at) == (effect.account, effect.symbol))
-        for guard in (each for each in guards if effect.name in each.parts):
-            part = guard.parts[effect.name]
+        for (account, symbol, _), guard in self.guards.items():
+            part = guard.parts.get(effect.name)
+            if part is None or (account, symbol) != (effect.account, effect.symbol):
+                continue
             if refused and refused != part.refused:
                 about = {"subaccount": effect.name, "size": effect.size}
                 self._say("local stop", guard, f"refused: {refused}", about, severity="critical")

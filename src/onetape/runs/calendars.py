@@ -23,7 +23,7 @@ YOUNG: Final = 2 * DAY  # data that end so lately may still grow
 
 
 def is_calendar(text: str) -> bool:
-    return _CODE.match(text.strip()) is not None
+    return _CODE.match(text) is not None
 
 
 def check_calendar(name: str) -> None:

@@ -190,11 +190,11 @@ def _venue_options(options: RunOptions) -> VenueOptions:
 
 def _hours(options: RunOptions) -> TradingHours | Sessions | None:
     """Returns the hours; of a calendar the sessions follow when the data are known."""
-    if options.trade is not None and is_calendar(options.trade):
+    if options.trade is not None and is_calendar(name := options.trade.strip()):
         if options.tz is not None:
             raise BadConfig("a calendar has a zone of its own", location="--tz", todo="leave it out")
-        check_calendar(options.trade.strip())
-        return Sessions(options.trade.strip(), ())
+        check_calendar(name)
+        return Sessions(name, ())
     if options.trade is not None:
         return parse_hours(options.trade, options.tz or "UTC")
     if options.tz is not None:
