@@ -23,7 +23,11 @@ def send_command(home: Path, target: str, command: str, fields: dict[str, Any], 
     Raises ProcessDown where there is none, UsageError for what is no command."""
     answers = asyncio.run(_sent(home, target, command, fields, id_, WITHIN_S))
     if not answers:
-        raise ProcessDown("no process answers to it", location=target, todo="start one: onetape run --live")
+        raise ProcessDown(
+            f"no process answers to {target}",
+            location=str(home),
+            todo="`onetape up` starts what onetape.toml names; a hub needs [hub] in it",
+        )
     return answers
 
 
