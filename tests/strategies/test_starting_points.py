@@ -6,6 +6,7 @@ import math
 from itertools import pairwise
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from test_examples import closes_tape, example, fills
@@ -289,3 +290,57 @@ def test_trailing_breakout_goes_with_the_break_and_leaves_behind_the_best_price(
     assert made[0]["price"] == pytest.approx(10_051, abs=2)
     assert made[1]["price"] == pytest.approx(10_279, abs=2)  # the first price 1 % below the best, 1040
     assert played.robot.position(BTC).qty == 0
+
+
+# --- around announcements, and with an index that is no market
+
+
+def with_events(path: Path, *events: tuple[float, dict]) -> Path:
+    """A market that rises out of every range it had, a bar a minute, with events at some seconds."""
+    market = Market(path)
+    pending = sorted(events, key=lambda each: each[0])
+    for minute in range(1, 31):
+        close = 1000.0 + 10 * minute
+        while pending and pending[0][0] < minute * 60:
+            at, record = pending.pop(0)
+            market.raw("external", msgspec.msgpack.encode(record), at)
+        market.bar(minute * 60, "1m", (close, close, close, close))
+        market.quote(minute * 60 + 1, close - 0.1, close + 0.1)
+        market.quote(minute * 60 + 30, close - 0.1, close + 0.1)
+    return market.done()
+
+
+def announced(minute: float, impact: str = "high") -> dict:
+    at = START + int(minute * 60) * SECOND
+    return {"type": "cpi", "topic": "us", "ts_event": at, "data": {"impact": impact}}
+
+
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        ([], [("in", 4)]),
+        ([(600, announced(20, impact="low"))], [("in", 4)]),
+        ([(600, announced(20))], [("in", 4), ("out", 15), ("in", 30)]),  # 5 minutes before until 10 after
+        ([(1260, announced(20))], [("in", 4), ("out", 21), ("in", 30)]),  # it is known too late: at once
+        ([(60, announced(5))], [("in", 15)]),  # nothing was held
+    ],
+)
+def test_news_pause_is_flat_around_announcements_of_weight(tmp_path, events, expected):
+    play(example("news_pause"), with_events(tmp_path / "t", *events), params={"range": 3}, journal=tmp_path / "run")
+    assert [("in" if size > 0 else "out", second // 60) for second, size in sent(tmp_path / "run")] == expected
+
+
+def test_dollar_index_holds_while_the_dollar_is_weak(tmp_path):
+    values = [100.0] * 4 + [99.0, 99.0, 101.0, "n/a", 90.0]
+    events = [
+        (60 * n + 30, {"type": "dxy", "topic": "dxy", "ts_event": 0, "data": {"value": v}})
+        for n, v in enumerate(values)
+    ]
+    other = (90, {"type": "gold", "topic": "gold", "ts_event": 0, "data": {"value": 1.0}})
+    path = with_events(tmp_path / "t", *events, other)
+    play(example("dollar_index"), path, params={"mean": 4}, journal=tmp_path / "run")
+    assert [("in" if size > 0 else "out", second // 60) for second, size in sent(tmp_path / "run")] == [
+        ("in", 4),
+        ("out", 6),
+        ("in", 8),
+    ]

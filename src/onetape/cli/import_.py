@@ -40,6 +40,7 @@ PATH = click.Path(path_type=Path)
 @click.option("--period", metavar="P", help="The bars' period [default: the most frequent step].")
 @click.option("--bar-time", type=click.Choice(["open", "close"]), default="open", show_default=True)
 @click.option("--seed-book", type=PATH, metavar="FILE", help="The book at the start of a capture that was cut.")
+@click.option("--ahead", metavar="D", help="Of events: how long before its time each is known, as 30m.")
 @click.option("--instruments", type=PATH, metavar="FILE", help="Instruments instead of the catalogue's.")
 @click.option("--filter", "filters", is_flag=True, help="Bad ticks are kept back; the tape names each.")
 @click.option("--force", is_flag=True, help="Replace an existing tape.")
@@ -54,8 +55,9 @@ def command(
     """Turn recorded files into a tape. Plain, .gz, .zip and .zst files are read alike.
 
     KIND is one of csv, binance-raw, binance-vision, tardis, ccxt, freqtrade, hftbacktest, moex,
-    cryptofeed. A recording of cryptofeed says itself what it holds: --symbol then only chooses, and
-    its .ws and .http files go together.
+    cryptofeed, events. A recording of cryptofeed says itself what it holds: --symbol then only
+    chooses, and its .ws and .http files go together. Of events (a CSV or Parquet with a time in each
+    row) strategies hear in on_event.
     """
     import_files = load("onetape.data.importing", "import_files", what="the importer")
     lines = load("onetape.data.understood", "understood_lines", what="the importer")

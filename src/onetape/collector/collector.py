@@ -67,7 +67,7 @@ class Collector:
         """Raises what the journal raised."""
         path = process_socket(Path(self.options.home), self.door.names[0])
         try:
-            self._line = line_of(self.options, self, self._topics)
+            self._line = line_of(self.options, self, self._topics, self._tape.past)
             serving = asyncio.ensure_future(
                 await listen(path, self.door.handle, self.door.settle, self._stream, is_operator=self.door.is_operator)
             )

@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 
 from onetape.collector.options import CollectorOptions, collector_journal
+from onetape.collector.polled import PAST_MAX, Past
 from onetape.data.instruments import find_instrument, read_instruments
 from onetape.ipc.command_tape import CommandTape, PastCommand, commands_in
 from onetape.ipc.once import Once
@@ -23,7 +24,7 @@ from onetape.model import inference
 from onetape.model.decimals import decimals_of, to_units
 from onetape.model.errors import BadInput
 from onetape.model.instrument import Instrument
-from onetape.tape.journal import JournalWriter
+from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.tape.recovered_instruments import preamble_of, recovered_instruments
 
 __all__ = ["StreamTape"]
@@ -57,6 +58,14 @@ class StreamTape(CommandTape):
 
     def close(self) -> None:
         self.writer.close()
+
+    def past(self) -> Past:
+        """Returns what stands on it already."""
+        with JournalReader(self.writer.path) as reader:
+            first = reader.next()
+            reader.seek_sequence(max(1, reader.last_sequence - PAST_MAX))
+            events = [msgspec.msgpack.decode(frame.payload) for frame in reader.frames(("external",))]
+        return Past(first.time if first else 0, events)
 
     def write(self, outs: Iterable[FeedOut]) -> None:
         for out in outs:

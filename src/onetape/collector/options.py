@@ -14,7 +14,7 @@ from onetape.market.condition import parse_condition
 from onetape.market.wanted import symbols_wanted
 from onetape.model.errors import BadConfig, BadInput, OnetapeError, UsageError
 from onetape.model.sections import CollectorConfig, Config, RobotConfig
-from onetape.model.time import HOUR, MINUTE, parse_duration, parse_period
+from onetape.model.time import HOUR, MINUTE, SECOND, parse_duration, parse_period, zone
 from onetape.venues.hosts import is_loopback
 
 __all__ = [
@@ -28,9 +28,19 @@ __all__ = [
     "venue_feed_options",
 ]
 
-SCHEMES: Final = {"zeromq": ("tcp", "ipc"), "websocket": ("ws", "wss"), "nats": ("nats", "tls")}
+SCHEMES: Final = {
+    "zeromq": ("tcp", "ipc"),
+    "websocket": ("ws", "wss"),
+    "nats": ("nats", "tls"),
+    "http": ("http", "https"),
+    "rss": ("http", "https"),
+    "webhook": ("http",),
+}
+POLLED: Final = ("http", "rss")
+OF_STREAMS: Final = ("zeromq", "websocket", "nats")
 
 
+EVERY: Final = "60s"
 SHARE: Final = 0.95  # of what a venue lets an address ask, where nobody else asks
 SHARE_BESIDE: Final = 0.6  # where a gateway asks as well: it may go to 0.8, or 0.9 for what takes risk off
 SHARE_URGENT: Final = 0.8  # there, while no stream brings prices: at an even pace, so that a gateway finds room
@@ -91,6 +101,9 @@ class CollectorOptions(msgspec.Struct, frozen=True, kw_only=True, tag="stream"):
     stale_ns: int
     published: bool
     instruments: str  # a file, "": the catalogue alone
+    every_ns: int = 0  # between two questions
+    ahead_ns: int = 0  # of a schedule's rows
+    zone: str = "UTC"
 
 
 def collector_journal(home: Path, name: str) -> Path:
@@ -172,7 +185,10 @@ def _check_hot(collector: CollectorConfig, location: str) -> None:
 def collector_options(name: str, config: CollectorConfig, *, home: Path, folder: Path) -> CollectorOptions:
     """Of a feed that is no venue. Raises BadConfig for what cannot be followed."""
     location = f"collectors.{name}"
-    _check_address(config, location)
+    address = _schedule_file(config, location, folder)
+    if not address:
+        _check_address(config, location)
+    _check_polled(config, location)
     if not config.topics and not config.symbols and config.kind == "nats":
         raise BadConfig("no subjects", location=location, todo='write topics = ["prices.>"]')
     if config.message_bytes_max < 1:
@@ -183,7 +199,7 @@ def collector_options(name: str, config: CollectorConfig, *, home: Path, folder:
         name=name,
         home=str(home),
         kind=config.kind,
-        address=config.address,
+        address=address or config.address,
         topics=config.topics,
         symbols=list(config.symbols),
         names=config.names,
@@ -192,7 +208,44 @@ def collector_options(name: str, config: CollectorConfig, *, home: Path, folder:
         stale_ns=parse_duration(config.stale_after) if config.stale_after else 0,
         published=config.clock == "published",
         instruments=str(folder / config.instruments) if config.instruments else "",
+        every_ns=parse_duration(config.every or EVERY),
+        ahead_ns=parse_duration(config.ahead) if config.ahead else 0,
+        zone=config.tz or "UTC",
     )
+
+
+def _schedule_file(config: CollectorConfig, location: str, folder: Path) -> str:
+    """Returns the path of a schedule's table, "" of other kinds."""
+    if config.kind != "schedule":
+        return ""
+    path = folder / config.address
+    if not config.address or not path.is_file():
+        raise BadConfig(
+            f"no such file: {config.address or 'none is named'}",
+            location=f"{location}.address",
+            todo='write address = "calendar.csv"',
+        )
+    return str(path)
+
+
+def _check_polled(config: CollectorConfig, location: str) -> None:
+    """Refuses what its kind would ignore."""
+    kind = config.kind
+    for name, value, kinds in (
+        ("every", config.every, POLLED),
+        ("ahead", config.ahead, ("schedule",)),
+        ("tz", config.tz, ("schedule",)),
+    ):
+        if value and kind not in kinds:
+            raise BadConfig(f"of kind {' and '.join(kinds)} alone", location=f"{location}.{name}", todo="leave it out")
+    if config.every and not parse_duration(config.every) >= SECOND:
+        raise BadConfig("below a second", location=f"{location}.every", todo='write every = "60s"')
+    if config.tz:
+        zone(config.tz)
+    if kind not in OF_STREAMS and (config.symbols or len(config.topics) > 1):
+        raise BadConfig(
+            f"a feed of kind {kind} has one topic", location=location, todo='write topics = ["NAME"], without symbols'
+        )
 
 
 def _check_address(config: CollectorConfig, location: str) -> None:
@@ -216,6 +269,12 @@ def _check_address(config: CollectorConfig, location: str) -> None:
         host, port = "", None
     if not host or (port is None and config.kind == "zeromq"):
         raise BadConfig("no host and port", location=location, todo=f"write {schemes[0]}://HOST:PORT")
+    if config.kind == "webhook" and (port is None or not is_loopback(host)):
+        raise BadConfig(
+            "it takes what is posted on this machine alone",
+            location=location,
+            todo="write http://127.0.0.1:PORT/NAME, and put a server that knows its callers before it",
+        )
     if not config.remote and not is_loopback(host):
         raise BadConfig(
             f"{host} is not this machine",

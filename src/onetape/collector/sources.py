@@ -1,4 +1,4 @@
-"""How a collector hears a feed: ZeroMQ SUB, a WebSocket, NATS.
+"""How a collector hears a feed that publishes a stream: ZeroMQ SUB, a WebSocket, NATS.
 
 Each line connects, says so, hands messages over as bytes, and connects again for ever. Nothing that
 comes is run or unpickled: bodies are JSON to whoever takes them.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
@@ -16,11 +16,12 @@ import aiohttp
 import msgspec
 
 from onetape.collector.options import CollectorOptions
+from onetape.collector.polled import News, Past, Polled, Schedule, Takes, Webhook
 from onetape.model.errors import NotAvailable
 from onetape.net.connection import back_off
 from onetape.net.http_limits import no_redirects
 
-__all__ = ["Line", "Takes", "line_of"]
+__all__ = ["Line", "line_of"]
 
 STEADY_S: Final = 10.0  # a connection that has lasted so long did not fail
 CONNECT_S: Final = 5.0
@@ -28,20 +29,6 @@ SILENCE_S: Final = 5.0  # until a peer that says nothing at all is asked whether
 ROOM: Final = 4  # a message may be so many times too long before the connection is dropped for it
 BURST: Final = 256  # messages in one turn of the loop
 WAITING_MAX: Final = 100_000  # messages that wait in the library
-
-
-class Takes(Protocol):
-    """What a line tells."""
-
-    def opened(self) -> None: ...
-
-    def closed(self, why: str) -> None: ...
-
-    def take(self, topic: str, body: bytes) -> None: ...
-
-    def dropped(self, why: str) -> None: ...
-
-    def misshapen(self, parts: int) -> None: ...
 
 
 class Line(Protocol):
@@ -54,9 +41,17 @@ class Line(Protocol):
     def unsubscribe(self, topic: str) -> None: ...
 
 
-def line_of(options: CollectorOptions, takes: Takes, topics: Iterable[str]) -> Line:
-    """Raises NotAvailable where the library is not installed."""
+def line_of(options: CollectorOptions, takes: Takes, topics: Iterable[str], past: Callable[[], Past]) -> Line:
+    """past: of what the feed's tape has. Raises NotAvailable where the library is not installed."""
     match options.kind:
+        case "http":
+            return Polled(options, takes)
+        case "rss":
+            return News(options, takes, past())
+        case "webhook":
+            return Webhook(options, takes)
+        case "schedule":
+            return Schedule(options, takes, past())
         case "zeromq":
             return _ZeroMq(options, takes, topics)
         case "nats":

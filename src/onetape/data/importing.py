@@ -13,6 +13,7 @@ from uuid import UUID
 
 from onetape import _core
 from onetape.data.capture import CaptureImporter, read_seeds
+from onetape.data.events import import_events
 from onetape.data.holes import Holes, holes_in_bars
 from onetape.data.instruments import read_instruments
 from onetape.data.layout import TableOptions, TableSource
@@ -29,7 +30,7 @@ from onetape.model import inference
 from onetape.model.enums import EventType
 from onetape.model.errors import UsageError
 from onetape.model.instrument import Instrument
-from onetape.model.time import parse_period
+from onetape.model.time import parse_duration, parse_period
 from onetape.tape.schema import schema_preamble
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Reading(TypedDict, total=False):
     recording says, or a column of a csv: its names become instruments of the venue of `symbol`, or
     of `data`. default_symbol: where nothing says. columns: `a,b,..` of a csv without a header, or
     {name: header}. time_format: a pattern of strptime, or s, ms, us, ns. decimal: comma or point.
-    instruments: a file of them, instead of the catalogue.
+    instruments: a file of them, instead of the catalogue. ahead: of events: how long before its time each is known.
     """
 
     symbol: str | None
@@ -62,6 +63,7 @@ class Reading(TypedDict, total=False):
     bar_time: str
     time_format: str | None
     decimal: str | None
+    ahead: str | None
 
 
 def import_files(
@@ -90,7 +92,7 @@ def import_files(
     naming = None
     if found.by_rows:
         naming = naming_by_rows(symbol, default_symbol)
-    elif symbol or default_symbol or found.form != "recording":
+    elif found.form != "events" and (symbol or default_symbol or found.form != "recording"):
         naming = parse_naming(symbol or default_symbol)
     paths = [Path(source) for source in sources]
     if not paths:
@@ -99,6 +101,8 @@ def import_files(
     refuse_existing(out, force=force)
     options = _options(reading)
     _check_options(found, reading, seed_book)
+    if found.form == "events":
+        return _import_events(paths, out, reading, force=force, limits=limits, filters=filters)
     streams = open_sources(paths, limits, accept=found.foreign)
     instruments = reading.get("instruments")
     own = read_instruments(instruments)
@@ -164,6 +168,17 @@ class _Tables:
     instruments: dict[str, Instrument]
     identity: Callable[[], bytes]
     on_read: OnRead
+
+
+def _import_events(
+    paths: list[Path], out: Path, reading: Reading, *, force: bool, limits: Limits | None, filters: bool
+) -> ImportResult:
+    for name, chosen in (("--symbol", "symbol"), ("--instruments", "instruments"), ("--filter", "")):
+        if reading.get(chosen) if chosen else filters:
+            raise UsageError("events are of no symbol", location=name, todo="leave it out")
+    ahead = reading.get("ahead")
+    ahead_ns = parse_duration(ahead) if ahead else 0
+    return import_events(paths, out=out, force=force, zone=reading.get("tz"), ahead_ns=ahead_ns, limits=limits)
 
 
 def _import_tables(
@@ -279,6 +294,7 @@ def _check_options(kind: Kind, reading: Reading, seed_book: Path | None) -> None
         "--seed-book": seed_book is not None,
         "--time-format": reading.get("time_format") is not None,
         "--decimal": reading.get("decimal") is not None,
+        "--ahead": reading.get("ahead") is not None,
     }
     for name, is_chosen in chosen.items():
         if is_chosen and name not in kind.options:

@@ -21,7 +21,7 @@ class Kind:
     """
 
     name: str
-    form: Literal["table", "capture", "recording"]
+    form: Literal["table", "capture", "recording", "events"]
     code: str = ""  # none: venue and symbols are in its own lines
     options: frozenset[str] = frozenset()
     venue_names: bool = False
@@ -72,6 +72,7 @@ KINDS: Final = {
         Kind("hftbacktest", "table", "onetape.data.hftbacktest:plan"),
         Kind("moex", "table", "onetape.data.moex:plan"),
         Kind("cryptofeed", "recording"),
+        Kind("events", "events", options=frozenset({"--tz", "--ahead"})),
     )
 }
 

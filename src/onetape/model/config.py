@@ -462,6 +462,9 @@ def _check_venue_collector(path: tuple[str, ...], collector: CollectorConfig, co
         _check_text((*path, key), getattr(collector, key), parse_duration, source)
         if not getattr(collector, key):
             raise source.bad((*path, key), "no time", 'as "60s"')
+    for key in ("every", "ahead", "tz"):
+        if getattr(collector, key):
+            raise source.bad((*path, key), "of a collector of kind venue it means nothing", "leave it out")
     if not 0 <= collector.share <= 0.95:
         raise source.bad((*path, "share"), f"{collector.share} is not between 0 and 0.95", "0: chosen for you")
     if not 1 <= collector.depth_readers <= 4:

@@ -172,7 +172,7 @@ class RobotConfig(Section, frozen=True):
 class CollectorConfig(Section, frozen=True):
     """[collectors.NAME]: one source of market data or of events; the process `collector:NAME`."""
 
-    kind: Literal["venue", "zeromq", "websocket", "nats"] = "venue"
+    kind: Literal["venue", "zeromq", "websocket", "nats", "http", "rss", "webhook", "schedule"] = "venue"
     venue: str = ""  # of kind venue, as the next eight
     transport: Literal["ws", "rest"] = "ws"  # its streams, or requests
     renew: str = "23h"  # until a connection is replaced by another, which is made before; venues cut after 24 h
@@ -183,7 +183,10 @@ class CollectorConfig(Section, frozen=True):
     share: float = 0  # of what the venue lets an address ask, for polls; 0: 0.95, or 0.6 beside an account of it
     klines: list[str] | str = "1m"  # periods of the venue's bars that are asked for and healed, "": none
     hot: str = ""  # of transport rest: who meets this condition is asked about more often, 'volume("1m") > 100'
-    address: str = ""  # tcp://127.0.0.1:5561, ws://..., nats://...
+    address: str = ""  # tcp://127.0.0.1:5561, ws://..., nats://..., http://...; of a schedule its file
+    every: str = ""  # of http and rss: how often is asked; "": each 60 s
+    ahead: str = ""  # of a schedule: how long before its time a row comes, "30m"
+    tz: str = ""  # of a schedule: the zone of times that name none; "": UTC
     topics: list[str] = []  # beside `symbols`; none of both: all that comes, but not of NATS
     # Followed from the start; others by `send collector:NAME subscribe`. Of a venue also "top:50", by turnover, or
     # "all", which none is.

@@ -1,0 +1,241 @@
+"""Feeds that publish no stream: answers that are asked for again and again, RSS and Atom, what others post to us, and
+tables of what will happen. Each hands over bodies of JSON, like any line."""
+
+from __future__ import annotations
+
+import asyncio
+import calendar
+import hashlib
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final, Protocol
+from urllib.parse import urlsplit
+
+import aiohttp
+import msgspec
+from aiohttp import web
+
+from onetape.collector.options import CollectorOptions
+from onetape.data.events import Row, read_events
+from onetape.model.errors import BadConfig, NotAvailable
+from onetape.model.time import MS, SECOND
+from onetape.net.connection import back_off
+from onetape.net.http_limits import ENCODING, body_of
+
+__all__ = ["PAST_MAX", "News", "Past", "Polled", "Schedule", "Takes", "Webhook"]
+
+ANSWER_S: Final = 20.0
+PAST_MAX: Final = 20_000  # frames of its own tape in which a feed looks for what it has heard before
+SUMMARY_CHARS: Final = 4_000
+WAKE_S: Final = 1.0  # a clock that is set is noticed so soon
+
+
+class Takes(Protocol):
+    """What a line reports."""
+
+    def opened(self) -> None: ...
+
+    def closed(self, why: str) -> None: ...
+
+    def take(self, topic: str, body: bytes) -> None: ...
+
+    def dropped(self, why: str) -> None: ...
+
+    def misshapen(self, parts: int) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What a feed's tape has of it: when it began (ns UTC, 0: now), and its last external events."""
+
+    began: int
+    events: list[dict[str, Any]]
+
+
+class _NoTopics:
+    """A line that is asked for no topics: what comes is all that there is."""
+
+    def subscribe(self, topic: str) -> None: ...
+
+    def unsubscribe(self, topic: str) -> None: ...
+
+
+class Polled(_NoTopics):
+    """Asks an address every so often. An answer that is the same as the last one is no news; of a list each item is a
+    message, and those that were in the last list are none."""
+
+    def __init__(self, options: CollectorOptions, takes: Takes) -> None:
+        self._address, self._every = options.address, options.every_ns / SECOND
+        self._topic, self._takes = options.topics[0] if options.topics else options.name, takes
+        self._validators: dict[str, str] = {}  # of the last answer: who has nothing newer says so
+        self._last: frozenset[bytes] = frozenset()
+
+    async def run(self) -> None:
+        failures = 0
+        async with aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(total=ANSWER_S),
+            auto_decompress=False,
+            headers={"Accept-Encoding": ENCODING, "User-Agent": "onetape"},
+        ) as session:
+            while True:
+                began = time.monotonic()
+                try:
+                    await self._ask(session)
+                    failures = 0
+                except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                    self._takes.closed(str(error)[:80] or type(error).__name__)
+                    failures += 1
+                    await back_off(failures)
+                await asyncio.sleep(max(0.0, began + self._every - time.monotonic()))
+
+    async def _ask(self, session: aiohttp.ClientSession) -> None:
+        async with session.get(self._address, headers=self._validators, allow_redirects=False) as reply:
+            if reply.status not in (200, 304):
+                raise aiohttp.ClientConnectionError(f"HTTP {reply.status}")
+            body = await body_of(reply) if reply.status == 200 else b""
+            validators = {
+                "If-None-Match": reply.headers.get("ETag"),
+                "If-Modified-Since": reply.headers.get("Last-Modified"),
+            }
+        self._takes.opened()
+        if reply.status == 200:
+            self._validators = {name: value for name, value in validators.items() if value}
+            self.answered(body)
+
+    def answered(self, body: bytes) -> None:
+        """Hands on what of an answer is new."""
+        items = self.items(body)
+        for item in items:
+            if item not in self._last:
+                self._takes.take(self._topic, item)
+        self._last = frozenset(items)
+
+    def items(self, body: bytes) -> list[bytes]:
+        try:
+            value = msgspec.json.decode(body, type=list[msgspec.Raw])
+        except (msgspec.DecodeError, RecursionError):
+            return [body]  # one message, whatever it is: whoever takes it says so
+        return [bytes(each) for each in value]
+
+
+class News(Polled):
+    """RSS and Atom. Each entry is a message once, also over restarts, the oldest first."""
+
+    def __init__(self, options: CollectorOptions, takes: Takes, past: Past) -> None:
+        super().__init__(options, takes)
+        try:
+            self._parse = import_module("feedparser").parse
+        except ImportError:
+            raise NotAvailable(
+                "a feed of kind rss needs feedparser", location="[collectors]", todo="pip install 'onetape[streams]'"
+            ) from None
+        self._seen = deque((_id_of(each) for each in past.events), maxlen=PAST_MAX)
+
+    def answered(self, body: bytes) -> None:
+        found = self._parse(body)
+        if found.bozo and not found.entries:
+            self._takes.take(self._topic, body)  # which is no JSON: noted as what it is
+            return
+        seen = set(self._seen)
+        for entry in sorted(found.entries, key=lambda each: _published(each) or 0):
+            name = entry.get("id") or entry.get("link") or _hash(entry.get("title", ""))
+            if name in seen:
+                continue
+            seen.add(name)
+            self._seen.append(name)
+            published = _published(entry)
+            message = {
+                "type": "news",
+                "id": name,
+                "title": entry.get("title", ""),
+                "link": entry.get("link", ""),
+                "summary": entry.get("summary", "")[:SUMMARY_CHARS],
+                **({"ts_event": published} if published else {}),
+            }
+            self._takes.take(self._topic, msgspec.json.encode(message))
+
+
+class Webhook(_NoTopics):
+    """Takes what is posted to `http://127.0.0.1:PORT/PATH`; `PATH/TOPIC` names a topic. On loopback alone: who wants
+    to be reached from elsewhere puts a server that knows its callers before it."""
+
+    def __init__(self, options: CollectorOptions, takes: Takes) -> None:
+        self._parts, self._takes = urlsplit(options.address), takes
+        self._topic, self._bytes_max = options.topics[0] if options.topics else options.name, options.message_bytes_max
+
+    async def run(self) -> None:
+        path = self._parts.path.rstrip("/")
+        server = web.Application(client_max_size=self._bytes_max)
+        server.router.add_post(path or "/", self._posted)
+        server.router.add_post(path + "/{topic}", self._posted)
+        runner = web.AppRunner(server, access_log=None)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, self._parts.hostname, self._parts.port).start()
+            self._takes.opened()
+            await asyncio.Event().wait()
+        finally:
+            await runner.cleanup()
+
+    async def _posted(self, request: web.Request) -> web.Response:
+        if request.headers.get("Origin") is not None:  # a page that somebody looks at may not speak for them
+            raise web.HTTPForbidden(text="not from a page\n")
+        body = await request.read()
+        if not body:
+            raise web.HTTPBadRequest(text="no body\n")
+        self._takes.take(request.match_info.get("topic", self._topic), body)
+        return web.Response(status=204)
+
+
+class Schedule(_NoTopics):
+    """A table of events, each at its time. What passed before the collector's first start is left out; what passed
+    while it was away comes when it is back."""
+
+    def __init__(self, options: CollectorOptions, takes: Takes, past: Past) -> None:
+        rows = read_events([Path(options.address)], zone=options.zone, ahead_ns=options.ahead_ns)
+        if not rows:
+            raise BadConfig("no rows", location=options.address, todo="write one a line, with a header")
+        self._takes, self._topic = takes, options.name
+        # By what was published and said: a table that is edited meanwhile says again only what is new.
+        done = {(each["ts_event"], _without_time(each["data"])) for each in past.events}
+        began = past.began or time.time_ns()
+        self._rows = deque(each for each in rows if each.time >= began and _sign(each) not in done)
+
+    async def run(self) -> None:
+        self._takes.opened()
+        while True:
+            now = time.time_ns()
+            while self._rows and self._rows[0].time <= now:
+                row = self._rows.popleft()
+                self._takes.take(row.topic or self._topic, row.body)
+            until = (self._rows[0].time - now) / SECOND if self._rows else WAKE_S
+            await asyncio.sleep(min(max(until, MS / SECOND), WAKE_S))
+
+
+def _sign(row: Row) -> tuple[int, bytes]:
+    value = msgspec.json.decode(row.body)
+    return value["ts_event"], _without_time(value)
+
+
+def _without_time(data: Mapping[str, Any]) -> bytes:
+    kept = {name: value for name, value in data.items() if name != "ts_event"}
+    return msgspec.json.encode(kept, order="deterministic")
+
+
+def _id_of(record: Mapping[str, Any]) -> str:
+    data = record.get("data")
+    return str(data.get("id", "")) if isinstance(data, dict) else ""
+
+
+def _published(entry: Any) -> int | None:
+    """ns UTC."""
+    found = entry.get("published_parsed") or entry.get("updated_parsed")
+    return calendar.timegm(found) * SECOND if found else None
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -1,0 +1,175 @@
+"""Events from tables: calendars, news, sentiment, whatever has a time and is no market.
+
+A row's time (`ts_event`, `timestamp`, `ts`, `time` or `date`) is when it was published or is to happen, `ts_recv` when
+it was received, where that is known. `type` and `topic` say what it is; every other column is its data.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime, tzinfo
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+
+from onetape.data.limits import Limits
+from onetape.data.result import ImportResult
+from onetape.data.source import Source, digest, open_sources
+from onetape.data.staging import staged
+from onetape.market.stream_feed import BadOut, ExternalOut, StreamFeed, StreamRules
+from onetape.model.errors import BadInput, NotAvailable
+from onetape.model.time import parse_time
+from onetape.model.time import zone as zone_of
+from onetape.tape.journal import JournalWriter
+
+__all__ = ["Row", "import_events", "read_events"]
+
+TIME_COLUMNS: Final = ("ts_event", "timestamp", "ts", "time", "date")
+RECEIVED: Final = "ts_recv"
+ROWS_MAX: Final = 5_000_000
+_NUMBER: Final = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?\Z")
+_PARQUET: Final = b"PAR1"
+
+
+class Row(msgspec.Struct, frozen=True):
+    """time: ns UTC at which it is delivered; topic: "" where it has none; body: JSON, as a feed would send it."""
+
+    time: int
+    topic: str
+    body: bytes
+
+
+def read_events(
+    paths: Sequence[Path], *, zone: str | None = None, ahead_ns: int = 0, limits: Limits | None = None
+) -> list[Row]:
+    """Returns the rows of CSV and Parquet files in the order in which they are delivered.
+
+    zone: of times that name none. ahead_ns: without a `ts_recv` a row is delivered so long before its time, as
+    calendars are known before. Raises BadInput with the row, NotAvailable where Parquet cannot be read.
+    """
+    of = zone_of(zone or "UTC")
+    rows: list[Row] = []
+    for source in open_sources(list(paths), limits, accept=("Parquet",)):
+        for number, cells in enumerate(_rows(source), 2):
+            if len(rows) >= ROWS_MAX:
+                raise BadInput(f"more than {ROWS_MAX} rows", location=source.name, todo="import it in parts")
+            rows.append(_row(cells, f"{source.name}:{number}", of, ahead_ns))
+    return sorted(rows, key=lambda each: each.time)  # stable: rows of one time stay in their order
+
+
+def import_events(
+    paths: Sequence[Path],
+    *,
+    out: Path,
+    force: bool = False,
+    zone: str | None = None,
+    ahead_ns: int = 0,
+    limits: Limits | None = None,
+) -> ImportResult:
+    """Turn tables of events into a tape of `external` frames, each at its receipt. Raises as read_events does."""
+    began = time.perf_counter()
+    rows = read_events(paths, zone=zone, ahead_ns=ahead_ns, limits=limits)
+    if not rows:
+        raise BadInput("no rows", location=", ".join(map(str, paths)), todo="look at its first lines")
+    identity = hashlib.sha256(json.dumps(["events", zone, ahead_ns]).encode() + digest(list(paths))).digest()
+    feed = StreamFeed(StreamRules("import"))
+    with staged(out, force=force) as directory:
+        writer = JournalWriter(directory, process="import", uuid=UUID(bytes=identity[:16], version=5), durable=False)
+        try:
+            for row in rows:
+                for event in feed.message(row.topic, row.body, row.time):
+                    if isinstance(event, ExternalOut):
+                        writer.append("external", msgspec.msgpack.encode(event.record), time=row.time)
+                    else:
+                        raise _refused(event, row)
+        finally:
+            writer.close()
+    return ImportResult(
+        tape=out,
+        symbols=[],
+        events=len(rows),
+        by_type={"external": len(rows)},
+        by_symbol={},
+        first_ts=rows[0].time,
+        last_ts=rows[-1].time,
+        rejected=0,
+        seconds=time.perf_counter() - began,
+    )
+
+
+def _refused(event: object, row: Row) -> BadInput:
+    head = row.body[:80].decode()
+    if isinstance(event, BadOut):
+        return BadInput(event.reason, location=head)
+    return BadInput("a row with symbol, bid and ask is a quote", location=head, todo="onetape import csv reads quotes")
+
+
+def _rows(source: Source) -> Iterator[Mapping[str, Any]]:
+    if source.head(4) == _PARQUET:
+        yield from _parquet(source)
+        return
+    lines = _lines(source)
+    try:
+        for cells in csv.DictReader(lines, strict=True):
+            if None in cells:
+                raise BadInput("a row with more cells than the header", location=source.name)
+            yield cells
+    except csv.Error as error:
+        raise BadInput(f"is no CSV: {error}", location=source.name) from None
+
+
+def _lines(source: Source) -> Iterator[str]:
+    with io.TextIOWrapper(io.BytesIO(b"".join(source.chunks())), "utf-8-sig", newline="") as text:
+        try:
+            yield from text
+        except UnicodeDecodeError:
+            raise BadInput("is no text in UTF-8", location=source.name) from None
+
+
+def _parquet(source: Source) -> Iterator[Mapping[str, Any]]:
+    try:
+        pa, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
+    except ImportError:
+        raise NotAvailable("Parquet needs pyarrow", todo="pip install 'onetape[research]'") from None
+    try:
+        yield from parquet.read_table(io.BytesIO(b"".join(source.chunks()))).to_pylist()
+    except (pa.ArrowException, OSError) as error:
+        raise BadInput(f"is no Parquet: {str(error)[:80]}", location=source.name) from None
+
+
+def _row(cells: Mapping[str, Any], location: str, zone: tzinfo, ahead_ns: int) -> Row:
+    """Raises BadInput."""
+    named = next((name for name in TIME_COLUMNS if cells.get(name) not in (None, "")), None)
+    if named is None:
+        raise BadInput("a row without a time", location=location, todo=f"name a column {' or '.join(TIME_COLUMNS)}")
+    try:
+        published = parse_time(cells[named], tz=zone)
+        received_text = cells.get(RECEIVED)
+        received = published - ahead_ns if received_text in (None, "") else parse_time(received_text, tz=zone)
+    except (BadInput, TypeError, ValueError) as error:
+        raise BadInput(f"a time that is none: {error}"[:120], location=location) from None
+    left_out = (named, RECEIVED, "topic")
+    data = {name: _value(cell) for name, cell in cells.items() if name not in left_out and cell not in (None, "")}
+    try:
+        body = msgspec.json.encode({"ts_event": published, **data})
+    except (TypeError, ValueError, msgspec.MsgspecError) as error:
+        raise BadInput(f"a value that no event holds: {error}"[:120], location=location) from None
+    return Row(received, str(cells.get("topic") or ""), body)
+
+
+def _value(cell: Any) -> Any:
+    """Returns a text's number where it is written as one, and times as ISO text."""
+    if isinstance(cell, datetime | date):
+        return cell.isoformat()
+    if isinstance(cell, str) and _NUMBER.match(cell):
+        return json.loads(cell)
+    return cell

@@ -1,0 +1,154 @@
+"""Feeds that publish no stream, each with a real server, killed and begun again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from onetape.collector.options import collector_options
+from onetape.model.errors import BadConfig
+from onetape.model.sections import CollectorConfig
+from onetape.model.time import SECOND
+from waiting import wait_for
+from worlds.databases import free_port
+from worlds.stream_feeds import collector, frames, options_for, states
+from worlds.web_pages import Pages
+
+RSS = """<?xml version="1.0"?><rss version="2.0"><channel><title>n</title>{}</channel></rss>"""
+ITEM = "<item><guid>{0}</guid><title>t{0} &lt;b&gt;</title><pubDate>Thu, 01 Jan 2026 00:00:0{0} GMT</pubDate></item>"
+
+
+@pytest.fixture
+def pages():
+    with Pages() as made:
+        yield made
+
+
+def events(home: Path) -> list[dict]:
+    return [each.data for each in frames(home, "external")]
+
+
+def options(kind: str, address: str, home: Path, **more):
+    return options_for(SimpleNamespace(kind=kind, address=address), home, topics=[], every_ns=SECOND // 20, **more)
+
+
+def test_an_answer_is_news_once_and_items_of_a_list_each(pages, tmp_path: Path):
+    pages.bodies["/v"] = b'{"value": 1, "ts": "2026-01-01T00:00:00Z"}'
+    with collector(options("http", pages.address + "/v", tmp_path)):
+        wait_for(lambda: events(tmp_path))
+        wait_for(lambda: pages.requests["/v"] > 3)
+        assert len(events(tmp_path)) == 1
+        pages.bodies["/v"] = b'[{"value": 2}, {"value": 3}]'
+        wait_for(lambda: len(events(tmp_path)) == 3)
+        pages.bodies["/v"] = b'[{"value": 3}, {"value": 4}]'
+        wait_for(lambda: len(events(tmp_path)) == 4)
+    assert [each["data"]["value"] for each in events(tmp_path)] == [1, 2, 3, 4]
+    assert {each["topic"] for each in events(tmp_path)} == {"feed"} and events(tmp_path)[0]["ts_event"] > 0
+    assert pages.validated  # who has nothing newer may say so
+
+
+def test_a_server_that_is_away_or_fails_is_told_and_asked_again(pages, tmp_path: Path):
+    pages.bodies["/v"] = b'{"value": 1}'
+    with collector(options("http", pages.address + "/v", tmp_path)):
+        wait_for(lambda: events(tmp_path))
+        pages.status = 500
+        wait_for(lambda: "lost" in states(tmp_path))
+        pages.status, pages.bodies["/v"] = 200, b'{"value": 2}'
+        wait_for(lambda: len(events(tmp_path)) == 2)
+        pages.bodies["/v"] = b"<html>"
+        wait_for(lambda: "bad message" in states(tmp_path))
+    assert states(tmp_path)[:3] == ["connected", "lost", "connected"]
+
+
+def test_a_page_that_sends_redirect_to_is_not_followed(pages, tmp_path: Path):
+    pages.status, pages.redirect_to = 302, pages.address + "/other"
+    with collector(options("http", pages.address + "/v", tmp_path)):
+        wait_for(lambda: "lost" in states(tmp_path))
+    assert not pages.requests["/other"]
+
+
+def test_entries_of_a_feed_come_once_also_after_a_kill(pages, tmp_path: Path):
+    pages.bodies["/rss"] = RSS.format(ITEM.format(2) + ITEM.format(1)).encode()
+    feed = options("rss", pages.address + "/rss", tmp_path)
+    with collector(feed) as process:
+        wait_for(lambda: len(events(tmp_path)) == 2)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    pages.bodies["/rss"] = RSS.format(ITEM.format(3) + ITEM.format(2)).encode()
+    with collector(feed):
+        wait_for(lambda: len(events(tmp_path)) == 3)
+    found = events(tmp_path)
+    assert [each["data"]["id"] for each in found] == ["1", "2", "3"]
+    assert found[0]["data"]["title"] == "t1 <b>" and {each["type"] for each in found} == {"news"}
+    assert [each["ts_event"] % (60 * SECOND) for each in found] == [SECOND, 2 * SECOND, 3 * SECOND]
+
+
+def post(address: str, body: bytes, **headers: str) -> int:
+    request = urllib.request.Request(address, data=body, headers=headers, method="POST")
+    try:
+        with urllib.request.urlopen(request, timeout=30) as reply:
+            return int(reply.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_what_is_posted_is_an_event_and_pages_may_not_post(tmp_path: Path):
+    address = f"http://127.0.0.1:{free_port()}/hook"
+    with collector(options("webhook", address, tmp_path)):
+        wait_for(lambda: "connected" in states(tmp_path))
+        assert post(address, b'{"type": "alert", "price": 1}') == 204
+        assert post(address + "/gold", b'{"value": 2}') == 204
+        assert post(address, b'{"x": 1}', Origin="http://evil.example") == 403
+        assert post(address, b"") == 400
+        assert post(address, b"x" * (1 << 17)) == 413
+        wait_for(lambda: len(events(tmp_path)) == 2)
+    assert [(each["type"], each["topic"]) for each in events(tmp_path)] == [("alert", "feed"), ("gold", "gold")]
+
+
+def test_rows_of_a_schedule_come_at_their_time_and_those_of_a_pause_afterwards(tmp_path: Path):
+    table, now = tmp_path / "calendar.csv", time.time_ns()
+
+    def rows(*seconds: float) -> str:
+        return "time,type\n" + "".join(f"{now + int(s * 1e9)},at{s}\n" for s in seconds)
+
+    table.write_text(rows(-60, 31, 3600))  # 31: ahead of its time by 30 s
+    schedule = options("schedule", str(table), tmp_path, ahead_ns=30 * SECOND)
+    with collector(schedule) as process:
+        wait_for(lambda: events(tmp_path))
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    (first,) = frames(tmp_path, "external")
+    assert first.data["type"] == "at31" and first.time >= first.data["ts_event"] - 30 * SECOND
+    table.write_text(rows(-60, 31, 31.5, 3600))  # its time passed while nobody was there
+    wait_for(lambda: time.time_ns() > now + int(1.6e9))
+    with collector(schedule):
+        wait_for(lambda: len(events(tmp_path)) == 2)
+    assert [each["type"] for each in events(tmp_path)] == ["at31", "at31.5"]
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"kind": "webhook", "address": "http://0.0.0.0:8000/x"}, "on this machine alone"),
+        ({"kind": "webhook", "address": "http://127.0.0.1/x"}, "on this machine alone"),
+        ({"kind": "http", "address": "http://example.org/x"}, "is not this machine"),
+        ({"kind": "http", "address": "ftp://127.0.0.1/x"}, "does not speak ftp"),
+        ({"kind": "http", "address": "http://127.0.0.1/x", "every": "10ms"}, "below a second"),
+        ({"kind": "http", "address": "http://127.0.0.1/x", "ahead": "1m"}, "of kind schedule alone"),
+        ({"kind": "http", "address": "http://127.0.0.1/x", "symbols": ["a:B"]}, "has one topic"),
+        ({"kind": "zeromq", "address": "tcp://127.0.0.1:1", "every": "10s"}, "of kind http and rss alone"),
+        ({"kind": "schedule", "address": "none.csv"}, "no such file: none.csv"),
+        ({"kind": "schedule"}, "no such file: none is named"),
+    ],
+)
+def test_what_cannot_be_followed_is_refused_with_its_place(tmp_path: Path, config, words):
+    with pytest.raises(BadConfig, match=words) as raised:
+        collector_options("x", CollectorConfig(**config), home=tmp_path, folder=tmp_path)
+    assert raised.value.location.startswith("collectors.x")
