@@ -24,7 +24,7 @@ from onetape.model.sections import RouteConfig
 from onetape.notify.alert import Alert, Severity, Type
 from onetape.notify.route import Route
 from onetape.notify.sink import WAITING_MAX, Sink, Sinks
-from onetape.supervisor.alert_watch import AlertWatch, past_alerts
+from onetape.supervisor.alert_watch import STEP_NS, AlertWatch, past_alerts
 from onetape.supervisor.options import supervisor_journal
 from onetape.supervisor.parts import SINGLE
 from onetape.supervisor.restart_rules import State
@@ -387,6 +387,41 @@ def test_what_has_not_left_and_what_was_said_meanwhile_is_told_by_the_next_super
     ]
     assert len(begun) == len(set(begun))
     gateway.close()
+
+
+def test_a_note_that_was_stamped_before_a_look_and_written_after_it_is_not_lost(tmp_path: Path):
+    """A process may lose the processor between the two."""
+    gateway = JournalWriter(tmp_path / "journal" / "gateway-main")
+    first = Watched(tmp_path, {"": ("", Taken(works=False))})
+    stamped = time.time_ns()
+    wait_for(lambda: first.watch._left_at > stamped)
+    record = {"kind": "adl", "subject": "main", "state": "reduced", "severity": "critical"}
+    gateway.append("alert", msgspec.msgpack.encode(record), time=stamped)
+    wait_for(lambda: first.watch._sinks_waiting)
+    first.kill()
+    taken = Taken()
+    second = Watched(tmp_path, {"": ("", taken)})
+    wait_for(lambda: ("gateway:main adl main", "note") in taken.about)
+    second.kill()
+    gateway.close()
+
+
+def test_a_thread_that_loses_the_processor_between_two_clocks_sees_no_clock_that_was_set(tmp_path, monkeypatch):
+    received: list[dict] = []
+    reads, passed = [0], [0]
+
+    def wall() -> int:
+        """The processor is away after each third one of its reads."""
+        reads[0], now = reads[0] + 1, 10**18 + passed[0]
+        passed[0] += 2 * STEP_NS * (reads[0] % 3 == 0)
+        return now
+
+    monkeypatch.setattr(time, "time_ns", wall)
+    monkeypatch.setattr(time, "monotonic_ns", lambda: passed[0])
+    watch = AlertWatch(tmp_path, dict, tell=received.append, said=print)
+    wait_for(lambda: reads[0] > 9)
+    watch.close()
+    assert not received
 
 
 def test_routes_get_what_is_theirs_and_hear_that_another_one_fails(tmp_path: Path):

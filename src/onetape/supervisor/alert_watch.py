@@ -64,8 +64,8 @@ def routes_of(notify: NotifyConfig, environ: Mapping[str, str], folder: Path) ->
 
 
 def past_alerts(home: Path, last: int) -> list[dict[str, Any]]:
-    """Returns the newest of this home, oldest first. id: its frame on the supervisor's journal. cleared: when its end
-    was told, ns; acked: when a person acknowledged it; null: not yet."""
+    """Returns the newest of this home, oldest first. id: its frame on the supervisor's journal; `written` then, ns.
+    cleared: when its end was told, ns; acked: when a person acknowledged it; null: not yet."""
     found: deque[dict[str, Any]] = deque(maxlen=last)
     going: dict[tuple[str, str], list[dict[str, Any]]] = {}
     path = supervisor_journal(home)
@@ -79,7 +79,7 @@ def past_alerts(home: Path, last: int) -> list[dict[str, Any]]:
                         each["acked"] = each["acked"] or record["time"]
                         each["actor"] = record["actor"]
                     continue
-                record["id"], record["acked"] = str(frame.sequence), None
+                record["id"], record["written"], record["acked"] = str(frame.sequence), frame.time, None
                 begins = record.get("state") == "begin"
                 for each in () if begins else going.pop(key, ()):
                     each["cleared"] = record["time"]
@@ -88,6 +88,16 @@ def past_alerts(home: Path, last: int) -> list[dict[str, Any]]:
                     going.setdefault(key, []).append(record)
                 found.append(record)
     return list(found)
+
+
+def _offset_ns() -> int:
+    """Returns by how much the machine's clock is before its steady one; both are read anew where the thread lost the
+    processor between them, which looks like a clock that was set."""
+    while True:
+        before = time.monotonic_ns()
+        offset = time.time_ns() - before
+        if time.monotonic_ns() - before < STEP_NS // 2:
+            return offset
 
 
 def _subject(route: Route) -> str:
@@ -145,7 +155,7 @@ class AlertWatch:
         self._runs: set[str] = set()  # and has begun to run since
         self._closed = threading.Event()
         self._is_first = True
-        self._offset = time.time_ns() - time.monotonic_ns()
+        self._offset = _offset_ns()
         self._thread = threading.Thread(target=self._work, name="alert watch", daemon=True)
         self._thread.start()
 
@@ -263,9 +273,10 @@ class AlertWatch:
             os.utime(self._looked, ns=(self._left_at, self._looked_at))
 
     def _restore(self, past: list[dict[str, Any]]) -> None:
-        """What goes on, and what was told of late and may not have left: that is told to the sinks again."""
+        """What goes on, and what was told of late and may not have left: that is told to the sinks again. Its own time
+        says nothing of that: a frame may be stamped before a look and written after it."""
         for each in past:
-            goes_on, is_late = each["cleared"] is None, each["time"] >= self._left_at
+            goes_on, is_late = each["cleared"] is None, each["written"] >= self._left_at
             if goes_on or (is_late and each["state"] == "note"):
                 self._desk.restore([each])
             if is_late or (goes_on and each["acked"] is None):
@@ -304,7 +315,7 @@ class AlertWatch:
             self._report(record)
 
     def _machine(self, now: int) -> Iterator[Alert]:
-        offset = time.time_ns() - time.monotonic_ns()
+        offset = _offset_ns()
         if abs(moved := offset - self._offset) > STEP_NS:
             words = f"the clock was set by {moved / 1e9:+.1f} s"
             yield Alert(Type.CLOCK, Severity.WARN, "machine", words, now, is_note=True)
