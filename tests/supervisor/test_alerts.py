@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -322,15 +322,17 @@ class Taken:
 class Watched:
     """A home whose supervisor tells alerts, and may be killed: nothing is said to what it leaves."""
 
-    def __init__(self, home: Path, routes: dict[str, tuple[str, Taken]]) -> None:
+    def __init__(
+        self, home: Path, routes: dict[str, tuple[str, Taken]], journals: Callable[[], dict[str, Path]] | None = None
+    ) -> None:
         (home / "run").mkdir(exist_ok=True)
         self.tape = JournalWriter(supervisor_journal(home))
         made = [
             (Route(name, msgspec.convert(tomllib.loads(text), RouteConfig)), lambda sinks=sinks: sinks)
             for name, (text, sinks) in routes.items()
         ]
-        journals = {"gateway:main": home / "journal" / "gateway-main"}
-        self.watch = AlertWatch(home, lambda: journals, tell=self.write, said=print, routes=made)  # type: ignore[arg-type]
+        found = {"gateway:main": home / "journal" / "gateway-main"}
+        self.watch = AlertWatch(home, journals or (lambda: found), tell=self.write, said=print, routes=made)  # type: ignore[arg-type]
 
     def write(self, record: dict) -> None:
         self.tape.append("alert", msgspec.msgpack.encode(record), time=time.time_ns())
@@ -404,6 +406,28 @@ def test_a_note_that_was_stamped_before_a_look_and_written_after_it_is_not_lost(
     wait_for(lambda: ("gateway:main adl main", "note") in taken.about)
     second.kill()
     gateway.close()
+
+
+def test_a_supervisor_that_is_killed_within_its_first_look_leaves_all_of_it_to_the_next(tmp_path: Path):
+    looks, goes_on = threading.Event(), threading.Event()
+
+    def journals() -> dict[str, Path]:
+        looks.set()
+        goes_on.wait(PATIENCE_S)
+        return {}
+
+    first = Watched(tmp_path, {}, journals)
+    assert looks.wait(PATIENCE_S)
+    with JournalWriter(tmp_path / "journal" / "gateway-main") as gateway:
+        record = {"kind": "adl", "subject": "main", "state": "reduced", "severity": "critical"}
+        gateway.append("alert", msgspec.msgpack.encode(record), time=time.time_ns())
+    first.watch._looked = Path("/dev/null/x")
+    goes_on.set()
+    first.kill()
+    taken = Taken()
+    second = Watched(tmp_path, {"": ("", taken)})
+    wait_for(lambda: ("gateway:main adl main", "note") in taken.about)
+    second.kill()
 
 
 def test_a_thread_that_loses_the_processor_between_two_clocks_sees_no_clock_that_was_set(tmp_path, monkeypatch):

@@ -149,6 +149,7 @@ class AlertWatch:
         self._events: deque[tuple[int, str, State, str]] = deque()
         self._looked = home / "run" / LOOKED
         self._left_at, self._looked_at = self._last_look()
+        self._keep_look()  # one that is killed within its first look has left nothing else of when it began
         self._restore(past_alerts(home, KEYS_MAX))
         self._acked: deque[tuple[str, str]] = deque()
         self._started: dict[str, int] = {}  # of each process, ns UTC
@@ -266,6 +267,9 @@ class AlertWatch:
         self._looked_at = now
         if not self._sinks_waiting:
             self._left_at = now
+        self._keep_look()
+
+    def _keep_look(self) -> None:
         with suppress(OSError):  # a full disk: the next one looks back further
             if not self._looked.exists():
                 self._looked.parent.mkdir(mode=0o700, exist_ok=True)
