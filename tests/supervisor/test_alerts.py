@@ -369,7 +369,7 @@ def test_what_has_not_left_and_what_was_said_meanwhile_is_told_by_the_next_super
 
     wait_for(lambda: reports() == expected)
     now = time.time_ns()
-    wait_for(lambda: second.watch._left_at > now)
+    wait_for(lambda: second.watch._last.left > now)
     second.kill()
     third_sinks = Taken()
     third = Watched(tmp_path, {"": ("", third_sinks)})
@@ -396,7 +396,7 @@ def test_a_note_that_was_stamped_before_a_look_and_written_after_it_is_not_lost(
     gateway = JournalWriter(tmp_path / "journal" / "gateway-main")
     first = Watched(tmp_path, {"": ("", Taken(works=False))})
     stamped = time.time_ns()
-    wait_for(lambda: first.watch._left_at > stamped)
+    wait_for(lambda: first.watch._last.left > stamped)
     record = {"kind": "adl", "subject": "main", "state": "reduced", "severity": "critical"}
     gateway.append("alert", msgspec.msgpack.encode(record), time=stamped)
     wait_for(lambda: first.watch._sinks_waiting)
@@ -406,6 +406,29 @@ def test_a_note_that_was_stamped_before_a_look_and_written_after_it_is_not_lost(
     wait_for(lambda: ("gateway:main adl main", "note") in taken.about)
     second.kill()
     gateway.close()
+
+
+def test_what_a_robot_on_an_older_tape_said_meanwhile_is_told_by_the_next_supervisor(tmp_path: Path):
+    """Its frames have the time of its tape: where they stand says what has been read, and not when they were."""
+    tape, taken = tmp_path / "robot", Taken()
+    with JournalWriter(tape) as robot:
+
+        def says(state: str) -> None:
+            record = {"kind": "adl", "subject": state, "state": state, "severity": "critical"}
+            robot.append("alert", msgspec.msgpack.encode(record), time=time.time_ns() - 3600 * 10**9)
+
+        first = Watched(tmp_path, {"": ("", taken)}, lambda: {"robot:mm": tape})
+        wait_for(lambda: first.watch._readers)
+        says("one")
+        wait_for(lambda: ("robot:mm adl one", "note") in taken.about)
+        looked = first.watch._last.at
+        wait_for(lambda: first.watch._last.left > looked)
+        first.kill()
+        says("two")
+        second = Watched(tmp_path, {"": ("", taken)}, lambda: {"robot:mm": tape})
+        says("three")
+        wait_for(lambda: [subject.split()[-1] for subject, _ in taken.about] == ["one", "two", "three"])
+        second.kill()
 
 
 def test_a_supervisor_that_is_killed_within_its_first_look_leaves_all_of_it_to_the_next(tmp_path: Path):
@@ -463,8 +486,8 @@ def test_routes_get_what_is_theirs_and_hear_that_another_one_fails(tmp_path: Pat
     wait_for(lambda: [each.subject for each in phone.alerts].count("venue:y") >= 2)
     assert "nobody has acknowledged it" in phone.alerts[0].message
     wait_for(lambda: ("notify:deaf", "begin") in disks.about)
-    looked = watched.watch._looked_at
-    wait_for(lambda: watched.watch._looked_at > looked + 10**9)  # some looks later it is told as one, still
+    looked = watched.watch._last.at
+    wait_for(lambda: watched.watch._last.at > looked + 10**9)  # some looks later it is told as one, still
     assert [each["state"] for each in past_alerts(tmp_path, 99) if each["subject"] == "notify:deaf"] == ["begin"]
     watched.watch.acknowledge("process", "venue:y")
     wait_for(lambda: not watched.watch._acked)
