@@ -1,9 +1,9 @@
 """Tests again and again beside processes that take all the processor there is, and which of them failed how often.
 
-    python tools/stress.py [--times 5] [--busy 2] [--workers 2] [TEST...]
+    python tools/stress.py [--times 5] [--busy 2] [--workers 2] [--logs build/stress] [TEST...]
 
 A test that fails by chance, or because the machine is busy, is a wrong test. What failed is written with its last
-error.
+error; what pytest said of each run stays in LOGS.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -47,15 +46,20 @@ def main() -> int:
     parser.add_argument("--times", type=int, default=5)
     parser.add_argument("--busy", type=int, default=2)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--logs", type=Path, default=ROOT / "build" / "stress")
     parser.add_argument("tests", nargs="*", default=["tests"])
     options = parser.parse_args()
     failures: Counter[str] = Counter()
     errors: dict[str, str] = {}
-    with busy(options.busy), tempfile.TemporaryDirectory(prefix="stress-") as folder:
+    folder: Path = options.logs
+    folder.mkdir(parents=True, exist_ok=True)
+    with busy(options.busy):
         for number in range(1, options.times + 1):
-            report, began = Path(folder) / f"{number}.xml", time.monotonic()
+            report, began = folder / f"{number}.xml", time.monotonic()
+            report.unlink(missing_ok=True)
             call = [sys.executable, "-m", "pytest", "-q", "-n", str(options.workers), f"--junitxml={report}"]
-            subprocess.run([*call, *options.tests], cwd=ROOT, stdout=subprocess.DEVNULL, check=False)
+            with (folder / f"{number}.log").open("w") as log:
+                subprocess.run([*call, *options.tests], cwd=ROOT, stdout=log, check=False)
             found = dict(failed_in(report))
             failures.update(found.keys())
             errors |= found

@@ -23,6 +23,7 @@ from worlds.venue_collectors import alerts, assert_whole, collecting, frames, op
 
 KINDS = ("binance-usdm", "kraken")
 NONE_YET = "# none yet"
+RARELY = 3600 * SECOND  # of Kraken's requests an address has few
 BULK = {"binance-usdm": "*/ticker/bookTicker", "kraken": "*/Ticker"}
 
 
@@ -43,7 +44,7 @@ def test_prices_stay_with_their_symbols_in_whatever_order_rows_come_and_however_
     with served(kind, rate=20, faults=NONE_YET) as (dialect, port):
         late = f'path = "{BULK[kind]}"\naction = "delay"\nwait = "700ms"\nprobability = 0.3'
         misbehave(dialect, late, f'path = "{BULK[kind]}"\naction = "shuffle"')
-        with collecting(options_of(kind, tmp_path, port, transport="rest")):
+        with collecting(options_of(kind, tmp_path, port, transport="rest", listings_ns=RARELY)):
             wait_for(lambda: len(quotes(tmp_path)) == 3 and min(map(len, quotes(tmp_path).values())) > 10)
             wait_for(lambda: kind == "kraken" or status(tmp_path)["polls"].get("late"))
             count = sum(rule.hits for rule in dialect.active_rules if rule.action == "shuffle")
@@ -60,7 +61,7 @@ def test_prices_stay_with_their_symbols_in_whatever_order_rows_come_and_however_
 def test_trades_that_are_asked_for_are_complete_and_there_once_with_marks_and_open_interest(kind, tmp_path):
     with served(kind, rate=10) as (dialect, port):
         symbols = [i.symbol for i in dialect.exchange.instruments]
-        with collecting(options_of(kind, tmp_path, port, transport="rest")):
+        with collecting(options_of(kind, tmp_path, port, transport="rest", listings_ns=RARELY)):
             wait_for(lambda: all(len(trades(tmp_path, symbol)) > 20 for symbol in symbols))
             if kind == "binance-usdm":
                 for name in ("mark", "open_interest"):

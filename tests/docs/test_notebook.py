@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import time
+import resource
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from waiting import PATIENCE_S
+
 NOTEBOOK = Path(__file__).resolve().parents[2] / "docs" / "tutorial" / "research.ipynb"
-SECONDS_MAX = 60
+SECONDS_MAX = 60  # of a processor: a busy machine takes longer
+
+
+def seconds_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 @pytest.mark.skipif(
@@ -27,9 +34,9 @@ def test_the_research_tutorial_runs_in_under_a_minute(tmp_path, monkeypatch):
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert len(notebook.cells) >= 25 and not any(cell.outputs for cell in cells)
-    began = time.process_time(), time.monotonic()
-    NotebookClient(notebook, timeout=SECONDS_MAX, resources={"metadata": {"path": str(tmp_path)}}).execute()
-    assert time.monotonic() - began[1] < SECONDS_MAX
+    before = seconds_of_children()
+    NotebookClient(notebook, timeout=PATIENCE_S, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    assert 1 < seconds_of_children() - before < SECONDS_MAX
     text = "\n".join(
         str(output.get("text") or output.get("data", {}).get("text/plain", ""))
         for cell in cells

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -194,9 +193,7 @@ def test_a_stream_that_is_acknowledged_and_says_nothing_is_connected_anew(tmp_pa
 
             await wait_in_loop(look)
 
-    began = time.monotonic()
     asyncio.run(work())
-    assert time.monotonic() - began < seconds  # the time is the test's
 
 
 def test_a_symbol_that_does_not_trade_any_more_is_not_missed(tmp_path):

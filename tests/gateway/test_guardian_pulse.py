@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -39,16 +38,15 @@ def guardian(tmp_path):
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
-def test_a_guardian_that_has_died_or_stands_still_is_seen_within_a_second(guardian, tmp_path, how):
+def test_a_guardian_that_has_died_is_seen_at_once_and_one_that_stands_still_within_a_second(guardian, tmp_path, how):
     pulse = GuardianPulse(tmp_path)
-    assert not pulse.lost()
-    began = time.monotonic()
+    wait_for(lambda: not pulse.lost())
     os.kill(guardian.pid, how)
-    words = wait_for(pulse.lost)
-    assert ("ended" if how is signal.SIGKILL else "no heartbeat") in words
-    # Ours may stand still, too: what the pulse itself allows is what is promised.
-    assert SILENT_AFTER < SECOND and (how is signal.SIGSTOP or time.monotonic() - began < SECOND)
-    if how is signal.SIGSTOP:
+    if how is signal.SIGKILL:
+        guardian.wait()
+        assert "ended" in pulse.lost()
+    else:  # this machine may stand still, too: what the pulse itself allows is what is promised
+        assert "no heartbeat" in wait_for(pulse.lost) and SILENT_AFTER < SECOND
         os.kill(guardian.pid, signal.SIGCONT)
         wait_for(lambda: not pulse.lost())
     pulse.close()

@@ -210,11 +210,11 @@ def test_a_gateway_that_was_stopped_says_that_it_was_and_takes_no_feed_for_silen
         w.gateway.process.send_signal(signal.SIGSTOP)
         time.sleep(5)
         w.gateway.process.send_signal(signal.SIGCONT)
-        w.wait_for(lambda: w.health("stall"))
-        ((_, state, severity, at),) = w.health("stall")
+        w.wait_for(lambda: w.status()["stalls"]["longest_ms"] >= 4000)
+        stalls = w.health("stall")  # a busy machine brings some of its own
+        _, state, severity, at = max(stalls, key=lambda each: float(each[1].split()[-2]))
         assert state.startswith("this process stood still for ") and severity == "warning"
-        stalls = w.status()["stalls"]
-        assert stalls["count"] >= 1 and stalls["longest_ms"] >= 4000
+        assert w.status()["stalls"]["count"] >= len(stalls)
         taken = w.status()["market"]["messages"]
         w.wait_for(lambda: w.status()["market"]["messages"] > taken)
         assert [each for each in w.health("market") if each[3] < at + SECOND] == []

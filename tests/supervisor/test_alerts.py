@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -24,7 +24,7 @@ from onetape.model.sections import RouteConfig
 from onetape.notify.alert import Alert, Severity, Type
 from onetape.notify.route import Route
 from onetape.notify.sink import WAITING_MAX, Sink, Sinks
-from onetape.supervisor.alert_watch import AlertWatch, past_alerts
+from onetape.supervisor.alert_watch import STEP_NS, AlertWatch, past_alerts
 from onetape.supervisor.options import supervisor_journal
 from onetape.supervisor.parts import SINGLE
 from onetape.supervisor.restart_rules import State
@@ -322,15 +322,17 @@ class Taken:
 class Watched:
     """A home whose supervisor tells alerts, and may be killed: nothing is said to what it leaves."""
 
-    def __init__(self, home: Path, routes: dict[str, tuple[str, Taken]]) -> None:
+    def __init__(
+        self, home: Path, routes: dict[str, tuple[str, Taken]], journals: Callable[[], dict[str, Path]] | None = None
+    ) -> None:
         (home / "run").mkdir(exist_ok=True)
         self.tape = JournalWriter(supervisor_journal(home))
         made = [
             (Route(name, msgspec.convert(tomllib.loads(text), RouteConfig)), lambda sinks=sinks: sinks)
             for name, (text, sinks) in routes.items()
         ]
-        journals = {"gateway:main": home / "journal" / "gateway-main"}
-        self.watch = AlertWatch(home, lambda: journals, tell=self.write, said=print, routes=made)  # type: ignore[arg-type]
+        found = {"gateway:main": home / "journal" / "gateway-main"}
+        self.watch = AlertWatch(home, journals or (lambda: found), tell=self.write, said=print, routes=made)  # type: ignore[arg-type]
 
     def write(self, record: dict) -> None:
         self.tape.append("alert", msgspec.msgpack.encode(record), time=time.time_ns())
@@ -367,7 +369,7 @@ def test_what_has_not_left_and_what_was_said_meanwhile_is_told_by_the_next_super
 
     wait_for(lambda: reports() == expected)
     now = time.time_ns()
-    wait_for(lambda: second.watch._left_at > now)
+    wait_for(lambda: second.watch._last.left > now)
     second.kill()
     third_sinks = Taken()
     third = Watched(tmp_path, {"": ("", third_sinks)})
@@ -389,6 +391,86 @@ def test_what_has_not_left_and_what_was_said_meanwhile_is_told_by_the_next_super
     gateway.close()
 
 
+def test_a_note_that_was_stamped_before_a_look_and_written_after_it_is_not_lost(tmp_path: Path):
+    """A process may lose the processor between the two."""
+    gateway = JournalWriter(tmp_path / "journal" / "gateway-main")
+    first = Watched(tmp_path, {"": ("", Taken(works=False))})
+    stamped = time.time_ns()
+    wait_for(lambda: first.watch._last.left > stamped)
+    record = {"kind": "adl", "subject": "main", "state": "reduced", "severity": "critical"}
+    gateway.append("alert", msgspec.msgpack.encode(record), time=stamped)
+    wait_for(lambda: first.watch._sinks_waiting)
+    first.kill()
+    taken = Taken()
+    second = Watched(tmp_path, {"": ("", taken)})
+    wait_for(lambda: ("gateway:main adl main", "note") in taken.about)
+    second.kill()
+    gateway.close()
+
+
+def test_what_a_robot_on_an_older_tape_said_meanwhile_is_told_by_the_next_supervisor(tmp_path: Path):
+    """Its frames have the time of its tape: where they stand says what has been read, and not when they were."""
+    tape, taken = tmp_path / "robot", Taken()
+    with JournalWriter(tape) as robot:
+
+        def says(state: str) -> None:
+            record = {"kind": "adl", "subject": state, "state": state, "severity": "critical"}
+            robot.append("alert", msgspec.msgpack.encode(record), time=time.time_ns() - 3600 * 10**9)
+
+        first = Watched(tmp_path, {"": ("", taken)}, lambda: {"robot:mm": tape})
+        wait_for(lambda: first.watch._readers)
+        says("one")
+        wait_for(lambda: ("robot:mm adl one", "note") in taken.about)
+        looked = first.watch._last.at
+        wait_for(lambda: first.watch._last.left > looked)
+        first.kill()
+        says("two")
+        second = Watched(tmp_path, {"": ("", taken)}, lambda: {"robot:mm": tape})
+        says("three")
+        wait_for(lambda: [subject.split()[-1] for subject, _ in taken.about] == ["one", "two", "three"])
+        second.kill()
+
+
+def test_a_supervisor_that_is_killed_within_its_first_look_leaves_all_of_it_to_the_next(tmp_path: Path):
+    looks, goes_on = threading.Event(), threading.Event()
+
+    def journals() -> dict[str, Path]:
+        looks.set()
+        goes_on.wait(PATIENCE_S)
+        return {}
+
+    first = Watched(tmp_path, {}, journals)
+    assert looks.wait(PATIENCE_S)
+    with JournalWriter(tmp_path / "journal" / "gateway-main") as gateway:
+        record = {"kind": "adl", "subject": "main", "state": "reduced", "severity": "critical"}
+        gateway.append("alert", msgspec.msgpack.encode(record), time=time.time_ns())
+    first.watch._looked = Path("/dev/null/x")
+    goes_on.set()
+    first.kill()
+    taken = Taken()
+    second = Watched(tmp_path, {"": ("", taken)})
+    wait_for(lambda: ("gateway:main adl main", "note") in taken.about)
+    second.kill()
+
+
+def test_a_thread_that_loses_the_processor_between_two_clocks_sees_no_clock_that_was_set(tmp_path, monkeypatch):
+    received: list[dict] = []
+    reads, passed = [0], [0]
+
+    def wall() -> int:
+        """The processor is away after each third one of its reads."""
+        reads[0], now = reads[0] + 1, 10**18 + passed[0]
+        passed[0] += 2 * STEP_NS * (reads[0] % 3 == 0)
+        return now
+
+    monkeypatch.setattr(time, "time_ns", wall)
+    monkeypatch.setattr(time, "monotonic_ns", lambda: passed[0])
+    watch = AlertWatch(tmp_path, dict, tell=received.append, said=print)
+    wait_for(lambda: reads[0] > 9)
+    watch.close()
+    assert not received
+
+
 def test_routes_get_what_is_theirs_and_hear_that_another_one_fails(tmp_path: Path):
     deaf, phone, disks = Taken(works=False), Taken(), Taken()
     watched = Watched(
@@ -404,8 +486,8 @@ def test_routes_get_what_is_theirs_and_hear_that_another_one_fails(tmp_path: Pat
     wait_for(lambda: [each.subject for each in phone.alerts].count("venue:y") >= 2)
     assert "nobody has acknowledged it" in phone.alerts[0].message
     wait_for(lambda: ("notify:deaf", "begin") in disks.about)
-    looked = watched.watch._looked_at
-    wait_for(lambda: watched.watch._looked_at > looked + 10**9)  # some looks later it is told as one, still
+    looked = watched.watch._last.at
+    wait_for(lambda: watched.watch._last.at > looked + 10**9)  # some looks later it is told as one, still
     assert [each["state"] for each in past_alerts(tmp_path, 99) if each["subject"] == "notify:deaf"] == ["begin"]
     watched.watch.acknowledge("process", "venue:y")
     wait_for(lambda: not watched.watch._acked)

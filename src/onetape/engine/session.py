@@ -483,6 +483,9 @@ class Session:
             if is_repeated and start is not None:  # of what came first, one tape alone does not say
                 return start
         first = self.loop.next_time()
+        is_early = self.spec.is_growing and outcome == _core.RunOutcome.ENDED
+        if is_early and self.plan.live is not None and len(self.sources) == 1:
+            first = TIME_MAX  # what has come since may be no market: a repetition warms up on it
         if first == TIME_MAX:
             if self.spec.is_growing:
                 raise BadInput("the tape has no market event yet", location="data")

@@ -6,7 +6,6 @@ In a thread of its own: neither trading nor the supervisor waits for a tape, a d
 
 from __future__ import annotations
 
-import os
 import shutil
 import threading
 import time
@@ -41,7 +40,7 @@ MakeSinks = Callable[[], Sinks]
 
 LOOK_S: Final = 0.5
 SINKS: Final = "notify"  # subject of what is said of the sinks themselves
-LOOKED: Final = "alerts.looked"  # its times are those of `_last_look`
+LOOKED: Final = "alerts.looked"  # a _Look
 LOOK_BACK_NS: Final = 24 * HOUR  # at what was said while no supervisor ran
 STEP_NS: Final = 500_000_000  # by which the machine's clock may move against its own steady one
 _ALERT: Final = EventType.ALERT.id
@@ -64,8 +63,8 @@ def routes_of(notify: NotifyConfig, environ: Mapping[str, str], folder: Path) ->
 
 
 def past_alerts(home: Path, last: int) -> list[dict[str, Any]]:
-    """Returns the newest of this home, oldest first. id: its frame on the supervisor's journal. cleared: when its end
-    was told, ns; acked: when a person acknowledged it; null: not yet."""
+    """Returns the newest of this home, oldest first. id: its frame on the supervisor's journal; `written` then, ns.
+    cleared: when its end was told, ns; acked: when a person acknowledged it; null: not yet."""
     found: deque[dict[str, Any]] = deque(maxlen=last)
     going: dict[tuple[str, str], list[dict[str, Any]]] = {}
     path = supervisor_journal(home)
@@ -79,7 +78,7 @@ def past_alerts(home: Path, last: int) -> list[dict[str, Any]]:
                         each["acked"] = each["acked"] or record["time"]
                         each["actor"] = record["actor"]
                     continue
-                record["id"], record["acked"] = str(frame.sequence), None
+                record["id"], record["written"], record["acked"] = str(frame.sequence), frame.time, None
                 begins = record.get("state") == "begin"
                 for each in () if begins else going.pop(key, ()):
                     each["cleared"] = record["time"]
@@ -88,6 +87,25 @@ def past_alerts(home: Path, last: int) -> list[dict[str, Any]]:
                     going.setdefault(key, []).append(record)
                 found.append(record)
     return list(found)
+
+
+class _Look(msgspec.Struct):
+    """What a look leaves to the next supervisor. left: until when all that was told had left the sinks, ns; at: when it
+    began; places: the next frame of each journal, by its identity."""
+
+    left: int
+    at: int
+    places: dict[str, int] = {}
+
+
+def _offset_ns() -> int:
+    """Returns by how much the machine's clock is before its steady one; both are read anew where the thread lost the
+    processor between them, which looks like a clock that was set."""
+    while True:
+        before = time.monotonic_ns()
+        offset = time.time_ns() - before
+        if time.monotonic_ns() - before < STEP_NS // 2:
+            return offset
 
 
 def _subject(route: Route) -> str:
@@ -138,14 +156,15 @@ class AlertWatch:
         self._readers: dict[str, JournalReader] = {}
         self._events: deque[tuple[int, str, State, str]] = deque()
         self._looked = home / "run" / LOOKED
-        self._left_at, self._looked_at = self._last_look()
+        self._last = self._last_look()
+        self._keep_look()  # one that is killed within its first look has left nothing else of when it began
         self._restore(past_alerts(home, KEYS_MAX))
         self._acked: deque[tuple[str, str]] = deque()
         self._started: dict[str, int] = {}  # of each process, ns UTC
         self._runs: set[str] = set()  # and has begun to run since
         self._closed = threading.Event()
         self._is_first = True
-        self._offset = time.time_ns() - time.monotonic_ns()
+        self._offset = _offset_ns()
         self._thread = threading.Thread(target=self._work, name="alert watch", daemon=True)
         self._thread.start()
 
@@ -239,33 +258,35 @@ class AlertWatch:
 
     # --- over the supervisor's own restart --------------------------------------------------------
 
-    def _last_look(self) -> tuple[int, int]:
-        """Until when all that was told had left, and when was looked last, ns; now, where that is not known or
-        too long ago."""
+    def _last_look(self) -> _Look:
+        """Returns that of the supervisor before; of now, where it is not known or too long ago."""
         now = time.time_ns()
         try:
-            found = self._looked.stat()
-        except OSError:
-            return now, now
-        left, looked = (
-            each if 0 <= now - each <= LOOK_BACK_NS else now for each in (found.st_atime_ns, found.st_mtime_ns)
-        )
-        return left, looked
+            found = msgspec.json.decode(self._looked.read_bytes(), type=_Look)
+        except (OSError, msgspec.DecodeError):
+            return _Look(now, now)
+        if not 0 <= now - found.at <= LOOK_BACK_NS:
+            return _Look(now, now)
+        return found if 0 <= now - found.left <= LOOK_BACK_NS else msgspec.structs.replace(found, left=now)
 
     def _note_look(self, now: int) -> None:
-        self._looked_at = now
-        if not self._sinks_waiting:
-            self._left_at = now
+        places = {reader.uuid.hex: reader.next_sequence for reader in self._readers.values()}
+        self._last = _Look(self._last.left if self._sinks_waiting else now, now, places)
+        self._keep_look()
+
+    def _keep_look(self) -> None:
+        beside = self._looked.with_suffix(".new")
         with suppress(OSError):  # a full disk: the next one looks back further
-            if not self._looked.exists():
-                self._looked.parent.mkdir(mode=0o700, exist_ok=True)
-                self._looked.touch(mode=0o600)
-            os.utime(self._looked, ns=(self._left_at, self._looked_at))
+            beside.parent.mkdir(mode=0o700, exist_ok=True)
+            beside.touch(mode=0o600)
+            beside.write_bytes(msgspec.json.encode(self._last))
+            beside.replace(self._looked)
 
     def _restore(self, past: list[dict[str, Any]]) -> None:
-        """What goes on, and what was told of late and may not have left: that is told to the sinks again."""
+        """What goes on, and what was told of late and may not have left: that is told to the sinks again. Its own time
+        says nothing of that: a frame may be stamped before a look and written after it."""
         for each in past:
-            goes_on, is_late = each["cleared"] is None, each["time"] >= self._left_at
+            goes_on, is_late = each["cleared"] is None, each["written"] >= self._last.left
             if goes_on or (is_late and each["state"] == "note"):
                 self._desk.restore([each])
             if is_late or (goes_on and each["acked"] is None):
@@ -304,7 +325,7 @@ class AlertWatch:
             self._report(record)
 
     def _machine(self, now: int) -> Iterator[Alert]:
-        offset = time.time_ns() - time.monotonic_ns()
+        offset = _offset_ns()
         if abs(moved := offset - self._offset) > STEP_NS:
             words = f"the clock was set by {moved / 1e9:+.1f} s"
             yield Alert(Type.CLOCK, Severity.WARN, "machine", words, now, is_note=True)
@@ -339,8 +360,10 @@ class AlertWatch:
             if not is_tape(path):
                 return
             reader = self._readers[process] = JournalReader(path)
-            if self._is_first:  # what was before has been told
-                reader.seek_time(self._looked_at)
+            if (place := self._last.places.get(reader.uuid.hex)) is not None:
+                reader.seek_sequence(place)
+            elif self._is_first:  # what was before has been told
+                reader.seek_time(self._last.at)
         yield from self._said_in(process, reader)
 
     def _said_in(self, process: str, reader: JournalReader) -> Iterator[Alert]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 
 import json
 import zlib
+from decimal import Decimal
+from itertools import pairwise
+from urllib.parse import parse_qsl
 
 import msgspec
 import pytest
@@ -15,6 +18,7 @@ from exchange.venue_client import Virtual
 from onetape.exchange.kraken.book import checksum
 from onetape.exchange.kraken.names import Names, altname, asset_id
 from onetape.model import catalogue
+from onetape.venues.kraken.polls import KrakenPolls
 
 
 @pytest.fixture
@@ -61,6 +65,20 @@ def test_the_checksum_is_of_ten_levels_without_points_and_zeros(asks, bids, text
     """Prices have 5 decimals, so that 5005 units are 0.05005."""
     pair = msgspec.structs.replace(catalogue.find("kraken:BTC/USD"), price_decimals=5, size_decimals=8)
     assert checksum(pair, bids, asks) == zlib.crc32(text.encode())
+
+
+def test_who_goes_on_from_a_trade_of_a_moment_gets_the_others_of_it_too(client):
+    """Times are shown rounded, up as well: whoever asked from the shown time on left out the rest of that moment."""
+    client.transport.wait(20)
+    (listing, *_) = client.transport.dialect.exchange.listings
+    last = listing.trades[-1].trade_id
+    rows = only(client.public("Trades", pair="XBTUSD", since=str(listing.trades[0].time - 1))[0])
+    assert any(a.time == b.time for a, b in pairwise(listing.trades))
+    for _, _, seconds, *_, number in rows:
+        call = KrakenPolls().call("trades", listing.instrument, (number, int(Decimal(str(seconds)).scaleb(9))))
+        terms = dict(parse_qsl(call.target.partition("?")[2]))
+        found = [row[-1] for row in only(client.public("Trades", **terms)[0])]
+        assert set(found) >= set(range(number, min(last, number + 100)))
 
 
 TEXTS = ["", ""]

@@ -27,6 +27,7 @@ from onetape.venues.market_polls import QUOTES, TRADES, PollKind
 __all__ = ["KrakenPolls"]
 
 TRADES_MAX: Final = 1000
+ROUNDED: Final = 1_000  # ns: by as much at most a time that is shown lies behind the trade's own
 _SIDES: Final = {"b": "buy", "s": "sell"}
 
 
@@ -47,7 +48,7 @@ class KrakenPolls:
     def call(self, kind: str, instrument: Instrument | None = None, after: tuple[int, int] = (0, 0)) -> Call:
         if instrument is None:
             return self.turnover
-        since = f"since={after[1] - 1}&count={TRADES_MAX}" if any(after) else "count=1"
+        since = f"since={after[1] - ROUNDED}&count={TRADES_MAX}" if any(after) else "count=1"
         target = f"/0/public/Trades?pair={instrument.raw_symbol}&{since}"
         return Call(Purpose.MARKET, "GET", target, b"", {}, 1, symbol=instrument.symbol)
 
