@@ -4,6 +4,7 @@ change, for the guardian's core."""
 from __future__ import annotations
 
 import struct
+import time
 from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -13,6 +14,7 @@ import msgspec
 
 from onetape.accounts.entries import MAIN
 from onetape.gateway.account_projection import READ, AccountView, OrderRow
+from onetape.gateway.hub_market import HubMarket, HubOfGateway
 from onetape.gateway.order_frames import NEWS, QUOTE, fill_of, request_of
 from onetape.guardian.core import GuardianCore
 from onetape.guardian.events import StopRow
@@ -37,9 +39,17 @@ Key = tuple[int, int]  # robot, order id
 
 
 class AccountFollower:
-    """follow: from the beginning, without prices; then what comes."""
+    """follow: from the beginning, without prices; then what comes. hub: whose market the gateway reads, None: it
+    has its own on its journal."""
 
-    def __init__(self, account: str, path: Path, core: GuardianCore, slots: Mapping[str, int] = {}) -> None:
+    def __init__(
+        self,
+        account: str,
+        path: Path,
+        core: GuardianCore,
+        slots: Mapping[str, int] = {},
+        hub: HubOfGateway | None = None,
+    ) -> None:
         self.account = account
         self._names = {MAIN: "main"} | {slot: name for name, slot in slots.items()}
         self._path, self._core = path, core
@@ -51,6 +61,8 @@ class AccountFollower:
         self._opened: dict[tuple[str, PositionSide], tuple[bool, int]] = {}  # whether long, by which frame
         self.tops: dict[str, Top] = {}  # by symbol
         self._has_parts = True
+        self._hub_options = hub
+        self._hub: HubMarket | None = None
 
     def follow(self, waiter: Waiter, now: int, resume: Callable[[], None] = lambda: None) -> bool:
         """resume: called before the core hears how the account stands. False: there is no journal yet,
@@ -90,7 +102,27 @@ class AccountFollower:
             waiter.remove(self.reader)
             self.reader.close()
             self.reader = None
+            self._leave_hub()
             self._core.gateway_gone(self.account)
+
+    def _leave_hub(self) -> None:
+        if self._hub is not None:
+            self._hub.close()
+            self._hub = None
+
+    def look_at_hub(self, now: int) -> None:
+        """Takes in the market that the gateway has from the hub; that it is stale is the gateway's to say."""
+        if self._hub_options is None or not self.view.instruments:
+            return
+        if self._hub is None:
+            instruments = list(self.view.instruments.values())
+            self._hub = HubMarket(self._hub_options, instruments, {}, lambda _: None, time.time_ns)
+        self._hub.look(now)
+        for symbol in self._hub.symbols:
+            if not self._hub.silent_ns(symbol):
+                bid, ask, *_ = self._hub.top(symbol)
+                self.tops[symbol] = Top(bid, ask, time.time_ns() - self._hub.age_ns(symbol))
+                self._core.quote(self.account, symbol, bid, ask, now)
 
     def take(self, now: int) -> None:
         """What has come since."""
@@ -138,6 +170,7 @@ class AccountFollower:
 
     def _instrument(self, instrument: Instrument) -> None:
         self.view.instruments[instrument.symbol] = instrument
+        self._leave_hub()  # it reads by the instruments that there are
         if instrument.kind is not Kind.SPOT:
             self._core.instrument(self.account, instrument)
 
