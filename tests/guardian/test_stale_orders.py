@@ -108,14 +108,17 @@ def test_nothing_takes_without_a_price_that_is_fresh(tops):
 
 @pytest.mark.parametrize(("age", "is_fresh"), [(0, True), (3, False)])
 def test_prices_that_a_hub_brings_count_while_they_are_fresh(tmp_path, age, is_fresh):
-    gateway, hub = (JournalWriter(tmp_path / name, process=name, heartbeat=True) for name in ("gateway", "hub"))
+    gateway, hub = (
+        JournalWriter(path, process=path.name, heartbeat=True)
+        for path in (gateway_journal(tmp_path, "main"), tmp_path / "hub")
+    )
     for writer in (gateway, hub):
         writer.append_instrument(1, time.time_ns(), BTC.to_msgpack())
     at = time.time_ns() - age * SECOND
     hub.append("quote", struct.pack("<6q2Q", at, at, 1_000_000, 1_000_010, 5, 5, 0, 0), stream=1, time=at)
     core, waiter = GuardianCore(GuardianSettings(), epoch="1", watched=()), Waiter()
     options = HubOfGateway(journal=str(tmp_path / "hub"), symbols=[SYMBOL])
-    follower = AccountFollower("main", tmp_path / "gateway", core, hub=options)
+    follower = AccountFollower("main", tmp_path, core, hub=options)
     assert follower.follow(waiter, 0)
     core.position("main", SYMBOL, PositionSide.BOTH, 5, Fraction(1_000_000), 0)
     hub.progress(hub.published)

@@ -14,7 +14,6 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from onetape.gateway.options import gateway_journal
 from onetape.guardian.account_follower import AccountFollower
 from onetape.guardian.core import GuardianCore
 from onetape.guardian.events import (
@@ -93,9 +92,7 @@ class Guardian:
         )
         self._sending: set[tuple[str, str]] = set()  # commands of halts that wait for an answer: account and id
         self._followers = {
-            name: AccountFollower(
-                name, gateway_journal(self._home, name), self.core, options.subaccounts.get(name, {}), each.hub
-            )
+            name: AccountFollower(name, self._home, self.core, options.subaccounts.get(name, {}), each.hub)
             for name, each in options.accounts.items()
         }
         stale = {name: StaleOrders(name, options.stale, epoch=self.core.epoch) for name in options.accounts}
