@@ -55,12 +55,13 @@ def test_a_fill_on_the_tape_without_its_entry_is_booked_at_a_start_and_once(tmp_
     with Life(tmp_path) as life:
         life.report(1000, BEGAN)
         kept = life.money._kept
+        kept.fills.entry(0)  # the one that the ledger began with
         reported = fill_of(LINEAR, "+1@100", trade=1, time=BEGAN + 5, fee=UNIT)
-        kept.fill(reported, 2, 77)
+        kept.fills.fill(reported, 2, 77)
         life.money.recover()
         assert life.money.own(2, LINEAR, BOTH) == reported.size
         assert life.money.ledger.balance("USDT", 2) == -UNIT
-        assert list(kept.unbooked()) == []
+        assert list(kept.fills.unbooked()) == []
         life.money.fill(FillOut(None, reported), 77)  # the venue tells of it once more
         assert life.money.ledger.balance("USDT", 2) == -UNIT
 
@@ -246,8 +247,9 @@ def test_a_fill_that_was_shared_is_shared_again(tmp_path):
         kept = life.money._kept
         for slot in (1, 2):
             kept.booking.adopt(LINEAR, BOTH, 1000, 1000, slot=slot)
+        kept.fills.entry(0)  # the one that the ledger began with
         forced = fill_of(LINEAR, "-2@90", trade=3, time=BEGAN + 6)
-        kept.fill(forced, MAIN, 9)
+        kept.fills.fill(forced, MAIN, 9)
         made = type(kept.booking)(kept.instruments)
         for slot in (1, 2):
             made.adopt(LINEAR, BOTH, 1000, 1000, slot=slot)
@@ -259,9 +261,10 @@ def test_at_another_exchange_nothing_waits_and_no_transfer_is_followed(tmp_path)
     with Life(tmp_path) as life:
         life.report(1000, BEGAN)
         kept = life.money._kept
-        kept.fill(fill_of(LINEAR, "+1@100", trade=1, time=BEGAN + 5), 2, 77)
+        kept.fills.entry(0)  # the one that the ledger began with
+        kept.fills.fill(fill_of(LINEAR, "+1@100", trade=1, time=BEGAN + 5), 2, 77)
         kept.transfer({"id": "t", "slot": 2, "state": str(State.SENT)})
         legs = (Leg(MAIN, "USDT", UNIT), Leg(Outside.UNEXPLAINED, "USDT", -UNIT))
         kept.entry(pack(Entry(BEGAN + 9, Cause.RESET, legs, "", 0, OTHER_EXCHANGE)))
-        assert (list(kept.unbooked()), kept.transfers) == ([], {})
+        assert (list(kept.fills.unbooked()), kept.transfers) == ([], {})
         assert kept.opened["USDT"] == BEGAN + 9

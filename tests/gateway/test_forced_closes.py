@@ -117,7 +117,7 @@ def test_a_forced_close_is_shared_also_after_a_restart(tmp_path: Path, client_id
     kept = second.kept
     kept.entry(payloads[0])
     for row, payload in zip(heard, payloads[1:], strict=True):
-        kept.fill(*row)
+        kept.fills.fill(*row)
         kept.entry(payload)
     second.money.recover()
     assert second.state() == state

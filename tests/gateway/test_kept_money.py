@@ -66,12 +66,12 @@ def test_of_a_frame_that_was_taken_in_nothing_is_kept(tmp_path):
         tracemalloc.start()
         kept.entry(pack(OPENING))
         for fill, slot, sequence, payload in traded(count):
-            kept.fill(fill, slot, sequence)
+            kept.fills.fill(fill, slot, sequence)
             kept.entry(payload)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
         assert kept.ledger.posted == count + 1
-        assert list(kept.unbooked()) == []
+        assert list(kept.fills.unbooked()) == []
     assert peaks[1] < 1.5 * peaks[0]  # six times as many frames
 
 
@@ -80,7 +80,7 @@ def test_what_is_taken_in_is_what_was_booked(tmp_path):
     kept.entry(pack(OPENING))
     ledger.post(OPENING)
     for fill, slot, sequence, payload in traded(500):
-        kept.fill(fill, slot, sequence)
+        kept.fills.fill(fill, slot, sequence)
         kept.entry(payload)
         ledger.post(booking.fill(fill, slot))
     assert kept.ledger.to_record() == ledger.to_record()
@@ -92,10 +92,10 @@ def test_what_is_taken_in_is_what_was_booked(tmp_path):
 def test_a_fill_counts_when_its_entry_comes_and_the_last_without_one_is_still_to_be_booked(tmp_path):
     kept, rows = kept_of(tmp_path), list(traded(4))
     before = rows[0]
-    kept.fill(*before[:3])  # of before the ledger began
+    kept.fills.fill(*before[:3])  # of before the ledger began
     kept.entry(pack(OPENING))
     for fill, slot, sequence, _ in rows[1:]:
-        kept.fill(fill, slot, sequence)
+        kept.fills.fill(fill, slot, sequence)
     kept.entry(pack(Entry(5, Cause.COMMAND, (Leg(MAIN, "USDT", -1), Leg(A, "USDT", 1)), "x")))
     assert kept.booking.positions == {}
     kept.entry(rows[2][3])  # that of the second: the first was booked when it was told before
@@ -103,9 +103,9 @@ def test_a_fill_counts_when_its_entry_comes_and_the_last_without_one_is_still_to
     assert own == {2, 3} and kept.ledger.posted == 3
     own_qty = sum(each.qty for each in kept.booking.positions.values())
     assert own_qty == sum(fill.size * fill.side.sign for fill, *_ in rows[1:3])
-    (left,) = kept.unbooked()
+    (left,) = kept.fills.unbooked()
     assert left == (rows[3][2], rows[3][0], rows[3][1])
-    assert list(kept.unbooked()) == []
+    assert list(kept.fills.unbooked()) == []
 
 
 def test_at_another_exchange_nothing_is_held(tmp_path):
@@ -113,14 +113,14 @@ def test_at_another_exchange_nothing_is_held(tmp_path):
     kept = kept_of(tmp_path, on_reference=heard.append)
     kept.entry(pack(OPENING))
     for fill, slot, sequence, payload in traded(3):
-        kept.fill(fill, slot, sequence)
+        kept.fills.fill(fill, slot, sequence)
         kept.entry(payload)
     kept.transfer({"id": "t", "slot": A, "state": "sent"})
     kept.transfer({"id": "t", "slot": A, "state": "unknown"})
     assert kept.slots_away() == {A} and len(kept.transfers) == 1
     kept.entry(pack(Entry(99, Cause.RESET, (), "", 0, OTHER_EXCHANGE)))
     assert kept.booking.positions == {} and kept.transfers == {}
-    kept.position(LINEAR, BOTH, 5, 100)
+    kept.fills.adopt(LINEAR, BOTH, 5, 100)
     assert kept.booking.positions[MAIN, LINEAR, BOTH].qty == 5
     assert heard == ["USDT", ""]  # no fill's
 

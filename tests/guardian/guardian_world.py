@@ -17,7 +17,6 @@ from typing import Any, Final
 import msgspec
 
 from onetape.exchange.account import SimOrder
-from onetape.gateway.options import gateway_journal
 from onetape.guardian.account_follower import AccountFollower
 from onetape.guardian.core import GuardianCore
 from onetape.guardian.events import (
@@ -78,7 +77,7 @@ class GuardianLife:
         self.protocol.set_instruments(world.instruments)
         watched = {ACCOUNT} if self.protocol.traits.positions and self.protocol.traits.conditionals else set()
         self.core = GuardianCore(world.settings, epoch=str(world.now), watched=watched)
-        self.follower = AccountFollower(ACCOUNT, gateway_journal(world.home.path, ACCOUNT), self.core, SLOTS)
+        self.follower = AccountFollower(ACCOUNT, world.home.path, self.core, SLOTS)
         self.waiter = Waiter()
 
     def begin(self) -> None:

@@ -76,6 +76,44 @@ def test_stops_go_with_the_position_and_turn_with_it():
     assert not world.resting
 
 
+def test_a_ladder_beside_a_stop_that_fires_for_long_is_placed_once():
+    world = GuardedWorld()
+    world.trade(1000)
+    world.run(1)
+    name = next(iter(world.resting))
+    del world.resting[name]
+    world.trade(500)
+    world._row(world.rows[name]._replace(state=OrderState.PARTIALLY_FILLED, left=120))
+    world.run(4)
+    assert world.covered == 1500 and len(kinds(world, PlaceStops)) == 2
+
+
+def test_a_stop_that_has_fired_and_takes_nothing_off_counts_for_five_seconds():
+    world = GuardedWorld()
+    world.trade(1000)
+    world.run(1)
+    name = next(iter(world.resting))
+
+    def fires(state: OrderState, left: int) -> None:
+        world._row(world.rows[name]._replace(state=state, left=left))
+
+    del world.resting[name]
+    fires(OrderState.TRIGGERED, 200)
+    world.run(3)
+    world.trade(-50)
+    fires(OrderState.PARTIALLY_FILLED, 150)
+    world.quiet_since = world.now + SECOND  # the world counts what rests
+    world.run(4.5)
+    assert len(kinds(world, PlaceStops)) == 1 and world.guard.is_protected
+    world.run(3)
+    assert world.covered == 950 and world.guard.is_protected
+    assert [each.severity for each in world.records if each.kind == "stop"] == ["critical"]
+    assert name in {order for each in kinds(world, CancelStops) for order in each.orders}
+    world._ended(name)
+    world.run(5)
+    assert world.covered == 950 and len(kinds(world, PlaceStops)) == 2
+
+
 def test_what_has_fired_needs_no_new_ladder():
     world = GuardedWorld(faults=Faults(frozen=1e-9))
     world.trade(1000)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import struct
 import time
 from decimal import Decimal
+from fractions import Fraction
 
 import msgspec
 import pytest
@@ -13,8 +15,11 @@ from exchange.venue_client import served
 from long_form import LONG
 from onetape.gateway.account_projection import AccountView, OrderRow, read_account
 from onetape.gateway.gateway_tape import RobotLife
+from onetape.gateway.hub_market import HubOfGateway
 from onetape.gateway.options import gateway_journal
-from onetape.guardian.events import CancelOrder, Record, TakeShare
+from onetape.guardian.account_follower import AccountFollower
+from onetape.guardian.core import GuardianCore
+from onetape.guardian.events import CancelOrder, GuardianSettings, Record, TakeShare
 from onetape.guardian.guardian import share_fields, share_state
 from onetape.guardian.options import guardian_journal
 from onetape.guardian.stale_orders import StaleOrders, StaleRule, StaleRules, Top
@@ -26,7 +31,8 @@ from onetape.model.errors import BadConfig
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
 from onetape.store.config import parse_config
-from onetape.tape.journal import JournalReader
+from onetape.tape.journal import JournalReader, JournalWriter
+from onetape.tape.wait import Waiter
 from waiting import wait_for
 from worlds.netting_world import NettingWorld
 from worlds.supervised import Home
@@ -98,6 +104,31 @@ def test_what_a_share_takes_at_is_bounded_by_the_best_price_of_its_own_side(side
 @pytest.mark.parametrize("tops", [{}, {SYMBOL: Top(1_000_000, 1_000_010, -10 * SECOND)}, {SYMBOL: Top(0, 5, 0)}])
 def test_nothing_takes_without_a_price_that_is_fresh(tops):
     assert not due(view(order("b")), 6, tops=tops)
+
+
+@pytest.mark.parametrize(("age", "is_fresh"), [(0, True), (3, False)])
+def test_prices_that_a_hub_brings_count_while_they_are_fresh(tmp_path, age, is_fresh):
+    gateway, hub = (
+        JournalWriter(path, process=path.name, heartbeat=True)
+        for path in (gateway_journal(tmp_path, "main"), tmp_path / "hub")
+    )
+    for writer in (gateway, hub):
+        writer.append_instrument(1, time.time_ns(), BTC.to_msgpack())
+    at = time.time_ns() - age * SECOND
+    hub.append("quote", struct.pack("<6q2Q", at, at, 1_000_000, 1_000_010, 5, 5, 0, 0), stream=1, time=at)
+    core, waiter = GuardianCore(GuardianSettings(), epoch="1", watched=()), Waiter()
+    options = HubOfGateway(journal=str(tmp_path / "hub"), symbols=[SYMBOL])
+    follower = AccountFollower("main", tmp_path, core, hub=options)
+    assert follower.follow(waiter, 0)
+    core.position("main", SYMBOL, PositionSide.BOTH, 5, Fraction(1_000_000), 0)
+    hub.progress(hub.published)
+    follower.look_at_hub(SECOND)
+    (guard,) = core.guards.values()
+    assert bool(guard.mid) is (SYMBOL in follower.tops) is is_fresh
+    assert bool(due(view(order("b")), (at + SECOND) / SECOND, tops=follower.tops)) is is_fresh
+    follower.leave(waiter)
+    for writer in (gateway, hub):
+        writer.close()
 
 
 HEDGED = {"position_side": PositionSide.LONG}

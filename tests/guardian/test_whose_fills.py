@@ -11,6 +11,7 @@ from guardian.guardian_world import GuardianWorld
 from onetape.accounts.entries import MAIN
 from onetape.gateway.account_projection import read_account
 from onetape.gateway.options import gateway_journal
+from onetape.gateway.order_requests import ROBOTS_MAX
 from onetape.model import catalogue
 from onetape.model.enums import OrderType, PositionSide, Side
 from onetape.model.order import OrderSpec
@@ -152,3 +153,49 @@ def test_what_was_beyond_is_handed_over_whichever_frame_the_gateway_is_killed_be
         assert parts(world) == {}, frames
         deaths += world.seen["crash"]
     assert deaths > 10
+
+
+@pytest.mark.parametrize("origin", ["liquidation", "adl", "settlement"])
+@pytest.mark.parametrize(("operator", "robot"), [(0, 30), (40, 30), (40, -30), (-50, -20)])
+def test_after_the_venue_has_closed_by_force_nobody_holds_what_it_took(origin, operator, robot):
+    world = world_of(operator, robot)
+    held, price = world.account.qty(0), world.exchange.listings[0].last
+    world.exchange.clearing.force_close(world.account, 0, BOTH, world.now, origin)
+    world.until(world.now + 5 * SECOND)
+    assert world.account.qty(0) == 0
+    # Who held against the account's position still does, against those who bore it.
+    against = {name: qty for name, qty in (("operator", operator), ("one", robot)) if qty * held < 0}
+    left = parts(world)
+    assert sum(left.values()) == 0 and {name: left.get(name) for name in against} == against
+    assert bool(left) is bool(against), (left, price)
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_a_robot_hears_of_its_share_of_a_forced_close_once(is_killed):
+    # A fill that is found by a question has no origin: what counts is that its entry has been written.
+    for frames in range(2, 10) if is_killed else (-1,):
+        world = world_of(4, 6)
+        world.exchange.clearing.force_close(world.account, 0, BOTH, world.now, "liquidation")
+        world.life.writer.left = frames
+        world.until(world.now + SECOND)
+        world.step()
+        world.until(world.now + 9 * SECOND)
+        world.life.writer.left = -1
+        world.until(world.now + 10 * SECOND)
+        assert world.account.qty(0) == 0
+        assert parts(world) == {}, frames
+
+
+def test_a_position_can_be_closed_for_its_sub_account_however_many_robots_have_come():
+    world = GuardianWorld(0, Faults.none(), crashes=False)
+    world.connect()
+    tape, parts = world.core.tape, world.core.parts
+    for number in range(300):
+        reserved = parts.operators_to_come
+        assert reserved == len(set(parts.slots.values()))
+        if world.core.requests.attach(f"r{number}", "", world.now, slot=MAIN, reserved=reserved) is None:
+            break
+    assert len(tape.robots) == ROBOTS_MAX - reserved
+    assert [parts.operator(slot).number for slot in sorted(set(parts.slots.values()))] == [
+        *range(ROBOTS_MAX - reserved + 1, ROBOTS_MAX + 1)
+    ]

@@ -122,12 +122,14 @@ class Life:
             last = reader.last_sequence
         chance = random.Random(last)
         if chance.random() < 0.5:
-            sequence = chance.randrange(1, last + 1)
-            other = GatewayCore(self.options, self.world.venue, self.world)
-            kept = other.kept_money(self.world.instruments)
-            found = recover(path, file, other.manager, kept, until=sequence + 1)
-            write_checkpoint(path, file, found, kept, sequence=sequence)
+            self.make_checkpoint(path, file, chance.randrange(1, last + 1))
             self.world.seen["checkpoint"] += 1
+
+    def make_checkpoint(self, path: Path, file: Path, sequence: int) -> None:
+        other = GatewayCore(self.options, self.world.venue, self.world)
+        kept = other.kept_money(self.world.instruments)
+        found = recover(path, file, other.manager, kept, until=sequence + 1)
+        write_checkpoint(path, file, found, kept, sequence=sequence)
 
     def begin(self, *, with_robots: bool) -> None:
         world, core, old = self.world, self.core, self._recovered.tape

@@ -16,7 +16,7 @@ is in its own entry: what is held and what was realized is the venue's, whoever 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, NamedTuple
 
 import msgspec
@@ -70,10 +70,16 @@ class BookingRecord(msgspec.Struct, frozen=True):
 
 
 class Booking:
-    """Books fills, funding and liquidations of one account as entries of its ledger."""
+    """Books fills, funding and liquidations of one account as entries of its ledger. on_forced: hears how much of
+    each sub-account's position the venue has closed by itself."""
 
-    def __init__(self, instruments: Mapping[str, Instrument]) -> None:
+    def __init__(
+        self,
+        instruments: Mapping[str, Instrument],
+        on_forced: Callable[[FillReport, Mapping[int, int]], None] = lambda *_: None,
+    ) -> None:
         self._instruments = instruments
+        self._on_forced = on_forced
         self._terms: dict[str, Terms] = {}
         self.positions: dict[Key, Own] = {}  # of slots
         self.account: dict[tuple[str, PositionSide], Holding] = {}
@@ -217,6 +223,7 @@ class Booking:
                 own.fill(-sign * size, values[slot])
         self.account[key].fill(-sign * fill.size, value)
         self._redo(after, key)
+        self._on_forced(fill, sizes)
         settle = terms.settle
         legs = self._made_of(realized, key, total)
         if fill.fee:

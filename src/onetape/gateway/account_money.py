@@ -124,7 +124,7 @@ class AccountMoney:
         self._changed.update(self.ledger.currencies())
         for slot, symbol, side in self.booking.positions:
             self._lock(symbol, side, slot)
-        for sequence, fill, slot in kept.unbooked():
+        for sequence, fill, slot in kept.fills.unbooked():
             self.book(self._booked(fill, slot, is_forced=False)._replace(of=sequence))
 
     def _has_money(self, slot: int) -> bool:
@@ -140,7 +140,7 @@ class AccountMoney:
         if is_other or not self._kept.opened:
             for (symbol, side), qty in positions.items():
                 price = self._references.get(symbol, 0)
-                if self._kept.adopt(symbol, side, qty, price):
+                if self._kept.fills.adopt(symbol, side, qty, price):
                     self._lock(symbol, side, MAIN)
                     self._say(AccountOut(symbol, side, qty, 0, LEDGER, price=price))
         for currency, report in balances.items():

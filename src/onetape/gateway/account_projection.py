@@ -11,6 +11,7 @@ import msgspec
 
 from onetape.accounts.entries import MAIN
 from onetape.accounts.holding import Holding, Terms
+from onetape.gateway.checkpoint import Checkpoint
 from onetape.gateway.gateway_tape import RobotLife
 from onetape.gateway.order_frames import NEWS, QUOTE, FillFrame, fill_of, request_of
 from onetape.model.decimals import decimal_text
@@ -148,6 +149,34 @@ class AccountView:
         return shown
 
     # --- folded -----------------------------------------------------------------------------------
+
+    def restore(self, made: Checkpoint) -> None:
+        """Goes on from a gateway's checkpoint: before the first frame, with its instruments; without balances and
+        fills. What is held is what its books say, at what its ledger reckons that it cost."""
+        self.robots = {life.number: life for life in made.tape.robots}
+        self.currencies = {number: name for name, number in made.tape.currencies.items()}
+        self.parts = {
+            (life.number, symbol, PositionSide(side)): qty
+            for life in made.tape.robots
+            for symbol, of in life.held.items()
+            for side, qty in of.items()
+        }
+        for order in made.orders.orders.open:
+            venue, filled = int(order.venue_id) if order.venue_id.isdigit() else 0, order.life.filled
+            row = OrderRow(order.spec, order.robot, order.order_id, order.created, order.state, venue, order.price)
+            row.size, row.filled, row.traded, row.spent = order.life.size, filled, filled, order.price * filled
+            if order.robot:
+                self.working[order.robot, order.order_id] = row
+        for symbol, side, state in made.money.booking.account:
+            if symbol in self.instruments:
+                self._holding(symbol, side).state = state
+        for _, fill, _ in made.money.waiting:
+            if not fill.is_internal:
+                held, change = self._holding(fill.symbol, fill.position_side), fill.size * fill.side.sign
+                held.fill(change, held.terms.value(fill.price, change))
+        for symbol, side, qty in made.orders.books.positions:
+            if symbol in self.instruments:
+                self.opening(symbol, side, qty)
 
     def take(self, frame: Frame) -> None:
         """Folds the next frame of the journal, of one of the types of `READ`."""

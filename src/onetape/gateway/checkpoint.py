@@ -34,9 +34,9 @@ from onetape.tape.journal import JournalReader
 from onetape.tape.prune import pin
 from onetape.tape.segments import list_segments
 
-__all__ = ["Checkpoint", "Recovered", "checkpoint_file", "recover", "write_checkpoint"]
+__all__ = ["Checkpoint", "Recovered", "checkpoint_file", "read_checkpoint", "recover", "write_checkpoint"]
 
-FORMAT: Final = 7  # of the records below; a test holds it to their shape
+FORMAT: Final = 8  # of the records below; a test holds it to their shape
 _HASH_BYTES: Final = 64
 _PIN: Final = "books"  # of the frames that no checkpoint has
 
@@ -119,6 +119,15 @@ def recover(journal: Path, file: Path, manager: OrderManager, kept: KeptMoney, *
     sequence = found.sequence if found is not None else 0
     tape.recover(journal, recovery, kept, start=sequence + 1 if sequence else 0, until=until)
     return Recovered(tape, recovery, sequence, refused)
+
+
+def read_checkpoint(journal: Path, file: Path) -> Checkpoint | None:
+    """Reads the newest checkpoint of a journal that has the form of this version's. None: there is none that fits."""
+    for each in (file, previous_of(file)):
+        found, _ = _read(journal, each, "", 0)
+        if found is not None and found.made_by.startswith(f"{FORMAT} "):
+            return found
+    return None
 
 
 def write_checkpoint(journal: Path, file: Path, recovered: Recovered, kept: KeptMoney, *, sequence: int) -> None:

@@ -146,11 +146,12 @@ class GatewayCore:
         if is_other:
             tape.begin_anew()
         else:
-            tape.first, tape.beyond = recovered.tape.first, recovered.tape.beyond
+            former = recovered.tape
+            tape.first, tape.beyond, tape.forced = former.first, former.beyond, former.forced
         tape.first.status_of = tape.order_status_in(self.manager)
         self.manager.owner_of, self.manager.is_adopted = tape.owner_of, is_past_gateway
         self.money = self._open_money(kept, table)
-        tape.own = self.money.own
+        tape.own, kept.fills.on_forced = self.money.own, tape.note_forced
         self.parts = Parts(self.manager, tape, self.options.subaccounts, lambda: self.wall)
         tape.open(self.wall)
         unknown = 0 if is_other else recovery.finish(self.wall)

@@ -19,6 +19,7 @@ from typing import Any, Final
 import msgspec
 
 from onetape.accounts.entries import MAIN
+from onetape.accounts.sharing import split
 from onetape.gateway.kept_money import LEDGER, KeptMoney
 from onetape.gateway.order_frames import (
     FILL,
@@ -176,6 +177,7 @@ class TapeRecord(msgspec.Struct, frozen=True):
     once: list[tuple[str, Done]]
     first: list[tuple[tuple[int, str], Claim[str]]]
     beyond: list[tuple[int, FillReport]] = []
+    forced: list[tuple[int, FillReport]] = []
 
 
 @dataclass(slots=True)
@@ -199,6 +201,8 @@ class GatewayTape:
     # What a guardian's orders took off beyond the part of their robot, and was not handed over yet: its number,
     # and of the fill what was beyond.
     beyond: list[tuple[int, FillReport]] = field(default_factory=list)
+    # What the venue has closed by itself of a robot's part, and the robot has not heard of yet; likewise.
+    forced: list[tuple[int, FillReport]] = field(default_factory=list)
     own: Callable[[int, str, PositionSide], int] = lambda *_: 0  # a sub-account's position, signed
     _settles: dict[str, str] = field(default_factory=dict)  # by symbol
 
@@ -295,7 +299,15 @@ class GatewayTape:
         """To be called before the fill is in the books of its sub-account."""
         symbol, side, sign = fill.symbol, fill.position_side, fill.side.sign
         beyond, back = self.beyond, fill.size if fill.is_internal else 0
-        self.beyond = []
+        forced, heard = self.forced, back
+        self.beyond, self.forced = [], []
+        for robot, each in forced:
+            part = self.part(self.robots[robot], each.symbol, each.position_side)
+            left = min(each.size, max(-part * each.side.sign, 0))
+            if (robot, each.symbol, each.position_side, each.side) == (life.number, symbol, side, fill.side):
+                left, heard = max(left - heard, 0), max(heard - left, 0)
+            if left:
+                self.forced.append((robot, part_of(each, left)))
         for robot, each in beyond:  # as much of it as was not traded away since
             part = self.part(self.robots[robot], each.symbol, each.position_side)
             left = min(each.size, max(part * each.side.sign, 0))
@@ -309,6 +321,18 @@ class GatewayTape:
                 self.beyond.append((life.number, part_of(fill, min(over, fill.size))))
         life.note_fill(fill)
 
+    def note_forced(self, fill: FillReport, sizes: Mapping[int, int]) -> None:
+        """Takes in what the venue has closed by itself of each sub-account, once that is in their books: all who hold
+        in that direction bear it in proportion, and what is no robot's needs no telling."""
+        for slot, size in sizes.items():
+            robots = [each for each in self.robots.values() if each.slot == slot and not each.is_operator]
+            parts = {each.number: self.part(each, fill.symbol, fill.position_side) for each in robots}
+            rest = self.own(slot, fill.symbol, fill.position_side) - fill.side.sign * size - sum(parts.values())
+            parts[0] = rest  # the operator's, before it
+            held = {number: -qty * fill.side.sign for number, qty in parts.items() if qty * fill.side.sign < 0}
+            taken = split(min(size, sum(held.values())), held) if held else {}
+            self.forced += [(robot, part_of(fill, each)) for robot, each in taken.items() if robot and each]
+
     def slot_of(self, robot: int) -> int:
         """Returns the sub-account that a robot trades with; for foreign orders the pool."""
         life = self.robots.get(robot)
@@ -319,6 +343,7 @@ class GatewayTape:
         for life in self.robots.values():
             life.held.clear()
         self.beyond.clear()
+        self.forced.clear()
 
     def guardian(self, account: str, epoch: int, now: int) -> None:
         """Writes which incarnation of a guardian watches the account from here on."""
@@ -485,6 +510,7 @@ class GatewayTape:
             self.once.to_record(),
             self.first.to_record(),
             self.beyond,
+            self.forced,
         )
 
     def restore(self, record: TapeRecord) -> None:
@@ -494,12 +520,13 @@ class GatewayTape:
         self.halts.restore(record.halts)
         self.once.restore(record.once)
         self.first.restore(record.first)
-        self.beyond = list(record.beyond)
+        self.beyond, self.forced = list(record.beyond), list(record.forced)
 
     def recover(self, path: Path, recovery: Recovery, kept: KeptMoney, *, start: int = 0, until: int = 0) -> None:
         """Reads everything that this journal says about orders, robots and money. Before `open`.
         start: the first frame that is read; until: the first that is not, 0: none."""
         self.own = lambda *of: kept.booking.own(*of)
+        kept.fills.on_forced = self.note_forced
         with JournalReader(path) as reader:
             # What was written and not synced outlives the process, not the machine.
             control, self.account = reader.control, reader.account
@@ -523,8 +550,8 @@ class GatewayTape:
                         fill, life = self._read_fill(frame.payload, *listed[frame.stream])
                         if life is not None:
                             self._note_fill(life, fill, recovery.manager.orders.get(fill.client_id))
-                        recovery.fill(fill)
-                        kept.fill(fill, life.slot if life else MAIN, frame.sequence)
+                        recovery.fill(fill, frame.sequence)
+                        kept.fills.fill(fill, life.slot if life else MAIN, frame.sequence)
                     case EventType.ENTRY.id:
                         kept.entry(frame.payload)
                     case EventType.INSTRUMENT.id:
@@ -552,9 +579,9 @@ class GatewayTape:
             case EventType.POSITION.id:
                 side = PositionSide(record["side"])
                 if record["source"] == LEDGER:
-                    kept.position(record["symbol"], side, record["qty"], record["price"])
+                    kept.fills.adopt(record["symbol"], side, record["qty"], record["price"])
                 if record["source"] == OPENING:
-                    recovery.held(record["symbol"], side, record["qty"])
+                    recovery.held(record["symbol"], side, record["qty"], frame.sequence)
             case EventType.PARAMS.id:
                 kept.names = record.get("slots", kept.names)
                 self._recover_params(record)

@@ -7,11 +7,12 @@ these hold, names of slots, and how transfers stand. `AccountMoney` goes on from
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
 
+from onetape.accounts.booked_fills import BookedFills
 from onetape.accounts.booking import FORCED, Booking, BookingRecord
 from onetape.accounts.bookkeeper import Bookkeeper
 from onetape.accounts.entries import MAIN, TRANSFER_REPORTED, Cause, Entry
@@ -22,7 +23,6 @@ from onetape.accounts.statement import Statements
 from onetape.accounts.transfers import State
 from onetape.accounts.unexplained import DEADLINE, Unexplained
 from onetape.gateway.options import GatewayOptions
-from onetape.model.enums import Kind, PositionSide
 from onetape.model.instrument import Instrument
 from onetape.model.money import money_units
 from onetape.orders.reports import FillReport
@@ -72,16 +72,17 @@ class KeptMoney:
         self.locks = Locks(instruments, leverage=options.leverage, references=references)
         self._slack = slack
         self._use(Ledger())
-        self.booking = Booking(instruments)
+        self.fills = BookedFills(instruments)
         self.opened: dict[str, int] = {}  # when the books of a currency began, the venue's time
         self.names: dict[str, int] = {}  # of slots, as they were last
         self.transfers: dict[str, dict[str, Any]] = {}  # the last record of each, by its id
         self.arrivals: list[Entry] = []  # commands that booked what a transfer brought
         self._on_reference = on_reference
         self._references: deque[str] = deque(maxlen=REFERENCES_KEPT)
-        # Fills whose entry has not been read, by frame, with the slot. At the end of the tape these
-        # are what its writer had no time to book.
-        self._waiting: dict[int, tuple[FillReport, int]] = {}
+
+    @property
+    def booking(self) -> Booking:
+        return self.fills.booking
 
     def _use(self, ledger: Ledger) -> None:
         options = self.options
@@ -99,18 +100,16 @@ class KeptMoney:
     def entry(self, payload: bytes) -> None:
         read = self._read(payload)
         if isinstance(read, int):
-            self._booked(read, is_forced=False)
+            self.fills.entry(read)
             return
         self._on_reference(read.reference)
         self._references.append(read.reference)
         if read.cause is Cause.COMMAND and read.reference.startswith(TRANSFER_REPORTED):
             self.arrivals.append(read)
-        if read.of:
-            self._booked(read.of, is_forced=read.note == FORCED)
+        self.fills.entry(read.of, is_forced=read.note == FORCED)
         if read.note == OTHER_EXCHANGE:  # what was held at the one before is gone
             self.anew()
             self.transfers.clear()
-            self._waiting.clear()
         self.note(read)
 
     def note(self, entry: Entry) -> None:
@@ -119,42 +118,16 @@ class KeptMoney:
             for leg in entry.legs:
                 self.opened[leg.currency] = entry.time
 
-    def fill(self, fill: FillReport, slot: int, sequence: int) -> None:
-        """Takes in a fill, which counts when its entry comes. Before the first one it is in the balances that the
-        ledger begins with; of what is not traded any more nothing is held."""
-        if self.ledger.posted and fill.symbol in self.instruments:
-            self._waiting[sequence] = fill, slot
-
     def transfer(self, record: dict[str, Any]) -> None:
         self.transfers.pop(record["id"], None)  # in the order of their last words
         self.transfers[record["id"]] = record
 
-    def position(self, symbol: str, side: PositionSide, qty: int, price: int) -> None:
-        """Takes in a position that was there before the journal began: the pool's."""
-        self.adopt(symbol, side, qty, price)
-
     # --- what comes of them -----------------------------------------------------------------------
-
-    def adopt(self, symbol: str, side: PositionSide, qty: int, price: int) -> bool:
-        """Books a position from before the journal.
-
-        False: it cannot be said what it is worth.
-        """
-        instrument = self.instruments.get(symbol)
-        if instrument is None or instrument.kind is Kind.SPOT or not qty or not price:
-            return False
-        self.booking.adopt(symbol, side, qty, price)
-        return True
 
     def anew(self) -> None:
         """Begins anew at another exchange, where nothing is held yet."""
-        self.booking = Booking(self.instruments)
+        self.fills.anew()
         self.locks.flatten()
-
-    def unbooked(self) -> Iterator[tuple[int, FillReport, int]]:
-        """Yields (frame, fill, slot) of what is still to be booked, in order; each once."""
-        while self._waiting:
-            yield self._oldest()
 
     def slots_away(self) -> set[int]:
         """Returns the slots that a transfer may yet give money back to."""
@@ -166,20 +139,6 @@ class KeptMoney:
         ledger = self.ledger
         held = (slot for name in ledger.currencies() for slot in ledger.slots_held(name))
         return max([MAIN, *self.options.subaccounts.values(), *held]) + 1
-
-    def _booked(self, of: int, *, is_forced: bool) -> None:
-        """Takes in that the entry of a fill has come. One before it that still waits was booked already when it was
-        told, and has none."""
-        while of in self._waiting:
-            sequence, fill, slot = self._oldest()
-            if sequence == of and is_forced:
-                self.booking.forced(fill)
-            else:
-                self.booking.fill(fill, slot)
-
-    def _oldest(self) -> tuple[int, FillReport, int]:
-        sequence = next(iter(self._waiting))
-        return sequence, *self._waiting.pop(sequence)
 
     # --- checkpoints ------------------------------------------------------------------------------
 
@@ -195,21 +154,20 @@ class KeptMoney:
             transfers=list(self.transfers.values()),
             arrivals=self.arrivals,
             references=list(self._references),
-            waiting=[(at, fill, slot) for at, (fill, slot) in self._waiting.items()],
+            waiting=self.fills.waiting,
         )
 
     def restore(self, record: MoneyRecord) -> None:
         """Goes on from a checkpoint: before the first frame."""
         self._use(Ledger.from_record(record.ledger))
         self.statements.restore(record.statements)
-        self.booking.restore(record.booking)
+        self.fills.restore(record.booking, record.waiting, has_begun=self.ledger.posted > 0)
         self.opened, self.names = record.opened, record.names
         self.transfers = {each["id"]: each for each in record.transfers}
         self.arrivals = record.arrivals
         for reference in record.references:
             self._on_reference(reference)
             self._references.append(reference)
-        self._waiting = {at: (fill, slot) for at, fill, slot in record.waiting}
 
 
 def _never(entry: Entry) -> None:

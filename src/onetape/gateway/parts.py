@@ -9,11 +9,10 @@ taken off whole leaves no parts that only offset each other.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from onetape.accounts.entries import MAIN
 from onetape.gateway.gateway_tape import GatewayTape, RobotLife, part_of
-from onetape.gateway.order_requests import ROBOTS_MAX
 from onetape.model.enums import OrderType, PositionSide, RequestKind, Side
 from onetape.model.errors import RateLimited
 from onetape.model.order import OrderSpec
@@ -24,6 +23,9 @@ from onetape.orders.manager import OrderManager
 from onetape.orders.reports import FillReport
 
 __all__ = ["Part", "Parts"]
+
+
+NUMBERS_MAX: Final = 255  # a byte in a frame
 
 
 class Part(NamedTuple):
@@ -54,24 +56,41 @@ class Parts:
 
     def operator(self, slot: int, *, is_dry: bool = False) -> RobotLife:
         """Returns the operator's life at a sub-account. is_dry: as it would be, if it is not there."""
-        subaccount = next((n for n, at in self.slots.items() if at == slot), str(slot))
-        name = OPERATOR if slot == MAIN else f"{OPERATOR}:{subaccount}"
-        robots = self._tape.robots
+        name, robots = self._operator_name(slot), self._tape.robots
         found = next((each for each in robots.values() if each.name == name), None)
         if found is not None:
             return found
         if is_dry:
             return RobotLife(0, name, 1, "", slot=slot)
-        if len(robots) >= ROBOTS_MAX:
-            raise RateLimited(f"more than {ROBOTS_MAX} robots on this account's tape")
+        if len(robots) >= NUMBERS_MAX:
+            raise RateLimited(f"more than {NUMBERS_MAX} robots on this account's tape")
         life = RobotLife(len(robots) + 1, name, 1, "", slot=slot)
         self._tape.attach(life, self._wall())
         self._tape.ensure("disk")  # a number that is forgotten would be given to a robot
         return life
 
+    def _operator_name(self, slot: int) -> str:
+        subaccount = next((n for n, at in self.slots.items() if at == slot), str(slot))
+        return OPERATOR if slot == MAIN else f"{OPERATOR}:{subaccount}"
+
+    @property
+    def operators_to_come(self) -> int:
+        """Counts the sub-accounts whose operator has no number yet: one is free for each, however many robots come, or
+        a position could not be closed by hand and by the guardian."""
+        names = {each.name for each in self._tape.robots.values() if each.is_operator}
+        return len({self._operator_name(slot) for slot in self.slots.values()} - names)
+
     def hand_over(self, now: int) -> None:
-        """Hands over what is beyond its robot's part, of one fill: whose the rest is follows when this is booked."""
-        for robot, fill in self._tape.beyond:
+        """Hands over what is beyond its robot's part, of one fill: whose the rest is follows when this is booked. Of
+        what the venue has closed by itself each robot hears its share, which has no fee: its sub-account has paid."""
+        has_traded = False
+        for robot, fill in self._tape.forced:
+            life = self._tape.robots[robot]
+            size = min(fill.size, max(-self._tape.part(life, fill.symbol, fill.position_side) * fill.side.sign, 0))
+            if size:
+                self._trade(self.operator(life.slot), life, fill._replace(size=size, fee=0), now)
+                has_traded = True
+        for robot, fill in self._tape.beyond if not has_traded else ():
             sign, symbol, side = fill.side.sign, fill.symbol, fill.position_side
             left = min(fill.size, self._tape.part(self._tape.robots[robot], symbol, side) * sign)
             whose = [each for each in self.of(symbol, side) if each.qty * sign < 0]

@@ -85,7 +85,8 @@ class Robots:
             self._take_all()  # what the life before has asked for, to its end
             self._leave(former)
         taken = _last_sequence(Path(journal))
-        life = self._core.requests.attach(name, journal, now, taken=taken, slot=slot, rate=rate)
+        reserved = self._core.parts.operators_to_come
+        life = self._core.requests.attach(name, journal, now, taken=taken, slot=slot, rate=rate, reserved=reserved)
         if life is not None:
             self._uncertain_until.pop(life.number, None)
             self._coming[life.number] = time.monotonic()

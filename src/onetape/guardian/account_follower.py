@@ -4,24 +4,33 @@ change, for the guardian's core."""
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Collection, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from onetape.accounts.booked_fills import BookedFills
+from onetape.accounts.booking import FORCED
 from onetape.accounts.entries import MAIN
+from onetape.accounts.entry_frames import unpack
 from onetape.gateway.account_projection import READ, AccountView, OrderRow
-from onetape.gateway.order_frames import NEWS, QUOTE, fill_of, request_of
+from onetape.gateway.checkpoint import checkpoint_file, read_checkpoint
+from onetape.gateway.hub_market import HubMarket, HubOfGateway
+from onetape.gateway.kept_money import LEDGER, OTHER_EXCHANGE
+from onetape.gateway.options import gateway_journal
+from onetape.gateway.order_frames import NEWS, QUOTE, FillFrame, fill_of, request_of
 from onetape.guardian.core import GuardianCore
 from onetape.guardian.events import StopRow
 from onetape.guardian.stale_orders import Top
-from onetape.guardian.sub_accounts import Held, SubPositions
 from onetape.model.enums import EventType, Kind, PositionSide, TriggerBy
 from onetape.model.errors import OnetapeError
 from onetape.model.instrument import Instrument
 from onetape.model.sections import GUARDIAN
+from onetape.orders.recover import Openings
+from onetape.orders.reports import FillReport
 from onetape.tape.journal import Frame, JournalReader
 from onetape.tape.pruned import read_pruned
 from onetape.tape.segments import is_tape
@@ -37,20 +46,31 @@ Key = tuple[int, int]  # robot, order id
 
 
 class AccountFollower:
-    """follow: from the beginning, without prices; then what comes."""
+    """follow: from its gateway's checkpoint or the beginning, without prices; then what comes. hub: whose market the
+    gateway reads, None: it has its own on its journal."""
 
-    def __init__(self, account: str, path: Path, core: GuardianCore, slots: Mapping[str, int] = {}) -> None:
+    def __init__(
+        self,
+        account: str,
+        home: Path,
+        core: GuardianCore,
+        slots: Mapping[str, int] = {},
+        hub: HubOfGateway | None = None,
+    ) -> None:
         self.account = account
         self._names = {MAIN: "main"} | {slot: name for name, slot in slots.items()}
-        self._path, self._core = path, core
+        self._path, self._file = gateway_journal(home, account), checkpoint_file(home, account)
+        self._core = core
         self.reader: JournalReader | None = None
         self.view = AccountView(keeps_fills=False)
-        self._subs = SubPositions(self.view.instruments)
+        self._fills = BookedFills(self.view.instruments)
+        self._openings = Openings({}, {})
         self._stops: dict[Key, str] = {}  # client ids of protective orders that are open
         self._held: dict[tuple[str, PositionSide], tuple[int, int]] = {}  # quantity and cost that were said
-        self._opened: dict[tuple[str, PositionSide], tuple[bool, int]] = {}  # whether long, by which frame
         self.tops: dict[str, Top] = {}  # by symbol
         self._has_parts = True
+        self._hub_options = hub
+        self._hub: HubMarket | None = None
 
     def follow(self, waiter: Waiter, now: int, resume: Callable[[], None] = lambda: None) -> bool:
         """resume: called before the core hears how the account stands. False: there is no journal yet,
@@ -62,22 +82,27 @@ class AccountFollower:
         except OnetapeError:  # it is being made just now
             return False
         self.reader, self.view = reader, AccountView(keeps_fills=False)
-        self._subs = SubPositions(self.view.instruments)
-        # Of a journal whose beginning is gone it cannot be said what sub-accounts hold.
-        self._has_parts = read_pruned(self._path) is None
+        self._fills, self._openings = BookedFills(self.view.instruments), Openings({}, {})
         self._core.forget_parts(self.account)
         self._stops.clear()
-        self._opened.clear()
+        end, made = reader.last_sequence + 1, read_checkpoint(self._path, self._file)
+        reader.seek_sequence(made.sequence + 1 if made is not None else 1)
         for stream, record in reader.instruments.items():
             self.view.streams[stream] = str(record["symbol"])
             self._instrument(Instrument.from_msgpack(msgspec.msgpack.encode(record)))
-        end = reader.last_sequence + 1
+        # Of a journal whose beginning is gone, and without a checkpoint, it cannot be said what sub-accounts hold.
+        self._has_parts = made is not None or read_pruned(self._path) is None
+        if made is not None:
+            self.view.restore(made)
+            self._fills.restore(made.money.booking, made.money.waiting, has_begun=bool(made.money.opened))
+            held = {(symbol, side): qty for symbol, side, qty in made.orders.books.positions}
+            self._openings = Openings(made.orders.opened, held)
         for frame in reader.frames(FOLDED, sequence_until=end):
             self._fold(frame)
         reader.seek_sequence(max(end, 1))
         for symbol, side in dict.fromkeys((*self.view.held, *self._held)):
             self._say_position(symbol, side, now)
-        self._say_parts(self._subs.held(), now)
+        self._say_parts({key[1:] for key in self._fills.booking.positions}, now)
         resume()
         for key in self.view.working:
             self._say_order(key, now)
@@ -90,7 +115,27 @@ class AccountFollower:
             waiter.remove(self.reader)
             self.reader.close()
             self.reader = None
+            self._leave_hub()
             self._core.gateway_gone(self.account)
+
+    def _leave_hub(self) -> None:
+        if self._hub is not None:
+            self._hub.close()
+            self._hub = None
+
+    def look_at_hub(self, now: int) -> None:
+        """Takes in the market that the gateway has from the hub; that it is stale is the gateway's to say."""
+        if self._hub_options is None or not self.view.instruments:
+            return
+        if self._hub is None:
+            instruments = list(self.view.instruments.values())
+            self._hub = HubMarket(self._hub_options, instruments, {}, lambda _: None, time.time_ns)
+        self._hub.look(now)
+        for symbol in self._hub.symbols:
+            if not self._hub.silent_ns(symbol):
+                bid, ask, *_ = self._hub.top(symbol)
+                self.tops[symbol] = Top(bid, ask, time.time_ns() - self._hub.age_ns(symbol))
+                self._core.quote(self.account, symbol, bid, ask, now)
 
     def take(self, now: int) -> None:
         """What has come since."""
@@ -108,36 +153,47 @@ class AccountFollower:
                     mark = _MARK.unpack_from(frame.payload)[2]
                     core.mark(account, self.view.streams.get(frame.stream, ""), mark, now)
                 case EventType.ENTRY.id:
-                    self._say_parts(self._subs.entry(frame.payload), now)
+                    self._say_parts(self._entry(frame.payload), now)
                 case _:
                     self._fold(frame)
                     self._say(frame, now)
 
     def _fold(self, frame: Frame) -> None:
         if frame.type == EventType.ENTRY.id:
-            self._subs.entry(frame.payload)
+            self._entry(frame.payload)
             return
         self.view.take(frame)
         match frame.type:
-            case EventType.FILL.id:
-                row = fill_of(frame.payload)
-                life = self.view.robots.get(row.robot)
-                slot = life.slot if life is not None else MAIN
-                self._subs.fill(frame.sequence, self.view.streams[frame.stream], row, slot)
-            case EventType.POSITION.id:
-                self._subs.position(msgspec.msgpack.decode(frame.payload))
-        match frame.type:
             case EventType.INSTRUMENT.id:
                 self._instrument(self.view.instruments[self.view.streams[frame.stream]])
-            case EventType.FILL.id | EventType.POSITION.id | EventType.HEALTH.id:
-                for key, held in self.view.held.items():
-                    if not held.qty:
-                        self._opened.pop(key, None)
-                    elif key not in self._opened or self._opened[key][0] != (held.qty > 0):
-                        self._opened[key] = held.qty > 0, frame.sequence
+            case EventType.FILL.id:
+                row, symbol = fill_of(frame.payload), self.view.streams[frame.stream]
+                life = self.view.robots.get(row.robot)
+                self._fills.fill(_report_of(row, symbol), life.slot if life is not None else MAIN, frame.sequence)
+                self._note_opening((symbol, row.position_side), frame.sequence)
+            case EventType.POSITION.id:
+                record = msgspec.msgpack.decode(frame.payload)
+                symbol, side = record["symbol"], PositionSide(record["side"])
+                if record["source"] == LEDGER:
+                    self._fills.adopt(symbol, side, record["qty"], record["price"])
+                self._note_opening((symbol, side), frame.sequence)
+
+    def _note_opening(self, key: tuple[str, PositionSide], sequence: int) -> None:
+        held = self.view.held.get(key)
+        self._openings.note(key, held.qty if held is not None else 0, sequence)
+
+    def _entry(self, payload: bytes) -> set[tuple[str, PositionSide]]:
+        """Returns the positions of which sub-accounts' parts have changed by it."""
+        entry = unpack(payload)
+        if entry.note == OTHER_EXCHANGE:
+            self._fills.anew()
+            self._core.forget_parts(self.account)
+        booked = self._fills.entry(entry.of, is_forced=entry.note == FORCED)
+        return {(fill.symbol, fill.position_side) for fill in booked}
 
     def _instrument(self, instrument: Instrument) -> None:
         self.view.instruments[instrument.symbol] = instrument
+        self._leave_hub()  # it reads by the instruments that there are
         if instrument.kind is not Kind.SPOT:
             self._core.instrument(self.account, instrument)
 
@@ -168,14 +224,14 @@ class AccountFollower:
         entry = None
         if held is not None and held.qty and held.cost:
             entry = held.entry * Fraction(10) ** instrument.price_decimals
-        _, first = self._opened.get((symbol, side), (False, 0))
-        opened = f"{self.reader.uuid} {first}" if self.reader is not None else ""
+        opened = f"{self.reader.uuid} {self._openings.frame((symbol, side))}" if self.reader is not None else ""
         self._core.position(self.account, symbol, side, said[0], entry, now, opened=opened)
 
-    def _say_parts(self, parts: Iterable[Held], now: int) -> None:
-        for slot, symbol, side, holding in parts if self._has_parts else ():
-            name = self._names.get(slot, str(slot))
-            self._core.sub_account(self.account, name, symbol, side, holding, now)
+    def _say_parts(self, of: Collection[tuple[str, PositionSide]], now: int) -> None:
+        for (slot, symbol, side), own in self._fills.booking.positions.items() if of and self._has_parts else ():
+            if (symbol, side) in of and not own.terms.is_spot:
+                name = self._names.get(slot, str(slot))
+                self._core.sub_account(self.account, name, symbol, side, own, now)
 
     def _say_order(self, key: Key, now: int) -> None:
         row = self.view.working.get(key)
@@ -198,6 +254,12 @@ class AccountFollower:
             left=(row.size or spec.size_int) - row.filled,
             state=row.state,
         )
+
+
+def _report_of(row: FillFrame, symbol: str) -> FillReport:
+    """Returns a fill as the ledger's arithmetic takes it; what its fee is paid in moves no position."""
+    of = (row.trade_id, row.side, row.position_side, row.price, row.size, row.time, row.fee)
+    return FillReport(symbol, "", "", *of, "", row.liquidity)
 
 
 def is_protective(row: OrderRow) -> bool:

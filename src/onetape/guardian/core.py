@@ -48,6 +48,7 @@ LOST_AFTER: Final = 2 * SECOND  # without protection, that is an alert
 ANSWER_WITHIN: Final = 5 * SECOND  # a placement that is not whole by then has failed
 VERIFY_EVERY: Final = 100 * MS
 MISSING_AFTER: Final = 3 * SECOND  # a stop that was verified and that listings have no more
+STUCK_AFTER: Final = 5 * SECOND  # a stop that has fired, and of which nothing is filled
 BACKOFF: Final = 250 * MS  # after a placement that failed, doubled up to
 BACKOFF_MAX: Final = 5 * SECOND
 REPEAT: Final = SECOND  # a cancel that did nothing, doubled up to
@@ -131,8 +132,8 @@ class GuardianCore:
     def forget_parts(self, account: str) -> None:
         """Takes in that what sub-accounts hold is read anew, or not known."""
         for (of, *_), guard in self.guards.items():
-            if of == account:
-                guard.parts.clear()
+            for part in guard.parts.values() if of == account else ():
+                part.hold(0, 0, Fraction(0))
 
     def stop(self, account: str, row: StopRow, now: int) -> None:
         """Takes in how a protective order stands, by the gateway's journal."""
@@ -261,6 +262,10 @@ class GuardianCore:
         if guard.account not in self._ready:
             return
         self._cancel_orphans(guard, now)
+        for row in guard.stuck(now, after=STUCK_AFTER):
+            about = {"order": row.client_id, "size": row.left}
+            state = "a stop has fired and takes nothing off: it counts no more"
+            self._say("stop", guard, state, about, severity="critical")
         if guard.qty:
             if guard.account in self._watched:
                 self._look_at_ladder(guard, now)
@@ -309,7 +314,9 @@ class GuardianCore:
         is_new = now < guard.changed_at + SETTLES
         is_settling = guard.protected > guard.target and is_new
         is_at_rest = now >= guard.changed_at + REST
-        is_off = guard.protected != guard.target if is_at_rest else needs_ladder(guard.protected, guard.target)
+        # Until that is over both what stands with it and what stands without it fit the position.
+        nearest = min(max(guard.target, guard.protected - guard.firing), guard.protected)
+        is_off = nearest != guard.target if is_at_rest else needs_ladder(nearest, guard.target)
         if guard.wants_anew or (is_off and not is_settling):
             self._place(guard, now)
 
@@ -394,7 +401,11 @@ class GuardianCore:
     def _settle(self, guard: PositionGuard, placement: Placement, now: int) -> None:
         """Nothing of a placement is under way: the better of the new ladder and the old stops stays. What has
         fired takes off what is held, and protects nothing of what will be left."""
-        working = [row for row in guard.working() if row.client_id not in guard.cancels and not row.has_fired]
+        working = [
+            row
+            for row in guard.working()
+            if row.client_id not in guard.cancels and (not row.has_fired or row.client_id in guard.is_missing)
+        ]
         new = [row for row in working if row.client_id in placement.placed]
         old = [row for row in working if row.client_id not in placement.placed]
         stands = {row: row.left for row in working if guard.counts(row)}

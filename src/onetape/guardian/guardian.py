@@ -14,7 +14,6 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from onetape.gateway.options import gateway_journal
 from onetape.guardian.account_follower import AccountFollower
 from onetape.guardian.core import GuardianCore
 from onetape.guardian.events import (
@@ -93,8 +92,8 @@ class Guardian:
         )
         self._sending: set[tuple[str, str]] = set()  # commands of halts that wait for an answer: account and id
         self._followers = {
-            name: AccountFollower(name, gateway_journal(self._home, name), self.core, options.subaccounts.get(name, {}))
-            for name in options.accounts
+            name: AccountFollower(name, self._home, self.core, options.subaccounts.get(name, {}), each.hub)
+            for name, each in options.accounts.items()
         }
         stale = {name: StaleOrders(name, options.stale, epoch=self.core.epoch) for name in options.accounts}
         self._stale = {name: each for name, each in stale.items() if not each.is_idle}
@@ -197,6 +196,8 @@ class Guardian:
                 self._follow_missing()
                 self._look_at_stale()
             self._look_at_gateways()
+            for follower in self._followers.values():
+                follower.look_at_hub(now)
             self.core.tick(now)
             self._carry_out()
             self._writer.progress(self._writer.published)

@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from onetape.gateway.guardian_pulse import guardian_journal
+from onetape.gateway.hub_market import HubOfGateway
 from onetape.gateway.options import GatewayOptions
 from onetape.guardian.events import GuardianSettings, Rules
 from onetape.guardian.stale_orders import StaleRule, StaleRules
@@ -36,13 +37,15 @@ STANDBY: Final = f"{GUARDIAN}:standby"  # the process beside it
 
 
 class AccountOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """An account, and how its venue is asked about it. Its text shows no secret."""
+    """An account, and how its venue is asked about it. hub: whose market its gateway reads. Its text shows no
+    secret."""
 
     kind: str
     rest: str
     ws: str
     key: str
     secret: str
+    hub: HubOfGateway | None = None
 
     def __repr__(self) -> str:
         return f"AccountOptions(kind={self.kind!r}, rest={self.rest!r})"
@@ -55,7 +58,7 @@ def guarded_account(made: GatewayOptions, config: Config, environ: Mapping[str, 
     key, secret = made.key, made.secret
     if own is not None:
         key, secret = (read_secret(each, environ, folder=folder).reveal() for each in (own.key, own.secret))
-    return AccountOptions(kind=made.kind, rest=made.rest, ws=made.ws, key=key, secret=secret)
+    return AccountOptions(kind=made.kind, rest=made.rest, ws=made.ws, key=key, secret=secret, hub=made.hub)
 
 
 class GuardianOptions(msgspec.Struct, frozen=True, kw_only=True):

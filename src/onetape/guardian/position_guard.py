@@ -59,7 +59,8 @@ class PositionGuard:
         self._ended: set[str] = set()  # of the placement under way
         self.verified: dict[str, int] = {}  # when a listing had it last
         self.missing: dict[str, int] = {}  # since when listings have it no more
-        self.is_missing: set[str] = set()  # for so long that it does not count
+        self.is_missing: set[str] = set()  # for so long that it does not count, or fired and stuck since
+        self._fired: dict[str, tuple[int, int]] = {}  # what was left of it, and since when
         self.cancels: dict[str, tuple[int, int]] = {}  # when it is asked for anew, and how long after that
         self.floors: dict[int, int] = {}  # by rank of the level
         self.placement: Placement | None = None
@@ -178,7 +179,7 @@ class PositionGuard:
     def end(self, name: str) -> None:
         if self.placement is not None:
             self._ended.add(name)
-        for kept in (self.rows, self.verified, self.missing, self.cancels):
+        for kept in (self.rows, self.verified, self.missing, self.cancels, self._fired):
             kept.pop(name, None)
         self.is_missing.discard(name)
 
@@ -201,7 +202,7 @@ class PositionGuard:
     def listed(self, names: Collection[str], queried_at: int, now: int, *, missing_after: int) -> None:
         """The venue's listing of stops that wait for their trigger."""
         for name, row in self.rows.items():
-            if name in names:
+            if name in names and not row.has_fired:
                 self.verified[name] = queried_at
                 self.missing.pop(name, None)
                 self.is_missing.discard(name)
@@ -211,6 +212,19 @@ class PositionGuard:
                     self.is_missing.add(name)
         if self.placement is not None:  # the gateway's journal may be a moment behind its answer
             self.verified |= {name: queried_at for name in self.placement.placed if name in names}
+
+    def stuck(self, now: int, *, after: int) -> list[StopRow]:
+        """Returns stops that have fired and of which nothing was filled for so long: they count no more. Each once."""
+        found = []
+        for row in [each for each in self.working() if each.has_fired]:
+            left, since = self._fired.get(row.client_id, (0, 0))
+            if left != row.left:
+                self._fired[row.client_id] = row.left, now
+                self.is_missing.discard(row.client_id)
+            elif now - since >= after and row.client_id not in self.is_missing:
+                self.is_missing.add(row.client_id)
+                found.append(row)
+        return found
 
     def working(self) -> list[StopRow]:
         """Stops that take off what is held."""
@@ -227,13 +241,18 @@ class PositionGuard:
     def counts(self, row: StopRow) -> bool:
         """The venue has it, and nobody wants its end."""
         name = row.client_id
-        is_there = row.has_fired or (name in self.verified and name not in self.is_missing)
+        is_there = (row.has_fired or name in self.verified) and name not in self.is_missing
         return is_there and name not in self.cancels
 
     @property
     def protected(self) -> int:
         """Returns what stops take off that are verified and are not being canceled."""
         return sum(row.left for row in self.working() if self.counts(row)) if self.qty else 0
+
+    @property
+    def firing(self) -> int:
+        """Returns what stops still take off that have fired."""
+        return sum(row.left for row in self.working() if row.has_fired and self.counts(row))
 
     def shown(self, rules: Rules, now: int) -> dict[str, Any]:
         """As `onetape stops` has it."""

@@ -8,7 +8,6 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from onetape.gateway.options import gateway_journal
 from onetape.guardian.account_follower import AccountFollower
 from onetape.guardian.core import GuardianCore
 from onetape.guardian.events import GuardianSettings
@@ -40,7 +39,7 @@ def _by_journals(home: Path, config: Config) -> list[dict[str, Any]]:
     core, waiter = GuardianCore(settings, epoch="", watched=()), Waiter()
     now = time.monotonic_ns()
     for name in config.accounts:
-        follower = AccountFollower(name, gateway_journal(home, name), core)
+        follower = AccountFollower(name, home, core)
         follower.follow(waiter, now)
         follower.leave(waiter)
     return [each.shown(settings.of(each.instrument.symbol), now) for each in core.shown()]

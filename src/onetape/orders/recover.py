@@ -6,6 +6,8 @@ may or may not have arrived. Its order is UNKNOWN and is asked for.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from onetape.model.enums import OrderNews, OrderState, PositionSide, RequestKind
@@ -19,7 +21,9 @@ from onetape.orders.managed import Managed
 from onetape.orders.manager import OrderManager
 from onetape.orders.reports import FillReport
 
-__all__ = ["Recovery", "RecoveryRecord"]
+__all__ = ["Openings", "Recovery", "RecoveryRecord"]
+
+Held = tuple[str, PositionSide]
 
 
 class RecoveryRecord(msgspec.Struct, frozen=True):
@@ -36,6 +40,29 @@ class RecoveryRecord(msgspec.Struct, frozen=True):
     halves: list[FillReport]
     has_begun: bool
     records: int
+    opened: dict[str, int] = {}  # by symbol and side
+
+
+class Openings:
+    """Names each position by the frame that opened it, so that another one is not taken for it."""
+
+    def __init__(self, frames: Mapping[str, int], held: Mapping[Held, int]) -> None:
+        self._opened = {key: (qty > 0, frames.get(" ".join(key), 0)) for key, qty in held.items() if qty}
+
+    def note(self, key: Held, qty: int, sequence: int) -> None:
+        """Takes in that so much is held by the frame of this sequence."""
+        if not qty:
+            self._opened.pop(key, None)
+        elif key not in self._opened or self._opened[key][0] != (qty > 0):
+            self._opened[key] = qty > 0, sequence
+
+    def frame(self, key: Held) -> int:
+        """Returns the frame that opened a position, 0: it is not known, or flat."""
+        return self._opened.get(key, (False, 0))[1]
+
+    def frames(self) -> dict[str, int]:
+        """Returns all frames, as a checkpoint has them."""
+        return {" ".join(key): frame for key, (_, frame) in self._opened.items()}
 
 
 class Recovery:
@@ -43,6 +70,7 @@ class Recovery:
 
     def __init__(self, manager: OrderManager) -> None:
         self.manager = manager
+        self.openings = Openings({}, {})
         self.newest_fill = 0  # ns, by the venue's clock: up to here none is missing
         self._heard = 0  # the newest of all
         self._halves: dict[tuple[str, int], FillReport] = {}  # such trades of which one side is here
@@ -122,12 +150,13 @@ class Recovery:
             order.conditional = False  # from here on it is an order of the book
         self.manager.close(order)
 
-    def fill(self, fill: FillReport) -> None:
+    def fill(self, fill: FillReport, sequence: int = 0) -> None:
         self.records += 1
         manager = self.manager
         former = manager.index.find(fill.client_id, fill.symbol, fill.venue_id)
         manager.book(fill, former, fill.time)
         manager.outs.clear()  # nobody is told again
+        self._note_opening((fill.symbol, fill.position_side), sequence)
         if not fill.is_internal:
             self._heard = max(self._heard, fill.time)
             return
@@ -146,9 +175,13 @@ class Recovery:
         self.has_begun = True
         self.newest_fill = max(self.newest_fill, self._heard)
 
-    def held(self, symbol: str, side: PositionSide, qty: int) -> None:
+    def held(self, symbol: str, side: PositionSide, qty: int, sequence: int = 0) -> None:
         """Enters a position with which the books begin: what the account had before."""
         self.manager.positions[symbol, side] = qty
+        self._note_opening((symbol, side), sequence)
+
+    def _note_opening(self, key: Held, sequence: int) -> None:
+        self.openings.note(key, self.manager.positions.get(key, 0), sequence)
 
     def finish(self, now: int) -> int:
         """Ends recovery and returns how many orders are unknown. What the tape says of one side of an internal trade is
@@ -185,6 +218,7 @@ class Recovery:
             halves=list(self._halves.values()),
             has_begun=self.has_begun,
             records=self.records,
+            opened=self.openings.frames(),
         )
 
     def restore(self, record: RecoveryRecord) -> None:
@@ -199,6 +233,7 @@ class Recovery:
         manager.trades_inside = record.trades_inside
         self._halves = {(fill.symbol, fill.trade_id): fill for fill in record.halves}
         self.has_begun, self.records = record.has_begun, record.records
+        self.openings = Openings(record.opened, manager.positions)
 
 
 # The price that they tell is the order's from then on.

@@ -1,0 +1,80 @@
+"""What sub-accounts hold, folded from a gateway's journal: a fill counts when its entry comes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from onetape.accounts.booking import Booking, BookingRecord
+from onetape.model.enums import Kind, PositionSide
+from onetape.model.instrument import Instrument
+from onetape.orders.reports import FillReport
+
+__all__ = ["BookedFills"]
+
+
+class BookedFills:
+    """Fed with fills and entries in the journal's order. What was filled before the first entry is in the balances
+    that the ledger begins with; of what is not traded any more nothing is held. on_forced: as `Booking`'s."""
+
+    def __init__(self, instruments: Mapping[str, Instrument]) -> None:
+        self._instruments = instruments
+        self.on_forced: Callable[[FillReport, Mapping[int, int]], None] = lambda *_: None
+        self._has_begun = False
+        # Fills whose entry has not been read, by frame, with the slot. At the end of the tape these
+        # are what its writer had no time to book.
+        self._waiting: dict[int, tuple[FillReport, int]] = {}
+        self.anew()
+
+    def anew(self) -> None:
+        """Begins anew at another exchange, where nothing is held yet."""
+        self.booking = Booking(self._instruments, lambda fill, sizes: self.on_forced(fill, sizes))
+        self._waiting.clear()
+
+    def adopt(self, symbol: str, side: PositionSide, qty: int, price: int) -> bool:
+        """Books a position from before the journal: the pool's. False: it cannot be said what it is worth."""
+        instrument = self._instruments.get(symbol)
+        if instrument is None or instrument.kind is Kind.SPOT or not qty or not price:
+            return False
+        self.booking.adopt(symbol, side, qty, price)
+        return True
+
+    def fill(self, fill: FillReport, slot: int, sequence: int) -> None:
+        """Takes in a fill. sequence: of its frame."""
+        if self._has_begun and fill.symbol in self._instruments:
+            self._waiting[sequence] = fill, slot
+
+    def entry(self, of: int, *, is_forced: bool = False) -> list[FillReport]:
+        """Takes in an entry, and returns what it books. of: the frame of its fill, 0: it has none. A fill before that
+        one which still waits was booked already when it was told, and has no entry."""
+        self._has_begun = True
+        booked = []
+        while of in self._waiting:
+            sequence, fill, slot = self._oldest()
+            if sequence == of and is_forced:
+                self.booking.forced(fill)
+            else:
+                self.booking.fill(fill, slot)
+            booked.append(fill)
+        return booked
+
+    def unbooked(self) -> Iterator[tuple[int, FillReport, int]]:
+        """Yields (frame, fill, slot) of what is still to be booked, in order; each once."""
+        while self._waiting:
+            yield self._oldest()
+
+    def _oldest(self) -> tuple[int, FillReport, int]:
+        sequence = next(iter(self._waiting))
+        return sequence, *self._waiting.pop(sequence)
+
+    # --- checkpoints ------------------------------------------------------------------------------
+
+    @property
+    def waiting(self) -> list[tuple[int, FillReport, int]]:
+        return [(at, fill, slot) for at, (fill, slot) in self._waiting.items()]
+
+    def restore(
+        self, booking: BookingRecord, waiting: Iterable[tuple[int, FillReport, int]], *, has_begun: bool
+    ) -> None:
+        self.booking.restore(booking)
+        self._waiting = {at: (fill, slot) for at, fill, slot in waiting}
+        self._has_begun = has_begun

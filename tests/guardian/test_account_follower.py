@@ -1,0 +1,71 @@
+"""What a guardian knows of an account: the same from the gateway's checkpoint as from the beginning of its journal,
+and so also when that beginning has been pruned."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from guardian.guardian_world import ACCOUNT, GuardianWorld
+from onetape.gateway.checkpoint import checkpoint_file, previous_of, read_checkpoint
+from onetape.gateway.options import gateway_journal
+from onetape.guardian.account_follower import AccountFollower
+from onetape.guardian.core import GuardianCore
+from onetape.guardian.events import GuardianSettings
+from onetape.tape.journal import JournalReader
+from onetape.tape.prune import prune
+from onetape.tape.segments import list_segments
+from onetape.tape.wait import Waiter
+from orders.gateway_life import SLOTS
+
+
+@pytest.fixture(scope="module", params=[("binance-usdm", 3), ("binance-usdm", 12), ("aster", 5)])
+def world(request):
+    kind, seed = request.param
+    made = GuardianWorld(seed, kind=kind).run(120)
+    made.life.end()
+    return made
+
+
+def followed(world) -> tuple:
+    """Positions by the frames that opened them, parts of sub-accounts and robots, stops and orders."""
+    core, waiter = GuardianCore(GuardianSettings(), epoch="1", watched=()), Waiter()
+    follower = AccountFollower(ACCOUNT, world.home.path, core, SLOTS)
+    assert follower.follow(waiter, 1)
+    view = follower.view
+    guards = {key: (g.qty, g.entry, g.opened, g.rows) for key, g in core.guards.items() if g.qty or g.rows}
+    parts = {(key, name): (p.qty, p.cost) for key, g in core.guards.items() for name, p in g.parts.items() if p.qty}
+    working = {key: (row.spec, row.size or row.spec.size_int, row.filled) for key, row in view.working.items()}
+    robots = {number: (life.name, life.slot, life.epoch) for number, life in view.robots.items()}
+    follower.leave(waiter)
+    return guards, parts, working, robots, {key: qty for key, qty in view.parts.items() if qty}
+
+
+def test_a_follower_starts_from_a_checkpoint_at_any_frame(world):
+    journal, file = gateway_journal(world.home.path, ACCOUNT), checkpoint_file(world.home.path, ACCOUNT)
+    for each in (file, previous_of(file)):
+        each.unlink(missing_ok=True)
+    whole = followed(world)
+    assert any(whole[:2])
+    with JournalReader(journal) as reader:
+        last = reader.last_sequence
+    chance = random.Random(1)
+    for sequence in sorted({1, *(chance.randrange(1, last) for _ in range(12)), last}):
+        world.life.make_checkpoint(journal, file, sequence)
+        assert read_checkpoint(journal, file).sequence == sequence
+        assert followed(world) == whole, sequence
+
+
+@pytest.mark.parametrize("world", [("binance-usdm", 12)], indirect=True)
+def test_what_sub_accounts_hold_is_known_though_the_beginning_of_the_journal_is_gone(world):
+    journal, file = gateway_journal(world.home.path, ACCOUNT), checkpoint_file(world.home.path, ACCOUNT)
+    whole = followed(world)
+    newest = list_segments(journal)[-1].first_seq
+    for sequence in (newest, newest + 1):  # the one before holds what it does not have itself
+        world.life.make_checkpoint(journal, file, sequence)
+    assert prune(journal, size=1).removed
+    assert whole[1] and followed(world) == whole
+    for each in (file, previous_of(file)):
+        each.unlink()
+    assert not followed(world)[1]  # rather nothing than half of it
