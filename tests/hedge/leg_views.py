@@ -9,7 +9,12 @@ from typing import Any
 from onetape.hedge.model import LegView, Level
 from onetape.model.instrument import Instrument, from_symbol
 
-FACTS: dict[str, Any] = {"tick": "0.1", "lot": "0.001", "maintenance_rate": "0.005", "funding_interval": 8 * 3600 * 10**9}
+FACTS: dict[str, Any] = {
+    "tick": "0.1",
+    "lot": "0.001",
+    "maintenance_rate": "0.005",
+    "funding_interval": 8 * 3600 * 10**9,
+}
 
 
 def perpetual(venue: str, **facts: Any) -> Instrument:

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from leg_views import perpetual, view
 
-from onetape.hedge.margin import InFlight, Route, Transfer, in_transit
+from onetape.hedge.margin import InFlight, Route, in_transit
 from onetape.hedge.model import LegView
+from onetape.hedge.plan import tradable
 from onetape.hedge.utilization import Rebalance, Target, rebalance
 from onetape.model.instrument import from_symbol
 
@@ -97,7 +98,10 @@ def test_margin_of_another_currency_does_not_move():
 
 
 leg = st.tuples(
-    st.integers(-3000, 3000), st.integers(0, 100), st.integers(100, 100_000), st.sampled_from(["0.001", "0.01", "0.0005"])
+    st.integers(-3000, 3000),
+    st.integers(0, 100),
+    st.integers(100, 100_000),
+    st.sampled_from(["0.001", "0.01", "0.0005"]),
 )
 
 
@@ -108,7 +112,7 @@ def made(rows: list[tuple[int, int, int, str]]) -> list[LegView]:
             str(Decimal(size) / 100),
             str(Decimal(used) / 100),
             equity=str(equity),
-            instrument=perpetual(f"venue{number}", lot=lot),
+            instrument=perpetual(f"venue{number}", lot=lot, notional_min=str(number * 700)),
         )
         for number, (size, used, equity, lot) in enumerate(rows)
     ]
@@ -138,6 +142,8 @@ def test_the_net_delta_is_kept_or_comes_nearer_to_its_target(rows, target, toler
     for leg, action in zip(views, found.actions, strict=True):
         assert cap is None or abs(action.trade) <= cap
         assert action.trade % Fraction(leg.instrument.lot) == 0
+        reduces = (leg.position > 0) != (action.trade > 0) and leg.position != 0
+        assert not action.trade or abs(action.trade) >= tradable(leg, reduces=reduces)
         gap = wish.utilization - leg.utilization
         assert action.action == ("maintain" if abs(gap) <= wish.tolerance else "increase" if gap > 0 else "decrease")
         if not found.repair and action.action == "decrease":

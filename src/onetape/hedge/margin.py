@@ -1,4 +1,4 @@
-"""What an account's margin carries: how far the price may go before the venue closes a leg, and what a transfer changes.
+"""What an account's margin carries: how far the price may go before the venue closes a leg, what a transfer changes.
 
 One leg's loss is the other's profit that cannot be used as margin there, so each leg is judged by its own account. What
 a position has to keep is the core's table of its instrument; the account's other positions keep what they keep now.
@@ -15,6 +15,7 @@ from math import lcm
 from typing import Final
 
 from onetape.hedge.model import LegView
+from onetape.hedge.plan import base_of, middle
 from onetape.model.enums import Kind
 from onetape.model.money import MONEY_DECIMALS, divide_half_even
 
@@ -27,8 +28,8 @@ _UNIT: Final = 10**MONEY_DECIMALS
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A way on which margin moves from an account to another one. delay: ns until it is usable there, as it is expected;
-    fee: in the currency, taken off what arrives; least: what the venue sends at least."""
+    """A way on which margin moves from an account to another one. delay: ns until it is usable there, as is
+    expected; fee: in the currency, taken off what arrives; least: what the venue sends at least."""
 
     source: str
     target: str
@@ -59,16 +60,12 @@ class InFlight:
 
 def price_of(view: LegView) -> Decimal:
     """Returns the mark, else the middle of the book; 0 where there is neither."""
-    if view.mark > 0:
-        return view.mark
-    return (view.bids[0].price + view.asks[0].price) / 2 if view.bids and view.asks else Decimal(0)
+    return view.mark if view.mark > 0 else middle(view)
 
 
 def lot_of(view: LegView) -> Fraction:
-    """Returns the least amount that is traded, in units of base."""
-    instrument = view.instrument
-    lot = Fraction(instrument.lot) * Fraction(instrument.multiplier)
-    return lot / Fraction(price_of(view)) if instrument.kind is Kind.INVERSE else lot
+    """Returns the least step of what is traded, in units of base."""
+    return Fraction(base_of(view.instrument, view.instrument.lot, price_of(view)))
 
 
 def common_lot(views: Iterable[LegView]) -> Fraction:

@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from math import floor
 from typing import Literal
 
 from onetape.hedge.margin import InFlight, Route, Transfer, common_lot, in_transit, lot_of, price_of
 from onetape.hedge.model import LegView
+from onetape.hedge.plan import tradable
 from onetape.model.enums import Kind
 
 __all__ = ["Action", "Rebalance", "Target", "rebalance"]
@@ -25,9 +25,9 @@ _ZERO = Fraction(0)
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """utilization, tolerance: shares of 1; `==` is within. amount_max: base, of one account; None: any. routes: on which
-    margin may move; none: only exposure does. delta, band: where the net delta is to be kept, base units; None: it stays
-    what it is."""
+    """utilization, tolerance: shares of 1; `==` is within. amount_max: base, of one account; None: any. routes: on
+    which margin may move; none: only exposure does. delta, band: where the net delta is to be, base units;
+    None: where it is."""
 
     utilization: Fraction
     tolerance: Fraction
@@ -40,7 +40,7 @@ class Target:
 @dataclass(frozen=True, slots=True)
 class Action:
     """One account's. trade: signed base that it trades; amount: by how much that changes its exposure, signed;
-    transfer: margin that it gets (or gives), settle currency; wanted: the exposure that would bring it to the target."""
+    transfer: margin that it gets, settle currency, below 0 that it sends; wanted: the exposure that it lacks."""
 
     account: str
     action: Literal["increase", "decrease", "maintain"]
@@ -88,9 +88,7 @@ def rebalance(views: Sequence[LegView], target: Target, moving: Sequence[InFligh
     )
     left = sum(trades.values(), _ZERO) - repair
     reasons = [
-        f"the net delta is {float(net):g}, {float(net - (target.delta or 0)):+g} from its target: that is repaired first"
-        if repair
-        else "",
+        f"the net delta {float(net):g} is {float(-repair):+g} off: that is repaired first" if repair else "",
         f"{float(-left):+g} of the repair finds no account" if repair and abs(left) >= common_lot(views) else "",
         ", ".join(each for each in off if not trades.get(each)) + " stay: nobody trades the other side within the cap"
         if any(not trades.get(each) for each in off)
@@ -179,22 +177,26 @@ def _limit(view: LegView, target: Target) -> Fraction:
 
 
 def _whole(views: Sequence[LegView], trades: dict[str, Fraction], repair: Fraction) -> dict[str, Fraction]:
-    """Trades in whole lots, towards zero; then the side that is more gives back, until they add up."""
-    lots = {view.account: lot_of(view) for view in views if price_of(view) > 0}
+    """Trades in whole lots, towards zero and none below what is traded; then the side that is more gives back, until
+    they add up."""
     common = common_lot(views)
-    found = {}
-    for view in views:
-        lot = max(lots.get(view.account, _ZERO), common if view.instrument.kind is not Kind.INVERSE else _ZERO)
-        size = floor(abs(trades[view.account]) / lot) * lot if lot else _ZERO
-        least = Fraction(view.instrument.notional_min) / Fraction(price_of(view)) if price_of(view) > 0 else _ZERO
-        if size and size >= least:
-            found[view.account] = size if trades[view.account] > 0 else -size
-    for account in sorted(found, key=lambda each: abs(found[each])):
-        over = sum(found.values(), _ZERO) - repair
-        if over * found[account] > 0:
-            lot = max(lots[account], common)
-            size = max(abs(found[account]) - -(-min(abs(over), abs(found[account])) // lot) * lot, _ZERO)
-            found[account] = size if found[account] > 0 else -size
+    found, lots = dict(trades), dict.fromkeys(trades, _ZERO)
+    by_account = {view.account: view for view in views if price_of(view) > 0}
+
+    def cut(account: str, size: Fraction) -> None:
+        view, side = by_account[account], 1 if found[account] > 0 else -1
+        size = size // lots[account] * lots[account]
+        least = Fraction(tradable(view, reduces=view.position * side < 0))
+        found[account] = side * size if size >= least else _ZERO
+
+    for account, view in by_account.items():
+        lots[account] = lot_of(view) if view.instrument.kind is Kind.INVERSE else common
+        cut(account, abs(found[account]))
+    for _ in views:  # each round ends at least one trade, or all is well
+        for account in sorted(by_account, key=lambda each: abs(found[each])):
+            over = sum(found.values(), _ZERO) - repair
+            if over * found[account] > 0:
+                cut(account, max(abs(found[account]) - abs(over), _ZERO))
     return {account: size for account, size in found.items() if size}
 
 
@@ -217,4 +219,3 @@ def _transfers(views: Sequence[LegView], target: Target) -> list[Transfer]:
             need[route.target] -= amount - route.fee
             need[route.source] += amount
     return found
-
