@@ -51,7 +51,7 @@ def test_what_the_account_s_other_positions_keep_is_not_there_for_the_leg():
 
 def test_brackets_raise_what_a_larger_leg_has_to_keep():
     rows = [
-        {"notional_max": "60000", "maintenance_rate": "0.005"},
+        {"notional_max": "55000", "maintenance_rate": "0.005"},
         {"notional_max": "1000000", "maintenance_rate": "0.1"},
     ]
     steep = perpetual("aster", brackets=rows)
@@ -72,8 +72,8 @@ def test_margin_is_sent_to_the_leg_that_is_near_and_once():
     assert not waits.transfers and not waits.trades and "on its way" in waits.reason
     arrived = replace(PAIR[1], equity=PAIR[1].equity + sent.amount - 1)
     assert near(distance(arrived), Limits().restore)
-    given_up = safety(PAIR, Limits(), [ROUTE], on_way, now=3 * MINUTE)
-    assert given_up.transfers or given_up.trades, "one that is overdue is not counted on"
+    late = safety(PAIR, Limits(), [ROUTE], on_way, now=3 * MINUTE)
+    assert late.transfers or late.trades, "one that is overdue is not counted on"
 
 
 @pytest.mark.parametrize(
