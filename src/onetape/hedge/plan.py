@@ -25,8 +25,11 @@ __all__ = [
     "base_of",
     "capacity",
     "leg_of",
+    "middle",
     "plan_change",
     "qty_of",
+    "reducing",
+    "refusal_of",
     "tradable",
     "worth",
 ]
@@ -52,8 +55,8 @@ class Cost(msgspec.Struct, frozen=True):
 
 
 class Leg(msgspec.Struct, frozen=True):
-    """One order of a plan. side: 1 buys, -1 sells. qty: the instrument's own, a whole number of lots; base: what it
-    comes to in the base currency at `mid`, > 0; limit: on the tick. reduces: it takes a position off, and no more."""
+    """One order of a plan. side: 1 buys, -1 sells. qty: the instrument's own, whole lots; base: what it comes to in the
+    base currency at `mid`, > 0; limit, passive: on the tick. reduces: it takes a position off, and no more."""
 
     account: str
     venue: str
@@ -61,7 +64,9 @@ class Leg(msgspec.Struct, frozen=True):
     side: int
     qty: Decimal
     base: Decimal
+    lot: Decimal
     limit: Decimal
+    passive: Decimal  # where it would rest
     mid: Decimal
     reduces: bool = False
     cost: Cost = Cost()
@@ -222,9 +227,11 @@ def leg_of(view: LegView, change: Decimal, terms: Terms, *, reduces: bool | None
     base = base_of(instrument, qty, mid)
     if not qty or base < tradable(view, reduces=reduces):
         return None
-    limit = limit_of(view, side, terms.slippage)
+    limit, passive = limit_of(view, side, terms.slippage), limit_of(view, side, _ZERO)
     cost = cost_of(view, side, base, limit)
-    return Leg(view.account, view.venue, instrument.symbol, side, qty, base, limit, mid, reduces, cost)
+    return Leg(
+        view.account, view.venue, instrument.symbol, side, qty, base, instrument.lot, limit, passive, mid, reduces, cost
+    )
 
 
 def cost_of(view: LegView, side: int, base: Decimal, limit: Decimal) -> Cost:
