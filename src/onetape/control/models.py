@@ -440,6 +440,15 @@ class SystemReply(Reply, frozen=True):
     status: Literal["running", "stopped", "error"]
 
 
+class Caller(Reply, frozen=True):
+    """Who a token says is asking. Without tokens: anonymous, with all scopes."""
+
+    actor: str
+    scopes: list[Literal["read", "trade", "admin", "kill"]]
+    token: bool = True  # False: no token was shown
+    expires: Millis | None = None
+
+
 class OperationReply(Reply, frozen=True):
     """What the process's tape has of an operation: who asked for what, what was answered (none yet: it is under way),
     and its records in their order."""

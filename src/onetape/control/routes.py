@@ -160,6 +160,7 @@ ROUTES: Final = (
         m.SystemReply,
         "Start all processes anew.",
     ),
+    Route("GET", "/caller", "caller", "read", None, m.Caller, "Show who the token says is asking, and what it may."),
     Route(
         "GET",
         "/operations/{id}",
