@@ -135,7 +135,7 @@ class HedgeExecute(Request, frozen=True):
     on_busy: Literal["wait", "refuse"] = "wait"
 
 
-class HedgeReply(HedgeResult, frozen=True):
+class HedgeReply(HedgeResult, frozen=True, kw_only=True):
     operation_id: str
     timestamp: Millis
     status: Literal["completed", "partial", "failed", "planned", "none"] = "completed"
@@ -345,7 +345,7 @@ class AccountSync(Request, frozen=True):
     timeout: Annotated[int, Meta(ge=1, le=600_000)] = 10_000  # ms, of each account
 
 
-class AccountState(Reply, frozen=True):
+class AccountState(Reply, frozen=True, kw_only=True):
     """net_position: base units over its symbols' one coin where it holds one; else see `positions`."""
 
     account_id: str
