@@ -291,8 +291,9 @@ class SymbolsReply(Reply, frozen=True):
 
 
 class RiskMetrics(Reply, frozen=True):
-    """delta_deviation: against the account's target, base units; leverage: gross notional over equity; drawdown: share
-    of the peak of equity. ages: ms of what each figure was made from."""
+    """delta_deviation: against the account's target, of the coin `delta_unit`; in a history it is the net notional, of
+    that currency. leverage: gross notional over equity; drawdown: the greatest share of a peak of equity that was lost.
+    ages: ms of what each figure was made from."""
 
     account_id: str
     delta_deviation: float
@@ -301,6 +302,7 @@ class RiskMetrics(Reply, frozen=True):
     unrealized_pnl: float
     max_drawdown: float
     timestamp: Millis
+    delta_unit: str = ""
     ages: dict[str, float] = {}
 
 

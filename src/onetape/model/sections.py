@@ -287,6 +287,8 @@ class ControlConfig(Section, frozen=True):
     enabled: bool = True
     host: str = "127.0.0.1"
     port: int = 0  # 0: a free one, shown by status
+    market_age: str = "2s"  # nothing is traded on an account whose newest price is older,
+    account_age: str = "90s"  # or whose balances its venue has confirmed longer ago
 
 
 class DashboardConfig(Section, frozen=True):

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from onetape.guardian.options import GUARDIAN
+from onetape.model.home import supervisor_journal
 from onetape.model.sections import Config, RetentionConfig
 from onetape.supervisor.parts import SINGLE
 
@@ -69,10 +70,6 @@ _AROUND: Final = ("hub", "recorder", "control", "dashboard", "metrics")
 def has_metrics(config: Config) -> bool:
     """Its port is opened where the section is written, and by no default."""
     return config.has("metrics") and config.metrics.enabled
-
-
-def supervisor_journal(home: Path) -> Path:
-    return home / "journal" / "supervisor"
 
 
 def supervisor_socket(home: Path) -> Path:
