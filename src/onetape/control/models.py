@@ -137,7 +137,7 @@ class HedgeExecute(Request, frozen=True):
     on_busy: Literal["wait", "refuse"] = "wait"
 
 
-class HedgeReply(HedgeResult, frozen=True):
+class HedgeReply(HedgeResult, frozen=True, kw_only=True):
     operation_id: str
     timestamp: Millis
     status: Literal["completed", "partial", "failed", "planned", "none"] = "completed"
@@ -195,12 +195,108 @@ class RebalanceReply(Reply, frozen=True):
     code: int | None = None
 
 
+# --- automatic mode ---------------------------------------------------------------------------------------------------
+
+
+class DeltaAuto(Request, frozen=True):
+    """POST /delta/auto. band: base units that the net delta may be away from the target; times in ms; max_cost: of a
+    UTC day, in the quote currency; carry: the target follows which side earns funding."""
+
+    symbol: Name
+    accounts: list[str] = []  # []: every account that has the symbol
+    enabled: bool = True
+    target: float = 0.0
+    band: Amount = 0.01
+    interval: Annotated[int, Meta(ge=100, le=86_400_000)] = 5_000
+    cooldown: Millis = 30_000
+    max_cost: Amount | None = None
+    carry: bool = False
+
+
+class AutoDecision(Reply, frozen=True):
+    """count: how often it was the same in a row, the last time at `timestamp`."""
+
+    timestamp: Millis
+    action: str
+    reason: str
+    count: int = 1
+    operation_id: str | None = None
+
+
+class AutoState(Reply, frozen=True):
+    settings: DeltaAuto
+    stopped: str | None  # why it has stopped by itself
+    cost_today: float
+    decisions: list[AutoDecision]  # newest first
+
+
+class AutoReply(Reply, frozen=True):
+    pairs: list[AutoState]
+
+
+class DeltaLeg(Reply, frozen=True):
+    """One account's side of a symbol. ages: ms of what the figures were made from."""
+
+    account_id: str
+    symbol: str  # the account's own instrument
+    delta: float
+    mark: float
+    utilization: float
+    funding_rate: float | None = None
+    funding_at: Millis | None = None
+    refusal: str = ""
+    ages: dict[str, float] = {}
+
+
+class DeltaState(Reply, frozen=True):
+    symbol: str
+    net_delta: float
+    legs: list[DeltaLeg]
+    automatic: bool = False
+
+
+class DeltaStatus(Request, frozen=True):
+    symbol: str | None = None
+
+
+class DeltaStatusReply(Reply, frozen=True):
+    timestamp: Millis
+    symbols: list[DeltaState]
+
+
+# --- symbols ----------------------------------------------------------------------------------------------------------
+
+
+class AccountInstrument(Reply, frozen=True):
+    """multiplier: base units of one contract, or units of the quote currency where it is inverse."""
+
+    account_id: str
+    symbol: str
+    raw_symbol: str
+    base: str
+    quote: str
+    settle: str
+    multiplier: float
+    inverse: bool
+
+
+class NeutralSymbol(Reply, frozen=True):
+    symbol: str
+    configured: bool  # by [symbols]; else found by its base currency
+    instruments: list[AccountInstrument]
+
+
+class SymbolsReply(Reply, frozen=True):
+    symbols: list[NeutralSymbol]
+
+
 # --- risk -------------------------------------------------------------------------------------------------------------
 
 
 class RiskMetrics(Reply, frozen=True):
-    """delta_deviation: against the account's target, base units; leverage: gross notional over equity; drawdown: share
-    of the peak of equity. ages: ms of what each figure was made from."""
+    """delta_deviation: against the account's target, of the coin `delta_unit`; in a history it is the net notional, of
+    that currency. leverage: gross notional over equity; drawdown: the greatest share of a peak of equity that was lost.
+    ages: ms of what each figure was made from."""
 
     account_id: str
     delta_deviation: float
@@ -209,7 +305,28 @@ class RiskMetrics(Reply, frozen=True):
     unrealized_pnl: float
     max_drawdown: float
     timestamp: Millis
+    delta_unit: str = ""
     ages: dict[str, float] = {}
+
+
+class History(Request, frozen=True):
+    """Query of the history. since: only what is newer."""
+
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
+    since: Millis | None = None
+
+
+class AlertFilter(Request, frozen=True):
+    """Query of the alerts. all: those that have ended or were acknowledged, too."""
+
+    account_id: str | None = None
+    severity: Severity | None = None
+    type: str | None = None
+    all: bool = False
+
+
+class Acknowledge(Request, frozen=True):
+    reason: str = ""
 
 
 class Alert(Reply, frozen=True):
@@ -233,7 +350,7 @@ class AccountSync(Request, frozen=True):
     timeout: Annotated[int, Meta(ge=1, le=600_000)] = 10_000  # ms, of each account
 
 
-class AccountState(Reply, frozen=True):
+class AccountState(Reply, frozen=True, kw_only=True):
     """net_position: base units over its symbols' one coin where it holds one; else see `positions`."""
 
     account_id: str
@@ -326,6 +443,29 @@ class SystemReply(Reply, frozen=True):
     operation_id: str
     timestamp: Millis
     status: Literal["running", "stopped", "error"]
+
+
+class Caller(Reply, frozen=True):
+    """Who a token says is asking. Without tokens: anonymous, with all scopes."""
+
+    actor: str
+    scopes: list[Literal["read", "trade", "admin", "kill"]]
+    token: bool = True  # False: no token was shown
+    expires: Millis | None = None
+
+
+class OperationReply(Reply, frozen=True):
+    """What the process's tape has of an operation: who asked for what, what was answered (none yet: it is under way),
+    and its records in their order."""
+
+    operation_id: str
+    kind: str
+    actor: str
+    timestamp: Millis
+    done: bool
+    request: dict[str, Any]
+    answer: dict[str, Any] | None = None
+    records: list[dict[str, Any]] = []
 
 
 # --- errors -----------------------------------------------------------------------------------------------------------
