@@ -46,7 +46,7 @@ from onetape.orders.filters import keeps_rules
 from onetape.orders.managed import Managed
 from onetape.orders.pre_trade.rules import Check
 
-__all__ = ["OrdersByHand"]
+__all__ = ["OrdersByHand", "key_by_hand"]
 
 KEY_EXPIRES: Final = 30 * DAY  # far beyond what a sender waits for its answer
 # A guardian's ids are those of one of its lives, which waits for seconds: its keys must not fill the table.
@@ -348,7 +348,7 @@ class OrdersByHand:
             tif=TimeInForce.IOC,
             expire=0,
             post_only=False,
-            once=_request_key(order.client_id, "take_share", SHARE_KEY_EXPIRES),
+            once=key_by_hand(order.client_id, "take_share", SHARE_KEY_EXPIRES),
         )
         return lambda: self._share_taken(order, taking)
 
@@ -600,10 +600,10 @@ def _closes(order: Managed) -> bool:
 
 def _key(command: Command, part: str) -> RequestKey:
     """Makes the request key of one of a command's orders."""
-    return _request_key(command.id, part, GUARDIAN_KEY_EXPIRES if command.actor == GUARDIAN else KEY_EXPIRES)
+    return key_by_hand(command.id, part, GUARDIAN_KEY_EXPIRES if command.actor == GUARDIAN else KEY_EXPIRES)
 
 
-def _request_key(id_: str, part: str, expires: int) -> RequestKey:
+def key_by_hand(id_: str, part: str = "", expires: int = KEY_EXPIRES) -> RequestKey:
     """Makes a key of any words, whatever letters they have. expires: ns."""
     words = msgspec.json.encode([id_, part])
     return RequestKey(f"hand {hashlib.blake2b(words, digest_size=16).hexdigest()}", expires=expires)

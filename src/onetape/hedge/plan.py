@@ -24,6 +24,7 @@ __all__ = [
     "Terms",
     "base_of",
     "capacity",
+    "hedge_plan",
     "leg_of",
     "middle",
     "plan_change",
@@ -34,8 +35,6 @@ __all__ = [
     "worth",
 ]
 
-MARKET_AGE: Final = 2 * SECOND
-ACCOUNT_AGE: Final = 30 * SECOND
 _ZERO: Final = Decimal(0)
 _DIGITS: Final = 50  # of a division: an inverse contract's base
 
@@ -69,6 +68,7 @@ class Leg(msgspec.Struct, frozen=True):
     passive: Decimal  # where it would rest
     mid: Decimal
     reduces: bool = False
+    kind: Kind = Kind.LINEAR
     cost: Cost = Cost()
 
     @property
@@ -79,13 +79,15 @@ class Leg(msgspec.Struct, frozen=True):
 
 class Plan(msgspec.Struct, frozen=True):
     """legs in the order in which they are sent, together where `parallel`. before: the net delta; missing: signed base
-    of the wanted change that no account can bear; considered: accounts that were not chosen, and why."""
+    of the wanted change that no account can bear; considered: accounts that were not chosen, and why; bearers: those
+    that may trade what is missing later."""
 
     legs: tuple[Leg, ...] = ()
     parallel: bool = True
     before: Decimal = _ZERO
     missing: Decimal = _ZERO
     considered: tuple[tuple[str, str], ...] = ()
+    bearers: tuple[str, ...] = ()
 
     @property
     def change(self) -> Decimal:
@@ -103,13 +105,13 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
-    """Bounds of a plan. now: ns UTC; slippage: share of the middle of the market that a limit may be worse;
-    ages in ns; reduce_only: nothing may be opened."""
+    """Bounds of a plan. now: ns UTC; slippage: share of the middle of the market that a limit may be worse; ages: ns,
+    0: who made the views has looked at them; reduce_only: nothing may be opened."""
 
     now: int
     slippage: Decimal
-    market_age: int = MARKET_AGE
-    account_age: int = ACCOUNT_AGE
+    market_age: int = 0
+    account_age: int = 0
     reduce_only: bool = False
 
 
@@ -166,7 +168,7 @@ def refusal_of(view: LegView, terms: Terms) -> str:
     ):
         if not at:
             return f"its {what} is not known"
-        if terms.now - at > most:
+        if most and terms.now - at > most:
             return f"its {what} is {(terms.now - at) / SECOND:.1f} s old, at most {most / SECOND:g} s are allowed"
     if not middle(view):
         return "a side of its market is empty"
@@ -230,7 +232,19 @@ def leg_of(view: LegView, change: Decimal, terms: Terms, *, reduces: bool | None
     limit, passive = limit_of(view, side, terms.slippage), limit_of(view, side, _ZERO)
     cost = cost_of(view, side, base, limit)
     return Leg(
-        view.account, view.venue, instrument.symbol, side, qty, base, instrument.lot, limit, passive, mid, reduces, cost
+        view.account,
+        view.venue,
+        instrument.symbol,
+        side,
+        qty,
+        base,
+        instrument.lot,
+        limit,
+        passive,
+        mid,
+        reduces,
+        instrument.kind,
+        cost,
     )
 
 
@@ -269,9 +283,11 @@ def plan_change(
     "" where it may; spared: accounts that come last. reductions_first: what takes positions off comes before what
     opens, whatever it costs."""
     before = sum((each.position for each in views), _ZERO)
+    bearers = tuple(each.account for each in views if not allowed(each))
     if not change:
-        return Plan(parallel=parallel, before=before)
+        return Plan(parallel=parallel, before=before, bearers=bearers)
     side, missing, reasons = (1 if change > 0 else -1), abs(change), dict[str, str]()
+    bounds: dict[str, str] = {}
     offers: list[tuple[int, Decimal, str, bool, LegView]] = []
     for view in sorted(views, key=lambda each: each.account):
         if why := refusal_of(view, terms) or allowed(view):
@@ -280,9 +296,9 @@ def plan_change(
         for reduces in (True, False):
             bears, bound = capacity(view, side, terms, reduces=reduces)
             made = leg_of(view, side * min(bears, missing), terms, reduces=reduces) if bears else None
+            if not reduces and bears < missing:
+                bounds[view.account] = f"{bound} bounds it to {bears.normalize():f}"
             if made is None:
-                if not reduces:
-                    reasons[view.account] = f"{bound} bounds it to {bears.normalize():f}"
                 continue
             price = made.cost.total / worth(view.instrument, made.base, made.mid)
             rank = (view.account in spared) * 2 + (reductions_first and not reduces)
@@ -293,13 +309,48 @@ def plan_change(
         bears = _bears_beside(view, side, terms, used, reduces=reduces)
         leg = leg_of(view, side * min(bears, missing), terms, reduces=reduces)
         if leg is None:
-            reasons.setdefault(account, "others cost less" if missing <= 0 else "what is missing is too little for it")
             continue
         legs[account, reduces] = leg
         missing -= leg.base
     chosen = {account for account, _ in legs}
-    why_not = tuple((name, why or "others cost less") for name, why in sorted(reasons.items()) if name not in chosen)
-    return Plan(tuple(legs.values()), parallel, before, side * missing, why_not)
+    if missing:
+        reasons = {**bounds, **reasons}
+    for view in views:
+        if view.account not in chosen:
+            reasons.setdefault(view.account, bounds.get(view.account, "others cost less"))
+    why_not = tuple(sorted(reasons.items()))
+    return Plan(tuple(legs.values()), parallel, before, side * missing, why_not, bearers)
+
+
+def hedge_plan(
+    views: Sequence[LegView], amount: Decimal, terms: Terms, *, strategy: str, side: int = 0, parallel: bool = True
+) -> Plan:
+    """Returns the plan of a hedge of `amount` base > 0. side: 0: against the net delta, of none a buy.
+
+    delta-neutral: wherever it costs least, and not through zero of a net delta. cross-platform: at other venues than
+    those that hold the exposure, where there are such. same-platform: one account, the cheapest that can bear it.
+    """
+    net = sum((each.position for each in views), _ZERO)
+    side = side or (-1 if net > 0 else 1)
+    if strategy == "delta-neutral" and net * side < 0:
+        amount = min(amount, abs(net))
+    if strategy == "same-platform":
+        plans = [plan_change([each], side * amount, terms, parallel=parallel) for each in views]
+        best = min(plans, key=lambda each: (abs(each.missing), _price(each)))
+        others = tuple((each.account, "one account bears it") for each in views if each.account not in best.bearers)
+        return msgspec.structs.replace(best, before=net, considered=best.considered + others)
+    exposed = {each.venue for each in views if each.position * side < 0}
+    spares = strategy == "cross-platform" and any(each.venue not in exposed for each in views)
+
+    def allowed(view: LegView) -> str:
+        return "its venue holds the exposure" if spares and view.venue in exposed else ""
+
+    return plan_change(views, side * amount, terms, parallel=parallel, allowed=allowed)
+
+
+def _price(plan: Plan) -> Decimal:
+    """Returns what a plan costs of each unit of price and base."""
+    return sum((each.cost.total / each.base / each.mid for each in plan.legs), _ZERO)
 
 
 def _bears_beside(view: LegView, side: int, terms: Terms, used: Decimal, *, reduces: bool) -> Decimal:

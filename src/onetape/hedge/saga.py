@@ -55,11 +55,12 @@ _PART: Final = Decimal("1e-9")  # of what positions differ by rounding
 
 
 class Goal(msgspec.Struct, frozen=True, kw_only=True):
-    """What an operation has set out to do. bearers: accounts that may trade of it; positions: what they held, signed
-    base; least: of base that can be traded on one of them; times ns UTC."""
+    """What an operation has set out to do. base: currency; bearers: accounts that may trade of it; positions: what all
+    held, signed base; least: of base that can be traded on one of them; times ns UTC."""
 
     operation: str
     symbol: str
+    base: str
     plan: Plan
     bearers: tuple[str, ...]
     positions: dict[str, Decimal]
@@ -67,6 +68,7 @@ class Goal(msgspec.Struct, frozen=True, kw_only=True):
     slippage: Decimal
     begun: int
     deadline: int
+    cursors: dict[str, int] = {}  # the shell's, by account: where their gateways' journals stood
     maker_first: int = 0  # ns that passive orders get before they take
 
 
@@ -174,6 +176,7 @@ class Saga:
         self.goal = goal
         self.attempts: list[Attempt] = []
         self.is_over = False
+        self.ended: Outcome | None = None
         self.naked_ns = 0
         self._naked_since = 0
         self._rounds = 0  # without a fill
@@ -209,7 +212,7 @@ class Saga:
                 self._rounds = 0 if attempt.fills.base else self._rounds + 1
                 self._exposed(record["at"])
             case "saga_ended":
-                self.is_over = True
+                self.is_over, self.ended = True, msgspec.convert(record["outcome"], Outcome)
 
     def _write(self, kind: str, **facts: Any) -> Write:
         record = {"kind": kind, "operation": self.goal.operation, **msgspec.to_builtins(facts)}
@@ -277,9 +280,9 @@ class Saga:
         return []
 
     def closed(self, number: int, fills: Fills, now: int, *, why: str = "", code: int = 0) -> list[Effect]:
-        """An order has ended, or will never be placed: nothing more will be filled of it."""
+        """An order has ended, or will never be placed. A fill that comes later still is one, and is said once more."""
         attempt = self.attempts[number - 1]
-        if attempt.is_closed:
+        if attempt.is_closed and fills.base <= attempt.fills.base:
             return []
         made: list[Effect] = [self._write("saga_closed", number=number, fills=fills, why=why, code=code, at=now)]
         return made + self._next(now)
