@@ -410,10 +410,11 @@ class Saga:
         return {name: each - self.moved.get(name, _ZERO) for name, each in left.items()}
 
     def _spared(self, need: Decimal) -> set[str]:
-        """Returns the accounts that come last: those that have just failed, and those that have done their part."""
-        if not self.goal.plan.opposes:
+        """Returns the accounts that come last: those that have just failed; where none has, those that have done their
+        part. With both a venue that refuses everything would be asked for ever before another one undoes its leg."""
+        if self._failed or not self.goal.plan.opposes:
             return self._failed
-        return self._failed | {name for name, left in self._left().items() if left * need <= 0}
+        return {name for name, left in self._left().items() if left * need <= 0}
 
     def _rest(self, views: Sequence[LegView], now: int) -> Leg | None:
         """Returns the next leg of opposite ones that have been done in part, to the same extent: the other ones follow
