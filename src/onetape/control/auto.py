@@ -1,5 +1,5 @@
-"""Automatic mode in the control plane's process: looks at accounts every interval, begins operations, keeps all of it on
-the tape, so that it goes on after a restart.
+"""Automatic mode in the control plane's process: looks at accounts every interval, begins operations, and keeps all of
+it on the tape, so that it goes on after a restart.
 
 The core (hedge/auto.py) decides. A decision is written when it is another one than before, and its count when it ends;
 an operation that a killed process left is begun again under its own id.

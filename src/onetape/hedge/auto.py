@@ -267,7 +267,7 @@ class Auto:
             return self._decision(event.now, "hold", "no_account", f"{reason}, and no account can trade it: {why}", net)
         trades = {leg.account: leg.change for leg in plan.legs}
         return self._decision(
-            event.now, "control", "delta_off", reason, net, cost=cost_of_trades(event.views, plan.legs), trades=trades
+            event.now, "control", "delta_off", reason, net, cost=cost_of_trades(plan.legs), trades=trades
         )
 
     def _carry(self, event: Look, net: Decimal, terms: Terms) -> Decision:

@@ -28,8 +28,8 @@ INTERVAL: Final = 8 * HOUR  # of funding, where an instrument does not say its o
 
 
 class Carry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """size: base of each side, None: of the pair that is held; horizon_days: how long a pair is counted on to earn what it earns now; times: how often
-    what it earns more has to be worth its cost."""
+    """size: base of each side, None: of the pair that is held; horizon_days: how long a pair is counted on to earn what
+    it earns now; times: how often what it earns more has to be worth its cost."""
 
     size: Decimal | None = None
     horizon_days: Decimal = Decimal(3)
@@ -71,7 +71,7 @@ def choose(views: Sequence[LegView], carry: Carry, target: Decimal, terms: Terms
         legs = [leg for leg in made if leg is not None]
         kept = {leg.account: leg.change for leg in legs}
         would = sum((_earned(view, wanted[view.account]) for view in views), _ZERO)
-        cost = cost_of_trades(views, legs)
+        cost = cost_of_trades(legs)
         more = (would - earns) * carry.horizon_days
         if kept and more > 0 and (gain is None or more - cost > gain):
             gain = more - cost
@@ -84,11 +84,10 @@ def choose(views: Sequence[LegView], carry: Carry, target: Decimal, terms: Terms
     return best
 
 
-def cost_of_trades(views: Iterable[LegView], legs: Iterable[Leg]) -> Decimal:
+def cost_of_trades(legs: Iterable[Leg]) -> Decimal:
     """Returns what legs cost once, in quote: fees and what they take off the book, without funding."""
-    coins = {view.account for view in views if view.instrument.kind is Kind.INVERSE}
     costs = ((leg, leg.cost.fee + leg.cost.spread + leg.cost.impact) for leg in legs)
-    return sum((cost * leg.mid if leg.account in coins else cost for leg, cost in costs), _ZERO)
+    return sum((cost * leg.mid if leg.kind is Kind.INVERSE else cost for leg, cost in costs), _ZERO)
 
 
 def _earned(view: LegView, position: Decimal) -> Decimal:
