@@ -197,7 +197,7 @@ class Desk:
         slippage: Decimal = CONTROL_SLIPPAGE,
     ) -> HedgeReply:
         """Trades signed amounts of base on some of the accounts, as one operation. Raises what forbids it before
-        anything is sent; DuplicateCommand where another one is on the symbol, since amounts are of the positions of now.
+        anything is sent; DuplicateCommand where another one is on the symbol, since amounts are of now's positions.
         """
         call = Asking(operation, actor, self.now(), symbol, tuple(accounts))
         if (saga := self._of(operation)) is None:
