@@ -17,6 +17,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from onetape.control.call import Handler
 from onetape.control.desk_replies import Asking, Came, delta_reply, hedge_reply, number, rebalance_reply
 from onetape.control.models import (
     DeltaControl,
@@ -97,6 +98,15 @@ class Desk:
         self._runs: dict[str, SagaRun] = {}  # by operation, those that have not ended in this life
         self._ended: dict[str, Saga] = {}  # of earlier lives
         self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def handlers(self) -> Mapping[str, Handler]:
+        """Returns who carries out which route."""
+        return {
+            "delta_control": lambda call: self.control(call.request, call.operation, call.actor),
+            "hedge_execute": lambda call: self.hedge(call.request, call.operation, call.actor),
+            "utilization_rebalance": lambda call: self.rebalance(call.request, call.operation, call.actor),
+        }
 
     # --- operations -------------------------------------------------------------------------------
 

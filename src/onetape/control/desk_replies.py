@@ -200,7 +200,7 @@ def delta_reply(call: Asking, request: DeltaControl, now: int, initial: Decimal,
         hedge_results=result,
         plan=None if plan is None else shown_plan(plan, came.checks, errors),
         reason=reason,
-        code=problem.code if problem is not None else errors[0].code if errors else None,
+        code=None if problem is None else problem.code,
         error=problem.what if problem is not None else errors[0].what if errors else None,
     )
 
@@ -220,7 +220,6 @@ def hedge_reply(call: Asking, now: int, came: Came, slippage_max: Decimal = _ZER
             net_delta_change=float(plan.change),
             slippage=0.0,
             error=None if first is None else first.what,
-            code=None if first is None else first.code,
             operation_id=call.operation,
             timestamp=now // MS,
             status="planned",
@@ -252,7 +251,7 @@ def rebalance_reply(
     """Says what a rebalance came to. found: of the accounts as they are now."""
     plan, errors, saga, outcome = came.plan, came.errors, came.saga, came.outcome
     target = request.target_utilization
-    problem: OnetapeError | None = errors[0] if errors else None
+    problem: OnetapeError | None = None
     traded = {} if saga is None else {name: float(each) for name, each in saga.moved.items()}
     reason = found.reason or ("" if found.trades or saga else "every account is within the tolerance")
     if saga is not None and outcome is not None:
@@ -280,7 +279,7 @@ def rebalance_reply(
         for each in found.actions
     ]
     return RebalanceReply(
-        success=problem is None,
+        success=problem is None and not errors,
         operation_id=call.operation,
         timestamp=now // MS,
         average_utilization=float(found.average),
@@ -292,7 +291,7 @@ def rebalance_reply(
         net_delta_change=float(plan.change if plan is not None else outcome.change if outcome is not None else _ZERO),
         plan=None if plan is None else shown_plan(plan, came.checks, errors),
         reason=reason or None,
-        error=None if problem is None else problem.what,
+        error=problem.what if problem is not None else errors[0].what if errors else None,
         code=None if problem is None else problem.code,
     )
 
