@@ -1,4 +1,4 @@
-"""The REST interface: HTTP in, one handler a route, JSON out. What is asked is checked here, once for all routes: Host
+"""The REST interface: HTTP in, one handler a route, JSON out. What is wanted is checked here, once for all routes: Host
 and Origin, token and scope, how often, the body's size, type and fields. Each call leaves its record on the tape.
 """
 
@@ -27,12 +27,13 @@ from onetape.control.auth import Entrance, check_scope
 from onetape.control.call import Call, Handler
 from onetape.control.limits import CallLimits
 from onetape.control.openapi import DOCUMENT, PAGE, PAGE_POLICY
-from onetape.control.operations import Asked, Operations
+from onetape.control.operations import Operations, Wanted
 from onetape.control.options import ControlOptions
 from onetape.control.refusals import NotServed, error_reply, status_of
 from onetape.control.routes import BASE, ROUTES, Route
 from onetape.control.tokens import TokenStore
 from onetape.model.errors import BadInput, InvariantViolation, NotAvailable, OnetapeError, ProcessDown, RateLimited
+from onetape.model.sections import ControlConfig
 
 __all__ = ["BODY_BYTES_MAX", "ControlServer"]
 
@@ -76,7 +77,7 @@ class ControlServer:
     """handlers: by the route's name; one without is not available. operations: on the process's tape."""
 
     def __init__(self, options: ControlOptions, operations: Operations, handlers: Mapping[str, Handler]) -> None:
-        self._section = options.config.control
+        self._section: ControlConfig = options.config.control
         self._options, self._operations, self._handlers = options, operations, handlers
         self._entrance = Entrance(self._section, TokenStore(Path(options.home)))
         self._limits = CallLimits(self._section.calls_per_second)
@@ -204,7 +205,7 @@ class ControlServer:
     ) -> bytes:
         if key is not None and not _KEY.fullmatch(key):
             raise BadInput("not 1 to 128 letters without spaces", location="Idempotency-Key")
-        asked = Asked(
+        wanted = Wanted(
             kind=KINDS.get(route.name, route.name.replace("_", "-")),
             name=route.name,
             actor=call.actor,
@@ -222,7 +223,7 @@ class ControlServer:
                 call.code = error.code
                 return status_of(error), msgspec.json.encode(error_reply(error, operation))
 
-        ended = await self._operations.run(asked, work)
+        ended = await self._operations.run(wanted, work)
         call.operation, call.status = ended.operation, ended.status
         if ended.repeated:
             headers["Idempotent-Replayed"] = "true"
@@ -287,7 +288,7 @@ class _Limited(RateLimited):
 
 
 async def _request_of(request: web.BaseRequest, route: Route) -> Any:
-    """Returns what is asked, of the route's type; of a POST its body, of a GET its query. Raises BadInput."""
+    """Returns what is wanted, of the route's type; of a POST its body, of a GET its query. Raises BadInput."""
     query = request.rel_url.query
     if route.method == "POST":
         if query:
