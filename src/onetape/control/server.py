@@ -58,6 +58,7 @@ _HEADERS: Final = {"Server": "onetape", "Cache-Control": "no-store", "X-Content-
 _ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,128}")
 _FIELD: Final = re.compile(r" - at `\$\.?(.*)`$")
+_NAMED_FIELD: Final = re.compile(r"field `(.*)`")
 _IN_BRACES: Final = re.compile(r"{(\w+)}")
 _STATIC: Final = {
     f"{BASE}{path}": [each for each in ROUTES if path in (each.path, *each.aliases)]
@@ -351,8 +352,8 @@ def _bad_field(error: msgspec.ValidationError) -> BadInput:
     match = _FIELD.search(words)
     what = words[: match.start()] if match else words
     place = match[1] if match else ""
-    if not place and "`" in what:  # a field that is missing or unknown
-        place = what.split("`")[1]
+    if not place and (named := _NAMED_FIELD.search(what)):  # one that is missing or unknown
+        place = named[1]
     return BadInput(what[:1].lower() + what[1:], location=place or "body", todo="/docs has the fields and their bounds")
 
 
