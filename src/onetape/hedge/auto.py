@@ -160,9 +160,12 @@ class Auto:
             self.working = found
         return self.records[-1]
 
-    def began(self, operation: str) -> None:
-        """Notes the id of the operation that was begun for the newest decision."""
-        self.records[-1] = self.working = msgspec.structs.replace(self.records[-1], operation=operation)
+    def began(self, decision: Decision, operation: str) -> None:
+        """Notes the id of the operation that was begun for a decision."""
+        self.working = msgspec.structs.replace(decision, operation=operation)
+        for index, each in enumerate(self.records):
+            if each.acts and each.at == decision.at:
+                self.records[index] = self.working
 
     def change(self, settings: AutoSettings, now: int) -> Decision:
         """Goes on with other settings, also where it had stopped. What was spent today stays spent."""
