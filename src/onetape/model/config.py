@@ -22,6 +22,7 @@ from onetape.model.loss_limit import parse_loss_limit
 from onetape.model.money import money_units
 from onetape.model.portfolio_config import PortfolioConfig, check_portfolio
 from onetape.model.sections import (
+    CONTROL,
     GUARDIAN,
     NOTIFY_FIELDS,
     OPERATOR,
@@ -82,7 +83,7 @@ SINGLE: dict[str, type[msgspec.Struct]] = {
     "hub": HubConfig,
     "guardian": GuardianConfig,
     "recorder": RecorderConfig,
-    "control": ControlConfig,
+    CONTROL: ControlConfig,
     "dashboard": DashboardConfig,
     "notify": NotifyConfig,
     "metrics": MetricsConfig,
@@ -425,7 +426,14 @@ def _check_halts(halts: HaltsConfig, source: _Source) -> None:
         raise source.bad(path, f"limits in {' and '.join(currencies)}", "all are of one currency")
 
 
+def _check_control(control: ControlConfig, source: _Source) -> None:
+    for key, most in (("port", 65535), ("calls_per_second", 1_000_000)):
+        if not 0 <= getattr(control, key) <= most:
+            raise source.bad((CONTROL, key), f"{getattr(control, key)} is not between 0 and {most}")
+
+
 def _check_references(config: Config, source: _Source) -> None:
+    _check_control(config.control, source)
     _check_halts(config.guardian.halts, source)
     _check_notify(config, source)
     _check_guardian(config.guardian, source)
@@ -541,7 +549,7 @@ def _has_recorder(config: Config) -> bool:
 def _check_robots(config: Config, source: _Source) -> None:
     for name, robot in config.robots.items():
         path = ("robots", name)
-        if name in (OPERATOR, GUARDIAN):  # its token would be theirs
+        if name in (OPERATOR, GUARDIAN, CONTROL):  # its token would be theirs
             raise source.bad(path, f"no robot is called `{name}`", "choose another name")
         for variant in robot.variants:
             if variant in ("", TWIN) or not variant.isprintable() or "/" in variant:

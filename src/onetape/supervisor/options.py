@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from onetape.control.options import CONTROL
 from onetape.guardian.options import GUARDIAN
 from onetape.model.sections import Config, RetentionConfig
 from onetape.supervisor.parts import SINGLE
@@ -27,6 +28,7 @@ MODULES: Final = {
     "hub": "onetape.hub.main",
     "guardian": "onetape.guardian.main",
     "recorder": "onetape.recorder.main",
+    CONTROL: "onetape.control.main",
     "gateway": "onetape.gateway.main",
     "robot": "onetape.robot.main",
     "variants": "onetape.robot.variants_main",
@@ -63,7 +65,7 @@ def minimal(config: Config) -> Config:
     )
 
 
-_AROUND: Final = ("hub", "recorder", "control", "dashboard", "metrics")
+_AROUND: Final = ("hub", "recorder", CONTROL, "dashboard", "metrics")
 
 
 def has_metrics(config: Config) -> bool:

@@ -16,6 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from onetape.collector.options import collector_options, collectors_of, venue_feed_options
+from onetape.control.options import CONTROL, control_options, has_control
 from onetape.exchange.options import VenueOptions
 from onetape.gateway.hub_market import HubOfGateway
 from onetape.gateway.options import GatewayOptions, gateway_journal
@@ -81,7 +82,8 @@ def children_of(config: Config) -> list[Child]:
     if guardian and config.guardian.standby:
         guardian.append(Child(STANDBY, GUARDIAN, (GUARDIAN,)))
     recorder = [Child(RECORDER, RECORDER)] if has_recorder(config) else []  # it reads what there is
-    return [*venues, *collectors, *hub, *recorder, *gateways, *guardian, *robots, *variants]
+    control = [Child(CONTROL, CONTROL)] if has_control(config) else []  # it waits for gateways itself
+    return [*venues, *collectors, *hub, *recorder, *gateways, *guardian, *control, *robots, *variants]
 
 
 def robot_child(config: Config, name: str) -> Child:
@@ -150,6 +152,8 @@ class Starter:
             case "recorder":
                 options = recorder_options(self.config, home=self.home, folder=self.folder, environ=self.environ)
                 return msgspec.json.encode(options)
+            case "control":
+                return msgspec.json.encode(control_options(self.config, home=self.home, folder=self.folder))
             case "robot":
                 robot = self._robot(name)
                 grant = grant_of(self.home, robot.account, name, robot.subaccount)

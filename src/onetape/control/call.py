@@ -1,0 +1,37 @@
+"""One call of the REST interface, as its handler gets it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from onetape.control.routes import Route
+from onetape.control.tokens import ANONYMOUS, Grant
+
+__all__ = ["Call", "Handler"]
+
+
+@dataclass(slots=True)
+class Call:
+    """id: of the request, X-Request-Id. path: what its path has in {}. request: of the route's type, read and
+    checked. operation: its id, "": it is none."""
+
+    id: str
+    address: str
+    method: str
+    target: str
+    route: Route | None = None
+    grant: Grant = ANONYMOUS
+    path: dict[str, str] = field(default_factory=dict)
+    request: Any = None
+    operation: str = ""
+    status: int = 0
+    code: int = 0  # of the error it was refused with, 0: none
+
+    @property
+    def actor(self) -> str:
+        return self.grant.name
+
+
+Handler = Callable[[Call], Awaitable[Any]]
