@@ -52,20 +52,29 @@ TOKEN_FILE = click.option(
 )
 
 
-def control_plane(shell: Shell, token_file: Path | None, *, id_: str = "", actor: str = "") -> ControlClient:
-    """Returns a client of the home's control plane. Raises ProcessDown where none runs."""
-    from onetape.control.client import ControlClient
-
+def reached(shell: Shell, token_file: Path | None) -> dict[str, Any]:
+    """Returns what a client of the home's control plane is made with. Raises ProcessDown where none runs."""
     status = load("onetape.supervisor.client", "status_of", what="the supervisor")(shell.home)
     address = status.get("control")
     if not address:
         todo = "write [control] in the configuration, and onetape up" if status["running"] else "onetape up"
         raise ProcessDown("no control plane runs", location=str(shell.home), todo=todo)
-    client = ControlClient(address, token_of(token_file), actor=actor)
+    tls = None
+    if address.startswith("https"):
+        import ssl
+
+        tls = ssl.create_default_context(cafile=shell.config_folder / shell.config.control.tls_cert)
+    return {"base_url": address, "token": _token(token_file), "tls": tls}
+
+
+def control_plane(shell: Shell, token_file: Path | None, id_: str = "") -> ControlClient:
+    from onetape.control.client import ControlClient
+
+    client = ControlClient(**reached(shell, token_file))
     return client.keyed(id_) if id_ else client
 
 
-def token_of(file: Path | None) -> str | None:
+def _token(file: Path | None) -> str | None:
     from onetape.security.secrets import read_secret
 
     if file is None and TOKEN not in os.environ:

@@ -25,12 +25,11 @@ def command(shell: Shell, read_only: bool, token_file: Path | None) -> Answer:
     if shell.json:
         raise UsageError("standard output is the protocol's", location="onetape mcp", todo="leave --json out")
     try:
-        from onetape.control.mcp_server import ACTOR, serve
+        from onetape.control.mcp_server import serve
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("onetape"):
             raise
         raise NotAvailable(f"{error.name} is not installed", todo="pip install 'onetape[mcp]'") from None
     shell.progress.end()
-    client = hedging.control_plane(shell, token_file, is_async=True, actor=ACTOR)
-    asyncio.run(serve(client, read_only=read_only))
+    asyncio.run(serve(hedging.reached(shell, token_file), read_only=read_only))
     return Answer(None)

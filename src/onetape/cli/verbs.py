@@ -67,6 +67,7 @@ VERBS = (
     VerbEntry("delta", PROCESSES, "Show the net delta over accounts, bring it to a target, hold it."),
     VerbEntry("hedge", PROCESSES, "Trade an amount against the net delta."),
     VerbEntry("rebalance", PROCESSES, "Bring margin in use to a target, with the net delta kept."),
+    VerbEntry("mcp", PROCESSES, "Serve the control plane to agents, by the Model Context Protocol."),
     VerbEntry("feeds", PROCESSES, "Show the sources of the market, or pin a symbol to one."),
     VerbEntry("scan", PROCESSES, "Show which symbols meet a condition."),
     VerbEntry("send", PROCESSES, "Send a command to a process that runs."),

@@ -150,7 +150,10 @@ class ControlServer:
             self._count += 1
             said = f"{self._life}-{self._count}"
         peer = request.transport.get_extra_info("peername") if request.transport is not None else None
-        return Call(said, str(peer[0]) if peer else "", request.method, request.path)
+        via = request.headers.get("X-Actor", "")
+        return Call(
+            said, str(peer[0]) if peer else "", request.method, request.path, via=via if _ID.fullmatch(via) else ""
+        )
 
     async def _answer(self, request: web.BaseRequest, call: Call, headers: dict[str, str]) -> tuple[str, bytes]:
         self._let_in(request, call)
