@@ -10,7 +10,6 @@ from onetape.control.models import AccountState, AccountSync, SyncReply
 from onetape.control.views import Views
 from onetape.gateway.options import exchange_of
 from onetape.hedge.model import LegView
-from onetape.ipc.door import OPERATOR
 from onetape.ipc.system import IPCCommandSystem
 from onetape.model.decimals import decimal_text
 from onetape.model.errors import ServiceTimeout
@@ -20,7 +19,7 @@ __all__ = ["state_of", "sync"]
 LOOK_S: Final = 0.02  # between two looks whether a round has ended: a gateway's own tick
 
 
-async def sync(views: Views, request: AccountSync) -> SyncReply:
+async def sync(views: Views, request: AccountSync, commands: IPCCommandSystem) -> SyncReply:
     """Asks each account's gateway to compare orders, positions and balances with its venue, all at the same time, and
     returns how they stand. One that has not done so by its time has failed. Raises InvalidAccount."""
     views.refresh()
@@ -28,12 +27,7 @@ async def sync(views: Views, request: AccountSync) -> SyncReply:
     for account in accounts:
         views.symbols().check(account)
     began = time.monotonic()
-    system = IPCCommandSystem(OPERATOR, home=views.home)
-    system.start()
-    try:
-        failures = await asyncio.gather(*(_reconciled(system, each, request.timeout / 1000) for each in accounts))
-    finally:
-        system.stop()
+    failures = await asyncio.gather(*(_reconciled(commands, each, request.timeout / 1000) for each in accounts))
     views.refresh()
     errors = [{"accountId": name, **why} for name, why in zip(accounts, failures, strict=True) if why]
     failed = [each["accountId"] for each in errors]
@@ -51,15 +45,15 @@ async def sync(views: Views, request: AccountSync) -> SyncReply:
     )
 
 
-async def _reconciled(system: IPCCommandSystem, account: str, within_s: float) -> dict[str, Any] | None:
+async def _reconciled(commands: IPCCommandSystem, account: str, within_s: float) -> dict[str, Any] | None:
     """Returns None once the gateway has ended a round that began after the call, else why it has not."""
     target, until = f"gateway:{account}", time.monotonic() + within_s
-    answer = await system.send_command(target, "reconcile", {}, timeout=within_s)
+    answer = await commands.send_command(target, "reconcile", {}, timeout=within_s)
     while answer.error is None:
         if (left := until - time.monotonic()) <= 0:
             words = f"{target} has not heard all of its venue within {within_s:g} s"
             return _shown(ServiceTimeout(words).as_json()["error"])
-        answer = await system.send_command(target, "reconciled", {}, timeout=left)
+        answer = await commands.send_command(target, "reconciled", {}, timeout=left)
         if answer.error is None and answer.result["reconciled"]:
             return None
         await asyncio.sleep(LOOK_S)

@@ -17,6 +17,7 @@ from onetape.control.operations import ControlTape, Operations
 from onetape.control.options import ControlOptions
 from onetape.control.refusals import NotServed
 from onetape.control.server import ControlServer
+from onetape.control.state import State
 from onetape.control.system import System
 from onetape.ipc.process import run_process, say, stop_on_signals
 from onetape.security.confine import confine
@@ -35,6 +36,7 @@ class ControlPlane:
         self.tape = ControlTape(home)
         self.operations = Operations(self.tape)
         self.system = System(home, options.config, self.operations, lambda: self.server.performance())
+        self.state = State(home, options.config, records=options.records)
         self.server = ControlServer(options, self.operations, self._handlers())
 
     def _handlers(self) -> Mapping[str, Handler]:
@@ -45,15 +47,18 @@ class ControlPlane:
             "system_restart": self.system.restart,
             "caller": self._caller,
             "operation": self._operation,
+            **self.state.handlers,
         }
 
     async def start(self) -> None:
         await self.server.start()
+        self.state.start()
         self.system.resume()
 
     async def close(self) -> None:
         await self.server.stop()
         await self.system.close()
+        await self.state.close()
         self.tape.close()
 
     # --- small routes -----------------------------------------------------------------------------

@@ -11,7 +11,6 @@ from typing import Any, Final
 from onetape.control.models import Failover, FailoverReply, Feed, FeedsReply, FeedState
 from onetape.control.views import Views
 from onetape.hub.options import has_hub
-from onetape.ipc.door import OPERATOR
 from onetape.ipc.system import IPCCommandSystem
 from onetape.model.errors import BY_CODE, BadInput, MarketDataUnavailable, NotAvailable
 from onetape.model.near import did_you_mean
@@ -37,17 +36,16 @@ class Market:
     """moved: called after another source is taken than before, with the two names: deltas are to be looked at then."""
 
     def __init__(
-        self, views: Views, *, moved: Callable[[str | None, str | None], Awaitable[None]] | None = None
+        self,
+        views: Views,
+        commands: IPCCommandSystem,
+        *,
+        moved: Callable[[str | None, str | None], Awaitable[None]] | None = None,
     ) -> None:
-        self._views, self._moved = views, moved
-        self._system = IPCCommandSystem(OPERATOR, home=views.home)
-        self._system.start()
+        self._views, self._commands, self._moved = views, commands, moved
         self._is_first = True
         self.active: str | None = None
         self.last_failover: int | None = None  # ms UTC
-
-    def close(self) -> None:
-        self._system.stop()
 
     async def feeds(self) -> FeedsReply:
         """Returns how each feed is now, and which one most prices come from. Raises MarketDataUnavailable where the hub
@@ -109,7 +107,7 @@ class Market:
             await asyncio.sleep(WATCH_EVERY_S)
 
     async def _rows(self) -> Rows:
-        answer = await self._system.send_command(HUB, "status", {}, timeout=ANSWER_WITHIN_S)
+        answer = await self._commands.send_command(HUB, "status", {}, timeout=ANSWER_WITHIN_S)
         if answer.error is not None:
             raise MarketDataUnavailable(f"the hub: {answer.error['message']}", location=HUB, todo="onetape status")
         rows: Rows = answer.result["feeds"]
@@ -123,7 +121,7 @@ class Market:
         for symbol in dict.fromkeys(symbols):
             fields = {"symbol": symbol, "source": source}
             id_ = f"{operation} {symbol}" if operation else None
-            answer = await self._system.send_command(HUB, "pin", fields, timeout=ANSWER_WITHIN_S, command_id=id_)
+            answer = await self._commands.send_command(HUB, "pin", fields, timeout=ANSWER_WITHIN_S, command_id=id_)
             if answer.error is not None:
                 raise BY_CODE[answer.error["code"]](answer.error["message"])
 

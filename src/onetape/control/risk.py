@@ -12,7 +12,6 @@ import sqlalchemy as sa
 from onetape.accounts.entries import TOTAL
 from onetape.control.models import Alert, RiskMetrics
 from onetape.control.views import Views
-from onetape.ipc.door import OPERATOR
 from onetape.ipc.system import IPCCommandSystem
 from onetape.model.errors import (
     BY_CODE,
@@ -173,17 +172,11 @@ class Risk:
             and type in (None, each.type)
         ]
 
-    async def acknowledge(self, id_: str, command_id: str | None = None) -> Alert:
+    async def acknowledge(self, commands: IPCCommandSystem, id_: str, command_id: str | None = None) -> Alert:
         """Says on the supervisor's journal that a person knows of an alert: it blocks no more. Raises BadInput where
         there is none of that id, ServiceTimeout without a supervisor."""
-        system = IPCCommandSystem(OPERATOR, home=self._views.home)
-        system.start()
-        try:
-            answer = await system.send_command(
-                "supervisor", "ack", {"id": id_}, timeout=ACK_WITHIN_S, command_id=command_id
-            )
-        finally:
-            system.stop()
+        fields = {"id": id_}
+        answer = await commands.send_command("supervisor", "ack", fields, timeout=ACK_WITHIN_S, command_id=command_id)
         if answer.error is not None:
             raise BY_CODE[answer.error["code"]](answer.error["message"])
         self._look()

@@ -153,7 +153,7 @@ class Starter:
                 options = recorder_options(self.config, home=self.home, folder=self.folder, environ=self.environ)
                 return msgspec.json.encode(options)
             case "control":
-                return msgspec.json.encode(control_options(self.config, home=self.home, folder=self.folder))
+                return self._control()
             case "robot":
                 robot = self._robot(name)
                 grant = grant_of(self.home, robot.account, name, robot.subaccount)
@@ -296,6 +296,13 @@ class Starter:
         stale = parse_duration(self.config.hub.stale)
         return HubOfGateway(journal=str(hub_journal(self.home)), symbols=found, stale_ns=stale)
 
+    def _control(self) -> bytes:
+        options = control_options(self.config, home=self.home, folder=self.folder)
+        url = ""
+        if has_recorder(self.config):
+            url = recorder_options(self.config, home=self.home, folder=self.folder, environ=self.environ).url
+        return msgspec.json.encode(msgspec.structs.replace(options, records=url))
+
     def _guardian(self) -> GuardianOptions:
         accounts = {}
         for name in self.config.accounts:
@@ -330,9 +337,9 @@ class Starter:
 
     def _common(self, venue: str) -> list[str]:
         """Returns what [symbols] lists of a venue, where a control plane trades it."""
-        control, exchange = self.config.control, exchange_of(self.config.venues[venue].kind)
-        if not (self.config.has("control") and control.enabled):
+        if not has_control(self.config):
             return []
+        exchange = exchange_of(self.config.venues[venue].kind)
         return [each for listed in self.config.symbols.values() for each in listed if each.startswith(f"{exchange}:")]
 
     def _wanted(self, robot: str) -> list[str]:
