@@ -11,7 +11,7 @@ import click
 
 from onetape.cli.frame import Answer, Shell, load, rows
 from onetape.cli.listing import aligned
-from onetape.model.errors import HedgeFailed, OnetapeError, ProcessDown, UnknownSymbol
+from onetape.model.errors import BY_CODE, HedgeFailed, OnetapeError, ProcessDown, UnknownSymbol
 from onetape.model.near import did_you_mean
 from onetape.model.time import parse_duration
 
@@ -105,10 +105,11 @@ def answered(call: Callable[[], Reply], text: Callable[[dict[str, Any]], str]) -
         if not isinstance(error.__cause__, Refusal):
             raise
         value = error.__cause__.answer
-        return Answer.of_check(value, error, text(value) if "operationId" in value else " ")
-    failed = (
-        None if value.get("success", True) else HedgeFailed(value.get("error") or value.get("reason") or "it failed")
-    )
+        done = operation_text(value) if {"executedOrders", "hedgeResults"} & value.keys() else ""
+        return Answer({**value, **error.as_json()}, done, error.exit_code, error)
+    failed = None
+    if not value.get("success", True):
+        failed = BY_CODE.get(value.get("code"), HedgeFailed)(value.get("error") or value.get("reason") or "it failed")
     return Answer.of_check(value, failed, text(value))
 
 

@@ -218,16 +218,15 @@ class _Client:
         else answers there is no control plane."""
         try:
             said = msgspec.json.decode(answer.body, type=dict[str, Any])
-            reply = msgspec.convert(said, m.ErrorReply)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+            code, what, todo = said["code"], str(said["error"]), str(said.get("solution") or "")
+        except (msgspec.MsgspecError, UnicodeDecodeError, KeyError):
             what = f"something else than a control plane answers there: HTTP {answer.status}"
             return ProcessDown(what, location=self._url.geturl()), None
-        kind = BY_CODE.get(reply.code) or OnetapeError
-        place = ", ".join(part for part in (reply.location, reply.operation_id) if part)
-        error = kind(reply.error, location=place, todo=reply.solution)
+        place = ", ".join(str(said[name]) for name in ("location", "operationId") if said.get(name))
+        error = BY_CODE.get(code, OnetapeError)(what, location=place, todo=todo)
         error.__cause__ = Refusal(answer.status, said)
-        is_early = isinstance(error, RateLimited) and reply.retry_after is not None
-        return error, (reply.retry_after or 0) / 1000 if is_early else None
+        pause = said.get("retryAfter") if isinstance(error, RateLimited) else None
+        return error, None if pause is None else pause / 1000
 
 
 def _check_word(name: str, value: str) -> None:
