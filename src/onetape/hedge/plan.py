@@ -287,6 +287,7 @@ def plan_change(
     if not change:
         return Plan(parallel=parallel, before=before, bearers=bearers)
     side, missing, reasons = (1 if change > 0 else -1), abs(change), dict[str, str]()
+    bounds: dict[str, str] = {}
     offers: list[tuple[int, Decimal, str, bool, LegView]] = []
     for view in sorted(views, key=lambda each: each.account):
         if why := refusal_of(view, terms) or allowed(view):
@@ -295,9 +296,9 @@ def plan_change(
         for reduces in (True, False):
             bears, bound = capacity(view, side, terms, reduces=reduces)
             made = leg_of(view, side * min(bears, missing), terms, reduces=reduces) if bears else None
+            if not reduces and bears < missing:
+                bounds[view.account] = f"{bound} bounds it to {bears.normalize():f}"
             if made is None:
-                if not reduces:
-                    reasons[view.account] = f"{bound} bounds it to {bears.normalize():f}"
                 continue
             price = made.cost.total / worth(view.instrument, made.base, made.mid)
             rank = (view.account in spared) * 2 + (reductions_first and not reduces)
@@ -308,12 +309,16 @@ def plan_change(
         bears = _bears_beside(view, side, terms, used, reduces=reduces)
         leg = leg_of(view, side * min(bears, missing), terms, reduces=reduces)
         if leg is None:
-            reasons.setdefault(account, "others cost less" if missing <= 0 else "what is missing is too little for it")
             continue
         legs[account, reduces] = leg
         missing -= leg.base
     chosen = {account for account, _ in legs}
-    why_not = tuple((name, why or "others cost less") for name, why in sorted(reasons.items()) if name not in chosen)
+    if missing:
+        reasons = {**bounds, **reasons}
+    for view in views:
+        if view.account not in chosen:
+            reasons.setdefault(view.account, bounds.get(view.account, "others cost less"))
+    why_not = tuple(sorted(reasons.items()))
     return Plan(tuple(legs.values()), parallel, before, side * missing, why_not, bearers)
 
 
