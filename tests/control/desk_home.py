@@ -13,7 +13,6 @@ from onetape.control.views import Views
 from onetape.ipc.system import IPCCommandSystem
 from onetape.model.sections import CONTROL
 from onetape.store.config import load_config
-from worlds.supervised import Home
 
 CONFIG = """
 [control]

@@ -1,7 +1,7 @@
 """A saga's world in simulated time: accounts at venues behind gateways that keep journals, and what goes wrong there.
 
-Everything follows from a seed. A gateway may be down, its answers late or lost; a venue may refuse, fill in part or ban;
-the market jumps; the process of the saga is killed before or after any of its records and starts again from them.
+Everything follows from a seed. A gateway may be down, its answers late; a venue may refuse, fill in part or ban; the
+market jumps; the process of the saga is killed before or after any of its records and starts again from them.
 """
 
 from __future__ import annotations

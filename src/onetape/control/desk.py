@@ -13,10 +13,12 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mappin
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from onetape.control.desk_replies import Asking, delta_reply, hedge_reply, number
+from onetape.control.call import Handler
+from onetape.control.desk_replies import Asking, Came, delta_reply, hedge_reply, number, rebalance_reply
 from onetape.control.models import (
     DeltaControl,
     DeltaControlReply,
@@ -28,8 +30,9 @@ from onetape.control.models import (
 from onetape.control.order_tape import next_sequence
 from onetape.control.saga_run import SagaRun, order_fields
 from onetape.hedge.model import LegView
-from onetape.hedge.plan import Leg, Plan, Terms, hedge_plan, middle, plan_change, tradable
+from onetape.hedge.plan import Leg, Plan, Terms, hedge_plan, legs_plan, middle, plan_change, tradable
 from onetape.hedge.saga import Goal, Outcome, Saga
+from onetape.hedge.utilization import Target, rebalance
 from onetape.ipc.system import CommandResult, IPCCommandSystem
 from onetape.model.errors import (
     DeltaDeviationExceeded,
@@ -96,6 +99,15 @@ class Desk:
         self._ended: dict[str, Saga] = {}  # of earlier lives
         self._tasks: set[asyncio.Task[None]] = set()
 
+    @property
+    def handlers(self) -> Mapping[str, Handler]:
+        """Returns who carries out which route."""
+        return {
+            "delta_control": lambda call: self.control(call.request, call.operation, call.actor),
+            "hedge_execute": lambda call: self.hedge(call.request, call.operation, call.actor),
+            "utilization_rebalance": lambda call: self.rebalance(call.request, call.operation, call.actor),
+        }
+
     # --- operations -------------------------------------------------------------------------------
 
     async def control(self, request: DeltaControl, operation: str, actor: str) -> DeltaControlReply:
@@ -108,7 +120,7 @@ class Desk:
                 initial = sum((each.position for each in views), _ZERO)
                 if abs(initial - target) <= within:
                     reason = f"the net delta {initial:f} is within {within:f} of the target {target:f}"
-                    return delta_reply(call, request, self.now(), initial, reason=reason)
+                    return delta_reply(call, request, self.now(), initial, Came(reason=reason))
                 plan, checks = await self._planned(
                     lambda of: plan_change(of, target - initial, self._terms(CONTROL_SLIPPAGE)), views
                 )
@@ -117,12 +129,12 @@ class Desk:
                 if not plan.legs or deviation > number(request.max_deviation):
                     errors.append(_unborne(plan, views, DeltaDeviationExceeded))
                 if request.dry_run:
-                    return delta_reply(call, request, self.now(), initial, plan=plan, checks=checks, errors=errors)
+                    return delta_reply(call, request, self.now(), initial, Came(plan, checks, errors))
                 _raise_first(errors)
                 saga = self._begin(call, plan, views, CONTROL_SLIPPAGE, CONTROL_WITHIN, lock=lock)
         outcome = await self._outcome(operation, saga)
         initial = sum(saga.goal.positions.values(), _ZERO)
-        return delta_reply(call, request, self.now(), initial, saga=saga, outcome=outcome)
+        return delta_reply(call, request, self.now(), initial, Came(saga=saga, outcome=outcome))
 
     async def hedge(self, request: HedgeExecute, operation: str, actor: str) -> HedgeReply:
         """Hedges an amount. Raises what forbids it before anything is sent."""
@@ -143,16 +155,46 @@ class Desk:
                 if not plan.legs or abs(plan.missing) >= _least(views):
                     errors.append(_unborne(plan, views, HedgeFailed))
                 if request.dry_run:
-                    return hedge_reply(call, self.now(), plan=plan, checks=checks, errors=errors)
+                    return hedge_reply(call, self.now(), Came(plan, checks, errors))
                 _raise_first(errors)
                 times = request.timeout * MS, request.maker_first * MS
                 saga = self._begin(call, plan, views, slippage, *times, lock=lock)
         outcome = await self._outcome(operation, saga)
-        return hedge_reply(call, self.now(), saga=saga, outcome=outcome, slippage_max=slippage)
+        return hedge_reply(call, self.now(), Came(saga=saga, outcome=outcome), slippage)
 
     async def rebalance(self, request: UtilizationRebalance, operation: str, actor: str) -> RebalanceReply:
         """Brings utilisations to a target and keeps the net delta. Raises what forbids it before anything is sent."""
-        raise NotAvailable("rebalancing is not carried out yet")
+        if request.transfers:
+            raise NotAvailable("margin is not moved between accounts here", todo="leave transfers out: exposure moves")
+        call = Asking(operation, actor, self.now(), request.symbol, tuple(request.accounts))
+        cap = request.max_rebalance_amount
+        target = Target(
+            Fraction(repr(request.target_utilization)),
+            Fraction(repr(request.tolerance_percent)),
+            None if cap is None else Fraction(repr(cap)),
+        )
+        if (saga := self._of(operation)) is None:
+            async with self._turn(request.symbol, request.accounts, request.on_busy) as lock:
+                views = self._legs(request.symbol, request.accounts)
+                found = rebalance(views, target, now=self.now())
+                if not found.trades:
+                    return rebalance_reply(call, request, self.now(), found, Came())
+                trades = {name: Decimal(each.numerator) / each.denominator for name, each in found.trades.items()}
+                plan, checks = await self._planned(
+                    lambda of: legs_plan(of, trades, self._terms(CONTROL_SLIPPAGE)), views
+                )
+                errors = self._gated(
+                    request.accounts, reduces=bool(plan.legs) and all(each.reduces for each in plan.legs)
+                )
+                if not plan.legs:
+                    errors.append(_unborne(plan, views, HedgeFailed))
+                if request.dry_run:
+                    return rebalance_reply(call, request, self.now(), found, Came(plan, checks, errors))
+                _raise_first(errors)
+                saga = self._begin(call, plan, views, CONTROL_SLIPPAGE, CONTROL_WITHIN, lock=lock)
+        outcome = await self._outcome(operation, saga)
+        found = rebalance(self._legs(request.symbol, request.accounts), target, now=self.now())
+        return rebalance_reply(call, request, self.now(), found, Came(saga=saga, outcome=outcome))
 
     async def resume(self) -> None:
         """Goes on with the sagas that an earlier life has left."""

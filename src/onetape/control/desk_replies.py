@@ -3,26 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any, Final
 
 from onetape.control.models import (
     DeltaControl,
     DeltaControlReply,
+    Direction,
     ExecutedOrder,
     HedgeReply,
     HedgeResult,
     LegCost,
     PlannedLeg,
+    RebalanceAction,
+    RebalanceReply,
+    UtilizationMetrics,
+    UtilizationRebalance,
 )
 from onetape.control.models import Plan as ShownPlan
 from onetape.hedge.plan import Leg, Plan
 from onetape.hedge.saga import Outcome, Saga
+from onetape.hedge.utilization import Action, Rebalance
 from onetape.model.enums import Kind
 from onetape.model.errors import DeltaDeviationExceeded, HedgeFailed, OnetapeError
 
-__all__ = ["Asking", "Checks", "delta_reply", "executed", "hedge_reply", "number", "shown_plan"]
+__all__ = [
+    "Asking",
+    "Came",
+    "Checks",
+    "delta_reply",
+    "executed",
+    "hedge_reply",
+    "number",
+    "rebalance_reply",
+    "shown_plan",
+]
 
 MS: Final = 10**6
 _ZERO: Final = Decimal(0)
@@ -39,6 +56,19 @@ class Asking:
     begun: int
     symbol: str
     accounts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Came:
+    """What a call came to. Of a dry run: plan, checks and what would refuse it; of an operation its saga and outcome;
+    of neither why nothing was needed."""
+
+    plan: Plan | None = None
+    checks: Checks = field(default_factory=dict)
+    errors: Sequence[OnetapeError] = ()
+    saga: Saga | None = None
+    outcome: Outcome | None = None
+    reason: str | None = None
 
 
 def number(value: float) -> Decimal:
@@ -140,20 +170,9 @@ def _words(outcome: Outcome) -> str:
     return "; ".join(parts)
 
 
-def delta_reply(
-    call: Asking,
-    request: DeltaControl,
-    now: int,
-    initial: Decimal,
-    *,
-    plan: Plan | None = None,
-    checks: Checks | None = None,
-    errors: Sequence[OnetapeError] = (),
-    saga: Saga | None = None,
-    outcome: Outcome | None = None,
-    reason: str | None = None,
-) -> DeltaControlReply:
-    """Says what a delta control came to, of a dry run what it would, without a plan why nothing was needed."""
+def delta_reply(call: Asking, request: DeltaControl, now: int, initial: Decimal, came: Came) -> DeltaControlReply:
+    """Says what a delta control came to."""
+    plan, errors, saga, outcome, reason = came.plan, came.errors, came.saga, came.outcome, came.reason
     target, took_ms = number(request.target_delta), (now - call.begun) / MS
     problem: OnetapeError | None = None
     final, result, adjustments = plan.expected if plan is not None else initial, None, 0
@@ -179,25 +198,16 @@ def delta_reply(
         execution_time=took_ms,
         adjustment_needed=plan is not None or saga is not None,
         hedge_results=result,
-        plan=None if plan is None else shown_plan(plan, checks or {}, errors),
+        plan=None if plan is None else shown_plan(plan, came.checks, errors),
         reason=reason,
-        code=problem.code if problem is not None else errors[0].code if errors else None,
+        code=None if problem is None else problem.code,
         error=problem.what if problem is not None else errors[0].what if errors else None,
     )
 
 
-def hedge_reply(
-    call: Asking,
-    now: int,
-    *,
-    plan: Plan | None = None,
-    checks: Checks | None = None,
-    errors: Sequence[OnetapeError] = (),
-    saga: Saga | None = None,
-    outcome: Outcome | None = None,
-    slippage_max: Decimal = _ZERO,
-) -> HedgeReply:
-    """Says what a hedge came to, of a dry run what it would."""
+def hedge_reply(call: Asking, now: int, came: Came, slippage_max: Decimal = _ZERO) -> HedgeReply:
+    """Says what a hedge came to."""
+    plan, errors, saga, outcome = came.plan, came.errors, came.saga, came.outcome
     took_ms = (now - call.begun) / MS
     if saga is None or outcome is None:
         assert plan is not None
@@ -210,12 +220,11 @@ def hedge_reply(
             net_delta_change=float(plan.change),
             slippage=0.0,
             error=None if first is None else first.what,
-            code=None if first is None else first.code,
             operation_id=call.operation,
             timestamp=now // MS,
             status="planned",
             delta_after=float(plan.expected),
-            plan=shown_plan(plan, checks or {}, errors),
+            plan=shown_plan(plan, came.checks, errors),
         )
     problem: OnetapeError | None = None
     words = _words(outcome)
@@ -234,3 +243,63 @@ def hedge_reply(
         delta_after=float(after),
         reason=words or None,
     )
+
+
+def rebalance_reply(
+    call: Asking, request: UtilizationRebalance, now: int, found: Rebalance, came: Came
+) -> RebalanceReply:
+    """Says what a rebalance came to. found: of the accounts as they are now."""
+    plan, errors, saga, outcome = came.plan, came.errors, came.saga, came.outcome
+    target = request.target_utilization
+    problem: OnetapeError | None = None
+    traded = {} if saga is None else {name: float(each) for name, each in saga.moved.items()}
+    reason = found.reason or ("" if found.trades or saga else "every account is within the tolerance")
+    if saga is not None and outcome is not None:
+        reason = _words(outcome)
+        if outcome.status != "completed" or not outcome.is_over:
+            problem = HedgeFailed(f"it was done in part: {reason}")
+    actions = [
+        RebalanceAction(
+            account_id=each.account,
+            action=_action(saga, each),
+            current_utilization=float(each.current),
+            target_utilization=target,
+            adjustment_amount=abs(traded.get(each.account, 0.0 if saga else float(each.trade))),
+        )
+        for each in found.actions
+    ]
+    metrics = [
+        UtilizationMetrics(
+            account_id=each.account,
+            current_utilization=float(each.current),
+            target_utilization=target,
+            deviation_percent=(float(each.current) - target) / target if target else float(each.current),
+            within_tolerance=abs(each.current - Fraction(repr(target))) <= Fraction(repr(request.tolerance_percent)),
+        )
+        for each in found.actions
+    ]
+    return RebalanceReply(
+        success=problem is None and not errors,
+        operation_id=call.operation,
+        timestamp=now // MS,
+        average_utilization=float(found.average),
+        rebalance_needed=saga is not None or found.needed,
+        rebalance_actions=actions,
+        utilization_metrics=metrics,
+        execution_time=(now - call.begun) / MS,
+        executed_orders=[] if saga is None else executed(saga),
+        net_delta_change=float(plan.change if plan is not None else outcome.change if outcome is not None else _ZERO),
+        plan=None if plan is None else shown_plan(plan, came.checks, errors),
+        reason=reason or None,
+        error=problem.what if problem is not None else errors[0].what if errors else None,
+        code=None if problem is None else problem.code,
+    )
+
+
+def _action(saga: Saga | None, found: Action) -> Direction:
+    """Returns what was done of an account's exposure, before that what would be."""
+    if saga is None:
+        return found.action
+    before = saga.goal.positions.get(found.account, _ZERO)
+    change = abs(before + saga.moved.get(found.account, _ZERO)) - abs(before)
+    return "increase" if change > 0 else "decrease" if change < 0 else "maintain"

@@ -20,7 +20,7 @@ from msgspec import Meta
 from onetape.hedge.carry import Carry, choose, cost_of_trades
 from onetape.hedge.margin import InFlight, Route
 from onetape.hedge.model import LegView
-from onetape.hedge.plan import Plan, Terms, plan_change, refusal_of
+from onetape.hedge.plan import Terms, plan_change, refusal_of
 from onetape.hedge.safety import Limits, Measure, safety
 from onetape.model.time import DAY, SECOND
 
@@ -28,16 +28,19 @@ __all__ = ["Auto", "AutoSettings", "Decision", "Ended", "Look", "MarginLimits"]
 
 RECORDS_MAX: Final = 1000  # stretches of one decision that are kept; the tape has all
 _ZERO: Final = Decimal(0)
-Share = Annotated[Decimal, Meta(ge=0, le=1)]
 Action = Literal["hold", "control", "trade", "transfer", "stop", "start"]
 
 
 class MarginLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Distances to liquidation, shares of the price: see safety.Limits."""
 
-    act: Share = Decimal("0.15")
-    restore: Share = Decimal("0.25")
-    last: Share = Decimal("0.08")
+    act: Decimal = Decimal("0.15")
+    restore: Decimal = Decimal("0.25")
+    last: Decimal = Decimal("0.08")
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.last <= self.act <= self.restore <= 1:
+            raise ValueError("last <= act <= restore, shares of 1")
 
 
 class AutoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -48,16 +51,26 @@ class AutoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     symbol: str
     accounts: tuple[str, ...]
     target: Decimal = _ZERO
-    band: Annotated[Decimal, Meta(gt=0)]
-    release: Share = Decimal("0.5")
+    band: Decimal
+    release: Decimal = Decimal("0.5")
     interval: Annotated[int, Meta(gt=0)] = 10 * SECOND
     cooldown: Annotated[int, Meta(ge=0)] = 30 * SECOND
     patience: Annotated[int, Meta(ge=0)] = 60 * SECOND
-    max_cost: Annotated[Decimal, Meta(ge=0)] = _ZERO
-    slippage: Share = Decimal("0.005")
+    max_cost: Decimal = _ZERO
+    slippage: Decimal = Decimal("0.005")
     failures_max: Annotated[int, Meta(ge=1)] = 3
     margin: MarginLimits | None = MarginLimits()
     carry: Carry | None = None
+    spared: tuple[str, ...] = ()  # what they hold is hedged by the others: they trade last
+
+    def __post_init__(self) -> None:
+        if self.band <= 0 or not self.target.is_finite():
+            raise ValueError(f"band {self.band} is not above 0")
+        if self.max_cost < 0:
+            raise ValueError(f"max_cost {self.max_cost} is below 0")
+        for name in ("release", "slippage"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} {getattr(self, name)} is not from 0 to 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +233,7 @@ class Auto:
         return self._decision(event.now, action, "liquidation_near", found.reason, trades=trades, transfers=sent)
 
     def _control(self, event: Look, net: Decimal, off: Decimal, terms: Terms) -> Decision:
-        plan: Plan = plan_change(event.views, -off, terms)
+        plan = plan_change(event.views, -off, terms, spared=self.settings.spared)
         reason = f"the net delta {net:f} is {off:+f} off its target, the band is {self.settings.band:f}"
         if not plan.legs:
             why = "; ".join(f"{account}: {words}" for account, words in plan.considered)

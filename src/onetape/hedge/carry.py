@@ -35,6 +35,10 @@ class Carry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     horizon_days: Decimal = Decimal(3)
     times: Decimal = Decimal("1.5")
 
+    def __post_init__(self) -> None:
+        if min(self.size, self.horizon_days, self.times) <= 0:
+            raise ValueError("size, horizon_days and times are above 0")
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:

@@ -6,7 +6,7 @@ position off come before those that open one. Deterministic: equal views give an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from decimal import ROUND_DOWN, Decimal, localcontext
 from typing import Final
 
@@ -14,6 +14,7 @@ import msgspec
 
 from onetape.hedge.model import LegView, Level
 from onetape.model.enums import Kind, Side
+from onetape.model.errors import HedgeFailed
 from onetape.model.instrument import Instrument
 from onetape.model.time import SECOND
 
@@ -26,6 +27,7 @@ __all__ = [
     "capacity",
     "hedge_plan",
     "leg_of",
+    "legs_plan",
     "middle",
     "plan_change",
     "qty_of",
@@ -198,12 +200,17 @@ def reducing(view: LegView, side: int) -> Decimal:
     return max(-view.position * side, _ZERO)
 
 
+def depth_of(view: LegView, side: int, terms: Terms) -> Decimal:
+    """Returns how much base stands within the bound."""
+    limit = limit_of(view, side, terms.slippage)
+    return _walk(view.asks if side > 0 else view.bids, side, limit, Decimal("Infinity"))[0]
+
+
 def capacity(view: LegView, side: int, terms: Terms, *, reduces: bool) -> tuple[Decimal, str]:
     """Returns how much base an account can bear of a change, and what bounds it. reduces: by taking its position off,
     else by opening one beyond what it has, for which it needs margin."""
     instrument, limit = view.instrument, limit_of(view, side, terms.slippage)
-    depth, _ = _walk(view.asks if side > 0 else view.bids, side, limit, Decimal("Infinity"))
-    bounds = [(depth, f"its depth within {limit}")]
+    bounds = [(depth_of(view, side, terms), f"its depth within {limit}")]
     if instrument.size_max:
         bounds.append((base_of(instrument, instrument.size_max, limit), "the size of one order"))
     if reduces:
@@ -348,6 +355,32 @@ def hedge_plan(
     return plan_change(views, side * amount, terms, parallel=parallel, allowed=allowed)
 
 
+def legs_plan(views: Sequence[LegView], trades: Mapping[str, Decimal], terms: Terms, *, parallel: bool = True) -> Plan:
+    """Returns the plan of signed trades of base by account, all smaller by one share where an account cannot bear its
+    own. Raises HedgeFailed where legs of opposite sign would meet at a venue."""
+    by_account = {each.account: each for each in views if trades.get(each.account)}
+    reasons = {account: why for account, view in by_account.items() if (why := refusal_of(view, terms))}
+    share = Decimal(0 if reasons else 1)
+    for account, view in by_account.items() if not reasons else ():
+        side = 1 if trades[account] > 0 else -1
+        opens, bound = capacity(view, side, terms, reduces=False)
+        most = min(depth_of(view, side, terms), opens + reducing(view, side))
+        if most < abs(trades[account]):
+            reasons[account] = f"{bound} bounds it to {most.normalize():f}"
+            share = min(share, most / abs(trades[account]))
+    legs = [leg_of(view, trades[account] * share, terms) for account, view in by_account.items() if share]
+    made = sorted((each for each in legs if each is not None), key=lambda each: not each.reduces)
+    sides: dict[str, int] = {}
+    for leg in made:
+        if sides.setdefault(leg.venue, leg.side) != leg.side:
+            raise HedgeFailed(f"legs of opposite sign would meet at {leg.venue}", location=leg.account)
+    before = sum((each.position for each in views), _ZERO)
+    missing = (1 - share) * max((abs(each) for each in trades.values()), default=_ZERO)
+    names = tuple(each.account for each in views)
+    whole = made if len(made) == len(legs) else ()  # one that is too little to be traded would leave the other naked
+    return Plan(tuple(whole), parallel, before, missing, tuple(sorted(reasons.items())), names)
+
+
 def _price(plan: Plan) -> Decimal:
     """Returns what a plan costs of each unit of price and base."""
     return sum((each.cost.total / each.base / each.mid for each in plan.legs), _ZERO)
@@ -356,9 +389,4 @@ def _price(plan: Plan) -> Decimal:
 def _bears_beside(view: LegView, side: int, terms: Terms, used: Decimal, *, reduces: bool) -> Decimal:
     """Returns what an account can bear beside an order of `used` base on the same depth."""
     bears, _ = capacity(view, side, terms, reduces=reduces)
-    if not used:
-        return bears
-    depth, _ = _walk(
-        view.asks if side > 0 else view.bids, side, limit_of(view, side, terms.slippage), Decimal("Infinity")
-    )
-    return max(min(bears, depth - used), _ZERO)
+    return max(min(bears, depth_of(view, side, terms) - used), _ZERO) if used else bears

@@ -231,6 +231,14 @@ class Saga:
         return sum((each.change for each in self.attempts), _ZERO)
 
     @property
+    def moved(self) -> dict[str, Decimal]:
+        """Returns what accounts have traded, signed base."""
+        found: dict[str, Decimal] = {}
+        for each in self.attempts:
+            found[each.leg.account] = found.get(each.leg.account, _ZERO) + each.change
+        return found
+
+    @property
     def naked(self) -> Decimal:
         low, high = sorted((_ZERO, self.wanted))
         return self.change - min(max(self.change, low), high)
@@ -399,15 +407,14 @@ class Saga:
         left = dict.fromkeys(self.goal.bearers, _ZERO)
         for leg in self.goal.plan.legs:
             left[leg.account] = left.get(leg.account, _ZERO) + leg.change
-        for each in self.attempts:
-            left[each.leg.account] = left.get(each.leg.account, _ZERO) - each.change
-        return left
+        return {name: each - self.moved.get(name, _ZERO) for name, each in left.items()}
 
     def _spared(self, need: Decimal) -> set[str]:
-        """Returns the accounts that come last: those that have just failed, and those that have done their part."""
-        if not self.goal.plan.opposes:
+        """Returns the accounts that come last: those that have just failed; where none has, those that have done their
+        part. With both a venue that refuses everything would be asked for ever before another one undoes its leg."""
+        if self._failed or not self.goal.plan.opposes:
             return self._failed
-        return self._failed | {name for name, left in self._left().items() if left * need <= 0}
+        return {name for name, left in self._left().items() if left * need <= 0}
 
     def _rest(self, views: Sequence[LegView], now: int) -> Leg | None:
         """Returns the next leg of opposite ones that have been done in part, to the same extent: the other ones follow
@@ -424,10 +431,7 @@ class Saga:
     # --- the end ----------------------------------------------------------------------------------
 
     def _expected(self) -> dict[str, Decimal]:
-        positions = dict(self.goal.positions)
-        for each in self.attempts:
-            positions[each.leg.account] = positions.get(each.leg.account, _ZERO) + each.change
-        return positions
+        return {name: at + self.moved.get(name, _ZERO) for name, at in self.goal.positions.items()}
 
     def _verify(self, views: Sequence[LegView], now: int) -> list[Effect]:
         """Compares the venues' own positions with what was filled; other hands may have traded, too."""
