@@ -35,7 +35,7 @@ class ControlPlane:
         self.tape = ControlTape(home)
         self.operations = Operations(self.tape)
         self.system = System(home, options.config, self.operations, lambda: self.server.performance())
-        self.server = ControlServer(options, self.operations, self._handlers())
+        self.server = ControlServer(options, self.operations, self._handlers(), check=self.system.check_runs)
 
     def _handlers(self) -> Mapping[str, Handler]:
         """Returns who carries out which route."""

@@ -12,7 +12,7 @@ import ssl
 import sys
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -75,9 +75,18 @@ _WITH_NAMES: Final = [
 
 
 class ControlServer:
-    """handlers: by the route's name; one without is not available. operations: on the process's tape."""
+    """handlers: by the route's name; one without is not available. operations: on the process's tape. check: raises
+    while nothing may be traded."""
 
-    def __init__(self, options: ControlOptions, operations: Operations, handlers: Mapping[str, Handler]) -> None:
+    def __init__(
+        self,
+        options: ControlOptions,
+        operations: Operations,
+        handlers: Mapping[str, Handler],
+        *,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._check = check
         self._section: ControlConfig = options.config.control
         self._options, self._operations, self._handlers = options, operations, handlers
         self._entrance = Entrance(self._section, TokenStore(Path(options.home)))
@@ -219,6 +228,8 @@ class ControlServer:
         async def work(operation: str) -> tuple[int, bytes]:
             call.operation = operation
             try:
+                if route.scope == "trade" and wanted.acts and getattr(call.request, "enabled", True):
+                    self._check()
                 return 200, msgspec.json.encode(await handler(call))
             except OnetapeError as error:
                 call.code = error.code
