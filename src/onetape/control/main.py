@@ -12,11 +12,13 @@ from pathlib import Path
 import uvloop
 
 from onetape.control.call import Call, Handler
+from onetape.control.desk import Desk
 from onetape.control.models import Caller, OperationReply
 from onetape.control.operations import ControlTape, Operations
 from onetape.control.options import ControlOptions
 from onetape.control.refusals import NotServed
 from onetape.control.server import ControlServer
+from onetape.control.state import State
 from onetape.control.system import System
 from onetape.ipc.process import run_process, say, stop_on_signals
 from onetape.security.confine import confine
@@ -35,6 +37,8 @@ class ControlPlane:
         self.tape = ControlTape(home)
         self.operations = Operations(self.tape)
         self.system = System(home, options.config, self.operations, lambda: self.server.performance())
+        self.state = State(home, options.config, records=options.records)
+        self.desk = Desk(self.state.views, self.state.risk, home, self.tape, self.state.commands)
         self.server = ControlServer(options, self.operations, self._handlers(), check=self.system.check_runs)
 
     def _handlers(self) -> Mapping[str, Handler]:
@@ -45,15 +49,21 @@ class ControlPlane:
             "system_restart": self.system.restart,
             "caller": self._caller,
             "operation": self._operation,
+            **self.state.handlers,
+            **self.desk.handlers,
         }
 
     async def start(self) -> None:
+        self.state.start()
+        await self.desk.resume()
         await self.server.start()
         self.system.resume()
 
     async def close(self) -> None:
         await self.server.stop()
         await self.system.close()
+        await self.desk.close()
+        await self.state.close()
         self.tape.close()
 
     # --- small routes -----------------------------------------------------------------------------

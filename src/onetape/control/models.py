@@ -100,6 +100,7 @@ class HedgeResult(Reply, frozen=True):
     net_delta_change: float
     slippage: float  # of notional, against the middle of the market when it was planned
     error: str | None = None
+    code: int | None = None  # of the error: 1002, 1003, or what refused
 
 
 class DeltaControlReply(Reply, frozen=True):
@@ -117,6 +118,7 @@ class DeltaControlReply(Reply, frozen=True):
     plan: Plan | None = None
     reason: str | None = None
     error: str | None = None
+    code: int | None = None
 
 
 class HedgeExecute(Request, frozen=True):
@@ -190,6 +192,7 @@ class RebalanceReply(Reply, frozen=True):
     plan: Plan | None = None
     reason: str | None = None
     error: str | None = None
+    code: int | None = None
 
 
 # --- automatic mode ---------------------------------------------------------------------------------------------------
@@ -291,8 +294,9 @@ class SymbolsReply(Reply, frozen=True):
 
 
 class RiskMetrics(Reply, frozen=True):
-    """delta_deviation: against the account's target, base units; leverage: gross notional over equity; drawdown: share
-    of the peak of equity. ages: ms of what each figure was made from."""
+    """delta_deviation: against the account's target, of the coin `delta_unit`; in a history it is the net notional, of
+    that currency. leverage: gross notional over equity; drawdown: the greatest share of a peak of equity that was lost.
+    ages: ms of what each figure was made from."""
 
     account_id: str
     delta_deviation: float
@@ -301,6 +305,7 @@ class RiskMetrics(Reply, frozen=True):
     unrealized_pnl: float
     max_drawdown: float
     timestamp: Millis
+    delta_unit: str = ""
     ages: dict[str, float] = {}
 
 

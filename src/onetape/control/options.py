@@ -19,13 +19,18 @@ ANY_ADDRESS: Final = ("0.0.0.0", "::")  # noqa: S104 - recognized, not bound
 
 
 class ControlOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """folder: what paths of the configuration are relative to. tls_cert, tls_key: files, "": plain HTTP."""
+    """folder: what paths of the configuration are relative to. tls_cert, tls_key: files, "": plain HTTP. records: URL
+    of the recorder's database, which may hold a password: it is in no text of this; "": there is no recorder."""
 
     home: str
     folder: str
     config: Config
     tls_cert: str = ""
     tls_key: str = ""
+    records: str = ""
+
+    def __repr__(self) -> str:
+        return f"ControlOptions(home={self.home!r})"
 
 
 def control_journal(home: Path) -> Path:

@@ -29,7 +29,7 @@ from onetape.control.limits import CallLimits
 from onetape.control.openapi import DOCUMENT, PAGE, PAGE_POLICY
 from onetape.control.operations import Operations, Wanted
 from onetape.control.options import ControlOptions
-from onetape.control.refusals import NotServed, error_reply, status_of
+from onetape.control.refusals import NotServed, answer_of, error_reply, status_of
 from onetape.control.routes import BASE, ROUTES, Route
 from onetape.control.tokens import TokenStore
 from onetape.model.errors import BadInput, InvariantViolation, NotAvailable, OnetapeError, ProcessDown, RateLimited
@@ -230,7 +230,9 @@ class ControlServer:
             try:
                 if route.scope == "trade" and wanted.acts and getattr(call.request, "enabled", True):
                     self._check()
-                return 200, msgspec.json.encode(await handler(call))
+                status, reply = answer_of(await handler(call))
+                call.code = 0 if status == 200 else reply["code"]
+                return status, msgspec.json.encode(reply)
             except OnetapeError as error:
                 call.code = error.code
                 return status_of(error), msgspec.json.encode(error_reply(error, operation))

@@ -293,6 +293,8 @@ class ControlConfig(Section, frozen=True):
     tls_cert: str = ""  # files, PEM; "": plain HTTP
     tls_key: str = ""
     calls_per_second: int = 100  # of each token, without one of each address; 0: no limit
+    market_age: str = "2s"  # nothing is traded on an account whose newest price is older,
+    account_age: str = "90s"  # or whose balances its venue has confirmed longer ago
 
 
 class DashboardConfig(Section, frozen=True):

@@ -9,6 +9,7 @@ import msgspec
 
 from onetape.control.options import CONTROL
 from onetape.guardian.options import GUARDIAN
+from onetape.model.home import supervisor_journal
 from onetape.model.sections import Config, RetentionConfig
 from onetape.supervisor.parts import SINGLE
 
@@ -71,10 +72,6 @@ _AROUND: Final = ("hub", "recorder", CONTROL, "dashboard", "metrics")
 def has_metrics(config: Config) -> bool:
     """Its port is opened where the section is written, and by no default."""
     return config.has("metrics") and config.metrics.enabled
-
-
-def supervisor_journal(home: Path) -> Path:
-    return home / "journal" / "supervisor"
 
 
 def supervisor_socket(home: Path) -> Path:
