@@ -72,6 +72,7 @@ VERBS = (
     VerbEntry("scan", PROCESSES, "Show which symbols meet a condition."),
     VerbEntry("send", PROCESSES, "Send a command to a process that runs."),
     VerbEntry("alerts", PROCESSES, "Show alerts, or send one for a test."),
+    VerbEntry("token", PROCESSES, "Make, list and revoke tokens of the REST interface."),
     VerbEntry("params", PROCESSES, "Show the parameters of a strategy or of a robot that runs."),
     VerbEntry("variants", PROCESSES, "Show robots beside their variants on paper."),
     VerbEntry("analyze", RUNS, "Project a run into SQL or Parquet."),

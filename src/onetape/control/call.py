@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from onetape.control.routes import Route
-from onetape.control.tokens import ANONYMOUS, Grant
+from onetape.control.tokens import NOBODY, Grant
 
 __all__ = ["Call", "Handler"]
 
@@ -22,7 +22,7 @@ class Call:
     method: str
     target: str
     route: Route | None = None
-    grant: Grant = ANONYMOUS
+    grant: Grant = NOBODY
     path: dict[str, str] = field(default_factory=dict)
     request: Any = None
     operation: str = ""

@@ -1,4 +1,4 @@
-"""The REST interface: HTTP in, one handler a route, JSON out. What is asked is checked here, once for all routes: Host
+"""The REST interface: HTTP in, one handler a route, JSON out. What is wanted is checked here, once for all routes: Host
 and Origin, token and scope, how often, the body's size, type and fields. Each call leaves its record on the tape.
 """
 
@@ -12,7 +12,7 @@ import ssl
 import sys
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -27,12 +27,13 @@ from onetape.control.auth import Entrance, check_scope
 from onetape.control.call import Call, Handler
 from onetape.control.limits import CallLimits
 from onetape.control.openapi import DOCUMENT, PAGE, PAGE_POLICY
-from onetape.control.operations import Asked, Operations
+from onetape.control.operations import Operations, Wanted
 from onetape.control.options import ControlOptions
 from onetape.control.refusals import NotServed, answer_of, error_reply, status_of
 from onetape.control.routes import BASE, ROUTES, Route
 from onetape.control.tokens import TokenStore
 from onetape.model.errors import BadInput, InvariantViolation, NotAvailable, OnetapeError, ProcessDown, RateLimited
+from onetape.model.sections import ControlConfig
 
 __all__ = ["BODY_BYTES_MAX", "ControlServer"]
 
@@ -58,6 +59,7 @@ _HEADERS: Final = {"Server": "onetape", "Cache-Control": "no-store", "X-Content-
 _ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,128}")
 _FIELD: Final = re.compile(r" - at `\$\.?(.*)`$")
+_NAMED_FIELD: Final = re.compile(r"field `(.*)`")
 _IN_BRACES: Final = re.compile(r"{(\w+)}")
 _STATIC: Final = {
     f"{BASE}{path}": [each for each in ROUTES if path in (each.path, *each.aliases)]
@@ -74,10 +76,19 @@ _WITH_NAMES: Final = [
 
 
 class ControlServer:
-    """handlers: by the route's name; one without is not available. operations: on the process's tape."""
+    """handlers: by the route's name; one without is not available. operations: on the process's tape. check: raises
+    while nothing may be traded."""
 
-    def __init__(self, options: ControlOptions, operations: Operations, handlers: Mapping[str, Handler]) -> None:
-        self._section = options.config.control
+    def __init__(
+        self,
+        options: ControlOptions,
+        operations: Operations,
+        handlers: Mapping[str, Handler],
+        *,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._check = check
+        self._section: ControlConfig = options.config.control
         self._options, self._operations, self._handlers = options, operations, handlers
         self._entrance = Entrance(self._section, TokenStore(Path(options.home)))
         self._limits = CallLimits(self._section.calls_per_second)
@@ -208,7 +219,7 @@ class ControlServer:
     ) -> bytes:
         if key is not None and not _KEY.fullmatch(key):
             raise BadInput("not 1 to 128 letters without spaces", location="Idempotency-Key")
-        asked = Asked(
+        wanted = Wanted(
             kind=KINDS.get(route.name, route.name.replace("_", "-")),
             name=route.name,
             actor=call.actor,
@@ -221,6 +232,8 @@ class ControlServer:
         async def work(operation: str) -> tuple[int, bytes]:
             call.operation = operation
             try:
+                if route.scope == "trade" and wanted.acts and getattr(call.request, "enabled", True):
+                    self._check()
                 status, reply = answer_of(await handler(call))
                 call.code = 0 if status == 200 else reply["code"]
                 return status, msgspec.json.encode(reply)
@@ -228,7 +241,7 @@ class ControlServer:
                 call.code = error.code
                 return status_of(error), msgspec.json.encode(error_reply(error, operation))
 
-        ended = await self._operations.run(asked, work)
+        ended = await self._operations.run(wanted, work)
         call.operation, call.status = ended.operation, ended.status
         if ended.repeated:
             headers["Idempotent-Replayed"] = "true"
@@ -293,7 +306,7 @@ class _Limited(RateLimited):
 
 
 async def _request_of(request: web.BaseRequest, route: Route) -> Any:
-    """Returns what is asked, of the route's type; of a POST its body, of a GET its query. Raises BadInput."""
+    """Returns what is wanted, of the route's type; of a POST its body, of a GET its query. Raises BadInput."""
     query = request.rel_url.query
     if route.method == "POST":
         if query:
@@ -370,8 +383,8 @@ def _bad_field(error: msgspec.ValidationError) -> BadInput:
     match = _FIELD.search(words)
     what = words[: match.start()] if match else words
     place = match[1] if match else ""
-    if not place and "`" in what:  # a field that is missing or unknown
-        place = what.split("`")[1]
+    if not place and (named := _NAMED_FIELD.search(what)):  # one that is missing or unknown
+        place = named[1]
     return BadInput(what[:1].lower() + what[1:], location=place or "body", todo="/docs has the fields and their bounds")
 
 
