@@ -31,6 +31,7 @@ class World:
     now: int = 10**18
     positions: dict[str, str] = field(default_factory=lambda: {"aster-a": "0", "binance-b": "0"})
     alert: str = ""
+    stopped: str = ""
     trades: list[tuple[str, dict[str, Decimal]]] = field(default_factory=list)
     answer: Callable[[str], Any] = lambda operation: HedgeReply(**FILLED, operation_id=operation)
     begun: set[str] = field(default_factory=set)
@@ -52,6 +53,10 @@ class World:
     def legs(self, symbol: str, accounts: Sequence[str]) -> list[LegView]:
         made = [view(each, self.positions[each], "0.2") for each in accounts]
         return [replace(each, market_at=self.now, account_at=self.now) for each in made]
+
+    def check_runs(self) -> None:
+        if self.stopped:
+            raise BlockedByRiskAlert(self.stopped)
 
     # as Risk
     def gate(self, accounts: Sequence[str], reduces: bool) -> None:
@@ -95,7 +100,7 @@ FILLED: dict[str, Any] = {
 @asynccontextmanager
 async def life(home: Path, world: World):
     tape = ControlTape(home)
-    auto = Automatic(world, world, world, Operations(tape), now=world.clock)  # type: ignore[arg-type]
+    auto = Automatic(world, world, world, Operations(tape), check=world.check_runs, now=world.clock)  # type: ignore[arg-type]
     auto.start()
     try:
         yield auto
@@ -156,7 +161,7 @@ def test_what_was_switched_off_stays_off_and_its_costs_count_when_it_is_switched
             await until(auto, is_done)
             off = await ask(auto, DeltaAuto(symbol="BTC-USD", enabled=False))
             assert not off.settings.enabled and off.stopped is None and not auto.is_held("BTC-USD")
-        world.positions["aster-a"] = "5"
+        world.positions["aster-a"] = "0.3"
         async with life(tmp_path, world) as auto:
             assert not auto.is_held("BTC-USD")
             await asyncio.sleep(0.3)
@@ -226,6 +231,20 @@ def test_a_fault_of_ours_is_said_to_have_stopped_it(tmp_path, capsys):
 
     asyncio.run(work())
     assert "ZeroDivisionError" in capsys.readouterr().err
+
+
+def test_nothing_is_traded_while_the_system_is_stopped(tmp_path):
+    world = World(positions={"aster-a": "0.1", "binance-b": "0"}, stopped="the system is stopped, by me")
+
+    async def work() -> None:
+        async with life(tmp_path, world) as auto:
+            await ask(auto, ON)
+            found = await until(auto, lambda found: found.decisions[0].count > 1)
+            assert found.decisions[0].reason == world.stopped and not world.trades
+            world.stopped = ""
+            await until(auto, is_done)
+
+    asyncio.run(work())
 
 
 def test_a_critical_alert_is_the_reason_that_is_shown(tmp_path):

@@ -51,11 +51,20 @@ class Gate(Protocol):
 
 
 class Automatic:
-    """One core for each symbol that was ever switched on. now: ns UTC."""
+    """One core for each symbol that was ever switched on. check: raises BlockedByRiskAlert where nothing may be traded;
+    now: ns UTC."""
 
     def __init__(
-        self, views: Source, risk: Gate, desk: Desk, operations: Operations, *, now: Callable[[], int] = time.time_ns
+        self,
+        views: Source,
+        risk: Gate,
+        desk: Desk,
+        operations: Operations,
+        *,
+        check: Callable[[], None] = lambda: None,
+        now: Callable[[], int] = time.time_ns,
     ) -> None:
+        self._check = check
         self._views, self._risk, self._desk, self._operations, self._now = views, risk, desk, operations, now
         self._pairs: dict[str, Auto] = {}
         self._requests: dict[str, DeltaAuto] = {}
@@ -159,17 +168,14 @@ class Automatic:
 
     def _look(self, symbol: str, settings: AutoSettings) -> Look:
         self._views.refresh()
-        alerts = []
-        try:
-            self._risk.gate(settings.accounts, False)
-        except BlockedByRiskAlert as error:
-            alerts = [error.what]
+        blocked = _refusal(self._check)
+        alert = _refusal(lambda: self._risk.gate(settings.accounts, False))
         try:
             views = self._views.legs(symbol, settings.accounts)
         except OnetapeError:  # gateways have not said yet what they trade: each account counts as unknown
             views = []
         busy = "by another call" if views and self._desk.is_busy(views[0].instrument.base) else ""
-        return Look(self._now(), views, alerts=alerts, busy=busy)
+        return Look(self._now(), views, alerts=[alert] if alert else [], busy=busy, blocked=blocked)
 
     async def _carry_out(self, symbol: str, decision: Decision) -> None:
         """Begins an operation, or finds it where an earlier life has begun it, and waits for its end."""
@@ -244,6 +250,14 @@ class Automatic:
     def _ended(self, record: Mapping[str, Any]) -> None:
         pair = self._pairs[record["symbol"]]
         pair.ended(Ended(record["at"], Decimal(record["cost"]), record["error"]))
+
+
+def _refusal(check: Callable[[], None]) -> str:
+    try:
+        check()
+    except BlockedByRiskAlert as error:
+        return error.what
+    return ""
 
 
 def settings_of(request: DeltaAuto) -> AutoSettings:

@@ -15,7 +15,7 @@ __all__ = ["Call", "Handler"]
 @dataclass(slots=True)
 class Call:
     """id: of the request, X-Request-Id. path: what its path has in {}. request: of the route's type, read and
-    checked. operation: its id, "": it is none."""
+    checked. operation: its id, "": it is none. via: the program that speaks for the token's owner, by its word."""
 
     id: str
     address: str
@@ -26,12 +26,13 @@ class Call:
     path: dict[str, str] = field(default_factory=dict)
     request: Any = None
     operation: str = ""
+    via: str = ""
     status: int = 0
     code: int = 0  # of the error it was refused with, 0: none
 
     @property
     def actor(self) -> str:
-        return self.grant.name
+        return f"{self.grant.name}/{self.via}" if self.via else self.grant.name
 
 
 Handler = Callable[[Call], Awaitable[Any]]

@@ -40,9 +40,11 @@ class ControlPlane:
         self.system = System(home, options.config, self.operations, lambda: self.server.performance())
         self.state = State(home, options.config, records=options.records)
         self.desk = Desk(self.state.views, self.state.risk, home, self.tape, self.state.commands)
-        self.auto = Automatic(self.state.views, self.state.risk, self.desk, self.operations)
+        self.auto = Automatic(
+            self.state.views, self.state.risk, self.desk, self.operations, check=self.system.check_runs
+        )
         self.state.is_held = self.auto.is_held
-        self.server = ControlServer(options, self.operations, self._handlers())
+        self.server = ControlServer(options, self.operations, self._handlers(), check=self.system.check_runs)
 
     def _handlers(self) -> Mapping[str, Handler]:
         """Returns who carries out which route."""

@@ -12,7 +12,7 @@ import ssl
 import sys
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -46,6 +46,7 @@ UNREAD_MS: Final = 30_000  # that a client may leave an answer unread
 STOP_S: Final = 10.0  # for what is under way when the process is to end
 LINES_PER_S: Final = 20  # in the log; what is beyond is on the tape alone
 MINUTE_S: Final = 60
+EXACT: Final = 2**53  # below it a float is the integer that was written
 KINDS: Final = {
     "delta_control": "delta-ctrl",
     "hedge_execute": "hedge",
@@ -75,9 +76,18 @@ _WITH_NAMES: Final = [
 
 
 class ControlServer:
-    """handlers: by the route's name; one without is not available. operations: on the process's tape."""
+    """handlers: by the route's name; one without is not available. operations: on the process's tape. check: raises
+    while nothing may be traded."""
 
-    def __init__(self, options: ControlOptions, operations: Operations, handlers: Mapping[str, Handler]) -> None:
+    def __init__(
+        self,
+        options: ControlOptions,
+        operations: Operations,
+        handlers: Mapping[str, Handler],
+        *,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._check = check
         self._section: ControlConfig = options.config.control
         self._options, self._operations, self._handlers = options, operations, handlers
         self._entrance = Entrance(self._section, TokenStore(Path(options.home)))
@@ -152,7 +162,10 @@ class ControlServer:
             self._count += 1
             said = f"{self._life}-{self._count}"
         peer = request.transport.get_extra_info("peername") if request.transport is not None else None
-        return Call(said, str(peer[0]) if peer else "", request.method, request.path)
+        via = request.headers.get("X-Actor", "")
+        return Call(
+            said, str(peer[0]) if peer else "", request.method, request.path, via=via if _ID.fullmatch(via) else ""
+        )
 
     async def _answer(self, request: web.BaseRequest, call: Call, headers: dict[str, str]) -> tuple[str, bytes]:
         self._let_in(request, call)
@@ -219,6 +232,8 @@ class ControlServer:
         async def work(operation: str) -> tuple[int, bytes]:
             call.operation = operation
             try:
+                if route.scope == "trade" and wanted.acts and getattr(call.request, "enabled", True):
+                    self._check()
                 status, reply = answer_of(await handler(call))
                 call.code = 0 if status == 200 else reply["code"]
                 return status, msgspec.json.encode(reply)
@@ -334,11 +349,25 @@ def _read_body(body: bytes, route: Route) -> Any:
             raise BadInput(f"{route.path} takes no body")
         return None
     try:
-        return msgspec.json.decode(body or b"{}", type=route.request)
-    except msgspec.ValidationError as error:
-        raise _bad_field(error) from None
+        try:
+            return msgspec.json.decode(body or b"{}", type=route.request)
+        except msgspec.ValidationError:
+            values = _whole(msgspec.json.decode(body or b"{}"))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadInput(f"not JSON: {error}", location="body", todo=f"Content-Type: {JSON_TYPE}, one object") from None
+    return _checked(values, route.request)
+
+
+def _whole(value: Any) -> Any:
+    """Returns JSON with each number that is whole as an integer: 30000.0 is one, by the schema and by its writers."""
+    match value:
+        case float() if value.is_integer() and abs(value) < EXACT:
+            return int(value)
+        case dict():
+            return {name: _whole(each) for name, each in value.items()}
+        case list():
+            return [_whole(each) for each in value]
+    return value
 
 
 def _checked(values: dict[str, Any], kind: type[Any], *, strict: bool = True) -> Any:

@@ -76,7 +76,7 @@ class AutoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 @dataclass(frozen=True, slots=True)
 class Look:
     """The accounts as of one moment. alerts: critical ones that are open; moving: transfers on their way; busy: the
-    operation that works on the symbol, whoever began it; "": none."""
+    operation that works on the symbol, whoever began it; blocked: why nothing may be traded at all; "": none."""
 
     now: int
     views: Sequence[LegView]
@@ -84,6 +84,7 @@ class Look:
     moving: Sequence[InFlight] = ()
     routes: Sequence[Route] = ()
     busy: str = ""
+    blocked: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +201,8 @@ class Auto:
             return self._decision(now, "hold", "off", "it is switched off")
         if self.working is not None or event.busy:
             return self._decision(now, "hold", "busy", f"an operation works on {settings.symbol} {event.busy}".rstrip())
+        if event.blocked:
+            return self._decision(now, "hold", "blocked", event.blocked)
         terms = Terms(now=now, slippage=settings.slippage)
         if ill := self._unhealthy(event, terms):
             return ill
