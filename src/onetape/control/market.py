@@ -12,7 +12,7 @@ from onetape.control.models import Failover, FailoverReply, Feed, FeedsReply, Fe
 from onetape.control.views import Views
 from onetape.hub.options import has_hub
 from onetape.ipc.system import IPCCommandSystem
-from onetape.model.errors import BY_CODE, BadInput, MarketDataUnavailable, NotAvailable
+from onetape.model.errors import BY_CODE, BadInput, MarketDataUnavailable, NotAvailable, OnetapeError
 from onetape.model.near import did_you_mean
 from onetape.model.sections import HUB
 
@@ -100,7 +100,7 @@ class Market:
     async def watch(self) -> None:
         """Looks for ever whether another source is taken, by whatever cause, and says so."""
         while True:
-            with suppress(MarketDataUnavailable):
+            with suppress(OnetapeError):
                 await self.feeds()
             await asyncio.sleep(WATCH_EVERY_S)
 
