@@ -12,6 +12,7 @@ from pathlib import Path
 import uvloop
 
 from onetape.control.call import Call, Handler
+from onetape.control.desk import Desk
 from onetape.control.models import Caller, OperationReply
 from onetape.control.operations import ControlTape, Operations
 from onetape.control.options import ControlOptions
@@ -37,7 +38,8 @@ class ControlPlane:
         self.operations = Operations(self.tape)
         self.system = System(home, options.config, self.operations, lambda: self.server.performance())
         self.state = State(home, options.config, records=options.records)
-        self.server = ControlServer(options, self.operations, self._handlers())
+        self.desk = Desk(self.state.views, self.state.risk, home, self.tape, self.state.commands)
+        self.server = ControlServer(options, self.operations, self._handlers(), check=self.system.check_runs)
 
     def _handlers(self) -> Mapping[str, Handler]:
         """Returns who carries out which route."""
@@ -48,16 +50,19 @@ class ControlPlane:
             "caller": self._caller,
             "operation": self._operation,
             **self.state.handlers,
+            **self.desk.handlers,
         }
 
     async def start(self) -> None:
-        await self.server.start()
         self.state.start()
+        await self.desk.resume()
+        await self.server.start()
         self.system.resume()
 
     async def close(self) -> None:
         await self.server.stop()
         await self.system.close()
+        await self.desk.close()
         await self.state.close()
         self.tape.close()
 

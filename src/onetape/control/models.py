@@ -100,6 +100,7 @@ class HedgeResult(Reply, frozen=True):
     net_delta_change: float
     slippage: float  # of notional, against the middle of the market when it was planned
     error: str | None = None
+    code: int | None = None  # of the error: 1002, 1003, or what refused
 
 
 class DeltaControlReply(Reply, frozen=True):
@@ -117,6 +118,7 @@ class DeltaControlReply(Reply, frozen=True):
     plan: Plan | None = None
     reason: str | None = None
     error: str | None = None
+    code: int | None = None
 
 
 class HedgeExecute(Request, frozen=True):
@@ -190,6 +192,7 @@ class RebalanceReply(Reply, frozen=True):
     plan: Plan | None = None
     reason: str | None = None
     error: str | None = None
+    code: int | None = None
 
 
 # --- automatic mode ---------------------------------------------------------------------------------------------------

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+import msgspec
+
 from onetape.control.auth import Unauthenticated
 from onetape.control.models import ErrorReply
 from onetape.model import errors as e
 
-__all__ = ["CHAPTER", "SOLUTIONS", "STATUSES", "NotServed", "error_reply", "status_of"]
+__all__ = ["CHAPTER", "SOLUTIONS", "STATUSES", "NotServed", "answer_of", "error_reply", "status_of"]
 
 # Of the first that an error is.
 STATUSES: Final[tuple[tuple[type[e.OnetapeError], int], ...]] = (
@@ -97,6 +99,17 @@ def error_reply(error: e.OnetapeError, operation: str | None = None, retry_after
         retry_after=retry_after,
         causes=list(_causes(error, kind)),
     )
+
+
+def answer_of(reply: Any) -> tuple[int, Any]:
+    """Returns HTTP status and body of a reply. What broke a bound, or was done in part, has the error's status, number
+    and remedy beside what was done."""
+    if getattr(reply, "code", None) is None:
+        return 200, reply
+    error = e.BY_CODE[reply.code](reply.error or "")
+    refusal = error_reply(error, reply.operation_id)
+    more = {"code": refusal.code, "name": refusal.name, "solution": refusal.solution, "causes": refusal.causes}
+    return status_of(error), {**msgspec.to_builtins(reply), **more}
 
 
 def _causes(error: BaseException, kind: type[e.OnetapeError]) -> Iterator[dict[str, Any]]:
