@@ -8,7 +8,9 @@ an operation that a killed process left is begun again under its own id.
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final, Protocol
@@ -17,18 +19,20 @@ import msgspec
 
 from onetape.control.call import Call, Handler
 from onetape.control.desk import Desk
-from onetape.control.models import AutoDecision, AutoReply, AutoState, DeltaAuto, HedgeReply
-from onetape.control.operations import Asked, Operations
-from onetape.control.refusals import error_reply, status_of
+from onetape.control.models import AutoDecision, AutoReply, AutoState, DeltaAuto
+from onetape.control.operations import Operations, Wanted
+from onetape.control.refusals import answer_of, error_reply, status_of
 from onetape.hedge.auto import Auto, AutoSettings, Decision, Ended, Look
 from onetape.hedge.carry import Carry
 from onetape.hedge.model import LegView
-from onetape.model.errors import BadInput, BlockedByRiskAlert, OnetapeError
+from onetape.model.errors import BadInput, BlockedByRiskAlert, OnetapeError, ServiceTimeout
+from onetape.model.time import SECOND
 
 __all__ = ["AUTO", "Automatic"]
 
 AUTO: Final = "auto"  # its name as an actor, and how the ids of its operations begin
 SHOWN_MAX: Final = 100  # decisions in an answer
+LATE: Final = 10 * SECOND  # an operation that was decided before that, and not begun, is not begun any more
 _MS: Final = 10**6
 
 
@@ -47,11 +51,20 @@ class Gate(Protocol):
 
 
 class Automatic:
-    """One core for each symbol that was ever switched on. now: ns UTC."""
+    """One core for each symbol that was ever switched on. check: raises BlockedByRiskAlert where nothing may be traded;
+    now: ns UTC."""
 
     def __init__(
-        self, views: Source, risk: Gate, desk: Desk, operations: Operations, *, now: Callable[[], int] = time.time_ns
+        self,
+        views: Source,
+        risk: Gate,
+        desk: Desk,
+        operations: Operations,
+        *,
+        check: Callable[[], None] = lambda: None,
+        now: Callable[[], int] = time.time_ns,
     ) -> None:
+        self._check = check
         self._views, self._risk, self._desk, self._operations, self._now = views, risk, desk, operations, now
         self._pairs: dict[str, Auto] = {}
         self._requests: dict[str, DeltaAuto] = {}
@@ -125,8 +138,21 @@ class Automatic:
     # --- looks --------------------------------------------------------------------------------------------------------
 
     def _run(self, symbol: str) -> None:
-        if symbol not in self._tasks or self._tasks[symbol].done():
-            self._tasks[symbol] = asyncio.ensure_future(self._hold(symbol))
+        """Looks from now on, at the interval of now."""
+        task = self._tasks.get(symbol)
+        if task is not None and not task.done():
+            if self._pairs[symbol].working is not None:
+                return
+            task.cancel()
+        self._tasks[symbol] = asyncio.ensure_future(self._hold(symbol))
+        self._tasks[symbol].add_done_callback(lambda done: self._over(symbol, done))
+
+    def _over(self, symbol: str, task: asyncio.Task[None]) -> None:
+        """Nobody waits for these tasks: one that breaks is said to have stopped."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._pairs[symbol].halt(self._now(), f"a fault of ours: {type(error).__name__}: {error}", "failing")
+            self._write(symbol)
+            sys.stderr.write("".join(traceback.format_exception(error)))
 
     async def _hold(self, symbol: str) -> None:
         pair = self._pairs[symbol]
@@ -142,23 +168,20 @@ class Automatic:
 
     def _look(self, symbol: str, settings: AutoSettings) -> Look:
         self._views.refresh()
-        alerts = []
-        try:
-            self._risk.gate(settings.accounts, False)
-        except BlockedByRiskAlert as error:
-            alerts = [error.what]
+        blocked = _refusal(self._check)
+        alert = _refusal(lambda: self._risk.gate(settings.accounts, False))
         try:
             views = self._views.legs(symbol, settings.accounts)
         except OnetapeError:  # gateways have not said yet what they trade: each account counts as unknown
             views = []
         busy = "by another call" if views and self._desk.is_busy(views[0].instrument.base) else ""
-        return Look(self._now(), views, alerts=alerts, busy=busy)
+        return Look(self._now(), views, alerts=[alert] if alert else [], busy=busy, blocked=blocked)
 
     async def _carry_out(self, symbol: str, decision: Decision) -> None:
         """Begins an operation, or finds it where an earlier life has begun it, and waits for its end."""
         pair, settings = self._pairs[symbol], self._pairs[symbol].settings
         trades = {account: float(base) for account, base in decision.trades.items()}
-        asked = Asked(
+        wanted = Wanted(
             kind=f"delta-{AUTO}",
             name=f"delta_{AUTO}",
             actor=AUTO,
@@ -168,21 +191,24 @@ class Automatic:
         )
 
         async def work(operation: str) -> tuple[int, bytes]:
-            pair.began(operation)
+            pair.began(decision, operation)
+            self._write(symbol)
             try:
+                if self._now() - decision.at > LATE and not self._desk.has_begun(operation):
+                    raise ServiceTimeout("decided too long ago to be begun now")
                 made = await self._desk.trade(
                     symbol, settings.accounts, decision.trades, operation, AUTO, slippage=settings.slippage
                 )
-                return 200, msgspec.json.encode(made)
+                status, reply = answer_of(made)
+                return status, msgspec.json.encode(reply)
             except OnetapeError as error:
                 return status_of(error), msgspec.json.encode(error_reply(error, operation))
 
-        ended = await self._operations.run(asked, work)
+        ended = await self._operations.run(wanted, work)
         answer = msgspec.json.decode(ended.answer)
-        cost = _cost_of(msgspec.convert(answer, HedgeReply)) if ended.status == 200 else Decimal(0)
         error = "" if answer["success"] else str(answer.get("error") or answer.get("reason") or "it failed")
         record = {"kind": "auto_ended", "symbol": symbol, "operation": ended.operation, "at": self._now()}
-        record |= {"cost": str(cost), "error": error}
+        record |= {"cost": str(_cost_of(answer)), "error": error}
         self._operations.tape.append(record)
         self._ended(record)
         self._write(symbol)
@@ -226,6 +252,14 @@ class Automatic:
         pair.ended(Ended(record["at"], Decimal(record["cost"]), record["error"]))
 
 
+def _refusal(check: Callable[[], None]) -> str:
+    try:
+        check()
+    except BlockedByRiskAlert as error:
+        return error.what
+    return ""
+
+
 def settings_of(request: DeltaAuto) -> AutoSettings:
     """Raises BadInput for what cannot be meant."""
     size = request.carry_size
@@ -253,10 +287,11 @@ def _key(decision: Decision) -> tuple[str, str]:
     return decision.action, decision.code
 
 
-def _cost_of(reply: HedgeReply) -> Decimal:
-    """Quote: fees, and what fills were worse than the middle of the market when it was planned."""
-    fees = sum((each.fees for each in reply.executed_orders), 0.0)
-    return _exact(fees + reply.slippage * reply.total_cost)
+def _cost_of(answer: Mapping[str, Any]) -> Decimal:
+    """Quote: fees, and what fills were worse than the middle of the market when it was planned; also of an operation
+    that failed, or was undone."""
+    fees = sum((each["fees"] for each in answer.get("executedOrders", ())), 0.0)
+    return _exact(float(fees + answer.get("slippage", 0.0) * answer.get("totalCost", 0.0)))
 
 
 def _shown(decision: Decision) -> AutoDecision:

@@ -223,6 +223,10 @@ class Desk:
         outcome = await self._outcome(operation, saga)
         return hedge_reply(call, self.now(), Came(saga=saga, outcome=outcome), slippage)
 
+    def has_begun(self, operation: str) -> bool:
+        """Tells whether an operation has sent anything, or is about to, in this life or an earlier one."""
+        return self._of(operation) is not None
+
     def is_busy(self, base: str) -> bool:
         """Tells whether an operation is on a base currency."""
         return base in self._locks and self._locks[base].locked()

@@ -76,7 +76,7 @@ class AutoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 @dataclass(frozen=True, slots=True)
 class Look:
     """The accounts as of one moment. alerts: critical ones that are open; moving: transfers on their way; busy: the
-    operation that works on the symbol, whoever began it; "": none."""
+    operation that works on the symbol, whoever began it; blocked: why nothing may be traded at all; "": none."""
 
     now: int
     views: Sequence[LegView]
@@ -84,6 +84,7 @@ class Look:
     moving: Sequence[InFlight] = ()
     routes: Sequence[Route] = ()
     busy: str = ""
+    blocked: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +161,12 @@ class Auto:
             self.working = found
         return self.records[-1]
 
-    def began(self, operation: str) -> None:
-        """Notes the id of the operation that was begun for the newest decision."""
-        self.records[-1] = self.working = msgspec.structs.replace(self.records[-1], operation=operation)
+    def began(self, decision: Decision, operation: str) -> None:
+        """Notes the id of the operation that was begun for a decision."""
+        self.working = msgspec.structs.replace(decision, operation=operation)
+        for index, each in enumerate(self.records):
+            if each.acts and each.at == decision.at:
+                self.records[index] = self.working
 
     def change(self, settings: AutoSettings, now: int) -> Decision:
         """Goes on with other settings, also where it had stopped. What was spent today stays spent."""
@@ -197,6 +201,8 @@ class Auto:
             return self._decision(now, "hold", "off", "it is switched off")
         if self.working is not None or event.busy:
             return self._decision(now, "hold", "busy", f"an operation works on {settings.symbol} {event.busy}".rstrip())
+        if event.blocked:
+            return self._decision(now, "hold", "blocked", event.blocked)
         terms = Terms(now=now, slippage=settings.slippage)
         if ill := self._unhealthy(event, terms):
             return ill
