@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal, localcontext
+from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +21,7 @@ from onetape.feeds.hub_table import BOOK, FUNDING, LEVELS, MARK, QUOTE, MarketRe
 from onetape.gateway.account_balances import STALE_NS
 from onetape.gateway.options import gateway_journal
 from onetape.hedge.model import LegView, Level
+from onetape.hedge.plan import base_of
 from onetape.hub.options import brought_by_hub
 from onetape.model.enums import Kind, PositionSide
 from onetape.model.errors import OnetapeError
@@ -33,7 +34,6 @@ from onetape.tape.state import Group
 __all__ = ["AccountFigures", "Views"]
 
 _ZERO: Final = Decimal(0)
-_DIGITS: Final = 50  # of a division: an inverse contract's base
 _NEVER: Final = 2**62  # ages of what nobody stands by
 CHECKS: Final = 1.5  # of the time between two comparisons with the venue, until its word is too old
 
@@ -206,7 +206,7 @@ class Views:
             account=account,
             venue=config.venue,
             instrument=instrument,
-            position=_base(instrument, qty, mark),
+            position=base_of(instrument, qty, mark),
             entry=_entry(found, symbol),
             mark=mark,
             bids=bids,
@@ -256,7 +256,7 @@ class Views:
                 continue
             seen = self._seen(account, instrument)
             price = instrument.price(seen.mark) or instrument.price(seen.bid + seen.ask) / 2 or _entry(found, symbol)
-            base = abs(_base(instrument, qty, price))
+            base = abs(base_of(instrument, qty, price))
             value = base if instrument.kind is Kind.INVERSE else base * price
             gross += value
             initial += value / _leverage(instrument, config)
@@ -319,15 +319,7 @@ def _levels(instrument: Instrument, side: list[tuple[int, int]]) -> tuple[Level,
     exact = [
         (Decimal(p).scaleb(-instrument.price_decimals), Decimal(q).scaleb(-instrument.size_decimals)) for p, q in side
     ]
-    return tuple(Level(price, _base(instrument, size, price)) for price, size in exact)
-
-
-def _base(instrument: Instrument, qty: Decimal, price: Decimal) -> Decimal:
-    """Returns what a quantity is of the base currency, signed as it."""
-    if instrument.kind is not Kind.INVERSE:
-        return qty * instrument.multiplier
-    with localcontext(prec=_DIGITS):
-        return qty * instrument.multiplier / price if price else _ZERO
+    return tuple(Level(price, base_of(instrument, size, price)) for price, size in exact)
 
 
 def _leverage(instrument: Instrument, config: AccountConfig) -> int:
