@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
-from desk_home import CONFIG
 
 from onetape.control.client import ControlClient
 from onetape.control.routes import BASE
@@ -62,7 +61,11 @@ class Pair(NamedTuple):
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    with Home(tmp_path_factory.mktemp("pair"), f"{CONFIG}[recorder]\n") as home:
+    folder = tmp_path_factory.mktemp("pair")
+    assert command_line(["init", "--delta-neutral", "pair"], folder)[0] == 0
+    config = (folder / "pair" / "onetape.toml").read_text()
+    assert "port = 3000" in config
+    with Home(folder / "pair", config.replace("port = 3000", "port = 0")) as home:
         made = Pair(home, home.run("up")["control"])
 
         def is_ready() -> bool:
@@ -194,6 +197,21 @@ def test_the_command_line_says_what_the_interface_says(pair: Pair) -> None:
 def curls() -> list[str]:
     blocks = re.findall(r"```sh\n(.*?)```", PAGE.read_text(), re.DOTALL)
     return [command for block in blocks for command in re.findall(r"^curl .*?(?<!\\)$", block, re.M | re.S)]
+
+
+def test_the_margin_in_use_is_looked_at_and_a_pair_is_held(pair: Pair) -> None:
+    everybody = [*PAIR, "binance-backup"]
+    status, plan = pair.post("/utilization/rebalance", {**REBALANCE, "accounts": everybody})
+    assert (status, plan["success"], len(plan["utilizationMetrics"])) == (200, True, 3), plan
+    shown = pair.home.run("rebalance", "--symbol", "BTC-USD", "--target", "0.75", "--dry-run")
+    assert [each["accountId"] for each in shown["utilizationMetrics"]] == everybody
+    held = pair.home.run("delta", "auto", "on", "--symbol", "BTC-USD", "--band", "0.01", "--every", "100ms")
+    assert held["pairs"][0]["settings"]["interval"] == 100
+    wait_for(lambda: pair.home.run("delta", "auto")["pairs"][0]["decisions"])
+    code, text, _ = command_line(["delta", "auto"], pair.home.folder)
+    assert code == 0 and "BTC-USD  on" in text
+    off = pair.home.run("delta", "auto", "off", "--symbol", "BTC-USD")
+    assert off["pairs"][0]["settings"]["enabled"] is False
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="no curl")

@@ -7,6 +7,7 @@ import asyncio
 import os
 import signal
 import time
+import urllib.error
 import urllib.request
 import uuid
 from contextlib import contextmanager
@@ -39,7 +40,15 @@ venue = "b"
 leverage = 10
 [accounts.far]
 venue = "p"
-[recorder]
+[collectors.ws]
+venue = "b"
+symbols = ["binance:BTC/USDT:USDT"]
+depth = ["binance:BTC/USDT:USDT"]
+[collectors.rest]
+venue = "b"
+transport = "rest"
+symbols = ["binance:BTC/USDT:USDT"]
+[hub]
 [control]
 port = 0
 [symbols]
@@ -78,6 +87,23 @@ class World:
         with urllib.request.urlopen(f"{self.address}/api/v1{path}") as answer:
             return msgspec.json.decode(answer.read())
 
+    def feeds(self) -> dict[str, dict]:
+        found = self.get("/market/feeds")
+        self.active, self.failed_over = found["activeFeed"], found["lastFailover"]
+        return {each["feedId"]: each for each in found["feeds"]}
+
+    def fail_over(self, target: str) -> tuple[int, dict]:
+        asked = urllib.request.Request(
+            f"{self.address}/api/v1/market/failover",
+            msgspec.json.encode({"targetFeed": target, "reason": "test"}),
+            {"Content-Type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(asked) as answer:
+                return answer.status, msgspec.json.decode(answer.read())
+        except urllib.error.HTTPError as error:
+            return error.code, msgspec.json.decode(error.read())
+
     def is_at(self, account: str, qty: str) -> bool:
         return self.legs()[account].position == Decimal(qty)
 
@@ -103,7 +129,7 @@ def world(tmp_path_factory):
 
 
 def test_legs_have_money_depth_and_fees_of_their_accounts(world):
-    wait_for(lambda: all(len(each.bids) > 5 for each in world.legs().values()), world.legs)
+    wait_for(lambda: all(len(each.bids) >= 5 for each in world.legs().values()), world.legs)
     legs = world.legs()
     for account, symbol, fee in (("near", BINANCE, "0.0005"), ("far", PACIFICA, "0.0004")):
         leg = legs[account]
@@ -113,6 +139,9 @@ def test_legs_have_money_depth_and_fees_of_their_accounts(world):
         assert bids == sorted(bids, reverse=True) and asks == sorted(asks) and bids[0] < asks[0]
         assert abs(leg.mark / bids[0] - 1) < Decimal("0.02") and all(each.base > 0 for each in leg.bids)
     assert legs["near"].leverage == 10
+    # Of the next payment its own feed says the rate, of which the hub knows the last one alone.
+    wait_for(lambda: world.legs()["far"].funding_rate is not None)
+    assert 0 < world.legs()["far"].funding_at - time.time_ns() <= legs["far"].instrument.funding_interval
 
 
 def test_a_position_is_known_as_soon_as_its_fill_is_on_the_tape(world):
@@ -177,10 +206,8 @@ def test_of_a_gateway_that_hangs_nothing_is_decided_and_others_are_synced(world)
 def test_of_a_venue_that_is_silent_prices_grow_old(world):
     with world.hung("venue:p"):
         wait_for(lambda: "its market has been silent" in world.legs()["far"].refusal, world.legs)
-        feeds = world.get("/market/feeds")
-        status = {each["feedId"]: each["status"] for each in feeds["feeds"]}
-        assert status["near:ws"] == "healthy" and status["far:ws"] != "healthy"
-        assert feeds["activeFeed"] == "near:ws"
+        feeds = world.feeds()
+        assert feeds["far:ws"]["status"] != "healthy" and feeds["ws"]["status"] == "healthy"
 
 
 def test_the_interface_answers_from_the_same(world):
@@ -198,3 +225,29 @@ def test_the_interface_answers_from_the_same(world):
     assert shown == {"BTC-USD": True, "ETH-USD": False, "SOL-USD": False}
     world.trade("near", "sell", "0.1")
     wait_for(lambda: world.is_at("near", "0"))
+
+
+def test_a_failover_pins_the_source_and_one_that_fails_is_refused(world):
+    wait_for(lambda: world.feeds().keys() >= {"ws", "rest", "far:ws"} and world.active == "ws", world.feeds)
+    wait_for(lambda: world.feeds()["rest"]["status"] != "failing", world.feeds)
+    before = world.failed_over
+    status, answer = world.fail_over("nowhere")
+    assert (status, answer["code"]) == (400, 4501) and "ws" in answer["solution"]
+    status, answer = world.fail_over("far:ws")
+    assert answer["code"] == 4601, answer
+    wait_for(lambda: world.feeds() and world.active == "ws" and world.failed_over == before, lambda: vars(world))
+    status, answer = world.fail_over("rest")
+    assert status == 200 and (answer["previousFeed"], answer["activeFeed"]) == ("ws", "rest"), answer
+    assert world.feeds() and world.active == "rest" and world.failed_over >= (before or 1)
+    pinned = {each["source"]: each["pinned"] for each in world.home.run("feeds") if each["symbol"] == BINANCE}
+    assert pinned == {"ws": False, "rest": True}
+    pid = world.home.process("collector:ws")["pid"]
+    os.kill(pid, signal.SIGSTOP)  # who pins it now would have no prices
+    wait_for(lambda: world.feeds()["ws"]["status"] == "failing", world.feeds)
+    status, answer = world.fail_over("ws")
+    assert (status, answer["code"]) == (503, 1005), answer
+    assert world.feeds() and world.active == "rest"
+    os.kill(pid, signal.SIGCONT)
+    wait_for(lambda: world.feeds()["ws"]["status"] != "failing", world.feeds)
+    assert world.fail_over("auto")[0] == 200
+    wait_for(lambda: world.feeds() and world.active == "ws", world.feeds)
