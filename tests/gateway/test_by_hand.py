@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from decimal import Decimal
 
 import msgspec
@@ -262,6 +263,19 @@ def test_a_ladder_is_one_command_and_comes_once(world):
     assert len(world.account.open_orders) == 6
     one = {**fields["orders"][0], "tif": "ioc"}
     assert world.send("place", "x", **{**fields, "orders": [one]})["error"]["message"].startswith("an order of a list")
+
+
+def test_an_order_that_comes_after_its_time_is_never_placed(world):
+    fields = {"symbol": SYMBOL, "side": "buy", "qty": "0.010", "price": world.far()}
+    late = {**fields, "until_ns": time.time_ns() - 1}
+    for status in ("refused", "duplicate"):
+        answer = world.send("place", "late", **late)
+        assert (answer["status"], answer["error"]["name"]) == (status, "SERVICE_TIMEOUT")
+    assert world.intents() == [] and not world.account.open_orders
+    soon = {**fields, "until_ns": time.time_ns() + 60 * 10**9}
+    assert world.send("place", "soon", **soon)["result"]["orders"][0]["qty"] == "0.010"
+    assert len(world.intents()) == 1
+    assert "is a time" in world.send("place", "word", **{**fields, "until_ns": "noon"})["error"]["message"]
 
 
 def test_stops_and_take_profits_by_hand_at_extremes(world):

@@ -57,7 +57,8 @@ POSITION: Final = GroupSpec(
         ("size_decimals", "u"),  # of the instrument
     ),
 )
-LAYOUT: Final = Layout([ACCOUNT, SLOT, BALANCE, MARGIN, POSITION])
+FUNDING: Final = GroupSpec(6, "funding", (("rate", "i"), ("at", "i")))  # the next: 1e-12, and ns UTC; 0: not given
+LAYOUT: Final = Layout([ACCOUNT, SLOT, BALANCE, MARGIN, POSITION, FUNDING])
 _KEY_BYTES_MAX: Final = 64
 
 
@@ -77,6 +78,7 @@ class Margin(NamedTuple):
     available: int | None
     reported_at: int | None
     ts: int = 0  # ns UTC of the data
+    sequence: int = 0  # of the journal's frame that it is as of
 
 
 class PositionShown(NamedTuple):
@@ -95,6 +97,7 @@ class PositionShown(NamedTuple):
     realized: int
     size_decimals: int
     ts: int = 0  # ns UTC of the data
+    sequence: int = 0  # of the journal's frame that it is as of
 
     @property
     def key(self) -> tuple[int, str, PositionSide]:
@@ -156,17 +159,22 @@ class AccountTable:
     def put_margin(self, margin: Margin, *, sequence: int) -> None:
         """Writes the margin of one currency."""
         values = margin._asdict()
-        currency, ts = values.pop("currency"), values.pop("ts")
+        currency, ts, _ = values.pop("currency"), values.pop("ts"), values.pop("sequence")
         values["told_at"] = values.pop("reported_at")  # the field's name in files
         self._writer.put("margin", currency, values, ts=ts, sequence=sequence)
 
     def put_position(self, position: PositionShown, *, sequence: int) -> None:
         """One slot's position. A symbol of more than 50 bytes has no room: nobody sees it."""
         values = position._asdict()
-        slot, symbol, side = (values.pop(name) for name in ("slot", "symbol", "side"))
-        key, ts = f"{slot} {side} {symbol}", values.pop("ts")
+        slot, symbol, side, ts, _ = (values.pop(name) for name in ("slot", "symbol", "side", "ts", "sequence"))
+        key = f"{slot} {side} {symbol}"
         if len(key.encode()) <= _KEY_BYTES_MAX:
             self._writer.put("position", key, values, ts=ts, sequence=sequence)
+
+    def put_funding(self, symbol: str, rate: int, at: int, *, ts: int) -> None:
+        """Writes the next payment of a symbol, signed as longs pay it: 1e-12, and when, ns UTC."""
+        if len(symbol.encode()) <= _KEY_BYTES_MAX:
+            self._writer.put("funding", symbol, {"rate": rate, "at": at}, ts=ts, sequence=0)
 
     def remove(self, currency: str) -> bool:
         """The account has no such currency any more. False: it had none."""
@@ -254,7 +262,7 @@ class AccountReader:
         if group is None:
             return None
         values: dict[str, Any] = {**group.values}
-        return Margin(currency, reported_at=values.pop("told_at"), **values, ts=group.ts_data)
+        return Margin(currency, reported_at=values.pop("told_at"), **values, ts=group.ts_data, sequence=group.sequence)
 
     def positions(self) -> list[PositionShown]:
         """Returns positions by slot, symbol and side; those that are flat now, too.
@@ -266,8 +274,13 @@ class AccountReader:
             slot, side, symbol = key.split(" ", 2)
             values: dict[str, Any] = group.values
             at = (int(slot), symbol, PositionSide(side))
-            found.append(PositionShown(*at, **values, ts=group.ts_data))
+            found.append(PositionShown(*at, **values, ts=group.ts_data, sequence=group.sequence))
         return sorted(found, key=lambda each: each.key)
+
+    def fundings(self) -> dict[str, tuple[int, int]]:
+        """Returns rate (1e-12) and time (ns UTC, 0: not given) of the next payment, by symbol."""
+        found = self.state.groups("funding")
+        return {key: (int(group["rate"] or 0), int(group["at"] or 0)) for key, group in found.items()}
 
     @property
     def age_ns(self) -> int:

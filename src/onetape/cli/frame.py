@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 
 # Words that mean all processes of a kind: no robot's bare name.
 KINDS = frozenset(
-    {"robot", "gateway", "supervisor", "collector", "hub", "guardian", "recorder", "venue", "variants", "single"}
+    {
+        *("robot", "gateway", "supervisor", "collector", "hub", "guardian"),
+        *("recorder", "control", "venue", "variants", "single"),
+    }
 )
 
 

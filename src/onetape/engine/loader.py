@@ -37,14 +37,17 @@ IMPORTED_LATE: Final = (
 
 
 def load_strategy(reference: str) -> type[Strategy]:
-    """Returns the class that `reference` names, or that of a portfolio's file. Raises BadConfig (not there) or
-    StrategyError (broken)."""
+    """Returns the class that `reference` names, or that of the file of a portfolio or a pair. Raises BadConfig (not
+    there) or StrategyError (broken)."""
     path_text, _, class_name = reference.rpartition(":")
     if not path_text:
         path_text, class_name = reference, ""
     if path_text.endswith(".toml"):
+        from onetape.engine.delta import delta_class, is_delta
         from onetape.engine.portfolio_file import portfolio_class
 
+        if is_delta(Path(path_text)):
+            return delta_class(Path(path_text))
         return portfolio_class(Path(path_text), load_strategy)
     module = _load_file(Path(path_text)) if path_text.endswith(".py") or "/" in path_text else _load_module(path_text)
     return _pick(module, class_name, reference)

@@ -422,7 +422,8 @@ class AccountMoney:
         """Writes the table's heartbeat; to be called at least each half second."""
         now = self._wall()
         if self.is_ready:
-            self._table_writer.tick(self.booking, self._sequence, now)
+            # All that the tape has by now is in the books.
+            self._table_writer.tick(self.booking, self._writer.published, now)
         self._table.alive(now)
 
     def close(self) -> None:

@@ -58,7 +58,7 @@ class AccountTableWriter:
     def tick(self, booking: Booking, sequence: int, now: int) -> None:
         """Writes what has changed since.
 
-        sequence: of the newest entry's frame.
+        sequence: of the newest frame that is in the books.
         now: ns UTC.
         """
         holdings = self._now(booking)

@@ -26,7 +26,15 @@ from onetape.gateway.gateway_tape import RobotLife, kill_reason
 from onetape.gateway.parts import Part
 from onetape.ipc.door import ALL, Command, Do, Handler, Repeated
 from onetape.model.enums import Kind, OrderState, OrderType, PositionSide, Side, TimeInForce, TriggerBy, TriggerKind
-from onetape.model.errors import NotAvailable, NotOwner, OrderInvalid, OrderUnknown, UnknownSymbol, UsageError
+from onetape.model.errors import (
+    NotAvailable,
+    NotOwner,
+    OrderInvalid,
+    OrderUnknown,
+    ServiceTimeout,
+    UnknownSymbol,
+    UsageError,
+)
 from onetape.model.instrument import Instrument
 from onetape.model.near import did_you_mean
 from onetape.model.order import OrderSpec
@@ -38,7 +46,7 @@ from onetape.orders.filters import keeps_rules
 from onetape.orders.managed import Managed
 from onetape.orders.pre_trade.rules import Check
 
-__all__ = ["OrdersByHand"]
+__all__ = ["OrdersByHand", "key_by_hand"]
 
 KEY_EXPIRES: Final = 30 * DAY  # far beyond what a sender waits for its answer
 # A guardian's ids are those of one of its lives, which waits for seconds: its keys must not fill the table.
@@ -60,6 +68,7 @@ PLACE_FIELDS: Final = (
     "kind",
     "orders",
     "dry_run",
+    "until_ns",
 )
 _BOTH: Final = PositionSide.BOTH
 _SIDES: Final = {"buy": Side.BUY, "sell": Side.SELL}
@@ -88,6 +97,7 @@ class OrdersByHand:
         self._now = now
         self._shrinking: dict[str, tuple[int, int]] = {}  # by client id: the size to come, and by how much less it is
         self._carry_out = core.carry_out
+        self._core = core
         if core.options.is_guarded:  # whose it is what a guardian takes off and no robot holds
             self._parts.operator(MAIN)
 
@@ -122,11 +132,16 @@ class OrdersByHand:
             for number, each in enumerate(many)
         ]
         is_dry = _flag(fields, "dry_run")
+        until = fields.get("until_ns")
+        if until is not None and (isinstance(until, bool) or not isinstance(until, int)):
+            raise UsageError("until_ns is a time, ns UTC: later it is not placed")
 
         def do() -> Any:
             found = [self._placed(spec, MAIN) for spec in specs]
             if None not in found:
                 return Repeated({"orders": found, "checks": []})
+            if until is not None and self._wall() > until:  # who sent it has stopped counting on it
+                raise ServiceTimeout("its until_ns had passed, it was not placed")
             life = self._parts.operator(MAIN, is_dry=is_dry)
             orders: list[Managed | dict[str, Any]] = []
             checks: list[Check] = []
@@ -333,7 +348,7 @@ class OrdersByHand:
             tif=TimeInForce.IOC,
             expire=0,
             post_only=False,
-            once=_request_key(order.client_id, "take_share", SHARE_KEY_EXPIRES),
+            once=key_by_hand(order.client_id, "take_share", SHARE_KEY_EXPIRES),
         )
         return lambda: self._share_taken(order, taking)
 
@@ -468,6 +483,10 @@ class OrdersByHand:
 
     # --- one order --------------------------------------------------------------------------------
 
+    def _wall(self) -> int:
+        self._now()
+        return self._core.wall
+
     def _submit(self, life: RobotLife, spec: OrderSpec, *, is_dry: bool) -> tuple[list[Managed], list[Check]]:
         now, order_id = self._now(), life.next_by_hand
         if not life.number:  # asked about only: whoever has the same sub-account stands for it
@@ -581,10 +600,10 @@ def _closes(order: Managed) -> bool:
 
 def _key(command: Command, part: str) -> RequestKey:
     """Makes the request key of one of a command's orders."""
-    return _request_key(command.id, part, GUARDIAN_KEY_EXPIRES if command.actor == GUARDIAN else KEY_EXPIRES)
+    return key_by_hand(command.id, part, GUARDIAN_KEY_EXPIRES if command.actor == GUARDIAN else KEY_EXPIRES)
 
 
-def _request_key(id_: str, part: str, expires: int) -> RequestKey:
+def key_by_hand(id_: str, part: str = "", expires: int = KEY_EXPIRES) -> RequestKey:
     """Makes a key of any words, whatever letters they have. expires: ns."""
     words = msgspec.json.encode([id_, part])
     return RequestKey(f"hand {hashlib.blake2b(words, digest_size=16).hexdigest()}", expires=expires)

@@ -98,6 +98,7 @@ class Commands:
             "unkill": Handler(self._unkill, reaches_out=True, is_recovered=True),
             "cancel_all": Handler(self._cancel_all, reaches_out=True),
             "reconcile": Handler(self._reconcile, reaches_out=True),
+            "reconciled": Handler(lambda _: lambda: {"reconciled": self._trading().is_reconciled}, asks=True),
             "settle": Handler(
                 self._settle, fields=("order", "as", "venue_id", "filled"), reaches_out=True, is_recovered=True
             ),

@@ -66,6 +66,7 @@ from onetape.venues.gateways import Addresses, open_trading_venue
 __all__ = ["Gateway"]
 
 TICK_S: Final = 0.02
+SNAPSHOTS_S: Final = 10.0  # between two of each of the books that are always on the tape, for who begins to read there
 FENCE_WITHIN_S: Final = 20.0  # what the guardian has begun is answered by then
 FENCE_READ_S: Final = 1.0  # who takes it has written his name by then
 
@@ -115,6 +116,8 @@ class Gateway:
         self.instruments: list[Instrument] = []
         self.stopping = asyncio.Event()
         self.reconciled = asyncio.Event()
+        self._snapshots = 0.0
+        self._funding: dict[str, tuple[int, int]] = {}  # as the table has it
         self.tasks = GatewayTasks(self.stopping, hide.text)
         self.listener: Callable[[], None] | None = None  # in this process: the tape has grown
         self.guardian = GuardianPulse(self.home)
@@ -136,6 +139,8 @@ class Gateway:
                 self.tasks.keep("clock", keep_clock(self.line, self.core.say))
                 for each in self.market.followed():
                     self.tasks.keep("market", each)
+                for symbol in self.options.books:
+                    self.depth.want(symbol)
                 self.tasks.keep("account", self.account.follow())
                 if self.entry is not None:
                     self.tasks.keep("order entry", self.entry.follow())
@@ -231,6 +236,7 @@ class Gateway:
             kind=options.kind,
             names=options.subaccounts,
         )
+        self._table = table
         self._open_market(writer)
         core.open(self.instruments, self.market, tape, table, kept, recovered, self.moment())
         self.checkpoints = CheckpointProcess(
@@ -395,6 +401,10 @@ class Gateway:
                 core.robots_ended(self.robots.ended(), self.moment())
                 self.budget.look()
                 self._look_at_checkpoint(looked)
+                self._show_funding()
+                if self.options.books and looked - self._snapshots >= SNAPSHOTS_S:
+                    self._snapshots = looked
+                    self.depth.snapshots()
             # What follows from their silence is said with what the tick says.
             self.market.look(core.listening.attended)
             self.depth.look(core.listening.attended)
@@ -405,6 +415,14 @@ class Gateway:
             if core.is_reconciled:
                 self.reconciled.set()
             await asyncio.sleep(TICK_S)
+
+    def _show_funding(self) -> None:
+        if (own := self.market.own) is None:
+            return
+        for symbol in self.market.own_symbols:
+            if (found := own.next_funding(symbol)) is not None and self._funding.get(symbol) != found:
+                self._funding[symbol] = found
+                self._table.put_funding(symbol, *found, ts=time.time_ns())
 
     def _look_at_checkpoint(self, now_s: float) -> None:
         core = self.core

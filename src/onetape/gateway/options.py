@@ -62,6 +62,7 @@ class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
     secret: str
     home: str
     symbols: list[str]
+    books: list[str] = []  # of them, whose depth is on the tape whether robots want it or not
     position_max: dict[str, float] = {}
     order_max: dict[str, float] = {}
     price_band: float = 0

@@ -65,7 +65,7 @@ COMMANDS: Final[Mapping[str, Mapping[str, tuple[str, ...] | None]]] = {
         "settle": ("order", "as", "venue_id", "filled"),
         "place": (
             *("symbol", "side", "qty", "price", "tif", "post_only", "reduce_only", "position_side"),
-            *("trigger", "trigger_by", "kind", "orders", "dry_run"),
+            *("trigger", "trigger_by", "kind", "orders", "dry_run", "until_ns"),
         ),
         "cancel": ("order", "symbol"),
         "close": ("symbol", "subaccount", "qty", "dry_run"),

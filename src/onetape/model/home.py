@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
 
-__all__ = ["StrPath", "config_beside", "file_name", "home_of", "state_of", "user_cache"]
+__all__ = ["StrPath", "config_beside", "file_name", "home_of", "state_of", "supervisor_journal", "user_cache"]
 
 StrPath = str | os.PathLike[str]
 
@@ -41,6 +41,11 @@ def file_name(name: bytes) -> str:
 def state_of(home: StrPath) -> Path:
     """Where the state tables of its processes are."""
     return Path(home) / "state"
+
+
+def supervisor_journal(home: Path) -> Path:
+    """Where it is written what becomes of its processes, and its alerts."""
+    return home / "journal" / "supervisor"
 
 
 def user_cache(environ: Mapping[str, str]) -> Path | None:

@@ -10,6 +10,7 @@ from onetape.model.loss_limit import LossLimit, parse_loss_limit
 from onetape.model.portfolio_config import PortfolioConfig
 
 __all__ = [
+    "CONTROL",
     "GUARDIAN",
     "HUB",
     "NOTIFY_FIELDS",
@@ -50,7 +51,8 @@ NOTIFY_FIELDS: Final = ("type", "severity", "subject", "message", "time", "more"
 OPERATOR: Final = "operator"  # who commands a process from outside
 HUB: Final = "hub"  # the process, its kind, its journal and its table
 GUARDIAN: Final = "guardian"  # who protects positions: its name as an actor, and the tag of its orders
-TAKEN_NAMES = ("main", "total", OPERATOR, GUARDIAN)
+CONTROL: Final = "control"  # the REST control plane: the process, its kind, and its name as an actor
+TAKEN_NAMES = ("main", "total", OPERATOR, GUARDIAN, CONTROL)
 PORTFOLIO: Final = "portfolio"  # its section, and the robot that trades it
 TWIN: Final = "twin"  # the variant that is the robot itself, on paper
 
@@ -288,8 +290,14 @@ class ControlConfig(Section, frozen=True):
     """[control]: the REST control plane."""
 
     enabled: bool = True
-    host: str = "127.0.0.1"
-    port: int = 0  # 0: a free one, shown by status
+    host: str = "127.0.0.1"  # off loopback it needs tokens and TLS
+    port: int = 3000  # 0: a free one, shown by status
+    hosts: list[str] = []  # names by which it is called, beside its host and those of loopback
+    tls_cert: str = ""  # files, PEM; "": plain HTTP
+    tls_key: str = ""
+    calls_per_second: int = 100  # of each token, without one of each address; 0: no limit
+    market_age: str = "2s"  # nothing is traded on an account whose newest price is older,
+    account_age: str = "90s"  # or whose balances its venue has confirmed longer ago
 
 
 class DashboardConfig(Section, frozen=True):

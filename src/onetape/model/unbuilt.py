@@ -11,11 +11,7 @@ from onetape.model.sections import Config
 
 __all__ = ["SECTIONS", "unbuilt"]
 
-SECTIONS: Final = {
-    "control": "the REST control plane",
-    "dashboard": "the web pages",
-    "cluster": "more machines than one",
-}
+SECTIONS: Final = {"dashboard": "the web pages", "cluster": "more machines than one"}
 
 
 def unbuilt(config: Config) -> Iterator[NotAvailable]:

@@ -133,6 +133,13 @@ def _lines(summary: Mapping[str, object]) -> Iterable[tuple[str, str]]:
     below = summary.get("below_lot")
     for service, count in below.items() if isinstance(below, dict) else ():
         yield "less than one lot", _text_of(f"{count:,} of {service}")
+    delta = summary.get("delta")
+    if isinstance(delta, dict):
+        yield "operations", _text_of(f"{delta['operations']:,}, cost {_amount(delta['cost'])}")
+        yield "net delta off", f"{delta['off_seconds']:.3f} s, longest {delta['off_longest']:.3f} s"
+        yield "a leg naked", f"median {delta['naked_median']:.3f} s, longest {delta['naked_longest']:.3f} s"
+        if delta["stopped"]:
+            yield "stopped", _text_of(delta["stopped"])
     yield "profit, net", _profit(text("pnl"))
     yield "fees / funding", f"{text('fees')} / {text('funding')}"
     yield "final equity", text("final_equity")

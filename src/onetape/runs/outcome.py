@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from onetape import __version__
 from onetape.data.quality.conflation import Conflation
+from onetape.engine.delta import DeltaNeutral
 from onetape.engine.plan import toml_value
 from onetape.engine.session import Session
 from onetape.model.decimals import decimal_text
@@ -68,6 +69,7 @@ class RunResult:
     depth: dict[str, Conflation] = field(default_factory=dict)
     venues: list[VenueResult] = field(default_factory=list)
     detail: dict[str, int] | None = None  # with --detail-data: events, holes, incomplete
+    delta: dict[str, Any] | None = None  # of a delta.toml: what its operations cost, how long the net delta was off
 
     @classmethod
     def of(cls, session: Session, *, run: Path, seconds: float) -> RunResult:
@@ -106,6 +108,7 @@ class RunResult:
             if any(each.is_detail for each in plan.inputs)
             else None,
             venues=venue_results(session),
+            delta=host.robot.figures if isinstance(host.robot, DeltaNeutral) else None,
             **{name: counters[name] for name in _COUNTS},
         )
 
@@ -128,6 +131,7 @@ class RunResult:
         return {
             **{name: made[name] for name in _KEYS},
             **{f"detail_{name}": count for name, count in (self.detail or {}).items()},
+            **({"delta": self.delta} if self.delta is not None else {}),
             **({"stress": [_stress_json(each) for each in self.stress]} if self.stress else {}),
             **({"lookahead": self.lookahead} if self.lookahead is not None else {}),
         }

@@ -21,8 +21,8 @@ from onetape.model.config import with_robot
 from onetape.model.errors import BadConfig, BadInput, NotAvailable, OnetapeError, UsageError
 from onetape.model.sections import Config, RobotConfig
 from onetape.notify.alert import KEYS_MAX
+from onetape.notify.past_alerts import past_alerts
 from onetape.security.tokens import make_token
-from onetape.supervisor.alert_watch import past_alerts
 from onetape.supervisor.child import ChildFiles
 from onetape.supervisor.options import supervisor_journal
 from onetape.supervisor.restart_rules import Child, State

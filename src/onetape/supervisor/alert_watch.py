@@ -23,12 +23,12 @@ from onetape.model.errors import OnetapeError
 from onetape.model.sections import NotifyConfig
 from onetape.model.time import HOUR
 from onetape.notify.alert import KEYS_MAX, Alert, Desk, Severity, Type
+from onetape.notify.past_alerts import past_alerts
 from onetape.notify.route import Route
 from onetape.notify.rules import alert_of, disk_alert, ended_by
 from onetape.notify.sink import Sink, Sinks
 from onetape.security.secrets import read_secret
 from onetape.supervisor.metrics import COUNTED, OrderCounts
-from onetape.supervisor.options import supervisor_journal
 from onetape.supervisor.parts import SINGLE
 from onetape.supervisor.restart_rules import State
 from onetape.tape.journal import JournalReader, type_id
@@ -60,33 +60,6 @@ def routes_of(notify: NotifyConfig, environ: Mapping[str, str], folder: Path) ->
     named = {"": notify, **notify.routes}
     routes = [(Route(name, each), each.urls) for name, each in named.items() if each.urls]
     return [(route, partial(made, route, urls)) for route, urls in routes]
-
-
-def past_alerts(home: Path, last: int) -> list[dict[str, Any]]:
-    """Returns the newest of this home, oldest first. id: its frame on the supervisor's journal; `written` then, ns.
-    cleared: when its end was told, ns; acked: when a person acknowledged it; null: not yet."""
-    found: deque[dict[str, Any]] = deque(maxlen=last)
-    going: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    path = supervisor_journal(home)
-    if is_tape(path):
-        with JournalReader(path) as reader:
-            for frame in reader.frames(("alert",)):
-                record = msgspec.msgpack.decode(frame.payload)
-                key = record["type"], record["subject"]
-                if record.get("state") == "ack":
-                    for each in going.get(key, ()):
-                        each["acked"] = each["acked"] or record["time"]
-                        each["actor"] = record["actor"]
-                    continue
-                record["id"], record["written"], record["acked"] = str(frame.sequence), frame.time, None
-                begins = record.get("state") == "begin"
-                for each in () if begins else going.pop(key, ()):
-                    each["cleared"] = record["time"]
-                record["cleared"] = None if begins else record["time"]
-                if begins:
-                    going.setdefault(key, []).append(record)
-                found.append(record)
-    return list(found)
 
 
 class _Look(msgspec.Struct):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,48 +12,17 @@ from onetape.ipc.operator import send_command
 from onetape.model.errors import BY_CODE, BadConfig, OnetapeError, ProcessDown
 from onetape.model.sections import Config
 from onetape.notify.alert import Alert, Severity, Type
-from onetape.supervisor.alert_watch import past_alerts, routes_of
+from onetape.notify.past_alerts import ALERTS_MAX, alert_rows, past_alerts
+from onetape.supervisor.alert_watch import routes_of
 
 __all__ = ["acknowledge", "alerts_of", "send_test"]
 
-ALERTS_MAX = 10_000
 
-
-def alerts_of(home: Path, *, account_of: Mapping[str, str], is_all: bool) -> list[dict[str, Any]]:
-    """Alerts of this home, the oldest first, a row for each thing that went on: those whose cause has not ended
-    and that nobody has acknowledged; is_all: the others, too. account_of: by robot.
-
-    id: of its first frame; since, cleared, acked: ns UTC, null: not yet. data: `more`, how often it was
-    told again, and `actor` who acknowledged it.
-    """
-    rows: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for each in past_alerts(home, ALERTS_MAX):
-        if each["state"] == "end":
-            continue
-        key = each["type"], each["subject"], each["state"], each["cleared"]
-        row = rows.get(key)
-        if row is None:
-            process, _, name = each["subject"].split(" ")[0].partition(":")
-            rows[key] = {
-                "id": each["id"],
-                "type": each["type"],
-                "severity": each["severity"].upper(),
-                "account": name if process == "gateway" else account_of.get(name, "") if process == "robot" else "",
-                "subject": each["subject"],
-                "message": each["message"],
-                "since": each["time"],
-                "cleared": each["cleared"],
-                "acked": each["acked"],
-                "data": {"more": each["more"], **({"actor": each["actor"]} if "actor" in each else {})},
-            }
-            continue
-        row["message"], row["acked"] = each["message"], row["acked"] or each["acked"]
-        row["severity"] = max(row["severity"], each["severity"].upper(), key=_SEVERITIES.index)
-        row["data"]["more"] += each["more"] + 1
-    return [row for row in rows.values() if is_all or (row["cleared"] is None and row["acked"] is None)]
-
-
-_SEVERITIES = ("INFO", "WARN", "CRITICAL")
+def alerts_of(
+    home: Path, *, account_of: Mapping[str, str], accounts: Collection[str] = (), is_all: bool
+) -> list[dict[str, Any]]:
+    """Alerts of this home, the oldest first, as `alert_rows` has them."""
+    return alert_rows(past_alerts(home, ALERTS_MAX), account_of=account_of, accounts=accounts, is_all=is_all)
 
 
 def acknowledge(home: Path, id_: str) -> dict[str, Any]:

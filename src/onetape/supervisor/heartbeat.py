@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from onetape.collector.options import collector_journal
+from onetape.control.options import control_journal
 from onetape.gateway.options import gateway_journal
 from onetape.guardian.options import guardian_journal
 from onetape.hub.options import hub_journal
@@ -124,6 +125,8 @@ def journal_of(home: Path, name: str, kind: str) -> Path | None:
             return guardian_journal(home)
         case "recorder":
             return recorder_journal(home)
+        case "control":
+            return control_journal(home)
         case "venue":
             return process_journal(home, name)
         case "robot":

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
+from onetape.control.options import CONTROL, has_control
 from onetape.guardian.options import GUARDIAN, STANDBY, has_guardian
 from onetape.hub.options import HUB, has_hub
 from onetape.model.errors import OnetapeError, UsageError
@@ -69,7 +70,12 @@ def _names(config: Config) -> set[str]:
         "collector": config.collectors,
     }
     named = (f"{kind}:{name}" for kind, section in parts.items() for name in section)
-    sections = ((HUB, has_hub(config)), (GUARDIAN, has_guardian(config)), (RECORDER, has_recorder(config)))
+    sections = (
+        (HUB, has_hub(config)),
+        (GUARDIAN, has_guardian(config)),
+        (RECORDER, has_recorder(config)),
+        (CONTROL, has_control(config)),
+    )
     standby = {STANDBY} if has_guardian(config) and config.guardian.standby else ()
     return {"supervisor", *(name for name, is_there in sections if is_there), *standby, *named}
 

@@ -7,7 +7,9 @@ from typing import Final
 
 import msgspec
 
+from onetape.control.options import CONTROL
 from onetape.guardian.options import GUARDIAN
+from onetape.model.home import supervisor_journal
 from onetape.model.sections import Config, RetentionConfig
 from onetape.supervisor.parts import SINGLE
 
@@ -27,6 +29,7 @@ MODULES: Final = {
     "hub": "onetape.hub.main",
     "guardian": "onetape.guardian.main",
     "recorder": "onetape.recorder.main",
+    CONTROL: "onetape.control.main",
     "gateway": "onetape.gateway.main",
     "robot": "onetape.robot.main",
     "variants": "onetape.robot.variants_main",
@@ -63,16 +66,12 @@ def minimal(config: Config) -> Config:
     )
 
 
-_AROUND: Final = ("hub", "recorder", "control", "dashboard", "metrics")
+_AROUND: Final = ("hub", "recorder", CONTROL, "dashboard", "metrics")
 
 
 def has_metrics(config: Config) -> bool:
     """Its port is opened where the section is written, and by no default."""
     return config.has("metrics") and config.metrics.enabled
-
-
-def supervisor_journal(home: Path) -> Path:
-    return home / "journal" / "supervisor"
 
 
 def supervisor_socket(home: Path) -> Path:

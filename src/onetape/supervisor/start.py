@@ -16,9 +16,10 @@ from typing import Any, Final
 import msgspec
 
 from onetape.collector.options import collector_options, collectors_of, venue_feed_options
+from onetape.control.options import CONTROL, control_options, has_control
 from onetape.exchange.options import VenueOptions
 from onetape.gateway.hub_market import HubOfGateway
-from onetape.gateway.options import GatewayOptions, gateway_journal
+from onetape.gateway.options import GatewayOptions, exchange_of, gateway_journal
 from onetape.guardian.options import GUARDIAN, STANDBY, GuardianOptions, guarded_account, guardian_options, has_guardian
 from onetape.hub.options import HUB, brought_by_hub, has_hub, hub_journal, hub_options
 from onetape.model.byte_size import parse_bytes
@@ -81,7 +82,8 @@ def children_of(config: Config) -> list[Child]:
     if guardian and config.guardian.standby:
         guardian.append(Child(STANDBY, GUARDIAN, (GUARDIAN,)))
     recorder = [Child(RECORDER, RECORDER)] if has_recorder(config) else []  # it reads what there is
-    return [*venues, *collectors, *hub, *recorder, *gateways, *guardian, *robots, *variants]
+    control = [Child(CONTROL, CONTROL)] if has_control(config) else []  # it waits for gateways itself
+    return [*venues, *collectors, *hub, *recorder, *gateways, *guardian, *control, *robots, *variants]
 
 
 def robot_child(config: Config, name: str) -> Child:
@@ -150,6 +152,8 @@ class Starter:
             case "recorder":
                 options = recorder_options(self.config, home=self.home, folder=self.folder, environ=self.environ)
                 return msgspec.json.encode(options)
+            case "control":
+                return self._control()
             case "robot":
                 robot = self._robot(name)
                 grant = grant_of(self.home, robot.account, name, robot.subaccount)
@@ -275,7 +279,9 @@ class Starter:
             and gateway_journal(self.home, name).exists()
             and self.exchange_of(name) != exchange,
         )
-        return msgspec.json.encode(msgspec.structs.replace(options, hub=self._hub_of(name)))
+        hub = self._hub_of(name)
+        books = [symbol for symbol in self._common(venue) if hub is None or symbol not in hub.symbols]
+        return msgspec.json.encode(msgspec.structs.replace(options, hub=hub, books=books))
 
     def _hub_of(self, account: str) -> HubOfGateway | None:
         """Which of its symbols' market a gateway and its robots have from the hub; None: of none."""
@@ -289,6 +295,13 @@ class Starter:
             return None
         stale = parse_duration(self.config.hub.stale)
         return HubOfGateway(journal=str(hub_journal(self.home)), symbols=found, stale_ns=stale)
+
+    def _control(self) -> bytes:
+        options = control_options(self.config, home=self.home, folder=self.folder)
+        url = ""
+        if has_recorder(self.config):
+            url = recorder_options(self.config, home=self.home, folder=self.folder, environ=self.environ).url
+        return msgspec.json.encode(msgspec.structs.replace(options, records=url))
 
     def _guardian(self) -> GuardianOptions:
         accounts = {}
@@ -306,7 +319,7 @@ class Starter:
         return len(self._symbols[account]) > len(before)
 
     def symbols(self, account: str) -> list[str]:
-        """Returns what its robots trade; without any, what a simulated exchange lists."""
+        """Returns what its robots trade; without any, what a simulated exchange lists; and what [control] trades."""
         if account not in self._symbols:
             wanted: dict[str, None] = {}
             for name, robot in self.config.robots.items():
@@ -318,8 +331,16 @@ class Starter:
                 from onetape.gateway.bridge_options import simulated_kind
 
                 wanted = dict.fromkeys(VENUES[simulated_kind(venue.kind)].symbols)
+            wanted |= dict.fromkeys(self._common(self.config.accounts[account].venue))
             self._symbols[account] = list(wanted)
         return self._symbols[account]
+
+    def _common(self, venue: str) -> list[str]:
+        """Returns what [symbols] lists of a venue, where a control plane trades it."""
+        if not has_control(self.config):
+            return []
+        exchange = exchange_of(self.config.venues[venue].kind)
+        return [each for listed in self.config.symbols.values() for each in listed if each.startswith(f"{exchange}:")]
 
     def _wanted(self, robot: str) -> list[str]:
         """By its parameters, else by its strategy, which is asked in a process of its own: what it

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -19,6 +19,7 @@ from typing import Final
 import msgspec
 
 from onetape.collector.options import collector_options, collectors_of, venue_feed_options
+from onetape.control.options import CONTROL, control_options, has_control
 from onetape.guardian.options import GUARDIAN, guardian_options, has_guardian
 from onetape.hub.options import HUB, brought_by_hub, has_hub, hub_options
 from onetape.model.errors import (
@@ -198,31 +199,28 @@ def _places(config: Config, folder: Path, home: Path, *, single: bool) -> Iterat
                 raise NotAvailable("a collector is a process of its own", todo="without --single")
         except OnetapeError as error:
             yield _at(f"collector {name}", error, place)
-    if has_hub(config):
+    alone: dict[str, tuple[bool, Callable[[], object]]] = {
+        HUB: (has_hub(config), lambda: hub_options(config, home=home)),
+        GUARDIAN: (has_guardian(config), lambda: guardian_options(config, {}, home=home)),
+        RECORDER: (
+            has_recorder(config),
+            lambda: recorder_options(config, home=home, folder=folder, environ=os.environ),
+        ),
+        CONTROL: (has_control(config), lambda: control_options(config, home=home, folder=folder)),
+    }
+    for name, (is_there, options) in alone.items():
+        if not is_there:
+            continue
         try:
-            hub_options(config, home=home)
+            options()
             if single:
-                raise NotAvailable("the hub is a process of its own", todo="without --single")
+                raise NotAvailable(f"{name} is a process of its own", todo="without --single")
         except OnetapeError as error:
-            yield _at(HUB, error, config.location(HUB))
-    if has_guardian(config):
-        try:
-            guardian_options(config, {}, home=home)
-            if single:
-                raise NotAvailable("the guardian is a process of its own", todo="without --single")
-        except OnetapeError as error:
-            yield _at(GUARDIAN, error, config.location(GUARDIAN))
-    if has_recorder(config):
-        try:
-            recorder_options(config, home=home, folder=folder, environ=os.environ)
-            if single:
-                raise NotAvailable("the recorder is a process of its own", todo="without --single")
-        except OnetapeError as error:
-            yield _at(RECORDER, error, config.location(RECORDER))
+            yield _at(name, error, config.location(name))
     for name, robot in config.robots.items():
         if single and robot.variants:
-            alone = NotAvailable("variants are processes of their own", todo="without --single")
-            yield _at(f"robot {name}", alone, config.location("robots", name, "variants"))
+            own = NotAvailable("variants are processes of their own", todo="without --single")
+            yield _at(f"robot {name}", own, config.location("robots", name, "variants"))
     names = [OPERATOR, *config.robots]
     names += [name for account in config.accounts.values() for name in account.subaccounts]
     for name in dict.fromkeys(names):

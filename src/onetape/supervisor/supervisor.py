@@ -23,7 +23,7 @@ import msgspec
 from onetape.ipc.server import listen
 from onetape.model.byte_size import parse_bytes
 from onetape.model.errors import OnetapeError
-from onetape.model.sections import GUARDIAN, OPERATOR, Config
+from onetape.model.sections import CONTROL, GUARDIAN, OPERATOR, Config
 from onetape.model.time import parse_duration
 from onetape.notify.rules import ROOM_MIN
 from onetape.security.private import private_folder
@@ -71,6 +71,7 @@ class Supervisor:
         self._requests = count(1)
         self.figures = Figures()
         self._figures_at = 0.0
+        self.since = time.time_ns()
         self.tape = SupervisorTape(home)
         keep, size = config.logs.keep, config.logs.size
         self.log = SystemLog(home, keep_ns=parse_duration(keep) if keep else 0, size=parse_bytes(size))
@@ -223,7 +224,7 @@ class Supervisor:
 
     def _journals(self) -> dict[str, Path]:
         """Where what went wrong is said."""
-        kinds = ("robot", "gateway", "collector", "hub", "guardian", "recorder")
+        kinds = ("robot", "gateway", "collector", "hub", "guardian", "recorder", "control")
         journaled = (each for each in self.children if each.kind in kinds)
         found = {each.name: journal_of(self.home, each.name, each.kind) for each in journaled}
         return {name: path for name, path in found.items() if path is not None}
@@ -248,6 +249,7 @@ class Supervisor:
     def _make_tokens(self) -> None:
         make_token(self.home, OPERATOR)
         make_token(self.home, GUARDIAN)
+        make_token(self.home, CONTROL)
         for account in self.config.accounts.values():
             for name in account.subaccounts:
                 make_token(self.home, name)
@@ -600,8 +602,17 @@ class Supervisor:
             "settled": self.law.is_settled,
             "processes": processes,
             "notes": list(self.starter.notes),
+            "since": self.since,
             "metrics": self.metrics.address if self.metrics is not None else None,
+            "control": self._control_address(),
+            "dashboard": None,
         }
+
+    def _control_address(self) -> str | None:
+        unit = self.law.units.get(CONTROL)
+        if unit is None or unit.state is not State.RUNNING:
+            return None
+        return self.files[CONTROL].line().decode().removeprefix("ready ").strip() or None
 
 
 def _pause(shown: dict[str, Any]) -> str:

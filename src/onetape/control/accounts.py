@@ -1,0 +1,99 @@
+"""Accounts compared with their venues now, each within its own time, and how they stand then."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any, Final
+
+from onetape.control.models import AccountState, AccountSync, SyncReply
+from onetape.control.views import Views
+from onetape.gateway.options import exchange_of
+from onetape.hedge.model import LegView
+from onetape.ipc.system import IPCCommandSystem
+from onetape.model.decimals import decimal_text
+from onetape.model.errors import ServiceTimeout
+
+__all__ = ["state_of", "sync"]
+
+LOOK_S: Final = 0.02  # between two looks whether a round has ended: a gateway's own tick
+
+
+async def sync(views: Views, request: AccountSync, commands: IPCCommandSystem) -> SyncReply:
+    """Asks each account's gateway to compare orders, positions and balances with its venue, all at the same time, and
+    returns how they stand. One that has not done so by its time has failed. Raises InvalidAccount."""
+    views.refresh()
+    accounts = list(dict.fromkeys(request.accounts))
+    for account in accounts:
+        views.symbols().check(account)
+    began = time.monotonic()
+    failures = await asyncio.gather(*(_reconciled(commands, each, request.timeout / 1000) for each in accounts))
+    views.refresh()
+    errors = [{"accountId": name, **why} for name, why in zip(accounts, failures, strict=True) if why]
+    failed = [each["accountId"] for each in errors]
+    synced = [each for each in accounts if each not in failed]
+    return SyncReply(
+        success=not failed,
+        synced_accounts=synced,
+        failed_accounts=failed,
+        sync_time=round((time.monotonic() - began) * 1000, 3),
+        account_states=[
+            state_of(views, each, has_positions=request.include_positions, has_balances=request.include_balances)
+            for each in synced
+        ],
+        errors=errors,
+    )
+
+
+async def _reconciled(commands: IPCCommandSystem, account: str, within_s: float) -> dict[str, Any] | None:
+    """Returns None once the gateway has ended a round that began after the call, else why it has not."""
+    target, until = f"gateway:{account}", time.monotonic() + within_s
+    answer = await commands.send_command(target, "reconcile", {}, timeout=within_s)
+    while answer.error is None:
+        if (left := until - time.monotonic()) <= 0:
+            words = f"{target} has not heard all of its venue within {within_s:g} s"
+            return _shown(ServiceTimeout(words).as_json()["error"])
+        answer = await commands.send_command(target, "reconciled", {}, timeout=left)
+        if answer.error is None and answer.result["reconciled"]:
+            return None
+        await asyncio.sleep(LOOK_S)
+    return _shown(answer.error)
+
+
+def _shown(error: dict[str, Any]) -> dict[str, Any]:
+    return {"code": error["code"], "name": error["name"], "error": error["message"]}
+
+
+def state_of(views: Views, account: str, *, has_positions: bool = True, has_balances: bool = True) -> AccountState:
+    """Returns how an account stands, as of the last refresh. Raises InvalidAccount."""
+    held = views.held(account)
+    found = views.figures(account)
+    venue = views.config.accounts[account].venue
+    first = max(held, key=lambda each: abs(each.position) * each.mark, default=None)
+    money = first or views.any_leg(account)
+    return AccountState(
+        account_id=account,
+        exchange=exchange_of(views.config.venues[venue].kind),
+        total_balance=float(money.equity) if money else 0.0,
+        available_balance=float(money.available) if money else 0.0,
+        net_position=float(first.position) if first else 0.0,
+        unrealized_pnl=float(money.unrealized) if money else 0.0,
+        entry_price=float(first.entry) or None if first else None,
+        current_price=float(first.mark) or None if first else None,
+        leverage=float(first.leverage) if first else None,
+        last_updated=found.at // 10**6,
+        positions=[_position(each) for each in held] if has_positions else [],
+        balances={name: decimal_text(total) for name, (total, _) in sorted(found.balances.items()) if total}
+        if has_balances
+        else {},
+    )
+
+
+def _position(leg: LegView) -> dict[str, Any]:
+    return {
+        "symbol": leg.instrument.symbol,
+        "coin": leg.instrument.base,
+        "netPosition": float(leg.position),
+        "entryPrice": float(leg.entry) or None,
+        "currentPrice": float(leg.mark) or None,
+    }

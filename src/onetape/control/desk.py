@@ -1,0 +1,418 @@
+"""Carries operations out over the accounts' gateways: plans, asks what would refuse, runs the saga, says what happened.
+
+A symbol has one operation at a time. Records of a saga are on the process's tape before its orders leave, and what a
+killed process left goes on from there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from onetape.control.call import Handler
+from onetape.control.desk_replies import Asking, Came, delta_reply, hedge_reply, number, rebalance_reply
+from onetape.control.models import (
+    DeltaControl,
+    DeltaControlReply,
+    HedgeExecute,
+    HedgeReply,
+    RebalanceReply,
+    UtilizationRebalance,
+)
+from onetape.control.order_tape import next_sequence
+from onetape.control.saga_run import SagaRun, order_fields
+from onetape.hedge.model import LegView
+from onetape.hedge.plan import Leg, Plan, Terms, hedge_plan, legs_plan, middle, plan_change, tradable
+from onetape.hedge.saga import Goal, Outcome, Saga
+from onetape.hedge.utilization import Target, rebalance
+from onetape.ipc.system import CommandResult, IPCCommandSystem
+from onetape.model.errors import (
+    DeltaDeviationExceeded,
+    DuplicateCommand,
+    HedgeFailed,
+    MarketDataUnavailable,
+    NotAvailable,
+    OnetapeError,
+)
+from onetape.model.instrument import Instrument
+from onetape.model.time import SECOND
+
+__all__ = ["Desk", "Gate", "LegSource", "Tape"]
+
+MS: Final = 10**6
+CONTROL_WITHIN: Final = 30 * SECOND  # of a delta control, which names no time
+CONTROL_SLIPPAGE: Final = Decimal("0.005")  # nor a slippage: a hedge's default
+DRY_RUN_WITHIN_S: Final = 2.0
+ENDED_MAX: Final = 1000  # sagas whose outcome a repeated call still gets
+REPLANS_MAX: Final = 4  # where a gateway would refuse an account's leg
+_ZERO: Final = Decimal(0)
+
+
+class LegSource(Protocol):
+    """Is `Views`, as far as a desk needs it."""
+
+    def refresh(self) -> None: ...
+
+    def symbols(self) -> Any: ...
+
+    def legs(self, symbol: str, accounts: Sequence[str]) -> list[LegView]: ...
+
+
+class Gate(Protocol):
+    def gate(self, accounts: Sequence[str], reduces: bool) -> None:
+        """Raises BlockedByRiskAlert."""
+
+
+class Tape(Protocol):
+    """read: objects with the `record`, oldest first."""
+
+    def append(self, record: dict[str, Any]) -> int: ...
+
+    def read(self) -> Iterable[Any]: ...
+
+
+class Desk:
+    """views: of now; risk: the gate of alerts; tape: of the process; commands: a started sender; now: ns UTC."""
+
+    def __init__(
+        self,
+        views: LegSource,
+        risk: Gate,
+        home: Path,
+        tape: Tape,
+        commands: IPCCommandSystem,
+        *,
+        now: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self.home, self.now = home, now
+        self._views, self._risk, self._tape, self._commands = views, risk, tape, commands
+        self._locks: dict[str, asyncio.Lock] = {}  # by base currency
+        self._runs: dict[str, SagaRun] = {}  # by operation, those that have not ended in this life
+        self._ended: dict[str, Saga] = {}  # of earlier lives
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def handlers(self) -> Mapping[str, Handler]:
+        """Returns who carries out which route."""
+        return {
+            "delta_control": lambda call: self.control(call.request, call.operation, call.actor),
+            "hedge_execute": lambda call: self.hedge(call.request, call.operation, call.actor),
+            "utilization_rebalance": lambda call: self.rebalance(call.request, call.operation, call.actor),
+        }
+
+    # --- operations -------------------------------------------------------------------------------
+
+    async def control(self, request: DeltaControl, operation: str, actor: str) -> DeltaControlReply:
+        """Brings the net delta of accounts to a target. Raises what forbids it before anything is sent."""
+        target, within = number(request.target_delta), number(request.tolerance_percent)
+        call = Asking(operation, actor, self.now(), request.symbol, tuple(request.accounts))
+        if (saga := self._of(operation)) is None:
+            async with self._turn(request.symbol, request.accounts, request.on_busy) as lock:
+                views = self._legs(request.symbol, request.accounts)
+                initial = sum((each.position for each in views), _ZERO)
+                if abs(initial - target) <= within:
+                    reason = f"the net delta {initial:f} is within {within:f} of the target {target:f}"
+                    return delta_reply(call, request, self.now(), initial, Came(reason=reason))
+                plan, checks = await self._planned(
+                    lambda of: plan_change(of, target - initial, self._terms(CONTROL_SLIPPAGE)), views
+                )
+                errors = self._gated(request.accounts, reduces=abs(plan.expected) < abs(initial))
+                deviation = abs(plan.expected - target)
+                if not plan.legs or deviation > number(request.max_deviation):
+                    errors.append(_unborne(plan, views, DeltaDeviationExceeded))
+                if request.dry_run:
+                    return delta_reply(call, request, self.now(), initial, Came(plan, checks, errors))
+                _raise_first(errors)
+                saga = self._begin(call, plan, views, CONTROL_SLIPPAGE, CONTROL_WITHIN, lock=lock)
+        outcome = await self._outcome(operation, saga)
+        initial = sum(saga.goal.positions.values(), _ZERO)
+        return delta_reply(call, request, self.now(), initial, Came(saga=saga, outcome=outcome))
+
+    async def hedge(self, request: HedgeExecute, operation: str, actor: str) -> HedgeReply:
+        """Hedges an amount. Raises what forbids it before anything is sent."""
+        accounts = request.target_accounts or self._having(request.symbol)
+        call = Asking(operation, actor, self.now(), request.symbol, tuple(accounts))
+        amount, slippage = number(request.hedge_amount), number(request.max_slippage)
+        side = {"buy": 1, "sell": -1, None: 0}[request.side]
+        if (saga := self._of(operation)) is None:
+            async with self._turn(request.symbol, accounts, request.on_busy) as lock:
+                views = self._legs(request.symbol, accounts)
+
+                def plan_of(of: Sequence[LegView]) -> Plan:
+                    ways = {"strategy": request.hedge_strategy, "side": side, "parallel": request.parallel}
+                    return hedge_plan(of, amount, self._terms(slippage), **ways)  # type: ignore[arg-type]
+
+                plan, checks = await self._planned(plan_of, views)
+                errors = self._gated(accounts, reduces=abs(plan.expected) < abs(plan.before))
+                if not plan.legs or abs(plan.missing) >= _least(views):
+                    errors.append(_unborne(plan, views, HedgeFailed))
+                if request.dry_run:
+                    return hedge_reply(call, self.now(), Came(plan, checks, errors))
+                _raise_first(errors)
+                times = request.timeout * MS, request.maker_first * MS
+                saga = self._begin(call, plan, views, slippage, *times, lock=lock)
+        outcome = await self._outcome(operation, saga)
+        return hedge_reply(call, self.now(), Came(saga=saga, outcome=outcome), slippage)
+
+    async def rebalance(self, request: UtilizationRebalance, operation: str, actor: str) -> RebalanceReply:
+        """Brings utilisations to a target and keeps the net delta. Raises what forbids it before anything is sent."""
+        if request.transfers:
+            raise NotAvailable("margin is not moved between accounts here", todo="leave transfers out: exposure moves")
+        call = Asking(operation, actor, self.now(), request.symbol, tuple(request.accounts))
+        cap = request.max_rebalance_amount
+        target = Target(
+            Fraction(repr(request.target_utilization)),
+            Fraction(repr(request.tolerance_percent)),
+            None if cap is None else Fraction(repr(cap)),
+        )
+        if (saga := self._of(operation)) is None:
+            async with self._turn(request.symbol, request.accounts, request.on_busy) as lock:
+                views = self._legs(request.symbol, request.accounts)
+                found = rebalance(views, target, now=self.now())
+                if not found.trades:
+                    return rebalance_reply(call, request, self.now(), found, Came())
+                trades = {name: Decimal(each.numerator) / each.denominator for name, each in found.trades.items()}
+                plan, checks = await self._planned(
+                    lambda of: legs_plan(of, trades, self._terms(CONTROL_SLIPPAGE)), views
+                )
+                errors = self._gated(
+                    request.accounts, reduces=bool(plan.legs) and all(each.reduces for each in plan.legs)
+                )
+                if not plan.legs:
+                    errors.append(_unborne(plan, views, HedgeFailed))
+                if request.dry_run:
+                    return rebalance_reply(call, request, self.now(), found, Came(plan, checks, errors))
+                _raise_first(errors)
+                saga = self._begin(call, plan, views, CONTROL_SLIPPAGE, CONTROL_WITHIN, lock=lock)
+        outcome = await self._outcome(operation, saga)
+        found = rebalance(self._legs(request.symbol, request.accounts), target, now=self.now())
+        return rebalance_reply(call, request, self.now(), found, Came(saga=saga, outcome=outcome))
+
+    async def trade(
+        self,
+        symbol: str,
+        accounts: Sequence[str],
+        trades: Mapping[str, Decimal],
+        operation: str,
+        actor: str,
+        *,
+        slippage: Decimal = CONTROL_SLIPPAGE,
+    ) -> HedgeReply:
+        """Trades signed amounts of base on some of the accounts, as one operation. Raises what forbids it before
+        anything is sent; DuplicateCommand where another one is on the symbol, since amounts are of now's positions.
+        """
+        call = Asking(operation, actor, self.now(), symbol, tuple(accounts))
+        if (saga := self._of(operation)) is None:
+            async with self._turn(symbol, accounts, "refuse") as lock:
+                views = self._legs(symbol, accounts)
+                plan, _ = await self._planned(lambda of: legs_plan(of, trades, self._terms(slippage)), views)
+                reduces = bool(plan.legs) and all(each.reduces for each in plan.legs)
+                errors = self._gated(accounts, reduces=reduces or abs(plan.expected) < abs(plan.before))
+                if not plan.legs:
+                    errors.append(_unborne(plan, views, HedgeFailed))
+                _raise_first(errors)
+                saga = self._begin(call, plan, views, slippage, CONTROL_WITHIN, lock=lock)
+        outcome = await self._outcome(operation, saga)
+        return hedge_reply(call, self.now(), Came(saga=saga, outcome=outcome), slippage)
+
+    def has_begun(self, operation: str) -> bool:
+        """Tells whether an operation has sent anything, or is about to, in this life or an earlier one."""
+        return self._of(operation) is not None
+
+    def is_busy(self, base: str) -> bool:
+        """Tells whether an operation is on a base currency."""
+        return base in self._locks and self._locks[base].locked()
+
+    async def resume(self) -> None:
+        """Goes on with the sagas that an earlier life has left."""
+        records: dict[str, list[dict[str, Any]]] = {}
+        for each in self._tape.read():
+            if str(each.record.get("kind", "")).startswith("saga_"):
+                records.setdefault(str(each.record["operation"]), []).append(each.record)
+        for operation, of in records.items():
+            if (saga := Saga.of(of)) is None or saga.is_over:
+                if saga is not None:
+                    self._keep(saga)
+                continue
+            lock = self._locks.setdefault(saga.goal.base, asyncio.Lock())
+            await lock.acquire()  # a symbol has one operation: it is free
+            run = self._runs[operation] = SagaRun(self, saga)
+            self._spawn(self._released(run, lock))
+            run.begin(saga.resume(self.now()))
+
+    async def close(self) -> None:
+        """Ends this life of it: what is under way goes on in the next."""
+        for run in self._runs.values():
+            run.close()
+        for task in self._tasks:
+            task.cancel()
+
+    # --- one operation ----------------------------------------------------------------------------
+
+    def _of(self, operation: str) -> Saga | None:
+        """Returns the saga of an operation that an earlier life, or an earlier call, has begun."""
+        run = self._runs.get(operation)
+        return run.saga if run is not None else self._ended.get(operation)
+
+    @asynccontextmanager
+    async def _turn(self, symbol: str, accounts: Sequence[str], on_busy: str) -> AsyncIterator[asyncio.Lock]:
+        """Waits until no other operation is on the symbol. Raises DuplicateCommand where that is not wanted."""
+        base = self._legs(symbol, accounts)[0].instrument.base
+        lock = self._locks.setdefault(base, asyncio.Lock())
+        if lock.locked() and on_busy == "refuse":
+            raise DuplicateCommand(f"another operation is on {base}", todo="wait for its end, or say onBusy=wait")
+        await lock.acquire()
+        try:
+            yield lock
+        finally:
+            if not any(run.saga.goal.base == base and not run.over.is_set() for run in self._runs.values()):
+                lock.release()
+
+    def _begin(
+        self,
+        call: Asking,
+        plan: Plan,
+        views: Sequence[LegView],
+        slippage: Decimal,
+        within: int,
+        maker_first: int = 0,
+        *,
+        lock: asyncio.Lock,
+    ) -> Saga:
+        """Begins a saga; its symbol is free once it has ended, whoever has been answered before."""
+        now = self.now()
+        goal = Goal(
+            operation=call.operation,
+            symbol=call.symbol,
+            base=views[0].instrument.base,
+            plan=plan,
+            bearers=plan.bearers,
+            positions={each.account: each.position for each in views},
+            least=_least(views),
+            slippage=slippage,
+            begun=now,
+            deadline=now + within,
+            cursors={each.account: next_sequence(self.home, each.account) for each in views},
+            maker_first=maker_first,
+        )
+        run = self._runs[call.operation] = SagaRun(self, Saga(goal))
+        run.begin(run.saga.begin(now))
+
+        if not run.over.is_set():
+            self._spawn(self._released(run, lock))
+        return run.saga
+
+    async def _released(self, run: SagaRun, lock: asyncio.Lock) -> None:
+        """Lets the next operation have the symbol when a saga has ended."""
+        await run.over.wait()
+        del self._runs[run.saga.goal.operation]
+        self._keep(run.saga)
+        lock.release()
+
+    def _keep(self, saga: Saga) -> None:
+        self._ended[saga.goal.operation] = saga
+        if len(self._ended) > ENDED_MAX:
+            del self._ended[next(iter(self._ended))]
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _outcome(self, operation: str, saga: Saga) -> Outcome:
+        run = self._runs.get(operation)
+        if run is not None:
+            return await asyncio.shield(run.reported)
+        assert saga.ended is not None
+        return saga.ended
+
+    async def _planned(
+        self, plan_of: Callable[[Sequence[LegView]], Plan], views: Sequence[LegView]
+    ) -> tuple[Plan, Mapping[Leg, list[dict[str, Any]]]]:
+        """Returns a plan of which the gateways would refuse no leg, and what they have looked at: a dry run of each. An
+        account whose gateway would is planned without."""
+        usable = list(views)
+        for _ in range(REPLANS_MAX):
+            plan = plan_of(usable)
+            found = await asyncio.gather(*(self._checked(leg) for leg in plan.legs))
+            refusals = {leg.account: why for leg, (_, why) in zip(plan.legs, found, strict=True) if why}
+            if not refusals:
+                break
+            usable = [
+                replace(each, refusal=refusals[each.account]) if each.account in refusals else each for each in usable
+            ]
+        else:
+            plan, found = plan_of(usable), []
+        return plan, {leg: checks for leg, (checks, _) in zip(plan.legs, found, strict=False)}
+
+    async def _checked(self, leg: Leg) -> tuple[list[dict[str, Any]], str]:
+        """Returns the checks of a leg's gateway, and why it would refuse it; "": it would not."""
+        fields = {**order_fields(leg), "dry_run": True}
+        answer = await self.send(leg.account, "place", fields, uuid.uuid4().hex, DRY_RUN_WITHIN_S)
+        if answer.error is not None:
+            return [], f"its gateway refuses: {answer.error['message']}"
+        checks: list[dict[str, Any]] = (answer.result or {}).get("checks", [])
+        broken = next((each for each in checks if not each["passed"]), None)
+        return checks, "" if broken is None else f"its gateway refuses: {broken['reason']}"
+
+    def _gated(self, accounts: Sequence[str], *, reduces: bool) -> list[OnetapeError]:
+        try:
+            self._risk.gate(accounts, reduces)
+        except OnetapeError as error:
+            return [error]
+        return []
+
+    def _terms(self, slippage: Decimal) -> Terms:
+        return Terms(now=self.now(), slippage=slippage)
+
+    def _legs(self, symbol: str, accounts: Sequence[str]) -> list[LegView]:
+        self._views.refresh()
+        return self._views.legs(symbol, list(dict.fromkeys(accounts)))
+
+    def _having(self, symbol: str) -> list[str]:
+        self._views.refresh()
+        return [account for account, each in self._views.symbols().of(symbol).items() if each is not None]
+
+    # --- what sagas need --------------------------------------------------------------------------
+
+    def record(self, record: dict[str, Any]) -> None:
+        self._tape.append(record)
+
+    def look(self, goal: Goal) -> list[LegView]:
+        return self._legs(goal.symbol, list(goal.positions))
+
+    def instrument(self, goal: Goal, leg: Leg) -> Instrument:
+        return next(each.instrument for each in self._views.legs(goal.symbol, [leg.account]))
+
+    async def send(
+        self, account: str, command: str, fields: dict[str, Any], id_: str, within_s: float
+    ) -> CommandResult:
+        return await self._commands.send_command(
+            f"gateway:{account}", command, fields, timeout=within_s, command_id=id_
+        )
+
+
+def _least(views: Sequence[LegView]) -> Decimal:
+    """Returns the least that one of the accounts can trade."""
+    return min(tradable(each) for each in views)
+
+
+def _unborne(plan: Plan, views: Sequence[LegView], kind: type[OnetapeError]) -> OnetapeError:
+    """Makes the error of a change that the accounts cannot bear."""
+    whys = "; ".join(f"{account}: {why}" for account, why in plan.considered if why)
+    if not any(middle(each) for each in views):
+        return MarketDataUnavailable(f"no account has a market: {whys}")
+    return kind(f"{plan.missing:+f} of {plan.change + plan.missing:+f} finds no account: {whys or 'too little'}")
+
+
+def _raise_first(errors: Sequence[OnetapeError]) -> None:
+    if errors:
+        raise errors[0]

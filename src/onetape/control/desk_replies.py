@@ -1,0 +1,305 @@
+"""What operations came to, as the REST interface says it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, Final
+
+from onetape.control.models import (
+    DeltaControl,
+    DeltaControlReply,
+    Direction,
+    ExecutedOrder,
+    HedgeReply,
+    HedgeResult,
+    LegCost,
+    PlannedLeg,
+    RebalanceAction,
+    RebalanceReply,
+    UtilizationMetrics,
+    UtilizationRebalance,
+)
+from onetape.control.models import Plan as ShownPlan
+from onetape.hedge.plan import Leg, Plan
+from onetape.hedge.saga import Outcome, Saga
+from onetape.hedge.utilization import Action, Rebalance
+from onetape.model.enums import Kind
+from onetape.model.errors import DeltaDeviationExceeded, HedgeFailed, OnetapeError
+
+__all__ = [
+    "Asking",
+    "Came",
+    "Checks",
+    "delta_reply",
+    "executed",
+    "hedge_reply",
+    "number",
+    "rebalance_reply",
+    "shown_plan",
+]
+
+MS: Final = 10**6
+_ZERO: Final = Decimal(0)
+
+Checks = Mapping[Leg, list[dict[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """One call. begun: ns UTC."""
+
+    operation: str
+    actor: str
+    begun: int
+    symbol: str
+    accounts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Came:
+    """What a call came to. Of a dry run: plan, checks and what would refuse it; of an operation its saga and outcome;
+    of neither why nothing was needed."""
+
+    plan: Plan | None = None
+    checks: Checks = field(default_factory=dict)
+    errors: Sequence[OnetapeError] = ()
+    saga: Saga | None = None
+    outcome: Outcome | None = None
+    reason: str | None = None
+
+
+def number(value: float) -> Decimal:
+    """Returns the decimal that a JSON number was written as."""
+    return Decimal(repr(value))
+
+
+def shown_plan(plan: Plan, checks: Checks, errors: Sequence[OnetapeError]) -> ShownPlan:
+    costs = [each.cost.total * (each.mid if each.kind is Kind.INVERSE else 1) for each in plan.legs]
+    return ShownPlan(
+        legs=[_planned(leg, checks.get(leg, [])) for leg in plan.legs],
+        parallel=plan.parallel,
+        expected_delta=float(plan.expected),
+        expected_cost=float(sum(costs, _ZERO)),
+        blocked=[{"code": each.code, "error": each.what, "account": each.location or None} for each in errors],
+        considered=[{"accountId": account, "reason": why} for account, why in plan.considered],
+    )
+
+
+def _planned(leg: Leg, checks: list[dict[str, Any]]) -> PlannedLeg:
+    cost = leg.cost
+    return PlannedLeg(
+        account_id=leg.account,
+        symbol=leg.symbol,
+        side=_side(leg),
+        amount=float(leg.base),
+        limit=float(leg.limit),
+        reduces=leg.reduces,
+        cost=LegCost(
+            fee=float(cost.fee),
+            spread=float(cost.spread),
+            impact=float(cost.impact),
+            funding=None if cost.funding is None else float(cost.funding),
+        ),
+        checks=checks,
+    )
+
+
+def _side(leg: Leg) -> Any:
+    return "buy" if leg.side > 0 else "sell"
+
+
+def executed(saga: Saga) -> list[ExecutedOrder]:
+    """Returns the orders that were filled, in the order in which they were sent."""
+    return [
+        ExecutedOrder(
+            order_id=each.fills.order,
+            account_id=each.leg.account,
+            symbol=each.leg.symbol,
+            amount=float(each.fills.base),
+            side=_side(each.leg),
+            executed_price=float(each.fills.price),
+            fees=float(each.fills.fees),
+            timestamp=each.fills.at // MS,
+            frames={
+                "process": f"gateway:{each.leg.account}",
+                "command": f"{saga.goal.operation}.{each.number}",
+                "sequences": list(each.fills.sequences),
+            },
+        )
+        for each in saga.attempts
+        if each.fills.base
+    ]
+
+
+def _result(saga: Saga, outcome: Outcome, took_ms: float, problem: OnetapeError | None) -> HedgeResult:
+    spent = sum((each.fills.base * each.fills.price for each in saga.attempts), _ZERO)
+    return HedgeResult(
+        success=problem is None,
+        executed_orders=executed(saga),
+        total_cost=float(spent),
+        execution_time=took_ms,
+        net_delta_change=float(outcome.change),
+        slippage=float(_slippage(saga)),
+        error=None if problem is None else problem.what,
+    )
+
+
+def _slippage(saga: Saga) -> Decimal:
+    """Returns by how much fills were worse than the middle of the market when each was planned, of its notional."""
+    mids = sum((each.fills.base * each.leg.mid for each in saga.attempts), _ZERO)
+    worse = sum((each.fills.base * (each.fills.price - each.leg.mid) * each.leg.side for each in saga.attempts), _ZERO)
+    return worse / mids if mids else _ZERO
+
+
+def _words(outcome: Outcome) -> str:
+    """Returns what a reader has to know of an outcome beside its figures; "": nothing."""
+    parts = []
+    if outcome.naked:
+        going = "" if outcome.is_over else ", and is still being traded"
+        parts.append(f"{outcome.naked:+f} is naked{going}")
+    elif not outcome.is_over:
+        parts.append("what became of an order is not known yet: the operation goes on")
+    parts += [outcome.why] if outcome.why and outcome.status != "completed" else []
+    parts += [
+        f"{account} holds {there:f}, by its fills it would be {expected:f}"
+        for account, (expected, there) in outcome.differs.items()
+    ]
+    return "; ".join(parts)
+
+
+def delta_reply(call: Asking, request: DeltaControl, now: int, initial: Decimal, came: Came) -> DeltaControlReply:
+    """Says what a delta control came to."""
+    plan, errors, saga, outcome, reason = came.plan, came.errors, came.saga, came.outcome, came.reason
+    target, took_ms = number(request.target_delta), (now - call.begun) / MS
+    problem: OnetapeError | None = None
+    final, result, adjustments = plan.expected if plan is not None else initial, None, 0
+    if saga is not None and outcome is not None:
+        final = sum((outcome.positions.get(each, _ZERO) for each in call.accounts), _ZERO)
+        deviation = abs(final - target)
+        words = _words(outcome)
+        if deviation > number(request.max_deviation):
+            problem = DeltaDeviationExceeded(f"the net delta is {final:f}, {deviation:f} off: {words}")
+        elif outcome.naked or not outcome.is_over:
+            problem = HedgeFailed(words)
+        result = _result(saga, outcome, took_ms, problem)
+        adjustments, reason = len(result.executed_orders), words or None
+    return DeltaControlReply(
+        success=problem is None and not errors,
+        operation_id=call.operation,
+        timestamp=now // MS,
+        initial_delta=float(initial),
+        final_delta=float(final),
+        delta_deviation=float(abs(final - target)),
+        accounts_processed=list(call.accounts),
+        total_adjustments=adjustments if plan is None else len(plan.legs),
+        execution_time=took_ms,
+        adjustment_needed=plan is not None or saga is not None,
+        hedge_results=result,
+        plan=None if plan is None else shown_plan(plan, came.checks, errors),
+        reason=reason,
+        code=None if problem is None else problem.code,
+        error=problem.what if problem is not None else errors[0].what if errors else None,
+    )
+
+
+def hedge_reply(call: Asking, now: int, came: Came, slippage_max: Decimal = _ZERO) -> HedgeReply:
+    """Says what a hedge came to."""
+    plan, errors, saga, outcome = came.plan, came.errors, came.saga, came.outcome
+    took_ms = (now - call.begun) / MS
+    if saga is None or outcome is None:
+        assert plan is not None
+        first = errors[0] if errors else None
+        return HedgeReply(
+            success=first is None,
+            executed_orders=[],
+            total_cost=float(sum((each.base * each.mid for each in plan.legs), _ZERO)),
+            execution_time=took_ms,
+            net_delta_change=float(plan.change),
+            slippage=0.0,
+            error=None if first is None else first.what,
+            operation_id=call.operation,
+            timestamp=now // MS,
+            status="planned",
+            delta_after=float(plan.expected),
+            plan=shown_plan(plan, came.checks, errors),
+        )
+    problem: OnetapeError | None = None
+    words = _words(outcome)
+    if outcome.status != "completed" or not outcome.is_over:
+        problem = HedgeFailed(f"{outcome.change:+f} of {saga.wanted:+f} was done: {words}")
+    elif _slippage(saga) > slippage_max:
+        problem = HedgeFailed(f"the slippage is {_slippage(saga):.5f}, at most {slippage_max:f} was allowed")
+    result = _result(saga, outcome, took_ms, problem)
+    after = sum((outcome.positions.get(each, _ZERO) for each in saga.goal.positions), _ZERO)
+    return HedgeReply(
+        **{name: getattr(result, name) for name in result.__struct_fields__ if name != "code"},
+        code=None if problem is None else problem.code,
+        operation_id=call.operation,
+        timestamp=now // MS,
+        status=outcome.status,
+        delta_after=float(after),
+        reason=words or None,
+    )
+
+
+def rebalance_reply(
+    call: Asking, request: UtilizationRebalance, now: int, found: Rebalance, came: Came
+) -> RebalanceReply:
+    """Says what a rebalance came to. found: of the accounts as they are now."""
+    plan, errors, saga, outcome = came.plan, came.errors, came.saga, came.outcome
+    target = request.target_utilization
+    problem: OnetapeError | None = None
+    traded = {} if saga is None else {name: float(each) for name, each in saga.moved.items()}
+    reason = found.reason or ("" if found.trades or saga else "every account is within the tolerance")
+    if saga is not None and outcome is not None:
+        reason = _words(outcome)
+        if outcome.status != "completed" or not outcome.is_over:
+            problem = HedgeFailed(f"it was done in part: {reason}")
+    actions = [
+        RebalanceAction(
+            account_id=each.account,
+            action=_action(saga, each),
+            current_utilization=float(each.current),
+            target_utilization=target,
+            adjustment_amount=abs(traded.get(each.account, 0.0 if saga else float(each.trade))),
+        )
+        for each in found.actions
+    ]
+    metrics = [
+        UtilizationMetrics(
+            account_id=each.account,
+            current_utilization=float(each.current),
+            target_utilization=target,
+            deviation_percent=(float(each.current) - target) / target if target else float(each.current),
+            within_tolerance=abs(each.current - Fraction(repr(target))) <= Fraction(repr(request.tolerance_percent)),
+        )
+        for each in found.actions
+    ]
+    return RebalanceReply(
+        success=problem is None and not errors,
+        operation_id=call.operation,
+        timestamp=now // MS,
+        average_utilization=float(found.average),
+        rebalance_needed=saga is not None or found.needed,
+        rebalance_actions=actions,
+        utilization_metrics=metrics,
+        execution_time=(now - call.begun) / MS,
+        executed_orders=[] if saga is None else executed(saga),
+        net_delta_change=float(plan.change if plan is not None else outcome.change if outcome is not None else _ZERO),
+        plan=None if plan is None else shown_plan(plan, came.checks, errors),
+        reason=reason or None,
+        error=problem.what if problem is not None else errors[0].what if errors else None,
+        code=None if problem is None else problem.code,
+    )
+
+
+def _action(saga: Saga | None, found: Action) -> Direction:
+    """Returns what was done of an account's exposure, before that what would be."""
+    if saga is None:
+        return found.action
+    before = saga.goal.positions.get(found.account, _ZERO)
+    change = abs(before + saga.moved.get(found.account, _ZERO)) - abs(before)
+    return "increase" if change > 0 else "decrease" if change < 0 else "maintain"

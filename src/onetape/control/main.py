@@ -1,0 +1,128 @@
+"""The control plane's process under the supervisor: `python -m onetape.control.main`, its options as JSON on standard
+input. It says `ready` and its address when it listens: a gateway that is away is waited for by who asks for it."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import uvloop
+
+from onetape.control.auto import Automatic
+from onetape.control.call import Call, Handler
+from onetape.control.desk import Desk
+from onetape.control.models import Caller, OperationReply
+from onetape.control.operations import ControlTape, Operations
+from onetape.control.options import ControlOptions
+from onetape.control.refusals import NotServed
+from onetape.control.server import ControlServer
+from onetape.control.state import State
+from onetape.control.system import System
+from onetape.ipc.process import run_process, say, stop_on_signals
+from onetape.security.confine import confine
+
+__all__ = ["ControlPlane", "main"]
+
+MS = 10**6
+
+
+class ControlPlane:
+    """All that the process is made of. stopping: set to end it. Raises JournalLocked where one of this home runs."""
+
+    def __init__(self, options: ControlOptions) -> None:
+        self.stopping = asyncio.Event()
+        home = Path(options.home)
+        self.tape = ControlTape(home)
+        self.operations = Operations(self.tape)
+        self.system = System(home, options.config, self.operations, lambda: self.server.performance())
+        self.state = State(home, options.config, records=options.records)
+        self.desk = Desk(self.state.views, self.state.risk, home, self.tape, self.state.commands)
+        self.auto = Automatic(
+            self.state.views, self.state.risk, self.desk, self.operations, check=self.system.check_runs
+        )
+        self.state.is_held = self.auto.is_held
+        self.server = ControlServer(options, self.operations, self._handlers(), check=self.system.check_runs)
+
+    def _handlers(self) -> Mapping[str, Handler]:
+        """Returns who carries out which route."""
+        return {
+            "system_status": self.system.status,
+            "system_stop": self.system.stop,
+            "system_restart": self.system.restart,
+            "caller": self._caller,
+            "operation": self._operation,
+            **self.state.handlers,
+            **self.desk.handlers,
+            **self.auto.handlers,
+        }
+
+    async def start(self) -> None:
+        self.state.start()
+        await self.desk.resume()
+        self.auto.start()
+        await self.server.start()
+        self.system.resume()
+
+    async def close(self) -> None:
+        await self.server.stop()
+        await self.system.close()
+        await self.auto.close()
+        await self.desk.close()
+        await self.state.close()
+        self.tape.close()
+
+    # --- small routes -----------------------------------------------------------------------------
+
+    async def _caller(self, call: Call) -> Caller:
+        grant = call.grant
+        return Caller(
+            actor=grant.name,
+            scopes=list(grant.scopes),
+            token=bool(grant.digest),
+            expires=grant.expires // MS if grant.expires else None,
+        )
+
+    async def _operation(self, call: Call) -> OperationReply:
+        found = await asyncio.get_running_loop().run_in_executor(None, self.operations.records, call.path["id"])
+        if not found:
+            raise NotServed(404, f"no operation {call.path['id']!r}", "onetape journal cat shows older ones")
+        first, last = found[0].record, found[-1].record
+        answer = last.get("answer")
+        return OperationReply(
+            operation_id=first["operation"],
+            kind=first["kind"],
+            actor=first["actor"],
+            timestamp=found[0].time // MS,
+            done=answer is not None,
+            request=first["fields"],
+            answer=answer,
+            records=[{"sequence": each.sequence, "time": each.time, **each.record} for each in found],
+        )
+
+
+def main() -> int:
+    return run_process(ControlOptions, _run)
+
+
+def _run(options: ControlOptions) -> None:
+    confine()
+
+    async def work() -> None:
+        plane = ControlPlane(options)
+        stop_on_signals(plane)
+        try:
+            await plane.start()
+            gc.freeze()
+            say(f"ready {plane.server.address}")
+            await plane.stopping.wait()
+        finally:
+            await plane.close()
+
+    uvloop.run(work())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,170 @@
+"""Where prices come from: the hub's sources, and gateways' own feeds of what no hub brings; and which one is taken."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+from onetape.control.models import Failover, FailoverReply, Feed, FeedsReply, FeedState
+from onetape.control.views import Views
+from onetape.hub.options import has_hub
+from onetape.ipc.system import IPCCommandSystem
+from onetape.model.errors import BY_CODE, BadInput, MarketDataUnavailable, NotAvailable, OnetapeError
+from onetape.model.near import did_you_mean
+from onetape.model.sections import HUB
+
+__all__ = ["Market", "feed_of_gateway"]
+
+AUTO: Final = "auto"  # as a feed: the freshest of all
+ANSWER_WITHIN_S: Final = 5.0
+WATCH_EVERY_S: Final = 1.0
+FAILING: Final = 5  # times the bound of a price's age, of a feed that is no hub's
+_STATES: Final[tuple[FeedState, ...]] = ("healthy", "degraded", "failing")
+_MS: Final = 10**6
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def feed_of_gateway(account: str) -> str:
+    return f"{account}:ws"
+
+
+class Market:
+    """moved: called after another source is taken than before, with the two names: deltas are to be looked at then."""
+
+    def __init__(
+        self,
+        views: Views,
+        commands: IPCCommandSystem,
+        *,
+        moved: Callable[[str | None, str | None], Awaitable[None]] | None = None,
+    ) -> None:
+        self._views, self._commands, self._moved = views, commands, moved
+        self._is_first = True
+        self.active: str | None = None
+        self.last_failover: int | None = None  # ms UTC
+
+    async def feeds(self) -> FeedsReply:
+        """Returns how each feed is now, and which one most prices come from. Raises MarketDataUnavailable where the hub
+        does not answer."""
+        views = self._views
+        views.refresh()
+        feeds, active = [self._own(account) for account in views.accounts() if views.has_own_market(account)], None
+        if has_hub(views.config):
+            rows = await self._rows()
+            feeds, active = [*_of_hub(rows, views.now), *feeds], _most_taken(rows)
+        else:
+            active = next((each.feed_id for state in _STATES for each in feeds if each.status == state), None)
+        await self._taken_from(active)
+        return FeedsReply(feeds=feeds, active_feed=active, last_failover=self.last_failover)
+
+    async def _taken_from(self, active: str | None) -> None:
+        before, is_first = self.active, self._is_first
+        self.active, self._is_first = active, False
+        if active != before and not is_first:
+            self.last_failover = time.time_ns() // _MS
+            if self._moved is not None:
+                await self._moved(before, active)
+
+    async def failover(self, request: Failover, operation: str = "") -> FailoverReply:
+        """Takes all symbols that a source brings from that source, until another one is named or `auto`. Raises
+        BadInput for one that is not there, MarketDataUnavailable for one that is failing: nothing changes then."""
+        before = await self.feeds()
+        target = request.target_feed
+        is_auto = target == AUTO and has_hub(self._views.config)
+        found = next((each for each in before.feeds if each.feed_id == target), None)
+        if found is None and not is_auto:
+            names = [each.feed_id for each in before.feeds]
+            todo = did_you_mean(target, names) or f"there are {', '.join(names) or 'none'}"
+            raise BadInput(f"no feed {target[:80]!r}", location="targetFeed", todo=todo)
+        if found is not None and found.status == "failing":
+            raise MarketDataUnavailable(f"{target} is failing", location="targetFeed", todo="name one that is not")
+        if is_auto or target in self._views.config.collectors:
+            await self._pin(target, operation)
+        elif target != before.active_feed:
+            words = f"{target} prices one account, and no other feed does"
+            raise NotAvailable(words, location="targetFeed", todo="add [hub] and a [collectors.NAME] for each source")
+        after = before.active_feed if is_auto else target
+        await self._taken_from(after)
+        return FailoverReply(
+            success=True,
+            operation_id=operation,
+            timestamp=time.time_ns() // _MS,
+            previous_feed=before.active_feed,
+            active_feed=after,
+        )
+
+    async def watch(self) -> None:
+        """Looks for ever whether another source is taken, by whatever cause, and says so."""
+        while True:
+            with suppress(OnetapeError):
+                await self.feeds()
+            await asyncio.sleep(WATCH_EVERY_S)
+
+    async def _rows(self) -> Rows:
+        answer = await self._commands.send_command(HUB, "status", {}, timeout=ANSWER_WITHIN_S)
+        if answer.error is not None:
+            raise MarketDataUnavailable(f"the hub: {answer.error['message']}", location=HUB, todo="onetape status")
+        rows: Rows = answer.result["feeds"]
+        traded = {symbol for tape in self._views.tapes.values() for symbol in tape.instruments}
+        return [row for row in rows if row["symbol"] in traded] or rows
+
+    async def _pin(self, source: str, operation: str) -> None:
+        """Each symbol's command has an id of its own, so that a call that is repeated changes nothing."""
+        rows = await self._rows()
+        symbols = [row["symbol"] for row in rows if source in (AUTO, row["source"])]
+        for symbol in dict.fromkeys(symbols):
+            fields = {"symbol": symbol, "source": source}
+            id_ = f"{operation} {symbol}" if operation else None
+            answer = await self._commands.send_command(HUB, "pin", fields, timeout=ANSWER_WITHIN_S, command_id=id_)
+            if answer.error is not None:
+                raise BY_CODE[answer.error["code"]](answer.error["message"])
+
+    def _own(self, account: str) -> Feed:
+        """Returns a gateway's own feed, by the newest of its prices."""
+        views, tape = self._views, self._views.tapes[account]
+        newest = max(tape.seen.values(), key=lambda each: each.at, default=None)
+        age = views.now - newest.at if newest is not None else FAILING * views.market_age + 1
+        is_down = views.figures(account).why.startswith("its gateway")
+        state = 2 if is_down or age > FAILING * views.market_age else int(age > views.market_age)
+        return Feed(
+            feed_id=feed_of_gateway(account),
+            status=_STATES[state],
+            latency=round(newest.delay / _MS, 3) if newest is not None else None,
+            last_update=newest.at // _MS if newest is not None else 0,
+            error_count=tape.errors,
+        )
+
+
+def _of_hub(rows: Rows, now: int) -> list[Feed]:
+    """Returns each source: as bad as the worst of its symbols, as late as the latest of them."""
+    by: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        by.setdefault(row["source"], []).append(row)
+    found = []
+    for source, own in by.items():
+        ages = [row["age_ms"] for row in own if row["age_ms"] is not None]
+        late = [row["latency_ms"] for row in own if row["latency_ms"] is not None]
+        found.append(
+            Feed(
+                feed_id=source,
+                status=_STATES[max(_STATES.index(row["state"]) for row in own)],
+                latency=max(late, default=None),
+                last_update=max(int(now / _MS - min(ages)), 0) if ages else 0,
+                error_count=max(row["errors"] for row in own),
+            )
+        )
+    return found
+
+
+def _most_taken(rows: Rows) -> str | None:
+    """Returns the source that is pinned, else that most of what is taken comes from, None where nothing does."""
+    shares: dict[str, float] = {}
+    for row in rows:
+        share = 2.0 if row["pinned"] else row["share"] if row["state"] != "failing" else 0.0
+        shares[row["source"]] = shares.get(row["source"], 0.0) + share
+    best = max(shares, key=lambda each: shares[each], default=None)
+    return best if best is not None and shares[best] else None

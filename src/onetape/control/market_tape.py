@@ -1,0 +1,153 @@
+"""What a gateway's tape says of late: instruments, its own market, fills. Follows a tape that is written, through
+restarts of its gateway and whatever of it was pruned."""
+
+from __future__ import annotations
+
+import struct
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from onetape._core import Book
+from onetape.gateway.order_frames import QUOTE, fill_of
+from onetape.model.enums import EventType, PositionSide
+from onetape.model.errors import OnetapeError
+from onetape.model.instrument import Instrument
+from onetape.model.time import SECOND
+from onetape.orders.reports import INTERNAL_TRADES
+from onetape.tape.journal import Frame, JournalReader
+from onetape.tape.segments import is_tape
+
+__all__ = ["GatewayTape", "Seen"]
+
+LOOK_BACK: Final = 100 * SECOND  # what is older is of no use; books are written whole more often
+BOOK_LEVELS: Final = 25
+FILLS_MAX: Final = 10_000  # that a gateway's table may not have yet
+_TYPES: Final = ("instrument", "quote", "mark", "funding", "book", "fill", "health")
+_MARK: Final = struct.Struct("<4q")  # MarkPayload of core/journal/events.hpp
+_FUNDING: Final = struct.Struct("<5q")  # FundingPayload
+
+Levels = tuple[list[tuple[int, int]], list[tuple[int, int]]]
+
+
+@dataclass(slots=True)
+class Seen:
+    """The newest of one symbol, prices in its units; at: ns UTC, when the newest price came; delay: ns that it was
+    under way. rate: 1e-12, of the last payment; interval: ns."""
+
+    bid: int = 0
+    ask: int = 0
+    bid_size: int = 0
+    ask_size: int = 0
+    mark: int = 0
+    at: int = 0
+    delay: int = 0
+    rate: int | None = None
+    interval: int = 0
+    book: Book = field(default_factory=Book)
+    best: Levels | None = None  # of another's book
+
+    def levels(self) -> Levels:
+        """Returns bids and asks as price and size, the best first; of a market without depth the best ones alone."""
+        if self.best is not None:
+            return self.best
+        if self.book.synced:
+            return self.book.bids(BOOK_LEVELS), self.book.asks(BOOK_LEVELS)
+        return [(self.bid, self.bid_size)] if self.bid else [], [(self.ask, self.ask_size)] if self.ask else []
+
+
+class GatewayTape:
+    """errors: that the gateway's feeds had since it is followed. fills: (sequence, symbol, position side, signed
+    size) of late."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._reader: JournalReader | None = None
+        self._taken = 0
+        self._streams: dict[int, str] = {}
+        self.instruments: dict[str, Instrument] = {}
+        self.seen: dict[str, Seen] = {}
+        self.fills: deque[tuple[int, str, PositionSide, int]] = deque(maxlen=FILLS_MAX)
+        self.errors = 0
+        self.lost = ""  # what has become of the account's stream, "": nothing
+        self.version = 0  # of `instruments`
+
+    def take(self, now: int) -> None:
+        """Reads what has come since. now: ns UTC."""
+        if self._reader is not None and self._reader.is_gone:  # deleted, or another one is in its place
+            self.close()
+        try:
+            if self._reader is None and not self._open():
+                return
+            assert self._reader is not None
+            if now - self._taken > LOOK_BACK:
+                self._seek(self._reader, now - LOOK_BACK)
+            self._taken = now
+            for frame in self._reader.frames(_TYPES):
+                self._take(frame)
+        except OnetapeError:  # it is being made, or damaged, which its gateway says
+            self.close()
+
+    def close(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+        self._reader, self._taken = None, 0
+        self.seen.clear()
+        self.fills.clear()
+
+    def _open(self) -> bool:
+        if not is_tape(self._path):
+            return False
+        self._reader = JournalReader(self._path)
+        return True
+
+    def _seek(self, reader: JournalReader, time: int) -> None:
+        reader.seek_time(time)
+        self.fills.clear()
+        for each in self.seen.values():
+            each.book.desync()
+        for stream, record in reader.instruments.items():
+            self._list(stream, Instrument.from_msgpack(msgspec.msgpack.encode(record)))
+
+    def _list(self, stream: int, instrument: Instrument) -> None:
+        self._streams[stream] = instrument.symbol
+        if self.instruments.get(instrument.symbol) != instrument:
+            self.instruments[instrument.symbol] = instrument
+            self.version += 1
+
+    def _take(self, frame: Frame) -> None:
+        match frame.type:
+            case EventType.INSTRUMENT.id:
+                self._list(frame.stream, Instrument.from_msgpack(frame.payload))
+            case EventType.FILL.id:
+                fill = fill_of(frame.payload)
+                if fill.trade_id < INTERNAL_TRADES:  # else the account's position stays
+                    change = fill.size * fill.side.sign
+                    self.fills.append((frame.sequence, self._streams[frame.stream], fill.position_side, change))
+            case EventType.HEALTH.id:
+                record = msgspec.msgpack.decode(frame.payload)
+                kind, is_bad = record.get("kind"), "severity" in record
+                self.errors += kind in ("feed", "malformed") and is_bad
+                if kind == "account stream":
+                    self.lost = str(record["state"]) if is_bad else ""
+            case _:
+                self._price(frame, self.seen.setdefault(self._streams[frame.stream], Seen()))
+
+    def _price(self, frame: Frame, seen: Seen) -> None:
+        match frame.type:
+            case EventType.QUOTE.id:
+                event, _, seen.bid, seen.ask, seen.bid_size, seen.ask_size, *_ = QUOTE.unpack_from(frame.payload)
+                seen.delay = max(frame.time - event, 0)
+            case EventType.MARK.id:
+                seen.mark = _MARK.unpack_from(frame.payload)[2]
+            case EventType.BOOK.id:
+                seen.book.apply_payload(frame.payload, frame.flags)
+                if not seen.book.synced:  # says that a book was lost, and of no price
+                    return
+            case _:
+                _, _, seen.rate, _, seen.interval = _FUNDING.unpack_from(frame.payload)
+                return
+        seen.at = frame.time

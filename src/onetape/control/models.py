@@ -1,0 +1,490 @@
+"""Requests and answers of the REST interface. Fields are camelCase on the wire, times milliseconds since 1970 UTC,
+amounts of a symbol in units of its base currency.
+
+One description for the server, the OpenAPI document, the client and the command line: types and bounds are checked as
+a request is read (msgspec), and nothing that is sent is ignored: an unknown field is refused with its name.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+Share = Annotated[float, Meta(ge=0, le=1)]
+Amount = Annotated[float, Meta(gt=0)]
+Accounts = Annotated[list[str], Meta(min_length=1, max_length=100)]
+Name = Annotated[str, Meta(min_length=1, max_length=100)]
+Millis = Annotated[int, Meta(ge=0)]
+Direction = Literal["increase", "decrease", "maintain"]
+Severity = Literal["INFO", "WARN", "CRITICAL"]
+AlertKind = Literal["delta-alert", "utilization-alert", "failover-alert", "proxy-alert"]
+FeedState = Literal["healthy", "degraded", "failing"]
+HedgeStrategy = Literal["delta-neutral", "cross-platform", "same-platform"]
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """A body of a POST."""
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=False):
+    """A body of an answer."""
+
+
+# --- delta ------------------------------------------------------------------------------------------------------------
+
+
+class DeltaControl(Request, frozen=True):
+    """POST /delta/control. on_busy: of another operation on the same symbol: this one waits, or is refused."""
+
+    target_delta: float
+    accounts: Accounts
+    max_deviation: Share
+    symbol: Name
+    tolerance_percent: Share = 0.05
+    dry_run: bool = False
+    on_busy: Literal["wait", "refuse"] = "wait"
+
+
+class LegCost(Reply, frozen=True):
+    """What a leg is expected to cost, in its account's settle currency; funding: until the next payment."""
+
+    fee: float
+    spread: float
+    impact: float
+    funding: float | None = None
+
+
+class PlannedLeg(Reply, frozen=True):
+    account_id: str
+    symbol: str  # the account's own instrument
+    side: Literal["buy", "sell"]
+    amount: float
+    limit: float  # the worst price that it may have
+    reduces: bool
+    cost: LegCost
+    checks: list[dict[str, Any]] = []  # {rule, passed, figure, limit} of the account's gateway
+
+
+class Plan(Reply, frozen=True):
+    """legs in the order in which they are sent. blocked: what would refuse it now: {code, error, account}."""
+
+    legs: list[PlannedLeg]
+    parallel: bool
+    expected_delta: float
+    expected_cost: float
+    blocked: list[dict[str, Any]] = []
+    considered: list[dict[str, Any]] = []  # accounts that were not chosen, with the reason
+
+
+class ExecutedOrder(Reply, frozen=True):
+    order_id: str
+    account_id: str
+    symbol: str
+    amount: float
+    side: Literal["buy", "sell"]
+    executed_price: float
+    fees: float
+    timestamp: Millis
+    frames: dict[str, Any] = {}  # journal and sequences that prove it
+
+
+class HedgeResult(Reply, frozen=True):
+    """Of a hedge, and of the adjustments of a delta control."""
+
+    success: bool
+    executed_orders: list[ExecutedOrder]
+    total_cost: float  # notional that was traded
+    execution_time: float  # ms
+    net_delta_change: float
+    slippage: float  # of notional, against the middle of the market when it was planned
+    error: str | None = None
+    code: int | None = None  # of the error: 1002, 1003, or what refused
+
+
+class DeltaControlReply(Reply, frozen=True):
+    success: bool
+    operation_id: str
+    timestamp: Millis
+    initial_delta: float
+    final_delta: float
+    delta_deviation: float
+    accounts_processed: list[str]
+    total_adjustments: int
+    execution_time: float  # ms
+    adjustment_needed: bool
+    hedge_results: HedgeResult | None = None
+    plan: Plan | None = None
+    reason: str | None = None
+    error: str | None = None
+    code: int | None = None
+
+
+class HedgeExecute(Request, frozen=True):
+    """POST /hedge/execute. maker_first: ms that passive orders get before they take; timeout: ms of the whole."""
+
+    symbol: Name
+    hedge_amount: Amount
+    target_accounts: list[str] = []  # []: every account that has the symbol
+    hedge_strategy: HedgeStrategy = "delta-neutral"
+    side: Literal["buy", "sell"] | None = None  # None: against the net delta; of none: buy
+    max_slippage: Share = 0.005
+    timeout: Annotated[int, Meta(ge=1, le=600_000)] = 30_000
+    parallel: bool = True
+    maker_first: Annotated[int, Meta(ge=0, le=600_000)] = 0
+    dry_run: bool = False
+    on_busy: Literal["wait", "refuse"] = "wait"
+
+
+class HedgeReply(HedgeResult, frozen=True, kw_only=True):
+    operation_id: str
+    timestamp: Millis
+    status: Literal["completed", "partial", "failed", "planned", "none"] = "completed"
+    delta_after: float | None = None
+    plan: Plan | None = None
+    reason: str | None = None
+
+
+# --- utilisation ------------------------------------------------------------------------------------------------------
+
+
+class UtilizationRebalance(Request, frozen=True):
+    """POST /utilization/rebalance. max_rebalance_amount: base units of one account's adjustment."""
+
+    target_utilization: Share
+    accounts: Accounts
+    symbol: Name
+    tolerance_percent: Share = 0.1
+    max_rebalance_amount: Amount | None = None
+    transfers: bool = False  # margin may move between accounts where venues allow it
+    dry_run: bool = False
+    on_busy: Literal["wait", "refuse"] = "wait"
+
+
+class RebalanceAction(Reply, frozen=True):
+    account_id: str
+    action: Direction
+    current_utilization: float
+    target_utilization: float
+    adjustment_amount: float
+
+
+class UtilizationMetrics(Reply, frozen=True):
+    account_id: str
+    current_utilization: float
+    target_utilization: float
+    deviation_percent: float  # (current - target) / target
+    within_tolerance: bool
+
+
+class RebalanceReply(Reply, frozen=True):
+    success: bool
+    operation_id: str
+    timestamp: Millis
+    average_utilization: float
+    rebalance_needed: bool
+    rebalance_actions: list[RebalanceAction]
+    utilization_metrics: list[UtilizationMetrics]
+    execution_time: float
+    executed_orders: list[ExecutedOrder] = []
+    net_delta_change: float = 0.0
+    plan: Plan | None = None
+    reason: str | None = None
+    error: str | None = None
+    code: int | None = None
+
+
+# --- automatic mode ---------------------------------------------------------------------------------------------------
+
+
+class DeltaAuto(Request, frozen=True):
+    """POST /delta/auto. band: base units that the net delta may be away from the target; times in ms; max_cost: of a
+    UTC day, in the quote currency; patience: of an unhealthy venue, until it stops; keep_margin: legs are kept from
+    liquidation; carry: the pair is turned round where the other side earns funding; carry_size: base of each side,
+    None: of the pair that is held."""
+
+    symbol: Name
+    accounts: list[str] = []  # []: every account that has the symbol
+    enabled: bool = True
+    target: float = 0.0
+    band: Amount = 0.01
+    interval: Annotated[int, Meta(ge=100, le=86_400_000)] = 5_000
+    cooldown: Millis = 30_000
+    max_cost: Amount | None = None
+    patience: Millis = 60_000
+    keep_margin: bool = True
+    carry: bool = False
+    carry_size: Amount | None = None
+
+
+class AutoDecision(Reply, frozen=True):
+    """count: how often it was the same in a row, the last time at `timestamp`."""
+
+    timestamp: Millis
+    action: str
+    reason: str
+    count: int = 1
+    operation_id: str | None = None
+
+
+class AutoState(Reply, frozen=True):
+    settings: DeltaAuto
+    stopped: str | None  # why it has stopped by itself
+    cost_today: float
+    decisions: list[AutoDecision]  # newest first
+
+
+class AutoReply(Reply, frozen=True):
+    pairs: list[AutoState]
+
+
+class DeltaLeg(Reply, frozen=True):
+    """One account's side of a symbol. ages: ms of what the figures were made from."""
+
+    account_id: str
+    symbol: str  # the account's own instrument
+    delta: float
+    mark: float
+    utilization: float
+    funding_rate: float | None = None
+    funding_at: Millis | None = None
+    refusal: str = ""
+    ages: dict[str, float] = {}
+
+
+class DeltaState(Reply, frozen=True):
+    symbol: str
+    net_delta: float
+    legs: list[DeltaLeg]
+    automatic: bool = False
+
+
+class DeltaStatus(Request, frozen=True):
+    symbol: str | None = None
+
+
+class DeltaStatusReply(Reply, frozen=True):
+    timestamp: Millis
+    symbols: list[DeltaState]
+
+
+# --- symbols ----------------------------------------------------------------------------------------------------------
+
+
+class AccountInstrument(Reply, frozen=True):
+    """multiplier: base units of one contract, or units of the quote currency where it is inverse."""
+
+    account_id: str
+    symbol: str
+    raw_symbol: str
+    base: str
+    quote: str
+    settle: str
+    multiplier: float
+    inverse: bool
+
+
+class NeutralSymbol(Reply, frozen=True):
+    symbol: str
+    configured: bool  # by [symbols]; else found by its base currency
+    instruments: list[AccountInstrument]
+
+
+class SymbolsReply(Reply, frozen=True):
+    symbols: list[NeutralSymbol]
+
+
+# --- risk -------------------------------------------------------------------------------------------------------------
+
+
+class RiskMetrics(Reply, frozen=True):
+    """delta_deviation: against the account's target, of the coin `delta_unit`; in a history it is the net notional, of
+    that currency. leverage: gross notional over equity; drawdown: the greatest share of a peak of equity that was lost.
+    ages: ms of what each figure was made from."""
+
+    account_id: str
+    delta_deviation: float
+    utilization_rate: float
+    leverage_ratio: float
+    unrealized_pnl: float
+    max_drawdown: float
+    timestamp: Millis
+    delta_unit: str = ""
+    ages: dict[str, float] = {}
+
+
+class History(Request, frozen=True):
+    """Query of the history. since: only what is newer."""
+
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
+    since: Millis | None = None
+
+
+class AlertFilter(Request, frozen=True):
+    """Query of the alerts. all: those that have ended or were acknowledged, too."""
+
+    account_id: str | None = None
+    severity: Severity | None = None
+    type: str | None = None
+    all: bool = False
+
+
+class Acknowledge(Request, frozen=True):
+    reason: str = ""
+
+
+class Alert(Reply, frozen=True):
+    id: str
+    type: str
+    severity: Severity
+    account_id: str
+    message: str
+    timestamp: Millis
+    data: dict[str, Any]
+    acked: bool = False
+
+
+# --- accounts ---------------------------------------------------------------------------------------------------------
+
+
+class AccountSync(Request, frozen=True):
+    accounts: Accounts
+    include_positions: bool = True
+    include_balances: bool = True
+    timeout: Annotated[int, Meta(ge=1, le=600_000)] = 10_000  # ms, of each account
+
+
+class AccountState(Reply, frozen=True, kw_only=True):
+    """net_position: base units over its symbols' one coin where it holds one; else see `positions`."""
+
+    account_id: str
+    exchange: str
+    total_balance: float
+    available_balance: float
+    net_position: float
+    unrealized_pnl: float
+    entry_price: float | None = None
+    current_price: float | None = None
+    leverage: float | None = None
+    last_updated: Millis
+    positions: list[dict[str, Any]] = []
+    balances: dict[str, str] = {}
+
+
+class SyncReply(Reply, frozen=True):
+    success: bool
+    synced_accounts: list[str]
+    failed_accounts: list[str]
+    sync_time: float  # ms
+    account_states: list[AccountState]
+    errors: list[dict[str, Any]] = []
+
+
+# --- market -----------------------------------------------------------------------------------------------------------
+
+
+class Feed(Reply, frozen=True):
+    feed_id: str
+    status: FeedState
+    latency: float | None  # ms
+    last_update: Millis
+    error_count: int
+
+
+class FeedsReply(Reply, frozen=True):
+    feeds: list[Feed]
+    active_feed: str | None
+    last_failover: Millis | None
+
+
+class Failover(Request, frozen=True):
+    target_feed: Name
+    reason: str = ""
+
+
+class FailoverReply(Reply, frozen=True):
+    success: bool
+    operation_id: str
+    timestamp: Millis
+    previous_feed: str | None
+    active_feed: str | None
+
+
+# --- system -----------------------------------------------------------------------------------------------------------
+
+
+class Service(Reply, frozen=True):
+    name: str
+    status: str
+    last_heartbeat: Millis
+    error_count: int
+
+
+class Performance(Reply, frozen=True):
+    """Of the last minute; memory in MB, of all processes; cpu in percent of one core."""
+
+    avg_response_time: float
+    operations_per_second: float
+    memory_usage: float
+    cpu_usage: float
+
+
+class SystemStatus(Reply, frozen=True):
+    status: Literal["running", "stopped", "error"]
+    uptime: float  # ms since the start or the last restart
+    services: list[Service]
+    performance: Performance
+    active_accounts: int
+    total_operations: int
+
+
+class SystemCommand(Request, frozen=True):
+    reason: str = ""
+
+
+class SystemReply(Reply, frozen=True):
+    success: bool
+    operation_id: str
+    timestamp: Millis
+    status: Literal["running", "stopped", "error"]
+
+
+class Caller(Reply, frozen=True):
+    """Who a token says is asking. Without tokens: anonymous, with all scopes."""
+
+    actor: str
+    scopes: list[Literal["read", "trade", "admin", "kill"]]
+    token: bool = True  # False: no token was shown
+    expires: Millis | None = None
+
+
+class OperationReply(Reply, frozen=True):
+    """What the process's tape has of an operation: who asked for what, what was answered (none yet: it is under way),
+    and its records in their order."""
+
+    operation_id: str
+    kind: str
+    actor: str
+    timestamp: Millis
+    done: bool
+    request: dict[str, Any]
+    answer: dict[str, Any] | None = None
+    records: list[dict[str, Any]] = []
+
+
+# --- errors -----------------------------------------------------------------------------------------------------------
+
+
+class ErrorReply(Reply, frozen=True):
+    """code: the control plane's number where it has one, else ours; causes: what it came from, with our numbers."""
+
+    code: int
+    error: str
+    solution: str
+    name: str
+    success: Literal[False] = False
+    location: str | None = None
+    operation_id: str | None = None
+    retry_after: Millis | None = None
+    causes: list[dict[str, Any]] = []

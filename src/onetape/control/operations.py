@@ -1,0 +1,247 @@
+"""Operations: what the control plane was wanted to do, each once, on the process's tape.
+
+An operation begins with a `command` frame and ends with a `reply` frame; what its saga keeps between them are `memory`
+frames, other calls are `log` frames. An operation that a killed process left is begun again under its own id by
+whoever sends its key again: what carries it out goes on where the tape says that it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from onetape.control.options import CONTROL, control_journal
+from onetape.ipc.once import Once, digest_of
+from onetape.model.errors import DuplicateCommand
+from onetape.model.time import DAY
+from onetape.tape.journal import JournalReader, JournalWriter
+from onetape.tape.segments import is_tape
+
+__all__ = ["ControlTape", "Ended", "Operations", "Saved", "Wanted"]
+
+SHOWN_MAX: Final = 100_000  # operations whose records are found by their id
+LOGS_PER_COUNT: Final = 4096  # frames, so that each segment has the counts
+
+
+class Saved(NamedTuple):
+    """A record of a saga. time: ns UTC."""
+
+    sequence: int
+    time: int
+    record: dict[str, Any]
+
+
+class ControlTape:
+    """The journal of the control plane, whose one writer this is. Raises JournalLocked."""
+
+    def __init__(self, home: Path) -> None:
+        self.path = control_journal(home)
+        self.writer = JournalWriter(self.path, process=CONTROL, created=time.time_ns(), heartbeat=True, reserve=True)
+
+    def append(self, record: dict[str, Any], event: str = "memory") -> int:
+        """Writes a record, of an operation with its id as `operation`; returns its sequence. It survives kill -9 from
+        then on, and the loss of power after `ensure`."""
+        return self.writer.append(event, msgspec.msgpack.encode(record), time=time.time_ns())
+
+    def read(self) -> Iterator[Saved]:
+        """Reads what sagas of all lives have kept, oldest first."""
+        return self.records(("memory",))
+
+    def records(self, events: tuple[str, ...], first: int = 0, last: int = 0) -> Iterator[Saved]:
+        """first, last: sequences, 0: from the beginning, to the end."""
+        if not is_tape(self.path):
+            return
+        with JournalReader(self.path) as reader:
+            if first:
+                reader.seek_sequence(first)
+            for frame in reader.frames(events, sequence_until=last + 1 if last else 0):
+                yield Saved(frame.sequence, frame.time, msgspec.msgpack.decode(frame.payload))
+
+    async def ensure(self) -> None:
+        """Waits until all that was written is on the disk."""
+        await asyncio.get_running_loop().run_in_executor(None, self.writer.ensure, "disk")
+
+    def close(self) -> None:
+        self.writer.close()
+
+
+class Wanted(NamedTuple):
+    """An operation that is wanted. kind: how its id begins; name: of the route; key: of the caller, "": none.
+    acts: it may send something; a dry run does not."""
+
+    kind: str
+    name: str
+    actor: str
+    request: str
+    fields: dict[str, Any]
+    key: str = ""
+    acts: bool = True
+
+
+class Ended(NamedTuple):
+    """answer: JSON. repeated: it is that of an earlier call with the same key."""
+
+    operation: str
+    status: int
+    answer: msgspec.Raw
+    repeated: bool = False
+
+
+class _Kept(msgspec.Struct):
+    operation: str
+    status: int
+    answer: msgspec.Raw
+
+
+Work = Callable[[str], Awaitable[tuple[int, bytes]]]
+
+
+class Operations:
+    """Gives operations their ids and carries each out once. now: ns UTC."""
+
+    def __init__(self, tape: ControlTape, now: Callable[[], int] = time.time_ns) -> None:
+        self.tape = tape
+        self.total = 0  # of all lives
+        self._now = now
+        self._once = Once()
+        self._operations: dict[str, str] = {}  # of keys whose operation has not ended
+        self._running: dict[str, asyncio.Task[Ended]] = {}
+        self._numbers: dict[str, tuple[str, int]] = {}  # by kind: the day, and the last number of it
+        self._places: OrderedDict[str, tuple[int, int]] = OrderedDict()  # first and last sequence, 0: not ended
+        self._logs = 0
+        self._restore()
+
+    # --- one operation ----------------------------------------------------------------------------
+
+    async def run(self, wanted: Wanted, work: Work) -> Ended:
+        """Returns what the operation came to; the first caller's going away does not end it. work: gets its id, gives
+        HTTP status and JSON. Raises DuplicateCommand where the key was another operation's."""
+        if not wanted.key:
+            return await self._begin(wanted, self._new_id(wanted.kind), work, "")
+        key = f"{wanted.actor}\n{wanted.key}"
+        done = self._once.find(key)
+        digest = digest_of(wanted.actor, wanted.name, wanted.fields)
+        if done is None:
+            return await self._begin(wanted, self._new_id(wanted.kind), work, key)
+        if done.digest != digest:
+            raise DuplicateCommand(
+                "this Idempotency-Key was sent with another request", location=wanted.key[:80], todo="take a new key"
+            )
+        if done.answer:
+            kept = msgspec.json.decode(done.answer, type=_Kept)
+            return Ended(kept.operation, kept.status, kept.answer, repeated=True)
+        operation = self._operations[key]
+        if (running := self._running.get(operation)) is None:  # a life that was killed left it
+            return (await self._go(wanted, operation, work, key))._replace(repeated=True)
+        return (await asyncio.shield(running))._replace(repeated=True)
+
+    async def _begin(self, wanted: Wanted, operation: str, work: Work, key: str) -> Ended:
+        now = self._now()
+        self.total += 1
+        record = {"operation": operation, **wanted._asdict(), "total": self.total}
+        self._place(operation, self.tape.append(record, "command"), 0)
+        if key:
+            self._once.began(key, digest_of(wanted.actor, wanted.name, wanted.fields), now)
+            self._operations[key] = operation
+        return await self._go(wanted, operation, work, key)
+
+    async def _go(self, wanted: Wanted, operation: str, work: Work, key: str) -> Ended:
+        task = asyncio.ensure_future(self._carry_out(wanted, operation, work, key))
+        self._running[operation] = task
+        task.add_done_callback(lambda _: self._running.pop(operation, None))
+        return await asyncio.shield(task)
+
+    async def _carry_out(self, wanted: Wanted, operation: str, work: Work, key: str) -> Ended:
+        if wanted.acts:  # a caller that asks once more after a loss of power must find it
+            await self.tape.ensure()
+        status, answer = await work(operation)
+        self.ended(operation, status, answer, wanted, key)
+        return Ended(operation, status, msgspec.Raw(answer))
+
+    def ended(self, operation: str, status: int, answer: bytes, wanted: Wanted, key: str) -> None:
+        record = {
+            "operation": operation,
+            "request": wanted.request,
+            "key": key,
+            "status": status,
+            "answer": msgspec.json.decode(answer),
+        }
+        self._place(operation, self._places.get(operation, (0, 0))[0], self.tape.append(record, "reply"))
+        if key:
+            self._answered(key, operation, status, answer)
+
+    async def drained(self, within_s: float) -> None:
+        """Waits for what is under way; what takes longer goes on in the next life."""
+        if self._running:
+            await asyncio.wait(self._running.values(), timeout=within_s)
+
+    def log(self, record: dict[str, Any]) -> None:
+        """Writes a call, once it was answered."""
+        self.tape.append(record, "log")
+        self._logs += 1
+        if self._logs % LOGS_PER_COUNT == 0:
+            self.tape.append({"counts": self._numbers, "total": self.total}, "command")
+
+    def records(self, operation: str) -> list[Saved] | None:
+        """Reads what the tape has of an operation: blocking. None: of none of this id."""
+        place = self._places.get(operation)
+        if place is None:
+            return None
+        found = self.tape.records(("command", "memory", "reply"), *place)
+        return [each for each in found if each.record.get("operation") == operation]
+
+    # --- ids --------------------------------------------------------------------------------------
+
+    def _new_id(self, kind: str) -> str:
+        """`KIND-YYYYMMDD-NNN`, UTC. A clock that goes back gives no number twice."""
+        day = datetime.fromtimestamp(self._now() // 10**9, UTC).strftime("%Y%m%d")
+        last, number = self._numbers.get(kind, (day, 0))
+        day, number = (last, number + 1) if day <= last else (day, 1)
+        self._numbers[kind] = day, number
+        return f"{kind}-{day}-{number:03}"
+
+    def _note_id(self, operation: str) -> None:
+        kind, day, number = operation.rsplit("-", 2)
+        self._numbers[kind] = max(self._numbers.get(kind, ("", 0)), (day, int(number)))
+
+    def _place(self, operation: str, first: int, last: int) -> None:
+        self._places[operation] = first, last
+        if len(self._places) > SHOWN_MAX:
+            self._places.popitem(last=False)
+
+    # --- earlier lives ----------------------------------------------------------------------------
+
+    def _answered(self, key: str, operation: str, status: int, answer: bytes) -> None:
+        self._once.ended(key, {"operation": operation, "status": status, "answer": msgspec.Raw(answer)})
+        self._operations.pop(key, None)
+
+    def _restore(self) -> None:
+        young = self._now() - DAY
+        for sequence, at, record in self.tape.records(("command", "reply")):
+            if "counts" in record:
+                for kind, (day, number) in record["counts"].items():
+                    self._numbers[kind] = max(self._numbers.get(kind, ("", 0)), (day, number))
+                self.total = max(self.total, record["total"])
+                continue
+            operation = record["operation"]
+            first = self._places.get(operation, (0, 0))[0]
+            if "answer" in record:
+                self._place(operation, first, sequence)
+                if record["key"] in self._operations:
+                    answer = msgspec.json.encode(record["answer"])
+                    self._answered(record["key"], operation, record["status"], answer)
+                continue
+            self._note_id(operation)
+            self._place(operation, sequence, 0)
+            self.total = max(self.total, record["total"])
+            if record["key"] and at >= young:
+                key = f"{record['actor']}\n{record['key']}"
+                self._once.began(key, digest_of(record["actor"], record["name"], record["fields"]), at)
+                self._operations[key] = operation

@@ -1,0 +1,237 @@
+"""Risk of accounts: figures now and before, what is wrong, and what may be done meanwhile."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from onetape.accounts.entries import TOTAL
+from onetape.control.models import Alert, RiskMetrics
+from onetape.control.views import Views
+from onetape.ipc.system import IPCCommandSystem
+from onetape.model.errors import (
+    BY_CODE,
+    BadInput,
+    BlockedByRiskAlert,
+    NotAvailable,
+    OnetapeError,
+    ProcessDown,
+    ProxyFailed,
+)
+from onetape.notify.past_alerts import PastAlerts, alert_rows
+from onetape.store.records import Records, metadata
+
+__all__ = ["HISTORY_MAX", "Risk"]
+
+HISTORY_MAX: Final = 1000
+RETRY_S: Final = 5.0  # after a database that did not answer
+ASKED_EVERY_S: Final = 1.0  # the recorder writes as often
+ACK_WITHIN_S: Final = 5.0
+_MS: Final = 10**6
+
+
+class Risk:
+    """url: of the recorder's database, "": there is no recorder. targets: base units that an account is to hold, 0
+    where nobody has said."""
+
+    def __init__(self, views: Views, url: str = "", *, now_s: Callable[[], float] = time.monotonic) -> None:
+        self._views, self._url, self._now_s = views, url, now_s
+        self.targets: dict[str, Decimal] = {}
+        self._records: Records | None = None
+        self._failed_at = float("-inf")
+        # By account and currency: until which minute was looked, the greatest drawdown, when the database was asked.
+        self._worst: dict[tuple[str, str], tuple[int, float, float]] = {}
+        self._peaks: dict[tuple[str, str], Decimal] = {}
+        self._past = PastAlerts(views.home)
+        self._rows: list[dict[str, Any]] = []
+        self._critical: list[dict[str, Any]] = []
+        self._robots = {name: robot.account for name, robot in views.config.robots.items()}
+
+    def close(self) -> None:
+        self._past.close()
+        if self._records is not None:
+            self._records.close()
+            self._records = None
+
+    # --- figures --------------------------------------------------------------------------------------
+
+    def metrics(self, account: str) -> RiskMetrics:
+        """Returns an account's risk as of the views' last refresh. Raises InvalidAccount, ProxyFailed where nothing of
+        it is known."""
+        views = self._views
+        held = views.held(account)
+        money = views.any_leg(account)
+        if money is None or not money.account_at or not money.equity:
+            why = views.figures(account).why or "its equity is not known"
+            raise ProxyFailed(why, location=f"account {account}", todo="onetape status")
+        first = max(held, key=lambda each: abs(each.position) * each.mark, default=money)
+        coin = first.instrument.base
+        delta = sum((each.position for each in held if each.instrument.base == coin), Decimal(0))
+        ages = {"account": views.now - money.account_at}
+        if held:
+            ages["market"] = max(views.now - each.market_at for each in held)
+        if at := views.figures(account).confirmed_at:
+            ages["confirmed"] = views.now - at
+        return RiskMetrics(
+            account_id=account,
+            delta_deviation=float(abs(delta - self.targets.get(account, Decimal(0)))),
+            delta_unit=coin,
+            utilization_rate=float(money.utilization),
+            leverage_ratio=float(money.gross / money.equity) if money.equity > 0 else 0.0,
+            unrealized_pnl=float(money.unrealized),
+            max_drawdown=self._drawdown(account, money.instrument.settle, money.equity),
+            timestamp=views.now // _MS,
+            ages={name: round(age / _MS, 3) for name, age in ages.items()},
+        )
+
+    def _drawdown(self, account: str, currency: str, equity: Decimal) -> float:
+        """Returns the greatest one: of all full minutes that were recorded, and now. Without records it is counted
+        from when this process began to be asked."""
+        key = account, currency
+        if not self._url:
+            peak = self._peaks[key] = max(self._peaks.get(key, equity), equity)
+            return self._note(key, 0, float((peak - equity) / peak) if peak > 0 else 0.0)
+        until, worst, asked = self._worst.get(key, (0, 0.0, float("-inf")))
+        if self._now_s() - asked < ASKED_EVERY_S:
+            return worst
+        try:
+            if (records := self._open()) is None:
+                return worst
+            minutes, now = metadata.tables["record_equity"], metadata.tables["record_risk"]
+            for table, since in ((minutes, until), (now, 0)):
+                of = (table.c.account == account, table.c.slot == TOTAL, table.c.currency == currency)
+                figures = sa.func.max(table.c.drawdown).label("drawdown"), sa.func.max(table.c.ts).label("ts")
+                (row,) = records.rows(sa.select(*figures).where(*of, table.c.ts > since))
+                worst = max(worst, row["drawdown"] or 0.0)
+                until = max(until, row["ts"] or 0) if table is minutes else until
+        except OnetapeError:
+            self._away()
+        return self._note(key, until, worst)
+
+    def _note(self, key: tuple[str, str], until: int, worst: float) -> float:
+        worst = max(worst, self._worst[key][1] if key in self._worst else 0.0)
+        self._worst[key] = until, worst, self._now_s()
+        return worst
+
+    def history(self, account: str, limit: int = 100, since: int | None = None) -> list[RiskMetrics]:
+        """Returns an account's risk at full minutes, newest first. since: only what is newer, ms UTC. Raises
+        InvalidAccount, BadInput for a limit, NotAvailable without a recorder, ProcessDown without its database."""
+        self._views.symbols().check(account)
+        if not 1 <= limit <= HISTORY_MAX:
+            raise BadInput(f"limit is 1 to {HISTORY_MAX}, not {limit}")
+        records = self._open()
+        if records is None and self._url:
+            raise ProcessDown("the records' database does not answer", location="[recorder] url")
+        if records is None:
+            raise NotAvailable("nobody records the risk of accounts", todo="add [recorder]")
+        minutes, now = metadata.tables["record_equity"], metadata.tables["record_risk"]
+        try:
+            found = records.rows(sa.select(now).where(now.c.account == account, now.c.slot == TOTAL))
+            currency = max(found, key=lambda row: float(row["equity"]), default={"currency": ""})["currency"]
+            of = (minutes.c.account == account, minutes.c.slot == TOTAL, minutes.c.currency == currency)
+            wanted = sa.select(minutes).where(*of, minutes.c.ts > (since or 0) * _MS + (_MS - 1 if since else 0))
+            rows = records.rows(wanted.order_by(minutes.c.ts.desc()).limit(limit))
+        except OnetapeError:
+            self._away()
+            raise
+        return [_past(account, row) for row in rows]
+
+    def _open(self) -> Records | None:
+        if self._records is None and self._url and self._now_s() - self._failed_at >= RETRY_S:
+            try:
+                self._records = Records(self._url, home=self._views.home)
+            except ProcessDown:
+                self._failed_at = self._now_s()
+        return self._records
+
+    def _away(self) -> None:
+        if self._records is not None:
+            self._records.close()
+        self._records, self._failed_at = None, self._now_s()
+
+    # --- alerts ---------------------------------------------------------------------------------------
+
+    def alerts(
+        self, account: str | None = None, severity: str | None = None, type: str | None = None, all: bool = False
+    ) -> list[Alert]:
+        """Returns what goes on and nobody has acknowledged, oldest first. all: what is over or was acknowledged, too.
+        Raises InvalidAccount."""
+        if account is not None:
+            self._views.symbols().check(account)
+        self._look()
+        return [
+            each
+            for each in map(_alert, self._rows)
+            if (all or not (each.acked or each.data["cleared"]))
+            and account in (None, each.account_id)
+            and severity in (None, each.severity)
+            and type in (None, each.type)
+        ]
+
+    async def acknowledge(self, commands: IPCCommandSystem, id_: str, command_id: str | None = None) -> Alert:
+        """Says on the supervisor's journal that a person knows of an alert: it blocks no more. Raises BadInput where
+        there is none of that id, ServiceTimeout without a supervisor."""
+        fields = {"id": id_}
+        answer = await commands.send_command("supervisor", "ack", fields, timeout=ACK_WITHIN_S, command_id=command_id)
+        if answer.error is not None:
+            raise BY_CODE[answer.error["code"]](answer.error["message"])
+        self._look()
+        found = next((each for each in self._rows if id_ in (each["id"], answer.result.get("id"))), None)
+        if found is None:
+            raise BadInput(f"no alert {id_[:40]!r}", todo="GET /risk/alerts?all=true")
+        return _alert(found)
+
+    def gate(self, accounts: Sequence[str], reduces: bool) -> None:
+        """Lets pass what takes risk off. Raises BlockedByRiskAlert where a CRITICAL of one of the accounts, or of the
+        system, goes on that nobody has acknowledged."""
+        if reduces:
+            return
+        self._look()
+        for each in self._critical:
+            if each["account"] in ("", *accounts):
+                raise BlockedByRiskAlert(
+                    f"alert {each['id']} goes on: {each['message']}",
+                    location=each["account"] or each["subject"],
+                    todo=f"end its cause, or POST /risk/alerts/{each['id']}/ack",
+                )
+
+    def _look(self) -> None:
+        if self._past.take():
+            accounts = self._views.config.accounts
+            self._rows = alert_rows(self._past.found, account_of=self._robots, accounts=accounts, is_all=True)
+            self._critical = [
+                each
+                for each in self._rows
+                if each["severity"] == "CRITICAL" and each["cleared"] is None and each["acked"] is None
+            ]
+
+
+def _alert(row: dict[str, Any]) -> Alert:
+    times = {name: None if row[name] is None else row[name] // _MS for name in ("cleared", "acked")}
+    return Alert(
+        id=row["id"],
+        type=f"{row['type']}-alert",
+        severity=row["severity"],
+        account_id=row["account"],
+        message=row["message"],
+        timestamp=row["since"] // _MS,
+        data={"subject": row["subject"], **times, **row["data"]},
+        acked=row["acked"] is not None,
+    )
+
+
+def _past(account: str, row: dict[str, Any]) -> RiskMetrics:
+    return RiskMetrics(
+        account_id=account,
+        delta_deviation=abs(float(row["delta"])),
+        delta_unit=row["currency"],
+        utilization_rate=1.0 if row["utilization"] is None else row["utilization"],
+        leverage_ratio=row["leverage"] or 0.0,
+        unrealized_pnl=float(row["unrealized"]),
+        max_drawdown=row["drawdown"],
+        timestamp=row["ts"] // _MS,
+    )

@@ -1,0 +1,174 @@
+"""All routes of the REST interface: one table for the server's handlers, the OpenAPI document, and both clients."""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal, NamedTuple
+
+from onetape.control import models as m
+
+__all__ = ["BASE", "BY_NAME", "ROUTES", "Route", "Scope"]
+
+BASE: Final = "/api/v1"
+Scope = Literal["read", "trade", "admin", "kill"]
+
+
+class Route(NamedTuple):
+    """A path under BASE. name: of the handler, of the client's method, and the operationId of the document.
+
+    request: of a POST its body, of a GET its query parameters. What a path has in {} comes before them.
+    dry: a call with dryRun needs the scope `read` only. aliases: other paths of the same.
+    """
+
+    method: Literal["GET", "POST"]
+    path: str
+    name: str
+    scope: Scope
+    request: type[m.Request] | None
+    reply: Any
+    summary: str
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def dry(self) -> bool:
+        return self.request is not None and "dry_run" in self.request.__struct_fields__
+
+
+ROUTES: Final = (
+    Route("GET", "/symbols", "symbols", "read", None, m.SymbolsReply, "Show each account's instrument of a symbol."),
+    Route(
+        "POST",
+        "/delta/control",
+        "delta_control",
+        "trade",
+        m.DeltaControl,
+        m.DeltaControlReply,
+        "Bring the net delta of accounts to a target.",
+    ),
+    Route(
+        "GET",
+        "/delta/status",
+        "delta_status",
+        "read",
+        m.DeltaStatus,
+        m.DeltaStatusReply,
+        "Show net deltas and their legs.",
+    ),
+    Route("GET", "/delta/auto", "delta_auto", "read", None, m.AutoReply, "Show what is held by itself, and why not."),
+    Route(
+        "POST",
+        "/delta/auto",
+        "set_delta_auto",
+        "trade",
+        m.DeltaAuto,
+        m.AutoReply,
+        "Hold a net delta from now on, or no more.",
+    ),
+    Route(
+        "POST",
+        "/hedge/execute",
+        "hedge_execute",
+        "trade",
+        m.HedgeExecute,
+        m.HedgeReply,
+        "Trade an amount against the net delta.",
+    ),
+    Route(
+        "POST",
+        "/utilization/rebalance",
+        "utilization_rebalance",
+        "trade",
+        m.UtilizationRebalance,
+        m.RebalanceReply,
+        "Bring margin in use to a target, with the net delta kept.",
+    ),
+    Route(
+        "GET", "/risk/metrics/{accountId}", "risk_metrics", "read", None, m.RiskMetrics, "Show an account's risk now."
+    ),
+    Route(
+        "GET",
+        "/risk/history/{accountId}",
+        "risk_history",
+        "read",
+        m.History,
+        list[m.RiskMetrics],
+        "Show an account's risk, newest first.",
+        ("/risk/metrics/{accountId}/history",),
+    ),
+    Route("GET", "/risk/alerts", "risk_alerts", "read", m.AlertFilter, list[m.Alert], "Show what is wrong now."),
+    Route(
+        "POST",
+        "/risk/alerts/{id}/ack",
+        "acknowledge_alert",
+        "admin",
+        m.Acknowledge,
+        m.Alert,
+        "Say that a person knows of an alert: it blocks no more.",
+    ),
+    Route(
+        "POST",
+        "/account/sync",
+        "account_sync",
+        "read",
+        m.AccountSync,
+        m.SyncReply,
+        "Compare accounts with their venues now.",
+    ),
+    Route(
+        "GET",
+        "/market/feeds",
+        "market_feeds",
+        "read",
+        None,
+        m.FeedsReply,
+        "Show the sources of the market.",
+        ("/market-data/status",),
+    ),
+    Route(
+        "POST",
+        "/market/failover",
+        "market_failover",
+        "admin",
+        m.Failover,
+        m.FailoverReply,
+        "Take the market from another source.",
+        ("/market-data/failover",),
+    ),
+    Route(
+        "GET",
+        "/system/status",
+        "system_status",
+        "read",
+        None,
+        m.SystemStatus,
+        "Show processes, their load and their errors.",
+    ),
+    Route(
+        "POST",
+        "/system/stop",
+        "system_stop",
+        "kill",
+        m.SystemCommand,
+        m.SystemReply,
+        "Refuse new orders and stop robots; protective stops stay.",
+    ),
+    Route(
+        "POST",
+        "/system/restart",
+        "system_restart",
+        "admin",
+        m.SystemCommand,
+        m.SystemReply,
+        "Start all processes anew.",
+    ),
+    Route("GET", "/caller", "caller", "read", None, m.Caller, "Show who the token says is asking, and what it may."),
+    Route(
+        "GET",
+        "/operations/{id}",
+        "operation",
+        "read",
+        None,
+        m.OperationReply,
+        "Show what an operation was asked, did and answered.",
+    ),
+)
+BY_NAME: Final = {route.name: route for route in ROUTES}

@@ -1,0 +1,230 @@
+"""One saga over real gateways: its effects as commands and records, and what journals say as its events."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from onetape.control.order_tape import OrderTape
+from onetape.hedge.model import LegView
+from onetape.hedge.plan import Leg
+from onetape.hedge.saga import (
+    Attempt,
+    Cancel,
+    Effect,
+    End,
+    Fills,
+    Goal,
+    Look,
+    Outcome,
+    Place,
+    Report,
+    Saga,
+    Wake,
+    Write,
+)
+from onetape.ipc.system import CommandResult
+from onetape.model.enums import Kind
+from onetape.model.errors import BY_CODE, OnetapeError, ServiceTimeout
+from onetape.model.instrument import Instrument
+from onetape.model.time import SECOND
+
+__all__ = ["SagaRun", "Surroundings", "order_fields"]
+
+GRACE: Final = SECOND  # after an order's time, until what its gateway has not written is known never to come
+SEND_WITHIN_S: Final = 1.0  # one try; the next one has the same id
+REPLY_WITHIN_S: Final = 0.1  # of an order that has ended already: the reply has its name and the reason
+_LOOKS: Final = ((0.2, 0.001), (1.0, 0.005), (0.0, 0.05))  # so many seconds long, a look at the journal so often
+_ZERO: Final = Decimal(0)
+
+
+def order_fields(leg: Leg, *, rests: bool = False) -> dict[str, Any]:
+    """Returns a leg as its gateway takes it by hand. rests: as a passive order."""
+    return {
+        "symbol": leg.symbol,
+        "side": "buy" if leg.side > 0 else "sell",
+        "qty": f"{leg.qty:f}",
+        "price": f"{leg.passive if rests else leg.limit:f}",
+        "tif": "gtc" if rests else "ioc",
+        "post_only": rests,
+        "reduce_only": leg.reduces and leg.kind is not Kind.SPOT,
+    }
+
+
+class Surroundings(Protocol):
+    """What a run needs of its desk. now: ns UTC."""
+
+    home: Path
+
+    def now(self) -> int: ...
+
+    def record(self, record: dict[str, Any]) -> None: ...
+
+    def look(self, goal: Goal) -> list[LegView]: ...
+
+    def instrument(self, goal: Goal, leg: Leg) -> Instrument: ...
+
+    async def send(
+        self, account: str, command: str, fields: dict[str, Any], id_: str, within_s: float
+    ) -> CommandResult: ...
+
+
+class SagaRun:
+    """reported: what is answered to who asked; over: it has ended, or this life of it has."""
+
+    def __init__(self, desk: Surroundings, saga: Saga) -> None:
+        self.saga = saga
+        self.reported: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self.over = asyncio.Event()
+        self._desk = desk
+        self._tapes: dict[str, OrderTape] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._timers: list[asyncio.TimerHandle] = []
+        self._names: dict[int, str] = {}  # client ids, by attempt
+
+    def begin(self, effects: list[Effect]) -> None:
+        self._do(effects)
+
+    def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        for timer in self._timers:
+            timer.cancel()
+        for tape in self._tapes.values():
+            tape.close()
+
+    # --- effects ----------------------------------------------------------------------------------
+
+    def _do(self, effects: list[Effect]) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            for effect in effects:
+                match effect:
+                    case Write(record):
+                        self._desk.record(record)
+                    case Place(attempt):
+                        self._spawn(self._follow(attempt))
+                    case Cancel(attempt):
+                        self._spawn(self._cancel(attempt))
+                    case Look():
+                        self._spawn(self._look())
+                    case Wake(at):
+                        after = max(at - self._desk.now(), 0) / SECOND
+                        self._timers.append(loop.call_later(after, lambda: self._spawn(self._passed())))
+                    case Report(outcome):
+                        if not self.reported.done():
+                            self.reported.set_result(outcome)
+                    case End():
+                        self.over.set()
+                        loop.call_soon(self.close)  # it is one of its own tasks that is carried out
+        except (OnetapeError, OSError) as error:  # no record, no order: it goes on in the next life
+            self._failed(error)
+
+    def _failed(self, error: BaseException) -> None:
+        if not self.reported.done():
+            self.reported.set_exception(error)
+        self.over.set()
+        self.close()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._failed(error)
+
+    async def _look(self) -> None:
+        for attempt in self.saga.attempts:  # a fill may come after an order has ended
+            if attempt.is_closed:
+                fills, now = self._fills(attempt), self._desk.now()
+                self._do(self.saga.closed(attempt.number, fills, now, why=attempt.why, code=attempt.code))
+        try:
+            views = self._desk.look(self.saga.goal)
+        except OnetapeError:  # of an account whose gateway begins anew nothing is there: the next look may have it
+            views = []
+        self._do(self.saga.looked(views, self._desk.now()))
+
+    async def _passed(self) -> None:
+        self._do(self.saga.passed(self._desk.now()))
+
+    # --- one attempt ------------------------------------------------------------------------------
+
+    def _id(self, attempt: Attempt) -> str:
+        return f"{self.saga.goal.operation}.{attempt.number}"
+
+    def _tape(self, account: str) -> OrderTape:
+        if (tape := self._tapes.get(account)) is None:
+            tape = self._tapes[account] = OrderTape(self._desk.home, account, self.saga.goal.cursors.get(account, 0))
+        return tape
+
+    def _fills(self, attempt: Attempt) -> Fills:
+        order = self._tape(attempt.leg.account).order(self._id(attempt))
+        name = self._names.get(attempt.number) or attempt.fills.order
+        instrument = self._desk.instrument(self.saga.goal, attempt.leg)
+        return order.fills(name, instrument) if order is not None else Fills(name)
+
+    async def _follow(self, attempt: Attempt) -> None:
+        """Sends an order and follows its gateway's journal until it has ended, or can no more be placed."""
+        tape, number, id_ = self._tape(attempt.leg.account), attempt.number, self._id(attempt)
+        sending = asyncio.ensure_future(self._send(attempt))
+        filled, begun = _ZERO, time.monotonic()
+        try:
+            while True:
+                order, now = tape.order(id_), self._desk.now()
+                if order is not None and order.has_ended:
+                    await asyncio.wait({sending}, timeout=REPLY_WITHIN_S)
+                    code, why = sending.result() if sending.done() else (0, "")
+                    code = code or order.code
+                    if order.traded >= order.size:
+                        code, why = 0, ""
+                    elif not why:
+                        why = BY_CODE[code].name if code in BY_CODE else "the rest was not to be had at its limit"
+                    self._do(self.saga.closed(number, self._fills(attempt), self._desk.now(), why=why, code=code))
+                    return
+                if order is not None and order.traded and (fills := self._fills(attempt)).base != filled:
+                    filled = fills.base
+                    self._do(self.saga.progress(number, fills, now))
+                if order is None and sending.done():
+                    code, why = sending.result()
+                    if why or now > attempt.until + GRACE:
+                        why = why or "it did not reach its gateway in time"
+                        code = code or ServiceTimeout.code
+                        self._do(self.saga.closed(number, Fills(), now, why=why, code=code))
+                        return
+                age = time.monotonic() - begun
+                await asyncio.sleep(next(every for most, every in _LOOKS if age < most or not most))
+        finally:
+            sending.cancel()
+
+    async def _send(self, attempt: Attempt) -> tuple[int, str]:
+        """Sends an order until there is an answer, or its time is over. Returns why it was refused; "": it was not, or
+        nobody knows."""
+        fields = {**order_fields(attempt.leg, rests=bool(attempt.rests_until)), "until_ns": attempt.until}
+        while self._desk.now() <= attempt.until:
+            answer = await self._desk.send(attempt.leg.account, "place", fields, self._id(attempt), SEND_WITHIN_S)
+            if answer.status == "timeout":
+                continue
+            if answer.error is not None:
+                return int(answer.error["code"]), str(answer.error["message"])
+            for row in (answer.result or {}).get("orders", ()):
+                self._names[attempt.number] = row["client_id"]
+                return int(row.get("code") or 0), str(row.get("reason") or "")
+            return 0, ""
+        return 0, ""
+
+    async def _cancel(self, attempt: Attempt) -> None:
+        while not self.over.is_set() and not attempt.is_closed:
+            name = self._names.get(attempt.number)
+            if name:
+                id_ = f"{self._id(attempt)}.cancel"
+                answer = await self._desk.send(attempt.leg.account, "cancel", {"order": name}, id_, SEND_WITHIN_S)
+                if answer.status != "timeout":
+                    return
+            await asyncio.sleep(0.05)

@@ -1,0 +1,447 @@
+"""The REST interface: HTTP in, one handler a route, JSON out. What is wanted is checked here, once for all routes: Host
+and Origin, token and scope, how often, the body's size, type and fields. Each call leaves its record on the tape.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+import socket
+import ssl
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from aiohttp import StreamReader, web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import RawRequestMessage
+from aiohttp.web_protocol import RequestHandler
+
+from onetape.control.auth import Entrance, check_scope
+from onetape.control.call import Call, Handler
+from onetape.control.limits import CallLimits
+from onetape.control.openapi import DOCUMENT, PAGE, PAGE_POLICY
+from onetape.control.operations import Operations, Wanted
+from onetape.control.options import ControlOptions
+from onetape.control.refusals import NotServed, answer_of, error_reply, status_of
+from onetape.control.routes import BASE, ROUTES, Route
+from onetape.control.tokens import TokenStore
+from onetape.model.errors import BadInput, InvariantViolation, NotAvailable, OnetapeError, ProcessDown, RateLimited
+from onetape.model.sections import ControlConfig
+
+__all__ = ["BODY_BYTES_MAX", "ControlServer"]
+
+BODY_BYTES_MAX: Final = 1 << 16
+CONNECTIONS_MAX: Final = 4096
+HEAD_S: Final = 10.0  # from a connection to its first whole head
+BODY_S: Final = 10.0
+IDLE_S: Final = 75.0
+UNREAD_MS: Final = 30_000  # that a client may leave an answer unread
+STOP_S: Final = 10.0  # for what is under way when the process is to end
+LINES_PER_S: Final = 20  # in the log; what is beyond is on the tape alone
+MINUTE_S: Final = 60
+EXACT: Final = 2**53  # below it a float is the integer that was written
+KINDS: Final = {
+    "delta_control": "delta-ctrl",
+    "hedge_execute": "hedge",
+    "utilization_rebalance": "rebalance",
+    "market_failover": "failover",
+}  # how ids of operations begin; of others by the route's name
+JSON_TYPE: Final = "application/json"
+PAGES: Final = {"/docs": ("text/html; charset=utf-8", PAGE), "/openapi.json": (JSON_TYPE, DOCUMENT)}
+_HEADERS: Final = {"Server": "onetape", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_KEY: Final = re.compile(r"[\x21-\x7e]{1,128}")
+_FIELD: Final = re.compile(r" - at `\$\.?(.*)`$")
+_NAMED_FIELD: Final = re.compile(r"field `(.*)`")
+_IN_BRACES: Final = re.compile(r"{(\w+)}")
+_STATIC: Final = {
+    f"{BASE}{path}": [each for each in ROUTES if path in (each.path, *each.aliases)]
+    for route in ROUTES
+    for path in (route.path, *route.aliases)
+    if "{" not in path
+}
+_WITH_NAMES: Final = [
+    (re.compile(_IN_BRACES.sub(r"(?P<\1>[^/]{1,100})", f"{BASE}{path}")), route)
+    for route in ROUTES
+    for path in (route.path, *route.aliases)
+    if "{" in path
+]
+
+
+class ControlServer:
+    """handlers: by the route's name; one without is not available. operations: on the process's tape. check: raises
+    while nothing may be traded."""
+
+    def __init__(
+        self,
+        options: ControlOptions,
+        operations: Operations,
+        handlers: Mapping[str, Handler],
+        *,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._check = check
+        self._section: ControlConfig = options.config.control
+        self._options, self._operations, self._handlers = options, operations, handlers
+        self._entrance = Entrance(self._section, TokenStore(Path(options.home)))
+        self._limits = CallLimits(self._section.calls_per_second)
+        self._life, self._count = secrets.token_hex(4), 0
+        self._seconds: deque[list[float]] = deque(maxlen=MINUTE_S)  # of each: when, calls, ms
+        self._lines = (0, 0)  # in the log: of this second, how many
+        self._web: _Web | None = None
+        self._listening: list[asyncio.Server] = []
+        self.address = ""
+
+    # --- life -------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Listens, of loopback on both of its addresses. Raises ProcessDown where the port is taken."""
+        loop, section = asyncio.get_running_loop(), self._section
+        self._web = _Web(self.handle, access_log=None, keepalive_timeout=IDLE_S, auto_decompress=False)
+        tls = _tls(self._options) if self._options.tls_cert else None
+        local = section.host in ("127.0.0.1", "localhost")
+        try:
+            first = await loop.create_server(
+                self._web, "127.0.0.1" if local else section.host, section.port, ssl=tls, backlog=1024
+            )
+        except OSError as error:
+            raise ProcessDown(
+                f"cannot listen on {section.host}:{section.port}: {error.strerror}",
+                location="[control] port",
+                todo="end who has it, or write another port",
+            ) from error
+        self._listening.append(first)
+        port = first.sockets[0].getsockname()[1]
+        if local:
+            with suppress(OSError):  # a machine may have no ::1
+                self._listening.append(await loop.create_server(self._web, "::1", port, ssl=tls, backlog=1024))
+        shown = f"[{section.host}]" if ":" in section.host else section.host
+        self.address = f"{'https' if tls else 'http'}://{shown}:{port}"
+
+    async def stop(self) -> None:
+        """Takes no more calls, and waits for what is under way."""
+        for each in self._listening:
+            each.close()
+        await self._operations.drained(STOP_S)
+        if self._web is not None:
+            await self._web.shutdown(1.0)
+
+    def performance(self) -> tuple[float, float]:
+        """Returns mean ms of a call, and calls per second, of the last minute."""
+        since = time.monotonic() - MINUTE_S
+        recent = [each for each in self._seconds if each[0] > since]
+        calls, spent = sum(each[1] for each in recent), sum(each[2] for each in recent)
+        return (spent / calls if calls else 0.0), calls / MINUTE_S
+
+    # --- one call ---------------------------------------------------------------------------------
+
+    async def handle(self, request: web.BaseRequest) -> web.Response:
+        began = time.monotonic()
+        call = self._called(request)
+        headers = {**_HEADERS, "X-Request-Id": call.id}
+        try:
+            content, body = await self._answer(request, call, headers)
+        except OnetapeError as error:
+            content, body = JSON_TYPE, self._refused(call, error, headers)
+        ms = (time.monotonic() - began) * 1000
+        self._record(call, began, ms)
+        return web.Response(
+            status=call.status, body=body, content_type=None, headers={**headers, "Content-Type": content}
+        )
+
+    def _called(self, request: web.BaseRequest) -> Call:
+        said = request.headers.get("X-Request-Id", "")
+        if not _ID.fullmatch(said):
+            self._count += 1
+            said = f"{self._life}-{self._count}"
+        peer = request.transport.get_extra_info("peername") if request.transport is not None else None
+        via = request.headers.get("X-Actor", "")
+        return Call(
+            said, str(peer[0]) if peer else "", request.method, request.path, via=via if _ID.fullmatch(via) else ""
+        )
+
+    async def _answer(self, request: web.BaseRequest, call: Call, headers: dict[str, str]) -> tuple[str, bytes]:
+        self._let_in(request, call)
+        if (page := PAGES.get(call.target)) is not None:
+            if call.method != "GET":
+                raise NotServed(405, f"{call.target} is read", headers={"Allow": "GET"})
+            headers["Content-Security-Policy"] = PAGE_POLICY
+            call.status = 200
+            return page
+        route = call.route = self._route(call)
+        check_scope(call.grant, {route.scope, "read"} if route.dry else {route.scope}, f"{route.method} {route.path}")
+        call.request = await _request_of(request, route)
+        if route.dry and not call.request.dry_run:
+            check_scope(call.grant, (route.scope,), f"{route.method} {route.path} without dryRun")
+        handler = self._handlers.get(route.name)
+        if handler is None:
+            raise NotAvailable(f"{route.method} {route.path}")
+        if route.method == "GET":
+            reply = await handler(call)
+            call.status = 200
+            return JSON_TYPE, msgspec.json.encode(reply)
+        return JSON_TYPE, await self._operate(call, route, handler, request.headers.get("Idempotency-Key"), headers)
+
+    def _let_in(self, request: web.BaseRequest, call: Call) -> None:
+        """Raises PermissionDenied, RateLimited. Who is refused counts by the address, so that guessing is slow."""
+        caller = call.address
+        try:
+            self._entrance.check_source(request.headers)
+            if call.target in PAGES:  # a browser has no token to show
+                return
+            call.grant = self._entrance.who(request.headers)
+            if call.grant.digest:
+                caller = f"token {call.grant.name}"
+        finally:
+            wait = self._limits.take(caller)
+            if wait:
+                raise _Limited(wait)
+
+    def _route(self, call: Call) -> Route:
+        found = {each.method: each for each in _STATIC.get(call.target, ())}
+        for pattern, route in _WITH_NAMES if not found else ():
+            if (match := pattern.fullmatch(call.target)) is not None:
+                found[route.method], call.path = route, match.groupdict()
+        if not found:
+            raise NotServed(404, f"nothing at {call.target[:100]!r}", f"/docs lists what there is below {BASE}")
+        if call.method not in found:
+            allow = ", ".join(sorted(found))
+            raise NotServed(405, f"{call.method[:20]} {call.target[:100]}", f"it takes {allow}", {"Allow": allow})
+        return found[call.method]
+
+    async def _operate(
+        self, call: Call, route: Route, handler: Handler, key: str | None, headers: dict[str, str]
+    ) -> bytes:
+        if key is not None and not _KEY.fullmatch(key):
+            raise BadInput("not 1 to 128 letters without spaces", location="Idempotency-Key")
+        wanted = Wanted(
+            kind=KINDS.get(route.name, route.name.replace("_", "-")),
+            name=route.name,
+            actor=call.actor,
+            request=call.id,
+            fields={**call.path, **msgspec.to_builtins(call.request)} if call.request is not None else dict(call.path),
+            key=key or "",
+            acts=route.scope != "read" and not getattr(call.request, "dry_run", False),
+        )
+
+        async def work(operation: str) -> tuple[int, bytes]:
+            call.operation = operation
+            try:
+                if route.scope == "trade" and wanted.acts and getattr(call.request, "enabled", True):
+                    self._check()
+                status, reply = answer_of(await handler(call))
+                call.code = 0 if status == 200 else reply["code"]
+                return status, msgspec.json.encode(reply)
+            except OnetapeError as error:
+                call.code = error.code
+                return status_of(error), msgspec.json.encode(error_reply(error, operation))
+
+        ended = await self._operations.run(wanted, work)
+        call.operation, call.status = ended.operation, ended.status
+        if ended.repeated:
+            headers["Idempotent-Replayed"] = "true"
+        return bytes(ended.answer)
+
+    def _refused(self, call: Call, error: OnetapeError, headers: dict[str, str]) -> bytes:
+        call.status = status_of(error)
+        wait = error.wait if isinstance(error, _Limited) else None
+        if isinstance(error, NotServed):
+            headers.update(error.headers)
+        if call.status == 401:
+            headers["WWW-Authenticate"] = "Bearer"
+        if wait is not None:
+            headers["Retry-After"] = str(max(1, round(wait + 0.5)))
+        reply = error_reply(error, retry_after=None if wait is None else max(1, round(wait * 1000)))
+        call.code = reply.code
+        return msgspec.json.encode(reply)
+
+    # --- records ----------------------------------------------------------------------------------
+
+    def _record(self, call: Call, began: float, ms: float) -> None:
+        if not self._seconds or began >= self._seconds[-1][0] + 1:
+            self._seconds.append([began, 0, 0.0])
+        self._seconds[-1][1] += 1
+        self._seconds[-1][2] += ms
+        record = {
+            "request": call.id,
+            "actor": call.actor,
+            "address": call.address,
+            "method": call.method,
+            "path": call.target[:200],
+            "operation": call.operation,
+            "status": call.status,
+            "code": call.code,
+            "ms": round(ms, 3),
+        }
+        self._operations.log(record)
+        if call.operation or call.status >= 400:
+            self._say(call, began, ms)
+
+    def _say(self, call: Call, began: float, ms: float) -> None:
+        second, lines = self._lines
+        lines = lines + 1 if second == int(began) else 1
+        self._lines = int(began), lines
+        if lines > LINES_PER_S:
+            return
+        what = f"{call.method[:20]} {call.target[:100]!r} {call.status} {call.code or '-'} {call.operation or '-'}"
+        sys.stderr.write(f"call {call.id} {call.actor!r} {call.address} {what} {ms:.1f} ms\n")
+
+
+class _Limited(RateLimited):
+    """wait: seconds."""
+
+    def __init__(self, wait: float) -> None:
+        super().__init__(
+            "too many calls", todo=f"wait {wait:.2f} s, then call again; see calls_per_second in [control]"
+        )
+        self.wait = wait
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+
+async def _request_of(request: web.BaseRequest, route: Route) -> Any:
+    """Returns what is wanted, of the route's type; of a POST its body, of a GET its query. Raises BadInput."""
+    query = request.rel_url.query
+    if route.method == "POST":
+        if query:
+            raise BadInput(f"{route.path} takes no query", location=next(iter(query))[:80])
+        return _read_body(await _body_of(request), route)
+    names = {name: query[name] for name in query}
+    if len(names) != len(query):
+        raise BadInput("a name that comes twice", location=next(n for n in names if len(query.getall(n)) > 1)[:80])
+    if route.request is None:
+        if names:
+            raise BadInput(f"{route.path} takes no query", location=next(iter(names))[:80])
+        return None
+    return _checked(names, route.request, strict=False)
+
+
+async def _body_of(request: web.BaseRequest) -> bytes:
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise NotServed(415, "a packed body", "send it plain")
+    if (request.content_length or 0) > BODY_BYTES_MAX:
+        raise _too_large()
+    try:
+        async with asyncio.timeout(BODY_S):
+            body: bytes = await request.read()
+    except TimeoutError:
+        raise NotServed(408, f"the body was not whole within {BODY_S:.0f} s", headers={"Connection": "close"}) from None
+    except web.HTTPRequestEntityTooLarge:
+        raise _too_large() from None
+    if body and request.content_type != JSON_TYPE:
+        raise NotServed(415, f"a body of type {request.content_type[:80]!r}", f"Content-Type: {JSON_TYPE}")
+    return body
+
+
+def _too_large() -> NotServed:
+    return NotServed(413, f"a body of more than {BODY_BYTES_MAX} bytes", headers={"Connection": "close"})
+
+
+def _read_body(body: bytes, route: Route) -> Any:
+    if route.request is None:
+        if body.strip() not in (b"", b"{}"):
+            raise BadInput(f"{route.path} takes no body")
+        return None
+    try:
+        try:
+            return msgspec.json.decode(body or b"{}", type=route.request)
+        except msgspec.ValidationError:
+            values = _whole(msgspec.json.decode(body or b"{}"))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadInput(f"not JSON: {error}", location="body", todo=f"Content-Type: {JSON_TYPE}, one object") from None
+    return _checked(values, route.request)
+
+
+def _whole(value: Any) -> Any:
+    """Returns JSON with each number that is whole as an integer: 30000.0 is one, by the schema and by its writers."""
+    match value:
+        case float() if value.is_integer() and abs(value) < EXACT:
+            return int(value)
+        case dict():
+            return {name: _whole(each) for name, each in value.items()}
+        case list():
+            return [_whole(each) for each in value]
+    return value
+
+
+def _checked(values: dict[str, Any], kind: type[Any], *, strict: bool = True) -> Any:
+    try:
+        return msgspec.convert(values, kind, strict=strict)
+    except msgspec.ValidationError as error:
+        raise _bad_field(error) from None
+
+
+def _bad_field(error: msgspec.ValidationError) -> BadInput:
+    """Names the field as the caller has written it."""
+    words = str(error)
+    match = _FIELD.search(words)
+    what = words[: match.start()] if match else words
+    place = match[1] if match else ""
+    if not place and (named := _NAMED_FIELD.search(what)):  # one that is missing or unknown
+        place = named[1]
+    return BadInput(what[:1].lower() + what[1:], location=place or "body", todo="/docs has the fields and their bounds")
+
+
+# --- connections ----------------------------------------------------------------------------------
+
+
+class _Web(web.Server):
+    def __call__(self) -> RequestHandler:
+        return _Connection(self, loop=self._loop, **self._kwargs)
+
+    def _make_request(
+        self,
+        message: RawRequestMessage,
+        payload: StreamReader,
+        protocol: RequestHandler,
+        writer: AbstractStreamWriter,
+        task: asyncio.Task[None],
+    ) -> web.BaseRequest:
+        return web.BaseRequest(message, payload, protocol, writer, task, self._loop, client_max_size=BODY_BYTES_MAX)
+
+
+class _Connection(RequestHandler):
+    """Ends a client that sends no head, or reads nothing, and one for which there is no place."""
+
+    __slots__ = ()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        made = transport.get_extra_info("socket")
+        made.setsockopt(socket.IPPROTO_TCP, getattr(socket, "TCP_USER_TIMEOUT", 18), UNREAD_MS)
+        if self._manager is not None and len(self._manager.connections) > CONNECTIONS_MAX:
+            self.force_close()
+            return
+        self._loop.call_later(HEAD_S, self._late)
+
+    def _late(self) -> None:
+        if not self._request_count:
+            self.force_close()
+
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """Answers as JSON what no handler sees: a head that is no HTTP, a fault of ours (its traceback is logged)."""
+        if status >= 500:
+            status = super().handle_error(request, status, exc, message).status
+            error: OnetapeError = InvariantViolation("an error of the control plane")
+        else:
+            error = NotServed(status, f"not HTTP: {message or 'a head that is none'}"[:200])
+        answer = web.Response(status=status, body=msgspec.json.encode(error_reply(error)), content_type=JSON_TYPE)
+        answer.force_close()
+        return answer
+
+
+def _tls(options: ControlOptions) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(options.tls_cert, options.tls_key)
+    return context

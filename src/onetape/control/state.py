@@ -1,0 +1,130 @@
+"""What the control plane knows, and its routes: accounts, symbols, risk and the market."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from onetape.control import accounts
+from onetape.control.call import Call, Handler
+from onetape.control.market import Market
+from onetape.control.models import (
+    Alert,
+    DeltaLeg,
+    DeltaState,
+    DeltaStatusReply,
+    FailoverReply,
+    FeedsReply,
+    RiskMetrics,
+    SymbolsReply,
+    SyncReply,
+)
+from onetape.control.risk import Risk
+from onetape.control.views import Views
+from onetape.hedge.model import LegView
+from onetape.ipc.system import IPCCommandSystem
+from onetape.model.sections import CONTROL, Config
+from onetape.security.tokens import make_token
+
+__all__ = ["State"]
+
+_MS = 10**6
+
+
+class State:
+    """records: URL of the recorder's database, "": there is none."""
+
+    def __init__(self, home: Path, config: Config, *, records: str = "") -> None:
+        make_token(home, CONTROL)
+        self.commands = IPCCommandSystem(CONTROL, home=home)
+        self.views = Views(config, home)
+        self.risk = Risk(self.views, records)
+        self.market = Market(self.views, self.commands)
+        self.is_held: Callable[[str], bool] = lambda _symbol: False  # automatically
+        self._watch: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self.commands.start()
+        self._watch = asyncio.ensure_future(self.market.watch())
+
+    async def close(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._watch
+        self.commands.stop()
+        self.risk.close()
+        self.views.close()
+
+    @property
+    def handlers(self) -> Mapping[str, Handler]:
+        """Returns who carries out which route."""
+        return {
+            "symbols": self._symbols,
+            "delta_status": self._delta_status,
+            "risk_metrics": self._metrics,
+            "risk_history": self._history,
+            "risk_alerts": self._alerts,
+            "acknowledge_alert": self._acknowledge,
+            "account_sync": self._sync,
+            "market_feeds": self._feeds,
+            "market_failover": self._failover,
+        }
+
+    async def _symbols(self, call: Call) -> SymbolsReply:
+        self.views.refresh()
+        return SymbolsReply(symbols=self.views.symbols().shown())
+
+    async def _delta_status(self, call: Call) -> DeltaStatusReply:
+        views = self.views
+        views.refresh()
+        symbols = views.symbols()
+        names = symbols.names() if call.request.symbol is None else [call.request.symbol]
+        found = []
+        for name in names:
+            having = [account for account, each in symbols.of(name).items() if each is not None]
+            legs = views.legs(name, having)
+            net = sum(each.position for each in legs)
+            shown = [self._leg(each) for each in legs]
+            found.append(DeltaState(symbol=name, net_delta=float(net), legs=shown, automatic=self.is_held(name)))
+        return DeltaStatusReply(timestamp=views.now // _MS, symbols=found)
+
+    def _leg(self, leg: LegView) -> DeltaLeg:
+        now = self.views.now
+        ages = {name: at for name, at in (("account", leg.account_at), ("market", leg.market_at)) if at}
+        return DeltaLeg(
+            account_id=leg.account,
+            symbol=leg.instrument.symbol,
+            delta=float(leg.position),
+            mark=float(leg.mark),
+            utilization=float(leg.utilization),
+            funding_rate=None if leg.funding_rate is None else float(leg.funding_rate),
+            funding_at=leg.funding_at // _MS or None,
+            refusal=leg.refusal,
+            ages={name: round((now - at) / _MS, 3) for name, at in ages.items()},
+        )
+
+    async def _metrics(self, call: Call) -> RiskMetrics:
+        self.views.refresh()
+        return self.risk.metrics(call.path["accountId"])
+
+    async def _history(self, call: Call) -> list[RiskMetrics]:
+        return self.risk.history(call.path["accountId"], call.request.limit, call.request.since)
+
+    async def _alerts(self, call: Call) -> list[Alert]:
+        asked = call.request
+        return self.risk.alerts(asked.account_id, asked.severity, asked.type, asked.all)
+
+    async def _acknowledge(self, call: Call) -> Alert:
+        return await self.risk.acknowledge(self.commands, call.path["id"], call.operation or None)
+
+    async def _sync(self, call: Call) -> SyncReply:
+        return await accounts.sync(self.views, call.request, self.commands)
+
+    async def _feeds(self, call: Call) -> FeedsReply:
+        return await self.market.feeds()
+
+    async def _failover(self, call: Call) -> FailoverReply:
+        return await self.market.failover(call.request, call.operation)

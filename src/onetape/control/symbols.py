@@ -1,0 +1,116 @@
+"""Neutral symbols: one name for what each account calls by its own. Pure.
+
+`BTC-USD` of [symbols] is what is listed there; without a list it is each account's perpetual of that base, in that
+quote or, of USD, in what is worth one. A venue's own name works, too, on the accounts that trade it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Final
+
+from onetape.control.models import AccountInstrument, NeutralSymbol
+from onetape.model.enums import Kind
+from onetape.model.errors import InvalidAccount, UnknownSymbol
+from onetape.model.instrument import Instrument
+from onetape.model.near import did_you_mean
+
+__all__ = ["NeutralSymbols"]
+
+# Quotes that `-USD` stands for, by what is chosen where an account has several. Linear ones come first.
+USD: Final = ("USDT", "USDC", "USD")
+
+
+class NeutralSymbols:
+    """configured: [symbols]. instruments: by account, of its gateway, by symbol."""
+
+    def __init__(
+        self, configured: Mapping[str, Collection[str]], instruments: Mapping[str, Mapping[str, Instrument]]
+    ) -> None:
+        self._configured = configured
+        self._instruments = instruments
+        self._found: dict[str, dict[str, Instrument | None]] = {}
+
+    def of(self, name: str) -> dict[str, Instrument | None]:
+        """Returns each account's instrument, None where it has none. Raises UnknownSymbol where no account has one."""
+        if (found := self._found.get(name)) is None:
+            found = {account: self._chosen(name, own) for account, own in self._instruments.items()}
+            if not any(found.values()):
+                names = self.names()
+                todo = did_you_mean(name, names) or f"there are {', '.join(names[:8]) or 'none yet'}"
+                raise UnknownSymbol(f"no account trades {name[:80]!r}", todo=todo)
+            self._found[name] = found
+        return found
+
+    def on(self, name: str, accounts: Collection[str]) -> dict[str, Instrument]:
+        """Returns those of these accounts. Raises InvalidAccount for one that is not there, UnknownSymbol for one that
+        does not trade it."""
+        for account in accounts:
+            self.check(account)
+        found = self.of(name)
+        instruments = {account: found[account] for account in accounts}
+        if lacking := [account for account, each in instruments.items() if each is None]:
+            having = ", ".join(account for account, each in found.items() if each is not None)
+            raise UnknownSymbol(
+                f"{lacking[0]} does not trade {name[:80]!r}", todo=f"{having} {'do' if having.count(',') else 'does'}"
+            )
+        return {account: each for account, each in instruments.items() if each is not None}
+
+    def check(self, account: str) -> None:
+        """Raises InvalidAccount for one that is not configured."""
+        if account not in self._instruments:
+            todo = did_you_mean(account, self._instruments) or f"there are {', '.join(self._instruments) or 'none'}"
+            raise InvalidAccount(f"no account `{account[:80]}`", todo=todo)
+
+    def names(self) -> list[str]:
+        """Returns those of [symbols], then those that two accounts at least have by default."""
+        counts: dict[str, int] = {}
+        for own in self._instruments.values():
+            for base in {each.base for each in own.values() if each.perpetual and _rank(each, "USD") is not None}:
+                counts[f"{base}-USD"] = counts.get(f"{base}-USD", 0) + 1
+        return list(dict.fromkeys([*self._configured, *sorted(name for name, n in counts.items() if n > 1)]))
+
+    def shown(self) -> list[NeutralSymbol]:
+        found = {name: {a: self._chosen(name, own) for a, own in self._instruments.items()} for name in self.names()}
+        return [
+            NeutralSymbol(
+                symbol=name,
+                configured=name in self._configured,
+                instruments=[_shown(account, each) for account, each in of.items() if each is not None],
+            )
+            for name, of in found.items()
+        ]
+
+    def _chosen(self, name: str, own: Mapping[str, Instrument]) -> Instrument | None:
+        if (listed := self._configured.get(name)) is not None:
+            return next((own[symbol] for symbol in listed if symbol in own), None)
+        if name in own:
+            return own[name]
+        base, _, quote = name.partition("-")
+        ranked = [
+            (rank, each.symbol, each)
+            for each in own.values()
+            if each.base == base and each.perpetual and (rank := _rank(each, quote)) is not None
+        ]
+        return min(ranked)[2] if ranked else None
+
+
+def _rank(instrument: Instrument, quote: str) -> tuple[bool, int] | None:
+    """Of several that a name could mean the least one is meant; None: it does not mean this one."""
+    quotes = USD if quote == "USD" else (quote,)
+    if instrument.quote not in quotes:
+        return None
+    return instrument.kind is Kind.INVERSE, quotes.index(instrument.quote)
+
+
+def _shown(account: str, instrument: Instrument) -> AccountInstrument:
+    return AccountInstrument(
+        account_id=account,
+        symbol=instrument.symbol,
+        raw_symbol=instrument.raw_symbol,
+        base=instrument.base,
+        quote=instrument.quote,
+        settle=instrument.settle,
+        multiplier=float(instrument.multiplier),
+        inverse=instrument.kind is Kind.INVERSE,
+    )

@@ -1,0 +1,143 @@
+"""Tokens of the REST interface: who may ask, and for what. `<home>/state/control.tokens` (0600) holds their SHA-256;
+a token itself, 32 random bytes, is shown once and is on no disk.
+
+While there is no such file loopback is open. It stays closed once there is one, also when all tokens are revoked.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import hmac
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, get_args
+
+import msgspec
+
+from onetape.control.routes import Scope
+from onetape.model.errors import BadConfig, PermissionDenied, UsageError
+from onetape.model.time import DAY
+from onetape.security.private import private_folder
+
+__all__ = ["ANONYMOUS", "NOBODY", "SCOPES", "Grant", "TokenStore"]
+
+SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
+PREFIX: Final = "ot_"  # so that who scans for secrets finds one
+TOKEN_BYTES: Final = 32
+NAME_MAX: Final = 64
+TOKENS_MAX: Final = 1000
+
+
+class Grant(msgspec.Struct, frozen=True):
+    """What a token allows. digest: SHA-256 of it, in hex; created, expires: ns UTC, 0: never."""
+
+    name: str
+    digest: str
+    scopes: tuple[Scope, ...]
+    created: int
+    expires: int = 0
+
+    def has_expired(self, now: int) -> bool:
+        return bool(self.expires) and now >= self.expires
+
+
+ANONYMOUS: Final = Grant("anonymous", "", SCOPES, 0)  # on loopback, while there is no token
+NOBODY: Final = Grant("nobody", "", (), 0)  # who was not let in
+
+
+class TokenStore:
+    """Reads the file anew when it has changed: a token counts from the moment when it is made, and not after its end.
+    Raises BadConfig for a file that is none, PermissionDenied for one that others may read or write."""
+
+    def __init__(self, home: Path) -> None:
+        self._path = home / "state" / "control.tokens"
+        self._seen: tuple[int, int, int] | None = None  # of the file that was read
+        self._grants: tuple[Grant, ...] | None = None
+
+    def grants(self) -> tuple[Grant, ...] | None:
+        """None: no token was ever made."""
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            self._seen = self._grants = None
+            return None
+        seen = found.st_mtime_ns, found.st_ino, found.st_size
+        if seen != self._seen:
+            if found.st_mode & 0o077:
+                todo = f"chmod 600 {self._path}"
+                raise PermissionDenied("others may read the tokens' file", location=str(self._path), todo=todo)
+            try:
+                self._grants = msgspec.json.decode(self._path.read_bytes(), type=tuple[Grant, ...])
+            except msgspec.MsgspecError:
+                todo = "remove it and make tokens anew; until then nobody is let in"
+                raise BadConfig("not a file of tokens", location=str(self._path), todo=todo) from None
+            self._seen = seen
+        return self._grants
+
+    def has_valid(self) -> bool:
+        now = time.time_ns()
+        return any(not grant.has_expired(now) for grant in self.grants() or ())
+
+    def find(self, token: str) -> Grant | None:
+        """Compares it with all, in a time that does not depend on it."""
+        digest, found = _digest(token), None
+        for grant in self.grants() or ():
+            if hmac.compare_digest(grant.digest, digest):
+                found = grant
+        return found
+
+    def create(self, name: str, scopes: list[str], days: int = 0) -> tuple[str, Grant]:
+        """Makes a token: itself, and what is kept of it. days: until it expires, 0: never. Raises UsageError."""
+        wanted = tuple(scope for scope in SCOPES if scope in scopes)
+        if not wanted or set(scopes) - set(SCOPES):
+            raise UsageError(
+                f"scopes are {', '.join(SCOPES)}, not {','.join(scopes)[:80]!r}", todo="--scope read,trade"
+            )
+        if not name or len(name) > NAME_MAX or not name.isprintable() or name in (ANONYMOUS.name, NOBODY.name):
+            raise UsageError(f"no token is called {name[:80]!r}", todo=f"1 to {NAME_MAX} letters")
+        token, now = PREFIX + secrets.token_urlsafe(TOKEN_BYTES), time.time_ns()
+        grant = Grant(name, _digest(token), wanted, now, now + days * DAY if days else 0)
+        with self._changing() as grants:
+            if any(each.name == name for each in grants):
+                raise UsageError(f"there is a token {name!r}", todo=f"onetape token revoke {name}, or another name")
+            if len(grants) >= TOKENS_MAX:
+                raise UsageError(f"there are {TOKENS_MAX} tokens", todo="onetape token revoke NAME")
+            grants.append(grant)
+        return token, grant
+
+    def revoke(self, name: str) -> Grant:
+        """Takes a token away. Raises UsageError where there is none of the name."""
+        with self._changing() as grants:
+            found = next((each for each in grants if each.name == name), None)
+            if found is None:
+                raise UsageError(f"no token {name[:80]!r}", todo="onetape token ls")
+            grants.remove(found)
+        return found
+
+    @contextmanager
+    def _changing(self) -> Iterator[list[Grant]]:
+        """Lets one change it at a time; it is written whole, or not at all."""
+        folder = os.open(private_folder(self._path.parent), os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            changed = list(self.grants() or ())
+            yield changed
+            beside = self._path.with_suffix(".new")
+            beside.unlink(missing_ok=True)
+            made = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            with os.fdopen(made, "wb") as file:
+                file.write(msgspec.json.encode(changed))
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(self._path)
+        finally:
+            os.close(folder)
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

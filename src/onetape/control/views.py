@@ -1,0 +1,332 @@
+"""What is known of all accounts as of one moment: positions and money by gateways' state tables, prices by their tapes
+or the hub's table. Each figure with its age; what is older than its bound, or nobody stands by, is said to be so.
+
+A gateway writes its table some times a second, its tape at once: fills that the table does not have yet are added.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Final
+
+from onetape.accounts.entries import TOTAL
+from onetape.accounts.table import AccountReader, Margin, PositionShown, gateway_of
+from onetape.control.market_tape import GatewayTape, Seen
+from onetape.control.symbols import NeutralSymbols
+from onetape.feeds.hub_table import BOOK, FUNDING, LEVELS, MARK, QUOTE, MarketReader
+from onetape.gateway.account_balances import STALE_NS
+from onetape.gateway.options import gateway_journal
+from onetape.hedge.model import LegView, Level
+from onetape.hedge.plan import base_of
+from onetape.hub.options import brought_by_hub
+from onetape.model.enums import Kind, PositionSide
+from onetape.model.errors import OnetapeError
+from onetape.model.instrument import Instrument
+from onetape.model.money import RATE_DECIMALS, money
+from onetape.model.sections import AccountConfig, Config
+from onetape.model.time import SECOND, parse_duration
+from onetape.tape.state import Group
+
+__all__ = ["AccountFigures", "Views"]
+
+_ZERO: Final = Decimal(0)
+_NEVER: Final = 2**62  # ages of what nobody stands by
+CHECKS: Final = 1.5  # of the time between two comparisons with the venue, until its word is too old
+
+Key = tuple[str, PositionSide]
+
+
+@dataclass(slots=True)
+class AccountFigures:
+    """One account. qty: of its instruments' own units, signed; at: ns UTC, when its gateway stood by it last;
+    confirmed_at: when the venue was asked for its balances, 0: not known; why: it is not to be relied on, "": it is.
+    """
+
+    at: int = 0
+    confirmed_at: int = 0
+    why: str = "its gateway does not run"
+    positions: dict[Key, PositionShown] = field(default_factory=dict)
+    qty: dict[str, Decimal] = field(default_factory=dict)
+    margins: dict[str, Margin] = field(default_factory=dict)
+    funding: dict[str, tuple[int, int]] = field(default_factory=dict)
+    balances: dict[str, tuple[Decimal, Decimal]] = field(default_factory=dict)  # total, and what of it is free
+
+
+class Views:
+    """`refresh` takes in what has come; all else is as of then. clock: ns UTC."""
+
+    def __init__(self, config: Config, home: Path, *, clock: Callable[[], int] = time.time_ns) -> None:
+        self.config, self.home = config, home
+        self.clock, self.now = clock, 0
+        self.market_age = parse_duration(config.control.market_age)
+        age = parse_duration(config.control.account_age)
+        self._bounds = {
+            name: max(age, int(CHECKS * parse_duration(each.check_every))) for name, each in config.accounts.items()
+        }
+        self.tapes = {name: GatewayTape(gateway_journal(home, name)) for name in config.accounts}
+        self._tables: dict[str, AccountReader] = {}
+        self._figures: dict[str, AccountFigures] = {}
+        self._hub: MarketReader | None = None
+        self._symbols: tuple[int, NeutralSymbols] | None = None
+        self._of_hub: dict[str, frozenset[str]] = {}
+
+    def refresh(self) -> None:
+        """Reads what tapes have that is new; cheap, to be called before use."""
+        self.now = self.clock()
+        self._figures.clear()
+        for tape in self.tapes.values():
+            tape.take(self.now)
+        if self._hub is not None:
+            self._hub.state.refresh()
+
+    def close(self) -> None:
+        for tape in self.tapes.values():
+            tape.close()
+
+    def accounts(self) -> list[str]:
+        return list(self.config.accounts)
+
+    def symbols(self) -> NeutralSymbols:
+        version = sum(tape.version for tape in self.tapes.values())
+        if self._symbols is None or self._symbols[0] != version:
+            of = {name: tape.instruments for name, tape in self.tapes.items()}
+            self._symbols = version, NeutralSymbols(self.config.symbols, of)
+            self._of_hub = {name: self._brought(name) for name in of}
+        return self._symbols[1]
+
+    def legs(self, symbol: str, accounts: Sequence[str]) -> list[LegView]:
+        """Raises InvalidAccount, and UnknownSymbol where one of them does not trade it."""
+        return [self._leg(account, each) for account, each in self.symbols().on(symbol, accounts).items()]
+
+    def net_delta(self, symbol: str, accounts: Sequence[str]) -> Decimal:
+        """Returns the sum of positions, in units of the base currency. Raises as `legs`."""
+        return sum((each.position for each in self.legs(symbol, accounts)), _ZERO)
+
+    def held(self, account: str) -> list[LegView]:
+        """Returns what an account holds now, one for each instrument. Raises InvalidAccount."""
+        self.symbols().check(account)
+        own = self.tapes[account].instruments
+        return [self._leg(account, own[name]) for name, qty in self.figures(account).qty.items() if qty and name in own]
+
+    def any_leg(self, account: str) -> LegView | None:
+        """Returns a leg whose money is known; of several settle currencies that with the most equity. None: there is
+        none."""
+        found: dict[str, LegView] = {}
+        for instrument in self.tapes[account].instruments.values():
+            if instrument.settle not in found:
+                found[instrument.settle] = self._leg(account, instrument)
+        return max(
+            found.values(),
+            key=lambda each: each.equity * (each.mark or 1) ** (each.instrument.kind is Kind.INVERSE),
+            default=None,
+        )
+
+    # --- an account -----------------------------------------------------------------------------------
+
+    def figures(self, account: str) -> AccountFigures:
+        """Returns what is known of an account, as of the last refresh."""
+        if (found := self._figures.get(account)) is None:
+            try:
+                found = self._read(account)
+            except OnetapeError:  # it ended, or begins, at this moment
+                self._tables.pop(account, None)
+                found = AccountFigures()
+            self._figures[account] = found
+        return found
+
+    def _read(self, account: str) -> AccountFigures:
+        if (table := self._tables.get(account)) is None:
+            table = self._tables[account] = AccountReader(self.home, gateway_of(account))
+        table.state.refresh()
+        age = min(table.age_ns, _NEVER)
+        found = AccountFigures(at=max(self.now - age, 0), why=self._doubts(table, age))
+        # Margins before positions: what the table has by a margin's frame is in the positions that are read after it.
+        for currency in dict.fromkeys(key for _, key in table.state.keys("margin")):
+            if (margin := table.margin(currency)) is not None:
+                found.margins[currency] = margin
+        as_of = max((each.sequence for each in found.margins.values()), default=0)
+        for currency in table.currencies:
+            if (slots := table.slots(currency, max_age=2**63 - 1)) is not None and (
+                total := slots.get(TOTAL)
+            ) is not None:
+                found.balances[currency] = money(total), money(slots.available(TOTAL) or 0)
+        found.funding = table.fundings()
+        found.positions = {(each.symbol, each.side): each for each in table.positions() if each.slot == TOTAL}
+        for (symbol, _), each in found.positions.items():
+            found.qty[symbol] = found.qty.get(symbol, _ZERO) + money(each.qty)
+        tape = self.tapes[account]
+        for sequence, symbol, side, change in reversed(tape.fills):
+            row = found.positions.get((symbol, side))
+            if sequence <= as_of:
+                break
+            instrument = tape.instruments[symbol]
+            if instrument.kind is not Kind.SPOT and (row is None or sequence > row.sequence):
+                found.qty[symbol] = found.qty.get(symbol, _ZERO) + instrument.size(change)
+        if not found.why and tape.lost:
+            found.why = f"its account's stream is {tape.lost}"
+        found.confirmed_at = max((each.reported_at or 0 for each in found.margins.values()), default=0)
+        bound = self._bounds[account]
+        if not found.why and found.confirmed_at and self.now - found.confirmed_at > bound:
+            age = self.now - found.confirmed_at
+            found.why = (
+                f"its venue has confirmed its balances {age / SECOND:.1f} s ago, the bound is {bound // SECOND} s"
+            )
+        return found
+
+    def _doubts(self, table: AccountReader, age: int) -> str:
+        if why := table.why_not_ready:
+            return f"its gateway is not ready: {why}"
+        if age >= _NEVER:
+            return "its gateway does not stand by its books"
+        return f"its gateway has been silent for {age / SECOND:.1f} s" if age > STALE_NS else ""
+
+    # --- a leg ----------------------------------------------------------------------------------------
+
+    def _leg(self, account: str, instrument: Instrument) -> LegView:
+        found, symbol, config = self.figures(account), instrument.symbol, self.config.accounts[account]
+        seen = self._seen(account, instrument)
+        bids, asks = (_levels(instrument, side) for side in seen.levels())
+        middle = (bids[0].price + asks[0].price) / 2 if bids and asks else _ZERO
+        mark = instrument.price(seen.mark) or middle
+        margin = found.margins.get(instrument.settle)
+        gross, initial = self._in_use(account, found, instrument.settle, config)
+        equity = money(margin.equity) if margin is not None and margin.equity is not None else None
+        available = max((equity or _ZERO) - initial, _ZERO)
+        qty = found.qty.get(symbol, _ZERO)
+        if instrument.kind is Kind.SPOT and instrument.quote in found.balances:
+            qty, _ = found.balances.get(instrument.base, (_ZERO, _ZERO))
+            total, available = found.balances[instrument.quote]
+            equity = total + qty * mark
+        rate, at = self._funding(account, instrument, seen)
+        return LegView(
+            account=account,
+            venue=config.venue,
+            instrument=instrument,
+            position=base_of(instrument, qty, mark),
+            entry=_entry(found, symbol),
+            mark=mark,
+            bids=bids,
+            asks=asks,
+            equity=equity or _ZERO,
+            available=available,
+            gross=gross,
+            unrealized=money(margin.unrealized or 0) if margin is not None else _ZERO,
+            maintenance=money(margin.maintenance or 0) if margin is not None else _ZERO,
+            leverage=_leverage(instrument, config),
+            funding_rate=None if rate is None else Decimal(rate).scaleb(-RATE_DECIMALS),
+            funding_at=at,
+            maker_fee=instrument.maker_fee,
+            taker_fee=instrument.taker_fee,
+            market_at=seen.at,
+            account_at=found.at,
+            refusal=found.why or self._missing(equity, seen, mark),
+        )
+
+    def _funding(self, account: str, instrument: Instrument, seen: Seen) -> tuple[int | None, int]:
+        """Returns the next payment's rate, 1e-12, and when it is, ns UTC, 0: not known. Where the gateway does not hear
+        of it, the last one's."""
+        rate, at = seen.rate, 0
+        if (found := self.figures(account).funding.get(instrument.symbol)) is not None:
+            rate, at = found
+        every = seen.interval or instrument.funding_interval
+        if rate is not None and at <= self.now and every:  # whole intervals since midnight, as venues pay
+            at = (self.now // every + 1) * every
+        return rate, at
+
+    def _missing(self, equity: Decimal | None, seen: Seen, mark: Decimal) -> str:
+        if equity is None:
+            return "its equity is not known"
+        if not seen.at or not mark:
+            return "no price of it is known"
+        age = self.now - seen.at
+        return f"its market has been silent for {age / SECOND:.1f} s" if age > self.market_age else ""
+
+    def _in_use(
+        self, account: str, found: AccountFigures, currency: str, config: AccountConfig
+    ) -> tuple[Decimal, Decimal]:
+        """Returns the notional of all positions that settle in a currency, and the margin that they take."""
+        gross = initial = _ZERO
+        for symbol, qty in found.qty.items():
+            instrument = self.tapes[account].instruments.get(symbol)
+            if not qty or instrument is None or instrument.settle != currency or instrument.kind is Kind.SPOT:
+                continue
+            seen = self._seen(account, instrument)
+            price = instrument.price(seen.mark) or instrument.price(seen.bid + seen.ask) / 2 or _entry(found, symbol)
+            base = abs(base_of(instrument, qty, price))
+            value = base if instrument.kind is Kind.INVERSE else base * price
+            gross += value
+            initial += value / _leverage(instrument, config)
+        return gross, initial
+
+    def has_own_market(self, account: str) -> bool:
+        """Tells whether its gateway follows something of the venue's market itself."""
+        self.symbols()
+        return not self._of_hub[account].issuperset(self.tapes[account].instruments) or not self._of_hub[account]
+
+    # --- the market -----------------------------------------------------------------------------------
+
+    def _brought(self, account: str) -> frozenset[str]:
+        symbols = list(self.tapes[account].instruments)
+        return frozenset(brought_by_hub(self.config, self.config.accounts[account].venue, symbols))
+
+    def _seen(self, account: str, instrument: Instrument) -> Seen:
+        if instrument.symbol not in self._of_hub.get(account, ()):
+            return self.tapes[account].seen.get(instrument.symbol) or Seen()
+        try:
+            if self._hub is None:
+                self._hub = MarketReader(self.home)
+            return _of_hub(self._hub, instrument)
+        except OnetapeError:  # it is away
+            self._hub = None
+            return Seen()
+
+
+def _of_hub(hub: MarketReader, instrument: Instrument) -> Seen:
+    """Returns what the hub's table has of a symbol; nothing where it counts in other units."""
+    seen, symbol = Seen(), instrument.symbol
+    groups: Mapping[str, Group | None] = {
+        each.name: hub.state.get(each.name, symbol) for each in (QUOTE, MARK, FUNDING, BOOK)
+    }
+    figures = {
+        name: {field: int(value or 0) for field, value in group.values.items()}
+        for name, group in groups.items()
+        if group is not None
+        and (group["price_decimals"], group["size_decimals"]) == (instrument.price_decimals, instrument.size_decimals)
+    }
+    if (quote := figures.get(QUOTE.name)) is not None:
+        seen.bid, seen.ask, seen.bid_size, seen.ask_size, seen.at = (
+            quote[name] for name in ("bid", "ask", "bid_size", "ask_size", "ts_recv")
+        )
+    if (mark := figures.get(MARK.name)) is not None:
+        seen.mark, seen.at = mark["mark"], max(seen.at, mark["ts_recv"])
+    if (funding := figures.get(FUNDING.name)) is not None:
+        seen.rate = funding["rate"]
+    if (book := figures.get(BOOK.name)) is not None:
+        bids, asks = (
+            [(book[f"{side}_{n}"], book[f"{side}_size_{n}"]) for n in range(1, LEVELS + 1) if book[f"{side}_{n}"]]
+            for side in ("bid", "ask")
+        )
+        seen.best = bids, asks
+        seen.at = max(seen.at, book["ts_recv"])
+    return seen
+
+
+def _levels(instrument: Instrument, side: list[tuple[int, int]]) -> tuple[Level, ...]:
+    exact = [
+        (Decimal(p).scaleb(-instrument.price_decimals), Decimal(q).scaleb(-instrument.size_decimals)) for p, q in side
+    ]
+    return tuple(Level(price, base_of(instrument, size, price)) for price, size in exact)
+
+
+def _leverage(instrument: Instrument, config: AccountConfig) -> int:
+    return instrument.leverage or max(int(config.leverage), 1)
+
+
+def _entry(found: AccountFigures, symbol: str) -> Decimal:
+    """Returns the price at which a position was opened, 0: there is none, or one on each side."""
+    entries = [each.entry for (name, _), each in found.positions.items() if name == symbol and each.qty]
+    return money(entries[0]) if len(entries) == 1 else _ZERO

@@ -1,0 +1,311 @@
+"""Automatic mode: holds a net delta for days, and answers why it does something, or nothing.
+
+A pure core. Events come in: the accounts as they are, and how an operation ended. One decision comes out for each look,
+with its reason; the same one once more is counted, not repeated. What it decides is carried out by others, one
+operation at a time. It stops itself, and says so, rather than trade where it should not.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from typing import Annotated, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+from onetape.hedge.carry import Carry, choose, cost_of_trades
+from onetape.hedge.margin import InFlight, Route
+from onetape.hedge.model import LegView
+from onetape.hedge.plan import Terms, plan_change, refusal_of
+from onetape.hedge.safety import Limits, Measure, safety
+from onetape.model.time import DAY, SECOND
+
+__all__ = ["Auto", "AutoSettings", "Decision", "Ended", "Look", "MarginLimits"]
+
+RECORDS_MAX: Final = 1000  # stretches of one decision that are kept; the tape has all
+_ZERO: Final = Decimal(0)
+Action = Literal["hold", "control", "trade", "transfer", "stop", "start"]
+
+
+class MarginLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Distances to liquidation, shares of the price: see safety.Limits."""
+
+    act: Decimal = Decimal("0.08")
+    restore: Decimal = Decimal("0.15")
+    last: Decimal = Decimal("0.05")
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.last <= self.act <= self.restore <= 1:
+            raise ValueError("last <= act <= restore, shares of 1")
+
+
+class AutoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """target, band: base units; a correction begins beyond the band and goes on until the deviation is within `release`
+    of it. interval: ns between looks; cooldown: ns from the end of an operation to the next one; patience: ns that a
+    venue may be unhealthy before the mode stops. max_cost: quote of a UTC day, 0: any. slippage: share."""
+
+    symbol: str
+    accounts: tuple[str, ...]
+    target: Decimal = _ZERO
+    band: Decimal
+    release: Decimal = Decimal("0.5")
+    interval: Annotated[int, Meta(gt=0)] = 10 * SECOND
+    cooldown: Annotated[int, Meta(ge=0)] = 30 * SECOND
+    patience: Annotated[int, Meta(ge=0)] = 60 * SECOND
+    max_cost: Decimal = _ZERO
+    slippage: Decimal = Decimal("0.005")
+    failures_max: Annotated[int, Meta(ge=1)] = 3
+    margin: MarginLimits | None = MarginLimits()
+    carry: Carry | None = None
+    spared: tuple[str, ...] = ()  # what they hold is hedged by the others: they trade last
+
+    def __post_init__(self) -> None:
+        if self.band <= 0 or not self.target.is_finite():
+            raise ValueError(f"band {self.band} is not above 0")
+        if self.max_cost < 0:
+            raise ValueError(f"max_cost {self.max_cost} is below 0")
+        for name in ("release", "slippage"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} {getattr(self, name)} is not from 0 to 1")
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The accounts as of one moment. alerts: critical ones that are open; moving: transfers on their way; busy: the
+    operation that works on the symbol, whoever began it; blocked: why nothing may be traded at all; "": none."""
+
+    now: int
+    views: Sequence[LegView]
+    alerts: Sequence[str] = ()
+    moving: Sequence[InFlight] = ()
+    routes: Sequence[Route] = ()
+    busy: str = ""
+    blocked: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How an operation ended. cost: quote, in fees and against the middle of the market; error: "": none."""
+
+    now: int
+    cost: Decimal = _ZERO
+    error: str = ""
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """What was decided at a look, and why. at, until: ns UTC of the first and the last look that came to it, count: how
+    many did. code: the reason as a word, which makes two decisions the same. cost: quote, as expected."""
+
+    at: int
+    until: int
+    count: int = 1
+    action: Action
+    code: str
+    reason: str
+    delta: Decimal = _ZERO
+    cost: Decimal = _ZERO
+    operation: str = ""
+    trades: dict[str, Decimal] = {}
+    transfers: list[dict[str, str]] = []
+
+    @property
+    def acts(self) -> bool:
+        """Tells whether an operation is to be begun."""
+        return self.action in ("control", "trade", "transfer")
+
+
+class Auto:
+    """The state of one symbol's automatic mode. A fold of settings, looks and ends: the same ones make the same."""
+
+    def __init__(self, settings: AutoSettings, now: int) -> None:
+        self.settings = settings
+        self.enabled = True
+        self.records: deque[Decision] = deque(maxlen=RECORDS_MAX)
+        self.spent = _ZERO  # quote, of the day
+        self.total = _ZERO  # of all days
+        self.operations = 0
+        self.working: Decision | None = None  # what is carried out
+        self._day = now // DAY
+        self._ready_at = 0
+        self._correcting = False
+        self._failures = 0
+        self._unhealthy_at: int | None = None
+        self._note(self._decision(now, "start", "started", "switched on"))
+
+    # --- events -------------------------------------------------------------------------------------------------------
+
+    def ended(self, event: Ended) -> Decision | None:
+        """Takes in how the operation ended that was begun last. Returns the decision to stop, where it has failed too
+        often."""
+        self._turn(event.now)
+        self.working = None
+        self.operations += 1
+        self.spent += event.cost
+        self.total += event.cost
+        self._ready_at = event.now + self.settings.cooldown
+        self._failures = self._failures + 1 if event.error else 0
+        if self._failures < self.settings.failures_max:
+            return None
+        return self.halt(event.now, f"{self._failures} operations in a row failed, last: {event.error}", "failing")
+
+    def look(self, event: Look) -> Decision:
+        """Decides. An operation that is to be begun counts as working until `ended`."""
+        self._turn(event.now)
+        found = self._judge(event)
+        self._note(found)
+        if found.acts:
+            self.working = found
+        return self.records[-1]
+
+    def began(self, decision: Decision, operation: str) -> None:
+        """Notes the id of the operation that was begun for a decision."""
+        self.working = msgspec.structs.replace(decision, operation=operation)
+        for index, each in enumerate(self.records):
+            if each.acts and each.at == decision.at:
+                self.records[index] = self.working
+
+    def change(self, settings: AutoSettings, now: int) -> Decision:
+        """Goes on with other settings, also where it had stopped. What was spent today stays spent."""
+        self.settings, self.enabled = settings, True
+        self._correcting, self._failures, self._unhealthy_at = False, 0, None
+        self._note(self._decision(now, "start", "started", "switched on"))
+        return self.records[-1]
+
+    def replay(self, decision: Decision) -> None:
+        """Takes in a decision of an earlier life, as it was written."""
+        self._turn(decision.until)
+        if self.records and self.records[-1].at == decision.at:
+            self.records.pop()
+        self.records.append(decision)
+        self.enabled = decision.action != "stop" and (self.enabled or decision.action == "start")
+        self.working = decision if decision.acts else self.working
+
+    def halt(self, now: int, reason: str, code: str = "switched_off") -> Decision:
+        """Stops it."""
+        self._note(self._stop(now, code, reason))
+        return self.records[-1]
+
+    def spent_on(self, now: int) -> Decimal:
+        """Returns what was spent on the day of a moment, quote."""
+        return self.spent if now // DAY == self._day else _ZERO
+
+    # --- judgement: the first that applies ----------------------------------------------------------------------------
+
+    def _judge(self, event: Look) -> Decision:
+        now, settings = event.now, self.settings
+        if not self.enabled:
+            return self._decision(now, "hold", "off", "it is switched off")
+        if self.working is not None or event.busy:
+            return self._decision(now, "hold", "busy", f"an operation works on {settings.symbol} {event.busy}".rstrip())
+        if event.blocked:
+            return self._decision(now, "hold", "blocked", event.blocked)
+        terms = Terms(now=now, slippage=settings.slippage)
+        if ill := self._unhealthy(event, terms):
+            return ill
+        if measure := self._safety(event):
+            return measure
+        net = sum((view.position for view in event.views), _ZERO)
+        off = net - settings.target
+        if settings.max_cost and self.spent >= settings.max_cost:
+            return self._stop(now, "cost_cap", f"{self.spent:.2f} spent today, at most {settings.max_cost:f}", net)
+        self._correcting = abs(off) > settings.band * (settings.release if self._correcting else 1)
+        wants = self._control(event, net, off, terms) if self._correcting else self._carry(event, net, terms)
+        if not wants.acts:
+            return wants
+        if now < self._ready_at:
+            wait = (self._ready_at - now) / SECOND
+            return self._decision(now, "hold", "cooldown", f"{wait:.0f} s of the cool-down left: {wants.reason}", net)
+        adds = wants.code != "delta_off" or abs(net + sum(wants.trades.values(), _ZERO)) > abs(net)
+        if event.alerts and adds:
+            return self._decision(now, "hold", "alert", f"a critical alert is open: {event.alerts[0]}", net)
+        if settings.max_cost and self.spent + wants.cost > settings.max_cost:
+            spent = f"{self.spent:.2f} spent today and {wants.cost:.2f} for this"
+            return self._stop(now, "cost_cap", f"{spent} are more than {settings.max_cost:f}: {wants.reason}", net)
+        return wants
+
+    def _unhealthy(self, event: Look, terms: Terms) -> Decision | None:
+        """Not a moment's silence ends it, but one beyond the patience."""
+        views = {view.account: view for view in event.views}
+        reasons = [
+            f"{account}: {refusal_of(views[account], terms) if account in views else 'nothing is known of it'}"
+            for account in self.settings.accounts
+            if account not in views or refusal_of(views[account], terms)
+        ]
+        if not reasons:
+            self._unhealthy_at = None
+            return None
+        if self._unhealthy_at is None:
+            self._unhealthy_at = event.now
+        if event.now - self._unhealthy_at >= self.settings.patience:
+            since = (event.now - self._unhealthy_at) / SECOND
+            return self._stop(event.now, "unhealthy", f"for {since:.0f} s: {'; '.join(reasons)}")
+        return self._decision(event.now, "hold", "waits", "; ".join(reasons))
+
+    def _safety(self, event: Look) -> Decision | None:
+        limits = self.settings.margin
+        if limits is None:
+            return None
+        bounds = Limits(Fraction(limits.act), Fraction(limits.restore), Fraction(limits.last))
+        found: Measure = safety(event.views, bounds, event.routes, event.moving, event.now)
+        if not found.reason:
+            return None
+        trades = {account: Decimal(base.numerator) / Decimal(base.denominator) for account, base in found.trades}
+        sent = [
+            {"from": e.route.source, "to": e.route.target, "currency": e.route.currency, "amount": f"{e.amount:f}"}
+            for e in found.transfers
+        ]
+        if not trades and not sent:
+            return self._decision(event.now, "hold", "margin_coming", found.reason)
+        action: Action = "trade" if trades else "transfer"
+        return self._decision(event.now, action, "liquidation_near", found.reason, trades=trades, transfers=sent)
+
+    def _control(self, event: Look, net: Decimal, off: Decimal, terms: Terms) -> Decision:
+        plan = plan_change(event.views, -off, terms, spared=self.settings.spared)
+        reason = f"the net delta {net:f} is {off:+f} off its target, the band is {self.settings.band:f}"
+        if not plan.legs:
+            why = "; ".join(f"{account}: {words}" for account, words in plan.considered)
+            if any("margin" in words for _, words in plan.considered):
+                return self._stop(event.now, "margin_short", f"{reason}, and no account can bear it: {why}", net)
+            return self._decision(event.now, "hold", "no_account", f"{reason}, and no account can trade it: {why}", net)
+        trades = {leg.account: leg.change for leg in plan.legs}
+        return self._decision(
+            event.now, "control", "delta_off", reason, net, cost=cost_of_trades(plan.legs), trades=trades
+        )
+
+    def _carry(self, event: Look, net: Decimal, terms: Terms) -> Decision:
+        inside = f"the net delta {net:f} is within {self.settings.band:f} of {self.settings.target:f}"
+        if self.settings.carry is None:
+            return self._decision(event.now, "hold", "within_band", inside, net)
+        found = choose(event.views, self.settings.carry, self.settings.target, terms)
+        if not found.trades:
+            return self._decision(event.now, "hold", "within_band", f"{inside}; carry: {found.reason}", net)
+        trades = dict(found.trades)
+        return self._decision(event.now, "trade", "carry", found.reason, net, cost=found.cost, trades=trades)
+
+    # --- records ------------------------------------------------------------------------------------------------------
+
+    def _decision(
+        self, now: int, action: Action, code: str, reason: str, delta: Decimal = _ZERO, **figures: object
+    ) -> Decision:
+        fields = {"at": now, "until": now, "action": action, "code": code, "reason": reason, "delta": delta}
+        return Decision(**fields, **figures)  # type: ignore[arg-type]
+
+    def _stop(self, now: int, code: str, reason: str, delta: Decimal = _ZERO) -> Decision:
+        self.enabled = False
+        return self._decision(now, "stop", code, reason, delta)
+
+    def _note(self, found: Decision) -> None:
+        """Of two equal ones in a row the second is counted, with its newer figures."""
+        last = self.records[-1] if self.records else None
+        if last is not None and not found.acts and (last.action, last.code) == (found.action, found.code):
+            self.records[-1] = msgspec.structs.replace(found, at=last.at, count=last.count + 1)
+        else:
+            self.records.append(found)
+
+    def _turn(self, now: int) -> None:
+        if now // DAY != self._day:
+            self._day, self.spent = now // DAY, _ZERO

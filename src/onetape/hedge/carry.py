@@ -1,0 +1,112 @@
+"""The carry of a pair: which side earns funding, what turning it round costs, and when that pays.
+
+A long leg pays its venue's rate and a short one gets it. The pair that is wanted is long where the rate is lowest and
+short where it is highest; it is taken up or turned round when what it earns more over the horizon is worth its
+cost several times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import permutations
+from typing import Final
+
+import msgspec
+
+from onetape.hedge.margin import price_of
+from onetape.hedge.model import LegView
+from onetape.hedge.plan import Leg, Terms, leg_of, worth
+from onetape.model.enums import Kind
+from onetape.model.time import DAY, HOUR
+
+__all__ = ["Carry", "Choice", "choose", "cost_of_trades"]
+
+_ZERO: Final = Decimal(0)
+INTERVAL: Final = 8 * HOUR  # of funding, where an instrument does not say its own
+
+
+class Carry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """size: base of each side, None: of the pair that is held; horizon_days: how long a pair is counted on to earn what
+    it earns now; times: how often what it earns more has to be worth its cost."""
+
+    size: Decimal | None = None
+    horizon_days: Decimal = Decimal(3)
+    times: Decimal = Decimal("1.5")
+
+    def __post_init__(self) -> None:
+        if min(self.size or 1, self.horizon_days, self.times) <= 0 or self.size == 0:
+            raise ValueError("size, horizon_days and times are above 0")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """earns, would_earn: quote a day, now and after; cost: quote, of the trades once. trades: account -> signed base,
+    empty where nothing is better by enough. reason: why, or why not."""
+
+    earns: Decimal
+    would_earn: Decimal
+    cost: Decimal
+    trades: Mapping[str, Decimal]
+    reason: str
+
+
+def choose(views: Sequence[LegView], carry: Carry, target: Decimal, terms: Terms) -> Choice:
+    """Returns whether another pair earns enough more to be traded for. target: the net delta, which the long side has
+    beyond the size."""
+    silent = [view.account for view in views if view.funding_rate is None]
+    earns = sum((_earned(view, view.position) for view in views), _ZERO)
+    if silent or len(views) < 2:
+        why = f"the funding rate of {', '.join(silent)} is not known" if silent else "a pair needs two accounts"
+        return Choice(earns, earns, _ZERO, {}, why)
+    size = carry.size or min(abs(_sum(views, 1)), abs(_sum(views, -1)))
+    if not size:
+        return Choice(earns, earns, _ZERO, {}, "no pair is held, and no size of one is said")
+    best = Choice(earns, earns, _ZERO, {}, f"no pair earns more than the {earns:.2f} a day of now")
+    gain: Decimal | None = None
+    for name, wanted in _candidates(views, size, target):
+        trades = {view.account: wanted[view.account] - view.position for view in views}
+        made = (leg_of(view, trades[view.account], terms) for view in views if trades[view.account])
+        legs = [leg for leg in made if leg is not None]
+        kept = {leg.account: leg.change for leg in legs}
+        would = sum((_earned(view, wanted[view.account]) for view in views), _ZERO)
+        cost = cost_of_trades(legs)
+        more = (would - earns) * carry.horizon_days
+        if kept and more > 0 and (gain is None or more - cost > gain):
+            gain = more - cost
+            pays = f"{name} earns {would:.2f} a day instead of {earns:.2f} and costs {cost:.2f}"
+            if more > carry.times * cost:
+                best = Choice(earns, would, cost, kept, f"{pays}, earned in {float(cost / (would - earns)):.1f} days")
+            else:
+                days = f"{carry.horizon_days:f} days do not earn that {carry.times:f} times"
+                best = Choice(earns, would, cost, {}, f"{pays}: {days}")
+    return best
+
+
+def cost_of_trades(legs: Iterable[Leg]) -> Decimal:
+    """Returns what legs cost once, in quote: fees and what they take off the book, without funding."""
+    costs = ((leg, leg.cost.fee + leg.cost.spread + leg.cost.impact) for leg in legs)
+    return sum((cost * leg.mid if leg.kind is Kind.INVERSE else cost for leg, cost in costs), _ZERO)
+
+
+def _earned(view: LegView, position: Decimal) -> Decimal:
+    """Quote a day that a position earns by funding at the rate of now."""
+    rate = view.funding_rate or _ZERO
+    value = worth(view.instrument, position, price_of(view))
+    quote = value * price_of(view) if view.instrument.kind is Kind.INVERSE else value
+    return -quote * rate * DAY / (view.instrument.funding_interval or INTERVAL)
+
+
+def _sum(views: Iterable[LegView], side: int) -> Decimal:
+    return sum((view.position for view in views if view.position * side > 0), _ZERO)
+
+
+def _candidates(
+    views: Sequence[LegView], size: Decimal, target: Decimal
+) -> Iterator[tuple[str, Mapping[str, Decimal]]]:
+    """Positions that could be wanted. None at all is not among them: where that is better, the pair turned round is
+    twice as good."""
+    nothing = {view.account: _ZERO for view in views}
+    for long, short in permutations(nothing, 2):
+        yield f"long {long} and short {short}", nothing | {long: size + target, short: -size}

@@ -1,0 +1,138 @@
+"""What an account's margin carries: how far the price may go before the venue closes a leg, what a transfer changes.
+
+One leg's loss is the other's profit that cannot be used as margin there, so each leg is judged by its own account. What
+a position has to keep is the core's table of its instrument; the account's other positions keep what they keep now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from fractions import Fraction
+from functools import reduce
+from math import lcm
+from typing import Final
+
+from onetape.hedge.model import LegView
+from onetape.hedge.plan import base_of, middle
+from onetape.model.enums import Kind
+from onetape.model.money import MONEY_DECIMALS, divide_half_even
+
+__all__ = ["InFlight", "Route", "Transfer", "common_lot", "distance", "in_transit", "lot_of", "price_of", "shortfall"]
+
+MOVE_MAX: Final = Fraction(10)  # a short leg that bears eleven times the price is called safe
+_STEPS: Final = 24  # halvings of a distance: to less than a millionth
+_UNIT: Final = 10**MONEY_DECIMALS
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A way on which margin moves from an account to another one. delay: ns until it is usable there, as is
+    expected; fee: in the currency, taken off what arrives; least: what the venue sends at least."""
+
+    source: str
+    target: str
+    currency: str
+    delay: int
+    fee: Decimal = Decimal(0)
+    least: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """amount: what leaves the source."""
+
+    route: Route
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class InFlight:
+    """A transfer that has been sent. debited, credited: that the source's, the target's figures show it. due: ns UTC by
+    when it is expected; later than that nothing is counted on."""
+
+    transfer: Transfer
+    due: int
+    debited: bool = False
+    credited: bool = False
+
+
+def price_of(view: LegView) -> Decimal:
+    """Returns the mark, else the middle of the book; 0 where there is neither."""
+    return view.mark if view.mark > 0 else middle(view)
+
+
+def lot_of(view: LegView) -> Fraction:
+    """Returns the least step of what is traded, in units of base."""
+    return Fraction(base_of(view.instrument, view.instrument.lot, price_of(view)))
+
+
+def common_lot(views: Iterable[LegView]) -> Fraction:
+    """Returns the least amount that all of them trade to the last unit; an inverse contract's lot moves with the price
+    and is not asked."""
+    lots = [lot_of(view) for view in views if view.instrument.kind is not Kind.INVERSE]
+    return reduce(_lcm, lots) if lots else Fraction(0)
+
+
+def _lcm(a: Fraction, b: Fraction) -> Fraction:
+    return Fraction(lcm(a.numerator * b.denominator, b.numerator * a.denominator), a.denominator * b.denominator)
+
+
+def shortfall(view: LegView, move: Fraction, position: Fraction | None = None) -> Fraction:
+    """Returns what the account lacks of margin, in its settle currency, if the price went against a leg by a share of
+    it; below 0: what it has beyond. position: signed base, as if it had been changed to that at the mark."""
+    mark = Fraction(price_of(view))
+    held = Fraction(view.position)
+    base = held if position is None else position
+    price = mark * (1 - move if base > 0 else 1 + move)
+    others = max(Fraction(view.maintenance) - _kept(view, held, mark, mark), Fraction(0))
+    return others + _kept(view, base, mark, price) - Fraction(view.equity) - _profit(view, base, mark, price)
+
+
+def distance(view: LegView, position: Fraction | None = None) -> Fraction | None:
+    """Returns by what share of it the price may go against a leg before its account no longer covers it; 0: it does not
+    now; None: there is no such price."""
+    base = Fraction(view.position) if position is None else position
+    if not base or price_of(view) <= 0:
+        return None
+    low, high = Fraction(0), MOVE_MAX if base < 0 else 1 - Fraction(1, 2**_STEPS)
+    if shortfall(view, low, position) > 0:
+        return low
+    if shortfall(view, high, position) <= 0:
+        return None
+    for _ in range(_STEPS):
+        middle = (low + high) / 2
+        low, high = (low, middle) if shortfall(view, middle, position) > 0 else (middle, high)
+    return low
+
+
+def _profit(view: LegView, base: Fraction, mark: Fraction, price: Fraction) -> Fraction:
+    if view.instrument.kind is Kind.INVERSE:
+        return base * (1 - mark / price)
+    return base * (price - mark)
+
+
+def _kept(view: LegView, base: Fraction, mark: Fraction, price: Fraction) -> Fraction:
+    """Maintenance of a leg at a price, settle currency."""
+    value = abs(base) * (mark / price if view.instrument.kind is Kind.INVERSE else price)
+    units = divide_half_even(value.numerator * _UNIT, value.denominator)
+    return Fraction(view.instrument.maintenance_units(units), _UNIT)
+
+
+def in_transit(views: Sequence[LegView], moving: Iterable[InFlight], now: int) -> list[LegView]:
+    """Returns the accounts as they are once what is on its way has arrived: each transfer counts once, off the source
+    and for the target, whichever of both shows it already. What is overdue is not counted on."""
+    change: dict[str, Decimal] = {}
+    for each in moving:
+        route, amount = each.transfer.route, each.transfer.amount
+        if not each.debited:
+            change[route.source] = change.get(route.source, Decimal(0)) - amount
+        if not each.credited and now <= each.due:
+            change[route.target] = change.get(route.target, Decimal(0)) + amount - route.fee
+    return [
+        replace(view, equity=view.equity + change[view.account], available=view.available + change[view.account])
+        if view.account in change
+        else view
+        for view in views
+    ]

@@ -1,0 +1,65 @@
+"""What a plan is made from: one account's side of a symbol, as of one moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+
+from onetape.model.instrument import Instrument
+
+__all__ = ["LegView", "Level"]
+
+_ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """price: in the quote currency; base: what stands there, in units of the base currency."""
+
+    price: Decimal
+    base: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class LegView:
+    """What is known of one account and its own instrument of a symbol. Amounts of base are of the coin, whatever a
+    contract is worth: multipliers and inverse contracts are converted where a view is made.
+
+    position: signed base; entry, mark: prices, 0 where none; bids, asks: best first.
+    equity, available: in the settle currency, what positions are worth included, and what new ones may take of it.
+    gross: notional of all the account's positions; maintenance: what they need lest they be closed.
+    funding_rate: of the next payment, signed as longs pay it; None where it is not known; funding_at: ns UTC.
+    maker_fee, taker_fee: of notional, by the account's tier.
+    market_at, account_at: ns UTC of the newest price, and as of when the account is known; 0: never.
+    refusal: why nothing can be traded on it now; "": nothing speaks against it.
+    """
+
+    account: str
+    venue: str
+    instrument: Instrument
+    position: Decimal = _ZERO
+    entry: Decimal = _ZERO
+    mark: Decimal = _ZERO
+    bids: tuple[Level, ...] = ()
+    asks: tuple[Level, ...] = ()
+    equity: Decimal = _ZERO
+    available: Decimal = _ZERO
+    gross: Decimal = _ZERO
+    unrealized: Decimal = _ZERO
+    maintenance: Decimal = _ZERO
+    leverage: int = 1
+    funding_rate: Decimal | None = None
+    funding_at: int = 0
+    maker_fee: Decimal = _ZERO
+    taker_fee: Decimal = _ZERO
+    market_at: int = 0
+    account_at: int = 0
+    refusal: str = ""
+
+    @property
+    def utilization(self) -> Fraction:
+        """(total - available) / total, of equity; 1 where there is none."""
+        if self.equity <= 0:
+            return Fraction(1)
+        return Fraction(self.equity - self.available) / Fraction(self.equity)

@@ -1,0 +1,392 @@
+"""Which accounts trade how much of a wanted change, at which limit, and what it is expected to cost.
+
+The cheapest account bears a change whole where it can; what it cannot bear goes to the next one. Those that take a
+position off come before those that open one. Deterministic: equal views give an equal plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import ROUND_DOWN, Decimal, localcontext
+from typing import Final
+
+import msgspec
+
+from onetape.hedge.model import LegView, Level
+from onetape.model.enums import Kind, Side
+from onetape.model.errors import HedgeFailed
+from onetape.model.instrument import Instrument
+from onetape.model.time import SECOND
+
+__all__ = [
+    "Cost",
+    "Leg",
+    "Plan",
+    "Terms",
+    "base_of",
+    "capacity",
+    "hedge_plan",
+    "leg_of",
+    "legs_plan",
+    "middle",
+    "plan_change",
+    "qty_of",
+    "reducing",
+    "refusal_of",
+    "tradable",
+    "worth",
+]
+
+_ZERO: Final = Decimal(0)
+_DIGITS: Final = 50  # of a division: an inverse contract's base
+
+
+class Cost(msgspec.Struct, frozen=True):
+    """What a leg is expected to cost, in its settle currency; funding: of the next payment, None where it is not
+    known. A gain is negative."""
+
+    fee: Decimal = _ZERO
+    spread: Decimal = _ZERO
+    impact: Decimal = _ZERO
+    funding: Decimal | None = None
+
+    @property
+    def total(self) -> Decimal:
+        return self.fee + self.spread + self.impact + (self.funding or _ZERO)
+
+
+class Leg(msgspec.Struct, frozen=True):
+    """One order of a plan. side: 1 buys, -1 sells. qty: the instrument's own, whole lots; base: what it comes to in the
+    base currency at `mid`, > 0; limit, passive: on the tick. reduces: it takes a position off, and no more."""
+
+    account: str
+    venue: str
+    symbol: str
+    side: int
+    qty: Decimal
+    base: Decimal
+    lot: Decimal
+    limit: Decimal
+    passive: Decimal  # where it would rest
+    mid: Decimal
+    reduces: bool = False
+    kind: Kind = Kind.LINEAR
+    cost: Cost = Cost()
+
+    @property
+    def change(self) -> Decimal:
+        """Returns what it changes the net delta by, signed base."""
+        return self.base * self.side
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """legs in the order in which they are sent, together where `parallel`. before: the net delta; missing: signed base
+    of the wanted change that no account can bear; considered: accounts that were not chosen, and why; bearers: those
+    that may trade what is missing later."""
+
+    legs: tuple[Leg, ...] = ()
+    parallel: bool = True
+    before: Decimal = _ZERO
+    missing: Decimal = _ZERO
+    considered: tuple[tuple[str, str], ...] = ()
+    bearers: tuple[str, ...] = ()
+
+    @property
+    def change(self) -> Decimal:
+        return sum((each.change for each in self.legs), _ZERO)
+
+    @property
+    def opposes(self) -> bool:
+        """Tells whether it has legs of both signs: half of such a plan is a bet."""
+        return len({each.side for each in self.legs}) > 1
+
+    @property
+    def expected(self) -> Decimal:
+        """Returns the net delta when all of it has been filled."""
+        return self.before + self.change
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds of a plan. now: ns UTC; slippage: share of the middle of the market that a limit may be worse; ages: ns,
+    0: who made the views has looked at them; reduce_only: nothing may be opened."""
+
+    now: int
+    slippage: Decimal
+    market_age: int = 0
+    account_age: int = 0
+    reduce_only: bool = False
+
+
+# --- units ------------------------------------------------------------------------------------------------------------
+
+
+def base_of(instrument: Instrument, qty: Decimal, price: Decimal) -> Decimal:
+    """Returns what a quantity is of the base currency, signed as it."""
+    if instrument.kind is Kind.INVERSE:
+        with localcontext(prec=_DIGITS):
+            return qty * instrument.multiplier / price if price else _ZERO
+    return qty * instrument.multiplier
+
+
+def qty_of(instrument: Instrument, base: Decimal, price: Decimal) -> Decimal:
+    """Returns the quantity, in whole lots and not more, of an amount of base >= 0."""
+    with localcontext(prec=_DIGITS):
+        exact = base * price if instrument.kind is Kind.INVERSE else base
+        lots = (exact / (instrument.multiplier * instrument.lot)).to_integral_value(ROUND_DOWN)
+        return lots * instrument.lot
+
+
+def worth(instrument: Instrument, base: Decimal, price: Decimal) -> Decimal:
+    """Returns the notional of an amount of base, in the settle currency."""
+    return base if instrument.kind is Kind.INVERSE else base * price
+
+
+def tradable(view: LegView, *, reduces: bool = False) -> Decimal:
+    """Returns the least amount of base that one order of the account may have."""
+    instrument, price = view.instrument, middle(view)
+    qty = max(instrument.lot, instrument.size_min)
+    least = base_of(instrument, qty, price)
+    if reduces or not price or not instrument.notional_min:
+        return least
+    # Of an inverse contract the quote currency is what the quantity counts.
+    return max(least, instrument.notional_min / price)
+
+
+def middle(view: LegView) -> Decimal:
+    """Returns the middle of the market, 0 where a side of it is empty."""
+    return (view.bids[0].price + view.asks[0].price) / 2 if view.bids and view.asks else _ZERO
+
+
+# --- one account ------------------------------------------------------------------------------------------------------
+
+
+def refusal_of(view: LegView, terms: Terms) -> str:
+    """Returns why nothing may be traded on an account now, "" where nothing speaks against it."""
+    if view.refusal:
+        return view.refusal
+    for what, at, most in (
+        ("price", view.market_at, terms.market_age),
+        ("account", view.account_at, terms.account_age),
+    ):
+        if not at:
+            return f"its {what} is not known"
+        if most and terms.now - at > most:
+            return f"its {what} is {(terms.now - at) / SECOND:.1f} s old, at most {most / SECOND:g} s are allowed"
+    if not middle(view):
+        return "a side of its market is empty"
+    return ""
+
+
+def limit_of(view: LegView, side: int, slippage: Decimal) -> Decimal:
+    """Returns the worst price that an order may have, on the tick and within the bound."""
+    instrument = view.instrument
+    price = middle(view) * (1 + side * slippage)
+    return instrument.price(instrument.price_int(price, Side.BUY if side > 0 else Side.SELL))
+
+
+def _walk(levels: Iterable[Level], side: int, limit: Decimal, most: Decimal) -> tuple[Decimal, Decimal]:
+    """Returns how much of `most` stands within the limit, and the average price of it."""
+    got = spent = _ZERO
+    for level in levels:
+        if (level.price - limit) * side > 0 or got >= most:
+            break
+        taken = min(level.base, most - got)
+        got, spent = got + taken, spent + taken * level.price
+    return got, (spent / got if got else _ZERO)
+
+
+def reducing(view: LegView, side: int) -> Decimal:
+    """Returns how much of the account's position an order of that side takes off."""
+    return max(-view.position * side, _ZERO)
+
+
+def depth_of(view: LegView, side: int, terms: Terms) -> Decimal:
+    """Returns how much base stands within the bound."""
+    limit = limit_of(view, side, terms.slippage)
+    return _walk(view.asks if side > 0 else view.bids, side, limit, Decimal("Infinity"))[0]
+
+
+def capacity(view: LegView, side: int, terms: Terms, *, reduces: bool) -> tuple[Decimal, str]:
+    """Returns how much base an account can bear of a change, and what bounds it. reduces: by taking its position off,
+    else by opening one beyond what it has, for which it needs margin."""
+    instrument, limit = view.instrument, limit_of(view, side, terms.slippage)
+    bounds = [(depth_of(view, side, terms), f"its depth within {limit}")]
+    if instrument.size_max:
+        bounds.append((base_of(instrument, instrument.size_max, limit), "the size of one order"))
+    if reduces:
+        bounds.append((reducing(view, side), "its position"))
+    elif terms.reduce_only or (instrument.kind is Kind.SPOT and side < 0):
+        bounds.append((_ZERO, "nothing may be opened on it"))
+    else:
+        leverage = 1 if instrument.kind is Kind.SPOT else max(view.leverage, 1)
+        price = max(limit, middle(view))
+        unit = worth(instrument, Decimal(1), price) * (Decimal(1) / leverage + max(view.taker_fee, _ZERO))
+        bounds.append((max(view.available, _ZERO) / unit, f"its margin of {view.available}"))
+    return min(bounds, key=lambda each: each[0])
+
+
+def leg_of(view: LegView, change: Decimal, terms: Terms, *, reduces: bool | None = None) -> Leg | None:
+    """Returns the order of a signed change of base, down to the lot; None where so little cannot be traded. What the
+    account can bear is for `capacity` to say. reduces: None: where all of it takes its position off."""
+    instrument, side = view.instrument, 1 if change > 0 else -1
+    mid = middle(view)
+    if reduces is None:
+        reduces = reducing(view, side) >= abs(change) > 0
+    qty = qty_of(instrument, abs(change), mid)
+    base = base_of(instrument, qty, mid)
+    if not qty or base < tradable(view, reduces=reduces):
+        return None
+    limit, passive = limit_of(view, side, terms.slippage), limit_of(view, side, _ZERO)
+    cost = cost_of(view, side, base, limit)
+    return Leg(
+        view.account,
+        view.venue,
+        instrument.symbol,
+        side,
+        qty,
+        base,
+        instrument.lot,
+        limit,
+        passive,
+        mid,
+        reduces,
+        instrument.kind,
+        cost,
+    )
+
+
+def cost_of(view: LegView, side: int, base: Decimal, limit: Decimal) -> Cost:
+    """Returns what taking `base` costs: the fee of its tier, half the spread, depth and the next funding."""
+    instrument, mid = view.instrument, middle(view)
+    levels = view.asks if side > 0 else view.bids
+    got, average = _walk(levels, side, limit, base)
+    best = levels[0].price
+    average = average if got else best
+    with localcontext(prec=_DIGITS):
+        per_price = base if instrument.kind is not Kind.INVERSE else base / mid
+        funding = None if view.funding_rate is None else worth(instrument, base, mid) * view.funding_rate * side
+        return Cost(
+            worth(instrument, base, average) * view.taker_fee,
+            per_price * (best - mid) * side,
+            per_price * (average - best) * side,
+            funding,
+        )
+
+
+# --- many accounts ----------------------------------------------------------------------------------------------------
+
+
+def plan_change(
+    views: Sequence[LegView],
+    change: Decimal,
+    terms: Terms,
+    *,
+    parallel: bool = True,
+    allowed: Callable[[LegView], str] = lambda _: "",
+    reductions_first: bool = True,
+    spared: Sequence[str] = (),
+) -> Plan:
+    """Returns the plan of one signed change of the net delta over accounts. allowed: why an account may not bear it,
+    "" where it may; spared: who comes later, the more often the later. reductions_first: what takes positions off comes
+    before what opens, whatever it costs."""
+    before = sum((each.position for each in views), _ZERO)
+    bearers = tuple(each.account for each in views if not allowed(each))
+    if not change:
+        return Plan(parallel=parallel, before=before, bearers=bearers)
+    side, missing, reasons = (1 if change > 0 else -1), abs(change), dict[str, str]()
+    bounds: dict[str, str] = {}
+    offers: list[tuple[int, Decimal, str, bool, LegView]] = []
+    for view in sorted(views, key=lambda each: each.account):
+        if why := refusal_of(view, terms) or allowed(view):
+            reasons[view.account] = why
+            continue
+        for reduces in (True, False):
+            bears, bound = capacity(view, side, terms, reduces=reduces)
+            made = leg_of(view, side * min(bears, missing), terms, reduces=reduces) if bears else None
+            if not reduces and bears < missing:
+                bounds[view.account] = f"{bound} bounds it to {bears.normalize():f}"
+            if made is None:
+                continue
+            price = made.cost.total / worth(view.instrument, made.base, made.mid)
+            rank = spared.count(view.account) * 2 + (reductions_first and not reduces)
+            offers.append((rank, price, view.account, reduces, view))
+    legs: dict[tuple[str, bool], Leg] = {}
+    for _, _, account, reduces, view in sorted(offers, key=lambda each: (*each[:3], not each[3])):
+        used = sum((each.base for (of, _), each in legs.items() if of == account), _ZERO)
+        bears = _bears_beside(view, side, terms, used, reduces=reduces)
+        leg = leg_of(view, side * min(bears, missing), terms, reduces=reduces)
+        if leg is None:
+            continue
+        legs[account, reduces] = leg
+        missing -= leg.base
+    chosen = {account for account, _ in legs}
+    if missing:
+        reasons = {**bounds, **reasons}
+    for view in views:
+        if view.account not in chosen:
+            reasons.setdefault(view.account, bounds.get(view.account, "others cost less"))
+    why_not = tuple(sorted(reasons.items()))
+    return Plan(tuple(legs.values()), parallel, before, side * missing, why_not, bearers)
+
+
+def hedge_plan(
+    views: Sequence[LegView], amount: Decimal, terms: Terms, *, strategy: str, side: int = 0, parallel: bool = True
+) -> Plan:
+    """Returns the plan of a hedge of `amount` base > 0. side: 0: against the net delta, of none a buy.
+
+    delta-neutral: wherever it costs least, and not through zero of a net delta. cross-platform: at other venues than
+    those that hold the exposure, where there are such. same-platform: one account, the cheapest that can bear it.
+    """
+    net = sum((each.position for each in views), _ZERO)
+    side = side or (-1 if net > 0 else 1)
+    if strategy == "delta-neutral" and net * side < 0:
+        amount = min(amount, abs(net))
+    if strategy == "same-platform":
+        plans = [plan_change([each], side * amount, terms, parallel=parallel) for each in views]
+        best = min(plans, key=lambda each: (abs(each.missing), _price(each)))
+        others = tuple((each.account, "one account bears it") for each in views if each.account not in best.bearers)
+        return msgspec.structs.replace(best, before=net, considered=best.considered + others)
+    exposed = {each.venue for each in views if each.position * side < 0}
+    spares = strategy == "cross-platform" and any(each.venue not in exposed for each in views)
+
+    def allowed(view: LegView) -> str:
+        return "its venue holds the exposure" if spares and view.venue in exposed else ""
+
+    return plan_change(views, side * amount, terms, parallel=parallel, allowed=allowed)
+
+
+def legs_plan(views: Sequence[LegView], trades: Mapping[str, Decimal], terms: Terms, *, parallel: bool = True) -> Plan:
+    """Returns the plan of signed trades of base by account, all smaller by one share where an account cannot bear its
+    own. Raises HedgeFailed where legs of opposite sign would meet at a venue."""
+    by_account = {each.account: each for each in views if trades.get(each.account)}
+    reasons = {account: why for account, view in by_account.items() if (why := refusal_of(view, terms))}
+    share = Decimal(0 if reasons else 1)
+    for account, view in by_account.items() if not reasons else ():
+        side = 1 if trades[account] > 0 else -1
+        opens, bound = capacity(view, side, terms, reduces=False)
+        most = min(depth_of(view, side, terms), opens + reducing(view, side))
+        if most < abs(trades[account]):
+            reasons[account] = f"{bound} bounds it to {most.normalize():f}"
+            share = min(share, most / abs(trades[account]))
+    legs = [leg_of(view, trades[account] * share, terms) for account, view in by_account.items() if share]
+    made = sorted((each for each in legs if each is not None), key=lambda each: not each.reduces)
+    sides: dict[str, int] = {}
+    for leg in made:
+        if sides.setdefault(leg.venue, leg.side) != leg.side:
+            raise HedgeFailed(f"legs of opposite sign would meet at {leg.venue}", location=leg.account)
+    before = sum((each.position for each in views), _ZERO)
+    missing = (1 - share) * max((abs(each) for each in trades.values()), default=_ZERO)
+    names = tuple(each.account for each in views)
+    whole = made if len(made) == len(legs) else ()  # one that is too little to be traded would leave the other naked
+    return Plan(tuple(whole), parallel, before, missing, tuple(sorted(reasons.items())), names)
+
+
+def _price(plan: Plan) -> Decimal:
+    """Returns what a plan costs of each unit of price and base."""
+    return sum((each.cost.total / each.base / each.mid for each in plan.legs), _ZERO)
+
+
+def _bears_beside(view: LegView, side: int, terms: Terms, used: Decimal, *, reduces: bool) -> Decimal:
+    """Returns what an account can bear beside an order of `used` base on the same depth."""
+    bears, _ = capacity(view, side, terms, reduces=reduces)
+    return max(min(bears, depth_of(view, side, terms) - used), _ZERO) if used else bears

@@ -1,0 +1,496 @@
+"""How the legs of an operation end together: a state machine on the tape, events in, effects out.
+
+An operation wants one net change of the delta. Its legs are orders that cannot rest; each is an attempt, on the tape
+before its gateway hears of it, and closed by what the gateway's own journal says of it. As long as an attempt is open
+nothing else is decided: what is not known is waited for, never guessed. When all are closed, what is missing of the net
+change, or too much of it, is traded where it costs least: on another account, or back on the one that was filled.
+Completing and undoing are that one rule. Once the time is over nothing more is completed, but what is naked is traded
+until it is gone, and after a while at any price within the emergency bound.
+
+Naked is what lies outside of the way from nothing to the wanted change: of legs of opposite sign each difference, of a
+single sign what is beyond the change. All that is kept follows from the records: a saga made of them goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Final, Literal
+
+import msgspec
+
+from onetape.hedge.model import LegView
+from onetape.hedge.plan import Leg, Plan, Terms, leg_of, plan_change, refusal_of
+from onetape.model.enums import Kind
+from onetape.model.time import SECOND
+
+__all__ = [
+    "Attempt",
+    "Cancel",
+    "Effect",
+    "End",
+    "Fills",
+    "Goal",
+    "Look",
+    "Outcome",
+    "Place",
+    "Report",
+    "Saga",
+    "Wake",
+    "Write",
+]
+
+MILLISECOND: Final = SECOND // 1000
+EMERGENCY: Final = 30 * SECOND  # no leg is naked for longer where a venue takes an order
+PATIENCE: Final = 10 * SECOND  # naked for so long: at any price within the emergency bound
+EMERGENCY_SLIPPAGE: Final = Decimal("0.05")
+VALID: Final = 3 * SECOND  # of an order: later its gateway does not place it
+FRESH: Final = 2 * SECOND  # of a plan's prices
+ROUNDS_MAX: Final = 8  # without a fill, of what nobody is naked of
+SETTLES: Final = 3 * SECOND  # until a venue's positions have what was filled
+_PAUSES: Final = (50 * MILLISECOND, SECOND)  # between rounds that fill nothing, doubled
+_ZERO: Final = Decimal(0)
+_PART: Final = Decimal("1e-9")  # of what positions differ by rounding
+
+
+class Goal(msgspec.Struct, frozen=True, kw_only=True):
+    """What an operation has set out to do. base: currency; bearers: accounts that may trade of it; positions: what all
+    held, signed base; least: of base that can be traded on one of them; times ns UTC."""
+
+    operation: str
+    symbol: str
+    base: str
+    plan: Plan
+    bearers: tuple[str, ...]
+    positions: dict[str, Decimal]
+    least: Decimal
+    slippage: Decimal
+    begun: int
+    deadline: int
+    cursors: dict[str, int] = {}  # the shell's, by account: where their gateways' journals stood
+    maker_first: int = 0  # ns that passive orders get before they take
+
+
+class Fills(msgspec.Struct, frozen=True):
+    """What an attempt's order has come to so far. base, price: what was filled and its average; fees in the settle
+    currency; sequences: of its frames on the gateway's journal."""
+
+    order: str = ""
+    base: Decimal = _ZERO
+    price: Decimal = _ZERO
+    fees: Decimal = _ZERO
+    at: int = 0  # ns UTC, of the newest fill
+    sequences: tuple[int, ...] = ()
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One order of a saga. leg: index in the plan, -1: it completes or undoes. until: ns UTC, it is placed before it or
+    never; rests_until: a passive one is cancelled then, 0: it takes."""
+
+    number: int
+    index: int
+    leg: Leg
+    at: int
+    until: int
+    rests_until: int = 0
+    fills: Fills = field(default_factory=Fills)
+    is_closed: bool = False
+    why: str = ""  # it was not filled whole
+    code: int = 0
+    is_canceling: bool = False
+
+    @property
+    def change(self) -> Decimal:
+        return self.fills.base * self.leg.side
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What happened. change: of the net delta, by fills; positions: the venues' own, at the end; naked: what is outside
+    of the way, 0 where all is well; differs: accounts whose positions are not what fills explain: (expected, there)."""
+
+    status: Literal["completed", "partial", "failed"]
+    change: Decimal
+    naked: Decimal
+    naked_ns: int  # the longest time that anything was
+    is_over: bool
+    positions: dict[str, Decimal]
+    differs: dict[str, tuple[Decimal, Decimal]]
+    why: str
+    code: int
+    at: int
+
+
+# --- effects ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """The record is on the tape before the next effect."""
+
+    record: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The attempt's order goes to its gateway, under an id that acts once, and is followed until it has ended."""
+
+    attempt: Attempt
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    attempt: Attempt
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Wants views of now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    at: int  # ns UTC
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Who asked is answered; where the outcome is not over, the saga goes on."""
+
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    pass
+
+
+Effect = Write | Place | Cancel | Look | Wake | Report | End
+
+
+class Saga:
+    """Carries out a goal. Each event gives the effects that the shell carries out in their order."""
+
+    def __init__(self, goal: Goal) -> None:
+        self.goal = goal
+        self.attempts: list[Attempt] = []
+        self.is_over = False
+        self.ended: Outcome | None = None
+        self.naked_ns = 0
+        self._naked_since = 0
+        self._rounds = 0  # without a fill
+        self._due = 0  # of the next look; 0: none is wanted
+        self._settled_by = 0  # the venues' positions are compared until then
+        self._looking = False
+        self._reported = False
+
+    @classmethod
+    def of(cls, records: Iterable[Mapping[str, Any]]) -> Saga | None:
+        """Makes a saga of its records; None where the first is not a goal."""
+        made: Saga | None = None
+        for record in records:
+            if record["kind"] == "saga_begun":
+                made = cls(msgspec.convert(record["goal"], Goal))
+            elif made is not None:
+                made.take(record)
+        return made
+
+    # --- records ----------------------------------------------------------------------------------
+
+    def take(self, record: Mapping[str, Any]) -> None:
+        """Folds a record: what is kept follows from these alone."""
+        match record["kind"]:
+            case "saga_attempt":
+                leg = msgspec.convert(record["leg"], Leg)
+                times = (record["at"], record["until"], record["rests_until"])
+                self.attempts.append(Attempt(record["number"], record["index"], leg, *times))
+            case "saga_closed":
+                attempt = self.attempts[record["number"] - 1]
+                attempt.fills = msgspec.convert(record["fills"], Fills)
+                attempt.is_closed, attempt.why, attempt.code = True, record["why"], record["code"]
+                self._rounds = 0 if attempt.fills.base else self._rounds + 1
+                self._exposed(record["at"])
+            case "saga_ended":
+                self.is_over, self.ended = True, msgspec.convert(record["outcome"], Outcome)
+
+    def _write(self, kind: str, **facts: Any) -> Write:
+        record = {"kind": kind, "operation": self.goal.operation, **msgspec.to_builtins(facts)}
+        self.take(record)
+        return Write(record)
+
+    # --- what is so -------------------------------------------------------------------------------
+
+    @property
+    def wanted(self) -> Decimal:
+        return self.goal.plan.change
+
+    @property
+    def change(self) -> Decimal:
+        """Returns the change of the net delta by what is known to be filled."""
+        return sum((each.change for each in self.attempts), _ZERO)
+
+    @property
+    def moved(self) -> dict[str, Decimal]:
+        """Returns what accounts have traded, signed base."""
+        found: dict[str, Decimal] = {}
+        for each in self.attempts:
+            found[each.leg.account] = found.get(each.leg.account, _ZERO) + each.change
+        return found
+
+    @property
+    def naked(self) -> Decimal:
+        low, high = sorted((_ZERO, self.wanted))
+        return self.change - min(max(self.change, low), high)
+
+    @property
+    def _open(self) -> list[Attempt]:
+        return [each for each in self.attempts if not each.is_closed]
+
+    @property
+    def _report_by(self) -> int:
+        """Returns when who asked is answered at the latest: what is naked gets the time that it may have."""
+        return self.goal.deadline + (EMERGENCY if self.goal.plan.opposes else SECOND)
+
+    def _exposed(self, now: int) -> None:
+        is_naked = abs(self.naked) >= self.goal.least
+        if self._naked_since:
+            self.naked_ns = max(self.naked_ns, now - self._naked_since)
+        self._naked_since = (self._naked_since or now) if is_naked else 0
+
+    def _need(self, now: int) -> Decimal:
+        """Returns the signed change that is still to be traded."""
+        is_late = now >= self.goal.deadline or (self._rounds >= ROUNDS_MAX and abs(self.naked) < self.goal.least)
+        need = -self.naked if is_late else self.wanted - self.change
+        return need if abs(need) >= self.goal.least else _ZERO
+
+    # --- events -----------------------------------------------------------------------------------
+
+    def begin(self, now: int) -> list[Effect]:
+        """Begins: the goal is on the tape before the first leg."""
+        goal = msgspec.to_builtins(self.goal)
+        return [Write({"kind": "saga_begun", "operation": self.goal.operation, "goal": goal}), *self._next(now)]
+
+    def resume(self, now: int) -> list[Effect]:
+        """Goes on after a restart: what was open is sent once more under its id, which acts once."""
+        self._exposed(now)
+        return [*(Place(each) for each in self._open), *self._next(now)]
+
+    def progress(self, number: int, fills: Fills, now: int) -> list[Effect]:
+        """An order that works has been filled in part."""
+        attempt = self.attempts[number - 1]
+        if attempt.is_closed:
+            return []
+        attempt.fills = fills
+        self._exposed(now)
+        if attempt.rests_until and fills.base and self.goal.plan.opposes:
+            return self._cancel(attempt)  # the other leg follows what was filled
+        return []
+
+    def closed(self, number: int, fills: Fills, now: int, *, why: str = "", code: int = 0) -> list[Effect]:
+        """An order has ended, or will never be placed. A fill that comes later still is one, and is said once more."""
+        attempt = self.attempts[number - 1]
+        if attempt.is_closed and fills.base <= attempt.fills.base:
+            return []
+        made: list[Effect] = [self._write("saga_closed", number=number, fills=fills, why=why, code=code, at=now)]
+        return made + self._next(now)
+
+    def passed(self, now: int) -> list[Effect]:
+        """Time has passed."""
+        made: list[Effect] = []
+        for attempt in self._open:
+            if attempt.rests_until and now >= attempt.rests_until:
+                made += self._cancel(attempt)
+        if not self._reported and not self.is_over and now >= self._report_by:
+            self._reported = True
+            made.append(Report(self.outcome(now)))
+        if self._due and now >= self._due and not self._open:
+            made += self._look()
+        return made + self._wake()
+
+    def looked(self, views: Sequence[LegView], now: int) -> list[Effect]:
+        """Views of the bearers have come."""
+        if self.is_over or self._open or not self._looking:
+            return []
+        self._looking = False
+        need = self._need(now)
+        if not need:
+            rest = self._rest(views, now)
+            return self._verify(views, now) if rest is None else self._attempts([(-1, rest, 0)], now)
+        self._settled_by = 0
+        naked_for = now - self._naked_since if self._naked_since else 0
+        is_urgent = naked_for >= PATIENCE or (self._naked_since and now >= self.goal.deadline)
+        slippage = max(self.goal.slippage, EMERGENCY_SLIPPAGE) if is_urgent else self.goal.slippage
+        plan = plan_change(
+            [each for each in views if each.account in self.goal.bearers],
+            need,
+            Terms(now=now, slippage=slippage),
+            spared=self._spared(need),
+            reductions_first=False,
+        )
+        if not plan.legs:
+            self._rounds += 1
+            if not self._need(now):  # so often in vain, and nothing is naked
+                return self._look()
+            return self._later(now)
+        return self._attempts([(-1, leg, 0) for leg in plan.legs], now)
+
+    # --- steps ------------------------------------------------------------------------------------
+
+    def _next(self, now: int) -> list[Effect]:
+        """Goes on where nothing is open: the legs of the plan, then what is missing, then the venues' positions."""
+        if self._open or self.is_over:
+            return self._wake()
+        legs, begun = self.goal.plan.legs, sum(each.index >= 0 for each in self.attempts)
+        is_fresh = now - self.goal.begun <= FRESH and now < self.goal.deadline
+        if begun < len(legs) and is_fresh:
+            is_maker = bool(self.goal.maker_first)
+            together = self.goal.plan.parallel and not (is_maker and self.goal.plan.opposes)
+            chosen = list(enumerate(legs))[begun:] if together else [(begun, self._clipped(begun))]
+            rests = now + self.goal.maker_first if is_maker and not (begun and self.goal.plan.opposes) else 0
+            if made := self._attempts([(index, leg, rests) for index, leg in chosen if leg is not None], now):
+                return made
+        return self._later(now) if self._rounds else self._look()
+
+    def _clipped(self, index: int) -> Leg | None:
+        """Returns a later leg of a plan that is traded one by one: of opposite legs no more than evens out what the
+        earlier ones have done; None: nothing."""
+        legs = self.goal.plan.legs
+        leg = legs[index]
+        if not self.goal.plan.opposes or not index:
+            return leg
+        so_far = sum((each.change for each in legs[: index + 1]), _ZERO)
+        most = (so_far - self.change) * leg.side
+        if most >= leg.base:
+            return leg
+        qty = int(leg.qty * most / leg.base / leg.lot) * leg.lot if most > 0 else _ZERO
+        return msgspec.structs.replace(leg, qty=qty, base=leg.base * qty / leg.qty) if qty else None
+
+    def _attempts(self, chosen: list[tuple[int, Leg, int]], now: int) -> list[Effect]:
+        writes: list[Effect] = []
+        for index, leg, rests in chosen:
+            number = len(self.attempts) + 1
+            until = now + VALID
+            facts = {"number": number, "index": index, "leg": leg, "at": now, "until": until, "rests_until": rests}
+            writes.append(self._write("saga_attempt", **facts))
+        self._due = 0
+        made = self.attempts[len(self.attempts) - len(chosen) :]
+        return [*writes, *(Place(each) for each in made), *(self._wake() if chosen else ())]
+
+    def _cancel(self, attempt: Attempt) -> list[Effect]:
+        if attempt.is_canceling:
+            return []
+        attempt.is_canceling = True
+        return [Cancel(attempt)]
+
+    def _look(self) -> list[Effect]:
+        self._due, self._looking = 0, True
+        return [Look()]
+
+    def _later(self, now: int) -> list[Effect]:
+        first, most = _PAUSES
+        self._due = now + min(first << min(self._rounds, 10), most)
+        return self._wake()
+
+    def _wake(self) -> list[Effect]:
+        times = [each.rests_until for each in self._open if each.rests_until and not each.is_canceling]
+        times += [] if self._reported else [self._report_by]
+        times += [self._due] if self._due else []
+        return [Wake(min(times))] if times and not self.is_over else []
+
+    @property
+    def _failed(self) -> list[str]:
+        """Returns the accounts that have failed, as often as they have since they were filled last."""
+        found: list[str] = []
+        for each in self.attempts:
+            if each.fills.base:
+                found = [name for name in found if name != each.leg.account]
+            elif each.why and not each.rests_until:
+                found.append(each.leg.account)
+        return found
+
+    def _left(self) -> dict[str, Decimal]:
+        """Returns what accounts have not done of their legs, signed base."""
+        left = dict.fromkeys(self.goal.bearers, _ZERO)
+        for leg in self.goal.plan.legs:
+            left[leg.account] = left.get(leg.account, _ZERO) + leg.change
+        return {name: each - self.moved.get(name, _ZERO) for name, each in left.items()}
+
+    def _spared(self, need: Decimal) -> list[str]:
+        """Returns who comes later: those that have failed, so that a venue that refuses everything does not stand
+        before one that undoes its leg; then those that have done their part."""
+        done = [name for name, left in self._left().items() if left * need <= 0] if self.goal.plan.opposes else []
+        return 2 * self._failed + done
+
+    def _rest(self, views: Sequence[LegView], now: int) -> Leg | None:
+        """Returns the next leg of opposite ones that have been done in part, to the same extent: the other ones follow
+        as what is missing. None: nothing is left, or one of them has failed, and trying again would be a bet."""
+        if not self.goal.plan.opposes or self._failed or now >= self.goal.deadline or self._rounds >= ROUNDS_MAX:
+            return None
+        terms = Terms(now=now, slippage=self.goal.slippage)
+        for view in views:
+            left = self._left().get(view.account, _ZERO)
+            if abs(left) >= self.goal.least and not refusal_of(view, terms):
+                return leg_of(view, left, terms)
+        return None
+
+    # --- the end ----------------------------------------------------------------------------------
+
+    def _expected(self) -> dict[str, Decimal]:
+        return {name: at + self.moved.get(name, _ZERO) for name, at in self.goal.positions.items()}
+
+    def _verify(self, views: Sequence[LegView], now: int) -> list[Effect]:
+        """Compares the venues' own positions with what was filled; other hands may have traded, too."""
+        self._settled_by = self._settled_by or now + SETTLES
+        there = {each.account: each for each in views}
+        newest: dict[str, int] = {}
+        for each in self.attempts:
+            newest[each.leg.account] = max(newest.get(each.leg.account, 0), each.fills.at)
+        expected, differs = self._expected(), {}
+        for account in newest:
+            view = there.get(account)
+            if view is None or not _agrees(view, expected[account], self.attempts):
+                differs[account] = (expected[account], view.position if view is not None else _ZERO)
+        if differs and now < self._settled_by:
+            self._due = now + 20 * MILLISECOND
+            return self._wake()
+        self.is_over = True
+        outcome = self.outcome(now, {name: each.position for name, each in there.items()}, differs)
+        made: list[Effect] = [self._write("saga_ended", outcome=outcome)]
+        if not self._reported:
+            self._reported = True
+            made.append(Report(outcome))
+        return [*made, End()]
+
+    def outcome(
+        self,
+        now: int,
+        positions: dict[str, Decimal] | None = None,
+        differs: dict[str, tuple[Decimal, Decimal]] | None = None,
+    ) -> Outcome:
+        """Says what has happened by now."""
+        left = self._left().values() if self.goal.plan.opposes else (self.wanted - self.change,)  # whoever has borne it
+        short = any(abs(each) >= self.goal.least for each in left)
+        moved = {name: at - self.goal.positions.get(name, _ZERO) for name, at in self._expected().items()}
+        is_moved = any(abs(each) >= self.goal.least for each in moved.values())
+        naked = self.naked if abs(self.naked) >= self.goal.least else _ZERO
+        whys = [each for each in self.attempts if each.why and not each.rests_until]
+        return Outcome(
+            status="failed" if naked or not is_moved else "partial" if short or self._open else "completed",
+            change=self.change,
+            naked=naked,
+            naked_ns=max(self.naked_ns, now - self._naked_since if self._naked_since else 0),
+            is_over=self.is_over,
+            positions=positions if positions is not None else self._expected(),
+            differs=differs or {},
+            why=f"{whys[0].leg.account}: {whys[0].why}" if whys else "",
+            code=whys[0].code if whys else 0,
+            at=now,
+        )
+
+
+def _agrees(view: LegView, expected: Decimal, attempts: Iterable[Attempt]) -> bool:
+    """Of an inverse contract the base moves with the price: as much as it may while an operation runs."""
+    traded = sum((each.fills.base for each in attempts if each.leg.account == view.account), abs(expected))
+    part = Decimal("0.02") if view.instrument.kind is Kind.INVERSE else _PART
+    return abs(view.position - expected) <= traded * part

@@ -1,0 +1,127 @@
+"""Alerts of a home, as its supervisor's journal has them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from onetape.model.home import supervisor_journal
+from onetape.tape.journal import JournalReader
+from onetape.tape.segments import is_tape
+
+__all__ = ["ALERTS_MAX", "PastAlerts", "account_of_subject", "alert_rows", "past_alerts"]
+
+ALERTS_MAX: Final = 10_000
+_SEVERITIES: Final = ("INFO", "WARN", "CRITICAL")
+_OF_ACCOUNTS: Final = ("guardian", "guardian:standby", "recorder", "control")  # what they say names the account
+
+
+class PastAlerts:
+    """Follows the journal. found: the newest, oldest first. id: its frame, `written` then, ns. cleared: when its end was
+    told, ns; acked: when a person acknowledged it; null: not yet."""
+
+    def __init__(self, home: Path, last: int = ALERTS_MAX) -> None:
+        self.found: deque[dict[str, Any]] = deque(maxlen=last)
+        self._path = supervisor_journal(home)
+        self._reader: JournalReader | None = None
+        self._going: dict[tuple[str, str], list[dict[str, Any]]] = {}
+
+    def take(self) -> bool:
+        """Reads what has come; tells whether there was anything. Raises what a damaged journal raises."""
+        if self._reader is not None and self._reader.is_gone:
+            self.close()
+            self.found.clear()
+            self._going.clear()
+        if self._reader is None:
+            if not is_tape(self._path):
+                return False
+            self._reader = JournalReader(self._path)
+        before = self._reader.next_sequence
+        for frame in self._reader.frames(("alert",)):
+            self._fold(str(frame.sequence), frame.time, msgspec.msgpack.decode(frame.payload))
+        return self._reader.next_sequence != before
+
+    def close(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+    def _fold(self, id_: str, written: int, record: dict[str, Any]) -> None:
+        key = record["type"], record["subject"]
+        if record.get("state") == "ack":
+            for each in self._going.get(key, ()):
+                each["acked"] = each["acked"] or record["time"]
+                each["actor"] = record["actor"]
+            return
+        record["id"], record["written"], record["acked"] = id_, written, None
+        begins = record.get("state") == "begin"
+        for each in () if begins else self._going.pop(key, ()):
+            each["cleared"] = record["time"]
+        record["cleared"] = None if begins else record["time"]
+        if begins:
+            self._going.setdefault(key, []).append(record)
+        self.found.append(record)
+
+
+def past_alerts(home: Path, last: int) -> list[dict[str, Any]]:
+    """Returns the newest of this home, oldest first, as `PastAlerts` has them."""
+    past = PastAlerts(home, last)
+    try:
+        past.take()
+        return list(past.found)
+    finally:
+        past.close()
+
+
+def alert_rows(
+    past: Iterable[Mapping[str, Any]], *, account_of: Mapping[str, str], accounts: Collection[str], is_all: bool
+) -> list[dict[str, Any]]:
+    """Returns a row for each thing that went on: those whose cause has not ended and that nobody has acknowledged;
+    is_all: the others, too. account_of: by robot.
+
+    id: of its first frame; since, cleared, acked: ns UTC, null: not yet. data: `more`, how often it was
+    told again, and `actor` who acknowledged it.
+    """
+    rows: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for each in past:
+        if each["state"] == "end":
+            continue
+        key = each["type"], each["subject"], each["state"], each["cleared"]
+        row = rows.get(key)
+        if row is None:
+            rows[key] = {
+                "id": each["id"],
+                "type": each["type"],
+                "severity": each["severity"].upper(),
+                "account": account_of_subject(each["subject"], account_of, accounts),
+                "subject": each["subject"],
+                "message": each["message"],
+                "since": each["time"],
+                "cleared": each["cleared"],
+                "acked": each["acked"],
+                "data": {"more": each["more"], **({"actor": each["actor"]} if "actor" in each else {})},
+            }
+            continue
+        row["message"], row["acked"] = each["message"], row["acked"] or each["acked"]
+        row["severity"] = max(row["severity"], each["severity"].upper(), key=_SEVERITIES.index)
+        row["data"]["more"] += each["more"] + 1
+    return [row for row in rows.values() if is_all or (row["cleared"] is None and row["acked"] is None)]
+
+
+def account_of_subject(subject: str, account_of: Mapping[str, str], accounts: Collection[str]) -> str:
+    """Returns the account that an alert is about, "": it is about the system. account_of: by robot."""
+    process, *about = subject.split()
+    kind, _, name = process.partition(":")
+    match kind:
+        case "gateway":
+            return name
+        case "robot" | "variants":
+            return account_of.get(name, "")
+        case _ if process in _OF_ACCOUNTS:
+            return next((word for word in about if word in accounts), "")
+        case _:
+            return ""

@@ -1,0 +1,82 @@
+"""Three simulated exchanges with their gateways under a supervisor, and a desk in this process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from decimal import Decimal
+from pathlib import Path
+
+from onetape.control.desk import Desk
+from onetape.control.operations import ControlTape
+from onetape.control.views import Views
+from onetape.ipc.system import IPCCommandSystem
+from onetape.model.sections import CONTROL
+from onetape.store.config import load_config
+
+CONFIG = """
+[control]
+port = 0
+[symbols]
+BTC-USD = ["aster:BTC/USDT:USDT", "binance:BTC/USDT:USDT", "pacifica:BTC/USDC:USDC"]
+[venues.aster]
+kind = "aster"
+mode = "sim"
+[venues.binance]
+kind = "binance-usdm"
+mode = "sim"
+[venues.pacifica]
+kind = "pacifica"
+mode = "sim"
+[accounts.aster-hedge]
+venue = "aster"
+symbols = ["aster:BTC/USDT:USDT"]
+[accounts.binance-backup]
+venue = "binance"
+symbols = ["binance:BTC/USDT:USDT"]
+[accounts.pacifica-main]
+venue = "pacifica"
+symbols = ["pacifica:BTC/USDC:USDC"]
+"""
+ACCOUNTS = ("pacifica-main", "aster-hedge", "binance-backup")
+
+
+class NoAlerts:
+    def gate(self, accounts: Sequence[str], reduces: bool) -> None:
+        pass
+
+
+class DeskOf:
+    """A desk on a home, as the control plane's process makes it."""
+
+    def __init__(self, folder: Path) -> None:
+        home = folder / ".onetape"
+        self.views = Views(load_config(folder / "onetape.toml", {}), home)
+        self.tape = ControlTape(folder / "desk")  # that of the home is the control plane's own
+        self.commands = IPCCommandSystem(CONTROL, home=home)
+        self.commands.start()
+        self.desk = Desk(self.views, NoAlerts(), home, self.tape, self.commands)
+
+    async def close(self) -> None:
+        await self.desk.close()
+        self.commands.stop()
+        self.views.close()
+        self.tape.close()
+
+    def positions(self) -> dict[str, Decimal]:
+        self.views.refresh()
+        return {each.account: each.position for each in self.views.legs("BTC-USD", ACCOUNTS)}
+
+    def wait(self) -> None:
+        """Returns once each account can trade."""
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            self.views.refresh()
+            try:
+                views = self.views.legs("BTC-USD", ACCOUNTS)
+            except Exception:
+                views = []
+            if views and all(not each.refusal and each.bids and each.asks for each in views):
+                return
+            time.sleep(0.05)
+        raise AssertionError([(each.account, each.refusal, len(each.bids)) for each in views])

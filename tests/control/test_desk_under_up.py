@@ -1,0 +1,192 @@
+"""A desk over three simulated exchanges, their gateways and a supervisor: real processes, sockets and files."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from control.desk_home import ACCOUNTS, CONFIG, DeskOf
+from onetape.control.models import DeltaControl, HedgeExecute, UtilizationRebalance
+from onetape.gateway.account_views import positions
+from onetape.model.errors import BlockedByRiskAlert, DuplicateCommand, HedgeFailed
+from onetape.store.config import load_config
+from worlds.supervised import Home
+
+# The desk of a process that is killed. As its first order is on the tape, the other leg's gateway stops.
+CHILD = """
+import asyncio, os, signal, sys
+sys.path[:0] = [sys.argv[1]]
+from pathlib import Path
+from control.desk_home import ACCOUNTS, DeskOf
+from onetape.control.models import UtilizationRebalance
+
+async def work():
+    made = DeskOf(Path(sys.argv[2]))
+    made.wait()
+    append = made.tape.append
+    def said(record):
+        sequence = append(record)
+        if record["kind"] == "saga_attempt":
+            os.kill(int(sys.argv[3]), signal.SIGSTOP)
+        print(record["kind"], flush=True)
+        return sequence
+    made.tape.append = said
+    request = UtilizationRebalance(target_utilization=0.0, accounts=list(ACCOUNTS[:2]), symbol="BTC-USD")
+    await made.desk.rebalance(request, "rebalance-killed", "test")
+
+asyncio.run(work())
+"""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    with Home(tmp_path_factory.mktemp("desk"), CONFIG) as made:
+        made.run("up")
+        yield made
+
+
+def on(home: Home, work):
+    async def do():
+        made = DeskOf(home.folder)
+        try:
+            made.wait()
+            await made.desk.resume()
+            return await work(made)
+        finally:
+            await made.close()
+
+    return asyncio.run(do())
+
+
+def at_venues(home: Home) -> dict[str, Decimal]:
+    """What gateways have reconciled with their exchanges."""
+    found = positions(home.home, load_config(home.folder / "onetape.toml", {}))
+    return {
+        name: sum((Decimal(each["qty"]) for each in found if each["account"] == name), Decimal(0)) for name in ACCOUNTS
+    }
+
+
+def control(target: float, **facts) -> DeltaControl:
+    return DeltaControl(
+        target_delta=target,
+        accounts=list(ACCOUNTS),
+        symbol="BTC-USD",
+        **{"max_deviation": 0.01, "tolerance_percent": 0.0, **facts},
+    )
+
+
+def test_a_delta_control_ends_where_it_says_and_the_venues_say_so(home):
+    async def work(made):
+        dry = await made.desk.control(control(0.12, dry_run=True), "ctrl-dry", "test")
+        assert dry.success and dry.plan is not None and dry.plan.legs and dry.plan.blocked == []
+        assert all(each["passed"] for leg in dry.plan.legs for each in leg.checks)
+        assert not any(made.positions().values())
+        done = await made.desk.control(control(0.12), "ctrl-1", "test")
+        assert (done.success, done.final_delta, done.delta_deviation) == (True, 0.12, 0.0)
+        repeated = await made.desk.control(control(0.12), "ctrl-1", "test")
+        assert repeated.hedge_results.executed_orders == done.hedge_results.executed_orders
+        none = await made.desk.control(control(0.12), "ctrl-2", "test")
+        assert (none.adjustment_needed, none.total_adjustments) == (False, 0) and "within" in none.reason
+        return done
+
+    done = on(home, work)
+    assert sum(at_venues(home).values()) == Decimal("0.12")
+    for order in done.hedge_results.executed_orders:
+        chain = home.run("trace", order.order_id)
+        numbers = {hop["seq"] for each in chain for hop in each["hops"]}
+        assert set(order.frames["sequences"]) <= numbers
+
+
+def test_what_forbids_it_is_said_before_anything_is_sent(home):
+    async def work(made):
+        before = made.positions()
+        with pytest.raises(HedgeFailed, match="finds no account"):
+            await made.desk.hedge(HedgeExecute(symbol="BTC-USD", hedge_amount=5000.0, side="buy"), "h-big", "test")
+
+        def gate(accounts, reduces):
+            if not reduces:
+                raise BlockedByRiskAlert("an alert is open")
+
+        made.desk._risk.gate = gate
+        more = control(float(sum(before.values())) + 0.1)
+        with pytest.raises(BlockedByRiskAlert):
+            await made.desk.control(more, "ctrl-more", "test")
+        dry = await made.desk.control(control(float(sum(before.values())) + 0.1, dry_run=True), "ctrl-dry-2", "test")
+        assert dry.plan.blocked[0]["code"] == 1004
+        both = await asyncio.gather(
+            made.desk.control(control(0.02), "ctrl-3", "test"),
+            made.desk.control(control(0.01, on_busy="refuse"), "ctrl-4", "test"),
+            return_exceptions=True,
+        )
+        assert both[0].final_delta == 0.02 and isinstance(both[1], DuplicateCommand)
+
+    on(home, work)
+
+
+def test_a_gateway_that_is_killed_leaves_no_leg_naked(home):
+    async def work(made):
+        hedge = HedgeExecute(symbol="BTC-USD", hedge_amount=0.1, side="buy", target_accounts=["aster-hedge"])
+        assert (await made.desk.hedge(hedge, "h-open", "test")).status == "completed"
+        opposite = HedgeExecute(symbol="BTC-USD", hedge_amount=0.1, side="sell", target_accounts=["pacifica-main"])
+        victim = home.process("gateway:pacifica-main")["pid"]
+        call = asyncio.ensure_future(made.desk.hedge(opposite, "h-other", "test"))
+        while not any(each.record["operation"] == "h-other" for each in made.tape.read()):
+            await asyncio.sleep(0.0005)
+        os.kill(victim, signal.SIGKILL)
+        reply = await call
+        made.positions()
+        return reply
+
+    reply = on(home, work)
+    assert reply.status in ("completed", "failed")
+    made = DeskOf(home.folder)
+    made.wait()
+    held = made.positions()
+    asyncio.run(made.close())
+    assert float(held["pacifica-main"]) == pytest.approx(reply.delta_after)
+
+
+def test_a_rebalance_whose_process_is_killed_is_ended_by_the_next_one(home):
+    async def before(made):
+        await made.desk.control(control(0.0), "flat", "test")
+        for account, side in (("aster-hedge", "buy"), ("pacifica-main", "sell")):
+            held = made.positions()[account]
+            amount = Decimal("0.2") - held if side == "buy" else Decimal("0.2") + held
+            request = HedgeExecute(
+                symbol="BTC-USD",
+                hedge_amount=float(amount),
+                side=side,
+                target_accounts=[account],
+                hedge_strategy="same-platform",
+            )
+            await made.desk.hedge(request, f"open-{account}", "test")
+        return made.positions()
+
+    held = on(home, before)
+    assert (held["aster-hedge"], held["pacifica-main"]) == (Decimal("0.2"), Decimal("-0.2"))
+    stopped = home.process("gateway:pacifica-main")["pid"]
+    try:
+        ours = [sys.executable, "-c", CHILD, str(Path(__file__).parents[1]), str(home.folder), str(stopped)]
+        child = subprocess.Popen(ours, stdout=subprocess.PIPE, text=True)
+        for line in child.stdout:
+            if line.strip() == "saga_closed":  # the other leg has been filled
+                break
+        child.kill()
+        child.wait()
+    finally:
+        os.kill(stopped, signal.SIGCONT)
+
+    async def after(made):
+        request = UtilizationRebalance(target_utilization=0.0, accounts=list(ACCOUNTS[:2]), symbol="BTC-USD")
+        return await made.desk.rebalance(request, "rebalance-killed", "test"), made.positions()
+
+    reply, held = on(home, after)
+    assert held["aster-hedge"] + held["pacifica-main"] == 0
+    assert reply.net_delta_change == pytest.approx(0.0)
