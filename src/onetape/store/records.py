@@ -25,7 +25,7 @@ from onetape.store.analysis_rows import TABLES
 
 __all__ = ["HEAD", "LEASE_S", "LeaseLost", "Records", "metadata", "migrate"]
 
-HEAD: Final = "0002"  # the newest of migrations/versions
+HEAD: Final = "0003"  # the newest of migrations/versions
 LEASE_S: Final = 15
 _CONNECT_S: Final = 10
 _AT_ONCE: Final = 5000  # rows
@@ -105,6 +105,15 @@ _OWN: Final[dict[str, dict[str, str]]] = {
         "=symbol": "key",
         "=day": "integer",
         "=currency": "key",
+        "=kind": "key",
+        "=asset": "key",
+        "amount_exact": "text",
+    },
+    "record_activity": {
+        "=account": "key",
+        "=strategy": "key",
+        "=symbol": "key",
+        "=hour": "integer",
         "=kind": "key",
         "=asset": "key",
         "amount_exact": "text",
