@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -64,8 +65,8 @@ def routes_of(notify: NotifyConfig, environ: Mapping[str, str], folder: Path) ->
 
 
 def past_alerts(home: Path, last: int) -> list[dict[str, Any]]:
-    """Returns the newest of this home, oldest first. id: its frame on the supervisor's journal. cleared: when its end
-    was told, ns; acked: when a person acknowledged it; null: not yet."""
+    """Returns all that goes on in this home and the newest of the others, oldest first. id: its frame on the
+    supervisor's journal. cleared: when its end was told, ns; acked: when a person acknowledged it; null: not yet."""
     found: deque[dict[str, Any]] = deque(maxlen=last)
     going: dict[tuple[str, str], list[dict[str, Any]]] = {}
     path = supervisor_journal(home)
@@ -83,11 +84,10 @@ def past_alerts(home: Path, last: int) -> list[dict[str, Any]]:
                 begins = record.get("state") == "begin"
                 for each in () if begins else going.pop(key, ()):
                     each["cleared"] = record["time"]
+                    found.append(each)
                 record["cleared"] = None if begins else record["time"]
-                if begins:
-                    going.setdefault(key, []).append(record)
-                found.append(record)
-    return list(found)
+                (going.setdefault(key, []) if begins else found).append(record)
+    return sorted([*found, *chain.from_iterable(going.values())], key=lambda each: int(each["id"]))
 
 
 def _subject(route: Route) -> str:

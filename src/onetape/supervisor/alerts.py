@@ -12,6 +12,7 @@ from onetape.ipc.operator import send_command
 from onetape.model.errors import BY_CODE, BadConfig, OnetapeError, ProcessDown
 from onetape.model.sections import Config
 from onetape.notify.alert import Alert, Severity, Type
+from onetape.notify.rules import KINDS
 from onetape.supervisor.alert_watch import past_alerts, routes_of
 
 __all__ = ["acknowledge", "alerts_of", "send_test"]
@@ -19,9 +20,9 @@ __all__ = ["acknowledge", "alerts_of", "send_test"]
 ALERTS_MAX = 10_000
 
 
-def alerts_of(home: Path, *, account_of: Mapping[str, str], is_all: bool) -> list[dict[str, Any]]:
+def alerts_of(home: Path, config: Config, *, is_all: bool) -> list[dict[str, Any]]:
     """Alerts of this home, the oldest first, a row for each thing that went on: those whose cause has not ended
-    and that nobody has acknowledged; is_all: the others, too. account_of: by robot.
+    and that nobody has acknowledged; is_all: the others, too.
 
     id: of its first frame; since, cleared, acked: ns UTC, null: not yet. data: `more`, how often it was
     told again, and `actor` who acknowledged it.
@@ -33,12 +34,11 @@ def alerts_of(home: Path, *, account_of: Mapping[str, str], is_all: bool) -> lis
         key = each["type"], each["subject"], each["state"], each["cleared"]
         row = rows.get(key)
         if row is None:
-            process, _, name = each["subject"].split(" ")[0].partition(":")
             rows[key] = {
                 "id": each["id"],
                 "type": each["type"],
                 "severity": each["severity"].upper(),
-                "account": name if process == "gateway" else account_of.get(name, "") if process == "robot" else "",
+                "account": _account(each["subject"], config),
                 "subject": each["subject"],
                 "message": each["message"],
                 "since": each["time"],
@@ -51,6 +51,18 @@ def alerts_of(home: Path, *, account_of: Mapping[str, str], is_all: bool) -> lis
         row["severity"] = max(row["severity"], each["severity"].upper(), key=_SEVERITIES.index)
         row["data"]["more"] += each["more"] + 1
     return [row for row in rows.values() if is_all or (row["cleared"] is None and row["acked"] is None)]
+
+
+def _account(subject: str, config: Config) -> str:
+    """Returns the account that is meant, "": none. Gateways and robots are of one, others name it after the kind."""
+    process, _, rest = subject.partition(" ")
+    of, _, name = process.partition(":")
+    if of == "robot":
+        return config.robots[name].account if name in config.robots else ""
+    if of != "gateway":
+        kind = max((each for each in KINDS if rest.startswith(f"{each} ")), key=len, default="")
+        name = rest[len(kind) :].strip().partition(" ")[0]
+    return name if of == "gateway" or name in config.accounts else ""
 
 
 _SEVERITIES = ("INFO", "WARN", "CRITICAL")
