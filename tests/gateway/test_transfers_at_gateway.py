@@ -242,7 +242,7 @@ def test_a_transfer_that_an_adjust_has_told_of_is_not_made(world):
     assert world.slots[0] == total - 4
 
 
-def asked(world) -> list[dict]:
+def wallet_rows(world) -> list[dict]:
     async def work():
         system = IPCCommandSystem("a", home=world.home)
         system.start()
@@ -254,7 +254,7 @@ def asked(world) -> list[dict]:
 
 
 def balances(world) -> dict[tuple[str, str], Decimal]:
-    rows = asked(world)
+    rows = wallet_rows(world)
     assert [row["error"] for row in rows] == [None] * len(rows)
     return {(row["wallet"], row["currency"]): Decimal(row["total"]) for row in rows}
 
@@ -289,6 +289,6 @@ def test_all_wallets_are_told_and_a_transfer_without_an_id_is_known_by_its_way(w
 
 def test_a_wallet_that_the_venue_does_not_tell_of_says_why(world):
     world.fault(path="/sapi/v1/asset/get-funding-asset", action="error", error="-1002")
-    (row,) = wait_for(lambda: [row for row in asked(world) if row["error"]])
+    (row,) = wait_for(lambda: [row for row in wallet_rows(world) if row["error"]])
     assert (row["wallet"], row["total"]) == ("funding", None)
     assert "-1002" in row["error"]

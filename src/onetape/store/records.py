@@ -340,11 +340,11 @@ class Records:
 
     def _claim(self, connection: Connection) -> None:
         """One home's records are in one database: accounts of two may have the same name, and would be one."""
-        lease, where = metadata.tables["record_lease"], f"{socket.gethostname()}:{self._home.absolute()}"
+        lease, place = metadata.tables["record_lease"], f"{socket.gethostname()}:{self._home.absolute()}"
         file = self._home / HOME_ID
         row = connection.execute(sa.select(lease.c.holder).where(lease.c.name == _HOME).with_for_update()).first()
         owner, _, there = row.holder.partition(" ") if row is not None else ("", "", "")
-        own = file.read_text().strip() if file.exists() else owner if there == where else ""
+        own = file.read_text().strip() if file.exists() else owner if there == place else ""
         if owner and own != owner:
             raise BadConfig(
                 f"this database has the records of another home, {there}",
@@ -356,7 +356,7 @@ class Records:
             file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_durably(file, f"{own}\n".encode())
         if not owner:
-            connection.execute(lease.insert(), {"name": _HOME, "holder": f"{own} {where}", "until": 0})
+            connection.execute(lease.insert(), {"name": _HOME, "holder": f"{own} {place}", "until": 0})
 
     def keep_lease(self, connection: Connection) -> None:
         """Within each transaction that writes. Raises LeaseLost where another one writes now."""
