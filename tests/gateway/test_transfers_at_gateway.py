@@ -261,7 +261,6 @@ def balances(world) -> dict[tuple[str, str], Decimal]:
 
 def test_all_wallets_are_told_and_a_transfer_without_an_id_is_known_by_its_way(world):
     before, usdt = balances(world), transfer(None, "usdt", 4, "trading", "spot")
-    assert before.keys() >= {("trading", "USDT"), ("spot", "USDT")}
     world.fault(action="drop_request")
     first = world.send((TRANSFER_CMD, usdt))
     second, other = world.send((TRANSFER_CMD, usdt), (TRANSFER_CMD, {**usdt, "amount": "5"}))
@@ -274,7 +273,7 @@ def test_all_wallets_are_told_and_a_transfer_without_an_id_is_known_by_its_way(w
     world.ends(third.result["transfer"]["id"])
     after = balances(world)
     assert after["trading", "USDT"] == before["trading", "USDT"] - 8
-    assert after["spot", "USDT"] == before["spot", "USDT"] + 8
+    assert after["spot", "USDT"] == before.get(("spot", "USDT"), 0) + 8
     assert ("transit", "USDT") not in after
     rows = json.loads(
         copied_process.run(
