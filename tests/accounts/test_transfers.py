@@ -150,7 +150,6 @@ def test_asking_twice_is_asking_once():
     desk = Desk(("lost",))
     first = desk.ask()
     assert desk.ask() == []
-    assert desk.transfers.ask(OWN, SPOT, "USD", 40 * U, desk.now + 5) == []  # no id, the same
     other = desk.ask(amount=41)
     assert isinstance(other, Refused)
     assert other.kind.name == "DUPLICATE_COMMAND"

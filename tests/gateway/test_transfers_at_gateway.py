@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from decimal import Decimal
 
@@ -9,14 +10,17 @@ import pytest
 
 import copied_process
 from onetape.accounts.entries import Cause
+from onetape.ipc import IPCCommandSystem
 from onetape.ipc.commands import TRANSFER_CMD, binance_strategy_balance, transfer
-from waiting import wait_for
+from waiting import PATIENCE_S, wait_for
+from worlds.gateway_process import configure
 from worlds.transfer_processes import WAY, World
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     made = World(tmp_path_factory.mktemp("transfers"))
+    configure(made.folder, made.venue.port, made.gateway.account)
     yield made
     made.stop()
 
@@ -94,7 +98,6 @@ def test_a_sub_account_moves_its_own_money_and_gets_it_back(world):
     ("actor", "fields", "name"),
     [
         ("operator", {"id": ""}, "BAD_CONFIG"),
-        ("operator", {"id": None}, "BAD_CONFIG"),
         ("operator", {"id": "a/b"}, "BAD_CONFIG"),
         ("operator", {"id": "a b"}, "BAD_CONFIG"),
         ("operator", {"id": "a" * 65}, "BAD_CONFIG"),
@@ -237,3 +240,54 @@ def test_a_transfer_that_an_adjust_has_told_of_is_not_made(world):
     assert (refused.status, refused.error["name"]) == ("refused", "DUPLICATE_COMMAND")
     world.looked()
     assert world.slots[0] == total - 4
+
+
+def wallet_rows(world) -> list[dict]:
+    async def work():
+        system = IPCCommandSystem("a", home=world.home)
+        system.start()
+        rows = await system.get_balances("binance_gateway", timeout=PATIENCE_S)
+        system.stop()
+        return rows
+
+    return asyncio.run(work())
+
+
+def balances(world) -> dict[tuple[str, str], Decimal]:
+    rows = wallet_rows(world)
+    assert [row["error"] for row in rows] == [None] * len(rows)
+    return {(row["wallet"], row["currency"]): Decimal(row["total"]) for row in rows}
+
+
+def test_all_wallets_are_told_and_a_transfer_without_an_id_is_known_by_its_way(world):
+    before, usdt = balances(world), transfer(None, "usdt", 4, "trading", "spot")
+    world.fault(action="drop_request")
+    first = world.send((TRANSFER_CMD, usdt))
+    second, other = world.send((TRANSFER_CMD, usdt), (TRANSFER_CMD, {**usdt, "amount": "5"}))
+    name = first.result["transfer"]["id"]
+    assert (second.status, second.result["transfer"]["id"]) == ("duplicate", name)
+    assert other.error["name"] == "DUPLICATE_COMMAND"
+    assert balances(world)["transit", "USDT"] == 4
+    assert world.ends(name)["tries"] == 2
+    third = world.send((TRANSFER_CMD, usdt))  # that one is over: this is another
+    world.ends(third.result["transfer"]["id"])
+    after = balances(world)
+    assert after["trading", "USDT"] == before["trading", "USDT"] - 8
+    assert after["spot", "USDT"] == before.get(("spot", "USDT"), 0) + 8
+    assert ("transit", "USDT") not in after
+    rows = json.loads(
+        copied_process.run(
+            "accounts", "--wallets", "--json", "--home", world.home, "--config", world.folder / "onetape.toml"
+        ).stdout
+    )
+    assert {(row["venue"], row["account"], row["wallet"]) for row in rows} >= {
+        ("b", "main", "spot"),
+        ("b", "main", "trading"),
+    }
+
+
+def test_a_wallet_that_the_venue_does_not_tell_of_says_why(world):
+    world.fault(path="/sapi/v1/asset/get-funding-asset", action="error", error="-1002")
+    (row,) = wait_for(lambda: [row for row in wallet_rows(world) if row["error"]])
+    assert (row["wallet"], row["total"]) == ("funding", None)
+    assert "-1002" in row["error"]

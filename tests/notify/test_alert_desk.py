@@ -94,6 +94,11 @@ def test_memory_is_bounded():
     for n in range(5000):
         desk.take(alert(n, Severity.CRITICAL, subject=str(n)))
     assert len(desk._going) == 1000
+    fault = alert(5000, Severity.CRITICAL, subject="robot:mm lost")
+    desk.take(fault)
+    for n in range(5001, 9000):
+        desk.take(alert(n, Severity.CRITICAL, subject=str(n), is_note=True))
+    assert [each.subject for each in desk.over("robot:mm", 10**15)] == ["robot:mm lost"]
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from onetape.model.errors import ProcessDown
 from onetape.model.time import HOUR, MINUTE
 from onetape.recorder.options import recorder_journal, unrecorded_from
 from onetape.recorder.recorder import Recorder, gateway_journals
-from onetape.store.records import Records
+from onetape.store.records import HOME_ID, Records
 from onetape.tape.journal import JournalReader
 from orders.gateway_seeds import Seed, play
 from recorder.recorded_worlds import Retold, contents, moved, opened, record_all, record_with_kills
@@ -152,6 +152,7 @@ def test_of_two_recorders_one_writes_and_the_other_goes_on_when_that_is_killed(w
     url, homes = f"sqlite:////{tmp_path}/records.db", (tmp_path / "one", tmp_path / "two")
     for home in homes:
         shutil.copytree(journal, home / "journal" / journal.name)
+        (home / HOME_ID).write_text("copied")
     with recorder(homes[0], url) as first, recorder(homes[1], url) as second:
         wait_for(lambda: any("writes into this database" in each for home in homes for each in states(home)))
         wait_for(lambda: _recorded(tmp_path, url))

@@ -196,7 +196,7 @@ def test_what_is_no_database_is_refused_without_its_text(bad, tmp_path):
 
 
 # A table is made, the first of figures has a new form beside it, is dropped, has its name; the second is dropped.
-@pytest.mark.parametrize("statements", [*long_form(*range(1, 22)), 6, 8, 10, 11, 15])
+@pytest.mark.parametrize("statements", [*long_form(*range(1, 28)), 6, 8, 10, 11, 15, 23])
 def test_a_migration_that_is_killed_is_done_by_the_next_start(statements, url, world, tmp_path):
     """MariaDB commits each change of a table by itself."""
     records = record_all(world.home.path, url)
@@ -263,3 +263,25 @@ def _rows_of(connection) -> dict[str, list]:
             found[name] = sorted(map(tuple, connection.execute(sa.text(f"SELECT * FROM {name}")).all()), key=repr)
     connection.rollback()
     return found
+
+
+def test_a_database_is_of_one_home(url, tmp_path):
+    """Accounts of two homes may have one name: their sums would be one, and nobody could tell."""
+    homes = [tmp_path / "one", tmp_path / "two"]
+    ours = Records(url, home=homes[0])
+    assert ours.take_lease() == ""
+    ours.drop_lease()
+    other = Records(url, home=homes[1])
+    try:
+        with pytest.raises(BadConfig, match=f"another home.*{homes[0]}"):
+            other.take_lease()
+    finally:
+        other.close()
+    homes[0].rename(tmp_path / "moved")  # it is the same home elsewhere
+    ours.close()
+    ours = Records(url, home=tmp_path / "moved")
+    try:
+        assert ours.take_lease() == ""
+        ours.drop_lease()
+    finally:
+        ours.close()

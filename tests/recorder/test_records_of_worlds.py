@@ -15,7 +15,9 @@ import sqlalchemy as sa
 from long_form import long_form
 from onetape.model.enums import EventType
 from onetape.model.money import money
+from onetape.model.time import format_time
 from onetape.recorder.projection import READ, Projection
+from onetape.recorder.read import activity
 from onetape.recorder.recorder import Recorder, gateway_journals
 from onetape.store.records import Records, metadata
 from onetape.tape.journal import Frame, JournalReader
@@ -52,6 +54,41 @@ def test_equity_is_the_sum_of_sub_accounts(kind):
     # Of a coin or a position each part is rounded by itself.
     assert [(key, gap) for key, gap in sums.items() if abs(gap) > Decimal("1e-12")] == []
     assert any(Decimal(row["coins" if kind == "kraken" else "unrealized"]) for row in rows)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_activity_is_what_the_rows_of_orders_and_fills_are(kind):
+    """Counted anew from the rows, for each hour, and for all of it."""
+    world = play(Seed("World", kind, 4, 150).begun(), 150)
+    records = record_all(world.home.path)
+    try:
+        rows = contents(records)
+        orders, fills = rows["record_orders"], rows["record_fills"]
+        for by, key in (("account", lambda row, _ts: row["account"]), ("hour", lambda _row, ts: shown_hour(ts))):
+            found = {row["key"]: row for row in activity(records, by=by)}
+            assert found.keys() == {key(r, r["ts_created"]) for r in orders} | {key(r, r["ts"]) for r in fills}
+            for name, row in found.items():
+                made = [each for each in orders if key(each, each["ts_created"]) == name]
+                sent = [each for each in made if each["state"] != "DENIED"]
+                filled = [each for each in sent if each["filled"]]
+                traded = [each for each in fills if key(each, each["ts"]) == name]
+                volume = sum(
+                    Decimal(each["price_exact"]) * Decimal(each["qty_exact"])  # linear, of multiplier 1
+                    for each in traded
+                    if each["trade_id"] >= 0
+                )
+                counts = len(sent), len(made) - len(sent), len(filled), len(traded)
+                assert (row["sent"], row["denied"], row["filled"], row["fills"]) == counts
+                assert row["canceled"] == sum(each["state"] == "CANCELED" for each in sent)
+                assert row["ratio"] == (len(filled) / len(sent) if sent else None)
+                assert sum(map(Decimal, row["volume"].values())) == volume
+        assert any(row["sent"] > row["filled"] > 0 for row in found.values())
+    finally:
+        records.close()
+
+
+def shown_hour(ts: int) -> str:
+    return f"{format_time(ts)[:13]}:00:00Z"
 
 
 def test_a_journal_that_is_being_made_is_recorded_once(tmp_path):

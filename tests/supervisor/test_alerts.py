@@ -25,6 +25,7 @@ from onetape.notify.alert import Alert, Severity, Type
 from onetape.notify.route import Route
 from onetape.notify.sink import WAITING_MAX, Sink, Sinks
 from onetape.supervisor.alert_watch import STEP_NS, AlertWatch, past_alerts
+from onetape.supervisor.alerts import alerts_of
 from onetape.supervisor.options import supervisor_journal
 from onetape.supervisor.parts import SINGLE
 from onetape.supervisor.restart_rules import State
@@ -119,6 +120,36 @@ def test_an_alert_goes_on_until_it_ends_or_a_person_acknowledges_it(tmp_path: Pa
         home.run("down")
         assert home.run("alerts", "ls") == []
         home.run("alerts", "ack", found["id"], code=6)
+
+
+def test_what_goes_on_is_known_however_many_notes_came_since_and_of_which_account(tmp_path: Path):
+    """A day of notes of fills does not push out a fault of the morning, nor its end."""
+    begun = {"state": "begin", "severity": "warn", "message": "x", "more": 0}
+    subjects = [
+        ("gateway:main halt symbol X", "main"),
+        ("guardian hard stop main X", "main"),
+        ("guardian income of limits", ""),
+        ("recorder delta main USDT", "main"),
+        ("recorder position other", ""),
+        ("robot:mm lost", "main"),
+    ]
+    with JournalWriter(supervisor_journal(tmp_path)) as writer:
+
+        def say(**record) -> None:
+            writer.append("alert", msgspec.msgpack.encode({**begun, "time": time.time_ns(), **record}), time=1)
+
+        for subject, _ in subjects:
+            say(type="risk", subject=subject)
+        for number in range(20):
+            say(type="fill", subject="recorder fill main", state="note", message=str(number))
+    found = past_alerts(tmp_path, 5)
+    assert [each["subject"] for each in found[:-5]] == [subject for subject, _ in subjects]
+    assert [each["message"] for each in found[-5:]] == ["15", "16", "17", "18", "19"]
+    text = (
+        '[venues.x]\nkind = "kraken"\n[accounts.main]\nvenue = "x"\n[robots.mm]\nstrategy = "s.py"\naccount = "main"\n'
+    )
+    rows = alerts_of(tmp_path, parse_config(text), is_all=False)
+    assert [(each["subject"], each["account"]) for each in rows] == subjects
 
 
 def test_a_sink_that_fails_is_an_alert_itself_and_a_critical_one_is_sent_when_it_comes_back(tmp_path: Path):

@@ -50,6 +50,7 @@ class CommandedAccount(NamedTuple):
 class TransferRequest(NamedTuple):
     """A transfer that a command asks for.
 
+    name: its id, "": it is known by where it goes from and to, and by its currency.
     amount: 1e-18.
     deadline: ns from the request on.
     """
@@ -104,7 +105,9 @@ class Coming(NamedTuple):
 
 def coming(fields: Mapping[str, Any]) -> Coming:
     """Reads a gateway's query for money that it has sent here. Raises UsageError, InvalidAmount."""
-    name = _id({"transfer_id": fields.get("transfer_id")})
+    name = _id(fields)
+    if not name:
+        raise UsageError("an arrival has the id of its transfer")
     currency, wallet, txid = (fields.get(key, "") for key in ("currency", "wallet", "txid"))
     since = fields.get("since", 0)
     if not all(isinstance(text, str) for text in (currency, wallet, txid)) or not txid:
@@ -118,7 +121,7 @@ def coming(fields: Mapping[str, Any]) -> Coming:
 def _id(fields: Mapping[str, Any]) -> str:
     ids = [fields[key] for key in ("id", "transfer_id") if fields.get(key) is not None]
     if not ids:
-        raise UsageError("a transfer needs an id: by it, it is made once")
+        return ""
     if ids[0] != ids[-1]:
         raise UsageError("id and transfer_id say different things")
     name = ids[0]

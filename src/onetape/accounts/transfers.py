@@ -120,10 +120,10 @@ class Transfers:
     # --- inputs -----------------------------------------------------------------------------------
 
     def existing(
-        self, source: Place, target: Place, currency: str, amount: int, *, name: str = "", slot: int = MAIN
+        self, source: Place, target: Place, currency: str, amount: int, *, name: str, slot: int = MAIN
     ) -> Transfer | Refused | None:
         """Returns the transfer that an equal request made before; None: there is none."""
-        one = self._all.get(name) if name else self._alike(source, target, currency)
+        one = self._all.get(name)
         terms = (source, target, currency, amount, slot)
         if one is not None:
             if terms == (one.source, one.target, one.currency, one.amount, one.slot):
@@ -132,7 +132,7 @@ class Transfers:
             return Refused(DuplicateCommand, f"{words} from {one.source} to {one.target}")
         if self._ledger.has(Cause.TRANSFER, name) or "/" in name:
             return Refused(DuplicateCommand, f"{name!r} is used already, or has a slash")
-        if name and self._ledger.has(Cause.COMMAND, TRANSFER_REPORTED + name):
+        if self._ledger.has(Cause.COMMAND, TRANSFER_REPORTED + name):
             return Refused(DuplicateCommand, f"an adjust has told that {name} has been made")
         if amount <= 0:
             return Refused(InvalidAmount, f"not more than zero: {money(amount)} {currency}")
@@ -148,14 +148,13 @@ class Transfers:
         amount: int,
         now: int,
         *,
-        name: str = "",
+        name: str,
         slot: int = MAIN,
         deadline: int = DEADLINE,
     ) -> list[Effect] | Refused:
         """Begins a transfer, or returns why it is refused.
 
-        name: its id. Asking twice by one id is asking once; without one, so is asking while the
-        same is under way.
+        name: its id. Asking twice by one id is asking once.
         slot: whose money it is in the wallet that is traded from.
         deadline: ns from now.
         """
@@ -166,7 +165,6 @@ class Transfers:
             return []
         if deadline <= 0:
             return Refused(InvalidAmount, f"a deadline of {deadline} ns has passed already")
-        name = name or f"{source}>{target} {currency} {now}"
         one = Transfer(name, source, target, currency, amount, now, now + deadline, slot)
         self._keep(one)
         return [self._record(one), *self._send(one, now)]
@@ -473,7 +471,8 @@ class Transfers:
             }
         )
 
-    def _alike(self, source: Place, target: Place, currency: str) -> Transfer | None:
+    def alike(self, source: Place, target: Place, currency: str) -> Transfer | None:
+        """Returns the transfer of that way and currency that is under way."""
         key = (source, target, currency)
         for one in self._all.values():
             if not one.state.is_final and (one.source, one.target, one.currency) == key:

@@ -12,6 +12,7 @@ from onetape.model.errors import UsageError
 from onetape.model.time import parse_time
 
 COLUMNS = ("venue", "account", "currency", "total", "available", "locked", "data_age_ms", "alive")
+WALLET_COLUMNS = ("venue", "account", "wallet", "currency", "total", "available", "error")
 _NEVER = 2**63 - 1
 
 
@@ -19,18 +20,25 @@ _NEVER = 2**63 - 1
     "accounts",
     example="""
     onetape accounts --json
+    onetape accounts --wallets
     onetape accounts --explain a --from 2026-11-20
     """,
 )
+@click.option("--wallets", is_flag=True, help="Of all wallets, also those that nothing is traded from.")
 @click.option("--explain", metavar="SUBACCOUNT", help="Where its money came from and went.")
 @click.option("--from", "start", metavar="TIME", help="With --explain [default: the beginning].")
 @click.option("--to", "end", metavar="TIME", help="With --explain [default: now].")
-def command(shell: Shell, explain: str | None, start: str | None, end: str | None) -> Answer:
+def command(shell: Shell, wallets: bool, explain: str | None, start: str | None, end: str | None) -> Answer:
     """Show the balances of all accounts, and how they are divided.
 
     --explain: opening + trades + fees + funding + transfers + ... = closing, to the last unit, of a
     sub-account, `main` or `total`; with --json also the frames behind each number.
     """
+    if wallets:
+        if explain is not None or start or end:
+            raise UsageError("--wallets is of now and of whole accounts", location="accounts", todo="one of both")
+        found = load("onetape.gateway.account_balances", "wallet_balances", what="accounts")(shell.home, shell.config)
+        return Answer(found, listing(found, WALLET_COLUMNS, nothing="no account is configured"))
     if explain is None:
         if start or end:
             raise UsageError("what is now has no times", location="accounts", todo="give --explain")

@@ -26,10 +26,7 @@ def command(shell: Shell, words: tuple[str, ...], is_all: bool) -> Answer:
     module = "onetape.supervisor.alerts"
     match words:
         case () | ("ls",):
-            account_of = {name: robot.account for name, robot in shell.config.robots.items()}
-            found = load(module, "alerts_of", what="alerts")(
-                shell.home, account_of=account_of, accounts=shell.config.accounts, is_all=is_all
-            )
+            found = load(module, "alerts_of", what="alerts")(shell.home, shell.config, is_all=is_all)
             shown = [{**each, "ts_since": each["since"]} for each in found]
             return Answer(found, listing(shown, COLUMNS, nothing="none"))
         case ("ack", id_):

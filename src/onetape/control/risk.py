@@ -49,7 +49,6 @@ class Risk:
         self._past = PastAlerts(views.home)
         self._rows: list[dict[str, Any]] = []
         self._critical: list[dict[str, Any]] = []
-        self._robots = {name: robot.account for name, robot in views.config.robots.items()}
 
     def close(self) -> None:
         self._past.close()
@@ -201,8 +200,7 @@ class Risk:
 
     def _look(self) -> None:
         if self._past.take():
-            accounts = self._views.config.accounts
-            self._rows = alert_rows(self._past.found, account_of=self._robots, accounts=accounts, is_all=True)
+            self._rows = alert_rows(self._past.found, self._views.config, is_all=True)
             self._critical = [
                 each
                 for each in self._rows

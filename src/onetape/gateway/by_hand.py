@@ -53,6 +53,7 @@ KEY_EXPIRES: Final = 30 * DAY  # far beyond what a sender waits for its answer
 GUARDIAN_KEY_EXPIRES: Final = 10 * MINUTE
 SHARE_KEY_EXPIRES: Final = DAY
 STOPS_FIELDS: Final = ("symbol", "side", "position_side", "trigger_by", "stops")
+LEVERAGE_MAX: Final = 1000  # beyond any venue's, which says by itself what it takes
 STOPS_MAX: Final = 50  # of one command
 PLACE_FIELDS: Final = (
     "symbol",
@@ -94,6 +95,7 @@ class OrdersByHand:
         self._runs = runs
         self._admission = core.admission
         self._parts = core.parts
+        self._leverage = core.leverage
         self._now = now
         self._shrinking: dict[str, tuple[int, int]] = {}  # by client id: the size to come, and by how much less it is
         self._carry_out = core.carry_out
@@ -114,6 +116,8 @@ class OrdersByHand:
             "take_share": Handler(
                 self._take_share, fields=("order", "qty", "price"), reaches_out=True, actors=(GUARDIAN,)
             ),
+            "leverage": Handler(self._set_leverage, fields=("symbol", "leverage"), reaches_out=True),
+            "leverages": Handler(self._leverages, fields=("symbol",), asks=True, anyone=True),
             "order": Handler(self._order, fields=("order",), asks=True),
             "quote": Handler(self._quote, fields=("symbol",), asks=True),
         }
@@ -230,6 +234,23 @@ class OrdersByHand:
             return self._closed(command, parts, nets=True)
 
         return do
+
+    def _set_leverage(self, command: Command) -> Do:
+        instrument, times = self._instrument(command.fields), str(command.fields.get("leverage", ""))
+        self._leverage.check(instrument.symbol)
+        if not times.isascii() or not times.isdigit() or not 0 < int(times) <= LEVERAGE_MAX:
+            raise UsageError(f"leverage is a whole number of times from 1 to {LEVERAGE_MAX}, not {times[:40]!r}")
+
+        def do() -> dict[str, Any]:
+            state = self._leverage.set(instrument.symbol, int(times), self._now(), command=command.id)
+            self._finish()
+            return {"symbol": instrument.symbol, **state}
+
+        return do
+
+    def _leverages(self, command: Command) -> Do:
+        symbol = self._instrument(command.fields).symbol
+        return lambda: {"symbol": symbol, **self._leverage.state(symbol)}
 
     def _order(self, command: Command) -> Do:
         order = self._found(str(command.fields.get("order", "")))

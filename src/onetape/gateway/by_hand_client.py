@@ -32,6 +32,7 @@ from onetape.model.errors import (
     SelfTrade,
     ServiceTimeout,
     UsageError,
+    VenueRejected,
     VenueUnavailable,
 )
 from onetape.model.sections import Config
@@ -115,6 +116,28 @@ class ByHand:
         for target in targets:
             self._rounds(target, "flatten", fields)
         self._judge()
+
+    def leverage(self, symbol: str, times: int, account: str) -> None:
+        """Sets it, and follows what the venue says; the value has `symbol`, `leverage`, `state` and `reason`."""
+        target = self._account(symbol, account)
+        del self.value["orders"], self.value["checks"]
+        reply = self._ask(target, "leverage", {"symbol": symbol, "leverage": times}, self.id)
+        deadline = time.monotonic() + SETTLED_WITHIN_S
+        while reply is not None and reply["state"] == "sent" and time.monotonic() < deadline:
+            time.sleep(LOOK_S)
+            (seen,) = send_command(self._home, f"gateway:{target}", "leverages", {"symbol": symbol}, uuid.uuid4().hex)
+            result = seen["result"] or {}
+            if result.get("command", self.id) != self.id:
+                raise UsageError("another leverage was set meanwhile", location=symbol, todo="set it again")
+            reply = result if "state" in result else reply
+        if reply is None:
+            return
+        self.value |= {name: reply[name] for name in ("symbol", "leverage", "state", "reason")}
+        if reply["state"] == "refused":
+            self.value["status"] = "refused"
+            self.error = BY_CODE.get(reply["code"], VenueRejected)(reply["reason"])
+        elif reply["state"] != "set":
+            self.error = ServiceTimeout("it is not known whether the venue has it: set it again", location=symbol)
 
     # --- one gateway ------------------------------------------------------------------------------
 

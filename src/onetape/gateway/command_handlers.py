@@ -41,7 +41,7 @@ class Desk(Protocol):
     """Is the account's transfers, as commands use them. prepare: gives whether it was asked for before, and how it
     stands; raises an OnetapeError where it cannot be."""
 
-    def prepare(self, actor: str, fields: Mapping[str, Any]) -> Callable[[], tuple[bool, Any]]: ...
+    def prepare(self, actor: str, fields: Mapping[str, Any], command: str = "") -> Callable[[], tuple[bool, Any]]: ...
 
     def shown(self, name: str = "") -> list[dict[str, Any]]: ...
 
@@ -67,6 +67,7 @@ class Commands:
     now: gives the venue's time.
     carry_out: takes the effects of a command.
     money: who moves it, None where nobody does.
+    wallets: what is in all of the account's.
     by_hand: commands about orders.
     wall: ns UTC, for deadlines and frames.
     """
@@ -83,6 +84,7 @@ class Commands:
         once: Once,
         money: Money | None = None,
         transfers: Desk | None = None,
+        wallets: Callable[[], dict[str, Any]] | None = None,
         by_hand: Mapping[str, Handler] | None = None,
         wall: Callable[[], int] = time.time_ns,
     ) -> None:
@@ -106,6 +108,7 @@ class Commands:
             "latency": Handler(lambda _: spans.summary, asks=True, anyone=True),
             "transfer": _moves(self._transfer, TRANSFER_FIELDS),
             "transfers": Handler(self._transfers, fields=("id",), asks=True, anyone=True),
+            "wallets": Handler(lambda _: wallets or _no_wallets, asks=True, anyone=True),
             "arrival": Handler(self._arrival, fields=ARRIVAL_FIELDS, asks=True),
             **self._stops(),
             **(by_hand or {}),
@@ -225,7 +228,7 @@ class Commands:
         if name not in MONEY:
             raise UsageError(f"no cmd {str(name)[:40]!r}, but {', '.join(MONEY)}")
         if name == "transfer":
-            return self._transferred(command.actor, fields)
+            return self._transferred(command, fields)
         if unknown := sorted(set(fields) - set(_FIELDS)):
             raise UsageError(f"{name} takes {', '.join(_FIELDS)}, not {', '.join(unknown)}")
         return partial(self._moved, command, str(name), fields)
@@ -248,12 +251,12 @@ class Commands:
         }
 
     def _transfer(self, command: Command) -> Do:
-        return self._transferred(command.actor, command.fields)
+        return self._transferred(command, command.fields)
 
-    def _transferred(self, actor: str, fields: dict[str, Any]) -> Do:
+    def _transferred(self, command: Command, fields: dict[str, Any]) -> Do:
         if self.transfers is None:
             raise NotAvailable("this gateway moves no money between wallets")
-        prepared = self.transfers.prepare(actor, fields)
+        prepared = self.transfers.prepare(command.actor, fields, command.id)
 
         def do() -> Any:
             is_repeated, outcome = prepared()
@@ -270,6 +273,10 @@ class Commands:
     def _transfers(self, command: Command) -> Do:
         desk, name = self.transfers, str(command.fields.get("id", ""))
         return lambda: {"transfers": desk.shown(name) if desk is not None else []}
+
+
+def _no_wallets() -> dict[str, Any]:
+    raise NotAvailable("this gateway knows of no wallets")
 
 
 def _moves(prepare: Callable[[Command], Do], fields: Collection[str]) -> Handler:

@@ -25,6 +25,7 @@ from onetape.gateway.admission import Admission
 from onetape.gateway.checkpoint import Recovered
 from onetape.gateway.gateway_tape import GatewayTape, RobotLife, is_past_gateway, is_risk
 from onetape.gateway.kept_money import KeptMoney
+from onetape.gateway.leverage import LeverageDesk
 from onetape.gateway.options import GatewayOptions
 from onetape.gateway.order_requests import OrderRequests
 from onetape.gateway.parts import Parts
@@ -109,6 +110,7 @@ class GatewayCore:
         self._shell = shell
         self.manager = OrderManager(venue.protocol)
         self.dead_man = DeadMan(self.manager, options.dead_man_ns)
+        self.leverage = LeverageDesk(self.manager)
         self.orders = OrderBudget(options.account, now=lambda: self.now, say=self.say)
         self.is_up = False  # the account's stream is there
         self.is_reconciled = False  # since it was asked for last: money and orders are the venue's
@@ -313,7 +315,9 @@ class GatewayCore:
         now = self.now
         if answer.venue_code and answer.venue_code == self._venue.order_limit_code:
             self.orders.hold(answer.retry_after)
-        if not self.listening.answered(call, answer) and not self.reconciler.answered(call, answer, now):
+        if call.purpose is Purpose.LEVERAGE:
+            self.leverage.answered(call, answer)
+        elif not self.listening.answered(call, answer) and not self.reconciler.answered(call, answer, now):
             self.manager.answered(call, answer, now)
 
     def _report_money(self, reports: Sequence[VenueReport]) -> None:

@@ -98,7 +98,7 @@ class FeeAsset:
         return price, qty
 
     async def _begin(self, price: Decimal, qty: Decimal) -> None:
-        name = f"{ROUND}{self._now() // 10**6}"
+        name = f"{ROUND}{self._options.asset}-{self._now() // 10**6}"
         self._ask(f"{name}-out", self._options.quote, money_units(self._options.buy), is_out=True)
         await self._finish(name, order=(price, qty))
 
@@ -124,9 +124,10 @@ class FeeAsset:
                 since = 0  # nothing is on its way
         elif not is_resumed:
             since = 0
-        trade = await self._trade(name, since)
+        asset = name.removeprefix(ROUND).rpartition("-")[0] or self._options.asset  # what the round is of says its name
+        trade = await self._trade(name, since, asset, out.currency)
         legs = (
-            ("asset", self._options.asset, (trade.bought - trade.fee) // STEP * STEP),
+            ("asset", asset, (trade.bought - trade.fee) // STEP * STEP),
             ("rest", out.currency, (out.amount - trade.spent) // STEP * STEP),
         )
         wanted = [(f"{name}-{leg}", currency, amount) for leg, currency, amount in legs if amount > 0]
@@ -140,12 +141,11 @@ class FeeAsset:
         if all(back) and trade.bought and is_new:
             paid, fee = money_text(trade.spent), money_text(trade.fee)
             words = f"bought {money_text(trade.bought)} for {paid} {out.currency}, fee {fee}"
-            self._transfers.say(HealthOut("fee asset", self._options.asset, words))
+            self._transfers.say(HealthOut("fee asset", asset, words))
 
-    async def _trade(self, name: str, since: int) -> ConversionReport:
+    async def _trade(self, name: str, since: int, asset: str, quote: str) -> ConversionReport:
         """Returns what the venue says of the order, however often it has to be asked. since: when it was sent at the
         latest; not found until long after that, it was not placed."""
-        asset, quote = self._options.asset, self._options.quote
         while True:
             answer = await self._wire.answer(self._venue.converted(name, asset, quote, self._now()))
             found = next((each for each in answer.reports if isinstance(each, ConversionReport)), None)

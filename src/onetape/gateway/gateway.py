@@ -47,6 +47,7 @@ from onetape.gateway.order_line import EntryLine
 from onetape.gateway.robot_lag import RobotLag
 from onetape.gateway.robot_requests import Robots
 from onetape.gateway.transfer_desk import TransferDesk, tell_gateway
+from onetape.gateway.wallets import WalletDesk
 from onetape.ipc.door import OPERATOR
 from onetape.ipc.server import listen
 from onetape.model.errors import IoFailed, JournalLocked
@@ -341,6 +342,7 @@ class Gateway:
             once=old.once,
             money=core.money,
             transfers=self.transfers,
+            wallets=WalletDesk(self.transfers, self.protocol).seen,
             by_hand=OrdersByHand(core, runs=self.robots.runs, now=self.now).handlers,
         )
 

@@ -6,6 +6,7 @@ anything of it is on the wire. Answers and looks at the venue's history come bac
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
@@ -118,12 +119,13 @@ class TransferDesk:
             is_stopped=lambda: bool(killed()),
         )
         self._arrivals = Arrivals(
-            money, protocol, outside_wallet(options.kind), self._query if wire else None, now=now, spawn=spawn
+            money, protocol, outside_wallet(options.kind), self.query if wire else None, now=now, spawn=spawn
         )
         self._looking: set[str] = set()
         self._telling: set[str] = set()
         self._untold: set[str] = set()  # that it could not be told has been said
         self._is_resumed = False
+        self.moved_at = 0  # when a transfer last went on, ns UTC
 
     def recover(self, records: Sequence[Mapping[str, Any]], entries: Iterable[Entry] = ()) -> None:
         """Restores the transfers that the journal has, before anything is asked."""
@@ -133,12 +135,14 @@ class TransferDesk:
 
     # --- who asks ---------------------------------------------------------------------------------
 
-    def prepare(self, actor: str, fields: Mapping[str, Any]) -> Callable[[], tuple[bool, Any]]:
-        """Makes what carries the command out, and returns whether it was asked for before and how it stands. Raises
-        what refuses it: an OnetapeError."""
+    def prepare(self, actor: str, fields: Mapping[str, Any], command: str = "") -> Callable[[], tuple[bool, Any]]:
+        """Makes what carries the command out, and returns whether it was asked for before and how it stands. command:
+        its id, which names a transfer that has none of its own. Raises what refuses it: an OnetapeError."""
         request = transfer_request(self.money.accounts, self._commanded, actor, fields)
         if isinstance(request, Refused):
             raise request.error()
+        if not request.name:
+            request = request._replace(name=self._keyed(request, command))
         if request.target.venue != self._commanded.place.venue and actor != OPERATOR:
             raise PermissionDenied("money leaves its venue by the operator's word only")
         if self._core.get(request.name) is None and request.source[:2] == self._commanded.place[:2]:
@@ -151,6 +155,13 @@ class TransferDesk:
         if existing is None and (why := self.killed()):
             raise Killed(f"the kill switch is on: {why}", todo="unkill, then ask again")
         return lambda: self._do(request)
+
+    def _keyed(self, request: TransferRequest, command: str) -> str:
+        """Names a transfer without an id: as the one that is under way between the same places in that currency, else
+        by its command, so that the command makes it once whatever has become of it since."""
+        name = f"c-{hashlib.sha256(command.encode()).hexdigest()[:24]}"
+        same = self._core.alike(request.source, request.target, request.currency)
+        return name if same is None or self._core.get(name) is not None else same.name
 
     def _check_way(self, request: TransferRequest) -> None:
         """Raises where this venue, or this moment, cannot move money on that route."""
@@ -257,6 +268,7 @@ class TransferDesk:
         for effect in effects:
             match effect:
                 case Record():
+                    self.moved_at = self.now()
                     self._tape.transfer(effect.fields, self.now())
                 case Entry():
                     self.money.book(effect)
@@ -283,7 +295,7 @@ class TransferDesk:
         there = self.options.withdraw.get(target.account)
         return None if there is None else there.to.get(currency)
 
-    async def _query(self, call: Call) -> Answer:
+    async def query(self, call: Call) -> Answer:
         assert self.wire is not None
         answer = await self.wire.answer(call)
         self._heard(answer)
@@ -305,7 +317,7 @@ class TransferDesk:
         if call is None or self.wire is None:
             effects = self._core.answered(send.name, Outcome.REFUSED, self.now(), why)
         else:
-            answer = await self._query(call)
+            answer = await self.query(call)
             outcome = _OUTCOMES[answer.outcome]
             if outcome is Outcome.DONE and send.target.venue != send.source.venue:
                 outcome = Outcome.ACCEPTED  # what comes of it stands in the history
@@ -355,7 +367,7 @@ class TransferDesk:
             )
             if call is None or self.wire is None:
                 return None
-            answer = await self._query(call)
+            answer = await self.query(call)
             if answer.outcome is not Answered.DONE:
                 return None
             rows += [row for row in answer.reports if isinstance(row, TransferReport)]

@@ -75,7 +75,7 @@ bitmex_strategy_balance = strategy_balance
 
 
 def transfer(
-    id: str,
+    id: str | None,
     currency: str | Enum,
     amount: Amount,
     source: str | Enum,
@@ -84,16 +84,18 @@ def transfer(
     strategy: str | Enum | None = None,
     deadline: str | None = None,
 ) -> dict[str, Any]:
-    """Money from one wallet to another, made once by its id. source, target: a wallet of the
+    """Money from one wallet to another, made once by its id; None: by its command, and while one of
+    that way and currency is under way, that is meant. source, target: a wallet of the
     account (`trading`, `spot`), or `venue.account.wallet`. index: the sub-account whose money it
     is; a strategy's own if not given, the pool's for the operator. deadline: such as `60s`."""
     payload: dict[str, Any] = {
-        "id": id,
         "currency": _text(currency),
         "amount": _amount(amount),
         "from": _text(source),
         "to": _text(target),
     }
+    if id is not None:
+        payload["id"] = id
     if index is not None:
         payload["index"] = _slot(index)
     if strategy is not None:

@@ -47,6 +47,7 @@ _KINDS: Final[Mapping[str, Mapping[str, Any]]] = {
     "trigger": _AMOUNT,
     "kind": {"enum": ["stop", "take_profit"]},
     "dry_run": {"type": "boolean"},
+    "leverage": {"type": ["integer", "string"], "description": "times"},
 }
 _MOVES: Final = ("strategy", "currency", "index", "amount", "delta", "transfer_id")
 
@@ -73,6 +74,8 @@ COMMANDS: Final[Mapping[str, Mapping[str, tuple[str, ...] | None]]] = {
         "place_stops": ("symbol", "side", "position_side", "trigger_by", "stops"),
         "cancel_stops": ("orders",),
         "take_share": ("order", "qty", "price"),
+        "leverage": ("symbol", "leverage"),
+        "leverages": ("symbol",),
         "order": ("order",),
         "quote": ("symbol",),
         "latency": (),
@@ -84,6 +87,7 @@ COMMANDS: Final[Mapping[str, Mapping[str, tuple[str, ...] | None]]] = {
         "end_cycle": ("key", "subaccount"),
         "transfer": tuple(TRANSFER_FIELDS),
         "transfers": ("id",),
+        "wallets": (),
         "arrival": tuple(ARRIVAL_FIELDS),
         **dict.fromkeys(MONEY_COMMANDS, _MOVES),
         "strategy_balance": ("cmd", *dict.fromkeys((*_MOVES, *TRANSFER_FIELDS))),

@@ -22,7 +22,15 @@ from onetape.ipc.connection import Connection, Gone
 from onetape.ipc.door import ALL, ID_BYTES_MAX
 from onetape.ipc.names import process_of, process_socket, sockets
 from onetape.ipc.token_cache import TokenCache
-from onetape.model.errors import BadConfig, NotOwner, OnetapeError, PermissionDenied, ServiceTimeout, UsageError
+from onetape.model.errors import (
+    BY_CODE,
+    BadConfig,
+    NotOwner,
+    OnetapeError,
+    PermissionDenied,
+    ServiceTimeout,
+    UsageError,
+)
 from onetape.model.home import StrPath, home_of
 from onetape.model.time import SECOND
 
@@ -116,6 +124,26 @@ class IPCCommandSystem:
             "fields": payload or {},
         }
         return await self._send(target, request, time.time_ns() + int(timeout * SECOND))
+
+    async def get_balances(self, target: str, *, timeout: float = 5.0) -> list[dict[str, Any]]:
+        """Returns rows of `wallet`, `currency`, `total` and `available` (decimal text) of all wallets of the account
+        of the gateway `target`: `trading` is the one that is traded from, `transit` what is on its way between two.
+        A wallet that the venue does not tell of has one row, whose `error` says why, and no amounts.
+
+        Raises what refuses it, ServiceTimeout.
+        """
+        deadline = time.monotonic() + timeout
+        while True:
+            answer = await self.send_command(target, "wallets", timeout=max(deadline - time.monotonic(), RETRY_S))
+            if answer.error is not None:
+                raise BY_CODE.get(answer.error["code"], PermissionDenied)(answer.error["message"], location=target)
+            seen = answer.result or {}
+            if seen.get("is_fresh"):
+                break
+            if time.monotonic() > deadline:
+                raise ServiceTimeout("the venue has not said what its wallets have", location=target)
+            await asyncio.sleep(RETRY_S_MAX)
+        return list(seen["wallets"])
 
     def new_id(self) -> str:
         """Makes an id of the sender, the time in us, and a number: never made twice on one machine."""

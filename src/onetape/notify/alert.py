@@ -142,7 +142,8 @@ class Desk:
         began = alert.time if going is None else going.began
         self._going[alert.key] = _Going(alert.time, alert.message, began)
         if len(self._going) > KEYS_MAX:
-            del self._going[next(iter(self._going))]
+            # A note goes first: what goes on has an end that is to be told.
+            del self._going[next((key for key in self._going if key[3]), next(iter(self._going)))]
         return replace(alert, more=more)
 
     def over(self, subject: str, now: int, message: str = "", *, before: int = 0) -> Iterator[Alert]:

@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from onetape.model.home import supervisor_journal
+from onetape.model.sections import Config
+from onetape.notify.rules import KINDS
 from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape
 
-__all__ = ["ALERTS_MAX", "PastAlerts", "account_of_subject", "alert_rows", "past_alerts"]
+__all__ = ["ALERTS_MAX", "PastAlerts", "alert_rows", "past_alerts"]
 
 ALERTS_MAX: Final = 10_000
 _SEVERITIES: Final = ("INFO", "WARN", "CRITICAL")
-_OF_ACCOUNTS: Final = ("guardian", "guardian:standby", "recorder", "control")  # what they say names the account
 
 
 class PastAlerts:
-    """Follows the journal. found: the newest, oldest first. id: its frame, `written` then, ns. cleared: when its end was
-    told, ns; acked: when a person acknowledged it; null: not yet."""
+    """Follows the journal: all that goes on, and the newest of the others. id: its frame, `written` then, ns. cleared:
+    when its end was told, ns; acked: when a person acknowledged it; null: not yet."""
 
     def __init__(self, home: Path, last: int = ALERTS_MAX) -> None:
-        self.found: deque[dict[str, Any]] = deque(maxlen=last)
+        self._ended: deque[dict[str, Any]] = deque(maxlen=last)
         self._path = supervisor_journal(home)
         self._reader: JournalReader | None = None
         self._going: dict[tuple[str, str], list[dict[str, Any]]] = {}
@@ -34,7 +36,7 @@ class PastAlerts:
         """Reads what has come; tells whether there was anything. Raises what a damaged journal raises."""
         if self._reader is not None and self._reader.is_gone:
             self.close()
-            self.found.clear()
+            self._ended.clear()
             self._going.clear()
         if self._reader is None:
             if not is_tape(self._path):
@@ -44,6 +46,12 @@ class PastAlerts:
         for frame in self._reader.frames(("alert",)):
             self._fold(str(frame.sequence), frame.time, msgspec.msgpack.decode(frame.payload))
         return self._reader.next_sequence != before
+
+    @property
+    def found(self) -> list[dict[str, Any]]:
+        """Returns them, oldest first."""
+        going = chain.from_iterable(self._going.values())
+        return sorted([*self._ended, *going], key=lambda each: int(each["id"]))
 
     def close(self) -> None:
         if self._reader is not None:
@@ -61,27 +69,24 @@ class PastAlerts:
         begins = record.get("state") == "begin"
         for each in () if begins else self._going.pop(key, ()):
             each["cleared"] = record["time"]
+            self._ended.append(each)
         record["cleared"] = None if begins else record["time"]
-        if begins:
-            self._going.setdefault(key, []).append(record)
-        self.found.append(record)
+        (self._going.setdefault(key, []) if begins else self._ended).append(record)
 
 
 def past_alerts(home: Path, last: int) -> list[dict[str, Any]]:
-    """Returns the newest of this home, oldest first, as `PastAlerts` has them."""
+    """Returns those of a home, oldest first, as `PastAlerts` has them."""
     past = PastAlerts(home, last)
     try:
         past.take()
-        return list(past.found)
+        return past.found
     finally:
         past.close()
 
 
-def alert_rows(
-    past: Iterable[Mapping[str, Any]], *, account_of: Mapping[str, str], accounts: Collection[str], is_all: bool
-) -> list[dict[str, Any]]:
+def alert_rows(past: Iterable[Mapping[str, Any]], config: Config, *, is_all: bool) -> list[dict[str, Any]]:
     """Returns a row for each thing that went on: those whose cause has not ended and that nobody has acknowledged;
-    is_all: the others, too. account_of: by robot.
+    is_all: the others, too.
 
     id: of its first frame; since, cleared, acked: ns UTC, null: not yet. data: `more`, how often it was
     told again, and `actor` who acknowledged it.
@@ -97,7 +102,7 @@ def alert_rows(
                 "id": each["id"],
                 "type": each["type"],
                 "severity": each["severity"].upper(),
-                "account": account_of_subject(each["subject"], account_of, accounts),
+                "account": _account(each["subject"], config),
                 "subject": each["subject"],
                 "message": each["message"],
                 "since": each["time"],
@@ -112,16 +117,13 @@ def alert_rows(
     return [row for row in rows.values() if is_all or (row["cleared"] is None and row["acked"] is None)]
 
 
-def account_of_subject(subject: str, account_of: Mapping[str, str], accounts: Collection[str]) -> str:
-    """Returns the account that an alert is about, "": it is about the system. account_of: by robot."""
-    process, *about = subject.split()
-    kind, _, name = process.partition(":")
-    match kind:
-        case "gateway":
-            return name
-        case "robot" | "variants":
-            return account_of.get(name, "")
-        case _ if process in _OF_ACCOUNTS:
-            return next((word for word in about if word in accounts), "")
-        case _:
-            return ""
+def _account(subject: str, config: Config) -> str:
+    """Returns the account that is meant, "": none. Gateways and robots are of one, others name it after the kind."""
+    process, _, rest = subject.partition(" ")
+    of, _, name = process.partition(":")
+    if of in ("robot", "variants"):
+        return config.robots[name].account if name in config.robots else ""
+    if of != "gateway":
+        kind = max((each for each in KINDS if rest.startswith(f"{each} ")), key=len, default="")
+        name = rest[len(kind) :].strip().partition(" ")[0]
+    return name if of == "gateway" or name in config.accounts else ""

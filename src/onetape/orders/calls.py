@@ -24,11 +24,13 @@ __all__ = [
     "Call",
     "Converter",
     "Destination",
+    "Leverages",
     "OrderKey",
     "OrderProtocol",
     "Purpose",
     "Traits",
     "TransferRoute",
+    "Wallets",
     "WithoutTransfers",
     "signatures",
 ]
@@ -56,6 +58,8 @@ class Purpose(StrEnum):
     TRANSFERS = "transfers"
     DEPOSITS = "deposits"
     CONVERSION = "conversion"  # of an asset in a wallet beside
+    WALLETS = "wallets"  # what is in those beside
+    LEVERAGE = "leverage"
     MODES = "modes"
     TIME = "time"
     INSTRUMENTS = "instruments"
@@ -265,6 +269,24 @@ class Converter(Protocol):
         ...
 
     def conversion_trades(self, venue_id: str, asset: str, quote: str, now: int) -> Call: ...
+
+
+@runtime_checkable
+class Leverages(Protocol):
+    """A protocol of a venue where an account chooses the leverage of each contract."""
+
+    def leverage(self, symbol: str, times: int, now: int) -> Call:
+        """Sets it, open positions and working orders included; to set it twice is to set it once."""
+        ...
+
+
+@runtime_checkable
+class Wallets(Protocol):
+    """A protocol of a venue whose accounts have wallets beside the one that is traded from."""
+
+    def wallets(self, now: int) -> dict[str, Call]:
+        """Asks by wallet what is there: `WalletReport` rows."""
+        ...
 
 
 class WithoutTransfers:

@@ -27,7 +27,7 @@ MALFORMED: Final = (
 # What a tape has room for: numbers of 64 bits, money of 128.
 NUMBER_MAX: Final = 2**63 - 1
 MONEY_MAX: Final = 2**127 - 1
-_MONEY: Final = frozenset({"fee", "total", "amount", "bought", "spent"})
+_MONEY: Final = frozenset({"fee", "total", "available", "amount", "bought", "spent"})
 
 
 def check_reports(reports: Iterable[VenueReport]) -> None:

@@ -29,6 +29,7 @@ __all__ = [
     "TransferReport",
     "TransferState",
     "VenueReport",
+    "WalletReport",
 ]
 
 INTERNAL_TRADES: Final = 2**63  # trade ids from here on are no venue's
@@ -212,6 +213,15 @@ class StreamReport(NamedTuple):
     detail: str = ""
 
 
+class WalletReport(NamedTuple):
+    """What a wallet beside the one that is traded from has of a currency, 1e-18."""
+
+    wallet: str
+    currency: str
+    total: int
+    available: int
+
+
 class ConversionTerms(NamedTuple):
     """What an order of a conversion has to keep to; 0: not said with it."""
 
@@ -239,6 +249,7 @@ VenueReport = (
     | PositionReport
     | AccountModeReport
     | StreamReport
+    | WalletReport
     | ConversionTerms
     | ConversionReport
 )

@@ -239,7 +239,7 @@ def _ids(
     if not isinstance(protocol, BinanceUsdmProtocol):
         return [passed.mode.account] if passed.mode is not None and passed.mode.account else []
     status, _, body = access.ask(protocol.balances(now))
-    number = _of_wallet(access, target, protocol.wallet_account(now), hide)
+    number = _of_wallet(access, target, protocol.wallets(now)["spot"], hide)
     return binance_ids(read_json(body) if status == 200 else None, number)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import compress
 from typing import Any, Final
 
 import msgspec
@@ -23,12 +24,12 @@ from onetape.model.enums import EventType, Kind, OrderState, PositionSide, Reque
 from onetape.model.instrument import Instrument
 from onetape.model.money import MONEY_DECIMALS
 from onetape.model.sections import OPERATOR
-from onetape.model.time import DAY, MINUTE
-from onetape.orders.reports import FillReport
+from onetape.model.time import DAY, HOUR, MINUTE
+from onetape.orders.reports import INTERNAL_TRADES, FillReport
 from onetape.recorder.worth import CAPITAL, Figures, Worth, WorthRecord, exact
 from onetape.tape.journal import Frame
 
-__all__ = ["READ", "Batch", "DayKey", "Projection", "ProjectionRecord"]
+__all__ = ["ONE", "READ", "Batch", "DayKey", "HourKey", "Projection", "ProjectionRecord"]
 
 READ: Final = (
     "instrument",
@@ -68,6 +69,9 @@ _ENDED: Final = ("FILLED", "CANCELED", "REJECTED", "DENIED", "EXPIRED")
 
 # account, strategy, symbol, day (days since 1970), currency of the row, kind, asset
 DayKey = tuple[str, str, str, int, str, str, str]
+# account, strategy, symbol, hour (hours since 1970), kind, asset of a volume
+HourKey = tuple[str, str, str, int, str, str]
+ONE: Final = 10**MONEY_DECIMALS  # of what is counted
 
 
 def _number(units: int, decimals: int) -> float:
@@ -149,11 +153,12 @@ Row = dict[str, Any]
 @dataclass(slots=True)
 class Batch:
     """What came of some frames. added: table -> rows that are new. changed: table -> key -> row that takes
-    the place of the one before, None: it goes. days: what is added to sums of days, 1e-18."""
+    the place of the one before, None: it goes. days, hours: what is added to sums of days and hours, 1e-18."""
 
     added: dict[str, list[Row]] = field(default_factory=dict)
     changed: dict[str, dict[tuple[Any, ...], Row | None]] = field(default_factory=dict)
     days: dict[DayKey, int] = field(default_factory=dict)
+    hours: dict[HourKey, int] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -264,8 +269,9 @@ class Projection:
         record = msgspec.msgpack.decode(frame.payload)
         if record.get("kind") == "exchange" and record.get("state") == "new":
             for key, order in self._orders.items():  # the exchange that there is now knows nothing of them
+                before = _counted(order.row)
                 order.row |= {"state": "EXPIRED", "ts_last": frame.time, "reason": OTHER_EXCHANGE}
-                self._note(key, order)
+                self._note(key, order, before)
             self._orders.clear()
 
     # --- orders -----------------------------------------------------------------------------------
@@ -309,7 +315,7 @@ class Projection:
             "ask": _number(ask, instrument.price_decimals) if ask else None,
         }
         order = _Order(row, spec.size_int)
-        self._note((robot, order_id), order)
+        self._note((robot, order_id), order, ())
         if not is_denied:
             self._orders[robot, order_id] = order
 
@@ -318,7 +324,7 @@ class Projection:
         order = self._orders.get((robot, order_id))
         if order is None:
             return
-        instrument = self._instruments[order.row["symbol"]]
+        instrument, before = self._instruments[order.row["symbol"]], _counted(order.row)
         order.row["state"], order.row["ts_last"] = str(OrderState.from_id(state)), frame.time
         order.row["code"] = code or order.row["code"]
         if venue:
@@ -328,7 +334,7 @@ class Projection:
         if size:
             order.size, order.row["qty"] = size, _number(size, instrument.size_decimals)
         order.row["filled"] = _number(max(filled, order.traded), instrument.size_decimals)
-        self._note((robot, order_id), order)
+        self._note((robot, order_id), order, before)
         self._drop_ended((robot, order_id), order)
 
     def _reply(self, frame: Frame) -> None:
@@ -341,7 +347,7 @@ class Projection:
         order = self._orders.get(key)
         if order is None:
             return
-        instrument = self._instruments[order.row["symbol"]]
+        instrument, before = self._instruments[order.row["symbol"]], _counted(order.row)
         order.traded += fill.size
         order.spent += fill.size * fill.price
         row = order.row
@@ -350,7 +356,7 @@ class Projection:
         row["ts_last"] = time
         if row["state"] not in _ENDED:
             row["state"] = "FILLED" if order.traded >= order.size else "PARTIALLY_FILLED"
-        self._note(key, order)
+        self._note(key, order, before)
         self._drop_ended(key, order)
 
     def _drop_ended(self, key: tuple[int, int], order: _Order) -> None:
@@ -360,9 +366,17 @@ class Projection:
         if row["state"] in _ENDED and _number(order.traded, self._instruments[row["symbol"]].size_decimals) >= filled:
             self._orders.pop(key, None)
 
-    def _note(self, key: tuple[int, int], order: _Order) -> None:
-        rows = self._batch.changed.setdefault("record_orders", {})
-        rows[self.journal, key[0], _signed(key[1])] = order.row
+    def _note(self, key: tuple[int, int], order: _Order, before: tuple[str, ...]) -> None:
+        """before: what it was counted as. It counts for the hour in which it was made."""
+        rows, row = self._batch.changed.setdefault("record_orders", {}), order.row
+        rows[self.journal, key[0], _signed(key[1])] = row
+        for kind in _counted(row):
+            if kind not in before:
+                self._count(row["strategy"], row["symbol"], row["ts_created"], kind, ONE)
+
+    def _count(self, strategy: str, symbol: str, ts: int, kind: str, amount: int, asset: str = "") -> None:
+        key = (self.account, strategy, symbol, ts // HOUR, kind, asset)
+        self._batch.hours[key] = self._batch.hours.get(key, 0) + amount
 
     # --- fills and money --------------------------------------------------------------------------
 
@@ -370,12 +384,17 @@ class Projection:
         symbol = self._streams[frame.stream]
         instrument, fill = self._instruments[symbol], fill_of(frame.payload)
         currency = self._currencies.get(fill.currency, instrument.settle) if fill.currency else instrument.settle
+        strategy = self.strategy(fill.robot)
+        self._count(strategy, symbol, frame.time, "fills", ONE)
+        if fill.trade_id < INTERNAL_TRADES:  # what no venue knows is no volume
+            value = instrument.notional_units(fill.price, fill.size)
+            self._count(strategy, symbol, frame.time, "volume", value, instrument.settle)
         self._batch.added.setdefault("record_fills", []).append(
             {
                 "journal": self.journal,
                 "seq": frame.sequence,
                 "account": self.account,
-                "strategy": self.strategy(fill.robot),
+                "strategy": strategy,
                 "robot": fill.robot,
                 "ts": frame.time,
                 "ts_event": fill.time,
@@ -722,6 +741,12 @@ class Projection:
 
 _QUOTE: Final = EventType.QUOTE.id
 _NONE: Final = bytes(8)
+
+
+def _counted(row: Row) -> tuple[str, ...]:
+    """What an order counts as: made, and denied before it was sent, filled, be it in part, canceled."""
+    is_kind = (True, row["state"] == "DENIED", row["filled"] > 0, row["state"] == "CANCELED")
+    return tuple(compress(("made", "denied", "filled", "canceled"), is_kind))
 
 
 def _of(fill: FillReport) -> tuple[str, PositionSide]:

@@ -17,15 +17,15 @@ import sqlalchemy as sa
 
 from onetape.accounts.entries import TOTAL
 from onetape.model.sections import Config
-from onetape.model.time import DAY, TIME_MAX
+from onetape.model.time import DAY, HOUR, TIME_MAX
 from onetape.recorder.options import recorder_options
-from onetape.recorder.projection import READ
+from onetape.recorder.projection import ONE, READ
 from onetape.recorder.recorder import Recorder, gateway_journals, is_begun
 from onetape.recorder.worth import exact, units_of
 from onetape.store.records import Records, metadata
 from onetape.tape.journal import JournalReader
 
-__all__ = ["EXTERNAL", "NO_RESULT", "equity", "ledger", "records_of", "risk", "trips"]
+__all__ = ["EXTERNAL", "NO_RESULT", "activity", "equity", "ledger", "records_of", "risk", "trips"]
 
 EXTERNAL: Final = "external"  # strategy of what no robot of ours has done
 NO_RESULT: Final = ("transfers", "corrections")  # of a ledger row's `net`, what trading has not made
@@ -116,6 +116,8 @@ def _key(row: Mapping[str, Any], by: str) -> str:
     match by:
         case "day":
             return datetime.fromtimestamp(row["day"] * 86400, tz=UTC).date().isoformat()
+        case "hour":
+            return datetime.fromtimestamp(row["hour"] * 3600, tz=UTC).isoformat().removesuffix("+00:00") + "Z"
         case "strategy":
             return str(row["strategy"]) or EXTERNAL
         case _:
@@ -136,6 +138,33 @@ def _parts(records: Records, since: int, until: int) -> Iterator[Mapping[str, An
             wanted = sa.select(income).where(income.c.ts >= begin, income.c.ts < end)
             for row in records.rows(wanted):
                 yield {**row, "day": row["ts"] // DAY}
+
+
+def activity(records: Records, *, by: str, since: int = 0, until: int = TIME_MAX) -> list[dict[str, Any]]:
+    """Rows by key of the whole hours that hold what is from `since` until before `until`, ns UTC by the tape's clock.
+
+    Orders count for the hour in which they were made: sent, denied before they were; of those sent filled (be it in
+    part) and canceled, and ratio: filled to sent. volume: what was traded at the venue, by the currency it settles in.
+    """
+    table = metadata.tables["record_activity"]
+    wanted = sa.select(table).where(table.c.hour >= since // HOUR, table.c.hour < -(-until // HOUR))
+    counts: dict[str, dict[str, int]] = {}
+    volumes: dict[str, dict[str, int]] = {}
+    for row in records.rows(wanted):
+        key, amount = _key({**row, "day": row["hour"] // 24}, by), units_of(row["amount_exact"])
+        part, name = (volumes, row["asset"]) if row["kind"] == "volume" else (counts, row["kind"])
+        sums = part.setdefault(key, {})
+        sums[name] = sums.get(name, 0) + amount
+    return [
+        {
+            "key": key,
+            "sent": (sent := (count.get("made", 0) - count.get("denied", 0)) // ONE),
+            **{kind: count.get(kind, 0) // ONE for kind in ("denied", "filled", "canceled", "fills")},
+            "ratio": count.get("filled", 0) // ONE / sent if sent else None,
+            "volume": {asset: exact(value) for asset, value in sorted(volumes.get(key, {}).items())},
+        }
+        for key, count in sorted(counts.items())
+    ]
 
 
 def trips(records: Records, *, since: int = 0, until: int = TIME_MAX) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ from sqlalchemy.engine import Connection
 
 from onetape.accounts.entries import TOTAL
 from onetape.recorder.options import GATEWAYS, note_recorded
-from onetape.recorder.projection import READ, DayKey, Projection
+from onetape.recorder.projection import READ, DayKey, HourKey, Projection
 from onetape.recorder.worth import exact, units_of
 from onetape.store.records import Records, add, metadata, replace
 from onetape.tape.journal import Frame, JournalReader
@@ -28,7 +28,8 @@ from onetape.tape.segments import is_tape
 __all__ = ["FRAMES_MAX", "Recorder", "gateway_journals", "is_begun"]
 
 FRAMES_MAX: Final = 20_000  # of one journal in one transaction
-_DAYS_MAX: Final = 100_000  # sums of days that are kept in memory
+_SUMS_MAX: Final = 100_000  # of days and hours that are kept in memory
+Sums = dict[tuple[str | int, ...], int]
 _NOTED_S: Final = 10  # between notes of how far a journal was read, for who prunes it
 
 
@@ -77,7 +78,7 @@ class _Followed:
         self.sequence = last
         return count
 
-    def write(self, connection: Connection, days: dict[DayKey, int]) -> int:
+    def write(self, connection: Connection, sums: Sums) -> int:
         """Returns how many rows are new or have changed."""
         batch = self._projection.drain()
         self.risk = [row for row in batch.changed.get("record_risk", {}).values() if row is not None]
@@ -85,7 +86,8 @@ class _Followed:
             add(connection, table, rows)
         for table, changed in batch.changed.items():
             replace(connection, table, changed)
-        _add_days(connection, batch.days, days)
+        _add_sums(connection, "record_days", batch.days, sums)
+        _add_sums(connection, "record_activity", batch.hours, sums)
         cursor = {
             "journal": self.journal,
             "account": self.account,
@@ -114,7 +116,7 @@ class Recorder:
         self._frames_max, self._is_lasting = frames_max, is_lasting
         self._home, self._records, self._leverage = home, records, leverage
         self._followed: dict[str, _Followed] = {}
-        self._days: dict[DayKey, int] = {}
+        self._sums: Sums = {}
         self.taken = 0  # frames
 
     def step(self) -> int:
@@ -148,11 +150,11 @@ class Recorder:
         return (row for each in self._followed.values() for row in each.risk if row["slot"] == TOTAL)
 
     def _commit(self, followed: _Followed) -> None:
-        if len(self._days) > _DAYS_MAX:
-            self._days.clear()
+        if len(self._sums) > _SUMS_MAX:
+            self._sums.clear()
         with self._records.transaction() as connection:
             self._records.keep_lease(connection)
-            followed.write(connection, self._days)
+            followed.write(connection, self._sums)
         self._note(followed)
 
     def _note(self, followed: _Followed) -> None:
@@ -161,9 +163,11 @@ class Recorder:
             followed.noted = time.monotonic()
 
 
-def _add_days(connection: Connection, more: Mapping[DayKey, int], cached: dict[DayKey, int]) -> None:
-    """Adds to sums of days. cached: the sums that this writer has read or written."""
-    table = metadata.tables["record_days"]
+def _add_sums(
+    connection: Connection, name: str, more: Mapping[DayKey, int] | Mapping[HourKey, int], cached: Sums
+) -> None:
+    """Adds to sums of a table. cached: those that this writer has read or written, whose keys differ in length."""
+    table = metadata.tables[name]
     keys = list(table.primary_key.columns)
     rows = {}
     for key, amount in more.items():
@@ -174,4 +178,4 @@ def _add_days(connection: Connection, more: Mapping[DayKey, int], cached: dict[D
         cached[key] += amount
         values = dict(zip((c.name for c in keys), key, strict=True))
         rows[key] = {**values, "amount_exact": exact(cached[key])}
-    replace(connection, "record_days", rows)
+    replace(connection, name, rows)

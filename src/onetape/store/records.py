@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import socket
 import time
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,14 +23,17 @@ from sqlalchemy.engine import Connection
 
 from onetape.model.errors import BadConfig, NotAvailable, ProcessDown
 from onetape.store.analysis_rows import TABLES
+from onetape.tape.durable import write_durably
 
-__all__ = ["HEAD", "LEASE_S", "LeaseLost", "Records", "metadata", "migrate"]
+__all__ = ["HEAD", "HOME_ID", "LEASE_S", "LeaseLost", "Records", "metadata", "migrate"]
 
-HEAD: Final = "0002"  # the newest of migrations/versions
+HEAD: Final = "0003"  # the newest of migrations/versions
 LEASE_S: Final = 15
 _CONNECT_S: Final = 10
 _AT_ONCE: Final = 5000  # rows
 _LEASE: Final = "recorder"
+_HOME: Final = "home"  # whose records they are
+HOME_ID: Final = "recorder.id"  # file of the home
 _DRIVERS: Final = {
     "sqlite": "sqlite",
     "postgresql": "postgresql+psycopg",
@@ -105,6 +109,15 @@ _OWN: Final[dict[str, dict[str, str]]] = {
         "=symbol": "key",
         "=day": "integer",
         "=currency": "key",
+        "=kind": "key",
+        "=asset": "key",
+        "amount_exact": "text",
+    },
+    "record_activity": {
+        "=account": "key",
+        "=strategy": "key",
+        "=symbol": "key",
+        "=hour": "integer",
         "=kind": "key",
         "=asset": "key",
         "amount_exact": "text",
@@ -243,6 +256,7 @@ class Records:
         if driver == "sqlite":
             sa.event.listen(self._engine, "connect", _as_sqlite)
             sa.event.listen(self._engine, "begin", _begin)
+        self._home = home
         self.holder = f"{socket.gethostname()}:{os.getpid()}:{_started(os.getpid())}"
         with self._failing_plainly():
             self.connection = self._engine.connect()
@@ -310,9 +324,11 @@ class Records:
     # --- one writer -------------------------------------------------------------------------------
 
     def take_lease(self) -> str:
-        """Becomes the one writer. Returns "", or who is it: then nothing may be written."""
+        """Becomes the one writer. Returns "", or who is it: then nothing may be written. Raises BadConfig where the
+        records are another home's."""
         lease, now = metadata.tables["record_lease"], time.time_ns()
         with self.transaction() as connection:
+            self._claim(connection)
             row = connection.execute(sa.select(lease).where(lease.c.name == _LEASE).with_for_update()).first()
             if row is None:
                 connection.execute(lease.insert(), {"name": _LEASE, "holder": self.holder, "until": _until(now)})
@@ -321,6 +337,26 @@ class Records:
                 return str(row.holder)
             self._renew(connection, lease, now, lease.c.holder == row.holder)
             return ""
+
+    def _claim(self, connection: Connection) -> None:
+        """One home's records are in one database: accounts of two may have the same name, and would be one."""
+        lease, place = metadata.tables["record_lease"], f"{socket.gethostname()}:{self._home.absolute()}"
+        file = self._home / HOME_ID
+        row = connection.execute(sa.select(lease.c.holder).where(lease.c.name == _HOME).with_for_update()).first()
+        owner, _, there = row.holder.partition(" ") if row is not None else ("", "", "")
+        own = file.read_text().strip() if file.exists() else owner if there == place else ""
+        if owner and own != owner:
+            raise BadConfig(
+                f"this database has the records of another home, {there}",
+                location="[recorder] url",
+                todo=f"give this one a database of its own; if it is the same home, write {owner} into {file}",
+            )
+        if not own or not file.exists():
+            own = own or uuid.uuid4().hex
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_durably(file, f"{own}\n".encode())
+        if not owner:
+            connection.execute(lease.insert(), {"name": _HOME, "holder": f"{own} {place}", "until": 0})
 
     def keep_lease(self, connection: Connection) -> None:
         """Within each transaction that writes. Raises LeaseLost where another one writes now."""

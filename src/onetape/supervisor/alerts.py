@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,9 @@ from onetape.supervisor.alert_watch import routes_of
 __all__ = ["acknowledge", "alerts_of", "send_test"]
 
 
-def alerts_of(
-    home: Path, *, account_of: Mapping[str, str], accounts: Collection[str] = (), is_all: bool
-) -> list[dict[str, Any]]:
+def alerts_of(home: Path, config: Config, *, is_all: bool) -> list[dict[str, Any]]:
     """Alerts of this home, the oldest first, as `alert_rows` has them."""
-    return alert_rows(past_alerts(home, ALERTS_MAX), account_of=account_of, accounts=accounts, is_all=is_all)
+    return alert_rows(past_alerts(home, ALERTS_MAX), config, is_all=is_all)
 
 
 def acknowledge(home: Path, id_: str) -> dict[str, Any]:

@@ -198,7 +198,8 @@ class BinanceUsdm:
             ("POST", f"{SPOT}order"): self.spot.place,
             ("GET", f"{SPOT}order"): lambda a, p, _n: self.spot.query(a, p),
             ("GET", f"{SPOT}myTrades"): lambda a, p, _n: self.spot.trades(a, p),
-            ("GET", "/api/v3/account"): lambda a, _p, _n: {"uid": 1_000_000 + a.number},
+            ("GET", "/api/v3/account"): lambda a, _p, _n: wallet.account(a),
+            ("POST", "/sapi/v1/asset/get-funding-asset"): lambda _a, _p, _n: [],
             ("GET", RESTRICTIONS): lambda _a, _p, _n: {},  # see _route
             # What clients ask of the wallet side before they begin.
             ("GET", "/sapi/v1/capital/config/getall"): lambda _a, _p, _n: [],

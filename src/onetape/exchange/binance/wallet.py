@@ -39,6 +39,12 @@ class WalletData:
         self.exchange = exchange
         self._withdrawable = withdrawable
 
+    def account(self, account: SimAccount) -> dict[str, Any]:
+        """Of the spot wallet: the user's number, and what is there. Nothing works there."""
+        held = [(self.exchange.currencies[at], units) for at, units in sorted(account.beside.items()) if units]
+        rows = [{"asset": asset, "free": amount(units), "locked": amount(0)} for asset, units in held]
+        return {"uid": 1_000_000 + account.number, "balances": rows}
+
     def transfer(self, account: SimAccount, params: Params, now: int) -> dict[str, Any]:
         sign = _sign(params)
         at, units, text = self._terms(params)

@@ -68,6 +68,7 @@ class Endpoints:
         self.balances = Endpoint(Purpose.BALANCES, "GET", family.balances, 5)
         self.modes = Endpoint(Purpose.MODES, "GET", family.modes, 5)
         self.dead_man = of(Purpose.DEAD_MAN, "POST", "countdownCancelAll", 10)
+        self.leverage = of(Purpose.LEVERAGE, "POST", "leverage", 1)
         self.stream_key = of(Purpose.STREAM_KEY, "POST", "listenKey", 1)
         self.keep_key = of(Purpose.KEEP_KEY, "PUT", "listenKey", 1)
 

@@ -15,7 +15,14 @@ from typing import Any, Final
 from onetape.model.enums import Liquidity, OrderState, OrderType, PositionSide, Side, TimeInForce
 from onetape.model.instrument import Instrument
 from onetape.model.money import money
-from onetape.orders.reports import BalanceReport, FillReport, MarginReport, OrderStatusReport, PositionReport
+from onetape.orders.reports import (
+    BalanceReport,
+    FillReport,
+    MarginReport,
+    OrderStatusReport,
+    PositionReport,
+    WalletReport,
+)
 from onetape.venues.binance.words import ALGO_STATES, CONDITIONAL_TYPES, STATES, TIFS
 from onetape.venues.numbers import money_of, units_of
 
@@ -115,6 +122,15 @@ def balance_reports(
     for row in rows:
         total = money_of(row["balance"])
         yield BalanceReport(row["asset"], total, queried_at, earliest, latest, _margin(row))
+
+
+def wallet_reports(value: Any, wallet: str) -> Iterator[WalletReport]:
+    """Of the spot wallet's account, or of the list of the funding wallet. What is frozen or being withdrawn is there
+    still, and not available."""
+    for row in value if isinstance(value, list) else value["balances"]:
+        amounts = [money_of(row[name]) for name in ("free", "locked", "freeze", "withdrawing") if name in row]
+        if any(amounts):
+            yield WalletReport(wallet, row["asset"], sum(amounts), amounts[0])
 
 
 def _margin(row: Mapping[str, Any]) -> MarginReport | None:

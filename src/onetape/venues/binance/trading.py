@@ -33,7 +33,7 @@ from onetape.venues.binance import spot
 from onetape.venues.binance.errors import ERRORS, TEXT_503, is_error
 from onetape.venues.binance.family import BINANCE, Endpoints, Family
 from onetape.venues.binance.moves import SeenMoves, income_terms, next_income
-from onetape.venues.binance.rows import algo_row, balance_reports, order_row, position_row, trade_row
+from onetape.venues.binance.rows import algo_row, balance_reports, order_row, position_row, trade_row, wallet_reports
 from onetape.venues.binance.signing import sent_terms
 from onetape.venues.binance.transfers import (
     deposit_reports,
@@ -71,7 +71,11 @@ _NO_TRIGGER: Final = TriggerBy.NONE
 _BOTH: Final = PositionSide.BOTH
 _GTD: Final = TimeInForce.GTD
 _KEY_RIGHTS: Final = Endpoint(Purpose.MODES, "GET", "/sapi/v1/account/apiRestrictions", 1)
-_WALLET_ACCOUNT: Final = Endpoint(Purpose.BALANCES, "GET", "/api/v3/account", 20)
+# "Account information" of the spot REST, "Funding Wallet" of the wallet documentation, read 2026-11.
+_WALLETS: Final = {
+    "spot": (Endpoint(Purpose.WALLETS, "GET", "/api/v3/account", 20), {"omitZeroBalances": "true"}),
+    "funding": (Endpoint(Purpose.WALLETS, "POST", "/sapi/v1/asset/get-funding-asset", 1), {}),
+}
 # Codes that settle a cancel or amendment by saying that the order is not there.
 _NOT_THERE: Final = frozenset({-2011, -2013})
 
@@ -242,9 +246,13 @@ class BinanceUsdmProtocol:
         """Asks what the key may do. Of the wallet side, which lives at an address of its own."""
         return self._signed(_KEY_RIGHTS, {}, now)
 
-    def wallet_account(self, now: int) -> Call:
-        """Asks for the wallet side's account, which knows the user's number."""
-        return self._signed(_WALLET_ACCOUNT, {"omitZeroBalances": "true"}, now)
+    def wallets(self, now: int) -> dict[str, Call]:
+        """Asks the wallet side; the spot wallet's answer has the user's number, too."""
+        return {name: self._signed(path, terms, now, symbol=name) for name, (path, terms) in _WALLETS.items()}
+
+    def leverage(self, symbol: str, times: int, now: int) -> Call:
+        params = {"symbol": self._by_symbol[symbol].raw_symbol, "leverage": str(times)}
+        return self._signed(self._endpoints.leverage, params, now, symbol=symbol)
 
     def moves(self, fill: FillReport) -> list[tuple[str, int]]:
         return []
@@ -377,6 +385,8 @@ class BinanceUsdmProtocol:
             case Purpose.TRANSFER:
                 number, *_ = (value[key] for key in ("txnId", "tranId", "id") if key in value)
                 return Answer(Outcome.DONE, value=str(number))
+            case Purpose.WALLETS:
+                return Answer(Outcome.DONE, tuple(wallet_reports(value, call.symbol)))
             case Purpose.CONVERSION:
                 return Answer(Outcome.DONE, spot.read(value, call.symbol))
             case Purpose.TRANSFERS | Purpose.DEPOSITS:

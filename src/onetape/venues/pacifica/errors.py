@@ -48,6 +48,7 @@ _ROWS: Final[tuple[tuple[int, Outcome, type[OnetapeError], str], ...]] = (
     (7, D, OrderBelowMinNotional, "ORDER_AMOUNT_TOO_LOW"),
     (8, D, OrderInvalid, "ORDER_AMOUNT_TOO_HIGH"),
     (10, D, PositionLimit, "OPEN_ORDER_LIMIT_REACHED"),
+    (11, D, OrderInvalid, "INVALID_LEVERAGE"),
     (13, D, ReduceOnlyViolated, "POSITION_NOT_FOUND"),
     (14, A, OrderOutcomeUnknown, "DATABASE_ERROR"),
     (16, D, OrderWouldTrigger, "INVALID_STOP_TICK"),

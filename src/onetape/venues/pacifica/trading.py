@@ -136,8 +136,10 @@ _STOP: Final = Operation(Purpose.PLACE, f"{ROOT}/orders/stop/create", "create_st
 _PROFIT: Final = Operation(Purpose.PLACE, f"{ROOT}/positions/tpsl", "set_position_tpsl")
 _CANCEL: Final = Operation(Purpose.CANCEL, f"{ROOT}/orders/cancel", "cancel_order")
 _CANCEL_STOP: Final = Operation(Purpose.CANCEL, f"{ROOT}/orders/stop/cancel", "cancel_stop_order")
+_LEVERAGE: Final = Operation(Purpose.LEVERAGE, f"{ROOT}/account/leverage", "update_leverage")
 _EDIT: Final = Operation(Purpose.AMEND, f"{ROOT}/orders/edit", "edit_order")
-TYPES: Final = {each.path: each.type for each in (_LIMIT, _MARKET, _STOP, _PROFIT, _CANCEL, _CANCEL_STOP, _EDIT)}
+_OPERATIONS: Final = (_LIMIT, _MARKET, _STOP, _PROFIT, _CANCEL, _CANCEL_STOP, _EDIT, _LEVERAGE)
+TYPES: Final = {each.path: each.type for each in _OPERATIONS}
 
 
 class PacificaProtocol(WithoutTransfers):  # they are signed by the main wallet, whose key we do not have
@@ -263,6 +265,10 @@ class PacificaProtocol(WithoutTransfers):  # they are signed by the main wallet,
     def dead_man(self, symbol: str, now: int, *, after: int) -> Call | None:
         """None: the venue has no such switch (none is documented, as of 2026-07)."""
         return None
+
+    def leverage(self, symbol: str, times: int, now: int) -> Call:
+        terms = {"symbol": self._by_symbol[symbol].raw_symbol, "leverage": times}
+        return self._signed(_LEVERAGE, terms, now)._replace(symbol=symbol)
 
     def time(self) -> Call:
         """Asks for the newest of its prices: it tells its time nowhere else."""

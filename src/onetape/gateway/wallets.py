@@ -1,0 +1,75 @@
+"""What an account has in all of its wallets, of one moment as far as it is known.
+
+The one that is traded from is the ledger's, with what is on its way; the others are the venue's, which is asked when
+somebody wants to know, once for all who do.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from onetape.accounts.entries import SLOTS_MAX
+from onetape.accounts.transfer_command import TRADING
+from onetape.gateway.transfer_desk import TransferDesk
+from onetape.model.money import money_text
+from onetape.model.time import SECOND
+from onetape.orders.calls import Call, OrderProtocol, Wallets
+from onetape.orders.outcome import Outcome
+from onetape.orders.reports import WalletReport
+
+__all__ = ["WalletDesk"]
+
+FRESH: Final = 5 * SECOND  # so old may be what the venue has said; nothing was moved since
+TRANSIT: Final = "transit"
+_KEYS: Final = ("wallet", "currency", "total", "available", "error")
+
+
+class WalletDesk:
+    """transfers: of the account; they have its ledger and the way to the side of the venue where wallets are."""
+
+    def __init__(self, transfers: TransferDesk, protocol: OrderProtocol) -> None:
+        self._transfers = transfers
+        self._venue = protocol if isinstance(protocol, Wallets) and transfers.wire is not None else None
+        self._rows: list[dict[str, Any]] = []
+        self._looked = 0  # when the venue was asked, ns UTC
+        self._is_looking = False
+
+    def seen(self) -> dict[str, Any]:
+        """Returns what is known; `is_fresh`: of now. Else the venue is being asked, and who repeats the question gets
+        the answer."""
+        desk = self._transfers
+        now = desk.now()
+        is_fresh = self._venue is None or (not self._is_looking and self._looked > max(desk.moved_at, now - FRESH))
+        if self._venue is not None and not is_fresh and not self._is_looking:
+            self._is_looking = True
+            desk.spawn(self._look(self._venue.wallets(now), now))
+        return {"is_fresh": is_fresh and desk.money.is_ready, "wallets": [*self._own(), *self._rows]}
+
+    def _own(self) -> list[dict[str, Any]]:
+        ledger, locks = self._transfers.money.ledger, self._transfers.money.locks
+        rows = []
+        for currency in ledger.currencies():
+            total, transit = ledger.total(currency), ledger.transit(currency)
+            held = locks.held_in(currency, SLOTS_MAX)[0]
+            rows.append(_row(WalletReport(TRADING, currency, total, total - held)))
+            if transit:
+                rows.append(_row(WalletReport(TRANSIT, currency, transit, 0)))
+        return rows
+
+    async def _look(self, calls: dict[str, Call], now: int) -> None:
+        rows: list[dict[str, Any]] = []
+        try:
+            for wallet, call in calls.items():
+                answer = await self._transfers.query(call)
+                if answer.outcome is Outcome.DONE:
+                    rows += [_row(each) for each in answer.reports if isinstance(each, WalletReport)]
+                else:
+                    why = f"{answer.venue_code} {answer.text}".strip()[:200] or "no answer"
+                    rows.append(dict.fromkeys(_KEYS) | {"wallet": wallet, "error": why})
+            self._rows, self._looked = rows, now
+        finally:
+            self._is_looking = False
+
+
+def _row(report: WalletReport) -> dict[str, Any]:
+    return dict(zip(_KEYS, (*report[:2], *map(money_text, report[2:]), None), strict=True))
