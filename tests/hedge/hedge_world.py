@@ -65,6 +65,8 @@ class Order:
     attempt: Attempt
     fills: Fills = field(default_factory=Fills)
     is_ended: bool = False
+    done: Decimal = ZERO  # filled at the venue
+    is_over: bool = False  # at the venue; its gateway hears of it later
     why: str = ""
 
 
@@ -94,11 +96,12 @@ class Faults:
     outages: int = 0
     seconds: float = 8.0
     kills: int = 0
+    dead: str = ""  # an account whose venue refuses everything
 
     @classmethod
     def drawn(cls, chance: random.Random) -> Faults:
-        rates = [chance.choice((0.0, 0.0, 0.1, 0.5)) for _ in range(3)]
-        return cls(*rates, chance.randint(0, 3), 8.0, chance.choice((0, 0, 1, 3)))
+        rates = [chance.choice((0.0, 0.0, 0.1, most)) for most in (0.3, 0.5, 0.2)]
+        return cls(*rates, chance.randint(0, 3), 8.0, chance.choice((0, 0, 1, 3)), chance.choice(("", "", "b")))
 
     @classmethod
     def usual(cls, chance: random.Random) -> Faults:
@@ -131,7 +134,8 @@ class World:
                 taker_fee=Decimal(chance.choice(("0.0002", "0.0005"))),
             )
             spans = [self._spans() for _ in range(2)]
-            self.accounts[name] = Account(view, held, *spans, faults.rejects, faults.parts, faults.lost)
+            rejects = 1.0 if name == faults.dead else faults.rejects
+            self.accounts[name] = Account(view, held, *spans, rejects, faults.parts, faults.lost)
         # The market jumps for all of them, beyond what a limit bears at times.
         self.jump_at = START + chance.randint(0, 2 * SECOND)
         self.jump = Decimal(chance.choice((0, 0, 100, -100, 900, -900)))
@@ -173,7 +177,7 @@ class World:
             slippage=terms.slippage,
             begun=START,
             deadline=START + self.chance.choice((1, 5, 30)) * SECOND,
-            maker_first=0,
+            maker_first=self.chance.choice((0, 0, 0, 500 * MS)),
         )
 
     # --- the world --------------------------------------------------------------------------------
@@ -253,7 +257,7 @@ class World:
                 case Place(attempt):
                     self._place(attempt)
                 case Cancel(attempt):
-                    pass
+                    self._cancel(attempt)
                 case Look():
                     views = self.views()
                     self.later(1 * MS, self._event(lambda saga, views=views: saga.looked(views, self.now)))
@@ -301,6 +305,9 @@ class World:
             order = account.orders.get(number)
             if order is None and self.now > attempt.until + 100 * MS:
                 self._do(self.saga.closed(number, Fills(), self.now, why="it did not reach its gateway in time"))
+            elif order is not None and order.fills.base and not order.is_ended:
+                self._do(self.saga.progress(number, order.fills, self.now))
+                self.later(2 * MS, follow)
             elif order is not None and order.is_ended:
                 self._do(self.saga.closed(number, order.fills, self.now, why=order.why))
             else:
@@ -309,26 +316,69 @@ class World:
         send()
         follow()
 
-    def _traded(self, account: Account, number: int) -> None:
-        order = account.orders[number]
-        leg, chance = order.attempt.leg, self.chance
-        is_banned = any(begin <= self.now < end for begin, end in account.banned)
-        part = Decimal(str(round(chance.random(), 2))) if chance.random() < account.parts else Decimal(1)
-        levels = account.view.asks if leg.side > 0 else account.view.bids
-        best = levels[0].price + (self.jump if self.now >= self.jump_at else ZERO)
-        is_refused = is_banned or (leg.limit - best) * leg.side < 0 or chance.random() < account.rejects
-        qty = ZERO if is_refused else int(leg.qty * part / LOT) * LOT
-        account.position += qty * leg.side
-        self.watch()
-        why = "" if qty == leg.qty else "banned" if is_banned else "refused" if not qty else "the rest was canceled"
-        fills = Fills(f"o{number}", qty, leg.limit if qty else ZERO, qty * leg.limit * Decimal("0.0005"), self.now)
+    def _cancel(self, attempt: Attempt) -> None:
+        account, number, mine = self.accounts[attempt.leg.account], attempt.number, self._incarnation
+
+        def arrive() -> None:
+            order = account.orders.get(number)
+            if mine != self._incarnation or attempt.is_closed:
+                return
+            if order is None or account.back_at(self.now) > self.now:
+                self.later(50 * MS, arrive)
+            else:
+                self.later(WAY, lambda: self._over(account, order, "the rest was canceled"))
+
+        arrive()
+
+    def _over(self, account: Account, order: Order, why: str) -> None:
+        """An order has ended at its venue; its gateway hears of it, late where answers are lost or it is down."""
+        if order.is_over:
+            return
+        order.is_over = True
 
         def heard() -> None:
             back = account.back_at(self.now)
-            if back > self.now:  # it is down: it asks the venue when it is back
+            if back > self.now:  # it asks the venue when it is back
                 self.later(back - self.now + 2 * WAY, heard)
                 return
-            order.fills, order.why, order.is_ended = fills, why, True
+            order.why, order.is_ended = why if order.done < order.attempt.leg.qty else "", True
+            order.fills = self._fills(order)
 
-        is_lost = chance.random() < account.lost
-        self.later(WAY + (chance.randint(1, 4000) * MS if is_lost else 0), heard)
+        is_lost = self.chance.random() < account.lost
+        self.later(WAY + (self.chance.randint(1, 3000) * MS if is_lost else 0), heard)
+
+    def _fills(self, order: Order) -> Fills:
+        price = order.attempt.leg.limit if order.done else ZERO
+        return Fills(f"o{order.attempt.number}", order.done, price, order.done * price * Decimal("0.0005"), self.now)
+
+    def _fill(self, account: Account, order: Order, part: Decimal) -> None:
+        leg = order.attempt.leg
+        qty = int(leg.qty * part / LOT) * LOT
+        account.position += qty * leg.side
+        order.done += qty
+        self.watch()
+
+    def _traded(self, account: Account, number: int) -> None:
+        order, chance = account.orders[number], self.chance
+        leg = order.attempt.leg
+        is_banned = any(begin <= self.now < end for begin, end in account.banned)
+        levels = account.view.asks if leg.side > 0 else account.view.bids
+        best = levels[0].price + (self.jump if self.now >= self.jump_at else ZERO)
+        part = Decimal(str(round(chance.random(), 2))) if chance.random() < account.parts else Decimal(1)
+        if is_banned or chance.random() < account.rejects:
+            self._over(account, order, "banned" if is_banned else "refused")
+        elif order.attempt.rests_until:
+            self.later(chance.randint(0, 800) * MS, lambda: self._rested(account, order, part))
+        else:
+            if (leg.limit - best) * leg.side >= 0:
+                self._fill(account, order, part)
+            self._over(account, order, "the rest was canceled")
+
+    def _rested(self, account: Account, order: Order, part: Decimal) -> None:
+        if order.is_over:
+            return
+        self._fill(account, order, part)
+        if part == 1:
+            self._over(account, order, "")
+        else:
+            self.later(WAY, lambda: setattr(order, "fills", self._fills(order)))

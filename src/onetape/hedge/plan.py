@@ -6,7 +6,7 @@ position off come before those that open one. Deterministic: equal views give an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import ROUND_DOWN, Decimal, localcontext
 from typing import Final
 
@@ -284,11 +284,11 @@ def plan_change(
     parallel: bool = True,
     allowed: Callable[[LegView], str] = lambda _: "",
     reductions_first: bool = True,
-    spared: Collection[str] = (),
+    spared: Sequence[str] = (),
 ) -> Plan:
     """Returns the plan of one signed change of the net delta over accounts. allowed: why an account may not bear it,
-    "" where it may; spared: accounts that come last. reductions_first: what takes positions off comes before what
-    opens, whatever it costs."""
+    "" where it may; spared: who comes later, the more often the later. reductions_first: what takes positions off comes
+    before what opens, whatever it costs."""
     before = sum((each.position for each in views), _ZERO)
     bearers = tuple(each.account for each in views if not allowed(each))
     if not change:
@@ -308,7 +308,7 @@ def plan_change(
             if made is None:
                 continue
             price = made.cost.total / worth(view.instrument, made.base, made.mid)
-            rank = (view.account in spared) * 2 + (reductions_first and not reduces)
+            rank = spared.count(view.account) * 2 + (reductions_first and not reduces)
             offers.append((rank, price, view.account, reduces, view))
     legs: dict[tuple[str, bool], Leg] = {}
     for _, _, account, reduces, view in sorted(offers, key=lambda each: (*each[:3], not each[3])):

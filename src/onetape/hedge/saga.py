@@ -399,8 +399,15 @@ class Saga:
         return [Wake(min(times))] if times and not self.is_over else []
 
     @property
-    def _failed(self) -> set[str]:
-        return {each.leg.account for each in self.attempts if each.why and not each.fills.base and not each.rests_until}
+    def _failed(self) -> list[str]:
+        """Returns the accounts that have failed, as often as they have since they were filled last."""
+        found: list[str] = []
+        for each in self.attempts:
+            if each.fills.base:
+                found = [name for name in found if name != each.leg.account]
+            elif each.why and not each.rests_until:
+                found.append(each.leg.account)
+        return found
 
     def _left(self) -> dict[str, Decimal]:
         """Returns what accounts have not done of their legs, signed base."""
@@ -409,12 +416,11 @@ class Saga:
             left[leg.account] = left.get(leg.account, _ZERO) + leg.change
         return {name: each - self.moved.get(name, _ZERO) for name, each in left.items()}
 
-    def _spared(self, need: Decimal) -> set[str]:
-        """Returns the accounts that come last: those that have just failed; where none has, those that have done their
-        part. With both a venue that refuses everything would be asked for ever before another one undoes its leg."""
-        if self._failed or not self.goal.plan.opposes:
-            return self._failed
-        return {name for name, left in self._left().items() if left * need <= 0}
+    def _spared(self, need: Decimal) -> list[str]:
+        """Returns who comes later: those that have failed, so that a venue that refuses everything does not stand
+        before one that undoes its leg; then those that have done their part."""
+        done = [name for name, left in self._left().items() if left * need <= 0] if self.goal.plan.opposes else []
+        return 2 * self._failed + done
 
     def _rest(self, views: Sequence[LegView], now: int) -> Leg | None:
         """Returns the next leg of opposite ones that have been done in part, to the same extent: the other ones follow
@@ -468,7 +474,7 @@ class Saga:
         moved = {name: at - self.goal.positions.get(name, _ZERO) for name, at in self._expected().items()}
         is_moved = any(abs(each) >= self.goal.least for each in moved.values())
         naked = self.naked if abs(self.naked) >= self.goal.least else _ZERO
-        whys = [each for each in self.attempts if each.why]
+        whys = [each for each in self.attempts if each.why and not each.rests_until]
         return Outcome(
             status="failed" if naked or not is_moved else "partial" if short or self._open else "completed",
             change=self.change,

@@ -1,0 +1,189 @@
+"""What a saga does at each turn, event by event."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from hedge.hedge_world import LOT, SECOND, START, ZERO, view_of
+from onetape.hedge.plan import Plan, Terms, leg_of
+from onetape.hedge.saga import EMERGENCY, PATIENCE, Fills, Goal, Look, Place, Report, Saga, Wake, Write
+
+TERMS = Terms(now=START, slippage=Decimal("0.005"))
+ONE = Decimal(1)
+
+
+def goal(*changes: tuple[str, str], parallel: bool = True, **facts) -> Goal:
+    views = [view_of(name) for name in "abc"]
+    legs = [leg_of(next(v for v in views if v.account == name), Decimal(size), TERMS) for name, size in changes]
+    usual = {
+        "operation": "op",
+        "symbol": "BTC-USD",
+        "base": "BTC",
+        "plan": Plan(tuple(legs), parallel),
+        "bearers": ("a", "b", "c"),
+        "positions": dict.fromkeys("abc", ZERO),
+        "least": LOT,
+        "slippage": TERMS.slippage,
+        "begun": START,
+        "deadline": START + 30 * SECOND,
+    }
+    return Goal(**{**usual, **facts})
+
+
+def filled(size: str, order: str = "o") -> Fills:
+    return Fills(order, Decimal(size), Decimal(60_000), ZERO, START)
+
+
+def kinds(effects) -> list[str]:
+    return [type(each).__name__ for each in effects if not isinstance(each, Wake)]
+
+
+def places(effects) -> list[tuple[str, Decimal]]:
+    return [(each.attempt.leg.account, each.attempt.leg.change) for each in effects if isinstance(each, Place)]
+
+
+def held(**positions: str):
+    return [view_of(name, position=Decimal(positions.get(name, "0"))) for name in "abc"]
+
+
+def test_a_record_of_each_order_comes_before_any_order():
+    effects = Saga(goal(("a", "1"), ("b", "-1"))).begin(START)
+    assert kinds(effects) == ["Write", "Write", "Write", "Place", "Place"]
+    assert [each.record["kind"] for each in effects if isinstance(each, Write)] == [
+        "saga_begun",
+        "saga_attempt",
+        "saga_attempt",
+    ]
+
+
+def test_nothing_is_decided_while_an_order_is_open():
+    saga = Saga(goal(("a", "1"), ("b", "-1")))
+    saga.begin(START)
+    assert kinds(saga.closed(1, filled("1"), START + 1)) == ["Write"]
+    assert saga.naked == ONE
+    assert kinds(saga.passed(START + 20 * SECOND)) == []
+    assert kinds(saga.looked(held(), START + 20 * SECOND)) == []
+
+
+def test_a_leg_that_fails_is_borne_by_another_account_and_else_undone():
+    saga = Saga(goal(("a", "1"), ("b", "-1")))
+    saga.begin(START)
+    saga.closed(1, filled("1"), START + 1)
+    effects = saga.closed(2, Fills(), START + 2, why="refused", code=7)
+    assert kinds(effects) == ["Write"]  # it waits a moment: what has refused would again
+    assert kinds(saga.passed(START + SECOND)) == ["Look"]
+    away = [view_of("a", position=ONE), view_of("b"), view_of("c", refusal="it is away")]
+    assert places(saga.looked(away, START + SECOND)) == [("a", -ONE)]
+    saga.closed(3, filled("1"), START + SECOND + 1)
+    effects = saga.looked(held(), START + 2 * SECOND)
+    assert kinds(effects) == ["Write", "Report", "End"]
+    outcome = effects[1].outcome
+    assert (outcome.status, outcome.naked, outcome.change) == ("failed", ZERO, ZERO)
+    assert (outcome.why, outcome.code) == ("b: refused", 7)
+
+
+def test_an_account_that_has_not_failed_completes_it():
+    saga = Saga(goal(("a", "1"), ("b", "-1")))
+    saga.begin(START)
+    saga.closed(1, filled("1"), START + 1)
+    saga.closed(2, filled("0.4"), START + 2, why="the rest was canceled")
+    assert places(saga.looked(held(a="1", b="-0.4"), START + 3)) == [("b", Decimal("-0.6"))]
+    saga.closed(3, filled("0.6"), START + 4)
+    effects = saga.looked(held(a="1", b="-1"), START + 5)
+    assert effects[1].outcome.status == "completed" and effects[1].outcome.naked_ns > 0
+
+
+@pytest.mark.parametrize("there, status, change", [("0.4", "partial", "0.4"), ("0", "failed", "0")])
+def test_what_is_short_of_a_single_change_stays_when_the_time_is_over(there, status, change):
+    """It is on the way to what was wanted: undoing it would be a trade that nobody wants."""
+    saga = Saga(goal(("a", "1"), deadline=START + SECOND))
+    saga.begin(START)
+    saga.closed(1, filled(there), START + SECOND, why="the rest was canceled")
+    effects = saga.looked(held(a=there), START + SECOND) or saga.passed(START + 3 * SECOND)
+    if kinds(effects) == ["Look"]:
+        effects = saga.looked(held(a=there), START + 3 * SECOND)
+    (report,) = [each for each in effects if isinstance(each, Report)]
+    assert (report.outcome.status, report.outcome.change) == (status, Decimal(change))
+
+
+def test_what_is_naked_for_long_is_traded_at_the_emergency_bound():
+    saga = Saga(goal(("a", "1"), ("b", "-1")))
+    saga.begin(START)
+    saga.closed(1, filled("1"), START + 1)
+    saga.closed(2, filled("0.5"), START + 2, why="the rest was canceled")
+    (usual,) = [each.attempt.leg for each in saga.looked(held(a="1", b="-0.5"), START + 3) if isinstance(each, Place)]
+    saga.closed(3, Fills(), START + PATIENCE + SECOND, why="the rest was canceled")
+    saga.passed(START + PATIENCE + 2 * SECOND)
+    effects = saga.looked(held(a="1", b="-0.5"), START + PATIENCE + 2 * SECOND)
+    (urgent,) = [each.attempt.leg for each in effects if isinstance(each, Place)]
+    assert (usual.mid - usual.limit) / usual.mid <= Decimal("0.005")
+    assert (urgent.mid - urgent.limit) / urgent.mid > Decimal("0.04")
+
+
+def test_who_asked_is_answered_in_time_and_the_saga_goes_on():
+    saga = Saga(goal(("a", "1"), ("b", "-1"), deadline=START + SECOND))
+    saga.begin(START)
+    saga.closed(1, filled("1"), START + 1)
+    (report,) = [e for e in saga.passed(START + SECOND + EMERGENCY) if isinstance(e, Report)]
+    assert (report.outcome.status, report.outcome.is_over, report.outcome.naked) == ("failed", False, ONE)
+    late = START + 100 * SECOND
+    saga.closed(2, filled("1"), late)
+    effects = saga.looked(held(a="1", b="-1"), late)
+    assert kinds(effects) == ["Write", "End"]  # it was answered already
+    assert saga.ended.status == "completed" and saga.ended.naked_ns >= late - START - 1
+
+
+def test_legs_one_by_one_are_no_more_than_evens_them_out():
+    saga = Saga(goal(("a", "1"), ("b", "-1"), parallel=False))
+    assert places(saga.begin(START)) == [("a", ONE)]
+    assert places(saga.closed(1, filled("0.3"), START + 1)) == [("b", Decimal("-0.300"))]
+
+
+def test_a_plan_whose_prices_are_old_is_not_begun_after_a_restart():
+    records = [each.record for each in Saga(goal(("a", "1"), ("b", "-1"))).begin(START) if isinstance(each, Write)]
+    saga = Saga.of(records[:1])
+    effects = saga.resume(START + 10 * SECOND)
+    assert kinds(effects) == ["Look"] and not saga.attempts
+
+
+def test_a_restart_sends_what_is_open_once_more_under_its_number():
+    records = [each.record for each in Saga(goal(("a", "1"), ("b", "-1"))).begin(START) if isinstance(each, Write)]
+    saga = Saga.of(records)
+    effects = saga.resume(START + SECOND)
+    assert places(effects) == [("a", ONE), ("b", -ONE)]
+    assert [each.attempt.number for each in effects if isinstance(each, Place)] == [1, 2]
+    assert [each.attempt.until for each in effects if isinstance(each, Place)] == [START + 3 * SECOND] * 2
+
+
+def test_a_fill_that_comes_after_an_order_has_ended_is_made_good():
+    saga = Saga(goal(("a", "1"), ("b", "-1")))
+    saga.begin(START)
+    saga.closed(1, filled("1"), START + 1)
+    saga.closed(2, filled("1"), START + 2)
+    assert kinds(saga.closed(2, filled("1"), START + 3)) == []
+    effects = saga.closed(1, filled("1.2"), START + 3)
+    assert isinstance(effects[0], Write) and any(isinstance(each, Look) for each in effects)
+    assert places(saga.looked(held(a="1.2", b="-1"), START + 4)) == [("b", Decimal("-0.2"))] or saga.naked == Decimal(
+        "0.2"
+    )
+
+
+def test_positions_that_fills_do_not_explain_are_said():
+    saga = Saga(goal(("a", "1")))
+    saga.begin(START)
+    saga.closed(1, filled("1"), START + 1)
+    assert kinds(saga.looked(held(a="0.7"), START + 2)) == []  # the venue may not have it yet
+    saga.passed(START + 4 * SECOND)
+    effects = saga.looked(held(a="0.7"), START + 4 * SECOND)
+    assert effects[1].outcome.differs == {"a": (ONE, Decimal("0.7"))}
+
+
+def test_a_passive_leg_of_a_pair_is_canceled_as_soon_as_it_is_filled_in_part():
+    saga = Saga(goal(("a", "1"), ("b", "-1"), maker_first=5 * SECOND))
+    effects = saga.begin(START)
+    assert places(effects) == [("a", ONE)] and saga.attempts[0].rests_until == START + 5 * SECOND
+    assert kinds(saga.progress(1, filled("0.2"), START + SECOND)) == ["Cancel"]
+    effects = saga.closed(1, filled("0.2"), START + SECOND, why="canceled")
+    assert places(effects) == [("b", Decimal("-0.200"))] and not saga.attempts[1].rests_until
