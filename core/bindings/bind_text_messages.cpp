@@ -376,6 +376,14 @@ void bind_text_messages(nb::module_& m) {
             },
             nb::arg("stream"), "(bid + ask) // 2 of the same.")
         .def(
+            "next_funding",
+            [](LiveMessages& self, std::uint32_t stream) {
+                return self.reader().next_funding(stream);
+            },
+            nb::arg("stream"),
+            nb::sig("def next_funding(self, stream: int) -> tuple[int, int] | None"),
+            "(rate of 1e-12, ns UTC or 0) of the payment that comes next; None: nobody has said.")
+        .def(
             "forget", [](LiveMessages& self) { self.sink().forget(); }, "No quote has come yet.")
         .def_prop_ro("taken", [](LiveMessages& self) { return self.reader().lines(); })
         .def_prop_ro("rejected", [](LiveMessages& self) { return self.reader().rejects().count(); })

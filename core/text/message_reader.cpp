@@ -408,6 +408,16 @@ bool MessageReader::mark(const MessageRule& rule, StreamState& stream, std::int6
     return emit(EventType::mark, 0, stream.spec.stream, receipt, &event, sizeof event);
 }
 
+std::optional<std::pair<std::int64_t, std::int64_t>> MessageReader::next_funding(
+    std::uint32_t stream) const noexcept {
+    for (const StreamState& each : streams_) {
+        if (each.spec.stream == stream && each.has_seen_rate) {
+            return std::pair{each.funding_rate, each.funding_time};
+        }
+    }
+    return std::nullopt;
+}
+
 bool MessageReader::liquidation(const MessageRule& rule, StreamState& stream,
                                 std::int64_t receipt) {
     LiquidationPayload event{};

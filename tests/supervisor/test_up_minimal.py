@@ -41,7 +41,7 @@ def names(config) -> list[str]:
 
 def test_what_no_robot_needs_is_left_out_and_a_guardian_is_there():
     config = parse_config(WHOLE)
-    assert len(names(config)) == 9
+    assert len(names(config)) == 10
     assert names(minimal(config)) == ["venue:x", "gateway:main", "guardian", "robot:mm"]
     hears = parse_config(WHOLE.replace('account = "main"', 'account = "main"\nstreams = ["news", "ws"]'))
     assert names(minimal(hears))[1:3] == ["collector:ws", "collector:news"]

@@ -26,6 +26,7 @@ ALL_OF_DEV = (
     "indicators",
     "calendars",
     "wallets",
+    "mcp",
 )
 
 

@@ -57,7 +57,8 @@ POSITION: Final = GroupSpec(
         ("size_decimals", "u"),  # of the instrument
     ),
 )
-LAYOUT: Final = Layout([ACCOUNT, SLOT, BALANCE, MARGIN, POSITION])
+FUNDING: Final = GroupSpec(6, "funding", (("rate", "i"), ("at", "i")))  # the next: 1e-12, and ns UTC; 0: not given
+LAYOUT: Final = Layout([ACCOUNT, SLOT, BALANCE, MARGIN, POSITION, FUNDING])
 _KEY_BYTES_MAX: Final = 64
 
 
@@ -170,6 +171,11 @@ class AccountTable:
         if len(key.encode()) <= _KEY_BYTES_MAX:
             self._writer.put("position", key, values, ts=ts, sequence=sequence)
 
+    def put_funding(self, symbol: str, rate: int, at: int, *, ts: int) -> None:
+        """Writes the next payment of a symbol, signed as longs pay it: 1e-12, and when, ns UTC."""
+        if len(symbol.encode()) <= _KEY_BYTES_MAX:
+            self._writer.put("funding", symbol, {"rate": rate, "at": at}, ts=ts, sequence=0)
+
     def remove(self, currency: str) -> bool:
         """The account has no such currency any more. False: it had none."""
         return self._writer.remove("balance", currency)
@@ -270,6 +276,11 @@ class AccountReader:
             at = (int(slot), symbol, PositionSide(side))
             found.append(PositionShown(*at, **values, ts=group.ts_data, sequence=group.sequence))
         return sorted(found, key=lambda each: each.key)
+
+    def fundings(self) -> dict[str, tuple[int, int]]:
+        """Returns rate (1e-12) and time (ns UTC, 0: not given) of the next payment, by symbol."""
+        found = self.state.groups("funding")
+        return {key: (int(group["rate"] or 0), int(group["at"] or 0)) for key, group in found.items()}
 
     @property
     def age_ns(self) -> int:

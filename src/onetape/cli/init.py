@@ -18,6 +18,7 @@ TEMPLATES = {
     "strategies/market_maker.py": ("onetape.cli", "templates/market_maker.py"),
     "strategies/cross.py": ("onetape.strategies", "cross.py"),
 }
+PAIR = {"onetape.toml": ("onetape.cli", "templates/pair.toml")}
 # For a server, beside an onetape.toml that may be there already.
 DEPLOYED = {
     "deploy/onetape.service": ("onetape.cli", "templates/deploy/onetape.service"),
@@ -30,6 +31,14 @@ wrote {names}
 
 Each begins with what to do. Keys are credentials of the service:
 none is in a file of yours, nor in an image.
+"""
+PAIR_STEPS = """\
+wrote {names}
+
+Next:
+{cd}  onetape up                                           three exchanges, gateways, guardian, control plane
+  curl http://localhost:3000/api/v1/system/status      then http://localhost:3000/docs has all calls
+  onetape down
 """
 NEXT_STEPS = """\
 wrote {names}
@@ -46,14 +55,16 @@ Next:
 @verb("init", example="onetape init trading")
 @click.argument("folder", type=click.Path(path_type=Path), default=Path(), metavar="[DIR]")
 @click.option("--deploy", is_flag=True, help="A systemd unit and a Containerfile, for a server.")
-def command(shell: Shell, folder: Path, deploy: bool) -> Answer:
+@click.option("--delta-neutral", is_flag=True, help="Three simulated exchanges and the REST control plane.")
+def command(shell: Shell, folder: Path, deploy: bool, delta_neutral: bool) -> Answer:
     """Write a commented onetape.toml and two example strategies into DIR [default: here].
 
     Nothing is overwritten: if one of the files exists, none is written. With --deploy, in a folder
     that has an onetape.toml, what a server needs to run it: least rights, and no key in a file.
+    With --delta-neutral, a configuration that holds offsetting positions over three venues.
     """
     has_config = (folder / "onetape.toml").is_file()
-    wanted = {**({} if deploy and has_config else TEMPLATES), **(DEPLOYED if deploy else {})}
+    wanted = {**({} if deploy and has_config else PAIR if delta_neutral else TEMPLATES), **(DEPLOYED if deploy else {})}
     targets = {folder / name: template for name, template in wanted.items()}
     if existing := [str(path) for path in targets if os.path.lexists(path)]:
         raise UsageError("will not overwrite", location=", ".join(existing), todo="name another folder")
@@ -65,7 +76,7 @@ def command(shell: Shell, folder: Path, deploy: bool) -> Answer:
             out.write(text.replace(MARK, _credentials(folder)) if MARK in text else text)
     written = [str(path) for path in targets]
     cd = "" if folder == Path() else f"  cd {folder}\n"
-    steps = DEPLOY_STEPS if deploy else NEXT_STEPS
+    steps = DEPLOY_STEPS if deploy else PAIR_STEPS if delta_neutral else NEXT_STEPS
     return Answer(
         {"folder": str(folder.absolute()), "written": written}, steps.format(names=", ".join(written), cd=cd).rstrip()
     )

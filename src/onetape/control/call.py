@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from onetape.control.routes import Route
-from onetape.control.tokens import ANONYMOUS, Grant
+from onetape.control.tokens import NOBODY, Grant
 
 __all__ = ["Call", "Handler"]
 
@@ -15,23 +15,24 @@ __all__ = ["Call", "Handler"]
 @dataclass(slots=True)
 class Call:
     """id: of the request, X-Request-Id. path: what its path has in {}. request: of the route's type, read and
-    checked. operation: its id, "": it is none."""
+    checked. operation: its id, "": it is none. via: the program that speaks for the token's owner, by its word."""
 
     id: str
     address: str
     method: str
     target: str
     route: Route | None = None
-    grant: Grant = ANONYMOUS
+    grant: Grant = NOBODY
     path: dict[str, str] = field(default_factory=dict)
     request: Any = None
     operation: str = ""
+    via: str = ""
     status: int = 0
     code: int = 0  # of the error it was refused with, 0: none
 
     @property
     def actor(self) -> str:
-        return self.grant.name
+        return f"{self.grant.name}/{self.via}" if self.via else self.grant.name
 
 
 Handler = Callable[[Call], Awaitable[Any]]

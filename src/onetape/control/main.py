@@ -39,7 +39,7 @@ class ControlPlane:
         self.system = System(home, options.config, self.operations, lambda: self.server.performance())
         self.state = State(home, options.config, records=options.records)
         self.desk = Desk(self.state.views, self.state.risk, home, self.tape, self.state.commands)
-        self.server = ControlServer(options, self.operations, self._handlers())
+        self.server = ControlServer(options, self.operations, self._handlers(), check=self.system.check_runs)
 
     def _handlers(self) -> Mapping[str, Handler]:
         """Returns who carries out which route."""

@@ -1,4 +1,4 @@
-"""Where prices come from: the hub's sources, or without a hub each gateway's own feed; and which one is taken."""
+"""Where prices come from: the hub's sources, and gateways' own feeds of what no hub brings; and which one is taken."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from onetape.control.models import Failover, FailoverReply, Feed, FeedsReply, Fe
 from onetape.control.views import Views
 from onetape.hub.options import has_hub
 from onetape.ipc.system import IPCCommandSystem
-from onetape.model.errors import BY_CODE, BadInput, MarketDataUnavailable, NotAvailable
+from onetape.model.errors import BY_CODE, BadInput, MarketDataUnavailable, NotAvailable, OnetapeError
 from onetape.model.near import did_you_mean
 from onetape.model.sections import HUB
 
@@ -50,12 +50,13 @@ class Market:
     async def feeds(self) -> FeedsReply:
         """Returns how each feed is now, and which one most prices come from. Raises MarketDataUnavailable where the hub
         does not answer."""
-        self._views.refresh()
-        if has_hub(self._views.config):
+        views = self._views
+        views.refresh()
+        feeds, active = [self._own(account) for account in views.accounts() if views.has_own_market(account)], None
+        if has_hub(views.config):
             rows = await self._rows()
-            feeds, active = _of_hub(rows, self._views.now), _most_taken(rows)
+            feeds, active = [*_of_hub(rows, views.now), *feeds], _most_taken(rows)
         else:
-            feeds = [self._own(account) for account in self._views.accounts()]
             active = next((each.feed_id for state in _STATES for each in feeds if each.status == state), None)
         await self._taken_from(active)
         return FeedsReply(feeds=feeds, active_feed=active, last_failover=self.last_failover)
@@ -81,14 +82,11 @@ class Market:
             raise BadInput(f"no feed {target[:80]!r}", location="targetFeed", todo=todo)
         if found is not None and found.status == "failing":
             raise MarketDataUnavailable(f"{target} is failing", location="targetFeed", todo="name one that is not")
-        if not has_hub(self._views.config):
-            if target != before.active_feed:
-                words = "each account is priced by its own venue's feed"
-                raise NotAvailable(
-                    words, location="targetFeed", todo="add [hub] and a [collectors.NAME] for each source"
-                )
-        else:
+        if is_auto or target in self._views.config.collectors:
             await self._pin(target, operation)
+        elif target != before.active_feed:
+            words = f"{target} prices one account, and no other feed does"
+            raise NotAvailable(words, location="targetFeed", todo="add [hub] and a [collectors.NAME] for each source")
         after = before.active_feed if is_auto else target
         await self._taken_from(after)
         return FailoverReply(
@@ -102,7 +100,7 @@ class Market:
     async def watch(self) -> None:
         """Looks for ever whether another source is taken, by whatever cause, and says so."""
         while True:
-            with suppress(MarketDataUnavailable):
+            with suppress(OnetapeError):
                 await self.feeds()
             await asyncio.sleep(WATCH_EVERY_S)
 

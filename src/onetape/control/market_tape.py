@@ -36,7 +36,7 @@ Levels = tuple[list[tuple[int, int]], list[tuple[int, int]]]
 @dataclass(slots=True)
 class Seen:
     """The newest of one symbol, prices in its units; at: ns UTC, when the newest price came; delay: ns that it was
-    under way. rate: 1e-12, of the last payment, at `paid_at`; interval: ns."""
+    under way. rate: 1e-12, of the last payment; interval: ns."""
 
     bid: int = 0
     ask: int = 0
@@ -46,7 +46,6 @@ class Seen:
     at: int = 0
     delay: int = 0
     rate: int | None = None
-    paid_at: int = 0
     interval: int = 0
     book: Book = field(default_factory=Book)
     best: Levels | None = None  # of another's book
@@ -149,6 +148,6 @@ class GatewayTape:
                 if not seen.book.synced:  # says that a book was lost, and of no price
                     return
             case _:
-                seen.paid_at, _, seen.rate, _, seen.interval = _FUNDING.unpack_from(frame.payload)
+                _, _, seen.rate, _, seen.interval = _FUNDING.unpack_from(frame.payload)
                 return
         seen.at = frame.time

@@ -1,4 +1,4 @@
-"""Operations: what the control plane was asked to do, each once, on the process's tape.
+"""Operations: what the control plane was wanted to do, each once, on the process's tape.
 
 An operation begins with a `command` frame and ends with a `reply` frame; what its saga keeps between them are `memory`
 frames, other calls are `log` frames. An operation that a killed process left is begun again under its own id by
@@ -24,7 +24,7 @@ from onetape.model.time import DAY
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.tape.segments import is_tape
 
-__all__ = ["Asked", "ControlTape", "Ended", "Operations", "Saved"]
+__all__ = ["ControlTape", "Ended", "Operations", "Saved", "Wanted"]
 
 SHOWN_MAX: Final = 100_000  # operations whose records are found by their id
 LOGS_PER_COUNT: Final = 4096  # frames, so that each segment has the counts
@@ -72,7 +72,7 @@ class ControlTape:
         self.writer.close()
 
 
-class Asked(NamedTuple):
+class Wanted(NamedTuple):
     """An operation that is wanted. kind: how its id begins; name: of the route; key: of the caller, "": none.
     acts: it may send something; a dry run does not."""
 
@@ -120,55 +120,55 @@ class Operations:
 
     # --- one operation ----------------------------------------------------------------------------
 
-    async def run(self, asked: Asked, work: Work) -> Ended:
+    async def run(self, wanted: Wanted, work: Work) -> Ended:
         """Returns what the operation came to; the first caller's going away does not end it. work: gets its id, gives
         HTTP status and JSON. Raises DuplicateCommand where the key was another operation's."""
-        if not asked.key:
-            return await self._begin(asked, self._new_id(asked.kind), work, "")
-        key = f"{asked.actor}\n{asked.key}"
+        if not wanted.key:
+            return await self._begin(wanted, self._new_id(wanted.kind), work, "")
+        key = f"{wanted.actor}\n{wanted.key}"
         done = self._once.find(key)
-        digest = digest_of(asked.actor, asked.name, asked.fields)
+        digest = digest_of(wanted.actor, wanted.name, wanted.fields)
         if done is None:
-            return await self._begin(asked, self._new_id(asked.kind), work, key)
+            return await self._begin(wanted, self._new_id(wanted.kind), work, key)
         if done.digest != digest:
             raise DuplicateCommand(
-                "this Idempotency-Key was sent with another request", location=asked.key[:80], todo="take a new key"
+                "this Idempotency-Key was sent with another request", location=wanted.key[:80], todo="take a new key"
             )
         if done.answer:
             kept = msgspec.json.decode(done.answer, type=_Kept)
             return Ended(kept.operation, kept.status, kept.answer, repeated=True)
         operation = self._operations[key]
         if (running := self._running.get(operation)) is None:  # a life that was killed left it
-            return (await self._go(asked, operation, work, key))._replace(repeated=True)
+            return (await self._go(wanted, operation, work, key))._replace(repeated=True)
         return (await asyncio.shield(running))._replace(repeated=True)
 
-    async def _begin(self, asked: Asked, operation: str, work: Work, key: str) -> Ended:
+    async def _begin(self, wanted: Wanted, operation: str, work: Work, key: str) -> Ended:
         now = self._now()
         self.total += 1
-        record = {"operation": operation, **asked._asdict(), "total": self.total}
+        record = {"operation": operation, **wanted._asdict(), "total": self.total}
         self._place(operation, self.tape.append(record, "command"), 0)
         if key:
-            self._once.began(key, digest_of(asked.actor, asked.name, asked.fields), now)
+            self._once.began(key, digest_of(wanted.actor, wanted.name, wanted.fields), now)
             self._operations[key] = operation
-        return await self._go(asked, operation, work, key)
+        return await self._go(wanted, operation, work, key)
 
-    async def _go(self, asked: Asked, operation: str, work: Work, key: str) -> Ended:
-        task = asyncio.ensure_future(self._carry_out(asked, operation, work, key))
+    async def _go(self, wanted: Wanted, operation: str, work: Work, key: str) -> Ended:
+        task = asyncio.ensure_future(self._carry_out(wanted, operation, work, key))
         self._running[operation] = task
         task.add_done_callback(lambda _: self._running.pop(operation, None))
         return await asyncio.shield(task)
 
-    async def _carry_out(self, asked: Asked, operation: str, work: Work, key: str) -> Ended:
-        if asked.acts:  # a caller that asks once more after a loss of power must find it
+    async def _carry_out(self, wanted: Wanted, operation: str, work: Work, key: str) -> Ended:
+        if wanted.acts:  # a caller that asks once more after a loss of power must find it
             await self.tape.ensure()
         status, answer = await work(operation)
-        self.ended(operation, status, answer, asked, key)
+        self.ended(operation, status, answer, wanted, key)
         return Ended(operation, status, msgspec.Raw(answer))
 
-    def ended(self, operation: str, status: int, answer: bytes, asked: Asked, key: str) -> None:
+    def ended(self, operation: str, status: int, answer: bytes, wanted: Wanted, key: str) -> None:
         record = {
             "operation": operation,
-            "request": asked.request,
+            "request": wanted.request,
             "key": key,
             "status": status,
             "answer": msgspec.json.decode(answer),

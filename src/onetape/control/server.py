@@ -1,4 +1,4 @@
-"""The REST interface: HTTP in, one handler a route, JSON out. What is asked is checked here, once for all routes: Host
+"""The REST interface: HTTP in, one handler a route, JSON out. What is wanted is checked here, once for all routes: Host
 and Origin, token and scope, how often, the body's size, type and fields. Each call leaves its record on the tape.
 """
 
@@ -12,7 +12,7 @@ import ssl
 import sys
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -27,12 +27,13 @@ from onetape.control.auth import Entrance, check_scope
 from onetape.control.call import Call, Handler
 from onetape.control.limits import CallLimits
 from onetape.control.openapi import DOCUMENT, PAGE, PAGE_POLICY
-from onetape.control.operations import Asked, Operations
+from onetape.control.operations import Operations, Wanted
 from onetape.control.options import ControlOptions
 from onetape.control.refusals import NotServed, answer_of, error_reply, status_of
 from onetape.control.routes import BASE, ROUTES, Route
 from onetape.control.tokens import TokenStore
 from onetape.model.errors import BadInput, InvariantViolation, NotAvailable, OnetapeError, ProcessDown, RateLimited
+from onetape.model.sections import ControlConfig
 
 __all__ = ["BODY_BYTES_MAX", "ControlServer"]
 
@@ -45,6 +46,7 @@ UNREAD_MS: Final = 30_000  # that a client may leave an answer unread
 STOP_S: Final = 10.0  # for what is under way when the process is to end
 LINES_PER_S: Final = 20  # in the log; what is beyond is on the tape alone
 MINUTE_S: Final = 60
+EXACT: Final = 2**53  # below it a float is the integer that was written
 KINDS: Final = {
     "delta_control": "delta-ctrl",
     "hedge_execute": "hedge",
@@ -57,6 +59,7 @@ _HEADERS: Final = {"Server": "onetape", "Cache-Control": "no-store", "X-Content-
 _ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,128}")
 _FIELD: Final = re.compile(r" - at `\$\.?(.*)`$")
+_NAMED_FIELD: Final = re.compile(r"field `(.*)`")
 _IN_BRACES: Final = re.compile(r"{(\w+)}")
 _STATIC: Final = {
     f"{BASE}{path}": [each for each in ROUTES if path in (each.path, *each.aliases)]
@@ -73,10 +76,19 @@ _WITH_NAMES: Final = [
 
 
 class ControlServer:
-    """handlers: by the route's name; one without is not available. operations: on the process's tape."""
+    """handlers: by the route's name; one without is not available. operations: on the process's tape. check: raises
+    while nothing may be traded."""
 
-    def __init__(self, options: ControlOptions, operations: Operations, handlers: Mapping[str, Handler]) -> None:
-        self._section = options.config.control
+    def __init__(
+        self,
+        options: ControlOptions,
+        operations: Operations,
+        handlers: Mapping[str, Handler],
+        *,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._check = check
+        self._section: ControlConfig = options.config.control
         self._options, self._operations, self._handlers = options, operations, handlers
         self._entrance = Entrance(self._section, TokenStore(Path(options.home)))
         self._limits = CallLimits(self._section.calls_per_second)
@@ -150,7 +162,10 @@ class ControlServer:
             self._count += 1
             said = f"{self._life}-{self._count}"
         peer = request.transport.get_extra_info("peername") if request.transport is not None else None
-        return Call(said, str(peer[0]) if peer else "", request.method, request.path)
+        via = request.headers.get("X-Actor", "")
+        return Call(
+            said, str(peer[0]) if peer else "", request.method, request.path, via=via if _ID.fullmatch(via) else ""
+        )
 
     async def _answer(self, request: web.BaseRequest, call: Call, headers: dict[str, str]) -> tuple[str, bytes]:
         self._let_in(request, call)
@@ -204,7 +219,7 @@ class ControlServer:
     ) -> bytes:
         if key is not None and not _KEY.fullmatch(key):
             raise BadInput("not 1 to 128 letters without spaces", location="Idempotency-Key")
-        asked = Asked(
+        wanted = Wanted(
             kind=KINDS.get(route.name, route.name.replace("_", "-")),
             name=route.name,
             actor=call.actor,
@@ -217,6 +232,8 @@ class ControlServer:
         async def work(operation: str) -> tuple[int, bytes]:
             call.operation = operation
             try:
+                if route.scope == "trade" and wanted.acts and getattr(call.request, "enabled", True):
+                    self._check()
                 status, reply = answer_of(await handler(call))
                 call.code = 0 if status == 200 else reply["code"]
                 return status, msgspec.json.encode(reply)
@@ -224,7 +241,7 @@ class ControlServer:
                 call.code = error.code
                 return status_of(error), msgspec.json.encode(error_reply(error, operation))
 
-        ended = await self._operations.run(asked, work)
+        ended = await self._operations.run(wanted, work)
         call.operation, call.status = ended.operation, ended.status
         if ended.repeated:
             headers["Idempotent-Replayed"] = "true"
@@ -289,7 +306,7 @@ class _Limited(RateLimited):
 
 
 async def _request_of(request: web.BaseRequest, route: Route) -> Any:
-    """Returns what is asked, of the route's type; of a POST its body, of a GET its query. Raises BadInput."""
+    """Returns what is wanted, of the route's type; of a POST its body, of a GET its query. Raises BadInput."""
     query = request.rel_url.query
     if route.method == "POST":
         if query:
@@ -332,11 +349,25 @@ def _read_body(body: bytes, route: Route) -> Any:
             raise BadInput(f"{route.path} takes no body")
         return None
     try:
-        return msgspec.json.decode(body or b"{}", type=route.request)
-    except msgspec.ValidationError as error:
-        raise _bad_field(error) from None
+        try:
+            return msgspec.json.decode(body or b"{}", type=route.request)
+        except msgspec.ValidationError:
+            values = _whole(msgspec.json.decode(body or b"{}"))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadInput(f"not JSON: {error}", location="body", todo=f"Content-Type: {JSON_TYPE}, one object") from None
+    return _checked(values, route.request)
+
+
+def _whole(value: Any) -> Any:
+    """Returns JSON with each number that is whole as an integer: 30000.0 is one, by the schema and by its writers."""
+    match value:
+        case float() if value.is_integer() and abs(value) < EXACT:
+            return int(value)
+        case dict():
+            return {name: _whole(each) for name, each in value.items()}
+        case list():
+            return [_whole(each) for each in value]
+    return value
 
 
 def _checked(values: dict[str, Any], kind: type[Any], *, strict: bool = True) -> Any:
@@ -352,8 +383,8 @@ def _bad_field(error: msgspec.ValidationError) -> BadInput:
     match = _FIELD.search(words)
     what = words[: match.start()] if match else words
     place = match[1] if match else ""
-    if not place and "`" in what:  # a field that is missing or unknown
-        place = what.split("`")[1]
+    if not place and (named := _NAMED_FIELD.search(what)):  # one that is missing or unknown
+        place = named[1]
     return BadInput(what[:1].lower() + what[1:], location=place or "body", todo="/docs has the fields and their bounds")
 
 

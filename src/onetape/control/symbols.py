@@ -51,7 +51,9 @@ class NeutralSymbols:
         instruments = {account: found[account] for account in accounts}
         if lacking := [account for account, each in instruments.items() if each is None]:
             having = ", ".join(account for account, each in found.items() if each is not None)
-            raise UnknownSymbol(f"{lacking[0]} does not trade {name[:80]!r}", todo=f"{having} does")
+            raise UnknownSymbol(
+                f"{lacking[0]} does not trade {name[:80]!r}", todo=f"{having} {'do' if having.count(',') else 'does'}"
+            )
         return {account: each for account, each in instruments.items() if each is not None}
 
     def check(self, account: str) -> None:

@@ -126,13 +126,13 @@ class System:
     async def restart(self, call: Call) -> SystemReply:
         """Begins all processes anew, each with its state, and ends a stop. Raises ServiceTimeout, ProcessDown."""
         deadline = time.monotonic() + RESTART_WITHIN_S
-        seen = await self._asked({"do": "status"})
+        seen = await self._query({"do": "status"})
         wanted: dict[str, int] = {}
         for kind in RESTARTED:
             for each in (each for each in seen["processes"] if each["kind"] == kind):
-                answer = await self._asked({"do": "restart", "name": each["name"], **self._proof()})
+                answer = await self._query({"do": "restart", "name": each["name"], **self._proof()})
                 wanted[each["name"]] = int(answer["starts"])
-        while waits := _not_back(await self._asked({"do": "status"}), wanted):
+        while waits := _not_back(await self._query({"do": "status"}), wanted):
             if time.monotonic() > deadline:
                 raise ServiceTimeout(f"not back within {RESTART_WITHIN_S:.0f} s: {', '.join(waits)}")
             await asyncio.sleep(LOOK_S)
@@ -187,12 +187,12 @@ class System:
         if time.monotonic() - at < KEPT_S:
             return seen
         if self._looking is None or self._looking.done():
-            self._looking = asyncio.ensure_future(self._asked({"do": "status"}))
+            self._looking = asyncio.ensure_future(self._query({"do": "status"}))
         seen = await asyncio.shield(self._looking)
         self._looked = time.monotonic(), seen
         return seen
 
-    async def _asked(self, request: dict[str, Any]) -> dict[str, Any]:
+    async def _query(self, request: dict[str, Any]) -> dict[str, Any]:
         try:
             answer = await self._supervisor.ask(request, time.time_ns() + int(ASK_WITHIN_S * SECOND))
         except (Gone, TimeoutError) as error:
@@ -222,7 +222,7 @@ class System:
 
 
 def _service(process: dict[str, Any], now: int) -> Service:
-    """error_count: how often it has ended without being asked to."""
+    """error_count: how often it was started anew."""
     age = process["heartbeat_age_ms"]
     heard = 0 if age is None else now // MS - age
     return Service(name=process["name"], status=process["state"], last_heartbeat=heard, error_count=process["restarts"])

@@ -24,7 +24,7 @@ from onetape.model.errors import BadConfig, PermissionDenied, UsageError
 from onetape.model.time import DAY
 from onetape.security.private import private_folder
 
-__all__ = ["ANONYMOUS", "SCOPES", "Grant", "TokenStore"]
+__all__ = ["ANONYMOUS", "NOBODY", "SCOPES", "Grant", "TokenStore"]
 
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 PREFIX: Final = "ot_"  # so that who scans for secrets finds one
@@ -47,6 +47,7 @@ class Grant(msgspec.Struct, frozen=True):
 
 
 ANONYMOUS: Final = Grant("anonymous", "", SCOPES, 0)  # on loopback, while there is no token
+NOBODY: Final = Grant("nobody", "", (), 0)  # who was not let in
 
 
 class TokenStore:
@@ -97,7 +98,7 @@ class TokenStore:
             raise UsageError(
                 f"scopes are {', '.join(SCOPES)}, not {','.join(scopes)[:80]!r}", todo="--scope read,trade"
             )
-        if not name or len(name) > NAME_MAX or not name.isprintable() or name == ANONYMOUS.name:
+        if not name or len(name) > NAME_MAX or not name.isprintable() or name in (ANONYMOUS.name, NOBODY.name):
             raise UsageError(f"no token is called {name[:80]!r}", todo=f"1 to {NAME_MAX} letters")
         token, now = PREFIX + secrets.token_urlsafe(TOKEN_BYTES), time.time_ns()
         grant = Grant(name, _digest(token), wanted, now, now + days * DAY if days else 0)

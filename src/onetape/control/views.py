@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal, localcontext
+from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +21,7 @@ from onetape.feeds.hub_table import BOOK, FUNDING, LEVELS, MARK, QUOTE, MarketRe
 from onetape.gateway.account_balances import STALE_NS
 from onetape.gateway.options import gateway_journal
 from onetape.hedge.model import LegView, Level
+from onetape.hedge.plan import base_of
 from onetape.hub.options import brought_by_hub
 from onetape.model.enums import Kind, PositionSide
 from onetape.model.errors import OnetapeError
@@ -33,7 +34,6 @@ from onetape.tape.state import Group
 __all__ = ["AccountFigures", "Views"]
 
 _ZERO: Final = Decimal(0)
-_DIGITS: Final = 50  # of a division: an inverse contract's base
 _NEVER: Final = 2**62  # ages of what nobody stands by
 CHECKS: Final = 1.5  # of the time between two comparisons with the venue, until its word is too old
 
@@ -52,6 +52,7 @@ class AccountFigures:
     positions: dict[Key, PositionShown] = field(default_factory=dict)
     qty: dict[str, Decimal] = field(default_factory=dict)
     margins: dict[str, Margin] = field(default_factory=dict)
+    funding: dict[str, tuple[int, int]] = field(default_factory=dict)
     balances: dict[str, tuple[Decimal, Decimal]] = field(default_factory=dict)  # total, and what of it is free
 
 
@@ -153,6 +154,7 @@ class Views:
                 total := slots.get(TOTAL)
             ) is not None:
                 found.balances[currency] = money(total), money(slots.available(TOTAL) or 0)
+        found.funding = table.fundings()
         found.positions = {(each.symbol, each.side): each for each in table.positions() if each.slot == TOTAL}
         for (symbol, _), each in found.positions.items():
             found.qty[symbol] = found.qty.get(symbol, _ZERO) + money(each.qty)
@@ -199,11 +201,12 @@ class Views:
             qty, _ = found.balances.get(instrument.base, (_ZERO, _ZERO))
             total, available = found.balances[instrument.quote]
             equity = total + qty * mark
+        rate, at = self._funding(account, instrument, seen)
         return LegView(
             account=account,
             venue=config.venue,
             instrument=instrument,
-            position=_base(instrument, qty, mark),
+            position=base_of(instrument, qty, mark),
             entry=_entry(found, symbol),
             mark=mark,
             bids=bids,
@@ -214,14 +217,25 @@ class Views:
             unrealized=money(margin.unrealized or 0) if margin is not None else _ZERO,
             maintenance=money(margin.maintenance or 0) if margin is not None else _ZERO,
             leverage=_leverage(instrument, config),
-            funding_rate=None if seen.rate is None else Decimal(seen.rate).scaleb(-RATE_DECIMALS),
-            funding_at=_next_payment(seen, instrument, self.now),
+            funding_rate=None if rate is None else Decimal(rate).scaleb(-RATE_DECIMALS),
+            funding_at=at,
             maker_fee=instrument.maker_fee,
             taker_fee=instrument.taker_fee,
             market_at=seen.at,
             account_at=found.at,
             refusal=found.why or self._missing(equity, seen, mark),
         )
+
+    def _funding(self, account: str, instrument: Instrument, seen: Seen) -> tuple[int | None, int]:
+        """Returns the next payment's rate, 1e-12, and when it is, ns UTC, 0: not known. Where the gateway does not hear
+        of it, the last one's."""
+        rate, at = seen.rate, 0
+        if (found := self.figures(account).funding.get(instrument.symbol)) is not None:
+            rate, at = found
+        every = seen.interval or instrument.funding_interval
+        if rate is not None and at <= self.now and every:  # whole intervals since midnight, as venues pay
+            at = (self.now // every + 1) * every
+        return rate, at
 
     def _missing(self, equity: Decimal | None, seen: Seen, mark: Decimal) -> str:
         if equity is None:
@@ -242,11 +256,16 @@ class Views:
                 continue
             seen = self._seen(account, instrument)
             price = instrument.price(seen.mark) or instrument.price(seen.bid + seen.ask) / 2 or _entry(found, symbol)
-            base = abs(_base(instrument, qty, price))
+            base = abs(base_of(instrument, qty, price))
             value = base if instrument.kind is Kind.INVERSE else base * price
             gross += value
             initial += value / _leverage(instrument, config)
         return gross, initial
+
+    def has_own_market(self, account: str) -> bool:
+        """Tells whether its gateway follows something of the venue's market itself."""
+        self.symbols()
+        return not self._of_hub[account].issuperset(self.tapes[account].instruments) or not self._of_hub[account]
 
     # --- the market -----------------------------------------------------------------------------------
 
@@ -285,7 +304,7 @@ def _of_hub(hub: MarketReader, instrument: Instrument) -> Seen:
     if (mark := figures.get(MARK.name)) is not None:
         seen.mark, seen.at = mark["mark"], max(seen.at, mark["ts_recv"])
     if (funding := figures.get(FUNDING.name)) is not None:
-        seen.rate, seen.paid_at = funding["rate"], groups[FUNDING.name].ts_data  # type: ignore[union-attr]
+        seen.rate = funding["rate"]
     if (book := figures.get(BOOK.name)) is not None:
         bids, asks = (
             [(book[f"{side}_{n}"], book[f"{side}_size_{n}"]) for n in range(1, LEVELS + 1) if book[f"{side}_{n}"]]
@@ -300,15 +319,7 @@ def _levels(instrument: Instrument, side: list[tuple[int, int]]) -> tuple[Level,
     exact = [
         (Decimal(p).scaleb(-instrument.price_decimals), Decimal(q).scaleb(-instrument.size_decimals)) for p, q in side
     ]
-    return tuple(Level(price, _base(instrument, size, price)) for price, size in exact)
-
-
-def _base(instrument: Instrument, qty: Decimal, price: Decimal) -> Decimal:
-    """Returns what a quantity is of the base currency, signed as it."""
-    if instrument.kind is not Kind.INVERSE:
-        return qty * instrument.multiplier
-    with localcontext(prec=_DIGITS):
-        return qty * instrument.multiplier / price if price else _ZERO
+    return tuple(Level(price, base_of(instrument, size, price)) for price, size in exact)
 
 
 def _leverage(instrument: Instrument, config: AccountConfig) -> int:
@@ -319,9 +330,3 @@ def _entry(found: AccountFigures, symbol: str) -> Decimal:
     """Returns the price at which a position was opened, 0: there is none, or one on each side."""
     entries = [each.entry for (name, _), each in found.positions.items() if name == symbol and each.qty]
     return money(entries[0]) if len(entries) == 1 else _ZERO
-
-
-def _next_payment(seen: Seen, instrument: Instrument, now: int) -> int:
-    """Returns when funding is paid next, ns UTC; 0: nobody knows."""
-    every = seen.interval or instrument.funding_interval
-    return seen.paid_at + every * max((now - seen.paid_at) // every + 1, 1) if seen.paid_at and every else 0

@@ -218,6 +218,10 @@ class MarketFeed:
         """Returns the newest quote, zeros where `best` has them."""
         return self._market.top(self._numbers[self._symbols.index(symbol)])
 
+    def next_funding(self, symbol: str) -> tuple[int, int] | None:
+        """Returns rate (1e-12) and time (ns UTC, 0: not given) of the next payment; None: nobody has said."""
+        return self._market.next_funding(self._numbers[self._symbols.index(symbol)])
+
     def silent_ns(self, symbol: str) -> int:
         """Returns for how many ns a symbol whose stream fell silent has not been heard, 0: it speaks."""
         since = self.stale.get(symbol)

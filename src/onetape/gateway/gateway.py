@@ -117,6 +117,7 @@ class Gateway:
         self.stopping = asyncio.Event()
         self.reconciled = asyncio.Event()
         self._snapshots = 0.0
+        self._funding: dict[str, tuple[int, int]] = {}  # as the table has it
         self.tasks = GatewayTasks(self.stopping, hide.text)
         self.listener: Callable[[], None] | None = None  # in this process: the tape has grown
         self.guardian = GuardianPulse(self.home)
@@ -235,6 +236,7 @@ class Gateway:
             kind=options.kind,
             names=options.subaccounts,
         )
+        self._table = table
         self._open_market(writer)
         core.open(self.instruments, self.market, tape, table, kept, recovered, self.moment())
         self.checkpoints = CheckpointProcess(
@@ -399,6 +401,7 @@ class Gateway:
                 core.robots_ended(self.robots.ended(), self.moment())
                 self.budget.look()
                 self._look_at_checkpoint(looked)
+                self._show_funding()
                 if self.options.books and looked - self._snapshots >= SNAPSHOTS_S:
                     self._snapshots = looked
                     self.depth.snapshots()
@@ -412,6 +415,14 @@ class Gateway:
             if core.is_reconciled:
                 self.reconciled.set()
             await asyncio.sleep(TICK_S)
+
+    def _show_funding(self) -> None:
+        if (own := self.market.own) is None:
+            return
+        for symbol in self.market.own_symbols:
+            if (found := own.next_funding(symbol)) is not None and self._funding.get(symbol) != found:
+                self._funding[symbol] = found
+                self._table.put_funding(symbol, *found, ts=time.time_ns())
 
     def _look_at_checkpoint(self, now_s: float) -> None:
         core = self.core

@@ -197,6 +197,8 @@ def _common_names(section: Mapping[str, object], source: _Source) -> dict[str, l
                 raise source.bad(path, error.what) from None
             if owners.setdefault(symbol, name) != name:
                 raise source.bad(path, f"{symbol} is {owners[symbol]} already")
+            if value.count(symbol) > 1:
+                raise source.bad(path, f"{symbol} twice in {name}")
         found[name] = value
     return found
 
@@ -344,6 +346,20 @@ def _check_hub(hub: HubConfig, source: _Source) -> None:
         raise source.bad(("hub", "klines"), f"{hub.klines} is not between 1 and {KLINES_MAX}")
 
 
+def _check_common_names(config: Config, source: _Source) -> None:
+    """What a control plane is to trade, or a feed from outside to price, has somebody who brings it."""
+    there = {venue.kind.removeprefix("ccxt:").partition("-")[0] for venue in config.venues.values()}
+    for collector in config.collectors.values():
+        listed = [] if isinstance(collector.symbols, str) else collector.symbols
+        there |= {symbol.partition(":")[0] for symbol in (*listed, *collector.names.values())}
+    for name, symbols in config.symbols.items():
+        for symbol in symbols:
+            if (venue := symbol.partition(":")[0]) not in there:
+                raise source.bad(
+                    (SYMBOLS, name), f"{symbol} is of {venue}, which is no venue here", "add it to [venues]"
+                )
+
+
 def parse_share(text: str) -> Decimal:
     """`5%` is 0.05. Raises UsageError for what is no share between 0 and 1."""
     number, sign, rest = text.strip().partition("%")
@@ -426,14 +442,21 @@ def _check_halts(halts: HaltsConfig, source: _Source) -> None:
         raise source.bad(path, f"limits in {' and '.join(currencies)}", "all are of one currency")
 
 
-def _check_control(control: ControlConfig, source: _Source) -> None:
+def _check_control(config: Config, source: _Source) -> None:
+    control = config.control
+    for key in ("market_age", "account_age"):
+        _check_text((CONTROL, key), getattr(control, key), parse_duration, source)
+        if not getattr(control, key):
+            raise source.bad((CONTROL, key), "no time", 'as "2s"')
+    if config.has(CONTROL) and control.enabled:
+        _check_common_names(config, source)
     for key, most in (("port", 65535), ("calls_per_second", 1_000_000)):
         if not 0 <= getattr(control, key) <= most:
             raise source.bad((CONTROL, key), f"{getattr(control, key)} is not between 0 and {most}")
 
 
 def _check_references(config: Config, source: _Source) -> None:
-    _check_control(config.control, source)
+    _check_control(config, source)
     _check_halts(config.guardian.halts, source)
     _check_notify(config, source)
     _check_guardian(config.guardian, source)

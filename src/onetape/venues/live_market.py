@@ -67,6 +67,10 @@ class Market(Protocol):
         """(bid + ask) // 2 of the same."""
         ...
 
+    def next_funding(self, stream: int) -> tuple[int, int] | None:
+        """Returns rate (1e-12) and time (ns UTC, 0: not given) of its next payment; None: nobody has said."""
+        ...
+
     def forget(self) -> None: ...
 
 
@@ -89,6 +93,7 @@ class LiveMarket:
         self._streams = streams
         self.take = self.core.take
         self.middle = self.core.middle
+        self.next_funding = self.core.next_funding
         self.forget = self.core.forget
 
     @property

@@ -49,6 +49,10 @@ class CcxtMarket:
         top = self.top(stream)
         return (top.bid + top.ask) // 2
 
+    def next_funding(self, stream: int) -> tuple[int, int] | None:
+        """None: its feed does not say."""
+        return None
+
     def forget(self) -> None:
         self._tops.clear()
 

@@ -1,0 +1,114 @@
+"""`onetape delta`: the net delta of a symbol over accounts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from onetape.cli import hedging
+from onetape.cli.frame import SETTINGS, Answer, Shell, Suggesting, verb
+from onetape.model.errors import UsageError
+
+LEG = ("accountId", "symbol", "delta", "mark", "utilization", "fundingRate", "refusal", "ages")
+DECISION = ("timestamp", "action", "reason", "count", "operationId")
+
+
+@click.group("delta", cls=Suggesting, context_settings=SETTINGS)
+def command() -> None:
+    """Show the net delta of a symbol over accounts, bring it to a target, hold it."""
+
+
+def _add(name: str, *, example: str) -> Callable[[Callable[..., Answer]], click.Command]:
+    def wrap(function: Callable[..., Answer]) -> click.Command:
+        made = verb(name, example=example)(function)
+        command.add_command(made)
+        return made
+
+    return wrap
+
+
+@_add("status", example="onetape delta status\nonetape delta status --symbol BTC-USD --json")
+@click.option("--symbol", metavar="S", help="This one alone.")
+@hedging.TOKEN_FILE
+def status(shell: Shell, symbol: str | None, token_file: Path | None) -> Answer:
+    """Show net deltas and the accounts that make them, each figure with its age in ms."""
+    client = hedging.control_plane(shell, token_file)
+
+    def text(value: dict[str, Any]) -> str:
+        lines = []
+        for each in value["symbols"]:
+            held = ", held automatically" if each["automatic"] else ""
+            lines += [
+                f"{each['symbol']}  net delta {each['netDelta']:.10g}{held}",
+                *hedging.table(LEG, each["legs"]),
+                "",
+            ]
+        return "\n".join(lines).rstrip() or "no symbol that accounts share"
+
+    return hedging.answered(lambda: client.delta_status(symbol=symbol), text)
+
+
+@_add("control", example="onetape delta control --symbol BTC-USD --target 0 --dry-run")
+@hedging.SYMBOL
+@hedging.ACCOUNTS
+@click.option("--target", "target_delta", type=float, default=0.0, help="Net delta, base units [default: 0].")
+@click.option(
+    "--tolerance", "tolerance_percent", type=float, default=0.05, help="Nothing is done within [default: 0.05]."
+)
+@click.option("--max-deviation", type=float, default=0.1, help="Of the final delta [default: 0.1].")
+@hedging.DRY_RUN
+@hedging.NO_WAIT
+@hedging.ID
+@hedging.TOKEN_FILE
+def control(shell: Shell, id_: str, token_file: Path | None, **fields: Any) -> Answer:
+    """Bring the net delta of accounts to a target, on the account where it costs least, and verify it by the
+    positions of the venues.
+
+    --dry-run shows the plan, what each leg is expected to cost, and which check would refuse it.
+    """
+    client = hedging.control_plane(shell, token_file, id_=id_)
+    fields["accounts"] = fields["accounts"] or hedging.accounts_of(client, fields["symbol"])
+    return hedging.answered(lambda: client.delta_control(**fields), hedging.operation_text)
+
+
+@_add(
+    "auto",
+    example="onetape delta auto\nonetape delta auto on --symbol BTC-USD --target 0 --band 0.01\n"
+    "onetape delta auto off --symbol BTC-USD",
+)
+@click.argument("switch", type=click.Choice(["show", "on", "off"]), default="show", metavar="[on|off]")
+@click.option("--symbol", metavar="S", help="A symbol of [symbols], as BTC-USD.")
+@hedging.ACCOUNTS
+@click.option("--target", type=float, help="Net delta in base units [default: 0].")
+@click.option("--band", type=float, help="How far it may be away [default: 0.01].")
+@hedging.duration("--every", "interval", "How often it is looked at [default: 5s].")
+@hedging.duration("--cooldown", "cooldown", "After an adjustment [default: 30s].")
+@click.option("--max-cost", type=float, help="Of a UTC day, in the quote currency.")
+@click.option("--carry", is_flag=True, default=None, help="Let the target follow which side earns funding.")
+@hedging.ID
+@hedging.TOKEN_FILE
+def auto(shell: Shell, switch: str, id_: str, token_file: Path | None, **options: Any) -> Answer:
+    """Show what is held automatically and why nothing was done, or switch it on or off for a symbol."""
+    fields = {name: each for name, each in options.items() if each not in (None, [])}
+    stray = sorted(fields.keys() - {"show": set(), "off": {"symbol"}}.get(switch, fields.keys()))
+    if stray:
+        raise UsageError(f"{', '.join(stray)} is for `on`", location=f"delta auto {switch}")
+    if switch != "show" and "symbol" not in fields:
+        raise UsageError(f"{switch} takes --symbol", location="delta auto")
+    client = hedging.control_plane(shell, token_file, id_=id_)
+    if switch == "show":
+        return hedging.answered(client.delta_auto, _auto_text)
+    return hedging.answered(lambda: client.set_delta_auto(enabled=switch == "on", **fields), _auto_text)
+
+
+def _auto_text(value: dict[str, Any]) -> str:
+    lines = []
+    for pair in value["pairs"]:
+        settings = pair["settings"]
+        state = f"stopped: {pair['stopped']}" if pair["stopped"] else "on" if settings["enabled"] else "off"
+        lines += [f"{settings['symbol']}  {state}, cost today {pair['costToday']:.10g}", hedging.rows_inline(settings)]
+        lines += [*hedging.table(DECISION, pair["decisions"]), ""]
+    return "\n".join(lines).rstrip() or "nothing is held automatically"

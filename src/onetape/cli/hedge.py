@@ -1,0 +1,44 @@
+"""`onetape hedge`: an amount against the net delta."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from onetape.cli import hedging
+from onetape.cli.frame import Answer, Shell, verb
+
+STRATEGIES = ["delta-neutral", "cross-platform", "same-platform"]
+
+
+@verb("hedge", example="onetape hedge --symbol BTC-USD --amount 0.25 --accounts aster-hedge --dry-run")
+@hedging.SYMBOL
+@click.option("--amount", "hedge_amount", type=float, required=True, help="Base units.")
+@click.option("--accounts", "target_accounts", **hedging.NAMES)
+@click.option(
+    "--strategy",
+    "hedge_strategy",
+    type=click.Choice(STRATEGIES),
+    default=STRATEGIES[0],
+    help="[default: delta-neutral]",
+)
+@click.option("--side", type=click.Choice(["buy", "sell"]), help="[default: against the net delta; of none, buy]")
+@click.option("--max-slippage", type=float, default=0.005, help="Share of the price [default: 0.005].")
+@hedging.duration("--within", "timeout", "All of it [default: 30s].", "30s")
+@hedging.duration("--maker-first", "maker_first", "How long orders rest before they take [default: 0s].", "0s")
+@click.option("--ordered", "parallel", flag_value=False, default=True, help="One leg after the other, not all at once.")
+@hedging.DRY_RUN
+@hedging.NO_WAIT
+@hedging.ID
+@hedging.TOKEN_FILE
+def command(shell: Shell, id_: str, token_file: Path | None, **fields: Any) -> Answer:
+    """Trade an amount of a symbol against the net delta of accounts; when one leg fails, the others are completed or
+    undone.
+
+    same-platform: one order on the account that is named. cross-platform: on accounts other than those that hold the
+    exposure. delta-neutral: where it costs least, never through zero. --dry-run shows the plan and sends nothing.
+    """
+    client = hedging.control_plane(shell, token_file, id_=id_)
+    return hedging.answered(lambda: client.hedge_execute(**fields), hedging.operation_text)

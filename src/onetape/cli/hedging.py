@@ -1,0 +1,186 @@
+"""What the verbs of the control plane share: how it is reached, their options, how a plan and what came of it read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from onetape.cli.frame import Answer, Shell, load, rows
+from onetape.cli.listing import aligned
+from onetape.model.errors import BY_CODE, HedgeFailed, OnetapeError, ProcessDown, UnknownSymbol
+from onetape.model.near import did_you_mean
+from onetape.model.time import parse_duration
+
+if TYPE_CHECKING:
+    from onetape.control.client import ControlClient
+    from onetape.control.models import Reply
+
+TOKEN = "ONETAPE_TOKEN"  # noqa: S105 - the name of a variable
+LEG = ("account", "symbol", "side", "amount", "limit", "fee", "spread", "impact", "funding", "checks")
+ORDER = ("order", "account", "symbol", "side", "amount", "price", "fees", "frames")
+
+
+def _milliseconds(_context: click.Context, _option: click.Parameter, text: str | None) -> int | None:
+    return parse_duration(text) // 10**6 if text is not None else None
+
+
+def _names(_context: click.Context, _option: click.Parameter, text: str) -> list[str]:
+    return [each for each in text.split(",") if each]
+
+
+def duration(name: str, field: str, help_: str, default: str | None = None) -> Callable[[Any], Any]:
+    """An option of a duration, for a field in ms."""
+    return click.option(name, field, default=default, callback=_milliseconds, metavar="D", help=help_)
+
+
+# Called as the fields of the requests.
+SYMBOL = click.option("--symbol", required=True, metavar="S", help="A symbol of [symbols], as BTC-USD.")
+NAMES: dict[str, Any] = {"default": "", "callback": _names, "metavar": "A,B", "help": "[default: all that have it]"}
+ACCOUNTS = click.option("--accounts", **NAMES)
+DRY_RUN = click.option("--dry-run", is_flag=True, help="Show the plan, its cost and its checks; send nothing.")
+NO_WAIT = click.option("--no-wait", "on_busy", flag_value="refuse", default="wait", help="Refused while another works.")
+ID = click.option("--id", "id_", default="", help="Of the call: the same id acts once.")
+TOKEN_FILE = click.option(
+    "--token-file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help=f"Where the token is, 0600 [default: ${TOKEN}; none is needed until one was made].",
+)
+
+
+def reached(shell: Shell, token_file: Path | None) -> dict[str, Any]:
+    """Returns what a client of the home's control plane is made with. Raises ProcessDown where none runs."""
+    status = load("onetape.supervisor.client", "status_of", what="the supervisor")(shell.home)
+    address = status.get("control")
+    if not address:
+        todo = "write [control] in the configuration, and onetape up" if status["running"] else "onetape up"
+        raise ProcessDown("no control plane runs", location=str(shell.home), todo=todo)
+    tls = None
+    if address.startswith("https"):
+        import ssl
+
+        tls = ssl.create_default_context(cafile=shell.config_folder / shell.config.control.tls_cert)
+    return {"base_url": address, "token": _token(token_file), "tls": tls}
+
+
+def control_plane(shell: Shell, token_file: Path | None, id_: str = "") -> ControlClient:
+    from onetape.control.client import ControlClient
+
+    client = ControlClient(**reached(shell, token_file))
+    return client.keyed(id_) if id_ else client
+
+
+def _token(file: Path | None) -> str | None:
+    from onetape.security.secrets import read_secret
+
+    if file is None and TOKEN not in os.environ:
+        return None
+    return read_secret(f"file:{file.absolute()}" if file else f"env:{TOKEN}", os.environ).reveal()
+
+
+def accounts_of(client: ControlClient, symbol: str) -> list[str]:
+    """Returns all accounts that have an instrument of the symbol. Raises UnknownSymbol."""
+    found = client.symbols().symbols
+    neutral = next((each for each in found if each.symbol == symbol), None)
+    if neutral is None or not neutral.instruments:
+        names = [each.symbol for each in found]
+        todo = did_you_mean(symbol, names) or f"there are {', '.join(names) or 'none'}"
+        raise UnknownSymbol(f"no account has {symbol!r}", location="--symbol", todo=todo)
+    return [each.account_id for each in neutral.instruments]
+
+
+def answered(call: Callable[[], Reply], text: Callable[[dict[str, Any]], str]) -> Answer:
+    """Answers with what the control plane said, a refusal with all that had been done by then."""
+    import msgspec
+
+    from onetape.control.client import Refusal
+
+    try:
+        value = msgspec.to_builtins(call())
+    except OnetapeError as error:
+        if not isinstance(error.__cause__, Refusal):
+            raise
+        value = error.__cause__.answer
+        done = operation_text(value) if {"executedOrders", "hedgeResults"} & value.keys() else ""
+        return Answer({**value, **error.as_json()}, done, error.exit_code, error)
+    failed = None
+    if not value.get("success", True):
+        failed = BY_CODE.get(value.get("code"), HedgeFailed)(value.get("error") or value.get("reason") or "it failed")
+    return Answer.of_check(value, failed, text(value))
+
+
+def operation_text(value: dict[str, Any]) -> str:
+    """The head of an operation, its plan, and leg by leg what was done."""
+    plan, done = value.get("plan"), value.get("hedgeResults") or value
+    skipped = ("plan", "hedgeResults", "executedOrders", "rebalanceActions", "utilizationMetrics", "error", "causes")
+    head = {name: each for name, each in value.items() if name not in skipped and each is not None}
+    lines = [rows({_words(name): each for name, each in head.items()})]
+    if plan:
+        lines += ["", *_plan_lines(plan)]
+    orders = done.get("executedOrders") or ()
+    if orders:
+        lines += ["", "executed:", *aligned([ORDER, *map(_order_cells, orders)])]
+    return "\n".join(lines)
+
+
+def table(heads: tuple[str, ...], found: list[dict[str, Any]]) -> list[str]:
+    """Returns a line for each of the answer's objects; heads: names of its fields."""
+    cells = [[_cell(each.get(name)) for name in heads] for each in found]
+    return aligned([[_words(name) for name in heads], *cells])
+
+
+def _plan_lines(plan: dict[str, Any]) -> list[str]:
+    legs = plan["legs"]
+    order = "together" if plan["parallel"] else "one after the other"
+    lines = [f"plan, {order}, expected cost {_cell(plan['expectedCost'])}, delta {_cell(plan['expectedDelta'])}:"]
+    lines += aligned([LEG, *map(_leg_cells, legs)]) if legs else ["nothing to trade"]
+    lines += [f"would be refused: {rows_inline(each)}" for each in plan["blocked"]]
+    return lines + [f"not chosen: {rows_inline(each)}" for each in plan["considered"]]
+
+
+def _leg_cells(leg: dict[str, Any]) -> list[str]:
+    cost = leg["cost"]
+    failed = [each for each in leg["checks"] if not each.get("passed", True)]
+    checks = ", ".join(str(each.get("rule")) for each in failed)
+    count = len(leg["checks"])
+    return [
+        leg["accountId"],
+        leg["symbol"],
+        leg["side"] + (" (reduces)" if leg["reduces"] else ""),
+        *(_cell(each) for each in (leg["amount"], leg["limit"])),
+        *(_cell(cost[name]) for name in ("fee", "spread", "impact", "funding")),
+        f"refused by {checks}" if checks else f"{count} passed" if count else "-",
+    ]
+
+
+def _order_cells(order: dict[str, Any]) -> list[str]:
+    names = ("orderId", "accountId", "symbol", "side", "amount", "executedPrice", "fees", "frames")
+    return [rows_inline(order[name]) if name == "frames" else _cell(order[name]) for name in names]
+
+
+def rows_inline(value: dict[str, Any]) -> str:
+    return ", ".join(f"{_words(name)} {_cell(each)}" for name, each in value.items()) or "-"
+
+
+def _cell(value: object) -> str:
+    match value:
+        case None | "":
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case float():
+            return f"{value:.10g}"
+        case list():
+            return ",".join(map(_cell, value)) or "-"
+        case dict():
+            return rows_inline(value)
+    return str(value)
+
+
+def _words(name: str) -> str:
+    """`deltaDeviation` as a person reads it."""
+    return "".join(f" {each.lower()}" if each.isupper() else each for each in name)

@@ -1,0 +1,63 @@
+"""`onetape token`: who may ask the control plane, and for what."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import click
+
+from onetape.cli.frame import Answer, Shell, load, moment, verb
+from onetape.cli.listing import listing
+from onetape.model.errors import UsageError
+
+COLUMNS = ("name", "scopes", "created", "expires", "state")
+
+
+@verb(
+    "token", example="onetape token create bot --scope read,trade --days 90\nonetape token ls\nonetape token revoke bot"
+)
+@click.argument("action", type=click.Choice(["create", "ls", "revoke"]), metavar="create|ls|revoke")
+@click.argument("name", default="", metavar="[NAME]")
+@click.option("--scope", default="", metavar="A,B", help="What it may: read, trade, admin, kill.")
+@click.option("--days", type=click.IntRange(min=1), help="Until it expires [default: never].")
+def command(shell: Shell, action: str, name: str, scope: str, days: int | None) -> Answer:
+    """Make, list and revoke tokens of the REST interface.
+
+    A token is shown once and kept nowhere: only its hash is, in the home. From the first one on every
+    call needs one, at once; that stays so when all are revoked.
+    """
+    if bool(name) != (action != "ls"):
+        raise UsageError("create and revoke take a NAME, ls takes none", location="onetape token")
+    if action != "create" and (scope or days):
+        raise UsageError("--scope and --days go with create", location=f"onetape token {action}")
+    store = load("onetape.control.tokens", "TokenStore", what="tokens")(shell.home)
+    if action == "ls":
+        rows = [_shown(each) for each in store.grants() or ()]
+        times = [{**each, **{key: _moment(each[key]) for key in ("created", "expires")}} for each in rows]
+        text = [{**each, "scopes": ",".join(each["scopes"])} for each in times]
+        return Answer(rows, listing(text, COLUMNS, nothing="no token"))
+    if action == "revoke":
+        return Answer({**_shown(store.revoke(name)), "state": "revoked"}, f"revoked {name}")
+    if not scope:
+        raise UsageError(
+            "no --scope", location="onetape token create", todo="--scope read,trade,admin,kill: what it may"
+        )
+    token, grant = store.create(name, [each.strip() for each in scope.split(",")], days or 0)
+    words = "shown this once; send it as  Authorization: Bearer TOKEN"
+    return Answer({**_shown(grant), "token": token}, f"{token}\n{words}")
+
+
+def _shown(grant: Any) -> dict[str, Any]:
+    """Returns what may be known of it; times in ns UTC."""
+    return {
+        "name": grant.name,
+        "scopes": list(grant.scopes),
+        "created": grant.created,
+        "expires": grant.expires or None,
+        "state": "expired" if grant.has_expired(time.time_ns()) else "valid",
+    }
+
+
+def _moment(at: int | None) -> str:
+    return moment(at) if at else "never"

@@ -1,0 +1,338 @@
+"""A typed client of the REST interface, sync and async, made of the table of routes.
+
+    with ControlClient() as client:
+        reply = client.hedge_execute(symbol="BTC-USD", hedge_amount=0.25, dry_run=True)
+
+A method takes the fields of its request by their Python names, after what the path names, and returns the typed reply.
+A refusal is raised as the OnetapeError of its number, caused by a Refusal that has the whole answer.
+
+A call whose connection breaks, or that came too early, is sent anew: a GET changes nothing, and each POST carries an
+idempotency key, so that what has been carried out is answered and not done twice.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import secrets
+import ssl
+import time
+from collections.abc import Awaitable, Callable, Generator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Concatenate, Final, Generic, NamedTuple, ParamSpec, Self, TypeVar, overload
+from urllib.parse import quote, urlencode, urlsplit
+
+import msgspec
+
+from onetape.control import models as m
+from onetape.control.routes import BASE, BY_NAME, Route
+from onetape.model.errors import BY_CODE, InvariantViolation, OnetapeError, ProcessDown, RateLimited, UsageError
+
+if TYPE_CHECKING:
+    import aiohttp
+
+__all__ = ["AsyncControlClient", "ControlClient", "Refusal"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+TIMEOUT_S: Final = 90.0  # a hedge may take 30 s, and as long to be completed or undone
+RETRY_S: Final = 30.0  # a process that was killed is back by then
+PAUSE_S: Final = 0.2
+
+
+class Refusal(Exception):  # noqa: N818 - it is called as what it holds
+    """The whole answer of a refused call. status: of HTTP; answer: its JSON, what was done by then included."""
+
+    def __init__(self, status: int, answer: dict[str, Any]) -> None:
+        super().__init__(f"HTTP {status}")
+        self.status = status
+        self.answer = answer
+
+
+class _Send(NamedTuple):
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes | None
+
+
+class _Answer(NamedTuple):
+    status: int
+    body: bytes
+
+
+_Steps = Generator[_Send | float, _Answer | OSError | None, Any]
+
+
+class _Method(Generic[P, R]):
+    """A route as a method of both clients."""
+
+    def __init__(self, request: Callable[..., m.Request] | None, reply: type[R]) -> None:
+        self.request, self.reply = request, reply
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.route = BY_NAME[name]
+        self.__doc__ = self.route.summary
+
+    @overload
+    def __get__(self, client: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, client: ControlClient, owner: type) -> Callable[P, R]: ...
+    @overload
+    def __get__(self, client: AsyncControlClient, owner: type) -> Callable[P, Awaitable[R]]: ...
+    def __get__(self, client: _Client | None, owner: type) -> Any:
+        if client is None:
+            return self
+
+        def call(*places: str, **fields: Any) -> Any:
+            request = self.request(**fields) if self.request is not None else None
+            return client._run(client._steps(self.route, places, request, self.reply))
+
+        return call
+
+
+def _none(reply: type[R]) -> _Method[[], R]:
+    return _Method(None, reply)
+
+
+def _of(request: Callable[P, m.Request], reply: type[R]) -> _Method[P, R]:
+    return _Method(request, reply)
+
+
+def _at(request: Callable[P, m.Request], reply: type[R]) -> _Method[Concatenate[str, P], R]:
+    return _Method(request, reply)
+
+
+class _Client:
+    symbols = _none(m.SymbolsReply)
+    delta_control = _of(m.DeltaControl, m.DeltaControlReply)
+    delta_status = _of(m.DeltaStatus, m.DeltaStatusReply)
+    delta_auto = _none(m.AutoReply)
+    set_delta_auto = _of(m.DeltaAuto, m.AutoReply)
+    hedge_execute = _of(m.HedgeExecute, m.HedgeReply)
+    utilization_rebalance = _of(m.UtilizationRebalance, m.RebalanceReply)
+    risk_metrics: _Method[[str], m.RiskMetrics] = _Method(None, m.RiskMetrics)
+    risk_history = _at(m.History, list[m.RiskMetrics])
+    risk_alerts = _of(m.AlertFilter, list[m.Alert])
+    acknowledge_alert = _at(m.Acknowledge, m.Alert)
+    account_sync = _of(m.AccountSync, m.SyncReply)
+    market_feeds = _none(m.FeedsReply)
+    market_failover = _of(m.Failover, m.FailoverReply)
+    system_status = _none(m.SystemStatus)
+    system_stop = _of(m.SystemCommand, m.SystemReply)
+    system_restart = _of(m.SystemCommand, m.SystemReply)
+    caller = _none(m.Caller)
+    operation: _Method[[str], m.OperationReply] = _Method(None, m.OperationReply)
+
+    def __init__(
+        self,
+        base_url: str = "http://localhost:3000",
+        token: str | None = None,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        retry_s: float = RETRY_S,
+        actor: str = "",
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """token: of `onetape token create`. timeout_s: of one try; retry_s: how long a call whose connection broke is
+        tried anew. actor: a program that speaks for the token's owner, noted beside its name. tls: which certificates
+        are trusted; None: the system's."""
+        url = urlsplit(base_url)
+        if url.scheme not in ("http", "https") or not url.hostname or url.username or url.query or url.fragment:
+            raise UsageError("an address is http://HOST:PORT or https://HOST:PORT", location="base_url")
+        for name, value in (("token", token or ""), ("actor", actor)):
+            _check_word(name, value)
+        self._url, self._path = url, url.path.rstrip("/") + BASE
+        self._token, self._actor, self._tls = token, actor, tls
+        self._timeout_s, self._retry_s = timeout_s, retry_s
+        self._key = ""
+
+    def keyed(self, key: str) -> Self:
+        """Returns a client whose POSTs carry this idempotency key: the same call again returns the same operation."""
+        _check_word("an idempotency key", key)
+        made = object.__new__(type(self))
+        made.__dict__.update(self.__dict__, _key=key)
+        return made
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._url.geturl()!r})"
+
+    def _run(self, steps: _Steps) -> Any:
+        raise NotImplementedError
+
+    def call(self, route: Route, places: tuple[str, ...], request: m.Request | None) -> Any:
+        """Calls a route of the table: its reply, or an awaitable of it."""
+        return self._run(self._steps(route, places, request, route.reply))
+
+    def _steps(self, route: Route, places: tuple[str, ...], request: m.Request | None, reply: Any) -> _Steps:
+        send = self._request(route, places, request)
+        deadline: float | None = None  # from the first try that broke on
+        while True:
+            answer = yield send
+            assert answer is not None
+            if isinstance(answer, OSError):
+                now = time.monotonic()
+                if deadline is None and isinstance(answer, ConnectionRefusedError):
+                    raise self._down(answer)  # nothing has been sent, nobody listens
+                deadline = deadline or now + self._retry_s
+                if now >= deadline or isinstance(answer, ssl.SSLError):
+                    raise self._down(answer)
+                yield PAUSE_S
+                continue
+            if answer.status == 200:
+                return _decoded(answer.body, reply)
+            error, pause = self._refused(answer)
+            deadline = deadline or time.monotonic() + self._retry_s
+            if pause is None or time.monotonic() + pause > deadline:
+                raise error
+            yield pause
+
+    def _request(self, route: Route, places: tuple[str, ...], request: m.Request | None) -> _Send:
+        path = self._path + route.path
+        names = [part for part in route.path.split("/") if part.startswith("{")]
+        if len(names) != len(places):
+            raise UsageError(f"{route.name} takes {', '.join(names) or 'no name'}", location="the client")
+        for name, place in zip(names, places, strict=True):
+            path = path.replace(name, quote(place, safe=""))
+        headers = {"Accept": "application/json"}
+        body = None
+        if route.method == "POST":
+            body = msgspec.json.encode(request)
+            headers |= {"Content-Type": "application/json", "Idempotency-Key": self._key or secrets.token_hex(16)}
+        elif request is not None:
+            fields = {name: value for name, value in msgspec.to_builtins(request).items() if value is not None}
+            words = {name: json.dumps(value) if isinstance(value, bool) else value for name, value in fields.items()}
+            path += f"?{urlencode(words)}" if words else ""
+        if self._token is not None:
+            headers["Authorization"] = f"Bearer {self._token}"
+        if self._actor:
+            headers["X-Actor"] = self._actor
+        return _Send(route.method, path, headers, body)
+
+    def _down(self, error: OSError) -> OnetapeError:
+        what = (error.strerror or str(error) or type(error).__name__).lower()
+        return ProcessDown(f"the control plane does not answer: {what}", location=self._url.geturl(), todo="onetape up")
+
+    def _refused(self, answer: _Answer) -> tuple[OnetapeError, float | None]:
+        """The error of its number, and after how many seconds the call may be made anew; whatever
+        else answers there is no control plane."""
+        try:
+            said = msgspec.json.decode(answer.body, type=dict[str, Any])
+            code, what, todo = said["code"], str(said["error"]), str(said.get("solution") or "")
+        except (msgspec.MsgspecError, UnicodeDecodeError, KeyError):
+            what = f"something else than a control plane answers there: HTTP {answer.status}"
+            return ProcessDown(what, location=self._url.geturl()), None
+        place = ", ".join(str(said[name]) for name in ("location", "operationId") if said.get(name))
+        error = BY_CODE.get(code, OnetapeError)(what, location=place, todo=todo)
+        error.__cause__ = Refusal(answer.status, said)
+        pause = said.get("retryAfter") if isinstance(error, RateLimited) else None
+        return error, None if pause is None else pause / 1000
+
+
+def _check_word(name: str, value: str) -> None:
+    """It goes into a header. The value is not shown: it may be a secret."""
+    if not (value.isascii() and value.isprintable()):
+        raise UsageError("it is not printable ASCII", location=name)
+
+
+def _decoded(body: bytes, reply: Any) -> Any:
+    try:
+        return msgspec.json.decode(body, type=reply)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise InvariantViolation(f"an answer of another form: {error}", location="the control plane") from error
+
+
+class ControlClient(_Client):
+    """Calls the control plane, one connection a call; may be shared by threads."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """There is nothing to close: written as the async one is."""
+
+    def _run(self, steps: _Steps) -> Any:
+        answer: _Answer | OSError | None = None
+        try:
+            while True:
+                step = steps.send(answer)
+                if isinstance(step, _Send):
+                    answer = self._sent(step)
+                else:
+                    time.sleep(step)
+                    answer = None
+        except StopIteration as end:
+            return end.value
+
+    def _sent(self, send: _Send) -> _Answer | OSError:
+        host, port = self._url.hostname or "", self._url.port
+        connection: http.client.HTTPConnection
+        if self._url.scheme == "https":
+            context = self._tls or ssl.create_default_context()
+            connection = http.client.HTTPSConnection(host, port, timeout=self._timeout_s, context=context)
+        else:
+            connection = http.client.HTTPConnection(host, port, timeout=self._timeout_s)
+        try:
+            connection.request(send.method, send.target, body=send.body, headers=send.headers)
+            response = connection.getresponse()
+            return _Answer(response.status, response.read())
+        except http.client.HTTPException as error:
+            return ConnectionError(str(error) or type(error).__name__)
+        except OSError as error:
+            return error
+        finally:
+            connection.close()
+
+
+class AsyncControlClient(_Client):
+    """Calls the control plane from a running loop; its connections are kept until it is closed."""
+
+    _session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        import aiohttp
+
+        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=self._timeout_s))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._session is not None
+        await self._session.close()
+
+    async def _run(self, steps: _Steps) -> Any:
+        import asyncio
+
+        answer: _Answer | OSError | None = None
+        try:
+            while True:
+                step = steps.send(answer)
+                if isinstance(step, _Send):
+                    answer = await self._sent(step)
+                else:
+                    await asyncio.sleep(step)
+                    answer = None
+        except StopIteration as end:
+            return end.value
+
+    async def _sent(self, send: _Send) -> _Answer | OSError:
+        import aiohttp
+        from yarl import URL
+
+        if self._session is None:
+            raise UsageError("the client is not open", location="AsyncControlClient", todo="use it by `async with`")
+        url = URL(f"{self._url.scheme}://{self._url.netloc}{send.target}", encoded=True)
+        try:
+            async with self._session.request(
+                send.method, url, data=send.body, headers=send.headers, ssl=self._tls or True, allow_redirects=False
+            ) as response:
+                return _Answer(response.status, await response.read())
+        except aiohttp.ClientSSLError as error:
+            return ssl.SSLError(str(error))
+        except aiohttp.ClientConnectorError as error:
+            return error.os_error
+        except OSError as error:
+            return error
+        except aiohttp.ClientError as error:
+            return ConnectionError(str(error) or type(error).__name__)

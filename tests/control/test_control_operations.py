@@ -1,0 +1,185 @@
+"""Operations: ids that never repeat, each once by its key, whatever ends the process."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from control_worlds import CONTROL, Plane, plane
+
+from onetape.control.operations import ControlTape, Operations, Wanted
+from onetape.model.errors import DuplicateCommand
+
+DAY_1 = 1_795_392_000_000_000_000  # 2026-11-23
+DAY = 86_400 * 10**9
+ANSWER = b'{"done":true}'
+
+
+def wanted(key: str = "", actor: str = "bot", **fields: object) -> Wanted:
+    return Wanted("delta-ctrl", "delta_control", actor, "r-1", fields, key=key, acts=False)
+
+
+async def done(operation: str) -> tuple[int, bytes]:
+    return 200, ANSWER
+
+
+def life(home: Path, work: Callable[[Operations], Awaitable[None]], now: int = DAY_1) -> None:
+    """One life of the process; `work` ends it, however far operations are."""
+
+    async def run() -> None:
+        tape = ControlTape(home)
+        try:
+            await work(Operations(tape, lambda: now))
+        finally:
+            tape.close()
+
+    asyncio.run(run())
+
+
+def test_ten_thousand_at_once_have_ids_of_their_own_and_each_is_on_the_tape(tmp_path: Path):
+    async def work(operations: Operations) -> None:
+        ended = await asyncio.gather(*(operations.run(wanted(n=n), done) for n in range(10_000)))
+        ids = {each.operation for each in ended}
+        assert len(ids) == operations.total == 10_000
+        assert {"delta-ctrl-20261123-001", "delta-ctrl-20261123-10000"} <= ids
+        found = {each.record["operation"] for each in operations.tape.records(("command",))}
+        assert found == ids == {each.record["operation"] for each in operations.tape.records(("reply",))}
+
+    life(tmp_path, work)
+
+
+def test_ids_and_counts_go_on_over_lives_days_and_a_clock_that_goes_back(tmp_path: Path):
+    found: list[str] = []
+
+    async def work(operations: Operations) -> None:
+        found.append((await operations.run(wanted(), done)).operation)
+        assert operations.total == len(found)
+
+    for now in (DAY_1, DAY_1, DAY_1 + DAY, DAY_1):
+        life(tmp_path, work, now)
+    assert [each.partition("2026")[2] for each in found] == ["1123-001", "1123-002", "1124-001", "1124-002"]
+
+
+def test_a_key_gives_the_operation_that_it_was_first_sent_with(tmp_path: Path):
+    calls: list[str] = []
+
+    async def once(operation: str) -> tuple[int, bytes]:
+        calls.append(operation)
+        await asyncio.sleep(0)
+        return 409, ANSWER
+
+    async def work(operations: Operations) -> None:
+        same = await asyncio.gather(*(operations.run(wanted("k", n=1), once) for _ in range(5)))
+        assert {(each.operation, each.status, bytes(each.answer)) for each in same} == {(calls[0], 409, ANSWER)}
+        assert sorted(each.repeated for each in same) == [False, True, True, True, True]
+        with pytest.raises(DuplicateCommand):
+            await operations.run(wanted("k", n=2), once)
+        other = await operations.run(wanted("k", actor="another", n=2), once)
+        assert other.operation != calls[0] and len(calls) == 2
+
+    async def later(operations: Operations) -> None:
+        ended = await operations.run(wanted("k", n=1), done)
+        assert (ended.operation, ended.status, json.loads(bytes(ended.answer)), ended.repeated) == (
+            calls[0],
+            409,
+            {"done": True},
+            True,
+        )
+
+    life(tmp_path, work)
+    life(tmp_path, later)
+
+
+def test_what_a_life_left_is_begun_under_its_own_id_by_who_sends_its_key(tmp_path: Path):
+    begun: list[str] = []
+
+    async def hangs(operation: str) -> tuple[int, bytes]:
+        begun.append(operation)
+        await asyncio.Event().wait()
+        return 200, b""
+
+    async def work(operations: Operations) -> None:
+        task = asyncio.ensure_future(operations.run(wanted("k"), hangs))
+        while not begun:
+            await asyncio.sleep(0)
+        task.cancel()
+
+    async def later(operations: Operations) -> None:
+        assert (await operations.run(wanted("other"), done)).operation != begun[0]
+        ended = await operations.run(wanted("k"), done)
+        assert (ended.operation, ended.repeated) == (begun[0], True)
+        assert (await operations.run(wanted("k"), hangs)).operation == begun[0]
+
+    life(tmp_path, work)
+    life(tmp_path, later)
+    assert len(begun) == 1
+
+
+def test_a_key_is_forgotten_after_a_day(tmp_path: Path):
+    async def work(operations: Operations) -> None:
+        await operations.run(wanted("k"), done)
+
+    async def later(operations: Operations) -> None:
+        assert not (await operations.run(wanted("k", other=True), done)).repeated
+
+    life(tmp_path, work)
+    life(tmp_path, later, DAY_1 + 2 * DAY)
+
+
+def test_a_caller_that_goes_away_ends_no_operation(tmp_path: Path):
+    begun, go = asyncio.Event(), asyncio.Event()
+
+    async def waits(operation: str) -> tuple[int, bytes]:
+        begun.set()
+        await go.wait()
+        return 200, ANSWER
+
+    async def work(operations: Operations) -> None:
+        caller = asyncio.ensure_future(operations.run(wanted("k"), waits))
+        await begun.wait()
+        caller.cancel()
+        repeat = asyncio.ensure_future(operations.run(wanted("k"), waits))
+        go.set()
+        assert bytes((await repeat).answer) == ANSWER
+        assert [each.record["status"] for each in operations.tape.records(("reply",))] == [200]
+
+    life(tmp_path, work)
+
+
+def test_over_http_a_repeated_call_says_that_it_is_one_and_another_body_is_refused(tmp_path: Path):
+    async def work(at: Plane) -> None:
+        first, second = [await at.call("POST", "delta/control", CONTROL, Idempotency_Key="bar-1") for _ in range(2)]
+        assert first[:2] == second[:2] and first[1]["operationId"].startswith("delta-ctrl-")
+        assert "Idempotent-Replayed" not in first[2] and second[2]["Idempotent-Replayed"] == "true"
+        status, answer, _ = await at.call(
+            "POST", "delta/control", {**CONTROL, "targetDelta": 1}, Idempotency_Key="bar-1"
+        )
+        assert (status, answer["code"]) == (409, 4605)
+        status, answer, _ = await at.call("POST", "delta/control", CONTROL, Idempotency_Key="a b")
+        assert (status, answer["location"]) == (400, "Idempotency-Key")
+        assert len(at.calls) == 1
+
+    plane(tmp_path, work)
+
+
+def test_each_call_leaves_who_asked_what_and_what_came_of_it(tmp_path: Path, capfd):
+    async def work(at: Plane) -> None:
+        _, answer, headers = await at.call("POST", "delta/control", CONTROL, X_Request_Id="mine-1")
+        assert headers["X-Request-Id"] == "mine-1"
+        _, _, headers = await at.call("GET", "symbols", X_Request_Id="not one of ours")
+        made = headers["X-Request-Id"]
+        calls = [each.record for each in at.operations.tape.records(("log",))]
+        assert [(each["request"], each["actor"], each["status"]) for each in calls] == [
+            ("mine-1", "anonymous", 200),
+            (made, "anonymous", 200),
+        ]
+        assert calls[0]["operation"] == answer["operationId"] and calls[0]["ms"] >= 0
+        (begun,) = (each.record for each in at.operations.tape.records(("command",)))
+        assert begun["operation"] == answer["operationId"] and begun["fields"]["symbol"] == "BTC-USD"
+
+    plane(tmp_path, work)
+    said = capfd.readouterr().err
+    assert "call mine-1 'anonymous'" in said and "delta-ctrl-" in said and "/symbols" not in said

@@ -1,0 +1,252 @@
+"""Figures of accounts now and before, alerts, and what they block: on a gateway's table and tape, records and a
+supervisor's journal that are written as these processes write them."""
+
+from __future__ import annotations
+
+import time
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from onetape.accounts.entries import TOTAL
+from onetape.accounts.table import AccountTable, Margin, PositionShown
+from onetape.control.risk import Risk
+from onetape.control.views import Views
+from onetape.gateway.options import gateway_journal
+from onetape.gateway.order_frames import QUOTE
+from onetape.model.config import parse_config
+from onetape.model.enums import PositionSide
+from onetape.model.errors import BadInput, BlockedByRiskAlert, InvalidAccount, NotAvailable, ProxyFailed
+from onetape.model.home import supervisor_journal
+from onetape.model.instrument import from_symbol
+from onetape.model.money import money_units
+from onetape.model.time import MINUTE
+from onetape.store.records import Records, add
+from onetape.tape.journal import JournalWriter
+
+CONFIG = """
+[venues.x]
+kind = "binance-usdm"
+[venues.y]
+kind = "bitmex"
+[accounts.main]
+venue = "x"
+leverage = 4
+[accounts.inverse]
+venue = "y"
+[accounts.other]
+venue = "x"
+[robots.mm]
+strategy = "m.py"
+account = "other"
+"""
+LINEAR = from_symbol("binance:BTC/USDT:USDT", tick="0.1", lot="0.001", taker_fee="0.0005")
+INVERSE = from_symbol("bitmex:BTC/USD:BTC", tick="0.5", lot="100", size_decimals=0)
+
+
+class Gateway:
+    """What one of an account leaves for others to read."""
+
+    def __init__(self, home: Path, account: str, instrument) -> None:
+        self.instrument = instrument
+        self.tape = JournalWriter(gateway_journal(home, account), process=f"gateway:{account}")
+        self.tape.append_instrument(1, time.time_ns(), instrument.to_msgpack())
+        self.table = AccountTable(home, venue=instrument.venue, account=account, kind="x")
+        self.table.ready()
+
+    def quote(self, bid: str, ask: str) -> None:
+        now = time.time_ns()
+        units = [int(Decimal(price).scaleb(self.instrument.price_decimals)) for price in (bid, ask)]
+        size = 10**self.instrument.size_decimals
+        self.tape.append("quote", QUOTE.pack(now, now, *units, size, size, 0, 0), stream=1, time=now)
+
+    def stand(self, equity: str, qty: str = "0", unrealized: str = "0") -> None:
+        instrument, now = self.instrument, time.time_ns()
+        units = [money_units(each) for each in (qty, "50000", "50000", unrealized)]
+        shown = PositionShown(TOTAL, instrument.symbol, PositionSide.BOTH, *units, 0, instrument.size_decimals, now)
+        sequence = self.tape.published
+        self.table.put_position(shown, sequence=sequence)
+        money = [money_units(each) for each in (equity, unrealized)]
+        self.table.put_margin(Margin(instrument.settle, *money, 0, None, None, now, now), sequence=sequence)
+        self.table.alive(now)
+
+    def close(self) -> None:
+        self.table.close()
+        self.tape.close()
+
+
+@pytest.fixture
+def views(tmp_path):
+    made = Views(parse_config(CONFIG), tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def gateway(tmp_path):
+    made = Gateway(tmp_path, "main", LINEAR)
+    yield made
+    made.close()
+
+
+def metrics(risk: Risk, views: Views, account: str = "main"):
+    views.refresh()
+    return risk.metrics(account)
+
+
+def test_metrics_follow_the_account(views, gateway):
+    risk = Risk(views)
+    with pytest.raises(InvalidAccount):
+        risk.metrics("nobody")
+    with pytest.raises(ProxyFailed, match="its gateway does not run"):
+        metrics(risk, views, "other")
+    gateway.quote("49999.9", "50000.1")
+    drawdowns = []
+    for equity in ("100", "120", "90", "110"):
+        gateway.stand(equity, "-0.002", "-3")
+        drawdowns.append(metrics(risk, views).max_drawdown)
+    assert drawdowns == [0, 0, 0.25, 0.25]
+    risk.targets["main"] = Decimal("0.001")
+    found = metrics(risk, views)
+    assert (found.delta_deviation, found.delta_unit, found.unrealized_pnl) == (0.003, "BTC", -3)
+    assert found.leverage_ratio == pytest.approx(100 / 110) and found.utilization_rate == pytest.approx(25 / 110)
+    assert found.ages.keys() == {"account", "market", "confirmed"}
+
+
+def test_contracts_of_an_inverse_market_are_counted_in_coins(tmp_path, views):
+    gateway = Gateway(tmp_path, "inverse", INVERSE)
+    gateway.quote("50000", "50000.5")
+    gateway.stand("0.5", "-5000")
+    views.refresh()
+    (leg,) = views.legs("BTC-USD", ["inverse"])
+    mark = Decimal("50000.25")
+    assert leg.mark == mark and abs(leg.position + 5000 / mark) < Decimal("1e-25")
+    assert leg.gross == -leg.position and abs(leg.bids[0].base - 1 / Decimal(50000)) < Decimal("1e-25")
+    assert leg.utilization == pytest.approx(0.2, abs=0.001)
+    gateway.close()
+
+
+def rows(account: str, count: int, currency: str = "USDT") -> list[dict]:
+    figures = {"subaccount": "", "strategy": "", "balance": "1", "coins": "0", "capital": "0", "leverage": 0.5}
+    return [
+        {
+            "account": account,
+            "slot": TOTAL,
+            "currency": currency,
+            "ts": minute * MINUTE,
+            "equity": str(1000 + minute),
+            "unrealized": str(minute),
+            "delta": str(-minute),
+            "utilization": None if minute == 1 else minute / 1000,
+            "drawdown": 0.3 if minute == 7 else 0.01,
+            **figures,
+        }
+        for minute in range(1, count + 1)
+    ]
+
+
+def test_history_is_the_newest_of_what_was_recorded(tmp_path, views, gateway):
+    records = Records("sqlite:///store.db", home=tmp_path)
+    with records.transaction() as connection:
+        add(connection, "record_equity", [*rows("main", 150), *rows("other", 3), *rows("main", 20, "BTC")])
+        now = rows("main", 1)[0] | {"drawdown": 0.2}
+        add(connection, "record_risk", [now, now | {"currency": "BTC", "equity": "0.5"}])
+    records.close()
+    risk = Risk(views, "sqlite:///store.db")
+    views.refresh()
+    found = risk.history("main")
+    assert [each.timestamp // 60_000 for each in found] == list(range(150, 50, -1))
+    assert (found[0].delta_deviation, found[0].delta_unit, found[0].utilization_rate) == (150, "USDT", 0.15)
+    assert [each.timestamp // 60_000 for each in risk.history("main", 1000, since=148 * 60_000)] == [150, 149]
+    assert len(risk.history("main", 1000)) == 150 and risk.history("main", 1000)[-1].utilization_rate == 1
+    assert risk.history("inverse") == []
+    for limit in (0, 1001, -1):
+        with pytest.raises(BadInput, match="limit is 1 to 1000"):
+            risk.history("main", limit)
+    with pytest.raises(InvalidAccount):
+        risk.history("nobody")
+    with pytest.raises(NotAvailable, match="nobody records"):
+        Risk(views).history("main")
+    gateway.quote("50000", "50000.1")
+    gateway.stand("100")
+    assert metrics(risk, views).max_drawdown == 0.3  # a minute of long ago, not what it is now
+    risk.close()
+
+
+class Supervisor:
+    def __init__(self, home: Path) -> None:
+        self.tape = JournalWriter(supervisor_journal(home))
+
+    def tell(self, subject: str, state: str = "begin", *, type_: str = "risk", severity: str = "critical") -> str:
+        record = {"type": type_, "severity": severity, "subject": subject, "state": state, "message": f"{subject}: bad"}
+        record |= {"time": time.time_ns(), "more": 0, **({"actor": "me"} if state == "ack" else {})}
+        self.tape.append("alert", msgspec.msgpack.encode(record), time=time.time_ns())
+        return str(self.tape.published)
+
+
+@pytest.mark.parametrize(
+    ("subject", "account"),
+    [
+        ("gateway:main disk", "main"),
+        ("robot:mm strategy_error on_quote", "other"),
+        ("guardian protection main binance:BTC/USDT:USDT", "main"),
+        ("recorder utilization other USDT", "other"),
+        ("control hedge main", "main"),
+        ("hub market main", ""),  # a hub knows of no account
+        ("venue:x", ""),
+        ("/home/of/it", ""),
+    ],
+)
+def test_a_critical_blocks_its_account_or_all_until_it_ends_or_is_acknowledged(tmp_path, views, subject, account):
+    views.refresh()
+    supervisor, risk = Supervisor(tmp_path), Risk(views)
+    blocked = [account] if account else ["main", "other", "inverse"]
+
+    def blocks() -> list[str]:
+        found = []
+        for each in ("main", "other", "inverse"):
+            try:
+                risk.gate([each], reduces=False)
+            except BlockedByRiskAlert as error:
+                assert f"{subject}: bad" in error.message and "/ack" in error.message
+                found.append(each)
+        risk.gate(["main", "other", "inverse"], reduces=True)
+        return found
+
+    assert blocks() == []
+    supervisor.tell(subject, severity="warn")
+    assert blocks() == []
+    id_ = supervisor.tell(subject)
+    assert sorted(blocks()) == sorted(blocked)
+    (shown,) = risk.alerts(severity="CRITICAL")
+    assert (shown.account_id, shown.type, shown.data["subject"]) == (account, "risk-alert", subject) and id_
+    supervisor.tell(subject, "ack")
+    assert blocks() == [] and risk.alerts() == [] and risk.alerts(all=True)[0].acked
+    supervisor.tell(subject, "end")
+    supervisor.tell(subject)  # it comes again: nobody has acknowledged that
+    assert sorted(blocks()) == sorted(blocked)
+    supervisor.tell(subject, "end")
+    assert blocks() == [] and len(risk.alerts(all=True)) == 2
+    supervisor.tell(subject, "note")  # of what is over nothing goes on
+    assert blocks() == []
+    risk.close()
+
+
+def test_alerts_are_called_and_filtered_as_in_the_interface(tmp_path, views):
+    views.refresh()
+    supervisor, risk = Supervisor(tmp_path), Risk(views)
+    for type_ in ("delta", "utilization", "failover", "proxy", "stop"):
+        supervisor.tell(f"gateway:main {type_}", type_=type_, severity="warn" if type_ == "proxy" else "critical")
+    supervisor.tell("gateway:other lag", type_="process", severity="info")
+    types = [each.type for each in risk.alerts()]
+    assert types == [f"{each}-alert" for each in ("delta", "utilization", "failover", "proxy", "stop", "process")]
+    assert [each.type for each in risk.alerts(account="other")] == ["process-alert"]
+    assert [each.type for each in risk.alerts(severity="WARN")] == ["proxy-alert"]
+    assert [each.severity for each in risk.alerts(type="delta-alert")] == ["CRITICAL"]
+    with pytest.raises(InvalidAccount):
+        risk.alerts(account="nobody")
+    supervisor.tell("gateway:main delta", "end", type_="delta")
+    assert risk.alerts(type="delta-alert") == [] and len(risk.alerts(type="delta-alert", all=True)) == 1
+    risk.close()
