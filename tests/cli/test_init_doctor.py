@@ -3,6 +3,11 @@ from __future__ import annotations
 import ast
 import stat
 
+from onetape.control.options import has_control
+from onetape.exchange.venues import VENUES
+from onetape.guardian.options import has_guardian
+from onetape.store.config import load_config
+
 
 def test_init_writes_a_folder_that_doctor_finds_healthy(onetape, tmp_path):
     done = onetape("init", "mine", "--json")
@@ -80,3 +85,16 @@ def test_doctor_warns_of_an_open_home(onetape, tmp_path):
     done = onetape("doctor", "--home", home, "--json")
     assert stat.S_IMODE(home.stat().st_mode) == 0o755
     assert any(f["state"] == "warning" and f["subject"] == "home" for f in done.value["findings"])
+
+
+def test_init_delta_neutral_writes_three_exchanges_that_doctor_finds_healthy(onetape, tmp_path):
+    done = onetape("init", "--delta-neutral", "pair")
+    assert done.code == 0 and "curl http://localhost:3000/api/v1/system/status" in done.out
+    healthy = onetape("doctor", "--json", cwd=tmp_path / "pair")
+    assert healthy.code == 0 and healthy.value["ok"] is True, healthy.value
+    config = load_config(tmp_path / "pair" / "onetape.toml", {})
+    assert list(config.accounts) == ["pacifica-main", "aster-hedge", "binance-backup"]
+    assert (config.control.port, has_control(config), has_guardian(config)) == (3000, True, True)
+    for listed in config.symbols.values():
+        simulated = {symbol for venue in config.venues.values() for symbol in VENUES[venue.kind].symbols}
+        assert len(listed) == 3 and set(listed) <= simulated

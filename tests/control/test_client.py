@@ -29,7 +29,7 @@ STOPPED = {"success": True, "operationId": "stop-1", "timestamp": 1, "status": "
 BREAK = "break"
 
 
-class Asked(NamedTuple):
+class Seen(NamedTuple):
     method: str
     path: str
     headers: dict[str, str]
@@ -44,7 +44,7 @@ class Server:
     """Answers each request with the next of its script: BREAK hangs up when it was read, a tuple is status and JSON."""
 
     def __init__(self, *script: Any) -> None:
-        self.script, self.asked = list(script), list[Asked]()
+        self.script, self.seen = list(script), list[Seen]()
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
         self.thread = threading.Thread(target=self.serve)
@@ -69,7 +69,7 @@ class Server:
                 lines = iter(lambda file=file: file.readline().decode().strip(), "")
                 headers = {key.lower(): value for key, _, value in (line.partition(": ") for line in lines)}
                 body = file.read(int(headers.get("content-length", 0)))
-                self.asked.append(Asked(method, path, headers, json.loads(body) if body else None))
+                self.seen.append(Seen(method, path, headers, json.loads(body) if body else None))
                 answer = self.script.pop(0)
                 if answer != BREAK:
                     status, value = answer
@@ -119,7 +119,7 @@ def test_names_paths_and_fields_go_out_as_the_interface_has_them(call: Call) -> 
             == "stopped"
         )
         assert call(server.url, "risk_alerts", all=True, account_id="pacifica-main") == []
-    feeds, history, stop, alerts = server.asked
+    feeds, history, stop, alerts = server.seen
     assert (feeds.method, feeds.path, feeds.body) == ("GET", f"{BASE}/market/feeds", None)
     assert history.path == f"{BASE}/risk/history/a%2F..%2Fb%20c%3F?limit=5"
     assert (stop.method, stop.path, stop.body) == ("POST", f"{BASE}/system/stop", {"reason": "ü"})
@@ -138,7 +138,7 @@ def test_a_broken_call_is_sent_anew_with_the_same_key_and_another_call_has_anoth
     with Server(BREAK, BREAK, (200, STOPPED), (200, STOPPED)) as server:
         assert call(server.url, "system_stop").operation_id == "stop-1"
         call(server.url, "system_stop")
-    first, second, third, other = (each.headers["idempotency-key"] for each in server.asked)
+    first, second, third, other = (each.headers["idempotency-key"] for each in server.seen)
     assert first == second == third != other
 
 

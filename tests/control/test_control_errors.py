@@ -14,6 +14,7 @@ from onetape.control.call import Call
 from onetape.control.models import ErrorReply
 from onetape.control.openapi import REFUSALS, document
 from onetape.control.refusals import CHAPTER, error_reply, status_of
+from onetape.control.tokens import TokenStore
 from onetape.model import errors as e
 
 CHAPTER_STATUS = [
@@ -161,7 +162,9 @@ def test_a_fault_of_ours_is_answered_and_the_next_call_too(tmp_path: Path, caplo
     assert "ZeroDivisionError" in caplog.text
 
 
-def test_the_page_and_its_document_are_served_without_anything_from_outside(tmp_path: Path):
+def test_the_page_and_its_document_are_served_without_a_token_or_anything_from_outside(tmp_path: Path):
+    TokenStore(tmp_path).create("bot", ["kill"])
+
     async def work(at: Plane) -> None:
         status, described, _ = await at.call("GET", "/openapi.json")
         assert status == 200 and described == json.loads(json.dumps(document())) and described["openapi"] == "3.1.0"

@@ -82,7 +82,7 @@ def test_the_same_decision_is_counted_and_not_repeated():
 
 def test_a_venue_s_silence_is_waited_for_and_ends_it_after_the_patience():
     made = auto()
-    silent = [replace(each, market_at=1) for each in at(100, *pair("0.1", "0")).views]
+    silent = [replace(each, refusal="its price is 9 s old") for each in at(100, *pair("0.1", "0")).views]
     waits = made.look(Look(100 * SECOND, silent))
     assert words(waits) == ("hold", "waits") and "aster-a" in waits.reason and "price" in waits.reason
     assert made.look(at(120, *pair("0.01", "0"))).code == "within_band"

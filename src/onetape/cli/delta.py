@@ -87,7 +87,9 @@ def control(shell: Shell, id_: str, token_file: Path | None, **fields: Any) -> A
 @hedging.duration("--every", "interval", "How often it is looked at [default: 5s].")
 @hedging.duration("--cooldown", "cooldown", "After an adjustment [default: 30s].")
 @click.option("--max-cost", type=float, help="Of a UTC day, in the quote currency.")
-@click.option("--carry", is_flag=True, default=None, help="Let the target follow which side earns funding.")
+@hedging.duration("--patience", "patience", "Of an unhealthy venue, then it stops [default: 60s].")
+@click.option("--carry", is_flag=True, default=None, help="Turn the pair round where the other side earns funding.")
+@click.option("--carry-size", type=float, help="Of each side, base units [default: what is held].")
 @hedging.ID
 @hedging.TOKEN_FILE
 def auto(shell: Shell, switch: str, id_: str, token_file: Path | None, **options: Any) -> Answer:

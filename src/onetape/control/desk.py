@@ -196,6 +196,41 @@ class Desk:
         found = rebalance(self._legs(request.symbol, request.accounts), target, now=self.now())
         return rebalance_reply(call, request, self.now(), found, Came(saga=saga, outcome=outcome))
 
+    async def trade(
+        self,
+        symbol: str,
+        accounts: Sequence[str],
+        trades: Mapping[str, Decimal],
+        operation: str,
+        actor: str,
+        *,
+        slippage: Decimal = CONTROL_SLIPPAGE,
+    ) -> HedgeReply:
+        """Trades signed amounts of base on some of the accounts, as one operation. Raises what forbids it before
+        anything is sent; DuplicateCommand where another one is on the symbol, since amounts are of now's positions.
+        """
+        call = Asking(operation, actor, self.now(), symbol, tuple(accounts))
+        if (saga := self._of(operation)) is None:
+            async with self._turn(symbol, accounts, "refuse") as lock:
+                views = self._legs(symbol, accounts)
+                plan, _ = await self._planned(lambda of: legs_plan(of, trades, self._terms(slippage)), views)
+                reduces = bool(plan.legs) and all(each.reduces for each in plan.legs)
+                errors = self._gated(accounts, reduces=reduces or abs(plan.expected) < abs(plan.before))
+                if not plan.legs:
+                    errors.append(_unborne(plan, views, HedgeFailed))
+                _raise_first(errors)
+                saga = self._begin(call, plan, views, slippage, CONTROL_WITHIN, lock=lock)
+        outcome = await self._outcome(operation, saga)
+        return hedge_reply(call, self.now(), Came(saga=saga, outcome=outcome), slippage)
+
+    def has_begun(self, operation: str) -> bool:
+        """Tells whether an operation has sent anything, or is about to, in this life or an earlier one."""
+        return self._of(operation) is not None
+
+    def is_busy(self, base: str) -> bool:
+        """Tells whether an operation is on a base currency."""
+        return base in self._locks and self._locks[base].locked()
+
     async def resume(self) -> None:
         """Goes on with the sagas that an earlier life has left."""
         records: dict[str, list[dict[str, Any]]] = {}

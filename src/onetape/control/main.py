@@ -11,6 +11,7 @@ from pathlib import Path
 
 import uvloop
 
+from onetape.control.auto import Automatic
 from onetape.control.call import Call, Handler
 from onetape.control.desk import Desk
 from onetape.control.models import Caller, OperationReply
@@ -39,6 +40,10 @@ class ControlPlane:
         self.system = System(home, options.config, self.operations, lambda: self.server.performance())
         self.state = State(home, options.config, records=options.records)
         self.desk = Desk(self.state.views, self.state.risk, home, self.tape, self.state.commands)
+        self.auto = Automatic(
+            self.state.views, self.state.risk, self.desk, self.operations, check=self.system.check_runs
+        )
+        self.state.is_held = self.auto.is_held
         self.server = ControlServer(options, self.operations, self._handlers(), check=self.system.check_runs)
 
     def _handlers(self) -> Mapping[str, Handler]:
@@ -51,17 +56,20 @@ class ControlPlane:
             "operation": self._operation,
             **self.state.handlers,
             **self.desk.handlers,
+            **self.auto.handlers,
         }
 
     async def start(self) -> None:
         self.state.start()
         await self.desk.resume()
+        self.auto.start()
         await self.server.start()
         self.system.resume()
 
     async def close(self) -> None:
         await self.server.stop()
         await self.system.close()
+        await self.auto.close()
         await self.desk.close()
         await self.state.close()
         self.tape.close()

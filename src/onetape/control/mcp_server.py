@@ -68,43 +68,43 @@ class Tools:
         route = self._routes.get(name)
         if route is None:
             raise UsageError(f"no tool {name[:80]!r} for this token", todo=", ".join(self._routes))
-        given = dict(arguments)
+        fields = dict(arguments)
         if route.scope == "read":
-            return await self._send(route, given, "")
-        plan_id = given.pop(PLAN_ID, None)
+            return await self._send(route, fields, "")
+        plan_id = fields.pop(PLAN_ID, None)
         if plan_id is None:
-            return await self._plan(route, given)
-        self._check_plan(name, given, plan_id)
+            return await self._plan(route, fields)
+        self._check_plan(name, fields, plan_id)
         # Called twice, it acts once and answers the same.
-        return await self._send(route, {**given, "dryRun": False}, f"{ACTOR}-{plan_id}")
+        return await self._send(route, {**fields, "dryRun": False}, f"{ACTOR}-{plan_id}")
 
-    async def _plan(self, route: Route, given: dict[str, Any]) -> Any:
+    async def _plan(self, route: Route, fields: dict[str, Any]) -> Any:
         made_at = time.monotonic()  # the market that it was made from is not newer
-        answer = await self._send(route, {**given, "dryRun": True}, "")
-        self._plans[answer["operationId"]] = _Plan({"tool": route.name, **given}, made_at)
+        answer = await self._send(route, {**fields, "dryRun": True}, "")
+        self._plans[answer["operationId"]] = _Plan({"tool": route.name, **fields}, made_at)
         if len(self._plans) > PLANS_MAX:
             del self._plans[next(iter(self._plans))]
         return answer
 
-    def _check_plan(self, name: str, given: dict[str, Any], plan_id: object) -> None:
+    def _check_plan(self, name: str, fields: dict[str, Any], plan_id: object) -> None:
         plan = self._plans.get(plan_id) if isinstance(plan_id, str) else None
         todo = f"call {name} without {PLAN_ID}, look at the plan, and take its operationId"
         if plan is None:
             raise PermissionDenied("no plan of that id was made in this session", location=PLAN_ID, todo=todo)
-        if plan.arguments != {"tool": name, **given}:
+        if plan.arguments != {"tool": name, **fields}:
             raise DuplicateCommand("the plan was made for other arguments", location=PLAN_ID, todo=todo)
         if time.monotonic() - plan.made_at > PLAN_AGE_S:
             raise PermissionDenied(f"the plan is older than {PLAN_AGE_S:.0f} s", location=PLAN_ID, todo=todo)
 
-    async def _send(self, route: Route, given: dict[str, Any], key: str) -> Any:
+    async def _send(self, route: Route, fields: dict[str, Any], key: str) -> Any:
         names = _places(route)
-        places = tuple(_text(name, given.pop(name, None)) for name in names)
+        places = tuple(_text(name, fields.pop(name, None)) for name in names)
         try:
-            request = msgspec.convert(given, route.request) if route.request is not None else None
+            request = msgspec.convert(fields, route.request) if route.request is not None else None
         except msgspec.ValidationError as error:
             raise BadInput(str(error), location=route.name, todo="see the tool's schema") from None
-        if route.request is None and given:
-            raise BadInput(f"unknown fields {', '.join(sorted(given))[:200]}", location=route.name)
+        if route.request is None and fields:
+            raise BadInput(f"unknown fields {', '.join(sorted(fields))[:200]}", location=route.name)
         client = self._client.keyed(key) if key else self._client
         return msgspec.to_builtins(await client.call(route, places, request))
 

@@ -200,7 +200,8 @@ class RebalanceReply(Reply, frozen=True):
 
 class DeltaAuto(Request, frozen=True):
     """POST /delta/auto. band: base units that the net delta may be away from the target; times in ms; max_cost: of a
-    UTC day, in the quote currency; carry: the target follows which side earns funding."""
+    UTC day, in the quote currency; patience: of an unhealthy venue, until it stops; carry: the pair is turned round
+    where the other side earns funding; carry_size: base of each side, None: of the pair that is held."""
 
     symbol: Name
     accounts: list[str] = []  # []: every account that has the symbol
@@ -210,7 +211,9 @@ class DeltaAuto(Request, frozen=True):
     interval: Annotated[int, Meta(ge=100, le=86_400_000)] = 5_000
     cooldown: Millis = 30_000
     max_cost: Amount | None = None
+    patience: Millis = 60_000
     carry: bool = False
+    carry_size: Amount | None = None
 
 
 class AutoDecision(Reply, frozen=True):

@@ -194,6 +194,8 @@ class ControlServer:
         caller = call.address
         try:
             self._entrance.check_source(request.headers)
+            if call.target in PAGES:  # a browser has no token to show
+                return
             call.grant = self._entrance.who(request.headers)
             if call.grant.digest:
                 caller = f"token {call.grant.name}"

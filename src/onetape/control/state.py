@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -42,6 +42,7 @@ class State:
         self.views = Views(config, home)
         self.risk = Risk(self.views, records)
         self.market = Market(self.views, self.commands)
+        self.is_held: Callable[[str], bool] = lambda _symbol: False  # automatically
         self._watch: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -86,7 +87,8 @@ class State:
             having = [account for account, each in symbols.of(name).items() if each is not None]
             legs = views.legs(name, having)
             net = sum(each.position for each in legs)
-            found.append(DeltaState(symbol=name, net_delta=float(net), legs=[self._leg(each) for each in legs]))
+            shown = [self._leg(each) for each in legs]
+            found.append(DeltaState(symbol=name, net_delta=float(net), legs=shown, automatic=self.is_held(name)))
         return DeltaStatusReply(timestamp=views.now // _MS, symbols=found)
 
     def _leg(self, leg: LegView) -> DeltaLeg:

@@ -23,7 +23,7 @@ from onetape.hedge import saga as steps
 from onetape.hedge.auto import Auto, AutoSettings, Decision, Ended, Look, MarginLimits
 from onetape.hedge.carry import Carry
 from onetape.hedge.model import LegView, Level
-from onetape.hedge.plan import Plan, Terms, base_of, leg_of, plan_change, tradable
+from onetape.hedge.plan import Terms, base_of, legs_plan, plan_change, tradable
 from onetape.hedge.saga import Fills, Goal, Outcome, Saga
 from onetape.model.decimals import to_decimal
 from onetape.model.enums import Kind
@@ -99,7 +99,7 @@ def delta_class(path: Path) -> type[Strategy]:
     def bad(what: str, *keys: str) -> BadConfig:
         line = line_of(lines, ("delta", *keys))
         return BadConfig(
-            what, location=f"{path}:{line}" if line else str(path), todo="docs/concepts/delta-neutral.md has its keys"
+            what, location=f"{path}:{line}" if line else str(path), todo="docs/concepts/automatic-mode.md has its keys"
         )
 
     if more := sorted(set(table) - {"delta"}):
@@ -217,8 +217,7 @@ class DeltaNeutral(Strategy):
         if decision.action == "control":
             plan = plan_change(views, self._settings.target - net, terms, spared=self._settings.spared)
         else:
-            legs = [leg_of(each, decision.trades.get(each.account, _ZERO), terms) for each in views]
-            plan = Plan(tuple(leg for leg in legs if leg is not None), before=net)
+            plan = legs_plan(views, decision.trades, terms)
         if not plan.legs:
             self._auto.ended(Ended(self.now, error="less than can be traded"))
             return
@@ -227,6 +226,7 @@ class DeltaNeutral(Strategy):
             Goal(
                 operation=f"auto-{self._auto.operations + 1}",
                 symbol=self._settings.symbol,
+                base=views[0].instrument.base,
                 plan=plan,
                 bearers=tuple(self._accounts),
                 positions={view.account: view.position for view in views},
@@ -289,7 +289,7 @@ class DeltaNeutral(Strategy):
         self._carry_out(self._saga.closed(number, fills, self.now, why=why, code=order.code))
 
     def _report(self, saga: Saga, outcome: Outcome) -> None:
-        cost = sum((_cost(each, self.instrument(each.leg.symbol).kind) for each in saga.attempts), _ZERO)
+        cost = sum((_cost(each) for each in saga.attempts), _ZERO)
         self._exposure.operation(outcome.naked_ns)
         self.log(
             f"delta: {outcome.status}", operation=saga.goal.operation, change=str(outcome.change), cost=f"{cost:f}"
@@ -341,8 +341,9 @@ class DeltaNeutral(Strategy):
             funding_at=rated_at + instrument.funding_interval if rated_at else 0,
             maker_fee=instrument.maker_fee,
             taker_fee=instrument.taker_fee,
-            market_at=self.now if at and self.now - at <= self._stale else at,
+            market_at=at,
             account_at=self.now,
+            refusal=f"its price is {age / SECOND:.1f} s old" if at and (age := self.now - at) > self._stale else "",
         )
 
     def _exposed(self) -> None:
@@ -394,8 +395,8 @@ def _top(price: float, size: float) -> tuple[Level, ...]:
     return (Level(to_decimal(price), to_decimal(size)),) if price > 0 and size > 0 else ()
 
 
-def _cost(attempt: steps.Attempt, kind: Kind) -> Decimal:
+def _cost(attempt: steps.Attempt) -> Decimal:
     """Quote: fees, and what the fills were worse than the middle of the market when it was planned."""
     fills, leg = attempt.fills, attempt.leg
-    fees = fills.fees * leg.mid if kind is Kind.INVERSE else fills.fees
+    fees = fills.fees * leg.mid if leg.kind is Kind.INVERSE else fills.fees
     return fees + fills.base * (fills.price - leg.mid) * leg.side

@@ -76,7 +76,7 @@ class AutoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 @dataclass(frozen=True, slots=True)
 class Look:
     """The accounts as of one moment. alerts: critical ones that are open; moving: transfers on their way; busy: the
-    operation that works on the symbol, whoever began it; "": none."""
+    operation that works on the symbol, whoever began it; blocked: why nothing may be traded at all; "": none."""
 
     now: int
     views: Sequence[LegView]
@@ -84,6 +84,7 @@ class Look:
     moving: Sequence[InFlight] = ()
     routes: Sequence[Route] = ()
     busy: str = ""
+    blocked: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     delta: Decimal = _ZERO
     cost: Decimal = _ZERO
+    operation: str = ""
     trades: dict[str, Decimal] = {}
     transfers: list[dict[str, str]] = []
 
@@ -159,10 +161,37 @@ class Auto:
             self.working = found
         return self.records[-1]
 
+    def began(self, decision: Decision, operation: str) -> None:
+        """Notes the id of the operation that was begun for a decision."""
+        self.working = msgspec.structs.replace(decision, operation=operation)
+        for index, each in enumerate(self.records):
+            if each.acts and each.at == decision.at:
+                self.records[index] = self.working
+
+    def change(self, settings: AutoSettings, now: int) -> Decision:
+        """Goes on with other settings, also where it had stopped. What was spent today stays spent."""
+        self.settings, self.enabled = settings, True
+        self._correcting, self._failures, self._unhealthy_at = False, 0, None
+        self._note(self._decision(now, "start", "started", "switched on"))
+        return self.records[-1]
+
+    def replay(self, decision: Decision) -> None:
+        """Takes in a decision of an earlier life, as it was written."""
+        self._turn(decision.until)
+        if self.records and self.records[-1].at == decision.at:
+            self.records.pop()
+        self.records.append(decision)
+        self.enabled = decision.action != "stop" and (self.enabled or decision.action == "start")
+        self.working = decision if decision.acts else self.working
+
     def halt(self, now: int, reason: str, code: str = "switched_off") -> Decision:
         """Stops it."""
         self._note(self._stop(now, code, reason))
         return self.records[-1]
+
+    def spent_on(self, now: int) -> Decimal:
+        """Returns what was spent on the day of a moment, quote."""
+        return self.spent if now // DAY == self._day else _ZERO
 
     # --- judgement: the first that applies ----------------------------------------------------------------------------
 
@@ -172,6 +201,8 @@ class Auto:
             return self._decision(now, "hold", "off", "it is switched off")
         if self.working is not None or event.busy:
             return self._decision(now, "hold", "busy", f"an operation works on {settings.symbol} {event.busy}".rstrip())
+        if event.blocked:
+            return self._decision(now, "hold", "blocked", event.blocked)
         terms = Terms(now=now, slippage=settings.slippage)
         if ill := self._unhealthy(event, terms):
             return ill
@@ -242,7 +273,7 @@ class Auto:
             return self._decision(event.now, "hold", "no_account", f"{reason}, and no account can trade it: {why}", net)
         trades = {leg.account: leg.change for leg in plan.legs}
         return self._decision(
-            event.now, "control", "delta_off", reason, net, cost=cost_of_trades(event.views, plan.legs), trades=trades
+            event.now, "control", "delta_off", reason, net, cost=cost_of_trades(plan.legs), trades=trades
         )
 
     def _carry(self, event: Look, net: Decimal, terms: Terms) -> Decision:

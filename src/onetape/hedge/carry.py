@@ -28,15 +28,15 @@ INTERVAL: Final = 8 * HOUR  # of funding, where an instrument does not say its o
 
 
 class Carry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """size: base of each side; horizon_days: how long a pair is counted on to earn what it earns now; times: how often
-    what it earns more has to be worth its cost."""
+    """size: base of each side, None: of the pair that is held; horizon_days: how long a pair is counted on to earn what
+    it earns now; times: how often what it earns more has to be worth its cost."""
 
-    size: Decimal
+    size: Decimal | None = None
     horizon_days: Decimal = Decimal(3)
     times: Decimal = Decimal("1.5")
 
     def __post_init__(self) -> None:
-        if min(self.size, self.horizon_days, self.times) <= 0:
+        if min(self.size or 1, self.horizon_days, self.times) <= 0 or self.size == 0:
             raise ValueError("size, horizon_days and times are above 0")
 
 
@@ -60,15 +60,18 @@ def choose(views: Sequence[LegView], carry: Carry, target: Decimal, terms: Terms
     if silent or len(views) < 2:
         why = f"the funding rate of {', '.join(silent)} is not known" if silent else "a pair needs two accounts"
         return Choice(earns, earns, _ZERO, {}, why)
+    size = carry.size or min(abs(_sum(views, 1)), abs(_sum(views, -1)))
+    if not size:
+        return Choice(earns, earns, _ZERO, {}, "no pair is held, and no size of one is said")
     best = Choice(earns, earns, _ZERO, {}, f"no pair earns more than the {earns:.2f} a day of now")
     gain: Decimal | None = None
-    for name, wanted in _candidates(views, carry, target):
+    for name, wanted in _candidates(views, size, target):
         trades = {view.account: wanted[view.account] - view.position for view in views}
         made = (leg_of(view, trades[view.account], terms) for view in views if trades[view.account])
         legs = [leg for leg in made if leg is not None]
         kept = {leg.account: leg.change for leg in legs}
         would = sum((_earned(view, wanted[view.account]) for view in views), _ZERO)
-        cost = cost_of_trades(views, legs)
+        cost = cost_of_trades(legs)
         more = (would - earns) * carry.horizon_days
         if kept and more > 0 and (gain is None or more - cost > gain):
             gain = more - cost
@@ -81,11 +84,10 @@ def choose(views: Sequence[LegView], carry: Carry, target: Decimal, terms: Terms
     return best
 
 
-def cost_of_trades(views: Iterable[LegView], legs: Iterable[Leg]) -> Decimal:
+def cost_of_trades(legs: Iterable[Leg]) -> Decimal:
     """Returns what legs cost once, in quote: fees and what they take off the book, without funding."""
-    coins = {view.account for view in views if view.instrument.kind is Kind.INVERSE}
     costs = ((leg, leg.cost.fee + leg.cost.spread + leg.cost.impact) for leg in legs)
-    return sum((cost * leg.mid if leg.account in coins else cost for leg, cost in costs), _ZERO)
+    return sum((cost * leg.mid if leg.kind is Kind.INVERSE else cost for leg, cost in costs), _ZERO)
 
 
 def _earned(view: LegView, position: Decimal) -> Decimal:
@@ -96,9 +98,15 @@ def _earned(view: LegView, position: Decimal) -> Decimal:
     return -quote * rate * DAY / (view.instrument.funding_interval or INTERVAL)
 
 
-def _candidates(views: Sequence[LegView], carry: Carry, target: Decimal) -> Iterator[tuple[str, Mapping[str, Decimal]]]:
+def _sum(views: Iterable[LegView], side: int) -> Decimal:
+    return sum((view.position for view in views if view.position * side > 0), _ZERO)
+
+
+def _candidates(
+    views: Sequence[LegView], size: Decimal, target: Decimal
+) -> Iterator[tuple[str, Mapping[str, Decimal]]]:
     """Positions that could be wanted. None at all is not among them: where that is better, the pair turned round is
     twice as good."""
     nothing = {view.account: _ZERO for view in views}
     for long, short in permutations(nothing, 2):
-        yield f"long {long} and short {short}", nothing | {long: carry.size + target, short: -carry.size}
+        yield f"long {long} and short {short}", nothing | {long: size + target, short: -size}

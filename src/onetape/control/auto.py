@@ -1,0 +1,304 @@
+"""Automatic mode in the control plane's process: looks at accounts every interval, begins operations, and keeps all of
+it on the tape, so that it goes on after a restart.
+
+The core (hedge/auto.py) decides. A decision is written when it is another one than before, and its count when it ends;
+an operation that a killed process left is begun again under its own id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from onetape.control.call import Call, Handler
+from onetape.control.desk import Desk
+from onetape.control.models import AutoDecision, AutoReply, AutoState, DeltaAuto
+from onetape.control.operations import Operations, Wanted
+from onetape.control.refusals import answer_of, error_reply, status_of
+from onetape.hedge.auto import Auto, AutoSettings, Decision, Ended, Look
+from onetape.hedge.carry import Carry
+from onetape.hedge.model import LegView
+from onetape.model.errors import BadInput, BlockedByRiskAlert, OnetapeError, ServiceTimeout
+from onetape.model.time import SECOND
+
+__all__ = ["AUTO", "Automatic"]
+
+AUTO: Final = "auto"  # its name as an actor, and how the ids of its operations begin
+SHOWN_MAX: Final = 100  # decisions in an answer
+LATE: Final = 10 * SECOND  # an operation that was decided before that, and not begun, is not begun any more
+_MS: Final = 10**6
+
+
+class Source(Protocol):
+    """Is `Views`, as far as this needs it."""
+
+    def refresh(self) -> None: ...
+
+    def symbols(self) -> Any: ...
+
+    def legs(self, symbol: str, accounts: Sequence[str]) -> list[LegView]: ...
+
+
+class Gate(Protocol):
+    def gate(self, accounts: Sequence[str], reduces: bool) -> None: ...
+
+
+class Automatic:
+    """One core for each symbol that was ever switched on. check: raises BlockedByRiskAlert where nothing may be traded;
+    now: ns UTC."""
+
+    def __init__(
+        self,
+        views: Source,
+        risk: Gate,
+        desk: Desk,
+        operations: Operations,
+        *,
+        check: Callable[[], None] = lambda: None,
+        now: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._check = check
+        self._views, self._risk, self._desk, self._operations, self._now = views, risk, desk, operations, now
+        self._pairs: dict[str, Auto] = {}
+        self._requests: dict[str, DeltaAuto] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._written: dict[str, Decision] = {}  # newest on the tape, as it is there
+
+    @property
+    def handlers(self) -> Mapping[str, Handler]:
+        return {"delta_auto": self._show, "set_delta_auto": self._set}
+
+    def is_held(self, symbol: str) -> bool:
+        """Tells whether a symbol's net delta is held now."""
+        return symbol in self._pairs and self._pairs[symbol].enabled
+
+    def start(self) -> None:
+        """Takes in what earlier lives have kept, and goes on."""
+        for saved in self._operations.tape.read():
+            self._restore(saved.record)
+        for symbol, pair in self._pairs.items():
+            if pair.enabled or pair.working is not None:
+                self._run(symbol)
+
+    async def close(self) -> None:
+        for symbol in self._pairs:
+            self._write(symbol)
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    # --- routes -------------------------------------------------------------------------------------------------------
+
+    async def _show(self, call: Call) -> AutoReply:
+        return AutoReply(pairs=[self._state(symbol) for symbol in self._pairs])
+
+    async def _set(self, call: Call) -> AutoReply:
+        """Switches a symbol on, with other settings, or off. What was spent today stays spent."""
+        request: DeltaAuto = call.request
+        symbol, pair = request.symbol, self._pairs.get(request.symbol)
+        if request.enabled:
+            self._views.refresh()
+            having = [name for name, each in self._views.symbols().of(symbol).items() if each is not None]
+            request = msgspec.structs.replace(request, accounts=request.accounts or having)
+            self._views.legs(symbol, request.accounts)  # raises for what they cannot be
+            settings_of(request)
+        elif pair is None:
+            raise BadInput(f"{symbol} is not held automatically", location="symbol", todo="GET /delta/auto")
+        else:
+            request = msgspec.structs.replace(self._requests[symbol], enabled=False)
+        now = self._now()
+        record = {"kind": "auto_set", "request": msgspec.to_builtins(request), "actor": call.actor, "at": now}
+        self._operations.tape.append(record)
+        self._apply(request, now, call.actor)
+        self._write(symbol)
+        if request.enabled:
+            self._run(symbol)
+        return AutoReply(pairs=[self._state(symbol)])
+
+    def _state(self, symbol: str) -> AutoState:
+        pair = self._pairs[symbol]
+        last = pair.records[-1]
+        stop = next((each for each in reversed(pair.records) if each.action == "stop"), None)
+        is_own = not pair.enabled and stop is not None and stop.code != "switched_off"
+        shown = list(pair.records)[-SHOWN_MAX:]
+        return AutoState(
+            settings=msgspec.structs.replace(self._requests[symbol], enabled=pair.enabled),
+            stopped=stop.reason if is_own and stop is not None else None,
+            cost_today=float(pair.spent_on(max(self._now(), last.until))),
+            decisions=[_shown(each) for each in reversed(shown)],
+        )
+
+    # --- looks --------------------------------------------------------------------------------------------------------
+
+    def _run(self, symbol: str) -> None:
+        """Looks from now on, at the interval of now."""
+        task = self._tasks.get(symbol)
+        if task is not None and not task.done():
+            if self._pairs[symbol].working is not None:
+                return
+            task.cancel()
+        self._tasks[symbol] = asyncio.ensure_future(self._hold(symbol))
+        self._tasks[symbol].add_done_callback(lambda done: self._over(symbol, done))
+
+    def _over(self, symbol: str, task: asyncio.Task[None]) -> None:
+        """Nobody waits for these tasks: one that breaks is said to have stopped."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._pairs[symbol].halt(self._now(), f"a fault of ours: {type(error).__name__}: {error}", "failing")
+            self._write(symbol)
+            sys.stderr.write("".join(traceback.format_exception(error)))
+
+    async def _hold(self, symbol: str) -> None:
+        pair = self._pairs[symbol]
+        if pair.working is not None:  # of a life that was killed
+            await self._carry_out(symbol, pair.working)
+        while pair.enabled:
+            found = pair.look(self._look(symbol, pair.settings))
+            if self._written.get(symbol) is None or _key(found) != _key(self._written[symbol]) or found.acts:
+                self._write(symbol)
+            if found.acts:
+                await self._carry_out(symbol, found)
+            await asyncio.sleep(pair.settings.interval / 10**9)
+
+    def _look(self, symbol: str, settings: AutoSettings) -> Look:
+        self._views.refresh()
+        blocked = _refusal(self._check)
+        alert = _refusal(lambda: self._risk.gate(settings.accounts, False))
+        try:
+            views = self._views.legs(symbol, settings.accounts)
+        except OnetapeError:  # gateways have not said yet what they trade: each account counts as unknown
+            views = []
+        busy = "by another call" if views and self._desk.is_busy(views[0].instrument.base) else ""
+        return Look(self._now(), views, alerts=[alert] if alert else [], busy=busy, blocked=blocked)
+
+    async def _carry_out(self, symbol: str, decision: Decision) -> None:
+        """Begins an operation, or finds it where an earlier life has begun it, and waits for its end."""
+        pair, settings = self._pairs[symbol], self._pairs[symbol].settings
+        trades = {account: float(base) for account, base in decision.trades.items()}
+        wanted = Wanted(
+            kind=f"delta-{AUTO}",
+            name=f"delta_{AUTO}",
+            actor=AUTO,
+            request="",
+            fields={"symbol": symbol, "accounts": list(settings.accounts), "trades": trades, "reason": decision.reason},
+            key=f"{symbol}-{decision.at}",
+        )
+
+        async def work(operation: str) -> tuple[int, bytes]:
+            pair.began(decision, operation)
+            self._write(symbol)
+            try:
+                if self._now() - decision.at > LATE and not self._desk.has_begun(operation):
+                    raise ServiceTimeout("decided too long ago to be begun now")
+                made = await self._desk.trade(
+                    symbol, settings.accounts, decision.trades, operation, AUTO, slippage=settings.slippage
+                )
+                status, reply = answer_of(made)
+                return status, msgspec.json.encode(reply)
+            except OnetapeError as error:
+                return status_of(error), msgspec.json.encode(error_reply(error, operation))
+
+        ended = await self._operations.run(wanted, work)
+        answer = msgspec.json.decode(ended.answer)
+        error = "" if answer["success"] else str(answer.get("error") or answer.get("reason") or "it failed")
+        record = {"kind": "auto_ended", "symbol": symbol, "operation": ended.operation, "at": self._now()}
+        record |= {"cost": str(_cost_of(answer)), "error": error}
+        self._operations.tape.append(record)
+        self._ended(record)
+        self._write(symbol)
+
+    # --- the tape -----------------------------------------------------------------------------------------------------
+
+    def _write(self, symbol: str) -> None:
+        """Writes the decision before, with its count, where it has grown, and the newest one."""
+        pair, written = self._pairs[symbol], self._written.get(symbol)
+        unwritten = [each for each in pair.records if written is None or each.at >= written.at]
+        for each in unwritten:
+            if each != written:
+                record = {"kind": "auto_decided", "symbol": symbol, "decision": msgspec.to_builtins(each)}
+                self._operations.tape.append(record)
+                self._written[symbol] = each
+
+    def _restore(self, record: Mapping[str, Any]) -> None:
+        match record.get("kind"):
+            case "auto_set":
+                request = msgspec.convert(record["request"], DeltaAuto)
+                self._apply(request, record["at"], record["actor"])
+            case "auto_decided" if record["symbol"] in self._pairs:
+                decision = msgspec.convert(record["decision"], Decision)
+                self._pairs[record["symbol"]].replay(decision)
+                self._written[record["symbol"]] = decision
+            case "auto_ended" if record["symbol"] in self._pairs:
+                self._ended(record)
+
+    def _apply(self, request: DeltaAuto, now: int, actor: str) -> None:
+        pair = self._pairs.get(request.symbol)
+        self._requests[request.symbol] = request
+        if not request.enabled and pair is not None:
+            pair.halt(now, f"switched off by {actor}")
+        elif pair is None:
+            self._pairs[request.symbol] = Auto(settings_of(request), now)
+        else:
+            pair.change(settings_of(request), now)
+
+    def _ended(self, record: Mapping[str, Any]) -> None:
+        pair = self._pairs[record["symbol"]]
+        pair.ended(Ended(record["at"], Decimal(record["cost"]), record["error"]))
+
+
+def _refusal(check: Callable[[], None]) -> str:
+    try:
+        check()
+    except BlockedByRiskAlert as error:
+        return error.what
+    return ""
+
+
+def settings_of(request: DeltaAuto) -> AutoSettings:
+    """Raises BadInput for what cannot be meant."""
+    size = request.carry_size
+    try:
+        return AutoSettings(
+            symbol=request.symbol,
+            accounts=tuple(request.accounts),
+            target=_exact(request.target),
+            band=_exact(request.band),
+            interval=request.interval * _MS,
+            cooldown=request.cooldown * _MS,
+            patience=request.patience * _MS,
+            max_cost=_exact(request.max_cost or 0),
+            carry=Carry(size=None if size is None else _exact(size)) if request.carry else None,
+        )
+    except (ValueError, ArithmeticError) as error:
+        raise BadInput(str(error), location="delta/auto") from None
+
+
+def _exact(value: float) -> Decimal:
+    return Decimal(repr(value))
+
+
+def _key(decision: Decision) -> tuple[str, str]:
+    return decision.action, decision.code
+
+
+def _cost_of(answer: Mapping[str, Any]) -> Decimal:
+    """Quote: fees, and what fills were worse than the middle of the market when it was planned; also of an operation
+    that failed, or was undone."""
+    fees = sum((each["fees"] for each in answer.get("executedOrders", ())), 0.0)
+    return _exact(float(fees + answer.get("slippage", 0.0) * answer.get("totalCost", 0.0)))
+
+
+def _shown(decision: Decision) -> AutoDecision:
+    return AutoDecision(
+        timestamp=decision.until // _MS,
+        action=decision.action,
+        reason=decision.reason,
+        count=decision.count,
+        operation_id=decision.operation or None,
+    )

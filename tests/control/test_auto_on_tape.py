@@ -1,0 +1,259 @@
+"""What automatic mode keeps on the tape: settings, decisions and costs are there in the next life, and an operation
+that was under way is gone on with under its own id."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hedge.leg_views import view
+from onetape.control.auto import LATE, Automatic
+from onetape.control.call import Call
+from onetape.control.models import AutoState, DeltaAuto, ExecutedOrder, HedgeReply
+from onetape.control.operations import ControlTape, Operations
+from onetape.hedge.model import LegView
+from onetape.model.errors import BadInput, BlockedByRiskAlert, HedgeFailed
+
+ON = DeltaAuto(symbol="BTC-USD", accounts=["aster-a", "binance-b"], band=0.05, interval=100, cooldown=0)
+
+
+@dataclass
+class World:
+    """Two accounts and a desk that fills at once, or as a test says. now: ns."""
+
+    now: int = 10**18
+    positions: dict[str, str] = field(default_factory=lambda: {"aster-a": "0", "binance-b": "0"})
+    alert: str = ""
+    stopped: str = ""
+    trades: list[tuple[str, dict[str, Decimal]]] = field(default_factory=list)
+    answer: Callable[[str], Any] = lambda operation: HedgeReply(**FILLED, operation_id=operation)
+    begun: set[str] = field(default_factory=set)
+
+    def clock(self) -> int:
+        self.now += 10**6
+        return self.now
+
+    # as Views
+    def refresh(self) -> None: ...
+
+    def symbols(self) -> Any:
+        class Symbols:
+            def of(_, symbol: str) -> dict[str, object]:
+                return dict.fromkeys(self.positions, object())
+
+        return Symbols()
+
+    def legs(self, symbol: str, accounts: Sequence[str]) -> list[LegView]:
+        made = [view(each, self.positions[each], "0.2") for each in accounts]
+        return [replace(each, market_at=self.now, account_at=self.now) for each in made]
+
+    def check_runs(self) -> None:
+        if self.stopped:
+            raise BlockedByRiskAlert(self.stopped)
+
+    # as Risk
+    def gate(self, accounts: Sequence[str], reduces: bool) -> None:
+        if self.alert:
+            raise BlockedByRiskAlert(self.alert)
+
+    # as Desk
+    def is_busy(self, base: str) -> bool:
+        return False
+
+    def has_begun(self, operation: str) -> bool:
+        return operation in self.begun
+
+    async def trade(self, symbol: str, accounts: Any, trades: Any, operation: str, actor: str, **_: Any) -> HedgeReply:
+        self.trades.append((operation, dict(trades)))
+        self.begun.add(operation)
+        answer = self.answer(operation)
+        if asyncio.isfuture(answer):
+            await answer
+        if isinstance(answer, Exception):
+            raise answer
+        for account, base in trades.items() if answer.success else ():
+            self.positions[account] = str(Decimal(self.positions[account]) + base)
+        return answer
+
+
+ORDER = ExecutedOrder(
+    order_id="1", account_id="a", symbol="s", amount=0.1, side="sell", executed_price=50_000.0, fees=2.5, timestamp=1
+)
+FILLED: dict[str, Any] = {
+    "success": True,
+    "executed_orders": [ORDER],
+    "total_cost": 5000.0,
+    "execution_time": 1.0,
+    "net_delta_change": -0.1,
+    "slippage": 0.0001,
+    "timestamp": 1,
+}
+
+
+@asynccontextmanager
+async def life(home: Path, world: World):
+    tape = ControlTape(home)
+    auto = Automatic(world, world, world, Operations(tape), check=world.check_runs, now=world.clock)  # type: ignore[arg-type]
+    auto.start()
+    try:
+        yield auto
+    finally:
+        await auto.close()
+        tape.close()
+
+
+async def ask(auto: Automatic, request: DeltaAuto) -> AutoState:
+    reply = await auto.handlers["set_delta_auto"](Call("r", "", "POST", "", request=request))
+    return reply.pairs[0]
+
+
+async def state(auto: Automatic) -> AutoState:
+    reply = await auto.handlers["delta_auto"](Call("r", "", "GET", ""))
+    return reply.pairs[0]
+
+
+async def until(auto: Automatic, what: Callable[[AutoState], bool]) -> AutoState:
+    async with asyncio.timeout(30):
+        while not what(found := await state(auto)):
+            await asyncio.sleep(0.01)
+    return found
+
+
+def is_done(found: AutoState) -> bool:
+    return found.cost_today > 0 and "is within" in found.decisions[0].reason
+
+
+def test_settings_decisions_and_costs_are_there_in_the_next_life(tmp_path):
+    world = World(positions={"aster-a": "0.1", "binance-b": "0"})
+
+    async def first() -> AutoState:
+        async with life(tmp_path, world) as auto:
+            await ask(auto, ON)
+            return await until(auto, is_done)
+
+    async def second() -> AutoState:
+        async with life(tmp_path, world) as auto:
+            return await until(auto, lambda found: found.decisions[0].count > 0)
+
+    before, after = asyncio.run(first()), asyncio.run(second())
+    assert before.cost_today == after.cost_today == 3.0  # a fee of 2.5, and 0.5 against the middle
+    assert after.settings == before.settings == ON and len(world.trades) == 1
+    ids = [each.operation_id for each in after.decisions]
+    assert world.trades[0][0] in ids and len([each for each in ids if each]) == 1
+    assert [each.action for each in reversed(after.decisions)][:2] == ["start", "control"]
+
+
+def test_what_was_switched_off_stays_off_and_its_costs_count_when_it_is_switched_on(tmp_path):
+    world = World(positions={"aster-a": "0.1", "binance-b": "0"})
+
+    async def work() -> None:
+        async with life(tmp_path, world) as auto:
+            with pytest.raises(BadInput):
+                await ask(auto, DeltaAuto(symbol="BTC-USD", enabled=False))
+            await ask(auto, ON)
+            await until(auto, is_done)
+            off = await ask(auto, DeltaAuto(symbol="BTC-USD", enabled=False))
+            assert not off.settings.enabled and off.stopped is None and not auto.is_held("BTC-USD")
+        world.positions["aster-a"] = "0.3"
+        async with life(tmp_path, world) as auto:
+            assert not auto.is_held("BTC-USD")
+            await asyncio.sleep(0.3)
+            assert len(world.trades) == 1
+            await ask(auto, DeltaAuto(symbol="BTC-USD", band=0.05, interval=100, max_cost=3.5))
+            stopped = await until(auto, lambda found: found.stopped is not None)
+            assert "3.00 spent today" in (stopped.stopped or "")
+
+    asyncio.run(work())
+
+
+@pytest.mark.parametrize("has_begun", [True, False])
+def test_an_operation_of_a_killed_life_goes_on_under_its_id_or_not_at_all(tmp_path, has_begun):
+    """One that has sent something goes on however late; of one that has not, the market has moved on."""
+    world = World(positions={"aster-a": "0.1", "binance-b": "0"})
+
+    async def killed() -> None:
+        world.answer = lambda _: asyncio.get_running_loop().create_future()
+        async with life(tmp_path, world) as auto:
+            await ask(auto, ON)
+            async with asyncio.timeout(30):
+                while not world.trades:
+                    await asyncio.sleep(0.01)
+
+    async def after() -> AutoState:
+        world.answer = lambda operation: HedgeReply(**FILLED, operation_id=operation)
+        world.now += LATE
+        world.begun = world.begun if has_begun else set()
+        async with life(tmp_path, world) as auto:
+            return await until(auto, is_done)
+
+    asyncio.run(killed())
+    found = asyncio.run(after())
+    ids = [operation for operation, _ in world.trades]
+    assert len(ids) == 2 and (ids[0] == ids[1]) == has_begun
+    assert found.cost_today == 3.0, "counted once"
+
+
+def test_what_fails_costs_too_and_three_times_end_it(tmp_path):
+    world = World(positions={"aster-a": "0.1", "binance-b": "0"})
+
+    async def work() -> None:
+        async with life(tmp_path, world) as auto:
+            world.answer = lambda _: HedgeFailed("the other venue refuses")
+            await ask(auto, ON)
+            found = await until(auto, lambda found: found.stopped is not None)
+            assert "3 operations in a row failed" in found.stopped and "refuses" in found.stopped
+            assert len(world.trades) == 3
+            undone = {**FILLED, "success": False, "error": "undone", "code": 1003}
+            world.answer = lambda operation: HedgeReply(**undone, operation_id=operation)
+            await ask(auto, ON)
+            found = await until(auto, lambda found: found.stopped is not None)
+            assert found.cost_today == 9.0 and "undone" in found.stopped
+
+    asyncio.run(work())
+
+
+def test_a_fault_of_ours_is_said_to_have_stopped_it(tmp_path, capsys):
+    world = World()
+
+    async def work() -> None:
+        async with life(tmp_path, world) as auto:
+            world.is_busy = lambda _: 1 / 0  # type: ignore[method-assign]
+            await ask(auto, ON)
+            found = await until(auto, lambda found: found.stopped is not None)
+            assert "ZeroDivisionError" in found.stopped
+
+    asyncio.run(work())
+    assert "ZeroDivisionError" in capsys.readouterr().err
+
+
+def test_nothing_is_traded_while_the_system_is_stopped(tmp_path):
+    world = World(positions={"aster-a": "0.1", "binance-b": "0"}, stopped="the system is stopped, by me")
+
+    async def work() -> None:
+        async with life(tmp_path, world) as auto:
+            await ask(auto, ON)
+            found = await until(auto, lambda found: found.decisions[0].count > 1)
+            assert found.decisions[0].reason == world.stopped and not world.trades
+            world.stopped = ""
+            await until(auto, is_done)
+
+    asyncio.run(work())
+
+
+def test_a_critical_alert_is_the_reason_that_is_shown(tmp_path):
+    world = World(alert="drawdown goes on")
+
+    async def work() -> None:
+        async with life(tmp_path, world) as auto:
+            await ask(auto, DeltaAuto(symbol="BTC-USD", target=1.0, band=0.05, interval=100))
+            found = await until(auto, lambda found: len(found.decisions) > 1)
+            assert "drawdown goes on" in found.decisions[0].reason and not world.trades
+
+    asyncio.run(work())

@@ -1,0 +1,269 @@
+"""The REST interface, its command line and its agents over three simulated exchanges: real processes, real orders."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import pytest
+
+from onetape.control.client import ControlClient
+from onetape.control.routes import BASE
+from waiting import wait_for
+from worlds.command_lines import command_line
+from worlds.supervised import Home
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "tutorial" / "delta-neutral.md"
+PAIR = ["pacifica-main", "aster-hedge"]
+CONTROL = {"targetDelta": 0.0, "accounts": PAIR, "maxDeviation": 0.1, "symbol": "BTC-USD"}
+HEDGE = {
+    "symbol": "BTC-USD",
+    "targetAccounts": ["pacifica-main"],
+    "hedgeAmount": 0.25,
+    "hedgeStrategy": "same-platform",
+}
+REBALANCE = {"targetUtilization": 0.75, "accounts": PAIR, "symbol": "BTC-USD", "dryRun": True}
+ORDER = {"orderId", "accountId", "symbol", "amount", "side", "executedPrice", "fees", "timestamp"}
+
+
+class Pair(NamedTuple):
+    home: Home
+    url: str
+
+    def call(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+        url = urlsplit(self.url)
+        connection = HTTPConnection(url.hostname or "", url.port, timeout=60)
+        sent = {"Content-Type": "application/json", **{name.replace("_", "-"): each for name, each in headers.items()}}
+        connection.request(method, BASE + path, None if body is None else json.dumps(body), sent)
+        response = connection.getresponse()
+        return response.status, json.loads(response.read())
+
+    def post(self, path: str, body: Any, **headers: str) -> tuple[int, Any]:
+        return self.call("POST", path, body, **headers)
+
+    def get(self, path: str, **headers: str) -> tuple[int, Any]:
+        return self.call("GET", path, **headers)
+
+    def net(self) -> float:
+        """Of the pair, as the control plane knows it: a venue counts each question about it."""
+        (symbol,) = self.get("/delta/status?symbol=BTC-USD")[1]["symbols"]
+        return float(sum(each["delta"] for each in symbol["legs"] if each["accountId"] in PAIR))
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    folder = tmp_path_factory.mktemp("pair")
+    assert command_line(["init", "--delta-neutral", "pair"], folder)[0] == 0
+    config = (folder / "pair" / "onetape.toml").read_text()
+    assert "port = 3000" in config
+    with Home(folder / "pair", config.replace("port = 3000", "port = 0")) as home:
+        made = Pair(home, home.run("up")["control"])
+
+        def is_ready() -> bool:
+            symbols = made.get("/delta/status?symbol=BTC-USD")[1]["symbols"]
+            return len(symbols[0]["legs"]) == 3 and not any(each["refusal"] for each in symbols[0]["legs"])
+
+        wait_for(is_ready, lambda: (made.get("/delta/status"), home.log()))
+        yield made
+
+
+def test_a_dry_run_shows_the_plan_and_moves_nothing_then_the_delta_is_opened_and_closed_once(pair: Pair) -> None:
+    before = pair.net()
+    status, plan = pair.post("/hedge/execute", {**HEDGE, "dryRun": True})
+    assert (status, plan["success"], plan["status"], plan["executedOrders"]) == (200, True, "planned", [])
+    (leg,) = plan["plan"]["legs"]
+    assert (leg["accountId"], leg["side"], leg["amount"]) == ("pacifica-main", "buy", 0.25)
+    assert leg["cost"]["fee"] > 0 and leg["checks"] and plan["plan"]["expectedCost"] > 0
+    assert pair.net() == before == 0
+
+    status, opened = pair.post("/hedge/execute", HEDGE)
+    assert (status, opened["success"], opened["status"]) == (200, True, "completed"), opened
+    assert opened["netDeltaChange"] == pytest.approx(0.25, abs=0.001) and opened["slippage"] <= 0.005
+    (order,) = opened["executedOrders"]
+    assert order.keys() >= ORDER and opened["totalCost"] == pytest.approx(order["amount"] * order["executedPrice"])
+    assert pair.net() == pytest.approx(0.25, abs=0.001)
+
+    status, closed = pair.post("/delta/control", CONTROL, Idempotency_Key="bar-1")
+    assert status == 200 and closed["success"] and closed["adjustmentNeeded"], closed
+    assert (closed["initialDelta"], closed["accountsProcessed"]) == (pytest.approx(0.25, abs=0.001), PAIR)
+    assert abs(closed["finalDelta"]) <= 0.05 and closed["deltaDeviation"] == abs(closed["finalDelta"])
+    assert re.fullmatch(r"delta-ctrl-\d{8}-\d{3,}", closed["operationId"])
+    status, synced = pair.post("/account/sync", {"accounts": PAIR, "includePositions": True})
+    assert (status, sorted(synced["syncedAccounts"])) == (200, sorted(PAIR)), synced
+    assert sum(each["netPosition"] for each in synced["accountStates"]) == pytest.approx(closed["finalDelta"])
+    assert pair.post("/delta/control", CONTROL, Idempotency_Key="bar-1") == (200, closed)
+    status, operation = pair.get(f"/operations/{closed['operationId']}")
+    assert (operation["done"], operation["answer"]) == (True, closed) and operation["records"]
+
+    status, idle = pair.post("/delta/control", CONTROL)
+    assert (idle["adjustmentNeeded"], idle["totalAdjustments"], idle["success"]) == (False, 0, True) and idle["reason"]
+
+
+@pytest.mark.parametrize(
+    ("path", "keys"),
+    [
+        ("/system/status", {"status", "uptime", "services", "performance", "activeAccounts", "totalOperations"}),
+        ("/risk/metrics/pacifica-main", {"accountId", "deltaDeviation", "utilizationRate", "leverageRatio"}),
+        ("/risk/alerts?severity=CRITICAL&accountId=pacifica-main&type=delta-alert", None),
+        ("/risk/history/pacifica-main?limit=5", None),
+        ("/risk/metrics/pacifica-main/history?limit=5&since=0", None),
+        ("/market/feeds", {"feeds", "activeFeed", "lastFailover"}),
+        ("/market-data/status", {"feeds", "activeFeed", "lastFailover"}),
+        ("/symbols", {"symbols"}),
+        ("/delta/status", {"symbols"}),
+        ("/caller", {"actor", "scopes"}),
+    ],
+)
+def test_what_is_read_has_the_fields_of_the_interface(pair: Pair, path: str, keys: set[str] | None) -> None:
+    status, answer = pair.get(path)
+    assert status == 200, answer
+    assert isinstance(answer, list) if keys is None else answer.keys() >= keys
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "code"),
+    [
+        ("/risk/metrics/nobody", None, 404, 1001),
+        ("/delta/control", {**CONTROL, "accounts": ["nobody"]}, 404, 1001),
+        ("/account/sync", {"accounts": ["nobody"]}, 404, 1001),
+        ("/delta/control", {**CONTROL, "targetDelta": 1e6}, 409, 1002),
+        ("/delta/control", {**CONTROL, "maxDeviation": 7}, 400, 4501),
+        ("/delta/control", {**CONTROL, "symbol": "NOT-USD"}, 400, 4503),
+        ("/delta/control", {**CONTROL, "accounts": []}, 400, 4501),
+        ("/delta/control", {**CONTROL, "typo": 1}, 400, 4501),
+        ("/hedge/execute", {**HEDGE, "hedgeAmount": -0.1}, 400, 4501),
+        ("/hedge/execute", {**HEDGE, "hedgeStrategy": "best"}, 400, 4501),
+        ("/utilization/rebalance", {**REBALANCE, "targetUtilization": 1.5}, 400, 4501),
+        ("/utilization/rebalance", {**REBALANCE, "maxRebalanceAmount": -1}, 400, 4501),
+        ("/risk/history/pacifica-main?limit=0", None, 400, 4501),
+        ("/risk/alerts?severity=LOUD", None, 400, 4501),
+        ("/operations/nothing", None, 404, 4501),
+    ],
+)
+def test_a_refusal_has_its_number_its_status_and_what_to_do(
+    pair: Pair, path: str, body: Any, status: int, code: int
+) -> None:
+    got, answer = pair.get(path) if body is None else pair.post(path, body)
+    assert (got, answer["code"], answer["success"]) == (status, code, False), answer
+    assert answer["error"] and answer["solution"]
+
+
+def test_a_feed_that_is_not_there_is_refused_and_the_active_one_stays(pair: Pair) -> None:
+    before = pair.get("/market/feeds")[1]["activeFeed"]
+    for path in ("/market/failover", "/market-data/failover"):
+        status, answer = pair.post(path, {"targetFeed": "nowhere", "reason": "a test"})
+        assert status in (400, 404, 503) and answer["code"] and answer["solution"]
+    assert pair.get("/market/feeds")[1]["activeFeed"] == before
+
+
+def test_an_account_whose_gateway_hangs_is_named_within_its_time(pair: Pair) -> None:
+    pid = pair.home.process("gateway:aster-hedge")["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        status, answer = pair.post("/account/sync", {"accounts": ["binance-backup", "aster-hedge"], "timeout": 1000})
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert (status, answer["syncedAccounts"], answer["failedAccounts"]) == (200, ["binance-backup"], ["aster-hedge"])
+    assert [each["code"] for each in answer["errors"]] == [2001]
+
+
+def test_the_command_line_says_what_the_interface_says(pair: Pair) -> None:
+    home, accounts = pair.home, ["--symbol", "BTC-USD", "--accounts", ",".join(PAIR)]
+    plan = home.run("hedge", *accounts, "--amount", "0.1", "--side", "sell", "--dry-run")
+    assert (plan["status"], plan["plan"]["legs"][0]["side"]) == ("planned", "sell")
+    done = [home.run("hedge", *accounts, "--amount", "0.1", "--side", "sell", "--id", "cli-1") for _ in range(2)]
+    assert done[0]["status"] == "completed" and done[1] == done[0]
+    (held,) = home.run("delta", "status", "--symbol", "BTC-USD")["symbols"]
+    assert held["netDelta"] == pytest.approx(-0.1, abs=0.001)
+    code, text, _ = command_line(["delta", "control", *accounts, "--dry-run"], home.folder)
+    assert code == 0 and re.search(r"plan, .*expected cost [\d.]+", text) and "passed" in text
+    code, text, _ = command_line(["delta", "control", *accounts], home.folder)
+    assert code == 0 and "executed:" in text and re.search(r"sequences \d+", text)
+    assert home.run("delta", "control", "--symbol", "BTC-USD")["adjustmentNeeded"] is False
+    refused = home.run("delta", "control", *accounts, "--max-deviation", "7", code=3)
+    assert (refused["error"]["code"], refused["code"], refused["solution"] != "") == (4501, 4501, True)
+    assert home.run("hedge", "--symbol", "BTC-USX", "--amount", "1", code=3)["error"]["name"] == "UNKNOWN_SYMBOL"
+
+
+def curls() -> list[str]:
+    blocks = re.findall(r"```sh\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    return [command for block in blocks for command in re.findall(r"^curl .*?(?<!\\)$", block, re.M | re.S)]
+
+
+def test_the_margin_in_use_is_looked_at_and_a_pair_is_held(pair: Pair) -> None:
+    everybody = [*PAIR, "binance-backup"]
+    status, plan = pair.post("/utilization/rebalance", {**REBALANCE, "accounts": everybody})
+    assert (status, plan["success"], len(plan["utilizationMetrics"])) == (200, True, 3), plan
+    shown = pair.home.run("rebalance", "--symbol", "BTC-USD", "--target", "0.75", "--dry-run")
+    assert [each["accountId"] for each in shown["utilizationMetrics"]] == everybody
+    held = pair.home.run("delta", "auto", "on", "--symbol", "BTC-USD", "--band", "0.01", "--every", "100ms")
+    assert held["pairs"][0]["settings"]["interval"] == 100
+    wait_for(lambda: pair.home.run("delta", "auto")["pairs"][0]["decisions"])
+    code, text, _ = command_line(["delta", "auto"], pair.home.folder)
+    assert code == 0 and "BTC-USD  on" in text
+    off = pair.home.run("delta", "auto", "off", "--symbol", "BTC-USD")
+    assert off["pairs"][0]["settings"]["enabled"] is False
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="no curl")
+def test_the_session_of_the_tutorial_runs_as_it_stands(pair: Pair) -> None:
+    commands = curls()
+    assert len(commands) >= 5
+    for command in commands:
+        line = command.replace("http://localhost:3000", pair.url) + " --fail-with-body --silent"
+        done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 0, (command, done.stdout, done.stderr)
+        assert json.loads(done.stdout) is not None
+    assert abs(pair.net()) <= 0.05
+
+
+def test_once_there_is_a_token_it_is_asked_for_and_agents_trade_by_it(pair: Pair, monkeypatch: Any) -> None:
+    """The last one: it closes the door of this home."""
+    pytest.importorskip("mcp", reason="the extra mcp is not installed")
+    import asyncio
+    import sys
+
+    from mcp import StdioServerParameters
+    from mcp.client.client import Client
+    from mcp.client.stdio import stdio_client
+
+    home = pair.home
+    token = home.run("token", "create", "agent", "--scope", "read,trade")["token"]
+    status, answer = pair.get("/system/status")
+    assert (status, answer["code"]) == (401, 3001)
+    shown = {"Authorization": f"Bearer {token}"}
+    assert pair.get("/system/status", **shown)[0] == 200
+    status, answer = pair.post("/system/stop", {}, **shown)
+    assert (status, answer["code"]) == (403, 3001)
+    assert home.run("delta", "status", code=5)["error"]["name"] == "PERMISSION_DENIED"
+    file = home.folder / "token"
+    file.write_text(token)
+    file.chmod(0o600)
+    assert home.run("delta", "status", "--token-file", str(file))["symbols"]
+    server = StdioServerParameters(
+        command=sys.executable, args=["-m", "onetape", "mcp", "--token-file", "token"], cwd=home.folder
+    )
+
+    async def session() -> tuple[Any, Any]:
+        async with Client(stdio_client(server)) as client:
+            plan = (await client.call_tool("hedge_execute", HEDGE)).structured_content
+            done = await client.call_tool("hedge_execute", {**HEDGE, "dryRunId": plan["operationId"]})
+            return plan, done.structured_content
+
+    plan, done = asyncio.run(session())
+    assert (plan["status"], done["status"], len(done["executedOrders"])) == ("planned", "completed", 1)
+    with ControlClient(pair.url, token) as client:
+        operation = client.operation(done["operationId"])
+        assert operation.actor == "agent/mcp"
+        assert client.delta_control(target_delta=0.0, accounts=PAIR, max_deviation=0.1, symbol="BTC-USD").success
+    assert token not in home.log()
+    assert all(token not in path.read_text(errors="replace") for path in (home.home / "journal").rglob("*.tape"))
