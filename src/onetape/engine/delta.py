@@ -99,7 +99,7 @@ def delta_class(path: Path) -> type[Strategy]:
     def bad(what: str, *keys: str) -> BadConfig:
         line = line_of(lines, ("delta", *keys))
         return BadConfig(
-            what, location=f"{path}:{line}" if line else str(path), todo="docs/concepts/delta-neutral.md has its keys"
+            what, location=f"{path}:{line}" if line else str(path), todo="docs/concepts/automatic-mode.md has its keys"
         )
 
     if more := sorted(set(table) - {"delta"}):
