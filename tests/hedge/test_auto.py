@@ -134,7 +134,7 @@ def test_a_critical_alert_blocks_what_adds_risk_and_passes_what_takes_it_off():
 
 
 def test_a_leg_near_liquidation_comes_before_the_delta():
-    views = [view("aster-a", "1", "0.2", equity="5500"), view("binance-b", "-0.8", "0.2", equity="40000")]
+    views = [view("aster-a", "1", "0.2", equity="4000"), view("binance-b", "-0.8", "0.2", equity="40000")]
     found = auto().look(at(1, *views))
     assert words(found) == ("trade", "liquidation_near") and sum(found.trades.values()) == 0
     route = Route("binance-b", "aster-a", "USDT", 60 * SECOND)

@@ -19,6 +19,7 @@ from onetape.model.time import SECOND
 
 INVERSE = from_symbol("bitmex:BTC/USD:BTC", tick="0.5", lot="1", maintenance_rate="0.005")
 MINUTE = 60 * SECOND
+LIMITS = Limits(act=Fraction(15, 100), restore=Fraction(25, 100), last=Fraction(8, 100))
 
 
 def near(value: Fraction | None, wanted: Fraction) -> bool:
@@ -64,15 +65,15 @@ ROUTE = Route("aster-long", "binance-short", "USDT", MINUTE, fee=Decimal(1))
 
 
 def test_margin_is_sent_to_the_leg_that_is_near_and_once():
-    found = safety(PAIR, Limits(), [ROUTE], now=0)
+    found = safety(PAIR, LIMITS, [ROUTE], now=0)
     assert not found.trades and found.nearest and found.nearest.account == "binance-short"
     (sent,) = found.transfers
     on_way = [InFlight(sent, due=2 * MINUTE)]
-    waits = safety(PAIR, Limits(), [ROUTE], on_way, now=MINUTE)
+    waits = safety(PAIR, LIMITS, [ROUTE], on_way, now=MINUTE)
     assert not waits.transfers and not waits.trades and "on its way" in waits.reason
     arrived = replace(PAIR[1], equity=PAIR[1].equity + sent.amount - 1)
-    assert near(distance(arrived), Limits().restore)
-    late = safety(PAIR, Limits(), [ROUTE], on_way, now=3 * MINUTE)
+    assert near(distance(arrived), LIMITS.restore)
+    late = safety(PAIR, LIMITS, [ROUTE], on_way, now=3 * MINUTE)
     assert late.transfers or late.trades, "one that is overdue is not counted on"
 
 
@@ -83,17 +84,17 @@ def test_margin_is_sent_to_the_leg_that_is_near_and_once():
 )
 def test_both_sides_are_reduced_where_no_transfer_helps(routes, equity):
     views = [PAIR[0], replace(PAIR[1], equity=Decimal(equity), available=Decimal(0))]
-    found = safety(views, Limits(), routes)
+    found = safety(views, LIMITS, routes)
     trades = dict(found.trades)
     assert not found.transfers and trades["aster-long"] == -trades["binance-short"] < 0
     left = Fraction(-1) + trades["binance-short"]
-    assert shortfall(views[1], Limits().restore, left) <= 0
+    assert shortfall(views[1], LIMITS.restore, left) <= 0
     fees = trades["binance-short"] * 25  # a twentieth of a percent
-    assert shortfall(views[1], Limits().restore, left - Fraction(1, 1000)) + fees > 0, "and no more"
+    assert shortfall(views[1], LIMITS.restore, left - Fraction(1, 1000)) + fees > 0, "and no more"
 
 
 def test_a_leg_that_stands_alone_is_reduced_alone():
-    (trade,) = safety([replace(PAIR[1], equity=Decimal(4000))], Limits()).trades
+    (trade,) = safety([replace(PAIR[1], equity=Decimal(4000))], LIMITS).trades
     assert trade[0] == "binance-short" and trade[1] > 0
 
 
@@ -145,7 +146,7 @@ def test_no_leg_of_a_pair_is_liquidated_whatever_the_path(path, equities, delay,
             moving.remove(each)
             views = [paid(leg, each.transfer, each.transfer.route.target, 1) for leg in views]
         assert all(distance(each) != 0 for each in views), "liquidated"
-        found = safety(views, Limits(), routes, moving, now)
+        found = safety(views, LIMITS, routes, moving, now)
         for sent in found.transfers:
             views = [paid(leg, sent, sent.route.source, -1) for leg in views]
             moving.append(InFlight(sent, now + delay, debited=True))
@@ -186,7 +187,7 @@ def test_a_move_of_thirty_percent_in_minutes_closes_no_leg(direction, has_route)
             closed = closed or any(distance(leg) == 0 for leg in views)
             if not is_kept:
                 continue
-            found = safety(views, Limits(), routes, moving, now)
+            found = safety(views, LIMITS, routes, moving, now)
             for sent in found.transfers:
                 views = [paid(leg, sent, sent.route.source, -1) for leg in views]
                 moving.append(InFlight(sent, now + 60, debited=True))

@@ -88,6 +88,7 @@ def control(shell: Shell, id_: str, token_file: Path | None, **fields: Any) -> A
 @hedging.duration("--cooldown", "cooldown", "After an adjustment [default: 30s].")
 @click.option("--max-cost", type=float, help="Of a UTC day, in the quote currency.")
 @hedging.duration("--patience", "patience", "Of an unhealthy venue, then it stops [default: 60s].")
+@click.option("--keep-margin/--no-keep-margin", default=None, help="Keep legs from liquidation [default: on].")
 @click.option("--carry", is_flag=True, default=None, help="Turn the pair round where the other side earns funding.")
 @click.option("--carry-size", type=float, help="Of each side, base units [default: what is held].")
 @hedging.ID

@@ -22,7 +22,7 @@ from onetape.control.desk import Desk
 from onetape.control.models import AutoDecision, AutoReply, AutoState, DeltaAuto
 from onetape.control.operations import Operations, Wanted
 from onetape.control.refusals import answer_of, error_reply, status_of
-from onetape.hedge.auto import Auto, AutoSettings, Decision, Ended, Look
+from onetape.hedge.auto import Auto, AutoSettings, Decision, Ended, Look, MarginLimits
 from onetape.hedge.carry import Carry
 from onetape.hedge.model import LegView
 from onetape.model.errors import BadInput, BlockedByRiskAlert, OnetapeError, ServiceTimeout
@@ -273,6 +273,7 @@ def settings_of(request: DeltaAuto) -> AutoSettings:
             cooldown=request.cooldown * _MS,
             patience=request.patience * _MS,
             max_cost=_exact(request.max_cost or 0),
+            margin=MarginLimits() if request.keep_margin else None,
             carry=Carry(size=None if size is None else _exact(size)) if request.carry else None,
         )
     except (ValueError, ArithmeticError) as error:

@@ -200,8 +200,9 @@ class RebalanceReply(Reply, frozen=True):
 
 class DeltaAuto(Request, frozen=True):
     """POST /delta/auto. band: base units that the net delta may be away from the target; times in ms; max_cost: of a
-    UTC day, in the quote currency; patience: of an unhealthy venue, until it stops; carry: the pair is turned round
-    where the other side earns funding; carry_size: base of each side, None: of the pair that is held."""
+    UTC day, in the quote currency; patience: of an unhealthy venue, until it stops; keep_margin: legs are kept from
+    liquidation; carry: the pair is turned round where the other side earns funding; carry_size: base of each side,
+    None: of the pair that is held."""
 
     symbol: Name
     accounts: list[str] = []  # []: every account that has the symbol
@@ -212,6 +213,7 @@ class DeltaAuto(Request, frozen=True):
     cooldown: Millis = 30_000
     max_cost: Amount | None = None
     patience: Millis = 60_000
+    keep_margin: bool = True
     carry: bool = False
     carry_size: Amount | None = None
 

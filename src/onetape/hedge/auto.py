@@ -34,9 +34,9 @@ Action = Literal["hold", "control", "trade", "transfer", "stop", "start"]
 class MarginLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Distances to liquidation, shares of the price: see safety.Limits."""
 
-    act: Decimal = Decimal("0.15")
-    restore: Decimal = Decimal("0.25")
-    last: Decimal = Decimal("0.08")
+    act: Decimal = Decimal("0.08")
+    restore: Decimal = Decimal("0.15")
+    last: Decimal = Decimal("0.05")
 
     def __post_init__(self) -> None:
         if not 0 <= self.last <= self.act <= self.restore <= 1:

@@ -37,9 +37,9 @@ class Limits:
     """Shares of the price that it may still go against a leg before its venue closes it. act: nearer than this
     something is done; restore: up to there; last: nearer than this there is no time for a transfer."""
 
-    act: Fraction = Fraction(15, 100)
-    restore: Fraction = Fraction(25, 100)
-    last: Fraction = Fraction(8, 100)
+    act: Fraction
+    restore: Fraction
+    last: Fraction
 
 
 @dataclass(frozen=True, slots=True)
