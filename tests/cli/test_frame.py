@@ -20,17 +20,18 @@ CONTRACT_VERBS = (
     "demo init doctor sample import fetch export backtest run up down status restart replay parity "
     "journal accounts orders positions fills buy sell cancel close flatten send params alerts "
     "variants sim analyze sweep compare chaos bench logs scan feeds stops halts record probe "
-    "ledger trips equity risk tca attribution optimize"
+    "ledger trips equity risk tca attribution optimize delta hedge rebalance token mcp"
 )
-JOURNAL_VERBS = ["ls", "cat", "tail", "verify", "repair", "prune"]
-BUILT = [entry.name for entry in VERBS if entry.built and entry.name != "journal"]
+GROUPS = {"journal": ["ls", "cat", "tail", "verify", "repair", "prune"], "delta": ["status", "control", "auto"]}
+BUILT = [entry.name for entry in VERBS if entry.built and entry.name not in GROUPS]
+SUB_VERBS = [[group, name] for group, names in GROUPS.items() for name in names]
 
 
 def test_verbs_are_those_of_the_contract():
     assert {entry.name for entry in VERBS} == {*CONTRACT_VERBS.split(), "trace"}  # the last is our own
 
 
-@pytest.mark.parametrize("words", [[n] for n in BUILT + LATER] + [["journal", n] for n in JOURNAL_VERBS])
+@pytest.mark.parametrize("words", [[n] for n in BUILT + LATER] + SUB_VERBS)
 def test_every_verb_has_an_example_and_the_four_options_in_its_help(words):
     import click
 

@@ -21,6 +21,7 @@ LOADED = "import sys, {module}; print(*sorted(set({heavy!r}) & set(sys.modules))
         ("onetape.supervisor.logs", ("numpy", "zstandard", "asyncio", "aiohttp")),
         ("onetape.supervisor.start_check", ("numpy", "aiohttp", "picows")),
         ("onetape.preflight.venue_doctor", ("numpy", "aiohttp", "asyncio", "picows")),
+        ("onetape.control.client", ("numpy", "asyncio", "aiohttp", "onetape._core", "onetape.tape", "onetape.ipc")),
         ("onetape.robot.main", ("aiohttp", "picows", "polars")),
         ("onetape.gateway.main", ("numpy", "polars")),
         ("onetape.exchange.main", ("numpy", "polars")),

@@ -5,11 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from onetape.control import models as m
 from onetape.control.client import AsyncControlClient, ControlClient, Refusal
@@ -23,6 +32,8 @@ from onetape.model.errors import (
     RateLimited,
     UsageError,
 )
+from onetape.model.sections import ControlConfig
+from worlds.control_server import control_server
 
 FEEDS = {"feeds": [], "activeFeed": None, "lastFailover": None}
 STOPPED = {"success": True, "operationId": "stop-1", "timestamp": 1, "status": "stopped"}
@@ -201,6 +212,34 @@ def test_a_secret_is_never_shown() -> None:
     assert "hidden" not in str(caught.value)
     with pytest.raises(UsageError):
         ControlClient().keyed("a\nb")
+
+
+def test_over_tls_it_trusts_what_it_was_told_to_and_nothing_else(call: Call, tmp_path: Path) -> None:
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    write_certificate(certificate, key)
+    section = ControlConfig(port=0, calls_per_second=0, tls_cert=str(certificate), tls_key=str(key))
+
+    async def caller(_: Any) -> m.Caller:
+        return m.Caller(actor="x", scopes=["read"])
+
+    with control_server(tmp_path / "home", {"caller": caller}, section) as plane:
+        assert plane.url.startswith("https://")
+        trusted = ssl.create_default_context(cafile=certificate)
+        assert call(plane.url, "caller", options={"tls": trusted}).actor == "x"
+        with pytest.raises(ProcessDown, match="certificate verify failed"):
+            call(plane.url, "caller")
+
+
+def write_certificate(certificate: Path, key: Path) -> None:
+    """For 127.0.0.1, signed by itself."""
+    own = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a test")])
+    now = datetime.now(UTC)
+    built = x509.CertificateBuilder(name, name, own.public_key(), x509.random_serial_number())
+    built = built.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+    built = built.add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False)
+    certificate.write_bytes(built.sign(own, hashes.SHA256()).public_bytes(Encoding.PEM))
+    key.write_bytes(own.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
 
 
 def test_a_name_that_is_missing_is_asked_for(call: Call) -> None:

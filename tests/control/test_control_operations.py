@@ -8,10 +8,13 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from control_worlds import CONTROL, Plane, plane
+from control_worlds import CONTROL, Plane, opened, plane
 
+from onetape.control import server
+from onetape.control.call import Call
 from onetape.control.operations import ControlTape, Operations, Wanted
 from onetape.model.errors import DuplicateCommand
+from waiting import wait_in_loop
 
 DAY_1 = 1_795_392_000_000_000_000  # 2026-11-23
 DAY = 86_400 * 10**9
@@ -116,6 +119,34 @@ def test_what_a_life_left_is_begun_under_its_own_id_by_who_sends_its_key(tmp_pat
     life(tmp_path, work)
     life(tmp_path, later)
     assert len(begun) == 1
+
+
+def test_what_a_life_had_begun_is_answered_on_the_tape_without_its_caller(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(server, "STOP_S", 0.0)
+    begun: list[tuple[str, float]] = []
+
+    async def hangs(call: Call) -> None:
+        begun.append((call.operation, call.request.target_delta))
+        await asyncio.Event().wait()
+
+    async def life_1() -> None:
+        async with opened(tmp_path, handlers={"delta_control": hangs}) as at:
+            calls = [asyncio.ensure_future(at.call("POST", "delta/control", CONTROL)) for _ in range(2)]
+            await wait_in_loop(lambda: len(begun) == 2)
+            for each in calls:
+                each.cancel()
+
+    async def life_2() -> None:
+        async with opened(tmp_path) as at:
+            at.server.resume(lambda operation: operation == begun[0][0])
+            await wait_in_loop(lambda: at.calls and list(at.operations.tape.records(("reply",))))
+            (call,) = at.calls
+            assert (call.operation, call.actor, call.request.target_delta) == (begun[0][0], "anonymous", 0)
+            (reply,) = at.operations.tape.records(("reply",))
+            assert (reply.record["operation"], reply.record["status"]) == (begun[0][0], 200)
+
+    asyncio.run(life_1())
+    asyncio.run(life_2())
 
 
 def test_a_key_is_forgotten_after_a_day(tmp_path: Path):

@@ -196,7 +196,7 @@ class Supervisor:
         ("control hedge main", "main"),
         ("hub market main", ""),  # a hub knows of no account
         ("venue:x", ""),
-        ("/home/of/it", ""),
+        ("disk", ""),
     ],
 )
 def test_a_critical_blocks_its_account_or_all_until_it_ends_or_is_acknowledged(tmp_path, views, subject, account):

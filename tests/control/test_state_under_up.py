@@ -93,13 +93,13 @@ class World:
         return {each["feedId"]: each for each in found["feeds"]}
 
     def fail_over(self, target: str) -> tuple[int, dict]:
-        asked = urllib.request.Request(
+        call = urllib.request.Request(
             f"{self.address}/api/v1/market/failover",
             msgspec.json.encode({"targetFeed": target, "reason": "test"}),
             {"Content-Type": "application/json"},
         )
         try:
-            with urllib.request.urlopen(asked) as answer:
+            with urllib.request.urlopen(call) as answer:
                 return answer.status, msgspec.json.decode(answer.read())
         except urllib.error.HTTPError as error:
             return error.code, msgspec.json.decode(error.read())

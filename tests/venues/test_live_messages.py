@@ -414,3 +414,15 @@ def test_marks_and_trades_come_on_one_connection_and_tops_on_another():
     public, market = live_market([BTC, ETH], "ws://x").streams()
     assert public.url == "ws://x/public/ws/btcusdt@bookTicker/ethusdt@bookTicker"
     assert market.url.startswith("ws://x/market/ws/btcusdt@aggTrade/btcusdt@markPrice@1s/") and market.most_s == 1.0
+
+
+def test_the_next_funding_is_the_newest_that_a_mark_has_said(tmp_path):
+    live = LiveTape(tmp_path / "t", BINANCE, [("BTCUSDT", BTC), ("ETHUSDT", ETH)])
+    assert live.reader.next_funding(1) is None
+    live.take(MARK, RECEIVED)
+    assert live.reader.next_funding(1) == (100_000_000, 1_723_190_400_000_000_000)
+    live.take(MARK.replace(b'"0.00010000"', b'"-0.00002500"'), RECEIVED)
+    assert live.reader.next_funding(1) == (-25_000_000, 1_723_190_400_000_000_000)
+    live.take(MARK.replace(b'"0.00010000"', b'""'), RECEIVED)  # a dated contract's
+    assert live.reader.next_funding(1) is None and live.reader.next_funding(2) is None
+    live.close()

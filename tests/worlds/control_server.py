@@ -32,7 +32,8 @@ class Plane:
 @contextmanager
 def control_server(home: Path, handlers: Mapping[str, Handler], section: ControlConfig = SECTION) -> Iterator[Plane]:
     tape = ControlTape(home)
-    options = ControlOptions(home=str(home), folder=str(home), config=Config(control=section))
+    files = {"tls_cert": section.tls_cert, "tls_key": section.tls_key}
+    options = ControlOptions(home=str(home), folder=str(home), config=Config(control=section), **files)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()

@@ -21,6 +21,21 @@ if TYPE_CHECKING:
 
 TOKEN = "ONETAPE_TOKEN"  # noqa: S105 - the name of a variable
 LEG = ("account", "symbol", "side", "amount", "limit", "fee", "spread", "impact", "funding", "checks")
+HEAD = (
+    "operationId",
+    "status",
+    "adjustmentNeeded",
+    "rebalanceNeeded",
+    "initialDelta",
+    "finalDelta",
+    "deltaDeviation",
+    "netDeltaChange",
+    "deltaAfter",
+    "averageUtilization",
+    "totalCost",
+    "slippage",
+    "reason",
+)
 ORDER = ("order", "account", "symbol", "side", "amount", "price", "fees", "frames")
 
 
@@ -116,9 +131,8 @@ def answered(call: Callable[[], Reply], text: Callable[[dict[str, Any]], str]) -
 def operation_text(value: dict[str, Any]) -> str:
     """The head of an operation, its plan, and leg by leg what was done."""
     plan, done = value.get("plan"), value.get("hedgeResults") or value
-    skipped = ("plan", "hedgeResults", "executedOrders", "rebalanceActions", "utilizationMetrics", "error", "causes")
-    head = {name: each for name, each in value.items() if name not in skipped and each is not None}
-    lines = [rows({_words(name): each for name, each in head.items()})]
+    head = {_words(name): each for name, each in value.items() if name in HEAD and each is not None}
+    lines = [rows(head)]
     if plan:
         lines += ["", *_plan_lines(plan)]
     orders = done.get("executedOrders") or ()

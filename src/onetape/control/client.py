@@ -231,8 +231,8 @@ class _Client:
 
 def _check_word(name: str, value: str) -> None:
     """It goes into a header. The value is not shown: it may be a secret."""
-    if not (value.isascii() and value.isprintable()):
-        raise UsageError("it is not printable ASCII", location=name)
+    if not (value.isascii() and value.isprintable()) or " " in value:
+        raise UsageError("it is not printable ASCII without spaces", location=name)
 
 
 def _decoded(body: bytes, reply: Any) -> Any:

@@ -62,6 +62,7 @@ class ControlPlane:
     async def start(self) -> None:
         self.state.start()
         await self.desk.resume()
+        self.server.resume(self.desk.has_begun)
         self.auto.start()
         await self.server.start()
         self.system.resume()

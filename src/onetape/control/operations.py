@@ -115,6 +115,7 @@ class Operations:
         self._running: dict[str, asyncio.Task[Ended]] = {}
         self._numbers: dict[str, tuple[str, int]] = {}  # by kind: the day, and the last number of it
         self._places: OrderedDict[str, tuple[int, int]] = OrderedDict()  # first and last sequence, 0: not ended
+        self._left: dict[str, tuple[Wanted, str]] = {}  # of earlier lives, without an answer, with their keys
         self._logs = 0
         self._restore()
 
@@ -153,10 +154,20 @@ class Operations:
         return await self._go(wanted, operation, work, key)
 
     async def _go(self, wanted: Wanted, operation: str, work: Work, key: str) -> Ended:
+        return await asyncio.shield(self._started(wanted, operation, work, key))
+
+    def _started(self, wanted: Wanted, operation: str, work: Work, key: str) -> asyncio.Task[Ended]:
+        self._left.pop(operation, None)
         task = asyncio.ensure_future(self._carry_out(wanted, operation, work, key))
         self._running[operation] = task
         task.add_done_callback(lambda _: self._running.pop(operation, None))
-        return await asyncio.shield(task)
+        return task
+
+    def resume(self, is_begun: Callable[[str], bool], work_of: Callable[[Wanted], Work]) -> None:
+        """Goes on with what earlier lives had begun and not answered. Who sends its key waits for the same."""
+        for operation, (wanted, key) in list(self._left.items()):
+            if wanted.acts and is_begun(operation):
+                self._started(wanted, operation, work_of(wanted), key)
 
     async def _carry_out(self, wanted: Wanted, operation: str, work: Work, key: str) -> Ended:
         if wanted.acts:  # a caller that asks once more after a loss of power must find it
@@ -180,7 +191,10 @@ class Operations:
     async def drained(self, within_s: float) -> None:
         """Waits for what is under way; what takes longer goes on in the next life."""
         if self._running:
-            await asyncio.wait(self._running.values(), timeout=within_s)
+            _, late = await asyncio.wait(self._running.values(), timeout=within_s)
+            for each in late:
+                each.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
     def log(self, record: dict[str, Any]) -> None:
         """Writes a call, once it was answered."""
@@ -233,6 +247,7 @@ class Operations:
             operation = record["operation"]
             first = self._places.get(operation, (0, 0))[0]
             if "answer" in record:
+                self._left.pop(operation, None)
                 self._place(operation, first, sequence)
                 if record["key"] in self._operations:
                     answer = msgspec.json.encode(record["answer"])
@@ -241,7 +256,8 @@ class Operations:
             self._note_id(operation)
             self._place(operation, sequence, 0)
             self.total = max(self.total, record["total"])
-            if record["key"] and at >= young:
-                key = f"{record['actor']}\n{record['key']}"
+            key = f"{record['actor']}\n{record['key']}" if record["key"] else ""
+            self._left[operation] = Wanted(**{name: record[name] for name in Wanted._fields}), key
+            if key and at >= young:
                 self._once.began(key, digest_of(record["actor"], record["name"], record["fields"]), at)
                 self._operations[key] = operation

@@ -29,7 +29,7 @@ __all__ = ["HISTORY_MAX", "Risk"]
 
 HISTORY_MAX: Final = 1000
 RETRY_S: Final = 5.0  # after a database that did not answer
-ASKED_EVERY_S: Final = 1.0  # the recorder writes as often
+READ_EVERY_S: Final = 1.0  # the recorder writes as often
 ACK_WITHIN_S: Final = 5.0
 _MS: Final = 10**6
 
@@ -43,7 +43,7 @@ class Risk:
         self.targets: dict[str, Decimal] = {}
         self._records: Records | None = None
         self._failed_at = float("-inf")
-        # By account and currency: until which minute was looked, the greatest drawdown, when the database was asked.
+        # By account and currency: until which minute was looked, the greatest drawdown, when the database was read.
         self._worst: dict[tuple[str, str], tuple[int, float, float]] = {}
         self._peaks: dict[tuple[str, str], Decimal] = {}
         self._past = PastAlerts(views.home)
@@ -94,8 +94,8 @@ class Risk:
         if not self._url:
             peak = self._peaks[key] = max(self._peaks.get(key, equity), equity)
             return self._note(key, 0, float((peak - equity) / peak) if peak > 0 else 0.0)
-        until, worst, asked = self._worst.get(key, (0, 0.0, float("-inf")))
-        if self._now_s() - asked < ASKED_EVERY_S:
+        until, worst, read_at = self._worst.get(key, (0, 0.0, float("-inf")))
+        if self._now_s() - read_at < READ_EVERY_S:
             return worst
         try:
             if (records := self._open()) is None:

@@ -27,11 +27,11 @@ from onetape.control.auth import Entrance, check_scope
 from onetape.control.call import Call, Handler
 from onetape.control.limits import CallLimits
 from onetape.control.openapi import DOCUMENT, PAGE, PAGE_POLICY
-from onetape.control.operations import Operations, Wanted
+from onetape.control.operations import Operations, Wanted, Work
 from onetape.control.options import ControlOptions
 from onetape.control.refusals import NotServed, answer_of, error_reply, status_of
-from onetape.control.routes import BASE, ROUTES, Route
-from onetape.control.tokens import TokenStore
+from onetape.control.routes import BASE, BY_NAME, ROUTES, Route
+from onetape.control.tokens import Grant, TokenStore
 from onetape.model.errors import BadInput, InvariantViolation, NotAvailable, OnetapeError, ProcessDown, RateLimited
 from onetape.model.sections import ControlConfig
 
@@ -230,11 +230,18 @@ class ControlServer:
             key=key or "",
             acts=route.scope != "read" and not getattr(call.request, "dry_run", False),
         )
+        checks = route.scope == "trade" and wanted.acts and getattr(call.request, "enabled", True)
+        ended = await self._operations.run(wanted, self._work(call, handler, checks=checks))
+        call.operation, call.status = ended.operation, ended.status
+        if ended.repeated:
+            headers["Idempotent-Replayed"] = "true"
+        return bytes(ended.answer)
 
+    def _work(self, call: Call, handler: Handler, *, checks: bool) -> Work:
         async def work(operation: str) -> tuple[int, bytes]:
             call.operation = operation
             try:
-                if route.scope == "trade" and wanted.acts and getattr(call.request, "enabled", True):
+                if checks:
                     self._check()
                 status, reply = answer_of(await handler(call))
                 call.code = 0 if status == 200 else reply["code"]
@@ -243,11 +250,21 @@ class ControlServer:
                 call.code = error.code
                 return status_of(error), msgspec.json.encode(error_reply(error, operation))
 
-        ended = await self._operations.run(wanted, work)
-        call.operation, call.status = ended.operation, ended.status
-        if ended.repeated:
-            headers["Idempotent-Replayed"] = "true"
-        return bytes(ended.answer)
+        return work
+
+    def resume(self, is_begun: Callable[[str], bool]) -> None:
+        """Goes on with what a killed life had begun, so that its answer is on the tape whether its caller comes back or
+        not; a stop that came meanwhile leaves no half of it."""
+
+        def work_of(wanted: Wanted) -> Work:
+            route = BY_NAME[wanted.name]
+            request = msgspec.convert(wanted.fields, route.request) if route.request is not None else None
+            call = Call(
+                wanted.request, "", route.method, route.path, route, Grant(wanted.actor, "", (), 0), request=request
+            )
+            return self._work(call, self._handlers[route.name], checks=False)
+
+        self._operations.resume(is_begun, work_of)
 
     def _refused(self, call: Call, error: OnetapeError, headers: dict[str, str]) -> bytes:
         call.status = status_of(error)

@@ -114,8 +114,8 @@ class State:
         return self.risk.history(call.path["accountId"], call.request.limit, call.request.since)
 
     async def _alerts(self, call: Call) -> list[Alert]:
-        asked = call.request
-        return self.risk.alerts(asked.account_id, asked.severity, asked.type, asked.all)
+        wanted = call.request
+        return self.risk.alerts(wanted.account_id, wanted.severity, wanted.type, wanted.all)
 
     async def _acknowledge(self, call: Call) -> Alert:
         return await self.risk.acknowledge(self.commands, call.path["id"], call.operation or None)

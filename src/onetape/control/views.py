@@ -143,7 +143,7 @@ class Views:
             table = self._tables[account] = AccountReader(self.home, gateway_of(account))
         table.state.refresh()
         age = min(table.age_ns, _NEVER)
-        found = AccountFigures(at=max(self.now - age, 0), why=self._doubts(table, age))
+        found = AccountFigures(at=max(self.now - age, 0), why=self._unfit(table, age))
         # Margins before positions: what the table has by a margin's frame is in the positions that are read after it.
         for currency in dict.fromkeys(key for _, key in table.state.keys("margin")):
             if (margin := table.margin(currency)) is not None:
@@ -177,7 +177,7 @@ class Views:
             )
         return found
 
-    def _doubts(self, table: AccountReader, age: int) -> str:
+    def _unfit(self, table: AccountReader, age: int) -> str:
         if why := table.why_not_ready:
             return f"its gateway is not ready: {why}"
         if age >= _NEVER:
