@@ -1,11 +1,17 @@
-"""With which key the guardian reaches an account."""
+"""With which key the guardian reaches an account, and under which epoch."""
 
 from __future__ import annotations
+
+import asyncio
+import time
 
 import pytest
 
 from onetape.gateway.options import GatewayOptions
-from onetape.guardian.options import guarded_account
+from onetape.guardian.events import GuardianSettings
+from onetape.guardian.guardian import Guardian
+from onetape.guardian.options import GuardianOptions, guarded_account
+from onetape.model.time import SECOND
 from onetape.preflight.configured import clean_environ
 from onetape.store.config import parse_config
 
@@ -32,3 +38,14 @@ def test_it_is_its_own_where_there_is_one_else_the_gateways(tmp_path, monkeypatc
     assert guarded_account(made, config, SECRETS, tmp_path).key == key
     monkeypatch.setenv("GUARDIAN_SECRET", "own secret")
     assert ("GUARDIAN_SECRET" in clean_environ(config)) == (not more)  # other processes do not see it
+
+
+def test_the_epoch_of_a_guardian_is_a_later_one_though_the_clock_has_stepped_back(tmp_path, monkeypatch):
+    options = GuardianOptions(home=str(tmp_path), accounts={}, settings=GuardianSettings())
+    epochs = []
+    for now in (2_000, 1_000, 1_500, 9_000):
+        monkeypatch.setattr(time, "time_ns", lambda now=now: now * SECOND)
+        guardian = Guardian(options, asyncio.Event())
+        epochs.append(guardian._epoch)
+        guardian._writer.close()
+    assert epochs == [2_000 * SECOND, 2_000 * SECOND + 1, 2_000 * SECOND + 2, 9_000 * SECOND]

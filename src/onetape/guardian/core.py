@@ -265,7 +265,7 @@ class GuardianCore:
         for row in guard.stuck(now, after=STUCK_AFTER):
             about = {"order": row.client_id, "size": row.left}
             state = "a stop has fired and takes nothing off: it counts no more"
-            self._say("stop", guard, state, about, severity="critical")
+            self._say("ladder", guard, state, about, severity="critical")
         if guard.qty:
             if guard.account in self._watched:
                 self._look_at_ladder(guard, now)

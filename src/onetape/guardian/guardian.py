@@ -76,11 +76,13 @@ class Guardian:
         path = guardian_journal(self._home)
         # First: from here on no other guardian of this home acts or writes.
         self._writer = JournalWriter(path, process=GUARDIAN, created=time.time_ns(), heartbeat=True)
-        # Of its leases. Its journal's own begins anew where that was lost, and gateways have heard of later ones.
-        self._epoch = max(time.time_ns(), self._writer.epoch)
         self._once = Once()
         commands_in(path, self._once)
         self._kept = kept_in(path)
+        # Of its leases: the time, which is a later one also where its journal was lost; and where the clock has
+        # stepped back, one more than the last that its journal has.
+        self._epoch = max(time.time_ns(), *(epoch + 1 for epoch in self._kept.epochs), self._writer.epoch)
+        self._say(Record("epoch", GUARDIAN, "began", {"epoch": self._epoch}))
         self._tape = CommandTape(self._writer)
         watched = {name for name, each in options.accounts.items() if can_watch(each)}
         self.core = GuardianCore(options.settings, epoch=str(self._epoch), watched=watched)
@@ -502,13 +504,14 @@ class Kept(NamedTuple):
     """What an earlier life has written down of positions. flattening: that it had begun to flatten
     and had not seen flat, and why; levels: of the last ladder, by rank, and of which position; protection: whether it
     was lost. By account, of orders that it placed past a gateway: placed: those that have not ended, by client id;
-    numbers: the last."""
+    numbers: the last. epochs: of earlier lives."""
 
     flattening: dict[Position, str]
     levels: dict[Position, tuple[dict[str, int], str, bool]]
     protection: dict[Position, bool]
     placed: dict[str, dict[str, dict[str, Any]]]
     numbers: dict[str, int]
+    epochs: list[int]
 
     def resume(self, core: GuardianCore, account: str, instruments: Collection[str]) -> None:
         """Before the core hears how the account stands."""
@@ -524,7 +527,7 @@ class Kept(NamedTuple):
 
 
 def kept_in(path: Path) -> Kept:
-    found = Kept({}, {}, {}, {}, {})
+    found = Kept({}, {}, {}, {}, {}, [])
     if not is_tape(path):
         return found
     with JournalReader(path) as reader:
@@ -532,6 +535,8 @@ def kept_in(path: Path) -> Kept:
             record = msgspec.msgpack.decode(frame.payload)
             if record["kind"] == ORDER:
                 _keep_order(found, record["state"], record["about"])
+            elif record["kind"] == "epoch":
+                found.epochs.append(record["about"]["epoch"])
             elif (record["kind"], record["state"]) == ("gateway", "back"):
                 found.placed.pop(record["subject"], None)
             if record["kind"] not in ("hard stop", "ladder", "protection"):
