@@ -151,7 +151,8 @@ class MessageReader {
     [[nodiscard]] const NameCounts& unmapped() const noexcept { return unmapped_; }
     [[nodiscard]] RejectLog& rejects() noexcept { return rejects_; }
     [[nodiscard]] const std::string& refusal() const noexcept { return refusal_; }  // the last one
-    // Rate (1e-12) and time (ns UTC, 0: not given) of a stream's next funding; nothing where none was told.
+    // Rate (1e-12) and time (ns UTC, 0: not given) of a stream's next funding; nothing where none
+    // was told.
     [[nodiscard]] std::optional<std::pair<std::int64_t, std::int64_t>> next_funding(
         std::uint32_t stream) const noexcept;
 

@@ -37,7 +37,7 @@ def command(shell: Shell, wallets: bool, explain: str | None, start: str | None,
     if wallets:
         if explain is not None or start or end:
             raise UsageError("--wallets is of now and of whole accounts", location="accounts", todo="one of both")
-        found = load("onetape.gateway.account_balances", "wallet_balances", what="accounts")(shell.home, shell.config)
+        found = load("onetape.ipc.operator", "wallet_balances", what="accounts")(shell.home, shell.config)
         return Answer(found, listing(found, WALLET_COLUMNS, nothing="no account is configured"))
     if explain is None:
         if start or end:

@@ -3,7 +3,6 @@ memory, or, where there is no gateway, as the entries of their journals add up."
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,13 +15,12 @@ from onetape.accounts.reader import MAX_AGE_S
 from onetape.accounts.table import AccountReader, Margin, accounts_in
 from onetape.gateway.account_projection import read_account
 from onetape.gateway.options import gateway_journal
-from onetape.ipc.system import IPCCommandSystem
 from onetape.model.money import money_text
-from onetape.model.sections import OPERATOR, AccountConfig, Config
+from onetape.model.sections import AccountConfig, Config
 from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape
 
-__all__ = ["STALE_NS", "balances", "wallet_balances"]
+__all__ = ["STALE_NS", "balances"]
 
 STALE_NS: Final = int(MAX_AGE_S * 10**9)  # without a sign of life for so long it is dead to all
 
@@ -55,24 +53,6 @@ def balances(home: Path, config: Config) -> list[dict[str, Any]]:
                 row["margin"] = _margin(margin)
             rows.append(row)
     return rows
-
-
-def wallet_balances(home: Path, config: Config) -> list[dict[str, Any]]:
-    """Returns a row for each account, wallet and currency, as gateways that run say. Raises as `get_balances`."""
-
-    async def found() -> list[dict[str, Any]]:
-        system = IPCCommandSystem(OPERATOR, home=home)
-        system.start()
-        try:
-            return [
-                {"venue": account.venue, "account": name, **row}
-                for name, account in config.accounts.items()
-                for row in await system.get_balances(f"gateway:{name}")
-            ]
-        finally:
-            system.stop()
-
-    return asyncio.run(found())
 
 
 def _margin(margin: Margin) -> dict[str, Any]:

@@ -63,6 +63,7 @@ COMMANDS: Final[Mapping[str, Mapping[str, tuple[str, ...] | None]]] = {
         "unkill": (),
         "cancel_all": (),
         "reconcile": (),
+        "reconciled": (),
         "settle": ("order", "as", "venue_id", "filled"),
         "place": (
             *("symbol", "side", "qty", "price", "tif", "post_only", "reduce_only", "position_side"),

@@ -11,8 +11,9 @@ from onetape.accounts.slots import MONEY
 from onetape.ipc.door import OPERATOR
 from onetape.ipc.system import CommandResult, IPCCommandSystem
 from onetape.model.errors import ProcessDown
+from onetape.model.sections import Config
 
-__all__ = ["robots_now", "send_command"]
+__all__ = ["robots_now", "send_command", "wallet_balances"]
 
 WITHIN_S: Final = 5.0
 GLANCE_S: Final = 1.0  # who looks does not wait for a robot that is busy
@@ -67,3 +68,21 @@ def robots_now(home: Path) -> dict[str, dict[str, Any]]:
 
 def _row(answer: CommandResult) -> dict[str, Any]:
     return {key: answer[key] for key in answer}
+
+
+def wallet_balances(home: Path, config: Config) -> list[dict[str, Any]]:
+    """Returns a row for each account, wallet and currency, as gateways that run say. Raises as `get_balances`."""
+
+    async def found() -> list[dict[str, Any]]:
+        system = IPCCommandSystem(OPERATOR, home=home)
+        system.start()
+        try:
+            return [
+                {"venue": account.venue, "account": name, **row}
+                for name, account in config.accounts.items()
+                for row in await system.get_balances(f"gateway:{name}")
+            ]
+        finally:
+            system.stop()
+
+    return asyncio.run(found())
