@@ -28,7 +28,12 @@ SUB_VERBS = [[group, name] for group, names in GROUPS.items() for name in names]
 
 
 def test_verbs_are_those_of_the_contract():
-    assert {entry.name for entry in VERBS} == {*CONTRACT_VERBS.split(), "trace", "activity", "leverage"}  # the last are our own
+    assert {entry.name for entry in VERBS} == {
+        *CONTRACT_VERBS.split(),
+        "trace",
+        "activity",
+        "leverage",
+    }  # the last are our own
 
 
 @pytest.mark.parametrize("words", [[n] for n in BUILT + LATER] + SUB_VERBS)
