@@ -97,6 +97,11 @@ def test_a_dry_run_shows_the_plan_and_moves_nothing_then_the_delta_is_opened_and
     assert (closed["initialDelta"], closed["accountsProcessed"]) == (pytest.approx(0.25, abs=0.001), PAIR)
     assert abs(closed["finalDelta"]) <= 0.05 and closed["deltaDeviation"] == abs(closed["finalDelta"])
     assert re.fullmatch(r"delta-ctrl-\d{8}-\d{3,}", closed["operationId"])
+    hops = [hop for chain in pair.home.run("trace", closed["operationId"]) for hop in chain["hops"]]
+    assert {"control", f"gateway:{closed['hedgeResults']['executedOrders'][0]['accountId']}"} <= {
+        hop["process"] for hop in hops
+    }
+    assert {"command", "intent", "fill", "entry", "reply"} <= {hop["what"] for hop in hops}
     status, synced = pair.post("/account/sync", {"accounts": PAIR, "includePositions": True})
     assert (status, sorted(synced["syncedAccounts"])) == (200, sorted(PAIR)), synced
     assert sum(each["netPosition"] for each in synced["accountStates"]) == pytest.approx(closed["finalDelta"])

@@ -9,7 +9,7 @@ was decided on, its signal and its target; both journals name an order by the sa
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -169,9 +169,9 @@ class Chains:
 
     def _command(self, frame: Frame) -> None:
         record = msgspec.msgpack.decode(frame.payload)
-        if "id" not in record:  # the supervisor's own
+        if not (name := _command_name(record)):  # the supervisor's own
             return
-        chain = Chain((0, -frame.sequence), str(record["id"]), is_ended="refused" in record)
+        chain = Chain((0, -frame.sequence), name, is_ended="refused" in record)
         chain.add(frame, chain.name)
         self._commands[chain.name] = chain
         if not chain.is_ended:
@@ -182,7 +182,7 @@ class Chains:
         if "order" in record:
             self._of(record["robot"], record["order"], frame.sequence).add(frame)
             return
-        command = self._commands.get(str(record.get("id")))
+        command = self._commands.get(_command_name(record))
         if command is None:
             return
         self._unanswered.pop(command.name, None)
@@ -279,6 +279,11 @@ class Tape:
         return Hop(frame.time, what, self.process, self.journal, frame.sequence, data)
 
 
+def _command_name(record: Mapping[str, Any]) -> str:
+    """Returns a command's id, or that of an operation of the control plane."""
+    return str(record.get("id") or record.get("operation") or "")
+
+
 class Home:
     """The journals of a home, opened once."""
 
@@ -363,8 +368,8 @@ class Home:
 
 
 def trace(folder: Path, name: str) -> list[dict[str, Any]]:
-    """Returns the chains in which a name stands: a command's or a transfer's id, an order's client or venue id, a
-    trade's, or a frame as JOURNAL:SEQUENCE. Raises BadInput where no journal of the home has it."""
+    """Returns the chains in which a name stands: the id of an operation, a command or a transfer, an order's client or
+    venue id, a trade's, or a frame as JOURNAL:SEQUENCE. Raises BadInput where no journal of the home has it."""
     found = []
     with Home(folder) as home:
         for tape in home.tapes():
@@ -387,7 +392,8 @@ def _named(tape: Tape, name: str, types: Iterable[str]) -> Iterator[Chain]:
     sequence = int(number) if number.isdigit() and process in (tape.process, tape.journal) else 0
 
     def is_meant(chain: Chain) -> bool:
-        return name in chain.names or any(each.sequence == sequence for each in chain.frames)
+        is_named = any(each == name or each.startswith(f"{name}.") for each in chain.names)  # an operation's: ID.1, ID.2
+        return is_named or any(each.sequence == sequence for each in chain.frames)
 
     fold = Chains()
     for count, frame in enumerate(tape.frames(types), 1):
