@@ -392,7 +392,9 @@ def _named(tape: Tape, name: str, types: Iterable[str]) -> Iterator[Chain]:
     sequence = int(number) if number.isdigit() and process in (tape.process, tape.journal) else 0
 
     def is_meant(chain: Chain) -> bool:
-        is_named = any(each == name or each.startswith(f"{name}.") for each in chain.names)  # an operation's: ID.1, ID.2
+        is_named = any(
+            each == name or each.startswith(f"{name}.") for each in chain.names
+        )  # an operation's: ID.1, ID.2
         return is_named or any(each.sequence == sequence for each in chain.frames)
 
     fold = Chains()
