@@ -18,6 +18,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from onetape.control.options import CONTROL, control_journal
+from onetape.control.tokens import AUTO
 from onetape.ipc.once import Once, digest_of
 from onetape.model.errors import DuplicateCommand
 from onetape.model.time import DAY
@@ -164,9 +165,10 @@ class Operations:
         return task
 
     def resume(self, is_begun: Callable[[str], bool], work_of: Callable[[Wanted], Work]) -> None:
-        """Goes on with what earlier lives had begun and not answered. Who sends its key waits for the same."""
+        """Goes on with what earlier lives had begun and not answered, but for what automatic mode goes on with itself.
+        Who sends its key waits for the same."""
         for operation, (wanted, key) in list(self._left.items()):
-            if wanted.acts and is_begun(operation):
+            if wanted.acts and wanted.actor != AUTO and is_begun(operation):
                 self._started(wanted, operation, work_of(wanted), key)
 
     async def _carry_out(self, wanted: Wanted, operation: str, work: Work, key: str) -> Ended:

@@ -24,7 +24,7 @@ from onetape.model.errors import BadConfig, PermissionDenied, UsageError
 from onetape.model.time import DAY
 from onetape.security.private import private_folder
 
-__all__ = ["ANONYMOUS", "NOBODY", "SCOPES", "Grant", "TokenStore"]
+__all__ = ["ANONYMOUS", "AUTO", "NOBODY", "SCOPES", "Grant", "TokenStore"]
 
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 PREFIX: Final = "ot_"  # so that who scans for secrets finds one
@@ -48,6 +48,7 @@ class Grant(msgspec.Struct, frozen=True):
 
 ANONYMOUS: Final = Grant("anonymous", "", SCOPES, 0)  # on loopback, while there is no token
 NOBODY: Final = Grant("nobody", "", (), 0)  # who was not let in
+AUTO: Final = "auto"  # as whom automatic mode acts, and how the ids of its operations begin
 
 
 class TokenStore:
