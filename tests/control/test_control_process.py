@@ -15,14 +15,13 @@ CONFIG = """
 kind = "binance-usdm"
 [accounts.main]
 venue = "x"
-[accounts.aside]
-venue = "x"
 [robots.mm]
 strategy = "maker.py"
 account = "main"
 [control]
 port = 0
 """
+ASIDE = '[accounts.aside]\nvenue = "x"\n'
 STOP = {"reason": "a test"}
 
 
@@ -44,7 +43,7 @@ def buy(home: Home, account: str) -> str:
 
 
 def test_a_stop_holds_over_kill_9_until_a_restart_and_a_token_counts_at_once(tmp_path: Path):
-    with Home(tmp_path, CONFIG, MAKER) as home:
+    with Home(tmp_path, CONFIG + ASIDE, MAKER) as home:
         up = home.run("up")
         assert up["control"].startswith("http://127.0.0.1:") and up["dashboard"] is None
         assert home.process("control")["kind"] == "control"
