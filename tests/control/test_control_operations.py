@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,10 @@ from onetape.control import server
 from onetape.control.call import Call
 from onetape.control.operations import ControlTape, Operations, Wanted
 from onetape.model.errors import DuplicateCommand
+from onetape.model.sections import Config, RetentionConfig
+from onetape.supervisor.retention import retain
+from onetape.tape.prune import prune
+from onetape.tape.segments import list_segments
 from waiting import wait_in_loop
 
 DAY_1 = 1_795_392_000_000_000_000  # 2026-11-23
@@ -147,6 +154,62 @@ def test_what_a_life_had_begun_is_answered_on_the_tape_without_its_caller(tmp_pa
 
     asyncio.run(life_1())
     asyncio.run(life_2())
+
+
+def test_retention_takes_nothing_of_the_tape_that_a_life_begins_from(tmp_path: Path):
+    with closing(ControlTape(tmp_path)) as tape:
+        while len(list_segments(tape.path)) < 4:
+            tape.append({"filler": bytes(1 << 20)}, "log")
+        kept = prune(tape.path, size="1kB")
+        assert (kept.removed, kept.kept_by_runs) == ([], ["control"])
+        rules = Config(retention=RetentionConfig(size="1kB", compress=False, runs="drop"))
+        assert retain(tmp_path, rules) == ["control: old segments stay for control"]
+
+
+FULL = """
+import asyncio, sys
+from pathlib import Path
+from onetape.control.operations import ControlTape, Operations, Wanted
+from onetape.model.errors import DiskFull
+
+tape = ControlTape(Path(sys.argv[1]))
+operations = Operations(tape)
+
+def fill(event, record):
+    for count in range(1 << 20):
+        try:
+            tape.append(record, event)
+        except DiskFull:
+            return count > 0
+
+async def done(operation):
+    print("done", operation[:4])
+    return 200, b'{"done": true}'
+
+async def run(name):
+    try:
+        return (await operations.run(Wanted(name, name, "bot", "r", {}, key=name), done)).status
+    except DiskFull:
+        return "full"
+
+async def work():
+    print(fill("log", {"filler": bytes(1 << 18)}), fill("log", {}))
+    operations.log({"status": 200})
+    print(await run("hedge"))
+    print(fill("memory", {"filler": bytes(1 << 12)}), fill("memory", {}))
+    print(await run("hedge2"))
+    print(await run("system_stop"))
+
+asyncio.run(work())
+"""
+
+
+def test_on_a_full_disk_operations_have_the_reserve_and_a_stop_is_carried_out_without(tmp_path: Path):
+    run = f'mount -t tmpfs -o size=8m tmpfs {tmp_path} && exec {sys.executable} -c "$0" {tmp_path}'
+    ran = subprocess.run(["unshare", "-rm", "sh", "-c", run, FULL], capture_output=True, text=True)
+    if "mount" in ran.stderr or "unshare" in ran.stderr:
+        pytest.skip(f"no tmpfs of one's own here: {ran.stderr.strip()[:80]}")
+    assert ran.stdout.split("\n") == ["True True", "done hedg", "200", "True True", "full", "done syst", "200", ""], ran
 
 
 def test_a_key_is_forgotten_after_a_day(tmp_path: Path):
