@@ -15,7 +15,7 @@ from control_worlds import CONTROL, Plane, opened, plane
 
 from onetape.control import server
 from onetape.control.call import Call
-from onetape.control.operations import ControlTape, Operations, Wanted
+from onetape.control.operations import ControlTape, Operations, Wanted, has_ended
 from onetape.model.errors import DuplicateCommand
 from onetape.model.sections import Config, RetentionConfig
 from onetape.supervisor.retention import retain
@@ -255,6 +255,37 @@ def test_over_http_a_repeated_call_says_that_it_is_one_and_another_body_is_refus
         status, answer, _ = await at.call("POST", "delta/control", CONTROL, Idempotency_Key="a b")
         assert (status, answer["location"]) == (400, "Idempotency-Key")
         assert len(at.calls) == 1
+
+    plane(tmp_path, work)
+
+
+def test_an_operation_is_done_when_its_saga_is_and_shows_what_came_after_the_answer(tmp_path: Path):
+    async def work(operations: Operations) -> None:
+        async def answers_early(operation: str) -> tuple[int, bytes]:
+            operations.tape.append({"kind": "saga_begun", "operation": operation})
+            return await done(operation)
+
+        operation = (await operations.run(wanted(), answers_early)).operation
+        assert not has_ended(operations.records(operation) or [])
+        operations.tape.append({"kind": "saga_ended", "operation": operation})
+        found = operations.records(operation) or []
+        assert has_ended(found) and found[-1].record["kind"] == "saga_ended"
+
+    life(tmp_path, work)
+
+
+def test_of_calls_that_are_no_operations_so_many_a_second_are_written_and_the_others_counted(tmp_path: Path):
+    async def work(at: Plane) -> None:
+        made = 0
+
+        def frames() -> list[dict]:
+            return [each.record for each in at.operations.tape.records(("log",))]
+
+        while not any(each["left_out"] for each in frames()):
+            await asyncio.gather(*(at.call("GET", "nowhere") for _ in range(50)))
+            made += 50
+        await at.call("POST", "delta/control", CONTROL)
+        assert len(frames()) + sum(each["left_out"] for each in frames()) == made + 1 and len(frames()) < made
 
     plane(tmp_path, work)
 

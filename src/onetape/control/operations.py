@@ -27,7 +27,7 @@ from onetape.tape.journal import JournalReader, JournalWriter, type_id
 from onetape.tape.prune import pin
 from onetape.tape.segments import is_tape
 
-__all__ = ["ControlTape", "Ended", "Operations", "Saved", "Wanted"]
+__all__ = ["ControlTape", "Ended", "Operations", "Saved", "Wanted", "has_ended"]
 
 STOP: Final = "system_stop"
 SHOWN_MAX: Final = 100_000  # operations whose records are found by their id
@@ -95,6 +95,13 @@ class Wanted(NamedTuple):
     fields: dict[str, Any]
     key: str = ""
     acts: bool = True
+
+
+def has_ended(records: list[Saved]) -> bool:
+    """Tells whether an operation was answered, and what it has begun is over."""
+    kinds = {each.record.get("kind") for each in records}
+    is_answered = any("answer" in each.record for each in records)
+    return is_answered and ("saga_begun" not in kinds or "saga_ended" in kinds)
 
 
 class Ended(NamedTuple):
@@ -229,11 +236,16 @@ class Operations:
                 self.tape.append({"counts": self._numbers, "total": self.total}, "command")
 
     def records(self, operation: str) -> list[Saved] | None:
-        """Reads what the tape has of an operation: blocking. None: of none of this id."""
+        """Reads what the tape has of an operation, with what its saga did after the answer: blocking. None: of none of
+        this id."""
         place = self._places.get(operation)
         if place is None:
             return None
-        found = self.tape.records(("command", "memory", "reply"), *place)
+        found = self._between(operation, *place)
+        return found if has_ended(found) or not place[1] else found + self._between(operation, place[1] + 1, 0)
+
+    def _between(self, operation: str, first: int, last: int) -> list[Saved]:
+        found = self.tape.records(("command", "memory", "reply"), first, last)
         return [each for each in found if each.record.get("operation") == operation]
 
     # --- ids --------------------------------------------------------------------------------------
