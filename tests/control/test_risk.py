@@ -93,6 +93,8 @@ def gateway(tmp_path):
 
 def metrics(risk: Risk, views: Views, account: str = "main"):
     views.refresh()
+    if (currency := risk.unread(account)) is not None:
+        risk.read(account, currency)
     return risk.metrics(account)
 
 

@@ -32,6 +32,7 @@ RETRY_S: Final = 5.0  # after a database that did not answer
 READ_EVERY_S: Final = 1.0  # the recorder writes as often
 ACK_WITHIN_S: Final = 5.0
 _MS: Final = 10**6
+_UNREAD: Final = (0, 0.0, float("-inf"))
 
 
 class Risk:
@@ -91,15 +92,27 @@ class Risk:
         """Returns the greatest one: of all full minutes that were recorded, and now. Without records it is counted
         from when this process began to be asked."""
         key = account, currency
-        if not self._url:
-            peak = self._peaks[key] = max(self._peaks.get(key, equity), equity)
-            return self._note(key, 0, float((peak - equity) / peak) if peak > 0 else 0.0)
-        until, worst, read_at = self._worst.get(key, (0, 0.0, float("-inf")))
-        if self._now_s() - read_at < READ_EVERY_S:
-            return worst
+        if self._url:
+            return self._worst[key][1] if key in self._worst else 0.0
+        peak = self._peaks[key] = max(self._peaks.get(key, equity), equity)
+        return self._note(key, 0, float((peak - equity) / peak) if peak > 0 else 0.0)
+
+    def unread(self, account: str) -> str | None:
+        """Returns the currency of which `read` is due before `metrics`."""
+        money = self._views.any_leg(account) if self._url and account in self._views.tapes else None
+        if money is None:
+            return None
+        currency = money.instrument.settle
+        is_due = self._now_s() - self._worst.get((account, currency), _UNREAD)[2] >= READ_EVERY_S
+        return currency if is_due else None
+
+    def read(self, account: str, currency: str) -> None:
+        """Reads the greatest drawdown that was recorded. Waits for the database: not on an event loop; `read` and
+        `history` in one thread."""
+        until, worst, _ = self._worst.get((account, currency), _UNREAD)
         try:
             if (records := self._open()) is None:
-                return worst
+                return
             minutes, now = metadata.tables["record_equity"], metadata.tables["record_risk"]
             for table, since in ((minutes, until), (now, 0)):
                 of = (table.c.account == account, table.c.slot == TOTAL, table.c.currency == currency)
@@ -109,7 +122,7 @@ class Risk:
                 until = max(until, row["ts"] or 0) if table is minutes else until
         except OnetapeError:
             self._away()
-        return self._note(key, until, worst)
+        self._note((account, currency), until, worst)
 
     def _note(self, key: tuple[str, str], until: int, worst: float) -> float:
         worst = max(worst, self._worst[key][1] if key in self._worst else 0.0)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 from onetape.control import accounts
 from onetape.control.call import Call, Handler
@@ -30,6 +32,8 @@ from onetape.security.tokens import make_token
 
 __all__ = ["State"]
 
+P = ParamSpec("P")
+R = TypeVar("R")
 _MS = 10**6
 
 
@@ -44,6 +48,7 @@ class State:
         self.market = Market(self.views, self.commands)
         self.is_held: Callable[[str], bool] = lambda _symbol: False  # automatically
         self._watch: asyncio.Task[None] | None = None
+        self._database = ThreadPoolExecutor(1)  # a connection is one thread's, and nobody else waits for it
 
     def start(self) -> None:
         self.commands.start()
@@ -55,7 +60,8 @@ class State:
             with suppress(asyncio.CancelledError):
                 await self._watch
         self.commands.stop()
-        self.risk.close()
+        await self._in_thread(self.risk.close)
+        self._database.shutdown()
         self.views.close()
 
     @property
@@ -108,10 +114,18 @@ class State:
 
     async def _metrics(self, call: Call) -> RiskMetrics:
         self.views.refresh()
-        return self.risk.metrics(call.path["accountId"])
+        account = call.path["accountId"]
+        if (currency := self.risk.unread(account)) is not None:
+            await self._in_thread(self.risk.read, account, currency)
+            self.views.refresh()
+        return self.risk.metrics(account)
 
     async def _history(self, call: Call) -> list[RiskMetrics]:
-        return self.risk.history(call.path["accountId"], call.request.limit, call.request.since)
+        wanted = call.request
+        return await self._in_thread(self.risk.history, call.path["accountId"], wanted.limit, wanted.since)
+
+    async def _in_thread(self, work: Callable[P, R], *args: P.args, **_: P.kwargs) -> R:
+        return await asyncio.get_running_loop().run_in_executor(self._database, work, *args)
 
     async def _alerts(self, call: Call) -> list[Alert]:
         wanted = call.request
