@@ -246,15 +246,39 @@ def test_over_tls_it_trusts_what_it_was_told_to_and_nothing_else(call: Call, tmp
             call(plane.url, "caller")
 
 
-def write_certificate(certificate: Path, key: Path) -> None:
-    """For 127.0.0.1, signed by itself."""
+def test_over_tls_the_other_side_may_have_a_name_that_is_not_its_address(call: Call, tmp_path: Path) -> None:
+    """As where it listens on all addresses; its certificate is of another one, and is trusted itself."""
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    write_certificate(certificate, key, "trade.example", ec.generate_private_key(ec.SECP256R1()))
+    files = {"tls_cert": str(certificate), "tls_key": str(key)}
+    section = ControlConfig(port=0, calls_per_second=0, hosts=["trade.example"], **files)
+
+    async def caller(_: Any) -> m.Caller:
+        return m.Caller(actor="x", scopes=["read"])
+
+    trusted = ssl.create_default_context(cafile=certificate)
+    with control_server(tmp_path / "home", {"caller": caller}, section) as plane:
+        with pytest.raises(ProcessDown, match="certificate verify failed"):
+            call(plane.url, "caller", options={"tls": trusted, "tls_name": "trade.example"})
+        trusted.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        assert call(plane.url, "caller", options={"tls": trusted, "tls_name": "trade.example"}).actor == "x"
+        with pytest.raises(ProcessDown, match="certificate verify failed"):
+            call(plane.url, "caller", options={"tls": trusted})
+
+
+def write_certificate(
+    certificate: Path, key: Path, dns: str = "", signer: ec.EllipticCurvePrivateKey | None = None
+) -> None:
+    """For 127.0.0.1, or a name; signed by itself, or by somebody."""
     own = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a test")])
     now = datetime.now(UTC)
-    built = x509.CertificateBuilder(name, name, own.public_key(), x509.random_serial_number())
+    issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "somebody")]) if signer else name
+    names = x509.DNSName(dns) if dns else x509.IPAddress(IPv4Address("127.0.0.1"))
+    built = x509.CertificateBuilder(issuer, name, own.public_key(), x509.random_serial_number())
     built = built.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
-    built = built.add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False)
-    certificate.write_bytes(built.sign(own, hashes.SHA256()).public_bytes(Encoding.PEM))
+    built = built.add_extension(x509.SubjectAlternativeName([names]), critical=False)
+    certificate.write_bytes(built.sign(signer or own, hashes.SHA256()).public_bytes(Encoding.PEM))
     key.write_bytes(own.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
 
 

@@ -32,7 +32,13 @@ def test_a_change_is_seen_by_who_has_read_before(tmp_path: Path):
     assert store.find(token) is None and store.grants() == ()
 
 
-@pytest.mark.parametrize(("name", "scopes"), [("", ["read"]), ("a\nb", ["read"]), ("a", []), ("a", ["write"])])
+@pytest.mark.parametrize(
+    ("name", "scopes"),
+    [
+        *((name, ["read"]) for name in ("", "a\nb", "bot/mcp", "auto", "control", "anonymous")),
+        *(("a", scopes) for scopes in ([], ["write"])),
+    ],
+)
 def test_what_is_no_token_is_refused(tmp_path: Path, name: str, scopes: list[str]):
     with pytest.raises(UsageError):
         TokenStore(tmp_path).create(name, scopes)

@@ -74,12 +74,17 @@ def reached(shell: Shell, token_file: Path | None) -> dict[str, Any]:
     if not address:
         todo = "write [control] in the configuration, and onetape up" if status["running"] else "onetape up"
         raise ProcessDown("no control plane runs", location=str(shell.home), todo=todo)
-    tls = None
+    tls, section = None, shell.config.control
     if address.startswith("https"):
         import ssl
 
-        tls = ssl.create_default_context(cafile=shell.config_folder / shell.config.control.tls_cert)
-    return {"base_url": address, "token": _token(token_file), "tls": tls}
+        # The one certificate that is there, whoever has signed it: of a name of [control] hosts, else of its host.
+        tls = ssl.create_default_context(cafile=shell.config_folder / section.tls_cert)
+        tls.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        for unspecified, loopback in (("//0.0.0.0:", "//127.0.0.1:"), ("//[::]:", "//[::1]:")):
+            address = address.replace(unspecified, loopback)
+    name = section.hosts[0] if tls is not None and section.hosts else ""
+    return {"base_url": address, "token": _token(token_file), "tls": tls, "tls_name": name}
 
 
 def control_plane(shell: Shell, token_file: Path | None, id_: str = "") -> ControlClient:

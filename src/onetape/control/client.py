@@ -16,6 +16,7 @@ from __future__ import annotations
 import http.client
 import json
 import secrets
+import socket
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Generator
@@ -148,17 +149,19 @@ class _Client:
         retry_s: float = RETRY_S,
         actor: str = "",
         tls: ssl.SSLContext | None = None,
+        tls_name: str = "",
     ) -> None:
         """token: of `onetape token create`. timeout_s: of one try, beyond the request's own; retry_s: how long a call
         whose connection broke is tried anew. actor: a program that speaks for the token's owner, noted beside its name.
-        tls: which certificates are trusted; None: the system's."""
+        tls: which certificates are trusted; None: the system's; tls_name: by which the other side is called and proves
+        itself, "": as in the address."""
         url = urlsplit(base_url)
         if url.scheme not in ("http", "https") or not url.hostname or url.username or url.query or url.fragment:
             raise UsageError("an address is http://HOST:PORT or https://HOST:PORT", location="base_url")
         for name, value in (("token", token or ""), ("actor", actor)):
             _check_word(name, value)
         self._url, self._path = url, url.path.rstrip("/") + BASE
-        self._token, self._actor, self._tls = token, actor, tls
+        self._token, self._actor, self._tls, self._tls_name = token, actor, tls, tls_name
         self._timeout_s, self._retry_s = timeout_s, retry_s
         self._key = ""
 
@@ -212,7 +215,7 @@ class _Client:
             raise UsageError(f"{route.name} takes {', '.join(names) or 'no name'}", location="the client")
         for name, place in zip(names, places, strict=True):
             path = path.replace(name, quote(place, safe=""))
-        headers = {"Accept": "application/json"}
+        headers = {"Accept": "application/json", **({"Host": self._tls_name} if self._tls_name else {})}
         body = None
         if route.method == "POST":
             body = msgspec.json.encode(request)
@@ -296,7 +299,11 @@ class ControlClient(_Client):
         else:
             connection = http.client.HTTPConnection(host, port, timeout=send.timeout_s)
         try:
-            connection.connect()
+            if isinstance(connection, http.client.HTTPSConnection) and self._tls_name:
+                plain = socket.create_connection((host, connection.port), send.timeout_s)
+                connection.sock = context.wrap_socket(plain, server_hostname=self._tls_name)
+            else:
+                connection.connect()
         except OSError as error:
             return _Unsent(error)
         try:
@@ -351,6 +358,7 @@ class AsyncControlClient(_Client):
             raise UsageError("the client is not open", location="AsyncControlClient", todo="use it by `async with`")
         url = URL(f"{self._url.scheme}://{self._url.netloc}{send.target}", encoded=True)
         more: dict[str, Any] = {"timeout": aiohttp.ClientTimeout(total=send.timeout_s), "allow_redirects": False}
+        more["server_hostname"] = self._tls_name or None
         try:
             async with self._session.request(
                 send.method, url, data=send.body, headers=send.headers, ssl=self._tls or True, **more

@@ -167,11 +167,11 @@ class System:
 
     # --- a stop -----------------------------------------------------------------------------------
 
-    def _kill(self, operation: str, reason: str, *, is_again: bool = False) -> dict[str, asyncio.Task[None]]:
-        """Sends each gateway the kill switch until it has it. is_again: also after one that is under way."""
+    def _kill(self, operation: str, reason: str, *, repeats: bool = False) -> dict[str, asyncio.Task[None]]:
+        """Sends each gateway the kill switch until it has it. repeats: also after one that is under way."""
         for process in self._gateways():
             before = self._killing.get(process)
-            if is_again or before is None or before.done():
+            if repeats or before is None or before.done():
                 self._killing[process] = asyncio.ensure_future(self._until_killed(process, operation, reason, before))
         return dict(self._killing)
 
@@ -211,7 +211,7 @@ class System:
             sent = await self._send_each(self._ours(self._gateways()), "unkill", f"{operation}.unkill", STOP_WITHIN_S)
             failed = [each for each in sent if each.error is not None and each.error["code"] not in DONE]
             if failed or self._stopped != stopped:
-                self._kill(operation, self._reason, is_again=True)
+                self._kill(operation, self._reason, repeats=True)
             _raise_first(failed, "still stopped: ")
         if self._stopped not in ("", stopped):
             raise BlockedByRiskAlert(f"begun anew, and stopped meanwhile, by {self._stopped}")
