@@ -34,6 +34,7 @@ ROWS = {
     "halt": (GATEWAY, "alert", "symbol X 4h 150 USDT", "lost 150 USDT", ("symbol X 4h 150 USDT", "lifted by operator")),
     "hot": ("collector:a", "health", "a", "stale: nobody is asked about more often", ("a", "fresh")),
     "lag": (GATEWAY, "health", "mm", "behind", ("mm", "caught up")),
+    "ledger": (GATEWAY, "health", "X", "no price of a position", ("X", "has a price")),
     "market": (GATEWAY, "health", "main", "stale: X", ("main", "live")),
     "order entry": (GATEWAY, "health", "main", "lost: x", ("main", "connected")),
     "records": ("recorder", "health", "database", "does not answer", ("database", "written")),

@@ -243,7 +243,8 @@ class GatewayCore:
         if reconciler.rounds != rounds:
             self._end_round()
         elif self.is_up and not reconciler.is_running:
-            every = self.options.check_every_ns if money.moves_wanted is None else RECHECK_NS
+            is_settled = money.moves_wanted is None and not money.lacks_price
+            every = self.options.check_every_ns if is_settled else RECHECK_NS
             if self.steady - self._checked > every:
                 reconciler.check(now)
         money.tick(now)
@@ -271,7 +272,11 @@ class GatewayCore:
         self.carry_out()
         manager, money = self.manager, self.money
         if not money.is_ready:
-            money.begin(manager.balances, manager.positions, is_other=self.options.is_new)
+            is_other = self.options.is_new
+            if not money.adopt(manager.positions, manager.books.entries, is_other=is_other):
+                return
+            self.carry_out()  # or an entry could be on the tape of books whose positions are not
+            money.begin(manager.balances, is_other=is_other)
         money.check(manager.balances, self.now)
         self.carry_out()
         if money.moves_wanted is None:
