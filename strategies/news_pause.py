@@ -17,6 +17,8 @@ class NewsPause(Strategy):
 
     def on_start(self):
         self.subscribe(self.symbol, bars="1m", history=self.range + 1)
+        for begins, _ in self.memory.get("pauses", []):  # of a life before
+            self.set_timer(f"pause {begins}", at=max(begins, self.now))
 
     def on_event(self, event):
         if event.kind != "external" or event["data"].get("impact") != self.impact:

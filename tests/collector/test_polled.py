@@ -10,6 +10,7 @@ import urllib.request
 from pathlib import Path
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 
 from onetape.collector.options import collector_options
@@ -52,6 +53,27 @@ def test_an_answer_is_news_once_and_items_of_a_list_each(pages, tmp_path: Path):
     assert [each["data"]["value"] for each in events(tmp_path)] == [1, 2, 3, 4]
     assert {each["topic"] for each in events(tmp_path)} == {"feed"} and events(tmp_path)[0]["ts_event"] > 0
     assert pages.validated  # who has nothing newer may say so
+
+
+def test_what_stands_on_the_tape_is_no_news_after_a_kill(pages, tmp_path: Path):
+    pages.bodies["/v"] = b'[{"value": 1.50}, {"value": 2}]'
+    feed = options("http", pages.address + "/v", tmp_path)
+    for _ in range(2):
+        with collector(feed) as process:
+            before = pages.requests["/v"]
+            wait_for(lambda before=before: len(events(tmp_path)) >= 2 and pages.requests["/v"] > before + 2)
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+    assert [each["data"]["value"] for each in events(tmp_path)] == [1.5, 2]
+
+
+def test_a_body_is_never_taken_for_the_name_of_a_file(pages, tmp_path: Path):
+    secret = tmp_path / "local.xml"
+    secret.write_text(RSS.format(ITEM.format(1)))
+    pages.bodies["/rss"] = str(secret).encode()
+    with collector(options("rss", pages.address + "/rss", tmp_path)):
+        wait_for(lambda: "bad message" in states(tmp_path))
+    assert not events(tmp_path)
 
 
 def test_a_server_that_is_away_or_fails_is_told_and_asked_again(pages, tmp_path: Path):
@@ -120,12 +142,15 @@ def test_rows_of_a_schedule_come_at_their_time_and_those_of_a_pause_afterwards(t
 
     table.write_text(rows(-60, 31, 3600))  # 31: ahead of its time by 30 s
     schedule = options("schedule", str(table), tmp_path, ahead_ns=30 * SECOND)
+    schedule = msgspec.structs.replace(schedule, topics=["calendar"])
     with collector(schedule) as process:
         wait_for(lambda: events(tmp_path))
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
     (first,) = frames(tmp_path, "external")
-    assert first.data["type"] == "at31" and first.time >= first.data["ts_event"] - 30 * SECOND
+    assert (first.data["type"], first.data["topic"]) == ("at31", "calendar") and first.time >= first.data[
+        "ts_event"
+    ] - 30 * SECOND
     table.write_text(rows(-60, 31, 31.5, 3600))  # its time passed while nobody was there
     wait_for(lambda: time.time_ns() > now + int(1.6e9))
     with collector(schedule):
@@ -146,6 +171,7 @@ def test_rows_of_a_schedule_come_at_their_time_and_those_of_a_pause_afterwards(t
         ({"kind": "zeromq", "address": "tcp://127.0.0.1:1", "every": "10s"}, "of kind http and rss alone"),
         ({"kind": "schedule", "address": "none.csv"}, "no such file: none.csv"),
         ({"kind": "schedule"}, "no such file: none is named"),
+        ({"kind": "rss", "address": "http://127.0.0.1/x", "clock": "published"}, "not in order"),
     ],
 )
 def test_what_cannot_be_followed_is_refused_with_its_place(tmp_path: Path, config, words):

@@ -96,3 +96,12 @@ def test_what_is_no_table_of_events_is_refused_and_leaves_nothing(tmp_path: Path
 def test_ahead_is_of_events_alone(tmp_path: Path):
     with pytest.raises(UsageError, match="means nothing for csv"):
         import_files("csv", [written(tmp_path, CALENDAR)], out=tmp_path / "t", symbol="a:B", ahead="5m")
+
+
+def test_numbers_that_no_frame_holds_and_counters_of_others_are_left_as_they_are(tmp_path: Path):
+    text = "time,seq,id,v\n1767225600,7,12345678901234567890123456789,1e999\n1767225601,7,1,2\n1767225602,2,1,-0.5\n"
+    result = import_files("events", [written(tmp_path, text)], out=tmp_path / "t")
+    found = [row.data for row in records(tmp_path / "t", "external")]
+    assert result.events == len(found) == 3 and "sequence" not in found[0]
+    assert [(each["data"]["seq"], each["data"]["v"]) for each in found] == [(7, "1e999"), (7, 2), (2, -0.5)]
+    assert found[0]["data"]["id"] == "12345678901234567890123456789"

@@ -13,9 +13,10 @@ from onetape.gateway.account_projection import read_account
 from onetape.gateway.options import gateway_journal
 from onetape.gateway.order_requests import ROBOTS_MAX
 from onetape.model import catalogue
-from onetape.model.enums import OrderType, PositionSide, Side
+from onetape.model.enums import Liquidity, OrderType, PositionSide, Side
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
+from onetape.orders.reports import FillReport
 from orders.gateway_faults import Faults
 from orders.gateway_world import MS
 
@@ -184,6 +185,18 @@ def test_a_robot_hears_of_its_share_of_a_forced_close_once(is_killed):
         world.until(world.now + 10 * SECOND)
         assert world.account.qty(0) == 0
         assert parts(world) == {}, frames
+
+
+def test_what_is_closed_by_force_in_pieces_of_one_message_is_borne_by_what_is_left(monkeypatch):
+    world = world_of(5, 5)
+    tape, slot = world.core.tape, next(each.slot for each in world.core.tape.robots.values() if each.name == "one")
+    for trade, (size, left) in enumerate([(6, 4), (4, 0)], 1):  # robots hear of both when both are booked
+        monkeypatch.setattr(tape, "own", lambda *_, left=left: left)
+        fill = FillReport(
+            world.symbols[0], "", "", trade, Side.SELL, BOTH, 1, size, world.now, 0, "USDT", Liquidity.TAKER
+        )
+        tape.note_forced(fill, {slot: size})
+    assert [fill.size for _, fill in tape.forced] == [3, 2]
 
 
 def test_a_position_can_be_closed_for_its_sub_account_however_many_robots_have_come():

@@ -50,6 +50,10 @@ class MortalWriter:
             raise Died
         self.left = max(self.left - 1, -1)
 
+    @property
+    def published(self) -> int:
+        return self._writer.published
+
     def append(self, *args, **named) -> int:
         self._live()
         return self._writer.append(*args, **named)

@@ -22,9 +22,10 @@ from onetape.model.config import parse_config
 from onetape.model.errors import BadConfig
 from onetape.model.sections import RouteConfig
 from onetape.notify.alert import Alert, Severity, Type
+from onetape.notify.past_alerts import past_alerts
 from onetape.notify.route import Route
 from onetape.notify.sink import WAITING_MAX, Sink, Sinks
-from onetape.supervisor.alert_watch import STEP_NS, AlertWatch, past_alerts
+from onetape.supervisor.alert_watch import STEP_NS, AlertWatch
 from onetape.supervisor.alerts import alerts_of
 from onetape.supervisor.options import supervisor_journal
 from onetape.supervisor.parts import SINGLE

@@ -13,8 +13,8 @@ from long_form import long_form
 from onetape.gateway.account_views import orders
 from onetape.gateway.options import gateway_journal
 from onetape.gateway.order_frames import NEWS
+from onetape.notify.past_alerts import past_alerts
 from onetape.store.config import load_config
-from onetape.supervisor.alert_watch import past_alerts
 from onetape.tape.journal import JournalReader
 from worlds.supervised import Home
 

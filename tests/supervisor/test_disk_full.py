@@ -21,7 +21,7 @@ from onetape.gateway.options import gateway_journal
 from onetape.gateway.order_frames import NEWS
 from onetape.model.errors import DiskFull
 from onetape.notify.alert import Severity, Type
-from onetape.supervisor.alert_watch import past_alerts
+from onetape.notify.past_alerts import past_alerts
 from onetape.tape.journal import JournalReader
 from worlds.supervised import ALLOCATE, CONFIG, Home
 

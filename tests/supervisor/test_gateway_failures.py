@@ -11,7 +11,7 @@ import pytest
 
 from onetape import feeds, gateway, net
 from onetape.gateway.client import GatewayClient
-from onetape.supervisor.alert_watch import past_alerts
+from onetape.notify.past_alerts import past_alerts
 from worlds.command_lines import CLEAN
 from worlds.supervised import ALLOCATE, Home
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from exchange.venue_client import served
-from onetape.supervisor.alert_watch import past_alerts
+from onetape.notify.past_alerts import past_alerts
 from waiting import PATIENCE_S, wait_for
 from worlds.gateway_process import GatewayProcess
 from worlds.supervised import ALLOCATE, CONFIG, Home

@@ -77,6 +77,7 @@ LOOKS: Final = 2
 # What leaves its venue waits for people and for chains.
 OUTSIDE_EVERY: Final = 30 * SECOND
 ARRIVES_WITHIN: Final = 3600 * SECOND  # else it is said
+UNNAMED: Final = "c-"  # how names begin that we gave
 FINISHED_KEPT: Final = 1000  # what is older is known by its entries
 
 
@@ -471,11 +472,12 @@ class Transfers:
             }
         )
 
-    def alike(self, source: Place, target: Place, currency: str) -> Transfer | None:
-        """Returns the transfer of that way and currency that is under way."""
-        key = (source, target, currency)
+    def alike(self, source: Place, target: Place, currency: str, slot: int) -> Transfer | None:
+        """Returns the transfer of that way, currency and sub-account that is under way and was given no name."""
+        key = (source, target, currency, slot)
         for one in self._all.values():
-            if not one.state.is_final and (one.source, one.target, one.currency) == key:
+            is_named = not one.name.startswith(UNNAMED)
+            if not (is_named or one.state.is_final) and (one.source, one.target, one.currency, one.slot) == key:
                 return one
         return None
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from onetape.collector.feed_tape import StreamTape
-from onetape.collector.options import CollectorOptions
+from onetape.collector.options import OF_STREAMS, CollectorOptions
 from onetape.collector.sources import Line, line_of
 from onetape.ipc.door import Command, Do, Door, Handler
 from onetape.ipc.names import process_socket
@@ -41,6 +41,7 @@ class Collector:
                 options.message_bytes_max,
                 options.stale_ns,
                 options.published,
+                options.kind in OF_STREAMS,
             )
         )
         self._raw = {symbol: raw for raw, symbol in options.names.items()}

@@ -62,8 +62,8 @@ class StreamTape(CommandTape):
     def past(self) -> Past:
         """Returns what stands on it already."""
         with JournalReader(self.writer.path) as reader:
-            first = reader.next()
             reader.seek_sequence(max(1, reader.last_sequence - PAST_MAX))
+            first = reader.next()  # what it says of before has been delivered
             events = [msgspec.msgpack.decode(frame.payload) for frame in reader.frames(("external",))]
         return Past(first.time if first else 0, events)
 

@@ -238,6 +238,8 @@ def _check_polled(config: CollectorConfig, location: str) -> None:
     ):
         if value and kind not in kinds:
             raise BadConfig(f"of kind {' and '.join(kinds)} alone", location=f"{location}.{name}", todo="leave it out")
+    if config.clock == "published" and kind in ("rss", "schedule"):
+        raise BadConfig("its times are not in order", location=f"{location}.clock", todo="leave it out")
     if config.every and not parse_duration(config.every) >= SECOND:
         raise BadConfig("below a second", location=f"{location}.every", todo='write every = "60s"')
     if config.tz:

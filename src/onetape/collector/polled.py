@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import calendar
 import hashlib
+import io
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -50,7 +51,7 @@ class Takes(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What a feed's tape has of it: when it began (ns UTC, 0: now), and its last external events."""
+    """What a feed's tape has of it: its last external events, and when what is known of it began (ns UTC, 0: now)."""
 
     began: int
     events: list[dict[str, Any]]
@@ -68,11 +69,13 @@ class Polled(_NoTopics):
     """Asks an address every so often. An answer that is the same as the last one is no news; of a list each item is a
     message, and those that were in the last list are none."""
 
-    def __init__(self, options: CollectorOptions, takes: Takes) -> None:
+    def __init__(self, options: CollectorOptions, takes: Takes, past: Past) -> None:
         self._address, self._every = options.address, options.every_ns / SECOND
-        self._topic, self._takes = options.topics[0] if options.topics else options.name, takes
+        self._topic, self._takes = _topic(options), takes
         self._validators: dict[str, str] = {}  # of the last answer: who has nothing newer says so
-        self._last: frozenset[bytes] = frozenset()
+        # By what they say: of the last answer; before the first one of this life those that are on the tape.
+        self._last = [_canonical(each["data"]) for each in past.events]
+        self._is_first = True
 
     async def run(self) -> None:
         failures = 0
@@ -108,25 +111,24 @@ class Polled(_NoTopics):
 
     def answered(self, body: bytes) -> None:
         """Hands on what of an answer is new."""
-        items = self.items(body)
-        for item in items:
-            if item not in self._last:
-                self._takes.take(self._topic, item)
-        self._last = frozenset(items)
-
-    def items(self, body: bytes) -> list[bytes]:
         try:
-            value = msgspec.json.decode(body, type=list[msgspec.Raw])
+            items = [bytes(each) for each in msgspec.json.decode(body, type=list[msgspec.Raw])]
+            before = set(self._last)
         except (msgspec.DecodeError, RecursionError):
-            return [body]  # one message, whatever it is: whoever takes it says so
-        return [bytes(each) for each in value]
+            items = [body]  # one message, whatever it is: whoever takes it says so
+            before = set(self._last[-1:] if self._is_first else self._last)
+        found = [_said(each) for each in items]
+        for item, said in zip(items, found, strict=True):
+            if said not in before:
+                self._takes.take(self._topic, item)
+        self._last, self._is_first = found, False
 
 
 class News(Polled):
     """RSS and Atom. Each entry is a message once, also over restarts, the oldest first."""
 
     def __init__(self, options: CollectorOptions, takes: Takes, past: Past) -> None:
-        super().__init__(options, takes)
+        super().__init__(options, takes, past)
         try:
             self._parse = import_module("feedparser").parse
         except ImportError:
@@ -136,9 +138,9 @@ class News(Polled):
         self._seen = deque((_id_of(each) for each in past.events), maxlen=PAST_MAX)
 
     def answered(self, body: bytes) -> None:
-        found = self._parse(body)
+        found = self._parse(io.BytesIO(body))  # of bytes it would try first whether they name a file
         if found.bozo and not found.entries:
-            self._takes.take(self._topic, body)  # which is no JSON: noted as what it is
+            self._takes.take(self._topic, b"no feed: " + body[:80])  # which is no JSON: noted so
             return
         seen = set(self._seen)
         for entry in sorted(found.entries, key=lambda each: _published(each) or 0):
@@ -165,7 +167,7 @@ class Webhook(_NoTopics):
 
     def __init__(self, options: CollectorOptions, takes: Takes) -> None:
         self._parts, self._takes = urlsplit(options.address), takes
-        self._topic, self._bytes_max = options.topics[0] if options.topics else options.name, options.message_bytes_max
+        self._topic, self._bytes_max = _topic(options), options.message_bytes_max
 
     async def run(self) -> None:
         path = self._parts.path.rstrip("/")
@@ -199,7 +201,7 @@ class Schedule(_NoTopics):
         rows = read_events([Path(options.address)], zone=options.zone, ahead_ns=options.ahead_ns)
         if not rows:
             raise BadConfig("no rows", location=options.address, todo="write one a line, with a header")
-        self._takes, self._topic = takes, options.name
+        self._takes, self._topic = takes, _topic(options)
         # By what was published and said: a table that is edited meanwhile says again only what is new.
         done = {(each["ts_event"], _without_time(each["data"])) for each in past.events}
         began = past.began or time.time_ns()
@@ -216,14 +218,29 @@ class Schedule(_NoTopics):
             await asyncio.sleep(min(max(until, MS / SECOND), WAKE_S))
 
 
+def _topic(options: CollectorOptions) -> str:
+    return options.topics[0] if options.topics else options.name
+
+
+def _canonical(value: Any) -> bytes:
+    return msgspec.json.encode(value, order="deterministic")
+
+
+def _said(body: bytes) -> bytes:
+    """Returns the same for bodies that say the same."""
+    try:
+        return _canonical(msgspec.json.decode(body))
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return body
+
+
 def _sign(row: Row) -> tuple[int, bytes]:
     value = msgspec.json.decode(row.body)
     return value["ts_event"], _without_time(value)
 
 
 def _without_time(data: Mapping[str, Any]) -> bytes:
-    kept = {name: value for name, value in data.items() if name != "ts_event"}
-    return msgspec.json.encode(kept, order="deterministic")
+    return _canonical({name: value for name, value in data.items() if name != "ts_event"})
 
 
 def _id_of(record: Mapping[str, Any]) -> str:

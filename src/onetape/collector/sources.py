@@ -45,7 +45,7 @@ def line_of(options: CollectorOptions, takes: Takes, topics: Iterable[str], past
     """past: of what the feed's tape has. Raises NotAvailable where the library is not installed."""
     match options.kind:
         case "http":
-            return Polled(options, takes)
+            return Polled(options, takes, past())
         case "rss":
             return News(options, takes, past())
         case "webhook":

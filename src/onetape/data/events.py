@@ -10,6 +10,7 @@ import csv
 import hashlib
 import io
 import json
+import math
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,6 +36,7 @@ __all__ = ["Row", "import_events", "read_events"]
 
 TIME_COLUMNS: Final = ("ts_event", "timestamp", "ts", "time", "date")
 RECEIVED: Final = "ts_recv"
+NUMBER_CHARS_MAX: Final = 40
 ROWS_MAX: Final = 5_000_000
 _NUMBER: Final = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?\Z")
 _PARQUET: Final = b"PAR1"
@@ -81,7 +83,7 @@ def import_events(
     if not rows:
         raise BadInput("no rows", location=", ".join(map(str, paths)), todo="look at its first lines")
     identity = hashlib.sha256(json.dumps(["events", zone, ahead_ns]).encode() + digest(list(paths))).digest()
-    feed = StreamFeed(StreamRules("import"))
+    feed = StreamFeed(StreamRules("import", numbered=False))
     with staged(out, force=force) as directory:
         writer = JournalWriter(directory, process="import", uuid=UUID(bytes=identity[:16], version=5), durable=False)
         try:
@@ -167,9 +169,10 @@ def _row(cells: Mapping[str, Any], location: str, zone: tzinfo, ahead_ns: int) -
 
 
 def _value(cell: Any) -> Any:
-    """Returns a text's number where it is written as one, and times as ISO text."""
+    """Returns a text's number where it is written as one and fits a frame, and times as ISO text."""
     if isinstance(cell, datetime | date):
         return cell.isoformat()
-    if isinstance(cell, str) and _NUMBER.match(cell):
-        return json.loads(cell)
+    if isinstance(cell, str) and len(cell) <= NUMBER_CHARS_MAX and _NUMBER.match(cell):
+        number = json.loads(cell)
+        return number if math.isfinite(number) and abs(number) < 2**63 else cell
     return cell

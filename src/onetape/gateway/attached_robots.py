@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from onetape.accounts.entries import MAIN
 from onetape.gateway.gateway_tape import RobotLife
 from onetape.gateway.options import gateway_journal
-from onetape.gateway.order_requests import ROBOTS_MAX
 from onetape.model.enums import Kind
 from onetape.model.errors import NotOwner, UnknownSubaccount
 from onetape.model.money import money
@@ -50,7 +49,7 @@ class AttachedRobots:
             return {"error": f"no robot is called {name[:80]!r}"}
         life = gateway.robots.attach(name, journal, time.time_ns(), slot=slot, rate=rate)
         if life is None:
-            return {"error": f"more than {ROBOTS_MAX} robots"}
+            return {"error": "no number is left for one more robot"}
         gateway.core.robot_began(life)
         return {
             "robot": life.number,

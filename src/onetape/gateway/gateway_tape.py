@@ -327,6 +327,9 @@ class GatewayTape:
         for slot, size in sizes.items():
             robots = [each for each in self.robots.values() if each.slot == slot and not each.is_operator]
             parts = {each.number: self.part(each, fill.symbol, fill.position_side) for each in robots}
+            for robot, each in self.forced:  # of fills before this one, which robots have not been told of yet
+                if robot in parts and (each.symbol, each.position_side) == (fill.symbol, fill.position_side):
+                    parts[robot] += each.side.sign * each.size
             rest = self.own(slot, fill.symbol, fill.position_side) - fill.side.sign * size - sum(parts.values())
             parts[0] = rest  # the operator's, before it
             held = {number: -qty * fill.side.sign for number, qty in parts.items() if qty * fill.side.sign < 0}

@@ -15,7 +15,18 @@ from onetape.accounts.amounts import amount_units
 from onetape.accounts.entries import Entry
 from onetape.accounts.slots import Refused
 from onetape.accounts.transfer_command import TRADING, CommandedAccount, TransferRequest, transfer_request
-from onetape.accounts.transfers import AskHistory, Effect, Outcome, Place, Record, Send, Tell, Transfer, Transfers
+from onetape.accounts.transfers import (
+    UNNAMED,
+    AskHistory,
+    Effect,
+    Outcome,
+    Place,
+    Record,
+    Send,
+    Tell,
+    Transfer,
+    Transfers,
+)
 from onetape.gateway.account_money import AccountMoney
 from onetape.gateway.arrivals import Arrivals
 from onetape.gateway.options import GatewayOptions
@@ -159,8 +170,8 @@ class TransferDesk:
     def _keyed(self, request: TransferRequest, command: str) -> str:
         """Names a transfer without an id: as the one that is under way between the same places in that currency, else
         by its command, so that the command makes it once whatever has become of it since."""
-        name = f"c-{hashlib.sha256(command.encode()).hexdigest()[:24]}"
-        same = self._core.alike(request.source, request.target, request.currency)
+        name = f"{UNNAMED}{hashlib.sha256(command.encode()).hexdigest()[:24]}"
+        same = self._core.alike(request.source, request.target, request.currency, request.slot)
         return name if same is None or self._core.get(name) is not None else same.name
 
     def _check_way(self, request: TransferRequest) -> None:

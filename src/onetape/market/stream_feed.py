@@ -42,13 +42,14 @@ _plain = msgspec.json.Decoder().decode
 class StreamRules:
     """name: of the feed, as `on_health` has it. names: what the feed calls a symbol -> the symbol.
     bytes_max: of a message. stale_ns: a silence that is told, 0: none is. published: an event's
-    time is that of the message, else that of its receipt."""
+    time is that of the message, else that of its receipt. numbered: a sequence number counts messages."""
 
     name: str
     names: Mapping[str, str] = field(default_factory=dict)
     bytes_max: int = 1 << 20
     stale_ns: int = 0
     published: bool = False
+    numbered: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +222,7 @@ class StreamFeed:
             "ts_recv": now,
             "data": plain,
         }
-        if (sequence := _sequence_of(value)) is not None:
+        if self.rules.numbered and (sequence := _sequence_of(value)) is not None:
             record["sequence"] = sequence
         return ExternalOut(time, record)
 
@@ -248,7 +249,7 @@ class StreamFeed:
     def _follow(self, topic: str, value: Any, now: int) -> tuple[bool, list[FeedOut]]:
         """Whether it is new, and what is missing before it. A number that begins again is that of
         a publisher that was started again."""
-        number = _sequence_of(value)
+        number = _sequence_of(value) if self.rules.numbered else None
         if number is None:
             return True, []
         last = self._sequences.get(topic)

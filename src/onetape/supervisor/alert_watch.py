@@ -34,7 +34,7 @@ from onetape.supervisor.restart_rules import State
 from onetape.tape.journal import JournalReader, type_id
 from onetape.tape.segments import is_tape
 
-__all__ = ["AlertWatch", "past_alerts", "routes_of"]
+__all__ = ["AlertWatch", "routes_of"]
 
 MakeSinks = Callable[[], Sinks]
 
@@ -64,11 +64,21 @@ def routes_of(notify: NotifyConfig, environ: Mapping[str, str], folder: Path) ->
 
 class _Look(msgspec.Struct):
     """What a look leaves to the next supervisor. left: until when all that was told had left the sinks, ns; at: when it
-    began; places: the next frame of each journal, by its identity."""
+    began; places: epoch and next frame of each journal, by its identity."""
 
     left: int
     at: int
-    places: dict[str, int] = {}
+    places: dict[str, tuple[int, int]] = {}
+
+
+def _is_there(reader: JournalReader, epoch: int, place: int) -> bool:
+    """Takes the reader to where the last supervisor's stood, and tells whether that is still what it was: after a loss
+    of power others' frames may have its numbers."""
+    reader.seek_sequence(max(1, place - 1))
+    before = reader.next_frame()
+    is_same = before is None or before.sequence >= place or reader.epoch == epoch
+    reader.seek_sequence(place)
+    return is_same
 
 
 def _offset_ns() -> int:
@@ -243,7 +253,7 @@ class AlertWatch:
         return found if 0 <= now - found.left <= LOOK_BACK_NS else msgspec.structs.replace(found, left=now)
 
     def _note_look(self, now: int) -> None:
-        places = {reader.uuid.hex: reader.next_sequence for reader in self._readers.values()}
+        places = {reader.uuid.hex: (reader.epoch, reader.next_sequence) for reader in self._readers.values()}
         self._last = _Look(self._last.left if self._sinks_waiting else now, now, places)
         self._keep_look()
 
@@ -333,8 +343,8 @@ class AlertWatch:
             if not is_tape(path):
                 return
             reader = self._readers[process] = JournalReader(path)
-            if (place := self._last.places.get(reader.uuid.hex)) is not None:
-                reader.seek_sequence(place)
+            if (place := self._last.places.get(reader.uuid.hex)) is not None and _is_there(reader, *place):
+                pass
             elif self._is_first:  # what was before has been told
                 reader.seek_time(self._last.at)
         yield from self._said_in(process, reader)
