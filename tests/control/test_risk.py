@@ -3,6 +3,7 @@ supervisor's journal that are written as these processes write them."""
 
 from __future__ import annotations
 
+import asyncio
 import time
 from decimal import Decimal
 from pathlib import Path
@@ -108,9 +109,8 @@ def test_metrics_follow_the_account(views, gateway):
         gateway.stand(equity, "-0.002", "-3")
         drawdowns.append(metrics(risk, views).max_drawdown)
     assert drawdowns == [0, 0, 0.25, 0.25]
-    risk.targets["main"] = Decimal("0.001")
     found = metrics(risk, views)
-    assert (found.delta_deviation, found.delta_unit, found.unrealized_pnl) == (0.003, "BTC", -3)
+    assert (found.delta_deviation, found.delta_unit, found.unrealized_pnl) == (0.002, "BTC", -3)
     assert found.leverage_ratio == pytest.approx(100 / 110) and found.utilization_rate == pytest.approx(25 / 110)
     assert found.ages.keys() == {"account", "market", "confirmed"}
 
@@ -166,12 +166,15 @@ def test_history_is_the_newest_of_what_was_recorded(tmp_path, views, gateway):
         with pytest.raises(BadInput, match="limit is 1 to 1000"):
             risk.history("main", limit)
     with pytest.raises(InvalidAccount):
-        risk.history("nobody")
+        risk.currency("nobody")
     with pytest.raises(NotAvailable, match="nobody records"):
         Risk(views).history("main")
     gateway.quote("50000", "50000.1")
     gateway.stand("100")
+    views.refresh()
+    asyncio.run(risk.look_back("main"))
     assert metrics(risk, views).max_drawdown == 0.3  # a minute of long ago, not what it is now
+    assert risk.currency("main") == "USDT" and len(risk.history("main", currency="BTC")) == 20
     risk.close()
 
 
@@ -231,6 +234,13 @@ def test_a_critical_blocks_its_account_or_all_until_it_ends_or_is_acknowledged(t
     assert blocks() == [] and len(risk.alerts(all=True)) == 2
     supervisor.tell(subject, "note")  # of what is over nothing goes on
     assert blocks() == []
+    supervisor.tell(subject, severity="warn")
+    supervisor.tell(subject, "ack")
+    supervisor.tell(subject)  # who has acknowledged a warning does not know of it
+    assert sorted(blocks()) == sorted(blocked) and "actor" not in risk.alerts()[0].data
+    supervisor.tell(subject, "ack")
+    supervisor.tell(subject, severity="warn")
+    assert blocks() == [] and risk.alerts() == [] and risk.alerts(all=True)[-1].data["actor"] == "me"
     risk.close()
 
 

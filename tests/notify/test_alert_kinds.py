@@ -64,7 +64,9 @@ def said_in_python() -> Iterator[str]:
             named = isinstance(node, ast.Call) and ast.unparse(node.func)
             has_message = named == "HealthOut" and (len(node.args) > 3 or node.keywords)
             is_guardian = path.parts[-2:] == ("guardian", "core.py")
-            if named == "self._say" and (is_guardian or len(node.args) == 3):
+            if named == "self._say" and (
+                is_guardian or (len(node.args) == 3 and isinstance(node.args[0], ast.Constant))
+            ):
                 yield node.args[0].value
             elif has_message and not (
                 path.name == "silence_watch.py" and isinstance(node.args[0], ast.Name)

@@ -8,11 +8,11 @@ import pytest
 
 from onetape.exchange.hands import trade_by_hand
 from onetape.model.enums import Liquidity, OrderNews, OrderState, OrderType, PositionSide, Side
+from onetape.model.time import SECOND
 from onetape.orders.calls import Purpose
 from onetape.orders.managed import FillOut
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reports import FillReport, OrderStatusReport
-from onetape.model.time import SECOND
 from orders.binance_manager import NOW, SYMBOL, binance_manager
 from orders.gateway_faults import Faults
 from orders.gateway_world import World

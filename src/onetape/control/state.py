@@ -81,9 +81,8 @@ class State:
         views = self.views
         views.refresh()
         symbols = views.symbols()
-        names = symbols.names() if call.request.symbol is None else [call.request.symbol]
-        found = []
-        for name in names:
+        wanted, found = call.request.symbol, []
+        for name in symbols.traded() if wanted is None else [wanted]:
             having = [account for account, each in symbols.of(name).items() if each is not None]
             legs = views.legs(name, having)
             net = sum(each.position for each in legs)
@@ -108,10 +107,15 @@ class State:
 
     async def _metrics(self, call: Call) -> RiskMetrics:
         self.views.refresh()
+        await self.risk.look_back(call.path["accountId"])
+        self.views.refresh()
         return self.risk.metrics(call.path["accountId"])
 
     async def _history(self, call: Call) -> list[RiskMetrics]:
-        return self.risk.history(call.path["accountId"], call.request.limit, call.request.since)
+        account = call.path["accountId"]
+        self.views.refresh()
+        currency = self.risk.currency(account)
+        return self.risk.history(account, call.request.limit, call.request.since, currency=currency)
 
     async def _alerts(self, call: Call) -> list[Alert]:
         wanted = call.request

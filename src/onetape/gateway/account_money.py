@@ -446,9 +446,10 @@ class AccountMoney:
             "unexplained": {n: money_text(a) for n, a in open_.items() if a},
         }
 
-    def alive(self) -> None:
-        """Writes the table's heartbeat; to be called at least each half second."""
+    def alive(self, lost: str) -> None:
+        """Writes the table's heartbeat; to be called at least each half second. lost: what has become of the stream."""
         now = self._wall()
+        self._table.stream(lost)
         if self.is_ready:
             # All that the tape has by now is in the books.
             self._table_writer.tick(self.booking, self._writer.published, now)

@@ -263,7 +263,7 @@ class GatewayCore:
             self.dead_man.arm(now)
         self.carry_out()
         money.publish()
-        money.alive()
+        money.alive("lost" if not self.gate.ready else "stale" if self.gate.is_deaf else "")
 
     def _end_round(self) -> None:
         """Ends a reconciliation: orders and positions are as the venue's; then money is looked at, and where it differs
@@ -384,9 +384,13 @@ class GatewayCore:
     def cancel_all(self) -> int:
         return self.manager.cancel_all(self.now)
 
-    def reconcile(self) -> None:
+    def reconcile(self, within: int = 0) -> None:
+        """Compares all with the venue; a round that ended within so many ns serves, too."""
+        reconciler = self.reconciler
+        if self.gate.ready and not reconciler.is_running and self.now - reconciler.compared_at < within:
+            return
         self.is_reconciled = False
-        self.reconciler.start(self.now, "asked for")
+        reconciler.start(self.now, "asked for")
 
     def resolve(self, order: Managed, report: OrderStatusReport) -> None:
         """Takes the operator's word on the state of an unknown order."""
