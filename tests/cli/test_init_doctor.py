@@ -90,6 +90,8 @@ def test_doctor_warns_of_an_open_home(onetape, tmp_path):
 def test_init_delta_neutral_writes_three_exchanges_that_doctor_finds_healthy(onetape, tmp_path):
     done = onetape("init", "--delta-neutral", "pair")
     assert done.code == 0 and "curl http://localhost:3000/api/v1/system/status" in done.out
+    both = onetape("init", "--delta-neutral", "--deploy", "pair")
+    assert both.code == 2 and "--delta-neutral" in both.err and not (tmp_path / "pair" / "deploy").exists()
     healthy = onetape("doctor", "--json", cwd=tmp_path / "pair")
     assert healthy.code == 0 and healthy.value["ok"] is True, healthy.value
     config = load_config(tmp_path / "pair" / "onetape.toml", {})

@@ -100,13 +100,19 @@ FILLED: dict[str, Any] = {
 @asynccontextmanager
 async def life(home: Path, world: World):
     tape = ControlTape(home)
-    auto = Automatic(world, world, world, Operations(tape), check=world.check_runs, now=world.clock)  # type: ignore[arg-type]
+    operations = Operations(tape)
+    auto = Automatic(world, world, world, operations, check=world.check_runs, now=world.clock)  # type: ignore[arg-type]
+    operations.resume(world.has_begun, lambda _: another_route)
     auto.start()
     try:
         yield auto
     finally:
         await auto.close()
         tape.close()
+
+
+async def another_route(operation: str) -> tuple[int, bytes]:
+    return 200, b'{"pairs": []}'
 
 
 async def ask(auto: Automatic, request: DeltaAuto) -> AutoState:

@@ -7,6 +7,7 @@ import json
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
@@ -30,6 +31,7 @@ from onetape.model.errors import (
     OnetapeError,
     ProcessDown,
     RateLimited,
+    ServiceTimeout,
     UsageError,
 )
 from onetape.model.sections import ControlConfig
@@ -52,7 +54,8 @@ def refusal(code: int, name: str, **more: Any) -> dict[str, Any]:
 
 
 class Server:
-    """Answers each request with the next of its script: BREAK hangs up when it was read, a tuple is status and JSON."""
+    """Answers each request with the next of its script: BREAK hangs up when it was read, a tuple is status and JSON,
+    a number is seconds before the next."""
 
     def __init__(self, *script: Any) -> None:
         self.script, self.seen = list(script), list[Seen]()
@@ -81,7 +84,8 @@ class Server:
                 headers = {key.lower(): value for key, _, value in (line.partition(": ") for line in lines)}
                 body = file.read(int(headers.get("content-length", 0)))
                 self.seen.append(Seen(method, path, headers, json.loads(body) if body else None))
-                answer = self.script.pop(0)
+                while isinstance(answer := self.script.pop(0), float):
+                    time.sleep(answer)
                 if answer != BREAK:
                     status, value = answer
                     data = value if isinstance(value, bytes) else json.dumps(value).encode()
@@ -159,6 +163,18 @@ def test_it_is_not_tried_for_ever(call: Call) -> None:
         pytest.raises(ProcessDown, match="does not answer"),
     ):  # aiohttp's own second try
         call(server.url, "market_feeds", options={"retry_s": 0.0})
+
+
+def test_what_was_sent_and_not_answered_names_the_key_that_gets_its_outcome(call: Call) -> None:
+    with Server(BREAK) as server, pytest.raises(ServiceTimeout, match="outcome is not known") as caught:
+        call(server.url, "system_stop", options={"retry_s": 0.0})
+    assert f"--id {server.seen[0].headers['idempotency-key']}:" in caught.value.todo
+
+
+def test_a_call_waits_for_as_long_as_its_request_may_take(call: Call) -> None:
+    fields = {"symbol": "BTC-USD", "hedge_amount": 0.25, "timeout": 30_000}
+    with Server(0.3, (423, refusal(1004, "BLOCKED_BY_RISK_ALERT"))) as server, pytest.raises(BlockedByRiskAlert):
+        call(server.url, "hedge_execute", options={"timeout_s": 0.1, "retry_s": 0.0}, **fields)
 
 
 def test_where_nobody_listens_it_says_so_at_once(call: Call) -> None:

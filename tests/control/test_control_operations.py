@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,8 +15,12 @@ from control_worlds import CONTROL, Plane, opened, plane
 
 from onetape.control import server
 from onetape.control.call import Call
-from onetape.control.operations import ControlTape, Operations, Wanted
+from onetape.control.operations import ControlTape, Operations, Wanted, has_ended
 from onetape.model.errors import DuplicateCommand
+from onetape.model.sections import Config, RetentionConfig
+from onetape.supervisor.retention import retain
+from onetape.tape.prune import prune
+from onetape.tape.segments import list_segments
 from waiting import wait_in_loop
 
 DAY_1 = 1_795_392_000_000_000_000  # 2026-11-23
@@ -149,6 +156,62 @@ def test_what_a_life_had_begun_is_answered_on_the_tape_without_its_caller(tmp_pa
     asyncio.run(life_2())
 
 
+def test_retention_takes_nothing_of_the_tape_that_a_life_begins_from(tmp_path: Path):
+    with closing(ControlTape(tmp_path)) as tape:
+        while len(list_segments(tape.path)) < 4:
+            tape.append({"filler": bytes(1 << 20)}, "log")
+        kept = prune(tape.path, size="1kB")
+        assert (kept.removed, kept.kept_by_runs) == ([], ["control"])
+        rules = Config(retention=RetentionConfig(size="1kB", compress=False, runs="drop"))
+        assert retain(tmp_path, rules) == ["control: old segments stay for control"]
+
+
+FULL = """
+import asyncio, sys
+from pathlib import Path
+from onetape.control.operations import ControlTape, Operations, Wanted
+from onetape.model.errors import DiskFull
+
+tape = ControlTape(Path(sys.argv[1]))
+operations = Operations(tape)
+
+def fill(event, record):
+    for count in range(1 << 20):
+        try:
+            tape.append(record, event)
+        except DiskFull:
+            return count > 0
+
+async def done(operation):
+    print("done", operation[:4])
+    return 200, b'{"done": true}'
+
+async def run(name):
+    try:
+        return (await operations.run(Wanted(name, name, "bot", "r", {}, key=name), done)).status
+    except DiskFull:
+        return "full"
+
+async def work():
+    print(fill("log", {"filler": bytes(1 << 18)}), fill("log", {}))
+    operations.log({"status": 200})
+    print(await run("hedge"))
+    print(fill("memory", {"filler": bytes(1 << 12)}), fill("memory", {}))
+    print(await run("hedge2"))
+    print(await run("system_stop"))
+
+asyncio.run(work())
+"""
+
+
+def test_on_a_full_disk_operations_have_the_reserve_and_a_stop_is_carried_out_without(tmp_path: Path):
+    run = f'mount -t tmpfs -o size=8m tmpfs {tmp_path} && exec {sys.executable} -c "$0" {tmp_path}'
+    ran = subprocess.run(["unshare", "-rm", "sh", "-c", run, FULL], capture_output=True, text=True)
+    if "mount" in ran.stderr or "unshare" in ran.stderr:
+        pytest.skip(f"no tmpfs of one's own here: {ran.stderr.strip()[:80]}")
+    assert ran.stdout.split("\n") == ["True True", "done hedg", "200", "True True", "full", "done syst", "200", ""], ran
+
+
 def test_a_key_is_forgotten_after_a_day(tmp_path: Path):
     async def work(operations: Operations) -> None:
         await operations.run(wanted("k"), done)
@@ -192,6 +255,37 @@ def test_over_http_a_repeated_call_says_that_it_is_one_and_another_body_is_refus
         status, answer, _ = await at.call("POST", "delta/control", CONTROL, Idempotency_Key="a b")
         assert (status, answer["location"]) == (400, "Idempotency-Key")
         assert len(at.calls) == 1
+
+    plane(tmp_path, work)
+
+
+def test_an_operation_is_done_when_its_saga_is_and_shows_what_came_after_the_answer(tmp_path: Path):
+    async def work(operations: Operations) -> None:
+        async def answers_early(operation: str) -> tuple[int, bytes]:
+            operations.tape.append({"kind": "saga_begun", "operation": operation})
+            return await done(operation)
+
+        operation = (await operations.run(wanted(), answers_early)).operation
+        assert not has_ended(operations.records(operation) or [])
+        operations.tape.append({"kind": "saga_ended", "operation": operation})
+        found = operations.records(operation) or []
+        assert has_ended(found) and found[-1].record["kind"] == "saga_ended"
+
+    life(tmp_path, work)
+
+
+def test_of_calls_that_are_no_operations_so_many_a_second_are_written_and_the_others_counted(tmp_path: Path):
+    async def work(at: Plane) -> None:
+        made = 0
+
+        def frames() -> list[dict]:
+            return [each.record for each in at.operations.tape.records(("log",))]
+
+        while not any(each["left_out"] for each in frames()):
+            await asyncio.gather(*(at.call("GET", "nowhere") for _ in range(50)))
+            made += 50
+        await at.call("POST", "delta/control", CONTROL)
+        assert len(frames()) + sum(each["left_out"] for each in frames()) == made + 1 and len(frames()) < made
 
     plane(tmp_path, work)
 

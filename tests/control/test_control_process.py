@@ -21,6 +21,7 @@ account = "main"
 [control]
 port = 0
 """
+ASIDE = '[accounts.aside]\nvenue = "x"\n'
 STOP = {"reason": "a test"}
 
 
@@ -36,20 +37,25 @@ def call(home: Home, method: str, path: str, body: object = None, **headers: str
         return error.code, json.loads(error.read())
 
 
+def buy(home: Home, account: str) -> str:
+    refused = home.run("buy", "binance:BTC/USDT:USDT", "0.01", "--account", account, code=5)
+    return str(refused["error"]["name"])
+
+
 def test_a_stop_holds_over_kill_9_until_a_restart_and_a_token_counts_at_once(tmp_path: Path):
-    with Home(tmp_path, CONFIG, MAKER) as home:
+    with Home(tmp_path, CONFIG + ASIDE, MAKER) as home:
         up = home.run("up")
         assert up["control"].startswith("http://127.0.0.1:") and up["dashboard"] is None
         assert home.process("control")["kind"] == "control"
         _, before = call(home, "GET", "system/status")
-        assert (before["status"], before["activeAccounts"], before["totalOperations"]) == ("running", 1, 0)
+        assert (before["status"], before["activeAccounts"], before["totalOperations"]) == ("running", 2, 0)
         assert {each["name"]: each["status"] for each in before["services"]}["robot:mm"] == "running"
         home.wait_for(home.fills)
+        home.run("send", "gateway:aside", "kill", "reason=lunch")
 
         status, stopped = call(home, "POST", "system/stop", STOP, Idempotency_Key="once")
         assert (status, stopped["status"]) == (200, "stopped")
-        bought = home.run("buy", "binance:BTC/USDT:USDT", "0.01", code=5)
-        assert bought["error"]["name"] == "KILLED"
+        assert buy(home, "main") == "KILLED"
 
         home.kill("control")
         status, repeated = call(home, "POST", "system/stop", STOP, Idempotency_Key="once")
@@ -66,6 +72,7 @@ def test_a_stop_holds_over_kill_9_until_a_restart_and_a_token_counts_at_once(tmp
         _, after = call(home, "GET", "system/status")
         assert after["status"] == "running" and after["uptime"] < still["uptime"] and after["totalOperations"] == 3
         wait_for(lambda: len(home.fills()) > fills)
+        assert buy(home, "aside") == "KILLED", "what a person had stopped stays so"
 
         made = home.run("token", "create", "bot", "--scope", "read", "--days", "1")
         assert call(home, "GET", "system/status")[0] == 401

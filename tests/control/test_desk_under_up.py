@@ -123,9 +123,11 @@ def test_what_forbids_it_is_said_before_anything_is_sent(home):
         both = await asyncio.gather(
             made.desk.control(control(0.02), "ctrl-3", "test"),
             made.desk.control(control(0.01, on_busy="refuse"), "ctrl-4", "test"),
+            made.desk.hedge(HedgeExecute(symbol="BTC-USD", hedge_amount=0.01, timeout=1), "h-late", "test"),
             return_exceptions=True,
         )
         assert both[0].final_delta == 0.02 and isinstance(both[1], DuplicateCommand)
+        assert isinstance(both[2], DuplicateCommand) and "all of the 0.001 s" in str(both[2])
 
     on(home, work)
 

@@ -154,7 +154,7 @@ def test_it_trades_nothing_without_a_plan_of_the_same_arguments(
             ({**BODY, "dryRunId": None, "hedgeAmount": -1}, BadInput),
             ({**BODY, "dryRunId": {}}, PermissionDenied),
             ({**BODY, "hedgeAmount": 25.0, "dryRunId": plan}, DuplicateCommand),
-            ({**BODY, "dryRun": False, "dryRunId": plan}, DuplicateCommand),
+            ({**BODY, "dryRun": False, "dryRunId": plan}, BadInput),
             ({**BODY, "nonsense": 1}, BadInput),
         ):
             with pytest.raises(error):
@@ -166,6 +166,8 @@ def test_it_trades_nothing_without_a_plan_of_the_same_arguments(
         assert call("hedge_execute", **BODY, dryRun=False)["status"] == "planned"  # it says what it is, by its own
         assert desk.done == []
         call("hedge_execute", **BODY, dryRunId=plan)
+        monkeypatch.setattr(mcp_server, "PLAN_AGE_S", -1.0)
+        assert call("hedge_execute", **BODY, dryRunId=plan)["status"] == "completed", "its outcome, however late"
     assert len(desk.done) == 1
 
 

@@ -64,6 +64,9 @@ def command(shell: Shell, folder: Path, deploy: bool, delta_neutral: bool) -> An
     With --delta-neutral, a configuration that holds offsetting positions over three venues.
     """
     has_config = (folder / "onetape.toml").is_file()
+    if deploy and delta_neutral and has_config:
+        todo = "leave it out, or name another folder"
+        raise UsageError(f"{folder / 'onetape.toml'} is there", location="--delta-neutral", todo=todo)
     wanted = {**({} if deploy and has_config else PAIR if delta_neutral else TEMPLATES), **(DEPLOYED if deploy else {})}
     targets = {folder / name: template for name, template in wanted.items()}
     if existing := [str(path) for path in targets if os.path.lexists(path)]:

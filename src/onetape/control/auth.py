@@ -32,7 +32,7 @@ class Entrance:
         self._tokens = tokens
         self._is_local = is_loopback(section.host)
         own = [section.host, *section.hosts, *(LOOPBACK if self._is_local else ())]
-        self._hosts = {f"[{each}]" if ":" in each and "[" not in each else each.lower() for each in own}
+        self._hosts = {_named(each.lower()) for each in own}
         self._scheme = "https" if section.tls_cert else "http"
 
     def check_source(self, headers: Mapping[str, str]) -> None:
@@ -67,6 +67,11 @@ class Entrance:
                 f"the token {grant.name} has expired", location="Authorization", todo="onetape token create makes one"
             )
         return grant
+
+
+def _named(host: str) -> str:
+    """Returns a host as callers name it, without its port."""
+    return f"[{host}]" if host.count(":") > 1 and "[" not in host else _PORT.sub("", host)
 
 
 def check_scope(grant: Grant, scopes: Collection[Scope], what: str) -> None:

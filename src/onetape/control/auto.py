@@ -23,15 +23,15 @@ from onetape.control.desk import Desk
 from onetape.control.models import AutoDecision, AutoReply, AutoState, DeltaAuto
 from onetape.control.operations import Operations, Wanted
 from onetape.control.refusals import answer_of, error_reply, status_of
+from onetape.control.tokens import AUTO
 from onetape.hedge.auto import Auto, AutoSettings, Decision, Ended, Look, MarginLimits
 from onetape.hedge.carry import Carry
 from onetape.hedge.model import LegView
 from onetape.model.errors import BadInput, BlockedByRiskAlert, OnetapeError, ServiceTimeout
 from onetape.model.time import SECOND
 
-__all__ = ["AUTO", "Automatic"]
+__all__ = ["Automatic"]
 
-AUTO: Final = "auto"  # its name as an actor, and how the ids of its operations begin
 SHOWN_MAX: Final = 100  # decisions in an answer
 LATE: Final = 10 * SECOND  # an operation that was decided before that, and not begun, is not begun any more
 _MS: Final = 10**6

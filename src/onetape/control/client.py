@@ -7,7 +7,8 @@ A method takes the fields of its request by their Python names, after what the p
 A refusal is raised as the OnetapeError of its number, caused by a Refusal that has the whole answer.
 
 A call whose connection breaks, or that came too early, is sent anew: a GET changes nothing, and each POST carries an
-idempotency key, so that what has been carried out is answered and not done twice.
+idempotency key, so that what has been carried out is answered and not done twice. Where no answer came after all, a
+ServiceTimeout names that key: with it the call gets the outcome.
 """
 
 from __future__ import annotations
@@ -26,7 +27,15 @@ import msgspec
 
 from onetape.control import models as m
 from onetape.control.routes import BASE, BY_NAME, Route
-from onetape.model.errors import BY_CODE, InvariantViolation, OnetapeError, ProcessDown, RateLimited, UsageError
+from onetape.model.errors import (
+    BY_CODE,
+    InvariantViolation,
+    OnetapeError,
+    ProcessDown,
+    RateLimited,
+    ServiceTimeout,
+    UsageError,
+)
 
 if TYPE_CHECKING:
     import aiohttp
@@ -35,7 +44,7 @@ __all__ = ["AsyncControlClient", "ControlClient", "Refusal"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
-TIMEOUT_S: Final = 90.0  # a hedge may take 30 s, and as long to be completed or undone
+TIMEOUT_S: Final = 90.0  # beyond what a request names itself: a delta control may take 30 s, and as long to be undone
 RETRY_S: Final = 30.0  # a process that was killed is back by then
 PAUSE_S: Final = 0.2
 
@@ -54,6 +63,7 @@ class _Send(NamedTuple):
     target: str
     headers: dict[str, str]
     body: bytes | None
+    timeout_s: float
 
 
 class _Answer(NamedTuple):
@@ -61,7 +71,12 @@ class _Answer(NamedTuple):
     body: bytes
 
 
-_Steps = Generator[_Send | float, _Answer | OSError | None, Any]
+class _Unsent(NamedTuple):
+    error: OSError  # no connection came about
+
+
+_Came = _Answer | _Unsent | OSError
+_Steps = Generator[_Send | float, _Came | None, Any]
 
 
 class _Method(Generic[P, R]):
@@ -134,9 +149,9 @@ class _Client:
         actor: str = "",
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """token: of `onetape token create`. timeout_s: of one try; retry_s: how long a call whose connection broke is
-        tried anew. actor: a program that speaks for the token's owner, noted beside its name. tls: which certificates
-        are trusted; None: the system's."""
+        """token: of `onetape token create`. timeout_s: of one try, beyond the request's own; retry_s: how long a call
+        whose connection broke is tried anew. actor: a program that speaks for the token's owner, noted beside its name.
+        tls: which certificates are trusted; None: the system's."""
         url = urlsplit(base_url)
         if url.scheme not in ("http", "https") or not url.hostname or url.username or url.query or url.fragment:
             raise UsageError("an address is http://HOST:PORT or https://HOST:PORT", location="base_url")
@@ -167,24 +182,27 @@ class _Client:
     def _steps(self, route: Route, places: tuple[str, ...], request: m.Request | None, reply: Any) -> _Steps:
         send = self._request(route, places, request)
         deadline: float | None = None  # from the first try that broke on
+        was_sent = False
         while True:
             answer = yield send
             assert answer is not None
-            if isinstance(answer, OSError):
+            if isinstance(answer, _Unsent | OSError):
                 now = time.monotonic()
-                if deadline is None and isinstance(answer, ConnectionRefusedError):
-                    raise self._down(answer)  # nothing has been sent, nobody listens
+                was_sent = was_sent or isinstance(answer, OSError)
+                error = answer.error if isinstance(answer, _Unsent) else answer
+                if deadline is None and isinstance(error, ConnectionRefusedError):
+                    raise self._down(error, send, was_sent=was_sent)  # nobody listens
                 deadline = deadline or now + self._retry_s
-                if now >= deadline or isinstance(answer, ssl.SSLError):
-                    raise self._down(answer)
+                if now >= deadline or isinstance(error, ssl.SSLError):
+                    raise self._down(error, send, was_sent=was_sent)
                 yield PAUSE_S
                 continue
             if answer.status == 200:
                 return _decoded(answer.body, reply)
-            error, pause = self._refused(answer)
+            refusal, pause = self._refused(answer)
             deadline = deadline or time.monotonic() + self._retry_s
             if pause is None or time.monotonic() + pause > deadline:
-                raise error
+                raise refusal
             yield pause
 
     def _request(self, route: Route, places: tuple[str, ...], request: m.Request | None) -> _Send:
@@ -207,10 +225,15 @@ class _Client:
             headers["Authorization"] = f"Bearer {self._token}"
         if self._actor:
             headers["X-Actor"] = self._actor
-        return _Send(route.method, path, headers, body)
+        return _Send(route.method, path, headers, body, self._timeout_s + getattr(request, "timeout", 0) / 1000)
 
-    def _down(self, error: OSError) -> OnetapeError:
+    def _down(self, error: OSError, send: _Send, *, was_sent: bool) -> OnetapeError:
         what = (error.strerror or str(error) or type(error).__name__).lower()
+        if was_sent and (key := send.headers.get("Idempotency-Key")):
+            todo = f"ask again with --id {key}: it acts once, and is answered"
+            return ServiceTimeout(
+                f"sent and not answered, its outcome is not known: {what}", location=self._url.geturl(), todo=todo
+            )
         return ProcessDown(f"the control plane does not answer: {what}", location=self._url.geturl(), todo="onetape up")
 
     def _refused(self, answer: _Answer) -> tuple[OnetapeError, float | None]:
@@ -252,7 +275,7 @@ class ControlClient(_Client):
         """There is nothing to close: written as the async one is."""
 
     def _run(self, steps: _Steps) -> Any:
-        answer: _Answer | OSError | None = None
+        answer: _Came | None = None
         try:
             while True:
                 step = steps.send(answer)
@@ -264,14 +287,18 @@ class ControlClient(_Client):
         except StopIteration as end:
             return end.value
 
-    def _sent(self, send: _Send) -> _Answer | OSError:
+    def _sent(self, send: _Send) -> _Came:
         host, port = self._url.hostname or "", self._url.port
         connection: http.client.HTTPConnection
         if self._url.scheme == "https":
             context = self._tls or ssl.create_default_context()
-            connection = http.client.HTTPSConnection(host, port, timeout=self._timeout_s, context=context)
+            connection = http.client.HTTPSConnection(host, port, timeout=send.timeout_s, context=context)
         else:
-            connection = http.client.HTTPConnection(host, port, timeout=self._timeout_s)
+            connection = http.client.HTTPConnection(host, port, timeout=send.timeout_s)
+        try:
+            connection.connect()
+        except OSError as error:
+            return _Unsent(error)
         try:
             connection.request(send.method, send.target, body=send.body, headers=send.headers)
             response = connection.getresponse()
@@ -292,7 +319,7 @@ class AsyncControlClient(_Client):
     async def __aenter__(self) -> Self:
         import aiohttp
 
-        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=self._timeout_s))
+        self._session = aiohttp.ClientSession()
         return self
 
     async def __aexit__(
@@ -304,7 +331,7 @@ class AsyncControlClient(_Client):
     async def _run(self, steps: _Steps) -> Any:
         import asyncio
 
-        answer: _Answer | OSError | None = None
+        answer: _Came | None = None
         try:
             while True:
                 step = steps.send(answer)
@@ -316,22 +343,23 @@ class AsyncControlClient(_Client):
         except StopIteration as end:
             return end.value
 
-    async def _sent(self, send: _Send) -> _Answer | OSError:
+    async def _sent(self, send: _Send) -> _Came:
         import aiohttp
         from yarl import URL
 
         if self._session is None:
             raise UsageError("the client is not open", location="AsyncControlClient", todo="use it by `async with`")
         url = URL(f"{self._url.scheme}://{self._url.netloc}{send.target}", encoded=True)
+        more: dict[str, Any] = {"timeout": aiohttp.ClientTimeout(total=send.timeout_s), "allow_redirects": False}
         try:
             async with self._session.request(
-                send.method, url, data=send.body, headers=send.headers, ssl=self._tls or True, allow_redirects=False
+                send.method, url, data=send.body, headers=send.headers, ssl=self._tls or True, **more
             ) as response:
                 return _Answer(response.status, await response.read())
         except aiohttp.ClientSSLError as error:
-            return ssl.SSLError(str(error))
+            return _Unsent(ssl.SSLError(str(error)))
         except aiohttp.ClientConnectorError as error:
-            return error.os_error
+            return _Unsent(error.os_error)
         except OSError as error:
             return error
         except aiohttp.ClientError as error:

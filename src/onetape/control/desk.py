@@ -115,7 +115,7 @@ class Desk:
         target, within = number(request.target_delta), number(request.tolerance_percent)
         call = Asking(operation, actor, self.now(), request.symbol, tuple(request.accounts))
         if (saga := self._of(operation)) is None:
-            async with self._turn(request.symbol, request.accounts, request.on_busy) as lock:
+            async with self._turn(call, request.on_busy, CONTROL_WITHIN) as lock:
                 views = self._legs(request.symbol, request.accounts)
                 initial = sum((each.position for each in views), _ZERO)
                 if abs(initial - target) <= within:
@@ -143,7 +143,7 @@ class Desk:
         amount, slippage = number(request.hedge_amount), number(request.max_slippage)
         side = {"buy": 1, "sell": -1, None: 0}[request.side]
         if (saga := self._of(operation)) is None:
-            async with self._turn(request.symbol, accounts, request.on_busy) as lock:
+            async with self._turn(call, request.on_busy, request.timeout * MS) as lock:
                 views = self._legs(request.symbol, accounts)
 
                 def plan_of(of: Sequence[LegView]) -> Plan:
@@ -174,7 +174,7 @@ class Desk:
             None if cap is None else Fraction(repr(cap)),
         )
         if (saga := self._of(operation)) is None:
-            async with self._turn(request.symbol, request.accounts, request.on_busy) as lock:
+            async with self._turn(call, request.on_busy, CONTROL_WITHIN) as lock:
                 views = self._legs(request.symbol, request.accounts)
                 found = rebalance(views, target, now=self.now())
                 if not found.trades:
@@ -211,7 +211,7 @@ class Desk:
         """
         call = Asking(operation, actor, self.now(), symbol, tuple(accounts))
         if (saga := self._of(operation)) is None:
-            async with self._turn(symbol, accounts, "refuse") as lock:
+            async with self._turn(call, "refuse", CONTROL_WITHIN) as lock:
                 views = self._legs(symbol, accounts)
                 plan, _ = await self._planned(lambda of: legs_plan(of, trades, self._terms(slippage)), views)
                 reduces = bool(plan.legs) and all(each.reduces for each in plan.legs)
@@ -263,13 +263,19 @@ class Desk:
         return run.saga if run is not None else self._ended.get(operation)
 
     @asynccontextmanager
-    async def _turn(self, symbol: str, accounts: Sequence[str], on_busy: str) -> AsyncIterator[asyncio.Lock]:
-        """Waits until no other operation is on the symbol. Raises DuplicateCommand where that is not wanted."""
-        base = self._legs(symbol, accounts)[0].instrument.base
+    async def _turn(self, call: Asking, on_busy: str, within: int) -> AsyncIterator[asyncio.Lock]:
+        """Waits until no other operation is on the symbol, within ns of the call. Raises DuplicateCommand where that is
+        not wanted, or takes longer."""
+        base = self._legs(call.symbol, call.accounts)[0].instrument.base
         lock = self._locks.setdefault(base, asyncio.Lock())
         if lock.locked() and on_busy == "refuse":
             raise DuplicateCommand(f"another operation is on {base}", todo="wait for its end, or say onBusy=wait")
-        await lock.acquire()
+        try:
+            async with asyncio.timeout(max(call.begun + within - self.now(), 0) / SECOND):
+                await lock.acquire()
+        except TimeoutError:
+            what = f"another operation was on {base} for all of the {within / SECOND:g} s"
+            raise DuplicateCommand(what, todo="nothing was sent: wait for its end, then call again") from None
         try:
             yield lock
         finally:
@@ -299,7 +305,7 @@ class Desk:
             least=_least(views),
             slippage=slippage,
             begun=now,
-            deadline=now + within,
+            deadline=call.begun + within,
             cursors={each.account: next_sequence(self.home, each.account) for each in views},
             maker_first=maker_first,
         )

@@ -15,7 +15,7 @@ from onetape.control.auto import Automatic
 from onetape.control.call import Call, Handler
 from onetape.control.desk import Desk
 from onetape.control.models import Caller, OperationReply
-from onetape.control.operations import ControlTape, Operations
+from onetape.control.operations import ControlTape, Operations, has_ended
 from onetape.control.options import ControlOptions
 from onetape.control.refusals import NotServed
 from onetape.control.server import ControlServer
@@ -90,16 +90,15 @@ class ControlPlane:
         found = await asyncio.get_running_loop().run_in_executor(None, self.operations.records, call.path["id"])
         if not found:
             raise NotServed(404, f"no operation {call.path['id']!r}", "onetape journal cat shows older ones")
-        first, last = found[0].record, found[-1].record
-        answer = last.get("answer")
+        first = found[0].record
         return OperationReply(
             operation_id=first["operation"],
             kind=first["kind"],
             actor=first["actor"],
             timestamp=found[0].time // MS,
-            done=answer is not None,
+            done=has_ended(found),
             request=first["fields"],
-            answer=answer,
+            answer=next((each.record["answer"] for each in found if "answer" in each.record), None),
             records=[{"sequence": each.sequence, "time": each.time, **each.record} for each in found],
         )
 

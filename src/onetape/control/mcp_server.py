@@ -25,7 +25,7 @@ from onetape.control.client import AsyncControlClient, Refusal
 from onetape.control.models import Caller
 from onetape.control.refusals import error_reply
 from onetape.control.routes import ROUTES, Route
-from onetape.model.errors import BadInput, DuplicateCommand, OnetapeError, PermissionDenied, UsageError
+from onetape.model.errors import BadInput, DuplicateCommand, OnetapeError, PermissionDenied, ServiceTimeout, UsageError
 from onetape.model.shown import json_shown
 
 __all__ = ["Tools", "routes_for", "serve"]
@@ -59,6 +59,7 @@ class Tools:
         self._client = client
         self._routes = {each.name: each for each in routes}
         self._plans: dict[str, _Plan] = {}
+        self._begun: set[str] = set()  # plans that trade, or may: their key gets what came of it, however late
 
     def listed(self) -> list[types.Tool]:
         return [_tool(each) for each in self._routes.values()]
@@ -72,18 +73,31 @@ class Tools:
         if route.scope == "read":
             return await self._send(route, fields, "")
         plan_id = fields.pop(PLAN_ID, None)
+        has_mode = fields.pop("dryRun", None) is not None
         if plan_id is None:
             return await self._plan(route, fields)
+        if has_mode:
+            raise BadInput(f"{PLAN_ID} is what says that it trades", location="dryRun", todo="leave dryRun out")
         self._check_plan(name, fields, plan_id)
         # Called twice, it acts once and answers the same.
-        return await self._send(route, {**fields, "dryRun": False}, f"{ACTOR}-{plan_id}")
+        try:
+            answer = await self._send(route, {**fields, "dryRun": False}, f"{ACTOR}-{plan_id}")
+        except OnetapeError as error:
+            cause = error.__cause__
+            if isinstance(error, ServiceTimeout) or (isinstance(cause, Refusal) and cause.answer.get("operationId")):
+                self._begun.add(plan_id)
+            raise
+        self._begun.add(plan_id)
+        return answer
 
     async def _plan(self, route: Route, fields: dict[str, Any]) -> Any:
         made_at = time.monotonic()  # the market that it was made from is not newer
         answer = await self._send(route, {**fields, "dryRun": True}, "")
         self._plans[answer["operationId"]] = _Plan({"tool": route.name, **fields}, made_at)
         if len(self._plans) > PLANS_MAX:
-            del self._plans[next(iter(self._plans))]
+            oldest = next(iter(self._plans))
+            del self._plans[oldest]
+            self._begun.discard(oldest)
         return answer
 
     def _check_plan(self, name: str, fields: dict[str, Any], plan_id: object) -> None:
@@ -93,7 +107,7 @@ class Tools:
             raise PermissionDenied("no plan of that id was made in this session", location=PLAN_ID, todo=todo)
         if plan.arguments != {"tool": name, **fields}:
             raise DuplicateCommand("the plan was made for other arguments", location=PLAN_ID, todo=todo)
-        if time.monotonic() - plan.made_at > PLAN_AGE_S:
+        if plan_id not in self._begun and time.monotonic() - plan.made_at > PLAN_AGE_S:
             raise PermissionDenied(f"the plan is older than {PLAN_AGE_S:.0f} s", location=PLAN_ID, todo=todo)
 
     async def _send(self, route: Route, fields: dict[str, Any], key: str) -> Any:

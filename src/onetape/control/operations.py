@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -18,14 +19,17 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from onetape.control.options import CONTROL, control_journal
+from onetape.control.tokens import AUTO
 from onetape.ipc.once import Once, digest_of
-from onetape.model.errors import DuplicateCommand
+from onetape.model.errors import DiskFull, DuplicateCommand
 from onetape.model.time import DAY
-from onetape.tape.journal import JournalReader, JournalWriter
+from onetape.tape.journal import JournalReader, JournalWriter, type_id
+from onetape.tape.prune import pin
 from onetape.tape.segments import is_tape
 
-__all__ = ["ControlTape", "Ended", "Operations", "Saved", "Wanted"]
+__all__ = ["ControlTape", "Ended", "Operations", "Saved", "Wanted", "has_ended"]
 
+STOP: Final = "system_stop"
 SHOWN_MAX: Final = 100_000  # operations whose records are found by their id
 LOGS_PER_COUNT: Final = 4096  # frames, so that each segment has the counts
 
@@ -43,12 +47,20 @@ class ControlTape:
 
     def __init__(self, home: Path) -> None:
         self.path = control_journal(home)
-        self.writer = JournalWriter(self.path, process=CONTROL, created=time.time_ns(), heartbeat=True, reserve=True)
+        self.writer = JournalWriter(self.path, process=CONTROL, created=time.time_ns(), heartbeat=True)
+        pin(self.path, CONTROL, 0)  # the process begins from it, and from nothing else
 
     def append(self, record: dict[str, Any], event: str = "memory") -> int:
         """Writes a record, of an operation with its id as `operation`; returns its sequence. It survives kill -9 from
-        then on, and the loss of power after `ensure`."""
-        return self.writer.append(event, msgspec.msgpack.encode(record), time=time.time_ns())
+        then on, and the loss of power after `ensure`. On a full disk calls are not written, all else has the reserve.
+        Raises DiskFull."""
+        payload, now = msgspec.msgpack.encode(record), time.time_ns()
+        try:
+            return self.writer.append(event, payload, time=now)
+        except DiskFull:
+            if event == "log":
+                raise
+            return int(self.writer.append_urgent(type_id(event), payload, 0, 0, now))
 
     def read(self) -> Iterator[Saved]:
         """Reads what sagas of all lives have kept, oldest first."""
@@ -83,6 +95,13 @@ class Wanted(NamedTuple):
     fields: dict[str, Any]
     key: str = ""
     acts: bool = True
+
+
+def has_ended(records: list[Saved]) -> bool:
+    """Tells whether an operation was answered, and what it has begun is over."""
+    kinds = {each.record.get("kind") for each in records}
+    is_answered = any("answer" in each.record for each in records)
+    return is_answered and ("saga_begun" not in kinds or "saga_ended" in kinds)
 
 
 class Ended(NamedTuple):
@@ -147,7 +166,8 @@ class Operations:
         now = self._now()
         self.total += 1
         record = {"operation": operation, **wanted._asdict(), "total": self.total}
-        self._place(operation, self.tape.append(record, "command"), 0)
+        if at := self._written(wanted, record, "command"):
+            self._place(operation, at, 0)
         if key:
             self._once.began(key, digest_of(wanted.actor, wanted.name, wanted.fields), now)
             self._operations[key] = operation
@@ -164,9 +184,10 @@ class Operations:
         return task
 
     def resume(self, is_begun: Callable[[str], bool], work_of: Callable[[Wanted], Work]) -> None:
-        """Goes on with what earlier lives had begun and not answered. Who sends its key waits for the same."""
+        """Goes on with what earlier lives had begun and not answered, but for what automatic mode goes on with itself.
+        Who sends its key waits for the same."""
         for operation, (wanted, key) in list(self._left.items()):
-            if wanted.acts and is_begun(operation):
+            if wanted.acts and wanted.actor != AUTO and is_begun(operation):
                 self._started(wanted, operation, work_of(wanted), key)
 
     async def _carry_out(self, wanted: Wanted, operation: str, work: Work, key: str) -> Ended:
@@ -184,9 +205,19 @@ class Operations:
             "status": status,
             "answer": msgspec.json.decode(answer),
         }
-        self._place(operation, self._places.get(operation, (0, 0))[0], self.tape.append(record, "reply"))
+        if at := self._written(wanted, record, "reply"):
+            self._place(operation, self._places.get(operation, (at, 0))[0], at)
         if key:
             self._answered(key, operation, status, answer)
+
+    def _written(self, wanted: Wanted, record: dict[str, Any], event: str) -> int:
+        """Returns the record's sequence; 0 of a stop on a disk without room: it is carried out all the same."""
+        try:
+            return self.tape.append(record, event)
+        except DiskFull:
+            if wanted.name != STOP:
+                raise
+            return 0
 
     async def drained(self, within_s: float) -> None:
         """Waits for what is under way; what takes longer goes on in the next life."""
@@ -197,18 +228,24 @@ class Operations:
             await asyncio.gather(*late, return_exceptions=True)
 
     def log(self, record: dict[str, Any]) -> None:
-        """Writes a call, once it was answered."""
-        self.tape.append(record, "log")
-        self._logs += 1
-        if self._logs % LOGS_PER_COUNT == 0:
-            self.tape.append({"counts": self._numbers, "total": self.total}, "command")
+        """Writes a call, once it was answered, where the disk has room."""
+        with suppress(DiskFull):
+            self.tape.append(record, "log")
+            self._logs += 1
+            if self._logs % LOGS_PER_COUNT == 0:
+                self.tape.append({"counts": self._numbers, "total": self.total}, "command")
 
     def records(self, operation: str) -> list[Saved] | None:
-        """Reads what the tape has of an operation: blocking. None: of none of this id."""
+        """Reads what the tape has of an operation, with what its saga did after the answer: blocking. None: of none of
+        this id."""
         place = self._places.get(operation)
         if place is None:
             return None
-        found = self.tape.records(("command", "memory", "reply"), *place)
+        found = self._between(operation, *place)
+        return found if has_ended(found) or not place[1] else found + self._between(operation, place[1] + 1, 0)
+
+    def _between(self, operation: str, first: int, last: int) -> list[Saved]:
+        found = self.tape.records(("command", "memory", "reply"), first, last)
         return [each for each in found if each.record.get("operation") == operation]
 
     # --- ids --------------------------------------------------------------------------------------

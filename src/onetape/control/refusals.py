@@ -57,7 +57,7 @@ SOLUTIONS: Final[Mapping[str, str]] = {
     "HEDGE_FAILED": "look at the operation and at the accounts' positions, then call again",
     "BLOCKED_BY_RISK_ALERT": "look at GET /api/v1/risk/alerts?severity=CRITICAL; acknowledge or clear what is there",
     "MARKET_DATA_UNAVAILABLE": "wait, or fail over by hand: POST /api/v1/market/failover",
-    "SERVICE_TIMEOUT": "look at GET /api/v1/system/status; send it again with the same Idempotency-Key",
+    "SERVICE_TIMEOUT": "look at GET /api/v1/operations/{operationId}; the same Idempotency-Key answers the same again",
     "PROXY_FAILED": "look at the egress of the account, then call again",
     "PERMISSION_DENIED": "send a token of the scope that is needed: onetape token create NAME --scope SCOPE",
     "RATE_LIMITED": "wait for retryAfter, then call again",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 import time
 from collections.abc import Callable, Sequence
 from decimal import Decimal
@@ -32,7 +30,6 @@ __all__ = ["HISTORY_MAX", "Risk"]
 HISTORY_MAX: Final = 1000
 RETRY_S: Final = 5.0  # after a database that did not answer
 READ_EVERY_S: Final = 1.0  # the recorder writes as often
-FIRST_READ_S: Final = 1.0  # is waited for
 ACK_WITHIN_S: Final = 5.0
 _MS: Final = 10**6
 
@@ -44,11 +41,9 @@ class Risk:
         self._views, self._url, self._now_s = views, url, now_s
         self._records: Records | None = None
         self._failed_at = float("-inf")
-        self._lock = threading.Lock()  # of the database
         # By account and currency: until which minute was looked, and the greatest drawdown.
         self._worst: dict[tuple[str, str], tuple[int, float]] = {}
         self._read_at: dict[tuple[str, str], float] = {}
-        self._reading: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._peaks: dict[tuple[str, str], tuple[Decimal, float]] = {}
         self._past = PastAlerts(views.home)
         self._rows: list[dict[str, Any]] = []
@@ -56,8 +51,7 @@ class Risk:
 
     def close(self) -> None:
         self._past.close()
-        with self._lock:
-            self._away()
+        self._away()
 
     # --- figures --------------------------------------------------------------------------------------
 
@@ -100,36 +94,32 @@ class Risk:
         self._peaks[key] = peak, worst
         return worst
 
-    async def look_back(self, account: str) -> None:
-        """Has an account's greatest drawdown read anew, and waits for it only where none was read before. Raises
-        InvalidAccount."""
-        self._views.symbols().check(account)
-        if not self._url or (money := self._views.any_leg(account)) is None:
-            return
-        key = account, money.instrument.settle
-        if key not in self._reading and self._now_s() - self._read_at.get(key, float("-inf")) >= READ_EVERY_S:
-            self._read_at[key] = self._now_s()
-            self._reading[key] = asyncio.ensure_future(asyncio.to_thread(self._read, *key))
-            self._reading[key].add_done_callback(lambda _: self._reading.pop(key))
-        if key in self._reading and key not in self._worst:
-            await asyncio.wait([self._reading[key]], timeout=FIRST_READ_S)
+    def unread(self, account: str) -> str | None:
+        """Returns the currency of which `read` is due, once. Raises InvalidAccount."""
+        currency = self.currency(account) if self._url else ""
+        key = account, currency
+        if not currency or self._now_s() - self._read_at.get(key, float("-inf")) < READ_EVERY_S:
+            return None
+        self._read_at[key] = self._now_s()
+        return currency
 
-    def _read(self, account: str, currency: str) -> None:
+    def read(self, account: str, currency: str) -> None:
+        """Reads the greatest drawdown that was recorded. Waits for the database: not on an event loop; `read`,
+        `history` and `close` in one thread."""
         until, worst = self._worst.get((account, currency), (0, 0.0))
         minutes, now = metadata.tables["record_equity"], metadata.tables["record_risk"]
-        with self._lock:
-            try:
-                if (records := self._open()) is None:
-                    return
-                for table, since in ((minutes, until), (now, 0)):
-                    of = (table.c.account == account, table.c.slot == TOTAL, table.c.currency == currency)
-                    figures = sa.func.max(table.c.drawdown).label("drawdown"), sa.func.max(table.c.ts).label("ts")
-                    (row,) = records.rows(sa.select(*figures).where(*of, table.c.ts > since))
-                    worst = max(worst, row["drawdown"] or 0.0)
-                    until = max(until, row["ts"] or 0) if table is minutes else until
-                self._worst[account, currency] = until, worst
-            except OnetapeError:
-                self._away()
+        try:
+            if (records := self._open()) is None:
+                return
+            for table, since in ((minutes, until), (now, 0)):
+                of = (table.c.account == account, table.c.slot == TOTAL, table.c.currency == currency)
+                figures = sa.func.max(table.c.drawdown).label("drawdown"), sa.func.max(table.c.ts).label("ts")
+                (row,) = records.rows(sa.select(*figures).where(*of, table.c.ts > since))
+                worst = max(worst, row["drawdown"] or 0.0)
+                until = max(until, row["ts"] or 0) if table is minutes else until
+            self._worst[account, currency] = until, worst
+        except OnetapeError:
+            self._away()
 
     def currency(self, account: str) -> str:
         """Returns that of an account's figures, "": none is known. Raises InvalidAccount."""
@@ -138,9 +128,9 @@ class Risk:
         return money.instrument.settle if money is not None and money.equity else ""
 
     def history(
-        self, account: str, limit: int = 100, since: int | None = None, *, currency: str = ""
+        self, account: str, limit: int = 100, since: int | None = None, currency: str = ""
     ) -> list[RiskMetrics]:
-        """Returns an account's risk at full minutes, newest first; callable from any thread. since: only what is newer,
+        """Returns an account's risk at full minutes, newest first; in `read`'s thread. since: only what is newer,
         ms UTC. currency: of its figures; "": that with the most units. Raises BadInput for a limit, NotAvailable
         without a recorder, ProcessDown without its database, BadConfig for another home's."""
         if not 1 <= limit <= HISTORY_MAX:
@@ -148,19 +138,18 @@ class Risk:
         if not self._url:
             raise NotAvailable("nobody records the risk of accounts", todo="add [recorder]")
         minutes, now = metadata.tables["record_equity"], metadata.tables["record_risk"]
-        with self._lock:
-            if (records := self._open()) is None:
-                raise ProcessDown("the records' database does not answer", location="[recorder] url")
-            try:
-                found = records.rows(sa.select(now).where(now.c.account == account, now.c.slot == TOTAL))
-                most = max(found, key=lambda row: float(row["equity"]), default={"currency": ""})["currency"]
-                named = currency if currency in {row["currency"] for row in found} else most
-                of = (minutes.c.account == account, minutes.c.slot == TOTAL, minutes.c.currency == named)
-                wanted = sa.select(minutes).where(*of, minutes.c.ts > (since or 0) * _MS + (_MS - 1 if since else 0))
-                rows = records.rows(wanted.order_by(minutes.c.ts.desc()).limit(limit))
-            except OnetapeError:
-                self._away()
-                raise
+        if (records := self._open()) is None:
+            raise ProcessDown("the records' database does not answer", location="[recorder] url")
+        try:
+            found = records.rows(sa.select(now).where(now.c.account == account, now.c.slot == TOTAL))
+            most = max(found, key=lambda row: float(row["equity"]), default={"currency": ""})["currency"]
+            named = currency if currency in {row["currency"] for row in found} else most
+            of = (minutes.c.account == account, minutes.c.slot == TOTAL, minutes.c.currency == named)
+            wanted = sa.select(minutes).where(*of, minutes.c.ts > (since or 0) * _MS + (_MS - 1 if since else 0))
+            rows = records.rows(wanted.order_by(minutes.c.ts.desc()).limit(limit))
+        except OnetapeError:
+            self._away()
+            raise
         return [_past(account, row) for row in rows]
 
     def _open(self) -> Records | None:

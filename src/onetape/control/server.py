@@ -44,7 +44,7 @@ BODY_S: Final = 10.0
 IDLE_S: Final = 75.0
 UNREAD_MS: Final = 30_000  # that a client may leave an answer unread
 STOP_S: Final = 10.0  # for what is under way when the process is to end
-LINES_PER_S: Final = 20  # in the log; what is beyond is on the tape alone
+LINES_PER_S: Final = 20  # in the log, and on the tape of calls that are no operations; the next frame counts the rest
 MINUTE_S: Final = 60
 EXACT: Final = 2**53  # below it a float is the integer that was written
 KINDS: Final = {
@@ -94,7 +94,8 @@ class ControlServer:
         self._limits = CallLimits(self._section.calls_per_second)
         self._life, self._count = secrets.token_hex(4), 0
         self._seconds: deque[list[float]] = deque(maxlen=MINUTE_S)  # of each: when, calls, ms
-        self._lines = (0, 0)  # in the log: of this second, how many
+        self._lines = _Lines()  # in the log
+        self._frames = _Lines()  # on the tape, of calls that are no operations
         self._web: _Web | None = None
         self._listening: list[asyncio.Server] = []
         self.address = ""
@@ -190,7 +191,8 @@ class ControlServer:
         return JSON_TYPE, await self._operate(call, route, handler, request.headers.get("Idempotency-Key"), headers)
 
     def _let_in(self, request: web.BaseRequest, call: Call) -> None:
-        """Raises PermissionDenied, RateLimited. Who is refused counts by the address, so that guessing is slow."""
+        """Raises PermissionDenied, RateLimited. Who is refused counts by the address, so that guessing is slow; who
+        may stop the system is never told to wait."""
         caller = call.address
         try:
             self._entrance.check_source(request.headers)
@@ -199,9 +201,10 @@ class ControlServer:
             call.grant = self._entrance.who(request.headers)
             if call.grant.digest:
                 caller = f"token {call.grant.name}"
+            if set(call.grant.scopes) & {each.scope for each in _STATIC.get(call.target, ()) if each.scope == "kill"}:
+                caller = ""
         finally:
-            wait = self._limits.take(caller)
-            if wait:
+            if caller and (wait := self._limits.take(caller)):
                 raise _Limited(wait)
 
     def _route(self, call: Call) -> Route:
@@ -297,18 +300,28 @@ class ControlServer:
             "code": call.code,
             "ms": round(ms, 3),
         }
-        self._operations.log(record)
-        if call.operation or call.status >= 400:
-            self._say(call, began, ms)
+        if call.operation or self._frames.take(int(began)):
+            self._operations.log({**record, "left_out": self._frames.left_out})
+            self._frames.left_out = 0
+        if (call.operation or call.status >= 400) and self._lines.take(int(began)):
+            self._say(call, ms)
 
-    def _say(self, call: Call, began: float, ms: float) -> None:
-        second, lines = self._lines
-        lines = lines + 1 if second == int(began) else 1
-        self._lines = int(began), lines
-        if lines > LINES_PER_S:
-            return
+    def _say(self, call: Call, ms: float) -> None:
         what = f"{call.method[:20]} {call.target[:100]!r} {call.status} {call.code or '-'} {call.operation or '-'}"
         sys.stderr.write(f"call {call.id} {call.actor!r} {call.address} {what} {ms:.1f} ms\n")
+
+
+class _Lines:
+    """So many a second: left_out counts the others."""
+
+    def __init__(self) -> None:
+        self._second = self._count = self.left_out = 0
+
+    def take(self, second: int) -> bool:
+        self._count = self._count + 1 if second == self._second else 1
+        self._second = second
+        self.left_out += self._count > LINES_PER_S
+        return self._count <= LINES_PER_S
 
 
 class _Limited(RateLimited):

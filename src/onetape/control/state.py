@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import Final, ParamSpec, TypeVar
 
 from onetape.control import accounts
 from onetape.control.call import Call, Handler
@@ -31,6 +33,9 @@ from onetape.security.tokens import make_token
 __all__ = ["State"]
 
 _MS = 10**6
+READ_WITHIN_S: Final = 1.0  # the database
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class State:
@@ -41,6 +46,7 @@ class State:
         self.commands = IPCCommandSystem(CONTROL, home=home)
         self.views = Views(config, home)
         self.risk = Risk(self.views, records)
+        self._database = ThreadPoolExecutor(1)  # a connection is one thread's, and nobody else waits for it
         self.market = Market(self.views, self.commands)
         self.is_held: Callable[[str], bool] = lambda _symbol: False  # automatically
         self._watch: asyncio.Task[None] | None = None
@@ -55,7 +61,8 @@ class State:
             with suppress(asyncio.CancelledError):
                 await self._watch
         self.commands.stop()
-        self.risk.close()
+        await self._in_thread(self.risk.close)
+        self._database.shutdown()
         self.views.close()
 
     @property
@@ -107,15 +114,21 @@ class State:
 
     async def _metrics(self, call: Call) -> RiskMetrics:
         self.views.refresh()
-        await self.risk.look_back(call.path["accountId"])
-        self.views.refresh()
-        return self.risk.metrics(call.path["accountId"])
+        account = call.path["accountId"]
+        if (currency := self.risk.unread(account)) is not None:
+            with suppress(TimeoutError):  # the last known drawdown is told then
+                await asyncio.wait_for(self._in_thread(self.risk.read, account, currency), READ_WITHIN_S)
+            self.views.refresh()
+        return self.risk.metrics(account)
 
     async def _history(self, call: Call) -> list[RiskMetrics]:
-        account = call.path["accountId"]
+        account, wanted = call.path["accountId"], call.request
         self.views.refresh()
         currency = self.risk.currency(account)
-        return self.risk.history(account, call.request.limit, call.request.since, currency=currency)
+        return await self._in_thread(self.risk.history, account, wanted.limit, wanted.since, currency)
+
+    async def _in_thread(self, work: Callable[P, R], *args: P.args, **_: P.kwargs) -> R:
+        return await asyncio.get_running_loop().run_in_executor(self._database, work, *args)
 
     async def _alerts(self, call: Call) -> list[Alert]:
         wanted = call.request

@@ -1,14 +1,15 @@
 """The whole system by the REST interface: how its processes are, their stop and their restart.
 
-A stop is a state: what stands on the tape holds until a restart. Gateways that do not answer are sent the kill switch
-until they do, also by the next life of this process.
+A stop is a state: what stands on the tape holds until a restart. Gateways that have not taken the kill switch are sent
+it until they have, also by the next life of this process. Who had been stopped before a stop is so after its end.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,7 +21,16 @@ from onetape.ipc.connection import Connection, Gone
 from onetape.ipc.names import process_socket
 from onetape.ipc.system import CommandResult, IPCCommandSystem
 from onetape.ipc.token_cache import TokenCache
-from onetape.model.errors import BY_CODE, BlockedByRiskAlert, OnetapeError, ProcessDown, ServiceTimeout
+from onetape.model.errors import (
+    BY_CODE,
+    BlockedByRiskAlert,
+    DiskFull,
+    DuplicateCommand,
+    NotAvailable,
+    OnetapeError,
+    ProcessDown,
+    ServiceTimeout,
+)
 from onetape.model.sections import Config
 from onetape.model.time import SECOND
 
@@ -34,6 +44,7 @@ RETRY_S: Final = 1.0
 LOOK_S: Final = 0.05
 # What a restart begins anew, in this order; exchanges are not ours, and the control plane answers the caller.
 RESTARTED: Final = ("collector", "hub", "recorder", "gateway", "guardian", "robot", "variants")
+DONE: Final = (DuplicateCommand.code, NotAvailable.code)  # it had been done; a gateway that keeps books trades nothing
 MS: Final = 10**6
 
 
@@ -45,24 +56,27 @@ class System:
     ) -> None:
         self._home, self._config, self._operations = home, config, operations
         self._performance = performance
-        self._commands = IPCCommandSystem(CONTROL, home=home)
+        self._commands = IPCCommandSystem(CONTROL, home=home)  # its own: no stop waits behind the commands of hedges
         self._commands.start()
         self._supervisor = Connection(process_socket(home, "supervisor"))
         self._tokens = TokenCache(home)
         self._looking: asyncio.Task[dict[str, Any]] | None = None
         self._looked: tuple[float, dict[str, Any]] = (-KEPT_S, {})
-        self._killing: dict[str, asyncio.Task[CommandResult]] = {}
+        self._killing: dict[str, asyncio.Task[None]] = {}  # by process
+        self._refusals: dict[str, str] = {}  # why a gateway has not taken the kill switch
         self._began = time.time_ns()
         self._stopped = ""  # by which operation
+        self._reason = ""
+        self._stopped_before: dict[str, bool] = {}  # of processes that the stop has reached
         self._restarted = 0  # ns UTC
         for _, at, record in operations.tape.read():
             if record.get("kind") == "system":
-                self._note(record["state"], record["operation"], at)
+                self._note(record, at)
 
     def resume(self) -> None:
         """Sends on what an earlier life had not sent to all."""
         if self._stopped:
-            self._kill(self._stopped, "stopped")
+            self._kill(self._stopped, self._reason)
 
     def check_runs(self) -> None:
         """Raises BlockedByRiskAlert while the system is stopped."""
@@ -106,26 +120,37 @@ class System:
 
     async def stop(self, call: Call) -> SystemReply:
         """Refuses new orders at all gateways, stops robots, whose orders are canceled; protective stops stay. Raises
-        ServiceTimeout for who has not answered: a gateway gets it as soon as it does."""
-        self._save("stopped", call.operation)
+        ServiceTimeout for who has not done so: a gateway is sent it until it has; DiskFull for a stop that is done and
+        not on the tape."""
         reason = f"POST /system/stop by {call.actor}: {call.request.reason or 'no reason said'}"[:200]
         killing = self._kill(call.operation, reason)
-        _, late = await asyncio.wait(killing.values(), timeout=STOP_WITHIN_S) if killing else (set(), set())
+        full: DiskFull | None = None
+        try:
+            self._save("stopped", call.operation, reason=reason)
+        except DiskFull as error:
+            full = error
         robots = await self._commands.send_to_each(
             "robot", "stop", {}, timeout=ASK_WITHIN_S, id_=f"{call.operation}.robots"
         )
-        silent = [f"gateway:{name}" for name, task in killing.items() if task in late]
-        silent += [each.process for each in robots if each.status == "timeout"]
-        if silent:
+        failed = {each.process: each.error["message"] for each in robots if each.error is not None}
+        for each in robots:
+            self._reached(each.process, each, call.operation)
+        if killing:
+            await asyncio.wait(killing.values(), timeout=STOP_WITHIN_S)
+        failed |= self._late()
+        if failed:
             raise ServiceTimeout(
-                f"stopped, but {', '.join(silent)} has not answered",
-                todo="a gateway is sent it until it does; onetape status says how they are",
+                f"stopped, but {_listed(failed)}",
+                todo="a gateway is sent it until it has it; onetape status says how they are",
             )
+        if full is not None:
+            raise DiskFull(f"stopped, and not on the tape: {full.what}", todo="make room, then stop it once more")
         return self._reply(call, "stopped")
 
     async def restart(self, call: Call) -> SystemReply:
-        """Begins all processes anew, each with its state, and ends a stop. Raises ServiceTimeout, ProcessDown."""
-        deadline = time.monotonic() + RESTART_WITHIN_S
+        """Begins all processes anew, each with its state, and ends the stop that was on when it was called, wholly or
+        not at all. Raises ServiceTimeout, ProcessDown, BlockedByRiskAlert for a stop that came meanwhile."""
+        deadline, stopped = time.monotonic() + RESTART_WITHIN_S, self._stopped
         seen = await self._query({"do": "status"})
         wanted: dict[str, int] = {}
         for kind in RESTARTED:
@@ -136,48 +161,74 @@ class System:
             if time.monotonic() > deadline:
                 raise ServiceTimeout(f"not back within {RESTART_WITHIN_S:.0f} s: {', '.join(waits)}")
             await asyncio.sleep(LOOK_S)
-        if self._stopped:
-            await self._let_trade(call.operation)
-        self._save("running", call.operation)
+        await self._let_trade(call.operation, stopped)
         self._looked = (-KEPT_S, {})
         return self._reply(call, "running")
 
     # --- a stop -----------------------------------------------------------------------------------
 
-    def _kill(self, operation: str, reason: str) -> dict[str, asyncio.Task[CommandResult]]:
-        """Sends each gateway the kill switch until it has it."""
-        for account in self._config.accounts:
-            task = self._killing.get(account)
-            if task is None or task.done():
-                self._killing[account] = asyncio.ensure_future(
-                    self._until_done(f"gateway:{account}", "kill", {"reason": reason}, f"{operation}.kill")
-                )
+    def _kill(self, operation: str, reason: str, *, is_again: bool = False) -> dict[str, asyncio.Task[None]]:
+        """Sends each gateway the kill switch until it has it. is_again: also after one that is under way."""
+        for process in self._gateways():
+            before = self._killing.get(process)
+            if is_again or before is None or before.done():
+                self._killing[process] = asyncio.ensure_future(self._until_killed(process, operation, reason, before))
         return dict(self._killing)
 
-    async def _until_done(self, target: str, command: str, fields: dict[str, Any], id_: str) -> CommandResult:
+    async def _until_killed(self, process: str, operation: str, reason: str, before: asyncio.Task[None] | None) -> None:
+        if before is not None:
+            await before
+        fields, id_ = {"reason": reason}, f"{operation}.kill"
         while True:
-            answer = await self._commands.send_command(target, command, fields, timeout=ASK_WITHIN_S, command_id=id_)
-            if answer.status != "timeout":
-                return answer
+            answer = await self._commands.send_command(process, "kill", fields, timeout=ASK_WITHIN_S, command_id=id_)
+            if answer.error is None or answer.error["code"] in DONE:
+                break
+            self._refusals[process] = answer.error["message"]
             await asyncio.sleep(RETRY_S)
+        self._refusals.pop(process, None)
+        self._reached(process, answer, operation)
 
-    async def _let_trade(self, operation: str) -> None:
-        for task in self._killing.values():
-            task.cancel()
-        await asyncio.gather(*self._killing.values(), return_exceptions=True)
-        self._killing.clear()
-        gateways = [f"gateway:{account}" for account in self._config.accounts]
-        sent: list[Awaitable[CommandResult]] = [
-            self._commands.send_command(each, "unkill", {}, timeout=STOP_WITHIN_S, command_id=f"{operation}.unkill")
-            for each in gateways
-        ]
-        answers = [
-            *await asyncio.gather(*sent),
-            *await self._commands.send_to_each("robot", "start", {}, timeout=ASK_WITHIN_S, id_=f"{operation}.robots"),
-        ]
-        for answer in answers:
-            if answer.error is not None:
-                raise _error_of(answer.error, answer.process)
+    def _late(self) -> dict[str, str]:
+        """Returns the gateways that do not have the kill switch yet, and why."""
+        late = [name for name, task in self._killing.items() if not task.done()]
+        return {name: self._refusals.get(name, "has not answered") for name in late}
+
+    def _reached(self, process: str, answer: CommandResult, operation: str) -> None:
+        """Keeps whether a process had been stopped before the system was."""
+        if process not in self._stopped_before:
+            with suppress(DiskFull):
+                is_before = bool((answer.result or {}).get("already"))
+                self._save("reached", operation, process=process, stopped_before=is_before)
+
+    async def _let_trade(self, operation: str, stopped: str) -> None:
+        """Ends a stop for all whom it has stopped; of gateways that is for all or for none. stopped: by which
+        operation."""
+        if stopped and stopped == self._stopped:
+            if self._killing:
+                await asyncio.wait(self._killing.values(), timeout=STOP_WITHIN_S)
+            if late := self._late():
+                raise ServiceTimeout(f"still stopped: {_listed(late)}")
+            sent = await self._send_each(self._ours(self._gateways()), "unkill", f"{operation}.unkill", STOP_WITHIN_S)
+            failed = [each for each in sent if each.error is not None and each.error["code"] not in DONE]
+            if failed or self._stopped != stopped:
+                self._kill(operation, self._reason, is_again=True)
+            _raise_first(failed, "still stopped: ")
+        if self._stopped not in ("", stopped):
+            raise BlockedByRiskAlert(f"begun anew, and stopped meanwhile, by {self._stopped}")
+        robots = self._ours([each for each in self._stopped_before if each not in self._gateways()])
+        self._save("running", operation)
+        sent = await self._send_each(robots, "start", f"{operation}.robots", ASK_WITHIN_S)
+        _raise_first([each for each in sent if each.error is not None], "the system runs, but ")
+
+    def _gateways(self) -> list[str]:
+        return [f"gateway:{account}" for account in self._config.accounts]
+
+    def _ours(self, processes: list[str]) -> list[str]:
+        return [each for each in processes if not self._stopped_before.get(each)]
+
+    async def _send_each(self, processes: list[str], command: str, id_: str, within_s: float) -> list[CommandResult]:
+        sent = (self._commands.send_command(each, command, {}, timeout=within_s, command_id=id_) for each in processes)
+        return list(await asyncio.gather(*sent))
 
     # --- the supervisor ---------------------------------------------------------------------------
 
@@ -208,14 +259,21 @@ class System:
 
     # --- the tape ---------------------------------------------------------------------------------
 
-    def _save(self, state: str, operation: str) -> None:
-        self._operations.tape.append({"kind": "system", "operation": operation, "state": state})
-        self._note(state, operation, time.time_ns())
+    def _save(self, state: str, operation: str, **facts: Any) -> None:
+        """It counts in this life also where it cannot be written. Raises DiskFull."""
+        record = {"kind": "system", "operation": operation, "state": state, **facts}
+        self._note(record, time.time_ns())
+        self._operations.tape.append(record)
 
-    def _note(self, state: str, operation: str, at: int) -> None:
-        self._stopped = operation if state == "stopped" else ""
-        if state == "running":
-            self._restarted = at
+    def _note(self, record: dict[str, Any], at: int) -> None:
+        match record["state"]:
+            case "stopped":
+                self._stopped, self._reason = record["operation"], record.get("reason", "")
+            case "reached":
+                self._stopped_before.setdefault(record["process"], record["stopped_before"])
+            case "running":
+                self._stopped, self._restarted = "", at
+                self._stopped_before.clear()
 
     def _reply(self, call: Call, status: Any) -> SystemReply:
         return SystemReply(success=True, operation_id=call.operation, timestamp=time.time_ns() // MS, status=status)
@@ -240,6 +298,16 @@ def _not_back(seen: dict[str, Any], wanted: dict[str, int]) -> list[str]:
         if each["state"] != "running" or each["starts"] <= wanted[each["name"]]:
             waits.append(each["name"])
     return waits
+
+
+def _listed(whys: dict[str, str]) -> str:
+    return "; ".join(f"{name}: {why}" for name, why in whys.items())
+
+
+def _raise_first(answers: list[CommandResult], what: str) -> None:
+    for answer in answers:
+        if answer.error is not None:
+            raise _error_of({**answer.error, "message": f"{what}{answer.error['message']}"}, answer.process)
 
 
 def _error_of(error: dict[str, Any], process: str) -> OnetapeError:

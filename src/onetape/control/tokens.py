@@ -21,10 +21,11 @@ import msgspec
 
 from onetape.control.routes import Scope
 from onetape.model.errors import BadConfig, PermissionDenied, UsageError
+from onetape.model.sections import CONTROL
 from onetape.model.time import DAY
 from onetape.security.private import private_folder
 
-__all__ = ["ANONYMOUS", "NOBODY", "SCOPES", "Grant", "TokenStore"]
+__all__ = ["ANONYMOUS", "AUTO", "NOBODY", "SCOPES", "Grant", "TokenStore"]
 
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 PREFIX: Final = "ot_"  # so that who scans for secrets finds one
@@ -48,6 +49,8 @@ class Grant(msgspec.Struct, frozen=True):
 
 ANONYMOUS: Final = Grant("anonymous", "", SCOPES, 0)  # on loopback, while there is no token
 NOBODY: Final = Grant("nobody", "", (), 0)  # who was not let in
+AUTO: Final = "auto"  # as whom automatic mode acts, and how the ids of its operations begin
+RESERVED: Final = (ANONYMOUS.name, NOBODY.name, AUTO, CONTROL)  # actors of records that show no token
 
 
 class TokenStore:
@@ -98,8 +101,8 @@ class TokenStore:
             raise UsageError(
                 f"scopes are {', '.join(SCOPES)}, not {','.join(scopes)[:80]!r}", todo="--scope read,trade"
             )
-        if not name or len(name) > NAME_MAX or not name.isprintable() or name in (ANONYMOUS.name, NOBODY.name):
-            raise UsageError(f"no token is called {name[:80]!r}", todo=f"1 to {NAME_MAX} letters")
+        if not name or len(name) > NAME_MAX or not name.isprintable() or "/" in name or name in RESERVED:
+            raise UsageError(f"no token is called {name[:80]!r}", todo=f"1 to {NAME_MAX} letters, without /")
         token, now = PREFIX + secrets.token_urlsafe(TOKEN_BYTES), time.time_ns()
         grant = Grant(name, _digest(token), wanted, now, now + days * DAY if days else 0)
         with self._changing() as grants:

@@ -131,7 +131,9 @@ class Commands:
 
     def _kill(self, command: Command) -> Do:
         def do() -> dict[str, Any]:
-            return {"canceled": self._trading().kill(kill_reason(command.fields))}
+            core, reason = self._trading(), kill_reason(command.fields)
+            already = {"already": True} if core.gate.killed not in ("", reason) else {}
+            return {"canceled": core.kill(reason), **already}
 
         return do
 

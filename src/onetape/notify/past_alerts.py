@@ -129,6 +129,8 @@ def _account(subject: str, config: Config) -> str:
     of, _, name = process.partition(":")
     if of in ("robot", "variants"):
         return config.robots[name].account if name in config.robots else ""
+    if of not in ("gateway", "guardian", "recorder", "control"):  # nobody else knows of accounts
+        return ""
     if of != "gateway":
         kind = max((each for each in KINDS if rest.startswith(f"{each} ")), key=len, default="")
         name = rest[len(kind) :].strip().partition(" ")[0]

@@ -110,9 +110,9 @@ class RobotControl:
 
     def _stop(self, _command: Command) -> Do:
         def do() -> dict[str, Any]:
-            working = len(self._session.loop.working(None))
+            working, already = len(self._session.loop.working(None)), {"already": True} if self._is_stopped else {}
             self._allow(STOP)
-            return {"canceled": working}
+            return {"canceled": working, **already}
 
         return do
 

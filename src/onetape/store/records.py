@@ -245,8 +245,7 @@ class Records:
                 raise ProcessDown(
                     f"{path.parent}: {(error.strerror or '').lower()}", location="[recorder] url"
                 ) from None
-            # Whoever uses it from several threads does so from one at a time.
-            rest, more = f"/{path}", {"timeout": 30, "check_same_thread": False}
+            rest, more = f"/{path}", {"timeout": 30}
         try:
             self._engine = sa.create_engine(f"{driver}://{rest}", connect_args=more, poolclass=sa.NullPool)
         except ModuleNotFoundError as error:

@@ -1,8 +1,8 @@
 """Keeps the journals of a home from growing without end, while its processes write them.
 
 Closed segments are packed, and where [retention] says so the oldest go: never what runs are
-replayed from unless it says that too, never what a gateway needs for its next start, and never what
-the recorder has not read.
+replayed from unless it says that too, never what a gateway or the control plane needs for its next
+start, and never what the recorder has not read.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from onetape.model.errors import OnetapeError
-from onetape.model.sections import Config, RetentionConfig
+from onetape.model.sections import CONTROL, Config, RetentionConfig
 from onetape.model.time import SECOND, parse_duration
 from onetape.recorder.options import forget_recorded, has_recorder, unrecorded_from
 from onetape.tape.prune import compress, prune
@@ -50,7 +50,7 @@ def _of_one(journal: Path, config: Config) -> list[str]:
             older=rules.older or None,
             size=rules.size or None,
             keep_sequence=unrecorded_from(journal, config),
-            force=rules.runs == "drop",
+            force=rules.runs == "drop" and journal.name != CONTROL,
         )
         if report.removed:
             freed = f"{report.freed_bytes // MIB} MiB"
