@@ -132,7 +132,7 @@ class Funded(AbstractContextManager):
         """The account, at the venue."""
         received = {c: BalanceReport(c, int(n * 10**8) * 10**10, self.now) for c, n in amounts.items()}
         self.manager.hear(received.values(), self.now)
-        self.money.begin(received, {}, is_other=False)
+        self.money.begin(received, is_other=False)
         self.money.check(received, self.now)
         self.manager.outs.clear()
 

@@ -3,7 +3,10 @@ supervisor's journal that are written as these processes write them."""
 
 from __future__ import annotations
 
+import sqlite3
+import struct
 import time
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 
@@ -13,12 +16,20 @@ import pytest
 from onetape.accounts.entries import TOTAL
 from onetape.accounts.table import AccountTable, Margin, PositionShown
 from onetape.control.risk import Risk
-from onetape.control.views import Views
+from onetape.control.views import MARKS, Views
 from onetape.gateway.options import gateway_journal
 from onetape.gateway.order_frames import QUOTE
 from onetape.model.config import parse_config
 from onetape.model.enums import PositionSide
-from onetape.model.errors import BadInput, BlockedByRiskAlert, InvalidAccount, NotAvailable, ProxyFailed
+from onetape.model.errors import (
+    BadConfig,
+    BadInput,
+    BlockedByRiskAlert,
+    InvalidAccount,
+    NotAvailable,
+    ProcessDown,
+    ProxyFailed,
+)
 from onetape.model.home import supervisor_journal
 from onetape.model.instrument import from_symbol
 from onetape.model.money import money_units
@@ -110,9 +121,8 @@ def test_metrics_follow_the_account(views, gateway):
         gateway.stand(equity, "-0.002", "-3")
         drawdowns.append(metrics(risk, views).max_drawdown)
     assert drawdowns == [0, 0, 0.25, 0.25]
-    risk.targets["main"] = Decimal("0.001")
     found = metrics(risk, views)
-    assert (found.delta_deviation, found.delta_unit, found.unrealized_pnl) == (0.003, "BTC", -3)
+    assert (found.delta_deviation, found.delta_unit, found.unrealized_pnl) == (0.002, "BTC", -3)
     assert found.leverage_ratio == pytest.approx(100 / 110) and found.utilization_rate == pytest.approx(25 / 110)
     assert found.ages.keys() == {"account", "market", "confirmed"}
 
@@ -128,6 +138,65 @@ def test_contracts_of_an_inverse_market_are_counted_in_coins(tmp_path, views):
     assert leg.gross == -leg.position and abs(leg.bids[0].base - 1 / Decimal(50000)) < Decimal("1e-25")
     assert leg.utilization == pytest.approx(0.2, abs=0.001)
     gateway.close()
+
+
+def test_a_mark_serves_while_it_is_told_and_a_market_is_as_old_as_its_quotes(views, gateway):
+    """A mark alone is no market; one of long ago is no price."""
+    gateway.stand("100")
+    now = time.time_ns()
+    gateway.tape.append("mark", struct.pack("<4q", now, now, 510_000, 0), stream=1, time=now)
+    views.refresh()
+    (leg,) = views.legs("binance:BTC/USDT:USDT", ["main"])
+    assert leg.mark == 51_000 and leg.refusal == "no price of it is known"
+    gateway.quote("49999.9", "50000.1")
+    views.refresh()
+    (leg,) = views.legs("binance:BTC/USDT:USDT", ["main"])
+    assert (leg.mark, leg.refusal) == (51_000, "")
+    views.clock = lambda: time.time_ns() + MARKS * views.market_age
+    views.refresh()
+    (leg,) = views.legs("binance:BTC/USDT:USDT", ["main"])
+    assert leg.mark == 50_000
+
+
+def test_an_account_whose_stream_is_lost_is_refused_also_by_who_begins_to_read_then(views, gateway):
+    gateway.quote("49999.9", "50000.1")
+    gateway.table.stream("lost")
+    gateway.stand("100")
+    views.refresh()
+    (leg,) = views.legs("binance:BTC/USDT:USDT", ["main"])
+    assert leg.refusal == "its account's stream is lost"
+    gateway.table.stream("")
+    gateway.stand("100")
+    views.refresh()
+    (leg,) = views.legs("binance:BTC/USDT:USDT", ["main"])
+    assert leg.refusal == ""
+
+
+def test_without_equity_there_is_no_leverage_and_a_fraction_of_one_is_kept(tmp_path, gateway):
+    views = Views(parse_config(CONFIG.replace("leverage = 4", "leverage = 2.5")), tmp_path)
+    gateway.quote("49999.9", "50000.1")
+    gateway.stand("-5", "0.002")
+    found = metrics(Risk(views), views)
+    assert (found.leverage_ratio, found.utilization_rate) == (None, 1)
+    gateway.stand("100", "0.002")
+    assert metrics(Risk(views), views).utilization_rate == pytest.approx(0.4)
+    views.close()
+
+
+def test_another_home_s_records_are_refused(tmp_path, views, gateway):
+    url, other = f"sqlite:///{tmp_path}/store.db", tmp_path / "other"
+    records = Records(url, home=other)
+    assert records.take_lease() == ""
+    records.close()
+    with pytest.raises(BadConfig, match="another home"):
+        Risk(views, url).history("main")
+
+
+def test_records_that_no_recorder_has_made_are_left_as_they_are(tmp_path, views, gateway):
+    with pytest.raises(ProcessDown):
+        Risk(views, "sqlite:///store.db").history("main")
+    with closing(sqlite3.connect(tmp_path / "store.db")) as database:
+        assert database.execute("SELECT name FROM sqlite_master").fetchall() == []
 
 
 def rows(account: str, count: int, currency: str = "USDT") -> list[dict]:
@@ -168,12 +237,13 @@ def test_history_is_the_newest_of_what_was_recorded(tmp_path, views, gateway):
         with pytest.raises(BadInput, match="limit is 1 to 1000"):
             risk.history("main", limit)
     with pytest.raises(InvalidAccount):
-        risk.history("nobody")
+        risk.currency("nobody")
     with pytest.raises(NotAvailable, match="nobody records"):
         Risk(views).history("main")
     gateway.quote("50000", "50000.1")
     gateway.stand("100")
     assert metrics(risk, views).max_drawdown == 0.3  # a minute of long ago, not what it is now
+    assert risk.currency("main") == "USDT" and len(risk.history("main", currency="BTC")) == 20
     risk.close()
 
 
@@ -233,6 +303,13 @@ def test_a_critical_blocks_its_account_or_all_until_it_ends_or_is_acknowledged(t
     assert blocks() == [] and len(risk.alerts(all=True)) == 2
     supervisor.tell(subject, "note")  # of what is over nothing goes on
     assert blocks() == []
+    supervisor.tell(subject, severity="warn")
+    supervisor.tell(subject, "ack")
+    supervisor.tell(subject)  # who has acknowledged a warning does not know of it
+    assert sorted(blocks()) == sorted(blocked) and "actor" not in risk.alerts()[0].data
+    supervisor.tell(subject, "ack")
+    supervisor.tell(subject, severity="warn")
+    assert blocks() == [] and risk.alerts() == [] and risk.alerts(all=True)[-1].data["actor"] == "me"
     risk.close()
 
 

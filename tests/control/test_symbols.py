@@ -52,6 +52,13 @@ def test_a_neutral_name_means_each_account_s_own_instrument(configured, name, fo
     assert chosen(NeutralSymbols(configured, MADE), name) == found
 
 
+def test_a_configured_name_that_nobody_trades_yet_spares_the_others_and_is_no_hint_of_itself():
+    symbols = NeutralSymbols({"DOGE-USD": ["kraken:DOGE/USD"]}, MADE)
+    assert "DOGE-USD" in symbols.names() and "DOGE-USD" not in symbols.traded() and symbols.traded()
+    with pytest.raises(UnknownSymbol, match="there are BTC-USD"):
+        symbols.of("DOGE-USD")
+
+
 def test_what_an_account_does_not_have_is_refused_with_who_has_it():
     symbols = NeutralSymbols({}, MADE)
     assert list(symbols.on("BTC-USD", ["bitmex", "aster"])) == ["bitmex", "aster"]

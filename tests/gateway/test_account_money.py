@@ -75,7 +75,7 @@ class Life(AbstractContextManager):
     def report(self, total: int, at: int) -> None:
         """The venue's balance, at a start and later."""
         balances = {"USDT": BalanceReport("USDT", total * UNIT, at)}
-        self.money.begin(balances, {}, is_other=False)
+        self.money.begin(balances, is_other=False)
         self.money.check(balances, at)
 
     def send(self, name: str, **fields) -> Entry | Refused:

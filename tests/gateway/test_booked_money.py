@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -84,22 +85,40 @@ def test_a_slot_with_money_is_nobody_else_s_after_a_start(tmp_path):
             life.money.recover()
 
 
-def test_a_position_of_before_the_books_is_the_pool_s_and_said_with_its_price(tmp_path):
+@pytest.mark.parametrize(
+    ("reference", "entry", "price"), [(1000, None, 1000), (1000, "90", 1000), (0, "99.96", 1000), (0, None, 0)]
+)
+def test_a_position_of_before_the_books_is_the_pool_s_and_they_begin_with_its_price(tmp_path, reference, entry, price):
+    with Life(tmp_path) as life:
+        life.money._references = {LINEAR: reference}
+        positions, entries = {(LINEAR, BOTH): 5}, {} if entry is None else {(LINEAR, BOTH): Decimal(entry)}
+        for _ in range(2):  # the books begin once
+            is_begun = life.money.adopt(positions, entries, is_other=False)
+        assert (is_begun, life.money.own(MAIN, LINEAR, BOTH)) == ((True, 5) if price else (False, 0))
+        if not price:
+            assert [(each.kind, each.subject) for each in life.said] == [("ledger", LINEAR)]
+            life.said.clear()
+            life.money._references[LINEAR] = price = 900  # and then it has a quote
+            assert life.money.adopt(positions, entries, is_other=False)
+            assert not life.said.pop(0).severity.startswith("w")
+        assert life.said == [AccountOut(LINEAR, BOTH, 5, 0, LEDGER, price=price)]
+
+
+def test_books_that_ended_before_their_first_balance_begin_with_what_is_held_then(tmp_path):
     with Life(tmp_path) as life:
         life.money._references = {LINEAR: 1000}
-        positions = {(LINEAR, BOTH): 5}
-        balances = {"USDT": BalanceReport("USDT", 1000 * UNIT, BEGAN)}
-        for _ in range(2):  # the books begin once
-            life.money.begin(balances, positions, is_other=False)
-        assert life.money.own(MAIN, LINEAR, BOTH) == 5
-        assert life.said == [AccountOut(LINEAR, BOTH, 5, 0, LEDGER, price=1000)]
+        life.money._kept.fills.adopt(LINEAR, BOTH, 5, 1000)  # an earlier life
+        assert life.money.adopt({(LINEAR, BOTH): 3}, {}, is_other=False)
+        assert life.money.own(MAIN, LINEAR, BOTH) == 3
+        assert [each.amount for each in life.said] == [-2]
 
 
 def test_at_another_exchange_the_books_begin_once(life):
     life.money._has_begun = False  # this gateway's first words of the venue
     for total in (500, 700):
         received = {"USDT": BalanceReport("USDT", total * UNIT, BEGAN + 9)}
-        life.money.begin(received, {}, is_other=True)
+        life.money.adopt({}, {}, is_other=True)
+        life.money.begin(received, is_other=True)
     assert life.rows()[0] == 500
 
 

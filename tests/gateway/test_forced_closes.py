@@ -91,7 +91,7 @@ class Gateway:
 def test_a_forced_close_is_shared_also_after_a_restart(tmp_path: Path, client_id: str):
     gateway = Gateway(tmp_path, "one")
     money = gateway.money
-    money.begin({"USDT": BalanceReport("USDT", 1000 * UNIT, 1)}, {}, is_other=False)
+    money.begin({"USDT": BalanceReport("USDT", 1000 * UNIT, 1)}, is_other=False)
     heard: list[tuple[FillReport, int, int]] = []
     for trade, (slot, text) in enumerate([(A, "+3@100"), (B, "+1@100"), (MAIN, "-1@100")], 1):
         fill = fill_of(LINEAR, text, trade=trade)

@@ -220,6 +220,17 @@ def test_a_round_that_ended_and_what_the_books_began_with_are_known(desk):
     assert desk.recovery.newest_fill > 0
 
 
+def test_at_another_exchange_nothing_is_held_and_no_trade_has_been_seen(desk):
+    order = desk.order()
+    desk.place(order)
+    desk.say(AccountOut(SYMBOL, BOTH, 7, NOW, OPENING), HealthOut("reconciled", "start", "0 differences"))
+    desk.say(FillOut(order, desk.fill(order)), HealthOut("exchange", "main", "new"))
+    desk.reopened()
+    assert not desk.recovery.has_begun
+    assert not desk.recovery.manager.positions
+    assert not desk.recovery.manager.books.has(desk.fill(order))  # its trades are numbered anew
+
+
 @pytest.mark.parametrize(
     ("commands", "killed"), [(["kill"], "lunch"), (["kill", "unkill"], ""), (["unkill", "kill"], "lunch")]
 )

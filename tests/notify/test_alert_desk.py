@@ -97,7 +97,7 @@ def test_memory_is_bounded():
     fault = alert(5000, Severity.CRITICAL, subject="robot:mm lost")
     desk.take(fault)
     for n in range(5001, 9000):
-        desk.take(alert(n, Severity.CRITICAL, subject=str(n), is_note=True))
+        desk.take(replace(alert(n, Severity.CRITICAL, subject=str(n)), is_note=True))
     assert [each.subject for each in desk.over("robot:mm", 10**15)] == ["robot:mm lost"]
 
 

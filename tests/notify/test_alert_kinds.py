@@ -34,6 +34,7 @@ ROWS = {
     "halt": (GATEWAY, "alert", "symbol X 4h 150 USDT", "lost 150 USDT", ("symbol X 4h 150 USDT", "lifted by operator")),
     "hot": ("collector:a", "health", "a", "stale: nobody is asked about more often", ("a", "fresh")),
     "lag": (GATEWAY, "health", "mm", "behind", ("mm", "caught up")),
+    "ledger": (GATEWAY, "health", "X", "no price of a position", ("X", "has a price")),
     "market": (GATEWAY, "health", "main", "stale: X", ("main", "live")),
     "order entry": (GATEWAY, "health", "main", "lost: x", ("main", "connected")),
     "records": ("recorder", "health", "database", "does not answer", ("database", "written")),
@@ -63,7 +64,9 @@ def said_in_python() -> Iterator[str]:
             named = isinstance(node, ast.Call) and ast.unparse(node.func)
             has_message = named == "HealthOut" and (len(node.args) > 3 or node.keywords)
             is_guardian = path.parts[-2:] == ("guardian", "core.py")
-            if named == "self._say" and (is_guardian or len(node.args) == 3):
+            if named == "self._say" and (
+                is_guardian or (len(node.args) == 3 and isinstance(node.args[0], ast.Constant))
+            ):
                 yield node.args[0].value
             elif has_message and not (
                 path.name == "silence_watch.py" and isinstance(node.args[0], ast.Name)

@@ -15,9 +15,9 @@ from itertools import islice
 
 import pytest
 
+from onetape.accounts.booked_fills import BookedFills
 from onetape.accounts.booking import Booking
 from onetape.accounts.entries import MAIN
-from onetape.gateway.kept_money import KeptMoney
 from onetape.model.enums import OrderNews
 from onetape.orders.managed import NewsOut
 from onetape.orders.manager import OrderManager
@@ -148,7 +148,7 @@ def believing_in_absence(monkeypatch):
 
 
 def forgetting_what_was_not_booked(monkeypatch):
-    monkeypatch.setattr(KeptMoney, "unbooked", lambda self: iter(()))
+    monkeypatch.setattr(BookedFills, "unbooked", lambda self: iter(()))
 
 
 def letting_anyone(monkeypatch):

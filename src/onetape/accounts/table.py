@@ -29,6 +29,7 @@ __all__ = ["AccountReader", "AccountTable", "Margin", "PositionShown", "accounts
 
 SLOTS_SHOWN: Final = 8  # of each currency at least: an unused one is zero, not absent
 
+# why: what it waits for; of one that is ready what has become of its account's stream, "": nothing.
 ACCOUNT: Final = GroupSpec(1, "account", (("kind", "T"), ("slots", "u"), ("ready", "b"), ("why", "T")))
 SLOT: Final = GroupSpec(2, "slot", (("index", "u"),))
 BALANCE: Final = GroupSpec(3, "balance", slots=SLOTS_MAX)
@@ -132,6 +133,7 @@ class AccountTable:
         self._kind = kind
         self._writer = StateWriter(state_of(home), self.process, LAYOUT, capacity=capacity)
         self._ready = False
+        self._stream = ""
         self._names: dict[str, int] = {}
         self._describe("starting")
         self.name(names or {})
@@ -183,7 +185,7 @@ class AccountTable:
     def ready(self) -> None:
         """Marks the balances as the venue's: readers get them from here on."""
         self._ready = True
-        self._describe("")
+        self._describe(self._stream)
         self._writer.vouch()
 
     def not_ready(self, why: str) -> None:
@@ -191,6 +193,13 @@ class AccountTable:
         self._ready = False
         self._writer.unvouch()
         self._describe(why)
+
+    def stream(self, lost: str) -> None:
+        """Says what has become of the account's stream, "": it reports. The table is relied on all the same."""
+        if lost != self._stream:
+            self._stream = lost
+            if self._ready:
+                self._describe(lost)
 
     def alive(self, now: int) -> bool:
         """A sign of life, ns UTC: on each tick, at most half a second apart. From the loop that
@@ -232,6 +241,12 @@ class AccountReader:
         if group is None:
             return "starting"
         return "" if group["ready"] else str(group["why"] or "starting")
+
+    @property
+    def stream_lost(self) -> str:
+        """Returns what has become of the account's stream, "": it reports, as far as is known."""
+        group = self.state.get("account", f"{self.venue}/{self.account}")
+        return str(group["why"] or "") if group is not None and group["ready"] else ""
 
     @property
     def names(self) -> dict[str, int]:

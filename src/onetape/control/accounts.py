@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from decimal import Decimal
 from typing import Any, Final
 
+from msgspec import structs
+
 from onetape.control.models import AccountState, AccountSync, SyncReply
-from onetape.control.views import Views
+from onetape.control.views import Views, main_coin
 from onetape.gateway.options import exchange_of
 from onetape.hedge.model import LegView
 from onetape.ipc.system import IPCCommandSystem
@@ -16,6 +19,7 @@ from onetape.model.errors import ServiceTimeout
 
 __all__ = ["state_of", "sync"]
 
+REUSED_MS: Final = 1000  # a comparison serves who calls so soon after it: venues bound how many there may be
 LOOK_S: Final = 0.02  # between two looks whether a round has ended: a gateway's own tick
 
 
@@ -27,9 +31,10 @@ async def sync(views: Views, request: AccountSync, commands: IPCCommandSystem) -
     for account in accounts:
         views.symbols().check(account)
     began = time.monotonic()
-    failures = await asyncio.gather(*(_reconciled(commands, each, request.timeout / 1000) for each in accounts))
+    found = await asyncio.gather(*(_reconciled(commands, each, request.timeout / 1000) for each in accounts))
     views.refresh()
-    errors = [{"accountId": name, **why} for name, why in zip(accounts, failures, strict=True) if why]
+    ages = {name: each for name, each in zip(accounts, found, strict=True) if isinstance(each, int)}
+    errors = [{"accountId": name, **why} for name, why in zip(accounts, found, strict=True) if not isinstance(why, int)]
     failed = [each["accountId"] for each in errors]
     synced = [each for each in accounts if each not in failed]
     return SyncReply(
@@ -38,24 +43,28 @@ async def sync(views: Views, request: AccountSync, commands: IPCCommandSystem) -
         failed_accounts=failed,
         sync_time=round((time.monotonic() - began) * 1000, 3),
         account_states=[
-            state_of(views, each, has_positions=request.include_positions, has_balances=request.include_balances)
+            structs.replace(
+                state_of(views, each, has_positions=request.include_positions, has_balances=request.include_balances),
+                ages={"reconciled": ages[each]},
+            )
             for each in synced
         ],
         errors=errors,
     )
 
 
-async def _reconciled(commands: IPCCommandSystem, account: str, within_s: float) -> dict[str, Any] | None:
-    """Returns None once the gateway has ended a round that began after the call, else why it has not."""
+async def _reconciled(commands: IPCCommandSystem, account: str, within_s: float) -> dict[str, Any] | int:
+    """Returns how old the comparison is, ms, once the gateway has ended one after the call or just before it, else why
+    it has not."""
     target, until = f"gateway:{account}", time.monotonic() + within_s
-    answer = await commands.send_command(target, "reconcile", {}, timeout=within_s)
+    answer = await commands.send_command(target, "reconcile", {"within_ms": REUSED_MS}, timeout=within_s)
     while answer.error is None:
         if (left := until - time.monotonic()) <= 0:
             words = f"{target} has not heard all of its venue within {within_s:g} s"
             return _shown(ServiceTimeout(words).as_json()["error"])
         answer = await commands.send_command(target, "reconciled", {}, timeout=left)
         if answer.error is None and answer.result["reconciled"]:
-            return None
+            return int(answer.result["age_ms"])
         await asyncio.sleep(LOOK_S)
     return _shown(answer.error)
 
@@ -69,14 +78,14 @@ def state_of(views: Views, account: str, *, has_positions: bool = True, has_bala
     held = views.held(account)
     found = views.figures(account)
     venue = views.config.accounts[account].venue
-    first = max(held, key=lambda each: abs(each.position) * each.mark, default=None)
-    money = first or views.any_leg(account)
+    first, net = main_coin(held) or (None, Decimal(0))
+    money = views.any_leg(account)
     return AccountState(
         account_id=account,
         exchange=exchange_of(views.config.venues[venue].kind),
         total_balance=float(money.equity) if money else 0.0,
         available_balance=float(money.available) if money else 0.0,
-        net_position=float(first.position) if first else 0.0,
+        net_position=float(net),
         unrealized_pnl=float(money.unrealized) if money else 0.0,
         entry_price=float(first.entry) or None if first else None,
         current_price=float(first.mark) or None if first else None,

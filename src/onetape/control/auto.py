@@ -12,6 +12,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any, Final, Protocol
 
@@ -69,6 +70,7 @@ class Automatic:
         self._pairs: dict[str, Auto] = {}
         self._requests: dict[str, DeltaAuto] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._wake = asyncio.Event()
         self._written: dict[str, Decision] = {}  # newest on the tape, as it is there
 
     @property
@@ -78,6 +80,11 @@ class Automatic:
     def is_held(self, symbol: str) -> bool:
         """Tells whether a symbol's net delta is held now."""
         return symbol in self._pairs and self._pairs[symbol].enabled
+
+    def look(self) -> None:
+        """Has all that is held looked at now: prices come from elsewhere."""
+        self._wake.set()
+        self._wake = asyncio.Event()
 
     def start(self) -> None:
         """Takes in what earlier lives have kept, and goes on."""
@@ -164,7 +171,8 @@ class Automatic:
                 self._write(symbol)
             if found.acts:
                 await self._carry_out(symbol, found)
-            await asyncio.sleep(pair.settings.interval / 10**9)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), pair.settings.interval / 10**9)
 
     def _look(self, symbol: str, settings: AutoSettings) -> Look:
         self._views.refresh()

@@ -43,7 +43,7 @@ class ControlPlane:
         self.auto = Automatic(
             self.state.views, self.state.risk, self.desk, self.operations, check=self.system.check_runs
         )
-        self.state.is_held = self.auto.is_held
+        self.state.is_held, self.state.market.moved = self.auto.is_held, self.auto.look
         self.server = ControlServer(options, self.operations, self._handlers(), check=self.system.check_runs)
 
     def _handlers(self) -> Mapping[str, Handler]:

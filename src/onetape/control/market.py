@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -33,16 +33,11 @@ def feed_of_gateway(account: str) -> str:
 
 
 class Market:
-    """moved: called after another source is taken than before, with the two names: deltas are to be looked at then."""
+    """moved: called when another source is taken than before: deltas are to be looked at then."""
 
-    def __init__(
-        self,
-        views: Views,
-        commands: IPCCommandSystem,
-        *,
-        moved: Callable[[str | None, str | None], Awaitable[None]] | None = None,
-    ) -> None:
-        self._views, self._commands, self._moved = views, commands, moved
+    def __init__(self, views: Views, commands: IPCCommandSystem) -> None:
+        self._views, self._commands = views, commands
+        self.moved: Callable[[], None] = lambda: None
         self._is_first = True
         self.active: str | None = None
         self.last_failover: int | None = None  # ms UTC
@@ -58,16 +53,15 @@ class Market:
             feeds, active = [*_of_hub(rows, views.now), *feeds], _most_taken(rows)
         else:
             active = next((each.feed_id for state in _STATES for each in feeds if each.status == state), None)
-        await self._taken_from(active)
+        self._taken_from(active)
         return FeedsReply(feeds=feeds, active_feed=active, last_failover=self.last_failover)
 
-    async def _taken_from(self, active: str | None) -> None:
+    def _taken_from(self, active: str | None) -> None:
         before, is_first = self.active, self._is_first
         self.active, self._is_first = active, False
         if active != before and not is_first:
             self.last_failover = time.time_ns() // _MS
-            if self._moved is not None:
-                await self._moved(before, active)
+            self.moved()
 
     async def failover(self, request: Failover, operation: str = "") -> FailoverReply:
         """Takes all symbols that a source brings from that source, until another one is named or `auto`. Raises
@@ -88,7 +82,7 @@ class Market:
             words = f"{target} prices one account, and no other feed does"
             raise NotAvailable(words, location="targetFeed", todo="add [hub] and a [collectors.NAME] for each source")
         after = before.active_feed if is_auto else target
-        await self._taken_from(after)
+        self._taken_from(after)
         return FailoverReply(
             success=True,
             operation_id=operation,

@@ -35,8 +35,8 @@ Levels = tuple[list[tuple[int, int]], list[tuple[int, int]]]
 
 @dataclass(slots=True)
 class Seen:
-    """The newest of one symbol, prices in its units; at: ns UTC, when the newest price came; delay: ns that it was
-    under way. rate: 1e-12, of the last payment; interval: ns."""
+    """The newest of one symbol, prices in its units; at: ns UTC, when the newest quote or book came, mark_at: the
+    mark; delay: ns that a quote was under way. rate: 1e-12, of the last payment; interval: ns."""
 
     bid: int = 0
     ask: int = 0
@@ -44,6 +44,7 @@ class Seen:
     ask_size: int = 0
     mark: int = 0
     at: int = 0
+    mark_at: int = 0
     delay: int = 0
     rate: int | None = None
     interval: int = 0
@@ -72,7 +73,6 @@ class GatewayTape:
         self.seen: dict[str, Seen] = {}
         self.fills: deque[tuple[int, str, PositionSide, int]] = deque(maxlen=FILLS_MAX)
         self.errors = 0
-        self.lost = ""  # what has become of the account's stream, "": nothing
         self.version = 0  # of `instruments`
 
     def take(self, now: int) -> None:
@@ -129,10 +129,7 @@ class GatewayTape:
                     self.fills.append((frame.sequence, self._streams[frame.stream], fill.position_side, change))
             case EventType.HEALTH.id:
                 record = msgspec.msgpack.decode(frame.payload)
-                kind, is_bad = record.get("kind"), "severity" in record
-                self.errors += kind in ("feed", "malformed") and is_bad
-                if kind == "account stream":
-                    self.lost = str(record["state"]) if is_bad else ""
+                self.errors += record.get("kind") in ("feed", "malformed") and "severity" in record
             case _:
                 self._price(frame, self.seen.setdefault(self._streams[frame.stream], Seen()))
 
@@ -142,7 +139,8 @@ class GatewayTape:
                 event, _, seen.bid, seen.ask, seen.bid_size, seen.ask_size, *_ = QUOTE.unpack_from(frame.payload)
                 seen.delay = max(frame.time - event, 0)
             case EventType.MARK.id:
-                seen.mark = _MARK.unpack_from(frame.payload)[2]
+                seen.mark, seen.mark_at = _MARK.unpack_from(frame.payload)[2], frame.time
+                return
             case EventType.BOOK.id:
                 seen.book.apply_payload(frame.payload, frame.flags)
                 if not seen.book.synced:  # says that a book was lost, and of no price

@@ -19,7 +19,6 @@ Name = Annotated[str, Meta(min_length=1, max_length=100)]
 Millis = Annotated[int, Meta(ge=0)]
 Direction = Literal["increase", "decrease", "maintain"]
 Severity = Literal["INFO", "WARN", "CRITICAL"]
-AlertKind = Literal["delta-alert", "utilization-alert", "failover-alert", "proxy-alert"]
 FeedState = Literal["healthy", "degraded", "failing"]
 HedgeStrategy = Literal["delta-neutral", "cross-platform", "same-platform"]
 
@@ -299,14 +298,15 @@ class SymbolsReply(Reply, frozen=True):
 
 
 class RiskMetrics(Reply, frozen=True):
-    """delta_deviation: against the account's target, of the coin `delta_unit`; in a history it is the net notional, of
-    that currency. leverage: gross notional over equity; drawdown: the greatest share of a peak of equity that was lost.
-    ages: ms of what each figure was made from."""
+    """delta_deviation: of the coin `delta_unit`, from 0; in a history it is the net notional, of that currency.
+    leverage:
+    gross notional over equity, None where there is none; drawdown: the greatest share of a peak of equity that was
+    lost. ages: ms of what each figure was made from."""
 
     account_id: str
     delta_deviation: float
     utilization_rate: float
-    leverage_ratio: float
+    leverage_ratio: float | None
     unrealized_pnl: float
     max_drawdown: float
     timestamp: Millis
@@ -356,7 +356,7 @@ class AccountSync(Request, frozen=True):
 
 
 class AccountState(Reply, frozen=True, kw_only=True):
-    """net_position: base units over its symbols' one coin where it holds one; else see `positions`."""
+    """net_position: base units of the coin of which it holds most, over all of its symbols; `positions` has each."""
 
     account_id: str
     exchange: str
@@ -368,6 +368,7 @@ class AccountState(Reply, frozen=True, kw_only=True):
     current_price: float | None = None
     leverage: float | None = None
     last_updated: Millis
+    ages: dict[str, float] = {}  # ms since it was `reconciled`
     positions: list[dict[str, Any]] = []
     balances: dict[str, str] = {}
 

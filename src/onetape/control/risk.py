@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from onetape.accounts.entries import TOTAL
 from onetape.control.models import Alert, RiskMetrics
-from onetape.control.views import Views
+from onetape.control.views import Views, main_coin
 from onetape.ipc.system import IPCCommandSystem
 from onetape.model.errors import (
     BY_CODE,
@@ -32,30 +32,26 @@ RETRY_S: Final = 5.0  # after a database that did not answer
 READ_EVERY_S: Final = 1.0  # the recorder writes as often
 ACK_WITHIN_S: Final = 5.0
 _MS: Final = 10**6
-_UNREAD: Final = (0, 0.0, float("-inf"))
 
 
 class Risk:
-    """url: of the recorder's database, "": there is no recorder. targets: base units that an account is to hold, 0
-    where nobody has said."""
+    """url: of the recorder's database, "": there is no recorder. What is read of it is read beside the loop."""
 
     def __init__(self, views: Views, url: str = "", *, now_s: Callable[[], float] = time.monotonic) -> None:
         self._views, self._url, self._now_s = views, url, now_s
-        self.targets: dict[str, Decimal] = {}
         self._records: Records | None = None
         self._failed_at = float("-inf")
-        # By account and currency: until which minute was looked, the greatest drawdown, when the database was read.
-        self._worst: dict[tuple[str, str], tuple[int, float, float]] = {}
-        self._peaks: dict[tuple[str, str], Decimal] = {}
+        # By account and currency: until which minute was looked, and the greatest drawdown.
+        self._worst: dict[tuple[str, str], tuple[int, float]] = {}
+        self._read_at: dict[tuple[str, str], float] = {}
+        self._peaks: dict[tuple[str, str], tuple[Decimal, float]] = {}
         self._past = PastAlerts(views.home)
         self._rows: list[dict[str, Any]] = []
         self._critical: list[dict[str, Any]] = []
 
     def close(self) -> None:
         self._past.close()
-        if self._records is not None:
-            self._records.close()
-            self._records = None
+        self._away()
 
     # --- figures --------------------------------------------------------------------------------------
 
@@ -68,9 +64,7 @@ class Risk:
         if money is None or not money.account_at or not money.equity:
             why = views.figures(account).why or "its equity is not known"
             raise ProxyFailed(why, location=f"account {account}", todo="onetape status")
-        first = max(held, key=lambda each: abs(each.position) * each.mark, default=money)
-        coin = first.instrument.base
-        delta = sum((each.position for each in held if each.instrument.base == coin), Decimal(0))
+        first, delta = main_coin(held) or (money, Decimal(0))
         ages = {"account": views.now - money.account_at}
         if held:
             ages["market"] = max(views.now - each.market_at for each in held)
@@ -78,10 +72,10 @@ class Risk:
             ages["confirmed"] = views.now - at
         return RiskMetrics(
             account_id=account,
-            delta_deviation=float(abs(delta - self.targets.get(account, Decimal(0)))),
-            delta_unit=coin,
+            delta_deviation=float(abs(delta)),
+            delta_unit=first.instrument.base,
             utilization_rate=float(money.utilization),
-            leverage_ratio=float(money.gross / money.equity) if money.equity > 0 else 0.0,
+            leverage_ratio=float(money.gross / money.equity) if money.equity > 0 else None,
             unrealized_pnl=float(money.unrealized),
             max_drawdown=self._drawdown(account, money.instrument.settle, money.equity),
             timestamp=views.now // _MS,
@@ -89,62 +83,68 @@ class Risk:
         )
 
     def _drawdown(self, account: str, currency: str, equity: Decimal) -> float:
-        """Returns the greatest one: of all full minutes that were recorded, and now. Without records it is counted
-        from when this process began to be asked."""
+        """Returns the greatest one of all full minutes that were recorded, and now, as it was read last. Where nothing
+        was read it is counted from when this process began to be asked."""
         key = account, currency
-        if self._url:
-            return self._worst[key][1] if key in self._worst else 0.0
-        peak = self._peaks[key] = max(self._peaks.get(key, equity), equity)
-        return self._note(key, 0, float((peak - equity) / peak) if peak > 0 else 0.0)
+        if (read := self._worst.get(key)) is not None:
+            return read[1]
+        peak, worst = self._peaks.get(key, (equity, 0.0))
+        peak = max(peak, equity)
+        worst = max(worst, float((peak - equity) / peak) if peak > 0 else 0.0)
+        self._peaks[key] = peak, worst
+        return worst
 
     def unread(self, account: str) -> str | None:
-        """Returns the currency of which `read` is due before `metrics`."""
-        money = self._views.any_leg(account) if self._url and account in self._views.tapes else None
-        if money is None:
+        """Returns the currency of which `read` is due, once. Raises InvalidAccount."""
+        currency = self.currency(account) if self._url else ""
+        key = account, currency
+        if not currency or self._now_s() - self._read_at.get(key, float("-inf")) < READ_EVERY_S:
             return None
-        currency = money.instrument.settle
-        is_due = self._now_s() - self._worst.get((account, currency), _UNREAD)[2] >= READ_EVERY_S
-        return currency if is_due else None
+        self._read_at[key] = self._now_s()
+        return currency
 
     def read(self, account: str, currency: str) -> None:
-        """Reads the greatest drawdown that was recorded. Waits for the database: not on an event loop; `read` and
-        `history` in one thread."""
-        until, worst, _ = self._worst.get((account, currency), _UNREAD)
+        """Reads the greatest drawdown that was recorded. Waits for the database: not on an event loop; `read`,
+        `history` and `close` in one thread."""
+        until, worst = self._worst.get((account, currency), (0, 0.0))
+        minutes, now = metadata.tables["record_equity"], metadata.tables["record_risk"]
         try:
             if (records := self._open()) is None:
                 return
-            minutes, now = metadata.tables["record_equity"], metadata.tables["record_risk"]
             for table, since in ((minutes, until), (now, 0)):
                 of = (table.c.account == account, table.c.slot == TOTAL, table.c.currency == currency)
                 figures = sa.func.max(table.c.drawdown).label("drawdown"), sa.func.max(table.c.ts).label("ts")
                 (row,) = records.rows(sa.select(*figures).where(*of, table.c.ts > since))
                 worst = max(worst, row["drawdown"] or 0.0)
                 until = max(until, row["ts"] or 0) if table is minutes else until
+            self._worst[account, currency] = until, worst
         except OnetapeError:
             self._away()
-        self._note((account, currency), until, worst)
 
-    def _note(self, key: tuple[str, str], until: int, worst: float) -> float:
-        worst = max(worst, self._worst[key][1] if key in self._worst else 0.0)
-        self._worst[key] = until, worst, self._now_s()
-        return worst
-
-    def history(self, account: str, limit: int = 100, since: int | None = None) -> list[RiskMetrics]:
-        """Returns an account's risk at full minutes, newest first. since: only what is newer, ms UTC. Raises
-        InvalidAccount, BadInput for a limit, NotAvailable without a recorder, ProcessDown without its database."""
+    def currency(self, account: str) -> str:
+        """Returns that of an account's figures, "": none is known. Raises InvalidAccount."""
         self._views.symbols().check(account)
+        money = self._views.any_leg(account)
+        return money.instrument.settle if money is not None and money.equity else ""
+
+    def history(
+        self, account: str, limit: int = 100, since: int | None = None, currency: str = ""
+    ) -> list[RiskMetrics]:
+        """Returns an account's risk at full minutes, newest first; in `read`'s thread. since: only what is newer,
+        ms UTC. currency: of its figures; "": that with the most units. Raises BadInput for a limit, NotAvailable
+        without a recorder, ProcessDown without its database, BadConfig for another home's."""
         if not 1 <= limit <= HISTORY_MAX:
             raise BadInput(f"limit is 1 to {HISTORY_MAX}, not {limit}")
-        records = self._open()
-        if records is None and self._url:
-            raise ProcessDown("the records' database does not answer", location="[recorder] url")
-        if records is None:
+        if not self._url:
             raise NotAvailable("nobody records the risk of accounts", todo="add [recorder]")
         minutes, now = metadata.tables["record_equity"], metadata.tables["record_risk"]
+        if (records := self._open()) is None:
+            raise ProcessDown("the records' database does not answer", location="[recorder] url")
         try:
             found = records.rows(sa.select(now).where(now.c.account == account, now.c.slot == TOTAL))
-            currency = max(found, key=lambda row: float(row["equity"]), default={"currency": ""})["currency"]
-            of = (minutes.c.account == account, minutes.c.slot == TOTAL, minutes.c.currency == currency)
+            most = max(found, key=lambda row: float(row["equity"]), default={"currency": ""})["currency"]
+            named = currency if currency in {row["currency"] for row in found} else most
+            of = (minutes.c.account == account, minutes.c.slot == TOTAL, minutes.c.currency == named)
             wanted = sa.select(minutes).where(*of, minutes.c.ts > (since or 0) * _MS + (_MS - 1 if since else 0))
             rows = records.rows(wanted.order_by(minutes.c.ts.desc()).limit(limit))
         except OnetapeError:
@@ -155,7 +155,7 @@ class Risk:
     def _open(self) -> Records | None:
         if self._records is None and self._url and self._now_s() - self._failed_at >= RETRY_S:
             try:
-                self._records = Records(self._url, home=self._views.home)
+                self._records = Records(self._url, home=self._views.home, only_reads=True)
             except ProcessDown:
                 self._failed_at = self._now_s()
         return self._records
@@ -241,7 +241,7 @@ def _past(account: str, row: dict[str, Any]) -> RiskMetrics:
         delta_deviation=abs(float(row["delta"])),
         delta_unit=row["currency"],
         utilization_rate=1.0 if row["utilization"] is None else row["utilization"],
-        leverage_ratio=row["leverage"] or 0.0,
+        leverage_ratio=row["leverage"],
         unrealized_pnl=float(row["unrealized"]),
         max_drawdown=row["drawdown"],
         timestamp=row["ts"] // _MS,

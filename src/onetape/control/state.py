@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Final, ParamSpec, TypeVar
 
 from onetape.control import accounts
 from onetape.control.call import Call, Handler
@@ -32,9 +32,10 @@ from onetape.security.tokens import make_token
 
 __all__ = ["State"]
 
+_MS = 10**6
+READ_WITHIN_S: Final = 1.0  # the database
 P = ParamSpec("P")
 R = TypeVar("R")
-_MS = 10**6
 
 
 class State:
@@ -45,10 +46,10 @@ class State:
         self.commands = IPCCommandSystem(CONTROL, home=home)
         self.views = Views(config, home)
         self.risk = Risk(self.views, records)
+        self._database = ThreadPoolExecutor(1)  # a connection is one thread's, and nobody else waits for it
         self.market = Market(self.views, self.commands)
         self.is_held: Callable[[str], bool] = lambda _symbol: False  # automatically
         self._watch: asyncio.Task[None] | None = None
-        self._database = ThreadPoolExecutor(1)  # a connection is one thread's, and nobody else waits for it
 
     def start(self) -> None:
         self.commands.start()
@@ -87,9 +88,8 @@ class State:
         views = self.views
         views.refresh()
         symbols = views.symbols()
-        names = symbols.names() if call.request.symbol is None else [call.request.symbol]
-        found = []
-        for name in names:
+        wanted, found = call.request.symbol, []
+        for name in symbols.traded() if wanted is None else [wanted]:
             having = [account for account, each in symbols.of(name).items() if each is not None]
             legs = views.legs(name, having)
             net = sum(each.position for each in legs)
@@ -116,13 +116,16 @@ class State:
         self.views.refresh()
         account = call.path["accountId"]
         if (currency := self.risk.unread(account)) is not None:
-            await self._in_thread(self.risk.read, account, currency)
+            with suppress(TimeoutError):  # the last known drawdown is told then
+                await asyncio.wait_for(self._in_thread(self.risk.read, account, currency), READ_WITHIN_S)
             self.views.refresh()
         return self.risk.metrics(account)
 
     async def _history(self, call: Call) -> list[RiskMetrics]:
-        wanted = call.request
-        return await self._in_thread(self.risk.history, call.path["accountId"], wanted.limit, wanted.since)
+        account, wanted = call.path["accountId"], call.request
+        self.views.refresh()
+        currency = self.risk.currency(account)
+        return await self._in_thread(self.risk.history, account, wanted.limit, wanted.since, currency)
 
     async def _in_thread(self, work: Callable[P, R], *args: P.args, **_: P.kwargs) -> R:
         return await asyncio.get_running_loop().run_in_executor(self._database, work, *args)

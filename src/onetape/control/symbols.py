@@ -34,9 +34,9 @@ class NeutralSymbols:
     def of(self, name: str) -> dict[str, Instrument | None]:
         """Returns each account's instrument, None where it has none. Raises UnknownSymbol where no account has one."""
         if (found := self._found.get(name)) is None:
-            found = {account: self._chosen(name, own) for account, own in self._instruments.items()}
+            found = self._all(name)
             if not any(found.values()):
-                names = self.names()
+                names = [each for each in self.names() if each != name]  # one of [symbols] that nobody trades yet
                 todo = did_you_mean(name, names) or f"there are {', '.join(names[:8]) or 'none yet'}"
                 raise UnknownSymbol(f"no account trades {name[:80]!r}", todo=todo)
             self._found[name] = found
@@ -70,15 +70,21 @@ class NeutralSymbols:
                 counts[f"{base}-USD"] = counts.get(f"{base}-USD", 0) + 1
         return list(dict.fromkeys([*self._configured, *sorted(name for name, n in counts.items() if n > 1)]))
 
+    def traded(self) -> list[str]:
+        """Returns those of `names` that an account has now."""
+        return [name for name in self.names() if any(self._all(name).values())]
+
+    def _all(self, name: str) -> dict[str, Instrument | None]:
+        return {account: self._chosen(name, own) for account, own in self._instruments.items()}
+
     def shown(self) -> list[NeutralSymbol]:
-        found = {name: {a: self._chosen(name, own) for a, own in self._instruments.items()} for name in self.names()}
         return [
             NeutralSymbol(
                 symbol=name,
                 configured=name in self._configured,
                 instruments=[_shown(account, each) for account, each in of.items() if each is not None],
             )
-            for name, of in found.items()
+            for name, of in ((name, self._all(name)) for name in self.names())
         ]
 
     def _chosen(self, name: str, own: Mapping[str, Instrument]) -> Instrument | None:

@@ -31,10 +31,11 @@ from onetape.model.sections import AccountConfig, Config
 from onetape.model.time import SECOND, parse_duration
 from onetape.tape.state import Group
 
-__all__ = ["AccountFigures", "Views"]
+__all__ = ["AccountFigures", "Views", "main_coin"]
 
 _ZERO: Final = Decimal(0)
 _NEVER: Final = 2**62  # ages of what nobody stands by
+MARKS: Final = 5  # times the bound of a price's age: venues tell marks more rarely
 CHECKS: Final = 1.5  # of the time between two comparisons with the venue, until its word is too old
 
 Key = tuple[str, PositionSide]
@@ -102,15 +103,14 @@ class Views:
         """Raises InvalidAccount, and UnknownSymbol where one of them does not trade it."""
         return [self._leg(account, each) for account, each in self.symbols().on(symbol, accounts).items()]
 
-    def net_delta(self, symbol: str, accounts: Sequence[str]) -> Decimal:
-        """Returns the sum of positions, in units of the base currency. Raises as `legs`."""
-        return sum((each.position for each in self.legs(symbol, accounts)), _ZERO)
-
     def held(self, account: str) -> list[LegView]:
         """Returns what an account holds now, one for each instrument. Raises InvalidAccount."""
         self.symbols().check(account)
-        own = self.tapes[account].instruments
-        return [self._leg(account, own[name]) for name, qty in self.figures(account).qty.items() if qty and name in own]
+        qty = self.figures(account).qty
+        own = (
+            each for each in self.tapes[account].instruments.values() if each.kind is Kind.SPOT or qty.get(each.symbol)
+        )
+        return [leg for leg in (self._leg(account, each) for each in own) if leg.position]
 
     def any_leg(self, account: str) -> LegView | None:
         """Returns a leg whose money is known; of several settle currencies that with the most equity. None: there is
@@ -166,8 +166,6 @@ class Views:
             instrument = tape.instruments[symbol]
             if instrument.kind is not Kind.SPOT and (row is None or sequence > row.sequence):
                 found.qty[symbol] = found.qty.get(symbol, _ZERO) + instrument.size(change)
-        if not found.why and tape.lost:
-            found.why = f"its account's stream is {tape.lost}"
         found.confirmed_at = max((each.reported_at or 0 for each in found.margins.values()), default=0)
         bound = self._bounds[account]
         if not found.why and found.confirmed_at and self.now - found.confirmed_at > bound:
@@ -180,6 +178,8 @@ class Views:
     def _unfit(self, table: AccountReader, age: int) -> str:
         if why := table.why_not_ready:
             return f"its gateway is not ready: {why}"
+        if lost := table.stream_lost:
+            return f"its account's stream is {lost}"
         if age >= _NEVER:
             return "its gateway does not stand by its books"
         return f"its gateway has been silent for {age / SECOND:.1f} s" if age > STALE_NS else ""
@@ -190,8 +190,7 @@ class Views:
         found, symbol, config = self.figures(account), instrument.symbol, self.config.accounts[account]
         seen = self._seen(account, instrument)
         bids, asks = (_levels(instrument, side) for side in seen.levels())
-        middle = (bids[0].price + asks[0].price) / 2 if bids and asks else _ZERO
-        mark = instrument.price(seen.mark) or middle
+        mark = self._mark(instrument, seen)
         margin = found.margins.get(instrument.settle)
         gross, initial = self._in_use(account, found, instrument.settle, config)
         equity = money(margin.equity) if margin is not None and margin.equity is not None else None
@@ -226,6 +225,13 @@ class Views:
             refusal=found.why or self._missing(equity, seen, mark),
         )
 
+    def _mark(self, instrument: Instrument, seen: Seen) -> Decimal:
+        """Returns the venue's mark while it is told, else the middle of the market, 0: there is neither."""
+        if seen.mark and self.now - seen.mark_at <= MARKS * self.market_age:
+            return instrument.price(seen.mark)
+        bids, asks = seen.levels()
+        return instrument.price(bids[0][0] + asks[0][0]) / 2 if bids and asks else _ZERO
+
     def _funding(self, account: str, instrument: Instrument, seen: Seen) -> tuple[int | None, int]:
         """Returns the next payment's rate, 1e-12, and when it is, ns UTC, 0: not known. Where the gateway does not hear
         of it, the last one's."""
@@ -255,7 +261,7 @@ class Views:
             if not qty or instrument is None or instrument.settle != currency or instrument.kind is Kind.SPOT:
                 continue
             seen = self._seen(account, instrument)
-            price = instrument.price(seen.mark) or instrument.price(seen.bid + seen.ask) / 2 or _entry(found, symbol)
+            price = self._mark(instrument, seen) or _entry(found, symbol)
             base = abs(base_of(instrument, qty, price))
             value = base if instrument.kind is Kind.INVERSE else base * price
             gross += value
@@ -285,6 +291,15 @@ class Views:
             return Seen()
 
 
+def main_coin(held: Sequence[LegView]) -> tuple[LegView, Decimal] | None:
+    """Returns the largest leg of the coin of which is held most, and the coin's net position; None: nothing is held."""
+    first = max(held, key=lambda each: abs(each.position) * each.mark, default=None)
+    if first is None:
+        return None
+    coin = first.instrument.base
+    return first, sum((each.position for each in held if each.instrument.base == coin), _ZERO)
+
+
 def _of_hub(hub: MarketReader, instrument: Instrument) -> Seen:
     """Returns what the hub's table has of a symbol; nothing where it counts in other units."""
     seen, symbol = Seen(), instrument.symbol
@@ -302,7 +317,7 @@ def _of_hub(hub: MarketReader, instrument: Instrument) -> Seen:
             quote[name] for name in ("bid", "ask", "bid_size", "ask_size", "ts_recv")
         )
     if (mark := figures.get(MARK.name)) is not None:
-        seen.mark, seen.at = mark["mark"], max(seen.at, mark["ts_recv"])
+        seen.mark, seen.mark_at = mark["mark"], mark["ts_recv"]
     if (funding := figures.get(FUNDING.name)) is not None:
         seen.rate = funding["rate"]
     if (book := figures.get(BOOK.name)) is not None:
@@ -322,8 +337,8 @@ def _levels(instrument: Instrument, side: list[tuple[int, int]]) -> tuple[Level,
     return tuple(Level(price, base_of(instrument, size, price)) for price, size in exact)
 
 
-def _leverage(instrument: Instrument, config: AccountConfig) -> int:
-    return instrument.leverage or max(int(config.leverage), 1)
+def _leverage(instrument: Instrument, config: AccountConfig) -> Decimal:
+    return Decimal(instrument.leverage) or max(Decimal(str(config.leverage)), Decimal(1))
 
 
 def _entry(found: AccountFigures, symbol: str) -> Decimal:

@@ -336,7 +336,7 @@ class DeltaNeutral(Strategy):
             gross=money(value),
             unrealized=to_decimal(held.unrealized),
             maintenance=money(instrument.maintenance_units(value)),
-            leverage=instrument.leverage or self._file.leverage,
+            leverage=Decimal(instrument.leverage or self._file.leverage),
             funding_rate=rate,
             funding_at=rated_at + instrument.funding_interval if rated_at else 0,
             maker_fee=instrument.maker_fee,

@@ -8,6 +8,7 @@ between the pool and sub-accounts. What a robot may use is what its sub-account 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -103,6 +104,7 @@ class AccountMoney:
         self._sequence = 0  # of the newest entry's frame
         self.moves_wanted: int | None = None  # since when what moved money is to be read
         self.is_ready = self._has_begun = False
+        self.lacks_price = ""  # symbol of a position that the books cannot begin with yet
 
     @property
     def booking(self) -> Booking:
@@ -130,19 +132,45 @@ class AccountMoney:
     def _has_money(self, slot: int) -> bool:
         return any(self.ledger.balance(name, slot) for name in self.ledger.currencies())
 
-    def begin(self, balances: Balances, positions: Positions, *, is_other: bool) -> None:
-        """Begins with the venue's first balances. is_other: it is another exchange than the journal's."""
+    def adopt(
+        self, positions: Positions, entries: Mapping[tuple[str, PositionSide], Decimal], *, is_other: bool
+    ) -> bool:
+        """Takes in what the account held before the books: the pool's, at a recent price, else at the venue's entry.
+        False: a price is lacking; nothing has begun, and it is to be tried again. is_other: as `begin`'s."""
+        if self._has_begun or (self._kept.opened and not is_other):
+            return True
+        found: list[tuple[str, PositionSide, int, int]] = []
+        for (symbol, side), qty in positions.items():
+            instrument = self._instruments.get(symbol)
+            # An earlier life may have come so far, and not to its balances.
+            left = qty if is_other else qty - self.booking.own(MAIN, symbol, side)
+            if instrument is None or instrument.kind is Kind.SPOT or not left:
+                continue
+            entry = entries.get((symbol, side), Decimal(0))
+            price = self._references.get(symbol) or int(entry.scaleb(instrument.price_decimals).to_integral_value())
+            if not price:
+                if symbol != self.lacks_price:
+                    self._say(HealthOut("ledger", symbol, "no price of a position: waits for a quote", "warning"))
+                    self.lacks_price = symbol
+                return False
+            found.append((symbol, side, left, price))
+        if self.lacks_price:
+            self._say(HealthOut("ledger", self.lacks_price, "has a price"))
+            self.lacks_price = ""
+        if is_other:
+            self._kept.anew()
+        for symbol, side, qty, price in found:
+            self._kept.fills.adopt(symbol, side, qty, price)
+            self._lock(symbol, side, MAIN)
+            self._say(AccountOut(symbol, side, qty, 0, LEDGER, price=price))
+        return True
+
+    def begin(self, balances: Balances, *, is_other: bool) -> None:
+        """Begins with the venue's first balances, once what `adopt` has said is on the tape. is_other: it is another
+        exchange than the journal's."""
         if self._has_begun:
             return
         self._has_begun = True
-        if is_other:
-            self._kept.anew()
-        if is_other or not self._kept.opened:
-            for (symbol, side), qty in positions.items():
-                price = self._references.get(symbol, 0)
-                if self._kept.fills.adopt(symbol, side, qty, price):
-                    self._lock(symbol, side, MAIN)
-                    self._say(AccountOut(symbol, side, qty, 0, LEDGER, price=price))
         for currency, report in balances.items():
             if is_other and currency in self.ledger.currencies():
                 note = OTHER_EXCHANGE
@@ -418,9 +446,10 @@ class AccountMoney:
             "unexplained": {n: money_text(a) for n, a in open_.items() if a},
         }
 
-    def alive(self) -> None:
-        """Writes the table's heartbeat; to be called at least each half second."""
+    def alive(self, lost: str) -> None:
+        """Writes the table's heartbeat; to be called at least each half second. lost: what has become of the stream."""
         now = self._wall()
+        self._table.stream(lost)
         if self.is_ready:
             # All that the tape has by now is in the books.
             self._table_writer.tick(self.booking, self._writer.published, now)

@@ -18,7 +18,7 @@ from onetape.gateway.latency_spans import Spans
 from onetape.gateway.options import GatewayOptions, exchange_of
 from onetape.ipc.door import OPERATOR, Command, Do, Door, Handler, Repeated
 from onetape.ipc.once import Once
-from onetape.model.errors import NotAvailable, UsageError
+from onetape.model.errors import BadInput, NotAvailable, UsageError
 from onetape.model.money import money
 from onetape.model.request_key import RequestKey
 from onetape.model.sections import GUARDIAN
@@ -27,6 +27,7 @@ from onetape.orders.resolve import resolution_of
 
 __all__ = ["Commands", "Desk", "Money", "names_of", "venues_of"]
 
+MS: Final = 10**6
 _FIELDS: Final = ("strategy", "currency", "index", "amount", "delta", "transfer_id")
 _ALL_FIELDS: Final = tuple(dict.fromkeys((*_FIELDS, *TRANSFER_FIELDS)))
 
@@ -99,8 +100,8 @@ class Commands:
             "kill": Handler(self._kill, fields=("reason",), reaches_out=True, is_recovered=True),
             "unkill": Handler(self._unkill, reaches_out=True, is_recovered=True),
             "cancel_all": Handler(self._cancel_all, reaches_out=True),
-            "reconcile": Handler(self._reconcile, reaches_out=True),
-            "reconciled": Handler(lambda _: lambda: {"reconciled": self._trading().is_reconciled}, asks=True),
+            "reconcile": Handler(self._reconcile, fields=("within_ms",), reaches_out=True),
+            "reconciled": Handler(lambda _: self._reconciled, asks=True),
             "settle": Handler(
                 self._settle, fields=("order", "as", "venue_id", "filled"), reaches_out=True, is_recovered=True
             ),
@@ -143,7 +144,15 @@ class Commands:
         return lambda: {"canceled": self._trading().cancel_all()}
 
     def _reconcile(self, command: Command) -> Do:
-        return lambda: self._trading().reconcile()
+        within = command.fields.get("within_ms", 0)
+        if not isinstance(within, int):
+            raise BadInput(f"within_ms is a whole number, not {within!r}"[:200])
+        return lambda: self._trading().reconcile(within * MS)
+
+    def _reconciled(self) -> dict[str, Any]:
+        core = self._trading()
+        age = core.now - core.reconciler.compared_at
+        return {"reconciled": core.is_reconciled, "age_ms": max(age, 0) // MS}
 
     def _settle(self, command: Command) -> Do:
         core = self._trading()

@@ -243,7 +243,8 @@ class GatewayCore:
         if reconciler.rounds != rounds:
             self._end_round()
         elif self.is_up and not reconciler.is_running:
-            every = self.options.check_every_ns if money.moves_wanted is None else RECHECK_NS
+            is_settled = money.moves_wanted is None and not money.lacks_price
+            every = self.options.check_every_ns if is_settled else RECHECK_NS
             if self.steady - self._checked > every:
                 reconciler.check(now)
         money.tick(now)
@@ -262,7 +263,7 @@ class GatewayCore:
             self.dead_man.arm(now)
         self.carry_out()
         money.publish()
-        money.alive()
+        money.alive("lost" if not self.gate.ready else "stale" if self.gate.is_deaf else "")
 
     def _end_round(self) -> None:
         """Ends a reconciliation: orders and positions are as the venue's; then money is looked at, and where it differs
@@ -271,7 +272,11 @@ class GatewayCore:
         self.carry_out()
         manager, money = self.manager, self.money
         if not money.is_ready:
-            money.begin(manager.balances, manager.positions, is_other=self.options.is_new)
+            is_other = self.options.is_new
+            if not money.adopt(manager.positions, manager.books.entries, is_other=is_other):
+                return
+            self.carry_out()  # or an entry could be on the tape of books whose positions are not
+            money.begin(manager.balances, is_other=is_other)
         money.check(manager.balances, self.now)
         self.carry_out()
         if money.moves_wanted is None:
@@ -379,9 +384,13 @@ class GatewayCore:
     def cancel_all(self) -> int:
         return self.manager.cancel_all(self.now)
 
-    def reconcile(self) -> None:
+    def reconcile(self, within: int = 0) -> None:
+        """Compares all with the venue; a round that ended within so many ns serves, too."""
+        reconciler = self.reconciler
+        if self.gate.ready and not reconciler.is_running and self.now - reconciler.compared_at < within:
+            return
         self.is_reconciled = False
-        self.reconciler.start(self.now, "asked for")
+        reconciler.start(self.now, "asked for")
 
     def resolve(self, order: Managed, report: OrderStatusReport) -> None:
         """Takes the operator's word on the state of an unknown order."""

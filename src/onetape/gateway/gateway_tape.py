@@ -575,6 +575,7 @@ class GatewayTape:
                 elif record["kind"] == "exchange" and record["state"] == "new":
                     self.since = frame.sequence
                     self.begin_anew()
+                    recovery.begin_anew()
             case EventType.COMMAND.id:
                 self._recover_command(record, frame.time, recovery)
             case EventType.REPLY.id if "status" in record:  # else of an order

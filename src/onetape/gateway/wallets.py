@@ -19,7 +19,7 @@ from onetape.orders.reports import WalletReport
 
 __all__ = ["WalletDesk"]
 
-FRESH: Final = 5 * SECOND  # so old may be what the venue has said; nothing was moved since
+FRESH: Final = 5 * SECOND  # since the venue has answered; nothing was moved since it was asked
 TRANSIT: Final = "transit"
 _KEYS: Final = ("wallet", "currency", "total", "available", "error")
 
@@ -31,7 +31,7 @@ class WalletDesk:
         self._transfers = transfers
         self._venue = protocol if isinstance(protocol, Wallets) and transfers.wire is not None else None
         self._rows: list[dict[str, Any]] = []
-        self._looked = 0  # when the venue was asked, ns UTC
+        self._queried_at = self._answered_at = 0  # when the venue was asked, and had answered, ns UTC
         self._is_looking = False
 
     def seen(self) -> dict[str, Any]:
@@ -39,7 +39,9 @@ class WalletDesk:
         the answer."""
         desk = self._transfers
         now = desk.now()
-        is_fresh = self._venue is None or (not self._is_looking and self._looked > max(desk.moved_at, now - FRESH))
+        is_fresh = self._venue is None or (
+            not self._is_looking and self._queried_at > desk.moved_at and self._answered_at > now - FRESH
+        )
         if self._venue is not None and not is_fresh and not self._is_looking:
             self._is_looking = True
             desk.spawn(self._look(self._venue.wallets(now), now))
@@ -66,7 +68,7 @@ class WalletDesk:
                 else:
                     why = f"{answer.venue_code} {answer.text}".strip()[:200] or "no answer"
                     rows.append(dict.fromkeys(_KEYS) | {"wallet": wallet, "error": why})
-            self._rows, self._looked = rows, now
+            self._rows, self._queried_at, self._answered_at = rows, now, self._transfers.now()
         finally:
             self._is_looking = False
 

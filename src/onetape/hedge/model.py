@@ -48,7 +48,7 @@ class LegView:
     gross: Decimal = _ZERO
     unrealized: Decimal = _ZERO
     maintenance: Decimal = _ZERO
-    leverage: int = 1
+    leverage: Decimal = Decimal(1)
     funding_rate: Decimal | None = None
     funding_at: int = 0
     maker_fee: Decimal = _ZERO

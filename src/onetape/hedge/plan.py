@@ -218,7 +218,7 @@ def capacity(view: LegView, side: int, terms: Terms, *, reduces: bool) -> tuple[
     elif terms.reduce_only or (instrument.kind is Kind.SPOT and side < 0):
         bounds.append((_ZERO, "nothing may be opened on it"))
     else:
-        leverage = 1 if instrument.kind is Kind.SPOT else max(view.leverage, 1)
+        leverage = Decimal(1) if instrument.kind is Kind.SPOT else max(view.leverage, Decimal(1))
         price = max(limit, middle(view))
         unit = worth(instrument, Decimal(1), price) * (Decimal(1) / leverage + max(view.taker_fee, _ZERO))
         bounds.append((max(view.available, _ZERO) / unit, f"its margin of {view.available}"))

@@ -120,7 +120,7 @@ def _wanted(view: LegView, target: Target, edge: Fraction = _ZERO) -> Fraction:
     gap = target.utilization - view.utilization
     if view.equity <= 0 or price_of(view) <= 0 or view.refusal or (not edge and abs(gap) <= target.tolerance):
         return _ZERO
-    value = (gap + edge) * Fraction(view.equity) * max(view.leverage, 1)
+    value = (gap + edge) * Fraction(view.equity) * Fraction(max(view.leverage, Decimal(1)))
     base = value if view.instrument.kind is Kind.INVERSE else value / Fraction(price_of(view))
     if target.amount_max is not None:
         base = min(max(base, -target.amount_max), target.amount_max)
@@ -169,7 +169,7 @@ def _room(view: LegView, target: Target, side: int, sign: int) -> Fraction:
 def _limit(view: LegView, target: Target) -> Fraction:
     """What an account's margin, or its position, lets it trade at all."""
     price = Fraction(price_of(view))
-    value = Fraction(max(view.available, Decimal(0))) * max(view.leverage, 1)
+    value = Fraction(max(view.available, Decimal(0)) * max(view.leverage, Decimal(1)))
     if price <= 0:
         return _ZERO
     most = max(value if view.instrument.kind is Kind.INVERSE else value / price, abs(Fraction(view.position)))

@@ -24,6 +24,7 @@ _KINDS: Final[Mapping[str, Mapping[str, Any]]] = {
     "amount": _AMOUNT,
     "delta": _AMOUNT,
     "filled": _AMOUNT,
+    "within_ms": {"type": "integer", "minimum": 0},
     "index": _SLOT,
     "as": {"enum": ["open", "filled", "closed"]},
     "qty": _AMOUNT,
@@ -62,7 +63,7 @@ COMMANDS: Final[Mapping[str, Mapping[str, tuple[str, ...] | None]]] = {
         "kill": ("reason",),
         "unkill": (),
         "cancel_all": (),
-        "reconcile": (),
+        "reconcile": ("within_ms",),
         "reconciled": (),
         "settle": ("order", "as", "venue_id", "filled"),
         "place": (

@@ -111,8 +111,14 @@ def alert_rows(past: Iterable[Mapping[str, Any]], config: Config, *, is_all: boo
                 "data": {"more": each["more"], **({"actor": each["actor"]} if "actor" in each else {})},
             }
             continue
-        row["message"], row["acked"] = each["message"], row["acked"] or each["acked"]
-        row["severity"] = max(row["severity"], each["severity"].upper(), key=_SEVERITIES.index)
+        row["message"], severity = each["message"], each["severity"].upper()
+        if _SEVERITIES.index(severity) > _SEVERITIES.index(row["severity"]):  # nobody has acknowledged that
+            row["severity"], row["acked"] = severity, each["acked"]
+            row["data"].pop("actor", None)
+        else:
+            row["acked"] = row["acked"] or each["acked"]
+        if "actor" in each:
+            row["data"]["actor"] = each["actor"]
         row["data"]["more"] += each["more"] + 1
     return [row for row in rows.values() if is_all or (row["cleared"] is None and row["acked"] is None)]
 
@@ -123,6 +129,8 @@ def _account(subject: str, config: Config) -> str:
     of, _, name = process.partition(":")
     if of in ("robot", "variants"):
         return config.robots[name].account if name in config.robots else ""
+    if of not in ("gateway", "guardian", "recorder", "control"):  # nobody else knows of accounts
+        return ""
     if of != "gateway":
         kind = max((each for each in KINDS if rest.startswith(f"{each} ")), key=len, default="")
         name = rest[len(kind) :].strip().partition(" ")[0]

@@ -46,6 +46,7 @@ KINDS: Final = {
     "halt": Kind(Type.RISK),  # begun - over, lifted
     "hot": Kind(Type.FAILOVER),  # a collector's condition is stale - fresh
     "lag": Kind(Type.PROCESS),  # behind - caught up
+    "ledger": Kind(Type.LEDGER),  # waits for a price - has one
     "malformed": Kind(Type.PROCESS, notes=_NOTE),
     "market": Kind(Type.FAILOVER),  # stale - live
     "order": Kind(Type.RISK, notes=_NOTE),  # of other hands

@@ -7,6 +7,7 @@ balances only (spot), here is what the newest of them and the fills since come t
 from __future__ import annotations
 
 from collections import deque
+from decimal import Decimal
 from typing import Final
 
 import msgspec
@@ -41,6 +42,7 @@ class Books:
         self._venue = venue
         self.positions: dict[tuple[str, PositionSide], int] = {}  # by the fills that were booked
         self.venue_positions: dict[tuple[str, PositionSide], tuple[int, int]] = {}  # qty, time
+        self.entries: dict[tuple[str, PositionSide], Decimal] = {}  # prices of the venue's positions, where it says one
         self.balances: dict[str, BalanceReport] = {}  # the venue's newest word
         self.margins: dict[str, BalanceReport] = {}  # its newest that told of margin
         self.booked = 0  # fills
@@ -103,9 +105,16 @@ class Books:
         if newest is not None and report.time < newest[1]:
             return []
         self.venue_positions[key] = (report.qty, report.time)
+        if report.qty and (price := report.entry or report.mark):
+            self.entries[key] = price
         if newest is None or newest[0] != report.qty:
             return [AccountOut(report.symbol, report.side, report.qty, report.time, source)]
         return []
+
+    def begin_anew(self) -> None:
+        """Forgets what was held and filled at another exchange, whose trades may have the same ids."""
+        for each in (self.positions, self._trades, self._untold, self._untold_sums):
+            each.clear()
 
     # --- checkpoints ------------------------------------------------------------------------------
 

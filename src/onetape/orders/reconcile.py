@@ -124,6 +124,7 @@ class Reconciler:
         self.differences: list[Difference] = []
         self.rounds = 0
         self.requests = 0  # requests of the last round
+        self.compared_at = 0  # when the last one ended that was not about money alone, ns
         self._round: _Round | None = None
 
     @property
@@ -346,6 +347,7 @@ class Reconciler:
         self._round = None
         if reason == CHECKED:
             return
+        self.compared_at = now
         outs = self.manager.outs
         for each in differences:
             outs.append(HealthOut("difference", each.what, str(each), "critical"))

@@ -169,6 +169,12 @@ class Recovery:
         """Takes in the time of the journal's first record: before it there is nothing to miss."""
         self.newest_fill = self.newest_fill or time
 
+    def begin_anew(self) -> None:
+        """Takes in that the frames from here on are of another exchange."""
+        self.manager.books.begin_anew()
+        self.openings = Openings({}, {})
+        self.has_begun = False
+
     def reconciled(self) -> None:
         """Takes in that a round has ended. What was filled later may have gaps: a stream that came back tells of a new
         fill while those that it missed are still being asked for."""

@@ -224,9 +224,10 @@ def _version(connection: Connection) -> str | None:
 class Records:
     """Holds one connection; for one thread. Raises BadConfig for what is no URL, NotAvailable without
     the driver, ProcessDown where no database answers, NotAvailable for tables of a newer release. The
-    URL, which may hold a password, is in no message."""
+    URL, which may hold a password, is in no message. only_reads: what is there is left as it is: ProcessDown where it
+    is not of this release, BadConfig where it is another home's."""
 
-    def __init__(self, url: str, *, home: Path) -> None:
+    def __init__(self, url: str, *, home: Path, only_reads: bool = False) -> None:
         scheme, _, rest = url.partition("://")
         driver = _DRIVERS.get(scheme.partition("+")[0])
         if driver is None or not rest.strip("/"):
@@ -261,10 +262,18 @@ class Records:
         with self._failing_plainly():
             self.connection = self._engine.connect()
             try:
-                self._upgrade()
+                self._check_readable() if only_reads else self._upgrade()
             except BaseException:
                 self.connection.close()
                 raise
+
+    def _check_readable(self) -> None:
+        if _version(self.connection) != HEAD:
+            raise ProcessDown(
+                f"the records are not of version {HEAD}", location="[recorder] url", todo="the recorder makes them so"
+            )
+        self._owners(self.connection)
+        self.connection.rollback()
 
     def _upgrade(self) -> None:
         current = _version(self.connection)
@@ -338,11 +347,13 @@ class Records:
             self._renew(connection, lease, now, lease.c.holder == row.holder)
             return ""
 
-    def _claim(self, connection: Connection) -> None:
-        """One home's records are in one database: accounts of two may have the same name, and would be one."""
-        lease, place = metadata.tables["record_lease"], f"{socket.gethostname()}:{self._home.absolute()}"
+    def _owners(self, connection: Connection, *, is_locked: bool = False) -> tuple[str, str]:
+        """Returns the id of the home whose records these are, and ours, "": none yet. One home's records are in one
+        database: accounts of two may have the same name, and would be one."""
+        lease, place = metadata.tables["record_lease"], self._place
         file = self._home / HOME_ID
-        row = connection.execute(sa.select(lease.c.holder).where(lease.c.name == _HOME).with_for_update()).first()
+        wanted = sa.select(lease.c.holder).where(lease.c.name == _HOME)
+        row = connection.execute(wanted.with_for_update() if is_locked else wanted).first()
         owner, _, there = row.holder.partition(" ") if row is not None else ("", "", "")
         own = file.read_text().strip() if file.exists() else owner if there == place else ""
         if owner and own != owner:
@@ -351,12 +362,21 @@ class Records:
                 location="[recorder] url",
                 todo=f"give this one a database of its own; if it is the same home, write {owner} into {file}",
             )
+        return owner, own
+
+    @property
+    def _place(self) -> str:
+        return f"{socket.gethostname()}:{self._home.absolute()}"
+
+    def _claim(self, connection: Connection) -> None:
+        owner, own = self._owners(connection, is_locked=True)
+        file, lease = self._home / HOME_ID, metadata.tables["record_lease"]
         if not own or not file.exists():
             own = own or uuid.uuid4().hex
             file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_durably(file, f"{own}\n".encode())
         if not owner:
-            connection.execute(lease.insert(), {"name": _HOME, "holder": f"{own} {place}", "until": 0})
+            connection.execute(lease.insert(), {"name": _HOME, "holder": f"{own} {self._place}", "until": 0})
 
     def keep_lease(self, connection: Connection) -> None:
         """Within each transaction that writes. Raises LeaseLost where another one writes now."""

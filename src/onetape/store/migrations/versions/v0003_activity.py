@@ -5,6 +5,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator
 from decimal import Decimal
+from itertools import chain
 
 import sqlalchemy as sa
 from alembic import op
@@ -17,6 +18,7 @@ down_revision = "0002"
 _KEYS = ("account", "strategy", "symbol", "hour", "kind", "asset")
 _HOUR = 3600 * 10**9
 _ONE = 10**18
+_AT_ONCE = 5000  # rows
 
 
 def upgrade() -> None:
@@ -36,7 +38,7 @@ def upgrade() -> None:
         mysql_collate="utf8mb4_bin",
     )
     sums: dict[tuple[str | int, ...], int] = defaultdict(int)
-    for key, amount in (*_of_orders(), *_of_fills()):
+    for key, amount in chain(_of_orders(), _of_fills()):
         sums[key] += amount
     op.execute(table.delete())  # of one that was killed
     rows = [{**dict(zip(_KEYS, key, strict=True)), "amount_exact": _text(amount)} for key, amount in sums.items()]
@@ -54,7 +56,7 @@ def _of_orders() -> Iterator[tuple[tuple[str | int, ...], int]]:
     is_filled = sa.case((sa.column("filled") > 0, 1), else_=0)
     parts = [*map(sa.column, ("account", "strategy", "symbol")), hour, sa.column("state"), is_filled]
     wanted = sa.select(*parts, sa.func.count()).select_from(orders).group_by(*parts)
-    for *whose, since, state, filled, count in op.get_bind().execute(wanted).all():
+    for *whose, since, state, filled, count in op.get_bind().execute(wanted.execution_options(yield_per=_AT_ONCE)):
         kinds = ["made"] + ["denied"] * (state == "DENIED") + ["filled"] * filled + ["canceled"] * (state == "CANCELED")
         for kind in kinds:
             yield (*whose, since // _HOUR, kind, ""), count * _ONE
@@ -68,7 +70,8 @@ def _of_fills() -> Iterator[tuple[tuple[str | int, ...], int]]:
     for journal, state in op.get_bind().execute(sa.select(cursors)):
         for symbol, packed in json.loads(state)["instruments"].items():
             instruments[journal, symbol] = Instrument.from_msgpack(base64.b64decode(packed))
-    for journal, account, strategy, symbol, ts, trade_id, price, qty in op.get_bind().execute(sa.select(fills)):
+    wanted = sa.select(fills).execution_options(yield_per=_AT_ONCE)
+    for journal, account, strategy, symbol, ts, trade_id, price, qty in op.get_bind().execute(wanted):
         instrument = instruments[journal, symbol]
         yield (account, strategy, symbol, ts // _HOUR, "fills", ""), _ONE
         if trade_id >= 0:  # below it, as SQL holds 64 bits, are trades that no venue knows
