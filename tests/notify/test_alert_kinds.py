@@ -32,6 +32,7 @@ ROWS = {
     "gateway": (GUARDIAN, "health", "main", "dead: the guardian acts past it", ("main", "back")),
     "guardian": (GATEWAY, "alert", "main", "its lease ended", ("main", "watches, epoch 3")),
     "halt": (GATEWAY, "alert", "symbol X 4h 150 USDT", "lost 150 USDT", ("symbol X 4h 150 USDT", "lifted by operator")),
+    "hedge": ("control", "alert", "hedge-1", "stands still, +1 is naked: x", ("hedge-1", "has ended")),
     "hot": ("collector:a", "health", "a", "stale: nobody is asked about more often", ("a", "fresh")),
     "lag": (GATEWAY, "health", "mm", "behind", ("mm", "caught up")),
     "market": (GATEWAY, "health", "main", "stale: X", ("main", "live")),
@@ -63,7 +64,7 @@ def said_in_python() -> Iterator[str]:
             named = isinstance(node, ast.Call) and ast.unparse(node.func)
             has_message = named == "HealthOut" and (len(node.args) > 3 or node.keywords)
             is_guardian = path.parts[-2:] == ("guardian", "core.py")
-            if named == "self._say" and (is_guardian or len(node.args) == 3):
+            if named == "self._say" and path.name != "server.py" and (is_guardian or len(node.args) == 3):
                 yield node.args[0].value
             elif has_message and not (
                 path.name == "silence_watch.py" and isinstance(node.args[0], ast.Name)

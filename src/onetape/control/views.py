@@ -224,6 +224,7 @@ class Views:
             market_at=seen.at,
             account_at=found.at,
             refusal=found.why or self._missing(equity, seen, mark),
+            unfit=found.why,
         )
 
     def _funding(self, account: str, instrument: Instrument, seen: Seen) -> tuple[int | None, int]:
