@@ -13,9 +13,13 @@ from pathlib import Path
 import pytest
 
 from control.desk_home import ACCOUNTS, CONFIG, DeskOf
+from onetape.control.desk import CONTROL_SLIPPAGE
+from onetape.control.desk_replies import Asking
 from onetape.control.models import DeltaControl, HedgeExecute, UtilizationRebalance
 from onetape.gateway.account_views import positions
+from onetape.hedge.plan import Terms, legs_plan
 from onetape.model.errors import BlockedByRiskAlert, DuplicateCommand, HedgeFailed
+from onetape.model.time import SECOND
 from onetape.store.config import load_config
 from worlds.supervised import Home
 
@@ -128,6 +132,33 @@ def test_what_forbids_it_is_said_before_anything_is_sent(home):
         assert both[0].final_delta == 0.02 and isinstance(both[1], DuplicateCommand)
 
     on(home, work)
+
+
+@pytest.mark.parametrize("rests", [20 * SECOND, 1])
+def test_a_pair_that_makes_first_rests_with_one_leg_and_takes_the_other(home, rests):
+    """What nobody takes in that time is canceled, and taken."""
+
+    async def work(made):
+        desk, accounts, operation = made.desk, ACCOUNTS[:2], f"pair-{rests}"
+        before = made.positions()
+        async with desk._turn("BTC-USD", accounts, "wait") as lock:
+            views = desk._legs("BTC-USD", accounts)
+            trades = {accounts[0]: Decimal("0.03"), accounts[1]: Decimal("-0.03")}
+            plan = legs_plan(views, trades, Terms(now=desk.now(), slippage=CONTROL_SLIPPAGE), parallel=False)
+            call = Asking(operation, "test", desk.now(), "BTC-USD", accounts)
+            saga = desk._begin(call, plan, views, CONTROL_SLIPPAGE, 30 * SECOND, rests, lock=lock)
+        outcome = await desk._outcome(operation, saga)
+        after = made.positions()
+        assert {name: after[name] - before[name] for name in accounts} == trades
+        return outcome, saga.attempts
+
+    outcome, (first, *others) = on(home, work)
+    assert (outcome.status, outcome.naked, outcome.change, outcome.differs) == ("completed", 0, 0, {})
+    chain = next(each for each in home.run("trace", first.fills.order) if each["account"] == first.leg.account)
+    fills = [hop["data"] for hop in chain["hops"] if hop["what"] == "fill"]
+    assert chain["hops"][0]["data"]["fields"]["post_only"] and all(each["liquidity"] == "maker" for each in fills)
+    assert bool(fills) == bool(first.fills.base) and (fills or first.why)  # it was canceled, or would have crossed
+    assert others and not any(each.rests_until for each in others)
 
 
 def test_a_gateway_that_is_killed_leaves_no_leg_naked(home):

@@ -40,6 +40,7 @@ START = 1_700_000_000 * SECOND
 WAY = 10 * MS  # between a gateway and its venue
 LOT = Decimal("0.001")
 ZERO = Decimal(0)
+PAUSE = 250 * MS  # after an order that has failed
 TRIES = 200_000  # events of one operation
 
 
@@ -100,7 +101,7 @@ class Faults:
 
     @classmethod
     def drawn(cls, chance: random.Random) -> Faults:
-        rates = [chance.choice((0.0, 0.0, 0.1, most)) for most in (0.3, 0.5, 0.2)]
+        rates = [chance.choice((0.0, 0.0, 0.1, most)) for most in (0.5, 0.5, 0.5)]
         return cls(*rates, chance.randint(0, 3), 8.0, chance.choice((0, 0, 1, 3)), chance.choice(("", "", "b")))
 
     @classmethod
@@ -121,6 +122,7 @@ class World:
         self.is_over = False
         self.saga: Saga | None = None
         self._incarnation = 0
+        self._is_down = False
         self._kill_at = sorted(chance.randint(1, 12) for _ in range(faults.kills))
         self._events: list[tuple[int, int, Callable[[], None]]] = []
         self._number = count()
@@ -143,6 +145,10 @@ class World:
         self.goal = self._goal(opposes)
         self._naked_since = 0
         self.naked_ns = 0
+        self.bound_ns = 0  # the longest time of that without what waits for the answer of a venue
+        self.idle_ns = 0  # something was naked, and nothing but the saga kept it so
+        self._unanswered_ns = 0
+        self._paused_until = 0
 
     def kill_at(self, *records: int) -> None:
         """Kills its process before or after these records, counted from 1."""
@@ -191,6 +197,7 @@ class World:
             if self.is_over or not self._events:
                 break
             at, _, do = heapq.heappop(self._events)
+            self._account(at)
             self.now = max(self.now, at)
             do()
         return self
@@ -223,13 +230,37 @@ class World:
         low, high = sorted((ZERO, self.goal.plan.change))
         is_naked = abs(self.change - min(max(self.change, low), high)) >= LOT
         if self._naked_since:
-            self.naked_ns = max(self.naked_ns, self.now - self._naked_since)
+            span = self.now - self._naked_since
+            self.naked_ns = max(self.naked_ns, span)
+            self.bound_ns = max(self.bound_ns, span - self._unanswered_ns)
+        self._unanswered_ns = self._unanswered_ns if is_naked else 0
         self._naked_since = (self._naked_since or self.now) if is_naked else 0
+
+    def _account(self, until: int) -> None:
+        """Accounts for the time until then. Where something is naked while the process runs, either it may not be, as a
+        venue has not answered; or no account that an open order would not meet takes orders; or the saga idles."""
+        if not self._naked_since or self._is_down:
+            return
+        low, high = sorted((ZERO, self.goal.plan.change))
+        least = most = ZERO
+        open_ = []
+        for each in self.saga.attempts:
+            done = each.fills.base * each.leg.side
+            ends = (done, done if each.is_closed else each.leg.change)
+            least, most = least + min(ends), most + max(ends)
+            open_ += [] if each.is_closed else [each.leg]
+        side = 1 if most <= low - LOT else -1 if least >= high + LOT else 0
+        meets = {leg.account for leg in open_ if leg.side != side}
+        if not side:
+            self._unanswered_ns += max(until - self.now, 0)
+        elif any(each.back_at(self.now) <= self.now for name, each in self.accounts.items() if name not in meets):
+            self.idle_ns += max(until - max(self.now, self._paused_until), 0)
 
     # --- the process of the saga ------------------------------------------------------------------
 
     def _start(self) -> None:
         self._incarnation += 1
+        self._is_down = False
         past = Saga.of(self.records)
         self.saga = past or Saga(self.goal)
         if self.saga.is_over:
@@ -269,6 +300,8 @@ class World:
                     self.is_over = True
 
     def _write(self, record: dict) -> None:
+        if record["kind"] == "saga_closed" and record["why"]:
+            self._paused_until = self.now + PAUSE
         is_killed = bool(self._kill_at) and len(self.records) + 1 >= self._kill_at[0]
         is_kept = not is_killed or self.chance.random() < 0.5
         if is_kept:
@@ -276,6 +309,7 @@ class World:
         if is_killed:
             self._kill_at.pop(0)
             self._incarnation += 1  # what was under way is heard by nobody
+            self._is_down = True
             self.later(int(self.chance.random() * 4 * SECOND), self._start)
 
     # --- gateways and venues ----------------------------------------------------------------------
@@ -345,7 +379,8 @@ class World:
             order.fills = self._fills(order)
 
         is_lost = self.chance.random() < account.lost
-        self.later(WAY + (self.chance.randint(1, 3000) * MS if is_lost else 0), heard)
+        most = 5000 if order.done else 10_000  # that an order is not there is believed later
+        self.later(WAY + (self.chance.randint(1, most) * MS if is_lost else 0), heard)
 
     def _fills(self, order: Order) -> Fills:
         price = order.attempt.leg.limit if order.done else ZERO

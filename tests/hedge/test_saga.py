@@ -6,11 +6,13 @@ from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
 
+import msgspec
 import pytest
 
 from hedge.hedge_world import LOT, SECOND, START, ZERO, view_of
 from onetape.hedge.plan import Plan, Terms, leg_of
-from onetape.hedge.saga import EMERGENCY, PATIENCE, Fills, Goal, Look, Place, Report, Saga, Wake, Write
+from onetape.hedge.saga import EMERGENCY, PATIENCE, Attempt, Fills, Goal, Look, Place, Report, Saga, Wake, Write
+from onetape.model.enums import Kind
 
 TERMS = Terms(now=START, slippage=Decimal("0.005"))
 ONE = Decimal(1)
@@ -60,13 +62,58 @@ def test_a_record_of_each_order_comes_before_any_order():
     ]
 
 
-def test_nothing_is_decided_while_an_order_is_open():
+def test_nothing_is_traded_that_an_open_order_may_have_done():
     saga = Saga(goal(("a", "1"), ("b", "-1")))
     saga.begin(START)
     assert kinds(saga.closed(1, filled("1"), START + 1)) == ["Write"]
     assert saga.naked == ONE
     assert kinds(saga.passed(START + 20 * SECOND)) == []
     assert kinds(saga.looked(held(), START + 20 * SECOND)) == []
+
+
+def test_what_is_missing_whatever_becomes_of_an_open_order_is_traded_at_once():
+    saga = Saga(goal(("a", "1"), ("b", "-0.4"), ("c", "-0.6")))
+    saga.begin(START)
+    saga.closed(1, filled("1"), START + 1)
+    assert kinds(saga.closed(2, Fills(), START + 2, why="refused")) == ["Write"]
+    assert kinds(saga.passed(START + SECOND)) == ["Look"]
+    effects = saga.looked(held(a="1"), START + SECOND)
+    assert places(effects) == [("c", Decimal("-0.4"))]  # beside its own, of the same side
+    assert kinds(saga.closed(4, filled("0.4"), START + SECOND + 1)) == ["Write"]
+    effects = saga.closed(3, Fills(), START + 9 * SECOND, why="refused")
+    assert saga.naked == Decimal("0.6")
+
+
+def test_an_open_sale_of_an_inverse_contract_may_be_more_base_than_planned():
+    leg = msgspec.structs.replace(leg_of(view_of("a"), -ONE, TERMS), kind=Kind.INVERSE)
+    assert Attempt(1, 0, leg, START, START).change_max == -leg.mid / leg.limit < -ONE
+    bought = msgspec.structs.replace(leg_of(view_of("a"), ONE, TERMS), kind=Kind.INVERSE)
+    assert Attempt(1, 0, bought, START, START).change_max == ONE
+
+
+def test_no_order_is_sent_to_a_venue_where_it_may_meet_one_of_our_own():
+    saga = Saga(goal(("a", "1"), ("b", "-1"), maker_first=5 * SECOND))
+    saga.begin(START)
+    saga.progress(1, filled("0.2"), START + 1)
+    away = [view_of("a", position=Decimal("0.2")), view_of("b", refusal="away"), view_of("c", refusal="away")]
+    effects = saga.looked(away, START + 2)
+    assert not places(effects) and any(isinstance(each, Wake) for each in effects)
+
+
+def test_accounts_that_have_failed_often_come_in_turns():
+    saga = Saga(goal(("a", "1"), ("b", "-1"), bearers=("a", "b")))
+    saga.begin(START)
+    now = START + 1
+    saga.closed(1, filled("1"), now)
+    saga.closed(2, Fills(), now, why="refused")
+    asked = ""
+    for number in range(11):
+        now += SECOND // 2
+        views = [view_of("a", position=ONE), view_of("b", refusal="away" if number < 5 else "")]
+        ((account, _),) = places(saga.passed(now) and saga.looked(views, now))
+        asked += account
+        saga.closed(len(saga.attempts), Fills(), now, why="refused")
+    assert asked == "aaaaabbabab"  # not b as often as a
 
 
 def test_a_leg_that_fails_is_borne_by_another_account_and_else_undone():
@@ -159,6 +206,12 @@ def test_a_restart_sends_what_is_open_once_more_under_its_number():
     assert [each.attempt.until for each in effects if isinstance(each, Place)] == [START + 3 * SECOND] * 2
 
 
+def test_a_restart_does_not_trade_early_what_later_legs_of_a_plan_are_for():
+    records = [each.record for each in Saga(goal(("a", "1"), ("b", "1"), parallel=False)).begin(START)[:2]]
+    effects = Saga.of(records).resume(START + SECOND)
+    assert kinds(effects) == ["Place"]
+
+
 def test_a_fill_that_comes_after_an_order_has_ended_is_made_good():
     saga = Saga(goal(("a", "1"), ("b", "-1")))
     saga.begin(START)
@@ -182,13 +235,16 @@ def test_positions_that_fills_do_not_explain_are_said():
     assert effects[1].outcome.differs == {"a": (ONE, Decimal("0.7"))}
 
 
-def test_a_passive_leg_of_a_pair_is_canceled_as_soon_as_it_is_filled_in_part():
+def test_a_passive_leg_of_a_pair_is_canceled_and_followed_as_soon_as_it_is_filled_in_part():
     saga = Saga(goal(("a", "1"), ("b", "-1"), maker_first=5 * SECOND))
     effects = saga.begin(START)
     assert places(effects) == [("a", ONE)] and saga.attempts[0].rests_until == START + 5 * SECOND
-    assert kinds(saga.progress(1, filled("0.2"), START + SECOND)) == ["Cancel"]
-    effects = saga.closed(1, filled("0.2"), START + SECOND, why="canceled")
+    assert kinds(saga.progress(1, filled("0.2"), START + SECOND)) == ["Cancel", "Look"]
+    effects = saga.looked(held(a="0.2"), START + SECOND)
     assert places(effects) == [("b", Decimal("-0.200"))] and not saga.attempts[1].rests_until
+    assert kinds(saga.progress(1, filled("0.5"), START + SECOND + 1)) == ["Look"]
+    assert places(saga.looked(held(a="0.5"), START + SECOND + 1)) == [("b", Decimal("-0.300"))]
+    assert kinds(saga.closed(1, filled("0.5"), START + SECOND + 2, why="canceled")) == ["Write"]
 
 
 def test_a_passive_order_does_not_rest_beyond_the_time_of_its_operation():

@@ -16,12 +16,15 @@ def check(world: World) -> None:
     outcome = world.saga.outcome(world.now)
     found = {name: each.position for name, each in world.accounts.items()}
     assert world.is_over, "it has not come to its end"
-    assert world.naked_ns <= EMERGENCY
+    # It has 30 s, but for what waits for a venue's answer to an order that may have evened it out; and of them it idles
+    # at most one, in pauses of which a restart knows nothing.
+    assert world.bound_ns <= EMERGENCY and world.idle_ns <= SECOND
+    assert world.naked_ns <= EMERGENCY or world.faults.lost
     assert abs(outcome.naked) == 0 and outcome.change == world.change
     assert {name: at for name, at in outcome.positions.items() if at} == {name: at for name, at in found.items() if at}
     if not world.goal.plan.opposes:  # never beyond what was wanted
         low, high = sorted((ZERO, world.goal.plan.change))
-        assert low <= world.change <= high
+        assert low <= world.change <= high and world.naked_ns == 0
     else:
         assert abs(world.change) < LOT
     over = [each for each in world.records if each["kind"] == "saga_ended"]
@@ -69,4 +72,5 @@ def test_half_of_all_operations_are_unhedged_for_less_than_50_ms():
         world = World(seed, Faults.usual(random.Random(seed)), opposes=True).run()
         check(world)
         spans.append(world.naked_ns)
+    assert max(spans) <= EMERGENCY
     assert sorted(spans)[len(spans) // 2] <= 50_000_000

@@ -432,7 +432,8 @@ def test_a_question_that_nobody_answers_is_asked_later_and_later(desk):
         desk.lose()
         waits.append(desk.manager.next_due - desk.now)
         desk.wait(waits[-1])
-    assert waits == [SECOND // 4, SECOND // 2, SECOND, 2 * SECOND, 5 * SECOND, 5 * SECOND]
+    last = 10 * SECOND - sum(waits[:5])  # then its absence can be believed
+    assert waits == [SECOND // 4, SECOND // 2, SECOND, 2 * SECOND, 5 * SECOND, last]
     assert order.state is UNKNOWN
 
 

@@ -79,6 +79,7 @@ def test_when_something_of_an_order_is_due(desk, state, due):
 
 def test_questions_come_later_each_time_and_where_they_take_two_when_absence_can_be_believed(desk):
     order = desk.place()
+    order.created = -10 * SECOND
     assert [next_query(order, 0) for _ in range(6)] == [
         SECOND // 4,
         SECOND // 2,
@@ -88,6 +89,14 @@ def test_questions_come_later_each_time_and_where_they_take_two_when_absence_can
         5 * SECOND,
     ]
     assert next_query(order, 0, ended_apart=True) == 10 * SECOND
+
+
+def test_absence_is_not_asked_for_later_than_it_can_be_believed(desk):
+    order = desk.place(accepted=False)
+    order.asks = 4  # 8.75 s after it was sent: the next query would be at 13.75 s
+    assert next_query(order, NOW + 8 * SECOND) == NOW + 10 * SECOND
+    assert next_query(order, NOW + 10 * SECOND) == NOW + 15 * SECOND
+    assert next_query(order, NOW + 5 * SECOND, ended_apart=True) == NOW + 10 * SECOND
 
 
 class Apart:

@@ -1,11 +1,11 @@
 """How the legs of an operation end together: a state machine on the tape, events in, effects out.
 
 An operation wants one net change of the delta. Its legs are orders that cannot rest; each is an attempt, on the tape
-before its gateway hears of it, and closed by what the gateway's own journal says of it. As long as an attempt is open
-nothing else is decided: what is not known is waited for, never guessed. When all are closed, what is missing of the net
+before its gateway hears of it, and closed by what the gateway's own journal says of it. What is missing of the net
 change, or too much of it, is traded where it costs least: on another account, or back on the one that was filled.
-Completing and undoing are that one rule. Once the time is over nothing more is completed, but what is naked is traded
-until it is gone, and after a while at any price within the emergency bound.
+Completing and undoing are that one rule. What is not known is never guessed: an order that is open counts as filled or
+not, whichever asks for less, so that nothing is traded beyond. Once the time is over nothing more is completed, but
+what is naked is traded until it is gone, and after a while at any price within the emergency bound.
 
 Naked is what lies outside of the way from nothing to the wanted change: of legs of opposite sign each difference, of a
 single sign what is beyond the change. All that is kept follows from the records: a saga made of them goes on.
@@ -47,9 +47,11 @@ PATIENCE: Final = 10 * SECOND  # naked for so long: at any price within the emer
 EMERGENCY_SLIPPAGE: Final = Decimal("0.05")
 VALID: Final = 3 * SECOND  # of an order: later its gateway does not place it
 FRESH: Final = 2 * SECOND  # of a plan's prices
+FAILURES_MAX: Final = 3  # of an account since its last fill: it comes no later than others that have failed so often
 ROUNDS_MAX: Final = 8  # without a fill, of what nobody is naked of
 SETTLES: Final = 3 * SECOND  # until a venue's positions have what was filled
-_PAUSES: Final = (50 * MILLISECOND, SECOND)  # between rounds that fill nothing, doubled
+_PAUSES: Final = (50 * MILLISECOND, SECOND, SECOND // 4)  # between rounds that fill nothing, doubled; most, naked
+SLOW: Final = SECOND  # an order that is open for longer: another account comes first
 _ZERO: Final = Decimal(0)
 _DRIFT: Final = Decimal("0.02")  # of a position: the base of an inverse one moves with the price, fees may be of base
 _PART: Final = Decimal("1e-9")  # of what positions differ by rounding
@@ -112,6 +114,14 @@ class Attempt:
         fills, leg = self.fills, self.leg
         fees = fills.fees * leg.mid if leg.kind is Kind.INVERSE else fills.fees
         return fees + fills.base * (fills.price - leg.mid) * leg.side
+
+    @property
+    def change_max(self) -> Decimal:
+        """Returns its change when it is filled whole; of an inverse contract a worse price of a sale is more base."""
+        if self.is_closed:
+            return self.change
+        leg = self.leg
+        return leg.change * leg.mid / leg.limit if leg.kind is Kind.INVERSE and leg.side < 0 else leg.change
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -277,10 +287,19 @@ class Saga:
         self._naked_since = (self._naked_since or now) if is_naked else 0
 
     def _need(self, now: int) -> Decimal:
-        """Returns the signed change that is still to be traded."""
+        """Returns the signed change that is still to be traded, whatever becomes of the orders that are open."""
         is_late = now >= self.goal.deadline or (self._rounds >= ROUNDS_MAX and abs(self.naked) < self.goal.least)
-        need = -self.naked if is_late else self.wanted - self.change
+        is_begun = not self._open or self._begun == len(self.goal.plan.legs)  # else others of its legs come later
+        low, high = (self.wanted, self.wanted) if is_begun and not is_late else sorted((_ZERO, self.wanted))
+        spans = [sorted((each.change, each.change_max)) for each in self.attempts]
+        least, most = sum((each[0] for each in spans), _ZERO), sum((each[1] for each in spans), _ZERO)
+        need = low - most if most < low else high - least if least > high else _ZERO
         return need if abs(need) >= self.goal.least and not self._is_stopped else _ZERO
+
+    @property
+    def _begun(self) -> int:
+        """Returns how many legs of the plan have been sent."""
+        return sum(each.index >= 0 for each in self.attempts)
 
     # --- events -----------------------------------------------------------------------------------
 
@@ -311,7 +330,7 @@ class Saga:
         attempt.fills = fills
         self._exposed(now)
         if attempt.rests_until and fills.base and self.goal.plan.opposes:
-            return self._cancel(attempt)  # the other leg follows what was filled
+            return self._cancel(attempt) + self._next(now)  # the other leg follows what was filled
         return []
 
     def closed(self, number: int, fills: Fills, now: int, *, why: str = "", code: int = 0) -> list[Effect]:
@@ -331,17 +350,20 @@ class Saga:
         if not self._reported and not self.is_over and now >= self._report_by:
             self._reported = True
             made.append(Report(self.outcome(now)))
-        if self._due and now >= self._due and not self._open:
-            made += self._look()
+        if self._due and now >= self._due:
+            self._due = 0
+            made += self._look() if not self._open or self._need(now) else []
         return made + self._wake()
 
     def looked(self, views: Sequence[LegView], now: int) -> list[Effect]:
         """Views of the bearers have come."""
-        if self.is_over or self._open or not self._looking:
+        if self.is_over or not self._looking:
             return []
         self._looking = False
         need = self._need(now)
         if not need:
+            if self._open:
+                return self._wake()
             rest = self._rest(views, now)
             return self._verify(views, now) if rest is None else self._attempts([(-1, rest, 0)], now)
         if self._is_evened(views, now):
@@ -350,11 +372,13 @@ class Saga:
         naked_for = now - self._naked_since if self._naked_since else 0
         is_urgent = naked_for >= PATIENCE or (self._naked_since and now >= self.goal.deadline)
         slippage = max(self.goal.slippage, EMERGENCY_SLIPPAGE) if is_urgent else self.goal.slippage
+        side = 1 if need > 0 else -1
+        meets = {each.leg.venue for each in self._open if each.leg.side != side}  # orders of our own never meet
         plan = plan_change(
-            [each for each in views if each.account in self.goal.bearers],
+            [each for each in views if each.account in self.goal.bearers and each.venue not in meets],
             need,
             Terms(now=now, slippage=slippage),
-            spared=self._spared(need),
+            spared=self._spared(need, now),
             reductions_first=False,
         )
         if not plan.legs:
@@ -367,12 +391,12 @@ class Saga:
     # --- steps ------------------------------------------------------------------------------------
 
     def _next(self, now: int) -> list[Effect]:
-        """Goes on where nothing is open: the legs of the plan, then what is missing, then the venues' positions."""
-        if self._open or self.is_over:
+        """Goes on: the legs of the plan, then what is missing, then, where nothing is open, the venues' positions."""
+        if self.is_over or (self._open and not self._need(now)):
             return self._wake()
-        legs, begun = self.goal.plan.legs, sum(each.index >= 0 for each in self.attempts)
+        legs, begun = self.goal.plan.legs, self._begun
         is_fresh = now - self.goal.begun <= FRESH and now < self.goal.deadline and not self._is_stopped
-        if begun < len(legs) and is_fresh:
+        if begun < len(legs) and is_fresh and not self._open:
             is_maker = bool(self.goal.maker_first)
             together = self.goal.plan.parallel and not (is_maker and self.goal.plan.opposes)
             chosen = list(enumerate(legs))[begun:] if together else [(begun, self._clipped(begun))]
@@ -421,9 +445,9 @@ class Saga:
         return [Look()]
 
     def _later(self, now: int) -> list[Effect]:
-        first, most = _PAUSES
-        most = min(max(most, (now - self._report_by) // 10), MINUTE)  # who is refused for long asks less often
-        self._due = now + min(first << min(self._rounds, 11), most)
+        first, usual, naked = _PAUSES
+        most = max(naked if self._naked_since else usual, (now - self._report_by) // 10)  # refused for long: less often
+        self._due = self._due or now + min(first << min(self._rounds, 11), most, MINUTE)
         return self._wake()
 
     def _wake(self) -> list[Effect]:
@@ -450,11 +474,17 @@ class Saga:
             left[leg.account] = left.get(leg.account, _ZERO) + leg.change
         return {name: each - self.moved.get(name, _ZERO) for name, each in left.items()}
 
-    def _spared(self, need: Decimal) -> list[str]:
-        """Returns who comes later: those that have failed, so that a venue that refuses everything does not stand
-        before one that undoes its leg; then those that have done their part."""
+    def _spared(self, need: Decimal, now: int) -> list[str]:
+        """Returns who comes later: those that have failed or do not answer, so that a venue that refuses everything
+        does not stand before one that undoes its leg, in turns once they have failed often; then those that have done
+        their part."""
         done = [name for name, left in self._left().items() if left * need <= 0] if self.goal.plan.opposes else []
-        return 2 * self._failed + done
+        slow = [each.leg.account for each in self._open if now - each.at > SLOW]
+        failed = self._failed + slow
+        turns = list(dict.fromkeys(reversed(failed)))[::-1]  # who has failed last comes last
+        for turn, name in enumerate(turns):
+            done += [name] * (2 * (turn + len(turns) * min(failed.count(name), FAILURES_MAX)))
+        return done
 
     def _rest(self, views: Sequence[LegView], now: int) -> Leg | None:
         """Returns the next leg of opposite ones that have been done in part, to the same extent: the other ones follow
@@ -476,7 +506,8 @@ class Saga:
         that now would leave more than there is. While the time runs, or an account is unfit, it goes by its fills."""
         there = {each.account: each for each in views if not each.unfit}
         newest = max((each.fills.at for each in self.attempts), default=0)
-        if now < max(self.goal.deadline, newest + SETTLES) or there.keys() != self.goal.positions.keys():
+        is_settled = not self._open and now >= max(self.goal.deadline, newest + SETTLES)
+        if not is_settled or there.keys() != self.goal.positions.keys():
             return False
         moved = drift = _ZERO
         for account, expected in self._expected().items():

@@ -34,15 +34,21 @@ def is_absent(order: Managed, key: OrderKey, now: int, *, has_trigger: bool) -> 
     patience = ABSENT_AFTER_CONDITIONAL if has_trigger else ABSENT_AFTER
     answers = ABSENT_ANSWERS * (2 if has_trigger else 1)
     queried_at = order.working_query_at if key.ended else now
-    return queried_at - max(order.created, order.sent_at) >= patience and order.not_found >= answers
+    return queried_at - _sent(order) >= patience and order.not_found >= answers
+
+
+def _sent(order: Managed) -> int:
+    """Returns when an order was sent last, ns UTC."""
+    return max(order.created, order.sent_at)
 
 
 def next_query(order: Managed, now: int, *, ended_apart: bool = False) -> int:
-    """Returns when the next query about an order is due, ns UTC: later each time."""
+    """Returns when the next query about an order is due, ns UTC: later each time, but not past when absence can be
+    believed."""
     order.asks += 1
-    if ended_apart:
-        return now + QUERY_APART_AFTER
-    return now + QUERY_AFTER[min(order.asks, len(QUERY_AFTER) - 1)]
+    after = QUERY_APART_AFTER if ended_apart else QUERY_AFTER[min(order.asks, len(QUERY_AFTER) - 1)]
+    believed = _sent(order) + ABSENT_AFTER
+    return min(now + after, believed) if now < believed else now + after
 
 
 def query_amended(order: Managed, report: OrderStatusReport, now: int) -> int:
