@@ -202,3 +202,11 @@ def test_a_passive_order_of_an_earlier_life_is_canceled_and_as_often_as_it_takes
         assert gateway.sent[:4] == [("place", "op.1"), *cancels]
 
     asyncio.run(work())
+
+
+@pytest.mark.parametrize("is_shared", [True, False])
+def test_of_a_shared_account_a_reduction_is_no_reduce_only_order(is_shared):
+    view = view_of("a", position=Decimal(1), is_shared=is_shared)
+    leg = leg_of(view, Decimal(-1), Terms(now=1, slippage=Decimal("0.005")))
+    assert leg is not None and leg.reduces
+    assert saga_run.order_fields(leg)["reduce_only"] is not is_shared

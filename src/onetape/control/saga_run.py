@@ -44,7 +44,8 @@ _ZERO: Final = Decimal(0)
 
 
 def order_fields(leg: Leg, *, rests: bool = False) -> dict[str, Any]:
-    """Returns a leg as its gateway takes it by hand. rests: as a passive order."""
+    """Returns a leg as its gateway takes it by hand. rests: as a passive order. Of an account with sub-accounts a
+    reduction goes as a plain order: a reduce-only one by hand may take off the operator's part alone."""
     return {
         "symbol": leg.symbol,
         "side": "buy" if leg.side > 0 else "sell",
@@ -52,7 +53,7 @@ def order_fields(leg: Leg, *, rests: bool = False) -> dict[str, Any]:
         "price": f"{leg.passive if rests else leg.limit:f}",
         "tif": "gtc" if rests else "ioc",
         "post_only": rests,
-        "reduce_only": leg.reduces and leg.kind is not Kind.SPOT,
+        "reduce_only": leg.reduces and leg.kind is not Kind.SPOT and not leg.is_shared,
     }
 
 

@@ -225,6 +225,7 @@ class Views:
             account_at=found.at,
             refusal=found.why or self._missing(equity, seen, mark),
             unfit=found.why,
+            is_shared=bool(config.subaccounts),
         )
 
     def _funding(self, account: str, instrument: Instrument, seen: Seen) -> tuple[int | None, int]:

@@ -73,6 +73,7 @@ class Leg(msgspec.Struct, frozen=True):
     reduces: bool = False
     kind: Kind = Kind.LINEAR
     cost: Cost = Cost()
+    is_shared: bool = False
 
     @property
     def change(self) -> Decimal:
@@ -261,6 +262,7 @@ def leg_of(view: LegView, change: Decimal, terms: Terms, *, reduces: bool | None
         reduces,
         instrument.kind,
         cost,
+        view.is_shared,
     )
 
 
