@@ -106,14 +106,14 @@ def test_accounts_that_have_failed_often_come_in_turns():
     now = START + 1
     saga.closed(1, filled("1"), now)
     saga.closed(2, Fills(), now, why="refused")
-    asked = ""
+    order = ""
     for number in range(11):
         now += SECOND // 2
         views = [view_of("a", position=ONE), view_of("b", refusal="away" if number < 5 else "")]
         ((account, _),) = places(saga.passed(now) and saga.looked(views, now))
-        asked += account
+        order += account
         saga.closed(len(saga.attempts), Fills(), now, why="refused")
-    assert asked == "aaaaabbabab"  # not b as often as a
+    assert order == "aaaaabbabab"  # not b as often as a
 
 
 def test_a_leg_that_fails_is_borne_by_another_account_and_else_undone():
