@@ -11,6 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from hedge.leg_views import view
@@ -35,6 +36,7 @@ class World:
     trades: list[tuple[str, dict[str, Decimal]]] = field(default_factory=list)
     answer: Callable[[str], Any] = lambda operation: HedgeReply(**FILLED, operation_id=operation)
     begun: set[str] = field(default_factory=set)
+    costs: dict[str, Decimal] = field(default_factory=dict)
 
     def clock(self) -> int:
         self.now += 10**6
@@ -70,6 +72,9 @@ class World:
     def has_begun(self, operation: str) -> bool:
         return operation in self.begun
 
+    async def cost(self, operation: str) -> Decimal:
+        return self.costs.get(operation, Decimal(0))
+
     async def trade(self, symbol: str, accounts: Any, trades: Any, operation: str, actor: str, **_: Any) -> HedgeReply:
         self.trades.append((operation, dict(trades)))
         self.begun.add(operation)
@@ -78,6 +83,7 @@ class World:
             await answer
         if isinstance(answer, Exception):
             raise answer
+        self.costs[operation] = Decimal("3.0")
         for account, base in trades.items() if answer.success else ():
             self.positions[account] = str(Decimal(self.positions[account]) + base)
         return answer
@@ -149,7 +155,7 @@ def test_settings_decisions_and_costs_are_there_in_the_next_life(tmp_path):
             return await until(auto, lambda found: found.decisions[0].count > 0)
 
     before, after = asyncio.run(first()), asyncio.run(second())
-    assert before.cost_today == after.cost_today == 3.0  # a fee of 2.5, and 0.5 against the middle
+    assert before.cost_today == after.cost_today == 3.0
     assert after.settings == before.settings == ON and len(world.trades) == 1
     ids = [each.operation_id for each in after.decisions]
     assert world.trades[0][0] in ids and len([each for each in ids if each]) == 1
@@ -191,6 +197,7 @@ def test_an_operation_of_a_killed_life_goes_on_under_its_id_or_not_at_all(tmp_pa
             async with asyncio.timeout(30):
                 while not world.trades:
                     await asyncio.sleep(0.01)
+            await ask(auto, msgspec.structs.replace(ON, accounts=ON.accounts[::-1]))  # it is found all the same
 
     async def after() -> AutoState:
         world.answer = lambda operation: HedgeReply(**FILLED, operation_id=operation)

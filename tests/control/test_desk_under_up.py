@@ -143,11 +143,11 @@ def test_a_pair_that_makes_first_rests_with_one_leg_and_takes_the_other(home, re
     async def work(made):
         desk, accounts, operation = made.desk, ACCOUNTS[:2], f"pair-{rests}"
         before = made.positions()
-        async with desk._turn("BTC-USD", accounts, "wait") as lock:
+        call = Asking(operation, "test", desk.now(), "BTC-USD", accounts)
+        async with desk._turn(call, "wait") as lock:
             views = desk._legs("BTC-USD", accounts)
             trades = {accounts[0]: Decimal("0.03"), accounts[1]: Decimal("-0.03")}
             plan = legs_plan(views, trades, Terms(now=desk.now(), slippage=CONTROL_SLIPPAGE), parallel=False)
-            call = Asking(operation, "test", desk.now(), "BTC-USD", accounts)
             saga = desk._begin(call, plan, views, CONTROL_SLIPPAGE, 30 * SECOND, rests, lock=lock)
         outcome = await desk._outcome(operation, saga)
         after = made.positions()

@@ -51,6 +51,11 @@ def test_beyond_the_band_it_acts_and_at_its_edge_it_does_not():
     assert found.cost > 0 and "0.051" in found.reason
 
 
+def test_an_account_that_is_reduced_and_opened_trades_the_sum():
+    found = auto(target=Decimal("-0.1"), accounts=("aster-a",)).look(at(1, view("aster-a", "0.1")))
+    assert found.trades == {"aster-a": Decimal("-0.2")}
+
+
 def test_a_correction_goes_on_until_well_within_the_band():
     made = auto(cooldown=0)
     assert made.look(at(1, *pair("0.1", "0"))).code == "delta_off"

@@ -17,6 +17,7 @@ from onetape.hedge.plan import (
     base_of,
     capacity,
     hedge_plan,
+    least_of,
     leg_of,
     legs_plan,
     limit_of,
@@ -210,3 +211,21 @@ def test_opposite_legs_never_meet_at_a_venue():
     views = [view_of("a", venue="x"), view_of("b", venue="x")]
     with pytest.raises(HedgeFailed, match="would meet at x"):
         legs_plan(views, {"a": Decimal(1), "b": Decimal(-1)}, TERMS)
+
+
+def test_a_reduction_is_never_more_than_the_position():
+    """Its base is that at the mark; at the middle of the market as much base is more contracts."""
+    view = inverse_view(position=base_of(INVERSE, Decimal(30_000), Decimal(60_000)), middle=Decimal(60_600))
+    leg = leg_of(view, -view.position, TERMS)
+    assert leg.reduces and leg.qty == Decimal(30_000)
+
+
+def test_the_least_is_of_accounts_that_have_a_market():
+    without = replace(inverse_view(), bids=())
+    assert least_of([without, view_of("a")]) == LOT and least_of([without]) == 0
+
+
+def inverse_view(middle: Decimal = Decimal(60_000), **facts):
+    level = Level(middle, Decimal(9))
+    made = replace(view_of("a"), instrument=INVERSE, bids=(level,), asks=(level,))
+    return replace(made, mark=Decimal(60_000), **facts)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
+from itertools import pairwise
 
 import msgspec
 import pytest
@@ -243,3 +245,105 @@ def test_a_passive_leg_of_a_pair_is_canceled_and_followed_as_soon_as_it_is_fille
     assert kinds(saga.progress(1, filled("0.5"), START + SECOND + 1)) == ["Look"]
     assert places(saga.looked(held(a="0.5"), START + SECOND + 1)) == [("b", Decimal("-0.300"))]
     assert kinds(saga.closed(1, filled("0.5"), START + SECOND + 2, why="canceled")) == ["Write"]
+
+
+def test_a_passive_order_does_not_rest_beyond_the_time_of_its_operation():
+    saga = Saga(goal(("a", "1"), maker_first=5 * SECOND, deadline=START + 2 * SECOND))
+    saga.begin(START)
+    assert saga.attempts[0].rests_until == START + 2 * SECOND
+
+
+LATE = START + 40 * SECOND
+
+
+def naked_pair() -> Saga:
+    """One leg was filled and the other one refused, and the time is over."""
+    saga = Saga(goal(("a", "1"), ("b", "-1"), positions={"a": Decimal(5), "b": Decimal(-5), "c": ZERO}))
+    saga.begin(START)
+    saga.closed(1, filled("1"), START + 1)
+    saga.closed(2, Fills(), START + 2, why="refused")
+    saga.looked([], START + 3)
+    assert kinds(saga.passed(LATE)) == ["Look"]
+    return saga
+
+
+@pytest.mark.parametrize(
+    "there, is_traded",
+    [
+        ({"a": "6", "b": "-5"}, True),  # as its fills have it
+        ({"a": "6.1", "b": "-5"}, True),  # a robot has bought, too
+        ({"a": "5.8", "b": "-5"}, True),  # a robot has sold a little
+        ({"a": "5", "b": "-5"}, False),  # a person has sold what was naked
+        ({}, False),  # the kill switch has taken all off
+        ({"b": "-5"}, False),
+    ],
+)
+def test_what_other_hands_have_evened_out_is_not_traded_once_more(there, is_traded):
+    saga = naked_pair()
+    effects = saga.looked(held(**there), LATE)
+    assert bool(places(effects)) == is_traded
+    if is_traded:
+        return
+    saga.passed(LATE + 4 * SECOND)
+    effects = saga.looked(held(**there), LATE + 4 * SECOND)
+    assert "End" in kinds(effects)
+    assert (saga.ended.status, saga.ended.naked) == ("failed", ONE) and saga.ended.differs
+
+
+def test_it_goes_by_its_fills_while_an_account_does_not_say_what_it_holds():
+    views = held(b="-5")
+    views[1] = replace(views[1], unfit="its gateway is not ready")
+    assert places(naked_pair().looked(views, LATE))
+
+
+def test_who_is_refused_for_long_asks_less_often():
+    saga, looks = naked_pair(), [LATE]
+    refusing = [replace(each, refusal="halted") for each in held(a="6", b="-5")]
+    effects = saga.looked(refusing, LATE)
+    for _ in range(200):
+        now = next(each.at for each in effects if isinstance(each, Wake))
+        effects = saga.passed(now)
+        if any(isinstance(each, Look) for each in effects):
+            looks.append(now)
+            effects = saga.looked(refusing, now)
+    pauses = [after - before for before, after in pairwise(looks)]
+    assert max(pauses[:20]) <= SECOND and pauses[-1] == 60 * SECOND
+
+
+def test_a_person_may_end_it_with_what_is_naked():
+    saga = Saga(goal(("a", "1"), ("b", "-1")))
+    effects = saga.begin(START)
+    saga.closed(1, filled("1"), START + 1)
+    stopped = saga.stop(START + 2)
+    assert kinds(stopped) == ["Write"]  # what is open is waited for
+    assert kinds(saga.closed(2, Fills(), START + 3, why="refused")) == ["Write", "Look"]
+    ended = saga.looked(held(a="1"), START + 4)
+    assert kinds(ended) == ["Write", "Report", "End"] and not saga.stop(START + 5)
+    assert (saga.ended.status, saga.ended.naked) == ("failed", ONE)
+    records = [each.record for each in [*effects, *stopped] if isinstance(each, Write)]
+    resumed = Saga.of(records)
+    resumed.closed(1, filled("1"), START + 1)
+    assert kinds(resumed.closed(2, Fills(), START + 3, why="refused")) == ["Write", "Look"]
+    assert kinds(resumed.looked(held(a="1"), START + 4)) == ["Write", "Report", "End"]
+
+
+def test_what_an_account_does_not_say_is_waited_for_and_never_completed():
+    saga = Saga(goal(("a", "1")))
+    saga.begin(START)
+    saga.closed(1, filled("1"), START + 1)
+    assert kinds(saga.looked([], START + 2)) == []
+    assert kinds(saga.looked([], START + 5 * SECOND)) == []
+    end = START + 31 * SECOND
+    saga.passed(end)
+    views = [replace(each, unfit="its gateway is not ready") for each in held(a="7")]
+    effects = saga.looked([views[0], *held()[1:]], end)
+    assert "End" in kinds(effects)
+    assert (saga.ended.status, saga.ended.unknown, saga.ended.positions["a"]) == ("partial", ("a",), ONE)
+
+
+def test_what_an_attempt_costs_is_its_fee_and_what_it_was_worse_than_the_middle():
+    saga = Saga(goal(("a", "1"), ("b", "-1")))
+    saga.begin(START)
+    saga.closed(1, Fills("o", ONE, Decimal(60_010), Decimal(3), START), START + 1)
+    saga.closed(2, Fills("o", ONE, Decimal(59_995), Decimal(2), START), START + 1)
+    assert saga.cost == 3 + 10 + 2 + 5

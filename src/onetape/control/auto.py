@@ -194,7 +194,8 @@ class Automatic:
             name=f"delta_{AUTO}",
             actor=AUTO,
             request="",
-            fields={"symbol": symbol, "accounts": list(settings.accounts), "trades": trades, "reason": decision.reason},
+            # Of the decision alone: settings may have been changed when the next life finds it by its key.
+            fields={"symbol": symbol, "trades": trades, "reason": decision.reason},
             key=f"{symbol}-{decision.at}",
         )
 
@@ -216,7 +217,7 @@ class Automatic:
         answer = msgspec.json.decode(ended.answer)
         error = "" if answer["success"] else str(answer.get("error") or answer.get("reason") or "it failed")
         record = {"kind": "auto_ended", "symbol": symbol, "operation": ended.operation, "at": self._now()}
-        record |= {"cost": str(_cost_of(answer)), "error": error}
+        record |= {"cost": str(await self._desk.cost(ended.operation)), "error": error}
         self._operations.tape.append(record)
         self._ended(record)
         self._write(symbol)
@@ -294,13 +295,6 @@ def _exact(value: float) -> Decimal:
 
 def _key(decision: Decision) -> tuple[str, str]:
     return decision.action, decision.code
-
-
-def _cost_of(answer: Mapping[str, Any]) -> Decimal:
-    """Quote: fees, and what fills were worse than the middle of the market when it was planned; also of an operation
-    that failed, or was undone."""
-    fees = sum((each["fees"] for each in answer.get("executedOrders", ())), 0.0)
-    return _exact(float(fees + answer.get("slippage", 0.0) * answer.get("totalCost", 0.0)))
 
 
 def _shown(decision: Decision) -> AutoDecision:

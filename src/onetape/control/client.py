@@ -138,6 +138,7 @@ class _Client:
     system_stop = _of(m.SystemCommand, m.SystemReply)
     system_restart = _of(m.SystemCommand, m.SystemReply)
     caller = _none(m.Caller)
+    operation_end = _at(m.SystemCommand, m.HedgeReply)
     operation: _Method[[str], m.OperationReply] = _Method(None, m.OperationReply)
 
     def __init__(

@@ -7,17 +7,18 @@ killed process left goes on from there.
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from onetape.control.call import Handler
+from onetape.control.call import Call, Handler
 from onetape.control.desk_replies import Asking, Came, delta_reply, hedge_reply, number, rebalance_reply
 from onetape.control.models import (
     DeltaControl,
@@ -28,9 +29,10 @@ from onetape.control.models import (
     UtilizationRebalance,
 )
 from onetape.control.order_tape import next_sequence
+from onetape.control.refusals import NotServed
 from onetape.control.saga_run import SagaRun, order_fields
 from onetape.hedge.model import LegView
-from onetape.hedge.plan import Leg, Plan, Terms, hedge_plan, legs_plan, middle, plan_change, tradable
+from onetape.hedge.plan import Leg, Plan, Terms, hedge_plan, least_of, legs_plan, middle, plan_change
 from onetape.hedge.saga import Goal, Outcome, Saga
 from onetape.hedge.utilization import Target, rebalance
 from onetape.ipc.system import CommandResult, IPCCommandSystem
@@ -41,6 +43,7 @@ from onetape.model.errors import (
     MarketDataUnavailable,
     NotAvailable,
     OnetapeError,
+    ProxyFailed,
 )
 from onetape.model.instrument import Instrument
 from onetape.model.time import SECOND
@@ -51,8 +54,10 @@ MS: Final = 10**6
 CONTROL_WITHIN: Final = 30 * SECOND  # of a delta control, which names no time
 CONTROL_SLIPPAGE: Final = Decimal("0.005")  # nor a slippage: a hedge's default
 DRY_RUN_WITHIN_S: Final = 2.0
+END_WITHIN_S: Final = 10.0  # until who ends an operation hears what is still open
 ENDED_MAX: Final = 1000  # sagas whose outcome a repeated call still gets
 REPLANS_MAX: Final = 4  # where a gateway would refuse an account's leg
+RETRY_S: Final = (1.0, 60.0)  # until a saga that a fault stopped goes on, doubled
 _ZERO: Final = Decimal(0)
 
 
@@ -74,13 +79,14 @@ class Gate(Protocol):
 class Tape(Protocol):
     """read: objects with the `record`, oldest first."""
 
-    def append(self, record: dict[str, Any]) -> int: ...
+    def append(self, record: dict[str, Any], event: str = "memory") -> int: ...
 
     def read(self) -> Iterable[Any]: ...
 
 
 class Desk:
-    """views: of now; risk: the gate of alerts; tape: of the process; commands: a started sender; now: ns UTC."""
+    """views: of now; risk: the gate of alerts; tape: of the process; commands: a started sender; check: raises while
+    nothing may be traded; now: ns UTC."""
 
     def __init__(
         self,
@@ -90,9 +96,10 @@ class Desk:
         tape: Tape,
         commands: IPCCommandSystem,
         *,
+        check: Callable[[], None] = lambda: None,
         now: Callable[[], int] = time.time_ns,
     ) -> None:
-        self.home, self.now = home, now
+        self.home, self.now, self._check = home, now, check
         self._views, self._risk, self._tape, self._commands = views, risk, tape, commands
         self._locks: dict[str, asyncio.Lock] = {}  # by base currency
         self._runs: dict[str, SagaRun] = {}  # by operation, those that have not ended in this life
@@ -106,6 +113,7 @@ class Desk:
             "delta_control": lambda call: self.control(call.request, call.operation, call.actor),
             "hedge_execute": lambda call: self.hedge(call.request, call.operation, call.actor),
             "utilization_rebalance": lambda call: self.rebalance(call.request, call.operation, call.actor),
+            "operation_end": self.end,
         }
 
     # --- operations -------------------------------------------------------------------------------
@@ -116,7 +124,7 @@ class Desk:
         call = Asking(operation, actor, self.now(), request.symbol, tuple(request.accounts))
         if (saga := self._of(operation)) is None:
             async with self._turn(call, request.on_busy, CONTROL_WITHIN) as lock:
-                views = self._legs(request.symbol, request.accounts)
+                views = self._reliable(request.symbol, request.accounts)
                 initial = sum((each.position for each in views), _ZERO)
                 if abs(initial - target) <= within:
                     reason = f"the net delta {initial:f} is within {within:f} of the target {target:f}"
@@ -144,7 +152,7 @@ class Desk:
         side = {"buy": 1, "sell": -1, None: 0}[request.side]
         if (saga := self._of(operation)) is None:
             async with self._turn(call, request.on_busy, request.timeout * MS) as lock:
-                views = self._legs(request.symbol, accounts)
+                views = self._reliable(request.symbol, accounts)
 
                 def plan_of(of: Sequence[LegView]) -> Plan:
                     ways = {"strategy": request.hedge_strategy, "side": side, "parallel": request.parallel}
@@ -152,7 +160,7 @@ class Desk:
 
                 plan, checks = await self._planned(plan_of, views)
                 errors = self._gated(accounts, reduces=abs(plan.expected) < abs(plan.before))
-                if not plan.legs or abs(plan.missing) >= _least(views):
+                if not plan.legs or abs(plan.missing) >= least_of(views):
                     errors.append(_unborne(plan, views, HedgeFailed))
                 if request.dry_run:
                     return hedge_reply(call, self.now(), Came(plan, checks, errors))
@@ -175,7 +183,7 @@ class Desk:
         )
         if (saga := self._of(operation)) is None:
             async with self._turn(call, request.on_busy, CONTROL_WITHIN) as lock:
-                views = self._legs(request.symbol, request.accounts)
+                views = self._reliable(request.symbol, request.accounts)
                 found = rebalance(views, target, now=self.now())
                 if not found.trades:
                     return rebalance_reply(call, request, self.now(), found, Came())
@@ -223,6 +231,26 @@ class Desk:
         outcome = await self._outcome(operation, saga)
         return hedge_reply(call, self.now(), Came(saga=saga, outcome=outcome), slippage)
 
+    async def end(self, call: Call) -> HedgeReply:
+        """Ends an operation: no more is traded, what is open is canceled or waited for. Says what is left naked."""
+        if (run := self._runs.get(call.path["id"])) is None:
+            raise NotServed(404, f"no operation {call.path['id']!r} works", "GET /operations/{id} has its answer")
+        saga, asking_at = run.saga, self.now()
+        run.begin(saga.stop(asking_at))
+        with suppress(TimeoutError):
+            await asyncio.wait_for(run.over.wait(), END_WITHIN_S)
+        call_of = Asking(call.operation, call.actor, asking_at, saga.goal.symbol, tuple(saga.goal.positions))
+        outcome = saga.ended or saga.outcome(self.now())
+        return hedge_reply(call_of, self.now(), Came(saga=saga, outcome=outcome), saga.goal.slippage)
+
+    async def cost(self, operation: str) -> Decimal:
+        """Returns what an operation has cost, quote, once nothing more is traded of it; 0 where nothing ever was."""
+        while (run := self._runs.get(operation)) is not None:
+            await run.over.wait()
+            await asyncio.sleep(0.05)  # until it is kept, or goes on after a fault
+        saga = self._ended.get(operation)
+        return saga.cost if saga is not None else _ZERO
+
     def has_begun(self, operation: str) -> bool:
         """Tells whether an operation has sent anything, or is about to, in this life or an earlier one."""
         return self._of(operation) is not None
@@ -233,20 +261,13 @@ class Desk:
 
     async def resume(self) -> None:
         """Goes on with the sagas that an earlier life has left."""
-        records: dict[str, list[dict[str, Any]]] = {}
-        for each in self._tape.read():
-            if str(each.record.get("kind", "")).startswith("saga_"):
-                records.setdefault(str(each.record["operation"]), []).append(each.record)
-        for operation, of in records.items():
+        for operation, of in self._records().items():
             if (saga := Saga.of(of)) is None or saga.is_over:
                 if saga is not None:
                     self._keep(saga)
                 continue
-            lock = self._locks.setdefault(saga.goal.base, asyncio.Lock())
-            await lock.acquire()  # a symbol has one operation: it is free
             run = self._runs[operation] = SagaRun(self, saga)
-            self._spawn(self._released(run, lock))
-            run.begin(saga.resume(self.now()))
+            self._spawn(self._resumed(run))  # of two on one symbol the second waits, and nothing else does
 
     async def close(self) -> None:
         """Ends this life of it: what is under way goes on in the next."""
@@ -279,7 +300,7 @@ class Desk:
         try:
             yield lock
         finally:
-            if not any(run.saga.goal.base == base and not run.over.is_set() for run in self._runs.values()):
+            if call.operation not in self._runs:  # else it is free once that has ended
                 lock.release()
 
     def _begin(
@@ -294,6 +315,7 @@ class Desk:
         lock: asyncio.Lock,
     ) -> Saga:
         """Begins a saga; its symbol is free once it has ended, whoever has been answered before."""
+        self._check()  # a stop may have come while it waited for its turn
         now = self.now()
         goal = Goal(
             operation=call.operation,
@@ -302,7 +324,7 @@ class Desk:
             plan=plan,
             bearers=plan.bearers,
             positions={each.account: each.position for each in views},
-            least=_least(views),
+            least=least_of(views),
             slippage=slippage,
             begun=now,
             deadline=call.begun + within,
@@ -311,17 +333,51 @@ class Desk:
         )
         run = self._runs[call.operation] = SagaRun(self, Saga(goal))
         run.begin(run.saga.begin(now))
-
-        if not run.over.is_set():
-            self._spawn(self._released(run, lock))
+        self._spawn(self._released(run, lock))
         return run.saga
 
+    async def _resumed(self, run: SagaRun) -> None:
+        lock = self._locks.setdefault(run.saga.goal.base, asyncio.Lock())
+        await lock.acquire()
+        run.begin(run.saga.resume(self.now()))
+        await self._released(run, lock)
+
     async def _released(self, run: SagaRun, lock: asyncio.Lock) -> None:
-        """Lets the next operation have the symbol when a saga has ended."""
+        """Lets the next operation have the symbol when a saga has ended. One that a fault of ours or of the disk stops
+        goes on from its records, as after a restart, and an alert says so meanwhile."""
+        operation, (pause, most), is_alerted = run.saga.goal.operation, RETRY_S, False
         await run.over.wait()
-        del self._runs[run.saga.goal.operation]
-        self._keep(run.saga)
+        while not run.saga.is_over and (saga := Saga.of(self._records().get(operation, []))) is not None:
+            what = f"{type(run.fault).__name__}: {run.fault}"
+            self._say(operation, f"stands still, {run.saga.naked:+f} is naked: {what}", is_alert=True)
+            is_alerted = True
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, most)
+            run = self._runs[operation] = SagaRun(self, saga)
+            if not saga.is_over:
+                run.begin(saga.resume(self.now()))
+                await run.over.wait()
+        if is_alerted:
+            self._say(operation, "has ended", is_alert=False)
+        del self._runs[operation]
+        if run.saga.is_over:
+            self._keep(run.saga)
         lock.release()
+
+    def _say(self, operation: str, state: str, *, is_alert: bool) -> None:
+        sys.stderr.write(f"hedge {operation} {state}\n")
+        severity = "critical" if is_alert else None
+        record = {"kind": "hedge", "subject": operation, "state": state, "severity": severity}
+        with suppress(OnetapeError, OSError):  # the tape may be what fails
+            self._tape.append(record, "alert" if is_alert else "health")
+
+    def _records(self) -> dict[str, list[dict[str, Any]]]:
+        """Reads what sagas of all lives have on the tape, by operation."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        for each in self._tape.read():
+            if str(each.record.get("kind", "")).startswith("saga_"):
+                found.setdefault(str(each.record["operation"]), []).append(each.record)
+        return found
 
     def _keep(self, saga: Saga) -> None:
         self._ended[saga.goal.operation] = saga
@@ -383,6 +439,15 @@ class Desk:
         self._views.refresh()
         return self._views.legs(symbol, list(dict.fromkeys(accounts)))
 
+    def _reliable(self, symbol: str, accounts: Sequence[str]) -> list[LegView]:
+        """Returns the legs of accounts whose net delta is to be changed. Raises ProxyFailed where one is not reliable:
+        what it holds is in the net delta, too."""
+        views = self._legs(symbol, accounts)
+        for each in views:
+            if each.unfit:
+                raise ProxyFailed(each.unfit, location=each.account, todo="wait for it, or leave the account out")
+        return views
+
     def _having(self, symbol: str) -> list[str]:
         self._views.refresh()
         return [account for account, each in self._views.symbols().of(symbol).items() if each is not None]
@@ -404,11 +469,6 @@ class Desk:
         return await self._commands.send_command(
             f"gateway:{account}", command, fields, timeout=within_s, command_id=id_
         )
-
-
-def _least(views: Sequence[LegView]) -> Decimal:
-    """Returns the least that one of the accounts can trade."""
-    return min(tradable(each) for each in views)
 
 
 def _unborne(plan: Plan, views: Sequence[LegView], kind: type[OnetapeError]) -> OnetapeError:

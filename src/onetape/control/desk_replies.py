@@ -167,6 +167,7 @@ def _words(outcome: Outcome) -> str:
         f"{account} holds {there:f}, by its fills it would be {expected:f}"
         for account, (expected, there) in outcome.differs.items()
     ]
+    parts += [f"what {account} holds is not known" for account in outcome.unknown]
     return "; ".join(parts)
 
 
@@ -182,7 +183,7 @@ def delta_reply(call: Asking, request: DeltaControl, now: int, initial: Decimal,
         words = _words(outcome)
         if deviation > number(request.max_deviation):
             problem = DeltaDeviationExceeded(f"the net delta is {final:f}, {deviation:f} off: {words}")
-        elif outcome.naked or not outcome.is_over:
+        elif outcome.naked or not outcome.is_over or outcome.unknown:
             problem = HedgeFailed(words)
         result = _result(saga, outcome, took_ms, problem)
         adjustments, reason = len(result.executed_orders), words or None

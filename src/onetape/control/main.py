@@ -39,7 +39,9 @@ class ControlPlane:
         self.operations = Operations(self.tape)
         self.system = System(home, options.config, self.operations, lambda: self.server.performance())
         self.state = State(home, options.config, records=options.records)
-        self.desk = Desk(self.state.views, self.state.risk, home, self.tape, self.state.commands)
+        self.desk = Desk(
+            self.state.views, self.state.risk, home, self.tape, self.state.commands, check=self.system.check_runs
+        )
         self.auto = Automatic(
             self.state.views, self.state.risk, self.desk, self.operations, check=self.system.check_runs
         )

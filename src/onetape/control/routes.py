@@ -170,5 +170,14 @@ ROUTES: Final = (
         m.OperationReply,
         "Show what an operation was asked, did and answered.",
     ),
+    Route(
+        "POST",
+        "/operations/{id}/end",
+        "operation_end",
+        "kill",
+        m.SystemCommand,
+        m.HedgeReply,
+        "End an operation with what it has done, naked or not.",
+    ),
 )
 BY_NAME: Final = {route.name: route for route in ROUTES}

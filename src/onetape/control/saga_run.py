@@ -37,13 +37,15 @@ __all__ = ["SagaRun", "Surroundings", "order_fields"]
 
 GRACE: Final = SECOND  # after an order's time, until what its gateway has not written is known never to come
 SEND_WITHIN_S: Final = 1.0  # one try; the next one has the same id
+CANCEL_EVERY_S: Final = 1.0
 REPLY_WITHIN_S: Final = 0.1  # of an order that has ended already: the reply has its name and the reason
 _LOOKS: Final = ((0.2, 0.001), (1.0, 0.005), (0.0, 0.05))  # so many seconds long, a look at the journal so often
 _ZERO: Final = Decimal(0)
 
 
 def order_fields(leg: Leg, *, rests: bool = False) -> dict[str, Any]:
-    """Returns a leg as its gateway takes it by hand. rests: as a passive order."""
+    """Returns a leg as its gateway takes it by hand. rests: as a passive order. Of an account with sub-accounts a
+    reduction goes as a plain order: a reduce-only one by hand may take off the operator's part alone."""
     return {
         "symbol": leg.symbol,
         "side": "buy" if leg.side > 0 else "sell",
@@ -51,7 +53,7 @@ def order_fields(leg: Leg, *, rests: bool = False) -> dict[str, Any]:
         "price": f"{leg.passive if rests else leg.limit:f}",
         "tif": "gtc" if rests else "ioc",
         "post_only": rests,
-        "reduce_only": leg.reduces and leg.kind is not Kind.SPOT,
+        "reduce_only": leg.reduces and leg.kind is not Kind.SPOT and not leg.is_shared,
     }
 
 
@@ -80,6 +82,7 @@ class SagaRun:
         self.saga = saga
         self.reported: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self.over = asyncio.Event()
+        self.fault: BaseException | None = None
         self._desk = desk
         self._tapes: dict[str, OrderTape] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -121,10 +124,11 @@ class SagaRun:
                     case End():
                         self.over.set()
                         loop.call_soon(self.close)  # it is one of its own tasks that is carried out
-        except (OnetapeError, OSError) as error:  # no record, no order: it goes on in the next life
+        except (OnetapeError, OSError) as error:  # no record, no order: it goes on from its records
             self._failed(error)
 
     def _failed(self, error: BaseException) -> None:
+        self.fault = error
         if not self.reported.done():
             self.reported.set_exception(error)
         self.over.set()
@@ -191,8 +195,8 @@ class SagaRun:
                 if order is not None and order.traded and (fills := self._fills(attempt)).base != filled:
                     filled = fills.base
                     self._do(self.saga.progress(number, fills, now))
-                if order is None and sending.done():
-                    code, why = sending.result()
+                if order is None:
+                    code, why = sending.result() if sending.done() else (0, "")
                     if why or now > attempt.until + GRACE:
                         why = why or "it did not reach its gateway in time"
                         code = code or ServiceTimeout.code
@@ -204,27 +208,27 @@ class SagaRun:
             sending.cancel()
 
     async def _send(self, attempt: Attempt) -> tuple[int, str]:
-        """Sends an order until there is an answer, or its time is over. Returns why it was refused; "": it was not, or
-        nobody knows."""
+        """Sends an order until there is an answer: late ones are not placed, but whose order was has its name, which a
+        cancel needs. Returns why it was refused; "": it was not."""
         fields = {**order_fields(attempt.leg, rests=bool(attempt.rests_until)), "until_ns": attempt.until}
-        while self._desk.now() <= attempt.until:
+        answer = None
+        while answer is None or answer.status == "timeout":
             answer = await self._desk.send(attempt.leg.account, "place", fields, self._id(attempt), SEND_WITHIN_S)
-            if answer.status == "timeout":
-                continue
-            if answer.error is not None:
-                return int(answer.error["code"]), str(answer.error["message"])
-            for row in (answer.result or {}).get("orders", ()):
-                self._names[attempt.number] = row["client_id"]
-                return int(row.get("code") or 0), str(row.get("reason") or "")
-            return 0, ""
+        if answer.error is not None:
+            return int(answer.error["code"]), str(answer.error["message"])
+        for row in (answer.result or {}).get("orders", ()):
+            self._names[attempt.number] = row["client_id"]
+            return int(row.get("code") or 0), str(row.get("reason") or "")
         return 0, ""
 
     async def _cancel(self, attempt: Attempt) -> None:
+        """Cancels an order as often as it takes: a venue may refuse one, or have the order only later."""
+        tries = 0
         while not self.over.is_set() and not attempt.is_closed:
-            name = self._names.get(attempt.number)
-            if name:
-                id_ = f"{self._id(attempt)}.cancel"
+            answered = False
+            if name := self._names.get(attempt.number):
+                id_ = f"{self._id(attempt)}.cancel{tries or ''}"
                 answer = await self._desk.send(attempt.leg.account, "cancel", {"order": name}, id_, SEND_WITHIN_S)
-                if answer.status != "timeout":
-                    return
-            await asyncio.sleep(0.05)
+                answered = answer.status != "timeout"
+                tries += answered
+            await asyncio.sleep(CANCEL_EVERY_S if answered else 0.05)

@@ -223,6 +223,8 @@ class Views:
             market_at=seen.at,
             account_at=found.at,
             refusal=found.why or self._missing(equity, seen, mark),
+            unfit=found.why,
+            is_shared=bool(config.subaccounts),
         )
 
     def _mark(self, instrument: Instrument, seen: Seen) -> Decimal:

@@ -23,10 +23,9 @@ from onetape.hedge import saga as steps
 from onetape.hedge.auto import Auto, AutoSettings, Decision, Ended, Look, MarginLimits
 from onetape.hedge.carry import Carry
 from onetape.hedge.model import LegView, Level
-from onetape.hedge.plan import Terms, base_of, legs_plan, plan_change, tradable
-from onetape.hedge.saga import Fills, Goal, Outcome, Saga
+from onetape.hedge.plan import Terms, base_of, least_of, legs_plan, plan_change
+from onetape.hedge.saga import Fills, Goal, Saga
 from onetape.model.decimals import to_decimal
-from onetape.model.enums import Kind
 from onetape.model.errors import BadConfig, OnetapeError
 from onetape.model.money import money
 from onetape.model.symbol import parse_symbol
@@ -230,7 +229,7 @@ class DeltaNeutral(Strategy):
                 plan=plan,
                 bearers=tuple(self._accounts),
                 positions={view.account: view.position for view in views},
-                least=min(tradable(view) for view in views),
+                least=least_of(views),
                 slippage=self._settings.slippage,
                 begun=self.now,
                 deadline=self.now + _TIME,
@@ -256,10 +255,11 @@ class DeltaNeutral(Strategy):
                     self._effects.extend(saga.looked(self._views(), self.now))
                 case steps.Wake(at):
                     self._loop.set_timer(_WAKE, 0, max(at, self.now + 1))
-                case steps.Report(outcome):
-                    self._report(saga, outcome)
+                case steps.Report():  # nobody waits for it: what counts is its end
+                    pass
                 case steps.End():
                     self._saga = None
+                    self._ended(saga)
         self._effects.clear()
         self._is_running = False
 
@@ -288,8 +288,9 @@ class DeltaNeutral(Strategy):
         fills = self._fills.get(number, Fills())
         self._carry_out(self._saga.closed(number, fills, self.now, why=why, code=order.code))
 
-    def _report(self, saga: Saga, outcome: Outcome) -> None:
-        cost = sum((_cost(each) for each in saga.attempts), _ZERO)
+    def _ended(self, saga: Saga) -> None:
+        outcome, cost = saga.ended, saga.cost
+        assert outcome is not None
         self._exposure.operation(outcome.naked_ns)
         self.log(
             f"delta: {outcome.status}", operation=saga.goal.operation, change=str(outcome.change), cost=f"{cost:f}"
@@ -393,10 +394,3 @@ def _levels(rows: Sequence[tuple[float, float]]) -> tuple[Level, ...]:
 
 def _top(price: float, size: float) -> tuple[Level, ...]:
     return (Level(to_decimal(price), to_decimal(size)),) if price > 0 and size > 0 else ()
-
-
-def _cost(attempt: steps.Attempt) -> Decimal:
-    """Quote: fees, and what the fills were worse than the middle of the market when it was planned."""
-    fills, leg = attempt.fills, attempt.leg
-    fees = fills.fees * leg.mid if leg.kind is Kind.INVERSE else fills.fees
-    return fees + fills.base * (fills.price - leg.mid) * leg.side

@@ -271,7 +271,9 @@ class Auto:
             if any("margin" in words for _, words in plan.considered):
                 return self._stop(event.now, "margin_short", f"{reason}, and no account can bear it: {why}", net)
             return self._decision(event.now, "hold", "no_account", f"{reason}, and no account can trade it: {why}", net)
-        trades = {leg.account: leg.change for leg in plan.legs}
+        trades: dict[str, Decimal] = {}
+        for leg in plan.legs:  # an account may have two: one takes its position off, one opens
+            trades[leg.account] = trades.get(leg.account, _ZERO) + leg.change
         return self._decision(
             event.now, "control", "delta_off", reason, net, cost=cost_of_trades(plan.legs), trades=trades
         )

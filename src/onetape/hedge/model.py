@@ -32,7 +32,8 @@ class LegView:
     funding_rate: of the next payment, signed as longs pay it; None where it is not known; funding_at: ns UTC.
     maker_fee, taker_fee: of notional, by the account's tier.
     market_at, account_at: ns UTC of the newest price, and as of when the account is known; 0: never.
-    refusal: why nothing can be traded on it now; "": nothing speaks against it.
+    refusal: why nothing can be traded on it now; "": nothing speaks against it. unfit: why what it says of position and
+    money is not to be relied on, "": it is. is_shared: by sub-accounts, each with its part of the position.
     """
 
     account: str
@@ -56,6 +57,8 @@ class LegView:
     market_at: int = 0
     account_at: int = 0
     refusal: str = ""
+    unfit: str = ""
+    is_shared: bool = False
 
     @property
     def utilization(self) -> Fraction:

@@ -7,7 +7,7 @@ position off come before those that open one. Deterministic: equal views give an
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from decimal import ROUND_DOWN, Decimal, localcontext
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal, localcontext
 from typing import Final
 
 import msgspec
@@ -26,6 +26,7 @@ __all__ = [
     "base_of",
     "capacity",
     "hedge_plan",
+    "least_of",
     "leg_of",
     "legs_plan",
     "middle",
@@ -72,6 +73,7 @@ class Leg(msgspec.Struct, frozen=True):
     reduces: bool = False
     kind: Kind = Kind.LINEAR
     cost: Cost = Cost()
+    is_shared: bool = False
 
     @property
     def change(self) -> Decimal:
@@ -128,11 +130,11 @@ def base_of(instrument: Instrument, qty: Decimal, price: Decimal) -> Decimal:
     return qty * instrument.multiplier
 
 
-def qty_of(instrument: Instrument, base: Decimal, price: Decimal) -> Decimal:
-    """Returns the quantity, in whole lots and not more, of an amount of base >= 0."""
+def qty_of(instrument: Instrument, base: Decimal, price: Decimal, rounding: str = ROUND_DOWN) -> Decimal:
+    """Returns the quantity, in whole lots and not more unless `rounding` says so, of an amount of base >= 0."""
     with localcontext(prec=_DIGITS):
         exact = base * price if instrument.kind is Kind.INVERSE else base
-        lots = (exact / (instrument.multiplier * instrument.lot)).to_integral_value(ROUND_DOWN)
+        lots = (exact / (instrument.multiplier * instrument.lot)).to_integral_value(rounding)
         return lots * instrument.lot
 
 
@@ -150,6 +152,12 @@ def tradable(view: LegView, *, reduces: bool = False) -> Decimal:
         return least
     # Of an inverse contract the quote currency is what the quantity counts.
     return max(least, instrument.notional_min / price)
+
+
+def least_of(views: Iterable[LegView]) -> Decimal:
+    """Returns the least amount of base that one of the accounts can trade; of an inverse contract without a market
+    nobody knows it. 0: of none."""
+    return min((each for each in map(tradable, views) if each), default=_ZERO)
 
 
 def middle(view: LegView) -> Decimal:
@@ -233,6 +241,8 @@ def leg_of(view: LegView, change: Decimal, terms: Terms, *, reduces: bool | None
     if reduces is None:
         reduces = reducing(view, side) >= abs(change) > 0
     qty = qty_of(instrument, abs(change), mid)
+    if reduces and instrument.kind is Kind.INVERSE:  # the base of its position is that at the mark, not at the middle
+        qty = min(qty, qty_of(instrument, reducing(view, side), view.mark, ROUND_HALF_EVEN))
     base = base_of(instrument, qty, mid)
     if not qty or base < tradable(view, reduces=reduces):
         return None
@@ -252,6 +262,7 @@ def leg_of(view: LegView, change: Decimal, terms: Terms, *, reduces: bool | None
         reduces,
         instrument.kind,
         cost,
+        view.is_shared,
     )
 
 

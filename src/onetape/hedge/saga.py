@@ -23,7 +23,7 @@ import msgspec
 from onetape.hedge.model import LegView
 from onetape.hedge.plan import Leg, Plan, Terms, leg_of, plan_change, refusal_of
 from onetape.model.enums import Kind
-from onetape.model.time import SECOND
+from onetape.model.time import MINUTE, SECOND
 
 __all__ = [
     "Attempt",
@@ -53,6 +53,7 @@ SETTLES: Final = 3 * SECOND  # until a venue's positions have what was filled
 _PAUSES: Final = (50 * MILLISECOND, SECOND, SECOND // 4)  # between rounds that fill nothing, doubled; most, naked
 SLOW: Final = SECOND  # an order that is open for longer: another account comes first
 _ZERO: Final = Decimal(0)
+_DRIFT: Final = Decimal("0.02")  # of a position: the base of an inverse one moves with the price, fees may be of base
 _PART: Final = Decimal("1e-9")  # of what positions differ by rounding
 
 
@@ -108,6 +109,13 @@ class Attempt:
         return self.fills.base * self.leg.side
 
     @property
+    def cost(self) -> Decimal:
+        """Quote: fees, and what its fills were worse than the middle of the market when it was planned."""
+        fills, leg = self.fills, self.leg
+        fees = fills.fees * leg.mid if leg.kind is Kind.INVERSE else fills.fees
+        return fees + fills.base * (fills.price - leg.mid) * leg.side
+
+    @property
     def change_max(self) -> Decimal:
         """Returns its change when it is filled whole; of an inverse contract a worse price of a sale is more base."""
         if self.is_closed:
@@ -118,7 +126,8 @@ class Attempt:
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What happened. change: of the net delta, by fills; positions: the venues' own, at the end; naked: what is outside
-    of the way, 0 where all is well; differs: accounts whose positions are not what fills explain: (expected, there)."""
+    of the way, 0 where all is well; differs: accounts whose positions are not what fills explain: (expected, there);
+    unknown: accounts that did not say what they hold, of which `positions` has what fills make."""
 
     status: Literal["completed", "partial", "failed"]
     change: Decimal
@@ -130,6 +139,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     why: str
     code: int
     at: int
+    unknown: tuple[str, ...] = ()
 
 
 # --- effects ----------------------------------------------------------------------------------------------------------
@@ -194,6 +204,7 @@ class Saga:
         self._settled_by = 0  # the venues' positions are compared until then
         self._looking = False
         self._reported = False
+        self._is_stopped = False  # by a person
 
     @classmethod
     def of(cls, records: Iterable[Mapping[str, Any]]) -> Saga | None:
@@ -221,6 +232,8 @@ class Saga:
                 attempt.is_closed, attempt.why, attempt.code = True, record["why"], record["code"]
                 self._rounds = 0 if attempt.fills.base else self._rounds + 1
                 self._exposed(record["at"])
+            case "saga_stopped":
+                self._is_stopped = True
             case "saga_ended":
                 self.is_over, self.ended = True, msgspec.convert(record["outcome"], Outcome)
 
@@ -239,6 +252,11 @@ class Saga:
     def change(self) -> Decimal:
         """Returns the change of the net delta by what is known to be filled."""
         return sum((each.change for each in self.attempts), _ZERO)
+
+    @property
+    def cost(self) -> Decimal:
+        """Returns what it has cost so far, quote."""
+        return sum((each.cost for each in self.attempts), _ZERO)
 
     @property
     def moved(self) -> dict[str, Decimal]:
@@ -276,7 +294,7 @@ class Saga:
         spans = [sorted((each.change, each.change_max)) for each in self.attempts]
         least, most = sum((each[0] for each in spans), _ZERO), sum((each[1] for each in spans), _ZERO)
         need = low - most if most < low else high - least if least > high else _ZERO
-        return need if abs(need) >= self.goal.least else _ZERO
+        return need if abs(need) >= self.goal.least and not self._is_stopped else _ZERO
 
     @property
     def _begun(self) -> int:
@@ -294,6 +312,15 @@ class Saga:
         """Goes on after a restart: what was open is sent once more under its id, which acts once."""
         self._exposed(now)
         return [*(Place(each) for each in self._open), *self._next(now)]
+
+    def stop(self, now: int) -> list[Effect]:
+        """A person ends it: nothing more is traded, also of what is naked; what is open is canceled or waited for."""
+        if self.is_over or self._is_stopped:
+            return []
+        made: list[Effect] = [self._write("saga_stopped", at=now)]
+        for attempt in self._open:
+            made += self._cancel(attempt) if attempt.rests_until else []
+        return made if self._open else made + self._look()
 
     def progress(self, number: int, fills: Fills, now: int) -> list[Effect]:
         """An order that works has been filled in part."""
@@ -339,6 +366,8 @@ class Saga:
                 return self._wake()
             rest = self._rest(views, now)
             return self._verify(views, now) if rest is None else self._attempts([(-1, rest, 0)], now)
+        if self._is_evened(views, now):
+            return self._verify(views, now)
         self._settled_by = 0
         naked_for = now - self._naked_since if self._naked_since else 0
         is_urgent = naked_for >= PATIENCE or (self._naked_since and now >= self.goal.deadline)
@@ -366,15 +395,19 @@ class Saga:
         if self.is_over or (self._open and not self._need(now)):
             return self._wake()
         legs, begun = self.goal.plan.legs, self._begun
-        is_fresh = now - self.goal.begun <= FRESH and now < self.goal.deadline
+        is_fresh = now - self.goal.begun <= FRESH and now < self.goal.deadline and not self._is_stopped
         if begun < len(legs) and is_fresh and not self._open:
             is_maker = bool(self.goal.maker_first)
             together = self.goal.plan.parallel and not (is_maker and self.goal.plan.opposes)
             chosen = list(enumerate(legs))[begun:] if together else [(begun, self._clipped(begun))]
-            rests = now + self.goal.maker_first if is_maker and not (begun and self.goal.plan.opposes) else 0
+            rests = (
+                min(now + self.goal.maker_first, self.goal.deadline)
+                if is_maker and not (begun and self.goal.plan.opposes)
+                else 0
+            )
             if made := self._attempts([(index, leg, rests) for index, leg in chosen if leg is not None], now):
                 return made
-        return self._later(now) if self._rounds else self._look()
+        return self._later(now) if self._rounds and not self._is_stopped else self._look()
 
     def _clipped(self, index: int) -> Leg | None:
         """Returns a later leg of a plan that is traded one by one: of opposite legs no more than evens out what the
@@ -412,9 +445,9 @@ class Saga:
         return [Look()]
 
     def _later(self, now: int) -> list[Effect]:
-        first, most, most_naked = _PAUSES
-        pause = min(first << min(self._rounds, 10), most_naked if self._naked_since else most)
-        self._due = self._due or now + pause
+        first, usual, naked = _PAUSES
+        most = max(naked if self._naked_since else usual, (now - self._report_by) // 10)  # refused for long: less often
+        self._due = self._due or now + min(first << min(self._rounds, 11), most, MINUTE)
         return self._wake()
 
     def _wake(self) -> list[Effect]:
@@ -456,7 +489,8 @@ class Saga:
     def _rest(self, views: Sequence[LegView], now: int) -> Leg | None:
         """Returns the next leg of opposite ones that have been done in part, to the same extent: the other ones follow
         as what is missing. None: nothing is left, or one of them has failed, and trying again would be a bet."""
-        if not self.goal.plan.opposes or self._failed or now >= self.goal.deadline or self._rounds >= ROUNDS_MAX:
+        is_vain = bool(self._failed) or self._rounds >= ROUNDS_MAX
+        if not self.goal.plan.opposes or is_vain or self._is_stopped or now >= self.goal.deadline:
             return None
         terms = Terms(now=now, slippage=self.goal.slippage)
         for view in views:
@@ -467,26 +501,41 @@ class Saga:
 
     # --- the end ----------------------------------------------------------------------------------
 
+    def _is_evened(self, views: Sequence[LegView], now: int) -> bool:
+        """Tells whether other hands, as a kill switch or a person, have taken off what its fills left naked: to trade
+        that now would leave more than there is. While the time runs, or an account is unfit, it goes by its fills."""
+        there = {each.account: each for each in views if not each.unfit}
+        newest = max((each.fills.at for each in self.attempts), default=0)
+        is_settled = not self._open and now >= max(self.goal.deadline, newest + SETTLES)
+        if not is_settled or there.keys() != self.goal.positions.keys():
+            return False
+        moved = drift = _ZERO
+        for account, expected in self._expected().items():
+            moved += there[account].position - expected
+            drift += abs(expected) * (_ZERO if there[account].instrument.kind is Kind.LINEAR else _DRIFT)
+        return abs(moved) - drift > abs(self.naked + moved)
+
     def _expected(self) -> dict[str, Decimal]:
         return {name: at + self.moved.get(name, _ZERO) for name, at in self.goal.positions.items()}
 
     def _verify(self, views: Sequence[LegView], now: int) -> list[Effect]:
         """Compares the venues' own positions with what was filled; other hands may have traded, too."""
         self._settled_by = self._settled_by or now + SETTLES
-        there = {each.account: each for each in views}
-        newest: dict[str, int] = {}
-        for each in self.attempts:
-            newest[each.leg.account] = max(newest.get(each.leg.account, 0), each.fills.at)
-        expected, differs = self._expected(), {}
-        for account in newest:
-            view = there.get(account)
-            if view is None or not _agrees(view, expected[account], self.attempts):
-                differs[account] = (expected[account], view.position if view is not None else _ZERO)
-        if differs and now < self._settled_by:
+        there = {each.account: each for each in views if not each.unfit}
+        traded, expected = {each.leg.account for each in self.attempts}, self._expected()
+        judged = expected.keys() if abs(self.naked) >= self.goal.least else traded
+        differs = {
+            account: (expected[account], there[account].position)
+            for account in sorted(judged & there.keys())
+            if not _agrees(there[account], expected[account], self.attempts)
+        }
+        unknown = tuple(sorted(traded - there.keys()))  # a gateway that begins anew has its time
+        if (differs and now < self._settled_by) or (unknown and now < max(self._settled_by, self.goal.deadline)):
             self._due = now + 20 * MILLISECOND
             return self._wake()
         self.is_over = True
-        outcome = self.outcome(now, {name: each.position for name, each in there.items()}, differs)
+        positions = {**expected, **{name: each.position for name, each in there.items()}}
+        outcome = self.outcome(now, positions, differs, unknown)
         made: list[Effect] = [self._write("saga_ended", outcome=outcome)]
         if not self._reported:
             self._reported = True
@@ -498,6 +547,7 @@ class Saga:
         now: int,
         positions: dict[str, Decimal] | None = None,
         differs: dict[str, tuple[Decimal, Decimal]] | None = None,
+        unknown: tuple[str, ...] = (),
     ) -> Outcome:
         """Says what has happened by now."""
         left = self._left().values() if self.goal.plan.opposes else (self.wanted - self.change,)  # whoever has borne it
@@ -507,7 +557,7 @@ class Saga:
         naked = self.naked if abs(self.naked) >= self.goal.least else _ZERO
         whys = [each for each in self.attempts if each.why and not each.rests_until]
         return Outcome(
-            status="failed" if naked or not is_moved else "partial" if short or self._open else "completed",
+            status="failed" if naked or not is_moved else "partial" if short or self._open or unknown else "completed",
             change=self.change,
             naked=naked,
             naked_ns=max(self.naked_ns, now - self._naked_since if self._naked_since else 0),
@@ -517,11 +567,12 @@ class Saga:
             why=f"{whys[0].leg.account}: {whys[0].why}" if whys else "",
             code=whys[0].code if whys else 0,
             at=now,
+            unknown=unknown,
         )
 
 
 def _agrees(view: LegView, expected: Decimal, attempts: Iterable[Attempt]) -> bool:
     """Of an inverse contract the base moves with the price: as much as it may while an operation runs."""
     traded = sum((each.fills.base for each in attempts if each.leg.account == view.account), abs(expected))
-    part = Decimal("0.02") if view.instrument.kind is Kind.INVERSE else _PART
+    part = _DRIFT if view.instrument.kind is Kind.INVERSE else _PART
     return abs(view.position - expected) <= traded * part

@@ -59,6 +59,8 @@ KINDS: Final = {
     # late, of unknown outcome - done
     "transfer": Kind(Type.LEDGER, notes=("expired", "failed", "has been")),
     "unknown orders": Kind(Type.RISK),  # so many - settled
+    # of the control plane
+    "hedge": Kind(Type.RISK),  # an operation stands still - has ended
     # of the guardian
     "gateway": Kind(Type.PROCESS),  # dead, the guardian acts past it - back
     "halt refused": Kind(Type.RISK, notes=_NOTE),  # by a gateway

@@ -1,0 +1,212 @@
+"""What a desk does where accounts do not say what they hold, the tape fails, or a stop comes; no gateway runs."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from collections.abc import Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from hedge.hedge_world import LOT, SECOND, view_of
+from onetape.control import desk as desks
+from onetape.control import saga_run
+from onetape.control.call import Call
+from onetape.control.desk import Desk
+from onetape.control.models import DeltaControl, HedgeExecute, SystemCommand, UtilizationRebalance
+from onetape.control.operations import ControlTape
+from onetape.control.saga_run import SagaRun
+from onetape.hedge.plan import Plan, Terms, leg_of
+from onetape.hedge.saga import Goal, Saga, Write
+from onetape.ipc.system import CommandResult, IPCCommandSystem
+from onetape.model.errors import BlockedByRiskAlert, ProxyFailed
+from onetape.model.sections import CONTROL
+
+CONTROLLED = DeltaControl(target_delta=1.0, accounts=["a", "b"], symbol="BTC-USD", max_deviation=0.1)
+
+
+class Accounts:
+    """Two accounts, as views of them."""
+
+    def __init__(self) -> None:
+        self.views = {name: view_of(name) for name in "ab"}
+
+    def refresh(self) -> None: ...
+
+    def symbols(self) -> Any: ...
+
+    def legs(self, symbol: str, accounts: Any) -> list:
+        return [self.views[each] for each in accounts]
+
+    def gate(self, accounts: Any, reduces: bool) -> None: ...
+
+
+class FullTape(ControlTape):
+    """Has no room for orders of sagas."""
+
+    is_full = False
+
+    def append(self, record: dict, event: str = "memory") -> int:
+        if self.is_full and record["kind"] == "saga_attempt":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().append(record, event)
+
+
+class Passing(Desk):
+    """Its gateways refuse nothing, and place nothing."""
+
+    async def send(
+        self, account: str, command: str, fields: dict[str, Any], id_: str, within_s: float
+    ) -> CommandResult:
+        if fields.get("dry_run"):
+            return CommandResult(id_, "applied", {"orders": [], "checks": []})
+        return await super().send(account, command, fields, id_, within_s)
+
+
+@asynccontextmanager
+async def a_desk(home, accounts: Accounts, **more: Any):
+    tape, commands = FullTape(home), IPCCommandSystem(CONTROL, home=home)
+    commands.start()
+    made = Passing(accounts, accounts, home, tape, commands, **more)
+    try:
+        yield made, tape
+    finally:
+        await made.close()
+        commands.stop()
+        tape.close()
+
+
+def on(home, work: Callable[..., Awaitable[None]], **more: Any) -> None:
+    async def do() -> None:
+        accounts = Accounts()
+        async with asyncio.timeout(20), a_desk(home, accounts, **more) as (desk, tape):
+            await work(desk, tape, accounts)
+
+    asyncio.run(do())
+
+
+def test_nothing_is_planned_on_a_net_delta_that_an_account_does_not_say(tmp_path):
+    """One that begins anew holds what it held: to count it as nothing would trade its position once more."""
+
+    async def work(desk, tape, accounts):
+        accounts.views["b"] = replace(accounts.views["b"], unfit="its gateway does not run", refusal="so")
+        hedged = HedgeExecute(symbol="BTC-USD", hedge_amount=1.0, target_accounts=["a", "b"])
+        balanced = UtilizationRebalance(target_utilization=0.5, accounts=["a", "b"], symbol="BTC-USD")
+        for make, request in ((desk.control, CONTROLLED), (desk.hedge, hedged), (desk.rebalance, balanced)):
+            with pytest.raises(ProxyFailed, match="its gateway does not run") as caught:
+                await make(request, "x", "test")
+            assert caught.value.location == "b"
+        assert not list(tape.read()) and not desk.is_busy("BTC")
+
+    on(tmp_path, work)
+
+
+def test_a_stop_that_comes_while_an_operation_waits_for_its_turn_keeps_it_from_beginning(tmp_path):
+    def check() -> None:
+        raise BlockedByRiskAlert("the system is stopped")
+
+    async def work(desk, tape, accounts):
+        with pytest.raises(BlockedByRiskAlert):
+            await desk.control(CONTROLLED, "x", "test")
+        assert not list(tape.read()) and not desk.is_busy("BTC")
+
+    on(tmp_path, work, check=check)
+
+
+def goal_of(operation: str, **facts: Any) -> Goal:
+    leg = leg_of(view_of("a"), Decimal(1), Terms(now=1, slippage=Decimal("0.005")))
+    assert leg is not None
+    usual = {"base": "BTC", "plan": Plan((leg,)), "bearers": ("a",), "positions": {"a": Decimal(0)}, "least": LOT}
+    times = {"slippage": Decimal("0.005"), "begun": 1, "deadline": 1 + SECOND}
+    return Goal(operation=operation, symbol="BTC-USD", **{**usual, **times, **facts})
+
+
+def test_two_that_were_left_on_a_symbol_go_on_one_after_the_other_and_keep_nobody_from_starting(tmp_path):
+    async def work(desk, tape, accounts):
+        accounts.views["a"] = replace(accounts.views["a"], refusal="halted")
+        for name in ("one", "two"):
+            first = Saga(goal_of(name, deadline=2**62)).begin(1)[0]
+            assert isinstance(first, Write)
+            tape.append(first.record)
+        await desk.resume()
+        assert desk.has_begun("one") and desk.has_begun("two")
+        for name in ("one", "two"):
+            call = Call("r", "", "POST", "", request=SystemCommand(), path={"id": name}, operation=f"end-{name}")
+            reply = await desk.end(call)
+            assert (reply.operation_id, reply.status) == (f"end-{name}", "failed")
+            await desk.cost(name)
+        assert not desk.is_busy("BTC")
+
+    on(tmp_path, work)
+
+
+def test_what_a_full_disk_stops_is_alerted_and_goes_on_from_its_records(tmp_path, monkeypatch):
+    monkeypatch.setattr(desks, "RETRY_S", (0.05, 0.1))
+
+    async def work(desk, tape, accounts):
+        tape.is_full = True
+        with pytest.raises(OSError, match="No space"):
+            await desk.control(CONTROLLED, "x", "test")
+        assert desk.has_begun("x") and desk.is_busy("BTC")
+        while not (alerts := list(tape.records(("alert",)))):
+            await asyncio.sleep(0.01)
+        found = alerts[0].record
+        assert (found["kind"], found["subject"], found["severity"]) == ("hedge", "x", "critical")
+        assert "No space" in found["state"] and "naked" in found["state"]
+        await desk.end(Call("r", "", "POST", "", request=SystemCommand(), path={"id": "x"}, operation="end-1"))
+        assert await desk.cost("x") == 0
+        assert desk.has_begun("x") and not desk.is_busy("BTC")
+        (over,) = tape.records(("health",))
+        assert (over.record["kind"], over.record["subject"], over.record["severity"]) == ("hedge", "x", None)
+
+    on(tmp_path, work)
+
+
+class Gateway:
+    """What a run has around it: a gateway that says an order's name, and cancels it at the third try."""
+
+    def __init__(self, home, now: int) -> None:
+        self.home, self.sent = home, []
+        self._now = now
+
+    def now(self) -> int:
+        return self._now
+
+    def record(self, record: dict) -> None: ...
+
+    async def send(self, account: str, command: str, fields: dict, id_: str, within_s: float) -> CommandResult:
+        self.sent.append((command, id_))
+        return CommandResult(id_, "applied", {"orders": [{"client_id": "name"}]})
+
+
+def test_a_passive_order_of_an_earlier_life_is_canceled_and_as_often_as_it_takes(tmp_path, monkeypatch):
+    monkeypatch.setattr(saga_run, "CANCEL_EVERY_S", 0.01)
+
+    async def work() -> None:
+        begun = Saga(goal_of("op", maker_first=SECOND, begun=SECOND, deadline=9 * SECOND)).begin(SECOND)
+        saga = Saga.of([each.record for each in begun if isinstance(each, Write)])
+        assert saga is not None
+        late = saga.attempts[0].until + SECOND // 2
+        gateway = Gateway(tmp_path, late)
+        run = SagaRun(gateway, saga)  # type: ignore[arg-type]
+        run.begin(saga.resume(late))
+        async with asyncio.timeout(20):
+            while len(gateway.sent) < 4:
+                await asyncio.sleep(0.01)
+        run.close()
+        cancels = [("cancel", f"op.1.cancel{n}") for n in ("", 1, 2)]
+        assert gateway.sent[:4] == [("place", "op.1"), *cancels]
+
+    asyncio.run(work())
+
+
+@pytest.mark.parametrize("is_shared", [True, False])
+def test_of_a_shared_account_a_reduction_is_no_reduce_only_order(is_shared):
+    view = view_of("a", position=Decimal(1), is_shared=is_shared)
+    leg = leg_of(view, Decimal(-1), Terms(now=1, slippage=Decimal("0.005")))
+    assert leg is not None and leg.reduces
+    assert saga_run.order_fields(leg)["reduce_only"] is not is_shared
