@@ -25,7 +25,8 @@ _EMPTY = (None, "", 0, "0.0", "none", ())
 def command(shell: Shell, name: str | None, otlp: str | None, since: int | None, follow: bool) -> Answer:
     """Follow a command, an order or a fill through the journals: from what caused it to its money.
 
-    ID: of an operation, a command or a transfer, an order's client or venue id, a trade's id, or a frame as JOURNAL:SEQUENCE.
+    ID: of an operation, a command or a transfer, an order's client or venue id, a trade's id, or a
+    frame as JOURNAL:SEQUENCE.
     """
     if (name is None) == (otlp is None) or (otlp is None and (follow or since is not None)):
         raise UsageError("say what is to be followed", location="onetape trace", todo="give an ID, or --otlp URL")
