@@ -99,6 +99,8 @@ class HaltWorld(World):
         if not isinstance(out, IntentOut) or out.kind is RequestKind.CANCEL:
             return
         spec, order = out.order.spec, out.order
+        if spec.tag == GUARDIAN:  # hands a share over inside: no venue gets it
+            return
         if self.gate.reduces(spec, order) or not self.is_halted(spec.symbol, order.robot):
             return
         worst = self.invariants.worst(spec.symbol, spec.side, spec.position_side)
