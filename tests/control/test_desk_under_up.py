@@ -144,7 +144,7 @@ def test_a_pair_that_makes_first_rests_with_one_leg_and_takes_the_other(home, re
         desk, accounts, operation = made.desk, ACCOUNTS[:2], f"pair-{rests}"
         before = made.positions()
         call = Asking(operation, "test", desk.now(), "BTC-USD", accounts)
-        async with desk._turn(call, "wait") as lock:
+        async with desk._turn(call, "wait", 30 * SECOND) as lock:
             views = desk._legs("BTC-USD", accounts)
             trades = {accounts[0]: Decimal("0.03"), accounts[1]: Decimal("-0.03")}
             plan = legs_plan(views, trades, Terms(now=desk.now(), slippage=CONTROL_SLIPPAGE), parallel=False)
