@@ -115,7 +115,7 @@ class Inside:
         )
         self.core.gate.ready = True
         balances = {"USDT": BalanceReport("USDT", 10**23, time.time_ns())}
-        self.core.money.begin(balances, {}, is_other=False)
+        self.core.money.begin(balances, is_other=False)
         self.core.money.ready()
         life = self.core.requests.attach("other", "", time.time_ns(), slot=3)
         assert life is not None

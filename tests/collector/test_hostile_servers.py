@@ -16,6 +16,7 @@ import pytest
 
 from onetape.bridge.opening import ANSWER_MAX, _bound_answers
 from onetape.collector.options import CollectorOptions
+from onetape.collector.polled import Past
 from onetape.collector.sources import line_of
 from onetape.feeds.query_line import VenueLine
 from onetape.feeds.venue_clock import VenueClock
@@ -147,7 +148,7 @@ def test_a_collector_follows_no_redirect():
                 published=False,
                 instruments="",
             )
-            running = asyncio.ensure_future(line_of(options, Takes(), ["t"]).run())
+            running = asyncio.ensure_future(line_of(options, Takes(), ["t"], lambda: Past(0, [])).run())
             while first.requests < 2:
                 first.seen.clear()
                 await first.seen.wait()

@@ -34,12 +34,13 @@ def followed(world) -> tuple:
     follower = AccountFollower(ACCOUNT, world.home.path, core, SLOTS)
     assert follower.follow(waiter, 1)
     view = follower.view
-    guards = {key: (g.qty, g.entry, g.opened, g.rows) for key, g in core.guards.items() if g.qty or g.rows}
+    guards = {key: (g.qty, g.opened, g.rows) for key, g in core.guards.items() if g.qty or g.rows}
+    entries = {key: float(g.entry) for key, g in core.guards.items() if g.qty}
     parts = {(key, name): (p.qty, p.cost) for key, g in core.guards.items() for name, p in g.parts.items() if p.qty}
     working = {key: (row.spec, row.size or row.spec.size_int, row.filled) for key, row in view.working.items()}
     robots = {number: (life.name, life.slot, life.epoch) for number, life in view.robots.items()}
     follower.leave(waiter)
-    return guards, parts, working, robots, {key: qty for key, qty in view.parts.items() if qty}
+    return guards, parts, working, robots, {key: qty for key, qty in view.parts.items() if qty}, entries
 
 
 def test_a_follower_starts_from_a_checkpoint_at_any_frame(world):
@@ -54,7 +55,10 @@ def test_a_follower_starts_from_a_checkpoint_at_any_frame(world):
     for sequence in sorted({1, *(chance.randrange(1, last) for _ in range(12)), last}):
         world.life.make_checkpoint(journal, file, sequence)
         assert read_checkpoint(journal, file).sequence == sequence
-        assert followed(world) == whole, sequence
+        *found, entries = followed(world)
+        assert found == [*whole[:-1]], sequence
+        # A ledger takes fills as they were booked, a journal as they came.
+        assert entries == pytest.approx(whole[-1], rel=1e-5), sequence
 
 
 @pytest.mark.parametrize("world", [("binance-usdm", 12)], indirect=True)

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 import pytest
 
-from onetape.exchange.hands import trade_by_hand
 from onetape.model.enums import Liquidity, OrderNews, OrderState, OrderType, PositionSide, Side
-from onetape.model.time import SECOND
 from onetape.orders.calls import Purpose
 from onetape.orders.managed import FillOut
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reports import FillReport, OrderStatusReport
 from orders.binance_manager import NOW, SYMBOL, binance_manager
-from orders.gateway_faults import Faults
-from orders.gateway_world import World
 
 FILL = FillReport(SYMBOL, "", "77", 5, Side.BUY, PositionSide.BOTH, 600_000, 10, NOW, 0, "USDT", Liquidity.TAKER)
 
@@ -83,33 +77,3 @@ def test_an_order_that_the_venue_or_other_hands_made_ends_with_the_last_of_it(sa
         assert bool(manager.open) is (each.filled < each.size)
     assert manager.orders["settlement_autoclose-1"].state is OrderState.FILLED
     assert manager.counts == {}
-
-
-@pytest.mark.parametrize("has_entry", [True, False])
-def test_books_do_not_begin_while_a_position_from_before_has_no_price(has_entry) -> None:
-    """The venue's entry serves; a venue without one leaves the gateway waiting for a quote, and nothing is asked for
-    in vain but money."""
-    world = World(2, Faults(), crashes=False)
-    world.is_quiet = world.stopping = True
-    order = trade_by_hand(world.exchange, world.account, 0, Decimal(str(world.instruments[0].lot)) * 5, world.now)
-    world.until(world.now + SECOND)
-    symbol, held = world.symbols[0], world.account.qty(0)
-    assert held and order.filled
-    core, key = world.core, (symbol, PositionSide.BOTH)
-    core.manager.references.clear()
-    if not has_entry:
-        core.manager.books.entries = Unsaid()
-    world.connect()
-    world.until(world.now + 5 * SECOND)
-    assert core.manager.positions[key] == held
-    if not has_entry:
-        assert not core.gate.ready and core.status()["money"]["entries"] == 0
-        core.manager.references[symbol] = world.exchange.listings[0].last
-        world.until(world.now + 2 * SECOND)
-    assert core.gate.ready
-    assert sum(own.qty for (_, *each), own in core.money.booking.positions.items() if tuple(each) == key) == held
-
-
-class Unsaid(dict):
-    def __setitem__(self, key, value) -> None:
-        """Prices of positions, of a venue that does not say them."""

@@ -138,6 +138,8 @@ def _lots_are_the_ledger_s(found, records):
     sold: dict = defaultdict(lambda: [Decimal(0), Decimal(0)])
     gained: dict = defaultdict(Decimal)
     for row in found["lots"]:
+        if row["reason"] == "transfer":  # of each method at its own cost
+            continue
         sold[row["method"], row["symbol"], row["ts_close"]][0] += Decimal(row["qty"])
         sold[row["method"], row["symbol"], row["ts_close"]][1] += Decimal(row["proceeds"])
         if row["method"] == "average" and ":" in row["symbol"].partition(":")[2]:

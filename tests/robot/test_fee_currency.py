@@ -72,9 +72,9 @@ class Heard(Recovery):
         super().__init__(OrderManager(protocol))
         self.fills: list[FillReport] = []
 
-    def fill(self, fill: FillReport) -> None:
+    def fill(self, fill: FillReport, sequence: int) -> None:
         self.fills.append(fill)
-        super().fill(fill)
+        super().fill(fill, sequence)
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ class Books:
         self.steps_left = -1  # never
         self.money.recover()
         reported = BalanceReport(currency, 1000 * UNIT, 1)
-        self.money.begin({currency: reported}, {}, is_other=False)
+        self.money.begin({currency: reported}, is_other=False)
         self.money.ready()
         self.desk = TransferDesk(
             options,
