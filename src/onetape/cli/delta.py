@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,7 @@ def command() -> None:
     """Show the net delta of a symbol over accounts, bring it to a target, hold it."""
 
 
-def _add(name: str, *, example: str) -> Callable[[Callable[..., Answer]], click.Command]:
-    def wrap(function: Callable[..., Answer]) -> click.Command:
-        made = verb(name, example=example)(function)
-        command.add_command(made)
-        return made
-
-    return wrap
+_add = partial(verb, group=command)
 
 
 @_add("status", example="onetape delta status\nonetape delta status --symbol BTC-USD --json")

@@ -209,8 +209,10 @@ def home_refused(error: OSError, home: Path) -> PermissionDenied | None:
     )
 
 
-def verb(name: str, *, example: str) -> Callable[[Callable[..., Answer]], click.Command]:
-    """Make (shell, **options) -> Answer the command `name`; its docstring is the help."""
+def verb(
+    name: str, *, example: str, group: click.Group | None = None
+) -> Callable[[Callable[..., Answer]], click.Command]:
+    """Make (shell, **options) -> Answer command `name`, of `group` where there is one. Its docstring is the help."""
 
     def wrap(function: Callable[..., Answer]) -> click.Command:
         def call(json: bool, home: Path | None, config: Path | None, debug: bool, **options: Any) -> Answer:
@@ -228,7 +230,10 @@ def verb(name: str, *, example: str) -> Callable[[Callable[..., Answer]], click.
         command = click.command(name, cls=Verb, context_settings=SETTINGS)(update_wrapper(call, function))
         assert isinstance(command, Verb)
         command.example = example
-        return common_options(command)
+        made = common_options(command)
+        if group is not None:
+            group.add_command(made)
+        return made
 
     return wrap
 

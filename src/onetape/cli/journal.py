@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -41,13 +42,7 @@ def command() -> None:
     """List, read, verify, repair and prune tapes."""
 
 
-def _add(name: str, *, example: str) -> Callable[[Callable[..., Answer]], click.Command]:
-    def wrap(function: Callable[..., Answer]) -> click.Command:
-        made = verb(name, example=example)(function)
-        command.add_command(made)
-        return made
-
-    return wrap
+_add = partial(verb, group=command)
 
 
 @_add("ls", example="onetape journal ls\nonetape journal ls market.tape --json")

@@ -11,22 +11,22 @@ import asyncio
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from decimal import Decimal
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import msgspec
 
 from onetape.control.call import Call, Handler
-from onetape.control.desk import Desk
+from onetape.control.desk import Desk, Gate, LegSource
+from onetape.control.desk_replies import number
 from onetape.control.models import AutoDecision, AutoReply, AutoState, DeltaAuto
 from onetape.control.operations import Operations, Wanted
 from onetape.control.refusals import answer_of, error_reply, status_of
 from onetape.control.tokens import AUTO
 from onetape.hedge.auto import Auto, AutoSettings, Decision, Ended, Look, MarginLimits
 from onetape.hedge.carry import Carry
-from onetape.hedge.model import LegView
 from onetape.model.errors import BadInput, BlockedByRiskAlert, OnetapeError, ServiceTimeout
 from onetape.model.time import SECOND
 
@@ -37,27 +37,13 @@ LATE: Final = 10 * SECOND  # an operation that was decided before that, and not 
 _MS: Final = 10**6
 
 
-class Source(Protocol):
-    """Is `Views`, as far as this needs it."""
-
-    def refresh(self) -> None: ...
-
-    def symbols(self) -> Any: ...
-
-    def legs(self, symbol: str, accounts: Sequence[str]) -> list[LegView]: ...
-
-
-class Gate(Protocol):
-    def gate(self, accounts: Sequence[str], reduces: bool) -> None: ...
-
-
 class Automatic:
     """One core for each symbol that was ever switched on. check: raises BlockedByRiskAlert where nothing may be traded;
     now: ns UTC."""
 
     def __init__(
         self,
-        views: Source,
+        views: LegSource,
         risk: Gate,
         desk: Desk,
         operations: Operations,
@@ -276,21 +262,17 @@ def settings_of(request: DeltaAuto) -> AutoSettings:
         return AutoSettings(
             symbol=request.symbol,
             accounts=tuple(request.accounts),
-            target=_exact(request.target),
-            band=_exact(request.band),
+            target=number(request.target),
+            band=number(request.band),
             interval=request.interval * _MS,
             cooldown=request.cooldown * _MS,
             patience=request.patience * _MS,
-            max_cost=_exact(request.max_cost or 0),
+            max_cost=number(request.max_cost or 0),
             margin=MarginLimits() if request.keep_margin else None,
-            carry=Carry(size=None if size is None else _exact(size)) if request.carry else None,
+            carry=Carry(size=None if size is None else number(size)) if request.carry else None,
         )
     except (ValueError, ArithmeticError) as error:
         raise BadInput(str(error), location="delta/auto") from None
-
-
-def _exact(value: float) -> Decimal:
-    return Decimal(repr(value))
 
 
 def _key(decision: Decision) -> tuple[str, str]:

@@ -191,9 +191,7 @@ class Desk:
                 plan, checks = await self._planned(
                     lambda of: legs_plan(of, trades, self._terms(CONTROL_SLIPPAGE)), views
                 )
-                errors = self._gated(
-                    request.accounts, reduces=bool(plan.legs) and all(each.reduces for each in plan.legs)
-                )
+                errors = self._gated(request.accounts, reduces=plan.reduces)
                 if not plan.legs:
                     errors.append(_unborne(plan, views, HedgeFailed))
                 if request.dry_run:
@@ -222,8 +220,7 @@ class Desk:
             async with self._turn(call, "refuse", CONTROL_WITHIN) as lock:
                 views = self._legs(symbol, accounts)
                 plan, _ = await self._planned(lambda of: legs_plan(of, trades, self._terms(slippage)), views)
-                reduces = bool(plan.legs) and all(each.reduces for each in plan.legs)
-                errors = self._gated(accounts, reduces=reduces or abs(plan.expected) < abs(plan.before))
+                errors = self._gated(accounts, reduces=plan.reduces or abs(plan.expected) < abs(plan.before))
                 if not plan.legs:
                     errors.append(_unborne(plan, views, HedgeFailed))
                 _raise_first(errors)

@@ -26,7 +26,6 @@ from onetape.control.models import Plan as ShownPlan
 from onetape.hedge.plan import Leg, Plan
 from onetape.hedge.saga import Outcome, Saga
 from onetape.hedge.utilization import Action, Rebalance
-from onetape.model.enums import Kind
 from onetape.model.errors import DeltaDeviationExceeded, HedgeFailed, OnetapeError
 
 __all__ = [
@@ -77,7 +76,7 @@ def number(value: float) -> Decimal:
 
 
 def shown_plan(plan: Plan, checks: Checks, errors: Sequence[OnetapeError]) -> ShownPlan:
-    costs = [each.cost.total * (each.mid if each.kind is Kind.INVERSE else 1) for each in plan.legs]
+    costs = [each.in_quote(each.cost.total) for each in plan.legs]
     return ShownPlan(
         legs=[_planned(leg, checks.get(leg, [])) for leg in plan.legs],
         parallel=plan.parallel,

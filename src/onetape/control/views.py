@@ -21,7 +21,7 @@ from onetape.feeds.hub_table import BOOK, FUNDING, LEVELS, MARK, QUOTE, MarketRe
 from onetape.gateway.account_balances import STALE_NS
 from onetape.gateway.options import gateway_journal
 from onetape.hedge.model import LegView, Level
-from onetape.hedge.plan import base_of
+from onetape.hedge.plan import base_of, worth
 from onetape.hub.options import brought_by_hub
 from onetape.model.enums import Kind, PositionSide
 from onetape.model.errors import OnetapeError
@@ -264,8 +264,7 @@ class Views:
                 continue
             seen = self._seen(account, instrument)
             price = self._mark(instrument, seen) or _entry(found, symbol)
-            base = abs(base_of(instrument, qty, price))
-            value = base if instrument.kind is Kind.INVERSE else base * price
+            value = worth(instrument, abs(base_of(instrument, qty, price)), price)
             gross += value
             initial += value / _leverage(instrument, config)
         return gross, initial

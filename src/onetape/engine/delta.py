@@ -138,7 +138,6 @@ class DeltaNeutral(Strategy):
         self._effects: deque[steps.Effect] = deque()
         self._is_running = False
         self._opened: set[str] = set()
-        self._off_since = 0
         self._exposure = Exposure()
         for symbol in self._accounts.values():
             self.subscribe(symbol, quotes=True, book=True, mark=True, funding=True)

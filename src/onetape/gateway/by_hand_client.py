@@ -17,7 +17,6 @@ from typing import Any, Final
 
 from onetape.gateway.by_hand_prices import Extreme, Market, needs_market, orders_of
 from onetape.gateway.extremes import extreme_of
-from onetape.gateway.options import exchange_of
 from onetape.ipc.operator import send_command
 from onetape.model.decimals import scaled
 from onetape.model.errors import (
@@ -36,6 +35,7 @@ from onetape.model.errors import (
     VenueUnavailable,
 )
 from onetape.model.sections import Config
+from onetape.model.symbol import exchange_of
 
 __all__ = ["ByHand"]
 

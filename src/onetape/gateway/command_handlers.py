@@ -15,13 +15,14 @@ from onetape.accounts.transfer_command import FIELDS as TRANSFER_FIELDS
 from onetape.gateway.core import GatewayCore
 from onetape.gateway.gateway_tape import GatewayTape, kill_reason
 from onetape.gateway.latency_spans import Spans
-from onetape.gateway.options import GatewayOptions, exchange_of
+from onetape.gateway.options import GatewayOptions
 from onetape.ipc.door import OPERATOR, Command, Do, Door, Handler, Repeated
 from onetape.ipc.once import Once
 from onetape.model.errors import BadInput, NotAvailable, UsageError
 from onetape.model.money import money
 from onetape.model.request_key import RequestKey
 from onetape.model.sections import GUARDIAN
+from onetape.model.symbol import exchange_of
 from onetape.orders.halts import HALT_FIELDS
 from onetape.orders.resolve import resolution_of
 

@@ -13,7 +13,7 @@ from onetape.ipc.names import encoded, process_socket
 from onetape.model.time import SECOND
 from onetape.orders.calls import Destination
 
-__all__ = ["GatewayOptions", "WithdrawalTarget", "exchange_of", "gateway_journal", "gateway_socket"]
+__all__ = ["GatewayOptions", "WithdrawalTarget", "gateway_journal", "gateway_socket"]
 
 
 def gateway_journal(home: Path, account: str) -> Path:
@@ -22,11 +22,6 @@ def gateway_journal(home: Path, account: str) -> Path:
 
 def gateway_socket(home: Path, account: str) -> Path:
     return process_socket(home, f"gateway:{account}")
-
-
-def exchange_of(kind: str) -> str:
-    """Returns the exchange of a kind: `binance` of `binance-usdm`, `kraken` of `ccxt:kraken`."""
-    return kind.removeprefix("ccxt:").partition("-")[0]
 
 
 class FeeAssetOptions(msgspec.Struct, frozen=True):

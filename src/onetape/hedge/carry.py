@@ -17,8 +17,7 @@ import msgspec
 
 from onetape.hedge.margin import price_of
 from onetape.hedge.model import LegView
-from onetape.hedge.plan import Leg, Terms, leg_of, worth
-from onetape.model.enums import Kind
+from onetape.hedge.plan import Leg, Terms, leg_of
 from onetape.model.time import DAY, HOUR
 
 __all__ = ["Carry", "Choice", "choose", "cost_of_trades"]
@@ -86,16 +85,13 @@ def choose(views: Sequence[LegView], carry: Carry, target: Decimal, terms: Terms
 
 def cost_of_trades(legs: Iterable[Leg]) -> Decimal:
     """Returns what legs cost once, in quote: fees and what they take off the book, without funding."""
-    costs = ((leg, leg.cost.fee + leg.cost.spread + leg.cost.impact) for leg in legs)
-    return sum((cost * leg.mid if leg.kind is Kind.INVERSE else cost for leg, cost in costs), _ZERO)
+    return sum((leg.in_quote(leg.cost.fee + leg.cost.spread + leg.cost.impact) for leg in legs), _ZERO)
 
 
 def _earned(view: LegView, position: Decimal) -> Decimal:
     """Quote a day that a position earns by funding at the rate of now."""
     rate = view.funding_rate or _ZERO
-    value = worth(view.instrument, position, price_of(view))
-    quote = value * price_of(view) if view.instrument.kind is Kind.INVERSE else value
-    return -quote * rate * DAY / (view.instrument.funding_interval or INTERVAL)
+    return -position * price_of(view) * rate * DAY / (view.instrument.funding_interval or INTERVAL)
 
 
 def _sum(views: Iterable[LegView], side: int) -> Decimal:

@@ -80,6 +80,10 @@ class Leg(msgspec.Struct, frozen=True):
         """Returns what it changes the net delta by, signed base."""
         return self.base * self.side
 
+    def in_quote(self, amount: Decimal) -> Decimal:
+        """Returns what an amount of its settle currency is in quote, at the middle of the market."""
+        return amount * self.mid if self.kind is Kind.INVERSE else amount
+
 
 class Plan(msgspec.Struct, frozen=True):
     """legs in the order in which they are sent, together where `parallel`. before: the net delta; missing: signed base
@@ -96,6 +100,11 @@ class Plan(msgspec.Struct, frozen=True):
     @property
     def change(self) -> Decimal:
         return sum((each.change for each in self.legs), _ZERO)
+
+    @property
+    def reduces(self) -> bool:
+        """Tells whether all that it trades takes positions off."""
+        return bool(self.legs) and all(each.reduces for each in self.legs)
 
     @property
     def opposes(self) -> bool:

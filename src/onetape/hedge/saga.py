@@ -112,8 +112,7 @@ class Attempt:
     def cost(self) -> Decimal:
         """Quote: fees, and what its fills were worse than the middle of the market when it was planned."""
         fills, leg = self.fills, self.leg
-        fees = fills.fees * leg.mid if leg.kind is Kind.INVERSE else fills.fees
-        return fees + fills.base * (fills.price - leg.mid) * leg.side
+        return leg.in_quote(fills.fees) + fills.base * (fills.price - leg.mid) * leg.side
 
     @property
     def change_max(self) -> Decimal:

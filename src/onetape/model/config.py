@@ -51,7 +51,7 @@ from onetape.model.sections import (
     S3Config,
     VenueConfig,
 )
-from onetape.model.symbol import parse_symbol
+from onetape.model.symbol import exchange_of, parse_symbol
 from onetape.model.time import DAY, MINUTE, parse_duration, zone
 from onetape.model.toml_lines import key_lines, line_of
 
@@ -348,7 +348,7 @@ def _check_hub(hub: HubConfig, source: _Source) -> None:
 
 def _check_common_names(config: Config, source: _Source) -> None:
     """What a control plane is to trade, or a feed from outside to price, has somebody who brings it."""
-    there = {venue.kind.removeprefix("ccxt:").partition("-")[0] for venue in config.venues.values()}
+    there = {exchange_of(venue.kind) for venue in config.venues.values()}
     for collector in config.collectors.values():
         listed = [] if isinstance(collector.symbols, str) else collector.symbols
         there |= {symbol.partition(":")[0] for symbol in (*listed, *collector.names.values())}

@@ -37,6 +37,11 @@ _UNIFIED = re.compile(
 )
 
 
+def exchange_of(kind: str) -> str:
+    """Returns the exchange of a kind: `binance` of `binance-usdm`, `kraken` of `ccxt:kraken`."""
+    return kind.removeprefix("ccxt:").partition("-")[0]
+
+
 class Symbol(msgspec.Struct, frozen=True):
     """A parsed name. `expiry` is int ns UTC, None for spot, perpetual and free names."""
 

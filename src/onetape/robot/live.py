@@ -28,7 +28,7 @@ from onetape.engine.session import Session
 from onetape.exchange.options import VenueOptions
 from onetape.gateway.bridge_options import bridge_of, simulated_kind
 from onetape.gateway.client import GatewayClient
-from onetape.gateway.options import FeeAssetOptions, GatewayOptions, WithdrawalTarget, exchange_of
+from onetape.gateway.options import FeeAssetOptions, GatewayOptions, WithdrawalTarget
 from onetape.gateway.shared_gateway import check_followed, starting, wait_for_others
 from onetape.guardian.options import GUARDIAN, guarded_account, guardian_options, has_guardian
 from onetape.ipc.local_socket import connect
@@ -37,7 +37,7 @@ from onetape.model.config import parse_executions
 from onetape.model.errors import BadConfig, BadInput, NotAvailable, OnetapeError, ProcessDown, VenueUnavailable
 from onetape.model.money import money, money_units
 from onetape.model.sections import AccountConfig, Config, VenueConfig
-from onetape.model.symbol import parse_symbol
+from onetape.model.symbol import exchange_of, parse_symbol
 from onetape.model.time import parse_duration
 from onetape.orders.calls import MASTER, Destination
 from onetape.preflight.configured import clean_environ, is_simulated

@@ -12,9 +12,9 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from onetape.exchange.exchange_file import exchange_at
-from onetape.gateway.options import exchange_of
 from onetape.model.errors import BadConfig, ClockSkew, UsageError, VenueClosed, VenueUnavailable
 from onetape.model.sections import AccountConfig, Config, VenueConfig
+from onetape.model.symbol import exchange_of
 from onetape.orders.calls import Call, Purpose
 from onetape.preflight.preflight import CHECKED, CLOSED, Target, look
 from onetape.preflight.venue_access import VenueAccess

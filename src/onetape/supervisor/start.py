@@ -19,13 +19,14 @@ from onetape.collector.options import collector_options, collectors_of, venue_fe
 from onetape.control.options import CONTROL, control_options, has_control
 from onetape.exchange.options import VenueOptions
 from onetape.gateway.hub_market import HubOfGateway
-from onetape.gateway.options import GatewayOptions, exchange_of, gateway_journal
+from onetape.gateway.options import GatewayOptions, gateway_journal
 from onetape.guardian.options import GUARDIAN, STANDBY, GuardianOptions, guarded_account, guardian_options, has_guardian
 from onetape.hub.options import HUB, brought_by_hub, has_hub, hub_journal, hub_options
 from onetape.model.byte_size import parse_bytes
 from onetape.model.config import SECRET_KEYS
 from onetape.model.errors import BadInput, OnetapeError
 from onetape.model.sections import Config
+from onetape.model.symbol import exchange_of
 from onetape.model.time import HOUR, SECOND, parse_duration
 from onetape.preflight.configured import clean_environ, is_simulated
 from onetape.preflight.preflight import market_of
