@@ -1,5 +1,6 @@
-// The simulator's models as Python hands them down: latency.
+// The simulator's models as Python hands them down: latency, and the fit of queues.
 #include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
@@ -10,6 +11,7 @@
 #include "bindings/bind.hpp"
 #include "bindings/journal_reader.hpp"
 #include "engine/latency.hpp"
+#include "exchange/queue_fit.hpp"
 #include "journal/events.hpp"
 
 using namespace onetape;
@@ -35,6 +37,41 @@ std::int64_t clock_offset(PyReader& reader, const std::vector<std::uint32_t>& st
         if (stamp != 0) least = std::min(least, frame.header->time - stamp);
     }
     return least;
+}
+
+using Steps = nb::ndarray<const std::int64_t, nb::shape<-1, 4>, nb::c_contig, nb::device::cpu>;
+
+std::span<const QueueStep> steps_of(const Steps& steps) {
+    static_assert(sizeof(QueueStep) == 4 * sizeof(std::int64_t));
+    return {reinterpret_cast<const QueueStep*>(steps.data()), steps.shape(0)};
+}
+
+QueueOptions queue_of(int model, double exponent) {
+    if (model < 0 || model >= queue_model_count) throw nb::value_error("no such queue model");
+    return {static_cast<QueueModel>(model), exponent};
+}
+
+void bind_queue_fit(nb::module_& m) {
+    m.def(
+        "queue_likelihood",
+        [](int model, const std::vector<double>& exponents, double coins, const Steps& steps) {
+            std::vector<std::tuple<double, double, double>> rows;
+            for (const double exponent : exponents) {
+                const QueueLikelihood found =
+                    likelihood_of(queue_of(model, exponent), coins, steps_of(steps));
+                rows.emplace_back(found.log, found.expected, found.variance);
+            }
+            return rows;
+        },
+        nb::arg("model"), nb::arg("exponents"), nb::arg("coins"), nb::arg("steps"),
+        "Of one own order: log-likelihood, expected fills and their variance for each exponent. "
+        "See core/exchange/queue_fit.hpp.");
+    m.def(
+        "queue_place_error",
+        [](int model, double exponent, std::int64_t lot, double coins, const Steps& steps) {
+            return place_error(queue_of(model, exponent), {lot, coins}, steps_of(steps));
+        },
+        nb::arg("model"), nb::arg("exponent"), nb::arg("lot"), nb::arg("coins"), nb::arg("steps"));
 }
 
 }  // namespace
@@ -66,4 +103,5 @@ void bind_models(nb::module_& m) {
         "clock_offset", &clock_offset, nb::arg("reader"),
         nb::arg("streams") = std::vector<std::uint32_t>{},
         "Least receipt minus stamp of a tape's quotes, trades and books, in ns; of some streams.");
+    bind_queue_fit(m);
 }

@@ -7,6 +7,7 @@ import pytest
 
 from onetape.data.sample import write_sample
 from onetape.engine.latency import parse_latency
+from onetape.engine.plan import read_plan
 from onetape.model.errors import BadConfig, BadInput
 from onetape.model.time import HOUR, MINUTE, MS
 from onetape.research.backtest import BacktestOptions, run_backtest
@@ -62,6 +63,50 @@ def shifted(source, target, by):
             name = "order_event" if frame.type == 10 else "order_request"
             writer.append(name, bytes(payload), stream=1, time=frame.time)
     return target
+
+
+def lognormal(source, target, draw):
+    """A copy of a run's journal whose ways have known distributions: 4 ms and 9 ms in the middle."""
+    sent: dict[bytes, int] = {}
+    frames = []
+    with JournalReader(source / "journal") as reader:
+        for frame in reader.frames(types=["order_request", "order_event"]):
+            payload, time = bytearray(frame.payload), frame.time
+            if frame.type == 10:
+                key = bytes(payload[:8])
+                there = sent[key] + int(4 * MS * draw.lognormal(0, 0.5))
+                payload[16:24] = np.int64(there).tobytes()
+                time = there + int(9 * MS * draw.lognormal(0, 0.3))
+            else:
+                sent[bytes(payload[:8])] = time
+            frames.append((time, "order_event" if frame.type == 10 else "order_request", bytes(payload)))
+    with JournalWriter(target, process="robot:x", durable=False) as writer:
+        for time, name, payload in sorted(frames, key=lambda each: each[0]):
+            writer.append(name, payload, stream=1, time=time)
+    return target
+
+
+def test_the_medians_of_what_orders_took_are_recovered_within_their_intervals(tmp_path, sample):
+    """Of twenty intervals of 95 % each, three may lie beside the truth."""
+    source = run(tmp_path, sample, "1ms").run
+    beside = 0
+    for seed in range(10):
+        found = fit_latency(lognormal(source, tmp_path / str(seed), np.random.default_rng(seed)), tmp_path / "c.csv")
+        for truth, (low, high) in ((4 * MS, found.request_interval), (9 * MS, found.reply_interval)):
+            assert high < 2 * low
+            beside += not low <= truth <= high
+        assert MS < found.request_error < 2 * MS  # 0.6745 of half of 4 ms, about
+    assert beside <= 3
+
+
+def test_a_fitted_curve_says_how_far_off_it_is(tmp_path, sample):
+    source = lognormal(run(tmp_path, sample, "1ms").run, tmp_path / "x", np.random.default_rng(1))
+    found = fit_latency(source, tmp_path / "curve.csv")
+    second = run(tmp_path, sample, str(tmp_path / "curve.csv"))
+    assert found.points == 1
+    plan = read_plan(second.run)[0]
+    assert plan.latency.error == (found.request_error, found.reply_error)
+    assert "off by" in str(plan.latency) and str(plan.latency) in str(second.assumptions)
 
 
 @pytest.mark.parametrize("by", [1272 * MS, -40 * MS])

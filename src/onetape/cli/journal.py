@@ -279,3 +279,13 @@ def latency(shell: Shell, run: Path, out: Path, every: str, quantile: float) -> 
 
     found = fit(run, out, every=parse_duration(every), quantile=quantile)
     return Answer(plain(found), str(found))
+
+
+@_add("queue", example="onetape journal queue live-run --out queue.toml")
+@click.argument("run", type=TAPE)
+@click.option("--out", type=TAPE, required=True, metavar="FILE", help="For --queue FILE.")
+@click.option("--model", "family", metavar="NAME", help="Only this family, as power [default: the likeliest].")
+def queue(shell: Shell, run: Path, out: Path, family: str | None) -> Answer:
+    """Fit the model of who cancels before a resting order to what became of a run's orders."""
+    found = load("onetape.runs.queue_fit", "fit_queue", what="fitting queues")(run, out, family=family)
+    return Answer(plain(found), f"{found}\n{out}: give it to --queue")

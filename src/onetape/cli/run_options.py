@@ -63,9 +63,9 @@ _OPTIONS = (
     ),
     click.option(
         "--queue",
-        metavar="MODEL",
-        help="Who cancels before a resting order: conservative, power:2, log; fifo: its exact "
-        "place, where the data has the venue's orders [default: fifo there, else conservative].",
+        metavar="MODEL|FILE",
+        help="Who cancels before a resting order: conservative, power:2, log, or what `journal queue` "
+        "wrote; fifo: its exact place, where the data has the venue's orders [default: fifo there, else conservative].",
     ),
     click.option("--fuse", is_flag=True, help="Quotes move the book between messages of depth."),
     click.option("--filter", is_flag=True, help="Bad ticks are kept back; the run's journal names each."),

@@ -35,7 +35,7 @@ from onetape.model.time import DAY, HOUR, MINUTE, MS, SECOND, format_duration, p
 if TYPE_CHECKING:
     from onetape import _core
 
-__all__ = ["DEFAULT_LATENCY_NS", "Latencies", "Latency", "parse_latencies", "parse_latency"]
+__all__ = ["DEFAULT_LATENCY_NS", "FITTED_HEADER", "Latencies", "Latency", "parse_latencies", "parse_latency"]
 
 # A round trip of 10 ms: what a machine in the venue's region sees over the internet.
 DEFAULT_LATENCY_NS: Final = 5 * MS
@@ -45,6 +45,7 @@ HOW_TO: Final = "write 10ms, 4ms,6ms or curve.csv, then burst=20us@100ms or feed
 RECEIPT, CONSTANT, RECORDED = "receipt", "constant", "recorded"
 _CLOCKS: Final = {RECEIPT: 0, CONSTANT: 1, RECORDED: 2}  # FeedClock of core/engine/latency.hpp
 _HEADER: Final = ("time", "request", "reply")
+FITTED_HEADER: Final = (*_HEADER, "request_error", "reply_error")  # as `journal latency` writes it
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ class Latency:
     # were looked at
     feed: int | None = 0
     feed_age_min: int = 0  # recorded: age of the youngest event
+    error: tuple[int, int] | None = None  # by how much a fitted curve is off for an order, request and reply
 
     def __str__(self) -> str:
         if self.curve:
@@ -69,6 +71,8 @@ class Latency:
             high = max(r + b for _, r, b in self.curve)
             kind = "daily " if self.daily else ""
             parts = [f"{kind}curve of {len(self.curve)} points, {_duration(low)} to {_duration(high)} both ways"]
+            if self.error is not None:
+                parts[0] += f" (off by {_duration(self.error[0])} and {_duration(self.error[1])} for an order)"
         else:
             parts = [_duration(self.request), _duration(self.reply)]
         if self.burst:
@@ -213,7 +217,8 @@ def _read_curve(path: Path) -> Latency:
     except (OSError, UnicodeDecodeError) as problem:
         raise BadInput(f"cannot be read: {problem}", location=str(path), todo="name a CSV") from None
     rows = [row for row in csv.reader(io.StringIO(content)) if row]
-    if not rows or tuple(cell.strip().lower() for cell in rows[0]) != _HEADER:
+    header = tuple(cell.strip().lower() for cell in rows[0]) if rows else ()
+    if header not in (_HEADER, FITTED_HEADER):
         raise BadInput(
             f"the header is {','.join(rows[0]) if rows else 'missing'}",
             location=str(path),
@@ -222,20 +227,23 @@ def _read_curve(path: Path) -> Latency:
     if not 1 <= len(rows) - 1 <= CURVE_POINTS_MAX:
         raise BadInput(f"{len(rows) - 1} points", location=str(path), todo=f"give 1 to {CURVE_POINTS_MAX}")
     points: list[tuple[int, int, int]] = []
+    errors: list[list[int]] = []
     daily: bool | None = None
     for number, row in enumerate(rows[1:], 2):
         location = f"{path}:{number}"
-        if len(row) != len(_HEADER):
-            raise BadInput(f"{len(row)} cells", location=location, todo="give time, request, reply")
+        if len(row) != len(header):
+            raise BadInput(f"{len(row)} cells", location=location, todo=f"give {', '.join(header)}")
         is_daily, time = _curve_time(row[0].strip(), location)
         if daily not in (None, is_daily):
             raise BadInput("times of day and full times are mixed", location=location, todo="choose one")
         daily = is_daily
         if points and time <= points[-1][0]:
             raise BadInput("times do not rise", location=location, todo="sort the rows")
-        request, reply = (_curve_delay(cell.strip(), location) for cell in row[1:])
+        request, reply, *off = (_curve_delay(cell.strip(), location) for cell in row[1:])
         points.append((time, request, reply))
-    return Latency(curve=tuple(points), daily=bool(daily))
+        errors.append(off)
+    middle = tuple(sorted(way)[len(errors) // 2] for way in zip(*errors, strict=True))
+    return Latency(curve=tuple(points), daily=bool(daily), error=(middle[0], middle[1]) if middle else None)
 
 
 def _curve_time(text: str, location: str) -> tuple[bool, int]:

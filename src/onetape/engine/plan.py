@@ -142,6 +142,7 @@ class RunPlan:
     venue: VenueOptions = field(default_factory=VenueOptions)
     hours: TradingHours | Sessions | None = None  # when the robot trades; None: always
     queue: str = CONSERVATIVE
+    queue_fit: str = ""  # of a model from a file: to what it was fitted, and how far off it is
     fuse: bool = False  # quotes move the exchange's book between messages of depth
     filter: bool = False  # bad ticks are kept back from exchange and robot
     bar_volume_share: int = BAR_VOLUME_SHARE
@@ -287,6 +288,7 @@ def _model_table(plan: RunPlan) -> dict[str, Any]:
     apart = {name: _latency_table(each) for name, each in plan.latencies.items()}
     return {
         "queue": plan.queue,
+        **({"queue_fit": plan.queue_fit} if plan.queue_fit else {}),
         "fuse": plan.fuse,
         **({"filter": True} if plan.filter else {}),
         "bar_volume_share": plan.bar_volume_share,
@@ -333,6 +335,7 @@ def read_plan(path: Path) -> tuple[RunPlan, dict[str, Any]]:
             venue=VenueOptions.from_table(document.get("venue", {})),
             hours=_hours_of(document.get("trading", {})),
             queue=model["queue"],
+            queue_fit=model.get("queue_fit", ""),
             fuse=model["fuse"],
             filter=model.get("filter", False),
             bar_volume_share=model["bar_volume_share"],
@@ -368,7 +371,8 @@ def _latency_table(latency: Latency) -> dict[str, Any]:
 def _latency_of(table: Mapping[str, Any]) -> Latency:
     fields = dict(table)
     fields["curve"] = tuple((t, request, reply) for t, request, reply in table["curve"])
-    return Latency(**{"feed": None, **fields})
+    error = fields.pop("error", None)
+    return Latency(**{"feed": None, **fields, "error": tuple(error) if error else None})
 
 
 def toml_value(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Queue models by name: `--queue conservative`, `power:2`, `log`. The core has their formulas.
+"""Queue models by name: `--queue conservative`, `power:2`, `log`; or by the file of a fit. The core has their formulas.
 
 `fifo` is none: the venue's orders are on the tape, and an own order has its exact place among them.
 `auto`, where nothing was chosen, is `fifo` on instruments with such data, else `conservative`.
@@ -7,12 +7,14 @@
 from __future__ import annotations
 
 import math
+import tomllib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final, NamedTuple
 
-from onetape.model.errors import BadConfig
+from onetape.model.errors import BadConfig, BadInput
 
-__all__ = ["AUTO", "CONSERVATIVE", "FIFO", "QUEUE_MODELS", "Queue", "parse_queue", "settle_queue"]
+__all__ = ["AUTO", "CONSERVATIVE", "FIFO", "QUEUE_MODELS", "Queue", "parse_queue", "read_queue", "settle_queue"]
 
 CONSERVATIVE: Final = "conservative"
 FIFO: Final = "fifo"
@@ -67,6 +69,20 @@ def settle_queue(text: str, with_orders: Mapping[str, bool]) -> str:
             todo="take another model, or leave --queue out: symbols with such data then have it",
         )
     return text
+
+
+def read_queue(text: str) -> tuple[Queue, str]:
+    """Returns the model that `--queue` says, by its name or by the file that `journal queue` wrote, and what that file
+    says of the fit and its error. Raises as parse_queue, and BadInput for a file that is none."""
+    path = Path(text.strip())
+    if path.suffix != ".toml":
+        return parse_queue(text), ""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))["queue"]
+        return parse_queue(table["model"]), str(table["words"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
+        todo = "name a file that `onetape journal queue` wrote"
+        raise BadInput(f"no fitted queue model: {problem}", location=str(path), todo=todo) from None
 
 
 def parse_queue(text: str) -> Queue:

@@ -154,9 +154,11 @@ class Market:
         quotes, trades = self.events("quote", symbol), self.events("trade", symbol)
         if len(quotes["time"]):
             mids = _mids(quotes)
-            times, prices, kind = self._clock(quotes, at_exchange)[mids > 0], mids[mids > 0], "quote"
+            times = self.clock(quotes) if at_exchange else quotes["time"]
+            times, prices, kind = times[mids > 0], mids[mids > 0], "quote"
         elif len(trades["time"]):
-            times, prices, kind = self._clock(trades, at_exchange), 2 * trades["price"], "trade"
+            times = self.clock(trades) if at_exchange else trades["time"]
+            prices, kind = 2 * trades["price"], "trade"
         else:
             bars = self.events("bar", symbol)
             times = np.concatenate([bars["ts_open"] + 1, bars["ts_close"]])
@@ -164,10 +166,10 @@ class Market:
         order = np.argsort(times, kind="stable")
         return times[order], prices[order], kind
 
-    def _clock(self, rows: dict[str, Ints], at_exchange: bool) -> Ints:
-        """When the rows were there: for the robot, or at the exchange that the run traded with."""
-        if not at_exchange or not self._venue_time:
-            return rows["time"] - (self._feed if at_exchange else 0)
+    def clock(self, rows: dict[str, Ints]) -> Ints:
+        """Returns when the rows were there at the exchange that the run traded with."""
+        if not self._venue_time:
+            return rows["time"] - self._feed
         return np.where(rows["ts_event"] > 0, rows["ts_event"] + self._feed, rows["time"])
 
     def vwap(self, symbol: str, start: int, end: int) -> int:
@@ -176,7 +178,7 @@ class Market:
         if symbol not in self._volumes:
             trades, bars = self.events("trade", symbol), self.events("bar", symbol)
             if len(trades["time"]):
-                times, price, size = self._clock(trades, at_exchange=True), 2 * trades["price"], trades["size"]
+                times, price, size = self.clock(trades), 2 * trades["price"], trades["size"]
             else:
                 length = bars["ts_close"] - bars["ts_open"]
                 keep = length == length.min(initial=TIME_MAX)

@@ -8,23 +8,27 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from onetape.engine.latency import FITTED_HEADER
 from onetape.model.errors import BadConfig, BadInput
 from onetape.model.time import DAY, HOUR, SECOND, format_duration
 from onetape.tape.columns import read_columns
 from onetape.tape.durable import SHARED, write_durably
 from onetape.tape.journal import JournalReader
 
-__all__ = ["LatencyFit", "fit_latency"]
+__all__ = ["LatencyFit", "fit_latency", "interval_of"]
 
 _PLACE = 1  # RequestKind of core/journal/events.hpp
 _ACCEPTED, _REJECTED = 1, 2  # OrderNews
+_Z = 1.96  # of a normal distribution, 95 % within
 Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class LatencyFit:
     """orders: how many were measured. Times in ns; shift: added to the venue's stamps so that the
-    fastest way there and the fastest way back are equally long, 0 where no stamp was impossible."""
+    fastest way there and the fastest way back are equally long, 0 where no stamp was impossible. interval: 95 % of
+    the whole run's quantile, whatever the distribution (the binomial's order statistics); error: by how much the
+    curve is off for an order, in the middle."""
 
     path: Path
     orders: int
@@ -32,12 +36,17 @@ class LatencyFit:
     request_median: int
     reply_median: int
     shift: int
+    request_interval: tuple[int, int]
+    reply_interval: tuple[int, int]
+    request_error: int
+    reply_error: int
 
     def __str__(self) -> str:
         text = (
             f"{self.orders:,} orders, {self.points} points in {self.path}: "
             f"{format_duration(self.request_median)} there, "
-            f"{format_duration(self.reply_median)} back in the middle"
+            f"{format_duration(self.reply_median)} back in the middle, off by "
+            f"{format_duration(self.request_error)} and {format_duration(self.reply_error)} for an order"
         )
         return f"{text}; the venue's clock was set by {self.shift} ns" if self.shift else text
 
@@ -69,16 +78,35 @@ def fit_latency(run: str | Path, out: str | Path, *, every: int = HOUR, quantile
         request, reply = request + shift, reply - shift
     request, reply = np.maximum(request, 0), np.maximum(reply, 0)
     bucket = (sent % DAY) // every
-    lines = ["time,request,reply"]
+    lines = [",".join(FITTED_HEADER)]
+    off = np.zeros((2, len(sent)), dtype=np.int64)
     for each in np.unique(bucket):
         among = bucket == each
         # In the middle of its bucket: the curve is drawn from point to point.
         at = int(each) * every + every // 2
-        ways = (int(np.quantile(way[among], quantile)) for way in (request, reply))
-        lines.append(f"{_clock(at)},{','.join(map(str, ways))}")
+        ways = [int(np.quantile(way[among], quantile)) for way in (request, reply)]
+        for number, (way, point) in enumerate(zip((request, reply), ways, strict=True)):
+            off[number, among] = np.abs(way[among] - point)
+        errors = np.median(off[:, among], axis=1).astype(int)
+        lines.append(f"{_clock(at)},{','.join(map(str, [*ways, *errors]))}")
     write_durably(out, "\n".join(lines) + "\n", mode=SHARED)
-    there_median, back_median = (int(np.median(way)) for way in (request, reply))
-    return LatencyFit(out, len(sent), len(lines) - 1, there_median, back_median, shift)
+    (request_median, request_span), (reply_median, reply_span) = (
+        (int(np.median(way)), interval_of(way, quantile)) for way in (request, reply)
+    )
+    errors = np.median(off, axis=1).astype(int).tolist()
+    return LatencyFit(
+        out, len(sent), len(lines) - 1, request_median, reply_median, shift, request_span, reply_span, *errors
+    )
+
+
+def interval_of(way: Ints, quantile: float) -> tuple[int, int]:
+    """The ordered values between which the true quantile lies: how many are below it is binomial."""
+    ordered, count = np.sort(way), len(way)
+    reach = _Z * (count * quantile * (1 - quantile)) ** 0.5
+    low, high = (
+        int(np.clip(at, 0, count - 1)) for at in (np.floor(count * quantile - reach), np.ceil(count * quantile + reach))
+    )
+    return int(ordered[low]), int(ordered[high])
 
 
 def _stamps(journal: Path) -> tuple[Ints, Ints, Ints]:

@@ -22,7 +22,7 @@ from onetape.engine.plan import (
     parse_fees,
     parse_volumes,
 )
-from onetape.engine.queue_model import AUTO, parse_queue
+from onetape.engine.queue_model import AUTO, read_queue
 from onetape.engine.strategy import Strategy
 from onetape.engine.tape_facts import tape_instruments, tape_span
 from onetape.engine.trading_hours import Sessions, TradingHours, parse_hours
@@ -82,6 +82,7 @@ def parse_plan(options: RunOptions, strategy: type[Strategy]) -> RunPlan:
     accounts = parse_accounts(options.cash) if options.cash and not _bare(options.cash) else {}
     fee, fees = parse_fees(options.fee or ())
     fee_volume, fee_volumes = parse_volumes(options.fee_volume or "")
+    queue, queue_fit = read_queue(options.queue or AUTO)
     latency, latencies = parse_latencies(options.latency) if options.latency else (Latency(), {})
     return RunPlan(
         strategy=options.strategy if isinstance(options.strategy, str) else strategy.__name__,
@@ -97,7 +98,8 @@ def parse_plan(options: RunOptions, strategy: type[Strategy]) -> RunPlan:
         fee_volumes=fee_volumes,
         leverage=options.leverage or 1,
         margin=options.margin,
-        queue=str(parse_queue(options.queue or AUTO)),
+        queue=str(queue),
+        queue_fit=queue_fit,
         fuse=options.fuse,
         filter=options.filter,
         bar_volume_share=(parse_bar_volume(options.bar_volume) if options.bar_volume else BAR_VOLUME_SHARE),

@@ -28,7 +28,8 @@ def queue_lines(session: Session, symbol: str, kinds: str) -> list[Assumption]:
         if queue in (CONSERVATIVE, AUTO):
             said = f"{behind}displayed at its price and moves up by trades only"
             return [Assumption(said, -1, key="queue")]
-        said = f"{behind}displayed at its price; who cancels there is guessed ({queue})"
+        how = session.plan.queue_fit or f"guessed ({queue})"
+        said = f"{behind}displayed at its price; who cancels there is {how}"
         return [Assumption(said, key="queue")]
     lines = [
         Assumption(

@@ -1,0 +1,210 @@
+"""What stood before the resting orders of a run, as far as its tapes show it: prints and displays at their prices."""
+
+from __future__ import annotations
+
+import struct
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onetape._core import Book
+from onetape.engine.plan import RunPlan, read_plan
+from onetape.engine.tape_facts import streams_of
+from onetape.model.time import TIME_MAX
+from onetape.replay.filled_orders import FilledOrder, OrdersOfRun, read_orders
+from onetape.replay.market_prices import Market
+from onetape.tape.journal import JournalReader
+
+__all__ = ["Episode", "episodes_of"]
+
+_BUY, _LIMIT, _MAKER = 1, 1, 1
+_ENDS = (3, 4, 6)  # OrderNews of core/journal/events.hpp: canceled, expired, updated
+_IMMEDIATE = (2, 3)  # TimeInForce
+_STAMP = struct.Struct("<q")
+_SNAPSHOT = struct.Struct("<qqQQQIIqqqq")  # a message of depth with one level of each side
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """One order's time at one price, until its first fill. steps: rows of QueueStep (core/exchange/queue_fit.hpp);
+    coins: of a unit; lot: in units."""
+
+    symbol: str
+    coins: float
+    lot: int
+    steps: Ints
+    is_filled: bool
+
+
+@dataclass(slots=True)
+class _Resting:
+    """end: its price is gone then, or all of it. own: units of it in what is displayed, 0 in a market recorded without
+    it. shown: (time, units of others at its price); the first is what it joined."""
+
+    order: FilledOrder
+    price: int
+    begin: int
+    end: int
+    own: int
+    shown: list[tuple[int, int]] = field(default_factory=list)
+
+
+def episodes_of(run: Path) -> list[Episode]:
+    """Of each limit order that came to rest where its level was displayed. Raises as read_plan and read_orders do."""
+    plan, _ = read_plan(run)
+    found = read_orders(run / "journal")
+    market = Market(plan, sorted(found.actions.instruments))
+    ends = _ends(run / "journal")
+    episodes = []
+    for symbol in market.symbols:
+        resting = _resting(found, symbol, plan, ends)
+        if not resting:
+            continue
+        facts = found.actions.instruments[symbol]
+        _note_displays(resting, market, symbol)
+        coins = 10.0**-facts.size_decimals
+        prints = market.events("trade", symbol)
+        by_time = np.argsort(market.clock(prints), kind="stable")
+        columns = (market.clock(prints), prints["price"], prints["size"], prints["side"])
+        trades = [column[by_time].tolist() for column in columns]
+        for each in resting:
+            rows, is_filled = _steps(each, trades)
+            if len(rows) > 1:
+                lot = max(round(float(facts.lot) / coins), 1)
+                episodes.append(Episode(symbol, coins, lot, np.array(rows, dtype=np.int64), is_filled))
+    return episodes
+
+
+def _ends(journal: Path) -> dict[tuple[int, int], int]:
+    """When the first terms of each order ended, at the exchange; 0 of what was never accepted."""
+    with JournalReader(journal) as reader:
+        rows = reader.columns("order_event", names=("robot", "order_id", "ts_event", "news"))
+    ends: dict[tuple[int, int], int] = {}
+    names = ("robot", "order_id", "ts_event", "news")
+    for robot, number, ts, news in zip(*(rows[name].tolist() for name in names), strict=True):
+        first = ends.setdefault((robot, number), TIME_MAX if news == 1 else 0)
+        if first == TIME_MAX and news in _ENDS:
+            ends[robot, number] = ts
+    return ends
+
+
+def _resting(found: OrdersOfRun, symbol: str, plan: RunPlan, ends: dict[tuple[int, int], int]) -> list[_Resting]:
+    """By the time of their arrival. An order that takes no time answers the event of that very moment."""
+    facts = found.actions.instruments[symbol]
+    later = int(not plan.is_at_gateway and not any(plan.latency_of(facts.venue).longest))
+    resting = []
+    for key, order in found.orders.items():
+        if order.symbol != symbol or order.forced or not order.arrived:
+            continue
+        kind, price, trigger, tif, _ = order.terms
+        took = any(fill.liquidity != _MAKER for fill in order.fills)
+        if kind != _LIMIT or trigger or tif in _IMMEDIATE or took:
+            continue
+        end = min(ends.get(key, TIME_MAX), order.fills[-1].time + 1 if order.is_filled else TIME_MAX)
+        own = order.size if plan.is_at_gateway else 0
+        resting.append(_Resting(order, price, order.arrived + later, end, own))
+    return sorted(resting, key=lambda each: each.begin)
+
+
+def _note_displays(resting: list[_Resting], market: Market, symbol: str) -> None:
+    """Fills in `shown`, of the market that the exchange had. What lies deeper than the display is not known."""
+    waiting = iter(resting)
+    upcoming = next(waiting, None)
+    working: list[_Resting] = []
+    book = Book()
+    for time, message in _displays(market, symbol):
+        while upcoming is not None and upcoming.begin <= time:
+            if book.synced and (units := _size_at(book, upcoming)) is not None:
+                upcoming.shown.append((upcoming.begin, units))
+                working.append(upcoming)
+            upcoming = next(waiting, None)
+        book.apply_payload(*message)
+        working = [each for each in working if time < each.end]
+        for each in working:
+            if _is_met(book, each):
+                each.end = time  # what fills it from here on is not the queue's
+            elif (units := _size_at(book, each)) is not None:
+                each.shown.append((time, max(units - each.own, 0)))
+
+
+def _displays(market: Market, symbol: str) -> Iterator[tuple[int, tuple[bytes, int]]]:
+    """(time at the exchange, what moves a book): messages of depth, else quotes as snapshots of one level."""
+    latest = -TIME_MAX
+    for path, last in market.inputs:
+        streams = {number for number, each in streams_of(path).items() if each.symbol == symbol}
+        with JournalReader(path) as reader:
+            for frame in reader.frames(types=["book"]):
+                if frame.stream not in streams or frame.sequence > last or frame.time >= market.end:
+                    continue
+                (stamp,) = _STAMP.unpack_from(frame.payload)
+                at = {name: np.array(ns) for name, ns in (("time", frame.time), ("ts_event", stamp))}
+                latest = max(latest, int(market.clock(at)))
+                yield latest, (frame.payload, frame.flags)
+        if latest > -TIME_MAX:
+            return
+    quotes = market.events("quote", symbol)
+    names = ("bid", "bid_size", "ask", "ask_size")
+    times = market.clock(quotes).tolist()
+    for time, *levels in zip(times, *(quotes[name].tolist() for name in names), strict=True):
+        yield time, (_SNAPSHOT.pack(time, time, 0, 0, 0, 1, 1, *levels), 1)
+
+
+def _is_met(book: Book, of: _Resting) -> bool:
+    """The other side has come to the order's price."""
+    best = book.asks(1) if of.order.side == _BUY else book.bids(1)
+    return bool(best) and (best[0][0] <= of.price if of.order.side == _BUY else best[0][0] >= of.price)
+
+
+def _size_at(book: Book, of: _Resting) -> int | None:
+    """Units displayed at the order's price on its own side, None: deeper than what is displayed."""
+    buys = of.order.side == _BUY
+    units = book.bid_size_at(of.price) if buys else book.ask_size_at(of.price)
+    if units:
+        return units
+    levels = book.bids(book.bid_count) if buys else book.asks(book.ask_count)
+    if not levels:
+        return 0
+    return None if (of.price < levels[-1][0] if buys else of.price > levels[-1][0]) else 0
+
+
+def _steps(of: _Resting, trades: list[list[int]]) -> tuple[list[list[int]], bool]:
+    """Displays and prints in the order of their times, a print before the display of the same time; until the first
+    fill, or until something else than the queue decided: a print beyond the price."""
+    if not of.shown:
+        return [], False
+    times, prices, sizes, takers = trades
+    fills: dict[int, int] = {}
+    for fill in of.order.fills:
+        fills[fill.time] = fills.get(fill.time, 0) + fill.size
+    first = min(fills, default=TIME_MAX)
+    rows = [[0, of.shown[0][1], 0, 0]]
+    displays = iter([*of.shown[1:], (TIME_MAX, 0)])
+    display = next(displays)
+    at, stop = bisect_left(times, of.begin), bisect_right(times, min(of.end - 1, first))
+    while True:
+        time = times[at] if at < stop else TIME_MAX
+        if display[0] < min(time, first):
+            if display[1] != rows[-1][1] or rows[-1][0]:
+                rows.append([0, display[1], 0, 0])
+            display = next(displays)
+            continue
+        if time == TIME_MAX:
+            return rows, False  # a fill that no print at its price explains is none of the queue's
+        traded = beyond = 0
+        while at < stop and times[at] == time:
+            if takers[at] != of.order.side and prices[at] == of.price:
+                traded += sizes[at]
+            beyond |= prices[at] < of.price if of.order.side == _BUY else prices[at] > of.price
+            at += 1
+        if beyond:
+            return rows, False
+        if traded:
+            got = fills.get(time, 0)
+            rows.append([1, traded, got, of.order.size])
+            if got:
+                return rows, True

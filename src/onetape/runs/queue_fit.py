@@ -1,0 +1,157 @@
+"""A queue model from a run's own fills and the market that they met: what `--queue FILE` reads.
+
+At a venue nobody sees who left a level. What stood before an order is then a hidden state, and the model is the one
+under which all that became of the orders is most likely. The exchange of a backtest or of a paper run is a model
+itself: there it is the one that was least wrong about the places in the queue at the fills.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onetape import _core
+from onetape.engine.plan import read_plan, to_toml
+from onetape.engine.queue_model import CONSERVATIVE, QUEUE_MODELS, Queue
+from onetape.model.errors import BadConfig, BadInput
+from onetape.runs.queue_episodes import Episode, episodes_of
+from onetape.tape.durable import SHARED, write_durably
+
+__all__ = ["FAMILIES", "QueueFit", "fit_episodes", "fit_queue"]
+
+FAMILIES: Final = (CONSERVATIVE, "power", "power2", "power3", "log", "log2")
+EPISODES_MAX: Final = 5_000  # of more, as many are taken, evenly over the run
+SAMPLES: Final = 1000  # of the bootstrap
+CONFIDENCE: Final = 0.95
+EXPONENTS: Final = np.geomspace(0.1, 20.0, 70)
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class QueueFit:
+    """low, high: ends of the exponent's interval (95 %, orders drawn anew), None of a model without one. expected:
+    fills that the model gives the prints, each as probable as it was just before it; error: the standard error of their
+    number, where `fills` came; both None of an exchange that is a model. place, conservative: how far off the
+    backtest's place in the queue is at a fill, as the median of its size in shares of the queue joined."""
+
+    model: str
+    low: float | None
+    high: float | None
+    orders: int
+    fills: int
+    expected: float | None
+    error: float | None
+    place: float
+    conservative: float
+
+    def __str__(self) -> str:
+        interval = "" if self.low is None else f", exponent {self.low:.3g} to {self.high:.3g}"
+        expected = "" if self.expected is None else f" where {self.expected:,.1f} +- {self.error:.1f} are expected"
+        return (
+            f"{self.model}{interval}, fitted to {self.orders:,} orders: {self.fills:,} fills{expected}; at a fill the "
+            f"place in the queue is off by {self.place:.1%} of it (conservative: {self.conservative:.1%})"
+        )
+
+
+def fit_queue(run: Path, out: Path, *, family: str | None = None) -> QueueFit:
+    """Writes the file that `--queue FILE` reads, with the best model of all families, or of one.
+
+    Raises BadInput where no print filled an order whose level was displayed, BadConfig for a family that is none.
+    """
+    if family is not None and family not in FAMILIES:
+        raise BadConfig(f"queue model {family!r}", location="--model", todo=f"use one of {', '.join(FAMILIES)}")
+    episodes = episodes_of(run)
+    if not any(each.is_filled for each in episodes):
+        raise BadInput(
+            f"{len(episodes)} orders rested where the tapes display their level, and no print filled one",
+            location=str(run),
+            todo="name a run with depth or quotes, and trades, whose limit orders filled",
+        )
+    at_venue = read_plan(run)[0].is_at_gateway
+    fit = fit_episodes(episodes, FAMILIES if family is None else (family,), at_venue=at_venue)
+    facts = {name: getattr(fit, name) for name in QueueFit.__slots__ if getattr(fit, name) is not None}
+    write_durably(out, to_toml({"queue": {**facts, "run": str(run), "words": str(fit)}}), mode=SHARED)
+    return fit
+
+
+def fit_episodes(episodes: Sequence[Episode], families: Sequence[str] = FAMILIES, *, at_venue: bool) -> QueueFit:
+    """Returns the best of some families. Needs an episode with a fill."""
+    episodes = episodes[:: -(-len(episodes) // EPISODES_MAX)]
+    found = []
+    for family in families:
+        takes_one = QUEUE_MODELS[family][1] > 0
+        exponents = EXPONENTS if takes_one else np.ones(1)
+        scores = (
+            _likelihoods(episodes, family, exponents)[:, :, 0] if at_venue else _scores(episodes, family, exponents)
+        )
+        # An exponent has to earn its place (Akaike).
+        found.append((float(scores.sum(axis=0).max()) - takes_one, family, exponents, scores))
+    _, family, exponents, scores = max(found, key=lambda each: each[0])
+    best = _peak(exponents, scores.sum(axis=0))
+    queue = Queue(family, QUEUE_MODELS[family][0], float(f"{best:.4g}"))
+    low, high = _interval(exponents, scores) if len(exponents) > 1 else (None, None)
+    expected = error = None
+    if at_venue:
+        _, expected, variance = _likelihoods(episodes, family, np.array([best]))[:, 0].sum(axis=0).tolist()
+        error = variance**0.5
+    place, conservative = (
+        float(np.median(np.abs(_place_errors(episodes, name, np.array([exponent])))))
+        for name, exponent in ((family, best), (CONSERVATIVE, 1.0))
+    )
+    fills = sum(each.is_filled for each in episodes)
+    return QueueFit(str(queue), low, high, len(episodes), fills, expected, error, place, conservative)
+
+
+def _likelihoods(episodes: Sequence[Episode], family: str, exponents: Floats) -> Floats:
+    """By episode and exponent: log-likelihood, expected fills, their variance."""
+    number, each_exponent = QUEUE_MODELS[family][0], exponents.tolist()
+    return np.array([_core.queue_likelihood(number, each_exponent, each.coins, each.steps) for each in episodes])
+
+
+def _scores(episodes: Sequence[Episode], family: str, exponents: Floats) -> Floats:
+    """The same of an exchange that is a model: it is right about most places or it is another one, so how wrong it is
+    about the others counts little (the root of it)."""
+    return -np.sqrt(np.abs(_place_errors(episodes, family, exponents)))
+
+
+def _place_errors(episodes: Sequence[Episode], family: str, exponents: Floats) -> Floats:
+    """By episode with a fill and exponent, in shares of the queue joined."""
+    number = QUEUE_MODELS[family][0]
+    return np.array(
+        [
+            [_core.queue_place_error(number, n, each.lot, each.coins, each.steps) for n in exponents.tolist()]
+            / np.maximum(each.steps[0, 1], 1)
+            for each in episodes
+            if each.is_filled
+        ]
+    )
+
+
+def _peak(exponents: Floats, scores: Floats) -> float:
+    """The exponent at the top of the parabola through the best three points."""
+    at = int(np.argmax(scores))
+    if not 0 < at < len(scores) - 1:
+        return float(exponents[at])
+    left, middle, right = scores[at - 1 : at + 2]
+    bend = left - 2 * middle + right
+    off = 0.5 * (left - right) / bend if bend < 0 else 0.0
+    return float(exponents[at] * (exponents[at + 1] / exponents[at]) ** off)
+
+
+def _interval(exponents: Floats, scores: Floats) -> tuple[float, float]:
+    """Orders drawn anew, with replacement: what the fit would have been. The same draws each time. A grid cannot tell
+    exponents apart that lie between two of its points."""
+    draw = np.random.default_rng(0)
+    count = len(scores)
+    samples = [
+        _peak(exponents, np.bincount(draw.integers(0, count, count), minlength=count) @ scores) for _ in range(SAMPLES)
+    ]
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(samples, [tail, 1 - tail])
+    best, half_step = _peak(exponents, scores.sum(axis=0)), (exponents[1] / exponents[0]) ** 0.5
+    return float(min(low, best / half_step)), float(max(high, best * half_step))
