@@ -330,6 +330,9 @@ def test_the_command_shows_a_waterfall_and_exits_with_4(tmp_path, code, capfd):
     assert cli([*line, "--json"]) == 4
     value = json.loads(capfd.readouterr().out)
     assert set(PARTS) <= set(value["bridge"]) and value["error"]["code"] == 4604
+    low, high = map(Decimal, value["bridge"]["intervals"]["latency"])
+    assert low < Decimal(value["bridge"]["latency"]) < high and value["bridge"]["intervals"]["funding"] is None
+    assert f"[{low:+,.2f}, {high:+,.2f}]" in text
     assert cli(["parity", "a", "a", "--mode", "money", "--home", str(tmp_path)]) == 0
 
 

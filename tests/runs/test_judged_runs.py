@@ -339,3 +339,48 @@ def test_two_runs_beside_each_other(tmp_path, busy):
     for name, whole in (("net", mine), ("net_beside", other)):
         assert sum(Decimal(row[name]) for row in rows) == Decimal(whole.as_json()["account"])
     assert write_rows(mine, tmp_path / "x.parquet").exists()
+
+
+MISSES = """
+from onetape import Strategy
+
+
+class Misses(Strategy):
+    symbol: str = "binance:BTC/USDT:USDT"
+
+    def on_start(self):
+        self.subscribe(self.symbol, quotes=True)
+        self.asked = 0
+
+    def on_quote(self, q):
+        self.asked += 1
+        if self.asked == 1:  # the limit is never met
+            self.set_target(self.symbol, 2.0, algo="touch", limit=99.0, deadline="1m")
+        elif self.asked == 100:
+            self.set_target(self.symbol, -1.0, algo="twap", minutes=1, limit=101.0)
+"""
+
+
+def test_what_a_target_missed_is_held_against_the_market_that_went_away(tmp_path):
+    """Two were wanted at 100.1 and the mid is 102.1 at the deadline; then one is sold while the price allows it."""
+    market = Market(tmp_path / "t")
+    for second in range(200):
+        mid = 100.1 if second < 30 else 102.1 if second < 120 else 100.1
+        market.quote(second, round(mid - 0.1, 1), round(mid + 0.1, 1), 5, 5)
+    tape, code = market.done(), write(tmp_path, "misses", MISSES)
+    run = run_backtest(
+        BacktestOptions(str(code), [tape], tmp_path, out="run", write_report=False, fee="0", latency="0")
+    )
+    first, second = costs_of(run.run).as_json()["parents"]
+    assert (first["missing"], first["filled"], first["orders"], first["side"]) == ("2.000", "0.000", 0, "buy")
+    assert (first["opportunity"], first["shortfall"], first["average_price"]) == ("4", "0", None)
+    assert first["opportunity_bps"] == pytest.approx(2 / 100.1 * 1e4)
+    # Sold at 102.1 as long as that was there, and a fall of 2 in what was left over costs twice as much.
+    missing = Decimal(second["missing"])
+    assert 0 < missing < 1 and missing + Decimal(second["filled"]) == 1
+    assert Decimal(second["opportunity"]) == 2 * missing
+    rows = {row["cause"]: row for row in costs_of(run.run).causes()}
+    assert Decimal(rows["opportunity"]["amount"]) == 4 + 2 * missing
+    assert Decimal(rows["shortfall"]["amount"]) == sum(Decimal(rows[name]["amount"]) for name in CAUSES)
+    words = [str(run.run), "--home", str(tmp_path)]
+    assert "opportunity" in CliRunner().invoke(tca_command, words, standalone_mode=False).return_value.text

@@ -60,7 +60,9 @@ def _waterfall(value: dict[str, Any]) -> str:
         share = int(abs(Decimal(text)) / most * BAR) if part and most else 0
         bar = ("+" if Decimal(text) > 0 else "-") * max(share, 1) if part and Decimal(text) else ""
         label = f"  {name}" if part else f"profit of {name}"
-        shown.append(f"{label:<14}{amounts[name]:>{width}} {bridge['currency']}  {bar}".rstrip())
+        ends = bridge["intervals"].get(name) if part and Decimal(text) else None
+        between = f"  [{Decimal(ends[0]):+,.2f}, {Decimal(ends[1]):+,.2f}]" if ends else ""
+        shown.append(f"{label:<14}{amounts[name]:>{width}} {bridge['currency']}  {bar}{between}".rstrip())
     apart = ", ".join(f"{name} {text}" for name, text in residual.items() if Decimal(text))
     if apart:
         shown.append(f"residual: {apart}")

@@ -19,17 +19,20 @@ CAUSES = ("cause", "amount", "currency", "bps", "low", "high")
 def command(shell: Shell, run: str, by: str) -> Answer:
     """Show what the orders of a run cost against the market when they were decided on.
 
-    The shortfall is spread, impact, delay and fees, to the last digit. Costs are positive; low and
+    The shortfall is spread, impact, delay and fees, to the last digit; opportunity is what the
+    market moved away from what targets had not got when they ended. Costs are positive; low and
     high are the ends of a 95 % interval, in basis points like bps.
     """
     path = shell.run_path(run)
     costs = load("onetape.runs.tca", "costs_of", what="tca")(path)
     value = {"run": str(path), **costs.as_json()}
     if not value["parents"]:
-        return Answer(value, f"no order of {run} filled")
+        return Answer(value, f"no order of {run} filled and no target ended short")
     text = listing([_shown(row) for row in value["costs"]], CAUSES, nothing="")
     columns = (by, "parents", "amount", "currency", "bps", "low", "high", "spread_bps", "impact_bps", "delay_bps")
-    text += "\n\n" + listing([_shown(row) for row in value[f"by_{by}"]], (*columns, "fees_bps"), nothing="")
+    text += "\n\n" + listing(
+        [_shown(row) for row in value[f"by_{by}"]], (*columns, "fees_bps", "opportunity_bps"), nothing=""
+    )
     if value["unpriced"]:
         text += f"\n{value['unpriced']} parent orders filled where the tapes have no market"
     return Answer(value, text)

@@ -77,7 +77,8 @@ class FilledOrder:
 
 @dataclass(slots=True)
 class OrdersOfRun:
-    """orders: by robot and number, those that the venue made included; targets: what the tape says of each parent."""
+    """orders: by robot and number, those that the venue made included; targets: what the tape says of each parent,
+    with `ended` (ns) and `missing` of those that an algorithm has ended."""
 
     actions: Actions
     orders: dict[tuple[int, int], FilledOrder]
@@ -123,11 +124,15 @@ def read_orders(journal: Path) -> OrdersOfRun:
 def _note_causes(journal: Path, by_sequence: dict[int, FilledOrder]) -> dict[int, dict[str, Any]]:
     targets = {}
     with JournalReader(journal) as reader:
-        for frame in reader.frames(types=["order_request", "target"]):
+        for frame in reader.frames(types=["order_request", "target", "log"]):
             schema = reader.schemas.of(frame.type)
             if schema.name == "target":
                 record = schema.decode(frame.payload)
                 targets[record["id"]] = {**record, "time": frame.time}
+            elif schema.name == "log":
+                ended = schema.decode(frame.payload).get("fields") or {}
+                if ended.get("target") in targets and "missing" in ended:
+                    targets[ended["target"]] |= {"ended": frame.time, "missing": ended["missing"]}
             elif len(frame.payload) > schema.payload_bytes and frame.sequence in by_sequence:
                 more = schema.decode(frame.payload).get(schema.more or "", {})
                 order = by_sequence[frame.sequence]

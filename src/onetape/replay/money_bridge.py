@@ -20,6 +20,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from onetape.engine.latency import Latency
 from onetape.engine.plan import RunPlan, read_plan
 from onetape.engine.tape_facts import tape_span
@@ -29,10 +31,12 @@ from onetape.model.instrument import Instrument
 from onetape.model.money import divide_half_even, money_text, money_units
 from onetape.replay.filled_orders import FilledOrder, OrderFill, read_orders
 from onetape.replay.market_prices import Market, first_data_difference
+from onetape.replay.resampling import interval_of, resampled
 
 __all__ = ["PARTS", "build_bridge"]
 
 PARTS = ("latency", "queue", "price", "fee", "funding", "missed_data", "residual")
+_OF_ORDERS = ("latency", "queue", "price", "fee", "missed_data")
 _MAKER, _TAKER = 1, 2
 _BUY, _SELL = 1, 2
 
@@ -87,6 +91,7 @@ def build_bridge(run_a: Path, run_b: Path, *, slack: int = 0) -> dict[str, Any]:
     slack += _difference_of_ways(a.plan, b.plan)
     bridge = _Bridge()
     compared = differing = 0
+    changes: list[dict[str, int]] = []  # of each pair
     first: tuple[int, str] | None = None
     shared = max(a.span[0], b.span[0]), min(a.span[1], b.span[1])
     for key in sorted(set(a.orders) | set(b.orders)):
@@ -98,6 +103,7 @@ def build_bridge(run_a: Path, run_b: Path, *, slack: int = 0) -> dict[str, Any]:
             if facts is not None:
                 _account(bridge, a, b, left, right, facts, shared, parted)
             changed = _change(before, bridge)
+            changes.append(changed)
             if changed:
                 differing += 1
                 when = min(each.time for each in (left, right) if each is not None)
@@ -126,8 +132,21 @@ def build_bridge(run_a: Path, run_b: Path, *, slack: int = 0) -> dict[str, Any]:
             "gap": money_text(gap),
             **{name: money_text(units) for name, units in bridge.parts.items()},
             "residual_detail": {name: money_text(units) for name, units in bridge.detail.items()},
+            "intervals": _intervals(changes),
         },
     }
+
+
+def _intervals(changes: list[dict[str, int]]) -> dict[str, list[str] | None]:
+    """Ends of what 95 % of such runs would say of each part, by pairs of orders drawn anew. None where fewer than two
+    pairs say how much it varies, and of parts that are no sum over orders: funding, and the residual."""
+    found: dict[str, list[str] | None] = dict.fromkeys(PARTS)
+    if len(changes) > 1:
+        sums = resampled(np.array([[float(each.get(name, 0)) for name in _OF_ORDERS] for each in changes]))
+        for name, column in zip(_OF_ORDERS, sums.T, strict=True):
+            ends = interval_of(column)
+            found[name] = [money_text(round(end)) for end in ends] if ends else None
+    return found
 
 
 def _difference_of_ways(a: RunPlan, b: RunPlan) -> int:

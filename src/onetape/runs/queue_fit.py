@@ -19,6 +19,7 @@ from onetape import _core
 from onetape.engine.plan import read_plan, to_toml
 from onetape.engine.queue_model import CONSERVATIVE, QUEUE_MODELS, Queue
 from onetape.model.errors import BadConfig, BadInput
+from onetape.replay.resampling import interval_of, resampled
 from onetape.runs.queue_episodes import Episode, episodes_of
 from onetape.tape.durable import SHARED, write_durably
 
@@ -26,8 +27,6 @@ __all__ = ["FAMILIES", "QueueFit", "fit_episodes", "fit_queue"]
 
 FAMILIES: Final = (CONSERVATIVE, "power", "power2", "power3", "log", "log2")
 EPISODES_MAX: Final = 5_000  # of more, as many are taken, evenly over the run
-SAMPLES: Final = 1000  # of the bootstrap
-CONFIDENCE: Final = 0.95
 EXPONENTS: Final = np.geomspace(0.1, 20.0, 70)
 Floats = NDArray[np.float64]
 
@@ -144,14 +143,9 @@ def _peak(exponents: Floats, scores: Floats) -> float:
 
 
 def _interval(exponents: Floats, scores: Floats) -> tuple[float, float]:
-    """Orders drawn anew, with replacement: what the fit would have been. The same draws each time. A grid cannot tell
-    exponents apart that lie between two of its points."""
-    draw = np.random.default_rng(0)
-    count = len(scores)
-    samples = [
-        _peak(exponents, np.bincount(draw.integers(0, count, count), minlength=count) @ scores) for _ in range(SAMPLES)
-    ]
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(samples, [tail, 1 - tail])
+    """Of fits to orders drawn anew. A grid cannot tell exponents apart that lie between two of its points."""
+    found = interval_of(np.array([_peak(exponents, each) for each in resampled(scores)]))
+    assert found is not None
+    low, high = found
     best, half_step = _peak(exponents, scores.sum(axis=0)), (exponents[1] / exponents[0]) ** 0.5
-    return float(min(low, best / half_step)), float(max(high, best * half_step))
+    return min(low, best / half_step), max(high, best * half_step)

@@ -10,7 +10,10 @@ fill and P its price:
               + sum of s (V(P) - V(M))      spread: what was paid beyond the mid, below zero where it was earned
               + fees
 
-All of it is in whole units of 1e-18, so the parts add up to the shortfall to the last one. A cost is positive.
+All of it is in whole units of 1e-18, so the parts add up to the shortfall to the last one. A cost is positive. Beside
+it stands what a target had not got when it ended (at its deadline), of which nothing was paid:
+
+    opportunity = sum of s (V(E) - V(A)) of what was missing, E the mid at the end
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,15 +34,14 @@ from onetape.model.instrument import Instrument
 from onetape.model.money import money_text
 from onetape.replay.filled_orders import FilledOrder, OrderFill, OrdersOfRun, read_orders
 from onetape.replay.market_prices import Market
+from onetape.replay.resampling import interval_of, resampled
 
 __all__ = ["CAUSES", "Costs", "costs_of", "run_costs"]
 
 CAUSES: Final = ("spread", "impact", "delay", "fees")
-SAMPLES: Final = 1000  # of the bootstrap
-CONFIDENCE: Final = 0.95
-_BUY: Final = 1
+_BUY, _SELL = 1, 2
 _TAKER: Final = 2
-_COLUMNS: Final = ("shortfall", *CAUSES, "against_vwap")
+_COLUMNS: Final = ("shortfall", *CAUSES, "against_vwap", "opportunity")
 _GROUPS: Final = ("strategy", "symbol", "algo", "side")
 
 
@@ -58,6 +61,9 @@ class Parent:
     prices: dict[str, int] = field(default_factory=dict)
     cost: dict[str, int] = field(default_factory=dict)
     notional: int = 0  # of what filled, at the mid at the decision
+    missing: int = 0  # units that the target had not got when it ended
+    ended: int = 0  # ns, 0: it did not, or was no target of an algorithm
+    missed: int = 0  # notional of what was missing
 
     @property
     def fills(self) -> list[OrderFill]:
@@ -68,22 +74,27 @@ class Parent:
         worth: int = self.facts.core.notional_doubled(halves, size)
         return worth if (self.side == "buy") != (self.facts.kind is Kind.INVERSE) else -worth
 
+    def base(self, name: str) -> int:
+        """Returns the notional that basis points of a cost are of, 0 where the cost is not known."""
+        return (self.notional + self.missed * (name == "opportunity")) * (name in self.cost)
+
     def as_json(self) -> dict[str, Any]:
         facts, fills = self.facts, self.fills
         size = sum(fill.size for fill in fills)
-        average = sum(fill.price * fill.size for fill in fills) / size
+        average = sum(fill.price * fill.size for fill in fills) / size if size else None
         scale = 2 * 10.0**facts.price_decimals
         return {
             **{name: getattr(self, name) for name in ("strategy", "symbol", "side", "algo", "number", "currency")},
             "ts": self.start,
-            "ts_end": max(fill.time for fill in fills),
+            "ts_end": max([self.ended, *(fill.time for fill in fills)]),
             "orders": len(self.orders),
             "fills": len(fills),
             "filled": facts.size_text(size),
-            "average_price": average / scale,
+            "missing": facts.size_text(self.missing),
+            "average_price": average / scale if average is not None else None,
             **{name: price / scale if price else None for name, price in self.prices.items()},
             **{name: money_text(units) for name, units in self.cost.items()},
-            **{f"{name}_bps": units / self.notional * 1e4 for name, units in self.cost.items() if self.notional},
+            **{f"{name}_bps": units / base * 1e4 for name, units in self.cost.items() if (base := self.base(name))},
         }
 
 
@@ -173,7 +184,10 @@ def run_costs(plan: RunPlan, found: OrdersOfRun, market: Market) -> Costs:
                 start,
             )
         groups[key].orders.append(order)
-    wanted = sorted((each for each in groups.values() if each.fills), key=lambda each: (each.start, each.number))
+    _note_ends(groups, found, root)
+    wanted = sorted(
+        (each for each in groups.values() if each.fills or each.missing), key=lambda each: (each.start, each.number)
+    )
     for symbol in dict.fromkeys(each.symbol for each in wanted):
         mine = [each for each in wanted if each.symbol == symbol]
         # An order that takes no time answers the event of that very moment; one that travels arrives before it.
@@ -191,6 +205,25 @@ def run_costs(plan: RunPlan, found: OrdersOfRun, market: Market) -> Costs:
     return costs
 
 
+def _note_ends(groups: dict[tuple[bool, int, str, int], Parent], found: OrdersOfRun, root: str) -> None:
+    """Of targets that ended; one that no order was sent for is a parent, too."""
+    for number, target in found.targets.items():
+        symbol = str(target["symbol"])
+        if "ended" not in target or symbol not in found.actions.instruments:
+            continue
+        facts = found.actions.instruments[symbol]
+        missing = int(Decimal(target["missing"]).scaleb(facts.size_decimals))
+        keys = [(True, number, symbol, side) for side in (_BUY, _SELL)]
+        parent = next((groups[key] for key in keys if key in groups), None)
+        if parent is None and missing:
+            side, location = ("buy" if missing > 0 else "sell"), target.get("location") or root
+            algo, start = str(target.get("algo", "touch")), int(target["time"])
+            parent = Parent(location, symbol, side, algo, facts.settle, facts, number, start)
+            groups[keys[missing < 0]] = parent
+        if parent is not None:
+            parent.ended, parent.missing = target["ended"], abs(missing)
+
+
 def _note_costs(parents: Sequence[Parent], market: Market, symbol: str, later: int) -> str:
     """Fills in prices and costs; says what the prices are of. later: ns by which an order that takes looks further."""
 
@@ -200,8 +233,9 @@ def _note_costs(parents: Sequence[Parent], market: Market, symbol: str, later: i
     at, kind = market.reference(symbol, _times(parents, lambda each: [each.start]))
     arrived, _ = market.reference(symbol, _times(parents, _arrival) + later, before=True)
     met, _ = market.reference(symbol, _times(parents, of_fills), before=True)
+    last, _ = market.reference(symbol, _times(parents, lambda each: [each.ended]))
     mids = iter(met.tolist())
-    for each, decided, begun in zip(parents, at.tolist(), arrived.tolist(), strict=True):
+    for each, decided, begun, end in zip(parents, at.tolist(), arrived.tolist(), last.tolist(), strict=True):
         fills = each.fills
         pairs = [(fill, next(mids)) for fill in fills]
         begun = begun or decided
@@ -214,7 +248,7 @@ def _note_costs(parents: Sequence[Parent], market: Market, symbol: str, later: i
         worked = sum(value(begun, fill.size) for fill in fills)
         expected = sum(value(decided, fill.size) for fill in fills)
         fees = sum(fill.fee for fill in fills)
-        vwap = market.vwap(symbol, _arrival(each)[0], max(fill.time for fill in fills))
+        vwap = market.vwap(symbol, _arrival(each)[0], max(fill.time for fill in fills)) if fills else 0
         each.prices = {"arrival": decided, "arrival_at_venue": begun, "vwap": vwap}
         each.notional = abs(each.facts.core.notional_doubled(decided, size))
         each.cost = {
@@ -224,14 +258,19 @@ def _note_costs(parents: Sequence[Parent], market: Market, symbol: str, later: i
             "delay": worked - expected,
             "fees": fees,
         }
+        if each.ended and end:
+            each.prices["end"] = end
+            each.missed = abs(each.facts.core.notional_doubled(decided, each.missing))
+            each.cost["opportunity"] = value(end, each.missing) - value(decided, each.missing)
         if vwap:
             each.cost["against_vwap"] = paid - value(vwap, size)
     return kind
 
 
 def _arrival(parent: Parent) -> list[int]:
-    """When the first of its orders was at the exchange."""
-    return [min(order.arrived or order.fills[0].time for order in parent.orders if order.arrived or order.fills)]
+    """When the first of its orders was at the exchange; of a parent without one the decision."""
+    came = [order.arrived or order.fills[0].time for order in parent.orders if order.arrived or order.fills]
+    return [min(came, default=parent.start)]
 
 
 def _times(parents: Sequence[Parent], of: Callable[[Parent], list[int]]) -> NDArray[np.int64]:
@@ -241,7 +280,7 @@ def _times(parents: Sequence[Parent], of: Callable[[Parent], list[int]]) -> NDAr
 def _row(parents: Sequence[Parent], name: str, interval: tuple[float | None, float | None]) -> dict[str, Any]:
     priced = [each for each in parents if name in each.cost]
     amount = sum(each.cost[name] for each in priced)
-    notional = sum(each.notional for each in priced)
+    notional = sum(each.base(name) for each in priced)
     return {
         "amount": money_text(amount),
         "bps": amount / notional * 1e4 if notional else None,
@@ -251,24 +290,16 @@ def _row(parents: Sequence[Parent], name: str, interval: tuple[float | None, flo
 
 
 def _errors(parents: Sequence[Parent]) -> dict[str, tuple[float | None, float | None]]:
-    """Returns the interval of each cost in basis points: parents drawn anew, with replacement, over and over. None for
-    fewer than two, which say nothing of how much it varies. The same draws each time: equal runs give equal
-    intervals."""
+    """Returns the interval of each cost in basis points, by parents drawn anew. None for fewer than two, which say
+    nothing of how much it varies."""
     found: dict[str, tuple[float | None, float | None]] = dict.fromkeys(_COLUMNS, (None, None))
     if len(parents) < 2:
         return found
     table = np.array([[float(each.cost.get(name, 0)) for name in _COLUMNS] for each in parents])
-    priced = np.array([[float(each.notional) if name in each.cost else 0.0 for name in _COLUMNS] for each in parents])
-    draw = np.random.default_rng(0)
-    samples = np.full((SAMPLES, len(_COLUMNS)), np.nan)
-    for at in range(SAMPLES):
-        chosen = np.bincount(draw.integers(0, len(parents), len(parents)), minlength=len(parents)).astype(float)
-        below = chosen @ priced
-        np.divide(chosen @ table * 1e4, below, out=samples[at], where=below > 0)
-    tail = (1 - CONFIDENCE) / 2
+    priced = np.array([[float(each.base(name)) for name in _COLUMNS] for each in parents])
+    sums = resampled(np.hstack([table, priced]))
     for at, name in enumerate(_COLUMNS):
-        kept = samples[:, at][np.isfinite(samples[:, at])]
-        if len(kept):
-            low, high = np.quantile(kept, [tail, 1 - tail])
-            found[name] = float(low), float(high)
+        amount, below = sums[:, at], sums[:, at + len(_COLUMNS)]
+        shares = np.divide(amount * 1e4, below, out=np.full(len(sums), np.nan), where=below > 0)
+        found[name] = interval_of(shares) or (None, None)
     return found
