@@ -221,7 +221,8 @@ def _note_ends(groups: dict[tuple[bool, int, str, int], Parent], found: OrdersOf
             parent = Parent(location, symbol, side, algo, facts.settle, facts, number, start)
             groups[keys[missing < 0]] = parent
         if parent is not None:
-            parent.ended, parent.missing = target["ended"], abs(missing)
+            # What others of the run traded beside it may have carried the position past the target.
+            parent.ended, parent.missing = target["ended"], max(missing if parent.side == "buy" else -missing, 0)
 
 
 def _note_costs(parents: Sequence[Parent], market: Market, symbol: str, later: int) -> str:
