@@ -2,7 +2,8 @@
 
     python bench/alerts.py [--count 60]
 
-Each is another thing that is critical, written at a moment of chance; the sink is a real HTTP server.
+Each is another thing that is critical, written at a moment of chance; the sink is a real HTTP server. The first one
+waits until apprise has loaded its services, which a supervisor does once when it starts: it is told by itself.
 """
 
 from __future__ import annotations
@@ -55,6 +56,8 @@ def main() -> int:
             journals = {"gateway:main": path}
             watch = AlertWatch(home, lambda: journals, tell=lambda _: None, said=print, routes=routes)
             for number in range(count):
+                while number == 1 and not came:
+                    time.sleep(0.01)
                 time.sleep(rng.random() / 2)
                 record = {"kind": "halt", "subject": f"s{number}", "state": "begun", "severity": "critical"}
                 written[f"halt s{number}"] = time.monotonic()
@@ -62,11 +65,18 @@ def main() -> int:
             done.wait(60)
             watch.close()
     server.shutdown()
-    spans = sorted((came[name] - began) * 1000 for name, began in written.items() if name in came)
-    figures = {"alerts": count, "came": len(spans), "p50_ms": spans[len(spans) // 2], "max_ms": spans[-1]}
+    first, *spans = [(came[name] - began) * 1000 for name, began in written.items() if name in came]
+    spans.sort()
+    figures = {
+        "alerts": count,
+        "came": len(came),
+        "first_ms": first,
+        "p50_ms": spans[len(spans) // 2],
+        "max_ms": spans[-1],
+    }
     figures["p99_ms"] = spans[min(len(spans) - 1, len(spans) * 99 // 100)]
     print(json.dumps({name: round(value, 1) for name, value in figures.items()}))
-    return 0 if len(spans) == count else 1
+    return 0 if len(came) == count else 1
 
 
 if __name__ == "__main__":

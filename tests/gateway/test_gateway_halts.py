@@ -219,6 +219,13 @@ def test_halts_are_shown_and_lifted_from_the_command_line(world, tmp_path, venue
         commands = [msgspec.msgpack.decode(f.payload) for f in reader.frames(("command",))]
     (lift,) = [each for each in commands if each["command"] == "lift_halt"]
     assert (lift["actor"], lift["fields"]["reason"]) == ("operator", "old news")
+    gateway.kill()  # who halted what, and who lifted it, is known without it, too
+    past = answer_of("halts", "--all")
+    assert [(each["event"], each["actor"], each["reason"], each["subject"]) for each in past] == [
+        ("begun", "operator", "news", SYMBOL),
+        ("lifted", "operator", "old news", SYMBOL),
+    ]
+    assert {each["id"] for each in past} == {row["id"]} and past[0]["ts"] < past[1]["ts"]
 
 
 def test_only_operator_and_guardian_may_and_a_guardian_no_more_than_that(world, tmp_path):

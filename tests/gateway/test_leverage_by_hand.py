@@ -62,6 +62,14 @@ def test_a_leverage_by_hand_is_the_venues_and_stands_on_tape(kind, tmp_path):
             assert (refused["status"], refused["error"]["name"]) == ("refused", "ORDER_INVALID")
             assert world.account.leverage_of(0) == 5
             assert world.said[-1].startswith("1000 refused: ")
+            world.run(7)
+            world.gateway.kill()  # it is shown without a gateway, too
+            shown = world.run()
+            assert (shown["symbol"], shown["account"], shown["leverage"]) == (world.symbol, "main", 7)
+            rows = [(row["leverage"], row["state"], row["actor"], bool(row["reason"])) for row in shown["changes"]]
+            operator = "operator"
+            assert rows == [(5, "set", operator, False), (1000, "refused", operator, True), (7, "set", operator, False)]
+            assert [row["ts"] for row in shown["changes"]] == sorted(row["ts"] for row in shown["changes"])
         finally:
             world.gateway.kill()
 

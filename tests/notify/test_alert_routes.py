@@ -15,7 +15,7 @@ from onetape.model.errors import BadConfig
 from onetape.model.sections import NOTIFY_FIELDS, AlertType, NotifyConfig
 from onetape.notify.alert import KEYS_MAX, Alert, Severity, Type
 from onetape.notify.route import Route
-from onetape.notify.sink import Sinks
+from onetape.notify.sink import Service
 from onetape.supervisor.alert_watch import routes_of
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -248,4 +248,4 @@ def test_a_route_has_sinks_and_the_section_is_one_itself():
 )
 def test_services_that_people_have_are_known(url: str):
     pytest.importorskip("apprise", reason="NOT_AVAILABLE: apprise is not installed")
-    assert len(Sinks([url])) == 1
+    assert len(Service(url)) == 1

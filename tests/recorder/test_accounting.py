@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import csv
 import json
-from collections import defaultdict
+from collections import defaultdict, deque
 from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 
+from onetape.accounts.entries import Outside
+from onetape.accounts.entry_frames import unpack
 from onetape.accounts.holding import Terms
 from onetape.model import catalogue
 from onetape.model.errors import UsageError
 from onetape.model.money import money
-from onetape.model.time import TIME_MAX
+from onetape.model.time import TIME_MAX, parse_time
 from onetape.recorder.accounting import accounting
 from onetape.recorder.lots import Change, Lots
 from onetape.recorder.public import file_writer, public
 from onetape.recorder.read import ledger
+from onetape.recorder.recorder import gateway_journals
+from onetape.tape.journal import JournalReader
 from orders.gateway_seeds import KINDS, Seed, play
 from recorder.recorded_worlds import contents, record_all
 
-UNIT = 10**18
+_COLUMNS = ("openings", "realized", "fees", "funding", "transfers", "interest", "corrections")
 
 
 def lots(symbol: str, *changes: str) -> tuple[list[tuple[str, ...]], list[tuple[str, str]]]:
@@ -121,37 +126,125 @@ def test_books_of_a_year_are_the_ledger(kind, number, tmp_path):
         assert ends == {asset: money(ledger.total(asset)) for asset in ledger.currencies()}
         assert {row["asset"]: Decimal(row["begin"]) for row in _rows(tmp_path / "2027" / "sums.csv")} == ends
         assert later["files"]["fills.csv"] == later["files"]["lots.csv"] == 0
-        assert len(found["fills"]) == len(contents(records)["record_fills"])
-        for name in ("fees", "funding", "transfers"):
-            for row in found["sums"]:
-                mine = [Decimal(each["amount"]) for each in found[name] if each["asset"] == row["asset"]]
-                assert sum(mine) == Decimal(row[name])
-        _lots_are_the_ledger_s(found, records)
+        assert len(found["fills"]) == len(contents(records)["record_fills"]) > 5
+        _sums_are_their_files_and_the_tape_s(found, world)
+        _lots_are_what_fills_and_flows_make(found)
+        _average_gains_are_what_was_realized(found)
         with pytest.raises(UsageError):
             accounting(records, year=2026, out=tmp_path / "2026")
     finally:
         records.close()
 
 
-def _lots_are_the_ledger_s(found, records):
-    """By both methods the same was sold for the same; by average cost contracts have gained what was realized."""
-    sold: dict = defaultdict(lambda: [Decimal(0), Decimal(0)])
-    gained: dict = defaultdict(Decimal)
+def _sums_are_their_files_and_the_tape_s(found, world):
+    """Each column, and of the tape's entries the other side of what was paid."""
+    outside: dict = defaultdict(int)
+    (journal,) = gateway_journals(world.home.path).values()
+    with JournalReader(journal) as reader:
+        for frame in reader.frames(("entry",)):
+            for leg in unpack(frame.payload).legs:
+                outside[leg.holder, leg.currency] -= leg.amount
+    assert found["sums"]
+    for row in found["sums"]:
+        for name in _COLUMNS:
+            mine = [Decimal(each["amount"]) for each in found[name] if each["asset"] == row["asset"]]
+            assert sum(mine) == Decimal(row[name]), name
+        assert Decimal(row["begin"]) == 0
+        assert Decimal(row["end"]) == sum(Decimal(row[name]) for name in _COLUMNS)
+        paid = [Decimal(each["fee"]) for each in found["fills"] if each["fee_currency"] == row["asset"]]
+        assert Decimal(row["fees"]) == -sum(paid) == money(outside[int(Outside.FEES), row["asset"]])
+        assert Decimal(row["funding"]) == money(outside[int(Outside.FUNDING), row["asset"]])
+        assert Decimal(row["interest"]) == money(outside[int(Outside.INTEREST), row["asset"]])
+
+
+def _lots_are_what_fills_and_flows_make(found):
+    """Whoever reads the files alone comes to the same gains, the first in first out, and to the same lots at the end;
+    by average cost the same is sold for the same. What leaves for another place gains nothing."""
+    by_method: dict = {"fifo": defaultdict(list), "average": defaultdict(list)}
     for row in found["lots"]:
-        if row["reason"] == "transfer":  # of each method at its own cost
-            continue
-        sold[row["method"], row["symbol"], row["ts_close"]][0] += Decimal(row["qty"])
-        sold[row["method"], row["symbol"], row["ts_close"]][1] += Decimal(row["proceeds"])
-        if row["method"] == "average" and ":" in row["symbol"].partition(":")[2]:
-            gained[row["symbol"]] += Decimal(row["gain"])
-    first = {key[1:]: each for key, each in sold.items() if key[0] == "fifo"}
-    assert first == {key[1:]: each for key, each in sold.items() if key[0] == "average"}
-    assert first
+        by_method[row["method"]][row["symbol"], row["position_side"], row["ts_close"], row["reason"]].append(row)
+        if row["reason"] == "transfer":
+            assert (Decimal(row["gain"]), row["proceeds"]) == (0, row["cost"])
+    assert by_method["fifo"]
+    gains: dict = defaultdict(lambda: defaultdict(Fraction))
+    for key, rows in by_method["fifo"].items():
+        others = by_method["average"].pop(key)
+        for name in ("qty", "proceeds")[: 1 if key[-1] == "transfer" else 2]:
+            assert _sum(rows, name) == _sum(others, name)
+        gains[key[:2]][key[2]] += _sum(rows, "gain")
+    assert not by_method["average"]
+    changes = _changes(found)
+    for key in changes.keys() | gains.keys():
+        expected, left = _first_in_first_out(changes[key], is_coin=":" not in key[0].partition(":")[2])
+        assert gains[key].keys() == expected.keys()
+        assert all(_is_near(gains[key][ts], gain) for ts, gain in expected.items())
+        rows = [row for row in found["open_lots"] if (row["symbol"], row["position_side"]) == key]
+        signs = [1 if row["side"] == "long" else -1 for row in rows]
+        assert [sign * Fraction(row["qty"]) for sign, row in zip(signs, rows, strict=True)] == [
+            size for size, _ in left
+        ]
+        assert _is_near(_sum(rows, "cost"), sum(abs(size) * price for size, price in left))
+
+
+def _changes(found):
+    """Of each position: time, signed size, price, whether it goes to another place, or comes from there."""
+    changes: dict = defaultdict(list)
+    coins = (row["symbol"] for name in ("lots", "open_lots", "fills") for row in found[name])
+    markets = {each.partition(":")[2].partition("/")[0]: each for each in coins if ":" not in each.partition(":")[2]}
+    for row in found["fills"]:
+        settle = row["symbol"].partition(":")[2].partition(":")[2]
+        side = row["position_side"] if settle else "both"
+        size = Fraction(row["qty"]) * (1 if row["side"] == "buy" else -1)
+        if row["internal"] == "no":
+            order = parse_time(row["ts"]), 1, int(row["trade_id"])
+            changes[row["symbol"], side].append((order, row["ts"], size, Fraction(row["price"]), False))
+    for name in _COLUMNS:
+        for number, row in enumerate(found[name] if name != "realized" else ()):
+            if row["asset"] in markets:
+                order = parse_time(row["ts"]), 2 if name == "fees" else 0, number
+                change = (order, row["ts"], Fraction(row["amount"]), Fraction(0), name == "transfers")
+                changes[markets[row["asset"]], "both"].append(change)
+    return defaultdict(list, {key: [each[1:] for each in sorted(rows)] for key, rows in changes.items()})
+
+
+def _first_in_first_out(changes, *, is_coin):
+    """What was gained at each time, and what is left: (size, price). A coin that was not bought has cost nothing."""
+    lots: deque = deque()
+    gains: dict = defaultdict(Fraction)
+    for ts, size, price, is_moved in changes:
+        left = size
+        while left and lots and lots[0][0] * left < 0:
+            held, cost = lots.popleft()
+            part = held if abs(held) <= abs(left) else -left
+            gains[ts] += 0 if is_moved else part * (price - cost)
+            if held != part:
+                lots.appendleft((held - part, cost))
+            left += part
+        if left < 0 and is_coin:
+            gains[ts] += 0 if is_moved else -left * price
+        elif left:
+            lots.append((left, price))
+    return gains, list(lots)
+
+
+def _average_gains_are_what_was_realized(found):
+    """Of contracts, to the unit."""
+    gained: dict = defaultdict(Decimal)
     realized: dict = defaultdict(Decimal)
-    for row in contents(records)["record_income"]:
-        if row["kind"] == "realized" and row["symbol"] and ":" in row["symbol"].partition(":")[2]:
-            realized[row["symbol"]] += Decimal(row["amount_exact"])
+    for rows, name, sums in ((found["lots"], "gain", gained), (found["realized"], "amount", realized)):
+        for row in rows:
+            if ":" in row["symbol"].partition(":")[2] and row.get("method", "average") == "average":
+                sums[row["symbol"]] += Decimal(row[name])
     assert {s: n for s, n in gained.items() if n} == {s: n for s, n in realized.items() if n}
+
+
+def _sum(rows, name):
+    return sum((Fraction(row[name]) for row in rows), Fraction(0))
+
+
+def _is_near(one, other):
+    """But for what was rounded to the unit, lot by lot."""
+    return abs(one - other) < Fraction(1, 10**15)
 
 
 def _rows(path):

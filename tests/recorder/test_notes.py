@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import random
 import re
 from collections import defaultdict
+from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
 import sqlalchemy as sa
 
+from onetape.accounts.entries import MAIN
 from onetape.model.config import parse_config
 from onetape.model.errors import BadConfig
 from onetape.model.sections import TRADE_TYPES
@@ -20,17 +23,21 @@ from onetape.store.records import Records, metadata
 from orders.gateway_seeds import Seed, play
 
 EVERY = 10 * SECOND
-_FILL = re.compile(r"(\S+) (bought|sold) (\S+) (\S+) at \S+(?: in (\d+) fills)?, fees (\S+) USDT")
+_FILL = re.compile(r"(\S+) (bought|sold) (\S+) (\S+) at (\S+?)(?: in (\d+) fills)?, fees (.+)")
 
 
 @pytest.fixture(scope="module")
 def home():
-    world = play(Seed("World", "binance-usdm", 2, 60).begun(), 60)
+    world = play(Seed("World", "aster", 6, 60).begun(), 60)
     yield world.home.path
 
 
 @pytest.fixture
 def records(home):
+    yield from _recorded(home)
+
+
+def _recorded(home):
     for name in ("store.db", f"run/{NOTES}"):
         (home / name).unlink(missing_ok=True)
     made = Records("sqlite:///store.db", home=home)
@@ -44,53 +51,70 @@ def _now(records: Records) -> int:
     return max((row["ts"] for row in records.rows(sa.select(fills.c.ts))), default=0)
 
 
-def _play(home, records, kinds, *, kill_each=0):
-    """All records that are told while the journal is read bit by bit. kill_each: so many notes later the
-    process dies behind the next one, and another goes on."""
+def _play(home, records, kinds, *, dies: Callable[[], bool] = lambda: False):
+    """All records that are told while the journal is read bit by bit. dies: whether the process ends behind a
+    note, and another one goes on."""
     recorder, notes = Recorder(home, records, leverage={}, frames_max=40), Notes(home, kinds, EVERY)
-    reported, dies, now = [], kill_each, EVERY
+    reported, now = [], EVERY
     assert list(notes.due(records, now)) == []
-    while recorder.step() or dies == -1:
-        now = max(now, _now(records))
-        dies = kill_each if dies == -1 else dies
-        notes._next = 0
-        for record in notes.due(records, now):
-            reported.append(record)
-            dies -= 1
-            if kill_each and dies == 0:
-                notes, dies = Notes(home, kinds, EVERY), -1
-                break
+    while recorder.step():
+        now, is_over = max(now, _now(records)), False
+        while not is_over:
+            notes._next = 0
+            for record in notes.due(records, now):
+                reported.append(record)
+                if dies():
+                    notes = Notes(home, kinds, EVERY)
+                    break
+            else:
+                is_over = True
     return reported
 
 
-def _sums(reported):
-    sums = defaultdict(lambda: [0, Decimal(0)])
-    for record in reported:
-        for who, did, qty, symbol, times, fee in _FILL.findall(record["state"]):
-            row = sums[who, "buy" if did == "bought" else "sell", symbol]
-            row[0] += int(times or 1)
-            row[1] += Decimal(qty) + Decimal(fee) * 0
-    return {key: tuple(row) for key, row in sums.items()}
+def _lines(reported):
+    return [line for record in reported for line in record["state"].split("; ")]
 
 
 def test_all_fills_and_no_others_are_told(home, records):
     reported = _play(home, records, ["fill"])
-    wanted = defaultdict(lambda: [0, Decimal(0)])
+    wanted = defaultdict(lambda: [0, Decimal(0), Decimal(0), Decimal(0)])
     for row in records.rows(sa.select(metadata.tables["record_fills"])):
+        qty, price = Decimal(row["qty_exact"]), Decimal(row["price_exact"])
         mine = wanted[row["strategy"] or "external", row["side"], row["symbol"]]
-        mine[0] += 1
-        mine[1] += Decimal(row["qty_exact"])
-    assert len(reported) > 3
-    assert _sums(reported) == {key: tuple(row) for key, row in wanted.items()}
+        mine[:] = mine[0] + 1, mine[1] + qty, mine[2] + qty * price, mine[3] + Decimal(row["fee_exact"])
+    found = defaultdict(lambda: [0, Decimal(0), Decimal(0), Decimal(0)])
+    for line in _lines(reported):
+        who, did, qty, symbol, price, times, fees = _FILL.fullmatch(line).groups()
+        paid = [Decimal(amount) for amount, asset in (each.split() for each in fees.split(", ")) if asset == "USDT"]
+        mine = found[who, "buy" if did == "bought" else "sell", symbol]
+        worth = Decimal(qty) * Decimal(price)
+        mine[:] = mine[0] + int(times or 1), mine[1] + Decimal(qty), mine[2] + worth, mine[3] + sum(paid)
+    assert len(reported) > 3 and len(wanted) > 3
+    assert {key: row[:2] + row[3:] for key, row in found.items()} == {
+        key: row[:2] + row[3:] for key, row in wanted.items()
+    }
+    for key, row in wanted.items():  # prices are means, of twelve digits behind the point
+        assert abs(found[key][2] - row[2]) < Decimal("1e-9")
     assert {(each["kind"], each["subject"], each["severity"]) for each in reported} == {("fill", "main", "info")}
     assert list(Notes(home, ["fill"], EVERY).due(records, _now(records) + DAY // 2)) == []  # of another life
 
 
-def test_a_kill_between_notes_leaves_none_out(home, records):
-    reported = _play(home, records, ["fill"], kill_each=2)
-    fills = metadata.tables["record_fills"]
-    count = len(records.rows(sa.select(fills)))
-    assert sum(times for times, _ in _sums(reported).values()) >= count > 0
+def test_a_kill_behind_any_note_leaves_none_out_and_repeats_its_own_while_alone(home, records):
+    kinds, rng, kills = ["fill", "position"], random.Random(3), []
+
+    def dies() -> bool:
+        kills.append(rng.random() < 0.5)
+        return kills[-1]
+
+    killed = [(each["kind"], each["state"]) for each in _play(home, records, kinds, dies=dies)]
+    straight = [
+        (each["kind"], each["state"])
+        for each in _play(home, next(_recorded(home)), kinds)  # of the same journal
+    ]
+    assert sum(kills) > 3
+    assert len(straight) == len(set(straight)) > 5
+    assert list(dict.fromkeys(killed)) == straight
+    assert len(killed) > len(straight)
 
 
 def test_what_is_there_when_notes_begin_is_no_news_and_many_lines_are_counted(home, records):
@@ -115,13 +139,25 @@ def test_what_is_there_when_notes_begin_is_no_news_and_many_lines_are_counted(ho
 
 
 def test_positions_are_told_when_they_are_opened_and_closed(home, records):
-    reported = _play(home, records, ["position"])
+    lines = _lines(_play(home, records, ["position"]))
     trips = records.rows(sa.select(metadata.tables["record_trips"]))
-    said = "; ".join(each["state"] for each in reported)
-    assert trips
-    assert said.count(" closed ") + sum(int(n) for n in re.findall(r"and (\d+) others", said)) >= len(trips)
-    assert all(f"net {trip['net']} USDT" in said for trip in trips[:3])
-    assert "opened long " in said or "opened short " in said
+    closed = [line for line in lines if " closed " in line]
+    assert len(trips) > 3 and {trip["side"] for trip in trips} == {"long", "short"}
+    for trip in trips:
+        words = f"{trip['strategy'] or 'external'} closed {trip['side']} {trip['qty']} {trip['symbol']} "
+        ends = f": net {trip['net']} USDT"
+        (said,) = (line for line in closed if line.startswith(words) and line.endswith(ends))
+        assert f" at {trip['exit_price']} after " in said
+    assert len(closed) == len(trips)
+    opened = [line for line in lines if line.startswith("opened ")]
+    assert len(opened) + len(closed) == len(lines)
+    figures = records.rows(sa.select(metadata.tables["record_risk"]))
+    names = {row["slot"]: row["subaccount"] for row in figures}
+    for row in records.rows(sa.select(metadata.tables["record_positions"])):
+        of = f" of {names[row['slot']]} at " if row["slot"] != MAIN else " at "
+        about = [line for line in opened if f" {row['symbol']}{of}" in line]
+        if row["qty"]:  # the newest of it is the way that it is held now
+            assert about[-1].split()[1] == ("long" if row["qty"] > 0 else "short")
 
 
 def test_the_result_of_a_day_is_told_once_when_it_is_over(home, records):

@@ -20,12 +20,13 @@ import pytest
 import copied_process
 from onetape.model.config import parse_config
 from onetape.model.errors import BadConfig
-from onetape.model.sections import RouteConfig
+from onetape.model.sections import NotifyConfig, RouteConfig
+from onetape.notify import sink as sinks_module
 from onetape.notify.alert import Alert, Severity, Type
 from onetape.notify.past_alerts import past_alerts
 from onetape.notify.route import Route
-from onetape.notify.sink import WAITING_MAX, Sink, Sinks
-from onetape.supervisor.alert_watch import STEP_NS, AlertWatch
+from onetape.notify.sink import WAITING_MAX, Service, Sink
+from onetape.supervisor.alert_watch import STEP_NS, AlertWatch, routes_of
 from onetape.supervisor.alerts import alerts_of
 from onetape.supervisor.options import supervisor_journal
 from onetape.supervisor.parts import SINGLE
@@ -53,13 +54,13 @@ class Fails(Strategy):
 
 
 @contextmanager
-def http_sink(status: int = 200) -> Iterator[tuple[str, list[dict]]]:
+def http_sink(status: Callable[[], int] = lambda: 200) -> Iterator[tuple[str, list[dict]]]:
     got: list[dict] = []
 
     class Takes(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             got.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(status)
+            self.send_response(status())
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
@@ -153,21 +154,24 @@ def test_what_goes_on_is_known_however_many_notes_came_since_and_of_which_accoun
     assert [(each["subject"], each["account"]) for each in rows] == subjects
 
 
-def test_a_sink_that_fails_is_an_alert_itself_and_a_critical_one_is_sent_when_it_comes_back(tmp_path: Path):
+def test_a_sink_that_fails_is_an_alert_itself_and_a_critical_one_is_sent_when_it_comes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(sinks_module, "PAUSE_S", 0.1)
     received: list[dict] = []
     taken, works = [], threading.Event()
 
-    class Sinks:
+    class Fails:
         def send(self, alert) -> bool:
             if works.is_set():
                 taken.append(alert.subject)
             return works.is_set()
 
-    watch = AlertWatch(tmp_path, dict, tell=received.append, said=print, routes=[(Route("", RouteConfig()), Sinks)])  # type: ignore[list-item]
+    watch = AlertWatch(tmp_path, dict, tell=received.append, said=print, routes=[(Route("", RouteConfig()), [Fails])])  # type: ignore[list-item]
     watch.process("venue:x", State.FAILED, "gone")
 
     def states() -> list[str]:
-        return [each["state"] for each in received if each["subject"] == "notify"]
+        return [each["state"] for each in received if each["subject"] == "notify 1"]
 
     wait_for(lambda: states() == ["begin"])
     works.set()
@@ -261,22 +265,96 @@ def test_a_sink_that_hangs_or_refuses_holds_up_nobody():
     with socket.create_server(("127.0.0.1", 0)) as deaf:  # takes the connection, says nothing
         url = f"json://127.0.0.1:{deaf.getsockname()[1]}/"
         said: list[str] = []
-        sink = Sink(lambda: Sinks([url]), said.append)
+        sink = Sink(lambda: Service(url), said.append)
         for n in range(3 * WAITING_MAX):
             severity = Severity.CRITICAL if n % 10 == 0 else Severity.WARN
             sink.put(Alert(Type.RISK, severity, str(n), "x", n))
-        waiting = list(sink._waiting)
-        assert len(waiting) <= WAITING_MAX
-        critical = {int(a.subject) for a in waiting if a.severity is Severity.CRITICAL}
+        waiting = [int(each.subject) for each in sink._waiting]
+        mild, critical = [n for n in waiting if n % 10], [n for n in waiting if n % 10 == 0]
+        assert mild == [n for n in range(3 * WAITING_MAX) if n % 10][-WAITING_MAX:]
+        assert critical == [*range(0, 3 * WAITING_MAX, 10)][-len(critical) :]
         assert len(critical) >= 3 * WAITING_MAX // 10 - 1  # one is on its way
-        assert sink.dropped >= 2 * WAITING_MAX - 1
+        assert sink.dropped + len(mild) == 3 * WAITING_MAX * 9 // 10
         sink.close(within_s=0.1)
 
 
-def test_a_sink_that_does_not_take_it_is_said_without_its_address():
-    with http_sink(status=500) as (url, got):
+def test_what_lasts_while_a_sink_is_away_waits_once_and_in_its_order(monkeypatch: pytest.MonkeyPatch):
+    """Told each minute for hours, it would push others out, and reach a person hundreds of times."""
+    monkeypatch.setattr(sinks_module, "PAUSE_S", 0.01)
+    taken = Taken(works=False)
+    sink = Sink(lambda: taken, lambda _: None)  # type: ignore[arg-type,return-value]
+
+    def put(subject: str, *, is_end: bool = False) -> None:
+        sink.put(Alert(Type.RISK, Severity.INFO if is_end else Severity.CRITICAL, subject, "x", 1, is_end=is_end))
+
+    put("first")
+    wait_for(lambda: sink.failed)  # it is on its way
+    for _ in range(2 * WAITING_MAX):
+        put("a")
+    put("b")
+    put("a", is_end=True)
+    put("a")
+    put("a")
+    taken.works.set()
+    wait_for(lambda: not sink.waiting)
+    sink.close()
+    assert taken.about == [("first", "begin"), ("a", "begin"), ("b", "begin"), ("a", "end"), ("a", "begin")]
+    assert [each.more for each in taken.alerts] == [0, 2 * WAITING_MAX - 1, 0, 0, 1]
+
+
+def test_a_sink_that_hangs_fails_or_is_slow_delays_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """All of one route: who works gets each alert once, and is told of who fails; that one gets all when it works."""
+    monkeypatch.setattr(sinks_module, "PAUSE_S", 0.01)
+    goes_on, status = threading.Event(), 500
+
+    def when_let() -> int:
+        goes_on.wait()
+        return 200
+
+    with (
+        socket.create_server(("127.0.0.1", 0)) as deaf,
+        http_sink(when_let) as (slow_url, slow),
+        http_sink(lambda: status) as (broken_url, broken),
+        http_sink() as (good_url, good),
+        JournalWriter(tmp_path / "journal" / "gateway-main") as gateway,
+    ):
+        urls = [f"json://127.0.0.1:{deaf.getsockname()[1]}/", slow_url + "?rto=60", broken_url, good_url]
+        routes = routes_of(NotifyConfig(urls=urls), {}, tmp_path)
+        journals = {"gateway:main": tmp_path / "journal" / "gateway-main"}
+        received: list[dict] = []
+        watch = AlertWatch(tmp_path, lambda: journals, tell=received.append, said=print, routes=routes)
+        wanted = [f"begun {number}" for number in range(20)]
+        for number, state in enumerate(wanted):
+            record = {"kind": "halt", "subject": str(number), "state": state, "severity": "critical"}
+            gateway.append("alert", msgspec.msgpack.encode(record), time=time.time_ns())
+
+        def halts(got: list[dict]) -> list[str]:
+            """As they came, repeated tries once."""
+            return list(dict.fromkeys(each["message"].partition(": ")[2] for each in got if "halt" in each["title"]))
+
+        wait_for(lambda: len(halts(good)) == len(wanted) and slow)
+        wait_for(lambda: any("process notify 3" in each["title"] for each in good))
+        assert [each["message"] for each in good if "halt" in each["title"]] == [
+            f"halt {n}: {w}" for n, w in enumerate(wanted)
+        ]
+        assert len(slow) == 1  # whose first has not been answered yet
+        assert not any("notify 3" in each["title"] for each in broken)
+        assert {each["subject"] for each in received if each["subject"].startswith("notify")} <= {
+            "notify 1",
+            "notify 3",
+        }
+        status = 200
+        goes_on.set()
+        wait_for(lambda: halts(broken) == halts(slow) == wanted)
+        wait_for(lambda: any("notify 3" in each["title"] and "taken one again" in each["message"] for each in good))
+        watch.close()
+
+
+def test_a_sink_that_does_not_take_it_is_said_without_its_address(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sinks_module, "PAUSE_S", 0.01)
+    with http_sink(lambda: 500) as (url, got):
         said: list[str] = []
-        sink = Sink(lambda: Sinks([url + "sesame"]), said.append)
+        sink = Sink(lambda: Service(url + "sesame"), said.append)
         sink.put(Alert(Type.RISK, Severity.WARN, "robot:mm", "x", 1))
         wait_for(lambda: sink.failed)
         sink.close()
@@ -360,7 +438,7 @@ class Watched:
         (home / "run").mkdir(exist_ok=True)
         self.tape = JournalWriter(supervisor_journal(home))
         made = [
-            (Route(name, msgspec.convert(tomllib.loads(text), RouteConfig)), lambda sinks=sinks: sinks)
+            (Route(name, msgspec.convert(tomllib.loads(text), RouteConfig)), [lambda sinks=sinks: sinks])
             for name, (text, sinks) in routes.items()
         ]
         found = {"gateway:main": home / "journal" / "gateway-main"}
@@ -387,7 +465,11 @@ def test_what_has_not_left_and_what_was_said_meanwhile_is_told_by_the_next_super
     first = Watched(tmp_path, {"": ("", deaf)})
     says("halt", "begun")
     says("adl", "reduced")  # a note: it has no end
-    wait_for(lambda: {each["type"] for each in past_alerts(tmp_path, 9) if each["subject"] != "notify"} == {"risk"})
+    wait_for(
+        lambda: (
+            {each["type"] for each in past_alerts(tmp_path, 9) if not each["subject"].startswith("notify")} == {"risk"}
+        )
+    )
     wait_for(lambda: first.watch._sinks_waiting >= 2)
     first.kill()
     says("disk", "no room for the journal")
@@ -503,7 +585,8 @@ def test_a_thread_that_loses_the_processor_between_two_clocks_sees_no_clock_that
     assert not received
 
 
-def test_routes_get_what_is_theirs_and_hear_that_another_one_fails(tmp_path: Path):
+def test_routes_get_what_is_theirs_and_hear_that_another_one_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sinks_module, "PAUSE_S", 0.1)
     deaf, phone, disks = Taken(works=False), Taken(), Taken()
     watched = Watched(
         tmp_path,
@@ -517,15 +600,15 @@ def test_routes_get_what_is_theirs_and_hear_that_another_one_fails(tmp_path: Pat
     watched.watch.process("venue:y", State.FAILED, "gone")
     wait_for(lambda: [each.subject for each in phone.alerts].count("venue:y") >= 2)
     assert "nobody has acknowledged it" in phone.alerts[0].message
-    wait_for(lambda: ("notify:deaf", "begin") in disks.about)
+    wait_for(lambda: ("notify:deaf 1", "begin") in disks.about)
     looked = watched.watch._last.at
     wait_for(lambda: watched.watch._last.at > looked + 10**9)  # some looks later it is told as one, still
-    assert [each["state"] for each in past_alerts(tmp_path, 99) if each["subject"] == "notify:deaf"] == ["begin"]
+    assert [each["state"] for each in past_alerts(tmp_path, 99) if each["subject"] == "notify:deaf 1"] == ["begin"]
     watched.watch.acknowledge("process", "venue:y")
     wait_for(lambda: not watched.watch._acked)
-    assert {subject for subject, _ in phone.about} <= {"venue:y", "notify:deaf"}
+    assert {subject for subject, _ in phone.about} <= {"venue:y", "notify:deaf 1"}
     assert {("venue:x", "begin"), ("venue:y", "begin")} <= set(disks.about)
     deaf.works.set()
-    wait_for(lambda: ("notify:deaf", "end") in disks.about)
-    assert "notify:deaf" not in {subject for subject, _ in deaf.about}
+    wait_for(lambda: ("notify:deaf 1", "end") in disks.about)
+    assert "notify:deaf 1" not in {subject for subject, _ in deaf.about}
     watched.kill()

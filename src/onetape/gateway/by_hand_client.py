@@ -15,8 +15,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from onetape.gateway.by_hand_prices import Extreme, Market, needs_market, orders_of
 from onetape.gateway.extremes import extreme_of
+from onetape.gateway.options import gateway_journal
 from onetape.ipc.operator import send_command
 from onetape.model.decimals import scaled
 from onetape.model.errors import (
@@ -36,6 +39,8 @@ from onetape.model.errors import (
 )
 from onetape.model.sections import Config
 from onetape.model.symbol import exchange_of
+from onetape.tape.journal import JournalReader
+from onetape.tape.segments import is_tape
 
 __all__ = ["ByHand"]
 
@@ -116,6 +121,17 @@ class ByHand:
         for target in targets:
             self._rounds(target, "flatten", fields)
         self._judge()
+
+    def leverages(self, symbol: str, account: str) -> dict[str, Any]:
+        """Returns what was set last, None: nothing, and all `changes`, from the gateway's tape; `ts` ns UTC."""
+        target = self._account(symbol, account)
+        rows: list[dict[str, Any]] = []
+        if is_tape(path := gateway_journal(self._home, target)):
+            with JournalReader(path) as reader:
+                for frame in reader.frames(("command", "health")):
+                    _note_leverage(rows, frame.time, msgspec.msgpack.decode(frame.payload), symbol)
+        done = [row["leverage"] for row in rows if row["state"] == "set"]
+        return {"symbol": symbol, "account": target, "leverage": done[-1] if done else None, "changes": rows}
 
     def leverage(self, symbol: str, times: int, account: str) -> None:
         """Sets it, and follows what the venue says; the value has `symbol`, `leverage`, `state` and `reason`."""
@@ -260,6 +276,21 @@ class ByHand:
             there = ", ".join(found or named) or "none"
             raise UsageError(f"{len(found)} accounts trade {symbol}", location="--account", todo=f"name one: {there}")
         return found[0]
+
+
+def _note_leverage(rows: list[dict[str, Any]], ts: int, record: dict[str, Any], symbol: str) -> None:
+    """Takes a command, or what came of it: `N STATE[: REASON]`."""
+    fields = record.get("fields") or {}
+    if record.get("command") == "leverage" and fields.get("symbol") == symbol and "refused" not in record:
+        by = {"actor": record["actor"], "state": "unknown", "reason": ""}
+        rows.append({"ts": ts, "leverage": int(fields["leverage"]), **by})
+    elif record.get("kind") == "leverage" and record["subject"] == symbol:
+        words, _, reason = record["state"].partition(": ")
+        times, _, state = words.partition(" ")
+        for row in reversed(rows):
+            if row["leverage"] == int(times):
+                row |= {"state": state, "reason": reason}
+                return
 
 
 def _is_settled(row: dict[str, Any], *, until_final: bool) -> bool:

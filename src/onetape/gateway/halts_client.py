@@ -1,16 +1,21 @@
-"""Halts of all accounts as their gateways have them, and their end by an operator."""
+"""Halts of all accounts as their gateways have them, their end by an operator, and who began and ended which."""
 
 from __future__ import annotations
 
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from onetape.gateway.options import gateway_journal
+from onetape.ipc.command_tape import commands_in
+from onetape.ipc.once import Once
 from onetape.ipc.operator import send_command
 from onetape.model.errors import BY_CODE, PermissionDenied, ProcessDown, UsageError
 from onetape.model.sections import Config
 
-__all__ = ["halts", "lift"]
+__all__ = ["halts", "lift", "past_halts"]
+
+_EVENTS: Final = {"halt": "begun", "lift_halt": "lifted"}  # by command
 
 
 def halts(home: Path, config: Config) -> list[dict[str, Any]]:
@@ -33,6 +38,18 @@ def lift(home: Path, config: Config, id_: str, reason: str) -> list[dict[str, An
     for account in lifted[0]["accounts"]:
         _answer(home, account, "lift_halt", {"id": id_, "reason": reason})
     return lifted
+
+
+def past_halts(home: Path, config: Config) -> list[dict[str, Any]]:
+    """Returns each time that a halt began or was lifted, from the gateways' tapes, the oldest first; `ts` ns UTC,
+    `event` begun or lifted, `actor` and `reason` of that. One with an end that was not lifted ended at `until`."""
+    rows = []
+    for account in config.accounts:
+        for each in commands_in(gateway_journal(home, account), Once()):
+            if each.command in _EVENTS and each.status == "applied":
+                by = {"actor": each.actor, "reason": str(each.fields.get("reason") or "")}
+                rows.append({"ts": each.time, "account": account, "event": _EVENTS[each.command], **each.result, **by})
+    return sorted(rows, key=lambda row: (row["ts"], row["account"]))
 
 
 def _queried(home: Path, config: Config) -> dict[str, list[dict[str, Any]]]:

@@ -19,9 +19,11 @@ _COMMAND = EventType.COMMAND.id
 
 
 class PastCommand(NamedTuple):
-    """Holds one command of an earlier life. result: of the answer; None where there is none."""
+    """Holds one command of an earlier life. time: ns UTC. result: of the answer; None where there is none."""
 
     sequence: int
+    time: int
+    actor: str
     command: str
     fields: dict[str, Any]
     status: str  # "": it ended before it could answer
@@ -62,7 +64,7 @@ def commands_in(path: Path, once: Once) -> list[PastCommand]:
         fields = record["fields"]
         once.began(id_, digest_of(record["actor"], record["command"], fields), frame.time)
         if (refused := record.get("refused")) is None:
-            found[id_] = PastCommand(frame.sequence, record["command"], fields, "", None)
+            found[id_] = PastCommand(frame.sequence, frame.time, record["actor"], record["command"], fields, "", None)
         else:
             once.ended(id_, {"id": id_, "status": "refused", "result": None, "error": refused})
     return list(found.values())

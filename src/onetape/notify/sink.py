@@ -1,7 +1,7 @@
-"""Where alerts go: one sink of apprise's, over a thread of its own.
+"""Where alerts go: each address of apprise's has a queue and a thread of its own.
 
 Whoever has an alert hands it over and goes on at once. A sink that hangs, fails or is slow holds up
-nobody: what waits is bounded, and of what does not fit the oldest that is not critical goes.
+nobody, no other sink either: what waits is bounded, and of what does not fit the oldest that is not critical goes.
 """
 
 from __future__ import annotations
@@ -9,25 +9,29 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 from onetape.model.errors import BadConfig, NotAvailable
-from onetape.notify.alert import TRADES, Alert, Severity
+from onetape.notify.alert import KEYS_MAX, TRADES, Alert, Severity
 
-__all__ = ["Sink", "Sinks"]
+__all__ = ["Service", "Sink"]
 
-WAITING_MAX: Final = 100
+WAITING_MAX: Final = 100  # besides critical ones and ends: of these as many as things may go on
 TRIES: Final = 3  # of one alert
 PAUSE_S: Final = 2.0  # before it is tried again, doubled each time
 
 
-class Sinks:
-    """The sink itself. urls: as apprise has them. words: title and body of an alert. Raises NotAvailable
-    without apprise, BadConfig for what it does not know."""
+class Service:
+    """What takes alerts at an address, as apprise has them. number: of the address in its list. words: title and body
+    of an alert. Raises NotAvailable without apprise, BadConfig for what it does not know."""
 
     def __init__(
-        self, urls: Sequence[str], words: Callable[[Alert], tuple[str, str]] = lambda alert: (alert.title, alert.body)
+        self,
+        url: str,
+        number: int = 1,
+        words: Callable[[Alert], tuple[str, str]] = lambda alert: (alert.title, alert.body),
     ) -> None:
         self._words = words
         try:
@@ -44,13 +48,12 @@ class Sinks:
             Severity.WARN: apprise.NotifyType.WARNING,
             Severity.CRITICAL: apprise.NotifyType.FAILURE,
         }
-        for number, url in enumerate(urls, 1):
-            if not self._sinks.add(url):
-                raise BadConfig(
-                    f"apprise does not know the address of sink {number}",
-                    location="[notify] urls",
-                    todo="see the list of services of apprise",
-                )
+        if not self._sinks.add(url):
+            raise BadConfig(
+                f"apprise does not know the address of sink {number}",
+                location="[notify] urls",
+                todo="see the list of services of apprise",
+            )
 
     def __len__(self) -> int:
         return len(self._sinks)
@@ -62,10 +65,11 @@ class Sinks:
 
 
 class Sink:
-    """make: gives the sinks, called in the thread. said: what is to be logged, from that thread."""
+    """make: gives the service, called in the thread. said: what is to be logged, from that thread. subject: of alerts
+    about itself."""
 
-    def __init__(self, make: Callable[[], Sinks], said: Callable[[str], None]) -> None:
-        self._make, self._said = make, said
+    def __init__(self, make: Callable[[], Service], said: Callable[[str], None], subject: str = "") -> None:
+        self._make, self._said, self.subject = make, said, subject
         self._waiting: deque[Alert] = deque()
         self._lock = threading.Lock()
         self._rang = threading.Event()
@@ -77,17 +81,20 @@ class Sink:
         self._thread.start()
 
     def put(self, alert: Alert) -> None:
-        """Takes it at once, from any thread."""
+        """Takes it at once, from any thread. What waits already and lasts is one alert, not many."""
         with self._lock:
+            place = _last_of(self._waiting, alert)
+            if place is not None and _lasts(self._waiting[place], alert):
+                self._waiting[place] = replace(alert, more=self._waiting[place].more + 1 + alert.more)
+                return
             self._waiting.append(alert)
             self._unsettled += 1
-            if len(self._waiting) > WAITING_MAX:
+            mild = [n for n, each in enumerate(self._waiting) if not _must_leave(each)]
+            if len(mild) > WAITING_MAX or len(self._waiting) > WAITING_MAX + 2 * KEYS_MAX:
                 self.dropped += 1
                 self._unsettled -= 1
-                waiting = [*enumerate(self._waiting)]
-                trades = (n for n, a in waiting if a.type in TRADES)  # before what is a fault
-                mild = (n for n, a in waiting if a.severity != Severity.CRITICAL)
-                del self._waiting[next(trades, next(mild, 0))]
+                trades = (n for n in mild if self._waiting[n].type in TRADES)  # before what is a fault
+                del self._waiting[next(trades, mild[0] if mild else 0)]
         self._rang.set()
 
     @property
@@ -103,27 +110,28 @@ class Sink:
 
     def _work(self) -> None:
         try:
-            sinks = self._make()
+            service = self._make()
         except (NotAvailable, BadConfig) as error:
+            self.is_failing = True
             self._said(f"no alert leaves: {error}")
             return
         while True:
             with self._lock:
                 alert = self._waiting.popleft() if self._waiting else None
             if alert is not None:
-                self._send(sinks, alert)
+                self._send(service, alert)
             elif self._closed.is_set():
                 return
             else:
                 self._rang.wait()
                 self._rang.clear()
 
-    def _send(self, sinks: Sinks, alert: Alert) -> None:
+    def _send(self, service: Service, alert: Alert) -> None:
         pause = PAUSE_S
         for _ in range(TRIES):
             # apprise keeps what its plug-ins raise to itself; this is what is left.
             try:
-                if sinks.send(alert):
+                if service.send(alert):
                     self.sent += 1
                     self.is_failing = False
                     self._settled()
@@ -148,3 +156,17 @@ class Sink:
     def _settled(self) -> None:
         with self._lock:
             self._unsettled -= 1
+
+
+def _must_leave(alert: Alert) -> bool:
+    return alert.severity is Severity.CRITICAL or alert.is_end
+
+
+def _last_of(waiting: deque[Alert], alert: Alert) -> int | None:
+    """Returns the place of the last that is about the same."""
+    about = alert.type, alert.subject
+    return next((n for n in reversed(range(len(waiting))) if (waiting[n].type, waiting[n].subject) == about), None)
+
+
+def _lasts(before: Alert, alert: Alert) -> bool:
+    return before.key == alert.key and not (before.is_end or alert.is_end or alert.is_note)

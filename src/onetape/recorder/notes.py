@@ -36,7 +36,8 @@ Row = Mapping[str, Any]
 
 
 class _Marks(msgspec.Struct):
-    """Until which frame of a journal, by its uuid; which way positions were held; until before which day."""
+    """Until which frame of a journal, by its uuid, of positions that of the last trip; which way positions were held;
+    until before which day."""
 
     fill: dict[str, int] = {}
     position: dict[str, int] = {}
@@ -67,13 +68,14 @@ class Notes:
             marks.fill[row["journal"]] = row["seq"]
         held = list(_held(records))
         for row in rows:
+            trips = _new(records, "record_trips", marks.position, row, now - LOOK_BACK, "ts_close")
             if "position" in self._kinds:
-                trips = _new(records, "record_trips", marks.position, row, now - LOOK_BACK, "ts_close")
                 for each in trips:  # what is held of it now was opened since
                     marks.held.pop(_key(each), None)
                 opened = (each for each in held if each["account"] == row["account"])
                 yield from _note("position", row, [*map(_closed, trips), *_opened(opened, marks.held)])
-            marks.position[row["journal"]] = row["seq"]
+            # A trip has the number of its fill, which may have been read before its entry: the cursor is beyond it.
+            marks.position[row["journal"]] = max([marks.position.get(row["journal"], 0), *(e["seq"] for e in trips)])
         marks.held = {_key(each): _sign(each) for each in held}
         today = (now - LATE) // DAY
         for day in range(max(marks.day, today - DAYS_MAX), today):
@@ -97,7 +99,14 @@ def _begun(records: Records, now: int) -> _Marks:
     """Returns what there is already is no news."""
     cursors = metadata.tables["record_cursors"]
     seen = {row["journal"]: row["seq"] for row in records.rows(sa.select(cursors.c.journal, cursors.c.seq))}
-    return _Marks({**seen}, {**seen}, {_key(row): _sign(row) for row in _held(records)}, (now - LATE) // DAY)
+    trips = metadata.tables["record_trips"].c
+    last = records.rows(sa.select(trips.journal, sa.func.max(trips.seq).label("seq")).group_by(trips.journal))
+    return _Marks(
+        seen,
+        {row["journal"]: row["seq"] for row in last},
+        {_key(row): _sign(row) for row in _held(records)},
+        (now - LATE) // DAY,
+    )
 
 
 def _new(

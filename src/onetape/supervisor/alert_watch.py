@@ -6,11 +6,13 @@ In a thread of its own: neither trading nor the supervisor waits for a tape, a d
 
 from __future__ import annotations
 
+import math
+import re
 import shutil
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -26,7 +28,7 @@ from onetape.notify.alert import KEYS_MAX, Alert, Desk, Severity, Type
 from onetape.notify.past_alerts import past_alerts
 from onetape.notify.route import Route
 from onetape.notify.rules import alert_of, disk_alert, ended_by
-from onetape.notify.sink import Sink, Sinks
+from onetape.notify.sink import Service, Sink
 from onetape.security.secrets import read_secret
 from onetape.supervisor.metrics import COUNTED, OrderCounts
 from onetape.supervisor.parts import SINGLE
@@ -36,10 +38,13 @@ from onetape.tape.segments import is_tape
 
 __all__ = ["AlertWatch", "routes_of"]
 
-MakeSinks = Callable[[], Sinks]
+MakeService = Callable[[], Service]
+Routes = Iterable[tuple[Route, Sequence[MakeService]]]
 
-LOOK_S: Final = 0.5
-SINKS: Final = "notify"  # subject of what is said of the sinks themselves
+LOOK_S: Final = 0.1  # at the tapes
+WHOLE_LOOK_S: Final = 0.5  # at the machine and the sinks as well, which ends with a note of how far it was
+SINKS: Final = "notify"  # subject of what is said of the sinks themselves: notify[:ROUTE] NUMBER
+_SINK: Final = re.compile(rf"{SINKS}(:|\s|$)")
 LOOKED: Final = "alerts.looked"  # a _Look
 LOOK_BACK_NS: Final = 24 * HOUR  # at what was said while no supervisor ran
 STEP_NS: Final = 500_000_000  # by which the machine's clock may move against its own steady one
@@ -48,18 +53,18 @@ _SAID: Final = (_ALERT, EventType.HEALTH.id)
 _COUNTED: Final = tuple(map(type_id, COUNTED))
 
 
-def routes_of(notify: NotifyConfig, environ: Mapping[str, str], folder: Path) -> list[tuple[Route, MakeSinks]]:
-    """Returns each route of the configuration that has sinks, [notify] itself without a name, and what makes its sinks;
-    that raises BadConfig, NotAvailable."""
+def routes_of(notify: NotifyConfig, environ: Mapping[str, str], folder: Path) -> list[tuple[Route, list[MakeService]]]:
+    """Returns each route of the configuration that has sinks, [notify] itself without a name, and what makes each of
+    them; that raises BadConfig, NotAvailable."""
 
-    def made(route: Route, urls: list[str]) -> Sinks:
-        secret = ("env:", "file:")
-        read = [read_secret(url, environ, folder=folder).reveal() if url.startswith(secret) else url for url in urls]
-        return Sinks(read, route.words)
+    def made(route: Route, number: int, url: str) -> Service:
+        if url.startswith(("env:", "file:")):
+            url = read_secret(url, environ, folder=folder).reveal()
+        return Service(url, number, route.words)
 
     named = {"": notify, **notify.routes}
     routes = [(Route(name, each), each.urls) for name, each in named.items() if each.urls]
-    return [(route, partial(made, route, urls)) for route, urls in routes]
+    return [(route, [partial(made, route, *each) for each in enumerate(urls, 1)]) for route, urls in routes]
 
 
 class _Look(msgspec.Struct):
@@ -69,6 +74,12 @@ class _Look(msgspec.Struct):
     left: int
     at: int
     places: dict[str, tuple[int, int]] = {}
+
+
+def _hand(alert: Alert, sinks: Iterable[Sink]) -> None:
+    for sink in sinks:
+        if sink.subject != alert.subject:  # it would not leave either
+            sink.put(alert)
 
 
 def _is_there(reader: JournalReader, epoch: int, place: int) -> bool:
@@ -91,9 +102,9 @@ def _offset_ns() -> int:
             return offset
 
 
-def _subject(route: Route) -> str:
-    """Of what is said of its sinks."""
-    return f"{SINKS}:{route.name}" if route.name else SINKS
+def _sinks_of(route: Route, makes: Sequence[MakeService], said: Callable[[str], None]) -> list[Sink]:
+    subject = f"{SINKS}:{route.name}" if route.name else SINKS
+    return [Sink(make, said, f"{subject} {number}") for number, make in enumerate(makes, 1)]
 
 
 def _of_command(record: object) -> str:
@@ -127,13 +138,13 @@ class AlertWatch:
         tell: Callable[[dict[str, Any]], None],
         said: Callable[[str], None],
         log: Callable[[str, str], None] = lambda process, text: None,
-        routes: Iterable[tuple[Route, MakeSinks]] = (),
+        routes: Routes = (),
         counts: OrderCounts | None = None,
     ) -> None:
         self._counts = counts
         self._home, self._journals, self._tell = home, journals, tell
         self._desk = Desk()
-        self._routes = [(route, Sink(make, said)) for route, make in routes]
+        self._routes = [(route, _sinks_of(route, makes, said)) for route, makes in routes]
         self._log = log
         self._said, self._fault = said, ""  # the last that was said of a look that raised
         self._readers: dict[str, JournalReader] = {}
@@ -141,11 +152,11 @@ class AlertWatch:
         self._looked = home / "run" / LOOKED
         self._last = self._last_look()
         self._keep_look()  # one that is killed within its first look has left nothing else of when it began
-        self._restore(past_alerts(home, KEYS_MAX))
+        self._failed = self._restore(past_alerts(home, KEYS_MAX))
         self._acked: deque[tuple[str, str]] = deque()
         self._started: dict[str, int] = {}  # of each process, ns UTC
         self._runs: set[str] = set()  # and has begun to run since
-        self._closed = threading.Event()
+        self._rang, self._closed = threading.Event(), threading.Event()
         self._is_first = True
         self._offset = _offset_ns()
         self._thread = threading.Thread(target=self._work, name="alert watch", daemon=True)
@@ -154,30 +165,39 @@ class AlertWatch:
     def process(self, name: str, state: State, reason: str) -> None:
         """What became of a process; from any thread."""
         self._events.append((time.time_ns(), name, state, reason))
+        self._rang.set()
 
     def acknowledge(self, type_: str, subject: str) -> None:
         """A person knows of what goes on; from any thread."""
         self._acked.append((type_, subject))
+        self._rang.set()
 
     def figures(self) -> dict[str, Any]:
         """From any thread; `active` by (type, severity)."""
-        sinks = [sink for _, sink in self._routes]
+        sinks = self._sinks
         return {
             "active": self._desk.active,
             "sent": sum(sink.sent for sink in sinks),
             "failed": sum(sink.failed for sink in sinks),
-            "dropped": self._desk.dropped + sum(each.dropped for pair in self._routes for each in pair),
+            "dropped": self._desk.dropped
+            + sum(sink.dropped for sink in sinks)
+            + sum(route.dropped for route, _ in self._routes),
             "waiting": self._sinks_waiting,
         }
 
     @property
+    def _sinks(self) -> list[Sink]:
+        return [sink for _, sinks in self._routes for sink in sinks]
+
+    @property
     def _sinks_waiting(self) -> int:
-        return sum(sink.waiting for _, sink in self._routes)
+        return sum(sink.waiting for sink in self._sinks)
 
     def close(self) -> None:
         self._closed.set()
+        self._rang.set()
         self._thread.join()
-        for _, sink in self._routes:
+        for sink in self._sinks:
             sink.close()
         for reader in self._readers.values():
             reader.close()
@@ -185,24 +205,31 @@ class AlertWatch:
     # --- the watch's thread -----------------------------------------------------------------------
 
     def _work(self) -> None:
+        whole = -math.inf  # when the last whole look was
         while True:
             is_last = self._closed.is_set()
-            now = time.time_ns()
+            now, is_whole = time.time_ns(), time.monotonic() - whole >= WHOLE_LOOK_S
             while self._acked:
                 type_, subject = self._acked.popleft()
                 self._desk.acknowledge(type_, subject)
                 for route, _ in self._routes:
                     route.acknowledge(type_, subject)
-            for look in (self._processes(), self._machine(now), self._own_sinks(now), self._tapes()):
-                self._take_all(look)
-            for route, sink in self._routes:
+            self._take_all(self._processes())
+            if is_whole:
+                self._take_all(self._machine(now))
+                self._take_all(self._own_sinks(now))
+            self._take_all(self._tapes())
+            for route, sinks in self._routes:
                 for alert in route.tick(time.time_ns()):
-                    sink.put(alert)
+                    _hand(alert, sinks)
             self._is_first = False
-            self._note_look(now)
+            if is_whole or is_last:
+                self._note_look(now)
+                whole = time.monotonic()
             if is_last:
                 return
-            self._closed.wait(LOOK_S)
+            self._rang.wait(LOOK_S)
+            self._rang.clear()
 
     def _take_all(self, look: Iterator[Alert]) -> None:
         """Takes alerts one by one, each when it is found: what ends in the same look ends after it began.
@@ -225,19 +252,21 @@ class AlertWatch:
         self._put(alert)
 
     def _put(self, alert: Alert) -> None:
-        for route, sink in self._routes:
-            if alert.subject != _subject(route):  # it would not leave either
+        for route, sinks in self._routes:
+            if any(sink.subject != alert.subject for sink in sinks):
                 for leaves in route.take(alert, time.time_ns()):
-                    sink.put(leaves)
+                    _hand(leaves, sinks)
 
     def _own_sinks(self, now: int) -> Iterator[Alert]:
-        """That alerts do not leave stands on the journal, and leaves by other routes."""
-        for route, sink in self._routes:
+        """That alerts do not leave stands on the journal, and leaves by other sinks."""
+        while self._failed:
+            self._over(self._failed.pop(), now, "the sinks begin anew")
+        for sink in self._sinks:
             if sink.is_failing:
                 words = "alerts do not leave: a sink does not take them"
-                yield Alert(Type.PROCESS, Severity.CRITICAL, _subject(route), words, now)
+                yield Alert(Type.PROCESS, Severity.CRITICAL, sink.subject, words, now)
             else:
-                self._over(_subject(route), now, "a sink has taken one again")
+                self._over(sink.subject, now, "a sink has taken one again")
 
     # --- over the supervisor's own restart --------------------------------------------------------
 
@@ -265,15 +294,17 @@ class AlertWatch:
             beside.write_bytes(msgspec.json.encode(self._last))
             beside.replace(self._looked)
 
-    def _restore(self, past: list[dict[str, Any]]) -> None:
+    def _restore(self, past: list[dict[str, Any]]) -> set[str]:
         """What goes on, and what was told of late and may not have left: that is told to the sinks again. Its own time
-        says nothing of that: a frame may be stamped before a look and written after it."""
+        says nothing of that: a frame may be stamped before a look and written after it. Returns the sinks that took
+        nothing, which may be configured no more."""
         for each in past:
             goes_on, is_late = each["cleared"] is None, each["written"] >= self._last.left
             if goes_on or (is_late and each["state"] == "note"):
                 self._desk.restore([each])
             if is_late or (goes_on and each["acked"] is None):
                 self._put(Alert.of(each))
+        return {each["subject"] for each in past if each["cleared"] is None and _SINK.match(each["subject"])}
 
     def _processes(self) -> Iterator[Alert]:
         while self._events:

@@ -40,13 +40,13 @@ def send_test(config: Config, environ: Mapping[str, str], folder: Path) -> dict[
     routes = routes_of(config.notify, environ, folder)
     if not routes:
         raise BadConfig("no sink is configured", location="onetape.toml", todo='[notify] urls = ["env:ALERTS"]')
-    sinks = [make() for _, make in routes]
+    sinks = [(route.name, make()) for route, makes in routes for make in makes]
     alert = Alert(Type.TEST, Severity.INFO, "alerts", "this is a test", time.time_ns())
-    refused = [route.name for (route, _), each in zip(routes, sinks, strict=True) if not each.send(alert)]
+    refused = {name: None for name, each in sinks if not each.send(alert)}
     if refused:
         raise ProcessDown(
             "a sink did not take the alert",
             location=", ".join(f"[notify.routes.{name}] urls" if name else "[notify] urls" for name in refused),
             todo="see the address, and whether it can be reached from here",
         )
-    return {"sent": True, "sinks": sum(map(len, sinks)), **alert.as_json()}
+    return {"sent": True, "sinks": sum(len(each) for _, each in sinks), **alert.as_json()}
