@@ -56,7 +56,7 @@ class AccountTableWriter:
         self._is_margin_due = True
 
     def fills(self, moved: Collection[tuple[str, PositionSide]], booking: Booking, sequence: int, now: int) -> None:
-        """Writes the positions that fills have changed; the margin is due with the next tick. sequence, now: as there."""
+        """Writes the positions that fills have changed; the margin is due with the next tick, as which it is called."""
         for key, held in self._now(booking).items():
             size = held.qty, held.cost
             if key[1:] in moved and self._sizes.get(key) != size:
