@@ -138,9 +138,10 @@ def _lots_are_the_ledger_s(found, records):
     sold: dict = defaultdict(lambda: [Decimal(0), Decimal(0)])
     gained: dict = defaultdict(Decimal)
     for row in found["lots"]:
-        if row["reason"] == "transfer":  # of each method at its own cost
-            continue
         sold[row["method"], row["symbol"], row["ts_close"]][0] += Decimal(row["qty"])
+        if row["reason"] == "transfer":  # leaves at what it cost, of each method its own
+            assert row["gain"] in ("", "0")
+            continue
         sold[row["method"], row["symbol"], row["ts_close"]][1] += Decimal(row["proceeds"])
         if row["method"] == "average" and ":" in row["symbol"].partition(":")[2]:
             gained[row["symbol"]] += Decimal(row["gain"])
