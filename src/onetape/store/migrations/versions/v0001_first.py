@@ -1,5 +1,7 @@
 """The first records."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.mysql import LONGBLOB
@@ -7,7 +9,7 @@ from sqlalchemy.dialects.mysql import LONGBLOB
 revision = "0001"
 down_revision = None
 
-_KINDS = {
+_KINDS: dict[str, sa.types.TypeEngine[Any]] = {
     "key": sa.String(length=64),
     "int": sa.BigInteger(),
     "text": sa.Text(),
