@@ -3,12 +3,14 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
 
 import pytest
 
+from onetape.cli import main
 from onetape.cli.frame import Shell
 from onetape.cli.main import group
 from onetape.cli.output import to_json
@@ -227,6 +229,19 @@ def test_a_closed_pipe_is_no_error():
     done = subprocess.run([sys.executable, "-m", "onetape", "--help"], stdout=write, stderr=subprocess.PIPE, text=True)
     os.close(write)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_socket_that_breaks_within_a_command_is_no_closed_pipe(monkeypatch, capfd):
+    def breaks(arguments):
+        ours, theirs = socket.socketpair()
+        theirs.close()
+        with ours:
+            ours.sendall(b"a request")
+
+    monkeypatch.setattr(main, "_invoke", breaks)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # this process keeps its own
+    assert main.run(["status"]) == 3
+    assert capfd.readouterr().err == "error BAD_INPUT(4501): broken pipe\n"
 
 
 def test_home_is_the_option_else_the_environment_else_beside_the_configuration(tmp_path, monkeypatch):

@@ -21,7 +21,7 @@ from onetape.model.sections import Config, RetentionConfig
 from onetape.supervisor.retention import retain
 from onetape.tape.prune import prune
 from onetape.tape.segments import list_segments
-from waiting import wait_in_loop
+from waiting import wait_for, wait_in_loop
 
 DAY_1 = 1_795_392_000_000_000_000  # 2026-11-23
 DAY = 86_400 * 10**9
@@ -160,6 +160,7 @@ def test_retention_takes_nothing_of_the_tape_that_a_life_begins_from(tmp_path: P
     with closing(ControlTape(tmp_path)) as tape:
         while len(list_segments(tape.path)) < 4:
             tape.append({"filler": bytes(1 << 20)}, "log")
+        wait_for(lambda: all(each.sealed for each in list_segments(tape.path)[:-1]))  # by a thread of its own
         kept = prune(tape.path, size="1kB")
         assert (kept.removed, kept.kept_by_runs) == ([], ["control"])
         rules = Config(retention=RetentionConfig(size="1kB", compress=False, runs="drop"))

@@ -18,9 +18,9 @@ from onetape.accounts.table import AccountTable, Margin, PositionShown
 from onetape.control.risk import Risk
 from onetape.control.views import MARKS, Views
 from onetape.gateway.options import gateway_journal
-from onetape.gateway.order_frames import QUOTE
+from onetape.gateway.order_frames import FILL, QUOTE
 from onetape.model.config import parse_config
-from onetape.model.enums import PositionSide
+from onetape.model.enums import Liquidity, PositionSide, Side
 from onetape.model.errors import (
     BadConfig,
     BadInput,
@@ -34,6 +34,7 @@ from onetape.model.home import supervisor_journal
 from onetape.model.instrument import from_symbol
 from onetape.model.money import money_units
 from onetape.model.time import MINUTE
+from onetape.orders.reports import INTERNAL_TRADES
 from onetape.store.records import Records, add
 from onetape.tape.journal import JournalWriter
 
@@ -82,6 +83,12 @@ class Gateway:
         money = [money_units(each) for each in (equity, unrealized)]
         self.table.put_margin(Margin(instrument.settle, *money, 0, None, None, now, now), sequence=sequence)
         self.table.alive(now)
+
+    def fill(self, trade: int, side: Side, size: int) -> None:
+        """On its tape; its table has it later."""
+        now, liquidity = time.time_ns(), Liquidity.TAKER.id
+        row = FILL.pack(1, 1, trade, now, 500_000, size, 0, 0, side.id, liquidity, PositionSide.BOTH.id, 1, 0, 0)
+        self.tape.append("fill", row, stream=1, time=now)
 
     def close(self) -> None:
         self.table.close()
@@ -138,6 +145,24 @@ def test_contracts_of_an_inverse_market_are_counted_in_coins(tmp_path, views):
     assert leg.gross == -leg.position and abs(leg.bids[0].base - 1 / Decimal(50000)) < Decimal("1e-25")
     assert leg.utilization == pytest.approx(0.2, abs=0.001)
     gateway.close()
+
+
+def test_a_fill_counts_once_whether_the_table_has_it_or_not(views, gateway):
+    """A gateway writes its tape first; of an internal trade the account's position hears nothing."""
+    gateway.quote("49999.9", "50000.1")
+    gateway.stand("100", "0.002")
+    gateway.fill(7, Side.BUY, 3)
+    gateway.fill(INTERNAL_TRADES, Side.BUY, 500)
+    for is_in_table in (False, True):
+        if is_in_table:
+            gateway.stand("100", "0.005")
+        views.refresh()
+        (leg,) = views.legs("binance:BTC/USDT:USDT", ["main"])
+        assert leg.position == Decimal("0.005")
+    gateway.fill(8, Side.SELL, 5)
+    views.refresh()
+    (leg,) = views.legs("binance:BTC/USDT:USDT", ["main"])
+    assert not leg.position
 
 
 def test_a_mark_serves_while_it_is_told_and_a_market_is_as_old_as_its_quotes(views, gateway):

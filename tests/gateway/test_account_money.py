@@ -179,3 +179,15 @@ def test_a_late_fill_gives_the_account_what_the_venue_has(money, tmp_path):
     totals, held, *_ = group.all()
     assert totals[0] == 1015 * UNIT
     assert held[1] == money.locks.held("USDT", 1) == (105 + 2 * 90) * UNIT
+
+
+def test_a_fill_is_in_the_table_with_its_positions_before_robots_are_woken(money, tmp_path):
+    """Of the sub-account and of the account; a reader who is rung then finds what the tape has."""
+    money.ready()
+    money.alive("")
+    reader = AccountReader(tmp_path, "gateway:main")
+    for trade, (text, held) in enumerate((("+3@100", 3), ("-1@120", 2), ("-2@120", 0)), 1):
+        money.fill(FillOut(None, fill_of(LINEAR, text, trade=trade, time=BEGAN + trade)), trade)
+        money.publish()
+        reader.state.refresh()
+        assert {each.slot: each.qty // UNIT for each in reader.positions()} == {0: held, 1: held}

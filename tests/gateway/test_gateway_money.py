@@ -50,7 +50,7 @@ class World:
         return answer
 
     def slots(self, currency: str = "") -> list[Decimal]:
-        manager = StrategyBalanceManager("here", strategy_count=4, home=self.home)
+        manager = StrategyBalanceManager("here", strategy_count=4, home=self.home, max_age=PATIENCE_S)
         slots = manager.get_all(currency or self.quote)
         assert slots[0] == sum(slots[1:])
         return slots

@@ -22,7 +22,7 @@ from onetape.model.errors import ProcessDown, UnknownCurrency
 from onetape.model.sections import AccountConfig, Config
 from onetape.model.time import SECOND
 from onetape.orders.reports import BalanceReport, FillReport, MarginReport
-from waiting import wait_for
+from waiting import PATIENCE_S, wait_for
 from worlds.gateway_process import SYMBOL, GatewayProcess, Robot, news_of
 
 U = 10**18
@@ -47,7 +47,7 @@ def test_two_robots_positions_and_the_accounts_margin_are_in_the_table(tmp_path)
         gateway.start()
         robots = []
         try:
-            manager = StrategyBalanceManager("here", strategy_count=4, home=home)
+            manager = StrategyBalanceManager("here", strategy_count=4, home=home, max_age=PATIENCE_S)
             assert manager.positions() == []
             assert manager.margin("USDT").unrealized == 0
             pool = Robot(tmp_path / "pool", gateway, 1)
@@ -149,7 +149,7 @@ def test_a_currency_without_margin_is_said(tmp_path):
     try:
         table.put("USD", [5 * U, 5 * U], [0, 0], ts=1, sequence=1)
         table.ready()
-        manager = StrategyBalanceManager("here", home=tmp_path)
+        manager = StrategyBalanceManager("here", home=tmp_path, max_age=PATIENCE_S)
         assert manager.get_balance("USD", MAIN) == 5
         with pytest.raises(UnknownCurrency, match="there is no margin in USD"):
             manager.margin("USD")

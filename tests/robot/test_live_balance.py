@@ -172,11 +172,11 @@ class World:
         assert status == 200, reported
 
     def slots(self, currency: str = "") -> list[Decimal]:
-        manager = StrategyBalanceManager("here", strategy_count=4, home=self.home)
+        manager = StrategyBalanceManager("here", strategy_count=4, home=self.home, max_age=PATIENCE_S)
         return manager.get_all(currency or self.quote)
 
     def held(self, slot: int, currency: str = "") -> Decimal:
-        manager = StrategyBalanceManager("here", strategy_count=4, home=self.home)
+        manager = StrategyBalanceManager("here", strategy_count=4, home=self.home, max_age=PATIENCE_S)
         return manager.held(currency or self.quote, slot)
 
     def logs(self, run: Path) -> list[dict]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from pathlib import Path
 
 import pytest
@@ -108,3 +109,15 @@ def test_a_configuration_that_was_spoilt_while_all_runs_ends_nothing(tmp_path: P
         assert {p["name"]: p["pid"] for p in home.now()["processes"]} == first
         home.run("down")  # stops what runs, whatever is in the file
         (tmp_path / "onetape.toml").write_text(CONFIG)
+
+
+def test_a_supervisor_that_ends_as_it_is_asked_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its socket breaks before the request is written."""
+
+    def broken(*_: object, **__: object) -> socket.socket:
+        ours, theirs = socket.socketpair()
+        theirs.close()
+        return ours
+
+    monkeypatch.setattr(client, "connect", broken)
+    assert client.ask(tmp_path, "down") is None

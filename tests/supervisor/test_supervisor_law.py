@@ -102,7 +102,10 @@ def test_what_cannot_reach_its_venue_tries_on():
         made.ended(GATEWAY, at * 5.1, 6, "error VENUE_UNAVAILABLE(4402)")
         assert made.units[GATEWAY].state is State.BACKOFF
         assert made.step((at + 1) * 5.1) == [(Do.START, GATEWAY)]
+        assert made.units[GATEWAY].why == "its last try ended: error VENUE_UNAVAILABLE(4402)"
     assert not made.is_settled
+    made.ready(GATEWAY, 600)
+    assert made.units[GATEWAY].why == ""
 
 
 def refused_at_its_start(name: str, code: int, times: int) -> str:

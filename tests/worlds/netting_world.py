@@ -16,7 +16,7 @@ from onetape.ipc.operator import send_command
 from onetape.model.enums import OrderNews, RequestKind, Side
 from onetape.security.tokens import make_token
 from onetape.tape.journal import JournalReader
-from waiting import wait_for
+from waiting import PATIENCE_S, wait_for
 from worlds.gateway_process import GatewayProcess, Robot
 
 IDS = count(1)
@@ -50,7 +50,7 @@ class NettingWorld:
         assert reported["status"] == "applied", reported
 
     def slots(self, currency: str) -> list[Decimal]:
-        manager = StrategyBalanceManager("here", strategy_count=4, home=self.home)
+        manager = StrategyBalanceManager("here", strategy_count=4, home=self.home, max_age=PATIENCE_S)
         return manager.get_all(currency)
 
     def close(self) -> None:

@@ -139,7 +139,6 @@ class World:
         return self.slots_of("main")
 
     def slots_of(self, account: str) -> list[Decimal]:
-        manager = StrategyBalanceManager(
-            self.gateway.options["venue"], strategy_count=4, home=self.home, account=account
-        )
+        venue = self.gateway.options["venue"]  # a busy machine may pause: its age is not what is tested
+        manager = StrategyBalanceManager(venue, strategy_count=4, home=self.home, account=account, max_age=PATIENCE_S)
         return manager.get_all(self.way["currency"].upper())

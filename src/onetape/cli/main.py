@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import signal
 import sys
 from collections.abc import Sequence
@@ -115,12 +116,12 @@ def run(arguments: list[str]) -> int:
             answer = _invoke(arguments)
             _show(answer, descriptor)
             return answer.exit_code
-        except BrokenPipeError:
-            # The reader (head, a pager) has what it wanted.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-            return 0
         # The one place that catches everything: below it a stranger would see a traceback.
         except BaseException as error:
+            if isinstance(error, BrokenPipeError) and (_is_unread(descriptor) or _is_unread(2)):
+                # The reader (head, a pager) has what it wanted.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+                return 0
             if debug and not isinstance(error, click.ClickException):
                 import traceback
 
@@ -134,6 +135,13 @@ def run(arguments: list[str]) -> int:
                 for line in (*named.excerpt.splitlines(), str(named)):
                     print(shown(line), file=sys.stderr)
             return named.exit_code
+
+
+def _is_unread(descriptor: int) -> bool:
+    """Tells whether the other end of a pipe is closed: a socket that breaks within a command is no reader's."""
+    poll = select.poll()
+    poll.register(descriptor, 0)
+    return bool(poll.poll(0))
 
 
 def _complete() -> int:

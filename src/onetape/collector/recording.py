@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -56,22 +56,10 @@ class Recording:
     pruned: int
 
     def as_json(self) -> dict[str, Any]:
-        return {
-            "tape": str(self.tape),
-            "symbols": self.symbols,
-            "events": self.events,
-            "by_type": self.by_type,
-            "by_symbol": self.by_symbol,
-            "first_ts": self.first_ts,
-            "last_ts": self.last_ts,
-            "rejected": self.rejected,
-            "gaps": 0,  # of depth, which is not recorded
-            "unsynced": 0,
-            "seconds": round(self.seconds, 3),
-            "gb_a_day": round(self.gb_a_day, 6),
-            "days_left": None if self.days_left is None else round(self.days_left, 1),
-            "pruned": self.pruned,
-        }
+        days = None if self.days_left is None else round(self.days_left, 1)
+        rounded = {"seconds": round(self.seconds, 3), "gb_a_day": round(self.gb_a_day, 6), "days_left": days}
+        # Depth is not recorded: it has no gaps.
+        return {**asdict(self), "tape": str(self.tape), "gaps": 0, "unsynced": 0, **rounded}
 
 
 def record(

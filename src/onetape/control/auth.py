@@ -52,7 +52,7 @@ class Entrance:
         """Returns what the caller shows. Raises Unauthenticated."""
         said = headers.get("Authorization")
         if self._tokens.grants() is None and self._is_local:
-            return ANONYMOUS  # a token that was not made here proves nothing, and nothing is asked for
+            return ANONYMOUS  # no token is required; one that was not made here proves nothing
         if said is None:
             raise Unauthenticated("no token", location="Authorization", todo='send "Authorization: Bearer TOKEN"')
         if not said.lower().startswith(BEARER):

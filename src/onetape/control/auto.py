@@ -73,7 +73,7 @@ class Automatic:
         self._wake = asyncio.Event()
 
     def start(self) -> None:
-        """Takes in what earlier lives have kept, and goes on."""
+        """Restores the state of earlier runs of the process and resumes."""
         for saved in self._operations.tape.read():
             self._restore(saved.record)
         for symbol, pair in self._pairs.items():

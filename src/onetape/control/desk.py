@@ -62,7 +62,7 @@ _ZERO: Final = Decimal(0)
 
 
 class LegSource(Protocol):
-    """Is `Views`, as far as a desk needs it."""
+    """Describes what a desk needs of `Views`."""
 
     def refresh(self) -> None: ...
 
@@ -102,8 +102,8 @@ class Desk:
         self.home, self.now, self._check = home, now, check
         self._views, self._risk, self._tape, self._commands = views, risk, tape, commands
         self._locks: dict[str, asyncio.Lock] = {}  # by base currency
-        self._runs: dict[str, SagaRun] = {}  # by operation, those that have not ended in this life
-        self._ended: dict[str, Saga] = {}  # of earlier lives
+        self._runs: dict[str, SagaRun] = {}  # by operation, those under way
+        self._ended: dict[str, Saga] = {}  # ended operations, also of earlier runs of the process
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -249,7 +249,7 @@ class Desk:
         return saga.cost if saga is not None else _ZERO
 
     def has_begun(self, operation: str) -> bool:
-        """Tells whether an operation has sent anything, or is about to, in this life or an earlier one."""
+        """Tells whether an operation has sent anything, or is about to, also in an earlier run of the process."""
         return self._of(operation) is not None
 
     def is_busy(self, base: str) -> bool:
@@ -257,7 +257,7 @@ class Desk:
         return base in self._locks and self._locks[base].locked()
 
     async def resume(self) -> None:
-        """Goes on with the sagas that an earlier life has left."""
+        """Resumes the sagas that an earlier run of the process has left open."""
         for operation, of in self._records().items():
             if (saga := Saga.of(of)) is None or saga.is_over:
                 if saga is not None:
@@ -267,7 +267,7 @@ class Desk:
             self._spawn(self._resumed(run))  # of two on one symbol the second waits, and nothing else does
 
     async def close(self) -> None:
-        """Ends this life of it: what is under way goes on in the next."""
+        """Stops; operations under way are resumed by the next run of the process."""
         for run in self._runs.values():
             run.close()
         for task in self._tasks:
@@ -276,7 +276,7 @@ class Desk:
     # --- one operation ----------------------------------------------------------------------------
 
     def _of(self, operation: str) -> Saga | None:
-        """Returns the saga of an operation that an earlier life, or an earlier call, has begun."""
+        """Returns the saga of an operation that an earlier run of the process, or an earlier call, has begun."""
         run = self._runs.get(operation)
         return run.saga if run is not None else self._ended.get(operation)
 
@@ -369,7 +369,7 @@ class Desk:
             self._tape.append(record, "alert" if is_alert else "health")
 
     def _records(self) -> dict[str, list[dict[str, Any]]]:
-        """Reads what sagas of all lives have on the tape, by operation."""
+        """Reads the records of all sagas on the tape, by operation."""
         found: dict[str, list[dict[str, Any]]] = {}
         for each in self._tape.read():
             if str(each.record.get("kind", "")).startswith("saga_"):

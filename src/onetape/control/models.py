@@ -461,7 +461,7 @@ class Caller(Reply, frozen=True):
 
 
 class OperationReply(Reply, frozen=True):
-    """What the process's tape has of an operation: who asked for what, what was answered (none yet: it is under way),
+    """Shows what the process's tape has of an operation: actor, request, answer (none yet: it is under way),
     and its records in their order."""
 
     operation_id: str

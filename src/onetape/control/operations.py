@@ -63,7 +63,7 @@ class ControlTape:
             return int(self.writer.append_urgent(type_id(event), payload, 0, 0, now))
 
     def read(self) -> Iterator[Saved]:
-        """Reads what sagas of all lives have kept, oldest first."""
+        """Reads the records of all runs of the process, oldest first."""
         return self.records(("memory",))
 
     def records(self, events: tuple[str, ...], first: int = 0, last: int = 0) -> Iterator[Saved]:
@@ -127,14 +127,16 @@ class Operations:
 
     def __init__(self, tape: ControlTape, now: Callable[[], int] = time.time_ns) -> None:
         self.tape = tape
-        self.total = 0  # of all lives
+        self.total = 0  # of all runs of the process
         self._now = now
         self._once = Once()
         self._operations: dict[str, str] = {}  # of keys whose operation has not ended
         self._running: dict[str, asyncio.Task[Ended]] = {}
         self._numbers: dict[str, tuple[str, int]] = {}  # by kind: the day, and the last number of it
         self._places: OrderedDict[str, tuple[int, int]] = OrderedDict()  # first and last sequence, 0: not ended
-        self._left: dict[str, tuple[Wanted, str]] = {}  # of earlier lives, without an answer, with their keys
+        self._left: dict[
+            str, tuple[Wanted, str]
+        ] = {}  # of earlier runs of the process, not yet answered, with their keys
         self._logs = 0
         self._restore()
 
@@ -184,7 +186,7 @@ class Operations:
         return task
 
     def resume(self, is_begun: Callable[[str], bool], work_of: Callable[[Wanted], Work]) -> None:
-        """Goes on with what earlier lives had begun and not answered, but for what automatic mode goes on with itself.
+        """Resumes what earlier runs had begun and not answered, but for what automatic mode goes on with itself.
         Who sends its key waits for the same."""
         for operation, (wanted, key) in list(self._left.items()):
             if wanted.acts and wanted.actor != AUTO and is_begun(operation):
@@ -267,7 +269,7 @@ class Operations:
         if len(self._places) > SHOWN_MAX:
             self._places.popitem(last=False)
 
-    # --- earlier lives ----------------------------------------------------------------------------
+    # --- earlier runs ----------------------------------------------------------------------------
 
     def _answered(self, key: str, operation: str, status: int, answer: bytes) -> None:
         self._once.ended(key, {"operation": operation, "status": status, "answer": msgspec.Raw(answer)})

@@ -40,7 +40,7 @@ STATUSES: Final[tuple[tuple[type[e.OnetapeError], int], ...]] = (
     (e.BadConfig, 503),
     (e.OnetapeError, 500),
 )
-# Ours -> the control plane's own number, which is told with ours among the causes.
+# Our number -> the control plane's own; the reply has ours among the causes.
 CHAPTER: Final[Mapping[type[e.OnetapeError], type[e.OnetapeError]]] = {
     e.Killed: e.BlockedByRiskAlert,
     e.LossHalt: e.BlockedByRiskAlert,

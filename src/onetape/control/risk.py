@@ -84,7 +84,7 @@ class Risk:
 
     def _drawdown(self, account: str, currency: str, equity: Decimal) -> float:
         """Returns the greatest one of all full minutes that were recorded, and now, as it was read last. Where nothing
-        was read it is counted from when this process began to be asked."""
+        was read it counts from the first request to this process."""
         key = account, currency
         if (read := self._worst.get(key)) is not None:
             return read[1]

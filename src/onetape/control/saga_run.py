@@ -35,7 +35,7 @@ from onetape.model.time import SECOND
 
 __all__ = ["SagaRun", "Surroundings", "order_fields"]
 
-GRACE: Final = SECOND  # after an order's time, until what its gateway has not written is known never to come
+GRACE: Final = SECOND  # after an order's deadline; what its gateway has not written by then never comes
 SEND_WITHIN_S: Final = 1.0  # one try; the next one has the same id
 CANCEL_EVERY_S: Final = 1.0
 REPLY_WITHIN_S: Final = 0.1  # of an order that has ended already: the reply has its name and the reason
@@ -76,7 +76,7 @@ class Surroundings(Protocol):
 
 
 class SagaRun:
-    """reported: what is answered to who asked; over: it has ended, or this life of it has."""
+    """reported: the answer to the caller; over: the saga has ended, or is stopped until the process resumes it."""
 
     def __init__(self, desk: Surroundings, saga: Saga) -> None:
         self.saga = saga

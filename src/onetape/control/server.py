@@ -192,7 +192,7 @@ class ControlServer:
 
     def _let_in(self, request: web.BaseRequest, call: Call) -> None:
         """Raises PermissionDenied, RateLimited. Who is refused counts by the address, so that guessing is slow; who
-        may stop the system is never told to wait."""
+        may stop the system is never rate limited."""
         caller = call.address
         try:
             self._entrance.check_source(request.headers)

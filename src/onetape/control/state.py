@@ -116,7 +116,7 @@ class State:
         self.views.refresh()
         account = call.path["accountId"]
         if (currency := self.risk.unread(account)) is not None:
-            with suppress(TimeoutError):  # the last known drawdown is told then
+            with suppress(TimeoutError):  # then the reply has the last drawdown that was read
                 await asyncio.wait_for(self._in_thread(self.risk.read, account, currency), READ_WITHIN_S)
             self.views.refresh()
         return self.risk.metrics(account)

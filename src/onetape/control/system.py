@@ -92,7 +92,7 @@ class System:
         self._commands.stop()
         self._supervisor.close()
 
-    # --- what is asked ----------------------------------------------------------------------------
+    # --- requests ----------------------------------------------------------------------------
 
     async def status(self, call: Call) -> SystemStatus:
         now = time.time_ns()

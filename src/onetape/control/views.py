@@ -1,4 +1,4 @@
-"""What is known of all accounts as of one moment: positions and money by gateways' state tables, prices by their tapes
+"""Reads all accounts as of one moment: positions and money by gateways' state tables, prices by their tapes
 or the hub's table. Each figure with its age; what is older than its bound, or nobody stands by, is said to be so.
 
 A gateway writes its table some times a second, its tape at once: fills that the table does not have yet are added.
@@ -35,7 +35,7 @@ __all__ = ["AccountFigures", "Views", "main_coin"]
 
 _ZERO: Final = Decimal(0)
 _NEVER: Final = 2**62  # ages of what nobody stands by
-MARKS: Final = 5  # times the bound of a price's age: venues tell marks more rarely
+MARKS: Final = 5  # times the bound of a price's age: venues send marks less often
 CHECKS: Final = 1.5  # of the time between two comparisons with the venue, until its word is too old
 
 Key = tuple[str, PositionSide]
@@ -44,7 +44,7 @@ Key = tuple[str, PositionSide]
 @dataclass(slots=True)
 class AccountFigures:
     """One account. qty: of its instruments' own units, signed; at: ns UTC, when its gateway stood by it last;
-    confirmed_at: when the venue was asked for its balances, 0: not known; why: it is not to be relied on, "": it is.
+    confirmed_at: when the venue last reported its balances, 0: never; why: the account cannot be relied on, "": it can.
     """
 
     at: int = 0
@@ -113,7 +113,7 @@ class Views:
         return [leg for leg in (self._leg(account, each) for each in own) if leg.position]
 
     def any_leg(self, account: str) -> LegView | None:
-        """Returns a leg whose money is known; of several settle currencies that with the most equity. None: there is
+        """Returns a leg with money; of several settle currencies that with the most equity. None: there is
         none."""
         found: dict[str, LegView] = {}
         for instrument in self.tapes[account].instruments.values():
@@ -128,7 +128,7 @@ class Views:
     # --- an account -----------------------------------------------------------------------------------
 
     def figures(self, account: str) -> AccountFigures:
-        """Returns what is known of an account, as of the last refresh."""
+        """Returns an account's figures, as of the last refresh."""
         if (found := self._figures.get(account)) is None:
             try:
                 found = self._read(account)
@@ -228,7 +228,7 @@ class Views:
         )
 
     def _mark(self, instrument: Instrument, seen: Seen) -> Decimal:
-        """Returns the venue's mark while it is told, else the middle of the market, 0: there is neither."""
+        """Returns the venue's mark while it is fresh, else the mid price, 0: there is neither."""
         if seen.mark and self.now - seen.mark_at <= MARKS * self.market_age:
             return instrument.price(seen.mark)
         bids, asks = seen.levels()

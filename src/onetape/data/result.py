@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,22 +41,4 @@ class ImportResult:
 
     def as_json(self) -> dict[str, Any]:
         """Returns the contract's keys and ours, as plain values."""
-        return {
-            "tape": str(self.tape),
-            "symbols": self.symbols,
-            "events": self.events,
-            "by_type": self.by_type,
-            "by_symbol": self.by_symbol,
-            "first_ts": self.first_ts,
-            "last_ts": self.last_ts,
-            "rejected": self.rejected,
-            "gaps": self.gaps,
-            "unsynced": self.unsynced,
-            "crossed": self.crossed,
-            "late": self.late,
-            "snapped": self.snapped,
-            "ignored": self.ignored,
-            "assumptions": self.assumptions,
-            "understood": self.understood,
-            "seconds": round(self.seconds, 6),
-        }
+        return {**asdict(self), "tape": str(self.tape), "seconds": round(self.seconds, 6)}

@@ -100,6 +100,7 @@ class AccountMoney:
         self._table_writer = AccountTableWriter(table, self.ledger, self._instruments, self._references, margins)
         self._heard: dict[str, tuple[BalanceReport, int]] = {}  # and when it is looked at
         self._changed: set[str] = set()  # currencies, since readers were told
+        self._filled: set[tuple[str, PositionSide]] = set()  # positions, likewise
         self._slots_used = kept.slots_used()
         self._sequence = 0  # of the newest entry's frame
         self.moves_wanted: int | None = None  # since when what moved money is to be read
@@ -231,6 +232,7 @@ class AccountMoney:
 
     def _booked(self, fill: FillReport, slot: int, *, is_forced: bool) -> Entry:
         """Books an entry with what the positions that it changes hold."""
+        self._filled.add((fill.symbol, fill.position_side))
         if not is_forced:
             entry = self.booking.fill(fill, slot)
             if self._instruments[fill.symbol].kind is not Kind.SPOT:
@@ -426,9 +428,12 @@ class AccountMoney:
 
     def publish(self) -> None:
         """Writes what has changed to the table, each currency at once."""
-        if not self._changed:
+        if not self._changed and not self._filled:
             return
         now = self._wall()
+        if self._filled and self.is_ready:  # else the first tick that is has all
+            self._table_writer.fills(self._filled, self.booking, self._writer.published, now)
+            self._filled.clear()
         for currency in sorted(self._changed):
             totals = self.ledger.slots(currency, max(self._slots_used, MAIN + 1))
             held = self.locks.held_in(currency, len(totals))

@@ -1,12 +1,12 @@
 """How an account stands: positions of each slot and margin of each currency, for the table.
 
-Written from the gateway's tick and not from the order path. Positions are shown when they have
-changed; what prices change, twice a second. Prices are the middle of the last quotes.
+A fill's positions are written with its balances, after the wire and before robots hear of it. The rest has the
+gateway's tick: margin, and twice a second what prices change. Prices are the middle of the last quotes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from onetape.accounts.booking import Booking
@@ -54,6 +54,15 @@ class AccountTableWriter:
         self._revalued = 0
         self._due: dict[Key, None] = {}  # whose price may have changed
         self._is_margin_due = True
+
+    def fills(self, moved: Collection[tuple[str, PositionSide]], booking: Booking, sequence: int, now: int) -> None:
+        """Writes the positions that fills have changed; the margin is due with the next tick, as which it is called."""
+        for key, held in self._now(booking).items():
+            size = held.qty, held.cost
+            if key[1:] in moved and self._sizes.get(key) != size:
+                self._sizes[key] = size
+                self._show(key, held, now, sequence, entry=None)
+                self._is_margin_due = True
 
     def tick(self, booking: Booking, sequence: int, now: int) -> None:
         """Writes what has changed since.

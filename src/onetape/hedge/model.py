@@ -23,15 +23,15 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class LegView:
-    """What is known of one account and its own instrument of a symbol. Amounts of base are of the coin, whatever a
+    """Describes one account and its own instrument of a symbol. Amounts of base are of the coin, whatever a
     contract is worth: multipliers and inverse contracts are converted where a view is made.
 
     position: signed base; entry, mark: prices, 0 where none; bids, asks: best first.
     equity, available: in the settle currency, what positions are worth included, and what new ones may take of it.
     gross: notional of all the account's positions; maintenance: what they need lest they be closed.
-    funding_rate: of the next payment, signed as longs pay it; None where it is not known; funding_at: ns UTC.
+    funding_rate: of the next payment, signed as longs pay it, None: unknown; funding_at: ns UTC.
     maker_fee, taker_fee: of notional, by the account's tier.
-    market_at, account_at: ns UTC of the newest price, and as of when the account is known; 0: never.
+    market_at, account_at: ns UTC of the newest price and of the newest account data; 0: none.
     refusal: why nothing can be traded on it now; "": nothing speaks against it. unfit: why what it says of position and
     money is not to be relied on, "": it is. is_shared: by sub-accounts, each with its part of the position.
     """

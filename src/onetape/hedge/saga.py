@@ -3,7 +3,7 @@
 An operation wants one net change of the delta. Its legs are orders that cannot rest; each is an attempt, on the tape
 before its gateway hears of it, and closed by what the gateway's own journal says of it. What is missing of the net
 change, or too much of it, is traded where it costs least: on another account, or back on the one that was filled.
-Completing and undoing are that one rule. What is not known is never guessed: an order that is open counts as filled or
+Completing and undoing are that one rule. Nothing uncertain is guessed: an order that is open counts as filled or
 not, whichever asks for less, so that nothing is traded beyond. Once the time is over nothing more is completed, but
 what is naked is traded until it is gone, and after a while at any price within the emergency bound.
 
@@ -175,7 +175,7 @@ class Wake:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Who asked is answered; where the outcome is not over, the saga goes on."""
+    """Answers the caller; where the outcome is not final, the saga goes on."""
 
     outcome: Outcome
 
@@ -249,7 +249,7 @@ class Saga:
 
     @property
     def change(self) -> Decimal:
-        """Returns the change of the net delta by what is known to be filled."""
+        """Returns the change of the net delta by confirmed fills."""
         return sum((each.change for each in self.attempts), _ZERO)
 
     @property
@@ -276,7 +276,7 @@ class Saga:
 
     @property
     def _report_by(self) -> int:
-        """Returns when who asked is answered at the latest: what is naked gets the time that it may have."""
+        """Returns the deadline of the answer: a naked position gets the time that it is allowed."""
         return self.goal.deadline + (EMERGENCY if self.goal.plan.opposes else SECOND)
 
     def _exposed(self, now: int) -> None:

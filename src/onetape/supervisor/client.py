@@ -64,10 +64,9 @@ def ask(home: Path, do: str, **fields: Any) -> dict[str, Any] | None:
         made = connect(path, timeout_s=ASK_WITHIN_S)
     except OSError:
         return None
-    with made, made.makefile("rwb") as file:
+    with made, made.makefile("rb") as file:
         try:
-            file.write(json.dumps(request).encode() + b"\n")
-            file.flush()
+            made.sendall(json.dumps(request).encode() + b"\n")
             line = file.readline()
         except TimeoutError as error:
             raise ProcessDown("the supervisor does not answer", location=str(path)) from error

@@ -134,6 +134,7 @@ class Unit:
     is_wanted: bool = True  # else it is to be stopped, and stay so
     held: str = ""  # why it is not to start yet
     killed_for: str = ""  # why we have killed it; it has not ended yet
+    last_end: str = ""  # why its last try ended, until it runs
     ends: deque[float] = field(default_factory=deque)  # within the last minute
     faults: deque[float] = field(default_factory=deque)  # beyond its bounds, within ten minutes
     is_over: bool = False  # it has gone beyond them too often
@@ -142,6 +143,12 @@ class Unit:
     def is_alive(self) -> bool:
         """There is a process, or one is being made."""
         return self.state in (State.STARTING, State.RUNNING, State.STOPPING)
+
+    @property
+    def why(self) -> str:
+        """Returns the reason of its state; of one that starts once more, why it has to."""
+        is_next_try = self.state is State.STARTING and self.last_end
+        return self.reason or (f"its last try ended: {self.last_end}" if is_next_try else "")
 
 
 class Law:
@@ -166,6 +173,7 @@ class Law:
         unit = self.units[name]
         if unit.state is State.STARTING:
             self._to(unit, State.RUNNING, now)
+            unit.last_end = ""
 
     def ended(self, name: str, now: float, code: int | None, why: str = "") -> None:
         """Its process is no more, or could not be made. code: its exit code, negative: the signal;
@@ -180,7 +188,7 @@ class Law:
         if is_restart:
             self._to(unit, State.WAITING, now)
             return
-        reason = why or unit.reason or _words(code)
+        unit.last_end = reason = why or unit.reason or _words(code)
         says = _says(reason, code)
         if unit.is_over or code == HALTED or (says == "permanent" and was is State.STARTING):
             self._to(unit, State.FAILED, now, reason)

@@ -579,7 +579,7 @@ class Supervisor:
         for child in self.children:
             name = SINGLE if self.is_single else child.name
             unit, process = self.law.units[name], self.processes.get(name)
-            state, reason = str(unit.state), unit.reason
+            state, reason = str(unit.state), unit.why
             if unit.state in (State.STARTING, State.RUNNING) and child.name in parts:
                 state, reason = parts[child.name]
             processes.append(
