@@ -85,14 +85,14 @@ def check_venues(plan: RunPlan, host: Host) -> None:
     ]
     for option, names in named:
         for venue in names:
-            if venue not in venues:
+            if venue not in venues and plan.live is None:
                 raise BadConfig(
                     f"no instrument of venue {venue!r} is in the data",
                     location=option,
                     todo=f"name one of {', '.join(venues)}",
                 )
     for venue in venues:
-        if plan.accounts and venue not in plan.accounts:
+        if plan.accounts and venue not in plan.accounts and plan.live is None:  # else it is only heard
             settle = next(i.settle for i in host.instruments.values() if i.venue == venue)
             raise BadConfig(
                 f"no cash at {venue}, and other venues have an account of their own",

@@ -293,17 +293,17 @@ def _cash(plan: RunPlan, journal: Path) -> Iterator[_Cash]:
                         frame.time, frame.sequence, kind, record.get("symbol", ""), record.get("currency", ""), amount
                     )
         return
-    gateway = plan.inputs[0]
-    with JournalReader(Path(gateway.path)) as reader:
-        for frame in reader.frames(types=["entry"]):
-            if not live.entries_after < frame.sequence <= gateway.last_sequence:
-                continue
-            entry = unpack(frame.payload)
-            if entry.cause in (Cause.FUNDING, Cause.INTEREST):
-                for holder, currency, amount, wallet in entry.legs:
-                    if holder == live.slot and not wallet:
-                        symbol = entry.note if entry.cause is Cause.FUNDING else ""
-                        yield _Cash(frame.time, frame.sequence, str(entry.cause), symbol, currency, amount)
+    for seat, gateway in zip(live.seats, plan.inputs, strict=False):
+        with JournalReader(Path(gateway.path)) as reader:
+            for frame in reader.frames(types=["entry"]):
+                if not seat.entries_after < frame.sequence <= gateway.last_sequence:
+                    continue
+                entry = unpack(frame.payload)
+                if entry.cause in (Cause.FUNDING, Cause.INTEREST):
+                    for holder, currency, amount, wallet in entry.legs:
+                        if holder == seat.slot and not wallet:
+                            symbol = entry.note if entry.cause is Cause.FUNDING else ""
+                            yield _Cash(frame.time, frame.sequence, str(entry.cause), symbol, currency, amount)
 
 
 def _day(number: int) -> str:
