@@ -45,8 +45,8 @@ IN_ORDER = 1  # flag of an input frame: input_in_order of core/journal/events.hp
 NEVER_LEFT = 1  # flag of an order_event frame: order_never_left there
 # Of a LiveRobot, what the frame that begins a life has under the same name.
 _LIVE = (
-    "order_base", "account", "venue", "currencies", "since", "run_from", "heard", "restart", "stopped", "slot", "leverage",
-    "entries_after", "others", "memory",
+    "order_base", "account", "venue", "currencies", "since", "run_from", "heard", "restart", "stopped", "slot",
+    "leverage", "entries_after", "others", "memory",
 )  # fmt: skip
 _OF_HUB = ("market", "market_more", "market_from")
 REPLAY = "replay"  # a restart: the strategy is rebuilt from the tape
