@@ -8,11 +8,16 @@ class Leg(Strategy):  # holds what its parent wants of one symbol
 
     def on_start(self):
         self.failed = 0  # orders in a row of which nothing was filled
+        self.away = False  # its gateway: what becomes of its orders is heard later
         self.subscribe(self.symbol, quotes=True)
 
     def on_order(self, order):
         if order.is_closed:
             self.failed = 0 if order.filled else self.failed + 1
+
+    def on_health(self, health):
+        if self.accounts.get(health.subject) == self.symbol.partition(":")[0]:
+            self.away = health.state not in ("back", "live")
 
     def move(self, step):
         order = self.set_target(self.symbol, self.held + step)
@@ -41,15 +46,15 @@ class PairArbitrage(Strategy):
     def work(self, a, b):
         """One step of both legs at a time; a leg that is behind comes first."""
         quotes = [self.quote(leg.symbol) for leg in self.legs]
-        if None in quotes or self.orders():
+        if None in quotes or any(self.orders(leg.symbol) for leg in self.legs if not leg.away):
             return
         ahead = a.held + b.held  # the legs have opposite signs
         step = max(-self.slice, min(self.slice, self.wish(*quotes, a.held) - a.held))
         if abs(ahead) > self.lot / 2:
             behind, other = (a, b) if abs(a.held) < abs(b.held) else (b, a)
-            leg = behind if behind.failed < self.tries else other
+            leg = other if behind.away or behind.failed >= self.tries else behind
             leg.move(-ahead)
-        elif abs(step) > self.lot / 2 and max(a.failed, b.failed) < self.tries:
+        elif abs(step) > self.lot / 2 and max(a.failed, b.failed) < self.tries and not (a.away or b.away):
             a.move(step)
             b.move(-step)
 

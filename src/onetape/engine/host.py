@@ -81,6 +81,7 @@ class Host:
         self._traded: frozenset[str] = frozenset()  # of them by the gateway
         self._hub_streams: dict[str, tuple[int, Instrument]] = {}  # of those on the hub's tape
         self.is_apart = False  # an account at each venue, not one for all
+        self.accounts: dict[str, str] = {}  # by name: the venue of what is traded on it, "": all
         self.new_instrument: Callable[[], None] | None = None  # told of those that come in the run
         # Once the run's journal is open: given those, too, with their number.
         self.note_instrument: Callable[[int, Instrument], None] | None = None
@@ -178,6 +179,18 @@ class Host:
     def account_of(self, venue: str) -> str:
         """Returns the account that a venue's orders draw on."""
         return venue if self.is_apart else SHARED
+
+    def venue_of(self, account: str) -> str:
+        """Returns the venue of what is traded on an account, "": of all. Raises UnknownSymbol for no account."""
+        if account not in self.accounts:
+            there = ", ".join(filter(None, self.accounts)) or "one without a name"
+            raise UnknownSymbol(f"no account {account!r}", location="strategy", todo=f"the run's: {there}")
+        return self.accounts[account]
+
+    def check_account(self, symbol: str, account: str) -> None:
+        """Raises UnknownSymbol for a symbol that is not traded on the account."""
+        if self.venue_of(account) not in ("", self.instrument_of(symbol).venue):
+            raise UnknownSymbol(f"{symbol} is not traded on account {account}", location="strategy")
 
     def money_index(self, account: str, currency: str) -> int:
         """Returns the number that the core knows a currency of an account by."""
@@ -402,6 +415,7 @@ class Host:
     def name_gateways(self, robot: LiveRobot) -> None:
         """Their tapes are the run's first. A symbol is the tape's that named it first."""
         self.keeps_owners = True
+        self.accounts = {seat.account: seat.venue for seat in robot.seats}
         self._gateway_accounts = [seat.venue if self.is_apart else SHARED for seat in robot.seats]
 
     def go_live(self, robot: LiveRobot) -> None:

@@ -61,6 +61,7 @@ def _with_clock(latency: Latency, plan: RunPlan, venue: str | None) -> Latency:
 def prepare_venues(plan: RunPlan, host: Host) -> None:
     """Before instruments are added: the currency of the run's equity comes first."""
     host.is_apart = bool(plan.accounts)
+    host.accounts = {account: account for account in plan.money}
     for account, cash in plan.money.items():
         for currency in cash:
             host.money_index(account, currency)

@@ -16,6 +16,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from onetape import _core
 from onetape.engine.parameters import coerced
 from onetape.engine.robot_commands import AWAY, BACK
@@ -31,6 +33,7 @@ from onetape.robot.live import Asks, LiveOptions, drain, open_live, symbols_of, 
 from onetape.robot.options import WAITS, RobotOptions
 from onetape.robot.robot_run import RobotRun
 from onetape.runs.preparing import strategy_class
+from onetape.tape.journal import Frame, JournalReader
 from onetape.tape.wait import Waiter
 
 WAIT_S: Final = 0.1  # the longest without a look at what else there is
@@ -214,8 +217,8 @@ def _follow(robot: RobotRun, waiter: Waiter, control: RobotControl, stopping: li
 
 
 class _Gateways:
-    """Looks whether a robot's gateways are there. Where it has several, one that is away takes no orders: they are
-    denied at once, and the other accounts are traded on."""
+    """Looks whether a robot's gateways are there. Where it has several, one that is away takes no orders until its
+    tape says that it trades: they are denied at once, and the other accounts are traded on."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -223,6 +226,7 @@ class _Gateways:
         assert live is not None
         self._accounts = [seat.account for seat in live.seats]
         self._away: dict[int, float] = {}  # since when, by number
+        self._news: dict[int, JournalReader] = {}  # of those of several that are away
         self._looked = time.monotonic()
 
     def look(self) -> None:
@@ -230,15 +234,12 @@ class _Gateways:
         now = time.monotonic()
         readers = [source.reader for source in self._session.sources[: len(self._accounts)]]
         for number, reader in enumerate(readers):
-            if (number in self._away) is not reader.core.writer_alive:
-                continue
-            if number in self._away:
-                del self._away[number]
-            else:
+            if reader.core.writer_alive:
+                self._away.pop(number, None)
+            elif number not in self._away:
                 self._away[number] = now
             if len(readers) > 1:
-                fields = {"account": self._accounts[number], "gateway": number}
-                self._session.ask(AWAY if number in self._away else BACK, fields)
+                self._note(number, reader)
         if len(self._away) == len(readers) and now - max(self._away.values()) > GATEWAY_GONE_S:
             raise ProcessDown("its gateway is gone", location="the robot's loop")
         if now - self._looked > LOOK_S:
@@ -248,6 +249,22 @@ class _Gateways:
                     raise ProcessDown(
                         "its gateway's journal was deleted, or another one is in its place", location=str(reader.path)
                     )
+
+    def _note(self, number: int, reader: JournalReader) -> None:
+        fields = {"account": self._accounts[number], "gateway": number}
+        if (news := self._news.get(number)) is None:
+            if number in self._away:
+                self._news[number] = news = JournalReader(reader.path)
+                news.seek_sequence(self._session.loop.source_position(number)[0] + 1)
+                self._session.ask(AWAY, fields)
+        elif number not in self._away and any(_says_live(frame) for frame in news.frames(("health",))):
+            self._news.pop(number).close()
+            self._session.ask(BACK, fields)
+
+
+def _says_live(frame: Frame) -> bool:
+    record = msgspec.msgpack.decode(frame.payload)
+    return (record["kind"], record["state"]) == ("account stream", "live")
 
 
 if __name__ == "__main__":

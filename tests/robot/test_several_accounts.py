@@ -1,0 +1,253 @@
+"""One robot on two accounts: orders go to the gateway of the account that trades their symbol, what comes back is of
+both, and one gateway that is away stops nothing at the other."""
+
+from __future__ import annotations
+
+import time
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from onetape import Strategy
+from onetape.accounts.entries import Cause, Entry, Leg, Outside
+from onetape.accounts.entry_frames import pack
+from onetape.engine.robot_commands import AWAY, BACK, commands_of
+from onetape.gateway.gateway_tape import EPOCH_BITS, GatewayTape, RobotLife
+from onetape.gateway.options import gateway_journal
+from onetape.gateway.order_frames import QUOTE
+from onetape.model import catalogue
+from onetape.model.config import parse_config
+from onetape.model.enums import Liquidity, OrderNews, PositionSide, RequestKind, Side
+from onetape.model.errors import BadConfig, UnknownSymbol
+from onetape.model.order import OrderSpec
+from onetape.orders.managed import FillOut, NewsOut, Request, requested_order
+from onetape.orders.reports import FillReport
+from onetape.replay.replay import replay_run
+from onetape.robot.live import LiveOptions, open_live
+from onetape.tape.journal import JournalWriter
+from worlds.supervised import Home
+
+PAIR = Path(__file__).resolve().parents[2] / "strategies" / "pair_arbitrage.py"
+A, B = "binance:BTC/USDT:USDT", "aster:BTC/USDT:USDT"
+VENUES = {"a": "binance", "b": "aster"}
+UNIT = 10**18
+SLICE = Decimal("0.01")
+CONFIG = f"""
+[venues.binance]
+kind = "binance-usdm"
+[venues.aster]
+kind = "aster"
+[accounts.a]
+venue = "binance"
+[accounts.b]
+venue = "aster"
+[robots.pair]
+strategy = "busy.py"
+accounts = ["a", "b"]
+params = {{ a = "{A}", b = "{B}" }}
+"""
+# In and out without end, whatever the gap.
+BUSY = """
+from pair_arbitrage import PairArbitrage
+
+
+class Busy(PairArbitrage):
+    aim = 1
+
+    def wish(self, a, b, held):
+        if abs(held - self.aim * self.size) < self.lot / 2:
+            self.aim = -self.aim
+        return self.aim * self.size
+"""
+
+
+class Both(Strategy):
+    symbols: list[str]
+
+    def on_start(self):
+        self.heard, self.orders_made = [], []
+        for symbol in self.symbols:
+            self.subscribe(symbol, quotes=True)
+        self.order_both()
+
+    def order_both(self):
+        self.orders_made += [self.buy(symbol, 0.04, 60_000.0) for symbol in self.symbols]
+
+    def on_fill(self, fill):
+        self.heard.append((fill.order.symbol, fill.qty, fill.fee_currency))
+
+    def on_health(self, health):
+        self.heard.append((health.kind, health.subject, health.state))
+        if health.state == "away":
+            second = self.orders_made[1]
+            self.changed = self.amend(second, qty=0.03), self.cancel(second)
+        self.order_both()
+
+
+class Gateway:
+    """A gateway that answers a robot which attaches, and what its tape says is a test's."""
+
+    def __init__(self, home: Path, account: str, epoch: int = 0) -> None:
+        facts = catalogue.find({"a": A, "b": B}[account])
+        assert facts is not None
+        self.symbol, self.account, self.epoch = facts.symbol, account, epoch
+        self.tape = GatewayTape(JournalWriter(gateway_journal(home, account), process=f"gateway:{account}"), (facts,))
+        self.later = time.time_ns() + 3600 * 10**9
+        self.tape.open(time.time_ns())
+        quote = QUOTE.pack(self.later, self.later, 600_000, 600_010, 10, 10, 0, 0)
+        self.tape.writer.append("quote", quote, stream=1, time=self.later)
+        self.trades = 0
+
+    def ask(self, do: str, **fields):
+        match do:
+            case "follow":
+                return {"lacking": []}
+            case "status":
+                return {"market": {"hears": True}}
+            case "life":
+                return {"journal": "", "epoch": self.epoch, "since": 0, "hub": None}
+        self.epoch = max(self.epoch + 1, fields["epoch"])
+        self.tape.attach(RobotLife(1, fields["name"], self.epoch, fields["journal"]), time.time_ns())
+        return {
+            "robot": 1,  # the same at both
+            "base": self.epoch << EPOCH_BITS,
+            "balances": {"USDT": "1000"},
+            "hedge": False,
+            "currencies": dict(self.tape.currencies),
+            "slot": 2,
+            "leverage": 1.0,
+            "entries_after": self.tape.writer.published,
+            "others": {},
+        }
+
+    def order(self, order_id: int):
+        spec = OrderSpec(symbol=self.symbol, side=Side.BUY, size_int=40, price_int=600_000)
+        order = requested_order("c", Request(1, RequestKind.PLACE, order_id, spec), time.time_ns())
+        self.tape.write(NewsOut(order, OrderNews.ACCEPTED, order.state, self.later), self.later)
+        return order
+
+    def fill(self, order, size: int, fee_currency: str) -> None:
+        """The ledger books a fee of 1, whatever the fill said."""
+        self.trades += 1
+        fill = FillReport(
+            symbol=self.symbol,
+            client_id="c",
+            venue_id="77",
+            trade_id=self.trades,
+            side=Side.BUY,
+            position_side=PositionSide.BOTH,
+            price=600_000,
+            size=size,
+            time=1_000 + self.trades,
+            fee=2 * UNIT,
+            fee_currency=fee_currency,
+            liquidity=Liquidity.MAKER,
+        )
+        sequence = self.tape.write(FillOut(order, fill), self.later)
+        legs = (Leg(2, "USDT", -UNIT), Leg(Outside.FEES, "USDT", UNIT))
+        entry = Entry(self.later, Cause.FILL, legs, "", sequence)
+        self.tape.writer.append("entry", pack(entry), stream=0, time=self.later)
+
+
+def test_each_account_hears_and_pays_its_own_though_numbers_are_the_same(tmp_path):
+    gateways = {"a": Gateway(tmp_path, "a"), "b": Gateway(tmp_path, "b", epoch=6)}
+    options = LiveOptions(strategy=Both, data=[], home=tmp_path, venues=VENUES, params={"symbols": [A, B]})
+    robot = open_live(options, gateways)
+    strategy, host = robot.session.robot, robot.session.host
+    try:
+        assert strategy.accounts == VENUES
+        first, second = strategy.orders_made
+        assert (first.id >> EPOCH_BITS, second.id - first.id) == (7, 1), "ids are new at both"
+        orders = {first.id: gateways["a"].order(first.id), second.id: gateways["b"].order(second.id)}
+        gateways["a"].fill(orders[first.id], 10, "BNB")
+        gateways["b"].fill(orders[second.id], 20, "ASTER")
+        robot.step()
+        assert strategy.heard == [(A, 0.01, "BNB"), (B, 0.02, "ASTER")]
+        assert (strategy.position(A).qty, strategy.position(B).qty) == (0.01, 0.02)
+        assert [host.balance("USDT", venue).total for venue in ("binance", "aster")] == [999, 999]
+        # What is held of the one account is not held of the other.
+        locked = [host.balance("USDT", venue).locked for venue in ("binance", "aster")]
+        assert locked[0] == pytest.approx(2400, rel=0.01)
+        assert host.balance("USDT").locked == pytest.approx(sum(locked))
+        assert host.balance("USDT").total == 1998
+        assert strategy.balance("USDT", account="b").locked == locked[1]
+        assert strategy.position(B, account="b").qty == 0.02
+        with pytest.raises(UnknownSymbol, match="aster:BTC/USDT:USDT is not traded on account a"):
+            strategy.buy(B, 0.01, account="a")
+        with pytest.raises(UnknownSymbol, match="no account 'c'"):
+            strategy.set_target(B, 0.01, account="c")
+
+        del strategy.heard[:]
+        robot.session.ask(AWAY, {"account": "b", "gateway": 1})
+        assert strategy.heard == [("gateway", "b", "away")]
+        assert [(o.state, o.code) for o in strategy.orders_made[2:]] == [("SUBMITTED", 0), ("DENIED", 4606)]
+        assert strategy.orders_made[3].reason == "its gateway is away"
+        assert strategy.changed == (False, True), "a cancel is taken when the gateway is back"
+        robot.session.ask(BACK, {"account": "b", "gateway": 1})
+        assert [each.state for each in strategy.orders_made[4:]] == ["SUBMITTED", "SUBMITTED"]
+        run = robot.close(keep=True)
+    except BaseException:
+        robot.close(keep=False)
+        raise
+    finally:
+        for gateway in gateways.values():
+            gateway.tape.writer.close()
+    assert run is not None
+    assert replay_run(run.run, verify=True)["divergences"] == 0
+
+
+def test_a_gateway_takes_what_is_asked_of_its_account():
+    life = RobotLife(1, "pair", 1, "")
+    life.symbols = {1: A, 2: B}
+    assert life.trades(1) and life.trades(2)
+    record = {"life": 1, "account": "a", "venue": "binance", "more": [{"account": "b", "venue": "aster"}]}
+    life.sit(record, "b")
+    assert (life.trades(1), life.trades(2), life.leads) == (False, True, False)
+    life.sit(record, "a")
+    assert (life.trades(1), life.trades(2), life.leads) == (True, False, True)
+    life.sit({"strategy": "X", "params": {}}, "a")
+    assert life.venue == "binance"
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ('account = "a"\naccounts = ["a", "b"]', "both `account` and `accounts`"),
+        ("", "no `account`"),
+        ('accounts = ["a", "x"]', "no account `x`"),
+        ('accounts = ["a", "a"]', "`a` and `a` are both of binance"),
+        ('accounts = ["a", "b"]\nsubaccount = "s"', "account `a` has no sub-account `s`"),
+    ],
+)
+def test_what_accounts_a_robot_may_name(key, words):
+    with pytest.raises(BadConfig, match=words):
+        parse_config(CONFIG.replace('accounts = ["a", "b"]', key))
+
+
+def test_the_pair_trades_live_on_two_venues_and_its_legs_are_a_slice_apart_at_most(tmp_path):
+    """Through a kill of the robot and of each gateway; then it is repeated to the last action."""
+    (tmp_path / PAIR.name).write_text(PAIR.read_text())
+    (tmp_path / "busy.py").write_text(BUSY)
+    with Home(tmp_path, CONFIG) as home:
+        home.run("up")
+        for name in ("robot:pair", "gateway:b", "gateway:a"):
+            before = len(home.fills())
+            home.wait_for(lambda before=before: len(home.fills()) >= before + 6)
+            home.kill(name)
+        before = len(home.fills())
+        home.wait_for(lambda: len(home.fills()) >= before + 6)
+        fills = home.fills()
+        (run,) = (home.home / "runs").iterdir()
+        home.run("down")
+        apart, most = Decimal(0), Decimal(0)
+        for fill in sorted(home.fills(), key=lambda each: each["ts_event"]):
+            apart += Decimal(fill["qty"]) * (1 if fill["side"] == "buy" else -1)
+            most = max(most, abs(apart))
+        assert most == SLICE
+        assert {fill["account"] for fill in fills} == {"a", "b"}
+        seen = [(each.command, each.fields["account"]) for each in commands_of(run / "journal")]
+        assert seen == [(AWAY, "b"), (BACK, "b"), (AWAY, "a"), (BACK, "a")]
+        assert home.run("replay", run.name, "--verify")["divergences"] == 0
+        parts = home.run("attribution", run.name, "--by", "symbol")
+        assert sum(Decimal(row["net"]) for row in parts["rows"]) == Decimal(parts["account"])
