@@ -12,6 +12,7 @@ import pytest
 from onetape import Strategy
 from onetape.accounts.entries import Cause, Entry, Leg, Outside
 from onetape.accounts.entry_frames import pack
+from onetape.engine.loader import load_strategy
 from onetape.engine.robot_commands import AWAY, BACK, commands_of
 from onetape.gateway.gateway_tape import EPOCH_BITS, GatewayTape, RobotLife
 from onetape.gateway.options import gateway_journal
@@ -95,9 +96,13 @@ class Gateway:
         self.tape = GatewayTape(JournalWriter(gateway_journal(home, account), process=f"gateway:{account}"), (facts,))
         self.later = time.time_ns() + 3600 * 10**9
         self.tape.open(time.time_ns())
+        self.quote()
+        self.trades = 0
+
+    def quote(self) -> None:
+        self.later += 10**9
         quote = QUOTE.pack(self.later, self.later, 600_000, 600_010, 10, 10, 0, 0)
         self.tape.writer.append("quote", quote, stream=1, time=self.later)
-        self.trades = 0
 
     def ask(self, do: str, **fields):
         match do:
@@ -121,13 +126,13 @@ class Gateway:
             "others": {},
         }
 
-    def order(self, order_id: int):
-        spec = OrderSpec(symbol=self.symbol, side=Side.BUY, size_int=40, price_int=600_000)
+    def order(self, order_id: int, size: int = 40, side: Side = Side.BUY):
+        spec = OrderSpec(symbol=self.symbol, side=side, size_int=size, price_int=600_000)
         order = requested_order("c", Request(1, RequestKind.PLACE, order_id, spec), time.time_ns())
         self.tape.write(NewsOut(order, OrderNews.ACCEPTED, order.state, self.later), self.later)
         return order
 
-    def fill(self, order, size: int, fee_currency: str) -> None:
+    def fill(self, order, size: int, fee_currency: str, side: Side = Side.BUY) -> None:
         """The ledger books a fee of 1, whatever the fill said."""
         self.trades += 1
         fill = FillReport(
@@ -135,7 +140,7 @@ class Gateway:
             client_id="c",
             venue_id="77",
             trade_id=self.trades,
-            side=Side.BUY,
+            side=side,
             position_side=PositionSide.BOTH,
             price=600_000,
             size=size,
@@ -195,6 +200,43 @@ def test_each_account_hears_and_pays_its_own_though_numbers_are_the_same(tmp_pat
             gateway.tape.writer.close()
     assert run is not None
     assert replay_run(run.run, verify=True)["divergences"] == 0
+
+
+def test_a_leg_whose_gateway_dies_with_its_order_leaves_the_other_closed(tmp_path):
+    """And what is heard of that order later is evened out."""
+    gateways = {"a": Gateway(tmp_path, "a"), "b": Gateway(tmp_path, "b")}
+    params = {"a": B, "b": A, "edge": -0.01}
+    strategy = load_strategy(f"{PAIR}:PairArbitrage")
+    robot = open_live(LiveOptions(strategy=strategy, data=[], home=tmp_path, venues=VENUES, params=params), gateways)
+    loop = robot.session.loop
+
+    def working() -> list[tuple[str, str, float]]:
+        return [(order.symbol, order.side, order.qty) for order in loop.working(None)]
+
+    try:
+        robot.step()
+        first = {order.symbol: order for order in loop.working(None)}
+        assert sorted(working()) == [(B, "sell", 0.01), (A, "buy", 0.01)]
+        gateways["a"].fill(gateways["a"].order(first[A].id, 10), 10, "USDT")
+        robot.step()
+        robot.session.ask(AWAY, {"account": "b", "gateway": 1})
+        gateways["a"].quote()
+        robot.step()
+        assert working() == [(B, "sell", 0.01), (A, "sell", 0.01)]
+        back = loop.working(A)[0]
+        gateways["a"].fill(gateways["a"].order(back.id, 10, Side.SELL), 10, "USDT", Side.SELL)
+        gateways["a"].quote()
+        robot.step()
+        assert working() == [(B, "sell", 0.01)], "it is flat, and waits"
+        robot.session.ask(BACK, {"account": "b", "gateway": 1})
+        gateways["b"].fill(gateways["b"].order(first[B].id, 10, Side.SELL), 10, "USDT", Side.SELL)
+        gateways["b"].quote()
+        robot.step()
+        assert working() == [(A, "buy", 0.01)]
+    finally:
+        robot.close(keep=False)
+        for gateway in gateways.values():
+            gateway.tape.writer.close()
 
 
 def test_a_gateway_takes_what_is_asked_of_its_account():
