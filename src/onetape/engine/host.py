@@ -81,6 +81,7 @@ class Host:
         self._traded: frozenset[str] = frozenset()  # of them by the gateway
         self._hub_streams: dict[str, tuple[int, Instrument]] = {}  # of those on the hub's tape
         self.is_apart = False  # an account at each venue, not one for all
+        self.counted: list[int] = []  # numbers of the money that the equity is the sum of
         self.accounts: dict[str, str] = {}  # by name: the venue of what is traded on it, "": all
         self.new_instrument: Callable[[], None] | None = None  # told of those that come in the run
         # Once the run's journal is open: given those, too, with their number.
@@ -186,6 +187,11 @@ class Host:
             there = ", ".join(filter(None, self.accounts)) or "one without a name"
             raise UnknownSymbol(f"no account {account!r}", location="strategy", todo=f"the run's: {there}")
         return self.accounts[account]
+
+    def equity_of(self, account: str) -> float:
+        """Returns an account's part of the equity. Raises UnknownSymbol for no account."""
+        owner = self.account_of(self.venue_of(account))
+        return sum(float(self.loop.equity_of_text(n)) for n in self.counted if self.money[n][0] == owner)
 
     def check_account(self, symbol: str, account: str) -> None:
         """Raises UnknownSymbol for a symbol that is not traded on the account."""

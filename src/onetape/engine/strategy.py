@@ -474,6 +474,10 @@ class Strategy:
         """
         return self._host.balance(currency, venue if account is None else self._host.venue_of(account) or None)
 
+    def equity_of(self, account: str | None = None) -> float:
+        """Returns an account's part of `equity`, all of it without one."""
+        return self.equity if account is None else self._host.equity_of(account)
+
     @property
     def accounts(self) -> dict[str, str]:
         """Returns the run's accounts by name, each with the venue of what is traded on it; "" is of all venues. A

@@ -129,7 +129,8 @@ def fund(plan: RunPlan, host: Host, wanted: Instrument) -> RunPlan:
 
 def _count_money(plan: RunPlan, host: Host) -> None:
     """What the run's equity is the sum of, and of what a balance goes on the tape."""
-    host.loop.set_report_currencies(_counted(plan, host))
+    host.counted = _counted(plan, host)
+    host.loop.set_report_currencies(host.counted)
     if not plan.accounts:
         return
     useful: dict[str, set[str]] = {}
