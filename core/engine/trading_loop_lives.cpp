@@ -12,7 +12,7 @@ bool TradingLoop::set_away(std::uint32_t gateway, const std::string& account, bo
         if (instrument->gateway == gateway) instrument->is_away = is_away;
     if (halted_) return true;
     in_robot_ = true;
-    const bool go_on = robot_->on_health("gateway", account, is_away ? "away" : "back");
+    const bool go_on = robot_->on_health("gateway", account, is_away ? "lost" : "live");
     return leave_callback() && go_on;
 }
 

@@ -91,7 +91,7 @@ class Both(Strategy):
 
     def on_health(self, health):
         self.heard.append((health.kind, health.subject, health.state))
-        if health.state == "away":
+        if health.state == "lost":
             second = self.orders_made[1]
             self.changed = self.amend(second, qty=0.03), self.cancel(second)
         self.order_both()
@@ -197,7 +197,7 @@ def test_each_account_hears_and_pays_its_own_though_numbers_are_the_same(tmp_pat
 
         del strategy.heard[:]
         robot.session.ask(AWAY, {"account": "b", "gateway": 1})
-        assert strategy.heard == [("gateway", "b", "away")]
+        assert strategy.heard == [("gateway", "b", "lost")]
         assert [(o.state, o.code) for o in strategy.orders_made[2:]] == [("SUBMITTED", 0), ("DENIED", 4606)]
         assert strategy.orders_made[3].reason == "its gateway is away"
         assert strategy.changed == (False, True), "a cancel is taken when the gateway is back"
@@ -268,7 +268,7 @@ def test_a_gateway_takes_what_is_asked_of_its_account():
     ("key", "words"),
     [
         ('account = "a"\naccounts = ["a", "b"]', "both `account` and `accounts`"),
-        ("", "no `account`"),
+        ("", "missing key `account`"),
         ('accounts = ["a", "x"]', "no account `x`"),
         ('accounts = ["a", "a"]', "`a` and `a` are both of binance"),
         ('accounts = ["a", "b"]\nsubaccount = "s"', "account `a` has no sub-account `s`"),

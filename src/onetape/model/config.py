@@ -575,7 +575,7 @@ def _has_recorder(config: Config) -> bool:
 def _check_traded_on(path: tuple[str, ...], robot: RobotConfig, config: Config, source: _Source) -> None:
     """A robot trades on one account, or on several at venues of different names."""
     if bool(robot.account) == bool(robot.accounts):
-        words = "both `account` and `accounts`" if robot.account else "no `account`"
+        words = "both `account` and `accounts`" if robot.account else "missing key `account`"
         raise source.bad(path, words, 'write account = "NAME", or accounts = ["a", "b"]')
     key = "accounts" if robot.accounts else "account"
     venues: dict[str, str] = {}
