@@ -243,11 +243,13 @@ void bind_engine(nb::module_& m) {
                                 std::uint64_t last) { s.core->limit_source(source, last); })
         .def(
             "set_fee_currency",
-            [](PyTradingLoop& s, std::uint32_t number, std::int64_t currency, nb::object name) {
-                s.core->set_fee_currency(number, currency);
-                s.robot->name_fee_currency(number, std::move(name));
+            [](PyTradingLoop& s, std::uint32_t gateway, std::uint32_t number, std::int64_t currency,
+               nb::object name) {
+                if (gateway >= s.core->source_count()) throw nb::value_error("no such source");
+                s.core->set_fee_currency(gateway, number, currency);
+                s.robot->name_fee_currency(gateway, number, std::move(name));
             },
-            nb::arg("number"), nb::arg("currency"), nb::arg("name"),
+            nb::arg("gateway"), nb::arg("number"), nb::arg("currency"), nb::arg("name"),
             "What a gateway's number of a fee's currency means; -1: none of the account's money.")
         .def(
             "use_filter", [](PyTradingLoop& s) { s.core->use_filter({}); },

@@ -436,11 +436,11 @@ bool TradingLoop::catch_up(std::int64_t time) {
 }
 
 bool TradingLoop::take_cold(Source& source, const Frame& frame) {
+    const auto number = static_cast<std::uint32_t>(&source - sources_.data());
     if (started_ && source.is_gateways &&
         (frame.type() == EventType::order_event || frame.type() == EventType::fill))
-        return exchange_->take_report(instrument_of(source, frame.header->stream), frame);
+        return exchange_->take_report(number, instrument_of(source, frame.header->stream), frame);
     if (frame.header->time > now_) now_ = frame.header->time;
-    const auto number = static_cast<std::uint32_t>(&source - sources_.data());
     in_robot_ = true;
     const auto index = robot_->on_cold(number, frame);
     if (index == RobotPort::failed) return false;

@@ -28,7 +28,7 @@ from onetape.engine.parameters import coerced, resolve
 from onetape.engine.plan import LiveRobot, toml_value
 from onetape.engine.queue_model import Queue, parse_queue, settle_queue
 from onetape.engine.reuse import check_event_reuse
-from onetape.engine.robot_commands import PARAMS, START, RobotCommand
+from onetape.engine.robot_commands import AWAY, BACK, PARAMS, START, RobotCommand
 from onetape.engine.run_spec import RunSpec
 from onetape.engine.set_up import check_symbol, main_instrument, refuse_empty, set_trading_hours, with_overrides
 from onetape.engine.strategy import Strategy
@@ -131,9 +131,10 @@ class Session:
         if self.plan.filter:
             self.loop.use_filter()
         self.host.loop = self.loop
-        self.host.keeps_owners = self.plan.live is not None
         self.host.is_hedged = self.plan.hedge
         prepare_venues(self.plan, self.host)
+        if self.plan.live is not None:
+            self.host.name_gateways(self.plan.live)
         self._open_tapes()
         if self.plan.live is not None:
             self.host.go_live(self.plan.live)
@@ -247,14 +248,16 @@ class Session:
         return made
 
     def ask(self, command: str, fields: Mapping[str, Any]) -> None:
-        """What the operator wants of the robot, between two frames: on its tape first, then done.
-        Raises as `check_change`."""
+        """What the operator wants of the robot, or what becomes of a gateway, between two frames: on its tape first,
+        then done. Raises as `check_change`."""
         changed = self.check_change(fields) if command == PARAMS else {}
         after = [self.loop.source_position(each.number)[0] for each in self.sources]
-        shown = {name: toml_value(value) for name, value in changed.items()}
+        shown = {name: toml_value(value) for name, value in changed.items()} or dict(fields)
         self.host.append(EventType.COMMAND.id, RobotCommand(command, shown, after).as_record())
         if command == PARAMS:
             self._change(changed)
+        elif command in (AWAY, BACK):
+            self.loop.set_away(fields["gateway"], fields["account"], command == AWAY)
         else:
             self.loop.allow_trading(command == START)
             self.loop.leave_callback()
@@ -344,11 +347,12 @@ class Session:
     def _exchange(self, account: _core.AccountOptions, queue: Queue) -> _core.ExchangePort:
         """Returns what the run trades with."""
         plan, live = self.plan, self.plan.live
-        seat = {"robot": live.number, "order_base": live.order_base} if live is not None else {}
+        robots = [seat.number for seat in live.seats if seat.number] if live is not None else []
+        base = live.order_base if live is not None else 0
         if self.spec.script is not None:
-            return _core.ReportScript(JournalReader(self.spec.script).core, **seat)
+            return _core.ReportScript(JournalReader(self.spec.script).core, robots=robots, order_base=base)
         if plan.is_at_gateway:
-            return _core.GatewayPort(**seat)
+            return _core.GatewayPort(robots=robots, order_base=base)
         return _core.RecordedVenue(
             account=account,
             latency=plan.latency.core(),
@@ -371,7 +375,8 @@ class Session:
     def _inherit(self, live: LiveRobot) -> None:
         """What its earlier lives have left."""
         self.host.notes_choices = True
-        self.loop.inherit(live.since, live.run_from, live.heard)
+        for gateway, seat in enumerate(live.seats):
+            self.loop.inherit(gateway, seat.since, seat.run_from, seat.heard)
         for symbol, time, payload in self.spec.earlier_actions:
             self.loop.hash_action(symbol, time, payload)
         if live.memory:

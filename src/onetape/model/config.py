@@ -572,6 +572,28 @@ def _has_recorder(config: Config) -> bool:
     return config.has("recorder") and config.recorder.enabled
 
 
+def _check_traded_on(path: tuple[str, ...], robot: RobotConfig, config: Config, source: _Source) -> None:
+    """A robot trades on one account, or on several at venues of different names."""
+    if bool(robot.account) == bool(robot.accounts):
+        words = "both `account` and `accounts`" if robot.account else "missing key `account`"
+        raise source.bad(path, words, 'write account = "NAME", or accounts = ["a", "b"]')
+    key = "accounts" if robot.accounts else "account"
+    venues: dict[str, str] = {}
+    for name in robot.traded_on:
+        account = config.accounts.get(name)
+        if account is None:
+            raise source.bad((*path, key), f"no account `{name}`", "add it to [accounts]")
+        if robot.subaccount != "main" and robot.subaccount not in account.subaccounts:
+            raise source.bad((*path, "subaccount"), f"account `{name}` has no sub-account `{robot.subaccount}`")
+        if account.venue not in config.venues:
+            continue  # said of the account
+        exchange = exchange_of(config.venues[account.venue].kind)
+        if exchange in venues:
+            words = f"`{venues[exchange]}` and `{name}` are both of {exchange}: a symbol would not say which is meant"
+            raise source.bad((*path, key), words, "name accounts of different exchanges")
+        venues[exchange] = name
+
+
 def _check_robots(config: Config, source: _Source) -> None:
     for name, robot in config.robots.items():
         path = ("robots", name)
@@ -580,13 +602,7 @@ def _check_robots(config: Config, source: _Source) -> None:
         for variant in robot.variants:
             if variant in ("", TWIN) or not variant.isprintable() or "/" in variant:
                 raise source.bad((*path, "variants"), f"no variant is called `{variant}`", "choose another name")
-        owner = config.accounts.get(robot.account)
-        if owner is None:
-            raise source.bad((*path, "account"), f"no account `{robot.account}`", "add it to [accounts]")
-        if robot.subaccount != "main" and robot.subaccount not in owner.subaccounts:
-            raise source.bad(
-                (*path, "subaccount"), f"account `{robot.account}` has no sub-account `{robot.subaccount}`"
-            )
+        _check_traded_on(path, robot, config, source)
         for key, parse in (("stuck_after", parse_duration), ("memory_max", parse_bytes)):
             _check_text((*path, key), getattr(robot, key), parse, source)
         if robot.orders_per_second < 0:

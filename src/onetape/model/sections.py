@@ -149,8 +149,9 @@ class RobotConfig(Section, frozen=True):
     """[robots.NAME]: one strategy instance, the process `robot:NAME`."""
 
     strategy: str
-    account: str
-    subaccount: str = "main"
+    account: str = ""
+    accounts: list[str] = []  # in place of `account`: it trades on several, on each what its venue lists
+    subaccount: str = "main"  # of each
     on_error: Literal["halt", "flatten", "continue"] = "halt"
     restart: Literal["memory", "replay", "fresh"] = "memory"
     orders_per_second: int = 20  # over ten seconds, so 200 at once; 0: the account's limits alone
@@ -161,6 +162,11 @@ class RobotConfig(Section, frozen=True):
     filter: bool = True  # bad ticks are kept back from it
     params: dict[str, Any] = {}
     variants: dict[str, VariantConfig] = {}
+
+    @property
+    def traded_on(self) -> list[str]:
+        """Returns its accounts, the one first by whose tape it says how far it is."""
+        return self.accounts or [self.account]
 
     @property
     def symbols(self) -> list[str]:

@@ -31,7 +31,7 @@ from onetape.model.time import HOUR, SECOND, parse_duration
 from onetape.preflight.configured import clean_environ, is_simulated
 from onetape.preflight.preflight import market_of
 from onetape.recorder.options import RECORDER, has_recorder, recorder_options
-from onetape.robot.options import RobotOptions, VariantsOptions, robot_options
+from onetape.robot.options import RobotOptions, VariantsOptions, robot_options, traded_venues
 from onetape.security.secrets import read_secret
 from onetape.security.tokens import grant_of
 from onetape.supervisor.child import ChildFiles
@@ -88,7 +88,7 @@ def children_of(config: Config) -> list[Child]:
 
 
 def robot_child(config: Config, name: str) -> Child:
-    """Returns the first that it needs is its gateway."""
+    """Returns a robot's process: the first that it needs are its gateways."""
     robot = config.robots[name]
     bounds = Bounds(
         stuck_after=parse_duration(robot.stuck_after) / SECOND if robot.stuck_after else 0.0,
@@ -98,7 +98,8 @@ def robot_child(config: Config, name: str) -> Child:
     streams = (f"collector:{stream}" for stream in robot.streams)
     hub = (HUB,) if has_hub(config) else ()
     guardian = (GUARDIAN,) if has_guardian(config) else ()  # without it nothing would be opened
-    return Child(f"robot:{name}", "robot", (f"gateway:{robot.account}", *hub, *guardian, *streams), bounds)
+    gateways = (f"gateway:{account}" for account in robot.traded_on)
+    return Child(f"robot:{name}", "robot", (*gateways, *hub, *guardian, *streams), bounds)
 
 
 def process_journal(home: Path, name: str) -> Path:
@@ -157,8 +158,9 @@ class Starter:
                 return self._control()
             case "robot":
                 robot = self._robot(name)
-                grant = grant_of(self.home, robot.account, name, robot.subaccount)
-                return msgspec.json.encode(msgspec.structs.replace(robot, grant=grant))
+                accounts = robot.venues or (robot.account,)
+                grants = {account: grant_of(self.home, account, name, robot.subaccount) for account in accounts}
+                return msgspec.json.encode(msgspec.structs.replace(robot, grants=grants))
             case "variants":
                 return msgspec.json.encode(self._variants(name))
             case "single":
@@ -324,8 +326,9 @@ class Starter:
         if account not in self._symbols:
             wanted: dict[str, None] = {}
             for name, robot in self.config.robots.items():
-                if robot.account == account:
-                    wanted |= dict.fromkeys(self._wanted(name))
+                if account in robot.traded_on:
+                    venue_of = traded_venues(self.config, robot).get(account, "")
+                    wanted |= dict.fromkeys(s for s in self._wanted(name) if venue_of in ("", s.partition(":")[0]))
             venue = self.config.venues[self.config.accounts[account].venue]
             if not wanted and is_simulated(venue):
                 from onetape.exchange.venues import VENUES

@@ -38,7 +38,7 @@ from onetape.preflight.findings import ERROR, OK, WARNING, Finding
 from onetape.preflight.preflight import CHECKED, check_open, look, market_of, secret_of, target_of
 from onetape.preflight.rails import check_rails
 from onetape.recorder.options import RECORDER, has_recorder, recorder_options
-from onetape.robot.options import LOAD_WITHIN_S, Checked, RobotCheck, robot_options
+from onetape.robot.options import LOAD_WITHIN_S, Checked, RobotCheck, robot_options, traded_venues
 from onetape.security.tokens import read_token, token_file
 from onetape.supervisor.fork_server import is_readable
 from onetape.supervisor.options import has_metrics
@@ -221,6 +221,9 @@ def _places(config: Config, folder: Path, home: Path, *, single: bool) -> Iterat
         if single and robot.variants:
             own = NotAvailable("variants are processes of their own", todo="without --single")
             yield _at(f"robot {name}", own, config.location("robots", name, "variants"))
+        if single and robot.accounts:
+            several = NotAvailable("a robot on several accounts has a process of its own", todo="without --single")
+            yield _at(f"robot {name}", several, config.location("robots", name, "accounts"))
     names = [OPERATOR, *config.robots]
     names += [name for account in config.accounts.values() for name in account.subaccounts]
     for name in dict.fromkeys(names):
@@ -318,8 +321,9 @@ def _symbols(config: Config, checked: dict[str, Checked]) -> Iterator[Finding]:
         wanted = {
             symbol: name
             for name, each in checked.items()
-            if config.robots[name].account == account
+            if account in config.robots[name].traded_on
             for symbol in each.symbols
+            if traded_venues(config, config.robots[name]).get(account, "") in ("", symbol.partition(":")[0])
         }
         if has_hub(config) and (own := set(wanted) - set(brought_by_hub(config, section.venue, list(wanted)))):
             words = f"its gateway follows {', '.join(sorted(own))} itself: no collector of {section.venue} names them"
