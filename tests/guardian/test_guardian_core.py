@@ -305,6 +305,24 @@ def test_news_that_a_gateway_hears_late_withdraw_nothing():
     assert world.covered == 1000 and not canceled & set(world.resting)
 
 
+def test_new_stops_stay_beside_old_ones_that_the_last_listing_lacks():
+    world = GuardedWorld()
+    world.trade(1000)
+    world.run(1)
+    world.resting.clear()  # the venue has lost them, and nobody knows yet
+    world.check, place = lambda: None, world._place
+
+    def places_two(effect):
+        placed, refused = place(effect._replace(rungs=effect.rungs[:2]))
+        return placed, refused | dict.fromkeys(effect.rungs[2:], 4007)
+
+    world._place = places_two
+    world.trade(60)
+    world.run(0.15)
+    assert world.covered == 424 and len(kinds(world, PlaceStops)) == 2
+    assert not kinds(world, CancelStops)
+
+
 def test_a_lost_ladder_is_said_and_ends():
     world = GuardedWorld(faults=Faults(refused=1.0))
     world.trade(1000)

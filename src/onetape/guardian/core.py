@@ -422,7 +422,8 @@ class GuardianCore:
         ]
         new = [row for row in working if row.client_id in placement.placed]
         old = [row for row in working if row.client_id not in placement.placed]
-        stands = {row: row.left for row in working if guard.counts(row)}
+        # What the last listing lacks may yet be there, and is no reason to cancel what it has.
+        stands = {row: row.left for row in working if guard.counts(row) and row.client_id not in guard.missing}
         left, was = (sum(stands.get(row, 0) for row in rows) for rows in (new, old))
         codes = sorted(set(placement.refused.values()))
         if codes or len(new) < len(placement.placed):
