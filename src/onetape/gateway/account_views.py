@@ -14,6 +14,7 @@ from onetape.accounts.entries import MAIN, TOTAL
 from onetape.accounts.table import PositionShown, accounts_in
 from onetape.gateway.account_balances import STALE_NS
 from onetape.gateway.account_projection import AccountView, last_prices, read_account, text_of
+from onetape.gateway.checkpoint import checkpoint_file
 from onetape.gateway.options import gateway_journal
 from onetape.model.money import money, money_text
 from onetape.model.sections import AccountConfig, Config
@@ -38,7 +39,7 @@ def positions(home: Path, config: Config) -> list[dict[str, Any]]:
         if name in shown:
             found += _in_table(name, shown[name].positions(), account)
         elif is_tape(path):
-            view = read_account(path)
+            view = read_account(path, checkpoint_file(home, name))
             found += view.positions_at(name, last_prices(view, path))
     return found
 
@@ -93,4 +94,4 @@ def _views(home: Path, config: Config) -> Iterator[tuple[str, AccountView]]:
     for name in config.accounts:
         path = gateway_journal(home, name)
         if is_tape(path):
-            yield name, read_account(path)
+            yield name, read_account(path, checkpoint_file(home, name))

@@ -395,15 +395,17 @@ def _check_guardian(guardian: GuardianConfig, source: _Source) -> None:
     sections: list[tuple[tuple[str, ...], GuardianConfig | GuardedSymbolConfig]] = [(("guardian",), guardian)]
     sections += [(("guardian", "symbols", name), each) for name, each in guardian.symbols.items()]
     for path, section in sections:
-        ladder, hard_stop = section.ladder, section.hard_stop
+        hard_stop = section.hard_stop
         _check_text((*path, "look_back"), section.look_back, _look_back, source)
         _check_text((*path, "look_back_beyond"), section.look_back_beyond, parse_share, source)
-        try:
-            shares = [parse_share(each) for each in ladder]
-        except UsageError as error:
-            raise source.bad((*path, "ladder"), error.message, error.todo) from error
-        if shares != sorted(set(shares)) or (not shares and len(path) == 1) or len(shares) > LEVELS_MAX:
-            raise source.bad((*path, "ladder"), f"not 1 to {LEVELS_MAX} levels that ascend", 'as ["5%", "6%"]')
+        for key, levels in (("ladder", section.ladder), ("take_profit", section.take_profit or [])):
+            try:
+                shares = [parse_share(each) for each in levels]
+            except UsageError as error:
+                raise source.bad((*path, key), error.message, error.todo) from error
+            is_missing = not shares and key == "ladder" and len(path) == 1
+            if shares != sorted(set(shares)) or is_missing or len(shares) > LEVELS_MAX:
+                raise source.bad((*path, key), f"not 1 to {LEVELS_MAX} levels that ascend", 'as ["5%", "6%"]')
         if hard_stop:
             try:
                 parse_share(hard_stop)

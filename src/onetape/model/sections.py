@@ -226,6 +226,7 @@ class GuardedSymbolConfig(Section, frozen=True):
     hard_stop: str = ""
     look_back: str = ""
     look_back_beyond: str = ""
+    take_profit: list[str] | None = None
 
 
 class GuardedAccountConfig(Section, frozen=True):
@@ -274,6 +275,7 @@ class GuardianConfig(Section, frozen=True):
     hard_stop: str = "7%"  # beyond it a position is flattened; "": there is none
     look_back: str = ""  # "500m": no level is farther than the low of so long before, of a short the high. "": any
     look_back_beyond: str = ""  # "0.5%": below that low, of a short above that high
+    take_profit: list[str] = []  # how far on the other side of it a share of the position each is taken off
     total_loss: str = ""  # "100 USDT": of all that is unrealised; then all is flattened. "": no limit
     trigger_by: Literal["last", "mark"] = "last"  # the price that stops at the venue watch
     standby: bool = False  # `up` starts a second one, which acts when the first has ended

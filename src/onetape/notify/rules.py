@@ -72,6 +72,7 @@ KINDS: Final = {
     "position differs": Kind(Type.RISK, notes=_NOTE),
     "protection": Kind(Type.STOP),  # lost - stands, flat
     "stale order": Kind(Type.RISK, notes=_NOTE),  # canceled, a share takes
+    "take-profits": Kind(Type.STOP, notes=_NOTE),
     # of the recorder
     "delta": Kind(Type.DELTA),  # beyond its limit - within
     "day": Kind(Type.DAY, notes=_NOTE),
