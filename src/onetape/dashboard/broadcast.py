@@ -14,7 +14,8 @@ from typing import Any, Final
 
 import msgspec
 
-from onetape.dashboard.topics import Topic
+from onetape.dashboard.orders import Orders, joined
+from onetape.dashboard.topic import Topic
 from onetape.model.errors import BadInput, OnetapeError
 
 __all__ = ["Broadcast", "Page"]
@@ -35,7 +36,7 @@ class Page:
         self._states: dict[str, str] = {}  # the newest of each topic that waits
         self._events: deque[str] = deque()
         self._wake = asyncio.Event()
-        self.is_lost = False
+        self.is_lost = self.is_following = False
 
     def state(self, topic: str, text: str) -> None:
         self._states[topic] = text
@@ -71,8 +72,9 @@ class _Kept:
 
 
 class Broadcast:
-    def __init__(self, topics: Mapping[str, Topic]) -> None:
-        self._topics = topics
+    def __init__(self, topics: Mapping[str, Topic], orders: Orders) -> None:
+        self._topics, self._orders = topics, orders
+        self._sent: dict[str, int] = {}  # events, by account up to which sequence
         self._kept: dict[str, _Kept] = {}
         self.pages: set[Page] = set()
         self.counts = {"made": 0, "sent": 0}
@@ -85,11 +87,22 @@ class Broadcast:
         for name in names:
             if name.partition("|")[0] not in self._topics:
                 raise BadInput(f"no topic {name[:80]!r}")
+        if not page.is_following:
+            page.is_following = True
+            if events := self._orders.since(since):
+                page.events([joined(events)])
         fresh = set(names) - page.shown
         page.shown = set(names)
         for name in fresh:
             if (kept := self._kept.get(name)) is not None and kept.text:
                 page.state(name, kept.text)
+
+    async def read(self, name: str) -> bytes:
+        """Reads a topic once, as JSON. Raises BadInput where there is none, and what it raises."""
+        word, *words = name.split("|")
+        if (topic := self._topics.get(word)) is None:
+            raise BadInput(f"no topic {name[:80]!r}", location="topic")
+        return msgspec.json.encode(await topic.make(words))
 
     async def run(self) -> None:
         """Reads what is looked at, until cancelled."""
@@ -103,6 +116,8 @@ class Broadcast:
                 for name in self._kept.keys() - shown:
                     if (work := self._kept[name].work) is None or work.done():
                         del self._kept[name]
+                if self.pages:
+                    await self._news()
                 if now >= beat:
                     beat = now + BEAT_S
                     self._beat()
@@ -112,6 +127,16 @@ class Broadcast:
             for work in works:
                 work.cancel()
             await asyncio.gather(*works, return_exceptions=True)
+
+    async def _news(self) -> None:
+        """Hands on what has come of orders and fills, to all pages that have said from where on."""
+        await self._orders.take()
+        if events := self._orders.since(self._sent):
+            self._sent = self._orders.cursors()
+            text = joined(events)
+            for page in self.pages:
+                if page.is_following:
+                    page.events([text])
 
     def _look(self, name: str, now: float) -> None:
         kept = self._kept.setdefault(name, _Kept())

@@ -18,6 +18,7 @@ from onetape.control.options import has_control
 from onetape.dashboard.access import Session
 from onetape.dashboard.broadcast import Broadcast, ended
 from onetape.dashboard.options import DASHBOARD, DashboardOptions
+from onetape.dashboard.orders import Orders
 from onetape.dashboard.reader import Reader
 from onetape.dashboard.server import DashboardServer
 from onetape.dashboard.topics import all_topics
@@ -38,7 +39,8 @@ class Dashboard:
         home, self._config = Path(options.home), options.config
         make_token(home, DASHBOARD)
         self.reader = Reader(DASHBOARD, options.config, home, records=options.records)
-        self.broadcast = Broadcast(all_topics(self.reader))
+        self.orders = Orders(options.config, home)
+        self.broadcast = Broadcast(all_topics(self.reader, self.orders), self.orders)
         self.server = DashboardServer(options, self.reader, self.broadcast, self._welcome)
         self._running: asyncio.Task[None] | None = None
 
@@ -50,6 +52,7 @@ class Dashboard:
         await self.server.stop()
         if self._running is not None:
             await ended(self._running)
+        await self.orders.close()
         await self.reader.close()
 
     def _welcome(self, session: Session) -> dict[str, Any]:

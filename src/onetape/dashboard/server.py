@@ -11,6 +11,7 @@ import ssl
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -76,6 +77,7 @@ class DashboardServer:
         app = web.Application(middlewares=[self._checked], client_max_size=BODY_BYTES_MAX)
         app.router.add_get("/login", self._login)
         app.router.add_get("/ws", self._socket)
+        app.router.add_get("/read", self._read)
         app.router.add_post("/act", self._act)
         app.router.add_post("/lock", self._lock)
         app.router.add_get("/{path:.*}", self._file)
@@ -167,6 +169,15 @@ class DashboardServer:
         self._sessions.check_csrf(session, request.headers)
         locked = msgspec.structs.replace(session, read_only=True)
         return web.Response(status=204, headers={"Set-Cookie": self._sessions.cookie(locked, self.port)})
+
+    async def _read(self, request: web.Request) -> web.StreamResponse:
+        """Answers with a topic as it is now, once: for what is large, or of the past."""
+        self._session(request)
+        body = await self._broadcast.read(request.query.get("topic", ""))
+        if "gzip" not in request.headers.get("Accept-Encoding", ""):
+            return web.Response(body=body, content_type="application/json")
+        small = await asyncio.get_running_loop().run_in_executor(None, partial(gzip.compress, body, 4))
+        return web.Response(body=small, content_type="application/json", headers={"Content-Encoding": "gzip"})
 
     # --- actions ----------------------------------------------------------------------------------
 
