@@ -76,6 +76,7 @@ class Broadcast:
         self._topics, self._orders = topics, orders
         self._sent: dict[str, int] = {}  # events, by account up to which sequence
         self._kept: dict[str, _Kept] = {}
+        self._reading: asyncio.Task[None] | None = None  # of events
         self.pages: set[Page] = set()
         self.counts = {"made": 0, "sent": 0}
 
@@ -116,14 +117,15 @@ class Broadcast:
                 for name in self._kept.keys() - shown:
                     if (work := self._kept[name].work) is None or work.done():
                         del self._kept[name]
-                if self.pages:
-                    await self._news()
+                if self.pages and (self._reading is None or self._reading.done()):
+                    self._reading = asyncio.ensure_future(self._news())
                 if now >= beat:
                     beat = now + BEAT_S
                     self._beat()
                 await asyncio.sleep(TICK_S)
         finally:
             works = [each.work for each in self._kept.values() if each.work is not None]
+            works += [self._reading] if self._reading is not None else []
             for work in works:
                 work.cancel()
             await asyncio.gather(*works, return_exceptions=True)

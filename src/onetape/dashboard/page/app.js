@@ -3,10 +3,12 @@
 import { html, render, useEffect, useState } from "./lib/preact.js";
 import { connect, useConnection } from "./connection.js";
 import { Age, Toasts, usePreferences } from "./parts.js";
+import { Market } from "./pages/market.js";
 import { Overview } from "./pages/overview.js";
 
 const PAGES = [
   { id: "overview", name: "Overview", key: "1", view: Overview },
+  { id: "market", name: "Market", key: "2", view: Market },
 ];
 
 function App() {

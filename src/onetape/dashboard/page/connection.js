@@ -146,6 +146,15 @@ export function useConnection() {
 /** The server's clock, ms UTC. */
 export const now = () => Date.now() + state.skew;
 
+/** Reads a topic once. */
+export async function read(name) {
+  const answer = await fetch(`/read?topic=${encodeURIComponent(name)}`).catch(() => null);
+  if (!answer) throw new Error("the server does not answer");
+  const said = await answer.json();
+  if (!answer.ok) throw new Error(said.error);
+  return said;
+}
+
 /** Asks the server to do something; returns its result. Throws an Error with what refused it. */
 export async function act(action, name = "", fields = {}, id = crypto.randomUUID()) {
   const body = JSON.stringify({ do: action, name, fields, id });
