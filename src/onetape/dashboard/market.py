@@ -7,11 +7,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from onetape.accounts.table import PositionShown
 from onetape.dashboard.orders import Orders
@@ -24,7 +26,7 @@ from onetape.model.enums import Kind
 from onetape.model.errors import BadInput, OnetapeError, UnknownSymbol
 from onetape.model.instrument import Instrument
 from onetape.model.money import money
-from onetape.model.time import DAY, HOUR, MINUTE, SECOND
+from onetape.model.time import DAY, HOUR, MINUTE, SECOND, TIME_MAX
 from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape
 
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Market"]
+__all__ = ["BARS_MAX", "INTERVALS", "SIDES", "Market", "bars_until", "instrument_from"]
 
 INTERVALS: Final = {"1s": SECOND, "5s": 5 * SECOND, "1m": MINUTE, "5m": 5 * MINUTE, "1h": HOUR, "1d": DAY}
 BARS_MAX: Final = 100_000
@@ -41,7 +43,7 @@ DEPTH: Final = 12  # levels of each side
 TRADES: Final = 40
 KEPT_S: Final = 60.0  # that bars nobody looks at are followed on
 _MS: Final = 10**6
-_SIDES: Final = ("", "buy", "sell")
+SIDES: Final = ("", "buy", "sell")
 
 
 class Market:
@@ -206,11 +208,29 @@ class Market:
         return decimal_text(round(price, instrument.price_decimals)) if price > Decimal(0) else None
 
 
-class _Followed:
-    """A journal's rows of one instrument, from a time on."""
+def bars_until(path: Path, symbol: str, interval: str, until: int, count: int) -> list[tuple[float, ...]]:
+    """Returns a tape's bars as `history` does, up to a moment, ns UTC: nothing of what came after it."""
+    with JournalReader(path) as reader:
+        reader.seek_time(until)
+        facts = next((each for each in reader.instruments.values() if each["symbol"] == symbol), None)
+    if facts is None:
+        return []
+    bars = _Bars(path, instrument_from(facts), INTERVALS[interval], count, until)
+    bars.take()
+    bars.close()
+    return bars.newest(count)
 
-    def __init__(self, path: Path, instrument: Instrument, since: int) -> None:
-        self._path, self.instrument, self._since = path, instrument, since
+
+def instrument_from(facts: Mapping[str, Any]) -> Instrument:
+    """Returns an instrument of what a journal's reader has of it."""
+    return Instrument.from_msgpack(msgspec.msgpack.encode(facts))
+
+
+class _Followed:
+    """A journal's rows of one instrument, from a time on, and up to one."""
+
+    def __init__(self, path: Path, instrument: Instrument, since: int, until: int = TIME_MAX) -> None:
+        self._path, self.instrument, self._since, self._until = path, instrument, since, until
         self._reader: JournalReader | None = None
         self._stream: int | None = None
 
@@ -235,7 +255,8 @@ class _Followed:
                 if self._stream is None:
                     self.close()
                     return None
-            return self._reader.columns(event, names=names, where={"stream": self._stream})
+            where = {"stream": self._stream}
+            return self._reader.columns(event, names=names, where=where, time_until=self._until)
         except OnetapeError:
             self.close()
             return None
@@ -244,8 +265,10 @@ class _Followed:
 class _Bars(_Followed):
     """count: bars that are wanted; first: of the first one, s UTC."""
 
-    def __init__(self, path: Path, instrument: Instrument, interval: int, count: int) -> None:
-        super().__init__(path, instrument, (time.time_ns() // interval - count) * interval)
+    def __init__(
+        self, path: Path, instrument: Instrument, interval: int, count: int, until: int = TIME_MAX
+    ) -> None:
+        super().__init__(path, instrument, (min(time.time_ns(), until) // interval - count) * interval, until)
         self.count, self.used, self.first = count, time.monotonic(), 0
         self._interval = interval
         self._bars: dict[int, list[float]] = {}  # s UTC -> open, high, low, close
@@ -294,5 +317,5 @@ class _Trades(_Followed):
                 *(rows[name][-TRADES:].tolist() for name in ("ts_event", "price", "size", "side")), strict=True
             ):
                 text = self.instrument.price_text(price), self.instrument.size_text(size)
-                self._newest.append((at // _MS, *text, _SIDES[side]))
+                self._newest.append((at // _MS, *text, SIDES[side]))
         return list(reversed(self._newest))
