@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from typing import Final
 
 from onetape.control.routes import Scope
-from onetape.control.tokens import ANONYMOUS, Grant, TokenStore
+from onetape.control.tokens import ANONYMOUS, PAGES, Grant, TokenStore
 from onetape.model.errors import PermissionDenied
 from onetape.model.sections import ControlConfig, DashboardConfig
 from onetape.venues.hosts import is_loopback
@@ -51,6 +51,8 @@ class Entrance:
     def who(self, headers: Mapping[str, str]) -> Grant:
         """Returns what the caller shows. Raises Unauthenticated."""
         said = headers.get("Authorization")
+        if said is not None and self._tokens.is_of_pages(said[len(BEARER) :].strip()):
+            return PAGES
         if self._tokens.grants() is None and self._is_local:
             return ANONYMOUS  # a token that was not made here proves nothing, and nothing is asked for
         if said is None:

@@ -6,8 +6,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
+from onetape.dashboard.hedging import ControlPlane
 from onetape.ipc.system import CommandResult, IPCCommandSystem
-from onetape.model.errors import BadInput
+from onetape.model.errors import BadInput, OnetapeError
+from onetape.model.sections import CONTROL
 
 __all__ = ["ACTIONS", "Action", "carry_out"]
 
@@ -16,8 +18,8 @@ SLOW_S: Final = 20.0
 
 
 class Action(NamedTuple):
-    """A command of a kind of process. kind: `gateway` or `robot` is of the one that `name` says. fields: that may come
-    with it, None: any."""
+    """A command of a kind of process, or a route of the control plane. kind: `gateway` or `robot` is of the one that
+    `name` says. fields: that may come with it, None: any."""
 
     kind: str
     command: str
@@ -36,10 +38,16 @@ ACTIONS: Final = {
     "robot_params": Action("robot", "params", None),
     "robot_stop": Action("robot", "stop"),
     "robot_start": Action("robot", "start"),
+    "delta_control": Action("control", "delta_control", None),
+    "delta_auto": Action("control", "set_delta_auto", None),
+    "hedge": Action("control", "hedge_execute", None),
+    "rebalance": Action("control", "utilization_rebalance", None),
 }
 
 
-async def carry_out(commands: IPCCommandSystem, request: Mapping[str, Any], session: str) -> CommandResult:
+async def carry_out(
+    commands: IPCCommandSystem, control: ControlPlane, request: Mapping[str, Any], session: str
+) -> CommandResult:
     """Sends an action and returns its answer. request: `do`, `name`, `fields` and `id`, which acts once. session: who,
     as the command's id says on the tape. Raises BadInput for what is none."""
     action = ACTIONS.get(str(request.get("do")))
@@ -50,8 +58,14 @@ async def carry_out(commands: IPCCommandSystem, request: Mapping[str, Any], sess
         raise BadInput("an action has do, name, fields and id", location="body")
     if action.fields is not None and (unknown := set(fields) - set(action.fields)):
         raise BadInput(f"{request['do']} takes {', '.join(action.fields) or 'nothing'}", location=min(unknown)[:80])
-    if (action.kind == "supervisor") == bool(name):
+    if (action.kind in ("supervisor", CONTROL)) == bool(name):
         raise BadInput(f"{request['do']} is of one {action.kind}", location="name")
+    if action.kind == CONTROL:
+        try:
+            result = await control.call(action.command, fields, actor=session, key=f"{session}-{id_}")
+        except OnetapeError as error:
+            return CommandResult(id_, "refused", None, dict(error.as_json()["error"]))
+        return CommandResult(id_, "applied", result)
     target = f"{action.kind}:{name}" if name else action.kind
     return await commands.send_command(
         target, action.command, fields, timeout=action.within_s, command_id=f"page {session} {id_}"

@@ -17,6 +17,7 @@ from onetape import __version__
 from onetape.control.options import has_control
 from onetape.dashboard.access import Session
 from onetape.dashboard.broadcast import Broadcast, ended
+from onetape.dashboard.hedging import ControlPlane
 from onetape.dashboard.options import DASHBOARD, DashboardOptions
 from onetape.dashboard.orders import Orders
 from onetape.dashboard.reader import Reader
@@ -38,10 +39,11 @@ class Dashboard:
         self.stopping = asyncio.Event()
         home, self._config = Path(options.home), options.config
         make_token(home, DASHBOARD)
-        self.reader = Reader(DASHBOARD, options.config, home, records=options.records)
+        self.reader = Reader(DASHBOARD, options.config, home, records=options.records, folder=Path(options.folder))
         self.orders = Orders(options.config, home)
-        self.broadcast = Broadcast(all_topics(self.reader, self.orders), self.orders)
-        self.server = DashboardServer(options, self.reader, self.broadcast, self._welcome)
+        self.control = ControlPlane(self.reader)
+        self.broadcast = Broadcast(all_topics(self.reader, self.orders, self.control), self.orders)
+        self.server = DashboardServer(options, self.reader, self.broadcast, self.control, self._welcome)
         self._running: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -52,6 +54,7 @@ class Dashboard:
         await self.server.stop()
         if self._running is not None:
             await ended(self._running)
+        await self.control.close()
         await self.orders.close()
         await self.reader.close()
 

@@ -53,7 +53,8 @@ class DayOf:
 @dataclass(slots=True)
 class Look:
     """What was read of a home at `now`, ns UTC. status: the supervisor's; robots: by process, what each shows of
-    itself; alerts: as `alert_rows`; halts: as `onetape halts`; stops: as `onetape stops`, None: no guardian answers."""
+    itself; alerts: as `alert_rows`; halts: as `onetape halts`; stops: as `onetape stops`, None: no guardian answers;
+    killed: why a kill switch is on, by account."""
 
     now: int
     status: Mapping[str, Any]
@@ -62,6 +63,7 @@ class Look:
     alerts: Sequence[Mapping[str, Any]] = ()
     halts: Sequence[Mapping[str, Any]] = ()
     stops: Sequence[Mapping[str, Any]] | None = None
+    killed: Mapping[str, str] = field(default_factory=dict)
     day: DayOf = field(default_factory=DayOf)
     orders: int = 0  # that work
 
@@ -185,6 +187,7 @@ def _red(look: Look) -> list[dict[str, Any]]:
     """Returns what somebody has to look at, the worst first. page: where it is dealt with."""
     found = [*_of_processes(look.status), *_of_alerts(look.alerts), *_of_halts(look.halts), *_of_stops(look.stops)]
     found += [_line("WARN", "account", each.name, each.why, "system") for each in look.accounts if each.why]
+    found += [_line("CRITICAL", "kill", name, f"kill switch: {why}", "guardian") for name, why in look.killed.items()]
     if not look.status.get("running"):
         found.append(_line("CRITICAL", "supervisor", "supervisor", "nobody starts what ends", "system"))
     return sorted(found, key=lambda each: (_RANKS[each["severity"]], -(each["since"] or 0)))[:RED_MAX]

@@ -35,10 +35,12 @@ T = TypeVar("T")
 
 
 class Reader:
-    """name: as whom processes are asked. records: URL of the recorder's database, "": there is none. For one loop."""
+    """name: as whom processes are asked. records: URL of the recorder's database, "": there is none. folder: what
+    paths of the configuration are relative to. For one loop."""
 
-    def __init__(self, name: str, config: Config, home: Path, *, records: str = "") -> None:
+    def __init__(self, name: str, config: Config, home: Path, *, records: str = "", folder: Path | None = None) -> None:
         self.config, self.home, self._url = config, home, records
+        self.folder = folder or Path()
         self.views = Views(config, home)
         self.commands = IPCCommandSystem(name, home=home)
         self.commands.start()
@@ -62,7 +64,9 @@ class Reader:
 
     async def look(self) -> Look:
         """Reads all that the first look needs."""
-        status, robots, halts, stops = await asyncio.gather(self.status(), self.robots(), self.halts(), self.stops())
+        status, robots, gateways, stops = await asyncio.gather(
+            self.status(), self.robots(), self.gateways(), self.stops()
+        )
         self.views.refresh()
         self._renew_day()
         return Look(
@@ -71,7 +75,8 @@ class Reader:
             robots=robots,
             accounts=[self.account(name) for name in self.config.accounts],
             alerts=self.alerts(),
-            halts=halts,
+            halts=self.halts(gateways),
+            killed={name: each["killed"] for name, each in gateways.items() if each and each["killed"]},
             stops=stops,
             day=self._day,
             orders=sum(int(each.get("orders") or 0) for each in robots.values()),
@@ -105,10 +110,15 @@ class Reader:
             for strategy in (each.result or {}).get("strategies", ())
         }
 
-    async def halts(self) -> list[dict[str, Any]]:
+    async def gateways(self) -> dict[str, Any]:
+        """Returns what each gateway says of its halts, by account; None: it does not answer."""
         names = list(self.config.accounts)
         answers = await asyncio.gather(*(self.ask(f"gateway:{name}", "halts") for name in names))
-        return merged({name: each["halts"] for name, each in zip(names, answers, strict=True) if each})
+        return dict(zip(names, answers, strict=True))
+
+    @staticmethod
+    def halts(gateways: Mapping[str, Any]) -> list[dict[str, Any]]:
+        return merged({name: each["halts"] for name, each in gateways.items() if each})
 
     async def stops(self) -> list[dict[str, Any]] | None:
         """Returns what protects positions, None where no guardian answers."""

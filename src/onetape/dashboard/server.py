@@ -27,6 +27,7 @@ from onetape.control.tokens import TokenStore
 from onetape.dashboard.access import Links, Session, Sessions
 from onetape.dashboard.actions import carry_out
 from onetape.dashboard.broadcast import Broadcast, Page, ended
+from onetape.dashboard.hedging import ControlPlane
 from onetape.dashboard.options import DashboardOptions
 from onetape.dashboard.reader import Reader
 from onetape.model.errors import BadInput, OnetapeError, PermissionDenied, ProcessDown, RateLimited
@@ -57,10 +58,15 @@ class DashboardServer:
     """broadcast: what goes to pages; welcome: what a page is sent first."""
 
     def __init__(
-        self, options: DashboardOptions, reader: Reader, broadcast: Broadcast, welcome: Callable[[Session], Any]
+        self,
+        options: DashboardOptions,
+        reader: Reader,
+        broadcast: Broadcast,
+        control: ControlPlane,
+        welcome: Callable[[Session], Any],
     ) -> None:
         self._options, self._section = options, options.config.dashboard
-        self._reader, self._broadcast, self._welcome = reader, broadcast, welcome
+        self._reader, self._broadcast, self._control, self._welcome = reader, broadcast, control, welcome
         home = Path(options.home)
         self._entrance = Entrance(self._section, TokenStore(home), "dashboard")
         self._sessions = Sessions(home, is_secure=bool(options.tls_cert))
@@ -192,7 +198,7 @@ class DashboardServer:
             wanted = msgspec.json.decode(await request.read(), type=dict[str, Any])
         except msgspec.DecodeError as error:
             raise BadInput(f"not JSON: {error}", location="body") from None
-        answer = await carry_out(self._reader.commands, wanted, session.id)
+        answer = await carry_out(self._reader.commands, self._control, wanted, session.id)
         what = f"{wanted['do']} {wanted.get('name') or ''}".strip()
         sys.stderr.write(f"session {session.id} {request.remote} {what!r} {answer.status}\n")
         return web.json_response({"status": answer.status, "result": answer.result, "error": answer.error})

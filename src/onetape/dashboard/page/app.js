@@ -3,12 +3,20 @@
 import { html, render, useEffect, useState } from "./lib/preact.js";
 import { connect, useConnection } from "./connection.js";
 import { Age, Toasts, usePreferences } from "./parts.js";
+import { Delta } from "./pages/delta.js";
+import { Guardian } from "./pages/guardian.js";
 import { Market } from "./pages/market.js";
 import { Overview } from "./pages/overview.js";
+import { Robots } from "./pages/robots.js";
+import { System } from "./pages/system.js";
 
 const PAGES = [
   { id: "overview", name: "Overview", key: "1", view: Overview },
   { id: "market", name: "Market", key: "2", view: Market },
+  { id: "robots", name: "Robots", key: "3", view: Robots },
+  { id: "guardian", name: "Guardian", key: "4", view: Guardian },
+  { id: "delta", name: "Delta-neutral", key: "5", view: Delta },
+  { id: "system", name: "System", key: "6", view: System },
 ];
 
 function App() {

@@ -94,7 +94,7 @@ export class Chart {
       fills
         .map((each) => ({ each, time: Math.floor(each.ts_event / 1000 / step) * step }))
         .filter(({ time }) => time >= first)
-        .map(({ each, time }) => ({ time, id: String(each.sequence), position: each.side === "buy" ? "belowBar" : "aboveBar", shape: each.side === "buy" ? "arrowUp" : "arrowDown", color: role(each.side === "buy" ? "bid" : "ask"), size: 0.8 }))
+        .map(({ each, time }) => ({ time, id: String(each.sequence), position: each.side === "buy" ? "atPriceBottom" : "atPriceTop", price: Number(each.price), shape: each.side === "buy" ? "arrowUp" : "arrowDown", color: role(each.side === "buy" ? "bid" : "ask"), size: 0.5 }))
     );
     this.box.dataset.markers = String(fills.length);
   }

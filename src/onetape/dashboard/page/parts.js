@@ -88,7 +88,7 @@ export function Clock() {
     return () => clearInterval(timer);
   }, []);
   const at = new Date(now());
-  return html`<span class="clock" title=${`${zone}; UTC beside`}>${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())} ${zone}<span class="unit"> ${at.toISOString().slice(11, 16)} UTC</span></span>`;
+  return html`<span class="clock" title=${`${zone}; UTC beside`}>${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())} ${zone}${zone !== "UTC" && html`<span class="unit"> ${at.toISOString().slice(11, 16)} UTC</span>`}</span>`;
 }
 
 export function Age({ connection }) {

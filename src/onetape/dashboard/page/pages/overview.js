@@ -41,7 +41,7 @@ function Robots({ of }) {
   const columns = [
     { head: "robot", cell: (row) => html`<a href="#robots/${encodeURIComponent(row.name)}">${row.name}</a>` },
     { head: "state", cell: (row) => html`<span class="state ${row.state === "running" ? (row.status ?? "") : "bad"}">${row.state === "running" ? (row.status ?? "silent") : row.state}</span>` },
-    { head: "made, after fees", right: true, cell: (row) => html`<${Amount} value=${row.profit} signs />` },
+    { head: "made, after fees", right: true, cell: (row) => html`<${Amount} value=${row.profit} signs decimals=${2} />` },
     { head: "holds", cell: (row) => row.positions.map((each) => `${each.qty} ${each.symbol}`).join(", ") || "\u2013" },
     { head: "orders", right: true, cell: (row) => row.orders ?? "\u2013" },
     { head: "fills", right: true, cell: (row) => row.fills ?? "\u2013" },
