@@ -7,19 +7,30 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from onetape.dashboard.hedging import ControlPlane
+from onetape.dashboard.trials import Trials
 from onetape.ipc.system import CommandResult, IPCCommandSystem
 from onetape.model.errors import BadInput, OnetapeError
 from onetape.model.sections import CONTROL
 
-__all__ = ["ACTIONS", "Action", "carry_out"]
+__all__ = ["ACTIONS", "Action", "Doors", "carry_out"]
 
 WITHIN_S: Final = 5.0
 SLOW_S: Final = 20.0
+TRIALS: Final = "trials"
+_SINGLE: Final = ("supervisor", CONTROL, TRIALS)
+
+
+class Doors(NamedTuple):
+    """Where actions leave by."""
+
+    commands: IPCCommandSystem
+    control: ControlPlane
+    trials: Trials
 
 
 class Action(NamedTuple):
-    """A command of a kind of process, or a route of the control plane. kind: `gateway` or `robot` is of the one that
-    `name` says. fields: that may come with it, None: any."""
+    """A command of a kind of process, a route of the control plane, or a backtest. kind: `gateway` or `robot` is of the
+    one that `name` says. fields: that may come with it, None: any."""
 
     kind: str
     command: str
@@ -42,12 +53,12 @@ ACTIONS: Final = {
     "delta_auto": Action("control", "set_delta_auto", None),
     "hedge": Action("control", "hedge_execute", None),
     "rebalance": Action("control", "utilization_rebalance", None),
+    "backtest": Action(TRIALS, "start", ("strategy", "tapes", "params", "cash", "run")),
+    "end_backtest": Action(TRIALS, "stop", ("run",)),
 }
 
 
-async def carry_out(
-    commands: IPCCommandSystem, control: ControlPlane, request: Mapping[str, Any], session: str
-) -> CommandResult:
+async def carry_out(doors: Doors, request: Mapping[str, Any], session: str) -> CommandResult:
     """Sends an action and returns its answer. request: `do`, `name`, `fields` and `id`, which acts once. session: who,
     as the command's id says on the tape. Raises BadInput for what is none."""
     action = ACTIONS.get(str(request.get("do")))
@@ -58,15 +69,18 @@ async def carry_out(
         raise BadInput("an action has do, name, fields and id", location="body")
     if action.fields is not None and (unknown := set(fields) - set(action.fields)):
         raise BadInput(f"{request['do']} takes {', '.join(action.fields) or 'nothing'}", location=min(unknown)[:80])
-    if (action.kind in ("supervisor", CONTROL)) == bool(name):
+    if (action.kind in _SINGLE) == bool(name):
         raise BadInput(f"{request['do']} is of one {action.kind}", location="name")
-    if action.kind == CONTROL:
+    if action.kind in (CONTROL, TRIALS):
         try:
-            result = await control.call(action.command, fields, actor=session, key=f"{session}-{id_}")
+            if action.kind == TRIALS:
+                result = await doors.trials.carry_out(action.command, fields)
+            else:
+                result = await doors.control.call(action.command, fields, actor=session, key=f"{session}-{id_}")
         except OnetapeError as error:
             return CommandResult(id_, "refused", None, dict(error.as_json()["error"]))
         return CommandResult(id_, "applied", result)
     target = f"{action.kind}:{name}" if name else action.kind
-    return await commands.send_command(
+    return await doors.commands.send_command(
         target, action.command, fields, timeout=action.within_s, command_id=f"page {session} {id_}"
     )

@@ -16,13 +16,16 @@ import uvloop
 from onetape import __version__
 from onetape.control.options import has_control
 from onetape.dashboard.access import Session
+from onetape.dashboard.actions import Doors
 from onetape.dashboard.broadcast import Broadcast, ended
 from onetape.dashboard.hedging import ControlPlane
 from onetape.dashboard.options import DASHBOARD, DashboardOptions
 from onetape.dashboard.orders import Orders
+from onetape.dashboard.past import Past
 from onetape.dashboard.reader import Reader
 from onetape.dashboard.server import DashboardServer
 from onetape.dashboard.topics import all_topics
+from onetape.dashboard.trials import Trials
 from onetape.ipc.process import run_process, say, stop_on_signals
 from onetape.security.confine import confine
 from onetape.security.tokens import make_token
@@ -42,8 +45,12 @@ class Dashboard:
         self.reader = Reader(DASHBOARD, options.config, home, records=options.records, folder=Path(options.folder))
         self.orders = Orders(options.config, home)
         self.control = ControlPlane(self.reader)
-        self.broadcast = Broadcast(all_topics(self.reader, self.orders, self.control), self.orders)
-        self.server = DashboardServer(options, self.reader, self.broadcast, self.control, self._welcome)
+        self.past = Past(home)
+        self.trials = Trials(Path(options.folder), home)
+        topics = all_topics(self.reader, self.orders, self.control)
+        self.broadcast = Broadcast({**topics, **self.past.topics(), **self.trials.topics()}, self.orders)
+        doors = Doors(self.reader.commands, self.control, self.trials)
+        self.server = DashboardServer(options, doors, self.broadcast, self._welcome)
         self._running: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -54,6 +61,8 @@ class Dashboard:
         await self.server.stop()
         if self._running is not None:
             await ended(self._running)
+        await self.trials.close()
+        await self.past.close()
         await self.control.close()
         await self.orders.close()
         await self.reader.close()

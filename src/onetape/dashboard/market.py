@@ -265,9 +265,7 @@ class _Followed:
 class _Bars(_Followed):
     """count: bars that are wanted; first: of the first one, s UTC."""
 
-    def __init__(
-        self, path: Path, instrument: Instrument, interval: int, count: int, until: int = TIME_MAX
-    ) -> None:
+    def __init__(self, path: Path, instrument: Instrument, interval: int, count: int, until: int = TIME_MAX) -> None:
         super().__init__(path, instrument, (min(time.time_ns(), until) // interval - count) * interval, until)
         self.count, self.used, self.first = count, time.monotonic(), 0
         self._interval = interval

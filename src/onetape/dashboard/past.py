@@ -9,11 +9,13 @@ import tomllib
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import msgspec
 
+from onetape.dashboard.book import thinned
 from onetape.dashboard.market import BARS_MAX, INTERVALS, SIDES, bars_until, instrument_from
 from onetape.dashboard.topic import Topic, Topics
 from onetape.engine.tape_facts import tape_span
@@ -37,6 +39,7 @@ KINDS: Final = ("runs", "sweeps")
 _MS: Final = 10**6
 _SHOWN: Final = ("pnl", "fees", "funding", "currency", "orders", "fills", "events", "max_drawdown", "final_equity")
 _STATS: Final = ("return", "benchmark_return", "annual_sharpe", "max_drawdown", "win_rate", "profit_factor", "turnover")
+_FILL: Final = ("time", "stream", "price", "size", "side")
 T = TypeVar("T")
 
 
@@ -130,7 +133,9 @@ class Past:
 
     def _listed(self) -> list[dict[str, Any]]:
         files = [*(self._home / "runs").glob("*/run.toml"), *(self._home / "sweeps").glob("*/sweep.json")]
-        stamped = sorted(((_changed(each), each) for each in files), key=lambda each: each[0], reverse=True)[:LISTED_MAX]
+        stamped = sorted(((_changed(each), each) for each in files), key=lambda each: each[0], reverse=True)[
+            :LISTED_MAX
+        ]
         self._rows = {path: kept for path, kept in self._rows.items() if (kept[0], path) in stamped}
         for changed, path in stamped:
             if path not in self._rows:
@@ -178,7 +183,7 @@ class Past:
             raise BadInput(f"bars are of {', '.join(INTERVALS)}, 1 to {BARS_MAX} of them", location="interval")
         until = parse_time(moment) + 1
         for tape in await self._in_thread(lambda: _tapes(folder)):
-            bars = await self._in_thread(lambda path=tape: bars_until(path, symbol, interval, until, wanted))
+            bars = await self._in_thread(partial(bars_until, tape, symbol, interval, until, wanted))
             if bars:
                 return {"bars": bars}
         return {"bars": []}
@@ -226,12 +231,14 @@ def _line(folder: Path) -> dict[str, Any]:
                 points.append((frame.time // _MS, float(fields["equity"])))
     with JournalReader(journal) as reader:
         fills = reader.columns("fill", names=("time", "stream", "price", "size", "side"))
-    rows = zip(*(fills[name][-MARKS_MAX:].tolist() for name in ("time", "stream", "price", "size", "side")), strict=True)
+    rows = zip(
+        *(fills[name][-MARKS_MAX:].tolist() for name in ("time", "stream", "price", "size", "side")), strict=True
+    )
     return {
         **_row(folder / "run.toml", _changed(folder / "run.toml")),
         "first": first // _MS,
         "last": last // _MS,
-        "equity": _thinned(points),
+        "equity": thinned(points, POINTS_MAX),
         "fills": [_fill(instruments[stream], at, price, size, side) for at, stream, price, size, side in rows],
         "more_fills": max(0, len(fills["time"]) - MARKS_MAX),
         "symbols": sorted({each.symbol for each in instruments.values()}),
@@ -247,19 +254,6 @@ def _fill(instrument: Instrument, at: int, price: int, size: int, side: int) -> 
         "price": instrument.price_text(price),
         "size": instrument.size_text(size),
     }
-
-
-def _thinned(points: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
-    """Returns a line that looks the same: of each stretch its lowest and its highest point, in order."""
-    stretch = -(-2 * len(points) // POINTS_MAX)
-    if stretch <= 1:
-        return list(points)
-    found = []
-    for n in range(0, len(points), stretch):
-        part = points[n : n + stretch]
-        ends = {min(part, key=lambda each: each[1]), max(part, key=lambda each: each[1])}
-        found += sorted(ends)
-    return found
 
 
 def _tapes(folder: Path) -> list[Path]:

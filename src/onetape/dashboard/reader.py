@@ -164,6 +164,10 @@ class Reader:
     async def in_database(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._database, work)
 
+    @property
+    def has_records(self) -> bool:
+        return bool(self._url)
+
     async def read_records(self, read: Callable[[Records], T]) -> T | None:
         """Returns what `read` finds in the recorder's database, None where there is none or it does not answer."""
         return await self.in_database(lambda: self._read(read)) if self._url else None

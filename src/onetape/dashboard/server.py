@@ -25,11 +25,10 @@ from onetape.control.limits import CallLimits
 from onetape.control.refusals import error_reply, status_of
 from onetape.control.tokens import TokenStore
 from onetape.dashboard.access import Links, Session, Sessions
-from onetape.dashboard.actions import carry_out
+from onetape.dashboard.actions import Doors, carry_out
 from onetape.dashboard.broadcast import Broadcast, Page, ended
-from onetape.dashboard.hedging import ControlPlane
 from onetape.dashboard.options import DashboardOptions
-from onetape.dashboard.reader import Reader
+from onetape.dashboard.past import folder_of
 from onetape.model.errors import BadInput, OnetapeError, PermissionDenied, ProcessDown, RateLimited
 
 __all__ = ["DashboardServer"]
@@ -50,6 +49,11 @@ _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
     "form-action 'self'; frame-ancestors 'none'",
 }
+_REPORT_HEADERS: Final = {
+    "X-Frame-Options": "SAMEORIGIN",
+    "Content-Security-Policy": "sandbox allow-scripts allow-downloads; default-src 'none'; script-src 'unsafe-inline'; "
+    "style-src 'unsafe-inline'; img-src data: blob:; font-src data:; frame-ancestors 'self'",
+}
 _TYPES: Final = {".js": "text/javascript", ".css": "text/css", ".html": "text/html", ".svg": "image/svg+xml"}
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -58,16 +62,11 @@ class DashboardServer:
     """broadcast: what goes to pages; welcome: what a page is sent first."""
 
     def __init__(
-        self,
-        options: DashboardOptions,
-        reader: Reader,
-        broadcast: Broadcast,
-        control: ControlPlane,
-        welcome: Callable[[Session], Any],
+        self, options: DashboardOptions, doors: Doors, broadcast: Broadcast, welcome: Callable[[Session], Any]
     ) -> None:
         self._options, self._section = options, options.config.dashboard
-        self._reader, self._broadcast, self._control, self._welcome = reader, broadcast, control, welcome
-        home = Path(options.home)
+        self._doors, self._broadcast, self._welcome = doors, broadcast, welcome
+        self._home = home = Path(options.home)
         self._entrance = Entrance(self._section, TokenStore(home), "dashboard")
         self._sessions = Sessions(home, is_secure=bool(options.tls_cert))
         self._logins = CallLimits(LOGINS_PER_S)
@@ -84,6 +83,7 @@ class DashboardServer:
         app.router.add_get("/login", self._login)
         app.router.add_get("/ws", self._socket)
         app.router.add_get("/read", self._read)
+        app.router.add_get("/report/{kind}/{name}", self._report)
         app.router.add_post("/act", self._act)
         app.router.add_post("/lock", self._lock)
         app.router.add_get("/{path:.*}", self._file)
@@ -130,7 +130,7 @@ class DashboardServer:
         except web.HTTPException as error:
             response = web.Response(status=error.status, text=error.reason)
         if not response.prepared:
-            response.headers.update(_HEADERS)
+            response.headers.update({**_HEADERS, **response.headers})
         return response
 
     def _session(self, request: web.Request) -> Session:
@@ -185,6 +185,14 @@ class DashboardServer:
         small = await asyncio.get_running_loop().run_in_executor(None, partial(gzip.compress, body, 4))
         return web.Response(body=small, content_type="application/json", headers={"Content-Encoding": "gzip"})
 
+    async def _report(self, request: web.Request) -> web.StreamResponse:
+        """Answers with the report of a run or a sweep: a page of its own, which reaches nothing of this one."""
+        self._session(request)
+        file = folder_of(self._home, request.match_info["kind"], request.match_info["name"]) / "report.html"
+        if not file.is_file():
+            raise BadInput("it has no report", location=file.parent.name, todo="onetape backtest writes one")
+        return web.FileResponse(file, headers=_REPORT_HEADERS)
+
     # --- actions ----------------------------------------------------------------------------------
 
     async def _act(self, request: web.Request) -> web.StreamResponse:
@@ -198,7 +206,7 @@ class DashboardServer:
             wanted = msgspec.json.decode(await request.read(), type=dict[str, Any])
         except msgspec.DecodeError as error:
             raise BadInput(f"not JSON: {error}", location="body") from None
-        answer = await carry_out(self._reader.commands, self._control, wanted, session.id)
+        answer = await carry_out(self._doors, wanted, session.id)
         what = f"{wanted['do']} {wanted.get('name') or ''}".strip()
         sys.stderr.write(f"session {session.id} {request.remote} {what!r} {answer.status}\n")
         return web.json_response({"status": answer.status, "result": answer.result, "error": answer.error})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from onetape.dashboard.book import Book
 from onetape.dashboard.hedging import ControlPlane
 from onetape.dashboard.market import Market
 from onetape.dashboard.orders import Orders
@@ -27,6 +28,7 @@ GROUPS: Final[tuple[Callable[[Reader, Orders, ControlPlane], Topics], ...]] = (
     _overview,
     lambda reader, orders, _: Market(reader, orders).topics(),
     lambda reader, *_: Processes(reader).topics(),
+    lambda reader, *_: Book(reader).topics(),
     lambda _reader, _orders, control: control.topics(),
 )
 

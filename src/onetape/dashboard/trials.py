@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from onetape.dashboard.topic import Topic, Topics
-from onetape.model.errors import BadInput, OnetapeError, TooBusy
+from onetape.model.errors import BadInput, DuplicateCommand, OnetapeError
 from onetape.tape.segments import is_tape
 
 __all__ = ["Trials"]
@@ -112,14 +112,17 @@ class Trials:
 
     # --- trying ---------------------------------------------------------------------------------------
 
-    async def start(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+    async def carry_out(self, command: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+        return await (self._start if command == "start" else self._stop)(fields)
+
+    async def _start(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """Begins a backtest. fields: strategy and tapes of `trial_files`, params by name, cash, name of the run.
-        Raises BadInput, TooBusy."""
+        Raises BadInput, DuplicateCommand."""
         files = await self._files(())
-        strategy, tapes, params = fields.get("strategy"), fields.get("tapes"), fields.get("params") or {}
+        strategy, tapes, params = str(fields.get("strategy")), fields.get("tapes"), fields.get("params") or {}
         name, cash = fields.get("run") or f"page-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}", fields.get("cash")
         if strategy not in files["strategies"]:
-            raise BadInput(f"no strategy {str(strategy)[:80]!r} in the folder", location="strategy")
+            raise BadInput(f"no strategy {strategy[:80]!r} in the folder", location="strategy")
         if not isinstance(tapes, list) or not tapes or not set(map(str, tapes)) <= set(files["tapes"]):
             raise BadInput("tapes of the folder, one at least", location="tapes")
         if not isinstance(name, str) or not _NAME.fullmatch(name):
@@ -127,7 +130,7 @@ class Trials:
         if not isinstance(params, dict) or not all(_NAME.fullmatch(str(each)) for each in params):
             raise BadInput("parameters are by name", location="params")
         if any(each.is_running for each in self._trials):
-            raise TooBusy("one backtest at a time", todo="wait for it, or end it")
+            raise DuplicateCommand("one backtest at a time", location=name, todo="wait for it, or end it")
         call = ["backtest", strategy, "--data", *map(str, tapes), "--out", name]
         call += [f"--param={key}={value}" for key, value in params.items()]
         call += [f"--cash={cash}"] if isinstance(cash, str) and cash else []
@@ -138,7 +141,7 @@ class Trials:
         work.add_done_callback(self._works.discard)
         return {"run": name}
 
-    async def stop(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+    async def _stop(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """Ends a backtest that runs. fields: run. Raises BadInput."""
         for each in self._trials:
             if each.is_running and each.name == fields.get("run") and each.process is not None:
