@@ -37,9 +37,9 @@ class Book:
             "positions": Topic(self._positions, 0.5),
             "money": Topic(self._money, 1.0),
             "results": Topic(self._results, 5.0),
-            "lines": Topic(self._lines, 10.0),
+            "equity_lines": Topic(self._lines, 10.0),
             "trips": Topic(self._trips, 5.0),
-            "variants": Topic(self._variants, 2.0),
+            "variants": Topic(self._variants, 10.0),
         }
 
     async def _positions(self, _words: Sequence[str]) -> Any:

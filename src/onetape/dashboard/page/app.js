@@ -6,17 +6,23 @@ import { Age, Toasts, usePreferences } from "./parts.js";
 import { Delta } from "./pages/delta.js";
 import { Guardian } from "./pages/guardian.js";
 import { Market } from "./pages/market.js";
+import { Backtests } from "./pages/backtests.js";
 import { Overview } from "./pages/overview.js";
+import { Portfolio } from "./pages/portfolio.js";
 import { Robots } from "./pages/robots.js";
 import { System } from "./pages/system.js";
+import { TimeTravel } from "./pages/time.js";
 
 const PAGES = [
   { id: "overview", name: "Overview", key: "1", view: Overview },
   { id: "market", name: "Market", key: "2", view: Market },
-  { id: "robots", name: "Robots", key: "3", view: Robots },
-  { id: "guardian", name: "Guardian", key: "4", view: Guardian },
-  { id: "delta", name: "Delta-neutral", key: "5", view: Delta },
-  { id: "system", name: "System", key: "6", view: System },
+  { id: "portfolio", name: "Portfolio", key: "3", view: Portfolio },
+  { id: "robots", name: "Robots", key: "4", view: Robots },
+  { id: "guardian", name: "Guardian", key: "5", view: Guardian },
+  { id: "delta", name: "Delta-neutral", key: "6", view: Delta },
+  { id: "time", name: "Time", key: "7", view: TimeTravel },
+  { id: "backtests", name: "Backtests", key: "8", view: Backtests },
+  { id: "system", name: "System", key: "9", view: System },
 ];
 
 function App() {

@@ -1,5 +1,5 @@
 // A chart of bars with lines and marks, over TradingView's Lightweight Charts: what the page knows of it.
-import { CandlestickSeries, createChart, createSeriesMarkers } from "./lib/lightweight-charts.js";
+import { CandlestickSeries, LineSeries, createChart, createSeriesMarkers } from "./lib/lightweight-charts.js";
 
 const two = (value) => String(value).padStart(2, "0");
 const clock = (s, seconds) => {
@@ -13,24 +13,19 @@ const date = (s) => {
 
 const role = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
-export class Chart {
-  constructor(box, decimals) {
+/** What all charts share: axes, and colours that follow the theme. */
+class Drawn {
+  constructor(box, secondsVisible, options = {}) {
     this.box = box;
-    this.bars = [];
-    this.shown = new Map(); // key -> {line, text}
-    this.fills = [];
     this.chart = createChart(box, {
       autoSize: true,
       layout: { attributionLogo: false, fontSize: 11, fontFamily: role("num"), background: { color: "transparent" } },
       rightPriceScale: { borderVisible: false, scaleMargins: { top: 0.08, bottom: 0.08 } },
-      timeScale: { borderVisible: false, timeVisible: true, secondsVisible: true, rightOffset: 6, tickMarkFormatter: (time, kind) => (kind < 3 ? date(time) : clock(time, kind === 4)) },
+      timeScale: { borderVisible: false, timeVisible: true, secondsVisible, tickMarkFormatter: (time, kind) => (kind < 3 ? date(time) : clock(time, kind === 4)), ...options },
       localization: { timeFormatter: (time) => `${date(time)} ${clock(time, true)}` },
       crosshair: { mode: 0 },
     });
-    this.series = this.chart.addSeries(CandlestickSeries, { priceFormat: { type: "price", precision: decimals, minMove: 10 ** -decimals }, borderVisible: false, priceLineStyle: 1 });
-    this.marks = createSeriesMarkers(this.series, []);
     this.paint = () => this.colours();
-    this.colours();
     this.watch = new MutationObserver(this.paint);
     this.watch.observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
     this.media = matchMedia("(prefers-color-scheme: dark)");
@@ -40,6 +35,28 @@ export class Chart {
   colours() {
     const line = role("line");
     this.chart.applyOptions({ layout: { textColor: role("soft") }, grid: { vertLines: { color: line }, horzLines: { color: line } } });
+  }
+
+  close() {
+    this.watch.disconnect();
+    this.media.removeEventListener("change", this.paint);
+    this.chart.remove();
+  }
+}
+
+export class Chart extends Drawn {
+  constructor(box, decimals) {
+    super(box, true, { rightOffset: 6 });
+    this.bars = [];
+    this.shown = new Map(); // key -> {line, text}
+    this.fills = [];
+    this.series = this.chart.addSeries(CandlestickSeries, { priceFormat: { type: "price", precision: decimals, minMove: 10 ** -decimals }, borderVisible: false, priceLineStyle: 1 });
+    this.marks = createSeriesMarkers(this.series, []);
+    this.colours();
+  }
+
+  colours() {
+    super.colours();
     this.series.applyOptions({ upColor: role("gain"), downColor: role("loss"), wickUpColor: role("gain"), wickDownColor: role("loss") });
     for (const [key, { spec }] of [...this.shown]) this.line(key, spec, true);
     this.markers(this.fills);
@@ -98,10 +115,32 @@ export class Chart {
     );
     this.box.dataset.markers = String(fills.length);
   }
+}
 
-  close() {
-    this.watch.disconnect();
-    this.media.removeEventListener("change", this.paint);
-    this.chart.remove();
+const SERIES = ["link", "ask", "gain", "look", "soft", "act"];
+
+/** Lines over time, in the colours of `.line-0` to `.line-5`. */
+export class Lines extends Drawn {
+  constructor(box) {
+    super(box, false);
+    this.series = [];
+    this.colours();
+  }
+
+  colours() {
+    super.colours();
+    this.series.forEach((each, index) => each.applyOptions({ color: role(SERIES[index % SERIES.length]) }));
+  }
+
+  /** lines: [{name, points: (ms UTC, value) by time}] */
+  set(lines) {
+    while (this.series.length > lines.length) this.chart.removeSeries(this.series.pop());
+    while (this.series.length < lines.length) this.series.push(this.chart.addSeries(LineSeries, { lineWidth: 2, priceLineVisible: false }));
+    lines.forEach(({ points }, index) => {
+      const byTime = new Map(points.map(([at, value]) => [Math.floor(at / 1000), value]));
+      this.series[index].setData([...byTime].map(([time, value]) => ({ time, value })));
+    });
+    this.colours();
+    this.chart.timeScale().fitContent();
   }
 }

@@ -99,15 +99,15 @@ export function Age({ connection }) {
 // --- panels -------------------------------------------------------------------------------------------
 
 /** A panel with its states. of: a topic's {data, error, at}; empty: words where data has nothing; children: a function of
-    the data. */
-export function Panel({ title, of, empty, isEmpty = (data) => Array.isArray(data) && !data.length, aside, wide, children, id }) {
+    the data; stale: ms after which its age is shown. */
+export function Panel({ title, of, empty, isEmpty = (data) => Array.isArray(data) && !data.length, aside, wide, children, id, stale: staleMs = STALE_MS }) {
   const [, draw] = useState(0);
   useEffect(() => {
     const timer = setInterval(() => draw((n) => n + 1), 1000);
     return () => clearInterval(timer);
   }, []);
   const age = of?.at ? now() - of.at : 0;
-  const stale = of?.data !== undefined && age > STALE_MS;
+  const stale = of?.data !== undefined && age > staleMs;
   let body;
   if (!of || of.data === undefined) body = of?.error ? html`<p class="note error" role="alert">${of.error}</p>` : html`<p class="note loading">reads ...</p>`;
   else if (isEmpty(of.data)) body = html`<p class="note">${empty ?? "nothing"}</p>`;

@@ -94,7 +94,7 @@ function Parameters({ robot, of, mayAct }) {
     ${asks && html`<${Confirm} title="Change ${robot.name}" confirm="Change" onDone=${apply} text=${html`<table><tbody>${wanted.map(([name, value]) => html`<tr key=${name}><td>${name}</td><td class="right">${String(params[name].value)}</td><td>→</td><td class="right"><b>${String(value)}</b></td></tr>`)}</tbody></table><p>In force from the next event on, and after a restart.</p>`} />`}`}<//>`;
 }
 
-function field(name, each, value, locked, change) {
+export function field(name, each, value, locked, change) {
   const id = `p-${name}`;
   if (each.type === "bool") return html`<input type="checkbox" id=${id} disabled=${locked} checked=${value === true || value === "true"} onChange=${(event) => change(event.target.checked)} />`;
   if (each.choices) return html`<select id=${id} disabled=${locked} value=${value} onChange=${(event) => change(event.target.value)}>${each.choices.map((word) => html`<option key=${word} value=${word}>${word}</option>`)}</select>`;
@@ -102,7 +102,7 @@ function field(name, each, value, locked, change) {
   return html`<input id=${id} class="num" inputmode=${isNumber ? "decimal" : "text"} autocomplete="off" spellcheck="false" disabled=${locked} value=${value} onInput=${(event) => change(event.target.value)} />`;
 }
 
-function wrong(name, value, each) {
+export function wrong(name, value, each) {
   if (!["int", "float", "decimal"].includes(each.type) || (value === "" && each.optional)) return "";
   const found = Number(value);
   if (value === "" || Number.isNaN(found)) return `${name} is a number`;
@@ -112,7 +112,7 @@ function wrong(name, value, each) {
   return "";
 }
 
-function typed(value, each) {
+export function typed(value, each) {
   if (value === "" && each.optional) return null;
   if (each.type === "bool") return value === true || value === "true";
   return ["int", "float"].includes(each.type) ? Number(value) : value;
