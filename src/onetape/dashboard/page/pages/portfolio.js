@@ -62,7 +62,7 @@ function Results({ by, span, aside }) {
   const other = (row) => Number(row.interest) + Number(row.corrections);
   const columns = [
     { head: by, cell: (row) => row.key || "main" },
-    { head: "from prices", right: true, cell: (row) => html`<${Amount} value=${row.realized} signs currency=${row.currency} />` },
+    { head: "from trades", right: true, cell: (row) => html`<${Amount} value=${row.realized} signs currency=${row.currency} />` },
     { head: "fees", right: true, cell: (row) => (fees(row).length ? fees(row).map(([asset, paid]) => html`<span key=${asset}><${Amount} value=${-paid} signs currency=${asset} /> </span>`) : "–") },
     { head: "funding", right: true, cell: (row) => html`<${Amount} value=${row.funding} signs currency=${row.currency} />` },
     { head: "interest, corrections", right: true, cell: (row) => (other(row) ? html`<${Amount} value=${other(row)} signs currency=${row.currency} />` : "–") },

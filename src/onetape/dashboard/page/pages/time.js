@@ -2,7 +2,7 @@
 // nothing of what came after. #time/run/place/step is a moment that can be shared.
 import { html, useEffect, useRef, useState } from "../lib/preact.js";
 import { read, useTopic } from "../connection.js";
-import { Amount, Panel, Table, Time, tone } from "../parts.js";
+import { Amount, Panel, Table, Time, decimalsOf, tone } from "../parts.js";
 import { Chart } from "../chart.js";
 import { Choice } from "./portfolio.js";
 
@@ -27,7 +27,8 @@ function Run({ name, place, step, listed }) {
   const of = useTopic(`run|${name}`);
   const run = of.data;
   const [state, setState] = useState({});
-  const [interval, setInterval] = useState("1m");
+  const [picked, setInterval] = useState("");
+  const interval = picked || fitting(run ? run.last - run.first : 0);
   const wanted = place ?? (run ? new Date(run.last).toISOString() : undefined);
   useMoment(name, wanted, step, setState);
   const moment = state.data;
@@ -80,6 +81,10 @@ function Run({ name, place, step, listed }) {
       <${Frames} of=${part((each) => [...each.before.map((frame) => [frame, ""]), ...(each.frame ? [[each.frame, "now"]] : []), ...each.after.map((frame) => [frame, "after"])])} />
     </div>`;
 }
+
+/** The finest interval of which the chart has room for a run of so many ms. */
+const fitting = (ms) => INTERVALS.find((each) => ms / SPANS[each] <= BARS) ?? "1d";
+const SPANS = { "1s": 1e3, "5s": 5e3, "1m": 60e3, "5m": 300e3, "1h": 3600e3, "1d": 86400e3 };
 
 /** Reads the moment that is wanted, one at a time: what the slider has passed by meanwhile is left out. */
 function useMoment(name, place, step, setState) {
@@ -174,11 +179,11 @@ function linesOf(moment, symbol) {
 
 function Money({ of }) {
   return html`<${Panel} title="What the robot had" id="had" of=${of}>${(moment) => html`<dl class="facts">
-    <dt>equity, after fees so far</dt><dd><${Amount} value=${moment.equity} /></dd>
+    <dt>equity, after fees so far</dt><dd><${Amount} value=${moment.equity} decimals=${2} /></dd>
     <dt>may trade</dt><dd>${moment.trading ? "yes" : "no"}${moment.halted ? ", halted" : ""}</dd>
-    ${moment.positions.map((each) => html`<dt>${each.symbol}</dt><dd><span class=${tone(each.qty)}>${each.qty}</span> at ${each.entry_price} <span class="unit">open</span> <${Amount} value=${each.unrealized} signs /></dd>`)}
+    ${moment.positions.map((each) => html`<dt>${each.symbol}</dt><dd><span class=${tone(each.qty)}>${each.qty}</span> at ${each.entry_price} <span class="unit">open</span> <${Amount} value=${each.unrealized} signs decimals=${2} /></dd>`)}
     ${moment.positions.length === 0 && html`<dt>positions</dt><dd>none</dd>`}
-    ${moment.balances.map((each) => html`<dt>${each.account ? `${each.account} ` : ""}${each.currency}</dt><dd><${Amount} value=${each.total} /> <span class="unit">free</span> <${Amount} value=${each.available} /></dd>`)}
+    ${moment.balances.map((each) => html`<dt>${each.account ? `${each.account} ` : ""}${each.currency}</dt><dd><${Amount} value=${each.total} decimals=${decimalsOf(each.currency)} /> <span class="unit">free</span> <${Amount} value=${each.available} decimals=${decimalsOf(each.currency)} /></dd>`)}
   </dl>`}<//>`;
 }
 
