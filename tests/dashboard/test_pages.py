@@ -6,7 +6,9 @@ from __future__ import annotations
 import os
 import signal
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
@@ -186,6 +188,31 @@ def test_the_kill_switch_is_tripped_with_a_typed_word_and_lifted_and_its_alert_a
     home.run("send", "gateway", "ping")
 
 
+def test_the_slider_shows_the_moment_that_replay_shows_and_its_link_leads_there_again(home, page):
+    run = next(each.parent.name for each in sorted((home.home / "runs").glob("*/run.toml")))
+    go(page, f"time/{run}")
+    page.wait("document.querySelector('#moment')?.innerText.includes('frame') && !!document.querySelector('#had dd')")
+    page.js(
+        "(() => { const e = document.querySelector('#moment input[type=range]'); e.value = (+e.min + +e.max) / 2;"
+        " e.dispatchEvent(new Event('input', {bubbles: true})) })()"
+    )
+    page.wait("document.querySelector('#moment').getAttribute('aria-busy') === 'false' && location.hash.includes('T')")
+    press(page, "+1 frame")
+    page.wait("location.hash.endsWith('/1') && document.querySelector('#moment').getAttribute('aria-busy') === 'false'")
+    link, shown = page.js("location.hash"), text(page, "#moment")
+    place = unquote(link.split("/")[2])
+    (state,) = home.run("replay", run, "--until", place, "--step", "1")["steps"]
+    assert f"frame {state['frames']}" in " ".join(shown.split())
+    assert f"{Decimal(state['equity']):,.2f}" in text(page, "#had")
+    for each in state["orders"]:
+        assert each["price"] in text(page, "#had-orders")
+    go(page, "overview")
+    page.wait("!document.querySelector('#moment')")
+    go(page, link.removeprefix("#"))
+    page.wait("document.querySelector('#moment')?.innerText.includes('frame')")
+    assert f"frame {state['frames']}" in " ".join(text(page, "#moment").split())
+
+
 def test_a_server_that_is_lost_is_said_to_be_so_and_the_page_goes_on_with_the_one_that_comes(home, page):
     go(page, "overview")
     page.wait("document.querySelector('#equity .big')?.innerText.includes('USDT')")
@@ -208,7 +235,7 @@ def test_two_users_see_what_one_of_them_does_and_a_phone_has_room_for_all_of_it(
         page.wait("document.querySelector('#robot')?.innerText.includes('stopped')")
         press(page, "Start")
         phone.wait("document.querySelector('#robot')?.innerText.includes('started')")
-        for place in ("overview", MARKET, "robots", "guardian", "delta", "system"):
+        for place in ("overview", MARKET, "portfolio", "robots", "guardian", "delta", "time", "backtests", "system"):
             go(phone, place)
             phone.wait("!document.querySelector('.loading') && !!document.querySelector('.panel')")
             wide = phone.js("document.documentElement.scrollWidth")
@@ -219,7 +246,7 @@ def test_a_page_is_used_by_keyboard_alone(home, page):
     go(page, "overview")
     page.wait("location.hash === '#overview'")
     page.js("document.activeElement.blur()")
-    page.key("4")
+    page.key("5")
     page.wait("location.hash === '#guardian'")
 
     def focused() -> str:
@@ -254,7 +281,9 @@ def test_nothing_is_taken_from_elsewhere_and_the_first_load_is_small(home, page)
     assert sum(size for _, size in loaded) < 300_000
 
 
-@pytest.mark.parametrize("place", ["overview", MARKET, "robots", "guardian", "delta", "system"])
+@pytest.mark.parametrize(
+    "place", ["overview", MARKET, "portfolio", "robots", "guardian", "delta", "backtests", "system"]
+)
 def test_each_page_is_drawn_whole(home, page, place):
     go(page, place)
     page.wait("!!document.querySelector('.panel') && !document.querySelector('.loading, .note.error')")
