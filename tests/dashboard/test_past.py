@@ -1,4 +1,4 @@
-"""Runs as pages see them: the moments that `onetape replay` finds, reports that reach nothing, backtests begun there."""
+"""Runs as pages see them: moments as `onetape replay` finds them, reports that reach nothing, backtests."""
 
 from __future__ import annotations
 
