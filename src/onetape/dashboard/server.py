@@ -152,7 +152,7 @@ class DashboardServer:
             self._session(request)
         found = self._files.get(path)
         if found is None:
-            return web.Response(status=404, text="nothing here")
+            return web.Response(status=404, text="no such file")
         if request.headers.get("If-None-Match") == found[2]:
             return web.Response(status=304, headers={"ETag": found[2]})
         return self._page(path, packed="gzip" in request.headers.get("Accept-Encoding", ""))

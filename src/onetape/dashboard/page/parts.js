@@ -1,5 +1,5 @@
 // What panels are made of: a panel with its states, figures, times, a confirmation, words that pass by.
-import { html, useEffect, useRef, useState } from "./lib/preact.js";
+import { html, useEffect, useRef, useState } from "./third_party/preact.js";
 import { act, now } from "./connection.js";
 
 const STALE_MS = 5000;
