@@ -114,7 +114,7 @@ def fill_in(page: Chromium, what: str, value: str) -> None:
 def confirm(page: Chromium, words: str, typed: str = "") -> None:
     page.wait("!!document.querySelector('dialog[open]')")
     if typed:
-        fill_in(page, "dialog input[autofocus], dialog label:last-of-type input", typed)
+        fill_in(page, "#word", typed)
     press(page, words, "dialog")
 
 

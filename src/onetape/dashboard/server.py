@@ -170,7 +170,11 @@ class DashboardServer:
             raise RateLimited("too many logins", todo=f"wait {wait:.1f} s")
         assert self._links is not None
         if not self._links.take(request.query.get("token", "")):
-            return self._page("login.html", status=401)
+            try:
+                self._session(request)
+            except Unauthenticated:
+                return self._page("login.html", status=401)
+            return web.Response(status=303, headers={"Location": "/"})  # its own link, opened once more
         session = self._sessions.made(read_only=self._section.read_only)
         sys.stderr.write(f"session {session.id} began, from {request.remote}\n")
         cookie = self._sessions.cookie(session, self.port)

@@ -186,7 +186,7 @@ export function Confirm({ title, text, typed, danger, confirm = "Do it", onDone 
     <form method="dialog" onSubmit=${(event) => { event.preventDefault(); if (may) onDone(true); }}>
       <h2>${title}</h2>
       <div class="text">${text}</div>
-      ${typed && html`<label>Write <code>${typed}</code> to confirm<input autofocus autocomplete="off" spellcheck="false" value=${word} onInput=${(event) => setWord(event.target.value)} /></label>`}
+      ${typed && html`<label>Write <code>${typed}</code> to confirm<input id="word" autofocus autocomplete="off" spellcheck="false" value=${word} onInput=${(event) => setWord(event.target.value)} /></label>`}
       <p class="buttons"><button type="button" onClick=${() => onDone(false)}>Not now</button><button type="submit" class=${danger ? "danger" : "main"} disabled=${!may}>${confirm}</button></p>
     </form>
   </dialog>`;
