@@ -17,8 +17,6 @@ from onetape.dashboard.options import dashboard_options, link_of
 from onetape.model.errors import BadConfig, ProcessDown
 from onetape.store.config import load_config
 
-HERE = "127.0.0.1"
-
 
 def options_of(home: Path, text: str = "[dashboard]\nport = 0\n"):
     home.mkdir(exist_ok=True)
@@ -165,14 +163,14 @@ def test_a_socket_needs_a_session_and_our_own_page(tmp_path):
 def test_pages_are_packed_and_allow_nothing_inline(tmp_path):
     async def work() -> None:
         async with serving(tmp_path / "h") as server:
-            for path in ("/app.js", "/app.css", "/lib/preact.js"):
+            for path in ("/app.js", "/app.css", "/third_party/preact.js"):
                 status, headers, _ = await server.call("GET", path, headers={"Accept-Encoding": "gzip"})
                 assert (status, headers["Content-Encoding"]) == (200, "gzip")
                 policy = headers["Content-Security-Policy"]
                 assert policy.startswith("default-src 'self';") and "unsafe" not in policy
-                again = await server.call("GET", path, headers={"If-None-Match": headers["ETag"]})
-                assert again[0] == 304
-            for path in ("/../main.py", "/%2e%2e/main.py", "/lib/", "/nothing"):
+                second = await server.call("GET", path, headers={"If-None-Match": headers["ETag"]})
+                assert second[0] == 304
+            for path in ("/../main.py", "/%2e%2e/main.py", "/pages/", "/nothing"):
                 assert (await server.call("GET", path))[0] == 404
 
     run(work)

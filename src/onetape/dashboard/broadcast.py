@@ -5,7 +5,6 @@ a second. To a page that is slow go the newest states only; of events (orders, f
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -156,9 +155,6 @@ class Broadcast:
             body, part = await topic.make(words), "data"
         except OnetapeError as error:
             body, part = error.message, "error"
-        except Exception as error:  # one that fails is one panel's matter
-            sys.stderr.write(f"topic {name[:200]!r} raised {type(error).__name__}: {error}\n")
-            body, part = f"{type(error).__name__}: it cannot be read", "error"
         encoded = msgspec.json.encode(body)
         kept.at = time.time_ns() // 10**6
         self.counts["made"] += 1

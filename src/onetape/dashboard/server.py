@@ -152,7 +152,7 @@ class DashboardServer:
             self._session(request)
         found = self._files.get(path)
         if found is None:
-            return web.Response(status=404, text="nothing here")
+            return web.Response(status=404, text="no such file")
         if request.headers.get("If-None-Match") == found[2]:
             return web.Response(status=304, headers={"ETag": found[2]})
         return self._page(path, packed="gzip" in request.headers.get("Accept-Encoding", ""))
@@ -170,7 +170,11 @@ class DashboardServer:
             raise RateLimited("too many logins", todo=f"wait {wait:.1f} s")
         assert self._links is not None
         if not self._links.take(request.query.get("token", "")):
-            return self._page("login.html", status=401)
+            try:
+                self._session(request)
+            except Unauthenticated:
+                return self._page("login.html", status=401)
+            return web.Response(status=303, headers={"Location": "/"})  # its own link, opened once more
         session = self._sessions.made(read_only=self._section.read_only)
         sys.stderr.write(f"session {session.id} began, from {request.remote}\n")
         cookie = self._sessions.cookie(session, self.port)

@@ -1,6 +1,6 @@
 // The frame of all pages: the connection, the navigation, what is so at the top. A page is a module of pages/ and a row
 // of PAGES.
-import { html, render, useEffect, useState } from "./lib/preact.js";
+import { html, render, useEffect, useState } from "./third_party/preact.js";
 import { connect, useConnection } from "./connection.js";
 import { Age, Toasts, usePreferences } from "./parts.js";
 import { Delta } from "./pages/delta.js";
@@ -63,7 +63,7 @@ function App() {
         <${Age} connection=${connection} />
       </span>
     </header>
-    ${connection.state === "lost" && html`<p class="banner stale" role="alert">The server does not answer. What is below is old; it is tried again by itself.</p>`}
+    ${connection.state === "lost" && html`<p class="banner stale" role="alert">The server does not answer. What is below is old; it is tried anew by itself.</p>`}
     ${connection.state === "shut" && html`<p class="banner stale" role="alert">Nobody is logged in. <code>onetape up</code> prints a link.</p>`}
     <main tabindex="-1" id="content"><${shown.view} words=${page.words} hello=${connection.hello} /></main>
     <footer>

@@ -1,5 +1,5 @@
 // A chart of bars with lines and marks, over TradingView's Lightweight Charts: what the page knows of it.
-import { CandlestickSeries, LineSeries, createChart, createSeriesMarkers } from "./lib/lightweight-charts.js";
+import { CandlestickSeries, LineSeries, createChart, createSeriesMarkers } from "./third_party/lightweight-charts.js";
 
 const two = (value) => String(value).padStart(2, "0");
 const clock = (s, seconds) => {

@@ -1,6 +1,6 @@
 // One connection to the server for all panels: what they show is said to it, what comes is kept by topic. It comes back
 // by itself after the server was lost or the machine slept, and goes on with events from where it was.
-import { useEffect, useState } from "./lib/preact.js";
+import { useEffect, useState } from "./third_party/preact.js";
 
 const RETRY_MS = [250, 500, 1000, 2000, 5000];
 const SILENT_MS = 4000; // without a beat: it is tried anew
@@ -58,7 +58,7 @@ async function retry() {
   } else if (!socket) connect();
 }
 
-function again() {
+function renew() {
   if (socket && Date.now() - state.heard > SILENT_MS) {
     const old = socket;
     socket = null;
@@ -67,9 +67,9 @@ function again() {
     connect();
   }
 }
-setInterval(again, 1000);
-addEventListener("visibilitychange", again);
-addEventListener("online", again);
+setInterval(renew, 1000);
+addEventListener("visibilitychange", renew);
+addEventListener("online", renew);
 
 function hear(message) {
   state.heard = Date.now();

@@ -1,5 +1,5 @@
 // What panels are made of: a panel with its states, figures, times, a confirmation, words that pass by.
-import { html, useEffect, useRef, useState } from "./lib/preact.js";
+import { html, useEffect, useRef, useState } from "./third_party/preact.js";
 import { act, now } from "./connection.js";
 
 const STALE_MS = 5000;
@@ -186,7 +186,7 @@ export function Confirm({ title, text, typed, danger, confirm = "Do it", onDone 
     <form method="dialog" onSubmit=${(event) => { event.preventDefault(); if (may) onDone(true); }}>
       <h2>${title}</h2>
       <div class="text">${text}</div>
-      ${typed && html`<label>Write <code>${typed}</code> to confirm<input autofocus autocomplete="off" spellcheck="false" value=${word} onInput=${(event) => setWord(event.target.value)} /></label>`}
+      ${typed && html`<label>Write <code>${typed}</code> to confirm<input id="word" autofocus autocomplete="off" spellcheck="false" value=${word} onInput=${(event) => setWord(event.target.value)} /></label>`}
       <p class="buttons"><button type="button" onClick=${() => onDone(false)}>Not now</button><button type="submit" class=${danger ? "danger" : "main"} disabled=${!may}>${confirm}</button></p>
     </form>
   </dialog>`;

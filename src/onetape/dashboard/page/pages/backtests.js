@@ -1,6 +1,6 @@
 // Runs and sweeps: list, compare, their reports inside; a backtest with parameters, started here and watched.
 // #backtests/name, #backtests/name,name
-import { html, useEffect, useState } from "../lib/preact.js";
+import { html, useEffect, useState } from "../third_party/preact.js";
 import { now, read, useTopic } from "../connection.js";
 import { Amount, Panel, Table, Time, doIt, duration, number, percent } from "../parts.js";
 import { Curve } from "./portfolio.js";

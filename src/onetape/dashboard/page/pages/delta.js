@@ -1,5 +1,5 @@
 // Offsetting positions: pairs, deltas, funding, cost; a plan before anything is traded; what is held by itself.
-import { html, useState } from "../lib/preact.js";
+import { html, useState } from "../third_party/preact.js";
 import { now, useTopic } from "../connection.js";
 import { Amount, Confirm, Meter, Panel, Table, Time, doIt, duration, number, percent, tone } from "../parts.js";
 
@@ -34,7 +34,7 @@ function Plan({ of, mayAct }) {
   const [target, setTarget] = useState("0");
   const [reply, setReply] = useState(null);
   const [busy, setBusy] = useState(false);
-  const [asks, setAsks] = useState(false);
+  const [isOpen, setOpen] = useState(false);
   const symbols = of.data?.symbols ?? [];
   const chosen = symbols.find((each) => each.symbol === symbol) ?? symbols[0];
   const fields = (dryRun) => ({ symbol: chosen.symbol, targetDelta: Number(target), accounts: chosen.legs.map((leg) => leg.accountId), maxDeviation: 1, dryRun });
@@ -45,7 +45,7 @@ function Plan({ of, mayAct }) {
     setReply(found ?? null);
   };
   const done = (yes) => {
-    setAsks(false);
+    setOpen(false);
     if (yes) call(false);
   };
   const columns = [
@@ -65,24 +65,24 @@ function Plan({ of, mayAct }) {
     </form>
     ${plan && html`<p class="note">${plan.legs.length ? html`From ${number(reply.initialDelta, 6, 0)} to ${number(plan.expectedDelta, 6, 0)}, expected cost <${Amount} value=${plan.expectedCost} decimals=${4} />, fees included${plan.parallel ? ", legs at the same time" : ""}.` : (reply.reason ?? "Nothing to do.")}</p>
       ${plan.blocked.map((each) => html`<p class="note error">${each.account}: ${each.error}</p>`)}
-      ${plan.legs.length > 0 && html`<${Table} label="Plan" columns=${columns} rows=${plan.legs} keyOf=${(leg) => `${leg.accountId} ${leg.symbol}`} /><p class="buttons inset"><button class="danger" disabled=${busy || plan.blocked.length > 0} onClick=${() => setAsks(true)}>Trade it ...</button></p>`}`}
+      ${plan.legs.length > 0 && html`<${Table} label="Plan" columns=${columns} rows=${plan.legs} keyOf=${(leg) => `${leg.accountId} ${leg.symbol}`} /><p class="buttons inset"><button class="danger" disabled=${busy || plan.blocked.length > 0} onClick=${() => setOpen(true)}>Trade it ...</button></p>`}`}
     ${reply && !plan && html`<p class="note">${reply.success ? `Done: net delta ${number(reply.finalDelta, 6, 0)} (operation ${reply.operationId}).` : (reply.error ?? reply.reason)}</p>`}
-    ${asks && html`<${Confirm} title="Trade the plan" typed="trade" danger confirm="Trade" onDone=${done} text=${html`<p>${plan.legs.map((leg) => html`<span class="leg" key=${leg.accountId}>${leg.side} ${number(leg.amount, 6, 0)} at ${leg.accountId}</span>`)}It is planned anew from the prices of then.</p>`} />`}`}<//>`;
+    ${isOpen && html`<${Confirm} title="Trade the plan" typed="trade" danger confirm="Trade" onDone=${done} text=${html`<p>${plan.legs.map((leg) => html`<span class="leg" key=${leg.accountId}>${leg.side} ${number(leg.amount, 6, 0)} at ${leg.accountId}</span>`)}It is planned anew from the prices of then.</p>`} />`}`}<//>`;
 }
 
 function Automatic({ of, mayAct }) {
-  const [asked, setAsked] = useState(null);
+  const [question, setQuestion] = useState(null);
   const pairs = of.data?.pairs ?? [];
   const symbols = (of.data?.symbols ?? []).filter((each) => !pairs.some((pair) => pair.settings.enabled && pair.settings.symbol === each.symbol));
   const done = async (yes) => {
-    const { symbol, enabled } = asked;
-    setAsked(null);
+    const { symbol, enabled } = question;
+    setQuestion(null);
     if (yes) await doIt(`${enabled ? "Hold" : "No longer hold"} ${symbol}`, "delta_auto", "", { symbol, enabled });
   };
   return html`<${Panel} title="Held by itself" id="automatic" of=${of}>${() => html`${!pairs.length && html`<p class="note">Nothing is held by itself.</p>`}
-    ${pairs.map((pair) => html`<div class="pair" key=${pair.settings.symbol}><h3>${pair.settings.symbol} <span class="state ${pair.stopped ? "bad" : pair.settings.enabled ? "ok" : ""}">${pair.stopped ?? (pair.settings.enabled ? "on" : "off")}</span>${mayAct && pair.settings.enabled && html`<button class="aside" onClick=${() => setAsked({ symbol: pair.settings.symbol, enabled: false })}>Turn off ...</button>`}</h3>
+    ${pairs.map((pair) => html`<div class="pair" key=${pair.settings.symbol}><h3>${pair.settings.symbol} <span class="state ${pair.stopped ? "bad" : pair.settings.enabled ? "ok" : ""}">${pair.stopped ?? (pair.settings.enabled ? "on" : "off")}</span>${mayAct && pair.settings.enabled && html`<button class="aside" onClick=${() => setQuestion({ symbol: pair.settings.symbol, enabled: false })}>Turn off ...</button>`}</h3>
       <dl class="facts"><dt>target, band</dt><dd>${number(pair.settings.target, 6, 0)} ± ${number(pair.settings.band, 6, 0)}</dd><dt>cost today, fees included</dt><dd><${Amount} value=${pair.costToday} decimals=${4} />${pair.settings.maxCost != null && ` of ${pair.settings.maxCost}`}</dd></dl>
       <ul class="red">${pair.decisions.slice(0, 5).map((each) => html`<li key=${each.timestamp}><b>${each.action}</b><span>${each.reason}${each.count > 1 ? ` (${each.count} times)` : ""}</span><${Time} ms=${each.timestamp} /></li>`)}</ul></div>`)}
-    ${mayAct && symbols.length > 0 && html`<p class="buttons inset">${symbols.map((each) => html`<button key=${each.symbol} onClick=${() => setAsked({ symbol: each.symbol, enabled: true })}>Hold ${each.symbol} ...</button>`)}</p>`}
-    ${asked && html`<${Confirm} title=${`${asked.enabled ? "Hold" : "No longer hold"} ${asked.symbol}`} typed=${asked.enabled ? "hold" : undefined} confirm=${asked.enabled ? "Hold" : "Turn off"} onDone=${done} text=${html`<p>${asked.enabled ? "From now on the net delta is brought back to 0 whenever it leaves the band of 0.01. onetape delta auto has all settings." : "Positions stay as they are."}</p>`} />`}`}<//>`;
+    ${mayAct && symbols.length > 0 && html`<p class="buttons inset">${symbols.map((each) => html`<button key=${each.symbol} onClick=${() => setQuestion({ symbol: each.symbol, enabled: true })}>Hold ${each.symbol} ...</button>`)}</p>`}
+    ${question && html`<${Confirm} title=${`${question.enabled ? "Hold" : "No longer hold"} ${question.symbol}`} typed=${question.enabled ? "hold" : undefined} confirm=${question.enabled ? "Hold" : "Turn off"} onDone=${done} text=${html`<p>${question.enabled ? "From now on the net delta is brought back to 0 whenever it leaves the band of 0.01. onetape delta auto has all settings." : "Positions stay as they are."}</p>`} />`}`}<//>`;
 }

@@ -1,5 +1,5 @@
 // What protects: kill switches, stops of each position and whether the venue has them, halts with their countdown, alerts.
-import { html, useEffect, useState } from "../lib/preact.js";
+import { html, useEffect, useState } from "../third_party/preact.js";
 import { now, useTopic } from "../connection.js";
 import { Confirm, Panel, Table, Time, doIt, duration } from "../parts.js";
 
@@ -18,31 +18,31 @@ export function Guardian({ hello }) {
 }
 
 function Kill({ of, mayAct }) {
-  const [asked, setAsked] = useState(null);
+  const [question, setQuestion] = useState(null);
   const columns = [
     { head: "account", cell: (row) => row.account },
     { head: "trades", cell: (row) => (!row.answers ? html`<span class="state bad">gateway does not answer</span>` : row.killed ? html`<span class="state bad">stopped: ${row.killed}</span>` : html`<span class="state ok">yes</span>`) },
     { head: "guardian watches", cell: (row) => (!row.answers ? "–" : !row.guarded ? "none is configured" : row.lease_until > now() ? html`<span class="state ok">yes</span>` : html`<span class="state bad">no: nothing new is opened</span>`) },
-    ...(mayAct ? [{ head: "", right: true, cell: (row) => row.answers && (row.killed ? html`<button onClick=${() => setAsked({ row, lift: true })}>Lift ...</button>` : html`<button class="danger" onClick=${() => setAsked({ row })}>Kill switch ...</button>`) }] : []),
+    ...(mayAct ? [{ head: "", right: true, cell: (row) => row.answers && (row.killed ? html`<button onClick=${() => setQuestion({ row, lift: true })}>Lift ...</button>` : html`<button class="danger" onClick=${() => setQuestion({ row })}>Kill switch ...</button>`) }] : []),
   ];
   const done = async (yes) => {
-    const { row, lift, all } = asked;
-    setAsked(null);
+    const { row, lift, all } = question;
+    setQuestion(null);
     if (!yes) return;
     if (lift) await doIt(`Lift the kill switch of ${row.account}`, "unkill", row.account);
     else await Promise.all((all ?? [row]).map((each) => doIt(`Kill switch of ${each.account}`, "kill", each.account, { reason: "by the page" })));
   };
   const rows = of.data ?? [];
   const open = rows.filter((row) => row.answers && !row.killed);
-  const aside = mayAct && rows.length > 1 && open.length > 0 && html`<button class="danger" onClick=${() => setAsked({ all: open, row: { account: "all accounts" } })}>Kill all ...</button>`;
+  const aside = mayAct && rows.length > 1 && open.length > 0 && html`<button class="danger" onClick=${() => setQuestion({ all: open, row: { account: "all accounts" } })}>Kill all ...</button>`;
   return html`<${Panel} title="Kill switch" id="kill" of=${of} empty="No account is configured." aside=${aside}>${() => html`<${Table} label="Kill switches" columns=${columns} rows=${rows} keyOf=${(row) => row.account} />
-    ${asked && (asked.lift
-      ? html`<${Confirm} title="Lift the kill switch of ${asked.row.account}" typed="lift" confirm="Lift" onDone=${done} text=${html`<p>Robots of ${asked.row.account} may open positions from then on. It was stopped: ${asked.row.killed}.</p>`} />`
-      : html`<${Confirm} title="Kill switch of ${asked.row.account}" typed="kill" danger confirm="Stop trading" onDone=${done} text=${html`<p>All its orders are canceled and nothing new is opened until it is lifted. Positions stay, and their stops stay.</p>`} />`)}`}<//>`;
+    ${question && (question.lift
+      ? html`<${Confirm} title="Lift the kill switch of ${question.row.account}" typed="lift" confirm="Lift" onDone=${done} text=${html`<p>Robots of ${question.row.account} may open positions from then on. It was stopped: ${question.row.killed}.</p>`} />`
+      : html`<${Confirm} title="Kill switch of ${question.row.account}" typed="kill" danger confirm="Stop trading" onDone=${done} text=${html`<p>All its orders are canceled and nothing new is opened until it is lifted. Positions stay, and their stops stay.</p>`} />`)}`}<//>`;
 }
 
 function Halts({ of, mayAct }) {
-  const [asked, setAsked] = useState(null);
+  const [question, setQuestion] = useState(null);
   const [reason, setReason] = useState("");
   const [, tick] = useState(0);
   useEffect(() => {
@@ -56,15 +56,15 @@ function Halts({ of, mayAct }) {
     { head: "since", cell: (row) => html`<${Time} ms=${row.since} />` },
     { head: "ends", right: true, cell: (row) => (row.until ? html`in ${duration(row.until - now())}` : "when it is lifted") },
     { head: "accounts", cell: (row) => row.accounts.join(", ") },
-    ...(mayAct ? [{ head: "", right: true, cell: (row) => html`<button onClick=${() => { setReason(""); setAsked(row); }}>Lift ...</button>` }] : []),
+    ...(mayAct ? [{ head: "", right: true, cell: (row) => html`<button onClick=${() => { setReason(""); setQuestion(row); }}>Lift ...</button>` }] : []),
   ];
   const done = async (yes) => {
-    const row = asked;
-    setAsked(null);
+    const row = question;
+    setQuestion(null);
     if (yes) await Promise.all(row.accounts.map((account) => doIt(`Lift ${row.scope} ${row.subject} at ${account}`, "lift", account, { id: row.id, reason: reason || "by the page" })));
   };
   return html`<${Panel} title="Halts and bans" id="halts" of=${of} empty="Nothing is halted: whatever has the money may open positions.">${(rows) => html`<${Table} label="Halts" columns=${columns} rows=${rows} keyOf=${(row) => row.id} />
-    ${asked && html`<${Confirm} title="Lift ${asked.scope} ${asked.subject}" typed="lift" confirm="Lift" onDone=${done} text=${html`<p>It may open positions from then on; what was lost until now counts no more for ${asked.rule}.</p><label>Why (it stays on the tape)<input value=${reason} onInput=${(event) => setReason(event.target.value)} /></label>`} />`}`}<//>`;
+    ${question && html`<${Confirm} title="Lift ${question.scope} ${question.subject}" typed="lift" confirm="Lift" onDone=${done} text=${html`<p>It may open positions from then on; what was lost until now counts no more for ${question.rule}.</p><label>Why (it stays on the tape)<input value=${reason} onInput=${(event) => setReason(event.target.value)} /></label>`} />`}`}<//>`;
 }
 
 function Stops({ of }) {

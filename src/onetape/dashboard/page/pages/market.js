@@ -1,5 +1,5 @@
 // One symbol: bars with own orders, fills, entry, stops and liquidation; depth; trades. #market/account/symbol/interval
-import { html, useEffect, useRef, useState } from "../lib/preact.js";
+import { html, useEffect, useRef, useState } from "../third_party/preact.js";
 import { read, useEvents, useTopic } from "../connection.js";
 import { Amount, Confirm, Panel, Table, Time, doIt, number, signed, tone } from "../parts.js";
 import { Chart } from "../chart.js";
@@ -123,12 +123,12 @@ function Orders({ name, of, mayAct }) {
 
 function Position({ name, of, mayAct }) {
   const topic = useTopic(`lines|${name}`);
-  const [asks, setAsks] = useState(false);
+  const [isOpen, setOpen] = useState(false);
   const state = { ...topic, data: topic.data?.positions };
   const stops = topic.data?.stops ?? [];
-  const aside = mayAct && state.data?.length > 0 && html`<button class="danger" onClick=${() => setAsks(true)}>Flatten ...</button>`;
+  const aside = mayAct && state.data?.length > 0 && html`<button class="danger" onClick=${() => setOpen(true)}>Flatten ...</button>`;
   const flat = async (yes) => {
-    setAsks(false);
+    setOpen(false);
     if (yes) await doIt(`Flatten ${of.symbol}`, "flatten", of.account, { symbol: of.symbol, reason: "by the page" });
   };
   return html`<${Panel} title="Position" id="position" of=${state} empty="Nothing is held." aside=${aside}>${(rows) => html`${rows.map((row) => {
@@ -141,7 +141,7 @@ function Position({ name, of, mayAct }) {
       <dt>stops protect</dt><dd>${guard ? `${Math.round(100 * guard.protected)} % by ${guard.levels.length}` : "nothing seen"}</dd>
     </dl>`;
   })}
-  ${asks && html`<${Confirm} title="Flatten ${of.symbol}" typed="flatten" danger confirm="Flatten" onDone=${flat} text=${html`<p>Account <b>${of.account}</b> is stopped (kill switch), its orders are canceled, and the position is closed at the market. Robots trade it no more until the kill switch is lifted.</p>`} />`}`}<//>`;
+  ${isOpen && html`<${Confirm} title="Flatten ${of.symbol}" typed="flatten" danger confirm="Flatten" onDone=${flat} text=${html`<p>Account <b>${of.account}</b> is stopped (kill switch), its orders are canceled, and the position is closed at the market. Robots trade it no more until the kill switch is lifted.</p>`} />`}`}<//>`;
 }
 
 function Fills({ of }) {

@@ -1,5 +1,5 @@
 // The first look: what all is worth and made today, each robot, risk against limits, what is red.
-import { html } from "../lib/preact.js";
+import { html } from "../third_party/preact.js";
 import { useTopic } from "../connection.js";
 import { Amount, Meter, Panel, Table, Time, duration, percent } from "../parts.js";
 

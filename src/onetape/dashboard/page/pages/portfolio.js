@@ -1,6 +1,6 @@
 // What is held, how money is divided, and what it has made: positions, sub-accounts, results, equity, round trips.
 // #portfolio/by/span
-import { html, useEffect, useRef } from "../lib/preact.js";
+import { html, useEffect, useRef } from "../third_party/preact.js";
 import { useTopic } from "../connection.js";
 import { Amount, Panel, Table, Time, duration, number, percent, tone } from "../parts.js";
 import { Lines } from "../chart.js";

@@ -1,6 +1,6 @@
 // Robots: state, parameters as they describe themselves, change with preview and undo, start, stop; latency; why an order
 // was not placed. #robots/name
-import { html, useState } from "../lib/preact.js";
+import { html, useState } from "../third_party/preact.js";
 import { useEvents, useTopic } from "../connection.js";
 import { Amount, Confirm, Panel, Table, Time, doIt, number } from "../parts.js";
 
@@ -36,11 +36,11 @@ function List({ of, chosen }) {
 }
 
 function State({ robot, of, mayAct }) {
-  const [asks, setAsks] = useState(false);
+  const [isOpen, setOpen] = useState(false);
   const runs = robot.status === "started";
-  const aside = mayAct && html`${runs ? html`<button onClick=${() => setAsks(true)}>Stop ...</button>` : html`<button class="main" disabled=${robot.status !== "stopped"} onClick=${() => doIt(`Start ${robot.name}`, "robot_start", robot.name)}>Start</button>`}`;
+  const aside = mayAct && html`${runs ? html`<button onClick=${() => setOpen(true)}>Stop ...</button>` : html`<button class="main" disabled=${robot.status !== "stopped"} onClick=${() => doIt(`Start ${robot.name}`, "robot_start", robot.name)}>Start</button>`}`;
   const stop = async (yes) => {
-    setAsks(false);
+    setOpen(false);
     if (yes) await doIt(`Stop ${robot.name}`, "robot_stop", robot.name);
   };
   return html`<${Panel} title=${robot.name} id="robot" of=${{ ...of, data: robot }} aside=${aside}>${() => html`<dl class="facts">
@@ -52,14 +52,14 @@ function State({ robot, of, mayAct }) {
       ${Object.entries(robot.symbols ?? {}).map(([name, each]) => html`<dt>${name}</dt><dd>${each.position ?? 0} at ${each.bid ?? "–"} / ${each.ask ?? "–"}</dd>`)}
       <dt>process</dt><dd>${number(robot.cpu_percent, 1)} % of a core, ${number((robot.memory_bytes ?? 0) / 2 ** 20, 0)} MiB</dd>
     </dl>
-    ${asks && html`<${Confirm} title="Stop ${robot.name}" confirm="Stop it" danger onDone=${stop} text=${html`<p>Its working orders are canceled and it trades no more until it is started. What it holds stays, protected by stops.</p>`} />`}`}<//>`;
+    ${isOpen && html`<${Confirm} title="Stop ${robot.name}" confirm="Stop it" danger onDone=${stop} text=${html`<p>Its working orders are canceled and it trades no more until it is started. What it holds stays, protected by stops.</p>`} />`}`}<//>`;
 }
 
 const same = (a, b) => String(a ?? "") === String(b ?? "");
 
 function Parameters({ robot, of, mayAct }) {
   const [changed, setChanged] = useState({});
-  const [asks, setAsks] = useState(false);
+  const [isOpen, setOpen] = useState(false);
   const [undo, setUndo] = useState(null);
   const params = robot.params;
   const wanted = Object.entries(changed).filter(([name, value]) => params?.[name] && !same(params[name].value, value));
@@ -69,7 +69,7 @@ function Parameters({ robot, of, mayAct }) {
     return result?.was;
   };
   const apply = async (yes) => {
-    setAsks(false);
+    setOpen(false);
     if (!yes) return;
     const was = await send(Object.fromEntries(wanted.map(([name, value]) => [name, typed(value, params[name])])), `Change ${robot.name}`);
     if (was) {
@@ -80,7 +80,7 @@ function Parameters({ robot, of, mayAct }) {
   const back = async () => {
     if (await send(undo, `Undo at ${robot.name}`)) setUndo(null);
   };
-  const aside = mayAct && html`${undo && html`<button onClick=${back}>Undo</button>`}<button class="main" disabled=${!wanted.length || Boolean(bad)} onClick=${() => setAsks(true)}>Preview ...</button>`;
+  const aside = mayAct && html`${undo && html`<button onClick=${back}>Undo</button>`}<button class="main" disabled=${!wanted.length || Boolean(bad)} onClick=${() => setOpen(true)}>Preview ...</button>`;
   const columns = [
     { head: "parameter", cell: ([name, each]) => html`<label for=${`p-${name}`}>${name}</label>${each.help && html`<div class="unit help">${each.help}</div>`}` },
     { head: "value", cell: ([name, each]) => field(name, each, changed[name] ?? each.value ?? "", !mayAct, (value) => setChanged({ ...changed, [name]: value })) },
@@ -91,7 +91,7 @@ function Parameters({ robot, of, mayAct }) {
   return html`<${Panel} title="Parameters" id="parameters" of=${{ ...of, data: params ?? [] }} isEmpty=${(data) => !Object.keys(data).length} empty="It has none, or does not answer." aside=${aside}>${() => html`
     ${bad && html`<p class="note error" role="alert">${bad}</p>`}
     <${Table} label="Parameters of ${robot.name}" columns=${columns} rows=${Object.entries(params)} keyOf=${([name]) => name} />
-    ${asks && html`<${Confirm} title="Change ${robot.name}" confirm="Change" onDone=${apply} text=${html`<table><tbody>${wanted.map(([name, value]) => html`<tr key=${name}><td>${name}</td><td class="right">${String(params[name].value)}</td><td>→</td><td class="right"><b>${String(value)}</b></td></tr>`)}</tbody></table><p>In force from the next event on, and after a restart.</p>`} />`}`}<//>`;
+    ${isOpen && html`<${Confirm} title="Change ${robot.name}" confirm="Change" onDone=${apply} text=${html`<table><tbody>${wanted.map(([name, value]) => html`<tr key=${name}><td>${name}</td><td class="right">${String(params[name].value)}</td><td>→</td><td class="right"><b>${String(value)}</b></td></tr>`)}</tbody></table><p>In force from the next event on, and after a restart.</p>`} />`}`}<//>`;
 }
 
 export function field(name, each, value, locked, change) {

@@ -1,5 +1,5 @@
 // Processes, feeds, disk, logs, versions.
-import { html, useState } from "../lib/preact.js";
+import { html, useState } from "../third_party/preact.js";
 import { now, useTopic } from "../connection.js";
 import { Panel, Table, Time, duration, number } from "../parts.js";
 

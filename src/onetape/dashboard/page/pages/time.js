@@ -1,6 +1,6 @@
 // A run at any moment: a slider over it, steps frame by frame, jumps to fills; all that is shown is of that moment, and
 // nothing of what came after. #time/run/place/step is a moment that can be shared.
-import { html, useEffect, useRef, useState } from "../lib/preact.js";
+import { html, useEffect, useRef, useState } from "../third_party/preact.js";
 import { read, useTopic } from "../connection.js";
 import { Amount, Panel, Table, Time, decimalsOf, tone } from "../parts.js";
 import { Chart } from "../chart.js";
