@@ -9,8 +9,8 @@ from decimal import Decimal
 import pytest
 
 from guardian.guardian_world import ACCOUNT, GuardianWorld
-from onetape.gateway.account_projection import read_account
 from onetape.gateway.account_balances import balances
+from onetape.gateway.account_projection import read_account
 from onetape.gateway.account_views import orders, positions, summary
 from onetape.gateway.checkpoint import checkpoint_file, previous_of, read_checkpoint
 from onetape.gateway.options import gateway_journal
@@ -58,6 +58,8 @@ def symbols_with_late_fills(journal) -> set[str]:
             late.add(symbol)
         newest[symbol] = max(newest.get(symbol, 0), fill.time)
     return late
+
+
 def shown_of(world) -> tuple:
     """What the command line shows of the account while no gateway runs: what is held, orders, balances."""
     home, config = world.home.path, Config(accounts={ACCOUNT: AccountConfig(venue="x", subaccounts=SLOTS)})

@@ -27,13 +27,13 @@ from onetape.model.errors import (
     ServiceTimeout,
     UsageError,
 )
-from onetape.model.sections import CONTROL, GUARDIAN, OPERATOR
+from onetape.model.sections import CONTROL, DASHBOARD, GUARDIAN, OPERATOR
 
 __all__ = ["ALL", "ID_BYTES_MAX", "OPERATOR", "Command", "Door", "Handler", "Journal", "Repeated"]
 
 ALL: Final = "*"  # as target: whoever is there
-# Who may all: the control plane has looked at what its caller may before it sends anything.
-TRUSTED: Final = (OPERATOR, CONTROL)
+# Who may all: control plane and pages have looked at what their caller may before they send anything.
+TRUSTED: Final = (OPERATOR, CONTROL, DASHBOARD)
 ID_BYTES_MAX: Final = 128
 _WIDE: Final = 2**63  # a tape's integers have 64 bits
 

@@ -11,6 +11,7 @@ from onetape.model.portfolio_config import PortfolioConfig
 
 __all__ = [
     "CONTROL",
+    "DASHBOARD",
     "GUARDIAN",
     "HUB",
     "NOTIFY_FIELDS",
@@ -52,7 +53,8 @@ OPERATOR: Final = "operator"  # who commands a process from outside
 HUB: Final = "hub"  # the process, its kind, its journal and its table
 GUARDIAN: Final = "guardian"  # who protects positions: its name as an actor, and the tag of its orders
 CONTROL: Final = "control"  # the REST control plane: the process, its kind, and its name as an actor
-TAKEN_NAMES = ("main", "total", OPERATOR, GUARDIAN, CONTROL)
+DASHBOARD: Final = "dashboard"  # the web pages, likewise
+TAKEN_NAMES = ("main", "total", OPERATOR, GUARDIAN, CONTROL, DASHBOARD)
 PORTFOLIO: Final = "portfolio"  # its section, and the robot that trades it
 TWIN: Final = "twin"  # the variant that is the robot itself, on paper
 
@@ -312,8 +314,12 @@ class DashboardConfig(Section, frozen=True):
     """[dashboard]: the web pages."""
 
     enabled: bool = True
-    host: str = "127.0.0.1"
-    port: int = 0
+    host: str = "127.0.0.1"  # off loopback it needs TLS
+    port: int = 8080  # the next free one where it is not written; 0: any, shown by status
+    hosts: list[str] = []  # names by which it is called, beside its host and those of loopback
+    tls_cert: str = ""  # files, PEM; "": plain HTTP
+    tls_key: str = ""
+    read_only: bool = False  # no page changes anything
 
 
 AlertType = Literal[

@@ -49,7 +49,19 @@ BEGIN_WITHIN_S: Final = 20.0  # until a supervisor answers at all
 UP_WITHIN_S: Final = 75.0
 DOWN_WITHIN_S: Final = 60.0  # robots cancel first; what does not end in time is killed
 # In this order.
-STARTS: Final = (SINGLE, "venue", "collector", "hub", "recorder", "gateway", "guardian", "control", "robot", "variants")
+STARTS: Final = (
+    SINGLE,
+    "venue",
+    "collector",
+    "hub",
+    "recorder",
+    "gateway",
+    "guardian",
+    "control",
+    "dashboard",
+    "robot",
+    "variants",
+)
 REAP_S: Final = 2.0  # until the system has asked for what has ended; some never do
 
 

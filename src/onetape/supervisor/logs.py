@@ -16,6 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from onetape.control.options import CONTROL, has_control
+from onetape.dashboard.options import DASHBOARD, has_dashboard
 from onetape.guardian.options import GUARDIAN, STANDBY, has_guardian
 from onetape.hub.options import HUB, has_hub
 from onetape.model.errors import OnetapeError, UsageError
@@ -75,6 +76,7 @@ def _names(config: Config) -> set[str]:
         (GUARDIAN, has_guardian(config)),
         (RECORDER, has_recorder(config)),
         (CONTROL, has_control(config)),
+        (DASHBOARD, has_dashboard(config)),
     )
     standby = {STANDBY} if has_guardian(config) and config.guardian.standby else ()
     return {"supervisor", *(name for name, is_there in sections if is_there), *standby, *named}

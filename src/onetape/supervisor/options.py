@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from onetape.control.options import CONTROL
+from onetape.dashboard.options import DASHBOARD
 from onetape.guardian.options import GUARDIAN
 from onetape.model.home import supervisor_journal
 from onetape.model.sections import Config, RetentionConfig
@@ -30,6 +31,7 @@ MODULES: Final = {
     "guardian": "onetape.guardian.main",
     "recorder": "onetape.recorder.main",
     CONTROL: "onetape.control.main",
+    DASHBOARD: "onetape.dashboard.main",
     "gateway": "onetape.gateway.main",
     "robot": "onetape.robot.main",
     "variants": "onetape.robot.variants_main",
@@ -66,7 +68,7 @@ def minimal(config: Config) -> Config:
     )
 
 
-_AROUND: Final = ("hub", "recorder", CONTROL, "dashboard", "metrics")
+_AROUND: Final = ("hub", "recorder", CONTROL, DASHBOARD, "metrics")
 
 
 def has_metrics(config: Config) -> bool:

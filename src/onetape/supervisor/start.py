@@ -16,7 +16,8 @@ from typing import Any, Final
 import msgspec
 
 from onetape.collector.options import collector_options, collectors_of, venue_feed_options
-from onetape.control.options import CONTROL, control_options, has_control
+from onetape.control.options import CONTROL, ControlOptions, control_options, has_control
+from onetape.dashboard.options import DASHBOARD, DashboardOptions, dashboard_options, has_dashboard
 from onetape.exchange.options import VenueOptions
 from onetape.gateway.hub_market import HubOfGateway
 from onetape.gateway.options import GatewayOptions, gateway_journal
@@ -84,7 +85,8 @@ def children_of(config: Config) -> list[Child]:
         guardian.append(Child(STANDBY, GUARDIAN, (GUARDIAN,)))
     recorder = [Child(RECORDER, RECORDER)] if has_recorder(config) else []  # it reads what there is
     control = [Child(CONTROL, CONTROL)] if has_control(config) else []  # it waits for gateways itself
-    return [*venues, *collectors, *hub, *recorder, *gateways, *guardian, *control, *robots, *variants]
+    dashboard = [Child(DASHBOARD, DASHBOARD)] if has_dashboard(config) else []  # it reads what there is
+    return [*venues, *collectors, *hub, *recorder, *gateways, *guardian, *control, *dashboard, *robots, *variants]
 
 
 def robot_child(config: Config, name: str) -> Child:
@@ -155,7 +157,9 @@ class Starter:
                 options = recorder_options(self.config, home=self.home, folder=self.folder, environ=self.environ)
                 return msgspec.json.encode(options)
             case "control":
-                return self._control()
+                return self._with_records(control_options(self.config, home=self.home, folder=self.folder))
+            case "dashboard":
+                return self._with_records(dashboard_options(self.config, home=self.home, folder=self.folder))
             case "robot":
                 robot = self._robot(name)
                 accounts = robot.venues or (robot.account,)
@@ -299,8 +303,7 @@ class Starter:
         stale = parse_duration(self.config.hub.stale)
         return HubOfGateway(journal=str(hub_journal(self.home)), symbols=found, stale_ns=stale)
 
-    def _control(self) -> bytes:
-        options = control_options(self.config, home=self.home, folder=self.folder)
+    def _with_records(self, options: ControlOptions | DashboardOptions) -> bytes:
         url = ""
         if has_recorder(self.config):
             url = recorder_options(self.config, home=self.home, folder=self.folder, environ=self.environ).url
