@@ -25,7 +25,7 @@ from onetape.hub.options import HUB, brought_by_hub, has_hub, hub_journal, hub_o
 from onetape.model.byte_size import parse_bytes
 from onetape.model.config import SECRET_KEYS
 from onetape.model.errors import BadInput, OnetapeError
-from onetape.model.sections import Config
+from onetape.model.sections import TELEGRAM, Config
 from onetape.model.symbol import exchange_of
 from onetape.model.time import HOUR, SECOND, parse_duration
 from onetape.preflight.configured import clean_environ, is_simulated
@@ -39,6 +39,7 @@ from onetape.supervisor.options import MODULES, SingleOptions
 from onetape.supervisor.restart_rules import START_WITHIN_S, Bounds, Child
 from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape
+from onetape.telegram.options import telegram_options
 
 __all__ = [
     "ASK_WITHIN_S",
@@ -84,7 +85,8 @@ def children_of(config: Config) -> list[Child]:
         guardian.append(Child(STANDBY, GUARDIAN, (GUARDIAN,)))
     recorder = [Child(RECORDER, RECORDER)] if has_recorder(config) else []  # it reads what there is
     control = [Child(CONTROL, CONTROL)] if has_control(config) else []  # it waits for gateways itself
-    return [*venues, *collectors, *hub, *recorder, *gateways, *guardian, *control, *robots, *variants]
+    bot = [Child(TELEGRAM, TELEGRAM)] if config.notify.telegram is not None else []
+    return [*venues, *collectors, *hub, *recorder, *gateways, *guardian, *control, *bot, *robots, *variants]
 
 
 def robot_child(config: Config, name: str) -> Child:
@@ -120,7 +122,13 @@ def with_secrets_kept(config: Config, environ: Mapping[str, str], folder: Path) 
                     kept[place] = read_secret(place, environ, folder=folder).reveal()
                 changed[what] = f"env:{place}"
         accounts[name] = msgspec.structs.replace(account, **changed)
-    return msgspec.structs.replace(config, accounts=accounts), kept
+    notify = config.notify
+    if notify.telegram is not None and (place := notify.telegram.token).startswith(KEPT_FDS):
+        if place not in kept:
+            kept[place] = read_secret(place, environ, folder=folder).reveal()
+        telegram = msgspec.structs.replace(notify.telegram, token=f"env:{place}")
+        notify = msgspec.structs.replace(notify, telegram=telegram)
+    return msgspec.structs.replace(config, accounts=accounts, notify=notify), kept
 
 
 class Starter:
@@ -155,6 +163,9 @@ class Starter:
                 return msgspec.json.encode(options)
             case "control":
                 return self._control()
+            case "telegram":
+                bot = telegram_options(self.config, home=self.home, folder=self.folder, environ=self.environ)
+                return msgspec.json.encode(msgspec.structs.replace(bot, records=self._records()))
             case "robot":
                 robot = self._robot(name)
                 grant = grant_of(self.home, robot.account, name, robot.subaccount)
@@ -299,10 +310,13 @@ class Starter:
 
     def _control(self) -> bytes:
         options = control_options(self.config, home=self.home, folder=self.folder)
-        url = ""
-        if has_recorder(self.config):
-            url = recorder_options(self.config, home=self.home, folder=self.folder, environ=self.environ).url
-        return msgspec.json.encode(msgspec.structs.replace(options, records=url))
+        return msgspec.json.encode(msgspec.structs.replace(options, records=self._records()))
+
+    def _records(self) -> str:
+        """Returns the URL of the recorder's database, "": there is none."""
+        if not has_recorder(self.config):
+            return ""
+        return recorder_options(self.config, home=self.home, folder=self.folder, environ=self.environ).url
 
     def _guardian(self) -> GuardianOptions:
         accounts = {}
