@@ -23,8 +23,18 @@ FLAGS = (
 class Chromium:
     """One page in one browser. Used as a context; the browser ends with it."""
 
-    def __init__(self, page: Path, folder: Path, *, width: int = 1280, height: int = 900) -> None:
-        self.page, self.folder, self.size = page, folder, (width, height)
+    def __init__(
+        self,
+        page: Path | str,
+        folder: Path,
+        *,
+        width: int = 1280,
+        height: int = 900,
+        ready: str = 'document.documentElement?.dataset.ready === "yes"',
+    ) -> None:
+        """page: a file or an address; ready: what is true once it is there."""
+        self.url, self.folder, self.size = page if isinstance(page, str) else page.as_uri(), folder, (width, height)
+        self.ready = ready
         self.number, self.rest, self.console = 0, b"", list[str]()
 
     def __enter__(self) -> Chromium:
@@ -58,8 +68,8 @@ class Chromium:
         """The page, afresh."""
         self.console.clear()
         self.call("Page.navigate", url="about:blank")
-        self.call("Page.navigate", url=self.page.as_uri())
-        self.wait('document.documentElement?.dataset.ready === "yes"')
+        self.call("Page.navigate", url=self.url)
+        self.wait(self.ready)
 
     def __exit__(self, *_: object) -> None:
         self.process.terminate()

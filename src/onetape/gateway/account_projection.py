@@ -69,9 +69,9 @@ class AccountView:
     # --- shown ------------------------------------------------------------------------------------
 
     def orders(self, account: str) -> list[dict[str, Any]]:
-        return [self._order(row, account) for row in self.working.values()]
+        return [self.order(row, account) for row in self.working.values()]
 
-    def _order(self, row: OrderRow, account: str) -> dict[str, Any]:
+    def order(self, row: OrderRow, account: str) -> dict[str, Any]:
         spec = row.spec
         instrument = self.instruments[spec.symbol]
         price = row.price or spec.price_int
@@ -103,9 +103,9 @@ class AccountView:
         }
 
     def fills(self, account: str) -> list[dict[str, Any]]:
-        return [self._fill(symbol, row, account) for symbol, row in self.booked]
+        return [self.fill(symbol, row, account) for symbol, row in self.booked]
 
-    def _fill(self, symbol: str, row: FillFrame, account: str) -> dict[str, Any]:
+    def fill(self, symbol: str, row: FillFrame, account: str) -> dict[str, Any]:
         instrument = self.instruments[symbol]
         life = self.robots.get(row.robot)
         return {

@@ -27,13 +27,13 @@ from onetape.model.errors import (
     ServiceTimeout,
     UsageError,
 )
-from onetape.model.sections import CONTROL, GUARDIAN, OPERATOR, TELEGRAM
+from onetape.model.sections import CONTROL, DASHBOARD, GUARDIAN, OPERATOR, TELEGRAM
 
 __all__ = ["ALL", "ID_BYTES_MAX", "OPERATOR", "Command", "Door", "Handler", "Journal", "Repeated"]
 
 ALL: Final = "*"  # as target: whoever is there
-# Who may all: the control plane and the bot have looked at what their callers may before they send anything.
-TRUSTED: Final = (OPERATOR, CONTROL, TELEGRAM)
+# Who may all: control plane, pages and bot have looked at what their callers may before they send anything.
+TRUSTED: Final = (OPERATOR, CONTROL, DASHBOARD, TELEGRAM)
 ID_BYTES_MAX: Final = 128
 _WIDE: Final = 2**63  # a tape's integers have 64 bits
 

@@ -12,6 +12,7 @@ from onetape.model.portfolio_config import PortfolioConfig
 __all__ = [
     "ACTORS",
     "CONTROL",
+    "DASHBOARD",
     "GUARDIAN",
     "HUB",
     "NOTIFY_FIELDS",
@@ -55,8 +56,10 @@ OPERATOR: Final = "operator"  # who commands a process from outside
 HUB: Final = "hub"  # the process, its kind, its journal and its table
 GUARDIAN: Final = "guardian"  # who protects positions: its name as an actor, and the tag of its orders
 CONTROL: Final = "control"  # the REST control plane: the process, its kind, and its name as an actor
+DASHBOARD: Final = "dashboard"  # the web pages, likewise
 TELEGRAM: Final = "telegram"  # the process of the bot, and its kind; its actors are `telegram:CHAT`
-ACTORS: Final = (OPERATOR, GUARDIAN, CONTROL, TELEGRAM)  # no robot's name begins so: its token would be theirs
+# No robot's name begins so: its token would be theirs.
+ACTORS: Final = (OPERATOR, GUARDIAN, CONTROL, DASHBOARD, TELEGRAM)
 TAKEN_NAMES = ("main", "total", *ACTORS)
 PORTFOLIO: Final = "portfolio"  # its section, and the robot that trades it
 TWIN: Final = "twin"  # the variant that is the robot itself, on paper
@@ -309,8 +312,12 @@ class DashboardConfig(Section, frozen=True):
     """[dashboard]: the web pages."""
 
     enabled: bool = True
-    host: str = "127.0.0.1"
-    port: int = 0
+    host: str = "127.0.0.1"  # off loopback it needs TLS
+    port: int = 8080  # the next free one where it is not written; 0: any, shown by status
+    hosts: list[str] = []  # names by which it is called, beside its host and those of loopback
+    tls_cert: str = ""  # files, PEM; "": plain HTTP
+    tls_key: str = ""
+    read_only: bool = False  # no page changes anything
 
 
 AlertType = Literal[

@@ -60,6 +60,7 @@ STARTS: Final = (
     "guardian",
     "control",
     "telegram",
+    "dashboard",
     "robot",
     "variants",
 )

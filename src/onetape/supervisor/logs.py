@@ -16,6 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from onetape.control.options import CONTROL, has_control
+from onetape.dashboard.options import DASHBOARD, has_dashboard
 from onetape.guardian.options import GUARDIAN, STANDBY, has_guardian
 from onetape.hub.options import HUB, has_hub
 from onetape.model.errors import OnetapeError, UsageError
@@ -76,6 +77,7 @@ def _names(config: Config) -> set[str]:
         (RECORDER, has_recorder(config)),
         (CONTROL, has_control(config)),
         (TELEGRAM, config.notify.telegram is not None),
+        (DASHBOARD, has_dashboard(config)),
     )
     standby = {STANDBY} if has_guardian(config) and config.guardian.standby else ()
     return {"supervisor", *(name for name, is_there in sections if is_there), *standby, *named}

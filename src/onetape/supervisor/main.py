@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from onetape.control.options import CONTROL, has_control
+from onetape.dashboard.options import DASHBOARD, has_dashboard
 from onetape.guardian.options import has_guardian
 from onetape.hub.options import has_hub
 from onetape.model.errors import OnetapeError
@@ -88,6 +89,7 @@ def _fork_server(config: Config, home: Path) -> ForkServer | None:
         "recorder": has_recorder(config),
         CONTROL: has_control(config),
         TELEGRAM: config.notify.telegram,
+        DASHBOARD: has_dashboard(config),
         "variants": any(robot.variants for robot in config.robots.values()),
     }
     err = private_folder(home / "run") / "fork-server.err"

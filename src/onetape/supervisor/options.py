@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from onetape.control.options import CONTROL
+from onetape.dashboard.options import DASHBOARD
 from onetape.guardian.options import GUARDIAN
 from onetape.model.home import supervisor_journal
 from onetape.model.sections import TELEGRAM, Config, RetentionConfig
@@ -31,6 +32,7 @@ MODULES: Final = {
     "recorder": "onetape.recorder.main",
     CONTROL: "onetape.control.main",
     TELEGRAM: "onetape.telegram.main",
+    DASHBOARD: "onetape.dashboard.main",
     "gateway": "onetape.gateway.main",
     "robot": "onetape.robot.main",
     "variants": "onetape.robot.variants_main",
@@ -68,7 +70,7 @@ def minimal(config: Config) -> Config:
     )
 
 
-_AROUND: Final = ("hub", "recorder", CONTROL, "dashboard", "metrics")
+_AROUND: Final = ("hub", "recorder", CONTROL, DASHBOARD, "metrics")
 
 
 def has_metrics(config: Config) -> bool:

@@ -16,7 +16,8 @@ from typing import Any, Final
 import msgspec
 
 from onetape.collector.options import collector_options, collectors_of, venue_feed_options
-from onetape.control.options import CONTROL, control_options, has_control
+from onetape.control.options import CONTROL, ControlOptions, control_options, has_control
+from onetape.dashboard.options import DASHBOARD, DashboardOptions, dashboard_options, has_dashboard
 from onetape.exchange.options import VenueOptions
 from onetape.gateway.hub_market import HubOfGateway
 from onetape.gateway.options import GatewayOptions, gateway_journal
@@ -39,7 +40,7 @@ from onetape.supervisor.options import MODULES, SingleOptions
 from onetape.supervisor.restart_rules import START_WITHIN_S, Bounds, Child
 from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape
-from onetape.telegram.options import telegram_options
+from onetape.telegram.options import TelegramOptions, telegram_options
 
 __all__ = [
     "ASK_WITHIN_S",
@@ -85,8 +86,10 @@ def children_of(config: Config) -> list[Child]:
         guardian.append(Child(STANDBY, GUARDIAN, (GUARDIAN,)))
     recorder = [Child(RECORDER, RECORDER)] if has_recorder(config) else []  # it reads what there is
     control = [Child(CONTROL, CONTROL)] if has_control(config) else []  # it waits for gateways itself
+    dashboard = [Child(DASHBOARD, DASHBOARD)] if has_dashboard(config) else []  # it reads what there is
     bot = [Child(TELEGRAM, TELEGRAM)] if config.notify.telegram is not None else []
-    return [*venues, *collectors, *hub, *recorder, *gateways, *guardian, *control, *bot, *robots, *variants]
+    ends = [*control, *dashboard, *bot, *robots, *variants]
+    return [*venues, *collectors, *hub, *recorder, *gateways, *guardian, *ends]
 
 
 def robot_child(config: Config, name: str) -> Child:
@@ -162,10 +165,12 @@ class Starter:
                 options = recorder_options(self.config, home=self.home, folder=self.folder, environ=self.environ)
                 return msgspec.json.encode(options)
             case "control":
-                return self._control()
+                return self._with_records(control_options(self.config, home=self.home, folder=self.folder))
+            case "dashboard":
+                return self._with_records(dashboard_options(self.config, home=self.home, folder=self.folder))
             case "telegram":
                 bot = telegram_options(self.config, home=self.home, folder=self.folder, environ=self.environ)
-                return msgspec.json.encode(msgspec.structs.replace(bot, records=self._records()))
+                return self._with_records(bot)
             case "robot":
                 robot = self._robot(name)
                 grant = grant_of(self.home, robot.account, name, robot.subaccount)
@@ -308,15 +313,11 @@ class Starter:
         stale = parse_duration(self.config.hub.stale)
         return HubOfGateway(journal=str(hub_journal(self.home)), symbols=found, stale_ns=stale)
 
-    def _control(self) -> bytes:
-        options = control_options(self.config, home=self.home, folder=self.folder)
-        return msgspec.json.encode(msgspec.structs.replace(options, records=self._records()))
-
-    def _records(self) -> str:
-        """Returns the URL of the recorder's database, "": there is none."""
-        if not has_recorder(self.config):
-            return ""
-        return recorder_options(self.config, home=self.home, folder=self.folder, environ=self.environ).url
+    def _with_records(self, options: ControlOptions | DashboardOptions | TelegramOptions) -> bytes:
+        url = ""
+        if has_recorder(self.config):
+            url = recorder_options(self.config, home=self.home, folder=self.folder, environ=self.environ).url
+        return msgspec.json.encode(msgspec.structs.replace(options, records=url))
 
     def _guardian(self) -> GuardianOptions:
         accounts = {}

@@ -20,6 +20,7 @@ import msgspec
 
 from onetape.collector.options import collector_options, collectors_of, venue_feed_options
 from onetape.control.options import CONTROL, control_options, has_control
+from onetape.dashboard.options import DASHBOARD, dashboard_options, has_dashboard
 from onetape.guardian.options import GUARDIAN, guardian_options, has_guardian
 from onetape.hub.options import HUB, brought_by_hub, has_hub, hub_options
 from onetape.model.errors import (
@@ -209,6 +210,7 @@ def _places(config: Config, folder: Path, home: Path, *, single: bool) -> Iterat
         ),
         CONTROL: (has_control(config), lambda: control_options(config, home=home, folder=folder)),
         f"notify.{TELEGRAM}": (config.notify.telegram is not None, lambda: check_telegram(config, os.environ, folder)),
+        DASHBOARD: (has_dashboard(config), lambda: dashboard_options(config, home=home, folder=folder)),
     }
     for name, (is_there, options) in alone.items():
         if not is_there:
