@@ -154,8 +154,8 @@ def _money(rows: Sequence[Mapping[str, Any]]) -> Table:
     for each in rows:
         share = None if each["day_share"] is None else f"{each['day_share']:+.2%}"
         figures = [_amount(each[name]) for name in ("fees", "funding", "unrealized")]
-        lacks = f" without {', '.join(each['lacking'])}" if each["lacking"] else ""
-        _row(table, f"{each['currency']}{lacks}", _amount(each["equity"]), _amount(each["day"], "+"), share, *figures)
+        part = " (part)" if each["lacking"] else ""  # what is red says of which accounts nothing is known
+        _row(table, f"{each['currency']}{part}", _amount(each["equity"]), _amount(each["day"], "+"), share, *figures)
     return table
 
 
