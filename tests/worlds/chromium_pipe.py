@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import fcntl
 import json
 import os
@@ -18,6 +19,8 @@ FLAGS = (
     "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking "
     "--disable-component-update --remote-debugging-pipe"
 )
+
+KEYS = {"Tab": (9, ""), "Enter": (13, "\r"), "Escape": (27, "")}  # the system's number, and what it writes
 
 
 class Chromium:
@@ -102,8 +105,18 @@ class Chromium:
 
     def key(self, key: str) -> None:
         for kind in ("keyDown", "keyUp"):
-            text = {"text": key} if len(key) == 1 and kind == "keyDown" else {}
-            self.call("Input.dispatchKeyEvent", type=kind, key=key, **text)
+            letters = KEYS.get(key, (0, key if len(key) == 1 else ""))
+            text = {"text": letters[1]} if letters[1] and kind == "keyDown" else {}
+            code = {"windowsVirtualKeyCode": letters[0]} if letters[0] else {}
+            self.call("Input.dispatchKeyEvent", type=kind, key=key, **code, **text)
+
+    def write(self, text: str) -> None:
+        """As if it was typed, to what has the focus."""
+        self.call("Input.insertText", text=text)
+
+    def picture(self, path: Path) -> None:
+        data = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True)["data"]
+        path.write_bytes(base64.b64decode(data))
 
     def call(self, method: str, **params: Any) -> Any:
         return self.send(method, session=self.session, **params)

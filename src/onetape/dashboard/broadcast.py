@@ -33,6 +33,7 @@ class Page:
     def __init__(self, send: Send) -> None:
         self._send = send
         self.shown: set[str] = set()
+        self.cursors: dict[str, int] = {}  # by account, up to which sequence it has events
         self._states: dict[str, str] = {}  # the newest of each topic that waits
         self._events: deque[str] = deque()
         self._wake = asyncio.Event()
@@ -74,7 +75,6 @@ class _Kept:
 class Broadcast:
     def __init__(self, topics: Mapping[str, Topic], orders: Orders) -> None:
         self._topics, self._orders = topics, orders
-        self._sent: dict[str, int] = {}  # events, by account up to which sequence
         self._kept: dict[str, _Kept] = {}
         self._reading: asyncio.Task[None] | None = None  # of events
         self.pages: set[Page] = set()
@@ -89,9 +89,7 @@ class Broadcast:
             if name.partition("|")[0] not in self._topics:
                 raise BadInput(f"no topic {name[:80]!r}")
         if not page.is_following:
-            page.is_following = True
-            if events := self._orders.since(since):
-                page.events([joined(events)])
+            page.is_following, page.cursors = True, dict(since)
         fresh = set(names) - page.shown
         page.shown = set(names)
         for name in fresh:
@@ -133,12 +131,17 @@ class Broadcast:
     async def _news(self) -> None:
         """Hands on what has come of orders and fills, to all pages that have said from where on."""
         await self._orders.take()
-        if events := self._orders.since(self._sent):
-            self._sent = self._orders.cursors()
-            text = joined(events)
-            for page in self.pages:
-                if page.is_following:
-                    page.events([text])
+        newest, texts = self._orders.cursors(), dict[tuple[tuple[str, int], ...], str]()
+        for page in self.pages:
+            if not page.is_following or page.cursors == newest:
+                continue
+            place = tuple(page.cursors.items())  # of most pages it is the same
+            if place not in texts:
+                events = self._orders.since(page.cursors)
+                texts[place] = joined(events) if events else ""
+            if texts[place]:
+                page.events([texts[place]])
+            page.cursors = newest
 
     def _look(self, name: str, now: float) -> None:
         kept = self._kept.setdefault(name, _Kept())

@@ -39,6 +39,7 @@ BARS_MAX: Final = 100_000
 BARS: Final = 600  # to begin with
 DEPTH: Final = 12  # levels of each side
 TRADES: Final = 40
+FAR: Final = 5  # times the price: no liquidation is near
 KEPT_S: Final = 60.0  # that bars nobody looks at are followed on
 _MS: Final = 10**6
 _SIDES: Final = ("", "buy", "sell")
@@ -195,7 +196,7 @@ class Market:
 
     def _liquidation(self, account: str, held: PositionShown, instrument: Instrument) -> str | None:
         """Returns the price at which the account's equity would meet what it has to keep, all else unchanged; None:
-        there is none above zero, or nobody knows."""
+        there is none near, or nobody knows."""
         margin = self._reader.views.figures(account).margins.get(instrument.settle)
         if margin is None or margin.equity is None or margin.maintenance is None or held.price is None:
             return None
@@ -203,7 +204,8 @@ class Market:
         if not size or instrument.kind is Kind.INVERSE:
             return None
         price = money(held.price) - (money(margin.equity) - money(margin.maintenance)) / size
-        return decimal_text(round(price, instrument.price_decimals)) if price > Decimal(0) else None
+        is_near = Decimal(0) < price < FAR * money(held.price)
+        return decimal_text(round(price, instrument.price_decimals)) if is_near else None
 
 
 class _Followed:
@@ -229,16 +231,26 @@ class _Followed:
                     return None
                 self._reader = JournalReader(self._path)
                 self._reader.seek_time(self._since)
+                self._stream = self._found(self._reader)
             if self._stream is None:
-                symbol, listed = self.instrument.symbol, self._reader.instruments
-                self._stream = next((n for n, each in listed.items() if each["symbol"] == symbol), None)
-                if self._stream is None:
-                    self.close()
-                    return None
+                self.close()
+                return None
             return self._reader.columns(event, names=names, where={"stream": self._stream})
         except OnetapeError:
             self.close()
             return None
+
+    def _found(self, reader: JournalReader) -> int | None:
+        """Returns the instrument's stream; the reader stands where it stood. It may be listed behind that place."""
+        place, symbol = reader.next_sequence, self.instrument.symbol
+        for stream, record in reader.instruments.items():
+            if record["symbol"] == symbol:
+                return stream
+        for frame in reader.frames(("instrument",)):
+            if Instrument.from_msgpack(frame.payload).symbol == symbol:
+                reader.seek_sequence(place)
+                return frame.stream
+        return None
 
 
 class _Bars(_Followed):

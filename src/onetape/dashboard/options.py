@@ -86,11 +86,10 @@ def dashboard_options(config: Config, *, home: Path, folder: Path) -> DashboardO
 
 
 def _ports(config: Config, home: Path) -> list[int]:
-    """Returns the port that is written alone; else that of the last time, which open pages look for, then the next
-    ones."""
-    section = config.dashboard
-    if f"{DASHBOARD}.port" in config.places:
-        return [section.port]
+    """Returns the port that is written alone; else that of the last time, which open pages look for, then others."""
+    port = config.dashboard.port
+    if port and f"{DASHBOARD}.port" in config.places:
+        return [port]
     last = urlsplit(link_of(home)).port
-    wanted = [*([last] if last else []), *range(section.port, section.port + PORTS)]
+    wanted = [*([last] if last else []), *(range(port, port + PORTS) if port else [0])]
     return list(dict.fromkeys(wanted))

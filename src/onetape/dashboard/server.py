@@ -54,6 +54,13 @@ _TYPES: Final = {".js": "text/javascript", ".css": "text/css", ".html": "text/ht
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
+class _Said(msgspec.Struct):
+    """What a page says: its topics, and by account up to which sequence it has events."""
+
+    show: list[str]
+    since: dict[str, int] = {}
+
+
 class DashboardServer:
     """broadcast: what goes to pages; welcome: what a page is sent first."""
 
@@ -87,12 +94,12 @@ class DashboardServer:
         app.router.add_post("/act", self._act)
         app.router.add_post("/lock", self._lock)
         app.router.add_get("/{path:.*}", self._file)
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=STOP_S)
         await self._runner.setup()
         host, tls = self._section.host, _tls(self._options) if self._options.tls_cert else None
         ports, error = self._options.ports, None
         for port in ports:
-            site = web.TCPSite(self._runner, host, port, ssl_context=tls, shutdown_timeout=STOP_S)
+            site = web.TCPSite(self._runner, host, port, ssl_context=tls)
             try:
                 await site.start()
                 break
@@ -235,9 +242,9 @@ class DashboardServer:
 
     def _hear(self, page: Page, text: str) -> None:
         try:
-            said = msgspec.json.decode(text, type=dict[str, Any])
-            self._broadcast.show(page, [str(each) for each in said["show"]], said.get("since") or {})
-        except (msgspec.DecodeError, KeyError, TypeError, BadInput) as error:
+            said = msgspec.json.decode(text, type=_Said)
+            self._broadcast.show(page, said.show, said.since)
+        except (msgspec.DecodeError, BadInput) as error:
             page.events([msgspec.json.encode({"refused": str(error)[:200]}).decode()])
 
 

@@ -59,7 +59,7 @@ function Plan({ of, mayAct }) {
   ];
   const plan = reply?.plan;
   return html`<${Panel} title="Bring it to a target" id="plan" of=${{ ...of, data: of.data?.symbols }} empty="No symbol.">${() => html`<form class="form" onSubmit=${(event) => { event.preventDefault(); call(true); }}>
-      <label>symbol<select value=${chosen.symbol} onChange=${(event) => { setSymbol(event.target.value); setReply(null); }}>${symbols.map((each) => html`<option key=${each.symbol}>${each.symbol}</option>`)}</select></label>
+      <label>symbol<select value=${chosen.symbol} onChange=${(event) => { setSymbol(event.target.value); setReply(null); }}>${symbols.map((each) => html`<option key=${each.symbol} value=${each.symbol} selected=${each === chosen}>${each.symbol}</option>`)}</select></label>
       <label>target delta<input class="num" inputmode="decimal" value=${target} onInput=${(event) => setTarget(event.target.value)} /></label>
       <button type="submit" disabled=${!mayAct || busy || Number.isNaN(Number(target)) || target === ""}>Dry run</button>
     </form>

@@ -20,10 +20,8 @@ export function Market({ words, hello }) {
     <div class="grid">
       <${ChartPanel} key=${name} of=${found} name=${name} interval=${interval} rows=${rows} go=${go} />
       <${Depth} name=${name} />
-      <${Orders} name=${name} of=${found} mayAct=${!hello?.read_only} />
-      <${Position} name=${name} of=${found} mayAct=${!hello?.read_only} />
-      <${Fills} of=${found} />
-      <${Trades} name=${name} />
+      <div class="stack"><${Orders} name=${name} of=${found} mayAct=${!hello?.read_only} /><${Fills} of=${found} /></div>
+      <div class="stack"><${Position} name=${name} of=${found} mayAct=${!hello?.read_only} /><${Trades} name=${name} /></div>
     </div>`;
 }
 
@@ -59,7 +57,7 @@ function ChartPanel({ of, name, interval, rows, go }) {
   const [bid, ask] = [market.data?.bids[0]?.[0], market.data?.asks[0]?.[0]];
   const state = { data: market.data === undefined ? undefined : market.data, error: failed || market.error || bars.error, at: market.at };
   const aside = html`<select aria-label="Symbol" value=${name} onChange=${(event) => go(...event.target.value.split("|"), interval)}>
-      ${rows.map((each) => html`<option key=${`${each.account}|${each.symbol}`} value=${`${each.account}|${each.symbol}`}>${each.symbol} · ${each.account}</option>`)}
+      ${rows.map((each) => html`<option key=${`${each.account}|${each.symbol}`} value=${`${each.account}|${each.symbol}`} selected=${each === of}>${each.symbol} · ${each.account}</option>`)}
     </select>
     <span class="tabs" role="group" aria-label="Interval">${INTERVALS.map((each) => html`<button key=${each} class="plain" aria-pressed=${each === interval} onClick=${() => go(of.account, of.symbol, each)}>${each}</button>`)}</span>`;
   return html`<section class="panel chart ${state.error || market.data?.is_stale ? "is-stale" : ""}" aria-label="Chart">
@@ -116,8 +114,8 @@ function Orders({ name, of, mayAct }) {
     { head: "price", right: true, cell: (row) => row.price ?? row.trigger ?? "–" },
     { head: "size", right: true, cell: (row) => row.qty },
     { head: "filled", right: true, cell: (row) => row.filled },
-    { head: "state", cell: (row) => row.state },
-    { head: "robot", cell: (row) => row.robot || row.tag || "by hand" },
+    { head: "state", cell: (row) => row.state.toLowerCase().replace("_", " ") },
+    { head: "robot", cell: (row) => (row.trigger && row.tag) || row.robot || row.tag || "by hand" },
     ...(mayAct ? [{ head: "", right: true, cell: (row) => html`<button class="plain" onClick=${() => doIt(`Cancel ${row.side} ${row.qty}`, "cancel", of.account, { order: row.client_id })}>Cancel</button>` }] : []),
   ];
   return html`<${Panel} title="Working orders" id="orders" of=${state} empty="No order works.">${(rows) => html`<${Table} label="Working orders" columns=${columns} rows=${rows} keyOf=${(row) => row.client_id} />`}<//>`;

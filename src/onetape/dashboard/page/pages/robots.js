@@ -11,7 +11,7 @@ export function Robots({ words, hello }) {
   return html`<h1 class="unseen">Robots</h1>
     <div class="grid">
       <${List} of=${of} chosen=${chosen} />
-      ${chosen && html`<${State} key=${`state ${chosen.name}`} robot=${chosen} of=${of} mayAct=${mayAct} /><${Parameters} key=${chosen.name} robot=${chosen} of=${of} mayAct=${mayAct} /><${Refusals} robot=${chosen} /><${Latency} robot=${chosen} of=${of} />`}
+      ${chosen && html`<div class="stack"><${State} key=${`state ${chosen.name}`} robot=${chosen} of=${of} mayAct=${mayAct} /><${Latency} robot=${chosen} of=${of} /><${Refusals} robot=${chosen} /></div><div class="stack"><${Parameters} key=${chosen.name} robot=${chosen} of=${of} mayAct=${mayAct} /></div>`}
     </div>`;
 }
 
@@ -126,7 +126,7 @@ function Refusals({ robot }) {
     { head: "order", cell: (row) => html`<span class=${row.side === "buy" ? "bid" : "ask"}>${row.side}</span> ${row.qty} at ${row.price ?? "market"}` },
     { head: "state", cell: (row) => row.state.toLowerCase() },
     { head: "code", right: true, cell: (row) => row.code || "–" },
-    { head: "why", cell: (row) => row.reason || "–" },
+    { head: "why", cell: (row) => html`<span class="words">${row.reason || "–"}</span>` },
   ];
   return html`<${Panel} title="Why no order" id="refusals" of=${{ data: rows }} empty="None of its late orders was denied or rejected.">${() => html`<${Table} label="Refused orders" columns=${columns} rows=${rows} keyOf=${(row) => row.sequence} />`}<//>`;
 }
