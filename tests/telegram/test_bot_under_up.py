@@ -24,7 +24,7 @@ def commands(home: Home) -> list[tuple[str, str]]:
         return [(each["actor"], each["command"]) for each in found]
 
 
-def asked(api: BotApi, words: str) -> str:
+def query(api: BotApi, words: str) -> str:
     """What it answers."""
     count = len(api.messages)
     api.say(CHAT, words)
@@ -45,22 +45,22 @@ def test_a_telephone_sees_and_commands_a_home(tmp_path: Path) -> None:
             home.run(*ALLOCATE)
             home.wait_for(home.fills)
 
-            assert "mm: started" in asked(api, "/status")
-            wait_for(lambda: " USDT today, after fees\nmain: " in asked(api, "/profit"))
-            wait_for(lambda: "binance:BTC/USDT:USDT: 0.0" in asked(api, "/positions"))
+            assert "mm: started" in query(api, "/status")
+            wait_for(lambda: " USDT today, after fees\nmain: " in query(api, "/profit"))
+            wait_for(lambda: "binance:BTC/USDT:USDT: 0.0" in query(api, "/positions"))
 
             api.say(CHAT, "/pause mm")
             api.wait("pause mm?")
             api.press("Yes, pause")
             api.wait("robot:mm: applied")
-            assert "mm: stopped" in asked(api, "/status")
+            assert "mm: stopped" in query(api, "/status")
 
             api.say(CHAT, "/flatten")
             api.wait("flatten?")
             api.press("Yes, flatten")
             assert "flat\n" in api.wait("flat\n")
             assert not [each for each in home.run("positions") if float(each["qty"])]
-            assert "! main: kill switch flatten" in asked(api, "/status")
+            assert "! main: kill switch flatten" in query(api, "/status")
 
             api.say(CHAT, "/unkill main")
             api.wait("unkill main?")
@@ -76,10 +76,10 @@ def test_a_telephone_sees_and_commands_a_home(tmp_path: Path) -> None:
             assert names == {(f"telegram:{CHAT}", "flatten"), (f"telegram:{CHAT}", "unkill")}
 
             home.run("send", "gateway:main", "halt", "symbol=binance:BTC/USDT:USDT", "until=4h")
-            assert "symbol binance:BTC/USDT:USDT ban" in asked(api, "/halts")
+            assert "symbol binance:BTC/USDT:USDT ban" in query(api, "/halts")
             home.wait_for(lambda: home.run("alerts"))
             (alert,) = home.run("alerts")
-            assert alert["message"] in asked(api, "/alerts")
+            assert alert["message"] in query(api, "/alerts")
             api.press(f"Acknowledge {alert['id']}")
             api.wait("supervisor: applied")
             acked = next(each for each in home.run("alerts", "ls", "--all") if each["id"] == alert["id"])

@@ -181,9 +181,9 @@ class Bot:
         if fault == self._fault:
             return
         self._fault = fault
-        record = {"kind": TELEGRAM, "subject": "bot", "state": fault or "answers"}
+        record = {"kind": "telegram", "subject": "bot", "state": "answers"}
         if fault:
-            record["severity"] = "warning"
+            record = {"kind": "telegram", "subject": "bot", "state": fault, "severity": "warning"}
             sys.stderr.write(f"{fault}\n")
         self._tape.write("health", record)
 

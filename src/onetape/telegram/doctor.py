@@ -36,12 +36,12 @@ def examine(config: Config, environ: Mapping[str, str], folder: Path) -> list[Fi
 async def _found(telegram: TelegramConfig, token: Secret) -> list[Finding]:
     async with BotApi(telegram.api, token) as api:
 
-        async def asked(method: str, **fields: Any) -> Any:
+        async def query(method: str, **fields: Any) -> Any:
             return await api.call(method, within_s=WITHIN_S, **fields)
 
         try:
-            name = (await asked("getMe"))["username"]
-            webhook = (await asked("getWebhookInfo"))["url"]
+            name = (await query("getMe"))["username"]
+            webhook = (await query("getWebhookInfo"))["url"]
         except ApiError as error:
             if error.code in (401, 404):
                 todo = "take the one that @BotFather has now: [notify.telegram] token"
@@ -57,7 +57,7 @@ async def _found(telegram: TelegramConfig, token: Secret) -> list[Finding]:
             found.append(Finding(WARNING, TELEGRAM, "no chat may use it", todo))
         for chat in telegram.chats:
             try:
-                await asked("getChat", chat_id=chat)
+                await query("getChat", chat_id=chat)
             except ApiError as error:
                 todo = "write /start to the bot in it, or mend [notify.telegram] chats"
                 found.append(Finding(ERROR, TELEGRAM, f"chat {chat}: {error.words}", todo))
