@@ -22,12 +22,12 @@ from onetape.model.loss_limit import parse_loss_limit
 from onetape.model.money import money_units
 from onetape.model.portfolio_config import PortfolioConfig, check_portfolio
 from onetape.model.sections import (
+    ACTORS,
     CONTROL,
-    GUARDIAN,
     NOTIFY_FIELDS,
-    OPERATOR,
     PORTFOLIO,
     TAKEN_NAMES,
+    TELEGRAM,
     TRADE_TYPES,
     TWIN,
     AccountAlertsConfig,
@@ -49,6 +49,7 @@ from onetape.model.sections import (
     RetentionConfig,
     RobotConfig,
     S3Config,
+    TelegramConfig,
     VenueConfig,
 )
 from onetape.model.symbol import exchange_of, parse_symbol
@@ -255,7 +256,7 @@ def _check_slots(path: tuple[str, ...], account: AccountConfig, source: _Source)
     if any(slot >= SLOTS_MAX for slot in slots):
         raise source.bad(path, f"slots end at {SLOTS_MAX - 1}", "take lower ones")
     for name in account.subaccounts:
-        if name in TAKEN_NAMES or not name:
+        if name.partition(":")[0] in TAKEN_NAMES or not name:
             raise source.bad(path, f"no sub-account is called `{name}`", "choose another name")
 
 
@@ -270,9 +271,15 @@ def parse_quiet(text: str) -> tuple[int, int, str]:
     return minutes[0], minutes[1], name.strip() or "UTC"
 
 
+def _check_telegram(telegram: TelegramConfig | None, source: _Source) -> None:
+    if telegram is not None and not telegram.token.startswith(SECRET_FORMS):
+        raise source.bad(("notify", TELEGRAM, "token"), "a secret in the open", "use env:NAME, file:/path or fd:N")
+
+
 def _check_notify(config: Config, source: _Source) -> None:
     notify = config.notify
     _check_text(("notify", "batch"), notify.batch or "none", parse_duration, source)
+    _check_telegram(notify.telegram, source)
     for name, route in {"": notify, **notify.routes}.items():
         path = ("notify", "routes", name) if name else ("notify",)
         for url in route.urls:
@@ -599,7 +606,7 @@ def _check_traded_on(path: tuple[str, ...], robot: RobotConfig, config: Config, 
 def _check_robots(config: Config, source: _Source) -> None:
     for name, robot in config.robots.items():
         path = ("robots", name)
-        if name in (OPERATOR, GUARDIAN, CONTROL):  # its token would be theirs
+        if name.partition(":")[0] in ACTORS:  # its token would be theirs
             raise source.bad(path, f"no robot is called `{name}`", "choose another name")
         for variant in robot.variants:
             if variant in ("", TWIN) or not variant.isprintable() or "/" in variant:

@@ -10,6 +10,7 @@ from onetape.model.loss_limit import LossLimit, parse_loss_limit
 from onetape.model.portfolio_config import PortfolioConfig
 
 __all__ = [
+    "ACTORS",
     "CONTROL",
     "DASHBOARD",
     "GUARDIAN",
@@ -18,6 +19,7 @@ __all__ = [
     "OPERATOR",
     "PORTFOLIO",
     "TAKEN_NAMES",
+    "TELEGRAM",
     "TRADE_TYPES",
     "TWIN",
     "AccountAlertsConfig",
@@ -43,6 +45,7 @@ __all__ = [
     "RouteConfig",
     "Section",
     "StaleConfig",
+    "TelegramConfig",
     "VariantConfig",
     "VenueConfig",
     "WithdrawConfig",
@@ -54,7 +57,10 @@ HUB: Final = "hub"  # the process, its kind, its journal and its table
 GUARDIAN: Final = "guardian"  # who protects positions: its name as an actor, and the tag of its orders
 CONTROL: Final = "control"  # the REST control plane: the process, its kind, and its name as an actor
 DASHBOARD: Final = "dashboard"  # the web pages, likewise
-TAKEN_NAMES = ("main", "total", OPERATOR, GUARDIAN, CONTROL, DASHBOARD)
+TELEGRAM: Final = "telegram"  # the process of the bot, and its kind; its actors are `telegram:CHAT`
+# No robot's name begins so: its token would be theirs.
+ACTORS: Final = (OPERATOR, GUARDIAN, CONTROL, DASHBOARD, TELEGRAM)
+TAKEN_NAMES = ("main", "total", *ACTORS)
 PORTFOLIO: Final = "portfolio"  # its section, and the robot that trades it
 TWIN: Final = "twin"  # the variant that is the robot itself, on paper
 
@@ -354,11 +360,20 @@ class RouteConfig(Section, frozen=True):
     body: str = ""
 
 
+class TelegramConfig(Section, frozen=True):
+    """[notify.telegram]: a bot that a telephone asks and commands; the process `telegram`."""
+
+    token: str  # of the bot: env:NAME, file:/path or fd:N
+    chats: list[int] = []  # ids of those that may use it; whoever is in such a group may, too
+    api: str = "https://api.telegram.org"  # another Bot API server
+
+
 class NotifyConfig(RouteConfig, frozen=True):
     """[notify]: where alerts go; a route itself."""
 
     batch: str = "10s"  # fills and positions of so long are one alert
     routes: dict[str, RouteConfig] = {}
+    telegram: TelegramConfig | None = None
 
     @property
     def trade_types(self) -> list[str]:
@@ -366,8 +381,9 @@ class NotifyConfig(RouteConfig, frozen=True):
         return [each for each in TRADE_TYPES if any(each in route.types for route in (self, *self.routes.values()))]
 
     @property
-    def all_urls(self) -> list[str]:
-        return [url for each in (self, *self.routes.values()) for url in each.urls]
+    def secret_places(self) -> list[str]:
+        tokens = [self.telegram.token] if self.telegram is not None else []
+        return [*tokens, *(url for each in (self, *self.routes.values()) for url in each.urls)]
 
 
 class MetricsConfig(Section, frozen=True):

@@ -81,6 +81,8 @@ KINDS: Final = {
     "position": Kind(Type.POSITION, notes=_NOTE),
     "records": Kind(Type.LEDGER),  # the database is away - written
     "utilization": Kind(Type.UTILIZATION),
+    # of the bot
+    "telegram": Kind(Type.FAILOVER),  # no answer, refused - answers
     # of robots
     "adl": Kind(Type.RISK, notes=_NOTE),
     "liquidation": Kind(Type.RISK, notes=_NOTE),

@@ -20,7 +20,7 @@ from onetape.dashboard.options import DASHBOARD, has_dashboard
 from onetape.guardian.options import GUARDIAN, STANDBY, has_guardian
 from onetape.hub.options import HUB, has_hub
 from onetape.model.errors import OnetapeError, UsageError
-from onetape.model.sections import Config
+from onetape.model.sections import TELEGRAM, Config
 from onetape.model.time import format_time, parse_time
 from onetape.recorder.options import RECORDER, has_recorder
 from onetape.supervisor.log import SYSTEM_LOG, log_files
@@ -76,6 +76,7 @@ def _names(config: Config) -> set[str]:
         (GUARDIAN, has_guardian(config)),
         (RECORDER, has_recorder(config)),
         (CONTROL, has_control(config)),
+        (TELEGRAM, config.notify.telegram is not None),
         (DASHBOARD, has_dashboard(config)),
     )
     standby = {STANDBY} if has_guardian(config) and config.guardian.standby else ()

@@ -26,7 +26,7 @@ from onetape.hub.options import HUB, brought_by_hub, has_hub, hub_journal, hub_o
 from onetape.model.byte_size import parse_bytes
 from onetape.model.config import SECRET_KEYS
 from onetape.model.errors import BadInput, OnetapeError
-from onetape.model.sections import Config
+from onetape.model.sections import TELEGRAM, Config
 from onetape.model.symbol import exchange_of
 from onetape.model.time import HOUR, SECOND, parse_duration
 from onetape.preflight.configured import clean_environ, is_simulated
@@ -40,6 +40,7 @@ from onetape.supervisor.options import MODULES, SingleOptions
 from onetape.supervisor.restart_rules import START_WITHIN_S, Bounds, Child
 from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape
+from onetape.telegram.options import TelegramOptions, telegram_options
 
 __all__ = [
     "ASK_WITHIN_S",
@@ -86,7 +87,9 @@ def children_of(config: Config) -> list[Child]:
     recorder = [Child(RECORDER, RECORDER)] if has_recorder(config) else []  # it reads what there is
     control = [Child(CONTROL, CONTROL)] if has_control(config) else []  # it waits for gateways itself
     dashboard = [Child(DASHBOARD, DASHBOARD)] if has_dashboard(config) else []  # it reads what there is
-    return [*venues, *collectors, *hub, *recorder, *gateways, *guardian, *control, *dashboard, *robots, *variants]
+    bot = [Child(TELEGRAM, TELEGRAM)] if config.notify.telegram is not None else []
+    ends = [*control, *dashboard, *bot, *robots, *variants]
+    return [*venues, *collectors, *hub, *recorder, *gateways, *guardian, *ends]
 
 
 def robot_child(config: Config, name: str) -> Child:
@@ -123,7 +126,13 @@ def with_secrets_kept(config: Config, environ: Mapping[str, str], folder: Path) 
                     kept[place] = read_secret(place, environ, folder=folder).reveal()
                 changed[what] = f"env:{place}"
         accounts[name] = msgspec.structs.replace(account, **changed)
-    return msgspec.structs.replace(config, accounts=accounts), kept
+    notify = config.notify
+    if notify.telegram is not None and (place := notify.telegram.token).startswith(KEPT_FDS):
+        if place not in kept:
+            kept[place] = read_secret(place, environ, folder=folder).reveal()
+        telegram = msgspec.structs.replace(notify.telegram, token=f"env:{place}")
+        notify = msgspec.structs.replace(notify, telegram=telegram)
+    return msgspec.structs.replace(config, accounts=accounts, notify=notify), kept
 
 
 class Starter:
@@ -160,6 +169,9 @@ class Starter:
                 return self._with_records(control_options(self.config, home=self.home, folder=self.folder))
             case "dashboard":
                 return self._with_records(dashboard_options(self.config, home=self.home, folder=self.folder))
+            case "telegram":
+                bot = telegram_options(self.config, home=self.home, folder=self.folder, environ=self.environ)
+                return self._with_records(bot)
             case "robot":
                 robot = self._robot(name)
                 accounts = robot.venues or (robot.account,)
@@ -303,7 +315,7 @@ class Starter:
         stale = parse_duration(self.config.hub.stale)
         return HubOfGateway(journal=str(hub_journal(self.home)), symbols=found, stale_ns=stale)
 
-    def _with_records(self, options: ControlOptions | DashboardOptions) -> bytes:
+    def _with_records(self, options: ControlOptions | DashboardOptions | TelegramOptions) -> bytes:
         url = ""
         if has_recorder(self.config):
             url = recorder_options(self.config, home=self.home, folder=self.folder, environ=self.environ).url

@@ -32,7 +32,7 @@ from onetape.model.errors import (
     StrategyError,
     UnknownSymbol,
 )
-from onetape.model.sections import OPERATOR, Config
+from onetape.model.sections import OPERATOR, TELEGRAM, Config
 from onetape.model.unbuilt import unbuilt
 from onetape.preflight.configured import clean_environ, is_simulated
 from onetape.preflight.findings import ERROR, OK, WARNING, Finding
@@ -43,6 +43,7 @@ from onetape.robot.options import LOAD_WITHIN_S, Checked, RobotCheck, robot_opti
 from onetape.security.tokens import read_token, token_file
 from onetape.supervisor.fork_server import is_readable
 from onetape.supervisor.options import has_metrics
+from onetape.telegram.options import check_telegram
 
 __all__ = ["check_clock", "check_home", "check_robot", "check_start", "refuse"]
 
@@ -208,6 +209,7 @@ def _places(config: Config, folder: Path, home: Path, *, single: bool) -> Iterat
             lambda: recorder_options(config, home=home, folder=folder, environ=os.environ),
         ),
         CONTROL: (has_control(config), lambda: control_options(config, home=home, folder=folder)),
+        f"notify.{TELEGRAM}": (config.notify.telegram is not None, lambda: check_telegram(config, os.environ, folder)),
         DASHBOARD: (has_dashboard(config), lambda: dashboard_options(config, home=home, folder=folder)),
     }
     for name, (is_there, options) in alone.items():
@@ -218,7 +220,7 @@ def _places(config: Config, folder: Path, home: Path, *, single: bool) -> Iterat
             if single:
                 raise NotAvailable(f"{name} is a process of its own", todo="without --single")
         except OnetapeError as error:
-            yield _at(name, error, config.location(name))
+            yield _at(name, error, config.location(*name.split(".")))
     for name, robot in config.robots.items():
         if single and robot.variants:
             own = NotAvailable("variants are processes of their own", todo="without --single")
