@@ -86,9 +86,9 @@ def test_a_moment_is_what_replay_says_there_and_steps_go_on_and_back(project):
             await past.close()
 
     asyncio.run(work())
-    told = onetape(project, "replay", "monday", "--until", place, "--step", "3")
+    replayed = onetape(project, "replay", "monday", "--until", place, "--step", "3")
     back = onetape(project, "replay", "monday", "--until", place, "--step", "-2")
-    wanted = {0: told["state"], 1: told["steps"][0], 3: told["steps"][2], -2: back["steps"][1]}
+    wanted = {0: replayed["state"], 1: replayed["steps"][0], 3: replayed["steps"][2], -2: back["steps"][1]}
     for step, state in wanted.items():
         for seen in states[step]:
             assert seen["step"] == step
@@ -96,7 +96,7 @@ def test_a_moment_is_what_replay_says_there_and_steps_go_on_and_back(project):
                 key: state[key] for key in ("frames", "equity", "positions", "orders", "memory", "own")
             }, step
     assert states["frame"][0]["frames"] == states[-2][0]["frames"] == states[0][0]["frames"] - 2
-    assert states[0][0]["state_hash"] == told["state"]["state_hash"]
+    assert states[0][0]["state_hash"] == replayed["state"]["state_hash"]
 
 
 def test_nothing_that_came_after_a_moment_is_among_its_bars(project):

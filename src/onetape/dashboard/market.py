@@ -255,8 +255,7 @@ class _Followed:
             if self._stream is None:
                 self.close()
                 return None
-            where = {"stream": self._stream}
-            return self._reader.columns(event, names=names, where=where, time_until=self._until)
+            return self._reader.columns(event, names=names, where={"stream": self._stream}, time_until=self._until)
         except OnetapeError:
             self.close()
             return None

@@ -11,7 +11,7 @@ import msgspec
 
 from onetape.control.options import ANY_ADDRESS
 from onetape.model.errors import BadConfig, PermissionDenied
-from onetape.model.sections import DASHBOARD, Config
+from onetape.model.sections import DASHBOARD, Config, DashboardConfig
 from onetape.venues.hosts import is_loopback
 
 __all__ = ["DASHBOARD", "DashboardOptions", "dashboard_options", "has_dashboard", "link_file", "link_of"]
@@ -54,7 +54,7 @@ def has_dashboard(config: Config) -> bool:
 
 def dashboard_options(config: Config, *, home: Path, folder: Path) -> DashboardOptions:
     """Raises BadConfig for what would be open to a network without TLS, and for a written port that another has."""
-    section = config.dashboard
+    section: DashboardConfig = config.dashboard
     place = config.location(DASHBOARD, "host") or "[dashboard]"
     if bool(section.tls_cert) != bool(section.tls_key):
         raise BadConfig("tls_cert and tls_key go together", location=place, todo="write both, or none")

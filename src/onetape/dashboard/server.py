@@ -30,6 +30,7 @@ from onetape.dashboard.broadcast import Broadcast, Page, ended
 from onetape.dashboard.options import DashboardOptions
 from onetape.dashboard.past import folder_of
 from onetape.model.errors import BadInput, OnetapeError, PermissionDenied, ProcessDown, RateLimited
+from onetape.model.sections import DashboardConfig
 
 __all__ = ["DashboardServer"]
 
@@ -71,7 +72,8 @@ class DashboardServer:
     def __init__(
         self, options: DashboardOptions, doors: Doors, broadcast: Broadcast, welcome: Callable[[Session], Any]
     ) -> None:
-        self._options, self._section = options, options.config.dashboard
+        self._options = options
+        self._section: DashboardConfig = options.config.dashboard
         self._doors, self._broadcast, self._welcome = doors, broadcast, welcome
         self._home = home = Path(options.home)
         self._entrance = Entrance(self._section, TokenStore(home), "dashboard")
