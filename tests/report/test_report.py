@@ -174,8 +174,8 @@ def test_a_browser_shows_it_without_errors_or_requests(tmp_path, name, dark):
     assert f'data-theme="{"dark" if dark else "light"}"' in dom
     title = re.search(r"<title>(.*?)</title>", dom, re.S)
     assert title and title[1] != "owned"
-    # Equity, drawdown; price, position, leverage, fees; rolling Sharpe, distribution.
-    assert dom.count("<canvas") == (8 if data.markets else 2)
+    # Equity, drawdown; price, position, leverage, fees; rolling Sharpe, volatility, beta; distribution.
+    assert dom.count("<canvas") == (10 if data.markets else 2)
     assert "<img" not in dom
 
 
