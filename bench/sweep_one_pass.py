@@ -60,13 +60,22 @@ def swept(path: Path, days: int) -> tuple[Any, float, float]:
         code = home / "cross.py"
         code.write_text(STRATEGY)
         own, workers, began = (
-            processor(resource.RUSAGE_SELF), processor(resource.RUSAGE_CHILDREN), time.perf_counter()
-        )  # fmt: skip
+            processor(resource.RUSAGE_SELF),
+            processor(resource.RUSAGE_CHILDREN),
+            time.perf_counter(),
+        )
         found = onetape.sweep(
-            str(code), path, params={"fast": [*FASTS], "slow": [*SLOWS]}, jobs=JOBS, home=home,
-            cash="10000000 USDT", fee=(0, "0.0005"), latency="0ms", leverage=10,
+            str(code),
+            path,
+            params={"fast": [*FASTS], "slow": [*SLOWS]},
+            jobs=JOBS,
+            home=home,
+            cash="10000000 USDT",
+            fee=(0, "0.0005"),
+            latency="0ms",
+            leverage=10,
             end=START + days * DAY + 1 if days else None,
-        )  # fmt: skip
+        )
         clock = time.perf_counter() - began
         workers = processor(resource.RUSAGE_CHILDREN) - workers
         rows = found.frame.select("fast", "slow", "fills", "pnl", "error").rows()
@@ -96,11 +105,21 @@ def main() -> None:
         fills, gain = furthest(ours, rival["sets"])
         lines.append(f"Against vectorbt's: {fills} fills, {gain:.4f} USDT.")
     figures = [
-        {"name": "sweep of 1,000 crosses, a year of minute bars, two processes", "value": seconds, "unit": "s",
-         "better": "less", "headline": True, "note": f"{clock:.0f} s by the clock"},
-        {"name": "sweep of 1,000 crosses, bars", "value": len(rows) * (days * 1_440 or MINUTES) / seconds,
-         "unit": "bars/s", "beside": (RIVAL,)},
-    ]  # fmt: skip
+        {
+            "name": "sweep of 1,000 crosses, a year of minute bars, two processes",
+            "value": seconds,
+            "unit": "s",
+            "better": "less",
+            "headline": True,
+            "note": f"{clock:.0f} s by the clock",
+        },
+        {
+            "name": "sweep of 1,000 crosses, bars",
+            "value": len(rows) * (days * 1_440 or MINUTES) / seconds,
+            "unit": "bars/s",
+            "beside": (RIVAL,),
+        },
+    ]
     print(json.dumps({"figures": figures, "tables": lines}))
 
 

@@ -72,13 +72,13 @@ def together(tmp_path_factory, code, sample):
     """The sweep, and how many jobs its one worker took each time."""
     taken, whole = [], sweeping.BACKENDS["local"]
 
-    def here(batch):
+    def in_process(batch):
         for jobs in batch.jobs:
             taken.append(len(jobs))
             for row in variant.run_jobs(batch.setup, jobs):
                 batch.take(row)
 
-    sweeping.BACKENDS["local"] = here
+    sweeping.BACKENDS["local"] = in_process
     try:
         home = tmp_path_factory.mktemp("home")
         return onetape.sweep(str(code), sample, params=GRID, jobs=1, home=home, **TERMS), taken
