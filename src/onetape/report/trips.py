@@ -30,9 +30,9 @@ def round_trips(ts: Ints, instrument: Ints, qty: Floats, realized: Floats, fee: 
     A fill that turns a position around closes one trip and opens the next; its fee is divided by
     quantity. Positions still open at the end are no trips.
     """
-    return RoundTrips(
-        *_core.round_trips(*(np.ascontiguousarray(each) for each in (ts, instrument, qty, realized, fee)))
-    )
+    times, books = (np.ascontiguousarray(each, dtype=np.int64) for each in (ts, instrument))
+    sizes, gains, fees = (np.ascontiguousarray(each, dtype=np.float64) for each in (qty, realized, fee))
+    return RoundTrips(*_core.round_trips(times, books, sizes, gains, fees))
 
 
 def win_rate(pnl: Floats) -> float | None:
