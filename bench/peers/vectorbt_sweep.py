@@ -20,7 +20,7 @@ import pandas as pd
 import vectorbt as vbt
 from bars import FASTS, QTY, SLOWS, TAKER, load
 
-CHUNK, PROCESSES = 50, 2
+CHUNK, PROCESSES = 20, 2
 
 
 def simulate(prices: np.ndarray, fasts: list[int], slows: list[int]) -> list[tuple[int, float, float, float]]:

@@ -216,7 +216,7 @@ def test_every_figure_says_how_it_is_computed_and_charts_speak_to_screen_readers
     dom, _, _ = browse(write_report(load_example()(), tmp_path / "report.html"), tmp_path)
     notes = re.search(r'<dl id="notes"[^>]*>(.*?)</dl>', dom, re.S)
     assert notes and notes[1].count("<dt>") > 50
-    assert dom.count('role="img"') == 8
+    assert dom.count('role="img"') == 10
     assert 'aria-label="Equity. equity: first 10,000.00' in dom
     for head in ("World", "Instrument", "Day (UTC)", "Time (UTC)"):
         assert f'scope="col">{head}</th>' in dom or f'class="left" scope="col">{head}</th>' in dom
