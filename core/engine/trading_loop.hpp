@@ -148,6 +148,13 @@ class TradingLoop final {
     [[nodiscard]] std::int64_t next_time();  // of the next frame, `never` without one
     void begin(std::int64_t now);            // the robot may act from here
     RunOutcome run(std::uint64_t frames_max, std::int64_t until);
+    // The same over frames that a reading shared with other loops has checked, the next ones of the
+    // one tape: this loop's own reader is not asked any more. Only where it `shares`.
+    RunOutcome run_checked(std::span<const Frame> frames, std::int64_t until);
+    // One tape, and an exchange that sees its frames as they come.
+    [[nodiscard]] bool shares() const noexcept {
+        return sources_.size() == 1 && !sources_.front().is_detail && exchange_->is_plain();
+    }
     bool finish_input();  // no frame will follow: what is due by now happens
     // No frame of this time or earlier will follow: what is due by then happens.
     bool advance(std::int64_t until);

@@ -6,7 +6,7 @@ A session reads journals and writes one; it never asks what time it is.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -46,7 +46,7 @@ from onetape.tape.schema import INSTRUMENT_TYPE
 if TYPE_CHECKING:
     from onetape.engine.jit.build import Compiled
 
-__all__ = ["READ_AT_START", "Session", "started"]
+__all__ = ["READ_AT_START", "Session", "started", "step_all"]
 
 _TYPE_OF = {
     "quotes": EventType.QUOTE,
@@ -206,13 +206,18 @@ class Session:
         self.host.close = self.robot.close
         self.compiled.attach(self.loop)
 
-    def step(self, frames_max: int = TIME_MAX, until: int | None = None) -> _core.RunOutcome:
-        """Runs up to `frames_max` frames with time <= until. ENDED: no frame now."""
+    def step(
+        self, frames_max: int = TIME_MAX, until: int | None = None, *, block: _core.FrameBlock | None = None
+    ) -> _core.RunOutcome:
+        """Runs up to `frames_max` frames with time <= until. ENDED: no frame now.
+
+        block: runs these frames, the next ones of its tape, which are read for several sessions; LIMIT: all of them.
+        """
         stop = TIME_MAX if self.plan.end is None else self.plan.end - 1
         if until is not None:
             stop = min(stop, until)
         with self._catching():
-            outcome = self.loop.run(frames_max, stop)
+            outcome = self.loop.run(frames_max, stop) if block is None else self.loop.run_checked(block, stop)
         if outcome == _core.RunOutcome.FAILED:
             self.loop.raise_failure()
         return outcome
@@ -510,6 +515,8 @@ class Session:
             created=self.started_at,
             durable=False,
             heartbeat=self.plan.is_at_gateway,
+            segment_bytes_first=(1 if self.spec.is_scratch else 4) << 20,
+            segment_bytes_max=(4 if self.spec.is_scratch else 64) << 20,
         )
         if self.plan.live is not None:
             self._begin_life(self.writer)
@@ -593,3 +600,30 @@ def started(spec: RunSpec, *, progress: Callable[[int, int], None] | None = None
         yield session
     finally:
         session.close()
+
+
+def step_all(sessions: Sequence[Session]) -> list[OnetapeError | None]:
+    """Takes sessions over the same frames to the end of their tape, which is read once for all of them. Returns what
+    ended each before that, if anything did."""
+    problems: list[OnetapeError | None] = [None] * len(sessions)
+    running = dict(enumerate(sessions))
+
+    def step(number: int, block: _core.FrameBlock | None) -> None:
+        try:
+            if sessions[number].step(block=block) == _core.RunOutcome.LIMIT:
+                return
+        except OnetapeError as problem:
+            problems[number] = problem
+        del running[number]
+
+    if len(sessions) > 1 and all(each.loop.shares for each in sessions):
+        first = sessions[0]
+        limit = first.spec.limits[0] if first.spec.limits else 0
+        block = _core.FrameBlock(first.sources[0].reader.core, limit)
+        while running and block.read():
+            for number in [*running]:
+                step(number, block)
+    else:
+        for number in [*running]:
+            step(number, None)
+    return problems
