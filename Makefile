@@ -37,7 +37,7 @@ fuzz_native = cd build/fuzz && for target in *_fuzz; do \
 	echo "$$target: $$(sed -n 's/^stat::number_of_executed_units: *//p' $$target.log) inputs tried"; done
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-locked lock sbom audit build demo test test-python test-fast test-alone test-long test-stress golden simulate kills mutants hostile full soak test-core test-pythons test-asan test-tsan fuzz fuzz-build fuzz-python fuzz-core lint format bench peers certify bridge docs wheel clean
+.PHONY: help setup setup-locked lock sbom audit build demo test test-python test-fast test-alone test-long test-stress golden simulate kills mutants hostile full soak test-core test-pythons test-asan test-tsan fuzz fuzz-build fuzz-python fuzz-core lint format bench peers pictures certify bridge docs wheel clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -160,6 +160,9 @@ format: setup ## format Python and C++
 
 bench: setup ## the figures, several runs each
 	$(BIN)/python bench/run.py --runs $(RUNS)
+
+pictures: setup ## the pictures of the pages in docs/images, of a real browser
+	ONETAPE_PICTURES=$(CURDIR)/docs/images $(BIN)/python -m pytest -q tests/dashboard/test_pages.py -k pictures
 
 peers: setup ## set rivals up in environments of their own and time the same work
 	$(BIN)/python bench/peers/run.py --runs $(RUNS)

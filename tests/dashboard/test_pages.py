@@ -287,3 +287,16 @@ def test_each_page_is_drawn_whole(home, page, place):
     go(page, place)
     page.wait("!!document.querySelector('.panel') && !document.querySelector('.loading, .note.error')")
     assert page.js("document.querySelectorAll('main h1').length") == 1
+
+
+@pytest.mark.skipif("ONETAPE_PICTURES" not in os.environ, reason="make pictures")
+def test_pictures_of_the_documents_are_of_the_pages_as_they_are(home, tmp_path):
+    home.run("send", "robot:q", "params", "lots=2")
+    for theme in ("light", "dark"):
+        with page_of(home, tmp_path / theme, width=1440, height=900) as page:
+            page.js(f"(localStorage.setItem('theme', {theme!r}), location.reload())")
+            go(page, MARKET)
+            page.wait("Number(document.querySelector('.canvas')?.dataset.markers) >= 1")
+            page.wait("document.querySelector('#orders')?.innerText.includes('stop market')")
+            page.picture(Path(os.environ["ONETAPE_PICTURES"]) / f"pages-{theme}.png")
+    home.run("send", "robot:q", "params", "lots=0")
