@@ -3,13 +3,15 @@ checks, the journal and the once-only of each, as `onetape send` has them. Nothi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from onetape.dashboard.hedging import ControlPlane
 from onetape.dashboard.trials import Trials
+from onetape.gateway.by_hand_client import ByHand
 from onetape.ipc.system import CommandResult, IPCCommandSystem
-from onetape.model.errors import BadInput, OnetapeError
+from onetape.model.errors import BadInput, OnetapeError, OrderError
 from onetape.model.sections import CONTROL
 
 __all__ = ["ACTIONS", "Action", "Doors", "carry_out"]
@@ -17,6 +19,7 @@ __all__ = ["ACTIONS", "Action", "Doors", "carry_out"]
 WITHIN_S: Final = 5.0
 SLOW_S: Final = 20.0
 TRIALS: Final = "trials"
+BY_HAND: Final = "account"
 _SINGLE: Final = ("supervisor", CONTROL, TRIALS)
 
 
@@ -26,6 +29,7 @@ class Doors(NamedTuple):
     commands: IPCCommandSystem
     control: ControlPlane
     trials: Trials
+    by_hand: Callable[[str], ByHand]  # by the command's id
 
 
 class Action(NamedTuple):
@@ -45,7 +49,7 @@ ACTIONS: Final = {
     "lift": Action("gateway", "lift_halt", ("id", "reason")),
     "cancel": Action("gateway", "cancel", ("order", "symbol"), SLOW_S),
     "cancel_all": Action("gateway", "cancel_all", (), SLOW_S),
-    "flatten": Action("gateway", "flatten", ("symbol", "reason"), SLOW_S),
+    "flatten": Action(BY_HAND, "flatten", ("symbol",)),
     "robot_params": Action("robot", "params", None),
     "robot_stop": Action("robot", "stop"),
     "robot_start": Action("robot", "start"),
@@ -71,9 +75,11 @@ async def carry_out(doors: Doors, request: Mapping[str, Any], session: str) -> C
         raise BadInput(f"{request['do']} takes {', '.join(action.fields) or 'nothing'}", location=min(unknown)[:80])
     if (action.kind in _SINGLE) == bool(name):
         raise BadInput(f"{request['do']} is of one {action.kind}", location="name")
-    if action.kind in (CONTROL, TRIALS):
+    if action.kind in (CONTROL, TRIALS, BY_HAND):
         try:
-            if action.kind == TRIALS:
+            if action.kind == BY_HAND:
+                result = await _flattened(doors.by_hand(f"page {session} {id_}"), str(fields.get("symbol") or ""), name)
+            elif action.kind == TRIALS:
                 result = await doors.trials.carry_out(action.command, fields)
             else:
                 result = await doors.control.call(action.command, fields, actor=session, key=f"{session}-{id_}")
@@ -84,3 +90,19 @@ async def carry_out(doors: Doors, request: Mapping[str, Any], session: str) -> C
     return await doors.commands.send_command(
         target, action.command, fields, timeout=action.within_s, command_id=f"page {session} {id_}"
     )
+
+
+async def _flattened(done: ByHand, symbol: str, account: str) -> dict[str, Any]:
+    """Closes a symbol as `onetape flatten --symbol` does, round by round. Raises what the last of it was refused by."""
+    if not symbol:
+        raise BadInput("flatten is of one symbol", location="symbol", todo="the kill switch is of all of them")
+    await asyncio.get_running_loop().run_in_executor(None, done.flatten, symbol, account)
+    if done.error is not None:
+        raise done.error
+    if done.value.get("left"):
+        raise OrderError("not all of it is closed: " + ", ".join(map(_left, done.value["left"])), todo="once more")
+    return done.value
+
+
+def _left(row: Any) -> str:
+    return f"{row['qty']} {row['symbol']}" if isinstance(row, dict) and "qty" in row else str(row)

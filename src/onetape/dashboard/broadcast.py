@@ -5,10 +5,12 @@ a second. To a page that is slow go the newest states only; of events (orders, f
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -78,6 +80,7 @@ class Broadcast:
         self._reading: asyncio.Task[None] | None = None  # of events
         self.pages: set[Page] = set()
         self.counts = {"made": 0, "sent": 0}
+        self._fault = ""  # the last that was logged
 
     def show(self, page: Page, names: list[str], since: Mapping[str, int]) -> None:
         """Has a page look at these topics, and at no others. since: by account, up to which sequence of its journal
@@ -149,12 +152,25 @@ class Broadcast:
             topic = self._topics[word]
             kept.due = now + topic.every_s - TICK_S / 2
             kept.work = asyncio.ensure_future(self._made(name, kept, topic, words))
+            kept.work.add_done_callback(partial(self._failed, name, kept))
 
     async def _made(self, name: str, kept: _Kept, topic: Topic, words: list[str]) -> None:
         try:
             body, part = await topic.make(words), "data"
         except OnetapeError as error:
             body, part = error.message, "error"
+        self._publish(name, kept, body, part)
+
+    def _failed(self, name: str, kept: _Kept, work: asyncio.Task[None]) -> None:
+        """Says on its panel, and once in the log, what a topic raised that is a fault of ours."""
+        if not work.cancelled() and (error := work.exception()) is not None:
+            words = f"{type(error).__name__}: {error}"
+            if words != self._fault:
+                self._fault = words
+                sys.stderr.write(f"topic {name[:200]!r} raised {words}\n")
+            self._publish(name, kept, f"it cannot be read ({type(error).__name__})", "error")
+
+    def _publish(self, name: str, kept: _Kept, body: Any, part: str) -> None:
         encoded = msgspec.json.encode(body)
         kept.at = time.time_ns() // 10**6
         self.counts["made"] += 1

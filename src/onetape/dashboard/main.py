@@ -8,6 +8,7 @@ import gc
 import os
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +27,7 @@ from onetape.dashboard.reader import Reader
 from onetape.dashboard.server import DashboardServer
 from onetape.dashboard.topics import all_topics
 from onetape.dashboard.trials import Trials
+from onetape.gateway.by_hand_client import ByHand
 from onetape.ipc.process import run_process, say, stop_on_signals
 from onetape.security.confine import confine
 from onetape.security.tokens import make_token
@@ -49,7 +51,8 @@ class Dashboard:
         self.trials = Trials(Path(options.folder), home)
         topics = all_topics(self.reader, self.orders, self.control)
         self.broadcast = Broadcast({**topics, **self.past.topics(), **self.trials.topics()}, self.orders)
-        doors = Doors(self.reader.commands, self.control, self.trials)
+        by_hand = partial(ByHand, home, options.config, actor=DASHBOARD)
+        doors = Doors(self.reader.commands, self.control, self.trials, by_hand)
         self.server = DashboardServer(options, doors, self.broadcast, self._welcome)
         self._running: asyncio.Task[None] | None = None
 

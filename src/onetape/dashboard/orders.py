@@ -12,7 +12,8 @@ from typing import Any, Final
 
 import msgspec
 
-from onetape.gateway.account_projection import READ, AccountView
+from onetape.gateway.account_projection import READ, AccountView, begun_view
+from onetape.gateway.checkpoint import checkpoint_file
 from onetape.gateway.options import gateway_journal
 from onetape.gateway.order_frames import NEWS, fill_of
 from onetape.model.enums import EventType
@@ -32,7 +33,9 @@ class Orders:
     """`take` reads what is new. All reading is in one thread of its own: a long journal holds nobody up."""
 
     def __init__(self, config: Config, home: Path) -> None:
-        self._accounts = {name: _Account(name, gateway_journal(home, name)) for name in config.accounts}
+        self._accounts = {
+            name: _Account(name, gateway_journal(home, name), checkpoint_file(home, name)) for name in config.accounts
+        }
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="orders")
         self._taking: asyncio.Future[None] | None = None
         self.working: dict[str, list[dict[str, Any]]] = {}  # by account
@@ -69,8 +72,8 @@ class Orders:
 
 
 class _Account:
-    def __init__(self, name: str, path: Path) -> None:
-        self._name, self._path = name, path
+    def __init__(self, name: str, path: Path, checkpoint: Path) -> None:
+        self._name, self._path, self._checkpoint = name, path, checkpoint
         self._reader: JournalReader | None = None
         self._view = AccountView(keeps_fills=False)
         self.events: deque[tuple[int, bytes]] = deque(maxlen=KEPT)
@@ -84,9 +87,7 @@ class _Account:
                 if not is_tape(self._path):
                     return False
                 self._reader = JournalReader(self._path)
-                self._view = AccountView(keeps_fills=False)
-                for stream, record in self._reader.instruments.items():
-                    self._view.streams[stream] = record["symbol"]
+                self._view = begun_view(self._reader, self._checkpoint, keeps_fills=False)
             reader, is_new = self._reader, False
             last = reader.last_sequence
             for frame in reader.frames(READ):

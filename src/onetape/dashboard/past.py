@@ -19,7 +19,7 @@ from onetape.dashboard.book import thinned
 from onetape.dashboard.market import BARS_MAX, INTERVALS, SIDES, bars_until, instrument_from
 from onetape.dashboard.topic import Topic, Topics
 from onetape.engine.tape_facts import tape_span
-from onetape.model.errors import BadInput
+from onetape.model.errors import BadInput, ProcessDown
 from onetape.model.instrument import Instrument
 from onetape.model.time import format_time, parse_time
 from onetape.replay.time_travel import STEPS_MAX, Traveller
@@ -65,6 +65,13 @@ class _Opened:
     def at(self, place: str, step: int) -> dict[str, Any]:
         """Returns the state after a place and so many frames from there; of a run that goes on as far as it has
         come."""
+        try:
+            return self._found(place, step)
+        except ProcessDown:  # it is of no further use
+            self.end()
+            raise
+
+    def _found(self, place: str, step: int) -> dict[str, Any]:
         traveller, found = self._traveller, None
         if traveller is not None:
             found = self._moved(traveller, place, step)
@@ -97,7 +104,11 @@ class _Opened:
 
 
 def _size(folder: Path) -> int:
-    return sum(each.stat().st_size for each in (folder / "journal").glob("*.tape"))
+    """Returns how long a run's journal is. Raises BadInput where it has been removed meanwhile."""
+    try:
+        return sum(each.stat().st_size for each in (folder / "journal").glob("*.tape"))
+    except OSError:
+        raise BadInput(f"the run {folder.name} changes or is gone", location="name", todo="once more") from None
 
 
 class Past:
@@ -107,17 +118,20 @@ class Past:
         self._home = home
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="past")
         self._opened: OrderedDict[str, _Opened] = OrderedDict()
+        self._closing: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
         self._rows: dict[Path, tuple[int, dict[str, Any]]] = {}  # by file, as of its time of change
         self._lines: dict[Path, tuple[int, dict[str, Any]]] = {}
 
     async def close(self) -> None:
-        await asyncio.gather(*(each.close() for each in self._opened.values()))
+        self._let_go(0)
+        await asyncio.gather(*self._closing)
         self._thread.shutdown()
 
     def topics(self) -> Topics:
         return {
             "runs": Topic(self._runs, 2.0),
-            "run": Topic(self._run, 5.0),
+            "run": Topic(self._run, 15.0),
             "moment": Topic(self._moment, 5.0),
             "moment_bars": Topic(self._moment_bars, 5.0),
         }
@@ -164,15 +178,27 @@ class Past:
         steps = int(step or 0) if (step or "0").lstrip("-").isdecimal() and len(step) < 8 else STEPS_MAX + 1
         if abs(steps) > STEPS_MAX:
             raise BadInput(f"at most {STEPS_MAX} steps", location="step", todo="name a place that is nearer")
-        for idle in [key for key, each in self._opened.items() if time.monotonic() - each.used > IDLE_S]:
-            await self._opened.pop(idle).close()
-        while name not in self._opened and len(self._opened) >= TRAVELLERS_MAX:
-            await self._opened.popitem(last=False)[1].close()
         opened = self._opened.setdefault(name, _Opened(folder))
         self._opened.move_to_end(name)
         opened.used = time.monotonic()
+        self._let_go(TRAVELLERS_MAX)
         state = await asyncio.get_running_loop().run_in_executor(opened.thread, opened.at, place[:60], steps)
         return {**state, "now": format_time(state["now"]), "at": state["now"] / _MS}
+
+    def _let_go(self, most: int) -> None:
+        """Ends travellers that nobody has used of late, and the oldest beyond so many; looks again while there are
+        any."""
+        now = time.monotonic()
+        idle = [name for name, each in self._opened.items() if now - each.used >= IDLE_S]
+        for name in dict.fromkeys([*idle, *list(self._opened)[: max(0, len(self._opened) - most)]]):
+            work = asyncio.ensure_future(self._opened.pop(name).close())
+            self._closing.add(work)
+            work.add_done_callback(self._closing.discard)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None
+        if self._opened:
+            self._timer = asyncio.get_running_loop().call_later(IDLE_S, self._let_go, most)
 
     async def _moment_bars(self, words: Sequence[str]) -> Any:
         """Returns bars of the market that a run had, up to a moment. words: run, symbol, interval, time, how many."""

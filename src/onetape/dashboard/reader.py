@@ -19,11 +19,12 @@ from onetape.guardian.options import GUARDIAN, has_guardian
 from onetape.ipc.connection import Connection, Gone
 from onetape.ipc.names import process_socket
 from onetape.ipc.system import IPCCommandSystem
+from onetape.model.enums import Kind
 from onetape.model.errors import OnetapeError
 from onetape.model.sections import Config
 from onetape.model.time import DAY, MINUTE, SECOND
 from onetape.notify.past_alerts import PastAlerts, alert_rows
-from onetape.recorder.read import equity, ledger, risk
+from onetape.recorder.read import equity, equity_before, ledger, risk
 from onetape.store.records import Records
 
 __all__ = ["Reader"]
@@ -144,6 +145,10 @@ class Reader:
             money = None
         age = (self.views.now - figures.at) // 10**6 if figures.at else None
         kind = self.config.venues[venue].kind
+        if money is not None and money.instrument.kind is Kind.SPOT:
+            equity, lacking = self._spot_equity(name, money.instrument.settle)
+            why = figures.why or (f"no price of {', '.join(lacking)}" if lacking else "")
+            return AccountNow(name, venue, kind, currency=money.instrument.settle, equity=equity, age_ms=age, why=why)
         if money is None:
             return AccountNow(name, venue, kind, why=figures.why or "its equity is not known", age_ms=age)
         return AccountNow(
@@ -158,6 +163,24 @@ class Reader:
             age_ms=age,
             why=figures.why,
         )
+
+    def _spot_equity(self, name: str, settle: str) -> tuple[Decimal, list[str]]:
+        """Returns an account's money in a currency with all coins that its markets trade for it, each once; and coins
+        without a price."""
+        views = self.views
+        balances = views.figures(name).balances
+        equity, coins, lacking = balances.get(settle, (Decimal(0), 0))[0], {settle}, []
+        for each in views.tapes[name].instruments.values():
+            held = balances.get(each.base, (Decimal(0), 0))[0]
+            if each.kind is not Kind.SPOT or each.settle != settle or each.base in coins or not held:
+                continue
+            coins.add(each.base)
+            bids, asks = views.seen(name, each).levels()
+            if bids and asks:
+                equity += held * (each.price(bids[0][0]) + each.price(asks[0][0])) / 2
+            else:
+                lacking.append(each.base)
+        return equity, lacking
 
     # --- records ----------------------------------------------------------------------------------
 
@@ -205,6 +228,9 @@ def _day(records: Records) -> DayOf:
     midnight = time.time_ns() // DAY * DAY
     day = DayOf(ledger=ledger(records, by="strategy", since=midnight), risk=risk(records))
     worth: dict[str, dict[str, Decimal]] = {}
+    for row in equity_before(records, midnight):
+        if row["capital"] is not None:
+            day.start[row["account"], row["currency"]] = Decimal(row["equity"]) - Decimal(row["capital"])
     for row in equity(records, by="account", since=midnight):
         if row["capital"] is None:
             continue

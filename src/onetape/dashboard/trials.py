@@ -27,6 +27,7 @@ FILES_MAX: Final = 500
 DEPTH_MAX: Final = 3  # folders below the project's
 PARAMS_WITHIN_S: Final = 20.0
 TEXT_MAX: Final = 2000
+NICE: Final = 19  # whoever trades goes first
 _ESCAPES: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}")
 
@@ -57,6 +58,8 @@ class Trials:
         self._folder, self._home = folder.resolve(), home
         self._trials: list[_Trial] = []
         self._works: set[asyncio.Task[None]] = set()
+        self._loading = asyncio.Semaphore(1)  # each takes a process
+        self._loaded: dict[str, tuple[int, Any]] = {}  # parameters by strategy, as of its file's change
 
     async def close(self) -> None:
         for each in self._works:
@@ -100,6 +103,14 @@ class Trials:
         strategy = words[0] if words else ""
         if strategy not in (await self._files(()))["strategies"]:
             raise BadInput(f"no strategy {strategy[:80]!r} in the folder", location="strategy")
+        async with self._loading:
+            changed = (self._folder / strategy).stat().st_mtime_ns
+            kept = self._loaded.get(strategy)
+            if kept is None or kept[0] != changed:
+                kept = self._loaded[strategy] = changed, await self._read_params(strategy)
+        return kept[1]
+
+    async def _read_params(self, strategy: str) -> Any:
         process = await self._begun("params", strategy, "--json", stderr=asyncio.subprocess.PIPE)
         try:
             out, err = await asyncio.wait_for(process.communicate(), PARAMS_WITHIN_S)
@@ -159,7 +170,8 @@ class Trials:
         def hear() -> None:
             with suppress(BlockingIOError, OSError):  # a terminal whose other end is closed has an error, and no end
                 seen.extend(os.read(ours, 1 << 16))
-                trial.text = _last_line(seen[-4096:].decode(errors="replace"))
+                del seen[:-4096]
+                trial.text = _last_line(seen.decode(errors="replace"))
 
         loop.add_reader(ours, hear)
         try:
@@ -180,13 +192,16 @@ class Trials:
             os.close(theirs)
 
     async def _begun(self, verb: str, *call: str, stderr: int) -> asyncio.subprocess.Process:
-        return await asyncio.create_subprocess_exec(
+        process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-m", "onetape", verb, *call, "--home", str(self._home)),
             cwd=self._folder,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE if stderr == asyncio.subprocess.PIPE else asyncio.subprocess.DEVNULL,
             stderr=stderr,
         )
+        with suppress(ProcessLookupError):
+            os.setpriority(os.PRIO_PROCESS, process.pid, NICE)
+        return process
 
 
 def _has_strategy(path: Path) -> bool:

@@ -26,7 +26,7 @@ from onetape.orders.reports import INTERNAL_TRADES
 from onetape.tape.journal import Frame, JournalReader
 from onetape.tape.segments import list_segments
 
-__all__ = ["READ", "AccountView", "last_prices", "pruned_checkpoint", "read_account"]
+__all__ = ["READ", "AccountView", "begun_view", "last_prices", "pruned_checkpoint", "read_account"]
 
 READ: Final = ("instrument", "order_request", "order_event", "fill", "params", "balance", "position", "health", "reply")
 QUOTES_BACK: Final = 20_000  # frames in which the last quote of a symbol is looked for
@@ -248,25 +248,31 @@ def text_of(value: Decimal) -> str:
 def read_account(path: Path, file: Path | None = None) -> AccountView:
     """Reads all of a gateway's journal that concerns its account. file: its checkpoint, from which a journal without
     its beginning is read on; of fills there are those that it still has."""
-    view = AccountView()
     with JournalReader(path) as reader:
-        made = pruned_checkpoint(path, file)
-        if made is not None:
-            reader.seek_sequence(made.sequence + 1)  # whose instruments are all that there were
-        for stream, record in reader.instruments.items():
-            view.streams[stream] = record["symbol"]
-        if made is not None:
-            for record in reader.instruments.values():
-                view.instruments[record["symbol"]] = Instrument.from_msgpack(msgspec.msgpack.encode(record))
-            reader.seek_sequence(list_segments(path)[0].first_seq)
-            for frame in reader.frames(("fill",), sequence_until=made.sequence + 1):
-                view.booked.append((view.streams[frame.stream], fill_of(frame.payload)))
-            view.restore(made)
-            ledger = Ledger.from_record(made.money.ledger)
-            view.balances = {name: (ledger.slots(name)[TOTAL], 0) for name in ledger.currencies()}
-            reader.seek_sequence(made.sequence + 1)
+        view = begun_view(reader, file)
         for frame in reader.frames(READ):
             view.take(frame)
+    return view
+
+
+def begun_view(reader: JournalReader, file: Path | None = None, *, keeps_fills: bool = True) -> AccountView:
+    """Returns a view of an account as of the place where its gateway's journal is to be read on: its beginning, or that
+    of the checkpoint `file` where that is pruned. Raises TornTape where none fits."""
+    view, made = AccountView(keeps_fills=keeps_fills), pruned_checkpoint(reader.path, file)
+    if made is not None:
+        reader.seek_sequence(made.sequence + 1)  # whose instruments are all that there were
+    for stream, record in reader.instruments.items():
+        view.streams[stream] = record["symbol"]
+        view.instruments[record["symbol"]] = Instrument.from_msgpack(msgspec.msgpack.encode(record))
+    if made is not None:
+        if keeps_fills:
+            reader.seek_sequence(list_segments(reader.path)[0].first_seq)
+            for frame in reader.frames(("fill",), sequence_until=made.sequence + 1):
+                view.booked.append((view.streams[frame.stream], fill_of(frame.payload)))
+        view.restore(made)
+        ledger = Ledger.from_record(made.money.ledger)
+        view.balances = {name: (ledger.slots(name)[TOTAL], 0) for name in ledger.currencies()}
+        reader.seek_sequence(made.sequence + 1)
     return view
 
 

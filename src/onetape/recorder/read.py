@@ -25,7 +25,7 @@ from onetape.recorder.worth import exact, units_of
 from onetape.store.records import Records, metadata
 from onetape.tape.journal import JournalReader
 
-__all__ = ["EXTERNAL", "NO_RESULT", "activity", "equity", "ledger", "records_of", "risk", "trips"]
+__all__ = ["EXTERNAL", "NO_RESULT", "activity", "equity", "equity_before", "ledger", "records_of", "risk", "trips"]
 
 EXTERNAL: Final = "external"  # strategy of what no robot of ours has done
 NO_RESULT: Final = ("transfers", "corrections")  # of a ledger row's `net`, what trading has not made
@@ -191,6 +191,17 @@ def equity(records: Records, *, by: str = "account", since: int = 0, until: int 
     return (
         [row for row in _together(sorted(found, key=itemgetter("ts"))) if row["ts"] >= since] if by == "all" else found
     )
+
+
+def equity_before(records: Records, moment: int) -> list[dict[str, Any]]:
+    """Returns the last full minute's row of each account and currency in the week before a moment, ns UTC."""
+    minutes = metadata.tables["record_equity"]
+    c = minutes.c
+    is_meant = sa.and_(c.slot == TOTAL, c.ts >= moment - 7 * DAY, c.ts < moment)
+    newest = sa.select(c.account, c.currency, sa.func.max(c.ts).label("ts")).where(is_meant)
+    last = newest.group_by(c.account, c.currency).subquery()
+    joined = sa.and_(c.account == last.c.account, c.currency == last.c.currency, c.ts == last.c.ts)
+    return [_shown(row) for row in records.rows(sa.select(minutes).join(last, joined).where(c.slot == TOTAL))]
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:

@@ -129,7 +129,7 @@ function Position({ name, of, mayAct }) {
   const aside = mayAct && state.data?.length > 0 && html`<button class="danger" onClick=${() => setOpen(true)}>Flatten ...</button>`;
   const flat = async (yes) => {
     setOpen(false);
-    if (yes) await doIt(`Flatten ${of.symbol}`, "flatten", of.account, { symbol: of.symbol, reason: "by the page" });
+    if (yes) await doIt(`Flatten ${of.symbol}`, "flatten", of.account, { symbol: of.symbol });
   };
   return html`<${Panel} title="Position" id="position" of=${state} empty="Nothing is held." aside=${aside}>${(rows) => html`${rows.map((row) => {
     const guard = stops.find((each) => each.side === row.side) ?? stops[0];
@@ -141,7 +141,7 @@ function Position({ name, of, mayAct }) {
       <dt>stops protect</dt><dd>${guard ? `${Math.round(100 * guard.protected)} % by ${guard.levels.length}` : "nothing seen"}</dd>
     </dl>`;
   })}
-  ${isOpen && html`<${Confirm} title="Flatten ${of.symbol}" typed="flatten" danger confirm="Flatten" onDone=${flat} text=${html`<p>Account <b>${of.account}</b> is stopped (kill switch), its orders are canceled, and the position is closed at the market. Robots trade it no more until the kill switch is lifted.</p>`} />`}`}<//>`;
+  ${isOpen && html`<${Confirm} title="Flatten ${of.symbol}" typed="flatten" danger confirm="Flatten" onDone=${flat} text=${html`<p>All orders of <b>${of.symbol}</b> on account <b>${of.account}</b> are canceled and the position is closed at the market, until nothing is left. Robots go on and may open it again: stop them first, or use the kill switch of the account.</p>`} />`}`}<//>`;
 }
 
 function Fills({ of }) {

@@ -52,7 +52,7 @@ export function Curve({ rows, label = "Change of equity over time; the figures s
   }, []);
   useEffect(() => {
     chart.current?.set(rows.map((row) => ({ name: row.name, points: row.points.map(([at, value]) => [at, value - row.points[0][1]]) })));
-  }, [rows]);
+  }, [rows.map((row) => `${row.name} ${row.points.length} ${row.points.at(-1)?.[0]}`).join()]);
   return html`<div class=${low ? "canvas low" : "canvas half"} ref=${box} role="img" aria-label=${label}></div>`;
 }
 

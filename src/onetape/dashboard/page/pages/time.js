@@ -29,7 +29,9 @@ function Run({ name, place, step, listed }) {
   const [state, setState] = useState({});
   const [picked, setInterval] = useState("");
   const interval = picked || fitting(run ? run.last - run.first : 0);
-  const wanted = place ?? (run ? new Date(run.last).toISOString() : undefined);
+  const opened = useRef(undefined); // where a run that goes on had come to as it was opened here
+  if (run && opened.current === undefined) opened.current = new Date(run.last).toISOString();
+  const wanted = place ?? opened.current;
   useMoment(name, wanted, step, setState);
   const moment = state.data;
   const at = moment?.at ?? run?.last;
