@@ -6,6 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -52,7 +53,7 @@ def project(tmp_path_factory) -> Path:
     (folder / "strategies" / "cross.py").write_text(CROSS)
     (folder / "strategies" / "helper.py").write_text("X = 1\n")
     (folder / "onetape.toml").write_text("[dashboard]\nport = 0\n")
-    onetape(folder, "sample", "--out", "market.tape", "--events", "60000")
+    onetape(folder, "sample", "--out", "market.tape", "--events", "30000")
     onetape(folder, "backtest", "strategies/cross.py", "--data", "market.tape", "--out", "monday")
     return folder
 
@@ -194,10 +195,9 @@ def test_a_backtest_is_begun_watched_and_ended(project):
             assert "every" in (await _ended(trials))[0]["error"]
             await trials.carry_out("start", {**wanted, "run": "ended"})
             while (await trials.topics()["trials"].make(()))[0]["is_running"]:
-                try:
+                with suppress(BadInput):  # it has not begun yet, or has just ended
                     await trials.carry_out("stop", {"run": "ended"})
-                except BadInput:  # it has not begun yet, or has just ended
-                    await asyncio.sleep(0.01)
+                await asyncio.sleep(0.02)
             for bad in (
                 {"strategy": "../evil.py"},
                 {"tapes": []},

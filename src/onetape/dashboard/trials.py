@@ -27,7 +27,7 @@ FILES_MAX: Final = 500
 DEPTH_MAX: Final = 3  # folders below the project's
 PARAMS_WITHIN_S: Final = 20.0
 TEXT_MAX: Final = 2000
-NICE: Final = 19  # whoever trades goes first
+NICE: Final = 10  # whoever trades goes first
 _ESCAPES: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}")
 
