@@ -42,18 +42,18 @@ function Plan({ of, mayAct }) {
   useEffect(() => {
     if (!symbol && symbols.length) setSymbol(symbols[0].symbol); // the list may come in another order
   }, [symbol, symbols.length]);
-  // What was asked stays with its reply: what is traded is what was shown.
-  const call = async (asked) => {
+  // The request stays with its reply: what is traded is what was shown.
+  const call = async (request) => {
     setBusy(true);
     setReply(null);
-    const found = await doIt(asked.dryRun ? `Plan ${asked.symbol}` : `Bring ${asked.symbol} to ${asked.targetDelta}`, "delta_control", "", asked);
+    const found = await doIt(request.dryRun ? `Plan ${request.symbol}` : `Bring ${request.symbol} to ${request.targetDelta}`, "delta_control", "", request);
     setBusy(false);
-    setReply(found ? { ...found, asked } : null);
+    setReply(found ? { ...found, request } : null);
   };
   const dryRun = () => call({ symbol: chosen.symbol, targetDelta: Number(target), accounts: chosen.legs.map((leg) => leg.accountId), maxDeviation: MAX_DEVIATION, dryRun: true });
   const done = (yes) => {
     setOpen(false);
-    if (yes) call({ ...reply.asked, dryRun: false });
+    if (yes) call({ ...reply.request, dryRun: false });
   };
   const columns = [
     { head: "account", cell: (leg) => leg.accountId },
