@@ -12,8 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from onetape.model.time import DAY, MINUTE, SECOND, format_time
-from onetape.recorder.read import NO_RESULT, equity, ledger
-from onetape.recorder.worth import exact, units_of
+from onetape.recorder.read import equity, ledger, result_of
 from onetape.store.records import Records
 
 __all__ = ["file_writer", "public"]
@@ -70,9 +69,8 @@ def _results(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Rows of a ledger without what is private, and without rows that have nothing else."""
     found = []
     for row in rows:
-        net = units_of(row["net"]) - sum(units_of(row[name]) for name in NO_RESULT)  # neither seen nor counted
-        made = {name: row[name] for name in _SHOWN} | {"net": exact(net)}
-        if net or row["fees"] or row["realized"] != "0" or row["funding"] != "0":
+        made = {name: row[name] for name in _SHOWN} | {"net": result_of(row)}  # transfers are neither seen nor counted
+        if made["net"] != "0" or row["fees"] or row["realized"] != "0" or row["funding"] != "0":
             found.append(made)
     return found
 
