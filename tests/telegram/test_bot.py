@@ -356,6 +356,53 @@ def test_a_token_of_another_name_commands_nothing(tmp_path: Path) -> None:
     assert not gateway.did
 
 
+def test_answers_that_hang_are_named_and_hold_up_no_flatten(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    over, hung = threading.Event(), threading.Semaphore(0)
+
+    def hang(options: TelegramOptions) -> str:
+        hung.release()
+        over.wait()
+        return ""
+
+    monkeypatch.setattr(bot_module, "ANSWERS", {**bot_module.ANSWERS, "profit": ("hangs", hang)})
+    monkeypatch.setattr(bot_module, "ANSWER_WITHIN_S", 0.5)
+    try:
+        with world.bot():
+            for _ in range(40):
+                world.api.say(CHAT, "/profit")
+            for _ in range(bot_module.ROOM):
+                assert hung.acquire(timeout=20)
+            world.api.wait("no answer within")
+            world.api.say(CHAT, "/flatten main")
+            world.api.wait("flatten main?")
+            world.api.press("Yes, flatten")
+            wait_for(lambda: any(each["shown"].startswith("flatten main\n") for each in world.api.messages))
+            assert not over.is_set()
+    finally:
+        over.set()
+
+
+def test_what_nobody_has_thought_of_is_a_reply_and_is_logged_once(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object) -> Any:
+        raise KeyError("of a reply")
+
+    monkeypatch.setattr(bot_module.ByHand, "flatten", broken)
+    monkeypatch.setattr(bot_module, "ANSWERS", {**bot_module.ANSWERS, "halts": ("breaks", broken)})
+    with world.bot():
+        world.api.say(CHAT, "/flatten main")
+        world.api.wait("flatten main?")
+        world.api.press("Yes, flatten")
+        assert "not certain" in world.api.wait("a fault of ours, KeyError")
+        world.api.say(CHAT, "/halts")
+        wait_for(lambda: any(each["shown"].startswith("/halts\n") for each in world.api.messages))
+    assert capsys.readouterr().err.count("KeyError: 'of a reply'") == 2
+    tape = Tape(world.home, "1")
+    assert not tape.left  # nor is it sent anew after a restart
+    tape.close()
+
+
 def test_the_profit_of_today_is_no_deposit_and_names_fees_beside_it(world: World) -> None:
     def profit() -> list[str]:
         return ANSWERS["profit"][1](options).splitlines()
