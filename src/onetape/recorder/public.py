@@ -13,6 +13,7 @@ import msgspec
 
 from onetape.model.time import DAY, MINUTE, SECOND, format_time
 from onetape.recorder.read import equity, ledger, result_of
+from onetape.recorder.worth import exact, units_of
 from onetape.store.records import Records
 
 __all__ = ["file_writer", "public"]
@@ -50,10 +51,12 @@ def file_writer(out: Path) -> Callable[[str, bytes], None]:
 
 
 def _equity(records: Records, until: int) -> dict[str, Any]:
-    """By currency: the end of each day, and the minutes of the last one: [ts in s, equity, drawdown]."""
+    """By currency: the end of each day, and the minutes of the last one: [ts in s, equity, drawdown,
+    equity without transfers]."""
     found: dict[str, Any] = {}
     for row in equity(records, by="all", until=until):
-        point = [row["ts"] // SECOND, row["equity"], round(row["drawdown"], 6)]
+        made = exact(units_of(row["equity"]) - units_of(row["capital"]))
+        point = [row["ts"] // SECOND, row["equity"], round(row["drawdown"], 6), made]
         of = found.setdefault(row["currency"], {"days": {}, "minutes": []})
         of["days"][row["ts"] // DAY] = point
         if row["ts"] >= until - DAY and not row["ts"] % MINUTE:
