@@ -71,6 +71,8 @@ def test_a_link_lets_in_once_and_its_cookie_outlives_the_server(tmp_path):
             assert (await server.call("GET", link.removeprefix(server.address)))[0] == 401
             assert (await server.call("GET", "/"))[0] == 401
             assert (await server.call("GET", "/", headers={"Cookie": cookie}))[0] == 200
+            odd = f'prefs={{"theme":"dark"}}; x; {cookie}; y="'  # of other ports of this host
+            assert (await server.call("GET", "/", headers={"Cookie": odd}))[0] == 200
             name, _, value = cookie.partition("=")
             forged = f"{name}={value[:-1]}{'0' if value[-1] != '0' else '1'}"
             assert (await server.call("GET", "/", headers={"Cookie": forged}))[0] == 401

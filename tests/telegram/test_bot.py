@@ -12,18 +12,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from onetape.ipc.door import Command, Door, Handler
 from onetape.ipc.server import listen
 from onetape.model.config import parse_config
-from onetape.model.errors import BadConfig, PermissionDenied
+from onetape.model.errors import BadConfig, PermissionDenied, ProcessDown
+from onetape.model.time import DAY
 from onetape.notify.alert import Severity
 from onetape.notify.rules import alert_of
 from onetape.security.secrets import Secret
 from onetape.security.tokens import make_token
+from onetape.store.records import Records, metadata
 from onetape.telegram import api as bot_api
 from onetape.telegram import bot as bot_module
+from onetape.telegram.answers import ANSWERS
 from onetape.telegram.bot import Act, Bot, Tape
 from onetape.telegram.doctor import examine
 from onetape.telegram.options import TelegramOptions, bot_token, telegram_actor
@@ -350,3 +354,74 @@ def test_a_token_of_another_name_commands_nothing(tmp_path: Path) -> None:
         assert gateway.door.handle({**request, "actor": actor})["status"] == "refused"
     assert gateway.door.handle({**request, "actor": "a"})["error"]["code"] == PermissionDenied.code
     assert not gateway.did
+
+
+def test_answers_that_hang_are_named_and_hold_up_no_flatten(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    over, hung = threading.Event(), threading.Semaphore(0)
+
+    def hang(options: TelegramOptions) -> str:
+        hung.release()
+        over.wait()
+        return ""
+
+    monkeypatch.setattr(bot_module, "ANSWERS", {**bot_module.ANSWERS, "profit": ("hangs", hang)})
+    monkeypatch.setattr(bot_module, "ANSWER_WITHIN_S", 0.5)
+    try:
+        with world.bot():
+            for _ in range(40):
+                world.api.say(CHAT, "/profit")
+            for _ in range(bot_module.ROOM):
+                assert hung.acquire(timeout=20)
+            world.api.wait("no answer within")
+            world.api.say(CHAT, "/flatten main")
+            world.api.wait("flatten main?")
+            world.api.press("Yes, flatten")
+            wait_for(lambda: any(each["shown"].startswith("flatten main\n") for each in world.api.messages))
+            assert not over.is_set()
+    finally:
+        over.set()
+
+
+def test_what_nobody_has_thought_of_is_a_reply_and_is_logged_once(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object) -> Any:
+        raise KeyError("of a reply")
+
+    monkeypatch.setattr(bot_module.ByHand, "flatten", broken)
+    monkeypatch.setattr(bot_module, "ANSWERS", {**bot_module.ANSWERS, "halts": ("breaks", broken)})
+    with world.bot():
+        world.api.say(CHAT, "/flatten main")
+        world.api.wait("flatten main?")
+        world.api.press("Yes, flatten")
+        assert "not certain" in world.api.wait("a fault of ours, KeyError")
+        world.api.say(CHAT, "/halts")
+        wait_for(lambda: any(each["shown"].startswith("/halts\n") for each in world.api.messages))
+    assert capsys.readouterr().err.count("KeyError: 'of a reply'") == 2
+    tape = Tape(world.home, "1")
+    assert not tape.left  # nor is it sent anew after a restart
+    tape.close()
+
+
+def test_the_profit_of_today_is_no_deposit_and_names_fees_beside_it(world: World) -> None:
+    def profit() -> list[str]:
+        return ANSWERS["profit"][1](options).splitlines()
+
+    options = msgspec.structs.replace(world.options, records="sqlite:///records.db")
+    with pytest.raises(ProcessDown, match="the recorder makes them so"):
+        profit()  # who reads makes none
+    records = Records("sqlite:///records.db", home=world.home)
+    day = time.time_ns() // DAY
+    for kind, asset, amount in (
+        ("transfer", "USDT", "10000"),
+        ("correction", "USDT", "-7"),
+        ("realized", "USDT", "12.5"),
+        ("fee", "USDT", "-2"),
+        ("fee", "BNB", "-0.001"),
+    ):
+        part = {"account": "main", "strategy": "mm", "symbol": "x:BTC/USDT", "day": day, "currency": "USDT"}
+        with records.transaction() as connection:
+            table = metadata.tables["record_days"]
+            connection.execute(table.insert(), {**part, "kind": kind, "asset": asset, "amount_exact": amount})
+    records.close()
+    assert profit() == ["mm: 10.5 USDT today, after fees in USDT; fees beside it: 0.001 BNB"]

@@ -11,7 +11,6 @@ import os
 import secrets
 import time
 from collections.abc import Mapping
-from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 from typing import Final
 
@@ -56,11 +55,10 @@ class Sessions:
 
     def of(self, headers: Mapping[str, str], port: int) -> Session:
         """Returns who asks. Raises Unauthenticated."""
-        try:
-            value = SimpleCookie(headers.get("Cookie", "")).get(f"{COOKIE}{port}")
-        except CookieError:
-            value = None
-        body, _, signature = (value.value if value is not None else "").partition(".")
+        # Not SimpleCookie: it drops all that comes after an odd cookie of another port.
+        found = (each.strip().partition("=") for each in headers.get("Cookie", "").split(";"))
+        value = next((value for name, _, value in found if name == f"{COOKIE}{port}"), "")
+        body, _, signature = value.partition(".")
         if not body or not hmac.compare_digest(signature.encode(), self._sign("cookie", body).encode()):
             raise Unauthenticated("nobody is logged in", location="Cookie", todo="open the link that onetape up prints")
         session = msgspec.json.decode(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)), type=Session)

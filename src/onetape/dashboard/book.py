@@ -15,7 +15,7 @@ from onetape.gateway.account_balances import balances
 from onetape.gateway.account_views import positions
 from onetape.model.errors import BadInput, NotAvailable
 from onetape.model.time import DAY, HOUR, TIME_MAX
-from onetape.recorder.read import equity, ledger, trips
+from onetape.recorder.read import equity, ledger, result_of, trips
 from onetape.robot.variants_view import variants_of
 from onetape.store.records import Records
 
@@ -76,11 +76,12 @@ class Book:
     # --- records --------------------------------------------------------------------------------------
 
     async def _results(self, words: Sequence[str]) -> Any:
-        """Returns rows of `onetape ledger`. words: by what, span."""
+        """Returns rows of `onetape ledger` and the result of each. words: by what, span."""
         by, since = (words[0] if words else "strategy"), _since(words[1:])
         if by not in BY:
             raise BadInput(f"results are by {', '.join(BY)}", location="by")
-        return await self._read(lambda records: ledger(records, by=by, since=since))
+        rows = await self._read(lambda records: ledger(records, by=by, since=since))
+        return [{**row, "result": result_of(row)} for row in rows]
 
     async def _lines(self, words: Sequence[str]) -> Any:
         """Returns equity without deposits over time, a line by account or strategy and currency, with its deepest

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any, Final
 
 import aiohttp
@@ -74,7 +75,7 @@ class ControlPlane:
                 data=body,
                 headers=headers,
                 timeout=aiohttp.ClientTimeout(within),
-                ssl=self._tls(),
+                ssl=self._tls,
             ) as answer:
                 said: dict[str, Any] = msgspec.json.decode(await answer.read())
                 status = answer.status
@@ -90,6 +91,7 @@ class ControlPlane:
             self._web = aiohttp.ClientSession()
         return self._web
 
+    @cached_property
     def _tls(self) -> ssl.SSLContext | bool:
         """Trusts the one certificate that is configured, whoever has signed it."""
         section = self._reader.config.control

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from onetape.accounts.entries import MAIN
 from onetape.model.decimals import decimal_text
 from onetape.model.time import DAY, MINUTE, format_duration, format_time
-from onetape.recorder.read import EXTERNAL, NO_RESULT, ledger, risk
+from onetape.recorder.read import EXTERNAL, ledger, result_of, risk
 from onetape.recorder.worth import exact, units_of
 from onetape.store.records import Records, metadata
 from onetape.tape.durable import write_durably
@@ -183,9 +183,8 @@ def _day(records: Records, day: int) -> Iterator[dict[str, Any]]:
         lines = []
         for row in (each for each in made if each["key"] == account):
             fees = ", ".join(f"{fee} {asset}" for asset, fee in row["fees"].items()) or "none"
-            net = exact(units_of(row["net"]) - sum(units_of(row[name]) for name in NO_RESULT))
             parts = f"realized {row['realized']}, funding {row['funding']}, fees {fees}"
-            lines.append(f"net {net} {row['currency']} ({parts})")
+            lines.append(f"net {result_of(row)} {row['currency']} ({parts})")
         worth = [f"{row['equity']} {row['currency']}" for row in figures if row["account"] == account]
         said = "; ".join(lines or ["nothing was booked"]) + (f"; equity now {', '.join(worth)}" if worth else "")
         yield {"kind": "day", "subject": account, "state": f"{date}: {said}", "severity": "info"}

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from onetape.model.time import DAY, MINUTE, SECOND, format_time
-from onetape.recorder.read import NO_RESULT, equity, ledger
+from onetape.recorder.read import equity, ledger, result_of
 from onetape.recorder.worth import exact, units_of
 from onetape.store.records import Records
 
@@ -51,10 +51,12 @@ def file_writer(out: Path) -> Callable[[str, bytes], None]:
 
 
 def _equity(records: Records, until: int) -> dict[str, Any]:
-    """By currency: the end of each day, and the minutes of the last one: [ts in s, equity, drawdown]."""
+    """By currency: the end of each day, and the minutes of the last one: [ts in s, equity, drawdown,
+    equity without transfers]."""
     found: dict[str, Any] = {}
     for row in equity(records, by="all", until=until):
-        point = [row["ts"] // SECOND, row["equity"], round(row["drawdown"], 6)]
+        made = exact(units_of(row["equity"]) - units_of(row["capital"]))
+        point = [row["ts"] // SECOND, row["equity"], round(row["drawdown"], 6), made]
         of = found.setdefault(row["currency"], {"days": {}, "minutes": []})
         of["days"][row["ts"] // DAY] = point
         if row["ts"] >= until - DAY and not row["ts"] % MINUTE:
@@ -70,9 +72,8 @@ def _results(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Rows of a ledger without what is private, and without rows that have nothing else."""
     found = []
     for row in rows:
-        net = units_of(row["net"]) - sum(units_of(row[name]) for name in NO_RESULT)  # neither seen nor counted
-        made = {name: row[name] for name in _SHOWN} | {"net": exact(net)}
-        if net or row["fees"] or row["realized"] != "0" or row["funding"] != "0":
+        made = {name: row[name] for name in _SHOWN} | {"net": result_of(row)}  # transfers are neither seen nor counted
+        if made["net"] != "0" or row["fees"] or row["realized"] != "0" or row["funding"] != "0":
             found.append(made)
     return found
 

@@ -25,10 +25,9 @@ from onetape.recorder.worth import exact, units_of
 from onetape.store.records import Records, metadata
 from onetape.tape.journal import JournalReader
 
-__all__ = ["EXTERNAL", "NO_RESULT", "activity", "equity", "equity_before", "ledger", "records_of", "risk", "trips"]
+__all__ = ["EXTERNAL", "activity", "equity", "equity_before", "ledger", "records_of", "result_of", "risk", "trips"]
 
 EXTERNAL: Final = "external"  # strategy of what no robot of ours has done
-NO_RESULT: Final = ("transfers", "corrections")  # of a ledger row's `net`, what trading has not made
 CURRENT_WITHIN_S: Final = 3.0  # that a recorder which runs is waited for
 BOOKED: Final = tuple(name for name in READ if name != "quote")
 _PARTS: Final = ("realized", "funding", "transfer", "interest", "correction", "fee")
@@ -110,6 +109,12 @@ def ledger(records: Records, *, by: str, since: int = 0, until: int = TIME_MAX) 
         }
         for (key, currency), part in sorted(sums.items())
     ]
+
+
+def result_of(row: Mapping[str, Any]) -> str:
+    """Returns what trading has made of a ledger row's `net`: without transfers and corrections, after the fees in its
+    own currency. Fees in other assets stand in the row's `fees` alone."""
+    return exact(units_of(row["net"]) - units_of(row["transfers"]) - units_of(row["corrections"]))
 
 
 def _key(row: Mapping[str, Any], by: str) -> str:

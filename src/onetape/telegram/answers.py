@@ -18,7 +18,7 @@ from onetape.model.errors import OnetapeError, ProcessDown
 from onetape.model.sections import Config
 from onetape.model.time import DAY, SECOND
 from onetape.notify.past_alerts import ALERTS_MAX, alert_rows, past_alerts
-from onetape.recorder.read import ledger
+from onetape.recorder.read import ledger, result_of
 from onetape.store.records import Records
 from onetape.telegram.options import TelegramOptions
 
@@ -54,17 +54,23 @@ def _profit(options: TelegramOptions) -> str:
     """Of the UTC day, after fees, where there are records, else of each robot since it began; what accounts hold."""
     home = Path(options.home)
     if options.records:
-        records = Records(options.records, home=home)
+        records = Records(options.records, home=home, only_reads=True)
         try:
             rows = ledger(records, by="strategy", since=time.time_ns() // DAY * DAY)
         finally:
             records.close()
-        lines = [f"{row['key']}: {row['net']} {row['currency']} today, after fees" for row in rows]
+        lines = [f"{row['key']}: {result_of(row)} {row['currency']} today, after fees{_beside(row)}" for row in rows]
     else:
         lines = [f"{name[6:]}: {each['profit']} since it began" for name, each in robots_now(home).items()]
     for account, balances in summary(home, options.config)["equity"].items():
         lines += [f"{account}: {total} {currency}" for currency, total in balances.items() if float(total)]
     return "\n".join(lines)
+
+
+def _beside(row: Mapping[str, Any]) -> str:
+    """Returns the fees that were paid in other assets, which no result in its currency has in it."""
+    paid = ", ".join(f"{fee} {asset}" for asset, fee in row["fees"].items() if asset != row["currency"])
+    return f" in {row['currency']}; fees beside it: {paid}" if paid else ""
 
 
 def _positions(options: TelegramOptions) -> str:

@@ -11,15 +11,19 @@ import html
 import secrets
 import sys
 import time
+import traceback
+from collections import defaultdict
 from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from onetape.gateway.by_hand_client import ByHand
 from onetape.ipc.system import IPCCommandSystem
-from onetape.model.errors import DiskFull, OnetapeError
+from onetape.model.errors import DiskFull, OnetapeError, ServiceTimeout
 from onetape.model.shown import shown
 from onetape.model.time import DAY, SECOND
 from onetape.tape.journal import JournalReader, JournalWriter, type_id
@@ -36,13 +40,15 @@ SEND_WITHIN_S: Final = 15.0  # for a process that is away to come back
 PAUSE_S: Final = (1.0, 30.0)  # between tries: the first, the longest
 TRIES: Final = 4  # of a message
 FAILURES: Final = 3  # in a row that are told; what Telegram refuses is told at once
-ROOM: Final = 8  # answers under way; the next ones wait, commands do not
+ROOM: Final = 8  # threads of each command: a database that hangs holds up what reads it, no flatten
+ANSWER_WITHIN_S: Final = 20.0  # or the chat hears that there is none; what acts has its own times
 TASKS_MAX: Final = 100  # beyond it what is asked gets no answer
 OFFSET_NS: Final = DAY  # after a week without updates Telegram numbers them anew, and it keeps none for so long
 WAITING_MAX: Final = 64  # buttons; the oldest act no more
 STRANGERS_MAX: Final = 100  # that are said by their id
 TEXT_MAX: Final = 3900  # units of UTF-16; Telegram takes 4096
 BUTTONS_MAX: Final = 8
+T = TypeVar("T")
 
 # Command -> what it does, as it is asked before it is done.
 ACTS: Final[Mapping[str, str]] = {
@@ -126,7 +132,7 @@ class Bot:
         self._home = Path(options.home)
         self._chats = frozenset(telegram.chats)
         self._heard: set[int] = set()  # strangers that were said
-        self._room = asyncio.Semaphore(ROOM)
+        self._threads: dict[str, ThreadPoolExecutor] = defaultdict(partial(ThreadPoolExecutor, ROOM))  # by command
         self._tasks: set[asyncio.Task[None]] = set()
         self._waiting: dict[str, tuple[int, str, str, float]] = {}  # nonce -> chat, command, of, until when
         self._systems: dict[str, IPCCommandSystem] = {}
@@ -138,11 +144,11 @@ class Bot:
         try:
             for at, act in list(self._tape.left.values()):
                 if time.time_ns() - at < CONFIRM_S * SECOND:
-                    self._start(self._carry_out(act))
+                    self._start(act.chat, self._carry_out(act))
                 else:
                     words = "cut off by a restart; whether it was done is not known: look at /status"
                     self._tape.write("reply", {"id": act.id, "status": "timeout", "result": words})
-                    self._start(self._say(act.chat, _title(act.command, act.of), words))
+                    self._start(act.chat, self._say(act.chat, _title(act.command, act.of), words))
             stop = asyncio.ensure_future(self.stopping.wait())
             await asyncio.wait((stop, polling), return_when=asyncio.FIRST_COMPLETED)
             if polling.done():
@@ -151,6 +157,8 @@ class Bot:
             for task in (polling, *self._tasks):
                 task.cancel()
             await asyncio.gather(polling, *self._tasks, return_exceptions=True)
+            for pool in self._threads.values():
+                pool.shutdown(wait=False, cancel_futures=True)
             for system in self._systems.values():
                 system.stop()
 
@@ -200,7 +208,7 @@ class Bot:
         user = sender.id if sender is not None else 0
         if pressed is None:
             if len(self._tasks) < TASKS_MAX:
-                self._start(self._answer(message.chat.id, message.text))
+                self._start(message.chat.id, self._answer(message.chat.id, message.text), message.text[:64])
             return
         word, _, rest = pressed.data.partition(":")
         waiting = self._waiting.pop(rest, None) if word in ("yes", "no") else None
@@ -210,9 +218,9 @@ class Bot:
         elif waiting is not None and word == "yes" and waiting[0] == message.chat.id and self._now() < waiting[3]:
             act = self._act(pressed.id, message.chat.id, user, *waiting[1:3])
         words = "" if act is not None else "nothing is done" if word == "no" else "too late: send the command anew"
-        self._start(self._pressed(pressed.id, message, words, is_question=word != "ack"))
+        self._start(message.chat.id, self._pressed(pressed.id, message, words, is_question=word != "ack"))
         if act is not None:
-            self._start(self._carry_out(act))
+            self._start(act.chat, self._carry_out(act))
 
     def _stranger(self, chat: int) -> None:
         """No answer; how a chat's id is found that is to be allowed."""
@@ -221,12 +229,17 @@ class Bot:
             self._heard.add(chat)
             sys.stderr.write(f"chat {chat} has written and is not in [notify.telegram] chats: it gets no answer\n")
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        """Goes on with it beside the next update."""
+    def _start(self, chat: int, work: Coroutine[Any, Any, None], title: str = "error") -> None:
+        """Goes on with it beside the next update. chat: hears what was wrong, under this title."""
 
         async def guarded() -> None:
             try:
-                await work
+                try:
+                    await work
+                except ApiError:
+                    raise
+                except Exception as error:
+                    await self._say(chat, title, _words(error))
             except ApiError as error:
                 sys.stderr.write(f"an answer did not leave: {error.words}\n")
 
@@ -242,7 +255,7 @@ class Bot:
             return  # a group talks of other things
         command, of = words[0][1:].partition("@")[0].lower(), " ".join(words[1:])[:64]
         if command in ANSWERS:
-            await self._say(chat, command, await self._made(ANSWERS[command][1]) or "none")
+            await self._say(chat, command, await self._made(command, ANSWERS[command][1], self._options) or "none")
         elif command == "alerts":
             await self._alerts(chat)
         elif command in ACTS:
@@ -251,19 +264,16 @@ class Bot:
             lines = [f"/{name}  {what}" for name, what in _commands().items()]
             await self._say(chat, "onetape", "\n".join(lines))
 
-    async def _made(self, make: Callable[[TelegramOptions], str]) -> str:
+    async def _made(self, command: str, make: Callable[..., T], *facts: Any) -> T:
+        """Raises ServiceTimeout, and what `make` raises."""
+        made = asyncio.get_running_loop().run_in_executor(self._threads[command], make, *facts)
         try:
-            async with self._room:
-                return await asyncio.to_thread(make, self._options)
-        except OnetapeError as error:
-            return str(error)
+            return await asyncio.wait_for(made, ANSWER_WITHIN_S)
+        except TimeoutError:
+            raise ServiceTimeout(f"no answer within {ANSWER_WITHIN_S:g} s", location=f"/{command}") from None
 
     async def _alerts(self, chat: int) -> None:
-        try:
-            rows = await asyncio.to_thread(alerts_now, self._home, self._options.config)
-        except OnetapeError as error:
-            await self._say(chat, "alerts", str(error))
-            return
+        rows = await self._made("alerts", alerts_now, self._home, self._options.config)
         lines = [f"{row['severity']} {row['id']} {row['subject']}: {row['message']}" for row in rows]
         buttons = [(f"Acknowledge {row['id']}", f"ack:{row['id']}") for row in rows[:BUTTONS_MAX]]
         await self._say(chat, "alerts", "\n".join(lines) or "none", [[each] for each in buttons])
@@ -327,15 +337,15 @@ class Bot:
     async def _carry_out(self, act: Act) -> None:
         try:
             lines = await (self._flatten(act) if act.command == "flatten" else self._send(act))
-        except OnetapeError as error:
-            lines = [str(error)]
+        except Exception as error:  # or it would be sent on after a restart, too
+            lines = [_words(error)]
         words = "\n".join(lines) or "nothing is there that could"
         self._tape.write("reply", {"id": act.id, "status": "done", "result": words[:TEXT_MAX]})
         await self._say(act.chat, _title(act.command, act.of), words)
 
     async def _flatten(self, act: Act) -> list[str]:
         done = ByHand(self._home, self._options.config, act.id, act.actor)
-        await asyncio.to_thread(done.flatten, "", act.of)
+        await asyncio.get_running_loop().run_in_executor(self._threads["flatten"], done.flatten, "", act.of)
         lines = [f"{each['side']} {each['qty']} {each['symbol']} {each['state']}" for each in done.value["orders"]]
         return [str(done.error or "flat"), *lines]
 
@@ -367,6 +377,14 @@ def _commands() -> dict[str, str]:
 
 def _listed() -> list[dict[str, str]]:
     return [{"command": name, "description": what} for name, what in _commands().items()]
+
+
+def _words(error: Exception) -> str:
+    """Returns what a chat hears of an error; of one that nobody has thought of the log has all."""
+    if isinstance(error, OnetapeError):
+        return str(error)
+    sys.stderr.write("".join(traceback.format_exception(error)))
+    return f"a fault of ours, {type(error).__name__}; what was done is not certain: look at /status and the bot's log"
 
 
 def _title(command: str, of: str) -> str:

@@ -77,8 +77,16 @@ const next = (theme) => ({ auto: "dark", dark: "light", light: "auto" })[theme];
 
 /** Where one is: #page/word/word. */
 function place() {
-  const [id, ...words] = location.hash.slice(1).split("/").map(decodeURIComponent);
+  const [id, ...words] = location.hash.slice(1).split("/").map(decoded);
   return { id: id || "overview", words };
+}
+
+function decoded(word) {
+  try {
+    return decodeURIComponent(word);
+  } catch {
+    return word; // typed by hand: a bare percent sign
+  }
 }
 
 connect();

@@ -91,6 +91,12 @@ function hear(message) {
     }
     events.splice(0, events.length - EVENTS_MAX);
     wake("events");
+  } else if (message.refused) {
+    for (const name of shown.keys()) {
+      if (topics.has(name)) continue;
+      topics.set(name, { error: message.refused });
+      wake(name);
+    }
   } else if (message.hello) {
     state.hello = message.hello;
     state.skew = message.hello.now - Date.now();

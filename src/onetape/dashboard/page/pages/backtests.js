@@ -67,7 +67,9 @@ function Compared({ names, rows }) {
     { head: "fills", right: true, cell: (row) => row.fills ?? "–" },
   ];
   return html`<section class="panel wide" id="compared" aria-label="Compared"><header><h2>${names.length > 1 ? "Side by side" : names[0]}: equity, change since its beginning</h2></header>
-    ${curves.length > 0 ? html`<${Curve} rows=${curves} />` : html`<p class="note loading">reads ...</p>`}
+    ${names.filter((name) => lines[name]?.error).map((name) => html`<p key=${name} class="note error" role="alert">${name}: ${lines[name].error}</p>`)}
+    ${curves.length > 0 && html`<${Curve} rows=${curves} />`}
+    ${names.some((name) => !lines[name]) && html`<p class="note loading">reads ...</p>`}
     <${Table} label="Compared runs" columns=${columns} rows=${shown} keyOf=${(row) => row.name} /></section>`;
 }
 

@@ -1,7 +1,9 @@
 // Offsetting positions: pairs, deltas, funding, cost; a plan before anything is traded; what is held by itself.
-import { html, useState } from "../third_party/preact.js";
+import { html, useEffect, useState } from "../third_party/preact.js";
 import { now, useTopic } from "../connection.js";
 import { Amount, Confirm, Meter, Panel, Table, Time, doIt, duration, number, percent, tone } from "../parts.js";
+
+const MAX_DEVIATION = 0.1; // as the command line has it
 
 export function Delta({ hello }) {
   const of = useTopic(hello && !hello.control ? null : "delta");
@@ -37,16 +39,21 @@ function Plan({ of, mayAct }) {
   const [isOpen, setOpen] = useState(false);
   const symbols = of.data?.symbols ?? [];
   const chosen = symbols.find((each) => each.symbol === symbol) ?? symbols[0];
-  const fields = (dryRun) => ({ symbol: chosen.symbol, targetDelta: Number(target), accounts: chosen.legs.map((leg) => leg.accountId), maxDeviation: 1, dryRun });
-  const call = async (dryRun) => {
+  useEffect(() => {
+    if (!symbol && symbols.length) setSymbol(symbols[0].symbol); // the list may come in another order
+  }, [symbol, symbols.length]);
+  // The request stays with its reply: what is traded is what was shown.
+  const call = async (request) => {
     setBusy(true);
-    const found = await doIt(dryRun ? `Plan ${chosen.symbol}` : `Bring ${chosen.symbol} to ${target}`, "delta_control", "", fields(dryRun));
+    setReply(null);
+    const found = await doIt(request.dryRun ? `Plan ${request.symbol}` : `Bring ${request.symbol} to ${request.targetDelta}`, "delta_control", "", request);
     setBusy(false);
-    setReply(found ?? null);
+    setReply(found ? { ...found, request } : null);
   };
+  const dryRun = () => call({ symbol: chosen.symbol, targetDelta: Number(target), accounts: chosen.legs.map((leg) => leg.accountId), maxDeviation: MAX_DEVIATION, dryRun: true });
   const done = (yes) => {
     setOpen(false);
-    if (yes) call(false);
+    if (yes) call({ ...reply.request, dryRun: false });
   };
   const columns = [
     { head: "account", cell: (leg) => leg.accountId },
@@ -58,9 +65,9 @@ function Plan({ of, mayAct }) {
     { head: "", cell: (leg) => (leg.reduces ? "reduces" : "opens") },
   ];
   const plan = reply?.plan;
-  return html`<${Panel} title="Bring it to a target" id="plan" of=${{ ...of, data: of.data?.symbols }} empty="No symbol.">${() => html`<form class="form" onSubmit=${(event) => { event.preventDefault(); call(true); }}>
-      <label>symbol<select value=${chosen.symbol} onChange=${(event) => { setSymbol(event.target.value); setReply(null); }}>${symbols.map((each) => html`<option key=${each.symbol} value=${each.symbol} selected=${each === chosen}>${each.symbol}</option>`)}</select></label>
-      <label>target delta<input class="num" inputmode="decimal" value=${target} onInput=${(event) => setTarget(event.target.value)} /></label>
+  return html`<${Panel} title="Bring it to a target" id="plan" of=${{ ...of, data: of.data?.symbols }} empty="No symbol.">${() => html`<form class="form" onSubmit=${(event) => { event.preventDefault(); dryRun(); }}>
+      <label>symbol<select disabled=${busy} value=${chosen.symbol} onChange=${(event) => { setSymbol(event.target.value); setReply(null); }}>${symbols.map((each) => html`<option key=${each.symbol} value=${each.symbol} selected=${each === chosen}>${each.symbol}</option>`)}</select></label>
+      <label>target delta<input class="num" inputmode="decimal" disabled=${busy} value=${target} onInput=${(event) => { setTarget(event.target.value); setReply(null); }} /></label>
       <button type="submit" disabled=${!mayAct || busy || Number.isNaN(Number(target)) || target === ""}>Dry run</button>
     </form>
     ${plan && html`<p class="note">${plan.legs.length ? html`From ${number(reply.initialDelta, 6, 0)} to ${number(plan.expectedDelta, 6, 0)}, expected cost <${Amount} value=${plan.expectedCost} decimals=${4} />, fees included${plan.parallel ? ", legs at the same time" : ""}.` : (reply.reason ?? "Nothing to do.")}</p>
@@ -74,15 +81,16 @@ function Automatic({ of, mayAct }) {
   const [question, setQuestion] = useState(null);
   const pairs = of.data?.pairs ?? [];
   const symbols = (of.data?.symbols ?? []).filter((each) => !pairs.some((pair) => pair.settings.enabled && pair.settings.symbol === each.symbol));
+  // A request replaces all of the one before it: what is not in it would be lost.
+  const inForce = (symbol) => pairs.find((pair) => pair.settings.symbol === symbol)?.settings ?? { symbol, target: 0, band: 0.01 };
   const done = async (yes) => {
-    const { symbol, enabled } = question;
     setQuestion(null);
-    if (yes) await doIt(`${enabled ? "Hold" : "No longer hold"} ${symbol}`, "delta_auto", "", { symbol, enabled });
+    if (yes) await doIt(`${question.enabled ? "Hold" : "No longer hold"} ${question.symbol}`, "delta_auto", "", question);
   };
   return html`<${Panel} title="Held by itself" id="automatic" of=${of}>${() => html`${!pairs.length && html`<p class="note">Nothing is held by itself.</p>`}
-    ${pairs.map((pair) => html`<div class="pair" key=${pair.settings.symbol}><h3>${pair.settings.symbol} <span class="state ${pair.stopped ? "bad" : pair.settings.enabled ? "ok" : ""}">${pair.stopped ?? (pair.settings.enabled ? "on" : "off")}</span>${mayAct && pair.settings.enabled && html`<button class="aside" onClick=${() => setQuestion({ symbol: pair.settings.symbol, enabled: false })}>Turn off ...</button>`}</h3>
+    ${pairs.map((pair) => html`<div class="pair" key=${pair.settings.symbol}><h3>${pair.settings.symbol} <span class="state ${pair.stopped ? "bad" : pair.settings.enabled ? "ok" : ""}">${pair.stopped ?? (pair.settings.enabled ? "on" : "off")}</span>${mayAct && pair.settings.enabled && html`<button class="aside" onClick=${() => setQuestion({ ...pair.settings, enabled: false })}>Turn off ...</button>`}</h3>
       <dl class="facts"><dt>target, band</dt><dd>${number(pair.settings.target, 6, 0)} ± ${number(pair.settings.band, 6, 0)}</dd><dt>cost today, fees included</dt><dd><${Amount} value=${pair.costToday} decimals=${4} />${pair.settings.maxCost != null && ` of ${pair.settings.maxCost}`}</dd></dl>
       <ul class="red">${pair.decisions.slice(0, 5).map((each) => html`<li key=${each.timestamp}><b>${each.action}</b><span>${each.reason}${each.count > 1 ? ` (${each.count} times)` : ""}</span><${Time} ms=${each.timestamp} /></li>`)}</ul></div>`)}
-    ${mayAct && symbols.length > 0 && html`<p class="buttons inset">${symbols.map((each) => html`<button key=${each.symbol} onClick=${() => setQuestion({ symbol: each.symbol, enabled: true })}>Hold ${each.symbol} ...</button>`)}</p>`}
-    ${question && html`<${Confirm} title=${`${question.enabled ? "Hold" : "No longer hold"} ${question.symbol}`} typed=${question.enabled ? "hold" : undefined} confirm=${question.enabled ? "Hold" : "Turn off"} onDone=${done} text=${html`<p>${question.enabled ? "From now on the net delta is brought back to 0 whenever it leaves the band of 0.01. onetape delta auto has all settings." : "Positions stay as they are."}</p>`} />`}`}<//>`;
+    ${mayAct && symbols.length > 0 && html`<p class="buttons inset">${symbols.map((each) => html`<button key=${each.symbol} onClick=${() => setQuestion({ ...inForce(each.symbol), enabled: true })}>Hold ${each.symbol} ...</button>`)}</p>`}
+    ${question && html`<${Confirm} title=${`${question.enabled ? "Hold" : "No longer hold"} ${question.symbol}`} typed=${question.enabled ? "hold" : undefined} confirm=${question.enabled ? "Hold" : "Turn off"} onDone=${done} text=${html`<p>${question.enabled ? `From now on the net delta is brought back to ${question.target} whenever it leaves the band of ${question.band}${question.maxCost != null ? `, for at most ${question.maxCost} a day` : ""}. onetape delta auto has all settings.` : "Positions stay as they are."}</p>`} />`}`}<//>`;
 }

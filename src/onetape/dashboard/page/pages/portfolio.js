@@ -66,7 +66,7 @@ function Results({ by, span, aside }) {
     { head: "fees", right: true, cell: (row) => (fees(row).length ? fees(row).map(([asset, paid]) => html`<span key=${asset}><${Amount} value=${-paid} signs currency=${asset} /> </span>`) : "–") },
     { head: "funding", right: true, cell: (row) => html`<${Amount} value=${row.funding} signs currency=${row.currency} />` },
     { head: "interest, corrections", right: true, cell: (row) => (other(row) ? html`<${Amount} value=${other(row)} signs currency=${row.currency} />` : "–") },
-    { head: "made, after fees", right: true, cell: (row) => html`<b><${Amount} value=${row.net - row.transfers} signs currency=${row.currency} /></b>` },
+    { head: "made, after fees in its currency", right: true, cell: (row) => html`<b><${Amount} value=${row.result} signs currency=${row.currency} /></b>` },
     { head: "paid in", right: true, cell: (row) => (Number(row.transfers) ? html`<${Amount} value=${row.transfers} signs currency=${row.currency} />` : "–") },
   ];
   return html`<${Panel} title="Results, closed" id="results" of=${of} wide aside=${aside} stale=${15000} empty="Nothing was booked in this span.">${(rows) => html`<${Table} label="Results" columns=${columns} rows=${by === "day" ? rows.toReversed() : rows} keyOf=${(row) => `${row.key} ${row.currency}`} />`}<//>`;
