@@ -47,7 +47,7 @@ from onetape.robot.child_process import child_process
 from onetape.robot.earlier_run import Earlier, live_robot, rebuilt, wait_until_settled
 from onetape.robot.live_history import Asks, queried_history
 from onetape.robot.live_inputs import live_inputs, with_market
-from onetape.robot.robot_run import SAMPLE_NS, RobotRun, RobotRunOptions, follow, watch_of
+from onetape.robot.robot_run import SAMPLE_NS, RobotRun, RobotRunOptions, follow, stop_request, watch_of
 from onetape.runs.outcome import RunResult
 from onetape.runs.preparing import prepare_plan, strategy_class
 from onetape.runs.recording import begin_run, run_folder, run_uuid
@@ -360,14 +360,15 @@ def run_live(options: LiveOptions) -> RunResult:
     deadline = options.deadline
     with gateway(options, symbols) as (account, client):
         robot = open_live(options, account, client)
-        try:
-            options.doing("")
-            follow([robot], watch_of(options, deadline))
-            drain([robot])
-        except BaseException:
-            robot.close(keep=True)
-            raise
-        result = robot.close(keep=True)
+        with stop_request([robot]) as stopping:
+            try:
+                options.doing("")
+                follow([robot], watch_of(options, deadline), stopping)
+                drain([robot])
+            except BaseException:
+                robot.close(keep=True)
+                raise
+            result = robot.close(keep=True)
     assert result is not None
     return result
 

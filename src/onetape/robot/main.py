@@ -34,8 +34,6 @@ WAIT_S: Final = 0.1  # the longest without a look at what else there is
 __all__ = ["begun", "halted_words", "live_options", "section_of"]
 
 ROOM_BYTES: Final = 1 << 29  # reserved by threads and compiled code, and not used
-TURN_FRAMES: Final = 4096  # then it says how far it has come, also when more comes all the time
-TURN_S: Final = 0.25
 HALTED: Final = 4  # exit code: the strategy failed and is to stay away
 LOOK_S: Final = 0.5  # whether its gateway's journal is where it was
 GATEWAY_GONE_S: Final = 60.0  # the supervisor has given it up by then, or is about to
@@ -190,12 +188,8 @@ def _follow(robot: RobotRun, waiter: Waiter, control: RobotControl, stopping: li
     gone_at: float | None = None
     looked = time.monotonic()
     is_halted = False
-    frames = 1
     while not stopping:
-        began = time.monotonic()
-        outcome = robot.step(frames_max=frames)
-        # One that computes for long has its turns all the same: what is asked of it comes between them.
-        frames = min(2 * frames, TURN_FRAMES) if time.monotonic() - began < TURN_S else max(frames // 4, 1)
+        outcome = robot.turn()
         if outcome == _core.RunOutcome.STOPPED:
             return
         if robot.session.loop.halted and not is_halted:
