@@ -120,7 +120,7 @@ class Inside:
         life = self.core.requests.attach("other", "", time.time_ns(), slot=3)
         assert life is not None
         self.other = life.number
-        self.robots = Robots(self.core, loop=asyncio.get_running_loop(), moment=moment)
+        self.robots = Robots(self.core, account="main", loop=asyncio.get_running_loop(), moment=moment)
         self.sent: list[tuple[Call, bytes]] = []
         self.at = 0  # when the newest request was there
         self.home = home
@@ -131,7 +131,7 @@ class Inside:
         strategy.write_text(STRATEGY)
         options = LiveOptions(strategy=str(strategy), home=self.home, data=())
         loop = asyncio.get_running_loop()
-        opening = loop.run_in_executor(None, open_live, options, "main", self)
+        opening = loop.run_in_executor(None, open_live, options, {"main": self})
         while not opening.done():
             self.take(tick(0))
             await asyncio.sleep(0.01)

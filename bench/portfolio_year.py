@@ -14,11 +14,11 @@ from decimal import Decimal
 from pathlib import Path
 
 from loop import Timed, run_once
-from year_of_bars import DAY, NAMES, START, tape
+from year_of_bars import DAY, NAMES, PEERS, START, SYMBOLS, tape
 
 from onetape.engine.loader import load_strategy
 
-STRATEGIES, DAYS = 50, 365
+STRATEGIES, RIVAL = 50, "nautilus portfolio"
 EMA = """
 from onetape import Strategy
 
@@ -44,10 +44,11 @@ class Ema(Strategy):
 """
 
 
-def portfolio(folder: Path, period: str) -> Path:
+def portfolio(folder: Path, period: str, symbols: int) -> Path:
     (folder / "ema.py").write_text(EMA)
+    names = list(NAMES[:symbols])
     sections = [
-        f'[portfolio.strategies.s{k}]\nstrategy = "ema.py:Ema"\nsymbols = {list(NAMES)}\nperiods = ["{period}"]\n'
+        f'[portfolio.strategies.s{k}]\nstrategy = "ema.py:Ema"\nsymbols = {names}\nperiods = ["{period}"]\n'
         # Small beside the bars' volume: what is timed is the portfolio, not orders that fill for hours.
         f"share = 0.000008\nparams = {{ fast = {4 + k % 10}, slow = {20 + 3 * k} }}\n"
         for k in range(STRATEGIES)
@@ -58,15 +59,29 @@ def portfolio(folder: Path, period: str) -> Path:
     return file
 
 
-def over(period: str, days: int = 0) -> Timed:
+def over(period: str, days: int = 0, symbols: int = SYMBOLS) -> Timed:
     with tempfile.TemporaryDirectory() as folder:
         return run_once(
-            load_strategy(str(portfolio(Path(folder), period))),
-            tape(),
+            load_strategy(str(portfolio(Path(folder), period, symbols))),
+            tape(symbols),
             fee=(Decimal(0), Decimal("0.0005")),
             sample_every=DAY // 6,
             end=START + days * DAY + 1 if days else None,
         )
+
+
+def table() -> str:
+    """The rival over the share that it is timed on, and ours over the same."""
+    results = json.loads(PEERS.read_text())["results"] if PEERS.is_file() else {}
+    rival = results.get(RIVAL, {"not_available": "not run, see make peers"})
+    if "seconds" not in rival:
+        return f"{RIVAL}: NOT_AVAILABLE: {rival['not_available']}"
+    symbols = 2
+    ours = over("1h", rival["events"] // symbols // 1_440, symbols)
+    return (
+        f"{STRATEGIES} strategies on {symbols} symbols, {rival['events']:,} bars: {RIVAL} {rival['seconds']:.2f} s, "
+        f"ours {ours.seconds:.2f} s, {rival['seconds'] / ours.seconds:.1f} times; left out there: {rival['left_out']}."
+    )
 
 
 def main() -> None:
@@ -84,7 +99,16 @@ def main() -> None:
         },
         {"name": "portfolio, members' callbacks by the minute", "value": callbacks / week.seconds, "unit": "bars/s"},
     ]
-    print(json.dumps({"figures": figures, "fills": year.counters.get("fills"), "orders": year.counters.get("orders")}))
+    print(
+        json.dumps(
+            {
+                "figures": figures,
+                "tables": [table()],
+                "fills": year.counters.get("fills"),
+                "orders": year.counters.get("orders"),
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

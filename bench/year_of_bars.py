@@ -51,23 +51,25 @@ class Cross(Strategy):
             self.set_target(bar.symbol, 0.01 if closes[-self.fast :].mean() > closes.mean() else 0)
 
 
-def tape() -> Path:
-    if PLACE.is_dir():
-        return PLACE
+def tape(symbols: int = SYMBOLS) -> Path:
+    """The year of the first `symbols` of them."""
+    place = PLACE if symbols == SYMBOLS else PLACE.with_name(f"{PLACE.name}-of-{symbols}")
+    if place.is_dir():
+        return place
     walk = prices()
-    with JournalWriter(PLACE, process="bench", durable=False) as writer:
-        for stream, name in enumerate(NAMES, 1):
+    with JournalWriter(place, process="bench", durable=False) as writer:
+        for stream, name in enumerate(NAMES[:symbols], 1):
             facts = from_symbol(name, tick="0.01", lot="0.001")
             writer.append_instrument(stream, START, facts.to_msgpack())
         for minute in range(MINUTES):
             opened, closed = START + minute * MINUTE, START + (minute + 1) * MINUTE
-            for stream in range(SYMBOLS):
+            for stream in range(symbols):
                 first, last = int(walk[minute, stream]), int(walk[minute + 1, stream])
                 row = BAR.pack(
                     opened, closed, MINUTE, first, max(first, last) + 3, min(first, last) - 3, last, 5_000, 0, 0, -1, 0
                 )
                 writer.append("bar", row, stream=stream + 1, time=closed)
-    return PLACE
+    return place
 
 
 def main() -> None:

@@ -7,20 +7,22 @@ class Leg(Strategy):  # holds what its parent wants of one symbol
     symbol: str = ""
 
     def on_start(self):
-        self.failed = 0  # orders in a row of which nothing was filled
+        self.failed, self.away = 0, False  # orders in a row without a fill; its gateway is
         self.subscribe(self.symbol, quotes=True)
 
     def on_order(self, order):
         if order.is_closed:
             self.failed = 0 if order.filled else self.failed + 1
 
+    def on_health(self, health):
+        if self.accounts.get(health.subject) == self.symbol.partition(":")[0]:
+            self.away = health.state != "live"
+
     def move(self, step):
         order = self.set_target(self.symbol, self.held + step)
         self.failed += order is not None and order.state == "DENIED"  # at once: nobody is told
 
-    @property
-    def held(self):
-        return self.position(self.symbol).qty
+    held = property(lambda self: self.position(self.symbol).qty)
 
 
 class PairArbitrage(Strategy):
@@ -33,23 +35,21 @@ class PairArbitrage(Strategy):
 
     def on_start(self):
         self.legs = [self.child(Leg, name, symbol=getattr(self, name)) for name in "ab"]
-        facts = [self.instrument(leg.symbol) for leg in self.legs]
-        self.lot = max(float(each.lot) for each in facts)  # that both can trade
-        self.cost = 2 * float(sum(each.taker_fee for each in facts)) + self.edge
+        self.lot = max(float(self.instrument(leg.symbol).lot) for leg in self.legs)  # both can trade it
+        self.cost = 2 * float(sum(self.instrument(leg.symbol).taker_fee for leg in self.legs)) + self.edge
         self.on("quote", lambda quote: self.work(*self.legs))
 
     def work(self, a, b):
         """One step of both legs at a time; a leg that is behind comes first."""
         quotes = [self.quote(leg.symbol) for leg in self.legs]
-        if None in quotes or self.orders():
+        if None in quotes or any(self.orders(leg.symbol) for leg in self.legs if not leg.away):
             return
         ahead = a.held + b.held  # the legs have opposite signs
         step = max(-self.slice, min(self.slice, self.wish(*quotes, a.held) - a.held))
         if abs(ahead) > self.lot / 2:
             behind, other = (a, b) if abs(a.held) < abs(b.held) else (b, a)
-            leg = behind if behind.failed < self.tries else other
-            leg.move(-ahead)
-        elif abs(step) > self.lot / 2 and max(a.failed, b.failed) < self.tries:
+            (other if behind.away or behind.failed >= self.tries else behind).move(-ahead)
+        elif abs(step) > self.lot / 2 and max(a.failed, b.failed) < self.tries and not (a.away or b.away):
             a.move(step)
             b.move(-step)
 

@@ -17,6 +17,8 @@ SYMBOLS, MINUTES = 20, 525_600
 START_S = 1_704_067_200  # 2024-01-01
 FAST, SLOW = 10, 30
 QTY, TAKER = 0.01, 0.0005
+# A thousand crosses of one symbol, for sweeps.
+FASTS, SLOWS = range(5, 25), range(30, 130, 2)
 
 
 def prices() -> np.ndarray:
@@ -44,16 +46,16 @@ def frame(column: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def cross(rows: np.ndarray) -> tuple[int, float]:
+def cross(rows: np.ndarray, fast_count: int = FAST, slow_count: int = SLOW) -> tuple[int, float]:
     """Fills and gain of the strategy by arithmetic, sums of whole numbers: 0.01 held while the mean
     of the last ten closes is above that of the last thirty, changed at the close that says so.
     """
     closes = rows[1:].astype(np.int64)
     sums = np.vstack([np.zeros((1, closes.shape[1]), np.int64), closes.cumsum(axis=0)])
-    fast = sums[SLOW:] - sums[SLOW - FAST : -FAST]
-    slow = sums[SLOW:] - sums[:-SLOW]
-    held = (fast * (SLOW // FAST) > slow).astype(np.int64)
-    at = closes[SLOW - 1 :]
+    fast = sums[slow_count:] - sums[slow_count - fast_count : -fast_count]
+    slow = sums[slow_count:] - sums[:-slow_count]
+    held = (fast * slow_count > slow * fast_count).astype(np.int64)
+    at = closes[slow_count - 1 :]
     change = np.diff(held, axis=0, prepend=0)
     traded = int(np.abs(change * at).sum())
     value = int((held[-1] * at[-1]).sum()) - int((change * at).sum())

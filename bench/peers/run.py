@@ -53,7 +53,9 @@ TASKS = {
     "hftbacktest l2 grid": ("hftbacktest", "hftbacktest_l2.py", ["grid", "folder"]),
     "hftbacktest l2 plain Python": ("hftbacktest", "hftbacktest_l2.py", ["plain", "folder"]),
     "vectorbt bars": ("vectorbt", "vectorbt_bars.py", ["year", "bars"]),
+    "vectorbt sweep": ("vectorbt", "vectorbt_sweep.py", ["year", "bars"]),
     "nautilus bars": ("nautilus", "nautilus_bars.py", ["10", "bars"]),
+    "nautilus portfolio": ("nautilus", "nautilus_portfolio.py", ["30", "bars"]),
     "backtrader bars": ("backtrader", "backtrader_bars.py", ["10", "bars"]),
     "backtesting.py bars": ("backtesting", "backtesting_bars.py", ["10", "bars"]),
     "freqtrade bars": ("freqtrade", "freqtrade_bars.py", ["10", "bars"]),
@@ -63,12 +65,14 @@ TASKS = {
     "ccxt.pro depth": ("ccxt", "ccxt_decode.py", ["depth", "capture"]),
 }
 # Of the bars of a year; the rest runs all of them.
-SHARES = {"10": "10 days of 365"}
+SHARES = {"10": "10 days of 365", "30": "30 days of 365, two symbols"}
 # What a rival's run leaves out of what ours does with the same bars, as it is set up here.
 LEFT_OUT = {
     "vectorbt bars": "latency, partial fills, volume caps, order book, order states, liquidation,"
     " funding; sees the whole year as arrays at once",
+    "vectorbt sweep": "latency, partial fills, volume caps, order states, liquidation, funding",
     "nautilus bars": "latency and volume caps (not set), funding, liquidation",
+    "nautilus portfolio": "weights, netting into one position a symbol, virtual fills, latency, funding, liquidation",
     "backtrader bars": "latency, partial fills, volume caps, order book, lots and ticks, liquidation, funding",
     "backtesting.py bars": "latency, partial fills, volume caps, order book, lots and ticks,"
     " funding; one symbol a run, each with all the cash",

@@ -17,6 +17,7 @@
 #include "bindings/py_trading_loop.hpp"
 #include "engine/reasons.hpp"
 #include "engine/trading_loop.hpp"
+#include "exchange/round_trips.hpp"
 #include "market/conflation.hpp"
 
 using namespace onetape;
@@ -53,11 +54,29 @@ nb::bytes digest_bytes(const Digest& digest) {
     return nb::bytes(reinterpret_cast<const char*>(digest.data()), digest.size());
 }
 
-nb::object column(const std::vector<double>& values) {
-    auto* copy = new std::vector<double>(values);
-    nb::capsule owner(copy, [](void* p) noexcept { delete static_cast<std::vector<double>*>(p); });
+template <class Number>
+nb::object column(std::vector<Number> values) {
+    auto* kept = new std::vector<Number>(std::move(values));
+    nb::capsule owner(kept, [](void* p) noexcept { delete static_cast<std::vector<Number>*>(p); });
     return nb::cast(
-        nb::ndarray<nb::numpy, double, nb::ndim<1>>(copy->data(), {copy->size()}, owner));
+        nb::ndarray<nb::numpy, Number, nb::ndim<1>>(kept->data(), {kept->size()}, owner));
+}
+
+template <class Number>
+using Column = nb::ndarray<const Number, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+
+nb::tuple round_trips(const Column<std::int64_t>& time, const Column<std::int64_t>& book,
+                      const Column<double>& qty, const Column<double>& realized,
+                      const Column<double>& fee) {
+    const std::size_t count = time.shape(0);
+    if (book.shape(0) != count || qty.shape(0) != count || realized.shape(0) != count ||
+        fee.shape(0) != count)
+        throw nb::value_error("columns of fills are of one length");
+    RoundTrips trips;
+    for (std::size_t i = 0; i < count; ++i)
+        trips.add({time(i), book(i), qty(i), realized(i), fee(i)});
+    return nb::make_tuple(column(std::move(trips.opened)), column(std::move(trips.closed)),
+                          column(std::move(trips.net)), column(std::move(trips.book)));
 }
 
 nb::object mbo_counts_of(const PyTradingLoop& s, std::uint32_t index) {
@@ -72,6 +91,12 @@ void bind_engine(nb::module_& m) {
     m.attr("REFUSALS_MAX") = refusals_max;
     m.def("set_event_reuse", &EventFactory::set_reuse);
     m.def("event_reuse", &EventFactory::reuse);
+    m.def("round_trips", &round_trips, nb::arg("time"), nb::arg("book"), nb::arg("qty"),
+          nb::arg("realized"), nb::arg("fee"),
+          "Columns of round trips (opened, closed, net of fees, book) from fills in order.");
+    nb::class_<FrameBlock>(m, "FrameBlock", "Checked frames of a tape that several loops take.")
+        .def(nb::init<nb::object, std::uint64_t>(), nb::arg("reader"), nb::arg("last_sequence"))
+        .def("read", &FrameBlock::read, "The next frames; False: there are no more.");
     // For the self-test at import: shows one quote after another to `callback`.
     m.def("show_quotes", [](nb::callable callback,
                             const std::vector<std::pair<std::int64_t, std::int64_t>>& quotes) {
@@ -243,11 +268,13 @@ void bind_engine(nb::module_& m) {
                                 std::uint64_t last) { s.core->limit_source(source, last); })
         .def(
             "set_fee_currency",
-            [](PyTradingLoop& s, std::uint32_t number, std::int64_t currency, nb::object name) {
-                s.core->set_fee_currency(number, currency);
-                s.robot->name_fee_currency(number, std::move(name));
+            [](PyTradingLoop& s, std::uint32_t gateway, std::uint32_t number, std::int64_t currency,
+               nb::object name) {
+                if (gateway >= s.core->source_count()) throw nb::value_error("no such source");
+                s.core->set_fee_currency(gateway, number, currency);
+                s.robot->name_fee_currency(gateway, number, std::move(name));
             },
-            nb::arg("number"), nb::arg("currency"), nb::arg("name"),
+            nb::arg("gateway"), nb::arg("number"), nb::arg("currency"), nb::arg("name"),
             "What a gateway's number of a fee's currency means; -1: none of the account's money.")
         .def(
             "use_filter", [](PyTradingLoop& s) { s.core->use_filter({}); },
@@ -311,6 +338,8 @@ void bind_engine(nb::module_& m) {
         .def("begin", [](PyTradingLoop& s, std::int64_t now) { s.core->begin(now); })
         .def("leave_callback", &PyTradingLoop::leave_callback)
         .def("run", &PyTradingLoop::run, nb::arg("frames_max"), nb::arg("until"))
+        .def("run_checked", &PyTradingLoop::run_checked, nb::arg("block"), nb::arg("until"))
+        .def_prop_ro("shares", [](const PyTradingLoop& s) { return s.core->shares(); })
         .def("finish_input", &PyTradingLoop::finish_input)
         .def("advance", &PyTradingLoop::advance, nb::arg("until"))
         .def("begin_stop", [](PyTradingLoop& s) { s.core->begin_stop(); })

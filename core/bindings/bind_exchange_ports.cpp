@@ -1,5 +1,6 @@
 // What a run trades with, as it is chosen when its loop is made.
 #include <nanobind/stl/shared_ptr.h>
+#include <nanobind/stl/vector.h>
 
 #include "bindings/py_trading_loop.hpp"
 #include "engine/recorded_venue.hpp"
@@ -39,24 +40,27 @@ void bind_exchange_ports(nb::module_& m) {
             nb::arg("bar_volume_share"));
     nb::class_<GatewayPort, ExchangePort>(
         m, "GatewayPort",
-        "Requests leave with the run's journal; reports come with its first tape.")
+        "Requests leave with the run's journal; reports come with its first tapes.")
         .def(
             "__init__",
-            [](GatewayPort* self, std::uint8_t robot, std::uint64_t order_base) {
-                new (self) GatewayPort(GatewaySeat{robot, order_base});
+            [](GatewayPort* self, std::vector<std::uint8_t> robots, std::uint64_t order_base) {
+                new (self) GatewayPort(GatewaySeats{std::move(robots), order_base});
             },
-            nb::kw_only(), nb::arg("robot"), nb::arg("order_base"),
-            "robot: its number at the gateway, from 1; ids of its orders begin after order_base.");
+            nb::kw_only(), nb::arg("robots"), nb::arg("order_base"),
+            "robots: its number at each gateway, from 1; ids of its orders begin after "
+            "order_base.");
     nb::class_<ReportScript, ExchangePort>(
         m, "ReportScript", "Another run's journal answers: its reports come when they came there.")
         .def(
             "__init__",
-            [](ReportScript* self, PyReader& journal, std::uint8_t robot,
+            [](ReportScript* self, PyReader& journal, std::vector<std::uint8_t> robots,
                std::uint64_t order_base) {
-                new (self) ReportScript(*journal.reader, GatewaySeat{robot, order_base});
+                new (self)
+                    ReportScript(*journal.reader, GatewaySeats{std::move(robots), order_base});
             },
-            nb::arg("journal"), nb::kw_only(), nb::arg("robot") = 0, nb::arg("order_base") = 0,
-            nb::keep_alive<1, 2>(), "robot, order_base: as a live run had them; 0: it was none.");
+            nb::arg("journal"), nb::kw_only(), nb::arg("robots") = std::vector<std::uint8_t>{},
+            nb::arg("order_base") = 0, nb::keep_alive<1, 2>(),
+            "robots, order_base: as a live run had them; none: it was not live.");
 }
 
 }  // namespace onetape

@@ -45,12 +45,23 @@ void bind_live(nb::module_& m, nb::class_<PyTradingLoop>& loop) {
             "behind those that were said before.")
         .def(
             "inherit",
-            [](PyTradingLoop& s, std::uint64_t since, std::uint64_t run_from, std::uint64_t heard) {
-                s.core->inherit({since, run_from, heard});
+            [](PyTradingLoop& s, std::uint32_t gateway, std::uint64_t since, std::uint64_t run_from,
+               std::uint64_t heard) {
+                if (gateway >= s.core->source_count()) throw nb::value_error("no such source");
+                s.core->inherit(gateway, {since, run_from, heard});
             },
-            nb::arg("since"), nb::arg("run_from"), nb::arg("heard"),
+            nb::arg("gateway"), nb::arg("since"), nb::arg("run_from"), nb::arg("heard"),
             "Its orders and fills after frame `since` are its own before it begins; the run's "
-            "journal has `heard` of those after frame `run_from`.")
+            "journal has `heard` of those after frame `run_from`. gateway: the source whose tape "
+            "it is.")
+        .def(
+            "set_away",
+            [](PyTradingLoop& s, std::uint32_t gateway, const std::string& account, bool is_away) {
+                return s.core->set_away(gateway, account, is_away);
+            },
+            nb::arg("gateway"), nb::arg("account"), nb::arg("is_away"),
+            "From now on orders for what that source's gateway trades are denied, or sent. "
+            "on_health hears of it.")
         .def(
             "write_missed", [](PyTradingLoop& s) { s.core->write_missed(); },
             "News from between two lives, into the run's journal.")
@@ -66,20 +77,27 @@ void bind_live(nb::module_& m, nb::class_<PyTradingLoop>& loop) {
             "An action of an earlier life, as it lies on the run's journal.")
         .def(
             "follow_ledger",
-            [](PyTradingLoop& s, std::uint64_t after) { s.core->follow_ledger(after); },
-            nb::arg("after"),
-            "The robot's money is what the ledger's entries behind frame `after` make of it.")
+            [](PyTradingLoop& s, std::uint32_t gateway, std::uint64_t after) {
+                if (gateway >= s.core->source_count()) throw nb::value_error("no such source");
+                s.core->follow_ledger(gateway, after);
+            },
+            nb::arg("gateway"), nb::arg("after"),
+            "The robot's money at that source's gateway is what the entries behind frame `after` "
+            "of "
+            "its ledger make of it.")
         .def(
             "post",
-            [](PyTradingLoop& s, EntryKind kind, std::uint64_t of, std::int64_t instrument,
+            [](PyTradingLoop& s, std::uint32_t gateway, EntryKind kind, std::uint64_t of,
+               std::int64_t instrument,
                const std::vector<std::pair<std::uint32_t, nb::int_>>& legs) {
                 std::vector<LedgerLeg> posted;
                 posted.reserve(legs.size());
                 for (const auto& [currency, amount] : legs)
                     posted.push_back({currency, int128_from_python(amount.ptr())});
-                s.core->post(kind, of, instrument, posted);
+                s.core->post(gateway, kind, of, instrument, posted);
             },
-            nb::arg("kind"), nb::arg("of"), nb::arg("instrument"), nb::arg("legs"),
+            nb::arg("gateway"), nb::arg("kind"), nb::arg("of"), nb::arg("instrument"),
+            nb::arg("legs"),
             "An entry. legs: (currency, units of 1e-18) of the robot's sub-account; of: frame of "
             "the fill behind it; instrument: whose funding it is, -1: not known.")
         .def(

@@ -75,6 +75,9 @@ class PyTradingLoop {
     RunOutcome run(std::uint64_t frames, std::int64_t until) {
         return running([&] { return core->run(frames, until); });
     }
+    RunOutcome run_checked(const FrameBlock& block, std::int64_t until) {
+        return running([&] { return core->run_checked(block.frames(), until); });
+    }
     RunOutcome warm_up(std::int64_t start) {
         return running([&] { return core->warm_up(start); });
     }

@@ -86,13 +86,13 @@ void PyRobot::add_instrument(const Instrument& instrument, nb::object settle_cur
     if (compiled) compiled->add_facts(instrument);
 }
 
-void PyRobot::name_fee_currency(std::uint32_t number, nb::object name) {
-    fee_names_[number] = std::move(name);
+void PyRobot::name_fee_currency(std::uint32_t gateway, std::uint32_t number, nb::object name) {
+    fee_names_[{gateway, number}] = std::move(name);
 }
 
-nb::object PyRobot::fee_currency(std::uint32_t index, const FillPayload& fill) const {
-    if (fill.fee_currency == 0) return currencies_[index];
-    const auto named = fee_names_.find(fill.fee_currency);
+nb::object PyRobot::fee_currency(const Instrument& instrument, const FillPayload& fill) const {
+    if (fill.fee_currency == 0) return currencies_[instrument.index];
+    const auto named = fee_names_.find({instrument.gateway, fill.fee_currency});
     return named != fee_names_.end() ? named->second : nb::object(nb::str(""));
 }
 
@@ -306,8 +306,7 @@ bool PyRobot::on_fill(const OrderRef& order, const FillPayload& fill) {
     if (playing) [[unlikely]]
         playing->keep_order(order);
     if (!fill_.set() || plays()) return true;
-    const nb::object view =
-        nb::cast(FillView{order, fill, fee_currency(order->instrument->index, fill)});
+    const nb::object view = nb::cast(FillView{order, fill, fee_currency(*order->instrument, fill)});
     return finish(fill_.call(view.ptr()), "on_fill");
 }
 
@@ -349,9 +348,9 @@ bool PyRobot::on_refusal_storm(const OrderRef& order) {
 }
 
 // What a process whose tape this is says of its feed.
-bool PyRobot::call_health(const Frame& frame) {
+bool PyRobot::call_health(std::uint32_t source, const Frame& frame) {
     PyObject* parts = PyObject_CallMethod(
-        host_.ptr(), "health_frame", "N",
+        host_.ptr(), "health_frame", "kN", static_cast<unsigned long>(source),
         PyBytes_FromStringAndSize(reinterpret_cast<const char*>(frame.payload),
                                   static_cast<Py_ssize_t>(frame.payload_bytes)));
     if (!parts) return failed("health frame");
@@ -368,7 +367,7 @@ std::int64_t PyRobot::on_cold(std::uint32_t source, const Frame& frame) {
     const bool hears = loop_->has_started() && !loop_->halted();
     if (frame.type() == EventType::health) {
         if (!hears || !health_.set() || plays()) return skip;
-        return call_health(frame) ? skip : RobotPort::failed;
+        return call_health(source, frame) ? skip : RobotPort::failed;
     }
     if (frame.type() == EventType::external) {
         if (!hears || !event_.set() || plays()) return skip;
@@ -382,22 +381,23 @@ std::int64_t PyRobot::on_cold(std::uint32_t source, const Frame& frame) {
     }
     if (frame.type() == EventType::params && loop_->is_gateways(source)) {
         PyObject* result = PyObject_CallMethod(
-            host_.ptr(), "params_frame", "N",
+            host_.ptr(), "params_frame", "kN", static_cast<unsigned long>(source),
             PyBytes_FromStringAndSize(reinterpret_cast<const char*>(frame.payload),
                                       static_cast<Py_ssize_t>(frame.payload_bytes)));
         return finish(result, "params frame") ? skip : RobotPort::failed;
     }
     if (frame.type() == EventType::reply && loop_->is_gateways(source)) {
         PyObject* result = PyObject_CallMethod(
-            host_.ptr(), "reply_frame", "N",
+            host_.ptr(), "reply_frame", "kN", static_cast<unsigned long>(source),
             PyBytes_FromStringAndSize(reinterpret_cast<const char*>(frame.payload),
                                       static_cast<Py_ssize_t>(frame.payload_bytes)));
         return finish(result, "reply frame") ? skip : RobotPort::failed;
     }
     if (frame.type() == EventType::entry) {
-        if (!loop_->follows_entry(frame.header->sequence)) return skip;
+        if (!loop_->is_gateways(source) || !loop_->follows_entry(source, frame.header->sequence))
+            return skip;
         PyObject* result = PyObject_CallMethod(
-            host_.ptr(), "entry_frame", "N",
+            host_.ptr(), "entry_frame", "kN", static_cast<unsigned long>(source),
             PyBytes_FromStringAndSize(reinterpret_cast<const char*>(frame.payload),
                                       static_cast<Py_ssize_t>(frame.payload_bytes)));
         return finish(result, "entry frame") ? skip : RobotPort::failed;

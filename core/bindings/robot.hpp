@@ -74,7 +74,7 @@ class PyRobot final : public RobotPort {
     // Another function in a callback's place. Throws where there is no such callback.
     void set_callback(std::string_view name, nb::object function);
     void add_instrument(const Instrument& instrument, nb::object settle_currency);
-    void name_fee_currency(std::uint32_t number, nb::object name);
+    void name_fee_currency(std::uint32_t gateway, std::uint32_t number, nb::object name);
     void release();  // drops the strategy and the host: ends the reference cycle
 
     bool on_quote(Instrument& instrument, const QuotePayload& quote) override;
@@ -116,7 +116,8 @@ class PyRobot final : public RobotPort {
         return nb::borrow(origins_[index].symbol);
     }
     [[nodiscard]] nb::object currency(std::uint32_t index) const { return currencies_[index]; }
-    [[nodiscard]] nb::object fee_currency(std::uint32_t index, const FillPayload& fill) const;
+    [[nodiscard]] nb::object fee_currency(const Instrument& instrument,
+                                          const FillPayload& fill) const;
     [[nodiscard]] nb::object book_view(std::uint32_t index);
     // Which of the callbacks with market events are overridden, as want_* bits; 64: on_bar.
     [[nodiscard]] std::uint32_t overridden() const;
@@ -124,7 +125,7 @@ class PyRobot final : public RobotPort {
  private:
     [[nodiscard]] std::array<std::pair<const char*, Callback*>, 15> callbacks();
     bool play();  // always true
-    bool call_health(const Frame& frame);
+    bool call_health(std::uint32_t source, const Frame& frame);
     bool finish(PyObject* result, const char* callback_name);
     bool call_compiled(CompiledCallback callback, const void* payload, std::uint32_t instrument,
                        const char* callback_name);
@@ -136,7 +137,8 @@ class PyRobot final : public RobotPort {
         order_, fill_, position_, health_, event_;
     std::vector<EventOrigin> origins_;
     std::vector<nb::object> symbols_, currencies_, books_;
-    std::map<std::uint32_t, nb::object> fee_names_;  // by a gateway's number
+    // By gateway and its number.
+    std::map<std::pair<std::uint32_t, std::uint32_t>, nb::object> fee_names_;
     std::vector<std::pair<const BarFeed*, nb::object>> periods_;
     nb::object error_;
 };

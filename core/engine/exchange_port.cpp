@@ -15,7 +15,7 @@ void ExchangePort::set_instrument(Instrument& instrument) {
 }
 
 bool ExchangePort::trades(const Instrument& instrument) const {
-    return !has_gateway() || loop_->is_on_first_tape(instrument);
+    return !has_gateway() || instrument.is_traded();
 }
 
 // Nobody else says what was paid.
@@ -24,13 +24,13 @@ void ExchangePort::settle_funding(Instrument& instrument, std::int64_t /*time*/,
     loop_->apply_funding(instrument, payload);
 }
 
-bool GatewayPort::take_report(Instrument* instrument, const Frame& frame) {
+bool GatewayPort::take_report(std::uint32_t gateway, Instrument* instrument, const Frame& frame) {
     const bool is_fill = frame.type() == EventType::fill;
     if (frame.payload_bytes < (is_fill ? sizeof(FillPayload) : sizeof(OrderEventPayload)))
         return loop_->fits(frame);
     const std::uint8_t robot =
         is_fill ? frame.as<FillPayload>().robot : frame.as<OrderEventPayload>().robot;
-    if (robot != seat().robot || instrument == nullptr) return true;
+    if (robot != seats().robots[gateway] || instrument == nullptr) return true;
     if (!loop_->reach(frame.header->time)) return false;
     return is_fill ? loop_->deliver(*instrument, frame.as<FillPayload>(), frame.header->sequence)
                    : loop_->deliver(*instrument, frame.as<OrderEventPayload>());
@@ -70,7 +70,8 @@ bool ReportScript::run_due(std::int64_t /*time*/) {
 }
 
 // The other run was told here: what it was told is due now.
-bool ReportScript::take_report(Instrument* /*instrument*/, const Frame& frame) {
+bool ReportScript::take_report(std::uint32_t /*gateway*/, Instrument* /*instrument*/,
+                               const Frame& frame) {
     return loop_->catch_up(frame.header->time);
 }
 

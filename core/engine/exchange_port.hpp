@@ -6,6 +6,8 @@
 //   GatewayPort    requests leave with the run's journal, reports come with the gateway's tape.
 #include <cstdint>
 #include <limits>
+#include <utility>
+#include <vector>
 
 #include "engine/instrument_state.hpp"
 #include "engine/latency.hpp"
@@ -16,11 +18,12 @@ namespace onetape {
 
 class TradingLoop;
 
-// A robot's place at a gateway. Its tape is then the run's first: the gateway checks what an order
-// needs, and may trade less than what the run hears of.
-struct GatewaySeat {
-    std::uint8_t robot = 0;        // its number there, from 1; 0: the run has no gateway
-    std::uint64_t order_base = 0;  // ids of its orders begin after this
+// A robot's places at gateways, one at each account that it trades on. Their tapes are then the
+// run's first, in this order: a gateway checks what an order needs, and may trade less than what
+// the run hears of.
+struct GatewaySeats {
+    std::vector<std::uint8_t> robots;  // its number at each, from 1; none: the run has no gateway
+    std::uint64_t order_base = 0;      // ids of its orders begin after this
 };
 
 // What a frame has changed of an instrument's market. hole: a bar where finer data have none;
@@ -31,14 +34,14 @@ class ExchangePort {
  public:
     static constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
 
-    explicit ExchangePort(const GatewaySeat& seat = {}) : seat_(seat) {}
+    explicit ExchangePort(GatewaySeats seats = {}) : seats_(std::move(seats)) {}
     virtual ~ExchangePort() = default;
     ExchangePort(const ExchangePort&) = delete;
     ExchangePort& operator=(const ExchangePort&) = delete;
 
     void bind(TradingLoop& loop) noexcept { loop_ = &loop; }
-    [[nodiscard]] const GatewaySeat& seat() const noexcept { return seat_; }
-    [[nodiscard]] bool has_gateway() const noexcept { return seat_.robot != 0; }
+    [[nodiscard]] const GatewaySeats& seats() const noexcept { return seats_; }
+    [[nodiscard]] bool has_gateway() const noexcept { return !seats_.robots.empty(); }
 
     // --- set-up ---
     // How long the way to a venue is. Before instruments are added.
@@ -65,9 +68,10 @@ class ExchangePort {
     [[nodiscard]] bool trades(const Instrument& instrument) const;
     [[nodiscard]] bool checks_funds() const noexcept { return !has_gateway(); }
     // Before a request is written: whose it is, and whether the robot itself has denied it.
-    void sign(OrderRequestPayload& request, bool is_denied) const noexcept {
+    void sign(OrderRequestPayload& request, const Instrument& instrument,
+              bool is_denied) const noexcept {
         if (!has_gateway()) return;
-        request.robot = seat_.robot;
+        request.robot = seats_.robots[instrument.is_traded() ? instrument.gateway : 0];
         if (is_denied) request.flags |= order_denied;
     }
     virtual void send(const Instrument& /*instrument*/, std::int64_t /*now*/,
@@ -81,8 +85,12 @@ class ExchangePort {
     virtual void end_input(std::int64_t /*until*/) {}
 
     // --- reports ---
-    // An order report of the gateway's tape. instrument: nullptr, the run has not got it.
-    virtual bool take_report(Instrument* /*instrument*/, const Frame& /*frame*/) { return true; }
+    // An order report of a gateway's tape, source `gateway`. instrument: nullptr, the run has not
+    // got it.
+    virtual bool take_report(std::uint32_t /*gateway*/, Instrument* /*instrument*/,
+                             const Frame& /*frame*/) {
+        return true;
+    }
     virtual void settle_funding(Instrument& instrument, std::int64_t time,
                                 const FundingPayload& payload);
 
@@ -120,25 +128,25 @@ class ExchangePort {
     TradingLoop* loop_ = nullptr;
 
  private:
-    GatewaySeat seat_;
+    GatewaySeats seats_;
 };
 
 class GatewayPort final : public ExchangePort {
  public:
     using ExchangePort::ExchangePort;
-    bool take_report(Instrument* instrument, const Frame& frame) override;
+    bool take_report(std::uint32_t gateway, Instrument* instrument, const Frame& frame) override;
 };
 
-// Order reports and fills reach this robot when they reached that of the journal. seat: as the
-// run whose place this is had it.
+// Order reports and fills reach this robot when they reached that of the journal. seats: as the
+// run whose place this is had them.
 class ReportScript final : public ExchangePort {
  public:
-    explicit ReportScript(Reader& journal, const GatewaySeat& seat = {})
-        : ExchangePort(seat), journal_(&journal) {}
+    explicit ReportScript(Reader& journal, GatewaySeats seats = {})
+        : ExchangePort(std::move(seats)), journal_(&journal) {}
 
     [[nodiscard]] std::int64_t next_due() override;
     bool run_due(std::int64_t time) override;
-    bool take_report(Instrument* instrument, const Frame& frame) override;
+    bool take_report(std::uint32_t gateway, Instrument* instrument, const Frame& frame) override;
     std::int64_t take_frame(const Instrument& instrument, const Frame& frame) override;
 
  private:

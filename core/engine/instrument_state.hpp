@@ -44,6 +44,8 @@ struct Instrument {
     InstrumentSpec spec;
     std::uint32_t settle = 0, base = 0;  // currency indices, of its venue's account
     std::uint32_t route = 0;             // to its venue and back
+    std::uint32_t gateway = no_gateway;  // the tape of the gateway that trades it
+    bool is_away = false;                // that gateway is: it takes no orders
     std::int64_t opening_doubled = 0;    // twice its first price, where coins are there before it
     double price_scale = 1.0, size_scale = 1.0;
     const MarketInterest* interest = nullptr;  // of the exchange
@@ -60,6 +62,9 @@ struct Instrument {
     std::int64_t funding_interval = 0;  // ns, 0: not known
     BarStream stream;
     std::vector<std::unique_ptr<BarFeed>> bars;
+
+    static constexpr std::uint32_t no_gateway = ~0U;
+    [[nodiscard]] bool is_traded() const noexcept { return gateway != no_gateway; }
 
     // What orders are filled on.
     [[nodiscard]] MarketView& fill_view() noexcept { return detail ? detail->view : view; }

@@ -10,6 +10,7 @@
 #include <map>
 #include <optional>
 #include <span>
+#include <utility>
 
 #include "base/money.hpp"
 
@@ -40,16 +41,17 @@ struct FillEffect {
 
 class UnbookedFills {
  public:
+    using Key = std::pair<std::uint32_t, std::uint64_t>;  // its gateway, the fill's frame there
     // Entries follow their fills at once. One that has none (booked before its gateway died) must
     // not be kept for ever; the oldest goes, and what was reckoned for it stays.
     static constexpr std::size_t kept = 1024;
 
-    void add(std::uint64_t sequence, const FillEffect& effect) {
-        effects_[sequence] = effect;
+    void add(Key fill, const FillEffect& effect) {
+        effects_[fill] = effect;
         if (effects_.size() > kept) effects_.erase(effects_.begin());
     }
-    [[nodiscard]] std::optional<FillEffect> take(std::uint64_t sequence) {
-        const auto found = effects_.find(sequence);
+    [[nodiscard]] std::optional<FillEffect> take(Key fill) {
+        const auto found = effects_.find(fill);
         if (found == effects_.end()) return std::nullopt;
         const FillEffect effect = found->second;
         effects_.erase(found);
@@ -57,7 +59,7 @@ class UnbookedFills {
     }
 
  private:
-    std::map<std::uint64_t, FillEffect> effects_;  // by the fill's frame
+    std::map<Key, FillEffect> effects_;
 };
 
 }  // namespace onetape

@@ -230,8 +230,7 @@ void TradingLoop::begin(std::int64_t now) {
 
 // What a run either has or has not is asked here, once, and not for every frame.
 RunOutcome TradingLoop::run(std::uint64_t frames_max, std::int64_t until) {
-    const bool plain = sources_.size() == 1 && !sources_.front().is_detail && exchange_->is_plain();
-    if (plain) return run_plain(sources_.front(), frames_max, until);
+    if (shares()) return run_plain(sources_.front(), frames_max, until);
     for (std::uint64_t frames = 0; frames < frames_max; ++frames) {
         Source* source = pick();
         if (!source || !failure_.ok())
@@ -280,6 +279,22 @@ RunOutcome TradingLoop::run_plain(Source& source, std::uint64_t frames_max, std:
         }
     }
     return RunOutcome::limit;
+}
+
+RunOutcome TradingLoop::run_checked(std::span<const Frame> frames, std::int64_t until) {
+    Source& source = sources_.front();
+    const auto show = [&](const Frame& frame) {
+        if (frame.header->time > until) return RunOutcome::reached;
+        if (step<true>(source, frame)) return RunOutcome::limit;
+        return failure_.ok() ? RunOutcome::stopped : RunOutcome::failed;
+    };
+    auto outcome = RunOutcome::limit;
+    if (source.loaded) outcome = show(Frame(source.frame));  // read as the run was set up
+    for (const Frame& frame : frames) {
+        if (outcome != RunOutcome::limit) break;
+        outcome = show(frame);
+    }
+    return outcome;
 }
 
 // One frame, and what is due before it. False: the run stops here.
@@ -436,11 +451,11 @@ bool TradingLoop::catch_up(std::int64_t time) {
 }
 
 bool TradingLoop::take_cold(Source& source, const Frame& frame) {
+    const auto number = static_cast<std::uint32_t>(&source - sources_.data());
     if (started_ && source.is_gateways &&
         (frame.type() == EventType::order_event || frame.type() == EventType::fill))
-        return exchange_->take_report(instrument_of(source, frame.header->stream), frame);
+        return exchange_->take_report(number, instrument_of(source, frame.header->stream), frame);
     if (frame.header->time > now_) now_ = frame.header->time;
-    const auto number = static_cast<std::uint32_t>(&source - sources_.data());
     in_robot_ = true;
     const auto index = robot_->on_cold(number, frame);
     if (index == RobotPort::failed) return false;

@@ -73,16 +73,16 @@ class TradingLoop final {
     [[nodiscard]] bool has_started() const { return started_; }
     // The robot's money is what the ledger's entries on the tape make of its sub-account: those
     // behind frame `after`; what came before is in what it began with.
-    void follow_ledger(std::uint64_t after) {
+    void follow_ledger(std::uint32_t gateway, std::uint64_t after) {
         follows_ledger_ = true;
-        entries_after_ = after;
+        sources_[gateway].entries_after = after;
     }
-    [[nodiscard]] bool follows_entry(std::uint64_t sequence) const {
-        return follows_ledger_ && sequence > entries_after_;
+    [[nodiscard]] bool follows_entry(std::uint32_t gateway, std::uint64_t sequence) const {
+        return follows_ledger_ && sequence > sources_[gateway].entries_after;
     }
-    // One entry of the ledger. of: frame of the fill behind it; instrument: whose funding it is, -1
-    // where nobody says.
-    void post(EntryKind kind, std::uint64_t of, std::int64_t instrument,
+    // One entry of a gateway's ledger. of: frame of the fill behind it; instrument: whose funding
+    // it is, -1 where nobody says.
+    void post(std::uint32_t gateway, EntryKind kind, std::uint64_t of, std::int64_t instrument,
               std::span<const LedgerLeg> legs);
     // What came to the robot's account otherwise than by what it did, since it began: all of it at
     // what it was worth then, and what the equity in one currency changed by.
@@ -92,7 +92,11 @@ class TradingLoop final {
     }
     // Before the tapes are read: orders and positions of earlier lives are taken over while the
     // loop warms up. Money is not: what there is now is deposited afterwards.
-    void inherit(const Inheritance& what);
+    void inherit(std::uint32_t gateway, const Inheritance& what) {
+        sources_[gateway].inherits = what;
+    }
+    // A gateway takes orders, or does not: what is asked for there is denied. The robot is told.
+    bool set_away(std::uint32_t gateway, const std::string& account, bool is_away);
     // From now on bad ticks are kept back from exchange and robot; the run's journal says which.
     void use_filter(const TickFilterOptions& options) {
         filter_ = std::make_unique<TickFilter>(options);
@@ -104,10 +108,10 @@ class TradingLoop final {
     void hash_action(std::string_view symbol, const OrderRequestPayload& request, std::int64_t now);
     // What a number on the gateway's tape means in fills: a currency of the robot's account, or -1
     // for one that it has nothing of.
-    void set_fee_currency(std::uint32_t number, std::int64_t currency) {
-        if (number >= fee_currencies_.size())
-            fee_currencies_.resize(number + 1, Account::fee_external);
-        fee_currencies_[number] =
+    void set_fee_currency(std::uint32_t gateway, std::uint32_t number, std::int64_t currency) {
+        auto& currencies = sources_[gateway].fee_currencies;
+        if (number >= currencies.size()) currencies.resize(number + 1, Account::fee_external);
+        currencies[number] =
             currency < 0 ? Account::fee_external : static_cast<std::uint32_t>(currency) + 1;
     }
     void map_stream(std::uint32_t source, std::uint32_t stream, std::int64_t index);
@@ -144,6 +148,13 @@ class TradingLoop final {
     [[nodiscard]] std::int64_t next_time();  // of the next frame, `never` without one
     void begin(std::int64_t now);            // the robot may act from here
     RunOutcome run(std::uint64_t frames_max, std::int64_t until);
+    // The same over frames that a reading shared with other loops has checked, the next ones of the
+    // one tape: this loop's own reader is not asked any more. Only where it `shares`.
+    RunOutcome run_checked(std::span<const Frame> frames, std::int64_t until);
+    // One tape, and an exchange that sees its frames as they come.
+    [[nodiscard]] bool shares() const noexcept {
+        return sources_.size() == 1 && !sources_.front().is_detail && exchange_->is_plain();
+    }
     bool finish_input();  // no frame will follow: what is due by now happens
     // No frame of this time or earlier will follow: what is due by then happens.
     bool advance(std::int64_t until);
@@ -251,11 +262,10 @@ class TradingLoop final {
     bool reach(std::int64_t time);
     bool catch_up(std::int64_t time);
     [[nodiscard]] bool fits(const Frame& frame);  // false: failure_ says what is wrong with it
-    // Of a live robot the first tape is its gateway's.
+    // Of a live robot the first tapes are its gateways'.
     [[nodiscard]] bool is_gateways(std::uint32_t source) const {
         return sources_[source].is_gateways;
     }
-    [[nodiscard]] bool is_on_first_tape(const Instrument& instrument) const;
 
     static constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
 
@@ -265,7 +275,11 @@ class TradingLoop final {
         Frame frame;
         bool loaded = false;
         bool is_detail = false;
-        bool is_gateways = false;  // requests go there, and reports come with it
+        bool is_gateways = false;    // requests go there, and reports come with it
+        Inheritance inherits;        // of a gateway's tape, as the next three
+        std::uint64_t news_met = 0;  // of this run, while warming up
+        std::uint64_t entries_after = 0;
+        std::vector<std::uint32_t> fee_currencies;  // by number on that tape
         std::uint64_t last_sequence = 0;
         std::uint32_t last_crc = 0;
         std::uint64_t limit = std::numeric_limits<std::uint64_t>::max();
@@ -377,9 +391,9 @@ class TradingLoop final {
     void value_all(bool with_openings = false);
     void find_next_due();
     void settle_funding(Instrument& instrument, std::int64_t time, const FundingPayload& payload);
-    void take_over(const Source& source, const Frame& frame);
+    void take_over(Source& source, const Frame& frame);
     void take_over(Instrument& instrument, const OrderRequestPayload& request, std::int64_t time);
-    [[nodiscard]] bool is_missed(const Frame& frame);
+    [[nodiscard]] static bool is_missed(Source& source, const Frame& frame);
     void begin_life();  // what working orders hold back, at what they cost now
     void take_terms(Order& order, const OrderEventPayload& event);
     void learn(const OrderRef& order, const OrderEventPayload& event);
@@ -467,15 +481,11 @@ class TradingLoop final {
     bool conflates_ = false;
     std::uint64_t noted_ = 0;  // frame of the gateway's tape up to which its order is told
     Writer* writer_ = nullptr;
-    std::vector<std::uint32_t> fee_currencies_;  // by number on the gateway's tape
     bool follows_ledger_ = false;
-    std::uint64_t entries_after_ = 0;
     UnbookedFills unbooked_;
     Money moved_in_ = 0;
     std::vector<Money> moved_;  // by currency
-    Inheritance inherits_;
-    std::uint64_t news_met_ = 0;  // of this run, while warming up
-    bool counts_ = false;         // fees and volume, which are the run's own
+    bool counts_ = false;       // fees and volume, which are the run's own
     std::vector<std::pair<std::uint32_t, std::variant<OrderEventPayload, FillPayload>>> missed_;
     std::uint64_t news_ = 0;            // order news and fills delivered
     std::uint64_t state_noted_at_ = 0;  // actions, at the last state hash on the tape

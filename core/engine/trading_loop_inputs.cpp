@@ -64,7 +64,7 @@ bool TradingLoop::note_taken(const Source& source, const Frame& frame) {
 // marks of which newer ones are there already. A repetition takes what was taken.
 void TradingLoop::look_ahead(Source& source) {
     constexpr std::size_t frames_max = 512;
-    if (ordered_ || !leads() || &source == sources_.data() || source.is_detail ||
+    if (ordered_ || !leads() || source.is_gateways || source.is_detail ||
         source.reader->next_sequence() <= source.looked_to)
         return;
     std::array<Frame, frames_max> frames;

@@ -11,10 +11,13 @@ namespace onetape {
 Money TradingLoop::book_fill(const Instrument& instrument, const FillPayload& fill,
                              std::uint64_t sequence) {
     FillPayload booked = fill;
-    if (fill.fee_currency != 0)
-        booked.fee_currency = fill.fee_currency < fee_currencies_.size()
-                                  ? fee_currencies_[fill.fee_currency]
-                                  : Account::fee_external;
+    if (fill.fee_currency != 0) {
+        static const std::vector<std::uint32_t> none;
+        const auto& currencies =
+            instrument.is_traded() ? sources_[instrument.gateway].fee_currencies : none;
+        booked.fee_currency = fill.fee_currency < currencies.size() ? currencies[fill.fee_currency]
+                                                                    : Account::fee_external;
+    }
     if (!follows_ledger_ || sequence == 0)
         return robot_account_.apply_fill(instrument.index, booked);
     const bool has_fee_money =
@@ -27,15 +30,15 @@ Money TradingLoop::book_fill(const Instrument& instrument, const FillPayload& fi
     FillEffect effect;
     for (std::size_t i = 0; i < touched.size(); ++i)
         effect.add(touched[i], robot_account_.balance(touched[i]) - before[i]);
-    unbooked_.add(sequence, effect);
+    unbooked_.add({instrument.gateway, sequence}, effect);
     return profit;
 }
 
-void TradingLoop::post(EntryKind kind, std::uint64_t of, std::int64_t instrument,
-                       std::span<const LedgerLeg> legs) {
+void TradingLoop::post(std::uint32_t gateway, EntryKind kind, std::uint64_t of,
+                       std::int64_t instrument, std::span<const LedgerLeg> legs) {
     switch (kind) {
         case EntryKind::fill:
-            if (const auto reckoned = unbooked_.take(of)) {
+            if (const auto reckoned = unbooked_.take({gateway, of})) {
                 for (const LedgerLeg& leg : std::span(reckoned->legs.data(), reckoned->count))
                     robot_account_.deposit(leg.currency, -leg.amount);
                 for (const LedgerLeg& leg : legs) robot_account_.deposit(leg.currency, leg.amount);

@@ -7,28 +7,37 @@
 
 namespace onetape {
 
-void TradingLoop::inherit(const Inheritance& what) {
-    inherits_ = what;
+bool TradingLoop::set_away(std::uint32_t gateway, const std::string& account, bool is_away) {
+    for (const auto& instrument : instruments_)
+        if (instrument->gateway == gateway) instrument->is_away = is_away;
+    if (halted_) return true;
+    in_robot_ = true;
+    const bool go_on = robot_->on_health("gateway", account, is_away ? "lost" : "live");
+    return leave_callback() && go_on;
 }
 
-void TradingLoop::take_over(const Source& source, const Frame& frame) {
+void TradingLoop::take_over(Source& source, const Frame& frame) {
     Instrument* const instrument = instrument_of(source, frame.header->stream);
-    if (instrument == nullptr || frame.header->sequence <= inherits_.since) return;
-    const bool of_this_run = frame.header->sequence > inherits_.run_from;
+    const Inheritance& inherits = source.inherits;
+    if (instrument == nullptr || frame.header->sequence <= inherits.since) return;
+    const auto gateway = static_cast<std::size_t>(&source - sources_.data());
+    const std::uint8_t robot = exchange_->seats().robots[gateway];
+    const bool of_this_run = frame.header->sequence > inherits.run_from;
     if (of_this_run && !counts_) {
         counts_ = true;
         robot_account_.forget_totals();
     }
     switch (frame.type()) {
         case EventType::order_request:
-            if (frame.payload_bytes >= sizeof(OrderRequestPayload))
+            if (frame.payload_bytes >= sizeof(OrderRequestPayload) &&
+                frame.as<OrderRequestPayload>().robot == robot)
                 take_over(*instrument, frame.as<OrderRequestPayload>(), frame.header->time);
             return;
         case EventType::order_event: {
             if (frame.payload_bytes < sizeof(OrderEventPayload)) return;
             const auto& event = frame.as<OrderEventPayload>();
-            if (event.robot != exchange_->seat().robot) return;
-            if (is_missed(frame)) missed_.emplace_back(instrument->index, event);
+            if (event.robot != robot) return;
+            if (is_missed(source, frame)) missed_.emplace_back(instrument->index, event);
             const OrderRef order = orders_.find(event.order_id);
             if (!order) return;
             const RunCounters counted = counters_;  // it counts for the life that saw it
@@ -40,8 +49,8 @@ void TradingLoop::take_over(const Source& source, const Frame& frame) {
         case EventType::fill: {
             if (frame.payload_bytes < sizeof(FillPayload)) return;
             const auto& fill = frame.as<FillPayload>();
-            if (fill.robot != exchange_->seat().robot) return;
-            if (is_missed(frame)) missed_.emplace_back(instrument->index, fill);
+            if (fill.robot != robot) return;
+            if (is_missed(source, frame)) missed_.emplace_back(instrument->index, fill);
             const Money profit = take_over(*instrument, fill, frame.header->sequence);
             if (of_this_run) fill_profits_.push_back(static_cast<double>(profit) / 1e18);
             const OrderRef order = orders_.find(fill.order_id);
@@ -55,7 +64,6 @@ void TradingLoop::take_over(const Source& source, const Frame& frame) {
 
 void TradingLoop::take_over(Instrument& instrument, const OrderRequestPayload& request,
                             std::int64_t time) {
-    if (request.robot != exchange_->seat().robot) return;
     OrderRef order = orders_.find(request.order_id);
     switch (request.kind) {
         case RequestKind::place:
@@ -81,7 +89,7 @@ void TradingLoop::take_over(Instrument& instrument, const OrderRequestPayload& r
 // later than that comes as an entry of its own, and finds the fill here.
 Money TradingLoop::take_over(const Instrument& instrument, const FillPayload& fill,
                              std::uint64_t sequence) {
-    if (follows_entry(sequence)) return book_fill(instrument, fill, sequence);
+    if (follows_entry(instrument.gateway, sequence)) return book_fill(instrument, fill, sequence);
     std::vector<Money> before(robot_account_.currency_count());
     for (std::uint32_t i = 0; i < before.size(); ++i) before[i] = robot_account_.balance(i);
     const Money profit = book_fill(instrument, fill, 0);
@@ -92,9 +100,10 @@ Money TradingLoop::take_over(const Instrument& instrument, const FillPayload& fi
     return profit;
 }
 
-// The run's tape has so many news already; the gateway's has them in the same order.
-bool TradingLoop::is_missed(const Frame& frame) {
-    return frame.header->sequence > inherits_.run_from && ++news_met_ > inherits_.heard;
+// The run's tape has so many news of a gateway already; the gateway's has them in the same order.
+bool TradingLoop::is_missed(Source& source, const Frame& frame) {
+    return frame.header->sequence > source.inherits.run_from &&
+           ++source.news_met > source.inherits.heard;
 }
 
 void TradingLoop::begin_life() {

@@ -156,7 +156,7 @@ void TradingLoop::flush_action(std::size_t at) {
     // Denied: the decision and why are on the tape, nothing leaves.
     const Order* const denied = find_in(denied_, request.order_id);
     const bool places = request.kind == RequestKind::place;
-    exchange_->sign(request, places && denied != nullptr);
+    exchange_->sign(request, *instruments_[index], places && denied != nullptr);
     const bool behind = find_in(behind_, request.order_id) != nullptr;
     write_request(index, request, more, behind ? request_leaves_last : std::uint16_t{0});
     if (denied == nullptr && !behind)
@@ -225,11 +225,6 @@ std::int64_t TradingLoop::unreserve(Order& order) {
     return price;
 }
 
-bool TradingLoop::is_on_first_tape(const Instrument& instrument) const {
-    const auto& streams = sources_.front().streams;
-    return std::find(streams.begin(), streams.end(), &instrument) != streams.end();
-}
-
 OrderRef TradingLoop::open_order(const OrderRef& order, const Instrument& instrument,
                                  const OrderRequestPayload& terms, std::int64_t created) const {
     order->instrument = &instrument;
@@ -267,6 +262,9 @@ OrderRef TradingLoop::place(Instrument& instrument, const OrderSpec& spec) {
     } else if (!exchange_->trades(instrument)) {
         code = 4503;
         order->reason = "its gateway does not trade it";
+    } else if (instrument.is_away) {
+        code = error::process_down;
+        order->reason = "its gateway is away";
     } else if (!trading_) {
         code = error::trading_stopped;
         if (!allowed_) order->reason = "the operator has stopped the robot";
@@ -437,6 +435,10 @@ bool TradingLoop::amend(const OrderRef& order, std::int64_t price, std::int64_t 
         return false;
     }
     const Instrument& instrument = *order->instrument;
+    if (instrument.is_away) {
+        order->code = error::process_down;
+        return false;
+    }
     OrderRequestPayload request = request_of(*order, RequestKind::amend);
     request.price = price != 0 ? price : order->price;
     request.size = size != 0 ? size : order->size;

@@ -9,7 +9,7 @@ TradingLoop::TradingLoop(const LoopOptions& options, std::shared_ptr<ExchangePor
       report_currencies_{options.report_currency},
       robot_account_(options.account) {
     exchange_->bind(*this);
-    orders_.begin_after(exchange_->seat().order_base);
+    orders_.begin_after(exchange_->seats().order_base);
 }
 
 TradingLoop::~TradingLoop() = default;
@@ -74,7 +74,7 @@ void TradingLoop::set_rules(const VenueRules& rules) {
 std::uint32_t TradingLoop::add_source(Reader* reader) {
     Source source;
     source.reader = reader;
-    source.is_gateways = sources_.empty() && exchange_->has_gateway();
+    source.is_gateways = sources_.size() < exchange_->seats().robots.size();
     sources_.push_back(std::move(source));
     return static_cast<std::uint32_t>(sources_.size() - 1);
 }
@@ -82,7 +82,10 @@ std::uint32_t TradingLoop::add_source(Reader* reader) {
 void TradingLoop::map_stream(std::uint32_t source, std::uint32_t stream, std::int64_t index) {
     auto& streams = sources_[source].streams;
     if (streams.size() <= stream) streams.resize(stream + 1, nullptr);
-    streams[stream] = index < 0 ? nullptr : instruments_[static_cast<std::size_t>(index)].get();
+    Instrument* const mapped =
+        index < 0 ? nullptr : instruments_[static_cast<std::size_t>(index)].get();
+    streams[stream] = mapped;
+    if (mapped && sources_[source].is_gateways && !mapped->is_traded()) mapped->gateway = source;
 }
 
 void TradingLoop::deposit(std::uint32_t currency, Money amount) {

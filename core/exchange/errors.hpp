@@ -19,6 +19,7 @@ inline constexpr std::uint16_t position_limit = 4301;
 inline constexpr std::uint16_t price_band = 4306;
 inline constexpr std::uint16_t account_mode = 4308;
 inline constexpr std::uint16_t trading_stopped = 4312;
+inline constexpr std::uint16_t process_down = 4606;
 inline constexpr std::uint16_t venue_rejected = 4401;
 inline constexpr std::uint16_t venue_unavailable = 4402;
 inline constexpr std::uint16_t venue_rate_limit = 4403;

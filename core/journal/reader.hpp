@@ -54,6 +54,8 @@ class Reader {
     // which says what is the matter. Checking some frames in a row costs half of checking one,
     // doing something else, and checking the next: the sums of several are then under way together.
     std::size_t next_batch(std::span<Frame> frames) noexcept;
+    // A batch of at least one frame: ok, or what `next` says where there is none. `count`: of it.
+    Status next_batch(std::span<Frame> frames, std::size_t& count) noexcept;
     // Undoes a batch from this frame of it on. crc_before: of the frame before it.
     void give_back(const Frame& frame, std::uint32_t crc_before) noexcept;
 
@@ -167,6 +169,14 @@ inline std::size_t Reader::next_batch(std::span<Frame> frames) noexcept {
     std::size_t count = 0;
     while (count < frames.size() && fast(frames[count])) ++count;
     return count;
+}
+
+inline Status Reader::next_batch(std::span<Frame> frames, std::size_t& count) noexcept {
+    count = next_batch(frames);
+    if (count != 0) return Status::ok;
+    const Status status = next(frames[0]);
+    count = status == Status::ok ? 1 : 0;
+    return status;
 }
 
 inline void Reader::give_back(const Frame& frame, std::uint32_t crc_before) noexcept {

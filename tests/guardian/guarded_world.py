@@ -42,6 +42,7 @@ class Resting(NamedTuple):
     trigger: int
     size: int
     visible_at: int
+    is_target: bool
 
 
 class Faults(NamedTuple):
@@ -141,14 +142,14 @@ class GuardedWorld:
         """The price is there now; what it crosses fires."""
         self.price = max(price, START // 10)
         for name, stop in list(self.resting.items()):
-            if self._would_fire(stop.closes, stop.trigger):
+            if self._would_fire(stop.closes, stop.trigger, stop.is_target):
                 del self.resting[name]
                 self.stops_fired.append(name)
                 self._reduce(stop.closes, stop.size)
                 self._ended(name)
 
-    def _would_fire(self, closes: Side, trigger: int) -> bool:
-        return self.price <= trigger if closes is Side.SELL else self.price >= trigger
+    def _would_fire(self, closes: Side, trigger: int, is_target: bool) -> bool:
+        return self.price <= trigger if (closes is Side.SELL) is not is_target else self.price >= trigger
 
     def _robot(self, trades: float) -> None:
         if self.gateway_up:
@@ -235,28 +236,31 @@ class GuardedWorld:
                     self._row(self._made(name, effect, rung, OrderState.SUBMITTED))
                     self.after(2 * HOP, lambda name=name: self._ended(name))
                 continue
-            if rung.trigger and self._would_fire(effect.closes, rung.trigger):
+            if rung.trigger and self._would_fire(effect.closes, rung.trigger, effect.is_target):
                 refused[rung] = WOULD_TRIGGER
                 continue
             placed[name] = rung
             if not rung.trigger:
                 self.after(HOP, lambda rung=rung: self._reduce(effect.closes, rung.size))
                 continue
-            self._check_level(effect.closes, rung)
+            if not effect.is_target:
+                self._check_level(effect.closes, rung)
             self._row(self._made(name, effect, rung, OrderState.SUBMITTED))
             self.after(HOP, lambda name=name, rung=rung: self._rest(name, effect, rung))
         return placed, refused
 
     def _made(self, name: str, effect: PlaceStops, rung, state: OrderState) -> StopRow:
-        return StopRow(name, f"v{name}", SYMBOL, BOTH, effect.closes, rung.trigger, rung.size, state)
+        of = effect.closes, rung.trigger, rung.size, state, effect.is_target
+        return StopRow(name, f"v{name}", SYMBOL, BOTH, *of)
 
     def _rest(self, name: str, effect: PlaceStops, rung) -> None:
-        if self._would_fire(effect.closes, rung.trigger):  # met as it arrives
+        if self._would_fire(effect.closes, rung.trigger, effect.is_target):  # met as it arrives
             self._reduce(effect.closes, rung.size)
             self._ended(name)
             return
         late = self.random.uniform(0.5, 4) if self.random.random() < self.faults.late else 0
-        self.resting[name] = Resting(effect.closes, rung.trigger, rung.size, self.now + int(late * SECOND))
+        shown_at = self.now + int(late * SECOND)
+        self.resting[name] = Resting(effect.closes, rung.trigger, rung.size, shown_at, effect.is_target)
         self._row(self._made(name, effect, rung, OrderState.ACCEPTED))
 
     def _cancel(self, effect: CancelStops) -> None:
@@ -284,11 +288,10 @@ class GuardedWorld:
             core.position(ACCOUNT, SYMBOL, BOTH, self.qty, entry, self.now, opened=self.opened)
         for row in self.rows.values():
             core.stop(ACCOUNT, row, self.now)
-        placed = [each.about for each in self.records if "levels" in each.about]
+        placed = [each.about for each in self.records if each.state == "placing"]
         if placed:
-            core.remember(
-                ACCOUNT, SYMBOL, BOTH, placed[-1]["levels"], placed[-1]["opened"], looked_back=placed[-1]["looked_back"]
-            )
+            kept = {name: placed[-1][name] for name in ("levels", "caps", "opened", "looked_back")}
+            core.remember(ACCOUNT, SYMBOL, BOTH, **kept)
         core.caught_up(ACCOUNT, self.now)
         self.quiet_since = self.now
         self._carry_out()
@@ -346,8 +349,17 @@ class GuardedWorld:
 
     @property
     def covered(self) -> int:
-        """What rests at the venue and takes off what is held."""
-        return sum(stop.size for stop in self.resting.values() if stop.closes.sign * self.qty < 0)
+        """What stops that rest at the venue take off of what is held."""
+        return self._rests(is_target=False)
+
+    @property
+    def taken(self) -> int:
+        """What take-profits that rest at the venue take off of it."""
+        return self._rests(is_target=True)
+
+    def _rests(self, *, is_target: bool) -> int:
+        stops = (stop for stop in self.resting.values() if stop.is_target is is_target)
+        return sum(stop.size for stop in stops if stop.closes.sign * self.qty < 0)
 
     @property
     def guard(self):
@@ -358,8 +370,9 @@ class GuardedWorld:
         guard = self.guard
         if guard is None or not self.gateway_up or self.now - self.quiet_since < SETTLED:
             return
+        is_settled = self.now - self.quantities[-1][0] > 3 * SECOND  # what one side took off is off the other
         if not self.qty:
-            assert not self.resting, "stops rest without a position"
+            assert not self.resting or not is_settled, "stops rest without a position"
             return
         distance = distance_of(self.entry, self.price, self.qty)
         if not self.is_frozen and self.faults.jump == 0 and distance >= Fraction(self.settings.rules.hard_stop):
@@ -368,13 +381,18 @@ class GuardedWorld:
         assert self.covered * 100 >= abs(self.qty) * 95 or is_said, (
             f"{self.covered} of {self.qty} is protected, and nobody says so"
         )
-        is_under_way = bool(guard.placement or guard.cancels) or guard.backoff > BACKOFF  # it tries again
-        assert self.covered * 100 <= abs(self.qty) * 106 or is_said or is_under_way, (
+        targets = guard.targets
+        is_free = is_settled and not (targets.placement or targets.backoff > BACKOFF or guard.cancels)
+        assert self.taken * 100 <= abs(self.qty) * 106 or is_said or not is_free, (
+            f"{self.taken} of {self.qty} would be taken off by take-profits: too much"
+        )
+        is_under_way = bool(guard.stops.placement or guard.cancels) or guard.stops.backoff > BACKOFF  # it tries again
+        assert self.covered * 100 <= abs(self.qty) * 106 or is_said or is_under_way or not is_settled, (
             f"{self.covered} of {self.qty} is protected: too much"
         )
 
     def _check_level(self, closes: Side, rung) -> None:
-        if closes.sign * self.qty >= 0:
+        if closes.sign * self.qty >= 0 or self.now - int(self.opened) < SECOND // 10:
             return  # for what was held when it left
         sign = 1 if self.qty > 0 else -1
         before = self.levels.get(rung.rank)
@@ -387,5 +405,5 @@ class GuardedWorld:
         while len(self.quantities) > 1 and self.quantities[1][0] <= self.now - SECOND:
             self.quantities.popleft()
         least = min(abs(qty) if qty * self.qty > 0 else 0 for _, qty in self.quantities)
-        if stop.closes.sign * self.qty < 0:
+        if stop.closes.sign * self.qty < 0 and not stop.is_target:
             assert self.covered * 100 >= least * 95, f"{name} was canceled: {self.covered} of {self.qty} is left"

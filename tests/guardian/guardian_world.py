@@ -18,7 +18,7 @@ import msgspec
 
 from onetape.exchange.account import SimOrder
 from onetape.guardian.account_follower import AccountFollower
-from onetape.guardian.core import GuardianCore
+from onetape.guardian.core import BACKOFF, GuardianCore
 from onetape.guardian.events import (
     CancelStops,
     CloseSubAccount,
@@ -34,7 +34,7 @@ from onetape.guardian.events import (
 from onetape.guardian.guardian import close_fields, kept_in, placed_of, stops_fields
 from onetape.guardian.position_guard import COVERED, PositionGuard
 from onetape.ipc.system import CommandResult
-from onetape.model.enums import PositionSide, Side
+from onetape.model.enums import PositionSide, Side, TriggerKind
 from onetape.model.ids import robot_tag
 from onetape.model.sections import GUARDIAN
 from onetape.orders.outcome import Outcome
@@ -54,7 +54,13 @@ TICK: Final = 50 * MS
 TIMEOUT: Final = 4 * SECOND  # of a command, in which it is sent again and again
 # The venue is asked for what it holds every five seconds and believed the second time.
 BOUND: Final = 20 * SECOND
-TIGHT: Final = GuardianSettings(Rules(tuple(map(Decimal, ("0.0004", "0.0006", "0.0008", "0.001"))), Decimal("0.002")))
+TIGHT: Final = GuardianSettings(
+    Rules(
+        tuple(map(Decimal, ("0.0004", "0.0006", "0.0008", "0.001"))),
+        Decimal("0.002"),
+        targets=(Decimal("0.0005"), Decimal("0.001")),
+    )
+)
 STOPS_MAX: Final = 60
 
 
@@ -313,10 +319,13 @@ class GuardianWorld(World):
         """By the venue."""
         return int(self.account.qty(self.symbols.index(guard.instrument.symbol), guard.side))
 
-    def resting(self, guard: PositionGuard, without: tuple[str, ...] = ()) -> list[Any]:
-        """The guardian's stops of a symbol and side at the venue, also those that fire just now."""
+    def resting(self, guard: PositionGuard, without: tuple[str, ...] = (), *, targets: bool = False) -> list[Any]:
+        """The guardian's stops, or its take-profits, of a symbol and side at the venue, also those that fire just
+        now."""
         assert self.guardian is not None
-        names = {row.client_id for row in self.manager.open.values() if row.is_protective} | set(guard.rows)
+        kind = TriggerKind.TAKE_PROFIT if targets else TriggerKind.STOP
+        names = {o.client_id for o in self.manager.open.values() if o.is_protective and o.spec.trigger_kind is kind}
+        names |= {name for name, row in guard.rows.items() if row.is_target is targets}
         at = self.symbols.index(guard.instrument.symbol)
         return [
             order
@@ -340,7 +349,7 @@ class GuardianWorld(World):
                 )
                 sign = -effect.closes.sign
                 levels = self.levels.setdefault((effect.symbol, effect.closes, guard.opened), {})
-                for rung in effect.rungs:
+                for rung in effect.rungs if not effect.is_target else ():
                     before = levels.get(rung.rank)
                     if rung.trigger and before is not None:
                         check((rung.trigger - before) * sign >= 0, f"level {rung.rank} of {effect.symbol} is looser")
@@ -365,19 +374,22 @@ class GuardianWorld(World):
             if held * guard.qty <= 0:  # another position, though the gateway may not know
                 for closes in Side:
                     self.levels.pop((guard.instrument.symbol, closes, guard.opened), None)
-            stops = self.resting(guard)
-            check(len(stops) <= STOPS_MAX, f"stops of {key} pile up")
-            self.stood |= {order.client_id: order for order in stops}
-            for order in stops if guard.side is PositionSide.BOTH else ():
+            stops, targets = self.resting(guard), self.resting(guard, targets=True)
+            check(len(stops) <= STOPS_MAX and len(targets) <= STOPS_MAX, f"stops of {key} pile up")
+            self.stood |= {order.client_id: order for order in (*stops, *targets)}
+            for order in (*stops, *targets) if guard.side is PositionSide.BOTH else ():
                 check(order.reduce_only, f"{order.client_id} may open a position")
             covered = sum(o.size for o in stops if o.side.sign * held < 0)
             is_said = guard.is_lost or bool(guard.flattening)
             bare = bool(held) and covered < guard.target * COVERED and not is_said
-            orphans = any(o.side.sign * held >= 0 for o in stops)
-            for what, is_wrong in (("bare", bare), ("orphans", orphans)):
+            orphans = any(o.side.sign * held >= 0 for o in (*stops, *targets))
+            taken = sum(o.size for o in targets if o.side.sign * held < 0)
+            is_worked = guard.cancels or any(o.placement or o.backoff > BACKOFF for o in (guard.stops, guard.targets))
+            over = max(covered, taken) * 100 > max(abs(held), guard.target) * 106 and not (is_said or is_worked)
+            for what, is_wrong in (("bare", bare), ("orphans", orphans), ("over", over)):
                 since = self.wrong.setdefault((*key, what), self.now) if is_wrong else self.wrong.pop((*key, what), 0)
                 if is_wrong and self.now - max(since, self.began) > BOUND:
-                    words = [(o.client_id, o.size, o.trigger) for o in stops]
+                    words = [(o.client_id, o.size, o.trigger) for o in (*stops, *targets)]
                     check(False, f"{key} {what} for {(self.now - since) / SECOND:.1f} s: {held} held, {words}")
 
         for name, order in list(self.stood.items()):

@@ -4,16 +4,21 @@ and so also when that beginning has been pruned."""
 from __future__ import annotations
 
 import random
+from decimal import Decimal
 
 import pytest
 
 from guardian.guardian_world import ACCOUNT, GuardianWorld
+from onetape.gateway.account_balances import balances
 from onetape.gateway.account_projection import read_account
+from onetape.gateway.account_views import orders, positions, summary
 from onetape.gateway.checkpoint import checkpoint_file, previous_of, read_checkpoint
 from onetape.gateway.options import gateway_journal
 from onetape.guardian.account_follower import AccountFollower
 from onetape.guardian.core import GuardianCore
 from onetape.guardian.events import GuardianSettings
+from onetape.model.errors import TornTape
+from onetape.model.sections import AccountConfig, Config
 from onetape.tape.journal import JournalReader
 from onetape.tape.prune import prune
 from onetape.tape.segments import list_segments
@@ -55,6 +60,15 @@ def symbols_with_late_fills(journal) -> set[str]:
     return late
 
 
+def shown_of(world) -> tuple:
+    """What the command line shows of the account while no gateway runs: what is held, orders, balances."""
+    home, config = world.home.path, Config(accounts={ACCOUNT: AccountConfig(venue="x", subaccounts=SLOTS)})
+    held = {(row["symbol"], row["side"]): row["qty"] for row in positions(home, config) if Decimal(row["qty"])}
+    works = [(row["client_id"], row["filled"], row["qty"]) for row in orders(home, config)]
+    rows = [(row["currency"], row["total"], row["subaccounts"]) for row in balances(home, config)]
+    return held, works, rows, summary(home, config)["equity"].keys()
+
+
 def test_a_follower_starts_from_a_checkpoint_at_any_frame(world):
     """All is the same to the last digit. A ledger books a late fill in its place, a journal has it where it came: where
     there was one the entry is the one's or the other's, and nothing between."""
@@ -82,15 +96,18 @@ def test_a_follower_starts_from_a_checkpoint_at_any_frame(world):
         assert all(entry in (as_booked[key], as_they_came[key]) for key, entry in entries.items()), sequence
 
 
-@pytest.mark.parametrize("world", [("binance-usdm", 12)], indirect=True)
+@pytest.mark.parametrize("world", [("binance-usdm", 4)], indirect=True)
 def test_what_sub_accounts_hold_is_known_though_the_beginning_of_the_journal_is_gone(world):
     journal, file = gateway_journal(world.home.path, ACCOUNT), checkpoint_file(world.home.path, ACCOUNT)
-    whole = followed(world)
+    whole, shown = followed(world), shown_of(world)
     newest = list_segments(journal)[-1].first_seq
     for sequence in (newest, newest + 1):  # the one before holds what it does not have itself
         world.life.make_checkpoint(journal, file, sequence)
     assert prune(journal, size=1).removed
     assert whole[1] and followed(world) == whole
+    assert shown[0] and shown_of(world) == shown
     for each in (file, previous_of(file)):
         each.unlink()
     assert not followed(world)[1]  # rather nothing than half of it
+    with pytest.raises(TornTape, match="no checkpoint of it fits"):
+        shown_of(world)

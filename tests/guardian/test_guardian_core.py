@@ -9,9 +9,18 @@ from fractions import Fraction
 import msgspec
 import pytest
 
-from guardian.guarded_world import ACCOUNT, BOTH, BTC, START, SYMBOL, Faults, GuardedWorld
+from guardian.guarded_world import ACCOUNT, BOTH, BTC, MS, START, SYMBOL, Faults, GuardedWorld
 from onetape.guardian.core import GuardianCore
-from onetape.guardian.events import CancelStops, Flatten, GuardianSettings, PlaceStops, ReadVenue, StopRow, Unprotected
+from onetape.guardian.events import (
+    CancelStops,
+    Flatten,
+    GuardianSettings,
+    PlaceStops,
+    ReadVenue,
+    Rules,
+    StopRow,
+    Unprotected,
+)
 from onetape.model.enums import OrderState, PositionSide
 from onetape.model.time import SECOND
 from onetape.orders.reports import PositionReport
@@ -197,7 +206,7 @@ def test_beyond_a_level_without_a_stop_its_share_is_closed_here():
     world.run(3)
     assert world.guard.is_lost and not world.resting
     world.faults = Faults()
-    world.core.guards[ACCOUNT, SYMBOL, world.guard.side].retry_at = 10**18  # no ladder comes meanwhile
+    world.core.guards[ACCOUNT, SYMBOL, world.guard.side].stops.retry_at = 10**18  # no ladder comes meanwhile
     world.move(START * 9425 // 10000)
     world.run(2)
     assert world.qty == 600
@@ -272,6 +281,48 @@ def test_a_stop_that_is_met_and_that_nobody_tells_of_is_asked_for():
     assert world.covered >= 0.95 * world.qty > 0 and name not in world.resting
 
 
+def test_news_that_a_gateway_hears_late_withdraw_nothing():
+    """The venue has turned the position, and is believed; only then the gateway learns of it, fill by fill."""
+    world = GuardedWorld()
+    world.trade(1000)
+    world.run(1)
+    core, entry = world.core, Fraction(START)
+    flat = PositionReport(SYMBOL, BOTH, -1000, world.now, BTC.price(START), BTC.price(START))
+    world.check = lambda: None
+    for _ in range(2):
+        world.now += SECOND
+        core.positions_read(ACCOUNT, [flat], world.now - MS, world.now)
+    world._carry_out()
+    world.qty = -1000
+    world.run(1)
+    assert world.covered == 1000
+    del world.commands[:]
+    for qty in (700, 300, -400, -1000):
+        core.position(ACCOUNT, SYMBOL, BOTH, qty, entry, world.now, opened="late")
+    world._carry_out()
+    world.run(3)
+    canceled = {name for each in kinds(world, CancelStops) for name in each.orders}
+    assert world.covered == 1000 and not canceled & set(world.resting)
+
+
+def test_new_stops_stay_beside_old_ones_that_the_last_listing_lacks():
+    world = GuardedWorld()
+    world.trade(1000)
+    world.run(1)
+    world.resting.clear()  # the venue has lost them, and nobody knows yet
+    world.check, place = lambda: None, world._place
+
+    def places_two(effect):
+        placed, refused = place(effect._replace(rungs=effect.rungs[:2]))
+        return placed, refused | dict.fromkeys(effect.rungs[2:], 4007)
+
+    world._place = places_two
+    world.trade(60)
+    world.run(0.15)
+    assert world.covered == 424 and len(kinds(world, PlaceStops)) == 2
+    assert not kinds(world, CancelStops)
+
+
 def test_a_lost_ladder_is_said_and_ends():
     world = GuardedWorld(faults=Faults(refused=1.0))
     world.trade(1000)
@@ -299,7 +350,8 @@ FAULTS = {
 @pytest.mark.parametrize("block", range(3))
 def test_what_is_promised_holds_on_every_frame(name, block):
     for seed in range(10 * block, 10 * block + 10):
-        world = GuardedWorld(seed, FAULTS[name], trades=4.0)
+        rules = Rules(targets=(Decimal("0.01"), Decimal("0.05"))) if seed % 2 else Rules()
+        world = GuardedWorld(seed, FAULTS[name], trades=4.0, settings=GuardianSettings(rules))
         try:
             world.run(120)
         except AssertionError as error:

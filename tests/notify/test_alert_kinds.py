@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from onetape.guardian.position_guard import LadderState
 from onetape.model.time import SECOND
 from onetape.notify.alert import Desk
 from onetape.notify.rules import KINDS, alert_of, ended_by
@@ -50,6 +51,7 @@ ROWS = {
     "hard stop": (GUARDIAN, "health", "main X", "flattening", ("main X", "flat")),
     "protection": (GUARDIAN, "health", "main X", "lost: local stops", ("main X", "stands")),
     "utilization": ("recorder", "health", "main USDT", "0.9, limit 0.8", ("main USDT", "0.1, limit 0.8")),
+    "telegram": ("telegram", "health", "bot", "Unauthorized", ("bot", "answers")),
     "margin_call": (ROBOT, "alert", "USDT", "called", ("USDT", "covered")),
     "strategy_error": (ROBOT, "alert", "on_quote", "KeyError", None),
 }
@@ -68,7 +70,8 @@ def said_in_python() -> Iterator[str]:
             if named == "self._say" and (
                 is_guardian or (len(node.args) == 3 and isinstance(node.args[0], ast.Constant))
             ):
-                yield node.args[0].value
+                ladders = {LadderState(is_target=each).kind for each in (False, True)}
+                yield from ladders if ast.unparse(node.args[0]) == "ladder.kind" else (node.args[0].value,)
             elif has_message and not (
                 path.name == "silence_watch.py" and isinstance(node.args[0], ast.Name)
             ):  # its _say

@@ -4,7 +4,7 @@ another reconciliation changes nothing, and a restart with and without the journ
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle, product
 from typing import NamedTuple
@@ -61,9 +61,9 @@ class Seed(NamedTuple):
         return WORLDS[self.world](self.number, kind=self.kind)
 
 
-def drawn(rng: random.Random, seconds: float) -> Iterator[Seed]:
+def drawn(rng: random.Random, seconds: float, pairs: Sequence[tuple[str, str]] = PAIRS) -> Iterator[Seed]:
     """Without end: every world at every venue in turn."""
-    for world, kind in cycle(PAIRS):
+    for world, kind in cycle(pairs):
         yield Seed(world, kind, rng.randrange(SEED_MAX), seconds)
 
 

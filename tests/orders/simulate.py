@@ -1,6 +1,7 @@
 """Play seeds that nobody has drawn before, for so many simulated hours, or repeat one seed.
 
     tests/orders/simulate.py --hours 300 --workers 2
+    tests/orders/simulate.py --world GuardianWorld --hours 30 --seconds 120
     tests/orders/simulate.py --world EntryWorld --kind kraken --seed 7 --seconds 600
 
 Prints a line for each seed, and at the end hours, speed (simulated seconds in a second of one
@@ -24,7 +25,7 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from orders.gateway_seeds import KINDS, WORLDS, Seed, drawn, play
+from orders.gateway_seeds import KINDS, PAIRS, WORLDS, Seed, drawn, play
 
 HOUR = 3600.0
 
@@ -84,15 +85,17 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=HOUR, help="simulated, of each seed")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seed", type=int, help="this one only")
-    parser.add_argument("--kind", choices=KINDS, default=KINDS[0], help="its venue")
-    parser.add_argument("--world", choices=WORLDS, default="World")
+    parser.add_argument("--kind", choices=KINDS, help="this venue only")
+    parser.add_argument("--world", choices=WORLDS, help="this one only")
     options = parser.parse_args(words)
     if options.seed is None:
         count = ceil(options.hours * HOUR / options.seconds)
-        seeds = islice(drawn(random.SystemRandom(), options.seconds), count)
+        pairs = [(w, k) for w, k in PAIRS if options.world in (None, w) and options.kind in (None, k)]
+        seeds = islice(drawn(random.SystemRandom(), options.seconds, pairs), count)
         workers = options.workers
     else:
-        seeds = iter([Seed(options.world, options.kind, options.seed, options.seconds)])
+        world, kind = options.world or "World", options.kind or KINDS[0]
+        seeds = iter([Seed(world, kind, options.seed, options.seconds)])
         workers = 1
     done = run(seeds, workers)
     failed = [each for each in done if each.failure]

@@ -63,6 +63,10 @@ def test_curves_agree_with_empyrical(curve):
     )
     rolled = empyrical.roll_sharpe_ratio(returns, window=30, annualization=365)
     assert s.rolling_sharpe(returns, DAY, 30) == pytest.approx(np.asarray(rolled), rel=1e-9)
+    market = np.roll(returns, 3) + 0.5 * returns
+    assert s.beta(returns, market) == pytest.approx(empyrical.beta(returns, market), rel=1e-9)
+    rolled = empyrical.roll_beta(returns, market, window=30)
+    assert s.rolling_beta(returns, market, 30) == pytest.approx(np.asarray(rolled), rel=1e-9)
 
 
 def test_moments_agree_with_pandas(curve):

@@ -174,8 +174,8 @@ def test_a_browser_shows_it_without_errors_or_requests(tmp_path, name, dark):
     assert f'data-theme="{"dark" if dark else "light"}"' in dom
     title = re.search(r"<title>(.*?)</title>", dom, re.S)
     assert title and title[1] != "owned"
-    # Equity, drawdown; price, position, leverage, fees; rolling Sharpe, distribution.
-    assert dom.count("<canvas") == (8 if data.markets else 2)
+    # Equity, drawdown; price, position, leverage, fees; rolling Sharpe, volatility, beta; distribution.
+    assert dom.count("<canvas") == (10 if data.markets else 2)
     assert "<img" not in dom
 
 
@@ -216,7 +216,7 @@ def test_every_figure_says_how_it_is_computed_and_charts_speak_to_screen_readers
     dom, _, _ = browse(write_report(load_example()(), tmp_path / "report.html"), tmp_path)
     notes = re.search(r'<dl id="notes"[^>]*>(.*?)</dl>', dom, re.S)
     assert notes and notes[1].count("<dt>") > 50
-    assert dom.count('role="img"') == 8
+    assert dom.count('role="img"') == 10
     assert 'aria-label="Equity. equity: first 10,000.00' in dom
     for head in ("World", "Instrument", "Day (UTC)", "Time (UTC)"):
         assert f'scope="col">{head}</th>' in dom or f'class="left" scope="col">{head}</th>' in dom

@@ -12,7 +12,8 @@ from onetape.report.report import write_report
 from worlds.chromium_pipe import CHROMIUM, Chromium
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium (apt install --no-install-recommends chromium)")
-TIME_CHARTS = ("equity", "underwater", "price", "position", "leverage", "costs", "rolling")
+ROLLING = ("rolling-sharpe", "rolling-volatility", "rolling-beta")
+TIME_CHARTS = ("equity", "underwater", "price", "position", "leverage", "costs", *ROLLING)
 RANGES = (
     "JSON.stringify(kit.board.drawn.filter((each) => each.isTime)"
     ".map(({chart}) => [chart.scales.x.min, chart.scales.x.max]))"

@@ -81,6 +81,16 @@ def test_moments_of_equal_returns_are_none(function):
     assert function(floats(0.01)) is None
 
 
+def test_rolling_volatility_and_beta_are_those_of_each_window():
+    returns, market = floats(0.01, -0.02, 0.03, 0.0), floats(0.02, -0.01, 0.01, 0.01)
+    rolled = s.rolling_volatility(returns, DAY, 3)
+    assert rolled.tolist() == pytest.approx([s.volatility(returns[at : at + 3], DAY) for at in (0, 1)])
+    slopes = [np.polyfit(market[at : at + 3], returns[at : at + 3], 1)[0] for at in (0, 1)]
+    assert s.rolling_beta(returns, market, 3).tolist() == pytest.approx(slopes)
+    assert s.beta(returns, market) == pytest.approx(np.polyfit(market, returns, 1)[0])
+    assert s.beta(returns, floats(0.01, 0.01, 0.01, 0.01)) is None and s.beta(returns, market[:2]) is None
+
+
 def test_rolling_sharpe_is_the_sharpe_of_each_window():
     returns = floats(0.02, -0.01, 0.03, 0.0, 0.01)
     rolled = s.rolling_sharpe(returns, DAY, 3)

@@ -160,7 +160,7 @@ def test_a_robot_is_told_what_its_fees_are_in_and_its_money_is_its_own(tmp_path)
     tape.write(FillOut(None, fill_of(PERPETUAL.symbol, 1, 1, "KFEE")), time.time_ns())
     gateway = Gateway(tape)
     options = LiveOptions(strategy=Asks, data=[], home=tmp_path, symbol=PERPETUAL.symbol)
-    robot = open_live(options, "main", gateway)
+    robot = open_live(options, {"main": gateway})
     try:
         order_id = (1 << EPOCH_BITS) + 1
         spec = OrderSpec(symbol=PERPETUAL.symbol, side=Side.BUY, size_int=40, price_int=600_000)

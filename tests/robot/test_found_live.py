@@ -42,7 +42,7 @@ def test_an_order_that_is_found_has_the_price_and_size_it_was_found_with(tmp_pat
 
     quote(later)
     options = LiveOptions(strategy=Amends, data=[], home=tmp_path, symbol=PERPETUAL.symbol)
-    robot = open_live(options, "main", Gateway(tape))
+    robot = open_live(options, {"main": Gateway(tape)})
     try:
         robot.step()
         order = robot.session.robot.order

@@ -49,7 +49,7 @@ def test_the_source_is_the_strategys_and_not_the_moments(tmp_path, period, sourc
     if "trade" in held:
         trade(start, 600_000)
     options = LiveOptions(strategy=Bars, data=[], home=tmp_path, symbol=PERPETUAL.symbol, params={"period": period})
-    robot = open_live(options, "main", Gateway(tape))
+    robot = open_live(options, {"main": Gateway(tape)})
     try:
         quote(start + SECOND, 600_100)
         trade(start + 2 * SECOND, 600_300)

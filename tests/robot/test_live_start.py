@@ -58,7 +58,7 @@ def test_what_comes_before_the_first_market_is_before_the_start_also_when_it_com
     quote(time.time_ns() - HOUR)
     monkeypatch.setattr(session, "release_streams", released)
     options = LiveOptions(strategy=str(tmp_path / "buyer.py"), data=[], home=tmp_path, out=tmp_path / "runs")
-    robot = open_live(options, "main", Gateway(tape))
+    robot = open_live(options, {"main": Gateway(tape)})
     monkeypatch.undo()
     try:
         robot.step()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import fcntl
 import json
 import os
@@ -19,12 +20,24 @@ FLAGS = (
     "--disable-component-update --remote-debugging-pipe"
 )
 
+KEYS = {"Tab": (9, ""), "Enter": (13, "\r"), "Escape": (27, "")}  # the system's number, and what it writes
+
 
 class Chromium:
     """One page in one browser. Used as a context; the browser ends with it."""
 
-    def __init__(self, page: Path, folder: Path, *, width: int = 1280, height: int = 900) -> None:
-        self.page, self.folder, self.size = page, folder, (width, height)
+    def __init__(
+        self,
+        page: Path | str,
+        folder: Path,
+        *,
+        width: int = 1280,
+        height: int = 900,
+        ready: str = 'document.documentElement?.dataset.ready === "yes"',
+    ) -> None:
+        """page: a file or an address; ready: what is true once it is there."""
+        self.url, self.folder, self.size = page if isinstance(page, str) else page.as_uri(), folder, (width, height)
+        self.ready = ready
         self.number, self.rest, self.console = 0, b"", list[str]()
 
     def __enter__(self) -> Chromium:
@@ -58,8 +71,8 @@ class Chromium:
         """The page, afresh."""
         self.console.clear()
         self.call("Page.navigate", url="about:blank")
-        self.call("Page.navigate", url=self.page.as_uri())
-        self.wait('document.documentElement?.dataset.ready === "yes"')
+        self.call("Page.navigate", url=self.url)
+        self.wait(self.ready)
 
     def __exit__(self, *_: object) -> None:
         self.process.terminate()
@@ -92,8 +105,18 @@ class Chromium:
 
     def key(self, key: str) -> None:
         for kind in ("keyDown", "keyUp"):
-            text = {"text": key} if len(key) == 1 and kind == "keyDown" else {}
-            self.call("Input.dispatchKeyEvent", type=kind, key=key, **text)
+            letters = KEYS.get(key, (0, key if len(key) == 1 else ""))
+            text = {"text": letters[1]} if letters[1] and kind == "keyDown" else {}
+            code = {"windowsVirtualKeyCode": letters[0]} if letters[0] else {}
+            self.call("Input.dispatchKeyEvent", type=kind, key=key, **code, **text)
+
+    def write(self, text: str) -> None:
+        """As if it was typed, to what has the focus."""
+        self.call("Input.insertText", text=text)
+
+    def picture(self, path: Path) -> None:
+        data = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True)["data"]
+        path.write_bytes(base64.b64decode(data))
 
     def call(self, method: str, **params: Any) -> Any:
         return self.send(method, session=self.session, **params)

@@ -16,7 +16,10 @@ COLUMNS = ("trades", "fills", "gross", "fees", "funding", "other", "net", "curre
 @verb("attribution", example="onetape attribution monday --by day")
 @click.argument("run", shell_complete=runs)
 @click.option(
-    "--by", type=click.Choice(["strategy", "symbol", "day", "direction"]), default="strategy", show_default=True
+    "--by",
+    type=click.Choice(["strategy", "symbol", "day", "direction", "account"]),
+    default="strategy",
+    show_default=True,
 )
 @click.option("--beside", metavar="RUN", help="Another run to hold against it: its twin on paper, say.")
 @click.option("--parquet", type=click.Path(path_type=Path), metavar="FILE", help="The rows as a table.")

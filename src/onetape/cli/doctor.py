@@ -149,6 +149,9 @@ def _configuration(shell: Shell, venue: str, listen: float) -> Iterator[Finding]
     doing = shell.progress.doing
     yield from examine(config, path.parent, shell.home, venue, sample_s=listen, doing=doing)
     from onetape.model.sections import PORTFOLIO
+    from onetape.telegram.doctor import examine as examine_bot
+
+    yield from examine_bot(config, os.environ, path.parent)
 
     for name, robot in config.robots.items():
         files = (

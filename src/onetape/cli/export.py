@@ -14,7 +14,7 @@ from onetape.cli.record_options import of_records
 from onetape.model.errors import UsageError
 from onetape.model.time import parse_duration
 
-FIGURES = ("equity", "days", "symbols")  # of `recorder.public`, which is loaded late
+FIGURES = ("equity", "days", "symbols", "strategies")  # of `recorder.public`, which is loaded late
 
 
 @verb(
@@ -33,7 +33,7 @@ FIGURES = ("equity", "days", "symbols")  # of `recorder.public`, which is loaded
 @click.option("--year", type=click.IntRange(1970, 2200), metavar="Y", help="Of accounting.")
 @click.option("--delay", default="1m", show_default=True, metavar="AGE", help="Of public: how old it is at least.")
 @click.option(
-    "--figures", default=",".join(FIGURES), show_default=True, metavar="A,B", help="Of public: what is to be seen."
+    "--figures", default=",".join(FIGURES[:3]), show_default=True, metavar="A,B", help="Of public: what is to be seen."
 )
 def command(shell: Shell, tape: str, form: str | None, out: str, year: int | None, delay: str, figures: str) -> Answer:
     """Write one table for each event type of a tape.
@@ -42,7 +42,7 @@ def command(shell: Shell, tape: str, form: str | None, out: str, year: int | Non
     drawdowns, symbols, stress), and report.json.
 
     accounting: a year's fills, fees, funding, transfers and lots (first in first out, and by average
-    cost), as CSV. public: equity, days and results by symbol, as JSON and a page.
+    cost), as CSV. public: equity, days and results by symbol, and by strategy where that is named, as JSON and a page.
     """
     if out.startswith("s3://") and tape != "public":
         raise UsageError("a bucket takes public figures alone", location="--out", todo="name a folder")

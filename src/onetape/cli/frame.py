@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 KINDS = frozenset(
     {
         *("robot", "gateway", "supervisor", "collector", "hub", "guardian"),
-        *("recorder", "control", "venue", "variants", "single"),
+        *("recorder", "control", "dashboard", "telegram", "venue", "variants", "single"),
     }
 )
 

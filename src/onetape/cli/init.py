@@ -36,7 +36,7 @@ PAIR_STEPS = """\
 wrote {names}
 
 Next:
-{cd}  onetape up                                           three exchanges, gateways, guardian, control plane
+{cd}  onetape up                                           three exchanges, gateways, guardian, control plane, pages
   curl http://localhost:3000/api/v1/system/status      then http://localhost:3000/docs has all calls
   onetape down
 """
@@ -48,7 +48,7 @@ Next:
   onetape sample --out market.tape                     a market to try it on
   onetape backtest strategies/cross.py --data market.tape
   onetape run strategies/market_maker.py --paper       the robot of onetape.toml, on paper
-  onetape up                                           all of onetape.toml; then status, fills, down
+  onetape up                                           all of onetape.toml, and a link to its pages; then status, down
 """
 
 

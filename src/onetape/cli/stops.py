@@ -10,8 +10,8 @@ COLUMNS = ("account", "symbol", "side", "qty", "protected", "distance", "trigger
 
 @verb("stops", example="onetape stops --json")
 def command(shell: Shell) -> Answer:
-    """Show the stops that the guardian has placed for each position, and what share of it they
-    protect.
+    """Show the stops that the guardian has placed for each position, what share of it they
+    protect, and its take-profits, whose distances have a plus.
 
     `verified_age_ms` is how long ago the venue itself said that it has them all; null: it has not
     since the guardian began, or no guardian runs.
@@ -20,6 +20,6 @@ def command(shell: Shell) -> Answer:
     rows = []
     for each in found:
         about = {name: each[name] for name in COLUMNS[:5]}
-        levels = [{**level, "stop": level["qty"]} for level in each["levels"]] or [{}]
+        levels = [{**level, "stop": level["qty"]} for level in each["levels"] + each["targets"]] or [{}]
         rows += [{**dict.fromkeys(COLUMNS, ""), **level, **about} for level in levels]
     return Answer(found, listing(rows, COLUMNS, nothing="nothing is held, and no stop stands"))

@@ -29,7 +29,7 @@ def command(shell: Shell, foreground: bool, single: bool, minimal: bool) -> Answ
 
         def ready(status: dict[str, Any]) -> None:
             shell.progress.end()
-            print(shown(table(status)), file=sys.stderr, flush=True)
+            print(shown(table(status) + _pages(shell, status)), file=sys.stderr, flush=True)
 
         front(config, path, shell.home, ready, single=single, is_minimal=minimal)
         return Answer({"running": False}, "all stopped")
@@ -38,4 +38,12 @@ def command(shell: Shell, foreground: bool, single: bool, minimal: bool) -> Answ
     state = bring_up(config, path, shell.home, single=single, is_minimal=minimal, doing=doing, say=say)
     said = "runs already, nothing was changed\n" if state["already"] else ""
     said += "".join(f"{note}\n" for note in state["notes"])
-    return Answer(state, said + table(state))
+    return Answer(state, said + table(state) + _pages(shell, state))
+
+
+def _pages(shell: Shell, state: dict[str, Any]) -> str:
+    """Says where the pages are, and the link that lets one browser in."""
+    if not state.get("dashboard"):
+        return ""
+    link = load("onetape.dashboard.options", "link_of", what="the pages")(shell.home)
+    return f"\npages at {state['dashboard']}; this link lets one browser in, once:\n{link}"

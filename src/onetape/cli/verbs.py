@@ -46,6 +46,7 @@ VERBS = (
     VerbEntry("up", PROCESSES, "Start the processes of the configuration."),
     VerbEntry("down", PROCESSES, "Stop them in reverse order."),
     VerbEntry("status", PROCESSES, "Show them."),
+    VerbEntry("top", PROCESSES, "Watch equity, robots, risk and alerts; keys for kill and acknowledge."),
     VerbEntry("logs", PROCESSES, "Show what processes and strategies have said."),
     VerbEntry("trace", PROCESSES, "Follow an order or a command from its cause to its money."),
     VerbEntry("restart", PROCESSES, "Restart one of them."),

@@ -9,9 +9,9 @@ from collections.abc import Collection, Mapping
 from typing import Final
 
 from onetape.control.routes import Scope
-from onetape.control.tokens import ANONYMOUS, Grant, TokenStore
+from onetape.control.tokens import ANONYMOUS, PAGES, Grant, TokenStore
 from onetape.model.errors import PermissionDenied
-from onetape.model.sections import ControlConfig
+from onetape.model.sections import ControlConfig, DashboardConfig
 from onetape.venues.hosts import is_loopback
 
 __all__ = ["Entrance", "Unauthenticated", "check_scope"]
@@ -26,10 +26,10 @@ class Unauthenticated(PermissionDenied):
 
 
 class Entrance:
-    """Lets calls in. section: where it listens, and by which names it is called."""
+    """Lets calls in. section: where it listens, and by which names it is called; name: the section's."""
 
-    def __init__(self, section: ControlConfig, tokens: TokenStore) -> None:
-        self._tokens = tokens
+    def __init__(self, section: ControlConfig | DashboardConfig, tokens: TokenStore, name: str = "control") -> None:
+        self._tokens, self._name = tokens, name
         self._is_local = is_loopback(section.host)
         own = [section.host, *section.hosts, *(LOOPBACK if self._is_local else ())]
         self._hosts = {_named(each.lower()) for each in own}
@@ -40,7 +40,7 @@ class Entrance:
         host = headers.get("Host", "")
         if _PORT.sub("", host.lower()) not in self._hosts:
             raise PermissionDenied(
-                f"not called {host[:80]!r} here", location="Host", todo="its names are [control] host and hosts"
+                f"not called {host[:80]!r} here", location="Host", todo=f"its names are [{self._name}] host and hosts"
             )
         origin = headers.get("Origin")
         if origin is not None and origin.lower() != f"{self._scheme}://{host.lower()}":
@@ -51,6 +51,8 @@ class Entrance:
     def who(self, headers: Mapping[str, str]) -> Grant:
         """Returns what the caller shows. Raises Unauthenticated."""
         said = headers.get("Authorization")
+        if said is not None and self._tokens.is_of_pages(said[len(BEARER) :].strip()):
+            return PAGES
         if self._tokens.grants() is None and self._is_local:
             return ANONYMOUS  # no token is required; one that was not made here proves nothing
         if said is None:

@@ -134,9 +134,8 @@ class Operations:
         self._running: dict[str, asyncio.Task[Ended]] = {}
         self._numbers: dict[str, tuple[str, int]] = {}  # by kind: the day, and the last number of it
         self._places: OrderedDict[str, tuple[int, int]] = OrderedDict()  # first and last sequence, 0: not ended
-        self._left: dict[
-            str, tuple[Wanted, str]
-        ] = {}  # of earlier runs of the process, not yet answered, with their keys
+        # Of earlier runs of the process, not yet answered, with their keys.
+        self._left: dict[str, tuple[Wanted, str]] = {}
         self._logs = 0
         self._restore()
 

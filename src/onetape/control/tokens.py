@@ -20,8 +20,9 @@ from typing import Final, get_args
 import msgspec
 
 from onetape.control.routes import Scope
-from onetape.model.errors import BadConfig, PermissionDenied, UsageError
-from onetape.model.sections import CONTROL
+from onetape.ipc.token_cache import TokenCache
+from onetape.model.errors import BadConfig, OnetapeError, PermissionDenied, UsageError
+from onetape.model.sections import CONTROL, DASHBOARD
 from onetape.model.time import DAY
 from onetape.security.private import private_folder
 
@@ -48,9 +49,10 @@ class Grant(msgspec.Struct, frozen=True):
 
 
 ANONYMOUS: Final = Grant("anonymous", "", SCOPES, 0)  # on loopback, while there is no token
+PAGES: Final = Grant(DASHBOARD, "run", SCOPES, 0)  # of this home, which have looked at who asks them
 NOBODY: Final = Grant("nobody", "", (), 0)  # who was not let in
 AUTO: Final = "auto"  # as whom automatic mode acts, and how the ids of its operations begin
-RESERVED: Final = (ANONYMOUS.name, NOBODY.name, AUTO, CONTROL)  # actors of records that show no token
+RESERVED: Final = (ANONYMOUS.name, NOBODY.name, AUTO, CONTROL, DASHBOARD)  # actors of records that show no token
 
 
 class TokenStore:
@@ -59,6 +61,7 @@ class TokenStore:
 
     def __init__(self, home: Path) -> None:
         self._path = home / "state" / "control.tokens"
+        self._processes = TokenCache(home)
         self._seen: tuple[int, int, int] | None = None  # of the file that was read
         self._grants: tuple[Grant, ...] | None = None
 
@@ -93,6 +96,14 @@ class TokenStore:
             if hmac.compare_digest(grant.digest, digest):
                 found = grant
         return found
+
+    def is_of_pages(self, token: str) -> bool:
+        """Tells whether it is what this home's dashboard shows of itself."""
+        try:
+            own = self._processes.of(DASHBOARD)
+        except OnetapeError:
+            return False
+        return hmac.compare_digest(token.encode("utf-8", "replace"), own.encode())
 
     def create(self, name: str, scopes: list[str], days: int = 0) -> tuple[str, Grant]:
         """Makes a token: itself, and what is kept of it. days: until it expires, 0: never. Raises UsageError."""

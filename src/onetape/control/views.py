@@ -188,7 +188,7 @@ class Views:
 
     def _leg(self, account: str, instrument: Instrument) -> LegView:
         found, symbol, config = self.figures(account), instrument.symbol, self.config.accounts[account]
-        seen = self._seen(account, instrument)
+        seen = self.seen(account, instrument)
         bids, asks = (_levels(instrument, side) for side in seen.levels())
         mark = self._mark(instrument, seen)
         margin = found.margins.get(instrument.settle)
@@ -262,7 +262,7 @@ class Views:
             instrument = self.tapes[account].instruments.get(symbol)
             if not qty or instrument is None or instrument.settle != currency or instrument.kind is Kind.SPOT:
                 continue
-            seen = self._seen(account, instrument)
+            seen = self.seen(account, instrument)
             price = self._mark(instrument, seen) or _entry(found, symbol)
             value = worth(instrument, abs(base_of(instrument, qty, price)), price)
             gross += value
@@ -280,8 +280,14 @@ class Views:
         symbols = list(self.tapes[account].instruments)
         return frozenset(brought_by_hub(self.config, self.config.accounts[account].venue, symbols))
 
-    def _seen(self, account: str, instrument: Instrument) -> Seen:
-        if instrument.symbol not in self._of_hub.get(account, ()):
+    def is_of_hub(self, account: str, symbol: str) -> bool:
+        """Tells whether the hub brings a symbol's prices."""
+        self.symbols()
+        return symbol in self._of_hub.get(account, ())
+
+    def seen(self, account: str, instrument: Instrument) -> Seen:
+        """Returns the newest of a symbol's market."""
+        if not self.is_of_hub(account, instrument.symbol):
             return self.tapes[account].seen.get(instrument.symbol) or Seen()
         try:
             if self._hub is None:

@@ -185,11 +185,12 @@ def take_history(session: Session) -> None:
         session.host.append(EventType.PARAMS.id, {"history": [each._asdict() for each in reported]})
     else:
         reported = [each for each in session.plan.history if (each.symbol, each.period) in pending]
-    with JournalReader(session.sources[0].path) as reader:
-        for each in reported:
-            if each.is_reported:
-                session.loop.take_history(0, reader.core, each.first, each.last)
-            bars.note_history(each)
+    for each in reported:
+        if each.is_reported:
+            gateway = session.host.gateway_of(each.symbol)
+            with JournalReader(session.sources[gateway].path) as reader:
+                session.loop.take_history(gateway, reader.core, each.first, each.last)
+        bars.note_history(each)
 
 
 def preload(session: Session) -> None:

@@ -11,6 +11,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -24,7 +25,7 @@ from onetape.engine.handlers import KINDS, Handlers
 from onetape.engine.live_money import LiveMoney
 from onetape.engine.loader import source_location
 from onetape.engine.notes import Direction, Notes, Signal, number_of
-from onetape.engine.plan import HUB_SOURCE, LiveRobot
+from onetape.engine.plan import LiveRobot, Seat
 from onetape.engine.scans import ExternalEvent, ScanEvent, Scans
 from onetape.engine.tape_facts import Inventory
 from onetape.model.decimals import decimal_text, to_fraction
@@ -73,13 +74,15 @@ class Host:
         self.robot: Any = None  # the run's own strategy
         self.children: list[Any] = []  # of all generations, by number
         self._child_locations: set[str] = set()
-        self.robot_number = 0  # at its gateway
+        self.robot_numbers: list[int] = []  # at its gateways, whose tapes are the first
         self.notes_choices = False  # at once: a live run may be killed before its end
         self.keeps_owners = False  # a symbol is the tape's that named it first
         self.market: frozenset[str] | None = None  # of these the hub's tape has the market; None: there is none
         self._traded: frozenset[str] = frozenset()  # of them by the gateway
         self._hub_streams: dict[str, tuple[int, Instrument]] = {}  # of those on the hub's tape
         self.is_apart = False  # an account at each venue, not one for all
+        self.counted: list[int] = []  # numbers of the money that the equity is the sum of
+        self.accounts: dict[str, str] = {}  # by name: the venue of what is traded on it, "": all
         self.new_instrument: Callable[[], None] | None = None  # told of those that come in the run
         # Once the run's journal is open: given those, too, with their number.
         self.note_instrument: Callable[[int, Instrument], None] | None = None
@@ -105,8 +108,9 @@ class Host:
         self._venues: dict[str, int] = {}
         self._volume_groups: dict[tuple[str, bool, str], int] = {}
         self._memory_last = b""
-        self._fee_currencies: dict[str, int] = {}  # a gateway's numbers, in fills
-        self._live: LiveMoney | None = None
+        self._fee_currencies: dict[tuple[int, str], int] = {}  # gateways' numbers, in fills
+        self._gateway_accounts: list[str] = []  # whose money each gateway's is
+        self._live: dict[str, LiveMoney] = {}  # by account
         self._order_base = 0  # where its orders begin at a gateway
         self._notes: Notes | None = None
         self._handlers: Handlers | None = None
@@ -139,8 +143,8 @@ class Host:
         self.loop.set_terms(index, self._terms(instrument))
         self.instruments[symbol] = instrument
         self._index[symbol] = index
-        for currency, number in self._fee_currencies.items():  # it may be ours from here on
-            self.name_fee_currency(currency, number)
+        for (gateway, currency), number in self._fee_currencies.items():  # it may be ours from here on
+            self.name_fee_currency(gateway, currency, number)
         if self.new_instrument is not None:
             self.new_instrument()
         if self.note_instrument is not None:
@@ -177,43 +181,63 @@ class Host:
         """Returns the account that a venue's orders draw on."""
         return venue if self.is_apart else SHARED
 
+    def venue_of(self, account: str) -> str:
+        """Returns the venue of what is traded on an account, "": of all. Raises UnknownSymbol for no account."""
+        if account not in self.accounts:
+            there = ", ".join(filter(None, self.accounts)) or "one without a name"
+            raise UnknownSymbol(f"no account {account!r}", location="strategy", todo=f"the run's: {there}")
+        return self.accounts[account]
+
+    def equity_of(self, account: str) -> float:
+        """Returns an account's part of the equity. Raises UnknownSymbol for no account."""
+        owner = self.account_of(self.venue_of(account))
+        return sum(float(self.loop.equity_of_text(n)) for n in self.counted if self.money[n][0] == owner)
+
+    def check_account(self, symbol: str, account: str) -> None:
+        """Raises UnknownSymbol for a symbol that is not traded on the account."""
+        if self.venue_of(account) not in ("", self.instrument_of(symbol).venue):
+            raise UnknownSymbol(f"{symbol} is not traded on account {account}", location="strategy")
+
     def money_index(self, account: str, currency: str) -> int:
         """Returns the number that the core knows a currency of an account by."""
         if (account, currency) not in self.money:
             self.money.append((account, currency))
         return self.money.index((account, currency))
 
-    def name_fee_currency(self, currency: str, number: int) -> None:
+    def name_fee_currency(self, gateway: int, currency: str, number: int) -> None:
         """What a gateway's number of a fee's currency means. A fee in money that the robot's
         account has nothing of (coins that only pay fees) is shown, and taken off nothing."""
-        self._fee_currencies[currency] = number
-        ours = next((at for at, (_, name) in enumerate(self.money) if name == currency), -1)
-        self.loop.set_fee_currency(number, ours, currency)
+        self._fee_currencies[gateway, currency] = number
+        money = self._gateway_accounts[gateway], currency
+        ours = self.money.index(money) if money in self.money else -1
+        self.loop.set_fee_currency(gateway, number, ours, currency)
 
-    def params_frame(self, payload: bytes) -> None:
+    def params_frame(self, gateway: int, payload: bytes) -> None:
         """A gateway's frame, of a live run."""
         record = msgspec.msgpack.decode(payload)
         if isinstance(record, dict) and "currency" in record:
-            self.name_fee_currency(record["name"], record["currency"])
+            self.name_fee_currency(gateway, record["name"], record["currency"])
 
-    def _follow_ledger(self, robot: LiveRobot) -> None:
+    def _follow_ledger(self, gateway: int, seat: Seat) -> None:
         """The robot's money is its sub-account's at the gateway, by the entries on its tape."""
-        self._live = LiveMoney(self.loop, robot, self.instruments, self._live_money_index)
-        self.loop.follow_ledger(robot.entries_after)
-        for currency, amount in robot.others.items():
-            self.loop.deposit(self._live_money_index(currency), amount)
+        account = self._gateway_accounts[gateway]
+        index = partial(self._live_money_index, gateway)
+        self._live[account] = LiveMoney(self.loop, gateway, seat, self.instruments, index)
+        self.loop.follow_ledger(gateway, seat.entries_after)
+        for currency, amount in seat.others.items():
+            self.loop.deposit(index(currency), amount)
 
-    def _live_money_index(self, currency: str) -> int:
+    def _live_money_index(self, gateway: int, currency: str) -> int:
         count = len(self.money)
-        index = self.money_index(SHARED, currency)
-        if index == count and currency in self._fee_currencies:  # fees are taken off it from here
-            self.name_fee_currency(currency, self._fee_currencies[currency])
+        index = self.money_index(self._gateway_accounts[gateway], currency)
+        number = self._fee_currencies.get((gateway, currency))
+        if index == count and number is not None:  # fees are taken off it from here
+            self.name_fee_currency(gateway, currency, number)
         return index
 
-    def entry_frame(self, payload: bytes) -> None:
-        """An entry of the gateway's ledger, of a live run."""
-        assert self._live is not None
-        self._live.entry(payload)
+    def entry_frame(self, gateway: int, payload: bytes) -> None:
+        """An entry of a gateway's ledger, of a live run."""
+        self._live[self._gateway_accounts[gateway]].entry(payload)
 
     @property
     def currencies(self) -> list[str]:
@@ -226,15 +250,19 @@ class Host:
         instrument = Instrument.from_msgpack(payload)
         if not self._wanted(instrument.symbol):
             return -1
-        if self.market is not None and source == HUB_SOURCE:
+        if self.market is not None and source == self._hub_source:
             return self._hub_instrument(stream, instrument)
         owner = self._owners.setdefault(instrument.symbol, source)
         if self.keeps_owners and owner != source:
             return -1
         return self._map_hub(instrument.symbol, self.add_instrument(instrument))
 
+    @property
+    def _hub_source(self) -> int:
+        return len(self._gateway_accounts)
+
     def follow_hub(self, traded: Iterable[str], more: Iterable[str]) -> None:
-        """The second tape is the hub's: of these symbols it has the market, and nobody's else is heard
+        """The tape behind the gateways' is the hub's: of these symbols it has the market, and nobody's else is heard
         there. traded: by the gateway, whose facts they have."""
         self.market, self._traded = frozenset(traded) | frozenset(more), frozenset(traded)
 
@@ -244,7 +272,7 @@ class Host:
         if self.market is None or symbol not in self.market:
             return -1
         if symbol not in self._traded:
-            self._owners.setdefault(symbol, HUB_SOURCE)
+            self._owners.setdefault(symbol, self._hub_source)
             return self.add_instrument(instrument)
         self._hub_streams[symbol] = stream, instrument
         return self._index[symbol] if self._same_units(instrument) else -1
@@ -260,12 +288,16 @@ class Host:
         """The gateway has named a symbol that the hub may have named before."""
         stream, instrument = self._hub_streams.get(symbol, (0, None))
         if instrument is not None and self._same_units(instrument):
-            self.loop.map_stream(HUB_SOURCE, stream, index)
+            self.loop.map_stream(self._hub_source, stream, index)
         return index
 
     def is_traded_live(self, symbol: str) -> bool:
         """By the gateway of a live robot; others it only follows."""
-        return self.notes_choices and self._owners.get(symbol) == 0
+        return self.notes_choices and self._owners.get(symbol, self._hub_source) < self._hub_source
+
+    def gateway_of(self, symbol: str) -> int:
+        """Returns the number of the tape of the gateway that trades it."""
+        return self._owners.get(symbol, 0)
 
     def check_conflation(self, symbol: str) -> None:
         """Says where a live robot has a symbol from its gateway, whose frames are all its own."""
@@ -285,12 +317,12 @@ class Host:
         """Returns a change of scan `number`, as on_event hears it."""
         return self.scans.event(number, symbol, matched, ts, values)
 
-    def health_frame(self, payload: bytes) -> tuple[str, str, str] | None:
+    def health_frame(self, source: int, payload: bytes) -> tuple[str, str, str] | None:
         """Returns what a process says of its feed, as kind, subject and state; None: nothing for robots."""
         record = msgspec.msgpack.decode(payload)
         if not isinstance(record, dict) or record.get("kind") not in HEARD:
             return None
-        if "robot" in record and record["robot"] != self.robot_number:
+        if "robot" in record and [record["robot"]] != self.robot_numbers[source : source + 1]:
             return None
         return record["kind"], str(record.get("subject", "")), str(record.get("state", ""))
 
@@ -382,22 +414,29 @@ class Host:
         """Made when first needed: most strategies say nothing beside their orders."""
         if self._notes is None:
             self._notes = Notes(self.loop, self.sources, _or_text)
-            self._notes.gateway_decides = self.robot_number != 0
+            self._notes.gateway_decides = bool(self.robot_numbers)
             self._notes.base = self._order_base
         return self._notes
 
-    def go_live(self, robot: LiveRobot) -> None:
-        """Its orders go to a gateway, as those of robot number `number` there."""
-        self.robot_number, self._order_base = robot.number, robot.order_base
-        for currency, number in robot.currencies.items():
-            self.name_fee_currency(currency, number)
-        if robot.slot:
-            self._follow_ledger(robot)
+    def name_gateways(self, robot: LiveRobot) -> None:
+        """Their tapes are the run's first. A symbol is the tape's that named it first."""
+        self.keeps_owners = True
+        self.accounts = {seat.account: seat.venue for seat in robot.seats}
+        self._gateway_accounts = [seat.venue if self.is_apart else SHARED for seat in robot.seats]
 
-    def reply_frame(self, payload: bytes) -> None:
+    def go_live(self, robot: LiveRobot) -> None:
+        """Its orders go to gateways, as those of the robot of its seat's number there."""
+        self.robot_numbers, self._order_base = [seat.number for seat in robot.seats if seat.number], robot.order_base
+        for gateway, seat in enumerate(robot.seats):
+            for currency, number in seat.currencies.items():
+                self.name_fee_currency(gateway, currency, number)
+            if seat.slot:
+                self._follow_ledger(gateway, seat)
+
+    def reply_frame(self, gateway: int, payload: bytes) -> None:
         """Why the gateway refuses an order, of a live run."""
         record = msgspec.msgpack.decode(payload)
-        if isinstance(record, dict) and record.get("robot") == self.robot_number and "order" in record:
+        if isinstance(record, dict) and record.get("robot") == self.robot_numbers[gateway] and "order" in record:
             self.loop.note_reason(record["order"], str(record["reason"]))
 
     # --- handlers --------------------------------------------------------------------------------
@@ -468,8 +507,9 @@ class Host:
     def _exact(self, currency: str, numbers: list[int]) -> tuple[Fraction, Fraction, Fraction]:
         """Total, available, locked."""
         total = _exact_sum(map(self.loop.balance_text, numbers))
-        if self._live is not None:
-            locked = Fraction(self._live.locked(currency), MONEY_ONE)
+        if self._live:
+            owners = {self.money[number][0] for number in numbers} & self._live.keys()
+            locked = Fraction(sum(self._live[owner].locked(currency) for owner in owners), MONEY_ONE)
             return total, total - locked, locked
         return (
             total,

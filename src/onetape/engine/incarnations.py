@@ -19,7 +19,8 @@ from typing import Any
 import msgspec
 
 from onetape import _core
-from onetape.engine.plan import History, LiveRobot, RunPlan, toml_value
+from onetape.engine.accounts import Accounts
+from onetape.engine.plan import History, LiveRobot, RunPlan, live_robot_of, seat_record, toml_value
 from onetape.model.enums import EventType
 from onetape.tape.journal import Frame, JournalReader
 
@@ -44,8 +45,8 @@ IN_ORDER = 1  # flag of an input frame: input_in_order of core/journal/events.hp
 NEVER_LEFT = 1  # flag of an order_event frame: order_never_left there
 # Of a LiveRobot, what the frame that begins a life has under the same name.
 _LIVE = (
-    "order_base", "account", "currencies", "since", "run_from", "heard", "restart", "stopped", "slot", "leverage",
-    "entries_after", "others", "memory",
+    "order_base", "account", "venue", "currencies", "since", "run_from", "heard", "restart", "stopped", "slot",
+    "leverage", "entries_after", "others", "memory",
 )  # fmt: skip
 _OF_HUB = ("market", "market_more", "market_from")
 REPLAY = "replay"  # a restart: the strategy is rebuilt from the tape
@@ -60,7 +61,8 @@ class Life:
     params, on_error: what it was started with. tapes: identities of its inputs, the gateway's
     first; came_to: of that one, by the order of inputs so far; ends: of the others, by identity,
     the last frame that it took and its chain value.
-    news: order news and fills that it was told. memory: as it left it."""
+    news: order news and fills that it was told, of each gateway. memory: as it left it. accounts: money at its
+    beginning, where venues have accounts of their own."""
 
     number: int
     start: int
@@ -76,13 +78,14 @@ class Life:
     crc: int = 0
     reached: int = 0
     time: int = 0
-    news: int = 0
+    news: list[int] = field(default_factory=list)
     memory: bytes = b""
     bar_sources: dict[str, str] = field(default_factory=dict)
     history: list[History] = field(default_factory=list)
     tapes: list[bytes] = field(default_factory=list)
     came_to: int = 0
     ends: dict[bytes, tuple[int, int]] = field(default_factory=dict)
+    accounts: Accounts = field(default_factory=dict)
 
     @property
     def has_ended(self) -> bool:
@@ -99,7 +102,7 @@ def life_record(plan: RunPlan, *, start: int, position: int, reached: int, tapes
         "start": start,
         "position": position,
         "reached": reached,
-        "cash": {currency: str(amount) for currency, amount in plan.cash.items()},
+        "cash": _texts(plan.cash),
         "hedge": plan.hedge,
         "params": {name: toml_value(value) for name, value in plan.params.items()},
         "on_error": plan.on_error,
@@ -108,7 +111,17 @@ def life_record(plan: RunPlan, *, start: int, position: int, reached: int, tapes
         "tapes": tapes,
         "positions": live.positions,
         **({name: getattr(live, name) for name in _OF_HUB} if live.market else {}),
+        **({"more": [seat_record(seat) for seat in live.more]} if live.more else {}),
+        **({"accounts": {name: _texts(cash) for name, cash in plan.accounts.items()}} if plan.accounts else {}),
     }
+
+
+def _texts(cash: Mapping[str, Decimal]) -> dict[str, str]:
+    return {currency: str(amount) for currency, amount in cash.items()}
+
+
+def _amounts(cash: Mapping[str, str]) -> dict[str, Decimal]:
+    return {currency: Decimal(amount) for currency, amount in cash.items()}
 
 
 def ending_record(after: list[int]) -> dict[str, Any]:
@@ -119,7 +132,8 @@ def ending_record(after: list[int]) -> dict[str, Any]:
 def incarnations_of(journal: Path) -> list[Life]:
     """Returns those that the journal tells of, oldest first; none for a run that is not live."""
     incarnations: list[Life] = []
-    wanted = ("params", "input", "command", "health", "memory", "order_event", "fill")
+    wanted = ("instrument", "params", "input", "command", "health", "memory", "order_event", "fill")
+    venues: dict[int, str] = {}  # by stream
     with JournalReader(journal) as reader:
         # In this order: what it says that it has dealt with is then on its journal.
         control = reader.control
@@ -143,6 +157,8 @@ def incarnations_of(journal: Path) -> list[Life]:
                 return []
             life = incarnations[-1]
             match frame.type:
+                case EventType.INSTRUMENT.id:
+                    venues[frame.stream] = msgspec.msgpack.decode(frame.payload)["symbol"].partition(":")[0]
                 case EventType.INPUT.id:
                     _took(life, frame)
                 case EventType.MEMORY.id:
@@ -159,7 +175,7 @@ def incarnations_of(journal: Path) -> list[Life]:
                 case EventType.ORDER_EVENT.id if frame.flags & NEVER_LEFT:
                     pass  # no gateway said it
                 case _:
-                    life.news += 1
+                    life.news[life.live.gateway_of(venues.get(frame.stream, ""))] += 1
     if incarnations:
         incarnations[-1].last = end
         if control:
@@ -186,21 +202,15 @@ def _took(life: Life, frame: Frame) -> None:
 
 
 def _begun(record: dict[str, Any], sequence: int) -> Life:
-    live = LiveRobot(
-        number=record["robot"],
-        life=record["life"],
-        positions=record.get("positions", []),
-        market=record.get("market", []),
-        market_more=record.get("market_more", []),
-        market_from=record.get("market_from", 0),
-        **{name: record[name] for name in _LIVE},
-    )
+    names = ("life", *_LIVE, *_OF_HUB, "positions", "more")
+    live = live_robot_of({name: record[name] for name in names if name in record} | {"number": record["robot"]})
     return Life(
         number=record["life"],
         start=record["start"],
         position=record["position"],
         live=live,
-        cash={currency: Decimal(amount) for currency, amount in record["cash"].items()},
+        cash=_amounts(record["cash"]),
+        accounts={name: _amounts(cash) for name, cash in record.get("accounts", {}).items()},
         hedge=record["hedge"],
         params=record["params"],
         on_error=record["on_error"],
@@ -209,6 +219,7 @@ def _begun(record: dict[str, Any], sequence: int) -> Life:
         memory=record["memory"],
         tapes=record.get("tapes", []),
         came_to=record["position"],
+        news=[0] * len(live.seats),
     )
 
 
@@ -228,6 +239,7 @@ def plan_of(plan: RunPlan, life: Life) -> RunPlan:
         live=life.live,
         start=life.start,
         cash=life.cash,
+        accounts=life.accounts,
         hedge=life.hedge,
         params=dict(life.params),
         on_error=life.on_error,

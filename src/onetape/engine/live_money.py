@@ -1,4 +1,4 @@
-"""A live robot's money: its sub-account at the gateway, by the entries on the gateway's tape.
+"""A live robot's money at one gateway: its sub-account there, by the entries on the gateway's tape.
 
 What the sub-account has is the ledger's. What of it is locked is reckoned here by the gateway's own
 rule (`accounts/locks.py`) from the robot's orders and positions, so that an order counts at once,
@@ -14,7 +14,7 @@ from onetape._core import EntryKind, TradingLoop
 from onetape.accounts.entries import Cause
 from onetape.accounts.entry_frames import unpack
 from onetape.accounts.locks import Locks
-from onetape.engine.plan import LiveRobot
+from onetape.engine.plan import Seat
 from onetape.model.enums import Kind, OrderType, PositionSide, Side
 from onetape.model.instrument import Instrument
 from onetape.model.order import OrderSpec
@@ -26,18 +26,22 @@ _SIDES: Final = PositionSide.by_id()
 
 
 class LiveMoney:
-    """money_index: the loop's number of a currency, a new one where it has none yet."""
+    """gateway: the number of its tape. money_index: the loop's number of a currency, a new one where it has none
+    yet."""
 
     def __init__(
         self,
         loop: TradingLoop,
-        robot: LiveRobot,
+        gateway: int,
+        seat: Seat,
         instruments: Mapping[str, Instrument],
         money_index: Callable[[str], int],
     ) -> None:
         self._loop = loop
-        self._slot = robot.slot
-        self._leverage = robot.leverage
+        self._gateway = gateway
+        self._slot = seat.slot
+        self._venue = seat.venue
+        self._leverage = seat.leverage
         self._instruments = instruments
         self._numbers: dict[str, int] = {}  # of instruments, in the loop
         self._money_index = money_index
@@ -56,7 +60,7 @@ class LiveMoney:
             return
         legs = [(self._money_index(name), amount) for name, amount in amounts.items()]
         at = self._number(entry.note) if entry.cause is Cause.FUNDING else -1
-        self._loop.post(_KINDS.get(entry.cause, EntryKind.MOVED), entry.of, at, legs)
+        self._loop.post(self._gateway, _KINDS.get(entry.cause, EntryKind.MOVED), entry.of, at, legs)
 
     def _number(self, symbol: str) -> int:
         if symbol not in self._instruments:
@@ -78,13 +82,19 @@ class LiveMoney:
     def _reckoned(self) -> Locks:
         locks = Locks(self._instruments, leverage=self._leverage)
         for symbol, side, qty, cost in self._loop.holdings():
-            if self._instruments[symbol].kind is not Kind.SPOT:
+            if self._instruments[symbol].kind is not Kind.SPOT and self._is_there(symbol):
                 locks.position(self._slot, symbol, _SIDES[side], qty, cost)
         for order in self._loop.working(None):
+            if not self._is_there(order.symbol):
+                continue
             spec = _spec(order)
             price = spec.price_int or spec.trigger_int or self._touch(spec)
             locks.hold(str(order.id), spec, order.qty_int - order.filled_int, price, self._slot)
         return locks
+
+    def _is_there(self, symbol: str) -> bool:
+        """Tells whether it is traded at this gateway."""
+        return self._venue in ("", self._instruments[symbol].venue)
 
     def _touch(self, spec: OrderSpec) -> int:
         """Returns what an order without a price of its own would meet; 0: no quote yet."""

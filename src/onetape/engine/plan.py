@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
@@ -25,8 +25,11 @@ __all__ = [
     "MARKET",
     "LiveRobot",
     "RunPlan",
+    "Seat",
     "TapeInput",
+    "live_robot_of",
     "read_plan",
+    "seat_record",
     "toml_value",
     "write_plan",
 ]
@@ -35,7 +38,6 @@ DEFAULT_CASH = Decimal(100_000)
 Fee = tuple[Decimal, Decimal]
 MARKET, DETAIL = "market", "detail"  # seen by the robot; only by the exchange (--detail-data)
 SEQUENCE_NEVER = 2**63 - 1
-HUB_SOURCE = 1  # the place of its tape among those of a live robot that reads a hub
 BAR_VOLUME_SHARE = 500_000  # 1e-6 of a bar's volume: half, for more would be the market
 
 
@@ -76,34 +78,44 @@ class History(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class LiveRobot:
-    """A robot at a gateway, or with the number 0 on paper beside one: its number there, and what its order ids begin
-    after.
+class Seat:
+    """A robot at one gateway, or with the number 0 on paper beside it: its number there.
 
-    life: which one of its run, from 1. since: frame of the tape from which its orders and fills
-    are its own; run_from, heard: those after this frame are of this run, whose journal has so many
-    of them. memory: MessagePack, what it begins with. positions: the frame of each tape that the
-    life had come to when it began, [] before that is known. order: frames of the tapes beside the
-    gateway's as they were taken: (frame of the gateway's, number of the tape, its frame).
-    halted_at: as halted_after, of each tape. market: symbols of its gateway whose market is the
-    hub's, which is then the second tape; market_more: others that it follows there; market_from: its
-    first frame that is read. run.toml has the first life's; what later ones began with is on the run's
-    journal (engine/incarnations.py)."""
+    venue: of the symbols that it trades there, "": of all, it has no other seat. since: frame of the
+    tape from which its orders and fills are its own; run_from, heard: those after this frame are of
+    this run, whose journal has so many of them."""
 
-    number: int
-    order_base: int
+    number: int = 0
     account: str = ""
-    halted_after: int = 0  # frame of the tape, after which it was told to end; 0: never
+    venue: str = ""
     currencies: dict[str, int] = field(default_factory=dict)  # numbers of fees' currencies so far
-    stopped: bool = False  # by the operator, before it began
     slot: int = 0  # the sub-account whose money it sees; 0: a run of before that was known
     leverage: float = 1.0  # at which sub-accounts are reckoned
     entries_after: int = 0  # frame of the tape: what the ledger booked until then is in the cash
     others: dict[str, str] = field(default_factory=dict)  # money of no instrument, to begin with
-    life: int = 1
     since: int = 0
     run_from: int = SEQUENCE_NEVER
     heard: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LiveRobot(Seat):
+    """A robot at gateways: its seat at the one whose tape is the run's first, and what its order ids begin after.
+
+    more: its seats at further gateways, whose tapes come next. life: which one of its run, from 1. memory:
+    MessagePack, what it begins with. positions: the frame of each tape that the
+    life had come to when it began, [] before that is known. order: frames of the tapes beside the
+    first as they were taken: (frame of the first, number of the tape, its frame).
+    halted_at: as halted_after, of each tape. market: symbols of its gateways whose market is the
+    hub's, whose tape comes behind theirs; market_more: others that it follows there; market_from: its
+    first frame that is read. run.toml has the first life's; what later ones began with is on the run's
+    journal (engine/incarnations.py)."""
+
+    order_base: int = 0
+    more: list[Seat] = field(default_factory=list)
+    halted_after: int = 0  # frame of the first tape, after which it was told to end; 0: never
+    stopped: bool = False  # by the operator, before it began
+    life: int = 1
     restart: str = ""  # memory, replay or fresh: how it was restarted; "": it was not
     memory: bytes = b""
     positions: list[int] = field(default_factory=list)
@@ -115,7 +127,16 @@ class LiveRobot:
 
     def is_of_hub(self, source: int) -> bool:
         """Tells whether the tape of that number is the hub's."""
-        return source == HUB_SOURCE and bool(self.market)
+        return source == len(self.seats) and bool(self.market)
+
+    @property
+    def seats(self) -> list[Seat]:
+        """Returns its seats, by the number of the tape."""
+        return [self, *self.more]
+
+    def gateway_of(self, venue: str) -> int:
+        """Returns the number of the tape of the gateway that trades a venue's symbols."""
+        return next((at for at, seat in enumerate(self.seats) if seat.venue == venue), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,7 +324,19 @@ def _live_table(live: LiveRobot) -> dict[str, Any]:
     names = ("number", "order_base", "account", "halted_after", "stopped", "slot", "leverage", "entries_after")
     lists = ("currencies", "others", "market", "market_more", "market_from")
     named = {name: getattr(live, name) for name in lists if getattr(live, name)}
+    if live.more:
+        named |= {"venue": live.venue, "more": [seat_record(seat) for seat in live.more]}
     return {name: getattr(live, name) for name in names} | named
+
+
+def seat_record(seat: Seat) -> dict[str, Any]:
+    """Returns a seat beside the first, as run.toml and the run's journal have it."""
+    return {each.name: getattr(seat, each.name) for each in fields(Seat)}
+
+
+def live_robot_of(table: Mapping[str, Any]) -> LiveRobot:
+    """Returns the robot of such a table."""
+    return LiveRobot(**{**table, "more": [Seat(**each) for each in table.get("more", ())]})
 
 
 def read_plan(path: Path) -> tuple[RunPlan, dict[str, Any]]:
@@ -342,7 +375,7 @@ def read_plan(path: Path) -> tuple[RunPlan, dict[str, Any]]:
             seed=run["seed"],
             on_error=run["on_error"],
             kind=run["kind"],
-            live=LiveRobot(**document["live"]) if document.get("live") else None,
+            live=live_robot_of(document["live"]) if document.get("live") else None,
             inputs=[TapeInput(**each) for each in document.get("input", [])],
             sample_every=run["sample_every"],
             interpret=run["interpret"],

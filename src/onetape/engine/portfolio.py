@@ -214,7 +214,7 @@ class Portfolio(Strategy):
         traded: list[str] = vars(self)["symbols"]  # its parameter
         self._traded = list(dict.fromkeys(traded))
         self._active = [each for each in self._instances if set(each.symbols) <= set(self._traded)]
-        if self._host.robot_number and sum(len(each.symbols) for each in self._active) > POSITIONS_MAX:
+        if self._host.robot_numbers and sum(len(each.symbols) for each in self._active) > POSITIONS_MAX:
             raise NotAvailable(
                 f"live portfolios with more than {POSITIONS_MAX} positions of members",
                 location="[portfolio]",
@@ -496,7 +496,7 @@ class Portfolio(Strategy):
     # --- restarts -----------------------------------------------------------------------------------
 
     def _keep(self, name: str, symbol: str, position: MemberPosition) -> None:
-        if self._host.robot_number:  # live: it may have another life
+        if self._host.robot_numbers:  # live: it may have another life
             held = self.memory.setdefault("members", {}).setdefault(symbol, {})
             held[name] = [_packed(each) for each in (*position.holding.state, position.fees)]
 

@@ -18,14 +18,16 @@ import msgspec
 from onetape.model.time import TIME_MAX
 from onetape.tape.journal import JournalReader
 
-__all__ = ["PARAMS", "START", "STOP", "RobotCommand", "commands_of"]
+__all__ = ["AWAY", "BACK", "PARAMS", "START", "STOP", "RobotCommand", "commands_of"]
 
 PARAMS, STOP, START = "params", "stop", "start"  # what changes a robot
+AWAY, BACK = "away", "back"  # one of its gateways: it takes no orders, or does again
 
 
 @dataclass(frozen=True, slots=True)
 class RobotCommand:
-    """command: PARAMS with the new values as fields, STOP or START."""
+    """command: PARAMS with the new values as fields, STOP or START; AWAY or BACK with the account and the number of
+    its gateway's tape."""
 
     command: str
     fields: dict[str, Any]

@@ -20,6 +20,7 @@ class RunSpec:
 
     journal: where what it does is written; None: nowhere, and the process may be forked.
     uuid: identity of that journal.
+    is_scratch: that journal is read once and removed. Its segments are small: they begin as zeros that are written.
     instruments: facts that replace those of the tapes (--instruments), by symbol.
     is_growing: the tapes may still grow; their end is not the run's end.
     limits: last sequence to take of each input; empty: all.
@@ -40,3 +41,4 @@ class RunSpec:
     earlier_actions: Sequence[tuple[str, int, bytes]] = ()
     attributes: Mapping[str, Any] = field(default_factory=dict)
     reached: int = 0
+    is_scratch: bool = False

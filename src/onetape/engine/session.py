@@ -6,7 +6,7 @@ A session reads journals and writes one; it never asks what time it is.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -28,7 +28,7 @@ from onetape.engine.parameters import coerced, resolve
 from onetape.engine.plan import LiveRobot, toml_value
 from onetape.engine.queue_model import Queue, parse_queue, settle_queue
 from onetape.engine.reuse import check_event_reuse
-from onetape.engine.robot_commands import PARAMS, START, RobotCommand
+from onetape.engine.robot_commands import AWAY, BACK, PARAMS, START, RobotCommand
 from onetape.engine.run_spec import RunSpec
 from onetape.engine.set_up import check_symbol, main_instrument, refuse_empty, set_trading_hours, with_overrides
 from onetape.engine.strategy import Strategy
@@ -46,7 +46,7 @@ from onetape.tape.schema import INSTRUMENT_TYPE
 if TYPE_CHECKING:
     from onetape.engine.jit.build import Compiled
 
-__all__ = ["READ_AT_START", "Session", "started"]
+__all__ = ["READ_AT_START", "Session", "started", "step_all"]
 
 _TYPE_OF = {
     "quotes": EventType.QUOTE,
@@ -131,9 +131,10 @@ class Session:
         if self.plan.filter:
             self.loop.use_filter()
         self.host.loop = self.loop
-        self.host.keeps_owners = self.plan.live is not None
         self.host.is_hedged = self.plan.hedge
         prepare_venues(self.plan, self.host)
+        if self.plan.live is not None:
+            self.host.name_gateways(self.plan.live)
         self._open_tapes()
         if self.plan.live is not None:
             self.host.go_live(self.plan.live)
@@ -205,13 +206,18 @@ class Session:
         self.host.close = self.robot.close
         self.compiled.attach(self.loop)
 
-    def step(self, frames_max: int = TIME_MAX, until: int | None = None) -> _core.RunOutcome:
-        """Runs up to `frames_max` frames with time <= until. ENDED: no frame now."""
+    def step(
+        self, frames_max: int = TIME_MAX, until: int | None = None, *, block: _core.FrameBlock | None = None
+    ) -> _core.RunOutcome:
+        """Runs up to `frames_max` frames with time <= until. ENDED: no frame now.
+
+        block: runs these frames, the next ones of its tape, which are read for several sessions; LIMIT: all of them.
+        """
         stop = TIME_MAX if self.plan.end is None else self.plan.end - 1
         if until is not None:
             stop = min(stop, until)
         with self._catching():
-            outcome = self.loop.run(frames_max, stop)
+            outcome = self.loop.run(frames_max, stop) if block is None else self.loop.run_checked(block, stop)
         if outcome == _core.RunOutcome.FAILED:
             self.loop.raise_failure()
         return outcome
@@ -247,14 +253,16 @@ class Session:
         return made
 
     def ask(self, command: str, fields: Mapping[str, Any]) -> None:
-        """What the operator wants of the robot, between two frames: on its tape first, then done.
-        Raises as `check_change`."""
+        """What the operator wants of the robot, or what becomes of a gateway, between two frames: on its tape first,
+        then done. Raises as `check_change`."""
         changed = self.check_change(fields) if command == PARAMS else {}
         after = [self.loop.source_position(each.number)[0] for each in self.sources]
-        shown = {name: toml_value(value) for name, value in changed.items()}
+        shown = {name: toml_value(value) for name, value in changed.items()} or dict(fields)
         self.host.append(EventType.COMMAND.id, RobotCommand(command, shown, after).as_record())
         if command == PARAMS:
             self._change(changed)
+        elif command in (AWAY, BACK):
+            self.loop.set_away(fields["gateway"], fields["account"], command == AWAY)
         else:
             self.loop.allow_trading(command == START)
             self.loop.leave_callback()
@@ -344,11 +352,12 @@ class Session:
     def _exchange(self, account: _core.AccountOptions, queue: Queue) -> _core.ExchangePort:
         """Returns what the run trades with."""
         plan, live = self.plan, self.plan.live
-        seat = {"robot": live.number, "order_base": live.order_base} if live is not None else {}
+        robots = [seat.number for seat in live.seats if seat.number] if live is not None else []
+        base = live.order_base if live is not None else 0
         if self.spec.script is not None:
-            return _core.ReportScript(JournalReader(self.spec.script).core, **seat)
+            return _core.ReportScript(JournalReader(self.spec.script).core, robots=robots, order_base=base)
         if plan.is_at_gateway:
-            return _core.GatewayPort(**seat)
+            return _core.GatewayPort(robots=robots, order_base=base)
         return _core.RecordedVenue(
             account=account,
             latency=plan.latency.core(),
@@ -371,7 +380,8 @@ class Session:
     def _inherit(self, live: LiveRobot) -> None:
         """What its earlier lives have left."""
         self.host.notes_choices = True
-        self.loop.inherit(live.since, live.run_from, live.heard)
+        for gateway, seat in enumerate(live.seats):
+            self.loop.inherit(gateway, seat.since, seat.run_from, seat.heard)
         for symbol, time, payload in self.spec.earlier_actions:
             self.loop.hash_action(symbol, time, payload)
         if live.memory:
@@ -505,6 +515,8 @@ class Session:
             created=self.started_at,
             durable=False,
             heartbeat=self.plan.is_at_gateway,
+            segment_bytes_first=(1 if self.spec.is_scratch else 4) << 20,
+            segment_bytes_max=(4 if self.spec.is_scratch else 64) << 20,
         )
         if self.plan.live is not None:
             self._begin_life(self.writer)
@@ -588,3 +600,30 @@ def started(spec: RunSpec, *, progress: Callable[[int, int], None] | None = None
         yield session
     finally:
         session.close()
+
+
+def step_all(sessions: Sequence[Session]) -> list[OnetapeError | None]:
+    """Takes sessions over the same frames to the end of their tape, which is read once for all of them. Returns what
+    ended each before that, if anything did."""
+    problems: list[OnetapeError | None] = [None] * len(sessions)
+    running = dict(enumerate(sessions))
+
+    def step(number: int, block: _core.FrameBlock | None) -> None:
+        try:
+            if sessions[number].step(block=block) == _core.RunOutcome.LIMIT:
+                return
+        except OnetapeError as problem:
+            problems[number] = problem
+        del running[number]
+
+    if len(sessions) > 1 and all(each.loop.shares for each in sessions):
+        first = sessions[0]
+        limit = first.spec.limits[0] if first.spec.limits else 0
+        block = _core.FrameBlock(first.sources[0].reader.core, limit)
+        while running and block.read():
+            for number in [*running]:
+                step(number, block)
+    else:
+        for number in [*running]:
+            step(number, None)
+    return problems

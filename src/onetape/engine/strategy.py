@@ -251,6 +251,7 @@ class Strategy:
         stop_loss: Number | str | None = None,
         take_profit: Number | str | None = None,
         trail: Number | str | None = None,
+        account: str | None = None,
     ) -> _core.Order:
         """Buy `qty`; without a price at market. A refused order comes back DENIED.
 
@@ -264,9 +265,13 @@ class Strategy:
         stop_loss, take_profit, trail: protective orders that follow what this one fills, reduce-only,
         the one cancels the other (`order.children`): a price, or "2%" from the average price of the
         entry; trail: "1%" or a distance, behind the best price since.
+        account: which of the robot's, else the one whose venue the symbol names; raises UnknownSymbol
+        for one that does not trade it.
         """
         if kind == "trailing":
             raise _no_trailing("buy")
+        if account is not None:
+            self._host.check_account(symbol, account)
         terms = (
             symbol, BUY, qty, price, post_only, reduce_only, tif, trigger, trigger_by, kind, position_side, expire, tag
         )  # fmt: skip
@@ -298,10 +303,13 @@ class Strategy:
         stop_loss: Number | str | None = None,
         take_profit: Number | str | None = None,
         trail: Number | str | None = None,
+        account: str | None = None,
     ) -> _core.Order:
         """Sell `qty`; the mirror of buy()."""
         if kind == "trailing":
             raise _no_trailing("sell")
+        if account is not None:
+            self._host.check_account(symbol, account)
         terms = (
             symbol, SELL, qty, price, post_only, reduce_only, tif, trigger, trigger_by, kind, position_side, expire, tag
         )  # fmt: skip
@@ -361,7 +369,14 @@ class Strategy:
         self._loop.set_quotes(symbol, bids, asks, keep_within)
 
     def set_target(
-        self, symbol: str, qty: Number, algo: str = "touch", *, signal: Signal | int | None = None, **options: Any
+        self,
+        symbol: str,
+        qty: Number,
+        algo: str = "touch",
+        *,
+        signal: Signal | int | None = None,
+        account: str | None = None,
+        **options: Any,
     ) -> _core.Order | None:
         """Make `qty` this strategy's own position (absolute, signed). What is on its way counts.
 
@@ -373,8 +388,10 @@ class Strategy:
         than the limit. A later target of the symbol replaces it.
 
         Returns the order sent, None if none was needed yet. signal: what it is wanted for; the tape
-        links signal, target, orders and fills.
+        links signal, target, orders and fills. account: as buy().
         """
+        if account is not None:
+            self._host.check_account(symbol, account)
         desk = vars(self).get("_desk")
         if algo != "touch" or options or (desk is not None and desk.works(symbol)):
             return self._execution_desk().set_target(symbol, qty, algo, signal, options)
@@ -433,8 +450,10 @@ class Strategy:
 
     # --- account ---------------------------------------------------------------------------------
 
-    def position(self, symbol: str, side: str | None = None) -> _core.Position:
-        """Returns the own position (never None; `qty` is signed) as a live view."""
+    def position(self, symbol: str, side: str | None = None, *, account: str | None = None) -> _core.Position:
+        """Returns the own position (never None; `qty` is signed) as a live view. account: as buy()."""
+        if account is not None:
+            self._host.check_account(symbol, account)
         return self._loop.position(symbol, side)
 
     def positions(self) -> list[_core.Position]:
@@ -445,14 +464,25 @@ class Strategy:
         """Working orders, oldest first."""
         return self._loop.working(symbol)
 
-    def balance(self, currency: str, venue: str | None = None) -> Any:
+    def balance(self, currency: str, venue: str | None = None, *, account: str | None = None) -> Any:
         """total, available and locked of one currency, as floats; zero when there is none. Live it
         is what the robot's sub-account has, by the gateway's ledger.
 
         venue: of the account that this venue's orders draw on. Without one, where venues have
-        accounts of their own, the sum over them: no single order can use all of it.
+        accounts of their own, the sum over them: no single order can use all of it. account: one of
+        `accounts`, in place of its venue.
         """
-        return self._host.balance(currency, venue)
+        return self._host.balance(currency, venue if account is None else self._host.venue_of(account) or None)
+
+    def equity_of(self, account: str | None = None) -> float:
+        """Returns an account's part of `equity`, all of it without one."""
+        return self.equity if account is None else self._host.equity_of(account)
+
+    @property
+    def accounts(self) -> dict[str, str]:
+        """Returns the run's accounts by name, each with the venue of what is traded on it; "" is of all venues. A
+        backtest's are called as their venues."""
+        return self._host.accounts
 
     def profit(self, symbol: str) -> float:
         """Returns what fills, fees, funding and the open position of one symbol have made, in the money that it settles

@@ -61,6 +61,7 @@ def _with_clock(latency: Latency, plan: RunPlan, venue: str | None) -> Latency:
 def prepare_venues(plan: RunPlan, host: Host) -> None:
     """Before instruments are added: the currency of the run's equity comes first."""
     host.is_apart = bool(plan.accounts)
+    host.accounts = {account: account for account in plan.money}
     for account, cash in plan.money.items():
         for currency in cash:
             host.money_index(account, currency)
@@ -85,14 +86,14 @@ def check_venues(plan: RunPlan, host: Host) -> None:
     ]
     for option, names in named:
         for venue in names:
-            if venue not in venues:
+            if venue not in venues and plan.live is None:
                 raise BadConfig(
                     f"no instrument of venue {venue!r} is in the data",
                     location=option,
                     todo=f"name one of {', '.join(venues)}",
                 )
     for venue in venues:
-        if plan.accounts and venue not in plan.accounts:
+        if plan.accounts and venue not in plan.accounts and plan.live is None:  # else it is only heard
             settle = next(i.settle for i in host.instruments.values() if i.venue == venue)
             raise BadConfig(
                 f"no cash at {venue}, and other venues have an account of their own",
@@ -128,7 +129,8 @@ def fund(plan: RunPlan, host: Host, wanted: Instrument) -> RunPlan:
 
 def _count_money(plan: RunPlan, host: Host) -> None:
     """What the run's equity is the sum of, and of what a balance goes on the tape."""
-    host.loop.set_report_currencies(_counted(plan, host))
+    host.counted = _counted(plan, host)
+    host.loop.set_report_currencies(host.counted)
     if not plan.accounts:
         return
     useful: dict[str, set[str]] = {}

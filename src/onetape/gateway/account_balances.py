@@ -13,7 +13,8 @@ from onetape.accounts.entry_frames import unpack
 from onetape.accounts.ledger import Ledger
 from onetape.accounts.reader import MAX_AGE_S
 from onetape.accounts.table import AccountReader, Margin, accounts_in
-from onetape.gateway.account_projection import read_account
+from onetape.gateway.account_projection import pruned_checkpoint, read_account
+from onetape.gateway.checkpoint import checkpoint_file
 from onetape.gateway.options import gateway_journal
 from onetape.model.money import money_text
 from onetape.model.sections import AccountConfig, Config
@@ -46,7 +47,8 @@ def balances(home: Path, config: Config) -> list[dict[str, Any]]:
             alive = reader is not None and reader.age_ns <= STALE_NS
         elif is_tape(path):  # none runs, or it has begun just now
             alive = _is_written(path)
-            found = list(_on_tape(path)) or list(_as_reported(path))
+            file = checkpoint_file(home, name)
+            found = list(_on_tape(path, file)) or list(_as_reported(path, file))
         for each in found:
             row = _row(name, account, each, alive=alive)
             if alive and reader is not None and (margin := reader.margin(each.currency)):
@@ -74,9 +76,9 @@ def _is_written(path: Path) -> bool:
         return time.time_ns() - int(control["heartbeat"]) <= STALE_NS
 
 
-def _as_reported(path: Path) -> Iterator[_Slots]:
+def _as_reported(path: Path, file: Path) -> Iterator[_Slots]:
     """Returns the venue's last balances of a journal without entries; they are all in the pool."""
-    for currency, (total, ts) in sorted(read_account(path).balances.items()):
+    for currency, (total, ts) in sorted(read_account(path, file).balances.items()):
         yield _Slots(currency, [total, total], [0, 0], ts)
 
 
@@ -88,10 +90,13 @@ def _in_memory(reader: AccountReader) -> Iterator[_Slots]:
             yield _Slots(currency, found[0], found[1], found[3])
 
 
-def _on_tape(path: Path) -> Iterator[_Slots]:
-    ledger = Ledger()
+def _on_tape(path: Path, file: Path) -> Iterator[_Slots]:
+    made = pruned_checkpoint(path, file)
+    ledger = Ledger() if made is None else Ledger.from_record(made.money.ledger)
     newest = 0
     with JournalReader(path) as reader:
+        if made is not None:
+            reader.seek_sequence(made.sequence + 1)
         for frame in reader.frames(("entry",)):
             ledger.post(unpack(frame.payload))
             newest = frame.time

@@ -9,21 +9,24 @@ from typing import Any, Final
 
 import msgspec
 
-from onetape.accounts.entries import MAIN
+from onetape.accounts.entries import MAIN, TOTAL
 from onetape.accounts.holding import Holding, Terms
-from onetape.gateway.checkpoint import Checkpoint
+from onetape.accounts.ledger import Ledger
+from onetape.gateway.checkpoint import Checkpoint, read_checkpoint
 from onetape.gateway.gateway_tape import RobotLife
 from onetape.gateway.order_frames import NEWS, QUOTE, FillFrame, fill_of, request_of
 from onetape.model.decimals import decimal_text
 from onetape.model.enums import EventType, OrderState, PositionSide, RequestKind
+from onetape.model.errors import TornTape
 from onetape.model.instrument import Instrument
 from onetape.model.money import divide_half_even, money, money_text
 from onetape.model.order import OrderSpec
 from onetape.orders.books import OPENING
 from onetape.orders.reports import INTERNAL_TRADES
 from onetape.tape.journal import Frame, JournalReader
+from onetape.tape.segments import list_segments
 
-__all__ = ["READ", "AccountView", "last_prices", "read_account"]
+__all__ = ["READ", "AccountView", "last_prices", "pruned_checkpoint", "read_account"]
 
 READ: Final = ("instrument", "order_request", "order_event", "fill", "params", "balance", "position", "health", "reply")
 QUOTES_BACK: Final = 20_000  # frames in which the last quote of a symbol is looked for
@@ -69,9 +72,9 @@ class AccountView:
     # --- shown ------------------------------------------------------------------------------------
 
     def orders(self, account: str) -> list[dict[str, Any]]:
-        return [self._order(row, account) for row in self.working.values()]
+        return [self.order(row, account) for row in self.working.values()]
 
-    def _order(self, row: OrderRow, account: str) -> dict[str, Any]:
+    def order(self, row: OrderRow, account: str) -> dict[str, Any]:
         spec = row.spec
         instrument = self.instruments[spec.symbol]
         price = row.price or spec.price_int
@@ -103,9 +106,9 @@ class AccountView:
         }
 
     def fills(self, account: str) -> list[dict[str, Any]]:
-        return [self._fill(symbol, row, account) for symbol, row in self.booked]
+        return [self.fill(symbol, row, account) for symbol, row in self.booked]
 
-    def _fill(self, symbol: str, row: FillFrame, account: str) -> dict[str, Any]:
+    def fill(self, symbol: str, row: FillFrame, account: str) -> dict[str, Any]:
         instrument = self.instruments[symbol]
         life = self.robots.get(row.robot)
         return {
@@ -242,15 +245,42 @@ def text_of(value: Decimal) -> str:
     return decimal_text(round(value, 12))
 
 
-def read_account(path: Path) -> AccountView:
-    """Reads all of a gateway's journal that concerns its account."""
+def read_account(path: Path, file: Path | None = None) -> AccountView:
+    """Reads all of a gateway's journal that concerns its account. file: its checkpoint, from which a journal without
+    its beginning is read on; of fills there are those that it still has."""
     view = AccountView()
     with JournalReader(path) as reader:
+        made = pruned_checkpoint(path, file)
+        if made is not None:
+            reader.seek_sequence(made.sequence + 1)  # whose instruments are all that there were
         for stream, record in reader.instruments.items():
             view.streams[stream] = record["symbol"]
+        if made is not None:
+            for record in reader.instruments.values():
+                view.instruments[record["symbol"]] = Instrument.from_msgpack(msgspec.msgpack.encode(record))
+            reader.seek_sequence(list_segments(path)[0].first_seq)
+            for frame in reader.frames(("fill",), sequence_until=made.sequence + 1):
+                view.booked.append((view.streams[frame.stream], fill_of(frame.payload)))
+            view.restore(made)
+            ledger = Ledger.from_record(made.money.ledger)
+            view.balances = {name: (ledger.slots(name)[TOTAL], 0) for name in ledger.currencies()}
+            reader.seek_sequence(made.sequence + 1)
         for frame in reader.frames(READ):
             view.take(frame)
     return view
+
+
+def pruned_checkpoint(path: Path, file: Path | None) -> Checkpoint | None:
+    """Returns the checkpoint of a journal whose beginning has been pruned; None: it is whole. Raises TornTape where
+    none fits."""
+    segments = list_segments(path)
+    if file is None or not segments or segments[0].first_seq == 1:
+        return None
+    made = read_checkpoint(path, file)
+    if made is None:
+        why = "its beginning has been pruned, and no checkpoint of it fits"
+        raise TornTape(why, location=str(path), todo=f"start its gateway, or bring {file.name} back")
+    return made
 
 
 def _request(view: AccountView, payload: bytes, symbol: str, time: int) -> None:

@@ -14,6 +14,7 @@ from onetape.accounts.entries import MAIN, TOTAL
 from onetape.accounts.table import PositionShown, accounts_in
 from onetape.gateway.account_balances import STALE_NS
 from onetape.gateway.account_projection import AccountView, last_prices, read_account, text_of
+from onetape.gateway.checkpoint import checkpoint_file
 from onetape.gateway.options import gateway_journal
 from onetape.model.money import money, money_text
 from onetape.model.sections import AccountConfig, Config
@@ -28,17 +29,18 @@ def orders(home: Path, config: Config) -> list[dict[str, Any]]:
     return sorted(found, key=lambda row: int(row["ts_created"]))
 
 
-def positions(home: Path, config: Config) -> list[dict[str, Any]]:
+def positions(home: Path, config: Config, *, only_tables: bool = False) -> list[dict[str, Any]]:
     """Returns what is held, by account, symbol and side; unrealised by the middle of the last quote. While a gateway
-    stands by its table, from there, and of each sub-account, too; else what the fills of its journal add up to."""
+    stands by its table, from there, and of each sub-account, too; else what the fills of its journal add up to, or
+    nothing where only tables are read."""
     shown = {each.account: each for each in accounts_in(home)[0] if each.age_ns <= STALE_NS}
     found: list[dict[str, Any]] = []
     for name, account in config.accounts.items():
         path = gateway_journal(home, name)
         if name in shown:
             found += _in_table(name, shown[name].positions(), account)
-        elif is_tape(path):
-            view = read_account(path)
+        elif not only_tables and is_tape(path):
+            view = read_account(path, checkpoint_file(home, name))
             found += view.positions_at(name, last_prices(view, path))
     return found
 
@@ -93,4 +95,4 @@ def _views(home: Path, config: Config) -> Iterator[tuple[str, AccountView]]:
     for name in config.accounts:
         path = gateway_journal(home, name)
         if is_tape(path):
-            yield name, read_account(path)
+            yield name, read_account(path, checkpoint_file(home, name))

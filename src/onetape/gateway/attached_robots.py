@@ -37,9 +37,9 @@ class AttachedRobots:
         words = f"sub-account {subaccount[:80]} is not {name[:80]}'s"
         return {"status": "refused", **NotOwner(words).as_json()}
 
-    def attach(self, name: str, journal: str, *, subaccount: str, rate: int) -> dict[str, Any]:
+    def attach(self, name: str, journal: str, *, subaccount: str, rate: int, epoch: int = 0) -> dict[str, Any]:
         """Attaches a robot that has started: its number, and where its order ids begin. rate: orders a second, 0: no
-        limit of its own."""
+        limit of its own. epoch: of its order ids at least, so that they are new at its other gateways, too."""
         gateway, options = self._gateway, self._gateway.options
         slot = {"main": MAIN, **options.subaccounts}.get(subaccount)
         if slot is None:
@@ -47,7 +47,7 @@ class AttachedRobots:
             return {"status": "refused", **UnknownSubaccount(words).as_json()}
         if name.partition(":")[0] == OPERATOR:
             return {"error": f"no robot is called {name[:80]!r}"}
-        life = gateway.robots.attach(name, journal, time.time_ns(), slot=slot, rate=rate)
+        life = gateway.robots.attach(name, journal, time.time_ns(), slot=slot, rate=rate, epoch=epoch)
         if life is None:
             return {"error": "no number is left for one more robot"}
         gateway.core.robot_began(life)
@@ -64,7 +64,12 @@ class AttachedRobots:
         """Returns which journal a robot of this name wrote last, "": none has."""
         tape = self._gateway.core.tape
         found = next((r for r in tape.robots.values() if r.name == name), None)
-        return {"journal": found.journal if found else "", "since": tape.since, "hub": self._gateway.market.hub_shown()}
+        return {
+            "journal": found.journal if found else "",
+            "epoch": found.epoch if found else 0,
+            "since": tape.since,
+            "hub": self._gateway.market.hub_shown(),
+        }
 
     def status(self, robot: int) -> dict[str, Any]:
         """Returns whether all that a robot's earlier incarnations left is settled, and its money then."""

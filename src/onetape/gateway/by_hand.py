@@ -270,7 +270,8 @@ class OrdersByHand:
     # --- the guardian's ---------------------------------------------------------------------------
 
     def _place_stops(self, command: Command) -> Do:
-        """Places stops: of one position, `{qty, trigger}` each; one without `trigger` closes at the market. They pass
+        """Places stops: of one position, `{qty, trigger}` each; one without `trigger` closes at the market, one whose
+        `kind` is `take_profit` waits for the price on the other side. They pass
         the list of rules as any order. Each belongs to whoever holds most of what the ones before it in the list do not
         take off, so that what fires is taken off the part that it protects; stops that stand already are those that
         these replace."""
@@ -287,9 +288,10 @@ class OrdersByHand:
             raise NotAvailable("a spot account has no position to protect", location=instrument.symbol)
         specs = []
         for number, each in enumerate(stops):
-            if not isinstance(each, dict) or not {"qty"} <= set(each) <= {"qty", "trigger"}:
-                raise UsageError("a stop is {qty, trigger}")
+            if not isinstance(each, dict) or not {"qty"} <= set(each) <= {"qty", "trigger", "kind"}:
+                raise UsageError("a stop is {qty, trigger, kind}")
             has_trigger = each.get("trigger") is not None
+            kind = _word(each, "kind", _KINDS, "stop")
             trigger = _units(each["trigger"], instrument.price_decimals, what="trigger") if has_trigger else 0
             specs.append(
                 OrderSpec(
@@ -299,7 +301,7 @@ class OrdersByHand:
                     type=OrderType.MARKET,
                     trigger_int=trigger,
                     trigger_by=by if has_trigger else TriggerBy.NONE,
-                    trigger_kind=TriggerKind.STOP if has_trigger else TriggerKind.NONE,
+                    trigger_kind=kind if has_trigger else TriggerKind.NONE,
                     position_side=of,
                     reduce_only=of is _BOTH,
                     tag=GUARDIAN,

@@ -37,7 +37,7 @@ from onetape.model.errors import (
     VenueRejected,
     VenueUnavailable,
 )
-from onetape.model.sections import Config
+from onetape.model.sections import OPERATOR, Config
 from onetape.model.symbol import exchange_of
 from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape
@@ -57,10 +57,10 @@ PASSES: Final = frozenset(
 
 
 class ByHand:
-    """Carries out one command line. id_: of its command, the same acts once; "": a new one."""
+    """Carries out one command line. id_: of its command, the same acts once; "": a new one. actor: who commands."""
 
-    def __init__(self, home: Path, config: Config, id_: str = "") -> None:
-        self._home, self._config = home, config
+    def __init__(self, home: Path, config: Config, id_: str = "", actor: str = OPERATOR) -> None:
+        self._home, self._config, self._actor = home, config, actor
         self.id = id_ or uuid.uuid4().hex
         self.value: dict[str, Any] = {"id": self.id, "status": "applied", "orders": [], "checks": []}
         self.error: OnetapeError | None = None
@@ -160,7 +160,7 @@ class ByHand:
     def _ask(self, account: str, command: str, fields: dict[str, Any], id_: str) -> dict[str, Any] | None:
         """Asks a gateway and returns its result. None: refused, or no answer, and why is the error."""
         try:
-            (reply,) = send_command(self._home, f"gateway:{account}", command, fields, id_)
+            (reply,) = send_command(self._home, f"gateway:{account}", command, fields, id_, actor=self._actor)
         except ProcessDown as down:  # other accounts' gateways may be there
             self.error = down
             return None

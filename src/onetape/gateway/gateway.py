@@ -308,6 +308,7 @@ class Gateway:
         )
         self.robots = Robots(
             core,
+            account=options.account,
             loop=asyncio.get_running_loop(),
             moment=self._request_moment,
             spans=self.spans,
@@ -508,6 +509,7 @@ class Gateway:
                     str(request["journal"]),
                     subaccount=str(request.get("subaccount") or "main"),
                     rate=int(request.get("orders_per_second") or 0),
+                    epoch=int(request.get("epoch") or 0),
                 )
             case "follow":
                 books = [str(s) for s in request.get("books", ())]

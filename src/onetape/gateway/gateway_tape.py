@@ -88,6 +88,8 @@ class RobotLife:
     journal: str
     taken: int = 0  # sequence of its last request that was taken
     symbols: dict[int, str] = field(default_factory=dict)  # by its journal's streams
+    venue: str = ""  # of its symbols that are traded here, "": all are, it is at no other gateway
+    leads: bool = True  # of its gateways this is the first, by whose tape it says how far it is
     is_lost: bool = False  # its process has ended, and that has been seen to
     uuid: bytes = b""  # of its journal
     slot: int = MAIN  # the sub-account that it trades with
@@ -125,8 +127,10 @@ class RobotLife:
         of = self.held.setdefault(fill.symbol, {})
         of[fill.position_side] = of.get(fill.position_side, 0) + fill.size * fill.side.sign
 
-    def next_life(self, journal: str, *, taken: int, slot: int, rate: int) -> RobotLife:
-        epoch = self.epoch + 1 + (self.epoch + 1 == HAND_EPOCH)
+    def next_life(self, journal: str, *, taken: int, slot: int, rate: int, epoch: int = 0) -> RobotLife:
+        """epoch: at least this one."""
+        epoch = max(self.epoch + 1, epoch)
+        epoch += epoch == HAND_EPOCH
         return RobotLife(
             self.number,
             self.name,
@@ -138,6 +142,17 @@ class RobotLife:
             held=self.held,
             by_hand=self.by_hand,
         )
+
+    def sit(self, record: object, account: str) -> None:
+        """Takes in what its journal says of the gateways that it trades at. account: this one's."""
+        if isinstance(record, dict) and "life" in record:
+            seats = [record, *record.get("more", ())]
+            found = next((seat for seat in seats if seat.get("account") == account), record)
+            self.venue, self.leads = str(found.get("venue", "")), found is record
+
+    def trades(self, stream: int) -> bool:
+        """Tells whether what it asks for of that symbol is asked of this gateway."""
+        return not self.venue or self.symbols.get(stream, "").partition(":")[0] == self.venue
 
     def client_id(self, order_id: int) -> str:
         """Makes the client id of an order, of whatever length: a venue may take fewer letters."""

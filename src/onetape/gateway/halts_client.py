@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,15 +14,20 @@ from onetape.ipc.operator import send_command
 from onetape.model.errors import BY_CODE, PermissionDenied, ProcessDown, UsageError
 from onetape.model.sections import Config
 
-__all__ = ["halts", "lift", "past_halts"]
+__all__ = ["halts", "lift", "merged", "past_halts"]
 
 _EVENTS: Final = {"halt": "begun", "lift_halt": "lifted"}  # by command
 
 
 def halts(home: Path, config: Config) -> list[dict[str, Any]]:
     """Returns the halts that hold, the oldest first; `accounts`: where. Raises ProcessDown where no gateway answers."""
+    return merged(_queried(home, config))
+
+
+def merged(by_account: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
+    """Returns halts as their gateways list them, each once, with the accounts that have it; the oldest first."""
     found: dict[str, dict[str, Any]] = {}
-    for account, rows in _queried(home, config).items():
+    for account, rows in by_account.items():
         for row in rows:
             listed = found.setdefault(row["id"], {**row, "accounts": []})
             listed["accounts"].append(account)

@@ -53,18 +53,27 @@ class OrderRequests:
     # --- robots -----------------------------------------------------------------------------------
 
     def attach(
-        self, name: str, journal: str, now: int, *, taken: int = 0, slot: int, rate: int = 0, reserved: int = 0
+        self,
+        name: str,
+        journal: str,
+        now: int,
+        *,
+        taken: int = 0,
+        slot: int,
+        rate: int = 0,
+        reserved: int = 0,
+        epoch: int = 0,
     ) -> RobotLife | None:
         """Attaches a robot that has started, None: there are too many. taken: what its journal has of earlier lives,
         which nobody waits for; slot: the sub-account that it trades with; rate: orders a second that it may send, 0:
-        any. reserved: numbers that stay free. now: ns UTC, of its frame."""
+        any. reserved: numbers that stay free. epoch: of its order ids, at least. now: ns UTC, of its frame."""
         robots = self._tape.robots
         former = next((robot for robot in robots.values() if robot.name == name), None)
         number = former.number if former else len(robots) + 1
         if former is None and number > ROBOTS_MAX - reserved:
             return None
         before = former or RobotLife(number, name, 0, journal)
-        life = before.next_life(journal, taken=taken, slot=slot, rate=rate)
+        life = before.next_life(journal, taken=taken, slot=slot, rate=rate, epoch=epoch)
         self._tape.attach(life, now)
         self._tape.ensure("disk")  # a life whose number is forgotten would repeat its ids
         self._beginning.add(number)

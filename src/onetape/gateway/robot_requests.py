@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from onetape.gateway.core import GatewayCore, Moment
 from onetape.gateway.gateway_tape import RobotLife
 from onetape.gateway.latency_spans import Spans
@@ -28,6 +30,7 @@ UNREADABLE: Final = (BadInput, IoFailed, SchemaMismatch, TornTape)
 _ORDER_REQUEST: Final = type_id("order_request")
 _INSTRUMENT: Final = type_id("instrument")
 _CYCLE: Final = type_id("cycle")
+_PARAMS: Final = type_id("params")
 
 
 class Robots:
@@ -44,6 +47,7 @@ class Robots:
         self,
         core: GatewayCore,
         *,
+        account: str,
         loop: asyncio.AbstractEventLoop,
         moment: Callable[[], Moment],
         spans: Spans | None = None,
@@ -52,6 +56,7 @@ class Robots:
         decided: Callable[[str], None] = lambda _symbol: None,
     ) -> None:
         self._core = core
+        self._account = account
         self._tape = core.tape
         self._moment = moment
         self._spans = spans or Spans()
@@ -78,7 +83,9 @@ class Robots:
     def close(self) -> None:
         self._watch.close()
 
-    def attach(self, name: str, journal: str, now: int, *, slot: int, rate: int = 0) -> RobotLife | None:
+    def attach(
+        self, name: str, journal: str, now: int, *, slot: int, rate: int = 0, epoch: int = 0
+    ) -> RobotLife | None:
         """Attaches a robot, as `OrderRequests.attach` does. Its journal is not there yet."""
         former = next((r.number for r in self._tape.robots.values() if r.name == name), 0)
         if former in self._followed:
@@ -86,7 +93,9 @@ class Robots:
             self._leave(former)
         taken = _last_sequence(Path(journal))
         reserved = self._core.parts.operators_to_come
-        life = self._core.requests.attach(name, journal, now, taken=taken, slot=slot, rate=rate, reserved=reserved)
+        life = self._core.requests.attach(
+            name, journal, now, taken=taken, slot=slot, rate=rate, reserved=reserved, epoch=epoch
+        )
         if life is not None:
             self._uncertain_until.pop(life.number, None)
             self._coming[life.number] = time.monotonic()
@@ -131,7 +140,7 @@ class Robots:
         return numbers
 
     def _look_at_lag(self, life: RobotLife, reader: JournalReader) -> None:
-        if self._lag is None:
+        if self._lag is None or not life.leads:
             return
         now = time.time_ns()
         behind = self._lag.of_progress(reader.control.get("progress", 0), now)
@@ -174,7 +183,9 @@ class Robots:
                     kind, _, sequence, received, stream, payload = raw
                     if kind == _INSTRUMENT:
                         life.symbols[stream] = Instrument.from_msgpack(payload).symbol
-                    elif kind == _ORDER_REQUEST and sequence > life.taken:
+                    elif kind == _PARAMS:
+                        life.sit(msgspec.msgpack.decode(payload), self._account)
+                    elif kind == _ORDER_REQUEST and sequence > life.taken and life.trades(stream):
                         taken = time.time_ns()  # some are written while the first is seen to
                         decided = decided or taken
                         first, last = first or sequence, sequence

@@ -150,7 +150,12 @@ class Stops:
 
     def status(self) -> dict[str, Any]:
         lease = {"until_ns": self._halts.lease_until, "epoch": self._halts.epoch, "wanted": self._gate.is_guarded}
-        return {"halts": self.rows(), "unprotected": dict(self._halts.unprotected), "lease": lease}
+        return {
+            "halts": self.rows(),
+            "unprotected": dict(self._halts.unprotected),
+            "lease": lease,
+            "killed": self._gate.killed,
+        }
 
 
 def _about(halt: Halt) -> str:

@@ -25,7 +25,7 @@ from onetape.gateway.order_frames import NEWS, QUOTE, FillFrame, fill_of, reques
 from onetape.guardian.core import GuardianCore
 from onetape.guardian.events import StopRow
 from onetape.guardian.stale_orders import Top
-from onetape.model.enums import EventType, Kind, PositionSide, TriggerBy
+from onetape.model.enums import EventType, Kind, PositionSide, TriggerBy, TriggerKind
 from onetape.model.errors import OnetapeError
 from onetape.model.instrument import Instrument
 from onetape.model.sections import GUARDIAN
@@ -253,6 +253,7 @@ class AccountFollower:
             trigger=spec.trigger_int,
             left=(row.size or spec.size_int) - row.filled,
             state=row.state,
+            is_target=spec.trigger_kind is TriggerKind.TAKE_PROFIT,
         )
 
 

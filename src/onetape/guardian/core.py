@@ -4,7 +4,8 @@ For each position a ladder of stops rests at the venue. When the stops that stan
 than 5 % of the position, new ones are placed, the venue is asked whether it has them, and only then
 the old ones are canceled: protection is not withdrawn before its replacement is verified. A stop is
 verified by a listing of the venue that has it, which was asked for after it was placed; a listing
-without it proves nothing within seconds.
+without it proves nothing within seconds. Take-profits are a second ladder on the other side of the entry, worked
+the same way while the stops stand; when one side takes off, the other one is off by that, and made anew.
 
 Beside the ladder stand local rules, which need no stop at the venue: what is beyond a level and
 has no stop is closed at the market, and a position beyond the hard stop is flattened.
@@ -30,9 +31,9 @@ from onetape.guardian.events import (
     StopRow,
     Unprotected,
 )
-from onetape.guardian.position_guard import COVERED, Placement, PositionGuard
+from onetape.guardian.position_guard import COVERED, LadderState, Placement, PositionGuard
 from onetape.guardian.sub_accounts import SubAccountStop
-from onetape.model.enums import PositionSide
+from onetape.model.enums import PositionSide, Side
 from onetape.model.instrument import Instrument
 from onetape.model.money import money_units
 from onetape.model.time import SECOND
@@ -87,7 +88,7 @@ class GuardianCore:
         self._instruments: dict[str, dict[str, Instrument]] = {}
         self._alone: set[str] = set()  # accounts whose gateway is dead
         self._ready: set[str] = set()  # accounts whose journal has been read to its end
-        self._sent: dict[str, tuple[PositionGuard, Placement | None]] = {}
+        self._sent: dict[str, tuple[PositionGuard, LadderState, Placement]] = {}
         self._queried: dict[tuple[str, str], int] = {}  # of reads
         self._loss: set[str] = set()  # currencies whose total loss is being closed
         # By account and symbol: whether its gateway knows it as unprotected (None: nobody knows), and when it
@@ -217,12 +218,12 @@ class GuardianCore:
     def answered(self, id_: str, placed: dict[str, Rung] | None, refused: dict[Rung, int], now: int) -> None:
         """What became of a command. placed: client ids of the stops that it has placed, None: there
         was no answer in time; refused: those that were not, with the error's number."""
-        guard, placement = self._sent.pop(id_, (None, None))
-        if guard is None:
+        if id_ not in self._sent:
             return
-        if placement is not None and guard.placement is placement:
+        guard, ladder, placement = self._sent.pop(id_)
+        if ladder.placement is placement:
             if placed is None:
-                self._failed(guard, "the gateway does not answer", now)
+                self._failed(guard, ladder, "the gateway does not answer", now)
             else:
                 placement.answered(placed, refused, now)
         self._look(guard, now)
@@ -231,7 +232,8 @@ class GuardianCore:
         """Places the ladder anew, wherever its levels are then; returns for how many positions."""
         found = self.held(account, symbol)
         for guard in found:
-            guard.floors, guard.wants_anew = {}, True
+            guard.stops.floors, guard.stops.wants_anew = {}, True
+            guard.targets.floors, guard.targets.wants_anew = {}, True
             guard.has_looked_back, guard.look_back_at = False, 0
             self._say("ladder", guard, "reset", {})
             self._look(guard, now)
@@ -264,11 +266,11 @@ class GuardianCore:
         self._cancel_orphans(guard, now)
         for row in guard.stuck(now, after=STUCK_AFTER):
             about = {"order": row.client_id, "size": row.left}
-            state = "a stop has fired and takes nothing off: it counts no more"
+            state = f"a {'take-profit' if row.is_target else 'stop'} has fired and takes nothing off: it counts no more"
             self._say("ladder", guard, state, about, severity="critical")
         if guard.qty:
             if guard.account in self._watched:
-                self._look_at_ladder(guard, now)
+                self._look_at_ladders(guard, now)
             self._measure(guard, now)
             self._look_at_price(guard, now)
         elif guard.flattening or guard.unprotected_since or guard.is_lost:
@@ -282,43 +284,52 @@ class GuardianCore:
         guard.flattening, guard.is_lost, guard.unprotected_since = "", False, 0
 
     def _cancel_orphans(self, guard: PositionGuard, now: int) -> None:
-        """Stops that protect nothing: of the other direction, or of no position. That there is none
-        the venue has to say, too."""
-        if guard.qty:
-            orphans = [row for row in guard.rows.values() if row.closes is not guard.closes]
-        elif guard.rows and guard.flat_since is None:
+        """Stops that protect nothing: of the other direction, or of no position. That it is so the venue has to say,
+        too: what a gateway hears late may be over there. And take-profits that nobody wants any more."""
+        rows = list(guard.rows.values())
+        orphans = [row for row in rows if not guard.qty or row.closes is not guard.closes]
+        if orphans and not guard.is_confirmed:
             self._read(guard.account, "", now, every=READ_RETRY)
             orphans = []
-        else:
-            orphans = list(guard.rows.values())
+        if not self.settings.of(guard.instrument.symbol).targets:
+            orphans += [row for row in rows if row.is_target and row not in orphans]
         canceling = [row for row in guard.rows.values() if row.client_id in guard.cancels and row not in orphans]
         self._cancel(guard, [*orphans, *canceling], now)
 
-    def _look_at_ladder(self, guard: PositionGuard, now: int) -> None:
-        window = self.settings.of(guard.instrument.symbol).look_back
+    def _look_at_ladders(self, guard: PositionGuard, now: int) -> None:
+        rules = self.settings.of(guard.instrument.symbol)
+        window = rules.look_back
         if window and not guard.has_looked_back and now >= guard.look_back_at:
             guard.look_back_at = now + LOOK_BACK_EVERY
             self.effects.append(ReadBars(guard.account, guard.instrument.symbol, window))
-        if guard.placement is not None:
-            self._look_at_placement(guard, guard.placement, now)
+        self._look_at_ladder(guard, guard.stops, now)
+        # Stops first: of the orders that a venue takes, and of the budget. Past a dead gateway there are only these.
+        is_free = guard.is_protected and guard.stops.placement is None and guard.account not in self._alone
+        if guard.targets.placement is not None or (rules.targets and is_free):
+            self._look_at_ladder(guard, guard.targets, now)
+
+    def _look_at_ladder(self, guard: PositionGuard, ladder: LadderState, now: int) -> None:
+        if ladder.placement is not None:
+            self._look_at_placement(guard, ladder, ladder.placement, now)
             return
-        if guard.flattening or now < guard.retry_at or guard.entry is None:
+        if guard.flattening or now < ladder.retry_at or guard.entry is None:
             if guard.entry is None:
                 self._read(guard.account, "", now, every=READ_RETRY)
             return
-        unread = guard.unread()
-        if unread and now < guard.unread_until:
+        unread = guard.unread(ladder)
+        if unread and now < ladder.unread_until:
             self._read(guard.account, guard.instrument.symbol, now, every=VERIFY_EVERY)
             return
         # A stop that has fired makes the position smaller before it is gone itself.
         is_new = now < guard.changed_at + SETTLES
-        is_settling = guard.protected > guard.target and is_new
+        stand = guard.stand(ladder)
+        is_settling = stand > guard.target and is_new
         is_at_rest = now >= guard.changed_at + REST
         # Until that is over both what stands with it and what stands without it fit the position.
-        nearest = min(max(guard.target, guard.protected - guard.firing), guard.protected)
+        nearest = min(max(guard.target, stand - guard.firing(ladder)), stand)
         is_off = nearest != guard.target if is_at_rest else needs_ladder(nearest, guard.target)
-        if guard.wants_anew or (is_off and not is_settling):
-            self._place(guard, now)
+        if ladder.wants_anew or (is_off and not is_settling):
+            self._place(guard, ladder, now)
 
     def bars_read(self, account: str, symbol: str, low: int, high: int, now: int) -> None:
         """The market's range in the window that was asked for, in units; 0: it cannot be told now. The ladder that
@@ -332,114 +343,119 @@ class GuardianCore:
                 guard.is_blind = True
                 continue
             rules, sign = self.settings.of(symbol), 1 if guard.qty > 0 else -1
-            level = look_back_level(guard.instrument, guard.closes, low, high, rules.beyond)
             guard.has_looked_back, price = True, guard.price(now, STALE)
-            if price and (price - level) * sign <= 0:
-                self._say("ladder", guard, "the market is beyond its look-back", {"level": level}, severity="warning")
-                continue
-            ranks = range(len(rules.distances))
-            nearer = {rank: sign * max(sign * guard.floors.get(rank, level), sign * level) for rank in ranks}
-            guard.wants_anew, guard.floors = guard.wants_anew or nearer != guard.floors, nearer
-            self._say("ladder", guard, "looks back", {"level": level, "low": low, "high": high})
+            for ladder, closes, count in (
+                (guard.stops, guard.closes, len(rules.distances)),
+                (guard.targets, Side.BUY if sign > 0 else Side.SELL, len(rules.targets)),
+            ):
+                level = look_back_level(guard.instrument, closes, low, high, rules.beyond)
+                way = -sign if ladder.is_target else sign
+                if count and price and (price - level) * way <= 0:
+                    about = {"level": level}
+                    self._say(ladder.kind, guard, "the market is beyond its look-back", about, severity="warning")
+                elif count:
+                    nearer = {
+                        rank: way * max(way * ladder.floors.get(rank, level), way * level) for rank in range(count)
+                    }
+                    ladder.wants_anew, ladder.floors = ladder.wants_anew or nearer != ladder.floors, nearer
+                    self._say(ladder.kind, guard, "looks back", {"level": level, "low": low, "high": high})
             self._look(guard, now)
 
-    def _place(self, guard: PositionGuard, now: int) -> None:
+    def _place(self, guard: PositionGuard, ladder: LadderState, now: int) -> None:
         assert guard.entry is not None
-        rules = self.settings.of(guard.instrument.symbol)
-        ladder = ladder_of(
-            guard.instrument,
-            guard.qty,
-            guard.entry,
-            rules.distances,
-            price=guard.price(now, STALE),
-            floors=guard.floors,
-            liquidation=guard.liquidation,
-        )
-        if not ladder.rungs:
+        rules, instrument, price = self.settings.of(guard.instrument.symbol), guard.instrument, guard.price(now, STALE)
+        if ladder.is_target:  # where the stops of the other direction would rest; what is no profit is no target
+            sign = 1 if guard.qty > 0 else -1
+            nearest = {rank: level for rank, level in ladder.floors.items() if (level - guard.entry) * sign > 0}
+            made = ladder_of(instrument, -guard.qty, guard.entry, rules.targets, price=price, floors=nearest)
+        else:
+            levels = guard.entry, rules.distances
+            floors, liquidation = ladder.floors, guard.liquidation
+            made = ladder_of(instrument, guard.qty, *levels, price=price, floors=floors, liquidation=liquidation)
+        rungs = made.rungs
+        if not rungs:
             if not guard.target and not guard.is_dust:
                 guard.is_dust = True
-                self._say("ladder", guard, "too small for a stop", {"left": ladder.left}, severity="warning")
+                self._say("ladder", guard, "too small for a stop", {"left": made.left}, severity="warning")
             return
-        guard.is_dust = guard.wants_anew = False
-        if ladder.moved:
-            about = {"distances": [str(rules.distances[rank]) for rank in ladder.moved]}
+        guard.is_dust = ladder.wants_anew = False
+        if made.moved:
+            about = {"distances": [str(rules.distances[rank]) for rank in made.moved]}
             self._say("ladder", guard, "moved inside the liquidation price", about, severity="warning")
-        rungs = ladder.rungs
-        placement = Placement(rungs, now)
-        guard.begin(placement)
-        guard.floors = {**guard.floors, **{rung.rank: rung.trigger for rung in rungs}}
-        command = self._command(
-            guard,
-            placement,
-            lambda id_: PlaceStops(id_, guard.account, guard.instrument.symbol, guard.side, guard.closes, rungs),
-        )
-        levels = {str(rank): trigger for rank, trigger in guard.floors.items()}
-        size = sum(each.size for each in rungs)
-        placing = {"levels": levels, "opened": guard.opened, "stops": len(rungs), "size": size, "command": command}
-        placing |= {"looked_back": guard.has_looked_back}
-        self._say("ladder", guard, "placing", placing)
+        ladder.placement = Placement(rungs, now)
+        if not ladder.is_target:
+            ladder.floors = {**ladder.floors, **{rung.rank: rung.trigger for rung in rungs}}
+        id_, size = self._next_id(), sum(each.size for each in rungs)
+        of = guard.account, instrument.symbol, guard.side, guard.closes
+        self._sent[id_] = guard, ladder, ladder.placement  # whose answer is waited for
+        self.effects.append(PlaceStops(id_, *of, rungs, ladder.is_target))
+        stops, caps = ({str(k): v for k, v in each.floors.items()} for each in (guard.stops, guard.targets))
+        placing = {"levels": stops, "caps": caps, "opened": guard.opened, "looked_back": guard.has_looked_back}
+        self._say(ladder.kind, guard, "placing", {**placing, "stops": len(rungs), "size": size, "command": id_})
 
-    def _look_at_placement(self, guard: PositionGuard, placement: Placement, now: int) -> None:
+    def _look_at_placement(self, guard: PositionGuard, ladder: LadderState, placement: Placement, now: int) -> None:
         if not placement.is_answered:
             if now - placement.began > ANSWER_WITHIN:
-                self._failed(guard, "the gateway does not answer", now)
+                self._failed(guard, ladder, "the gateway does not answer", now)
             return
         waiting = [
             name
             for name in placement.placed
-            if name not in guard.verified and (name in guard.rows or not guard.ended(name))
+            if name not in guard.verified and (name in guard.rows or name not in placement.ended)
         ]
         if waiting:
             if now - placement.began > ANSWER_WITHIN:
-                self._failed(guard, f"{len(waiting)} stops are not in the venue's listing", now)
+                self._failed(guard, ladder, f"{len(waiting)} are not in the venue's listing", now)
             else:
                 self._read(guard.account, guard.instrument.symbol, now, every=VERIFY_EVERY, after=placement.answered_at)
             return
-        guard.placement = None
-        self._settle(guard, placement, now)
+        ladder.placement = None
+        self._settle(guard, ladder, placement, now)
 
-    def _settle(self, guard: PositionGuard, placement: Placement, now: int) -> None:
-        """Nothing of a placement is under way: the better of the new ladder and the old stops stays. What has
+    def _settle(self, guard: PositionGuard, ladder: LadderState, placement: Placement, now: int) -> None:
+        """Nothing of a placement is under way: the better of the new ladder and the old one stays. What has
         fired takes off what is held, and protects nothing of what will be left."""
         working = [
             row
-            for row in guard.working()
+            for row in guard.working(ladder)
             if row.client_id not in guard.cancels and (not row.has_fired or row.client_id in guard.is_missing)
         ]
         new = [row for row in working if row.client_id in placement.placed]
         old = [row for row in working if row.client_id not in placement.placed]
-        stands = {row: row.left for row in working if guard.counts(row)}
+        # What the last listing lacks may yet be there, and is no reason to cancel what it has.
+        stands = {row: row.left for row in working if guard.counts(row) and row.client_id not in guard.missing}
         left, was = (sum(stands.get(row, 0) for row in rows) for rows in (new, old))
         codes = sorted(set(placement.refused.values()))
         if codes or len(new) < len(placement.placed):
             about = {"codes": codes, "stand": len(new), "placed": len(placement.placed)}
-            self._say("ladder", guard, "stops were refused or have ended", about, severity="warning")
+            self._say(ladder.kind, guard, "some were refused or have ended", about, severity="warning")
         is_better = left >= guard.target * COVERED or left >= was
         if is_better and new:
             took = round((now - placement.began) / MS, 3)
-            self._say("ladder", guard, "verified", {"stops": len(new), "took_ms": took})
+            self._say(ladder.kind, guard, "verified", {"stops": len(new), "took_ms": took})
         others = old if is_better else new
         needed, more = guard.target - (left if is_better else was), []
-        for row in sorted(others, key=lambda each: each.trigger, reverse=guard.qty > 0):  # nearest first
+        is_falling = (guard.qty > 0) is not ladder.is_target
+        for row in sorted(others, key=lambda each: each.trigger, reverse=is_falling):  # nearest first
             if needed > 0:  # rather than nothing, until a whole ladder stands
                 needed -= stands.get(row, 0)
             else:
                 more.append(row)
         self._cancel(guard, more, now)
         if (left if is_better else was) != guard.target:
-            self._retry_later(guard, now)
+            self._retry_later(ladder, now)
         else:
-            guard.backoff = BACKOFF
+            ladder.backoff = BACKOFF
 
-    def _failed(self, guard: PositionGuard, why: str, now: int) -> None:
-        guard.placement = None
-        self._say("ladder", guard, f"not placed: {why}", {}, severity="warning")
-        self._retry_later(guard, now)
+    def _failed(self, guard: PositionGuard, ladder: LadderState, why: str, now: int) -> None:
+        ladder.placement = None
+        self._say(ladder.kind, guard, f"not placed: {why}", {}, severity="warning")
+        self._retry_later(ladder, now)
 
-    def _retry_later(self, guard: PositionGuard, now: int) -> None:
-        guard.retry_at = now + guard.backoff
-        guard.unread_until = guard.retry_at + SECOND
-        guard.backoff = min(2 * guard.backoff, BACKOFF_MAX)
+    def _retry_later(self, ladder: LadderState, now: int) -> None:
+        ladder.retry_at = now + ladder.backoff
+        ladder.unread_until = ladder.retry_at + SECOND
+        ladder.backoff = min(2 * ladder.backoff, BACKOFF_MAX)
 
     # --- local rules ------------------------------------------------------------------------------
 
@@ -468,12 +484,8 @@ class GuardianCore:
             guard.closed_at = now
             about = {"size": size, "levels": passed}
             self._say("local stop", guard, "closing", about, severity="critical")
-            rung = Rung(0, 0, size)
-            self._command(
-                guard,
-                None,
-                lambda id_: PlaceStops(id_, guard.account, guard.instrument.symbol, guard.side, guard.closes, (rung,)),
-            )
+            of = guard.account, guard.instrument.symbol, guard.side, guard.closes
+            self.effects.append(PlaceStops(self._next_id(), *of, (Rung(0, 0, size),)))
 
     def _look_at_parts(self, guard: PositionGuard, now: int) -> None:
         """Sub-accounts that hold against each other: at the venue stops can rest for the net alone, so each part has
@@ -498,7 +510,7 @@ class GuardianCore:
                 if not part.refused:
                     self._say("local stop", guard, "closing", about, severity="critical")
                 of = guard.account, guard.instrument.symbol, name, size
-                self._command(guard, None, lambda id_, of=of: CloseSubAccount(id_, *of))
+                self.effects.append(CloseSubAccount(self._next_id(), *of))
 
     def closed(self, effect: CloseSubAccount, refused: str, now: int) -> None:
         """Takes in what became of a close. refused: why it was not made, "": it was."""
@@ -522,11 +534,8 @@ class GuardianCore:
         if now < guard.flattened_at + FLATTEN_EVERY:
             return
         guard.flattened_at = now
-        self._command(
-            guard,
-            None,
-            lambda id_: Flatten(id_, guard.account, guard.instrument.symbol, f"guardian: {guard.flattening}"),
-        )
+        of = guard.account, guard.instrument.symbol, f"guardian: {guard.flattening}"
+        self.effects.append(Flatten(self._next_id(), *of))
 
     def _look_at_loss(self, now: int) -> None:
         for currency, limit in self._total_loss.items():
@@ -570,14 +579,15 @@ class GuardianCore:
         levels: Mapping[str, int],
         opened: str,
         *,
+        caps: Mapping[str, int] = {},
         looked_back: bool = False,
     ) -> None:
         """Levels that an earlier life wrote down last, by rank, and of which position; before the account is
-        caught up."""
+        caught up. caps: of take-profits."""
         guard = self._guard(account, symbol, side)
         if guard.qty and guard.opened == opened:
             guard.has_looked_back = looked_back
-            guard.floors = {int(rank): trigger for rank, trigger in levels.items()}
+            guard.stops.floors, guard.targets.floors = ({int(k): v for k, v in each.items()} for each in (levels, caps))
 
     def resume_flatten(self, account: str, symbol: str, side: PositionSide, reason: str) -> None:
         """An earlier life had begun to flatten a position, and had not seen it flat."""
@@ -602,7 +612,8 @@ class GuardianCore:
         if now - guard.unprotected_since > LOST_AFTER and not guard.is_lost:
             guard.is_lost = True
             about = {"share": str(round(guard.share, 4)), "local": True}
-            why = "lost: local stops" if guard.account in self._watched else "no stops at this venue: local stops"
+            none = "no stops" + (" or take-profits" if self.settings.of(guard.instrument.symbol).targets else "")
+            why = "lost: local stops" if guard.account in self._watched else f"{none} at this venue: local stops"
             self._say("protection", guard, why, about, severity="critical")
 
     def remember_protection(self, account: str, symbol: str, side: PositionSide, *, is_lost: bool) -> None:
@@ -640,15 +651,7 @@ class GuardianCore:
         for name in names:
             _, wait = guard.cancels.get(name, (0, REPEAT))
             guard.cancels[name] = now + wait, min(2 * wait, REPEAT_MAX)
-        self._command(guard, None, lambda id_: CancelStops(id_, guard.account, names))
-
-    def _command(self, guard: PositionGuard, placement: Placement | None, make: Any) -> str:
-        id_ = self._next_id()
-        effect = make(id_)
-        if isinstance(effect, PlaceStops):  # whose answer is waited for
-            self._sent[id_] = guard, placement
-        self.effects.append(effect)
-        return id_
+        self.effects.append(CancelStops(self._next_id(), guard.account, names))
 
     def _next_id(self) -> str:
         self._count += 1

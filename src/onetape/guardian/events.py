@@ -35,12 +35,14 @@ DISTANCES: Final = tuple(map(Decimal, ("0.05", "0.055", "0.06", "0.065", "0.07")
 class Rules(msgspec.Struct, frozen=True):
     """Of one symbol. distances: of the levels, as shares of the entry price, ascending. hard_stop:
     at which the position is closed, 0: there is none. look_back: ns before a position is seen, whose low no level
-    is farther than, of a short the high, and `beyond` that, a share of it; 0: there is none."""
+    is farther than, of a short the high, and `beyond` that, a share of it; 0: there is none. targets: distances of
+    take-profits, ascending; with look_back none is farther than the high, of a short the low."""
 
     distances: tuple[Decimal, ...] = DISTANCES
     hard_stop: Decimal = Decimal("0.07")
     look_back: int = 0
     beyond: Decimal = Decimal(0)
+    targets: tuple[Decimal, ...] = ()
 
 
 class GuardianSettings(msgspec.Struct, frozen=True):
@@ -57,7 +59,7 @@ class GuardianSettings(msgspec.Struct, frozen=True):
 
 
 class StopRow(NamedTuple):
-    """A protective order as its gateway's journal has it. left: units that it may still take off;
+    """A stop or take-profit as its gateway's journal has it. left: units that it may still take off;
     has_fired: the venue no longer waits for its trigger."""
 
     client_id: str
@@ -68,6 +70,7 @@ class StopRow(NamedTuple):
     trigger: int
     left: int
     state: OrderState
+    is_target: bool = False
 
     @property
     def has_fired(self) -> bool:
@@ -75,7 +78,8 @@ class StopRow(NamedTuple):
 
 
 class PlaceStops(NamedTuple):
-    """At the account's gateway, in one command. A rung without a trigger is closed at the market."""
+    """At the account's gateway, in one command: stops, or take-profits. A rung without a trigger is closed at the
+    market."""
 
     id: str
     account: str
@@ -83,6 +87,7 @@ class PlaceStops(NamedTuple):
     position_side: PositionSide
     closes: Side
     rungs: tuple[Rung, ...]
+    is_target: bool = False
 
 
 class CancelStops(NamedTuple):

@@ -40,7 +40,7 @@ from onetape.ipc.names import process_socket
 from onetape.ipc.once import Once
 from onetape.ipc.server import listen
 from onetape.ipc.system import CommandResult, IPCCommandSystem
-from onetape.model.enums import OrderState, PositionSide, TriggerBy
+from onetape.model.enums import OrderState, PositionSide, TriggerBy, TriggerKind
 from onetape.model.errors import OnetapeError, UnknownSymbol, UsageError
 from onetape.model.instrument import Instrument
 from onetape.model.money import money_text
@@ -313,7 +313,9 @@ class Guardian:
                 self._spawn(self._do(effect))
 
     async def _do(self, effect: Effect) -> None:
-        past = self._acting(effect.account) if isinstance(effect, PlaceStops | CancelStops | Flatten) else None
+        past = None
+        if isinstance(effect, CancelStops | Flatten) or (isinstance(effect, PlaceStops) and not effect.is_target):
+            past = self._acting(effect.account)
         match effect:
             case PlaceStops() if past is not None:
                 self.core.answered(effect.id, past.place(effect), {}, time.monotonic_ns())
@@ -440,9 +442,10 @@ class Guardian:
 
 def stops_fields(effect: PlaceStops, instrument: Instrument, trigger_by: TriggerBy) -> dict[str, Any]:
     """As `place_stops` takes it."""
+    kind = {"kind": str(TriggerKind.TAKE_PROFIT)} if effect.is_target else {}
     stops = [
         {"qty": instrument.size_text(each.size)}
-        | ({"trigger": instrument.price_text(each.trigger)} if each.trigger else {})
+        | ({"trigger": instrument.price_text(each.trigger), **kind} if each.trigger else {})
         for each in effect.rungs
     ]
     return {
@@ -502,12 +505,12 @@ def share_state(answer: CommandResult) -> tuple[str, str]:
 
 class Kept(NamedTuple):
     """What an earlier life has written down of positions. flattening: that it had begun to flatten
-    and had not seen flat, and why; levels: of the last ladder, by rank, and of which position; protection: whether it
+    and had not seen flat, and why; levels: as `remember` takes them, of the last ladder; protection: whether it
     was lost. By account, of orders that it placed past a gateway: placed: those that have not ended, by client id;
     numbers: the last. epochs: of earlier lives."""
 
     flattening: dict[Position, str]
-    levels: dict[Position, tuple[dict[str, int], str, bool]]
+    levels: dict[Position, dict[str, Any]]
     protection: dict[Position, bool]
     placed: dict[str, dict[str, dict[str, Any]]]
     numbers: dict[str, int]
@@ -520,8 +523,7 @@ class Kept(NamedTuple):
             if key in self.protection:
                 core.remember_protection(*key, is_lost=self.protection.pop(key))
             if key in self.levels:
-                levels, opened, looked_back = self.levels.pop(key)
-                core.remember(*key, levels, opened, looked_back=looked_back)
+                core.remember(*key, **self.levels.pop(key))
             if key in self.flattening:
                 core.resume_flatten(*key, self.flattening.pop(key))
 
@@ -539,7 +541,7 @@ def kept_in(path: Path) -> Kept:
                 found.epochs.append(record["about"]["epoch"])
             elif (record["kind"], record["state"]) == ("gateway", "back"):
                 found.placed.pop(record["subject"], None)
-            if record["kind"] not in ("hard stop", "ladder", "protection"):
+            if record["kind"] not in ("hard stop", "ladder", "take-profits", "protection"):
                 continue
             about = record["about"]
             key = about["account"], about["symbol"], PositionSide(about["side"])
@@ -550,8 +552,9 @@ def kept_in(path: Path) -> Kept:
                     found.flattening.pop(key, None)
                 case "protection", _:
                     found.protection[key] = "severity" in record
-                case "ladder", "placing":
-                    found.levels[key] = about["levels"], about.get("opened", "?"), about.get("looked_back", False)
+                case "ladder" | "take-profits", "placing":
+                    found.levels[key] = {"levels": about["levels"], "opened": about.get("opened", "?")}
+                    found.levels[key] |= {name: about[name] for name in ("caps", "looked_back") if name in about}
     return found
 
 

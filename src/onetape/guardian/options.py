@@ -109,6 +109,7 @@ def _rules(of: GuardedSymbolConfig | GuardianConfig, default: GuardianConfig) ->
         parse_share(hard_stop) if hard_stop else Decimal(0),
         parse_duration(look_back) if look_back else 0,
         parse_share(beyond) if beyond else Decimal(0),
+        tuple(map(parse_share, default.take_profit if of.take_profit is None else of.take_profit)),
     )
 
 

@@ -27,6 +27,7 @@ class Placement:
 
     def __init__(self, rungs: tuple[Rung, ...], began: int) -> None:
         self.rungs, self.began = rungs, began
+        self.ended: set[str] = set()  # of its orders, those that stood and do no more
         self.placed: dict[str, Rung] = {}  # by client id
         self.refused: dict[Rung, int] = {}  # the error's number
         self.answered_at = 0
@@ -37,6 +38,23 @@ class Placement:
 
     def answered(self, placed: Mapping[str, Rung], refused: Mapping[Rung, int], now: int) -> None:
         self.placed, self.refused, self.answered_at = dict(placed), dict(refused), now
+
+
+class LadderState:
+    """How the ladder of a position is worked: its stops, or its take-profits. floors: by rank of the level, no trigger
+    is farther from the market."""
+
+    def __init__(self, *, is_target: bool) -> None:
+        self.is_target, self.kind = is_target, "take-profits" if is_target else "ladder"
+        self.unread_until = 0
+        self.begin()
+
+    def begin(self) -> None:
+        """Of another position."""
+        self.floors: dict[int, int] = {}
+        self.placement: Placement | None = None
+        self.wants_anew = False
+        self.retry_at, self.backoff = 0, SECOND // 4
 
 
 class PositionGuard:
@@ -50,23 +68,20 @@ class PositionGuard:
         self.liquidation: Fraction | None = None
         self.opened = ""  # the frame of the gateway's journal that opened it
         self.changed_at = 0
-        self.flat_since: int | None = None  # the venue has said so, asked after it had become so
+        self.is_confirmed = False  # the venue has said so since it is long, short or flat
         self._differs = 0  # listings in a row
         self.mid = self.mark = self.mid_at = self.mark_at = 0
         self.parts: dict[str, SubAccountStop] = {}  # by sub-account
         # Stops.
-        self.rows: dict[str, StopRow] = {}
-        self._ended: set[str] = set()  # of the placement under way
+        self.stops, self.targets = LadderState(is_target=False), LadderState(is_target=True)
+        self.rows: dict[str, StopRow] = {}  # of both
         self.verified: dict[str, int] = {}  # when a listing had it last
         self.missing: dict[str, int] = {}  # since when listings have it no more
         self.is_missing: set[str] = set()  # for so long that it does not count, or fired and stuck since
         self._fired: dict[str, tuple[int, int]] = {}  # what was left of it, and since when
         self.cancels: dict[str, tuple[int, int]] = {}  # when it is asked for anew, and how long after that
-        self.floors: dict[int, int] = {}  # by rank of the level
-        self.placement: Placement | None = None
-        self.wants_anew = self.is_dust = self.has_looked_back = self.is_blind = False
-        self.retry_at = self.unread_until = self.look_back_at = 0
-        self.backoff = SECOND // 4
+        self.is_dust = self.has_looked_back = self.is_blind = False
+        self.look_back_at = 0
         # What is done beside them.
         self.flattening = ""  # why
         self.flattened_at = self.closed_at = -10 * SECOND
@@ -88,13 +103,12 @@ class PositionGuard:
 
     def _set(self, qty: int) -> None:
         if qty * self.qty <= 0:  # another position, or none
-            self.base, self.entry, self.liquidation, self.floors = 0, None, None, {}
-            self.wants_anew = self.is_dust = self.has_looked_back = self.is_blind = False
+            self.base, self.entry, self.liquidation = 0, None, None
+            self.is_confirmed = self.is_dust = self.has_looked_back = self.is_blind = False
             self.look_back_at = 0
-            self.retry_at, self.backoff = 0, SECOND // 4
-            self.placement = None
+            self.stops.begin()
+            self.targets.begin()
         self.qty = qty
-        self.flat_since = None
         self.base = max(self.base, abs(qty))
 
     def venue_says(self, row: PositionReport | None, queried_at: int, now: int, *, differs: int) -> str:
@@ -119,9 +133,8 @@ class PositionGuard:
                 self.entry = self._units(row.entry)
         else:
             self._differs = 0
-        if not qty:
-            self.flat_since = now
-        elif self.entry is None and row is not None and row.entry:
+        self.is_confirmed = True
+        if self.entry is None and qty and row is not None and row.entry:
             self.entry = self._units(row.entry)
         return said
 
@@ -177,27 +190,20 @@ class PositionGuard:
     # --- stops ------------------------------------------------------------------------------------
 
     def end(self, name: str) -> None:
-        if self.placement is not None:
-            self._ended.add(name)
+        for ladder in (self.stops, self.targets):
+            if ladder.placement is not None:
+                ladder.placement.ended.add(name)
         for kept in (self.rows, self.verified, self.missing, self.cancels, self._fired):
             kept.pop(name, None)
         self.is_missing.discard(name)
 
-    def begin(self, placement: Placement) -> None:
-        self.placement = placement
-        self._ended.clear()
-
-    def ended(self, name: str) -> bool:
-        """It stood, and does no more."""
-        return name in self._ended
-
     def adopt(self) -> None:
         """The stops of an earlier life: their levels are never loosened, also where it has left no word
         of them, and they count once the venue has said that it has them."""
-        if self.qty and not self.floors:
+        if self.qty and not self.stops.floors:
             levels = {row.trigger for row in self.working()}
-            self.floors = dict(enumerate(sorted(levels, reverse=self.qty > 0)))
-        self.unread_until = self.changed_at + ADOPT_WITHIN
+            self.stops.floors = dict(enumerate(sorted(levels, reverse=self.qty > 0)))
+        self.stops.unread_until = self.targets.unread_until = self.changed_at + ADOPT_WITHIN
 
     def listed(self, names: Collection[str], queried_at: int, now: int, *, missing_after: int) -> None:
         """The venue's listing of stops that wait for their trigger."""
@@ -210,13 +216,16 @@ class PositionGuard:
                 since = self.missing.setdefault(name, now)
                 if now - since >= missing_after:
                     self.is_missing.add(name)
-        if self.placement is not None:  # the gateway's journal may be a moment behind its answer
-            self.verified |= {name: queried_at for name in self.placement.placed if name in names}
+        for ladder in (self.stops, self.targets):  # the gateway's journal may be a moment behind its answer
+            if ladder.placement is not None:
+                self.verified |= {name: queried_at for name in ladder.placement.placed if name in names}
 
     def stuck(self, now: int, *, after: int) -> list[StopRow]:
         """Returns stops that have fired and of which nothing was filled for so long: they count no more. Each once."""
         found = []
-        for row in [each for each in self.working() if each.has_fired]:
+        for row in [*self.working(), *self.working(self.targets)]:
+            if not row.has_fired:
+                continue
             left, since = self._fired.get(row.client_id, (0, 0))
             if left != row.left:
                 self._fired[row.client_id] = row.left, now
@@ -226,17 +235,19 @@ class PositionGuard:
                 found.append(row)
         return found
 
-    def working(self) -> list[StopRow]:
-        """Stops that take off what is held."""
-        return [row for row in self.rows.values() if row.closes is self.closes]
+    def working(self, of: LadderState | None = None) -> list[StopRow]:
+        """Orders of a ladder, by default the stops, that take off what is held."""
+        is_target = of is not None and of.is_target
+        return [row for row in self.rows.values() if row.closes is self.closes and row.is_target is is_target]
 
     def is_met(self, now: int, stale: int) -> bool:
-        """The price is beyond the trigger of a stop that still waits for it."""
+        """The price is beyond the trigger of an order that still waits for it."""
         price, sign = self.price(now, stale), self.closes.sign
-        return any((row.trigger - price) * sign <= 0 for row in self.working() if not row.has_fired) and price > 0
+        waiting = [row for row in self.rows.values() if row.closes is self.closes and not row.has_fired]
+        return price > 0 and any((row.trigger - price) * (-sign if row.is_target else sign) <= 0 for row in waiting)
 
-    def unread(self) -> list[StopRow]:
-        return [row for row in self.working() if row.client_id not in self.verified and not row.has_fired]
+    def unread(self, of: LadderState) -> list[StopRow]:
+        return [row for row in self.working(of) if row.client_id not in self.verified and not row.has_fired]
 
     def counts(self, row: StopRow) -> bool:
         """The venue has it, and nobody wants its end."""
@@ -247,17 +258,20 @@ class PositionGuard:
     @property
     def protected(self) -> int:
         """Returns what stops take off that are verified and are not being canceled."""
-        return sum(row.left for row in self.working() if self.counts(row)) if self.qty else 0
+        return self.stand(self.stops)
 
-    @property
-    def firing(self) -> int:
-        """Returns what stops still take off that have fired."""
-        return sum(row.left for row in self.working() if row.has_fired and self.counts(row))
+    def stand(self, of: LadderState) -> int:
+        """Returns what orders of a ladder take off that are verified and are not being canceled."""
+        return sum(row.left for row in self.working(of) if self.counts(row)) if self.qty else 0
+
+    def firing(self, of: LadderState) -> int:
+        """Returns what orders of a ladder still take off that have fired."""
+        return sum(row.left for row in self.working(of) if row.has_fired and self.counts(row))
 
     def shown(self, rules: Rules, now: int) -> dict[str, Any]:
         """As `onetape stops` has it."""
         text, price_text = self.instrument.size_text, self.instrument.price_text
-        rows = sorted(self.rows.values(), key=lambda row: row.trigger, reverse=self.qty >= 0)
+        rows = [row for row in self.rows.values() if not row.is_target]
         ages = [now - self.verified[row.client_id] for row in rows if row.client_id in self.verified]
         return {
             "account": self.account,
@@ -266,26 +280,33 @@ class PositionGuard:
             "qty": text(self.qty),
             "protected": round(self.share, 6),
             "verified_age_ms": max(ages) // 10**6 if ages and len(ages) == len(rows) else None,
-            "levels": [
-                {
-                    "distance": f"{float(distance_of(self.entry, row.trigger, self.qty)):.2%}" if self.entry else None,
-                    "trigger": price_text(row.trigger),
-                    "qty": text(row.left),
-                    "state": str(row.state),
-                    "venue_id": row.venue_id,
-                }
-                for row in rows
-            ],
+            "levels": self._levels(rows),
+            "targets": self._levels([row for row in self.rows.values() if row.is_target]),
             "entry_price": price_text(int(self.entry)) if self.entry else None,
             "local": self.is_lost,
             "flattening": self.flattening,
         }
 
+    def _levels(self, rows: list[StopRow]) -> list[dict[str, Any]]:
+        """As they are shown, the nearest to the entry first. A distance is from there to where each takes off."""
+        text, price_text, entry = self.instrument.size_text, self.instrument.price_text, self.entry
+        way, plus = (-1, "+") if any(row.is_target for row in rows) else (1, "")
+        return [
+            {
+                "distance": f"{plus}{float(way * distance_of(entry, row.trigger, self.qty)):.2%}" if entry else None,
+                "trigger": price_text(row.trigger),
+                "qty": text(row.left),
+                "state": str(row.state),
+                "venue_id": row.venue_id,
+            }
+            for row in sorted(rows, key=lambda row: row.trigger, reverse=self.qty * way >= 0)
+        ]
+
     @property
     def working_size(self) -> int:
         """Returns what stops may take off that stand or are on their way, verified or not."""
-        under_way = self.placement is not None and not self.placement.is_answered
-        size = sum(rung.size for rung in self.placement.rungs) if under_way and self.placement else 0
+        placement = self.stops.placement
+        size = sum(rung.size for rung in placement.rungs) if placement and not placement.is_answered else 0
         return size + sum(row.left for row in self.working() if row.client_id not in self.is_missing)
 
     @property

@@ -27,13 +27,13 @@ from onetape.model.errors import (
     ServiceTimeout,
     UsageError,
 )
-from onetape.model.sections import CONTROL, GUARDIAN, OPERATOR
+from onetape.model.sections import CONTROL, DASHBOARD, GUARDIAN, OPERATOR, TELEGRAM
 
 __all__ = ["ALL", "ID_BYTES_MAX", "OPERATOR", "Command", "Door", "Handler", "Journal", "Repeated"]
 
 ALL: Final = "*"  # as target: whoever is there
-# Who may all: the control plane has looked at what its caller may before it sends anything.
-TRUSTED: Final = (OPERATOR, CONTROL)
+# Who may all: control plane, pages and bot have looked at what their callers may before they send anything.
+TRUSTED: Final = (OPERATOR, CONTROL, DASHBOARD, TELEGRAM)
 ID_BYTES_MAX: Final = 128
 _WIDE: Final = 2**63  # a tape's integers have 64 bits
 
@@ -153,7 +153,7 @@ class Door:
         operator. None: it does."""
         try:
             actor = request.get("actor")
-            if actor not in (*TRUSTED, owner):
+            if not _is_trusted(actor) and actor != owner:
                 raise PermissionDenied(
                     f"{str(request.get('do'))[:80]} is {_whose(owner)}",
                     todo="send actor, and its token of <home>/run/tokens",
@@ -196,7 +196,7 @@ class Door:
             raise UsageError(f"{self.names[0]} knows no command {name[:80]!r}", todo=", ".join(self.handlers))
         if handler.moves_money and target == ALL:
             raise UsageError(f"{name} moves money: one process only")
-        is_trusted = actor in TRUSTED or actor in handler.actors
+        is_trusted = _is_trusted(actor) or actor in handler.actors
         if not is_trusted and not handler.anyone:
             raise PermissionDenied(f"{name} is the operator's", location=f"sent by {actor}")
         strategy = fields.get("strategy", actor)
@@ -231,7 +231,7 @@ class Door:
         if done is not None:
             return self._repeated(command, handler, done)
         now = self._now()
-        if command.actor not in (*TRUSTED, GUARDIAN) and self.once.is_full(now):
+        if not _is_trusted(command.actor) and command.actor != GUARDIAN and self.once.is_full(now):
             raise RateLimited("too many commands in one day", todo="send fewer")
         return self._first(command, handler, digest, now)
 
@@ -303,6 +303,11 @@ class Door:
 def _answer_of(id_: object, status: str, result: object = None, *, error: OnetapeError | None = None) -> dict[str, Any]:
     why = None if error is None else error.as_json()["error"]
     return {"id": id_ if isinstance(id_, str) else "", "status": status, "result": result, "error": why}
+
+
+def _is_trusted(actor: object) -> bool:
+    """Tells whether it is one of them, or speaks for a caller of theirs, as `telegram:CHAT`."""
+    return str(actor).partition(":")[0] in TRUSTED
 
 
 def _whose(owner: str) -> str:

@@ -19,10 +19,12 @@ WITHIN_S: Final = 5.0
 GLANCE_S: Final = 1.0  # who looks does not wait for a robot that is busy
 
 
-def send_command(home: Path, target: str, command: str, fields: dict[str, Any], id_: str) -> list[dict[str, Any]]:
+def send_command(
+    home: Path, target: str, command: str, fields: dict[str, Any], id_: str, *, actor: str = OPERATOR
+) -> list[dict[str, Any]]:
     """Returns the answers, `{id, status, result, error, process}`, one for each process that answers to the target.
     Raises ProcessDown where there is none, UsageError for what is no command."""
-    answers = asyncio.run(_sent(home, target, command, fields, id_, WITHIN_S))
+    answers = asyncio.run(_sent(home, target, command, fields, id_, WITHIN_S, actor=actor))
     if not answers:
         raise ProcessDown(
             f"no process answers to {target}",
@@ -33,9 +35,9 @@ def send_command(home: Path, target: str, command: str, fields: dict[str, Any], 
 
 
 async def _sent(
-    home: Path, target: str, command: str, fields: dict[str, Any], id_: str, within_s: float
+    home: Path, target: str, command: str, fields: dict[str, Any], id_: str, within_s: float, *, actor: str = OPERATOR
 ) -> list[dict[str, Any]]:
-    system = IPCCommandSystem(OPERATOR, home=home)
+    system = IPCCommandSystem(actor, home=home)
     system.start()
     try:
         # Several processes may be meant by one word, but money is moved at one.

@@ -22,12 +22,12 @@ from onetape.model.loss_limit import parse_loss_limit
 from onetape.model.money import money_units
 from onetape.model.portfolio_config import PortfolioConfig, check_portfolio
 from onetape.model.sections import (
+    ACTORS,
     CONTROL,
-    GUARDIAN,
     NOTIFY_FIELDS,
-    OPERATOR,
     PORTFOLIO,
     TAKEN_NAMES,
+    TELEGRAM,
     TRADE_TYPES,
     TWIN,
     AccountAlertsConfig,
@@ -49,6 +49,7 @@ from onetape.model.sections import (
     RetentionConfig,
     RobotConfig,
     S3Config,
+    TelegramConfig,
     VenueConfig,
 )
 from onetape.model.symbol import exchange_of, parse_symbol
@@ -255,7 +256,7 @@ def _check_slots(path: tuple[str, ...], account: AccountConfig, source: _Source)
     if any(slot >= SLOTS_MAX for slot in slots):
         raise source.bad(path, f"slots end at {SLOTS_MAX - 1}", "take lower ones")
     for name in account.subaccounts:
-        if name in TAKEN_NAMES or not name:
+        if name.partition(":")[0] in TAKEN_NAMES or not name:
             raise source.bad(path, f"no sub-account is called `{name}`", "choose another name")
 
 
@@ -270,9 +271,15 @@ def parse_quiet(text: str) -> tuple[int, int, str]:
     return minutes[0], minutes[1], name.strip() or "UTC"
 
 
+def _check_telegram(telegram: TelegramConfig | None, source: _Source) -> None:
+    if telegram is not None and not telegram.token.startswith(SECRET_FORMS):
+        raise source.bad(("notify", TELEGRAM, "token"), "a secret in the open", "use env:NAME, file:/path or fd:N")
+
+
 def _check_notify(config: Config, source: _Source) -> None:
     notify = config.notify
     _check_text(("notify", "batch"), notify.batch or "none", parse_duration, source)
+    _check_telegram(notify.telegram, source)
     for name, route in {"": notify, **notify.routes}.items():
         path = ("notify", "routes", name) if name else ("notify",)
         for url in route.urls:
@@ -395,15 +402,17 @@ def _check_guardian(guardian: GuardianConfig, source: _Source) -> None:
     sections: list[tuple[tuple[str, ...], GuardianConfig | GuardedSymbolConfig]] = [(("guardian",), guardian)]
     sections += [(("guardian", "symbols", name), each) for name, each in guardian.symbols.items()]
     for path, section in sections:
-        ladder, hard_stop = section.ladder, section.hard_stop
+        hard_stop = section.hard_stop
         _check_text((*path, "look_back"), section.look_back, _look_back, source)
         _check_text((*path, "look_back_beyond"), section.look_back_beyond, parse_share, source)
-        try:
-            shares = [parse_share(each) for each in ladder]
-        except UsageError as error:
-            raise source.bad((*path, "ladder"), error.message, error.todo) from error
-        if shares != sorted(set(shares)) or (not shares and len(path) == 1) or len(shares) > LEVELS_MAX:
-            raise source.bad((*path, "ladder"), f"not 1 to {LEVELS_MAX} levels that ascend", 'as ["5%", "6%"]')
+        for key, levels in (("ladder", section.ladder), ("take_profit", section.take_profit or [])):
+            try:
+                shares = [parse_share(each) for each in levels]
+            except UsageError as error:
+                raise source.bad((*path, key), error.message, error.todo) from error
+            is_missing = not shares and key == "ladder" and len(path) == 1
+            if shares != sorted(set(shares)) or is_missing or len(shares) > LEVELS_MAX:
+                raise source.bad((*path, key), f"not 1 to {LEVELS_MAX} levels that ascend", 'as ["5%", "6%"]')
         if hard_stop:
             try:
                 parse_share(hard_stop)
@@ -572,21 +581,37 @@ def _has_recorder(config: Config) -> bool:
     return config.has("recorder") and config.recorder.enabled
 
 
+def _check_traded_on(path: tuple[str, ...], robot: RobotConfig, config: Config, source: _Source) -> None:
+    """A robot trades on one account, or on several at venues of different names."""
+    if bool(robot.account) == bool(robot.accounts):
+        words = "both `account` and `accounts`" if robot.account else "missing key `account`"
+        raise source.bad(path, words, 'write account = "NAME", or accounts = ["a", "b"]')
+    key = "accounts" if robot.accounts else "account"
+    venues: dict[str, str] = {}
+    for name in robot.traded_on:
+        account = config.accounts.get(name)
+        if account is None:
+            raise source.bad((*path, key), f"no account `{name}`", "add it to [accounts]")
+        if robot.subaccount != "main" and robot.subaccount not in account.subaccounts:
+            raise source.bad((*path, "subaccount"), f"account `{name}` has no sub-account `{robot.subaccount}`")
+        if account.venue not in config.venues:
+            continue  # said of the account
+        exchange = exchange_of(config.venues[account.venue].kind)
+        if exchange in venues:
+            words = f"`{venues[exchange]}` and `{name}` are both of {exchange}: a symbol would not say which is meant"
+            raise source.bad((*path, key), words, "name accounts of different exchanges")
+        venues[exchange] = name
+
+
 def _check_robots(config: Config, source: _Source) -> None:
     for name, robot in config.robots.items():
         path = ("robots", name)
-        if name in (OPERATOR, GUARDIAN, CONTROL):  # its token would be theirs
+        if name.partition(":")[0] in ACTORS:  # its token would be theirs
             raise source.bad(path, f"no robot is called `{name}`", "choose another name")
         for variant in robot.variants:
             if variant in ("", TWIN) or not variant.isprintable() or "/" in variant:
                 raise source.bad((*path, "variants"), f"no variant is called `{variant}`", "choose another name")
-        owner = config.accounts.get(robot.account)
-        if owner is None:
-            raise source.bad((*path, "account"), f"no account `{robot.account}`", "add it to [accounts]")
-        if robot.subaccount != "main" and robot.subaccount not in owner.subaccounts:
-            raise source.bad(
-                (*path, "subaccount"), f"account `{robot.account}` has no sub-account `{robot.subaccount}`"
-            )
+        _check_traded_on(path, robot, config, source)
         for key, parse in (("stuck_after", parse_duration), ("memory_max", parse_bytes)):
             _check_text((*path, key), getattr(robot, key), parse, source)
         if robot.orders_per_second < 0:

@@ -10,13 +10,16 @@ from onetape.model.loss_limit import LossLimit, parse_loss_limit
 from onetape.model.portfolio_config import PortfolioConfig
 
 __all__ = [
+    "ACTORS",
     "CONTROL",
+    "DASHBOARD",
     "GUARDIAN",
     "HUB",
     "NOTIFY_FIELDS",
     "OPERATOR",
     "PORTFOLIO",
     "TAKEN_NAMES",
+    "TELEGRAM",
     "TRADE_TYPES",
     "TWIN",
     "AccountAlertsConfig",
@@ -42,6 +45,7 @@ __all__ = [
     "RouteConfig",
     "Section",
     "StaleConfig",
+    "TelegramConfig",
     "VariantConfig",
     "VenueConfig",
     "WithdrawConfig",
@@ -52,7 +56,11 @@ OPERATOR: Final = "operator"  # who commands a process from outside
 HUB: Final = "hub"  # the process, its kind, its journal and its table
 GUARDIAN: Final = "guardian"  # who protects positions: its name as an actor, and the tag of its orders
 CONTROL: Final = "control"  # the REST control plane: the process, its kind, and its name as an actor
-TAKEN_NAMES = ("main", "total", OPERATOR, GUARDIAN, CONTROL)
+DASHBOARD: Final = "dashboard"  # the web pages, likewise
+TELEGRAM: Final = "telegram"  # the process of the bot, and its kind; its actors are `telegram:CHAT`
+# No robot's name begins so: its token would be theirs.
+ACTORS: Final = (OPERATOR, GUARDIAN, CONTROL, DASHBOARD, TELEGRAM)
+TAKEN_NAMES = ("main", "total", *ACTORS)
 PORTFOLIO: Final = "portfolio"  # its section, and the robot that trades it
 TWIN: Final = "twin"  # the variant that is the robot itself, on paper
 
@@ -149,8 +157,9 @@ class RobotConfig(Section, frozen=True):
     """[robots.NAME]: one strategy instance, the process `robot:NAME`."""
 
     strategy: str
-    account: str
-    subaccount: str = "main"
+    account: str = ""
+    accounts: list[str] = []  # in place of `account`: it trades on several, on each what its venue lists
+    subaccount: str = "main"  # of each
     on_error: Literal["halt", "flatten", "continue"] = "halt"
     restart: Literal["memory", "replay", "fresh"] = "memory"
     orders_per_second: int = 20  # over ten seconds, so 200 at once; 0: the account's limits alone
@@ -161,6 +170,11 @@ class RobotConfig(Section, frozen=True):
     filter: bool = True  # bad ticks are kept back from it
     params: dict[str, Any] = {}
     variants: dict[str, VariantConfig] = {}
+
+    @property
+    def traded_on(self) -> list[str]:
+        """Returns its accounts, the one first by whose tape it says how far it is."""
+        return self.accounts or [self.account]
 
     @property
     def symbols(self) -> list[str]:
@@ -220,6 +234,7 @@ class GuardedSymbolConfig(Section, frozen=True):
     hard_stop: str = ""
     look_back: str = ""
     look_back_beyond: str = ""
+    take_profit: list[str] | None = None
 
 
 class GuardedAccountConfig(Section, frozen=True):
@@ -268,6 +283,7 @@ class GuardianConfig(Section, frozen=True):
     hard_stop: str = "7%"  # beyond it a position is flattened; "": there is none
     look_back: str = ""  # "500m": no level is farther than the low of so long before, of a short the high. "": any
     look_back_beyond: str = ""  # "0.5%": below that low, of a short above that high
+    take_profit: list[str] = []  # how far on the other side of it a share of the position each is taken off
     total_loss: str = ""  # "100 USDT": of all that is unrealised; then all is flattened. "": no limit
     trigger_by: Literal["last", "mark"] = "last"  # the price that stops at the venue watch
     standby: bool = False  # `up` starts a second one, which acts when the first has ended
@@ -304,8 +320,12 @@ class DashboardConfig(Section, frozen=True):
     """[dashboard]: the web pages."""
 
     enabled: bool = True
-    host: str = "127.0.0.1"
-    port: int = 0
+    host: str = "127.0.0.1"  # off loopback it needs TLS
+    port: int = 8080  # the next free one where it is not written; 0: any, shown by status
+    hosts: list[str] = []  # names by which it is called, beside its host and those of loopback
+    tls_cert: str = ""  # files, PEM; "": plain HTTP
+    tls_key: str = ""
+    read_only: bool = False  # no page changes anything
 
 
 AlertType = Literal[
@@ -340,11 +360,20 @@ class RouteConfig(Section, frozen=True):
     body: str = ""
 
 
+class TelegramConfig(Section, frozen=True):
+    """[notify.telegram]: a bot that a telephone asks and commands; the process `telegram`."""
+
+    token: str  # of the bot: env:NAME, file:/path or fd:N
+    chats: list[int] = []  # ids of those that may use it; whoever is in such a group may, too
+    api: str = "https://api.telegram.org"  # another Bot API server
+
+
 class NotifyConfig(RouteConfig, frozen=True):
     """[notify]: where alerts go; a route itself."""
 
     batch: str = "10s"  # fills and positions of so long are one alert
     routes: dict[str, RouteConfig] = {}
+    telegram: TelegramConfig | None = None
 
     @property
     def trade_types(self) -> list[str]:
@@ -352,8 +381,9 @@ class NotifyConfig(RouteConfig, frozen=True):
         return [each for each in TRADE_TYPES if any(each in route.types for route in (self, *self.routes.values()))]
 
     @property
-    def all_urls(self) -> list[str]:
-        return [url for each in (self, *self.routes.values()) for url in each.urls]
+    def secret_places(self) -> list[str]:
+        tokens = [self.telegram.token] if self.telegram is not None else []
+        return [*tokens, *(url for each in (self, *self.routes.values()) for url in each.urls)]
 
 
 class MetricsConfig(Section, frozen=True):

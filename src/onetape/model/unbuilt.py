@@ -11,7 +11,7 @@ from onetape.model.sections import Config
 
 __all__ = ["SECTIONS", "unbuilt"]
 
-SECTIONS: Final = {"dashboard": "the web pages", "cluster": "more machines than one"}
+SECTIONS: Final = {"cluster": "more machines than one"}
 
 
 def unbuilt(config: Config) -> Iterator[NotAvailable]:

@@ -128,7 +128,7 @@ def _account(subject: str, config: Config) -> str:
     process, _, rest = subject.partition(" ")
     of, _, name = process.partition(":")
     if of in ("robot", "variants"):
-        return config.robots[name].account if name in config.robots else ""
+        return config.robots[name].traded_on[0] if name in config.robots else ""
     if of not in ("gateway", "guardian", "recorder", "control"):  # nobody else knows of accounts
         return ""
     if of != "gateway":

@@ -72,6 +72,7 @@ KINDS: Final = {
     "position differs": Kind(Type.RISK, notes=_NOTE),
     "protection": Kind(Type.STOP),  # lost - stands, flat
     "stale order": Kind(Type.RISK, notes=_NOTE),  # canceled, a share takes
+    "take-profits": Kind(Type.STOP, notes=_NOTE),
     # of the recorder
     "delta": Kind(Type.DELTA),  # beyond its limit - within
     "day": Kind(Type.DAY, notes=_NOTE),
@@ -80,6 +81,8 @@ KINDS: Final = {
     "position": Kind(Type.POSITION, notes=_NOTE),
     "records": Kind(Type.LEDGER),  # the database is away - written
     "utilization": Kind(Type.UTILIZATION),
+    # of the bot
+    "telegram": Kind(Type.FAILOVER),  # no answer, refused - answers
     # of robots
     "adl": Kind(Type.RISK, notes=_NOTE),
     "liquidation": Kind(Type.RISK, notes=_NOTE),

@@ -10,7 +10,7 @@ from onetape.model.sections import Config, VenueConfig
 from onetape.security.confine import confine
 from onetape.security.secrets import without_secrets
 
-__all__ = ["clean_environ", "is_simulated", "shut_in"]
+__all__ = ["clean_environ", "is_simulated", "secret_places", "shut_in"]
 
 
 def is_simulated(venue: VenueConfig) -> bool:
@@ -36,8 +36,13 @@ def shut_in(config: Config) -> Iterator[dict[str, str]]:
 
 def clean_environ(config: Config) -> dict[str, str]:
     """For processes of ours that need no secret of the configuration."""
+    return without_secrets(os.environ, secret_places(config))
+
+
+def secret_places(config: Config) -> list[str]:
+    """Lists where secrets of the configuration are, as it says it."""
     accounts = config.accounts.values()
     places = [p for each in accounts for p in (each.key, each.secret, each.password)]
     places += [p for each in config.guardian.accounts.values() for p in (each.key, each.secret)]
     places += [config.s3.key, config.s3.secret, config.recorder.url]
-    return without_secrets(os.environ, [*places, *config.notify.all_urls])
+    return [*places, *config.notify.secret_places]

@@ -61,5 +61,5 @@ def check_rails(config: Config, name: str) -> None:
 
 def _symbol(config: Config, name: str) -> str:
     """One that robots of the account name."""
-    named = (symbol for robot in config.robots.values() if robot.account == name for symbol in robot.symbols)
+    named = (symbol for robot in config.robots.values() if name in robot.traded_on for symbol in robot.symbols)
     return next(named, "binance:BTC/USDT:USDT")

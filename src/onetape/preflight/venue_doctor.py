@@ -179,7 +179,7 @@ def _symbols(config: Config, account: str) -> list[str]:
     """Returns what the robots of an account say in the configuration that they trade."""
     found: dict[str, None] = {}
     for robot in config.robots.values():
-        if robot.account != account:
+        if account not in robot.traded_on:
             continue
         found |= dict.fromkeys(robot.symbols)
     return list(found)

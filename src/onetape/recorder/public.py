@@ -1,10 +1,11 @@
 """Chosen figures for anybody to see, as static files: JSON, and a page that needs no server. Late on purpose, and
-without accounts, strategies, orders, transfers or prices."""
+without accounts, orders, transfers or prices; strategies by their names where these are chosen."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,20 +18,21 @@ from onetape.store.records import Records
 
 __all__ = ["file_writer", "public"]
 
-_SPANS: Final = {"1": DAY, "7": 7 * DAY, "30": 30 * DAY, "all": 0}  # days of `symbols`
+_SPANS: Final = {"1": DAY, "7": 7 * DAY, "30": 30 * DAY, "all": 0}  # days of `symbols` and `strategies`
 _SHOWN: Final = ("key", "currency", "realized", "fees", "funding", "net")
 
 
 def public(
     records: Records, *, write: Callable[[str, bytes], None], now: int, delay: int, figures: Sequence[str]
 ) -> dict[str, Any]:
-    """Writes FIGURE.json of each of `figures` (equity, days, symbols) and index.html. What they say ends `delay` (ns)
-    before `now`. write: takes name and content of each. Returns {"until", "files"}."""
+    """Writes FIGURE.json of each of `figures` (equity, days, symbols, strategies) and index.html. What they say ends
+    `delay` (ns) before `now`. write: takes name and content of each. Returns {"until", "files"}."""
     until = now - delay
     made: dict[str, Any] = {name: _MAKE[name](records, until) for name in figures}
     texts = {f"{name}.json": msgspec.json.encode({"until": until, name: rows}) for name, rows in made.items()}
     data = msgspec.json.encode(made).replace(b"<", b"\\u003c")  # a name may not end the script that it stands in
-    page = _PAGE.replace("UNTIL", format_time(until // SECOND * SECOND)).encode().replace(b"DATA", data)
+    whole = Path(__file__).with_name("public.html").read_text(encoding="utf-8")
+    page = whole.replace("UNTIL", format_time(until // SECOND * SECOND)).encode().replace(b"DATA", data)
     for name, text in {**texts, "index.html": page}.items():
         write(name, text)
     return {"until": until, "files": [*texts, "index.html"]}
@@ -75,48 +77,18 @@ def _results(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
-def _symbols(records: Records, until: int) -> dict[str, list[dict[str, Any]]]:
+def _spans(by: str, records: Records, until: int) -> dict[str, list[dict[str, Any]]]:
     spans = {name: max(until - span, 0) if span else 0 for name, span in _SPANS.items()}
     return {
-        # Without: what is of no symbol.
-        name: _results([row for row in ledger(records, by="symbol", since=since, until=until) if row["key"]])
+        # Without: what is of none.
+        name: _results([row for row in ledger(records, by=by, since=since, until=until) if row["key"]])
         for name, since in spans.items()
     }
 
 
-_MAKE: Final = {"equity": _equity, "days": _days, "symbols": _symbols}
-_PAGE: Final = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>Results</title>
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; \
-script-src 'unsafe-inline'">
-<style>body{font:15px system-ui;margin:2em auto;max-width:60em;padding:0 1em}
-table{border-collapse:collapse}td,th{padding:.2em .8em;text-align:right}td:first-child,th:first-child{text-align:left}
-svg{width:100%;height:12em}</style>
-<h1>Results</h1><p>As of UNTIL.</p><div id="page"></div>
-<script type="application/json" id="data">DATA</script>
-<script>
-const data = JSON.parse(document.getElementById("data").textContent), page = document.getElementById("page");
-const add = (to, name, text) => { const made = document.createElement(name); made.textContent = text ?? "";
-  to.append(made); return made; };
-const table = (title, rows) => { add(page, "h2", title);
-  const made = add(page, "table"), names = Object.keys(rows[0] ?? {}), head = add(made, "tr");
-  names.forEach(name => add(head, "th", name));
-  const text = cell => typeof cell == "object" ? Object.entries(cell).map(([k, v]) => v + " " + k).join(" ") : cell;
-  rows.forEach(row => { const line = add(made, "tr"); names.forEach(name => add(line, "td", text(row[name]))); }); };
-for (const [currency, of] of Object.entries(data.equity ?? {})) {
-  add(page, "h2", "Equity, " + currency);
-  for (const points of [of.days, of.minutes]) {
-    const values = points.map(p => +p[1]), low = Math.min(...values), span = Math.max(...values) - low || 1;
-    const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg"), line =
-      document.createElementNS("http://www.w3.org/2000/svg", "polyline");
-    svg.setAttribute("viewBox", "0 0 1000 100"); svg.setAttribute("preserveAspectRatio", "none");
-    line.setAttribute("fill", "none"); line.setAttribute("stroke", "currentColor");
-    line.setAttribute("points", values.map((v, n) => (n * 1000 / Math.max(values.length - 1, 1)) + "," +
-      (100 - (v - low) * 100 / span)).join(" "));
-    svg.append(line); page.append(svg);
-  }
+_MAKE: Final[Mapping[str, Callable[[Records, int], Any]]] = {
+    "equity": _equity,
+    "days": _days,
+    "symbols": partial(_spans, "symbol"),
+    "strategies": partial(_spans, "strategy"),
 }
-if (data.days) table("Days", data.days.slice(-60).reverse());
-for (const [days, rows] of Object.entries(data.symbols ?? {})) table("Symbols, days: " + days, rows);
-</script></html>
-"""

@@ -71,6 +71,9 @@ METRICS: tuple[Metric, ...] = (
     Metric("var_95", "VaR 95 %, per period", "part", "Risk",
            "Historical: the loss that 95 % of the periods stay above. Not scaled to a year.",
            "less"),
+    Metric("beta", "Beta to buy and hold", "number", "Risk",
+           "Covariance of the returns with those of buy and hold over the variance of those: 0 moves on its own, "
+           "1 with the market."),
     Metric("cvar_95", "CVaR 95 %, per period", "part", "Risk",
            "Mean loss of the worst 5 % of the periods.", "less"),
     Metric("skew", "Skew of returns", "number", "Risk",

@@ -37,7 +37,8 @@ def page_data(data: ReportData, analysis: Analysis) -> dict[str, Any]:
     points = min(LINE_POINTS_MAX, max(points, 200))
     value = report_value(data, analysis)
     value.pop("definitions")
-    rolling = value.pop("rolling_sharpe")
+    for name in analysis.rolling:
+        value.pop(f"rolling_{name}")
     value["days"] = value["days"][-DAYS_MAX:]
     return {
         **value,
@@ -50,8 +51,11 @@ def page_data(data: ReportData, analysis: Analysis) -> dict[str, Any]:
         "underwater": line(ts, drawdown_series(equity) * 100, 6),
         "leverage": line(ts, analysis.leverage, 6),
         "rolling": {
-            "window": rolling["window"],
-            "line": line(analysis.return_ends[analysis.rolling_window - 1 :], analysis.rolling, 4),
+            "window": analysis.rolling_window,
+            "lines": {
+                name: line(analysis.return_ends[analysis.rolling_window - 1 :], values, 4)
+                for name, values in analysis.rolling.items()
+            },
         },
         "costs": _costs(data),
         "markets": [_market(each, points) for each in data.markets],

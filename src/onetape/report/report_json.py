@@ -105,10 +105,13 @@ def report_value(data: ReportData, analysis: Analysis) -> dict[str, Any]:
         "costs": list(data.costs),
         "attribution": list(data.attribution),
         "returns": returns_value(analysis),
-        "rolling_sharpe": {
-            "window": analysis.rolling_window,
-            "ts": (analysis.return_ends[analysis.rolling_window - 1 :] // MS).tolist() if len(analysis.rolling) else [],
-            "values": analysis.rolling.tolist(),
+        **{
+            f"rolling_{name}": {
+                "window": analysis.rolling_window,
+                "ts": (analysis.return_ends[analysis.rolling_window - 1 :] // MS).tolist() if len(values) else [],
+                "values": values.tolist(),
+            }
+            for name, values in analysis.rolling.items()
         },
         "orders": orders_value(data),
         "why_no_orders": data.why_no_orders or None,

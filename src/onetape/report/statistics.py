@@ -130,6 +130,33 @@ def rolling_sharpe(returns: Floats, period_ns: int, window: int) -> Floats:
     return scaled
 
 
+def rolling_volatility(returns: Floats, period_ns: int, window: int) -> Floats:
+    """Sample deviation of each `window` returns, per year. As rolling_sharpe."""
+    if window < 2 or len(returns) < window:
+        return np.zeros(0)
+    views = np.lib.stride_tricks.sliding_window_view(returns, window)
+    return np.asarray(views.std(axis=1, ddof=1) * np.sqrt(YEAR_NS / period_ns))
+
+
+def beta(returns: Floats, benchmark: Floats) -> float | None:
+    """What the returns move with one of the benchmark's; None where that one does not move."""
+    found = rolling_beta(returns, benchmark, len(returns))
+    return float(found[0]) if len(found) and np.isfinite(found[0]) else None
+
+
+def rolling_beta(returns: Floats, benchmark: Floats, window: int) -> Floats:
+    """Covariance with the benchmark over its variance, of each `window` returns. As rolling_sharpe."""
+    if window < 2 or len(returns) < window or len(benchmark) != len(returns):
+        return np.zeros(0)
+    own, other = (np.lib.stride_tricks.sliding_window_view(each, window) for each in (returns, benchmark))
+    apart = other - other.mean(axis=1, keepdims=True)
+    variance = (apart**2).mean(axis=1)
+    found = np.full(len(own), np.nan)
+    noise = (np.abs(other).max(axis=1) * 1e-12) ** 2
+    np.divide((own * apart).mean(axis=1), variance, out=found, where=variance > noise)
+    return found
+
+
 def skewness(returns: Floats) -> float | None:
     """Fisher's, corrected for the sample (G1); None below three returns or without deviation."""
     count = len(returns)

@@ -29,8 +29,9 @@ class Analysis:
     returns: Floats
     return_ends: Ints  # ns, the end of each return's period
     rolling_window: int
-    rolling: Floats  # rolling Sharpe; empty below a day of data
+    rolling: dict[str, Floats]  # sharpe, volatility, beta; empty below a day of data
     benchmark: Benchmark | None
+    benchmark_returns: Floats  # of the same periods; empty without one
     drawdowns: list[Drawdown]
     trips: RoundTrips
     notional: Floats  # of each fill
@@ -40,8 +41,8 @@ class Analysis:
     symbols: list[SymbolRow]
 
 
-def analyze(data: ReportData) -> Analysis:
-    """Everything that is more than one number."""
+def analyze(data: ReportData, *, tables: bool = True) -> Analysis:
+    """Everything that is more than one number. tables: rows of months and symbols, too."""
     ts, equity, fills = data.equity_ts, data.equity, data.fills
     period = statistics.choose_period(ts)
     returns = statistics.period_returns(ts, equity, period)
@@ -51,21 +52,28 @@ def analyze(data: ReportData) -> Analysis:
     )
     notional = activity.fill_notional(fills, data.markets)
     window = max(ROLLING_WINDOW_MIN, len(returns) // 20)
-    enough = _has_a_day(ts)
+    held = buy_and_hold(ts, equity, data.markets, fills)
+    market = statistics.period_returns(ts, held.equity, period) if held else returns[:0]
+    scaled, other = (returns, market) if _has_a_day(ts) else (returns[:0], market[:0])
     return Analysis(
         period_ns=period,
         returns=returns,
         return_ends=statistics.period_ends(ts, period) if len(ts) > 1 else ts[:0],
         rolling_window=window,
-        rolling=statistics.rolling_sharpe(returns, period, window) if enough else np.zeros(0),
-        benchmark=buy_and_hold(ts, equity, data.markets, fills),
+        rolling={
+            "sharpe": statistics.rolling_sharpe(scaled, period, window),
+            "volatility": statistics.rolling_volatility(scaled, period, window),
+            "beta": statistics.rolling_beta(scaled, other, window),
+        },
+        benchmark=held,
+        benchmark_returns=market,
         drawdowns=drawdowns.worst_drawdowns(ts, equity),
         trips=found,
         notional=notional,
         leverage=activity.leverage(data.markets, ts, equity),
         days=activity.by_day(ts, equity, fills, notional),
-        months=activity.by_month(ts, equity, fills, notional),
-        symbols=_symbols(data, found, notional),
+        months=activity.by_month(ts, equity, fills, notional) if tables else [],
+        symbols=_symbols(data, found, notional) if tables else [],
     )
 
 
@@ -73,7 +81,7 @@ def summarize(
     data: ReportData, *, orders: int, funding: float = 0.0, analysis: Analysis | None = None
 ) -> dict[str, object]:
     """Times are ms UTC; fractions are fractions; a statistic that cannot be had is None."""
-    found = analysis or analyze(data)
+    found = analysis or analyze(data, tables=False)
     return {
         **_result(data, found),
         **_risk(data, found),
@@ -130,6 +138,7 @@ def _risk(data: ReportData, found: Analysis) -> dict[str, object]:
         "ulcer_index": drawdowns.ulcer_index(ts, equity),
         "volatility": statistics.volatility(scaled, period),
         "var_95": statistics.value_at_risk(found.returns),
+        "beta": statistics.beta(found.returns, found.benchmark_returns),
         "cvar_95": statistics.expected_shortfall(found.returns),
         "skew": statistics.skewness(found.returns),
         "kurtosis": statistics.excess_kurtosis(found.returns),

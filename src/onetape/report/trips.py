@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from onetape import _core
+
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
@@ -28,34 +30,9 @@ def round_trips(ts: Ints, instrument: Ints, qty: Floats, realized: Floats, fee: 
     A fill that turns a position around closes one trip and opens the next; its fee is divided by
     quantity. Positions still open at the end are no trips.
     """
-    opened: dict[int, tuple[int, float]] = {}  # instrument -> (opened at, net so far)
-    held: dict[int, float] = {}
-    found: list[tuple[int, int, float, int]] = []
-    for at, who, size, gain, cost in zip(
-        ts.tolist(), instrument.tolist(), qty.tolist(), realized.tolist(), fee.tolist(), strict=True
-    ):
-        before = held.get(who, 0.0)
-        after = before + size
-        if abs(after) <= 1e-9 * max(abs(before), abs(size)):
-            after = 0.0
-        held[who] = after
-        started, net = opened.get(who, (at, 0.0))
-        if before * after > 0 or before == 0:
-            opened[who] = (started if before else at, net + gain - cost)
-            continue
-        closing = abs(before / size)
-        found.append((started, at, net + gain - cost * closing, who))
-        if after == 0:
-            opened.pop(who, None)
-        else:
-            opened[who] = (at, -cost * (1 - closing))
-    columns = np.array(found, dtype=object).reshape(-1, 4)
-    return RoundTrips(
-        columns[:, 0].astype(np.int64),
-        columns[:, 1].astype(np.int64),
-        columns[:, 2].astype(np.float64),
-        columns[:, 3].astype(np.int64),
-    )
+    times, books = (np.ascontiguousarray(each, dtype=np.int64) for each in (ts, instrument))
+    sizes, gains, fees = (np.ascontiguousarray(each, dtype=np.float64) for each in (qty, realized, fee))
+    return RoundTrips(*_core.round_trips(times, books, sizes, gains, fees))
 
 
 def win_rate(pnl: Floats) -> float | None:

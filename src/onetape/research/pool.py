@@ -12,10 +12,11 @@ import selectors
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import chain
 from typing import IO, Any
 
 from onetape.model.errors import NotAvailable, ProcessDown
@@ -23,6 +24,7 @@ from onetape.model.errors import NotAvailable, ProcessDown
 __all__ = ["Batch", "run_local", "run_ray"]
 
 Row = dict[str, Any]
+Jobs = Sequence[Mapping[str, Any]]
 WAIT_S = 0.2  # how often progress is shown while no variant ends
 STOP_S = 2.0  # a worker that does not end on SIGTERM within this is killed
 # One thread each: several workers with as many threads as cores would fight for them.
@@ -31,22 +33,22 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLAR
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Jobs with one set-up, for either. jobs: taken one by one as processes have nothing to do; None
-    among them: the next one waits for a result. take: gets each row as it comes. idle: called now
-    and then while nothing ends."""
+    """Jobs with one set-up, for either. jobs: lists of those that one process does together, taken one by one as
+    processes have nothing to do; None among them: the next one waits for a result. take: gets each row as it comes.
+    idle: called now and then while nothing ends."""
 
     setup: Mapping[str, Any]
-    jobs: Iterable[Mapping[str, Any] | None]
+    jobs: Iterable[Jobs | None]
     take: Callable[[Row], None]
     processes: int
     idle: Callable[[], None] = lambda: None
 
 
 class _Worker:
-    """A process that is at most one job ahead of its answer."""
+    """A process that is at most one list of jobs ahead of its answer."""
 
     def __init__(self, setup: Mapping[str, Any]) -> None:
-        self.job: Mapping[str, Any] | None = None
+        self.jobs: Jobs = ()
         self.is_ready = False
         self.buffer = b""
         environment = {**dict.fromkeys(_THREADS, "1"), **os.environ}
@@ -66,16 +68,15 @@ class _Worker:
         assert self.process.stdout is not None
         return self.process.stdout
 
-    def send(self, value: Mapping[str, Any]) -> None:
+    def send(self, value: Mapping[str, Any] | Jobs) -> None:
         assert self.process.stdin is not None
         with suppress(BrokenPipeError):  # its death is read on the other pipe
             self.process.stdin.write(json.dumps(value, separators=(",", ":")).encode() + b"\n")
             self.process.stdin.flush()
 
-    def give(self, job: Mapping[str, Any] | None) -> None:
-        self.job = job
-        if job is not None:
-            self.send(job)
+    def give(self, jobs: Jobs) -> None:
+        self.jobs = jobs
+        self.send(jobs)
 
     def read(self) -> tuple[list[Row], bool]:
         """Returns the whole answers that are there, and whether it has ended."""
@@ -120,8 +121,8 @@ def run_local(batch: Batch) -> None:
 
         def hand_out() -> None:
             while unused:
-                if (job := waiting.next()) is not None:
-                    unused.popleft().give(job)
+                if (jobs := waiting.next()) is not None:
+                    unused.popleft().give(jobs)
                 elif waiting.is_over:
                     drop(unused.popleft())
                 else:
@@ -140,11 +141,12 @@ def run_local(batch: Batch) -> None:
                                 raise ProcessDown(answer["error"], location="a worker of the sweep")
                             worker.is_ready = True
                         else:
-                            batch.take(answer)
-                        worker.job = None
+                            for row in answer["rows"]:
+                                batch.take(row)
+                        worker.jobs = ()
                         unused.append(worker)
                     if has_ended:
-                        _bury(worker, drop(worker), batch.take)
+                        _bury(worker, drop(worker), batch.take, waiting)
                         if worker in unused:
                             unused.remove(worker)
                         if not waiting.is_over:
@@ -161,11 +163,16 @@ def run_local(batch: Batch) -> None:
 class _Waiting:
     """Jobs that are still to be given out."""
 
-    def __init__(self, jobs: Iterable[Mapping[str, Any] | None]) -> None:
+    def __init__(self, jobs: Iterable[Jobs | None]) -> None:
         self._jobs = iter(jobs)
         self.is_over = False
 
-    def next(self) -> Mapping[str, Any] | None:
+    def put_back(self, jobs: Jobs) -> None:
+        """Each of them goes out alone, before the others."""
+        self._jobs = chain([[each] for each in jobs], self._jobs)
+        self.is_over = False
+
+    def next(self) -> Jobs | None:
         """None: there is none, or not yet."""
         try:
             return next(self._jobs)
@@ -174,14 +181,16 @@ class _Waiting:
             return None
 
 
-def _bury(worker: _Worker, code: int, take: Callable[[Row], None]) -> None:
+def _bury(worker: _Worker, code: int, take: Callable[[Row], None], waiting: _Waiting) -> None:
     how = f"signal {-code}" if code < 0 else f"exit code {code}"
     if not worker.is_ready:
         raise ProcessDown(
             f"a worker ended before it was ready ({how})", location=sys.executable, todo="see what it wrote above"
         )
-    if worker.job is not None:
-        take({"key": worker.job["key"], "error": f"its worker process ended with {how}"})
+    if len(worker.jobs) > 1:  # one of them did it: alone it takes no other along
+        waiting.put_back(worker.jobs)
+    elif worker.jobs:
+        take({"key": worker.jobs[0]["key"], "error": f"its worker process ended with {how}"})
 
 
 def run_ray(batch: Batch) -> None:
@@ -205,22 +214,27 @@ def run_ray(batch: Batch) -> None:
             log_to_driver=False,
             logging_level="error",
         )
-    remote = ray.remote(max_retries=0)(_ray_job)
+    remote = ray.remote(max_retries=0)(_ray_jobs)
     setup_there = ray.put(dict(batch.setup))
     waiting = _Waiting(batch.jobs)
-    running: dict[Any, Mapping[str, Any]] = {}
+    running: dict[Any, Jobs] = {}
     try:
         while running or not waiting.is_over:
-            while len(running) < batch.processes and (job := waiting.next()) is not None:
-                running[remote.remote(setup_there, dict(job))] = job
+            while len(running) < batch.processes and (jobs := waiting.next()) is not None:
+                running[remote.remote(setup_there, [*jobs])] = jobs
             done = ray.wait([*running], timeout=WAIT_S)[0] if running else []
             for each in done:
-                job = running.pop(each)
+                jobs = running.pop(each)
                 try:
-                    batch.take(ray.get(each))
+                    rows = ray.get(each)
                 except ray.exceptions.RayError as problem:
+                    if len(jobs) > 1:
+                        waiting.put_back(jobs)
+                        continue
                     line = str(problem).strip().splitlines()[-1]
-                    batch.take({"key": job["key"], "error": f"its Ray task ended: {line}"})
+                    rows = [{"key": jobs[0]["key"], "error": f"its Ray task ended: {line}"}]
+                for row in rows:
+                    batch.take(row)
             batch.idle()
     finally:
         for each in running:
@@ -229,9 +243,9 @@ def run_ray(batch: Batch) -> None:
             ray.shutdown()
 
 
-def _ray_job(setup: Mapping[str, Any], job: Mapping[str, Any]) -> Row:
+def _ray_jobs(setup: Mapping[str, Any], jobs: Jobs) -> list[Row]:
     """On a Ray worker, which may be on another machine."""
-    from onetape.research.variant import run_job
+    from onetape.research.variant import run_jobs
 
     sys.path[:] = [*setup["sys_path"], *(p for p in sys.path if p not in setup["sys_path"])]
-    return run_job(setup, job)
+    return run_jobs(setup, jobs)

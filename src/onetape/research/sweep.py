@@ -12,15 +12,16 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import partial
-from itertools import chain
+from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from onetape.engine.compiled import is_compiled
 from onetape.engine.grid import Grid, make_grid
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import BadConfig, Divergence
@@ -50,6 +51,8 @@ __all__ = ["SweepOptions", "SweepResult", "divergence_of", "run_sweep", "sweep"]
 
 POINTS_MAX = 10**12  # of a search, which tries few of them
 PIECES_OF_MAX = 2_000  # variants whose way is kept, some 3 kB each
+# Variants over one reading of a tape, and the frames that they take in all: some seconds of work.
+TOGETHER_MAX, FRAMES_TOGETHER_MAX = 32, 256_000_000
 LOOKAHEAD_SAMPLE = 5  # the best, and four spread evenly over the grid
 # What of the manifest every variant needs.
 SETUP = (
@@ -138,7 +141,7 @@ def run_sweep(options: SweepOptions) -> SweepResult:
         manifest["search"] = {"sampler": options.sampler, "ahead": options.jobs or cores()} if options.trials else None
         windows = _windows(manifest)
         begin_sweep(folder, manifest, is_new=is_new)
-        work = _Work(options, manifest, folder)
+        work = _Work(options, manifest, folder, strategy)
         try:
             tries = min(options.trials or len(grid), len(grid))
             if windows:
@@ -167,7 +170,10 @@ def run_sweep(options: SweepOptions) -> SweepResult:
 class _Work:
     """Jobs to be done, rows that are there, and the file that they go to."""
 
-    def __init__(self, options: SweepOptions, manifest: dict[str, Any], folder: Path) -> None:
+    def __init__(self, options: SweepOptions, manifest: dict[str, Any], folder: Path, strategy: type[Strategy]) -> None:
+        frames = sum(each["last_sequence"] for each in manifest["tapes"])
+        shares = is_compiled(strategy) and not options.interpret
+        self._together_max = min(TOGETHER_MAX, FRAMES_TOGETHER_MAX // max(frames, 1)) if shares else 1
         self.total = 0
         self.ran = 0
         self.kept = 0  # rows of an earlier call
@@ -207,12 +213,21 @@ class _Work:
             sampler=search["sampler"],
             seed=self._options.seed,
         )
-        self._run(jobs, search["ahead"])
+        self._run(([each] if each is not None else None for each in jobs), search["ahead"])
 
     def do(self, jobs: Any) -> None:
         """Runs those that have no row yet. A row is on the disk before it counts."""
         waiting = [job for job in jobs if job["key"] not in self.rows]
-        self._run(waiting, min(self._options.jobs or cores(), len(waiting)))
+        processes = min(self._options.jobs or cores(), len(waiting))
+        self._run(self._together(waiting, processes), processes)
+
+    def _together(self, jobs: list[dict[str, Any]], processes: int) -> Iterator[list[dict[str, Any]]]:
+        """Lists of jobs that one process takes over one reading of the tape: of a compiled strategy, and over the same
+        frames. Short enough that all processes have work to the end, and that a kill costs little."""
+        most = min(self._together_max, len(jobs) // (4 * processes)) if processes else 1
+        for _, alike in groupby(jobs, lambda job: (job.get("kind"), job.get("start"), job.get("end"))):
+            while some := [*islice(alike, max(most, 1))]:
+                yield some
 
     def _run(self, jobs: Any, processes: int) -> None:
         first = next(waiting := iter(jobs), None)

@@ -2,11 +2,12 @@
 
 A worker is `python -m onetape.research.variant`: it is started with an interpreter of its own, so
 nothing of the caller's (threads, a notebook's state, a script without a main guard) comes along.
-It reads one JSON object a line, first the set-up, then jobs, and writes one a line for each.
+It reads a line of JSON each, first the set-up, then lists of jobs, and writes one a line for each.
 """
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import os
@@ -16,11 +17,12 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -28,7 +30,7 @@ from onetape.engine.latency import curve_file
 from onetape.engine.loader import load_strategy
 from onetape.engine.plan import DETAIL, MARKET, RunPlan
 from onetape.engine.run_spec import RunSpec
-from onetape.engine.session import started
+from onetape.engine.session import Session, started, step_all
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import BadConfig, OnetapeError
 from onetape.report import statistics as st
@@ -40,8 +42,10 @@ from onetape.runs.outcome import RunResult
 from onetape.runs.page import report_data, run_statistics
 from onetape.runs.preparing import prepare_plan
 
-__all__ = ["LOOKAHEAD_JOB", "file_hash", "open_strategy", "run_job", "source_hash"]
+__all__ = ["LOOKAHEAD_JOB", "file_hash", "open_strategy", "run_jobs", "source_hash"]
 
+Row: TypeAlias = dict[str, Any]
+_Variant: TypeAlias = Generator[Session, None, Row]
 LOOKAHEAD_JOB = "lookahead"  # a job without a kind is a variant
 _MONEY = ("pnl", "fees", "funding", "final_equity")
 _COUNTS = ("orders", "fills", "events", "denied", "rejected")
@@ -102,25 +106,42 @@ def _forget(reference: str) -> None:
         file = getattr(module, "__file__", None)
         if file is None or name.partition(".")[0] in ("__main__", "onetape"):
             continue
-        path = Path(file).resolve()
-        is_local = path.is_relative_to(folder) and "site-packages" not in path.parts
-        if is_local and path.suffix in (".py", ".toml"):  # a library of machine code cannot be loaded twice
+        if _is_of(folder, file):
             del sys.modules[name]
 
 
-def run_job(setup: Mapping[str, Any], job: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the job's row: its `key`, and either what came of it or `error`. A variant that fails is a row as well;
-    only what says that we are wrong ends the process."""
-    try:
-        strategy = open_strategy(setup)
-        _check_files(setup)
-        if job.get("kind") == LOOKAHEAD_JOB:
-            return {"key": job["key"], "error": None, **_look_ahead(setup, strategy, job)}
-        return {"key": job["key"], "error": None, **_run(setup, strategy, job)}
-    except OnetapeError as problem:
-        return {"key": job["key"], "error": str(problem), "error_name": problem.name}
-    except (OSError, MemoryError) as problem:
-        return {"key": job["key"], "error": f"{type(problem).__name__}: {problem}"}
+@cache
+def _is_of(folder: Path, file: str) -> bool:
+    path = Path(file).resolve()
+    is_local = path.is_relative_to(folder) and "site-packages" not in path.parts
+    return is_local and path.suffix in (".py", ".toml")  # a library of machine code cannot be loaded twice
+
+
+def run_jobs(setup: Mapping[str, Any], jobs: Sequence[Mapping[str, Any]]) -> list[Row]:
+    """Returns the jobs' rows: of each its `key`, and either what came of it or `error`. A variant that fails is a row
+    as well; only what says that we are wrong ends the process. Several are taken over one reading of the tape."""
+    rows: dict[str, Row] = {}
+    waiting: list[tuple[str, _Variant, Session]] = []
+
+    def resume(key: str, call: Callable[[], Session]) -> Session | None:
+        try:
+            return call()
+        except StopIteration as ended:
+            rows[key] = {"key": key, "error": None, **ended.value}
+        except OnetapeError as problem:
+            rows[key] = {"key": key, "error": str(problem), "error_name": problem.name}
+        except (OSError, MemoryError) as problem:
+            rows[key] = {"key": key, "error": f"{type(problem).__name__}: {problem}"}
+        return None
+
+    for job in jobs:
+        variant = _look_ahead(setup, job) if job.get("kind") == LOOKAHEAD_JOB else _run(setup, job)
+        if (session := resume(job["key"], partial(next, variant))) is not None:
+            waiting.append((job["key"], variant, session))
+    problems = step_all([session for _, _, session in waiting])
+    for (key, variant, _), problem in zip(waiting, problems, strict=True):
+        resume(key, partial(next, variant) if problem is None else partial(variant.throw, problem))
+    return [rows[job["key"]] for job in jobs]
 
 
 def _options(setup: Mapping[str, Any], strategy: type[Strategy], job: Mapping[str, Any], home: Path) -> BacktestOptions:
@@ -139,7 +160,10 @@ def _options(setup: Mapping[str, Any], strategy: type[Strategy], job: Mapping[st
     )
 
 
-def _run(setup: Mapping[str, Any], strategy: type[Strategy], job: Mapping[str, Any]) -> dict[str, Any]:
+def _run(setup: Mapping[str, Any], job: Mapping[str, Any]) -> _Variant:
+    """One variant, up to its row. Yields its session, and goes on when that has come to the end of its tape."""
+    strategy = open_strategy(setup)
+    _check_files(setup)
     with tempfile.TemporaryDirectory(prefix="variant-", dir=setup["scratch"]) as scratch:
         folder = Path(scratch)
         if setup["keep_runs"]:
@@ -157,9 +181,10 @@ def _run(setup: Mapping[str, Any], strategy: type[Strategy], job: Mapping[str, A
             instruments=load_instruments(options.instruments),
             # A tape that still grows is taken up to where the sweep began.
             limits=[each["last_sequence"] for each in setup["tapes"]],
+            is_scratch=True,
         )
         with started(spec) as session:
-            session.step()
+            yield session
             session.finish()
             result = RunResult.of(session, run=folder, seconds=0.0)
             if result.failures and plan.on_error != "continue":
@@ -198,7 +223,9 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
-def _look_ahead(setup: Mapping[str, Any], strategy: type[Strategy], job: Mapping[str, Any]) -> dict[str, Any]:
+def _look_ahead(setup: Mapping[str, Any], job: Mapping[str, Any]) -> _Variant:
+    strategy = open_strategy(setup)
+    _check_files(setup)
     with tempfile.TemporaryDirectory(prefix="lookahead-", dir=setup["scratch"]) as scratch:
         options = replace(
             _options(setup, strategy, job, Path(scratch)),
@@ -207,6 +234,7 @@ def _look_ahead(setup: Mapping[str, Any], strategy: type[Strategy], job: Mapping
             sources=[Path(each) for each in setup["sources"]],
         )
         return {"lookahead": run_backtest(options).lookahead}
+    yield  # never: its runs are its own
 
 
 # --- the process ----------------------------------------------------------------------------------
@@ -231,9 +259,10 @@ def main() -> int:
     except OnetapeError as problem:
         answer({"ready": False, "error": str(problem)})
         return 1
+    gc.freeze()  # what is loaded by now stays: no collection looks at it
     answer({"ready": True})
     while True:
-        answer(run_job(setup, json.loads(lines.get())))
+        answer({"rows": run_jobs(setup, json.loads(lines.get()))})
 
 
 def _listen(lines: queue.SimpleQueue[str]) -> None:

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from onetape.engine.actions import first_difference, read_actions
 from onetape.engine.incarnations import Life, incarnations_of
-from onetape.engine.plan import LiveRobot, RunPlan, read_plan
+from onetape.engine.plan import LiveRobot, RunPlan, Seat, read_plan, seat_record
 from onetape.engine.run_spec import RunSpec
 from onetape.model.errors import Divergence, ProcessDown
 from onetape.replay.replay import repeat_incarnations
-from onetape.robot.live_inputs import live_inputs
+from onetape.robot.live_inputs import hub_of, live_inputs
 
 if TYPE_CHECKING:
     from onetape.robot.live import Asks, LiveOptions
@@ -54,34 +54,52 @@ class Earlier:
         return str(self.folder / "source" / self.plan.strategy)
 
 
-def earlier_of(options: LiveOptions, client: Asks) -> Earlier | None:
-    """None: no robot of this name has traded on the venue as it is now."""
+def earlier_of(options: LiveOptions, gateways: Mapping[str, Asks]) -> Earlier | None:
+    """None: no robot of this name has traded on the venues as they are now. gateways: by account."""
     if not options.robot:
         return None
-    reply = client.ask("life", name=options.robot)
+    replies = [client.ask("life", name=options.robot) for client in gateways.values()]
+    reply = replies[0]
     journal = Path(reply["journal"])
     folder = journal.parent
     if not reply["journal"] or not journal.is_dir() or not (folder / "run.toml").is_file():
         return None
     incarnations = incarnations_of(journal)
-    if not incarnations or incarnations[0].position < reply["since"]:
+    if not incarnations:
         return None
     plan, document = read_plan(folder)
+    if plan.live is None or [seat.account for seat in plan.live.seats] != list(gateways):
+        return None  # it traded on other accounts
+    positions = incarnations[0].live.positions or [incarnations[0].position]
+    if any(position < each["since"] for position, each in zip(positions, replies, strict=False)):
+        return None
+    inputs = live_inputs(options.home, gateways, hub_of(replies), options.streams)
     is_same = (
         0 < options.goes_on_since <= incarnations[0].start
         and document.get("state", {}).get("strategy") == options.strategy_named
-        and [Path(each.path).name for each in plan.inputs[1:]]
-        == [path.name for path in live_inputs(options.home, options.account, reply.get("hub"), options.streams)[1:]]
+        and [Path(each.path).name for each in plan.inputs[1:]] == [path.name for path in inputs[1:]]
     )
     return Earlier(folder, plan, document, incarnations, is_same)
 
 
-def live_robot(reply: Mapping[str, Any], account: str, policy: str, before: Earlier | None) -> LiveRobot:
-    """Returns what the life that begins has from its gateway, and from the one before."""
-    live = LiveRobot(
-        int(reply["robot"]),
-        int(reply["base"]),
-        account,
+def live_robot(
+    replies: Mapping[str, Mapping[str, Any]], venues: Mapping[str, str], policy: str, before: Earlier | None
+) -> LiveRobot:
+    """Returns what the life that begins has from its gateways, by account, and from the one before."""
+    seats = [_seat(number, name, venues[name], reply, before) for number, (name, reply) in enumerate(replies.items())]
+    base = max(int(reply["base"]) for reply in replies.values())
+    live = LiveRobot(**seat_record(seats[0]), more=seats[1:], order_base=base)
+    if before is None:
+        return live
+    live = replace(live, restart=policy, memory=b"" if policy == FRESH else before.incarnations[-1].memory)
+    return replace(live, life=len(before.incarnations) + 1) if before.continues else live
+
+
+def _seat(number: int, account: str, venue: str, reply: Mapping[str, Any], before: Earlier | None) -> Seat:
+    seat = Seat(
+        number=int(reply["robot"]),
+        account=account,
+        venue=venue,
         currencies=dict(reply["currencies"]),
         since=int(reply.get("since", 0)),
         slot=int(reply["slot"]),
@@ -89,16 +107,13 @@ def live_robot(reply: Mapping[str, Any], account: str, policy: str, before: Earl
         entries_after=int(reply["entries_after"]),
         others=dict(reply["others"]),
     )
-    if before is None:
-        return live
-    live = replace(live, restart=policy, memory=b"" if policy == FRESH else before.incarnations[-1].memory)
-    if not before.continues:
-        return live
+    if before is None or not before.continues:
+        return seat
+    first = before.incarnations[0]
     return replace(
-        live,
-        life=len(before.incarnations) + 1,
-        run_from=before.incarnations[0].position,
-        heard=sum(life.news for life in before.incarnations),
+        seat,
+        run_from=first.live.positions[number] if number else first.position,
+        heard=sum(life.news[number] for life in before.incarnations),
     )
 
 

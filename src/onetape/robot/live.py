@@ -12,7 +12,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -23,6 +23,7 @@ import msgspec
 
 from onetape.engine.incarnations import REPLAY, actions_of
 from onetape.engine.parameters import coerced, parameters_of
+from onetape.engine.plan import History
 from onetape.engine.run_spec import RunSpec
 from onetape.engine.session import Session
 from onetape.exchange.options import VenueOptions
@@ -46,7 +47,7 @@ from onetape.preflight.rails import check_rails
 from onetape.robot.child_process import child_process
 from onetape.robot.earlier_run import Earlier, live_robot, rebuilt, wait_until_settled
 from onetape.robot.live_history import Asks, queried_history
-from onetape.robot.live_inputs import live_inputs, with_market
+from onetape.robot.live_inputs import hub_of, live_inputs, with_market
 from onetape.robot.robot_run import SAMPLE_NS, RobotRun, RobotRunOptions, follow, stop_request, watch_of
 from onetape.runs.outcome import RunResult
 from onetape.runs.preparing import prepare_plan, strategy_class
@@ -69,6 +70,7 @@ __all__ = [
     "run_live",
     "simulated_exchange",
     "symbols_of",
+    "traded_on",
 ]
 
 MARKET_WITHIN_S: Final = 10.0
@@ -79,11 +81,13 @@ DRAIN_S: Final = 5.0  # for the answers to the last cancels
 @dataclass(frozen=True, slots=True)
 class LiveOptions(RobotRunOptions):
     """What `onetape run --live` takes. config: onetape.toml; folder: what its paths are relative
-    to; account: which, where there are several; subaccount: whose money the robot trades with."""
+    to; account: which, where there are several; subaccount: whose money the robot trades with; venues: of a robot
+    on several accounts those, each with the venue of the symbols that are traded on it."""
 
     config: Config | None = None
     folder: Path = Path()
     account: str = ""
+    venues: Mapping[str, str] = field(default_factory=dict)
     subaccount: str = "main"
     single: bool = False  # gateway and robot in this process
     robot: str = ""  # its name in the configuration; "": that of its run
@@ -93,7 +97,7 @@ class LiveOptions(RobotRunOptions):
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)  # where secrets are
     spin: bool = False  # and it never sleeps
     streams: Sequence[str] = ()  # collectors that it hears beside its gateway
-    grant: str = ""  # shown by a robot with a token of its own: the sub-account is its
+    grants: Mapping[str, str] = field(default_factory=dict)  # by account, of a robot with a token of its own
     stopped: bool = False  # by the operator: it begins without trading
     orders_per_second: int = 0  # of this robot; 0: the account's limits alone
 
@@ -359,7 +363,7 @@ def run_live(options: LiveOptions) -> RunResult:
     symbols = symbols_of(options)
     deadline = options.deadline
     with gateway(options, symbols) as (account, client):
-        robot = open_live(options, account, client)
+        robot = open_live(options, {account: client})
         with stop_request([robot]) as stopping:
             try:
                 options.doing("")
@@ -373,35 +377,60 @@ def run_live(options: LiveOptions) -> RunResult:
     return result
 
 
-def open_live(options: LiveOptions, account: str, client: Asks, before: Earlier | None = None) -> RobotRun:
-    """Returns a started robot whose orders the gateway takes. before: the run of the robot that was there before: it
-    goes on, or this one takes over its positions and memory."""
+def open_live(options: LiveOptions, gateways: Mapping[str, Asks], before: Earlier | None = None) -> RobotRun:
+    """Returns a started robot whose orders the gateways take, by account. before: the run of the robot that was there
+    before: it goes on, or this one takes over its positions and memory."""
     strategy = strategy_class(options)
     if before is not None and before.continues:
         folder = before.folder
     else:
         folder = run_folder(options.out, options.home, strategy.__name__)
     try:
-        reply = client.ask(
-            "attach",
-            name=options.robot or folder.name,
-            journal=str(folder / "journal"),
-            subaccount=options.subaccount,
-            orders_per_second=options.orders_per_second,
-            grant=options.grant,
-        )
+        replies = _attached(options, gateways, folder)
         if before is not None:
-            reply = {**reply, **wait_until_settled(client, reply["robot"], options.doing)}
-        robot = _open(options, strategy, folder, account, reply, before, client)
+            for account, reply in replies.items():
+                reply |= wait_until_settled(gateways[account], reply["robot"], options.doing)
+        robot = _open(options, strategy, folder, replies, before, gateways)
     except BaseException:
         if not (folder / "run.toml").exists():
             shutil.rmtree(folder, ignore_errors=True)
         raise
     wanted = sorted(s for s, kind in robot.session.host.subscriptions if kind == "book")
-    answer = client.ask("follow", robot=reply["robot"], books=wanted)
-    for symbol in answer["lacking"]:
-        sys.stderr.write(f"onetape: this venue gives no depth of {symbol}\n")
+    for account, client in gateways.items():
+        books = [symbol for symbol in wanted if _is_of(symbol, options.venues.get(account, ""))]
+        answer = client.ask("follow", robot=replies[account]["robot"], books=books)
+        for symbol in answer["lacking"]:
+            sys.stderr.write(f"onetape: this venue gives no depth of {symbol}\n")
     return robot
+
+
+def _attached(options: LiveOptions, gateways: Mapping[str, Asks], folder: Path) -> dict[str, dict[str, Any]]:
+    """Returns what each gateway says to a robot that attaches: order ids are new at all of them."""
+    name, epoch = options.robot or folder.name, 0
+    if len(gateways) > 1:
+        epoch = 1 + max(int(client.ask("life", name=name)["epoch"]) for client in gateways.values())
+    return {
+        account: client.ask(
+            "attach",
+            name=name,
+            journal=str(folder / "journal"),
+            subaccount=options.subaccount,
+            orders_per_second=options.orders_per_second,
+            grant=options.grants.get(account, ""),
+            epoch=epoch,
+        )
+        for account, client in gateways.items()
+    }
+
+
+def _is_of(symbol: str, venue: str) -> bool:
+    """venue: "" is any."""
+    return venue in ("", symbol.partition(":")[0])
+
+
+def traded_on(options: LiveOptions, account: str, symbols: Iterable[str]) -> list[str]:
+    """Returns which of a robot's symbols are traded on an account."""
+    return [symbol for symbol in symbols if _is_of(symbol, options.venues.get(account, ""))]
 
 
 def symbols_of(options: LiveOptions) -> list[str]:
@@ -432,12 +461,14 @@ def _texts(value: Any) -> list[str]:
 def _is_traded(text: str, options: LiveOptions) -> bool:
     """An instrument's whole name, of the account's venue: what is heard from others, collectors
     bring. `binance` is that of `binance-usdm` and of ccxt's `binanceusdm`."""
-    if options.config is None:
+    if options.config is None and not options.venues:
         return False
     try:
         symbol = parse_symbol(text)
     except OnetapeError:
         return False
+    if options.config is None:
+        return symbol.is_unified and symbol.venue in options.venues.values()
     _, account = account_of(options.config, options.account)
     kind = options.config.venues[account.venue].kind
     return symbol.is_unified and exchange_of(kind).startswith(symbol.venue)
@@ -447,27 +478,31 @@ def _open(
     options: LiveOptions,
     strategy: type[Any],
     folder: Path,
-    account: str,
-    reply: Mapping[str, Any],
+    replies: Mapping[str, Mapping[str, Any]],
     before: Earlier | None,
-    client: Asks,
+    gateways: Mapping[str, Asks],
 ) -> RobotRun:
-    """Once there is a market on the tape."""
+    """Once there is a market on the tapes."""
     deadline = time.monotonic() + HEARS_WITHIN_S
     options.doing("waits for the market")
-    while not (market := client.ask("status")["market"])["hears"] and time.monotonic() < deadline:
-        time.sleep(0.02)  # what is traded meanwhile would be missing from its bars
-    cash = ",".join(f"{amount} {currency}" for currency, amount in reply["balances"].items())
-    tapes = live_inputs(options.home, account, reply.get("hub"), options.streams)
+    markets = []
+    for client in gateways.values():
+        while not (market := client.ask("status")["market"])["hears"] and time.monotonic() < deadline:
+            time.sleep(0.02)  # what is traded meanwhile would be missing from its bars
+        markets.append(market)
+    venues = {account: options.venues.get(account, "") for account in gateways}
+    hub = hub_of(replies.values())
+    tapes = live_inputs(options.home, gateways, hub, options.streams)
     for tape in tapes:
         if not is_tape(tape):  # it was deleted: its process ends and makes another
             raise ProcessDown("the journal is not there", location=str(tape), todo="try again")
+    hedge = any(reply["hedge"] for reply in replies.values())
     completed = replace(
-        options, data=tapes, cash=options.cash or cash, hedge=bool(reply["hedge"]), start=time.time_ns()
+        options, data=tapes, cash=options.cash or _cash(replies, venues), hedge=hedge, start=time.time_ns()
     )
     plan = prepare_plan(completed, strategy)
-    live = replace(live_robot(reply, account, options.restart, before), stopped=options.stopped)
-    live = with_market(live, reply.get("hub"), strategy, options.params)
+    live = replace(live_robot(replies, venues, options.restart, before), stopped=options.stopped)
+    live = with_market(live, hub, strategy, options.params)
     plan = replace(plan, kind="live", sample_every=SAMPLE_NS, live=live)
     session = _opened(_spec(RunSpec(plan, strategy, folder / "journal", is_growing=True), folder, before))
     try:
@@ -479,13 +514,40 @@ def _open(
             robot=options.robot,
             after=before.folder.name if before is not None else "",
         )
-        session.host.bars.venue_period = market.get("bars", 0)
-        session.asks_history = partial(queried_history, client, reply["robot"], tapes[0])
+        session.host.bars.venue_period = markets[0].get("bars", 0)
+        tellers = [
+            (venues[name], client, replies[name], tape)
+            for (name, client), tape in zip(gateways.items(), tapes, strict=False)
+        ]
+        session.asks_history = partial(_history, tellers)
         session.start()
     except BaseException:
         session.close()
         raise
     return RobotRun(session, folder, options.report, instruments=options.instruments)
+
+
+def _cash(replies: Mapping[str, Mapping[str, Any]], venues: Mapping[str, str]) -> str:
+    """Returns what the accounts have, each under its venue's name where there are several. Raises BadConfig."""
+    found = []
+    for account, reply in replies.items():
+        if len(replies) > 1 and not reply["balances"]:
+            raise BadConfig(f"account {account} has no money of what it trades", location="accounts")
+        prefix = f"{venues[account]}=" if venues[account] else ""
+        found += [f"{prefix}{amount} {currency}" for currency, amount in reply["balances"].items()]
+    return ",".join(found)
+
+
+def _history(
+    tellers: Sequence[tuple[str, Asks, Mapping[str, Any], Path]], wanted: Mapping[tuple[str, int], int], now: int
+) -> list[History]:
+    """Bars from before the start, each of the gateway that trades its symbol. tellers: the venue of each, who answers,
+    what it said of the robot, its tape."""
+    found = []
+    for venue, client, reply, tape in tellers:
+        if mine := {key: count for key, count in wanted.items() if _is_of(key[0], venue)}:
+            found += queried_history(client, reply["robot"], tape, mine, now)
+    return found
 
 
 def _spec(begun: RunSpec, folder: Path, before: Earlier | None) -> RunSpec:

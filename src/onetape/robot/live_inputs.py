@@ -1,8 +1,8 @@
-"""Which tapes a live robot reads: its gateway's, the hub's where that reads one, and collectors' that it names."""
+"""Which tapes a live robot reads: its gateways', the hub's where that reads one, and collectors' that it names."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,20 +14,31 @@ from onetape.gateway.options import gateway_journal
 from onetape.model.errors import OnetapeError
 from onetape.model.symbol import parse_symbol
 
-__all__ = ["live_inputs", "with_market"]
+__all__ = ["hub_of", "live_inputs", "with_market"]
 
 
-def live_inputs(home: Path, account: str, hub: Mapping[str, Any] | None, streams: Sequence[str]) -> list[Path]:
-    """Their journals, in this order. hub: what the gateway said of it when the robot attached."""
+def live_inputs(
+    home: Path, accounts: Iterable[str], hub: Mapping[str, Any] | None, streams: Sequence[str]
+) -> list[Path]:
+    """Their journals, in this order. hub: what gateways said of it when the robot attached."""
+    gateways = [gateway_journal(home, account) for account in accounts]
     merged = [Path(hub["journal"])] if hub else []
-    return [gateway_journal(home, account), *merged, *(collector_journal(home, name) for name in streams)]
+    return [*gateways, *merged, *(collector_journal(home, name) for name in streams)]
+
+
+def hub_of(replies: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Returns the hub with what all of a robot's gateways have from it and of their own; None: no gateway reads one."""
+    hubs = [reply["hub"] for reply in replies if reply.get("hub")]
+    return (
+        {**hubs[0], **{name: [s for hub in hubs for s in hub[name]] for name in ("symbols", "own")}} if hubs else None
+    )
 
 
 def with_market(
     live: LiveRobot, hub: Mapping[str, Any] | None, strategy: type[Any], params: Mapping[str, Any]
 ) -> LiveRobot:
-    """Returns the robot with the symbols whose market is the hub's: those of the gateway, but what that follows itself,
-    and all others that the strategy's parameters name."""
+    """Returns the robot with the symbols whose market is the hub's: those of its gateways, but what these follow
+    themselves, and all others that the strategy's parameters name."""
     if not hub:
         return live
     chosen = coerced(strategy, params)

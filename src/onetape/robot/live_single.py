@@ -134,7 +134,7 @@ async def _trade(options: LiveOptions, account: str, started: GatewayOptions) ->
             raise VenueUnavailable("the gateway did not start", location=started.rest)
         # It waits for the market, which comes over this loop.
         local = LocalGateway(gateway, loop)
-        robot = await loop.run_in_executor(None, open_live, options, account, local)
+        robot = await loop.run_in_executor(None, open_live, options, {account: local})
         single = Single(gateway)
         single.robots.append(robot)
         faults: list[BaseException | None] = []

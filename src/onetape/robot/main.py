@@ -11,12 +11,17 @@ import resource
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from onetape import _core
 from onetape.engine.parameters import coerced
+from onetape.engine.robot_commands import AWAY, BACK
+from onetape.engine.session import Session
 from onetape.gateway.client import GatewayClient
 from onetape.gateway.shared_gateway import check_followed
 from onetape.ipc.process import run_process
@@ -24,10 +29,11 @@ from onetape.model.errors import BadConfig, ProcessDown, StrategyError
 from onetape.robot.control import RobotControl
 from onetape.robot.control_tape import RobotTape
 from onetape.robot.earlier_run import earlier_of
-from onetape.robot.live import Asks, LiveOptions, drain, open_live, symbols_of
+from onetape.robot.live import Asks, LiveOptions, drain, open_live, symbols_of, traded_on
 from onetape.robot.options import WAITS, RobotOptions
 from onetape.robot.robot_run import RobotRun
 from onetape.runs.preparing import strategy_class
+from onetape.tape.journal import Frame, JournalReader
 from onetape.tape.wait import Waiter
 
 WAIT_S: Final = 0.1  # the longest without a look at what else there is
@@ -93,35 +99,38 @@ def live_options(options: RobotOptions) -> LiveOptions:
         home=Path(options.home),
         folder=Path(options.folder),
         account=options.account,
+        venues=options.venues,
         subaccount=options.subaccount,
         robot=options.name,
         on_error=options.on_error,
         orders_per_second=options.orders_per_second,
         streams=options.streams,
         filter=options.filter,
-        grant=options.grant,
+        grants=options.grants,
     )
 
 
 def _run(options: RobotOptions, live: LiveOptions, stopping: list[int], out: Any) -> int:
     tape = RobotTape(live.home, options.name, options.params)
     try:
-        client = GatewayClient(live.home, options.account, options.name)
-        robot = begun(options, live, tape, client)
+        accounts = options.venues or (options.account,)
+        gateways = {account: GatewayClient(live.home, account, options.name) for account in accounts}
+        robot = begun(options, live, tape, gateways)
         return _traded(options, robot, tape, stopping, out)
     finally:
         tape.close()
 
 
-def begun(options: RobotOptions, live: LiveOptions, tape: RobotTape, client: Asks) -> RobotRun:
-    """Returns the robot as its earlier lives and its operator have left it. tape: what it was told; client: its
-    gateway."""
-    before = earlier_of(live, client)
+def begun(options: RobotOptions, live: LiveOptions, tape: RobotTape, gateways: Mapping[str, Asks]) -> RobotRun:
+    """Returns the robot as its earlier lives and its operator have left it. tape: what it was told; gateways: by
+    account."""
+    before = earlier_of(live, gateways)
     if before is not None and before.continues:  # whatever its file has become
         live = replace(live, strategy=before.source)
     live = replace(live, params=_params(options, live, tape), stopped=tape.settings.stopped)
-    check_followed(client, symbols_of(live))
-    return open_live(live, options.account, client, before)
+    for account, client in gateways.items():
+        check_followed(client, traded_on(live, account, symbols_of(live)))
+    return open_live(live, gateways, before)
 
 
 def _params(options: RobotOptions, live: LiveOptions, tape: RobotTape) -> dict[str, Any]:
@@ -170,8 +179,9 @@ def _traded(options: RobotOptions, robot: RobotRun, tape: RobotTape, stopping: l
 
 def section_of(options: RobotOptions) -> dict[str, Any]:
     """[robots.NAME] as the configuration has it."""
-    names = ("strategy", "account", "subaccount", "on_error", "streams")
-    return {name: getattr(options, name) for name in names}
+    names = ("strategy", "subaccount", "on_error", "streams")
+    accounts = {"accounts": list(options.venues)} if options.venues else {"account": options.account}
+    return {**{name: getattr(options, name) for name in names}, **accounts}
 
 
 def halted_words(robot: RobotRun) -> str:
@@ -180,13 +190,10 @@ def halted_words(robot: RobotRun) -> str:
 
 
 def _follow(robot: RobotRun, waiter: Waiter, control: RobotControl, stopping: list[int], out: Any) -> None:
-    """Until it is asked to stop, has stopped itself, or its gateway stays away. Raises
-    ProcessDown; also when the journal that it follows is not the gateway's any more."""
-    reader = robot.session.sources[0].reader
+    """Until it is asked to stop, has stopped itself, or its gateways stay away."""
     writer = robot.session.writer
     assert writer is not None
-    gone_at: float | None = None
-    looked = time.monotonic()
+    gateways = _Gateways(robot.session)
     is_halted = False
     while not stopping:
         outcome = robot.turn()
@@ -198,20 +205,60 @@ def _follow(robot: RobotRun, waiter: Waiter, control: RobotControl, stopping: li
             out.flush()
         control.turn()
         writer.progress(robot.session.loop.source_position(0)[0])
-        if reader.core.writer_alive:
-            gone_at = None
-        elif gone_at is None:
-            gone_at = time.monotonic()
-        elif time.monotonic() - gone_at > GATEWAY_GONE_S:
-            raise ProcessDown("its gateway is gone", location="the robot's loop")
-        if time.monotonic() - looked > LOOK_S:
-            looked = time.monotonic()
-            if reader.is_gone:
-                raise ProcessDown(
-                    "its gateway's journal was deleted, or another one is in its place", location=str(reader.path)
-                )
+        gateways.look()
         if outcome != _core.RunOutcome.LIMIT:  # else there is more
             waiter.wait(WAIT_S)
+
+
+class _Gateways:
+    """Looks whether a robot's gateways are there. Where it has several, one that is away takes no orders until its
+    tape says that it trades: they are denied at once, and the other accounts are traded on."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        live = session.plan.live
+        assert live is not None
+        self._accounts = [seat.account for seat in live.seats]
+        self._away: dict[int, float] = {}  # since when, by number
+        self._news: dict[int, JournalReader] = {}  # of those of several that are away
+        self._looked = time.monotonic()
+
+    def look(self) -> None:
+        """Raises ProcessDown where all stay away; also when a journal that it follows is not the gateway's any more."""
+        now = time.monotonic()
+        readers = [source.reader for source in self._session.sources[: len(self._accounts)]]
+        for number, reader in enumerate(readers):
+            if reader.core.writer_alive:
+                self._away.pop(number, None)
+            elif number not in self._away:
+                self._away[number] = now
+            if len(readers) > 1:
+                self._note(number, reader)
+        if len(self._away) == len(readers) and now - max(self._away.values()) > GATEWAY_GONE_S:
+            raise ProcessDown("its gateway is gone", location="the robot's loop")
+        if now - self._looked > LOOK_S:
+            self._looked = now
+            for reader in readers:
+                if reader.is_gone:
+                    raise ProcessDown(
+                        "its gateway's journal was deleted, or another one is in its place", location=str(reader.path)
+                    )
+
+    def _note(self, number: int, reader: JournalReader) -> None:
+        fields = {"account": self._accounts[number], "gateway": number}
+        if (news := self._news.get(number)) is None:
+            if number in self._away:
+                self._news[number] = news = JournalReader(reader.path)
+                news.seek_sequence(self._session.loop.source_position(number)[0] + 1)
+                self._session.ask(AWAY, fields)
+        elif number not in self._away and any(_says_live(frame) for frame in news.frames(("health",))):
+            self._news.pop(number).close()
+            self._session.ask(BACK, fields)
+
+
+def _says_live(frame: Frame) -> bool:
+    record = msgspec.msgpack.decode(frame.payload)
+    return (record["kind"], record["state"]) == ("account stream", "live")
 
 
 if __name__ == "__main__":

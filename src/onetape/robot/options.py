@@ -10,7 +10,8 @@ from typing import Any, Final
 import msgspec
 
 from onetape.model.byte_size import parse_bytes
-from onetape.model.sections import Config
+from onetape.model.sections import Config, RobotConfig
+from onetape.model.symbol import exchange_of
 
 __all__ = [
     "LOAD_WITHIN_S",
@@ -22,6 +23,7 @@ __all__ = [
     "robot_options",
     "run_journal",
     "said_lines",
+    "traded_venues",
 ]
 
 LOAD_WITHIN_S: Final = 20  # a strategy that is asked before anything starts
@@ -30,7 +32,8 @@ WAITS: Final = "waits for "  # begins what a process says before it is ready
 
 class RobotOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What a robot of the configuration is started with. symbols_only: it is asked which symbols
-    it trades and says them, one a line. grant: shown to the gateway, that the sub-account is its
+    it trades and says them, one a line. venues: of a robot on several accounts those, each with the venue of
+    the symbols that are traded on it. grants: by account, shown to the gateway, that the sub-account is its
     own. since: runs that began after
     this moment, ns, go on; 0: none does. memory_max: bytes, 0: any."""
 
@@ -49,7 +52,8 @@ class RobotOptions(msgspec.Struct, frozen=True, kw_only=True):
     memory_max: int = 0
     filter: bool = True
     symbols_only: bool = False
-    grant: str = ""
+    venues: dict[str, str] = {}
+    grants: dict[str, str] = {}
 
 
 def robot_options(config: Config, name: str, *, home: Path, folder: Path) -> RobotOptions:
@@ -60,7 +64,8 @@ def robot_options(config: Config, name: str, *, home: Path, folder: Path) -> Rob
         home=str(home),
         folder=str(folder),
         strategy=robot.strategy,
-        account=robot.account,
+        account=robot.traded_on[0],
+        venues=traded_venues(config, robot),
         subaccount=robot.subaccount,
         on_error=robot.on_error,
         params=robot.params,
@@ -70,6 +75,12 @@ def robot_options(config: Config, name: str, *, home: Path, folder: Path) -> Rob
         streams=robot.streams,
         filter=robot.filter,
     )
+
+
+def traded_venues(config: Config, robot: RobotConfig) -> dict[str, str]:
+    """Returns the venue of the symbols that a robot trades on each of several accounts; none where it has one."""
+    kinds = {name: config.venues[config.accounts[name].venue].kind for name in robot.accounts}
+    return {name: exchange_of(kind) for name, kind in kinds.items()}
 
 
 class RobotCheck(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,7 +22,7 @@ import msgspec
 from onetape import _core
 from onetape.engine.incarnations import IN_ORDER, INPUT, incarnations_of, plan_of
 from onetape.engine.parameters import coerced
-from onetape.engine.plan import SEQUENCE_NEVER, LiveRobot, TapeInput, read_plan
+from onetape.engine.plan import SEQUENCE_NEVER, LiveRobot, Seat, TapeInput, read_plan
 from onetape.engine.robot_commands import PARAMS, RobotCommand
 from onetape.engine.run_spec import RunSpec
 from onetape.engine.session import READ_AT_START, Session
@@ -176,6 +176,8 @@ class Variants:
                 number=0,
                 order_base=0,
                 account=live.account,
+                venue=live.venue,
+                more=[Seat(account=seat.account, venue=seat.venue) for seat in live.more],
                 stopped=live.stopped,
                 positions=live.positions,
                 market=live.market,

@@ -27,7 +27,10 @@ def _live_lines(session: Session) -> list[Assumption]:
     live = session.plan.live
     assert live is not None
     return [
-        Assumption(f"account {live.account}: orders, fills and fees are the venue's", None, key="live"),
+        *(
+            Assumption(f"account {seat.account}: orders, fills and fees are the venue's", None, key="live")
+            for seat in live.seats
+        ),
         *(_instrument_line(each) for each in session.host.instruments.values()),
         Assumption(
             "the robot's equity counts from what the account had when it began; what other robots "

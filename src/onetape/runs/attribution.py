@@ -87,27 +87,33 @@ Key = tuple[str, str, int, str]  # strategy, symbol, day since 1970, direction
 @dataclass(slots=True)
 class Attribution:
     """cells: of what the account counts, and of other currencies; account: its profit, None where the run did not
-    come to an end; then the cells stand alone."""
+    come to an end; then the cells stand alone. accounts: by venue, where each has one."""
 
     currency: str
     account: int | None
     cells: dict[Key, Cell]
     held: dict[str, float] = field(default_factory=dict)  # symbol -> return of holding it over the run
+    accounts: dict[str, str] = field(default_factory=dict)
 
     def rows(self) -> list[dict[str, Any]]:
         return self.summed(*GROUPS)
 
     def summed(self, *by: str) -> list[dict[str, Any]]:
         """Returns a row for each value of `by` and each currency."""
-        places = [GROUPS.index(name) for name in by]
         sums: dict[tuple[Any, ...], Cell] = {}
         for key, cell in self.cells.items():
-            group = (*(key[at] for at in places), cell.currency)
+            group = (*(self._value(key, name) for name in by), cell.currency)
             sums.setdefault(group, Cell(cell.currency)).add(cell)
         return [
             {**{n: _day(v) if n == "day" else v for n, v in zip(by, group, strict=False)}, **cell.as_json()}
             for group, cell in sorted(sums.items())
         ]
+
+    def _value(self, key: Key, name: str) -> str | int:
+        """Returns a cell's place in a grouping. What belongs to no symbol is of no account by name."""
+        if name != ACCOUNT:
+            return key[GROUPS.index(name)]
+        return self.accounts.get(key[1].partition(":")[0], "")
 
     def grouped(self, by: str) -> list[dict[str, Any]]:
         """Returns a row for each value of `by`; of a strategy with its deepest fall, by what the days' ends say, and
@@ -130,7 +136,7 @@ class Attribution:
             "account": None if self.account is None else money_text(self.account),
             "sum": money_text(total),
             "rows": self.rows(),
-            **{f"by_{name}": self.grouped(name) for name in GROUPS},
+            **{f"by_{name}": self.grouped(name) for name in (*GROUPS, ACCOUNT)},
         }
 
 
@@ -172,7 +178,9 @@ def run_attribution(
         if rest:
             key = ACCOUNT, plan.currency, last // DAY, ""
             cells.setdefault(key, Cell(plan.currency)).other += rest
-    return Attribution(plan.currency, account, cells, _held(found, market, span[0] if span else 0))
+    names = {seat.venue: seat.account for seat in plan.live.seats if seat.venue} if plan.live is not None else {}
+    accounts = names or {venue: venue for venue in plan.accounts}
+    return Attribution(plan.currency, account, cells, _held(found, market, span[0] if span else 0), accounts)
 
 
 def _held(found: OrdersOfRun, market: Market, first: int) -> dict[str, float]:
@@ -293,17 +301,17 @@ def _cash(plan: RunPlan, journal: Path) -> Iterator[_Cash]:
                         frame.time, frame.sequence, kind, record.get("symbol", ""), record.get("currency", ""), amount
                     )
         return
-    gateway = plan.inputs[0]
-    with JournalReader(Path(gateway.path)) as reader:
-        for frame in reader.frames(types=["entry"]):
-            if not live.entries_after < frame.sequence <= gateway.last_sequence:
-                continue
-            entry = unpack(frame.payload)
-            if entry.cause in (Cause.FUNDING, Cause.INTEREST):
-                for holder, currency, amount, wallet in entry.legs:
-                    if holder == live.slot and not wallet:
-                        symbol = entry.note if entry.cause is Cause.FUNDING else ""
-                        yield _Cash(frame.time, frame.sequence, str(entry.cause), symbol, currency, amount)
+    for seat, gateway in zip(live.seats, plan.inputs, strict=False):
+        with JournalReader(Path(gateway.path)) as reader:
+            for frame in reader.frames(types=["entry"]):
+                if not seat.entries_after < frame.sequence <= gateway.last_sequence:
+                    continue
+                entry = unpack(frame.payload)
+                if entry.cause in (Cause.FUNDING, Cause.INTEREST):
+                    for holder, currency, amount, wallet in entry.legs:
+                        if holder == seat.slot and not wallet:
+                            symbol = entry.note if entry.cause is Cause.FUNDING else ""
+                            yield _Cash(frame.time, frame.sequence, str(entry.cause), symbol, currency, amount)
 
 
 def _day(number: int) -> str:

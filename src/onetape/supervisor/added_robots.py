@@ -105,7 +105,7 @@ class AddedRobots:
         if not supervisor.is_single:
             unit = supervisor.law.units[name]
             unit.child, unit.held = (robot_child(supervisor.config, robot), "its symbols are looked up")
-            self._spawn(self._begin(unit.child, now.account))
+            self._spawn(self._begin(unit.child, now.traded_on))
         return changed
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -137,7 +137,7 @@ class AddedRobots:
             child = robot_child(config, name)
             supervisor.files[child.name] = ChildFiles(supervisor.home, child.name)
             supervisor.law.add(child, "its symbols are looked up")
-            self._spawn(self._begin(child, config.robots[name].account))
+            self._spawn(self._begin(child, config.robots[name].traded_on))
             return {"name": name, "process": child.name, "section": section}
 
         return do
@@ -155,7 +155,7 @@ class AddedRobots:
         section = {key: value for key, value in fields.items() if key in _KEYS}
         section["params"] = {**params, **{key: value for key, value in fields.items() if key not in _KEYS}}
         accounts = self._supervisor.config.accounts
-        if "account" not in section and len(accounts) == 1:
+        if not section.keys() & {"account", "accounts"} and len(accounts) == 1:
             section["account"] = next(iter(accounts))
         # As the journal has it, so that the next start sees the same.
         packed = msgspec.msgpack.encode(section, enc_hook=str)
@@ -167,19 +167,20 @@ class AddedRobots:
         if path.endswith((".py", ".toml")) and not (self._supervisor.starter.folder / path).is_file():
             raise BadConfig(f"no strategy file {path}", location=ADD, todo="name an existing one")
 
-    async def _begin(self, child: Child, account: str) -> None:
-        """Once its gateway follows what it trades. A gateway that has to follow more is started
+    async def _begin(self, child: Child, accounts: list[str]) -> None:
+        """Once its gateways follow what it trades. A gateway that has to follow more is started
         again: the robots that it has stay."""
-        supervisor = self._supervisor
-        is_more = False
-        try:
-            is_more = await asyncio.get_running_loop().run_in_executor(None, supervisor.starter.follows_more, account)
-        except OnetapeError as error:
-            supervisor.say("error", child.name, str(error))
+        supervisor, loop = self._supervisor, asyncio.get_running_loop()
+        for account in accounts:
+            is_more = False
+            try:
+                is_more = await loop.run_in_executor(None, supervisor.starter.follows_more, account)
+            except OnetapeError as error:
+                supervisor.say("error", child.name, str(error))
+            if is_more:
+                supervisor.say("info", f"gateway:{account}", "started again: it follows more symbols")
+                supervisor.restart(f"gateway:{account}")
         unit = supervisor.law.units[child.name]
-        if is_more:
-            supervisor.say("info", f"gateway:{account}", "started again: it follows more symbols")
-            supervisor.restart(f"gateway:{account}")
         unit.held = ""
         supervisor.wake.set()
 

@@ -29,6 +29,7 @@ from onetape.model.errors import (
     rebuilt,
 )
 from onetape.model.sections import OPERATOR, Config
+from onetape.preflight.configured import secret_places
 from onetape.security.private import private_folder
 from onetape.security.tokens import make_token
 from onetape.store.config import load_config
@@ -49,7 +50,20 @@ BEGIN_WITHIN_S: Final = 20.0  # until a supervisor answers at all
 UP_WITHIN_S: Final = 75.0
 DOWN_WITHIN_S: Final = 60.0  # robots cancel first; what does not end in time is killed
 # In this order.
-STARTS: Final = (SINGLE, "venue", "collector", "hub", "recorder", "gateway", "guardian", "control", "robot", "variants")
+STARTS: Final = (
+    SINGLE,
+    "venue",
+    "collector",
+    "hub",
+    "recorder",
+    "gateway",
+    "guardian",
+    "control",
+    "telegram",
+    "dashboard",
+    "robot",
+    "variants",
+)
 REAP_S: Final = 2.0  # until the system has asked for what has ended; some never do
 
 
@@ -254,12 +268,7 @@ def _begin(config: Config, path: Path | None, home: Path, *, single: bool, is_mi
     private_folder(home / "run")
     file = str(path.absolute()) if path else ""
     options = SupervisorOptions(home=str(home), config=file, single=single, minimal=is_minimal)
-    descriptors = {
-        int(place.removeprefix("fd:"))
-        for account in config.accounts.values()
-        for place in (account.key, account.secret, account.password)
-        if place.startswith("fd:")
-    }
+    descriptors = {int(place.removeprefix("fd:")) for place in secret_places(config) if place.startswith("fd:")}
     errors = os.open(_err(home), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
         begun = subprocess.Popen(

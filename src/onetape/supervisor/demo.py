@@ -66,7 +66,7 @@ def run_demo(
             name = f"demo-{keys['name']}"
             client = stack.enter_context(gateway_process(addressed(home, name, exchange, keys, [SYMBOL], is_new=True)))
             options = LiveOptions(strategy=reference, data=(), params=params, home=home, seed=seed, leverage=5)
-            robots.append(open_live(options, name, client))
+            robots.append(open_live(options, {name: client}))
         try:
             _trade(robots, seconds, _Line(doing, every_s))
         except BaseException:

@@ -21,6 +21,7 @@ from onetape.supervisor.options import supervisor_journal
 from onetape.supervisor.start import process_journal
 from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape
+from onetape.telegram.options import telegram_journal
 
 __all__ = ["Pulses", "journal_of"]
 
@@ -127,6 +128,8 @@ def journal_of(home: Path, name: str, kind: str) -> Path | None:
             return recorder_journal(home)
         case "control":
             return control_journal(home)
+        case "telegram":
+            return telegram_journal(home)
         case "venue":
             return process_journal(home, name)
         case "robot":

@@ -16,10 +16,11 @@ from typing import Any, Final
 import msgspec
 
 from onetape.control.options import CONTROL, has_control
+from onetape.dashboard.options import DASHBOARD, has_dashboard
 from onetape.guardian.options import GUARDIAN, STANDBY, has_guardian
 from onetape.hub.options import HUB, has_hub
 from onetape.model.errors import OnetapeError, UsageError
-from onetape.model.sections import Config
+from onetape.model.sections import TELEGRAM, Config
 from onetape.model.time import format_time, parse_time
 from onetape.recorder.options import RECORDER, has_recorder
 from onetape.supervisor.log import SYSTEM_LOG, log_files
@@ -75,6 +76,8 @@ def _names(config: Config) -> set[str]:
         (GUARDIAN, has_guardian(config)),
         (RECORDER, has_recorder(config)),
         (CONTROL, has_control(config)),
+        (TELEGRAM, config.notify.telegram is not None),
+        (DASHBOARD, has_dashboard(config)),
     )
     standby = {STANDBY} if has_guardian(config) and config.guardian.standby else ()
     return {"supervisor", *(name for name, is_there in sections if is_there), *standby, *named}

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from onetape.control.options import CONTROL, has_control
+from onetape.dashboard.options import DASHBOARD, has_dashboard
 from onetape.guardian.options import has_guardian
 from onetape.hub.options import has_hub
 from onetape.model.errors import OnetapeError
-from onetape.model.sections import Config
+from onetape.model.sections import TELEGRAM, Config
 from onetape.preflight.configured import clean_environ, is_simulated
 from onetape.recorder.options import has_recorder
 from onetape.security.confine import confine
@@ -87,6 +88,8 @@ def _fork_server(config: Config, home: Path) -> ForkServer | None:
         "guardian": has_guardian(config),
         "recorder": has_recorder(config),
         CONTROL: has_control(config),
+        TELEGRAM: config.notify.telegram,
+        DASHBOARD: has_dashboard(config),
         "variants": any(robot.variants for robot in config.robots.values()),
     }
     err = private_folder(home / "run") / "fork-server.err"

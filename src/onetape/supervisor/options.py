@@ -8,9 +8,10 @@ from typing import Final
 import msgspec
 
 from onetape.control.options import CONTROL
+from onetape.dashboard.options import DASHBOARD
 from onetape.guardian.options import GUARDIAN
 from onetape.model.home import supervisor_journal
-from onetape.model.sections import Config, RetentionConfig
+from onetape.model.sections import TELEGRAM, Config, RetentionConfig
 from onetape.supervisor.parts import SINGLE
 
 __all__ = [
@@ -30,6 +31,8 @@ MODULES: Final = {
     "guardian": "onetape.guardian.main",
     "recorder": "onetape.recorder.main",
     CONTROL: "onetape.control.main",
+    TELEGRAM: "onetape.telegram.main",
+    DASHBOARD: "onetape.dashboard.main",
     "gateway": "onetape.gateway.main",
     "robot": "onetape.robot.main",
     "variants": "onetape.robot.variants_main",
@@ -60,13 +63,14 @@ def minimal(config: Config) -> Config:
         collectors={name: each for name, each in config.collectors.items() if name in heard},
         robots={name: change(robot, variants={}) for name, robot in config.robots.items()},
         guardian=change(config.guardian, enabled=True),
+        notify=change(config.notify, telegram=None),
         retention=RetentionConfig(every=config.retention.every, compress=config.retention.compress),
         places={GUARDIAN: "--minimal", **config.places},
         **sections,
     )
 
 
-_AROUND: Final = ("hub", "recorder", CONTROL, "dashboard", "metrics")
+_AROUND: Final = ("hub", "recorder", CONTROL, DASHBOARD, "metrics")
 
 
 def has_metrics(config: Config) -> bool:

@@ -165,7 +165,9 @@ class House:
         try:
             place = LocalGateway(gateway, loop)
             # It waits for the market, which comes over this loop.
-            robot = await loop.run_in_executor(None, begun, options, live_options(options), tape, place)
+            robot = await loop.run_in_executor(
+                None, begun, options, live_options(options), tape, {options.account: place}
+            )
         except BaseException:
             tape.close()
             raise

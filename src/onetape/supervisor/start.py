@@ -16,7 +16,8 @@ from typing import Any, Final
 import msgspec
 
 from onetape.collector.options import collector_options, collectors_of, venue_feed_options
-from onetape.control.options import CONTROL, control_options, has_control
+from onetape.control.options import CONTROL, ControlOptions, control_options, has_control
+from onetape.dashboard.options import DASHBOARD, DashboardOptions, dashboard_options, has_dashboard
 from onetape.exchange.options import VenueOptions
 from onetape.gateway.hub_market import HubOfGateway
 from onetape.gateway.options import GatewayOptions, gateway_journal
@@ -25,13 +26,13 @@ from onetape.hub.options import HUB, brought_by_hub, has_hub, hub_journal, hub_o
 from onetape.model.byte_size import parse_bytes
 from onetape.model.config import SECRET_KEYS
 from onetape.model.errors import BadInput, OnetapeError
-from onetape.model.sections import Config
+from onetape.model.sections import TELEGRAM, Config
 from onetape.model.symbol import exchange_of
 from onetape.model.time import HOUR, SECOND, parse_duration
 from onetape.preflight.configured import clean_environ, is_simulated
 from onetape.preflight.preflight import market_of
 from onetape.recorder.options import RECORDER, has_recorder, recorder_options
-from onetape.robot.options import RobotOptions, VariantsOptions, robot_options
+from onetape.robot.options import RobotOptions, VariantsOptions, robot_options, traded_venues
 from onetape.security.secrets import read_secret
 from onetape.security.tokens import grant_of
 from onetape.supervisor.child import ChildFiles
@@ -39,6 +40,7 @@ from onetape.supervisor.options import MODULES, SingleOptions
 from onetape.supervisor.restart_rules import START_WITHIN_S, Bounds, Child
 from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape
+from onetape.telegram.options import TelegramOptions, telegram_options
 
 __all__ = [
     "ASK_WITHIN_S",
@@ -84,11 +86,14 @@ def children_of(config: Config) -> list[Child]:
         guardian.append(Child(STANDBY, GUARDIAN, (GUARDIAN,)))
     recorder = [Child(RECORDER, RECORDER)] if has_recorder(config) else []  # it reads what there is
     control = [Child(CONTROL, CONTROL)] if has_control(config) else []  # it waits for gateways itself
-    return [*venues, *collectors, *hub, *recorder, *gateways, *guardian, *control, *robots, *variants]
+    dashboard = [Child(DASHBOARD, DASHBOARD)] if has_dashboard(config) else []  # it reads what there is
+    bot = [Child(TELEGRAM, TELEGRAM)] if config.notify.telegram is not None else []
+    ends = [*control, *dashboard, *bot, *robots, *variants]
+    return [*venues, *collectors, *hub, *recorder, *gateways, *guardian, *ends]
 
 
 def robot_child(config: Config, name: str) -> Child:
-    """Returns the first that it needs is its gateway."""
+    """Returns a robot's process: the first that it needs are its gateways."""
     robot = config.robots[name]
     bounds = Bounds(
         stuck_after=parse_duration(robot.stuck_after) / SECOND if robot.stuck_after else 0.0,
@@ -98,7 +103,8 @@ def robot_child(config: Config, name: str) -> Child:
     streams = (f"collector:{stream}" for stream in robot.streams)
     hub = (HUB,) if has_hub(config) else ()
     guardian = (GUARDIAN,) if has_guardian(config) else ()  # without it nothing would be opened
-    return Child(f"robot:{name}", "robot", (f"gateway:{robot.account}", *hub, *guardian, *streams), bounds)
+    gateways = (f"gateway:{account}" for account in robot.traded_on)
+    return Child(f"robot:{name}", "robot", (*gateways, *hub, *guardian, *streams), bounds)
 
 
 def process_journal(home: Path, name: str) -> Path:
@@ -120,7 +126,13 @@ def with_secrets_kept(config: Config, environ: Mapping[str, str], folder: Path) 
                     kept[place] = read_secret(place, environ, folder=folder).reveal()
                 changed[what] = f"env:{place}"
         accounts[name] = msgspec.structs.replace(account, **changed)
-    return msgspec.structs.replace(config, accounts=accounts), kept
+    notify = config.notify
+    if notify.telegram is not None and (place := notify.telegram.token).startswith(KEPT_FDS):
+        if place not in kept:
+            kept[place] = read_secret(place, environ, folder=folder).reveal()
+        telegram = msgspec.structs.replace(notify.telegram, token=f"env:{place}")
+        notify = msgspec.structs.replace(notify, telegram=telegram)
+    return msgspec.structs.replace(config, accounts=accounts, notify=notify), kept
 
 
 class Starter:
@@ -154,11 +166,17 @@ class Starter:
                 options = recorder_options(self.config, home=self.home, folder=self.folder, environ=self.environ)
                 return msgspec.json.encode(options)
             case "control":
-                return self._control()
+                return self._with_records(control_options(self.config, home=self.home, folder=self.folder))
+            case "dashboard":
+                return self._with_records(dashboard_options(self.config, home=self.home, folder=self.folder))
+            case "telegram":
+                bot = telegram_options(self.config, home=self.home, folder=self.folder, environ=self.environ)
+                return self._with_records(bot)
             case "robot":
                 robot = self._robot(name)
-                grant = grant_of(self.home, robot.account, name, robot.subaccount)
-                return msgspec.json.encode(msgspec.structs.replace(robot, grant=grant))
+                accounts = robot.venues or (robot.account,)
+                grants = {account: grant_of(self.home, account, name, robot.subaccount) for account in accounts}
+                return msgspec.json.encode(msgspec.structs.replace(robot, grants=grants))
             case "variants":
                 return msgspec.json.encode(self._variants(name))
             case "single":
@@ -297,8 +315,7 @@ class Starter:
         stale = parse_duration(self.config.hub.stale)
         return HubOfGateway(journal=str(hub_journal(self.home)), symbols=found, stale_ns=stale)
 
-    def _control(self) -> bytes:
-        options = control_options(self.config, home=self.home, folder=self.folder)
+    def _with_records(self, options: ControlOptions | DashboardOptions | TelegramOptions) -> bytes:
         url = ""
         if has_recorder(self.config):
             url = recorder_options(self.config, home=self.home, folder=self.folder, environ=self.environ).url
@@ -324,8 +341,9 @@ class Starter:
         if account not in self._symbols:
             wanted: dict[str, None] = {}
             for name, robot in self.config.robots.items():
-                if robot.account == account:
-                    wanted |= dict.fromkeys(self._wanted(name))
+                if account in robot.traded_on:
+                    venue_of = traded_venues(self.config, robot).get(account, "")
+                    wanted |= dict.fromkeys(s for s in self._wanted(name) if venue_of in ("", s.partition(":")[0]))
             venue = self.config.venues[self.config.accounts[account].venue]
             if not wanted and is_simulated(venue):
                 from onetape.exchange.venues import VENUES

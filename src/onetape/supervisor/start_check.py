@@ -20,6 +20,7 @@ import msgspec
 
 from onetape.collector.options import collector_options, collectors_of, venue_feed_options
 from onetape.control.options import CONTROL, control_options, has_control
+from onetape.dashboard.options import DASHBOARD, dashboard_options, has_dashboard
 from onetape.guardian.options import GUARDIAN, guardian_options, has_guardian
 from onetape.hub.options import HUB, brought_by_hub, has_hub, hub_options
 from onetape.model.errors import (
@@ -31,17 +32,18 @@ from onetape.model.errors import (
     StrategyError,
     UnknownSymbol,
 )
-from onetape.model.sections import OPERATOR, Config
+from onetape.model.sections import OPERATOR, TELEGRAM, Config
 from onetape.model.unbuilt import unbuilt
 from onetape.preflight.configured import clean_environ, is_simulated
 from onetape.preflight.findings import ERROR, OK, WARNING, Finding
 from onetape.preflight.preflight import CHECKED, check_open, look, market_of, secret_of, target_of
 from onetape.preflight.rails import check_rails
 from onetape.recorder.options import RECORDER, has_recorder, recorder_options
-from onetape.robot.options import LOAD_WITHIN_S, Checked, RobotCheck, robot_options
+from onetape.robot.options import LOAD_WITHIN_S, Checked, RobotCheck, robot_options, traded_venues
 from onetape.security.tokens import read_token, token_file
 from onetape.supervisor.fork_server import is_readable
 from onetape.supervisor.options import has_metrics
+from onetape.telegram.options import check_telegram
 
 __all__ = ["check_clock", "check_home", "check_robot", "check_start", "refuse"]
 
@@ -207,6 +209,8 @@ def _places(config: Config, folder: Path, home: Path, *, single: bool) -> Iterat
             lambda: recorder_options(config, home=home, folder=folder, environ=os.environ),
         ),
         CONTROL: (has_control(config), lambda: control_options(config, home=home, folder=folder)),
+        f"notify.{TELEGRAM}": (config.notify.telegram is not None, lambda: check_telegram(config, os.environ, folder)),
+        DASHBOARD: (has_dashboard(config), lambda: dashboard_options(config, home=home, folder=folder)),
     }
     for name, (is_there, options) in alone.items():
         if not is_there:
@@ -216,11 +220,14 @@ def _places(config: Config, folder: Path, home: Path, *, single: bool) -> Iterat
             if single:
                 raise NotAvailable(f"{name} is a process of its own", todo="without --single")
         except OnetapeError as error:
-            yield _at(name, error, config.location(name))
+            yield _at(name, error, config.location(*name.split(".")))
     for name, robot in config.robots.items():
         if single and robot.variants:
             own = NotAvailable("variants are processes of their own", todo="without --single")
             yield _at(f"robot {name}", own, config.location("robots", name, "variants"))
+        if single and robot.accounts:
+            several = NotAvailable("a robot on several accounts has a process of its own", todo="without --single")
+            yield _at(f"robot {name}", several, config.location("robots", name, "accounts"))
     names = [OPERATOR, *config.robots]
     names += [name for account in config.accounts.values() for name in account.subaccounts]
     for name in dict.fromkeys(names):
@@ -318,8 +325,9 @@ def _symbols(config: Config, checked: dict[str, Checked]) -> Iterator[Finding]:
         wanted = {
             symbol: name
             for name, each in checked.items()
-            if config.robots[name].account == account
+            if account in config.robots[name].traded_on
             for symbol in each.symbols
+            if traded_venues(config, config.robots[name]).get(account, "") in ("", symbol.partition(":")[0])
         }
         if has_hub(config) and (own := set(wanted) - set(brought_by_hub(config, section.venue, list(wanted)))):
             words = f"its gateway follows {', '.join(sorted(own))} itself: no collector of {section.venue} names them"

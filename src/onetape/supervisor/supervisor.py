@@ -23,7 +23,7 @@ import msgspec
 from onetape.ipc.server import listen
 from onetape.model.byte_size import parse_bytes
 from onetape.model.errors import OnetapeError
-from onetape.model.sections import CONTROL, GUARDIAN, OPERATOR, Config
+from onetape.model.sections import CONTROL, DASHBOARD, GUARDIAN, OPERATOR, TELEGRAM, Config
 from onetape.model.time import parse_duration
 from onetape.notify.rules import ROOM_MIN
 from onetape.security.private import private_folder
@@ -42,6 +42,7 @@ from onetape.supervisor.process_journal import SupervisorTape
 from onetape.supervisor.restart_rules import SILENT_S, Child, Do, Law, State, Step, Unit
 from onetape.supervisor.retention import keep_to
 from onetape.supervisor.start import ASK_WITHIN_S, Starter, children_of, not_wanted
+from onetape.telegram.options import telegram_actor
 
 __all__ = ["Supervisor"]
 
@@ -224,7 +225,7 @@ class Supervisor:
 
     def _journals(self) -> dict[str, Path]:
         """Where what went wrong is said."""
-        kinds = ("robot", "gateway", "collector", "hub", "guardian", "recorder", "control")
+        kinds = ("robot", "gateway", "collector", "hub", "guardian", "recorder", "control", TELEGRAM)
         journaled = (each for each in self.children if each.kind in kinds)
         found = {each.name: journal_of(self.home, each.name, each.kind) for each in journaled}
         return {name: path for name, path in found.items() if path is not None}
@@ -250,6 +251,9 @@ class Supervisor:
         make_token(self.home, OPERATOR)
         make_token(self.home, GUARDIAN)
         make_token(self.home, CONTROL)
+        make_token(self.home, DASHBOARD)
+        for chat in self.config.notify.telegram.chats if self.config.notify.telegram is not None else ():
+            make_token(self.home, telegram_actor(chat))
         for account in self.config.accounts.values():
             for name in account.subaccounts:
                 make_token(self.home, name)
@@ -604,15 +608,16 @@ class Supervisor:
             "notes": list(self.starter.notes),
             "since": self.since,
             "metrics": self.metrics.address if self.metrics is not None else None,
-            "control": self._control_address(),
-            "dashboard": None,
+            "control": self._address(CONTROL),
+            "dashboard": self._address(DASHBOARD),
         }
 
-    def _control_address(self) -> str | None:
-        unit = self.law.units.get(CONTROL)
+    def _address(self, name: str) -> str | None:
+        """Returns where a process has said that it listens, None while it does not run."""
+        unit = self.law.units.get(name)
         if unit is None or unit.state is not State.RUNNING:
             return None
-        return self.files[CONTROL].line().decode().removeprefix("ready ").strip() or None
+        return self.files[name].line().decode().removeprefix("ready ").strip() or None
 
 
 def _pause(shown: dict[str, Any]) -> str:

@@ -181,7 +181,9 @@
 
   // Charts.
   const equity = curve(run.equity), bench = curve(run.bench), underwater = curve(run.underwater);
-  const leverage = curve(run.leverage), rolling = curve(run.rolling.line), costs = curve(run.costs);
+  const leverage = curve(run.leverage), costs = curve(run.costs);
+  const rolling = Object.fromEntries(Object.entries(run.rolling.lines).map(([name, line]) => [name, curve(line)]));
+  rolling.volatility[1] = rolling.volatility[1].map((v) => v === null ? null : v * 100);
   const lines = run.markets.map((each) => ({price: curve(each.price), position: curve(each.position)}));
   const stops = {...run.stops, from: summed(run.stops.from)};
   board.span([equity, ...lines.flatMap((each) => [each.price, each.position]), [fills.ts.map((ms) => ms / 1000)]]);
@@ -273,8 +275,13 @@
     $("#spent").hidden = !costs[0].length;
     if (costs[0].length) plot("costs", 110, [{name: "fees", line: costs, width: 1.2, stroke: colour("sell"), paths: uPlot.paths.stepped({align: 1})}],
       (v, splits) => splits ? number(v, places(splits)) : `${money(v)} ${currency}`, pad(0));
-    $("#rollingbox").hidden = !rolling[0].length;
-    if (rolling[0].length) plot("rolling", 120, [{name: "Sharpe", line: rolling, width: 1.2, stroke: colour("accent")}], (v, splits) => number(v, splits ? places(splits) : 2), around);
+    $("#rollingbox").hidden = !rolling.sharpe[0].length;
+    $("#betabox").hidden = !rolling.beta[0].length;
+    for (const [name, line] of Object.entries(rolling)) {
+      const fill = name === "volatility" ? {fill: colour("accent-soft"), fillTo: 0} : {};
+      if (line[0].length) plot(`rolling-${name}`, 110, [{name, line, width: 1.2, stroke: colour("accent"), ...fill}],
+        name === "volatility" ? percent : (v, splits) => number(v, splits ? places(splits) : 2), name === "volatility" ? pad(0) : around);
+    }
     $("#spread").hidden = !run.returns.counts.length;
     bars("returns", 200, {edges: run.returns.edges.map((v) => v * 100), counts: run.returns.counts}, (v, splits) => `${number(v, splits ? Math.min(places(splits), 4) : 4)} %`);
   };

@@ -1,0 +1,23 @@
+"""`onetape top`: the first look in a terminal."""
+
+from __future__ import annotations
+
+import sys
+
+from onetape.cli.frame import Answer, Shell, load, verb
+from onetape.model.errors import UsageError
+
+
+@verb("top", example="onetape top")
+def command(shell: Shell) -> Answer:
+    """Show equity and its day, what each robot earns, open risk and what is wrong, anew each second.
+
+    Keys: K turns the kill switch on at all accounts (type kill and Enter), a acknowledges an alert by its
+    digit, q quits. It needs a terminal, and works over ssh.
+    """
+    if shell.json or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError("it draws on a terminal", location="onetape top", todo="onetape status --json says how it is")
+    watch = load("onetape.dashboard.terminal", "watch", what="the first look")
+    shell.progress.end()
+    watch(shell.config, shell.home, shell.config_folder)
+    return Answer(None)

@@ -1,0 +1,1 @@
+"""The web pages: what others have left in tapes, tables and records, drawn; commands leave by the processes' doors."""

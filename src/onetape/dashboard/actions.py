@@ -1,0 +1,86 @@
+"""What a page may change: a table of commands that leave by the doors of the processes that carry them out, with the
+checks, the journal and the once-only of each, as `onetape send` has them. Nothing else leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from onetape.dashboard.hedging import ControlPlane
+from onetape.dashboard.trials import Trials
+from onetape.ipc.system import CommandResult, IPCCommandSystem
+from onetape.model.errors import BadInput, OnetapeError
+from onetape.model.sections import CONTROL
+
+__all__ = ["ACTIONS", "Action", "Doors", "carry_out"]
+
+WITHIN_S: Final = 5.0
+SLOW_S: Final = 20.0
+TRIALS: Final = "trials"
+_SINGLE: Final = ("supervisor", CONTROL, TRIALS)
+
+
+class Doors(NamedTuple):
+    """Where actions leave by."""
+
+    commands: IPCCommandSystem
+    control: ControlPlane
+    trials: Trials
+
+
+class Action(NamedTuple):
+    """A command of a kind of process, a route of the control plane, or a backtest. kind: `gateway` or `robot` is of the
+    one that `name` says. fields: that may come with it, None: any."""
+
+    kind: str
+    command: str
+    fields: tuple[str, ...] | None = ()
+    within_s: float = WITHIN_S
+
+
+ACTIONS: Final = {
+    "ack": Action("supervisor", "ack", ("id",)),
+    "kill": Action("gateway", "kill", ("reason",)),
+    "unkill": Action("gateway", "unkill"),
+    "lift": Action("gateway", "lift_halt", ("id", "reason")),
+    "cancel": Action("gateway", "cancel", ("order", "symbol"), SLOW_S),
+    "cancel_all": Action("gateway", "cancel_all", (), SLOW_S),
+    "flatten": Action("gateway", "flatten", ("symbol", "reason"), SLOW_S),
+    "robot_params": Action("robot", "params", None),
+    "robot_stop": Action("robot", "stop"),
+    "robot_start": Action("robot", "start"),
+    "delta_control": Action("control", "delta_control", None),
+    "delta_auto": Action("control", "set_delta_auto", None),
+    "hedge": Action("control", "hedge_execute", None),
+    "rebalance": Action("control", "utilization_rebalance", None),
+    "backtest": Action(TRIALS, "start", ("strategy", "tapes", "params", "cash", "run")),
+    "end_backtest": Action(TRIALS, "stop", ("run",)),
+}
+
+
+async def carry_out(doors: Doors, request: Mapping[str, Any], session: str) -> CommandResult:
+    """Sends an action and returns its answer. request: `do`, `name`, `fields` and `id`, which acts once. session: who,
+    as the command's id says on the tape. Raises BadInput for what is none."""
+    action = ACTIONS.get(str(request.get("do")))
+    if action is None:
+        raise BadInput(f"no action {str(request.get('do'))[:80]!r}", location="do")
+    fields, name, id_ = request.get("fields") or {}, request.get("name") or "", request.get("id")
+    if not isinstance(fields, dict) or not isinstance(name, str) or not isinstance(id_, str) or not 0 < len(id_) <= 64:
+        raise BadInput("an action has do, name, fields and id", location="body")
+    if action.fields is not None and (unknown := set(fields) - set(action.fields)):
+        raise BadInput(f"{request['do']} takes {', '.join(action.fields) or 'nothing'}", location=min(unknown)[:80])
+    if (action.kind in _SINGLE) == bool(name):
+        raise BadInput(f"{request['do']} is of one {action.kind}", location="name")
+    if action.kind in (CONTROL, TRIALS):
+        try:
+            if action.kind == TRIALS:
+                result = await doors.trials.carry_out(action.command, fields)
+            else:
+                result = await doors.control.call(action.command, fields, actor=session, key=f"{session}-{id_}")
+        except OnetapeError as error:
+            return CommandResult(id_, "refused", None, dict(error.as_json()["error"]))
+        return CommandResult(id_, "applied", result)
+    target = f"{action.kind}:{name}" if name else action.kind
+    return await doors.commands.send_command(
+        target, action.command, fields, timeout=action.within_s, command_id=f"page {session} {id_}"
+    )

@@ -1,0 +1,147 @@
+"""What is held and what it has made: positions and sub-accounts as the gateways' tables have them, results, equity and
+round trips as the recorder has them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Any, Final
+
+from onetape.dashboard.reader import Reader
+from onetape.dashboard.topic import Topic, Topics
+from onetape.gateway.account_balances import balances
+from onetape.gateway.account_views import positions
+from onetape.model.errors import BadInput, NotAvailable
+from onetape.model.time import DAY, HOUR, TIME_MAX
+from onetape.recorder.read import equity, ledger, trips
+from onetape.robot.variants_view import variants_of
+from onetape.store.records import Records
+
+__all__ = ["Book", "thinned"]
+
+SPANS: Final = {"6h": 6 * HOUR, "1d": DAY, "7d": 7 * DAY, "30d": 30 * DAY, "all": TIME_MAX}
+BY: Final = ("strategy", "symbol", "account", "day")
+TRIPS_MAX: Final = 200
+POINTS_MAX: Final = 600  # of a line
+_MS: Final = 10**6
+
+
+class Book:
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    def topics(self) -> Topics:
+        return {
+            "positions": Topic(self._positions, 0.5),
+            "money": Topic(self._money, 1.0),
+            "results": Topic(self._results, 5.0),
+            "equity_lines": Topic(self._lines, 10.0),
+            "trips": Topic(self._trips, 5.0),
+            "variants": Topic(self._variants, 10.0),
+        }
+
+    async def _positions(self, _words: Sequence[str]) -> Any:
+        """Returns what is held, as `onetape positions`, with what stops protect of it."""
+        home, config = self._reader.home, self._reader.config
+        found, stops = await asyncio.gather(
+            _beside(lambda: positions(home, config, only_tables=True)), self._reader.stops()
+        )
+        guarded = {(each["account"], each["symbol"], each["side"]): each["protected"] for each in stops or ()}
+        views = self._reader.views
+        views.refresh()
+        rows = []
+        for each in found:
+            if not Decimal(each["qty"]) and not any(Decimal(part["qty"]) for part in each["subaccounts"].values()):
+                continue
+            tape = views.tapes.get(each["account"])
+            facts = tape.instruments.get(each["symbol"]) if tape is not None else None
+            rows.append(
+                {
+                    **each,
+                    "settle": facts.settle if facts is not None else "",
+                    "protected": guarded.get((each["account"], each["symbol"], each["side"])),
+                }
+            )
+        return rows
+
+    async def _money(self, _words: Sequence[str]) -> Any:
+        """Returns balances, as `onetape accounts`."""
+        return await _beside(lambda: balances(self._reader.home, self._reader.config))
+
+    async def _variants(self, _words: Sequence[str]) -> Any:
+        return await _beside(lambda: variants_of(self._reader.home, self._reader.config, ""))
+
+    # --- records --------------------------------------------------------------------------------------
+
+    async def _results(self, words: Sequence[str]) -> Any:
+        """Returns rows of `onetape ledger`. words: by what, span."""
+        by, since = (words[0] if words else "strategy"), _since(words[1:])
+        if by not in BY:
+            raise BadInput(f"results are by {', '.join(BY)}", location="by")
+        return await self._read(lambda records: ledger(records, by=by, since=since))
+
+    async def _lines(self, words: Sequence[str]) -> Any:
+        """Returns equity without deposits over time, a line by account or strategy and currency, with its deepest
+        drawdown. words: by what, span."""
+        by, since = (words[0] if words else "account"), _since(words[1:])
+        if by not in ("account", "strategy", "all"):
+            raise BadInput("lines are by account, strategy, all", location="by")
+        return await self._read(lambda records: _lines(equity(records, by=by, since=since), by))
+
+    async def _trips(self, words: Sequence[str]) -> Any:
+        """Returns the last round trips, the newest first. words: span."""
+        since = _since(words)
+        found = await self._read(lambda records: trips(records, since=since))
+        for each in found[-TRIPS_MAX:]:
+            each["at"], each["lasted"] = each["ts_close"] // _MS, each["duration_ns"] // _MS
+        return {"trips": found[-TRIPS_MAX:][::-1], "more": max(0, len(found) - TRIPS_MAX)}
+
+    async def _read(self, read: Callable[[Records], Any]) -> Any:
+        if not self._reader.has_records:
+            raise NotAvailable("nothing is recorded", location="[recorder]", todo="write [recorder] in onetape.toml")
+        found = await self._reader.read_records(read)
+        if found is None:
+            raise NotAvailable("the records' database does not answer", location="[recorder]")
+        return found
+
+
+async def _beside(work: Callable[[], Any]) -> Any:
+    return await asyncio.get_running_loop().run_in_executor(None, work)
+
+
+def _since(words: Sequence[str]) -> int:
+    span = words[0] if words else "1d"
+    if span not in SPANS:
+        raise BadInput(f"spans are {', '.join(SPANS)}", location="span")
+    return max(0, time.time_ns() - SPANS[span])
+
+
+def _lines(rows: Sequence[dict[str, Any]], by: str) -> list[dict[str, Any]]:
+    lines: dict[tuple[str, str], list[tuple[int, float]]] = {}
+    depths: dict[tuple[str, str], float] = {}
+    for row in rows:
+        if row["capital"] is None:  # of a release that did not record it
+            continue
+        name = "all" if by == "all" else row["account"]
+        name = f"{name} / {row['strategy'] or row['subaccount']}" if by == "strategy" else name
+        key = name, row["currency"]
+        lines.setdefault(key, []).append((row["ts"] // _MS, float(Decimal(row["equity"]) - Decimal(row["capital"]))))
+        depths[key] = max(depths.get(key, 0.0), row["drawdown"] or 0.0)
+    return [
+        {"name": name, "currency": currency, "points": thinned(points, POINTS_MAX), "drawdown": depths[name, currency]}
+        for (name, currency), points in sorted(lines.items())
+    ]
+
+
+def thinned(points: Sequence[tuple[int, float]], points_max: int) -> list[tuple[int, float]]:
+    """Returns a line that looks the same: of each stretch its lowest and its highest point, in order, and its end."""
+    stretch = -(-2 * len(points) // points_max)
+    if stretch <= 1:
+        return list(points)
+    found = []
+    for n in range(0, len(points), stretch):
+        part = points[n : n + stretch]
+        found += sorted({min(part, key=lambda each: each[1]), max(part, key=lambda each: each[1])})
+    return found if found[-1] == points[-1] else [*found, points[-1]]

@@ -1,0 +1,106 @@
+"""The web pages' process under the supervisor: `python -m onetape.dashboard.main`, its options as JSON on standard
+input. It says `ready` and its address when it listens."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import uvloop
+
+from onetape import __version__
+from onetape.control.options import has_control
+from onetape.dashboard.access import Session
+from onetape.dashboard.actions import Doors
+from onetape.dashboard.broadcast import Broadcast, ended
+from onetape.dashboard.hedging import ControlPlane
+from onetape.dashboard.options import DASHBOARD, DashboardOptions
+from onetape.dashboard.orders import Orders
+from onetape.dashboard.past import Past
+from onetape.dashboard.reader import Reader
+from onetape.dashboard.server import DashboardServer
+from onetape.dashboard.topics import all_topics
+from onetape.dashboard.trials import Trials
+from onetape.ipc.process import run_process, say, stop_on_signals
+from onetape.security.confine import confine
+from onetape.security.tokens import make_token
+
+__all__ = ["Dashboard", "main"]
+
+NICE: Final = 5  # who trades goes first
+
+
+class Dashboard:
+    """All that the process is made of. stopping: set to end it."""
+
+    def __init__(self, options: DashboardOptions) -> None:
+        self.stopping = asyncio.Event()
+        home, self._config = Path(options.home), options.config
+        make_token(home, DASHBOARD)
+        self.reader = Reader(DASHBOARD, options.config, home, records=options.records, folder=Path(options.folder))
+        self.orders = Orders(options.config, home)
+        self.control = ControlPlane(self.reader)
+        self.past = Past(home)
+        self.trials = Trials(Path(options.folder), home)
+        topics = all_topics(self.reader, self.orders, self.control)
+        self.broadcast = Broadcast({**topics, **self.past.topics(), **self.trials.topics()}, self.orders)
+        doors = Doors(self.reader.commands, self.control, self.trials)
+        self.server = DashboardServer(options, doors, self.broadcast, self._welcome)
+        self._running: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        await self.server.start()
+        self._running = asyncio.ensure_future(self.broadcast.run())
+
+    async def close(self) -> None:
+        await self.server.stop()
+        if self._running is not None:
+            await ended(self._running)
+        await self.trials.close()
+        await self.past.close()
+        await self.control.close()
+        await self.orders.close()
+        await self.reader.close()
+
+    def _welcome(self, session: Session) -> dict[str, Any]:
+        """Returns what does not change while this process runs."""
+        config = self._config
+        return {
+            "version": __version__,
+            "now": time.time_ns() // 10**6,
+            "session": session.id,
+            "read_only": session.read_only,
+            "accounts": {name: {"venue": each.venue} for name, each in config.accounts.items()},
+            "control": has_control(config),
+        }
+
+
+def main() -> int:
+    return run_process(DashboardOptions, _run)
+
+
+def _run(options: DashboardOptions) -> None:
+    confine()
+    os.nice(NICE)
+
+    async def work() -> None:
+        dashboard = Dashboard(options)
+        stop_on_signals(dashboard)
+        try:
+            await dashboard.start()
+            gc.freeze()
+            say(f"ready {dashboard.server.address}")
+            await dashboard.stopping.wait()
+        finally:
+            await dashboard.close()
+
+    uvloop.run(work())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,141 @@
+"""Orders and fills of all accounts as their gateways' journals have them, followed beside the loop: what works now, and
+each piece of news once, by account and sequence, for pages that go on from where they were."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from onetape.gateway.account_projection import READ, AccountView
+from onetape.gateway.options import gateway_journal
+from onetape.gateway.order_frames import NEWS, fill_of
+from onetape.model.enums import EventType
+from onetape.model.errors import OnetapeError
+from onetape.model.sections import Config
+from onetape.tape.journal import Frame, JournalReader
+from onetape.tape.segments import is_tape
+
+__all__ = ["Orders", "joined"]
+
+KEPT: Final = 2000  # events of an account, for pages that come back
+WORKING_MAX: Final = 500  # that are shown
+_MS: Final = 10**6
+
+
+class Orders:
+    """`take` reads what is new. All reading is in one thread of its own: a long journal holds nobody up."""
+
+    def __init__(self, config: Config, home: Path) -> None:
+        self._accounts = {name: _Account(name, gateway_journal(home, name)) for name in config.accounts}
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="orders")
+        self._taking: asyncio.Future[None] | None = None
+        self.working: dict[str, list[dict[str, Any]]] = {}  # by account
+
+    async def close(self) -> None:
+        if self._taking is not None:
+            await asyncio.wait([self._taking])
+        self._thread.shutdown()
+        for each in self._accounts.values():
+            each.close()
+
+    async def take(self) -> None:
+        """Reads what has come since; one look at a time serves all who wait for one."""
+        if self._taking is None or self._taking.done():
+            self._taking = asyncio.get_running_loop().run_in_executor(self._thread, self._take)
+        await asyncio.shield(self._taking)
+
+    def since(self, cursors: Mapping[str, int]) -> list[bytes]:
+        """Returns events behind these sequences, each as JSON; of an account without one all that are kept."""
+        return [
+            text
+            for name, each in self._accounts.items()
+            for sequence, text in list(each.events)
+            if sequence > cursors.get(name, 0)
+        ]
+
+    def cursors(self) -> dict[str, int]:
+        return {name: each.events[-1][0] for name, each in self._accounts.items() if each.events}
+
+    def _take(self) -> None:
+        for name, each in self._accounts.items():
+            if each.take() or name not in self.working:
+                self.working[name] = each.working()
+
+
+class _Account:
+    def __init__(self, name: str, path: Path) -> None:
+        self._name, self._path = name, path
+        self._reader: JournalReader | None = None
+        self._view = AccountView(keeps_fills=False)
+        self.events: deque[tuple[int, bytes]] = deque(maxlen=KEPT)
+
+    def take(self) -> bool:
+        """Tells whether anything was new."""
+        if self._reader is not None and self._reader.is_gone:
+            self.close()
+        try:
+            if self._reader is None:
+                if not is_tape(self._path):
+                    return False
+                self._reader = JournalReader(self._path)
+                self._view = AccountView(keeps_fills=False)
+                for stream, record in self._reader.instruments.items():
+                    self._view.streams[stream] = record["symbol"]
+            reader, is_new = self._reader, False
+            last = reader.last_sequence
+            for frame in reader.frames(READ):
+                is_new = True
+                self._fold(frame, is_kept=frame.sequence > last - 40 * KEPT)
+        except OnetapeError:  # it is being made, or damaged, which its gateway says
+            self.close()
+            return True
+        return is_new
+
+    def close(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+    def working(self) -> list[dict[str, Any]]:
+        rows = self._view.orders(self._name)[-WORKING_MAX:]
+        return [{**row, "ts_created": row["ts_created"] // _MS} for row in rows]
+
+    def _fold(self, frame: Frame, *, is_kept: bool) -> None:
+        view = self._view
+        if frame.type == EventType.FILL.id:
+            view.take(frame)
+            if is_kept:
+                self._keep(frame, self._fill(frame))
+        elif frame.type == EventType.ORDER_EVENT.id:
+            order_id, _, _, _, _, _, _, _, _, robot, _ = NEWS.unpack(frame.payload)
+            row = view.working.get((robot, order_id))
+            view.take(frame)
+            if is_kept and row is not None:
+                self._keep(frame, {"kind": "order", **_order(view.order(row, self._name))})
+        else:
+            view.take(frame)
+
+    def _fill(self, frame: Frame) -> dict[str, Any]:
+        fill = fill_of(frame.payload)
+        shown = self._view.fill(self._view.streams[frame.stream], fill, self._name)
+        return {"kind": "fill", **shown, "ts_event": fill.time // _MS}
+
+    def _keep(self, frame: Frame, shown: dict[str, Any]) -> None:
+        record = {**shown, "account": self._name, "sequence": frame.sequence, "at": frame.time // _MS}
+        self.events.append((frame.sequence, msgspec.json.encode(record)))
+
+
+def _order(row: dict[str, Any]) -> dict[str, Any]:
+    names = ("id", "client_id", "symbol", "side", "type", "price", "qty", "filled", "state", "code", "reason", "robot")
+    return {name: row[name] for name in names}
+
+
+def joined(events: Iterable[bytes]) -> str:
+    """Returns the message that brings events to a page."""
+    return f'{{"events":[{b",".join(events).decode()}]}}'

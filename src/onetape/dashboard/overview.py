@@ -1,0 +1,231 @@
+"""The first look at a home: what all of it is worth and has made today, what each robot earns, open risk against its
+limits, and what is red. Pure: `first_look` of what was read, for a page and for a terminal alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Final
+
+from onetape.model.decimals import decimal_text
+
+__all__ = ["AccountNow", "DayOf", "Look", "first_look"]
+
+_ZERO: Final = Decimal(0)
+_MS: Final = 10**6
+RED_MAX: Final = 50  # lines; more of them say no more
+_RANKS: Final = {"CRITICAL": 0, "WARN": 1, "INFO": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class AccountNow:
+    """One account in the currency that its contracts settle in. gross: notional of all positions; why: its figures are
+    not to be relied on, "": they are; age_ms: since its gateway last stood by them."""
+
+    name: str
+    venue: str
+    kind: str
+    currency: str = ""
+    equity: Decimal | None = None
+    unrealized: Decimal = _ZERO
+    gross: Decimal = _ZERO
+    utilization: float = 0.0
+    age_ms: int | None = None
+    why: str = ""
+
+
+@dataclass(slots=True)
+class DayOf:
+    """What records say of the UTC day. start: equity without deposits and withdrawals as the day began, capital: what
+    was paid in, both by account and currency; ledger: rows of `recorder.read.ledger` by strategy; minutes: equity of
+    all accounts by currency, (ns UTC, equity); limits: figures of accounts as `recorder.read.risk` has them."""
+
+    start: dict[tuple[str, str], Decimal] = field(default_factory=dict)
+    capital: dict[tuple[str, str], Decimal] = field(default_factory=dict)
+    ledger: list[dict[str, Any]] = field(default_factory=list)
+    minutes: dict[str, list[tuple[int, Decimal]]] = field(default_factory=dict)
+    risk: list[dict[str, Any]] = field(default_factory=list)
+    why: str = ""  # there is none
+
+
+@dataclass(slots=True)
+class Look:
+    """What was read of a home at `now`, ns UTC. status: the supervisor's; robots: by process, what each shows of
+    itself; alerts: as `alert_rows`; halts: as `onetape halts`; stops: as `onetape stops`, None: no guardian answers;
+    killed: why a kill switch is on, by account."""
+
+    now: int
+    status: Mapping[str, Any]
+    robots: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    accounts: Sequence[AccountNow] = ()
+    alerts: Sequence[Mapping[str, Any]] = ()
+    halts: Sequence[Mapping[str, Any]] = ()
+    stops: Sequence[Mapping[str, Any]] | None = None
+    killed: Mapping[str, str] = field(default_factory=dict)
+    day: DayOf = field(default_factory=DayOf)
+    orders: int = 0  # that work
+
+
+def first_look(look: Look) -> dict[str, Any]:
+    """Returns the first look: money is decimal text after fees, times ms UTC, shares of 1; None: nobody knows."""
+    processes = look.status.get("processes", ())
+    return {
+        "at": look.now // _MS,
+        "running": bool(look.status.get("running")),
+        "equity": _equities(look),
+        "robots": [_robot(each, look) for each in processes if each["kind"] == "robot"],
+        "risk": [_risk(each, look) for each in look.accounts],
+        "red": _red(look),
+        "counts": {
+            "processes": len(processes),
+            "running": sum(each["state"] == "running" for each in processes),
+            "orders": look.orders,
+            "stops": _protection(look.stops),
+        },
+    }
+
+
+# --- money ----------------------------------------------------------------------------------------
+
+
+def _equities(look: Look) -> list[dict[str, Any]]:
+    """Returns a row by currency: nothing is converted."""
+    found = []
+    for currency in dict.fromkeys(each.currency for each in look.accounts if each.currency):
+        own = [each for each in look.accounts if each.currency == currency and each.equity is not None]
+        lacking = [each.name for each in look.accounts if each.currency == currency and each.why]
+        equity = sum((each.equity for each in own if each.equity is not None), _ZERO)
+        starts = [_since_start(each, look.day) for each in own]
+        made = [each for each in starts if each is not None]
+        result = sum(made, _ZERO) if made and len(made) == len(starts) else None
+        began = equity - result if result is not None else _ZERO
+        rows = [row for row in look.day.ledger if row["currency"] == currency]
+        found.append(
+            {
+                "currency": currency,
+                "equity": _text(equity),
+                "day": None if result is None else _text(result),
+                "day_share": float(result / began) if result is not None and began > 0 else None,
+                "fees": _text(sum((Decimal(row["fees"].get(currency, 0)) for row in rows), _ZERO)),
+                "funding": _text(sum((Decimal(row["funding"]) for row in rows), _ZERO)),
+                "unrealized": _text(sum((each.unrealized for each in own), _ZERO)),
+                "why": look.day.why,
+                "lacking": lacking,
+                "minutes": [(at // _MS, float(worth)) for at, worth in look.day.minutes.get(currency, ())],
+            }
+        )
+    return found
+
+
+def _since_start(account: AccountNow, day: DayOf) -> Decimal | None:
+    """Returns what an account has made since the day began, open profit and fees included, deposits not."""
+    key = account.name, account.currency
+    if account.equity is None or key not in day.start:
+        return None
+    return account.equity - day.capital.get(key, _ZERO) - day.start[key]
+
+
+def _robot(process: Mapping[str, Any], look: Look) -> dict[str, Any]:
+    shown = look.robots.get(process["name"], {})
+    symbols = shown.get("symbols", {})
+    return {
+        "name": process["name"].partition(":")[2],
+        "process": process["name"],
+        "state": process["state"],
+        "status": shown.get("status"),
+        "why": process.get("reason", ""),
+        "strategy": shown.get("type"),
+        "symbol": shown.get("symbol"),
+        "profit": shown.get("profit"),
+        "positions": [
+            {"symbol": name, "qty": str(each["position"])} for name, each in symbols.items() if each.get("position")
+        ],
+        "orders": shown.get("orders"),
+        "fills": shown.get("total_trades"),
+        "lag": process.get("lag"),
+    }
+
+
+def _risk(account: AccountNow, look: Look) -> dict[str, Any]:
+    recorded = next(
+        (r for r in look.day.risk if (r["account"], r["currency"]) == (account.name, account.currency)), None
+    )
+    equity = account.equity
+    return {
+        "account": account.name,
+        "venue": account.venue,
+        "kind": account.kind,
+        "currency": account.currency,
+        "equity": None if equity is None else _text(equity),
+        "gross": _text(account.gross),
+        "leverage": float(account.gross / equity) if equity is not None and equity > 0 else None,
+        "utilization": account.utilization,
+        "unrealized": _text(account.unrealized),
+        "drawdown": recorded["drawdown"] if recorded else None,
+        "age": account.age_ms,
+        "why": account.why,
+    }
+
+
+def _protection(stops: Sequence[Mapping[str, Any]] | None) -> dict[str, Any] | None:
+    if stops is None:
+        return None
+    held = [each for each in stops if Decimal(each["qty"])]
+    return {
+        "positions": len(held),
+        "protected": sum(each["protected"] >= 0.95 for each in held),
+        "verified": sum(each["verified_age_ms"] is not None for each in held),
+    }
+
+
+# --- what is red ----------------------------------------------------------------------------------
+
+
+def _red(look: Look) -> list[dict[str, Any]]:
+    """Returns what somebody has to look at, the worst first. page: where it is dealt with."""
+    found = [*_of_processes(look.status), *_of_alerts(look.alerts), *_of_halts(look.halts), *_of_stops(look.stops)]
+    found += [_line("WARN", "account", each.name, each.why, "system") for each in look.accounts if each.why]
+    found += [_line("CRITICAL", "kill", name, f"kill switch: {why}", "guardian") for name, why in look.killed.items()]
+    if not look.status.get("running"):
+        found.append(_line("CRITICAL", "supervisor", "supervisor", "nobody starts what ends", "system"))
+    return sorted(found, key=lambda each: (_RANKS[each["severity"]], -(each["since"] or 0)))[:RED_MAX]
+
+
+def _line(severity: str, kind: str, subject: str, text: str, page: str, since: int | None = None) -> dict[str, Any]:
+    return {"severity": severity, "kind": kind, "subject": subject, "text": text, "page": page, "since": since}
+
+
+def _of_processes(status: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
+    for each in status.get("processes", ()):
+        if each["state"] != "running":
+            severity = "CRITICAL" if each["state"] == "failed" else "WARN"
+            yield _line(
+                severity, "process", each["name"], f"{each['state']}: {each['reason'] or 'no reason'}", "system"
+            )
+        elif each["reason"]:
+            yield _line("WARN", "process", each["name"], each["reason"], "system")
+
+
+def _of_alerts(alerts: Iterable[Mapping[str, Any]]) -> Iterable[dict[str, Any]]:
+    for each in alerts:
+        yield _line(each["severity"], "alert", each["subject"], each["message"], "guardian", each["since"] // _MS)
+
+
+def _of_halts(halts: Iterable[Mapping[str, Any]]) -> Iterable[dict[str, Any]]:
+    for each in halts:
+        subject = f"{each['scope']} {each['subject']}".strip()
+        lost = f": lost {each['loss']} of {each['limit']}" if each["limit"] else ""
+        yield _line("WARN", "halt", subject, f"{each['rule']}{lost}", "guardian", each["since"] // _MS)
+
+
+def _of_stops(stops: Iterable[Mapping[str, Any]] | None) -> Iterable[dict[str, Any]]:
+    for each in stops or ():
+        if Decimal(each["qty"]) and each["protected"] < 0.95:
+            words = f"{each['protected']:.0%} of {each['qty']} is protected by stops"
+            yield _line("CRITICAL", "stop", f"{each['account']} {each['symbol']}", words, "guardian")
+
+
+def _text(value: Decimal) -> str:
+    return decimal_text(round(value, 12))

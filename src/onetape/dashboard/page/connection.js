@@ -1,0 +1,168 @@
+// One connection to the server for all panels: what they show is said to it, what comes is kept by topic. It comes back
+// by itself after the server was lost or the machine slept, and goes on with events from where it was.
+import { useEffect, useState } from "./third_party/preact.js";
+
+const RETRY_MS = [250, 500, 1000, 2000, 5000];
+const SILENT_MS = 4000; // without a beat: it is tried anew
+const EVENTS_MAX = 2000;
+
+const topics = new Map(); // name -> {data, error, at}
+const shown = new Map(); // name -> how many panels
+const watchers = new Map(); // name -> Set of functions
+const events = []; // orders and fills, oldest first
+const since = {}; // by account, the newest event's sequence
+const state = { state: "begins", hello: null, heard: 0, skew: 0 };
+let socket = null;
+let tries = 0;
+let said = "";
+
+const wake = (name) => watchers.get(name)?.forEach((each) => each());
+
+function watch(name, call) {
+  if (!watchers.has(name)) watchers.set(name, new Set());
+  watchers.get(name).add(call);
+  return () => watchers.get(name).delete(call);
+}
+
+function set(name) {
+  if (state.state !== name) {
+    state.state = name;
+    wake("");
+  }
+}
+
+export function connect() {
+  const made = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`);
+  socket = made;
+  said = "";
+  made.onopen = () => {
+    tries = 0;
+    state.heard = Date.now();
+  };
+  made.onmessage = (message) => hear(JSON.parse(message.data));
+  made.onclose = () => {
+    if (socket !== made) return;
+    socket = null;
+    set("lost");
+    setTimeout(retry, RETRY_MS[Math.min(tries++, RETRY_MS.length - 1)]);
+  };
+}
+
+/** Whether it is the server that is lost, or the login. */
+async function retry() {
+  if (socket) return;
+  const answer = await fetch("/", { method: "HEAD", cache: "no-store" }).catch(() => null);
+  if (answer?.status === 401) {
+    set("shut");
+    setTimeout(retry, 5000);
+  } else if (!socket) connect();
+}
+
+function renew() {
+  if (socket && Date.now() - state.heard > SILENT_MS) {
+    const old = socket;
+    socket = null;
+    old.close();
+    set("lost");
+    connect();
+  }
+}
+setInterval(renew, 1000);
+addEventListener("visibilitychange", renew);
+addEventListener("online", renew);
+
+function hear(message) {
+  state.heard = Date.now();
+  if (message.topic) {
+    const before = topics.get(message.topic);
+    topics.set(message.topic, "error" in message ? { ...before, error: message.error, at: message.at } : { data: message.data, at: message.at });
+    wake(message.topic);
+  } else if (message.beat) {
+    for (const [name, at] of Object.entries(message.at)) {
+      const kept = topics.get(name);
+      if (kept) kept.at = at;
+    }
+    wake("");
+  } else if (message.events) {
+    for (const each of message.events) {
+      if (each.sequence <= (since[each.account] ?? 0)) continue;
+      since[each.account] = each.sequence;
+      events.push(each);
+    }
+    events.splice(0, events.length - EVENTS_MAX);
+    wake("events");
+  } else if (message.hello) {
+    state.hello = message.hello;
+    state.skew = message.hello.now - Date.now();
+    set("open");
+    wake("");
+    tell();
+  }
+}
+
+function tell() {
+  const text = JSON.stringify({ show: [...shown.keys()].sort(), since });
+  if (socket?.readyState === WebSocket.OPEN && text !== said) socket.send((said = text));
+}
+
+/** What there is of a topic: {data, error, at}; data undefined: nothing yet. null as name: none. */
+export function useTopic(name) {
+  const [, draw] = useState(0);
+  useEffect(() => {
+    if (!name) return undefined;
+    shown.set(name, (shown.get(name) ?? 0) + 1);
+    queueMicrotask(tell);
+    const leave = watch(name, () => draw((n) => n + 1));
+    draw((n) => n + 1);
+    return () => {
+      leave();
+      if (shown.get(name) > 1) shown.set(name, shown.get(name) - 1);
+      else shown.delete(name), topics.delete(name);
+      queueMicrotask(tell);
+    };
+  }, [name]);
+  return topics.get(name) ?? {};
+}
+
+/** Calls with the newest of a topic, without a drawing of the whole panel: for charts. */
+export function onTopic(name, call) {
+  return watch(name, () => call(topics.get(name)));
+}
+
+export function useEvents() {
+  const [, draw] = useState(0);
+  useEffect(() => watch("events", () => draw((n) => n + 1)), []);
+  return events;
+}
+
+export const onEvents = (call) => watch("events", () => call(events));
+
+export function useConnection() {
+  const [, draw] = useState(0);
+  useEffect(() => watch("", () => draw((n) => n + 1)), []);
+  return state;
+}
+
+/** The server's clock, ms UTC. */
+export const now = () => Date.now() + state.skew;
+
+/** Reads a topic once. */
+export async function read(name) {
+  const answer = await fetch(`/read?topic=${encodeURIComponent(name)}`).catch(() => null);
+  if (!answer) throw new Error("the server does not answer");
+  const said = await answer.json();
+  if (!answer.ok) throw new Error(said.error);
+  return said;
+}
+
+/** Asks the server to do something; returns its result. Throws an Error with what refused it. */
+export async function act(action, name = "", fields = {}, id = crypto.randomUUID()) {
+  const body = JSON.stringify({ do: action, name, fields, id });
+  const headers = { "Content-Type": "application/json", "X-Onetape-Csrf": state.hello?.csrf ?? "" };
+  const answer = await fetch("/act", { method: "POST", headers, body }).catch(() => null);
+  if (!answer) throw new Error("the server does not answer: whether it was done is not certain");
+  const said = await answer.json();
+  if (!answer.ok) throw new Error(said.error);
+  if (said.error) throw new Error(said.error.message);
+  return said.result;
+}

@@ -1,0 +1,120 @@
+// Runs and sweeps: list, compare, their reports inside; a backtest with parameters, started here and watched.
+// #backtests/name, #backtests/name,name
+import { html, useEffect, useState } from "../third_party/preact.js";
+import { now, read, useTopic } from "../connection.js";
+import { Amount, Panel, Table, Time, doIt, duration, number, percent } from "../parts.js";
+import { Curve } from "./portfolio.js";
+import { field, typed, wrong } from "./robots.js";
+
+const COMPARED_MAX = 6;
+
+export function Backtests({ words, hello }) {
+  const runs = useTopic("runs");
+  const chosen = (words[0] ?? "").split(",").filter((each) => runs.data?.some((row) => row.name === each));
+  const one = runs.data?.find((each) => each.name === chosen[0]);
+  const choose = (names) => {
+    location.hash = names.length ? `backtests/${names.map(encodeURIComponent).join(",")}` : "backtests";
+  };
+  return html`<h1 class="unseen">Backtests</h1>
+    <div class="grid">
+      ${!hello?.read_only && html`<${Start} />`}
+      <${Trials} mayAct=${!hello?.read_only} />
+      <${List} of=${runs} chosen=${chosen} choose=${choose} />
+      ${chosen.length > 1 && html`<${Compared} names=${chosen} rows=${runs.data} />`}
+      ${chosen.length === 1 && (one.has_report || one.is_sweep) && html`<section class="panel wide" id="report" aria-label="Report"><header><h2>Report of ${one.name}</h2><span class="aside"><a href="report/${one.is_sweep ? "sweeps" : "runs"}/${encodeURIComponent(one.name)}" target="_blank" rel="noreferrer">alone</a>${!one.is_sweep && html` · <a href="#time/${encodeURIComponent(one.name)}">through time</a>`}</span></header>
+        <iframe title="Report of ${one.name}" sandbox="allow-scripts allow-downloads" src="report/${one.is_sweep ? "sweeps" : "runs"}/${encodeURIComponent(one.name)}"></iframe></section>`}
+      ${chosen.length === 1 && !one.has_report && !one.is_sweep && html`<${Compared} names=${chosen} rows=${runs.data} />`}
+    </div>`;
+}
+
+function List({ of, chosen, choose }) {
+  const [text, setText] = useState("");
+  const toggled = (name) => choose(chosen.includes(name) ? chosen.filter((each) => each !== name) : [...chosen, name].slice(-COMPARED_MAX));
+  const state = { ...of, data: of.data?.filter((each) => `${each.name} ${each.strategy} ${each.kind}`.toLowerCase().includes(text.toLowerCase())) };
+  const columns = [
+    { head: "", cell: (row) => html`<input type="checkbox" aria-label="Compare ${row.name}" checked=${chosen.includes(row.name)} onChange=${() => toggled(row.name)} />` },
+    { head: "run", cell: (row) => html`<a href="#backtests/${encodeURIComponent(row.name)}">${row.name}</a>` },
+    { head: "kind", cell: (row) => (row.goes_on ? html`${row.kind} <span class="unit">goes on</span>` : row.kind) },
+    { head: "strategy", cell: (row) => row.strategy ?? row.why ?? "–" },
+    { head: "parameters", cell: (row) => html`<span class="short">${Object.entries(row.params ?? {}).map(([name, value]) => `${name} ${value}`).join(", ")}</span>` },
+    { head: "made, after fees", right: true, cell: (row) => html`<${Amount} value=${row.pnl} currency=${row.currency} signs />` },
+    { head: "return", right: true, cell: (row) => percent(row.stats?.return) },
+    { head: "drawdown", right: true, cell: (row) => percent(row.max_drawdown) },
+    { head: "Sharpe", right: true, cell: (row) => number(row.stats?.annual_sharpe) },
+    { head: "fills", right: true, cell: (row) => row.fills ?? "–" },
+    { head: "changed", right: true, cell: (row) => html`<${Time} ms=${row.made} />` },
+  ];
+  const aside = html`<input type="search" aria-label="Find a run" placeholder="find" value=${text} onInput=${(event) => setText(event.target.value)} />`;
+  return html`<${Panel} title="Runs and sweeps" id="runs" wide of=${state} aside=${aside} empty=${text ? "None is called so." : "There is none yet."}>${(rows) => html`<${Table} label="Runs" columns=${columns} rows=${rows} keyOf=${(row) => `${row.kind} ${row.name}`} rowClass=${(row) => (chosen.includes(row.name) ? "chosen" : "")} />`}<//>`;
+}
+
+function Compared({ names, rows }) {
+  const [lines, setLines] = useState({});
+  useEffect(() => {
+    for (const name of names) if (!lines[name]) read(`run|${name}`).then((data) => setLines((old) => ({ ...old, [name]: data })), (error) => setLines((old) => ({ ...old, [name]: { equity: [], error: error.message } })));
+  }, [names.join()]);
+  const shown = names.map((name, index) => ({ ...rows.find((each) => each.name === name), index }));
+  const curves = names.filter((name) => lines[name]?.equity.length).map((name) => ({ name, points: lines[name].equity }));
+  const columns = [
+    { head: "run", cell: (row) => html`<span class="key line-${row.index % 6}"></span>${row.name}` },
+    { head: "made, after fees", right: true, cell: (row) => html`<${Amount} value=${row.pnl} currency=${row.currency} signs />` },
+    { head: "fees", right: true, cell: (row) => html`<${Amount} value=${row.fees} currency=${row.currency} />` },
+    { head: "return", right: true, cell: (row) => percent(row.stats?.return) },
+    { head: "market", right: true, cell: (row) => percent(row.stats?.benchmark_return) },
+    { head: "drawdown", right: true, cell: (row) => percent(row.max_drawdown) },
+    { head: "round trips won", right: true, cell: (row) => percent(row.stats?.win_rate, 0) },
+    { head: "orders", right: true, cell: (row) => row.orders ?? "–" },
+    { head: "fills", right: true, cell: (row) => row.fills ?? "–" },
+  ];
+  return html`<section class="panel wide" id="compared" aria-label="Compared"><header><h2>${names.length > 1 ? "Side by side" : names[0]}: equity, change since its beginning</h2></header>
+    ${curves.length > 0 ? html`<${Curve} rows=${curves} />` : html`<p class="note loading">reads ...</p>`}
+    <${Table} label="Compared runs" columns=${columns} rows=${shown} keyOf=${(row) => row.name} /></section>`;
+}
+
+function Start() {
+  const files = useTopic("trial_files");
+  const [open, setOpen] = useState(false);
+  const [strategy, setStrategy] = useState("");
+  const [tapes, setTapes] = useState([]);
+  const [facts, setFacts] = useState({});
+  const [values, setValues] = useState({});
+  const [cash, setCash] = useState("100000 USDT");
+  const [run, setRun] = useState("");
+  useEffect(() => {
+    if (!strategy) return;
+    setFacts({});
+    setValues({});
+    read(`trial_params|${strategy}`).then((data) => setFacts({ data }), (error) => setFacts({ error: error.message }));
+  }, [strategy]);
+  const changed = Object.entries(values).filter(([name, value]) => String(value) !== String(facts.data?.[name]?.value));
+  const faults = changed.map(([name, value]) => wrong(name, value, facts.data[name])).filter(Boolean);
+  const start = async (event) => {
+    event.preventDefault();
+    const params = Object.fromEntries(changed.map(([name, value]) => [name, typed(value, facts.data[name])]));
+    if (await doIt("Backtest", "backtest", "", { strategy, tapes, params, cash, ...(run ? { run } : {}) })) setRun("");
+  };
+  const none = files.data && (!files.data.strategies.length || !files.data.tapes.length);
+  return html`<${Panel} title="Start a backtest" id="start" of=${{ ...files, at: undefined }} aside=${html`<button class="plain" aria-expanded=${open} onClick=${() => setOpen(!open)}>${open ? "Close" : "Open"}</button>`} wide isEmpty=${() => none} empty="It takes a strategy (.py) and a tape below the folder of onetape.toml: onetape sample or import makes a tape.">${(found) => !open ? html`<p class="note">${found.strategies.length} strategies, ${found.tapes.length} tapes in the folder.</p>` : html`<form class="form" onSubmit=${start}>
+      <label>Strategy<select value=${strategy} onChange=${(event) => setStrategy(event.target.value)}><option value="">choose ...</option>${found.strategies.map((each) => html`<option key=${each} value=${each}>${each}</option>`)}</select></label>
+      <fieldset><legend>Market</legend>${found.tapes.map((each) => html`<label class="check" key=${each}><input type="checkbox" checked=${tapes.includes(each)} onChange=${(event) => setTapes(event.target.checked ? [...tapes, each] : tapes.filter((tape) => tape !== each))} />${each}</label>`)}</fieldset>
+      <label>Cash<input value=${cash} onInput=${(event) => setCash(event.target.value)} /></label>
+      <label>Name of the run<input value=${run} placeholder="dated" onInput=${(event) => setRun(event.target.value)} /></label>
+      ${facts.error && html`<p class="note error" role="alert">${facts.error}</p>`}
+      ${Object.entries(facts.data ?? {}).map(([name, each]) => html`<label key=${name} title=${each.help}>${name}${field(name, each, values[name] ?? each.value ?? "", false, (value) => setValues({ ...values, [name]: value }))}</label>`)}
+      ${faults.map((each) => html`<p class="note error" key=${each}>${each}</p>`)}
+      <p class="buttons"><button class="main" disabled=${!strategy || !tapes.length || faults.length > 0 || (!facts.data && !facts.error)}>Start</button></p>
+    </form>`}<//>`;
+}
+
+function Trials({ mayAct }) {
+  const of = useTopic("trials");
+  if (!of.data?.length) return null;
+  const columns = [
+    { head: "run", cell: (row) => (row.is_running || row.error ? row.name : html`<a href="#backtests/${encodeURIComponent(row.name)}">${row.name}</a>`) },
+    { head: "strategy", cell: (row) => row.strategy },
+    { head: "state", cell: (row) => (row.is_running ? html`<span class="loading">runs, ${duration(now() - row.began)}</span>` : row.error ? html`<span class="warn">failed</span>` : "done") },
+    { head: "says", cell: (row) => html`<span class="wrap">${row.error || (row.is_running ? row.text : "")}</span>` },
+    { head: "", right: true, cell: (row) => (row.is_running && mayAct ? html`<button class="plain" onClick=${() => doIt(`End ${row.name}`, "end_backtest", "", { run: row.name })}>End</button>` : "") },
+  ];
+  return html`<${Panel} title="Backtests started here" id="trials" wide of=${of}>${(rows) => html`<${Table} label="Backtests started here" columns=${columns} rows=${rows} keyOf=${(row) => `${row.name} ${row.began}`} />`}<//>`;
+}

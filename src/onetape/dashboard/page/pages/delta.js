@@ -1,0 +1,88 @@
+// Offsetting positions: pairs, deltas, funding, cost; a plan before anything is traded; what is held by itself.
+import { html, useState } from "../third_party/preact.js";
+import { now, useTopic } from "../connection.js";
+import { Amount, Confirm, Meter, Panel, Table, Time, doIt, duration, number, percent, tone } from "../parts.js";
+
+export function Delta({ hello }) {
+  const of = useTopic(hello && !hello.control ? null : "delta");
+  if (hello && !hello.control) return html`<h1 class="unseen">Delta-neutral</h1><${Panel} title="Delta-neutral" wide of=${{ data: [] }} empty="There is no control plane: write [control] in onetape.toml, and [symbols] for what is the same at several venues; then onetape up.">${() => null}<//>`;
+  const mayAct = hello && !hello.read_only;
+  return html`<h1 class="unseen">Delta-neutral</h1>
+    <div class="grid">
+      <${Pairs} of=${{ ...of, data: of.data?.symbols }} />
+      <${Plan} of=${of} mayAct=${mayAct} />
+      <${Automatic} of=${of} mayAct=${mayAct} />
+    </div>`;
+}
+
+function Pairs({ of }) {
+  const columns = [
+    { head: "account", cell: (row) => row.accountId },
+    { head: "instrument", cell: (row) => row.symbol },
+    { head: "delta", right: true, cell: (row) => html`<span class=${tone(row.delta)}>${number(row.delta, 6, 0)}</span>` },
+    { head: "mark", right: true, cell: (row) => number(row.mark, 2) },
+    { head: "margin in use", right: true, cell: (row) => html`<${Meter} share=${row.utilization} label="margin in use of ${row.accountId}" /> ${percent(row.utilization, 1)}` },
+    { head: "funding", right: true, cell: (row) => (row.fundingRate == null ? "–" : `${number(100 * row.fundingRate, 4)} %`) },
+    { head: "next payment", right: true, cell: (row) => (row.fundingAt ? duration(row.fundingAt - now()) : "–") },
+    { head: "may trade", cell: (row) => (row.refusal ? html`<span class="warn">${row.refusal}</span>` : html`<span class="state ok">yes</span>`) },
+  ];
+  return html`<${Panel} title="Net delta" id="pairs" wide of=${of} empty="Nothing in [symbols] is traded by any account.">${(rows) => rows.map((row) => html`<div key=${row.symbol} class="pair"><h3>${row.symbol} <span class="num ${tone(row.netDelta)}">net ${number(row.netDelta, 6, 0)}</span>${row.automatic && html`<span class="badge">held by itself</span>`}</h3><${Table} label=${row.symbol} columns=${columns} rows=${row.legs} keyOf=${(leg) => `${leg.accountId} ${leg.symbol}`} /></div>`)}<//>`;
+}
+
+function Plan({ of, mayAct }) {
+  const [symbol, setSymbol] = useState("");
+  const [target, setTarget] = useState("0");
+  const [reply, setReply] = useState(null);
+  const [busy, setBusy] = useState(false);
+  const [isOpen, setOpen] = useState(false);
+  const symbols = of.data?.symbols ?? [];
+  const chosen = symbols.find((each) => each.symbol === symbol) ?? symbols[0];
+  const fields = (dryRun) => ({ symbol: chosen.symbol, targetDelta: Number(target), accounts: chosen.legs.map((leg) => leg.accountId), maxDeviation: 1, dryRun });
+  const call = async (dryRun) => {
+    setBusy(true);
+    const found = await doIt(dryRun ? `Plan ${chosen.symbol}` : `Bring ${chosen.symbol} to ${target}`, "delta_control", "", fields(dryRun));
+    setBusy(false);
+    setReply(found ?? null);
+  };
+  const done = (yes) => {
+    setOpen(false);
+    if (yes) call(false);
+  };
+  const columns = [
+    { head: "account", cell: (leg) => leg.accountId },
+    { head: "side", cell: (leg) => html`<span class=${leg.side === "buy" ? "bid" : "ask"}>${leg.side}</span>` },
+    { head: "amount", right: true, cell: (leg) => number(leg.amount, 6, 0) },
+    { head: "worst price", right: true, cell: (leg) => number(leg.limit, 2) },
+    { head: "fee", right: true, cell: (leg) => number(leg.cost.fee, 4) },
+    { head: "spread + impact", right: true, cell: (leg) => number(leg.cost.spread + leg.cost.impact, 4) },
+    { head: "", cell: (leg) => (leg.reduces ? "reduces" : "opens") },
+  ];
+  const plan = reply?.plan;
+  return html`<${Panel} title="Bring it to a target" id="plan" of=${{ ...of, data: of.data?.symbols }} empty="No symbol.">${() => html`<form class="form" onSubmit=${(event) => { event.preventDefault(); call(true); }}>
+      <label>symbol<select value=${chosen.symbol} onChange=${(event) => { setSymbol(event.target.value); setReply(null); }}>${symbols.map((each) => html`<option key=${each.symbol} value=${each.symbol} selected=${each === chosen}>${each.symbol}</option>`)}</select></label>
+      <label>target delta<input class="num" inputmode="decimal" value=${target} onInput=${(event) => setTarget(event.target.value)} /></label>
+      <button type="submit" disabled=${!mayAct || busy || Number.isNaN(Number(target)) || target === ""}>Dry run</button>
+    </form>
+    ${plan && html`<p class="note">${plan.legs.length ? html`From ${number(reply.initialDelta, 6, 0)} to ${number(plan.expectedDelta, 6, 0)}, expected cost <${Amount} value=${plan.expectedCost} decimals=${4} />, fees included${plan.parallel ? ", legs at the same time" : ""}.` : (reply.reason ?? "Nothing to do.")}</p>
+      ${plan.blocked.map((each) => html`<p class="note error">${each.account}: ${each.error}</p>`)}
+      ${plan.legs.length > 0 && html`<${Table} label="Plan" columns=${columns} rows=${plan.legs} keyOf=${(leg) => `${leg.accountId} ${leg.symbol}`} /><p class="buttons inset"><button class="danger" disabled=${busy || plan.blocked.length > 0} onClick=${() => setOpen(true)}>Trade it ...</button></p>`}`}
+    ${reply && !plan && html`<p class="note">${reply.success ? `Done: net delta ${number(reply.finalDelta, 6, 0)} (operation ${reply.operationId}).` : (reply.error ?? reply.reason)}</p>`}
+    ${isOpen && html`<${Confirm} title="Trade the plan" typed="trade" danger confirm="Trade" onDone=${done} text=${html`<p>${plan.legs.map((leg) => html`<span class="leg" key=${leg.accountId}>${leg.side} ${number(leg.amount, 6, 0)} at ${leg.accountId}</span>`)}It is planned anew from the prices of then.</p>`} />`}`}<//>`;
+}
+
+function Automatic({ of, mayAct }) {
+  const [question, setQuestion] = useState(null);
+  const pairs = of.data?.pairs ?? [];
+  const symbols = (of.data?.symbols ?? []).filter((each) => !pairs.some((pair) => pair.settings.enabled && pair.settings.symbol === each.symbol));
+  const done = async (yes) => {
+    const { symbol, enabled } = question;
+    setQuestion(null);
+    if (yes) await doIt(`${enabled ? "Hold" : "No longer hold"} ${symbol}`, "delta_auto", "", { symbol, enabled });
+  };
+  return html`<${Panel} title="Held by itself" id="automatic" of=${of}>${() => html`${!pairs.length && html`<p class="note">Nothing is held by itself.</p>`}
+    ${pairs.map((pair) => html`<div class="pair" key=${pair.settings.symbol}><h3>${pair.settings.symbol} <span class="state ${pair.stopped ? "bad" : pair.settings.enabled ? "ok" : ""}">${pair.stopped ?? (pair.settings.enabled ? "on" : "off")}</span>${mayAct && pair.settings.enabled && html`<button class="aside" onClick=${() => setQuestion({ symbol: pair.settings.symbol, enabled: false })}>Turn off ...</button>`}</h3>
+      <dl class="facts"><dt>target, band</dt><dd>${number(pair.settings.target, 6, 0)} ± ${number(pair.settings.band, 6, 0)}</dd><dt>cost today, fees included</dt><dd><${Amount} value=${pair.costToday} decimals=${4} />${pair.settings.maxCost != null && ` of ${pair.settings.maxCost}`}</dd></dl>
+      <ul class="red">${pair.decisions.slice(0, 5).map((each) => html`<li key=${each.timestamp}><b>${each.action}</b><span>${each.reason}${each.count > 1 ? ` (${each.count} times)` : ""}</span><${Time} ms=${each.timestamp} /></li>`)}</ul></div>`)}
+    ${mayAct && symbols.length > 0 && html`<p class="buttons inset">${symbols.map((each) => html`<button key=${each.symbol} onClick=${() => setQuestion({ symbol: each.symbol, enabled: true })}>Hold ${each.symbol} ...</button>`)}</p>`}
+    ${question && html`<${Confirm} title=${`${question.enabled ? "Hold" : "No longer hold"} ${question.symbol}`} typed=${question.enabled ? "hold" : undefined} confirm=${question.enabled ? "Hold" : "Turn off"} onDone=${done} text=${html`<p>${question.enabled ? "From now on the net delta is brought back to 0 whenever it leaves the band of 0.01. onetape delta auto has all settings." : "Positions stay as they are."}</p>`} />`}`}<//>`;
+}

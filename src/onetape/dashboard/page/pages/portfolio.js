@@ -1,0 +1,137 @@
+// What is held, how money is divided, and what it has made: positions, sub-accounts, results, equity, round trips.
+// #portfolio/by/span
+import { html, useEffect, useRef } from "../third_party/preact.js";
+import { useTopic } from "../connection.js";
+import { Amount, Panel, Table, Time, duration, number, percent, tone } from "../parts.js";
+import { Lines } from "../chart.js";
+
+const BY = ["strategy", "symbol", "account", "day"];
+const SPANS = ["6h", "1d", "7d", "30d", "all"];
+
+export function Portfolio({ words }) {
+  const by = BY.includes(words[0]) ? words[0] : "strategy";
+  const span = SPANS.includes(words[1]) ? words[1] : "1d";
+  const go = (...path) => {
+    location.hash = ["portfolio", ...path].join("/");
+  };
+  return html`<h1 class="unseen">Portfolio</h1>
+    <div class="grid">
+      <${Equity} by=${by === "strategy" ? "strategy" : "account"} span=${span} aside=${html`<${Choice} label="Span" words=${SPANS} chosen=${span} onChosen=${(each) => go(by, each)} />`} />
+      <${Results} by=${by} span=${span} aside=${html`<${Choice} label="Results by" words=${BY} chosen=${by} onChosen=${(each) => go(each, span)} />`} />
+      <${Positions} />
+      <${Money} />
+      <${Trips} span=${span} />
+      <${Variants} />
+    </div>`;
+}
+
+export function Choice({ label, words, chosen, onChosen }) {
+  return html`<span class="tabs" role="group" aria-label=${label}>${words.map((each) => html`<button key=${each} class="plain" aria-pressed=${each === chosen} onClick=${() => onChosen(each)}>${each}</button>`)}</span>`;
+}
+
+function Equity({ by, span, aside }) {
+  const of = useTopic(`equity_lines|${by}|${span}`);
+  const columns = [
+    { head: by, cell: (row) => html`<span class="key line-${row.index % 6}"></span>${row.name}` },
+    { head: `made in ${span}, after fees`, right: true, cell: (row) => html`<${Amount} value=${row.points.at(-1)[1] - row.points[0][1]} currency=${row.currency} signs />` },
+    { head: "deepest drawdown", right: true, cell: (row) => percent(row.drawdown) },
+  ];
+  return html`<${Panel} title="Equity without deposits, change" id="equity-lines" of=${of} wide aside=${aside} stale=${30000} empty="No full minute has been recorded yet.">${(rows) => {
+    const listed = rows.map((row, index) => ({ ...row, index }));
+    return html`<${Curve} rows=${listed} /><${Table} label="Equity" columns=${columns} rows=${listed} keyOf=${(row) => `${row.name} ${row.currency}`} />`;
+  }}<//>`;
+}
+
+/** Lines over time, each as what it has changed by since its beginning. rows: {name, points: (ms, value)}. */
+export function Curve({ rows, label = "Change of equity over time; the figures stand in the table below", low = false }) {
+  const box = useRef(null);
+  const chart = useRef(null);
+  useEffect(() => {
+    const made = (chart.current = new Lines(box.current));
+    return () => made.close();
+  }, []);
+  useEffect(() => {
+    chart.current?.set(rows.map((row) => ({ name: row.name, points: row.points.map(([at, value]) => [at, value - row.points[0][1]]) })));
+  }, [rows]);
+  return html`<div class=${low ? "canvas low" : "canvas half"} ref=${box} role="img" aria-label=${label}></div>`;
+}
+
+function Results({ by, span, aside }) {
+  const of = useTopic(`results|${by}|${span}`);
+  const fees = (row) => Object.entries(row.fees);
+  const other = (row) => Number(row.interest) + Number(row.corrections);
+  const columns = [
+    { head: by, cell: (row) => row.key || "main" },
+    { head: "from trades", right: true, cell: (row) => html`<${Amount} value=${row.realized} signs currency=${row.currency} />` },
+    { head: "fees", right: true, cell: (row) => (fees(row).length ? fees(row).map(([asset, paid]) => html`<span key=${asset}><${Amount} value=${-paid} signs currency=${asset} /> </span>`) : "–") },
+    { head: "funding", right: true, cell: (row) => html`<${Amount} value=${row.funding} signs currency=${row.currency} />` },
+    { head: "interest, corrections", right: true, cell: (row) => (other(row) ? html`<${Amount} value=${other(row)} signs currency=${row.currency} />` : "–") },
+    { head: "made, after fees", right: true, cell: (row) => html`<b><${Amount} value=${row.net - row.transfers} signs currency=${row.currency} /></b>` },
+    { head: "paid in", right: true, cell: (row) => (Number(row.transfers) ? html`<${Amount} value=${row.transfers} signs currency=${row.currency} />` : "–") },
+  ];
+  return html`<${Panel} title="Results, closed" id="results" of=${of} wide aside=${aside} stale=${15000} empty="Nothing was booked in this span.">${(rows) => html`<${Table} label="Results" columns=${columns} rows=${by === "day" ? rows.toReversed() : rows} keyOf=${(row) => `${row.key} ${row.currency}`} />`}<//>`;
+}
+
+function Positions() {
+  const of = useTopic("positions");
+  const parts = (row) => Object.entries(row.subaccounts).filter(([, each]) => Number(each.qty));
+  const columns = [
+    { head: "symbol", cell: (row) => html`<a href="#market/${encodeURIComponent(row.account)}/${encodeURIComponent(row.symbol)}">${row.symbol}</a>` },
+    { head: "account", cell: (row) => row.account },
+    { head: "holds", right: true, cell: (row) => html`<span class=${tone(row.qty)}>${row.qty}</span>` },
+    { head: "entry", right: true, cell: (row) => row.entry_price ?? "–" },
+    { head: "open profit, before closing fees", right: true, cell: (row) => html`<${Amount} value=${row.unrealized} currency=${row.settle} signs />` },
+    { head: "realised", right: true, cell: (row) => html`<${Amount} value=${row.realized} currency=${row.settle} signs />` },
+    { head: "stops protect", right: true, cell: (row) => (row.protected == null ? "–" : html`<span class=${row.protected < 0.95 ? "warn" : ""}>${number(100 * row.protected, 0)} %</span>`) },
+    { head: "of", cell: (row) => parts(row).map(([name, each]) => `${name} ${each.qty}`).join(", ") || "–" },
+  ];
+  return html`<${Panel} title="Positions" id="positions" of=${of} wide empty="Nothing is held.">${(rows) => html`<${Table} label="Positions" columns=${columns} rows=${rows} keyOf=${(row) => `${row.account} ${row.symbol} ${row.side}`} />`}<//>`;
+}
+
+function Money() {
+  const of = useTopic("money");
+  return html`<${Panel} title="Money of accounts and sub-accounts; the darker, the more of it is bound" id="money" of=${of} wide empty="No balance is known: its gateway has to be up first.">${(rows) => html`<div class="heat">${rows.flatMap((row) => cells(row)).map(({ name, of: row, each, whole }) => html`<div key=${`${row.account} ${name} ${row.currency}`} class="cell bound-${bound(each)} ${whole ? "whole" : ""} ${row.alive ? "" : "old"}">
+      <p><b>${row.account}</b>${whole ? "" : ` / ${name}`}</p>
+      <p><${Amount} value=${each.total} currency=${row.currency} /></p>
+      <p class="unit">${percent(share(each), 0)} bound${row.alive ? "" : ` · ${duration(row.data_age_ms)} old`}</p>
+    </div>`)}</div>`}<//>`;
+}
+
+const share = (each) => (Number(each.total) ? Number(each.locked) / Number(each.total) : 0);
+const bound = (each) => Math.max(0, Math.min(4, Math.ceil(share(each) * 5) - 1));
+const cells = (row) => [{ name: "total", of: row, each: row, whole: true }, ...Object.entries(row.subaccounts).filter(([, each]) => Number(each.total)).map(([name, each]) => ({ name, of: row, each, whole: false }))];
+
+function Trips({ span }) {
+  const of = useTopic(`trips|${span}`);
+  const columns = [
+    { head: "closed", cell: (row) => html`<${Time} ms=${row.at} />` },
+    { head: "strategy", cell: (row) => row.strategy || "by hand" },
+    { head: "symbol", cell: (row) => row.symbol },
+    { head: "side", cell: (row) => html`<span class=${row.side === "buy" ? "bid" : "ask"}>${row.side === "buy" ? "long" : "short"}</span>` },
+    { head: "size", right: true, cell: (row) => row.qty },
+    { head: "in", right: true, cell: (row) => number(row.entry_price, 8, 0) },
+    { head: "out", right: true, cell: (row) => number(row.exit_price, 8, 0) },
+    { head: "lasted", right: true, cell: (row) => duration(row.lasted) },
+    { head: "best", right: true, cell: (row) => html`<${Amount} value=${row.peak} signs />` },
+    { head: "worst", right: true, cell: (row) => html`<${Amount} value=${row.trough} signs />` },
+    { head: "made, after fees", right: true, cell: (row) => html`<${Amount} value=${row.net} currency=${row.currency} signs />` },
+  ];
+  const state = { ...of, data: of.data?.trips };
+  return html`<${Panel} title="Round trips" id="trips" of=${state} wide stale=${15000} empty="No position was closed in this span.">${(rows) => html`<${Table} label="Round trips" columns=${columns} rows=${rows} keyOf=${(row) => `${row.journal} ${row.seq} ${row.slot}`} />${of.data.more > 0 && html`<p class="note">${of.data.more} more before: <code>onetape trips</code></p>`}`}<//>`;
+}
+
+function Variants() {
+  const of = useTopic("variants");
+  if (of.data && !of.data.length) return null;
+  const columns = [
+    { head: "robot", cell: (row) => row.robot },
+    { head: "as", cell: (row) => (row.variant === "live" ? html`<b>live</b>` : `paper: ${row.variant}`) },
+    { head: "parameters", cell: (row) => Object.entries(row.params ?? {}).map(([name, value]) => `${name} ${value}`).join(", ") || "the same" },
+    { head: "fills", right: true, cell: (row) => row.fills },
+    { head: "made, after fees", right: true, cell: (row) => html`<${Amount} value=${row.pnl} signs />` },
+    { head: "drawdown", right: true, cell: (row) => percent(row.drawdown) },
+    { head: "beside live", right: true, cell: (row) => html`<${Amount} value=${row.behind_live} signs />` },
+    { head: "orders that differ", right: true, cell: (row) => (row.compared ? `${row.differing} of ${row.compared}` : "–") },
+  ];
+  return html`<${Panel} title="Live beside paper" id="variants" of=${of} wide stale=${30000}>${(rows) => html`<${Table} label="Variants" columns=${columns} rows=${rows} keyOf=${(row) => `${row.robot} ${row.variant}`} />`}<//>`;
+}

@@ -1,0 +1,263 @@
+"""Runs of the past, and those that go on: which there are, what each came to, and the robot's whole state at any
+moment of one, which the travellers of `onetape replay` find."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import tomllib
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from onetape.dashboard.book import thinned
+from onetape.dashboard.market import BARS_MAX, INTERVALS, SIDES, bars_until, instrument_from
+from onetape.dashboard.topic import Topic, Topics
+from onetape.engine.tape_facts import tape_span
+from onetape.model.errors import BadInput
+from onetape.model.instrument import Instrument
+from onetape.model.time import format_time, parse_time
+from onetape.replay.time_travel import STEPS_MAX, Traveller
+from onetape.report.sweep_results import is_sweep
+from onetape.store.frames import instruments_of
+from onetape.tape.journal import JournalReader
+from onetape.tape.segments import is_tape
+
+__all__ = ["Past", "folder_of"]
+
+LISTED_MAX: Final = 500  # the newest
+POINTS_MAX: Final = 2000  # of an equity line
+MARKS_MAX: Final = 2000  # fills to jump to
+TRAVELLERS_MAX: Final = 3  # each holds copies of a process
+IDLE_S: Final = 300.0
+KINDS: Final = ("runs", "sweeps")
+_MS: Final = 10**6
+_SHOWN: Final = ("pnl", "fees", "funding", "currency", "orders", "fills", "events", "max_drawdown", "final_equity")
+_STATS: Final = ("return", "benchmark_return", "annual_sharpe", "max_drawdown", "win_rate", "profit_factor", "turnover")
+_FILL: Final = ("time", "stream", "price", "size", "side")
+T = TypeVar("T")
+
+
+def folder_of(home: Path, kind: str, name: str) -> Path:
+    """Returns the folder of a run or a sweep by its bare name. Raises BadInput for what is none."""
+    if kind in KINDS and name and Path(name).name == name and name not in (".", ".."):
+        found = home / kind / name
+        if (found / "run.toml").is_file() if kind == "runs" else is_sweep(found):
+            return found
+    raise BadInput(f"no {kind.rstrip('s')} {name[:80]!r}", location="name", todo="see the list of runs")
+
+
+class _Opened:
+    """A run with a traveller in a thread of its own: one stands at one place."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.used = folder, time.monotonic()
+        self.thread = ThreadPoolExecutor(1, thread_name_prefix="moment")
+        self._traveller: Traveller | None = None
+        self._size = 0  # of the run's journal when it was opened
+        self._place: tuple[str, int] = ("", 0)
+
+    def at(self, place: str, step: int) -> dict[str, Any]:
+        """Returns the state after a place and so many frames from there; of a run that goes on as far as it has
+        come."""
+        traveller, found = self._traveller, None
+        if traveller is not None:
+            found = self._moved(traveller, place, step)
+        if traveller is None or (traveller.is_end and self._size != _size(self.folder)):
+            self.end()
+            self._size, self._traveller = _size(self.folder), Traveller(self.folder)
+            found = self._moved(self._traveller, place, step)
+        assert found is not None
+        return found
+
+    def _moved(self, traveller: Traveller, place: str, step: int) -> dict[str, Any]:
+        begun, steps = self._place
+        if begun != place or not step:
+            self._place = "", 0  # nowhere, where it fails
+            traveller.go(place)
+            steps = 0
+        wanted = step - steps
+        taken = traveller.step(wanted) if wanted else 0
+        self._place = place, steps + (taken if wanted > 0 else -taken)
+        return {"place": place, "step": self._place[1], **traveller.state()}
+
+    def end(self) -> None:
+        if self._traveller is not None:
+            self._traveller.close()
+        self._traveller, self._place = None, ("", 0)
+
+    async def close(self) -> None:
+        await asyncio.get_running_loop().run_in_executor(self.thread, self.end)
+        self.thread.shutdown()
+
+
+def _size(folder: Path) -> int:
+    return sum(each.stat().st_size for each in (folder / "journal").glob("*.tape"))
+
+
+class Past:
+    """home: whose runs and sweeps."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="past")
+        self._opened: OrderedDict[str, _Opened] = OrderedDict()
+        self._rows: dict[Path, tuple[int, dict[str, Any]]] = {}  # by file, as of its time of change
+        self._lines: dict[Path, tuple[int, dict[str, Any]]] = {}
+
+    async def close(self) -> None:
+        await asyncio.gather(*(each.close() for each in self._opened.values()))
+        self._thread.shutdown()
+
+    def topics(self) -> Topics:
+        return {
+            "runs": Topic(self._runs, 2.0),
+            "run": Topic(self._run, 5.0),
+            "moment": Topic(self._moment, 5.0),
+            "moment_bars": Topic(self._moment_bars, 5.0),
+        }
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    # --- which there are ------------------------------------------------------------------------------
+
+    async def _runs(self, _words: Sequence[str]) -> Any:
+        """Returns runs and sweeps, the newest first."""
+        return await self._in_thread(self._listed)
+
+    def _listed(self) -> list[dict[str, Any]]:
+        files = [*(self._home / "runs").glob("*/run.toml"), *(self._home / "sweeps").glob("*/sweep.json")]
+        stamped = sorted(((_changed(each), each) for each in files), key=lambda each: each[0], reverse=True)[
+            :LISTED_MAX
+        ]
+        self._rows = {path: kept for path, kept in self._rows.items() if (kept[0], path) in stamped}
+        for changed, path in stamped:
+            if path not in self._rows:
+                self._rows[path] = changed, _row(path, changed)
+        return [self._rows[path][1] for _, path in stamped]
+
+    async def _run(self, words: Sequence[str]) -> Any:
+        """Returns what a run came to: parameters, results, its equity over time, fills to jump to. words: its name."""
+        folder = folder_of(self._home, "runs", words[0] if words else "")
+        return await self._in_thread(lambda: self._line(folder))
+
+    def _line(self, folder: Path) -> dict[str, Any]:
+        changed, kept = _size(folder), self._lines.get(folder)
+        if kept is None or kept[0] != changed:
+            while len(self._lines) >= TRAVELLERS_MAX:
+                del self._lines[next(iter(self._lines))]
+            kept = self._lines[folder] = changed, _line(folder)
+        return kept[1]
+
+    # --- a moment of one ------------------------------------------------------------------------------
+
+    async def _moment(self, words: Sequence[str]) -> Any:
+        """Returns the state at a moment. words: run, place as `replay --until` takes it, steps from there."""
+        name, place, step = (*words, "", "", "")[:3]
+        folder = folder_of(self._home, "runs", name)
+        steps = int(step or 0) if (step or "0").lstrip("-").isdecimal() and len(step) < 8 else STEPS_MAX + 1
+        if abs(steps) > STEPS_MAX:
+            raise BadInput(f"at most {STEPS_MAX} steps", location="step", todo="name a place that is nearer")
+        for idle in [key for key, each in self._opened.items() if time.monotonic() - each.used > IDLE_S]:
+            await self._opened.pop(idle).close()
+        while name not in self._opened and len(self._opened) >= TRAVELLERS_MAX:
+            await self._opened.popitem(last=False)[1].close()
+        opened = self._opened.setdefault(name, _Opened(folder))
+        self._opened.move_to_end(name)
+        opened.used = time.monotonic()
+        state = await asyncio.get_running_loop().run_in_executor(opened.thread, opened.at, place[:60], steps)
+        return {**state, "now": format_time(state["now"]), "at": state["now"] / _MS}
+
+    async def _moment_bars(self, words: Sequence[str]) -> Any:
+        """Returns bars of the market that a run had, up to a moment. words: run, symbol, interval, time, how many."""
+        name, symbol, interval, moment, count = (*words, "", "", "", "", "")[:5]
+        folder = folder_of(self._home, "runs", name)
+        wanted = int(count) if count.isdecimal() and len(count) < 8 else 300
+        if interval not in INTERVALS or not 1 <= wanted <= BARS_MAX:
+            raise BadInput(f"bars are of {', '.join(INTERVALS)}, 1 to {BARS_MAX} of them", location="interval")
+        until = parse_time(moment) + 1
+        for tape in await self._in_thread(lambda: _tapes(folder)):
+            bars = await self._in_thread(partial(bars_until, tape, symbol, interval, until, wanted))
+            if bars:
+                return {"bars": bars}
+        return {"bars": []}
+
+
+def _changed(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _row(path: Path, changed: int) -> dict[str, Any]:
+    row: dict[str, Any] = {"name": path.parent.name, "is_sweep": path.name != "run.toml", "made": changed // _MS}
+    try:
+        if row["is_sweep"]:
+            facts = msgspec.json.decode(path.read_bytes())
+            names = {"strategy": "class", "metric": "metric", "params": "grid"}
+            return {**row, **{name: facts.get(key) for name, key in names.items()}, "kind": "sweep"}
+        facts = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {**row, "kind": "", "strategy": None, "why": "its file cannot be read"}
+    result, stats = facts.get("result", {}), facts.get("stats", {})
+    return {
+        **row,
+        "kind": facts.get("run", {}).get("kind"),
+        "strategy": facts.get("run", {}).get("strategy"),
+        "params": facts.get("parameters", {}),
+        "goes_on": not result,
+        "has_report": (path.parent / "report.html").is_file(),
+        **{name: result.get(name) for name in _SHOWN},
+        "stats": {name: stats.get(name) for name in _STATS},
+    }
+
+
+def _line(folder: Path) -> dict[str, Any]:
+    journal = folder / "journal"
+    first, last = tape_span(journal) or (0, 0)
+    instruments = {number: instrument_from(each) for number, each in instruments_of(journal).items()}
+    with JournalReader(journal) as reader:
+        balance, points = reader.schemas.named("balance"), []
+        for frame in reader.frames(types=["balance"]):
+            fields = balance.decode(frame.payload)
+            if not fields.get("account"):
+                points.append((frame.time // _MS, float(fields["equity"])))
+    with JournalReader(journal) as reader:
+        fills = reader.columns("fill", names=("time", "stream", "price", "size", "side"))
+    rows = zip(
+        *(fills[name][-MARKS_MAX:].tolist() for name in ("time", "stream", "price", "size", "side")), strict=True
+    )
+    return {
+        **_row(folder / "run.toml", _changed(folder / "run.toml")),
+        "first": first // _MS,
+        "last": last // _MS,
+        "equity": thinned(points, POINTS_MAX),
+        "fills": [_fill(instruments[stream], at, price, size, side) for at, stream, price, size, side in rows],
+        "more_fills": max(0, len(fills["time"]) - MARKS_MAX),
+        "symbols": sorted({each.symbol for each in instruments.values()}),
+    }
+
+
+def _fill(instrument: Instrument, at: int, price: int, size: int, side: int) -> dict[str, Any]:
+    return {
+        "at": at // _MS,
+        "place": format_time(at),
+        "symbol": instrument.symbol,
+        "side": SIDES[side],
+        "price": instrument.price_text(price),
+        "size": instrument.size_text(size),
+    }
+
+
+def _tapes(folder: Path) -> list[Path]:
+    """Returns the tapes that a run had its market of."""
+    facts = tomllib.loads((folder / "run.toml").read_text(encoding="utf-8"))
+    found = [Path(each["path"]) for each in facts.get("input", ())]
+    return [each for each in found if is_tape(each)]

@@ -1,0 +1,179 @@
+"""Robots, what protects their positions, and the processes that all of it is made of."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from onetape import __version__
+from onetape.control.market import Market as Feeds
+from onetape.dashboard.reader import Reader
+from onetape.dashboard.topic import Topic, Topics
+from onetape.model.errors import OnetapeError
+from onetape.model.time import HOUR, SECOND
+
+__all__ = ["Processes"]
+
+ALERTS: Final = 100  # that are over
+LOG_BYTES: Final = 64 << 10  # that are looked back at
+LOG_LINES: Final = 200
+GROWTH_S: Final = 600  # over which the disk's use is a mean
+_MS: Final = 10**6
+
+
+class Processes:
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._feeds = Feeds(reader.views, reader.commands)
+        self._sizes: deque[tuple[float, dict[str, int]]] = deque()  # when, bytes of each journal
+
+    def topics(self) -> Topics:
+        return {
+            "robots": Topic(self._robots, 0.5),
+            "guardian": Topic(self._guardian, 0.5),
+            "system": Topic(self._system, 1.0),
+            "logs": Topic(self._logs, 1.0),
+        }
+
+    async def _robots(self, _words: Sequence[str]) -> Any:
+        """Returns each robot of the supervisor: its process, what it shows, its parameters, its gateway's latency."""
+        reader = self._reader
+        status, shown = await asyncio.gather(reader.status(), reader.robots())
+        accounts = list(reader.config.accounts)
+        answers = await asyncio.gather(*(reader.ask(f"gateway:{name}", "latency") for name in accounts))
+        latency = dict(zip(accounts, answers, strict=True))
+        rows = [each for each in status["processes"] if each["kind"] == "robot"]
+        return [self._robot(each, shown.get(each["name"], {}), latency) for each in rows]
+
+    def _robot(self, process: dict[str, Any], shown: Mapping[str, Any], latency: Mapping[str, Any]) -> dict[str, Any]:
+        name = process["name"].partition(":")[2]
+        section = self._reader.config.robots.get(name)
+        account = section.account if section is not None else ""
+        return {
+            "name": name,
+            **{key: process[key] for key in ("state", "reason", "restarts", "lag", "cpu_percent", "memory_bytes")},
+            "account": account,
+            "subaccount": section.subaccount if section is not None else "",
+            "file": section.strategy if section is not None else "added while it runs",
+            **{
+                key: shown.get(key)
+                for key in ("type", "symbol", "symbols", "profit", "status", "orders", "params", "run")
+            },
+            "fills": shown.get("total_trades"),
+            "latency": latency.get(account),
+        }
+
+    async def _guardian(self, _words: Sequence[str]) -> Any:
+        reader = self._reader
+        stops, gateways = await asyncio.gather(reader.stops(), reader.gateways())
+        alerts = sorted(reader.alerts(is_all=True), key=lambda row: row["since"], reverse=True)
+        going = [row for row in alerts if row["cleared"] is None]
+        return {
+            "stops": stops,
+            "gateways": [_gateway(name, each) for name, each in gateways.items()],
+            "halts": [_in_ms(row, "since", "until") for row in reader.halts(gateways)],
+            "alerts": [_in_ms(row, "since", "cleared", "acked") for row in going],
+            "past": [_in_ms(row, "since", "cleared", "acked") for row in alerts if row["cleared"] is not None][:ALERTS],
+        }
+
+    # --- the system -----------------------------------------------------------------------------------
+
+    async def _system(self, _words: Sequence[str]) -> Any:
+        status = await self._reader.status()
+        try:
+            feeds: Any = await self._feeds.feeds()
+            why = ""
+        except OnetapeError as error:
+            feeds, why = None, error.message
+        sizes = await asyncio.get_running_loop().run_in_executor(None, _sizes, self._reader.home / "journal")
+        disk = shutil.disk_usage(self._reader.home)
+        growth = self._growth(sizes)
+        total = sum(growth.values())
+        return {
+            "running": status["running"],
+            "processes": status["processes"],
+            "notes": status.get("notes", []),
+            "since": status.get("since", 0) // _MS or None,
+            "feeds": [] if feeds is None else feeds.feeds,
+            "feeds_why": why,
+            "journals": [{"name": name, "bytes": size, "per_hour": growth.get(name)} for name, size in sizes.items()],
+            "disk": {
+                "free": disk.free,
+                "total": disk.total,
+                "days_left": disk.free / total / 24 if total > 0 else None,
+            },
+            "version": __version__,
+            "home": str(self._reader.home),
+        }
+
+    def _growth(self, sizes: dict[str, int]) -> dict[str, float]:
+        """Returns bytes an hour, over the last minutes; nothing before there are any."""
+        now = time.monotonic()
+        self._sizes.append((now, sizes))
+        while self._sizes[0][0] < now - GROWTH_S:
+            self._sizes.popleft()
+        at, before = self._sizes[0]
+        if now - at < 5:
+            return {}
+        return {
+            name: max(size - before.get(name, size), 0) * HOUR / SECOND / (now - at) for name, size in sizes.items()
+        }
+
+    async def _logs(self, words: Sequence[str]) -> Any:
+        """Returns the newest lines of the log, of one process or of all."""
+        wanted = words[0] if words else ""
+        path = self._reader.home / "logs" / "system.log"
+        return await asyncio.get_running_loop().run_in_executor(None, _lines, path, wanted)
+
+
+def _gateway(name: str, answer: Any) -> dict[str, Any]:
+    if not answer:
+        return {"account": name, "answers": False}
+    lease = answer["lease"]
+    return {
+        "account": name,
+        "answers": True,
+        "killed": answer["killed"],
+        "guarded": lease["wanted"],
+        "lease_until": lease["until_ns"] // _MS,
+        "unprotected": {symbol: since // _MS for symbol, since in answer["unprotected"].items()},
+    }
+
+
+def _in_ms(row: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {**row, **{name: row[name] // _MS if row[name] else None for name in names}}
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    """Returns what each journal takes of the disk."""
+    found = {}
+    for journal in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if journal.is_dir():
+            stats = [each.stat() for each in os.scandir(journal) if each.is_file()]
+            found[journal.name] = sum(each.st_blocks * 512 for each in stats)
+    return found
+
+
+def _lines(path: Path, wanted: str) -> list[dict[str, Any]]:
+    try:
+        with path.open("rb") as file:
+            file.seek(max(file.seek(0, os.SEEK_END) - LOG_BYTES, 0))
+            text = file.read().decode("utf-8", "replace")
+    except OSError:
+        return []
+    rows = []
+    for line in text.splitlines():
+        try:
+            row = json.loads(line)
+        except ValueError:  # the first one is cut
+            continue
+        if wanted in ("", row["process"]):
+            rows.append(row)
+    return rows[-LOG_LINES:][::-1]

@@ -1,0 +1,285 @@
+"""The web server of the pages: files, a link that lets in, one WebSocket a page, and actions. Host and Origin, session
+and CSRF are checked for all of it in one place."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import hashlib
+import mimetypes
+import ssl
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from aiohttp import WSMsgType, web
+
+from onetape.control.auth import Entrance, Unauthenticated
+from onetape.control.limits import CallLimits
+from onetape.control.refusals import error_reply, status_of
+from onetape.control.tokens import TokenStore
+from onetape.dashboard.access import Links, Session, Sessions
+from onetape.dashboard.actions import Doors, carry_out
+from onetape.dashboard.broadcast import Broadcast, Page, ended
+from onetape.dashboard.options import DashboardOptions
+from onetape.dashboard.past import folder_of
+from onetape.model.errors import BadInput, OnetapeError, PermissionDenied, ProcessDown, RateLimited
+from onetape.model.sections import DashboardConfig
+
+__all__ = ["DashboardServer"]
+
+BODY_BYTES_MAX: Final = 1 << 16
+PAGES_MAX: Final = 256  # open at a time
+PING_S: Final = 15.0  # a page that slept is seen to be gone, and comes back
+LOGINS_PER_S: Final = 5
+STOP_S: Final = 1.0
+SHUT: Final = "/login"
+_HEADERS: Final = {
+    "Server": "onetape",
+    "Cache-Control": "no-cache",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
+    "form-action 'self'; frame-ancestors 'none'",
+}
+_REPORT_HEADERS: Final = {
+    "X-Frame-Options": "SAMEORIGIN",
+    "Content-Security-Policy": "sandbox allow-scripts allow-downloads; default-src 'none'; script-src 'unsafe-inline'; "
+    "style-src 'unsafe-inline'; img-src data: blob:; font-src data:; frame-ancestors 'self'",
+}
+_TYPES: Final = {".js": "text/javascript", ".css": "text/css", ".html": "text/html", ".svg": "image/svg+xml"}
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class _Said(msgspec.Struct):
+    """What a page says: its topics, and by account up to which sequence it has events."""
+
+    show: list[str]
+    since: dict[str, int] = {}
+
+
+class DashboardServer:
+    """broadcast: what goes to pages; welcome: what a page is sent first."""
+
+    def __init__(
+        self, options: DashboardOptions, doors: Doors, broadcast: Broadcast, welcome: Callable[[Session], Any]
+    ) -> None:
+        self._options = options
+        self._section: DashboardConfig = options.config.dashboard
+        self._doors, self._broadcast, self._welcome = doors, broadcast, welcome
+        self._home = home = Path(options.home)
+        self._entrance = Entrance(self._section, TokenStore(home), "dashboard")
+        self._sessions = Sessions(home, is_secure=bool(options.tls_cert))
+        self._logins = CallLimits(LOGINS_PER_S)
+        self._files = dict(_packed(files("onetape.dashboard").joinpath("page")))
+        self._links: Links | None = None
+        self._runner: web.AppRunner | None = None
+        self.address, self.port = "", 0
+
+    # --- life -------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Listens at the first of its ports that is free. Raises ProcessDown where none is."""
+        app = web.Application(middlewares=[self._checked], client_max_size=BODY_BYTES_MAX)
+        app.router.add_get("/login", self._login)
+        app.router.add_get("/ws", self._socket)
+        app.router.add_get("/read", self._read)
+        app.router.add_get("/report/{kind}/{name}", self._report)
+        app.router.add_post("/act", self._act)
+        app.router.add_post("/lock", self._lock)
+        app.router.add_get("/{path:.*}", self._file)
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=STOP_S)
+        await self._runner.setup()
+        host, tls = self._section.host, _tls(self._options) if self._options.tls_cert else None
+        ports, error = self._options.ports, None
+        for port in ports:
+            site = web.TCPSite(self._runner, host, port, ssl_context=tls)
+            try:
+                await site.start()
+                break
+            except OSError as failed:
+                error = failed
+        else:
+            raise ProcessDown(
+                f"cannot listen on {host}:{ports[0]}: {error.strerror if error else 'no port'}",
+                location="[dashboard] port",
+                todo="end who has it, write another port, or none: the next free one is taken then",
+            ) from error
+        self.port = self._runner.addresses[0][1]
+        shown = f"[{host}]" if ":" in host else host
+        self.address = f"{'https' if tls else 'http'}://{shown}:{self.port}"
+        self._links = Links(Path(self._options.home), self.address)
+
+    async def stop(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    # --- every request ----------------------------------------------------------------------------
+
+    @web.middleware
+    async def _checked(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            self._entrance.check_source(request.headers)
+            response = await handler(request)
+        except Unauthenticated as error:
+            if request.path != "/" and not request.path.endswith(".html"):
+                response = _refused(error, 401)
+            else:
+                response = self._page("login.html", status=401)
+        except OnetapeError as error:
+            response = _refused(error, status_of(error))
+        except web.HTTPException as error:
+            response = web.Response(status=error.status, text=error.reason)
+        if not response.prepared:
+            response.headers.update({**_HEADERS, **response.headers})
+        return response
+
+    def _session(self, request: web.Request) -> Session:
+        session = self._sessions.of(request.headers, self.port)
+        return msgspec.structs.replace(session, read_only=session.read_only or self._section.read_only)
+
+    # --- files and logins -------------------------------------------------------------------------
+
+    async def _file(self, request: web.Request) -> web.StreamResponse:
+        path = request.match_info["path"] or "index.html"
+        if path == "index.html":
+            self._session(request)
+        found = self._files.get(path)
+        if found is None:
+            return web.Response(status=404, text="no such file")
+        if request.headers.get("If-None-Match") == found[2]:
+            return web.Response(status=304, headers={"ETag": found[2]})
+        return self._page(path, packed="gzip" in request.headers.get("Accept-Encoding", ""))
+
+    def _page(self, path: str, *, status: int = 200, packed: bool = False) -> web.Response:
+        plain, small, tag = self._files[path]
+        kind = _TYPES.get(Path(path).suffix) or mimetypes.guess_type(path)[0] or "text/plain"
+        headers = {"ETag": tag, "Content-Type": f"{kind}; charset=utf-8", "Vary": "Accept-Encoding"}
+        if packed:
+            headers["Content-Encoding"] = "gzip"
+        return web.Response(status=status, body=small if packed else plain, headers=headers)
+
+    async def _login(self, request: web.Request) -> web.StreamResponse:
+        if wait := self._logins.take(request.remote or ""):
+            raise RateLimited("too many logins", todo=f"wait {wait:.1f} s")
+        assert self._links is not None
+        if not self._links.take(request.query.get("token", "")):
+            try:
+                self._session(request)
+            except Unauthenticated:
+                return self._page("login.html", status=401)
+            return web.Response(status=303, headers={"Location": "/"})  # its own link, opened once more
+        session = self._sessions.made(read_only=self._section.read_only)
+        sys.stderr.write(f"session {session.id} began, from {request.remote}\n")
+        cookie = self._sessions.cookie(session, self.port)
+        return web.Response(status=303, headers={"Location": "/", "Set-Cookie": cookie})
+
+    async def _lock(self, request: web.Request) -> web.StreamResponse:
+        """Makes a session one that only looks, until the next login."""
+        session = self._session(request)
+        self._sessions.check_csrf(session, request.headers)
+        locked = msgspec.structs.replace(session, read_only=True)
+        return web.Response(status=204, headers={"Set-Cookie": self._sessions.cookie(locked, self.port)})
+
+    async def _read(self, request: web.Request) -> web.StreamResponse:
+        """Answers with a topic as it is now, once: for what is large, or of the past."""
+        self._session(request)
+        body = await self._broadcast.read(request.query.get("topic", ""))
+        if "gzip" not in request.headers.get("Accept-Encoding", ""):
+            return web.Response(body=body, content_type="application/json")
+        small = await asyncio.get_running_loop().run_in_executor(None, partial(gzip.compress, body, 4))
+        return web.Response(body=small, content_type="application/json", headers={"Content-Encoding": "gzip"})
+
+    async def _report(self, request: web.Request) -> web.StreamResponse:
+        """Answers with the report of a run or a sweep: a page of its own, which reaches nothing of this one."""
+        self._session(request)
+        file = folder_of(self._home, request.match_info["kind"], request.match_info["name"]) / "report.html"
+        if not file.is_file():
+            raise BadInput("it has no report", location=file.parent.name, todo="onetape backtest writes one")
+        return web.FileResponse(file, headers=_REPORT_HEADERS)
+
+    # --- actions ----------------------------------------------------------------------------------
+
+    async def _act(self, request: web.Request) -> web.StreamResponse:
+        session = self._session(request)
+        self._sessions.check_csrf(session, request.headers)
+        if session.read_only:
+            raise PermissionDenied("this page only looks", todo="[dashboard] read_only = false, or log in anew")
+        if request.content_type != "application/json":
+            raise BadInput(f"a body of type {request.content_type[:80]!r}", todo="Content-Type: application/json")
+        try:
+            wanted = msgspec.json.decode(await request.read(), type=dict[str, Any])
+        except msgspec.DecodeError as error:
+            raise BadInput(f"not JSON: {error}", location="body") from None
+        answer = await carry_out(self._doors, wanted, session.id)
+        what = f"{wanted['do']} {wanted.get('name') or ''}".strip()
+        sys.stderr.write(f"session {session.id} {request.remote} {what!r} {answer.status}\n")
+        return web.json_response({"status": answer.status, "result": answer.result, "error": answer.error})
+
+    # --- pages ------------------------------------------------------------------------------------
+
+    async def _socket(self, request: web.Request) -> web.StreamResponse:
+        session = self._session(request)
+        if "Origin" not in request.headers:
+            raise PermissionDenied("a page says where it is from", location="Origin")
+        if len(self._broadcast.pages) >= PAGES_MAX:
+            raise RateLimited(f"there are {PAGES_MAX} pages", todo="close one")
+        socket = web.WebSocketResponse(heartbeat=PING_S, max_msg_size=BODY_BYTES_MAX, compress=False)
+        await socket.prepare(request)
+        welcome = {"hello": {**self._welcome(session), "csrf": self._sessions.csrf(session)}}
+        await socket.send_str(msgspec.json.encode(welcome).decode())
+        page = Page(socket.send_str)
+        self._broadcast.pages.add(page)
+        writing = asyncio.ensure_future(self._write(page, socket))
+        try:
+            async for message in socket:
+                if message.type is not WSMsgType.TEXT:
+                    break
+                self._hear(page, message.data)
+        finally:
+            self._broadcast.pages.discard(page)
+            await ended(writing)
+        return socket
+
+    async def _write(self, page: Page, socket: web.WebSocketResponse) -> None:
+        with suppress(ConnectionError):
+            await page.write()
+        await socket.close()
+
+    def _hear(self, page: Page, text: str) -> None:
+        try:
+            said = msgspec.json.decode(text, type=_Said)
+            self._broadcast.show(page, said.show, said.since)
+        except (msgspec.DecodeError, BadInput) as error:
+            page.events([msgspec.json.encode({"refused": str(error)[:200]}).decode()])
+
+
+def _refused(error: OnetapeError, status: int) -> web.Response:
+    body = msgspec.json.encode(error_reply(error))
+    return web.Response(status=status, body=body, content_type="application/json")
+
+
+def _packed(folder: Traversable, before: str = "") -> Any:
+    """Gives each file by its path: plain, packed, and its tag."""
+    for each in folder.iterdir():
+        if each.is_dir():
+            yield from _packed(each, f"{before}{each.name}/")
+        else:
+            plain = each.read_bytes()
+            small = gzip.compress(plain, 9, mtime=0)
+            yield f"{before}{each.name}", (plain, small, f'"{hashlib.sha256(plain).hexdigest()[:16]}"')
+
+
+def _tls(options: DashboardOptions) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(options.tls_cert, options.tls_key)
+    return context

@@ -1,0 +1,200 @@
+"""Backtests that a page starts: `onetape backtest` of a strategy of the project's folder over tapes of it, one at a
+time, with what its terminal would show of how far it is."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pty
+import re
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from onetape.dashboard.topic import Topic, Topics
+from onetape.model.errors import BadInput, DuplicateCommand, OnetapeError
+from onetape.tape.segments import is_tape
+
+__all__ = ["Trials"]
+
+SHOWN_MAX: Final = 10
+FILES_MAX: Final = 500
+DEPTH_MAX: Final = 3  # folders below the project's
+PARAMS_WITHIN_S: Final = 20.0
+TEXT_MAX: Final = 2000
+_ESCAPES: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}")
+
+
+class _Trial:
+    """One backtest. text: what it shows now; answer: its JSON, once it has ended well."""
+
+    def __init__(self, name: str, strategy: str) -> None:
+        self.name, self.strategy, self.began = name, strategy, time.time()
+        self.text, self.error, self.is_running = "", "", True
+        self.process: asyncio.subprocess.Process | None = None
+
+    def shown(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "strategy": self.strategy,
+            "began": int(self.began * 1000),
+            "is_running": self.is_running,
+            "text": self.text[-TEXT_MAX:],
+            "error": self.error[-TEXT_MAX:],
+        }
+
+
+class Trials:
+    """folder: of the configuration, below which strategies and tapes lie; home: where runs are kept."""
+
+    def __init__(self, folder: Path, home: Path) -> None:
+        self._folder, self._home = folder.resolve(), home
+        self._trials: list[_Trial] = []
+        self._works: set[asyncio.Task[None]] = set()
+
+    async def close(self) -> None:
+        for each in self._works:
+            each.cancel()
+        await asyncio.gather(*self._works, return_exceptions=True)
+
+    def topics(self) -> Topics:
+        return {
+            "trials": Topic(self._shown, 0.3),
+            "trial_files": Topic(self._files, 10.0),
+            "trial_params": Topic(self._params, 60.0),
+        }
+
+    async def _shown(self, _words: Sequence[str]) -> Any:
+        return [each.shown() for each in reversed(self._trials)]
+
+    # --- what may be tried ----------------------------------------------------------------------------
+
+    async def _files(self, _words: Sequence[str]) -> Any:
+        """Returns strategies' files and tapes by their paths within the folder."""
+        return await asyncio.get_running_loop().run_in_executor(None, self._found)
+
+    def _found(self) -> dict[str, list[str]]:
+        strategies, tapes = [], []
+        for at, folders, files in os.walk(self._folder):
+            path = Path(at)
+            if is_tape(path):
+                tapes.append(path)
+                folders.clear()
+                continue
+            deep = len(path.relative_to(self._folder).parts) >= DEPTH_MAX
+            folders[:] = [] if deep else sorted(each for each in folders if not each.startswith((".", "__")))
+            strategies += [path / each for each in files if each.endswith(".py") and _has_strategy(path / each)]
+            if len(strategies) + len(tapes) > FILES_MAX:
+                break
+        names = (sorted(str(each.relative_to(self._folder)) for each in found) for found in (strategies, tapes))
+        return dict(zip(("strategies", "tapes"), names, strict=True))
+
+    async def _params(self, words: Sequence[str]) -> Any:
+        """Returns parameters as `onetape params` has them. words: a strategy of `trial_files`."""
+        strategy = words[0] if words else ""
+        if strategy not in (await self._files(()))["strategies"]:
+            raise BadInput(f"no strategy {strategy[:80]!r} in the folder", location="strategy")
+        process = await self._begun("params", strategy, "--json", stderr=asyncio.subprocess.PIPE)
+        try:
+            out, err = await asyncio.wait_for(process.communicate(), PARAMS_WITHIN_S)
+        except TimeoutError:
+            process.kill()
+            raise BadInput("its parameters take too long", location=strategy) from None
+        if process.returncode:
+            raise BadInput(_last_line(err.decode(errors="replace")) or "it cannot be loaded", location=strategy)
+        return msgspec.json.decode(out)
+
+    # --- trying ---------------------------------------------------------------------------------------
+
+    async def carry_out(self, command: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+        return await (self._start if command == "start" else self._stop)(fields)
+
+    async def _start(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Begins a backtest. fields: strategy and tapes of `trial_files`, params by name, cash, name of the run.
+        Raises BadInput, DuplicateCommand."""
+        files = await self._files(())
+        strategy, tapes, params = str(fields.get("strategy")), fields.get("tapes"), fields.get("params") or {}
+        name, cash = fields.get("run") or f"page-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}", fields.get("cash")
+        if strategy not in files["strategies"]:
+            raise BadInput(f"no strategy {strategy[:80]!r} in the folder", location="strategy")
+        if not isinstance(tapes, list) or not tapes or not set(map(str, tapes)) <= set(files["tapes"]):
+            raise BadInput("tapes of the folder, one at least", location="tapes")
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise BadInput("a name has letters, digits, '.', '_' and '-'", location="run")
+        if not isinstance(params, dict) or not all(_NAME.fullmatch(str(each)) for each in params):
+            raise BadInput("parameters are by name", location="params")
+        if any(each.is_running for each in self._trials):
+            raise DuplicateCommand("one backtest at a time", location=name, todo="wait for it, or end it")
+        call = ["backtest", strategy, "--data", *map(str, tapes), "--out", name]
+        call += [f"--param={key}={value}" for key, value in params.items()]
+        call += [f"--cash={cash}"] if isinstance(cash, str) and cash else []
+        trial = _Trial(name, strategy)
+        self._trials = [*self._trials, trial][-SHOWN_MAX:]
+        work = asyncio.ensure_future(self._tried(trial, call))
+        self._works.add(work)
+        work.add_done_callback(self._works.discard)
+        return {"run": name}
+
+    async def _stop(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Ends a backtest that runs. fields: run. Raises BadInput."""
+        for each in self._trials:
+            if each.is_running and each.name == fields.get("run") and each.process is not None:
+                each.error = "ended by the page"
+                each.process.kill()
+                return {}
+        raise BadInput(f"no backtest {str(fields.get('run'))[:80]!r} runs", location="run")
+
+    async def _tried(self, trial: _Trial, call: Sequence[str]) -> None:
+        ours, theirs = pty.openpty()
+        os.set_blocking(ours, False)
+        loop = asyncio.get_running_loop()
+        seen = bytearray()
+
+        def hear() -> None:
+            with suppress(BlockingIOError, OSError):  # a terminal whose other end is closed has an error, and no end
+                seen.extend(os.read(ours, 1 << 16))
+                trial.text = _last_line(seen[-4096:].decode(errors="replace"))
+
+        loop.add_reader(ours, hear)
+        try:
+            trial.process = await self._begun(*call, stderr=theirs)
+            await trial.process.wait()
+            hear()
+            if trial.process.returncode and not trial.error:
+                trial.error = trial.text or f"it ended with {trial.process.returncode}"
+        except (OSError, OnetapeError) as error:
+            trial.error = str(error)
+        finally:
+            if trial.process is not None and trial.process.returncode is None:
+                trial.process.kill()
+                await trial.process.wait()
+            trial.is_running = False
+            loop.remove_reader(ours)
+            os.close(ours)
+            os.close(theirs)
+
+    async def _begun(self, verb: str, *call: str, stderr: int) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-m", "onetape", verb, *call, "--home", str(self._home)),
+            cwd=self._folder,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE if stderr == asyncio.subprocess.PIPE else asyncio.subprocess.DEVNULL,
+            stderr=stderr,
+        )
+
+
+def _has_strategy(path: Path) -> bool:
+    with suppress(OSError):
+        return "Strategy)" in path.read_text(encoding="utf-8", errors="replace")
+    return False
+
+
+def _last_line(text: str) -> str:
+    lines = [each.strip() for each in re.split(r"[\r\n]+", _ESCAPES.sub("\r", text)) if each.strip()]
+    return lines[-1] if lines else ""

@@ -1,0 +1,102 @@
+"""What the bot says of a home, in short lines for a telephone. Each blocks, for a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from onetape.gateway.account_views import positions, summary
+from onetape.gateway.client import GatewayClient
+from onetape.gateway.halts_client import halts
+from onetape.ipc.connection import Connection, Gone
+from onetape.ipc.names import process_socket
+from onetape.ipc.operator import robots_now
+from onetape.model.errors import OnetapeError, ProcessDown
+from onetape.model.sections import Config
+from onetape.model.time import DAY, SECOND
+from onetape.notify.past_alerts import ALERTS_MAX, alert_rows, past_alerts
+from onetape.recorder.read import ledger
+from onetape.store.records import Records
+from onetape.telegram.options import TelegramOptions
+
+__all__ = ["ANSWERS", "alerts_now", "supervisor_status"]
+
+GLANCE_NS: Final = 2 * SECOND
+
+
+def alerts_now(home: Path, config: Config) -> list[dict[str, Any]]:
+    """Returns what is wrong and nobody has acknowledged, the newest first."""
+    return alert_rows(past_alerts(home, ALERTS_MAX), config, is_all=False)[::-1]
+
+
+def _status(options: TelegramOptions) -> str:
+    home, config = Path(options.home), options.config
+    seen = asyncio.run(supervisor_status(home))
+    rows = [each for each in seen["processes"] if each["kind"] != "supervisor"]
+    bad = [each for each in rows if each["state"] != "running"]
+    lines = [f"{len(rows) - len(bad)} of {len(rows)} processes run"]
+    lines += [f"! {each['name']} {each['state']} {each['reason']}" for each in bad]
+    for account in config.accounts:
+        try:
+            killed = GatewayClient(home, account).ask("status")["killed"]
+        except OnetapeError as error:
+            killed = f"not known: {error.message}"
+        lines += [f"! {account}: kill switch {killed}"] if killed else []
+    lines += [f"{name[6:]}: {each['status']}, {each['orders']} working" for name, each in robots_now(home).items()]
+    lines.append(f"{len(halts(home, config))} halts, {len(alerts_now(home, config))} alerts")
+    return "\n".join(lines)
+
+
+def _profit(options: TelegramOptions) -> str:
+    """Of the UTC day, after fees, where there are records, else of each robot since it began; what accounts hold."""
+    home = Path(options.home)
+    if options.records:
+        records = Records(options.records, home=home)
+        try:
+            rows = ledger(records, by="strategy", since=time.time_ns() // DAY * DAY)
+        finally:
+            records.close()
+        lines = [f"{row['key']}: {row['net']} {row['currency']} today, after fees" for row in rows]
+    else:
+        lines = [f"{name[6:]}: {each['profit']} since it began" for name, each in robots_now(home).items()]
+    for account, balances in summary(home, options.config)["equity"].items():
+        lines += [f"{account}: {total} {currency}" for currency, total in balances.items() if float(total)]
+    return "\n".join(lines)
+
+
+def _positions(options: TelegramOptions) -> str:
+    return "\n".join(
+        f"{row['account']} {row['symbol']}: {row['qty']} at {row['entry_price']}, open {row['unrealized']}"
+        for row in positions(Path(options.home), options.config)
+        if float(row["qty"])
+    )
+
+
+def _halts(options: TelegramOptions) -> str:
+    return "\n".join(
+        f"{row['id']}: {row['scope']} {row['subject']} {row['rule']} {row['loss']}".rstrip()
+        for row in halts(Path(options.home), options.config)
+    )
+
+
+async def supervisor_status(home: Path) -> dict[str, Any]:
+    """Returns how processes stand. Raises ProcessDown."""
+    connection = Connection(process_socket(home, "supervisor"))
+    try:
+        return await connection.ask({"do": "status"}, time.time_ns() + GLANCE_NS)
+    except (Gone, TimeoutError) as error:
+        raise ProcessDown("the supervisor does not answer") from error
+    finally:
+        connection.close()
+
+
+# Command -> what it shows, and how that is made.
+ANSWERS: Final[Mapping[str, tuple[str, Callable[[TelegramOptions], str]]]] = {
+    "status": ("processes, robots, kill switches", _status),
+    "profit": ("today, each robot, what accounts have", _profit),
+    "positions": ("what is held", _positions),
+    "halts": ("what may only be reduced", _halts),
+}

@@ -1,0 +1,64 @@
+"""What `onetape doctor` says of the bot: whether Telegram takes the token, and knows the chats."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from onetape.model.errors import OnetapeError
+from onetape.model.sections import Config, TelegramConfig
+from onetape.preflight.findings import ERROR, OK, WARNING, Finding
+from onetape.security.secrets import Secret
+from onetape.telegram.api import ApiError, BotApi
+from onetape.telegram.options import TELEGRAM, bot_token
+
+__all__ = ["examine"]
+
+WITHIN_S: Final = 5.0
+
+
+def examine(config: Config, environ: Mapping[str, str], folder: Path) -> list[Finding]:
+    """Returns what is so; nothing where there is no bot, or its token cannot be read, which the start says itself."""
+    telegram = config.notify.telegram
+    if telegram is None:
+        return []
+    if telegram.token.startswith("fd:"):
+        return [Finding(OK, TELEGRAM, "a descriptor can be read once, and not by us")]
+    try:
+        token = bot_token(telegram, environ, folder)
+    except OnetapeError:
+        return []
+    return asyncio.run(_found(telegram, token))
+
+
+async def _found(telegram: TelegramConfig, token: Secret) -> list[Finding]:
+    async with BotApi(telegram.api, token) as api:
+
+        async def query(method: str, **fields: Any) -> Any:
+            return await api.call(method, within_s=WITHIN_S, **fields)
+
+        try:
+            name = (await query("getMe"))["username"]
+            webhook = (await query("getWebhookInfo"))["url"]
+        except ApiError as error:
+            if error.code in (401, 404):
+                todo = "take the one that @BotFather has now: [notify.telegram] token"
+                return [Finding(ERROR, TELEGRAM, "Telegram does not know this token", todo)]
+            return [Finding(WARNING, TELEGRAM, error.words, "what trades does not wait for it")]
+        found = [Finding(OK, TELEGRAM, f"answers as @{name}")]
+        if webhook:
+            found.append(
+                Finding(ERROR, TELEGRAM, "a webhook takes what is sent to it", "deleteWebhook, or another bot")
+            )
+        if not telegram.chats:
+            todo = "write to it while it runs: `onetape logs telegram` has the id for [notify.telegram] chats"
+            found.append(Finding(WARNING, TELEGRAM, "no chat may use it", todo))
+        for chat in telegram.chats:
+            try:
+                await query("getChat", chat_id=chat)
+            except ApiError as error:
+                todo = "write /start to the bot in it, or mend [notify.telegram] chats"
+                found.append(Finding(ERROR, TELEGRAM, f"chat {chat}: {error.words}", todo))
+        return found

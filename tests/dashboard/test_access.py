@@ -1,0 +1,209 @@
+"""Who may look and act at the pages, over real sockets: links, cookies, Host, Origin, CSRF, and what is never sent."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import asynccontextmanager
+from http.cookies import SimpleCookie
+from pathlib import Path
+
+import aiohttp
+import msgspec
+import pytest
+
+from onetape.dashboard.main import Dashboard
+from onetape.dashboard.options import dashboard_options, link_of
+from onetape.model.errors import BadConfig, ProcessDown
+from onetape.store.config import load_config
+
+
+def options_of(home: Path, text: str = "[dashboard]\nport = 0\n"):
+    home.mkdir(exist_ok=True)
+    file = home / "onetape.toml"
+    file.write_text(text)
+    return dashboard_options(load_config(file, {}), home=home, folder=home)
+
+
+class Server:
+    def __init__(self, made: Dashboard, home: Path) -> None:
+        self.made, self.home, self.address = made, home, made.server.address
+        self.web = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+
+    async def call(self, method: str, path: str, **facts) -> tuple[int, Mapping[str, str], str]:
+        async with self.web.request(method, self.address + path, allow_redirects=False, **facts) as answer:
+            return answer.status, answer.headers, await answer.text()
+
+    async def login(self) -> str:
+        status, headers, _ = await self.call("GET", link_of(self.home).removeprefix(self.address))
+        assert status == 303
+        name, value = next(iter(SimpleCookie(headers["Set-Cookie"]).items()))
+        assert all(word in headers["Set-Cookie"] for word in ("HttpOnly", "SameSite=Strict", "Path=/"))
+        return f"{name}={value.value}"
+
+    async def hello(self, cookie: str) -> dict:
+        async with self.web.ws_connect(f"{self.address}/ws", headers={"Cookie": cookie, "Origin": self.address}) as ws:
+            return (await ws.receive_json())["hello"]
+
+
+@asynccontextmanager
+async def serving(home: Path, *facts: str):
+    made = Dashboard(options_of(home, *facts))
+    await made.start()
+    server = Server(made, home)
+    try:
+        yield server
+    finally:
+        await server.web.close()
+        await made.close()
+
+
+def run(work) -> None:
+    asyncio.run(work())
+
+
+def test_a_link_lets_in_once_and_its_cookie_outlives_the_server(tmp_path):
+    async def work() -> None:
+        async with serving(tmp_path / "h") as server:
+            link = link_of(server.home)
+            cookie = await server.login()
+            assert link_of(server.home) != link  # there is another one
+            assert (await server.call("GET", link.removeprefix(server.address)))[0] == 401
+            assert (await server.call("GET", "/"))[0] == 401
+            assert (await server.call("GET", "/", headers={"Cookie": cookie}))[0] == 200
+            name, _, value = cookie.partition("=")
+            forged = f"{name}={value[:-1]}{'0' if value[-1] != '0' else '1'}"
+            assert (await server.call("GET", "/", headers={"Cookie": forged}))[0] == 401
+            port = server.made.server.port
+        async with serving(tmp_path / "h", f"[dashboard]\nport = {port}\n") as server:
+            assert (await server.call("GET", "/", headers={"Cookie": cookie}))[0] == 200
+            (server.home / "state" / "dashboard.key").unlink()
+        async with serving(tmp_path / "h", f"[dashboard]\nport = {port}\n") as server:
+            assert (await server.call("GET", "/", headers={"Cookie": cookie}))[0] == 401
+
+    run(work)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Host": "evil.example"}, 403),
+        ({"Host": "localhost"}, 200),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+    ],
+)
+def test_another_name_or_page_is_refused(tmp_path, headers, status):
+    async def work() -> None:
+        async with serving(tmp_path / "h") as server:
+            cookie = await server.login()
+            assert (await server.call("GET", "/", headers={"Cookie": cookie, **headers}))[0] == status
+
+    run(work)
+
+
+def test_a_change_needs_the_word_of_our_own_page_and_a_locked_session_makes_none(tmp_path):
+    async def work() -> None:
+        async with serving(tmp_path / "h") as server:
+            cookie = await server.login()
+            csrf = (await server.hello(cookie))["csrf"]
+            body = {"do": "ack", "id": "1", "fields": {"id": "7"}}
+            own = {"Cookie": cookie, "X-Onetape-Csrf": csrf}
+            assert (await server.call("POST", "/act", json=body, headers={"Cookie": cookie}))[0] == 403
+            assert (await server.call("POST", "/act", json=body, headers={**own, "X-Onetape-Csrf": "é"}))[0] == 403
+            assert (await server.call("POST", "/act", json=body))[0] == 401
+            assert (await server.call("POST", "/act", data=b"x=1", headers=own))[0] == 400
+            for wrong in (
+                {"do": "allocate"},  # moves money: no page may
+                {"do": "kill"},
+                {"do": "kill", "name": "main", "fields": {"x": 1}},
+                {"do": "ack", "name": "x"},
+                {"do": "ack", "id": "x" * 65},
+            ):
+                status, _, text = await server.call("POST", "/act", json={"id": "1", **wrong}, headers=own)
+                assert status == 400, text
+            status, headers, _ = await server.call("POST", "/lock", headers=own)
+            assert status == 204
+            name, value = next(iter(SimpleCookie(headers["Set-Cookie"]).items()))
+            locked = {**own, "Cookie": f"{name}={value.value}"}
+            assert (await server.call("POST", "/act", json=body, headers=locked))[0] == 403
+
+    run(work)
+
+
+def test_read_only_is_so_for_sessions_from_before(tmp_path):
+    async def work() -> None:
+        async with serving(tmp_path / "h") as server:
+            cookie, port = await server.login(), server.made.server.port
+        async with serving(tmp_path / "h", f"[dashboard]\nport = {port}\nread_only = true\n") as server:
+            hello = await server.hello(cookie)
+            assert hello["read_only"]
+            own = {"Cookie": cookie, "X-Onetape-Csrf": hello["csrf"]}
+            assert (await server.call("POST", "/act", json={"do": "ack", "id": "1"}, headers=own))[0] == 403
+
+    run(work)
+
+
+def test_a_socket_needs_a_session_and_our_own_page(tmp_path):
+    async def work() -> None:
+        async with serving(tmp_path / "h") as server:
+            cookie = await server.login()
+            for headers in (
+                {},
+                {"Origin": server.address},
+                {"Cookie": cookie},
+                {"Cookie": cookie, "Origin": "http://x"},
+            ):
+                with pytest.raises(aiohttp.WSServerHandshakeError):
+                    await server.web.ws_connect(f"{server.address}/ws", headers=headers)
+
+    run(work)
+
+
+def test_pages_are_packed_and_allow_nothing_inline(tmp_path):
+    async def work() -> None:
+        async with serving(tmp_path / "h") as server:
+            for path in ("/app.js", "/app.css", "/third_party/preact.js"):
+                status, headers, _ = await server.call("GET", path, headers={"Accept-Encoding": "gzip"})
+                assert (status, headers["Content-Encoding"]) == (200, "gzip")
+                policy = headers["Content-Security-Policy"]
+                assert policy.startswith("default-src 'self';") and "unsafe" not in policy
+                second = await server.call("GET", path, headers={"If-None-Match": headers["ETag"]})
+                assert second[0] == 304
+            for path in ("/../main.py", "/%2e%2e/main.py", "/pages/", "/nothing"):
+                assert (await server.call("GET", path))[0] == 404
+
+    run(work)
+
+
+def test_a_written_port_that_is_taken_is_an_error_and_the_default_takes_the_next(tmp_path, monkeypatch):
+    async def work() -> None:
+        async with serving(tmp_path / "one") as first:
+            port = first.made.server.port
+            with pytest.raises(ProcessDown, match=f"cannot listen on 127.0.0.1:{port}"):
+                async with serving(tmp_path / "two", f"[dashboard]\nport = {port}\n"):
+                    pass
+            options = options_of(tmp_path / "three", "[dashboard]\n")
+            assert options.ports[0] == 8080 and len(options.ports) == 100
+            second = Dashboard(msgspec.structs.replace(options, ports=[port, 0]))
+            await second.start()
+            assert second.server.port not in (0, port)
+            await second.close()
+            assert (
+                options_of(tmp_path / "three", "[dashboard]\n").ports[0] == second.server.port
+            )  # its pages wait there
+
+    run(work)
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ('host = "0.0.0.0"', "has no TLS"),
+        ('tls_cert = "a.pem"', "go together"),
+        ('host = "10.0.0.5"\ntls_cert = "no.pem"\ntls_key = "no.pem"', "cannot read the file"),
+    ],
+)
+def test_what_would_be_open_to_a_network_is_refused(tmp_path, keys, words):
+    with pytest.raises(BadConfig, match=words):
+        options_of(tmp_path / "h", f"[dashboard]\n{keys}\n")

@@ -1,0 +1,289 @@
+"""The pages in a real browser, before a real `up` on a simulated exchange: what is done there is seen here, and back.
+One home for all; each test leaves it as it was."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+from onetape.dashboard.options import link_of
+from waiting import wait_for
+from worlds.chromium_pipe import CHROMIUM, Chromium
+from worlds.supervised import Home
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium (apt install --no-install-recommends chromium)")
+
+SYMBOL = "binance:BTC/USDT:USDT"
+MARKET = "market/main/binance%3ABTC%2FUSDT%3AUSDT/1s"
+HOSTILE = "</script><img src=x onerror=document.title='taken'>{{7*7}}"
+QUOTER = """
+from onetape import Strategy
+
+
+class Quoter(Strategy):
+    symbol: str = "binance:BTC/USDT:USDT"
+    lots: int = 0  # <b>so many</b> are held
+    below: float = 2000.0  # quote units under the market, where a bid stands
+
+    def on_start(self):
+        self.subscribe(self.symbol, quotes=True)
+        self.set_timer("act", every="50ms")
+
+    def on_timer(self, name):
+        quote = self.quote(self.symbol)
+        if quote is None:
+            return
+        orders = self.orders(self.symbol)
+        missing = self.lots * 0.01 - self.position(self.symbol).qty
+        if abs(missing) > 0.001 and not any(each.type == "market" for each in orders):
+            (self.buy if missing > 0 else self.sell)(self.symbol, abs(missing))
+        price = round(quote.bid - self.below, -2)
+        bids = [each for each in orders if each.type == "limit"]
+        for each in bids:
+            if abs(each.price - price) > 150:
+                self.cancel(each)
+        if not bids:
+            self.buy(self.symbol, 0.02, price)
+"""
+CONFIG = """
+[venues.x]
+kind = "binance-usdm"
+[accounts.main]
+venue = "x"
+[guardian]
+[recorder]
+[dashboard]
+port = 0
+[robots.q]
+strategy = "maker.py:Quoter"
+account = "main"
+"""
+TABLE = "!!document.querySelector('main table')"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    with Home(tmp_path_factory.mktemp("pages"), CONFIG, QUOTER) as made:
+        state = made.run("up")
+        assert state["dashboard"].startswith("http://127.0.0.1:")
+        yield made
+        made.run("down")
+
+
+@contextmanager
+def page_of(home: Home, folder: Path, **size):
+    with Chromium(link_of(home.home), folder, ready=TABLE, **size) as browser:
+        yield browser
+        assert not [each for each in browser.console if '"network"' not in each]
+
+
+@pytest.fixture(scope="module")
+def page(home, tmp_path_factory):
+    with page_of(home, tmp_path_factory.mktemp("browser")) as browser:
+        yield browser
+
+
+def go(page: Chromium, place: str) -> None:
+    page.js(f"location.hash = {place!r}")
+
+
+def text(page: Chromium, what: str = "main") -> str:
+    return page.js(f"document.querySelector({what!r})?.innerText ?? ''")
+
+
+def press(page: Chromium, words: str, within: str = "main") -> None:
+    """Presses the first button of these words, once it is there."""
+    page.wait(
+        f"[...document.querySelectorAll({within + ' button'!r})].some(b => b.innerText === {words!r} && !b.disabled"
+        f" && (b.click(), true))"
+    )
+
+
+def fill_in(page: Chromium, what: str, value: str) -> None:
+    page.wait(f"!!document.querySelector({what!r})")
+    page.js(
+        f"(() => {{ const e = document.querySelector({what!r}); e.value = {value!r};"
+        f" e.dispatchEvent(new Event('input', {{bubbles: true}})) }})()"
+    )
+
+
+def confirm(page: Chromium, words: str, typed: str = "") -> None:
+    page.wait("!!document.querySelector('dialog[open]')")
+    if typed:
+        fill_in(page, "#word", typed)
+    press(page, words, "dialog")
+
+
+def change(page: Chromium, name: str, value: str) -> None:
+    go(page, "robots/q")
+    fill_in(page, f"#p-{name}", value)
+    press(page, "Preview ...")
+    confirm(page, "Change")
+
+
+def test_a_parameter_is_changed_with_a_preview_the_next_quote_moves_and_undo_takes_it_back(home, page):
+    def bids() -> list[float]:
+        return [float(each["price"]) for each in home.run("orders") if each["type"] == "limit"]
+
+    (before,) = wait_for(lambda: len(found := bids()) == 1 and found)
+    go(page, "robots/q")
+    fill_in(page, "#p-below", "3000")
+    press(page, "Preview ...")
+    page.wait("document.querySelector('dialog')?.innerText.includes('3000')")
+    confirm(page, "Change")
+    wait_for(lambda: (found := bids()) and found[0] < before - 500, bids)
+    press(page, "Undo")
+    wait_for(lambda: (found := bids()) and found[0] > before - 500, bids)
+    assert "so many" in text(page, "#parameters")
+
+
+def test_a_fill_is_a_marker_and_a_row_within_a_second(home, page):
+    change(page, "lots", "1")
+    go(page, MARKET)
+    page.wait("document.querySelectorAll('#fills tbody tr').length >= 1")
+    page.wait("Number(document.querySelector('.canvas')?.dataset.markers) >= 1")
+    before = page.js("document.querySelectorAll('#fills tbody tr').length")
+    markers = page.js("Number(document.querySelector('.canvas').dataset.markers)")
+    page.js(
+        f"new MutationObserver(() => {{ if (document.querySelectorAll('#fills tbody tr').length > {before}"
+        f" && Number(document.querySelector('.canvas').dataset.markers) > {markers}) window.seen ??= Date.now() }})"
+        ".observe(document.body, {subtree: true, childList: true, attributes: true})"
+    )
+    home.run("send", "robot:q", "params", "lots=2")
+    page.wait("!!window.seen")
+    newest = max(each["ts_event"] for each in home.fills()) / 1e6
+    assert page.js("window.seen") - newest < 1000
+    page.wait("document.querySelector('#position')?.innerText.includes('0.02')")
+    page.wait("document.querySelector('#orders')?.innerText.includes('stop market')")
+    home.run("send", "robot:q", "params", "lots=0")
+    page.wait("document.querySelector('#position')?.innerText.includes('Nothing is held')")
+
+
+def test_the_kill_switch_is_tripped_with_a_typed_word_and_lifted_and_its_alert_acknowledged(home, page):
+    go(page, "guardian")
+    press(page, "Kill switch ...")
+    page.wait("[...document.querySelectorAll('dialog button')].at(-1)?.disabled === true")  # the word is missing
+    confirm(page, "Stop trading", "kill")
+    page.wait("document.querySelector('#kill')?.innerText.includes('stopped: by the page')")
+    home.run("send", "gateway", "halt", "scope=system", f"reason={HOSTILE}", "until=1h")
+    page.wait("/in 59 min|in 60 min/.test(document.querySelector('#halts')?.innerText)")
+    page.wait("document.querySelector('#alerts')?.innerText.includes('{{7*7}}')")  # hostile words are words
+    assert page.js("document.querySelectorAll('main img').length") == 0
+    press(page, "Acknowledge", "#alerts")
+    page.wait("document.querySelector('#alerts')?.innerText.includes('acknowledged by dashboard')")
+    press(page, "Lift ...", "#halts")
+    confirm(page, "Lift", "lift")
+    page.wait("document.querySelector('#halts')?.innerText.includes('Nothing is halted')")
+    press(page, "Lift ...", "#kill")
+    confirm(page, "Lift", "lift")
+    page.wait("document.querySelector('#kill')?.innerText.includes('stopped') === false")
+    assert page.js("document.title") == "Guardian · onetape"
+    home.run("send", "gateway", "ping")
+
+
+def test_the_slider_shows_the_moment_that_replay_shows_and_its_link_leads_there_again(home, page):
+    run = next(each.parent.name for each in sorted((home.home / "runs").glob("*/run.toml")))
+    go(page, f"time/{run}")
+    page.wait("document.querySelector('#moment')?.innerText.includes('frame') && !!document.querySelector('#had dd')")
+    page.js(
+        "(() => { const e = document.querySelector('#moment input[type=range]'); e.value = (+e.min + +e.max) / 2;"
+        " e.dispatchEvent(new Event('input', {bubbles: true})) })()"
+    )
+    page.wait("document.querySelector('#moment').getAttribute('aria-busy') === 'false' && location.hash.includes('T')")
+    press(page, "+1 frame")
+    page.wait("location.hash.endsWith('/1') && document.querySelector('#moment').getAttribute('aria-busy') === 'false'")
+    link, shown = page.js("location.hash"), text(page, "#moment")
+    place = unquote(link.split("/")[2])
+    (state,) = home.run("replay", run, "--until", place, "--step", "1")["steps"]
+    assert f"frame {state['frames']}" in " ".join(shown.split())
+    assert f"{Decimal(state['equity']):,.2f}" in text(page, "#had")
+    for each in state["orders"]:
+        assert each["price"] in text(page, "#had-orders")
+    go(page, "overview")
+    page.wait("!document.querySelector('#moment')")
+    go(page, link.removeprefix("#"))
+    page.wait("document.querySelector('#moment')?.innerText.includes('frame')")
+    assert f"frame {state['frames']}" in " ".join(text(page, "#moment").split())
+
+
+def test_a_server_that_is_lost_is_said_to_be_so_and_the_page_goes_on_with_the_one_that_comes(home, page):
+    go(page, "overview")
+    page.wait("document.querySelector('#equity .big')?.innerText.includes('USDT')")
+    process = home.process("dashboard")
+    os.kill(process["pid"], signal.SIGSTOP)  # asleep: no connection breaks
+    page.wait("document.querySelector('.banner')?.innerText.includes('does not answer')")
+    page.wait("!!document.querySelector('.is-stale .age')")  # what is old has its age
+    os.kill(process["pid"], signal.SIGKILL)
+    page.wait("!document.querySelector('.banner') && !document.querySelector('.is-stale')")
+    assert home.process("dashboard")["restarts"] == process["restarts"] + 1
+    assert "USDT" in text(page, "#equity")
+
+
+def test_two_users_see_what_one_of_them_does_and_a_phone_has_room_for_all_of_it(home, page, tmp_path):
+    with page_of(home, tmp_path, width=390, height=844) as phone:
+        go(page, "robots/q")
+        go(phone, "robots/q")
+        press(phone, "Stop ...")
+        confirm(phone, "Stop it")
+        page.wait("document.querySelector('#robot')?.innerText.includes('stopped')")
+        press(page, "Start")
+        phone.wait("document.querySelector('#robot')?.innerText.includes('started')")
+        for place in ("overview", MARKET, "portfolio", "robots", "guardian", "delta", "time", "backtests", "system"):
+            go(phone, place)
+            phone.wait("!document.querySelector('.loading') && !!document.querySelector('.panel')")
+            wide = phone.js("document.documentElement.scrollWidth")
+            assert wide <= 390, (place, wide)
+
+
+def test_a_page_is_used_by_keyboard_alone(home, page):
+    go(page, "overview")
+    page.wait("location.hash === '#overview'")
+    page.js("document.activeElement.blur()")
+    page.key("5")
+    page.wait("location.hash === '#guardian'")
+
+    def focused() -> str:
+        return page.js("document.activeElement.innerText ?? ''")
+
+    for _ in range(40):
+        page.key("Tab")
+        if focused() == "Kill switch ...":
+            break
+    assert focused() == "Kill switch ..."
+    assert page.js("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    page.key("Enter")
+    page.wait("document.activeElement?.matches('dialog input')")
+    page.write("kil")
+    page.key("Escape")
+    page.wait("!document.querySelector('dialog')")
+    assert "stopped" not in text(page, "#kill")
+    page.key("t")
+    page.wait("document.documentElement.dataset.theme === 'dark'")
+    page.key("h")
+    page.key("1")
+    page.wait("document.querySelector('#equity .amount')?.innerText === '••••'")  # a screenshot shows no amounts
+    assert not [c for c in text(page, "#equity .big") if c.isdigit()]
+    page.key("h")
+
+
+def test_nothing_is_taken_from_elsewhere_and_the_first_load_is_small(home, page):
+    page.open()
+    loaded = page.js("performance.getEntriesByType('resource').map(e => [e.name, e.transferSize])")
+    own = home.status()["dashboard"]
+    assert loaded and all(name.startswith((own, "data:")) for name, _ in loaded)
+    assert sum(size for _, size in loaded) < 300_000
+
+
+@pytest.mark.parametrize(
+    "place", ["overview", MARKET, "portfolio", "robots", "guardian", "delta", "backtests", "system"]
+)
+def test_each_page_is_drawn_whole(home, page, place):
+    go(page, place)
+    page.wait("!!document.querySelector('.panel') && !document.querySelector('.loading, .note.error')")
+    assert page.js("document.querySelectorAll('main h1').length") == 1

@@ -1,0 +1,313 @@
+"""One robot on two accounts: orders go to the gateway of the account that trades their symbol, what comes back is of
+both, and one gateway that is away stops nothing at the other."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from long_form import LONG
+from onetape import Strategy
+from onetape.accounts.entries import Cause, Entry, Leg, Outside
+from onetape.accounts.entry_frames import pack
+from onetape.engine.loader import load_strategy
+from onetape.engine.robot_commands import AWAY, BACK, commands_of
+from onetape.gateway.gateway_tape import EPOCH_BITS, GatewayTape, RobotLife
+from onetape.gateway.options import gateway_journal
+from onetape.gateway.order_frames import QUOTE
+from onetape.model import catalogue
+from onetape.model.config import parse_config
+from onetape.model.enums import Liquidity, OrderNews, PositionSide, RequestKind, Side
+from onetape.model.errors import BadConfig, UnknownSymbol
+from onetape.model.money import money_units
+from onetape.model.order import OrderSpec
+from onetape.orders.managed import FillOut, NewsOut, Request, requested_order
+from onetape.orders.reports import FillReport
+from onetape.replay.replay import replay_run
+from onetape.robot.live import LiveOptions, open_live
+from onetape.runs.attribution import attribution_of
+from onetape.tape.journal import JournalWriter
+from worlds.supervised import Home
+
+PAIR = Path(__file__).resolve().parents[2] / "strategies" / "pair_arbitrage.py"
+A, B = "binance:BTC/USDT:USDT", "aster:BTC/USDT:USDT"
+VENUES = {"a": "binance", "b": "aster"}
+UNIT = 10**18
+KILLED = ("robot:pair", "gateway:b", *(("gateway:a",) if LONG else ()))
+SLICE = Decimal("0.01")
+CONFIG = f"""
+[venues.binance]
+kind = "binance-usdm"
+[venues.aster]
+kind = "aster"
+[accounts.a]
+venue = "binance"
+[accounts.b]
+venue = "aster"
+[robots.pair]
+strategy = "busy.py"
+accounts = ["a", "b"]
+params = {{ a = "{A}", b = "{B}" }}
+"""
+# In and out without end, whatever the gap.
+BUSY = """
+from pair_arbitrage import PairArbitrage
+
+
+class Busy(PairArbitrage):
+    aim = 1
+    seen = 0
+
+    def work(self, a, b):
+        self.seen += 1
+        if self.seen % 5 == 0:
+            super().work(a, b)
+
+    def wish(self, a, b, held):
+        if abs(held - self.aim * self.size) < self.lot / 2:
+            self.aim = -self.aim
+        return self.aim * self.size
+"""
+
+
+class Both(Strategy):
+    symbols: list[str]
+
+    def on_start(self):
+        self.heard, self.orders_made = [], []
+        for symbol in self.symbols:
+            self.subscribe(symbol, quotes=True)
+        self.order_both()
+
+    def order_both(self):
+        self.orders_made += [self.buy(symbol, 0.04, 60_000.0) for symbol in self.symbols]
+
+    def on_fill(self, fill):
+        self.heard.append((fill.order.symbol, fill.qty, fill.fee_currency))
+
+    def on_health(self, health):
+        self.heard.append((health.kind, health.subject, health.state))
+        if health.state == "lost":
+            second = self.orders_made[1]
+            self.changed = self.amend(second, qty=0.03), self.cancel(second)
+        self.order_both()
+
+
+class Gateway:
+    """A gateway that answers a robot which attaches, and what its tape says is a test's."""
+
+    def __init__(self, home: Path, account: str, epoch: int = 0) -> None:
+        facts = catalogue.find({"a": A, "b": B}[account])
+        assert facts is not None
+        self.symbol, self.account, self.epoch = facts.symbol, account, epoch
+        self.tape = GatewayTape(JournalWriter(gateway_journal(home, account), process=f"gateway:{account}"), (facts,))
+        self.later = time.time_ns() + 3600 * 10**9
+        self.tape.open(time.time_ns())
+        self.quote()
+        self.trades = 0
+
+    def quote(self) -> None:
+        self.later += 10**9
+        quote = QUOTE.pack(self.later, self.later, 600_000, 600_010, 10, 10, 0, 0)
+        self.tape.writer.append("quote", quote, stream=1, time=self.later)
+
+    def ask(self, do: str, **fields):
+        match do:
+            case "follow":
+                return {"lacking": []}
+            case "status":
+                return {"market": {"hears": True}}
+            case "life":
+                return {"journal": "", "epoch": self.epoch, "since": 0, "hub": None}
+        self.epoch = max(self.epoch + 1, fields["epoch"])
+        self.tape.attach(RobotLife(1, fields["name"], self.epoch, fields["journal"]), time.time_ns())
+        return {
+            "robot": 1,  # the same at both
+            "base": self.epoch << EPOCH_BITS,
+            "balances": {"USDT": "1000"},
+            "hedge": False,
+            "currencies": dict(self.tape.currencies),
+            "slot": 2,
+            "leverage": 1.0,
+            "entries_after": self.tape.writer.published,
+            "others": {},
+        }
+
+    def order(self, order_id: int, size: int = 40, side: Side = Side.BUY):
+        spec = OrderSpec(symbol=self.symbol, side=side, size_int=size, price_int=600_000)
+        order = requested_order("c", Request(1, RequestKind.PLACE, order_id, spec), time.time_ns())
+        self.tape.write(NewsOut(order, OrderNews.ACCEPTED, order.state, self.later), self.later)
+        return order
+
+    def fill(self, order, size: int, fee_currency: str, side: Side = Side.BUY) -> None:
+        """The ledger books a fee of 1, whatever the fill said."""
+        self.trades += 1
+        fill = FillReport(
+            symbol=self.symbol,
+            client_id="c",
+            venue_id="77",
+            trade_id=self.trades,
+            side=side,
+            position_side=PositionSide.BOTH,
+            price=600_000,
+            size=size,
+            time=1_000 + self.trades,
+            fee=2 * UNIT,
+            fee_currency=fee_currency,
+            liquidity=Liquidity.MAKER,
+        )
+        sequence = self.tape.write(FillOut(order, fill), self.later)
+        legs = (Leg(2, "USDT", -UNIT), Leg(Outside.FEES, "USDT", UNIT))
+        entry = Entry(self.later, Cause.FILL, legs, "", sequence)
+        self.tape.writer.append("entry", pack(entry), stream=0, time=self.later)
+
+
+def test_each_account_hears_and_pays_its_own_though_numbers_are_the_same(tmp_path):
+    gateways = {"a": Gateway(tmp_path, "a"), "b": Gateway(tmp_path, "b", epoch=6)}
+    options = LiveOptions(strategy=Both, data=[], home=tmp_path, venues=VENUES, params={"symbols": [A, B]})
+    robot = open_live(options, gateways)
+    strategy, host = robot.session.robot, robot.session.host
+    try:
+        assert strategy.accounts == VENUES
+        first, second = strategy.orders_made
+        assert (first.id >> EPOCH_BITS, second.id - first.id) == (7, 1), "ids are new at both"
+        orders = {first.id: gateways["a"].order(first.id), second.id: gateways["b"].order(second.id)}
+        gateways["a"].fill(orders[first.id], 10, "BNB")
+        gateways["b"].fill(orders[second.id], 20, "ASTER")
+        robot.step()
+        assert strategy.heard == [(A, 0.01, "BNB"), (B, 0.02, "ASTER")]
+        assert (strategy.position(A).qty, strategy.position(B).qty) == (0.01, 0.02)
+        assert [host.balance("USDT", venue).total for venue in ("binance", "aster")] == [999, 999]
+        # What is held of the one account is not held of the other.
+        locked = [host.balance("USDT", venue).locked for venue in ("binance", "aster")]
+        assert locked[0] == pytest.approx(2400, rel=0.01)
+        assert host.balance("USDT").locked == pytest.approx(sum(locked))
+        assert host.balance("USDT").total == 1998
+        assert strategy.balance("USDT", account="b").locked == locked[1]
+        assert strategy.position(B, account="b").qty == 0.02
+        assert sum(map(strategy.equity_of, VENUES)) == strategy.equity == strategy.equity_of()
+        with pytest.raises(UnknownSymbol, match="aster:BTC/USDT:USDT is not traded on account a"):
+            strategy.buy(B, 0.01, account="a")
+        with pytest.raises(UnknownSymbol, match="no account 'c'"):
+            strategy.set_target(B, 0.01, account="c")
+
+        del strategy.heard[:]
+        robot.session.ask(AWAY, {"account": "b", "gateway": 1})
+        assert strategy.heard == [("gateway", "b", "lost")]
+        assert [(o.state, o.code) for o in strategy.orders_made[2:]] == [("SUBMITTED", 0), ("DENIED", 4606)]
+        assert strategy.orders_made[3].reason == "its gateway is away"
+        assert strategy.changed == (False, True), "a cancel is taken when the gateway is back"
+        robot.session.ask(BACK, {"account": "b", "gateway": 1})
+        assert [each.state for each in strategy.orders_made[4:]] == ["SUBMITTED", "SUBMITTED"]
+        run = robot.close(keep=True)
+    except BaseException:
+        robot.close(keep=False)
+        raise
+    finally:
+        for gateway in gateways.values():
+            gateway.tape.writer.close()
+    assert run is not None
+    assert replay_run(run.run, verify=True)["divergences"] == 0
+
+
+def test_a_leg_whose_gateway_dies_with_its_order_leaves_the_other_closed(tmp_path):
+    """And what is heard of that order later is evened out."""
+    gateways = {"a": Gateway(tmp_path, "a"), "b": Gateway(tmp_path, "b")}
+    params = {"a": B, "b": A, "edge": -0.01}
+    strategy = load_strategy(f"{PAIR}:PairArbitrage")
+    robot = open_live(LiveOptions(strategy=strategy, data=[], home=tmp_path, venues=VENUES, params=params), gateways)
+    loop = robot.session.loop
+
+    def working() -> list[tuple[str, str, float]]:
+        return [(order.symbol, order.side, order.qty) for order in loop.working(None)]
+
+    try:
+        robot.step()
+        first = {order.symbol: order for order in loop.working(None)}
+        assert sorted(working()) == [(B, "sell", 0.01), (A, "buy", 0.01)]
+        gateways["a"].fill(gateways["a"].order(first[A].id, 10), 10, "USDT")
+        robot.step()
+        robot.session.ask(AWAY, {"account": "b", "gateway": 1})
+        gateways["a"].quote()
+        robot.step()
+        assert working() == [(B, "sell", 0.01), (A, "sell", 0.01)]
+        back = loop.working(A)[0]
+        gateways["a"].fill(gateways["a"].order(back.id, 10, Side.SELL), 10, "USDT", Side.SELL)
+        gateways["a"].quote()
+        robot.step()
+        assert working() == [(B, "sell", 0.01)], "it is flat, and waits"
+        robot.session.ask(BACK, {"account": "b", "gateway": 1})
+        gateways["b"].fill(gateways["b"].order(first[B].id, 10, Side.SELL), 10, "USDT", Side.SELL)
+        gateways["b"].quote()
+        robot.step()
+        assert working() == [(A, "buy", 0.01)]
+    finally:
+        robot.close(keep=False)
+        for gateway in gateways.values():
+            gateway.tape.writer.close()
+
+
+def test_a_gateway_takes_what_is_asked_of_its_account():
+    life = RobotLife(1, "pair", 1, "")
+    life.symbols = {1: A, 2: B}
+    assert life.trades(1) and life.trades(2)
+    record = {"life": 1, "account": "a", "venue": "binance", "more": [{"account": "b", "venue": "aster"}]}
+    life.sit(record, "b")
+    assert (life.trades(1), life.trades(2), life.leads) == (False, True, False)
+    life.sit(record, "a")
+    assert (life.trades(1), life.trades(2), life.leads) == (True, False, True)
+    life.sit({"strategy": "X", "params": {}}, "a")
+    assert life.venue == "binance"
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ('account = "a"\naccounts = ["a", "b"]', "both `account` and `accounts`"),
+        ("", "missing key `account`"),
+        ('accounts = ["a", "x"]', "no account `x`"),
+        ('accounts = ["a", "a"]', "`a` and `a` are both of binance"),
+        ('accounts = ["a", "b"]\nsubaccount = "s"', "account `a` has no sub-account `s`"),
+    ],
+)
+def test_what_accounts_a_robot_may_name(key, words):
+    with pytest.raises(BadConfig, match=words):
+        parse_config(CONFIG.replace('accounts = ["a", "b"]', key))
+
+
+def trades_on(home: Home) -> None:
+    """Both accounts have traded since."""
+    before = Counter(fill["account"] for fill in home.fills())
+    home.wait_for(lambda: len(Counter(fill["account"] for fill in home.fills()) - before) == 2)
+
+
+def test_the_pair_trades_live_on_two_venues_and_its_legs_are_a_slice_apart_at_most(tmp_path):
+    """Through a kill of the robot and of a gateway; then it is repeated to the last action."""
+    (tmp_path / PAIR.name).write_text(PAIR.read_text())
+    (tmp_path / "busy.py").write_text(BUSY)
+    with Home(tmp_path, CONFIG) as home:
+        home.run("up")
+        for name in KILLED:
+            trades_on(home)
+            home.kill(name)
+        trades_on(home)
+        (run,) = (home.home / "runs").iterdir()
+        home.run("down")
+        fills = home.fills()
+        apart, most = Decimal(0), Decimal(0)
+        for fill in sorted(fills, key=lambda each: each["ts_event"]):
+            apart += Decimal(fill["qty"]) * (1 if fill["side"] == "buy" else -1)
+            most = max(most, abs(apart))
+        assert most == SLICE
+        assert {fill["account"] for fill in fills} == {"a", "b"}
+        seen = [(each.command, each.fields["account"]) for each in commands_of(run / "journal")]
+        assert seen == [(what, name[-1]) for name in KILLED[1:] for what in (AWAY, BACK)]
+        assert replay_run(run, verify=True)["divergences"] == 0
+        parts = attribution_of(run)
+        rows = parts.summed("account")
+        assert {row["account"] for row in rows} >= {"a", "b"}
+        assert sum(money_units(Decimal(row["net"])) for row in rows) == parts.account
