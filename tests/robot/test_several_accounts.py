@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 
@@ -97,6 +98,12 @@ class Both(Strategy):
         self.order_both()
 
 
+class Failing(Both):
+    def on_quote(self, quote):
+        if ("gateway", "b", "lost") in self.heard:
+            raise ValueError("no more")
+
+
 class Gateway:
     """A gateway that answers a robot which attaches, and what its tape says is a test's."""
 
@@ -110,9 +117,9 @@ class Gateway:
         self.quote()
         self.trades = 0
 
-    def quote(self) -> None:
+    def quote(self, bid: int = 600_000) -> None:
         self.later += 10**9
-        quote = QUOTE.pack(self.later, self.later, 600_000, 600_010, 10, 10, 0, 0)
+        quote = QUOTE.pack(self.later, self.later, bid, bid + 10, 10, 10, 0, 0)
         self.tape.writer.append("quote", quote, stream=1, time=self.later)
 
     def ask(self, do: str, **fields):
@@ -123,6 +130,8 @@ class Gateway:
                 return {"market": {"hears": True}}
             case "life":
                 return {"journal": "", "epoch": self.epoch, "since": 0, "hub": None}
+            case "standing":
+                return {"settled": True}
         self.epoch = max(self.epoch + 1, fields["epoch"])
         self.tape.attach(RobotLife(1, fields["name"], self.epoch, fields["journal"]), time.time_ns())
         return {
@@ -249,6 +258,35 @@ def test_a_leg_whose_gateway_dies_with_its_order_leaves_the_other_closed(tmp_pat
         robot.close(keep=False)
         for gateway in gateways.values():
             gateway.tape.writer.close()
+
+
+@contextmanager
+def both(tmp_path: Path, strategy: type[Strategy], **options: object):
+    """A robot on both, and its gateways."""
+    gateways = {"a": Gateway(tmp_path, "a"), "b": Gateway(tmp_path, "b")}
+    chosen = LiveOptions(
+        strategy=strategy, data=[], home=tmp_path, venues=VENUES, params={"symbols": [A, B]}, **options
+    )
+    robot = open_live(chosen, gateways)
+    try:
+        yield robot, gateways
+    finally:
+        robot.close(keep=False)
+        for gateway in gateways.values():
+            gateway.tape.writer.close()
+
+
+def test_what_a_failed_robot_holds_at_a_gateway_that_is_away_is_sold_when_it_is_back(tmp_path):
+    with both(tmp_path, Failing, on_error="flatten") as (robot, gateways):
+        loop, second = robot.session.loop, robot.session.robot.orders_made[1]
+        gateways["b"].fill(gateways["b"].order(second.id), 40, "USDT")
+        robot.step()
+        robot.session.ask(AWAY, {"account": "b", "gateway": 1})
+        gateways["a"].quote()
+        robot.step()
+        assert loop.halted and loop.working(B) == []
+        robot.session.ask(BACK, {"account": "b", "gateway": 1})
+        assert [(order.side, order.qty) for order in loop.working(B)] == [("sell", 0.04)]
 
 
 def test_a_gateway_takes_what_is_asked_of_its_account():
