@@ -104,6 +104,13 @@ class Failing(Both):
             raise ValueError("no more")
 
 
+class Guarded(Strategy):
+    symbols: list[str]
+
+    def on_start(self):
+        self.entry = self.buy(self.symbols[1], 0.02, 60_000.0, stop_loss=50_000, trail="10%")
+
+
 class Gateway:
     """A gateway that answers a robot which attaches, and what its tape says is a test's."""
 
@@ -287,6 +294,26 @@ def test_what_a_failed_robot_holds_at_a_gateway_that_is_away_is_sold_when_it_is_
         assert loop.halted and loop.working(B) == []
         robot.session.ask(BACK, {"account": "b", "gateway": 1})
         assert [(order.side, order.qty) for order in loop.working(B)] == [("sell", 0.04)]
+
+
+def test_a_stop_stands_while_its_gateway_is_away(tmp_path):
+    """And goes on with the price when that is back."""
+    with both(tmp_path, Guarded) as (robot, gateways):
+        entry, loop = robot.session.robot.entry, robot.session.loop
+        gateway = gateways["b"]
+        gateway.fill(gateway.order(entry.id), 10, "USDT")
+        robot.step()
+        (stop,) = entry.children
+        gateway.order(stop.id, 10, Side.SELL)
+        robot.step()
+        robot.session.ask(AWAY, {"account": "b", "gateway": 1})
+        for price in range(610_000, 750_000, 10_000):
+            gateway.quote(price)
+            robot.step()
+        assert entry.children == [stop] and stop.state == "ACCEPTED"
+        robot.session.ask(BACK, {"account": "b", "gateway": 1})
+        new = loop.working(B)[-1]
+        assert (new.trigger, new.qty, stop.state) == (666_000 / 10, 0.01, "PENDING_CANCEL")
 
 
 def test_a_gateway_takes_what_is_asked_of_its_account():
