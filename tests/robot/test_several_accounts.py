@@ -111,6 +111,11 @@ class Guarded(Strategy):
         self.entry = self.buy(self.symbols[1], 0.02, 60_000.0, stop_loss=50_000, trail="10%")
 
 
+class Stubborn(Both):
+    def on_quote(self, quote):
+        self.denied = [self.buy(self.symbols[1], 0.01, 60_000.0).code for _ in range(1_500)]
+
+
 class Gateway:
     """A gateway that answers a robot which attaches, and what its tape says is a test's."""
 
@@ -294,6 +299,14 @@ def test_what_a_failed_robot_holds_at_a_gateway_that_is_away_is_sold_when_it_is_
         assert loop.halted and loop.working(B) == []
         robot.session.ask(BACK, {"account": "b", "gateway": 1})
         assert [(order.side, order.qty) for order in loop.working(B)] == [("sell", 0.04)]
+
+
+def test_orders_to_a_gateway_that_is_away_halt_nothing(tmp_path):
+    with both(tmp_path, Stubborn) as (robot, gateways):
+        robot.session.ask(AWAY, {"account": "b", "gateway": 1})
+        gateways["a"].quote()
+        robot.step()
+        assert set(robot.session.robot.denied) == {4606} and not robot.session.loop.halted
 
 
 def test_a_stop_stands_while_its_gateway_is_away(tmp_path):
