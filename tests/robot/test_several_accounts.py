@@ -30,6 +30,7 @@ from onetape.orders.managed import FillOut, NewsOut, Request, requested_order
 from onetape.orders.reports import FillReport
 from onetape.replay.replay import replay_run
 from onetape.robot.live import LiveOptions, open_live
+from onetape.robot.options import traded_venues
 from onetape.runs.attribution import attribution_of
 from onetape.tape.journal import JournalWriter
 from worlds.supervised import Home
@@ -53,6 +54,12 @@ venue = "aster"
 strategy = "busy.py"
 accounts = ["a", "b"]
 params = {{ a = "{A}", b = "{B}" }}
+"""
+BRIDGED = """
+[venues.bridged]
+kind = "ccxt:binanceusdm"
+[accounts.c]
+venue = "bridged"
 """
 # In and out without end, whatever the gap.
 BUSY = """
@@ -349,12 +356,18 @@ def test_a_gateway_takes_what_is_asked_of_its_account():
         ("", "missing key `account`"),
         ('accounts = ["a", "x"]', "no account `x`"),
         ('accounts = ["a", "a"]', "`a` and `a` are both of binance"),
+        ('accounts = ["a", "c"]', "`a` and `c` are both of binance"),
         ('accounts = ["a", "b"]\nsubaccount = "s"', "account `a` has no sub-account `s`"),
     ],
 )
 def test_what_accounts_a_robot_may_name(key, words):
     with pytest.raises(BadConfig, match=words):
-        parse_config(CONFIG.replace('accounts = ["a", "b"]', key))
+        parse_config(CONFIG.replace('accounts = ["a", "b"]', key) + BRIDGED)
+
+
+def test_the_symbols_of_a_venue_behind_a_bridge_are_its_exchanges():
+    config = parse_config(CONFIG.replace('accounts = ["a", "b"]', 'accounts = ["c", "b"]') + BRIDGED)
+    assert traded_venues(config, config.robots["pair"]) == {"c": "binance", "b": "aster"}
 
 
 def trades_on(home: Home) -> None:

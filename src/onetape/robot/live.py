@@ -459,8 +459,7 @@ def _texts(value: Any) -> list[str]:
 
 
 def _is_traded(text: str, options: LiveOptions) -> bool:
-    """An instrument's whole name, of the account's venue: what is heard from others, collectors
-    bring. `binance` is that of `binance-usdm` and of ccxt's `binanceusdm`."""
+    """An instrument's whole name, of the account's venue: what is heard from others, collectors bring."""
     if options.config is None and not options.venues:
         return False
     try:
@@ -471,7 +470,7 @@ def _is_traded(text: str, options: LiveOptions) -> bool:
         return symbol.is_unified and symbol.venue in options.venues.values()
     _, account = account_of(options.config, options.account)
     kind = options.config.venues[account.venue].kind
-    return symbol.is_unified and exchange_of(kind).startswith(symbol.venue)
+    return symbol.is_unified and exchange_of(kind) == symbol.venue
 
 
 def _open(
