@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from contextlib import contextmanager
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from onetape.model.order import OrderSpec
 from onetape.orders.managed import FillOut, NewsOut, Request, requested_order
 from onetape.orders.reports import FillReport
 from onetape.replay.replay import replay_run
+from onetape.robot.earlier_run import earlier_of
 from onetape.robot.live import LiveOptions, open_live
 from onetape.robot.options import traded_venues
 from onetape.runs.attribution import attribution_of
@@ -134,7 +136,7 @@ class Gateway:
         self.later = time.time_ns() + 3600 * 10**9
         self.tape.open(time.time_ns())
         self.quote()
-        self.trades = 0
+        self.trades, self.settled, self.journal = 0, 0, ""
 
     def quote(self, bid: int = 600_000) -> None:
         self.later += 10**9
@@ -148,9 +150,11 @@ class Gateway:
             case "status":
                 return {"market": {"hears": True}}
             case "life":
-                return {"journal": "", "epoch": self.epoch, "since": 0, "hub": None}
+                return {"journal": self.journal, "epoch": self.epoch, "since": 0, "hub": None}
             case "standing":
+                self.settled += 1
                 return {"settled": True}
+        self.journal = fields["journal"]
         self.epoch = max(self.epoch + 1, fields["epoch"])
         self.tape.attach(RobotLife(1, fields["name"], self.epoch, fields["journal"]), time.time_ns())
         return {
@@ -334,6 +338,37 @@ def test_a_stop_stands_while_its_gateway_is_away(tmp_path):
         robot.session.ask(BACK, {"account": "b", "gateway": 1})
         new = loop.working(B)[-1]
         assert (new.trigger, new.qty, stop.state) == (666_000 / 10, 0.01, "PENDING_CANCEL")
+
+
+class Remembering(Strategy):
+    symbols: list[str]
+
+    def on_start(self):
+        self.memory["starts"] = self.memory.get("starts", 0) + 1
+
+
+@pytest.mark.parametrize("accounts", ["ab", "ba"])
+def test_a_robot_that_is_put_on_another_account_too_keeps_what_it_has(tmp_path, accounts):
+    gateways = {"a": Gateway(tmp_path, "a"), "b": Gateway(tmp_path, "b")}
+    options = LiveOptions(
+        strategy=Remembering, data=[], home=tmp_path, params={"symbols": [A]}, robot="r", goes_on_since=1
+    )
+    first = {"a": gateways["a"]}
+    robot = open_live(options, first)
+    robot.step()
+    robot.close(keep=True)
+    try:
+        options = replace(options, venues={each: VENUES[each] for each in accounts}, params={"symbols": [A, B]})
+        both = {each: gateways[each] for each in accounts}
+        before = earlier_of(options, both)
+        assert before is not None and not before.continues
+        robot = open_live(options, both, before)
+        assert robot.session.robot.memory["starts"] == 2
+        robot.close(keep=True)
+        assert [gateways[each].settled for each in "ab"] == [1, 0]
+    finally:
+        for gateway in gateways.values():
+            gateway.tape.writer.close()
 
 
 def test_a_gateway_takes_what_is_asked_of_its_account():

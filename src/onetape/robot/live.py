@@ -386,9 +386,11 @@ def open_live(options: LiveOptions, gateways: Mapping[str, Asks], before: Earlie
     else:
         folder = run_folder(options.out, options.home, strategy.__name__)
     try:
-        replies = _attached(options, gateways, folder)
-        if before is not None:
-            for account, reply in replies.items():
+        name = options.robot or folder.name
+        lives = {account: int(client.ask("life", name=name)["epoch"]) for account, client in gateways.items()}
+        replies = _attached(options, gateways, folder, max(lives.values()))
+        for account, reply in replies.items():
+            if lives[account]:
                 reply |= wait_until_settled(gateways[account], reply["robot"], options.doing)
         robot = _open(options, strategy, folder, replies, before, gateways)
     except BaseException:
@@ -404,20 +406,20 @@ def open_live(options: LiveOptions, gateways: Mapping[str, Asks], before: Earlie
     return robot
 
 
-def _attached(options: LiveOptions, gateways: Mapping[str, Asks], folder: Path) -> dict[str, dict[str, Any]]:
-    """Returns what each gateway says to a robot that attaches: order ids are new at all of them."""
-    name, epoch = options.robot or folder.name, 0
-    if len(gateways) > 1:
-        epoch = 1 + max(int(client.ask("life", name=name)["epoch"]) for client in gateways.values())
+def _attached(
+    options: LiveOptions, gateways: Mapping[str, Asks], folder: Path, lived: int
+) -> dict[str, dict[str, Any]]:
+    """Returns what each gateway says to a robot that attaches: order ids are new at all of them. lived: the epoch of
+    its last life."""
     return {
         account: client.ask(
             "attach",
-            name=name,
+            name=options.robot or folder.name,
             journal=str(folder / "journal"),
             subaccount=options.subaccount,
             orders_per_second=options.orders_per_second,
             grant=options.grants.get(account, ""),
-            epoch=epoch,
+            epoch=lived + 1,
         )
         for account, client in gateways.items()
     }
