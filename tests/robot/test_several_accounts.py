@@ -24,7 +24,7 @@ from onetape.gateway.order_frames import QUOTE
 from onetape.model import catalogue
 from onetape.model.config import parse_config
 from onetape.model.enums import Liquidity, OrderNews, PositionSide, RequestKind, Side
-from onetape.model.errors import BadConfig, UnknownSymbol
+from onetape.model.errors import BadConfig, NotAvailable, ProcessDown, UnknownSymbol
 from onetape.model.money import money_units
 from onetape.model.order import OrderSpec
 from onetape.orders.managed import FillOut, NewsOut, Request, requested_order
@@ -136,7 +136,7 @@ class Gateway:
         self.later = time.time_ns() + 3600 * 10**9
         self.tape.open(time.time_ns())
         self.quote()
-        self.trades, self.settled, self.journal = 0, 0, ""
+        self.trades, self.settled, self.journal, self.bars = 0, 0, "", 0
 
     def quote(self, bid: int = 600_000) -> None:
         self.later += 10**9
@@ -148,7 +148,9 @@ class Gateway:
             case "follow":
                 return {"lacking": []}
             case "status":
-                return {"market": {"hears": True}}
+                return {"market": {"hears": True, "bars": self.bars}}
+            case "history":
+                raise ProcessDown("it asks no venue")
             case "life":
                 return {"journal": self.journal, "epoch": self.epoch, "since": 0, "hub": None}
             case "standing":
@@ -284,9 +286,10 @@ def test_a_leg_whose_gateway_dies_with_its_order_leaves_the_other_closed(tmp_pat
 
 
 @contextmanager
-def both(tmp_path: Path, strategy: type[Strategy], **options: object):
-    """A robot on both, and its gateways."""
+def both(tmp_path: Path, strategy: type[Strategy], *, bars: int = 0, **options: object):
+    """A robot on both, and its gateways. bars: that the second one hears, ns."""
     gateways = {"a": Gateway(tmp_path, "a"), "b": Gateway(tmp_path, "b")}
+    gateways["b"].bars = bars
     chosen = LiveOptions(
         strategy=strategy, data=[], home=tmp_path, venues=VENUES, params={"symbols": [A, B]}, **options
     )
@@ -338,6 +341,20 @@ def test_a_stop_stands_while_its_gateway_is_away(tmp_path):
         robot.session.ask(BACK, {"account": "b", "gateway": 1})
         new = loop.working(B)[-1]
         assert (new.trigger, new.qty, stop.state) == (666_000 / 10, 0.01, "PENDING_CANCEL")
+
+
+class Barred(Strategy):
+    symbols: list[str]
+
+    def on_start(self):
+        self.subscribe(B, bars="1m@venue")
+        with pytest.raises(NotAvailable, match="does not hear its venue's own bars"):
+            self.subscribe(A, bars="1m@venue")
+
+
+def test_which_bars_of_its_own_a_venue_tells_is_asked_at_the_gateway_of_the_symbol(tmp_path):
+    with both(tmp_path, Barred, bars=60 * 10**9) as (robot, _):
+        assert robot.session.host.bars.live == {(B, 60 * 10**9): 0}
 
 
 class Remembering(Strategy):

@@ -486,11 +486,11 @@ def _open(
     """Once there is a market on the tapes."""
     deadline = time.monotonic() + HEARS_WITHIN_S
     options.doing("waits for the market")
-    markets = []
+    periods = []
     for client in gateways.values():
         while not (market := client.ask("status")["market"])["hears"] and time.monotonic() < deadline:
             time.sleep(0.02)  # what is traded meanwhile would be missing from its bars
-        markets.append(market)
+        periods.append(int(market.get("bars", 0)))
     venues = {account: options.venues.get(account, "") for account in gateways}
     hub = hub_of(replies.values())
     tapes = live_inputs(options.home, gateways, hub, options.streams)
@@ -515,7 +515,7 @@ def _open(
             robot=options.robot,
             after=before.folder.name if before is not None else "",
         )
-        session.host.bars.venue_period = markets[0].get("bars", 0)
+        session.host.bars.venue_periods = dict(zip(venues.values(), periods, strict=True))
         tellers = [
             (venues[name], client, replies[name], tape)
             for (name, client), tape in zip(gateways.items(), tapes, strict=False)
