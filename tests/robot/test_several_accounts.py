@@ -136,7 +136,7 @@ class Gateway:
         self.later = time.time_ns() + 3600 * 10**9
         self.tape.open(time.time_ns())
         self.quote()
-        self.trades, self.settled, self.journal, self.bars = 0, 0, "", 0
+        self.trades, self.settled, self.journal, self.bars, self.hedge = 0, 0, "", 0, False
 
     def quote(self, bid: int = 600_000) -> None:
         self.later += 10**9
@@ -163,7 +163,7 @@ class Gateway:
             "robot": 1,  # the same at both
             "base": self.epoch << EPOCH_BITS,
             "balances": {"USDT": "1000"},
-            "hedge": False,
+            "hedge": self.hedge,
             "currencies": dict(self.tape.currencies),
             "slot": 2,
             "leverage": 1.0,
@@ -355,6 +355,18 @@ class Barred(Strategy):
 def test_which_bars_of_its_own_a_venue_tells_is_asked_at_the_gateway_of_the_symbol(tmp_path):
     with both(tmp_path, Barred, bars=60 * 10**9) as (robot, _):
         assert robot.session.host.bars.live == {(B, 60 * 10**9): 0}
+
+
+def test_accounts_of_one_robot_are_in_one_position_mode(tmp_path):
+    gateways = {"a": Gateway(tmp_path, "a"), "b": Gateway(tmp_path, "b")}
+    gateways["b"].hedge = True
+    options = LiveOptions(strategy=Both, data=[], home=tmp_path, venues=VENUES, params={"symbols": [A, B]})
+    try:
+        with pytest.raises(BadConfig, match="a is in one-way mode, b is in hedge mode"):
+            open_live(options, gateways)
+    finally:
+        for gateway in gateways.values():
+            gateway.tape.writer.close()
 
 
 class Remembering(Strategy):

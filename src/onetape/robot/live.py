@@ -497,10 +497,8 @@ def _open(
     for tape in tapes:
         if not is_tape(tape):  # it was deleted: its process ends and makes another
             raise ProcessDown("the journal is not there", location=str(tape), todo="try again")
-    hedge = any(reply["hedge"] for reply in replies.values())
-    completed = replace(
-        options, data=tapes, cash=options.cash or _cash(replies, venues), hedge=hedge, start=time.time_ns()
-    )
+    cash, hedge = options.cash or _cash(replies, venues), _hedge(replies)
+    completed = replace(options, data=tapes, cash=cash, hedge=hedge, start=time.time_ns())
     plan = prepare_plan(completed, strategy)
     live = replace(live_robot(replies, venues, options.restart, before), stopped=options.stopped)
     live = with_market(live, hub, strategy, options.params)
@@ -526,6 +524,15 @@ def _open(
         session.close()
         raise
     return RobotRun(session, folder, options.report, instruments=options.instruments)
+
+
+def _hedge(replies: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Returns whether the accounts are in hedge mode. Raises BadConfig where only some are."""
+    modes = {account: "hedge" if reply["hedge"] else "one-way" for account, reply in replies.items()}
+    if len(set(modes.values())) > 1:
+        said = ", ".join(f"{account} is in {mode} mode" for account, mode in modes.items())
+        raise BadConfig(f"position modes differ: {said}", location="accounts", todo="set one position_mode for all")
+    return "hedge" in modes.values()
 
 
 def _cash(replies: Mapping[str, Mapping[str, Any]], venues: Mapping[str, str]) -> str:
