@@ -249,7 +249,7 @@ class _Gateways:
         if (news := self._news.get(number)) is None:
             if number in self._away:
                 self._news[number] = news = JournalReader(reader.path)
-                news.seek_sequence(self._session.loop.source_position(number)[0] + 1)
+                news.seek_sequence(news.last_sequence + 1)  # not what it has said of its last life
                 self._session.ask(AWAY, fields)
         elif number not in self._away and any(_says_live(frame) for frame in news.frames(("health",))):
             self._news.pop(number).close()
