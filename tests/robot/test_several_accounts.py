@@ -27,7 +27,7 @@ from onetape.model.enums import Liquidity, OrderNews, PositionSide, RequestKind,
 from onetape.model.errors import BadConfig, NotAvailable, ProcessDown, UnknownSymbol
 from onetape.model.money import money_units
 from onetape.model.order import OrderSpec
-from onetape.orders.managed import FillOut, NewsOut, Request, requested_order
+from onetape.orders.managed import FillOut, HealthOut, NewsOut, Request, requested_order
 from onetape.orders.reports import FillReport
 from onetape.replay.replay import replay_run
 from onetape.robot.earlier_run import earlier_of
@@ -266,6 +266,8 @@ def test_a_leg_whose_gateway_dies_with_its_order_leaves_the_other_closed(tmp_pat
         gateways["a"].fill(gateways["a"].order(first[A].id, 10), 10, "USDT")
         robot.step()
         robot.session.ask(AWAY, {"account": "b", "gateway": 1})
+        gateways["b"].tape.write(HealthOut("account stream", "b", "live", "info"), time.time_ns())
+        robot.step()
         gateways["a"].quote()
         robot.step()
         assert working() == [(B, "sell", 0.01), (A, "sell", 0.01)]
