@@ -387,10 +387,10 @@ def open_live(options: LiveOptions, gateways: Mapping[str, Asks], before: Earlie
         folder = run_folder(options.out, options.home, strategy.__name__)
     try:
         name = options.robot or folder.name
-        lives = {account: int(client.ask("life", name=name)["epoch"]) for account, client in gateways.items()}
-        replies = _attached(options, gateways, folder, max(lives.values()))
+        lived = {account: int(client.ask("life", name=name)["epoch"]) for account, client in gateways.items()}
+        replies = _attached(options, gateways, folder, max(lived.values()))
         for account, reply in replies.items():
-            if lives[account]:
+            if lived[account]:
                 reply |= wait_until_settled(gateways[account], reply["robot"], options.doing)
         robot = _open(options, strategy, folder, replies, before, gateways)
     except BaseException:
