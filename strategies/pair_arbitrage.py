@@ -7,7 +7,7 @@ class Leg(Strategy):  # holds what its parent wants of one symbol
     symbol: str = ""
 
     def on_start(self):
-        self.failed, self.away = 0, False  # orders in a row without a fill; its gateway is
+        self.failed, self.lost = 0, set()  # orders in a row without a fill; what of its account is
         self.subscribe(self.symbol, quotes=True)
 
     def on_order(self, order):
@@ -15,13 +15,15 @@ class Leg(Strategy):  # holds what its parent wants of one symbol
             self.failed = 0 if order.filled else self.failed + 1
 
     def on_health(self, health):
-        if self.accounts.get(health.subject) == self.symbol.partition(":")[0]:
-            self.away = health.state != "live"
+        is_ours = self.accounts.get(health.subject) == self.symbol.partition(":")[0]
+        if is_ours and health.kind in ("gateway", "account stream"):
+            (self.lost.discard if health.state == "live" else self.lost.add)(health.kind)
 
     def move(self, step):
         order = self.set_target(self.symbol, self.held + step)
         self.failed += order is not None and order.state == "DENIED"  # at once: nobody is told
 
+    away = property(lambda self: bool(self.lost))
     held = property(lambda self: self.position(self.symbol).qty)
 
 

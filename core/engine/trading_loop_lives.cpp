@@ -10,7 +10,8 @@ namespace onetape {
 bool TradingLoop::set_away(std::uint32_t gateway, const std::string& account, bool is_away) {
     for (const auto& instrument : instruments_)
         if (instrument->gateway == gateway) instrument->is_away = is_away;
-    if (halted_) return true;
+    if (!is_away && flattening_ && trading_) flatten();  // what it could not sell while it was away
+    if (halted_) return leave_callback();
     in_robot_ = true;
     const bool go_on = robot_->on_health("gateway", account, is_away ? "lost" : "live");
     return leave_callback() && go_on;

@@ -185,8 +185,10 @@ bool TradingLoop::settle() {
 // because what was placed while a gateway was away is all refused at once.
 void TradingLoop::note_refusal(const OrderRef& order) {
     last_refused_ = order;
-    // In a stop nothing that it asks for can leave: it need not know, and will be started again.
-    if (halted_ || order->code == error::trading_stopped) return;
+    // In a stop nothing that it asks for can leave, nor to a gateway that is away: it need not
+    // know, and will be started again, and the other gateways' symbols trade on.
+    if (halted_ || order->code == error::trading_stopped || order->code == error::process_down)
+        return;
     Refusals& met = refusals_[{order->instrument->index, order->side, order->code}];
     if (met.count == 0 || order->created < met.since ||
         order->created - met.since >= refusal_period)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 pytest.importorskip("numba")
 
 import onetape
+from onetape.engine.session import Session
 from onetape.report.sweep_results import RESULTS, read_rows
 from onetape.research import sweep as sweeping
 from onetape.research import variant
@@ -84,6 +86,28 @@ def together(tmp_path_factory, code, sample):
         return onetape.sweep(str(code), sample, params=GRID, jobs=1, home=home, **TERMS), taken
     finally:
         sweeping.BACKENDS["local"] = whole
+
+
+def test_what_has_no_room_beside_others_is_taken_alone(tmp_path, code, sample, together, monkeypatch):
+    refused, step = [], Session.step
+
+    def without_room(self, *arguments, block=None, **more):
+        if block is not None and self.params["fast"] == 2:
+            refused.append(self)
+            raise (MemoryError, OSError(errno.ENOSPC, "full"))[len(refused) % 2]
+        return step(self, *arguments, block=block, **more)
+
+    def in_process(batch):
+        for jobs in batch.jobs:
+            for row in variant.run_jobs(batch.setup, jobs):
+                batch.take(row)
+
+    monkeypatch.setitem(sweeping.BACKENDS, "local", in_process)
+    monkeypatch.setattr(Session, "step", without_room)
+    params = {"fast": [1, 2, 3, 4], "size": [0.01], "seconds": [20, 45]}
+    rows = rows_of(onetape.sweep(str(code), sample, params=params, jobs=1, home=tmp_path, **TERMS)).values()
+    whole = {row.get("action_hash") for row in rows_of(together[0]).values()}
+    assert len(refused) == 2 and len(rows) == 8 and all(row["action_hash"] in whole for row in rows)
 
 
 def rows_of(sweep):

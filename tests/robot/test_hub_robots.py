@@ -227,7 +227,7 @@ def test_variants_on_paper_take_the_hubs_market_in_their_robots_order(tmp_path: 
 
         live = home.journal.parent
         wait_for(lambda: all(placed(run) >= 4 for run in (live, *runs().values())), lambda: home.log()[-4000:])
-        order, twin = taken(live), taken(runs()["twin"])
+        twin, order = taken(runs()["twin"]), taken(live)  # in this order: both go on meanwhile
         assert len(twin) > 10 and twin == order[: len(twin)]
         before, dead = runs(), placed(live)
         home.kill("robot:mm")

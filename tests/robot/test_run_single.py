@@ -37,7 +37,7 @@ def test_one_process_trades_cancels_what_works_and_is_repeated(tmp_path):
     folder = tmp_path / "my"
     (folder / "pair.py").write_text(ROBOT)
     reported = answered(folder, "run", "pair.py", "--live", "--single", "--account", "main", "--seconds", 4)
-    assert (reported["orders"], reported["fills"]) == (2, 1)
+    assert reported["orders"] == 2
     run = Path(reported["run"])
     second = answered(folder, "replay", run, "--verify")
     assert second["divergences"] == 0
@@ -48,7 +48,7 @@ def test_one_process_trades_cancels_what_works_and_is_repeated(tmp_path):
     kinds = [REQUEST.unpack(frame.payload)[5] for frame in frames if frame.type == EventType.ORDER_REQUEST.id]
     fills = [FILL.unpack(frame.payload) for frame in frames if frame.type == EventType.FILL.id]
     assert kinds == [1, 1, 2]  # place, place, cancel
-    assert len(fills) == 1
+    assert len({fill[0] for fill in fills}) == 1 and len(fills) == reported["fills"]  # it may come in pieces
     assert not gateway_socket(home, "main").exists()
 
 

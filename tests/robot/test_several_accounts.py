@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from contextlib import contextmanager
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -22,13 +24,15 @@ from onetape.gateway.order_frames import QUOTE
 from onetape.model import catalogue
 from onetape.model.config import parse_config
 from onetape.model.enums import Liquidity, OrderNews, PositionSide, RequestKind, Side
-from onetape.model.errors import BadConfig, UnknownSymbol
+from onetape.model.errors import BadConfig, NotAvailable, ProcessDown, UnknownSymbol
 from onetape.model.money import money_units
 from onetape.model.order import OrderSpec
-from onetape.orders.managed import FillOut, NewsOut, Request, requested_order
+from onetape.orders.managed import FillOut, HealthOut, NewsOut, Request, requested_order
 from onetape.orders.reports import FillReport
 from onetape.replay.replay import replay_run
+from onetape.robot.earlier_run import earlier_of
 from onetape.robot.live import LiveOptions, open_live
+from onetape.robot.options import traded_venues
 from onetape.runs.attribution import attribution_of
 from onetape.tape.journal import JournalWriter
 from worlds.supervised import Home
@@ -52,6 +56,12 @@ venue = "aster"
 strategy = "busy.py"
 accounts = ["a", "b"]
 params = {{ a = "{A}", b = "{B}" }}
+"""
+BRIDGED = """
+[venues.bridged]
+kind = "ccxt:binanceusdm"
+[accounts.c]
+venue = "bridged"
 """
 # In and out without end, whatever the gap.
 BUSY = """
@@ -97,6 +107,24 @@ class Both(Strategy):
         self.order_both()
 
 
+class Failing(Both):
+    def on_quote(self, quote):
+        if ("gateway", "b", "lost") in self.heard:
+            raise ValueError("no more")
+
+
+class Guarded(Strategy):
+    symbols: list[str]
+
+    def on_start(self):
+        self.entry = self.buy(self.symbols[1], 0.02, 60_000.0, stop_loss=50_000, trail="10%")
+
+
+class Stubborn(Both):
+    def on_quote(self, quote):
+        self.denied = [self.buy(self.symbols[1], 0.01, 60_000.0).code for _ in range(1_500)]
+
+
 class Gateway:
     """A gateway that answers a robot which attaches, and what its tape says is a test's."""
 
@@ -108,11 +136,11 @@ class Gateway:
         self.later = time.time_ns() + 3600 * 10**9
         self.tape.open(time.time_ns())
         self.quote()
-        self.trades = 0
+        self.trades, self.settled, self.journal, self.bars, self.hedge = 0, 0, "", 0, False
 
-    def quote(self) -> None:
+    def quote(self, bid: int = 600_000) -> None:
         self.later += 10**9
-        quote = QUOTE.pack(self.later, self.later, 600_000, 600_010, 10, 10, 0, 0)
+        quote = QUOTE.pack(self.later, self.later, bid, bid + 10, 10, 10, 0, 0)
         self.tape.writer.append("quote", quote, stream=1, time=self.later)
 
     def ask(self, do: str, **fields):
@@ -120,16 +148,22 @@ class Gateway:
             case "follow":
                 return {"lacking": []}
             case "status":
-                return {"market": {"hears": True}}
+                return {"market": {"hears": True, "bars": self.bars}}
+            case "history":
+                raise ProcessDown("it asks no venue")
             case "life":
-                return {"journal": "", "epoch": self.epoch, "since": 0, "hub": None}
+                return {"journal": self.journal, "epoch": self.epoch, "since": 0, "hub": None}
+            case "standing":
+                self.settled += 1
+                return {"settled": True}
+        self.journal = fields["journal"]
         self.epoch = max(self.epoch + 1, fields["epoch"])
         self.tape.attach(RobotLife(1, fields["name"], self.epoch, fields["journal"]), time.time_ns())
         return {
             "robot": 1,  # the same at both
             "base": self.epoch << EPOCH_BITS,
             "balances": {"USDT": "1000"},
-            "hedge": False,
+            "hedge": self.hedge,
             "currencies": dict(self.tape.currencies),
             "slot": 2,
             "leverage": 1.0,
@@ -232,6 +266,8 @@ def test_a_leg_whose_gateway_dies_with_its_order_leaves_the_other_closed(tmp_pat
         gateways["a"].fill(gateways["a"].order(first[A].id, 10), 10, "USDT")
         robot.step()
         robot.session.ask(AWAY, {"account": "b", "gateway": 1})
+        gateways["b"].tape.write(HealthOut("account stream", "b", "live", "info"), time.time_ns())
+        robot.step()
         gateways["a"].quote()
         robot.step()
         assert working() == [(B, "sell", 0.01), (A, "sell", 0.01)]
@@ -247,6 +283,121 @@ def test_a_leg_whose_gateway_dies_with_its_order_leaves_the_other_closed(tmp_pat
         assert working() == [(A, "buy", 0.01)]
     finally:
         robot.close(keep=False)
+        for gateway in gateways.values():
+            gateway.tape.writer.close()
+
+
+@contextmanager
+def both(tmp_path: Path, strategy: type[Strategy], *, bars: int = 0, **options: object):
+    """A robot on both, and its gateways. bars: that the second one hears, ns."""
+    gateways = {"a": Gateway(tmp_path, "a"), "b": Gateway(tmp_path, "b")}
+    gateways["b"].bars = bars
+    chosen = LiveOptions(
+        strategy=strategy, data=[], home=tmp_path, venues=VENUES, params={"symbols": [A, B]}, **options
+    )
+    robot = open_live(chosen, gateways)
+    try:
+        yield robot, gateways
+    finally:
+        robot.close(keep=False)
+        for gateway in gateways.values():
+            gateway.tape.writer.close()
+
+
+def test_what_a_failed_robot_holds_at_a_gateway_that_is_away_is_sold_when_it_is_back(tmp_path):
+    with both(tmp_path, Failing, on_error="flatten") as (robot, gateways):
+        loop, second = robot.session.loop, robot.session.robot.orders_made[1]
+        gateways["b"].fill(gateways["b"].order(second.id), 40, "USDT")
+        robot.step()
+        robot.session.ask(AWAY, {"account": "b", "gateway": 1})
+        gateways["a"].quote()
+        robot.step()
+        assert loop.halted and loop.working(B) == []
+        robot.session.ask(BACK, {"account": "b", "gateway": 1})
+        assert [(order.side, order.qty) for order in loop.working(B)] == [("sell", 0.04)]
+
+
+def test_orders_to_a_gateway_that_is_away_halt_nothing(tmp_path):
+    with both(tmp_path, Stubborn) as (robot, gateways):
+        robot.session.ask(AWAY, {"account": "b", "gateway": 1})
+        gateways["a"].quote()
+        robot.step()
+        assert set(robot.session.robot.denied) == {4606} and not robot.session.loop.halted
+
+
+def test_a_stop_stands_while_its_gateway_is_away(tmp_path):
+    """And goes on with the price when that is back."""
+    with both(tmp_path, Guarded) as (robot, gateways):
+        entry, loop = robot.session.robot.entry, robot.session.loop
+        gateway = gateways["b"]
+        gateway.fill(gateway.order(entry.id), 10, "USDT")
+        robot.step()
+        (stop,) = entry.children
+        gateway.order(stop.id, 10, Side.SELL)
+        robot.step()
+        robot.session.ask(AWAY, {"account": "b", "gateway": 1})
+        for price in range(610_000, 750_000, 10_000):
+            gateway.quote(price)
+            robot.step()
+        assert entry.children == [stop] and stop.state == "ACCEPTED"
+        robot.session.ask(BACK, {"account": "b", "gateway": 1})
+        new = loop.working(B)[-1]
+        assert (new.trigger, new.qty, stop.state) == (666_000 / 10, 0.01, "PENDING_CANCEL")
+
+
+class Barred(Strategy):
+    symbols: list[str]
+
+    def on_start(self):
+        self.subscribe(B, bars="1m@venue")
+        with pytest.raises(NotAvailable, match="does not hear its venue's own bars"):
+            self.subscribe(A, bars="1m@venue")
+
+
+def test_which_bars_of_its_own_a_venue_tells_is_asked_at_the_gateway_of_the_symbol(tmp_path):
+    with both(tmp_path, Barred, bars=60 * 10**9) as (robot, _):
+        assert robot.session.host.bars.live == {(B, 60 * 10**9): 0}
+
+
+def test_accounts_of_one_robot_are_in_one_position_mode(tmp_path):
+    gateways = {"a": Gateway(tmp_path, "a"), "b": Gateway(tmp_path, "b")}
+    gateways["b"].hedge = True
+    options = LiveOptions(strategy=Both, data=[], home=tmp_path, venues=VENUES, params={"symbols": [A, B]})
+    try:
+        with pytest.raises(BadConfig, match="a is in one-way mode, b is in hedge mode"):
+            open_live(options, gateways)
+    finally:
+        for gateway in gateways.values():
+            gateway.tape.writer.close()
+
+
+class Remembering(Strategy):
+    symbols: list[str]
+
+    def on_start(self):
+        self.memory["starts"] = self.memory.get("starts", 0) + 1
+
+
+@pytest.mark.parametrize("accounts", ["ab", "ba"])
+def test_a_robot_that_is_put_on_another_account_too_keeps_what_it_has(tmp_path, accounts):
+    gateways = {"a": Gateway(tmp_path, "a"), "b": Gateway(tmp_path, "b")}
+    options = LiveOptions(
+        strategy=Remembering, data=[], home=tmp_path, params={"symbols": [A]}, robot="r", goes_on_since=1
+    )
+    first = {"a": gateways["a"]}
+    robot = open_live(options, first)
+    robot.step()
+    robot.close(keep=True)
+    try:
+        options = replace(options, venues={each: VENUES[each] for each in accounts}, params={"symbols": [A, B]})
+        both = {each: gateways[each] for each in accounts}
+        before = earlier_of(options, both)
+        assert before is not None and not before.continues
+        robot = open_live(options, both, before)
+        assert robot.session.robot.memory["starts"] == 2
+        robot.close(keep=True)
+        assert [gateways[each].settled for each in "ab"] == [1, 0]
+    finally:
         for gateway in gateways.values():
             gateway.tape.writer.close()
 
@@ -271,12 +422,18 @@ def test_a_gateway_takes_what_is_asked_of_its_account():
         ("", "missing key `account`"),
         ('accounts = ["a", "x"]', "no account `x`"),
         ('accounts = ["a", "a"]', "`a` and `a` are both of binance"),
+        ('accounts = ["a", "c"]', "`a` and `c` are both of binance"),
         ('accounts = ["a", "b"]\nsubaccount = "s"', "account `a` has no sub-account `s`"),
     ],
 )
 def test_what_accounts_a_robot_may_name(key, words):
     with pytest.raises(BadConfig, match=words):
-        parse_config(CONFIG.replace('accounts = ["a", "b"]', key))
+        parse_config(CONFIG.replace('accounts = ["a", "b"]', key) + BRIDGED)
+
+
+def test_the_symbols_of_a_venue_behind_a_bridge_are_its_exchanges():
+    config = parse_config(CONFIG.replace('accounts = ["a", "b"]', 'accounts = ["c", "b"]') + BRIDGED)
+    assert traded_venues(config, config.robots["pair"]) == {"c": "binance", "b": "aster"}
 
 
 def trades_on(home: Home) -> None:

@@ -56,10 +56,10 @@ class BarFeeds:
         # (symbol, period in ns) of what the feeds are made of.
         self.periods: set[tuple[str, int]] = set()
         # Of a live robot: how many bars from before it wants from the venue, by symbol and period;
-        # those that it has not got yet; and the period of the bars that its gateway hears, 0: none.
+        # those that it has not got yet; and by venue ("": all) the period of the bars that its gateway hears, 0: none.
         self.live: dict[tuple[str, int], int] = {}
         self.pending: dict[tuple[str, int], int] = {}
-        self.venue_period: int | None = None
+        self.venue_periods: dict[str, int] = {}
         self.take_pending: Callable[[], None] = lambda: None
         self.from_first = False  # bars by amount from before the start: of all that there is
 
@@ -75,8 +75,9 @@ class BarFeeds:
         period = parse_period(period_text)
         name, whole = f"{symbol} {period_text}", f"{symbol} {text}"
         chosen = self.sources.get(whole) or source_text or self.sources.get(name) or self._source_for(symbol, period)
-        if chosen == "venue" and self.venue_period and period != self.venue_period:
-            name, chosen = whole, format_duration(self.venue_period)  # of which it hears
+        heard = self._heard(symbol)
+        if chosen == "venue" and heard and period != heard:
+            name, chosen = whole, format_duration(heard)  # of which it hears
         if chosen in SOURCES:
             source, made_of = SOURCES[chosen], 0
         else:
@@ -108,7 +109,7 @@ class BarFeeds:
         self._host.loop.subscribe_bars(symbol, amount, source, text, history, 0)
 
     def _subscribe_live(self, symbol: str, period: int, source: int, made_of: int, text: str, history: int) -> None:
-        heard = self.venue_period
+        heard = self._heard(symbol)
         if source in (VENUE, FINER) and heard is not None and (made_of or period) != heard:
             own = f"hears those of {format_duration(heard)}" if heard else "does not hear its venue's own bars"
             raise NotAvailable(
@@ -128,6 +129,9 @@ class BarFeeds:
         elif history:
             words = f"{symbol} {text}: no venue tells of mids from before the start"
             self._host.log(words, "warning", {})
+
+    def _heard(self, symbol: str) -> int | None:
+        return self.venue_periods.get(symbol.partition(":")[0], self.venue_periods.get(""))
 
     def _source_for(self, symbol: str, period: int) -> str:
         if self._host.notes_choices:

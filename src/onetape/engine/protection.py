@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from onetape.engine.marks import BUY, CHANGING, QUOTES, SELL, TRADES
 from onetape.execution.amount import amount_of
 from onetape.model.enums import OrderState
-from onetape.model.errors import NotAvailable
+from onetape.model.errors import NotAvailable, ProcessDown
 
 if TYPE_CHECKING:
     from onetape import _core
@@ -59,12 +59,14 @@ class Protections:
         self._host, self._loop = strategy._host, strategy._loop
         self._attached: dict[int, Attached] = {}
         self._traded: set[str] = set()  # symbols whose trades are heard
+        self._away: set[str] = set()  # venues whose gateway is: nothing can be changed there
         handlers = self._host.handlers_of(base)
         handlers.on("fill", self._on_fill)
         handlers.on("order", self._on_order)
         handlers.on("quote", self._on_quote)
         handlers.on("trade", self._on_trade)
         handlers.on("bar", self._on_bar)
+        handlers.on("health", self._on_health)
 
     def attach(self, entry: _core.Order, stop: Any, take: Any, trail: Any) -> None:
         """From its first fill on. Raises ValueError for what is neither a price nor a share."""
@@ -113,6 +115,8 @@ class Protections:
 
     def _refused(self, each: Attached, leg: Leg, order: _core.Order) -> None:
         """Its price is reached already: what it protects is closed at market. Else it is said."""
+        if order.code == ProcessDown.code:
+            return  # it is tried again when its gateway is back
         leg.refusals += 1
         if order.code == WOULD_TRIGGER:
             self._fire(each, leg)
@@ -141,6 +145,17 @@ class Protections:
         for each in self._of(bar.symbol):
             if each.trail is not None:
                 self._trail(each, bar.close_int)
+
+    def _on_health(self, health: _core.Health) -> None:
+        if health.kind != "gateway":
+            return
+        venue = self._host.accounts.get(health.subject, "")
+        if health.state != "live":
+            self._away.add(venue)
+            return
+        self._away.discard(venue)
+        for each in list(self._attached.values()):
+            self._settle(each)
 
     def _of(self, symbol: str) -> list[Attached]:
         return [each for each in self._attached.values() if each.entry.symbol == symbol]
@@ -194,6 +209,8 @@ class Protections:
 
     def _stand(self, each: Attached, leg: Leg, wanted: int, price: Decimal) -> None:
         order = leg.order
+        if each.entry.symbol.partition(":")[0] in self._away:
+            return
         if order is None:
             if wanted and leg.refusals < REFUSALS_MAX:
                 self._place(each, leg, wanted, price)
@@ -204,16 +221,25 @@ class Protections:
         if order.state in CHANGING:
             return  # its news comes here
         if leg.trigger is not None and self._moves(each, leg.trigger, price):
-            leg.retired.append(order)
-            self._place(each, leg, wanted, price)
-            self._loop.cancel(order)
+            self._replace(each, leg, wanted, price)
         elif order.qty_int - order.filled_int != wanted:
             decimals = self._host.instrument_of(each.entry.symbol).size_decimals
             whole = Decimal(order.filled_int + wanted).scaleb(-decimals)
             if not self._loop.amend(order, None, whole):
-                leg.retired.append(order)
-                self._place(each, leg, wanted, price)
-                self._loop.cancel(order)
+                self._replace(each, leg, wanted, price)
+
+    def _replace(self, each: Attached, leg: Leg, wanted: int, price: Decimal) -> None:
+        """What is there stays where the new one is denied."""
+        if leg.refusals >= REFUSALS_MAX:
+            return
+        old, trigger = leg.order, leg.trigger
+        assert old is not None
+        self._place(each, leg, wanted, price)
+        if leg.order is None:
+            leg.order, leg.trigger = old, trigger
+        else:
+            leg.retired.append(old)
+            self._loop.cancel(old)
 
     def _moves(self, each: Attached, now: Decimal, to: Decimal) -> bool:
         """A trailing stop goes on in steps; every other price is where it is said to be."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -602,17 +602,20 @@ def started(spec: RunSpec, *, progress: Callable[[int, int], None] | None = None
         session.close()
 
 
-def step_all(sessions: Sequence[Session]) -> list[OnetapeError | None]:
+_FAILURES: Final = (OnetapeError, OSError, MemoryError)  # of one session, or of the tape: no fault of ours
+
+
+def step_all(sessions: Sequence[Session]) -> list[Exception | None]:
     """Takes sessions over the same frames to the end of their tape, which is read once for all of them. Returns what
     ended each before that, if anything did."""
-    problems: list[OnetapeError | None] = [None] * len(sessions)
+    problems: list[Exception | None] = [None] * len(sessions)
     running = dict(enumerate(sessions))
 
     def step(number: int, block: _core.FrameBlock | None) -> None:
         try:
             if sessions[number].step(block=block) == _core.RunOutcome.LIMIT:
                 return
-        except OnetapeError as problem:
+        except _FAILURES as problem:
             problems[number] = problem
         del running[number]
 
@@ -620,7 +623,13 @@ def step_all(sessions: Sequence[Session]) -> list[OnetapeError | None]:
         first = sessions[0]
         limit = first.spec.limits[0] if first.spec.limits else 0
         block = _core.FrameBlock(first.sources[0].reader.core, limit)
-        while running and block.read():
+        while running:
+            try:
+                if not block.read():
+                    break
+            except _FAILURES as problem:
+                problems = [problem if number in running else each for number, each in enumerate(problems)]
+                break
             for number in [*running]:
                 step(number, block)
     else:

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from onetape import _core
 from onetape.model.errors import TornTape
 from onetape.model.instrument import Instrument
 from onetape.tape.journal import JournalReader
 from onetape.tape.schema import INSTRUMENT_TYPE
-from onetape.tape.segments import list_segments
+from onetape.tape.segments import list_segments, segment_files
 
 __all__ = [
     "Inventory",
@@ -46,15 +46,15 @@ _REMEMBERED_MAX: Final = 64  # tapes
 
 def _remembered(read: Callable[[Path], T]) -> Callable[[Path], T]:
     """Read a tape that is sealed to its end once in a process: each variant of a sweep asks."""
-    found: dict[tuple[str | None, ...], T] = {}
+    found: dict[tuple[Any, ...], T] = {}
 
     @wraps(read)
     def ask(path: Path) -> T:
         try:
-            key = (str(path), *(each.seal for each in list_segments(path)))
-        except TornTape:
+            key = _files_of(path)
+        except (TornTape, OSError):
             return read(path)  # which says where
-        if len(key) == 1 or None in key:
+        if key is None:
             return read(path)
         if key not in found:
             if len(found) == _REMEMBERED_MAX:
@@ -63,6 +63,18 @@ def _remembered(read: Callable[[Path], T]) -> Callable[[Path], T]:
         return found[key]
 
     return ask
+
+
+def _files_of(path: Path) -> tuple[Any, ...] | None:
+    """Returns what tells the files of a tape from others, none of which is expanded for it; None: it may grow."""
+    files = segment_files(path)
+    if not files:
+        return None
+    number, last, is_compressed = files[-1]
+    if not is_compressed and not (_core.segment_info(str(last), number, -1) or {}).get("sealed"):
+        return None
+    stats = [(each.name, each.stat()) for _, each, _ in files]
+    return (str(path), *((name, at.st_ino, at.st_size, at.st_mtime_ns) for name, at in stats))
 
 
 def tape_instruments(path: Path) -> dict[str, Instrument]:

@@ -37,9 +37,14 @@ _UNIFIED = re.compile(
 )
 
 
+_EXCHANGES: Final = {"binanceusdm": "binance"}  # where ccxt's name is another
+
+
 def exchange_of(kind: str) -> str:
-    """Returns the exchange of a kind: `binance` of `binance-usdm`, `kraken` of `ccxt:kraken`."""
-    return kind.removeprefix("ccxt:").partition("-")[0]
+    """Returns the exchange of a kind, which its symbols begin with: `binance` of `binance-usdm` and of
+    `ccxt:binanceusdm`, `kraken` of `ccxt:kraken`."""
+    name = kind.removeprefix("ccxt:").partition("-")[0]
+    return _EXCHANGES.get(name, name)
 
 
 class Symbol(msgspec.Struct, frozen=True):

@@ -32,7 +32,7 @@ from onetape.engine.plan import DETAIL, MARKET, RunPlan
 from onetape.engine.run_spec import RunSpec
 from onetape.engine.session import Session, started, step_all
 from onetape.engine.strategy import Strategy
-from onetape.model.errors import BadConfig, OnetapeError
+from onetape.model.errors import BadConfig, DiskFull, OnetapeError
 from onetape.report import statistics as st
 from onetape.report.deflate import moments
 from onetape.report.overfitting import pieces_of
@@ -119,7 +119,8 @@ def _is_of(folder: Path, file: str) -> bool:
 
 def run_jobs(setup: Mapping[str, Any], jobs: Sequence[Mapping[str, Any]]) -> list[Row]:
     """Returns the jobs' rows: of each its `key`, and either what came of it or `error`. A variant that fails is a row
-    as well; only what says that we are wrong ends the process. Several are taken over one reading of the tape."""
+    as well; only what says that we are wrong ends the process. Several are taken over one reading of the tape, and what
+    finds no room beside the others alone."""
     rows: dict[str, Row] = {}
     waiting: list[tuple[str, _Variant, Session]] = []
 
@@ -141,7 +142,16 @@ def run_jobs(setup: Mapping[str, Any], jobs: Sequence[Mapping[str, Any]]) -> lis
     problems = step_all([session for _, _, session in waiting])
     for (key, variant, _), problem in zip(waiting, problems, strict=True):
         resume(key, partial(next, variant) if problem is None else partial(variant.throw, problem))
+    for job in jobs if len(jobs) > 1 else ():
+        if _had_no_room(rows[job["key"]]):  # beside the others
+            (rows[job["key"]],) = run_jobs(setup, [job])
     return [rows[job["key"]] for job in jobs]
+
+
+def _had_no_room(row: Row) -> bool:
+    return row["error"] is not None and (
+        row.get("error_name") == DiskFull.name or row["error"].startswith(("MemoryError", "OSError: [Errno 28]"))
+    )
 
 
 def _options(setup: Mapping[str, Any], strategy: type[Strategy], job: Mapping[str, Any], home: Path) -> BacktestOptions:

@@ -58,24 +58,26 @@ def earlier_of(options: LiveOptions, gateways: Mapping[str, Asks]) -> Earlier | 
     """None: no robot of this name has traded on the venues as they are now. gateways: by account."""
     if not options.robot:
         return None
-    replies = [client.ask("life", name=options.robot) for client in gateways.values()]
-    reply = replies[0]
-    journal = Path(reply["journal"])
+    replies = {account: client.ask("life", name=options.robot) for account, client in gateways.items()}
+    journal = Path(next((reply["journal"] for reply in replies.values() if reply["journal"]), ""))
     folder = journal.parent
-    if not reply["journal"] or not journal.is_dir() or not (folder / "run.toml").is_file():
+    if not journal.name or not journal.is_dir() or not (folder / "run.toml").is_file():
         return None
     incarnations = incarnations_of(journal)
     if not incarnations:
         return None
     plan, document = read_plan(folder)
-    if plan.live is None or [seat.account for seat in plan.live.seats] != list(gateways):
-        return None  # it traded on other accounts
-    positions = incarnations[0].live.positions or [incarnations[0].position]
-    if any(position < each["since"] for position, each in zip(positions, replies, strict=False)):
+    if plan.live is None:
         return None
-    inputs = live_inputs(options.home, gateways, hub_of(replies), options.streams)
+    seats = [seat.account for seat in plan.live.seats]
+    positions = incarnations[0].live.positions or [incarnations[0].position]
+    since = [replies[account]["since"] if account in replies else 0 for account in seats]
+    if any(position < begun for position, begun in zip(positions, since, strict=False)):
+        return None
+    inputs = live_inputs(options.home, gateways, hub_of(replies.values()), options.streams)
     is_same = (
-        0 < options.goes_on_since <= incarnations[0].start
+        seats == list(gateways)
+        and 0 < options.goes_on_since <= incarnations[0].start
         and document.get("state", {}).get("strategy") == options.strategy_named
         and [Path(each.path).name for each in plan.inputs[1:]] == [path.name for path in inputs[1:]]
     )

@@ -48,7 +48,7 @@ from onetape.robot.child_process import child_process
 from onetape.robot.earlier_run import Earlier, live_robot, rebuilt, wait_until_settled
 from onetape.robot.live_history import Asks, queried_history
 from onetape.robot.live_inputs import hub_of, live_inputs, with_market
-from onetape.robot.robot_run import SAMPLE_NS, RobotRun, RobotRunOptions, follow, watch_of
+from onetape.robot.robot_run import SAMPLE_NS, RobotRun, RobotRunOptions, follow, stop_request, watch_of
 from onetape.runs.outcome import RunResult
 from onetape.runs.preparing import prepare_plan, strategy_class
 from onetape.runs.recording import begin_run, run_folder, run_uuid
@@ -364,14 +364,15 @@ def run_live(options: LiveOptions) -> RunResult:
     deadline = options.deadline
     with gateway(options, symbols) as (account, client):
         robot = open_live(options, {account: client})
-        try:
-            options.doing("")
-            follow([robot], watch_of(options, deadline))
-            drain([robot])
-        except BaseException:
-            robot.close(keep=True)
-            raise
-        result = robot.close(keep=True)
+        with stop_request([robot]) as stopping:
+            try:
+                options.doing("")
+                follow([robot], watch_of(options, deadline), stopping)
+                drain([robot])
+            except BaseException:
+                robot.close(keep=True)
+                raise
+            result = robot.close(keep=True)
     assert result is not None
     return result
 
@@ -385,9 +386,11 @@ def open_live(options: LiveOptions, gateways: Mapping[str, Asks], before: Earlie
     else:
         folder = run_folder(options.out, options.home, strategy.__name__)
     try:
-        replies = _attached(options, gateways, folder)
-        if before is not None:
-            for account, reply in replies.items():
+        name = options.robot or folder.name
+        lived = {account: int(client.ask("life", name=name)["epoch"]) for account, client in gateways.items()}
+        replies = _attached(options, gateways, folder, max(lived.values()))
+        for account, reply in replies.items():
+            if lived[account]:
                 reply |= wait_until_settled(gateways[account], reply["robot"], options.doing)
         robot = _open(options, strategy, folder, replies, before, gateways)
     except BaseException:
@@ -403,20 +406,20 @@ def open_live(options: LiveOptions, gateways: Mapping[str, Asks], before: Earlie
     return robot
 
 
-def _attached(options: LiveOptions, gateways: Mapping[str, Asks], folder: Path) -> dict[str, dict[str, Any]]:
-    """Returns what each gateway says to a robot that attaches: order ids are new at all of them."""
-    name, epoch = options.robot or folder.name, 0
-    if len(gateways) > 1:
-        epoch = 1 + max(int(client.ask("life", name=name)["epoch"]) for client in gateways.values())
+def _attached(
+    options: LiveOptions, gateways: Mapping[str, Asks], folder: Path, lived: int
+) -> dict[str, dict[str, Any]]:
+    """Returns what each gateway says to a robot that attaches: order ids are new at all of them. lived: the epoch of
+    its last life."""
     return {
         account: client.ask(
             "attach",
-            name=name,
+            name=options.robot or folder.name,
             journal=str(folder / "journal"),
             subaccount=options.subaccount,
             orders_per_second=options.orders_per_second,
             grant=options.grants.get(account, ""),
-            epoch=epoch,
+            epoch=lived + 1,
         )
         for account, client in gateways.items()
     }
@@ -458,8 +461,7 @@ def _texts(value: Any) -> list[str]:
 
 
 def _is_traded(text: str, options: LiveOptions) -> bool:
-    """An instrument's whole name, of the account's venue: what is heard from others, collectors
-    bring. `binance` is that of `binance-usdm` and of ccxt's `binanceusdm`."""
+    """An instrument's whole name, of the account's venue: what is heard from others, collectors bring."""
     if options.config is None and not options.venues:
         return False
     try:
@@ -470,7 +472,7 @@ def _is_traded(text: str, options: LiveOptions) -> bool:
         return symbol.is_unified and symbol.venue in options.venues.values()
     _, account = account_of(options.config, options.account)
     kind = options.config.venues[account.venue].kind
-    return symbol.is_unified and exchange_of(kind).startswith(symbol.venue)
+    return symbol.is_unified and exchange_of(kind) == symbol.venue
 
 
 def _open(
@@ -484,21 +486,19 @@ def _open(
     """Once there is a market on the tapes."""
     deadline = time.monotonic() + HEARS_WITHIN_S
     options.doing("waits for the market")
-    markets = []
+    periods = []
     for client in gateways.values():
         while not (market := client.ask("status")["market"])["hears"] and time.monotonic() < deadline:
             time.sleep(0.02)  # what is traded meanwhile would be missing from its bars
-        markets.append(market)
+        periods.append(int(market.get("bars", 0)))
     venues = {account: options.venues.get(account, "") for account in gateways}
     hub = hub_of(replies.values())
     tapes = live_inputs(options.home, gateways, hub, options.streams)
     for tape in tapes:
         if not is_tape(tape):  # it was deleted: its process ends and makes another
             raise ProcessDown("the journal is not there", location=str(tape), todo="try again")
-    hedge = any(reply["hedge"] for reply in replies.values())
-    completed = replace(
-        options, data=tapes, cash=options.cash or _cash(replies, venues), hedge=hedge, start=time.time_ns()
-    )
+    cash, hedge = options.cash or _cash(replies, venues), _hedge(replies)
+    completed = replace(options, data=tapes, cash=cash, hedge=hedge, start=time.time_ns())
     plan = prepare_plan(completed, strategy)
     live = replace(live_robot(replies, venues, options.restart, before), stopped=options.stopped)
     live = with_market(live, hub, strategy, options.params)
@@ -513,7 +513,7 @@ def _open(
             robot=options.robot,
             after=before.folder.name if before is not None else "",
         )
-        session.host.bars.venue_period = markets[0].get("bars", 0)
+        session.host.bars.venue_periods = dict(zip(venues.values(), periods, strict=True))
         tellers = [
             (venues[name], client, replies[name], tape)
             for (name, client), tape in zip(gateways.items(), tapes, strict=False)
@@ -524,6 +524,15 @@ def _open(
         session.close()
         raise
     return RobotRun(session, folder, options.report, instruments=options.instruments)
+
+
+def _hedge(replies: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Returns whether the accounts are in hedge mode. Raises BadConfig where only some are."""
+    modes = {account: "hedge" if reply["hedge"] else "one-way" for account, reply in replies.items()}
+    if len(set(modes.values())) > 1:
+        said = ", ".join(f"{account} is in {mode} mode" for account, mode in modes.items())
+        raise BadConfig(f"position modes differ: {said}", location="accounts", todo="set one position_mode for all")
+    return "hedge" in modes.values()
 
 
 def _cash(replies: Mapping[str, Mapping[str, Any]], venues: Mapping[str, str]) -> str:

@@ -40,8 +40,6 @@ WAIT_S: Final = 0.1  # the longest without a look at what else there is
 __all__ = ["begun", "halted_words", "live_options", "section_of"]
 
 ROOM_BYTES: Final = 1 << 29  # reserved by threads and compiled code, and not used
-TURN_FRAMES: Final = 4096  # then it says how far it has come, also when more comes all the time
-TURN_S: Final = 0.25
 HALTED: Final = 4  # exit code: the strategy failed and is to stay away
 LOOK_S: Final = 0.5  # whether its gateway's journal is where it was
 GATEWAY_GONE_S: Final = 60.0  # the supervisor has given it up by then, or is about to
@@ -197,12 +195,8 @@ def _follow(robot: RobotRun, waiter: Waiter, control: RobotControl, stopping: li
     assert writer is not None
     gateways = _Gateways(robot.session)
     is_halted = False
-    frames = 1
     while not stopping:
-        began = time.monotonic()
-        outcome = robot.step(frames_max=frames)
-        # One that computes for long has its turns all the same: what is asked of it comes between them.
-        frames = min(2 * frames, TURN_FRAMES) if time.monotonic() - began < TURN_S else max(frames // 4, 1)
+        outcome = robot.turn()
         if outcome == _core.RunOutcome.STOPPED:
             return
         if robot.session.loop.halted and not is_halted:
@@ -255,7 +249,7 @@ class _Gateways:
         if (news := self._news.get(number)) is None:
             if number in self._away:
                 self._news[number] = news = JournalReader(reader.path)
-                news.seek_sequence(self._session.loop.source_position(number)[0] + 1)
+                news.seek_sequence(news.last_sequence + 1)  # not what it has said of its last life
                 self._session.ask(AWAY, fields)
         elif number not in self._away and any(_says_live(frame) for frame in news.frames(("health",))):
             self._news.pop(number).close()

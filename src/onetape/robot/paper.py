@@ -10,7 +10,7 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from onetape.engine.session import Session
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import BadConfig, BadInput, StrategyError
 from onetape.model.time import TIME_MAX, format_time
-from onetape.robot.robot_run import SAMPLE_NS, RobotRun, RobotRunOptions, Watch, follow, watch_of
+from onetape.robot.robot_run import SAMPLE_NS, RobotRun, RobotRunOptions, Watch, follow, stop_request, watch_of
 from onetape.runs.input_tapes import load_instruments
 from onetape.runs.outcome import RunResult
 from onetape.runs.preparing import parse_plan, prepare_plan, strategy_class
@@ -82,20 +82,22 @@ def _refuse_what_needs_a_whole_tape(options: PaperOptions) -> None:
         )
 
 
-def play(robot: RobotRun, speed: float, watch: Watch | None = None) -> None:
-    """Runs it on a finished tape, `speed` times as fast as it was recorded."""
+def play(robot: RobotRun, speed: float, watch: Watch | None = None, stopping: Sequence[int] = ()) -> None:
+    """Runs it on a finished tape, `speed` times as fast as it was recorded. watch, stopping: as of `follow`."""
     loop = robot.session.loop
     assert robot.session.started_at is not None
     first, began = robot.session.started_at, time.monotonic()
     try:
-        while True:
+        while not stopping:
             ahead_ns = min((time.monotonic() - began) * speed * 1e9, TIME_MAX / 4)
             virtual = min(first + int(ahead_ns), TIME_MAX)
-            outcome = robot.step(until=virtual)
+            outcome = robot.turn(virtual)
             if outcome in (_core.RunOutcome.ENDED, _core.RunOutcome.STOPPED) or robot.is_at_end:
                 return
             if watch is not None and not watch([robot]):
                 return
+            if outcome == _core.RunOutcome.LIMIT:
+                continue
             ahead = (loop.next_time() - virtual) / 1e9 / speed
             time.sleep(min(max(ahead, 0.0), NAP_S))
     except KeyboardInterrupt:
@@ -127,7 +129,7 @@ def _on_own_market(options: PaperOptions) -> RunResult:
             unused = tape.path
             robot = open_robot(replace(options, data=[tape.path], start=tape.ready_at))
             unused = None  # a run stands on it from here on
-            return _conclude(robot, lambda: follow([robot], watch))
+            return _conclude(robot, lambda stopping: follow([robot], watch, stopping))
     except BaseException:
         if unused is not None:
             shutil.rmtree(unused, ignore_errors=True)
@@ -148,18 +150,21 @@ def _on_tape(options: PaperOptions) -> RunResult:
     with JournalReader(tape) as reader:
         grows = bool(reader.core.writer_alive)
     robot = open_robot(options, grows=grows)
-    return _conclude(robot, (lambda: follow([robot], watch)) if grows else (lambda: play(robot, options.speed, watch)))
+    if grows:
+        return _conclude(robot, lambda stopping: follow([robot], watch, stopping))
+    return _conclude(robot, lambda stopping: play(robot, options.speed, watch, stopping))
 
 
-def _conclude(robot: RobotRun, run: Callable[[], None]) -> RunResult:
-    try:
-        run()
-    except BaseException:
-        robot.close(keep=True)
-        raise
-    failures = list(robot.session.host.failures)
-    on_error = robot.session.plan.on_error
-    result = robot.close(keep=True)
+def _conclude(robot: RobotRun, run: Callable[[Sequence[int]], None]) -> RunResult:
+    with stop_request([robot]) as stopping:
+        try:
+            run(stopping)
+        except BaseException:
+            robot.close(keep=True)
+            raise
+        failures = list(robot.session.host.failures)
+        on_error = robot.session.plan.on_error
+        result = robot.close(keep=True)
     assert result is not None
     if failures and on_error != "continue":
         first = failures[0]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Final
 
 from onetape import _core
@@ -17,10 +20,13 @@ from onetape.runs.outcome import RunResult
 from onetape.runs.recording import record_run
 from onetape.tape.wait import Waiter
 
-__all__ = ["SAMPLE_NS", "RobotRun", "RobotRunOptions", "Watch", "follow", "watch_of"]
+__all__ = ["SAMPLE_NS", "RobotRun", "RobotRunOptions", "Watch", "follow", "stop_request", "watch_of"]
 
 SAMPLE_NS: Final = 200_000_000  # equity, often enough for a run of half a minute
 WAIT_S: Final = 0.25
+TURN_FRAMES: Final = 4096  # then others have their turn, also when more comes all the time
+TURN_S: Final = 0.25
+HANGS_S: Final = 5.0  # at one moment of the tape, once it is to stop
 
 Watch = Callable[[Sequence["RobotRun"]], bool]
 
@@ -51,12 +57,24 @@ class RobotRun:
     has_report: bool = True
     instruments: Path | None = None
     busy_seconds: float = 0.0  # inside the loop
+    is_busy: bool = False
+    turn_frames: int = 1
 
     def step(self, until: int | None = None, frames_max: int = TIME_MAX) -> _core.RunOutcome:
         """Takes what is there now, up to the time `until` (ns)."""
-        began = time.perf_counter()
-        outcome = self.session.step(frames_max, until)
-        self.busy_seconds += time.perf_counter() - began
+        began, self.is_busy = time.perf_counter(), True
+        try:
+            return self.session.step(frames_max, until)
+        finally:
+            self.is_busy = False
+            self.busy_seconds += time.perf_counter() - began
+
+    def turn(self, until: int | None = None) -> _core.RunOutcome:
+        """The same, or a part of it: LIMIT. What is asked of a robot that computes for long comes between two turns."""
+        before = self.busy_seconds
+        outcome = self.step(until, self.turn_frames)
+        is_quick = self.busy_seconds - before < TURN_S
+        self.turn_frames = min(2 * self.turn_frames, TURN_FRAMES) if is_quick else max(self.turn_frames // 4, 1)
         return outcome
 
     @property
@@ -85,10 +103,45 @@ class RobotRun:
                 shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def follow(robots: Sequence[RobotRun], watch: Watch | None = None) -> None:
+@contextmanager
+def stop_request(robots: Sequence[RobotRun]) -> Iterator[Sequence[int]]:
+    """Notes SIGINT and SIGTERM, to be looked at between two frames: what a callback that is cut short has done, nothing
+    can repeat. One that hangs is broken off all the same. A second signal ends the process."""
+    noted: list[int] = []
+    stuck: list[int] = []
+
+    def moments() -> list[int]:
+        return [robot.session.loop.now for robot in robots if robot.is_busy]
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        for each in before:
+            signal.signal(each, signal.SIG_DFL)
+        noted.append(number)
+        stuck[:] = moments()
+        signal.setitimer(signal.ITIMER_REAL, HANGS_S, HANGS_S)
+
+    def look(_number: int, _frame: FrameType | None) -> None:
+        was, stuck[:] = list(stuck), moments()
+        if stuck and stuck == was:
+            raise KeyboardInterrupt
+
+    before = {each: signal.signal(each, note) for each in (signal.SIGINT, signal.SIGTERM)}
+    alarm = signal.signal(signal.SIGALRM, look)
+    try:
+        yield noted
+    finally:
+        if noted:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        else:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        signal.signal(signal.SIGALRM, alarm)
+
+
+def follow(robots: Sequence[RobotRun], watch: Watch | None = None, stopping: Sequence[int] = ()) -> None:
     """Runs them on a journal that grows, until its writer has closed it and all is read.
 
-    watch: called a few times a second; False stops.
+    watch: called a few times a second; False stops. stopping: of `stop_request`.
     """
     waiter = Waiter()
     for robot in robots:
@@ -96,15 +149,17 @@ def follow(robots: Sequence[RobotRun], watch: Watch | None = None) -> None:
             waiter.add(source.reader)
     rang = False
     try:
-        while True:
+        while not stopping:
             # Asked before reading: what a writer closes after this is read in the next round. Not
             # while it writes: the question takes as long as the robot's answer to a quote.
             alive = rang or robots[0].session.sources[0].reader.core.writer_alive
-            for robot in robots:
-                if robot.step() == _core.RunOutcome.STOPPED:
-                    return
+            outcomes = [robot.turn() for robot in robots]
+            if _core.RunOutcome.STOPPED in outcomes:
+                return
             if watch is not None and not watch(robots):
                 return
+            if rang := _core.RunOutcome.LIMIT in outcomes:
+                continue
             if not alive or all(robot.is_at_end for robot in robots):
                 return
             rang = waiter.wait(WAIT_S)

@@ -147,5 +147,5 @@ def _interval(exponents: Floats, scores: Floats) -> tuple[float, float]:
     found = interval_of(np.array([_peak(exponents, each) for each in resampled(scores)]))
     assert found is not None
     low, high = found
-    best, half_step = _peak(exponents, scores.sum(axis=0)), (exponents[1] / exponents[0]) ** 0.5
+    best, half_step = _peak(exponents, scores.sum(axis=0)), float(exponents[1] / exponents[0]) ** 0.5
     return min(low, best / half_step), max(high, best * half_step)

@@ -42,7 +42,6 @@ class Facts(NamedTuple):
     in_order: bool = False  # requests of a key have to arrive in order
     poll_s: float = 2.0  # how often lists are asked for, where no stream says when
     options: Mapping[str, Any] = MappingProxyType({})  # of ccxt
-    prefix: str = ""  # of symbols, where it is another than ccxt's name
     simulated: str = ""  # what `onetape sim` calls it
 
 
@@ -67,7 +66,6 @@ FACTS: Final[dict[str, Facts]] = {
         amends=True,
         proves_absence=True,
         options={"recvWindow": 5000},
-        prefix="binance",
         simulated="binance-usdm",
     ),
     "kraken": Facts(

@@ -10,6 +10,7 @@ import msgspec
 from onetape.model.errors import NotAvailable, OnetapeError
 from onetape.model.instrument import Instrument
 from onetape.model.json_text import read_json
+from onetape.model.symbol import exchange_of
 from onetape.orders.calls import Call
 from onetape.orders.malformed import MALFORMED
 from onetape.orders.reports import VenueReport
@@ -70,7 +71,7 @@ class CcxtVenue:
     def __init__(self, exchange: str, token: str, addresses: Addresses) -> None:
         facts = facts_of(exchange)
         self.protocol = CcxtProtocol(exchange, facts, token)
-        self._prefix = facts.prefix or exchange
+        self._prefix = exchange_of(exchange)
         self._token = token
         self._addresses = addresses
 
