@@ -137,6 +137,19 @@ def test_a_level_that_the_market_has_passed_is_left_to_the_next_one():
     assert targets(world) == [(START * 104 // 100, 1000)]
 
 
+@pytest.mark.parametrize("change", [-1000, -2000])
+def test_a_position_that_is_opened_anew_before_its_stops_are_gone_has_its_own_levels(change):
+    world = held(1000)
+    world.trade(change)
+    world.run(0.005)
+    world.price = START * 1015 // 1000
+    world.quote()
+    world.trade(-change)
+    world.run(6)
+    triggers = sorted(stop.trigger * 1000 // world.price for stop in world.resting.values())
+    assert triggers == [930, 935, 940, 945, 950, 1020, 1040] and world.covered == world.taken == 1000
+
+
 def test_at_the_venue_a_target_takes_off_and_the_stops_shrink_and_all_survives_kills():
     """The real gateway and a venue's dialect. At each step one of them is killed before its next frame."""
     settings = GuardianSettings(Rules(targets=TARGETS))

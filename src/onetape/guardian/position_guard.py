@@ -108,6 +108,8 @@ class PositionGuard:
             self.look_back_at = 0
             self.stops.begin()
             self.targets.begin()
+            # What still rests has the levels of the one before, and may have just the size of this one.
+            self.stops.wants_anew = self.targets.wants_anew = bool(self.rows)
         self.qty = qty
         self.base = max(self.base, abs(qty))
 
