@@ -362,6 +362,17 @@ def test_a_sink_that_does_not_take_it_is_said_without_its_address(monkeypatch: p
         assert len(said) == 1 and "sesame" not in said[0] and "robot:mm" in said[0]
 
 
+def test_a_sink_whose_secret_others_may_read_fails_and_is_said(tmp_path: Path):
+    (tmp_path / "url").write_text("json://127.0.0.1:9/sesame")
+    (tmp_path / "url").chmod(0o644)
+    ((_, (make,)),) = routes_of(NotifyConfig(urls=["file:url"]), {}, tmp_path)
+    said: list[str] = []
+    sink = Sink(make, said.append)
+    wait_for(lambda: sink.is_failing and said)
+    sink.close()
+    assert said[0].startswith("no alert leaves: ") and "sesame" not in said[0]
+
+
 def test_the_command_says_what_is_missing(tmp_path: Path):
     home = Home(tmp_path, CONFIG)
     assert "no sink is configured" in home.run("alerts", "test", code=2)["error"]["message"]

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
-from onetape.model.errors import BadConfig, NotAvailable
+from onetape.model.errors import BadConfig, NotAvailable, OnetapeError
 from onetape.notify.alert import KEYS_MAX, TRADES, Alert, Severity
 
 __all__ = ["Service", "Sink"]
@@ -111,7 +111,7 @@ class Sink:
     def _work(self) -> None:
         try:
             service = self._make()
-        except (NotAvailable, BadConfig) as error:
+        except OnetapeError as error:  # a secret that others may read is one, too
             self.is_failing = True
             self._said(f"no alert leaves: {error}")
             return
