@@ -516,6 +516,26 @@ def test_what_has_not_left_and_what_was_said_meanwhile_is_told_by_the_next_super
     gateway.close()
 
 
+def test_a_sink_that_never_delivers_makes_no_other_one_repeat_what_it_has_delivered(tmp_path: Path):
+    gateway = JournalWriter(tmp_path / "journal" / "gateway-main")
+    taken, next_taken, late = Taken(), Taken(), Taken()
+    first = Watched(tmp_path, {"": ("", taken), "ops": ("", Taken(works=False))})
+    record = {"kind": "adl", "subject": "main", "state": "reduced", "severity": "critical"}
+    gateway.append("alert", msgspec.msgpack.encode(record), time=time.time_ns())
+    note = "gateway:main adl main", "note"
+    wait_for(lambda: note in taken.about)
+    now = time.time_ns()
+    wait_for(lambda: first.watch._last.sinks.get("notify 1", 0) > now)
+    first.kill()
+    second = Watched(tmp_path, {"": ("", next_taken), "ops": ("", late)})
+    second.watch.process("venue:x", State.FAILED, "gone")
+    for sinks in (next_taken, late):
+        wait_for(lambda sinks=sinks: ("venue:x", "begin") in sinks.about)
+    assert note in late.about and note not in next_taken.about
+    second.kill()
+    gateway.close()
+
+
 def test_a_note_that_was_stamped_before_a_look_and_written_after_it_is_not_lost(tmp_path: Path):
     """A process may lose the processor between the two."""
     gateway = JournalWriter(tmp_path / "journal" / "gateway-main")
