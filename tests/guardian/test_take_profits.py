@@ -150,6 +150,18 @@ def test_a_position_that_is_opened_anew_before_its_stops_are_gone_has_its_own_le
     assert triggers == [930, 935, 940, 945, 950, 1020, 1040] and world.covered == world.taken == 1000
 
 
+def test_targets_that_are_configured_while_a_position_is_held_look_back_too():
+    rules = Rules(look_back=60 * SECOND)
+    world = GuardedWorld(settings=GuardianSettings(rules))
+    world.range = START * 97 // 100, START * 101 // 100
+    world.trade(1000)
+    world.run(3)
+    world.settings = GuardianSettings(Rules(look_back=60 * SECOND, targets=TARGETS))
+    world.kill_guardian()
+    world.run(8)
+    assert targets(world) == [(START * 101 // 100, 500)] * 2
+
+
 def test_at_the_venue_a_target_takes_off_and_the_stops_shrink_and_all_survives_kills():
     """The real gateway and a venue's dialect. At each step one of them is killed before its next frame."""
     settings = GuardianSettings(Rules(targets=TARGETS))

@@ -267,7 +267,8 @@ class GuardianCore:
         for row in guard.stuck(now, after=STUCK_AFTER):
             about = {"order": row.client_id, "size": row.left}
             state = f"a {'take-profit' if row.is_target else 'stop'} has fired and takes nothing off: it counts no more"
-            self._say("ladder", guard, state, about, severity="critical")
+            ladder, severity = (guard.targets, "warning") if row.is_target else (guard.stops, "critical")
+            self._say(ladder.kind, guard, state, about, severity=severity)
         if guard.qty:
             if guard.account in self._watched:
                 self._look_at_ladders(guard, now)
@@ -586,7 +587,8 @@ class GuardianCore:
         caught up. caps: of take-profits."""
         guard = self._guard(account, symbol, side)
         if guard.qty and guard.opened == opened:
-            guard.has_looked_back = looked_back
+            # Take-profits that were configured since have not.
+            guard.has_looked_back = looked_back and (bool(caps) or not self.settings.of(symbol).targets)
             guard.stops.floors, guard.targets.floors = ({int(k): v for k, v in each.items()} for each in (levels, caps))
 
     def resume_flatten(self, account: str, symbol: str, side: PositionSide, reason: str) -> None:
