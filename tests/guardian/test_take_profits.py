@@ -150,6 +150,17 @@ def test_a_position_that_is_opened_anew_before_its_stops_are_gone_has_its_own_le
     assert triggers == [930, 935, 940, 945, 950, 1020, 1040] and world.covered == world.taken == 1000
 
 
+def test_a_market_that_is_past_all_targets_is_said_once():
+    world = GuardedWorld(settings=SETTINGS, faults=Faults(frozen=1e-9))
+    world.trade(1000)
+    world.price = START * 105 // 100
+    world.quote()
+    world.run(5)
+    assert not targets(world)
+    (said,) = [each for each in world.records if each.kind == "take-profits"]
+    assert (said.severity, said.state) == ("warning", "the market is past all of them: none is placed")
+
+
 def test_targets_that_are_configured_while_a_position_is_held_look_back_too():
     rules = Rules(look_back=60 * SECOND)
     world = GuardedWorld(settings=GuardianSettings(rules))

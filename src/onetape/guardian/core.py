@@ -378,8 +378,11 @@ class GuardianCore:
             if not guard.target and not guard.is_dust:
                 guard.is_dust = True
                 self._say("ladder", guard, "too small for a stop", {"left": made.left}, severity="warning")
+            elif guard.target and ladder.is_target and not ladder.is_passed:
+                ladder.is_passed = True
+                self._say(ladder.kind, guard, "the market is past all of them: none is placed", {}, severity="warning")
             return
-        guard.is_dust = ladder.wants_anew = False
+        guard.is_dust = ladder.wants_anew = ladder.is_passed = False
         if made.moved:
             about = {"distances": [str(rules.distances[rank]) for rank in made.moved]}
             self._say("ladder", guard, "moved inside the liquidation price", about, severity="warning")

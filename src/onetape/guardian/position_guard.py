@@ -53,7 +53,7 @@ class LadderState:
         """Of another position."""
         self.floors: dict[int, int] = {}
         self.placement: Placement | None = None
-        self.wants_anew = False
+        self.wants_anew = self.is_passed = False
         self.retry_at, self.backoff = 0, SECOND // 4
 
 
