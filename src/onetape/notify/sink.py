@@ -20,6 +20,7 @@ __all__ = ["Service", "Sink"]
 
 WAITING_MAX: Final = 100  # besides critical ones and ends: of these as many as things may go on
 TRIES: Final = 3  # of one alert
+CLOSES_WITHIN_S: Final = 2.0
 PAUSE_S: Final = 2.0  # before it is tried again, doubled each time
 
 
@@ -102,10 +103,14 @@ class Sink:
         """Returns how many have not left, nor been given up."""
         return self._unsettled
 
-    def close(self, within_s: float = 2.0) -> None:
-        """What waits is sent, for so long; a sink that hangs is left alone."""
+    def end(self) -> None:
+        """Nothing more comes: what waits is sent."""
         self._closed.set()
         self._rang.set()
+
+    def close(self, within_s: float = CLOSES_WITHIN_S) -> None:
+        """What waits is sent, for so long; a sink that hangs is left alone."""
+        self.end()
         self._thread.join(within_s)
 
     def _work(self) -> None:

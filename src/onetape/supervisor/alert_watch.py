@@ -28,7 +28,7 @@ from onetape.notify.alert import KEYS_MAX, Alert, Desk, Severity, Type
 from onetape.notify.past_alerts import past_alerts
 from onetape.notify.route import Route
 from onetape.notify.rules import alert_of, disk_alert, ended_by
-from onetape.notify.sink import Service, Sink
+from onetape.notify.sink import CLOSES_WITHIN_S, Service, Sink
 from onetape.security.secrets import read_secret
 from onetape.supervisor.metrics import COUNTED, OrderCounts
 from onetape.supervisor.parts import SINGLE
@@ -202,7 +202,10 @@ class AlertWatch:
         self._rang.set()
         self._thread.join()
         for sink in self._sinks:
-            sink.close()
+            sink.end()
+        end = time.monotonic() + CLOSES_WITHIN_S
+        for sink in self._sinks:
+            sink.close(max(end - time.monotonic(), 0.0))
         for reader in self._readers.values():
             reader.close()
 
