@@ -11,10 +11,11 @@ import pytest
 
 import copied_process
 from exchange.venue_client import served
+from onetape.gateway.halts_client import past_halts
 from onetape.gateway.options import gateway_journal
 from onetape.model.enums import Side
 from onetape.model.errors import BannedSymbol, LossHalt, NoGuardian, NotProtected, OrderRate
-from onetape.model.sections import GUARDIAN
+from onetape.model.sections import GUARDIAN, AccountConfig, Config
 from onetape.model.time import SECOND
 from onetape.security.tokens import make_token, read_token
 from onetape.tape.journal import JournalReader
@@ -162,6 +163,8 @@ def test_more_executions_than_a_strategy_may_have_halt_it_until_somebody_has_loo
     (halt,) = say(tmp_path, gateway, "halts")["result"]["halts"]
     assert (halt["scope"], halt["subject"], halt["until"], halt["actor"]) == ("strategy", "main", 0, "gateway")
     assert halt["rule"] == "executions 2 in 600 s"
+    config = Config(accounts={"main": AccountConfig(venue="x")})
+    wait_for(lambda: [(row["id"], row["event"]) for row in past_halts(tmp_path, config)] == [(halt["id"], "begun")])
     assert refused_with(tmp_path, robot, listing) == LossHalt.code
     gateway.kill()
     gateway.start()

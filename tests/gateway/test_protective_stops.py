@@ -107,6 +107,8 @@ def test_stops_are_the_guardians_alone(world):
     assert send(world, "place_stops", "a", symbol=SYMBOL, side="sell", stops=[])["error"]["name"] == "PERMISSION_DENIED"
     assert send(world, "kill")["error"]["name"] == "PERMISSION_DENIED"
     assert send(world, "place_stops", symbol=SYMBOL, side="sell", stops=[])["error"]["name"] == "BAD_CONFIG"
+    blind = send(world, "place_stops", symbol=SYMBOL, side="sell", stops=[{"qty": "0.010", "kind": "take_profit"}])
+    assert "has no trigger" in blind["error"]["message"]
     a, _ = world.robots
     order = a.place(Side.BUY, world.bid - 3000)
     wait_for(lambda: ("accepted", 0) in world.news(a, order))

@@ -26,7 +26,7 @@ from onetape.tape.wait import Waiter
 from orders.gateway_life import SLOTS
 
 
-@pytest.fixture(scope="module", params=[("binance-usdm", 3), ("binance-usdm", 12), ("aster", 5)])
+@pytest.fixture(scope="module", params=[("binance-usdm", 3), ("binance-usdm", 13), ("aster", 5)])
 def world(request):
     kind, seed = request.param
     made = GuardianWorld(seed, kind=kind).run(120)

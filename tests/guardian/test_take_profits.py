@@ -137,6 +137,42 @@ def test_a_level_that_the_market_has_passed_is_left_to_the_next_one():
     assert targets(world) == [(START * 104 // 100, 1000)]
 
 
+@pytest.mark.parametrize("change", [-1000, -2000])
+def test_a_position_that_is_opened_anew_before_its_stops_are_gone_has_its_own_levels(change):
+    world = held(1000)
+    world.trade(change)
+    world.run(0.005)
+    world.price = START * 1015 // 1000
+    world.quote()
+    world.trade(-change)
+    world.run(6)
+    triggers = sorted(stop.trigger * 1000 // world.price for stop in world.resting.values())
+    assert triggers == [930, 935, 940, 945, 950, 1020, 1040] and world.covered == world.taken == 1000
+
+
+def test_a_market_that_is_past_all_targets_is_said_once():
+    world = GuardedWorld(settings=SETTINGS, faults=Faults(frozen=1e-9))
+    world.trade(1000)
+    world.price = START * 105 // 100
+    world.quote()
+    world.run(5)
+    assert not targets(world)
+    (said,) = [each for each in world.records if each.kind == "take-profits"]
+    assert (said.severity, said.state) == ("warning", "the market is past all of them: none is placed")
+
+
+def test_targets_that_are_configured_while_a_position_is_held_look_back_too():
+    rules = Rules(look_back=60 * SECOND)
+    world = GuardedWorld(settings=GuardianSettings(rules))
+    world.range = START * 97 // 100, START * 101 // 100
+    world.trade(1000)
+    world.run(3)
+    world.settings = GuardianSettings(Rules(look_back=60 * SECOND, targets=TARGETS))
+    world.kill_guardian()
+    world.run(8)
+    assert targets(world) == [(START * 101 // 100, 500)] * 2
+
+
 def test_at_the_venue_a_target_takes_off_and_the_stops_shrink_and_all_survives_kills():
     """The real gateway and a venue's dialect. At each step one of them is killed before its next frame."""
     settings = GuardianSettings(Rules(targets=TARGETS))

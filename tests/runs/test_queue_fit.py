@@ -105,6 +105,22 @@ def test_a_wide_queue_gives_the_exponent_of_a_narrow_one():
     assert narrow.low < exponents[1] < narrow.high and broad.expected == pytest.approx(narrow.expected, rel=0.1)
 
 
+@pytest.mark.parametrize("cycle", [1, 2, 3])
+def test_of_many_orders_the_fills_are_not_thinned_away(cycle):
+    """Fills that come in a rhythm, or one alone."""
+    draw = random.Random(3)
+    crowd = [crowd_episode(draw, "power", 1.0) for _ in range(100)]
+    (filled, unfilled) = (next(each for each in crowd if each.is_filled is is_filled) for is_filled in (True, False))
+    many = [filled if n % cycle == cycle - 1 else unfilled for n in range(5002)]
+    fit = fit_episodes(many, ("conservative",), at_venue=True)
+    assert fit.orders == 5000 and fit.fills == pytest.approx(5000 / cycle, rel=0.05)
+    few = [unfilled, filled, *[unfilled] * 5000]
+    fit = fit_episodes(few, ("conservative", "power"), at_venue=False)
+    assert (fit.orders, fit.fills) == (1, 1) and fit.place == fit.place
+    with pytest.raises(BadInput, match="no print filled one of 5000 orders"):
+        fit_episodes([unfilled] * 5002, at_venue=True)
+
+
 # --- a run, its fit, and a backtest with the fit ----------------------------------------------------
 
 

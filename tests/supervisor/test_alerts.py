@@ -362,6 +362,17 @@ def test_a_sink_that_does_not_take_it_is_said_without_its_address(monkeypatch: p
         assert len(said) == 1 and "sesame" not in said[0] and "robot:mm" in said[0]
 
 
+def test_a_sink_whose_secret_others_may_read_fails_and_is_said(tmp_path: Path):
+    (tmp_path / "url").write_text("json://127.0.0.1:9/sesame")
+    (tmp_path / "url").chmod(0o644)
+    ((_, (make,)),) = routes_of(NotifyConfig(urls=["file:url"]), {}, tmp_path)
+    said: list[str] = []
+    sink = Sink(make, said.append)
+    wait_for(lambda: sink.is_failing and said)
+    sink.close()
+    assert said[0].startswith("no alert leaves: ") and "sesame" not in said[0]
+
+
 def test_the_command_says_what_is_missing(tmp_path: Path):
     home = Home(tmp_path, CONFIG)
     assert "no sink is configured" in home.run("alerts", "test", code=2)["error"]["message"]
@@ -502,6 +513,26 @@ def test_what_has_not_left_and_what_was_said_meanwhile_is_told_by_the_next_super
         if each["state"] == "begin" and "venue" not in each["subject"]
     ]
     assert len(begun) == len(set(begun))
+    gateway.close()
+
+
+def test_a_sink_that_never_delivers_makes_no_other_one_repeat_what_it_has_delivered(tmp_path: Path):
+    gateway = JournalWriter(tmp_path / "journal" / "gateway-main")
+    taken, next_taken, late = Taken(), Taken(), Taken()
+    first = Watched(tmp_path, {"": ("", taken), "ops": ("", Taken(works=False))})
+    record = {"kind": "adl", "subject": "main", "state": "reduced", "severity": "critical"}
+    gateway.append("alert", msgspec.msgpack.encode(record), time=time.time_ns())
+    note = "gateway:main adl main", "note"
+    wait_for(lambda: note in taken.about)
+    now = time.time_ns()
+    wait_for(lambda: first.watch._last.sinks.get("notify 1", 0) > now)
+    first.kill()
+    second = Watched(tmp_path, {"": ("", next_taken), "ops": ("", late)})
+    second.watch.process("venue:x", State.FAILED, "gone")
+    for sinks in (next_taken, late):
+        wait_for(lambda sinks=sinks: ("venue:x", "begin") in sinks.about)
+    assert note in late.about and note not in next_taken.about
+    second.kill()
     gateway.close()
 
 

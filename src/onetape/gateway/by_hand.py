@@ -291,6 +291,8 @@ class OrdersByHand:
             if not isinstance(each, dict) or not {"qty"} <= set(each) <= {"qty", "trigger", "kind"}:
                 raise UsageError("a stop is {qty, trigger, kind}")
             has_trigger = each.get("trigger") is not None
+            if not has_trigger and each.get("kind") is not None:
+                raise UsageError(f"a stop of kind {each['kind']!r} has no trigger", todo="name one, or no kind")
             kind = _word(each, "kind", _KINDS, "stop")
             trigger = _units(each["trigger"], instrument.price_decimals, what="trigger") if has_trigger else 0
             specs.append(

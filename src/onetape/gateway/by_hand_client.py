@@ -123,7 +123,8 @@ class ByHand:
         self._judge()
 
     def leverages(self, symbol: str, account: str) -> dict[str, Any]:
-        """Returns what was set last, None: nothing, and all `changes`, from the gateway's tape; `ts` ns UTC."""
+        """Returns what was set last, None: nothing, and all `changes`, as far back as the
+        gateway's journal reaches; `ts` ns UTC."""
         target = self._account(symbol, account)
         rows: list[dict[str, Any]] = []
         if is_tape(path := gateway_journal(self._home, target)):

@@ -108,9 +108,11 @@ class Stops:
             "reason": f"more than {most} executions within {within / SECOND:g} s",
         }
         halt = self.wanted(fields, actor=_GATEWAY, time=self._wall())
-        record = {"id": f"executions {order.client_id} {trade_id}", "actor": _GATEWAY, "command": "halt"}
-        self._tape.command({**record, "target": f"gateway:{self._account}", "fields": fields}, self._wall())
-        self.begin(halt, now)
+        id_ = f"executions {order.client_id} {trade_id}"
+        record = {"id": id_, "actor": _GATEWAY, "command": "halt", "target": f"gateway:{self._account}"}
+        self._tape.command({**record, "fields": fields}, self._wall())
+        result = self.begin(halt, now)
+        self._tape.command_reply({"id": id_, "status": "applied", "result": result, "error": None}, self._wall())
 
     def rows(self) -> list[dict[str, Any]]:
         return [halt.as_json() for halt in self._halts]

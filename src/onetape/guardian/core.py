@@ -267,7 +267,8 @@ class GuardianCore:
         for row in guard.stuck(now, after=STUCK_AFTER):
             about = {"order": row.client_id, "size": row.left}
             state = f"a {'take-profit' if row.is_target else 'stop'} has fired and takes nothing off: it counts no more"
-            self._say("ladder", guard, state, about, severity="critical")
+            ladder, severity = (guard.targets, "warning") if row.is_target else (guard.stops, "critical")
+            self._say(ladder.kind, guard, state, about, severity=severity)
         if guard.qty:
             if guard.account in self._watched:
                 self._look_at_ladders(guard, now)
@@ -377,8 +378,11 @@ class GuardianCore:
             if not guard.target and not guard.is_dust:
                 guard.is_dust = True
                 self._say("ladder", guard, "too small for a stop", {"left": made.left}, severity="warning")
+            elif guard.target and ladder.is_target and not ladder.is_passed:
+                ladder.is_passed = True
+                self._say(ladder.kind, guard, "the market is past all of them: none is placed", {}, severity="warning")
             return
-        guard.is_dust = ladder.wants_anew = False
+        guard.is_dust = ladder.wants_anew = ladder.is_passed = False
         if made.moved:
             about = {"distances": [str(rules.distances[rank]) for rank in made.moved]}
             self._say("ladder", guard, "moved inside the liquidation price", about, severity="warning")
@@ -586,7 +590,8 @@ class GuardianCore:
         caught up. caps: of take-profits."""
         guard = self._guard(account, symbol, side)
         if guard.qty and guard.opened == opened:
-            guard.has_looked_back = looked_back
+            # Take-profits that were configured since have not.
+            guard.has_looked_back = looked_back and (bool(caps) or not self.settings.of(symbol).targets)
             guard.stops.floors, guard.targets.floors = ({int(k): v for k, v in each.items()} for each in (levels, caps))
 
     def resume_flatten(self, account: str, symbol: str, side: PositionSide, reason: str) -> None:

@@ -53,7 +53,7 @@ class LadderState:
         """Of another position."""
         self.floors: dict[int, int] = {}
         self.placement: Placement | None = None
-        self.wants_anew = False
+        self.wants_anew = self.is_passed = False
         self.retry_at, self.backoff = 0, SECOND // 4
 
 
@@ -108,6 +108,8 @@ class PositionGuard:
             self.look_back_at = 0
             self.stops.begin()
             self.targets.begin()
+            # What still rests has the levels of the one before, and may have just the size of this one.
+            self.stops.wants_anew = self.targets.wants_anew = bool(self.rows)
         self.qty = qty
         self.base = max(self.base, abs(qty))
 

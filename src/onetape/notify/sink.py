@@ -13,13 +13,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
-from onetape.model.errors import BadConfig, NotAvailable
+from onetape.model.errors import BadConfig, NotAvailable, OnetapeError
 from onetape.notify.alert import KEYS_MAX, TRADES, Alert, Severity
 
 __all__ = ["Service", "Sink"]
 
 WAITING_MAX: Final = 100  # besides critical ones and ends: of these as many as things may go on
 TRIES: Final = 3  # of one alert
+CLOSES_WITHIN_S: Final = 2.0
 PAUSE_S: Final = 2.0  # before it is tried again, doubled each time
 
 
@@ -102,16 +103,20 @@ class Sink:
         """Returns how many have not left, nor been given up."""
         return self._unsettled
 
-    def close(self, within_s: float = 2.0) -> None:
-        """What waits is sent, for so long; a sink that hangs is left alone."""
+    def end(self) -> None:
+        """Nothing more comes: what waits is sent."""
         self._closed.set()
         self._rang.set()
+
+    def close(self, within_s: float = CLOSES_WITHIN_S) -> None:
+        """What waits is sent, for so long; a sink that hangs is left alone."""
+        self.end()
         self._thread.join(within_s)
 
     def _work(self) -> None:
         try:
             service = self._make()
-        except (NotAvailable, BadConfig) as error:
+        except OnetapeError as error:  # a secret that others may read is one, too
             self.is_failing = True
             self._said(f"no alert leaves: {error}")
             return

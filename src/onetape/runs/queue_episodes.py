@@ -66,12 +66,12 @@ def episodes_of(run: Path) -> list[Episode]:
         if not resting:
             continue
         facts = found.actions.instruments[symbol]
-        _note_displays(resting, market, symbol)
         coins = 10.0**-facts.size_decimals
         prints = market.events("trade", symbol)
         by_time = np.argsort(market.clock(prints), kind="stable")
         columns = (market.clock(prints), prints["price"], prints["size"], prints["side"])
         trades = [column[by_time].tolist() for column in columns]
+        _note_displays(resting, market, symbol, trades)
         for each in resting:
             rows, is_filled = _steps(each, trades)
             if len(rows) > 1:
@@ -111,8 +111,12 @@ def _resting(found: OrdersOfRun, symbol: str, plan: RunPlan, ends: dict[tuple[in
     return sorted(resting, key=lambda each: each.begin)
 
 
-def _note_displays(resting: list[_Resting], market: Market, symbol: str) -> None:
-    """Fills in `shown`, of the market that the exchange had. What lies deeper than the display is not known."""
+def _note_displays(resting: list[_Resting], market: Market, symbol: str, trades: list[list[int]]) -> None:
+    """Fills in `shown`, of the market that the exchange had: what differs from the display before, or follows a print.
+    What lies deeper than the display is not known."""
+    printed: dict[int, list[int]] = {}  # when, by price
+    for at, price, *_ in zip(*trades, strict=True):
+        printed.setdefault(price, []).append(at)
     waiting = iter(resting)
     upcoming = next(waiting, None)
     working: list[_Resting] = []
@@ -129,7 +133,10 @@ def _note_displays(resting: list[_Resting], market: Market, symbol: str) -> None
             if _is_met(book, each):
                 each.end = time  # what fills it from here on is not the queue's
             elif (units := _size_at(book, each)) is not None:
-                each.shown.append((time, max(units - each.own, 0)))
+                (last, before), others = each.shown[-1], max(units - each.own, 0)
+                times = printed.get(each.price, [])
+                if others != before or bisect_right(times, last) < bisect_right(times, time):
+                    each.shown.append((time, others))
 
 
 def _displays(market: Market, symbol: str) -> Iterator[tuple[int, tuple[bytes, int]]]:

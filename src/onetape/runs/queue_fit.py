@@ -26,7 +26,7 @@ from onetape.tape.durable import SHARED, write_durably
 __all__ = ["FAMILIES", "QueueFit", "fit_episodes", "fit_queue"]
 
 FAMILIES: Final = (CONSERVATIVE, "power", "power2", "power3", "log", "log2")
-EPISODES_MAX: Final = 5_000  # of more, as many are taken, evenly over the run
+EPISODES_MAX: Final = 5_000  # of more, as many are drawn, the same each time
 EXPONENTS: Final = np.geomspace(0.1, 20.0, 70)
 Floats = NDArray[np.float64]
 
@@ -79,8 +79,13 @@ def fit_queue(run: Path, out: Path, *, family: str | None = None) -> QueueFit:
 
 
 def fit_episodes(episodes: Sequence[Episode], families: Sequence[str] = FAMILIES, *, at_venue: bool) -> QueueFit:
-    """Returns the best of some families. Needs an episode with a fill."""
-    episodes = episodes[:: -(-len(episodes) // EPISODES_MAX)]
+    """Returns the best of some families. Raises BadInput where none that it takes has a fill."""
+    if len(episodes) > EPISODES_MAX:
+        kept = [each for each in episodes if at_venue or each.is_filled]  # of a model the others say nothing
+        drawn = np.random.default_rng(0).permutation(len(kept))[:EPISODES_MAX]
+        episodes = [kept[n] for n in np.sort(drawn)]
+    if not any(each.is_filled for each in episodes):
+        raise BadInput(f"no print filled one of {len(episodes)} orders that are fitted to", todo="name another run")
     found = []
     for family in families:
         takes_one = QUEUE_MODELS[family][1] > 0

@@ -213,13 +213,13 @@ def _note_ends(groups: dict[tuple[bool, int, str, int], Parent], found: OrdersOf
             continue
         facts = found.actions.instruments[symbol]
         missing = int(Decimal(target["missing"]).scaleb(facts.size_decimals))
-        keys = [(True, number, symbol, side) for side in (_BUY, _SELL)]
+        keys = [(True, number, symbol, side) for side in ((_SELL, _BUY) if missing < 0 else (_BUY, _SELL))]
         parent = next((groups[key] for key in keys if key in groups), None)
         if parent is None and missing:
             side, location = ("buy" if missing > 0 else "sell"), target.get("location") or root
             algo, start = str(target.get("algo", "touch")), int(target["time"])
             parent = Parent(location, symbol, side, algo, facts.settle, facts, number, start)
-            groups[keys[missing < 0]] = parent
+            groups[keys[0]] = parent
         if parent is not None:
             # What others of the run traded beside it may have carried the position past the target.
             parent.ended, parent.missing = target["ended"], max(missing if parent.side == "buy" else -missing, 0)

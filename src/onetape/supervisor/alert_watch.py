@@ -28,7 +28,7 @@ from onetape.notify.alert import KEYS_MAX, Alert, Desk, Severity, Type
 from onetape.notify.past_alerts import past_alerts
 from onetape.notify.route import Route
 from onetape.notify.rules import alert_of, disk_alert, ended_by
-from onetape.notify.sink import Service, Sink
+from onetape.notify.sink import CLOSES_WITHIN_S, Service, Sink
 from onetape.security.secrets import read_secret
 from onetape.supervisor.metrics import COUNTED, OrderCounts
 from onetape.supervisor.parts import SINGLE
@@ -69,11 +69,15 @@ def routes_of(notify: NotifyConfig, environ: Mapping[str, str], folder: Path) ->
 
 class _Look(msgspec.Struct):
     """What a look leaves to the next supervisor. left: until when all that was told had left the sinks, ns; at: when it
-    began; places: epoch and next frame of each journal, by its identity."""
+    began; places: epoch and next frame of each journal, by its identity; sinks: `left` of each one, by its subject."""
 
     left: int
     at: int
     places: dict[str, tuple[int, int]] = {}
+    sinks: dict[str, int] = {}
+
+    def left_by(self, sink: Sink) -> int:
+        return self.sinks.get(sink.subject, self.left)
 
 
 def _hand(alert: Alert, sinks: Iterable[Sink]) -> None:
@@ -198,7 +202,10 @@ class AlertWatch:
         self._rang.set()
         self._thread.join()
         for sink in self._sinks:
-            sink.close()
+            sink.end()
+        end = time.monotonic() + CLOSES_WITHIN_S
+        for sink in self._sinks:
+            sink.close(max(end - time.monotonic(), 0.0))
         for reader in self._readers.values():
             reader.close()
 
@@ -251,11 +258,13 @@ class AlertWatch:
         self._tell(alert.as_json())
         self._put(alert)
 
-    def _put(self, alert: Alert) -> None:
+    def _put(self, alert: Alert, written: float = math.inf) -> None:
+        """written: ns; whom all had left by then has it."""
         for route, sinks in self._routes:
-            if any(sink.subject != alert.subject for sink in sinks):
+            wanting = [sink for sink in sinks if self._last.left_by(sink) <= written]
+            if any(sink.subject != alert.subject for sink in wanting):
                 for leaves in route.take(alert, time.time_ns()):
-                    _hand(leaves, sinks)
+                    _hand(leaves, wanting)
 
     def _own_sinks(self, now: int) -> Iterator[Alert]:
         """That alerts do not leave stands on the journal, and leaves by other sinks."""
@@ -279,11 +288,15 @@ class AlertWatch:
             return _Look(now, now)
         if not 0 <= now - found.at <= LOOK_BACK_NS:
             return _Look(now, now)
-        return found if 0 <= now - found.left <= LOOK_BACK_NS else msgspec.structs.replace(found, left=now)
+        left, *lefts = (
+            each if 0 <= now - each <= LOOK_BACK_NS else now for each in (found.left, *found.sinks.values())
+        )
+        return msgspec.structs.replace(found, left=left, sinks=dict(zip(found.sinks, lefts, strict=True)))
 
     def _note_look(self, now: int) -> None:
         places = {reader.uuid.hex: (reader.epoch, reader.next_sequence) for reader in self._readers.values()}
-        self._last = _Look(self._last.left if self._sinks_waiting else now, now, places)
+        sinks = {each.subject: self._last.left_by(each) if each.waiting else now for each in self._sinks}
+        self._last = _Look(min(sinks.values(), default=now), now, places, sinks)
         self._keep_look()
 
     def _keep_look(self) -> None:
@@ -302,8 +315,7 @@ class AlertWatch:
             goes_on, is_late = each["cleared"] is None, each["written"] >= self._last.left
             if goes_on or (is_late and each["state"] == "note"):
                 self._desk.restore([each])
-            if is_late or (goes_on and each["acked"] is None):
-                self._put(Alert.of(each))
+            self._put(Alert.of(each), math.inf if goes_on and each["acked"] is None else each["written"])
         return {each["subject"] for each in past if each["cleared"] is None and _SINK.match(each["subject"])}
 
     def _processes(self) -> Iterator[Alert]:
