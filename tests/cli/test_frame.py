@@ -35,6 +35,7 @@ def test_verbs_are_those_of_the_contract():
         "trace",
         "activity",
         "leverage",
+        "top",
     }  # the last are our own
 
 

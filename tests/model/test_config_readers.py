@@ -73,7 +73,7 @@ def test_what_is_not_built_is_named_with_its_line():
 def test_what_is_switched_off_is_not_missed_and_a_variable_is_a_place():
     assert not list(unbuilt(parse_config("[recorder]\nenabled = false\n")))
     assert not list(unbuilt(parse_config("")))
-    (error,) = unbuilt(parse_config("", environ={"ONETAPE_CLUSTER__SERVERS": "nats://127.0.0.1:4222"}))
+    (error,) = unbuilt(parse_config("", environ={"ONETAPE_CLUSTER__SERVERS": '["nats://127.0.0.1:4222"]'}))
     assert error.location == "environment variable ONETAPE_CLUSTER__SERVERS"
 
 

@@ -230,9 +230,9 @@ def names(notify: NotifyConfig) -> list[str]:
 
 def test_a_route_has_sinks_and_the_section_is_one_itself():
     notify = parse_config('[notify.routes.phone]\nurls = ["env:PHONE"]\n').notify
-    assert (names(notify), notify.all_urls) == (["phone"], ["env:PHONE"])
+    assert (names(notify), notify.secret_places) == (["phone"], ["env:PHONE"])
     notify = parse_config('[notify]\nurls = ["env:ALERTS"]\n[notify.routes.phone]\nurls = ["env:PHONE"]\n').notify
-    assert (names(notify), notify.all_urls) == (["", "phone"], ["env:ALERTS", "env:PHONE"])
+    assert (names(notify), notify.secret_places) == (["", "phone"], ["env:ALERTS", "env:PHONE"])
 
 
 @pytest.mark.parametrize(

@@ -94,6 +94,7 @@ COLD: Final[Mapping[str, Mapping[str, str]]] = {
         "memory": "text", "tapes": "list", "positions": "list", "name": "text",
         "epoch": "whole", "journal": "text", "taken": "whole", "currency": "whole",
         "slots": "table", "rate": "whole", "history": "list",
+        "venue": "text", "more": "list", "accounts": "table",
     },
     "log": {"level": "text", "text": "text", "fields": "table"},
     "memory": {},

@@ -41,6 +41,8 @@ class Drawn {
     this.watch.disconnect();
     this.media.removeEventListener("change", this.paint);
     this.chart.remove();
+    // What was asked for before may come now: a chart that is gone takes nothing.
+    for (const name of ["set", "update", "lines", "line", "markers", "colours"]) this[name] = () => true;
   }
 }
 
