@@ -53,7 +53,7 @@ def project(tmp_path_factory) -> Path:
     (folder / "strategies" / "cross.py").write_text(CROSS)
     (folder / "strategies" / "helper.py").write_text("X = 1\n")
     (folder / "onetape.toml").write_text("[dashboard]\nport = 0\n")
-    onetape(folder, "sample", "--out", "market.tape", "--events", "30000")
+    onetape(folder, "sample", "--out", "market.tape", "--events", "60000")
     onetape(folder, "backtest", "strategies/cross.py", "--data", "market.tape", "--out", "monday")
     return folder
 
