@@ -204,7 +204,7 @@ def test_the_slider_shows_the_moment_that_replay_shows_and_its_link_leads_there_
     assert f"frame {state['frames']}" in " ".join(shown.split())
     assert f"{Decimal(state['equity']):,.2f}" in text(page, "#had")
     for each in state["orders"]:
-        assert (each["price"] or each["trigger"]) in text(page, "#had-orders")
+        assert (each["price"] or each["trigger"] or "–") in text(page, "#had-orders")
     go(page, "overview")
     page.wait("!document.querySelector('#moment')")
     go(page, link.removeprefix("#"))
