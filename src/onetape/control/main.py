@@ -4,7 +4,6 @@ input. It says `ready` and its address when it listens: a gateway that is away i
 from __future__ import annotations
 
 import asyncio
-import gc
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,7 +20,7 @@ from onetape.control.refusals import NotServed
 from onetape.control.server import ControlServer
 from onetape.control.state import State
 from onetape.control.system import System
-from onetape.ipc.process import run_process, say, stop_on_signals
+from onetape.ipc.process import run_process, serve
 from onetape.security.confine import confine
 
 __all__ = ["ControlPlane", "main"]
@@ -113,15 +112,7 @@ def _run(options: ControlOptions) -> None:
     confine()
 
     async def work() -> None:
-        plane = ControlPlane(options)
-        stop_on_signals(plane)
-        try:
-            await plane.start()
-            gc.freeze()
-            say(f"ready {plane.server.address}")
-            await plane.stopping.wait()
-        finally:
-            await plane.close()
+        await serve(ControlPlane(options))
 
     uvloop.run(work())
 

@@ -8,7 +8,6 @@ import asyncio
 import re
 import secrets
 import socket
-import ssl
 import sys
 import time
 from collections import deque
@@ -26,6 +25,7 @@ from aiohttp.web_protocol import RequestHandler
 from onetape.control.auth import Entrance, check_scope
 from onetape.control.call import Call, Handler
 from onetape.control.limits import CallLimits
+from onetape.control.listening import server_tls
 from onetape.control.openapi import DOCUMENT, PAGE, PAGE_POLICY
 from onetape.control.operations import Operations, Wanted, Work
 from onetape.control.options import ControlOptions
@@ -106,7 +106,7 @@ class ControlServer:
         """Listens, of loopback on both of its addresses. Raises ProcessDown where the port is taken."""
         loop, section = asyncio.get_running_loop(), self._section
         self._web = _Web(self.handle, access_log=None, keepalive_timeout=IDLE_S, auto_decompress=False)
-        tls = _tls(self._options) if self._options.tls_cert else None
+        tls = server_tls(self._options.tls_cert, self._options.tls_key)
         local = section.host in ("127.0.0.1", "localhost")
         try:
             first = await loop.create_server(
@@ -468,10 +468,3 @@ class _Connection(RequestHandler):
         answer = web.Response(status=status, body=msgspec.json.encode(error_reply(error)), content_type=JSON_TYPE)
         answer.force_close()
         return answer
-
-
-def _tls(options: ControlOptions) -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(options.tls_cert, options.tls_key)
-    return context

@@ -4,7 +4,6 @@ input. It says `ready` and its address when it listens."""
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import sys
 import time
@@ -28,7 +27,7 @@ from onetape.dashboard.server import DashboardServer
 from onetape.dashboard.topics import all_topics
 from onetape.dashboard.trials import Trials
 from onetape.gateway.by_hand_client import ByHand
-from onetape.ipc.process import run_process, say, stop_on_signals
+from onetape.ipc.process import run_process, serve
 from onetape.security.confine import confine
 from onetape.security.tokens import make_token
 
@@ -92,15 +91,7 @@ def _run(options: DashboardOptions) -> None:
     os.nice(NICE)
 
     async def work() -> None:
-        dashboard = Dashboard(options)
-        stop_on_signals(dashboard)
-        try:
-            await dashboard.start()
-            gc.freeze()
-            say(f"ready {dashboard.server.address}")
-            await dashboard.stopping.wait()
-        finally:
-            await dashboard.close()
+        await serve(Dashboard(options))
 
     uvloop.run(work())
 

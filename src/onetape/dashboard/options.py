@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 import msgspec
 
-from onetape.control.options import ANY_ADDRESS
-from onetape.model.errors import BadConfig, PermissionDenied
-from onetape.model.sections import DASHBOARD, Config, DashboardConfig
-from onetape.venues.hosts import is_loopback
+from onetape.control.listening import tls_files
+from onetape.model.sections import DASHBOARD, Config
 
 __all__ = ["DASHBOARD", "DashboardOptions", "dashboard_options", "has_dashboard", "link_file", "link_of"]
 
@@ -54,35 +51,9 @@ def has_dashboard(config: Config) -> bool:
 
 def dashboard_options(config: Config, *, home: Path, folder: Path) -> DashboardOptions:
     """Raises BadConfig for what would be open to a network without TLS, and for a written port that another has."""
-    section: DashboardConfig = config.dashboard
-    place = config.location(DASHBOARD, "host") or "[dashboard]"
-    if bool(section.tls_cert) != bool(section.tls_key):
-        raise BadConfig("tls_cert and tls_key go together", location=place, todo="write both, or none")
-    if not is_loopback(section.host):
-        if not section.tls_cert:
-            raise BadConfig(
-                f"{section.host} is open to a network, and has no TLS",
-                location=place,
-                todo='write tls_cert = "cert.pem" and tls_key = "key.pem", or host = "127.0.0.1"',
-            )
-        if section.host in ANY_ADDRESS and not section.hosts:
-            raise BadConfig(
-                f"{section.host} has no name by which it may be called", location=place, todo='hosts = ["my.name"]'
-            )
-    files = [str((folder / each).absolute()) if each else "" for each in (section.tls_cert, section.tls_key)]
-    for file in filter(None, files):
-        if not os.access(file, os.R_OK):
-            raise BadConfig("cannot read the file", location=file, todo="see [dashboard] tls_cert and tls_key")
-    if files[1] and Path(files[1]).stat().st_mode & 0o077:
-        raise PermissionDenied("others may read this key", location=files[1], todo=f"chmod 600 {files[1]}")
-    return DashboardOptions(
-        home=str(home),
-        folder=str(folder),
-        config=config,
-        ports=_ports(config, home),
-        tls_cert=files[0],
-        tls_key=files[1],
-    )
+    cert, key = tls_files(config, DASHBOARD, config.dashboard, folder)
+    ports = _ports(config, home)
+    return DashboardOptions(home=str(home), folder=str(folder), config=config, ports=ports, tls_cert=cert, tls_key=key)
 
 
 def _ports(config: Config, home: Path) -> list[int]:

@@ -7,7 +7,6 @@ import asyncio
 import gzip
 import hashlib
 import mimetypes
-import ssl
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -22,6 +21,7 @@ from aiohttp import WSMsgType, web
 
 from onetape.control.auth import Entrance, Unauthenticated
 from onetape.control.limits import CallLimits
+from onetape.control.listening import server_tls
 from onetape.control.refusals import error_reply, status_of
 from onetape.control.tokens import TokenStore
 from onetape.dashboard.access import Links, Session, Sessions
@@ -98,7 +98,7 @@ class DashboardServer:
         app.router.add_get("/{path:.*}", self._file)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=STOP_S)
         await self._runner.setup()
-        host, tls = self._section.host, _tls(self._options) if self._options.tls_cert else None
+        host, tls = self._section.host, server_tls(self._options.tls_cert, self._options.tls_key)
         ports, error = self._options.ports, None
         for port in ports:
             site = web.TCPSite(self._runner, host, port, ssl_context=tls)
@@ -276,10 +276,3 @@ def _packed(folder: Traversable, before: str = "") -> Any:
             plain = each.read_bytes()
             small = gzip.compress(plain, 9, mtime=0)
             yield f"{before}{each.name}", (plain, small, f'"{hashlib.sha256(plain).hexdigest()[:16]}"')
-
-
-def _tls(options: DashboardOptions) -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(options.tls_cert, options.tls_key)
-    return context

@@ -4,6 +4,7 @@ output of which the first is `ready...`, and the exit code of the error that end
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -14,12 +15,26 @@ import msgspec
 
 from onetape.model.errors import OnetapeError
 
-__all__ = ["run_process", "say", "stop_on_signals"]
+__all__ = ["run_process", "say", "serve", "stop_on_signals"]
 
 
 class Stopping(Protocol):
     @property
     def stopping(self) -> asyncio.Event: ...
+
+
+class Listening(Protocol):
+    @property
+    def address(self) -> str: ...
+
+
+class Served(Stopping, Protocol):
+    @property
+    def server(self) -> Listening: ...
+
+    async def start(self) -> None: ...
+
+    async def close(self) -> None: ...
 
 
 def run_process(kind: Any, work: Callable[[Any], int | None]) -> int:
@@ -47,3 +62,15 @@ def stop_on_signals(process: Stopping) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, process.stopping.set)
+
+
+async def serve(process: Served) -> None:
+    """Runs a process that listens until a signal ends it; it says `ready` and its address once it does."""
+    stop_on_signals(process)
+    try:
+        await process.start()
+        gc.freeze()
+        say(f"ready {process.server.address}")
+        await process.stopping.wait()
+    finally:
+        await process.close()
