@@ -11,8 +11,7 @@ class Leg(Strategy):  # holds what its parent wants of one symbol
         self.subscribe(self.symbol, quotes=True)
 
     def on_order(self, order):
-        if order.is_closed:
-            self.failed = 0 if order.filled else self.failed + 1
+        self.failed = 0 if order.filled else self.failed + order.is_closed
 
     def on_health(self, health):
         is_ours = self.accounts.get(health.subject) == self.symbol.partition(":")[0]
@@ -23,7 +22,6 @@ class Leg(Strategy):  # holds what its parent wants of one symbol
         order = self.set_target(self.symbol, self.held + step)
         self.failed += order is not None and order.state == "DENIED"  # at once: nobody is told
 
-    away = property(lambda self: bool(self.lost))
     held = property(lambda self: self.position(self.symbol).qty)
 
 
@@ -44,14 +42,14 @@ class PairArbitrage(Strategy):
     def work(self, a, b):
         """One step of both legs at a time; a leg that is behind comes first."""
         quotes = [self.quote(leg.symbol) for leg in self.legs]
-        if None in quotes or any(self.orders(leg.symbol) for leg in self.legs if not leg.away):
+        if None in quotes or any(self.orders(leg.symbol) for leg in self.legs if not leg.lost):
             return
         ahead = a.held + b.held  # the legs have opposite signs
         step = max(-self.slice, min(self.slice, self.wish(*quotes, a.held) - a.held))
         if abs(ahead) > self.lot / 2:
             behind, other = (a, b) if abs(a.held) < abs(b.held) else (b, a)
-            (other if behind.away or behind.failed >= self.tries else behind).move(-ahead)
-        elif abs(step) > self.lot / 2 and max(a.failed, b.failed) < self.tries and not (a.away or b.away):
+            (other if behind.lost or behind.failed >= self.tries else behind).move(-ahead)
+        elif abs(step) > self.lot / 2 and max(a.failed, b.failed) < self.tries and not a.lost | b.lost:
             a.move(step)
             b.move(-step)
 

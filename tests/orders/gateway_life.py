@@ -4,7 +4,9 @@ killed before any frame of its journal."""
 from __future__ import annotations
 
 import random
+import shutil
 import tempfile
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,8 +35,8 @@ class Home:
     """A gateway's folder. It outlives the gateway, not the world."""
 
     def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="world-")
-        self.path = Path(self._folder.name)
+        self.path = Path(tempfile.mkdtemp(prefix="world-"))
+        weakref.finalize(self, shutil.rmtree, self.path)  # worlds have no end that a test could await
         self.tokens = {name: make_token(self.path, name) for name in ("operator", GUARDIAN, *SLOTS)}
 
 

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from multiprocessing.context import ForkProcess
+from multiprocessing.context import ForkServerProcess
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 
@@ -31,7 +31,9 @@ from waiting import wait_for
 apprise = pytest.importorskip("apprise", reason="NOT_AVAILABLE: apprise is not installed")
 
 ALERTS, KILLS = 60, 12
-FORKS = multiprocessing.get_context("fork")
+PAUSE_S = 0.02  # between two tries of a sink
+CLEAN = multiprocessing.get_context("forkserver")  # threads of other tests' sinks may hold locks, which a fork keeps
+CLEAN.set_forkserver_preload(["apprise", __name__])
 
 
 @contextmanager
@@ -74,6 +76,7 @@ def gateway(path: Path, written: Synchronized[int]) -> None:
 
 
 def supervisor(home: Path, path: Path, url: str) -> None:
+    sink.PAUSE_S = PAUSE_S  # type: ignore[misc]
     tape = JournalWriter(supervisor_journal(home))
 
     def tell(record: dict) -> None:
@@ -93,7 +96,7 @@ class Restarted:
         self._begin()
 
     def _begin(self) -> None:
-        self._process: ForkProcess = FORKS.Process(target=self._work, args=self._words)
+        self._process: ForkServerProcess = CLEAN.Process(target=self._work, args=self._words)
         self._process.start()
 
     def kill(self, *, is_last: bool = False) -> None:
@@ -104,11 +107,9 @@ class Restarted:
             self._begin()
 
 
-def test_a_critical_alert_is_never_lost_over_kills_of_every_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(sink, "PAUSE_S", 0.02)
-    apprise.Apprise().add("json://127.0.0.1/")  # its services are read once, not in each life
+def test_a_critical_alert_is_never_lost_over_kills_of_every_process(tmp_path: Path):
     (tmp_path / "run").mkdir()
-    path, written, rng = tmp_path / "journal" / "gateway-main", FORKS.Value("q", 0), random.Random(7)
+    path, written, rng = tmp_path / "journal" / "gateway-main", CLEAN.Value("q", 0), random.Random(7)
     with moody_sink(random.Random(8)) as (url, took):
         processes = [Restarted(supervisor, tmp_path, path, url)]
         try:
