@@ -15,10 +15,10 @@ import copied_process
 import onetape
 from onetape.data.sample import write_sample
 from onetape.engine.latency import Latency
-from onetape.engine.plan import RunPlan
-from onetape.model.errors import StrategyError
+from onetape.engine.plan import RunPlan, read_plan
+from onetape.model.errors import BadConfig, StrategyError
 from onetape.research.backtest import BacktestOptions, run_backtest
-from onetape.research.stress import worse_plans
+from onetape.research.stress import drawn_plans, worse_plans
 from onetape.runs.market_columns import _are_among
 from onetape.tape.journal import JournalReader
 from worlds.strategy_files import TAKER, write
@@ -224,6 +224,32 @@ def test_without_re_runs_the_report_says_how_to_get_them(sample, tmp_path):
     assert "re-run" in {each["how"] for each in report["stress"]}
     assert report["stress_hint"] is None
     assert request.action_hash == result.action_hash
+
+
+def test_drawn_latencies_are_backtests_that_one_would_run(sample, tmp_path):
+    """One draw is all three quantiles; more of them are what the same backtests by hand give."""
+    options = BacktestOptions(
+        strategy=str(write(tmp_path, "taker", TAKER)),
+        data=[sample],
+        home=tmp_path,
+        latency="300ms,700ms",
+        stress=False,
+        latency_draws=5,
+    )
+    result = run_backtest(options)
+    lines = [each for each in result.stress if each.name.startswith("latency drawn")]
+    plain = replace(options, latency_draws=0, write_report=False)
+    by_hand = []
+    for plan in drawn_plans(read_plan(result.run)[0], 5):
+        request, reply = plan.latency.request, plan.latency.reply
+        assert 150_000_000 <= request <= 600_000_000 and 350_000_000 <= reply <= 1_400_000_000
+        by_hand.append(float(run_backtest(replace(plain, latency=f"{request}ns,{reply}ns")).pnl))
+    assert len(set(by_hand)) > 1
+    low, middle, high = (each.pnl for each in lines)
+    assert [low, middle, high] == [sorted(by_hand)[at] for at in (0, 2, 4)]
+    assert f"{sum(each < 0 for each in by_hand)} lose" in lines[0].note
+    with pytest.raises(BadConfig, match="--latency-draws"):
+        run_backtest(replace(options, latency_draws=1001))
 
 
 def test_a_re_run_sees_nothing_that_the_run_left_in_its_module(sample, tmp_path):

@@ -30,6 +30,13 @@ from onetape.cli.run_options import answer_of_run, run_options, strategy_over_da
     "and 50 % of their volume, for the report "
     "[default: up to 50,000 events].",
 )
+@click.option(
+    "--latency-draws",
+    type=click.IntRange(0, 1000),
+    default=0,
+    metavar="N",
+    help="Re-runs with drawn latencies, half to twice the run's: 5, 50 and 95 % of their profit.",
+)
 @click.option("--report", type=click.Path(path_type=Path), metavar="F.html")
 @click.option("--out", metavar="RUN", help="The run's name or path [default: dated, under home].")
 @click.option("--force", is_flag=True, help="Replace an existing run of that name.")

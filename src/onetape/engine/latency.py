@@ -107,14 +107,16 @@ class Latency:
         share = (at - before[0]) / (after[0] - before[0])
         return before[1] + int((after[1] - before[1]) * share)
 
-    def scaled(self, factor: int) -> Latency:
-        """Every way `factor` times as long; the age of events stays what it was."""
+    def scaled(self, request: float, reply: float | None = None, burst: float | None = None) -> Latency:
+        """Every way so many times as long, reply and bursts as the request where they are not said; the age of events
+        stays what it was."""
+        back, more = (request if each is None else each for each in (reply, burst))
         return replace(
             self,
-            request=self.request * factor,
-            reply=self.reply * factor,
-            curve=tuple((t, r * factor, b * factor) for t, r, b in self.curve),
-            burst=self.burst * factor,
+            request=round(self.request * request),
+            reply=round(self.reply * back),
+            curve=tuple((t, round(r * request), round(b * back)) for t, r, b in self.curve),
+            burst=round(self.burst * more),
         )
 
     def core(self) -> _core.LatencyOptions:

@@ -19,7 +19,7 @@ from onetape.model.home import home_of
 from onetape.replay.checkpoints import CheckpointWriter
 from onetape.report.report_data import StressLine
 from onetape.report.run import Run, open_run
-from onetape.research.stress import AUTO_EVENTS_MAX, HINT, reruns
+from onetape.research.stress import AUTO_EVENTS_MAX, DRAWS_MAX, HINT, reruns
 from onetape.runs.assumptions import fills_from_bars
 from onetape.runs.input_tapes import load_instruments
 from onetape.runs.options import CHOICES, Progress, RunOptions
@@ -40,6 +40,7 @@ class BacktestOptions(RunOptions):
     write_report: bool = True
     # Re-runs for the report's stress line; None: where the data are few and the strategy is a file.
     stress: bool | None = None
+    latency_draws: int = 0  # further re-runs with a drawn latency, for the same line
     force: bool = False  # an existing run at `out` is replaced
     sources: Sequence[Path] = ()  # what tapes in `data` were imported from: --check-lookahead
 
@@ -47,6 +48,8 @@ class BacktestOptions(RunOptions):
 def run_backtest(options: BacktestOptions) -> RunResult:
     """Runs it. The run's folder holds everything that repeats it; a failed start leaves nothing."""
     began = time.perf_counter()
+    if not 0 <= options.latency_draws <= DRAWS_MAX:
+        raise BadConfig(f"{options.latency_draws} draws", location="--latency-draws", todo=f"0 to {DRAWS_MAX}")
     strategy = strategy_class(options)
     with new_folders_removed(options.home / "runs", options.home / "tapes"):
         plan = prepare_plan(options, strategy)
@@ -78,7 +81,14 @@ def _run(plan: RunPlan, strategy: type[Strategy], folder: Path, options: Backtes
             options.doing("re-runs for the stress line")
             progress = _progress_of(options.progress, session.plan)
             lines = reruns(
-                folder, session.plan, pnl=found.pnl, bars=fills_from_bars(session), instruments=facts, progress=progress
+                folder,
+                session.plan,
+                pnl=found.pnl,
+                worse=wanted,
+                latency_draws=options.latency_draws,
+                bars=fills_from_bars(session),
+                instruments=facts,
+                progress=progress,
             )
             options.doing("the report")
             return lines
@@ -92,7 +102,7 @@ def _run(plan: RunPlan, strategy: type[Strategy], folder: Path, options: Backtes
             report=options.write_report,
             target=options.report,
             instruments=options.instruments,
-            stress=worse if wanted else None,
+            stress=worse if wanted or options.latency_draws else None,
             stress_hint="" if wanted else HINT,
         )
         if kept is not None:
@@ -192,6 +202,7 @@ _NAMED = frozenset({"symbol", "cash", "fee", "leverage", "latency", "queue", "fu
 _RARER = (frozenset(CHOICES) - _NAMED) | {
     "instruments",
     "check_lookahead",
+    "latency_draws",
     "force",
     "columns",
     "time_format",

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Callable, Mapping
+import random
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -25,12 +26,13 @@ from onetape.replay.replay import strategy_of
 from onetape.report.report_data import StressLine
 from onetape.runs.venue_results import latency_text
 
-__all__ = ["AUTO_EVENTS_MAX", "HINT", "reruns", "worse_plans"]
+__all__ = ["AUTO_EVENTS_MAX", "DRAWS_MAX", "HINT", "drawn_plans", "reruns", "worse_plans"]
 
 AUTO_EVENTS_MAX = 50_000  # up to here re-runs take less than the report itself
 HINT = "Latency and queue need re-runs of the backtest: give --stress (in Python stress=True)."
-
-
+DRAWS_MAX = 1000
+DRAWN = 2.0  # a drawn latency is between half and twice the run's, by its logarithm
+QUANTILES = (("5 %", 0.05), ("50 %", 0.5), ("95 %", 0.95))
 BAR_VOLUME_SHARES = (10_000, 50_000, 500_000)  # 1e-6: 1 %, 5 % and the half
 
 
@@ -65,11 +67,36 @@ def worse_plans(plan: RunPlan, *, bars: bool = False) -> list[tuple[str, str, Ru
     return found
 
 
+def drawn_plans(plan: RunPlan, draws: int) -> Iterator[RunPlan]:
+    """Yields the plan with each venue's request, reply and burst drawn anew; the draws follow from the run's seed."""
+    chance = random.Random(plan.seed)
+
+    def drawn(latency: Latency) -> Latency:
+        return latency.scaled(*(DRAWN ** chance.uniform(-1, 1) for _ in range(3)))
+
+    usual = plan.latency if any(plan.latency.longest) else Latency()
+    for _ in range(draws):
+        yield _with(
+            plan, latency=drawn(usual), latencies={venue: drawn(each) for venue, each in plan.latencies.items()}
+        )
+
+
+def _draws(draws: int, pnl_of: Callable[[RunPlan], Decimal], plan: RunPlan) -> list[StressLine]:
+    found = sorted(float(pnl_of(each)) for each in drawn_plans(plan, draws))
+    note = f"of {draws} re-runs, each way between half and twice the latency; {sum(p < 0 for p in found)} lose"
+    return [
+        StressLine(f"latency drawn, {name}", "re-run", found[min(int(part * draws), draws - 1)], note)
+        for name, part in QUANTILES
+    ]
+
+
 def reruns(
     run: Path,
     plan: RunPlan,
     *,
     pnl: Decimal,
+    worse: bool = True,
+    latency_draws: int = 0,
     bars: bool = False,
     instruments: Mapping[str, Instrument] | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -78,24 +105,34 @@ def reruns(
 
     run: its folder, with the source kept in it, which is loaded anew: nothing that the strategy
     left in its module is seen again. A re-run that fails says so, Ctrl-C ends only them; the run
-    itself stands.
+    itself stands. worse: at least those of worse_plans; latency_draws: how many with a drawn latency.
     """
-    lines = []
-    for name, note, worse in worse_plans(plan, bars=bars):
-        if worse is None:
+
+    def pnl_of(changed: RunPlan) -> Decimal:
+        return _pnl(run, changed, instruments, progress)
+
+    lines: list[StressLine] = []
+    for name, note, changed in worse_plans(plan, bars=bars) if worse else ():
+        if changed is None:
             lines.append(StressLine(name, "not run", float(pnl), note))
-            continue
-        try:
-            value = _pnl(run, worse, instruments, progress)
-        except OnetapeError as problem:
-            lines.append(StressLine(name, "not run", None, f"the re-run failed: {problem.what}"))
-            continue
-        except KeyboardInterrupt:
-            # The run itself is done: it is kept, and only this is given up.
-            lines.append(StressLine(name, "not run", None, "stopped by Ctrl-C"))
-            break
-        lines.append(StressLine(name, "re-run", float(value), note))
+        elif not _added(lines, name, lambda: [StressLine(name, "re-run", float(pnl_of(changed)), note)]):  # noqa: B023
+            return lines
+    if latency_draws:
+        _added(lines, "latency drawn", lambda: _draws(latency_draws, pnl_of, plan))
     return lines
+
+
+def _added(lines: list[StressLine], name: str, work: Callable[[], list[StressLine]]) -> bool:
+    """Adds what the re-runs give, or why they do not; tells whether to go on."""
+    try:
+        lines += work()
+    except OnetapeError as problem:
+        lines.append(StressLine(name, "not run", None, f"the re-run failed: {problem.what}"))
+    except KeyboardInterrupt:
+        # The run itself is done: it is kept, and only this is given up.
+        lines.append(StressLine(name, "not run", None, "stopped by Ctrl-C"))
+        return False
+    return True
 
 
 def _pnl(
