@@ -160,7 +160,7 @@ def _with_portfolio(config: Config, source: _Source) -> Config:
     for path, variable in source.variables.items():
         if path[0] == PORTFOLIO:  # a run keeps the file, and goes by it when it is repeated
             raise source.bad(path, "a portfolio is what its file says", f"unset {variable}, change the file")
-    if not portfolio.account:
+    if not portfolio.account and not portfolio.accounts:
         return config
     if PORTFOLIO in config.robots:
         raise source.bad(("robots", PORTFOLIO), "the name of the robot of [portfolio]", "choose another name")

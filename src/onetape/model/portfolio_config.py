@@ -32,7 +32,8 @@ class MemberConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 class PortfolioConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """[portfolio]"""
 
-    account: str = ""  # of the robot `portfolio` that `up` starts; "": none
+    account: str = ""  # of the robot `portfolio` that `up` starts; "", and no `accounts`: none
+    accounts: list[str] = []  # in place of `account`: on each what its venue lists
     subaccount: str = "main"
     on_error: Literal["halt", "flatten", "continue"] = "halt"
     # One of SCHEMES, or a weight for each symbol.
@@ -59,6 +60,7 @@ class PortfolioConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
         return {
             "strategy": file,
             "account": self.account,
+            "accounts": self.accounts,
             "subaccount": self.subaccount,
             "on_error": self.on_error,
             "params": {"symbols": self.symbols},
