@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import sqlalchemy as sa
 
 from onetape.model.enums import EventType
@@ -110,11 +111,18 @@ class Retold:
     def write(self, count: int, *, shift: int = 0) -> int:
         """The next frames, if there are so many. shift: of the host's clock, ns. Returns how many there are."""
         for frame in [self._left.popleft() for _ in range(min(count, len(self._left)))]:
+            self._time = frame.time + shift
             if frame.type == EventType.INSTRUMENT.id:
                 self._writer.append_instrument(frame.stream, frame.time + shift, frame.payload)
             else:
                 self._writer.append_raw(frame.type, frame.payload, frame.flags, frame.stream, frame.time + shift)
         return self._writer.published
+
+    def fill_up(self, count: int) -> None:
+        """So many frames that the recorder reads, and that change nothing."""
+        payload = msgspec.msgpack.encode({"kind": "market", "subject": "", "state": "live"})
+        for _ in range(count):
+            self._writer.append("health", payload, time=self._time)
 
     def close(self) -> None:
         self._writer.close()

@@ -7,6 +7,7 @@ import random
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
@@ -15,11 +16,13 @@ from pathlib import Path
 import pytest
 
 from copied_process import Copied
+from long_form import long_form
 from onetape.model.config import parse_config
 from onetape.model.errors import ProcessDown
 from onetape.model.time import HOUR, MINUTE
+from onetape.recorder.main import BEHIND_MAX
 from onetape.recorder.options import recorder_journal, unrecorded_from
-from onetape.recorder.recorder import Recorder, gateway_journals
+from onetape.recorder.recorder import FRAMES_MAX, Recorder, gateway_journals
 from onetape.store.records import HOME_ID, Records
 from onetape.tape.journal import JournalReader
 from orders.gateway_seeds import Seed, play
@@ -81,10 +84,17 @@ def recorder(home: Path, url: str) -> Iterator[subprocess.Popen]:
         process.stderr.close()
 
 
-def states(home: Path) -> list[str]:
+def states(home: Path, kind: str = "records") -> list[str]:
     """What it has said of its database."""
     with JournalReader(recorder_journal(home)) as reader:
-        return [record.data["state"] for record in reader if record.type == "health"]
+        said = [record.data for record in reader if record.type == "health"]
+    return [each["state"] for each in said if each["kind"] == kind]
+
+
+def memory_mib(process: subprocess.Popen) -> int:
+    """Most that it has ever had."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) >> 10
 
 
 def test_the_process_says_that_its_database_is_away_and_that_it_is_back(world, tmp_path):
@@ -111,18 +121,31 @@ def test_the_process_says_that_its_database_is_away_and_that_it_is_back(world, t
         records.close()
 
 
-def test_a_server_that_is_stopped_and_started_again_has_every_row_once(world, tmp_path):
+@pytest.mark.parametrize("away_s", [0, *long_form(600)])
+def test_a_server_that_is_stopped_and_started_again_has_every_row_once(away_s, world, tmp_path):
+    """Under load meanwhile, which the recorder catches up with; it keeps none of it in memory."""
     (journal,) = gateway_journals(world.home.path).values()
     retold = Retold(tmp_path, journal)
     with postgresql_server() as server, recorder(tmp_path, server.url) as process:
         retold.write(100)
         wait_for(lambda: _recorded(tmp_path, server.url))
+        before = memory_mib(process)
         server.stop()
         retold.write(100)
         wait_for(lambda: states(tmp_path)[-1:] not in ([], ["written"]))
+        retold.fill_up(BEHIND_MAX + FRAMES_MAX + 1)
+        end = time.monotonic() + away_s
+        while time.monotonic() < end:
+            retold.fill_up(2000)
+            time.sleep(1)
         retold.write(100)
         server.start()
         wait_for(lambda: states(tmp_path)[-1:] == ["written"])
+        wait_for(lambda: states(tmp_path, "lag")[1:])
+        began, ended = states(tmp_path, "lag")
+        assert int(began.split()[2]) > BEHIND_MAX
+        assert ended.startswith("caught up after ")
+        assert memory_mib(process) < before + 64
         retold.write(10**6)
         retold.close()
         process.send_signal(signal.SIGTERM)  # it reads to the end

@@ -105,7 +105,7 @@ def test_what_the_operator_says_holds_from_the_next_quote_and_after_a_restart(tm
             "orders": seen["orders"],
             "fills": seen["fills"],
         }
-        assert Decimal(seen["profit"]).is_finite()
+        assert abs(Decimal(seen["profit"])) < 1000  # what was allocated is none
         assert "robot:mm  started, has made" in table(home.status())
         # One robot, by its process's name or its own.
         assert home.run("params", "mm") == home.run("params", "robot:mm") == first["params"]

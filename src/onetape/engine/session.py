@@ -327,6 +327,11 @@ class Session:
     # --- what came of it -------------------------------------------------------------------------
 
     @property
+    def profit(self) -> Decimal:
+        """Returns what trading has made of the run's money: not what was allocated, released or transferred."""
+        return Decimal(self.loop.equity_text) - self.start_equity - Decimal(self.loop.moved_in_text)
+
+    @property
     def has_subscribed(self) -> bool:
         """The strategy asked for anything at all."""
         return bool(self.host.subscriptions)

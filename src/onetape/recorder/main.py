@@ -23,6 +23,7 @@ from onetape.store.records import LeaseLost, Records
 from onetape.tape.journal import JournalWriter
 
 LOOK_S: Final = 0.2
+BEHIND_MAX: Final = 100_000  # frames: what is asked of the records then lacks seconds at least
 PAUSE_S: Final = (0.5, 10.0)  # between tries of a database that is away: the first, the longest
 
 
@@ -36,6 +37,7 @@ class Process:
         self._writer = JournalWriter(path, process="recorder", created=time.time_ns(), heartbeat=True, durable=False)
         self.stopping = threading.Event()
         self._fault = ""  # that was said last, "": none
+        self._late_since: float | None = None
         self._watch = Watch(options.limits)
         self._notes = Notes(self._home, options.notes, options.batch_ns)
 
@@ -65,6 +67,7 @@ class Process:
                 is_last = self.stopping.is_set()  # what was written before is read
                 recorder.step()
                 self._say("")
+                self._say_lag(recorder)
                 if not recorder.is_behind:  # what is read from long ago is no figure of now
                     for record in self._watch.changes(recorder.risk()):
                         self._append(record)
@@ -89,6 +92,16 @@ class Process:
             record = {"kind": "records", "subject": "database", "state": fault, "severity": "warning"}
             sys.stderr.write(f"{fault}\n")
         self._append(record)
+
+    def _say_lag(self, recorder: Recorder) -> None:
+        """An alert begins when so much is not in the database, as after an outage, and ends when all is."""
+        if self._late_since is None and recorder.is_behind and (behind := recorder.behind) > BEHIND_MAX:
+            self._late_since = time.monotonic()
+            state = f"behind by {behind} frames"
+            self._append({"kind": "lag", "subject": "records", "state": state, "severity": "warning"})
+        elif self._late_since is not None and not recorder.is_behind:
+            seconds, self._late_since = time.monotonic() - self._late_since, None
+            self._append({"kind": "lag", "subject": "records", "state": f"caught up after {seconds:.1f} s"})
 
     def _append(self, record: dict[str, Any]) -> None:
         self._writer.append("health", msgspec.msgpack.encode(record), time=time.time_ns())

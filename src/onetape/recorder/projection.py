@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import compress
 from typing import Any, Final
 
 import msgspec
@@ -19,10 +18,9 @@ from onetape.accounts.entries import MAIN, TOTAL, Cause, Entry, Leg, Outside
 from onetape.accounts.entry_frames import unpack
 from onetape.gateway.kept_money import LEDGER, OTHER_EXCHANGE
 from onetape.gateway.order_frames import NEWS, QUOTE, FillFrame, fill_of, request_of
-from onetape.model.decimals import decimal_text
 from onetape.model.enums import EventType, Kind, OrderState, PositionSide, RequestKind
-from onetape.model.instrument import Instrument
-from onetape.model.money import MONEY_DECIMALS
+from onetape.model.instrument import DECIMALS_MAX, Instrument
+from onetape.model.money import MONEY_DECIMALS, divide_half_even
 from onetape.model.sections import OPERATOR
 from onetape.model.time import DAY, HOUR, MINUTE
 from onetape.orders.reports import INTERNAL_TRADES, FillReport
@@ -67,6 +65,7 @@ _CAUSES: Final = {
 # Denials that happen before an order leaves are no news of a venue, but ends all the same.
 _ENDED: Final = ("FILLED", "CANCELED", "REJECTED", "DENIED", "EXPIRED")
 
+_SCALES: Final[tuple[int, ...]] = tuple(10**decimals for decimals in range(max(DECIMALS_MAX, MONEY_DECIMALS) + 1))
 # account, strategy, symbol, day (days since 1970), currency of the row, kind, asset
 DayKey = tuple[str, str, str, int, str, str, str]
 # account, strategy, symbol, hour (hours since 1970), kind, asset of a volume
@@ -76,8 +75,12 @@ ONE: Final = 10**MONEY_DECIMALS  # of what is counted
 
 def _number(units: int, decimals: int) -> float:
     """Returns the nearest double: a quotient of whole numbers is rounded once."""
-    scale: int = 10**decimals
-    return units / scale
+    return units / _SCALES[decimals]
+
+
+def _average(value: int, size: int, instrument: Instrument) -> str:
+    """Returns the average price, 12 decimals of it, of what was worth so much at prices of the instrument."""
+    return exact(divide_half_even(value * 10**12, size * _SCALES[instrument.price_decimals]) * 10**6)
 
 
 def _signed(value: int) -> int:
@@ -206,7 +209,8 @@ class Projection:
         time = frame.time
         if time >= self._minute + MINUTE and self._is_begun:
             self._sample(time)
-        self.now = max(self.now, time)
+        if time > self.now:
+            self.now = time
         if frame.type == _QUOTE:
             if _NONE not in (frame.payload[16:24], frame.payload[24:32]):  # a side is missing: no price
                 self._unread[frame.stream] = frame.payload
@@ -370,9 +374,10 @@ class Projection:
         """before: what it was counted as. It counts for the hour in which it was made."""
         rows, row = self._batch.changed.setdefault("record_orders", {}), order.row
         rows[self.journal, key[0], _signed(key[1])] = row
-        for kind in _counted(row):
-            if kind not in before:
-                self._count(row["strategy"], row["symbol"], row["ts_created"], kind, ONE)
+        if (now := _counted(row)) is not before:
+            for kind in now:
+                if kind not in before:
+                    self._count(row["strategy"], row["symbol"], row["ts_created"], kind, ONE)
 
     def _count(self, strategy: str, symbol: str, ts: int, kind: str, amount: int, asset: str = "") -> None:
         key = (self.account, strategy, symbol, ts // HOUR, kind, asset)
@@ -446,7 +451,8 @@ class Projection:
         if entry.cause is Cause.FUNDING:
             symbol = entry.note
         settle = self._instruments[symbol].settle if symbol in self._instruments else ""
-        for part, (kind, leg) in enumerate(_ours(entry)):
+        ours = _ours(entry)
+        for part, (kind, leg) in enumerate(ours):
             owner = strategy or self._owner(leg.holder, symbol)
             # A fee belongs to the row of what its trade settles in, whatever it is paid in.
             row_of = settle if kind == "fee" and settle else leg.currency
@@ -455,10 +461,10 @@ class Projection:
             while entry.of in self._waiting:  # one before it that still waits has no entry of its own
                 at = next(iter(self._waiting))
                 waiting = self._waiting.pop(at)
-                own = entry if at == entry.of else None
-                self._book(waiting, own, at, is_forced=own is not None and entry.note == FORCED)
+                is_own = at == entry.of
+                self._book(waiting, ours if is_own else [], at, is_forced=is_own and entry.note == FORCED)
         elif entry.cause is Cause.FUNDING:
-            self._paid(entry, symbol)
+            self._paid(ours, symbol)
 
     def _anew(self) -> None:
         """Another exchange: what was held at the one before is gone."""
@@ -513,21 +519,21 @@ class Projection:
 
     # --- positions and round trips ----------------------------------------------------------------
 
-    def _book(self, waiting: _Waiting, entry: Entry | None, sequence: int, *, is_forced: bool) -> None:
+    def _book(self, waiting: _Waiting, legs: list[tuple[str, Leg]], sequence: int, *, is_forced: bool) -> None:
         fill = waiting.fill
         if fill.symbol not in self._instruments:
             return
         if self._instruments[fill.symbol].kind is Kind.SPOT:
             self._booking.fill(fill, self._slot(waiting.robot))
             return
-        before = {key: held.state for key, held in self._booking.positions.items() if key[1:] == _of(fill)}
+        place = fill.symbol, fill.position_side
+        before = {key: held.state for key, held in self._booking.sharing(*place)}
         if is_forced:
             self._booking.forced(fill)
         else:
             self._booking.fill(fill, self._slot(waiting.robot))
-        legs = list(_ours(entry)) if entry is not None else []
-        for key, held in self._booking.positions.items():
-            if key[1:] != _of(fill) or held.state == before.get(key):
+        for key, held in self._booking.sharing(*place):
+            if held.state == before.get(key):
                 continue
             self._moved[key] = waiting.ts
             qty = before.get(key, (0, 0, 0))[0]
@@ -600,7 +606,7 @@ class Projection:
                 "ask": instrument.price_text(ask) if ask else None,
                 "order": waiting.order_id,
                 "robot": waiting.robot,
-                "equity": exact(self._worth.figures(self._booking).get((TOTAL, instrument.settle), Figures()).equity),
+                "equity": exact(self._worth.equity(self._booking, instrument.settle)),
             }
             trip = self._trips[key] = _Trip(fill.time, self.strategy(waiting.robot), 1 if after > 0 else -1, context)
         trip.opened += opens
@@ -610,9 +616,9 @@ class Projection:
         trip.fills += not closes
         _add(trip.fees, {asset: fee - part.get(asset, 0) for asset, fee in fees.items()})
 
-    def _paid(self, entry: Entry, symbol: str) -> None:
+    def _paid(self, legs: list[tuple[str, Leg]], symbol: str) -> None:
         """Funding, to the trips of who holds the position."""
-        for kind, leg in _ours(entry):
+        for kind, leg in legs:
             for (slot, name, _), trip in self._trips.items():
                 if kind == "funding" and (slot, name) == (leg.holder, symbol):
                     trip.funding += leg.amount
@@ -623,7 +629,6 @@ class Projection:
         instrument = self._instruments[symbol]
         settle = instrument.settle
         net = trip.realized + trip.funding - trip.fees.get(settle, 0)
-        entry_price = instrument.price(trip.opened_value) / trip.opened if trip.opened else None
         self._batch.added.setdefault("record_trips", []).append(
             {
                 "journal": self.journal,
@@ -639,8 +644,8 @@ class Projection:
                 "duration_ns": ts - trip.ts_open,
                 "fills": trip.fills,
                 "qty": instrument.size_text(trip.qty_max),
-                "entry_price": None if entry_price is None else decimal_text(round(entry_price, 12)),
-                "exit_price": decimal_text(round(instrument.price(trip.closed_value) / trip.closed, 12)),
+                "entry_price": _average(trip.opened_value, trip.opened, instrument) if trip.opened else None,
+                "exit_price": _average(trip.closed_value, trip.closed, instrument),
                 "cost": exact(trip.cost_max),
                 "peak": exact(trip.profit_max),
                 "trough": exact(trip.profit_min),
@@ -739,18 +744,18 @@ class Projection:
         self._minute, self.now, self._is_begun = kept.minute, kept.now, kept.is_begun
 
 
+# By whether something is filled: state -> what it counts as, "": any other one.
+_COUNTED: Final[tuple[dict[str, tuple[str, ...]], ...]] = tuple(
+    {"": made, "DENIED": (*made, "denied"), "CANCELED": (*made, "canceled")} for made in (("made",), ("made", "filled"))
+)
 _QUOTE: Final = EventType.QUOTE.id
 _NONE: Final = bytes(8)
 
 
 def _counted(row: Row) -> tuple[str, ...]:
     """What an order counts as: made, and denied before it was sent, filled, be it in part, canceled."""
-    is_kind = (True, row["state"] == "DENIED", row["filled"] > 0, row["state"] == "CANCELED")
-    return tuple(compress(("made", "denied", "filled", "canceled"), is_kind))
-
-
-def _of(fill: FillReport) -> tuple[str, PositionSide]:
-    return fill.symbol, fill.position_side
+    by_state = _COUNTED[bool(row["filled"] > 0)]
+    return by_state.get(row["state"], by_state[""])
 
 
 def _add(sums: dict[str, int], more: dict[str, int]) -> None:
@@ -759,23 +764,25 @@ def _add(sums: dict[str, int], more: dict[str, int]) -> None:
             sums[name] = sums.get(name, 0) + amount
 
 
-def _ours(entry: Entry) -> Iterator[tuple[str, Leg]]:
-    """What an entry moves of ours in the wallet that is traded from, and what kind of income that is.
+def _ours(entry: Entry) -> list[tuple[str, Leg]]:
+    """Returns what an entry moves of ours in the wallet that is traded from, and what kind of income that is.
     Legs stand in groups that add up to zero; the other side of a group says what it is."""
+    found: list[tuple[str, Leg]] = []
     group: list[Leg] = []
     rest: dict[str, int] = {}
+    is_opening, usual = entry.cause is Cause.RESET, _CAUSES.get(entry.cause) or str(entry.cause)
     for leg in entry.legs:
         group.append(leg)
-        rest[leg.currency] = rest.get(leg.currency, 0) + leg.amount
-        if any(rest.values()):
+        if left := rest.pop(leg.currency, 0) + leg.amount:
+            rest[leg.currency] = left
+        if rest:
             continue
-        sides = [_OUTSIDE[each.holder] for each in group if each.holder in _OUTSIDE]
-        kind = sides[0] if sides else _CAUSES.get(entry.cause, str(entry.cause))
-        if any(each.wallet for each in group):
-            kind = "transfer"  # between wallets
-        if entry.cause is Cause.RESET:
-            kind = "opening"
-        for each in group:
-            if not each.wallet and each.amount and (each.holder >= MAIN or each.holder == _NETTING):
-                yield kind, each
-        group, rest = [], {}
+        kind = "opening" if is_opening else "transfer" if any(each.wallet for each in group) else ""  # between wallets
+        kind = kind or next((_OUTSIDE[each.holder] for each in group if each.holder in _OUTSIDE), usual)
+        found += [
+            (kind, each)
+            for each in group
+            if each.amount and not each.wallet and (each.holder >= MAIN or each.holder == _NETTING)
+        ]
+        group = []
+    return found

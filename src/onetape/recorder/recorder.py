@@ -145,6 +145,11 @@ class Recorder:
     def is_behind(self) -> bool:
         return any(each.is_behind for each in self._followed.values())
 
+    @property
+    def behind(self) -> int:
+        """Returns how many frames of the journals that it follows it has not read."""
+        return sum(each.reader.last_sequence - each.sequence for each in self._followed.values())
+
     def risk(self) -> Iterator[Mapping[str, Any]]:
         """The last figures of each account."""
         return (row for each in self._followed.values() for row in each.risk if row["slot"] == TOTAL)

@@ -27,6 +27,8 @@ Key = tuple[int, str]  # slot (TOTAL: the account), asset or currency
 
 def exact(units: int) -> str:
     """Amount of 1e-18 as exact decimal text."""
+    if not units:
+        return "0"
     whole, rest = divmod(abs(units), _UNIT)
     text = f"{whole}.{rest:0{MONEY_DECIMALS}d}".rstrip("0") if rest else str(whole)
     return f"-{text}" if units < 0 else text
@@ -124,11 +126,17 @@ class Worth:
             asset, amount = instrument.settle, divide_half_even(amount * mark, 10**instrument.price_decimals)
         return asset, amount
 
-    def figures(self, booking: Booking) -> dict[Key, Figures]:
-        """By slot and currency."""
+    def equity(self, booking: Booking, currency: str) -> int:
+        """Returns the account's in one currency, 1e-18."""
+        return self.figures(booking, is_total=True).get((TOTAL, currency), Figures()).equity
+
+    def figures(self, booking: Booking, *, is_total: bool = False) -> dict[Key, Figures]:
+        """By slot and currency. is_total: of the account alone."""
         found: dict[Key, Figures] = {}
         for key, amount in self._held.items():
             slot, asset = key
+            if is_total and slot != TOTAL:
+                continue
             home = self._in_home(asset, amount - self._unpriced.get(key, 0))
             if home is not None and home[0] in self._settles:
                 row = found.setdefault((slot, home[0]), Figures())
@@ -138,7 +146,8 @@ class Worth:
                     row.coins += home[1]
                     row.net += home[1]
         held = [(TOTAL, symbol, each) for (symbol, _), each in booking.account.items()]
-        held += [(slot, symbol, each) for (slot, symbol, _), each in booking.positions.items()]
+        if not is_total:
+            held += [(slot, symbol, each) for (slot, symbol, _), each in booking.positions.items()]
         for slot, symbol, position in held:
             if not position.qty or position.terms.is_spot:
                 continue

@@ -145,7 +145,7 @@ def _pnl(
         with started(spec, progress=progress) as session:
             session.step()
             session.finish()
-            return Decimal(session.loop.equity_text) - session.start_equity
+            return session.profit
 
 
 def _with(plan: RunPlan, **changes: Any) -> RunPlan:

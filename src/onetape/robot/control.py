@@ -10,7 +10,6 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
@@ -158,7 +157,7 @@ class RobotControl:
             "symbol": main,
             **shown,
             "symbols": symbols,
-            "profit": str(Decimal(loop.equity_text) - session.start_equity),
+            "profit": str(session.profit),
             "status": self._status(),
             "total_trades": counters["fills"],
             "orders": len(loop.working(None)),

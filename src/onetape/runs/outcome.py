@@ -89,7 +89,7 @@ class RunResult:
             strategy=session.strategy_class.__name__,
             symbols=symbols,
             seconds=seconds,
-            pnl=equity - session.start_equity - Decimal(loop.moved_in_text),
+            pnl=session.profit,
             fees=total(loop.fees_text),
             funding=total(loop.funding_text),
             liquidation_fees=total(loop.liquidation_fees_text),

@@ -14,6 +14,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -292,12 +293,12 @@ class Records:
     def _failing_plainly(self) -> Iterator[None]:
         try:
             yield
-        except sa.exc.DBAPIError as error:
+        except (sa.exc.DBAPIError, self._engine.dialect.loaded_dbapi.Error) as error:
             # The statement and its values stay out: the first line is the driver's own words.
-            said = str(error.orig).strip().splitlines()
+            cause = getattr(error, "orig", error)
+            said = str(cause).strip().splitlines()
             raise ProcessDown(
-                f"the database does not answer: {said[0] if said else type(error.orig).__name__}",
-                location="[recorder] url",
+                f"the database does not answer: {said[0] if said else type(cause).__name__}", location="[recorder] url"
             ) from None
 
     @contextmanager
@@ -399,20 +400,47 @@ class Records:
             )
 
 
-def add(connection: Connection, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    if rows:
-        connection.execute(metadata.tables[table].insert(), rows)
+def add(connection: Connection, table: str, rows: Sequence[Mapping[str, Any]], *, is_replacing: bool = False) -> None:
+    """Rows with all columns of their table. is_replacing: they take the place of those with their keys.
+
+    By the driver itself: SQLAlchemy takes longer over a row than SQLite does, and PostgreSQL takes a stream of rows at
+    an eighth of what as many statements cost.
+    """
+    if not rows:
+        return
+    made, dialect = metadata.tables[table], connection.dialect
+    names = [column.name for column in made.columns]
+    columns = ", ".join(map(dialect.identifier_preparer.quote, names))
+    values = map(itemgetter(*names), rows)
+    if dialect.name != "postgresql":
+        mark = "?" if dialect.name == "sqlite" else "%s"
+        verb = "REPLACE" if is_replacing else "INSERT"
+        marks = ", ".join([mark] * len(names))
+        connection.exec_driver_sql(f"{verb} INTO {table} ({columns}) VALUES ({marks})", list(values))
+        return
+    target = f"new_{table}" if is_replacing else table
+    cursor: Any = connection.connection.cursor()
+    if is_replacing:
+        cursor.execute(f"CREATE TEMPORARY TABLE IF NOT EXISTS {target} (LIKE {table}) ON COMMIT DELETE ROWS")
+    with cursor.copy(f"COPY {target} ({columns}) FROM STDIN") as copy:
+        for row in values:
+            copy.write_row(row)
+    if is_replacing:
+        keys = ", ".join(column.name for column in made.primary_key)
+        new = ", ".join(f"{name} = EXCLUDED.{name}" for name in names)
+        cursor.execute(
+            f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {target} ON CONFLICT ({keys}) DO UPDATE SET {new}"  # noqa: S608
+        )
 
 
 def replace(connection: Connection, table: str, rows: Mapping[tuple[Any, ...], Mapping[str, Any] | None]) -> None:
     """Rows by the values of their key, which take the place of what is there; None: it goes."""
-    if not rows:
-        return
     made = metadata.tables[table]
     keys = list(made.primary_key.columns)
-    gone = made.delete().where(*(column == sa.bindparam(f"its_{column.name}") for column in keys))
-    connection.execute(gone, [{f"its_{c.name}": v for c, v in zip(keys, key, strict=True)} for key in rows])
-    add(connection, table, [row for row in rows.values() if row is not None])
+    if gone := [key for key, row in rows.items() if row is None]:
+        is_it = made.delete().where(*(column == sa.bindparam(f"its_{column.name}") for column in keys))
+        connection.execute(is_it, [{f"its_{c.name}": v for c, v in zip(keys, key, strict=True)} for key in gone])
+    add(connection, table, [row for row in rows.values() if row is not None], is_replacing=True)
 
 
 def _as_sqlite(connection: Any, _record: object) -> None:
