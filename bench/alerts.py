@@ -3,7 +3,7 @@
     python bench/alerts.py [--count 60]
 
 Each is another thing that is critical, written at a moment of chance; the sink is a real HTTP server. The first one
-waits until apprise is loaded, which a supervisor does once when it starts: it is told by itself.
+waits until apprise has loaded its services, which a supervisor does once when it starts: it is told by itself.
 """
 
 from __future__ import annotations

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -251,17 +249,3 @@ def test_a_route_has_sinks_and_the_section_is_one_itself():
 def test_services_that_people_have_are_known(url: str):
     pytest.importorskip("apprise", reason="NOT_AVAILABLE: apprise is not installed")
     assert len(Service(url)) == 1
-
-
-def test_a_sink_loads_its_own_service_alone():
-    """All 180 take apprise most of a second of processor, in which the first alert waits."""
-    pytest.importorskip("apprise", reason="NOT_AVAILABLE: apprise is not installed")
-    program = """
-import sys
-from onetape.notify.sink import Service
-for url in ("json://127.0.0.1:9/", "tgram://123456789:abcdefg_hijklmnop/12315544/"):
-    assert len(Service(url)) == 1
-print(sorted(name.split(".")[2] for name in sys.modules if name.startswith("apprise.plugins.")))
-"""
-    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "['base', 'custom_json', 'telegram']"

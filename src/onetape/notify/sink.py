@@ -10,10 +10,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
-from importlib import import_module
-from pathlib import Path
 from typing import Any, Final
 
 from onetape.model.errors import BadConfig, NotAvailable, OnetapeError
@@ -52,7 +49,7 @@ class Service:
             Severity.WARN: apprise.NotifyType.WARNING,
             Severity.CRITICAL: apprise.NotifyType.FAILURE,
         }
-        if not self._sinks.add(_service_of(url, Path(apprise.__file__).parent) or url):
+        if not self._sinks.add(url):
             raise BadConfig(
                 f"apprise does not know the address of sink {number}",
                 location="[notify] urls",
@@ -164,22 +161,6 @@ class Sink:
     def _settled(self) -> None:
         with self._lock:
             self._unsettled -= 1
-
-
-def _service_of(url: str, apprise: Path) -> Any:
-    """Returns apprise's service at an address, and loads no other: all 180 take it most of a second, in which a first
-    alert waits. None: this one is not found by the name that its address begins with."""
-    scheme = url.partition("://")[0].lower()
-    for path in (apprise / "plugins").rglob("*.py"):
-        if f'protocol = "{scheme}"\n' not in path.read_text(encoding="utf-8"):
-            continue
-        module = import_module(f"apprise.plugins.{path.relative_to(apprise / 'plugins').parts[0].removesuffix('.py')}")
-        for made in vars(module).values():
-            is_it = scheme in (getattr(made, "protocol", None), getattr(made, "secure_protocol", None))
-            if is_it and made.enabled and (fields := made.parse_url(url)):
-                with suppress(TypeError, ValueError):  # apprise's own way to it says so
-                    return made(**fields)
-    return None
 
 
 def _must_leave(alert: Alert) -> bool:
