@@ -55,6 +55,7 @@ class AccountFigures:
     margins: dict[str, Margin] = field(default_factory=dict)
     funding: dict[str, tuple[int, int]] = field(default_factory=dict)
     balances: dict[str, tuple[Decimal, Decimal]] = field(default_factory=dict)  # total, and what of it is free
+    worth: dict[str, tuple[Decimal, tuple[str, ...]]] = field(default_factory=dict)  # by currency: `Views._spot_worth`
 
 
 class Views:
@@ -195,11 +196,11 @@ class Views:
         gross, initial = self._in_use(account, found, instrument.settle, config)
         equity = money(margin.equity) if margin is not None and margin.equity is not None else None
         available = max((equity or _ZERO) - initial, _ZERO)
-        qty = found.qty.get(symbol, _ZERO)
+        qty, unpriced = found.qty.get(symbol, _ZERO), tuple[str, ...]()
         if instrument.kind is Kind.SPOT and instrument.quote in found.balances:
             qty, _ = found.balances.get(instrument.base, (_ZERO, _ZERO))
-            total, available = found.balances[instrument.quote]
-            equity = total + qty * mark
+            available = found.balances[instrument.quote][1]
+            equity, unpriced = self._spot_worth(account, instrument.quote, found)
         rate, at = self._funding(account, instrument, seen)
         return LegView(
             account=account,
@@ -225,7 +226,30 @@ class Views:
             refusal=found.why or self._missing(equity, seen, mark),
             unfit=found.why,
             is_shared=bool(config.subaccounts),
+            unpriced=unpriced,
         )
+
+    def _spot_worth(self, account: str, currency: str, found: AccountFigures) -> tuple[Decimal, tuple[str, ...]]:
+        """Returns what an account has in a currency, with each coin that its spot markets lead there from, once, and
+        the coins without a price. A coin goes by a market for the currency itself where there is one."""
+        if currency in found.worth:
+            return found.worth[currency]
+        spot = [each for each in self.tapes[account].instruments.values() if each.kind is Kind.SPOT]
+        markets: dict[str, Instrument] = {}
+        for each in sorted(spot, key=lambda each: each.quote != currency):
+            markets.setdefault(each.base, each)
+        equity, unpriced = _ZERO, []
+        for coin, (total, _) in found.balances.items():
+            asset, amount = coin, total
+            for _ in markets:  # at most so many; then they go in a circle
+                if asset == currency or not amount or (market := markets.get(asset)) is None:
+                    break
+                asset, amount = market.quote, amount * self._mark(market, self.seen(account, market))
+            if asset == currency:
+                equity += amount
+                unpriced += [coin] if total and not amount else []
+        found.worth[currency] = equity, tuple(sorted(unpriced))
+        return found.worth[currency]
 
     def _mark(self, instrument: Instrument, seen: Seen) -> Decimal:
         """Returns the venue's mark while it is fresh, else the mid price, 0: there is neither."""

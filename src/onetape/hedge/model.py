@@ -33,7 +33,8 @@ class LegView:
     maker_fee, taker_fee: of notional, by the account's tier.
     market_at, account_at: ns UTC of the newest price and of the newest account data; 0: none.
     refusal: why nothing can be traded on it now; "": nothing speaks against it. unfit: why what it says of position and
-    money is not to be relied on, "": it is. is_shared: by sub-accounts, each with its part of the position.
+    money is not to be relied on, "": it is. is_shared: by sub-accounts, each with its part of the position. unpriced:
+    coins of a spot account that the equity is without.
     """
 
     account: str
@@ -59,6 +60,7 @@ class LegView:
     refusal: str = ""
     unfit: str = ""
     is_shared: bool = False
+    unpriced: tuple[str, ...] = ()
 
     @property
     def utilization(self) -> Fraction:
