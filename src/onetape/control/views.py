@@ -19,15 +19,18 @@ from onetape.control.market_tape import GatewayTape, Seen
 from onetape.control.symbols import NeutralSymbols
 from onetape.feeds.hub_table import BOOK, FUNDING, LEVELS, MARK, QUOTE, MarketReader
 from onetape.gateway.account_balances import STALE_NS
+from onetape.gateway.account_projection import AccountView, FollowedAccount
+from onetape.gateway.checkpoint import checkpoint_file
 from onetape.gateway.options import gateway_journal
-from onetape.hedge.model import LegView, Level
+from onetape.hedge.model import LegView, Level, Resting
 from onetape.hedge.plan import base_of, worth
 from onetape.hub.options import brought_by_hub
-from onetape.model.enums import Kind, PositionSide
+from onetape.model.enums import Kind, OrderState, PositionSide, TimeInForce
 from onetape.model.errors import OnetapeError
 from onetape.model.instrument import Instrument
 from onetape.model.money import RATE_DECIMALS, money
 from onetape.model.sections import AccountConfig, Config
+from onetape.model.symbol import exchange_of
 from onetape.model.time import SECOND, parse_duration
 from onetape.tape.state import Group
 
@@ -70,6 +73,12 @@ class Views:
             name: max(age, int(CHECKS * parse_duration(each.check_every))) for name, each in config.accounts.items()
         }
         self.tapes = {name: GatewayTape(gateway_journal(home, name)) for name in config.accounts}
+        self._beside = _beside(config)
+        shared = {each for others in self._beside.values() for each in others}
+        self._orders = {
+            name: FollowedAccount(gateway_journal(home, name), checkpoint_file(home, name)) for name in shared
+        }
+        self._resting: dict[str, dict[str, list[Resting]]] = {}  # by account and symbol
         self._tables: dict[str, AccountReader] = {}
         self._figures: dict[str, AccountFigures] = {}
         self._hub: MarketReader | None = None
@@ -82,12 +91,17 @@ class Views:
         self._figures.clear()
         for tape in self.tapes.values():
             tape.take(self.now)
+        for name, orders in self._orders.items():
+            if orders.take():
+                self._resting[name] = _resting(name, orders.view)
         if self._hub is not None:
             self._hub.state.refresh()
 
     def close(self) -> None:
         for tape in self.tapes.values():
             tape.close()
+        for orders in self._orders.values():
+            orders.close()
 
     def accounts(self) -> list[str]:
         return list(self.config.accounts)
@@ -227,6 +241,9 @@ class Views:
             unfit=found.why,
             is_shared=bool(config.subaccounts),
             unpriced=unpriced,
+            resting=tuple(
+                row for other in self._beside[account] for row in self._resting.get(other, {}).get(symbol, ())
+            ),
         )
 
     def _spot_worth(self, account: str, currency: str, found: AccountFigures) -> tuple[Decimal, tuple[str, ...]]:
@@ -320,6 +337,33 @@ class Views:
         except OnetapeError:  # it is away
             self._hub = None
             return Seen()
+
+
+def _beside(config: Config) -> dict[str, list[str]]:
+    """Returns of each account the others that trade at the same exchange: a simulated one is its venue's own."""
+
+    def place(account: str) -> tuple[str, ...]:
+        venue = config.venues[config.accounts[account].venue]
+        return (config.accounts[account].venue,) if venue.mode == "sim" else (exchange_of(venue.kind), venue.mode)
+
+    return {
+        name: [other for other in config.accounts if other != name and place(other) == place(name)]
+        for name in config.accounts
+    }
+
+
+def _resting(account: str, view: AccountView) -> dict[str, list[Resting]]:
+    """Returns by symbol the orders of an account that stand in its venue's book, or may."""
+    found: dict[str, list[Resting]] = {}
+    for row in view.working.values():
+        spec, instrument = row.spec, view.instruments[row.spec.symbol]
+        waits = spec.trigger_int and row.state is not OrderState.TRIGGERED
+        if not (price := row.price or spec.price_int) or waits or spec.tif in (TimeInForce.IOC, TimeInForce.FOK):
+            continue
+        life = view.robots.get(row.robot)
+        name = life.client_id(row.order_id) if life is not None else str(row.order_id)
+        found.setdefault(spec.symbol, []).append(Resting(account, name, spec.side.sign, instrument.price(price)))
+    return found
 
 
 def main_coin(held: Sequence[LegView]) -> tuple[LegView, Decimal] | None:
