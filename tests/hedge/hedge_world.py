@@ -18,6 +18,7 @@ import msgspec
 from onetape.hedge.model import LegView, Level, Resting
 from onetape.hedge.plan import Plan, Terms, leg_of, nearest, plan_change
 from onetape.hedge.saga import (
+    EMERGENCY,
     Attempt,
     Cancel,
     Effect,
@@ -324,7 +325,8 @@ class World:
 
     def _write(self, record: dict) -> None:
         if record["kind"] == "saga_closed" and record["why"]:
-            self._paused_until = self.now + PAUSE
+            late = self.now - self.goal.deadline - EMERGENCY  # refused for long: it tries less often
+            self._paused_until = self.now + max(PAUSE, late // 10)
         is_killed = bool(self._kill_at) and len(self.records) + 1 >= self._kill_at[0]
         is_kept = not is_killed or self.chance.random() < 0.5
         if is_kept:
