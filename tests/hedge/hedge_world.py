@@ -271,6 +271,8 @@ class World:
             ends = (done, done if each.is_closed else each.leg.change)
             least, most = least + min(ends), most + max(ends)
             open_ += [] if each.is_closed else [each.leg]
+        if self.now > self.goal.deadline + EMERGENCY:  # a pause for who is refused for long is no time that it had
+            self._unanswered_ns += max(min(until, self._paused_until) - self.now, 0)
         side = 1 if most <= low - LOT else -1 if least >= high + LOT else 0
         meets = {leg.account for leg in open_ if leg.side != side}
         meets |= {"a" for begin, end, own in self.own if begin < until and self.now < end + SECOND and own.side != side}

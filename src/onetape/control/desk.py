@@ -70,6 +70,8 @@ class LegSource(Protocol):
 
     def legs(self, symbol: str, accounts: Sequence[str]) -> list[LegView]: ...
 
+    def price_of(self, coin: str, currency: str) -> Decimal: ...
+
 
 class Gate(Protocol):
     def gate(self, accounts: Sequence[str], reduces: bool) -> None:
@@ -459,6 +461,9 @@ class Desk:
 
     def instrument(self, goal: Goal, leg: Leg) -> Instrument:
         return next(each.instrument for each in self._views.legs(goal.symbol, [leg.account]))
+
+    def price_of(self, coin: str, currency: str) -> Decimal:
+        return self._views.price_of(coin, currency)
 
     def met(self, goal: Goal, leg: Leg) -> Resting | None:
         try:

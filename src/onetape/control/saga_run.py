@@ -70,6 +70,8 @@ class Surroundings(Protocol):
 
     def instrument(self, goal: Goal, leg: Leg) -> Instrument: ...
 
+    def price_of(self, coin: str, currency: str) -> Decimal: ...
+
     def met(self, goal: Goal, leg: Leg) -> Resting | None:
         """Returns the order of our own on another account that a leg would meet now; None: there is none."""
 
@@ -173,10 +175,15 @@ class SagaRun:
         return tape
 
     def _fills(self, attempt: Attempt) -> Fills:
-        order = self._tape(attempt.leg.account).order(self._id(attempt))
+        tape = self._tape(attempt.leg.account)
+        order = tape.order(self._id(attempt))
         name = self._names.get(attempt.number) or attempt.fills.order
         instrument = self._desk.instrument(self.saga.goal, attempt.leg)
-        return order.fills(name, instrument) if order is not None else Fills(name)
+        if order is None:
+            return Fills(name)
+        return order.fills(
+            name, instrument, tape.currencies(order), lambda coin: self._desk.price_of(coin, instrument.settle)
+        )
 
     async def _follow(self, attempt: Attempt) -> None:
         """Sends an order and follows its gateway's journal until it has ended, or can no more be placed."""

@@ -16,7 +16,7 @@ from typing import Final
 from onetape.accounts.entries import TOTAL
 from onetape.accounts.table import AccountReader, Margin, PositionShown, gateway_of
 from onetape.control.market_tape import GatewayTape, Seen
-from onetape.control.symbols import NeutralSymbols
+from onetape.control.symbols import USD, NeutralSymbols
 from onetape.feeds.hub_table import BOOK, FUNDING, LEVELS, MARK, QUOTE, MarketReader
 from onetape.gateway.account_balances import STALE_NS
 from onetape.gateway.account_projection import AccountView, FollowedAccount
@@ -309,6 +309,20 @@ class Views:
             gross += value
             initial += value / _leverage(instrument, config)
         return gross, initial
+
+    def price_of(self, coin: str, currency: str) -> Decimal:
+        """Returns what a coin is worth in a currency by the mark of any account's market, 0: nobody trades it. Dollars
+        and dollar tokens count one for one."""
+        alike = USD if currency in USD else (currency,)
+        if coin in alike:
+            return Decimal(1)
+        marks = (
+            self._mark(each, self.seen(account, each))
+            for account, tape in self.tapes.items()
+            for each in tape.instruments.values()
+            if each.base == coin and each.quote in alike
+        )
+        return next(filter(None, marks), _ZERO)
 
     def has_own_market(self, account: str) -> bool:
         """Tells whether its gateway follows something of the venue's market itself."""
