@@ -18,12 +18,17 @@ from onetape.control.desk_replies import Asking
 from onetape.control.models import DeltaControl, HedgeExecute, UtilizationRebalance
 from onetape.gateway.account_views import positions
 from onetape.hedge.plan import Terms, legs_plan
-from onetape.model.errors import BlockedByRiskAlert, DuplicateCommand, HedgeFailed
+from onetape.model.errors import BlockedByRiskAlert, DuplicateCommand, HedgeFailed, SelfTrade
 from onetape.model.time import SECOND
 from onetape.store.config import load_config
 from waiting import wait_for
 from worlds.supervised import Home
 
+OTHER = """
+[accounts.second]
+venue = "binance"
+symbols = ["binance:BTC/USDT:USDT"]
+"""
 # The desk of a process that is killed. As its first order is on the tape, the other leg's gateway stops.
 CHILD = """
 import asyncio, os, signal, sys
@@ -52,7 +57,7 @@ asyncio.run(work())
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    with Home(tmp_path_factory.mktemp("desk"), CONFIG) as made:
+    with Home(tmp_path_factory.mktemp("desk"), CONFIG + OTHER) as made:
         made.run("up")
         yield made
 
@@ -135,6 +140,42 @@ def test_what_forbids_it_is_said_before_anything_is_sent(home):
         assert isinstance(both[2], DuplicateCommand) and "all of the 0.001 s" in str(both[2])
 
     on(home, work)
+
+
+def test_a_leg_meets_no_order_of_ours_on_another_account_of_its_venue(home):
+    """It stays before one that rests, is not sent at one that came since, and whoever asks hears which it is."""
+    symbol = "binance:BTC/USDT:USDT"
+
+    async def work(made):
+        (view,) = made.desk._legs(symbol, ["binance-backup"])
+        price = (view.asks[0].price * Decimal("0.9975")).quantize(view.instrument.tick)
+        send = made.commands.send_command
+        fields = {"symbol": symbol, "side": "buy", "qty": "0.01", "price": str(price)}
+        placed = await send("gateway:second", "place", fields)
+        (row,) = placed.result["orders"]
+        for _ in range(500):
+            if seen := made.desk._legs(symbol, ["binance-backup"])[0].resting:
+                break
+            await asyncio.sleep(0.01)
+        assert [(each.account, each.order, each.price) for each in seen] == [("second", row["client_id"], price)]
+        hedge = HedgeExecute(
+            symbol=symbol, hedge_amount=0.01, side="sell", target_accounts=["binance-backup"], dry_run=True
+        )
+        dry = await made.desk.hedge(hedge, "h-own", "test")
+        assert dry.success and dry.plan.legs[0].limit == float(price + view.instrument.tick)
+        call = Asking("h-late-own", "test", made.desk.now(), symbol, ("binance-backup",))
+        async with made.desk._turn(call, "wait", 30 * SECOND) as lock:
+            plan = legs_plan(
+                [view], {"binance-backup": Decimal("-0.01")}, Terms(now=made.desk.now(), slippage=CONTROL_SLIPPAGE)
+            )
+            saga = made.desk._begin(call, plan, [view], CONTROL_SLIPPAGE, 2 * SECOND, lock=lock)
+        await made.desk._outcome("h-late-own", saga)
+        await send("gateway:second", "cancel", {"order": row["client_id"]})
+        return saga, row["client_id"]
+
+    saga, name = on(home, work)
+    assert saga.attempts[0].code == SelfTrade.code and f"our own order {name} of second" in saga.attempts[0].why
+    assert all(each.leg.limit > saga.attempts[0].leg.limit for each in saga.attempts[1:])
 
 
 @pytest.mark.parametrize("rests", [20 * SECOND, 1])

@@ -147,6 +147,33 @@ def test_contracts_of_an_inverse_market_are_counted_in_coins(tmp_path, views):
     gateway.close()
 
 
+def test_equity_of_a_spot_account_has_each_of_its_coins_once(tmp_path, views):
+    """Two markets trade BTC, ETH leads there over BTC, and of a coin without a price nobody knows the equity."""
+    markets = ["BTC/USDT", "BTC/USDC", "ETH/BTC", "SOL/USDT"]
+    instruments = [from_symbol(f"kraken:{each}", tick="0.01", lot="0.001") for each in markets]
+    gateway = Gateway(tmp_path, "main", instruments[0])
+    now = time.time_ns()
+    for stream, each in enumerate(instruments[1:], 2):
+        gateway.tape.append_instrument(stream, now, each.to_msgpack())
+    for stream, price in ((1, 50_000), (2, 49_000), (3, 0.04)):
+        gateway.tape.append("quote", QUOTE.pack(now, now, *[int(price * 100)] * 2, 1, 1, 0, 0), stream=stream, time=now)
+    for coin, total in {"USDT": 1000, "USDC": 7, "BTC": 2, "ETH": 10, "SOL": 0}.items():
+        gateway.table.put(coin, [money_units(str(total))] * 2, [0, 0], ts=now, sequence=1)
+    gateway.table.ready()
+    gateway.table.alive(now)
+    views.refresh()
+    expected = {"BTC/USDT": 121_000, "BTC/USDC": 117_607, "ETH/BTC": Decimal("2.4"), "SOL/USDT": 121_000}
+    for market, equity in expected.items():
+        (leg,) = views.legs(f"kraken:{market}", ["main"])
+        assert (leg.equity, leg.unpriced) == (equity, ())
+    assert views.any_leg("main").equity == 121_000
+    gateway.table.put("SOL", [money_units("3")] * 2, [0, 0], ts=now, sequence=2)
+    gateway.table.alive(now)
+    with pytest.raises(ProxyFailed, match="no price of SOL"):
+        metrics(Risk(views), views)
+    gateway.close()
+
+
 def test_a_fill_counts_once_whether_the_table_has_it_or_not(views, gateway):
     """A gateway writes its tape first; of an internal trade the account's position hears nothing."""
     gateway.quote("49999.9", "50000.1")

@@ -250,3 +250,7 @@ def test_a_failover_pins_the_source_and_one_that_fails_is_refused(world):
     wait_for(lambda: world.feeds()["ws"]["status"] != "failing", world.feeds)
     assert world.fail_over("auto")[0] == 200
     wait_for(lambda: world.feeds() and world.active == "ws", world.feeds)
+    before = world.failed_over
+    world.home.kill("control")
+    world.address = world.home.now()["control"]
+    assert world.feeds() and world.failed_over == before

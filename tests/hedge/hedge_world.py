@@ -15,9 +15,10 @@ from itertools import count
 
 import msgspec
 
-from onetape.hedge.model import LegView, Level
-from onetape.hedge.plan import Plan, Terms, leg_of, plan_change
+from onetape.hedge.model import LegView, Level, Resting
+from onetape.hedge.plan import Plan, Terms, leg_of, nearest, plan_change
 from onetape.hedge.saga import (
+    EMERGENCY,
     Attempt,
     Cancel,
     Effect,
@@ -98,11 +99,19 @@ class Faults:
     seconds: float = 8.0
     kills: int = 0
     dead: str = ""  # an account whose venue refuses everything
+    own: int = 0  # orders of our own on another account at the first one's venue, each for a while
 
     @classmethod
     def drawn(cls, chance: random.Random) -> Faults:
         rates = [chance.choice((0.0, 0.0, 0.1, most)) for most in (0.5, 0.5, 0.5)]
-        return cls(*rates, chance.randint(0, 3), 8.0, chance.choice((0, 0, 1, 3)), chance.choice(("", "", "b")))
+        return cls(
+            *rates,
+            chance.randint(0, 3),
+            8.0,
+            chance.choice((0, 0, 1, 3)),
+            chance.choice(("", "", "b")),
+            chance.choice((0, 0, 2)),
+        )
 
     @classmethod
     def usual(cls, chance: random.Random) -> Faults:
@@ -141,6 +150,9 @@ class World:
         # The market jumps for all of them, beyond what a limit bears at times.
         self.jump_at = START + chance.randint(0, 2 * SECOND)
         self.jump = Decimal(chance.choice((0, 0, 100, -100, 900, -900)))
+        self.own = [self._own(number) for number in range(faults.own)]
+        self.met = 0  # orders of a saga that were sent at one of these
+        self._earlier = 0  # attempts of earlier lives of its process
         self.starts = {name: each.position for name, each in self.accounts.items()}
         self.goal = self._goal(opposes)
         self._naked_since = 0
@@ -160,6 +172,14 @@ class World:
             begin = START + self.chance.randint(-1 * SECOND, 3 * SECOND)
             found.append((begin, begin + int(self.chance.random() * self.faults.seconds * SECOND)))
         return found
+
+    def _own(self, number: int) -> tuple[int, int, Resting]:
+        """Returns an order of another account, near the touch, and from when to when it rests."""
+        side, view = self.chance.choice((1, -1)), self.accounts["a"].view
+        best = view.bids[0] if side > 0 else view.asks[0]
+        begin = START + self.chance.randint(-1 * SECOND, 3 * SECOND)
+        resting = Resting("a2", f"own-{number}", side, best.price - side * self.chance.choice((0, 1, 3)))
+        return begin, begin + self.chance.randint(1, 8 * SECOND), resting
 
     def _goal(self, opposes: bool | None) -> Goal:
         terms = Terms(now=START, slippage=Decimal("0.005"))
@@ -208,6 +228,7 @@ class World:
             is_away = account.back_at(self.now) > self.now
             refusal = "its gateway does not answer" if is_away else ""
             moved = self.jump if self.now >= self.jump_at else ZERO
+            own = [each for begin, end, each in self.own if begin <= self.now < end]
             found.append(
                 replace(
                     account.view,
@@ -217,6 +238,7 @@ class World:
                     market_at=self.now,
                     account_at=self.now,
                     refusal=refusal,
+                    resting=tuple(own) if account is self.accounts["a"] else (),
                 )
             )
         return found
@@ -249,8 +271,11 @@ class World:
             ends = (done, done if each.is_closed else each.leg.change)
             least, most = least + min(ends), most + max(ends)
             open_ += [] if each.is_closed else [each.leg]
+        if self.now > self.goal.deadline + EMERGENCY:  # a pause for who is refused for long is no time that it had
+            self._unanswered_ns += max(min(until, self._paused_until) - self.now, 0)
         side = 1 if most <= low - LOT else -1 if least >= high + LOT else 0
         meets = {leg.account for leg in open_ if leg.side != side}
+        meets |= {"a" for begin, end, own in self.own if begin < until and self.now < end + SECOND and own.side != side}
         if not side:
             self._unanswered_ns += max(until - self.now, 0)
         elif any(each.back_at(self.now) <= self.now for name, each in self.accounts.items() if name not in meets):
@@ -263,6 +288,7 @@ class World:
         self._is_down = False
         past = Saga.of(self.records)
         self.saga = past or Saga(self.goal)
+        self._earlier = len(self.saga.attempts)
         if self.saga.is_over:
             self.is_over = True
             return
@@ -301,7 +327,8 @@ class World:
 
     def _write(self, record: dict) -> None:
         if record["kind"] == "saga_closed" and record["why"]:
-            self._paused_until = self.now + PAUSE
+            late = self.now - self.goal.deadline - EMERGENCY  # refused for long: it tries less often
+            self._paused_until = self.now + max(PAUSE, late // 10)
         is_killed = bool(self._kill_at) and len(self.records) + 1 >= self._kill_at[0]
         is_kept = not is_killed or self.chance.random() < 0.5
         if is_kept:
@@ -318,6 +345,10 @@ class World:
         """Sends an attempt, and follows the gateway's journal until it has ended or can no more begin."""
         account, number = self.accounts[attempt.leg.account], attempt.number
         mine = self._incarnation
+        if number > self._earlier and self._meets(attempt, self.now):
+            why = "it would meet an order of our own"
+            self.later(1 * MS, self._event(lambda saga: saga.closed(number, Fills(), self.now, why=why)))
+            return
 
         def send() -> None:
             if mine == self._incarnation and number not in account.orders and self.now <= attempt.until:
@@ -349,6 +380,14 @@ class World:
 
         send()
         follow()
+
+    def _meets(self, attempt: Attempt, since: int) -> bool:
+        """Tells whether it would take from an order of our own that has rested since then, and does."""
+        leg = attempt.leg
+        own = [each for begin, end, each in self.own if begin <= since and self.now < end]
+        met = nearest(replace(self.accounts["a"].view, resting=tuple(own)), leg.side)
+        is_there = leg.account == "a" and not attempt.rests_until and met is not None
+        return is_there and (leg.limit - met.price) * leg.side >= 0
 
     def _cancel(self, attempt: Attempt) -> None:
         account, number, mine = self.accounts[attempt.leg.account], attempt.number, self._incarnation
@@ -405,6 +444,8 @@ class World:
         elif order.attempt.rests_until:
             self.later(chance.randint(0, 800) * MS, lambda: self._rested(account, order, part))
         else:
+            is_late = number <= self._earlier and order.attempt.index >= 0  # planned in an earlier life
+            self.met += self._meets(order.attempt, START if is_late else order.attempt.at - 1 * MS)
             if (leg.limit - best) * leg.side >= 0:
                 self._fill(account, order, part)
             self._over(account, order, "the rest was canceled")

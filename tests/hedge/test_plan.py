@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hedge.hedge_world import LOT, START, ZERO, view_of
 from long_form import examples
-from onetape.hedge.model import Level
+from onetape.hedge.model import Level, Resting
 from onetape.hedge.plan import (
     Terms,
     base_of,
@@ -180,6 +180,25 @@ def test_why_an_account_was_not_chosen_is_said(facts, words):
         assert words in dict(plan.considered)["a"] or dict(plan.considered)["a"] == "others cost less"
     alone = plan_change([replace(view_of("a"), **facts)], Decimal("0.1"), terms)
     assert alone.legs == () and words in dict(alone.considered)["a"]
+
+
+@pytest.mark.parametrize("side, best, front, depth", [(1, "60000.5", "60002.5", "2"), (-1, "59999.5", "59997.5", "2")])
+def test_a_leg_stays_before_orders_of_our_own_on_another_account(side, best, front, depth):
+    """At the touch it bears nothing, and says which order is there; farther off it takes what stands before."""
+    touch, far, own = (
+        Resting("a2", name, -side, Decimal(at)) for name, at in (("o1", best), ("o2", front), ("o3", best))
+    )
+    change = Decimal("0.4") * side
+    other = replace(own, side=side)  # of its own side: nobody meets it
+    at_touch = replace(view_of("a"), resting=(far, touch))
+    assert [each.account for each in plan_change([at_touch, view_of("b")], change, TERMS).legs] == ["b"]
+    alone = plan_change([at_touch], change, TERMS)
+    assert not alone.legs and f"our own order o1 of a2 at {best}" in dict(alone.considered)["a"]
+    behind = replace(view_of("a"), resting=(far, other))
+    (leg,) = plan_change([behind], Decimal("4.5") * side, TERMS).legs
+    assert leg.base == Decimal(depth) and (leg.limit - far.price) * side == -behind.instrument.tick
+    with_own = legs_plan([at_touch, view_of("b")], {"a": change, "b": -change}, TERMS)
+    assert not with_own.legs and "our own order o1" in dict(with_own.considered)["a"]
 
 
 class TestStrategies:

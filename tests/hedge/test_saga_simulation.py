@@ -16,6 +16,7 @@ def check(world: World) -> None:
     outcome = world.saga.outcome(world.now)
     found = {name: each.position for name, each in world.accounts.items()}
     assert world.is_over, "it has not come to its end"
+    assert not world.met, "it was sent at an order of our own"
     # It has 30 s, but for what waits for a venue's answer to an order that may have evened it out; and of them it idles
     # at most one, in pauses of which a restart knows nothing.
     assert world.bound_ns <= EMERGENCY and world.idle_ns <= SECOND
@@ -29,7 +30,7 @@ def check(world: World) -> None:
         assert abs(world.change) < LOT
     over = [each for each in world.records if each["kind"] == "saga_ended"]
     assert len(over) == 1 and over[0]["outcome"]["differs"] == {}
-    assert all(world.now - each.at <= 60 * SECOND for each in world.reports)
+    assert world.faults.lost or all(world.now - each.at <= 60 * SECOND for each in world.reports)
 
 
 @pytest.mark.parametrize("first", range(0, 20_000 if LONG else 300, 100))

@@ -23,7 +23,7 @@ def doctor(folder: Path, *more: str, code: int = 0) -> list[dict]:
     done = copied_process.run("doctor", "--json", *more, cwd=folder, env=clean)
     assert done.returncode == code, done.stdout + done.stderr
     value = json.loads(done.stdout)
-    return [f for f in value["findings"] if f["subject"].startswith(("venue ", "account "))]
+    return [f for f in value["findings"] if f["subject"].startswith(("venue ", "account ", "symbol "))]
 
 
 def write(folder: Path, text: str) -> None:
@@ -73,6 +73,21 @@ def test_what_an_exchange_has_changed_is_said_by_name(tmp_path):
         "unknown value instruments.symbols.timeInForce = GTW (3 times)"
     )
     assert "newer onetape" in reported["todo"]
+
+
+def test_neutral_symbols_are_looked_for_at_each_venue(tmp_path):
+    with served("binance-usdm", limits=False) as (_, port):
+        write(
+            tmp_path,
+            f'[venues.v]\nkind = "binance-usdm"\nrest = "http://127.0.0.1:{port}"\n[venues.k]\nkind = "kraken"\n'
+            '[symbols]\nBTC-USD = ["kraken:BTC/USD", "binance:BTC/USDC:USDC", "binance:BTC/USDT:USDT"]\n'
+            'KRK = ["kraken:BTC/EUR"]\n',
+        )
+        found = [f for f in doctor(tmp_path, "--listen", "0", code=2) if f["subject"].startswith("symbol ")]
+    assert [(f["state"], f["subject"], f["text"]) for f in found] == [
+        ("error", "symbol BTC-USD", "binance:BTC/USDC:USDC does not trade at venue v"),
+        ("ok", "symbol BTC-USD", "binance:BTC/USDT:USDT at venue v, which calls it BTCUSDT"),
+    ]
 
 
 def test_a_name_that_no_venue_has_is_wrong_usage(tmp_path):

@@ -31,8 +31,8 @@ from onetape.control.models import (
 from onetape.control.order_tape import next_sequence
 from onetape.control.refusals import NotServed
 from onetape.control.saga_run import SagaRun, order_fields
-from onetape.hedge.model import LegView
-from onetape.hedge.plan import Leg, Plan, Terms, hedge_plan, least_of, legs_plan, middle, plan_change
+from onetape.hedge.model import LegView, Resting
+from onetape.hedge.plan import Leg, Plan, Terms, hedge_plan, least_of, legs_plan, middle, nearest, plan_change
 from onetape.hedge.saga import Goal, Outcome, Saga
 from onetape.hedge.utilization import Target, rebalance
 from onetape.ipc.system import CommandResult, IPCCommandSystem
@@ -69,6 +69,8 @@ class LegSource(Protocol):
     def symbols(self) -> Any: ...
 
     def legs(self, symbol: str, accounts: Sequence[str]) -> list[LegView]: ...
+
+    def price_of(self, coin: str, currency: str) -> Decimal: ...
 
 
 class Gate(Protocol):
@@ -459,6 +461,17 @@ class Desk:
 
     def instrument(self, goal: Goal, leg: Leg) -> Instrument:
         return next(each.instrument for each in self._views.legs(goal.symbol, [leg.account]))
+
+    def price_of(self, coin: str, currency: str) -> Decimal:
+        return self._views.price_of(coin, currency)
+
+    def met(self, goal: Goal, leg: Leg) -> Resting | None:
+        try:
+            (view,) = self._legs(goal.symbol, [leg.account])
+        except OnetapeError:  # its gateway begins anew, and refuses or places it by its own books
+            return None
+        met = nearest(view, leg.side)
+        return met if met is not None and (leg.limit - met.price) * leg.side >= 0 else None
 
     async def send(
         self, account: str, command: str, fields: dict[str, Any], id_: str, within_s: float

@@ -127,6 +127,7 @@ def executed(saga: Saga) -> list[ExecutedOrder]:
                 "command": f"{saga.goal.operation}.{each.number}",
                 "sequences": list(each.fills.sequences),
             },
+            other_fees={coin: float(fee) for coin, fee in each.fills.others.items()},
         )
         for each in saga.attempts
         if each.fills.base
@@ -153,7 +154,7 @@ def _slippage(saga: Saga) -> Decimal:
     return worse / mids if mids else _ZERO
 
 
-def _words(outcome: Outcome) -> str:
+def _words(outcome: Outcome, saga: Saga) -> str:
     """Returns what a reader has to know of an outcome beside its figures; "": nothing."""
     parts = []
     if outcome.naked:
@@ -167,6 +168,8 @@ def _words(outcome: Outcome) -> str:
         for account, (expected, there) in outcome.differs.items()
     ]
     parts += [f"what {account} holds is not known" for account in outcome.unknown]
+    unpriced = dict.fromkeys(coin for each in saga.attempts for coin in each.fills.unpriced)
+    parts += [f"fees in {coin} are in no cost: it has no price" for coin in unpriced]
     return "; ".join(parts)
 
 
@@ -179,7 +182,7 @@ def delta_reply(call: Asking, request: DeltaControl, now: int, initial: Decimal,
     if saga is not None and outcome is not None:
         final = sum((outcome.positions.get(each, _ZERO) for each in call.accounts), _ZERO)
         deviation = abs(final - target)
-        words = _words(outcome)
+        words = _words(outcome, saga)
         if deviation > number(request.max_deviation):
             problem = DeltaDeviationExceeded(f"the net delta is {final:f}, {deviation:f} off: {words}")
         elif outcome.naked or not outcome.is_over or outcome.unknown:
@@ -227,7 +230,7 @@ def hedge_reply(call: Asking, now: int, came: Came, slippage_max: Decimal = _ZER
             plan=shown_plan(plan, came.checks, errors),
         )
     problem: OnetapeError | None = None
-    words = _words(outcome)
+    words = _words(outcome, saga)
     if outcome.status != "completed" or not outcome.is_over:
         problem = HedgeFailed(f"{outcome.change:+f} of {saga.wanted:+f} was done: {words}")
     elif _slippage(saga) > slippage_max:
@@ -255,7 +258,7 @@ def rebalance_reply(
     traded = {} if saga is None else {name: float(each) for name, each in saga.moved.items()}
     reason = found.reason or ("" if found.trades or saga else "every account is within the tolerance")
     if saga is not None and outcome is not None:
-        reason = _words(outcome)
+        reason = _words(outcome, saga)
         if outcome.status != "completed" or not outcome.is_over:
             problem = HedgeFailed(f"it was done in part: {reason}")
     actions = [

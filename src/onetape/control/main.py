@@ -44,6 +44,8 @@ class ControlPlane:
         self.auto = Automatic(
             self.state.views, self.state.risk, self.desk, self.operations, check=self.system.check_runs
         )
+        self.state.market.keep = self.tape.append
+        self.state.market.restore(each.record for each in self.tape.read())
         self.state.is_held, self.state.market.moved = self.auto.is_held, self.auto.look
         self.server = ControlServer(options, self.operations, self._handlers(), check=self.system.check_runs)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from onetape.model.sections import HUB
 
 __all__ = ["Market", "feed_of_gateway"]
 
+FAILOVER: Final = "failover"  # as a record
 AUTO: Final = "auto"  # as a feed: the freshest of all
 ANSWER_WITHIN_S: Final = 5.0
 WATCH_EVERY_S: Final = 1.0
@@ -33,14 +34,21 @@ def feed_of_gateway(account: str) -> str:
 
 
 class Market:
-    """moved: called when another source is taken than before: deltas are to be looked at then."""
+    """moved: called when another source is taken than before: deltas are to be looked at then; keep: has the record of
+    that, which `restore` takes in the next life of the process."""
 
     def __init__(self, views: Views, commands: IPCCommandSystem) -> None:
         self._views, self._commands = views, commands
+        self.keep: Callable[[dict[str, Any]], object] = lambda _record: None
         self.moved: Callable[[], None] = lambda: None
         self._is_first = True
         self.active: str | None = None
         self.last_failover: int | None = None  # ms UTC
+
+    def restore(self, records: Iterable[Mapping[str, Any]]) -> None:
+        for record in records:
+            if record.get("kind") == FAILOVER:
+                self.last_failover = record["at"]
 
     async def feeds(self) -> FeedsReply:
         """Returns how each feed is now, and which one most prices come from. Raises MarketDataUnavailable where the hub
@@ -61,6 +69,7 @@ class Market:
         self.active, self._is_first = active, False
         if active != before and not is_first:
             self.last_failover = time.time_ns() // _MS
+            self.keep({"kind": FAILOVER, "previous": before, "active": active, "at": self.last_failover})
             self.moved()
 
     async def failover(self, request: Failover, operation: str = "") -> FailoverReply:

@@ -84,9 +84,10 @@ class ExecutedOrder(Reply, frozen=True):
     amount: float
     side: Literal["buy", "sell"]
     executed_price: float
-    fees: float
+    fees: float  # in the settle currency, with the worth of other coins
     timestamp: Millis
     frames: dict[str, Any] = {}  # journal and sequences that prove it
+    other_fees: dict[str, float] = {}  # what was charged in other coins, by coin
 
 
 class HedgeResult(Reply, frozen=True):

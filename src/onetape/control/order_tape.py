@@ -6,15 +6,20 @@ the command's time was never placed, and what is there is the gateway's to finis
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
+from typing import Final
 
+from onetape.gateway.account_projection import FollowedAccount
 from onetape.gateway.by_hand import key_by_hand
+from onetape.gateway.checkpoint import checkpoint_file
 from onetape.gateway.options import gateway_journal
 from onetape.gateway.order_frames import DENIED_FLAG, FLAGS_AT, NEWS, REQUEST, fill_of, key_of
 from onetape.hedge.plan import base_of
 from onetape.hedge.saga import Fills
-from onetape.model.enums import EventType, OrderState
+from onetape.model.enums import EventType, Kind, OrderState
 from onetape.model.instrument import Instrument
 from onetape.model.money import money
 from onetape.tape.journal import Frame, JournalReader
@@ -22,6 +27,7 @@ from onetape.tape.segments import is_tape
 
 __all__ = ["OrderTape", "Placed", "next_sequence"]
 
+_ZERO: Final = Decimal(0)
 _TYPES = ("order_request", "order_event", "fill")
 
 
@@ -45,6 +51,7 @@ class Placed:
     traded: int = 0  # by its fills
     spent: int = 0  # price times size, in units of both
     fees: int = 0  # 1e-18 of the settle currency
+    others: dict[int, int] = field(default_factory=dict)  # 1e-18, by the tape's number of another currency
     at: int = 0
     sequences: list[int] = field(default_factory=list)
 
@@ -53,12 +60,20 @@ class Placed:
         """Nothing more will be filled, and all fills are there."""
         return self.traded >= self.size or (self.is_final and self.traded >= self.reported)
 
-    def fills(self, name: str, instrument: Instrument) -> Fills:
+    def fills(
+        self, name: str, instrument: Instrument, currencies: Mapping[int, str], price_of: Callable[[str], Decimal]
+    ) -> Fills:
+        """currencies: names of the tape's numbers; price_of: a coin in the settle currency, 0: not known."""
         if not self.traded:
             return Fills(name, sequences=tuple(self.sequences))
         price = instrument.price(self.spent) / self.traded
         base = base_of(instrument, instrument.size(self.traded), price)
-        return Fills(name, base, price, money(self.fees), self.at, tuple(self.sequences))
+        others = {currencies.get(number, str(number)): money(fee) for number, fee in self.others.items()}
+        prices = {coin: price if coin == instrument.base else price_of(coin) for coin in others}
+        fees = money(self.fees) + sum((fee * prices[coin] for coin, fee in others.items()), _ZERO)
+        lost = others.get(instrument.base, _ZERO) if instrument.kind is Kind.SPOT else _ZERO
+        unpriced = tuple(coin for coin in others if not prices[coin])
+        return Fills(name, base, price, fees, self.at, tuple(self.sequences), others, unpriced, lost)
 
 
 class OrderTape:
@@ -66,6 +81,8 @@ class OrderTape:
 
     def __init__(self, home: Path, account: str, first: int) -> None:
         self.path = gateway_journal(home, account)
+        self._checkpoint = checkpoint_file(home, account)
+        self._currencies: dict[int, str] = {}
         self._first = first
         self._reader: JournalReader | None = None
         self._keys: dict[str, Placed] = {}
@@ -80,6 +97,15 @@ class OrderTape:
             for frame in self._reader.frames(_TYPES):
                 self._take(frame)
         return self._keys.get(key_by_hand(command).key)
+
+    def currencies(self, order: Placed) -> Mapping[int, str]:
+        """Returns the names of the currencies that an order's fees are in: their frames may be long before it."""
+        if not order.others.keys() <= self._currencies.keys():
+            account = FollowedAccount(self.path, self._checkpoint)
+            account.take()
+            account.close()
+            self._currencies = account.view.currencies
+        return self._currencies
 
     def close(self) -> None:
         if self._reader is not None:
@@ -101,7 +127,10 @@ class OrderTape:
                 if (order := self._orders.get((fill.robot, fill.order_id))) is not None:
                     order.traded += fill.size
                     order.spent += fill.price * fill.size
-                    order.fees += 0 if fill.currency else fill.fee
+                    if fill.currency:
+                        order.others[fill.currency] = order.others.get(fill.currency, 0) + fill.fee
+                    else:
+                        order.fees += fill.fee
                     order.at = max(order.at, frame.time)
                     order.sequences.append(frame.sequence)
 

@@ -61,8 +61,9 @@ class Risk:
         views = self._views
         held = views.held(account)
         money = views.any_leg(account)
-        if money is None or not money.account_at or not money.equity:
-            why = views.figures(account).why or "its equity is not known"
+        if money is None or not money.account_at or not money.equity or money.unpriced:
+            lacking = f"no price of {', '.join(money.unpriced)}" if money and money.unpriced else ""
+            why = views.figures(account).why or lacking or "its equity is not known"
             raise ProxyFailed(why, location=f"account {account}", todo="onetape status")
         first, delta = main_coin(held) or (money, Decimal(0))
         ages = {"account": views.now - money.account_at}

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from onetape.control.order_tape import OrderTape
-from onetape.hedge.model import LegView
+from onetape.hedge.model import LegView, Resting
 from onetape.hedge.plan import Leg
 from onetape.hedge.saga import (
     Attempt,
@@ -29,7 +29,7 @@ from onetape.hedge.saga import (
 )
 from onetape.ipc.system import CommandResult
 from onetape.model.enums import Kind
-from onetape.model.errors import BY_CODE, OnetapeError, ServiceTimeout
+from onetape.model.errors import BY_CODE, OnetapeError, SelfTrade, ServiceTimeout
 from onetape.model.instrument import Instrument
 from onetape.model.time import SECOND
 
@@ -70,6 +70,11 @@ class Surroundings(Protocol):
 
     def instrument(self, goal: Goal, leg: Leg) -> Instrument: ...
 
+    def price_of(self, coin: str, currency: str) -> Decimal: ...
+
+    def met(self, goal: Goal, leg: Leg) -> Resting | None:
+        """Returns the order of our own on another account that a leg would meet now; None: there is none."""
+
     async def send(
         self, account: str, command: str, fields: dict[str, Any], id_: str, within_s: float
     ) -> CommandResult: ...
@@ -88,6 +93,7 @@ class SagaRun:
         self._tasks: set[asyncio.Task[None]] = set()
         self._timers: list[asyncio.TimerHandle] = []
         self._names: dict[int, str] = {}  # client ids, by attempt
+        self._earlier = len(saga.attempts)  # of another run: what became of these only their gateways know
 
     def begin(self, effects: list[Effect]) -> None:
         self._do(effects)
@@ -169,10 +175,15 @@ class SagaRun:
         return tape
 
     def _fills(self, attempt: Attempt) -> Fills:
-        order = self._tape(attempt.leg.account).order(self._id(attempt))
+        tape = self._tape(attempt.leg.account)
+        order = tape.order(self._id(attempt))
         name = self._names.get(attempt.number) or attempt.fills.order
         instrument = self._desk.instrument(self.saga.goal, attempt.leg)
-        return order.fills(name, instrument) if order is not None else Fills(name)
+        if order is None:
+            return Fills(name)
+        return order.fills(
+            name, instrument, tape.currencies(order), lambda coin: self._desk.price_of(coin, instrument.settle)
+        )
 
     async def _follow(self, attempt: Attempt) -> None:
         """Sends an order and follows its gateway's journal until it has ended, or can no more be placed."""
@@ -210,6 +221,9 @@ class SagaRun:
     async def _send(self, attempt: Attempt) -> tuple[int, str]:
         """Sends an order until there is an answer: late ones are not placed, but whose order was has its name, which a
         cancel needs. Returns why it was refused; "": it was not."""
+        is_new = attempt.number > self._earlier and not attempt.rests_until  # who rests takes from nobody
+        if is_new and (met := self._desk.met(self.saga.goal, attempt.leg)) is not None:
+            return SelfTrade.code, f"it would meet our own order {met.order} of {met.account} at {met.price}"
         fields = {**order_fields(attempt.leg, rests=bool(attempt.rests_until)), "until_ns": attempt.until}
         answer = None
         while answer is None or answer.status == "timeout":

@@ -15,7 +15,7 @@ from onetape.model.errors import InvalidAccount, UnknownSymbol
 from onetape.model.instrument import Instrument
 from onetape.model.near import did_you_mean
 
-__all__ = ["NeutralSymbols"]
+__all__ = ["USD", "NeutralSymbols"]
 
 # Quotes that `-USD` stands for, by what is chosen where an account has several. Linear ones come first.
 USD: Final = ("USDT", "USDC", "USD")

@@ -16,18 +16,21 @@ from typing import Final
 from onetape.accounts.entries import TOTAL
 from onetape.accounts.table import AccountReader, Margin, PositionShown, gateway_of
 from onetape.control.market_tape import GatewayTape, Seen
-from onetape.control.symbols import NeutralSymbols
+from onetape.control.symbols import USD, NeutralSymbols
 from onetape.feeds.hub_table import BOOK, FUNDING, LEVELS, MARK, QUOTE, MarketReader
 from onetape.gateway.account_balances import STALE_NS
+from onetape.gateway.account_projection import AccountView, FollowedAccount
+from onetape.gateway.checkpoint import checkpoint_file
 from onetape.gateway.options import gateway_journal
-from onetape.hedge.model import LegView, Level
+from onetape.hedge.model import LegView, Level, Resting
 from onetape.hedge.plan import base_of, worth
 from onetape.hub.options import brought_by_hub
-from onetape.model.enums import Kind, PositionSide
+from onetape.model.enums import Kind, OrderState, PositionSide, TimeInForce
 from onetape.model.errors import OnetapeError
 from onetape.model.instrument import Instrument
 from onetape.model.money import RATE_DECIMALS, money
 from onetape.model.sections import AccountConfig, Config
+from onetape.model.symbol import exchange_of
 from onetape.model.time import SECOND, parse_duration
 from onetape.tape.state import Group
 
@@ -55,6 +58,7 @@ class AccountFigures:
     margins: dict[str, Margin] = field(default_factory=dict)
     funding: dict[str, tuple[int, int]] = field(default_factory=dict)
     balances: dict[str, tuple[Decimal, Decimal]] = field(default_factory=dict)  # total, and what of it is free
+    worth: dict[str, tuple[Decimal, tuple[str, ...]]] = field(default_factory=dict)  # by currency: `Views._spot_worth`
 
 
 class Views:
@@ -69,6 +73,12 @@ class Views:
             name: max(age, int(CHECKS * parse_duration(each.check_every))) for name, each in config.accounts.items()
         }
         self.tapes = {name: GatewayTape(gateway_journal(home, name)) for name in config.accounts}
+        self._beside = _beside(config)
+        shared = {each for others in self._beside.values() for each in others}
+        self._orders = {
+            name: FollowedAccount(gateway_journal(home, name), checkpoint_file(home, name)) for name in shared
+        }
+        self._resting: dict[str, dict[str, list[Resting]]] = {}  # by account and symbol
         self._tables: dict[str, AccountReader] = {}
         self._figures: dict[str, AccountFigures] = {}
         self._hub: MarketReader | None = None
@@ -81,12 +91,17 @@ class Views:
         self._figures.clear()
         for tape in self.tapes.values():
             tape.take(self.now)
+        for name, orders in self._orders.items():
+            if orders.take():
+                self._resting[name] = _resting(name, orders.view)
         if self._hub is not None:
             self._hub.state.refresh()
 
     def close(self) -> None:
         for tape in self.tapes.values():
             tape.close()
+        for orders in self._orders.values():
+            orders.close()
 
     def accounts(self) -> list[str]:
         return list(self.config.accounts)
@@ -195,11 +210,11 @@ class Views:
         gross, initial = self._in_use(account, found, instrument.settle, config)
         equity = money(margin.equity) if margin is not None and margin.equity is not None else None
         available = max((equity or _ZERO) - initial, _ZERO)
-        qty = found.qty.get(symbol, _ZERO)
+        qty, unpriced = found.qty.get(symbol, _ZERO), tuple[str, ...]()
         if instrument.kind is Kind.SPOT and instrument.quote in found.balances:
             qty, _ = found.balances.get(instrument.base, (_ZERO, _ZERO))
-            total, available = found.balances[instrument.quote]
-            equity = total + qty * mark
+            available = found.balances[instrument.quote][1]
+            equity, unpriced = self._spot_worth(account, instrument.quote, found)
         rate, at = self._funding(account, instrument, seen)
         return LegView(
             account=account,
@@ -225,7 +240,33 @@ class Views:
             refusal=found.why or self._missing(equity, seen, mark),
             unfit=found.why,
             is_shared=bool(config.subaccounts),
+            unpriced=unpriced,
+            resting=tuple(
+                row for other in self._beside[account] for row in self._resting.get(other, {}).get(symbol, ())
+            ),
         )
+
+    def _spot_worth(self, account: str, currency: str, found: AccountFigures) -> tuple[Decimal, tuple[str, ...]]:
+        """Returns what an account has in a currency, with each coin that its spot markets lead there from, once, and
+        the coins without a price. A coin goes by a market for the currency itself where there is one."""
+        if currency in found.worth:
+            return found.worth[currency]
+        spot = [each for each in self.tapes[account].instruments.values() if each.kind is Kind.SPOT]
+        markets: dict[str, Instrument] = {}
+        for each in sorted(spot, key=lambda each: each.quote != currency):
+            markets.setdefault(each.base, each)
+        equity, unpriced = _ZERO, []
+        for coin, (total, _) in found.balances.items():
+            asset, amount = coin, total
+            for _ in markets:  # at most so many; then they go in a circle
+                if asset == currency or not amount or (market := markets.get(asset)) is None:
+                    break
+                asset, amount = market.quote, amount * self._mark(market, self.seen(account, market))
+            if asset == currency:
+                equity += amount
+                unpriced += [coin] if total and not amount else []
+        found.worth[currency] = equity, tuple(sorted(unpriced))
+        return found.worth[currency]
 
     def _mark(self, instrument: Instrument, seen: Seen) -> Decimal:
         """Returns the venue's mark while it is fresh, else the mid price, 0: there is neither."""
@@ -269,6 +310,20 @@ class Views:
             initial += value / _leverage(instrument, config)
         return gross, initial
 
+    def price_of(self, coin: str, currency: str) -> Decimal:
+        """Returns what a coin is worth in a currency by the mark of any account's market, 0: nobody trades it. Dollars
+        and dollar tokens count one for one."""
+        alike = USD if currency in USD else (currency,)
+        if coin in alike:
+            return Decimal(1)
+        marks = (
+            self._mark(each, self.seen(account, each))
+            for account, tape in self.tapes.items()
+            for each in tape.instruments.values()
+            if each.base == coin and each.quote in alike
+        )
+        return next(filter(None, marks), _ZERO)
+
     def has_own_market(self, account: str) -> bool:
         """Tells whether its gateway follows something of the venue's market itself."""
         self.symbols()
@@ -296,6 +351,33 @@ class Views:
         except OnetapeError:  # it is away
             self._hub = None
             return Seen()
+
+
+def _beside(config: Config) -> dict[str, list[str]]:
+    """Returns of each account the others that trade at the same exchange: a simulated one is its venue's own."""
+
+    def place(account: str) -> tuple[str, ...]:
+        venue = config.venues[config.accounts[account].venue]
+        return (config.accounts[account].venue,) if venue.mode == "sim" else (exchange_of(venue.kind), venue.mode)
+
+    return {
+        name: [other for other in config.accounts if other != name and place(other) == place(name)]
+        for name in config.accounts
+    }
+
+
+def _resting(account: str, view: AccountView) -> dict[str, list[Resting]]:
+    """Returns by symbol the orders of an account that stand in its venue's book, or may."""
+    found: dict[str, list[Resting]] = {}
+    for row in view.working.values():
+        spec, instrument = row.spec, view.instruments[row.spec.symbol]
+        waits = spec.trigger_int and row.state is not OrderState.TRIGGERED
+        if not (price := row.price or spec.price_int) or waits or spec.tif in (TimeInForce.IOC, TimeInForce.FOK):
+            continue
+        life = view.robots.get(row.robot)
+        name = life.client_id(row.order_id) if life is not None else str(row.order_id)
+        found.setdefault(spec.symbol, []).append(Resting(account, name, spec.side.sign, instrument.price(price)))
+    return found
 
 
 def main_coin(held: Sequence[LegView]) -> tuple[LegView, Decimal] | None:

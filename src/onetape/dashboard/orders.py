@@ -12,15 +12,13 @@ from typing import Any, Final
 
 import msgspec
 
-from onetape.gateway.account_projection import READ, AccountView, begun_view
+from onetape.gateway.account_projection import FollowedAccount
 from onetape.gateway.checkpoint import checkpoint_file
 from onetape.gateway.options import gateway_journal
 from onetape.gateway.order_frames import NEWS, fill_of
 from onetape.model.enums import EventType
-from onetape.model.errors import OnetapeError
 from onetape.model.sections import Config
-from onetape.tape.journal import Frame, JournalReader
-from onetape.tape.segments import is_tape
+from onetape.tape.journal import Frame
 
 __all__ = ["Orders", "joined"]
 
@@ -67,48 +65,26 @@ class Orders:
 
     def _take(self) -> None:
         for name, each in self._accounts.items():
-            if each.take() or name not in self.working:
+            if each.news() or name not in self.working:
                 self.working[name] = each.working()
 
 
-class _Account:
+class _Account(FollowedAccount):
     def __init__(self, name: str, path: Path, checkpoint: Path) -> None:
-        self._name, self._path, self._checkpoint = name, path, checkpoint
-        self._reader: JournalReader | None = None
-        self._view = AccountView(keeps_fills=False)
+        super().__init__(path, checkpoint)
+        self._name = name
         self.events: deque[tuple[int, bytes]] = deque(maxlen=KEPT)
 
-    def take(self) -> bool:
-        """Tells whether anything was new."""
-        if self._reader is not None and self._reader.is_gone:
-            self.close()
-        try:
-            if self._reader is None:
-                if not is_tape(self._path):
-                    return False
-                self._reader = JournalReader(self._path)
-                self._view = begun_view(self._reader, self._checkpoint, keeps_fills=False)
-            reader, is_new = self._reader, False
-            last = reader.last_sequence
-            for frame in reader.frames(READ):
-                is_new = True
-                self._fold(frame, is_kept=frame.sequence > last - 40 * KEPT)
-        except OnetapeError:  # it is being made, or damaged, which its gateway says
-            self.close()
-            return True
-        return is_new
-
-    def close(self) -> None:
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = None
+    def news(self) -> bool:
+        """Reads what is new; tells whether anything was."""
+        return self.take(lambda frame, last: self._fold(frame, is_kept=frame.sequence > last - 40 * KEPT))
 
     def working(self) -> list[dict[str, Any]]:
-        rows = self._view.orders(self._name)[-WORKING_MAX:]
+        rows = self.view.orders(self._name)[-WORKING_MAX:]
         return [{**row, "ts_created": row["ts_created"] // _MS} for row in rows]
 
     def _fold(self, frame: Frame, *, is_kept: bool) -> None:
-        view = self._view
+        view = self.view
         if frame.type == EventType.FILL.id:
             view.take(frame)
             if is_kept:
@@ -124,7 +100,7 @@ class _Account:
 
     def _fill(self, frame: Frame) -> dict[str, Any]:
         fill = fill_of(frame.payload)
-        shown = self._view.fill(self._view.streams[frame.stream], fill, self._name)
+        shown = self.view.fill(self.view.streams[frame.stream], fill, self._name)
         return {"kind": "fill", **shown, "ts_event": fill.time // _MS}
 
     def _keep(self, frame: Frame, shown: dict[str, Any]) -> None:

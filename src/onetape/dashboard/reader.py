@@ -145,42 +145,21 @@ class Reader:
             money = None
         age = (self.views.now - figures.at) // 10**6 if figures.at else None
         kind = self.config.venues[venue].kind
-        if money is not None and money.instrument.kind is Kind.SPOT:
-            equity, lacking = self._spot_equity(name, money.instrument.settle)
-            why = figures.why or (f"no price of {', '.join(lacking)}" if lacking else "")
-            return AccountNow(name, venue, kind, currency=money.instrument.settle, equity=equity, age_ms=age, why=why)
         if money is None:
             return AccountNow(name, venue, kind, why=figures.why or "its equity is not known", age_ms=age)
+        is_spot = money.instrument.kind is Kind.SPOT
         return AccountNow(
             name,
             venue,
             kind,
             currency=money.instrument.settle,
-            equity=money.equity if money.equity else None,
+            equity=money.equity if money.equity or is_spot else None,
             unrealized=money.unrealized,
             gross=money.gross,
-            utilization=float(money.utilization) if money.equity else 0.0,
+            utilization=float(money.utilization) if money.equity and not is_spot else 0.0,
             age_ms=age,
-            why=figures.why,
+            why=figures.why or (f"no price of {', '.join(money.unpriced)}" if money.unpriced else ""),
         )
-
-    def _spot_equity(self, name: str, settle: str) -> tuple[Decimal, list[str]]:
-        """Returns an account's money in a currency with all coins that its markets trade for it, each once; and coins
-        without a price."""
-        views = self.views
-        balances = views.figures(name).balances
-        equity, coins, lacking = balances.get(settle, (Decimal(0), 0))[0], {settle}, []
-        for each in views.tapes[name].instruments.values():
-            held = balances.get(each.base, (Decimal(0), 0))[0]
-            if each.kind is not Kind.SPOT or each.settle != settle or each.base in coins or not held:
-                continue
-            coins.add(each.base)
-            bids, asks = views.seen(name, each).levels()
-            if bids and asks:
-                equity += held * (each.price(bids[0][0]) + each.price(asks[0][0])) / 2
-            else:
-                lacking.append(each.base)
-        return equity, lacking
 
     # --- records ----------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -17,16 +18,16 @@ from onetape.gateway.gateway_tape import RobotLife
 from onetape.gateway.order_frames import NEWS, QUOTE, FillFrame, fill_of, request_of
 from onetape.model.decimals import decimal_text
 from onetape.model.enums import EventType, OrderState, PositionSide, RequestKind
-from onetape.model.errors import TornTape
+from onetape.model.errors import OnetapeError, TornTape
 from onetape.model.instrument import Instrument
 from onetape.model.money import divide_half_even, money, money_text
 from onetape.model.order import OrderSpec
 from onetape.orders.books import OPENING
 from onetape.orders.reports import INTERNAL_TRADES
 from onetape.tape.journal import Frame, JournalReader
-from onetape.tape.segments import list_segments
+from onetape.tape.segments import is_tape, list_segments
 
-__all__ = ["READ", "AccountView", "begun_view", "last_prices", "pruned_checkpoint", "read_account"]
+__all__ = ["READ", "AccountView", "FollowedAccount", "begun_view", "last_prices", "pruned_checkpoint", "read_account"]
 
 READ: Final = ("instrument", "order_request", "order_event", "fill", "params", "balance", "position", "health", "reply")
 QUOTES_BACK: Final = 20_000  # frames in which the last quote of a symbol is looked for
@@ -255,10 +256,15 @@ def read_account(path: Path, file: Path | None = None) -> AccountView:
     return view
 
 
-def begun_view(reader: JournalReader, file: Path | None = None, *, keeps_fills: bool = True) -> AccountView:
+def begun_view(
+    reader: JournalReader, file: Path | None = None, *, keeps_fills: bool = True, is_whole: bool = True
+) -> AccountView:
     """Returns a view of an account as of the place where its gateway's journal is to be read on: its beginning, or that
-    of the checkpoint `file` where that is pruned. Raises TornTape where none fits."""
-    view, made = AccountView(keeps_fills=keeps_fills), pruned_checkpoint(reader.path, file)
+    of the checkpoint `file` where that is pruned, or not wanted whole. Raises TornTape where none fits."""
+    view, made = AccountView(keeps_fills=keeps_fills), None
+    if not is_whole and file is not None:
+        made = read_checkpoint(reader.path, file)
+    made = made or pruned_checkpoint(reader.path, file)
     if made is not None:
         reader.seek_sequence(made.sequence + 1)  # whose instruments are all that there were
     for stream, record in reader.instruments.items():
@@ -274,6 +280,46 @@ def begun_view(reader: JournalReader, file: Path | None = None, *, keeps_fills: 
         view.balances = {name: (ledger.slots(name)[TOTAL], 0) for name in ledger.currencies()}
         reader.seek_sequence(made.sequence + 1)
     return view
+
+
+class FollowedAccount:
+    """Follows an account on its gateway's journal, without fills, whatever becomes of that. view: as of the last
+    `take`."""
+
+    def __init__(self, path: Path, file: Path) -> None:
+        """file: of its gateway's checkpoint."""
+        self._path, self._file = path, file
+        self._reader: JournalReader | None = None
+        self.view = AccountView(keeps_fills=False)
+
+    def take(self, fold: Callable[[Frame, int], None] | None = None) -> bool:
+        """Reads what is new; tells whether anything was. fold: takes each frame, with the sequence of the journal's
+        last, in the view's place; without it a journal is read from its gateway's checkpoint on."""
+        if self._reader is not None and self._reader.is_gone:
+            self.close()
+        try:
+            if self._reader is None:
+                if not is_tape(self._path):
+                    return False
+                self._reader = JournalReader(self._path)
+                self.view = begun_view(self._reader, self._file, keeps_fills=False, is_whole=fold is not None)
+            reader, is_new = self._reader, False
+            last = reader.last_sequence
+            for frame in reader.frames(READ):
+                is_new = True
+                if fold is None:
+                    self.view.take(frame)
+                else:
+                    fold(frame, last)
+        except OnetapeError:  # it is being made, or damaged, which its gateway says
+            self.close()
+            return True
+        return is_new
+
+    def close(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
 
 
 def pruned_checkpoint(path: Path, file: Path | None) -> Checkpoint | None:

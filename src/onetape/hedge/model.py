@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from onetape.model.instrument import Instrument
 
-__all__ = ["LegView", "Level"]
+__all__ = ["LegView", "Level", "Resting"]
 
 _ZERO = Decimal(0)
 
@@ -19,6 +19,16 @@ class Level:
 
     price: Decimal
     base: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Resting:
+    """An order of our own that stands in the book on another account of the venue. side: 1 buys, -1 sells."""
+
+    account: str
+    order: str
+    side: int
+    price: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +43,8 @@ class LegView:
     maker_fee, taker_fee: of notional, by the account's tier.
     market_at, account_at: ns UTC of the newest price and of the newest account data; 0: none.
     refusal: why nothing can be traded on it now; "": nothing speaks against it. unfit: why what it says of position and
-    money is not to be relied on, "": it is. is_shared: by sub-accounts, each with its part of the position.
+    money is not to be relied on, "": it is. is_shared: by sub-accounts, each with its part of the position. unpriced:
+    coins of a spot account that the equity is without. resting: orders that one of this account must not meet.
     """
 
     account: str
@@ -59,6 +70,8 @@ class LegView:
     refusal: str = ""
     unfit: str = ""
     is_shared: bool = False
+    unpriced: tuple[str, ...] = ()
+    resting: tuple[Resting, ...] = ()
 
     @property
     def utilization(self) -> Fraction:

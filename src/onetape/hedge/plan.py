@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from onetape.hedge.model import LegView, Level
+from onetape.hedge.model import LegView, Level, Resting
 from onetape.model.enums import Kind, Side
 from onetape.model.errors import HedgeFailed
 from onetape.model.instrument import Instrument
@@ -30,6 +30,7 @@ __all__ = [
     "leg_of",
     "legs_plan",
     "middle",
+    "nearest",
     "plan_change",
     "qty_of",
     "reducing",
@@ -194,10 +195,19 @@ def refusal_of(view: LegView, terms: Terms) -> str:
     return ""
 
 
+def nearest(view: LegView, side: int) -> Resting | None:
+    """Returns the order of our own on another account that an order of that side would meet first; None: there is
+    none."""
+    return min((each for each in view.resting if each.side == -side), key=lambda each: each.price * side, default=None)
+
+
 def limit_of(view: LegView, side: int, slippage: Decimal) -> Decimal:
-    """Returns the worst price that an order may have, on the tick and within the bound."""
+    """Returns the worst price that an order may have, on the tick, within the bound, and before any order of our own
+    on another account."""
     instrument = view.instrument
     price = middle(view) * (1 + side * slippage)
+    if (met := nearest(view, side)) is not None:
+        price = min(price * side, met.price * side - instrument.tick) * side
     return instrument.price(instrument.price_int(price, Side.BUY if side > 0 else Side.SELL))
 
 
@@ -227,7 +237,9 @@ def capacity(view: LegView, side: int, terms: Terms, *, reduces: bool) -> tuple[
     """Returns how much base an account can bear of a change, and what bounds it. reduces: by taking its position off,
     else by opening one beyond what it has, for which it needs margin."""
     instrument, limit = view.instrument, limit_of(view, side, terms.slippage)
-    bounds = [(depth_of(view, side, terms), f"its depth within {limit}")]
+    met = nearest(view, side)
+    own = f", and before our own order {met.order} of {met.account} at {met.price}" if met is not None else ""
+    bounds = [(depth_of(view, side, terms), f"its depth within {limit}{own}")]
     if instrument.size_max:
         bounds.append((base_of(instrument, instrument.size_max, limit), "the size of one order"))
     if reduces:

@@ -76,8 +76,10 @@ class Goal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fills(msgspec.Struct, frozen=True):
-    """What an attempt's order has come to so far. base, price: what was filled and its average; fees in the settle
-    currency; sequences: of its frames on the gateway's journal."""
+    """What an attempt's order has come to so far. base, price: what was filled and its average; fees: in the settle
+    currency, with the worth of those in other coins; others: these as they were charged, by coin; unpriced: coins of
+    these without a price, whose worth is in no figure; lost: of base, what a spot account paid of it; sequences: of its
+    frames on the gateway's journal."""
 
     order: str = ""
     base: Decimal = _ZERO
@@ -85,6 +87,9 @@ class Fills(msgspec.Struct, frozen=True):
     fees: Decimal = _ZERO
     at: int = 0  # ns UTC, of the newest fill
     sequences: tuple[int, ...] = ()
+    others: dict[str, Decimal] = {}
+    unpriced: tuple[str, ...] = ()
+    lost: Decimal = _ZERO
 
 
 @dataclass(slots=True)
@@ -106,7 +111,7 @@ class Attempt:
 
     @property
     def change(self) -> Decimal:
-        return self.fills.base * self.leg.side
+        return self.fills.base * self.leg.side - self.fills.lost
 
     @property
     def cost(self) -> Decimal:

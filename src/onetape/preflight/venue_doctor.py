@@ -8,15 +8,19 @@ other at some venues, and the gateway knows more.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from onetape.model.errors import BadConfig, OnetapeError, ProcessDown
 from onetape.model.sections import AccountConfig, Config, VenueConfig
+from onetape.model.symbol import exchange_of
 from onetape.preflight.findings import ERROR, OK, WARNING, Finding
 from onetape.preflight.preflight import CHECKED, CLOSED, Passed, Target, look, preflight, secret_of, target_of
 from onetape.venues.fact_tables import facts_of
+from onetape.venues.gateways import open_trading_venue
 from onetape.venues.key_check import Wanted
 
 __all__ = ["check_account", "check_venue", "examine"]
@@ -51,9 +55,9 @@ def _with_accounts(
     config: Config, name: str, venue: VenueConfig, folder: Path, home: Path, sample_s: float
 ) -> Iterator[Finding]:
     accounts = {n: a for n, a in config.accounts.items() if a.venue == name}
-    found = list(check_venue(name, venue, sample_s))
+    found = list(check_venue(name, venue, sample_s, config.symbols))
     yield from found
-    is_there = not any(each.state == ERROR for each in found)
+    is_there = not any(each.state == ERROR for each in found if each.subject == f"venue {name}")
     for each, account in accounts.items():
         yield from check_account(each, account, name, venue, _symbols(config, each), folder, home, is_there=is_there)
 
@@ -63,7 +67,10 @@ def is_own(venue: VenueConfig) -> bool:
     return venue.mode == "sim" and not venue.rest
 
 
-def check_venue(name: str, venue: VenueConfig, sample_s: float = SAMPLE_S) -> Iterator[Finding]:
+def check_venue(
+    name: str, venue: VenueConfig, sample_s: float = SAMPLE_S, symbols: Mapping[str, Sequence[str]] | None = None
+) -> Iterator[Finding]:
+    """symbols: [symbols], of which those of this venue are looked for."""
     subject = f"venue {name}"
     if is_own(venue) and venue.kind == "bitmex":
         yield Finding(WARNING, subject, f"{CLOSED}: `run --live` does not trade on it")
@@ -81,7 +88,25 @@ def check_venue(name: str, venue: VenueConfig, sample_s: float = SAMPLE_S) -> It
         yield Finding.of(subject, error)
         return
     yield Finding(OK, subject, f"{target.addresses.rest} answers, {_clock(passed)}")
+    yield from _listed(subject, target, passed, symbols or {})
     yield from _drift(subject, target, passed, sample_s)
+
+
+def _listed(at: str, target: Target, passed: Passed, symbols: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
+    """What the names of [symbols] mean at a venue, and those that it does not have."""
+    venue, exchange = open_trading_venue(target.kind, "", "", target.addresses), exchange_of(target.kind)
+    for name, listed in symbols.items():
+        own = [each for each in listed if each.startswith(f"{exchange}:")]
+        try:
+            found = venue.instruments_of(passed.raw, frozenset(own)) if own else []
+        except (LookupError, TypeError, ValueError, AttributeError, msgspec.DecodeError):  # its drift says why
+            continue
+        there = {each.symbol: each.raw_symbol for each in found}
+        if lacking := [each for each in own if each not in there]:
+            words = f"{', '.join(lacking)} does not trade at {at}"
+            yield Finding(ERROR, f"symbol {name}", words, f"mend [symbols] {name}, or leave it out")
+        if means := next((each for each in own if each in there), ""):
+            yield Finding(OK, f"symbol {name}", f"{means} at {at}, which calls it {there[means]}")
 
 
 def _drift(subject: str, target: Target, passed: Passed, sample_s: float) -> Iterator[Finding]:
