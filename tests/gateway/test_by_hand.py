@@ -245,6 +245,8 @@ def test_a_dry_run_of_what_ends_orders_and_positions_changes_nothing(world):
     assert f"it would close: 0.020 {SYMBOL} of operator" in shown.stdout
     assert mine in shown.stdout.partition("it would cancel:")[2]
     assert (world.account.qty(0), len(world.account.open_orders)) == (30, 2)
+    world.send("flatten", "in words", dry_run="Yes")
+    world.restart()  # the next life reads what was asked
     assert world.gateway.ask("status")["killed"] == ""
 
 
