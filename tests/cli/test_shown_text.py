@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+from onetape.cli.frame import rows
+from onetape.cli.listing import listing
 from onetape.model.shown import json_shown, sheet_text, shown
 from onetape.tape.journal import JournalWriter
 
@@ -70,3 +72,13 @@ def test_an_exported_sheet_has_no_formula(tape, tmp_path):
     for row in rows:
         for name, value in row.items():
             assert not value.startswith(("=", "@", "\t", "\r")), (name, value)
+
+
+def test_a_table_and_rows_are_for_people():
+    row = {"ts_open": 1795446055828000000, "duration_ns": 7_219_000_000, "drawdown": 0.0003955485, "net": "-0.27953"}
+    head, cells = listing([row], tuple(row), nothing="").splitlines()
+    assert [each.strip() for each in head.split("  ") if each] == ["ts open", "duration", "drawdown", "net"]
+    assert cells.split() == ["2026-11-23", "15:00:55.828", "7s", "219ms", "0.04%", "-0.27953"]
+    assert rows({"year": 2026, "until": 1795446046617778070, "events": 12345}).split() == [
+        *("year", "2026", "until", "2026-11-23", "15:00:46.61777807", "events", "12,345")
+    ]

@@ -116,6 +116,9 @@ def test_a_kill_cancels_refuses_and_survives_a_crash(world, tmp_path):
     robot.place(Side.BUY, listing.bid - 2000)
     wait_for(lambda: len(account.open_orders) == 1)
     assert send(tmp_path, "gateway", "dance")["status"] == "refused"
+    with JournalReader(gateway_journal(tmp_path, "main")) as reader:  # an alert while it is on, in each life
+        said = [msgspec.msgpack.decode(each.payload) for each in reader.frames(("health",))]
+    assert [each["state"] for each in said if each["kind"] == "kill switch"] == ["on: lunch", "on: lunch", "off"]
 
 
 def test_a_limit_counts_what_works_and_lets_reductions_pass(world, tmp_path):

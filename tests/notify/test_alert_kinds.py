@@ -35,6 +35,7 @@ ROWS = {
     "halt": (GATEWAY, "alert", "symbol X 4h 150 USDT", "lost 150 USDT", ("symbol X 4h 150 USDT", "lifted by operator")),
     "hedge": ("control", "alert", "hedge-1", "stands still, +1 is naked: x", ("hedge-1", "has ended")),
     "hot": ("collector:a", "health", "a", "stale: nobody is asked about more often", ("a", "fresh")),
+    "kill switch": (GATEWAY, "health", "main", "on: flatten", ("main", "off")),
     "lag": (GATEWAY, "health", "mm", "behind", ("mm", "caught up")),
     "ledger": (GATEWAY, "health", "X", "no price of a position", ("X", "has a price")),
     "market": (GATEWAY, "health", "main", "stale: X", ("main", "live")),

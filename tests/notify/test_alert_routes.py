@@ -146,10 +146,40 @@ QUIET = 'quiet = "22:00-07:00 Europe/Berlin"'
             ["10:00 w a", "10:00 w b", "10:00 c e", "10:01 w f"],
             id="so many in a minute, critical ones always",
         ),
+        pytest.param(
+            "",
+            ["10:00 - w a", "10:00 - w a.", "10:00 - w a", "10:00 - w a.", "10:00 - w a", "10:01", "10:01 - w a."],
+            ["10:00 w a", "10:00 i a.", "10:01 w a", "10:01 i a."],
+            id="what begins anew within a minute is told after it, if it goes on",
+        ),
+        pytest.param(
+            "",
+            ["10:00 - w a", "10:00 - w a.", "10:00 - w a", "10:00 - a?", "10:01"],
+            ["10:00 w a", "10:00 i a."],
+            id="and if nobody knows of it",
+        ),
+        pytest.param(
+            "",
+            ["10:00 - i a", "10:00 - w a", "10:00 - c a", "10:00 - c a.", "10:00 - c a", "10:00 - w b"],
+            ["10:00 i a", "10:00 w a", "10:00 c a", "10:00 i a.", "10:00 c a", "10:00 w b"],
+            id="what is worse, critical or another does not wait for it",
+        ),
     ],
 )
 def test_what_leaves_when(config: str, script: list[str], leaves: list[str]):
     assert played(config, script) == leaves
+
+
+def test_how_often_it_began_meanwhile_is_said_with_the_next():
+    route, left = Route("", parse_config('[notify]\nurls = ["json://x/"]\n').notify), []
+    for second in range(0, 121, 10):
+        now = at("10:00") + second * 10**9
+        for words in ("w a", "w a."):
+            left += [(second, each.more) for each in route.take(alert(words, now), now) if not each.is_end]
+    assert left == [(0, 0), (60, 5), (120, 5)]
+    assert not list(route.take(alert("w a", now), now))
+    (reported,) = route.tick(now + 60 * 10**9)
+    assert reported.more == 0
 
 
 def test_how_many_did_not_leave_is_said_with_the_next():

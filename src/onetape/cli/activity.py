@@ -24,11 +24,6 @@ def command(shell: Shell, since: int, until: int, by: str) -> Answer:
     """Show orders, the share of them that was filled, cancels, fills and volume, by whole hours (UTC)."""
     found = recorded(shell, "activity", by=by, since=since, until=until)
     shown = [
-        {
-            **row,
-            "ratio": "" if row["ratio"] is None else f"{row['ratio']:.1%}",
-            "volume": " ".join(f"{amount} {asset}" for asset, amount in row["volume"].items()),
-        }
-        for row in found
+        {**row, "volume": " ".join(f"{amount} {asset}" for asset, amount in row["volume"].items())} for row in found
     ]
     return Answer(found, listing(shown, COLUMNS, nothing="no order was made"))

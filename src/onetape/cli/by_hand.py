@@ -15,7 +15,7 @@ CHECKS = ("rule", "passed", "figure", "limit", "reason")
 
 ACCOUNT = click.option("--account", default="", metavar="A", help="Which account, where several could be meant.")
 ID = click.option("--id", "id_", default="", help="Of the command: the same id acts once.")
-DRY_RUN = click.option("--dry-run", is_flag=True, help="Show each check; send nothing.")
+DRY_RUN = click.option("--dry-run", is_flag=True, help="Show what it would do, and each check; send nothing.")
 
 
 def by_hand(shell: Shell, id_: str) -> Any:
@@ -26,13 +26,19 @@ def answer(done: Any, *, dry_run: bool = False) -> Answer:
     """Answers for a ByHand after its verb."""
     value = done.value
     lines = [f"{value['status']}  {value['id']}"]
-    if dry_run:
-        rows = [{"reason": "", **each} for each in value["checks"]]
-        lines.append(listing(rows, CHECKS, nothing="nothing to check"))
-    else:
-        rows = [{name: each.get(name, "") for name in ORDERS} for each in value["orders"]]
-        lines.append(listing(rows, ORDERS, nothing="no order"))
-    lines += [f"still held: {each['qty']} {each['symbol']} of {each['owner']}" for each in value.get("left", ())]
+    orders = listing(
+        [{name: each.get(name, "") for name in ORDERS} for each in value["orders"]], ORDERS, nothing="no order"
+    )
+    if not dry_run:
+        lines.append(orders)
+    elif value["orders"]:
+        lines += ["it would cancel:", orders]
+    if dry_run and value["checks"]:
+        lines.append(listing([{"reason": "", **each} for each in value["checks"]], CHECKS, nothing=""))
+    held = "it would close" if dry_run else "still held"
+    lines += [f"{held}: {each['qty']} {each['symbol']} of {each['owner']}" for each in value.get("left", ())]
+    if dry_run and len(lines) == 1:
+        lines.append("there is nothing to cancel or close")
     lines += [
         f"even with others on the account: {each['qty']} {each['symbol']} of {each['owner']}"
         for each in value.get("offsetting", ())

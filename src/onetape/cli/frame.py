@@ -277,7 +277,7 @@ def rows(value: dict[str, Any]) -> str:
     return "\n".join(f"{key.replace('_', ' '):<{width}}  {_shown(item, key)}" for key, item in value.items())
 
 
-TIME_KEYS = ("ts", "time")  # as a name, or as the end of one
+TIME_KEYS = ("ts", "time", "since", "until")  # as a name, or as the end of one
 TIME_NS_MIN = 10**17  # 1973: a smaller number under such a name is no moment
 
 
@@ -289,7 +289,7 @@ def _shown(item: object, key: str = "") -> str:
     if isinstance(item, int):
         if abs(item) >= TIME_NS_MIN and key.split("_")[-1] in TIME_KEYS:
             return moment(item)
-        return f"{item:,}"
+        return str(item) if key in ("year", "code") else f"{item:,}"
     if isinstance(item, float):
         return f"{item:,.6g}"
     if isinstance(item, dict):

@@ -6,6 +6,9 @@ from collections.abc import Container, Sequence
 from typing import Any
 
 from onetape.cli.frame import moment
+from onetape.model.time import rough_duration
+
+SHARES = ("ratio", "utilization", "drawdown", "protected")  # of one, shown in percent
 
 
 def listing(rows: Sequence[dict[str, Any]], columns: Sequence[str], *, nothing: str) -> str:
@@ -13,7 +16,7 @@ def listing(rows: Sequence[dict[str, Any]], columns: Sequence[str], *, nothing: 
     if not rows:
         return nothing
     cells = [[_cell(row[name], name) for name in columns] for row in rows]
-    heads = [name.replace("_", " ") for name in columns]
+    heads = [name.removesuffix("_ns").replace("_", " ") for name in columns]
     return "\n".join(aligned([heads, *cells]))
 
 
@@ -37,4 +40,8 @@ def _cell(value: object, name: str) -> str:
         return moment(value)
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if name in SHARES and isinstance(value, float):
+        return f"{value:.2%}"
+    if name == "duration_ns" and isinstance(value, int):
+        return rough_duration(value)
     return str(value)

@@ -8,7 +8,7 @@ from onetape.cli.record_options import recorded, window
 
 COLUMNS = (
     "ts_open",
-    "ts_close",
+    "duration_ns",
     "account",
     "strategy",
     "symbol",
@@ -16,6 +16,7 @@ COLUMNS = (
     "qty",
     "entry_price",
     "exit_price",
+    "cost",
     "peak",
     "net",
     "currency",

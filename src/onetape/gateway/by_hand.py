@@ -108,9 +108,13 @@ class OrdersByHand:
         close = ("symbol", "subaccount", "qty", "dry_run")
         return {
             "place": Handler(self._place, fields=PLACE_FIELDS, reaches_out=True),
-            "cancel": Handler(self._cancel, fields=("order", "symbol"), reaches_out=True, actors=(GUARDIAN,)),
+            "cancel": Handler(
+                self._cancel, fields=("order", "symbol", "dry_run"), reaches_out=True, actors=(GUARDIAN,)
+            ),
             "close": Handler(self._close, fields=close, reaches_out=True, actors=(GUARDIAN,)),
-            "flatten": Handler(self._flatten, fields=("symbol", "reason"), reaches_out=True, actors=(GUARDIAN,)),
+            "flatten": Handler(
+                self._flatten, fields=("symbol", "reason", "dry_run"), reaches_out=True, actors=(GUARDIAN,)
+            ),
             "place_stops": Handler(self._place_stops, fields=STOPS_FIELDS, reaches_out=True, actors=(GUARDIAN,)),
             "cancel_stops": Handler(self._cancel_stops, fields=("orders",), reaches_out=True, actors=(GUARDIAN,)),
             "take_share": Handler(
@@ -171,11 +175,11 @@ class OrdersByHand:
             found = [o for o in works if o.robot and not o.is_protective and (is_all or o.spec.symbol == symbol)]
         else:
             found = [self._found(str(fields["order"]))]
+        is_dry = _flag(fields, "dry_run")
 
         def do() -> dict[str, Any]:
-            for order in found:
-                if order.is_open:
-                    self._manager.cancel_once(order, self._now())
+            if not is_dry:
+                self._cancel_all(found)
             self._finish()
             return {"orders": self._shown(found), "checks": []}
 
@@ -224,14 +228,16 @@ class OrdersByHand:
                 for part in self._parts.of(each, side)
             ]
 
+        is_dry = _flag(fields, "dry_run")
+
         def do() -> dict[str, Any]:
-            if not symbol:
+            if not symbol and not is_dry:
                 self._gate.killed = kill_reason(fields)
-            for order in list(self._manager.open.values()):
-                stays = order.is_protective or _closes(order)  # a stop stands until the position is gone
-                if order.robot and symbol in ("", order.spec.symbol) and not stays:
-                    self._manager.cancel_once(order, self._now())
-            return self._closed(command, parts, nets=True)
+            works = [each for each in self._manager.open.values() if symbol in ("", each.spec.symbol) and _yields(each)]
+            if not is_dry:
+                self._cancel_all(works)
+            done = self._closed(command, parts, is_dry=is_dry, nets=True, is_killed=not symbol)
+            return {**done, "orders": self._shown(works)} if is_dry else done
 
         return do
 
@@ -349,9 +355,7 @@ class OrdersByHand:
             raise NotOwner(f"{', '.join(others)[:80]} is no stop of the guardian's")
 
         def do() -> dict[str, Any]:
-            for order in found:
-                if order.is_open:
-                    self._manager.cancel_once(order, self._now())
+            self._cancel_all(found)
             self._finish()
             return {"orders": self._shown(found)}
 
@@ -414,18 +418,23 @@ class OrdersByHand:
         *,
         is_dry: bool = False,
         nets: bool = False,
+        is_killed: bool = False,
         most: int | None = None,
     ) -> dict[str, Any]:
         """Places a market order for each part, of what nothing works to take off yet. `left`: what is
         still held, also while those orders are on their way; who asks again with another id closes
-        what is left of it by then. nets: parts that make up nothing together are not `left` but
-        `offsetting`: the account holds nothing. most: units, of all parts together; None: all."""
+        what is left of it by then. Of a dry run `orders` are those that would be cancelled. nets: parts
+        that make up nothing together are not `left` but `offsetting`: the account holds nothing.
+        is_killed: the kill switch would be on. most: units, of all parts together; None: all."""
         orders: list[Managed | dict[str, Any]] = []
         checks: list[Check] = []
         for part in parts():
-            if not is_dry:
-                self._cancel_working(part)
-            spec = self._closing(part, command, most)
+            yielding = self._working_of(part)
+            if is_dry:
+                orders += yielding
+            else:
+                self._cancel_all(yielding)
+            spec = self._closing(part, command, most, is_killed=is_killed or bool(self._gate.killed))
             if spec is None:
                 continue
             most = None if most is None else most - spec.size_int
@@ -458,14 +467,17 @@ class OrdersByHand:
         instrument = self._gate.instruments[symbol]
         return int(max(instrument.lot, instrument.size_min).scaleb(instrument.size_decimals))
 
-    def _cancel_working(self, part: Part) -> None:
-        """Cancels what would stand in the way of closing a position, or open it again."""
-        for order in list(self._manager.open.values()):
-            is_of = (order.robot, order.spec.symbol) == (part.life.number, part.symbol)
-            if is_of and order.robot and not order.is_protective and not _closes(order):
+    def _working_of(self, part: Part) -> list[Managed]:
+        """Returns what would stand in the way of closing a position, or open it again."""
+        of = part.life.number, part.symbol
+        return [each for each in self._manager.open.values() if (each.robot, each.spec.symbol) == of and _yields(each)]
+
+    def _cancel_all(self, orders: Sequence[Managed]) -> None:
+        for order in orders:
+            if order.is_open:
                 self._manager.cancel_once(order, self._now())
 
-    def _closing(self, part: Part, command: Command, most_units: int | None) -> OrderSpec | None:
+    def _closing(self, part: Part, command: Command, most_units: int | None, *, is_killed: bool) -> OrderSpec | None:
         """Makes the order that takes off a part, as much of it as may be now; None: nothing may."""
         instrument = self._gate.instruments[part.symbol]
         is_spot = instrument.kind is Kind.SPOT
@@ -493,7 +505,7 @@ class OrdersByHand:
         if most_units is not None:
             # A guardian says how much is too much: what works already is of it.
             size = min(size, most_units - (working if command.actor == GUARDIAN else 0))
-        if self._gate.killed:  # what takes off of a part and not of the account is new risk
+        if is_killed:  # what takes off of a part and not of the account is new risk
             size = min(size, reducible(self._manager, spec))
         if is_spot:  # the fee may have been taken out of what was bought
             factor = 10 ** (18 - instrument.size_decimals)
@@ -615,6 +627,11 @@ class OrdersByHand:
 
 def _check_rows(checks: list[Check]) -> list[dict[str, Any]]:
     return [each.as_json() for each in checks]
+
+
+def _yields(order: Managed) -> bool:
+    """Tells whether an order is of ours and is cancelled before a position is closed: a stop stands till the end."""
+    return bool(order.robot) and not order.is_protective and not _closes(order)
 
 
 def _closes(order: Managed) -> bool:

@@ -55,6 +55,9 @@ PASSES: Final = frozenset(
     each.code for each in (SelfTrade, ReduceOnlyViolated, VenueUnavailable, OrderOutcomeUnknown, PositionLimit)
 )
 
+# What orders that are cancelled first no longer stand in the way of.
+MAKES_WAY: Final = frozenset((SelfTrade.code, ReduceOnlyViolated.code))
+
 
 class ByHand:
     """Carries out one command line. id_: of its command, the same acts once; "": a new one. actor: who commands."""
@@ -84,43 +87,46 @@ class ByHand:
             self._follow(target)
         self._judge(is_dry=bool(fields.get("dry_run")))
 
-    def cancel(self, order: str, symbol: str, account: str, *, everything: bool) -> None:
+    def cancel(self, order: str, symbol: str, account: str, *, everything: bool, dry_run: bool = False) -> None:
         """Cancels by a client id or the venue's, all of a symbol, or all that works; never foreign orders.
 
-        Without an account: at each one that may have it.
+        Without an account: at each one that may have it. Of a dry run `orders` are those that it would be.
         """
         if sum((bool(order), bool(symbol), everything)) != 1:
             raise UsageError("cancel takes one of ID, --symbol and --all")
         targets = [self._account(symbol, account)] if symbol else self._accounts(account)
-        fields = {"order": order} if order else {"symbol": symbol or "*"}
+        fields: dict[str, Any] = {"order": order} if order else {"symbol": symbol or "*"}
+        if dry_run:
+            fields["dry_run"] = True
         is_found = False
         for target in targets:
             reply = self._ask(target, "cancel", fields, self.id)
             if reply is not None:
                 is_found = True
                 self._take(reply)
-                self._follow(target, until_final=True)
+                if not dry_run:
+                    self._follow(target, until_final=True)
         if order and is_found:  # the others have none of that name
             self.error = None
-        self._judge()
+        self._judge(is_dry=dry_run)
 
     def close(self, symbol: str, account: str, subaccount: str, *, dry_run: bool) -> None:
-        """Closes what is held. `left`: what is still held at the end."""
+        """Closes what is held. `left`: what is still held at the end; a dry run's `orders` would be cancelled first."""
         fields = {"symbol": symbol, "dry_run": dry_run}
         if subaccount:
             fields["subaccount"] = subaccount
         self._rounds(self._account(symbol, account), "close", fields, once=dry_run)
         self._judge(is_dry=dry_run)
 
-    def flatten(self, symbol: str, account: str) -> None:
-        fields = {"symbol": symbol} if symbol else {"reason": "flatten"}
+    def flatten(self, symbol: str, account: str, *, dry_run: bool = False) -> None:
+        fields: dict[str, Any] = {"symbol": symbol} if symbol else {"reason": "flatten"}
         targets = [self._account(symbol, account)] if symbol else self._accounts(account)
-        if len(targets) > 1:  # none waits for its switch until others are flat
+        if len(targets) > 1 and not dry_run:  # none waits for its switch until others are flat
             for target in targets:
                 self._ask(target, "kill", fields, f"{self.id}.kill")
         for target in targets:
-            self._rounds(target, "flatten", fields)
-        self._judge()
+            self._rounds(target, "flatten", {**fields, "dry_run": True} if dry_run else fields, once=dry_run)
+        self._judge(is_dry=dry_run)
 
     def leverages(self, symbol: str, account: str) -> dict[str, Any]:
         """Returns what was set last, None: nothing, and all `changes`, as far back as the
@@ -238,7 +244,8 @@ class ByHand:
             return
         rows: Iterable[dict[str, Any]] = self.value["orders"]
         if is_dry:
-            rows = [each for each in self.value["checks"] if not each["passed"]]
+            passes = MAKES_WAY if self.value["orders"] else ()
+            rows = [each for each in self.value["checks"] if not each["passed"] and each["code"] not in passes]
             self.value["status"] = "refused" if rows else "passed"
         elif "left" in self.value:  # what was refused in one round may have gone in the next
             rows = rows if self.value["left"] else ()
@@ -273,9 +280,15 @@ class ByHand:
                 exchange_of(self._config.venues[self._config.accounts[each].venue].kind),
             )
         ]
-        if len(found) != 1:
-            there = ", ".join(found or named) or "none"
-            raise UsageError(f"{len(found)} accounts trade {symbol}", location="--account", todo=f"name one: {there}")
+        if not found:
+            venues = ", ".join(dict.fromkeys(self._config.accounts[each].venue for each in named)) or "no account"
+            raise UsageError(
+                f"no account trades {symbol[:60]!r}", todo=f"VENUE:SYMBOL, as binance:BTC/USDT; of {venues}"
+            )
+        if len(found) > 1:
+            raise UsageError(
+                f"{len(found)} accounts trade {symbol}", location="--account", todo=f"name one: {', '.join(found)}"
+            )
         return found[0]
 
 

@@ -56,6 +56,7 @@ __all__ = [
     "GatewayTape",
     "RobotLife",
     "TapeRecord",
+    "is_dry_run",
     "is_past_gateway",
     "is_risk",
     "kill_reason",
@@ -179,6 +180,11 @@ def is_past_gateway(order_id: int) -> bool:
 def kill_reason(fields: Mapping[str, Any]) -> str:
     """Returns the reason of a kill command, never empty: an empty one is no kill."""
     return str(fields.get("reason", "")) or "by the operator"
+
+
+def is_dry_run(fields: Mapping[str, Any]) -> bool:
+    """Tells whether a command only asks what it would do; the next life does not take it for done."""
+    return str(fields.get("dry_run", "")).lower() in ("true", "yes")
 
 
 class TapeRecord(msgspec.Struct, frozen=True):
@@ -624,7 +630,7 @@ class GatewayTape:
         match record.get("command"):
             case "settle" if fields["as"] != "open":
                 recovery.manager.resolved.add(fields["order"])
-            case "flatten" if fields.get("symbol"):
+            case "flatten" if fields.get("symbol") or is_dry_run(fields):
                 pass
             case "kill" | "flatten":
                 self.killed = kill_reason(fields)

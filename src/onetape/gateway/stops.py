@@ -42,9 +42,11 @@ class Stops:
         self._say = say
         self._wall = wall
         self._is_watched = False
+        self._killed = ""  # as it was said last
 
     def open(self, now: int) -> None:
         """Reports what still holds after a start. now: the venue's time."""
+        self._look_at_switch()
         self._halts.expire(now)
         for halt in self._halts:
             self._say(_begun(halt))
@@ -54,11 +56,21 @@ class Stops:
             self._say(HealthOut("guardian", self._account, "does not watch yet: nothing new is opened", "warning"))
 
     def look(self, now: int) -> None:
-        """Ends what is over by time."""
+        """Ends what is over by time, and reports the kill switch."""
+        self._look_at_switch()
         for halt in self._halts.expire(now) if self._halts else ():
             self._say(HealthOut("halt", _about(halt), f"over: {halt.rule}, since {format_time(halt.since)}"))
         if self._is_watched and now >= self._halts.lease_until:
             self.end_lease(f"its lease ended at {format_time(self._halts.lease_until)}", now)
+
+    def _look_at_switch(self) -> None:
+        if (killed := self._gate.killed) == self._killed:
+            return
+        self._killed = killed
+        if killed:
+            self._say(HealthOut("kill switch", self._account, f"on: {killed}", "warning"))
+        else:
+            self._say(HealthOut("kill switch", self._account, "off"))
 
     # --- halts ------------------------------------------------------------------------------------
 

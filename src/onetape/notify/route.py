@@ -2,7 +2,8 @@
 
 What is quiet waits until the quiet hours are over, unless it has ended by then; a critical alert never waits. Where
 `after` is set, a route takes what has gone on so long and nobody has acknowledged, again and again until somebody
-does or it is over. Of what is not critical so many leave in a minute, and how many did not is said with the next.
+does or it is over. Of what is not critical so many leave in a minute, and how many did not is said with the next; what
+begins anew within a minute waits until that has passed, unless it has ended by then.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from onetape.notify.alert import KEYS_MAX, TRADES, Alert, Severity
 __all__ = ["Route"]
 
 _RANKS: Final = {severity: rank for rank, severity in enumerate(Severity)}  # info warn critical
+PACE_NS: Final = 60 * SECOND  # of one thing that begins again and again
 Key = tuple[str, str]
 _V = TypeVar("_V")
 
@@ -36,7 +38,8 @@ class Route:
         self._begin, self._end, zone_name = parse_quiet(config.quiet) if config.quiet else (0, 0, "UTC")
         self._zone: tzinfo = zone(zone_name)
         self._begun: dict[Key, Severity] = {}  # begins that have left, whose ends will
-        self._held: dict[Key, Alert] = {}  # until the quiet hours are over
+        self._held: dict[Key, Alert] = {}  # until the quiet hours, or the minute, are over
+        self._last: dict[Key, tuple[int, Severity, int]] = {}  # when it left last, how bad, how often since
         self._due: dict[Key, tuple[int, Alert]] = {}  # what nobody has acknowledged, and when it is told
         self._left: deque[int] = deque()
         self._unsaid = 0  # of those that were dropped
@@ -45,7 +48,9 @@ class Route:
         """What leaves now for an alert that is told."""
         key = alert.type, alert.subject
         if alert.is_end:
-            self._held.pop(key, None)
+            if self._held.pop(key, None) is not None and key in self._last:
+                time, worst, more = self._last[key]
+                self._last[key] = time, worst, more + 1
             self._due.pop(key, None)
             if (severity := self._begun.pop(key, None)) is not None:
                 yield from self._leave(alert, now, severity)
@@ -63,8 +68,10 @@ class Route:
     def tick(self, now: int) -> Iterator[Alert]:
         """What leaves now since time has passed."""
         if self._held and not self._is_quiet(now):
-            held, self._held = self._held, {}
-            for key, alert in held.items():
+            for key, alert in [*self._held.items()]:
+                if self._is_early(key, alert, now):
+                    continue
+                del self._held[key]
                 if key in self._due:  # it is told now
                     self._due[key] = now + self._after, self._due[key][1]
                 yield from self._leave(alert, now, alert.severity)
@@ -99,16 +106,27 @@ class Route:
                         alert,
                     )
                 return
+            if self._is_early(key, alert, now):
+                _put(self._held, key, alert)
+                return
             if not self._has_room(now):
                 self.dropped += 1
                 self._unsaid += 1
                 return
         if not alert.is_end and not alert.is_note:
             _put(self._begun, key, severity)
+            alert = replace(alert, more=alert.more + self._last.pop(key, (0, severity, 0))[2])
+            _put(self._last, key, (now, severity, 0))
         if self._unsaid:
             alert = replace(alert, message=f"{alert.message} ({self._unsaid} others were too many for a minute)")
             self._unsaid = 0
         yield alert
+
+    def _is_early(self, key: Key, alert: Alert, now: int) -> bool:
+        """Tells whether the same, or worse, has left within the minute; who escalates has a time of its own."""
+        time, worst, _ = self._last.get(key, (now - PACE_NS, Severity.INFO, 0))
+        is_paced = not (self._after or alert.is_end or alert.is_note) and _RANKS[alert.severity] <= _RANKS[worst]
+        return is_paced and now - time < PACE_NS
 
     def _is_quiet(self, now: int) -> bool:
         local = datetime.fromtimestamp(now // SECOND, self._zone)

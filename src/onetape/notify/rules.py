@@ -45,6 +45,7 @@ KINDS: Final = {
     "guardian": Kind(Type.RISK),  # its lease is over - watches
     "halt": Kind(Type.RISK),  # begun - over, lifted
     "hot": Kind(Type.FAILOVER),  # a collector's condition is stale - fresh
+    "kill switch": Kind(Type.RISK),  # on - off
     "lag": Kind(Type.PROCESS),  # behind - caught up
     "ledger": Kind(Type.LEDGER),  # waits for a price - has one
     "malformed": Kind(Type.PROCESS, notes=_NOTE),
