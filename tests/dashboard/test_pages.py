@@ -5,16 +5,15 @@ from __future__ import annotations
 
 import os
 import signal
-from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 
-from onetape.dashboard.options import link_of
 from waiting import wait_for
 from worlds.chromium_pipe import CHROMIUM, Chromium
+from worlds.pages import AXE, PAGES, confirm, faults_of_access, fill_in, go, page_of, press, text
 from worlds.supervised import Home
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium (apt install --no-install-recommends chromium)")
@@ -64,7 +63,6 @@ port = 0
 strategy = "maker.py:Quoter"
 account = "main"
 """
-TABLE = "!!document.querySelector('main table')"
 
 
 @pytest.fixture(scope="module")
@@ -76,48 +74,10 @@ def home(tmp_path_factory):
         made.run("down")
 
 
-@contextmanager
-def page_of(home: Home, folder: Path, **size):
-    with Chromium(link_of(home.home), folder, ready=TABLE, **size) as browser:
-        yield browser
-        assert not [each for each in browser.console if '"network"' not in each]
-
-
 @pytest.fixture(scope="module")
 def page(home, tmp_path_factory):
     with page_of(home, tmp_path_factory.mktemp("browser")) as browser:
         yield browser
-
-
-def go(page: Chromium, place: str) -> None:
-    page.js(f"location.hash = {place!r}")
-
-
-def text(page: Chromium, what: str = "main") -> str:
-    return page.js(f"document.querySelector({what!r})?.innerText ?? ''")
-
-
-def press(page: Chromium, words: str, within: str = "main") -> None:
-    """Presses the first button of these words, once it is there."""
-    page.wait(
-        f"[...document.querySelectorAll({within + ' button'!r})].some(b => b.innerText === {words!r} && !b.disabled"
-        f" && (b.click(), true))"
-    )
-
-
-def fill_in(page: Chromium, what: str, value: str) -> None:
-    page.wait(f"!!document.querySelector({what!r})")
-    page.js(
-        f"(() => {{ const e = document.querySelector({what!r}); e.value = {value!r};"
-        f" e.dispatchEvent(new Event('input', {{bubbles: true}})) }})()"
-    )
-
-
-def confirm(page: Chromium, words: str, typed: str = "") -> None:
-    page.wait("!!document.querySelector('dialog[open]')")
-    if typed:
-        fill_in(page, "#word", typed)
-    press(page, words, "dialog")
 
 
 def change(page: Chromium, name: str, value: str) -> None:
@@ -287,6 +247,37 @@ def test_each_page_is_drawn_whole(home, page, place):
     go(page, place)
     page.wait("!!document.querySelector('.panel') && !document.querySelector('.loading, .note.error')")
     assert page.js("document.querySelectorAll('main h1').length") == 1
+
+
+@pytest.mark.skipif(not AXE.exists(), reason="axe-core-python is not installed")
+def test_axe_finds_nothing_serious_on_any_page_light_or_dark_wide_or_on_a_phone(home, page):
+    home.run("send", "robot:q", "params", "lots=1")
+    home.run("send", "gateway", "halt", "scope=system", "reason=by hand", "until=1h")
+    found = {}
+    go(page, "guardian")
+    press(page, "Kill switch ...")
+    page.wait("!!document.querySelector('dialog[open]')")
+    if faults := faults_of_access(page):
+        found["dialog"] = faults
+    page.key("Escape")
+    for theme, width in (("light", 1280), ("dark", 390)):
+        page.resize(width, 900)
+        next_theme = "document.querySelector('.tools button:nth-of-type(2)').click()"
+        page.wait(f"document.documentElement.dataset.theme === {theme!r} || ({next_theme}, false)")
+        for place in PAGES:
+            go(page, place)
+            page.wait("!!document.querySelector('.panel') && !document.querySelector('.loading')")
+            if place == "time":
+                page.wait("!!document.querySelector('#had dd')")
+            if faults := faults_of_access(page):
+                found[f"{place} {theme} {width}"] = faults
+    page.resize(1280, 900)
+    home.run("send", "robot:q", "params", "lots=0")
+    go(page, "guardian")
+    press(page, "Lift ...", "#halts")
+    confirm(page, "Lift", "lift")
+    page.wait("document.querySelector('#halts')?.innerText.includes('Nothing is halted')")
+    assert not found, "\n".join(f"{place}: {each}" for place, all_ in found.items() for each in all_)
 
 
 @pytest.mark.skipif("ONETAPE_PICTURES" not in os.environ, reason="make pictures")

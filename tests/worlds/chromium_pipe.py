@@ -16,7 +16,7 @@ from waiting import PATIENCE_S, wait_for
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = (
-    "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking "
+    "--headless --hide-scrollbars --no-sandbox --disable-gpu --no-first-run --disable-background-networking "
     "--disable-component-update --remote-debugging-pipe"
 )
 
@@ -60,12 +60,14 @@ class Chromium:
         self.session = self.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Runtime", "Page", "Log"):
             self.call(f"{domain}.enable")
-        width, height = self.size
+        self.resize(*self.size)
+        self.open()
+        return self
+
+    def resize(self, width: int, height: int) -> None:
         self.call(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
         )
-        self.open()
-        return self
 
     def open(self) -> None:
         """The page, afresh."""
@@ -84,8 +86,8 @@ class Chromium:
         wait_for(lambda: self.js(expression), lambda: f"never true: {expression}")
 
     def js(self, expression: str) -> Any:
-        """The value of an expression in the page."""
-        answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
+        """The value of an expression in the page; of a promise, what it comes to."""
+        answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 

@@ -97,7 +97,7 @@ function Depth({ name }) {
   return html`<${Panel} title="Depth" id="depth" of=${of} isEmpty=${(data) => !data.bids.length && !data.asks.length} empty="No depth: the venue's feed has not begun.">${(data) => {
     const most = Math.max(...[...data.bids, ...data.asks].map(([, size]) => Number(size)), 1e-12);
     const spread = data.bids.length && data.asks.length ? Number(data.asks[0][0]) - Number(data.bids[0][0]) : null;
-    return html`<div class="scroll depth" tabindex="0" role="region" aria-label="Depth"><table><thead><tr><th class="right" scope="col">own</th><th class="right" scope="col">price</th><th class="right" scope="col">size</th></tr></thead><tbody>
+    return html`<div class="scroll depth" tabindex="0" role="group" aria-label="Levels"><table><thead><tr><th class="right" scope="col">own</th><th class="right" scope="col">price</th><th class="right" scope="col">size</th></tr></thead><tbody>
       ${side([...data.asks].reverse(), "ask", most)}
       <tr class="spread"><td></td><td class="right">${spread == null ? "" : html`<span class="unit">spread</span> ${number(spread, 2)}`}</td><td></td></tr>
       ${side(data.bids, "bid", most)}
