@@ -9,6 +9,7 @@ import os
 import select
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +35,12 @@ class Chromium:
         width: int = 1280,
         height: int = 900,
         ready: str = 'document.documentElement?.dataset.ready === "yes"',
+        first: str = "",
+        flags: Sequence[str] = (),
     ) -> None:
-        """page: a file or an address; ready: what is true once it is there."""
+        """page: a file or an address; ready: what is true once it is there; first: a script before all others."""
         self.url, self.folder, self.size = page if isinstance(page, str) else page.as_uri(), folder, (width, height)
-        self.ready = ready
+        self.ready, self.first, self.flags = ready, first, flags
         self.number, self.rest, self.console = 0, b"", list[str]()
 
     def __enter__(self) -> Chromium:
@@ -45,7 +48,7 @@ class Chromium:
         self.inward, to_write = os.pipe()
         # The protocol is spoken on file numbers 3 and 4, which bash gives it; ours are others.
         ends = [fcntl.fcntl(each, fcntl.F_DUPFD, 10) for each in (to_read, to_write)]
-        call = [str(CHROMIUM), *FLAGS.split(), f"--user-data-dir={self.folder}/profile"]
+        call = [str(CHROMIUM), *FLAGS.split(), *self.flags, f"--user-data-dir={self.folder}/profile"]
         source, sink = ends
         redirect = f'exec "$@" 3<&{source} 4>&{sink} {source}<&- {sink}>&-'
         self.process = subprocess.Popen(
@@ -61,6 +64,8 @@ class Chromium:
         for domain in ("Runtime", "Page", "Log"):
             self.call(f"{domain}.enable")
         self.resize(*self.size)
+        if self.first:
+            self.call("Page.addScriptToEvaluateOnNewDocument", source=self.first)
         self.open()
         return self
 
