@@ -13,24 +13,28 @@ import pytest
 
 from waiting import wait_for
 from worlds.chromium_pipe import CHROMIUM, Chromium
-from worlds.pages import AXE, PAGES, confirm, faults_of_access, fill_in, go, page_of, press, text
+from worlds.pages import AXE, HOSTILE, PAGES, POISON, confirm, faults_of_access, fill_in, go, page_of, press, text
 from worlds.supervised import Home
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium (apt install --no-install-recommends chromium)")
 
 SYMBOL = "binance:BTC/USDT:USDT"
 MARKET = "market/main/binance%3ABTC%2FUSDT%3AUSDT/1s"
-HOSTILE = "</script><img src=x onerror=document.title='taken'>{{7*7}}"
 QUOTER = """
+import sys
+
 from onetape import Strategy
 
 
 class Quoter(Strategy):
     symbol: str = "binance:BTC/USDT:USDT"
     lots: int = 0  # <b>so many</b> are held
+    note: str = HOSTILE
     below: float = 2000.0  # quote units under the market, where a bid stands
 
     def on_start(self):
+        self.memory[HOSTILE] = HOSTILE
+        print(HOSTILE, file=sys.stderr)
         self.subscribe(self.symbol, quotes=True)
         self.set_timer("act", every="50ms")
 
@@ -49,7 +53,7 @@ class Quoter(Strategy):
                 self.cancel(each)
         if not bids:
             self.buy(self.symbol, 0.02, price)
-"""
+""".replace("HOSTILE", repr(HOSTILE))
 CONFIG = """
 [venues.x]
 kind = "binance-usdm"
@@ -131,7 +135,9 @@ def test_the_kill_switch_is_tripped_with_a_typed_word_and_lifted_and_its_alert_a
     page.wait("[...document.querySelectorAll('dialog button')].at(-1)?.disabled === true")  # the word is missing
     confirm(page, "Stop trading", "kill")
     page.wait("document.querySelector('#kill')?.innerText.includes('stopped: by the page')")
-    home.run("send", "gateway", "halt", "scope=system", f"reason={HOSTILE}", "until=1h")
+    home.run(
+        "send", "gateway", "halt", "scope=system", "reason=</script><img src=x onerror=taken=1>{{7*7}}", "until=1h"
+    )
     page.wait("/in 59 min|in 60 min/.test(document.querySelector('#halts')?.innerText)")
     page.wait("document.querySelector('#alerts')?.innerText.includes('{{7*7}}')")  # hostile words are words
     assert page.js("document.querySelectorAll('main img').length") == 0
@@ -247,6 +253,47 @@ def test_each_page_is_drawn_whole(home, page, place):
     go(page, place)
     page.wait("!!document.querySelector('.panel') && !document.querySelector('.loading, .note.error')")
     assert page.js("document.querySelectorAll('main h1').length") == 1
+
+
+WHAT_RAN = """[
+    ...("taken" in window ? ["it ran"] : []),
+    ...(window.violations ?? []),
+    ...[...document.querySelectorAll("main :is(img, script, style), main [onload], main [onfocus], main [onmouseover]")]
+        .map((each) => each.outerHTML.slice(0, 200)),
+    ...[...document.querySelectorAll("a, iframe")].map((each) => each.href ?? each.src)
+        .filter((each) => !each.startsWith(location.origin) && each !== "https://www.tradingview.com/"),
+]"""
+OUTSIDE = """[...document.querySelectorAll(".bar, .panel, .panel > header, main, footer, .red li")].filter((each) => {
+    const at = each.getBoundingClientRect();
+    return at.left < 0 || at.right > innerWidth + 1 || (each.matches(".bar, .red li") && at.height > 400);
+}).map((each) => `${each.outerHTML.slice(0, 80)} ${JSON.stringify(each.getBoundingClientRect())}`)"""
+
+
+def test_hostile_words_that_come_the_real_way_stay_words_on_every_page(home, page):
+    seen = HOSTILE.replace("\u202e", "\ufffd").replace("\u2066", "\ufffd")
+    run = next(each.parent.name for each in sorted((home.home / "runs").glob("*/run.toml")))
+    for place, words in (
+        ("robots/q", "document.querySelector('#p-note')?.value"),
+        (f"time/{run}", "document.querySelector('#had-memory')?.textContent"),
+        ("system", "document.querySelector('#logs')?.textContent"),
+    ):
+        go(page, place)
+        page.wait(f"({words} ?? '').includes({seen[:60]!r}) && ({words}).includes({seen[-11:]!r})")
+        assert page.js(WHAT_RAN) == []
+
+
+def test_whatever_the_server_says_is_text_and_no_page_leaves_its_width(home, tmp_path):
+    with page_of(home, tmp_path, poison=POISON) as page:
+        for place in PAGES:
+            go(page, place)
+            page.wait("!!document.querySelector('.panel') && !document.querySelector('.loading')")
+            if place != "delta":
+                page.wait("document.querySelector('main').textContent.includes('constructor.constructor')")
+            for width in (1280, 390):
+                page.resize(width, 900)
+                assert page.js(WHAT_RAN) == [], (place, width)
+                assert page.js(OUTSIDE) == [], (place, width)
+                assert page.js("document.documentElement.scrollWidth") <= width, (place, width)
 
 
 @pytest.mark.skipif(not AXE.exists(), reason="axe-core-python is not installed")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -11,17 +12,36 @@ from onetape.dashboard.options import link_of
 from worlds.chromium_pipe import Chromium
 from worlds.supervised import Home
 
-__all__ = ["AXE", "PAGES", "confirm", "faults_of_access", "fill_in", "go", "page_of", "press", "text"]
+__all__ = [
+    "AXE",
+    "HOSTILE",
+    "PAGES",
+    "POISON",
+    "confirm",
+    "faults_of_access",
+    "fill_in",
+    "go",
+    "page_of",
+    "press",
+    "text",
+]
 
 PAGES = ("overview", "market", "portfolio", "robots", "guardian", "delta", "time", "backtests", "system")
+HOSTILE = (
+    "<script>taken=1</script><img src=x onerror=taken=1>\"' onmouseover=taken=1 autofocus onfocus=taken=1 x='"
+    "--></style></title></textarea><svg/onload=taken=1><style>*{display:none}</style><a href=javascript:taken=1>"
+    "{{constructor.constructor('taken=1')()}}${taken=1}&lt;b&gt;%0a\x00\x1b[31m\u202edesrever\u2066"
+)
+POISON = Path(__file__).with_name("poison.js").read_text().replace("POISON", json.dumps(HOSTILE + "W" * 10_000))
 # axe-core, in a package that drives browsers of its own.
 AXE = Path(getattr(find_spec("axe_core_python"), "origin", None) or "axe").with_name("axe.min.js")
 TABLE = "!!document.querySelector('main table')"
 
 
 @contextmanager
-def page_of(home: Home, folder: Path, *, width: int = 1280, height: int = 900) -> Iterator[Chromium]:
-    with Chromium(link_of(home.home), folder, ready=TABLE, width=width, height=height) as browser:
+def page_of(home: Home, folder: Path, *, width: int = 1280, height: int = 900, poison: str = "") -> Iterator[Chromium]:
+    """poison: runs in each document before its own scripts."""
+    with Chromium(link_of(home.home), folder, ready=TABLE, width=width, height=height, first=poison) as browser:
         yield browser
         assert not [each for each in browser.console if '"network"' not in each]
 
