@@ -35,7 +35,7 @@ class Quoter(Strategy):
     def on_start(self):
         self.memory[HOSTILE] = HOSTILE
         print(HOSTILE, file=sys.stderr)
-        self.subscribe(self.symbol, quotes=True)
+        self.subscribe(self.symbol, quotes=True, book=True)
         self.set_timer("act", every="50ms")
 
     def on_timer(self, name):
@@ -336,5 +336,7 @@ def test_pictures_of_the_documents_are_of_the_pages_as_they_are(home, tmp_path):
             go(page, MARKET)
             page.wait("Number(document.querySelector('.canvas')?.dataset.markers) >= 1")
             page.wait("document.querySelector('#orders')?.innerText.includes('stop market')")
+            page.wait("document.querySelectorAll('#depth tbody tr').length > 20")
+            page.wait("!document.querySelector('.banner, .is-stale')")
             page.picture(Path(os.environ["ONETAPE_PICTURES"]) / f"pages-{theme}.png")
     home.run("send", "robot:q", "params", "lots=0")

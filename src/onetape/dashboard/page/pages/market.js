@@ -3,6 +3,7 @@ import { html, useEffect, useRef, useState } from "../third_party/preact.js";
 import { read, useEvents, useTopic } from "../connection.js";
 import { Amount, Confirm, Panel, Table, Time, doIt, number, signed, tone } from "../parts.js";
 import { Chart } from "../chart.js";
+import { Beside } from "./beside.js";
 
 const INTERVALS = ["1s", "5s", "1m", "5m", "1h", "1d"];
 
@@ -22,6 +23,7 @@ export function Market({ words, hello }) {
       <${Depth} name=${name} />
       <div class="stack"><${Orders} name=${name} of=${found} mayAct=${!hello?.read_only} /><${Fills} of=${found} /></div>
       <div class="stack"><${Position} name=${name} of=${found} mayAct=${!hello?.read_only} /><${Trades} name=${name} /></div>
+      ${rows.length > 1 && html`<${Beside} rows=${rows} chosen=${found} interval=${interval} />`}
     </div>`;
 }
 
