@@ -241,11 +241,6 @@ def test_the_page_shows_pairs_and_deltas_and_trades_the_plan_of_its_dry_run(pair
     before = net()
     with page_of(pair.home, tmp_path) as page:
         go(page, "delta")
-        import time
-
-        time.sleep(8)
-        page.picture(Path("/tmp/pt/deltatest.png"))
-        print(text(page), page.console)
         page.wait("document.querySelectorAll('#pairs tbody tr').length >= 6")
         for name in ("BTC-USD", "ETH-USD", *PAIR, "binance-backup"):
             assert name in text(page, "#pairs")
