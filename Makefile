@@ -22,6 +22,8 @@ SECONDS ?= 600
 MINUTES ?= 60
 TIMES ?= 5
 TESTS ?= tests
+TYPESCRIPT := 7.0.2
+TSC := build/typescript/node_modules/.bin/tsc
 
 comma := ,
 core_tests = $(WITH_TOOLS) cmake -GNinja -S . -B build/$(1) -DONETAPE_PYTHON=OFF -DONETAPE_TESTS=ON \
@@ -152,6 +154,9 @@ lint: setup ## formatting, types, layers
 	$(BIN)/mypy --config-file bench/mypy.ini bench/*.py
 	$(BIN)/lint-imports --no-cache
 	@$(BIN)/clang-format --dry-run -Werror $(HOUSE_CORE)
+	@test -x $(TSC) || npm install --silent --no-audit --no-fund --prefix build/typescript typescript@$(TYPESCRIPT) || true
+	@if test -x $(TSC); then $(TSC) -p tools/pages.tsconfig.json; \
+		else echo "the types of the pages' scripts are not checked: that needs npm and, once, its registry"; fi
 
 format: setup ## format Python and C++
 	$(BIN)/ruff format .

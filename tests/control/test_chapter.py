@@ -12,14 +12,16 @@ from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pytest
 
 from onetape.control.client import ControlClient
 from onetape.control.routes import BASE
 from waiting import wait_for
+from worlds.chromium_pipe import CHROMIUM
 from worlds.command_lines import command_line
+from worlds.pages import confirm, faults_of_access, fill_in, go, page_of, press, text
 from worlds.supervised import Home
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "tutorial" / "delta-neutral.md"
@@ -229,6 +231,59 @@ def test_the_session_of_the_tutorial_runs_as_it_stands(pair: Pair) -> None:
         assert done.returncode == 0, (command, done.stdout, done.stderr)
         assert json.loads(done.stdout) is not None
     assert abs(pair.net()) <= 0.05
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium (apt install --no-install-recommends chromium)")
+def test_the_page_shows_pairs_and_deltas_and_trades_the_plan_of_its_dry_run(pair: Pair, tmp_path: Path) -> None:
+    def net() -> float:
+        return float(pair.get("/delta/status?symbol=BTC-USD")[1]["symbols"][0]["netDelta"])
+
+    before = net()
+    with page_of(pair.home, tmp_path) as page:
+        go(page, "delta")
+        page.wait("document.querySelectorAll('#pairs tbody tr').length >= 6")
+        for name in ("BTC-USD", "ETH-USD", *PAIR, "binance-backup"):
+            assert name in text(page, "#pairs")
+        page.wait("document.querySelector('#plan select')?.value === 'BTC-USD'")
+        for target in (0.2, 0.0):
+            fill_in(page, "#plan input", str(target))
+            press(page, "Dry run", "#plan")
+            page.wait("document.querySelectorAll('#plan tbody tr').length >= 1")
+            shown = text(page, "#plan")
+            assert "expected cost" in shown and ("buy" if target else "sell") in shown
+            if target:
+                assert net() == before and faults_of_access(page) == []
+                if "ONETAPE_PICTURES" in os.environ:
+                    page.picture(Path(os.environ["ONETAPE_PICTURES"]) / "pages-delta.png")
+            press(page, "Trade it ...", "#plan")
+            confirm(page, "Trade", "trade")
+            page.wait("document.querySelector('#plan')?.innerText.includes('Done: net delta')")
+            assert net() == pytest.approx(target, abs=0.11)
+            page.wait("document.querySelector('#pairs h3').innerText.includes('net')")
+            shown_net = "document.querySelector('#pairs h3 .num').innerText.replace('net ', '').replace('\u2212', '-')"
+            page.wait(f"Math.abs(Number({shown_net}) - {net()}) < 1e-5")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium (apt install --no-install-recommends chromium)")
+def test_the_market_page_has_venues_side_by_side_with_the_spread_between_them(pair: Pair, tmp_path: Path) -> None:
+    with page_of(pair.home, tmp_path) as page:
+        go(page, f"market/aster-hedge/{quote('aster:BTC/USDT:USDT', safe='')}/1s")
+        page.wait("document.querySelectorAll('#beside tr.chosen').length === 1")
+        rows = (
+            "[...document.querySelectorAll('#beside tbody tr')].map(row => [...row.cells].map(cell => cell.innerText))"
+        )
+        page.wait(
+            f"{rows}.filter(row => row[0].includes(':BTC/') && /^[-+\u2212]?[\\d.]+ bp$/.test(row[7])).length === 2"
+        )
+        page.wait(f"{rows}.every(row => /^[\\d.]+$/.test(row[4]) && /bp$/.test(row[6]))")
+        table = {row[1]: row for row in page.js(rows) if ":BTC/" in row[0]}
+        middle = {name: (float(row[4]) + float(row[5])) / 2 for name, row in table.items()}
+        apart = float(table["pacifica-main"][7].removesuffix(" bp").replace("\u2212", "-"))
+        assert apart == pytest.approx(10_000 * (middle["pacifica-main"] / middle["aster-hedge"] - 1), abs=0.1)
+        page.wait("document.querySelectorAll('#beside svg path').length >= 3")
+        assert faults_of_access(page) == []
+        if "ONETAPE_PICTURES" in os.environ:
+            page.picture(Path(os.environ["ONETAPE_PICTURES"]) / "pages-beside.png")
 
 
 def test_once_there_is_a_token_it_is_asked_for_and_agents_trade_by_it(pair: Pair, monkeypatch: Any) -> None:

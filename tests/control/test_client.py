@@ -9,17 +9,12 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.request import urlopen
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
 from onetape.control import models as m
 from onetape.control.client import AsyncControlClient, ControlClient, Refusal
@@ -35,6 +30,7 @@ from onetape.model.errors import (
     UsageError,
 )
 from onetape.model.sections import ControlConfig
+from worlds.certificates import write_certificate
 from worlds.control_server import control_server
 
 FEEDS = {"feeds": [], "activeFeed": None, "lastFailover": None}
@@ -244,6 +240,8 @@ def test_over_tls_it_trusts_what_it_was_told_to_and_nothing_else(call: Call, tmp
         assert call(plane.url, "caller", options={"tls": trusted}).actor == "x"
         with pytest.raises(ProcessDown, match="certificate verify failed"):
             call(plane.url, "caller")
+        with pytest.raises(OSError):  # nothing is said in the clear
+            urlopen(plane.url.replace("https", "http") + BASE, timeout=20)
 
 
 def test_over_tls_the_other_side_may_have_a_name_that_is_not_its_address(call: Call, tmp_path: Path) -> None:
@@ -264,22 +262,6 @@ def test_over_tls_the_other_side_may_have_a_name_that_is_not_its_address(call: C
         assert call(plane.url, "caller", options={"tls": trusted, "tls_name": "trade.example"}).actor == "x"
         with pytest.raises(ProcessDown, match="certificate verify failed"):
             call(plane.url, "caller", options={"tls": trusted})
-
-
-def write_certificate(
-    certificate: Path, key: Path, dns: str = "", signer: ec.EllipticCurvePrivateKey | None = None
-) -> None:
-    """For 127.0.0.1, or a name; signed by itself, or by somebody."""
-    own = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a test")])
-    now = datetime.now(UTC)
-    issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "somebody")]) if signer else name
-    names = x509.DNSName(dns) if dns else x509.IPAddress(IPv4Address("127.0.0.1"))
-    built = x509.CertificateBuilder(issuer, name, own.public_key(), x509.random_serial_number())
-    built = built.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
-    built = built.add_extension(x509.SubjectAlternativeName([names]), critical=False)
-    certificate.write_bytes(built.sign(signer or own, hashes.SHA256()).public_bytes(Encoding.PEM))
-    key.write_bytes(own.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
 
 
 def test_a_name_that_is_missing_is_asked_for(call: Call) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Mapping
 from contextlib import asynccontextmanager
 from http.cookies import SimpleCookie
@@ -11,11 +12,19 @@ from pathlib import Path
 import aiohttp
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
+from onetape.control.listening import tls_files, trusts
+from onetape.control.models import Caller
 from onetape.dashboard.main import Dashboard
 from onetape.dashboard.options import dashboard_options, link_of
-from onetape.model.errors import BadConfig, ProcessDown
+from onetape.model.config import parse_config
+from onetape.model.errors import BadConfig, PermissionDenied, ProcessDown
+from onetape.model.sections import ControlConfig
 from onetape.store.config import load_config
+from worlds.certificates import write_certificate
+from worlds.chromium_pipe import CHROMIUM, Chromium
+from worlds.control_server import control_server
 
 
 def options_of(home: Path, text: str = "[dashboard]\nport = 0\n"):
@@ -26,9 +35,10 @@ def options_of(home: Path, text: str = "[dashboard]\nport = 0\n"):
 
 
 class Server:
-    def __init__(self, made: Dashboard, home: Path) -> None:
+    def __init__(self, made: Dashboard, home: Path, tls: ssl.SSLContext | bool = True) -> None:
         self.made, self.home, self.address = made, home, made.server.address
-        self.web = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+        web = aiohttp.TCPConnector(ssl=tls)
+        self.web = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), connector=web)
 
     async def call(self, method: str, path: str, **facts) -> tuple[int, Mapping[str, str], str]:
         async with self.web.request(method, self.address + path, allow_redirects=False, **facts) as answer:
@@ -38,7 +48,8 @@ class Server:
         status, headers, _ = await self.call("GET", link_of(self.home).removeprefix(self.address))
         assert status == 303
         name, value = next(iter(SimpleCookie(headers["Set-Cookie"]).items()))
-        assert all(word in headers["Set-Cookie"] for word in ("HttpOnly", "SameSite=Strict", "Path=/"))
+        self.cookies = headers["Set-Cookie"]
+        assert all(word in self.cookies for word in ("HttpOnly", "SameSite=Strict", "Path=/"))
         return f"{name}={value.value}"
 
     async def hello(self, cookie: str) -> dict:
@@ -47,10 +58,10 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(home: Path, *facts: str):
+async def serving(home: Path, *facts: str, tls: ssl.SSLContext | bool = True):
     made = Dashboard(options_of(home, *facts))
     await made.start()
-    server = Server(made, home)
+    server = Server(made, home, tls)
     try:
         yield server
     finally:
@@ -209,3 +220,82 @@ def test_a_written_port_that_is_taken_is_an_error_and_the_default_takes_the_next
 def test_what_would_be_open_to_a_network_is_refused(tmp_path, keys, words):
     with pytest.raises(BadConfig, match=words):
         options_of(tmp_path / "h", f"[dashboard]\n{keys}\n")
+
+
+@pytest.fixture
+def certified(tmp_path):
+    """A home with a certificate that somebody else has signed."""
+    home = tmp_path / "h"
+    home.mkdir()
+    write_certificate(home / "cert.pem", home / "key.pem", signer=ec.generate_private_key(ec.SECP256R1()))
+    return home
+
+
+TLS = 'port = 0\ntls_cert = "cert.pem"\ntls_key = "key.pem"\n'
+
+
+@pytest.mark.parametrize("name", ["dashboard", "control"])
+def test_a_key_that_others_may_read_is_refused(certified, name):
+    (certified / "key.pem").chmod(0o640)
+    config = parse_config(f"[{name}]\n{TLS}")
+    with pytest.raises(PermissionDenied, match="others may read this key"):
+        tls_files(config, name, getattr(config, name), certified)
+
+
+def test_with_a_certificate_pages_and_sockets_go_by_tls_alone(certified):
+    trusted = trusts(certified / "cert.pem")
+
+    async def work() -> None:
+        async with serving(certified, f"[dashboard]\n{TLS}", tls=trusted) as server:
+            assert link_of(certified).startswith(server.address) and server.address.startswith("https://")
+            cookie = await server.login()
+            assert "Secure" in server.cookies
+            assert (await server.call("GET", "/", headers={"Cookie": cookie}))[0] == 200
+            assert (await server.hello(cookie))["csrf"]
+            origin = server.address.replace("https", "http")
+            with pytest.raises(aiohttp.ClientError):
+                await server.web.get(origin)
+            with pytest.raises(aiohttp.WSServerHandshakeError):
+                await server.web.ws_connect(f"{server.address}/ws", headers={"Cookie": cookie, "Origin": origin})
+
+    run(work)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium (apt install --no-install-recommends chromium)")
+def test_a_browser_shows_pages_over_tls(certified, tmp_path):
+    def look() -> None:
+        flags = ("--ignore-certificate-errors",)
+        with Chromium(link_of(certified), tmp_path, ready="!!document.querySelector('.panel')", flags=flags) as page:
+            page.wait(
+                "document.querySelector('.link')?.innerText.includes(':')"
+            )  # its socket is open: there is a clock
+            assert page.js("location.protocol + document.cookie") == "https:"  # no script reads the cookie
+            assert page.console == []
+
+    async def work() -> None:
+        async with serving(certified, f"[dashboard]\n{TLS}"):
+            await asyncio.to_thread(look)
+
+    run(work)
+
+
+def test_the_pages_ask_a_control_plane_over_tls(certified):
+    async def work() -> None:
+        made = Dashboard(options_of(certified, f"[dashboard]\n{TLS}\n[control]\n{TLS}"))
+
+        async def status() -> dict:
+            return {"control": plane.url}
+
+        made.reader.status = status
+        try:
+            assert (await made.control.call("caller"))["actor"] == "x"
+        finally:
+            await made.close()
+
+    async def caller(_: object) -> Caller:
+        return Caller(actor="x", scopes=["read"])
+
+    files = {name: str(certified / f"{name.removeprefix('tls_')}.pem") for name in ("tls_cert", "tls_key")}
+    section = ControlConfig(port=0, calls_per_second=0, **files)
+    with control_server(certified, {"caller": caller}, section) as plane:
+        run(work)

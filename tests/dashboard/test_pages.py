@@ -5,34 +5,37 @@ from __future__ import annotations
 
 import os
 import signal
-from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 
-from onetape.dashboard.options import link_of
 from waiting import wait_for
 from worlds.chromium_pipe import CHROMIUM, Chromium
+from worlds.pages import AXE, HOSTILE, PAGES, POISON, confirm, faults_of_access, fill_in, go, page_of, press, text
 from worlds.supervised import Home
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium (apt install --no-install-recommends chromium)")
 
 SYMBOL = "binance:BTC/USDT:USDT"
 MARKET = "market/main/binance%3ABTC%2FUSDT%3AUSDT/1s"
-HOSTILE = "</script><img src=x onerror=document.title='taken'>{{7*7}}"
 QUOTER = """
+import sys
+
 from onetape import Strategy
 
 
 class Quoter(Strategy):
     symbol: str = "binance:BTC/USDT:USDT"
     lots: int = 0  # <b>so many</b> are held
+    note: str = HOSTILE
     below: float = 2000.0  # quote units under the market, where a bid stands
 
     def on_start(self):
-        self.subscribe(self.symbol, quotes=True)
+        self.memory[HOSTILE] = HOSTILE
+        print(HOSTILE, file=sys.stderr)
+        self.subscribe(self.symbol, quotes=True, book=True)
         self.set_timer("act", every="50ms")
 
     def on_timer(self, name):
@@ -50,7 +53,7 @@ class Quoter(Strategy):
                 self.cancel(each)
         if not bids:
             self.buy(self.symbol, 0.02, price)
-"""
+""".replace("HOSTILE", repr(HOSTILE))
 CONFIG = """
 [venues.x]
 kind = "binance-usdm"
@@ -64,7 +67,6 @@ port = 0
 strategy = "maker.py:Quoter"
 account = "main"
 """
-TABLE = "!!document.querySelector('main table')"
 
 
 @pytest.fixture(scope="module")
@@ -76,48 +78,10 @@ def home(tmp_path_factory):
         made.run("down")
 
 
-@contextmanager
-def page_of(home: Home, folder: Path, **size):
-    with Chromium(link_of(home.home), folder, ready=TABLE, **size) as browser:
-        yield browser
-        assert not [each for each in browser.console if '"network"' not in each]
-
-
 @pytest.fixture(scope="module")
 def page(home, tmp_path_factory):
     with page_of(home, tmp_path_factory.mktemp("browser")) as browser:
         yield browser
-
-
-def go(page: Chromium, place: str) -> None:
-    page.js(f"location.hash = {place!r}")
-
-
-def text(page: Chromium, what: str = "main") -> str:
-    return page.js(f"document.querySelector({what!r})?.innerText ?? ''")
-
-
-def press(page: Chromium, words: str, within: str = "main") -> None:
-    """Presses the first button of these words, once it is there."""
-    page.wait(
-        f"[...document.querySelectorAll({within + ' button'!r})].some(b => b.innerText === {words!r} && !b.disabled"
-        f" && (b.click(), true))"
-    )
-
-
-def fill_in(page: Chromium, what: str, value: str) -> None:
-    page.wait(f"!!document.querySelector({what!r})")
-    page.js(
-        f"(() => {{ const e = document.querySelector({what!r}); e.value = {value!r};"
-        f" e.dispatchEvent(new Event('input', {{bubbles: true}})) }})()"
-    )
-
-
-def confirm(page: Chromium, words: str, typed: str = "") -> None:
-    page.wait("!!document.querySelector('dialog[open]')")
-    if typed:
-        fill_in(page, "#word", typed)
-    press(page, words, "dialog")
 
 
 def change(page: Chromium, name: str, value: str) -> None:
@@ -171,7 +135,9 @@ def test_the_kill_switch_is_tripped_with_a_typed_word_and_lifted_and_its_alert_a
     page.wait("[...document.querySelectorAll('dialog button')].at(-1)?.disabled === true")  # the word is missing
     confirm(page, "Stop trading", "kill")
     page.wait("document.querySelector('#kill')?.innerText.includes('stopped: by the page')")
-    home.run("send", "gateway", "halt", "scope=system", f"reason={HOSTILE}", "until=1h")
+    home.run(
+        "send", "gateway", "halt", "scope=system", "reason=</script><img src=x onerror=taken=1>{{7*7}}", "until=1h"
+    )
     page.wait("/in 59 min|in 60 min/.test(document.querySelector('#halts')?.innerText)")
     page.wait("document.querySelector('#alerts')?.innerText.includes('{{7*7}}')")  # hostile words are words
     assert page.js("document.querySelectorAll('main img').length") == 0
@@ -289,6 +255,78 @@ def test_each_page_is_drawn_whole(home, page, place):
     assert page.js("document.querySelectorAll('main h1').length") == 1
 
 
+WHAT_RAN = """[
+    ...("taken" in window ? ["it ran"] : []),
+    ...(window.violations ?? []),
+    ...[...document.querySelectorAll("main :is(img, script, style), main [onload], main [onfocus], main [onmouseover]")]
+        .map((each) => each.outerHTML.slice(0, 200)),
+    ...[...document.querySelectorAll("a, iframe")].map((each) => each.href ?? each.src)
+        .filter((each) => !each.startsWith(location.origin) && each !== "https://www.tradingview.com/"),
+]"""
+OUTSIDE = """[...document.querySelectorAll(".bar, .panel, .panel > header, main, footer, .red li")].filter((each) => {
+    const at = each.getBoundingClientRect();
+    return at.left < 0 || at.right > innerWidth + 1 || (each.matches(".bar, .red li") && at.height > 400);
+}).map((each) => `${each.outerHTML.slice(0, 80)} ${JSON.stringify(each.getBoundingClientRect())}`)"""
+
+
+def test_hostile_words_that_come_the_real_way_stay_words_on_every_page(home, page):
+    seen = HOSTILE.replace("\u202e", "\ufffd").replace("\u2066", "\ufffd")
+    run = next(each.parent.name for each in sorted((home.home / "runs").glob("*/run.toml")))
+    for place, words in (
+        ("robots/q", "document.querySelector('#p-note')?.value"),
+        (f"time/{run}", "document.querySelector('#had-memory')?.textContent"),
+        ("system", "document.querySelector('#logs')?.textContent"),
+    ):
+        go(page, place)
+        page.wait(f"({words} ?? '').includes({seen[:60]!r}) && ({words}).includes({seen[-11:]!r})")
+        assert page.js(WHAT_RAN) == []
+
+
+def test_whatever_the_server_says_is_text_and_no_page_leaves_its_width(home, tmp_path):
+    with page_of(home, tmp_path, poison=POISON) as page:
+        for place in PAGES:
+            go(page, place)
+            page.wait("!!document.querySelector('.panel') && !document.querySelector('.loading')")
+            if place != "delta":
+                page.wait("document.querySelector('main').textContent.includes('constructor.constructor')")
+            for width in (1280, 390):
+                page.resize(width, 900)
+                assert page.js(WHAT_RAN) == [], (place, width)
+                assert page.js(OUTSIDE) == [], (place, width)
+                assert page.js("document.documentElement.scrollWidth") <= width, (place, width)
+
+
+@pytest.mark.skipif(not AXE.exists(), reason="axe-core-python is not installed")
+def test_axe_finds_nothing_serious_on_any_page_light_or_dark_wide_or_on_a_phone(home, page):
+    home.run("send", "robot:q", "params", "lots=1")
+    home.run("send", "gateway", "halt", "scope=system", "reason=by hand", "until=1h")
+    found = {}
+    go(page, "guardian")
+    press(page, "Kill switch ...")
+    page.wait("!!document.querySelector('dialog[open]')")
+    if faults := faults_of_access(page):
+        found["dialog"] = faults
+    page.key("Escape")
+    for theme, width in (("light", 1280), ("dark", 390)):
+        page.resize(width, 900)
+        next_theme = "document.querySelector('.tools button:nth-of-type(2)').click()"
+        page.wait(f"document.documentElement.dataset.theme === {theme!r} || ({next_theme}, false)")
+        for place in PAGES:
+            go(page, place)
+            page.wait("!!document.querySelector('.panel') && !document.querySelector('.loading')")
+            if place == "time":
+                page.wait("!!document.querySelector('#had dd')")
+            if faults := faults_of_access(page):
+                found[f"{place} {theme} {width}"] = faults
+    page.resize(1280, 900)
+    home.run("send", "robot:q", "params", "lots=0")
+    go(page, "guardian")
+    press(page, "Lift ...", "#halts")
+    confirm(page, "Lift", "lift")
+    page.wait("document.querySelector('#halts')?.innerText.includes('Nothing is halted')")
+    assert not found, "\n".join(f"{place}: {each}" for place, all_ in found.items() for each in all_)
+
+
 @pytest.mark.skipif("ONETAPE_PICTURES" not in os.environ, reason="make pictures")
 def test_pictures_of_the_documents_are_of_the_pages_as_they_are(home, tmp_path):
     home.run("send", "robot:q", "params", "lots=2")
@@ -298,5 +336,7 @@ def test_pictures_of_the_documents_are_of_the_pages_as_they_are(home, tmp_path):
             go(page, MARKET)
             page.wait("Number(document.querySelector('.canvas')?.dataset.markers) >= 1")
             page.wait("document.querySelector('#orders')?.innerText.includes('stop market')")
+            page.wait("document.querySelectorAll('#depth tbody tr').length > 20")
+            page.wait("!document.querySelector('.banner, .is-stale')")
             page.picture(Path(os.environ["ONETAPE_PICTURES"]) / f"pages-{theme}.png")
     home.run("send", "robot:q", "params", "lots=0")

@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from pathlib import Path
+from urllib.request import HTTPCookieProcessor, build_opener, urlopen
 
 import pytest
 
@@ -161,11 +162,21 @@ def test_a_robot_that_fails_at_its_start_leaves_nothing(tmp_path):
     assert not list((tmp_path / "runs").iterdir())
 
 
-def test_the_demo_proves_what_it_did(tmp_path):
+def test_the_demo_shows_its_pages_and_proves_what_it_did(tmp_path, monkeypatch):
     threads = threading.active_count()
-    answer = run_demo(seconds=3, seed=2, headless=True, home=tmp_path)
+    opened, shown = [], []
+    monkeypatch.setattr("onetape.supervisor.demo._open", opened.append)
+
+    def hear(line: str) -> None:
+        if "/login?token=" in line:
+            shown.append(build_opener(HTTPCookieProcessor()).open(line.splitlines()[-1]).read())
+
+    answer = run_demo(seconds=3, seed=2, home=tmp_path, say=hear)
     assert answer["replay_divergences"] == 0 and answer["parity_equal"] is True
     assert answer["events"] > 100 and answer["orders"] > 5 and answer["actions"] >= answer["orders"]
     assert Path(answer["report"]).stat().st_size > 20_000
-    assert answer["dashboard"] is None
+    assert opened == [Path(answer["report"])]
+    assert b"app.js" in shown[0] and answer["dashboard"].startswith("http://127.0.0.1:")
+    with pytest.raises(OSError):
+        urlopen(answer["dashboard"])  # it ended with the rest
     assert threading.active_count() == threads

@@ -9,6 +9,7 @@ import os
 import select
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from waiting import PATIENCE_S, wait_for
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = (
-    "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking "
+    "--headless --hide-scrollbars --no-sandbox --disable-gpu --no-first-run --disable-background-networking "
     "--disable-component-update --remote-debugging-pipe"
 )
 
@@ -34,10 +35,12 @@ class Chromium:
         width: int = 1280,
         height: int = 900,
         ready: str = 'document.documentElement?.dataset.ready === "yes"',
+        first: str = "",
+        flags: Sequence[str] = (),
     ) -> None:
-        """page: a file or an address; ready: what is true once it is there."""
+        """page: a file or an address; ready: what is true once it is there; first: a script before all others."""
         self.url, self.folder, self.size = page if isinstance(page, str) else page.as_uri(), folder, (width, height)
-        self.ready = ready
+        self.ready, self.first, self.flags = ready, first, flags
         self.number, self.rest, self.console = 0, b"", list[str]()
 
     def __enter__(self) -> Chromium:
@@ -45,7 +48,7 @@ class Chromium:
         self.inward, to_write = os.pipe()
         # The protocol is spoken on file numbers 3 and 4, which bash gives it; ours are others.
         ends = [fcntl.fcntl(each, fcntl.F_DUPFD, 10) for each in (to_read, to_write)]
-        call = [str(CHROMIUM), *FLAGS.split(), f"--user-data-dir={self.folder}/profile"]
+        call = [str(CHROMIUM), *FLAGS.split(), *self.flags, f"--user-data-dir={self.folder}/profile"]
         source, sink = ends
         redirect = f'exec "$@" 3<&{source} 4>&{sink} {source}<&- {sink}>&-'
         self.process = subprocess.Popen(
@@ -60,12 +63,16 @@ class Chromium:
         self.session = self.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Runtime", "Page", "Log"):
             self.call(f"{domain}.enable")
-        width, height = self.size
+        self.resize(*self.size)
+        if self.first:
+            self.call("Page.addScriptToEvaluateOnNewDocument", source=self.first)
+        self.open()
+        return self
+
+    def resize(self, width: int, height: int) -> None:
         self.call(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
         )
-        self.open()
-        return self
 
     def open(self) -> None:
         """The page, afresh."""
@@ -84,8 +91,8 @@ class Chromium:
         wait_for(lambda: self.js(expression), lambda: f"never true: {expression}")
 
     def js(self, expression: str) -> Any:
-        """The value of an expression in the page."""
-        answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
+        """The value of an expression in the page; of a promise, what it comes to."""
+        answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 

@@ -76,11 +76,8 @@ def reached(shell: Shell, token_file: Path | None) -> dict[str, Any]:
         raise ProcessDown("no control plane runs", location=str(shell.home), todo=todo)
     tls, section = None, shell.config.control
     if address.startswith("https"):
-        import ssl
-
-        # The one certificate that is there, whoever has signed it: of a name of [control] hosts, else of its host.
-        tls = ssl.create_default_context(cafile=shell.config_folder / section.tls_cert)
-        tls.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        # Of a name of [control] hosts, else of its host.
+        tls = load("onetape.control.listening", "trusts", what="TLS")(shell.config_folder / section.tls_cert)
         for unspecified, loopback in (("//0.0.0.0:", "//127.0.0.1:"), ("//[::]:", "//[::1]:")):
             address = address.replace(unspecified, loopback)
     name = section.hosts[0] if tls is not None and section.hosts else ""

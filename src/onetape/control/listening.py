@@ -14,7 +14,7 @@ from onetape.venues.hosts import is_loopback
 if TYPE_CHECKING:
     import ssl
 
-__all__ = ["server_tls", "tls_files"]
+__all__ = ["server_tls", "tls_files", "trusts"]
 
 ANY_ADDRESS: Final = ("0.0.0.0", "::")  # noqa: S104 - recognized, not bound
 
@@ -62,4 +62,13 @@ def server_tls(cert: str, key: str) -> ssl.SSLContext | None:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(cert, key)
+    return context
+
+
+def trusts(certificate: str | Path) -> ssl.SSLContext:
+    """Returns what trusts this one certificate, whoever has signed it."""
+    import ssl
+
+    context = ssl.create_default_context(cafile=str(certificate))
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     return context

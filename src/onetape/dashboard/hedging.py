@@ -12,6 +12,7 @@ from typing import Any, Final
 import aiohttp
 import msgspec
 
+from onetape.control.listening import trusts
 from onetape.control.options import has_control
 from onetape.control.routes import BASE, BY_NAME
 from onetape.dashboard.reader import Reader
@@ -97,6 +98,6 @@ class ControlPlane:
         section = self._reader.config.control
         if not section.tls_cert:
             return True
-        context = ssl.create_default_context(cafile=str(self._reader.folder / section.tls_cert))
+        context = trusts(self._reader.folder / section.tls_cert)
         context.check_hostname = False
         return context

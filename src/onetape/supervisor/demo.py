@@ -8,17 +8,24 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from onetape.dashboard.options import dashboard_options, link_file, link_of
 from onetape.gateway.options import gateway_journal
+from onetape.model.config import parse_config
+from onetape.model.errors import ProcessDown
 from onetape.replay.parity import compare
 from onetape.replay.replay import replay_run
+from onetape.robot.child_process import child_process
 from onetape.robot.live import LiveOptions, addressed, drain, gateway_process, open_live, simulated_exchange
 from onetape.robot.robot_run import RobotRun
 from onetape.security.private import private_folder
+from onetape.supervisor.client import status_of
 
 __all__ = ["run_demo"]
 
@@ -54,16 +61,20 @@ def run_demo(
     every_s: float = 1.0,
 ) -> dict[str, Any]:
     """CONTRACT's keys: seconds, events, orders, fills, pnl, replay_divergences, parity_equal,
-    report, dashboard (null: not built yet). say: hears what is to be read; doing: how the robots
-    stand, all `every_s` seconds, then what is proved, with progress."""
+    report, dashboard (where its pages were; null: headless, or an `up` of this home has them). say: hears what is to
+    be read; doing: how the robots stand, all `every_s` seconds, then what is proved, with progress."""
     began = time.monotonic()
     private_folder(home / "run")  # before a process that would fail at it
     say("a simulated exchange, two accounts with a gateway each, two robots: real sockets")
     with ExitStack() as stack:
         exchange = stack.enter_context(simulated_exchange("binance-usdm", seed))
         robots: list[RobotRun] = []
-        for (reference, params), keys in zip(ROBOTS, exchange["accounts"], strict=False):
-            name = f"demo-{keys['name']}"
+        names = [f"demo-{keys['name']}" for keys in exchange["accounts"][: len(ROBOTS)]]
+        pages = None
+        if not headless and not status_of(home)["running"]:
+            pages = stack.enter_context(_pages(home, names))
+            say(f"pages at {pages} while it lasts; this link lets one browser in, once:\n{link_of(home)}")
+        for (reference, params), keys, name in zip(ROBOTS, exchange["accounts"], names, strict=False):
             client = stack.enter_context(gateway_process(addressed(home, name, exchange, keys, [SYMBOL], is_new=True)))
             options = LiveOptions(strategy=reference, data=(), params=params, home=home, seed=seed, leverage=5)
             robots.append(open_live(options, {name: client}))
@@ -97,9 +108,27 @@ def run_demo(
         "report": str(report) if report else None,
         "reports": [str(result.report) for result in runs],
         "runs": [str(result.run) for result in runs],
-        "tape": str(gateway_journal(home, f"demo-{exchange['accounts'][0]['name']}")),
-        "dashboard": None,
+        "tape": str(gateway_journal(home, names[0])),
+        "dashboard": pages,
     }
+
+
+@contextmanager
+def _pages(home: Path, accounts: Sequence[str]) -> Iterator[str]:
+    """Serves the pages until the block ends, and gives their address."""
+    tables = [f'[accounts.{name}]\nvenue = "demo"\n' for name in accounts]
+    config = parse_config("\n".join(['[dashboard]\n[venues.demo]\nkind = "binance-usdm"\n', *tables]))
+    with child_process([sys.executable, "-m", "onetape.dashboard.main"]) as child:
+        assert child.stdin is not None and child.stdout is not None
+        child.stdin.write(msgspec.json.encode(dashboard_options(config, home=home, folder=home)))
+        child.stdin.close()
+        word, _, address = child.stdout.readline().decode().strip().partition(" ")
+        if word != "ready":
+            raise ProcessDown("the pages did not start", location=str(home), todo="see the line above, or --headless")
+        try:
+            yield address
+        finally:
+            link_file(home).unlink(missing_ok=True)
 
 
 def _trade(robots: Sequence[RobotRun], seconds: float, line: _Line) -> None:

@@ -16,6 +16,10 @@ let socket = null;
 let tries = 0;
 let said = "";
 
+// What turns the text around it round is shown as a sign that something is there.
+const TURNS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+const parsed = (text) => JSON.parse(text.replace(TURNS, "\ufffd"));
+
 const wake = (name) => watchers.get(name)?.forEach((each) => each());
 
 function watch(name, call) {
@@ -39,7 +43,7 @@ export function connect() {
     tries = 0;
     state.heard = Date.now();
   };
-  made.onmessage = (message) => hear(JSON.parse(message.data));
+  made.onmessage = (message) => hear(parsed(message.data));
   made.onclose = () => {
     if (socket !== made) return;
     socket = null;
@@ -156,7 +160,7 @@ export const now = () => Date.now() + state.skew;
 export async function read(name) {
   const answer = await fetch(`/read?topic=${encodeURIComponent(name)}`).catch(() => null);
   if (!answer) throw new Error("the server does not answer");
-  const said = await answer.json();
+  const said = parsed(await answer.text());
   if (!answer.ok) throw new Error(said.error);
   return said;
 }
@@ -167,7 +171,7 @@ export async function act(action, name = "", fields = {}, id = crypto.randomUUID
   const headers = { "Content-Type": "application/json", "X-Onetape-Csrf": state.hello?.csrf ?? "" };
   const answer = await fetch("/act", { method: "POST", headers, body }).catch(() => null);
   if (!answer) throw new Error("the server does not answer: whether it was done is not certain");
-  const said = await answer.json();
+  const said = parsed(await answer.text());
   if (!answer.ok) throw new Error(said.error);
   if (said.error) throw new Error(said.error.message);
   return said.result;

@@ -9,6 +9,7 @@ const STALE_MS = 5000;
 const kept = { theme: localStorage.getItem("theme") ?? "auto", hidden: localStorage.getItem("hidden") === "yes" };
 const changed = new Set();
 
+/** @returns {[typeof kept, typeof change]} */
 export function usePreferences() {
   const [, draw] = useState(0);
   useEffect(() => {
@@ -120,8 +121,8 @@ export function Panel({ title, of, empty, isEmpty = (data) => Array.isArray(data
 
 /** A table. columns: [{head, cell, right}]; rows: with a key. */
 export function Table({ columns, rows, keyOf, label, rowClass }) {
-  return html`<div class="scroll" tabindex="0" role="region" aria-label=${label}><table>
-    <thead><tr>${columns.map((each) => html`<th scope="col" class=${each.right ? "right" : ""}>${each.head}</th>`)}</tr></thead>
+  return html`<div class="scroll" tabindex="0" role="group" aria-label=${label}><table>
+    <thead><tr>${columns.map((each) => each.head ? html`<th scope="col" class=${each.right ? "right" : ""}>${each.head}</th>` : html`<td></td>`)}</tr></thead>
     <tbody>${rows.map((row) => html`<tr key=${keyOf(row)} class=${rowClass?.(row) ?? ""}>${columns.map((each) => html`<td class=${each.right ? "right" : ""} data-head=${each.head}>${each.cell(row)}</td>`)}</tr>`)}</tbody>
   </table></div>`;
 }

@@ -3,6 +3,7 @@ import { html, useEffect, useRef, useState } from "../third_party/preact.js";
 import { read, useEvents, useTopic } from "../connection.js";
 import { Amount, Confirm, Panel, Table, Time, doIt, number, signed, tone } from "../parts.js";
 import { Chart } from "../chart.js";
+import { Beside } from "./beside.js";
 
 const INTERVALS = ["1s", "5s", "1m", "5m", "1h", "1d"];
 
@@ -22,6 +23,7 @@ export function Market({ words, hello }) {
       <${Depth} name=${name} />
       <div class="stack"><${Orders} name=${name} of=${found} mayAct=${!hello?.read_only} /><${Fills} of=${found} /></div>
       <div class="stack"><${Position} name=${name} of=${found} mayAct=${!hello?.read_only} /><${Trades} name=${name} /></div>
+      ${rows.length > 1 && html`<${Beside} rows=${rows} chosen=${found} interval=${interval} />`}
     </div>`;
 }
 
@@ -97,7 +99,7 @@ function Depth({ name }) {
   return html`<${Panel} title="Depth" id="depth" of=${of} isEmpty=${(data) => !data.bids.length && !data.asks.length} empty="No depth: the venue's feed has not begun.">${(data) => {
     const most = Math.max(...[...data.bids, ...data.asks].map(([, size]) => Number(size)), 1e-12);
     const spread = data.bids.length && data.asks.length ? Number(data.asks[0][0]) - Number(data.bids[0][0]) : null;
-    return html`<div class="scroll depth" tabindex="0" role="region" aria-label="Depth"><table><thead><tr><th class="right" scope="col">own</th><th class="right" scope="col">price</th><th class="right" scope="col">size</th></tr></thead><tbody>
+    return html`<div class="scroll depth" tabindex="0" role="group" aria-label="Levels"><table><thead><tr><th class="right" scope="col">own</th><th class="right" scope="col">price</th><th class="right" scope="col">size</th></tr></thead><tbody>
       ${side([...data.asks].reverse(), "ask", most)}
       <tr class="spread"><td></td><td class="right">${spread == null ? "" : html`<span class="unit">spread</span> ${number(spread, 2)}`}</td><td></td></tr>
       ${side(data.bids, "bid", most)}

@@ -54,7 +54,6 @@ function Run({ name, place, step, listed }) {
     addEventListener("keydown", pressed);
     return () => removeEventListener("keydown", pressed);
   });
-  const here = { ...state, at: undefined };
   const part = (value) => ({ data: moment && value(moment), error: state.error });
   return html`<h1 class="unseen">Time</h1>
     <div class="grid">
