@@ -154,7 +154,7 @@ lint: setup ## formatting, types, layers
 	$(BIN)/mypy --config-file bench/mypy.ini bench/*.py
 	$(BIN)/lint-imports --no-cache
 	@$(BIN)/clang-format --dry-run -Werror $(HOUSE_CORE)
-	@test -x $(TSC) || npm install --silent --no-audit --no-fund --prefix build/typescript typescript@$(TYPESCRIPT) || true
+	@test -x $(TSC) || timeout 120 npm install --silent --no-audit --no-fund --prefix build/typescript typescript@$(TYPESCRIPT) || true
 	@if test -x $(TSC); then $(TSC) -p tools/pages.tsconfig.json; \
 		else echo "the types of the pages' scripts are not checked: that needs npm and, once, its registry"; fi
 
