@@ -52,7 +52,9 @@ def lines(made: EquityLines, records: Records, by: str, since: int = 0) -> dict:
 
 @pytest.mark.parametrize("by", ["account", "strategy", "all"])
 @pytest.mark.parametrize("since", [0, NOW - 2 * HOUR, NOW - 20 * HOUR])
-def test_a_line_goes_through_the_lowest_and_highest_minutes_and_has_the_deepest_drawdown(records, by, since, monkeypatch):
+def test_a_line_goes_through_the_lowest_and_highest_minutes_and_has_the_deepest_drawdown(
+    records, by, since, monkeypatch
+):
     monkeypatch.setattr(equity_lines, "AT_ONCE", 500)
     made = EquityLines()
     written(records, 1, NOW - 2 * DAY, NOW - DAY)

@@ -49,8 +49,7 @@ class Book:
             _beside(lambda: positions(home, config, only_tables=True)), self._reader.stops()
         )
         guarded = {(each["account"], each["symbol"], each["side"]): each["protected"] for each in stops or ()}
-        views = self._reader.views
-        views.refresh()
+        views = self._reader.refresh()
         rows = []
         for each in found:
             if not Decimal(each["qty"]) and not any(Decimal(part["qty"]) for part in each["subaccounts"].values()):

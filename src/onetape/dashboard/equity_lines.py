@@ -62,7 +62,9 @@ class _Line:
         begin = self.minutes[0].ts // HOUR
         hours = [each for hour, each in self.hours.items() if hour < begin and hour * HOUR >= since]
         points = [each for low, high, _ in hours for each in sorted({low, high})]
-        return [*points, *minutes], max((*(each[2] for each in hours), *(each.drawdown for each in minutes)), default=0.0)
+        return [*points, *minutes], max(
+            (*(each[2] for each in hours), *(each.drawdown for each in minutes)), default=0.0
+        )
 
 
 _Key = tuple[str, str, str]  # by, name, currency
