@@ -73,11 +73,11 @@ class Looking(asyncio.Protocol):
 async def looked_at(pages: Pages, account: str, seconds: float, pause: float = 3.0) -> dict[str, float]:
     """Opens the pages; what they cost once they are all there."""
     loop, cookie, made = asyncio.get_running_loop(), pages.cookie(), []
-    where = urlsplit(pages.address)
+    server = urlsplit(pages.address)
     for each in instruments(PAGES):
         shown = [topic.format(f"{account}|{each.symbol}") for topic in TOPICS]
         _, looking = await loop.create_connection(
-            lambda shown=shown: Looking(pages, cookie, ["symbols", *shown]), where.hostname, where.port
+            lambda shown=shown: Looking(pages, cookie, ["symbols", *shown]), server.hostname, server.port
         )
         made.append(looking)
     await asyncio.sleep(pause)

@@ -117,8 +117,8 @@ class EquityLines:
     def take(self, records: Records) -> bool:
         """Reads a part of what has come; tells whether there may be more. Rows that came late begin it anew."""
         c = _MINUTES.c
-        (known,) = records.rows(sa.select(sa.func.count().label("n")).where(c.ts <= self._until))
-        if known["n"] != self._count:
+        (counted,) = records.rows(sa.select(sa.func.count().label("n")).where(c.ts <= self._until))
+        if counted["n"] != self._count:
             self._begin()
         newest = records.rows(sa.select(sa.func.max(c.ts).label("ts")))[0]["ts"] or 0
         settled = sa.select(c.ts).where(c.ts > self._until, c.ts <= newest - LATE)
