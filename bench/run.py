@@ -39,7 +39,7 @@ TIMEOUTS_S = {
     "gateway_memory": 1_800,  # a million orders
 }
 # Places that hold no program of their own.
-NOT_FIGURES = {"run.py", "bare_venue.py", "market_tapes.py", "loop.py", "l2_strategies.py", "whole.py"}
+NOT_FIGURES = {"run.py", "bare_venue.py", "market_tapes.py", "loop.py", "l2_strategies.py", "whole.py", "page_home.py"}
 
 
 @dataclass

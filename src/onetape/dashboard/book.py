@@ -9,28 +9,28 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
+from onetape.dashboard.equity_lines import EquityLines
 from onetape.dashboard.reader import Reader
 from onetape.dashboard.topic import Topic, Topics
 from onetape.gateway.account_balances import balances
 from onetape.gateway.account_views import positions
 from onetape.model.errors import BadInput, NotAvailable
-from onetape.model.time import DAY, HOUR, TIME_MAX
-from onetape.recorder.read import equity, ledger, result_of, trips
+from onetape.model.time import DAY, HOUR, MINUTE, TIME_MAX
+from onetape.recorder.read import ledger, result_of, trips
 from onetape.robot.variants_view import variants_of
 from onetape.store.records import Records
 
-__all__ = ["Book", "thinned"]
+__all__ = ["Book"]
 
 SPANS: Final = {"6h": 6 * HOUR, "1d": DAY, "7d": 7 * DAY, "30d": 30 * DAY, "all": TIME_MAX}
 BY: Final = ("strategy", "symbol", "account", "day")
 TRIPS_MAX: Final = 200
-POINTS_MAX: Final = 600  # of a line
 _MS: Final = 10**6
 
 
 class Book:
     def __init__(self, reader: Reader) -> None:
-        self._reader = reader
+        self._reader, self._equity = reader, EquityLines()
 
     def topics(self) -> Topics:
         return {
@@ -49,8 +49,7 @@ class Book:
             _beside(lambda: positions(home, config, only_tables=True)), self._reader.stops()
         )
         guarded = {(each["account"], each["symbol"], each["side"]): each["protected"] for each in stops or ()}
-        views = self._reader.views
-        views.refresh()
+        views = self._reader.refresh()
         rows = []
         for each in found:
             if not Decimal(each["qty"]) and not any(Decimal(part["qty"]) for part in each["subaccounts"].values()):
@@ -89,7 +88,10 @@ class Book:
         by, since = (words[0] if words else "account"), _since(words[1:])
         if by not in ("account", "strategy", "all"):
             raise BadInput("lines are by account, strategy, all", location="by")
-        return await self._read(lambda records: _lines(equity(records, by=by, since=since), by))
+        if by == "all" or time.time_ns() - since > DAY + MINUTE:
+            while await self._read(self._equity.take):
+                pass
+        return await self._read(lambda records: self._equity.lines(records, by, since))
 
     async def _trips(self, words: Sequence[str]) -> Any:
         """Returns the last round trips, the newest first. words: span."""
@@ -117,32 +119,3 @@ def _since(words: Sequence[str]) -> int:
     if span not in SPANS:
         raise BadInput(f"spans are {', '.join(SPANS)}", location="span")
     return max(0, time.time_ns() - SPANS[span])
-
-
-def _lines(rows: Sequence[dict[str, Any]], by: str) -> list[dict[str, Any]]:
-    lines: dict[tuple[str, str], list[tuple[int, float]]] = {}
-    depths: dict[tuple[str, str], float] = {}
-    for row in rows:
-        if row["capital"] is None:  # of a release that did not record it
-            continue
-        name = "all" if by == "all" else row["account"]
-        name = f"{name} / {row['strategy'] or row['subaccount']}" if by == "strategy" else name
-        key = name, row["currency"]
-        lines.setdefault(key, []).append((row["ts"] // _MS, float(Decimal(row["equity"]) - Decimal(row["capital"]))))
-        depths[key] = max(depths.get(key, 0.0), row["drawdown"] or 0.0)
-    return [
-        {"name": name, "currency": currency, "points": thinned(points, POINTS_MAX), "drawdown": depths[name, currency]}
-        for (name, currency), points in sorted(lines.items())
-    ]
-
-
-def thinned(points: Sequence[tuple[int, float]], points_max: int) -> list[tuple[int, float]]:
-    """Returns a line that looks the same: of each stretch its lowest and its highest point, in order, and its end."""
-    stretch = -(-2 * len(points) // points_max)
-    if stretch <= 1:
-        return list(points)
-    found = []
-    for n in range(0, len(points), stretch):
-        part = points[n : n + stretch]
-        found += sorted({min(part, key=lambda each: each[1]), max(part, key=lambda each: each[1])})
-    return found if found[-1] == points[-1] else [*found, points[-1]]

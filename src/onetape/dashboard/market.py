@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
@@ -60,7 +60,7 @@ class Market:
         return {
             "symbols": Topic(self._symbols, 2.0),
             "market": Topic(self._market, 0.1),
-            "bars": Topic(self._newest, 0.2),
+            "bars": Topic(self._newest, 0.1),
             "history": Topic(self._history, 5.0),
             "trades": Topic(self._recent, 0.2),
             "lines": Topic(self._lines, 0.2),
@@ -68,7 +68,7 @@ class Market:
 
     async def _symbols(self, _words: Sequence[str]) -> Any:
         """Returns what is traded, by account."""
-        self._reader.views.refresh()
+        self._reader.refresh()
         return [
             {
                 "account": name,
@@ -94,8 +94,7 @@ class Market:
     # --- quote and depth ------------------------------------------------------------------------------
 
     async def _market(self, words: Sequence[str]) -> Any:
-        views = self._reader.views
-        views.refresh()
+        views = self._reader.refresh()
         account, instrument = self._instrument(words)
         seen = views.seen(account, instrument)
         bids, asks = seen.levels()
@@ -165,7 +164,7 @@ class Market:
         """Returns what is drawn over bars: own orders, positions with entry and liquidation, stops."""
         reader = self._reader
         stops, _ = await asyncio.gather(reader.stops(), self._orders.take())
-        reader.views.refresh()
+        reader.refresh()
         account, instrument = self._instrument(words)
         held = [each for key, each in reader.views.figures(account).positions.items() if key[0] == instrument.symbol]
         names = ("id", "client_id", "side", "type", "price", "trigger", "qty", "filled", "state", "robot", "tag")
@@ -241,24 +240,26 @@ class _Followed:
             self._reader.close()
             self._reader = None
 
-    def rows(self, event: str, names: tuple[str, ...]) -> dict[str, NDArray[np.int64]] | None:
-        """Returns new rows, None while there is no journal or it does not have the instrument."""
+    def parts(self, event: str) -> Iterator[NDArray[np.void]]:
+        """Gives new rows, some ten thousand at a time; none while there is no journal or it does not have the
+        instrument."""
         try:
             if self._reader is not None and self._reader.is_gone:
                 self.close()
             if self._reader is None:
                 if not is_tape(self._path):
-                    return None
+                    return
                 self._reader = JournalReader(self._path)
                 self._reader.seek_time(self._since)
                 self._stream = self._found(self._reader)
             if self._stream is None:
                 self.close()
-                return None
-            return self._reader.columns(event, names=names, where={"stream": self._stream}, time_until=self._until)
+                return
+            for rows in self._reader.chunks(event, time_until=self._until):
+                if len(own := rows[rows["stream"] == self._stream]):
+                    yield own
         except OnetapeError:
             self.close()
-            return None
 
     def _found(self, reader: JournalReader) -> int | None:
         """Returns the instrument's stream; the reader stands where it stood. It may be listed behind that place."""
@@ -286,16 +287,16 @@ class _Bars(_Followed):
         return [(at, *self._bars[at]) for at in list(self._bars)[-count:]]
 
     def take(self) -> None:
+        for rows in self.parts("quote"):
+            self._add(rows[(rows["bid"] > 0) & (rows["ask"] > 0)])
+
+    def _add(self, rows: NDArray[np.void]) -> None:
         import numpy as np
 
-        rows = self.rows("quote", ("time", "bid", "ask"))
-        if rows is None or not len(rows["time"]):
+        if not len(rows):
             return
-        is_whole = (rows["bid"] > 0) & (rows["ask"] > 0)
-        slots = rows["time"][is_whole] // self._interval
-        if not len(slots):
-            return
-        middle = (rows["bid"][is_whole] + rows["ask"][is_whole]) / (2 * 10**self.instrument.price_decimals)
+        slots = rows["time"] // self._interval
+        middle = (rows["bid"] + rows["ask"]) / (2 * 10**self.instrument.price_decimals)
         starts = np.flatnonzero(np.diff(slots, prepend=slots[0] - 1))
         highs, lows = np.maximum.reduceat(middle, starts), np.minimum.reduceat(middle, starts)
         ends = np.append(starts[1:], len(middle)) - 1
@@ -320,8 +321,7 @@ class _Trades(_Followed):
 
     def take(self) -> list[tuple[int, str, str, str]]:
         """Returns (ms UTC, price, size, side), the newest first."""
-        rows = self.rows("trade", ("ts_event", "price", "size", "side"))
-        if rows is not None:
+        for rows in self.parts("trade"):
             for at, price, size, side in zip(
                 *(rows[name][-TRADES:].tolist() for name in ("ts_event", "price", "size", "side")), strict=True
             ):

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from onetape.dashboard.book import thinned
+from onetape.dashboard.equity_lines import thinned
 from onetape.dashboard.market import BARS_MAX, INTERVALS, SIDES, bars_until, instrument_from
 from onetape.dashboard.topic import Topic, Topics
 from onetape.engine.tape_facts import tape_span

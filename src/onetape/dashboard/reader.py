@@ -32,6 +32,7 @@ __all__ = ["Reader"]
 ANSWER_WITHIN_S: Final = 1.0  # who looks does not wait for a process that is busy
 RECORDS_EVERY_S: Final = 5.0  # a look at the database; equity is recorded by the minute
 RETRY_S: Final = 10.0
+FRESH_NS: Final = 20 * 10**6  # for so long what was read last is new enough
 T = TypeVar("T")
 
 
@@ -68,7 +69,7 @@ class Reader:
         status, robots, gateways, stops = await asyncio.gather(
             self.status(), self.robots(), self.gateways(), self.stops()
         )
-        self.views.refresh()
+        self.refresh()
         self._renew_day()
         return Look(
             now=time.time_ns(),
@@ -129,6 +130,12 @@ class Reader:
         return None if answer is None else list(answer["stops"])
 
     # --- tapes and tables -------------------------------------------------------------------------
+
+    def refresh(self) -> Views:
+        """Returns the views with what has come; many topics that are read at once read tapes once."""
+        if time.time_ns() - self.views.now >= FRESH_NS:
+            self.views.refresh()
+        return self.views
 
     def alerts(self, *, is_all: bool = False) -> list[dict[str, Any]]:
         with suppress(OnetapeError):

@@ -46,6 +46,8 @@ class Drawn {
   }
 }
 
+const BARS_MIN = 2000; // that a chart has room for
+
 export class Chart extends Drawn {
   constructor(box, decimals) {
     super(box, true, { rightOffset: 6 });
@@ -66,6 +68,7 @@ export class Chart extends Drawn {
 
   /** rows: (s UTC, open, high, low, close), oldest first. */
   set(rows) {
+    this.most = Math.max(2 * rows.length, BARS_MIN);
     this.bars = rows.map(([time, open, high, low, close]) => ({ time, open, high, low, close }));
     this.series.setData(this.bars);
     this.markers(this.fills);
@@ -82,6 +85,11 @@ export class Chart extends Drawn {
       if (time === this.bars.at(-1).time) this.bars[this.bars.length - 1] = bar;
       else this.bars.push(bar);
       this.series.update(bar);
+    }
+    if (this.bars.length > this.most) {
+      this.bars = this.bars.slice(-this.most / 2); // a page stays open for days
+      this.series.setData(this.bars);
+      this.markers(this.fills);
     }
     return true;
   }

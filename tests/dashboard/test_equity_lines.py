@@ -1,0 +1,112 @@
+"""Equity lines beside the recorder's own rows: the same figures, read once."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+import sqlalchemy as sa
+
+from onetape.accounts.entries import TOTAL
+from onetape.dashboard import equity_lines
+from onetape.dashboard.equity_lines import EquityLines, thinned
+from onetape.model.time import DAY, HOUR, MINUTE
+from onetape.recorder.read import equity
+from onetape.store.records import Records, add, metadata
+
+NOW = 20_000 * DAY
+_FACTS = {each.name: "0" for each in metadata.tables["record_equity"].columns}
+
+
+def row(account: str, slot: int, ts: int, worth: int, drawdown: float) -> dict:
+    figures = {"utilization": 0.0, "leverage": 0.0, "drawdown": drawdown, "capital": "1000", "equity": str(worth)}
+    who = {"account": account, "slot": slot, "currency": "USDT", "ts": ts, "subaccount": "a", "strategy": ""}
+    return {**_FACTS, **figures, **who}
+
+
+@pytest.fixture
+def records(tmp_path):
+    made = Records("sqlite:///store.db", home=tmp_path)
+    yield made
+    made.close()
+
+
+def written(records: Records, seed: int, begin: int, end: int) -> None:
+    """Minutes of two accounts and a sub-account, of which each lacks some."""
+    dice = random.Random(seed)
+    rows = [
+        row(account, slot, ts, dice.randint(900, 1100), dice.random() / 10)
+        for ts in range(begin, end, MINUTE)
+        for account, slot in (("main", TOTAL), ("main", 2), ("second", TOTAL))
+        if dice.random() < 0.8
+    ]
+    with records.transaction() as connection:
+        add(connection, "record_equity", rows)
+
+
+def lines(made: EquityLines, records: Records, by: str, since: int = 0) -> dict:
+    while made.take(records):
+        pass
+    return {each["name"]: each for each in made.lines(records, by, since)}
+
+
+@pytest.mark.parametrize("by", ["account", "strategy", "all"])
+@pytest.mark.parametrize("since", [0, NOW - 2 * HOUR, NOW - 20 * HOUR])
+def test_a_line_goes_through_the_lowest_and_highest_minutes_and_has_the_deepest_drawdown(
+    records, by, since, monkeypatch
+):
+    monkeypatch.setattr(equity_lines, "AT_ONCE", 500)
+    made = EquityLines()
+    written(records, 1, NOW - 2 * DAY, NOW - DAY)
+    lines(made, records, by)
+    written(records, 2, NOW - DAY, NOW)
+    found = lines(made, records, by, since)
+    for name, line in found.items():
+        account = name.partition(" / ")[0]
+        rows = [each for each in equity(records, by=by, since=since) if by == "all" or each["account"] == account]
+        values = [int(each["equity"].partition(".")[0]) - (2000 if by == "all" else 1000) for each in rows]
+        if by == "all":  # until the second account has its first minute there is one
+            values = [int(float(each["equity"]) - float(each["capital"])) for each in rows]
+        points = [value for _, value in line["points"]]
+        assert (min(points), max(points), points[-1]) == (min(values), max(values), values[-1])
+        assert line["points"][-1][0] == rows[-1]["ts"] // 10**6
+        assert line["drawdown"] == pytest.approx(max(each["drawdown"] for each in rows))
+        times = [at for at, _ in line["points"]]
+        assert times == sorted(times) and len(times) <= equity_lines.POINTS_MAX + 1
+    assert list(found) == {"account": ["main", "second"], "strategy": ["main / a"], "all": ["all"]}[by]
+
+
+def test_a_second_look_reads_only_what_has_come_since(records, monkeypatch):
+    made = EquityLines()
+    written(records, 1, NOW - DAY, NOW)
+    lines(made, records, "all")
+    read, rows = [], records.rows
+    monkeypatch.setattr(records, "rows", lambda wanted: read.append(found := rows(wanted)) or found)
+    lines(made, records, "all")
+    assert sum(map(len, read)) < 50  # the last minutes, and counts
+
+
+def test_an_account_whose_minutes_came_late_is_in_the_sum_of_the_past(records):
+    made = EquityLines()
+    with records.transaction() as connection:
+        add(connection, "record_equity", [row("main", TOTAL, NOW - HOUR + n * MINUTE, 1010, 0.0) for n in range(60)])
+    assert {value for _, value in lines(made, records, "all")["all"]["points"]} == {10}
+    with records.transaction() as connection:
+        add(connection, "record_equity", [row("late", TOTAL, NOW - HOUR + n * MINUTE, 1005, 0.0) for n in range(60)])
+    assert {value for _, value in lines(made, records, "all")["all"]["points"]} == {15}
+
+
+def test_what_is_now_ends_a_line_and_the_last_day_is_read_alone(records):
+    written(records, 1, NOW - 3 * DAY, NOW)
+    with records.transaction() as connection:
+        connection.execute(sa.insert(metadata.tables["record_risk"]), row("main", TOTAL, NOW + MINUTE, 1777, 0.5))
+    line = {each["name"]: each for each in EquityLines().lines(records, "account", NOW - HOUR)}["main"]
+    assert line["points"][-1] == ((NOW + MINUTE) // 10**6, 777.0) and line["drawdown"] == 0.5
+    assert line["points"][0][0] >= (NOW - HOUR) // 10**6
+
+
+def test_a_thinned_line_keeps_its_ends_and_its_extremes():
+    points = [(n, float(n % 97)) for n in range(10_000)]
+    found = thinned(points, 100)
+    assert len(found) <= 101 and found[-1] == points[-1]
+    assert {0.0, 96.0} <= {value for _, value in found}
