@@ -7,6 +7,8 @@ CORE := $(shell find core third_party CMakeLists.txt -name '*.[ch]pp' -o -name '
 HOUSE_CORE = $(shell find core -name '*.[ch]pp')
 # What it compiles is compiled when it is first imported: most of it never is.
 PIP := $(BIN)/pip install -qq --no-compile --disable-pip-version-check
+# Whatever the caller's environment says: what thousands of processes of the tests import is compiled once.
+unexport PYTHONDONTWRITEBYTECODE
 # Tests in Python look at parts of the core that no run needs, in a module of their own.
 TESTED := -C cmake.define.ONETAPE_TEST_BINDINGS=ON
 # cmake and ninja come from the environment too.

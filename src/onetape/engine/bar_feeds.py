@@ -7,28 +7,19 @@ lies before the start.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from onetape import _core
 from onetape.engine.plan import History
+from onetape.engine.run_host import RunHost
 from onetape.engine.tape_facts import Inventory
 from onetape.model.enums import EventType
 from onetape.model.errors import NotAvailable, UnknownSymbol, UsageError
 from onetape.model.instrument import Instrument
-from onetape.model.time import SECOND, TIME_MAX, format_duration, parse_period
-from onetape.tape.journal import JournalReader
+from onetape.model.time import format_duration, parse_period
 
-if TYPE_CHECKING:
-    from onetape.engine.host import Host
-    from onetape.engine.session import Session
-
-__all__ = ["AsksHistory", "BarFeeds", "preload", "take_history"]
-
-AsksHistory = Callable[[Mapping[tuple[str, int], int], int], Sequence[History]]
+__all__ = ["BarFeeds"]
 
 TRADE, MID, VENUE, FINER = 0, 1, 2, 3  # BarSource of core/market/bars.hpp
 SOURCES: Final = {"trade": TRADE, "mid": MID, "venue": VENUE}
@@ -38,14 +29,13 @@ _AMOUNT: Final = re.compile(r"(?P<count>\d{1,15}(\.\d{1,15})?)(?P<of>[vtni])\Z",
 _AMOUNT_MAX: Final = 2**62
 _NOTIONAL_DECIMALS: Final = 6
 _QUOTE, _TRADE, _BAR = EventType.QUOTE.id, EventType.TRADE.id, EventType.BAR.id
-_JOIN_NS: Final = 10 * SECOND  # by how much less a stream may be behind its venue
 
 
 class BarFeeds:
     """Of one host. sources: "symbol period" -> trade, mid, venue, or the shorter period whose bars
     they are made of."""
 
-    def __init__(self, host: Host, sources: Mapping[str, str], inventory: Callable[[], Inventory]) -> None:
+    def __init__(self, host: RunHost, sources: Mapping[str, str], inventory: Callable[[], Inventory]) -> None:
         self._host = host
         self._inventory = inventory
         self.sources = dict(sources)
@@ -173,61 +163,6 @@ class BarFeeds:
             bars = f"{history.bars} of {wanted} bars of {format_duration(history.period)}"
             words = f"{history.symbol}: {bars} from before the start"
             self._host.log(f"{words}: {history.reason}", "warning", {})
-
-
-def take_history(session: Session) -> None:
-    """Bars from before the start that the venue tells a live robot of, once they are looked at, and
-    at the latest after on_start. What it has reported is part of the run: a replay reads it where it lies."""
-    bars = session.host.bars
-    pending, bars.pending = bars.pending, {}
-    if not pending:
-        return
-    assert session.started_at is not None
-    if session.asks_history is not None:
-        reported = list(session.asks_history(pending, session.started_at))
-        session.plan = replace(session.plan, history=[*session.plan.history, *reported])
-        session.host.append(EventType.PARAMS.id, {"history": [each._asdict() for each in reported]})
-    else:
-        reported = [each for each in session.plan.history if (each.symbol, each.period) in pending]
-    for each in reported:
-        if each.is_reported:
-            gateway = session.host.gateway_of(each.symbol)
-            with JournalReader(session.sources[gateway].path) as reader:
-                session.loop.take_history(gateway, reader.core, each.first, each.last)
-        bars.note_history(each)
-
-
-def preload(session: Session) -> None:
-    """Bars from before the start, and the part of the first bar that lies before it; what windows of
-    scans cover. Where the venue has told of the bars, the tape adds what came between its answer's
-    last trade and the start."""
-    bars, scans = session.host.bars, session.host.scans
-    start = session.started_at
-    assert start is not None
-    scans_from = start - scans.history if scans.history else TIME_MAX
-    begin = start
-    if bars.longest_period or bars.from_first:
-        begin = _first_bar(session, start)
-    if min(begin, scans_from) >= start:
-        return
-    with ExitStack() as opened:
-        # Readers of their own: those of the run stand behind the start already.
-        readers = [opened.enter_context(JournalReader(each.path)) for each in session.sources]
-        outcome = session.loop.preload([r.core for r in readers], begin, start, scans_from)
-        if outcome == _core.RunOutcome.FAILED:
-            session.loop.raise_failure()
-
-
-def _first_bar(session: Session, start: int) -> int:
-    """When the first bar opened that the subscribed feeds want, ns."""
-    bars = session.host.bars
-    if bars.from_first:
-        return 0
-    preloaded = {(each.symbol, each.period) for each in session.plan.history if each.is_reported}
-    if preloaded and preloaded == bars.periods:
-        return start - _JOIN_NS
-    period = bars.longest_period
-    return _core.bar_open_time(start, period) - bars.history * period
 
 
 def _amount(text: str, instrument: Instrument) -> tuple[int, int] | None:

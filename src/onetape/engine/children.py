@@ -9,13 +9,10 @@ repetition, and its orders carry the location on the tape.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from onetape.engine.handlers import KINDS
 from onetape.engine.parameters import coerced, parameters_of
-
-if TYPE_CHECKING:
-    from onetape.engine.strategy import Strategy
 
 __all__ = ["Child", "location_of", "make_child"]
 
@@ -92,7 +89,7 @@ class Child:
 
 
 def make_child(
-    parent: Strategy,
+    parent: Any,
     base: type[Any],
     kind: type[S],
     name: str,
@@ -100,9 +97,9 @@ def make_child(
     number: int,
     on: Callable[[str, Callable[..., Any]], None],
 ) -> S:
-    """Returns a started child. base: Strategy; on: registers a handler; kind: any, or one that has a face of its own
-    and derives from Child. Raises BadConfig for parameters that it has not, ValueError for a name that cannot be part
-    of a path."""
+    """Returns a started child. parent: a strategy; base: Strategy; on: registers a handler; kind: any, or one that has
+    a face of its own and derives from Child. Raises BadConfig for parameters that it has not, ValueError for a name
+    that cannot be part of a path."""
     if not name or "/" in name or not name.isprintable():
         raise ValueError(f"a child's name is part of its location: {name!r}")
     made: Any = (

@@ -8,7 +8,7 @@ passed, whatever is delayed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from random import Random
@@ -26,7 +26,7 @@ from onetape.model.time import parse_period
 
 if TYPE_CHECKING:
     from onetape import _core
-    from onetape.engine.strategy import Strategy
+    from onetape.engine.host import Host
 
 __all__ = ["ExecutionDesk", "Work"]
 
@@ -60,9 +60,10 @@ class Work:
 class ExecutionDesk:
     """Of one strategy, or of one strategy inside it."""
 
-    def __init__(self, strategy: Strategy, base: type, seed: int) -> None:
-        self._strategy, self._host, self._loop = strategy, strategy._host, strategy._loop
-        self._seed = seed
+    def __init__(self, host: Host, base: type, set_target: Callable[..., object]) -> None:
+        """set_target: the strategy's own."""
+        self._host, self._loop, self._set_target = host, host.loop, set_target
+        self._seed = host.seed
         self._works: dict[str, Work] = {}
         self._later: dict[str, tuple[Decimal, str, dict[str, Any]]] = {}  # what is to grow
         self._reducing: set[str] = set()  # what it waits for
@@ -111,7 +112,7 @@ class ExecutionDesk:
         self, weights: Mapping[str, float], of: float | None, band: float, algo: str, options: dict[str, Any]
     ) -> dict[str, float]:
         """See Strategy.set_weights."""
-        whole = Decimal(repr(float(self._strategy.equity if of is None else of)))
+        whole = Decimal(repr(float(self._loop.equity if of is None else of)))
         targets: list[tuple[str, Decimal, str, dict[str, Any]]] = []
         wanted: dict[str, float] = {}
         for symbol, weight in weights.items():
@@ -146,7 +147,7 @@ class ExecutionDesk:
             else:
                 self._later[symbol] = qty, algo, options
         for symbol, qty, algo, options in smaller:
-            self._strategy.set_target(symbol, qty, algo, **options)
+            self._set_target(symbol, qty, algo, **options)
         self._release()
 
     def is_reaching(self, symbol: str) -> bool:
@@ -160,7 +161,7 @@ class ExecutionDesk:
         self._reducing.clear()
         later, self._later = self._later, {}
         for symbol, (qty, algo, options) in later.items():
-            self._strategy.set_target(symbol, qty, algo, **options)
+            self._set_target(symbol, qty, algo, **options)
 
     def _has_target_orders(self, symbol: str) -> bool:
         return any(order.tag == "target" for order in self._loop.working(symbol))

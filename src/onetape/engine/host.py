@@ -23,10 +23,10 @@ from onetape.engine.bar_feeds import BarFeeds
 from onetape.engine.children import location_of, make_child
 from onetape.engine.handlers import KINDS, Handlers
 from onetape.engine.live_money import LiveMoney
-from onetape.engine.loader import source_location
 from onetape.engine.notes import Direction, Notes, Signal, number_of
 from onetape.engine.plan import LiveRobot, Seat
 from onetape.engine.scans import ExternalEvent, ScanEvent, Scans
+from onetape.engine.source_location import source_location
 from onetape.engine.tape_facts import Inventory
 from onetape.model.decimals import decimal_text, to_fraction
 from onetape.model.enums import EventType

@@ -6,23 +6,58 @@ before the start; from there on frames are taken as they come, and the order is 
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
+from onetape import _core
+from onetape.engine.host import Host
 from onetape.engine.incarnations import INPUT
-from onetape.engine.plan import SEQUENCE_NEVER, LiveRobot, RunPlan
+from onetape.engine.plan import SEQUENCE_NEVER, History, LiveRobot, RunPlan
+from onetape.engine.run_spec import RunSpec
 from onetape.engine.tape_facts import seals_within
 from onetape.model.enums import EventType
-from onetape.model.time import MINUTE
-from onetape.tape.journal import JournalReader
+from onetape.model.time import MINUTE, SECOND, TIME_MAX
+from onetape.tape.journal import JournalReader, JournalWriter
 
-if TYPE_CHECKING:
-    from onetape.engine.session import Session
+__all__ = [
+    "AsksHistory",
+    "Source",
+    "hold_streams",
+    "note_inputs",
+    "preload",
+    "release_streams",
+    "seek_hub",
+    "take_history",
+]
 
-__all__ = ["hold_streams", "note_inputs", "release_streams", "seek_hub"]
+AsksHistory = Callable[[Mapping[tuple[str, int], int], int], Sequence[History]]
 
+_JOIN_NS: Final = 10 * SECOND  # by how much less a stream may be behind its venue
 WARM_NS: Final = MINUTE  # of the hub's tape before the start: the newest values of what trades
+
+
+@dataclass(slots=True)
+class Source:
+    path: Path
+    reader: JournalReader
+    number: int
+    is_detail: bool  # only the exchange sees it
+
+
+class Reads(Protocol):
+    """A session, and the tapes that it reads."""
+
+    loop: _core.TradingLoop
+    host: Host
+    spec: RunSpec
+    plan: RunPlan
+    sources: list[Source]
+    writer: JournalWriter | None
+    started_at: int | None
+    asks_history: AsksHistory | None
 
 
 def seek_hub(reader: JournalReader, plan: RunPlan) -> int:
@@ -36,7 +71,7 @@ def seek_hub(reader: JournalReader, plan: RunPlan) -> int:
     return reader.next_sequence
 
 
-def hold_streams(session: Session, live: LiveRobot) -> None:
+def hold_streams(session: Reads, live: LiveRobot) -> None:
     """Before the warm-up: a replay warms up on the same frames."""
     if live.positions and len(session.sources) > 1:
         session.loop.order_inputs([(after, source, each, each) for after, source, each in live.order])
@@ -46,7 +81,7 @@ def hold_streams(session: Session, live: LiveRobot) -> None:
         session.loop.limit_source(source.number, there)
 
 
-def release_streams(session: Session, live: LiveRobot) -> None:
+def release_streams(session: Reads, live: LiveRobot) -> None:
     """After it. A replay is told how far by whoever steps it, and looks ahead on the gateway's tape."""
     if live.positions:
         if len(session.sources) > 1:
@@ -58,7 +93,7 @@ def release_streams(session: Session, live: LiveRobot) -> None:
         session.loop.limit_source(source.number, SEQUENCE_NEVER)
 
 
-def note_inputs(session: Session) -> None:
+def note_inputs(session: Reads) -> None:
     """Which frames were taken of each source: the run can be repeated from exactly these."""
     inputs = []
     live = session.plan.live
@@ -73,3 +108,58 @@ def note_inputs(session: Session) -> None:
         if session.writer is not None:
             session.loop.append_cold(EventType.INPUT.id, INPUT.pack(uuid, epoch, first, last - first + 1, crc, 0))
     session.plan = replace(session.plan, inputs=inputs)
+
+
+def take_history(session: Reads) -> None:
+    """Bars from before the start that the venue tells a live robot of, once they are looked at, and
+    at the latest after on_start. What it has reported is part of the run: a replay reads it where it lies."""
+    bars = session.host.bars
+    pending, bars.pending = bars.pending, {}
+    if not pending:
+        return
+    assert session.started_at is not None
+    if session.asks_history is not None:
+        reported = list(session.asks_history(pending, session.started_at))
+        session.plan = replace(session.plan, history=[*session.plan.history, *reported])
+        session.host.append(EventType.PARAMS.id, {"history": [each._asdict() for each in reported]})
+    else:
+        reported = [each for each in session.plan.history if (each.symbol, each.period) in pending]
+    for each in reported:
+        if each.is_reported:
+            gateway = session.host.gateway_of(each.symbol)
+            with JournalReader(session.sources[gateway].path) as reader:
+                session.loop.take_history(gateway, reader.core, each.first, each.last)
+        bars.note_history(each)
+
+
+def preload(session: Reads) -> None:
+    """Bars from before the start, and the part of the first bar that lies before it; what windows of
+    scans cover. Where the venue has told of the bars, the tape adds what came between its answer's
+    last trade and the start."""
+    bars, scans = session.host.bars, session.host.scans
+    start = session.started_at
+    assert start is not None
+    scans_from = start - scans.history if scans.history else TIME_MAX
+    begin = start
+    if bars.longest_period or bars.from_first:
+        begin = _first_bar(session, start)
+    if min(begin, scans_from) >= start:
+        return
+    with ExitStack() as opened:
+        # Readers of their own: those of the run stand behind the start already.
+        readers = [opened.enter_context(JournalReader(each.path)) for each in session.sources]
+        outcome = session.loop.preload([r.core for r in readers], begin, start, scans_from)
+        if outcome == _core.RunOutcome.FAILED:
+            session.loop.raise_failure()
+
+
+def _first_bar(session: Reads, start: int) -> int:
+    """When the first bar opened that the subscribed feeds want, ns."""
+    bars = session.host.bars
+    if bars.from_first:
+        return 0
+    preloaded = {(each.symbol, each.period) for each in session.plan.history if each.is_reported}
+    if preloaded and preloaded == bars.periods:
+        return start - _JOIN_NS
+    period = bars.longest_period
+    return _core.bar_open_time(start, period) - bars.history * period

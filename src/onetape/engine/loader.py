@@ -8,7 +8,6 @@ import inspect
 import linecache
 import stat
 import sys
-import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
@@ -16,10 +15,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final
 
+from onetape.engine.source_location import source_location
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import BadConfig, OnetapeError, PermissionDenied, StrategyError
 
-__all__ = ["keep_source", "load_strategy", "own_modules", "source_files", "source_location"]
+__all__ = ["keep_source", "load_strategy", "own_modules", "source_files"]
 
 # Libraries that we import where they are needed.
 IMPORTED_LATE: Final = (
@@ -128,19 +128,6 @@ def _run_module(load: Callable[[], ModuleType], location: str) -> ModuleType:
             location=source_location(problem) or location,
             todo="fix the strategy file",
         ) from problem
-
-
-def source_location(problem: BaseException) -> str:
-    """`file.py:line in function` of the innermost frame outside this package."""
-    if isinstance(problem, SyntaxError) and problem.filename:
-        return f"{problem.filename}:{problem.lineno}"
-    package = str(Path(__file__).resolve().parent.parent)
-    frames = traceback.extract_tb(problem.__traceback__)
-    own = [f for f in frames if not f.filename.startswith((package, "<frozen"))]
-    if not own:
-        return ""
-    last = own[-1]
-    return f"{last.filename}:{last.lineno} in {last.name}"
 
 
 def _pick(module: ModuleType, class_name: str, reference: str) -> type[Strategy]:

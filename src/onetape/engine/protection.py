@@ -18,7 +18,7 @@ from onetape.model.errors import NotAvailable, ProcessDown
 
 if TYPE_CHECKING:
     from onetape import _core
-    from onetape.engine.strategy import Strategy
+    from onetape.engine.host import Host
 
 __all__ = ["Attached", "Protections"]
 
@@ -55,8 +55,8 @@ class Attached:
 class Protections:
     """Of one strategy."""
 
-    def __init__(self, strategy: Strategy, base: type) -> None:
-        self._host, self._loop = strategy._host, strategy._loop
+    def __init__(self, host: Host, base: type) -> None:
+        self._host, self._loop = host, host.loop
         self._attached: dict[int, Attached] = {}
         self._traded: set[str] = set()  # symbols whose trades are heard
         self._away: set[str] = set()  # venues whose gateway is: nothing can be changed there

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 
+from onetape.engine.run_host import RunHost
 from onetape.market.condition import Condition, parse_condition
 from onetape.market.wanted import symbols_wanted
 from onetape.model.enums import EventType
 from onetape.model.errors import BadInput, NotAvailable
 from onetape.model.time import SECOND
-
-if TYPE_CHECKING:
-    from onetape.engine.host import Host
 
 __all__ = ["ExternalEvent", "ScanEvent", "Scans"]
 
@@ -50,7 +48,7 @@ class ScanEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag
 class Scans:
     """Of one run. The core follows them; what they are called is known here."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: RunHost) -> None:
         self._host = host
         self._conditions: list[Condition] = []  # by the core's number
         self._begun: set[bytes] = set()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -17,12 +17,20 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from onetape import _core
-from onetape.engine.bar_feeds import AsksHistory, preload, take_history
 from onetape.engine.compiled import is_compiled
 from onetape.engine.detail import check_detail, matching_streams
 from onetape.engine.host import Host
 from onetape.engine.incarnations import ending_record, life_record, seed_of, with_orders
-from onetape.engine.inputs import hold_streams, note_inputs, release_streams, seek_hub
+from onetape.engine.inputs import (
+    AsksHistory,
+    Source,
+    hold_streams,
+    note_inputs,
+    preload,
+    release_streams,
+    seek_hub,
+    take_history,
+)
 from onetape.engine.opening import set_opening_prices
 from onetape.engine.parameters import coerced, resolve
 from onetape.engine.plan import LiveRobot, toml_value
@@ -31,6 +39,7 @@ from onetape.engine.reuse import check_event_reuse
 from onetape.engine.robot_commands import AWAY, BACK, PARAMS, START, RobotCommand
 from onetape.engine.run_spec import RunSpec
 from onetape.engine.set_up import check_symbol, main_instrument, refuse_empty, set_trading_hours, with_overrides
+from onetape.engine.source_location import source_location
 from onetape.engine.strategy import Strategy
 from onetape.engine.tape_facts import Inventory, TapeContents, contents_of, inventory_of, streams_of
 from onetape.engine.venue_setup import check_venues, fund, prepare_venues, set_venue_rules, with_venue_clocks
@@ -68,14 +77,6 @@ _FILLING = (EventType.QUOTE, EventType.TRADE, EventType.BOOK, EventType.MBO)
 READ_AT_START = frozenset({"symbol", "symbols"})  # a gateway follows them before a robot begins
 
 
-@dataclass(slots=True)
-class _Source:
-    path: Path
-    reader: JournalReader
-    number: int
-    is_detail: bool  # only the exchange sees it
-
-
 class Session:
     """Owns the loop, the strategy and the run's journal from open() to close()."""
 
@@ -85,7 +86,7 @@ class Session:
         self.plan = plan = spec.plan
         self.strategy_class = spec.strategy
         self.params: dict[str, Any] = {}
-        self.sources: list[_Source] = []
+        self.sources: list[Source] = []
         self.writer: JournalWriter | None = None
         self.started_at: int | None = None
         self.state_hash = ""
@@ -173,8 +174,6 @@ class Session:
         except BaseException as problem:
             if isinstance(problem, OnetapeError):
                 raise
-            from onetape.engine.loader import source_location
-
             raise StrategyError(
                 f"{type(problem).__name__}: {problem}",
                 location=f"{source_location(problem) or self.strategy_class.__name__}, in on_start",
@@ -397,7 +396,7 @@ class Session:
             path = Path(each.path)
             reader = JournalReader(path)
             number = self.loop.add_source(reader.core)
-            self.sources.append(_Source(path, reader, number, each.is_detail))
+            self.sources.append(Source(path, reader, number, each.is_detail))
             if self._is_of_hub(number):
                 self._map_hub(reader, number)
             elif not each.is_detail:
@@ -429,8 +428,6 @@ class Session:
         try:
             robot = self.strategy_class()
         except Exception as problem:
-            from onetape.engine.loader import source_location
-
             raise StrategyError(
                 f"{type(problem).__name__}: {problem}",
                 location=source_location(problem) or self.strategy_class.__name__,
@@ -467,7 +464,7 @@ class Session:
             payload = msgspec.msgpack.encode(record)
             self.loop.map_stream(number, stream, self.host.instrument_frame(number, stream, payload))
 
-    def _map_detail(self, source: _Source) -> None:
+    def _map_detail(self, source: Source) -> None:
         symbols = matching_streams(source.path, streams_of(source.path), self.host.instruments)
         check_detail(source.path, symbols, self.inventory())
         numbers = {symbol: i for i, symbol in enumerate(self.host.instruments)}
@@ -476,7 +473,7 @@ class Session:
             self.loop.use_detail(numbers[symbol])
             self.loop.map_stream(source.number, stream, numbers[symbol])
 
-    def _add_first_instruments(self, source: _Source) -> None:
+    def _add_first_instruments(self, source: Source) -> None:
         """What a tape says before its first market event, so that on_start can subscribe to a
         tape that begins later than the others. A symbol that is known keeps its facts: the frame
         is taken again when its time comes."""

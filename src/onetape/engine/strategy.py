@@ -422,14 +422,14 @@ class Strategy:
         if "_desk" not in vars(self):
             from onetape.engine.execution_desk import ExecutionDesk
 
-            self._desk = ExecutionDesk(self, Strategy, self._host.seed)
+            self._desk = ExecutionDesk(self._host, Strategy, self.set_target)
         return self._desk
 
     def _protections_desk(self) -> Protections:
         if "_protections" not in vars(self):
             from onetape.engine.protection import Protections
 
-            self._protections = Protections(self, Strategy)
+            self._protections = Protections(self._host, Strategy)
         return self._protections
 
     def close(self, symbol: str) -> _core.Order | None:

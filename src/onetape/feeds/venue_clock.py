@@ -11,16 +11,15 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 import aiohttp
 
 from onetape.model.errors import ClockSkew
 from onetape.model.time import clock_offset
+from onetape.orders.calls import Call
 from onetape.orders.managed import HealthOut
-
-if TYPE_CHECKING:
-    from onetape.feeds.query_line import VenueLine
+from onetape.venues.gateways import TradingVenue
 
 __all__ = ["VenueClock", "ask_time", "keep_clock"]
 
@@ -76,7 +75,16 @@ class VenueClock:
         return jump
 
 
-async def keep_clock(line: VenueLine, say: Callable[[HealthOut], None]) -> None:
+class Line(Protocol):
+    """Asks one venue, whose time its clock keeps."""
+
+    clock: VenueClock
+    venue: TradingVenue
+
+    async def request(self, call: Call) -> tuple[int, dict[str, str], bytes]: ...
+
+
+async def keep_clock(line: Line, say: Callable[[HealthOut], None]) -> None:
     """Keeps the clock for ever: asks when there is reason to, and says what it finds."""
     clock = line.clock
     due = time.monotonic() + ASK_EVERY_S
@@ -101,7 +109,7 @@ async def keep_clock(line: VenueLine, say: Callable[[HealthOut], None]) -> None:
         await asyncio.sleep(QUERY_EVERY_S)
 
 
-async def ask_time(line: VenueLine) -> int:
+async def ask_time(line: Line) -> int:
     """Sets the line's clock; the correction in ns. Raises ValueError for an answer that is none,
     aiohttp.ClientError, OSError and TimeoutError where none came."""
     call, clock = line.venue.time(), line.clock

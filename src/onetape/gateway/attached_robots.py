@@ -5,19 +5,22 @@ from __future__ import annotations
 import hmac
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from onetape.accounts.entries import MAIN
+from onetape.feeds.depth_feed import DepthFeed
+from onetape.gateway.core import GatewayCore
+from onetape.gateway.gateway_market import GatewayMarket
 from onetape.gateway.gateway_tape import RobotLife
-from onetape.gateway.options import gateway_journal
+from onetape.gateway.options import GatewayOptions, gateway_journal
+from onetape.gateway.robot_requests import Robots
 from onetape.model.enums import Kind
 from onetape.model.errors import NotOwner, UnknownSubaccount
+from onetape.model.instrument import Instrument
 from onetape.model.money import money
 from onetape.model.sections import OPERATOR
 from onetape.security.tokens import grant_of
-
-if TYPE_CHECKING:
-    from onetape.gateway.gateway import Gateway
 
 __all__ = ["AttachedRobots"]
 
@@ -25,13 +28,26 @@ __all__ = ["AttachedRobots"]
 class AttachedRobots:
     """Attaches robots to one gateway, and answers what they ask at their start."""
 
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
+    def __init__(
+        self,
+        options: GatewayOptions,
+        core: GatewayCore,
+        robots: Robots,
+        market: GatewayMarket,
+        depth: DepthFeed,
+        instruments: list[Instrument],
+        *,
+        is_single: bool,
+    ) -> None:
+        """is_single: its one robot lives in the gateway's process."""
+        self._options, self._home = options, Path(options.home)
+        self._core, self._robots, self._market, self._depth = core, robots, market, depth
+        self._instruments, self._is_single = instruments, is_single
 
     def not_granted(self, request: Mapping[str, Any]) -> dict[str, Any] | None:
         """Refuses a robot that `up` has not started on this sub-account. None: it has."""
         name, subaccount = str(request["name"]), str(request.get("subaccount") or "main")
-        wanted = grant_of(self._gateway.home, self._gateway.options.account, name, subaccount)
+        wanted = grant_of(self._home, self._options.account, name, subaccount)
         if hmac.compare_digest(str(request.get("grant", "")).encode(), wanted.encode()):
             return None
         words = f"sub-account {subaccount[:80]} is not {name[:80]}'s"
@@ -40,63 +56,61 @@ class AttachedRobots:
     def attach(self, name: str, journal: str, *, subaccount: str, rate: int, epoch: int = 0) -> dict[str, Any]:
         """Attaches a robot that has started: its number, and where its order ids begin. rate: orders a second, 0: no
         limit of its own. epoch: of its order ids at least, so that they are new at its other gateways, too."""
-        gateway, options = self._gateway, self._gateway.options
+        options, core = self._options, self._core
         slot = {"main": MAIN, **options.subaccounts}.get(subaccount)
         if slot is None:
             words = f"account {options.account} has no sub-account {subaccount!r}"
             return {"status": "refused", **UnknownSubaccount(words).as_json()}
         if name.partition(":")[0] == OPERATOR:
             return {"error": f"no robot is called {name[:80]!r}"}
-        life = gateway.robots.attach(name, journal, time.time_ns(), slot=slot, rate=rate, epoch=epoch)
+        life = self._robots.attach(name, journal, time.time_ns(), slot=slot, rate=rate, epoch=epoch)
         if life is None:
             return {"error": "no number is left for one more robot"}
-        gateway.core.robot_began(life)
+        core.robot_began(life)
         return {
             "robot": life.number,
             "base": life.base,
-            "journal": str(gateway_journal(gateway.home, options.account)),
-            "since": gateway.core.tape.since,
-            "hub": gateway.market.hub_shown(),
+            "journal": str(gateway_journal(self._home, options.account)),
+            "since": core.tape.since,
+            "hub": self._market.hub_shown(),
             **self._shown(life),
         }
 
     def last(self, name: str) -> dict[str, Any]:
         """Returns which journal a robot of this name wrote last, "": none has."""
-        tape = self._gateway.core.tape
+        tape = self._core.tape
         found = next((r for r in tape.robots.values() if r.name == name), None)
         return {
             "journal": found.journal if found else "",
             "epoch": found.epoch if found else 0,
             "since": tape.since,
-            "hub": self._gateway.market.hub_shown(),
+            "hub": self._market.hub_shown(),
         }
 
     def status(self, robot: int) -> dict[str, Any]:
         """Returns whether all that a robot's earlier incarnations left is settled, and its money then."""
-        gateway = self._gateway
-        waits_for = gateway.core.waits_for(robot)
-        return {"settled": not waits_for, "waits_for": waits_for, **self._shown(gateway.core.tape.robots[robot])}
+        waits_for = self._core.waits_for(robot)
+        return {"settled": not waits_for, "waits_for": waits_for, **self._shown(self._core.tape.robots[robot])}
 
     def follow(self, robot: int, books: list[str]) -> dict[str, Any]:
         """Follows the robot's journal, which is there now; books: symbols whose depth it wants on the tape."""
-        gateway = self._gateway
-        gateway.robots.follow(robot, is_local=gateway.is_single)
-        return {"lacking": [symbol for symbol in books if not gateway.depth.want(symbol)]}
+        self._robots.follow(robot, is_local=self._is_single)
+        return {"lacking": [symbol for symbol in books if not self._depth.want(symbol)]}
 
     def _shown(self, life: RobotLife) -> dict[str, Any]:
         """Returns what its sub-account has, and as of which frame of the ledger. `balances`: all that its instruments
         settle in, and coins of spot; `others`: what else there is."""
-        gateway = self._gateway
-        names = dict.fromkeys(i.settle for i in gateway.instruments)
-        names |= dict.fromkeys(i.base for i in gateway.instruments if i.kind is Kind.SPOT)
-        has = gateway.core.money.shown_to(life.slot)
-        mode = gateway.core.manager.mode
+        core = self._core
+        names = dict.fromkeys(i.settle for i in self._instruments)
+        names |= dict.fromkeys(i.base for i in self._instruments if i.kind is Kind.SPOT)
+        has = core.money.shown_to(life.slot)
+        mode = core.manager.mode
         return {
             "balances": {name: str(money(has.get(name, 0))) for name in names if name in has},
             "others": {n: str(money(total)) for n, total in has.items() if n not in names and total},
             "slot": life.slot,
-            "entries_after": gateway.core.tape.writer.published,
-            "leverage": gateway.options.leverage,
-            "currencies": gateway.core.tape.currencies,
+            "entries_after": core.tape.writer.published,
+            "leverage": self._options.leverage,
+            "currencies": core.tape.currencies,
             "hedge": bool(mode and mode.hedge),
         }

@@ -77,7 +77,6 @@ class Gateway:
 
     def __init__(self, options: GatewayOptions, *, is_single: bool = False) -> None:
         self.options = options
-        self.attached = AttachedRobots(self)
         self.is_single = is_single  # its one robot lives in this process
         self.home = Path(options.home)
         addresses = Addresses(
@@ -315,6 +314,9 @@ class Gateway:
             lag=RobotLag(tape.writer.path, options.stale_ns, hub=(hub.path, lambda: hub.streams) if hub else None),
             decided=self.market.decided,
             may_lack_end=old.may_lack_end and not options.is_new,
+        )
+        self.attached = AttachedRobots(
+            options, core, self.robots, self.market, self.depth, self.instruments, is_single=self.is_single
         )
         self.transfers = TransferDesk(
             options,

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from html import escape
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Any
 
 from onetape.report.metrics import metric_text
-
-if TYPE_CHECKING:
-    from onetape.report.run import Run
 
 __all__ = ["Plot", "run_html"]
 
@@ -40,21 +39,20 @@ class Plot:
         return "<Plot: the last value of a notebook's cell is drawn; .svg is its text>"
 
 
-def run_html(run: Run) -> str:
+def run_html(name: str, stats: Mapping[str, Any], report: Path, equity: Plot) -> str:
     """Returns a table of the figures, why there are no orders, where the report is, and the equity."""
-    stats = run.stats
     rows = [("strategy", str(stats.get("strategy", "?")))]
     figures = [(key, name) for key, name in _FIGURES if stats.get(key) is not None]
-    rows += [(name, metric_text(key, stats[key])) for key, name in figures]
+    rows += [(figure, metric_text(key, stats[key])) for key, figure in figures]
     if stats.get("why_no_orders"):
         rows.append(("no fills", str(stats["why_no_orders"])))
-    if run.report().is_file():
-        rows.append(("report", str(run.report())))
+    if report.is_file():
+        rows.append(("report", str(report)))
     cells = "".join(
-        f'<tr><th style="text-align:left">{escape(name)}</th><td style="text-align:left">{escape(text)}</td></tr>'
-        for name, text in rows
+        f'<tr><th style="text-align:left">{escape(row)}</th><td style="text-align:left">{escape(text)}</td></tr>'
+        for row, text in rows
     )
-    return f"<b>{escape(run.path.name)}</b><table>{cells}</table>{run.plot().svg}"
+    return f"<b>{escape(name)}</b><table>{cells}</table>{equity.svg}"
 
 
 def _svg(times: list[int], values: list[float], title: str) -> str:

@@ -38,7 +38,7 @@ class Run:
     def _repr_html_(self) -> str:
         from onetape.report.notebook import run_html
 
-        return run_html(self)
+        return run_html(self.path.name, self.stats, self.report(), self.plot())
 
     def plot(self) -> Plot:
         """Returns the equity over time, drawn in a notebook; `.svg` is the picture's text."""

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from onetape.engine.actions import first_difference, read_actions
 from onetape.engine.incarnations import Life, incarnations_of
@@ -19,10 +19,9 @@ from onetape.engine.plan import LiveRobot, RunPlan, Seat, read_plan, seat_record
 from onetape.engine.run_spec import RunSpec
 from onetape.model.errors import Divergence, ProcessDown
 from onetape.replay.replay import repeat_incarnations
+from onetape.robot.live_history import Asks
 from onetape.robot.live_inputs import hub_of, live_inputs
-
-if TYPE_CHECKING:
-    from onetape.robot.live import Asks, LiveOptions
+from onetape.robot.live_options import LiveOptions
 
 __all__ = ["Earlier", "earlier_of", "live_robot", "rebuilt", "wait_until_settled"]
 

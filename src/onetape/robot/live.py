@@ -8,13 +8,12 @@ what it asks for. So a live run is repeated like any other: from its tape and th
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -48,7 +47,8 @@ from onetape.robot.child_process import child_process
 from onetape.robot.earlier_run import Earlier, live_robot, rebuilt, wait_until_settled
 from onetape.robot.live_history import Asks, queried_history
 from onetape.robot.live_inputs import hub_of, live_inputs, with_market
-from onetape.robot.robot_run import SAMPLE_NS, RobotRun, RobotRunOptions, follow, stop_request, watch_of
+from onetape.robot.live_options import LiveOptions
+from onetape.robot.robot_run import SAMPLE_NS, RobotRun, follow, stop_request, watch_of
 from onetape.runs.outcome import RunResult
 from onetape.runs.preparing import prepare_plan, strategy_class
 from onetape.runs.recording import begin_run, run_folder, run_uuid
@@ -76,30 +76,6 @@ __all__ = [
 MARKET_WITHIN_S: Final = 10.0
 HEARS_WITHIN_S: Final = 5.0  # then its bars may lack what comes before it does
 DRAIN_S: Final = 5.0  # for the answers to the last cancels
-
-
-@dataclass(frozen=True, slots=True)
-class LiveOptions(RobotRunOptions):
-    """What `onetape run --live` takes. config: onetape.toml; folder: what its paths are relative
-    to; account: which, where there are several; subaccount: whose money the robot trades with; venues: of a robot
-    on several accounts those, each with the venue of the symbols that are traded on it."""
-
-    config: Config | None = None
-    folder: Path = Path()
-    account: str = ""
-    venues: Mapping[str, str] = field(default_factory=dict)
-    subaccount: str = "main"
-    single: bool = False  # gateway and robot in this process
-    robot: str = ""  # its name in the configuration; "": that of its run
-    strategy_named: str = ""  # as the configuration has it
-    goes_on_since: int = 0  # ns: its run goes on if it began later, 0: a new one begins
-    restart: str = "memory"  # what a robot that was there before begins with
-    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)  # where secrets are
-    spin: bool = False  # and it never sleeps
-    streams: Sequence[str] = ()  # collectors that it hears beside its gateway
-    grants: Mapping[str, str] = field(default_factory=dict)  # by account, of a robot with a token of its own
-    stopped: bool = False  # by the operator: it begins without trading
-    orders_per_second: int = 0  # of this robot; 0: the account's limits alone
 
 
 @contextmanager

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -23,13 +24,12 @@ from onetape.model.sections import Config, RobotConfig
 from onetape.notify.alert import KEYS_MAX
 from onetape.notify.past_alerts import past_alerts
 from onetape.security.tokens import make_token
+from onetape.supervisor.alert_watch import AlertWatch
 from onetape.supervisor.child import ChildFiles
 from onetape.supervisor.options import supervisor_journal
-from onetape.supervisor.restart_rules import Child, State
-from onetape.supervisor.start import robot_child
-
-if TYPE_CHECKING:
-    from onetape.supervisor.supervisor import Supervisor
+from onetape.supervisor.process_journal import SupervisorTape
+from onetape.supervisor.restart_rules import Child, Law, State
+from onetape.supervisor.start import Starter, robot_child
 
 __all__ = ["AddedRobots"]
 
@@ -37,11 +37,31 @@ ADD, REMOVE = "add_robot", "remove_robot"
 _KEYS: Final = frozenset(RobotConfig.__struct_fields__) - {PARAMS}
 
 
+class Supervised(Protocol):
+    """Runs the processes of one home."""
+
+    home: Path
+    config: Config
+    starter: Starter
+    tape: SupervisorTape
+    law: Law
+    files: dict[str, ChildFiles]
+    alerts: AlertWatch | None
+    wake: asyncio.Event
+    is_single: bool
+    read: Callable[[], Config]
+
+    def status(self) -> dict[str, Any]: ...
+    def use(self, config: Config) -> None: ...
+    def say(self, level: str, process: str, text: str) -> None: ...
+    def restart(self, name: str) -> None: ...
+
+
 class AddedRobots:
     """Keeps the robots that the operator has added to a supervisor, whose journal is open. door:
     what it may be asked as a command."""
 
-    def __init__(self, supervisor: Supervisor) -> None:
+    def __init__(self, supervisor: Supervised) -> None:
         self._supervisor = supervisor
         self._said: list[str] = []
         self._tasks: set[asyncio.Task[None]] = set()
