@@ -80,11 +80,11 @@ class GuardianLife:
         file = checkpoint_file(world.home.path)
         self.kept, at, refused = recover(path, file, Once())
         assert not refused
-        if is_tape(path) and not world.lives % 2:  # of a frame between the one before and the end
+        if is_tape(path) and not world.life_count % 2:  # of a frame between the one before and the end
             with JournalReader(path) as reader:
                 write_checkpoint(path, file, sequence=(at + reader.last_sequence + 1) // 2)
             assert recover(path, file, Once()).kept == self.kept
-        world.lives += 1
+        world.life_count += 1
         self.writer = MortalWriter(
             JournalWriter(path, process=GUARDIAN, created=1, durable=False, segment_bytes_first=1 << 16)
         )
@@ -219,7 +219,7 @@ class GuardianWorld(World):
     began: int = 0  # the guardian, or the gateway; since when both are there
     wrong: dict[tuple[str, PositionSide, str], int] = field(default_factory=dict)  # since when
     levels: dict[tuple[str, Side, str], dict[int, int]] = field(default_factory=dict)  # of each position
-    lives: int = 0  # of the guardian
+    life_count: int = 0  # of the guardian
     withdrawn: set[str] = field(default_factory=set)  # stops whose end was wished
     stood: dict[str, Any] = field(default_factory=dict)  # at the venue, by client id
     shown_at: dict[str, int] = field(default_factory=dict)  # from when listings have a stop

@@ -72,7 +72,7 @@ def write(writer: JournalWriter, chance: random.Random, numbers: range) -> None:
         writer.append("health", msgspec.msgpack.encode(record), time=number)
 
 
-def known(path: Path, file: Path, until: int = 0) -> tuple[bytes, int, str]:
+def state_of(path: Path, file: Path, until: int = 0) -> tuple[bytes, int, str]:
     once = Once()
     found = recover(path, file, once, until=until)
     return msgspec.json.encode((found.kept, once.to_record()), order="deterministic"), found.sequence, found.refused
@@ -87,12 +87,12 @@ def place(tmp_path) -> tuple[Path, Path, int]:
 
 def test_a_checkpoint_at_any_frame_changes_nothing_that_is_known(place):
     path, file, last = place
-    whole, _, _ = known(path, file)
+    whole, _, _ = state_of(path, file)
     assert b"flattening" in whole and b"placing" not in whole
     chance = random.Random(2)
     for sequence in sorted({1, last, *(chance.randrange(1, last) for _ in range(12))}):  # each from the one before
         write_checkpoint(path, file, sequence=sequence)
-        assert known(path, file) == (whole, sequence, "")
+        assert state_of(path, file) == (whole, sequence, "")
 
 
 def test_a_start_reads_only_what_came_after_it_however_long_the_tape_is(place, monkeypatch):
@@ -101,19 +101,19 @@ def test_a_start_reads_only_what_came_after_it_however_long_the_tape_is(place, m
     read = []
     monkeypatch.setattr(kept.Kept, "take", lambda *_: read.append(1))
     monkeypatch.setattr(kept, "note_command", lambda *_: read.append(1))
-    known(path, file)
+    state_of(path, file)
     assert len(read) == 5
 
 
 @pytest.mark.parametrize("damage", [b"", b"x" * 200, None])
 def test_one_that_is_damaged_is_passed_over_for_the_one_before_or_the_whole_tape(place, damage):
     path, file, last = place
-    whole, _, _ = known(path, file)
+    whole, _, _ = state_of(path, file)
     for sequence in (last // 2, last):
         write_checkpoint(path, file, sequence=sequence)
     for each, used in ((file, last // 2), (previous_of(file), 0)):
         each.write_bytes(each.read_bytes()[:-3] if damage is None else damage)
-        assert known(path, file) == (whole, used, "is damaged")
+        assert state_of(path, file) == (whole, used, "is damaged")
 
 
 def test_one_of_another_journal_or_form_is_passed_over(place, tmp_path, monkeypatch):
@@ -121,20 +121,20 @@ def test_one_of_another_journal_or_form_is_passed_over(place, tmp_path, monkeypa
     write_checkpoint(path, file, sequence=last)
     other = tmp_path / "other"
     journal_of(other, seed=3)
-    assert known(other, file)[1:] == (0, "is of another journal")
+    assert state_of(other, file)[1:] == (0, "is of another journal")
     monkeypatch.setattr(kept, "MADE_BY", "2 0.0.0")
-    assert known(path, file)[1:] == (0, "was made by another version, or for other instruments")
+    assert state_of(path, file)[1:] == (0, "was made by another version, or for other instruments")
 
 
 def test_what_no_checkpoint_has_is_not_pruned_and_the_rest_may_go(place):
     path, file, last = place
-    whole, _, _ = known(path, file)
+    whole, _, _ = state_of(path, file)
     assert prune(path, size=1).removed == []
     for sequence in (last - 1, last):
         write_checkpoint(path, file, sequence=sequence)
     assert [each.first_sequence for each in pins(path)] == [last - 1]
     assert prune(path, size=1).removed and list_segments(path)[0].first_seq > 1
-    assert known(path, file) == (whole, last, "")
+    assert state_of(path, file) == (whole, last, "")
 
 
 KILLED = """
@@ -170,14 +170,14 @@ while True:  # killed before each of its calls of the system
 
 def test_killed_at_any_point_of_a_checkpoint_nothing_is_lost(place):
     path, file, last = place
-    whole, _, _ = known(path, file)
+    whole, _, _ = state_of(path, file)
     write_checkpoint(path, file, sequence=last // 2)
     words = [sys.executable, "-c", KILLED, str(path), str(file), str(last)]
     killed = 0
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None and process.stdout is not None
         for line in process.stdout:
-            state, sequence, refused = known(path, file)
+            state, sequence, refused = state_of(path, file)
             assert (state, refused) == (whole, "") and sequence >= last // 2
             killed += int(line) == 9
             process.stdin.write("\n")

@@ -547,20 +547,23 @@ class GuardianCore:
             self._read(guard.account, guard.instrument.symbol, now, every=SECOND)
         passed = sum(gone >= Fraction(each) for each in rules.distances)
         size = guard.shares.close(guard.qty, guard.working_size, passed, len(rules.distances))
-        self._close(guard, "local stop", size, passed, now)
+        self._close(guard, size, passed, now)
         if rules.targets and not self._has_targets(guard) and guard.account not in self._alone:
-            self._close(guard, "take-profits", *guard.gained(rules.targets, guard.price(now, STALE)), now)
+            self._close(guard, *guard.gained(rules.targets, guard.price(now, STALE)), now, is_target=True)
 
-    def _close(self, guard: PositionGuard, kind: str, size: int, passed: int, now: int) -> None:
+    def _close(self, guard: PositionGuard, size: int, passed: int, now: int, *, is_target: bool = False) -> None:
         """Closes a share at the market, in orders that the venue takes."""
         rungs = tuple(Rung(0, 0, each) for each in pieces(guard.instrument, size))
         if not rungs or now < guard.closed_at + CLOSE_EVERY:
             return
         guard.closed_at = now
-        severity = "critical" if kind == "local stop" else ""
-        shares = guard.shares if kind == "local stop" else guard.gains
+        shares = guard.gains if is_target else guard.shares
         left = {"opened": guard.opened, "base": shares.base, "left": str(shares.left)}
-        self._say(kind, guard, "closing", {"size": size, "levels": passed, **left}, severity=severity)
+        about = {"size": size, "levels": passed, **left}
+        if is_target:
+            self._say("take-profits", guard, "closing", about)
+        else:
+            self._say("local stop", guard, "closing", about, severity="critical")
         of = guard.account, guard.instrument.symbol, guard.side, guard.closes
         self.effects.append(PlaceStops(self._next_id(), *of, rungs))
 
@@ -673,7 +676,7 @@ class GuardianCore:
         """What local rules of an earlier life have closed of a position they do not close again. kind: of its record;
         the others as `LevelShares` has them."""
         guard = self._guard(account, symbol, side)
-        if guard.qty and guard.opened == opened:
+        if guard.opened == opened and guard.qty:
             shares = guard.shares if kind == "local stop" else guard.gains
             shares.base, shares.left = base, Fraction(left)
             shares.hold(guard.qty, guard.qty)

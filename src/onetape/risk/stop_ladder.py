@@ -74,15 +74,16 @@ def ladder_of(
     if not size or not levels:
         return Ladder((), (), abs(qty))
     step, least, top = _steps(instrument)
-    count, share = 1, size
+    count, share, rest = 1, size, size
     for count in range(len(levels), 0, -1):
         share = size // count // step * step
-        orders = (count - 1) * _count(share, top) + _count(size - share * (count - 1), top)
+        rest = size - share * (count - 1)
+        orders = (count - 1) * _count(share, top) + _count(rest, top)
         if share >= least and (not most or orders <= most):
             break
     rungs: list[Rung] = []
     for number, (rank, trigger) in enumerate(levels[:count]):
-        part = share if number < count - 1 else size - share * (count - 1)
+        part = share if number < count - 1 else rest
         rungs += (Rung(rank, trigger, piece) for piece in _pieces(part, step, top))
     return Ladder(tuple(rungs), tuple(moved), abs(qty) - size)
 
