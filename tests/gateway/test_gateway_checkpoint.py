@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import random
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ import msgspec
 import pytest
 
 from onetape.gateway import checkpoint
+from onetape.gateway.account_balances import balances
+from onetape.gateway.account_projection import read_account
 from onetape.gateway.checkpoint import (
     FORMAT,
     Checkpoint,
@@ -27,6 +30,7 @@ from onetape.gateway.kept_money import KeptMoney
 from onetape.gateway.options import gateway_journal
 from onetape.model.errors import TornTape
 from onetape.orders.manager import OrderManager
+from onetape.store.config import parse_config
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.tape.prune import pins, prune
 from onetape.tape.segments import list_segments
@@ -196,6 +200,24 @@ def test_what_only_the_journal_knows_is_not_pruned(long_tape):
     previous_of(long_tape.file).unlink()
     with pytest.raises(TornTape, match="its beginning has been pruned"):
         long_tape.state(long_tape.file)
+
+
+def test_balances_of_a_pruned_journal_are_as_old_as_its_checkpoint(long_tape, tmp_path):
+    """Nothing has come since; what is not there is no time."""
+    for sequence in (long_tape.last, long_tape.last + 1):
+        long_tape.state(long_tape.file, until=sequence, write=True)
+    without_beginning(long_tape)
+    with JournalReader(long_tape.journal) as reader:
+        reader.seek_sequence(long_tape.last)
+        made_at = reader.next_frame().time
+    config = parse_config('[venues.x]\nkind = "binance-usdm"\n[accounts.main]\nvenue = "x"\n')
+    shutil.copytree(long_tape.journal, gateway_journal(tmp_path, "main"))  # of no gateway that shows any in memory
+    checkpoint_file(tmp_path, "main").parent.mkdir()
+    shutil.copy(long_tape.file, checkpoint_file(tmp_path, "main"))
+    rows = balances(tmp_path, config)
+    assert rows and all(row["data_age_ms"] <= (time.time_ns() - made_at) // 10**6 for row in rows)
+    reported = read_account(long_tape.journal, long_tape.file).balances
+    assert reported and {at for _, at in reported.values()} == {made_at}
 
 
 def test_another_version_goes_on_from_the_checkpoint_of_a_pruned_journal(long_tape):

@@ -14,6 +14,7 @@ from onetape.ipc.operator import send_command
 from onetape.model.errors import NotAvailable, OrderInvalid, ServiceTimeout, UsageError
 from onetape.security.tokens import make_token
 from onetape.tape.journal import JournalReader
+from onetape.tape.pruned import Pruned, write_pruned
 from waiting import wait_for
 from worlds.gateway_process import TRADED, GatewayProcess, configure
 
@@ -70,6 +71,9 @@ def test_a_leverage_by_hand_is_the_venues_and_stands_on_tape(kind, tmp_path):
             operator = "operator"
             assert rows == [(5, "set", operator, False), (1000, "refused", operator, True), (7, "set", operator, False)]
             assert [row["ts"] for row in shown["changes"]] == sorted(row["ts"] for row in shown["changes"])
+            assert not shown["pruned"]
+            write_pruned(gateway_journal(world.home, "main"), Pruned(0, 0, ""))
+            assert world.run()["pruned"]
         finally:
             world.gateway.kill()
 

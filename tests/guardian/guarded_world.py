@@ -22,6 +22,7 @@ from onetape.guardian.events import (
     StopRow,
     Unprotected,
 )
+from onetape.guardian.kept import Kept
 from onetape.model import catalogue
 from onetape.model.enums import OrderState, PositionSide, Side
 from onetape.model.time import SECOND
@@ -288,10 +289,11 @@ class GuardedWorld:
             core.position(ACCOUNT, SYMBOL, BOTH, self.qty, entry, self.now, opened=self.opened)
         for row in self.rows.values():
             core.stop(ACCOUNT, row, self.now)
-        placed = [each.about for each in self.records if each.state == "placing"]
-        if placed:
-            kept = {name: placed[-1][name] for name in ("levels", "caps", "opened", "looked_back")}
-            core.remember(ACCOUNT, SYMBOL, BOTH, **kept)
+        kept = Kept()
+        for each in self.records:
+            if each.kind not in ("hard stop", "protection"):
+                kept.take({"kind": each.kind, "state": each.state, "about": each.about})
+        kept.resume(core, ACCOUNT, {SYMBOL})
         core.caught_up(ACCOUNT, self.now)
         self.quiet_since = self.now
         self._carry_out()

@@ -31,15 +31,18 @@ from onetape.guardian.events import (
     Rules,
     Unprotected,
 )
-from onetape.guardian.guardian import close_fields, kept_in, placed_of, stops_fields
+from onetape.guardian.guardian import close_fields, placed_of, stops_fields
+from onetape.guardian.kept import checkpoint_file, recover, write_checkpoint
 from onetape.guardian.position_guard import COVERED, PositionGuard
+from onetape.ipc.once import Once
 from onetape.ipc.system import CommandResult
 from onetape.model.enums import PositionSide, Side, TriggerKind
 from onetape.model.ids import robot_tag
 from onetape.model.sections import GUARDIAN
 from onetape.orders.outcome import Outcome
 from onetape.orders.reports import OrderStatusReport, PositionReport
-from onetape.tape.journal import JournalWriter
+from onetape.tape.journal import JournalReader, JournalWriter
+from onetape.tape.segments import is_tape
 from onetape.tape.wait import Waiter
 from onetape.venues.gateways import Addresses, open_trading_venue
 from onetape.venues.pacifica.words import client_id_of
@@ -74,7 +77,14 @@ class GuardianLife:
     def __init__(self, world: GuardianWorld) -> None:
         self.world = world
         path = world.home.path / "journal" / GUARDIAN
-        self.kept = kept_in(path)
+        file = checkpoint_file(world.home.path)
+        self.kept, at, refused = recover(path, file, Once())
+        assert not refused
+        if is_tape(path) and not world.life_count % 2:  # of a frame between the one before and the end
+            with JournalReader(path) as reader:
+                write_checkpoint(path, file, sequence=(at + reader.last_sequence + 1) // 2)
+            assert recover(path, file, Once()).kept == self.kept
+        world.life_count += 1
         self.writer = MortalWriter(
             JournalWriter(path, process=GUARDIAN, created=1, durable=False, segment_bytes_first=1 << 16)
         )
@@ -209,6 +219,7 @@ class GuardianWorld(World):
     began: int = 0  # the guardian, or the gateway; since when both are there
     wrong: dict[tuple[str, PositionSide, str], int] = field(default_factory=dict)  # since when
     levels: dict[tuple[str, Side, str], dict[int, int]] = field(default_factory=dict)  # of each position
+    life_count: int = 0  # of the guardian
     withdrawn: set[str] = field(default_factory=set)  # stops whose end was wished
     stood: dict[str, Any] = field(default_factory=dict)  # at the venue, by client id
     shown_at: dict[str, int] = field(default_factory=dict)  # from when listings have a stop

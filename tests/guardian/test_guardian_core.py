@@ -212,6 +212,21 @@ def test_beyond_a_level_without_a_stop_its_share_is_closed_here():
     assert world.qty == 600
 
 
+def test_a_level_that_local_stops_have_closed_is_not_closed_again_by_the_next_life():
+    world = GuardedWorld(faults=Faults(refused=1.0))
+    world.trade(1000)
+    world.run(3)
+    world.check, place = (lambda: None), world._place
+    world.faults = Faults()
+    world._place = lambda effect: ({}, dict.fromkeys(effect.rungs, 4007)) if effect.rungs[0].trigger else place(effect)
+    world.move(START * 9425 // 10000)
+    for _ in range(3):
+        world.run(2)
+        assert world.qty == 600
+        world.kill_guardian()
+        world.run(5)
+
+
 def test_the_loss_of_all_positions_together_has_a_limit():
     settings = GuardianSettings(total_loss={"USDT": Decimal(100)})
     world = GuardedWorld(settings=settings)

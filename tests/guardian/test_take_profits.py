@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from guardian.guarded_world import START, SYMBOL, Faults, GuardedWorld
+from guardian.guarded_world import ACCOUNT, START, SYMBOL, Faults, GuardedWorld
 from guardian.guardian_world import GuardianWorld
 from onetape.guardian.events import CancelStops, GuardianSettings, PlaceStops, ReadVenue, Rules
 from onetape.guardian.options import guardian_options
@@ -62,6 +62,23 @@ def test_what_one_side_takes_off_goes_from_the_other_one():
     world.move(START * 105 // 100)
     world.run(4)
     assert not world.qty and not world.resting
+
+
+def test_levels_without_a_stop_share_what_a_target_has_left():
+    world = held(1000, faults=Faults(frozen=1e-9))
+    world.move(START * 1021 // 1000)
+    world.run(4)
+    assert world.qty == 500
+    world.check, world.faults = (lambda: None), Faults(frozen=1e-9, refused=1.0)
+    for name in [name for name, stop in world.resting.items() if not stop.is_target]:
+        del world.resting[name]
+        world._ended(name)
+    world.core.guards[ACCOUNT, SYMBOL, world.guard.side].stops.retry_at = 10**18  # no ladder comes meanwhile
+    for thousandths, left in ((949, 400), (960, 400), (949, 400), (944, 300), (934, 100)):
+        world.move(START * thousandths // 1000)
+        world.faults = Faults(frozen=1e-9)
+        world.run(3)
+        assert world.qty == left, thousandths
 
 
 def test_the_old_ones_go_when_the_new_ones_are_verified():

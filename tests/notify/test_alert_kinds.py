@@ -48,6 +48,13 @@ ROWS = {
     "transfer": (GATEWAY, "alert", "t1", "5 USDT: not known what became of it", ("t1", "done")),
     "unknown orders": (GATEWAY, "health", "main", "30 of unknown outcome", ("main", "30 settled")),
     "income": (GUARDIAN, "health", "of limits", "not counted, no price is known: 1 BNB", ("of limits", "all counted")),
+    "ladders": (
+        GUARDIAN,
+        "health",
+        "main",
+        "50 positions share 200 orders: 3 stops each",
+        ("main", "all ladders are whole"),
+    ),
     "lease": (GUARDIAN, "health", "main", "refused: epoch 1 is over", ("main", "held")),
     "hard stop": (GUARDIAN, "health", "main X", "flattening", ("main X", "flat")),
     "protection": (GUARDIAN, "health", "main X", "lost: local stops", ("main X", "stands")),

@@ -15,7 +15,7 @@ from onetape.model import catalogue
 from onetape.model.enums import OrderType, Side, TriggerBy, TriggerKind
 from onetape.model.order import OrderSpec
 from onetape.orders.filters import keeps_rules
-from onetape.risk.stop_ladder import distance_of, gap_close, ladder_of, needs_ladder, protectable
+from onetape.risk.stop_ladder import LevelShares, distance_of, ladder_of, needs_ladder, protectable
 
 BTC = catalogue.find("binance:BTC/USDT:USDT")
 ENTRY = Fraction(100_000 * 10**BTC.price_decimals)
@@ -146,7 +146,29 @@ def test_a_ladder_is_legal_whole_and_never_looser(qty, entry, other, lot, market
     ],
 )
 def test_beyond_a_level_without_a_stop_its_share_is_closed(base, qty, working, passed, close):
-    assert gap_close(base, qty, working, passed, 5) == close
+    assert LevelShares(base).close(qty, working, passed, 5) == close
+
+
+def test_what_something_else_takes_off_is_shared_by_the_levels_that_are_left_and_each_fires_once():
+    shares, qty = LevelShares(), 0
+
+    def holds(new: int) -> int:
+        nonlocal qty
+        shares.hold(new, qty)
+        qty = new
+        return qty
+
+    holds(1000)
+    holds(500)  # a target has taken its share
+    assert [shares.close(500, 0, passed, 5) for passed in (0, 1)] == [0, 100]
+    holds(400)
+    assert [shares.close(400, 0, passed, 5) for passed in (0, 1, 0, 1)] == [0] * 4  # the price comes and goes
+    holds(301)  # a robot has sold
+    assert shares.close(301, 0, 1, 5) == 0 and shares.close(301, 0, 2, 5) == 301 - 377 * 3 // 5
+    holds(2000)
+    assert shares.close(2000, 0, 1, 5) == 400
+    holds(-50)
+    assert shares.close(-50, 0, 1, 5) == 10
 
 
 def test_levels_that_the_price_has_passed_have_no_stop():

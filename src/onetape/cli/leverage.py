@@ -21,13 +21,15 @@ def command(shell: Shell, symbol: str, times: int | None, account: str, id_: str
 
     It is of the whole account, whoever trades there; `leverage` of the configuration, at which orders of sub-accounts
     are reckoned, stays as it is. What is shown is from the gateway's tape: each change, when, by whom, and what the
-    venue said.
+    venue said. Changes from before the tape was pruned are not shown.
     """
     done = by_hand(shell, id_)
     if times is None:
         found = done.leverages(symbol, account)
+        since = " since its tape was pruned, and earlier changes are not there" if found["pruned"] else ""
+        nothing = f"the leverage of {symbol} was not set here{since}"
         shown = [{**row, "ts": moment(row["ts"])} for row in found["changes"]]
-        return Answer(found, listing(shown, COLUMNS, nothing=f"the leverage of {symbol} was not set here"))
+        return Answer(found, listing(shown, COLUMNS, nothing=nothing))
     done.leverage(symbol, times, account)
     value = done.value
     return Answer.of_check(value, done.error, f"{value['status']}  {value['id']}  {symbol} {times}x")

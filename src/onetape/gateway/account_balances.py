@@ -13,7 +13,7 @@ from onetape.accounts.entry_frames import unpack
 from onetape.accounts.ledger import Ledger
 from onetape.accounts.reader import MAX_AGE_S
 from onetape.accounts.table import AccountReader, Margin, accounts_in
-from onetape.gateway.account_projection import pruned_checkpoint, read_account
+from onetape.gateway.account_projection import pruned_checkpoint, read_account, time_of
 from onetape.gateway.checkpoint import checkpoint_file
 from onetape.gateway.options import gateway_journal
 from onetape.model.money import money_text
@@ -96,7 +96,7 @@ def _on_tape(path: Path, file: Path) -> Iterator[_Slots]:
     newest = 0
     with JournalReader(path) as reader:
         if made is not None:
-            reader.seek_sequence(made.sequence + 1)
+            newest = time_of(reader, made)
         for frame in reader.frames(("entry",)):
             ledger.post(unpack(frame.payload))
             newest = frame.time

@@ -27,7 +27,16 @@ from onetape.orders.reports import INTERNAL_TRADES
 from onetape.tape.journal import Frame, JournalReader
 from onetape.tape.segments import is_tape, list_segments
 
-__all__ = ["READ", "AccountView", "FollowedAccount", "begun_view", "last_prices", "pruned_checkpoint", "read_account"]
+__all__ = [
+    "READ",
+    "AccountView",
+    "FollowedAccount",
+    "begun_view",
+    "last_prices",
+    "pruned_checkpoint",
+    "read_account",
+    "time_of",
+]
 
 READ: Final = ("instrument", "order_request", "order_event", "fill", "params", "balance", "position", "health", "reply")
 QUOTES_BACK: Final = 20_000  # frames in which the last quote of a symbol is looked for
@@ -277,8 +286,8 @@ def begun_view(
                 view.booked.append((view.streams[frame.stream], fill_of(frame.payload)))
         view.restore(made)
         ledger = Ledger.from_record(made.money.ledger)
-        view.balances = {name: (ledger.slots(name)[TOTAL], 0) for name in ledger.currencies()}
-        reader.seek_sequence(made.sequence + 1)
+        at = time_of(reader, made)
+        view.balances = {name: (ledger.slots(name)[TOTAL], at) for name in ledger.currencies()}
     return view
 
 
@@ -333,6 +342,14 @@ def pruned_checkpoint(path: Path, file: Path | None) -> Checkpoint | None:
         why = "its beginning has been pruned, and no checkpoint of it fits"
         raise TornTape(why, location=str(path), todo=f"start its gateway, or bring {file.name} back")
     return made
+
+
+def time_of(reader: JournalReader, made: Checkpoint) -> int:
+    """Returns the time of a checkpoint's frame, ns UTC; the reader goes on behind it."""
+    reader.seek_sequence(made.sequence)
+    frame = reader.next_frame()
+    assert frame is not None  # it is looked for before a checkpoint is said to fit
+    return frame.time
 
 
 def _request(view: AccountView, payload: bytes, symbol: str, time: int) -> None:

@@ -40,6 +40,7 @@ from onetape.model.errors import (
 from onetape.model.sections import OPERATOR, Config
 from onetape.model.symbol import exchange_of
 from onetape.tape.journal import JournalReader
+from onetape.tape.pruned import read_pruned
 from onetape.tape.segments import is_tape
 
 __all__ = ["ByHand"]
@@ -130,15 +131,18 @@ class ByHand:
 
     def leverages(self, symbol: str, account: str) -> dict[str, Any]:
         """Returns what was set last, None: nothing, and all `changes`, as far back as the
-        gateway's journal reaches; `ts` ns UTC."""
+        gateway's journal reaches; `ts` ns UTC. pruned: there may have been earlier ones."""
         target = self._account(symbol, account)
         rows: list[dict[str, Any]] = []
-        if is_tape(path := gateway_journal(self._home, target)):
+        path = gateway_journal(self._home, target)
+        if is_tape(path):
             with JournalReader(path) as reader:
                 for frame in reader.frames(("command", "health")):
                     _note_leverage(rows, frame.time, msgspec.msgpack.decode(frame.payload), symbol)
         done = [row["leverage"] for row in rows if row["state"] == "set"]
-        return {"symbol": symbol, "account": target, "leverage": done[-1] if done else None, "changes": rows}
+        return {"symbol": symbol, "account": target, "leverage": done[-1] if done else None, "changes": rows} | {
+            "pruned": read_pruned(path) is not None
+        }
 
     def leverage(self, symbol: str, times: int, account: str) -> None:
         """Sets it, and follows what the venue says; the value has `symbol`, `leverage`, `state` and `reason`."""

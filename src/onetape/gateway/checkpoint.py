@@ -8,8 +8,6 @@ or of other instruments is passed over, and the journal is read from its beginni
 The one before is kept, and a pin holds what comes after it against pruning. So the beginning of a
 journal may go, and never what only it knows: of such a journal a checkpoint of another version or
 of other instruments serves, too, and where none fits, the gateway does not start.
-
-The file: the SHA-256 of the rest in hexadecimal, a line feed, then `Checkpoint` as JSON.
 """
 
 from __future__ import annotations
@@ -25,11 +23,11 @@ import onetape
 from onetape.gateway.gateway_tape import GatewayTape, TapeRecord
 from onetape.gateway.kept_money import KeptMoney, MoneyRecord
 from onetape.ipc.names import encoded
-from onetape.model.errors import OnetapeError, TornTape
+from onetape.model.errors import TornTape
 from onetape.model.instrument import Instrument
 from onetape.orders.manager import OrderManager
 from onetape.orders.recover import Recovery, RecoveryRecord
-from onetape.tape.durable import write_durably
+from onetape.tape.checkpoint import Head, chain_at, fitting, previous_of, store
 from onetape.tape.journal import JournalReader
 from onetape.tape.prune import pin
 from onetape.tape.segments import list_segments
@@ -37,23 +35,13 @@ from onetape.tape.segments import list_segments
 __all__ = ["Checkpoint", "Recovered", "checkpoint_file", "read_checkpoint", "recover", "write_checkpoint"]
 
 FORMAT: Final = 9  # of the records below; a test holds it to their shape
-_HASH_BYTES: Final = 64
 _PIN: Final = "books"  # of the frames that no checkpoint has
 
 
-class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """Holds what a gateway's journal comes to at one of its frames.
+class Checkpoint(Head, frozen=True, kw_only=True):
+    """Holds what a gateway's journal comes to at one of its frames. made_by: also the instruments that amounts are
+    reckoned by."""
 
-    journal: its uuid.
-    sequence: the last frame that is in it.
-    chain: that frame's chain value.
-    made_by: format, version and the instruments that amounts are reckoned by.
-    """
-
-    made_by: str
-    journal: bytes
-    sequence: int
-    chain: int
     orders: RecoveryRecord
     tape: TapeRecord
     money: MoneyRecord
@@ -80,10 +68,6 @@ class Recovered(msgspec.Struct, frozen=True):
 
 def checkpoint_file(home: Path, account: str) -> Path:
     return home / "state" / f"gateway-{encoded(account)}.checkpoint"
-
-
-def previous_of(file: Path) -> Path:
-    return file.with_name(f"{file.name}.previous")
 
 
 def hold_all(journal: Path) -> None:
@@ -133,7 +117,7 @@ def read_checkpoint(journal: Path, file: Path) -> Checkpoint | None:
 def write_checkpoint(journal: Path, file: Path, recovered: Recovered, kept: KeptMoney, *, sequence: int) -> None:
     """Writes the checkpoint of a journal that was read up to that frame, inclusive. Raises OSError."""
     with JournalReader(journal) as reader:
-        chain = _chain_at(reader, sequence)
+        chain = chain_at(reader, sequence)
         assert chain is not None  # it has been read
         checkpoint = Checkpoint(
             made_by=_made_by(kept.instruments.values()),
@@ -144,24 +128,7 @@ def write_checkpoint(journal: Path, file: Path, recovered: Recovered, kept: Kept
             tape=recovered.tape.to_record(),
             money=kept.to_record(),
         )
-    body = msgspec.json.encode(checkpoint)
-    file.parent.mkdir(mode=0o700, exist_ok=True)
-    content = hashlib.sha256(body).hexdigest().encode() + b"\n" + body
-    write_durably(file, content, previous=previous_of(file))
-    # What the one before has may go; where there is none that can be read here, all stays.
-    before = _fitting(journal, previous_of(file), "", 0)[0]
-    if before is not None and not before.made_by.startswith(f"{FORMAT} "):
-        before = None
-    # With its frame, by which it is known that it fits.
-    pin(journal, _PIN, before.sequence if before is not None else 1)
-
-
-def _chain_at(reader: JournalReader, sequence: int) -> int | None:
-    """Returns a frame's chain value, None where the frame is not there. What is read before the next frame is another
-    where a segment ends between them."""
-    reader.seek_sequence(sequence)
-    frame = reader.next_frame()
-    return reader.crc if frame is not None and frame.sequence == sequence else None
+    store(journal, file, checkpoint, is_ours=lambda head: head.made_by.startswith(f"{FORMAT} "), run=_PIN)
 
 
 def _made_by(instruments: Iterable[Instrument]) -> str:
@@ -176,52 +143,10 @@ def _made_by(instruments: Iterable[Instrument]) -> str:
 
 def _read(journal: Path, file: Path, made_by: str, until: int) -> tuple[Checkpoint | None, str]:
     """Reads the checkpoint, or says why it is not used. made_by: what it must be made by, "": by anything."""
-    head, body, why = _fitting(journal, file, made_by, until)
+    head, body, why = fitting(journal, file, made_by, until)
     if head is None:
         return None, why
     try:
         return msgspec.json.decode(body, type=Checkpoint), ""
     except msgspec.DecodeError as error:
         return None, f"is damaged: {error}"
-
-
-def _fitting(journal: Path, file: Path, made_by: str, until: int) -> tuple[_Head | None, bytes, str]:
-    """Returns what a checkpoint says it is, and all of it, not decoded: megabytes, whose shape only its head and digest
-    vouch for. None, and why: it is not of this journal, or is damaged."""
-    try:
-        content = file.read_bytes()
-    except FileNotFoundError:
-        return None, b"", ""
-    except OSError as error:
-        return None, b"", f"cannot be read: {error.strerror}"
-    digest, body = content[:_HASH_BYTES], content[_HASH_BYTES + 1 :]
-    if hashlib.sha256(body).hexdigest().encode() != digest:
-        return None, b"", "is damaged"
-    try:
-        # Before the whole: of another format the rest may be anything.
-        head = msgspec.json.decode(body, type=_Head)
-    except msgspec.DecodeError as error:
-        return None, b"", f"is damaged: {error}"
-    if made_by and head.made_by != made_by:
-        return None, b"", "was made by another version, or for other instruments"
-    if until and head.sequence >= until:
-        return None, b"", ""
-    with JournalReader(journal) as reader:
-        if reader.uuid.bytes != head.journal:
-            return None, b"", "is of another journal"
-        if reader.last_sequence < head.sequence:
-            return None, b"", "is ahead of the journal"
-        try:
-            chain = _chain_at(reader, head.sequence)
-        except OnetapeError as error:
-            return None, b"", f"does not fit the journal: {error}"
-        if chain != head.chain:
-            return None, b"", "is of another history of the journal"
-    return head, body, ""
-
-
-class _Head(msgspec.Struct, frozen=True):
-    made_by: str
-    journal: bytes
-    sequence: int
-    chain: int

@@ -23,7 +23,7 @@ from onetape.gateway.kept_money import LEDGER, OTHER_EXCHANGE
 from onetape.gateway.options import gateway_journal
 from onetape.gateway.order_frames import NEWS, QUOTE, FillFrame, fill_of, request_of
 from onetape.guardian.core import GuardianCore
-from onetape.guardian.events import StopRow
+from onetape.guardian.events import FIRED, StopRow
 from onetape.guardian.stale_orders import Top
 from onetape.model.enums import EventType, Kind, PositionSide, TriggerBy, TriggerKind
 from onetape.model.errors import OnetapeError
@@ -66,6 +66,7 @@ class AccountFollower:
         self._fills = BookedFills(self.view.instruments)
         self._openings = Openings({}, {})
         self._stops: dict[Key, str] = {}  # client ids of protective orders that are open
+        self._others: set[Key] = set()  # other orders that wait for a trigger
         self._held: dict[tuple[str, PositionSide], tuple[int, int]] = {}  # quantity and cost that were said
         self.tops: dict[str, Top] = {}  # by symbol
         self._has_parts = True
@@ -85,6 +86,8 @@ class AccountFollower:
         self._fills, self._openings = BookedFills(self.view.instruments), Openings({}, {})
         self._core.forget_parts(self.account)
         self._stops.clear()
+        self._others.clear()
+        self._core.others(self.account, 0)
         end, made = reader.last_sequence + 1, read_checkpoint(self._path, self._file)
         reader.seek_sequence(made.sequence + 1 if made is not None else 1)
         for stream, record in reader.instruments.items():
@@ -235,12 +238,19 @@ class AccountFollower:
 
     def _say_order(self, key: Key, now: int) -> None:
         row = self.view.working.get(key)
+        self._count_other(key, row)
         if row is not None and is_protective(row):
             stop = self._stop(key, row)
             self._stops[key] = stop.client_id
             self._core.stop(self.account, stop, now)
         elif key in self._stops and row is None:
             self._core.stop_ended(self.account, self._stops.pop(key), now)
+
+    def _count_other(self, key: Key, row: OrderRow | None) -> None:
+        waits = row is not None and row.spec.trigger_by is not TriggerBy.NONE and row.state not in FIRED
+        if (waits and row is not None and not is_protective(row)) is not (key in self._others):
+            self._others ^= {key}
+            self._core.others(self.account, len(self._others))
 
     def _stop(self, key: Key, row: OrderRow) -> StopRow:
         spec, life = row.spec, self.view.robots.get(key[0])

@@ -32,6 +32,7 @@ from onetape.guardian.events import (
     Unprotected,
 )
 from onetape.guardian.position_guard import COVERED, LadderState, Placement, PositionGuard
+from onetape.guardian.stop_slots import NO_BOUND, Slots, slots_of
 from onetape.guardian.sub_accounts import SubAccountStop
 from onetape.model.enums import PositionSide, Side
 from onetape.model.instrument import Instrument
@@ -40,7 +41,7 @@ from onetape.model.time import SECOND
 from onetape.orders.reports import PositionReport
 from onetape.risk.halts import Unrealized
 from onetape.risk.look_back import look_back_level
-from onetape.risk.stop_ladder import Rung, gap_close, ladder_of, needs_ladder
+from onetape.risk.stop_ladder import Rung, ladder_of, needs_ladder, pieces
 
 __all__ = ["GuardianCore"]
 
@@ -66,6 +67,7 @@ STALE: Final = 10 * SECOND  # a price that is older says nothing
 SETTLES: Final = SECOND // 2  # a venue's listing may be that much behind what the account's stream said
 REST: Final = 2 * SECOND  # a position that has not changed for so long has stops of just its size
 LOOK_BACK_EVERY: Final = 5 * SECOND  # until the venue has told its bars
+ROOMY: Final = Slots()
 DIFFERS: Final = 2  # listings in a row that say another position than the gateway
 
 
@@ -73,10 +75,13 @@ class GuardianCore:
     """Decides for all accounts of one guardian. `effects` is emptied by whoever calls.
 
     epoch: of this life, part of the ids of its commands. watched: accounts whose venue can be asked
-    and takes stops; the others have local rules alone.
+    and takes stops; the others have local rules alone. caps: by account, how many orders with a trigger its venue
+    takes; 0: any.
     """
 
-    def __init__(self, settings: GuardianSettings, *, epoch: str, watched: Collection[str]) -> None:
+    def __init__(
+        self, settings: GuardianSettings, *, epoch: str, watched: Collection[str], caps: Mapping[str, int] = {}
+    ) -> None:
         self.settings = settings
         self.effects: list[Effect] = []
         self.guards: dict[tuple[str, str, PositionSide], PositionGuard] = {}
@@ -85,6 +90,9 @@ class GuardianCore:
         self.epoch = epoch
         self._count = 0
         self._watched = set(watched)
+        self._caps = dict(caps)
+        self._others: dict[str, int] = {}  # orders with a trigger that are not ours, by account
+        self._shared: dict[str, Slots] = {}  # as it was said last, by account
         self._instruments: dict[str, dict[str, Instrument]] = {}
         self._alone: set[str] = set()  # accounts whose gateway is dead
         self._ready: set[str] = set()  # accounts whose journal has been read to its end
@@ -149,6 +157,10 @@ class GuardianCore:
             if name in guard.rows:
                 guard.end(name)
                 self._look(guard, now)
+
+    def others(self, account: str, count: int) -> None:
+        """Takes in how many orders with a trigger the account has that are not the guardian's."""
+        self._others[account] = count
 
     def caught_up(self, account: str, now: int) -> None:
         """The account's journal has been read: what it says is what is so now."""
@@ -245,6 +257,7 @@ class GuardianCore:
             self._look_at_bare(account, now)
             guards = [each for each in self._of(account) if each.qty or each.rows]
             is_alone = account in self._alone
+            self._share(account)
             if not guards and not is_alone:
                 continue
             self._read(account, "", now, every=POSITIONS_ALONE if is_alone else POSITIONS_EVERY)
@@ -292,7 +305,7 @@ class GuardianCore:
         if orphans and not guard.is_confirmed:
             self._read(guard.account, "", now, every=READ_RETRY)
             orphans = []
-        if not self.settings.of(guard.instrument.symbol).targets:
+        if not self._has_targets(guard):
             orphans += [row for row in rows if row.is_target and row not in orphans]
         canceling = [row for row in guard.rows.values() if row.client_id in guard.cancels and row not in orphans]
         self._cancel(guard, [*orphans, *canceling], now)
@@ -306,7 +319,7 @@ class GuardianCore:
         self._look_at_ladder(guard, guard.stops, now)
         # Stops first: of the orders that a venue takes, and of the budget. Past a dead gateway there are only these.
         is_free = guard.is_protected and guard.stops.placement is None and guard.account not in self._alone
-        if guard.targets.placement is not None or (rules.targets and is_free):
+        if guard.targets.placement is not None or (self._has_targets(guard) and is_free):
             self._look_at_ladder(guard, guard.targets, now)
 
     def _look_at_ladder(self, guard: PositionGuard, ladder: LadderState, now: int) -> None:
@@ -331,6 +344,44 @@ class GuardianCore:
         is_off = nearest != guard.target if is_at_rest else needs_ladder(nearest, guard.target)
         if ladder.wants_anew or (is_off and not is_settling):
             self._place(guard, ladder, now)
+        elif guard.account in self._caps and is_at_rest and not ladder.is_target:
+            self._fit(guard, now)
+
+    def _slots(self, account: str) -> Slots:
+        return slots_of(self._of(account), self.settings, self._caps.get(account, 0), self._others.get(account, 0))
+
+    def _has_targets(self, guard: PositionGuard) -> bool:
+        """Take-profits rest at the venue."""
+        has_room = self._shared.get(guard.account, ROOMY).has_targets
+        return bool(self.settings.of(guard.instrument.symbol).targets) and has_room
+
+    def _share(self, account: str) -> None:
+        """Says it when a venue's bound cuts ladders."""
+        if not self._caps.get(account):
+            return
+        slots, before = self._slots(account), self._shared.get(account, ROOMY)
+        self._shared[account] = slots
+        was, is_ = ((each.has_targets, each.is_short and each.each) for each in (before, slots))
+        if was == is_:
+            return
+        most = f"{slots.positions} positions share {self._caps[account]} orders with a trigger"
+        most += f", robots have {slots.others} of them" if slots.others else ""
+        cut = [f"{slots.each} stops each"] if slots.is_short else []
+        cut += [] if slots.has_targets else ["take-profits are local"]
+        state = f"{most}: {', '.join(cut)}" if cut else "all ladders are whole"
+        about = {"account": account, "positions": slots.positions, "others": slots.others, "each": slots.each}
+        self.effects.append(Record("ladders", account, state, about, "warning" if cut else ""))
+
+    def _fit(self, guard: PositionGuard, now: int) -> None:
+        """One ladder after the other makes room, or has more of its levels where there is room again."""
+        slots, ladder = self._shared.get(guard.account, ROOMY), guard.stops  # as of this tick
+        if not ladder.cut_to and slots.free >= slots.reserve:
+            return
+        rows = len(guard.working(ladder))
+        has_more = ladder.cut_to and slots.each > rows and slots.free >= slots.reserve + slots.each
+        is_due = has_more or (rows > slots.each and slots.free < slots.reserve)
+        if is_due and not any(each.stops.placement or each.cancels for each in self._of(guard.account)):
+            self._place(guard, ladder, now, makes_room=not has_more)
 
     def bars_read(self, account: str, symbol: str, low: int, high: int, now: int) -> None:
         """The market's range in the window that was asked for, in units; 0: it cannot be told now. The ladder that
@@ -362,17 +413,29 @@ class GuardianCore:
                     self._say(ladder.kind, guard, "looks back", {"level": level, "low": low, "high": high})
             self._look(guard, now)
 
-    def _place(self, guard: PositionGuard, ladder: LadderState, now: int) -> None:
+    def _place(self, guard: PositionGuard, ladder: LadderState, now: int, *, makes_room: bool = False) -> None:
         assert guard.entry is not None
         rules, instrument, price = self.settings.of(guard.instrument.symbol), guard.instrument, guard.price(now, STALE)
+        slots = self._slots(guard.account)
+        room = slots.free - (0 if makes_room else slots.spare)
+        # Where it is short each of those that come has one first.
+        most = room if ladder.is_target else min(slots.each, room, NO_BOUND if slots.free > slots.reserve else 1)
+        if most < (len(rules.targets) if ladder.is_target else 1):
+            return  # one that makes room comes first
         if ladder.is_target:  # where the stops of the other direction would rest; what is no profit is no target
-            sign = 1 if guard.qty > 0 else -1
-            nearest = {rank: level for rank, level in ladder.floors.items() if (level - guard.entry) * sign > 0}
-            made = ladder_of(instrument, -guard.qty, guard.entry, rules.targets, price=price, floors=nearest)
+            held, entry = -guard.qty, guard.entry
+            made = ladder_of(instrument, held, entry, rules.targets, price=price, floors=guard.caps, most=most)
         else:
-            levels = guard.entry, rules.distances
-            floors, liquidation = ladder.floors, guard.liquidation
-            made = ladder_of(instrument, guard.qty, *levels, price=price, floors=floors, liquidation=liquidation)
+            made = ladder_of(
+                instrument,
+                guard.qty,
+                guard.entry,
+                rules.distances,
+                price=price,
+                floors=ladder.floors,
+                liquidation=guard.liquidation,
+                most=most,
+            )
         rungs = made.rungs
         if not rungs:
             if not guard.target and not guard.is_dust:
@@ -387,6 +450,7 @@ class GuardianCore:
             about = {"distances": [str(rules.distances[rank]) for rank in made.moved]}
             self._say("ladder", guard, "moved inside the liquidation price", about, severity="warning")
         ladder.placement = Placement(rungs, now)
+        ladder.cut_to = most if most < len(rules.distances) else 0
         if not ladder.is_target:
             ladder.floors = {**ladder.floors, **{rung.rank: rung.trigger for rung in rungs}}
         id_, size = self._next_id(), sum(each.size for each in rungs)
@@ -482,14 +546,26 @@ class GuardianCore:
         if guard.is_met(now, STALE):  # it has fired, and nobody has told of it: or has it?
             self._read(guard.account, guard.instrument.symbol, now, every=SECOND)
         passed = sum(gone >= Fraction(each) for each in rules.distances)
-        size = gap_close(guard.base, guard.qty, guard.working_size, passed, len(rules.distances))
-        size -= size % guard.lot
-        if size and now >= guard.closed_at + CLOSE_EVERY:
-            guard.closed_at = now
-            about = {"size": size, "levels": passed}
+        size = guard.shares.close(guard.qty, guard.working_size, passed, len(rules.distances))
+        self._close(guard, size, passed, now)
+        if rules.targets and not self._has_targets(guard) and guard.account not in self._alone:
+            self._close(guard, *guard.gained(rules.targets, guard.price(now, STALE)), now, is_target=True)
+
+    def _close(self, guard: PositionGuard, size: int, passed: int, now: int, *, is_target: bool = False) -> None:
+        """Closes a share at the market, in orders that the venue takes."""
+        rungs = tuple(Rung(0, 0, each) for each in pieces(guard.instrument, size))
+        if not rungs or now < guard.closed_at + CLOSE_EVERY:
+            return
+        guard.closed_at = now
+        shares = guard.gains if is_target else guard.shares
+        left = {"opened": guard.opened, "base": shares.base, "left": str(shares.left)}
+        about = {"size": size, "levels": passed, **left}
+        if is_target:
+            self._say("take-profits", guard, "closing", about)
+        else:
             self._say("local stop", guard, "closing", about, severity="critical")
-            of = guard.account, guard.instrument.symbol, guard.side, guard.closes
-            self.effects.append(PlaceStops(self._next_id(), *of, (Rung(0, 0, size),)))
+        of = guard.account, guard.instrument.symbol, guard.side, guard.closes
+        self.effects.append(PlaceStops(self._next_id(), *of, rungs))
 
     def _look_at_parts(self, guard: PositionGuard, now: int) -> None:
         """Sub-accounts that hold against each other: at the venue stops can rest for the net alone, so each part has
@@ -506,7 +582,7 @@ class GuardianCore:
                 continue
             passed = sum(gone >= Fraction(each) for each in rules.distances)
             is_last = gone >= Fraction(max(levels, default=1))
-            size = abs(part.qty) if is_last else gap_close(part.base, part.qty, 0, passed, len(rules.distances))
+            size = abs(part.qty) if is_last else part.shares.close(part.qty, 0, passed, len(rules.distances))
             size -= size % guard.lot
             if size:
                 part.closed_at = now
@@ -593,6 +669,17 @@ class GuardianCore:
             # Take-profits that were configured since have not.
             guard.has_looked_back = looked_back and (bool(caps) or not self.settings.of(symbol).targets)
             guard.stops.floors, guard.targets.floors = ({int(k): v for k, v in each.items()} for each in (levels, caps))
+
+    def remember_shares(
+        self, account: str, symbol: str, side: PositionSide, kind: str, *, opened: str, base: int, left: str
+    ) -> None:
+        """What local rules of an earlier life have closed of a position they do not close again. kind: of its record;
+        the others as `LevelShares` has them."""
+        guard = self._guard(account, symbol, side)
+        if guard.opened == opened and guard.qty:
+            shares = guard.shares if kind == "local stop" else guard.gains
+            shares.base, shares.left = base, Fraction(left)
+            shares.hold(guard.qty, guard.qty)
 
     def resume_flatten(self, account: str, symbol: str, side: PositionSide, reason: str) -> None:
         """An earlier life had begun to flatten a position, and had not seen it flat."""

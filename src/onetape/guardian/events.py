@@ -28,7 +28,7 @@ __all__ = [
     "Unprotected",
 ]
 
-_FIRED: Final = frozenset({OrderState.TRIGGERED, OrderState.PARTIALLY_FILLED})
+FIRED: Final = frozenset({OrderState.TRIGGERED, OrderState.PARTIALLY_FILLED})
 DISTANCES: Final = tuple(map(Decimal, ("0.05", "0.055", "0.06", "0.065", "0.07")))
 
 
@@ -74,7 +74,7 @@ class StopRow(NamedTuple):
 
     @property
     def has_fired(self) -> bool:
-        return self.state in _FIRED
+        return self.state in FIRED
 
 
 class PlaceStops(NamedTuple):

@@ -7,10 +7,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 
@@ -30,11 +30,12 @@ from onetape.guardian.events import (
     Unprotected,
 )
 from onetape.guardian.halt_watch import HaltWatch
+from onetape.guardian.kept import EVERY, checkpoint_file, recover, write_checkpoint
 from onetape.guardian.options import GUARDIAN, GuardianOptions, guardian_journal
-from onetape.guardian.past_gateway import ORDER, PLACING, PastGateway, number_of
+from onetape.guardian.past_gateway import PastGateway
 from onetape.guardian.stale_orders import StaleOrders
-from onetape.guardian.venue_reader import VenueReader, can_watch
-from onetape.ipc.command_tape import CommandTape, commands_in
+from onetape.guardian.venue_reader import VenueReader, can_watch, traits_of
+from onetape.ipc.command_tape import CommandTape
 from onetape.ipc.door import Command, Do, Door, Handler
 from onetape.ipc.names import process_socket
 from onetape.ipc.once import Once
@@ -50,16 +51,16 @@ from onetape.orders.managed import HealthOut
 from onetape.risk.halts import Effect as HaltEffect
 from onetape.risk.halts import NotCounted, Send
 from onetape.risk.stop_ladder import Rung
-from onetape.tape.journal import JournalReader, JournalWriter
-from onetape.tape.segments import is_tape
+from onetape.tape.journal import JournalWriter
 from onetape.tape.wait import JournalWatch, Waiter
 
-__all__ = ["Guardian", "close_fields", "kept_in", "placed_of", "refusal_in", "stops_fields"]
+__all__ = ["Guardian", "close_fields", "placed_of", "refusal_in", "stops_fields"]
 
 TICK_S: Final = 0.05
 FOLLOW_EVERY: Final = SECOND // 5
 LEASE_EVERY_S: Final = 1.0
 LEASE_RETRY_S: Final = 0.1  # after a gateway that was not there: its robots wait for the lease
+LOOK_S: Final = 5.0  # whether a checkpoint is due
 LEASE_NS: Final = 5 * SECOND
 ANSWER_WITHIN_S: Final = 4.0  # of a gateway; the core gives a ladder up a second later
 Position = tuple[str, str, PositionSide]  # account, symbol
@@ -77,15 +78,18 @@ class Guardian:
         # First: from here on no other guardian of this home acts or writes.
         self._writer = JournalWriter(path, process=GUARDIAN, created=time.time_ns(), heartbeat=True)
         self._once = Once()
-        commands_in(path, self._once)
-        self._kept = kept_in(path)
+        self._path, self._file = path, checkpoint_file(self._home)
+        self._kept, self._checkpoint_at, refused = recover(path, self._file, self._once)
         # Of its leases: the time, which is a later one also where its journal was lost; and where the clock has
         # stepped back, one more than the last that its journal has.
-        self._epoch = max(time.time_ns(), *(epoch + 1 for epoch in self._kept.epochs), self._writer.epoch)
+        self._epoch = max(time.time_ns(), self._kept.epoch + 1, self._writer.epoch)
         self._say(Record("epoch", GUARDIAN, "began", {"epoch": self._epoch}))
+        if refused:
+            self._say(Record("checkpoint", GUARDIAN, f"not used: {refused}", {}, "warning"))
         self._tape = CommandTape(self._writer)
-        watched = {name for name, each in options.accounts.items() if can_watch(each)}
-        self.core = GuardianCore(options.settings, epoch=str(self._epoch), watched=watched)
+        watched = [name for name, each in options.accounts.items() if can_watch(each)]
+        caps = {name: traits_of(options.accounts[name]).conditionals_max for name in watched}
+        self.core = GuardianCore(options.settings, epoch=str(self._epoch), watched=caps, caps=caps)
         self._readers = {
             name: VenueReader(options.accounts[name], self._home, self._health) for name in sorted(watched)
         }
@@ -139,7 +143,9 @@ class Guardian:
                 self._follow_missing()
                 self._watch = JournalWatch(self._waiter, self._take, loop)
                 serving = await listen(path, self._answer, self.door.settle, is_operator=self.door.is_operator)
-                working = [asyncio.ensure_future(each) for each in (serving, self._tick(), self._watch_halts())]
+                working = [
+                    asyncio.ensure_future(each) for each in (serving, self._tick(), self._watch_halts(), self._keep())
+                ]
                 working += [asyncio.ensure_future(self._renew(name)) for name in self._followers]
                 ready()
                 stopped = asyncio.ensure_future(self.stopping.wait())
@@ -265,6 +271,22 @@ class Guardian:
                 state = f"refused: {error}" if error else "held"
                 self._say(Record("lease", account, state, {}, "critical" if error else ""))
             await asyncio.sleep(LEASE_EVERY_S if is_there else LEASE_RETRY_S)
+
+    async def _keep(self) -> None:
+        """Makes a checkpoint of its own journal, so that no start reads more than so much of it."""
+        said = ""
+        while True:
+            sequence, error = self._writer.published, ""
+            if sequence - self._checkpoint_at >= EVERY:
+                try:
+                    await asyncio.to_thread(write_checkpoint, self._path, self._file, sequence=sequence)
+                except (OnetapeError, OSError) as failed:
+                    error = f"not made: {failed}"[:200]
+                if bool(error) is not bool(said):
+                    self._say(Record("checkpoint", GUARDIAN, error or "made", {}, "warning" if error else ""))
+                said = error
+                self._checkpoint_at = sequence  # one that fails is tried again as much later
+            await asyncio.sleep(LOOK_S)
 
     async def _watch_halts(self) -> None:
         """The first look reads as far back as the longest window, and nothing waits for it."""
@@ -501,68 +523,3 @@ def share_state(answer: CommandResult) -> tuple[str, str]:
         return "", str(answer.error.get("message", ""))
     state = str((answer.result or {}).get("state", ""))
     return state, "" if state in ("taken", "reducing") else f"the order has {state}"
-
-
-class Kept(NamedTuple):
-    """What an earlier life has written down of positions. flattening: that it had begun to flatten
-    and had not seen flat, and why; levels: as `remember` takes them, of the last ladder; protection: whether it
-    was lost. By account, of orders that it placed past a gateway: placed: those that have not ended, by client id;
-    numbers: the last. epochs: of earlier lives."""
-
-    flattening: dict[Position, str]
-    levels: dict[Position, dict[str, Any]]
-    protection: dict[Position, bool]
-    placed: dict[str, dict[str, dict[str, Any]]]
-    numbers: dict[str, int]
-    epochs: list[int]
-
-    def resume(self, core: GuardianCore, account: str, instruments: Collection[str]) -> None:
-        """Before the core hears how the account stands."""
-        keys = dict.fromkeys((*self.flattening, *self.levels, *self.protection))
-        for key in [each for each in keys if each[0] == account and each[1] in instruments]:
-            if key in self.protection:
-                core.remember_protection(*key, is_lost=self.protection.pop(key))
-            if key in self.levels:
-                core.remember(*key, **self.levels.pop(key))
-            if key in self.flattening:
-                core.resume_flatten(*key, self.flattening.pop(key))
-
-
-def kept_in(path: Path) -> Kept:
-    found = Kept({}, {}, {}, {}, {}, [])
-    if not is_tape(path):
-        return found
-    with JournalReader(path) as reader:
-        for frame in reader.frames(("health",)):
-            record = msgspec.msgpack.decode(frame.payload)
-            if record["kind"] == ORDER:
-                _keep_order(found, record["state"], record["about"])
-            elif record["kind"] == "epoch":
-                found.epochs.append(record["about"]["epoch"])
-            elif (record["kind"], record["state"]) == ("gateway", "back"):
-                found.placed.pop(record["subject"], None)
-            if record["kind"] not in ("hard stop", "ladder", "take-profits", "protection"):
-                continue
-            about = record["about"]
-            key = about["account"], about["symbol"], PositionSide(about["side"])
-            match record["kind"], record["state"]:
-                case "hard stop", "flattening":
-                    found.flattening[key] = about["reason"]
-                case "hard stop", _:
-                    found.flattening.pop(key, None)
-                case "protection", _:
-                    found.protection[key] = "severity" in record
-                case "ladder" | "take-profits", "placing":
-                    found.levels[key] = {"levels": about["levels"], "opened": about.get("opened", "?")}
-                    found.levels[key] |= {name: about[name] for name in ("caps", "looked_back") if name in about}
-    return found
-
-
-def _keep_order(found: Kept, state: str, about: dict[str, Any]) -> None:
-    account, name = about["account"], about["order"]
-    placed = found.placed.setdefault(account, {})
-    if state == PLACING:
-        placed[name] = about
-        found.numbers[account] = max(found.numbers.get(account, 0), number_of(name))
-    elif state in _ENDS:
-        placed.pop(name, None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Final
@@ -14,7 +14,7 @@ from onetape.model.enums import Kind, PositionSide, Side
 from onetape.model.instrument import Instrument
 from onetape.model.time import SECOND
 from onetape.orders.reports import PositionReport
-from onetape.risk.stop_ladder import Rung, distance_of, protectable
+from onetape.risk.stop_ladder import LevelShares, Rung, distance_of, protectable
 
 __all__ = ["COVERED", "Placement", "PositionGuard"]
 
@@ -53,6 +53,7 @@ class LadderState:
         """Of another position."""
         self.floors: dict[int, int] = {}
         self.placement: Placement | None = None
+        self.cut_to = 0  # so many orders were all that it might have; 0: it has all of its levels
         self.wants_anew = self.is_passed = False
         self.retry_at, self.backoff = 0, SECOND // 4
 
@@ -63,7 +64,7 @@ class PositionGuard:
     def __init__(self, account: str, instrument: Instrument, side: PositionSide) -> None:
         self.account, self.instrument, self.side = account, instrument, side
         self.qty = 0
-        self.base = 0  # the most that was held since it was opened
+        self.shares, self.gains = LevelShares(), LevelShares()  # of local stops, and local take-profits
         self.entry: Fraction | None = None
         self.liquidation: Fraction | None = None
         self.opened = ""  # the frame of the gateway's journal that opened it
@@ -102,8 +103,10 @@ class PositionGuard:
             self.entry = entry
 
     def _set(self, qty: int) -> None:
+        self.shares.hold(qty, self.qty)
+        self.gains.hold(qty, self.qty)
         if qty * self.qty <= 0:  # another position, or none
-            self.base, self.entry, self.liquidation = 0, None, None
+            self.entry, self.liquidation = None, None
             self.is_confirmed = self.is_dust = self.has_looked_back = self.is_blind = False
             self.look_back_at = 0
             self.stops.begin()
@@ -111,7 +114,6 @@ class PositionGuard:
             # What still rests has the levels of the one before, and may have just the size of this one.
             self.stops.wants_anew = self.targets.wants_anew = bool(self.rows)
         self.qty = qty
-        self.base = max(self.base, abs(qty))
 
     def venue_says(self, row: PositionReport | None, queried_at: int, now: int, *, differs: int) -> str:
         """Takes in the venue's own listing; says what is remarkable of it, "" for nothing. differs:
@@ -172,6 +174,26 @@ class PositionGuard:
         held = Holding(Terms(self.instrument))
         held.fill(qty, cost)
         return held.unrealized_at(price)
+
+    @property
+    def caps(self) -> dict[int, int]:
+        """Returns the levels beyond which no take-profit is, by rank; what is no profit is none."""
+        assert self.entry is not None
+        sign = 1 if self.qty > 0 else -1
+        return {rank: level for rank, level in self.targets.floors.items() if (level - self.entry) * sign > 0}
+
+    def gained(self, targets: Sequence[Decimal], price: int) -> tuple[int, int]:
+        """Returns how much local take-profits close at a price, and how many of their levels it is beyond. Those that
+        rest at the venue take their share themselves. price: 0 where it is not known."""
+        if not price or not self.entry:
+            return 0, 0
+        gain, caps, sign = -distance_of(self.entry, price, self.qty), self.caps, 1 if self.qty > 0 else -1
+        passed = sum(
+            gain >= Fraction(distance) or (rank in caps and (price - caps[rank]) * sign >= 0)
+            for rank, distance in enumerate(targets)
+        )
+        working = sum(row.left for row in self.working(self.targets))
+        return self.gains.close(self.qty, working, passed, len(targets)), passed
 
     # --- prices -----------------------------------------------------------------------------------
 
@@ -310,6 +332,18 @@ class PositionGuard:
         placement = self.stops.placement
         size = sum(rung.size for rung in placement.rungs) if placement and not placement.is_answered else 0
         return size + sum(row.left for row in self.working() if row.client_id not in self.is_missing)
+
+    @property
+    def orders(self) -> int:
+        """Returns how many orders that wait for a trigger the venue has of it, or may have soon."""
+        placements = [each.placement for each in (self.stops, self.targets) if each.placement is not None]
+        coming = sum(
+            sum(name not in self.rows and name not in each.ended for name in each.placed)
+            if each.is_answered
+            else len(each.rungs)
+            for each in placements
+        )
+        return coming + sum(not row.has_fired for row in self.rows.values())
 
     @property
     def share(self) -> float:

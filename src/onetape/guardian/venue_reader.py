@@ -15,7 +15,7 @@ from onetape.feeds.venue_clock import VenueClock, keep_clock
 from onetape.guardian.options import AccountOptions
 from onetape.model.instrument import Instrument
 from onetape.net.tasks import ended, watched
-from onetape.orders.calls import Call
+from onetape.orders.calls import Call, Traits
 from onetape.orders.malformed import MALFORMED
 from onetape.orders.managed import HealthOut
 from onetape.orders.outcome import Outcome
@@ -25,15 +25,19 @@ from onetape.security.redaction import Redactor
 from onetape.venues.gateways import Addresses, TradingVenue, open_trading_venue
 from onetape.venues.past_market import bars_between
 
-__all__ = ["VenueReader", "can_watch"]
+__all__ = ["VenueReader", "can_watch", "traits_of"]
 
 
 def can_watch(options: AccountOptions) -> bool:
     """Its venue takes stops, and can be asked which it has."""
     if options.kind.startswith("ccxt:"):
         return False
-    traits = _venue(options).protocol.traits
+    traits = traits_of(options)
     return traits.positions and traits.conditionals
+
+
+def traits_of(options: AccountOptions) -> Traits:
+    return _venue(options).protocol.traits
 
 
 def _venue(options: AccountOptions) -> TradingVenue:

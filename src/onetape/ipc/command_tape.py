@@ -13,7 +13,7 @@ from onetape.model.enums import EventType
 from onetape.tape.journal import Frame, JournalReader, JournalWriter
 from onetape.tape.segments import is_tape
 
-__all__ = ["CommandTape", "PastCommand", "commands_in"]
+__all__ = ["CommandTape", "PastCommand", "commands_in", "note_command"]
 
 _COMMAND = EventType.COMMAND.id
 
@@ -55,19 +55,27 @@ def commands_in(path: Path, once: Once) -> list[PastCommand]:
     if not is_tape(path):
         return []
     for frame, record in _records(path):
+        note_command(once, frame, record)
         id_ = str(record["id"])
-        if frame.type != _COMMAND:
-            once.ended(id_, record)
-            if id_ in found:
-                found[id_] = found[id_]._replace(status=record["status"], result=record["result"])
-            continue
-        fields = record["fields"]
-        once.began(id_, digest_of(record["actor"], record["command"], fields), frame.time)
-        if (refused := record.get("refused")) is None:
-            found[id_] = PastCommand(frame.sequence, frame.time, record["actor"], record["command"], fields, "", None)
-        else:
-            once.ended(id_, {"id": id_, "status": "refused", "result": None, "error": refused})
+        if frame.type == _COMMAND and record.get("refused") is None:
+            of = record["actor"], record["command"], record["fields"]
+            found[id_] = PastCommand(frame.sequence, frame.time, *of, "", None)
+        elif id_ in found and frame.type != _COMMAND:
+            found[id_] = found[id_]._replace(status=record["status"], result=record["result"])
     return list(found.values())
+
+
+def note_command(once: Once, frame: Frame, record: dict[str, Any]) -> None:
+    """Takes in a frame of a command, or of its answer. An older supervisor's had no id."""
+    if "id" not in record:
+        return
+    id_ = str(record["id"])
+    if frame.type != _COMMAND:
+        once.ended(id_, record)
+        return
+    once.began(id_, digest_of(record["actor"], record["command"], record["fields"]), frame.time)
+    if (refused := record.get("refused")) is not None:
+        once.ended(id_, {"id": id_, "status": "refused", "result": None, "error": refused})
 
 
 def _records(path: Path) -> Iterator[tuple[Frame, dict[str, Any]]]:

@@ -68,6 +68,7 @@ KINDS: Final = {
     "hard stop": Kind(Type.STOP),  # flattening - flat
     "income": Kind(Type.RISK),  # not counted - counted
     "ladder": Kind(Type.STOP, notes=_NOTE),
+    "ladders": Kind(Type.STOP),  # of an account, cut by the venue's bound - whole
     "lease": Kind(Type.RISK),  # refused - held
     "local stop": Kind(Type.STOP, notes=_NOTE),
     "position differs": Kind(Type.RISK, notes=_NOTE),

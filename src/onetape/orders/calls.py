@@ -103,6 +103,7 @@ class Traits(NamedTuple):
 
     positions: bool = True  # else it has balances only: what fills change is compared with these
     conditionals: bool = True  # orders with a trigger wait in a service of their own
+    conditionals_max: int = 0  # of them an account may have at the same time; 0: no bound that counts
     ended_apart: bool = False  # an order is asked for among those that work, then those that ended
     fills_by_symbol: bool = True  # else one question gives those of all symbols
     dead_man_by_symbol: bool = True  # else it is the account's

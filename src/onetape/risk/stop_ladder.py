@@ -7,6 +7,7 @@ are; an entry price is a fraction, because an average has more digits than a tic
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from math import ceil, lcm
@@ -14,7 +15,7 @@ from typing import Final, NamedTuple
 
 from onetape.model.instrument import Instrument
 
-__all__ = ["Ladder", "Rung", "distance_of", "gap_close", "ladder_of", "needs_ladder", "pieces", "protectable"]
+__all__ = ["Ladder", "LevelShares", "Rung", "distance_of", "ladder_of", "needs_ladder", "pieces", "protectable"]
 
 SLACK: Final = 20  # a ladder is off when it differs from the position by more than a twentieth of it
 # A level that lies beyond the liquidation price is moved to this share of the way from there to the
@@ -48,6 +49,7 @@ def ladder_of(
     price: int = 0,
     floors: Mapping[int, int] = {},
     liquidation: Fraction | None = None,
+    most: int = 0,
 ) -> Ladder:
     """Returns the stops of a position: a share for each distance, the last one takes the remainder. Where the shares
     would be less than the venue trades there are fewer of them, the nearest ones.
@@ -55,7 +57,8 @@ def ladder_of(
     qty: signed, not 0; entry: units of price, positive; distances: shares of the entry, ascending.
     price: where the market is, 0: not known; levels that it has passed have no stop. floors:
     triggers that the levels had before, by rank: none is ever farther from the market than that.
-    liquidation: the venue's liquidation price, units; None: there is none.
+    liquidation: the venue's liquidation price, units; None: there is none. most: stops that there may be, 0: any;
+    one that the venue takes only in pieces is more of them.
     """
     size = protectable(instrument, qty)
     sign = 1 if qty > 0 else -1
@@ -70,16 +73,18 @@ def ladder_of(
                 moved.append(rank)
     if not size or not levels:
         return Ladder((), (), abs(qty))
-    step, least, most = _steps(instrument)
-    count, share = 1, size
+    step, least, top = _steps(instrument)
+    count, share, rest = 1, size, size
     for count in range(len(levels), 0, -1):
         share = size // count // step * step
-        if share >= least:
+        rest = size - share * (count - 1)
+        orders = (count - 1) * _count(share, top) + _count(rest, top)
+        if share >= least and (not most or orders <= most):
             break
     rungs: list[Rung] = []
     for number, (rank, trigger) in enumerate(levels[:count]):
-        part = share if number < count - 1 else size - share * (count - 1)
-        rungs += (Rung(rank, trigger, piece) for piece in _pieces(part, step, most))
+        part = share if number < count - 1 else rest
+        rungs += (Rung(rank, trigger, piece) for piece in _pieces(part, step, top))
     return Ladder(tuple(rungs), tuple(moved), abs(qty) - size)
 
 
@@ -108,14 +113,32 @@ def distance_of(entry: Fraction, price: int, qty: int) -> Fraction:
     return (entry - price) / entry if qty > 0 else (price - entry) / entry
 
 
-def gap_close(base: int, qty: int, working: int, passed: int, count: int) -> int:
-    """Returns how much is to be closed at the market now, because the price is beyond levels whose stops do not stand:
-    of `base`, the most that was held since the position was opened, what lies beyond the levels that were passed, less
-    what has been closed since and what stops of the venue will close. qty: signed; count: of levels."""
-    if not passed:
-        return 0
-    allowed = base * (count - passed) // count
-    return max(0, min(abs(qty) - allowed, abs(qty) - working))
+@dataclass(slots=True)
+class LevelShares:
+    """What local stops leave of a position at each level: each level takes its share once, of `base`, what was held
+    before a level was passed. left: the share that the farthest level that was passed leaves."""
+
+    base: int = 0
+    left: Fraction = Fraction(1)
+
+    def hold(self, qty: int, was: int) -> None:
+        """Takes in what is held, signed. Where something else than a level has taken off, a target or a robot, the
+        levels share what it has left."""
+        size = abs(qty)
+        if qty * was <= 0 or size > self.base:
+            self.base, self.left = size, Fraction(1)
+        elif size < self.base * self.left:
+            self.base = ceil(size / self.left)
+
+    def close(self, qty: int, working: int, passed: int, count: int) -> int:
+        """Returns how much is to be closed at the market now, because the price is beyond levels whose stops do not
+        stand: what lies beyond them, less what has been closed since and what stops of the venue will close. working:
+        of these; count: of levels."""
+        if not passed:
+            return 0
+        left = Fraction(count - passed, count)
+        self.left = min(self.left, left)
+        return max(0, min(abs(qty) - int(self.base * left), abs(qty) - working))
 
 
 def _level(
@@ -146,8 +169,13 @@ def _steps(instrument: Instrument) -> tuple[int, int, int]:
     return step, least, most
 
 
+def _count(size: int, most: int) -> int:
+    """Returns in how many orders it goes, of which none is greater than the greatest, 0: there is none."""
+    return -(-size // most) if most else 1
+
+
 def _pieces(size: int, step: int, most: int) -> list[int]:
     """As even as lots allow, none above the greatest quantity."""
-    count = -(-size // most) if most else 1
+    count = _count(size, most)
     lots, more = divmod(size // step, count)
     return [(lots + (number < more)) * step for number in range(count)]

@@ -90,7 +90,7 @@ BINANCE: Final = Family(
     balances="/fapi/v3/balance",
     modes="/fapi/v1/accountConfig",
     # Liquidation, deleveraging, and settlement of what is delisted: "Order Update", read 2026-11.
-    traits=Traits(forced=("autoclose-", "adl_autoclose", "settlement_autoclose-")),
+    traits=Traits(conditionals_max=200, forced=("autoclose-", "adl_autoclose", "settlement_autoclose-")),
     signer=lambda _key, secret: signer_of(secret),
     headers=lambda key: {"X-MBX-APIKEY": key},
     read_modes=_modes,

@@ -1,0 +1,178 @@
+"""What a guardian's own journal comes to: what a life has to know of those before it, and its checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+import onetape
+from onetape.guardian.core import GuardianCore
+from onetape.guardian.past_gateway import ORDER, PLACING, number_of
+from onetape.ipc.command_tape import note_command
+from onetape.ipc.once import Done, Once
+from onetape.model.enums import EventType, OrderState, PositionSide
+from onetape.model.sections import GUARDIAN
+from onetape.tape.checkpoint import Head, chain_at, fitting, previous_of, store
+from onetape.tape.journal import JournalReader
+from onetape.tape.prune import pin
+from onetape.tape.segments import is_tape, list_segments
+
+__all__ = ["EVERY", "Checkpoint", "Kept", "Recovered", "checkpoint_file", "recover", "write_checkpoint"]
+
+FORMAT: Final = 1  # of the records below; a test holds it to their shape
+MADE_BY: Final = f"{FORMAT} {onetape.__version__}"
+EVERY: Final = 20_000  # frames
+_PIN: Final = "notes"  # of the frames that no checkpoint has
+_ENDS: Final = frozenset(str(each) for each in OrderState if each.is_final)
+_OF_POSITIONS: Final = frozenset({"hard stop", "ladder", "local stop", "protection", "take-profits"})
+_FRAMES: Final = ("health", "command", "reply")
+
+
+class PositionNotes(msgspec.Struct):
+    """What was written down last of a position. flattening: why it was being flattened and had not been seen flat, ""
+    else; levels: of the last ladder, as `GuardianCore.remember` takes them; shares: by kind of local rule, as
+    `remember_shares` does; is_lost: its protection was, None: nothing was said of it."""
+
+    account: str
+    symbol: str
+    side: PositionSide
+    flattening: str = ""
+    levels: dict[str, Any] = {}
+    shares: dict[str, dict[str, Any]] = {}
+    is_lost: bool | None = None
+
+    def take(self, kind: str, state: str, about: dict[str, Any], *, is_wrong: bool) -> None:
+        match kind, state:
+            case "hard stop", "flattening":
+                self.flattening = about["reason"]
+            case "hard stop", _:
+                self.flattening = ""
+            case "protection", _:
+                self.is_lost = is_wrong
+            case "ladder" | "take-profits", "placing":
+                self.levels = {"levels": about["levels"], "opened": about.get("opened", "?")}
+                self.levels |= {name: about[name] for name in ("caps", "looked_back") if name in about}
+            case "local stop" | "take-profits", "closing" if "base" in about:
+                self.shares[kind] = {name: about[name] for name in ("opened", "base", "left")}
+
+    def resume(self, core: GuardianCore) -> None:
+        key = self.account, self.symbol, self.side
+        if self.is_lost is not None:
+            core.remember_protection(*key, is_lost=self.is_lost)
+        if self.levels:
+            core.remember(*key, **self.levels)
+        for kind, shares in self.shares.items():
+            core.remember_shares(*key, kind, **shares)
+        if self.flattening:
+            core.resume_flatten(*key, self.flattening)
+
+
+class Kept(msgspec.Struct):
+    """What earlier lives have written down. By account, of orders that were placed past a gateway: placed: those that
+    have not ended, by client id; numbers: the last. epoch: the last."""
+
+    positions: dict[str, PositionNotes] = {}
+    placed: dict[str, dict[str, dict[str, Any]]] = {}
+    numbers: dict[str, int] = {}
+    epoch: int = 0
+
+    def resume(self, core: GuardianCore, account: str, instruments: Collection[str]) -> None:
+        """Before the core hears how the account stands."""
+        for key, notes in list(self.positions.items()):
+            if notes.account == account and notes.symbol in instruments:
+                self.positions.pop(key).resume(core)
+
+    def take(self, record: dict[str, Any]) -> None:
+        """Takes in one health record of the journal."""
+        kind, state, about = record["kind"], record["state"], record["about"]
+        if kind == ORDER:
+            self._order(state, about)
+        elif kind == "epoch":
+            self.epoch = max(self.epoch, about["epoch"])
+        elif (kind, state) == ("gateway", "back"):
+            self.placed.pop(record["subject"], None)
+        elif kind in _OF_POSITIONS:
+            of = about["account"], about["symbol"], about["side"]
+            notes = self.positions.setdefault(" ".join(of), PositionNotes(of[0], of[1], PositionSide(of[2])))
+            notes.take(kind, state, about, is_wrong="severity" in record)
+
+    def _order(self, state: str, about: dict[str, Any]) -> None:
+        account, name = about["account"], about["order"]
+        placed = self.placed.setdefault(account, {})
+        if state == PLACING:
+            placed[name] = about
+            self.numbers[account] = max(self.numbers.get(account, 0), number_of(name))
+        elif state in _ENDS:
+            placed.pop(name, None)
+
+
+class Checkpoint(Head, frozen=True, kw_only=True):
+    """Holds what a guardian's journal comes to at one of its frames."""
+
+    kept: Kept
+    once: list[tuple[str, Done]]
+
+
+class Recovered(NamedTuple):
+    """sequence: of the checkpoint that was used, 0: none; refused: why one that is there was not."""
+
+    kept: Kept
+    sequence: int = 0
+    refused: str = ""
+
+
+def checkpoint_file(home: Path) -> Path:
+    return home / "state" / f"{GUARDIAN}.checkpoint"
+
+
+def recover(journal: Path, file: Path, once: Once, *, until: int = 0) -> Recovered:
+    """Reads a guardian's journal, from the checkpoint on where there is one that fits; its commands go into `once`.
+    until: the first frame that is not read, 0: none. A journal without its beginning is read as far as it is there:
+    protection does not wait for what was before."""
+    if not is_tape(journal):
+        return Recovered(Kept())
+    segments, refused = list_segments(journal), ""
+    is_whole = not segments or segments[0].first_seq == 1
+    kept, sequence = Kept(), 0
+    for each in (file, previous_of(file)):
+        head, body, why = fitting(journal, each, MADE_BY if is_whole else "", until)
+        if head is not None and not _is_ours(head):
+            head, why = None, "is of another format"
+        refused = refused or why
+        if head is not None:
+            found = msgspec.json.decode(body, type=Checkpoint)
+            kept, sequence = found.kept, found.sequence
+            once.restore(found.once)
+            break
+    if not sequence:
+        pin(journal, _PIN, 1)  # what only the journal knows stays
+    with JournalReader(journal) as reader:
+        if sequence:
+            reader.seek_sequence(sequence + 1)
+        for frame in reader.frames(_FRAMES, sequence_until=until):
+            record = msgspec.msgpack.decode(frame.payload)
+            if frame.type == EventType.HEALTH.id:
+                kept.take(record)
+            else:
+                note_command(once, frame, record)
+    return Recovered(kept, sequence, refused)
+
+
+def write_checkpoint(journal: Path, file: Path, *, sequence: int) -> None:
+    """Brings the checkpoint up to a frame of the journal, read as a start reads it. Raises OSError."""
+    once = Once()
+    kept = recover(journal, file, once, until=sequence + 1).kept
+    with JournalReader(journal) as reader:
+        chain = chain_at(reader, sequence)
+        assert chain is not None  # it has been read
+        made = Checkpoint(
+            made_by=MADE_BY, journal=reader.uuid.bytes, sequence=sequence, chain=chain, kept=kept, once=once.to_record()
+        )
+    store(journal, file, made, is_ours=_is_ours, run=_PIN)
+
+
+def _is_ours(head: Head) -> bool:
+    return head.made_by.startswith(f"{FORMAT} ")

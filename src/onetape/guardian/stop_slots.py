@@ -1,0 +1,48 @@
+"""How a venue's bound of conditional orders of an account is shared by its positions. Pure.
+
+Stops come before take-profits, and each position has at least one stop before another has a whole ladder. A part
+stays free, so that a ladder can be placed before the one that it replaces goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final, NamedTuple
+
+from onetape.guardian.events import GuardianSettings
+from onetape.guardian.position_guard import PositionGuard
+
+__all__ = ["NO_BOUND", "Slots", "slots_of"]
+
+RESERVE: Final = 10  # a tenth of them stays free while ladders rest,
+SPARE: Final = 4 * RESERVE  # and of that a quarter while they are placed, but by those that make room
+NO_BOUND: Final = 1 << 30
+
+
+class Slots(NamedTuple):
+    """each: stops that a position may have; has_targets: take-profits rest at the venue, too; free: orders that the
+    venue still takes; reserve, spare: of them, as above; positions, others: that share them, orders of robots."""
+
+    each: int = NO_BOUND
+    has_targets: bool = True
+    free: int = NO_BOUND
+    reserve: int = 0
+    spare: int = 0
+    positions: int = 0
+    others: int = 0
+    is_short: bool = False  # some position has fewer than its ladder
+
+
+def slots_of(guards: Collection[PositionGuard], settings: GuardianSettings, most: int, others: int) -> Slots:
+    """Returns the shares of an account's positions. most: orders that the venue takes, 0: any; others: orders with a
+    trigger that are not the guardian's."""
+    if not most:
+        return Slots()
+    rules = [settings.of(each.instrument.symbol) for each in guards if each.target]
+    reserve = max(most // RESERVE, 1)
+    shared = most - others - reserve
+    each = shared // len(rules) if rules else NO_BOUND
+    wanted = sum(len(each.distances) + len(each.targets) for each in rules)
+    is_short = any(len(of.distances) > each for of in rules)
+    free = most - others - sum(each.orders for each in guards)
+    return Slots(max(each, 1), wanted <= shared, free, reserve, max(most // SPARE, 1), len(rules), others, is_short)

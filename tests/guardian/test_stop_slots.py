@@ -1,0 +1,186 @@
+"""A venue's bound of conditional orders of an account: stops come before take-profits, and every position has some."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from fractions import Fraction
+
+import msgspec
+import pytest
+
+from guardian.guarded_world import ACCOUNT, BOTH, BTC, MS, START
+from onetape.guardian.core import GuardianCore
+from onetape.guardian.events import CancelStops, GuardianSettings, PlaceStops, ReadVenue, Rules, StopRow
+from onetape.model.enums import OrderState
+from onetape.model.time import SECOND
+from onetape.orders.reports import PositionReport
+from onetape.venues.binance.trading import BinanceUsdmProtocol
+
+CAP = BinanceUsdmProtocol("key", "secret").traits.conditionals_max
+TARGETS = Rules(targets=(Decimal("0.02"), Decimal("0.04")))
+LISTED = [msgspec.structs.replace(BTC, symbol=f"binance:C{n}/USDT:USDT", raw_symbol=f"C{n}USDT") for n in range(60)]
+
+
+class Venue:
+    """Takes at most `CAP` orders with a trigger, counts what is refused, and answers a step later."""
+
+    def __init__(self, rules: Rules = TARGETS) -> None:
+        self.core = GuardianCore(GuardianSettings(rules), epoch="1", watched={ACCOUNT}, caps={ACCOUNT: CAP})
+        self.now, self.count, self.refused, self.most = SECOND, 0, 0, 0
+        self.rests: dict[str, StopRow] = {}
+        self.held: dict[str, int] = {}
+        self.others = 0
+        self.records: list = []
+        self.late: list = []
+        self.prices = dict.fromkeys((each.symbol for each in LISTED), START)
+        for each in LISTED:
+            self.core.instrument(ACCOUNT, each)
+        self.core.caught_up(ACCOUNT, self.now)
+
+    def hold(self, symbol: str, qty: int) -> None:
+        self.held[symbol] = qty
+        entry = Fraction(START) if qty else None
+        self.core.position(ACCOUNT, symbol, BOTH, qty, entry, self.now, opened="1" if qty else "")
+
+    def run(self, seconds: float) -> Venue:
+        for tick in range(round(seconds * 20)):
+            self.now += 50 * MS
+            late, self.late = self.late, []
+            for each in late:
+                each()
+            if tick % 20 == 0:
+                for symbol, price in self.prices.items():
+                    self.core.quote(ACCOUNT, symbol, price - 1, price + 1, self.now)
+            self.core.tick(self.now)
+            self.carry_out()
+            self.most = max(self.most, len(self.rests) + self.others)
+        return self
+
+    def carry_out(self) -> None:
+        effects, self.core.effects = self.core.effects, []
+        for effect in effects:
+            match effect:
+                case PlaceStops():
+                    self.late.append(lambda effect=effect: self.place(effect))
+                case CancelStops():
+                    self.late.append(lambda effect=effect: self.cancel(effect.orders))
+                case ReadVenue(symbol=""):
+                    at, rows = (
+                        self.now,
+                        [PositionReport(s, BOTH, q, self.now, Decimal(1)) for s, q in self.held.items()],
+                    )
+                    self.late.append(lambda rows=rows, at=at: self.core.positions_read(ACCOUNT, rows, at, self.now))
+                case ReadVenue(symbol=symbol):
+                    names, at = [name for name, row in self.rests.items() if row.symbol == symbol], self.now
+                    self.late.append(lambda s=symbol, n=names, at=at: self.core.stops_read(ACCOUNT, s, n, at, self.now))
+                case _ if hasattr(effect, "severity"):
+                    self.records.append(effect)
+
+    def place(self, effect: PlaceStops) -> None:
+        placed, refused = {}, {}
+        for rung in effect.rungs:
+            self.count += 1
+            name = f"c{self.count}"
+            if not rung.trigger:
+                self.hold(effect.symbol, self.held[effect.symbol] - rung.size)
+                continue
+            if len(self.rests) + self.others >= CAP:
+                self.refused += 1
+                refused[rung] = 4045
+                continue
+            placed[name] = rung
+            of = effect.symbol, BOTH, effect.closes, rung.trigger, rung.size, OrderState.ACCEPTED, effect.is_target
+            self.rests[name] = StopRow(name, name, *of)
+            self.core.stop(ACCOUNT, self.rests[name], self.now)
+        self.core.answered(effect.id, placed, refused, self.now)
+
+    def cancel(self, names) -> None:
+        for name in names:
+            if self.rests.pop(name, None) is not None:
+                self.core.stop_ended(ACCOUNT, name, self.now)
+
+    def covered(self, symbol: str) -> int:
+        return sum(row.left for row in self.rests.values() if row.symbol == symbol and not row.is_target)
+
+    def bare(self) -> list[str]:
+        return [symbol for symbol, qty in self.held.items() if self.covered(symbol) < qty * 0.95]
+
+    @property
+    def cut(self) -> list[str]:
+        return [each.state for each in self.records if each.kind == "ladders"]
+
+
+def orders(venue: Venue, symbol: str, *, is_target: bool = False) -> int:
+    return sum(row.symbol == symbol and row.is_target is is_target for row in venue.rests.values())
+
+
+@pytest.mark.parametrize("apart", [0, 0.1])
+def test_fifty_positions_with_take_profits_are_all_protected(apart):
+    """At once, one after the other, and while those before have whole ladders and targets."""
+    venue = Venue()
+    for each in LISTED[:50]:
+        venue.hold(each.symbol, 1000)
+        venue.run(apart)
+    venue.run(5)
+    assert not venue.bare() and not venue.refused and venue.most <= CAP
+    assert not any(orders(venue, each.symbol, is_target=True) for each in LISTED)
+    assert f" positions share {CAP} orders with a trigger: 3 stops each, take-profits are local" in venue.cut[-1]
+    for each in LISTED[:50]:  # all grow at once
+        venue.hold(each.symbol, 1100)
+    venue.run(5)
+    assert not venue.bare() and not venue.refused and sum(map(venue.covered, venue.held)) == 50 * 1100
+    assert not [each for each in venue.records if each.kind == "protection"]
+
+
+def test_where_take_profits_have_no_room_they_are_local_and_take_once():
+    venue = Venue()
+    for each in LISTED[:50]:
+        venue.hold(each.symbol, 1000)
+    venue.run(5)
+    one = LISTED[7].symbol
+    for share, left in ((101, 1000), (102, 500), (101, 500), (102, 500), (105, 0)):
+        venue.prices[one] = START * share // 100 + 10
+        venue.run(3)
+        assert venue.held[one] == left == venue.covered(one), share
+
+
+def test_ladders_are_whole_again_where_there_is_room():
+    venue = Venue()
+    for each in LISTED[:50]:
+        venue.hold(each.symbol, 1000)
+    venue.run(5)
+    for each in LISTED[10:50]:
+        venue.hold(each.symbol, 0)
+    venue.run(20)
+    assert venue.cut[-1] == "all ladders are whole" and not venue.bare()
+    assert {(orders(venue, each.symbol), orders(venue, each.symbol, is_target=True)) for each in LISTED[:10]} == {
+        (5, 2)
+    }
+
+
+def test_orders_of_robots_count_and_one_stop_of_the_whole_size_is_the_least():
+    venue = Venue()
+    venue.others = 100
+    venue.core.others(ACCOUNT, 100)
+    for each in LISTED:
+        venue.hold(each.symbol, 1000)
+    venue.run(10)
+    assert not venue.bare() and not venue.refused
+    assert {orders(venue, each.symbol) for each in LISTED} >= {1} and venue.most <= CAP
+    assert venue.cut[-1].startswith(f"60 positions share {CAP} orders with a trigger, robots have 100 of them: 1 stops")
+
+
+def test_a_share_above_the_greatest_market_order_is_closed_in_pieces():
+    venue = Venue(Rules())
+    top = msgspec.structs.replace(LISTED[0], market_size_max=Decimal("0.15"))
+    venue.core.instrument(ACCOUNT, top)
+    venue.hold(top.symbol, 1000)
+    venue.run(3)
+    venue.core.guards[ACCOUNT, top.symbol, BOTH].stops.retry_at = 10**18
+    venue.cancel(list(venue.rests))
+    venue.prices[top.symbol] = START * 9425 // 10000
+    seen = venue.place
+    sizes: list[int] = []
+    venue.place = lambda effect: (sizes.extend(rung.size for rung in effect.rungs), seen(effect))[1]
+    venue.run(1)
+    assert sizes == [134, 133, 133] and venue.held[top.symbol] == 600
