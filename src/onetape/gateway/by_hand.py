@@ -111,8 +111,8 @@ class OrdersByHand:
             "cancel": Handler(self._cancel, fields=("order", "symbol"), reaches_out=True, actors=(GUARDIAN,)),
             "close": Handler(self._close, fields=close, reaches_out=True, actors=(GUARDIAN,)),
             "flatten": Handler(self._flatten, fields=("symbol", "reason"), reaches_out=True, actors=(GUARDIAN,)),
-            "place_stops": Handler(self._place_stops, fields=STOPS_FIELDS, reaches_out=True, actors=(GUARDIAN,)),
-            "cancel_stops": Handler(self._cancel_stops, fields=("orders",), reaches_out=True, actors=(GUARDIAN,)),
+            "place_stops": Handler(self._place_stops, fields=STOPS_FIELDS, is_intent=True, actors=(GUARDIAN,)),
+            "cancel_stops": Handler(self._cancel_stops, fields=("orders",), is_intent=True, actors=(GUARDIAN,)),
             "take_share": Handler(
                 self._take_share, fields=("order", "qty", "price"), reaches_out=True, actors=(GUARDIAN,)
             ),
