@@ -1,7 +1,7 @@
 """From a fill at the venue to stops that the venue has listed: a simulated exchange, 10 ms away each
 way, a gateway and a guardian as processes, and positions that are opened, doubled and closed by
-hand. Prints one JSON object of figures, ms, and the guardian's own histogram of how long
-positions were unprotected.
+hand. Prints one JSON object of figures, ms, what they are made of, and the guardian's own histogram of
+how long positions were unprotected.
 
     python bench/guardian.py [--rounds 50] [--away-ms 10]
 """
@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -134,8 +135,8 @@ def wait(home: Path, size: float) -> None:
         time.sleep(0.02)
 
 
-def measure(home: Path, rounds: int) -> list[float]:
-    """How long after a fill at the venue, by its clock, its stops were listed, ms."""
+def measure(home: Path, rounds: int) -> list[tuple[int, int]]:
+    """When positions were filled at the venue, by its clock, and when their stops were listed, ns."""
     samples = []
     for _ in range(rounds):
         for size in (0.02, 0.04):
@@ -143,10 +144,37 @@ def measure(home: Path, rounds: int) -> list[float]:
             ask(home, f"gateway:{ACCOUNT}", "place", symbol=SYMBOL, side="buy", qty="0.02")
             wait(home, size)
             filled = [fill_of(payload).time for _, payload in frames(gateway_journal(home, ACCOUNT), "fill")]
-            samples.append((verified(home)[before] - filled[-1]) / 1e6)
+            samples.append((filled[-1], verified(home)[before]))
         ask(home, f"gateway:{ACCOUNT}", "close", symbol=SYMBOL)
         wait(home, 0)
-    return sorted(samples)
+    return samples
+
+
+def parts(home: Path, samples: list[tuple[int, int]]) -> dict[str, list[float]]:
+    """What the time was made of, ms, each part to the next: the gateway has the fill, the guardian has decided, the
+    gateway has asked for the last stop, the venue's last answer is there, the guardian has the venue's listing."""
+    health = [(at, msgspec.msgpack.decode(payload)) for at, payload in frames(guardian_journal(home), "health")]
+    gateway = gateway_journal(home, ACCOUNT)
+    steps = {
+        "heard": [at for at, _ in frames(gateway, "fill")],
+        "decided": [at for at, record in health if (record["kind"], record["state"]) == ("ladder", "placing")],
+        "asked": [at for at, _ in frames(gateway, "order_request")],
+        "accepted": [at for at, _ in frames(gateway, "order_event")],
+        "verified": verified(home),
+    }
+    found: dict[str, list[float]] = {name: [] for name in steps}
+    for began, ended in samples:
+        last = began
+        for name, times in steps.items():
+            within = [at for at in times if last <= at <= ended]
+            at = (within[0] if name in ("heard", "decided") else within[-1]) if within else last
+            found[name].append((at - last) / 1e6)
+            last = at
+    return found
+
+
+def at(samples: list[float], share: float) -> float:
+    return round(sorted(samples)[int(share * (len(samples) - 1))], 1)
 
 
 def main() -> None:
@@ -166,13 +194,16 @@ def main() -> None:
         stack.enter_context(guardian_process(home, options))
         samples = measure(home, inputs.rounds)
         status = ask(home, "guardian", "status")
-    at = lambda q: round(samples[int(q * (len(samples) - 1))], 1)  # noqa: E731
+        made_of = parts(home, samples)
+    whole = [(ended - began) / 1e6 for began, ended in samples]
     print(
         json.dumps(
             {
                 "fills": len(samples),
-                "fill_to_verified_ms_p50": at(0.5),
-                "fill_to_verified_ms_p99": at(0.99),
+                "load": round(os.getloadavg()[0], 1),
+                "fill_to_verified_ms_p50": at(whole, 0.5),
+                "fill_to_verified_ms_p99": at(whole, 0.99),
+                "of_these_ms_p50_p99": {name: [at(each, 0.5), at(each, 0.99)] for name, each in made_of.items()},
                 "unprotected_ms": status["unprotected_ms"],
                 "weight": status["weight"],
             }

@@ -34,6 +34,7 @@ class Hub:
         self.market = HubMarket(
             options, facts, self.references, self.said.append, lambda: self.now, heartbeat=lambda _: self.beat
         )
+        self.look()
 
     def begin(self, **facts: str) -> None:
         self.writer = JournalWriter(self.path, process="hub", durable=False, created=self.now)
@@ -64,6 +65,12 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
     made = Hub(tmp_path)
     yield made
     made.market.close()
+
+
+def test_a_hub_that_stood_still_before_it_was_looked_at_brings_nothing(hub: Hub):
+    hub.quote(1000)
+    assert hub.look(SECOND // 10, beats=False) > 0
+    assert hub.look(SECOND // 10) == 0
 
 
 def test_the_newest_quote_of_a_symbol_is_its_reference_and_says_from_whom_it_is(hub: Hub):
@@ -136,6 +143,7 @@ def test_another_journal_in_the_place_of_the_first_is_followed(hub: Hub):
     assert hub.look(SILENT_MAX + 1) > 0
     hub.begin(tick="0.1")
     hub.quote(1050)
+    assert hub.look() > 0  # its first sign of life
     assert hub.look() == 0 and hub.references == {BTC: 1051}
 
 

@@ -21,7 +21,7 @@ from onetape.guardian.events import (
     StopRow,
     Unprotected,
 )
-from onetape.model.enums import OrderState, PositionSide
+from onetape.model.enums import OrderState, PositionSide, Side
 from onetape.model.time import SECOND
 from onetape.orders.reports import PositionReport
 from onetape.venues.binance.trading import BinanceUsdmProtocol
@@ -83,6 +83,14 @@ def test_stops_go_with_the_position_and_turn_with_it():
     world.trade(1000)
     world.run(2)
     assert not world.resting
+
+
+def test_of_positions_that_one_reading_of_the_journal_opens_only_the_last_one_has_stops():
+    world = GuardedWorld()
+    for qty, opened in ((1000, "a"), (0, "a"), (-500, "b"), (200, "c"), (-300, "d")):
+        world.core.position(ACCOUNT, SYMBOL, BOTH, qty, Fraction(START) if qty else None, world.now, opened=opened)
+    placed = [each for each in world.core.effects if isinstance(each, PlaceStops)]
+    assert [(each.closes, sum(rung.size for rung in each.rungs)) for each in placed] == [(Side.BUY, 300)]
 
 
 def test_a_ladder_beside_a_stop_that_fires_for_long_is_placed_once():
@@ -200,6 +208,21 @@ def test_beyond_the_hard_stop_all_is_closed():
     assert not world.qty and kinds(world, Flatten)
 
 
+@pytest.mark.parametrize("is_mark", [False, True])
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("beyond", [0, 1])
+def test_the_hard_stop_is_at_seven_percent_to_the_tick(is_mark, sign, beyond):
+    world = GuardedWorld()
+    world.trade(sign * 1000)
+    world.run(1)
+    price = START * (100 - 7 * sign) // 100 + sign * (1 - beyond)  # a unit inside of it, or at it
+    if is_mark:
+        world.core.mark(ACCOUNT, SYMBOL, price, world.now)
+    else:
+        world.core.quote(ACCOUNT, SYMBOL, price, price, world.now)
+    assert any(isinstance(each, Flatten) for each in world.core.effects) is bool(beyond)
+
+
 def test_beyond_a_level_without_a_stop_its_share_is_closed_here():
     world = GuardedWorld(faults=Faults(refused=1.0))
     world.trade(1000)
@@ -230,14 +253,13 @@ def test_a_level_that_local_stops_have_closed_is_not_closed_again_by_the_next_li
 def test_the_loss_of_all_positions_together_has_a_limit():
     settings = GuardianSettings(total_loss={"USDT": Decimal(100)})
     world = GuardedWorld(settings=settings)
-    world.trade(1000)  # one coin: 100 USDT are 0.1 %
+    world.trade(100)  # a tenth of a coin: 100.00 USDT are 1,000 of its price
     world.run(1)
-    world.move(START - 90 * 10**BTC.price_decimals)
-    world.run(1)
-    assert world.qty == 1000
-    world.move(START - 110 * 10**BTC.price_decimals)
-    world.run(2)
-    assert not world.qty
+    for loss, is_flat in (("99.99", False), ("100.00", True)):
+        world.move(START - int(Decimal(loss) * 10 ** (BTC.price_decimals + 1)))
+        world.quote()
+        world.run(2)
+        assert (not world.qty) is is_flat
 
 
 def test_the_stops_of_an_earlier_life_are_adopted():
@@ -336,6 +358,27 @@ def test_new_stops_stay_beside_old_ones_that_the_last_listing_lacks():
     world.run(0.15)
     assert world.covered == 424 and len(kinds(world, PlaceStops)) == 2
     assert not kinds(world, CancelStops)
+
+
+@pytest.mark.parametrize("leg", range(5))
+def test_the_old_ladder_protects_until_a_new_one_has_all_its_legs(leg):
+    world = GuardedWorld()
+    world.trade(1000)
+    world.run(1)
+    before, place = set(world.resting), world._place
+
+    def refuses_one(effect):
+        refused = effect.rungs[leg]
+        placed, others = place(effect._replace(rungs=tuple(each for each in effect.rungs if each is not refused)))
+        return placed, others | {refused: 4007}
+
+    world._place = refuses_one
+    world.trade(60)
+    world.run(0.4)
+    assert len(kinds(world, PlaceStops)) > 1 and before <= set(world.resting)
+    world._place = place
+    world.run(5)
+    assert not before & set(world.resting) and world.covered == 1060 and len(world.resting) == 5
 
 
 def test_a_lost_ladder_is_said_and_ends():

@@ -66,6 +66,62 @@ def test_a_ladder_is_replaced_whichever_frame_its_writer_is_killed_before(who):
     assert deaths > (5 if who == "gateway" else 1)
 
 
+@pytest.mark.parametrize("who", ["gateway", "guardian"])
+def test_a_hard_stop_ends_flat_and_goes_no_further_whichever_frame_its_writer_is_killed_before(who):
+    deaths, frames = 0, 0
+    while True:
+        world = calm()
+        placed(world, "0.1")
+        world.until(world.now + SECOND)
+        life = world.life if who == "gateway" else world.guardian
+        life.writer.left, best = frames, world.best
+        world.best = lambda symbol, best=best: tuple(price * 92 // 100 for price in best(symbol))
+        held = set()
+        for _ in range(120):
+            world.until(world.now + SECOND // 10)
+            held.add(world.account.qty(0))
+        assert held <= {0, 100} and not world.account.qty(0) and not covered(world), (frames, held)
+        died = world.seen["crash" if who == "gateway" else "guardian dies"]
+        world.end_guardian()
+        if not died:
+            break
+        deaths, frames = deaths + 1, frames + (EVERY if who == "gateway" else 1)
+    assert deaths > (3 if who == "gateway" else 0)
+
+
+def kill(world: GuardianWorld, answers: list[str]) -> None:
+    answers.append(world.command("k", "kill", {}, "operator")["status"])
+
+
+def test_a_kill_holds_though_its_gateway_is_killed_before_any_frame_of_it_and_then_once_more():
+    deaths = 0
+    for frames in range(0, 6, 1 if LONG else 2):
+        world = calm()
+        world.command("allocate", "allocate", {"currency": "USDT", "index": 2, "amount": "20000"}, "operator")
+        placed(world, "0.01")
+        last, answers = world.exchange.listings[0].last, []
+        spec = OrderSpec(
+            symbol=world.symbols[0], side=Side.BUY, size_int=20, type=OrderType.LIMIT, price_int=last * 99 // 100
+        )
+        for _ in range(2):
+            world.robots[0].ask(spec, last)
+        world.until(world.now + SECOND)
+        assert len(world.account.open_orders) == 2 and covered(world)
+        for left in (frames, frames, -1):
+            world.life.writer.left = left
+            world.step(kill, world, answers)
+            world.until(world.now + SECOND)
+        world.life.writer.left = -1
+        world.until(world.now + 15 * SECOND)
+        world.robots[0].ask(spec, last)
+        world.until(world.now + SECOND)
+        assert answers[-1] in ("applied", "duplicate") and world.gate.killed
+        assert not world.account.open_orders and sum(covered(world)) == world.account.qty(0)
+        world.end_guardian()
+        deaths += world.seen["crash"]
+    assert deaths > 2
+
+
 def test_stops_that_a_dead_man_s_switch_takes_along_are_placed_anew():
     """No venue says whether it does: where stops are a service of their own, both has to be safe."""
     world = calm()

@@ -123,12 +123,16 @@ def test_prices_that_a_hub_brings_count_while_they_are_fresh(tmp_path, age, is_f
     core.position("main", SYMBOL, PositionSide.BOTH, 5, Fraction(1_000_000), 0)
     hub.progress(hub.published)
     follower.look_at_hub(SECOND)
+    seen = JournalReader(hub.path)
+    before = seen.control["heartbeat"]
+    wait_for(lambda: seen.control["heartbeat"] != before)
+    follower.look_at_hub(SECOND)
     (guard,) = core.guards.values()
     assert bool(guard.mid) is (SYMBOL in follower.tops) is is_fresh
     assert bool(due(view(order("b")), (at + SECOND) / SECOND, tops=follower.tops)) is is_fresh
     follower.leave(waiter)
-    for writer in (gateway, hub):
-        writer.close()
+    for each in (seen, gateway, hub):
+        each.close()
 
 
 HEDGED = {"position_side": PositionSide.LONG}

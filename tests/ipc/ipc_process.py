@@ -71,6 +71,7 @@ class Adder:
             "add": Handler(self.add, fields=("amount", "strategy"), anyone=True, moves_money=True),
             "sum": Handler(lambda _: lambda: self.sum, asks=True, anyone=True),
             "halt": Handler(lambda _: lambda: {"halted": True}, reaches_out=True),
+            "place": Handler(lambda _: lambda: {"placed": True}, is_intent=True),
         }
         kind = process.partition(":")[0]
         names = (process, kind) if kind != process else (process,)

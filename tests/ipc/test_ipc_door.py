@@ -114,6 +114,19 @@ def test_a_refusal_is_remembered_and_a_stranger_leaves_nothing(tmp_path: Path):
     assert (kind, record["id"], record["refused"]["name"]) == ("command", "x", "INVALID_AMOUNT")
 
 
+@pytest.mark.parametrize(("command", "syncs"), [("halt", 2), ("place", 0)])
+def test_what_only_makes_orders_waits_for_no_sync_and_is_done_once(tmp_path: Path, monkeypatch, command, syncs):
+    adder, found = Adder(tmp_path, "adder:one", "disk"), []
+    monkeypatch.setattr(adder, "ensure", found.append)
+    asked = query(tmp_path, command=command, fields={})
+    assert adder.door.answer(asked)["status"] == "applied"
+    adder.door.settle()
+    assert found == ["disk"] * syncs
+    assert adder.door.answer(asked)["status"] == "duplicate"
+    adder.writer.close()
+    assert [kind for kind, _ in requests_in(journal_of(tmp_path, "adder:one"))] == ["command", "reply"]
+
+
 def test_a_token_that_was_made_anew_counts_at_once(tmp_path: Path):
     adder = Adder(tmp_path, "adder:one", "process")
     old = query(tmp_path, actor="a")

@@ -14,7 +14,7 @@ from typing import Any
 from onetape.model.enums import RequestKind
 from onetape.model.sections import GUARDIAN
 from onetape.orders.managed import IntentOut, Out
-from orders.gateway_invariants import check
+from orders.gateway_invariants import check, is_handed_over
 from orders.gateway_life import SLOTS
 from orders.gateway_robots import NAMES
 from orders.gateway_world import SECOND, World
@@ -99,9 +99,7 @@ class HaltWorld(World):
         if not isinstance(out, IntentOut) or out.kind is RequestKind.CANCEL:
             return
         spec, order = out.order.spec, out.order
-        if spec.tag == GUARDIAN:  # hands a share over inside: no venue gets it
-            return
-        if self.gate.reduces(spec, order) or not self.is_halted(spec.symbol, order.robot):
+        if is_handed_over(order) or self.gate.reduces(spec, order) or not self.is_halted(spec.symbol, order.robot):
             return
         worst = self.invariants.worst(spec.symbol, spec.side, spec.position_side)
         check(worst <= 0, f"{out.kind} of {order.client_id} while halted: the account may come to {worst}")

@@ -82,6 +82,12 @@ ONCE_BROKEN = [
     Seed("World", "kraken", 475527474, 700),
     # A stop that had waited for money was looked for among the orders of the book.
     Seed("SellToBuyWorld", "binance-usdm", 928094117, 1800),
+    # A forced close was handed over inside while the hub stood still, and counted as an order.
+    Seed("HubWorld", "binance-usdm", 706410027, 90),
+    # A journal that was read in one burst opened, turned and opened a position anew, and each had its ladder sent.
+    Seed("GuardianWorld", "pacifica", 519748041, 60),
+    # The world ended while the venue's word on a stop that had nothing to reduce was on its way.
+    Seed("SellToBuyWorld", "aster", 197302003, 300),
 ]
 
 

@@ -115,8 +115,8 @@ class OrdersByHand:
             "flatten": Handler(
                 self._flatten, fields=("symbol", "reason", "dry_run"), reaches_out=True, actors=(GUARDIAN,)
             ),
-            "place_stops": Handler(self._place_stops, fields=STOPS_FIELDS, reaches_out=True, actors=(GUARDIAN,)),
-            "cancel_stops": Handler(self._cancel_stops, fields=("orders",), reaches_out=True, actors=(GUARDIAN,)),
+            "place_stops": Handler(self._place_stops, fields=STOPS_FIELDS, is_intent=True, actors=(GUARDIAN,)),
+            "cancel_stops": Handler(self._cancel_stops, fields=("orders",), is_intent=True, actors=(GUARDIAN,)),
             "take_share": Handler(
                 self._take_share, fields=("order", "qty", "price"), reaches_out=True, actors=(GUARDIAN,)
             ),

@@ -4,7 +4,7 @@ A symbol's market is stale, and nothing but reductions may rely on it, when
 
     the hub says so: all sources of the symbol are silent or failing
     its newest quote is synthetic
-    the hub gives no sign of life for half a second, or its journal is gone
+    the hub gives no sign of life for half a second, or none since this process began, or its journal is gone
     what it writes comes late: frames are older than the bound when they are read
 
 A quote that is read again, or a hub that catches up after a restart, makes nothing fresh.
@@ -213,7 +213,9 @@ class HubMarket:
         if not beat:
             return False
         if beat != self._heartbeat:
-            self._heartbeat, self._beat_at = beat, self._attended
+            if self._heartbeat:  # the first one may be old, of a hub that stood still before it was looked at
+                self._beat_at = self._attended
+            self._heartbeat = beat
         return self._attended - self._beat_at <= SILENT_MAX
 
     def _judge(self, market: _Market) -> tuple[str, int]:

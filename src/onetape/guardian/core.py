@@ -127,6 +127,12 @@ class GuardianCore:
         price, None: nobody knows at what price it was opened; opened: names the frame with which it was, "" where
         nobody knows."""
         guard = self._guard(account, symbol, side)
+        if opened != guard.opened:  # a journal is read in bursts: what was decided of the one before has not left yet
+            of = account, symbol, side
+            over = [each for each in self.effects if isinstance(each, PlaceStops) and each[1:4] == of]
+            self.effects = [each for each in self.effects if each not in over]
+            for each in over:
+                self._sent.pop(each.id, None)
         guard.opened = opened
         guard.hold(qty, entry, now)
         self._look(guard, now)
@@ -474,8 +480,9 @@ class GuardianCore:
         if waiting:
             if now - placement.began > ANSWER_WITHIN:
                 self._failed(guard, ladder, f"{len(waiting)} are not in the venue's listing", now)
-            else:
-                self._read(guard.account, guard.instrument.symbol, now, every=VERIFY_EVERY, after=placement.answered_at)
+            elif guard.is_acknowledged(placement, now) or now >= placement.answered_at + VERIFY_EVERY:
+                after = placement.acknowledged_at or placement.answered_at
+                self._read(guard.account, guard.instrument.symbol, now, every=VERIFY_EVERY, after=after)
             return
         ladder.placement = None
         self._settle(guard, ladder, placement, now)

@@ -10,7 +10,7 @@ from typing import Any, Final
 from onetape.accounts.holding import Holding, Terms
 from onetape.guardian.events import Rules, StopRow
 from onetape.guardian.sub_accounts import SubAccountStop
-from onetape.model.enums import Kind, PositionSide, Side
+from onetape.model.enums import Kind, OrderState, PositionSide, Side
 from onetape.model.instrument import Instrument
 from onetape.model.time import SECOND
 from onetape.orders.reports import PositionReport
@@ -18,6 +18,7 @@ from onetape.risk.stop_ladder import LevelShares, Rung, distance_of, protectable
 
 __all__ = ["COVERED", "Placement", "PositionGuard"]
 
+_UNANSWERED: Final = frozenset({OrderState.INITIALIZED, OrderState.SUBMITTED})
 COVERED: Final = Fraction(95, 100)  # from here on a position is protected
 ADOPT_WITHIN: Final = 2 * SECOND  # the venue says by then which of the stops it still has
 
@@ -31,6 +32,7 @@ class Placement:
         self.placed: dict[str, Rung] = {}  # by client id
         self.refused: dict[Rung, int] = {}  # the error's number
         self.answered_at = 0
+        self.acknowledged_at = 0  # the venue has answered to each: its listing may have them from here on
 
     @property
     def is_answered(self) -> bool:
@@ -269,6 +271,13 @@ class PositionGuard:
         price, sign = self.price(now, stale), self.closes.sign
         waiting = [row for row in self.rows.values() if row.closes is self.closes and not row.has_fired]
         return price > 0 and any((row.trigger - price) * (-sign if row.is_target else sign) <= 0 for row in waiting)
+
+    def is_acknowledged(self, placement: Placement, now: int) -> bool:
+        """The venue has answered to each order of a placement: a listing that is asked for earlier lacks some."""
+        rows = (self.rows.get(name) for name in placement.placed if name not in placement.ended)
+        if not placement.acknowledged_at and all(row is not None and row.state not in _UNANSWERED for row in rows):
+            placement.acknowledged_at = now
+        return placement.acknowledged_at > 0
 
     def unread(self, of: LadderState) -> list[StopRow]:
         return [row for row in self.working(of) if row.client_id not in self.verified and not row.has_fired]

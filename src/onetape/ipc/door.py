@@ -68,6 +68,7 @@ class Handler:
     asks: a question; it changes nothing, leaves nothing on the tape and is not remembered.
     reaches_out: it does something outside of this process and its journal, so it is as safe as the
     door is told before it is done; else before it is answered, with what it has written.
+    is_intent: it is as safe as the intents of the orders that it makes, and waits for no sync of its own.
     is_recovered: a restart does it again from its frame alone.
     moves_money: never to several processes at once.
     """
@@ -78,6 +79,7 @@ class Handler:
     actors: Collection[str] = ()
     asks: bool = False
     reaches_out: bool = False
+    is_intent: bool = False
     is_recovered: bool = False
     moves_money: bool = False
 
@@ -254,41 +256,41 @@ class Door:
             return reply
         self._journal.command(record, now)
         done = self.once.began(command.id, digest, now)
-        self._unsafe = True
+        self._unsafe = self._unsafe or not handler.is_intent
         if handler.reaches_out:
             self.settle()
-        return self._carry_out(command, do, done)
+        return self._carry_out(do, command, handler, done)
 
     def _repeated(self, command: Command, handler: Handler, done: Done) -> dict[str, Any]:
         """It stands on the tape, and the process ended before it could say what came of it. A
         handler knows by the id whether it was done; one that is recovered was."""
         if handler.is_recovered:
             reply = _answer_of(command.id, "applied")
-            self._reply(reply, done)
+            self._reply(reply, handler, done)
             return {**reply, "status": "duplicate"}
-        return self._carry_out(command, handler.prepare(structs.replace(command, time=done.time)), done)
+        return self._carry_out(handler.prepare(structs.replace(command, time=done.time)), command, handler, done)
 
-    def _carry_out(self, command: Command, do: Do, done: Done) -> dict[str, Any]:
+    def _carry_out(self, do: Do, command: Command, handler: Handler, done: Done) -> dict[str, Any]:
         try:
             result = do()
             if isinstance(result, Repeated):
                 reply = _answer_of(command.id, "applied", result.result)
-                self._reply(reply, done)
+                self._reply(reply, handler, done)
                 return {**reply, "status": "duplicate"}
             reply = _answer_of(command.id, "applied", result)
         except DuplicateCommand:  # it was, before this process began
             reply = _answer_of(command.id, "applied")
-            self._reply(reply, done)
+            self._reply(reply, handler, done)
             return {**reply, "status": "duplicate"}
         except OnetapeError as error:
             reply = _answer_of(command.id, "refused", error=error)
-        self._reply(reply, done)
+        self._reply(reply, handler, done)
         self._done()
         return reply
 
-    def _reply(self, reply: dict[str, Any], done: Done) -> None:
+    def _reply(self, reply: dict[str, Any], handler: Handler, done: Done) -> None:
         self._journal.command_reply(reply, self._now())
-        self._unsafe = True
+        self._unsafe = self._unsafe or not handler.is_intent
         done.answer = msgspec.json.encode(reply)
 
     def _in_time(self, deadline: object) -> None:

@@ -21,7 +21,7 @@ from onetape.venues.http_response import Response, ResponseReader
 
 __all__ = ["KeptConnections"]
 
-KEPT: Final = 3
+KEPT: Final = 5  # a ladder of stops leaves at once
 # Servers end idle connections after 60 s and more (nginx 75 s, Cloudflare and CloudFront longer):
 # ours go before, so that none ends while a request is on its way to it.
 IDLE_S: Final = 20.0
