@@ -118,11 +118,11 @@ def test_a_refusal_is_remembered_and_a_stranger_leaves_nothing(tmp_path: Path):
 def test_what_only_makes_orders_waits_for_no_sync_and_is_done_once(tmp_path: Path, monkeypatch, command, syncs):
     adder, found = Adder(tmp_path, "adder:one", "disk"), []
     monkeypatch.setattr(adder, "ensure", found.append)
-    asked = query(tmp_path, command=command, fields={})
-    assert adder.door.answer(asked)["status"] == "applied"
+    request = query(tmp_path, command=command, fields={})
+    assert adder.door.answer(request)["status"] == "applied"
     adder.door.settle()
     assert found == ["disk"] * syncs
-    assert adder.door.answer(asked)["status"] == "duplicate"
+    assert adder.door.answer(request)["status"] == "duplicate"
     adder.writer.close()
     assert [kind for kind, _ in requests_in(journal_of(tmp_path, "adder:one"))] == ["command", "reply"]
 
