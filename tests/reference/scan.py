@@ -35,10 +35,15 @@ class Window:
         if event is not None:
             self._events.append(event)
 
-    def _mid_at(self, slot: int) -> float | None:
-        """As the slot began."""
-        mids = [each.mid for each in self._events if isinstance(each, Quote) and each.time // self._step < slot]
-        return mids[-1] if mids else None
+    def _mids_at(self, first: int, last: int) -> list[float | None]:
+        """As each slot began; a later quote of a slot takes the place of an earlier one."""
+        by_slot = {each.time // self._step: each.mid for each in self._events if isinstance(each, Quote)}
+        mid = next((by_slot[slot] for slot in sorted(by_slot, reverse=True) if slot < first), None)
+        found = []
+        for slot in range(first, last + 1):
+            found.append(mid)
+            mid = by_slot.get(slot, mid)
+        return found
 
     def figure(self, name: str, now: int) -> float | None:
         slot = now // self._step
@@ -67,10 +72,11 @@ class Window:
             case "rate":
                 return len(trades) / (self._step * SLOTS / 1e9)
             case "volatility":
-                at = [self._mid_at(each) for each in range(slot - SLOTS, slot + 1)]
-                if None in at:
+                at = self._mids_at(slot - SLOTS, slot)
+                whole = [each for each in at if each is not None]
+                if len(whole) < len(at):
                     return None
-                return math.sqrt(sum((b / a - 1) ** 2 for a, b in itertools.pairwise(at)))
+                return math.sqrt(sum((b / a - 1) ** 2 for a, b in itertools.pairwise(whole)))
             case "high":
                 return max((each.price for each in trades), default=None)
             case _:

@@ -161,9 +161,9 @@ def test_a_kill_is_asked_about_and_done_once_by_the_chats_name(world: World) -> 
         world.api.press("Yes, kill")
         world.api.wait("gateway:main: applied")
         assert world.api.answered == [""]
+        wait_for(lambda: not any(each["buttons"] for each in world.api.messages))
     (command,) = world.gateway.journal
     assert (command["actor"], command["command"]) == (f"telegram:{CHAT}", "kill")
-    assert not any(each["buttons"] for each in world.api.messages)
 
 
 @pytest.mark.parametrize("how", ["no", "late", "twice", "other chat", "made up"])
