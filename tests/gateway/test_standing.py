@@ -86,7 +86,7 @@ def test_two_robots_positions_and_the_accounts_margin_are_in_the_table(tmp_path)
             for robot in robots:
                 robot.writer.close()
         # Once that shows, which takes two seconds at most, its journal says what is held.
-        wait_for(lambda: is_down(manager))
+        wait_for(lambda: is_down(StrategyBalanceManager("here", strategy_count=4, home=home)))
         assert "subaccounts" not in positions(home, CONFIG)[0]
         assert positions(home, CONFIG)[0]["qty"] == "0.010"
 
