@@ -175,8 +175,8 @@ def test_a_leg_that_stays_naked_before_own_orders_is_alerted_until_its_operation
             leg_of(view_of(name), Decimal(change), Terms(now=1, slippage=Decimal("0.005")))
             for name, change in (("a", 1), ("b", -1))
         )
-        asked = tuple(Resting("other", "o1", 1, view_of(name).bids[0].price) for name in "ab")
-        for name, held, own in zip("ab", (Decimal(1), Decimal(0)), asked, strict=True):
+        orders = tuple(Resting("other", "o1", 1, view_of(name).bids[0].price) for name in "ab")
+        for name, held, own in zip("ab", (Decimal(1), Decimal(0)), orders, strict=True):
             accounts.views[name] = replace(accounts.views[name], position=held, resting=(own,))
         positions = {"a": Decimal(0), "b": Decimal(0)}
         saga = Saga(goal_of("op", plan=Plan((bought, sold)), bearers=("a", "b"), positions=positions))
