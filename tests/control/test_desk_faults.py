@@ -20,8 +20,9 @@ from onetape.control.desk import Desk
 from onetape.control.models import DeltaControl, HedgeExecute, SystemCommand, UtilizationRebalance
 from onetape.control.operations import ControlTape
 from onetape.control.saga_run import SagaRun
+from onetape.hedge.model import Resting
 from onetape.hedge.plan import Plan, Terms, leg_of
-from onetape.hedge.saga import Goal, Saga, Write
+from onetape.hedge.saga import Fills, Goal, Saga, Write
 from onetape.ipc.system import CommandResult, IPCCommandSystem
 from onetape.model.errors import BlockedByRiskAlert, ProxyFailed
 from onetape.model.sections import CONTROL
@@ -162,6 +163,40 @@ def test_what_a_full_disk_stops_is_alerted_and_goes_on_from_its_records(tmp_path
         assert desk.has_begun("x") and not desk.is_busy("BTC")
         (over,) = tape.records(("health",))
         assert (over.record["kind"], over.record["subject"], over.record["severity"]) == ("hedge", "x", None)
+
+    on(tmp_path, work)
+
+
+def test_a_leg_that_stays_naked_before_own_orders_is_alerted_until_its_operation_ends(tmp_path):
+    """Beyond the deadline of its answer it goes on, and never meets them."""
+
+    async def work(desk, tape, accounts):
+        bought, sold = (
+            leg_of(view_of(name), Decimal(change), Terms(now=1, slippage=Decimal("0.005")))
+            for name, change in (("a", 1), ("b", -1))
+        )
+        orders = tuple(Resting("other", "o1", 1, view_of(name).bids[0].price) for name in "ab")
+        for name, held, own in zip("ab", (Decimal(1), Decimal(0)), orders, strict=True):
+            accounts.views[name] = replace(accounts.views[name], position=held, resting=(own,))
+        positions = {"a": Decimal(0), "b": Decimal(0)}
+        saga = Saga(goal_of("op", plan=Plan((bought, sold)), bearers=("a", "b"), positions=positions))
+        filled = Fills("o", Decimal(1), bought.mid, at=2)
+        made = [*saga.begin(1), *saga.closed(1, filled, 2), *saga.closed(2, Fills(), 3, why="refused")]
+        for each in made:
+            if isinstance(each, Write):
+                tape.append(each.record)
+        await desk.resume()
+        while not (alerts := list(tape.records(("alert",)))):
+            await asyncio.sleep(0.01)
+        found = alerts[0].record
+        assert (found["kind"], found["subject"], found["severity"]) == ("hedge", "op", "critical")
+        assert found["state"] == "goes on, +1 is still naked: b: refused"
+        assert not list(tape.records(("health",))) and desk.is_busy("BTC")
+        assert len([each for each in tape.read() if each.record["kind"] == "saga_attempt"]) == 2
+        await desk.end(Call("r", "", "POST", "", request=SystemCommand(), path={"id": "op"}, operation="end-1"))
+        await desk.cost("op")
+        (over,) = tape.records(("health",))
+        assert (over.record["subject"], over.record["severity"]) == ("op", None)
 
     on(tmp_path, work)
 

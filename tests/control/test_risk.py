@@ -15,6 +15,7 @@ import pytest
 
 from onetape.accounts.entries import TOTAL
 from onetape.accounts.table import AccountTable, Margin, PositionShown
+from onetape.control.accounts import state_of
 from onetape.control.risk import Risk
 from onetape.control.views import MARKS, Views
 from onetape.gateway.options import gateway_journal
@@ -148,8 +149,8 @@ def test_contracts_of_an_inverse_market_are_counted_in_coins(tmp_path, views):
 
 
 def test_equity_of_a_spot_account_has_each_of_its_coins_once(tmp_path, views):
-    """Two markets trade BTC, ETH leads there over BTC, and of a coin without a price nobody knows the equity."""
-    markets = ["BTC/USDT", "BTC/USDC", "ETH/BTC", "SOL/USDT"]
+    """Two markets trade BTC, ETH leads there over BTC, and a coin without a price is named."""
+    markets = ["BTC/USDT", "BTC/USDC", "ETH/BTC", "SOL/USDT", "DOT/SOL"]
     instruments = [from_symbol(f"kraken:{each}", tick="0.01", lot="0.001") for each in markets]
     gateway = Gateway(tmp_path, "main", instruments[0])
     now = time.time_ns()
@@ -167,10 +168,16 @@ def test_equity_of_a_spot_account_has_each_of_its_coins_once(tmp_path, views):
         (leg,) = views.legs(f"kraken:{market}", ["main"])
         assert (leg.equity, leg.unpriced) == (equity, ())
     assert views.any_leg("main").equity == 121_000
-    gateway.table.put("SOL", [money_units("3")] * 2, [0, 0], ts=now, sequence=2)
+    risk = Risk(views)
+    assert not metrics(risk, views).unpriced
+    for sequence, coin in enumerate(("SOL", "DOT"), 2):  # DOT leads there over SOL
+        gateway.table.put(coin, [money_units("3")] * 2, [0, 0], ts=now, sequence=sequence)
+    gateway.table.put("BTC", [money_units("1")] * 2, [0, 0], ts=now, sequence=4)
     gateway.table.alive(now)
-    with pytest.raises(ProxyFailed, match="no price of SOL"):
-        metrics(Risk(views), views)
+    found = metrics(risk, views)
+    assert (found.unpriced, found.max_drawdown) == (["DOT", "SOL"], 0)
+    state = state_of(views, "main")
+    assert (state.total_balance, state.unpriced) == (71_000, ["DOT", "SOL"])
     gateway.close()
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
+import time
 
 import pytest
 import sqlalchemy as sa
 
 from onetape.accounts.entries import TOTAL
 from onetape.dashboard import equity_lines
+from onetape.dashboard.book import Book
 from onetape.dashboard.equity_lines import EquityLines, thinned
 from onetape.model.time import DAY, HOUR, MINUTE
 from onetape.recorder.read import equity
@@ -94,6 +97,50 @@ def test_an_account_whose_minutes_came_late_is_in_the_sum_of_the_past(records):
     with records.transaction() as connection:
         add(connection, "record_equity", [row("late", TOTAL, NOW - HOUR + n * MINUTE, 1005, 0.0) for n in range(60)])
     assert {value for _, value in lines(made, records, "all")["all"]["points"]} == {15}
+
+
+def test_an_hour_of_which_minutes_are_kept_has_its_extremes_before_these(records):
+    with records.transaction() as connection:
+        rows = [row("main", TOTAL, ts, 1000, 0.0) for ts in range(NOW - 2 * DAY, NOW, MINUTE)]
+        rows[DAY // MINUTE - 30]["equity"] = "1500"  # half an hour before that, in an hour of which 10 minutes are kept
+        add(connection, "record_equity", rows)
+    points = lines(EquityLines(), records, "account")["main"]["points"]
+    assert max(value for _, value in points) == 500 and points == sorted(points)
+
+
+def test_rows_that_came_late_are_in_the_last_day_once_a_longer_line_was_looked_at(records):
+    class OfRecords:
+        has_records = True
+
+        async def read_records(self, read):
+            return read(records)
+
+    now = time.time_ns() // MINUTE * MINUTE
+    written(records, 1, now - 2 * DAY, now)
+    book = Book(OfRecords())
+    assert {each["name"] for each in asyncio.run(book._lines(["account", "7d"]))} == {"main", "second"}
+    with records.transaction() as connection:
+        add(connection, "record_equity", [row("late", TOTAL, now - 5 * HOUR, 1005, 0.0)])
+    assert {each["name"] for each in asyncio.run(book._lines(["account", "1d"]))} == {"main", "second", "late"}
+
+
+def test_a_row_of_a_clock_that_was_set_back_settles_nothing(records):
+    now = time.time_ns()
+    with records.transaction() as connection:
+        rows = [row("main", TOTAL, ts, 1000, 0.0) for ts in (now - HOUR, now - MINUTE, now + DAY)]
+        add(connection, "record_equity", rows)
+    made = EquityLines()
+    lines(made, records, "account")
+    assert made._until == now - HOUR
+
+
+def test_of_long_lines_only_the_last_days_are_counted_at_each_look(records):
+    made = EquityLines()
+    written(records, 1, NOW - 4 * DAY, NOW)
+    lines(made, records, "account")
+    times = [each["ts"] for each in records.rows(sa.select(metadata.tables["record_equity"].c.ts))]
+    assert [*made._recent] == sorted(each for each in times if made._until - 2 * DAY < each <= made._until)
+    assert not made.take(records)  # and it does not begin anew
 
 
 def test_what_is_now_ends_a_line_and_the_last_day_is_read_alone(records):

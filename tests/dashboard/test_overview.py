@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from decimal import Decimal
 
 import pytest
 
+from onetape.control.views import Views
 from onetape.dashboard.overview import AccountNow, DayOf, Look, first_look
+from onetape.dashboard.reader import Reader
+from onetape.model.config import parse_config
+from onetape.model.time import DAY
 
 RUNNING = {"name": "robot:mm", "kind": "robot", "state": "running", "reason": "", "lag": 0}
 
@@ -33,6 +38,15 @@ def test_equity_is_summed_by_currency_and_its_day_leaves_out_what_was_paid_in():
     ]
     assert (found[0]["fees"], found[0]["funding"]) == ("2.5", "-1")
     assert found[0]["day_share"] == pytest.approx(29 / 1595)
+
+
+def test_a_look_reads_anew_after_the_clock_was_set_back(tmp_path):
+    reader = Reader.__new__(Reader)
+    reader.views = Views(parse_config(""), tmp_path)
+    reader.refresh()
+    reader.views.now += DAY
+    assert reader.refresh().now <= time.time_ns()
+    reader.views.close()
 
 
 def test_a_day_of_which_one_account_is_not_recorded_is_not_known():

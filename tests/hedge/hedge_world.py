@@ -385,7 +385,7 @@ class World:
         """Tells whether it would take from an order of our own that has rested since then, and does."""
         leg = attempt.leg
         own = [each for begin, end, each in self.own if begin <= since and self.now < end]
-        met = nearest(replace(self.accounts["a"].view, resting=tuple(own)), leg.side)
+        met = nearest(replace(self.views()[0], resting=tuple(own)), leg.side)
         is_there = leg.account == "a" and not attempt.rests_until and met is not None
         return is_there and (leg.limit - met.price) * leg.side >= 0
 

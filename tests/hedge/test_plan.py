@@ -201,6 +201,14 @@ def test_a_leg_stays_before_orders_of_our_own_on_another_account(side, best, fro
     assert not with_own.legs and "our own order o1" in dict(with_own.considered)["a"]
 
 
+@pytest.mark.parametrize("side, ghost", [(1, "59999.5"), (1, "50000"), (-1, "60000.5"), (-1, "70000")])
+def test_an_own_order_at_or_behind_the_other_touch_cannot_rest_and_blocks_nothing(side, ghost):
+    view = replace(view_of("a"), resting=(Resting("a2", "o1", -side, Decimal(ghost)),))
+    assert plan_change([view], Decimal("0.4") * side, TERMS) == plan_change(
+        [view_of("a")], Decimal("0.4") * side, TERMS
+    )
+
+
 class TestStrategies:
     def plan(self, views, amount="0.4", **ways):
         return hedge_plan(views, Decimal(amount), TERMS, **ways)

@@ -164,6 +164,18 @@ QUIET = 'quiet = "22:00-07:00 Europe/Berlin"'
             ["10:00 i a", "10:00 w a", "10:00 c a", "10:00 i a.", "10:00 c a", "10:00 w b"],
             id="what is worse, critical or another does not wait for it",
         ),
+        pytest.param(
+            QUIET,
+            ["21:00 - w a", "21:00 - w a.", "21:00 - w a", "21:00 - c a", "21:01", "22:30 - c a."],
+            ["21:00 w a", "21:00 i a.", "21:00 c a", "22:30 i a."],
+            id="the end of a critical one that overtook a held one is critical",
+        ),
+        pytest.param(
+            "",
+            ["10:00 - w a", "10:00 - w a.", "09:00 - w a"],
+            ["10:00 w a", "10:00 i a.", "09:00 w a"],
+            id="a clock that was set back holds nothing for so long",
+        ),
     ],
 )
 def test_what_leaves_when(config: str, script: list[str], leaves: list[str]):

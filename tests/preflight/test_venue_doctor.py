@@ -75,18 +75,23 @@ def test_what_an_exchange_has_changed_is_said_by_name(tmp_path):
     assert "newer onetape" in reported["todo"]
 
 
-def test_neutral_symbols_are_looked_for_at_each_venue(tmp_path):
+@pytest.mark.parametrize("others", ["", '[venues.spot]\nkind = "binance-spot"\n'])
+def test_neutral_symbols_are_looked_for_at_each_venue(tmp_path, others):
+    """What is not there is a fault where neither the list nor another venue of the exchange may have it."""
     with served("binance-usdm", limits=False) as (_, port):
         write(
             tmp_path,
             f'[venues.v]\nkind = "binance-usdm"\nrest = "http://127.0.0.1:{port}"\n[venues.k]\nkind = "kraken"\n'
+            f"{others}"
             '[symbols]\nBTC-USD = ["kraken:BTC/USD", "binance:BTC/USDC:USDC", "binance:BTC/USDT:USDT"]\n'
-            'KRK = ["kraken:BTC/EUR"]\n',
+            'KRK = ["kraken:BTC/EUR"]\nSPOT = ["binance:BTC/USDT"]\n',
         )
-        found = [f for f in doctor(tmp_path, "--listen", "0", code=2) if f["subject"].startswith("symbol ")]
+        venue = ("--venue", "v", "--listen", "0")
+        found = [f for f in doctor(tmp_path, *venue, code=0 if others else 2) if f["subject"].startswith("symbol ")]
     assert [(f["state"], f["subject"], f["text"]) for f in found] == [
-        ("error", "symbol BTC-USD", "binance:BTC/USDC:USDC does not trade at venue v"),
+        ("warning", "symbol BTC-USD", "binance:BTC/USDC:USDC does not trade at venue v"),
         ("ok", "symbol BTC-USD", "binance:BTC/USDT:USDT at venue v, which calls it BTCUSDT"),
+        ("warning" if others else "error", "symbol SPOT", "binance:BTC/USDT does not trade at venue v"),
     ]
 
 

@@ -95,6 +95,7 @@ def state_of(views: Views, account: str, *, has_positions: bool = True, has_bala
         balances={name: decimal_text(total) for name, (total, _) in sorted(found.balances.items()) if total}
         if has_balances
         else {},
+        unpriced=list(money.unpriced) if money else [],
     )
 
 

@@ -106,6 +106,7 @@ class Desk:
         self._locks: dict[str, asyncio.Lock] = {}  # by base currency
         self._runs: dict[str, SagaRun] = {}  # by operation, those under way
         self._ended: dict[str, Saga] = {}  # ended operations, also of earlier runs of the process
+        self._alerted: set[str] = set()  # operations, until they end
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -260,13 +261,12 @@ class Desk:
 
     async def resume(self) -> None:
         """Resumes the sagas that an earlier run of the process has left open."""
-        for operation, of in self._records().items():
+        for of in self._records().values():
             if (saga := Saga.of(of)) is None or saga.is_over:
                 if saga is not None:
                     self._keep(saga)
                 continue
-            run = self._runs[operation] = SagaRun(self, saga)
-            self._spawn(self._resumed(run))  # of two on one symbol the second waits, and nothing else does
+            self._spawn(self._resumed(self._run(saga)))  # of two on one symbol the second waits, and nothing else does
 
     async def close(self) -> None:
         """Stops; operations under way are resumed by the next run of the process."""
@@ -330,10 +330,23 @@ class Desk:
             cursors={each.account: next_sequence(self.home, each.account) for each in views},
             maker_first=maker_first,
         )
-        run = self._runs[call.operation] = SagaRun(self, Saga(goal))
+        run = self._run(Saga(goal))
         run.begin(run.saga.begin(now))
         self._spawn(self._released(run, lock))
         return run.saga
+
+    def _run(self, saga: Saga) -> SagaRun:
+        """Makes a run whose answer, where it leaves something naked, is an alert until the operation has ended."""
+        run = self._runs[saga.goal.operation] = SagaRun(self, saga)
+
+        def answered(reported: asyncio.Future[Outcome]) -> None:
+            if reported.cancelled() or reported.exception() or not (found := reported.result()).naked or found.is_over:
+                return
+            why = f": {found.why}" if found.why else ""
+            self._say(saga.goal.operation, f"goes on, {found.naked:+f} is still naked{why}", is_alert=True)
+
+        run.reported.add_done_callback(answered)
+        return run
 
     async def _resumed(self, run: SagaRun) -> None:
         lock = self._locks.setdefault(run.saga.goal.base, asyncio.Lock())
@@ -344,19 +357,19 @@ class Desk:
     async def _released(self, run: SagaRun, lock: asyncio.Lock) -> None:
         """Lets the next operation have the symbol when a saga has ended. One that a fault of ours or of the disk stops
         goes on from its records, as after a restart, and an alert says so meanwhile."""
-        operation, (pause, most), is_alerted = run.saga.goal.operation, RETRY_S, False
+        operation, (pause, most) = run.saga.goal.operation, RETRY_S
         await run.over.wait()
         while not run.saga.is_over and (saga := Saga.of(self._records().get(operation, []))) is not None:
             what = f"{type(run.fault).__name__}: {run.fault}"
             self._say(operation, f"stands still, {run.saga.naked:+f} is naked: {what}", is_alert=True)
-            is_alerted = True
             await asyncio.sleep(pause)
             pause = min(2 * pause, most)
-            run = self._runs[operation] = SagaRun(self, saga)
+            run = self._run(saga)
             if not saga.is_over:
                 run.begin(saga.resume(self.now()))
                 await run.over.wait()
-        if is_alerted:
+        if operation in self._alerted:
+            self._alerted.remove(operation)
             self._say(operation, "has ended", is_alert=False)
         del self._runs[operation]
         if run.saga.is_over:
@@ -365,6 +378,7 @@ class Desk:
 
     def _say(self, operation: str, state: str, *, is_alert: bool) -> None:
         sys.stderr.write(f"hedge {operation} {state}\n")
+        self._alerted |= {operation} if is_alert else set()
         severity = "critical" if is_alert else None
         record = {"kind": "hedge", "subject": operation, "state": state, "severity": severity}
         with suppress(OnetapeError, OSError):  # the tape may be what fails

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
@@ -22,6 +23,7 @@ FAILOVER: Final = "failover"  # as a record
 AUTO: Final = "auto"  # as a feed: the freshest of all
 ANSWER_WITHIN_S: Final = 5.0
 WATCH_EVERY_S: Final = 1.0
+KEPT_MAX: Final = 10  # records of failovers in as many minutes; of more the last one
 FAILING: Final = 5  # times the bound of a price's age, of a feed that is no hub's
 _STATES: Final[tuple[FeedState, ...]] = ("healthy", "degraded", "failing")
 _MS: Final = 10**6
@@ -42,6 +44,8 @@ class Market:
         self.keep: Callable[[dict[str, Any]], object] = lambda _record: None
         self.moved: Callable[[], None] = lambda: None
         self._is_first = True
+        self._unkept: dict[str, Any] | None = None
+        self._kept: deque[float] = deque(maxlen=KEPT_MAX)  # when, s
         self.active: str | None = None
         self.last_failover: int | None = None  # ms UTC
 
@@ -69,8 +73,14 @@ class Market:
         self.active, self._is_first = active, False
         if active != before and not is_first:
             self.last_failover = time.time_ns() // _MS
-            self.keep({"kind": FAILOVER, "previous": before, "active": active, "at": self.last_failover})
+            self._unkept = {"kind": FAILOVER, "previous": before, "active": active, "at": self.last_failover}
             self.moved()
+        now = time.monotonic()
+        if self._unkept is not None and (len(self._kept) < KEPT_MAX or now - self._kept[0] >= 60 * KEPT_MAX):
+            with suppress(OnetapeError, OSError):  # the next look has it kept, and nothing waits for it
+                self.keep(self._unkept)
+                self._unkept = None
+                self._kept.append(now)
 
     async def failover(self, request: Failover, operation: str = "") -> FailoverReply:
         """Takes all symbols that a source brings from that source, until another one is named or `auto`. Raises

@@ -302,7 +302,7 @@ class RiskMetrics(Reply, frozen=True):
     """delta_deviation: of the coin `delta_unit`, from 0; in a history it is the net notional, of that currency.
     leverage:
     gross notional over equity, None where there is none; drawdown: the greatest share of a peak of equity that was
-    lost. ages: ms of what each figure was made from."""
+    lost. ages: ms of what each figure was made from. unpriced: coins without a price, which equity is without."""
 
     account_id: str
     delta_deviation: float
@@ -313,6 +313,7 @@ class RiskMetrics(Reply, frozen=True):
     timestamp: Millis
     delta_unit: str = ""
     ages: dict[str, float] = {}
+    unpriced: list[str] = []
 
 
 class History(Request, frozen=True):
@@ -372,6 +373,7 @@ class AccountState(Reply, frozen=True, kw_only=True):
     ages: dict[str, float] = {}  # ms since it was `reconciled`
     positions: list[dict[str, Any]] = []
     balances: dict[str, str] = {}
+    unpriced: list[str] = []  # coins without a price, which `total_balance` is without
 
 
 class SyncReply(Reply, frozen=True):

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from onetape.accounts.entries import TOTAL
 from onetape.control.models import Alert, RiskMetrics
 from onetape.control.views import Views, main_coin
+from onetape.hedge.model import LegView
 from onetape.ipc.system import IPCCommandSystem
 from onetape.model.errors import (
     BY_CODE,
@@ -61,7 +62,7 @@ class Risk:
         views = self._views
         held = views.held(account)
         money = views.any_leg(account)
-        if money is None or not money.account_at or not money.equity or money.unpriced:
+        if money is None or not money.account_at or not money.equity:
             lacking = f"no price of {', '.join(money.unpriced)}" if money and money.unpriced else ""
             why = views.figures(account).why or lacking or "its equity is not known"
             raise ProxyFailed(why, location=f"account {account}", todo="onetape status")
@@ -78,18 +79,21 @@ class Risk:
             utilization_rate=float(money.utilization),
             leverage_ratio=float(money.gross / money.equity) if money.equity > 0 else None,
             unrealized_pnl=float(money.unrealized),
-            max_drawdown=self._drawdown(account, money.instrument.settle, money.equity),
+            max_drawdown=self._drawdown(account, money),
             timestamp=views.now // _MS,
             ages={name: round(age / _MS, 3) for name, age in ages.items()},
+            unpriced=list(money.unpriced),
         )
 
-    def _drawdown(self, account: str, currency: str, equity: Decimal) -> float:
+    def _drawdown(self, account: str, money: LegView) -> float:
         """Returns the greatest one of all full minutes that were recorded, and now, as it was read last. Where nothing
-        was read it counts from the first request to this process."""
-        key = account, currency
+        was read it counts from the first request to this process; equity without a coin's price is none."""
+        key, equity = (account, money.instrument.settle), money.equity
         if (read := self._worst.get(key)) is not None:
             return read[1]
         peak, worst = self._peaks.get(key, (equity, 0.0))
+        if money.unpriced:
+            return worst
         peak = max(peak, equity)
         worst = max(worst, float((peak - equity) / peak) if peak > 0 else 0.0)
         self._peaks[key] = peak, worst

@@ -257,14 +257,16 @@ class Views:
             markets.setdefault(each.base, each)
         equity, unpriced = _ZERO, []
         for coin, (total, _) in found.balances.items():
+            if not total:
+                continue
             asset, amount = coin, total
             for _ in markets:  # at most so many; then they go in a circle
-                if asset == currency or not amount or (market := markets.get(asset)) is None:
+                if asset == currency or (market := markets.get(asset)) is None:
                     break
                 asset, amount = market.quote, amount * self._mark(market, self.seen(account, market))
             if asset == currency:
                 equity += amount
-                unpriced += [coin] if total and not amount else []
+                unpriced += [] if amount else [coin]
         found.worth[currency] = equity, tuple(sorted(unpriced))
         return found.worth[currency]
 

@@ -88,7 +88,7 @@ class Book:
         by, since = (words[0] if words else "account"), _since(words[1:])
         if by not in ("account", "strategy", "all"):
             raise BadInput("lines are by account, strategy, all", location="by")
-        if by == "all" or time.time_ns() - since > DAY + MINUTE:
+        if by == "all" or self._equity.has_begun or time.time_ns() - since > DAY + MINUTE:
             while await self._read(self._equity.take):
                 pass
         return await self._read(lambda records: self._equity.lines(records, by, since))

@@ -3,6 +3,7 @@ minutes. A look reads what has come since the one before."""
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
@@ -20,6 +21,7 @@ from onetape.store.records import Records, metadata
 __all__ = ["EquityLines", "thinned"]
 
 AT_ONCE: Final = 20_000  # rows, between which others may ask the database
+RECENT: Final = 2 * DAY  # beyond it nobody looks for rows that came late
 LATE: Final = 10 * MINUTE  # within which all accounts have written a minute, as a rule
 POINTS_MAX: Final = 600  # of a line
 _MS: Final = 10**6
@@ -59,9 +61,9 @@ class _Line:
     def since(self, since: int) -> tuple[list[_Point], float]:
         """Returns points, and the deepest drawdown: by the hour before the minutes that are kept."""
         minutes = [each for each in self.minutes if each.ts >= since]
-        begin = self.minutes[0].ts // HOUR
-        hours = [each for hour, each in self.hours.items() if hour < begin and hour * HOUR >= since]
-        points = [each for low, high, _ in hours for each in sorted({low, high})]
+        begin = self.minutes[0].ts  # an hour has gone in part
+        hours = [each for hour, each in self.hours.items() if since <= hour * HOUR < begin]
+        points = [each for low, high, _ in hours for each in sorted({low, high}) if each.ts < begin]
         return [*points, *minutes], max(
             (*(each[2] for each in hours), *(each.drawdown for each in minutes)), default=0.0
         )
@@ -110,17 +112,20 @@ class EquityLines:
         self._begin()
 
     def _begin(self) -> None:
-        self._until, self._count = 0, 0  # up to which time rows are in the lines, and how many
+        self._until = 0  # up to which time rows are in the lines
+        self._recent: deque[int] = deque()  # their times, of the last days
         self._lines: dict[_Key, _Line] = {}
         self._sums = _Sums()
 
     def take(self, records: Records) -> bool:
-        """Reads a part of what has come; tells whether there may be more. Rows that came late begin it anew."""
+        """Reads a part of what has come; tells whether there may be more. Rows that came late, by two days at most,
+        begin it anew."""
         c = _MINUTES.c
-        (counted,) = records.rows(sa.select(sa.func.count().label("n")).where(c.ts <= self._until))
-        if counted["n"] != self._count:
+        recent = sa.select(sa.func.count().label("n")).where(c.ts <= self._until, c.ts > self._until - RECENT)
+        if records.rows(recent)[0]["n"] != len(self._recent):
             self._begin()
         newest = records.rows(sa.select(sa.func.max(c.ts).label("ts")))[0]["ts"] or 0
+        newest = min(newest, time.time_ns())  # the clock may have been set back
         settled = sa.select(c.ts).where(c.ts > self._until, c.ts <= newest - LATE)
         first = settled.order_by(c.ts).limit(AT_ONCE).subquery()
         (part,) = records.rows(sa.select(sa.func.max(first.c.ts).label("ts")))
@@ -130,8 +135,15 @@ class EquityLines:
         rows = records.rows(wanted.order_by(c.ts))
         for key, point in self._sums.points(rows):
             self._lines.setdefault(key, _Line()).add(point)
-        self._until, self._count = part["ts"], self._count + len(rows)
+        self._until = part["ts"]
+        self._recent += (int(row["ts"]) for row in rows)
+        while self._recent[0] <= self._until - RECENT:
+            self._recent.popleft()
         return True
+
+    @property
+    def has_begun(self) -> bool:
+        return self._until > 0
 
     def lines(self, records: Records, by: str, since: int) -> list[dict[str, Any]]:
         """Returns a line for each name and currency, with what is so now at its end. Of accounts and strategies the

@@ -197,8 +197,14 @@ def refusal_of(view: LegView, terms: Terms) -> str:
 
 def nearest(view: LegView, side: int) -> Resting | None:
     """Returns the order of our own on another account that an order of that side would meet first; None: there is
-    none."""
-    return min((each for each in view.resting if each.side == -side), key=lambda each: each.price * side, default=None)
+    none. One at or behind the venue's touch has been filled, and its gateway is away and does not say so."""
+    touch = view.bids if side > 0 else view.asks
+    there = [
+        each
+        for each in view.resting
+        if each.side == -side and not (touch and (each.price - touch[0].price) * side <= 0)
+    ]
+    return min(there, key=lambda each: each.price * side, default=None)
 
 
 def limit_of(view: LegView, side: int, slippage: Decimal) -> Decimal:

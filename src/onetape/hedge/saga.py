@@ -42,7 +42,7 @@ __all__ = [
 ]
 
 MILLISECOND: Final = SECOND // 1000
-EMERGENCY: Final = 30 * SECOND  # no leg is naked for longer where a venue takes an order
+EMERGENCY: Final = 30 * SECOND  # no leg is naked for longer where a venue takes an order before our own ones (ADR 0139)
 PATIENCE: Final = 10 * SECOND  # naked for so long: at any price within the emergency bound
 EMERGENCY_SLIPPAGE: Final = Decimal("0.05")
 VALID: Final = 3 * SECOND  # of an order: later its gateway does not place it

@@ -114,6 +114,7 @@ class Route:
                 self._unsaid += 1
                 return
         if not alert.is_end and not alert.is_note:
+            self._held.pop(key, None)  # the milder one is said with it
             _put(self._begun, key, severity)
             alert = replace(alert, more=alert.more + self._last.pop(key, (0, severity, 0))[2])
             _put(self._last, key, (now, severity, 0))
@@ -126,7 +127,7 @@ class Route:
         """Tells whether the same, or worse, has left within the minute; who escalates has a time of its own."""
         time, worst, _ = self._last.get(key, (now - PACE_NS, Severity.INFO, 0))
         is_paced = not (self._after or alert.is_end or alert.is_note) and _RANKS[alert.severity] <= _RANKS[worst]
-        return is_paced and now - time < PACE_NS
+        return is_paced and 0 <= now - time < PACE_NS  # a clock may be set back
 
     def _is_quiet(self, now: int) -> bool:
         local = datetime.fromtimestamp(now // SECOND, self._zone)

@@ -61,7 +61,7 @@ KINDS: Final = {
     "transfer": Kind(Type.LEDGER, notes=("expired", "failed", "has been")),
     "unknown orders": Kind(Type.RISK),  # so many - settled
     # of the control plane
-    "hedge": Kind(Type.RISK),  # an operation stands still - has ended
+    "hedge": Kind(Type.RISK),  # an operation stands still, leaves a leg naked for longer - has ended
     # of the guardian
     "gateway": Kind(Type.PROCESS),  # dead, the guardian acts past it - back
     "halt refused": Kind(Type.RISK, notes=_NOTE),  # by a gateway

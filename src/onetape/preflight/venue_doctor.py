@@ -8,7 +8,7 @@ other at some venues, and the gateway knows more.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -55,7 +55,7 @@ def _with_accounts(
     config: Config, name: str, venue: VenueConfig, folder: Path, home: Path, sample_s: float
 ) -> Iterator[Finding]:
     accounts = {n: a for n, a in config.accounts.items() if a.venue == name}
-    found = list(check_venue(name, venue, sample_s, config.symbols))
+    found = list(check_venue(config, name, venue, sample_s))
     yield from found
     is_there = not any(each.state == ERROR for each in found if each.subject == f"venue {name}")
     for each, account in accounts.items():
@@ -67,10 +67,8 @@ def is_own(venue: VenueConfig) -> bool:
     return venue.mode == "sim" and not venue.rest
 
 
-def check_venue(
-    name: str, venue: VenueConfig, sample_s: float = SAMPLE_S, symbols: Mapping[str, Sequence[str]] | None = None
-) -> Iterator[Finding]:
-    """symbols: [symbols], of which those of this venue are looked for."""
+def check_venue(config: Config, name: str, venue: VenueConfig, sample_s: float = SAMPLE_S) -> Iterator[Finding]:
+    """config: of its [symbols] those of this venue are looked for."""
     subject = f"venue {name}"
     if is_own(venue) and venue.kind == "bitmex":
         yield Finding(WARNING, subject, f"{CLOSED}: `run --live` does not trade on it")
@@ -88,14 +86,16 @@ def check_venue(
         yield Finding.of(subject, error)
         return
     yield Finding(OK, subject, f"{target.addresses.rest} answers, {_clock(passed)}")
-    yield from _listed(subject, target, passed, symbols or {})
+    yield from _listed(subject, target, passed, config)
     yield from _drift(subject, target, passed, sample_s)
 
 
-def _listed(at: str, target: Target, passed: Passed, symbols: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
-    """What the names of [symbols] mean at a venue, and those that it does not have."""
+def _listed(at: str, target: Target, passed: Passed, config: Config) -> Iterator[Finding]:
+    """What the names of [symbols] mean at a venue, and those that it does not have: a fault where nothing else of the
+    list, and no other venue of the exchange, may have them."""
     venue, exchange = open_trading_venue(target.kind, "", "", target.addresses), exchange_of(target.kind)
-    for name, listed in symbols.items():
+    is_one_of_many = sum(exchange_of(each.kind) == exchange for each in config.venues.values()) > 1
+    for name, listed in config.symbols.items():
         own = [each for each in listed if each.startswith(f"{exchange}:")]
         try:
             found = venue.instruments_of(passed.raw, frozenset(own)) if own else []
@@ -104,7 +104,8 @@ def _listed(at: str, target: Target, passed: Passed, symbols: Mapping[str, Seque
         there = {each.symbol: each.raw_symbol for each in found}
         if lacking := [each for each in own if each not in there]:
             words = f"{', '.join(lacking)} does not trade at {at}"
-            yield Finding(ERROR, f"symbol {name}", words, f"mend [symbols] {name}, or leave it out")
+            todo = "" if there or is_one_of_many else f"mend [symbols] {name}, or leave it out"
+            yield Finding(ERROR if todo else WARNING, f"symbol {name}", words, todo)
         if means := next((each for each in own if each in there), ""):
             yield Finding(OK, f"symbol {name}", f"{means} at {at}, which calls it {there[means]}")
 
