@@ -60,7 +60,7 @@ class Work:
 class ExecutionDesk:
     """Of one strategy, or of one strategy inside it."""
 
-    def __init__(self, host: Host, base: type, set_target: Callable[..., object]) -> None:
+    def __init__(self, host: Host, base: type, set_target: Callable[..., _core.Order | None]) -> None:
         """set_target: the strategy's own."""
         self._host, self._loop, self._set_target = host, host.loop, set_target
         self._seed = host.seed
