@@ -25,7 +25,7 @@ MINUTES ?= 60
 TIMES ?= 5
 TESTS ?= tests
 TYPESCRIPT := 7.0.2
-TSC := build/typescript/node_modules/.bin/tsc
+TSC := build/typescript-$(TYPESCRIPT)/node_modules/.bin/tsc
 
 comma := ,
 core_tests = $(WITH_TOOLS) cmake -GNinja -S . -B build/$(1) -DONETAPE_PYTHON=OFF -DONETAPE_TESTS=ON \
@@ -156,7 +156,7 @@ lint: setup ## formatting, types, layers
 	$(BIN)/mypy --config-file bench/mypy.ini bench/*.py
 	$(BIN)/lint-imports --no-cache
 	@$(BIN)/clang-format --dry-run -Werror $(HOUSE_CORE)
-	@test -x $(TSC) || timeout 120 npm install --silent --no-audit --no-fund --prefix build/typescript typescript@$(TYPESCRIPT) || true
+	@test -x $(TSC) || timeout 120 npm install --silent --no-audit --no-fund --ignore-scripts --fetch-retries=0 --prefix build/typescript-$(TYPESCRIPT) typescript@$(TYPESCRIPT) || true
 	@if test -x $(TSC); then $(TSC) -p tools/pages.tsconfig.json; \
 		else echo "the types of the pages' scripts are not checked: that needs npm and, once, its registry"; fi
 

@@ -3,6 +3,7 @@ One home for all; each test leaves it as it was."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from decimal import Decimal
@@ -236,6 +237,26 @@ def test_a_page_is_used_by_keyboard_alone(home, page):
     page.wait("document.querySelector('#equity .amount')?.innerText === '••••'")  # a screenshot shows no amounts
     assert not [c for c in text(page, "#equity .big") if c.isdigit()]
     page.key("h")
+
+
+def beside(page: Chromium, call: str) -> object:
+    return page.js(f"import('/pages/beside.js').then(({{ranked, middles, closes}}) => {call})")
+
+
+def test_side_by_side_stand_twins_first_and_nothing_old_is_compared(page):
+    rows = [{"account": "a", "symbol": f"S{n}", "pair": "B/USD" if n in (3, 20) else f"O{n}/USD"} for n in range(30)]
+    shown = beside(page, f"ranked({json.dumps(rows)}, {json.dumps(rows)}[0]).length")
+    assert shown == 12
+    order = beside(page, f"(rows => ranked(rows, rows[20]).map(row => row.symbol))({json.dumps(rows)})")
+    assert order[:4] == ["S20", "S3", "S0", "S1"] and len(order) == 12
+    fresh = {"data": {"bids": [["10", "1"]], "asks": [["12", "1"]], "is_stale": False}}
+    old, failed = {"data": fresh["data"] | {"is_stale": True}}, fresh | {"error": "gone"}
+    found = [
+        beside(page, f"middles(...{json.dumps(each)})") for each in ([fresh, fresh], [old, fresh], [fresh, failed])
+    ]
+    assert found == [[11, 11], None, None]
+    bars = [[second, 1, 1, 1, second] for second in (900, 939, 941, 1000)]
+    assert beside(page, f"closes({bars}, '1s', 1000_000)") == [941, 1000]
 
 
 def test_nothing_is_taken_from_elsewhere_and_the_first_load_is_small(home, page):

@@ -7,17 +7,19 @@ import json
 import signal
 import time
 from decimal import Decimal
+from types import SimpleNamespace
 
 import msgspec
 import pytest
 
 import copied_process
 from exchange.venue_client import served
+from onetape.cli.by_hand import answer
 from onetape.gateway.options import gateway_journal, gateway_socket
 from onetape.gateway.order_frames import REQUEST
 from onetape.ipc.operator import send_command
 from onetape.model.enums import RequestKind, Side
-from onetape.model.errors import InsufficientFunds, Killed, NotOwner, OrderInvalid, OrderUnknown
+from onetape.model.errors import InsufficientFunds, Killed, NotOwner, OrderInvalid, OrderUnknown, ProcessDown
 from onetape.model.ids import parse_client_id
 from onetape.tape.journal import JournalReader
 from waiting import PATIENCE_S
@@ -221,6 +223,13 @@ def test_flatten_ends_all_of_an_account_and_stays_so_after_a_crash(world):
     done = world.run("flatten", "--symbol", SYMBOL)  # also of a robot that runs
     assert ([row["robot"] for row in done["orders"]], done["left"]) == (["a"], [])
     assert (world.account.qty(0), world.gateway.ask("status")["killed"]) == (0, "")
+
+
+def test_where_a_gateway_is_away_nobody_says_that_there_is_nothing():
+    value = {"status": "unknown", "id": "x", "orders": [], "checks": []}
+    for error, words in (None, True), (ProcessDown("away"), False):
+        shown = answer(SimpleNamespace(value=value, error=error), dry_run=True).text
+        assert ("nothing to cancel" in shown) is words
 
 
 def test_a_dry_run_of_what_ends_orders_and_positions_changes_nothing(world):

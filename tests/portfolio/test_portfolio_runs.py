@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from long_form import examples
 from onetape.engine.loader import load_strategy
-from onetape.model.errors import BadConfig, StrategyError
+from onetape.model.errors import BadConfig, NotAvailable, StrategyError
 from worlds.tapes import BTC, ETH, Market, play, records
 
+COIN = "binance:ETH/USD:ETH"
 MEMBERS = '''
 import random
 from onetape import Strategy
@@ -224,6 +225,21 @@ def test_a_member_that_raises_or_orders_stops_nobody_else(tmp_path):
     assert {each.callback for each in played.host.failures} == {"on_bar of /portfolio/a", "on_bar of /portfolio/c"}
     assert "say a target" in next(each.error for each in played.host.failures if each.callback.endswith("c"))
     assert member(played, "b").position(BTC).qty == 1
+
+
+@pytest.mark.parametrize(
+    "limits", ["gross_max = 1.0", "band = 0.1", f"weights = {{ '{BTC}' = 0.5, '{COIN}' = 0.5 }}", ""]
+)
+def test_money_that_the_equity_leaves_out_has_no_weights_and_limits(tmp_path, limits):
+    made = Market(tmp_path / "u")
+    made.add(COIN)
+    made.quote(1, 100, 101)
+    klass = portfolio(tmp_path / "p", limits, a=section("Plan", (BTC, COIN)))
+    if not limits:
+        assert play(klass, made.done(), cash={"USDT": Decimal(100)})
+        return
+    with pytest.raises(NotAvailable, match=rf"{COIN}: its ETH is no part of the equity"):
+        play(klass, made.done(), cash={"USDT": Decimal(100)})
 
 
 ONE = section("Plan")

@@ -252,6 +252,31 @@ def test_drawn_latencies_are_backtests_that_one_would_run(sample, tmp_path):
         run_backtest(replace(options, latency_draws=1001))
 
 
+def test_draws_that_fail_or_are_stopped_leave_the_others(sample, tmp_path):
+    text = TAKER.replace(
+        "    def on_start(self):\n",
+        "    def on_start(self):\n"
+        "        import pathlib\n"
+        f"        count = pathlib.Path({str(tmp_path / 'count')!r})\n"
+        "        if '/source/' in __file__:\n"
+        "            count.write_text(count.read_text() + '.' if count.exists() else '.')\n"
+        "            if len(count.read_text()) == 2:\n"
+        "                raise ValueError('the second')\n"
+        "            if len(count.read_text()) == 5:\n"
+        "                raise KeyboardInterrupt\n",
+    )
+    options = BacktestOptions(
+        strategy=str(write(tmp_path, "taker", text)), data=[sample], home=tmp_path, stress=False, latency_draws=9
+    )
+    lines = [each for each in run_backtest(options).stress if each.name.startswith("latency drawn")]
+    assert [each.how for each in lines] == ["re-run"] * 3 and lines[0].pnl < lines[2].pnl
+    assert "of 3 re-runs (of 9 wanted; stopped by Ctrl-C)" in lines[0].note
+    assert len((tmp_path / "count").read_text()) == 5
+    for name, words in ({"latency_draws": 1}, "--latency-draws"), ({"latency_draws": 0, "stress": True}, "--stress"):
+        with pytest.raises(BadConfig, match=f"{words} without a report"):
+            run_backtest(replace(options, write_report=False, **name))
+
+
 def test_a_re_run_sees_nothing_that_the_run_left_in_its_module(sample, tmp_path):
     text = TAKER.replace("class Taker", "SEEN = []\n\n\nclass Taker").replace(
         "        self.n = 0\n",
@@ -289,6 +314,11 @@ def test_a_latency_is_doubled_and_none_becomes_the_usual_one():
 
     assert first(Latency(5_000_000, 1_000_000)) == ("latency x2", Latency(10_000_000, 2_000_000))
     assert first(Latency(0, 0)) == ("latency of the default", Latency())
+    aged = replace(Latency(), clock="constant", feed=2_000_000, burst_window=1000)
+    assert first(replace(aged, request=0, reply=0)) == ("latency of the default", aged)
+    (drawn,) = drawn_plans(RunPlan(strategy="s.py:S", latency=replace(aged, request=0, reply=0, burst=500)), 1)
+    assert drawn.latency.request and (drawn.latency.clock, drawn.latency.feed) == ("constant", 2_000_000)
+    assert 250 <= drawn.latency.burst <= 1000
     curve = Latency(curve=((0, 1, 2), (10, 3, 4)), daily=True)
     assert first(curve)[1].curve == ((0, 2, 4), (10, 6, 8))
 

@@ -8,11 +8,13 @@ import subprocess
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.request import HTTPCookieProcessor, build_opener, urlopen
 
 import pytest
 
 from copied_process import ONETAPE, Copied
+from onetape.dashboard.options import link_file
 from onetape.model.errors import BadInput
 from onetape.replay.parity import compare
 from onetape.replay.replay import replay_run
@@ -20,7 +22,7 @@ from onetape.research.backtest import BacktestOptions, run_backtest
 from onetape.robot.generated import generated_market
 from onetape.robot.paper import PaperOptions, open_robot, run_paper
 from onetape.robot.robot_run import follow
-from onetape.supervisor.demo import run_demo
+from onetape.supervisor.demo import _way_in, run_demo
 from onetape.tape.journal import JournalReader
 from onetape.tape.prune import pins
 from onetape.tape.segments import is_tape
@@ -167,9 +169,15 @@ def test_the_demo_shows_its_pages_and_proves_what_it_did(tmp_path, monkeypatch):
     opened, shown = [], []
     monkeypatch.setattr("onetape.supervisor.demo._open", opened.append)
 
+    link = link_file(tmp_path)  # of an `up` that has ended
+    link.parent.mkdir(mode=0o700)
+    link.write_text("http://127.0.0.1:18423/login?token=old\n")
+    link.chmod(0o600)
+
     def hear(line: str) -> None:
-        if "/login?token=" in line:
-            shown.append(build_opener(HTTPCookieProcessor()).open(line.splitlines()[-1]).read())
+        assert "token" not in line
+        if line.endswith(str(link)):
+            shown.append(build_opener(HTTPCookieProcessor()).open(link.read_text().strip()).read())
 
     answer = run_demo(seconds=3, seed=2, home=tmp_path, say=hear)
     assert answer["replay_divergences"] == 0 and answer["parity_equal"] is True
@@ -179,4 +187,7 @@ def test_the_demo_shows_its_pages_and_proves_what_it_did(tmp_path, monkeypatch):
     assert b"app.js" in shown[0] and answer["dashboard"].startswith("http://127.0.0.1:")
     with pytest.raises(OSError):
         urlopen(answer["dashboard"])  # it ended with the rest
+    assert link.read_text() == "http://127.0.0.1:18423/login?token=old\n" and link.stat().st_mode & 0o777 == 0o600
+    monkeypatch.setattr("sys.stderr", SimpleNamespace(isatty=lambda: True))
+    assert _way_in(tmp_path) == link.read_text().strip()
     assert threading.active_count() == threads

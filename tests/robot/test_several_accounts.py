@@ -345,6 +345,82 @@ def test_a_stop_stands_while_its_gateway_is_away(tmp_path):
         assert (new.trigger, new.qty, stop.state) == (666_000 / 10, 0.01, "PENDING_CANCEL")
 
 
+class Weighted(Strategy):
+    symbols: list[str]
+    wishes = ()
+
+    def on_start(self):
+        for symbol in self.symbols:
+            self.subscribe(symbol, quotes=True)
+
+    def on_quote(self, quote):
+        if quote.symbol == A and self.wishes:
+            first, second = self.wishes
+            self.set_weights({A: first, B: second}, of=60_000.0)
+            self.wishes = ()
+
+
+def test_what_grows_waits_for_a_reduction_that_a_gateway_away_has_not_taken(tmp_path):
+    with both(tmp_path, Weighted) as (robot, gateways):
+        loop, strategy = robot.session.loop, robot.session.robot
+
+        def working(first, second):
+            strategy.wishes = first, second
+            gateways["a"].quote()
+            robot.step()
+            return [(order.symbol, order.side, order.qty) for order in loop.working(None)]
+
+        gateways["b"].quote()
+        robot.step()
+        assert working(0.0, 0.01) == [(B, "buy", 0.009)]
+        (entry,) = loop.working(None)
+        gateways["b"].fill(gateways["b"].order(entry.id, 9), 9, "USDT")
+        robot.step()
+        robot.session.ask(AWAY, {"account": "b", "gateway": 1})
+        assert working(0.01, 0.0) == []
+        robot.session.ask(BACK, {"account": "b", "gateway": 1})
+        robot.step()
+        assert [(order.symbol, order.side, order.qty) for order in loop.working(None)] == [(B, "sell", 0.009)]
+        (out,) = loop.working(None)
+        gateways["b"].fill(gateways["b"].order(out.id, 9, Side.SELL), 9, "USDT", Side.SELL)
+        robot.step()
+        assert [(order.symbol, order.side) for order in loop.working(None)] == [(A, "buy")]
+
+
+MEMBER = """
+from onetape import Strategy
+
+
+class Steps(Strategy):
+    symbol: str = ""
+
+    def on_start(self):
+        self.subscribe(self.symbol, quotes=True)
+
+    def on_quote(self, quote):
+        self.set_target(self.symbol, 1 if quote.bid > 60_500 else 0)
+"""
+
+
+def test_a_portfolio_reaches_what_changed_while_a_gateway_was_away(tmp_path):
+    (tmp_path / "members.py").write_text(MEMBER)
+    section = f'strategy = "members.py:Steps"\nsymbols = ["{A}", "{B}"]\nlots = 0.01'
+    (tmp_path / "p.toml").write_text(f"[portfolio]\n[portfolio.strategies.steps]\n{section}\n")
+    with both(tmp_path, load_strategy(str(tmp_path / "p.toml"))) as (robot, gateways):
+        loop = robot.session.loop
+        gateways["b"].quote()
+        robot.step()
+        robot.session.ask(AWAY, {"account": "b", "gateway": 1})
+        for price in (610_000, 610_010):
+            gateways["b"].quote(price)
+            robot.step()
+        assert loop.working(None) == []
+        robot.session.ask(BACK, {"account": "b", "gateway": 1})
+        gateways["b"].quote(610_000)
+        robot.step()
+        assert [(order.symbol, order.side, order.qty) for order in loop.working(None)] == [(B, "buy", 0.01)]
+
+
 class Barred(Strategy):
     symbols: list[str]
 

@@ -37,7 +37,7 @@ def answer(done: Any, *, dry_run: bool = False) -> Answer:
         lines.append(listing([{"reason": "", **each} for each in value["checks"]], CHECKS, nothing=""))
     held = "it would close" if dry_run else "still held"
     lines += [f"{held}: {each['qty']} {each['symbol']} of {each['owner']}" for each in value.get("left", ())]
-    if dry_run and len(lines) == 1:
+    if dry_run and len(lines) == 1 and done.error is None:
         lines.append("there is nothing to cancel or close")
     lines += [
         f"even with others on the account: {each['qty']} {each['symbol']} of {each['owner']}"

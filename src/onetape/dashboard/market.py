@@ -19,6 +19,7 @@ from onetape.accounts.table import PositionShown
 from onetape.dashboard.orders import Orders
 from onetape.dashboard.reader import Reader
 from onetape.dashboard.topic import Topic, Topics
+from onetape.engine.accounts import at_par
 from onetape.gateway.options import gateway_journal
 from onetape.hub.options import hub_journal
 from onetape.model.decimals import decimal_text
@@ -60,6 +61,7 @@ class Market:
         return {
             "symbols": Topic(self._symbols, 2.0),
             "market": Topic(self._market, 0.1),
+            "quote": Topic(self._market, 1.0),  # where many stand side by side
             "bars": Topic(self._newest, 0.1),
             "history": Topic(self._history, 5.0),
             "trades": Topic(self._recent, 0.2),
@@ -75,6 +77,8 @@ class Market:
                 "symbol": each.symbol,
                 "kind": str(each.kind),
                 "settle": each.settle,
+                # What can be set beside it: the same thing for the same money, whatever a dollar is called.
+                "pair": f"{each.base}/{'USD' if at_par(each.quote, 'USD') else each.quote}",
                 "price_decimals": each.price_decimals,
                 "size_decimals": each.size_decimals,
             }
@@ -137,7 +141,10 @@ class Market:
             self._bars.pop(gone).close()
         bars = self._bars.get(key)
         if bars is None or bars.count < count:
+            shorter = bars
             bars = self._bars[key] = _Bars(self._path(account, instrument), instrument, INTERVALS[interval], count)
+            if shorter is not None:
+                await self._in_thread(shorter.close)  # behind what reads it
         bars.used = time.monotonic()
         await self._in_thread(bars.take)
         return bars

@@ -21,7 +21,7 @@ from onetape.execution.algorithm import Algorithm, Parent, View, Wish
 from onetape.execution.algorithms import make_algorithm
 from onetape.execution.amount import amount_of
 from onetape.model.enums import OrderState
-from onetape.model.errors import NotAvailable, StrategyError
+from onetape.model.errors import NotAvailable, ProcessDown, StrategyError
 from onetape.model.time import parse_period
 
 if TYPE_CHECKING:
@@ -60,18 +60,20 @@ class Work:
 class ExecutionDesk:
     """Of one strategy, or of one strategy inside it."""
 
-    def __init__(self, host: Host, base: type, set_target: Callable[..., object]) -> None:
+    def __init__(self, host: Host, base: type, set_target: Callable[..., _core.Order | None]) -> None:
         """set_target: the strategy's own."""
         self._host, self._loop, self._set_target = host, host.loop, set_target
         self._seed = host.seed
         self._works: dict[str, Work] = {}
         self._later: dict[str, tuple[Decimal, str, dict[str, Any]]] = {}  # what is to grow
         self._reducing: set[str] = set()  # what it waits for
+        self._denied: dict[str, tuple[Decimal, str, dict[str, Any]]] = {}  # of that: its gateway is away
         handlers = self._host.handlers_of(base)
         handlers.on("timer", self._on_timer)
         handlers.on("order", self._on_order)
         handlers.on("quote", self._on_quote)
         handlers.on("trade", self._on_trade)
+        handlers.on("health", self._on_health)
 
     def works(self, symbol: str) -> bool:
         """A parent order of the symbol is at work."""
@@ -140,23 +142,33 @@ class ExecutionDesk:
         smaller = []
         for symbol, qty, algo, options in targets:
             now = self._host.instrument_of(symbol).size(self._loop.position(symbol, None).qty_int)
-            self._later.pop(symbol, None)
+            self.forget(symbol)
             if abs(qty) < abs(now) and qty * now >= 0:
                 smaller.append((symbol, qty, algo, options))
                 self._reducing.add(symbol)
             else:
                 self._later[symbol] = qty, algo, options
         for symbol, qty, algo, options in smaller:
-            self._set_target(symbol, qty, algo, **options)
+            order = self._set_target(symbol, qty, algo, **options)
+            if order is not None and order.code == ProcessDown.code and not self.works(symbol):
+                self._denied[symbol] = qty, algo, options  # said again when its gateway is back
         self._release()
+
+    def forget(self, symbol: str) -> None:
+        """Another target takes the place of one that waits."""
+        self._later.pop(symbol, None)
+        self._denied.pop(symbol, None)
 
     def is_reaching(self, symbol: str) -> bool:
         """A target of the symbol is under way, or waits."""
-        return symbol in self._later or self.works(symbol) or self._has_target_orders(symbol)
+        return symbol in self._later or self._is_reducing(symbol)
+
+    def _is_reducing(self, symbol: str) -> bool:
+        return symbol in self._denied or self.works(symbol) or self._has_target_orders(symbol)
 
     def _release(self) -> None:
         """What is to grow, once nothing of what gets smaller is under way."""
-        if any(self.works(symbol) or self._has_target_orders(symbol) for symbol in self._reducing):
+        if any(map(self._is_reducing, self._reducing)):
             return
         self._reducing.clear()
         later, self._later = self._later, {}
@@ -265,6 +277,10 @@ class ExecutionDesk:
             elif order.filled_int:
                 work.refusals = 0
         self._advance(work)
+
+    def _on_health(self, health: _core.Health) -> None:
+        if (health.kind, health.state) == ("gateway", "live") and self._denied:
+            self.reach([(symbol, *target) for symbol, target in self._denied.items()])
 
     def _on_quote(self, quote: _core.Quote) -> None:
         work = self._works.get(quote.symbol)

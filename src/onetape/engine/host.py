@@ -82,6 +82,7 @@ class Host:
         self._hub_streams: dict[str, tuple[int, Instrument]] = {}  # of those on the hub's tape
         self.is_apart = False  # an account at each venue, not one for all
         self.counted: list[int] = []  # numbers of the money that the equity is the sum of
+        self.counts: Callable[[str], bool] = bool  # money of the currency is part of the equity
         self.accounts: dict[str, str] = {}  # by name: the venue of what is traded on it, "": all
         self.new_instrument: Callable[[], None] | None = None  # told of those that come in the run
         # Once the run's journal is open: given those, too, with their number.

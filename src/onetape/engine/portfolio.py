@@ -231,11 +231,19 @@ class Portfolio(Strategy):
         self._sizes: dict[str, dict[int, float]] = {symbol: {} for symbol in self._traded}  # units, not rounded
         self._changed: dict[str, set[int]] = {}  # members whose sizes are to be made anew
         self._children: list[Any] = []
+        shares_equity = bool(config.weights or config.band) or self._caps != Caps()
         handlers = self._host.handlers_of(Strategy)
         handlers.on("fill", self._on_account_fill)
         handlers.on("timer", self._on_own_timer)
+        handlers.on("health", self._on_health)
         for symbol in self._traded:
             instrument = self.instrument(symbol)
+            if shares_equity and not self._host.counts(instrument.settle):
+                raise NotAvailable(
+                    f"weights and limits of {symbol}: its {instrument.settle} is no part of the equity",
+                    location="[portfolio]",
+                    todo="give it a portfolio of its own, or `lots` and no limits",
+                )
             self._shared[symbol] = SharedPosition(int(instrument.lot.scaleb(instrument.size_decimals)))
             if self._measures:
                 self.subscribe(symbol, bars=config.returns, history=config.window + 1)
@@ -334,6 +342,14 @@ class Portfolio(Strategy):
             self._net()
         elif name == _NET:
             self._net()
+
+    def _on_health(self, health: _core.Health) -> None:
+        """What was denied while a gateway was away is wanted still: sizes stay, targets are said again."""
+        if health.kind in ("gateway", "account stream") and health.state == "live":
+            for symbol, signals in self._signals.items():
+                if signals:
+                    self._changed.setdefault(symbol, set())
+            self._loop.set_timer(_NET, 0, self._loop.now)
 
     def _measure(self) -> None:
         """Weights by the returns until now; what cannot be reckoned leaves those that there were."""

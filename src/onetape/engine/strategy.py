@@ -395,6 +395,8 @@ class Strategy:
         desk = vars(self).get("_desk")
         if algo != "touch" or options or (desk is not None and desk.works(symbol)):
             return self._execution_desk().set_target(symbol, qty, algo, signal, options)
+        if desk is not None:
+            desk.forget(symbol)
         if signal is not None:
             return self._host.target_for(signal, symbol, qty)
         return self._loop.set_target(symbol, qty)

@@ -129,7 +129,7 @@ def fund(plan: RunPlan, host: Host, wanted: Instrument) -> RunPlan:
 
 def _count_money(plan: RunPlan, host: Host) -> None:
     """What the run's equity is the sum of, and of what a balance goes on the tape."""
-    host.counted = _counted(plan, host)
+    host.counted, host.counts = _counted(plan, host), plan.counts
     host.loop.set_report_currencies(host.counted)
     if not plan.accounts:
         return

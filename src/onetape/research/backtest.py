@@ -50,6 +50,9 @@ def run_backtest(options: BacktestOptions) -> RunResult:
     began = time.perf_counter()
     if not 0 <= options.latency_draws <= DRAWS_MAX:
         raise BadConfig(f"{options.latency_draws} draws", location="--latency-draws", todo=f"0 to {DRAWS_MAX}")
+    if (options.stress or options.latency_draws) and not options.write_report:
+        what = "--stress" if options.stress else "--latency-draws"
+        raise BadConfig(f"{what} without a report", location=what, todo="its lines stand in the report: leave that on")
     strategy = strategy_class(options)
     with new_folders_removed(options.home / "runs", options.home / "tapes"):
         plan = prepare_plan(options, strategy)

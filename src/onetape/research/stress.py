@@ -15,7 +15,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from onetape.engine.latency import Latency
+from onetape.engine.latency import DEFAULT_LATENCY_NS, Latency
 from onetape.engine.plan import RunPlan
 from onetape.engine.queue_model import CONSERVATIVE
 from onetape.engine.run_spec import RunSpec
@@ -31,6 +31,7 @@ __all__ = ["AUTO_EVENTS_MAX", "DRAWS_MAX", "HINT", "drawn_plans", "reruns", "wor
 AUTO_EVENTS_MAX = 50_000  # up to here re-runs take less than the report itself
 HINT = "Latency and queue need re-runs of the backtest: give --stress (in Python stress=True)."
 DRAWS_MAX = 1000
+STOPPED = "stopped by Ctrl-C"
 DRAWN = 2.0  # a drawn latency is between half and twice the run's, by its logarithm
 QUANTILES = (("5 %", 0.05), ("50 %", 0.5), ("95 %", 0.95))
 BAR_VOLUME_SHARES = (10_000, 50_000, 500_000)  # 1e-6: 1 %, 5 % and the half
@@ -49,9 +50,9 @@ def worse_plans(plan: RunPlan, *, bars: bool = False) -> list[tuple[str, str, Ru
     if (longer.latency, longer.latencies) != (plan.latency, plan.latencies):
         found.append(("latency x2", latency_text(longer), longer))
     else:
-        usual = Latency()
-        note = f"the run had none; now {usual}"
-        found.append(("latency of the default", note, _with(plan, latency=usual, latencies={})))
+        named = {venue: _usual(each) for venue, each in plan.latencies.items()}
+        usual = _with(plan, latency=_usual(plan.latency), latencies=named)
+        found.append(("latency of the default", f"the run had none; now {latency_text(usual)}", usual))
     if plan.queue == CONSERVATIVE:
         found.append(("back of queue", "the run itself already waits at the back of the queue", None))
     else:
@@ -67,6 +68,13 @@ def worse_plans(plan: RunPlan, *, bars: bool = False) -> list[tuple[str, str, Ru
     return found
 
 
+def _usual(latency: Latency) -> Latency:
+    """Ways of the default where there are none: bursts and the age of events stay."""
+    if any(latency.longest):
+        return latency
+    return replace(latency, request=DEFAULT_LATENCY_NS, reply=DEFAULT_LATENCY_NS, curve=())
+
+
 def drawn_plans(plan: RunPlan, draws: int) -> Iterator[RunPlan]:
     """Yields the plan with each venue's request, reply and burst drawn anew; the draws follow from the run's seed."""
     chance = random.Random(plan.seed)
@@ -74,7 +82,7 @@ def drawn_plans(plan: RunPlan, draws: int) -> Iterator[RunPlan]:
     def drawn(latency: Latency) -> Latency:
         return latency.scaled(*(DRAWN ** chance.uniform(-1, 1) for _ in range(3)))
 
-    usual = plan.latency if any(plan.latency.longest) else Latency()
+    usual = _usual(plan.latency)
     for _ in range(draws):
         yield _with(
             plan, latency=drawn(usual), latencies={venue: drawn(each) for venue, each in plan.latencies.items()}
@@ -82,10 +90,24 @@ def drawn_plans(plan: RunPlan, draws: int) -> Iterator[RunPlan]:
 
 
 def _draws(draws: int, pnl_of: Callable[[RunPlan], Decimal], plan: RunPlan) -> list[StressLine]:
-    found = sorted(float(pnl_of(each)) for each in drawn_plans(plan, draws))
-    note = f"of {draws} re-runs, each way between half and twice the latency; {sum(p < 0 for p in found)} lose"
+    found, problems = list[float](), list[str]()
+    for each in drawn_plans(plan, draws):
+        pnl, why = _tried(pnl_of, each)
+        if pnl is not None:
+            found.append(float(pnl))
+        else:
+            problems.append(why)
+        if why == STOPPED:
+            break
+    left_out = f" (of {draws} wanted; {problems[-1]})" if problems else ""
+    if not found:
+        return [StressLine("latency drawn", "not run", None, problems[-1])]
+    found.sort()
+    usual = _usual(plan.latency)
+    of = "the latency" if usual == plan.latency else f"{usual}, as the run had none"
+    note = f"of {len(found)} re-runs{left_out}, each way between half and twice {of}; {sum(p < 0 for p in found)} lose"
     return [
-        StressLine(f"latency drawn, {name}", "re-run", found[min(int(part * draws), draws - 1)], note)
+        StressLine(f"latency drawn, {name}", "re-run", found[round(part * (len(found) - 1))], note)
         for name, part in QUANTILES
     ]
 
@@ -115,24 +137,25 @@ def reruns(
     for name, note, changed in worse_plans(plan, bars=bars) if worse else ():
         if changed is None:
             lines.append(StressLine(name, "not run", float(pnl), note))
-        elif not _added(lines, name, lambda: [StressLine(name, "re-run", float(pnl_of(changed)), note)]):  # noqa: B023
+            continue
+        found, why = _tried(pnl_of, changed)
+        if found is None:
+            lines.append(StressLine(name, "not run", None, why))
+        else:
+            lines.append(StressLine(name, "re-run", float(found), note))
+        if why == STOPPED:
             return lines
-    if latency_draws:
-        _added(lines, "latency drawn", lambda: _draws(latency_draws, pnl_of, plan))
-    return lines
+    return lines + (_draws(latency_draws, pnl_of, plan) if latency_draws else [])
 
 
-def _added(lines: list[StressLine], name: str, work: Callable[[], list[StressLine]]) -> bool:
-    """Adds what the re-runs give, or why they do not; tells whether to go on."""
+def _tried(pnl_of: Callable[[RunPlan], Decimal], plan: RunPlan) -> tuple[Decimal | None, str]:
+    """Runs it; the profit, or None and why there is none."""
     try:
-        lines += work()
+        return pnl_of(plan), ""
     except OnetapeError as problem:
-        lines.append(StressLine(name, "not run", None, f"the re-run failed: {problem.what}"))
+        return None, f"the re-run failed: {problem.what}"
     except KeyboardInterrupt:
-        # The run itself is done: it is kept, and only this is given up.
-        lines.append(StressLine(name, "not run", None, "stopped by Ctrl-C"))
-        return False
-    return True
+        return None, STOPPED  # the run itself is done: it is kept, and only this is given up
 
 
 def _pnl(

@@ -73,7 +73,7 @@ def run_demo(
         pages = None
         if not headless and not status_of(home)["running"]:
             pages = stack.enter_context(_pages(home, names))
-            say(f"pages at {pages} while it lasts; this link lets one browser in, once:\n{link_of(home)}")
+            say(f"pages at {pages} while it lasts; this link lets one browser in, once:\n{_way_in(home)}")
         for (reference, params), keys, name in zip(ROBOTS, exchange["accounts"], names, strict=False):
             client = stack.enter_context(gateway_process(addressed(home, name, exchange, keys, [SYMBOL], is_new=True)))
             options = LiveOptions(strategy=reference, data=(), params=params, home=home, seed=seed, leverage=5)
@@ -113,22 +113,33 @@ def run_demo(
     }
 
 
+def _way_in(home: Path) -> str:
+    """The link itself is for a terminal: a pipe's end may be a log that others read."""
+    return link_of(home) if sys.stderr.isatty() else str(link_file(home))
+
+
 @contextmanager
 def _pages(home: Path, accounts: Sequence[str]) -> Iterator[str]:
     """Serves the pages until the block ends, and gives their address."""
     tables = [f'[accounts.{name}]\nvenue = "demo"\n' for name in accounts]
     config = parse_config("\n".join(['[dashboard]\n[venues.demo]\nkind = "binance-usdm"\n', *tables]))
-    with child_process([sys.executable, "-m", "onetape.dashboard.main"]) as child:
-        assert child.stdin is not None and child.stdout is not None
-        child.stdin.write(msgspec.json.encode(dashboard_options(config, home=home, folder=home)))
-        child.stdin.close()
-        word, _, address = child.stdout.readline().decode().strip().partition(" ")
-        if word != "ready":
-            raise ProcessDown("the pages did not start", location=str(home), todo="see the line above, or --headless")
-        try:
+    file, earlier = link_file(home), link_of(home)
+    try:
+        with child_process([sys.executable, "-m", "onetape.dashboard.main"]) as child:
+            assert child.stdin is not None and child.stdout is not None
+            child.stdin.write(msgspec.json.encode(dashboard_options(config, home=home, folder=home)))
+            child.stdin.close()
+            word, _, address = child.stdout.readline().decode().strip().partition(" ")
+            if word != "ready":
+                raise ProcessDown(
+                    "the pages did not start", location=str(home), todo="see the line above, or --headless"
+                )
             yield address
-        finally:
-            link_file(home).unlink(missing_ok=True)
+    finally:
+        if earlier and file.exists():
+            file.write_text(f"{earlier}\n")  # its port is that of the next `up`
+        else:
+            file.unlink(missing_ok=True)
 
 
 def _trade(robots: Sequence[RobotRun], seconds: float, line: _Line) -> None:
