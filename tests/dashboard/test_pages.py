@@ -213,12 +213,12 @@ def test_a_page_is_used_by_keyboard_alone(home, page):
     page.wait("location.hash === '#overview'")
     page.js("document.activeElement.blur()")
     page.key("5")
-    page.wait("location.hash === '#guardian'")
+    page.wait("location.hash === '#guardian' && document.querySelector('#kill')?.innerText.includes('Kill switch ...')")
 
     def focused() -> str:
         return page.js("document.activeElement.innerText ?? ''")
 
-    for _ in range(40):
+    for _ in range(100):
         page.key("Tab")
         if focused() == "Kill switch ...":
             break

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
-import onetape
 from onetape.model.config import parse_config
 from onetape.model.errors import BadConfig
 from onetape.model.money import money_units
@@ -24,6 +24,7 @@ from onetape import Strategy
 class Turns(Strategy):
     symbol: str = ""
     every: int = 5
+    turns: int = 24  # of each life; the last one is to long
 
     def on_start(self):
         self.seen = 0
@@ -31,9 +32,12 @@ class Turns(Strategy):
 
     def on_quote(self, quote):
         self.seen += 1
-        if self.seen % self.every == 0:
+        if self.seen % self.every == 0 and self.seen <= self.turns * self.every:
             self.set_target(self.symbol, -1 if self.seen // self.every % 2 else 1)
+        if self.seen == self.turns * self.every:
+            self.log("done")
 """
+HELD = {A: Decimal("0.02"), B: Decimal("0.02")}  # two members each
 CONFIG = f"""
 [venues.binance]
 kind = "binance-usdm"
@@ -59,25 +63,37 @@ def trades_on(home: Home) -> None:
     home.wait_for(lambda: len(Counter(fill["account"] for fill in home.fills()) - before) == 2)
 
 
+def held_by(home: Home) -> dict[str, Decimal]:
+    held: dict[str, Decimal] = defaultdict(Decimal)
+    for fill in home.fills():
+        held[fill["symbol"]] += Decimal(fill["qty"]) * (1 if fill["side"] == "buy" else -1)
+    return held
+
+
+def done(journal: Path) -> int:
+    """Returns how many members have taken their last turn, in all lives."""
+    return sum(each.data["text"] == "done" for each in records(journal, "log"))
+
+
 def test_a_portfolio_trades_on_two_exchanges_through_a_kill_and_its_members_add_up(tmp_path):
     (tmp_path / "members.py").write_text(MEMBERS)
     with Home(tmp_path, CONFIG) as home:
         home.run("up")
         trades_on(home)
-        home.kill("robot:portfolio")
-        trades_on(home)
         (run,) = (home.home / "runs").iterdir()
+        home.kill("robot:portfolio")
+        before = done(run / "journal")
+        trades_on(home)
+        home.wait_for(lambda: done(run / "journal") == before + 4)
+        home.wait_for(lambda: held_by(home) == HELD and not home.run("orders"))
         home.run("down")
-        held = defaultdict(Decimal)
-        for fill in onetape.open(run).fills.to_dicts():  # of which the robot heard
-            held[fill["symbol"]] += Decimal(str(fill["qty"])) * (1 if fill["side"] == "buy" else -1)
         logs = [each.data["fields"] for each in records(run / "journal", "log")]
         said = [each for each in logs if "realized" in each]  # by the last life, as it ended
         parts = defaultdict(Decimal)
         for each in said:
             parts[each["symbol"]] += Decimal(each["qty"])
         assert {each["member"] for each in said} > {"turns.1", "turns.4"}
-        assert {symbol: round(qty, 8) for symbol, qty in held.items()} == parts and set(held) == {A, B}
+        assert parts == HELD == held_by(home)
         assert replay_run(run, verify=True)["divergences"] == 0
         found = attribution_of(run)
         rows = found.summed("account")

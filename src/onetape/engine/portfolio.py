@@ -532,8 +532,17 @@ class Portfolio(Strategy):
             rest = actual - sum(shared.held.values())
             if rest:
                 shared.held[UNOWNED] = shared.held.get(UNOWNED, 0) + rest
+                nobodys, price = self._position(UNOWNED, symbol), self._price_int(symbol)
+                nobodys.holding.fill(rest, nobodys.holding.terms.value(price, rest))
+                self._keep("nobody", symbol, nobodys)
                 self.log(f"{symbol}: {rest} units of the account are no member's", "warning")
             self._targets[symbol] = actual
+
+    def _price_int(self, symbol: str) -> int:
+        """Returns the middle of the market, before it is there what the account's position cost."""
+        if doubled := self._loop.value_doubled(symbol):
+            return int(doubled) // 2
+        return round(self.position(symbol).entry_price * 10.0 ** self.instrument(symbol).price_decimals)
 
 
 def _packed(value: int) -> bytes:
