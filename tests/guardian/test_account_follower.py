@@ -96,7 +96,7 @@ def test_a_follower_starts_from_a_checkpoint_at_any_frame(world):
         assert all(entry in (as_booked[key], as_they_came[key]) for key, entry in entries.items()), sequence
 
 
-@pytest.mark.parametrize("world", [("binance-usdm", 4)], indirect=True)
+@pytest.mark.parametrize("world", [("binance-usdm", 3)], indirect=True)
 def test_what_sub_accounts_hold_is_known_though_the_beginning_of_the_journal_is_gone(world):
     journal, file = gateway_journal(world.home.path, ACCOUNT), checkpoint_file(world.home.path, ACCOUNT)
     whole, shown = followed(world), shown_of(world)
