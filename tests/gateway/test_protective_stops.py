@@ -8,12 +8,14 @@ import asyncio
 import pytest
 
 from exchange.venue_client import served
+from onetape.gateway.options import gateway_journal
 from onetape.ipc.operator import send_command
 from onetape.ipc.system import IPCCommandSystem
 from onetape.model.enums import RequestKind, Side
 from onetape.security.tokens import make_token
+from onetape.tape.journal import JournalReader
 from waiting import wait_for
-from worlds.gateway_process import SYMBOL
+from worlds.gateway_process import SYMBOL, cut_journal
 from worlds.netting_world import NettingWorld
 
 SIZE = 10  # of a robot's order, units
@@ -114,3 +116,31 @@ def test_stops_are_the_guardians_alone(world):
     wait_for(lambda: ("accepted", 0) in world.news(a, order))
     done = send(world, "cancel_stops", orders=[world.client_id(a, order)])
     assert done["error"]["name"] == "NOT_OWNER"
+
+
+def lose_power(world) -> None:
+    """As the disk has it: nothing from the command that placed stops on."""
+    world.gateway.kill()
+    journal = gateway_journal(world.home, "main")
+    with JournalReader(journal) as reader:
+        lost = next(f.payload for f in reader.frames(("command",)) if b"place_stops" in f.payload)
+    cut_journal(journal, lost)
+    world.gateway.start()
+    wait_for(lambda: world.gateway.ask("status")["ready"])
+
+
+def test_stops_whose_command_was_lost_with_the_power_are_the_guardians_and_their_ids_are_not_used_anew(world):
+    hold(world, world.robots[0]), hold(world, world.robots[1])
+    held = placed(world, stop(world, "0.010", 0.8), stop(world, "0.010", 0.7))
+    assert [row["robot"] for row in held] == ["a", "b"]
+    names = sorted(row["client_id"] for row in held)
+    wait_for(lambda: stops_of(world) == names)
+    lose_power(world)
+    (reported,) = send_command(world.home, "gateway:main", "cancel_all", {}, "c1")
+    assert reported["result"] == {"canceled": 0} and stops_of(world) == names
+    rows = placed(world, stop(world, "0.010"), stop(world, "0.010", 0.85))
+    both = sorted([*names, *(row["client_id"] for row in rows)])
+    assert len(set(both)) == 4
+    wait_for(lambda: stops_of(world) == both)
+    assert send(world, "cancel_stops", orders=names)["status"] == "applied"
+    wait_for(lambda: stops_of(world) == sorted(row["client_id"] for row in rows))

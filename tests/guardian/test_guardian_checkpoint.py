@@ -3,6 +3,7 @@ is not used."""
 
 from __future__ import annotations
 
+import hashlib
 import random
 import subprocess
 import sys
@@ -124,6 +125,15 @@ def test_one_of_another_journal_or_form_is_passed_over(place, tmp_path, monkeypa
     assert state_of(other, file)[1:] == (0, "is of another journal")
     monkeypatch.setattr(kept, "MADE_BY", "2 0.0.0")
     assert state_of(path, file)[1:] == (0, "was made by another version, or for other instruments")
+
+
+def test_one_that_fits_and_cannot_be_read_is_passed_over(place):
+    path, file, last = place
+    whole, _, _ = state_of(path, file)
+    write_checkpoint(path, file, sequence=last)
+    body = msgspec.json.encode(msgspec.json.decode(file.read_bytes().split(b"\n", 1)[1]) | {"kept": 5})
+    file.write_bytes(hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
+    assert state_of(path, file) == (whole, 0, "is damaged: Expected `object`, got `int` - at `$.kept`")
 
 
 def test_what_no_checkpoint_has_is_not_pruned_and_the_rest_may_go(place):

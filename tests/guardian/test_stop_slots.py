@@ -9,8 +9,11 @@ import msgspec
 import pytest
 
 from guardian.guarded_world import ACCOUNT, BOTH, BTC, MS, START
+from onetape.guardian import core
 from onetape.guardian.core import GuardianCore
 from onetape.guardian.events import CancelStops, GuardianSettings, PlaceStops, ReadVenue, Rules, StopRow
+from onetape.guardian.kept import Kept
+from onetape.guardian.stop_slots import slots_of
 from onetape.model.enums import OrderState
 from onetape.model.time import SECOND
 from onetape.orders.reports import PositionReport
@@ -105,6 +108,23 @@ class Venue:
     def bare(self) -> list[str]:
         return [symbol for symbol, qty in self.held.items() if self.covered(symbol) < qty * 0.95]
 
+    def restart(self) -> None:
+        """Another life begins, with what this one has written down."""
+        kept = Kept()
+        for each in self.records:
+            kept.take({"kind": each.kind, "subject": each.subject, "state": each.state, "about": dict(each.about)})
+        self.core = GuardianCore(self.core.settings, epoch="2", watched={ACCOUNT}, caps={ACCOUNT: CAP})
+        self.late = []
+        for each in LISTED:
+            self.core.instrument(ACCOUNT, each)
+        for symbol, qty in self.held.items():
+            self.hold(symbol, qty)
+        for row in self.rests.values():
+            self.core.stop(ACCOUNT, row, self.now)
+        self.core.others(ACCOUNT, self.others)
+        kept.resume(self.core, ACCOUNT, {each.symbol for each in LISTED})
+        self.core.caught_up(ACCOUNT, self.now)
+
     @property
     def cut(self) -> list[str]:
         return [each.state for each in self.records if each.kind == "ladders"]
@@ -184,3 +204,101 @@ def test_a_share_above_the_greatest_market_order_is_closed_in_pieces():
     venue.place = lambda effect: (sizes.extend(rung.size for rung in effect.rungs), seen(effect))[1]
     venue.run(1)
     assert sizes == [134, 133, 133] and venue.held[top.symbol] == 600
+
+
+def made_since(venue: Venue, seconds: float) -> int:
+    """Returns how many orders are placed in so long."""
+    before = venue.count
+    return venue.run(seconds).count - before
+
+
+def test_a_ladder_that_its_position_keeps_short_is_not_made_anew():
+    """Of three lots, where its share is four stops: it has three, and all that it can have."""
+    venue = Venue(Rules())
+    for number, each in enumerate(LISTED[:40]):
+        venue.hold(each.symbol, 3 if number >= 20 else 1000)
+    venue.run(20)
+    assert {orders(venue, each.symbol) for each in LISTED[20:40]} == {3} and len(venue.rests) == 160
+    assert made_since(venue, 10) == 0
+
+
+def test_a_ladder_that_cannot_be_shorter_is_not_made_anew_to_make_room():
+    """One stop of a position that the venue takes only in ten pieces."""
+    venue = Venue(Rules())
+    venue.core.instrument(ACCOUNT, msgspec.structs.replace(LISTED[0], market_size_max=Decimal("0.1")))
+    for each in LISTED:
+        venue.hold(each.symbol, 1000)
+    venue.run(20)
+    refused = venue.refused
+    assert made_since(venue, 10) == 0 and venue.refused == refused and not venue.bare()
+
+
+def test_take_profits_do_not_come_and_go_with_orders_of_robots():
+    venue = Venue()
+    for each in LISTED[:25]:
+        venue.hold(each.symbol, 1000)
+    venue.run(5)
+    assert sum(orders(venue, each.symbol, is_target=True) for each in LISTED[:25]) == 50
+    for _ in range(5):
+        for others in (6, 0):
+            venue.others = others
+            venue.core.others(ACCOUNT, others)
+            venue.run(1)
+    assert made_since(venue, 3) == 0 and venue.count <= 25 * 7
+    assert len(venue.cut) == 2 and not orders(venue, LISTED[0].symbol, is_target=True)
+
+
+def test_shares_are_counted_once_a_tick(monkeypatch):
+    """And not by each position that waits for room."""
+    venue, counted = Venue(), []
+    monkeypatch.setattr(core, "slots_of", lambda *of, **more: (counted.append(1), slots_of(*of, **more))[1])
+    venue.others = 150
+    venue.core.others(ACCOUNT, venue.others)
+    for each in LISTED:
+        venue.hold(each.symbol, 1000)
+    venue.run(5)
+    counted.clear()
+    venue.run(2)
+    assert venue.bare() and len(counted) <= 40  # ticks
+
+
+def test_ladders_that_an_earlier_life_has_cut_are_whole_where_there_is_room():
+    venue = Venue(Rules())
+    venue.others = 165
+    venue.core.others(ACCOUNT, venue.others)
+    for each in LISTED[:18]:
+        venue.hold(each.symbol, 1000)
+    venue.run(10)
+    assert {orders(venue, each.symbol) for each in LISTED[:18]} == {1}
+    venue.others = 0
+    venue.restart()
+    venue.run(20)
+    assert {orders(venue, each.symbol) for each in LISTED[:18]} == {5} and not venue.bare()
+    assert venue.cut[-1] == "all ladders are whole"
+    assert made_since(venue, 5) == 0
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_what_a_take_profit_of_the_venue_took_is_not_taken_again(restarts):
+    """When room is short later they are local."""
+    venue, one = Venue(), LISTED[0].symbol
+    venue.hold(one, 1000)
+    venue.run(5)
+    venue.prices[one] = START * 102 // 100 + 10
+    venue.run(1.5)
+    near = min((row for row in venue.rests.values() if row.is_target), key=lambda row: row.trigger)
+    venue.cancel([near.client_id])
+    venue.hold(one, 500)
+    venue.run(5)
+    if restarts:  # and the market has come back
+        venue.prices[one] = START
+        venue.run(1.5).restart()
+    for each in LISTED[1:50]:
+        venue.hold(each.symbol, 1000)
+    venue.run(5)
+    venue.prices[one] = START * 102 // 100 + 10
+    venue.run(3)
+    assert not orders(venue, one, is_target=True) and venue.held[one] == 500
+    venue.prices[one] = START * 104 // 100 + 10
+    venue.run(3)
+    assert venue.held[one] == 0

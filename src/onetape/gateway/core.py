@@ -152,6 +152,7 @@ class GatewayCore:
             tape.first, tape.beyond, tape.forced = former.first, former.beyond, former.forced
         tape.first.status_of = tape.order_status_in(self.manager)
         self.manager.owner_of, self.manager.is_adopted = tape.owner_of, is_past_gateway
+        self.manager.is_by_hand = tape.is_by_hand
         self.money = self._open_money(kept, table)
         tape.own, kept.fills.on_forced = self.money.own, tape.note_forced
         self.parts = Parts(self.manager, tape, self.options.subaccounts, lambda: self.wall)

@@ -226,6 +226,7 @@ class Gateway:
             writer,
             self.instruments,
             robots=old.robots,
+            is_off_unsaid=old.is_off_unsaid,
             currencies=old.currencies,
             since=writer.published if options.is_new else old.since,
         )

@@ -65,6 +65,7 @@ __all__ = [
 ]
 
 EPOCH_BITS: Final = 32
+MAY_BE_LOST: Final = 10_000  # ids of orders by hand that a loss of power may have taken from the tape
 HAND_EPOCH: Final = 36**3  # of a robot's orders by hand: they take four letters of a client id
 PAST_GATEWAY: Final = 1 << 31  # of those the ones from here on, which a guardian placed while no gateway ran
 ROBOT_SHIFT: Final = 56  # of an internal fill's venue id: the other order's robot, above its id
@@ -211,6 +212,7 @@ class GatewayTape:
     robots: dict[int, RobotLife] = field(default_factory=dict)
     currencies: dict[str, int] = field(default_factory=dict)  # numbers that fees have, from 1
     killed: str = ""  # why nothing new may leave, as the journal has it
+    is_off_unsaid: bool = False  # the kill switch has been put off, and no health record says so yet
     halts: Halts = field(default_factory=Halts)  # likewise
     account: str = ""  # whose it is, once it was read
     since: int = 0  # frame after which it speaks of the exchange that there is now
@@ -293,6 +295,10 @@ class GatewayTape:
             if robot_tag(life.name) == parsed.tag:
                 return life.number, parsed.epoch << EPOCH_BITS | parsed.ordinal
         return None
+
+    def is_by_hand(self, robot: int, order_id: int) -> bool:
+        """Tells whether an id is of those that orders by hand have, a guardian's stops among them."""
+        return robot in self.robots and order_id >> EPOCH_BITS == self.robots[robot].hand_epoch
 
     def order_status_in(self, manager: OrderManager) -> Callable[[str], OrderStatus | None]:
         """Returns the function that says the state of an order of a client id, and whose it is."""
@@ -583,6 +589,8 @@ class GatewayTape:
                         listed[frame.stream] = record["symbol"], record["settle"]
                     case _:
                         self._recover_record(frame, recovery, kept)
+        for life in self.robots.values() if self.may_lack_end else ():  # the venue may have orders of the next ids
+            life.by_hand += MAY_BE_LOST
 
     def _recover_record(self, frame: Frame, recovery: Recovery, kept: KeptMoney) -> None:
         """Reads a record that is a map, of names, commands and money; orders, fills and entries have layouts."""
@@ -593,6 +601,8 @@ class GatewayTape:
                     recovery.reconciled()
                 elif record["kind"] == GUARDIAN and "epoch" in record:
                     self.halts.epoch = max(self.halts.epoch, record["epoch"])
+                elif record["kind"] == "kill switch":
+                    self.is_off_unsaid = False
                 elif record["kind"] == "exchange" and record["state"] == "new":
                     self.since = frame.sequence
                     self.begin_anew()
@@ -636,6 +646,7 @@ class GatewayTape:
                 self.killed = kill_reason(fields)
             case "unkill":
                 self.killed = ""
+                self.is_off_unsaid = True
             case "halt":
                 self.halts.expire(time - DAY)  # by another clock than theirs
                 self.halts.begin(halt_of(fields, actor=record["actor"], account=self.account, time=time))

@@ -42,7 +42,7 @@ class Stops:
         self._say = say
         self._wall = wall
         self._is_watched = False
-        self._killed = ""  # as it was said last
+        self._killed = "on" if tape.is_off_unsaid else ""  # as it was said last
 
     def open(self, now: int) -> None:
         """Reports what still holds after a start. now: the venue's time."""

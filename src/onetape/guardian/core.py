@@ -13,7 +13,7 @@ has no stop is closed at the market, and a position beyond the hard stop is flat
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from fractions import Fraction
 from typing import Any, Final
 
@@ -31,7 +31,7 @@ from onetape.guardian.events import (
     StopRow,
     Unprotected,
 )
-from onetape.guardian.position_guard import COVERED, LadderState, Placement, PositionGuard
+from onetape.guardian.position_guard import COVERED, LadderState, Placement, PositionGuard, unrealized_of
 from onetape.guardian.stop_slots import NO_BOUND, Slots, slots_of
 from onetape.guardian.sub_accounts import SubAccountStop
 from onetape.model.enums import PositionSide, Side
@@ -92,7 +92,8 @@ class GuardianCore:
         self._watched = set(watched)
         self._caps = dict(caps)
         self._others: dict[str, int] = {}  # orders with a trigger that are not ours, by account
-        self._shared: dict[str, Slots] = {}  # as it was said last, by account
+        self._shared: dict[str, Slots] = {}  # as of the last tick, by account
+        self._slots: dict[str, Slots] = {}  # with what was placed since; not there: positions have changed
         self._instruments: dict[str, dict[str, Instrument]] = {}
         self._alone: set[str] = set()  # accounts whose gateway is dead
         self._ready: set[str] = set()  # accounts whose journal has been read to its end
@@ -135,6 +136,7 @@ class GuardianCore:
                 self._sent.pop(each.id, None)
         guard.opened = opened
         guard.hold(qty, entry, now)
+        self._slots.pop(account, None)
         self._look(guard, now)
 
     def sub_account(self, account: str, name: str, symbol: str, side: PositionSide, held: Holding, now: int) -> None:
@@ -167,6 +169,7 @@ class GuardianCore:
     def others(self, account: str, count: int) -> None:
         """Takes in how many orders with a trigger the account has that are not the guardian's."""
         self._others[account] = count
+        self._slots.pop(account, None)
 
     def caught_up(self, account: str, now: int) -> None:
         """The account's journal has been read: what it says is what is so now."""
@@ -174,7 +177,9 @@ class GuardianCore:
             return
         self._ready.add(account)
         for guard in self._of(account):
-            guard.adopt()
+            is_bound = self._caps.get(account, 0) > 0
+            guard.adopt(len(self.settings.of(guard.instrument.symbol).distances) if is_bound else 0)
+        self._slots.pop(account, None)
         self._read(account, "", now)
         self._look_at(account, now)
 
@@ -353,8 +358,12 @@ class GuardianCore:
         elif guard.account in self._caps and is_at_rest and not ladder.is_target:
             self._fit(guard, now)
 
-    def _slots(self, account: str) -> Slots:
-        return slots_of(self._of(account), self.settings, self._caps.get(account, 0), self._others.get(account, 0))
+    def _slots_now(self, account: str) -> Slots:
+        if account not in self._slots:
+            of, had_targets = self._of(account), self._shared.get(account, ROOMY).has_targets
+            most, others = self._caps.get(account, 0), self._others.get(account, 0)
+            self._slots[account] = slots_of(of, self.settings, most, others, had_targets=had_targets)
+        return self._slots[account]
 
     def _has_targets(self, guard: PositionGuard) -> bool:
         """Take-profits rest at the venue."""
@@ -365,18 +374,11 @@ class GuardianCore:
         """Says it when a venue's bound cuts ladders."""
         if not self._caps.get(account):
             return
-        slots, before = self._slots(account), self._shared.get(account, ROOMY)
+        self._slots.pop(account, None)
+        before, slots = self._shared.get(account), self._slots_now(account)
         self._shared[account] = slots
-        was, is_ = ((each.has_targets, each.is_short and each.each) for each in (before, slots))
-        if was == is_:
-            return
-        most = f"{slots.positions} positions share {self._caps[account]} orders with a trigger"
-        most += f", robots have {slots.others} of them" if slots.others else ""
-        cut = [f"{slots.each} stops each"] if slots.is_short else []
-        cut += [] if slots.has_targets else ["take-profits are local"]
-        state = f"{most}: {', '.join(cut)}" if cut else "all ladders are whole"
-        about = {"account": account, "positions": slots.positions, "others": slots.others, "each": slots.each}
-        self.effects.append(Record("ladders", account, state, about, "warning" if cut else ""))
+        if before is None or before.cut != slots.cut:  # an earlier life may have said another one
+            self.effects.append(slots.said(account, self._caps[account]))
 
     def _fit(self, guard: PositionGuard, now: int) -> None:
         """One ladder after the other makes room, or has more of its levels where there is room again."""
@@ -384,7 +386,7 @@ class GuardianCore:
         if not ladder.cut_to and slots.free >= slots.reserve:
             return
         rows = len(guard.working(ladder))
-        has_more = ladder.cut_to and slots.each > rows and slots.free >= slots.reserve + slots.each
+        has_more = ladder.cut_to and slots.each > ladder.cut_to and slots.free >= slots.reserve + slots.each
         is_due = has_more or (rows > slots.each and slots.free < slots.reserve)
         if is_due and not any(each.stops.placement or each.cancels for each in self._of(guard.account)):
             self._place(guard, ladder, now, makes_room=not has_more)
@@ -422,7 +424,7 @@ class GuardianCore:
     def _place(self, guard: PositionGuard, ladder: LadderState, now: int, *, makes_room: bool = False) -> None:
         assert guard.entry is not None
         rules, instrument, price = self.settings.of(guard.instrument.symbol), guard.instrument, guard.price(now, STALE)
-        slots = self._slots(guard.account)
+        slots = self._slots_now(guard.account)
         room = slots.free - (0 if makes_room else slots.spare)
         # Where it is short each of those that come has one first.
         most = room if ladder.is_target else min(slots.each, room, NO_BOUND if slots.free > slots.reserve else 1)
@@ -451,11 +453,14 @@ class GuardianCore:
                 ladder.is_passed = True
                 self._say(ladder.kind, guard, "the market is past all of them: none is placed", {}, severity="warning")
             return
+        if makes_room and len(rungs) >= len(guard.working(ladder)):
+            return  # it is as short as the venue takes it
         guard.is_dust = ladder.wants_anew = ladder.is_passed = False
         if made.moved:
             about = {"distances": [str(rules.distances[rank]) for rank in made.moved]}
             self._say("ladder", guard, "moved inside the liquidation price", about, severity="warning")
         ladder.placement = Placement(rungs, now)
+        self._slots[guard.account] = slots._replace(free=slots.free - len(rungs))
         ladder.cut_to = most if most < len(rules.distances) else 0
         if not ladder.is_target:
             ladder.floors = {**ladder.floors, **{rung.rank: rung.trigger for rung in rungs}}
@@ -465,7 +470,10 @@ class GuardianCore:
         self.effects.append(PlaceStops(id_, *of, rungs, ladder.is_target))
         stops, caps = ({str(k): v for k, v in each.floors.items()} for each in (guard.stops, guard.targets))
         placing = {"levels": stops, "caps": caps, "opened": guard.opened, "looked_back": guard.has_looked_back}
-        self._say(ladder.kind, guard, "placing", {**placing, "stops": len(rungs), "size": size, "command": id_})
+        gains = {"base": guard.gains.base, "left": str(guard.gains.left)}
+        self._say(
+            ladder.kind, guard, "placing", {**placing, **gains, "stops": len(rungs), "size": size, "command": id_}
+        )
 
     def _look_at_placement(self, guard: PositionGuard, ladder: LadderState, placement: Placement, now: int) -> None:
         if not placement.is_answered:
@@ -555,8 +563,13 @@ class GuardianCore:
         passed = sum(gone >= Fraction(each) for each in rules.distances)
         size = guard.shares.close(guard.qty, guard.working_size, passed, len(rules.distances))
         self._close(guard, size, passed, now)
-        if rules.targets and not self._has_targets(guard) and guard.account not in self._alone:
-            self._close(guard, *guard.gained(rules.targets, guard.price(now, STALE)), now, is_target=True)
+        rests = self._has_targets(guard)
+        if rules.targets and (rests or guard.account not in self._alone):
+            size, passed = guard.gained(rules.targets, guard.price(now, STALE))
+            if rests:  # the venue takes it
+                guard.gains.leave(guard.qty)
+            else:
+                self._close(guard, size, passed, now, is_target=True)
 
     def _close(self, guard: PositionGuard, size: int, passed: int, now: int, *, is_target: bool = False) -> None:
         """Closes a share at the market, in orders that the venue takes."""
@@ -639,24 +652,9 @@ class GuardianCore:
                         words = f"{total / 10**18:.2f} {currency} unrealised, at most {-limit / 10**18:.2f}"
                         self._begin_flatten(guard, words, now)
 
-    def unrealized(self, now: int) -> Iterator[Unrealized]:
-        """What open positions would bring now, of accounts and of each sub-account; what nobody knows the price of
-        is left out."""
-        found: dict[tuple[str, str, str], tuple[str, int] | None] = {}
-        for (account, symbol, _), guard in self.guards.items():
-            price = guard.price(now, STALE)
-            is_priced = not guard.qty or (guard.entry is not None and price > 0)
-            open_ = {"": (guard.unrealized(now, STALE) if guard.qty else 0) if is_priced else None}
-            for name, part in guard.parts.items():
-                profit = guard.open_profit(part.qty, part.cost, price) if part.qty and price else 0
-                open_[name] = profit if price or not part.qty else None
-            for name, amount in open_.items():
-                before = found.setdefault((account, name, symbol), (guard.instrument.settle, 0))
-                is_whole = before is not None and amount is not None
-                found[account, name, symbol] = (before[0], before[1] + amount) if is_whole else None  # type: ignore[index,operator]
-        for key, each in found.items():
-            if each is not None:
-                yield Unrealized(*key, *each)
+    def unrealized(self, now: int) -> Iterable[Unrealized]:
+        """Yields what open positions would bring now, of accounts and of each sub-account."""
+        return unrealized_of(self.guards.values(), now, STALE)
 
     def remember(
         self,

@@ -41,7 +41,7 @@ from onetape.ipc.names import process_socket
 from onetape.ipc.once import Once
 from onetape.ipc.server import listen
 from onetape.ipc.system import CommandResult, IPCCommandSystem
-from onetape.model.enums import OrderState, PositionSide, TriggerBy, TriggerKind
+from onetape.model.enums import OrderState, TriggerBy, TriggerKind
 from onetape.model.errors import OnetapeError, UnknownSymbol, UsageError
 from onetape.model.instrument import Instrument
 from onetape.model.money import money_text
@@ -63,9 +63,7 @@ LEASE_RETRY_S: Final = 0.1  # after a gateway that was not there: its robots wai
 LOOK_S: Final = 5.0  # whether a checkpoint is due
 LEASE_NS: Final = 5 * SECOND
 ANSWER_WITHIN_S: Final = 4.0  # of a gateway; the core gives a ladder up a second later
-Position = tuple[str, str, PositionSide]  # account, symbol
 _HELD: Final = frozenset({OrderState.REJECTED, OrderState.DENIED})
-_ENDS: Final = frozenset(str(each) for each in OrderState if each.is_final)
 
 
 class Guardian:

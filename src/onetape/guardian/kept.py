@@ -14,6 +14,7 @@ from onetape.guardian.past_gateway import ORDER, PLACING, number_of
 from onetape.ipc.command_tape import note_command
 from onetape.ipc.once import Done, Once
 from onetape.model.enums import EventType, OrderState, PositionSide
+from onetape.model.errors import TornTape
 from onetape.model.sections import GUARDIAN
 from onetape.tape.checkpoint import Head, chain_at, fitting, previous_of, store
 from onetape.tape.journal import JournalReader
@@ -55,8 +56,9 @@ class PositionNotes(msgspec.Struct):
             case "ladder" | "take-profits", "placing":
                 self.levels = {"levels": about["levels"], "opened": about.get("opened", "?")}
                 self.levels |= {name: about[name] for name in ("caps", "looked_back") if name in about}
-            case "local stop" | "take-profits", "closing" if "base" in about:
-                self.shares[kind] = {name: about[name] for name in ("opened", "base", "left")}
+        if "base" in about:
+            rule = "local stop" if kind == "local stop" else "take-profits"
+            self.shares[rule] = {name: about[name] for name in ("opened", "base", "left")}
 
     def resume(self, core: GuardianCore) -> None:
         key = self.account, self.symbol, self.side
@@ -141,9 +143,13 @@ def recover(journal: Path, file: Path, once: Once, *, until: int = 0) -> Recover
         head, body, why = fitting(journal, each, MADE_BY if is_whole else "", until)
         if head is not None and not _is_ours(head):
             head, why = None, "is of another format"
+        if head is not None:
+            try:
+                found = msgspec.json.decode(body, type=Checkpoint)
+            except msgspec.DecodeError as error:
+                head, why = None, f"is damaged: {error}"
         refused = refused or why
         if head is not None:
-            found = msgspec.json.decode(body, type=Checkpoint)
             kept, sequence = found.kept, found.sequence
             once.restore(found.once)
             break
@@ -162,12 +168,13 @@ def recover(journal: Path, file: Path, once: Once, *, until: int = 0) -> Recover
 
 
 def write_checkpoint(journal: Path, file: Path, *, sequence: int) -> None:
-    """Brings the checkpoint up to a frame of the journal, read as a start reads it. Raises OSError."""
+    """Brings the checkpoint up to a frame of the journal, read as a start reads it. Raises OSError, TornTape."""
     once = Once()
     kept = recover(journal, file, once, until=sequence + 1).kept
     with JournalReader(journal) as reader:
         chain = chain_at(reader, sequence)
-        assert chain is not None  # it has been read
+        if chain is None:
+            raise TornTape(f"frame {sequence} is gone since it was read", location=str(journal))
         made = Checkpoint(
             made_by=MADE_BY, journal=reader.uuid.bytes, sequence=sequence, chain=chain, kept=kept, once=once.to_record()
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Final
@@ -14,9 +14,10 @@ from onetape.model.enums import Kind, OrderState, PositionSide, Side
 from onetape.model.instrument import Instrument
 from onetape.model.time import SECOND
 from onetape.orders.reports import PositionReport
+from onetape.risk.halts import Unrealized
 from onetape.risk.stop_ladder import LevelShares, Rung, distance_of, protectable
 
-__all__ = ["COVERED", "Placement", "PositionGuard"]
+__all__ = ["COVERED", "Placement", "PositionGuard", "unrealized_of"]
 
 _UNANSWERED: Final = frozenset({OrderState.INITIALIZED, OrderState.SUBMITTED})
 COVERED: Final = Fraction(95, 100)  # from here on a position is protected
@@ -223,12 +224,14 @@ class PositionGuard:
             kept.pop(name, None)
         self.is_missing.discard(name)
 
-    def adopt(self) -> None:
-        """The stops of an earlier life: their levels are never loosened, also where it has left no word
-        of them, and they count once the venue has said that it has them."""
+    def adopt(self, levels: int) -> None:
+        """The stops of an earlier life: their levels are never loosened, also where it has left no word of them, and
+        they count once the venue has said that it has them. levels: fewer may have been all that there was room for."""
+        rows = len(self.working())
+        self.stops.cut_to = rows if rows < levels else 0
         if self.qty and not self.stops.floors:
-            levels = {row.trigger for row in self.working()}
-            self.stops.floors = dict(enumerate(sorted(levels, reverse=self.qty > 0)))
+            triggers = {row.trigger for row in self.working()}
+            self.stops.floors = dict(enumerate(sorted(triggers, reverse=self.qty > 0)))
         self.stops.unread_until = self.targets.unread_until = self.changed_at + ADOPT_WITHIN
 
     def listed(self, names: Collection[str], queried_at: int, now: int, *, missing_after: int) -> None:
@@ -362,3 +365,24 @@ class PositionGuard:
     @property
     def is_protected(self) -> bool:
         return not self.qty or self.protected >= self.target * COVERED
+
+
+def unrealized_of(guards: Iterable[PositionGuard], now: int, stale: int) -> Iterator[Unrealized]:
+    """Yields what open positions would bring now, of accounts and of each sub-account; what nobody knows the price of
+    is left out. stale: ns, a price that is older says nothing."""
+    found: dict[tuple[str, str, str], tuple[str, int] | None] = {}
+    for guard in guards:
+        account, symbol = guard.account, guard.instrument.symbol
+        price = guard.price(now, stale)
+        is_priced = not guard.qty or (guard.entry is not None and price > 0)
+        open_ = {"": (guard.unrealized(now, stale) if guard.qty else 0) if is_priced else None}
+        for name, part in guard.parts.items():
+            profit = guard.open_profit(part.qty, part.cost, price) if part.qty and price else 0
+            open_[name] = profit if price or not part.qty else None
+        for name, amount in open_.items():
+            before = found.setdefault((account, name, symbol), (guard.instrument.settle, 0))
+            is_whole = before is not None and amount is not None
+            found[account, name, symbol] = (before[0], before[1] + amount) if is_whole else None  # type: ignore[index,operator]
+    for key, each in found.items():
+        if each is not None:
+            yield Unrealized(*key, *each)

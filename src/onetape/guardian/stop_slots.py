@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final, NamedTuple
 
-from onetape.guardian.events import GuardianSettings
+from onetape.guardian.events import GuardianSettings, Record
 from onetape.guardian.position_guard import PositionGuard
 
 __all__ = ["NO_BOUND", "Slots", "slots_of"]
@@ -32,10 +32,26 @@ class Slots(NamedTuple):
     others: int = 0
     is_short: bool = False  # some position has fewer than its ladder
 
+    @property
+    def cut(self) -> list[str]:
+        cut = [f"{self.each} stops each"] if self.is_short else []
+        return cut + ([] if self.has_targets else ["take-profits are local"])
 
-def slots_of(guards: Collection[PositionGuard], settings: GuardianSettings, most: int, others: int) -> Slots:
+    def said(self, account: str, most: int) -> Record:
+        """Returns what to say of it. most: orders that the venue takes."""
+        share = f"{self.positions} positions share {most} orders with a trigger"
+        share += f", robots have {self.others} of them" if self.others else ""
+        state = f"{share}: {', '.join(self.cut)}" if self.cut else "all ladders are whole"
+        about = {"account": account, "positions": self.positions, "others": self.others, "each": self.each}
+        return Record("ladders", account, state, about, "warning" if self.cut else "")
+
+
+def slots_of(
+    guards: Collection[PositionGuard], settings: GuardianSettings, most: int, others: int, *, had_targets: bool
+) -> Slots:
     """Returns the shares of an account's positions. most: orders that the venue takes, 0: any; others: orders with a
-    trigger that are not the guardian's."""
+    trigger that are not the guardian's; had_targets: take-profits rested at the venue until now. Where they did not,
+    they need more room to come back."""
     if not most:
         return Slots()
     rules = [settings.of(each.instrument.symbol) for each in guards if each.target]
@@ -45,4 +61,5 @@ def slots_of(guards: Collection[PositionGuard], settings: GuardianSettings, most
     wanted = sum(len(each.distances) + len(each.targets) for each in rules)
     is_short = any(len(of.distances) > each for of in rules)
     free = most - others - sum(each.orders for each in guards)
-    return Slots(max(each, 1), wanted <= shared, free, reserve, max(most // SPARE, 1), len(rules), others, is_short)
+    has_targets = wanted <= shared - (0 if had_targets else reserve)
+    return Slots(max(each, 1), has_targets, free, reserve, max(most // SPARE, 1), len(rules), others, is_short)

@@ -66,9 +66,7 @@ def commands_in(path: Path, once: Once) -> list[PastCommand]:
 
 
 def note_command(once: Once, frame: Frame, record: dict[str, Any]) -> None:
-    """Takes in a frame of a command, or of its answer. An older supervisor's had no id."""
-    if "id" not in record:
-        return
+    """Takes in a frame of a command, or of its answer."""
     id_ = str(record["id"])
     if frame.type != _COMMAND:
         once.ended(id_, record)

@@ -97,6 +97,7 @@ class OrderManager:
         self.owner_of: Callable[[str], tuple[int, int] | None] = lambda _: None
         # Whether a guardian placed an order of that id while no gateway ran: it is taken over.
         self.is_adopted: Callable[[int], bool] = lambda _: False
+        self.is_by_hand: Callable[[int, int], bool] = lambda *_: False
         # It has ended at the venue, its fills are booked, nobody has been told. Goes it on?
         self.before_end: Callable[[Managed, OrderNews, int], bool] = lambda *_: False
         self._queried_venue_ids: set[tuple[str, str]] = set()
@@ -546,6 +547,9 @@ class OrderManager:
             former.life.cancel_open = False  # that was done, of the one before
             self.index.reissue(former, report.client_id, now)
             self._order(report, now)
+            return
+        if report.conditional and self.is_by_hand(robot, order_id):  # a guardian's, whose intent the power has taken
+            self._adopt((robot, order_id), report, now)
             return
         order = met(report, robot, order_id)
         self.index.add(order)

@@ -128,7 +128,11 @@ class LevelShares:
         if qty * was <= 0 or size > self.base:
             self.base, self.left = size, Fraction(1)
         elif size < self.base * self.left:
-            self.base = ceil(size / self.left)
+            self.leave(qty)
+
+    def leave(self, qty: int) -> None:
+        """Takes in that what is held, signed, is just what the levels leave that were passed."""
+        self.base = ceil(abs(qty) / self.left) if self.left else abs(qty)
 
     def close(self, qty: int, working: int, passed: int, count: int) -> int:
         """Returns how much is to be closed at the market now, because the price is beyond levels whose stops do not
