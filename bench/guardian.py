@@ -35,6 +35,7 @@ from onetape.security.tokens import make_token
 from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape
 
+PACE_S = 0.4
 SYMBOL = "binance:BTC/USDT:USDT"
 ACCOUNT = "bench"
 
@@ -127,12 +128,21 @@ def protected(home: Path, size: float) -> bool:
     return any(abs(float(row["qty"])) == size and row["protected"] >= 0.95 for row in rows) or (not size and not rows)
 
 
-def wait(home: Path, size: float) -> None:
+def wait(home: Path, size: float, ladders: int = 0) -> None:
+    """Until a position of that size is protected, and so many ladders were verified."""
     until = time.monotonic() + 30
-    while not protected(home, size):
+    while not protected(home, size) or len(verified(home)) < ladders:
         if time.monotonic() > until:
             raise SystemExit(f"a position of {size} was not protected within 30 s")
         time.sleep(0.02)
+
+
+def buy(home: Path) -> None:
+    """Waits so that ladders stay within the 300 orders in ten seconds that the venue takes."""
+    time.sleep(PACE_S)
+    (order,) = ask(home, f"gateway:{ACCOUNT}", "place", symbol=SYMBOL, side="buy", qty="0.02")["orders"]
+    if order["code"]:
+        raise SystemExit(order["reason"])
 
 
 def measure(home: Path, rounds: int) -> list[tuple[int, int]]:
@@ -141,8 +151,8 @@ def measure(home: Path, rounds: int) -> list[tuple[int, int]]:
     for _ in range(rounds):
         for size in (0.02, 0.04):
             before = len(verified(home))
-            ask(home, f"gateway:{ACCOUNT}", "place", symbol=SYMBOL, side="buy", qty="0.02")
-            wait(home, size)
+            buy(home)
+            wait(home, size, before + 1)
             filled = [fill_of(payload).time for _, payload in frames(gateway_journal(home, ACCOUNT), "fill")]
             samples.append((filled[-1], verified(home)[before]))
         ask(home, f"gateway:{ACCOUNT}", "close", symbol=SYMBOL)

@@ -122,8 +122,9 @@ def test_prices_that_a_hub_brings_count_while_they_are_fresh(tmp_path, age, is_f
     assert follower.follow(waiter, 0)
     core.position("main", SYMBOL, PositionSide.BOTH, 5, Fraction(1_000_000), 0)
     hub.progress(hub.published)
-    follower.look_at_hub(SECOND)
     seen = JournalReader(hub.path)
+    wait_for(lambda: seen.control["heartbeat"])
+    follower.look_at_hub(SECOND)
     before = seen.control["heartbeat"]
     wait_for(lambda: seen.control["heartbeat"] != before)
     follower.look_at_hub(SECOND)
