@@ -17,20 +17,13 @@ import pytest
 from onetape.gateway import checkpoint
 from onetape.gateway.account_balances import balances
 from onetape.gateway.account_projection import read_account
-from onetape.gateway.checkpoint import (
-    FORMAT,
-    Checkpoint,
-    checkpoint_file,
-    hold_all,
-    previous_of,
-    recover,
-    write_checkpoint,
-)
+from onetape.gateway.checkpoint import FORMAT, Checkpoint, checkpoint_file, hold_all, recover, write_checkpoint
 from onetape.gateway.kept_money import KeptMoney
 from onetape.gateway.options import gateway_journal
 from onetape.model.errors import TornTape
 from onetape.orders.manager import OrderManager
 from onetape.store.config import parse_config
+from onetape.tape.checkpoint import previous_of
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.tape.prune import pins, prune
 from onetape.tape.segments import list_segments

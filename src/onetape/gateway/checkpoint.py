@@ -27,7 +27,7 @@ from onetape.model.errors import TornTape
 from onetape.model.instrument import Instrument
 from onetape.orders.manager import OrderManager
 from onetape.orders.recover import Recovery, RecoveryRecord
-from onetape.tape.checkpoint import Head, chain_at, fitting, previous_of, store
+from onetape.tape.checkpoint import Head, chain_at, newest, store
 from onetape.tape.journal import JournalReader
 from onetape.tape.prune import pin
 from onetape.tape.segments import list_segments
@@ -83,13 +83,8 @@ def recover(journal: Path, file: Path, manager: OrderManager, kept: KeptMoney, *
     tape, recovery = bare.tape, bare.recovery
     segments = list_segments(journal)
     is_whole = not segments or segments[0].first_seq == 1
-    made_by, refused = _made_by(kept.instruments.values()), ""
-    found: Checkpoint | None = None
-    for each in (file, previous_of(file)):
-        found, why = _read(journal, each, made_by if is_whole else "", until)
-        refused = refused or why
-        if found is not None:
-            break
+    made_by = _made_by(kept.instruments.values()) if is_whole else ""
+    found, refused = newest(journal, file, Checkpoint, made_by=made_by, until=until, is_ours=lambda _head: True)
     if found is not None:
         recovery.restore(found.orders)
         tape.restore(found.tape)
@@ -107,11 +102,7 @@ def recover(journal: Path, file: Path, manager: OrderManager, kept: KeptMoney, *
 
 def read_checkpoint(journal: Path, file: Path) -> Checkpoint | None:
     """Reads the newest checkpoint of a journal that has the form of this version's. None: there is none that fits."""
-    for each in (file, previous_of(file)):
-        found, _ = _read(journal, each, "", 0)
-        if found is not None and found.made_by.startswith(f"{FORMAT} "):
-            return found
-    return None
+    return newest(journal, file, Checkpoint, is_ours=_is_ours)[0]
 
 
 def write_checkpoint(journal: Path, file: Path, recovered: Recovered, kept: KeptMoney, *, sequence: int) -> None:
@@ -128,7 +119,7 @@ def write_checkpoint(journal: Path, file: Path, recovered: Recovered, kept: Kept
             tape=recovered.tape.to_record(),
             money=kept.to_record(),
         )
-    store(journal, file, checkpoint, is_ours=lambda head: head.made_by.startswith(f"{FORMAT} "), run=_PIN)
+    store(journal, file, checkpoint, is_ours=_is_ours, run=_PIN)
 
 
 def _made_by(instruments: Iterable[Instrument]) -> str:
@@ -141,12 +132,5 @@ def _made_by(instruments: Iterable[Instrument]) -> str:
     return f"{FORMAT} {onetape.__version__} {digest[:32]}"
 
 
-def _read(journal: Path, file: Path, made_by: str, until: int) -> tuple[Checkpoint | None, str]:
-    """Reads the checkpoint, or says why it is not used. made_by: what it must be made by, "": by anything."""
-    head, body, why = fitting(journal, file, made_by, until)
-    if head is None:
-        return None, why
-    try:
-        return msgspec.json.decode(body, type=Checkpoint), ""
-    except msgspec.DecodeError as error:
-        return None, f"is damaged: {error}"
+def _is_ours(head: Head) -> bool:
+    return head.made_by.startswith(f"{FORMAT} ")

@@ -16,7 +16,7 @@ from onetape.ipc.once import Done, Once
 from onetape.model.enums import EventType, OrderState, PositionSide
 from onetape.model.errors import TornTape
 from onetape.model.sections import GUARDIAN
-from onetape.tape.checkpoint import Head, chain_at, fitting, previous_of, store
+from onetape.tape.checkpoint import Head, chain_at, newest, store
 from onetape.tape.journal import JournalReader
 from onetape.tape.prune import pin
 from onetape.tape.segments import is_tape, list_segments
@@ -136,23 +136,14 @@ def recover(journal: Path, file: Path, once: Once, *, until: int = 0) -> Recover
     protection does not wait for what was before."""
     if not is_tape(journal):
         return Recovered(Kept())
-    segments, refused = list_segments(journal), ""
+    segments = list_segments(journal)
     is_whole = not segments or segments[0].first_seq == 1
-    kept, sequence = Kept(), 0
-    for each in (file, previous_of(file)):
-        head, body, why = fitting(journal, each, MADE_BY if is_whole else "", until)
-        if head is not None and not _is_ours(head):
-            head, why = None, "is of another format"
-        if head is not None:
-            try:
-                found = msgspec.json.decode(body, type=Checkpoint)
-            except msgspec.DecodeError as error:
-                head, why = None, f"is damaged: {error}"
-        refused = refused or why
-        if head is not None:
-            kept, sequence = found.kept, found.sequence
-            once.restore(found.once)
-            break
+    found, refused = newest(
+        journal, file, Checkpoint, made_by=MADE_BY if is_whole else "", until=until, is_ours=_is_ours
+    )
+    kept, sequence = (found.kept, found.sequence) if found is not None else (Kept(), 0)
+    if found is not None:
+        once.restore(found.once)
     if not sequence:
         pin(journal, _PIN, 1)  # what only the journal knows stays
     with JournalReader(journal) as reader:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -20,7 +20,7 @@ from onetape.tape.durable import write_durably
 from onetape.tape.journal import JournalReader
 from onetape.tape.prune import pin
 
-__all__ = ["Head", "chain_at", "fitting", "previous_of", "store"]
+__all__ = ["Head", "chain_at", "newest", "previous_of", "store"]
 
 _HASH_BYTES: Final = 64
 
@@ -60,15 +60,36 @@ def store(journal: Path, file: Path, checkpoint: Head, *, is_ours: Callable[[Hea
     content = hashlib.sha256(body).hexdigest().encode() + b"\n" + body
     write_durably(file, content, previous=previous_of(file))
     # What the one before has may go; where there is none that can be read here, all stays.
-    before = fitting(journal, previous_of(file), "", 0)[0]
+    before = _fitting(journal, previous_of(file), "", 0)[0]
     # With its frame, by which it is known that it fits.
     pin(journal, run, before.sequence if before is not None and is_ours(before) else 1)
 
 
-def fitting(journal: Path, file: Path, made_by: str, until: int) -> tuple[Head | None, bytes, str]:
+H = TypeVar("H", bound=Head)
+
+
+def newest(
+    journal: Path, file: Path, form: type[H], *, made_by: str = "", until: int = 0, is_ours: Callable[[Head], bool]
+) -> tuple[H | None, str]:
+    """Reads the newest checkpoint that fits, else the one before; and why one that is there was not used, "": it was.
+    made_by: what it must be made by, "": by anything; until: a frame that is not in it, 0: any."""
+    refused = ""
+    for each in (file, previous_of(file)):
+        head, body, why = _fitting(journal, each, made_by, until)
+        if head is not None and not is_ours(head):
+            head, why = None, "is of another format"
+        if head is not None:
+            try:
+                return msgspec.json.decode(body, type=form), refused
+            except msgspec.DecodeError as error:
+                why = f"is damaged: {error}"
+        refused = refused or why
+    return None, refused
+
+
+def _fitting(journal: Path, file: Path, made_by: str, until: int) -> tuple[Head | None, bytes, str]:
     """Returns what a checkpoint says it is, and all of it, not decoded: megabytes, whose shape only its head and digest
-    vouch for. None, and why: it is not of this journal, or is damaged. made_by: what it must be made by, "": by
-    anything; until: a frame that is not in it, 0: any."""
+    vouch for. None, and why: it is not of this journal, or is damaged."""
     try:
         content = file.read_bytes()
     except FileNotFoundError:
