@@ -10,18 +10,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from typing import Any
 from urllib.parse import quote
 
-from page_home import FIRST, SECOND, Tape, journal_of, pages_of, percent
+from page_home import FIRST, SECOND, Tape, figure, journal_of, pages_of, percent, run
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
@@ -216,27 +214,16 @@ def memory(inputs: argparse.Namespace) -> list[dict[str, Any]]:
     ]
 
 
-def figure(name: str, value: float, unit: str, reach: float | None, better: str = "less") -> dict[str, Any]:
-    return {"name": name, "value": round(value, 3), "unit": unit, "better": better, "reach": reach}
-
-
-PARTS: dict[str, Callable[[argparse.Namespace], list[dict[str, Any]]]] = {
-    "paint": paint,
-    "pixel": pixel,
-    "memory": memory,
-}
+PARTS = {"paint": paint, "pixel": pixel, "memory": memory}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", default=",".join(PARTS), help="parts, by comma")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--hours", type=int, default=24)
-    inputs = parser.parse_args()
     if CHROMIUM is None:
         raise SystemExit("no chromium (apt install --no-install-recommends chromium)")
-    figures = [each for part in inputs.only.split(",") for each in PARTS[part](inputs)]
-    print(json.dumps({"load_average": os.getloadavg()[0], "figures": figures}))
+    run(parser, PARTS)
 
 
 if __name__ == "__main__":

@@ -11,16 +11,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
-from page_home import CONFIG, FIRST, Pages, Tape, instruments, journal_of, pages_of, streaming
+from page_home import CONFIG, FIRST, Pages, Tape, figure, instruments, journal_of, pages_of, run, streaming
 
 from onetape.accounts.entries import MAIN, TOTAL
 from onetape.gateway.gateway_tape import EPOCH_BITS
@@ -185,24 +183,13 @@ def year_of_equity(home: Path) -> None:
     records.close()
 
 
-def figure(name: str, value: float, unit: str, reach: float | None, **more: Any) -> dict[str, Any]:
-    return {"name": name, "value": round(value, 3), "unit": unit, "better": "less", "reach": reach, **more}
-
-
-PARTS: dict[str, Callable[[argparse.Namespace], list[dict[str, Any]]]] = {
-    "pages": pages,
-    "start": start,
-    "lines": lines,
-}
+PARTS = {"pages": pages, "start": start, "lines": lines}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", default=",".join(PARTS), help="parts, by comma")
     parser.add_argument("--seconds", type=float, default=8.0)
-    inputs = parser.parse_args()
-    figures = [each for part in inputs.only.split(",") for each in PARTS[part](inputs)]
-    print(json.dumps({"load_average": os.getloadavg()[0], "figures": figures}))
+    run(parser, PARTS)
 
 
 if __name__ == "__main__":

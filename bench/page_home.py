@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+import argparse
+import json
 import os
 import struct
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.cookies import SimpleCookie
 from pathlib import Path
+from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import quote
 from urllib.request import HTTPRedirectHandler, Request, build_opener
@@ -165,6 +168,20 @@ class Pages:
 
 def journal_of(folder: Path, account: str = "main") -> Path:
     return gateway_journal(folder / ".onetape", account)
+
+
+def figure(name: str, value: float, unit: str, reach: float | None) -> dict[str, Any]:
+    return {"name": name, "value": round(value, 3), "unit": unit, "better": "less", "reach": reach}
+
+
+def run(
+    parser: argparse.ArgumentParser, parts: Mapping[str, Callable[[argparse.Namespace], list[dict[str, Any]]]]
+) -> None:
+    """Prints the figures of the parts that the command line names, else of all."""
+    parser.add_argument("--only", default=",".join(parts), help="parts, by comma")
+    inputs = parser.parse_args()
+    figures = [each for part in inputs.only.split(",") for each in parts[part](inputs)]
+    print(json.dumps({"load_average": os.getloadavg()[0], "figures": figures}))
 
 
 def percent(values: list[float], which: int) -> float:
