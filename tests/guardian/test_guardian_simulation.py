@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -40,16 +41,21 @@ def covered(world: GuardianWorld) -> list[int]:
     return [order.size for order in world.exchange.conditionals.open_of(world.account, 0)]
 
 
+def holding(who: str) -> tuple[GuardianWorld, Any]:
+    """A world with a position, and the life in it of who is to be killed."""
+    world = calm()
+    placed(world, "0.1")
+    world.until(world.now + SECOND)
+    return world, world.life if who == "gateway" else world.guardian
+
+
 @pytest.mark.parametrize("who", ["gateway", "guardian"])
 def test_a_ladder_is_replaced_whichever_frame_its_writer_is_killed_before(who):
     """A position grows; every other frame of what follows is the last one of a life."""
     deaths, frames = 0, 0
     while True:
-        world = calm()
-        placed(world, "0.1")
-        world.until(world.now + SECOND)
+        world, life = holding(who)
         assert covered(world) == [20] * 5
-        life = world.life if who == "gateway" else world.guardian
         life.writer.left = frames
         world.step(placed, world, "0.01")
         world.until(world.now + 15 * SECOND)
@@ -70,10 +76,7 @@ def test_a_ladder_is_replaced_whichever_frame_its_writer_is_killed_before(who):
 def test_a_hard_stop_ends_flat_and_goes_no_further_whichever_frame_its_writer_is_killed_before(who):
     deaths, frames = 0, 0
     while True:
-        world = calm()
-        placed(world, "0.1")
-        world.until(world.now + SECOND)
-        life = world.life if who == "gateway" else world.guardian
+        world, life = holding(who)
         life.writer.left, best = frames, world.best
         world.best = lambda symbol, best=best: tuple(price * 92 // 100 for price in best(symbol))
         held = set()

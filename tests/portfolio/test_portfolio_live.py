@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from decimal import Decimal
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from onetape.model.errors import BadConfig
 from onetape.model.money import money_units
 from onetape.replay.replay import replay_run
 from onetape.runs.attribution import attribution_of
-from worlds.supervised import Home
+from worlds.supervised import TWO_EXCHANGES, Home
 from worlds.tapes import records
 
 A, B = "binance:BTC/USDT:USDT", "aster:BTC/USDT:USDT"
@@ -38,16 +38,7 @@ class Turns(Strategy):
             self.log("done")
 """
 HELD = {A: Decimal("0.02"), B: Decimal("0.02")}  # two members each
-CONFIG = f"""
-[venues.binance]
-kind = "binance-usdm"
-[venues.aster]
-kind = "aster"
-[accounts.a]
-venue = "binance"
-[accounts.b]
-venue = "aster"
-[portfolio]
+CONFIG = f"""{TWO_EXCHANGES}[portfolio]
 accounts = ["a", "b"]
 [portfolio.strategies.turns]
 strategy = "members.py:Turns"
@@ -55,12 +46,6 @@ symbols = ["{A}", "{B}"]
 params = {{ every = [5, 7] }}
 lots = 0.01
 """
-
-
-def trades_on(home: Home) -> None:
-    """Both accounts have traded since."""
-    before = Counter(fill["account"] for fill in home.fills())
-    home.wait_for(lambda: len(Counter(fill["account"] for fill in home.fills()) - before) == 2)
 
 
 def held_by(home: Home) -> dict[str, Decimal]:
@@ -79,11 +64,11 @@ def test_a_portfolio_trades_on_two_exchanges_through_a_kill_and_its_members_add_
     (tmp_path / "members.py").write_text(MEMBERS)
     with Home(tmp_path, CONFIG) as home:
         home.run("up")
-        trades_on(home)
+        home.wait_for_trades(2)
         (run,) = (home.home / "runs").iterdir()
         home.kill("robot:portfolio")
         before = done(run / "journal")
-        trades_on(home)
+        home.wait_for_trades(2)
         home.wait_for(lambda: done(run / "journal") == before + 4)
         home.wait_for(lambda: held_by(home) == HELD and not home.run("orders"))
         home.run("down")

@@ -4,7 +4,6 @@ both, and one gateway that is away stops nothing at the other."""
 from __future__ import annotations
 
 import time
-from collections import Counter
 from contextlib import contextmanager
 from dataclasses import replace
 from decimal import Decimal
@@ -35,7 +34,7 @@ from onetape.robot.live import LiveOptions, open_live
 from onetape.robot.options import traded_venues
 from onetape.runs.attribution import attribution_of
 from onetape.tape.journal import JournalWriter
-from worlds.supervised import Home
+from worlds.supervised import TWO_EXCHANGES, Home
 
 PAIR = Path(__file__).resolve().parents[2] / "strategies" / "pair_arbitrage.py"
 A, B = "binance:BTC/USDT:USDT", "aster:BTC/USDT:USDT"
@@ -43,16 +42,7 @@ VENUES = {"a": "binance", "b": "aster"}
 UNIT = 10**18
 KILLED = ("robot:pair", "gateway:b", *(("gateway:a",) if LONG else ()))
 SLICE = Decimal("0.01")
-CONFIG = f"""
-[venues.binance]
-kind = "binance-usdm"
-[venues.aster]
-kind = "aster"
-[accounts.a]
-venue = "binance"
-[accounts.b]
-venue = "aster"
-[robots.pair]
+CONFIG = f"""{TWO_EXCHANGES}[robots.pair]
 strategy = "busy.py"
 accounts = ["a", "b"]
 params = {{ a = "{A}", b = "{B}" }}
@@ -512,12 +502,6 @@ def test_the_symbols_of_a_venue_behind_a_bridge_are_its_exchanges():
     assert traded_venues(config, config.robots["pair"]) == {"c": "binance", "b": "aster"}
 
 
-def trades_on(home: Home) -> None:
-    """Both accounts have traded since."""
-    before = Counter(fill["account"] for fill in home.fills())
-    home.wait_for(lambda: len(Counter(fill["account"] for fill in home.fills()) - before) == 2)
-
-
 def test_the_pair_trades_live_on_two_venues_and_its_legs_are_a_slice_apart_at_most(tmp_path):
     """Through a kill of the robot and of a gateway; then it is repeated to the last action."""
     (tmp_path / PAIR.name).write_text(PAIR.read_text())
@@ -525,9 +509,9 @@ def test_the_pair_trades_live_on_two_venues_and_its_legs_are_a_slice_apart_at_mo
     with Home(tmp_path, CONFIG) as home:
         home.run("up")
         for name in KILLED:
-            trades_on(home)
+            home.wait_for_trades(2)
             home.kill(name)
-        trades_on(home)
+        home.wait_for_trades(2)
         (run,) = (home.home / "runs").iterdir()
         home.run("down")
         fills = home.fills()

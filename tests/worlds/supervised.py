@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
@@ -50,6 +51,17 @@ subaccounts = { a = 2 }
 strategy = "maker.py"
 account = "main"
 subaccount = "a"
+"""
+# Two exchanges with an account each.
+TWO_EXCHANGES = """
+[venues.binance]
+kind = "binance-usdm"
+[venues.aster]
+kind = "aster"
+[accounts.a]
+venue = "binance"
+[accounts.b]
+venue = "aster"
 """
 # The robot's sub-account has money only once it is given some.
 ALLOCATE = ("send", "gateway:main", "allocate", "strategy=a", "currency=USDT", "amount=20000", "index=2")
@@ -97,6 +109,11 @@ class Home:
 
     def fills(self) -> list[dict]:
         return fills(self.home, load_config(self.folder / "onetape.toml", {}))
+
+    def wait_for_trades(self, accounts: int) -> None:
+        """Until so many accounts have traded since."""
+        before = Counter(fill["account"] for fill in self.fills())
+        self.wait_for(lambda: len(Counter(fill["account"] for fill in self.fills()) - before) == accounts)
 
     def kill(self, name: str) -> dict:
         """kill -9; returns when another one runs in its place."""
