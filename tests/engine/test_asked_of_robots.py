@@ -13,8 +13,8 @@ from onetape.engine.robot_commands import PARAMS, START, STOP, commands_of
 from onetape.engine.run_spec import RunSpec
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import BadConfig, NotAvailable
+from onetape.replay.repeating import Until, read_states, repeat
 from onetape.replay.repetition import Recording
-from onetape.replay.replay import Until, read_states, repeat
 from worlds.tapes import Market, session_of
 
 QUOTES = 40

@@ -17,8 +17,8 @@ from onetape.engine.plan import read_plan
 from onetape.engine.run_spec import RunSpec
 from onetape.model.errors import BadConfig, BadInput, NotAvailable, ProcessDown
 from onetape.replay.analyze import analyze_run
+from onetape.replay.repeating import Watching, repeat, strategy_of
 from onetape.replay.repetition import Recording
-from onetape.replay.replay import Watching, repeat, strategy_of
 from onetape.replay.robot_state import state_of
 from onetape.store.database import Database
 from onetape.tape.journal import JournalReader

@@ -24,8 +24,9 @@ from onetape.engine.run_spec import RunSpec
 from onetape.model.errors import BadConfig, BadInput, ProcessDown, StrategyError
 from onetape.model.time import format_time
 from onetape.replay.recorded_run import RecordedRun
+from onetape.replay.repeating import Watching, repeat
 from onetape.replay.repetition import Recording
-from onetape.replay.replay import Watching, repeat, replay_run
+from onetape.replay.replay import replay_run
 from onetape.replay.robot_state import ITEMS_MAX, TEXT_MAX, whole_state, worded
 from onetape.replay.time_travel import COPIES_MAX, Traveller, steps_of
 from onetape.research.backtest import BacktestOptions, run_backtest

@@ -15,7 +15,7 @@ import onetape
 from onetape.data.sample import write_sample
 from onetape.model.errors import BadInput, UsageError
 from onetape.report.compare_page import equity_curve, render_comparison, write_comparison
-from onetape.report.saving import FORMATS, save_run
+from onetape.report.run import FORMATS, save_run
 from onetape.research.backtest import BacktestOptions, run_backtest
 
 STRATEGY = Path(__file__).resolve().parents[2] / "strategies" / "random_walk.py"

@@ -68,7 +68,7 @@ def command(shell: Shell, tape: str, form: str | None, out: str, year: int | Non
     run = shell.run_path(tape)
     if (run / "run.toml").is_file():
         open_run = load("onetape.report.run", "open_run", what="the exporter")
-        save_run = load("onetape.report.saving", "save_run", what="the exporter")
+        save_run = load("onetape.report.run", "save_run", what="the exporter")
         value = plain(save_run(open_run(run), Path(out), format=form))
         return Answer(value, rows(value))
     export_tape = load("onetape.data.export", "export_tape", what="the exporter")

@@ -84,7 +84,8 @@ def _live(shell: Shell, exchange: str | None, account: str, chosen: dict[str, An
     if options.pop("data", None):
         raise UsageError("--data is a recorded market", location="--live", todo="use --paper")
     del options["speed"]  # of a recorded one
-    run_live = load("onetape.robot.live", "run_live", what="trading live")
+    way = ("onetape.robot.live_single", "run_single") if options["single"] else ("onetape.robot.live", "run_live")
+    run_live = load(*way, what="trading live")
     build = load("onetape.robot.live", "LiveOptions", what="trading live")
     config, path = shell.config, shell.config_path
     shut_in = load("onetape.preflight.configured", "shut_in", what="trading live")

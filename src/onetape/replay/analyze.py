@@ -20,8 +20,15 @@ from onetape.engine.plan import RunPlan, read_plan
 from onetape.engine.run_spec import RunSpec
 from onetape.engine.session import Session
 from onetape.model.errors import BadConfig, BadInput, NotAvailable, ProcessDown
+from onetape.replay.repeating import (
+    Watching,
+    check_inputs,
+    instrument_overrides,
+    repeat,
+    repeat_incarnations,
+    strategy_of,
+)
 from onetape.replay.repetition import recording_of
-from onetape.replay.replay import Watching, check_inputs, instrument_overrides, repeat, repeat_incarnations, strategy_of
 from onetape.replay.robot_state import state_of
 from onetape.report.run import silent_state
 from onetape.security.secrets import read_secret

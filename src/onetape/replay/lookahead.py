@@ -14,8 +14,8 @@ from onetape.engine.actions import first_difference, read_actions
 from onetape.engine.plan import RunPlan, TapeInput
 from onetape.engine.run_spec import RunSpec
 from onetape.model.errors import Divergence
+from onetape.replay.repeating import Until, instrument_overrides, repeat, strategy_of
 from onetape.replay.repetition import Recording
-from onetape.replay.replay import Until, instrument_overrides, repeat, strategy_of
 from onetape.replay.watch import watched
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.tape.schema import INSTRUMENT_TYPE

@@ -18,8 +18,8 @@ from onetape.model.errors import BadConfig, UsageError
 from onetape.model.instrument import Instrument
 from onetape.model.time import TIME_MAX, format_time, parse_duration, rough_duration
 from onetape.replay.money_bridge import build_bridge
+from onetape.replay.repeating import Watching, check_inputs, instrument_overrides, repeat, strategy_of
 from onetape.replay.repetition import recording_of
-from onetape.replay.replay import Watching, check_inputs, instrument_overrides, repeat, strategy_of
 from onetape.tape.journal import JournalReader
 
 __all__ = ["compare", "compare_orders"]

@@ -10,8 +10,8 @@ from onetape.engine.incarnations import REPLAY, Life, incarnations_of
 from onetape.engine.plan import read_plan
 from onetape.engine.run_spec import RunSpec
 from onetape.model.errors import BadInput
+from onetape.replay.repeating import check_inputs, instrument_overrides, repeat, strategy_of
 from onetape.replay.repetition import Recording, Repetition, recording_of
-from onetape.replay.replay import check_inputs, instrument_overrides, repeat, strategy_of
 
 __all__ = ["RecordedRun"]
 

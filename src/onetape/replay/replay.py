@@ -1,110 +1,40 @@
-"""Runs a recorded run again, from its tapes and the source kept in it."""
+"""Replays a recorded run and holds what comes of it against what is recorded."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from onetape.data.instruments import read_instruments
-from onetape.engine.actions import Actions, first_difference, read_actions
-from onetape.engine.incarnations import REPLAY, Life, actions_of, incarnations_of, plan_of
+from onetape.engine.actions import first_difference, read_actions
+from onetape.engine.incarnations import Life, incarnations_of, plan_of
 from onetape.engine.loader import load_strategy
-from onetape.engine.plan import SEQUENCE_NEVER, RunPlan, read_plan
+from onetape.engine.plan import RunPlan, read_plan
 from onetape.engine.purity import impurities
 from onetape.engine.run_spec import RunSpec
 from onetape.engine.session import Session
-from onetape.engine.tape_facts import seals_within
-from onetape.model.errors import BadConfig, BadInput, Divergence, StrategyError
-from onetape.model.instrument import Instrument
-from onetape.model.time import TIME_MAX
 from onetape.replay.checkpoints import Checkpoints, CheckpointWriter
 from onetape.replay.divergence import Part, first_differing_frame
 from onetape.replay.frames_around import FramesAround
 from onetape.replay.moments import place_of
-from onetape.replay.repetition import Recording, Repetition, recording_of
+from onetape.replay.repeating import (
+    WHOLE,
+    Repeated,
+    Until,
+    Watching,
+    check_inputs,
+    instrument_overrides,
+    read_states,
+    repeat,
+    repeat_incarnations,
+    strategy_of,
+)
+from onetape.replay.repetition import Repetition, recording_of
 from onetape.replay.robot_state import opened_at
-from onetape.tape.journal import JournalReader
+from onetape.replay.state_by_checkpoint import state_by_checkpoint
 
-__all__ = [
-    "INSTRUMENTS_FILE",
-    "Repeated",
-    "Until",
-    "Watching",
-    "check_inputs",
-    "instrument_overrides",
-    "repeat",
-    "repeat_incarnations",
-    "replay_run",
-    "strategy_of",
-]
-
-Keep = Callable[[Session, int], CheckpointWriter | None]
-INSTRUMENTS_FILE = "instruments.toml"  # what --instruments gave, kept in the run's folder
-
-
-@dataclass(slots=True)
-class Repeated:
-    """One repetition: its actions, its hashes and how far it went.
-
-    cut: up to this time, inclusive, it did all that the whole run did. sure: so many of its actions
-    answer frames that the run is known to have dealt with. attributes: of the strategy, at its end.
-    """
-
-    actions: Actions
-    action_hash: str
-    states: list[str]
-    events: int
-    counters: dict[str, int]
-    cut: int
-    sure: int = 0
-    attributes: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Until:
-    """Where a repetition stops: after this frame of the tapes, or after all that happens up to this time (ns). One
-    that stops in the middle has no on_stop and no closing records."""
-
-    sequence: int | None = None
-    moment: int | None = None
-
-    @property
-    def is_whole(self) -> bool:
-        return self.sequence is None and self.moment is None
-
-    def is_before(self, life: Life) -> bool:
-        """It stops before that life begins."""
-        if self.sequence is not None and life.position >= self.sequence:
-            return True
-        return self.moment is not None and life.start > self.moment
-
-    def within(self, life: Life) -> Until:
-        """Returns the same, not beyond what a life that was killed has done."""
-        if self.moment is None or life.has_ended:
-            return self
-        return replace(self, moment=min(self.moment, life.time))
-
-
-@dataclass(frozen=True, slots=True)
-class Watching:
-    """Who is called on the way.
-
-    each: after the start and after each step, one frame at a time.
-    at_end: once, where it stopped.
-    keep: makes what writes checkpoints, of a session and the number of its life.
-    """
-
-    each: Callable[[Session], None] | None = None
-    at_end: Callable[[Repetition], None] | None = None
-    keep: Keep | None = None
-    progress: Callable[[float, float | None], None] | None = None
-
-
-WHOLE, NOBODY = Until(), Watching()
+__all__ = ["replay_run"]
 
 
 def replay_run(
@@ -124,9 +54,6 @@ def replay_run(
     stop = Until(*place_of(until, path / "journal")) if until is not None else WHOLE
     problem = ""
     if until is not None and not verify and source is None:
-        # It needs a recorded run, which is read by what is here.
-        from onetape.replay.state_by_checkpoint import state_by_checkpoint
-
         quick = state_by_checkpoint(path, read_actions(path / "journal"), sequence=stop.sequence, moment=stop.moment)
         if isinstance(quick, dict):
             return quick
@@ -237,151 +164,6 @@ class _Replay:
         return f"{words}; the source uses {found}" if found else words
 
 
-def repeat(recording: Recording, until: Until = WHOLE, watching: Watching = NOBODY) -> Repeated:
-    """Does a run, or one life of it, again; into a journal that is thrown away where it names none."""
-    with tempfile.TemporaryDirectory(prefix="onetape-replay-") as scratch:
-        journal = recording.spec.journal or Path(scratch) / "journal"
-        recording = replace(recording, spec=replace(recording.spec, journal=journal))
-        repetition = Repetition(recording, progress=watching.progress)
-        session = repetition.session
-        try:
-            repetition.open()
-            cut, sure = _repeated(repetition, recording.killed_at, until, watching)
-            counters = session.loop.counters()
-            attributes = session.attributes()
-            action_hash = session.loop.action_hash().hex()
-        finally:
-            repetition.close()
-        return Repeated(
-            read_actions(journal),
-            action_hash,
-            read_states(journal),
-            counters["events"],
-            counters,
-            cut,
-            sure,
-            attributes,
-        )
-
-
-def _repeated(repetition: Repetition, killed_at: int | None, until: Until, watching: Watching) -> tuple[int, int]:
-    """From on_start to where it ends. Returns `cut` and `sure` of Repeated."""
-    session, sure = repetition.session, 0
-    try:
-        repetition.start()
-    except StrategyError:
-        if killed_at is None:
-            raise
-    else:
-        _run(repetition, until, watching)
-        sure = session.loop.counters()["actions"]
-        if killed_at is not None and until.is_whole:
-            # It may have done a part of this, for it was killed meanwhile.
-            repetition.run_on(killed_at)
-    cut = session.loop.now
-    has_ended = killed_at is None and (until.is_whole or repetition.is_whole)
-    if has_ended:
-        if watching.at_end is not None:
-            watching.at_end(repetition)  # before on_stop
-        session.finish()
-        return cut, sure
-    if until.moment is not None:
-        # Timers and answers that were due by then did not wait for a later frame.
-        session.loop.advance(until.moment)
-        cut = until.moment
-    elif not until.is_whole:
-        cut -= 1  # further frames may have this last one's time
-    if watching.at_end is not None:
-        watching.at_end(repetition)
-    return cut, sure
-
-
-def _run(repetition: Repetition, until: Until, watching: Watching) -> None:
-    sequence, each = until.sequence, watching.each
-    left = TIME_MAX if sequence is None else max(0, repetition.frames_at(sequence) - repetition.frames)
-    if watching.keep is not None:
-        live = repetition.session.plan.live
-        if (writer := watching.keep(repetition.session, live.life if live else 1)) is not None:
-            writer.step(repetition.go_some)
-            return
-    if each is None:
-        repetition.go(left, until.moment)
-        return
-    each(repetition.session)
-    while left and repetition.go(1, until.moment):
-        left -= 1
-        each(repetition.session)
-
-
-def repeat_incarnations(
-    path: Path,
-    incarnations: Sequence[Life],
-    spec: RunSpec,
-    until: Until = WHOLE,
-    watching: Watching = NOBODY,
-    *,
-    scratch: Path | None = None,
-) -> Repeated:
-    """Returns a live run, one life after the other. Of one that was killed the repetition may know more than the tape
-    does: what that life did not come to write is left out. spec: of the whole run. scratch: a folder where the tape of
-    each life is left, named by its number."""
-    whole: Repeated | None = None
-    recorded = read_actions(path / "journal")
-    facts = instrument_overrides(path)
-    before: list[tuple[str, int, bytes]] = []
-    with tempfile.TemporaryDirectory(prefix="onetape-lives-") as passing:
-        begun = [life for number, life in enumerate(incarnations) if number == 0 or not until.is_before(life)]
-        for life in begun:
-            # Lives before the wanted one were lived to their ends, and none beyond its own: its
-            # timers would go on for ever.
-            is_last = life is begun[-1]
-            part_until = until.within(life) if is_last else WHOLE
-            carried = whole.attributes if whole and life.live.restart == REPLAY else {}
-            own = replace(
-                spec,
-                journal=(scratch or Path(passing)) / str(life.number),
-                instruments=facts,
-                earlier_actions=before,
-                attributes=carried,
-            )
-            recording = recording_of(own, path / "journal", life)
-            check_inputs(recording.spec.plan)
-            part = repeat(recording, part_until, watching if is_last else replace(watching, at_end=None))
-            if not life.has_ended:
-                numbers = recorded.columns["sequence"]
-                written = int(((numbers > life.first) & (numbers <= life.last)).sum())
-                part.actions = part.actions.head(max(part.sure, written))
-                part.states = part.states[: len(read_states(path / "journal", life))]
-            assert own.journal is not None
-            before = [*before, *islice(actions_of(own.journal, SEQUENCE_NEVER), len(part.actions))]
-            whole = part if whole is None else _joined(whole, part)
-    assert whole is not None
-    return whole
-
-
-def _joined(first: Repeated, second: Repeated) -> Repeated:
-    return replace(
-        second,
-        actions=first.actions.and_then(second.actions),
-        states=first.states + second.states,
-        events=first.events + second.events,
-    )
-
-
-def strategy_of(path: Path, plan: RunPlan) -> type[Any]:
-    """Returns the strategy as it ran: from the source kept in the run."""
-    kept = path / "source" / plan.strategy.rpartition(":")[0]
-    if not kept.is_file():
-        raise BadConfig(f"the run keeps no source {plan.strategy}", location=str(path), todo="run it again")
-    return load_strategy(f"{kept}:{plan.strategy.rpartition(':')[2]}")
-
-
-def instrument_overrides(path: Path) -> dict[str, Instrument]:
-    """Returns the facts that were given to a run by --instruments, which it keeps."""
-    kept = path / INSTRUMENTS_FILE
-    return dict(read_instruments(kept)) if kept.is_file() else {}
-
-
 def _edited(source: Path, plan: RunPlan) -> str:
     """--source: a file, file:Class, or a folder with a file of the same name."""
     name = plan.strategy.rpartition(":")[2]
@@ -389,47 +171,6 @@ def _edited(source: Path, plan: RunPlan) -> str:
         return f"{source / plan.strategy.rpartition(':')[0]}:{name}"
     text = str(source)
     return text if ":" in text else f"{text}:{name}"
-
-
-def check_inputs(plan: RunPlan) -> None:
-    """The tapes are those that the run read: same identity, same chain at the last frame taken."""
-    for each in plan.inputs:
-        path = Path(each.path)
-        if not path.exists():
-            raise BadInput(f"the tape {path} is gone", location="run.toml", todo="put it back where it was")
-        with JournalReader(path) as reader:
-            if reader.uuid.hex != each.uuid.replace("-", ""):
-                raise Divergence(f"{path} is another tape now", location="run.toml", todo="put the old one back")
-            if not each.last_sequence:
-                continue
-            reader.seek_sequence(each.last_sequence)
-            frame = reader.next_frame()
-            # A tape that was still growing may have sealed more since.
-            is_other = each.hash and each.hash not in seals_within(path, each.last_sequence)
-            if (
-                frame is None
-                or frame.sequence != each.last_sequence
-                or (each.crc and reader.core.crc != each.crc)
-                or is_other
-            ):
-                raise Divergence(
-                    f"{path} was rewritten: frame {each.last_sequence} is not what the run read",
-                    location="run.toml",
-                    todo="put the old tape back",
-                )
-
-
-def read_states(journal: Path, life: Life | None = None) -> list[str]:
-    """Returns the state hashes on a run's tape, in order: all, or those of one life."""
-    found = []
-    with JournalReader(journal) as reader:
-        for frame in reader.frames(types=["health"]):
-            if life is not None and not life.first < frame.sequence <= life.last:
-                continue
-            record = reader.schemas.of(frame.type).decode(frame.payload)
-            if record.get("kind") == "state":
-                found.append(record["state"])
-    return found
 
 
 def _impurities(path: Path) -> str:

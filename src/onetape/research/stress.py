@@ -22,7 +22,7 @@ from onetape.engine.run_spec import RunSpec
 from onetape.engine.session import started
 from onetape.model.errors import OnetapeError
 from onetape.model.instrument import Instrument
-from onetape.replay.replay import strategy_of
+from onetape.replay.repeating import strategy_of
 from onetape.report.report_data import StressLine
 from onetape.runs.venue_results import latency_text
 

@@ -18,7 +18,7 @@ from onetape.engine.incarnations import Life, incarnations_of
 from onetape.engine.plan import LiveRobot, RunPlan, Seat, read_plan, seat_record
 from onetape.engine.run_spec import RunSpec
 from onetape.model.errors import Divergence, ProcessDown
-from onetape.replay.replay import repeat_incarnations
+from onetape.replay.repeating import repeat_incarnations
 from onetape.robot.live_history import Asks
 from onetape.robot.live_inputs import hub_of, live_inputs
 from onetape.robot.live_options import LiveOptions

@@ -331,11 +331,9 @@ def _started(
 
 
 def run_live(options: LiveOptions) -> RunResult:
-    """`onetape run --live`: until Ctrl-C or --seconds; then what works is cancelled."""
-    if options.single:
-        from onetape.robot.live_single import run_single
-
-        return run_single(options)
+    """`onetape run --live`, with the gateway in a process of its own: until Ctrl-C or --seconds; then what works is
+    cancelled."""
+    assert not options.single
     symbols = symbols_of(options)
     deadline = options.deadline
     with gateway(options, symbols) as (account, client):

@@ -29,7 +29,7 @@ from onetape.engine.session import READ_AT_START, Session
 from onetape.model.enums import EventType
 from onetape.model.errors import BadConfig, ProcessDown
 from onetape.model.sections import TWIN
-from onetape.replay.replay import instrument_overrides, strategy_of
+from onetape.replay.repeating import instrument_overrides, strategy_of
 from onetape.robot.options import run_journal
 from onetape.robot.robot_run import SAMPLE_NS, RobotRun
 from onetape.runs.options import RunOptions

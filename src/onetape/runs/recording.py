@@ -16,7 +16,7 @@ from onetape.engine.loader import keep_source
 from onetape.engine.plan import SEQUENCE_NEVER, RunPlan, read_plan, write_plan
 from onetape.engine.session import Session
 from onetape.model.errors import BadConfig
-from onetape.replay.replay import INSTRUMENTS_FILE
+from onetape.replay.repeating import INSTRUMENTS_FILE
 from onetape.report.report_data import StressLine
 from onetape.runs.assumptions import assumptions_of
 from onetape.runs.depth_lines import measured_depth
