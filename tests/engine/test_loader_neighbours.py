@@ -17,6 +17,10 @@ class Named(Strategy):
 
     def on_start(self):
         self.subscribe(self.symbol, quotes=True)
+
+    def on_stop(self):
+        import numpy
+        print("CLOSES", [numpy.float64(0.6)])
 """
 
 
@@ -37,3 +41,5 @@ def test_a_strategy_called_like_a_library_of_ours_hides_it_not(tmp_path: Path) -
         )
         assert done.returncode == 0, done.stderr
     assert "report" in done.stdout
+    # numpy says of each number in a list what type it has, where nobody asks it not to.
+    assert "CLOSES [0.6]" in done.stdout + done.stderr

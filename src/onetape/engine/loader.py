@@ -15,6 +15,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final
 
+import numpy as np
+
 from onetape.engine.source_location import source_location
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import BadConfig, OnetapeError, PermissionDenied, StrategyError
@@ -39,6 +41,7 @@ IMPORTED_LATE: Final = (
 def load_strategy(reference: str) -> type[Strategy]:
     """Returns the class that `reference` names, or that of the file of a portfolio or a pair. Raises BadConfig (not
     there) or StrategyError (broken)."""
+    np.set_printoptions(legacy="1.25")  # a list that a strategy prints reads [0.6], not [np.float64(0.6)]
     path_text, _, class_name = reference.rpartition(":")
     if not path_text:
         path_text, class_name = reference, ""
