@@ -201,7 +201,7 @@ class GatewayCore:
         self.requests = OrderRequests(manager, gate, self.tape, self.money, self.admission, self.proceeds)
 
     def _open_money(self, kept: KeptMoney, table: AccountTable) -> AccountMoney:
-        options, protocol = self.options, self._venue.protocol
+        options = self.options
         reductions = Reductions(
             self.manager,
             kept.instruments,
@@ -219,7 +219,6 @@ class GatewayCore:
             say=self.say,
             stop=self.stop_slots,
             wall=lambda: self.wall,
-            forced=protocol.traits.forced,
             margins=self.manager.books.margins,
         )
         money.recover()

@@ -18,12 +18,14 @@ from typing import Any, Final
 
 import msgspec
 
+from onetape.accounts.booking import FORCED
 from onetape.accounts.entries import MAIN
 from onetape.accounts.sharing import split
 from onetape.gateway.kept_money import LEDGER, KeptMoney
 from onetape.gateway.order_frames import (
     FILL,
     FLAGS_AT,
+    FORCED_FLAG,
     HELD_FLAG,
     INPUT,
     LOCAL_FLAG,
@@ -478,7 +480,8 @@ class GatewayTape:
             self._fee_currency(fill, now),
             0,
         )
-        return self.writer.append("fill", payload, stream=self.streams[fill.symbol], time=now)
+        stream = self.streams[fill.symbol]
+        return self.writer.append("fill", payload, flags=FORCED_FLAG * out.is_forced, stream=stream, time=now)
 
     def _venue_number(self, fill: FillReport) -> int:
         """Returns the number of the venue's id of its order; of an internal trade the other order."""
@@ -577,7 +580,7 @@ class GatewayTape:
                     case EventType.ORDER_EVENT.id:
                         self._recover_news(frame.payload, bool(frame.flags & LOCAL_FLAG), recovery)
                     case EventType.FILL.id:
-                        fill, life = self._read_fill(frame.payload, *listed[frame.stream])
+                        fill, life = self._read_fill(frame, *listed[frame.stream])
                         if life is not None:
                             self._note_fill(life, fill, recovery.manager.orders.get(fill.client_id))
                         recovery.fill(fill, frame.sequence)
@@ -692,13 +695,14 @@ class GatewayTape:
                 life.denied.add(order_id)
             recovery.news(name, said, size, price, str(venue), is_local=is_local)
 
-    def _read_fill(self, payload: bytes, symbol: str, settle: str) -> tuple[FillReport, RobotLife | None]:
+    def _read_fill(self, frame: Frame, symbol: str, settle: str) -> tuple[FillReport, RobotLife | None]:
         """Reads a fill, and the robot whose order it is of."""
-        row = fill_of(payload)
+        row = fill_of(frame.payload)
         life = self.robots.get(row.robot)
+        nobodys = FORCED if frame.flags & FORCED_FLAG else "foreign"  # so it is booked where its entry is to come
         fill = FillReport(
             symbol=symbol,
-            client_id=life.client_id(row.order_id) if life else "foreign",
+            client_id=life.client_id(row.order_id) if life else nobodys,
             venue_id=self._venue_name(row.venue, is_internal=row.trade_id >= INTERNAL_TRADES),
             trade_id=row.trade_id,
             side=row.side,

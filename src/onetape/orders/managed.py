@@ -88,10 +88,12 @@ class FillOut(NamedTuple):
     """Carries a fill to the order's robot.
 
     order: None where no order of ours stands behind it.
+    is_forced: the venue itself has closed with it.
     """
 
     order: Managed | None
     fill: FillReport
+    is_forced: bool = False
 
 
 class AccountOut(NamedTuple):
