@@ -157,6 +157,8 @@ class GatewayCore:
         tape.own, kept.fills.on_forced = self.money.own, tape.note_forced
         self.parts = Parts(self.manager, tape, self.options.subaccounts, lambda: self.wall)
         tape.open(self.wall)
+        if recovered.tape.may_lack_end:
+            tape.ensure("disk")  # from where on ids go, before one of them is used
         unknown = 0 if is_other else recovery.finish(self.wall)
         for order in self.manager.open.values():
             self.money.order(order)

@@ -202,6 +202,7 @@ class TapeRecord(msgspec.Struct, frozen=True):
     first: list[tuple[tuple[int, str], Claim[str]]]
     beyond: list[tuple[int, FillReport]] = []
     forced: list[tuple[int, FillReport]] = []
+    opened: int = 0
 
 
 @dataclass(slots=True)
@@ -220,6 +221,7 @@ class GatewayTape:
     since: int = 0  # frame after which it speaks of the exchange that there is now
     records: int = 0  # of orders and money, that were written
     may_lack_end: bool = False  # what the journal said last may be lost
+    opened: int = 0  # epoch of the last writer that has noted where it goes on, 0: none has
     once: Once = field(default_factory=Once)  # commands that stand on it
     # Request keys, by the client ids of the orders that have them.
     first: FirstRequests[str] = field(default_factory=lambda: FirstRequests(lambda _: None))
@@ -234,11 +236,14 @@ class GatewayTape:
     # --- writing ----------------------------------------------------------------------------------
 
     def open(self, now: int) -> None:
-        """Writes the instruments, each time the gateway starts."""
+        """Writes the instruments, each time the gateway starts, and from where on ids by hand go: a loss of power that
+        this life was begun after must not be the next one's starting point once more."""
         for stream, instrument in enumerate(self.instruments, 1):
             self.streams[instrument.symbol] = stream
             self._settles[instrument.symbol] = instrument.settle
             self.writer.append_instrument(stream, now, instrument.to_msgpack())
+        by_hand = {life.number: life.by_hand for life in self.robots.values()}
+        self._cold("params", {"opened": self.writer.epoch, "by_hand": by_hand}, now)
 
     def write(self, out: Out, now: int) -> int:
         """Writes a record; returns the sequence of its frame, of a fill; else 0."""
@@ -544,6 +549,7 @@ class GatewayTape:
             self.first.to_record(),
             self.beyond,
             self.forced,
+            self.opened,
         )
 
     def restore(self, record: TapeRecord) -> None:
@@ -553,7 +559,7 @@ class GatewayTape:
         self.halts.restore(record.halts)
         self.once.restore(record.once)
         self.first.restore(record.first)
-        self.beyond, self.forced = list(record.beyond), list(record.forced)
+        self.beyond, self.forced, self.opened = list(record.beyond), list(record.forced), record.opened
 
     def recover(self, path: Path, recovery: Recovery, kept: KeptMoney, *, start: int = 0, until: int = 0) -> None:
         """Reads everything that this journal says about orders, robots and money. Before `open`.
@@ -592,6 +598,8 @@ class GatewayTape:
                         listed[frame.stream] = record["symbol"], record["settle"]
                     case _:
                         self._recover_record(frame, recovery, kept)
+        # A writer that has opened it and not noted that may have been the first one after a loss of power.
+        self.may_lack_end |= not until and self.opened not in (0, control.get("epoch", self.opened))
         for life in self.robots.values() if self.may_lack_end else ():  # the venue may have orders of the next ids
             life.by_hand += MAY_BE_LOST
 
@@ -661,6 +669,10 @@ class GatewayTape:
     def _recover_params(self, record: dict[str, Any]) -> None:
         if "currency" in record:
             self.currencies[record["name"]] = record["currency"]
+        if "opened" in record:
+            self.opened = record["opened"]
+            for number, by_hand in record["by_hand"].items():
+                self.robots[number].by_hand = max(self.robots[number].by_hand, by_hand)
         if "robot" in record:
             before = self.robots.get(record["robot"])
             self.robots[record["robot"]] = RobotLife(

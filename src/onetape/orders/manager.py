@@ -548,7 +548,7 @@ class OrderManager:
             self.index.reissue(former, report.client_id, now)
             self._order(report, now)
             return
-        if report.conditional and self.is_by_hand(robot, order_id):  # a guardian's, whose intent the power has taken
+        if report.waits and self.is_by_hand(robot, order_id):  # a guardian's, whose intent the power has taken
             self._adopt((robot, order_id), report, now)
             return
         order = met(report, robot, order_id)
