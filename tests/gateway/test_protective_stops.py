@@ -170,7 +170,7 @@ def test_however_often_the_power_goes_no_id_is_used_anew_and_a_take_profit_stays
         target = {"qty": "0.010", "trigger": trigger(world, 1.2), "kind": "take_profit"}
         found = {row["client_id"] for row in placed(world, stop(world, "0.010"), target)}
         assert len(found) == 2 and not found & names
-        names |= found
+        names.update(found)
         wait_for(lambda: set(stops_of(world)) == names)
         lose_power(world)
         wait_for(lambda: len(kinds_of(world)) == len(names))  # found in the venue's list, and taken over
