@@ -140,12 +140,11 @@ def test_a_fill_of_before_the_ledger_began_is_in_what_it_began_with(tmp_path):
 
 
 def test_what_the_venue_closes_by_force_is_shared_by_who_holds(life):
-    life.money._forced = ("autoclose-",)
     for trade, slot in enumerate((1, 2), 1):
         out = FillOut(order_of(slot), fill_of(LINEAR, "+1@100", trade=trade, time=BEGAN + 5))
         life.money.fill(out, trade)
     forced = fill_of(LINEAR, "-2@90", trade=3, time=BEGAN + 6, client_id="autoclose-1")
-    life.money.fill(FillOut(None, forced), 3)
+    life.money.fill(FillOut(None, forced, True), 3)
     assert [life.money.own(slot, LINEAR, BOTH) for slot in (1, 2)] == [0, 0]
 
 

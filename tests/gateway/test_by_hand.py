@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 import copied_process
-from exchange.venue_client import served
+from exchange.venue_client import BinanceClient, Wire, served
 from onetape.cli.by_hand import answer
 from onetape.gateway.options import gateway_journal, gateway_socket
 from onetape.gateway.order_frames import REQUEST
@@ -49,6 +49,10 @@ class Desk(NettingWorld):
     def frames(self, kind: str) -> int:
         with JournalReader(gateway_journal(self.home, "main")) as reader:
             return sum(1 for _ in reader.frames((kind,)))
+
+    def has_foreign(self) -> bool:
+        with JournalReader(gateway_journal(self.home, "main")) as reader:
+            return any(b"foreign" in frame.payload for frame in reader.frames(("health",)))
 
     def intents(self) -> list[tuple[int, int]]:
         """(robot, order) of what was to be placed."""
@@ -257,6 +261,31 @@ def test_a_dry_run_of_what_ends_orders_and_positions_changes_nothing(world):
     world.send("flatten", "in words", dry_run="Yes")
     world.restart()  # the next life reads what was asked
     assert world.gateway.ask("status")["killed"] == ""
+
+
+def test_what_a_dry_flatten_would_cancel_of_one_symbol_hides_no_refusal_of_another(tmp_path):
+    with served("binance-usdm", seed=11, limits=False) as (dialect, port):
+        ether = dialect.exchange.instruments[1]
+        world = Desk(tmp_path, dialect, port, "a", commands="process", symbols=[SYMBOL, ether.symbol])
+        configure(tmp_path, port, world.account)
+        world.folder = tmp_path
+        try:
+            for symbol in (SYMBOL, ether.symbol):
+                world.run("buy", symbol, "0.010" if symbol == SYMBOL else "20")
+            world.run("sell", SYMBOL, "0.010", "--price", world.far(PRICE), "--reduce-only")
+            assert world.run("flatten", "--dry-run")["status"] == "passed"
+            client = BinanceClient(Wire(port), world.account.key, world.account.secret)
+            top = str(ether.price(dialect.exchange.listings[1].bid))
+            terms = {"symbol": ether.raw_symbol, "side": "BUY", "type": "LIMIT", "timeInForce": "GTC"}
+            status, _ = client.ask("POST", "/fapi/v1/order", **terms, quantity="5", price=top)  # by other hands
+            assert status == 200
+            wait_for(world.has_foreign)
+            dry = world.run("flatten", "--dry-run", code=5)
+            broken = {each["symbol"]: each["name"] for each in dry["checks"] if not each["passed"]}
+            assert (dry["status"], dry["error"]["name"]) == ("refused", "SELF_TRADE")
+            assert broken[ether.symbol] == "SELF_TRADE" and len(dry["orders"]) == 1
+        finally:
+            world.close()
 
 
 def test_cancel_finds_an_order_by_either_name_a_symbol_or_all(world):

@@ -64,7 +64,6 @@ class Gateway:
             say=lambda out: None,
             stop=lambda slots: None,
             wall=time.time_ns,
-            forced=BINANCE.traits.forced,
         )
         self.table = table
 
@@ -76,7 +75,8 @@ class Gateway:
         """Of a robot's order, or of another hand's."""
         spec = OrderSpec(symbol=fill.symbol, side=fill.side, size_int=fill.size, price_int=fill.price)
         order = Managed("", slot, 1, spec, OrderLife(fill.size), 0, fill.price)
-        self.money.fill(FillOut(order if slot > MAIN else None, fill), sequence)
+        is_forced = fill.client_id.startswith(BINANCE.traits.forced)
+        self.money.fill(FillOut(order if slot > MAIN else None, fill, is_forced), sequence)
 
     def state(self) -> dict[int, tuple[int, int, int]]:
         """Of each slot: position, balance, what is held."""

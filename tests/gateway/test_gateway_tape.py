@@ -189,7 +189,7 @@ def test_a_fill_has_its_fee_in_its_currency_and_its_robot_s_sub_account(desk, cu
     assert desk.say(FillOut(order, reported))[0] > 0
     made = desk.reopened()
     [frame] = desk.frames("fill")
-    fill, life = made._read_fill(frame.payload, SYMBOL, "USDT")
+    fill, life = made._read_fill(frame, SYMBOL, "USDT")
     assert fill == reported._replace(fee_currency=currency or "USDT")
     assert life is made.robots[1]
     assert life.slot == 2
@@ -202,7 +202,7 @@ def test_a_fill_inside_names_the_other_order(desk):
     desk.say(FillOut(order, reported))
     made = desk.reopened()
     (frame,) = desk.frames("fill")
-    assert made._read_fill(frame.payload, SYMBOL, "USDT")[0].venue_id == other.client_id
+    assert made._read_fill(frame, SYMBOL, "USDT")[0].venue_id == other.client_id
 
 
 @pytest.mark.parametrize(("severity", "count"), [("critical", 1), ("warning", 0), ("info", 0)])

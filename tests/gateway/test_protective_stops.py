@@ -9,11 +9,12 @@ import pytest
 
 from exchange.venue_client import served
 from onetape.gateway.options import gateway_journal
+from onetape.gateway.order_frames import request_of
 from onetape.ipc.operator import send_command
 from onetape.ipc.system import IPCCommandSystem
-from onetape.model.enums import RequestKind, Side
+from onetape.model.enums import EventType, RequestKind, Side, TriggerKind
 from onetape.security.tokens import make_token
-from onetape.tape.journal import JournalReader
+from onetape.tape.journal import JournalReader, JournalWriter
 from waiting import wait_for
 from worlds.gateway_process import SYMBOL, cut_journal
 from worlds.netting_world import NettingWorld
@@ -119,12 +120,21 @@ def test_stops_are_the_guardians_alone(world):
 
 
 def lose_power(world) -> None:
-    """As the disk has it: nothing from the command that placed stops on."""
+    """As the disk has it: nothing from the command that placed stops on, or from where stops were taken over."""
     world.gateway.kill()
     journal = gateway_journal(world.home, "main")
     with JournalReader(journal) as reader:
-        lost = next(f.payload for f in reader.frames(("command",)) if b"place_stops" in f.payload)
-    cut_journal(journal, lost)
+        frames = list(reader.frames(("command", "order_request")))
+    is_command = EventType.COMMAND.id
+    cut_journal(
+        journal,
+        next(
+            f.payload
+            for f in frames
+            if b"place_stops" in f.payload
+            or (f.type != is_command and request_of(f.payload, SYMBOL)[3].tag == "guardian")
+        ),
+    )
     world.gateway.start()
     wait_for(lambda: world.gateway.ask("status")["ready"])
 
@@ -144,3 +154,39 @@ def test_stops_whose_command_was_lost_with_the_power_are_the_guardians_and_their
     wait_for(lambda: stops_of(world) == both)
     assert send(world, "cancel_stops", orders=names)["status"] == "applied"
     wait_for(lambda: stops_of(world) == sorted(row["client_id"] for row in rows))
+
+
+def kinds_of(world) -> list[TriggerKind]:
+    """Of the stops that the gateway's journal has, by client id."""
+    with JournalReader(gateway_journal(world.home, "main")) as reader:
+        requests = [request_of(frame.payload, SYMBOL) for frame in reader.frames(("order_request",))]
+    return [spec.trigger_kind for _, kind, _, spec, _ in requests if kind is RequestKind.PLACE and spec.trigger_int]
+
+
+def test_however_often_the_power_goes_no_id_is_used_anew_and_a_take_profit_stays_one(world):
+    hold(world, world.robots[0]), hold(world, world.robots[1])
+    names: set[str] = set()
+    for _ in range(3):
+        target = {"qty": "0.010", "trigger": trigger(world, 1.2), "kind": "take_profit"}
+        found = {row["client_id"] for row in placed(world, stop(world, "0.010"), target)}
+        assert len(found) == 2 and not found & names
+        names.update(found)
+        wait_for(lambda: set(stops_of(world)) == names)
+        lose_power(world)
+        wait_for(lambda: len(kinds_of(world)) == len(names))  # found in the venue's list, and taken over
+    assert sorted(kinds_of(world)) == [TriggerKind.STOP] * 3 + [TriggerKind.TAKE_PROFIT] * 3
+
+
+def test_a_writer_that_died_before_it_noted_the_loss_of_power_leaves_it_to_the_next(world):
+    hold(world, world.robots[0])
+    (lost,) = placed(world, stop(world, "0.010"))
+    world.gateway.kill()
+    journal = gateway_journal(world.home, "main")
+    with JournalReader(journal) as reader:
+        cut = next(f.payload for f in reader.frames(("command",)) if b"place_stops" in f.payload)
+    cut_journal(journal, cut)
+    JournalWriter(journal, process="gateway:main", account="main").__dict__.clear()  # opened, and killed
+    world.gateway.start()
+    wait_for(lambda: world.gateway.ask("status")["ready"])
+    (made,) = placed(world, stop(world, "0.010", 0.8))
+    assert made["client_id"] != lost["client_id"]

@@ -56,6 +56,10 @@ class MortalWriter:
     def published(self) -> int:
         return self._writer.published
 
+    @property
+    def epoch(self) -> int:
+        return self._writer.epoch
+
     def append(self, *args, **named) -> int:
         self._live()
         return self._writer.append(*args, **named)

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from onetape.accounts.booking import Booking
+from onetape.accounts.booking import FORCED, Booking
 from onetape.accounts.bookkeeper import Bookkeeper
 from onetape.accounts.entries import MAIN, Cause, Entry, Outside
 from onetape.accounts.entry_frames import pack
@@ -62,7 +62,6 @@ class AccountMoney:
     slot_of: a robot's sub-account.
     say: for what people have to know.
     stop: cancels what robots of these slots have working.
-    forced: how client ids begin with which the venue closes by itself.
     wall: ns UTC, what is written is stamped with.
     """
 
@@ -77,7 +76,6 @@ class AccountMoney:
         say: Callable[[AccountOut | HealthOut], None],
         stop: Callable[[tuple[int, ...]], None],
         wall: Callable[[], int],
-        forced: tuple[str, ...] = (),
         margins: Mapping[str, BalanceReport] = _NO_MARGINS,
     ) -> None:
         self._kept = kept
@@ -89,7 +87,6 @@ class AccountMoney:
         self._slot_of = slot_of
         self._say = say
         self._stop = stop
-        self._forced = forced
         self._wall = wall
         self._is_shared = bool(kept.options.subaccounts)
         self.ledger = kept.ledger
@@ -128,7 +125,7 @@ class AccountMoney:
         for slot, symbol, side in self.booking.positions:
             self._lock(symbol, side, slot)
         for sequence, fill, slot in kept.fills.unbooked():
-            self.book(self._booked(fill, slot, is_forced=False)._replace(of=sequence))
+            self.book(self._booked(fill, slot, is_forced=fill.client_id == FORCED)._replace(of=sequence))
 
     def _has_money(self, slot: int) -> bool:
         return any(self.ledger.balance(name, slot) for name in self.ledger.currencies())
@@ -226,9 +223,7 @@ class AccountMoney:
         if not self._kept.opened:
             return
         slot = self._slot_of(out.order.robot) if out.order is not None else MAIN
-        is_ours = out.order is not None and not out.order.is_foreign
-        is_forced = not is_ours and bool(self._forced) and fill.client_id.startswith(self._forced)
-        self.book(self._booked(fill, slot, is_forced=is_forced)._replace(of=sequence))
+        self.book(self._booked(fill, slot, is_forced=out.is_forced)._replace(of=sequence))
 
     def _booked(self, fill: FillReport, slot: int, *, is_forced: bool) -> Entry:
         """Books an entry with what the positions that it changes hold."""

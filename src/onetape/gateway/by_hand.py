@@ -44,7 +44,6 @@ from onetape.model.time import DAY, MINUTE
 from onetape.orders.backing import reducible
 from onetape.orders.filters import keeps_rules
 from onetape.orders.managed import Managed
-from onetape.orders.pre_trade.rules import Check
 
 __all__ = ["OrdersByHand", "key_by_hand"]
 
@@ -152,7 +151,7 @@ class OrdersByHand:
                 raise ServiceTimeout("its until_ns had passed, it was not placed")
             life = self._parts.operator(MAIN, is_dry=is_dry)
             orders: list[Managed | dict[str, Any]] = []
-            checks: list[Check] = []
+            checks: list[dict[str, Any]] = []
             for spec, placed in zip(specs, found, strict=True):  # some were, before a crash
                 if placed is not None:
                     orders.append(placed)
@@ -160,7 +159,7 @@ class OrdersByHand:
                 made, more = self._submit(life, spec, is_dry=is_dry)
                 orders += made
                 checks += more
-            return {"orders": self._shown(orders), "checks": _check_rows(checks)}
+            return {"orders": self._shown(orders), "checks": checks}
 
         return do
 
@@ -427,7 +426,7 @@ class OrdersByHand:
         that make up nothing together are not `left` but `offsetting`: the account holds nothing.
         is_killed: the kill switch would be on. most: units, of all parts together; None: all."""
         orders: list[Managed | dict[str, Any]] = []
-        checks: list[Check] = []
+        checks: list[dict[str, Any]] = []
         for part in parts():
             yielding = self._working_of(part)
             if is_dry:
@@ -452,7 +451,7 @@ class OrdersByHand:
         works = sum(bool(each.robot) and not each.is_protective for each in self._manager.open.values())
         return {
             "orders": self._shown(orders),
-            "checks": _check_rows(checks),
+            "checks": checks,
             "working": works,
             "left": [self._held(each) for each in (open_ if nets else held)],
             "offsetting": [self._held(each) for each in held if nets and each not in open_],
@@ -524,12 +523,13 @@ class OrdersByHand:
         self._now()
         return self._core.wall
 
-    def _submit(self, life: RobotLife, spec: OrderSpec, *, is_dry: bool) -> tuple[list[Managed], list[Check]]:
+    def _submit(self, life: RobotLife, spec: OrderSpec, *, is_dry: bool) -> tuple[list[Managed], list[dict[str, Any]]]:
         now, order_id = self._now(), life.next_by_hand
         if not life.number:  # asked about only: whoever has the same sub-account stands for it
             robots = self._tape.robots.values()
             life = replace(life, number=next((r.number for r in robots if r.slot == life.slot), 0))
-        checks = self._admission.checks(life, order_id, spec, now)
+        rules = self._admission.checks(life, order_id, spec, now)
+        checks = [{"symbol": spec.symbol, **each.as_json()} for each in rules]
         if is_dry:
             return [], checks
         order = self._admission.place(life, order_id, spec, now)
@@ -623,10 +623,6 @@ class OrdersByHand:
             "reason": order.reason,
             "robot": life.name if life else "",
         }
-
-
-def _check_rows(checks: list[Check]) -> list[dict[str, Any]]:
-    return [each.as_json() for each in checks]
 
 
 def _yields(order: Managed) -> bool:

@@ -68,6 +68,7 @@ class ByHand:
         self.id = id_ or uuid.uuid4().hex
         self.value: dict[str, Any] = {"id": self.id, "status": "applied", "orders": [], "checks": []}
         self.error: OnetapeError | None = None
+        self._broken: list[dict[str, Any]] = []  # checks that stand against it
 
     # --- verbs ------------------------------------------------------------------------------------
 
@@ -203,7 +204,14 @@ class ByHand:
         found = {each["client_id"]: each for each in self.value["orders"]}
         found |= {each["client_id"]: each for each in result.get("orders", ())}
         self.value["orders"] = list(found.values())
-        self.value["checks"] += result.get("checks", ())
+        checks: list[dict[str, Any]] = result.get("checks", [])
+        self.value["checks"] += checks
+        yields = {each["symbol"] for each in result.get("orders", ())}  # what is canceled first stands against nothing
+        self._broken += [
+            each
+            for each in checks
+            if not each["passed"] and not (each["code"] in MAKES_WAY and each["symbol"] in yields)
+        ]
 
     def _follow(self, account: str, *, until_final: bool = False) -> None:
         """Follows orders until the venue has answered for each, or has had its time."""
@@ -248,8 +256,7 @@ class ByHand:
             return
         rows: Iterable[dict[str, Any]] = self.value["orders"]
         if is_dry:
-            passes = MAKES_WAY if self.value["orders"] else ()
-            rows = [each for each in self.value["checks"] if not each["passed"] and each["code"] not in passes]
+            rows = self._broken
             self.value["status"] = "refused" if rows else "passed"
         elif "left" in self.value:  # what was refused in one round may have gone in the next
             rows = rows if self.value["left"] else ()

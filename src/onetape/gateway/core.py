@@ -157,6 +157,8 @@ class GatewayCore:
         tape.own, kept.fills.on_forced = self.money.own, tape.note_forced
         self.parts = Parts(self.manager, tape, self.options.subaccounts, lambda: self.wall)
         tape.open(self.wall)
+        if recovered.tape.may_lack_end:
+            tape.ensure("disk")  # from where on ids go, before one of them is used
         unknown = 0 if is_other else recovery.finish(self.wall)
         for order in self.manager.open.values():
             self.money.order(order)
@@ -201,7 +203,7 @@ class GatewayCore:
         self.requests = OrderRequests(manager, gate, self.tape, self.money, self.admission, self.proceeds)
 
     def _open_money(self, kept: KeptMoney, table: AccountTable) -> AccountMoney:
-        options, protocol = self.options, self._venue.protocol
+        options = self.options
         reductions = Reductions(
             self.manager,
             kept.instruments,
@@ -219,7 +221,6 @@ class GatewayCore:
             say=self.say,
             stop=self.stop_slots,
             wall=lambda: self.wall,
-            forced=protocol.traits.forced,
             margins=self.manager.books.margins,
         )
         money.recover()

@@ -18,12 +18,14 @@ from typing import Any, Final
 
 import msgspec
 
+from onetape.accounts.booking import FORCED
 from onetape.accounts.entries import MAIN
 from onetape.accounts.sharing import split
 from onetape.gateway.kept_money import LEDGER, KeptMoney
 from onetape.gateway.order_frames import (
     FILL,
     FLAGS_AT,
+    FORCED_FLAG,
     HELD_FLAG,
     INPUT,
     LOCAL_FLAG,
@@ -200,6 +202,7 @@ class TapeRecord(msgspec.Struct, frozen=True):
     first: list[tuple[tuple[int, str], Claim[str]]]
     beyond: list[tuple[int, FillReport]] = []
     forced: list[tuple[int, FillReport]] = []
+    opened: int = 0
 
 
 @dataclass(slots=True)
@@ -218,6 +221,7 @@ class GatewayTape:
     since: int = 0  # frame after which it speaks of the exchange that there is now
     records: int = 0  # of orders and money, that were written
     may_lack_end: bool = False  # what the journal said last may be lost
+    opened: int = 0  # epoch of the last writer that has noted where it goes on, 0: none has
     once: Once = field(default_factory=Once)  # commands that stand on it
     # Request keys, by the client ids of the orders that have them.
     first: FirstRequests[str] = field(default_factory=lambda: FirstRequests(lambda _: None))
@@ -232,11 +236,14 @@ class GatewayTape:
     # --- writing ----------------------------------------------------------------------------------
 
     def open(self, now: int) -> None:
-        """Writes the instruments, each time the gateway starts."""
+        """Writes the instruments, each time the gateway starts, and from where on ids by hand go: a loss of power that
+        this life was begun after must not be the next one's starting point once more."""
         for stream, instrument in enumerate(self.instruments, 1):
             self.streams[instrument.symbol] = stream
             self._settles[instrument.symbol] = instrument.settle
             self.writer.append_instrument(stream, now, instrument.to_msgpack())
+        by_hand = {life.number: life.by_hand for life in self.robots.values()}
+        self._cold("params", {"opened": self.writer.epoch, "by_hand": by_hand}, now)
 
     def write(self, out: Out, now: int) -> int:
         """Writes a record; returns the sequence of its frame, of a fill; else 0."""
@@ -478,7 +485,8 @@ class GatewayTape:
             self._fee_currency(fill, now),
             0,
         )
-        return self.writer.append("fill", payload, stream=self.streams[fill.symbol], time=now)
+        stream = self.streams[fill.symbol]
+        return self.writer.append("fill", payload, flags=FORCED_FLAG * out.is_forced, stream=stream, time=now)
 
     def _venue_number(self, fill: FillReport) -> int:
         """Returns the number of the venue's id of its order; of an internal trade the other order."""
@@ -541,6 +549,7 @@ class GatewayTape:
             self.first.to_record(),
             self.beyond,
             self.forced,
+            self.opened,
         )
 
     def restore(self, record: TapeRecord) -> None:
@@ -550,7 +559,7 @@ class GatewayTape:
         self.halts.restore(record.halts)
         self.once.restore(record.once)
         self.first.restore(record.first)
-        self.beyond, self.forced = list(record.beyond), list(record.forced)
+        self.beyond, self.forced, self.opened = list(record.beyond), list(record.forced), record.opened
 
     def recover(self, path: Path, recovery: Recovery, kept: KeptMoney, *, start: int = 0, until: int = 0) -> None:
         """Reads everything that this journal says about orders, robots and money. Before `open`.
@@ -577,7 +586,7 @@ class GatewayTape:
                     case EventType.ORDER_EVENT.id:
                         self._recover_news(frame.payload, bool(frame.flags & LOCAL_FLAG), recovery)
                     case EventType.FILL.id:
-                        fill, life = self._read_fill(frame.payload, *listed[frame.stream])
+                        fill, life = self._read_fill(frame, *listed[frame.stream])
                         if life is not None:
                             self._note_fill(life, fill, recovery.manager.orders.get(fill.client_id))
                         recovery.fill(fill, frame.sequence)
@@ -589,6 +598,8 @@ class GatewayTape:
                         listed[frame.stream] = record["symbol"], record["settle"]
                     case _:
                         self._recover_record(frame, recovery, kept)
+        # A writer that has opened it and not noted that may have been the first one after a loss of power.
+        self.may_lack_end |= not until and self.opened not in (0, control.get("epoch", self.opened))
         for life in self.robots.values() if self.may_lack_end else ():  # the venue may have orders of the next ids
             life.by_hand += MAY_BE_LOST
 
@@ -658,6 +669,10 @@ class GatewayTape:
     def _recover_params(self, record: dict[str, Any]) -> None:
         if "currency" in record:
             self.currencies[record["name"]] = record["currency"]
+        if "opened" in record:
+            self.opened = record["opened"]
+            for number, by_hand in record["by_hand"].items():
+                self.robots[number].by_hand = max(self.robots[number].by_hand, by_hand)
         if "robot" in record:
             before = self.robots.get(record["robot"])
             self.robots[record["robot"]] = RobotLife(
@@ -692,13 +707,14 @@ class GatewayTape:
                 life.denied.add(order_id)
             recovery.news(name, said, size, price, str(venue), is_local=is_local)
 
-    def _read_fill(self, payload: bytes, symbol: str, settle: str) -> tuple[FillReport, RobotLife | None]:
+    def _read_fill(self, frame: Frame, symbol: str, settle: str) -> tuple[FillReport, RobotLife | None]:
         """Reads a fill, and the robot whose order it is of."""
-        row = fill_of(payload)
+        row = fill_of(frame.payload)
         life = self.robots.get(row.robot)
+        nobodys = FORCED if frame.flags & FORCED_FLAG else "foreign"  # so it is booked where its entry is to come
         fill = FillReport(
             symbol=symbol,
-            client_id=life.client_id(row.order_id) if life else "foreign",
+            client_id=life.client_id(row.order_id) if life else nobodys,
             venue_id=self._venue_name(row.venue, is_internal=row.trade_id >= INTERNAL_TRADES),
             trade_id=row.trade_id,
             side=row.side,

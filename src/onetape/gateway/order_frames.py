@@ -36,6 +36,7 @@ REISSUE_FLAG: Final = 32
 # Of an order_event frame, in its header: the gateway refused the change, and the venue was not
 # asked. `order_never_left` is the robot's own.
 LOCAL_FLAG: Final = 2
+FORCED_FLAG: Final = 4  # of a fill, in its header: the venue itself has closed with it
 FLAGS_AT: Final = 44  # where a request's flags are
 
 REQUEST = struct.Struct("<QqqqqBBBBBBBB32s")

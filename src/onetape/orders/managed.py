@@ -88,10 +88,12 @@ class FillOut(NamedTuple):
     """Carries a fill to the order's robot.
 
     order: None where no order of ours stands behind it.
+    is_forced: the venue itself has closed with it.
     """
 
     order: Managed | None
     fill: FillReport
+    is_forced: bool = False
 
 
 class AccountOut(NamedTuple):
@@ -311,12 +313,12 @@ def spec_of(report: OrderStatusReport) -> OrderSpec:
 
 
 def spec_of_guardian(report: OrderStatusReport) -> OrderSpec:
-    """Reconstructs the terms of an order of the guardian's: a stop while it waits for its trigger."""
-    is_stop = report.conditional and report.trigger > 0
+    """Reconstructs the terms of an order of the guardian's: a stop or take-profit while it waits for its trigger."""
+    kind = TriggerKind.TAKE_PROFIT if report.takes_profit else TriggerKind.STOP
     return structs.replace(
         spec_of(report),
-        trigger_int=report.trigger if is_stop else 0,
-        trigger_by=TriggerBy.LAST if is_stop else TriggerBy.NONE,
-        trigger_kind=TriggerKind.STOP if is_stop else TriggerKind.NONE,
+        trigger_int=report.trigger if report.waits else 0,
+        trigger_by=TriggerBy.LAST if report.waits else TriggerBy.NONE,
+        trigger_kind=kind if report.waits else TriggerKind.NONE,
         tag=GUARDIAN,
     )

@@ -548,7 +548,7 @@ class OrderManager:
             self.index.reissue(former, report.client_id, now)
             self._order(report, now)
             return
-        if report.conditional and self.is_by_hand(robot, order_id):  # a guardian's, whose intent the power has taken
+        if report.waits and self.is_by_hand(robot, order_id):  # a guardian's, whose intent the power has taken
             self._adopt((robot, order_id), report, now)
             return
         order = met(report, robot, order_id)
@@ -581,7 +581,10 @@ class OrderManager:
         self.unmatched.pop(key, None)
         self.books.book(fill)
         if order is None or order.is_met:
-            self.outs.append(FillOut(order, fill))
+            # A list of trades may not have the name, which the order has that was asked for.
+            name = fill.client_id or (order.client_id if order is not None else "")
+            is_foreign = order is None or order.is_foreign
+            self.outs.append(FillOut(order, fill, is_foreign and name.startswith(self.venue.traits.forced)))
             return
         if not order.venue_id and fill.venue_id and not fill.is_internal:
             self.note_venue_id(order, fill.venue_id)

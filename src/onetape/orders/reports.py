@@ -59,6 +59,12 @@ class OrderStatusReport(NamedTuple):
     conditional: bool = False  # it waits outside the book
     code: int = 0
     reason: str = ""
+    takes_profit: bool = False  # its trigger is a take-profit's, not a stop's
+
+    @property
+    def waits(self) -> bool:
+        """Tells whether it waits for its trigger, apart or among the orders of the book."""
+        return self.trigger > 0 and (self.conditional or self.state is OrderState.ACCEPTED)
 
 
 class FillReport(NamedTuple):

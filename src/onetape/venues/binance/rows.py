@@ -50,6 +50,7 @@ def order_row(row: Row, by_raw: ByRaw) -> OrderStatusReport:
         filled=units_of(row["executedQty"], i.size_decimals),
         position_side=PositionSide(row["positionSide"].lower()),
         reduce_only=bool(row["reduceOnly"]),
+        takes_profit=row["type"].startswith("TAKE_PROFIT"),
     )
 
 
@@ -69,6 +70,7 @@ def algo_row(row: Row, by_raw: ByRaw) -> OrderStatusReport:
         position_side=PositionSide(row["positionSide"].lower()),
         reduce_only=bool(row["reduceOnly"]),
         conditional=row["algoStatus"] in ("NEW", "CANCELED", "EXPIRED", "REJECTED"),
+        takes_profit=row["orderType"].startswith("TAKE_PROFIT"),
     )
 
 

@@ -485,6 +485,7 @@ class BinanceUsdmProtocol:
                 filled=units_of(o["z"], i.size_decimals),
                 position_side=position_side,
                 reduce_only=bool(o["R"]),
+                takes_profit=o["o"].startswith("TAKE_PROFIT"),
             )
         )
         return found
@@ -533,5 +534,6 @@ class BinanceUsdmProtocol:
                 conditional=not o.get("ai"),
                 code=VenueRejected.code if state is OrderState.REJECTED else 0,
                 reason=str(o.get("rm", "")),
+                takes_profit=o["o"].startswith("TAKE_PROFIT"),
             )
         ]

@@ -519,6 +519,7 @@ def _status(i: Instrument, row: Mapping[str, Any], time: int = 0) -> OrderStatus
         trigger=units_of(stop, i.price_decimals) if waits else 0,
         reduce_only=bool(row["reduce_only"]),
         conditional=waits,
+        takes_profit=row["order_type"].startswith("take_profit"),
         code=OrderWouldCross.code if state is OrderState.REJECTED else 0,
         reason=event if state in (OrderState.CANCELED, OrderState.REJECTED) else "",
     )
