@@ -289,13 +289,13 @@ class BitmexProtocol(WithoutTransfers):
                 moves = tuple(self._move(row) for row in value if row["transactType"] not in _OF_FILLS)
                 return Answer(Outcome.DONE, moves, cursor=_next_page(call, len(value)))
             case Purpose.MODES:
-                rights = next(row["permissions"] for row in value if row["id"] == self._key)
+                (own,) = value  # the one that the account has there
                 mode = AccountModeReport(
                     hedge=False,
                     multi_assets=False,
-                    can_trade="order" in rights,
-                    can_withdraw="withdraw" in rights,
-                    account=str(value[0]["userId"]),
+                    can_trade="order" in own["permissions"],
+                    can_withdraw="withdraw" in own["permissions"],
+                    account=str(own["userId"]),
                 )
                 return Answer(Outcome.DONE, (mode,))
             case Purpose.STREAM_KEY:
