@@ -25,7 +25,7 @@ CREDITS_FOR = {"pacifica": 2}  # kills in a minute: each start asks what an addr
 
 
 @pytest.mark.parametrize("seed", [1])
-@pytest.mark.parametrize("kind", ["binance-usdm", *long_form("kraken", "pacifica")])
+@pytest.mark.parametrize("kind", ["binance-usdm", *long_form("kraken", "pacifica", "bitmex")])
 def test_a_gateway_killed_at_any_moment_ends_with_what_the_exchange_says(tmp_path, kind, seed):
     rng = random.Random(seed)
     with served(kind, seed=seed, limits=False) as (dialect, port):

@@ -30,8 +30,9 @@ OTHER = {
     "kraken": "kraken:ETH/USD",
     "aster": "aster:ETH/USDT:USDT",
     "pacifica": "pacifica:ETH/USDC:USDC",
+    "bitmex": "bitmex:BTC/EUR:BTC",
 }
-QUOTES = {"binance-usdm": "bookTicker", "kraken": "ticker", "aster": "bookTicker", "pacifica": "bbo"}
+QUOTES = {"binance-usdm": "bookTicker", "kraken": "ticker", "aster": "bookTicker", "pacifica": "bbo", "bitmex": "quote"}
 LEARNED = 200  # messages of the market
 
 

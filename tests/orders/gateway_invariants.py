@@ -20,6 +20,7 @@ from onetape.orders.managed import AccountOut, FillOut, HealthOut, IntentOut, Ma
 from onetape.orders.outcome import Outcome
 from onetape.venues.pacifica.words import client_id_of
 from orders.plain_scan import check_sums
+from worlds.gateway_process import venue_number
 
 SUMS_EVERY = 20  # checks: a walk over all orders each time would be most of a simulation
 TURNED = {PositionSide.LONG: -1, PositionSide.SHORT: 1}  # the sign that a side never has
@@ -142,7 +143,7 @@ class Invariants:
         if new:
             for trade in islice(reversed(account.trades), new):
                 symbol = exchange.instruments[trade.order.index].symbol
-                self.traded.add((symbol, world.trade_number(trade), trade.order.side))
+                self.traded.add((symbol, venue_number(world.dialect, trade), trade.order.side))
             self.trades_seen += new
             for at, side in product(range(len(exchange.instruments)), account.sides):
                 qty = account.qty(at, side)

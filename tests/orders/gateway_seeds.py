@@ -27,7 +27,7 @@ class SellToBuyWorld(World):
     sells_to_buy: bool = True
 
 
-KINDS = ("binance-usdm", "kraken", "aster", "pacifica")
+KINDS = ("binance-usdm", "kraken", "aster", "pacifica", "bitmex")
 WORLDS: dict[str, type[World]] = {
     "World": World,
     "EntryWorld": EntryWorld,
@@ -38,8 +38,9 @@ WORLDS: dict[str, type[World]] = {
 }
 
 
-# Aster takes no orders by WebSocket.
-PAIRS = [(world, kind) for world, kind in product(WORLDS, KINDS) if (world, kind) != ("EntryWorld", "aster")]
+# Two take no orders by WebSocket.
+WITHOUT_LINE = [("EntryWorld", "aster"), ("EntryWorld", "bitmex")]
+PAIRS = [pair for pair in product(WORLDS, KINDS) if pair not in WITHOUT_LINE]
 SEED_MAX = 10**9
 
 

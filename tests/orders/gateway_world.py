@@ -18,7 +18,6 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from onetape.exchange.account import Trade
 from onetape.exchange.dialect import Connection
 from onetape.exchange.dialect import Request as Http
 from onetape.exchange.hands import deposit, trade_by_hand
@@ -41,6 +40,7 @@ from orders.gateway_life import Died, Home, Life
 from orders.gateway_owners import Owners
 from orders.gateway_robots import TAGS, SimRobot
 from orders.money_invariants import MoneyInvariants
+from worlds.gateway_process import venue_number
 
 MS = 1_000_000
 SECOND = 1000 * MS
@@ -49,7 +49,7 @@ LINE_HELD = SECOND  # as the gateway's, where requests go in order
 CALL_TIMEOUT = 4 * SECOND
 QUIET_CHECK = 10 * SECOND  # how old a look at the account's money may be at the end
 TURN = 100 * MS  # the core hears of the time at least so often
-WS_PATHS = {"pacifica": "/ws"}  # where it is none
+WS_PATHS = {"pacifica": "/ws", "bitmex": "/realtime"}  # where it is none
 MARKET_RATE = 0.5  # enough to fill what is near, and little to compute
 
 
@@ -72,7 +72,7 @@ class World:
         self.hands = self.seed % 3 == 0
         self.exchange = self.dialect.exchange
         self.account = self.exchange.accounts[0]
-        if self.seed % 5 == 4 and self.kind not in ("kraken", "pacifica"):
+        if self.seed % 5 == 4 and self.kind not in ("kraken", "pacifica", "bitmex"):
             self.exchange.accounts.set_hedge(self.account, True, START)
         # Some have credit, and in some nothing moves money that nobody tells of.
         self.quote = {"kraken": "USD", "pacifica": "USDC"}.get(self.kind, "USDT")
@@ -247,7 +247,7 @@ class World:
         self.until(self.now + 12 * SECOND)  # what was slow arrives
         if self.stream is None or self.stream.closed:
             self.connect()
-        self.until(self.now + SECOND)
+        self.until(self.now + SECOND + SECOND // 2)  # not when marks come, each second: something is on its way then
         self.core.reconcile()
         looked = 0
         for _ in range(200):
@@ -576,11 +576,6 @@ class World:
 
     # --- what must hold ---------------------------------------------------------------------------
 
-    def trade_number(self, trade: Trade) -> int:
-        """A trade's number as the venue tells it."""
-        number = trade.fill.trade_id
-        return self.dialect.public.trade_number(trade.order.index, number) if self.kind == "pacifica" else number
-
     def differences(self) -> list[str]:
         """Where the two sides differ, in words; to be empty once the world is quiet."""
         found = [str(d) for d in self.reconciler.differences]
@@ -610,7 +605,7 @@ class World:
         found += self.money_invariants.differences()
         booked = {o.fill.key for o in self.outs if isinstance(o, FillOut)}
         real = {
-            (self.exchange.instruments[t.order.index].symbol, self.trade_number(t), t.order.side)
+            (self.exchange.instruments[t.order.index].symbol, venue_number(self.dialect, t), t.order.side)
             for t in self.account.trades
         }
         found += [f"trade {key} was never booked" for key in sorted(real - booked)]

@@ -17,6 +17,7 @@ from onetape.accounts.table import AccountReader
 from onetape.gateway.explain_tape import explain_journal
 from onetape.gateway.options import gateway_journal
 from onetape.model.enums import Kind, OrderType, RequestKind
+from onetape.model.instrument import Instrument
 from onetape.model.money import money
 from onetape.orders.managed import FillOut, IntentOut, Managed
 from onetape.tape.journal import JournalReader, type_id
@@ -68,7 +69,7 @@ class MoneyInvariants:
         instrument = next(i for i in world.instruments if i.symbol == fill.symbol)
         signed = fill.size * fill.side.sign
         value = instrument.notional_units(fill.price, signed)
-        self.wanted[instrument.settle] -= value
+        self.wanted[instrument.settle] -= _turned(instrument, value)
         if instrument.kind is Kind.SPOT:
             self.wanted[instrument.base] += signed * 10 ** (18 - instrument.size_decimals)
         self.wanted_fees[fill.fee_currency or instrument.settle] += fill.fee
@@ -228,7 +229,7 @@ class MoneyInvariants:
         for (_, symbol, side), held in booking.positions.items():
             by_account[symbol, side] += held.qty
         for key, held in booking.account.items():
-            costs[held.terms.settle] += held.cost
+            costs[held.terms.settle] += _turned(held.terms.instrument, held.cost)
             if by_account[key] != held.qty and not held.terms.is_spot:
                 raise Broken(f"{key}: sub-accounts hold {by_account[key]} of {held.qty}")
         for key, qty in manager.positions.items() if self.sums else ():
@@ -294,3 +295,8 @@ class MoneyInvariants:
             if row.closing != seen:
                 found.append(f"{row.currency} of {row.slot}: {seen}, explained {row.closing}")
         return found
+
+
+def _turned(instrument: Instrument, value: int) -> int:
+    """An inverse contract earns what it was bought for less what it was sold for, all others the other way round."""
+    return -value if instrument.kind is Kind.INVERSE else value

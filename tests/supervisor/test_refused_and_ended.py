@@ -21,7 +21,7 @@ CLOSED = (
     + """
 [venues.gone]
 kind = "bitmex"
-mode = "sim"
+mode = "live"
 [accounts.closed]
 venue = "gone"
 """

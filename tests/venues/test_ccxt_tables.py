@@ -21,8 +21,9 @@ from onetape.orders.reports import FillReport
 from onetape.venues.ccxt.errors import ERRORS, LATE, UNSENT, UNWANTED, row_of_error, row_of_names
 from onetape.venues.ccxt.facts import FACTS, Facts, facts_of
 from onetape.venues.ccxt.instruments import instruments_of
-from onetape.venues.ccxt.numbers import client_id_of, client_id_text, trade_number, units
+from onetape.venues.ccxt.numbers import client_id_of, client_id_text, units
 from onetape.venues.ccxt.trading import CcxtProtocol
+from onetape.venues.numbers import trade_number
 
 NOW = 1_795_000_000 * 10**9
 MARKET = {

@@ -13,6 +13,10 @@ from pathlib import Path
 import msgspec
 
 from copied_process import Copied
+from onetape.exchange.account import Trade
+from onetape.exchange.bitmex.venue import Bitmex
+from onetape.exchange.bitmex.wire import key_id
+from onetape.exchange.pacifica.venue import Pacifica
 from onetape.gateway.options import gateway_journal, gateway_socket
 from onetape.gateway.order_frames import FILL, NEWS, REQUEST
 from onetape.ipc.local_socket import connect
@@ -23,6 +27,7 @@ from onetape.model.request_key import RequestKey
 from onetape.model.sections import OPERATOR
 from onetape.security.tokens import read_token
 from onetape.tape.journal import JournalReader, JournalWriter
+from onetape.venues.numbers import trade_number
 from waiting import wait_for
 
 SYMBOL = "binance:BTC/USDT:USDT"
@@ -32,12 +37,13 @@ TRADED = {
     "kraken": ("kraken:BTC/USD", 1_000_000),
     "aster": ("aster:BTC/USDT:USDT", 10),
     "pacifica": ("pacifica:BTC/USDC:USDC", 1000),
+    "bitmex": ("bitmex:BTC/USD:BTC", 100),
 }
 # The same through the bridge to ccxt.
 BRIDGED = {"ccxt:binanceusdm": TRADED["binance-usdm"], "ccxt:kraken": TRADED["kraken"]}
 HEADER_BYTES = 32  # of a frame
 BOOT_ID = slice(48, 64)  # of the control page
-WS_PATH = {"binance-usdm": "", "kraken": "/v2", "aster": "", "pacifica": "/ws"}
+WS_PATH = {"binance-usdm": "", "kraken": "/v2", "aster": "", "pacifica": "/ws", "bitmex": "/realtime"}
 
 
 class GatewayProcess:
@@ -204,8 +210,15 @@ def cut_journal(journal: Path, lost: bytes) -> None:
 
 def traded(dialect) -> Counter:
     """Trades of the exchange's first account, by the numbers that the venue tells."""
-    number = getattr(getattr(dialect, "public", None), "trade_number", lambda _, trade_id: trade_id)
-    return Counter(number(t.order.index, t.fill.trade_id) for t in dialect.exchange.accounts[0].trades)
+    return Counter(venue_number(dialect, trade) for trade in dialect.exchange.accounts[0].trades)
+
+
+def venue_number(dialect, trade: Trade) -> int:
+    """A trade's number as the venue's adapter has it."""
+    index, number = trade.order.index, trade.fill.trade_id
+    if isinstance(dialect, Bitmex):
+        return trade_number(key_id(f"trade/{index}", number))
+    return dialect.public.trade_number(index, number) if isinstance(dialect, Pacifica) else number
 
 
 def booked(home: Path) -> Counter:

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Final
 
 import aiohttp
+from yarl import URL
 
 from onetape.feeds.connect_pace import ConnectPace
 from onetape.feeds.malformed_counts import Rejects
@@ -184,7 +185,7 @@ class VenueLine:
                 return response.status, response.headers, response.body
         async with self._http.request(
             call.method,
-            call.target,
+            URL(call.target, encoded=True),  # as it was signed
             data=call.body or None,
             headers=dict(call.headers),
             allow_redirects=False,

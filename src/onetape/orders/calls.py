@@ -309,4 +309,4 @@ def signatures(call: Call) -> list[str]:
     """Returns the signatures that one request carries, so that a log can leave them out."""
     _, found, signature = call.target.partition("signature=")
     signed = [signature.partition("&")[0]] if found else []
-    return [*signed, *(v for k, v in call.headers.items() if k.lower() == "api-sign")]
+    return [*signed, *(v for k, v in call.headers.items() if k.lower() in ("api-sign", "api-signature"))]

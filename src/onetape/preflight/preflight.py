@@ -72,10 +72,9 @@ class Passed:
 
 
 def check_open(name: str, venue: VenueConfig) -> None:
-    """Raises VenueClosed for one that is no more, whatever the mode: what would trade there
-    tomorrow?"""
-    if venue.kind == "bitmex":
-        raise VenueClosed(CLOSED, location=f"[venues.{name}]", todo="backtest it, or `onetape sim bitmex` it")
+    """Raises VenueClosed for one that is no more, but for its simulated exchange."""
+    if venue.kind == "bitmex" and venue.mode != "sim":
+        raise VenueClosed(CLOSED, location=f"[venues.{name}]", todo='write mode = "sim", or backtest it')
 
 
 def target_of(name: str, venue: VenueConfig) -> Target:

@@ -18,7 +18,7 @@ from onetape.model.errors import BadConfig, OnetapeError, ProcessDown
 from onetape.model.sections import AccountConfig, Config, VenueConfig
 from onetape.model.symbol import exchange_of
 from onetape.preflight.findings import ERROR, OK, WARNING, Finding
-from onetape.preflight.preflight import CHECKED, CLOSED, Passed, Target, look, preflight, secret_of, target_of
+from onetape.preflight.preflight import CHECKED, Passed, Target, look, preflight, secret_of, target_of
 from onetape.venues.fact_tables import facts_of
 from onetape.venues.gateways import open_trading_venue
 from onetape.venues.key_check import Wanted
@@ -70,9 +70,6 @@ def is_own(venue: VenueConfig) -> bool:
 def check_venue(config: Config, name: str, venue: VenueConfig, sample_s: float = SAMPLE_S) -> Iterator[Finding]:
     """config: of its [symbols] those of this venue are looked for."""
     subject = f"venue {name}"
-    if is_own(venue) and venue.kind == "bitmex":
-        yield Finding(WARNING, subject, f"{CLOSED}: `run --live` does not trade on it")
-        return
     if is_own(venue):
         yield Finding(OK, subject, f"{venue.kind}, simulated, begins with each run{_dated(venue.kind)}")
         return

@@ -12,11 +12,11 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from onetape.exchange.exchange_file import exchange_at
-from onetape.model.errors import BadConfig, ClockSkew, UsageError, VenueClosed, VenueUnavailable
+from onetape.model.errors import BadConfig, ClockSkew, UsageError, VenueUnavailable
 from onetape.model.sections import AccountConfig, Config, VenueConfig
 from onetape.model.symbol import exchange_of
 from onetape.orders.calls import Call, Purpose
-from onetape.preflight.preflight import CHECKED, CLOSED, Target, look
+from onetape.preflight.preflight import CHECKED, Target, look
 from onetape.preflight.venue_access import VenueAccess
 from onetape.venues.gateways import Addresses
 from onetape.venues.hosts import is_loopback
@@ -44,16 +44,13 @@ def on_exchange(address: str, *, account: str, hedge: bool, home: Path, environ:
     The account's name here carries the exchange's identity: the next run on the same exchange goes
     on with the books of this one, and another exchange at the same address begins its own. Raises
     UsageError for what is no address of this machine, VenueUnavailable where no exchange answers,
-    BadConfig where its keys are not in this home, VenueClosed, PermissionDenied for keys that
-    others may read."""
+    BadConfig where its keys are not in this home, PermissionDenied for keys that others may read."""
     host, port = _place(address)
     rest = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     exchange = exchange_at(home, host, port)
     if exchange is None:
         raise _why_not(rest, port, home.absolute())
     kind = exchange["venue"]
-    if kind not in CHECKED:
-        raise VenueClosed(CLOSED, location=rest, todo=f"a live run trades on a simulated {' or '.join(CHECKED)}")
     keys = _account_of(exchange["accounts"], account, rest)
     name = f"{keys['name']}-{exchange['exchange'][:ID_DIGITS]}"
     venue = exchange_of(kind)

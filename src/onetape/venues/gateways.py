@@ -219,6 +219,12 @@ def _aster(key: str, secret: str, addresses: Addresses) -> TradingVenue:
     return venue
 
 
+def _bitmex(key: str, secret: str, addresses: Addresses) -> TradingVenue:
+    from onetape.venues.bitmex.gateway import BitmexVenue
+
+    return BitmexVenue(key, secret, addresses)
+
+
 def _kraken(key: str, secret: str, addresses: Addresses) -> TradingVenue:
     from onetape.venues.kraken.gateway import KrakenSpotVenue
 
@@ -245,6 +251,7 @@ def _ccxt(exchange: str) -> Callable[[str, str, Addresses], TradingVenue]:
 _KINDS: Final[dict[str, tuple[Callable[[str, str, Addresses], TradingVenue], str]]] = {
     "aster": (_aster, ""),
     "binance-usdm": (_binance, ""),
+    "bitmex": (_bitmex, "/realtime"),
     "kraken": (_kraken, "/v2"),
     "pacifica": (_pacifica, "/ws"),
 }

@@ -1,12 +1,40 @@
-"""Decimal text of venues as whole units, exactly; and what a fill moves of them."""
+"""Decimal text of venues as whole units, exactly, also out of their JSON; and what a fill moves of them."""
 
 from __future__ import annotations
 
+import hashlib
+import json
+from decimal import Decimal
+from typing import Any
+
 from onetape.model.errors import InvalidAmount
+from onetape.model.json_text import read_json
 from onetape.model.money import MONEY_DECIMALS, money_text
 from onetape.orders.reports import FillReport
 
-__all__ = ["check_shown", "money_of", "spot_moves", "units_of"]
+__all__ = ["check_shown", "exact_json", "money_of", "spot_moves", "trade_number", "units_of"]
+
+
+def exact_json(message: bytes) -> Any:
+    """Reads JSON, every number as the plain decimal text that it was sent as. Raises ValueError."""
+    return read_json(message, _loads)
+
+
+def _loads(message: bytes) -> Any:
+    return json.loads(message, parse_float=_plain, parse_int=str, parse_constant=_refuse)
+
+
+def _plain(text: str) -> str:
+    if "e" not in text and "E" not in text:
+        return text
+    value = Decimal(text)
+    if abs(value.adjusted()) > 40:
+        raise ValueError(f"a number out of range: {text[:40]}")
+    return format(value, "f")
+
+
+def _refuse(text: str) -> Any:
+    raise ValueError(f"{text} is no number")
 
 
 def units_of(text: str, decimals: int) -> int:
@@ -54,3 +82,10 @@ def spot_moves(
     fee_currency = fill.fee_currency or quote
     moves[fee_currency] = moves.get(fee_currency, 0) - fill.fee
     return list(moves.items())
+
+
+def trade_number(text: str) -> int:
+    """Returns a trade's number; of an id that is none, 63 bits of its hash."""
+    if text.isascii() and text.isdigit() and int(text) < 2**63:
+        return int(text)
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest()) >> 1

@@ -18,6 +18,7 @@ from onetape.model.errors import OrderWouldCross, ReduceOnlyViolated
 from onetape.model.instrument import Instrument
 from onetape.model.money import MONEY_DECIMALS, divide_half_even
 from onetape.venues.bitmex.errors import ERRORS
+from onetape.venues.bitmex.instruments import ASSETS
 
 __all__ = [
     "ASSETS",
@@ -39,7 +40,6 @@ __all__ = [
     "wallet_name",
 ]
 
-ASSETS: Final = {"BTC": ("XBt", "XBT", 8), "USDT": ("USDt", "USDT", 6)}  # wallet, asset, decimals
 _SECOND: Final = 1_000_000_000
 
 

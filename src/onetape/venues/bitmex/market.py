@@ -1,4 +1,4 @@
-"""BitMEX's market messages: tables `orderBookL2`, `quote` and `trade`.
+"""BitMEX's market messages: tables `orderBookL2`, `quote`, `trade` and `instrument`; and a live market of them.
 
 Levels have an id, and their price comes once, with the partial or the insert: the reader remembers
 it. Sizes are contracts. A partial of trades repeats the last one before we came. Source: BitMEX API
@@ -7,9 +7,17 @@ documentation, "WebSocket API", read 2026-11.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
+import msgspec
+
+from onetape.model.instrument import Instrument
+from onetape.venues.depth import TableDepth
+from onetape.venues.live_market import LiveMarket, MarketStream
 from onetape.venues.protocol_table import Message, Protocol, top
+
+__all__ = ["MARKET", "BitmexDepth", "hello_of", "live_market", "unified"]
 
 _ROW: Final = {"symbol": "data.symbol", "time": "data.timestamp"}
 _TAKEN: Final = {"side": "data.side", "price": "data.price", "size": "data.size"}
@@ -42,6 +50,19 @@ MARKET: Final = Protocol(
             roles={**_ROW, **top("data.bidPrice", "data.bidSize", "data.askPrice", "data.askSize")},
             required=("symbol",),
         ),
+        Message(
+            kind="mark",
+            event="instrument",
+            roles={
+                **_ROW,
+                "mark": "data.markPrice",
+                "index": "data.indicativeSettlePrice",
+                "rate": "data.fundingRate",
+                "funding_time": "data.fundingTimestamp",
+            },
+            required=("symbol", "time", "mark"),
+        ),
+        Message(kind="refusal", name="refused", event="", roles={"error": "error"}, required=("error",)),
     ),
 )
 
@@ -50,3 +71,23 @@ def unified(raw: str) -> str:
     """Returns the unified name of an instrument that no catalogue knows, "" where its name does not say: most of
     BitMEX's settle in bitcoin whatever they are quoted in."""
     return ""
+
+
+def hello_of(*topics: str) -> bytes:
+    return msgspec.json.encode({"op": "subscribe", "args": topics})
+
+
+def live_market(instruments: Sequence[Instrument], url: str, numbers: Sequence[int] = ()) -> LiveMarket:
+    raws = [i.raw_symbol for i in instruments]
+    hello = hello_of(*(f"{table}:{raw}" for table in ("quote", "trade", "instrument") for raw in raws))
+    return LiveMarket(MARKET, zip(raws, instruments, strict=True), [MarketStream(url, (hello,))], numbers)
+
+
+class BitmexDepth(TableDepth):
+    """A `DepthStream`."""
+
+    def __init__(self, instrument: Instrument, stream: int, url: str) -> None:
+        super().__init__(MARKET, instrument.raw_symbol, instrument, stream)
+        self.url = url
+        self.hello = (hello_of(f"orderBookL2:{instrument.raw_symbol}"),)
+        self.take = self.read

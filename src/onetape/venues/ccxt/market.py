@@ -14,8 +14,9 @@ from onetape.model.errors import OnetapeError
 from onetape.model.instrument import Instrument
 from onetape.model.json_text import read_json
 from onetape.tape.journal import type_id
-from onetape.venues.ccxt.numbers import MILLISECOND, trade_number, units
+from onetape.venues.ccxt.numbers import MILLISECOND, units
 from onetape.venues.live_market import NO_TOP, MarketStream, Top
+from onetape.venues.numbers import trade_number
 
 __all__ = ["CcxtMarket"]
 

@@ -6,11 +6,10 @@ to even, and the caller counts it.
 
 from __future__ import annotations
 
-import hashlib
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from typing import Final
 
-__all__ = ["MILLISECOND", "client_id_of", "client_id_text", "trade_number", "units"]
+__all__ = ["MILLISECOND", "client_id_of", "client_id_text", "units"]
 
 MILLISECOND: Final = 1_000_000  # in ns: ccxt counts in ms
 _ID_BYTES: Final = 16
@@ -49,10 +48,3 @@ def client_id_of(text: str, form: str) -> str:
     except (ValueError, UnicodeDecodeError):
         return text
     return ours if ours.isalnum() else text
-
-
-def trade_number(text: str) -> int:
-    """Returns a trade's number; of an id that is none, 63 bits of its hash."""
-    if text.isascii() and text.isdigit() and int(text) < 2**63:
-        return int(text)
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest()) >> 1

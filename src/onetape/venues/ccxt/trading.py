@@ -35,8 +35,8 @@ from onetape.orders.reports import (
 )
 from onetape.venues.ccxt.errors import row_of_error
 from onetape.venues.ccxt.facts import Facts
-from onetape.venues.ccxt.numbers import MILLISECOND, client_id_of, client_id_text, trade_number, units
-from onetape.venues.numbers import spot_moves
+from onetape.venues.ccxt.numbers import MILLISECOND, client_id_of, client_id_text, units
+from onetape.venues.numbers import spot_moves, trade_number
 from onetape.venues.outcome import malformed, unreadable
 
 __all__ = ["CcxtProtocol"]

@@ -1,0 +1,107 @@
+"""BitMEX for a gateway: an account's tables over a socket that opens with a signature. The venue closed on
+2026-09-23: its simulated exchange is what this trades on.
+
+Source: BitMEX API documentation, "WebSocket API", "Rate Limits", of its last years.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from onetape.model.instrument import Instrument
+from onetape.model.time import HOUR, SECOND
+from onetape.orders.budget import BudgetRule
+from onetape.orders.calls import Call, Purpose
+from onetape.orders.malformed import MALFORMED
+from onetape.orders.reports import VenueReport
+from onetape.venues.bitmex.instruments import instruments_of
+from onetape.venues.bitmex.market import BitmexDepth, hello_of, live_market
+from onetape.venues.bitmex.trading import CLOCK_STEP, ROOT, TABLES, BitmexProtocol
+from onetape.venues.gateways import Addresses
+from onetape.venues.live_market import LiveMarket
+from onetape.venues.numbers import exact_json
+from onetape.venues.order_entry import EntryDialect
+from onetape.venues.outcome import malformed
+
+__all__ = ["BitmexVenue"]
+
+
+class _AccountStream:
+    """Live once each of its tables has begun."""
+
+    ping = b""  # nothing ends a connection that is silent
+
+    def __init__(self, protocol: BitmexProtocol, url: str, expires: str) -> None:
+        self._protocol = protocol
+        self._waiting = set(TABLES)
+        self.url = url
+        self.broken = ""
+        self.hello = (protocol.hello(expires), hello_of(*TABLES))
+
+    @property
+    def is_live(self) -> bool:
+        return not self._waiting
+
+    def reports_of(self, message: bytes) -> list[VenueReport]:
+        try:
+            value = exact_json(message)
+            if "error" in value:
+                self.broken = f"refused: {value['error']}"[:120]
+                return []
+            if value.get("action") == "partial":
+                self._waiting.discard(value["table"])
+            return self._protocol.reports_in(value)
+        except MALFORMED as error:
+            return malformed(error)
+
+
+class BitmexVenue:
+    """A `TradingVenue`."""
+
+    in_order = False
+    clock_step: Final = CLOCK_STEP
+    budget: Final = (BudgetRule(60 * SECOND, 120, ""),)
+    wallet_budget: Final = ()
+    connects: Final = BudgetRule(HOUR, 720, "")  # as public clients have it; not tried
+    order_rules: Final = (BudgetRule(SECOND, 10, ""),)
+    order_limit_code: Final = ""
+    symbols_max: Final = 20  # three topics for each
+    keep_key_s: Final = 0.0
+    probe_s: Final = 6.0  # a twelfth of the budget
+    polls: Final = None
+    past: Final = None
+    entry_url: Final = ""  # no WebSocket takes orders
+
+    def __init__(self, key: str, secret: str, addresses: Addresses) -> None:
+        self.protocol = BitmexProtocol(key, secret)
+        self._addresses = addresses
+
+    def time(self) -> Call:
+        return self.protocol.time()
+
+    def instruments(self) -> Call:
+        return Call(Purpose.INSTRUMENTS, "GET", f"{ROOT}/instrument/active", b"", {}, 1)
+
+    def instruments_of(self, body: bytes, wanted: frozenset[str]) -> list[Instrument]:
+        found = instruments_of(exact_json(body), wanted)
+        self.protocol.set_instruments(found)
+        return found
+
+    def market(self, instruments: Sequence[Instrument], numbers: Sequence[int] = ()) -> LiveMarket:
+        return live_market(instruments, self._addresses.ws, numbers)
+
+    def depth(self, instrument: Instrument, stream: int) -> BitmexDepth:
+        return BitmexDepth(instrument, stream, self._addresses.ws)
+
+    def stream_key(self, now: int, *, keep: bool = False) -> Call:
+        return self.protocol.stream_key(now)
+
+    def account_stream(self, key: str) -> _AccountStream:
+        return _AccountStream(self.protocol, self._addresses.ws_private, key)
+
+    def entry_key(self, now: int) -> Call | None:
+        return None
+
+    def entry_dialect(self, key: str) -> EntryDialect:
+        raise NotImplementedError("no WebSocket takes orders")
