@@ -26,8 +26,9 @@ SECONDS = 20.0 if OWN else 1.5
 pytestmark = [needs_ccxt, pytest.mark.skipif(not Path("/proc").exists(), reason="looks a process up in /proc")]
 
 
-def bridged_gateway(kind: str, home: Path, port: int, account) -> GatewayProcess:
-    return GatewayProcess(kind, home, port, account, bridge={"python": PYTHON}, ws=f"ws://127.0.0.1:{port}")
+def bridged_gateway(kind: str, home: Path, port: int, account, **options) -> GatewayProcess:
+    ws = f"ws://127.0.0.1:{port}"
+    return GatewayProcess(kind, home, port, account, bridge={"python": PYTHON}, ws=ws, **options)
 
 
 def children_of(pid: int) -> list[int]:

@@ -1,11 +1,16 @@
-"""A network between two processes that can be made bad: a TCP proxy in a thread of its own."""
+"""A network between two processes that can be made bad: a TCP proxy in a thread of its own; and an HTTP proxy that
+makes tunnels."""
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
+import re
+import ssl
 import threading
 from collections import Counter
+from urllib.parse import urlsplit
 
 from waiting import PATIENCE_S
 
@@ -18,14 +23,17 @@ MODES = (
 )
 SLOW_S = 0.3
 CHUNK = 1 << 16
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Proxy:
     """Listens at `port` while the block runs."""
 
-    def __init__(self, target: int) -> None:
-        self.target = target
+    def __init__(self, target: int = 0, *, tls: ssl.SSLContext | None = None) -> None:
+        """tls: it is a server of TLS, and speaks plainly to its target."""
+        self.target, self._tls = target, tls
         self.mode = "pass"
+        self.connections = 0  # that reached their target
         self.pieces: Counter = Counter()  # what came, by the mode it came in
         self._writers: set[asyncio.StreamWriter] = set()
         self._loop = asyncio.new_event_loop()
@@ -33,7 +41,7 @@ class Proxy:
 
     def __enter__(self) -> Proxy:
         self._thread.start()
-        self._server = self._run(asyncio.start_server(self._serve, "127.0.0.1", 0))
+        self._server = self._run(asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls))
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -70,10 +78,11 @@ class Proxy:
             writer.transport.abort()
             return
         try:
-            there, back = await asyncio.open_connection("127.0.0.1", self.target)
+            there, back = await self._reach(reader, writer)
         except OSError:
             writer.transport.abort()
             return
+        self.connections += 1
         self._writers |= {writer, back}
         try:
             await asyncio.gather(self._carry(reader, back, is_answer=False), self._carry(there, writer, is_answer=True))
@@ -81,6 +90,12 @@ class Proxy:
             for each in (writer, back):
                 self._writers.discard(each)
                 each.transport.abort()
+
+    async def _reach(self, _reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> Streams:
+        return await asyncio.open_connection("127.0.0.1", self.target)
+
+    def _onward(self, piece: bytes) -> bytes:
+        return piece
 
     async def _carry(self, source: asyncio.StreamReader, target: asyncio.StreamWriter, *, is_answer: bool) -> None:
         with contextlib.suppress(OSError):
@@ -92,6 +107,46 @@ class Proxy:
                     await asyncio.sleep(0.02)
                 if self.mode == "deaf" and is_answer:
                     continue
-                target.write(piece)
+                target.write(piece if is_answer else self._onward(piece))
                 await target.drain()
             target.transport.abort()
+
+
+class HttpProxy(Proxy):
+    """Makes tunnels by CONNECT, for who shows user and password where it has any, and hands requests on that name a
+    whole address."""
+
+    def __init__(self, credentials: str = "") -> None:
+        super().__init__()
+        self.credentials = credentials
+        self.targets: Counter = Counter()  # that were connected
+
+    async def _reach(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Streams:
+        try:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        except asyncio.IncompleteReadError:
+            raise ConnectionError from None
+        method, target, *_ = head.split(" ")
+        is_tunnel = method == "CONNECT"
+        target = target if is_tunnel else urlsplit(target).netloc
+        wanted = base64.b64encode(self.credentials.encode()).decode()
+        status = "200 OK"
+        if self.credentials and f"Proxy-Authorization: Basic {wanted}" not in head:
+            status = "407 Who are you"
+        try:
+            made = await asyncio.open_connection(*target.rsplit(":", 1)) if status == "200 OK" else None
+        except OSError:
+            made, status = None, "502 Nobody there"
+        if is_tunnel or made is None:
+            writer.write(f"HTTP/1.1 {status}\r\n\r\n".encode())
+            await writer.drain()
+        else:
+            made[1].write(self._onward(head.encode()))
+        if made is None:
+            writer.close()
+            raise ConnectionError
+        self.targets[target] += 1
+        return made
+
+    def _onward(self, piece: bytes) -> bytes:
+        return re.sub(rb"^([A-Z]+) http://[^/]+", rb"\1 ", piece)

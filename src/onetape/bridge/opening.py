@@ -44,6 +44,8 @@ def open_exchange(ccxt_pro: Any, said: dict[str, Any]) -> Any:
     if said.get("rest"):
         exchange.urls["api"] = _moved(exchange.urls["api"], said["rest"], said["ws"])
         exchange.enableRateLimit = False  # an exchange of one's own
+    if said.get("proxy"):
+        exchange.httpsProxy = exchange.wssProxy = said["proxy"]
     _give_nothing_away(exchange)
     _watch_requests(exchange)
     _bound_answers(exchange)
@@ -51,7 +53,7 @@ def open_exchange(ccxt_pro: Any, said: dict[str, Any]) -> Any:
 
 
 def secrets_of(said: dict[str, Any]) -> tuple[str, ...]:
-    return tuple(said.get(each) or "" for each in ("key", "secret", "password"))
+    return tuple(said.get(each) or "" for each in ("key", "secret", "password", "proxy"))
 
 
 def _set_keys(exchange: Any, said: dict[str, Any]) -> None:

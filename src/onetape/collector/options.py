@@ -13,6 +13,7 @@ from onetape.ipc.names import encoded
 from onetape.market.condition import parse_condition
 from onetape.market.wanted import symbols_wanted
 from onetape.model.errors import BadConfig, BadInput, OnetapeError, UsageError
+from onetape.model.proxy import Proxy
 from onetape.model.sections import CollectorConfig, Config, RobotConfig
 from onetape.model.time import HOUR, MINUTE, SECOND, parse_duration, parse_period, zone
 from onetape.venues.hosts import is_loopback
@@ -65,6 +66,7 @@ class VenueFeedOptions(msgspec.Struct, frozen=True, kw_only=True, tag="venue"):
     hot: str = ""  # a condition: who meets it is asked about more often
     klines: str = "1m"  # periods with commas: whose bars are asked for
     needed: list[str] = []  # of "top:N": symbols that stay once they were among them, as robots name them
+    proxy: Proxy | None = None
     streams: list[str] = []  # collectors that follow the venue's streams: where all fail prices are asked for first
 
 
@@ -104,6 +106,7 @@ class CollectorOptions(msgspec.Struct, frozen=True, kw_only=True, tag="stream"):
     every_ns: int = 0  # between two questions
     ahead_ns: int = 0  # of a schedule's rows
     zone: str = "UTC"
+    proxy: Proxy | None = None
 
 
 def collector_journal(home: Path, name: str) -> Path:

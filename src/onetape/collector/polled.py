@@ -25,6 +25,7 @@ from onetape.data.events import Row, read_events
 from onetape.model.errors import BadConfig, NotAvailable
 from onetape.model.time import MS, SECOND
 from onetape.net.connection import back_off
+from onetape.net.egress import connector_of, egress_of
 from onetape.net.http_limits import ENCODING, body_of
 
 __all__ = ["PAST_MAX", "News", "Past", "Polled", "Schedule", "Takes", "Webhook"]
@@ -72,6 +73,7 @@ class Polled(_NoTopics):
     def __init__(self, options: CollectorOptions, takes: Takes, past: Past) -> None:
         self._address, self._every = options.address, options.every_ns / SECOND
         self._topic, self._takes = _topic(options), takes
+        self._egress = egress_of(options.proxy)
         self._validators: dict[str, str] = {}  # of the last answer: who has nothing newer says so
         # By what they say: of the last answer; before the first one of this life those that are on the tape.
         self._last = [_canonical(each["data"]) for each in past.events]
@@ -80,6 +82,7 @@ class Polled(_NoTopics):
     async def run(self) -> None:
         failures = 0
         async with aiohttp.ClientSession(
+            connector=connector_of(self._egress),
             timeout=aiohttp.ClientTimeout(total=ANSWER_S),
             auto_decompress=False,
             headers={"Accept-Encoding": ENCODING, "User-Agent": "onetape"},

@@ -19,6 +19,7 @@ from onetape.collector.options import CollectorOptions
 from onetape.collector.polled import News, Past, Polled, Schedule, Takes, Webhook
 from onetape.model.errors import NotAvailable
 from onetape.net.connection import back_off
+from onetape.net.egress import connector_of, egress_of
 from onetape.net.http_limits import no_redirects
 
 __all__ = ["Line", "line_of"]
@@ -213,7 +214,9 @@ class _WebSocket(_Reconnecting):
     async def _session(self) -> str:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S)
         async with (
-            aiohttp.ClientSession(timeout=timeout, trace_configs=[no_redirects()]) as session,
+            aiohttp.ClientSession(
+                connector=connector_of(egress_of(self._options.proxy)), timeout=timeout, trace_configs=[no_redirects()]
+            ) as session,
             session.ws_connect(
                 self._options.address, heartbeat=2 * SILENCE_S, max_msg_size=ROOM * self._options.message_bytes_max
             ) as socket,

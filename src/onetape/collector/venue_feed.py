@@ -37,6 +37,7 @@ from onetape.market.wanted import symbols_wanted
 from onetape.model.errors import NotAvailable, OnetapeError, VenueUnavailable
 from onetape.model.time import MINUTE, SECOND, parse_period
 from onetape.net.connection import back_off
+from onetape.net.egress import egress_of
 from onetape.net.tasks import ended
 from onetape.orders.budget import BudgetRule
 from onetape.orders.malformed import MALFORMED
@@ -79,8 +80,16 @@ class VenueFeed:
         rules = self.venue.budget or ((polls.rule,) if polls is not None else ())
         self.budget = AddressBudget(file, rules, now=self.clock.now, say=tape.say, usual_percent=options.percent)
         self.pace = ConnectPace(pace_file(file), self.venue.connects)
+        self.egress = egress_of(options.proxy, tape.say)
         self.line = VenueLine(
-            self.venue, options.rest, self.clock, budget=self.budget, keeps=False, rejects=self.rejects, pace=self.pace
+            self.venue,
+            options.rest,
+            self.clock,
+            budget=self.budget,
+            keeps=False,
+            rejects=self.rejects,
+            pace=self.pace,
+            egress=self.egress,
         )
         self.universe = Universe(symbols_wanted(options.symbols), tape.recovered, options.needed)
         self.poller: Poller | None = None
@@ -326,6 +335,7 @@ class VenueFeed:
             overlap=self._overlap,
             replaces=replaces,
             pace=self.pace,
+            egress=self.egress,
         )
         tasks = [asyncio.ensure_future(feed.follow(number, stream)) for number, stream in enumerate(feed.streams())]
         self._groups.append(_Group(list(listings), feed, tasks))

@@ -151,7 +151,8 @@ class DepthFeed:
             asker = asyncio.ensure_future(self._ask(symbol, stream))
             ends = self._ends[symbol] = asyncio.Event()
             take = self._taker(symbol, stream)
-            line = connected(stream.url, stream.hello, take, opened, ends, stream.ping)
+            egress = self._line.egress
+            line = connected(stream.url, stream.hello, take, opened, ends, stream.ping, egress=egress)
             with contextlib.suppress(OSError, picows.WSError, VenueProtocolError):
                 await first_ended([asker, asyncio.ensure_future(line)])
             failures = 0 if time.monotonic() - began > 10 else failures + 1

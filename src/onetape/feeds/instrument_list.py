@@ -17,7 +17,7 @@ __all__ = ["learn_venue"]
 
 
 async def learn_venue(line: VenueLine, symbols: Sequence[str]) -> list[Instrument]:
-    """Sets the line's clock. Raises VenueUnavailable, UnknownSymbol."""
+    """Sets the line's clock. Raises VenueUnavailable, ProxyFailed, UnknownSymbol."""
     venue = line.venue
     try:
         try:
@@ -28,6 +28,8 @@ async def learn_venue(line: VenueLine, symbols: Sequence[str]) -> list[Instrumen
         # Megabytes, some hundred instruments: streams that are followed meanwhile do not wait for it.
         instruments = await asyncio.to_thread(venue.instruments_of, body, frozenset(symbols))
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        if line.egress is not None:
+            line.egress.check()
         raise VenueUnavailable(f"the venue does not answer: {type(error).__name__}", location=line.rest) from None
     except (KeyError, TypeError, ValueError, AttributeError, msgspec.DecodeError) as error:
         raise VenueUnavailable(

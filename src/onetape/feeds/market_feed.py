@@ -19,6 +19,7 @@ from onetape.model.errors import VenueProtocolError
 from onetape.model.instrument import Instrument
 from onetape.model.time import SECOND
 from onetape.net.connection import back_off, connected
+from onetape.net.egress import Egress
 from onetape.net.tasks import ended
 from onetape.orders.managed import HealthOut
 from onetape.tape.journal import JournalWriter
@@ -111,7 +112,7 @@ class MarketFeed:
     each symbol; written: called after each message. numbers: of the instruments on the tape, from
     1 on without any. renew_s: after so long a connection is replaced by another, made before.
     overlap: shared with another feed that carries the same for a while; replaces: this one is the later of them,
-    until `replaced`. pace: of connections to its address."""
+    until `replaced`. pace: of connections to its address; egress: by which they go."""
 
     def __init__(
         self,
@@ -130,13 +131,14 @@ class MarketFeed:
         overlap: Overlap | None = None,
         replaces: bool = False,
         pace: ConnectPace | None = None,
+        egress: Egress | None = None,
     ) -> None:
         self._account = account
         self._symbols = [i.symbol for i in instruments]
         self._numbers = tuple(numbers) or tuple(range(1, len(instruments) + 1))
         self._places = {number: place for place, number in enumerate(self._numbers, 1)}
         self._renew_s = renew_s
-        self._pace = pace
+        self._pace, self._egress = pace, egress
         # One of many symbols speaks soon: a stream that is acknowledged and says nothing is found out by that.
         self._first = max(FIRST_MIN, UNLEARNED // max(len(self._symbols), 1))
         self._references = references
@@ -382,7 +384,8 @@ class MarketFeed:
                 await self._pace.turn()
             with contextlib.suppress(OSError, picows.WSError, VenueProtocolError):
                 stream = link.stream
-                await connected(stream.url, stream.hello, take, opened, made.ends, stream.ping)
+                ends, egress = made.ends, self._egress
+                await connected(stream.url, stream.hello, take, opened, ends, stream.ping, egress=egress)
 
         made.reading = asyncio.ensure_future(read())
         return made

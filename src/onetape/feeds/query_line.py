@@ -16,6 +16,7 @@ from onetape.feeds.malformed_counts import Rejects
 from onetape.feeds.request_budget import AddressBudget, BudgetError
 from onetape.feeds.venue_clock import VenueClock
 from onetape.model.errors import ClockSkew, OrderOutcomeUnknown
+from onetape.net.egress import Egress, connector_of
 from onetape.net.http_limits import ENCODING, body_of
 from onetape.net.kept_http import KeptConnections
 from onetape.net.tasks import ended, watched
@@ -51,9 +52,11 @@ class VenueLine:
         out: Callable[[Call], None] = lambda call: None,
         rejects: Rejects | None = None,
         pace: ConnectPace | None = None,
+        egress: Egress | None = None,
     ) -> None:
         """keeps: connections for orders are kept open. out: for each call that is in the kernel's
-        hands. pace: of connections for streams, to whoever makes them."""
+        hands. pace: of connections for streams, to whoever makes them; egress: by which they go, as all others."""
+        self.egress = egress
         self.budget = budget
         self.pace = pace
         self.orders = orders
@@ -63,7 +66,7 @@ class VenueLine:
         self.hide = hide or Redactor()  # what a venue must not tell anybody behind us
         self._in_order = asyncio.Lock()  # where requests have to arrive in their order
         self._http: aiohttp.ClientSession
-        self._kept = KeptConnections(rest)  # for orders
+        self._kept = KeptConnections(rest, egress=egress)  # for orders
         self._keeps = keeps
         self._out = out
         self.rejects = rejects or Rejects(rest, lambda _: None)
@@ -71,7 +74,7 @@ class VenueLine:
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         timeout = aiohttp.ClientTimeout(total=CALL_TIMEOUT_S)
-        connector = aiohttp.TCPConnector(limit=16, keepalive_timeout=60.0)
+        connector = connector_of(self.egress, limit=16, keepalive_timeout=60.0)
         async with aiohttp.ClientSession(
             self.rest,
             timeout=timeout,

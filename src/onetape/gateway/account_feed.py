@@ -117,7 +117,7 @@ class AccountFeed:
         late = asyncio.get_running_loop().call_later(LIVE_WITHIN_S, look_late)
         keeper = watched(self._keep_key(ends))
         try:
-            await connected(stream.url, stream.hello, take, look, ends, stream.ping)
+            await connected(stream.url, stream.hello, take, look, ends, stream.ping, egress=self._line.egress)
         finally:
             late.cancel()
             await ended([keeper])

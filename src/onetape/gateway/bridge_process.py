@@ -53,7 +53,15 @@ async def bridged(options: GatewayOptions) -> AsyncIterator[GatewayOptions]:
         try:
             http, ws = f"http://127.0.0.1:{port}", f"ws://127.0.0.1:{port}"
             yield msgspec.structs.replace(
-                options, rest=http, ws=ws, ws_private=ws, key=token, secret="", bridge=None, order_entry="rest"
+                options,
+                rest=http,
+                ws=ws,
+                ws_private=ws,
+                key=token,
+                secret="",
+                bridge=None,
+                proxy=None,
+                order_entry="rest",
             )
         finally:
             keeper.cancel()
@@ -140,6 +148,7 @@ def _said(options: GatewayOptions, listening: int, token: str) -> dict[str, Any]
         "demo": options.bridge.demo,
         "rest": options.rest,
         "ws": options.ws,
+        "proxy": options.proxy.url if options.proxy is not None else "",
         "symbols": [each.partition(":")[2] for each in options.symbols],
         "socket": listening,
         "token": token,

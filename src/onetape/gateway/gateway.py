@@ -53,6 +53,7 @@ from onetape.ipc.server import listen
 from onetape.model.errors import IoFailed, JournalLocked
 from onetape.model.instrument import Instrument
 from onetape.model.sections import GUARDIAN
+from onetape.net.egress import egress_of
 from onetape.orders.calls import Call, Converter
 from onetape.orders.managed import HealthOut
 from onetape.orders.manager import OrderManager
@@ -93,6 +94,7 @@ class Gateway:
         )
         self.pace = ConnectPace(pace_file(budget_file(self.home, options.rest)), self.venue.connects)
         hide = Redactor(options.key, options.secret)
+        self.egress = egress_of(options.proxy, self.core.say)
         self.spans = Spans()
         self.rejects = Rejects(options.kind, self.core.say)
         self.line = VenueLine(
@@ -105,6 +107,7 @@ class Gateway:
             out=self._out,
             rejects=self.rejects,
             pace=self.pace,
+            egress=self.egress,
         )
         self.wallet_budget: AddressBudget | None = None  # where its address is another one
         self.wallets = self._wallet_line(hide)
@@ -190,7 +193,7 @@ class Gateway:
         self.wallet_budget = AddressBudget(
             budget_file(self.home, rest), self.venue.wallet_budget, now=self.clock.now, say=self.core.say
         )
-        return VenueLine(self.venue, rest, self.clock, hide, self.wallet_budget, keeps=False)
+        return VenueLine(self.venue, rest, self.clock, hide, self.wallet_budget, keeps=False, egress=self.egress)
 
     def _open_fee_asset(self) -> FeeAsset | None:
         wanted = self.options.fee_asset
@@ -270,6 +273,7 @@ class Gateway:
                 written=self.wake,
                 numbers=numbers,
                 pace=self.pace,
+                egress=self.egress,
             )
 
         self.depth = DepthFeed(
@@ -445,7 +449,8 @@ class Gateway:
 
     def _look_at_silence(self) -> None:
         stale = ["account stream"] * self.core.listening.is_silent + self.market.stale
-        words = f"stale: {', '.join(stale)}"[:200] if stale else ""
+        failing = [self.egress.failure] if self.egress is not None and self.egress.failure else []
+        words = "; ".join([*failing, *([f"stale: {', '.join(stale)}"] if stale else [])])[:200]
         if words != self._silence_text:
             self._silence_text = words
             self.tell(words)

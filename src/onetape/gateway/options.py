@@ -10,6 +10,7 @@ from onetape.accounts.transfers import SETTLED_AFTER
 from onetape.gateway.bridge_options import BridgeOptions
 from onetape.gateway.hub_market import HubOfGateway
 from onetape.ipc.names import encoded, process_socket
+from onetape.model.proxy import Proxy
 from onetape.model.time import SECOND
 from onetape.orders.calls import Destination
 
@@ -87,6 +88,7 @@ class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
     # What is written of orders and money from one checkpoint to the next, in frames.
     checkpoint_records: int = 20_000
     fee_asset: FeeAssetOptions | None = None  # that is bought when it runs out
+    proxy: Proxy | None = None  # by which it reaches its venue
     bridge: BridgeOptions | None = None  # of kinds `ccxt:`; rest is "" then, or another address
     hub: HubOfGateway | None = None  # whose market it reads; None: it follows the venue's itself
     is_guarded: bool = False  # nothing new is opened but while a guardian watches

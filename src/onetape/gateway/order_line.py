@@ -20,6 +20,7 @@ from onetape.feeds.query_line import VenueLine
 from onetape.model.errors import ClockSkew
 from onetape.model.time import SECOND
 from onetape.net.connection import PING_EVERY_S, back_off
+from onetape.net.egress import socket_of
 from onetape.orders.calls import Call
 from onetape.orders.outcome import Answer
 from onetape.venues.order_entry import EntrySession
@@ -153,6 +154,7 @@ class EntryLine:
             enable_auto_pong=True,
             websocket_handshake_timeout=5,
             max_redirects=0,
+            socket_factory=socket_of(self._line.egress),
         )
         try:
             await asyncio.wait_for(made.settled.wait(), READY_WITHIN_S)

@@ -17,6 +17,7 @@ from onetape.guardian.stale_orders import StaleRule, StaleRules
 from onetape.model.config import parse_amount, parse_share
 from onetape.model.enums import TriggerBy
 from onetape.model.errors import BadConfig
+from onetape.model.proxy import Proxy
 from onetape.model.sections import GUARDIAN, Config, GuardedSymbolConfig, GuardianConfig, HaltsConfig
 from onetape.model.time import parse_duration
 from onetape.security.secrets import read_secret
@@ -46,6 +47,7 @@ class AccountOptions(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     secret: str
     hub: HubOfGateway | None = None
+    proxy: Proxy | None = None
 
     def __repr__(self) -> str:
         return f"AccountOptions(kind={self.kind!r}, rest={self.rest!r})"
@@ -58,7 +60,9 @@ def guarded_account(made: GatewayOptions, config: Config, environ: Mapping[str, 
     key, secret = made.key, made.secret
     if own is not None:
         key, secret = (read_secret(each, environ, folder=folder).reveal() for each in (own.key, own.secret))
-    return AccountOptions(kind=made.kind, rest=made.rest, ws=made.ws, key=key, secret=secret, hub=made.hub)
+    return AccountOptions(
+        kind=made.kind, rest=made.rest, ws=made.ws, key=key, secret=secret, hub=made.hub, proxy=made.proxy
+    )
 
 
 class GuardianOptions(msgspec.Struct, frozen=True, kw_only=True):

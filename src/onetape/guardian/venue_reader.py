@@ -14,6 +14,7 @@ from onetape.feeds.request_budget import AddressBudget, BudgetError, budget_file
 from onetape.feeds.venue_clock import VenueClock, keep_clock
 from onetape.guardian.options import AccountOptions
 from onetape.model.instrument import Instrument
+from onetape.net.egress import egress_of
 from onetape.net.tasks import ended, watched
 from onetape.orders.calls import Call, Traits
 from onetape.orders.malformed import MALFORMED
@@ -53,7 +54,9 @@ class VenueReader:
         self.protocol, self.clock, self._say = venue.protocol, VenueClock(), say
         self._budget = AddressBudget(budget_file(home, options.rest), venue.budget, now=self.clock.now, say=say)
         hide = Redactor(options.key, options.secret)
-        self.line = VenueLine(venue, options.rest, self.clock, hide, self._budget, keeps=False)
+        self.line = VenueLine(
+            venue, options.rest, self.clock, hide, self._budget, keeps=False, egress=egress_of(options.proxy, say)
+        )
         self.weight = 0  # that it has spent
 
     @asynccontextmanager

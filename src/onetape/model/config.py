@@ -21,6 +21,7 @@ from onetape.model.errors import BadConfig, BadInput, OnetapeError, UsageError
 from onetape.model.loss_limit import parse_loss_limit
 from onetape.model.money import money_units
 from onetape.model.portfolio_config import PortfolioConfig, check_portfolio
+from onetape.model.proxy import parse_proxy_url
 from onetape.model.sections import (
     ACTORS,
     CONTROL,
@@ -45,6 +46,7 @@ from onetape.model.sections import (
     LogsConfig,
     MetricsConfig,
     NotifyConfig,
+    ProxyConfig,
     RecorderConfig,
     RetentionConfig,
     RobotConfig,
@@ -79,6 +81,7 @@ NAMED: dict[str, type[msgspec.Struct]] = {
     "accounts": AccountConfig,
     "robots": RobotConfig,
     "collectors": CollectorConfig,
+    "proxies": ProxyConfig,
 }
 SINGLE: dict[str, type[msgspec.Struct]] = {
     "hub": HubConfig,
@@ -99,6 +102,7 @@ SYMBOLS = "symbols"
 SECRET_KEYS = ("key", "secret", "password")
 OPEN_SINKS = ("json://", "jsons://", "xml://", "form://", "syslog://", "dbus://")
 SECRET_FORMS = ("env:", "file:", "fd:")
+PROXIED: Final = ("venue", "websocket", "http", "rss")  # kinds of collectors
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -312,7 +316,7 @@ def _check_text(path: tuple[str, ...], text: str, parse: Callable[[str], object]
         if text:
             parse(text)
     except UsageError as error:
-        raise source.bad(path, error.message, error.todo) from error
+        raise source.bad(path, error.what, error.todo) from error
 
 
 def _check_withdraw(path: tuple[str, ...], account: AccountConfig, config: Config, source: _Source) -> None:
@@ -409,7 +413,7 @@ def _check_guardian(guardian: GuardianConfig, source: _Source) -> None:
             try:
                 shares = [parse_share(each) for each in levels]
             except UsageError as error:
-                raise source.bad((*path, key), error.message, error.todo) from error
+                raise source.bad((*path, key), error.what, error.todo) from error
             is_missing = not shares and key == "ladder" and len(path) == 1
             if shares != sorted(set(shares)) or is_missing or len(shares) > LEVELS_MAX:
                 raise source.bad((*path, key), f"not 1 to {LEVELS_MAX} levels that ascend", 'as ["5%", "6%"]')
@@ -417,7 +421,7 @@ def _check_guardian(guardian: GuardianConfig, source: _Source) -> None:
             try:
                 parse_share(hard_stop)
             except UsageError as error:
-                raise source.bad((*path, "hard_stop"), error.message, error.todo) from error
+                raise source.bad((*path, "hard_stop"), error.what, error.todo) from error
     for key in ("takeover_after", "orphaned_stops"):
         _check_text(("guardian", key), getattr(guardian, key), parse_duration, source)
     for tag, rule in guardian.stale.items():
@@ -437,7 +441,7 @@ def _check_guardian(guardian: GuardianConfig, source: _Source) -> None:
         try:
             parse_amount(guardian.total_loss)
         except UsageError as error:
-            raise source.bad(("guardian", "total_loss"), error.message, error.todo) from error
+            raise source.bad(("guardian", "total_loss"), error.what, error.todo) from error
 
 
 def _check_halts(halts: HaltsConfig, source: _Source) -> None:
@@ -464,7 +468,27 @@ def _check_control(config: Config, source: _Source) -> None:
             raise source.bad((CONTROL, key), f"{getattr(control, key)} is not between 0 and {most}")
 
 
+def _check_proxies(config: Config, source: _Source) -> None:
+    for name, proxy in config.proxies.items():
+        path = ("proxies", name)
+        _check_text((*path, "url"), proxy.url or "none", parse_proxy_url, source)
+        if proxy.password and not proxy.password.startswith(("env:", "file:")):  # read by each process that needs it
+            raise source.bad((*path, "password"), "a secret in the open", "use env:NAME or file:/path")
+        if bool(proxy.user) != bool(proxy.password):
+            raise source.bad(path, "one of `user` and `password` alone", "write both, or none")
+    for name, collector in config.collectors.items():
+        if collector.proxy and collector.kind not in PROXIED:
+            words = f"{collector.kind} goes through no proxy"
+            raise source.bad(("collectors", name, "proxy"), words, f"leave it out; {', '.join(PROXIED)} do")
+    users = [("accounts", name, each.proxy) for name, each in config.accounts.items()]
+    users += [("collectors", name, each.proxy) for name, each in config.collectors.items()]
+    for section, name, wanted in users:
+        if wanted and wanted not in config.proxies:
+            raise source.bad((section, name, "proxy"), f"no proxy `{wanted}`", "add it to [proxies]")
+
+
 def _check_references(config: Config, source: _Source) -> None:
+    _check_proxies(config, source)
     _check_control(config, source)
     _check_halts(config.guardian.halts, source)
     _check_notify(config, source)

@@ -39,6 +39,7 @@ __all__ = [
     "LogsConfig",
     "MetricsConfig",
     "NotifyConfig",
+    "ProxyConfig",
     "RecorderConfig",
     "RetentionConfig",
     "RobotConfig",
@@ -81,6 +82,14 @@ class VenueConfig(Section, frozen=True):
     rest_wallet: str = ""  # of its wallets, where they are not at `rest`
 
 
+class ProxyConfig(Section, frozen=True):
+    """[proxies.NAME]: an HTTP proxy through which accounts and collectors reach their venues."""
+
+    url: str  # http://HOST:PORT
+    user: str = ""
+    password: str = ""  # env:NAME or file:/path
+
+
 class WithdrawConfig(Section, frozen=True):
     """[accounts.NAME.withdraw.OTHER.CURRENCY]: where another account takes a currency. Money is
     sent to these addresses and to no others."""
@@ -115,6 +124,7 @@ class AccountConfig(Section, frozen=True):
     key: str = ""
     secret: str = ""
     password: str = ""  # a third secret, where a venue behind ccxt has one
+    proxy: str = ""  # of [proxies]: the way of all its connections; "": directly
     subaccounts: dict[str, int] = {}  # name -> slot; 0 is the total, 1 main
     position_max: dict[str, float] = {}  # symbol -> quantity, what works counted as filled
     order_max: dict[str, float] = {}  # symbol -> quantity of one order
@@ -214,6 +224,7 @@ class CollectorConfig(Section, frozen=True):
     stale_after: str = ""  # "5s": a silence that is told; "": none is
     clock: Literal["receipt", "published"] = "receipt"  # whose time an event has on the tape
     instruments: str = ""  # a file of facts, as --instruments
+    proxy: str = ""  # of [proxies], for kinds venue, websocket, http and rss
     enabled: bool = True
 
 
@@ -438,6 +449,7 @@ class Config(Section, frozen=True):
     accounts: dict[str, AccountConfig] = {}
     robots: dict[str, RobotConfig] = {}
     collectors: dict[str, CollectorConfig] = {}
+    proxies: dict[str, ProxyConfig] = {}
     hub: HubConfig = HubConfig()
     guardian: GuardianConfig = GuardianConfig()
     recorder: RecorderConfig = RecorderConfig()

@@ -9,6 +9,8 @@ from typing import Any, Final
 
 import picows
 
+from onetape.net.egress import Egress, socket_of
+
 __all__ = ["PING_EVERY_S", "back_off", "connected", "reconnect_after"]
 
 PING_EVERY_S: Final = 20.0  # Pacifica ends a connection after 60 s without a message of its client (as of 2026-07)
@@ -32,6 +34,8 @@ async def connected(
     opened: Callable[[], None] = lambda: None,
     cut: asyncio.Event | None = None,
     ping: bytes = b"",
+    *,
+    egress: Egress | None = None,
 ) -> None:
     """Lasts until the connection ends, or is of no use any more: `take` says True, or `cut` is set. ping: a message
     that the venue wants to hear again and again, beside the pings of the WebSocket."""
@@ -61,6 +65,7 @@ async def connected(
         enable_auto_pong=True,
         websocket_handshake_timeout=5,
         max_redirects=0,
+        socket_factory=socket_of(egress),
     )
     try:
         for message in hello:

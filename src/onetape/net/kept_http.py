@@ -11,11 +11,12 @@ import asyncio
 import contextlib
 import ssl
 import time
-from typing import Final, cast
+from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 from onetape.model.errors import VenueProtocolError
 from onetape.net.connection import back_off
+from onetape.net.egress import Egress
 from onetape.orders.calls import Call
 from onetape.venues.http_response import Response, ResponseReader
 
@@ -33,13 +34,14 @@ _BODYLESS: Final = ("GET", "DELETE")
 class KeptConnections:
     """Keeps connections to one host. rest: its base URL, `http://` or `https://`."""
 
-    def __init__(self, rest: str, *, kept: int = KEPT) -> None:
+    def __init__(self, rest: str, *, kept: int = KEPT, egress: Egress | None = None) -> None:
         location = urlsplit(rest)
         self._is_secure = location.scheme == "https"
         self._name = location.hostname or ""
         self._port = location.port or (443 if self._is_secure else 80)
         self._host = location.netloc.rpartition("@")[2]
         self._kept = kept
+        self._egress = egress
         self._there: list[_Kept] = []
         self.sent = 0
 
@@ -93,7 +95,12 @@ class KeptConnections:
     async def _connect(self, secure: ssl.SSLContext | None) -> _Kept:
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(CONNECT_WITHIN_S):
-            _, made = await loop.create_connection(lambda: _Kept(loop, self._name), self._name, self._port, ssl=secure)
+            if self._egress is None:
+                to: dict[str, Any] = {"host": self._name, "port": self._port}
+            else:
+                to = {"sock": await self._egress.open(self._name, self._port)}
+                to |= {"server_hostname": self._name} if secure is not None else {}
+            _, made = await loop.create_connection(lambda: _Kept(loop, self._name), ssl=secure, **to)
         return made
 
 

@@ -52,6 +52,7 @@ KINDS: Final = {
     "market": Kind(Type.FAILOVER),  # stale - live
     "order": Kind(Type.RISK, notes=_NOTE),  # of other hands
     "order entry": Kind(Type.FAILOVER),  # lost - connected
+    "proxy": Kind(Type.PROXY),  # makes no connection - works again
     "reconciled": Kind(Type.LEDGER, ends="reconciled"),  # with differences - without
     "recovered": Kind(Type.LEDGER, ends="reconciled"),
     "robot": Kind(Type.PROCESS),  # lost - attached

@@ -44,5 +44,6 @@ def secret_places(config: Config) -> list[str]:
     accounts = config.accounts.values()
     places = [p for each in accounts for p in (each.key, each.secret, each.password)]
     places += [p for each in config.guardian.accounts.values() for p in (each.key, each.secret)]
+    places += [each.password for each in config.proxies.values()]
     places += [config.s3.key, config.s3.secret, config.recorder.url]
     return [*places, *config.notify.secret_places]

@@ -16,9 +16,10 @@ from typing import Any, Final
 import msgspec
 
 from onetape.gateway.bridge_options import CCXT
-from onetape.model.errors import BadConfig, OnetapeError, UnknownSymbol, VenueClosed, VenueUnavailable
+from onetape.model.errors import BadConfig, OnetapeError, ProxyFailed, UnknownSymbol, VenueClosed, VenueUnavailable
 from onetape.model.instrument import Instrument
 from onetape.model.json_text import read_json
+from onetape.model.proxy import Proxy
 from onetape.model.sections import AccountConfig, VenueConfig
 from onetape.model.time import clock_offset
 from onetape.orders.calls import Call
@@ -57,6 +58,7 @@ class Target:
     mode: str
     addresses: Addresses
     live_account: str = ""  # whose the key has to be; "": anybody's
+    proxy: Proxy | None = None  # by which it is reached
 
 
 @dataclass(slots=True)
@@ -148,11 +150,11 @@ def secret_of(name: str, account: AccountConfig, what: str, environ: Mapping[str
 
 
 def preflight(target: Target, account: str, key: str, secret: str, symbols: Sequence[str], wanted: Wanted) -> Passed:
-    """Raises the first thing that is wrong: VenueUnavailable, UnknownSymbol, ClockSkew,
+    """Raises the first thing that is wrong: VenueUnavailable, ProxyFailed, UnknownSymbol, ClockSkew,
     BadSignature, PermissionDenied, AccountMode, and what else the venue refuses."""
     venue = open_trading_venue(target.kind, key, secret, target.addresses)
     hide = Redactor(key, secret)
-    access = VenueAccess(target.addresses.rest, hide)
+    access = VenueAccess(target.addresses.rest, hide, proxy=target.proxy)
     try:
         passed = _public(access, venue, target, symbols)
         location = f"[accounts.{account}] at {target.addresses.rest}"
@@ -166,7 +168,7 @@ def look(target: Target, symbols: Sequence[str] = ()) -> Passed:
     """Checks only what needs no key. Raises as preflight does."""
     # A secret that is none, and base64 where a venue wants that.
     venue = open_trading_venue(target.kind, "", "", target.addresses)
-    access = VenueAccess(target.addresses.rest)
+    access = VenueAccess(target.addresses.rest, proxy=target.proxy)
     try:
         return _public(access, venue, target, symbols)
     finally:
@@ -260,11 +262,11 @@ def _of_wallet(access: VenueAccess, target: Target, call: Call, hide: Redactor) 
     if not wallet:
         return None
     is_same = wallet == access.rest
-    other = access if is_same else VenueAccess(wallet, hide)
+    other = access if is_same else VenueAccess(wallet, hide, proxy=target.proxy)
     try:
         status, _, body = other.ask(call)
         return read_json(body) if status == 200 else None
-    except (VenueUnavailable, msgspec.DecodeError):
+    except (VenueUnavailable, ProxyFailed, msgspec.DecodeError):
         return None
     finally:
         if not is_same:

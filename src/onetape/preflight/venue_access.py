@@ -6,12 +6,14 @@ A gateway has connections of its own; this one is for who asks a few questions a
 from __future__ import annotations
 
 import http.client
+import re
 import socket
 import ssl
 from typing import Final
 from urllib.parse import urlsplit
 
-from onetape.model.errors import BadConfig, VenueUnavailable
+from onetape.model.errors import BadConfig, ProxyFailed, VenueUnavailable
+from onetape.model.proxy import Proxy
 from onetape.orders.calls import Call, signatures
 from onetape.security.redaction import Redactor
 
@@ -24,11 +26,13 @@ Got = tuple[int, dict[str, str], bytes]  # status, headers in lower case, body
 
 
 class VenueAccess:
-    """A kept connection to one address. hide: what its answers must not repeat. Raises BadConfig
-    for what is no address."""
+    """A kept connection to one address. hide: what its answers must not repeat; proxy: by which it goes. Raises
+    BadConfig for what is no address."""
 
-    def __init__(self, rest: str, hide: Redactor | None = None, *, timeout: float = TIMEOUT_S) -> None:
-        self.rest = rest
+    def __init__(
+        self, rest: str, hide: Redactor | None = None, *, timeout: float = TIMEOUT_S, proxy: Proxy | None = None
+    ) -> None:
+        self.rest, self._proxy = rest, proxy
         self._hide = hide or Redactor()
         try:
             parts = urlsplit(rest)
@@ -42,18 +46,20 @@ class VenueAccess:
                 todo='write "https://host" or "http://127.0.0.1:port"',
             )
         self._prefix = parts.path.rstrip("/")
-        self._connection: http.client.HTTPConnection
-        if parts.scheme == "https":
-            self._connection = http.client.HTTPSConnection(parts.hostname, port, timeout=timeout)
+        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        if proxy is None:
+            self._connection = kind(parts.hostname, port, timeout=timeout)
         else:
-            self._connection = http.client.HTTPConnection(parts.hostname, port, timeout=timeout)
+            self._connection = kind(proxy.host, proxy.port, timeout=timeout)
+            self._connection.set_tunnel(parts.hostname, port or kind.default_port, proxy.headers)
 
     def close(self) -> None:
         self._connection.close()
 
     def ask(self, call: Call) -> Got:
-        """Raises VenueUnavailable, which says why nobody answers."""
+        """Raises VenueUnavailable, which says why nobody answers, ProxyFailed where its proxy does not."""
         target = self._prefix + call.target
+        self.connect()
         try:
             self._connection.request(call.method, target, body=call.body or None, headers=dict(call.headers))
             reply = self._connection.getresponse()
@@ -68,6 +74,23 @@ class VenueAccess:
         if 300 <= reply.status < 400:
             raise VenueUnavailable(f"no exchange answers: HTTP {reply.status} sends elsewhere", location=self.rest)
         return reply.status, headers, self._hide.hidden(body, *signatures(call))
+
+    def connect(self) -> None:
+        """Makes the tunnel, where it goes through a proxy and there is none. Raises as `ask`."""
+        if (proxy := self._proxy) is None or self._connection.sock is not None:
+            return
+        try:
+            self._connection.connect()
+        except ssl.SSLError as error:  # the tunnel is there
+            self._connection.close()
+            raise VenueUnavailable(_why(error), location=self.rest) from None
+        except (OSError, http.client.HTTPException) as error:
+            self._connection.close()
+            status = re.match(r"Tunnel connection failed: (\d{3})", str(error))
+            words = f"HTTP {status[1]} for {urlsplit(self.rest).netloc}" if status else _why(error)
+            raise ProxyFailed(
+                f"proxy {proxy.name}: {words}", location=f"proxies.{proxy.name}", todo="see whether it runs"
+            ) from None
 
 
 def _why(error: Exception) -> str:

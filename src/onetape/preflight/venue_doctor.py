@@ -8,17 +8,22 @@ other at some venues, and the gateway knows more.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from onetape.model.errors import BadConfig, OnetapeError, ProcessDown
-from onetape.model.sections import AccountConfig, Config, VenueConfig
+from onetape.model.proxy import Proxy
+from onetape.model.sections import AccountConfig, CollectorConfig, Config, VenueConfig
 from onetape.model.symbol import exchange_of
+from onetape.net.egress import proxy_of
 from onetape.preflight.findings import ERROR, OK, WARNING, Finding
-from onetape.preflight.preflight import CHECKED, Passed, Target, look, preflight, secret_of, target_of
+from onetape.preflight.preflight import CHECKED, Passed, Target, look, market_of, preflight, secret_of, target_of
+from onetape.preflight.venue_access import VenueAccess
 from onetape.venues.fact_tables import facts_of
 from onetape.venues.gateways import open_trading_venue
 from onetape.venues.key_check import Wanted
@@ -44,6 +49,8 @@ def examine(
     if only and only not in config.venues:
         there = ", ".join(config.venues) or "none"
         raise BadConfig(f"no venue {only!r}", location="--venue", todo=f"there is: {there}")
+    for name in config.proxies if not only else ():
+        yield from _proxy(config, name, folder)
     for name, venue in config.venues.items():
         if only in ("", name):
             listens = f", and listens for {sample_s:.0f} s at most" if sample_s else ""
@@ -54,12 +61,46 @@ def examine(
 def _with_accounts(
     config: Config, name: str, venue: VenueConfig, folder: Path, home: Path, sample_s: float
 ) -> Iterator[Finding]:
-    accounts = {n: a for n, a in config.accounts.items() if a.venue == name}
-    found = list(check_venue(config, name, venue, sample_s))
+    users = _users(config)
+    way = next((each.proxy for each in users if each.venue == name), "")  # of the first of who goes there
+    try:
+        proxy = proxy_of(config, way, os.environ, folder)
+    except OnetapeError as error:
+        yield Finding.of(f"venue {name}", error)
+        return
+    found = list(check_venue(config, name, venue, sample_s, proxy=proxy))
     yield from found
     is_there = not any(each.state == ERROR for each in found if each.subject == f"venue {name}")
-    for each, account in accounts.items():
-        yield from check_account(each, account, name, venue, _symbols(config, each), folder, home, is_there=is_there)
+    for each, account in config.accounts.items():
+        if account.venue == name:
+            yield from check_account(config, each, folder, home, is_there=is_there)
+
+
+def _users(config: Config) -> list[AccountConfig | CollectorConfig]:
+    return [*config.accounts.values(), *config.collectors.values()]
+
+
+def _proxy(config: Config, name: str, folder: Path) -> Iterator[Finding]:
+    """Tells whether a proxy lets its users through to their venues; what these answer is said of the venues."""
+    subject = f"proxy {name}"
+    users = _users(config)
+    its = [each for each in users if each.proxy == name]
+    if not its:
+        yield Finding(WARNING, subject, "nobody goes through it", f'proxy = "{name}" of an account or a collector')
+    try:
+        proxy = proxy_of(config, name, os.environ, folder)
+        venues = {v: config.venues[v] for v in (each.venue for each in its) if v and not is_own(config.venues[v])}
+        rests = {market_of(v, venue).addresses.rest for v, venue in venues.items()}
+        rests |= {e.address.replace("ws", "http", 1) for e in config.collectors.values() if e.proxy == name}
+        for rest in sorted(filter(None, rests)):
+            access, began = VenueAccess(rest, proxy=proxy), time.monotonic()
+            try:
+                access.connect()
+            finally:
+                access.close()
+            yield Finding(OK, subject, f"{rest} is reached through it, {(time.monotonic() - began) * 1000:.0f} ms")
+    except OnetapeError as error:
+        yield Finding.of(subject, error)
 
 
 def is_own(venue: VenueConfig) -> bool:
@@ -67,14 +108,16 @@ def is_own(venue: VenueConfig) -> bool:
     return venue.mode == "sim" and not venue.rest
 
 
-def check_venue(config: Config, name: str, venue: VenueConfig, sample_s: float = SAMPLE_S) -> Iterator[Finding]:
+def check_venue(
+    config: Config, name: str, venue: VenueConfig, sample_s: float = SAMPLE_S, *, proxy: Proxy | None = None
+) -> Iterator[Finding]:
     """config: of its [symbols] those of this venue are looked for."""
     subject = f"venue {name}"
     if is_own(venue):
         yield Finding(OK, subject, f"{venue.kind}, simulated, begins with each run{_dated(venue.kind)}")
         return
     try:
-        target = target_of(name, venue)
+        target = replace(target_of(name, venue), proxy=proxy)
         if venue.kind not in CHECKED:
             yield Finding(WARNING, subject, f"{venue.kind} is not looked at")
             return
@@ -131,19 +174,10 @@ def _drift(subject: str, target: Target, passed: Passed, sample_s: float) -> Ite
     yield Finding(state, subject, text + "; ".join(kept), todo)
 
 
-def check_account(
-    name: str,
-    account: AccountConfig,
-    venue_name: str,
-    venue: VenueConfig,
-    symbols: list[str],
-    folder: Path,
-    home: Path,
-    *,
-    is_there: bool = True,
-) -> Iterator[Finding]:
+def check_account(config: Config, name: str, folder: Path, home: Path, *, is_there: bool = True) -> Iterator[Finding]:
     """is_there: the venue answers; else only what is here is looked at."""
-    subject = f"account {name}"
+    subject, account = f"account {name}", config.accounts[name]
+    venue = config.venues[account.venue]
     places = [each for each in (account.key, account.secret) if each]
     if is_own(venue) and not places:
         yield Finding(OK, subject, "keys of the simulated exchange")
@@ -166,7 +200,9 @@ def check_account(
         return
     try:
         wanted = Wanted(account.position_mode == "hedge", account.allow_withdraw)
-        passed = preflight(target_of(venue_name, venue), name, keys["key"], keys["secret"], symbols, wanted)
+        proxy = proxy_of(config, account.proxy, os.environ, folder)
+        target = replace(target_of(account.venue, venue), proxy=proxy)
+        passed = preflight(target, name, keys["key"], keys["secret"], _symbols(config, name), wanted)
     except OnetapeError as error:
         yield Finding.of(subject, error)
         return

@@ -16,6 +16,7 @@ import picows
 from onetape.model.errors import VenueUnavailable
 from onetape.model.json_text import read_json
 from onetape.net.connection import connected
+from onetape.net.egress import Egress, egress_of
 from onetape.net.tasks import ended
 from onetape.orders.calls import Call, Purpose
 from onetape.preflight.preflight import Passed, Target
@@ -49,7 +50,7 @@ def venue_drift(target: Target, passed: Passed, symbols: Sequence[str] = (), *, 
     answers."""
     facts = facts_of(target.kind)
     report, drifts = DriftReport(facts), Drifts(facts)
-    access = VenueAccess(target.addresses.rest)
+    access = VenueAccess(target.addresses.rest, proxy=target.proxy)
     try:
         _answers(access, target, passed, report, drifts)
         for bad in facts.bad_requests:
@@ -110,7 +111,8 @@ async def _listen(
             enough.set()
         return enough.is_set()
 
-    tasks = [asyncio.ensure_future(_follow(s.url, s.hello, take)) for s in market.streams()]
+    egress = egress_of(target.proxy)
+    tasks = [asyncio.ensure_future(_follow(s.url, s.hello, take, egress)) for s in market.streams()]
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(enough.wait(), sample_s)
     results = await ended(tasks)
@@ -124,8 +126,8 @@ async def _listen(
             drifts.note(What.MESSAGE, f"{name}, says the decoder")
 
 
-async def _follow(url: str, hello: Sequence[bytes], take: Callable[[bytes], bool]) -> None:
+async def _follow(url: str, hello: Sequence[bytes], take: Callable[[bytes], bool], egress: Egress | None) -> None:
     try:
-        await connected(url, hello, take)
+        await connected(url, hello, take, egress=egress)
     except (picows.WSError, TimeoutError) as error:
         raise ConnectionError(str(error)) from None

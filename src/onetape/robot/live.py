@@ -36,9 +36,11 @@ from onetape.ipc.names import process_socket
 from onetape.model.config import parse_executions
 from onetape.model.errors import BadConfig, BadInput, NotAvailable, OnetapeError, ProcessDown, VenueUnavailable
 from onetape.model.money import money, money_units
+from onetape.model.proxy import Proxy
 from onetape.model.sections import AccountConfig, Config, VenueConfig
 from onetape.model.symbol import exchange_of, parse_symbol
 from onetape.model.time import parse_duration
+from onetape.net.egress import proxy_of
 from onetape.orders.calls import MASTER, Destination
 from onetape.preflight.configured import clean_environ, is_simulated
 from onetape.preflight.preflight import CHECKED, check_open, keys_of, look, preflight, target_of
@@ -163,15 +165,16 @@ def options_at(
     check_open(account.venue, venue)
     check_rails(config, name)
     bridge = bridge_of(config, account, venue, home=options.home, folder=options.folder, environ=options.environ)
+    proxy = proxy_of(config, account.proxy, options.environ, options.folder)
     if exchange is None:
-        started = _started(options, name, account, venue, symbols)
+        started = _started(options, name, account, venue, symbols, proxy)
     else:
         first = _account_there(exchange["accounts"], name)
         if bridge is not None:  # ccxt knows the paths
             exchange = {"venue": venue.kind, "rest": exchange["rest"], "ws": _socket(exchange["rest"])}
         elif exchange["venue"] in CHECKED:
             own = msgspec.structs.replace(venue, rest=exchange["rest"])
-            look(target_of(account.venue, own), symbols)
+            look(replace(target_of(account.venue, own), proxy=proxy), symbols)
         started = addressed(options.home, name, exchange, first, symbols, account, is_new=is_new)
     siblings = {
         other: each.email or (other if venue.mode == "sim" else "")  # so called there
@@ -183,6 +186,7 @@ def options_at(
     return msgspec.structs.replace(
         started,
         bridge=bridge,
+        proxy=proxy,
         siblings=siblings,
         withdraw=_withdrawal_targets(config, account),
         fee_asset=_fee_asset(account),
@@ -318,10 +322,10 @@ def account_of(config: Config, wanted: str) -> tuple[str, AccountConfig]:
 
 
 def _started(
-    options: LiveOptions, name: str, account: AccountConfig, venue: VenueConfig, symbols: list[str]
+    options: LiveOptions, name: str, account: AccountConfig, venue: VenueConfig, symbols: list[str], proxy: Proxy | None
 ) -> GatewayOptions:
     """Returns the gateway's options. Raises for what cannot be traded on."""
-    target = target_of(account.venue, venue)
+    target = replace(target_of(account.venue, venue), proxy=proxy)
     key, secret = keys_of(name, account, options.environ, options.folder)
     if venue.kind in CHECKED:
         wanted = Wanted(account.position_mode == "hedge", account.allow_withdraw)

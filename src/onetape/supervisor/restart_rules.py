@@ -18,7 +18,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from onetape.model.byte_size import format_bytes
-from onetape.model.errors import DiskFull
+from onetape.model.errors import DiskFull, ProcessDown
 
 __all__ = [
     "SILENT_S",
@@ -39,6 +39,7 @@ STOP_WITHIN_S: Final = 15.0  # from the signal until it is killed: a robot cance
 # Without a heartbeat: stopped, or stuck below the interpreter. A machine that stands still for five seconds, or ten,
 # kills nothing: meanwhile what depends on the process refuses new risk by itself.
 SILENT_S: Final = 12.0
+HINDERED: Final = 2  # tries
 BACKOFF_S: Final = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0)  # by how often it has ended within a minute
 STORM_S: Final = 60.0
 STORM_MAX: Final = 8  # ends within that time; then somebody has to look
@@ -313,14 +314,16 @@ class Law:
         """All run, or will not without somebody's help."""
         settled = (State.RUNNING, State.STOPPED, State.FAILED)
         return all(
-            unit.state in settled or (unit.state is State.WAITING and self._is_stuck(unit))
+            unit.state in settled or (unit.state is State.WAITING and self._is_stuck(unit)) or _is_hindered(unit)
             for unit in self.units.values()
         )
 
     def _is_stuck(self, unit: Unit) -> bool:
         needs = [self.units[name] for name in unit.child.needs]
         return any(
-            need.state in (State.FAILED, State.STOPPED) or (need.state is State.WAITING and self._is_stuck(need))
+            need.state in (State.FAILED, State.STOPPED)
+            or _is_hindered(need)
+            or (need.state is State.WAITING and self._is_stuck(need))
             for need in needs
         )
 
@@ -354,6 +357,12 @@ class Law:
         if unit.state is not state:
             unit.state, unit.since = state, now
         unit.reason = reason
+
+
+def _is_hindered(unit: Unit) -> bool:
+    """Somebody has what it needs, its port for one: it tries on, and who waits for all hears of it. The first time that
+    may be what another process of the system has just left."""
+    return len(unit.ends) >= HINDERED and f" {ProcessDown.name}({ProcessDown.code})" in f" {unit.last_end}"
 
 
 def refusal_in(reason: str) -> str:

@@ -26,9 +26,11 @@ from onetape.hub.options import HUB, brought_by_hub, has_hub, hub_journal, hub_o
 from onetape.model.byte_size import parse_bytes
 from onetape.model.config import SECRET_KEYS
 from onetape.model.errors import BadInput, OnetapeError
+from onetape.model.proxy import Proxy
 from onetape.model.sections import TELEGRAM, Config
 from onetape.model.symbol import exchange_of
 from onetape.model.time import HOUR, SECOND, parse_duration
+from onetape.net.egress import proxy_of
 from onetape.preflight.configured import clean_environ, is_simulated
 from onetape.preflight.preflight import market_of
 from onetape.recorder.options import RECORDER, has_recorder, recorder_options
@@ -192,6 +194,7 @@ class Starter:
 
     def _single(self, *, is_first: bool) -> SingleOptions:
         places = [getattr(account, key) for account in self.config.accounts.values() for key in SECRET_KEYS]
+        places += [proxy.password for proxy in self.config.proxies.values()]
         names = [place.removeprefix("env:") for place in places if place.startswith("env:")]
         return SingleOptions(
             config=self.config,
@@ -262,7 +265,8 @@ class Starter:
     def _collector(self, name: str) -> bytes:
         config = self.config.collectors[name]
         if config.kind != "venue":
-            return msgspec.json.encode(collector_options(name, config, home=self.home, folder=self.folder))
+            made = collector_options(name, config, home=self.home, folder=self.folder)
+            return msgspec.json.encode(msgspec.structs.replace(made, proxy=self._proxy(config.proxy)))
         venue = self.config.venues[config.venue]
         if is_simulated(venue):
             ready_line = self.ready_line(f"venue:{config.venue}")
@@ -271,7 +275,11 @@ class Starter:
         else:
             addresses = market_of(config.venue, venue).addresses
             rest, ws = addresses.rest, addresses.ws
-        return msgspec.json.encode(venue_feed_options(name, self.config, home=self.home, rest=rest, ws=ws))
+        feed = venue_feed_options(name, self.config, home=self.home, rest=rest, ws=ws)
+        return msgspec.json.encode(msgspec.structs.replace(feed, proxy=self._proxy(config.proxy)))
+
+    def _proxy(self, name: str) -> Proxy | None:
+        return proxy_of(self.config, name, self.environ, self.folder)
 
     # --- gateways ---------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -32,8 +33,9 @@ from onetape.model.errors import (
     StrategyError,
     UnknownSymbol,
 )
-from onetape.model.sections import OPERATOR, TELEGRAM, Config
+from onetape.model.sections import OPERATOR, TELEGRAM, AccountConfig, Config
 from onetape.model.unbuilt import unbuilt
+from onetape.net.egress import proxy_of
 from onetape.preflight.configured import clean_environ, is_simulated
 from onetape.preflight.findings import ERROR, OK, WARNING, Finding
 from onetape.preflight.preflight import CHECKED, check_open, look, market_of, secret_of, target_of
@@ -260,6 +262,11 @@ def _venues_and_keys(config: Config, folder: Path) -> Iterator[Finding]:
                 target_of(name, venue)
         except OnetapeError as error:
             yield _at(f"venue {name}", error, place)
+    for name in config.proxies:
+        try:
+            proxy_of(config, name, os.environ, folder)
+        except OnetapeError as error:
+            yield _at(f"proxy {name}", error, config.location("proxies", name, "password"))
     for name, account in config.accounts.items():
         for what in ("key", "secret"):
             place = getattr(account, what)
@@ -285,7 +292,7 @@ def _robots(config: Config, names: list[str], folder: Path, home: Path) -> Itera
         if each.code:
             failed = BY_CODE[each.code](each.what, location=each.location, todo=each.todo)
             yield _at(f"robot {name}", failed, config.location("robots", name, "strategy"))
-    yield from _symbols(config, checked)
+    yield from _symbols(config, checked, folder)
 
 
 def _load(config: Config, folder: Path, home: Path, robots: list[str]) -> dict[str, Checked]:
@@ -318,7 +325,7 @@ def _load(config: Config, folder: Path, home: Path, robots: list[str]) -> dict[s
     return lost | found
 
 
-def _symbols(config: Config, checked: dict[str, Checked]) -> Iterator[Finding]:
+def _symbols(config: Config, checked: dict[str, Checked], folder: Path) -> Iterator[Finding]:
     """Whether each venue lists what robots trade there."""
     for account, section in config.accounts.items():
         venue = config.venues[section.venue]
@@ -333,7 +340,7 @@ def _symbols(config: Config, checked: dict[str, Checked]) -> Iterator[Finding]:
             words = f"its gateway follows {', '.join(sorted(own))} itself: no collector of {section.venue} names them"
             yield Finding(WARNING, f"account {account}", words, "[collectors.NAME] symbols = [...], or all")
         try:
-            missing = _unlisted(config, section.venue, list(wanted)) if wanted else ()
+            missing = _unlisted(config, section, list(wanted), folder) if wanted else ()
         except UnknownSymbol as error:
             yield _at(f"account {account}", error, config.location("accounts", account))
             continue
@@ -345,9 +352,9 @@ def _symbols(config: Config, checked: dict[str, Checked]) -> Iterator[Finding]:
             yield _at(f"robot {name}", unlisted, config.location("robots", name, "params"))
 
 
-def _unlisted(config: Config, name: str, symbols: list[str]) -> Collection[str]:
+def _unlisted(config: Config, account: AccountConfig, symbols: list[str], folder: Path) -> Collection[str]:
     """Raises what a venue raises that is asked, UnknownSymbol among them."""
-    venue = config.venues[name]
+    venue = config.venues[account.venue]
     if is_simulated(venue):
         from onetape.exchange.venues import VENUES
         from onetape.gateway.bridge_options import simulated_kind
@@ -355,5 +362,6 @@ def _unlisted(config: Config, name: str, symbols: list[str]) -> Collection[str]:
         facts = VENUES.get(simulated_kind(venue.kind))
         return set(symbols) - set(facts.symbols) if facts is not None else ()
     if venue.kind in CHECKED:
-        look(target_of(name, venue), symbols)
+        proxy = proxy_of(config, account.proxy, os.environ, folder)
+        look(replace(target_of(account.venue, venue), proxy=proxy), symbols)
     return ()
