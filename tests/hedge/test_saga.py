@@ -26,6 +26,7 @@ from onetape.hedge.saga import (
     Write,
 )
 from onetape.model.enums import Kind
+from onetape.model.errors import PriceBand
 
 TERMS = Terms(now=START, slippage=Decimal("0.005"))
 ONE = Decimal(1)
@@ -331,6 +332,18 @@ def test_each_account_that_refuses_for_long_is_tried_less_often_by_itself():
         now = next((each.at for each in effects if isinstance(each, Wake)), now)
         effects = saga.looked(views, now) if "Look" in kinds(effects) else saga.passed(now)
     assert sent == [("c", -ONE)] and now < LATE + 601 * SECOND
+
+
+def test_what_is_naked_stays_within_the_bands_that_venues_refuse_beyond():
+    saga, views, limits = naked_pair(), held(a="6", b="-5"), []
+    effects, now = saga.looked(views, LATE + PATIENCE), LATE + PATIENCE
+    for code in (PriceBand.code, PriceBand.code, 0, 0):
+        (attempt,) = (each.attempt for each in effects if isinstance(each, Place))
+        limits.append((attempt.leg.mid - attempt.leg.limit) / attempt.leg.mid)
+        saga.closed(attempt.number, Fills(), now, why="refused", code=code)
+        now += SECOND
+        effects = saga.looked(views, now) if "Look" in kinds(saga.passed(now)) else []
+    assert [round(each, 4) for each in limits] == [Decimal(each) for each in ("0.05", "0.025", "0.0125", "0.05")]
 
 
 def test_a_person_may_end_it_with_what_is_naked():
