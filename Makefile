@@ -17,6 +17,7 @@ RUNS ?= 3
 FUZZ_SECONDS ?= 20
 HOURS ?= 1
 WORKERS ?= 2
+SEEDS ?= 100
 KILLS ?= 1000
 MODULES ?=
 ONLY ?=
@@ -41,7 +42,7 @@ fuzz_native = cd build/fuzz && for target in *_fuzz; do \
 	echo "$$target: $$(sed -n 's/^stat::number_of_executed_units: *//p' $$target.log) inputs tried"; done
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-locked lock sbom audit build demo test test-python test-fast test-alone test-long test-stress golden simulate kills mutants hostile full soak test-core test-pythons test-asan test-tsan fuzz fuzz-build fuzz-python fuzz-core lint format bench peers pictures certify bridge docs wheel clean
+.PHONY: help setup setup-locked lock sbom audit build demo test test-python test-fast test-alone test-long test-stress golden simulate simulate-operations kills mutants hostile full soak test-core test-pythons test-asan test-tsan fuzz fuzz-build fuzz-python fuzz-core lint format bench peers pictures certify bridge docs wheel clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -105,6 +106,9 @@ golden: setup ## keep what the golden runs give now; the reason goes into the co
 
 simulate: setup ## gateways and guardians at faulty exchanges in virtual time: HOURS of seeds never drawn before
 	$(BIN)/python tests/orders/simulate.py --hours $(HOURS) --workers $(WORKERS)
+
+simulate-operations: setup ## operations over two or three gateways at faulty exchanges in virtual time: SEEDS never drawn before
+	$(BIN)/python tests/hedge/simulate.py --seeds $(SEEDS) --workers $(WORKERS)
 
 kills: setup ## all processes of `up` killed KILLS times at random while they trade
 	KILLS=$(KILLS) $(BIN)/python -m pytest -q -o timeout=0 tests/supervisor/test_random_kills.py

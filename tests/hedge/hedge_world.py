@@ -18,7 +18,6 @@ import msgspec
 from onetape.hedge.model import LegView, Level, Resting
 from onetape.hedge.plan import Plan, Terms, leg_of, nearest, plan_change
 from onetape.hedge.saga import (
-    EMERGENCY,
     Attempt,
     Cancel,
     Effect,
@@ -271,8 +270,6 @@ class World:
             ends = (done, done if each.is_closed else each.leg.change)
             least, most = least + min(ends), most + max(ends)
             open_ += [] if each.is_closed else [each.leg]
-        if self.now > self.goal.deadline + EMERGENCY:  # a pause for who is refused for long is no time that it had
-            self._unanswered_ns += max(min(until, self._paused_until) - self.now, 0)
         side = 1 if most <= low - LOT else -1 if least >= high + LOT else 0
         meets = {leg.account for leg in open_ if leg.side != side}
         meets |= {"a" for begin, end, own in self.own if begin < until and self.now < end + SECOND and own.side != side}
@@ -327,8 +324,7 @@ class World:
 
     def _write(self, record: dict) -> None:
         if record["kind"] == "saga_closed" and record["why"]:
-            late = self.now - self.goal.deadline - EMERGENCY  # refused for long: it tries less often
-            self._paused_until = self.now + max(PAUSE, late // 10)
+            self._paused_until = self.now + PAUSE
         is_killed = bool(self._kill_at) and len(self.records) + 1 >= self._kill_at[0]
         is_kept = not is_killed or self.chance.random() < 0.5
         if is_kept:

@@ -11,8 +11,22 @@ import pytest
 
 from hedge.hedge_world import LOT, SECOND, START, ZERO, view_of
 from onetape.hedge.plan import Plan, Terms, leg_of
-from onetape.hedge.saga import EMERGENCY, PATIENCE, Attempt, Fills, Goal, Look, Place, Report, Saga, Wake, Write
+from onetape.hedge.saga import (
+    EMERGENCY,
+    PATIENCE,
+    REFUSED_MAX,
+    Attempt,
+    Fills,
+    Goal,
+    Look,
+    Place,
+    Report,
+    Saga,
+    Wake,
+    Write,
+)
 from onetape.model.enums import Kind
+from onetape.model.errors import PriceBand
 
 TERMS = Terms(now=START, slippage=Decimal("0.005"))
 ONE = Decimal(1)
@@ -296,18 +310,40 @@ def test_it_goes_by_its_fills_while_an_account_does_not_say_what_it_holds():
     assert places(naked_pair().looked(views, LATE))
 
 
-def test_who_is_refused_for_long_asks_less_often():
-    saga, looks = naked_pair(), [LATE]
-    refusing = [replace(each, refusal="halted") for each in held(a="6", b="-5")]
-    effects = saga.looked(refusing, LATE)
-    for _ in range(200):
-        now = next(each.at for each in effects if isinstance(each, Wake))
-        effects = saga.passed(now)
-        if any(isinstance(each, Look) for each in effects):
-            looks.append(now)
-            effects = saga.looked(refusing, now)
-    pauses = [after - before for before, after in pairwise(looks)]
-    assert max(pauses[:20]) <= SECOND and pauses[-1] == 60 * SECOND
+def test_each_account_that_refuses_for_long_is_tried_less_often_by_itself():
+    saga, now, tries = naked_pair(), LATE, {}
+    effects, views = saga.looked(held(a="6", b="-5"), now), held(a="6", b="-5")
+    views[2] = replace(views[2], refusal="its gateway does not answer")
+    while now < LATE + 600 * SECOND:
+        if sent := [each.attempt for each in effects if isinstance(each, Place)]:
+            now += SECOND // 100
+            for attempt in sent:
+                tries.setdefault(attempt.leg.account, []).append(now)
+                effects = saga.closed(attempt.number, Fills(), now, why="refused")
+        elif "Look" in kinds(effects):
+            effects = saga.looked(views, now)
+        else:
+            now = next(each.at for each in effects if isinstance(each, Wake))
+            effects = saga.passed(now)
+    pauses = [after - before for before, after in pairwise(tries["b"])]
+    assert max(pauses[: REFUSED_MAX - 1]) <= SECOND and 60 * SECOND <= pauses[-1] <= 61 * SECOND
+    views[2] = replace(views[2], refusal="")
+    while not (sent := places(effects)):
+        now = next((each.at for each in effects if isinstance(each, Wake)), now)
+        effects = saga.looked(views, now) if "Look" in kinds(effects) else saga.passed(now)
+    assert sent == [("c", -ONE)] and now < LATE + 601 * SECOND
+
+
+def test_what_is_naked_stays_within_the_bands_that_venues_refuse_beyond():
+    saga, views, limits = naked_pair(), held(a="6", b="-5"), []
+    effects, now = saga.looked(views, LATE + PATIENCE), LATE + PATIENCE
+    for code in (PriceBand.code, PriceBand.code, 0, 0):
+        (attempt,) = (each.attempt for each in effects if isinstance(each, Place))
+        limits.append((attempt.leg.mid - attempt.leg.limit) / attempt.leg.mid)
+        saga.closed(attempt.number, Fills(), now, why="refused", code=code)
+        now += SECOND
+        effects = saga.looked(views, now) if "Look" in kinds(saga.passed(now)) else []
+    assert [round(each, 4) for each in limits] == [Decimal(each) for each in ("0.05", "0.025", "0.0125", "0.05")]
 
 
 def test_a_person_may_end_it_with_what_is_naked():

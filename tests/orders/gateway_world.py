@@ -271,15 +271,17 @@ class World:
     def until(self, end: int) -> None:
         while self.now < end:
             due = min(self.events[0][0] if self.events else end, end, self.now + TURN)
-            due = min(due, max(self.manager.next_due, self.now + MS))
-            due = min(due, max(self.reconciler.next_due, self.now + MS))
-            self.now = due
+            self.now = min(due, max(self.next_due(), self.now + MS))
             self.venue_step()
             if not self.events or self.events[0][0] > self.now:
                 self.step()
             while self.events and self.events[0][0] <= self.now:
                 _, _, what, args = heapq.heappop(self.events)
                 self.step(what, *args)
+
+    def next_due(self) -> int:
+        """When the core is due by its own clock."""
+        return min(self.manager.next_due, self.reconciler.next_due)
 
     def step(self, what=None, *args) -> None:
         try:
@@ -346,6 +348,9 @@ class World:
         if self.is_open and self.random.random() < 0.4:
             self.seen["another credit"] += 1
             self.credit = {self.quote: self.random.choice(("0", "500", "5000", "50000"))}
+        self.rise()
+
+    def rise(self) -> None:
         while True:
             self.life.end()
             frames = self.random.randrange(6) if self.random.random() < 0.3 else -1

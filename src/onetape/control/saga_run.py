@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Coroutine
 from decimal import Decimal
 from pathlib import Path
@@ -189,7 +188,8 @@ class SagaRun:
         """Sends an order and follows its gateway's journal until it has ended, or can no more be placed."""
         tape, number, id_ = self._tape(attempt.leg.account), attempt.number, self._id(attempt)
         sending = asyncio.ensure_future(self._send(attempt))
-        filled, begun = _ZERO, time.monotonic()
+        filled, clock = _ZERO, asyncio.get_running_loop().time
+        begun = clock()
         try:
             while True:
                 order, now = tape.order(id_), self._desk.now()
@@ -213,7 +213,7 @@ class SagaRun:
                         code = code or ServiceTimeout.code
                         self._do(self.saga.closed(number, Fills(), now, why=why, code=code))
                         return
-                age = time.monotonic() - begun
+                age = clock() - begun
                 await asyncio.sleep(next(every for most, every in _LOOKS if age < most or not most))
         finally:
             sending.cancel()

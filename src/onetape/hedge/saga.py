@@ -13,9 +13,11 @@ single sign what is beyond the change. All that is kept follows from the records
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import islice, takewhile
 from typing import Any, Final, Literal
 
 import msgspec
@@ -23,6 +25,7 @@ import msgspec
 from onetape.hedge.model import LegView
 from onetape.hedge.plan import Leg, Plan, Terms, leg_of, plan_change, refusal_of
 from onetape.model.enums import Kind
+from onetape.model.errors import PriceBand
 from onetape.model.time import MINUTE, SECOND
 
 __all__ = [
@@ -48,6 +51,8 @@ EMERGENCY_SLIPPAGE: Final = Decimal("0.05")
 VALID: Final = 3 * SECOND  # of an order: later its gateway does not place it
 FRESH: Final = 2 * SECOND  # of a plan's prices
 FAILURES_MAX: Final = 3  # of an account since its last fill: it comes no later than others that have failed so often
+REFUSED_MAX: Final = 100  # orders of an account in a row, some 30 s of them: from then on it is tried less often
+BANDS_MAX: Final = 6  # halvings of a slippage that venues refuse
 ROUNDS_MAX: Final = 8  # without a fill, of what nobody is naked of
 SETTLES: Final = 3 * SECOND  # until a venue's positions have what was filled
 _PAUSES: Final = (50 * MILLISECOND, SECOND, SECOND // 4)  # between rounds that fill nothing, doubled; most, naked
@@ -105,6 +110,7 @@ class Attempt:
     rests_until: int = 0
     fills: Fills = field(default_factory=Fills)
     is_closed: bool = False
+    closed_at: int = 0
     why: str = ""  # it was not filled whole
     code: int = 0
     is_canceling: bool = False
@@ -233,7 +239,8 @@ class Saga:
             case "saga_closed":
                 attempt = self.attempts[record["number"] - 1]
                 attempt.fills = msgspec.convert(record["fills"], Fills)
-                attempt.is_closed, attempt.why, attempt.code = True, record["why"], record["code"]
+                attempt.is_closed, attempt.closed_at = True, record["at"]
+                attempt.why, attempt.code = record["why"], record["code"]
                 self._rounds = 0 if attempt.fills.base else self._rounds + 1
                 self._exposed(record["at"])
             case "saga_stopped":
@@ -376,10 +383,13 @@ class Saga:
         naked_for = now - self._naked_since if self._naked_since else 0
         is_urgent = naked_for >= PATIENCE or (self._naked_since and now >= self.goal.deadline)
         slippage = max(self.goal.slippage, EMERGENCY_SLIPPAGE) if is_urgent else self.goal.slippage
+        slippage /= 2**self._beyond_bands  # a venue's band may be narrower, and it refuses the whole order
         side = 1 if need > 0 else -1
         meets = {each.leg.venue for each in self._open if each.leg.side != side}  # orders of our own never meet
+        waits = self._waiting(now)
+        bearers = [each for each in views if each.account in self.goal.bearers and each.account not in waits]
         plan = plan_change(
-            [each for each in views if each.account in self.goal.bearers and each.venue not in meets],
+            [each for each in bearers if each.venue not in meets],
             need,
             Terms(now=now, slippage=slippage),
             spared=self._spared(need, now),
@@ -450,8 +460,7 @@ class Saga:
 
     def _later(self, now: int) -> list[Effect]:
         first, usual, naked = _PAUSES
-        most = max(naked if self._naked_since else usual, (now - self._report_by) // 10)  # refused for long: less often
-        self._due = self._due or now + min(first << min(self._rounds, 11), most, MINUTE)
+        self._due = self._due or now + min(first << min(self._rounds, 11), naked if self._naked_since else usual)
         return self._wake()
 
     def _wake(self) -> list[Effect]:
@@ -470,6 +479,19 @@ class Saga:
             elif each.why and not each.rests_until:
                 found.append(each.leg.account)
         return found
+
+    def _waiting(self, now: int) -> set[str]:
+        """Returns the accounts that have refused for so long that they are tried less often, each by itself: another
+        one that takes an order again is found at once."""
+        last = {each.leg.account: each.closed_at for each in self.attempts}
+        beyond = {name: count - REFUSED_MAX for name, count in Counter(self._failed).items() if count > REFUSED_MAX}
+        return {name for name, many in beyond.items() if now < last[name] + min(_PAUSES[2] << min(many, 11), MINUTE)}
+
+    @property
+    def _beyond_bands(self) -> int:
+        """Counts the newest orders in a row that were refused for prices too far from the market."""
+        newest = islice((each.code for each in reversed(self.attempts) if each.is_closed), BANDS_MAX)
+        return sum(1 for _ in takewhile(PriceBand.code.__eq__, newest))
 
     def _left(self) -> dict[str, Decimal]:
         """Returns what accounts have not done of their legs, signed base."""

@@ -1,0 +1,100 @@
+"""The desk over gateways' real cores at simulated exchanges: whatever fails or is killed, legs end together, what is
+answered is what the venues hold, and the money is as they say."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from decimal import Decimal
+
+import pytest
+
+from hedge.venues_world import SECOND, House
+from long_form import LONG
+from onetape.control.models import DeltaControl, HedgeExecute, UtilizationRebalance
+from onetape.hedge.saga import EMERGENCY
+from onetape.model.errors import OnetapeError
+
+OPERATIONS = 8
+SYMBOL = "BTC-USD"
+
+
+def call_of(chance: random.Random, house: House, operation: str):
+    """Draws what somebody wants of the desk."""
+    names = list(house.venues)
+    match chance.choice(("hedge", "control", "pair", "pair", "rebalance")):
+        case "hedge":
+            facts = {"side": chance.choice(("buy", "sell")), "maker_first": chance.choice((0, 0, 500))}
+            hedge = HedgeExecute(symbol=SYMBOL, hedge_amount=chance.randint(1, 30) / 1000, **facts)
+            return lambda desk: desk.hedge(hedge, operation, "test")
+        case "control":
+            target = {"target_delta": chance.randint(-20, 20) / 1000, "max_deviation": 0.5, "tolerance_percent": 0.001}
+            control = DeltaControl(symbol=SYMBOL, accounts=names, **target)
+            return lambda desk: desk.control(control, operation, "test")
+        case "pair":
+            amount = Decimal(chance.randint(1, 30) * chance.choice((1, -1))) / 1000
+            trades = dict(zip(names, (amount, -amount), strict=False))
+            return lambda desk: desk.trade(SYMBOL, names, trades, operation, "test")
+        case _:
+            wanted = {"target_utilization": chance.randint(1, 6) / 1000, "tolerance_percent": 0.0005}
+            moved = UtilizationRebalance(symbol=SYMBOL, accounts=names, max_rebalance_amount=0.03, **wanted)
+            return lambda desk: desk.rebalance(moved, operation, "test")
+
+
+def operate(house: House, number: int, *, kill_at: int = 0) -> str:
+    """One operation, held to its promises; returns how it ended."""
+    chance = random.Random(house.seed * 1000 + number)
+    operation = f"op-{number}"
+    house.refresh()
+    before = {name: each.held for name, each in house.venues.items()}
+    house.kill_at = house.count + kill_at if kill_at else 0
+    reply = house.operate(operation, call_of(chance, house, operation))
+    saga, held = house.saga(operation), {name: each.held for name, each in house.venues.items()}
+    if saga is None:
+        assert held == before, f"{operation} was not begun: {reply}"
+        return type(reply).__name__
+    assert saga.ended is not None, f"{operation} has not ended"
+    assert saga.ended.change == sum(held.values()) - sum(before.values()), f"{operation} is not what was done"
+    assert {name: at for name, at in saga.ended.positions.items() if name in held} == held
+    assert abs(saga.ended.naked) < saga.goal.least
+    for begin, end in house.naked_spans(saga.goal):
+        assert end - begin - house.owed(saga, begin, end) <= EMERGENCY, f"{operation} was naked for {end - begin} ns"
+    assert not isinstance(reply, OnetapeError), reply
+    return saga.ended.status
+
+
+def play(seed: int, *, operations: int = OPERATIONS) -> tuple[House, Counter[str]]:
+    """Operations one after the other in a bad world."""
+    house, ends = House(seed), Counter[str]()
+    for number in range(operations):
+        try:
+            ends[operate(house, number, kill_at=house.random.choice((0, 0, 1, 2, 3, 5, 8)))] += 1
+            house.advance(house.random.randrange(3 * SECOND))
+        except AssertionError as error:
+            raise AssertionError(f"seed {seed}: {error}") from error
+    check_end(house)
+    return house, ends
+
+
+def check_end(house: House) -> None:
+    """Orders, positions and money are as the venues have them."""
+    house.be_quiet()
+    for name, venue in house.venues.items():
+        assert venue.differences() == [], f"seed {house.seed}, {name}: {venue.differences()}"
+
+
+@pytest.mark.parametrize("seed", range(300 if LONG else 2))
+def test_operations_end_over_gateways_that_are_killed_at_venues_that_do_not_answer(seed):
+    _, ends = play(seed)
+    assert ends["completed"] or ends["partial"], ends
+
+
+@pytest.mark.parametrize("seed", range(20 if LONG else 1))
+def test_the_desk_is_killed_at_each_record_of_an_operation(seed):
+    whole = House(seed, crashes=False)
+    operate(whole, 0)
+    for record in range(1, whole.count + 1):
+        house = House(seed, crashes=False)
+        operate(house, 0, kill_at=record)
+        assert house.kills == 1
+        check_end(house)
