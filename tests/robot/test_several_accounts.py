@@ -13,33 +13,24 @@ import pytest
 
 from long_form import LONG
 from onetape import Strategy
-from onetape.accounts.entries import Cause, Entry, Leg, Outside
-from onetape.accounts.entry_frames import pack
 from onetape.engine.loader import load_strategy
 from onetape.engine.robot_commands import AWAY, BACK, commands_of
-from onetape.gateway.gateway_tape import EPOCH_BITS, GatewayTape, RobotLife
-from onetape.gateway.options import gateway_journal
-from onetape.gateway.order_frames import QUOTE
-from onetape.model import catalogue
+from onetape.gateway.gateway_tape import EPOCH_BITS, RobotLife
 from onetape.model.config import parse_config
-from onetape.model.enums import Liquidity, OrderNews, PositionSide, RequestKind, Side
-from onetape.model.errors import BadConfig, NotAvailable, ProcessDown, UnknownSymbol
+from onetape.model.enums import Side
+from onetape.model.errors import BadConfig, NotAvailable, UnknownSymbol
 from onetape.model.money import money_units
-from onetape.model.order import OrderSpec
-from onetape.orders.managed import FillOut, HealthOut, NewsOut, Request, requested_order
-from onetape.orders.reports import FillReport
+from onetape.orders.managed import HealthOut
 from onetape.replay.replay import replay_run
 from onetape.robot.earlier_run import earlier_of
 from onetape.robot.live import LiveOptions, open_live
 from onetape.robot.options import traded_venues
 from onetape.runs.attribution import attribution_of
-from onetape.tape.journal import JournalWriter
+from worlds.scripted_gateway import A, B, Gateway
 from worlds.supervised import TWO_EXCHANGES, Home
 
 PAIR = Path(__file__).resolve().parents[2] / "strategies" / "pair_arbitrage.py"
-A, B = "binance:BTC/USDT:USDT", "aster:BTC/USDT:USDT"
 VENUES = {"a": "binance", "b": "aster"}
-UNIT = 10**18
 KILLED = ("robot:pair", "gateway:b", *(("gateway:a",) if LONG else ()))
 SLICE = Decimal("0.01")
 CONFIG = f"""{TWO_EXCHANGES}[robots.pair]
@@ -113,81 +104,6 @@ class Guarded(Strategy):
 class Stubborn(Both):
     def on_quote(self, quote):
         self.denied = [self.buy(self.symbols[1], 0.01, 60_000.0).code for _ in range(1_500)]
-
-
-class Gateway:
-    """A gateway that answers a robot which attaches, and what its tape says is a test's."""
-
-    def __init__(self, home: Path, account: str, epoch: int = 0) -> None:
-        facts = catalogue.find({"a": A, "b": B}[account])
-        assert facts is not None
-        self.symbol, self.account, self.epoch = facts.symbol, account, epoch
-        self.tape = GatewayTape(JournalWriter(gateway_journal(home, account), process=f"gateway:{account}"), (facts,))
-        self.later = time.time_ns() + 3600 * 10**9
-        self.tape.open(time.time_ns())
-        self.quote()
-        self.trades, self.settled, self.journal, self.bars, self.hedge = 0, 0, "", 0, False
-
-    def quote(self, bid: int = 600_000) -> None:
-        self.later += 10**9
-        quote = QUOTE.pack(self.later, self.later, bid, bid + 10, 10, 10, 0, 0)
-        self.tape.writer.append("quote", quote, stream=1, time=self.later)
-
-    def ask(self, do: str, **fields):
-        match do:
-            case "follow":
-                return {"lacking": []}
-            case "status":
-                return {"market": {"hears": True, "bars": self.bars}}
-            case "history":
-                raise ProcessDown("it asks no venue")
-            case "life":
-                return {"journal": self.journal, "epoch": self.epoch, "since": 0, "hub": None}
-            case "standing":
-                self.settled += 1
-                return {"settled": True}
-        self.journal = fields["journal"]
-        self.epoch = max(self.epoch + 1, fields["epoch"])
-        self.tape.attach(RobotLife(1, fields["name"], self.epoch, fields["journal"]), time.time_ns())
-        return {
-            "robot": 1,  # the same at both
-            "base": self.epoch << EPOCH_BITS,
-            "balances": {"USDT": "1000"},
-            "hedge": self.hedge,
-            "currencies": dict(self.tape.currencies),
-            "slot": 2,
-            "leverage": 1.0,
-            "entries_after": self.tape.writer.published,
-            "others": {},
-        }
-
-    def order(self, order_id: int, size: int = 40, side: Side = Side.BUY):
-        spec = OrderSpec(symbol=self.symbol, side=side, size_int=size, price_int=600_000)
-        order = requested_order("c", Request(1, RequestKind.PLACE, order_id, spec), time.time_ns())
-        self.tape.write(NewsOut(order, OrderNews.ACCEPTED, order.state, self.later), self.later)
-        return order
-
-    def fill(self, order, size: int, fee_currency: str, side: Side = Side.BUY) -> None:
-        """The ledger books a fee of 1, whatever the fill said."""
-        self.trades += 1
-        fill = FillReport(
-            symbol=self.symbol,
-            client_id="c",
-            venue_id="77",
-            trade_id=self.trades,
-            side=side,
-            position_side=PositionSide.BOTH,
-            price=600_000,
-            size=size,
-            time=1_000 + self.trades,
-            fee=2 * UNIT,
-            fee_currency=fee_currency,
-            liquidity=Liquidity.MAKER,
-        )
-        sequence = self.tape.write(FillOut(order, fill), self.later)
-        legs = (Leg(2, "USDT", -UNIT), Leg(Outside.FEES, "USDT", UNIT))
-        entry = Entry(self.later, Cause.FILL, legs, "", sequence)
-        self.tape.writer.append("entry", pack(entry), stream=0, time=self.later)
 
 
 def test_each_account_hears_and_pays_its_own_though_numbers_are_the_same(tmp_path):

@@ -23,7 +23,7 @@ S = TypeVar("S")
 
 def location_of(strategy: Any) -> str:
     """Of a child as it was made; of the run's own strategy its class."""
-    return getattr(strategy, "_location", "/" + type(strategy).__name__.lower())
+    return strategy._location or "/" + type(strategy).__name__.lower()
 
 
 class Child:
@@ -117,6 +117,7 @@ def make_child(
         setattr(made, key, value)
     for heard in _heard(kind, base):
         made._hears(heard, on)
+    made._resume()
     made.on_start()
     child: S = made
     return child

@@ -3,13 +3,14 @@
 One desk a strategy, made with its first algorithm. A parent order is a target of the strategy with the algorithm
 that works it; its children are ordinary orders that name the target on the tape. At most one child works for a
 parent, and a change of it is an amendment or waits for the end of what was before: so the target is never
-passed, whatever is delayed.
+passed, whatever is delayed. Live, what is under way is kept on the tape beside the strategy's memory: the next life
+of a robot that was killed takes it up, with its start, deadline and schedule.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass, field
 from decimal import Decimal
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
@@ -21,7 +22,7 @@ from onetape.execution.algorithm import Algorithm, Parent, View, Wish
 from onetape.execution.algorithms import make_algorithm
 from onetape.execution.amount import amount_of
 from onetape.model.enums import OrderState
-from onetape.model.errors import NotAvailable, ProcessDown, StrategyError
+from onetape.model.errors import NotAvailable, OnetapeError, ProcessDown, StrategyError
 from onetape.model.time import parse_period
 
 if TYPE_CHECKING:
@@ -34,18 +35,24 @@ SECOND: Final = 10**9
 REFUSALS_MAX: Final = 10  # of children one after the other, before the parent ends
 RETRY_NS: Final = SECOND // 4  # doubled with each refusal
 FOLLOW_NS: Final = SECOND  # how often a child is looked at that waits for its price
+NEVER: Final = 1 << 62  # a time: its gateway is away
+_RESUME: Final = f"{PRIVATE_TIMER}resume"
+
+Said = tuple[str, str, dict[str, Any]]  # quantity, algorithm, its options
 
 
 @dataclass(slots=True)
 class Work:
-    """A parent order at work. target: its number on the tape; wanted: the position in size units, signed; more: what
-    its children carry on the tape."""
+    """A parent order at work. target: its number on the tape; wanted: the position in size units, signed; seed,
+    options: what its algorithm was made with; more: what its children carry on the tape."""
 
     target: int
     symbol: str
     name: str
     wanted: int
     parent: Parent
+    seed: int
+    options: dict[str, Any]
     algorithm: Algorithm
     more: bytes
     awaited: list[_core.Order] = field(default_factory=list)
@@ -60,14 +67,18 @@ class Work:
 class ExecutionDesk:
     """Of one strategy, or of one strategy inside it."""
 
-    def __init__(self, host: Host, base: type, set_target: Callable[..., _core.Order | None]) -> None:
-        """set_target: the strategy's own."""
+    def __init__(self, host: Host, base: type, set_target: Callable[..., _core.Order | None], owner: str) -> None:
+        """set_target: the strategy's own; owner: where it is among the strategies of the run."""
         self._host, self._loop, self._set_target = host, host.loop, set_target
-        self._seed = host.seed
         self._works: dict[str, Work] = {}
-        self._later: dict[str, tuple[Decimal, str, dict[str, Any]]] = {}  # what is to grow
+        self._later: list[str] = []  # what is to grow
         self._reducing: set[str] = set()  # what it waits for
-        self._denied: dict[str, tuple[Decimal, str, dict[str, Any]]] = {}  # of that: its gateway is away
+        self._denied: dict[str, int] = {}  # what nothing works for: with what code it was refused
+        self._resumes = False
+        # Live it outlives the process: parents at work, and what `reach` has said and is not reached yet.
+        kept = host.kept.setdefault(owner, {}) if host.robot_numbers else {}
+        self._kept: dict[str, list[Any]] = kept.setdefault("works", {})
+        self._said: dict[str, Said] = kept.setdefault("said", {})
         handlers = self._host.handlers_of(base)
         handlers.on("timer", self._on_timer)
         handlers.on("order", self._on_order)
@@ -90,6 +101,7 @@ class ExecutionDesk:
             )
         instrument = self._host.instrument_of(symbol)
         target, more = self._host.notes.target(symbol, qty, number_of(signal), algo=name, options=options)
+        self.forget(symbol)
         wanted = int(Decimal(str(qty)).scaleb(instrument.size_decimals))
         awaited = self._withdrawn(symbol)
         lot = int(instrument.lot.scaleb(instrument.size_decimals))
@@ -100,15 +112,79 @@ class ExecutionDesk:
             return None
         try:
             parent = self._parent(symbol, side, lots, options)
-            draw = Random(f"{self._seed}:{target.id}").random
-            algorithm = make_algorithm(name, parent, draw, options)
+            work = self._begin(symbol, [target.id, name, wanted, astuple(parent), self._host.seed, options, more])
         except (ValueError, TypeError) as problem:
             raise StrategyError(str(problem), location=f"set_target({symbol}, algo={name!r})") from None
-        work = Work(target.id, symbol, name, wanted, parent, algorithm, more, awaited)
-        self._works[symbol] = work
-        self._loop.subscribe(symbol, QUOTES * algorithm.follows_quotes | TRADES * algorithm.follows_trades)
+        work.awaited = awaited
+        self._keep(work)
         self._advance(work)
         return work.order
+
+    def _begin(self, symbol: str, made_of: Sequence[Any]) -> Work:
+        """Puts a parent to work: target, algorithm, position wanted, its Parent's fields, seed, options, more. Raises
+        ValueError and TypeError."""
+        target, name, wanted, fields, seed, options, more = made_of
+        parent = Parent(*fields)
+        algorithm = make_algorithm(name, parent, Random(f"{seed}:{target}").random, options)
+        work = Work(target, symbol, name, wanted, parent, seed, options, algorithm, more)
+        self._works[symbol] = work
+        self._loop.subscribe(symbol, QUOTES * algorithm.follows_quotes | TRADES * algorithm.follows_trades)
+        return work
+
+    # --- restarts -----------------------------------------------------------------------------------
+
+    def _keep(self, work: Work) -> None:
+        """Beside the strategy's memory, which goes to the tape before the orders of this moment."""
+        made_of = [work.target, work.name, work.wanted, list(astuple(work.parent)), work.seed]
+        options = {key: _plain(value) for key, value in work.options.items()}
+        orders = [order.id for order in (work.order, *work.awaited) if order is not None]
+        self._kept[work.symbol] = [*made_of, options, work.more, orders, work.traded, work.refusals]
+        self._touch()
+
+    def _touch(self) -> None:
+        if self._host.robot_numbers:
+            self._loop.touch_memory()
+
+    def resume(self) -> None:
+        """Takes up what an earlier life has left, before on_start: a target that is set there takes its place. Orders
+        begin when on_start has ended. What cannot go on is said."""
+        for symbol, (*made_of, orders, traded, refusals) in list(self._kept.items()):
+            try:
+                if self._host.is_hedged:
+                    raise NotAvailable("execution algorithms with hedge positions", location=symbol)
+                self._host.instrument_of(symbol)
+                work = self._begin(symbol, made_of)
+            except (OnetapeError, ValueError, TypeError) as problem:
+                del self._kept[symbol]
+                self._say_of(symbol, made_of[0], f"does not go on: {problem}", "warning")
+                continue
+            work.traded, work.refusals = traded, refusals
+            for order in self._loop.working(symbol):
+                if order.id == next(iter(orders), None) and order.tag == work.name:
+                    work.order = order
+                elif order.id in orders:
+                    self._loop.cancel(order)
+                    work.awaited.append(order)
+            self._loop.set_timer(_timer(work), 0, self._loop.now)
+            self._say_of(symbol, work.target, "goes on", "info")
+        for symbol in [each for each in self._said if each not in self._host.instruments]:
+            self._say_of(symbol, 0, f"does not go on: {self._said.pop(symbol)}, and it is not in the data", "warning")
+        if self._said:
+            self._loop.set_timer(_RESUME, 0, self._loop.now)
+
+    def _say_of(self, symbol: str, target: int, words: str, level: str) -> None:
+        self._host.log(f"target {target} of {symbol} {words}", level, {"target": target, "symbol": symbol})
+
+    def _resume_said(self) -> None:
+        """What still works for it goes first: a target of this life knows nothing of it."""
+        self._later = [symbol for symbol in self._said if symbol not in self._works]
+        self._reducing, self._resumes = set(self._later), True
+        for symbol in self._later:
+            for order in self._target_orders(symbol):
+                self._loop.cancel(order)
+        self._release()
+
+    # --- several targets ----------------------------------------------------------------------------
 
     def set_weights(
         self, weights: Mapping[str, float], of: float | None, band: float, algo: str, options: dict[str, Any]
@@ -138,45 +214,83 @@ class ExecutionDesk:
 
     def reach(self, targets: Iterable[tuple[str, Decimal, str, dict[str, Any]]]) -> None:
         """Sets targets (symbol, quantity, algorithm, its options): what gets smaller at once, what grows when
-        nothing is under way that gets smaller. A later target of a symbol takes the place of one that waits."""
+        nothing is under way that gets smaller. A later target of a symbol takes the place of one that waits. What
+        is refused is said again when a gateway is back."""
         smaller = []
         for symbol, qty, algo, options in targets:
             now = self._host.instrument_of(symbol).size(self._loop.position(symbol, None).qty_int)
             self.forget(symbol)
+            self._said[symbol] = str(qty), algo, {key: _plain(value) for key, value in options.items()}
             if abs(qty) < abs(now) and qty * now >= 0:
-                smaller.append((symbol, qty, algo, options))
+                smaller.append(symbol)
                 self._reducing.add(symbol)
             else:
-                self._later[symbol] = qty, algo, options
-        for symbol, qty, algo, options in smaller:
-            order = self._set_target(symbol, qty, algo, **options)
-            if order is not None and order.code == ProcessDown.code and not self.works(symbol):
-                self._denied[symbol] = qty, algo, options  # said again when its gateway is back
+                self._later.append(symbol)
+        for symbol in smaller:
+            self._say(symbol)
+        self._touch()
         self._release()
+
+    def _say(self, symbol: str) -> None:
+        said = self._said[symbol]
+        qty, algo, options = said
+        order = self._set_target(symbol, Decimal(qty), algo, **options)
+        self._said[symbol] = said  # which a target forgets
+        if not self.works(symbol):
+            self._settle(symbol, order.code if order is not None and order.is_closed else 0)
+
+    def _settle(self, symbol: str, code: int) -> None:
+        """What becomes of a target that was said and has no algorithm. code: with which it was refused last."""
+        if self._target_orders(symbol):
+            self._denied.pop(symbol, None)
+        elif self.target_of(symbol) == self._loop.position(symbol, None).qty_int:
+            self.forget(symbol)
+        elif symbol not in self._later:
+            self._denied[symbol] = code
 
     def forget(self, symbol: str) -> None:
         """Another target takes the place of one that waits."""
-        self._later.pop(symbol, None)
-        self._denied.pop(symbol, None)
+        if self._said.pop(symbol, None) is not None:
+            self._denied.pop(symbol, None)
+            self._later = [each for each in self._later if each != symbol]
+            self._touch()
+
+    def target_of(self, symbol: str) -> int | None:
+        """Returns the position that is under way or waits, in size units."""
+        if (work := self._works.get(symbol)) is not None:
+            return work.wanted
+        if (said := self._said.get(symbol)) is None:
+            return None
+        return int(Decimal(said[0]).scaleb(self._host.instrument_of(symbol).size_decimals))
 
     def is_reaching(self, symbol: str) -> bool:
         """A target of the symbol is under way, or waits."""
-        return symbol in self._later or self._is_reducing(symbol)
+        return (symbol in self._said and symbol not in self._denied) or self._is_reducing(symbol)
 
     def _is_reducing(self, symbol: str) -> bool:
-        return symbol in self._denied or self.works(symbol) or self._has_target_orders(symbol)
+        is_away = self._denied.get(symbol) == ProcessDown.code
+        return is_away or self.works(symbol) or bool(self._target_orders(symbol))
 
     def _release(self) -> None:
         """What is to grow, once nothing of what gets smaller is under way."""
         if any(map(self._is_reducing, self._reducing)):
             return
         self._reducing.clear()
-        later, self._later = self._later, {}
-        for symbol, (qty, algo, options) in later.items():
-            self._set_target(symbol, qty, algo, **options)
+        later, self._later = self._later, []
+        if self._resumes:
+            self._resumes = False
+            self._repeat(later)
+            return
+        for symbol in later:
+            if symbol in self._said:
+                self._say(symbol)
 
-    def _has_target_orders(self, symbol: str) -> bool:
-        return any(order.tag == "target" for order in self._loop.working(symbol))
+    def _repeat(self, symbols: Iterable[str]) -> None:
+        said = [(symbol, self._said[symbol]) for symbol in symbols if symbol in self._said]
+        self.reach([(symbol, Decimal(qty), algo, options) for symbol, (qty, algo, options) in said])
+
+    def _target_orders(self, symbol: str) -> list[_core.Order]:
+        return [order for order in self._loop.working(symbol) if order.tag == "target"]
 
     def cancel(self, symbol: str) -> bool:
         """Ends the parent order of a symbol and cancels its child. False: there is none."""
@@ -248,6 +362,8 @@ class ExecutionDesk:
         """Returns what worked for an earlier target of the symbol, asked to be canceled: the next one waits for it."""
         if (before := self._works.pop(symbol, None)) is not None:
             self._loop.cancel_timer(_timer(before))
+            self._kept.pop(symbol, None)
+            self._touch()
         ours = [
             order
             for order in self._loop.working(symbol)
@@ -261,6 +377,8 @@ class ExecutionDesk:
     # --- what happens -----------------------------------------------------------------------------
 
     def _on_timer(self, name: str) -> None:
+        if name == _RESUME:
+            self._resume_said()
         for work in tuple(self._works.values()):
             if name == _timer(work):
                 self._advance(work)
@@ -268,6 +386,8 @@ class ExecutionDesk:
     def _on_order(self, order: _core.Order) -> None:
         work = self._works.get(order.symbol)
         if work is None:
+            if order.tag == "target" and order.symbol in self._said:
+                self._settle(order.symbol, order.code)
             self._release()
             return
         if work.order is not None and order.id == work.order.id and order.is_closed:
@@ -279,8 +399,15 @@ class ExecutionDesk:
         self._advance(work)
 
     def _on_health(self, health: _core.Health) -> None:
-        if (health.kind, health.state) == ("gateway", "live") and self._denied:
-            self.reach([(symbol, *target) for symbol, target in self._denied.items()])
+        """What was refused while a gateway or its stream was away is wanted still."""
+        if health.kind not in ("gateway", "account stream") or health.state != "live":
+            return
+        for work in tuple(self._works.values()):
+            if work.retry_at == NEVER:
+                work.retry_at = 0
+                self._advance(work)
+        if self._denied:
+            self._repeat([*self._denied])
 
     def _on_quote(self, quote: _core.Quote) -> None:
         work = self._works.get(quote.symbol)
@@ -295,10 +422,13 @@ class ExecutionDesk:
                 self._advance(work)
 
     def _refused(self, work: Work, order: _core.Order) -> None:
+        if order.code == ProcessDown.code:
+            work.retry_at = NEVER
+            return
         work.refusals += 1
         work.retry_at = self._loop.now + RETRY_NS * 2 ** (work.refusals - 1)
         if work.refusals >= REFUSALS_MAX:
-            self._end(work, f"refused {work.refusals} times, last {order.code} {order.reason}")
+            self._end(work, f"refused {work.refusals} times, last {order.code} {order.reason}", order.code)
 
     def _advance(self, work: Work) -> None:
         """Brings what works to what the algorithm wishes."""
@@ -370,6 +500,8 @@ class ExecutionDesk:
         if work.order.is_closed:  # denied at once
             order, work.order = work.order, None
             self._refused(work, order)
+        else:
+            self._keep(work)
 
     def _change(self, work: Work, order: _core.Order, wish: Wish, lot: int) -> None:
         if order.state in CHANGING or order.state == OrderState.SUBMITTED:
@@ -397,7 +529,7 @@ class ExecutionDesk:
             return
         now = self._loop.now
         times = [wish.wake] if wish.wake is not None else []
-        if work.retry_at > now:
+        if now < work.retry_at < NEVER:
             times.append(work.retry_at)
         is_late = work.parent.deadline is not None and now >= work.parent.deadline
         if is_late or (work.order is not None and not work.order.is_closed):
@@ -406,9 +538,16 @@ class ExecutionDesk:
         if times:
             self._loop.set_timer(_timer(work), 0, min(times))
 
-    def _end(self, work: Work, why: str) -> None:
+    def _end(self, work: Work, why: str, code: int = 0) -> None:
+        """code: with which its last order was refused, where that is why."""
         self._loop.cancel_timer(_timer(work))
         del self._works[work.symbol]
+        self._kept.pop(work.symbol, None)
+        self._touch()
+        if not code:
+            self.forget(work.symbol)
+        elif work.symbol in self._said:
+            self._denied[work.symbol] = code
         if work.order is not None and not work.order.is_closed:
             self._loop.cancel(work.order)
         instrument = self._host.instrument_of(work.symbol)
@@ -429,6 +568,15 @@ class ExecutionDesk:
 
     def _units(self, work: Work, price: Decimal) -> int:
         return int(price.scaleb(self._host.instrument_of(work.symbol).price_decimals))
+
+
+def _plain(value: Any) -> Any:
+    """As a tape keeps an option, and an algorithm takes it again."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    return value if isinstance(value, (str, int, float)) or value is None else str(value)
 
 
 def _timer(work: Work) -> str:

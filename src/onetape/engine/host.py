@@ -38,6 +38,7 @@ from onetape.model.time import format_time
 __all__ = ["MEMORY_BYTES_MAX", "Host"]
 
 MEMORY_BYTES_MAX = 64 * 1024
+KEPT = "\x1fdesk"  # a key of memory on the tape that no strategy has
 MONEY_ONE = 10**18  # units of 1e-18
 UNITS_MAX = 2**62
 _NEAREST, _DOWN, _UP, _TOWARD_ZERO = range(4)  # Rounding of core/exchange/order_rules.hpp
@@ -90,6 +91,7 @@ class Host:
         # The same for a venue's instruments that share a volume: the venue, the core's number.
         self.new_volume_group: Callable[[str, int], None] | None = None
         self.memory: dict[str, Any] = {}
+        self.kept: dict[str, Any] = {}  # by strategy: what its desk has under way; on the tape with memory, live
         self.bars = BarFeeds(self, bar_sources, inventory)
         self.scans = Scans(self)
         self.failures: list[Failed] = []
@@ -538,19 +540,23 @@ class Host:
     def settle_memory(self) -> None:
         """After a callback: changed memory goes to the tape before the orders leave."""
         try:
-            encoded = msgspec.msgpack.encode(self.memory, enc_hook=_number)
+            kept = {KEPT: self.kept} if self.kept else {}
+            encoded = msgspec.msgpack.encode(self.memory | kept, enc_hook=_number)
         except (TypeError, ValueError, OverflowError) as problem:
             raise TypeError(f"memory holds plain values only: {problem}") from None
         if encoded == self._memory_last:
             return
         if len(encoded) > MEMORY_BYTES_MAX:
-            raise ValueError(f"memory is {len(encoded)} bytes, at most {MEMORY_BYTES_MAX}")
+            size = len(msgspec.msgpack.encode(self.memory, enc_hook=_number))
+            if size > MEMORY_BYTES_MAX:
+                raise ValueError(f"memory is {size} bytes, at most {MEMORY_BYTES_MAX}")
         self._memory_last = encoded
         self.loop.append_cold(_MEMORY, encoded)
 
     def restore_memory(self, encoded: bytes) -> None:
         """What an earlier life has left; it is on the tape already."""
         self.memory, self._memory_last = msgspec.msgpack.decode(encoded), encoded
+        self.kept = self.memory.pop(KEPT, {})
 
     @property
     def memory_bytes(self) -> bytes:

@@ -47,7 +47,7 @@ _EVENTS: Final = (
     _core.MarketByOrder,
 )
 # Of the host: what follows from what the strategy did.
-_HOST: Final = ("memory", "_memory_last", "failures", "subscriptions", "_notes")
+_HOST: Final = ("memory", "kept", "_memory_last", "failures", "subscriptions", "_notes")
 _BARS: Final = ("sources", "keys", "history", "longest_period")  # of its bars
 _LENT: Final = ("_loop", "_host")
 

@@ -235,7 +235,6 @@ class Portfolio(Strategy):
         handlers = self._host.handlers_of(Strategy)
         handlers.on("fill", self._on_account_fill)
         handlers.on("timer", self._on_own_timer)
-        handlers.on("health", self._on_health)
         for symbol in self._traded:
             instrument = self.instrument(symbol)
             if shares_equity and not self._host.counts(instrument.settle):
@@ -343,14 +342,6 @@ class Portfolio(Strategy):
         elif name == _NET:
             self._net()
 
-    def _on_health(self, health: _core.Health) -> None:
-        """What was denied while a gateway was away is wanted still: sizes stay, targets are said again."""
-        if health.kind in ("gateway", "account stream") and health.state == "live":
-            for symbol, signals in self._signals.items():
-                if signals:
-                    self._changed.setdefault(symbol, set())
-            self._loop.set_timer(_NET, 0, self._loop.now)
-
     def _measure(self) -> None:
         """Weights by the returns until now; what cannot be reckoned leaves those that there were."""
         config = self._config
@@ -400,6 +391,10 @@ class Portfolio(Strategy):
             if all(shared.wanted.get(member) == units for member, units in members.items()):
                 continue
             shared.wanted.update(members)
+            if self._host.robot_numbers:  # live: it may have another life
+                names = {self._active[member].name: units for member, units in members.items()}
+                self._host.kept.setdefault("wanted", {}).setdefault(symbol, {}).update(names)
+                self._loop.touch_memory()
             self._cross(symbol)
         self._send(terms)
 
@@ -517,7 +512,8 @@ class Portfolio(Strategy):
             held[name] = [_packed(each) for each in (*position.holding.state, position.fees)]
 
     def _restore(self) -> None:
-        """Positions of an earlier life; what the account has beside them is nobody's."""
+        """Positions of an earlier life, and what is on its way; what the account has beside them is nobody's."""
+        desk, kept = self._execution_desk(), self._host.kept.get("wanted", {})
         names = {each.name: number for number, each in enumerate(self._active)} | {"nobody": UNOWNED}
         for symbol, members in self.memory.get("members", {}).items() if self.resumed else ():
             for name, packed in members.items():
@@ -536,7 +532,11 @@ class Portfolio(Strategy):
                 nobodys.holding.fill(rest, nobodys.holding.terms.value(price, rest))
                 self._keep("nobody", symbol, nobodys)
                 self.log(f"{symbol}: {rest} units of the account are no member's", "warning")
-            self._targets[symbol] = actual
+            under_way = desk.target_of(symbol)
+            self._targets[symbol] = actual if under_way is None else under_way
+            wanted = kept.get(symbol, {}) if under_way is not None else {}
+            shared.wanted.update({names[name]: units for name, units in wanted.items() if name in names})
+            shared.target()
 
     def _price_int(self, symbol: str) -> int:
         """Returns the middle of the market, before it is there what the account's position cost."""

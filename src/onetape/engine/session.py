@@ -168,6 +168,7 @@ class Session:
         self.host.bars.take_pending = partial(take_history, self)
         self.loop.enter_callback()
         try:
+            self.robot._resume()
             self.robot.on_start()
         except KeyboardInterrupt:
             raise
@@ -283,8 +284,8 @@ class Session:
         self.loop.leave_callback()
 
     def attributes(self) -> dict[str, Any]:
-        """Returns the strategy's own, with its randomness: parameters and what the loop lends it apart."""
-        lent = {"_loop", "_host", "resumed", *self.params}
+        """Returns the strategy's own, with its randomness: parameters, what the loop lends it and desks apart."""
+        lent = {"_loop", "_host", "_desk", "_protections", "resumed", *self.params}
         return {name: value for name, value in vars(self.robot).items() if name not in lent}
 
     def _catching(self) -> AbstractContextManager[None]:

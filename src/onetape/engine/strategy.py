@@ -47,6 +47,7 @@ class Strategy:
     _protections: Protections
     _services: ClassVar[frozenset[str]] = frozenset()
     _compiled: ClassVar[bool] = False  # see engine/compiled.py
+    _location = ""  # of a strategy inside another one
 
     random: random.Random  # seeded by the run
     resumed: bool = False  # True when on_start follows a restart
@@ -424,8 +425,13 @@ class Strategy:
         if "_desk" not in vars(self):
             from onetape.engine.execution_desk import ExecutionDesk
 
-            self._desk = ExecutionDesk(self._host, Strategy, self.set_target)
+            self._desk = ExecutionDesk(self._host, Strategy, self.set_target, self._location)
         return self._desk
+
+    def _resume(self) -> None:
+        """Parent orders of an earlier life go on."""
+        if self._location in self._host.kept:
+            self._execution_desk().resume()
 
     def _protections_desk(self) -> Protections:
         if "_protections" not in vars(self):

@@ -1,0 +1,342 @@
+"""What a robot that is killed had under way goes on in its next life: parent orders with their start, deadline and
+schedule, and targets that wait; never beyond the target, and what cannot go on is said."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from onetape import Strategy
+from onetape.engine.loader import load_strategy
+from onetape.engine.robot_commands import AWAY, BACK
+from onetape.model.enums import OrderNews, OrderState, Side
+from onetape.orders.managed import NewsOut
+from onetape.replay.replay import replay_run
+from onetape.robot import live
+from onetape.robot.earlier_run import earlier_of
+from onetape.robot.live import LiveOptions, open_live
+from worlds.scripted_gateway import A, B, Gateway
+from worlds.supervised import Home
+from worlds.tapes import records
+
+MINUTE = 60 * 10**9
+VENUES = {"a": "binance", "b": "aster"}
+
+
+class Works(Strategy):
+    """Sets its targets once, in its first life."""
+
+    symbols: list[str]
+    algo: str = "twap"
+    wanted: float = 0.04
+
+    def on_start(self):
+        self.began = self.now
+        for symbol in self.symbols:
+            self.subscribe(symbol, quotes=True, trades=True)
+
+    def on_quote(self, quote):
+        if not self.resumed and not self.memory.get("set"):
+            self.memory["set"] = True
+            self.begin()
+
+    def begin(self):
+        options = {"minutes": 10, "spread": 0} if self.algo == "twap" else {}
+        self.set_target(self.symbols[0], self.wanted, self.algo, clip=0.01, **options)
+
+
+class Robot:
+    """One robot over its lives."""
+
+    def __init__(self, home: Path, kind: type[Strategy], accounts: str = "a", **options: object) -> None:
+        self.gateways = {each: Gateway(home, each) for each in accounts}
+        venues = {each: VENUES[each] for each in accounts} if len(accounts) > 1 else {}
+        params = {"symbols": [A, B][: len(accounts)], **options.pop("params", {})}
+        self.options = LiveOptions(
+            strategy=kind, data=[], home=home, venues=venues, params=params, robot="r", goes_on_since=1, **options
+        )
+        self.first = self.gateways["a"]
+
+    def __enter__(self) -> Robot:
+        self.patch = pytest.MonkeyPatch()
+        clock = SimpleNamespace(time_ns=lambda: self.now, monotonic=time.monotonic, sleep=time.sleep)
+        self.patch.setattr(live, "time", clock)
+        self.begin()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.patch.undo()
+        self.run.session.close()
+        for gateway in self.gateways.values():
+            gateway.tape.writer.close()
+
+    def begin(self) -> None:
+        """When all that is on the tapes has been; then the market goes on."""
+        self.now = max(gateway.later for gateway in self.gateways.values()) + 1
+        for gateway in self.gateways.values():
+            gateway.quote()
+        before = earlier_of(self.options, self.gateways)
+        assert before is None or before.continues
+        self.run = open_live(self.options, self.gateways, before)
+        self.loop, self.robot = self.run.session.loop, self.run.session.robot
+        self.step()
+
+    def kill(self, *canceled) -> None:
+        """Nothing is finished; its working orders go, as those of a robot that is dead. canceled: as the gateway has
+        them."""
+        self.run.session.close()
+        for order in canceled:
+            news = NewsOut(order, OrderNews.CANCELED, OrderState.CANCELED, self.first.later)
+            self.first.tape.write(news, self.first.later)
+        self.begin()
+
+    def step(self, after_ns: int = 0) -> None:
+        for gateway in self.gateways.values():
+            gateway.later += after_ns
+            gateway.quote()
+        self.run.step()
+
+    def working(self) -> list[tuple[str, str, float]]:
+        return [(order.symbol, order.side, order.qty) for order in self.loop.working(None)]
+
+    def fill(self, account: str = "a", size: int | None = None) -> None:
+        """What works of the account's symbol, or so much of it (units)."""
+        gateway = self.gateways[account]
+        (order,) = self.loop.working(gateway.symbol)
+        side = Side.BUY if order.side == "buy" else Side.SELL
+        taken = gateway.order(order.id, order.qty_int, side)
+        gateway.fill(taken, size or order.qty_int, "USDT", side)
+        self.run.step()
+
+    def said(self, words: str) -> list[str]:
+        texts = [each.data["text"] for each in records(self.run.folder / "journal", "log")]
+        return [text for text in texts if words in text]
+
+
+@pytest.mark.parametrize("restart", ["memory", "replay"])
+def test_a_twap_goes_on_with_its_schedule_after_a_kill_and_ends_at_its_target(tmp_path, restart):
+    with Robot(tmp_path, Works, restart=restart) as robot:
+        assert robot.working() == [(A, "buy", 0.01)]
+        robot.fill()
+        robot.step(3 * MINUTE)  # the second of four clips is due
+        assert robot.working() == [(A, "buy", 0.01)]
+        (order,) = robot.loop.working(A)
+        taken = robot.first.order(order.id, 10)
+        robot.first.fill(taken, 4, "USDT")
+        robot.kill(taken)
+        assert robot.robot.resumed and robot.robot.position(A).qty == 0.014
+        robot.step()
+        assert robot.working() == [(A, "buy", 0.006)], "what the schedule had made due by then"
+        (target,) = robot.said("goes on")
+        robot.fill()
+        robot.step(3 * MINUTE)
+        assert robot.working() == [(A, "buy", 0.01)], "the third clip has its time of before"
+        robot.fill()
+        robot.step(5 * MINUTE)
+        robot.fill()
+        assert robot.robot.position(A).qty == 0.04 and robot.working() == []
+        assert robot.said("done") == [target.replace("goes on", "").strip() + ": done"]
+        robot.kill()
+        robot.step(20 * MINUTE)
+        assert robot.working() == [] and len(robot.said("goes on")) == 1, "it is over"
+        folder = robot.run.folder
+        robot.run.close(keep=True)
+    assert replay_run(folder, verify=True)["divergences"] == 0
+
+
+def test_a_deadline_that_passed_meanwhile_takes_what_is_left(tmp_path):
+    with Robot(tmp_path, Works) as robot:
+        robot.fill()
+        robot.first.later += 60 * MINUTE
+        robot.kill()
+        assert robot.working() == [(A, "buy", 0.03)]
+
+
+def test_an_order_that_has_been_kept_goes_on_as_the_parents_child(tmp_path):
+    """And keeps its place; nothing beside it."""
+    with Robot(tmp_path, Works, params={"algo": "join"}) as robot:
+        (order,) = robot.loop.working(A)
+        robot.first.order(order.id, 10, tag="join")
+        robot.run.step()
+        robot.kill()
+        assert [each.id for each in robot.loop.working(A)] == [order.id]
+        robot.fill()
+        robot.step()
+        assert robot.working() == [(A, "buy", 0.01)] and robot.loop.working(A)[0].id != order.id
+
+
+class Sets(Works):
+    def on_start(self):
+        super().on_start()
+        if self.resumed:
+            self.set_target(self.symbols[0], -0.02)
+
+
+def test_a_target_of_the_next_life_takes_its_place(tmp_path):
+    with Robot(tmp_path, Sets) as robot:
+        robot.fill()
+        robot.kill()
+        robot.step(20 * MINUTE)
+        assert robot.working() == [(A, "sell", 0.03)]
+
+
+def test_what_cannot_go_on_is_said(tmp_path):
+    with Robot(tmp_path, Works, accounts="ab") as robot:
+        robot.kill()
+        assert robot.said("goes on") != []
+        # Its symbol is traded no more.
+        robot.run.close(keep=True)
+        robot.options = replace(robot.options, venues={"b": "aster"}, params={"symbols": [B]})
+        only = {"b": robot.gateways["b"]}
+        before = earlier_of(robot.options, only)
+        assert before is not None and not before.continues
+        robot.run = open_live(robot.options, only, before)
+        robot.loop = robot.run.session.loop
+        robot.gateways["b"].quote()
+        robot.run.step()
+        assert ["binance:BTC/USDT:USDT is not in the data" in each for each in robot.said("does not go on")] == [True]
+        assert robot.working() == []
+
+
+class Weighted(Works):
+    """B first, then A in its place."""
+
+    def begin(self):
+        self.set_target(B, 0.01)
+
+    def on_fill(self, fill):
+        if self.position(B).qty == 0.01 and not self.resumed:
+            self.set_weights({A: 0.01, B: 0.0}, of=60_000.0)
+
+
+def test_what_waits_for_a_reduction_waits_in_the_next_life_too(tmp_path):
+    with Robot(tmp_path, Weighted, accounts="ab") as robot:
+        robot.fill("b")
+        assert robot.working() == [(B, "sell", 0.01)]
+        robot.kill()
+        robot.step()
+        assert robot.working() == [(B, "sell", 0.01)], "what gets smaller first"
+        robot.fill("b")
+        assert robot.working() == [(A, "buy", 0.009)]
+        robot.fill()
+        robot.kill()
+        robot.step()
+        assert robot.working() == []
+
+
+def test_a_gateway_that_is_away_ends_no_parent(tmp_path):
+    """However often its child is denied; and what was denied without one is said when it is back, what grows too."""
+
+    class Away(Works):
+        def begin(self):
+            super().begin()
+            self.set_weights({B: 0.01}, of=60_000.0)
+
+    with Robot(tmp_path, Away, accounts="ab") as robot:
+        away = {"account": "a", "gateway": 0}, {"account": "b", "gateway": 1}
+        robot.fill()
+        robot.fill("b")
+        for fields in away:
+            robot.run.session.ask(AWAY, fields)
+        robot.robot.set_weights({B: 0.02}, of=60_000.0)
+        robot.run.session.loop.leave_callback()
+        robot.step(3 * MINUTE)
+        robot.step(3 * MINUTE)
+        assert robot.working() == []
+        assert robot.said("refused") == []
+        for fields in away:
+            robot.run.session.ask(BACK, fields)
+        assert sorted(robot.working()) == [(B, "buy", 0.01), (A, "buy", 0.02)]
+
+
+MEMBERS = """
+from onetape import Strategy
+
+
+class Steps(Strategy):
+    symbol: str = ""
+    level: float = 1.0
+
+    def on_start(self):
+        self.subscribe(self.symbol, quotes=True)
+
+    def on_quote(self, quote):
+        if not self.resumed:
+            self.set_target(self.symbol, self.level)
+"""
+
+
+@pytest.mark.parametrize("algo", ["touch", "join"])
+def test_members_of_a_portfolio_get_what_they_lacked_before_the_kill(tmp_path, algo):
+    (tmp_path / "members.py").write_text(MEMBERS)
+    section = f'strategy = "members.py:Steps"\nsymbols = ["{A}"]\nlots = 0.01\nparams = {{ level = [1.0, 2.0] }}'
+    (tmp_path / "p.toml").write_text(f'[portfolio]\n[portfolio.strategies.steps]\n{section}\nalgo = "{algo}"\n')
+    kind = load_strategy(str(tmp_path / "p.toml"))
+    with Robot(tmp_path, kind) as robot:
+        robot.options.params.clear()
+        (order,) = robot.loop.working(A)
+        assert order.qty == 0.03
+        taken = robot.first.order(order.id, 30)
+        robot.first.fill(taken, 9, "USDT")
+        robot.run.step()
+        robot.kill(taken)
+        robot.step()
+        assert robot.working() == [(A, "buy", 0.021)]
+        robot.fill()
+        held = [each.position(A).qty for each in robot.run.session.host.children]
+        assert held == [0.01, 0.02] and robot.working() == []
+
+
+TWAP = """
+from onetape import Strategy
+
+
+class Twap(Strategy):
+    symbol: str = "binance:BTC/USDT:USDT"
+
+    def on_start(self):
+        self.subscribe(self.symbol, quotes=True)
+
+    def on_quote(self, quote):
+        if not self.memory.get("set"):
+            self.memory["set"] = True
+            self.set_target(self.symbol, 0.05, "twap", minutes=0.1, clip=0.01)
+"""
+CONFIG = """
+[venues.x]
+kind = "binance-usdm"
+[accounts.main]
+venue = "x"
+[robots.twap]
+strategy = "twap.py"
+account = "main"
+"""
+
+
+def test_a_parent_goes_on_in_another_process_to_its_target_and_never_beyond(tmp_path):
+    """Killed in the middle; then the run is repeated to the last action."""
+    (tmp_path / "twap.py").write_text(TWAP)
+    with Home(tmp_path, CONFIG) as home:
+        home.run("up")
+        home.wait_for(home.fills)
+        home.kill("robot:twap")
+        (run,) = (home.home / "runs").iterdir()
+
+        def ended() -> list[str]:
+            return [text for each in records(run / "journal", "log") if "done" in (text := each.data["text"])]
+
+        home.wait_for(ended)
+        home.run("down")
+        held = sum(Decimal(fill["qty"]) * (1 if fill["side"] == "buy" else -1) for fill in home.fills())
+        assert held == Decimal("0.05") and {fill["side"] for fill in home.fills()} == {"buy"}
+        (target,) = records(run / "journal", "target")
+        requests = [each.data for each in records(run / "journal", "order_request")]
+        orders = [each["more"]["target"] for each in requests if "more" in each]
+        assert set(orders) == {target.data["id"]}
+        assert sum("goes on" in each.data["text"] for each in records(run / "journal", "log")) == 1
+        assert replay_run(run, verify=True)["divergences"] == 0
