@@ -179,6 +179,14 @@ def test_the_slider_shows_the_moment_that_replay_shows_and_its_link_leads_there_
     page.wait(there)
 
 
+def choose(page: Chromium, what: str, value: str) -> None:
+    page.wait(f"!!document.querySelector({what + f' option[value={json.dumps(value)}]'!r})")
+    page.js(
+        f"(() => {{ const e = document.querySelector({what!r}); e.value = {value!r};"
+        " e.dispatchEvent(new Event('change', {bubbles: true})) })()"
+    )
+
+
 def test_a_server_that_is_lost_is_said_to_be_so_and_the_page_goes_on_with_the_one_that_comes(home, page):
     go(page, "overview")
     page.wait("document.querySelector('#equity .big')?.innerText.includes('USDT')")
@@ -303,6 +311,54 @@ def test_hostile_words_that_come_the_real_way_stay_words_on_every_page(home, pag
         assert page.js(WHAT_RAN) == []
 
 
+def check_of_text(page: Chromium, place: str) -> None:
+    for width in (1280, 390):
+        page.resize(width, 900)
+        assert page.js(WHAT_RAN) == [], (place, width)
+        assert page.js(OUTSIDE) == [], (place, width)
+        assert page.js("document.documentElement.scrollWidth") <= width, (place, width)
+
+
+def test_a_sweep_is_started_on_the_page_and_is_a_heat_map_of_two_parameters_and_a_figure(home, page, tmp_path):
+    home.run("sample", "--out", "market.tape", "--events", "20000")
+    go(page, "overview")
+    go(page, "backtests")
+    press(page, "Open", "#start")
+    choose(page, "#start form label:nth-of-type(1) select", "sweep")
+    choose(page, "#start form label:nth-of-type(2) select", "maker.py")
+    fill_in(page, "#p-lots", "1,2,3")
+    fill_in(page, "#p-below", "100:300:200")
+    hostile = "<img src=x onerror=taken=1>"
+    fill_in(page, "#p-note", hostile)
+    page.wait(
+        "[...document.querySelectorAll('#start .check')].some(e => e.innerText === 'market.tape' && (e.click(), 1))"
+    )
+    press(page, "Start", "#start")
+    page.wait("!!document.querySelector('#trials a')")
+    page.js("document.querySelector('#trials a').click()")
+    page.wait("document.querySelector('#sweep')?.innerText.includes('6 of 6 variants')")
+    page.wait("document.querySelector('#trials').innerText.includes('done')")
+    choose(page, "#sweep label:nth-of-type(1) select", "fills")
+    page.wait(
+        "document.querySelector('#sweep caption')?.innerText === 'Fills: lots across, below down; of note the best'"
+    )
+    assert page.js("document.querySelectorAll('#sweep .map tbody td').length") == 6
+    assert "★" in text(page, "#sweep .map") and hostile in text(page, "#sweep")
+    choose(page, "#sweep label:nth-of-type(3) select", "note")
+    page.wait("document.querySelectorAll('#sweep .map tbody tr').length === 1")
+    assert hostile in text(page, "#sweep .map") and page.js(WHAT_RAN) == []
+    name = text(page, "#trials a")
+    rows = [json.loads(line) for line in (home.home / "sweeps" / name / "results.jsonl").read_text().splitlines()]
+    assert str(max(row["fills"] for row in rows)) in text(page, "#sweep .map b")
+    with page_of(home, tmp_path, poison=POISON) as poisoned:
+        go(poisoned, "backtests")
+        poisoned.wait(
+            f"[...document.querySelectorAll('#runs a')].some(a => a.textContent.startsWith({name!r}) && (a.click(), 1))"
+        )
+        poisoned.wait("document.querySelector('#sweep .map')?.textContent.includes('constructor.constructor')")
+        check_of_text(poisoned, "sweep")
+
+
 def test_whatever_the_server_says_is_text_and_no_page_leaves_its_width(home, tmp_path):
     with page_of(home, tmp_path, poison=POISON) as page:
         for place in PAGES:
@@ -310,11 +366,7 @@ def test_whatever_the_server_says_is_text_and_no_page_leaves_its_width(home, tmp
             page.wait("!!document.querySelector('.panel') && !document.querySelector('.loading')")
             if place != "delta":
                 page.wait("document.querySelector('main').textContent.includes('constructor.constructor')")
-            for width in (1280, 390):
-                page.resize(width, 900)
-                assert page.js(WHAT_RAN) == [], (place, width)
-                assert page.js(OUTSIDE) == [], (place, width)
-                assert page.js("document.documentElement.scrollWidth") <= width, (place, width)
+            check_of_text(page, place)
 
 
 @pytest.mark.skipif(not AXE.exists(), reason="axe-core-python is not installed")
