@@ -55,6 +55,28 @@ class Quoter(Strategy):
         if not bids:
             self.buy(self.symbol, 0.02, price)
 """.replace("HOSTILE", repr(HOSTILE))
+SIGNALLER = """
+from onetape import Strategy
+
+
+class Signaller(Strategy):
+    symbol: str = "binance:BTC/USDT:USDT"
+    size: float = 0.01
+
+    def on_start(self):
+        self.seen = 0
+        self.subscribe(self.symbol, quotes=True)
+        self.set_timer("act", every="200ms")
+
+    def on_timer(self, name):
+        if (quote := self.quote(self.symbol)) is None:
+            return
+        self.seen += 1
+        signal = self.signal(self.symbol, "buy", why=HOSTILE)
+        if self.seen == 1:
+            self.set_target(self.symbol, self.size, signal=signal)
+            self.buy(self.symbol, 900, quote.bid)
+""".replace("HOSTILE", repr(HOSTILE))
 CONFIG = """
 [venues.x]
 kind = "binance-usdm"
@@ -309,6 +331,36 @@ def test_hostile_words_that_come_the_real_way_stay_words_on_every_page(home, pag
         go(page, place)
         page.wait(f"({words} ?? '').includes({seen[:60]!r}) && ({words}).includes({seen[-11:]!r})")
         assert page.js(WHAT_RAN) == []
+
+
+def test_a_robot_is_added_on_the_page_says_what_it_decided_and_why_it_placed_no_order_and_is_removed(home, page):
+    (home.folder / "signaller.py").write_text(SIGNALLER)
+    go(page, "overview")
+    go(page, "robots")
+    press(page, "Open", "#add")
+    fill_in(page, "#add-name", "../s")
+    choose(page, "#add select", "signaller.py")
+    fill_in(page, "#add-size", "0.02")
+    press(page, "Add ...", "#add")
+    confirm(page, "Add it")
+    page.wait("document.querySelector('.toasts')?.innerText.includes('is no name')")  # a file would be anywhere
+    fill_in(page, "#add-name", "s")
+    press(page, "Add ...", "#add")
+    confirm(page, "Add it")
+    page.wait("document.querySelector('#robot h2')?.innerText === 's'")
+    page.wait("document.querySelector('#decisions')?.innerText.includes('buy 0.020 at market: filled')")
+    page.wait("document.querySelector('#decisions')?.innerText.includes('no target was set for it')")
+    page.wait("/buy 900.000 at [0-9.]+/.test(document.querySelector('#refusals')?.innerText.replaceAll('\\t', ' '))")
+    assert "4201" in text(page, "#refusals") and page.js(WHAT_RAN) == []
+    press(page, "Stop ...", "#robot")
+    confirm(page, "Stop it")
+    page.wait("document.querySelector('#refusals')?.innerText.includes('it was stopped by a command')")
+    home.run("flatten", "--symbol", SYMBOL)
+    press(page, "Remove ...", "#robot")
+    confirm(page, "Remove it")
+    home.wait_for(
+        lambda: all(each["name"] != "robot:s" or each["state"] == "stopped" for each in home.now()["processes"])
+    )
 
 
 def check_of_text(page: Chromium, place: str) -> None:

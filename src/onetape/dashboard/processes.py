@@ -50,11 +50,14 @@ class Processes:
         answers = await asyncio.gather(*(reader.ask(f"gateway:{name}", "latency") for name in accounts))
         latency = dict(zip(accounts, answers, strict=True))
         rows = [each for each in status["processes"] if each["kind"] == "robot"]
-        found = [self._robot(each, shown.get(each["name"], {}), latency) for each in rows]
+        added = status.get("added", ())
+        found = [self._robot(each, shown.get(each["name"], {}), latency, added) for each in rows]
         halts = reader.halts(gateways)
         return [{**each, "blocked": blocked(each, gateways, halts, now=time.time_ns())} for each in found]
 
-    def _robot(self, process: dict[str, Any], shown: Mapping[str, Any], latency: Mapping[str, Any]) -> dict[str, Any]:
+    def _robot(
+        self, process: dict[str, Any], shown: Mapping[str, Any], latency: Mapping[str, Any], added: Sequence[str]
+    ) -> dict[str, Any]:
         name = process["name"].partition(":")[2]
         section = shown.get("section", {})  # of one that was added the configuration has none
         if (written := self._reader.config.robots.get(name)) is not None:
@@ -66,7 +69,7 @@ class Processes:
             "accounts": accounts,
             "subaccount": section.get("subaccount", ""),
             "file": section.get("strategy", ""),
-            "is_added": written is None,
+            "is_added": name in added,
             **{
                 key: shown.get(key)
                 for key in ("type", "symbol", "symbols", "profit", "status", "orders", "params", "run")
@@ -162,7 +165,7 @@ def blocked(
     for each in halts:
         of_it = subjects.get(each["scope"])
         if set(robot["accounts"]) & set(each["accounts"]) and (of_it is None or each["subject"] in of_it):
-            found.append((f"halt of {each['scope']} {each['subject']}: {each['rule']}", each["until"]))
+            found.append((f"halt of {each['scope']} {each['subject']}".rstrip() + f": {each['rule']}", each["until"]))
     return [{"text": " ".join(text.split()), "until": until // _MS or None} for text, until in found]
 
 
