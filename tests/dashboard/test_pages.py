@@ -55,6 +55,28 @@ class Quoter(Strategy):
         if not bids:
             self.buy(self.symbol, 0.02, price)
 """.replace("HOSTILE", repr(HOSTILE))
+SIGNALLER = """
+from onetape import Strategy
+
+
+class Signaller(Strategy):
+    symbol: str = "binance:BTC/USDT:USDT"
+    size: float = 0.01
+
+    def on_start(self):
+        self.seen = 0
+        self.subscribe(self.symbol, quotes=True)
+        self.set_timer("act", every="200ms")
+
+    def on_timer(self, name):
+        if (quote := self.quote(self.symbol)) is None:
+            return
+        self.seen += 1
+        signal = self.signal(self.symbol, "buy", why=HOSTILE)
+        if self.seen == 1:
+            self.set_target(self.symbol, self.size, signal=signal)
+            self.buy(self.symbol, 900, quote.bid)
+""".replace("HOSTILE", repr(HOSTILE))
 CONFIG = """
 [venues.x]
 kind = "binance-usdm"
@@ -177,6 +199,14 @@ def test_the_slider_shows_the_moment_that_replay_shows_and_its_link_leads_there_
     page.wait("!document.querySelector('#moment')")
     go(page, link.removeprefix("#"))
     page.wait(there)
+
+
+def choose(page: Chromium, what: str, value: str) -> None:
+    page.wait(f"!!document.querySelector({what + f' option[value={json.dumps(value)}]'!r})")
+    page.js(
+        f"(() => {{ const e = document.querySelector({what!r}); e.value = {value!r};"
+        " e.dispatchEvent(new Event('change', {bubbles: true})) })()"
+    )
 
 
 def test_a_server_that_is_lost_is_said_to_be_so_and_the_page_goes_on_with_the_one_that_comes(home, page):
@@ -303,6 +333,84 @@ def test_hostile_words_that_come_the_real_way_stay_words_on_every_page(home, pag
         assert page.js(WHAT_RAN) == []
 
 
+def test_a_robot_is_added_on_the_page_says_what_it_decided_and_why_it_placed_no_order_and_is_removed(home, page):
+    (home.folder / "signaller.py").write_text(SIGNALLER)
+    go(page, "overview")
+    go(page, "robots")
+    press(page, "Open", "#add")
+    fill_in(page, "#add-name", "../s")
+    choose(page, "#add select", "signaller.py")
+    fill_in(page, "#add-size", "0.02")
+    press(page, "Add ...", "#add")
+    confirm(page, "Add it")
+    page.wait("document.querySelector('.toasts')?.innerText.includes('is no name')")  # a file would be anywhere
+    fill_in(page, "#add-name", "s")
+    press(page, "Add ...", "#add")
+    confirm(page, "Add it")
+    page.wait("document.querySelector('#robot h2')?.innerText === 's'")
+    page.wait("document.querySelector('#decisions')?.innerText.includes('buy 0.020 at market: filled')")
+    page.wait("document.querySelector('#decisions')?.innerText.includes('no target was set for it')")
+    page.wait("/buy 900.000 at [0-9.]+/.test(document.querySelector('#refusals')?.innerText.replaceAll('\\t', ' '))")
+    assert "4201" in text(page, "#refusals") and page.js(WHAT_RAN) == []
+    press(page, "Stop ...", "#robot")
+    confirm(page, "Stop it")
+    page.wait("document.querySelector('#refusals')?.innerText.includes('it was stopped by a command')")
+    home.run("flatten", "--symbol", SYMBOL)
+    press(page, "Remove ...", "#robot")
+    confirm(page, "Remove it")
+    home.wait_for(
+        lambda: all(each["name"] != "robot:s" or each["state"] == "stopped" for each in home.now()["processes"])
+    )
+
+
+def check_of_text(page: Chromium, place: str) -> None:
+    for width in (1280, 390):
+        page.resize(width, 900)
+        assert page.js(WHAT_RAN) == [], (place, width)
+        assert page.js(OUTSIDE) == [], (place, width)
+        assert page.js("document.documentElement.scrollWidth") <= width, (place, width)
+
+
+def test_a_sweep_is_started_on_the_page_and_is_a_heat_map_of_two_parameters_and_a_figure(home, page, tmp_path):
+    home.run("sample", "--out", "market.tape", "--events", "20000")
+    go(page, "overview")
+    go(page, "backtests")
+    press(page, "Open", "#start")
+    choose(page, "#start form label:nth-of-type(1) select", "sweep")
+    choose(page, "#start form label:nth-of-type(2) select", "maker.py")
+    fill_in(page, "#p-lots", "1,2,3")
+    fill_in(page, "#p-below", "100:300:200")
+    hostile = "<img src=x onerror=taken=1>"
+    fill_in(page, "#p-note", hostile)
+    page.wait(
+        "[...document.querySelectorAll('#start .check')].some(e => e.innerText === 'market.tape' && (e.click(), 1))"
+    )
+    press(page, "Start", "#start")
+    page.wait("!!document.querySelector('#trials a')")
+    page.js("document.querySelector('#trials a').click()")
+    page.wait("document.querySelector('#sweep')?.innerText.includes('6 of 6 variants')")
+    page.wait("document.querySelector('#trials').innerText.includes('done')")
+    choose(page, "#sweep label:nth-of-type(1) select", "fills")
+    page.wait(
+        "document.querySelector('#sweep caption')?.innerText === 'Fills: lots across, below down; of note the best'"
+    )
+    assert page.js("document.querySelectorAll('#sweep .map tbody td').length") == 6
+    assert "★" in text(page, "#sweep .map") and hostile in text(page, "#sweep")
+    choose(page, "#sweep label:nth-of-type(3) select", "note")
+    page.wait("document.querySelectorAll('#sweep .map tbody tr').length === 1")
+    assert hostile in text(page, "#sweep .map") and page.js(WHAT_RAN) == []
+    name = text(page, "#trials a")
+    rows = [json.loads(line) for line in (home.home / "sweeps" / name / "results.jsonl").read_text().splitlines()]
+    assert str(max(row["fills"] for row in rows)) in text(page, "#sweep .map b")
+    with page_of(home, tmp_path, poison=POISON) as poisoned:
+        go(poisoned, "backtests")
+        poisoned.wait(
+            f"[...document.querySelectorAll('#runs a')].some(a => a.textContent.startsWith({name!r}) && (a.click(), 1))"
+        )
+        poisoned.wait("document.querySelector('#sweep .map')?.textContent.includes('constructor.constructor')")
+        check_of_text(poisoned, "sweep")
+
+
 def test_whatever_the_server_says_is_text_and_no_page_leaves_its_width(home, tmp_path):
     with page_of(home, tmp_path, poison=POISON) as page:
         for place in PAGES:
@@ -310,11 +418,7 @@ def test_whatever_the_server_says_is_text_and_no_page_leaves_its_width(home, tmp
             page.wait("!!document.querySelector('.panel') && !document.querySelector('.loading')")
             if place != "delta":
                 page.wait("document.querySelector('main').textContent.includes('constructor.constructor')")
-            for width in (1280, 390):
-                page.resize(width, 900)
-                assert page.js(WHAT_RAN) == [], (place, width)
-                assert page.js(OUTSIDE) == [], (place, width)
-                assert page.js("document.documentElement.scrollWidth") <= width, (place, width)
+            check_of_text(page, place)
 
 
 @pytest.mark.skipif(not AXE.exists(), reason="axe-core-python is not installed")

@@ -13,8 +13,10 @@ import pytest
 from test_access import serving
 
 from onetape.dashboard.past import Past, folder_of
+from onetape.dashboard.sweep_map import SIDE_MAX, SweepMaps, map_of
 from onetape.dashboard.trials import Trials
 from onetape.model.errors import BadConfig, BadInput, DuplicateCommand
+from onetape.report.sweep_results import metric_of, open_sweep
 from waiting import PATIENCE_S
 
 CROSS = """
@@ -184,16 +186,16 @@ def test_a_backtest_is_begun_watched_and_ended(project):
                 "params": {"every": 9},
                 "run": "paged",
             }
-            assert await trials.carry_out("start", wanted) == {"run": "paged"}
+            assert await trials.carry_out("backtest", wanted) == {"run": "paged"}
             with pytest.raises(DuplicateCommand):
-                await trials.carry_out("start", {**wanted, "run": "other"})
+                await trials.carry_out("backtest", {**wanted, "run": "other"})
             (shown,) = await _ended(trials)
             assert shown["error"] == ""
             row = made_row(project, "paged")
             assert row["params"]["every"] == 9 and not row["goes_on"]
-            await trials.carry_out("start", {**wanted, "params": {"every": "x"}, "run": "bad"})
+            await trials.carry_out("backtest", {**wanted, "params": {"every": "x"}, "run": "bad"})
             assert "every" in (await _ended(trials))[0]["error"]
-            await trials.carry_out("start", {**wanted, "run": "ended"})
+            await trials.carry_out("backtest", {**wanted, "run": "ended"})
             while (await trials.topics()["trials"].make(()))[0]["is_running"]:
                 with suppress(BadInput):  # it has not begun yet, or has just ended
                     await trials.carry_out("stop", {"run": "ended"})
@@ -206,11 +208,73 @@ def test_a_backtest_is_begun_watched_and_ended(project):
                 {"params": {"--home": "x"}},
             ):
                 with pytest.raises(BadInput):
-                    await trials.carry_out("start", {**wanted, **bad})
+                    await trials.carry_out("backtest", {**wanted, **bad})
         finally:
             await trials.close()
 
     asyncio.run(work())
+
+
+def test_a_sweep_is_begun_its_map_grows_and_what_it_has_done_is_kept_when_it_is_ended(project):
+    async def work():
+        trials, past = Trials(project, project / ".onetape"), Past(project / ".onetape")
+        try:
+            params = {"every": "1:400:1"}
+            wanted = {"strategy": "strategies/cross.py", "tapes": ["market.tape"], "params": params, "run": "map"}
+            for bad in ({"run": "../x"}, {"params": {"--home": "1,2"}}, {"tapes": ["/etc"]}):
+                with pytest.raises(BadInput):
+                    await trials.carry_out("sweep", {**wanted, **bad})
+            assert await trials.carry_out("sweep", wanted) == {"run": "map"}
+            with pytest.raises(DuplicateCommand):
+                await trials.carry_out("backtest", {**wanted, "params": {}, "run": "other"})
+            look = past.topics()["sweep"].make
+            while True:
+                with suppress(BadInput):  # it has not begun yet
+                    if (found := await look(["map", "pnl"]))["done"] > 2:
+                        break
+                await asyncio.sleep(0.02)
+            assert found["tries"] == 400 and found["x"] == found["y"] == "every"
+            await trials.carry_out("stop", {"run": "map"})
+            (shown,) = await _ended(trials)
+            assert shown["error"] == "ended by the page"
+            kept = (await look(["map", "pnl"]))["done"]
+            assert found["done"] <= kept < 400
+            twins = [row for row in past._listed() if row["name"] == "map"]
+            assert [(row["kind"], row["has_report"]) for row in twins] == [("sweep", False)]
+            with pytest.raises(BadInput, match="is none of"):
+                await look(["map", "", "nobody"])
+        finally:
+            await trials.close()
+            await past.close()
+
+    asyncio.run(work())
+
+
+def test_a_map_has_the_best_of_what_is_not_shown_and_the_worst_values_are_left_out(project):
+    symbols = "--param=symbol=binance:BTC/USDT:USDT,binance:NONE/USDT:USDT"
+    call = ("sweep", "strategies/cross.py", "--data", "market.tape", "--out", "two", "--param=every=3,5", symbols)
+    onetape(project, *call, "--metric=pnl")
+    sweep = open_sweep(project / ".onetape" / "sweeps" / "two")
+    found = map_of(sweep, x="every", y="every")
+    best = {row["params"]["every"]: metric_of(row, "pnl") for row in sweep.rows if metric_of(row, "pnl") is not None}
+    assert found["columns"] == ["3", "5"] and found["lines"] == [""]
+    assert {found["columns"][column]: value for column, _, value, _ in found["cells"]} == {
+        str(every): value for every, value in best.items()
+    }
+    both = map_of(sweep)
+    assert (both["x"], both["y"], both["done"], both["failed"]) == ("every", "symbol", 4, 2)
+    assert [row["error"] is None for row in both["rows"]] == [True, True, False, False]  # a failure is no result
+    folder = project / ".onetape" / "sweeps" / "map"
+    maps = SweepMaps()
+    maps.look(folder)
+    with (folder / "results.jsonl").open("a+") as file:
+        file.seek(0)
+        row = json.loads(file.readline())
+        file.writelines(json.dumps({**row, "key": str(n), "fills": n}) + "\n" for n in range(100, 200))
+    wide = maps.look(folder, "fills")
+    assert wide["columns"][-3:] == ["198", "199", "200"] and len(wide["columns"]) == SIDE_MAX
+    assert wide["left_out"] == {"every": wide["done"] - SIDE_MAX} and len(wide["rows"]) == 100
+    assert [row["params"]["every"] for row in wide["rows"][:3]] == ["200", "199", "198"]
 
 
 async def _ended(trials: Trials) -> list[dict]:

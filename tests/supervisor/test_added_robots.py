@@ -86,6 +86,7 @@ def refuse(home: Home) -> None:
         (("name=mm", strategy), "there is a robot `mm`"),
         (("name=operator", strategy), "no robot is called"),
         ((strategy,), "no name"),
+        (("name=../x", strategy), "'../x' is no name"),  # files are named after it
         (("name=x",), "missing"),
         (("name=x", "strategy=gone.py"), "no strategy file gone.py"),
         (("name=x", strategy, "account=other"), "no account `other`"),
@@ -110,3 +111,8 @@ def test_a_section_is_checked_as_the_configuration_is():
         with_robot(made, "x", {"strategy": "s.py", "account": "main"}, location="add_robot")
     with pytest.raises(BadConfig, match="unknown key"):
         with_robot(config, "y", {"strategy": "s.py", "account": "main", "zoo": 1}, location="add_robot")
+    for name in ("../x", "a/b", ".hidden", "two\nlines", "x" * 65):
+        with pytest.raises(BadConfig, match="is no name"):
+            with_robot(config, name, {"strategy": "s.py", "account": "main"}, location="add_robot")
+    with pytest.raises(BadConfig, match="is no name"):
+        parse_config('[venues.x]\nkind = "binance-usdm"\n[accounts."../a"]\nvenue = "x"\n')

@@ -20,6 +20,7 @@ WITHIN_S: Final = 5.0
 SLOW_S: Final = 20.0
 TRIALS: Final = "trials"
 BY_HAND: Final = "account"
+ADD, REMOVE = "add_robot", "remove_robot"
 _SINGLE: Final = ("supervisor", CONTROL, TRIALS)
 
 
@@ -49,12 +50,15 @@ ACTIONS: Final = {
     "lift": Action("gateway", "lift_halt", ("id", "reason")),
     "cancel": Action("gateway", "cancel", ("order", "symbol"), SLOW_S),
     "flatten": Action(BY_HAND, "flatten", ("symbol",)),
+    "robot_add": Action("supervisor", ADD, ("name", "strategy", "account", "subaccount", "params"), SLOW_S),
+    "robot_remove": Action("supervisor", REMOVE, ("name",), SLOW_S),
     "robot_params": Action("robot", "params", None),
     "robot_stop": Action("robot", "stop"),
     "robot_start": Action("robot", "start"),
     "delta_control": Action("control", "delta_control", None),
     "delta_auto": Action("control", "set_delta_auto", None),
-    "backtest": Action(TRIALS, "start", ("strategy", "tapes", "params", "cash", "run")),
+    "backtest": Action(TRIALS, "backtest", ("strategy", "tapes", "params", "cash", "run")),
+    "sweep": Action(TRIALS, "sweep", ("strategy", "tapes", "params", "cash", "metric", "run")),
     "end_backtest": Action(TRIALS, "stop", ("run",)),
 }
 
@@ -83,6 +87,8 @@ async def carry_out(doors: Doors, request: Mapping[str, Any], session: str) -> C
         except OnetapeError as error:
             return CommandResult(id_, "refused", None, dict(error.as_json()["error"]))
         return CommandResult(id_, "applied", result)
+    if action.command == ADD:  # code of this folder, and no other
+        await doors.trials.check_strategy(str(fields.get("strategy")).partition(":")[0])
     target = f"{action.kind}:{name}" if name else action.kind
     return await doors.commands.send_command(
         target, action.command, fields, timeout=action.within_s, command_id=f"page {session} {id_}"

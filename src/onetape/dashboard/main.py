@@ -18,6 +18,7 @@ from onetape.control.options import has_control
 from onetape.dashboard.access import Session
 from onetape.dashboard.actions import Doors
 from onetape.dashboard.broadcast import Broadcast, ended
+from onetape.dashboard.decisions import Decisions
 from onetape.dashboard.hedging import ControlPlane
 from onetape.dashboard.options import DASHBOARD, DashboardOptions
 from onetape.dashboard.orders import Orders
@@ -46,10 +47,12 @@ class Dashboard:
         self.reader = Reader(DASHBOARD, options.config, home, records=options.records, folder=Path(options.folder))
         self.orders = Orders(options.config, home)
         self.control = ControlPlane(self.reader)
-        self.past = Past(home)
+        self.past, self.decisions = Past(home), Decisions(home)
         self.trials = Trials(Path(options.folder), home)
         topics = all_topics(self.reader, self.orders, self.control)
-        self.broadcast = Broadcast({**topics, **self.past.topics(), **self.trials.topics()}, self.orders)
+        for each in (self.past, self.decisions, self.trials):
+            topics |= each.topics()
+        self.broadcast = Broadcast(topics, self.orders)
         by_hand = partial(ByHand, home, options.config, actor=DASHBOARD)
         doors = Doors(self.reader.commands, self.control, self.trials, by_hand)
         self.server = DashboardServer(options, doors, self.broadcast, self._welcome)
@@ -65,6 +68,7 @@ class Dashboard:
             await ended(self._running)
         await self.trials.close()
         await self.past.close()
+        await self.decisions.close()
         await self.control.close()
         await self.orders.close()
         await self.reader.close()

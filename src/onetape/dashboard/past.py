@@ -17,6 +17,7 @@ import msgspec
 
 from onetape.dashboard.equity_lines import thinned
 from onetape.dashboard.market import BARS_MAX, INTERVALS, SIDES, bars_until, instrument_from
+from onetape.dashboard.sweep_map import SweepMaps
 from onetape.dashboard.topic import Topic, Topics
 from onetape.engine.tape_facts import tape_span
 from onetape.model.errors import BadInput, ProcessDown
@@ -122,6 +123,7 @@ class Past:
         self._timer: asyncio.TimerHandle | None = None
         self._rows: dict[Path, tuple[int, dict[str, Any]]] = {}  # by file, as of its time of change
         self._lines: dict[Path, tuple[int, dict[str, Any]]] = {}
+        self._maps = SweepMaps()
 
     async def close(self) -> None:
         self._let_go(0)
@@ -132,6 +134,7 @@ class Past:
         return {
             "runs": Topic(self._runs, 2.0),
             "run": Topic(self._run, 15.0),
+            "sweep": Topic(self._sweep, 2.0),
             "moment": Topic(self._moment, 5.0),
             "moment_bars": Topic(self._moment_bars, 5.0),
         }
@@ -147,9 +150,8 @@ class Past:
 
     def _listed(self) -> list[dict[str, Any]]:
         files = [*(self._home / "runs").glob("*/run.toml"), *(self._home / "sweeps").glob("*/sweep.json")]
-        stamped = sorted(((_changed(each), each) for each in files), key=lambda each: each[0], reverse=True)[
-            :LISTED_MAX
-        ]
+        ages = ((max(_changed(each), _changed(each.with_name("report.html"))), each) for each in files)
+        stamped = sorted(ages, key=lambda each: each[0], reverse=True)[:LISTED_MAX]
         self._rows = {path: kept for path, kept in self._rows.items() if (kept[0], path) in stamped}
         for changed, path in stamped:
             if path not in self._rows:
@@ -160,6 +162,12 @@ class Past:
         """Returns what a run came to: parameters, results, its equity over time, fills to jump to. words: its name."""
         folder = folder_of(self._home, "runs", words[0] if words else "")
         return await self._in_thread(lambda: self._line(folder))
+
+    async def _sweep(self, words: Sequence[str]) -> Any:
+        """Returns a figure of a sweep over two parameters, and its best variants. words: its name, metric, x, y."""
+        name, metric, x, y = (*words, "", "", "", "")[:4]
+        folder = folder_of(self._home, "sweeps", name)
+        return await self._in_thread(lambda: self._maps.look(folder, metric, x, y))
 
     def _line(self, folder: Path) -> dict[str, Any]:
         changed, kept = _size(folder), self._lines.get(folder)
@@ -224,11 +232,13 @@ def _changed(path: Path) -> int:
 
 def _row(path: Path, changed: int) -> dict[str, Any]:
     row: dict[str, Any] = {"name": path.parent.name, "is_sweep": path.name != "run.toml", "made": changed // _MS}
+    row["has_report"] = (path.parent / "report.html").is_file()
     try:
         if row["is_sweep"]:
             facts = msgspec.json.decode(path.read_bytes())
             names = {"strategy": "class", "metric": "metric", "params": "grid"}
-            return {**row, **{name: facts.get(key) for name, key in names.items()}, "kind": "sweep"}
+            kind = {"kind": "sweep", "is_walk": bool(facts.get("walk_forward"))}
+            return {**row, **{name: facts.get(key) for name, key in names.items()}, **kind}
         facts = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {**row, "kind": "", "strategy": None, "why": "its file cannot be read"}
@@ -239,7 +249,6 @@ def _row(path: Path, changed: int) -> dict[str, Any]:
         "strategy": facts.get("run", {}).get("strategy"),
         "params": facts.get("parameters", {}),
         "goes_on": not result,
-        "has_report": (path.parent / "report.html").is_file(),
         **{name: result.get(name) for name in _SHOWN},
         "stats": {name: stats.get(name) for name in _STATS},
     }

@@ -19,7 +19,7 @@ from onetape.dashboard.topic import Topic, Topics
 from onetape.model.errors import OnetapeError
 from onetape.model.time import HOUR, SECOND
 
-__all__ = ["Processes"]
+__all__ = ["Processes", "blocked"]
 
 ALERTS: Final = 100  # that are over
 LOG_BYTES: Final = 64 << 10  # that are looked back at
@@ -45,29 +45,37 @@ class Processes:
     async def _robots(self, _words: Sequence[str]) -> Any:
         """Returns each robot of the supervisor: its process, what it shows, its parameters, its gateway's latency."""
         reader = self._reader
-        status, shown = await asyncio.gather(reader.status(), reader.robots())
+        status, shown, gateways = await asyncio.gather(reader.status(), reader.robots(), reader.gateways())
         accounts = list(reader.config.accounts)
         answers = await asyncio.gather(*(reader.ask(f"gateway:{name}", "latency") for name in accounts))
         latency = dict(zip(accounts, answers, strict=True))
         rows = [each for each in status["processes"] if each["kind"] == "robot"]
-        return [self._robot(each, shown.get(each["name"], {}), latency) for each in rows]
+        added = status.get("added", ())
+        found = [self._robot(each, shown.get(each["name"], {}), latency, added) for each in rows]
+        halts = reader.halts(gateways)
+        return [{**each, "blocked": blocked(each, gateways, halts, now=time.time_ns())} for each in found]
 
-    def _robot(self, process: dict[str, Any], shown: Mapping[str, Any], latency: Mapping[str, Any]) -> dict[str, Any]:
+    def _robot(
+        self, process: dict[str, Any], shown: Mapping[str, Any], latency: Mapping[str, Any], added: Sequence[str]
+    ) -> dict[str, Any]:
         name = process["name"].partition(":")[2]
-        section = self._reader.config.robots.get(name)
-        account = section.account if section is not None else ""
+        section = shown.get("section", {})  # of one that was added the configuration has none
+        if (written := self._reader.config.robots.get(name)) is not None:
+            section = {"strategy": written.strategy, "subaccount": written.subaccount, "accounts": written.traded_on}
+        accounts = section.get("accounts") or [section.get("account", "")]
         return {
             "name": name,
             **{key: process[key] for key in ("state", "reason", "restarts", "lag", "cpu_percent", "memory_bytes")},
-            "account": account,
-            "subaccount": section.subaccount if section is not None else "",
-            "file": section.strategy if section is not None else "added while it runs",
+            "accounts": accounts,
+            "subaccount": section.get("subaccount", ""),
+            "file": section.get("strategy", ""),
+            "is_added": name in added,
             **{
                 key: shown.get(key)
                 for key in ("type", "symbol", "symbols", "profit", "status", "orders", "params", "run")
             },
             "fills": shown.get("total_trades"),
-            "latency": latency.get(account),
+            "latency": {account: latency.get(account) for account in accounts},
         }
 
     async def _guardian(self, _words: Sequence[str]) -> Any:
@@ -131,6 +139,34 @@ class Processes:
         wanted = words[0] if words else ""
         path = self._reader.home / "logs" / "system.log"
         return await asyncio.get_running_loop().run_in_executor(None, _lines, path, wanted)
+
+
+def blocked(
+    robot: Mapping[str, Any], gateways: Mapping[str, Any], halts: Sequence[Mapping[str, Any]], *, now: int
+) -> list[dict[str, Any]]:
+    """Returns why a robot opens nothing now: in words, and until when, ms UTC, where that has an end. now: ns UTC;
+    gateways: as `Reader.gateways`; halts: as `onetape halts`."""
+    found: list[tuple[str, int]] = []
+    if robot["state"] != "running":
+        found.append((f"its process is {robot['state']}", 0))
+    elif robot["status"] != "started":
+        words = {"stopped": "it was stopped by a command", "halted": "its strategy failed"}
+        found.append((words.get(robot["status"] or "", "it does not answer"), 0))
+    for account in robot["accounts"]:
+        if not (gateway := gateways.get(account)):
+            found.append((f"the gateway of {account} does not answer", 0))
+            continue
+        if gateway["killed"]:
+            found.append((f"the kill switch of {account} is on: {gateway['killed']}", 0))
+        if gateway["lease"]["wanted"] and gateway["lease"]["until_ns"] <= now:
+            found.append((f"no guardian watches {account}", 0))
+        found += [(f"{symbol} at {account} has no stops", 0) for symbol in gateway["unprotected"]]
+    subjects = {"symbol": set(robot["symbols"] or ()), "strategy": {robot["subaccount"]}}
+    for each in halts:
+        of_it = subjects.get(each["scope"])
+        if set(robot["accounts"]) & set(each["accounts"]) and (of_it is None or each["subject"] in of_it):
+            found.append((f"halt of {each['scope']} {each['subject']}".rstrip() + f": {each['rule']}", each["until"]))
+    return [{"text": " ".join(text.split()), "until": until // _MS or None} for text, until in found]
 
 
 def _gateway(name: str, answer: Any) -> dict[str, Any]:

@@ -1,5 +1,5 @@
-"""Backtests that a page starts: `onetape backtest` of a strategy of the project's folder over tapes of it, one at a
-time, with what its terminal would show of how far it is."""
+"""Backtests and sweeps that a page starts: `onetape backtest` or `sweep` of a strategy of the project's folder over
+tapes of it, one at a time, with what its terminal would show of how far it is."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import asyncio
 import os
 import pty
 import re
+import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -28,21 +29,24 @@ DEPTH_MAX: Final = 3  # folders below the project's
 PARAMS_WITHIN_S: Final = 20.0
 TEXT_MAX: Final = 2000
 NICE: Final = 10  # whoever trades goes first
+JOBS: Final = max(1, (os.cpu_count() or 2) - 1)  # of a sweep: a core is left to them
+SWEEP: Final = "sweep"
 _ESCAPES: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}")
 
 
 class _Trial:
-    """One backtest. text: what it shows now; answer: its JSON, once it has ended well."""
+    """One backtest or sweep. text: what it shows now."""
 
-    def __init__(self, name: str, strategy: str) -> None:
-        self.name, self.strategy, self.began = name, strategy, time.time()
+    def __init__(self, verb: str, name: str, strategy: str) -> None:
+        self.verb, self.name, self.strategy, self.began = verb, name, strategy, time.time()
         self.text, self.error, self.is_running = "", "", True
         self.process: asyncio.subprocess.Process | None = None
 
     def shown(self) -> dict[str, Any]:
         return {
             "name": self.name,
+            "is_sweep": self.verb == SWEEP,
             "strategy": self.strategy,
             "began": int(self.began * 1000),
             "is_running": self.is_running,
@@ -98,11 +102,15 @@ class Trials:
         names = (sorted(str(each.relative_to(self._folder)) for each in found) for found in (strategies, tapes))
         return dict(zip(("strategies", "tapes"), names, strict=True))
 
+    async def check_strategy(self, strategy: str) -> None:
+        """Raises BadInput for what is no strategy's file of the folder."""
+        if strategy not in (await self._files(()))["strategies"]:
+            raise BadInput(f"no strategy {strategy[:80]!r} in the folder", location="strategy")
+
     async def _params(self, words: Sequence[str]) -> Any:
         """Returns parameters as `onetape params` has them. words: a strategy of `trial_files`."""
         strategy = words[0] if words else ""
-        if strategy not in (await self._files(()))["strategies"]:
-            raise BadInput(f"no strategy {strategy[:80]!r} in the folder", location="strategy")
+        await self.check_strategy(strategy)
         async with self._loading:
             changed = (self._folder / strategy).stat().st_mtime_ns
             kept = self._loaded.get(strategy)
@@ -124,28 +132,34 @@ class Trials:
     # --- trying ---------------------------------------------------------------------------------------
 
     async def carry_out(self, command: str, fields: Mapping[str, Any]) -> dict[str, Any]:
-        return await (self._start if command == "start" else self._stop)(fields)
+        """Does a command: backtest, sweep or stop. Raises BadInput, DuplicateCommand."""
+        return await (self._stop(fields) if command == "stop" else self._start(command, fields))
 
-    async def _start(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """Begins a backtest. fields: strategy and tapes of `trial_files`, params by name, cash, name of the run.
-        Raises BadInput, DuplicateCommand."""
-        files = await self._files(())
+    async def _start(self, verb: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Begins one. fields: strategy and tapes of `trial_files`, params by name (of a sweep as its --param takes
+        values), cash, metric, name of the run."""
         strategy, tapes, params = str(fields.get("strategy")), fields.get("tapes"), fields.get("params") or {}
-        name, cash = fields.get("run") or f"page-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}", fields.get("cash")
-        if strategy not in files["strategies"]:
-            raise BadInput(f"no strategy {strategy[:80]!r} in the folder", location="strategy")
-        if not isinstance(tapes, list) or not tapes or not set(map(str, tapes)) <= set(files["tapes"]):
+        name = fields.get("run") or f"page-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
+        await self.check_strategy(strategy)
+        if (
+            not isinstance(tapes, list)
+            or not tapes
+            or not set(map(str, tapes)) <= set((await self._files(()))["tapes"])
+        ):
             raise BadInput("tapes of the folder, one at least", location="tapes")
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise BadInput("a name has letters, digits, '.', '_' and '-'", location="run")
         if not isinstance(params, dict) or not all(_NAME.fullmatch(str(each)) for each in params):
             raise BadInput("parameters are by name", location="params")
         if any(each.is_running for each in self._trials):
-            raise DuplicateCommand("one backtest at a time", location=name, todo="wait for it, or end it")
-        call = ["backtest", strategy, "--data", *map(str, tapes), "--out", name]
+            raise DuplicateCommand("one backtest or sweep at a time", location=name, todo="wait for it, or end it")
+        call = [verb, strategy, "--data", *map(str, tapes), "--out", name]
         call += [f"--param={key}={value}" for key, value in params.items()]
-        call += [f"--cash={cash}"] if isinstance(cash, str) and cash else []
-        trial = _Trial(name, strategy)
+        call += [
+            f"--{key}={value}" for key in ("cash", "metric") if isinstance(value := fields.get(key), str) and value
+        ]
+        call += [f"--jobs={JOBS}"] if verb == SWEEP else []
+        trial = _Trial(verb, name, strategy)
         self._trials = [*self._trials, trial][-SHOWN_MAX:]
         work = asyncio.ensure_future(self._tried(trial, call))
         self._works.add(work)
@@ -153,11 +167,11 @@ class Trials:
         return {"run": name}
 
     async def _stop(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """Ends a backtest that runs. fields: run. Raises BadInput."""
+        """Ends one that runs, as Ctrl-C does: what a sweep has done is kept. Once more: at once. fields: run."""
         for each in self._trials:
             if each.is_running and each.name == fields.get("run") and each.process is not None:
+                each.process.send_signal(signal.SIGKILL if each.error else signal.SIGINT)
                 each.error = "ended by the page"
-                each.process.kill()
                 return {}
         raise BadInput(f"no backtest {str(fields.get('run'))[:80]!r} runs", location="run")
 

@@ -487,7 +487,16 @@ def _check_proxies(config: Config, source: _Source) -> None:
             raise source.bad((section, name, "proxy"), f"no proxy `{wanted}`", "add it to [proxies]")
 
 
+# Names of files are made of them.
+_FILE_NAME: Final = re.compile(r"[^./\\\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]{0,63}")
+
+
 def _check_references(config: Config, source: _Source) -> None:
+    for section in NAMED:
+        for name in getattr(config, section):
+            if not _FILE_NAME.fullmatch(name):
+                todo = "up to 64 signs without slashes, and no point at the beginning"
+                raise source.bad((section, name), f"{name[:80]!r} is no name", todo)
     _check_proxies(config, source)
     _check_control(config, source)
     _check_halts(config.guardian.halts, source)

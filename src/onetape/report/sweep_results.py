@@ -79,14 +79,17 @@ def best_of(rows: Iterable[Mapping[str, Any]], metric: str) -> Mapping[str, Any]
     return chosen
 
 
-def read_rows(path: Path) -> tuple[dict[str, dict[str, Any]], int]:
-    """Returns the rows by key, the last of each, and how many bytes of the file are whole lines.
+def read_rows(path: Path, begin: int = 0) -> tuple[dict[str, dict[str, Any]], int]:
+    """Returns the rows by key, the last of each, and how many bytes of the file are whole lines. begin: byte from which
+    on to read.
 
     A line that was being written when the machine or the process died is not one.
     """
     if not path.exists():
         return {}, 0
-    content = path.read_bytes()
+    with path.open("rb") as file:
+        file.seek(begin)
+        content = file.read()
     whole = content.rfind(b"\n") + 1
     rows: dict[str, dict[str, Any]] = {}
     for number, line in enumerate(content[:whole].splitlines(), 1):
@@ -95,9 +98,11 @@ def read_rows(path: Path) -> tuple[dict[str, dict[str, Any]], int]:
             rows[row["key"]] = row
         except (ValueError, KeyError, TypeError):
             raise BadInput(
-                f"line {number} is no result", location=str(path), todo="start the sweep anew in another folder"
+                f"line {number}{f' after byte {begin}' * (begin > 0)} is no result",
+                location=str(path),
+                todo="start the sweep anew in another folder",
             ) from None
-    return rows, whole
+    return rows, begin + whole
 
 
 class Sweep:
@@ -113,7 +118,15 @@ class Sweep:
             raise BadConfig(
                 f"{path} is not a sweep: {problem}", location=MANIFEST, todo="name a sweep's folder"
             ) from None
-        self._by_key, _ = read_rows(path / RESULTS)
+        self._by_key, self._whole = read_rows(path / RESULTS)
+
+    def take(self) -> None:
+        """Reads the variants that have been finished since."""
+        rows, self._whole = read_rows(self.path / RESULTS, self._whole)
+        if rows:
+            self._by_key.update(rows)
+            for name in ("rows", "overfit", "frame"):
+                self.__dict__.pop(name, None)
 
     def __repr__(self) -> str:
         done = len(self.rows)

@@ -163,6 +163,7 @@ class RobotControl:
             "orders": len(loop.working(None)),
             "childs": [],
             "params": self._described,
+            "section": self._section,
         }
         return {
             "machine": socket.gethostname(),

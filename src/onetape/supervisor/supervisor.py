@@ -606,6 +606,7 @@ class Supervisor:
             "settled": self.law.is_settled,
             "processes": processes,
             "notes": list(self.starter.notes),
+            "added": sorted(self.robots.added),
             "since": self.since,
             "metrics": self.metrics.address if self.metrics is not None else None,
             "control": self._address(CONTROL),

@@ -51,7 +51,7 @@ function App() {
   }, [shown]);
   return html`
     <header class="bar">
-      <a class="skip" href="#${shown.id}" onClick=${(event) => { event.preventDefault(); document.querySelector("main").focus(); }}>To the content</a>
+      <a class="skip" href="#${shown.id}" onClick=${(event) => { event.preventDefault(); document.querySelector("main")?.focus(); }}>To the content</a>
       <span class="brand"><img src="icon.svg" alt="" width="20" height="20" />onetape</span>
       <nav aria-label="Pages">
         ${PAGES.map((each) => html`<a href="#${each.id}" aria-current=${each === shown ? "page" : null} title="Key ${each.key}">${each.name}</a>`)}

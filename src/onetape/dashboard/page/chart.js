@@ -52,6 +52,7 @@ export class Chart extends Drawn {
   constructor(box, decimals) {
     super(box, true, { rightOffset: 6 });
     this.bars = [];
+    this.most = BARS_MIN;
     this.shown = new Map(); // key -> {line, text}
     this.fills = [];
     this.series = this.chart.addSeries(CandlestickSeries, { priceFormat: { type: "price", precision: decimals, minMove: 10 ** -decimals }, borderVisible: false, priceLineStyle: 1 });
@@ -76,14 +77,16 @@ export class Chart extends Drawn {
 
   /** Takes the newest bars. False: one between is missing, all have to be read anew. */
   update(rows) {
-    if (!this.bars.length || !rows.length) return rows.length === 0 || this.bars.length > 0;
-    const last = this.bars.at(-1).time;
-    if (rows[0][0] > last) return false;
+    if (!rows.length) return true;
+    const newest = this.bars.at(-1);
+    if (!newest || rows[0][0] > newest.time) return false;
+    let last = newest.time;
     for (const [time, open, high, low, close] of rows) {
       if (time < last) continue;
       const bar = { time, open, high, low, close };
-      if (time === this.bars.at(-1).time) this.bars[this.bars.length - 1] = bar;
+      if (time === last) this.bars[this.bars.length - 1] = bar;
       else this.bars.push(bar);
+      last = time;
       this.series.update(bar);
     }
     if (this.bars.length > this.most) {

@@ -11,8 +11,8 @@ const shown = new Map(); // name -> how many panels
 const watchers = new Map(); // name -> Set of functions
 const events = []; // orders and fills, oldest first
 const since = {}; // by account, the newest event's sequence
-const state = { state: "begins", hello: null, heard: 0, skew: 0 };
-let socket = null;
+const state = { state: "begins", hello: /** @type {Record<string, any> | null} */ (null), heard: 0, skew: 0 };
+let socket = /** @type {WebSocket | null} */ (null);
 let tries = 0;
 let said = "";
 

@@ -177,10 +177,10 @@ export async function doIt(words, ...call) {
 
 /** A question before something is done. typed: a word that has to be written first. */
 export function Confirm({ title, text, typed, danger, confirm = "Do it", onDone }) {
-  const box = useRef(null);
+  const box = useRef(/** @type {HTMLDialogElement | null} */ (null));
   const [word, setWord] = useState("");
   useEffect(() => {
-    box.current.showModal();
+    box.current?.showModal();
   }, []);
   const may = !typed || word.trim() === typed;
   return html`<dialog ref=${box} onClose=${() => onDone(false)} aria-label=${title}>

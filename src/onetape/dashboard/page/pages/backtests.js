@@ -1,29 +1,34 @@
-// Runs and sweeps: list, compare, their reports inside; a backtest with parameters, started here and watched.
-// #backtests/name, #backtests/name,name
+// Runs and sweeps: list, compare, their reports inside; a backtest or a sweep of parameters, started here and watched.
+// #backtests/name, #backtests/name,name, #backtests/sweep:name
 import { html, useEffect, useState } from "../third_party/preact.js";
 import { now, read, useTopic } from "../connection.js";
 import { Amount, Panel, Table, Time, doIt, duration, number, percent } from "../parts.js";
 import { Curve } from "./portfolio.js";
-import { field, typed, wrong } from "./robots.js";
+import { StrategyField, field, typed, useDeclared, wrong } from "./robots.js";
+import { SweepMap } from "./sweep.js";
 
 const COMPARED_MAX = 6;
+const idOf = (row) => (row.is_sweep ? `sweep:${row.name}` : row.name);
+const linkOf = (row) => `#backtests/${encodeURIComponent(idOf(row))}`;
 
 export function Backtests({ words, hello }) {
   const runs = useTopic("runs");
-  const chosen = (words[0] ?? "").split(",").filter((each) => runs.data?.some((row) => row.name === each));
-  const one = runs.data?.find((each) => each.name === chosen[0]);
+  const chosen = (words[0] ?? "").split(",").filter((each) => runs.data?.some((row) => idOf(row) === each));
+  const one = chosen.length === 1 ? runs.data?.find((each) => idOf(each) === chosen[0]) : undefined;
   const choose = (names) => {
     location.hash = names.length ? `backtests/${names.map(encodeURIComponent).join(",")}` : "backtests";
   };
+  const report = one && `report/${one.is_sweep ? "sweeps" : "runs"}/${encodeURIComponent(one.name)}`;
+  const alone = one?.has_report && html`<a href=${report} target="_blank" rel="noreferrer">report alone</a>`;
   return html`<h1 class="unseen">Backtests</h1>
     <div class="grid">
       ${!hello?.read_only && html`<${Start} />`}
       <${Trials} mayAct=${!hello?.read_only} />
       <${List} of=${runs} chosen=${chosen} choose=${choose} />
-      ${chosen.length > 1 && html`<${Compared} names=${chosen} rows=${runs.data} />`}
-      ${chosen.length === 1 && (one.has_report || one.is_sweep) && html`<section class="panel wide" id="report" aria-label="Report"><header><h2>Report of ${one.name}</h2><span class="aside"><a href="report/${one.is_sweep ? "sweeps" : "runs"}/${encodeURIComponent(one.name)}" target="_blank" rel="noreferrer">alone</a>${!one.is_sweep && html` · <a href="#time/${encodeURIComponent(one.name)}">through time</a>`}</span></header>
-        <iframe title="Report of ${one.name}" sandbox="allow-scripts allow-downloads" src="report/${one.is_sweep ? "sweeps" : "runs"}/${encodeURIComponent(one.name)}"></iframe></section>`}
-      ${chosen.length === 1 && !one.has_report && !one.is_sweep && html`<${Compared} names=${chosen} rows=${runs.data} />`}
+      ${one?.is_sweep && html`<${SweepMap} key=${one.name} name=${one.name} aside=${alone} />`}
+      ${one?.has_report && (!one.is_sweep || one.is_walk) && html`<section class="panel wide" id="report" aria-label="Report"><header><h2>Report of ${one.name}</h2><span class="aside">${alone}${!one.is_sweep && html` · <a href="#time/${encodeURIComponent(one.name)}">through time</a>`}</span></header>
+        <iframe title="Report of ${one.name}" sandbox="allow-scripts allow-downloads" src=${report}></iframe></section>`}
+      ${(chosen.length > 1 || (one && !one.has_report && !one.is_sweep)) && html`<${Compared} names=${chosen} rows=${runs.data} />`}
     </div>`;
 }
 
@@ -32,8 +37,8 @@ function List({ of, chosen, choose }) {
   const toggled = (name) => choose(chosen.includes(name) ? chosen.filter((each) => each !== name) : [...chosen, name].slice(-COMPARED_MAX));
   const state = { ...of, data: of.data?.filter((each) => `${each.name} ${each.strategy} ${each.kind}`.toLowerCase().includes(text.toLowerCase())) };
   const columns = [
-    { head: "", cell: (row) => html`<input type="checkbox" aria-label="Compare ${row.name}" checked=${chosen.includes(row.name)} onChange=${() => toggled(row.name)} />` },
-    { head: "run", cell: (row) => html`<a href="#backtests/${encodeURIComponent(row.name)}">${row.name}</a>` },
+    { head: "", cell: (row) => !row.is_sweep && html`<input type="checkbox" aria-label="Compare ${row.name}" checked=${chosen.includes(row.name)} onChange=${() => toggled(row.name)} />` },
+    { head: "run", cell: (row) => html`<a href=${linkOf(row)}>${row.name}</a>` },
     { head: "kind", cell: (row) => (row.goes_on ? html`${row.kind} <span class="unit">goes on</span>` : row.kind) },
     { head: "strategy", cell: (row) => row.strategy ?? row.why ?? "–" },
     { head: "parameters", cell: (row) => html`<span class="short">${Object.entries(row.params ?? {}).map(([name, value]) => `${name} ${value}`).join(", ")}</span>` },
@@ -45,7 +50,7 @@ function List({ of, chosen, choose }) {
     { head: "changed", right: true, cell: (row) => html`<${Time} ms=${row.made} />` },
   ];
   const aside = html`<input type="search" aria-label="Find a run" placeholder="find" value=${text} onInput=${(event) => setText(event.target.value)} />`;
-  return html`<${Panel} title="Runs and sweeps" id="runs" wide of=${state} aside=${aside} empty=${text ? "None is called so." : "There is none yet."}>${(rows) => html`<${Table} label="Runs" columns=${columns} rows=${rows} keyOf=${(row) => `${row.kind} ${row.name}`} rowClass=${(row) => (chosen.includes(row.name) ? "chosen" : "")} />`}<//>`;
+  return html`<${Panel} title="Runs and sweeps" id="runs" wide of=${state} aside=${aside} empty=${text ? "None is called so." : "There is none yet."}>${(rows) => html`<${Table} label="Runs" columns=${columns} rows=${rows} keyOf=${(row) => `${row.kind} ${row.name}`} rowClass=${(row) => (chosen.includes(idOf(row)) ? "chosen" : "")} />`}<//>`;
 }
 
 function Compared({ names, rows }) {
@@ -76,35 +81,39 @@ function Compared({ names, rows }) {
 function Start() {
   const files = useTopic("trial_files");
   const [open, setOpen] = useState(false);
+  const [sweeps, setSweeps] = useState(false);
   const [strategy, setStrategy] = useState("");
-  const [tapes, setTapes] = useState([]);
-  const [facts, setFacts] = useState({});
-  const [values, setValues] = useState({});
-  const [cash, setCash] = useState("100000 USDT");
-  const [run, setRun] = useState("");
-  useEffect(() => {
-    if (!strategy) return;
-    setFacts({});
+  const [tapes, setTapes] = useState(/** @type {string[]} */ ([]));
+  const [values, setValues] = useState(/** @type {Record<string, any>} */ ({}));
+  const [others, setOthers] = useState({ cash: "100000 USDT", metric: "", run: "" });
+  const facts = useDeclared(strategy);
+  const declared = facts.data ?? {};
+  const changed = Object.entries(values).filter(([name, value]) => name in declared && String(value) !== (sweeps ? "" : String(declared[name].value)));
+  const faults = sweeps ? [] : changed.map(([name, value]) => wrong(name, value, declared[name])).filter(Boolean);
+  const turn = (to) => {
+    setSweeps(to);
     setValues({});
-    read(`trial_params|${strategy}`).then((data) => setFacts({ data }), (error) => setFacts({ error: error.message }));
-  }, [strategy]);
-  const changed = Object.entries(values).filter(([name, value]) => String(value) !== String(facts.data?.[name]?.value));
-  const faults = changed.map(([name, value]) => wrong(name, value, facts.data[name])).filter(Boolean);
+  };
   const start = async (event) => {
     event.preventDefault();
-    const params = Object.fromEntries(changed.map(([name, value]) => [name, typed(value, facts.data[name])]));
-    if (await doIt("Backtest", "backtest", "", { strategy, tapes, params, cash, ...(run ? { run } : {}) })) setRun("");
+    const params = Object.fromEntries(changed.map(([name, value]) => [name, sweeps ? value : typed(value, declared[name])]));
+    const { cash, metric, run } = others;
+    if (await doIt(sweeps ? "Sweep" : "Backtest", sweeps ? "sweep" : "backtest", "", { strategy, tapes, params, cash, ...(sweeps && metric ? { metric } : {}), ...(run ? { run } : {}) })) setOthers({ ...others, run: "" });
   };
   const none = files.data && (!files.data.strategies.length || !files.data.tapes.length);
-  return html`<${Panel} title="Start a backtest" id="start" of=${{ ...files, at: undefined }} aside=${html`<button class="plain" aria-expanded=${open} onClick=${() => setOpen(!open)}>${open ? "Close" : "Open"}</button>`} wide isEmpty=${() => none} empty="It takes a strategy (.py) and a tape below the folder of onetape.toml: onetape sample or import makes a tape.">${(found) => !open ? html`<p class="note">${found.strategies.length} strategies, ${found.tapes.length} tapes in the folder.</p>` : html`<form class="form" onSubmit=${start}>
-      <label>Strategy<select value=${strategy} onChange=${(event) => setStrategy(event.target.value)}><option value="">choose ...</option>${found.strategies.map((each) => html`<option key=${each} value=${each}>${each}</option>`)}</select></label>
+  const other = (label, name, placeholder = "") => html`<label>${label}<input value=${others[name]} placeholder=${placeholder} onInput=${(event) => setOthers({ ...others, [name]: event.target.value })} /></label>`;
+  const setOf = (name) => (value) => setValues({ ...values, [name]: value });
+  return html`<${Panel} title="Start a backtest or a sweep" id="start" of=${{ ...files, at: undefined }} aside=${html`<button class="plain" aria-expanded=${open} onClick=${() => setOpen(!open)}>${open ? "Close" : "Open"}</button>`} wide isEmpty=${() => none} empty="It takes a strategy (.py) and a tape below the folder of onetape.toml: onetape sample or import makes a tape.">${(found) => !open ? html`<p class="note">${found.strategies.length} strategies, ${found.tapes.length} tapes in the folder.</p>` : html`<form class="form" onSubmit=${start}>
+      <label>What<select value=${sweeps ? "sweep" : "backtest"} onChange=${(event) => turn(event.target.value === "sweep")}><option value="backtest">a backtest</option><option value="sweep">a sweep of values</option></select></label>
+      <${StrategyField} chosen=${strategy} files=${found.strategies} choose=${(file) => { setStrategy(file); setValues({}); }} />
       <fieldset><legend>Market</legend>${found.tapes.map((each) => html`<label class="check" key=${each}><input type="checkbox" checked=${tapes.includes(each)} onChange=${(event) => setTapes(event.target.checked ? [...tapes, each] : tapes.filter((tape) => tape !== each))} />${each}</label>`)}</fieldset>
-      <label>Cash<input value=${cash} onInput=${(event) => setCash(event.target.value)} /></label>
-      <label>Name of the run<input value=${run} placeholder="dated" onInput=${(event) => setRun(event.target.value)} /></label>
+      ${other("Cash", "cash")}${other("Name of the run", "run", "dated")}${sweeps && other("Ranked by", "metric", "sharpe; of less than a day return")}
       ${facts.error && html`<p class="note error" role="alert">${facts.error}</p>`}
-      ${Object.entries(facts.data ?? {}).map(([name, each]) => html`<label key=${name} title=${each.help}>${name}${field(name, each, values[name] ?? each.value ?? "", false, (value) => setValues({ ...values, [name]: value }))}</label>`)}
+      ${strategy && !facts.data && !facts.error && html`<p class="note loading">reads its parameters ...</p>`}
+      ${sweeps && facts.data && html`<p class="note">Values of each parameter: <code>5,10,20</code>, <code>5:50:5</code> (from, to, step) or <code>2..9</code>. What is left empty stays as it is.</p>`}
+      ${Object.entries(declared).map(([name, each]) => html`<label key=${`${sweeps} ${name}`} title=${each.help}>${name}${sweeps ? html`<input id=${`p-${name}`} class="num" autocomplete="off" spellcheck="false" placeholder=${String(each.value ?? "")} value=${values[name] ?? ""} onInput=${(event) => setOf(name)(event.target.value)} />` : field(name, each, values[name] ?? each.value ?? "", false, setOf(name))}</label>`)}
       ${faults.map((each) => html`<p class="note error" key=${each}>${each}</p>`)}
-      <p class="buttons"><button class="main" disabled=${!strategy || !tapes.length || faults.length > 0 || (!facts.data && !facts.error)}>Start</button></p>
+      <p class="buttons"><button class="main" disabled=${!strategy || !tapes.length || faults.length > 0 || (!facts.data && !facts.error) || (sweeps && !changed.length)}>Start</button></p>
     </form>`}<//>`;
 }
 
@@ -112,11 +121,12 @@ function Trials({ mayAct }) {
   const of = useTopic("trials");
   if (!of.data?.length) return null;
   const columns = [
-    { head: "run", cell: (row) => (row.is_running || row.error ? row.name : html`<a href="#backtests/${encodeURIComponent(row.name)}">${row.name}</a>`) },
+    { head: "run", cell: (row) => (!row.is_sweep && (row.is_running || row.error) ? row.name : html`<a href=${linkOf(row)}>${row.name}</a>`) },
+    { head: "kind", cell: (row) => (row.is_sweep ? "sweep" : "backtest") },
     { head: "strategy", cell: (row) => row.strategy },
-    { head: "state", cell: (row) => (row.is_running ? html`<span class="loading">runs, ${duration(now() - row.began)}</span>` : row.error ? html`<span class="warn">failed</span>` : "done") },
+    { head: "state", cell: (row) => (row.is_running ? html`<span class="loading">${row.error ? "ends" : "runs"}, ${duration(now() - row.began)}</span>` : row.error ? html`<span class="warn">not done</span>` : "done") },
     { head: "says", cell: (row) => html`<span class="wrap">${row.error || (row.is_running ? row.text : "")}</span>` },
     { head: "", right: true, cell: (row) => (row.is_running && mayAct ? html`<button class="plain" onClick=${() => doIt(`End ${row.name}`, "end_backtest", "", { run: row.name })}>End</button>` : "") },
   ];
-  return html`<${Panel} title="Backtests started here" id="trials" wide of=${of}>${(rows) => html`<${Table} label="Backtests started here" columns=${columns} rows=${rows} keyOf=${(row) => `${row.name} ${row.began}`} />`}<//>`;
+  return html`<${Panel} title="Started here" id="trials" wide of=${of}>${(rows) => html`<${Table} label="Started here" columns=${columns} rows=${rows} keyOf=${(row) => `${row.name} ${row.began}`} />`}<//>`;
 }

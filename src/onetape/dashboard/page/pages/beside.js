@@ -12,6 +12,10 @@ const SECONDS = { "1s": 1, "5s": 5, "1m": 60, "5m": 300, "1h": 3600, "1d": 86400
 const isTwin = (row, chosen) => row !== chosen && row.pair === chosen.pair;
 const key = (row) => `${row.account}|${row.symbol}`;
 const middle = (data) => (data?.bids.length && data.asks.length ? (Number(data.bids[0][0]) + Number(data.asks[0][0])) / 2 : null);
+const crossing = (data) => {
+  const at = middle(data);
+  return at ? `${number((10000 * (Number(data.asks[0][0]) - Number(data.bids[0][0]))) / at, 2)} bp` : "–";
+};
 const isFresh = (of) => !!of.data && !of.data.is_stale && !of.error;
 const points = (share) => `${signed(10000 * share, 1)} bp`;
 
@@ -20,8 +24,9 @@ export const ranked = (rows, chosen) => [chosen, ...rows.filter((row) => isTwin(
 
 /** Middles of two quotes; null: one of them is old, or lacks a side. */
 export function middles(own, other) {
-  const found = isFresh(own) && isFresh(other) ? [middle(own.data), middle(other.data)] : [];
-  return found[0] && found[1] ? found : null;
+  if (!isFresh(own) || !isFresh(other)) return null;
+  const [first, second] = [middle(own.data), middle(other.data)];
+  return first && second ? [first, second] : null;
 }
 
 /** Closes of the last bars, of which a market that stood still has fewer. ms: now. */
@@ -38,7 +43,7 @@ export function Beside({ rows, chosen, interval }) {
     { head: "change in them", right: true, cell: (row) => html`<${Change} row=${row} interval=${interval} count=${count(row)} />` },
     { head: "bid", right: true, cell: (row) => html`<${Quote} row=${row} show=${(data) => html`<span class="bid">${data.bids[0]?.[0] ?? "–"}</span>`} />` },
     { head: "ask", right: true, cell: (row) => html`<${Quote} row=${row} show=${(data) => html`<span class="ask">${data.asks[0]?.[0] ?? "–"}</span>`} />` },
-    { head: "spread", right: true, cell: (row) => html`<${Quote} row=${row} show=${(data) => (middle(data) ? `${number((10000 * (Number(data.asks[0][0]) - Number(data.bids[0][0]))) / middle(data), 2)} bp` : "–")} />` },
+    { head: "spread", right: true, cell: (row) => html`<${Quote} row=${row} show=${(data) => crossing(data)} />` },
     { head: "from the chosen one", right: true, cell: (row) => (isTwin(row, chosen) ? html`<${Apart} row=${row} chosen=${chosen} />` : "–") },
   ];
   return html`<${Panel} title="Side by side" id="beside" wide of=${{ data: shown, at }}>${() => html`<${Table} label="Symbols side by side" columns=${columns} rows=${shown} keyOf=${key} rowClass=${(row) => (row === chosen ? "chosen" : "")} />${rows.length > shown.length && html`<p class="note">${rows.length - shown.length} more: choose above.</p>`}`}<//>`;

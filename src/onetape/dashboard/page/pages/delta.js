@@ -34,7 +34,7 @@ function Pairs({ of }) {
 function Plan({ of, mayAct }) {
   const [symbol, setSymbol] = useState("");
   const [target, setTarget] = useState("0");
-  const [reply, setReply] = useState(null);
+  const [reply, setReply] = useState(/** @type {Record<string, any> | null} */ (null));
   const [busy, setBusy] = useState(false);
   const [isOpen, setOpen] = useState(false);
   const symbols = of.data?.symbols ?? [];
@@ -53,7 +53,7 @@ function Plan({ of, mayAct }) {
   const dryRun = () => call({ symbol: chosen.symbol, targetDelta: Number(target), accounts: chosen.legs.map((leg) => leg.accountId), maxDeviation: MAX_DEVIATION, dryRun: true });
   const done = (yes) => {
     setOpen(false);
-    if (yes) call({ ...reply.request, dryRun: false });
+    if (yes && reply) call({ ...reply.request, dryRun: false });
   };
   const columns = [
     { head: "account", cell: (leg) => leg.accountId },
@@ -78,14 +78,14 @@ function Plan({ of, mayAct }) {
 }
 
 function Automatic({ of, mayAct }) {
-  const [question, setQuestion] = useState(null);
+  const [question, setQuestion] = useState(/** @type {Record<string, any> | null} */ (null));
   const pairs = of.data?.pairs ?? [];
   const symbols = (of.data?.symbols ?? []).filter((each) => !pairs.some((pair) => pair.settings.enabled && pair.settings.symbol === each.symbol));
   // A request replaces all of the one before it: what is not in it would be lost.
   const inForce = (symbol) => pairs.find((pair) => pair.settings.symbol === symbol)?.settings ?? { symbol, target: 0, band: 0.01 };
   const done = async (yes) => {
     setQuestion(null);
-    if (yes) await doIt(`${question.enabled ? "Hold" : "No longer hold"} ${question.symbol}`, "delta_auto", "", question);
+    if (yes && question) await doIt(`${question.enabled ? "Hold" : "No longer hold"} ${question.symbol}`, "delta_auto", "", question);
   };
   return html`<${Panel} title="Held by itself" id="automatic" of=${of}>${() => html`${!pairs.length && html`<p class="note">Nothing is held by itself.</p>`}
     ${pairs.map((pair) => html`<div class="pair" key=${pair.settings.symbol}><h3>${pair.settings.symbol} <span class="state ${pair.stopped ? "bad" : pair.settings.enabled ? "ok" : ""}">${pair.stopped ?? (pair.settings.enabled ? "on" : "off")}</span>${mayAct && pair.settings.enabled && html`<button class="aside" onClick=${() => setQuestion({ ...pair.settings, enabled: false })}>Turn off ...</button>`}</h3>

@@ -18,7 +18,7 @@ export function Guardian({ hello }) {
 }
 
 function Kill({ of, mayAct }) {
-  const [question, setQuestion] = useState(null);
+  const [question, setQuestion] = useState(/** @type {Record<string, any> | null} */ (null));
   const columns = [
     { head: "account", cell: (row) => row.account },
     { head: "trades", cell: (row) => (!row.answers ? html`<span class="state bad">gateway does not answer</span>` : row.killed ? html`<span class="state bad">stopped: ${row.killed}</span>` : html`<span class="state ok">yes</span>`) },
@@ -26,9 +26,9 @@ function Kill({ of, mayAct }) {
     ...(mayAct ? [{ head: "", right: true, cell: (row) => row.answers && (row.killed ? html`<button onClick=${() => setQuestion({ row, lift: true })}>Lift ...</button>` : html`<button class="danger" onClick=${() => setQuestion({ row })}>Kill switch ...</button>`) }] : []),
   ];
   const done = async (yes) => {
-    const { row, lift, all } = question;
     setQuestion(null);
-    if (!yes) return;
+    if (!yes || !question) return;
+    const { row, lift, all } = question;
     if (lift) await doIt(`Lift the kill switch of ${row.account}`, "unkill", row.account);
     else await Promise.all((all ?? [row]).map((each) => doIt(`Kill switch of ${each.account}`, "kill", each.account, { reason: "by the page" })));
   };
@@ -42,7 +42,7 @@ function Kill({ of, mayAct }) {
 }
 
 function Halts({ of, mayAct }) {
-  const [question, setQuestion] = useState(null);
+  const [question, setQuestion] = useState(/** @type {Record<string, any> | null} */ (null));
   const [reason, setReason] = useState("");
   const [, tick] = useState(0);
   useEffect(() => {
@@ -61,7 +61,7 @@ function Halts({ of, mayAct }) {
   const done = async (yes) => {
     const row = question;
     setQuestion(null);
-    if (yes) await Promise.all(row.accounts.map((account) => doIt(`Lift ${row.scope} ${row.subject} at ${account}`, "lift", account, { id: row.id, reason: reason || "by the page" })));
+    if (yes && row) await Promise.all(row.accounts.map((account) => doIt(`Lift ${row.scope} ${row.subject} at ${account}`, "lift", account, { id: row.id, reason: reason || "by the page" })));
   };
   return html`<${Panel} title="Halts and bans" id="halts" of=${of} empty="Nothing is halted: whatever has the money may open positions.">${(rows) => html`<${Table} label="Halts" columns=${columns} rows=${rows} keyOf=${(row) => row.id} />
     ${question && html`<${Confirm} title="Lift ${question.scope} ${question.subject}" typed="lift" confirm="Lift" onDone=${done} text=${html`<p>It may open positions from then on; what was lost until now counts no more for ${question.rule}.</p><label>Why (it stays on the tape)<input value=${reason} onInput=${(event) => setReason(event.target.value)} /></label>`} />`}`}<//>`;

@@ -33,7 +33,7 @@ function ChartPanel({ of, name, interval, rows, go }) {
   const lines = useTopic(`lines|${name}`);
   const events = useEvents();
   const box = useRef(null);
-  const chart = useRef(null);
+  const chart = useRef(/** @type {Chart | null} */ (null));
   const [failed, setFailed] = useState("");
   useEffect(() => {
     let over = false;

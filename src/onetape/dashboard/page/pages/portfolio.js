@@ -45,7 +45,7 @@ function Equity({ by, span, aside }) {
 /** Lines over time, each as what it has changed by since its beginning. rows: {name, points: (ms, value)}. */
 export function Curve({ rows, label = "Change of equity over time; the figures stand in the table below", low = false }) {
   const box = useRef(null);
-  const chart = useRef(null);
+  const chart = useRef(/** @type {Lines | null} */ (null));
   useEffect(() => {
     const made = (chart.current = new Lines(box.current));
     return () => made.close();

@@ -1,8 +1,8 @@
-// Robots: state, parameters as they describe themselves, change with preview and undo, start, stop; latency; why an order
-// was not placed. #robots/name
-import { html, useState } from "../third_party/preact.js";
-import { useEvents, useTopic } from "../connection.js";
-import { Amount, Confirm, Panel, Table, Time, doIt, number } from "../parts.js";
+// Robots: state, parameters as they describe themselves, change with preview and undo, start, stop, add; what each decided
+// and why it placed no order; latency. #robots/name
+import { html, useEffect, useState } from "../third_party/preact.js";
+import { now, read, useTopic } from "../connection.js";
+import { Amount, Confirm, Panel, Table, Time, doIt, duration, number } from "../parts.js";
 
 export function Robots({ words, hello }) {
   const of = useTopic("robots");
@@ -11,8 +11,64 @@ export function Robots({ words, hello }) {
   return html`<h1 class="unseen">Robots</h1>
     <div class="grid">
       <${List} of=${of} chosen=${chosen} />
-      ${chosen && html`<div class="stack"><${State} key=${`state ${chosen.name}`} robot=${chosen} of=${of} mayAct=${mayAct} /><${Latency} robot=${chosen} of=${of} /><${Refusals} robot=${chosen} /></div><div class="stack"><${Parameters} key=${chosen.name} robot=${chosen} of=${of} mayAct=${mayAct} /></div>`}
+      ${mayAct && hello && html`<${Add} accounts=${Object.keys(hello.accounts)} />`}
+      ${chosen && html`<div class="stack"><${State} key=${`state ${chosen.name}`} robot=${chosen} of=${of} mayAct=${mayAct} /><${Latency} robot=${chosen} of=${of} /></div><div class="stack"><${Parameters} key=${chosen.name} robot=${chosen} of=${of} mayAct=${mayAct} /></div><${Decisions} key=${`decisions ${chosen.run}`} robot=${chosen} />`}
     </div>`;
+}
+
+/** What a strategy's file declares as its parameters: {data} or {error}, neither while it is read. */
+export function useDeclared(strategy) {
+  const [facts, setFacts] = useState(/** @type {{data?: Record<string, any>, error?: string}} */ ({}));
+  useEffect(() => {
+    let over = false;
+    setFacts({});
+    if (strategy) read(`trial_params|${strategy}`).then((data) => over || setFacts({ data }), (error) => over || setFacts({ error: error.message }));
+    return () => {
+      over = true;
+    };
+  }, [strategy]);
+  return facts;
+}
+
+export function StrategyField({ chosen, files, choose }) {
+  return html`<label>Strategy<select value=${chosen} onChange=${(event) => choose(event.target.value)}><option value="">choose ...</option>${files.map((each) => html`<option key=${each} value=${each}>${each}</option>`)}</select></label>`;
+}
+
+function Add({ accounts }) {
+  const [isOpen, setOpen] = useState(false);
+  const files = useTopic(isOpen ? "trial_files" : null);
+  const begin = { name: "", strategy: "", account: accounts[0] ?? "", subaccount: "" };
+  const [wanted, setWanted] = useState(begin);
+  const [values, setValues] = useState(/** @type {Record<string, any>} */ ({}));
+  const [isAsked, setAsked] = useState(false);
+  const facts = useDeclared(wanted.strategy);
+  const declared = facts.data ?? {};
+  const changed = Object.entries(values).filter(([name, value]) => name in declared && !same(declared[name].value, value));
+  const faults = changed.map(([name, value]) => wrong(name, value, declared[name])).filter(Boolean);
+  const set = (name, value) => setWanted({ ...wanted, [name]: value });
+  const add = async (yes) => {
+    setAsked(false);
+    if (!yes) return;
+    const params = Object.fromEntries(changed.map(([name, value]) => [name, typed(value, declared[name])]));
+    const { subaccount, ...others } = wanted;
+    if (!(await doIt(`Add ${wanted.name}`, "robot_add", "", { ...others, ...(subaccount ? { subaccount } : {}), params }))) return;
+    location.hash = `robots/${encodeURIComponent(wanted.name)}`;
+    setWanted(begin);
+    setOpen(false);
+  };
+  const aside = html`<button class="plain" aria-expanded=${isOpen} onClick=${() => setOpen(!isOpen)}>${isOpen ? "Close" : "Open"}</button>`;
+  return html`<${Panel} title="Add a robot" id="add" wide of=${isOpen ? { ...files, at: undefined } : { data: {} }} aside=${aside}>${(found) => !isOpen ? html`<p class="note">A strategy below the folder of onetape.toml, beside those that run.</p>` : html`<form class="form" onSubmit=${(event) => { event.preventDefault(); setAsked(true); }}>
+      <label>Name<input id="add-name" autocomplete="off" spellcheck="false" value=${wanted.name} onInput=${(event) => set("name", event.target.value)} /></label>
+      <${StrategyField} chosen=${wanted.strategy} files=${found.strategies} choose=${(file) => { set("strategy", file); setValues({}); }} />
+      <label>Account<select value=${wanted.account} onChange=${(event) => set("account", event.target.value)}>${accounts.map((each) => html`<option key=${each} value=${each}>${each}</option>`)}</select></label>
+      <label>Sub-account<input value=${wanted.subaccount} placeholder="main" onInput=${(event) => set("subaccount", event.target.value)} /></label>
+      ${facts.error && html`<p class="note error" role="alert">${facts.error}</p>`}
+      ${wanted.strategy && !facts.data && !facts.error && html`<p class="note loading">reads its parameters ...</p>`}
+      ${Object.entries(declared).map(([name, each]) => html`<label key=${name} title=${each.help}>${name}${field(name, each, values[name] ?? each.value ?? "", false, (value) => setValues({ ...values, [name]: value }), "add")}</label>`)}
+      ${faults.map((each) => html`<p class="note error" key=${each}>${each}</p>`)}
+      <p class="buttons"><button class="main" disabled=${!wanted.name || !facts.data || faults.length > 0}>Add ...</button></p>
+      ${isAsked && html`<${Confirm} title="Add ${wanted.name}" confirm="Add it" onDone=${add} text=${html`<p>It starts at once, trades with the money of <b>${wanted.account}${wanted.subaccount ? ` / ${wanted.subaccount}` : ""}</b>, and is there again after every start until it is removed.</p>`} />`}
+    </form>`}<//>`;
 }
 
 const STATES = { started: "started", stopped: "stopped", halted: "halted" };
@@ -24,7 +80,7 @@ function List({ of, chosen }) {
     { head: "robot", cell: (row) => html`<a href="#robots/${encodeURIComponent(row.name)}" aria-current=${row === chosen ? "true" : null}>${row.name}</a>` },
     { head: "state", cell: (row) => html`<span class="state ${row.state === "running" ? (row.status ?? "") : "bad"}">${stateOf(row)}</span>` },
     { head: "strategy", cell: (row) => row.type ?? row.file },
-    { head: "account", cell: (row) => `${row.account}${row.subaccount ? ` / ${row.subaccount}` : ""}` },
+    { head: "account", cell: (row) => `${row.accounts.join(", ")}${row.subaccount ? ` / ${row.subaccount}` : ""}` },
     { head: "made, after fees", right: true, cell: (row) => html`<${Amount} value=${row.profit} signs decimals=${2} />` },
     { head: "holds", cell: held },
     { head: "orders", right: true, cell: (row) => row.orders ?? "–" },
@@ -38,7 +94,12 @@ function List({ of, chosen }) {
 function State({ robot, of, mayAct }) {
   const [isOpen, setOpen] = useState(false);
   const runs = robot.status === "started";
-  const aside = mayAct && html`${runs ? html`<button onClick=${() => setOpen(true)}>Stop ...</button>` : html`<button class="main" disabled=${robot.status !== "stopped"} onClick=${() => doIt(`Start ${robot.name}`, "robot_start", robot.name)}>Start</button>`}`;
+  const [isLeaving, setLeaving] = useState(false);
+  const remove = async (yes) => {
+    setLeaving(false);
+    if (yes && (await doIt(`Remove ${robot.name}`, "robot_remove", "", { name: robot.name }))) location.hash = "robots";
+  };
+  const aside = mayAct && html`${robot.is_added && html`<button onClick=${() => setLeaving(true)}>Remove ...</button>`}${runs ? html`<button onClick=${() => setOpen(true)}>Stop ...</button>` : html`<button class="main" disabled=${robot.status !== "stopped"} onClick=${() => doIt(`Start ${robot.name}`, "robot_start", robot.name)}>Start</button>`}`;
   const stop = async (yes) => {
     setOpen(false);
     if (yes) await doIt(`Stop ${robot.name}`, "robot_stop", robot.name);
@@ -52,7 +113,8 @@ function State({ robot, of, mayAct }) {
       ${Object.entries(robot.symbols ?? {}).map(([name, each]) => html`<dt>${name}</dt><dd>${each.position ?? 0} at ${each.bid ?? "–"} / ${each.ask ?? "–"}</dd>`)}
       <dt>process</dt><dd>${number(robot.cpu_percent, 1)} % of a core, ${number((robot.memory_bytes ?? 0) / 2 ** 20, 0)} MiB</dd>
     </dl>
-    ${isOpen && html`<${Confirm} title="Stop ${robot.name}" confirm="Stop it" danger onDone=${stop} text=${html`<p>Its working orders are canceled and it trades no more until it is started. What it holds stays, protected by stops.</p>`} />`}`}<//>`;
+    ${isOpen && html`<${Confirm} title="Stop ${robot.name}" confirm="Stop it" danger onDone=${stop} text=${html`<p>Its working orders are canceled and it trades no more until it is started. What it holds stays, protected by stops.</p>`} />`}
+    ${isLeaving && html`<${Confirm} title="Remove ${robot.name}" confirm="Remove it" danger onDone=${remove} text=${html`<p>Its process ends and does not come back. What it holds stays, protected by stops.</p>`} />`}`}<//>`;
 }
 
 const same = (a, b) => String(a ?? "") === String(b ?? "");
@@ -94,8 +156,8 @@ function Parameters({ robot, of, mayAct }) {
     ${isOpen && html`<${Confirm} title="Change ${robot.name}" confirm="Change" onDone=${apply} text=${html`<table><tbody>${wanted.map(([name, value]) => html`<tr key=${name}><td>${name}</td><td class="right">${String(params[name].value)}</td><td>→</td><td class="right"><b>${String(value)}</b></td></tr>`)}</tbody></table><p>In force from the next event on, and after a restart.</p>`} />`}`}<//>`;
 }
 
-export function field(name, each, value, locked, change) {
-  const id = `p-${name}`;
+export function field(name, each, value, locked, change, before = "p") {
+  const id = `${before}-${name}`;
   if (each.type === "bool") return html`<input type="checkbox" id=${id} disabled=${locked} checked=${value === true || value === "true"} onChange=${(event) => change(event.target.checked)} />`;
   if (each.choices) return html`<select id=${id} disabled=${locked} value=${value} onChange=${(event) => change(event.target.value)}>${each.choices.map((word) => html`<option key=${word} value=${word}>${word}</option>`)}</select>`;
   const isNumber = ["int", "float", "decimal"].includes(each.type);
@@ -118,28 +180,47 @@ export function typed(value, each) {
   return ["int", "float"].includes(each.type) ? Number(value) : value;
 }
 
-function Refusals({ robot }) {
-  const events = useEvents();
-  const rows = events.filter((each) => each.kind === "order" && each.robot === robot.name && ["DENIED", "REJECTED"].includes(each.state)).slice(-40).reverse();
+const order = (row) => html`<span class=${row.side === "buy" ? "bid" : "ask"}>${row.side}</span> ${row.qty} at ${row.price ?? "market"}`;
+
+/** What it decided, what became of it, and why there was no order. */
+function Decisions({ robot }) {
+  const of = useTopic(robot.run ? `decisions|${robot.run}` : null);
+  const part = (name) => (robot.run ? { ...of, data: of.data?.[name] } : { data: [] });
+  const outcome = (row) => {
+    if (row.orders.length) return row.orders.slice(-4).map((each) => html`<div key=${each.sequence}>${order(each)}: <span class=${each.reason == null ? "" : "warn"}>${each.state.toLowerCase().replace("_", " ")}${each.reason == null ? "" : ` (${each.code}) ${each.reason}`}</span></div>`);
+    return html`<span class="unit">${row.targets.length ? "no order: held already, on its way, or less than a lot" : "no order: no target was set for it"}</span>`;
+  };
   const columns = [
     { head: "time", cell: (row) => html`<${Time} ms=${row.at} />` },
-    { head: "order", cell: (row) => html`<span class=${row.side === "buy" ? "bid" : "ask"}>${row.side}</span> ${row.qty} at ${row.price ?? "market"}` },
+    { head: "symbol", cell: (row) => html`<span class="short">${row.symbol}</span>` },
+    { head: "signal", cell: (row) => (row.direction ? html`<span class=${{ buy: "bid", sell: "ask" }[row.direction] ?? ""}>${row.direction}</span>` : "–") },
+    { head: "of", cell: (row) => html`<span class="words">${row.facts}</span>` },
+    { head: "target", right: true, cell: (row) => row.targets.join(", ") || "–" },
+    { head: "what became of it", cell: (row) => html`<div class="words">${outcome(row)}</div>` },
+  ];
+  const refused = [
+    { head: "time", cell: (row) => html`<${Time} ms=${row.at} />` },
+    { head: "symbol", cell: (row) => html`<span class="short">${row.symbol}</span>` },
+    { head: "order", cell: order },
     { head: "state", cell: (row) => row.state.toLowerCase() },
     { head: "code", right: true, cell: (row) => row.code || "–" },
     { head: "why", cell: (row) => html`<span class="words">${row.reason || "–"}</span>` },
   ];
-  return html`<${Panel} title="Why no order" id="refusals" of=${{ data: rows }} empty="None of its late orders was denied or rejected.">${() => html`<${Table} label="Refused orders" columns=${columns} rows=${rows} keyOf=${(row) => row.sequence} />`}<//>`;
+  const blocked = robot.blocked.map((each) => html`<p key=${each.text} class="note"><span class="state bad">opens nothing</span> ${each.text}${each.until ? html`, ends in ${duration(each.until - now())}` : ""}</p>`);
+  return html`<${Panel} title="Signals and targets, lately" id="decisions" wide of=${part("decisions")} empty="It said no signal and set no target lately.">${(rows) => html`<${Table} label="Signals and targets" columns=${columns} rows=${rows} keyOf=${(row) => row.sequence} />`}<//>
+    <${Panel} title="Why no order" id="refusals" wide of=${part("refused")} isEmpty=${(rows) => !rows.length && !blocked.length} empty="Nothing keeps it from opening positions, and none of its late orders was denied or rejected.">${(rows) => html`${blocked}${rows.length > 0 && html`<${Table} label="Refused orders" columns=${refused} rows=${rows} keyOf=${(row) => row.sequence} />`}`}<//>`;
 }
 
 const HOPS = { received_to_decided: "market received to decided", decided_to_out: "decided to sent", out_to_acknowledged: "sent to acknowledged" };
 
 function Latency({ robot, of }) {
-  const rows = Object.entries(robot.latency ?? {}).filter(([name]) => HOPS[name]);
+  const rows = Object.entries(robot.latency).flatMap(([account, hops]) => Object.entries(hops ?? {}).filter(([name]) => HOPS[name]).map(([name, each]) => ({ account, name, each })));
   const us = (value) => (value == null ? "–" : value < 1000 ? `${number(value, 0)} µs` : `${number(value / 1000, 1)} ms`);
   const columns = [
-    { head: "hop", cell: ([name]) => HOPS[name] },
-    { head: "orders", right: true, cell: ([, each]) => each.count },
-    ...["p50", "p99", "max"].map((part) => ({ head: part, right: true, cell: ([, each]) => us(each[`${part}_us`]) })),
+    ...(robot.accounts.length > 1 ? [{ head: "account", cell: (row) => row.account }] : []),
+    { head: "hop", cell: (row) => HOPS[row.name] },
+    { head: "orders", right: true, cell: (row) => row.each.count },
+    ...["p50", "p99", "max"].map((part) => ({ head: part, right: true, cell: (row) => us(row.each[`${part}_us`]) })),
   ];
-  return html`<${Panel} title="Latency of ${robot.account}'s orders, by hop" id="latency" of=${{ ...of, data: rows }} empty="No order has left yet.">${() => html`<${Table} label="Latency" columns=${columns} rows=${rows} keyOf=${([name]) => name} />`}<//>`;
+  return html`<${Panel} title="Latency of its accounts' orders, by hop" id="latency" of=${{ ...of, data: rows }} empty="No order has left yet.">${() => html`<${Table} label="Latency" columns=${columns} rows=${rows} keyOf=${(row) => `${row.account} ${row.name}`} />`}<//>`;
 }

@@ -26,10 +26,10 @@ const go = (name, place, step = 0) => {
 function Run({ name, place, step, listed }) {
   const of = useTopic(`run|${name}`);
   const run = of.data;
-  const [state, setState] = useState({});
+  const [state, setState] = useState(/** @type {{data?: Record<string, any>, error?: string, busy?: boolean}} */ ({}));
   const [picked, setInterval] = useState("");
   const interval = picked || fitting(run ? run.last - run.first : 0);
-  const opened = useRef(undefined); // where a run that goes on had come to as it was opened here
+  const opened = useRef(/** @type {string | undefined} */ (undefined)); // where a run that goes on had come to as it was opened here
   if (run && opened.current === undefined) opened.current = new Date(run.last).toISOString();
   const wanted = place ?? opened.current;
   useMoment(name, wanted, step, setState);
@@ -89,7 +89,7 @@ const SPANS = { "1s": 1e3, "5s": 5e3, "1m": 60e3, "5m": 300e3, "1h": 3600e3, "1d
 
 /** Reads the moment that is wanted, one at a time: what the slider has passed by meanwhile is left out. */
 function useMoment(name, place, step, setState) {
-  const work = useRef({ busy: false, next: null });
+  const work = useRef({ busy: false, next: /** @type {[string, number] | null} */ (null) });
   useEffect(() => {
     if (place === undefined) return;
     const mine = work.current;
@@ -145,17 +145,17 @@ function Bars({ name, moment, run, interval, setInterval }) {
   const [symbol, setSymbol] = useState(symbols[0]);
   const [error, setError] = useState("");
   const box = useRef(null);
-  const chart = useRef(null);
+  const chart = useRef(/** @type {Chart | null} */ (null));
   const shown = symbols.includes(symbol) ? symbol : symbols[0];
   useEffect(() => {
-    chart.current = new Chart(box.current, decimalsIn(moment.market[shown]));
-    return () => chart.current.close();
+    const made = (chart.current = new Chart(box.current, decimalsIn(moment.market[shown])));
+    return () => made.close();
   }, [shown]);
   useEffect(() => {
     const made = chart.current;
     read(`moment_bars|${name}|${shown}|${interval}|${moment.now}|${BARS}`).then(
       (answer) => {
-        if (chart.current !== made) return;
+        if (!made || chart.current !== made) return;
         setError(answer.bars.length ? "" : "the run's market has no bars here");
         made.set(answer.bars);
         made.markers((run?.fills ?? []).filter((each) => each.symbol === shown && each.at <= moment.at).map((each, index) => ({ ...each, ts_event: each.at, sequence: index })));

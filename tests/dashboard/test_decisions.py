@@ -1,0 +1,114 @@
+"""What a robot decided and why it placed no order, from the journal of a real run and from what processes say."""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+
+import pytest
+from test_past import onetape
+
+from onetape.dashboard.decisions import Decisions
+from onetape.dashboard.processes import blocked
+from onetape.model.errors import BadInput
+
+DECIDES = """
+from onetape import Strategy
+
+
+class Decides(Strategy):
+    symbol: str = "binance:BTC/USDT:USDT"
+
+    def on_start(self):
+        self.seen = 0
+        self.subscribe(self.symbol, bars="1m")
+
+    def on_bar(self, bar):
+        self.seen += 1
+        signal = self.signal(self.symbol, "buy", bar=self.seen)
+        if self.seen % 3 == 1:
+            self.set_target(self.symbol, 0.01 * self.seen, signal=signal)
+        if self.seen % 3 == 2:
+            self.set_target(self.symbol, 0.01 * (self.seen - 1), signal=signal)
+        if self.seen % 5 == 0:
+            self.buy(self.symbol, 1000, bar.close)
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    made = tmp_path_factory.mktemp("decides")
+    (made / "decides.py").write_text(DECIDES)
+    onetape(made, "sample", "--out", "market.tape", "--events", "60000")
+    onetape(made, "backtest", "decides.py", "--data", "market.tape", "--out", "one")
+    return made / ".onetape"
+
+
+def look(home, *words):
+    async def work():
+        decisions = Decisions(home)
+        try:
+            return await decisions.topics()["decisions"].make(words)
+        finally:
+            await decisions.close()
+
+    return asyncio.run(work())
+
+
+def test_each_signal_has_its_target_and_what_became_of_the_order_or_that_there_was_none(folder):
+    found = look(folder, "one")["decisions"]
+    assert len(found) >= 15 and [each["at"] for each in found] == sorted((each["at"] for each in found), reverse=True)
+    for each in found:
+        bar = int(each["facts"].removeprefix("bar "))
+        assert each["direction"] == "buy" and each["symbol"] == "binance:BTC/USDT:USDT"
+        assert len(each["targets"]) == (bar % 3 != 0)  # a signal may want nothing
+        assert len(each["orders"]) == (bar % 3 == 1)  # what is held already takes no order
+        if each["orders"]:
+            (order,) = each["orders"]
+            assert order["state"] == "FILLED" and order["side"] == "buy"
+    bought = sum(Decimal(each["orders"][0]["qty"]) for each in found if each["orders"])
+    assert bought == Decimal(max((each["targets"][0] for each in found if each["targets"]), key=float))
+
+
+def test_orders_that_were_refused_are_there_with_code_and_reason(folder):
+    refused = look(folder, "one")["refused"]
+    assert refused and all(each["state"] == "DENIED" and each["code"] and each["reason"] for each in refused)
+    assert {each["qty"] for each in refused} == {"1000.000"}
+
+
+def test_a_run_that_is_none_is_refused(folder):
+    for words in (("../runs/one",), ("none",), ()):
+        with pytest.raises(BadInput):
+            look(folder, *words)
+
+
+GATEWAY = {"killed": "", "lease": {"wanted": True, "until_ns": 9}, "unprotected": {}}
+HALT = {"scope": "system", "subject": "", "rule": "ban", "accounts": ["a"], "until": 5 * 10**6}
+ROBOT = {"state": "running", "status": "started", "accounts": ["a", "b"], "subaccount": "s", "symbols": {"X": {}}}
+
+
+@pytest.mark.parametrize(
+    ("robot", "a", "halts", "words"),
+    [
+        ({}, {}, [], []),
+        ({"state": "failed"}, {}, [], ["its process is failed"]),
+        ({"status": "stopped"}, {}, [], ["it was stopped by a command"]),
+        ({"status": None}, {}, [], ["it does not answer"]),
+        ({}, None, [], ["the gateway of a does not answer"]),
+        ({}, {"killed": "by\nhand"}, [], ["the kill switch of a is on: by hand"]),
+        ({}, {"lease": {"wanted": True, "until_ns": 1}}, [], ["no guardian watches a"]),
+        ({}, {"lease": {"wanted": False, "until_ns": 0}}, [], []),
+        ({}, {"unprotected": {"X": 1}}, [], ["X at a has no stops"]),
+        ({}, {}, [{}], ["halt of system: ban"]),
+        ({}, {}, [{"accounts": ["c"]}], []),
+        ({}, {}, [{"scope": "strategy", "subject": "s"}], ["halt of strategy s: ban"]),
+        ({}, {}, [{"scope": "strategy", "subject": "other"}], []),
+        ({}, {}, [{"scope": "symbol", "subject": "X"}], ["halt of symbol X: ban"]),
+        ({}, {}, [{"scope": "symbol", "subject": "Y"}], []),
+    ],
+)
+def test_why_a_robot_opens_nothing(robot, a, halts, words):
+    gateways = {"a": a if a is None else GATEWAY | a, "b": GATEWAY}
+    found = blocked(ROBOT | robot, gateways, [HALT | each for each in halts], now=5)
+    assert [each["text"] for each in found] == words
+    assert [each["until"] for each in found] == [5 if each.startswith("halt") else None for each in words]
