@@ -3,7 +3,7 @@
 Chromium without a screen draws in software: frames are as slow as they can be. The pages' process reads a journal that
 is written here as a gateway would.
 
-    python bench/dashboard.py [--only paint,pixel,memory] [--rounds 3] [--hours 24]
+    python bench/dashboard.py [--only paint,pixel,memory,pan] [--rounds 3] [--hours 24] [--bars 100000]
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import random
 import sys
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -28,6 +29,8 @@ from worlds.chromium_pipe import CHROMIUM, Chromium
 SYMBOL = "binance:BTC/USDT:USDT"
 MARKET = f"market/main/{quote(SYMBOL, safe='')}/1s"
 UPDATES, HZ = 100, 10
+MOVES = 60  # of the pointer in a drag
+PAN_WITHIN_S = 180.0
 THERE = "!!document.querySelector('.panel') && !document.querySelector('.loading')"
 
 # Noted before the page's own scripts run. What a function was called for is on the screen once a message that was
@@ -214,13 +217,103 @@ def memory(inputs: argparse.Namespace) -> list[dict[str, Any]]:
     ]
 
 
-PARTS = {"paint": paint, "pixel": pixel, "memory": memory}
+FRAMES = """
+new Promise((done) => {
+  const at = [];
+  const next = (time) => (at.push(time), window.isDragged ? requestAnimationFrame(next) : done(at));
+  window.isDragged = true;
+  requestAnimationFrame(next);
+})
+"""
+CHART = "document.querySelector('.canvas')"
+
+
+class Dragging:
+    """A chart, dragged to the right and back to where the pointer began."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        size = f"(({{left, top, width, height}}) => [left, top, width, height])({CHART}.getBoundingClientRect())"
+        left, top, width, height = page.js(size)
+        self.left, self.right, self.middle = left + 20, left + width - 120, top + height / 2
+
+    @property
+    def bars(self) -> int:
+        return int(self.page.js(f"Number({CHART}.dataset.bars ?? 0)"))
+
+    def wheel(self, by: float) -> None:
+        self.page.call("Input.dispatchMouseEvent", type="mouseWheel", x=self.left, y=self.middle, deltaX=0, deltaY=by)
+
+    @property
+    def busy_s(self) -> float:
+        """Of the processor, in the page's own thread."""
+        metrics = self.page.call("Performance.getMetrics")["metrics"]
+        return float(next(each["value"] for each in metrics if each["name"] == "TaskDuration"))
+
+    def drag(self, times: int, *, is_back: bool = False) -> list[float]:
+        """Returns ms between frames while it moves."""
+        page, spans = self.page, list[float]()
+        for _ in range(times):
+            begin, end = (self.right, self.left) if is_back else (self.left, self.right)
+            page.mouse("mouseMoved", begin, self.middle)
+            page.mouse("mousePressed", begin, self.middle, held=True)
+            page.js(f"void (window.frames_seen = {FRAMES})")
+            for part in range(1, MOVES + 1):
+                page.mouse("mouseMoved", begin + (end - begin) * part / MOVES, self.middle, held=True)
+            page.js("void (window.isDragged = false)")
+            at = page.value("window.frames_seen")
+            page.mouse("mouseReleased", end, self.middle)
+            spans += [after - before for before, after in pairwise(at)]
+        return spans
+
+
+def pan(inputs: argparse.Namespace) -> list[dict[str, Any]]:
+    """Bars of a second, dragged into the past until so many are there; then to and fro, a bar six pixels wide and as
+    narrow as it gets."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        tape = Tape(journal_of(folder))
+        tape.past(inputs.bars + 5000, time.time_ns(), SECOND)
+        with pages_of(folder) as pages, Page(folder / "browser") as page:
+            page.visit(pages.link)
+            page.go(MARKET)
+            page.wait(f"Number({CHART}?.dataset.bars ?? 0) >= 600")
+            page.call("Performance.enable", timeDomain="threadTicks")
+            dragging, spans = Dragging(page), dict[str, list[float]]()
+            for _ in range(30):
+                dragging.wheel(400)  # away: as narrow as it gets
+            began, spans["while it reads"] = time.perf_counter(), []
+            while dragging.bars < inputs.bars:
+                spans["while it reads"] += dragging.drag(1)
+                if time.perf_counter() - began > PAN_WITHIN_S:
+                    raise SystemExit(f"{dragging.bars} bars after {PAN_WITHIN_S:.0f} s")
+            read_s = time.perf_counter() - began
+            busy_s = dragging.busy_s
+            spans["narrow bars"] = [*dragging.drag(4, is_back=True), *dragging.drag(4)]
+            for _ in range(12):
+                dragging.wheel(-400)
+            spans["wide bars"] = [*dragging.drag(4, is_back=True), *dragging.drag(4)]
+            busy_ms = 1000 * (dragging.busy_s - busy_s) / sum(map(len, list(spans.values())[1:]))
+            found = [figure("pages: bars that were dragged into view", dragging.bars, "bars", None)]
+    found[0]["better"] = "more"
+    found.append(figure("pages: processor of the page's thread, a frame of panning", busy_ms, "ms", 20.0))
+    for what, each in spans.items():
+        fps = figure(f"pages: panning {inputs.bars} bars, {what}", 1000 * len(each) / sum(each), "fps", 50.0)
+        longest = figure(
+            f"pages: panning {inputs.bars} bars, {what}, p99 between frames", percent(each, 99), "ms", None
+        )
+        found += [{**fps, "better": "more"}, longest]
+    return [*found, figure("pages: to drag and read so many bars", read_s, "s", None)]
+
+
+PARTS = {"paint": paint, "pixel": pixel, "memory": memory, "pan": pan}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--hours", type=int, default=24)
+    parser.add_argument("--bars", type=int, default=100_000)
     if CHROMIUM is None:
         raise SystemExit("no chromium (apt install --no-install-recommends chromium)")
     run(parser, PARTS)

@@ -250,7 +250,7 @@ nb::tuple read_frames(PyReader& self, const nb::type_object& kind, std::size_t b
 
 // Rows of one fixed type as (n, 32 + payload_bytes): the header, then the payload.
 nb::tuple read_rows(PyReader& self, int type, std::uint32_t payload_bytes, std::size_t rows_max,
-                    std::int64_t time_until) {
+                    std::int64_t time_until, std::uint64_t sequence_until) {
     auto* buffer = new std::vector<std::uint8_t>();
     const nb::capsule owner(
         buffer, [](void* p) noexcept { delete static_cast<std::vector<std::uint8_t>*>(p); });
@@ -262,6 +262,10 @@ nb::tuple read_rows(PyReader& self, int type, std::uint32_t payload_bytes, std::
         const nb::gil_scoped_release release;
         Frame frame;
         while (rows < rows_max) {
+            if (self.reader->next_sequence() >= sequence_until && sequence_until != 0) {
+                status = Status::not_found;
+                break;
+            }
             status = self.reader->next(frame);
             if (status != Status::ok) break;
             if (frame.header->type != type || frame.payload_bytes < payload_bytes ||
@@ -405,7 +409,8 @@ void bind_journal(nb::module_& m) {
                      "time_until: int = ..., sequence_until: int = 0) -> "
                      "tuple[list[Any], bool]"))
         .def("read_rows", &read_rows, nb::arg("type"), nb::arg("payload_bytes"),
-             nb::arg("rows_max"), nb::arg("time_until") = std::numeric_limits<std::int64_t>::max())
+             nb::arg("rows_max"), nb::arg("time_until") = std::numeric_limits<std::int64_t>::max(),
+             nb::arg("sequence_until") = 0)
         .def(
             "seek_sequence",
             [](PyReader& self, std::uint64_t sequence) {

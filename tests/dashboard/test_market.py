@@ -1,45 +1,18 @@
-"""What a chart is made of, beside the same made row by row."""
+"""What the market page asks for, of journals as gateways leave them."""
 
 from __future__ import annotations
 
 import asyncio
-import struct
 from types import SimpleNamespace
 
 import pytest
+from test_bars import SYMBOL, Tape
 
-from onetape.dashboard import market
-from onetape.dashboard.market import Market, bars_until
+from onetape.dashboard import bars, market
+from onetape.dashboard.market import Market
 from onetape.gateway.options import gateway_journal
 from onetape.model.catalogue import find
-from onetape.model.time import MINUTE, SECOND
-from onetape.tape.journal import JournalWriter
-
-BEGAN = 20_000 * 86400 * SECOND
-COUNT = 70_000  # more than are read at once
-SYMBOL = "binance:BTC/USDT:USDT"
-
-
-@pytest.mark.parametrize("interval", ["1m", "1h"])
-def test_bars_of_more_quotes_than_are_read_at_once_are_those_of_all_of_them(tmp_path, interval):
-    quote, bids = struct.Struct("<6qQQ"), [600_000 + n * n % 997 for n in range(COUNT)]
-    with JournalWriter(tmp_path / "main", process="gateway:main", durable=False) as writer:
-        for stream, symbol in ((1, SYMBOL), (2, "binance:ETH/USDT:USDT")):
-            writer.append_instrument(stream, BEGAN, find(symbol).to_msgpack())
-        for n, bid in enumerate(bids):
-            at = BEGAN + n * SECOND
-            writer.append("quote", quote.pack(at, at, bid, bid + 2, 1, 1, 0, 0), stream=1, time=at)
-            if n % 3 == 0:
-                writer.append("quote", quote.pack(at, at, 5, 7, 1, 1, 0, 0), stream=2, time=at)
-    span, scale = market.INTERVALS[interval], 10 ** find(SYMBOL).price_decimals
-    found = bars_until(tmp_path / "main", SYMBOL, interval, BEGAN + COUNT * SECOND, 10_000)
-    step = span // SECOND
-    wanted = [
-        (BEGAN // SECOND + at, *((each + 1) / scale for each in (part[0], max(part), min(part), part[-1])))
-        for at in range(0, COUNT, step)
-        for part in [bids[at : at + step]]
-    ]
-    assert found == wanted and span >= MINUTE
+from onetape.model.errors import BadInput
 
 
 def market_of(home, *symbols):
@@ -49,21 +22,60 @@ def market_of(home, *symbols):
     return Market(SimpleNamespace(home=home, views=views, refresh=lambda: views), None)
 
 
-def test_what_is_followed_from_further_back_takes_the_place_of_what_was(tmp_path):
-    """Its reader is closed: it would hold the journal's files."""
-    made = market_of(tmp_path, SYMBOL)
-    with JournalWriter(gateway_journal(tmp_path, "main"), process="gateway:main", durable=False) as writer:
-        writer.append_instrument(1, BEGAN, find(SYMBOL).to_msgpack())
+async def requested(made: Market, topic: str, *words: object) -> object:
+    return await made.topics()[topic].make(["main", SYMBOL, *map(str, words)])
 
-    async def longer():
-        first = await made._followed(["main", SYMBOL, "1m"], 60)
+
+def test_a_page_reads_on_until_it_has_all_bars_and_marks(tmp_path, monkeypatch):
+    monkeypatch.setattr(bars, "FRAMES_MAX", 4_000)
+    made, tape = (
+        market_of(tmp_path, SYMBOL),
+        Tape(gateway_journal(tmp_path, "main").parent, 10_000, name="gateway-main"),
+    )
+
+    async def all_of_it():
+        found, before, more = [], "", True
+        while more:
+            answer = await requested(made, "history", "1s", 3_000, before)
+            found, more = [*answer["bars"], *found], answer["more"]
+            before = int(found[0][0]) if found else ""
+        while (marks := await requested(made, "marks", "1s", int(found[0][0])))["more"]:
+            pass
+        return found, marks, await requested(made, "bars", "1s")
+
+    found, marks, newest = asyncio.run(all_of_it())
+    tape.writer.close()
+    assert found == tape.bars("1s") and newest["bars"] == found[-2:]
+    assert [each[:2] for each in marks["marks"]] == [each[:2] for each in tape.fills]
+    assert 12_600 < marks["sequence"] < 12_700
+
+
+def test_who_looks_at_many_symbols_leaves_few_readers(tmp_path, monkeypatch):
+    """Their journals' files would be held."""
+    monkeypatch.setattr(market, "FOLLOWED_MAX", 2)
+    made, tape = market_of(tmp_path, SYMBOL), Tape(gateway_journal(tmp_path, "main").parent, 100, name="gateway-main")
+    tape.writer.close()
+
+    async def looked():
+        await requested(made, "bars", "1s")
+        first = next(iter(made._followed.values()))
         assert first._reader is not None
-        second = await made._followed(["main", SYMBOL, "1m"], 600)
-        return first, second, await made._followed(["main", SYMBOL, "1m"], 60)
+        for topic, *words in (("bars", "1m"), ("marks", "1s", 0), ("trades",), ("bars", "5m")):
+            await requested(made, topic, *words)
+            assert len(made._followed) <= 2
+        await made._in_thread(lambda: None)
+        return first, len(made._followed)
 
-    first, second, third = asyncio.run(longer())
-    assert first._reader is None and second._reader is not None and third is second
-    second.close()
+    first, count = asyncio.run(looked())
+    assert first._reader is None and count == 2
+
+
+@pytest.mark.parametrize(
+    "words", [("1s", "0"), ("1s", "100001"), ("1s", "x"), ("1s", "1", "-1"), ("1s", "1", "1" * 12), ("2s", "1"), ("",)]
+)
+def test_what_is_no_page_is_refused(tmp_path, words):
+    with pytest.raises(BadInput):
+        asyncio.run(requested(market_of(tmp_path, SYMBOL), "history", *words))
 
 
 def test_a_dollar_and_its_tokens_are_one_money_of_a_pair(tmp_path):

@@ -289,6 +289,18 @@ def test_side_by_side_stand_twins_first_and_nothing_old_is_compared(page):
     assert beside(page, f"closes({bars}, '1s', 1000_000)") == [941, 1000]
 
 
+def test_a_chart_reads_what_was_before_as_it_comes_into_view(page):
+    """A page that is empty so far is asked for again, one that failed when it is looked at again; where bars are
+    missing at the end, the newest are read and joined."""
+    seen, wanted, said = page.js(Path(__file__).with_name("panned.js").read_text())
+    assert wanted == [["", 600], [4400, 600], [4400, 600]] and said == "it is gone"
+    ((first, is_kept), *rest) = seen
+    assert first == 1200 and is_kept  # in view is what was
+    is_all, bars, marks, pages, *later = rest
+    assert is_all and bars == 4999 and marks == 3 * pages + 1
+    assert later == [False, 5299, True, True, 5300, 7800, 8999, True]
+
+
 def test_nothing_is_taken_from_elsewhere_and_the_first_load_is_small(home, page):
     page.open()
     loaded = page.js("performance.getEntriesByType('resource').map(e => [e.name, e.transferSize])")

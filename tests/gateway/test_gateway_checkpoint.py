@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from onetape.dashboard import orders
 from onetape.gateway import checkpoint
 from onetape.gateway.account_balances import balances
 from onetape.gateway.account_projection import read_account
@@ -84,6 +85,32 @@ def test_a_checkpoint_at_any_frame_changes_nothing_that_is_known(left):
         recorded, found = left.state(left.file)
         assert (found.sequence, found.refused) == (sequence, "")
         assert recorded == whole
+
+
+def test_orders_and_news_for_pages_are_those_of_the_whole_journal_from_a_checkpoint_on(left, monkeypatch):
+    """Of what was before it so many frames are read, and no more."""
+    left.forget()
+    whole = orders._Account("main", left.journal, left.file)
+    assert whole.news() and len(whole.events) > 20
+    left.state(left.file, until=left.last * 3 // 4, write=True)
+    names = ("id", "client_id", "symbol", "side", "price", "qty", "filled", "state", "robot")
+    for back in (left.last, left.last // 2, 40):
+        monkeypatch.setattr(orders, "FRAMES_BACK", back)
+        folded, made = [], orders._Account("main", left.journal, left.file)
+        fold = made._fold
+        monkeypatch.setattr(made, "_fold", lambda frame, fold=fold, folded=folded: (folded.append(frame), fold(frame)))
+        assert made.news()
+        assert [[row[name] for name in names] for row in made.working()] == [
+            [row[name] for name in names] for row in whole.working()
+        ]
+        first = min(left.last * 3 // 4, left.last - back)
+        assert folded[0].sequence >= first and len({frame.sequence for frame in folded}) == len(folded)
+        late = [text for sequence, text in whole.events if sequence > left.last - back]
+        fills = [text for text in late if b'"kind":"fill"' in text]
+        assert [text for _, text in made.events if b'"kind":"fill"' in text] == fills
+        assert back < left.last or [text for _, text in made.events] == late
+        made.close()
+    whole.close()
 
 
 def test_a_checkpoint_goes_on_from_the_one_before(left):

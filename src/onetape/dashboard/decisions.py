@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
-from onetape.dashboard.market import instrument_from
+from onetape.dashboard.bars import instrument_from
 from onetape.dashboard.past import folder_of
 from onetape.dashboard.topic import Topic, Topics
 from onetape.model.instrument import Instrument

@@ -6,16 +6,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
-
-import msgspec
+from typing import Any, Final, TypeVar, cast
 
 from onetape.accounts.table import PositionShown
+from onetape.dashboard.bars import INTERVALS, TRADES, Bars, Fills, Followed, Trades, base_of
 from onetape.dashboard.orders import Orders
 from onetape.dashboard.reader import Reader
 from onetape.dashboard.topic import Topic, Topics
@@ -24,28 +22,23 @@ from onetape.gateway.options import gateway_journal
 from onetape.hub.options import hub_journal
 from onetape.model.decimals import decimal_text
 from onetape.model.enums import Kind
-from onetape.model.errors import BadInput, OnetapeError, UnknownSymbol
+from onetape.model.errors import BadInput, UnknownSymbol
 from onetape.model.instrument import Instrument
 from onetape.model.money import money
-from onetape.model.time import DAY, HOUR, MINUTE, SECOND, TIME_MAX
-from onetape.tape.journal import JournalReader
-from onetape.tape.segments import is_tape
+from onetape.model.time import MINUTE, SECOND, TIME_MAX
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+__all__ = ["BARS_MAX", "Market"]
 
-__all__ = ["BARS_MAX", "INTERVALS", "SIDES", "Market", "bars_until", "instrument_from"]
-
-INTERVALS: Final = {"1s": SECOND, "5s": 5 * SECOND, "1m": MINUTE, "5m": 5 * MINUTE, "1h": HOUR, "1d": DAY}
-BARS_MAX: Final = 100_000
+BARS_MAX: Final = 100_000  # of one answer
 BARS: Final = 600  # to begin with
+S_MAX: Final = TIME_MAX // SECOND
 DEPTH: Final = 12  # levels of each side
-TRADES: Final = 40
 FAR: Final = 5  # times the price: no liquidation is near
 KEPT_S: Final = 60.0  # that bars nobody looks at are followed on
+FOLLOWED_MAX: Final = 48  # readers: twelve symbols of three pages
+TRADES_BACK: Final = 5 * MINUTE
 _MS: Final = 10**6
-SIDES: Final = ("", "buy", "sell")
+T = TypeVar("T", bound=Followed)
 
 
 class Market:
@@ -54,8 +47,7 @@ class Market:
     def __init__(self, reader: Reader, orders: Orders) -> None:
         self._reader, self._orders = reader, orders
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="market")
-        self._bars: dict[tuple[str, str, str], _Bars] = {}
-        self._trades: dict[tuple[str, str], _Trades] = {}
+        self._followed: dict[tuple[str, Path, str, int], Followed] = {}  # the latest used last
 
     def topics(self) -> Topics:
         return {
@@ -64,6 +56,7 @@ class Market:
             "quote": Topic(self._market, 1.0),  # where many stand side by side
             "bars": Topic(self._newest, 0.1),
             "history": Topic(self._history, 5.0),
+            "marks": Topic(self._marks, 5.0),
             "trades": Topic(self._recent, 0.2),
             "lines": Topic(self._lines, 0.2),
         }
@@ -117,50 +110,90 @@ class Market:
     # --- bars and trades ------------------------------------------------------------------------------
 
     async def _newest(self, words: Sequence[str]) -> Any:
-        """Returns the last two bars: a page that has missed one reads them all anew."""
-        bars = await self._followed(words)
-        return {"bars": bars.newest(2), "first": bars.first}
+        """Returns the last two bars: a page that has missed one reads the newest anew."""
+        bars, interval = self._bars(words)
+
+        def work() -> dict[str, Any]:
+            bars.ahead()
+            return {"bars": bars.newest(interval, 2)}
+
+        return await self._in_thread(work)
 
     async def _history(self, words: Sequence[str]) -> Any:
-        """Returns bars of the middle of the market, oldest first: (s UTC, open, high, low, close). words: account,
-        symbol, interval, how many."""
-        wanted = words[3] if len(words) > 3 else str(BARS)
-        count = int(wanted) if wanted.isdecimal() and len(wanted) < 8 else 0
-        if not 1 <= count <= BARS_MAX:
-            raise BadInput(f"there are 1 to {BARS_MAX} bars", location="count")
-        bars = await self._followed(words, count)
-        return {"bars": bars.newest(count)}
+        """Returns whole bars of the middle of the market, oldest first: (s UTC, open, high, low, close), fewer than are
+        wanted where they are further back than one step: who wants `more` asks again. words: account, symbol, interval,
+        how many, before when (s UTC)."""
+        bars, interval = self._bars(words)
+        count, before = _number(words, 3, "count", 1, BARS_MAX, BARS), _number(words, 4, "before", 0, S_MAX, S_MAX)
 
-    async def _followed(self, words: Sequence[str], count: int = BARS) -> _Bars:
+        def work() -> dict[str, Any]:
+            bars.ahead()
+            found, more = bars.page(interval, count, before)
+            if len(found) < count:
+                bars.back()
+                found, more = bars.page(interval, count, before)
+            return {"bars": found, "more": more}
+
+        return await self._in_thread(work)
+
+    def _bars(self, words: Sequence[str]) -> tuple[Bars, int]:
         account, instrument = self._instrument(words[:2])
-        interval = words[2] if len(words) > 2 else "1m"
-        if interval not in INTERVALS:
-            raise BadInput(f"no bars of {interval[:10]!r}: {', '.join(INTERVALS)}")
-        key = account, instrument.symbol, interval
-        for gone in [each for each, bars in self._bars.items() if time.monotonic() - bars.used > KEPT_S]:
-            self._bars.pop(gone).close()
-        bars = self._bars.get(key)
-        if bars is None or bars.count < count:
-            shorter = bars
-            bars = self._bars[key] = _Bars(self._path(account, instrument), instrument, INTERVALS[interval], count)
-            if shorter is not None:
-                await self._in_thread(shorter.close)  # behind what reads it
-        bars.used = time.monotonic()
-        await self._in_thread(bars.take)
-        return bars
+        name = words[2] if len(words) > 2 else "1m"
+        if name not in INTERVALS:
+            raise BadInput(f"no bars of {name[:10]!r}: {', '.join(INTERVALS)}")
+        base = base_of(INTERVALS[name])
+        path = self._path(account, instrument)
+        return self._kept(("bars", path, instrument.symbol, base), lambda: Bars(path, instrument, base)), INTERVALS[
+            name
+        ]
+
+    async def _marks(self, words: Sequence[str]) -> Any:
+        """Returns own fills as marks on bars, and up to which sequence they are among them; `more` instead where they
+        are further back than one step. words: account, symbol, interval, from when, before when (s UTC)."""
+        account, instrument = self._instrument(words[:2])
+        interval = INTERVALS.get(words[2] if len(words) > 2 else "", SECOND)
+        since, before = _number(words, 3, "from", 0, S_MAX, 0), _number(words, 4, "before", 0, S_MAX, S_MAX)
+        path = gateway_journal(self._reader.home, account)
+        fills = self._kept(("fills", path, instrument.symbol, 0), lambda: Fills(path, instrument))
+
+        def work() -> dict[str, Any]:
+            is_all = fills.ahead()
+            if fills.since > since * SECOND:
+                fills.back()
+            if not is_all or (fills.since > since * SECOND and not fills.is_whole):
+                return {"more": True, "marks": [], "sequence": 0}
+            newest = int(fills.rows[-1, 0]) if len(fills.rows) else 0
+            return {"more": False, "marks": fills.marks(interval, since, before), "sequence": newest}
+
+        return await self._in_thread(work)
 
     async def _recent(self, words: Sequence[str]) -> Any:
         account, instrument = self._instrument(words)
-        key = account, instrument.symbol
-        trades = self._trades.get(key)
-        if trades is None:
-            self._trades.clear()  # one symbol is looked at, as a rule
-            trades = self._trades[key] = _Trades(self._path(account, instrument), instrument)
-        return await self._in_thread(trades.take)
+        path = self._path(account, instrument)
+        trades = self._kept(("trades", path, instrument.symbol, 0), lambda: Trades(path, instrument))
+
+        def work() -> Any:
+            trades.ahead()
+            if len(trades.rows) < TRADES and trades.since > time.time_ns() - TRADES_BACK:
+                trades.back()
+            return trades.newest()
+
+        return await self._in_thread(work)
 
     def _path(self, account: str, instrument: Instrument) -> Path:
         home, views = self._reader.home, self._reader.views
         return hub_journal(home) if views.is_of_hub(account, instrument.symbol) else gateway_journal(home, account)
+
+    def _kept(self, key: tuple[str, Path, str, int], made: Callable[[], T]) -> T:
+        """Returns what is followed by that name; lets go what nobody has looked at of late, and the oldest beyond so
+        many."""
+        now = time.monotonic()
+        found = self._followed.pop(key, None) or made()
+        self._followed[key], found.used = found, now
+        idle = [name for name, each in self._followed.items() if now - each.used > KEPT_S]
+        for name in dict.fromkeys([*idle, *list(self._followed)[:-FOLLOWED_MAX]]):
+            self._thread.submit(self._followed.pop(name).close)  # behind what reads it
+        return cast(T, found)
 
     async def _in_thread(self, work: Callable[[], Any]) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
@@ -216,122 +249,11 @@ class Market:
         return decimal_text(round(price, instrument.price_decimals)) if is_near else None
 
 
-def bars_until(path: Path, symbol: str, interval: str, until: int, count: int) -> list[tuple[float, ...]]:
-    """Returns a tape's bars as `history` does, up to a moment, ns UTC: nothing of what came after it."""
-    with JournalReader(path) as reader:
-        reader.seek_time(until)
-        facts = next((each for each in reader.instruments.values() if each["symbol"] == symbol), None)
-    if facts is None:
-        return []
-    bars = _Bars(path, instrument_from(facts), INTERVALS[interval], count, until)
-    bars.take()
-    bars.close()
-    return bars.newest(count)
-
-
-def instrument_from(facts: Mapping[str, Any]) -> Instrument:
-    """Returns an instrument of what a journal's reader has of it."""
-    return Instrument.from_msgpack(msgspec.msgpack.encode(facts))
-
-
-class _Followed:
-    """A journal's rows of one instrument, from a time on, and up to one."""
-
-    def __init__(self, path: Path, instrument: Instrument, since: int, until: int = TIME_MAX) -> None:
-        self._path, self.instrument, self._since, self._until = path, instrument, since, until
-        self._reader: JournalReader | None = None
-        self._stream: int | None = None
-
-    def close(self) -> None:
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = None
-
-    def parts(self, event: str) -> Iterator[NDArray[np.void]]:
-        """Gives new rows, some ten thousand at a time; none while there is no journal or it does not have the
-        instrument."""
-        try:
-            if self._reader is not None and self._reader.is_gone:
-                self.close()
-            if self._reader is None:
-                if not is_tape(self._path):
-                    return
-                self._reader = JournalReader(self._path)
-                self._reader.seek_time(self._since)
-                self._stream = self._found(self._reader)
-            if self._stream is None:
-                self.close()
-                return
-            for rows in self._reader.chunks(event, time_until=self._until):
-                if len(own := rows[rows["stream"] == self._stream]):
-                    yield own
-        except OnetapeError:
-            self.close()
-
-    def _found(self, reader: JournalReader) -> int | None:
-        """Returns the instrument's stream; the reader stands where it stood. It may be listed behind that place."""
-        place, symbol = reader.next_sequence, self.instrument.symbol
-        for stream, record in reader.instruments.items():
-            if record["symbol"] == symbol:
-                return stream
-        for frame in reader.frames(("instrument",)):
-            if Instrument.from_msgpack(frame.payload).symbol == symbol:
-                reader.seek_sequence(place)
-                return frame.stream
-        return None
-
-
-class _Bars(_Followed):
-    """count: bars that are wanted; first: of the first one, s UTC."""
-
-    def __init__(self, path: Path, instrument: Instrument, interval: int, count: int, until: int = TIME_MAX) -> None:
-        super().__init__(path, instrument, (min(time.time_ns(), until) // interval - count) * interval, until)
-        self.count, self.used, self.first = count, time.monotonic(), 0
-        self._interval = interval
-        self._bars: dict[int, list[float]] = {}  # s UTC -> open, high, low, close
-
-    def newest(self, count: int) -> list[tuple[float, ...]]:
-        return [(at, *self._bars[at]) for at in list(self._bars)[-count:]]
-
-    def take(self) -> None:
-        for rows in self.parts("quote"):
-            self._add(rows[(rows["bid"] > 0) & (rows["ask"] > 0)])
-
-    def _add(self, rows: NDArray[np.void]) -> None:
-        import numpy as np
-
-        if not len(rows):
-            return
-        slots = rows["time"] // self._interval
-        middle = (rows["bid"] + rows["ask"]) / (2 * 10**self.instrument.price_decimals)
-        starts = np.flatnonzero(np.diff(slots, prepend=slots[0] - 1))
-        highs, lows = np.maximum.reduceat(middle, starts), np.minimum.reduceat(middle, starts)
-        ends = np.append(starts[1:], len(middle)) - 1
-        seconds = slots[starts] * (self._interval // SECOND)
-        for at, first, high, low, last in zip(
-            seconds.tolist(), middle[starts].tolist(), highs.tolist(), lows.tolist(), middle[ends].tolist(), strict=True
-        ):
-            bar = self._bars.get(at)
-            if bar is None:
-                self._bars[at] = [first, high, low, last]
-            else:
-                bar[1:] = max(bar[1], high), min(bar[2], low), last
-        while len(self._bars) > BARS_MAX:
-            del self._bars[next(iter(self._bars))]
-        self.first = next(iter(self._bars))
-
-
-class _Trades(_Followed):
-    def __init__(self, path: Path, instrument: Instrument) -> None:
-        super().__init__(path, instrument, time.time_ns() - 5 * MINUTE)
-        self._newest: deque[tuple[int, str, str, str]] = deque(maxlen=TRADES)
-
-    def take(self) -> list[tuple[int, str, str, str]]:
-        """Returns (ms UTC, price, size, side), the newest first."""
-        for rows in self.parts("trade"):
-            for at, price, size, side in zip(
-                *(rows[name][-TRADES:].tolist() for name in ("ts_event", "price", "size", "side")), strict=True
-            ):
-                text = self.instrument.price_text(price), self.instrument.size_text(size)
-                self._newest.append((at // _MS, *text, SIDES[side]))
-        return list(reversed(self._newest))
+def _number(words: Sequence[str], index: int, name: str, low: int, high: int, default: int) -> int:
+    text = words[index] if len(words) > index else ""
+    if not text:
+        return default
+    value = int(text) if text.isdecimal() and len(text) < 12 else -1
+    if not low <= value <= high:
+        raise BadInput(f"{text[:20]!r} is not from {low} to {high}", location=name)
+    return value

@@ -23,6 +23,7 @@ from onetape.tape.journal import Frame
 __all__ = ["Orders", "joined"]
 
 KEPT: Final = 2000  # events of an account, for pages that come back
+FRAMES_BACK: Final = 40 * KEPT  # of before the checkpoint, in which events are looked for
 WORKING_MAX: Final = 500  # that are shown
 _MS: Final = 10**6
 
@@ -77,26 +78,30 @@ class _Account(FollowedAccount):
 
     def news(self) -> bool:
         """Reads what is new; tells whether anything was."""
-        return self.take(lambda frame, last: self._fold(frame, is_kept=frame.sequence > last - 40 * KEPT))
+        return self.take(self._fold, back=FRAMES_BACK)
 
     def working(self) -> list[dict[str, Any]]:
         rows = self.view.orders(self._name)[-WORKING_MAX:]
         return [{**row, "ts_created": row["ts_created"] // _MS} for row in rows]
 
-    def _fold(self, frame: Frame, *, is_kept: bool) -> None:
+    def _fold(self, frame: Frame) -> None:
         view = self.view
         if frame.type == EventType.FILL.id:
             view.take(frame)
-            if is_kept:
+            if self._is_late(frame):
                 self._keep(frame, self._fill(frame))
         elif frame.type == EventType.ORDER_EVENT.id:
             order_id, _, _, _, _, _, _, _, _, robot, _ = NEWS.unpack(frame.payload)
             row = view.working.get((robot, order_id))
             view.take(frame)
-            if is_kept and row is not None:
+            if row is not None and self._is_late(frame):
                 self._keep(frame, {"kind": "order", **_order(view.order(row, self._name))})
         else:
             view.take(frame)
+
+    def _is_late(self, frame: Frame) -> bool:
+        """Whether it may still be among the events: of a journal without a checkpoint all is read."""
+        return self._reader is not None and frame.sequence > self._reader.last_sequence - FRAMES_BACK
 
     def _fill(self, frame: Frame) -> dict[str, Any]:
         fill = fill_of(frame.payload)

@@ -9,14 +9,14 @@ import tomllib
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import msgspec
 
+from onetape.dashboard.bars import INTERVALS, SIDES, Bars, base_of, instrument_from
 from onetape.dashboard.equity_lines import thinned
-from onetape.dashboard.market import BARS_MAX, INTERVALS, SIDES, bars_until, instrument_from
+from onetape.dashboard.market import BARS_MAX
 from onetape.dashboard.sweep_map import SweepMaps
 from onetape.dashboard.topic import Topic, Topics
 from onetape.engine.tape_facts import tape_span
@@ -34,6 +34,7 @@ __all__ = ["Past", "folder_of"]
 LISTED_MAX: Final = 500  # the newest
 POINTS_MAX: Final = 2000  # of an equity line
 MARKS_MAX: Final = 2000  # fills to jump to
+BARS_KEPT: Final = 6  # tapes, symbols and spans
 TRAVELLERS_MAX: Final = 3  # each holds copies of a process
 IDLE_S: Final = 300.0
 KINDS: Final = ("runs", "sweeps")
@@ -122,6 +123,7 @@ class Past:
         self._closing: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._rows: dict[Path, tuple[int, dict[str, Any]]] = {}  # by file, as of its time of change
+        self._bars: dict[tuple[Path, str, int], Bars] = {}  # the latest used last
         self._lines: dict[Path, tuple[int, dict[str, Any]]] = {}
         self._maps = SweepMaps()
 
@@ -129,6 +131,8 @@ class Past:
         self._let_go(0)
         await asyncio.gather(*self._closing)
         self._thread.shutdown()
+        for each in self._bars.values():
+            each.close()
 
     def topics(self) -> Topics:
         return {
@@ -209,18 +213,40 @@ class Past:
             self._timer = asyncio.get_running_loop().call_later(IDLE_S, self._let_go, most)
 
     async def _moment_bars(self, words: Sequence[str]) -> Any:
-        """Returns bars of the market that a run had, up to a moment. words: run, symbol, interval, time, how many."""
+        """Returns bars of the market that a run had, up to a moment, and whether to ask again for `more`. words: run,
+        symbol, interval, time, how many."""
         name, symbol, interval, moment, count = (*words, "", "", "", "", "")[:5]
         folder = folder_of(self._home, "runs", name)
         wanted = int(count) if count.isdecimal() and len(count) < 8 else 300
         if interval not in INTERVALS or not 1 <= wanted <= BARS_MAX:
             raise BadInput(f"bars are of {', '.join(INTERVALS)}, 1 to {BARS_MAX} of them", location="interval")
-        until = parse_time(moment) + 1
-        for tape in await self._in_thread(lambda: _tapes(folder)):
-            bars = await self._in_thread(partial(bars_until, tape, symbol, interval, until, wanted))
-            if bars:
-                return {"bars": bars}
-        return {"bars": []}
+        until, span = parse_time(moment) + 1, INTERVALS[interval]
+
+        def work() -> dict[str, Any]:
+            for tape in _tapes(folder):
+                if (bars := self._bars_of(tape, symbol, span)) is not None:
+                    found, more = bars.page_at(span, wanted, until)
+                    if found or more:
+                        return {"bars": found, "more": more}
+            return {"bars": [], "more": False}
+
+        return await self._in_thread(work)
+
+    def _bars_of(self, tape: Path, symbol: str, interval: int) -> Bars | None:
+        """Returns the bars that are kept of a tape; None: it has no such instrument."""
+        key = tape, symbol, base_of(interval)
+        found = self._bars.pop(key, None)
+        if found is None:
+            with JournalReader(tape) as reader:
+                reader.seek_sequence(reader.last_sequence + 1)
+                facts = next((each for each in reader.instruments.values() if each["symbol"] == symbol), None)
+            if facts is None:
+                return None
+            found = Bars(tape, instrument_from(facts), key[2])
+        self._bars[key] = found
+        while len(self._bars) > BARS_KEPT:
+            self._bars.pop(next(iter(self._bars))).close()
+        return found
 
 
 def _changed(path: Path) -> int:

@@ -301,9 +301,10 @@ class FollowedAccount:
         self._reader: JournalReader | None = None
         self.view = AccountView(keeps_fills=False)
 
-    def take(self, fold: Callable[[Frame, int], None] | None = None) -> bool:
-        """Reads what is new; tells whether anything was. fold: takes each frame, with the sequence of the journal's
-        last, in the view's place; without it a journal is read from its gateway's checkpoint on."""
+    def take(self, fold: Callable[[Frame], None] | None = None, *, back: int = 0) -> bool:
+        """Reads what is new, at first from the gateway's checkpoint on; tells whether anything was. fold: takes each
+        frame in the view's place; also, at first, so many frames of before the checkpoint, of which a view without
+        orders is made."""
         if self._reader is not None and self._reader.is_gone:
             self.close()
         try:
@@ -311,19 +312,32 @@ class FollowedAccount:
                 if not is_tape(self._path):
                     return False
                 self._reader = JournalReader(self._path)
-                self.view = begun_view(self._reader, self._file, keeps_fills=False, is_whole=fold is not None)
-            reader, is_new = self._reader, False
-            last = reader.last_sequence
-            for frame in reader.frames(READ):
+                self.view = begun_view(self._reader, self._file, keeps_fills=False, is_whole=False)
+                if fold is not None:
+                    self._fold_back(self._reader, fold, back)
+            is_new = False
+            for frame in self._reader.frames(READ):
                 is_new = True
-                if fold is None:
-                    self.view.take(frame)
-                else:
-                    fold(frame, last)
+                (fold or self.view.take)(frame)
         except OnetapeError:  # it is being made, or damaged, which its gateway says
             self.close()
             return True
         return is_new
+
+    def _fold_back(self, reader: JournalReader, fold: Callable[[Frame], None], back: int) -> None:
+        view, place = self.view, reader.next_sequence
+        if (start := max(list_segments(self._path)[0].first_seq, reader.last_sequence - back)) < place:
+            self.view = AccountView(
+                instruments=dict(view.instruments),
+                streams=dict(view.streams),
+                currencies=dict(view.currencies),
+                robots=dict(view.robots),
+                keeps_fills=False,
+            )
+            reader.seek_sequence(start)
+            for frame in reader.frames(READ, sequence_until=place):
+                fold(frame)
+            self.view = view
 
     def close(self) -> None:
         if self._reader is not None:

@@ -327,17 +327,17 @@ class JournalReader:
         return [(self._record(frame), skipped) for frame, skipped in found.values()]
 
     def chunks(
-        self, event: str | int, *, rows_max: int = 65536, time_until: int = TIME_MAX
+        self, event: str | int, *, rows_max: int = 65536, time_until: int = TIME_MAX, sequence_until: int = 0
     ) -> Iterator[NDArray[np.void]]:
         """Rows of one fixed type from the reader's place on, in constant memory.
 
         Columns are the frame header's (`sequence time stream flags ...`) and the payload's; a
-        counted tail (levels of a book) is left out.
+        counted tail (levels of a book) is left out. sequence_until: as of `frames`.
         """
         schema = self._fixed(event)
         ended = False
         while not ended:
-            raw, ended = self.core.read_rows(schema.id, schema.payload_bytes, rows_max, time_until)
+            raw, ended = self.core.read_rows(schema.id, schema.payload_bytes, rows_max, time_until, sequence_until)
             if len(raw):
                 yield schema.rows(raw)
 

@@ -42,17 +42,27 @@ class Drawn {
     this.media.removeEventListener("change", this.paint);
     this.chart.remove();
     // What was asked for before may come now: a chart that is gone takes nothing.
-    for (const name of ["set", "update", "lines", "line", "markers", "colours"]) this[name] = () => true;
+    this.isOver = true;
+    for (const name of ["set", "update", "lines", "line", "markers", "colours", "older"]) this[name] = () => true;
   }
 }
 
 const BARS_MIN = 2000; // that a chart has room for
+const FIRST = 600; // bars that are read to begin with, at least
+const PAGE_MAX = 10000; // at a time
+const AHEAD = 300; // bars to the left of what is in view that are there already
+
+const barOf = ([time, open, high, low, close]) => ({ time, open, high, low, close });
 
 export class Chart extends Drawn {
   constructor(box, decimals) {
     super(box, true, { rightOffset: 6 });
     this.bars = [];
     this.most = BARS_MIN;
+    this.past = []; // marks of own fills that were before
+    this.page = this.marksOf = this.failed = null;
+    this.more = this.isReading = false;
+    this.sequence = undefined; // up to which own fills are among the marks
     this.shown = new Map(); // key -> {line, text}
     this.fills = [];
     this.series = this.chart.addSeries(CandlestickSeries, { priceFormat: { type: "price", precision: decimals, minMove: 10 ** -decimals }, borderVisible: false, priceLineStyle: 1 });
@@ -69,30 +79,90 @@ export class Chart extends Drawn {
 
   /** rows: (s UTC, open, high, low, close), oldest first. */
   set(rows) {
-    this.most = Math.max(2 * rows.length, BARS_MIN);
-    this.bars = rows.map(([time, open, high, low, close]) => ({ time, open, high, low, close }));
-    this.series.setData(this.bars);
+    this.put(rows.map(barOf));
+  }
+
+  put(bars) {
+    this.most = Math.max(2 * bars.length, BARS_MIN);
+    this.bars = bars;
+    this.series.setData(bars);
+    this.markers(this.fills);
+    this.box.dataset.bars = String(bars.length);
+  }
+
+  /** Shows the newest bars, and those before as they come into view. page(before, count) reads so many before a time
+   * (s UTC, "": the newest) and promises {bars, more}; marks(from, before) those of own fills: {marks, sequence}. */
+  follow(page, marks, failed) {
+    Object.assign(this, { page, marksOf: marks, failed, more: true, isReading: false });
+    this.chart.timeScale().subscribeVisibleLogicalRangeChange(() => this.older());
+    this.older();
+  }
+
+  /** Reads bars that are wanted, one page after the other. */
+  async older() {
+    if (this.isReading || !this.page) return;
+    this.isReading = true;
+    try {
+      while (!this.isOver && this.more && this.lacks()) {
+        const before = this.bars[0]?.time ?? "";
+        const answer = await this.page(before, Math.min(Math.max(this.bars.length, FIRST), PAGE_MAX));
+        if (this.isOver) return;
+        this.more = answer.more;
+        if (!answer.bars.length) continue;
+        this.put([...answer.bars.map(barOf), ...this.bars]);
+        this.mark(answer.bars[0][0], before);
+      }
+    } catch (error) {
+      if (!this.isOver) this.failed(error.message);
+    }
+    this.isReading = false;
+  }
+
+  lacks() {
+    return this.bars.length < FIRST || (this.chart.timeScale().getVisibleLogicalRange()?.from ?? 0) < AHEAD;
+  }
+
+  async mark(from, before) {
+    const { marks, sequence } = await this.marksOf(from, before).catch(() => ({ marks: [], sequence: 0 }));
+    if (this.isOver) return;
+    this.past = [...marks.map(([time, side, price, count]) => ({ time, side, price, count })), ...this.past];
+    if (before === "") this.sequence = sequence; // from there on they come as events
     this.markers(this.fills);
   }
 
-  /** Takes the newest bars. False: one between is missing, all have to be read anew. */
+  /** Reads the newest bars anew: some between are missing. */
+  async renew() {
+    if (this.isReading || !this.page) return;
+    this.isReading = true;
+    const { bars, more } = await this.page("", FIRST).catch(() => ({ bars: [], more: true }));
+    this.isReading = false;
+    if (this.isOver || !bars.length) return;
+    const kept = this.bars.length && bars[0][0] <= this.bars.at(-1).time ? this.bars.filter((bar) => bar.time < bars[0][0]) : [];
+    if (!kept.length) Object.assign(this, { more, past: [] });
+    this.put([...kept, ...bars.map(barOf)]);
+    if (!kept.length) this.mark(bars[0][0], "");
+    this.older();
+  }
+
+  /** Takes the newest bars. False: one between is missing. */
   update(rows) {
     if (!rows.length) return true;
     const newest = this.bars.at(-1);
     if (!newest || rows[0][0] > newest.time) return false;
     let last = newest.time;
-    for (const [time, open, high, low, close] of rows) {
+    for (const bar of rows.map(barOf)) {
+      const { time } = bar;
       if (time < last) continue;
-      const bar = { time, open, high, low, close };
       if (time === last) this.bars[this.bars.length - 1] = bar;
       else this.bars.push(bar);
       last = time;
       this.series.update(bar);
     }
     if (this.bars.length > this.most) {
-      this.bars = this.bars.slice(-this.most / 2); // a page stays open for days
-      this.series.setData(this.bars);
-      this.markers(this.fills);
+      const first = this.bars.at(-this.most / 2).time; // a page stays open for days
+      this.past = this.past.filter((each) => each.time >= first);
+      this.more = true;
+      this.put(this.bars.slice(-this.most / 2));
     }
     return true;
   }
@@ -120,13 +190,10 @@ export class Chart extends Drawn {
     if (!this.bars.length) return;
     const first = this.bars[0].time;
     const step = this.bars.length > 1 ? Math.min(...this.bars.slice(1, 20).map((bar, index) => bar.time - this.bars[index].time)) : 1;
-    this.marks.setMarkers(
-      fills
-        .map((each) => ({ each, time: Math.floor(each.ts_event / 1000 / step) * step }))
-        .filter(({ time }) => time >= first)
-        .map(({ each, time }) => ({ time, id: String(each.sequence), position: each.side === "buy" ? "atPriceBottom" : "atPriceTop", price: Number(each.price), shape: each.side === "buy" ? "arrowUp" : "arrowDown", color: role(each.side === "buy" ? "bid" : "ask"), size: 0.5 }))
-    );
-    this.box.dataset.markers = String(fills.length);
+    const late = fills.filter((each) => !(each.sequence <= this.sequence)).map((each) => ({ ...each, time: Math.floor(each.ts_event / 1000 / step) * step, count: 1 }));
+    const all = [...this.past, ...late].filter(({ time }) => time >= first).sort((one, other) => one.time - other.time);
+    this.marks.setMarkers(all.map(({ time, side, price }, index) => ({ time, id: String(index), position: side === "buy" ? "atPriceBottom" : "atPriceTop", price: Number(price), shape: side === "buy" ? "arrowUp" : "arrowDown", color: role(side === "buy" ? "bid" : "ask"), size: 0.5 })));
+    this.box.dataset.markers = String(all.reduce((sum, { count }) => sum + count, 0));
   }
 }
 

@@ -92,7 +92,9 @@ _MOVES: Final = {
     "Transfer": MoveKind.TRANSFER,
     "Funding": MoveKind.FUNDING,
 }
-_STEPS: Final = {currency: 10 ** (MONEY_DECIMALS - decimals) for currency, decimals in CURRENCIES.values()}
+_STEPS: Final[dict[str, int]] = {
+    currency: 10 ** (MONEY_DECIMALS - decimals) for currency, decimals in CURRENCIES.values()
+}
 _OF_FILLS: Final = frozenset({"RealisedPNL"})  # what fills bring: these are told by themselves
 
 

@@ -36,19 +36,13 @@ function ChartPanel({ of, name, interval, rows, go }) {
   const chart = useRef(/** @type {Chart | null} */ (null));
   const [failed, setFailed] = useState("");
   useEffect(() => {
-    let over = false;
     const made = (chart.current = new Chart(box.current, of.price_decimals));
-    read(`history|${name}|${interval}|600`).then((answer) => !over && made.set(answer.bars), (error) => setFailed(error.message));
-    return () => {
-      over = true;
-      made.close();
-    };
+    setFailed("");
+    made.follow((before, count) => read(`history|${name}|${interval}|${count}|${before}`), (from, before) => marksOf(name, interval, from, before), setFailed);
+    return () => made.close();
   }, [name, interval]);
   useEffect(() => {
-    if (bars.data && chart.current && !chart.current.update(bars.data.bars)) {
-      const made = chart.current;
-      read(`history|${name}|${interval}|600`).then((answer) => chart.current === made && made.set(answer.bars), () => {});
-    }
+    if (bars.data && chart.current && !chart.current.update(bars.data.bars)) chart.current.renew();
   }, [bars.data]);
   useEffect(() => {
     if (lines.data) chart.current?.lines(linesOf(lines.data));
@@ -70,6 +64,14 @@ function ChartPanel({ of, name, interval, rows, go }) {
       <span class="aside">${aside}</span></header>
     <div class="canvas" ref=${box} role="img" aria-label="Bars of ${of.symbol}, ${interval}; what is drawn stands in the tables below"></div>
   </section>`;
+}
+
+/** Marks of own fills between two times, s UTC; each answer reads the journal a step further back. */
+async function marksOf(name, interval, from, before) {
+  for (;;) {
+    const answer = await read(`marks|${name}|${interval}|${from}|${before}`);
+    if (!answer.more) return answer;
+  }
 }
 
 /** {key: {price, title, role}} of all lines. */

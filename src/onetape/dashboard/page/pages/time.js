@@ -153,9 +153,12 @@ function Bars({ name, moment, run, interval, setInterval }) {
   }, [shown]);
   useEffect(() => {
     const made = chart.current;
-    read(`moment_bars|${name}|${shown}|${interval}|${moment.now}|${BARS}`).then(
+    let over = false;
+    const take = () => read(`moment_bars|${name}|${shown}|${interval}|${moment.now}|${BARS}`).then(
       (answer) => {
-        if (!made || chart.current !== made) return;
+        if (over || !made || chart.current !== made) return;
+        if (answer.more) take(); // it reads the tape by steps
+        if (answer.more && !answer.bars.length) return;
         setError(answer.bars.length ? "" : "the run's market has no bars here");
         made.set(answer.bars);
         made.markers((run?.fills ?? []).filter((each) => each.symbol === shown && each.at <= moment.at).map((each, index) => ({ ...each, ts_event: each.at, sequence: index })));
@@ -163,6 +166,8 @@ function Bars({ name, moment, run, interval, setInterval }) {
       },
       (failed) => setError(failed.message)
     );
+    take();
+    return () => (over = true);
   }, [name, shown, interval, moment]);
   const aside = html`${symbols.length > 1 && html`<select aria-label="Symbol" value=${shown} onChange=${(event) => setSymbol(event.target.value)}>${symbols.map((each) => html`<option key=${each} value=${each}>${each}</option>`)}</select>`}<${Choice} label="Interval" words=${INTERVALS} chosen=${interval} onChosen=${setInterval} />`;
   return html`<section class="panel chart" id="moment-bars" aria-label="Chart"><header><h2>${shown}</h2>${error && html`<span class="age">${error}</span>`}<span class="aside">${aside}</span></header><div class="canvas half" ref=${box} role="img" aria-label="Bars of ${shown} up to the moment"></div></section>`;
