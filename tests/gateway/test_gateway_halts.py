@@ -11,14 +11,17 @@ import pytest
 
 import copied_process
 from exchange.venue_client import served
+from onetape.gateway.gateway_tape import GatewayTape
 from onetape.gateway.halts_client import past_halts
-from onetape.gateway.options import gateway_journal
+from onetape.gateway.options import GatewayOptions, gateway_journal
+from onetape.gateway.stops import Stops
 from onetape.model.enums import Side
 from onetape.model.errors import BannedSymbol, LossHalt, NoGuardian, NotProtected, OrderRate
 from onetape.model.sections import GUARDIAN, AccountConfig, Config
 from onetape.model.time import SECOND
 from onetape.security.tokens import make_token, read_token
-from onetape.tape.journal import JournalReader
+from onetape.tape.journal import JournalReader, JournalWriter
+from orders.gate_desk import NOW, Desk
 from waiting import wait_for
 from worlds.gateway_process import SYMBOL, GatewayProcess, Robot, configure, news_of
 
@@ -139,6 +142,25 @@ def test_without_a_guardian_that_watches_nothing_is_opened(world, tmp_path):
     assert lease(2, 30)["status"] == "refused"  # the epoch is on the tape
     assert lease(3, 30)["status"] == "applied"
     assert refused_with(tmp_path, robot, listing) == 0
+
+
+@pytest.mark.parametrize("taken_after_s", [None, 9])
+def test_a_guardian_has_ten_seconds_to_come_before_its_absence_is_an_alert(taken_after_s, tmp_path):
+    desk, said = Desk(), []
+    desk.gate.is_guarded = True
+    with JournalWriter(tmp_path / "tape", durable=False) as writer:
+        options = GatewayOptions(
+            kind="binance-usdm", account="main", rest="", ws="", key="", secret="", home="", symbols=[]
+        )
+        stops = Stops(desk.gate, GatewayTape(writer, []), options, say=said.append, wall=lambda: NOW)
+        stops.open(NOW)
+        for second in range(12):
+            now = NOW + second * SECOND
+            if second == taken_after_s:
+                stops.lease(NOW + 30 * SECOND, 1, now=now, wall=NOW)
+            stops.look(now)
+            assert (said == []) == (second < 10 or taken_after_s is not None)
+    assert [each.severity for each in said] == ["critical"] * (taken_after_s is None)  # once
 
 
 def test_a_position_without_protection_is_not_added_to(world, tmp_path):

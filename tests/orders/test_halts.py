@@ -25,6 +25,7 @@ def halt(time: int = NOW, **fields):
         ({"strategy": "a"}, LossHalt),
         ({"strategy": "main"}, None),
         ({}, HaltedAccount),
+        ({"scope": "account"}, HaltedAccount),
         ({"scope": "system"}, LossHalt),
     ],
 )

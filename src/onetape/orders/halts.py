@@ -93,7 +93,7 @@ def halt_of(fields: Mapping[str, Any], *, actor: str, account: str, time: int) -
     subject = _text(fields, "subject") if named == ["scope"] else _text(fields, named[0]) if named else account
     if scope is Scope.SYSTEM:
         subject = ""
-    elif scope is Scope.ACCOUNT and subject != account:
+    elif scope is Scope.ACCOUNT and (subject := subject or account) != account:
         raise UsageError(f"this is account {account}, not {subject[:80]!r}")
     elif not subject:
         raise UsageError(f"a halt of a {scope} names its subject")
