@@ -244,13 +244,29 @@ def test_halts_are_shown_and_lifted_from_the_command_line(world, tmp_path, venue
         commands = [msgspec.msgpack.decode(f.payload) for f in reader.frames(("command",))]
     (lift,) = [each for each in commands if each["command"] == "lift_halt"]
     assert (lift["actor"], lift["fields"]["reason"]) == ("operator", "old news")
+    level = ("halts", "level")
+    assert answer_of(*level, "4", "--reason", "x", code=2)["error"]["name"] == "BAD_CONFIG"
+    assert answer_of(*level, "0", "--symbol", SYMBOL, "--reason", "x", code=2)["error"]["name"] == "BAD_CONFIG"
+    assert answer_of(*level, "1", "--account", "other", "--reason", "x", code=2)["error"]["name"] == "BAD_CONFIG"
+    answer_of(*level, "1", "--symbol", SYMBOL, "--reason", "thin book")
+    assert refused_with(tmp_path, robot, listing) == BannedSymbol.code
+    gateway.kill()
+    gateway.start()
+    answer_of(*level, "3", "--symbol", SYMBOL, "--reason", "thinner book")
+    (row3,) = answer_of("halts")
+    assert (row3["level"], row3["subject"], row3["actor"], row3["reason"]) == (3, SYMBOL, "operator", "thinner book")
+    assert answer_of(*level, "0", "--symbol", SYMBOL, "--reason", "deep again") == []
+    assert refused_with(tmp_path, robot, listing) == 0
     gateway.kill()  # who halted what, and who lifted it, is known without it, too
     past = answer_of("halts", "--all")
     assert [(each["event"], each["actor"], each["reason"], each["subject"]) for each in past] == [
         ("begun", "operator", "news", SYMBOL),
         ("lifted", "operator", "old news", SYMBOL),
+        ("begun", "operator", "thin book", SYMBOL),
+        ("begun", "operator", "thinner book", SYMBOL),
+        ("lifted", "operator", "deep again", SYMBOL),
     ]
-    assert {each["id"] for each in past} == {row["id"]} and past[0]["ts"] < past[1]["ts"]
+    assert {each["id"] for each in past[:2]} == {row["id"]} and past[0]["ts"] < past[1]["ts"]
 
 
 def test_only_operator_and_guardian_may_and_a_guardian_no_more_than_that(world, tmp_path):

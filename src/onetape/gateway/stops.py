@@ -12,7 +12,7 @@ from onetape.gateway.options import GatewayOptions
 from onetape.model.errors import NotOwner, RateLimited, UsageError
 from onetape.model.time import SECOND, format_time
 from onetape.orders.gate import Gate
-from onetape.orders.halts import Halt, Scope, halt_of
+from onetape.orders.halts import Halt, Level, Scope, halt_of
 from onetape.orders.managed import HealthOut, Managed
 
 __all__ = ["LEASE_MAX", "Stops"]
@@ -183,7 +183,7 @@ def _begun(halt: Halt) -> HealthOut:
     until = f"until {format_time(halt.until)}" if halt.until else "until it is lifted"
     lost = f"lost {halt.loss} by {halt.rule}, at most {halt.limit}" if halt.loss else f"{halt.rule} by {halt.actor}"
     why = f": {halt.reason}" if halt.reason else ""
-    severity = "warning" if halt.scope is Scope.SYMBOL else "critical"
+    severity = "warning" if halt.scope is Scope.SYMBOL or halt.level is Level.ADD else "critical"
     return HealthOut("halt", _about(halt), f"{lost}, {until}{why}", severity)
 
 
