@@ -102,6 +102,7 @@ class Desk(Funded):
                     gate.halts.restore(HaltsRecord())
                 else:
                     subject = rng.choice(({"symbol": next(iter(self.symbols.values()))}, {"scope": "system"}))
+                    subject |= rng.choice(({}, {"level": 1}, {"level": 3}))
                     gate.halts.begin(halt_of(subject, actor="guardian", account="main", time=self.now))
             case 10:
                 gate.is_guarded = not usual

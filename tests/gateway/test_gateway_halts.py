@@ -11,14 +11,17 @@ import pytest
 
 import copied_process
 from exchange.venue_client import served
+from onetape.gateway.gateway_tape import GatewayTape
 from onetape.gateway.halts_client import past_halts
-from onetape.gateway.options import gateway_journal
+from onetape.gateway.options import GatewayOptions, gateway_journal
+from onetape.gateway.stops import Stops
 from onetape.model.enums import Side
 from onetape.model.errors import BannedSymbol, LossHalt, NoGuardian, NotProtected, OrderRate
 from onetape.model.sections import GUARDIAN, AccountConfig, Config
 from onetape.model.time import SECOND
 from onetape.security.tokens import make_token, read_token
-from onetape.tape.journal import JournalReader
+from onetape.tape.journal import JournalReader, JournalWriter
+from orders.gate_desk import NOW, Desk
 from waiting import wait_for
 from worlds.gateway_process import SYMBOL, GatewayProcess, Robot, configure, news_of
 
@@ -141,6 +144,25 @@ def test_without_a_guardian_that_watches_nothing_is_opened(world, tmp_path):
     assert refused_with(tmp_path, robot, listing) == 0
 
 
+@pytest.mark.parametrize("taken_after_s", [None, 9])
+def test_a_guardian_has_ten_seconds_to_come_before_its_absence_is_an_alert(taken_after_s, tmp_path):
+    desk, said = Desk(), []
+    desk.gate.is_guarded = True
+    with JournalWriter(tmp_path / "tape", durable=False) as writer:
+        options = GatewayOptions(
+            kind="binance-usdm", account="main", rest="", ws="", key="", secret="", home="", symbols=[]
+        )
+        stops = Stops(desk.gate, GatewayTape(writer, []), options, say=said.append, wall=lambda: NOW)
+        stops.open(NOW)
+        for second in range(12):
+            now = NOW + second * SECOND
+            if second == taken_after_s:
+                stops.lease(NOW + 30 * SECOND, 1, now=now, wall=NOW)
+            stops.look(now)
+            assert (said == []) == (second < 10 or taken_after_s is not None)
+    assert [each.severity for each in said] == ["critical"] * (taken_after_s is None)  # once
+
+
 def test_a_position_without_protection_is_not_added_to(world, tmp_path):
     _, listing, start = world
     gateway, robot = start()
@@ -222,13 +244,29 @@ def test_halts_are_shown_and_lifted_from_the_command_line(world, tmp_path, venue
         commands = [msgspec.msgpack.decode(f.payload) for f in reader.frames(("command",))]
     (lift,) = [each for each in commands if each["command"] == "lift_halt"]
     assert (lift["actor"], lift["fields"]["reason"]) == ("operator", "old news")
+    level = ("halts", "level")
+    assert answer_of(*level, "4", "--reason", "x", code=2)["error"]["name"] == "BAD_CONFIG"
+    assert answer_of(*level, "0", "--symbol", SYMBOL, "--reason", "x", code=2)["error"]["name"] == "BAD_CONFIG"
+    assert answer_of(*level, "1", "--account", "other", "--reason", "x", code=2)["error"]["name"] == "BAD_CONFIG"
+    answer_of(*level, "1", "--symbol", SYMBOL, "--reason", "thin book")
+    assert refused_with(tmp_path, robot, listing) == BannedSymbol.code
+    gateway.kill()
+    gateway.start()
+    answer_of(*level, "3", "--symbol", SYMBOL, "--reason", "thinner book")
+    (row3,) = answer_of("halts")
+    assert (row3["level"], row3["subject"], row3["actor"], row3["reason"]) == (3, SYMBOL, "operator", "thinner book")
+    assert answer_of(*level, "0", "--symbol", SYMBOL, "--reason", "deep again") == []
+    assert refused_with(tmp_path, robot, listing) == 0
     gateway.kill()  # who halted what, and who lifted it, is known without it, too
     past = answer_of("halts", "--all")
     assert [(each["event"], each["actor"], each["reason"], each["subject"]) for each in past] == [
         ("begun", "operator", "news", SYMBOL),
         ("lifted", "operator", "old news", SYMBOL),
+        ("begun", "operator", "thin book", SYMBOL),
+        ("begun", "operator", "thinner book", SYMBOL),
+        ("lifted", "operator", "deep again", SYMBOL),
     ]
-    assert {each["id"] for each in past} == {row["id"]} and past[0]["ts"] < past[1]["ts"]
+    assert {each["id"] for each in past[:2]} == {row["id"]} and past[0]["ts"] < past[1]["ts"]
 
 
 def test_only_operator_and_guardian_may_and_a_guardian_no_more_than_that(world, tmp_path):

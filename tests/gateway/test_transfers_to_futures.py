@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 
 import pytest
 
 from onetape.accounts.entries import Cause
+from onetape.ipc.system import IPCCommandSystem
+from onetape.model.sections import OPERATOR
 from waiting import wait_for
 from worlds.transfer_processes import World
 
@@ -35,6 +38,22 @@ def test_a_command_moves_money_to_the_futures_wallet(world):
     assert world.books() == (trading - moved, transit, other + moved)
     assert world.slots[0] == total - moved == sum(world.slots[1:])
     assert not corrections(world)
+
+
+def test_the_futures_wallet_is_among_all_wallets_and_says_that_nobody_tells_of_it(world):
+    async def found():
+        system = IPCCommandSystem(OPERATOR, home=world.home)
+        system.start()
+        try:
+            return await system.get_balances("kraken_gateway")
+        finally:
+            system.stop()
+
+    rows = asyncio.run(found())
+    assert {row["wallet"] for row in rows} >= {"trading", "futures"}
+    (futures,) = [row for row in rows if row["wallet"] == "futures"]
+    assert (futures["currency"], futures["total"], futures["available"]) == (None, None, None)
+    assert futures["error"].startswith("NOT_AVAILABLE(4601): ")
 
 
 def test_a_coin_is_called_as_the_venue_calls_it(world):

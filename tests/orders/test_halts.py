@@ -25,6 +25,7 @@ def halt(time: int = NOW, **fields):
         ({"strategy": "a"}, LossHalt),
         ({"strategy": "main"}, None),
         ({}, HaltedAccount),
+        ({"scope": "account"}, HaltedAccount),
         ({"scope": "system"}, LossHalt),
     ],
 )
@@ -72,6 +73,53 @@ def test_what_only_takes_off_what_is_held_passes_and_what_may_open_does_not(befo
     refusal = desk.gate.refusal(desk.spec(*order, 59_000), NOW)
     assert (refusal is None) == bool(passes)
     assert refusal is None or refusal.code == error.code
+
+
+@pytest.mark.parametrize(
+    ("held", "order", "terms", "passes"),
+    [
+        (0, ("buy", 10), {}, ""),  # at which levels a robot may send it
+        (10, ("buy", 5), {}, "1"),
+        (10, ("buy", 5), {"trigger": 61_000}, ""),  # nobody knows what is held then
+        (-10, ("sell", 5), {}, "1"),
+        (10, ("sell", 10), {}, "12"),
+        (10, ("sell", 11), {}, ""),  # it would turn
+        (10, ("sell", 5), {"reduce_only": True}, "12"),
+    ],
+)
+def test_each_level_of_danger_refuses_what_the_one_below_does_and_more(held, order, terms, passes):
+    found = ""
+    for level in (1, 2, 3):
+        desk = Desk()
+        desk.hold(held)
+        desk.gate.halts.begin(halt(level=3, since=NOW - 1, symbol=PERP))
+        desk.gate.halts.begin(halt(level=level, symbol=PERP))  # it takes the place of the other
+        spec = desk.spec(*order, *(() if terms.get("trigger") else (59_000,)), **terms)
+        refusal = desk.gate.refusal(spec, NOW)
+        found += str(level) if refusal is None else ""
+        assert refusal is None or (refusal.code == BannedSymbol.code and f"danger {level}" in refusal.reason)
+    assert found == passes
+
+
+def test_the_operator_reduces_what_is_traded_by_hand_alone_and_opens_nothing():
+    desk = Desk()
+    desk.hold(10)
+    desk.gate.halts.begin(halt(level=3))
+    desk.manager.is_by_hand = lambda robot, order_id: True
+    assert desk.code("sell", 10, reduce_only=True) == desk.code("sell", 10) == 0
+    assert desk.code("buy", 10) == HaltedAccount.code
+
+
+def test_what_adds_is_cancelled_once_nothing_is_held_any_more():
+    desk = Desk()
+    desk.hold(10)
+    adding = desk.work("buy", 5, 58_000)
+    desk.gate.halts.begin(halt(level=1, symbol=PERP))
+    desk.gate.hold_to_stops(NOW)
+    assert not adding.life.cancel_open
+    desk.hold(0)
+    desk.gate.hold_to_stops(NOW)
+    assert adding.life.cancel_open
 
 
 def test_a_waiting_trigger_is_no_true_reduction():
@@ -135,6 +183,8 @@ def test_what_works_and_may_open_is_cancelled_when_it_is_halted():
         {"reason": "two\nlines"},
         {"rule": "x" * 201},
         {"color": "red"},
+        {"level": 0},
+        {"level": "high"},
     ],
 )
 def test_what_is_no_halt_is_refused(fields):

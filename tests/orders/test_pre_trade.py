@@ -133,6 +133,8 @@ ROWS = {
                        view={"keys": taken(), "slot": 1}, says=("order a-1, FILLED",)),
     "kill switch": Row(Killed, "on: lunch", "off", before=on_gate(killed="lunch")),
     "journal": Row(DiskFull, "full", "has room", before=on_gate(disk_full=True)),
+    "danger": Row(BannedSymbol, "3", "2", order=("sell", 5), says=("danger 3",),
+                  before=lambda d: (d.hold(10), halted(level=3)(d))),
     "halt": Row(BannedSymbol, "150.00 USDT", "150 USDT", before=halted(loss="150.00 USDT", limit="150 USDT")),
     "guardian": Row(NoGuardian, "been over for 3.0 s", "0 s", before=unguarded),
     "protection": Row(NotProtected, "3.0 s", "0 s", before=lambda d: d.gate.halts.protect(PERP, NOW - 3 * SECOND)),

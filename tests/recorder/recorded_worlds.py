@@ -83,7 +83,7 @@ def moved(records: Records, by: str) -> dict[str, Decimal]:
     """What each asset's balance has moved by, as the ledger's rows say."""
     sums: dict[str, Decimal] = {}
     for row in ledger(records, by=by):
-        parts = ("realized", "funding", "transfers", "interest", "corrections")
+        parts = ("realized", "traded", "funding", "transfers", "interest", "corrections")
         sums[row["currency"]] = sums.get(row["currency"], Decimal(0)) + sum(Decimal(row[part]) for part in parts)
         for asset, fee in row["fees"].items():
             sums[asset] = sums.get(asset, Decimal(0)) - Decimal(fee)

@@ -26,7 +26,7 @@ from onetape.tape.journal import JournalReader
 from orders.gateway_seeds import KINDS, Seed, play
 from recorder.recorded_worlds import contents, record_all
 
-_COLUMNS = ("openings", "realized", "fees", "funding", "transfers", "interest", "corrections")
+_COLUMNS = ("openings", "realized", "traded", "fees", "funding", "transfers", "interest", "corrections")
 
 
 def lots(symbol: str, *changes: str) -> tuple[list[tuple[str, ...]], list[tuple[str, str]]]:
@@ -199,7 +199,7 @@ def _changes(found):
             order = parse_time(row["ts"]), 1, int(row["trade_id"])
             changes[row["symbol"], side].append((order, row["ts"], size, Fraction(row["price"]), False))
     for name in _COLUMNS:
-        for number, row in enumerate(found[name] if name != "realized" else ()):
+        for number, row in enumerate(found[name] if name not in ("realized", "traded") else ()):
             if row["asset"] in markets:
                 order = parse_time(row["ts"]), 2 if name == "fees" else 0, number
                 change = (order, row["ts"], Fraction(row["amount"]), Fraction(0), name == "transfers")

@@ -285,3 +285,26 @@ def test_a_database_is_of_one_home(url, tmp_path):
         ours.drop_lease()
     finally:
         ours.close()
+
+
+def test_what_spot_has_realized_is_found_for_what_an_older_release_recorded(tmp_path):
+    """Down and up again it is what a recorder says that begins anew."""
+    world = play(Seed("World", "kraken", 4, 150).begun(), 150)
+    records = record_all(world.home.path)
+    before = contents(records)
+    try:
+        assert {row["kind"] for row in before["record_days"] if row["kind"] in ("realized", "traded")} == {
+            "realized",
+            "traded",
+        }
+        with records.transaction() as connection:
+            migrate(connection, "0003")
+        older = contents(records)["record_income"]
+        assert {row["kind"] for row in older}.isdisjoint({"traded"})
+        with records.transaction() as connection:
+            migrate(connection)
+        after = contents(records)
+        for name in ("record_income", "record_days"):
+            assert _sorted(after[name], list(after[name][0])) == _sorted(before[name], list(before[name][0])), name
+    finally:
+        records.close()

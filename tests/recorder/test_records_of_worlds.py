@@ -8,6 +8,7 @@ import shutil
 import struct
 from collections import defaultdict
 from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 import sqlalchemy as sa
@@ -17,7 +18,7 @@ from onetape.model.enums import EventType
 from onetape.model.money import money
 from onetape.model.time import format_time
 from onetape.recorder.projection import READ, Projection
-from onetape.recorder.read import activity
+from onetape.recorder.read import activity, ledger
 from onetape.recorder.recorder import Recorder, gateway_journals
 from onetape.store.records import Records, metadata
 from onetape.tape.journal import Frame, JournalReader
@@ -39,6 +40,40 @@ def test_sums_are_the_ledger_s_and_the_exchange_s(kind, number):
                 assert began.get(asset, 0) + came.get(asset, Decimal(0)) == money(ledger.total(asset)), (by, asset)
     finally:
         records.close()
+
+
+def test_spot_realizes_what_sales_bring_above_the_average_cost_and_moves_the_rest():
+    """Against a model in fractions; what was traded is what is left of the flows."""
+    world = play(Seed("World", "kraken", 1, 150).begun(), 150)
+    records = record_all(world.home.path)
+    try:
+        rows, shown = (
+            contents(records),
+            {row["key"]: row for row in ledger(records, by="symbol") if row["currency"] == "USD"},
+        )
+        shown.pop("")  # of no symbol
+    finally:
+        records.close()
+    slots = {(row["journal"], row["fill"]): row["slot"] for row in rows["record_income"] if row["slot"] > 0}
+    held, realized, money_moved = defaultdict(lambda: [Fraction(0)] * 2), defaultdict(Fraction), defaultdict(Fraction)
+    for fill in sorted(rows["record_fills"], key=lambda row: row["seq"]):
+        at = slots[fill["journal"], fill["seq"]], fill["symbol"]
+        qty, cost = held[at]
+        change = Fraction(fill["qty_exact"]) * (1 if fill["side"] == "buy" else -1)
+        value = change * Fraction(fill["price_exact"])
+        closes = min(abs(qty), abs(change)) if qty * change < 0 else 0
+        if closes:
+            part = cost * closes / abs(qty)
+            realized[at[1]] += -part - value * closes / abs(change)
+            cost -= part
+        held[at] = [qty + change, cost + value * (1 - closes / abs(change))]
+        money_moved[at[1]] -= value if fill["trade_id"] >= 0 else 0
+    assert realized.keys() == shown.keys() and all(realized.values())
+    for symbol, profit in realized.items():
+        row = shown[symbol]
+        assert abs(Fraction(row["realized"]) - profit) < Fraction(1, 10**9)
+        assert Fraction(row["realized"]) + Fraction(row["traded"]) == money_moved[symbol]
+        assert Fraction(row["net"]) == Fraction(row["realized"]) - Fraction(row["fees"].get("USD", 0))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -8,22 +8,36 @@ from onetape.cli.frame import Answer, Shell, load, moment, verb
 from onetape.cli.listing import aligned, listing
 from onetape.model.errors import UsageError
 
-PAST = ("ts", "account", "event", "id", "scope", "subject", "rule", "until", "actor", "reason")
-HEADS = ("id", "scope", "subject", "rule", "loss", "limit", "since", "until", "accounts")
+PAST = ("ts", "account", "event", "id", "level", "scope", "subject", "rule", "until", "actor", "reason")
+HEADS = ("id", "level", "scope", "subject", "rule", "loss", "limit", "since", "until", "accounts")
 
 
-@verb("halts", example='onetape halts\nonetape halts lift h-455d23aa43 --reason "looked at it"')
-@click.argument("action", type=click.Choice(["list", "lift"]), default="list", metavar="[list|lift]")
-@click.argument("id_", metavar="[ID]", default="")
-@click.option("--reason", default="", help="Why it is lifted; it is kept on the tape.")
+@verb(
+    "halts",
+    example="""
+    onetape halts
+    onetape halts lift h-455d23aa43 --reason "looked at it"
+    onetape halts level 1 --symbol binance:BTC/USDT:USDT --until 4h --reason "news at 14:00"
+    """,
+)
+@click.argument("action", type=click.Choice(["list", "lift", "level"]), default="list", metavar="[list|lift|level]")
+@click.argument("id_", metavar="[ID|LEVEL]", default="")
+@click.option("--reason", default="", help="Why it is lifted or set; it is kept on the tape.")
+@click.option("--symbol", default="", metavar="SYMBOL", help="With level: of a symbol.")
+@click.option("--strategy", default="", metavar="SUBACCOUNT", help="With level: of a sub-account.")
+@click.option("--account", default="", metavar="ACCOUNT", help="With level: at one account [default: at each].")
+@click.option("--until", default="", metavar="DURATION", help="With level: for so long [default: until lifted].")
 @click.option("--all", "is_all", is_flag=True, help="Each that began or was lifted, when, by whom and why.")
-def command(shell: Shell, action: str, id_: str, reason: str, is_all: bool) -> Answer:
+def command(shell: Shell, action: str, id_: str, reason: str, is_all: bool, **of: str) -> Answer:
     """Show what is halted or banned: of that nothing is opened, reductions pass.
 
     `lift ID --reason R` ends one at each account that has it. What was lost until then counts no more
-    for its limit. A ban by hand: `onetape send gateway halt symbol=S reason=R` (or strategy=SUBACCOUNT,
-    scope=account, scope=system; until=4h).
+    for its limit. `level N --reason R` sets how dangerous it is, of accounts, a symbol or a sub-account: 1 what is
+    held may be added to, 2 it may only be reduced, 3 by hand alone, 0 lifts it. A ban by hand: `onetape send
+    gateway halt symbol=S reason=R` (or strategy=SUBACCOUNT, scope=account, scope=system; until=4h).
     """
+    if action != "level" and any(of.values()):
+        raise UsageError(f"{', '.join(f'--{name}' for name in of if of[name])} goes with level", location="halts")
     if action == "list":
         if id_ or reason:
             raise UsageError("an ID and a reason go with lift", location="halts")
@@ -32,6 +46,12 @@ def command(shell: Shell, action: str, id_: str, reason: str, is_all: bool) -> A
             shown = [{**row, "ts": moment(row["ts"]), "until": row["until"] and moment(row["until"])} for row in past]
             return Answer(past, listing(shown, PAST, nothing="nothing was halted"))
         rows = load("onetape.gateway.halts_client", "halts", what="halts")(shell.home, shell.config)
+    elif action == "level":
+        if id_ not in ("0", "1", "2", "3") or not reason or is_all:
+            raise UsageError("level takes 0, 1, 2 or 3 and --reason", location="halts level")
+        fields = {"reason": reason, **{name: text for name, text in of.items() if text and name != "account"}}
+        set_danger = load("onetape.gateway.halts_client", "set_danger", what="halts")
+        rows = set_danger(shell.home, shell.config, int(id_), fields, of["account"])
     else:
         if not id_ or not reason or is_all:
             raise UsageError("lift takes an ID and --reason", location="halts lift")
@@ -39,6 +59,7 @@ def command(shell: Shell, action: str, id_: str, reason: str, is_all: bool) -> A
     cells = [
         [
             row["id"],
+            f"{row['level']}",
             row["scope"],
             row["subject"] or "-",
             row["rule"],
@@ -51,4 +72,4 @@ def command(shell: Shell, action: str, id_: str, reason: str, is_all: bool) -> A
         for row in rows
     ]
     text = "\n".join(aligned([HEADS, *cells])) if cells else "nothing is halted"
-    return Answer(rows, text if action == "list" or not rows else f"lifted:\n{text}")
+    return Answer(rows, text if action != "lift" or not rows else f"lifted:\n{text}")

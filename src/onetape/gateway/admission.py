@@ -104,6 +104,6 @@ class Admission:
                 matches = self._crossing.matches(life.number, spec)
         view = View(gate, spec, now)
         view.client_id, view.keys, view.slot = life.client_id(order_id), self._tape.first, life.slot
-        view.robot, view.rate, view.behind_ns = life.number, life.rate, behind_ns
+        view.robot, view.order_id, view.rate, view.behind_ns = life.number, order_id, life.rate, behind_ns
         view.shares, view.netted, view.is_inside = self._money, netted, bool(matches)
         return view, matches

@@ -11,10 +11,11 @@ from onetape.gateway.options import gateway_journal
 from onetape.ipc.command_tape import commands_in
 from onetape.ipc.once import Once
 from onetape.ipc.operator import send_command
-from onetape.model.errors import BY_CODE, PermissionDenied, ProcessDown, UsageError
+from onetape.model.errors import BY_CODE, OnetapeError, PermissionDenied, ProcessDown, UsageError
 from onetape.model.sections import Config
+from onetape.orders.halts import Scope, danger_id
 
-__all__ = ["halts", "lift", "merged", "past_halts"]
+__all__ = ["halts", "lift", "merged", "past_halts", "set_danger"]
 
 _EVENTS: Final = {"halt": "begun", "lift_halt": "lifted"}  # by command
 
@@ -26,10 +27,10 @@ def halts(home: Path, config: Config) -> list[dict[str, Any]]:
 
 def merged(by_account: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
     """Returns halts as their gateways list them, each once, with the accounts that have it; the oldest first."""
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[tuple[str, int], dict[str, Any]] = {}
     for account, rows in by_account.items():
         for row in rows:
-            listed = found.setdefault(row["id"], {**row, "accounts": []})
+            listed = found.setdefault((row["id"], row["level"]), {**row, "accounts": []})
             listed["accounts"].append(account)
             listed["until"] = 0 if not (listed["until"] and row["until"]) else max(listed["until"], row["until"])
     return sorted(found.values(), key=lambda row: (row["since"], row["id"]))
@@ -41,9 +42,38 @@ def lift(home: Path, config: Config, id_: str, reason: str) -> list[dict[str, An
     lifted = [row for row in halts(home, config) if row["id"] == id_]
     if not lifted:
         raise UsageError(f"no halt {id_[:80]!r} holds", location="halts lift", todo="onetape halts lists them")
-    for account in lifted[0]["accounts"]:
+    for account in (account for row in lifted for account in row["accounts"]):
         _answer(home, account, "lift_halt", {"id": id_, "reason": reason})
     return lifted
+
+
+def set_danger(home: Path, config: Config, level: int, fields: Mapping[str, str], account: str) -> list[dict[str, Any]]:
+    """Sets the danger level of a subject at the gateway of `account`, "": of each, and lists what holds there. level 0
+    lifts it. Raises what a gateway refuses with, once all have been asked; UsageError where none had it to lift."""
+    scope, subject = next(
+        ((Scope(name), fields[name]) for name in ("symbol", "strategy") if fields.get(name)), (None, "")
+    )
+    if account and account not in config.accounts:
+        raise UsageError(f"no account {account[:80]!r}, but {', '.join(config.accounts)}", location="halts level")
+    failed: OnetapeError | None = None
+    done = False
+    for name in [account] if account else config.accounts:
+        id_ = danger_id(scope or Scope.ACCOUNT, subject or name)
+        try:
+            if level:
+                _answer(home, name, "halt", {**fields, "level": level})
+            elif any(each["id"] == id_ for each in _answer(home, name, "halts", {})["halts"]):
+                _answer(home, name, "lift_halt", {"id": id_, "reason": fields["reason"]})
+            else:
+                continue
+            done = True
+        except OnetapeError as error:
+            failed = error
+    if failed is not None:
+        raise failed
+    if not done:
+        raise UsageError("no danger level of it is set", location="halts level", todo="onetape halts lists them")
+    return halts(home, config)
 
 
 def past_halts(home: Path, config: Config) -> list[dict[str, Any]]:

@@ -12,13 +12,14 @@ from onetape.gateway.options import GatewayOptions
 from onetape.model.errors import NotOwner, RateLimited, UsageError
 from onetape.model.time import SECOND, format_time
 from onetape.orders.gate import Gate
-from onetape.orders.halts import Halt, Scope, halt_of
+from onetape.orders.halts import Halt, Level, Scope, halt_of
 from onetape.orders.managed import HealthOut, Managed
 
 __all__ = ["LEASE_MAX", "Stops"]
 
 _GATEWAY: Final = "gateway"  # as an actor
 LEASE_MAX: Final = 60 * SECOND  # who watches says so more often
+FIRST_LEASE_MAX: Final = 10 * SECOND  # a guardian that starts beside its gateways has taken it by then
 
 
 class Stops:
@@ -42,6 +43,7 @@ class Stops:
         self._say = say
         self._wall = wall
         self._is_watched = False
+        self._lease_due = 0  # by when the first one is to be there, the venue's time; 0: it was
         self._killed = "on" if tape.is_off_unsaid else ""  # as it was said last
 
     def open(self, now: int) -> None:
@@ -52,8 +54,7 @@ class Stops:
             self._say(_begun(halt))
         for symbol, since in self._halts.unprotected.items():
             self._say(_bare(symbol, since))
-        if self._gate.is_guarded:
-            self._say(HealthOut("guardian", self._account, "does not watch yet: nothing new is opened", "warning"))
+        self._lease_due = now + FIRST_LEASE_MAX if self._gate.is_guarded else 0
 
     def look(self, now: int) -> None:
         """Ends what is over by time, and reports the kill switch."""
@@ -62,6 +63,8 @@ class Stops:
             self._say(HealthOut("halt", _about(halt), f"over: {halt.rule}, since {format_time(halt.since)}"))
         if self._is_watched and now >= self._halts.lease_until:
             self.end_lease(f"its lease ended at {format_time(self._halts.lease_until)}", now)
+        elif self._lease_due and now >= self._lease_due:
+            self.end_lease("does not watch", now)
 
     def _look_at_switch(self) -> None:
         if (killed := self._gate.killed) == self._killed:
@@ -147,7 +150,7 @@ class Stops:
         if epoch > self._halts.epoch or not self._is_watched:
             self._tape.guardian(self._account, epoch, wall)
         self._halts.epoch, self._halts.lease_until = epoch, now + until - wall
-        self._is_watched = True
+        self._is_watched, self._lease_due = True, 0
         return {"until_ns": until, "epoch": epoch}
 
     @property
@@ -158,7 +161,7 @@ class Stops:
     def end_lease(self, why: str, now: int) -> None:
         """Ends the lease: whoever held it does not watch; one that does takes it anew. now: the venue's time."""
         self._halts.lease_until = min(self._halts.lease_until, now)
-        self._is_watched = False
+        self._is_watched, self._lease_due = False, 0
         if self._gate.is_guarded:
             self._say(HealthOut("guardian", self._account, f"{why}: nothing new is opened", "critical"))
 
@@ -180,7 +183,7 @@ def _begun(halt: Halt) -> HealthOut:
     until = f"until {format_time(halt.until)}" if halt.until else "until it is lifted"
     lost = f"lost {halt.loss} by {halt.rule}, at most {halt.limit}" if halt.loss else f"{halt.rule} by {halt.actor}"
     why = f": {halt.reason}" if halt.reason else ""
-    severity = "warning" if halt.scope is Scope.SYMBOL else "critical"
+    severity = "warning" if halt.scope is Scope.SYMBOL or halt.level is Level.ADD else "critical"
     return HealthOut("halt", _about(halt), f"{lost}, {until}{why}", severity)
 
 

@@ -11,9 +11,10 @@ from typing import Any, Final
 from onetape.accounts.entries import SLOTS_MAX
 from onetape.accounts.transfer_command import TRADING
 from onetape.gateway.transfer_desk import TransferDesk
+from onetape.model.errors import NotAvailable
 from onetape.model.money import money_text
 from onetape.model.time import SECOND
-from onetape.orders.calls import Call, OrderProtocol, Wallets
+from onetape.orders.calls import Call, HiddenWallets, OrderProtocol, Wallets
 from onetape.orders.outcome import Outcome
 from onetape.orders.reports import WalletReport
 
@@ -21,6 +22,7 @@ __all__ = ["WalletDesk"]
 
 FRESH: Final = 5 * SECOND  # since the venue has answered; nothing was moved since it was asked
 TRANSIT: Final = "transit"
+HIDDEN: Final = "the venue tells this account's key nothing of it: look there, it is in no sum"
 _KEYS: Final = ("wallet", "currency", "total", "available", "error")
 
 
@@ -30,6 +32,8 @@ class WalletDesk:
     def __init__(self, transfers: TransferDesk, protocol: OrderProtocol) -> None:
         self._transfers = transfers
         self._venue = protocol if isinstance(protocol, Wallets) and transfers.wire is not None else None
+        hidden = protocol.hidden_wallets if isinstance(protocol, HiddenWallets) else ()
+        self._hidden = [_without(wallet, f"{NotAvailable.name}({NotAvailable.code}): {HIDDEN}") for wallet in hidden]
         self._rows: list[dict[str, Any]] = []
         self._queried_at = self._answered_at = 0  # when the venue was asked, and had answered, ns UTC
         self._is_looking = False
@@ -45,7 +49,7 @@ class WalletDesk:
         if self._venue is not None and not is_fresh and not self._is_looking:
             self._is_looking = True
             desk.spawn(self._look(self._venue.wallets(now), now))
-        return {"is_fresh": is_fresh and desk.money.is_ready, "wallets": [*self._own(), *self._rows]}
+        return {"is_fresh": is_fresh and desk.money.is_ready, "wallets": [*self._own(), *self._rows, *self._hidden]}
 
     def _own(self) -> list[dict[str, Any]]:
         ledger, locks = self._transfers.money.ledger, self._transfers.money.locks
@@ -67,10 +71,15 @@ class WalletDesk:
                     rows += [_row(each) for each in answer.reports if isinstance(each, WalletReport)]
                 else:
                     why = f"{answer.venue_code} {answer.text}".strip()[:200] or "no answer"
-                    rows.append(dict.fromkeys(_KEYS) | {"wallet": wallet, "error": why})
+                    rows.append(_without(wallet, why))
             self._rows, self._queried_at, self._answered_at = rows, now, self._transfers.now()
         finally:
             self._is_looking = False
+
+
+def _without(wallet: str, why: str) -> dict[str, Any]:
+    """Returns the row of a wallet whose amounts nobody has told."""
+    return dict.fromkeys(_KEYS) | {"wallet": wallet, "error": why}
 
 
 def _row(report: WalletReport) -> dict[str, Any]:

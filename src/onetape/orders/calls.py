@@ -290,6 +290,13 @@ class Wallets(Protocol):
         ...
 
 
+@runtime_checkable
+class HiddenWallets(Protocol):
+    """A protocol of a venue whose accounts have wallets of which their keys learn nothing."""
+
+    hidden_wallets: tuple[str, ...]
+
+
 class WithoutTransfers:
     """Answers for a protocol that moves no money."""
 

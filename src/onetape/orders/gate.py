@@ -56,7 +56,7 @@ class Gate(TradingState):
             return None
         spec = structs.replace(order.spec, size_int=size, price_int=price)
         view = View(self, spec, now, order)
-        view.behind_ns, view.robot, view.rate = behind_ns, order.robot, rate
+        view.behind_ns, view.robot, view.order_id, view.rate = behind_ns, order.robot, order.order_id, rate
         view.shares = self.shares
         return refusal_of(view)
 
@@ -69,7 +69,7 @@ class Gate(TradingState):
         spec = structs.replace(order.spec, size_int=life.size, price_int=order.price)
         view = View(self, spec, now, order)
         view.at_venue = structs.replace(spec, size_int=life.size - life.filled)
-        view.is_inside, view.is_counted, view.robot = is_inside, False, order.robot
+        view.is_inside, view.is_counted, view.robot, view.order_id = is_inside, False, order.robot, order.order_id
         return refusal_of(view)
 
     def hold_to_stops(self, now: int) -> None:
@@ -83,6 +83,5 @@ class Gate(TradingState):
     def _is_stopped(self, order: Managed, now: int) -> bool:
         if self.killed:
             return True
-        if self.halts.of(order.spec.symbol, self.strategy_of(order.robot), now) is None:
-            return False
-        return not self.takes_off(order.spec, order.life.remaining, order)
+        halt = self.halts.of(order.spec.symbol, self.strategy_of(order.robot), now)
+        return halt is not None and self.is_halted(halt, order.spec, order.life.remaining, order)

@@ -8,7 +8,7 @@ there; what has an end ends by the gateway's own clock, whether or not anybody i
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Any, Final
 
 import msgspec
@@ -17,12 +17,13 @@ from onetape.model.errors import UsageError
 from onetape.model.money import parse_amount
 from onetape.model.time import TIME_MAX, parse_duration
 
-__all__ = ["HALT_FIELDS", "Halt", "Halts", "HaltsRecord", "Scope", "halt_of"]
+__all__ = ["HALT_FIELDS", "Halt", "Halts", "HaltsRecord", "Level", "Scope", "danger_id", "halt_of"]
 
 HALT_FIELDS: Final = (
     "id",
     "scope",
     "subject",
+    "level",
     "symbol",
     "strategy",
     "rule",
@@ -45,6 +46,14 @@ class Scope(StrEnum):
     SYSTEM = "system"
 
 
+class Level(IntEnum):
+    """Grades danger: each level refuses what the one before it does, and more."""
+
+    ADD = 1  # what is held may be added to, nothing else is opened
+    REDUCE = 2  # nothing is opened
+    HANDS = 3  # robots send nothing, reductions neither; the operator and the guardian reduce
+
+
 class Halt(msgspec.Struct, frozen=True, kw_only=True):
     """Stops new risk of its subject from `since` until `until`, ns UTC; 0: until it is lifted.
 
@@ -62,6 +71,7 @@ class Halt(msgspec.Struct, frozen=True, kw_only=True):
     until: int = 0
     actor: str = ""
     reason: str = ""
+    level: Level = Level.REDUCE
 
     def holds(self, now: int) -> bool:
         return not self.until or now < self.until
@@ -78,8 +88,9 @@ def halt_of(fields: Mapping[str, Any], *, actor: str, account: str, time: int) -
     """Makes the halt that a command asks for; recovery makes the same of the command's frame.
 
     fields: symbol or strategy names the subject; with neither it is the account, or what `scope` and
-    `subject` say. until: ns UTC, or how long ("4h") from `since`; without it until it is lifted.
-    time: of the command's frame, ns. Raises UsageError.
+    `subject` say. level: the danger level of the subject, which takes the place of its last one. until: ns
+    UTC, or how long ("4h") from `since`; without it until it is lifted. time: of the command's frame, ns.
+    Raises UsageError.
     """
     if unknown := set(fields) - set(HALT_FIELDS):
         raise UsageError(f"halt takes {', '.join(HALT_FIELDS)}, not {', '.join(sorted(unknown))[:80]}")
@@ -93,11 +104,12 @@ def halt_of(fields: Mapping[str, Any], *, actor: str, account: str, time: int) -
     subject = _text(fields, "subject") if named == ["scope"] else _text(fields, named[0]) if named else account
     if scope is Scope.SYSTEM:
         subject = ""
-    elif scope is Scope.ACCOUNT and subject != account:
+    elif scope is Scope.ACCOUNT and (subject := subject or account) != account:
         raise UsageError(f"this is account {account}, not {subject[:80]!r}")
     elif not subject:
         raise UsageError(f"a halt of a {scope} names its subject")
-    rule = _text(fields, "rule") or "ban"
+    level = _level(fields.get("level"))
+    rule = _text(fields, "rule") or (f"danger {level:d}" if level else "ban")
     since = _time(fields.get("since") or time, of=0)
     until = _time(fields.get("until") or 0, of=since)
     if until and until <= since:
@@ -105,7 +117,7 @@ def halt_of(fields: Mapping[str, Any], *, actor: str, account: str, time: int) -
     for name in ("loss", "limit"):
         if text := _text(fields, name):
             parse_amount(text.removeprefix("-"))
-    name = _text(fields, "id") or f"{scope}:{subject}:{rule}"
+    name = _text(fields, "id") or (danger_id(scope, subject) if level else f"{scope}:{subject}:{rule}")
     return Halt(
         id=name,
         scope=scope,
@@ -117,7 +129,24 @@ def halt_of(fields: Mapping[str, Any], *, actor: str, account: str, time: int) -
         until=until,
         actor=actor,
         reason=_text(fields, "reason"),
+        level=level or Level.REDUCE,
     )
+
+
+def danger_id(scope: Scope, subject: str) -> str:
+    """Returns the id of the halt that is a subject's danger level: it has one at a time."""
+    return f"danger:{scope}:{subject}"
+
+
+def _level(value: object) -> Level | None:
+    """Returns the level that is meant; None: none is."""
+    if value is None:
+        return None
+    try:
+        return Level(int(str(value)))
+    except ValueError:
+        levels = ", ".join(f"{each:d}" for each in Level)
+        raise UsageError(f"no level {str(value)[:40]!r}, but {levels}", todo="lift_halt ends one") from None
 
 
 def _text(fields: Mapping[str, Any], name: str) -> str:
@@ -186,9 +215,9 @@ class Halts:
         return over
 
     def of(self, symbol: str, strategy: str, now: int) -> Halt | None:
-        """Returns the first halt that holds for such an order, the widest scope first."""
+        """Returns the first halt that holds for such an order, the highest level and then the widest scope first."""
         found = [each for each in self._halts.values() if each.holds(now) and _is_of(each, symbol, strategy)]
-        return max(found, key=lambda each: _WIDTH[each.scope], default=None)
+        return max(found, key=lambda each: (each.level, _WIDTH[each.scope]), default=None)
 
     def protect(self, symbol: str, since: int) -> None:
         """Notes from when on a symbol's position is unprotected, ns; 0: it is protected."""

@@ -15,7 +15,7 @@ from onetape.model.instrument import Instrument
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
 from onetape.orders.backing import only_reduces, reducible, worst_held
-from onetape.orders.halts import Halts
+from onetape.orders.halts import Halt, Halts, Level
 from onetape.orders.managed import Managed
 from onetape.orders.manager import OrderManager
 
@@ -123,6 +123,15 @@ class TradingState:
         if not self.ready or spec.trigger_by is not TriggerBy.NONE:
             return False
         return worst_held(self.manager, spec, without=old) + left <= 0
+
+    def is_halted(self, halt: Halt, spec: OrderSpec, left: int, old: Managed | None = None) -> bool:
+        """Tells whether a halt refuses an order that may open: one that takes off what is held passes, at the first
+        level one that adds to it, too."""
+        if halt.level is Level.ADD and self.ready and spec.trigger_by is TriggerBy.NONE:
+            held = self.manager.positions.get((spec.symbol, spec.position_side), 0)
+            if held * spec.side.sign > 0:
+                return False
+        return not self.takes_off(spec, left, old)
 
     def hedge_wanted(self, found: bool) -> bool:
         """Tells whether the account is to be in hedge mode: as it was when its mode was first asked for. found: as it

@@ -34,6 +34,7 @@ __all__ = ["accounting"]
 _KINDS: Final = {
     "opening": "openings",
     "realized": "realized",
+    "traded": "traded",
     "fee": "fees",
     "funding": "funding",
     "transfer": "transfers",
@@ -201,7 +202,7 @@ class _Journal:
     def _flows(self, begin: int, end: int, until: int) -> list[_Moment]:
         """Coins that came or went without a trade of theirs."""
         table = metadata.tables["record_income"].c
-        kinds = [kind for kind in _KINDS if kind != "realized"]
+        kinds = [kind for kind in _KINDS if kind not in ("realized", "traded")]
         which = (table.kind.in_(kinds), table.asset.in_(list(self._markets)))
         which_time = (table.seq >= begin, table.seq < end, table.ts < until)
         return [

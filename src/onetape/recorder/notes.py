@@ -181,7 +181,7 @@ def _day(records: Records, day: int) -> Iterator[dict[str, Any]]:
     made = ledger(records, by="account", since=day * DAY, until=(day + 1) * DAY)
     for account in sorted({row["account"] for row in figures} | {row["key"] for row in made}):
         lines = []
-        for row in (each for each in made if each["key"] == account):
+        for row in (each for each in made if each["key"] == account and (each["net"] != "0" or each["fees"])):
             fees = ", ".join(f"{fee} {asset}" for asset, fee in row["fees"].items()) or "none"
             parts = f"realized {row['realized']}, funding {row['funding']}, fees {fees}"
             lines.append(f"net {result_of(row)} {row['currency']} ({parts})")

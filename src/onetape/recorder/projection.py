@@ -452,6 +452,8 @@ class Projection:
             symbol = entry.note
         settle = self._instruments[symbol].settle if symbol in self._instruments else ""
         ours = _ours(entry)
+        if caused is not None and symbol in self._instruments and self._instruments[symbol].kind is Kind.SPOT:
+            ours = self._of_coins(ours, caused)
         for part, (kind, leg) in enumerate(ours):
             owner = strategy or self._owner(leg.holder, symbol)
             # A fee belongs to the row of what its trade settles in, whatever it is paid in.
@@ -519,12 +521,22 @@ class Projection:
 
     # --- positions and round trips ----------------------------------------------------------------
 
+    def _of_coins(self, legs: list[tuple[str, Leg]], waiting: _Waiting) -> list[tuple[str, Leg]]:
+        """Books a fill of spot. What it moves is `traded`, at cost; `realized` is what a sale brings above it."""
+        fill, slot = waiting.fill, self._slot(waiting.robot)
+        held = self._booking.positions.get((slot, fill.symbol, fill.position_side))
+        before = held.realized if held is not None else 0
+        self._booking.fill(fill, slot)
+        made = self._booking.positions[slot, fill.symbol, fill.position_side].realized - before
+        settle = self._booking.terms(fill.symbol).settle
+        found = [("traded" if kind == "realized" else kind, leg) for kind, leg in legs]
+        if made:
+            found += [("traded", Leg(slot, settle, -made)), ("realized", Leg(slot, settle, made))]
+        return found
+
     def _book(self, waiting: _Waiting, legs: list[tuple[str, Leg]], sequence: int, *, is_forced: bool) -> None:
         fill = waiting.fill
-        if fill.symbol not in self._instruments:
-            return
-        if self._instruments[fill.symbol].kind is Kind.SPOT:
-            self._booking.fill(fill, self._slot(waiting.robot))
+        if fill.symbol not in self._instruments or self._instruments[fill.symbol].kind is Kind.SPOT:
             return
         place = fill.symbol, fill.position_side
         before = {key: held.state for key, held in self._booking.sharing(*place)}

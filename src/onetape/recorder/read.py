@@ -30,7 +30,7 @@ __all__ = ["EXTERNAL", "activity", "equity", "equity_before", "ledger", "records
 EXTERNAL: Final = "external"  # strategy of what no robot of ours has done
 CURRENT_WITHIN_S: Final = 3.0  # that a recorder which runs is waited for
 BOOKED: Final = tuple(name for name in READ if name != "quote")
-_PARTS: Final = ("realized", "funding", "transfer", "interest", "correction", "fee")
+_PARTS: Final = ("realized", "traded", "funding", "transfer", "interest", "correction", "fee")
 
 
 @contextmanager
@@ -79,8 +79,9 @@ def ledger(records: Records, *, by: str, since: int = 0, until: int = TIME_MAX) 
     """Rows by key and currency: what came and went from `since` until before `until`, ns UTC by the venue's clock.
 
     currency: what realized, funding, transfers ... and net are in. fees: by asset, of what was traded
-    in that currency. An asset's balance has moved by its rows' realized, funding, transfers, interest
-    and corrections, less all rows' fees in it.
+    in that currency. traded: of spot, what purchases and sales moved, coins at what they had cost; it is in no
+    net. An asset's balance has moved by its rows' realized, traded, funding, transfers, interest and
+    corrections, less all rows' fees in it.
     """
     sums: dict[tuple[str, str], dict[str, int]] = {}
     fees: dict[tuple[str, str], dict[str, int]] = {}
@@ -99,12 +100,13 @@ def ledger(records: Records, *, by: str, since: int = 0, until: int = TIME_MAX) 
         {
             "key": key,
             "realized": exact(part.get("realized", 0)),
+            "traded": exact(traded := part.get("traded", 0)),
             "fees": {asset: exact(fee) for asset, fee in sorted(fees.get((key, currency), {}).items())},
             "funding": exact(part.get("funding", 0)),
             "transfers": exact(part.get("transfer", 0)),
             "interest": exact(part.get("interest", 0)),
             "corrections": exact(part.get("correction", 0)),
-            "net": exact(sum(part.values()) - fees.get((key, currency), {}).get(currency, 0)),
+            "net": exact(sum(part.values()) - traded - fees.get((key, currency), {}).get(currency, 0)),
             "currency": currency,
         }
         for (key, currency), part in sorted(sums.items())

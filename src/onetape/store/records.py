@@ -28,7 +28,7 @@ from onetape.tape.durable import write_durably
 
 __all__ = ["HEAD", "HOME_ID", "LEASE_S", "LeaseLost", "Records", "metadata", "migrate"]
 
-HEAD: Final = "0003"  # the newest of migrations/versions
+HEAD: Final = "0004"  # the newest of migrations/versions
 LEASE_S: Final = 15
 _CONNECT_S: Final = 10
 _AT_ONCE: Final = 5000  # rows

@@ -23,7 +23,7 @@ from onetape.model.errors import (
 )
 from onetape.model.time import SECOND, format_time
 from onetape.orders.filters import NOT_MEASURED, Measure, Refusal
-from onetape.orders.halts import Halt, Scope
+from onetape.orders.halts import Halt, Level, Scope
 from onetape.orders.pre_trade.view import View
 
 
@@ -111,12 +111,16 @@ HALTED: Final = (BannedSymbol, LossHalt, HaltedAccount)
 
 def halted(view: View) -> Refusal | None:
     halt = _halt(view)
-    if halt is None or view.takes_off:
+    if halt is None or not view.state.is_halted(halt, view.spec, view.left, view.old):
         return None
+    return _refused(halt, "may only be reduced" if halt.level > Level.ADD else "opens nothing new")
+
+
+def _refused(halt: Halt, what: str) -> Refusal:
     until = f"until {format_time(halt.until)}" if halt.until else "until it is lifted"
     lost = f"{halt.loss} lost by {halt.rule}, at most {halt.limit}" if halt.loss else f"{halt.rule}"
     why = f" ({halt.reason})" if halt.reason else ""
-    return Refusal.of(_HALTED_WITH[halt.scope], f"{halt.name} may only be reduced {until}: {lost}{why}; {halt.id}")
+    return Refusal.of(_HALTED_WITH[halt.scope], f"{halt.name} {what} {until}: {lost}{why}; {halt.id}")
 
 
 def halt(view: View) -> Measure:
@@ -124,6 +128,19 @@ def halt(view: View) -> Measure:
     if found is None:
         return "none", "none"
     return (found.loss, found.limit) if found.loss else (found.rule, "none")
+
+
+def by_robot(view: View) -> Refusal | None:
+    """Refuses a robot's order, reductions too, at the highest level of danger."""
+    halt = _halt(view)
+    if halt is None or halt.level < Level.HANDS or view.state.manager.is_by_hand(view.robot, view.order_id):
+        return None
+    return _refused(halt, "is traded by hand alone")
+
+
+def danger(view: View) -> Measure:
+    found = _halt(view)
+    return (f"{found.level:d}" if found is not None else "0"), f"{Level.HANDS - 1}"
 
 
 def _halt(view: View) -> Halt | None:

@@ -156,6 +156,7 @@ RULES: Final = (
         readiness.may_be_halted,
         Rule("kill switch", (Killed,), readiness.killed, readiness.kill_switch, True),
         Rule("journal", (DiskFull,), readiness.full, readiness.room, True),
+        Rule("danger", readiness.HALTED, readiness.by_robot, readiness.danger),
         Rule("halt", readiness.HALTED, readiness.halted, readiness.halt, True),
         Rule("guardian", (NoGuardian,), readiness.unguarded, readiness.lease, True),
         Rule("protection", (NotProtected,), readiness.unprotected, readiness.protection, True),

@@ -101,6 +101,7 @@ class KrakenSpotProtocol:
 
     name = "kraken"
     client_id_chars = 18
+    hidden_wallets = TO_FUTURES[1:]  # the futures side has keys of its own
     traits = Traits(
         positions=False, conditionals=False, ended_apart=True, fills_by_symbol=False, dead_man_by_symbol=False
     )
