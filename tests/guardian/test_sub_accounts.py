@@ -6,12 +6,14 @@ from __future__ import annotations
 from decimal import Decimal
 from fractions import Fraction
 
+import msgspec
 import pytest
 
 from guardian.guardian_world import TIGHT, GuardianWorld
 from onetape.accounts.holding import Holding, Terms
 from onetape.guardian.core import GuardianCore
-from onetape.guardian.events import CloseSubAccount, Flatten, GuardianSettings, Rules
+from onetape.guardian.events import CloseSubAccount, Flatten, GuardianSettings, Record, Rules
+from onetape.guardian.kept import Kept
 from onetape.model import catalogue
 from onetape.model.enums import OrderType, PositionSide, Side
 from onetape.model.money import money_units
@@ -33,8 +35,10 @@ def holding(*fills: tuple[int, int]) -> Holding:
     return made
 
 
-def core_of(settings: GuardianSettings | None = None, **parts: Holding) -> GuardianCore:
-    """Its account holds the sum of what sub-accounts hold."""
+def core_of(
+    settings: GuardianSettings | None = None, *, before: GuardianCore | None = None, **parts: Holding
+) -> GuardianCore:
+    """Its account holds the sum of what sub-accounts hold. before: the life before it, of which it has the journal."""
     core = GuardianCore(settings or GuardianSettings(), epoch="1", watched=())
     core.instrument("main", BTC)
     qty, cost = (sum(getattr(each, of) for each in parts.values()) for of in ("qty", "cost"))
@@ -42,6 +46,12 @@ def core_of(settings: GuardianSettings | None = None, **parts: Holding) -> Guard
     core.position(*AT, BOTH, qty, entry, NOW)
     for name, part in parts.items():
         core.sub_account("main", name, BTC.symbol, BOTH, part, NOW)
+    if before is not None:
+        kept = Kept()
+        for each in before.effects:
+            if isinstance(each, Record):
+                kept.take({"kind": each.kind, "state": each.state, "about": each.about, "subject": each.subject})
+        msgspec.json.decode(msgspec.json.encode(kept), type=Kept).resume(core, "main", [BTC.symbol])
     core.caught_up("main", NOW)
     return core
 
@@ -83,6 +93,30 @@ def test_each_level_closes_once_and_the_rest_goes_at_the_hard_stop():
     core.sub_account("main", "a", BTC.symbol, BOTH, holding((400, PRICE)), NOW + SECOND)
     assert closings(core, at("-0.05"), NOW + SECOND) == {}
     assert closings(core, at("-0.075"), NOW + 2 * SECOND) == {"a": 400}
+
+
+@pytest.mark.parametrize(
+    ("after", "closed"),
+    [
+        (holding((400, PRICE)), {}),
+        (holding((300, PRICE)), {}),  # its robot has taken some off, too
+        (holding((450, at("-0.001"))), {"a": 90}),  # closed and opened anew: another part
+        (holding((-400, PRICE)), {}),
+    ],
+)
+def test_a_level_closes_once_also_over_lives_of_the_guardian(after, closed):
+    core = core_of(a=holding((500, PRICE)), b=holding((-600, PRICE)))
+    assert closings(core, at("-0.051")) == {"a": 100}
+    assert closings(core_of(before=core, a=after, b=holding((-600, PRICE))), at("-0.051")) == closed
+
+
+def test_what_was_averaged_after_a_level_was_closed_is_found_by_the_next_life():
+    against = holding((-600, PRICE))
+    core = core_of(a=holding((500, PRICE)), b=against)
+    assert closings(core, at("-0.051")) == {"a": 100}
+    averaged = holding((400, PRICE), (40, at("-0.052")))
+    core.sub_account("main", "a", BTC.symbol, BOTH, averaged, NOW)
+    assert closings(core_of(before=core, a=averaged, b=against), at("-0.0605")) == {"a": 140}
 
 
 def test_what_is_open_counts_by_sub_account_at_its_own_cost():

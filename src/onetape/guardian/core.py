@@ -143,7 +143,11 @@ class GuardianCore:
         """Takes in what a sub-account holds, by its gateway's ledger."""
         guard = self._guard(account, symbol, side)
         entry = held.entry * 10**guard.instrument.price_decimals
-        guard.parts.setdefault(name, SubAccountStop()).hold(held.qty, held.cost, entry)
+        part = guard.parts.setdefault(name, SubAccountStop())
+        before = part.opened
+        part.hold(held.qty, held.cost, entry)
+        if part.qty and part.shares.left < 1 and part.opened != before:  # by what the next life finds it
+            self._say("local stop", guard, "averaged", {"subaccount": name, **part.noted})
         self._look_at_parts(guard, now)
 
     def forget_parts(self, account: str) -> None:
@@ -606,7 +610,7 @@ class GuardianCore:
             size -= size % guard.lot
             if size:
                 part.closed_at = now
-                about = {"subaccount": name, "size": size, "levels": passed}
+                about = {"subaccount": name, "size": size, "levels": passed, **part.noted}
                 if not part.refused:
                     self._say("local stop", guard, "closing", about, severity="critical")
                 of = guard.account, guard.instrument.symbol, name, size
@@ -678,13 +682,15 @@ class GuardianCore:
     def remember_shares(
         self, account: str, symbol: str, side: PositionSide, kind: str, *, opened: str, base: int, left: str
     ) -> None:
-        """What local rules of an earlier life have closed of a position they do not close again. kind: of its record;
-        the others as `LevelShares` has them."""
+        """What local rules of an earlier life have closed of a position they do not close again. kind: of its record,
+        with `: NAME` of a sub-account; the others as `LevelShares` has them."""
         guard = self._guard(account, symbol, side)
-        if guard.opened == opened and guard.qty:
-            shares = guard.shares if kind == "local stop" else guard.gains
+        rule, _, name = kind.partition(": ")
+        part = guard.parts.get(name) if name else guard
+        if part is not None and part.opened == opened and part.qty:
+            shares = guard.gains if rule == "take-profits" else part.shares
             shares.base, shares.left = base, Fraction(left)
-            shares.hold(guard.qty, guard.qty)
+            shares.hold(part.qty, part.qty)
 
     def resume_flatten(self, account: str, symbol: str, side: PositionSide, reason: str) -> None:
         """An earlier life had begun to flatten a position, and had not seen it flat."""

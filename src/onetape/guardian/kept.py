@@ -58,6 +58,7 @@ class PositionNotes(msgspec.Struct):
                 self.levels |= {name: about[name] for name in ("caps", "looked_back") if name in about}
         if "base" in about:
             rule = "local stop" if kind == "local stop" else "take-profits"
+            rule += f": {about['subaccount']}" if "subaccount" in about else ""
             self.shares[rule] = {name: about[name] for name in ("opened", "base", "left")}
 
     def resume(self, core: GuardianCore) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Any
 
 from onetape.risk.stop_ladder import LevelShares
 
@@ -21,6 +22,16 @@ class SubAccountStop:
     closed_at: int = -(10**10)
     refusals: int = 0  # of its closes, one after the other
     refused: str = ""  # why the last one was
+
+    @property
+    def opened(self) -> str:
+        """Returns what tells this part from a later one: where it was opened, as taking some off does not move it."""
+        return f"at {round(self.entry)}"
+
+    @property
+    def noted(self) -> dict[str, Any]:
+        """Returns what its next life has to know of the levels that were closed."""
+        return {"opened": self.opened, "base": self.shares.base, "left": str(self.shares.left)}
 
     def hold(self, qty: int, cost: int, entry: Fraction) -> None:
         self.shares.hold(qty, self.qty)
