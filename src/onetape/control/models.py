@@ -261,7 +261,7 @@ class DeltaState(Reply, frozen=True):
 
 
 class DeltaStatus(Request, frozen=True):
-    symbol: str | None = None
+    symbol: Name | None = None
 
 
 class DeltaStatusReply(Reply, frozen=True):

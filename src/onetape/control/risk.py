@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from onetape.accounts.entries import TOTAL
 from onetape.control.models import Alert, RiskMetrics
+from onetape.control.refusals import NotServed
 from onetape.control.views import Views, main_coin
 from onetape.hedge.model import LegView
 from onetape.ipc.system import IPCCommandSystem
@@ -190,16 +191,16 @@ class Risk:
         ]
 
     async def acknowledge(self, commands: IPCCommandSystem, id_: str, command_id: str | None = None) -> Alert:
-        """Says on the supervisor's journal that a person knows of an alert: it blocks no more. Raises BadInput where
+        """Says on the supervisor's journal that a person knows of an alert: it blocks no more. Raises NotServed where
         there is none of that id, ServiceTimeout without a supervisor."""
         fields = {"id": id_}
         answer = await commands.send_command("supervisor", "ack", fields, timeout=ACK_WITHIN_S, command_id=command_id)
-        if answer.error is not None:
+        if answer.error is not None and answer.error["code"] != BadInput.code:
             raise BY_CODE[answer.error["code"]](answer.error["message"])
         self._look()
-        found = next((each for each in self._rows if id_ in (each["id"], answer.result.get("id"))), None)
-        if found is None:
-            raise BadInput(f"no alert {id_[:40]!r}", todo="GET /risk/alerts?all=true")
+        ids = (id_, answer.result.get("id")) if answer.error is None else ()
+        if (found := next((each for each in self._rows if each["id"] in ids), None)) is None:
+            raise NotServed(404, f"no alert {id_[:40]!r} goes on", "GET /risk/alerts?all=true")
         return _alert(found)
 
     def gate(self, accounts: Sequence[str], reduces: bool) -> None:
