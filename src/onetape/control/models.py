@@ -210,7 +210,8 @@ class DeltaAuto(Request, frozen=True):
     """POST /delta/auto. band: base units that the net delta may be away from the target; times in ms; max_cost: of a
     UTC day, in the quote currency; patience: of an unhealthy venue, until it stops; keep_margin: legs are kept from
     liquidation; carry: the pair is turned round where the other side earns funding; carry_size: base of each side,
-    None: of the pair that is held."""
+    None: of the pair that is held. target_utilization: None: any; utilization_band: how far accounts may be away from
+    it; max_rebalance_amount: base that one of them trades at a time, None: any."""
 
     symbol: Name
     accounts: list[str] = []  # []: every account that has the symbol
@@ -224,6 +225,9 @@ class DeltaAuto(Request, frozen=True):
     keep_margin: bool = True
     carry: bool = False
     carry_size: Amount | None = None
+    target_utilization: Share | None = None
+    utilization_band: Annotated[float, Meta(gt=0, le=1)] = 0.1
+    max_rebalance_amount: Amount | None = None
 
 
 class AutoDecision(Reply, frozen=True):
