@@ -23,6 +23,7 @@ from onetape.control.saga_run import SagaRun
 from onetape.hedge.model import Resting
 from onetape.hedge.plan import Plan, Terms, leg_of
 from onetape.hedge.saga import Fills, Goal, Saga, Write
+from onetape.hedge.working import Work
 from onetape.ipc.system import CommandResult, IPCCommandSystem
 from onetape.model.errors import BlockedByRiskAlert, ProxyFailed
 from onetape.model.sections import CONTROL
@@ -222,7 +223,8 @@ def test_a_passive_order_of_an_earlier_life_is_canceled_and_as_often_as_it_takes
     monkeypatch.setattr(saga_run, "CANCEL_EVERY_S", 0.01)
 
     async def work() -> None:
-        begun = Saga(goal_of("op", maker_first=SECOND, begun=SECOND, deadline=9 * SECOND)).begin(SECOND)
+        first = Saga(goal_of("op", work=Work("peg", 2 * SECOND), begun=SECOND, deadline=9 * SECOND))
+        begun = [*first.begin(SECOND), *first.looked([view_of("a")], SECOND)]
         saga = Saga.of([each.record for each in begun if isinstance(each, Write)])
         assert saga is not None
         late = saga.attempts[0].until + SECOND // 2

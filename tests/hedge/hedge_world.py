@@ -32,6 +32,7 @@ from onetape.hedge.saga import (
     Wake,
     Write,
 )
+from onetape.hedge.working import Work
 from onetape.model.instrument import from_symbol
 
 MS = 10**6
@@ -41,6 +42,7 @@ WAY = 10 * MS  # between a gateway and its venue
 LOT = Decimal("0.001")
 ZERO = Decimal(0)
 PAUSE = 250 * MS  # after an order that has failed
+WORKS = (Work("peg", START + 500 * MS), Work("join", START + 900 * MS), Work("twap", START + 600 * MS, Decimal("0.1")))
 TRIES = 200_000  # events of one operation
 
 
@@ -202,7 +204,7 @@ class World:
             slippage=terms.slippage,
             begun=START,
             deadline=START + self.chance.choice((1, 5, 30)) * SECOND,
-            maker_first=self.chance.choice((0, 0, 0, 500 * MS)),
+            work=self.chance.choice((None, None, None, *WORKS)),
         )
 
     # --- the world --------------------------------------------------------------------------------

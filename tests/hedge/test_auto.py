@@ -14,13 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from leg_views import view
 
-from onetape.hedge.auto import Auto, AutoSettings, Decision, Ended, Look
+from onetape.hedge.auto import Auto, AutoSettings, Decision, Ended, Look, UtilizationBand
 from onetape.hedge.carry import Carry, choose
 from onetape.hedge.margin import Route
 from onetape.hedge.model import LegView
 from onetape.hedge.plan import Terms
 from onetape.model.time import DAY, SECOND
 
+LOT = Decimal("0.001")
 SETTINGS = AutoSettings(symbol="BTC-USD", accounts=("aster-a", "binance-b"), band=Decimal("0.05"))
 
 
@@ -114,6 +115,64 @@ def test_the_cost_of_a_day_is_bounded_and_the_next_day_begins_at_nothing():
     later.ended(Ended(2 * SECOND, Decimal(9)))
     assert later.look(at(DAY / SECOND + 1, *pair("0.1", "0"))).acts
     assert (later.spent, later.total) == (0, 9)
+
+
+def used(a: str, b: str, long: str = "0.12", short: str = "-0.12") -> tuple[LegView, LegView]:
+    return view("aster-a", long, a), view("binance-b", short, b)
+
+
+def keeping(**changes: Any) -> Auto:
+    return auto(utilization=UtilizationBand(Decimal("0.6")), cooldown=0, **changes)
+
+
+def test_utilisations_are_kept_with_a_band_that_is_left_later_than_entered():
+    made = keeping()
+    assert made.look(at(1, *used("0.69", "0.7"))).code == "within_band", "== is within"
+    found = made.look(at(2, *used("0.71", "0.7")))
+    assert words(found) == ("trade", "utilization_off") and found.cost > 0 and "71.0%" in found.reason
+    assert found.trades["aster-a"] == -found.trades["binance-b"] < 0, "both sides are reduced alike"
+    made.ended(Ended(3 * SECOND))
+    assert made.look(at(4, *used("0.66", "0.65"))).code == "utilization_off", "it was begun"
+    made.ended(Ended(5 * SECOND))
+    assert made.look(at(6, *used("0.64", "0.65"))).code == "within_band"
+    assert made.look(at(7, *used("0.66", "0.65"))).code == "within_band", "it begins beyond the band only"
+
+
+def test_the_net_delta_is_repaired_before_utilisations_and_they_before_carry():
+    made = keeping(carry=Carry())
+    assert made.look(at(1, *used("0.9", "0.9", long="0.22"))).code == "delta_off"
+    made.ended(Ended(2 * SECOND))
+    assert made.look(at(3, *used("0.9", "0.9"))).code == "utilization_off"
+
+
+def test_one_account_trades_no_more_than_its_cap_at_a_time():
+    made = keeping()
+    made.change(msgspec.structs.replace(made.settings, utilization=UtilizationBand(Decimal("0.6"), amount_max=LOT)), 0)
+    assert made.look(at(1, *used("0.9", "0.9"))).trades == {"aster-a": -LOT, "binance-b": LOT}
+
+
+def test_what_only_reduces_passes_an_alert_and_what_grows_does_not():
+    made = keeping()
+    assert made.look(at(1, *used("0.3", "0.3"), alerts=["ladders"])).code == "alert"
+    assert made.look(at(2, *used("0.9", "0.9"), alerts=["ladders"])).code == "utilization_off"
+
+
+def test_nothing_is_opened_to_use_margin_and_no_legs_meet_at_a_venue():
+    made = keeping()
+    flat = made.look(at(1, *used("0", "0", "0", "0")))
+    assert words(flat) == ("hold", "no_counterpart") and "0.0%" in flat.reason
+    same = view("aster-a", "0.12", "0.9"), view("aster-b", "-0.12", "0.9")
+    made = keeping(accounts=("aster-a", "aster-b"))
+    found = made.look(at(2, *same))
+    assert words(found) == ("hold", "no_counterpart") and "would meet" in found.reason
+
+
+@pytest.mark.parametrize(
+    "facts", [{"target": "1.1"}, {"target": "0.5", "band": "0"}, {"target": "0.5", "amount_max": "-1"}]
+)
+def test_a_band_of_utilisation_that_cannot_be_is_refused(facts):
+    with pytest.raises(ValueError, match="utilisation"):
+        UtilizationBand(**{name: Decimal(each) for name, each in facts.items()})
 
 
 def test_it_stops_when_an_account_is_short_of_margin():

@@ -25,6 +25,7 @@ from onetape.hedge.saga import (
     Wake,
     Write,
 )
+from onetape.hedge.working import Work
 from onetape.model.enums import Kind
 from onetape.model.errors import PriceBand
 
@@ -106,8 +107,9 @@ def test_an_open_sale_of_an_inverse_contract_may_be_more_base_than_planned():
 
 
 def test_no_order_is_sent_to_a_venue_where_it_may_meet_one_of_our_own():
-    saga = Saga(goal(("a", "1"), ("b", "-1"), maker_first=5 * SECOND))
+    saga = Saga(goal(("a", "1"), ("b", "-1"), work=Work("peg", START + 5 * SECOND)))
     saga.begin(START)
+    saga.looked(held(), START)
     saga.progress(1, filled("0.2"), START + 1)
     away = [view_of("a", position=Decimal("0.2")), view_of("b", refusal="away"), view_of("c", refusal="away")]
     effects = saga.looked(away, START + 2)
@@ -250,21 +252,67 @@ def test_positions_that_fills_do_not_explain_are_said():
 
 
 def test_a_passive_leg_of_a_pair_is_canceled_and_followed_as_soon_as_it_is_filled_in_part():
-    saga = Saga(goal(("a", "1"), ("b", "-1"), maker_first=5 * SECOND))
-    effects = saga.begin(START)
+    saga = Saga(goal(("a", "1"), ("b", "-1"), work=Work("peg", START + 5 * SECOND)))
+    assert kinds(saga.begin(START)) == ["Write", "Look"]
+    effects = saga.looked(held(), START)
     assert places(effects) == [("a", ONE)] and saga.attempts[0].rests_until == START + 5 * SECOND
     assert kinds(saga.progress(1, filled("0.2"), START + SECOND)) == ["Cancel", "Look"]
     effects = saga.looked(held(a="0.2"), START + SECOND)
     assert places(effects) == [("b", Decimal("-0.200"))] and not saga.attempts[1].rests_until
     assert kinds(saga.progress(1, filled("0.5"), START + SECOND + 1)) == ["Look"]
     assert places(saga.looked(held(a="0.5"), START + SECOND + 1)) == [("b", Decimal("-0.300"))]
-    assert kinds(saga.closed(1, filled("0.5"), START + SECOND + 2, why="canceled")) == ["Write"]
+    saga.closed(1, filled("0.5"), START + SECOND + 2, why="canceled")
+    assert not places(saga.looked(held(a="0.5"), START + SECOND + 2))  # until its legs are even
+    saga.closed(2, filled("0.2"), START + SECOND + 3)
+    saga.closed(3, filled("0.3"), START + SECOND + 3)
+    assert places(saga.looked(held(a="0.5", b="-0.5"), START + SECOND + 4)) == [("a", Decimal("0.500"))]
 
 
 def test_a_passive_order_does_not_rest_beyond_the_time_of_its_operation():
-    saga = Saga(goal(("a", "1"), maker_first=5 * SECOND, deadline=START + 2 * SECOND))
+    saga = Saga(goal(("a", "1"), work=Work("peg", START + 5 * SECOND), deadline=START + 2 * SECOND))
     saga.begin(START)
+    saga.looked(held(), START)
     assert saga.attempts[0].rests_until == START + 2 * SECOND
+
+
+def test_a_leg_is_bought_in_clips_at_the_touch_and_the_rest_within_the_bound_at_the_end():
+    saga = Saga(goal(("a", "1"), work=Work("twap", START + 10 * SECOND, Decimal("0.25"))))
+    effects, now, orders = saga.begin(START), START, []
+    while not saga.is_over:
+        if sent := [each.attempt for each in effects if isinstance(each, Place)]:
+            (attempt,) = sent
+            orders.append((now - START, attempt.leg.base, attempt.leg.limit, attempt.rests_until))
+            fills = Fills() if len(orders) == 2 else filled(str(attempt.leg.base))  # one finds nothing at the touch
+            effects = saga.closed(attempt.number, fills, now, why="" if fills.base else "missed")
+        elif "Look" in kinds(effects):
+            effects = saga.looked(held(a=str(saga.change)), now)
+        else:
+            now = next(each.at for each in effects if isinstance(each, Wake))
+            effects = saga.passed(now)
+    touch, quarter = Decimal("60000.5"), Decimal("0.25")
+    assert [order[1:] for order in orders] == [(quarter, touch, 0)] * 5
+    assert [order[0] // SECOND for order in orders[:2]] == [0, 2] and orders[-1][0] < 10 * SECOND
+    assert saga.ended.status == "completed"
+
+
+def test_a_leg_that_rests_goes_with_the_market_at_most_once_a_second_and_takes_what_is_left():
+    saga = Saga(goal(("a", "1"), work=Work("join", START + 5 * SECOND)))
+    saga.begin(START)
+    (first,) = places(saga.looked(held(), START))
+    assert first == ("a", ONE) and saga.attempts[0].leg.passive == Decimal("59999.5")
+    higher = [view_of(name, price=Decimal(60_010)) for name in "abc"]
+    now = START + SECOND // 2
+    saga.passed(now)
+    assert "Cancel" not in kinds(saga.looked(higher, now))
+    saga.passed(START + SECOND)
+    assert "Cancel" in kinds(saga.looked(higher, START + SECOND))
+    assert kinds(saga.closed(1, filled("0.4"), START + SECOND + 1, why="canceled")) == ["Write", "Look"]
+    effects = saga.looked(higher, START + SECOND + 1)
+    assert places(effects) == [("a", Decimal("0.600"))] and saga.attempts[1].leg.passive == Decimal("60009.5")
+    assert "Cancel" in kinds(saga.passed(START + 5 * SECOND))
+    saga.closed(2, Fills(), START + 5 * SECOND + 1, why="canceled")
+    (last,) = places(saga.looked(higher, START + 5 * SECOND + 1))
+    assert last[1] == Decimal("0.600") and not saga.attempts[2].rests_until
 
 
 LATE = START + 40 * SECOND

@@ -24,7 +24,8 @@ def call_of(chance: random.Random, house: House, operation: str):
     names = list(house.venues)
     match chance.choice(("hedge", "control", "pair", "pair", "rebalance")):
         case "hedge":
-            facts = {"side": chance.choice(("buy", "sell")), "maker_first": chance.choice((0, 0, 500))}
+            worked = {"algo": chance.choice(("peg", "join", "twap")), "work_for": chance.randint(500, 9000)}
+            facts = {"side": chance.choice(("buy", "sell")), **chance.choice(({}, {"maker_first": 500}, worked))}
             hedge = HedgeExecute(symbol=SYMBOL, hedge_amount=chance.randint(1, 30) / 1000, **facts)
             return lambda desk: desk.hedge(hedge, operation, "test")
         case "control":

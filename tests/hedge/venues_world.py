@@ -15,6 +15,7 @@ import tempfile
 import weakref
 from collections.abc import Awaitable, Callable, Sequence
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from shutil import rmtree
 from types import SimpleNamespace
@@ -171,6 +172,7 @@ class House:
         self.kill_at = 0
         self.is_killed = False
         self.kills = 0
+        self.looks: list[tuple[int, bool]] = []  # when, and whether any account took orders
 
     # --- time -------------------------------------------------------------------------------------
 
@@ -204,7 +206,9 @@ class House:
         return SimpleNamespace(of=lambda _: {name: each.instrument for name, each in self.venues.items()})
 
     def legs(self, symbol: str, accounts: Sequence[str]) -> list[LegView]:
-        return [self.venues[name].view() for name in accounts]
+        found = [self.venues[name].view() for name in accounts]
+        self.looks.append((self.now, not all(each.refusal for each in found)))
+        return found
 
     def price_of(self, coin: str, currency: str) -> Decimal:
         return Decimal(1 if coin in ("USDT", "USDC") else 0)
@@ -290,12 +294,13 @@ class House:
         return spans + ([(since, self.now)] if since else [])
 
     def owed(self, saga: Saga, begin: int, end: int) -> int:
-        """Returns for how much of a time, ns, a venue owed the answer to an order."""
-        spans = sorted((each.at, each.closed_at) for each in saga.attempts)
+        """Returns for how much of a time, ns, a venue owed the answer to an order, or no account took any."""
+        spans = [(each.at, each.closed_at) for each in saga.attempts]
+        spans += [(at, until) for (at, is_usable), (until, _) in pairwise([*self.looks, (end, True)]) if not is_usable]
         total, reached = 0, begin
-        for at, closed in spans:
-            at, closed = max(at, reached), min(closed, end)
-            total, reached = total + max(closed - at, 0), max(reached, closed)
+        for at, until in sorted(spans):
+            at, until = max(at, reached), min(until, end)
+            total, reached = total + max(until - at, 0), max(reached, until)
         return total
 
 

@@ -85,6 +85,9 @@ def control(shell: Shell, id_: str, token_file: Path | None, **fields: Any) -> A
 @click.option("--keep-margin/--no-keep-margin", default=None, help="Keep legs from liquidation [default: on].")
 @click.option("--carry", is_flag=True, default=None, help="Turn the pair round where the other side earns funding.")
 @click.option("--carry-size", type=float, help="Of each side, base units [default: what is held].")
+@click.option("--target-utilization", type=float, help="Share of each account's equity [default: any].")
+@click.option("--utilization-band", type=float, help="How far they may be away from it [default: 0.1].")
+@click.option("--max-rebalance", "max_rebalance_amount", type=float, help="Base units of one account at a time.")
 @hedging.ID
 @hedging.TOKEN_FILE
 def auto(shell: Shell, switch: str, id_: str, token_file: Path | None, **options: Any) -> Answer:

@@ -25,7 +25,7 @@ from onetape.control.models import AutoDecision, AutoReply, AutoState, DeltaAuto
 from onetape.control.operations import Operations, Wanted
 from onetape.control.refusals import answer_of, error_reply, status_of
 from onetape.control.tokens import AUTO
-from onetape.hedge.auto import Auto, AutoSettings, Decision, Ended, Look, MarginLimits
+from onetape.hedge.auto import Auto, AutoSettings, Decision, Ended, Look, MarginLimits, UtilizationBand
 from onetape.hedge.carry import Carry
 from onetape.model.errors import BadInput, BlockedByRiskAlert, OnetapeError, ServiceTimeout
 from onetape.model.time import SECOND
@@ -257,8 +257,11 @@ def _refusal(check: Callable[[], None]) -> str:
 
 def settings_of(request: DeltaAuto) -> AutoSettings:
     """Raises BadInput for what cannot be meant."""
-    size = request.carry_size
+    size, share = request.carry_size, request.target_utilization
+    if share is None and request.max_rebalance_amount is not None:
+        raise BadInput("no utilisation is kept", location="maxRebalanceAmount", todo="say targetUtilization, too")
     try:
+        keep = number(request.utilization_band), number(request.max_rebalance_amount or 0)
         return AutoSettings(
             symbol=request.symbol,
             accounts=tuple(request.accounts),
@@ -270,6 +273,7 @@ def settings_of(request: DeltaAuto) -> AutoSettings:
             max_cost=number(request.max_cost or 0),
             margin=MarginLimits() if request.keep_margin else None,
             carry=Carry(size=None if size is None else number(size)) if request.carry else None,
+            utilization=None if share is None else UtilizationBand(number(share), *keep),
         )
     except (ValueError, ArithmeticError) as error:
         raise BadInput(str(error), location="delta/auto") from None

@@ -35,8 +35,10 @@ from onetape.hedge.model import LegView, Resting
 from onetape.hedge.plan import Leg, Plan, Terms, hedge_plan, least_of, legs_plan, middle, nearest, plan_change
 from onetape.hedge.saga import Goal, Outcome, Saga
 from onetape.hedge.utilization import Target, rebalance
+from onetape.hedge.working import Work
 from onetape.ipc.system import CommandResult, IPCCommandSystem
 from onetape.model.errors import (
+    BadInput,
     DeltaDeviationExceeded,
     DuplicateCommand,
     HedgeFailed,
@@ -153,6 +155,7 @@ class Desk:
         call = Asking(operation, actor, self.now(), request.symbol, tuple(accounts))
         amount, slippage = number(request.hedge_amount), number(request.max_slippage)
         side = {"buy": 1, "sell": -1, None: 0}[request.side]
+        work = work_of(request, call.begun)
         if (saga := self._of(operation)) is None:
             async with self._turn(call, request.on_busy, request.timeout * MS) as lock:
                 views = self._reliable(request.symbol, accounts)
@@ -166,10 +169,9 @@ class Desk:
                 if not plan.legs or abs(plan.missing) >= least_of(views):
                     errors.append(_unborne(plan, views, HedgeFailed))
                 if request.dry_run:
-                    return hedge_reply(call, self.now(), Came(plan, checks, errors))
+                    return hedge_reply(call, self.now(), Came(plan, checks, errors, work=work))
                 _raise_first(errors)
-                times = request.timeout * MS, request.maker_first * MS
-                saga = self._begin(call, plan, views, slippage, *times, lock=lock)
+                saga = self._begin(call, plan, views, slippage, request.timeout * MS, work, lock=lock)
         outcome = await self._outcome(operation, saga)
         return hedge_reply(call, self.now(), Came(saga=saga, outcome=outcome), slippage)
 
@@ -309,7 +311,7 @@ class Desk:
         views: Sequence[LegView],
         slippage: Decimal,
         within: int,
-        maker_first: int = 0,
+        work: Work | None = None,
         *,
         lock: asyncio.Lock,
     ) -> Saga:
@@ -328,7 +330,7 @@ class Desk:
             begun=now,
             deadline=call.begun + within,
             cursors={each.account: next_sequence(self.home, each.account) for each in views},
-            maker_first=maker_first,
+            work=work,
         )
         run = self._run(Saga(goal))
         run.begin(run.saga.begin(now))
@@ -493,6 +495,24 @@ class Desk:
         return await self._commands.send_command(
             f"gateway:{account}", command, fields, timeout=within_s, command_id=id_
         )
+
+
+def work_of(request: HedgeExecute, begun: int) -> Work | None:
+    """Returns how an algorithm works the legs of a hedge, None: they take at once. begun: ns UTC. Raises BadInput."""
+    span, timeout = request.work_for, request.timeout
+    if request.maker_first and (request.algo != "touch" or span):
+        raise BadInput("makerFirst is algo peg for that time", location="makerFirst", todo="say algo and workFor")
+    if request.maker_first:
+        return Work("peg", begun + min(request.maker_first, timeout) * MS)
+    if request.algo == "touch":
+        if span or request.clip is not None:
+            raise BadInput("nothing works for a time", location="workFor" if span else "clip", todo="say algo, too")
+        return None
+    if not 0 < span < timeout:
+        raise BadInput(f"workFor is from 1 to below the timeout of {timeout} ms, not {span}", location="workFor")
+    if request.algo == "iceberg" and request.clip is None:
+        raise BadInput("iceberg shows one clip at a time", location="clip", todo="say clip, base of one order")
+    return Work(request.algo, begun + span * MS, number(request.clip or 0))
 
 
 def _unborne(plan: Plan, views: Sequence[LegView], kind: type[OnetapeError]) -> OnetapeError:

@@ -8,6 +8,8 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Final
 
+import msgspec
+
 from onetape.control.models import (
     DeltaControl,
     DeltaControlReply,
@@ -26,6 +28,7 @@ from onetape.control.models import Plan as ShownPlan
 from onetape.hedge.plan import Leg, Plan
 from onetape.hedge.saga import Outcome, Saga
 from onetape.hedge.utilization import Action, Rebalance
+from onetape.hedge.working import Work
 from onetape.model.errors import DeltaDeviationExceeded, HedgeFailed, OnetapeError
 
 __all__ = [
@@ -68,6 +71,7 @@ class Came:
     saga: Saga | None = None
     outcome: Outcome | None = None
     reason: str | None = None
+    work: Work | None = None
 
 
 def number(value: float) -> Decimal:
@@ -85,6 +89,12 @@ def shown_plan(plan: Plan, checks: Checks, errors: Sequence[OnetapeError]) -> Sh
         blocked=[{"code": each.code, "error": each.what, "account": each.location or None} for each in errors],
         considered=[{"accountId": account, "reason": why} for account, why in plan.considered],
     )
+
+
+def _worked(plan: ShownPlan, work: Work | None, begun: int) -> ShownPlan:
+    if work is None:
+        return plan
+    return msgspec.structs.replace(plan, algo=work.algo, work_for=(work.until - begun) // MS)
 
 
 def _planned(leg: Leg, checks: list[dict[str, Any]]) -> PlannedLeg:
@@ -227,7 +237,7 @@ def hedge_reply(call: Asking, now: int, came: Came, slippage_max: Decimal = _ZER
             timestamp=now // MS,
             status="planned",
             delta_after=float(plan.expected),
-            plan=shown_plan(plan, came.checks, errors),
+            plan=_worked(shown_plan(plan, came.checks, errors), came.work, call.begun),
         )
     problem: OnetapeError | None = None
     words = _words(outcome, saga)

@@ -20,6 +20,7 @@ Millis = Annotated[int, Meta(ge=0)]
 Direction = Literal["increase", "decrease", "maintain"]
 Severity = Literal["INFO", "WARN", "CRITICAL"]
 FeedState = Literal["healthy", "degraded", "failing"]
+HedgeAlgorithm = Literal["touch", "join", "peg", "iceberg", "twap", "shortfall"]
 HedgeStrategy = Literal["delta-neutral", "cross-platform", "same-platform"]
 
 
@@ -67,7 +68,8 @@ class PlannedLeg(Reply, frozen=True):
 
 
 class Plan(Reply, frozen=True):
-    """legs in the order in which they are sent. blocked: what would refuse it now: {code, error, account}."""
+    """legs in the order in which they are sent. blocked: what would refuse it now: {code, error, account}. algo: works
+    the legs (of opposite ones the first) for `work_for` ms; costs are those of taking all of it."""
 
     legs: list[PlannedLeg]
     parallel: bool
@@ -75,6 +77,8 @@ class Plan(Reply, frozen=True):
     expected_cost: float
     blocked: list[dict[str, Any]] = []
     considered: list[dict[str, Any]] = []  # accounts that were not chosen, with the reason
+    algo: str = "touch"
+    work_for: int = 0
 
 
 class ExecutedOrder(Reply, frozen=True):
@@ -122,7 +126,8 @@ class DeltaControlReply(Reply, frozen=True):
 
 
 class HedgeExecute(Request, frozen=True):
-    """POST /hedge/execute. maker_first: ms that passive orders get before they take; timeout: ms of the whole."""
+    """POST /hedge/execute. timeout: ms of the whole. algo: works the legs for `work_for` ms, with orders of `clip`
+    base, before what is left is taken; touch: at once. maker_first: ms of algo peg."""
 
     symbol: Name
     hedge_amount: Amount
@@ -133,6 +138,9 @@ class HedgeExecute(Request, frozen=True):
     timeout: Annotated[int, Meta(ge=1, le=600_000)] = 30_000
     parallel: bool = True
     maker_first: Annotated[int, Meta(ge=0, le=600_000)] = 0
+    algo: HedgeAlgorithm = "touch"
+    work_for: Annotated[int, Meta(ge=0, le=600_000)] = 0
+    clip: Amount | None = None
     dry_run: bool = False
     on_busy: Literal["wait", "refuse"] = "wait"
 
@@ -202,7 +210,8 @@ class DeltaAuto(Request, frozen=True):
     """POST /delta/auto. band: base units that the net delta may be away from the target; times in ms; max_cost: of a
     UTC day, in the quote currency; patience: of an unhealthy venue, until it stops; keep_margin: legs are kept from
     liquidation; carry: the pair is turned round where the other side earns funding; carry_size: base of each side,
-    None: of the pair that is held."""
+    None: of the pair that is held. target_utilization: None: any; utilization_band: how far accounts may be away from
+    it; max_rebalance_amount: base that one of them trades at a time, None: any."""
 
     symbol: Name
     accounts: list[str] = []  # []: every account that has the symbol
@@ -216,6 +225,9 @@ class DeltaAuto(Request, frozen=True):
     keep_margin: bool = True
     carry: bool = False
     carry_size: Amount | None = None
+    target_utilization: Share | None = None
+    utilization_band: Annotated[float, Meta(gt=0, le=1)] = 0.1
+    max_rebalance_amount: Amount | None = None
 
 
 class AutoDecision(Reply, frozen=True):

@@ -20,7 +20,7 @@ import msgspec
 
 from onetape.engine.strategy import Strategy
 from onetape.hedge import saga as steps
-from onetape.hedge.auto import Auto, AutoSettings, Decision, Ended, Look, MarginLimits
+from onetape.hedge.auto import Auto, AutoSettings, Decision, Ended, Look, MarginLimits, UtilizationBand
 from onetape.hedge.carry import Carry
 from onetape.hedge.model import LegView, Level
 from onetape.hedge.plan import Terms, base_of, least_of, legs_plan, plan_change
@@ -43,7 +43,7 @@ _WAKE: Final = "saga"
 _LEVELS: Final = 20  # of a book
 _TIME: Final = 30 * SECOND  # of an operation
 _ZERO: Final = Decimal(0)
-_SETTINGS: Final = ("band", "target", "release", "max_cost", "slippage", "margin", "carry")
+_SETTINGS: Final = ("band", "target", "release", "max_cost", "slippage", "margin", "carry", "utilization")
 
 
 class DeltaFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -65,6 +65,7 @@ class DeltaFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     slippage: Decimal = Decimal("0.005")
     margin: MarginLimits | None = MarginLimits()  # false: not kept from liquidation
     carry: Carry | None = None
+    utilization: UtilizationBand | None = None
 
     def settings(self) -> AutoSettings:
         """Raises OnetapeError, ValueError for what cannot be meant."""

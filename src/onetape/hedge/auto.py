@@ -20,11 +20,13 @@ from msgspec import Meta
 from onetape.hedge.carry import Carry, choose, cost_of_trades
 from onetape.hedge.margin import InFlight, Route
 from onetape.hedge.model import LegView
-from onetape.hedge.plan import Terms, plan_change, refusal_of
+from onetape.hedge.plan import Terms, legs_plan, plan_change, refusal_of
 from onetape.hedge.safety import Limits, Measure, safety
+from onetape.hedge.utilization import Target, rebalance
+from onetape.model.errors import HedgeFailed
 from onetape.model.time import DAY, SECOND
 
-__all__ = ["Auto", "AutoSettings", "Decision", "Ended", "Look", "MarginLimits"]
+__all__ = ["Auto", "AutoSettings", "Decision", "Ended", "Look", "MarginLimits", "UtilizationBand"]
 
 RECORDS_MAX: Final = 1000  # stretches of one decision that are kept; the tape has all
 _ZERO: Final = Decimal(0)
@@ -41,6 +43,19 @@ class MarginLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if not 0 <= self.last <= self.act <= self.restore <= 1:
             raise ValueError("last <= act <= restore, shares of 1")
+
+
+class UtilizationBand(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where utilisations are kept: shares of 1 around `target`; amount_max: base that one account trades at a time, 0:
+    any."""
+
+    target: Decimal
+    band: Decimal = Decimal("0.1")
+    amount_max: Decimal = _ZERO
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.target <= 1 or not 0 < self.band <= 1 or self.amount_max < 0:
+            raise ValueError("target and band of utilisation are shares of 1, band and amount_max not below 0")
 
 
 class AutoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -61,6 +76,7 @@ class AutoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     failures_max: Annotated[int, Meta(ge=1)] = 3
     margin: MarginLimits | None = MarginLimits()
     carry: Carry | None = None
+    utilization: UtilizationBand | None = None
     spared: tuple[str, ...] = ()  # what they hold is hedged by the others: they trade last
 
     def __post_init__(self) -> None:
@@ -132,6 +148,7 @@ class Auto:
         self._day = now // DAY
         self._ready_at = 0
         self._correcting = False
+        self._balancing = False
         self._failures = 0
         self._unhealthy_at: int | None = None
         self._note(self._decision(now, "start", "started", "switched on"))
@@ -171,7 +188,7 @@ class Auto:
     def change(self, settings: AutoSettings, now: int) -> Decision:
         """Goes on with other settings, also where it had stopped. What was spent today stays spent."""
         self.settings, self.enabled = settings, True
-        self._correcting, self._failures, self._unhealthy_at = False, 0, None
+        self._correcting, self._balancing, self._failures, self._unhealthy_at = False, False, 0, None
         self._note(self._decision(now, "start", "started", "switched on"))
         return self.records[-1]
 
@@ -213,13 +230,15 @@ class Auto:
         if settings.max_cost and self.spent >= settings.max_cost:
             return self._stop(now, "cost_cap", f"{self.spent:.2f} spent today, at most {settings.max_cost:f}", net)
         self._correcting = abs(off) > settings.band * (settings.release if self._correcting else 1)
-        wants = self._control(event, net, off, terms) if self._correcting else self._carry(event, net, terms)
+        wants = self._control(event, net, off, terms) if self._correcting else self._held(event, net, terms)
         if not wants.acts:
             return wants
         if now < self._ready_at:
             wait = (self._ready_at - now) / SECOND
             return self._decision(now, "hold", "cooldown", f"{wait:.0f} s of the cool-down left: {wants.reason}", net)
-        adds = wants.code != "delta_off" or abs(net + sum(wants.trades.values(), _ZERO)) > abs(net)
+        held = {view.account: view.position for view in event.views}
+        grows = any(abs(held[account] + trade) > abs(held[account]) for account, trade in wants.trades.items())
+        adds = grows and (wants.code != "delta_off" or abs(net + sum(wants.trades.values(), _ZERO)) > abs(net))
         if event.alerts and adds:
             return self._decision(now, "hold", "alert", f"a critical alert is open: {event.alerts[0]}", net)
         if settings.max_cost and self.spent + wants.cost > settings.max_cost:
@@ -277,6 +296,41 @@ class Auto:
         return self._decision(
             event.now, "control", "delta_off", reason, net, cost=cost_of_trades(plan.legs), trades=trades
         )
+
+    def _held(self, event: Look, net: Decimal, terms: Terms) -> Decision:
+        """Judges a net delta that is where it should be: utilisations, then carry."""
+        balance = self._balance(event, net, terms)
+        if balance is not None and balance.acts:
+            return balance
+        carry = self._carry(event, net, terms)
+        return carry if carry.acts or balance is None else balance
+
+    def _balance(self, event: Look, net: Decimal, terms: Terms) -> Decision | None:
+        """Brings utilisations back that are beyond their band, until well within; None: they are within. What is traded
+        adds up to nothing."""
+        if (keep := self.settings.utilization) is None:
+            return None
+        far = max(event.views, key=lambda view: abs(view.utilization - Fraction(keep.target)))
+        within = Fraction(keep.band * (self.settings.release if self._balancing else 1))
+        self._balancing = abs(far.utilization - Fraction(keep.target)) > within
+        if not self._balancing:
+            return None
+        reason = f"{far.account} uses {float(far.utilization):.1%} of its equity, {float(keep.target):.1%} is wanted"
+        cap = Fraction(keep.amount_max) if keep.amount_max else None
+        tolerance = Fraction(keep.band * self.settings.release)
+        found = rebalance(event.views, Target(Fraction(keep.target), tolerance, cap), now=event.now)
+        trades = {name: Decimal(each.numerator) / each.denominator for name, each in found.trades.items()}
+        try:
+            plan = legs_plan(event.views, trades, terms)
+        except HedgeFailed as error:
+            return self._decision(event.now, "hold", "no_counterpart", f"{reason}: {error.what}", net)
+        if not plan.legs:
+            why = "; ".join(f"{account}: {words}" for account, words in plan.considered) or found.reason
+            return self._decision(
+                event.now, "hold", "no_counterpart", f"{reason}, and nothing can be traded: {why}", net
+            )
+        cost = cost_of_trades(plan.legs)
+        return self._decision(event.now, "trade", "utilization_off", reason, net, cost=cost, trades=trades)
 
     def _carry(self, event: Look, net: Decimal, terms: Terms) -> Decision:
         inside = f"the net delta {net:f} is within {self.settings.band:f} of {self.settings.target:f}"

@@ -24,6 +24,7 @@ import msgspec
 
 from onetape.hedge.model import LegView
 from onetape.hedge.plan import Leg, Plan, Terms, leg_of, plan_change, refusal_of
+from onetape.hedge.working import Work, changed, order_of, wish_of
 from onetape.model.enums import Kind
 from onetape.model.errors import PriceBand
 from onetape.model.time import MINUTE, SECOND
@@ -56,6 +57,8 @@ BANDS_MAX: Final = 6  # halvings of a slippage that venues refuse
 ROUNDS_MAX: Final = 8  # without a fill, of what nobody is naked of
 SETTLES: Final = 3 * SECOND  # until a venue's positions have what was filled
 _PAUSES: Final = (50 * MILLISECOND, SECOND, SECOND // 4)  # between rounds that fill nothing, doubled; most, naked
+PACE: Final = 250 * MILLISECOND  # between two orders of a leg that an algorithm works
+LOOK_EVERY: Final = SECOND // 2  # while one does
 SLOW: Final = SECOND  # an order that is open for longer: another account comes first
 _ZERO: Final = Decimal(0)
 _DRIFT: Final = Decimal("0.02")  # of a position: the base of an inverse one moves with the price, fees may be of base
@@ -77,7 +80,7 @@ class Goal(msgspec.Struct, frozen=True, kw_only=True):
     begun: int
     deadline: int
     cursors: dict[str, int] = {}  # the shell's, by account: where their gateways' journals stood
-    maker_first: int = 0  # ns that passive orders get before they take
+    work: Work | None = None  # by an algorithm first
 
 
 class Fills(msgspec.Struct, frozen=True):
@@ -241,7 +244,7 @@ class Saga:
                 attempt.fills = msgspec.convert(record["fills"], Fills)
                 attempt.is_closed, attempt.closed_at = True, record["at"]
                 attempt.why, attempt.code = record["why"], record["code"]
-                self._rounds = 0 if attempt.fills.base else self._rounds + 1
+                self._rounds = 0 if attempt.fills.base else self._rounds + (not self._is_worked(attempt))
                 self._exposed(record["at"])
             case "saga_stopped":
                 self._is_stopped = True
@@ -300,7 +303,9 @@ class Saga:
     def _need(self, now: int) -> Decimal:
         """Returns the signed change that is still to be traded, whatever becomes of the orders that are open."""
         is_late = now >= self.goal.deadline or (self._rounds >= ROUNDS_MAX and abs(self.naked) < self.goal.least)
-        is_begun = not self._open or self._begun == len(self.goal.plan.legs)  # else others of its legs come later
+        is_late = is_late or self._works(now)
+        # Else others of its legs come later.
+        is_begun = not self._open or self._begun == len(self.goal.plan.legs) or self.goal.work is not None
         low, high = (self.wanted, self.wanted) if is_begun and not is_late else sorted((_ZERO, self.wanted))
         spans = [sorted((each.change, each.change_max)) for each in self.attempts]
         least, most = sum((each[0] for each in spans), _ZERO), sum((each[1] for each in spans), _ZERO)
@@ -310,7 +315,7 @@ class Saga:
     @property
     def _begun(self) -> int:
         """Returns how many legs of the plan have been sent."""
-        return sum(each.index >= 0 for each in self.attempts)
+        return len({each.index for each in self.attempts if each.index >= 0})
 
     # --- events -----------------------------------------------------------------------------------
 
@@ -363,7 +368,7 @@ class Saga:
             made.append(Report(self.outcome(now)))
         if self._due and now >= self._due:
             self._due = 0
-            made += self._look() if not self._open or self._need(now) else []
+            made += self._look() if not self._open or self._works(now) or self._need(now) else []
         return made + self._wake()
 
     def looked(self, views: Sequence[LegView], now: int) -> list[Effect]:
@@ -373,6 +378,8 @@ class Saga:
         self._looking = False
         need = self._need(now)
         if not need:
+            if self._works(now) and (worked := self._work(views, now)) is not None:
+                return worked
             if self._open:
                 return self._wake()
             rest = self._rest(views, now)
@@ -406,22 +413,63 @@ class Saga:
 
     def _next(self, now: int) -> list[Effect]:
         """Goes on: the legs of the plan, then what is missing, then, where nothing is open, the venues' positions."""
-        if self.is_over or (self._open and not self._need(now)):
+        if self.is_over or (self._open and not self._works(now) and not self._need(now)):
             return self._wake()
         legs, begun = self.goal.plan.legs, self._begun
         is_fresh = now - self.goal.begun <= FRESH and now < self.goal.deadline and not self._is_stopped
-        if begun < len(legs) and is_fresh and not self._open:
-            is_maker = bool(self.goal.maker_first)
-            together = self.goal.plan.parallel and not (is_maker and self.goal.plan.opposes)
-            chosen = list(enumerate(legs))[begun:] if together else [(begun, self._clipped(begun))]
-            rests = (
-                min(now + self.goal.maker_first, self.goal.deadline)
-                if is_maker and not (begun and self.goal.plan.opposes)
-                else 0
-            )
-            if made := self._attempts([(index, leg, rests) for index, leg in chosen if leg is not None], now):
+        if begun < len(legs) and is_fresh and not self._open and self.goal.work is None:
+            chosen = list(enumerate(legs))[begun:] if self.goal.plan.parallel else [(begun, self._clipped(begun))]
+            if made := self._attempts([(index, leg, 0) for index, leg in chosen if leg is not None], now):
                 return made
         return self._later(now) if self._rounds and not self._is_stopped else self._look()
+
+    # --- legs that an algorithm works -------------------------------------------------------------
+
+    def _works(self, now: int) -> bool:
+        """Tells whether an algorithm works its legs, so that nothing is missing yet."""
+        return (
+            self.goal.work is not None and now < min(self.goal.work.until, self.goal.deadline) and not self._is_stopped
+        )
+
+    def _is_worked(self, attempt: Attempt) -> bool:
+        return self.goal.work is not None and attempt.index >= 0
+
+    def _work(self, views: Sequence[LegView], now: int) -> list[Effect] | None:
+        """Brings the orders of its legs to what their algorithm wishes; of opposite ones of the first, which the other
+        follows. None: nothing is left of them, or what follows has failed: to go on would be a bet."""
+        work, legs, there = self.goal.work, self.goal.plan.legs, {each.account: each for each in views}
+        assert work is not None
+        if self.goal.plan.opposes and self._failed:
+            return None
+        until = min(work.until, self.goal.deadline)
+        due, chosen, made = [until, now + LOOK_EVERY], list[tuple[int, Leg, int]](), list[Effect]()
+        is_left = bool(self._open)
+        is_even = abs(self.naked) < self.goal.least and all(each.index >= 0 for each in self._open)
+        for index, leg in enumerate(legs[:1] if self.goal.plan.opposes else legs):
+            sent = [each for each in self.attempts if each.index == index]
+            done = sum((each.fills.base for each in sent), _ZERO)
+            if leg.base - done < self.goal.least:
+                continue
+            is_left = True
+            view, order = there.get(leg.account), next((each for each in sent if not each.is_closed), None)
+            if view is not None and not refusal_of(view, Terms(now=now, slippage=self.goal.slippage)):
+                works = None if order is None else (order.leg, order.fills.base, order.at)
+                wish = wish_of(work, leg, view, self.goal.begun, now, done, works)
+                ready = sent[-1].at + PACE if sent else now
+                due += [] if wish.wake is None else [wish.wake]
+                if order is not None:
+                    is_stale = bool(order.rests_until) and changed(wish, order.leg, order.fills.base, view)
+                    made += self._cancel(order) if is_stale else []
+                elif wish.lots and wish.price is not None and now >= ready and (is_even or not self.goal.plan.opposes):
+                    chosen.append((index, order_of(leg, wish, view), until if wish.post_only else 0))
+                due += [ready] if now < ready else []
+            if not self.goal.plan.parallel:
+                break
+        if not is_left:
+            return None
+        made += self._attempts(chosen, now) if chosen else []
+        self._due = min(each for each in due if each > now)
+        return made + self._wake()
 
     def _clipped(self, index: int) -> Leg | None:
         """Returns a later leg of a plan that is traded one by one: of opposite legs no more than evens out what the
@@ -476,7 +524,7 @@ class Saga:
         for each in self.attempts:
             if each.fills.base:
                 found = [name for name in found if name != each.leg.account]
-            elif each.why and not each.rests_until:
+            elif each.why and not self._is_worked(each):
                 found.append(each.leg.account)
         return found
 
@@ -581,7 +629,7 @@ class Saga:
         moved = {name: at - self.goal.positions.get(name, _ZERO) for name, at in self._expected().items()}
         is_moved = any(abs(each) >= self.goal.least for each in moved.values())
         naked = self.naked if abs(self.naked) >= self.goal.least else _ZERO
-        whys = [each for each in self.attempts if each.why and not each.rests_until]
+        whys = [each for each in self.attempts if each.why and not self._is_worked(each)]
         return Outcome(
             status="failed" if naked or not is_moved else "partial" if short or self._open or unknown else "completed",
             change=self.change,

@@ -1,0 +1,74 @@
+"""Legs that an execution algorithm works for a while: which order of a leg is to work now.
+
+All follows from the leg, the view of now and what was done of it, so that nothing has to be kept over a restart.
+"""
+
+from __future__ import annotations
+
+from decimal import ROUND_UP, Decimal
+from typing import Final
+
+import msgspec
+
+from onetape.execution.algorithm import Parent, View, Wish
+from onetape.execution.algorithms import make_algorithm
+from onetape.hedge.model import LegView
+from onetape.hedge.plan import Leg, qty_of, tradable
+
+__all__ = ["Work", "changed", "order_of", "wish_of"]
+
+AGE: Final = "1s"  # an order that rests is moved at most so often
+_OPTIONS: Final = {"twap": {"spread": 0}, "shortfall": {"spread": 0}}  # by chance nothing could be done again
+_ZERO: Final = Decimal(0)
+
+
+class Work(msgspec.Struct, frozen=True):
+    """algo: a name of `execution.algorithms`; until: ns UTC, what is left is taken then; clip: base of one order, 0: as
+    the algorithm has it."""
+
+    algo: str
+    until: int
+    clip: Decimal = _ZERO
+
+
+def wish_of(
+    work: Work, leg: Leg, view: LegView, begun: int, now: int, done: Decimal, working: tuple[Leg, Decimal, int] | None
+) -> Wish:
+    """Returns the order of a leg that is to work now. begun: ns UTC; done: base; working: the order that works, what
+    was filled of it and when it was sent. Raises ValueError for what the algorithm cannot do."""
+    instrument, tick = view.instrument, view.instrument.tick
+    total = int(leg.qty / leg.lot)
+    least = int(qty_of(instrument, tradable(view, reduces=leg.reduces), leg.mid, ROUND_UP) / leg.lot)
+    clip = max(int(qty_of(instrument, work.clip, leg.mid) / leg.lot), 1) if work.clip else None
+    limit = int(leg.limit / tick)
+    parent = Parent(leg.side, total, begun, work.until, limit, clip, None, max(min(least, total), 1))
+    algorithm = make_algorithm(work.algo, parent, float, _OPTIONS.get(work.algo, {"age": AGE}))
+    left = total - _lots(leg, done)
+    lots, price, since = 0, None, 0
+    if working is not None:
+        order, filled, since = working
+        lots, price = int(order.qty / order.lot) - _lots(order, filled), int(order.passive / tick)
+    bid, ask = (int(side[0].price / tick) if side else None for side in (view.bids, view.asks))
+    wish = algorithm.wish(View(now, left, lots, price, bid, ask, 0.0, since))
+    if 0 < wish.lots < parent.least:
+        wish = Wish(min(parent.least, left), wish.price, wish.post_only, wish.wake)
+    return wish if left >= parent.least else Wish(wake=wish.wake)
+
+
+def order_of(leg: Leg, wish: Wish, view: LegView) -> Leg:
+    """Makes the part of a leg that a wish is; its price is where it rests, or the worst that it takes at."""
+    qty, price = wish.lots * leg.lot, (wish.price or 0) * view.instrument.tick
+    return msgspec.structs.replace(leg, qty=qty, base=leg.base * qty / leg.qty, limit=price, passive=price)
+
+
+def changed(wish: Wish, order: Leg, filled: Decimal, view: LegView) -> bool:
+    """Tells whether an order that rests is not what is wished any more."""
+    lots = int(order.qty / order.lot) - _lots(order, filled)
+    return not wish.lots or wish.price != int(order.passive / view.instrument.tick) or wish.lots < lots
+
+
+def _lots(leg: Leg, base: Decimal) -> int:
+    return int((leg.qty * base / leg.base / leg.lot).quantize(_ONE_MILLIONTH)) if leg.base else 0
+
+
+_ONE_MILLIONTH: Final = Decimal("1e-6")  # an inverse contract's base is no exact share of its quantity
