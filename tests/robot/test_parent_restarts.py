@@ -3,29 +3,22 @@ schedule, and targets that wait; never beyond the target, and what cannot go on 
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from decimal import Decimal
-from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from onetape import Strategy
 from onetape.engine.loader import load_strategy
 from onetape.engine.robot_commands import AWAY, BACK
-from onetape.model.enums import OrderNews, OrderState, Side
-from onetape.orders.managed import NewsOut
 from onetape.replay.replay import replay_run
-from onetape.robot import live
 from onetape.robot.earlier_run import earlier_of
-from onetape.robot.live import LiveOptions, open_live
-from worlds.scripted_gateway import A, B, Gateway
+from onetape.robot.live import open_live
+from worlds.scripted_gateway import A, B, Robot
 from worlds.supervised import Home
 from worlds.tapes import records
 
 MINUTE = 60 * 10**9
-VENUES = {"a": "binance", "b": "aster"}
 
 
 class Works(Strategy):
@@ -48,74 +41,6 @@ class Works(Strategy):
     def begin(self):
         options = {"minutes": 10, "spread": 0} if self.algo == "twap" else {}
         self.set_target(self.symbols[0], self.wanted, self.algo, clip=0.01, **options)
-
-
-class Robot:
-    """One robot over its lives."""
-
-    def __init__(self, home: Path, kind: type[Strategy], accounts: str = "a", **options: object) -> None:
-        self.gateways = {each: Gateway(home, each) for each in accounts}
-        venues = {each: VENUES[each] for each in accounts} if len(accounts) > 1 else {}
-        params = {"symbols": [A, B][: len(accounts)], **options.pop("params", {})}
-        self.options = LiveOptions(
-            strategy=kind, data=[], home=home, venues=venues, params=params, robot="r", goes_on_since=1, **options
-        )
-        self.first = self.gateways["a"]
-
-    def __enter__(self) -> Robot:
-        self.patch = pytest.MonkeyPatch()
-        clock = SimpleNamespace(time_ns=lambda: self.now, monotonic=time.monotonic, sleep=time.sleep)
-        self.patch.setattr(live, "time", clock)
-        self.begin()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.patch.undo()
-        self.run.session.close()
-        for gateway in self.gateways.values():
-            gateway.tape.writer.close()
-
-    def begin(self) -> None:
-        """When all that is on the tapes has been; then the market goes on."""
-        self.now = max(gateway.later for gateway in self.gateways.values()) + 1
-        for gateway in self.gateways.values():
-            gateway.quote()
-        before = earlier_of(self.options, self.gateways)
-        assert before is None or before.continues
-        self.run = open_live(self.options, self.gateways, before)
-        self.loop, self.robot = self.run.session.loop, self.run.session.robot
-        self.step()
-
-    def kill(self, *canceled) -> None:
-        """Nothing is finished; its working orders go, as those of a robot that is dead. canceled: as the gateway has
-        them."""
-        self.run.session.close()
-        for order in canceled:
-            news = NewsOut(order, OrderNews.CANCELED, OrderState.CANCELED, self.first.later)
-            self.first.tape.write(news, self.first.later)
-        self.begin()
-
-    def step(self, after_ns: int = 0) -> None:
-        for gateway in self.gateways.values():
-            gateway.later += after_ns
-            gateway.quote()
-        self.run.step()
-
-    def working(self) -> list[tuple[str, str, float]]:
-        return [(order.symbol, order.side, order.qty) for order in self.loop.working(None)]
-
-    def fill(self, account: str = "a", size: int | None = None) -> None:
-        """What works of the account's symbol, or so much of it (units)."""
-        gateway = self.gateways[account]
-        (order,) = self.loop.working(gateway.symbol)
-        side = Side.BUY if order.side == "buy" else Side.SELL
-        taken = gateway.order(order.id, order.qty_int, side)
-        gateway.fill(taken, size or order.qty_int, "USDT", side)
-        self.run.step()
-
-    def said(self, words: str) -> list[str]:
-        texts = [each.data["text"] for each in records(self.run.folder / "journal", "log")]
-        return [text for text in texts if words in text]
 
 
 @pytest.mark.parametrize("restart", ["memory", "replay"])

@@ -1,32 +1,41 @@
-"""A gateway for robots in the tests' own process: what its tape says is a test's."""
+"""Gateways for a robot in the tests' own process: what their tapes say is a test's. And such a robot over its lives."""
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
+import pytest
+
+from onetape import Strategy
 from onetape.accounts.entries import Cause, Entry, Leg, Outside
 from onetape.accounts.entry_frames import pack
 from onetape.gateway.gateway_tape import EPOCH_BITS, GatewayTape, RobotLife
 from onetape.gateway.options import gateway_journal
 from onetape.gateway.order_frames import QUOTE
 from onetape.model import catalogue
-from onetape.model.enums import Liquidity, OrderNews, PositionSide, RequestKind, Side
+from onetape.model.enums import Liquidity, OrderNews, OrderState, PositionSide, RequestKind, Side
 from onetape.model.errors import ProcessDown
 from onetape.model.order import OrderSpec
 from onetape.orders.managed import FillOut, IntentOut, NewsOut, Request, requested_order
 from onetape.orders.reports import FillReport
+from onetape.robot import live
+from onetape.robot.earlier_run import earlier_of
+from onetape.robot.live import LiveOptions, open_live
 from onetape.tape.journal import JournalWriter
+from worlds.tapes import records
 
 A, B = "binance:BTC/USDT:USDT", "aster:BTC/USDT:USDT"
 UNIT = 10**18
+VENUES = {"a": "binance", "b": "aster", "c": "binance@c"}
 
 
 class Gateway:
     """A gateway that answers a robot which attaches, and what its tape says is a test's."""
 
     def __init__(self, home: Path, account: str, epoch: int = 0) -> None:
-        facts = catalogue.find({"a": A, "b": B}[account])
+        facts = catalogue.find({"a": A, "b": B, "c": A}[account])
         assert facts is not None
         self.symbol, self.account, self.epoch = facts.symbol, account, epoch
         self.tape = GatewayTape(JournalWriter(gateway_journal(home, account), process=f"gateway:{account}"), (facts,))
@@ -68,11 +77,12 @@ class Gateway:
             "others": {},
         }
 
-    def order(self, order_id: int, size: int = 40, side: Side = Side.BUY, tag: str = ""):
+    def order(self, order_id: int, size: int = 40, side: Side = Side.BUY, tag: str = "", *, accepts: bool = True):
         spec = OrderSpec(symbol=self.symbol, side=side, size_int=size, price_int=600_000, tag=tag)
         order = requested_order("c", Request(1, RequestKind.PLACE, order_id, spec), time.time_ns())
-        self.tape.write(IntentOut(order, RequestKind.PLACE, 600_000, size), self.later)
-        self.tape.write(NewsOut(order, OrderNews.ACCEPTED, order.state, self.later), self.later)
+        if accepts:
+            self.tape.write(IntentOut(order, RequestKind.PLACE, 600_000, size), self.later)
+            self.tape.write(NewsOut(order, OrderNews.ACCEPTED, order.state, self.later), self.later)
         return order
 
     def fill(self, order, size: int, fee_currency: str, side: Side = Side.BUY) -> None:
@@ -96,3 +106,71 @@ class Gateway:
         legs = (Leg(2, "USDT", -UNIT), Leg(Outside.FEES, "USDT", UNIT))
         entry = Entry(self.later, Cause.FILL, legs, "", sequence)
         self.tape.writer.append("entry", pack(entry), stream=0, time=self.later)
+
+
+class Robot:
+    """One robot over its lives."""
+
+    def __init__(self, home: Path, kind: type[Strategy], accounts: str = "a", **options: object) -> None:
+        self.gateways = {each: Gateway(home, each) for each in accounts}
+        venues = {each: VENUES[each] for each in accounts} if len(accounts) > 1 else {}
+        params = {"symbols": [A, B] if "b" in accounts else [A], **options.pop("params", {})}
+        self.options = LiveOptions(
+            strategy=kind, data=[], home=home, venues=venues, params=params, robot="r", goes_on_since=1, **options
+        )
+        self.first = self.gateways["a"]
+
+    def __enter__(self) -> Robot:
+        self.patch = pytest.MonkeyPatch()
+        clock = SimpleNamespace(time_ns=lambda: self.now, monotonic=time.monotonic, sleep=time.sleep)
+        self.patch.setattr(live, "time", clock)
+        self.begin()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.patch.undo()
+        self.run.session.close()
+        for gateway in self.gateways.values():
+            gateway.tape.writer.close()
+
+    def begin(self) -> None:
+        """When all that is on the tapes has been; then the market goes on."""
+        self.now = max(gateway.later for gateway in self.gateways.values()) + 1
+        for gateway in self.gateways.values():
+            gateway.quote()
+        before = earlier_of(self.options, self.gateways)
+        assert before is None or before.continues
+        self.run = open_live(self.options, self.gateways, before)
+        self.loop, self.robot = self.run.session.loop, self.run.session.robot
+        self.step()
+
+    def kill(self, *canceled) -> None:
+        """Nothing is finished; its working orders go, as those of a robot that is dead. canceled: as the gateway has
+        them."""
+        self.run.session.close()
+        for order in canceled:
+            news = NewsOut(order, OrderNews.CANCELED, OrderState.CANCELED, self.first.later)
+            self.first.tape.write(news, self.first.later)
+        self.begin()
+
+    def step(self, after_ns: int = 0) -> None:
+        for gateway in self.gateways.values():
+            gateway.later += after_ns
+            gateway.quote()
+        self.run.step()
+
+    def working(self) -> list[tuple[str, str, float]]:
+        return [(order.symbol, order.side, order.qty) for order in self.loop.working(None)]
+
+    def fill(self, account: str = "a", size: int | None = None) -> None:
+        """What works on the account, or so much of it (units)."""
+        gateway, venue = self.gateways[account], VENUES[account]
+        (order,) = self.loop.working(f"{venue}:{gateway.symbol.partition(':')[2]}")
+        side = Side.BUY if order.side == "buy" else Side.SELL
+        taken = gateway.order(order.id, order.qty_int, side)
+        gateway.fill(taken, size or order.qty_int, "USDT", side)
+        self.run.step()
+
+    def said(self, words: str) -> list[str]:
+        texts = [each.data["text"] for each in records(self.run.folder / "journal", "log")]
+        return [text for text in texts if words in text]

@@ -21,13 +21,23 @@ from onetape.engine.notes import Signal, number_of
 from onetape.execution.algorithm import Algorithm, Parent, View, Wish
 from onetape.execution.algorithms import make_algorithm
 from onetape.execution.amount import amount_of
+from onetape.execution.routing import Room, divided_lots
 from onetape.model.enums import OrderState
-from onetape.model.errors import NotAvailable, OnetapeError, ProcessDown, StrategyError
+from onetape.model.errors import (
+    InsufficientFunds,
+    NotAvailable,
+    OnetapeError,
+    PositionLimit,
+    ProcessDown,
+    StrategyError,
+)
+from onetape.model.symbol import at_exchange
 from onetape.model.time import parse_period
 
 if TYPE_CHECKING:
     from onetape import _core
     from onetape.engine.host import Host
+    from onetape.model.instrument import Instrument
 
 __all__ = ["ExecutionDesk", "Work"]
 
@@ -35,6 +45,8 @@ SECOND: Final = 10**9
 REFUSALS_MAX: Final = 10  # of children one after the other, before the parent ends
 RETRY_NS: Final = SECOND // 4  # doubled with each refusal
 FOLLOW_NS: Final = SECOND  # how often a child is looked at that waits for its price
+ROOM_SHARE: Final = Decimal("0.9")  # of free money: prices move while parts work
+NO_ROOM: Final = frozenset({PositionLimit.code, InsufficientFunds.code})
 NEVER: Final = 1 << 62  # a time: its gateway is away
 _RESUME: Final = f"{PRIVATE_TIMER}resume"
 
@@ -64,6 +76,21 @@ class Work:
     retry_at: int = 0
 
 
+@dataclass(slots=True)
+class Divided:
+    """A target of several accounts. symbol: as the exchange has it; symbols: on each account; full: of these, whose
+    account refused for want of room; awaited: what has to end before its parts begin."""
+
+    symbol: str
+    qty: Decimal
+    name: str
+    signal: int
+    options: dict[str, Any]
+    symbols: list[str]
+    full: set[str] = field(default_factory=set)
+    awaited: list[_core.Order] = field(default_factory=list)
+
+
 class ExecutionDesk:
     """Of one strategy, or of one strategy inside it."""
 
@@ -75,10 +102,13 @@ class ExecutionDesk:
         self._reducing: set[str] = set()  # what it waits for
         self._denied: dict[str, int] = {}  # what nothing works for: with what code it was refused
         self._resumes = False
+        self._divided: dict[str, Divided] = {}  # by symbol at its exchange
+        self._unsent: list[str] = []  # of an earlier life, whose parts waited for what was before
         # Live it outlives the process: parents at work, and what `reach` has said and is not reached yet.
         kept = host.kept.setdefault(owner, {}) if host.robot_numbers else {}
         self._kept: dict[str, list[Any]] = kept.setdefault("works", {})
         self._said: dict[str, Said] = kept.setdefault("said", {})
+        self._kept_divided: dict[str, list[Any]] = kept.setdefault("divided", {})
         handlers = self._host.handlers_of(base)
         handlers.on("timer", self._on_timer)
         handlers.on("order", self._on_order)
@@ -95,6 +125,13 @@ class ExecutionDesk:
     ) -> _core.Order | None:
         """Starts a parent order, in place of one that works for the symbol. The child that was sent, if any.
         Raises NotAvailable, StrategyError, and TypeError for what is no number."""
+        if self._divided.pop(at_exchange(symbol), None) is not None:
+            self._keep_divided()
+        return self._start(symbol, qty, name, signal, options)
+
+    def _start(
+        self, symbol: str, qty: Any, name: str, signal: Signal | int | None, options: dict[str, Any]
+    ) -> _core.Order | None:
         if self._host.is_hedged:
             raise NotAvailable(
                 "execution algorithms with hedge positions", location="set_target", todo='use algo="touch"'
@@ -169,7 +206,12 @@ class ExecutionDesk:
             self._say_of(symbol, work.target, "goes on", "info")
         for symbol in [each for each in self._said if each not in self._host.instruments]:
             self._say_of(symbol, 0, f"does not go on: {self._said.pop(symbol)}, and it is not in the data", "warning")
-        if self._said:
+        for key, (qty, name, signal, options, full, waits) in self._kept_divided.items():
+            symbols = [symbol for symbol in self._host.on_all(key) if symbol in self._host.instruments]
+            divided = Divided(key, Decimal(qty), name, signal, options, symbols, set(full))
+            self._divided |= {key: divided} if symbols else {}
+            self._unsent += [key] if symbols and waits else []
+        if self._said or self._unsent:
             self._loop.set_timer(_RESUME, 0, self._loop.now)
 
     def _say_of(self, symbol: str, target: int, words: str, level: str) -> None:
@@ -177,6 +219,9 @@ class ExecutionDesk:
 
     def _resume_said(self) -> None:
         """What still works for it goes first: a target of this life knows nothing of it."""
+        unsent, self._unsent = self._unsent, []
+        for divided in filter(None, map(self._divided.get, unsent)):
+            self._place_parts(divided, again=True)
         self._later = [symbol for symbol in self._said if symbol not in self._works]
         self._reducing, self._resumes = set(self._later), True
         for symbol in self._later:
@@ -299,6 +344,100 @@ class ExecutionDesk:
         self._end(work, "canceled")
         return True
 
+    # --- several accounts at one exchange -----------------------------------------------------------
+
+    def divide(
+        self, symbol: str, qty: Any, name: str, signal: Signal | int | None, options: dict[str, Any]
+    ) -> _core.Order | None:
+        """A target of all accounts at the symbol's exchange together. Nothing of it is sent before what worked there
+        is gone; its parts are on one side, so they cannot meet."""
+        whole, key = Decimal(str(qty)), at_exchange(symbol)
+        if not whole.is_finite():
+            raise ValueError(f"a target is a number, not {qty!r}")
+        if (minutes := options.pop("minutes", None)) is not None:  # parts begin later, and end together
+            options["deadline"] = self._loop.now + round(float(minutes) * 60 * SECOND)
+        divided = Divided(key, whole, name, number_of(signal), options, self._host.on_all(symbol))
+        self._divided[key] = divided
+        return self._place_parts(divided, again=True)
+
+    def _place_parts(self, divided: Divided, *, again: bool = False) -> _core.Order | None:
+        """Once what worked before is gone. again: the parts that work are withdrawn first."""
+        if again:
+            divided.awaited = []
+            for symbol in divided.symbols:
+                self.forget(symbol)
+                divided.awaited += self._withdrawn(symbol)
+        elif not divided.awaited:
+            return None
+        if not all(order.is_closed for order in divided.awaited):
+            self._keep_divided()
+            return None
+        divided.awaited = []
+        self._keep_divided()
+        parts, rest = self._parts(divided)
+        if rest:
+            size = self._host.instrument_of(divided.symbols[0]).size(rest)
+            fields = {"symbol": divided.symbol, "missing": str(size), "full": sorted(divided.full)}
+            self._host.log(f"no account has room for {size} of {divided.symbol}", "warning", fields)
+        first = None
+        for symbol, wanted in parts.items():
+            options = dict(divided.options)
+            if "participation" in options:
+                options["participation"] = float(options["participation"]) / len(parts)
+            size = self._host.instrument_of(symbol).size(wanted)
+            order = self._start(symbol, size, divided.name, divided.signal, options)
+            first = first or order
+        return first
+
+    def _keep_divided(self) -> None:
+        """A part that works is kept as a parent; this is what is divided once more where one has no room."""
+        self._kept_divided.clear()
+        for key, each in self._divided.items():
+            options = {name: _plain(value) for name, value in each.options.items()}
+            waits = bool(each.awaited)
+            self._kept_divided[key] = [str(each.qty), each.name, each.signal, options, sorted(each.full), waits]
+        self._touch()
+
+    def _parts(self, divided: Divided) -> tuple[dict[str, int], int]:
+        """Returns the position wanted of each account that trades, in size units, and what no account has room for."""
+        instruments = {symbol: self._host.instrument_of(symbol) for symbol in divided.symbols}
+        held = {symbol: self._loop.position(symbol, None).qty_int for symbol in instruments}
+        one = instruments[divided.symbols[0]]
+        lot = int(one.lot.scaleb(one.size_decimals))
+        missing = int(divided.qty.scaleb(one.size_decimals)) - sum(held.values())
+        side = 1 if missing > 0 else -1
+        price = next(filter(None, map(self._price, instruments)), None)  # one exchange, one market
+        accounts = []
+        for symbol, instrument in instruments.items():
+            balance = self._host.balance(instrument.settle, instrument.venue)
+            is_closed = symbol in divided.full or (instrument.kind == "spot" and side < 0)
+            free = 0 if is_closed else self._room(instrument, price, balance.available)
+            accounts.append(Room(max(-held[symbol] * side, 0) // lot, free, instrument.taker_fee))
+        found, rest = divided_lots(abs(missing) // lot, accounts)
+        parts = {
+            symbol: held[symbol] + lots * lot * side for symbol, lots in zip(instruments, found, strict=True) if lots
+        }
+        return parts, rest * lot * side
+
+    def _room(self, instrument: Instrument, price: Decimal | None, available: float) -> int:
+        """Lots that the free money of its account backs."""
+        if price is None or price <= 0 or available <= 0:
+            return 0
+        value = instrument.lot * instrument.multiplier * (1 / price if instrument.kind == "inverse" else price)
+        leverage = Decimal(repr(self._host.leverages.get(instrument.venue, 1.0)))
+        return int(Decimal(repr(available)) * ROOM_SHARE * leverage / value)
+
+    def _route_past(self, work: Work, order: _core.Order) -> bool:
+        """An account without room for its part: the others take it. False: there are none."""
+        divided = self._divided.get(at_exchange(work.symbol))
+        if divided is None or work.symbol in divided.full or len(divided.symbols) <= len(divided.full) + 1:
+            return False
+        divided.full.add(work.symbol)
+        words = f"has no room on {work.symbol.partition(':')[0]}: {order.code} {order.reason}"
+        self._say_of(work.symbol, work.target, words, "info")
+        self._place_parts(divided, again=True)
+        return True
+
     # --- what a parent is -------------------------------------------------------------------------
 
     def _parent(self, symbol: str, side: int, lots: int, options: dict[str, Any]) -> Parent:
@@ -384,6 +523,9 @@ class ExecutionDesk:
                 self._advance(work)
 
     def _on_order(self, order: _core.Order) -> None:
+        if order.is_closed:
+            for divided in tuple(self._divided.values()):
+                self._place_parts(divided)
         work = self._works.get(order.symbol)
         if work is None:
             if order.tag == "target" and order.symbol in self._said:
@@ -424,6 +566,8 @@ class ExecutionDesk:
     def _refused(self, work: Work, order: _core.Order) -> None:
         if order.code == ProcessDown.code:
             work.retry_at = NEVER
+            return
+        if order.code in NO_ROOM and self._route_past(work, order):
             return
         work.refusals += 1
         work.retry_at = self._loop.now + RETRY_NS * 2 ** (work.refusals - 1)
@@ -481,8 +625,7 @@ class ExecutionDesk:
         work.since = self._loop.now
         work.order = self._loop.place_with(
             work.more,
-            0,
-            "",
+            *(self._host.self_trade(work.symbol, side, price) or (0, "")),
             work.symbol,
             side,
             qty,

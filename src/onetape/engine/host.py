@@ -10,6 +10,7 @@ import random
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
 from fractions import Fraction
 from functools import partial
 from typing import Any, TypeVar
@@ -23,6 +24,7 @@ from onetape.engine.bar_feeds import BarFeeds
 from onetape.engine.children import location_of, make_child
 from onetape.engine.handlers import KINDS, Handlers
 from onetape.engine.live_money import LiveMoney
+from onetape.engine.marks import BUY
 from onetape.engine.notes import Direction, Notes, Signal, number_of
 from onetape.engine.plan import LiveRobot, Seat
 from onetape.engine.scans import ExternalEvent, ScanEvent, Scans
@@ -30,10 +32,12 @@ from onetape.engine.source_location import source_location
 from onetape.engine.tape_facts import Inventory
 from onetape.model.decimals import decimal_text, to_fraction
 from onetape.model.enums import EventType
-from onetape.model.errors import InvariantViolation, OrderRate, SchemaMismatch, UnknownSymbol
+from onetape.model.errors import InvariantViolation, OrderRate, SchemaMismatch, SelfTrade, UnknownSymbol
 from onetape.model.instrument import Instrument
 from onetape.model.request_key import RequestKey, request_key
+from onetape.model.symbol import at_exchange
 from onetape.model.time import format_time
+from onetape.orders.filters import Refusal
 
 __all__ = ["MEMORY_BYTES_MAX", "Host"]
 
@@ -85,6 +89,8 @@ class Host:
         self.counted: list[int] = []  # numbers of the money that the equity is the sum of
         self.counts: Callable[[str], bool] = bool  # money of the currency is part of the equity
         self.accounts: dict[str, str] = {}  # by name: the venue of what is traded on it, "": all
+        self._venues_at: list[str] = []  # of gateways: what their instruments' venue is called
+        self.leverages: dict[str, float] = {}  # of a venue's account
         self.new_instrument: Callable[[], None] | None = None  # told of those that come in the run
         # Once the run's journal is open: given those, too, with their number.
         self.note_instrument: Callable[[int, Instrument], None] | None = None
@@ -196,11 +202,6 @@ class Host:
         owner = self.account_of(self.venue_of(account))
         return sum(float(self.loop.equity_of_text(n)) for n in self.counted if self.money[n][0] == owner)
 
-    def check_account(self, symbol: str, account: str) -> None:
-        """Raises UnknownSymbol for a symbol that is not traded on the account."""
-        if self.venue_of(account) not in ("", self.instrument_of(symbol).venue):
-            raise UnknownSymbol(f"{symbol} is not traded on account {account}", location="strategy")
-
     def money_index(self, account: str, currency: str) -> int:
         """Returns the number that the core knows a currency of an account by."""
         if (account, currency) not in self.money:
@@ -250,7 +251,7 @@ class Host:
     def instrument_frame(self, source: int, stream: int, payload: bytes) -> int:
         """Takes in an instrument frame on a tape: its index in the run, -1 when the run does not want it, or has it
         from another tape, whose facts its orders go by."""
-        instrument = Instrument.from_msgpack(payload)
+        instrument = self.instrument_on(source, payload)
         if not self._wanted(instrument.symbol):
             return -1
         if self.market is not None and source == self._hub_source:
@@ -259,6 +260,44 @@ class Host:
         if self.keeps_owners and owner != source:
             return -1
         return self._map_hub(instrument.symbol, self.add_instrument(instrument))
+
+    def instrument_on(self, source: int, payload: bytes) -> Instrument:
+        """Returns an instrument of a tape. On that of a further account at one exchange it has a name of its own."""
+        instrument = Instrument.from_msgpack(payload)
+        venue = self._venues_at[source] if source < len(self._venues_at) else ""
+        if "@" not in venue or instrument.venue != at_exchange(venue):
+            return instrument
+        name = instrument.symbol.partition(":")[2]
+        return msgspec.structs.replace(instrument, symbol=f"{venue}:{name}", venue=venue)
+
+    def on_account(self, symbol: str, account: str) -> str:
+        """Returns the symbol as it is traded on an account. Raises UnknownSymbol for one that is not."""
+        venue, (exchange, _, name) = self.venue_of(account), symbol.partition(":")
+        if venue not in ("", exchange) and at_exchange(venue) != exchange:
+            raise UnknownSymbol(f"{symbol} is not traded on account {account}", location="strategy")
+        return f"{venue or exchange}:{name}"
+
+    def on_all(self, symbol: str) -> list[str]:
+        """Returns what is the same at its exchange, on each account of the run there."""
+        exchange, name = at_exchange(symbol).split(":", 1)
+        found = [f"{venue}:{name}" for venue in self.accounts.values() if at_exchange(venue) == exchange]
+        return [each for each in found if each in self.instruments] or [symbol]
+
+    @property
+    def shares_exchange(self) -> bool:
+        """Several accounts of the run are at one exchange."""
+        return any("@" in venue for venue in self.accounts.values())
+
+    def self_trade(self, symbol: str, side: int, price: Any) -> Refusal | None:
+        """Why an order may not leave: one of ours on another account at its exchange could meet it."""
+        for other in self.on_all(symbol) if self.shares_exchange else ():
+            for order in self.loop.working(other) if other != symbol else ():
+                if (order.side == "buy") == (side == BUY):
+                    continue
+                away = 0 if price is None or order.price is None else Decimal(str(price)) - Decimal(str(order.price))
+                if (away >= 0) if side == BUY else (away <= 0):
+                    return Refusal(SelfTrade.code, f"own order {order.client_id} works on {other}")
+        return None
 
     @property
     def _hub_source(self) -> int:
@@ -391,6 +430,7 @@ class Host:
         notes = self.notes
         key = request_key(once) if once is not None else None
         refusal = notes.refusal(key) if key is not None else None
+        refusal = refusal or self.self_trade(terms[0], terms[1], terms[3])
         more = notes.more(key, number_of(signal))
         code, reason = refusal or (0, "")
         order = self.loop.place_with(more, code, reason, *terms)
@@ -426,6 +466,8 @@ class Host:
         self.keeps_owners = True
         self.accounts = {seat.account: seat.venue for seat in robot.seats}
         self._gateway_accounts = [seat.venue if self.is_apart else SHARED for seat in robot.seats]
+        self._venues_at = [seat.venue for seat in robot.seats]
+        self.leverages = {seat.venue: seat.leverage for seat in robot.seats}
 
     def go_live(self, robot: LiveRobot) -> None:
         """Its orders go to gateways, as those of the robot of its seat's number there."""

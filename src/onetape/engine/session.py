@@ -480,7 +480,7 @@ class Session:
         is taken again when its time comes."""
         with JournalReader(source.path) as reader:
             while (frame := reader.next_frame()) is not None and frame.type == INSTRUMENT_TYPE:
-                symbol = Instrument.from_msgpack(frame.payload).symbol
+                symbol = self.host.instrument_on(source.number, frame.payload).symbol
                 if symbol not in self.host.instruments:
                     self.host.instrument_frame(source.number, 0, frame.payload)
 

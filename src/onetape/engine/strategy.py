@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from onetape.engine.handlers import ALL
 from onetape.engine.marks import BOOK, BUY, CONFLATED, FUNDING, LIQUIDATIONS, MARK, MBO, QUOTES, SELL, TRADES
 from onetape.engine.parameters import parameters_of
 from onetape.model.errors import NotAvailable, StrategyError
@@ -267,16 +268,17 @@ class Strategy:
         the one cancels the other (`order.children`): a price, or "2%" from the average price of the
         entry; trail: "1%" or a distance, behind the best price since.
         account: which of the robot's, else the one whose venue the symbol names; raises UnknownSymbol
-        for one that does not trade it.
+        for one that does not trade it. An order that could meet one of ours on another account of its
+        exchange is DENIED (SELF_TRADE).
         """
         if kind == "trailing":
             raise _no_trailing("buy")
         if account is not None:
-            self._host.check_account(symbol, account)
+            symbol = self._host.on_account(symbol, account)
         terms = (
             symbol, BUY, qty, price, post_only, reduce_only, tif, trigger, trigger_by, kind, position_side, expire, tag
         )  # fmt: skip
-        if once is None and signal is None:
+        if once is None and signal is None and not self._host.shares_exchange:
             order = self._loop.place(*terms)
         else:
             order = self._host.place_with(once, signal, *terms)
@@ -310,11 +312,11 @@ class Strategy:
         if kind == "trailing":
             raise _no_trailing("sell")
         if account is not None:
-            self._host.check_account(symbol, account)
+            symbol = self._host.on_account(symbol, account)
         terms = (
             symbol, SELL, qty, price, post_only, reduce_only, tif, trigger, trigger_by, kind, position_side, expire, tag
         )  # fmt: skip
-        if once is None and signal is None:
+        if once is None and signal is None and not self._host.shares_exchange:
             order = self._loop.place(*terms)
         else:
             order = self._host.place_with(once, signal, *terms)
@@ -350,6 +352,8 @@ class Strategy:
         """Ask for another price or whole quantity. False when it cannot be asked for."""
         if price is None and qty is None:
             raise TypeError("amend needs a price or a qty")
+        if price is not None and self._host.self_trade(order.symbol, BUY if order.side == "buy" else SELL, price):
+            return False
         return self._loop.amend(order, price, qty)
 
     def set_quotes(
@@ -367,6 +371,10 @@ class Strategy:
         keep_within: an order whose price is at most this many ticks from the wanted one stays
         where it is, with its place in the queue.
         """
+        if self._host.shares_exchange:
+            raise NotAvailable(
+                "ladders beside another account of the exchange", location="set_quotes", todo="buy, sell and amend"
+            )
         self._loop.set_quotes(symbol, bids, asks, keep_within)
 
     def set_target(
@@ -389,12 +397,16 @@ class Strategy:
         than the limit. A later target of the symbol replaces it.
 
         Returns the order sent, None if none was needed yet. signal: what it is wanted for; the tape
-        links signal, target, orders and fills. account: as buy().
+        links signal, target, orders and fills. account: as buy(); "*": all accounts of the robot at the symbol's
+        exchange, among which it is divided.
         """
+        if account == ALL:
+            return self._execution_desk().divide(symbol, qty, algo, signal, options)
         if account is not None:
-            self._host.check_account(symbol, account)
+            symbol = self._host.on_account(symbol, account)
         desk = vars(self).get("_desk")
-        if algo != "touch" or options or (desk is not None and desk.works(symbol)):
+        is_shared = self._host.shares_exchange  # what works at another account is looked at
+        if algo != "touch" or options or is_shared or (desk is not None and desk.works(symbol)):
             return self._execution_desk().set_target(symbol, qty, algo, signal, options)
         if desk is not None:
             desk.forget(symbol)
@@ -441,7 +453,11 @@ class Strategy:
         return self._protections
 
     def close(self, symbol: str) -> _core.Order | None:
-        """Cancel what works on `symbol` and flatten its position."""
+        """Cancel what works on `symbol` and flatten its position, on all accounts at its exchange."""
+        if self._host.shares_exchange:
+            for each in self._host.on_all(symbol):
+                self._loop.cancel_all(each)
+            return self.set_target(symbol, 0, account=ALL)
         self._loop.cancel_all(symbol)
         if self._host.is_hedged:
             return self._close_sides(symbol)
@@ -461,7 +477,7 @@ class Strategy:
     def position(self, symbol: str, side: str | None = None, *, account: str | None = None) -> _core.Position:
         """Returns the own position (never None; `qty` is signed) as a live view. account: as buy()."""
         if account is not None:
-            self._host.check_account(symbol, account)
+            symbol = self._host.on_account(symbol, account)
         return self._loop.position(symbol, side)
 
     def positions(self) -> list[_core.Position]:

@@ -18,6 +18,7 @@ from onetape.gateway.order_frames import ended_key, request_of
 from onetape.gateway.robot_lag import RobotLag
 from onetape.model.errors import BadInput, IoFailed, SchemaMismatch, TornTape
 from onetape.model.instrument import Instrument
+from onetape.model.symbol import at_exchange
 from onetape.orders.managed import TakenOut
 from onetape.tape.journal import JournalReader, type_id
 from onetape.tape.wait import JournalWatch, Waiter
@@ -190,7 +191,7 @@ class Robots:
                         decided = decided or taken
                         first, last = first or sequence, sequence
                         is_sent = sequence <= self._uncertain_until.get(life.number, 0)
-                        symbol = life.symbols.get(stream, "")
+                        symbol = at_exchange(life.symbols.get(stream, ""))
                         if not is_sent:  # else it lay there while no gateway ran
                             came.append((received, taken, symbol))
                         behind = self._behind(life, received)

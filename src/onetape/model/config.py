@@ -630,10 +630,14 @@ def _check_traded_on(path: tuple[str, ...], robot: RobotConfig, config: Config, 
         if account.venue not in config.venues:
             continue  # said of the account
         exchange = exchange_of(config.venues[account.venue].kind)
-        if exchange in venues:
-            words = f"`{venues[exchange]}` and `{name}` are both of {exchange}: a symbol would not say which is meant"
-            raise source.bad((*path, key), words, "name accounts of different exchanges")
-        venues[exchange] = name
+        other = venues.setdefault(exchange, name)
+        if other != name or robot.traded_on.count(name) > 1:
+            words = f"`{other}` and `{name}` are both of {exchange}"
+            if other == name or config.accounts[other].venue != account.venue:
+                raise source.bad((*path, key), words, "name each account once, those of one exchange of one venue")
+            if path[-1] == PORTFOLIO or (config.has("hub") and config.hub.enabled):
+                whom = "a portfolio" if path[-1] == PORTFOLIO else "what reads a hub"
+                raise source.bad((*path, key), f"{words}, and {whom} has one account there", "name one of them")
 
 
 def _check_robots(config: Config, source: _Source) -> None:

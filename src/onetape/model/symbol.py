@@ -5,6 +5,7 @@
     bitmex:BTC/USD:BTC              perpetual, inverse (settles in the base)
     okx:BTC/USD:BTC-241227          dated: expires 2024-12-27, at 08:00 UTC unless a catalogue says
     csv:MYDATA                      a name of one's own; currency XXX until somebody says more
+    binance@b:BTC/USDT:USDT         what `binance` names so, on the account `b` of a run that has others there
 
 Names are case sensitive. A venue is lower case.
 """
@@ -27,7 +28,7 @@ NAME_CHARS_MAX: Final = 64
 # The hour at which most crypto venues settle dated contracts.
 _EXPIRY_HOUR: Final = "08:00:00"
 
-_VENUE = re.compile(r"[a-z][a-z0-9_-]{0,31}\Z")
+_VENUE = re.compile(r"[a-z][a-z0-9_-]{0,31}(@[A-Za-z0-9_-]{1,32})?\Z")
 # Listings have had non-ASCII names since 2025; what separates parts and what a shell or a file
 # system would trip over is all that is refused.
 _NAME = re.compile(r"[^\s\x00-\x1f\x7f\\'\"`<>|*?]+\Z")
@@ -45,6 +46,12 @@ def exchange_of(kind: str) -> str:
     `ccxt:binanceusdm`, `kraken` of `ccxt:kraken`."""
     name = kind.removeprefix("ccxt:").partition("-")[0]
     return _EXCHANGES.get(name, name)
+
+
+def at_exchange(text: str) -> str:
+    """Returns a symbol or a venue as the exchange has it, without the account that it is traded on."""
+    venue, colon, name = text.partition(":")
+    return f"{venue.partition('@')[0]}{colon}{name}"
 
 
 class Symbol(msgspec.Struct, frozen=True):

@@ -38,7 +38,7 @@ from onetape.model.errors import BadConfig, BadInput, NotAvailable, OnetapeError
 from onetape.model.money import money, money_units
 from onetape.model.proxy import Proxy
 from onetape.model.sections import AccountConfig, Config, VenueConfig
-from onetape.model.symbol import exchange_of, parse_symbol
+from onetape.model.symbol import at_exchange, exchange_of, parse_symbol
 from onetape.model.time import parse_duration
 from onetape.net.egress import proxy_of
 from onetape.orders.calls import MASTER, Destination
@@ -50,6 +50,7 @@ from onetape.robot.earlier_run import Earlier, live_robot, rebuilt, wait_until_s
 from onetape.robot.live_history import Asks, queried_history
 from onetape.robot.live_inputs import hub_of, live_inputs, with_market
 from onetape.robot.live_options import LiveOptions
+from onetape.robot.options import symbols_at
 from onetape.robot.robot_run import SAMPLE_NS, RobotRun, follow, stop_request, watch_of
 from onetape.runs.outcome import RunResult
 from onetape.runs.preparing import prepare_plan, strategy_class
@@ -377,7 +378,7 @@ def open_live(options: LiveOptions, gateways: Mapping[str, Asks], before: Earlie
         raise
     wanted = sorted(s for s, kind in robot.session.host.subscriptions if kind == "book")
     for account, client in gateways.items():
-        books = [symbol for symbol in wanted if _is_of(symbol, options.venues.get(account, ""))]
+        books = [at_exchange(symbol) for symbol in wanted if _is_of(symbol, options.venues.get(account, ""))]
         answer = client.ask("follow", robot=replies[account]["robot"], books=books)
         for symbol in answer["lacking"]:
             sys.stderr.write(f"onetape: this venue gives no depth of {symbol}\n")
@@ -410,7 +411,7 @@ def _is_of(symbol: str, venue: str) -> bool:
 
 def traded_on(options: LiveOptions, account: str, symbols: Iterable[str]) -> list[str]:
     """Returns which of a robot's symbols are traded on an account."""
-    return [symbol for symbol in symbols if _is_of(symbol, options.venues.get(account, ""))]
+    return symbols_at(options.venues.get(account, ""), symbols)
 
 
 def symbols_of(options: LiveOptions) -> list[str]:
@@ -531,8 +532,10 @@ def _history(
     what it said of the robot, its tape."""
     found = []
     for venue, client, reply, tape in tellers:
-        if mine := {key: count for key, count in wanted.items() if _is_of(key[0], venue)}:
-            found += queried_history(client, reply["robot"], tape, mine, now)
+        if names := {(at_exchange(symbol), period): symbol for symbol, period in wanted if _is_of(symbol, venue)}:
+            mine = {key: wanted[symbol, key[1]] for key, symbol in names.items()}
+            reported = queried_history(client, reply["robot"], tape, mine, now)
+            found += [each._replace(symbol=names[each.symbol, each.period]) for each in reported]
     return found
 
 

@@ -3,6 +3,7 @@ import."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, Final
@@ -11,7 +12,7 @@ import msgspec
 
 from onetape.model.byte_size import parse_bytes
 from onetape.model.sections import Config, RobotConfig
-from onetape.model.symbol import exchange_of
+from onetape.model.symbol import at_exchange, exchange_of
 
 __all__ = [
     "LOAD_WITHIN_S",
@@ -23,6 +24,7 @@ __all__ = [
     "robot_options",
     "run_journal",
     "said_lines",
+    "symbols_at",
     "traded_venues",
 ]
 
@@ -78,9 +80,20 @@ def robot_options(config: Config, name: str, *, home: Path, folder: Path) -> Rob
 
 
 def traded_venues(config: Config, robot: RobotConfig) -> dict[str, str]:
-    """Returns the venue of the symbols that a robot trades on each of several accounts; none where it has one."""
-    kinds = {name: config.venues[config.accounts[name].venue].kind for name in robot.accounts}
-    return {name: exchange_of(kind) for name, kind in kinds.items()}
+    """Returns the venue of the symbols that a robot trades on each of several accounts, with the account's name where
+    an earlier one is of the same exchange; none where it has one account."""
+    found: dict[str, str] = {}
+    for name in robot.accounts:
+        exchange = exchange_of(config.venues[config.accounts[name].venue].kind)
+        found[name] = exchange if exchange not in found.values() else f"{exchange}@{name}"
+    return found
+
+
+def symbols_at(venue: str, symbols: Iterable[str]) -> list[str]:
+    """Returns which of a robot's symbols the gateway of an account follows, as its exchange names them. venue: that of
+    the account's symbols, "": all."""
+    found = dict.fromkeys(at_exchange(symbol) for symbol in symbols)
+    return [symbol for symbol in found if at_exchange(venue) in ("", symbol.partition(":")[0])]
 
 
 class RobotCheck(msgspec.Struct, frozen=True, kw_only=True):

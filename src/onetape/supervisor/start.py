@@ -34,7 +34,7 @@ from onetape.net.egress import proxy_of
 from onetape.preflight.configured import clean_environ, is_simulated
 from onetape.preflight.preflight import market_of
 from onetape.recorder.options import RECORDER, has_recorder, recorder_options
-from onetape.robot.options import RobotOptions, VariantsOptions, robot_options, traded_venues
+from onetape.robot.options import RobotOptions, VariantsOptions, robot_options, symbols_at, traded_venues
 from onetape.security.secrets import read_secret
 from onetape.security.tokens import grant_of
 from onetape.supervisor.child import ChildFiles
@@ -351,7 +351,7 @@ class Starter:
             for name, robot in self.config.robots.items():
                 if account in robot.traded_on:
                     venue_of = traded_venues(self.config, robot).get(account, "")
-                    wanted |= dict.fromkeys(s for s in self._wanted(name) if venue_of in ("", s.partition(":")[0]))
+                    wanted |= dict.fromkeys(symbols_at(venue_of, self._wanted(name)))
             venue = self.config.venues[self.config.accounts[account].venue]
             if not wanted and is_simulated(venue):
                 from onetape.exchange.venues import VENUES

@@ -41,7 +41,7 @@ from onetape.preflight.findings import ERROR, OK, WARNING, Finding
 from onetape.preflight.preflight import CHECKED, check_open, look, market_of, secret_of, target_of
 from onetape.preflight.rails import check_rails
 from onetape.recorder.options import RECORDER, has_recorder, recorder_options
-from onetape.robot.options import LOAD_WITHIN_S, Checked, RobotCheck, robot_options, traded_venues
+from onetape.robot.options import LOAD_WITHIN_S, Checked, RobotCheck, robot_options, symbols_at, traded_venues
 from onetape.security.tokens import read_token, token_file
 from onetape.supervisor.fork_server import is_readable
 from onetape.supervisor.options import has_metrics
@@ -333,8 +333,7 @@ def _symbols(config: Config, checked: dict[str, Checked], folder: Path) -> Itera
             symbol: name
             for name, each in checked.items()
             if account in config.robots[name].traded_on
-            for symbol in each.symbols
-            if traded_venues(config, config.robots[name]).get(account, "") in ("", symbol.partition(":")[0])
+            for symbol in symbols_at(traded_venues(config, config.robots[name]).get(account, ""), each.symbols)
         }
         if has_hub(config) and (own := set(wanted) - set(brought_by_hub(config, section.venue, list(wanted)))):
             words = f"its gateway follows {', '.join(sorted(own))} itself: no collector of {section.venue} names them"

@@ -1,0 +1,39 @@
+"""A parent's lots over accounts at one exchange: what closes first, then the cheapest that have room. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from onetape.accounts.sharing import split
+
+__all__ = ["Room", "divided_lots"]
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """An account. closing: lots that the parent's side would close there; free: lots that its free money backs beside
+    these; fee: the taker's share."""
+
+    closing: int
+    free: int
+    fee: Decimal
+
+
+def divided_lots(lots: int, accounts: Sequence[Room]) -> tuple[list[int], int]:
+    """Returns the lots of each account, and those for which none has room. What closes needs no money and comes first,
+    by what there is to close; what opens goes where fees are lowest, among equal ones by the free money."""
+    found = [0] * len(accounts)
+    stages = [{number: each.closing for number, each in enumerate(accounts)}]
+    stages += [
+        {number: each.free for number, each in enumerate(accounts) if each.fee == fee}
+        for fee in sorted({each.fee for each in accounts})
+    ]
+    for stage in stages:
+        able = {number: room for number, room in stage.items() if room > 0}
+        taken = min(lots, sum(able.values()))
+        for number, each in split(taken, able).items() if taken else ():
+            found[number] += each
+        lots -= taken
+    return found, lots

@@ -1,0 +1,210 @@
+"""One robot on several accounts of one exchange: a target is divided among them, no order of one meets another's, and
+the whole is the sum of its parts."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from decimal import Decimal
+
+import pytest
+
+from onetape import Strategy
+from onetape.model.config import parse_config
+from onetape.model.enums import OrderNews, OrderState
+from onetape.model.errors import BadConfig, NotAvailable, PositionLimit
+from onetape.model.money import money_units
+from onetape.orders.managed import NewsOut
+from onetape.replay.replay import replay_run
+from onetape.runs.attribution import attribution_of
+from worlds.scripted_gateway import A, Robot
+from worlds.supervised import Home
+from worlds.tapes import records
+
+C = "binance@c:BTC/USDT:USDT"
+
+
+class Divides(Strategy):
+    symbols: list[str]
+    wanted: float = 0.04
+
+    def on_start(self):
+        self.subscribe(A, quotes=True)
+        self.is_set = self.resumed
+
+    def on_quote(self, quote):
+        if not self.is_set:
+            self.is_set = True
+            self.set_target(A, self.wanted, account="*")
+
+    def again(self, wanted):
+        """At the next quote."""
+        self.is_set, self.wanted = False, wanted
+
+
+def both(tmp_path, kind=Divides):
+    return Robot(tmp_path, kind, accounts="ac")
+
+
+def closed(robot, account, order, news=OrderNews.CANCELED, code=0):
+    """What the gateway says of an order that ends."""
+    gateway = robot.gateways[account]
+    state = OrderState.CANCELED if news is OrderNews.CANCELED else OrderState.DENIED
+    managed = gateway.order(order.id, order.qty_int, accepts=news is OrderNews.CANCELED)
+    gateway.tape.write(NewsOut(managed, news, state, gateway.later, code), gateway.later)
+    robot.run.step()
+
+
+def test_a_target_is_divided_by_the_free_money_and_its_parts_are_the_whole(tmp_path):
+    with both(tmp_path) as robot:
+        assert robot.working() == [(A, "buy", 0.014), (C, "buy", 0.014)]
+        (words,) = robot.said("no account has room")  # 1000 USDT each, of which 90 % back what is bought
+        assert words.startswith("no account has room for 0.012")
+        robot.robot.again(0.012)
+        robot.step()
+        for account, symbol in (("a", A), ("c", C)):
+            (order,) = robot.loop.working(symbol)
+            closed(robot, account, order)
+        assert robot.working() == [(A, "buy", 0.006), (C, "buy", 0.006)]
+        for account in "ac":
+            robot.fill(account)
+        strategy = robot.robot
+        assert [strategy.position(A, account=each).qty for each in "ac"] == [0.006, 0.006]
+        assert strategy.position(C).qty == 0.006
+
+
+def test_a_turn_waits_for_what_works_on_the_other_side_and_never_meets_it(tmp_path):
+    with both(tmp_path) as robot:
+        robot.robot.again(-0.004)
+        robot.fill("a")
+        assert robot.robot.position(A).qty == 0.014
+        robot.step()
+        assert robot.working() == [(C, "buy", 0.014)], "it is canceled first"
+        order = robot.loop.working(C)[0]
+        assert order.state == "PENDING_CANCEL"
+        robot.gateways["c"].fill(robot.gateways["c"].order(order.id, 14), 3, "USDT")
+        closed(robot, "c", order)
+        sides = {side for _, side, _ in robot.working()}
+        assert sides == {"sell"} and sum(qty for *_, qty in robot.working()) == pytest.approx(0.021)
+
+
+def test_an_account_without_room_gives_its_part_to_the_others(tmp_path):
+    with both(tmp_path) as robot:
+        robot.robot.again(0.008)
+        robot.step()
+        for account, symbol in (("a", A), ("c", C)):
+            closed(robot, account, robot.loop.working(symbol)[0])
+        assert robot.working() == [(A, "buy", 0.004), (C, "buy", 0.004)]
+        robot.fill("a")
+        closed(robot, "c", robot.loop.working(C)[0], OrderNews.DENIED, PositionLimit.code)
+        assert robot.working() == [(A, "buy", 0.004)]
+        assert len(robot.said("has no room on binance@c")) == 1
+
+
+class Meets(Strategy):
+    symbols: list[str]
+
+    def on_start(self):
+        self.first = self.sell(A, 0.01, 60_100.0)
+        self.met = self.buy(A, 0.01, 60_100.0, account="c")
+        self.passes = self.buy(A, 0.01, 60_000.0, account="c")
+        self.changed = self.amend(self.passes, price=60_200.0)
+        with pytest.raises(NotAvailable, match="ladders beside another account"):
+            self.set_quotes(A, [(60_000.0, 0.01)], [])
+
+
+def test_an_order_that_could_meet_one_of_another_account_is_denied(tmp_path):
+    with both(tmp_path, Meets) as robot:
+        strategy = robot.robot
+        assert (strategy.met.state, strategy.met.reason[:9]) == ("DENIED", "own order")
+        assert strategy.met.symbol == C
+        assert (strategy.passes.state, strategy.changed) == ("SUBMITTED", False)
+
+
+def test_parts_go_on_after_a_kill(tmp_path):
+    with both(tmp_path) as robot:
+        orders = {each: robot.loop.working(symbol)[0] for each, symbol in (("a", A), ("c", C))}
+        robot.fill("a")
+        taken = robot.gateways["c"].order(orders["c"].id, 14)
+        robot.gateways["c"].fill(taken, 3, "USDT")
+        news = NewsOut(taken, OrderNews.CANCELED, OrderState.CANCELED, robot.gateways["c"].later)
+        robot.gateways["c"].tape.write(news, robot.gateways["c"].later)
+        robot.kill()
+        robot.step()
+        assert robot.working() == [(C, "buy", 0.011)]
+
+
+TWICE = """
+from onetape import Strategy
+
+
+class Turns(Strategy):
+    symbol: str = "binance:BTC/USDT:USDT"
+    every: int = 8
+    turns: int = 6  # of all lives; the last one is to long
+
+    def on_start(self):
+        self.seen = 0
+        self.subscribe(self.symbol, quotes=True)
+
+    def on_quote(self, quote):
+        self.seen += 1
+        turn = self.memory.get("turn", 0)
+        if self.seen % self.every == 0 and turn < self.turns:
+            self.memory["turn"] = turn + 1
+            self.set_target(self.symbol, 0.05 if turn % 2 else -0.05, account="*")
+"""
+CONFIG = """
+[venues.x]
+kind = "binance-usdm"
+[accounts.main]
+venue = "x"
+[accounts.second]
+venue = "x"
+[robots.turns]
+strategy = "turns.py"
+accounts = ["main", "second"]
+"""
+
+
+def test_two_accounts_of_one_exchange_trade_through_a_kill_and_add_up(tmp_path):
+    (tmp_path / "turns.py").write_text(TWICE)
+    with Home(tmp_path, CONFIG) as home:
+        home.run("up")
+        home.wait_for_trades(2)
+        home.kill("robot:turns")
+
+        def held() -> dict[str, Decimal]:
+            found: dict[str, Decimal] = defaultdict(Decimal)
+            for fill in home.fills():
+                found[fill["account"]] += Decimal(fill["qty"]) * (1 if fill["side"] == "buy" else -1)
+            return found
+
+        home.wait_for(lambda: sum(held().values()) == Decimal("0.05") and not home.run("orders"))
+        (run,) = (home.home / "runs").iterdir()
+        home.run("down")
+        assert held().keys() == {"main", "second"} and all(held().values())
+        trades = [each.data["trade_id"] for each in records(run / "journal", "fill")]
+        assert len(trades) == len(set(trades)) == len(home.fills()), "no trade has an account on each side"
+        assert replay_run(run, verify=True)["divergences"] == 0
+        parts = attribution_of(run)
+        rows = parts.summed("account")
+        assert {row["account"] for row in rows} >= {"main", "second"}
+        assert sum(money_units(Decimal(row["net"])) for row in rows) == parts.account
+        symbols = {each.data["symbol"] for each in records(run / "journal", "instrument")}
+        assert symbols == {A, A.replace(":", "@second:", 1)}
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ("[hub]\n", "what reads a hub has one account there"),
+        (
+            '[portfolio]\naccounts = ["main", "second"]\n[portfolio.strategies.m]\nstrategy = "m.py"\n'
+            'symbols = ["SYMBOL"]\n',
+            "a portfolio has one account there",
+        ),
+    ],
+)
+def test_what_may_not_have_two_accounts_of_one_exchange(more, words):
+    with pytest.raises(BadConfig, match=words):
+        parse_config(CONFIG + more.replace("SYMBOL", A))
