@@ -161,6 +161,7 @@ function Bars({ name, moment, run, interval, setInterval }) {
         if (answer.more && !answer.bars.length) return;
         setError(answer.bars.length ? "" : "the run's market has no bars here");
         made.set(answer.bars);
+        box.current.dataset.moment = moment.now; // that its bars are of
         made.markers((run?.fills ?? []).filter((each) => each.symbol === shown && each.at <= moment.at).map((each, index) => ({ ...each, ts_event: each.at, sequence: index })));
         made.lines(linesOf(moment, shown));
       },
