@@ -3,7 +3,8 @@
 Chromium without a screen draws in software: frames are as slow as they can be. The pages' process reads a journal that
 is written here as a gateway would.
 
-    python bench/dashboard.py [--only paint,pixel,memory,pan] [--rounds 3] [--hours 24] [--bars 100000]
+    python bench/dashboard.py [--only paint,pixel,memory,pan,slider] [--rounds 3] [--hours 24] [--bars 100000]
+        [--events 10000000]
 """
 
 from __future__ import annotations
@@ -20,7 +21,11 @@ from statistics import median
 from typing import Any
 from urllib.parse import quote
 
+from market_tapes import walk_tape
 from page_home import FIRST, SECOND, Tape, figure, journal_of, pages_of, percent, run
+from time_travel import EVENTS, ROBOT
+
+from onetape.research.backtest import BacktestOptions, run_backtest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
@@ -306,13 +311,87 @@ def pan(inputs: argparse.Namespace) -> list[dict[str, Any]]:
     return [*found, figure("pages: to drag and read so many bars", read_s, "s", None)]
 
 
-PARTS = {"paint": paint, "pixel": pixel, "memory": memory, "pan": pan}
+# Moves the thumb, and waits until the screen has the moment in both: in words and as the end of the bars.
+SLIDE = """
+(async (ms) => {
+  const slider = document.querySelector('#moment input[type=range]');
+  const began = performance.now();
+  slider.value = ms;
+  slider.dispatchEvent(new Event('input', {bubbles: true}));
+  const wanted = Number(slider.value); // at most a quote before it is where it stands then
+  const is = (text) => Math.abs(Date.parse(`${(text ?? '').replace(' ', 'T').slice(0, 23)}Z`) - wanted) < 50;
+  const frame = () => new Promise(requestAnimationFrame), took = [];
+  for (const there of [() => is(document.querySelector('#moment h2').innerText),
+                       () => is(document.querySelector('#moment-bars .canvas')?.dataset.moment)]) {
+    while (!there()) await frame();
+    await new Promise(painted);
+    took.push(performance.now() - began);
+  }
+  return took;
+})
+"""
+STEPS = 40
+
+
+def slider(inputs: argparse.Namespace) -> list[dict[str, Any]]:
+    """A run of a robot in Python over so many quotes, at its middle: the thumb a notch on and back, and anywhere that
+    it has been; all until it is on the screen."""
+    dice = random.Random(7)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "robot.py").write_text(ROBOT)
+        run_backtest(
+            BacktestOptions(
+                strategy=str(folder / "robot.py"),
+                data=[walk_tape(inputs.events)],
+                home=folder / ".onetape",
+                out="day",
+                write_report=False,
+                cash="10000000 USDT",
+            )
+        )
+        with pages_of(folder) as pages, Page(folder / "browser") as page:
+            page.visit(pages.link)
+            began = time.perf_counter()
+            page.go("time/day")
+            page.wait("!!document.querySelector('#moment-bars .canvas')?.dataset.moment")
+            opened = time.perf_counter() - began
+            low, high, notch = page.js(
+                "(({min, max, step}) => [min, max, step].map(Number))(document.querySelector('#moment input'))"
+            )
+            place = low + (high - low) / 2 // notch * notch
+            took: dict[str, list[list[float]]] = {"first look there": [page.value(f"({SLIDE})({place})")]}
+            moves = {"a notch on": [1] * STEPS, "a notch back": [-1] * STEPS}
+            for what, notches in moves.items():
+                took[what] = []
+                for each in notches:
+                    place += each * notch
+                    took[what].append(page.value(f"({SLIDE})({place})"))
+            been = [low + round(share * (high - low) / notch) * notch for share in (0.1, 0.3, 0.5, 0.7, 0.9)]
+            for anywhere in been:
+                page.value(f"({SLIDE})({anywhere})")
+            took["to where it has been"] = [page.value(f"({SLIDE})({dice.choice(been)})") for _ in range(STEPS)]
+            took["anywhere"] = [
+                page.value(f"({SLIDE})({low + dice.randrange(int((high - low) / notch)) * notch})")
+                for _ in range(STEPS // 2)
+            ]
+    return [figure(f"pages: the time page of {inputs.events} events, opened", opened, "s", None)] + [
+        figure(f"pages: slider, {what}, {part}, {word}", percent([at[index] for at in each], which), "ms",
+               100.0 if "notch" in what else None)
+        for what, each in took.items()
+        for index, part in enumerate(("state", "and bars"))
+        for which, word in ((50, "p50"), (95, "p95"))
+    ]  # fmt: skip
+
+
+PARTS = {"paint": paint, "pixel": pixel, "memory": memory, "pan": pan, "slider": slider}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--hours", type=int, default=24)
+    parser.add_argument("--events", type=int, default=EVENTS)
     parser.add_argument("--bars", type=int, default=100_000)
     if CHROMIUM is None:
         raise SystemExit("no chromium (apt install --no-install-recommends chromium)")

@@ -46,12 +46,12 @@ TOPICS = ("market|{}", "bars|{}|1s", "lines|{}", "trades|{}")
 class Looking(asyncio.Protocol):
     """A page as its server sees it: it says what it shows, and takes what comes."""
 
-    def __init__(self, pages: Pages, cookie: str, shown: list[str]) -> None:
-        host = urlsplit(pages.address).netloc
+    def __init__(self, address: str, cookie: str, shown: list[str]) -> None:
+        host = urlsplit(address).netloc
         self.head = (
             f"GET /ws HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             f"Cookie: {cookie}\r\n"
-            f"Origin: {pages.address}\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+            f"Origin: {address}\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
             "Sec-WebSocket-Version: 13\r\n\r\n"
         ).encode()
         body = json.dumps({"show": shown, "since": {}}).encode()
@@ -68,16 +68,19 @@ class Looking(asyncio.Protocol):
         self.messages += data.count(b'{"topic"')
 
 
+async def opened(address: str, cookie: str, shown: list[str]) -> Looking:
+    server = urlsplit(address)
+    loop = asyncio.get_running_loop()
+    _, made = await loop.create_connection(lambda: Looking(address, cookie, shown), server.hostname, server.port)
+    return made
+
+
 async def looked_at(pages: Pages, account: str, seconds: float, pause: float = 3.0) -> dict[str, float]:
     """Opens the pages; what they cost once they are all there."""
-    loop, cookie, made = asyncio.get_running_loop(), pages.cookie(), []
-    server = urlsplit(pages.address)
+    cookie, made = pages.cookie(), []
     for each in instruments(PAGES):
         shown = [topic.format(f"{account}|{each.symbol}") for topic in TOPICS]
-        _, looking = await loop.create_connection(
-            lambda shown=shown: Looking(pages, cookie, ["symbols", *shown]), server.hostname, server.port
-        )
-        made.append(looking)
+        made.append(await opened(pages.address, cookie, ["symbols", *shown]))
     await asyncio.sleep(pause)
     cpu, began, messages = pages.cpu_s, time.monotonic(), sum(each.messages for each in made)
     await asyncio.sleep(seconds)

@@ -29,7 +29,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -189,8 +189,14 @@ def spinning(child: subprocess.Popen[str], port: int) -> list[int]:
 # --- what is measured -----------------------------------------------------------------------------
 
 
-def live(child: subprocess.Popen[str], venue_of: dict[str, Any], stage: str, profile: str = "") -> dict[str, list[int]]:
-    """The samples, and what lies between the stamps on the tape."""
+def live(
+    child: subprocess.Popen[str],
+    venue_of: dict[str, Any],
+    stage: str,
+    profile: str = "",
+    beside: Callable[[Path], contextlib.AbstractContextManager[None]] = contextlib.nullcontext,
+) -> dict[str, list[int]]:
+    """The samples, and what lies between the stamps on the tape. beside: runs meanwhile, in the same folder."""
     _, entry, intents, more = STAGES[stage]
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
@@ -200,12 +206,13 @@ def live(child: subprocess.Popen[str], venue_of: dict[str, Any], stage: str, pro
         command = [sys.executable, *(("-m", "cProfile", "-o", profile) if profile else ())]
         command += ["-m", "onetape", "run", "echo.py", "--live", "--out", "r", *more]
         keys = {"BENCH_KEY": venue_of["key"], "BENCH_SECRET": venue_of["secret"]}
-        runner = subprocess.Popen(command, cwd=folder, env={**os.environ, **keys}, stdout=subprocess.DEVNULL)
-        try:
-            seen = samples_of(child)
-        finally:
-            runner.send_signal(signal.SIGINT)
-            runner.wait(60)
+        with beside(folder):
+            runner = subprocess.Popen(command, cwd=folder, env={**os.environ, **keys}, stdout=subprocess.DEVNULL)
+            try:
+                seen = samples_of(child)
+            finally:
+                runner.send_signal(signal.SIGINT)
+                runner.wait(60)
         return {"seen": seen, **stamps(folder)}
 
 

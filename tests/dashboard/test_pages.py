@@ -289,6 +289,22 @@ def test_side_by_side_stand_twins_first_and_nothing_old_is_compared(page):
     assert beside(page, f"closes({bars}, '1s', 1000_000)") == [941, 1000]
 
 
+def test_stops_and_targets_of_a_position_are_lines_of_their_own(page):
+    rungs = (
+        [{"trigger": "90", "distance": "10.00%", "venue_id": "7"}],
+        [{"trigger": "120", "distance": "+20.00%", "venue_id": ""}],
+    )
+    position = {"side": "both", "qty": "1", "entry": "100", "liquidation": "50"}
+    data = {"orders": [], "positions": [position], "stops": [dict(zip(("levels", "targets"), rungs, strict=True))]}
+    lines = page.js(f"import('/pages/market.js').then(({{linesOf}}) => linesOf({json.dumps(data)}))")
+    assert {key: (each["price"], each["title"], each["role"]) for key, each in lines.items()} == {
+        "entry both": ("100", "entry 1", "accent"),
+        "liquidation both": ("50", "liquidation ≈", "act"),
+        "stop 7": ("90", "stop 10.00%", "look"),
+        "target 120": ("120", "target +20.00%", "gain"),
+    }
+
+
 def test_a_chart_reads_what_was_before_as_it_comes_into_view(page):
     """A page that is empty so far is asked for again, one that failed when it is looked at again; where bars are
     missing at the end, the newest are read and joined."""

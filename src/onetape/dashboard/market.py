@@ -216,7 +216,7 @@ class Market:
             ],
             "positions": [self._position(account, each, instrument) for each in held if each.qty],
             "stops": [
-                {"side": each["side"], "protected": each["protected"], "levels": each["levels"]}
+                {name: each[name] for name in ("side", "protected", "levels", "targets")}
                 for each in stops or ()
                 if (each["account"], each["symbol"]) == (account, instrument.symbol)
             ],

@@ -75,7 +75,7 @@ async function marksOf(name, interval, from, before) {
 }
 
 /** {key: {price, title, role}} of all lines. */
-function linesOf(data) {
+export function linesOf(data) {
   const found = {};
   for (const each of data.orders) {
     const price = each.price ?? each.trigger;
@@ -85,7 +85,9 @@ function linesOf(data) {
     if (each.entry) found[`entry ${each.side}`] = { price: each.entry, title: `entry ${each.qty}`, role: "accent" };
     if (each.liquidation) found[`liquidation ${each.side}`] = { price: each.liquidation, title: "liquidation ≈", role: "act" };
   }
-  for (const each of data.stops) each.levels.forEach((level) => (found[`stop ${level.venue_id || level.trigger}`] = { price: level.trigger, title: `stop ${level.distance ?? ""}`, role: "look", dash: true }));
+  for (const { levels, targets } of data.stops)
+    for (const [word, role, rungs] of [["stop", "look", levels], ["target", "gain", targets]])
+      rungs.forEach((rung) => (found[`${word} ${rung.venue_id || rung.trigger}`] = { price: rung.trigger, title: `${word} ${rung.distance ?? ""}`, role, dash: true }));
   return found;
 }
 

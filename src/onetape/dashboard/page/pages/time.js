@@ -32,7 +32,8 @@ function Run({ name, place, step, listed }) {
   const opened = useRef(/** @type {string | undefined} */ (undefined)); // where a run that goes on had come to as it was opened here
   if (run && opened.current === undefined) opened.current = new Date(run.last).toISOString();
   const wanted = place ?? opened.current;
-  useMoment(name, wanted, step, setState);
+  const beside = useRef(/** @type {Record<string, any>} */ ({})); // how bars are read, while the state is
+  useMoment(name, wanted, step, setState, beside);
   const moment = state.data;
   const at = moment?.at ?? run?.last;
   const fills = run?.fills ?? [];
@@ -74,7 +75,7 @@ function Run({ name, place, step, listed }) {
             <span class="unit">${run.fills.length + run.more_fills} fills${run.goes_on ? " · goes on" : ""}</span>
           </p>`}
       </section>
-      ${moment && html`<${Bars} name=${name} moment=${moment} run=${run} interval=${interval} setInterval=${setInterval} />`}
+      ${moment && html`<${Bars} name=${name} moment=${moment} beside=${beside} run=${run} interval=${interval} setInterval=${setInterval} />`}
       <${Money} of=${part((each) => each)} />
       <${Orders} of=${part((each) => each.orders)} />
       <${Books} of=${part((each) => Object.entries(each.market))} />
@@ -88,7 +89,7 @@ const fitting = (ms) => INTERVALS.find((each) => ms / SPANS[each] <= BARS) ?? "1
 const SPANS = { "1s": 1e3, "5s": 5e3, "1m": 60e3, "5m": 300e3, "1h": 3600e3, "1d": 86400e3 };
 
 /** Reads the moment that is wanted, one at a time: what the slider has passed by meanwhile is left out. */
-function useMoment(name, place, step, setState) {
+function useMoment(name, place, step, setState, beside) {
   const work = useRef({ busy: false, next: /** @type {[string, number] | null} */ (null) });
   useEffect(() => {
     if (place === undefined) return;
@@ -100,8 +101,10 @@ function useMoment(name, place, step, setState) {
       while (mine.next) {
         const [wanted, steps] = mine.next;
         mine.next = null;
+        const bars = !steps && wanted.endsWith("Z") ? beside.current.readAt?.(wanted) : null;
         try {
           const data = await read(`moment|${name}|${wanted}|${steps}`);
+          beside.current.found = { data, bars };
           setState({ data, busy: Boolean(mine.next) });
         } catch (error) {
           setState((old) => ({ ...old, error: error.message, busy: Boolean(mine.next) }));
@@ -140,7 +143,7 @@ function Place({ onPlace }) {
   return html`<form class="place" onSubmit=${done}><input aria-label="Go to a time (UTC) or a frame" placeholder="12:31:07.5 or frame" value=${text} onInput=${(event) => setText(event.target.value)} /><button>Go</button></form>`;
 }
 
-function Bars({ name, moment, run, interval, setInterval }) {
+function Bars({ name, moment, beside, run, interval, setInterval }) {
   const symbols = Object.keys(moment.market);
   const [symbol, setSymbol] = useState(symbols[0]);
   const [error, setError] = useState("");
@@ -154,19 +157,24 @@ function Bars({ name, moment, run, interval, setInterval }) {
   useEffect(() => {
     const made = chart.current;
     let over = false;
-    const take = () => read(`moment_bars|${name}|${shown}|${interval}|${moment.now}|${BARS}`).then(
-      (answer) => {
+    const of = `${name}|${shown}|${interval}`;
+    const readAt = (at) => read(`moment_bars|${of}|${at}|${BARS}`).then((answer) => ({ of, answer }), (error) => ({ of, error: error.message }));
+    const take = (ready) =>
+      ready.then((found) => {
         if (over || !made || chart.current !== made) return;
-        if (answer.more) take(); // it reads the tape by steps
-        if (answer.more && !answer.bars.length) return;
-        setError(answer.bars.length ? "" : "the run's market has no bars here");
-        made.set(answer.bars);
+        if (found.of !== of || found.answer?.more) take(readAt(moment.now)); // the tape is read by steps
+        if (found.of !== of || (found.answer?.more && !found.answer.bars.length)) return;
+        setError(found.error ?? (found.answer.bars.length ? "" : "the run's market has no bars here"));
+        if (found.error) return;
+        made.set(found.answer.bars);
+        made.box.dataset.moment = moment.now; // that its bars are of
         made.markers((run?.fills ?? []).filter((each) => each.symbol === shown && each.at <= moment.at).map((each, index) => ({ ...each, ts_event: each.at, sequence: index })));
         made.lines(linesOf(moment, shown));
-      },
-      (failed) => setError(failed.message)
-    );
-    take();
+      });
+    // No frame came between the robot's time and that of the slider, but at the run's end.
+    const { data, bars } = beside.current.found ?? {};
+    take(data === moment && bars && !moment.is_end ? bars : readAt(moment.now));
+    beside.current = { readAt };
     return () => (over = true);
   }, [name, shown, interval, moment]);
   const aside = html`${symbols.length > 1 && html`<select aria-label="Symbol" value=${shown} onChange=${(event) => setSymbol(event.target.value)}>${symbols.map((each) => html`<option key=${each} value=${each}>${each}</option>`)}</select>`}<${Choice} label="Interval" words=${INTERVALS} chosen=${interval} onChosen=${setInterval} />`;
