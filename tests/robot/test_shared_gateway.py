@@ -4,6 +4,7 @@ until the second has left."""
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import time
 from collections import Counter
@@ -15,7 +16,7 @@ from onetape.gateway.options import gateway_journal
 from onetape.gateway.order_frames import FILL, INPUT, NEWS, REQUEST
 from onetape.model.enums import EventType
 from onetape.tape.journal import JournalReader
-from waiting import PATIENCE_S
+from waiting import PATIENCE_S, wait_for
 from worlds.command_lines import begin
 
 TAKER = """
@@ -76,16 +77,26 @@ def taken_too_early(home: Path, runs: list[str]) -> list[int]:
     return early
 
 
+def filled_by_robot(home: Path) -> Counter:
+    """Counts fills; none before the gateway has a journal."""
+    if not gateway_journal(home, "futures").exists():
+        return Counter()
+    with JournalReader(gateway_journal(home, "futures")) as reader:
+        return Counter(FILL.unpack(frame.payload)[11] for frame in reader.frames(("fill",)))
+
+
 def test_two_robots_share_a_gateway_and_each_has_its_fills(folder):
     run = ("run", "strategies/taker.py", "--live", "--account", "futures")
-    both = [begin(folder, *run, "--seconds", 7), begin(folder, *run, "--seconds", 10)]
+    home = folder / ".onetape"
+    both = [begin(folder, *run), begin(folder, *run)]
+    wait_for(lambda: any(each.poll() is not None for each in both) or len(filled_by_robot(home)) == 2)
+    both[0].send_signal(signal.SIGINT)  # whose gateway it is, or not: that stays until the other has left
+    before = filled_by_robot(home)
+    wait_for(lambda: both[1].poll() is not None or filled_by_robot(home).total() > before.total() + 1)
+    both[1].send_signal(signal.SIGINT)
     (first, _), (second, _) = (ended(each) for each in both)
     assert first["run"] != second["run"]
-    home = Path(first["run"]).parents[1]
-    filled: Counter = Counter()
-    with JournalReader(gateway_journal(home, "futures")) as reader:
-        for frame in reader.frames(("fill",)):
-            filled[FILL.unpack(frame.payload)[11]] += 1
+    filled = filled_by_robot(home)
     assert sorted(filled.values()) == sorted([first["fills"], second["fills"]])
     assert min(filled.values()) > 0
     assert len(filled) == 2  # robots of the gateway

@@ -572,7 +572,9 @@ def test_what_a_robot_on_an_older_tape_said_meanwhile_is_told_by_the_next_superv
         says("two")
         second = Watched(tmp_path, {"": ("", taken)}, lambda: {"robot:mm": tape})
         says("three")
-        wait_for(lambda: [subject.split()[-1] for subject, _ in taken.about] == ["one", "two", "three"])
+        wait_for(
+            lambda: [subject.split()[-1] for subject, _ in taken.about] == ["one", "two", "three"], lambda: taken.about
+        )
         second.kill()
 
 

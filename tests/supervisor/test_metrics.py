@@ -100,15 +100,14 @@ def test_a_system_that_trades_is_scraped(tmp_path: Path):
         home.wait_for(lambda: Scrape(address).get("feed_age_seconds", process="hub", source="b") is not None)
         client = GatewayClient(home.home, "main")
 
-        def is_at_rest() -> bool:
-            """The guardian has done its work, too, and an answer is of behind it."""
+        def at_rest() -> tuple[Scrape, dict] | None:
+            """A scrape and what the gateway says, between which nothing was done: not by the guardian either."""
             shown, spans = Scrape(address), client.ask("status")["spans"]
             labels = {span: {"process": "gateway:main", "span": span} for span in spans}
             counts = {span: shown.get("order_span_seconds_count", **labels[span]) for span in spans}
-            return counts == {span: row["count"] for span, row in spans.items()}
+            return (shown, spans) if counts == {span: row["count"] for span, row in spans.items()} else None
 
-        home.wait_for(is_at_rest)
-        now = Scrape(address)
+        now, spans = home.wait_for(at_rest)
 
         assert {name.removeprefix("onetape_") for name in now.families} <= set(FAMILIES)
         needs_time_or_trouble = {"disk_days_left", "process_open_files", "malformed_messages", "alerts_active"}
@@ -119,7 +118,6 @@ def test_a_system_that_trades_is_scraped(tmp_path: Path):
             name: now.get("process_up", process=name, kind=kind) for name, kind in running.items()
         } == dict.fromkeys(running, 1)
         assert now.get("halts", process="gateway:main", scope="symbol") == 1
-        spans = client.ask("status")["spans"]
         for span, row in spans.items():
             labels = {"process": "gateway:main", "span": span}
             assert now.get("order_span_seconds_count", **labels) == row["count"] > 0

@@ -8,6 +8,7 @@ import signal
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from onetape.gateway.account_views import fills
 from onetape.store.config import load_config
@@ -104,8 +105,8 @@ class Home:
         """The status, without a process for each look."""
         return status_of(self.home)
 
-    def wait_for(self, what) -> None:
-        wait_for(what, lambda: (self.now(), self.log()))
+    def wait_for(self, what) -> Any:
+        return wait_for(what, lambda: (self.now(), self.log()))
 
     def fills(self) -> list[dict]:
         return fills(self.home, load_config(self.folder / "onetape.toml", {}))
