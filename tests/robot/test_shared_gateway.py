@@ -16,6 +16,7 @@ from onetape.gateway.options import gateway_journal
 from onetape.gateway.order_frames import FILL, INPUT, NEWS, REQUEST
 from onetape.model.enums import EventType
 from onetape.tape.journal import JournalReader
+from onetape.tape.segments import is_tape
 from waiting import PATIENCE_S, wait_for
 from worlds.command_lines import begin
 
@@ -79,7 +80,7 @@ def taken_too_early(home: Path, runs: list[str]) -> list[int]:
 
 def filled_by_robot(home: Path) -> Counter:
     """Counts fills; none before the gateway has a journal."""
-    if not gateway_journal(home, "futures").exists():
+    if not is_tape(gateway_journal(home, "futures")):
         return Counter()
     with JournalReader(gateway_journal(home, "futures")) as reader:
         return Counter(FILL.unpack(frame.payload)[11] for frame in reader.frames(("fill",)))
