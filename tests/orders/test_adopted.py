@@ -9,6 +9,8 @@ from onetape.model.ids import client_id, parse_client_id
 from onetape.orders.managed import FillOut
 from onetape.orders.manager import OrderManager
 from onetape.orders.reports import FillReport, OrderStatusReport
+from onetape.venues.aster.family import ASTER
+from onetape.venues.binance.family import BINANCE, Family
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 
 BTC = find("binance:BTC/USDT:USDT")
@@ -17,8 +19,8 @@ NAME = client_id("mm", epoch=ID >> EPOCH_BITS, ordinal=ID & (1 << EPOCH_BITS) - 
 NOW = 10**18
 
 
-def manager() -> OrderManager:
-    protocol = BinanceUsdmProtocol("key", "secret")
+def manager(family: Family = BINANCE) -> OrderManager:
+    protocol = BinanceUsdmProtocol("", "", family) if family is ASTER else BinanceUsdmProtocol("key", "secret")
     protocol.set_instruments([BTC])
     made = OrderManager(protocol)
 
@@ -30,10 +32,10 @@ def manager() -> OrderManager:
     return made
 
 
-def row(state: OrderState, *, stop: bool, filled: int = 0) -> OrderStatusReport:
+def row(state: OrderState, *, stop: bool, filled: int = 0, apart: bool = True) -> OrderStatusReport:
     return OrderStatusReport(
         BTC.symbol, NAME, "55", state, NOW, side=Side.SELL, type=OrderType.MARKET, size=10, filled=filled,
-        trigger=500_000 if stop else 0, reduce_only=True, conditional=stop,
+        trigger=500_000 if stop else 0, reduce_only=True, conditional=stop and apart,
     )  # fmt: skip
 
 
@@ -42,12 +44,13 @@ def fill(name: str = "") -> FillReport:
 
 
 def test_a_stop_that_is_listed_becomes_a_protective_order_of_whose_part_it_is():
-    made = manager()
-    made.hear([row(OrderState.ACCEPTED, stop=True)], NOW, source="rest")
-    order = made.orders[NAME]
-    assert (order.robot, order.order_id, order.state) == (3, ID, OrderState.ACCEPTED)
-    assert order.is_protective and order.conditional and not order.is_met
-    assert not made.cancel_all(NOW)  # as any stop of the guardian's
+    for family, apart in ((BINANCE, True), (ASTER, False)):  # a service of their own, or among the other orders
+        made = manager(family)
+        made.hear([row(OrderState.ACCEPTED, stop=True, apart=apart)], NOW, source="rest")
+        order = made.orders[NAME]
+        assert (order.robot, order.order_id, order.state) == (3, ID, OrderState.ACCEPTED)
+        assert order.is_protective and order.conditional is apart and not order.is_met
+        assert not made.cancel_all(NOW)  # as any stop of the guardian's
 
 
 def test_a_fill_of_one_that_nobody_has_met_waits_until_it_is_taken_over_and_is_booked_once():
