@@ -1,10 +1,11 @@
 """Records: how fast a gateway's journal goes into SQL, and how long a ledger over many rows takes.
 
-    python bench/records.py [--fills 100000] [--rows 10000000] [--url URL]
+    python bench/records.py [--fills 100000] [--rows 10000000] [--lag 20] [--rate 100] [--url URL]
 
 A journal as a gateway writes it is made first: requests, news, fills and their entries. `rows` is what was
 written into all tables. The ledger is asked of a database with so many rows of income, which are made in
-SQL, as the recorder would have left them.
+SQL, as the recorder would have left them. `lag` is from a frame's writing to its transaction, seen from beside, of
+a recorder's process at a steady load of `rate` fills a second (four frames each) for `lag` seconds.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ from __future__ import annotations
 import argparse
 import json
 import struct
+import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -47,6 +50,7 @@ SYMBOL = "binance:BTC/USDT:USDT"
 BEGAN = 1_767_225_600 * SECOND
 UNIT = 10**18
 SYMBOLS, DAYS = 50, 365
+QUOTE = struct.pack("<6qQQ", 0, 0, 600_000, 600_010, 1000, 1000, 0, 0)
 
 
 def make_journal(path: Path, fills: int) -> None:
@@ -54,44 +58,32 @@ def make_journal(path: Path, fills: int) -> None:
     assert instrument is not None
     booking = Booking({SYMBOL: instrument})
     opening = (Leg(MAIN, "USDT", 10**6 * UNIT), Leg(Outside.OPENING, "USDT", -(10**6) * UNIT))
-    quote = struct.pack("<6qQQ", 0, 0, 600_000, 600_010, 1000, 1000, 0, 0)
     with JournalWriter(path, process="gateway:main", account="main", durable=False) as writer:
         writer.append_instrument(1, BEGAN, instrument.to_msgpack())
         robot = {"robot": 1, "name": "mm", "epoch": 1, "journal": "", "slot": MAIN}
         writer.append("params", msgspec.msgpack.encode(robot), time=BEGAN)
         writer.append("entry", pack(Entry(BEGAN, Cause.OPENING, opening)), time=BEGAN)
         for n in range(fills):
-            now = BEGAN + (n + 1) * SECOND // 4
-            side = Side.BUY if n % 2 == 0 else Side.SELL
-            price, size, fee = 600_000 + n % 97, 10, UNIT // 1000
-            if n % 4 == 0:
-                writer.append("quote", quote, stream=1, time=now)
-            words = (RequestKind.PLACE.id, side.id, OrderType.MARKET.id, TimeInForce.GTC.id, 0, TriggerBy.LAST.id)
-            request = REQUEST.pack(n + 1, 0, size, 0, 0, *words, PositionSide.BOTH.id, 1, b"")
-            writer.append("order_request", request, stream=1, time=now)
-            news = NEWS.pack(n + 1, n + 1, now, 0, size, 0, 0, OrderNews.ACCEPTED.id, OrderState.ACCEPTED.id, 1, 0)
-            writer.append("order_event", news, stream=1, time=now)
-            fill = FillReport(
-                SYMBOL, "", "", n + 1, side, PositionSide.BOTH, price, size, now, fee, "", Liquidity.TAKER
-            )
-            frame = FILL.pack(
-                n + 1,
-                n + 1,
-                n + 1,
-                now,
-                price,
-                size,
-                fee,
-                0,
-                side.id,
-                Liquidity.TAKER.id,
-                PositionSide.BOTH.id,
-                1,
-                0,
-                0,
-            )
-            of = writer.append("fill", frame, stream=1, time=now)
-            writer.append("entry", pack(booking.fill(fill, MAIN)._replace(of=of)), time=now)
+            write_fill(writer, booking, n, BEGAN + (n + 1) * SECOND // 4)
+
+
+def write_fill(writer, booking, n: int, now: int) -> int:
+    """Writes an order with its news, its fill and its entry; returns the entry's sequence."""
+    side = Side.BUY if n % 2 == 0 else Side.SELL
+    price, size, fee = 600_000 + n % 97, 10, UNIT // 1000
+    if n % 4 == 0:
+        writer.append("quote", QUOTE, stream=1, time=now)
+    words = (RequestKind.PLACE.id, side.id, OrderType.MARKET.id, TimeInForce.GTC.id, 0, TriggerBy.LAST.id)
+    request = REQUEST.pack(n + 1, 0, size, 0, 0, *words, PositionSide.BOTH.id, 1, b"")
+    writer.append("order_request", request, stream=1, time=now)
+    news = NEWS.pack(n + 1, n + 1, now, 0, size, 0, 0, OrderNews.ACCEPTED.id, OrderState.ACCEPTED.id, 1, 0)
+    writer.append("order_event", news, stream=1, time=now)
+    fill = FillReport(SYMBOL, "", "", n + 1, side, PositionSide.BOTH, price, size, now, fee, "", Liquidity.TAKER)
+    frame = FILL.pack(
+        n + 1, n + 1, n + 1, now, price, size, fee, 0, side.id, Liquidity.TAKER.id, PositionSide.BOTH.id, 1, 0, 0
+    )
+    of = writer.append("fill", frame, stream=1, time=now)
+    return writer.append("entry", pack(booking.fill(fill, MAIN)._replace(of=of)), time=now)
 
 
 def project(home: Path, url: str) -> dict[str, float]:
@@ -157,10 +149,62 @@ def queries(home: Path, rows: int) -> dict[str, float]:
     return figures
 
 
+def lag(home: Path, url: str, seconds: int, rate: int) -> dict[str, float]:
+    path = home / "journal" / "gateway-lag"
+    make_journal(path, 10)
+    options = {"home": str(home), "url": url, "leverage": {}}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "onetape.recorder.main"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    process.stdin.write(json.dumps(options).encode())
+    process.stdin.close()
+    assert process.stdout.readline() == b"ready\n"
+    written: dict[int, float] = {}
+    spans: list[float] = []
+    done = threading.Event()
+
+    def write() -> None:
+        instrument = catalogue.find(SYMBOL)
+        assert instrument is not None
+        booking, began = Booking({SYMBOL: instrument}), time.monotonic()
+        with JournalWriter(path, process="gateway:main", account="main", durable=False) as writer:
+            for n in range(seconds * rate):
+                time.sleep(max(began + n / rate - time.monotonic(), 0))
+                written[write_fill(writer, booking, n + 10, time.time_ns())] = time.monotonic()
+            done.set()
+            while written:
+                time.sleep(0.01)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    records = Records(url, home=home)
+    cursors = metadata.tables["record_cursors"].c
+    wanted = sa.select(cursors.seq).where(cursors.account == "lag")
+    try:
+        until = time.monotonic() + seconds + 60
+        while time.monotonic() < until and (written or not done.is_set()):
+            seq = max((row["seq"] for row in records.rows(wanted)), default=0)
+            now = time.monotonic()
+            spans += [now - written.pop(each) for each in list(written) if each <= seq]
+            time.sleep(0.005)
+    finally:
+        records.close()
+        left = len(written)
+        written.clear()
+        thread.join()
+        process.terminate()
+        process.wait()
+    spans.sort()
+    shown = {"p50_ms": spans[len(spans) // 2], "p99_ms": spans[len(spans) * 99 // 100], "max_ms": spans[-1]}
+    return {"fills": len(spans), "unseen": left, **{name: round(each * 1000, 1) for name, each in shown.items()}}
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--fills", type=int, default=100_000)
     parser.add_argument("--rows", type=int, default=10_000_000, help="0: no ledger over many rows")
+    parser.add_argument("--lag", type=int, default=20, help="seconds, 0: not measured")
+    parser.add_argument("--rate", type=int, default=100, help="fills a second meanwhile")
     parser.add_argument("--url", action="append", default=[], help="of further databases, empty ones")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="records-") as folder:
@@ -168,6 +212,8 @@ def main() -> int:
         make_journal(home / "journal" / "gateway-main", options.fills)
         for url in ("sqlite:///store.db", *options.url):
             print(json.dumps({"database": url.partition(":")[0], **project(home, url)}), flush=True)
+        if options.lag:
+            print(json.dumps({"lag": lag(home, "sqlite:///store.db", options.lag, options.rate)}), flush=True)
         if options.rows:
             print(json.dumps({"ledger": queries(home, options.rows)}), flush=True)
     return 0

@@ -92,9 +92,9 @@ def states(home: Path, kind: str = "records") -> list[str]:
 
 
 def memory_mib(process: subprocess.Popen) -> int:
-    """Most that it has ever had."""
+    """What it has of its own now: a segment of the tape that it has mapped is none of it."""
     status = Path(f"/proc/{process.pid}/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) >> 10
+    return int(status.partition("RssAnon:")[2].split()[0]) >> 10
 
 
 def test_the_process_says_that_its_database_is_away_and_that_it_is_back(world, tmp_path):
@@ -129,23 +129,24 @@ def test_a_server_that_is_stopped_and_started_again_has_every_row_once(away_s, w
     with postgresql_server() as server, recorder(tmp_path, server.url) as process:
         retold.write(100)
         wait_for(lambda: _recorded(tmp_path, server.url))
-        before = memory_mib(process)
+        before, sizes = memory_mib(process), []
         server.stop()
         retold.write(100)
         wait_for(lambda: states(tmp_path)[-1:] not in ([], ["written"]))
         retold.fill_up(BEHIND_MAX + FRAMES_MAX + 1)
         end = time.monotonic() + away_s
         while time.monotonic() < end:
+            sizes.append(memory_mib(process))
             retold.fill_up(2000)
             time.sleep(1)
         retold.write(100)
         server.start()
         wait_for(lambda: states(tmp_path)[-1:] == ["written"])
-        wait_for(lambda: states(tmp_path, "lag")[1:])
+        wait_for(lambda: sizes.append(memory_mib(process)) or states(tmp_path, "lag")[1:])
         began, ended = states(tmp_path, "lag")
         assert int(began.split()[2]) > BEHIND_MAX
         assert ended.startswith("caught up after ")
-        assert memory_mib(process) < before + 64
+        assert max(sizes) < before + 32
         retold.write(10**6)
         retold.close()
         process.send_signal(signal.SIGTERM)  # it reads to the end
