@@ -109,16 +109,16 @@ def test_requests_of_doctor_and_of_gateways_go_by_it_with_its_password(tmp_path,
             mine = at(proxy.port, user="me", password="a b:c")
             assert await ask(Egress(mine), f"{url}/x") == "ok"
 
-            def asked(by: Proxy) -> bytes:
+            def answer(by: Proxy) -> bytes:
                 access = VenueAccess(url, proxy=by)
                 try:
                     return access.ask(Call(Purpose.QUERY, "GET", "/x", b"", {}, 1))[2]
                 finally:
                     access.close()
 
-            assert await asyncio.to_thread(asked, mine) == b"ok"
+            assert await asyncio.to_thread(answer, mine) == b"ok"
             with pytest.raises(ProxyFailed, match="proxy corp: HTTP 407"):
-                await asyncio.to_thread(asked, at(proxy.port))
+                await asyncio.to_thread(answer, at(proxy.port))
             assert proxy.targets == {f"127.0.0.1:{port}": 2}
         server.close()
 

@@ -19,7 +19,7 @@ from onetape.model.symbol import exchange_of
 
 __all__ = ["state_of", "sync"]
 
-REUSED_MS: Final = 1000  # a comparison serves who calls so soon after it: venues bound how many there may be
+REUSED_MS: Final = 1000  # a comparison serves who calls so soon after it, and longer where it costs the venue more
 LOOK_S: Final = 0.02  # between two looks whether a round has ended: a gateway's own tick
 
 

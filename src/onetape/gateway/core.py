@@ -49,6 +49,7 @@ from onetape.venues.gateways import TradingVenue
 __all__ = ["DeadMan", "GatewayCore", "MarketView", "Moment", "Shell", "open_proceeds"]
 
 RECONCILE_EVERY: Final = 60 * SECOND
+SYNCS: Final = 2  # of what an address may spend comparisons that are asked for take the part of one in so many
 RECHECK_NS: Final = SECOND // 2  # after a balance that differed
 
 
@@ -387,12 +388,17 @@ class GatewayCore:
         return self.manager.cancel_all(self.now)
 
     def reconcile(self, within: int = 0) -> None:
-        """Compares all with the venue; a round that ended within so many ns serves, too."""
+        """Compares all with the venue. within: a round that runs, or ended within so many ns, serves, too; or within
+        the time in which rounds spend half of what the address may."""
         reconciler = self.reconciler
-        if self.gate.ready and not reconciler.is_running and self.now - reconciler.compared_at < within:
-            return
+        if within:
+            rules = self._venue.budget
+            within = max(within, *(reconciler.weight * rule.window * SYNCS // rule.most for rule in rules), 0)
+            if self.gate.ready and not reconciler.is_comparing and self.now - reconciler.compared_at < within:
+                return
         self.is_reconciled = False
-        reconciler.start(self.now, "asked for")
+        if not within or not reconciler.is_comparing:
+            reconciler.start(self.now, "asked for")
 
     def resolve(self, order: Managed, report: OrderStatusReport) -> None:
         """Takes the operator's word on the state of an unknown order."""

@@ -62,6 +62,7 @@ class _Round:
     only_waits: bool = False  # for answers about orders and fills, which are asked one by one
     booked: int = 0  # fills, when it last looked
     requests: int = 0  # requests
+    weight: int = 0  # of these, as the venue counts
     moves_since: int | None = None  # what moved money since then is asked for
 
 
@@ -124,12 +125,18 @@ class Reconciler:
         self.differences: list[Difference] = []
         self.rounds = 0
         self.requests = 0  # requests of the last round
+        self.weight = 0  # of the last one that compared all
         self.compared_at = 0  # when the last one ended that was not about money alone, ns
         self._round: _Round | None = None
 
     @property
     def is_running(self) -> bool:
         return self._round is not None
+
+    @property
+    def is_comparing(self) -> bool:
+        """Tells whether a round runs that is not about money alone."""
+        return self._round is not None and self._round.reason != CHECKED
 
     def check(self, now: int) -> None:
         """Begins a round about money alone: what the account holds, the fills until then and, where that is wanted,
@@ -173,6 +180,7 @@ class Reconciler:
         assert self._round is not None
         self._round.waiting += 1
         self._round.requests += 1
+        self._round.weight += call.weight
         self._send(call, now)
 
     def _send(self, call: Call, now: int) -> None:
@@ -343,11 +351,11 @@ class Reconciler:
         self.fills.done()
         self.rounds += 1
         self.requests = self._round.requests
-        reason = self._round.reason
+        reason, weight = self._round.reason, self._round.weight
         self._round = None
         if reason == CHECKED:
             return
-        self.compared_at = now
+        self.compared_at, self.weight = now, weight
         outs = self.manager.outs
         for each in differences:
             outs.append(HealthOut("difference", each.what, str(each), "critical"))
