@@ -108,7 +108,7 @@ simulate: setup ## gateways and guardians at faulty exchanges in virtual time: H
 	$(BIN)/python tests/orders/simulate.py --hours $(HOURS) --workers $(WORKERS)
 
 simulate-operations: setup ## operations over two or three gateways at faulty exchanges in virtual time: SEEDS never drawn before
-	$(BIN)/python tests/hedge/simulate.py --seeds $(SEEDS) --workers $(WORKERS)
+	$(BIN)/python tests/hedge/simulate_operations.py --seeds $(SEEDS) --workers $(WORKERS)
 
 kills: setup ## all processes of `up` killed KILLS times at random while they trade
 	KILLS=$(KILLS) $(BIN)/python -m pytest -q -o timeout=0 tests/supervisor/test_random_kills.py

@@ -295,6 +295,22 @@ def test_a_leg_is_bought_in_clips_at_the_touch_and_the_rest_within_the_bound_at_
     assert saga.ended.status == "completed"
 
 
+def test_a_venue_that_refuses_what_an_algorithm_sends_is_tried_ever_less_often():
+    saga = Saga(goal(("a", "1"), work=Work("twap", START + 20 * SECOND, ONE)))
+    effects, now, sent = saga.begin(START), START, []
+    while now < START + 20 * SECOND:
+        if placed := [each.attempt for each in effects if isinstance(each, Place)]:
+            sent.append(now)
+            effects = saga.closed(placed[0].number, Fills(), now + 1, why="refused", code=4306)
+        elif "Look" in kinds(effects):
+            effects = saga.looked(held(), now)
+        else:
+            now = next(each.at for each in effects if isinstance(each, Wake))
+            effects = saga.passed(now)
+    pauses = [after - before for before, after in pairwise(sent)]
+    assert pauses[:5] == [each * SECOND // 2 for each in (1, 2, 4, 8, 16)] and len(sent) < 10
+
+
 def test_a_leg_that_rests_goes_with_the_market_at_most_once_a_second_and_takes_what_is_left():
     saga = Saga(goal(("a", "1"), work=Work("join", START + 5 * SECOND)))
     saga.begin(START)

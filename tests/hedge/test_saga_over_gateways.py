@@ -59,6 +59,7 @@ def operate(house: House, number: int, *, kill_at: int = 0) -> str:
     assert {name: at for name, at in saga.ended.positions.items() if name in held} == held
     assert abs(saga.ended.naked) < saga.goal.least
     for begin, end in house.naked_spans(saga.goal):
+        assert saga.goal.plan.opposes, f"{operation} has traded beyond what was wanted"
         assert end - begin - house.owed(saga, begin, end) <= EMERGENCY, f"{operation} was naked for {end - begin} ns"
     assert not isinstance(reply, OnetapeError), reply
     return saga.ended.status
@@ -71,8 +72,8 @@ def play(seed: int, *, operations: int = OPERATIONS) -> tuple[House, Counter[str
         try:
             ends[operate(house, number, kill_at=house.random.choice((0, 0, 1, 2, 3, 5, 8)))] += 1
             house.advance(house.random.randrange(3 * SECOND))
-        except AssertionError as error:
-            raise AssertionError(f"seed {seed}: {error}") from error
+        except (AssertionError, TimeoutError) as error:
+            raise AssertionError(f"seed {seed}: {error or 'an operation does not end'}") from error
     check_end(house)
     return house, ends
 

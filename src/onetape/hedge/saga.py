@@ -455,7 +455,8 @@ class Saga:
             if view is not None and not refusal_of(view, Terms(now=now, slippage=self.goal.slippage)):
                 works = None if order is None else (order.leg, order.fills.base, order.at)
                 wish = wish_of(work, leg, view, self.goal.begun, now, done, works)
-                ready = sent[-1].at + PACE if sent else now
+                refused = takewhile(lambda each: each.code and not each.fills.base, reversed(sent))
+                ready = sent[-1].at + (PACE << min(len(list(refused)), 6)) if sent else now
                 due += [] if wish.wake is None else [wish.wake]
                 if order is not None:
                     is_stale = bool(order.rests_until) and changed(wish, order.leg, order.fills.base, view)

@@ -1,7 +1,7 @@
 """Play seeds of operations over gateways that nobody has drawn before, or repeat one seed.
 
-    tests/hedge/simulate.py --seeds 300 --workers 2
-    tests/hedge/simulate.py --seed 7
+    tests/hedge/simulate_operations.py --seeds 300 --workers 2
+    tests/hedge/simulate_operations.py --seed 7
 
 Prints how operations ended, and the command of each seed that failed; then the exit is 4.
 """
@@ -44,7 +44,10 @@ def main() -> int:
             total += ends
             failed += bool(failure)
             if failure:
-                print(f"FAILED {failure}\n    .venv/bin/python tests/hedge/simulate.py --seed {seed}", flush=True)
+                print(
+                    f"FAILED {failure}\n    .venv/bin/python tests/hedge/simulate_operations.py --seed {seed}",
+                    flush=True,
+                )
     print(f"{len(seeds)} seeds, {failed} failed; {dict(total)}")
     return 4 if failed else 0
 
