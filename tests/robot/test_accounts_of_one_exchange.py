@@ -36,7 +36,7 @@ class Divides(Strategy):
             self.is_set = True
             self.set_target(A, self.wanted, account="*")
 
-    def again(self, wanted):
+    def set_next(self, wanted):
         """At the next quote."""
         self.is_set, self.wanted = False, wanted
 
@@ -59,7 +59,7 @@ def test_a_target_is_divided_by_the_free_money_and_its_parts_are_the_whole(tmp_p
         assert robot.working() == [(A, "buy", 0.014), (C, "buy", 0.014)]
         (words,) = robot.said("no account has room")  # 1000 USDT each, of which 90 % back what is bought
         assert words.startswith("no account has room for 0.012")
-        robot.robot.again(0.012)
+        robot.robot.set_next(0.012)
         robot.step()
         for account, symbol in (("a", A), ("c", C)):
             (order,) = robot.loop.working(symbol)
@@ -74,7 +74,7 @@ def test_a_target_is_divided_by_the_free_money_and_its_parts_are_the_whole(tmp_p
 
 def test_a_turn_waits_for_what_works_on_the_other_side_and_never_meets_it(tmp_path):
     with both(tmp_path) as robot:
-        robot.robot.again(-0.004)
+        robot.robot.set_next(-0.004)
         robot.fill("a")
         assert robot.robot.position(A).qty == 0.014
         robot.step()
@@ -89,7 +89,7 @@ def test_a_turn_waits_for_what_works_on_the_other_side_and_never_meets_it(tmp_pa
 
 def test_an_account_without_room_gives_its_part_to_the_others(tmp_path):
     with both(tmp_path) as robot:
-        robot.robot.again(0.008)
+        robot.robot.set_next(0.008)
         robot.step()
         for account, symbol in (("a", A), ("c", C)):
             closed(robot, account, robot.loop.working(symbol)[0])
@@ -109,7 +109,7 @@ class Timed(Divides):
 
 def test_a_deadline_that_passes_before_parts_can_begin_takes_what_is_left(tmp_path):
     with both(tmp_path, Timed) as robot:
-        robot.robot.again(-0.004)
+        robot.robot.set_next(-0.004)
         robot.step(60 * SECOND)
         robot.step(70 * SECOND)
         orders = {account: robot.loop.working(symbol) for account, symbol in (("a", A), ("c", C))}

@@ -221,7 +221,7 @@ class ExecutionDesk:
         """What still works for it goes first: a target of this life knows nothing of it."""
         unsent, self._unsent = self._unsent, []
         for divided in filter(None, map(self._divided.get, unsent)):
-            self._place_parts(divided, again=True)
+            self._place_parts(divided, withdraws=True)
         self._later = [symbol for symbol in self._said if symbol not in self._works]
         self._reducing, self._resumes = set(self._later), True
         for symbol in self._later:
@@ -358,11 +358,11 @@ class ExecutionDesk:
             options["deadline"] = end
         divided = Divided(key, whole, name, number_of(signal), options, self._host.on_all(symbol))
         self._divided[key] = divided
-        return self._place_parts(divided, again=True)
+        return self._place_parts(divided, withdraws=True)
 
-    def _place_parts(self, divided: Divided, *, again: bool = False) -> _core.Order | None:
-        """Once what worked before is gone. again: the parts that work are withdrawn first."""
-        if again:
+    def _place_parts(self, divided: Divided, *, withdraws: bool = False) -> _core.Order | None:
+        """Once what worked before is gone. withdraws: the parts that work are withdrawn first."""
+        if withdraws:
             divided.awaited = []
             for symbol in divided.symbols:
                 self.forget(symbol)
@@ -440,7 +440,7 @@ class ExecutionDesk:
         divided.full.add(work.symbol)
         words = f"has no room on {work.symbol.partition(':')[0]}: {order.code} {order.reason}"
         self._say_of(work.symbol, work.target, words, "info")
-        self._place_parts(divided, again=True)
+        self._place_parts(divided, withdraws=True)
         return True
 
     # --- what a parent is -------------------------------------------------------------------------
