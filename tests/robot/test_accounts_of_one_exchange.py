@@ -18,7 +18,7 @@ from onetape.replay.replay import replay_run
 from onetape.runs.attribution import attribution_of
 from worlds.scripted_gateway import A, Robot
 from worlds.supervised import Home
-from worlds.tapes import records
+from worlds.tapes import SECOND, records
 
 C = "binance@c:BTC/USDT:USDT"
 
@@ -36,7 +36,7 @@ class Divides(Strategy):
             self.is_set = True
             self.set_target(A, self.wanted, account="*")
 
-    def again(self, wanted):
+    def set_next(self, wanted):
         """At the next quote."""
         self.is_set, self.wanted = False, wanted
 
@@ -59,7 +59,7 @@ def test_a_target_is_divided_by_the_free_money_and_its_parts_are_the_whole(tmp_p
         assert robot.working() == [(A, "buy", 0.014), (C, "buy", 0.014)]
         (words,) = robot.said("no account has room")  # 1000 USDT each, of which 90 % back what is bought
         assert words.startswith("no account has room for 0.012")
-        robot.robot.again(0.012)
+        robot.robot.set_next(0.012)
         robot.step()
         for account, symbol in (("a", A), ("c", C)):
             (order,) = robot.loop.working(symbol)
@@ -74,7 +74,7 @@ def test_a_target_is_divided_by_the_free_money_and_its_parts_are_the_whole(tmp_p
 
 def test_a_turn_waits_for_what_works_on_the_other_side_and_never_meets_it(tmp_path):
     with both(tmp_path) as robot:
-        robot.robot.again(-0.004)
+        robot.robot.set_next(-0.004)
         robot.fill("a")
         assert robot.robot.position(A).qty == 0.014
         robot.step()
@@ -89,7 +89,7 @@ def test_a_turn_waits_for_what_works_on_the_other_side_and_never_meets_it(tmp_pa
 
 def test_an_account_without_room_gives_its_part_to_the_others(tmp_path):
     with both(tmp_path) as robot:
-        robot.robot.again(0.008)
+        robot.robot.set_next(0.008)
         robot.step()
         for account, symbol in (("a", A), ("c", C)):
             closed(robot, account, robot.loop.working(symbol)[0])
@@ -98,6 +98,56 @@ def test_an_account_without_room_gives_its_part_to_the_others(tmp_path):
         closed(robot, "c", robot.loop.working(C)[0], OrderNews.DENIED, PositionLimit.code)
         assert robot.working() == [(A, "buy", 0.004)]
         assert len(robot.said("has no room on binance@c")) == 1
+
+
+class Timed(Divides):
+    def on_quote(self, quote):
+        if not self.is_set:
+            self.is_set = True
+            self.set_target(A, self.wanted, "twap", minutes=1, account="*")
+
+
+def test_a_deadline_that_passes_before_parts_can_begin_takes_what_is_left(tmp_path):
+    with both(tmp_path, Timed) as robot:
+        robot.robot.set_next(-0.004)
+        robot.step(60 * SECOND)
+        robot.step(70 * SECOND)
+        orders = {account: robot.loop.working(symbol) for account, symbol in (("a", A), ("c", C))}
+        for account, each in orders.items():
+            for order in each:
+                closed(robot, account, order)
+        assert not robot.run.session.host.failures
+        assert {side for _, side, _ in robot.working()} == {"sell"}
+        assert sum(qty for *_, qty in robot.working()) == pytest.approx(0.004)
+
+
+class Crossed(Strategy):
+    symbols: list[str]
+    is_closing: bool = False
+
+    def on_start(self):
+        self.subscribe(A, quotes=True)
+        self.buy(A, 0.01)
+        self.entry = None
+
+    def on_quote(self, quote):
+        if self.position(A).qty and self.entry is None:
+            self.entry = self.sell(A, 0.01, account="c")
+        if self.position(C).qty and not self.is_closing:
+            self.is_closing = True
+            self.close(A)
+
+
+def test_close_flattens_each_account_though_their_sum_is_nothing(tmp_path):
+    with both(tmp_path, Crossed) as robot:
+        robot.fill("a")
+        robot.step()
+        robot.fill("c")
+        robot.step()
+        assert robot.working() == [(A, "sell", 0.01)], "the other one could meet it"
+        robot.fill("a")
+        robot.step(SECOND)
+        assert robot.working() == [(C, "buy", 0.01)]
 
 
 class Meets(Strategy):

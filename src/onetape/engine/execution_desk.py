@@ -221,7 +221,7 @@ class ExecutionDesk:
         """What still works for it goes first: a target of this life knows nothing of it."""
         unsent, self._unsent = self._unsent, []
         for divided in filter(None, map(self._divided.get, unsent)):
-            self._place_parts(divided, again=True)
+            self._place_parts(divided, withdraws=True)
         self._later = [symbol for symbol in self._said if symbol not in self._works]
         self._reducing, self._resumes = set(self._later), True
         for symbol in self._later:
@@ -354,15 +354,15 @@ class ExecutionDesk:
         whole, key = Decimal(str(qty)), at_exchange(symbol)
         if not whole.is_finite():
             raise ValueError(f"a target is a number, not {qty!r}")
-        if (minutes := options.pop("minutes", None)) is not None:  # parts begin later, and end together
-            options["deadline"] = self._loop.now + round(float(minutes) * 60 * SECOND)
+        if (end := self._deadline(options)) is not None:  # parts may begin later, and end together
+            options["deadline"] = end
         divided = Divided(key, whole, name, number_of(signal), options, self._host.on_all(symbol))
         self._divided[key] = divided
-        return self._place_parts(divided, again=True)
+        return self._place_parts(divided, withdraws=True)
 
-    def _place_parts(self, divided: Divided, *, again: bool = False) -> _core.Order | None:
-        """Once what worked before is gone. again: the parts that work are withdrawn first."""
-        if again:
+    def _place_parts(self, divided: Divided, *, withdraws: bool = False) -> _core.Order | None:
+        """Once what worked before is gone. withdraws: the parts that work are withdrawn first."""
+        if withdraws:
             divided.awaited = []
             for symbol in divided.symbols:
                 self.forget(symbol)
@@ -375,17 +375,20 @@ class ExecutionDesk:
         divided.awaited = []
         self._keep_divided()
         parts, rest = self._parts(divided)
+        name, chosen = divided.name, divided.options
+        if chosen.get("deadline", NEVER) <= self._loop.now:  # it passed meanwhile: what is left is taken
+            name, chosen = "touch", {key: chosen[key] for key in ("limit", "slippage") if key in chosen}
         if rest:
             size = self._host.instrument_of(divided.symbols[0]).size(rest)
             fields = {"symbol": divided.symbol, "missing": str(size), "full": sorted(divided.full)}
             self._host.log(f"no account has room for {size} of {divided.symbol}", "warning", fields)
         first = None
         for symbol, wanted in parts.items():
-            options = dict(divided.options)
+            options = dict(chosen)
             if "participation" in options:
                 options["participation"] = float(options["participation"]) / len(parts)
             size = self._host.instrument_of(symbol).size(wanted)
-            order = self._start(symbol, size, divided.name, divided.signal, options)
+            order = self._start(symbol, size, name, divided.signal, options)
             first = first or order
         return first
 
@@ -406,6 +409,8 @@ class ExecutionDesk:
         lot = int(one.lot.scaleb(one.size_decimals))
         missing = int(divided.qty.scaleb(one.size_decimals)) - sum(held.values())
         side = 1 if missing > 0 else -1
+        if len(held) == 1:  # a target like any other
+            return {symbol: qty + missing for symbol, qty in held.items()}, 0
         price = next(filter(None, map(self._price, instruments)), None)  # one exchange, one market
         accounts = []
         for symbol, instrument in instruments.items():
@@ -435,7 +440,7 @@ class ExecutionDesk:
         divided.full.add(work.symbol)
         words = f"has no room on {work.symbol.partition(':')[0]}: {order.code} {order.reason}"
         self._say_of(work.symbol, work.target, words, "info")
-        self._place_parts(divided, again=True)
+        self._place_parts(divided, withdraws=True)
         return True
 
     # --- what a parent is -------------------------------------------------------------------------
@@ -443,17 +448,9 @@ class ExecutionDesk:
     def _parent(self, symbol: str, side: int, lots: int, options: dict[str, Any]) -> Parent:
         """Takes the options that all algorithms have out of `options`."""
         instrument, now = self._host.instrument_of(symbol), self._loop.now
-        minutes, deadline = options.pop("minutes", None), options.pop("deadline", None)
+        end = self._deadline(options)
         limit, slippage = options.pop("limit", None), options.pop("slippage", None)
         clip, participation = options.pop("clip", None), options.pop("participation", None)
-        if minutes is not None and deadline is not None:
-            raise ValueError("minutes= and deadline= say the same")
-        if minutes is not None:
-            if not 0 < float(minutes) < 1e6:
-                raise ValueError(f"minutes is above 0, not {minutes!r}")
-            end: int | None = now + round(float(minutes) * 60 * SECOND)
-        else:
-            end = now + parse_period(deadline) if isinstance(deadline, str) else deadline
         if end is not None and end <= now:
             raise ValueError("the deadline is not ahead")
         if participation is not None and not 0 < float(participation) <= 1:
@@ -466,6 +463,17 @@ class ExecutionDesk:
             raise ValueError(f"clip {clip!r} is less than one lot ({lot})")
         share = None if participation is None else float(participation)
         return Parent(side, lots, now, end, worst, clip_lots, share, min(least, lots))
+
+    def _deadline(self, options: dict[str, Any]) -> int | None:
+        """Takes it out of `options`, as a time in ns."""
+        minutes, deadline = options.pop("minutes", None), options.pop("deadline", None)
+        if minutes is not None and deadline is not None:
+            raise ValueError("minutes= and deadline= say the same")
+        if minutes is None:
+            return self._loop.now + parse_period(deadline) if isinstance(deadline, str) else deadline
+        if not 0 < float(minutes) < 1e6:
+            raise ValueError(f"minutes is above 0, not {minutes!r}")
+        return self._loop.now + round(float(minutes) * 60 * SECOND)
 
     def _limit(self, symbol: str, side: int, limit: Any, slippage: Any) -> int | None:
         """Returns the worst price in ticks: as said, or so far from the price at the start."""

@@ -455,9 +455,10 @@ class Strategy:
     def close(self, symbol: str) -> _core.Order | None:
         """Cancel what works on `symbol` and flatten its position, on all accounts at its exchange."""
         if self._host.shares_exchange:
-            for each in self._host.on_all(symbol):
+            accounts = self._host.on_all(symbol)
+            for each in accounts:
                 self._loop.cancel_all(each)
-            return self.set_target(symbol, 0, account=ALL)
+            return next(filter(None, [self.set_target(each, 0) for each in accounts]), None)
         self._loop.cancel_all(symbol)
         if self._host.is_hedged:
             return self._close_sides(symbol)
