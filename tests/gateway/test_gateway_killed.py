@@ -21,7 +21,7 @@ from worlds.gateway_process import TRADED, GatewayProcess, Robot, booked, traded
 
 KILLS = 20 if os.environ.get("ONETAPE_LONG") else 4
 
-CREDITS_FOR = {"pacifica": 2}  # kills in a minute: each start asks what an address may ask a few times only
+CREDITS_FOR = {"pacifica": 2, "bitmex": 3}  # kills in a minute: a start asks what an address may ask a few times
 
 
 @pytest.mark.parametrize("seed", [1])

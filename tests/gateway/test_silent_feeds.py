@@ -149,7 +149,8 @@ def test_an_account_stream_that_tells_nothing_is_found_by_asking(kind, tmp_path)
         w.misbehave('action = "stale"\nside = "stream"')
         w.wait_for(lambda: w.dialect._stale)  # from here on
         began = time.time_ns()
-        trade_by_hand(w.dialect.exchange, w.account, 0, Decimal("0.01"), w.dialect.exchange.now)
+        usual = w.dialect.exchange.instruments[0].size(w.robot.size)
+        trade_by_hand(w.dialect.exchange, w.account, 0, usual, w.dialect.exchange.now)
         w.wait_for(lambda: w.status()["account_stream"]["stale"])
         assert w.denied(Side.BUY, w.far()) == StaleData.code
         held = w.account.qty(0) if kind == "binance-usdm" else w.robot.size
@@ -159,7 +160,7 @@ def test_an_account_stream_that_tells_nothing_is_found_by_asking(kind, tmp_path)
         assert [each[1:3] for each in found][:2] == [("stale", "warning"), ("lost", "warning")]
         print(f"{kind}: account silent after {(found[0][3] - began) / SECOND:.2f} s")
         w.recover()
-        trade_by_hand(w.dialect.exchange, w.account, 0, Decimal("0.01"), w.dialect.exchange.now)
+        trade_by_hand(w.dialect.exchange, w.account, 0, usual, w.dialect.exchange.now)
         w.wait_for(lambda: not w.status()["account_stream"]["stale"])
         w.wait_for(lambda: w.status()["ready"])
         states = [state for _, state, *_ in w.health("account stream", "reconciled")]

@@ -121,8 +121,8 @@ def test_an_order_is_amended_and_canceled_by_our_id_or_the_venues(world):
     key, spec = OrderKey(XBT, "T1X1"), OrderSpec(symbol=XBT, side=Side.BUY, size_int=100, price_int=world.bid - 1000)
     amended = world.ask(world.protocol.amend(key, spec, NOW, price=world.bid - 2000, size=200))
     assert [(each.price, each.size) for each in amended.reports] == [(world.bid - 2000, 200)]
-    again = world.ask(world.protocol.amend(key, spec, NOW, price=world.bid - 2000, size=200))
-    assert (again.outcome, again.code) == (Outcome.DEFINITIVE, OrderInvalid.code)
+    repeated = world.ask(world.protocol.amend(key, spec, NOW, price=world.bid - 2000, size=200))
+    assert (repeated.outcome, repeated.code) == (Outcome.DEFINITIVE, OrderInvalid.code)
     gone = world.ask(world.protocol.cancel(OrderKey(XBT, row.venue_id), NOW))
     assert [each.state for each in gone.reports] == [OrderState.CANCELED]
     absent = world.ask(world.protocol.cancel(OrderKey(XBT, "T1X9"), NOW))
@@ -136,6 +136,7 @@ def test_a_late_request_is_refused_and_a_name_counts_once(world):
     late = world.protocol.place("T1X2", OrderSpec(symbol=XBT, side=Side.BUY, size_int=100, price_int=world.bid), NOW)
     answer = world.ask(late, NOW + 5_000_000_000)
     assert (answer.outcome, answer.code) == (Outcome.SAFE, ClockSkew.code)
+    assert world.order("T1X3", tif=TimeInForce.GTD, expire=NOW + 10**12).code == OrderInvalid.code
     assert signatures(late) == [late.headers["api-signature"]]  # which no log shows
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from urllib.parse import parse_qs, urlsplit
+
 import pytest
 
+from onetape.feeds.kept_nonces import keep_nonces
 from onetape.model.errors import BadConfig, NotAvailable
+from onetape.model.time import HOUR, SECOND
 from onetape.venues.aster import signing
 from onetape.venues.aster.signing import MAINNET, TESTNET, WalletSigner, checked, signer_address
 from onetape.venues.gateways import Addresses, open_trading_venue
@@ -92,3 +96,23 @@ def test_without_its_libraries_it_says_so(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "Crypto.Hash", None)
     with pytest.raises(NotAvailable, match=r"onetape\[wallets\]"):
         WalletSigner(USER, SECRET).sign(b"")
+
+
+def nonce_of(protocol, now: int) -> int:
+    return int(parse_qs(urlsplit(protocol.balances(now).target).query)["nonce"][0])
+
+
+def test_a_nonce_counts_once_over_restarts_processes_and_clocks_that_step_back(tmp_path):
+    """Ahead of the venue's time by as much as it takes, and no further."""
+    now, sent, at = 1_795_000_000 * SECOND, [], Addresses("http://127.0.0.1:1", "", "")
+    lives = [open_trading_venue("aster", USER, SECRET, at).protocol for _ in range(3)]
+    for protocol in lives:
+        keep_nonces(protocol, tmp_path)
+    for step in (0, 0, -2 * SECOND, -9 * SECOND // 2, SECOND):
+        sent += [nonce_of(protocol, now + step) for protocol in lives]
+    assert sent == sorted(set(sent)) and sent[0] == now // 1000
+    # The clock was wrong, and the venue would refuse what follows the last one.
+    assert nonce_of(lives[0], now - HOUR) == (now - HOUR) // 1000
+    alone = open_trading_venue("aster", USER, SECRET, at).protocol
+    found = [nonce_of(alone, now + step) - now // 1000 for step in (0, -SECOND, -HOUR)]
+    assert found == [0, 1, -HOUR // 1000]

@@ -20,6 +20,7 @@ from onetape.feeds.connect_pace import ConnectPace, pace_file
 from onetape.feeds.depth_feed import DepthFeed
 from onetape.feeds.drift_counts import DriftWatch
 from onetape.feeds.instrument_list import learn_venue
+from onetape.feeds.kept_nonces import keep_nonces
 from onetape.feeds.malformed_counts import Rejects
 from onetape.feeds.market_feed import MarketFeed
 from onetape.feeds.query_line import Sent, VenueLine
@@ -85,6 +86,7 @@ class Gateway:
         )
         self.venue = open_trading_venue(options.kind, options.key, options.secret, addresses)
         self.protocol = self.venue.protocol
+        keep_nonces(self.protocol, self.home)
         self.core = GatewayCore(options, self.venue, self)
         self.clock = VenueClock()
         self.tell: Callable[[str], None] = lambda words: None  # what is not well, for `status`

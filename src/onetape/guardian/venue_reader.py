@@ -9,6 +9,7 @@ from pathlib import Path
 
 import aiohttp
 
+from onetape.feeds.kept_nonces import keep_nonces
 from onetape.feeds.query_line import VenueLine
 from onetape.feeds.request_budget import AddressBudget, BudgetError, budget_file
 from onetape.feeds.venue_clock import VenueClock, keep_clock
@@ -52,6 +53,7 @@ class VenueReader:
     def __init__(self, options: AccountOptions, home: Path, say: Callable[[HealthOut], None]) -> None:
         venue = _venue(options)
         self.protocol, self.clock, self._say = venue.protocol, VenueClock(), say
+        keep_nonces(self.protocol, home)
         self._budget = AddressBudget(budget_file(home, options.rest), venue.budget, now=self.clock.now, say=say)
         hide = Redactor(options.key, options.secret)
         self.line = VenueLine(

@@ -6,7 +6,7 @@ of orders; who sends a Call, when, and what follows from its Answer is the order
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
@@ -25,6 +25,7 @@ __all__ = [
     "Converter",
     "Destination",
     "Leverages",
+    "Nonces",
     "OrderKey",
     "OrderProtocol",
     "Purpose",
@@ -279,6 +280,17 @@ class Leverages(Protocol):
     def leverage(self, symbol: str, times: int, now: int) -> Call:
         """Sets it, open positions and working orders included; to set it twice is to set it once."""
         ...
+
+
+@runtime_checkable
+class Nonces(Protocol):
+    """A protocol whose requests carry a number that counts once. nonce_owner: who signs, "" where there are none;
+    next_nonce: the number after an earlier one, at a time in us UTC."""
+
+    nonce_owner: str
+    take_nonce: Callable[[int], int]
+
+    def next_nonce(self, last: int, now: int) -> int: ...
 
 
 @runtime_checkable

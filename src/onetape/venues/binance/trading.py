@@ -64,6 +64,7 @@ RECV_WINDOW_MS: Final = 5000
 FILLS_PAGE: Final = 1000
 _MS: Final = 1_000_000
 _US: Final = 1_000
+NONCE_REACH_US: Final = 9_000_000  # from the venue's time, of the ten seconds that it takes
 CLOCK_STEP: Final = _MS  # the venue tells its time in these: so much may ours be off
 # Named once: a member looked up at its class costs as much as a call.
 _LIMIT: Final = OrderType.LIMIT
@@ -93,6 +94,8 @@ class BinanceUsdmProtocol:
         self._headers: Final = family.headers(key)
         self._nonce = 0
         self.signer = family.signer(key, secret)
+        self.nonce_owner = str(getattr(self.signer, "signer", ""))
+        self.take_nonce = self._take_nonce
         self.signs_late = False
         self._by_symbol: dict[str, Instrument] = {}
         self._by_raw: dict[str, Instrument] = {}
@@ -287,18 +290,25 @@ class BinanceUsdmProtocol:
         if self.signs_late and purpose in ORDER_PURPOSES:
             return Call(purpose, method, path, b"", {}, weight, orders, subject, symbol, params)
         target = f"{path}?{self._query(params, now)}"
-        return Call(purpose, method, target, b"", self._headers, weight, orders, subject, symbol)
+        return Call(purpose, method, target, b"", self._headers, weight, orders, subject, symbol, made=now)
 
     def _query(self, params: dict[str, str], now: int) -> str:
         if self.family.has_nonces:
-            self._nonce = max(now // _US, self._nonce + 1)
-            return self.signer.signed_query(params, f"nonce={self._nonce}")
+            return self.signer.signed_query(params, f"nonce={self.take_nonce(now // _US)}")
         return self.signer.signed_query(params, f"recvWindow={RECV_WINDOW_MS}&timestamp={now // _MS}")
 
+    @staticmethod
+    def next_nonce(last: int, now: int) -> int:
+        """One that has not been used, though the clock stepped back; further than the venue takes it was wrong."""
+        return last + 1 if now <= last < now + NONCE_REACH_US else now
+
+    def _take_nonce(self, now: int) -> int:
+        self._nonce = self.next_nonce(self._nonce, now)
+        return self._nonce
+
     def _sent_at(self, call: Call) -> int:
-        """When a signed request was made, ns."""
-        terms = sent_terms(call.target)
-        return int(terms["nonce"]) * _US if self.family.has_nonces else int(terms["timestamp"]) * _MS
+        """When a signed request was made, ns, as far as it says so: a nonce may be ahead of the clock."""
+        return call.made // _US * _US if self.family.has_nonces else int(sent_terms(call.target)["timestamp"]) * _MS
 
     # --- answers ----------------------------------------------------------------------------------
 

@@ -65,6 +65,7 @@ _TIF_WORDS: Final = {
     TimeInForce.GTC: "GoodTillCancel",
     TimeInForce.IOC: "ImmediateOrCancel",
     TimeInForce.FOK: "FillOrKill",
+    TimeInForce.GTD: "GoodTillDate",  # there is none: it is refused there, not forgotten here
 }
 _TIFS: Final = {word: tif for tif, word in _TIF_WORDS.items()}
 _STATES: Final = {
@@ -92,9 +93,7 @@ _MOVES: Final = {
     "Transfer": MoveKind.TRANSFER,
     "Funding": MoveKind.FUNDING,
 }
-_STEPS: Final[dict[str, int]] = {
-    currency: 10 ** (MONEY_DECIMALS - decimals) for currency, decimals in CURRENCIES.values()
-}
+_STEPS: Final[dict[str, int]] = {name: 10 ** (MONEY_DECIMALS - decimals) for name, decimals in CURRENCIES.values()}
 _OF_FILLS: Final = frozenset({"RealisedPNL"})  # what fills bring: these are told by themselves
 
 
