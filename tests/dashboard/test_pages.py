@@ -351,6 +351,9 @@ def test_a_robot_is_added_on_the_page_says_what_it_decided_and_why_it_placed_no_
     page.wait("document.querySelector('#decisions')?.innerText.includes('buy 0.020 at market: filled')")
     page.wait("document.querySelector('#decisions')?.innerText.includes('no target was set for it')")
     page.wait("/buy 900.000 at [0-9.]+/.test(document.querySelector('#refusals')?.innerText.replaceAll('\\t', ' '))")
+    press(page, "Reckon", "#explained")
+    page.wait("document.querySelector('#explained')?.innerText.includes('of what was traded')")
+    assert "no market" not in text(page, "#explained")
     assert "4201" in text(page, "#refusals") and page.js(WHAT_RAN) == []
     press(page, "Stop ...", "#robot")
     confirm(page, "Stop it")
