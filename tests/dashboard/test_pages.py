@@ -361,6 +361,7 @@ def test_a_robot_is_added_on_the_page_says_what_it_decided_and_why_it_placed_no_
     home.run("flatten", "--symbol", SYMBOL)
     press(page, "Remove ...", "#robot")
     confirm(page, "Remove it")
+    page.wait("document.querySelectorAll('#robots tbody tr').length === 1")
     home.wait_for(
         lambda: all(each["name"] != "robot:s" or each["state"] == "stopped" for each in home.now()["processes"])
     )

@@ -219,11 +219,11 @@ function Explained({ run }) {
     setOf({ ...of, busy: true });
     read(`explained|${run}`).then((data) => setOf({ data }), (error) => setOf({ error: error.message }));
   };
-  const money = (name) => ({ head: { gross: "from prices", net: "made" }[name] ?? name, right: true, cell: (row) => html`<${Amount} value=${name === "fees" ? -row.fees : row[name]} currency=${row.currency} signs />` });
+  const money = (name) => ({ head: { gross: "from prices", net: "made" }[name] ?? name, right: true, cell: (row) => html`<${Amount} value=${name === "fees" ? 0 - row.fees : row[name]} currency=${row.currency} signs />` });
   const columns = [{ head: "symbol", cell: (row) => html`<span class="short">${row.symbol}</span>` }, ...["gross", "fees", "funding", "other", "net"].map(money)];
   const causes = [
     { head: "of it given to the market", cell: (row) => row.cause },
-    { head: "amount", right: true, cell: (row) => html`<${Amount} value=${-row.amount} currency=${row.currency} signs />` },
+    { head: "amount", right: true, cell: (row) => html`<${Amount} value=${0 - row.amount} currency=${row.currency} signs />` },
     { head: "of what was traded", right: true, cell: (row) => (row.bps == null ? "–" : `${number(row.bps)} bp`) },
   ];
   const aside = html`<button disabled=${of.busy} onClick=${reckon}>${of.busy ? "Reckons ..." : "Reckon"}</button>`;
