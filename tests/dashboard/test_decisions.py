@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import shutil
 from decimal import Decimal
 
 import pytest
@@ -10,7 +12,10 @@ from test_past import onetape
 
 from onetape.dashboard.decisions import Decisions
 from onetape.dashboard.processes import blocked
+from onetape.dashboard.trials import Trials
 from onetape.model.errors import BadInput
+from onetape.runs.attribution import attribution_of
+from onetape.runs.tca import costs_of
 
 DECIDES = """
 from onetape import Strategy
@@ -80,6 +85,30 @@ def test_a_run_that_is_none_is_refused(folder):
     for words in (("../runs/one",), ("none",), ()):
         with pytest.raises(BadInput):
             look(folder, *words)
+
+
+def test_a_run_that_has_not_ended_is_explained_as_one_that_has(folder):
+    """Its file says nothing yet of how far it read."""
+    going = shutil.copytree(folder / "runs" / "one", folder / "runs" / "going")
+    text = (going / "run.toml").read_text()
+    (going / "run.toml").write_text(re.sub(r"last_sequence = \d+", "last_sequence = 0", text))
+    costs, made = costs_of(folder / "runs" / "one"), attribution_of(folder / "runs" / "one")
+    assert costs.as_json()["parents"] and costs_of(going).as_json() == costs.as_json()
+    assert attribution_of(going).as_json()["by_symbol"] == made.as_json()["by_symbol"]
+
+    async def work():
+        trials = Trials(folder.parent, folder)
+        try:
+            found = await trials.topics()["explained"].make(["going"])
+            with pytest.raises(BadInput):
+                await trials.topics()["explained"].make(["../one"])
+        finally:
+            await trials.close()
+        return found
+
+    found = asyncio.run(work())
+    assert found["symbols"] == made.as_json()["by_symbol"] and found["unpriced"] == 0
+    assert [each["cause"] for each in found["costs"]][:4] == ["shortfall", "spread", "impact", "delay"]
 
 
 GATEWAY = {"killed": "", "lease": {"wanted": True, "until_ns": 9}, "unprotected": {}}

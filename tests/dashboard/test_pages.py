@@ -379,6 +379,9 @@ def test_a_robot_is_added_on_the_page_says_what_it_decided_and_why_it_placed_no_
     page.wait("document.querySelector('#decisions')?.innerText.includes('buy 0.020 at market: filled')")
     page.wait("document.querySelector('#decisions')?.innerText.includes('no target was set for it')")
     page.wait("/buy 900.000 at [0-9.]+/.test(document.querySelector('#refusals')?.innerText.replaceAll('\\t', ' '))")
+    press(page, "Reckon", "#explained")
+    page.wait("document.querySelector('#explained')?.innerText.includes('of what was traded')")
+    assert "no market" not in text(page, "#explained")
     assert "4201" in text(page, "#refusals") and page.js(WHAT_RAN) == []
     press(page, "Stop ...", "#robot")
     confirm(page, "Stop it")
@@ -386,6 +389,7 @@ def test_a_robot_is_added_on_the_page_says_what_it_decided_and_why_it_placed_no_
     home.run("flatten", "--symbol", SYMBOL)
     press(page, "Remove ...", "#robot")
     confirm(page, "Remove it")
+    page.wait("document.querySelectorAll('#robots tbody tr').length === 1")
     home.wait_for(
         lambda: all(each["name"] != "robot:s" or each["state"] == "stopped" for each in home.now()["processes"])
     )

@@ -67,6 +67,7 @@ def test_an_added_robot_is_there_until_it_is_taken_away(tmp_path: Path):
         assert home.run("params", "robot:two")["size"]["value"] == 0.5
         assert home.run("send", "supervisor", "remove_robot", "name=two")["status"] == "applied"
         home.wait_for(lambda: states(home)["robot:two"] == "stopped")
+        assert (home.now()["added"], home.now()["removed"]) == (["eth"], ["robot:two"])
         home.run("down")
 
         # The configuration's own robot of that name is the one that counts.

@@ -90,9 +90,12 @@ class Reader:
         """Returns the supervisor's status; `running` False where none answers."""
         try:
             until = time.time_ns() + int(ANSWER_WITHIN_S * SECOND)
-            return await self._supervisor.ask({"do": "status"}, until)
+            status: dict[str, Any] = await self._supervisor.ask({"do": "status"}, until)
         except (Gone, TimeoutError):
             return {"running": False, "processes": [], "notes": []}
+        gone = set(status.get("removed", ()))  # robots that were added and taken away: nobody is to look after them
+        shown = [each for each in status["processes"] if each["name"] not in gone or each["state"] != "stopped"]
+        return {**status, "processes": shown}
 
     async def ask(self, target: str, command: str, fields: dict[str, Any] | None = None) -> Any:
         """Returns the answer to a question, None where there is none in time."""

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import msgspec
 
+from onetape.dashboard.past import folder_of
 from onetape.dashboard.topic import Topic, Topics
 from onetape.model.errors import BadInput, DuplicateCommand, OnetapeError
 from onetape.tape.segments import is_tape
@@ -27,6 +28,7 @@ SHOWN_MAX: Final = 10
 FILES_MAX: Final = 500
 DEPTH_MAX: Final = 3  # folders below the project's
 PARAMS_WITHIN_S: Final = 20.0
+EXPLAINED_WITHIN_S: Final = 120.0
 TEXT_MAX: Final = 2000
 NICE: Final = 10  # whoever trades goes first
 JOBS: Final = max(1, (os.cpu_count() or 2) - 1)  # of a sweep: a core is left to them
@@ -75,6 +77,7 @@ class Trials:
             "trials": Topic(self._shown, 0.3),
             "trial_files": Topic(self._files, 10.0),
             "trial_params": Topic(self._params, 60.0),
+            "explained": Topic(self._explained, 600.0),
         }
 
     async def _shown(self, _words: Sequence[str]) -> Any:
@@ -119,14 +122,30 @@ class Trials:
         return kept[1]
 
     async def _read_params(self, strategy: str) -> Any:
-        process = await self._begun("params", strategy, "--json", stderr=asyncio.subprocess.PIPE)
+        return await self._said("params", strategy, within_s=PARAMS_WITHIN_S)
+
+    async def _explained(self, words: Sequence[str]) -> Any:
+        """Returns what a run's result is made of, by symbol, and what its orders cost against the market. words: its
+        name."""
+        run = str(folder_of(self._home, "runs", words[0] if words else ""))
+        async with self._loading:
+            made = await self._said("attribution", run, "--by", "symbol", within_s=EXPLAINED_WITHIN_S)
+            costs = await self._said("tca", run, "--by", "symbol", within_s=EXPLAINED_WITHIN_S)
+        return {"symbols": made["by_symbol"], **{name: costs[name] for name in ("costs", "unpriced")}}
+
+    async def _said(self, *call: str, within_s: float) -> Any:
+        """Returns what a command answers. Raises BadInput with its error."""
+        process = await self._begun(*call, "--json", stderr=asyncio.subprocess.PIPE)
         try:
-            out, err = await asyncio.wait_for(process.communicate(), PARAMS_WITHIN_S)
+            out, err = await asyncio.wait_for(process.communicate(), within_s)
         except TimeoutError:
-            process.kill()
-            raise BadInput("its parameters take too long", location=strategy) from None
+            raise BadInput(f"{call[0]} takes longer than {within_s:.0f} s", location=Path(call[1]).name) from None
+        finally:
+            if process.returncode is None:
+                process.kill()
         if process.returncode:
-            raise BadInput(_last_line(err.decode(errors="replace")) or "it cannot be loaded", location=strategy)
+            words = _last_line(err.decode(errors="replace")) or f"{call[0]} cannot read it"
+            raise BadInput(words, location=Path(call[1]).name)
         return msgspec.json.decode(out)
 
     # --- trying ---------------------------------------------------------------------------------------

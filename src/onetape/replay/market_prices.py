@@ -40,7 +40,8 @@ class Market:
     def __init__(self, plan: RunPlan, symbols: list[str]) -> None:
         self.start = -TIME_MAX if plan.start is None else plan.start
         self.end = TIME_MAX if plan.end is None else plan.end
-        self.inputs = [(Path(each.path), each.last_sequence) for each in plan.inputs]
+        # A run that goes on, or was killed, has not said how far it read.
+        self.inputs = [(Path(each.path), each.last_sequence or TIME_MAX) for each in plan.inputs]
         self.symbols = symbols
         self._columns: dict[tuple[str, str], dict[str, Ints]] = {}
         self._streams: dict[Path, dict[int, str]] = {}

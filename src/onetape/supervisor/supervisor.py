@@ -607,6 +607,11 @@ class Supervisor:
             "processes": processes,
             "notes": list(self.starter.notes),
             "added": sorted(self.robots.added),
+            "removed": sorted(
+                each.name
+                for each in self.children
+                if each.kind == "robot" and each.name.partition(":")[2] not in self.config.robots
+            ),
             "since": self.since,
             "metrics": self.metrics.address if self.metrics is not None else None,
             "control": self._address(CONTROL),

@@ -12,7 +12,7 @@ export function Robots({ words, hello }) {
     <div class="grid">
       <${List} of=${of} chosen=${chosen} />
       ${mayAct && hello && html`<${Add} accounts=${Object.keys(hello.accounts)} />`}
-      ${chosen && html`<div class="stack"><${State} key=${`state ${chosen.name}`} robot=${chosen} of=${of} mayAct=${mayAct} /><${Latency} robot=${chosen} of=${of} /></div><div class="stack"><${Parameters} key=${chosen.name} robot=${chosen} of=${of} mayAct=${mayAct} /></div><${Decisions} key=${`decisions ${chosen.run}`} robot=${chosen} />`}
+      ${chosen && html`<div class="stack"><${State} key=${`state ${chosen.name}`} robot=${chosen} of=${of} mayAct=${mayAct} /><${Latency} robot=${chosen} of=${of} />${chosen.run && html`<${Explained} key=${`explained ${chosen.run}`} run=${chosen.run} />`}</div><div class="stack"><${Parameters} key=${chosen.name} robot=${chosen} of=${of} mayAct=${mayAct} /></div><${Decisions} key=${`decisions ${chosen.run}`} robot=${chosen} />`}
     </div>`;
 }
 
@@ -209,6 +209,29 @@ function Decisions({ robot }) {
   const blocked = robot.blocked.map((each) => html`<p key=${each.text} class="note"><span class="state bad">opens nothing</span> ${each.text}${each.until ? html`, ends in ${duration(each.until - now())}` : ""}</p>`);
   return html`<${Panel} title="Signals and targets, lately" id="decisions" wide of=${part("decisions")} empty="It said no signal and set no target lately.">${(rows) => html`<${Table} label="Signals and targets" columns=${columns} rows=${rows} keyOf=${(row) => row.sequence} />`}<//>
     <${Panel} title="Why no order" id="refusals" wide of=${part("refused")} isEmpty=${(rows) => !rows.length && !blocked.length} empty="Nothing keeps it from opening positions, and none of its late orders was denied or rejected.">${(rows) => html`${blocked}${rows.length > 0 && html`<${Table} label="Refused orders" columns=${refused} rows=${rows} keyOf=${(row) => row.sequence} />`}`}<//>`;
+}
+
+/** What its result is made of: prices, fees, funding, and what its orders cost against the market. It reads the whole
+    run, so it is asked for. */
+function Explained({ run }) {
+  const [of, setOf] = useState(/** @type {{data?: any, error?: string, busy?: boolean}} */ ({}));
+  const reckon = () => {
+    setOf({ ...of, busy: true });
+    read(`explained|${run}`).then((data) => setOf({ data }), (error) => setOf({ error: error.message }));
+  };
+  const money = (name) => ({ head: { gross: "from prices", net: "made" }[name] ?? name, right: true, cell: (row) => html`<${Amount} value=${name === "fees" ? 0 - row.fees : row[name]} currency=${row.currency} signs />` });
+  const columns = [{ head: "symbol", cell: (row) => html`<span class="short">${row.symbol}</span>` }, ...["gross", "fees", "funding", "other", "net"].map(money)];
+  const causes = [
+    { head: "of it given to the market", cell: (row) => row.cause },
+    { head: "amount", right: true, cell: (row) => html`<${Amount} value=${0 - row.amount} currency=${row.currency} signs />` },
+    { head: "of what was traded", right: true, cell: (row) => (row.bps == null ? "–" : `${number(row.bps)} bp`) },
+  ];
+  const aside = html`<button disabled=${of.busy} onClick=${reckon}>${of.busy ? "Reckons ..." : "Reckon"}</button>`;
+  const state = of.data || of.error ? of : { data: { symbols: [], costs: [] } };
+  return html`<${Panel} title="Result of this run, explained" id="explained" of=${state} aside=${aside} isEmpty=${(data) => !data.symbols.length} empty=${of.data ? "It has traded nothing." : "Prices, fees, funding and slippage: it reads the whole run, also one that goes on."}>${(data) => html`
+    <${Table} label="Result by symbol" columns=${columns} rows=${data.symbols} keyOf=${(row) => `${row.symbol} ${row.currency}`} />
+    <${Table} label="Slippage" columns=${causes} rows=${data.costs.filter((row) => ["spread", "impact", "delay"].includes(row.cause))} keyOf=${(row) => row.cause} />
+    ${data.unpriced > 0 && html`<p class="note">${data.unpriced} orders filled where the tapes have no market.</p>`}`}<//>`;
 }
 
 const HOPS = { received_to_decided: "market received to decided", decided_to_out: "decided to sent", out_to_acknowledged: "sent to acknowledged" };
