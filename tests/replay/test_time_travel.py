@@ -23,7 +23,6 @@ import pytest
 from onetape.engine.run_spec import RunSpec
 from onetape.model.errors import BadConfig, BadInput, ProcessDown, StrategyError
 from onetape.model.time import format_time
-from onetape.replay import time_travel
 from onetape.replay.recorded_run import RecordedRun
 from onetape.replay.repetition import Recording
 from onetape.replay.replay import Watching, repeat, replay_run
@@ -103,27 +102,6 @@ def test_copies_are_left_on_the_way_and_their_number_is_bounded(run):
         assert traveller.step(1) == 1
         assert traveller.state() == state
     wait_for(lambda: not pids_of(run))
-
-
-def test_who_slides_goes_on_from_near(run, monkeypatch):
-    """Due things are done at a moment, so that one cannot go on from there: from a copy of just before."""
-    monkeypatch.setattr(time_travel, "NEAR", 100)
-    with Traveller(run) as traveller:
-        places = {}
-        for frames in (18_000, 18_050, 17_900):
-            traveller.go(str(frames))
-            places[frames] = format_time(traveller.state()["now"])
-    states = {}
-    with Traveller(run) as traveller:
-        for frames in (18_000, 18_050, 17_900, 18_000):
-            traveller.go(places[frames])
-            assert frames - max(each for each in traveller.copies if each <= frames) <= 17_900 // 8
-            assert states.setdefault(frames, traveller.state()) == traveller.state()
-        assert 18_000 in traveller.copies
-    for frames, state in states.items():
-        with Traveller(run) as traveller:
-            traveller.go(places[frames])
-            assert traveller.state() == state
 
 
 def pids_of(run: Path) -> list[int]:

@@ -206,24 +206,16 @@ class Traveller:
 
     def _go_to_moment(self, moment: int) -> None:
         self._start_from(lambda _, now: now <= moment)
-        # A slider's next step is near: one is left for those back, and one for those on from here.
-        for stop in (moment - (moment - self._walker.now) // 8, moment):
-            begun = self._walker.frames
-            self._walk_to(stop)
-            if self._walker.frames - begun > 10 * NEAR:
-                self._leave_copy()
-        # Timers and answers that were due by then did not wait for a later frame.
-        if self._walker.now < moment:
-            self._walker.is_advanced = True
-            self._walker.note(self._walker.ask(do="advance", moment=moment))
-
-    def _walk_to(self, moment: int) -> None:
         while not self._walker.is_end:
             stop = self._next_copy()
             self._move(stop - self._walker.frames, moment)
             if self._walker.frames < stop:
                 break
             self._leave_copy()
+        # Timers and answers that were due by then did not wait for a later frame.
+        if self._walker.now < moment:
+            self._walker.is_advanced = True
+            self._walker.note(self._walker.ask(do="advance", moment=moment))
 
     def _move(self, frames_max: int, moment: int) -> None:
         frames_max = min(frames_max, TIME_MAX)
@@ -296,10 +288,9 @@ class Traveller:
         self._copies.sort(key=lambda each: each.frames)
         if len(self._copies) <= COPIES_MAX:
             return
-        # The nearest to their neighbours go first, but not this one; the first one is where the life begins.
-        inner = [n for n in range(1, len(self._copies) - 1) if self._copies[n].frames != frames]
-        gone = min(inner, key=lambda n: self._copies[n + 1].frames - self._copies[n - 1].frames)
-        self._copies.pop(gone).end()
+        # The nearest to their neighbours go first; the first one is where the life begins.
+        gaps = [self._copies[n + 1].frames - self._copies[n - 1].frames for n in range(1, len(self._copies) - 1)]
+        self._copies.pop(1 + gaps.index(min(gaps))).end()
 
     def _copied(self, walker: _Walker) -> _Walker:
         ours, theirs = socket.socketpair()
