@@ -92,7 +92,7 @@ def test_what_comes_is_followed_beside_steps_back(tape, interval):
         tape.write(count)
         bars.back()
         assert bars.ahead()
-        assert bars.newest(span, 2) == tape.bars(interval)[-2:]
+        assert bars.page(span, 2)[0] == tape.bars(interval)[-2:]
     bars.back()
     assert bars.page(span, 10**6) == (tape.bars(interval), False)
     bars.close()
@@ -101,11 +101,13 @@ def test_what_comes_is_followed_beside_steps_back(tape, interval):
 def test_what_came_while_nobody_looked_is_taken_by_steps(tape):
     bars, span = bars_of(tape, "1m")
     bars.ahead()
+    assert bars.page(span, 3) == ([], True)
+    bars.back()
     tape.write(40_000)
     looks = 0
     while not bars.ahead():
         looks += 1
-    assert looks == 2 and bars.newest(span, 3) == tape.bars("1m")[-3:]
+    assert looks == 2 and bars.page(span, 3)[0] == tape.bars("1m")[-3:]
     bars.close()
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["INTERVALS", "SIDES", "Bars", "Fills", "Followed", "Trades", "base_of", "instrument_from"]
 
 INTERVALS: Final = {"1s": SECOND, "5s": 5 * SECOND, "1m": MINUTE, "5m": 5 * MINUTE, "1h": HOUR, "1d": DAY}
-FRAMES_MAX: Final = 500_000  # that a step reads: some 50 ms
+FRAMES_MAX: Final = 500_000  # that a step reads: some 80 ms
 KEPT_MAX: Final = 1_000_000  # rows, of 40 bytes: bars of a second of eleven days
 FAR_STEPS: Final = 40  # of a moment from what is kept: it is begun anew there
 TRADES: Final = 40
@@ -182,13 +182,6 @@ class Bars(Followed):
     def __init__(self, path: Path, instrument: Instrument, base: int) -> None:
         self.base = base
         super().__init__(path, instrument)
-
-    def newest(self, interval: int, count: int) -> list[list[float]]:
-        """Returns the last bars, of which the first may lack what was before `since`."""
-        found: list[list[float]] = bars_of(self.rows[-(count + 1) * (interval // self.base) :], interval)[
-            -count:
-        ].tolist()
-        return found
 
     def page(self, interval: int, count: int, before: float = math.inf) -> tuple[list[list[float]], bool]:
         """Returns so many whole bars before a time, s UTC, as far as it has them, and whether there may be more."""

@@ -110,12 +110,12 @@ class Market:
     # --- bars and trades ------------------------------------------------------------------------------
 
     async def _newest(self, words: Sequence[str]) -> Any:
-        """Returns the last two bars: a page that has missed one reads the newest anew."""
+        """Returns the last two bars that are read whole; a page that has missed one reads the newest anew."""
         bars, interval = self._bars(words)
 
         def work() -> dict[str, Any]:
             bars.ahead()
-            return {"bars": bars.newest(interval, 2)}
+            return {"bars": bars.page(interval, 2)[0]}
 
         return await self._in_thread(work)
 
