@@ -290,7 +290,8 @@ class BinanceUsdmProtocol:
         if self.signs_late and purpose in ORDER_PURPOSES:
             return Call(purpose, method, path, b"", {}, weight, orders, subject, symbol, params)
         target = f"{path}?{self._query(params, now)}"
-        return Call(purpose, method, target, b"", self._headers, weight, orders, subject, symbol, made=now)
+        made = now if self.family.has_nonces else 0
+        return Call(purpose, method, target, b"", self._headers, weight, orders, subject, symbol, made=made)
 
     def _query(self, params: dict[str, str], now: int) -> str:
         if self.family.has_nonces:
