@@ -376,12 +376,16 @@ def slider(inputs: argparse.Namespace) -> list[dict[str, Any]]:
                 for _ in range(STEPS // 2)
             ]
     return [figure(f"pages: the time page of {inputs.events} events, opened", opened, "s", None)] + [
-        figure(f"pages: slider, {what}, {part}, {word}", percent([at[index] for at in each], which), "ms",
-               100.0 if "notch" in what else None)
+        figure(
+            f"pages: slider, {what}, {part}, {word}",
+            percent([at[index] for at in each], which),
+            "ms",
+            100.0 if "notch" in what else None,
+        )
         for what, each in took.items()
         for index, part in enumerate(("state", "and bars"))
         for which, word in ((50, "p50"), (95, "p95"))
-    ]  # fmt: skip
+    ]
 
 
 PARTS = {"paint": paint, "pixel": pixel, "memory": memory, "pan": pan, "slider": slider}

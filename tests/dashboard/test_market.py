@@ -6,7 +6,7 @@ import asyncio
 from types import SimpleNamespace
 
 import pytest
-from test_bars import SYMBOL, Tape
+from test_chart_bars import SYMBOL, Tape
 
 from onetape.dashboard import bars, market
 from onetape.dashboard.market import Market
