@@ -25,7 +25,8 @@ from onetape.feeds.venue_clock import VenueClock
 from onetape.model.instrument import from_symbol
 from onetape.model.time import MINUTE, SECOND
 from onetape.tape.journal import JournalReader, JournalWriter
-from onetape.venues.gateways import Addresses, open_trading_venue
+from onetape.venues.contract import Addresses
+from onetape.venues.open import open_trading_venue
 from onetape.venues.past_market import PastBar
 
 ANSWERED_S = 0.05

@@ -31,7 +31,8 @@ from onetape.model.enums import Side
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import Call
 from onetape.orders.outcome import Outcome
-from onetape.venues.gateways import Addresses, open_trading_venue
+from onetape.venues.contract import Addresses
+from onetape.venues.open import open_trading_venue
 
 SYMBOL = "binance:BTC/USDT:USDT"
 ROW = (

@@ -47,7 +47,8 @@ from onetape.orders.reports import BalanceReport
 from onetape.robot.live import LiveOptions, open_live
 from onetape.security.private import private_folder
 from onetape.tape.journal import JournalReader, JournalWriter, type_id
-from onetape.venues.gateways import Addresses, open_trading_venue
+from onetape.venues.contract import Addresses
+from onetape.venues.open import open_trading_venue
 
 SYMBOL, RAW = "binance:BTC/USDT:USDT", "BTCUSDT"
 WARM = 200

@@ -202,13 +202,11 @@ def test_files_answer_one_question():
 
 
 def test_modules_that_know_each_other_are_one():
-    """An import for types alone is one, too: what it hides is a circle that readers go round."""
+    """An import for types alone, or inside a function, is one, too: what it hides is a circle that readers go round."""
     modules = {".".join(path.relative_to(SOURCE.parent).with_suffix("").parts): path for path in OURS}
     graph: dict[str, set[str]] = {}
     for module, path in modules.items():
-        top = ast.parse(path.read_text()).body
-        lines = (*top, *(line for block in top if isinstance(block, ast.If) for line in block.body))
-        imports = [line for line in lines if isinstance(line, ast.ImportFrom)]
+        imports = [line for line in ast.walk(ast.parse(path.read_text())) if isinstance(line, ast.ImportFrom)]
         named = {f"{line.module}.{each.name}" for line in imports for each in line.names}
         graph[module] = (named | {f"{line.module}" for line in imports}) & modules.keys()
     assert len(graph) > 500

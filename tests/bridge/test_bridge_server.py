@@ -18,7 +18,7 @@ from onetape.model.order import OrderSpec
 from onetape.orders.outcome import Outcome
 from onetape.orders.reports import FillReport
 from onetape.venues.ccxt.gateway import CcxtVenue
-from onetape.venues.gateways import Addresses
+from onetape.venues.contract import Addresses
 
 KRAKEN = "kraken:BTC/USD"
 TRADES = 53  # more than fit on a page of the venue, fewer than on two

@@ -13,7 +13,7 @@ from certify.conformance import CASES, Desk, Top
 from certify.desks import Http
 from exchange.venue_client import served
 from onetape.venues.ccxt.gateway import CcxtVenue
-from onetape.venues.gateways import Addresses
+from onetape.venues.contract import Addresses
 from onetape.venues.numbers import units_of
 
 APPLICABLE = [f"C-{n:02d}" for n in (1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 15, 16, 20)]

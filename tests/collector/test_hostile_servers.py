@@ -25,7 +25,8 @@ from onetape.model.errors import VenueUnavailable
 from onetape.net.connection import connected
 from onetape.net.http_limits import BODY_MAX
 from onetape.preflight.venue_access import VenueAccess
-from onetape.venues.gateways import Addresses, open_trading_venue
+from onetape.venues.contract import Addresses
+from onetape.venues.open import open_trading_venue
 
 WITHIN_S = 300
 BOMB = 1 << 30  # unpacked

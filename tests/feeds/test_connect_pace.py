@@ -16,7 +16,8 @@ from onetape.feeds.request_budget import budget_file
 from onetape.model.time import SECOND
 from onetape.net.connection import reconnect_after
 from onetape.orders.budget import BudgetRule
-from onetape.venues.gateways import Addresses, open_trading_venue
+from onetape.venues.contract import Addresses
+from onetape.venues.open import open_trading_venue
 
 BINANCE = BudgetRule(300 * SECOND, 300, "")
 KRAKEN = BudgetRule(600 * SECOND, 150, "")

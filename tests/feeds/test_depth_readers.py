@@ -13,7 +13,8 @@ from onetape.feeds.query_line import VenueLine
 from onetape.feeds.venue_clock import VenueClock
 from onetape.orders.calls import Call, Purpose
 from onetape.tape.journal import JournalWriter
-from onetape.venues.gateways import Addresses, open_trading_venue
+from onetape.venues.contract import Addresses
+from onetape.venues.open import open_trading_venue
 
 KIND = "binance-usdm"
 SNAPSHOT = Call(Purpose.MARKET, "GET", "/fapi/v1/depth?symbol=BTCUSDT&limit=100", b"", {}, 5)

@@ -17,7 +17,8 @@ from onetape.model.instrument import from_symbol
 from onetape.model.time import SECOND
 from onetape.net.tasks import ended
 from onetape.tape.journal import JournalReader, JournalWriter
-from onetape.venues.gateways import Addresses, open_trading_venue
+from onetape.venues.contract import Addresses
+from onetape.venues.open import open_trading_venue
 from waiting import wait_in_loop
 
 KIND = "binance-usdm"

@@ -20,7 +20,8 @@ from onetape.feeds.malformed_counts import Rejects
 from onetape.feeds.market_feed import MarketFeed
 from onetape.model.instrument import from_symbol
 from onetape.tape.journal import JournalReader, JournalWriter
-from onetape.venues.gateways import Addresses, open_trading_venue
+from onetape.venues.contract import Addresses
+from onetape.venues.open import open_trading_venue
 
 KIND = "binance-usdm"
 INSTRUMENT = from_symbol("binance:S/USDT:USDT", raw_symbol="SUSDT", tick="0.1", lot="0.001")

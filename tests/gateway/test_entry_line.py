@@ -19,7 +19,8 @@ from onetape.model.errors import VenueRateLimit
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import OrderKey
 from onetape.orders.outcome import Outcome
-from onetape.venues.gateways import Addresses, open_trading_venue
+from onetape.venues.contract import Addresses
+from onetape.venues.open import open_trading_venue
 from waiting import wait_in_loop
 
 SYMBOLS = {"binance-usdm": "binance:BTC/USDT:USDT", "kraken": "kraken:BTC/USD"}

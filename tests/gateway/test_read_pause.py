@@ -30,7 +30,8 @@ from onetape.orders.managed import Request
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reconcile import Reconciler
-from onetape.venues.gateways import Addresses, open_trading_venue
+from onetape.venues.contract import Addresses
+from onetape.venues.open import open_trading_venue
 
 KEY_STARTER = (15, 330_000)  # of a key of the lowest tier
 START = 1_795_000_000 * SECOND

@@ -18,7 +18,8 @@ from onetape.model.money import money, money_units
 from onetape.orders.calls import MASTER, OrderProtocol, TransferRoute
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reports import TransferReport
-from onetape.venues.gateways import Addresses, open_trading_venue
+from onetape.venues.contract import Addresses
+from onetape.venues.open import open_trading_venue
 from worlds.books_process import UNIT, Books, Wire
 from worlds.copied import in_a_copy
 

@@ -19,7 +19,8 @@ from onetape.gateway.transfer_desk import Heard
 from onetape.model.money import money, money_units
 from onetape.orders.calls import Destination, OrderProtocol, TransferRoute
 from onetape.orders.outcome import Answer, Outcome
-from onetape.venues.gateways import Addresses, open_trading_venue
+from onetape.venues.contract import Addresses
+from onetape.venues.open import open_trading_venue
 from worlds.between_venues import CURRENCY, ENDS, End, destinations, open_venues, other, steer
 from worlds.books_process import UNIT, Books, Wire
 from worlds.copied import in_a_copy

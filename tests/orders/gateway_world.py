@@ -32,7 +32,8 @@ from onetape.orders.managed import FillOut, IntentOut, NewsOut, Out
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reconcile import Reconciler
-from onetape.venues.gateways import AccountStream, Addresses, open_trading_venue
+from onetape.venues.contract import AccountStream, Addresses
+from onetape.venues.open import open_trading_venue
 from onetape.venues.pacifica.words import client_id_of
 from orders.gateway_faults import SPEECHLESS, Faults
 from orders.gateway_invariants import Invariants

@@ -7,9 +7,10 @@ import pytest
 from exchange.venue_client import served
 from onetape.model.errors import PermissionDenied, VenueUnavailable
 from onetape.preflight.preflight import Target, preflight
-from onetape.venues.gateways import HOSTS, Addresses
+from onetape.venues.contract import Addresses
 from onetape.venues.hosts import OWN_HOSTS, unfit_address
 from onetape.venues.key_check import Wanted, other_account
+from onetape.venues.open import HOSTS
 
 
 @pytest.fixture(scope="module", params=["binance-usdm", "kraken"])

@@ -107,7 +107,7 @@ def test_sweeps_of_few_parameters_have_pages_too(tmp_path, grid):
 
 
 def test_more_variants_than_a_page_holds_are_cut_to_the_best_and_it_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr("onetape.report.sweep_page.VARIANTS_SHOWN_MAX", 3)
+    monkeypatch.setattr("onetape.report.sweep_results.VARIANTS_SHOWN_MAX", 3)
     data = data_of(made(tmp_path / "s").report().read_text())
     assert [each["variant"] for each in data["variants"]] == [4, 5, 6]
     assert data["notes"][0] == "the best 3 of 8 variants by pnl"

@@ -27,7 +27,8 @@ from onetape.orders.calls import Call, OrderKey, Purpose, signatures
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reports import AccountModeReport, FillReport, OrderStatusReport
 from onetape.venues.bitmex.trading import PAGE
-from onetape.venues.gateways import Addresses, open_trading_venue
+from onetape.venues.contract import Addresses
+from onetape.venues.open import open_trading_venue
 
 NOW = 1_795_000_000_000_000_000
 XBT = "bitmex:BTC/USD:BTC"

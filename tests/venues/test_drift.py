@@ -15,9 +15,10 @@ from onetape.model.enums import OrderType, Side, TimeInForce, TriggerBy, Trigger
 from onetape.model.errors import NotAvailable
 from onetape.model.order import OrderSpec
 from onetape.orders.calls import MASTER, OrderKey, TransferRoute
+from onetape.venues.contract import Addresses
 from onetape.venues.drift import BadRequest, Drifts, What
 from onetape.venues.fact_tables import errors_of, facts_of
-from onetape.venues.gateways import Addresses, open_trading_venue
+from onetape.venues.open import open_trading_venue
 
 KINDS = {"binance-usdm": "binance:BTC/USDT:USDT", "kraken": "kraken:BTC/USD"}
 PATHS = {"binance-usdm": "/fapi/v1/exchangeInfo", "kraken": "/0/public/AssetPairs"}

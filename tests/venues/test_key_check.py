@@ -16,8 +16,9 @@ from onetape.model.errors import (
     VenueUnavailable,
 )
 from onetape.orders.reports import AccountModeReport
-from onetape.venues.gateways import Addresses, open_trading_venue
+from onetape.venues.contract import Addresses
 from onetape.venues.key_check import KeyRights, Wanted, clock_wrong, refused, unfit
+from onetape.venues.open import open_trading_venue
 
 NOW = 1_795_000_000_000_000_000
 SECOND = 1_000_000_000

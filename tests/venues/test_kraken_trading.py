@@ -17,8 +17,9 @@ from onetape.orders.managed import Request
 from onetape.orders.manager import OrderManager
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reports import BalanceReport, FillReport, MoveReport, OrderStatusReport, StreamReport
-from onetape.venues.gateways import Addresses, open_trading_venue, ws_address
+from onetape.venues.contract import Addresses
 from onetape.venues.kraken.gateway import KrakenSpotVenue
+from onetape.venues.open import open_trading_venue, ws_address
 
 SECOND = 1_000_000_000
 NOW = 1_795_000_000 * SECOND

@@ -8,8 +8,9 @@ import pytest
 from exchange.venue_client import Virtual
 from onetape.model.instrument import Instrument
 from onetape.tape.journal import JournalReader, JournalWriter
-from onetape.venues.gateways import Addresses, open_trading_venue
+from onetape.venues.contract import Addresses
 from onetape.venues.market_polls import MARKS, OPEN_INTEREST, QUOTES, TRADES
+from onetape.venues.open import open_trading_venue
 
 KINDS = ("binance-usdm", "kraken")
 RECEIVED = 1_795_000_100_000_000_000

@@ -24,8 +24,9 @@ from onetape.venues.binance.errors import ERRORS as BINANCE
 from onetape.venues.binance.order_session import BinanceOrderSession
 from onetape.venues.binance.signing import signer_of, socket_payload
 from onetape.venues.binance.trading import BinanceUsdmProtocol
-from onetape.venues.gateways import Addresses, open_trading_venue
+from onetape.venues.contract import Addresses
 from onetape.venues.kraken.errors import ERRORS as KRAKEN
+from onetape.venues.open import open_trading_venue
 from onetape.venues.order_entry import LATE, PENDING_MAX, EntrySession
 
 SECOND = 1_000_000_000

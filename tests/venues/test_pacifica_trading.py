@@ -27,7 +27,8 @@ from onetape.model.order import OrderSpec
 from onetape.orders.calls import OrderKey, Purpose
 from onetape.orders.outcome import Outcome
 from onetape.orders.reports import AccountModeReport, BalanceReport, MoveKind, OrderStatusReport, StreamReport
-from onetape.venues.gateways import HOSTS, Addresses, open_trading_venue, ws_address
+from onetape.venues.contract import Addresses
+from onetape.venues.open import HOSTS, open_trading_venue, ws_address
 from onetape.venues.order_entry import EntrySession
 from onetape.venues.pacifica.errors import ERRORS
 from onetape.venues.pacifica.signing import base58, is_signed, message_of

@@ -11,7 +11,8 @@ from onetape.model.errors import BadConfig, NotAvailable
 from onetape.model.time import HOUR, SECOND
 from onetape.venues.aster import signing
 from onetape.venues.aster.signing import MAINNET, TESTNET, WalletSigner, checked, signer_address
-from onetape.venues.gateways import Addresses, open_trading_venue
+from onetape.venues.contract import Addresses
+from onetape.venues.open import open_trading_venue
 
 # The key that Aster's documentation prints, and its address there.
 SECRET = "0x4fd0a42218f3eae43a6ce26d22544e986139a01e5b34a62db53757ffca81bae1"

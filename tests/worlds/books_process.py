@@ -28,7 +28,8 @@ from onetape.orders.recover import Recovery
 from onetape.orders.reports import BalanceReport
 from onetape.security.tokens import make_token
 from onetape.tape.journal import JournalWriter
-from onetape.venues.gateways import Addresses, open_trading_venue
+from onetape.venues.contract import Addresses
+from onetape.venues.open import open_trading_venue
 from waiting import PATIENCE_S
 
 UNIT = 10**18

@@ -42,7 +42,8 @@ from onetape.net.tasks import ended
 from onetape.orders.budget import BudgetRule
 from onetape.orders.malformed import MALFORMED
 from onetape.orders.managed import HealthOut
-from onetape.venues.gateways import Addresses, open_trading_venue
+from onetape.venues.contract import Addresses
+from onetape.venues.open import open_trading_venue
 
 __all__ = ["VenueFeed"]
 

@@ -23,7 +23,7 @@ from onetape.net.egress import Egress
 from onetape.net.tasks import ended
 from onetape.orders.managed import HealthOut
 from onetape.tape.journal import JournalWriter
-from onetape.venues.gateways import TradingVenue
+from onetape.venues.contract import TradingVenue
 from onetape.venues.live_market import MarketStream, Top
 
 __all__ = ["MarketFeed", "outlast_overlap", "overlapping"]

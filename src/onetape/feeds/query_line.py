@@ -25,7 +25,7 @@ from onetape.orders.malformed import MALFORMED, check_reports
 from onetape.orders.order_budget import OrderBudget
 from onetape.orders.outcome import Answer, Outcome
 from onetape.security.redaction import Redactor
-from onetape.venues.gateways import TradingVenue
+from onetape.venues.contract import TradingVenue
 from onetape.venues.http_response import Response
 
 __all__ = ["Sent", "VenueLine"]

@@ -19,7 +19,7 @@ from onetape.model.errors import ClockSkew
 from onetape.model.time import clock_offset
 from onetape.orders.calls import Call
 from onetape.orders.managed import HealthOut
-from onetape.venues.gateways import TradingVenue
+from onetape.venues.contract import TradingVenue
 
 __all__ = ["VenueClock", "ask_time", "keep_clock"]
 

@@ -20,7 +20,7 @@ from onetape.net.tasks import ended, watched
 from onetape.orders.malformed import check_reports
 from onetape.orders.outcome import Outcome
 from onetape.orders.reports import VenueReport
-from onetape.venues.gateways import AccountStream
+from onetape.venues.contract import AccountStream
 from onetape.venues.key_check import refused
 
 __all__ = ["AccountFeed"]

@@ -26,7 +26,8 @@ from onetape.model.instrument import Instrument
 from onetape.orders.managed import HealthOut
 from onetape.orders.manager import OrderManager
 from onetape.tape.journal import JournalReader, JournalWriter
-from onetape.venues.gateways import Addresses, open_trading_venue
+from onetape.venues.contract import Addresses
+from onetape.venues.open import open_trading_venue
 
 __all__ = ["CheckpointProcess", "make"]
 

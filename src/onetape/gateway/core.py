@@ -44,7 +44,7 @@ from onetape.orders.order_budget import OrderBudget
 from onetape.orders.outcome import Answer
 from onetape.orders.reconcile import Reconciler
 from onetape.orders.reports import BalanceReport, MoveReport, OrderStatusReport, VenueReport
-from onetape.venues.gateways import TradingVenue
+from onetape.venues.contract import TradingVenue
 
 __all__ = ["DeadMan", "GatewayCore", "MarketView", "Moment", "Shell", "open_proceeds"]
 

@@ -64,7 +64,8 @@ from onetape.security.private import private_folder
 from onetape.security.redaction import Redactor
 from onetape.security.tokens import make_token
 from onetape.tape.journal import JournalWriter
-from onetape.venues.gateways import Addresses, open_trading_venue
+from onetape.venues.contract import Addresses
+from onetape.venues.open import open_trading_venue
 
 __all__ = ["Gateway"]
 

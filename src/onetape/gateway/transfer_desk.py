@@ -39,7 +39,7 @@ from onetape.orders.managed import HealthOut
 from onetape.orders.outcome import Answer
 from onetape.orders.outcome import Outcome as Answered
 from onetape.orders.reports import TransferReport
-from onetape.venues.gateways import outside_wallet
+from onetape.venues.open import outside_wallet
 
 __all__ = ["Heard", "TransferDesk", "Wire", "tell_gateway"]
 

@@ -24,7 +24,8 @@ from onetape.orders.outcome import Outcome
 from onetape.orders.reports import OrderStatusReport, PositionReport
 from onetape.risk.look_back import period_of
 from onetape.security.redaction import Redactor
-from onetape.venues.gateways import Addresses, TradingVenue, open_trading_venue
+from onetape.venues.contract import Addresses, TradingVenue
+from onetape.venues.open import open_trading_venue
 from onetape.venues.past_market import bars_between
 
 __all__ = ["VenueReader", "can_watch", "traits_of"]

@@ -28,9 +28,10 @@ from onetape.preflight.venue_access import VenueAccess
 from onetape.security.redaction import Redactor
 from onetape.security.secrets import read_secret
 from onetape.venues.binance.trading import BinanceUsdmProtocol
-from onetape.venues.gateways import HOSTS, Addresses, TradingVenue, open_trading_venue, ws_address
+from onetape.venues.contract import Addresses, TradingVenue
 from onetape.venues.hosts import unfit_address
 from onetape.venues.key_check import KeyRights, Wanted, binance_ids, clock_wrong, other_account, refused, unfit
+from onetape.venues.open import HOSTS, open_trading_venue, ws_address
 
 __all__ = [
     "CHECKED",

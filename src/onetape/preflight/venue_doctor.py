@@ -25,8 +25,8 @@ from onetape.preflight.findings import ERROR, OK, WARNING, Finding
 from onetape.preflight.preflight import CHECKED, Passed, Target, look, market_of, preflight, secret_of, target_of
 from onetape.preflight.venue_access import VenueAccess
 from onetape.venues.fact_tables import facts_of
-from onetape.venues.gateways import open_trading_venue
 from onetape.venues.key_check import Wanted
+from onetape.venues.open import open_trading_venue
 
 __all__ = ["check_account", "check_venue", "examine"]
 

@@ -23,7 +23,7 @@ from onetape.preflight.preflight import Passed, Target
 from onetape.preflight.venue_access import VenueAccess
 from onetape.venues.drift import Drift, Drifts, Facts, What
 from onetape.venues.fact_tables import errors_of, facts_of
-from onetape.venues.gateways import open_trading_venue
+from onetape.venues.open import open_trading_venue
 
 __all__ = ["DriftReport", "venue_drift"]
 

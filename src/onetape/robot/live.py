@@ -57,8 +57,8 @@ from onetape.runs.preparing import prepare_plan, strategy_class
 from onetape.runs.recording import begin_run, run_folder, run_uuid
 from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape
-from onetape.venues.gateways import outside_wallet
 from onetape.venues.key_check import Wanted
+from onetape.venues.open import outside_wallet
 
 __all__ = [
     "Asks",

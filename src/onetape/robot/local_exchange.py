@@ -18,7 +18,7 @@ from onetape.model.symbol import exchange_of
 from onetape.orders.calls import Call, Purpose
 from onetape.preflight.preflight import CHECKED, Target, look
 from onetape.preflight.venue_access import VenueAccess
-from onetape.venues.gateways import Addresses
+from onetape.venues.contract import Addresses
 from onetape.venues.hosts import is_loopback
 
 __all__ = ["OnExchange", "on_exchange"]

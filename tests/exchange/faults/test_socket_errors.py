@@ -13,7 +13,8 @@ from onetape.model import catalogue
 from onetape.model.enums import Side
 from onetape.model.order import OrderSpec
 from onetape.orders.outcome import Outcome
-from onetape.venues.gateways import Addresses, open_trading_venue
+from onetape.venues.contract import Addresses
+from onetape.venues.open import open_trading_venue
 from onetape.venues.order_entry import EntrySession
 
 SYMBOLS = {"binance-usdm": "binance:BTC/USDT:USDT", "kraken": "kraken:BTC/USD"}

@@ -18,7 +18,7 @@ from onetape.venues.binance.order_session import PATH, BinanceOrderSession
 from onetape.venues.binance.past import BinanceUsdmPast
 from onetape.venues.binance.polls import WEIGHTS, BinanceUsdmPolls
 from onetape.venues.binance.trading import BinanceUsdmProtocol
-from onetape.venues.gateways import Addresses
+from onetape.venues.contract import Addresses
 from onetape.venues.live_market import LiveMarket
 
 __all__ = ["BinanceUsdmVenue"]

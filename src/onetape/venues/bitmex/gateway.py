@@ -18,7 +18,7 @@ from onetape.orders.reports import VenueReport
 from onetape.venues.bitmex.instruments import instruments_of
 from onetape.venues.bitmex.market import BitmexDepth, hello_of, live_market
 from onetape.venues.bitmex.trading import CLOCK_STEP, ROOT, TABLES, BitmexProtocol
-from onetape.venues.gateways import Addresses
+from onetape.venues.contract import Addresses
 from onetape.venues.live_market import LiveMarket
 from onetape.venues.numbers import exact_json
 from onetape.venues.order_entry import EntryDialect

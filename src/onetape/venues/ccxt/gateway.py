@@ -18,8 +18,8 @@ from onetape.venues.ccxt.facts import facts_of
 from onetape.venues.ccxt.instruments import instruments_of
 from onetape.venues.ccxt.market import CcxtMarket
 from onetape.venues.ccxt.trading import CcxtProtocol
+from onetape.venues.contract import Addresses
 from onetape.venues.depth import DepthStream
-from onetape.venues.gateways import Addresses
 from onetape.venues.order_entry import EntryDialect
 from onetape.venues.outcome import malformed
 

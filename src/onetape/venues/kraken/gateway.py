@@ -18,7 +18,7 @@ from onetape.orders.budget import BudgetRule
 from onetape.orders.calls import Call
 from onetape.orders.malformed import MALFORMED
 from onetape.orders.reports import VenueReport
-from onetape.venues.gateways import Addresses
+from onetape.venues.contract import Addresses
 from onetape.venues.kraken.assets import Pairs
 from onetape.venues.kraken.depth import KrakenDepth
 from onetape.venues.kraken.instruments import instruments_of

@@ -15,7 +15,7 @@ from onetape.orders.budget import BudgetRule
 from onetape.orders.calls import Call, Purpose
 from onetape.orders.malformed import MALFORMED
 from onetape.orders.reports import VenueReport
-from onetape.venues.gateways import Addresses
+from onetape.venues.contract import Addresses
 from onetape.venues.live_market import LiveMarket
 from onetape.venues.outcome import malformed
 from onetape.venues.pacifica.instruments import instruments_of
