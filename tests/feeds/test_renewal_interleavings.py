@@ -60,7 +60,10 @@ class Venue:
         opened: Callable[[], None],
         cut: asyncio.Event,
         ping: bytes = b"",
+        *,
+        egress: object = None,
     ) -> None:
+        assert egress is None
         socket = Socket(take)
         self.sockets.append(socket)
         try:
