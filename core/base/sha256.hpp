@@ -23,7 +23,7 @@ class Sha256 {
     }
     [[nodiscard]] Digest finish() noexcept;
 
-    // How far it has come: plain bytes, the same on every machine.
+    // The state of a hash so far: plain bytes, the same on every machine.
     struct Progress {
         std::array<std::uint32_t, 8> state;
         std::array<unsigned char, 64> rest{};

@@ -524,7 +524,7 @@ class PyTradingLoop {
         if (!host_.is_valid()) throw std::runtime_error("the run is over");
     }
 
-    // Its calls instead of the strategy's, and the orders that it is asked for afterwards.
+    // Plays a log's calls instead of the strategy's; keeps the orders it is asked for afterwards.
     struct Player {
         explicit Player(std::string log) : reader(std::move(log)) {}
         CallReader reader;

@@ -55,7 +55,7 @@ template <std::size_t N>
     throw nanobind::value_error(("unknown name " + name).c_str());
 }
 
-// For sources that are measured.
+// Takes the events of sources that are only measured, and drops them.
 class NullSink final : public EventSink {
  protected:
     Status write(EventType, std::uint16_t, std::uint32_t, std::int64_t, const void*,

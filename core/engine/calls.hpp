@@ -60,7 +60,7 @@ void put(std::string& to, const OrderSpec& spec);
 
 }  // namespace call_facts
 
-// Written as the run goes. Instead of being kept, calls can be compared with those of a log.
+// Writes calls as the run goes. Instead of being kept, they can be compared with those of a log.
 class CallLog {
  public:
     void record() { is_on_ = true; }
@@ -97,8 +97,8 @@ class CallLog {
     std::string_view expected_;
 };
 
-// Of one call, in the order in which they were put. What is not there reads as zero or empty, and
-// `whole` says so.
+// Reads the facts of one call, in the order in which they were put. What is not there reads as zero
+// or empty, and `whole` says so.
 class CallFacts {
  public:
     explicit CallFacts(std::string_view bytes) : rest_(bytes) {}
@@ -125,7 +125,7 @@ class CallFacts {
     bool whole_ = true;
 };
 
-// A log from its beginning. Damage ends it.
+// Reads a log of calls from its beginning. Damage ends it.
 class CallReader {
  public:
     explicit CallReader(std::string bytes) : bytes_(std::move(bytes)), rest_(bytes_) { load(); }

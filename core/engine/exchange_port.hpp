@@ -137,8 +137,8 @@ class GatewayPort final : public ExchangePort {
     bool take_report(std::uint32_t gateway, Instrument* instrument, const Frame& frame) override;
 };
 
-// Order reports and fills reach this robot when they reached that of the journal. seats: as the
-// run whose place this is had them.
+// Delivers order reports and fills to this robot when they reached that of the journal. seats: as
+// the run whose place this is had them.
 class ReportScript final : public ExchangePort {
  public:
     explicit ReportScript(Reader& journal, GatewaySeats seats = {})

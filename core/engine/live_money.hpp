@@ -19,7 +19,7 @@ namespace onetape {
 // Why an entry moved the robot's money, as far as it matters to the robot.
 enum class EntryKind : std::uint8_t { fill, funding, interest, moved };
 
-// What an entry changes a balance of the robot's sub-account by.
+// The amount by which an entry changes a balance of the robot's sub-account.
 struct LedgerLeg {
     std::uint32_t currency = 0;
     Money amount = 0;

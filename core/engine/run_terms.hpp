@@ -41,7 +41,7 @@ struct OrderSpec {  // what a strategy asks for, in units
     std::string more;  // further facts for the tape, MessagePack; most have none
 };
 
-// From `time` on the robot trades, or does not.
+// A switch of trading: from `time` on the robot trades, or does not.
 struct TradingSwitch {
     std::int64_t time;
     bool open;

@@ -54,9 +54,9 @@ class TradingLoop final {
     std::uint32_t add_source(Reader* reader);
     // The source ends after this sequence, whatever came later: a replay takes what the run took.
     void limit_source(std::uint32_t source, std::uint64_t last_sequence);
-    // A robot that follows more than its gateway's tape (source 0): the frames of the others as an
-    // earlier run took them, each step behind frame `after` of the gateway's. What lies before
-    // `first` was left out there. None may be taken otherwise; more steps may follow.
+    // A step of the inputs of a robot that follows more than its gateway's tape (source 0): frames
+    // of another as an earlier run took them, behind frame `after` of the gateway's. What lies
+    // before `first` was left out there. None may be taken otherwise; more steps may follow.
     struct InputStep {
         std::uint64_t after;
         std::uint32_t source;
@@ -460,8 +460,8 @@ class TradingLoop final {
                     std::uint16_t flags = 0);
     void write_request(std::uint32_t instrument, const OrderRequestPayload& request,
                        std::string_view more, std::uint16_t flags);
-    // What goes to the tape with this callback's action number `at`: further facts of an order
-    // request, else a frame of its own before it.
+    // A record that goes to the tape with this callback's action number `at`: further facts of an
+    // order request, else a frame of its own before it.
     struct Beside {
         std::size_t at;
         EventType type;

@@ -27,8 +27,8 @@ struct FlowSymbol {
     double correlation = 0.6;       // share of the common factor in its variance, 0 to 1
 };
 
-// Each step the walk moves by the whole part of a normal, and with some probability there is a
-// print: one order that takes what rests up to a whole, normal distance from the walk.
+// A random walk: each step it moves by the whole part of a normal, and with some probability there
+// is a print: one order that takes what rests up to a whole, normal distance from the walk.
 struct RandomWalk {
     double drift = 0.501;  // ticks a step, before the fraction is cut off
     double deviation = 4.0;
@@ -60,7 +60,7 @@ struct FlowEvent {
     std::span<const std::byte> payload;  // valid until the next call
 };
 
-// What the engine tells participants that are not the generated flow.
+// Takes what the engine tells participants that are not the generated flow.
 class ParticipantSink {
  public:
     virtual ~ParticipantSink() = default;

@@ -9,7 +9,7 @@
 
 namespace onetape {
 
-// Of one own order's price, in the venue's order. The first is the level that it joined.
+// One change at an own order's price, in the venue's order. The first is the level it joined.
 struct QueueStep {
     std::int64_t is_print;  // else a display
     std::int64_t size;      // units that traded, or that are displayed without our own

@@ -28,8 +28,8 @@ struct OrderRate {
     std::int64_t limit = 0, window = 0;  // so many orders in so many ns; 0: no limit
 };
 
-// Assets over debts in 1e-6: at `call` or below it the venue warns, at `liquidation` or below it
-// sells and buys until nothing is owed, for a fee of 1e-12 of what it trades.
+// Levels of loans, assets over debts in 1e-6: at `call` or below it the venue warns, at
+// `liquidation` or below it sells and buys until nothing is owed; fee: 1e-12 of what it trades.
 struct LoanTerms {
     std::int64_t call = 0, liquidation = 0, fee = 0;  // call 0: loans are never called in
 };

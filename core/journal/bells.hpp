@@ -55,7 +55,7 @@ Failure map_bells(const std::string& directory, bool create, Mapping& mapping);
     return *reinterpret_cast<BellBoard*>(mapping.data());
 }
 
-// The writer's side.
+// Rings the bells of waiting readers: the writer's side.
 class BellRinger {
  public:
     void ring(BellBoard& board) noexcept;

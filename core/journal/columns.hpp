@@ -14,8 +14,8 @@
 
 namespace onetape {
 
-// Values of equal width behind one another. Grown in place where the C library can (it moves pages,
-// not bytes), because a column may be as large as all that a run has left.
+// A column: values of equal width behind one another. Grown in place where the C library can (it
+// moves pages, not bytes), because a column may be as large as all that a run has left.
 class Column {
  public:
     explicit Column(std::size_t width) : width_(width) {}
@@ -78,7 +78,7 @@ struct FieldPlace {
     std::uint32_t bytes = 0;
 };
 
-// The frames of one type, of which some fields are wanted, where others have given values.
+// Describes the frames of one type of which some fields are wanted, where others have given values.
 struct FrameColumnsSpec {
     std::uint16_t type = 0;
     std::uint32_t payload_bytes = 0;  // frames that are shorter are passed over
@@ -101,7 +101,7 @@ class FrameColumns {
 // How an order's news say that it ended; of several the greatest stands.
 enum class OrderEnd : std::uint8_t { none = 0, canceled, expired, rejected, denied };
 
-// A row for each order that was placed, in the order of the requests, and what the news of it say.
+// Makes a row for each order that was placed, in the order of the requests, and what its news say.
 // Fills are not in it. News of orders that were not placed (the venue's own) are passed over.
 class OrderRows {
  public:
@@ -144,7 +144,7 @@ class OrderRows {
     std::uint32_t last_word_ = 0;
 };
 
-// What one walk fills.
+// The columns that one walk over the frames fills.
 struct ColumnPass {
     ColumnPass() = default;
     ColumnPass(const ColumnPass&) = delete;

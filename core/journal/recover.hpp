@@ -10,7 +10,7 @@
 
 namespace onetape {
 
-// What is known beside the tape about how its writer ended.
+// The facts beside the tape about how its writer ended.
 struct LastWriter {
     std::uint64_t durable = 0;  // frames up to here were on disk: missing ones are damage
     bool same_boot = true;      // a kill leaves no holes; only a power loss does

@@ -73,7 +73,7 @@ static_assert(offsetof(SegmentHeader, sealed) == 96);
 static_assert(offsetof(SegmentHeader, process) == 128);
 static_assert(offsetof(SegmentHeader, account) == 192);
 
-// What each segment repeats at its beginning: schemas, and instruments met so far.
+// An entry that each segment repeats at its beginning: a schema, or an instrument met so far.
 struct PreambleEntry {
     EventType type;        // instrument, or params for a schema
     std::uint32_t stream;  // instrument: its stream; schema: the type id that it describes
@@ -91,7 +91,7 @@ static_assert(sizeof(PreambleHeader) == 16);
 static_assert(offsetof(PreambleHeader, type) == 8);
 static_assert(offsetof(PreambleHeader, stream) == 12);
 
-// The first frame that begins at or after each 64 KiB of frames.
+// An entry of the index: the first frame that begins at or after each 64 KiB of frames.
 struct IndexEntry {
     std::uint64_t sequence;
     std::int64_t time_before;  // latest time of all frames of the segment before this one

@@ -34,7 +34,7 @@ Failure verify_journal(const std::string& directory, const Expand& expand, Verif
 // content, whatever their identity, epochs, segments and seals.
 Failure content_hash(const std::string& directory, const Expand& expand, Digest& digest);
 
-// What one segment is found to be, given the end of the one before.
+// The finding of a check of one segment, given the end of the one before.
 struct SegmentCheck {
     bool damaged = false;
     bool entered = true;  // false: prepared only

@@ -34,7 +34,7 @@ struct WriterOptions {
     bool heartbeat = false;  // a thread that shows readers that this process lives
 };
 
-// What opening found of the writer before.
+// The findings of opening: what the writer before has left.
 struct Recovered {
     std::uint64_t torn_bytes = 0;  // set aside
     std::string torn_file;         // empty: nothing was torn

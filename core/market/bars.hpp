@@ -153,8 +153,8 @@ class BarBuilder {
     std::int64_t joined_until_ = std::numeric_limits<std::int64_t>::min();
 };
 
-// Several periods and sources of one stream. Bars come out by (ts_close, period, source): at one
-// moment the shorter period first.
+// Builds bars of several periods and sources of one stream. They come out by (ts_close, period,
+// source): at one moment the shorter period first.
 class BarStream {
  public:
     // The index of the builder for it; asking again gives the same one.

@@ -62,7 +62,7 @@ struct MergeOptions {
     TickFilterOptions filter{};
 };
 
-// What one source has brought of one symbol. Times in ns, of frames and of the venue.
+// Counts what one source has brought of one symbol. Times in ns, of frames and of the venue.
 struct MergeCounts {
     std::int64_t received = 0;  // last
     std::int64_t event = 0;     // newest
@@ -247,8 +247,8 @@ class Merge {
     std::int64_t floor_ = std::numeric_limits<std::int64_t>::min();  // forgotten, of all symbols
 };
 
-// Journals of sources into the hub's own. A frame of it has its source's number plus one in the
-// upper byte of its flags, and the symbol's number plus one as its stream.
+// Merges journals of sources into the hub's own. A frame of it has its source's number plus one in
+// the upper byte of its flags, and the symbol's number plus one as its stream.
 class MergeFeeds {
  public:
     MergeFeeds(Merge& merge, Writer& writer) noexcept : merge_(&merge), writer_(&writer) {}
@@ -282,7 +282,7 @@ class MergeFeeds {
         TickRule rule;
     };
     static constexpr std::size_t bad_ticks_max = 1024;  // between two looks; others are counted
-    // Bars that were made of trades: those that were filled, or differ from what the venue told.
+    // A bar that was made of trades: one that was filled, or differs from what the venue told.
     struct Made {
         std::uint32_t symbol;
         std::int64_t ts_open;

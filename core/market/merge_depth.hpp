@@ -26,7 +26,7 @@ class MergeDepth {
         lost,      // nobody's chain is whole
     };
 
-    // ranks: by source, the lower, the better. pinned: alone may lead, nobody: any may.
+    // Who may lead. ranks: by source, the lower, the better. pinned: alone may, nobody: any may.
     struct Terms {
         const std::vector<std::uint32_t>& ranks;
         std::uint32_t pinned;

@@ -95,7 +95,7 @@ struct ScanTerms {
     double multiplier = 1;  // of a contract: turnover = price * size * multiplier
 };
 
-// Begins or ends to meet the condition.
+// Says that a symbol begins or ends to meet the condition.
 struct ScanChange {
     std::uint32_t symbol = 0;
     bool meets = false;
@@ -208,7 +208,7 @@ class Scan {
     std::int64_t time_ = std::numeric_limits<std::int64_t>::min();
 };
 
-// Several journals into one scan, in order of their times; of one time the journal added first.
+// Feeds several journals into one scan, in order of time; of one time the journal added first.
 class ScanFeeds {
  public:
     explicit ScanFeeds(Scan& scan) noexcept : scan_(&scan) {}

@@ -73,8 +73,8 @@ class TradeMemory {
     return trade.ts_event != 0 ? trade.ts_event : trade.ts_recv;
 }
 
-// Ids for trades that have none: its content, and which of its equals of one venue time it is. The
-// counts begin anew with each venue time, so trades of one source come to the same ids in every
+// Makes ids for trades without one: the content, and which of its equals of one venue time it is.
+// The counts begin anew with each venue time, so trades of one source come to the same ids in every
 // source that reports all trades of that time.
 class TradeCounter {
  public:

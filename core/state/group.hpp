@@ -67,7 +67,7 @@ struct GroupMeta {
 };
 static_assert(sizeof(GroupMeta) == 8);
 
-// What a reader gets: plain memory of its own.
+// The values of a group as a reader gets them: plain memory of its own.
 struct GroupValues {
     std::uint64_t version = 0;  // 0: the place was never given out
     std::int64_t ts_data = 0, ts_alive = 0;

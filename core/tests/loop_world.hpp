@@ -46,7 +46,7 @@ inline InstrumentSpec linear_spec() {
 
 inline constexpr std::int64_t deposit_units = 10'000'000;
 
-// Frames in the order they are added; instrument i is stream i + 1.
+// A tape of frames in the order they are added; instrument i is stream i + 1.
 class Tape {
  public:
     explicit Tape(std::uint8_t identity = 1) {

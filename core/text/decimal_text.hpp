@@ -49,7 +49,7 @@ enum class NumberFault : std::uint8_t {
     return "is not a number";
 }
 
-// value = mantissa * 10^-decimals. `cut`: non-zero digits beyond the 18th were rounded off (half
+// A decimal, mantissa * 10^-decimals. `cut`: non-zero digits beyond the 18th were rounded off (half
 // up): what was written does not fit 64 bits at any number of decimals.
 struct RawDecimal {
     std::int64_t mantissa = 0;
@@ -262,7 +262,7 @@ enum class Scaled : std::uint8_t { exact, snapped, inexact, overflow };
     return value;
 }
 
-// How many numbers of one quantity need so many decimals and have room for so many: what an
+// Counts how many numbers of one quantity need so many decimals and have room for so many: what an
 // instrument's decimals are chosen from. A few senseless numbers must not decide.
 class DecimalsSeen {
  public:

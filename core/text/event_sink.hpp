@@ -139,7 +139,7 @@ struct Reject {
 inline constexpr std::size_t rejects_listed_max = 10'000;
 inline constexpr std::size_t reject_text_max = 200;
 
-// Listed up to a bound, counted beyond it.
+// Keeps rejects: lists them up to a bound, and counts them beyond it.
 class RejectLog {
  public:
     void add(std::uint32_t source, std::uint64_t line, std::string reason, std::string_view text) {

@@ -105,7 +105,7 @@ struct TableConfig {
     TableConfig() { columns.fill(-1); }
 };
 
-// What a first pass over a source finds out.
+// The facts that a first pass over a source finds out.
 struct TableFacts {
     std::uint64_t rows = 0;
     std::uint64_t snapped = 0;  // while writing: numbers that were rounded, within 1e-9
@@ -119,7 +119,7 @@ inline constexpr std::size_t batch_levels_max = std::size_t{1} << 17;
 
 inline constexpr std::size_t steps_max = 4096;  // different ones; more are not counted
 
-// Where decoded rows go: to the gate at once, or to the sorter first.
+// Passes decoded rows on: to the gate at once, or to the sorter first.
 class RowOutlet {
  public:
     // sorter: nullptr where rows are already in order.

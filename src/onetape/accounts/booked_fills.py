@@ -13,8 +13,9 @@ __all__ = ["BookedFills"]
 
 
 class BookedFills:
-    """Fed with fills and entries in the journal's order. What was filled before the first entry is in the balances
-    that the ledger begins with; of what is not traded any more nothing is held. on_forced: as `Booking`'s."""
+    """Books fills as the journal's entries say, and is fed with both in the journal's order. What was filled before the
+    first entry is in the balances that the ledger begins with; of what is not traded any more nothing is held.
+    on_forced: as `Booking`'s."""
 
     def __init__(self, instruments: Mapping[str, Instrument]) -> None:
         self._instruments = instruments

@@ -18,7 +18,7 @@ __all__ = ["pack", "unpack"]
 
 
 class _Frame(msgspec.Struct):
-    """What a tape of any version has; fields that came later have defaults."""
+    """An entry as a tape of any version has it; fields that came later have defaults."""
 
     time: int
     cause: Cause

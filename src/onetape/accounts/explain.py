@@ -31,7 +31,7 @@ _NETTING: Final = int(Outside.NETTING)
 
 
 class Part(StrEnum):
-    """What an account's change is explained by, in the order in which it is shown."""
+    """The parts that explain an account's change, in the order in which they are shown."""
 
     BEGUN = "begun"  # the venue's first word about a currency
     TRADES = "trades"
@@ -70,7 +70,7 @@ class Filled(NamedTuple):
 
 
 class Adopted(NamedTuple):
-    """A position of before the tape."""
+    """A position that the account held before the tape began."""
 
     symbol: str
     side: PositionSide
@@ -79,7 +79,7 @@ class Adopted(NamedTuple):
 
 
 class Anew(NamedTuple):
-    """Another exchange: nothing is held there yet."""
+    """Says that another exchange has begun: nothing is held there yet."""
 
 
 Event = Entry | Filled | Adopted | Anew
@@ -142,7 +142,7 @@ def explain(
 
 @dataclass(slots=True)
 class _Window:
-    """What a tape says of money, as it is read: from its beginning, and from `since` on by part."""
+    """Gathers what a tape says of money, as it is read: from its beginning, and from `since` on by part."""
 
     since: int
     instruments: Mapping[str, Instrument]

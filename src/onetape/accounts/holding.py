@@ -83,8 +83,8 @@ class Holding(_core.CorePosition):
 
 
 class Own(Holding):
-    """A sub-account's, which is a part of the account's. Of spot the account keeps none. recent:
-    fills of all that share the account's holding."""
+    """The holding of a sub-account, which is a part of the account's. Of spot the account keeps none. recent: fills of
+    all that share the account's holding."""
 
     __slots__ = ("account", "recent")
 

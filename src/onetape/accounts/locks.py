@@ -38,7 +38,7 @@ Key = tuple[int, str, PositionSide]
 
 @dataclass(slots=True)
 class _Margin:
-    """Of one slot, symbol and position side. value: of the position, signed."""
+    """Holds the margin of one slot, symbol and position side. value: of the position, signed."""
 
     currency: str
     value: int = 0
@@ -53,7 +53,7 @@ class _Margin:
 
 
 class _Part(NamedTuple):
-    """What one order adds. key None: on spot, where `amount` of a currency is held; else the value
+    """What one order adds to the amounts held. key None: on spot, where `amount` of a currency is held; else the value
     that it may open, and its fee."""
 
     slot: int
@@ -65,7 +65,7 @@ class _Part(NamedTuple):
 
 
 class _Terms:
-    """What of an instrument is reckoned with, as integers."""
+    """The facts of an instrument that amounts are reckoned with, as integers."""
 
     __slots__ = ("fees", "instrument", "is_spot")
 

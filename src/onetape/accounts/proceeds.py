@@ -44,7 +44,7 @@ Judge = Callable[[Managed, int, bool], Refusal | None]
 
 
 class Money(Protocol):
-    """The money of an account, as its gateway has it."""
+    """Shows the money of an account, as its gateway has it."""
 
     locks: Locks
     accounts: SubAccounts

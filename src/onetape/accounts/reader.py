@@ -47,7 +47,7 @@ class SingleQuote(msgspec.Struct, frozen=True):
 
 
 class MarginState(msgspec.Struct, frozen=True):
-    """The whole account's in one currency; None: not known. Times in ns UTC.
+    """The margin of the whole account in one currency; None: not known. Times in ns UTC.
 
     equity: balance and open profit at the middle of the last quotes; maintenance: what the
     positions need there, by the brackets that the instruments have. initial and available are the

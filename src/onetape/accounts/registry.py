@@ -17,7 +17,8 @@ _OWN = {"total": TOTAL, "main": MAIN}  # names that mean something already
 
 
 class Slots:
-    """name -> slot. Raises BadConfig for numbers outside of 2 to 63, and for anything twice."""
+    """Maps the names of sub-accounts to their slots. Raises BadConfig for numbers outside of 2 to 63, and for anything
+    twice."""
 
     def __init__(self, names: Mapping[str, int] | None = None) -> None:
         self._by_name: dict[str, int] = {}

@@ -40,7 +40,7 @@ _RESET: Final = Cause.RESET
 
 
 class Recheck(NamedTuple):
-    """Read fills and moves since `since` (0: since the last check), then ask for the balance."""
+    """Asks to read fills and moves since `since` (0: since the last check), and then to ask for the balance."""
 
     currency: str
     since: int
@@ -48,7 +48,7 @@ class Recheck(NamedTuple):
 
 
 class OwnersStopped(NamedTuple):
-    """Orders of these slots are cancelled, and none is taken, until they allocate again."""
+    """Stops the owners of these slots: their orders are cancelled, and none is taken, until they allocate again."""
 
     currency: str
     slots: tuple[int, ...]

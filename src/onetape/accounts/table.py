@@ -111,7 +111,7 @@ def gateway_of(account: str) -> str:
 
 
 class AccountTable:
-    """The writer, in the gateway. A second one is refused with JOURNAL_LOCKED.
+    """Writes the account's table, in the gateway. A second writer is refused with JOURNAL_LOCKED.
 
     What a gateway before it left goes out of sight at once: a new one begins not ready.
     """
@@ -220,7 +220,7 @@ class AccountTable:
 
 
 class AccountReader:
-    """One account's table, in any process. Follows its gateway through restarts."""
+    """Reads one account's table, in any process. Follows its gateway through restarts."""
 
     def __init__(self, home: StrPath, process: str) -> None:
         """PROCESS_DOWN: no table. SCHEMA_MISMATCH: another version's, or another process's."""

@@ -67,13 +67,13 @@ class Place(NamedTuple):
 
 
 class Record(NamedTuple):
-    """A record for the tape, as a `transfer` frame."""
+    """Asks to write a record to the tape, as a `transfer` frame."""
 
     fields: dict[str, Any]
 
 
 class Send(NamedTuple):
-    """A transfer for the venue.
+    """Asks the venue to carry out a transfer.
 
     name: its client id where the venue takes one.
     """
@@ -86,7 +86,7 @@ class Send(NamedTuple):
 
 
 class AskHistory(NamedTuple):
-    """Whether the venue has carried it out; what it did before `since` does not matter."""
+    """Asks whether the venue has carried a transfer out; what it did before `since` does not matter."""
 
     name: str
     source: Place
@@ -96,7 +96,7 @@ class AskHistory(NamedTuple):
 
 
 class Tell(NamedTuple):
-    """News for the gateway of another account, until it has booked it.
+    """Tells the gateway of another account of a transfer to it, until it has booked it.
 
     txid: of what comes to it from another venue, which it looks for among its deposits since
     `since`.

@@ -86,7 +86,7 @@ Refusal = Callable[[str, str, int, int], Refused | None]
 
 
 class Transfers:
-    """Those that begin at one account. refusal: says what cannot leave it; is_stopped: nothing may
+    """Carries out the transfers that begin at one account. refusal: says what cannot leave it; is_stopped: nothing may
     be sent now, and what was sent before is followed to its end."""
 
     def __init__(

@@ -47,7 +47,7 @@ _NO_SLOTS: Final = frozenset((MAIN, _WORLD, _UNEXPLAINED))
 
 @dataclass(slots=True)
 class _Item:
-    """seen: a venue's time at which its balance had it, 0: not known. is_booked: by money."""
+    """A movement of money. seen: a venue's time at which its balance had it, 0: not known. is_booked: by money."""
 
     amount: int
     time: int
@@ -59,7 +59,7 @@ class _Item:
 
 @dataclass(slots=True)
 class _Open:
-    """What a correction as of that time has taken up, and nothing has explained yet."""
+    """The amount that a correction as of that time has taken up, and nothing has explained yet."""
 
     amount: int
     time: int

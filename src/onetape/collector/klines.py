@@ -43,7 +43,7 @@ _BAR: Final = type_id("bar")
 
 
 class Klines:
-    """Of one venue over one transport.
+    """Collects the klines of one venue over one transport.
 
     rate: weight of requests that may be spent in a ns. streamed: the period of bars that a stream tells as well, ns,
     0: none does. now: the venue's time, ns. say: what was healed, and what cannot be.

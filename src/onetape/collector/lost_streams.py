@@ -21,7 +21,8 @@ FAILING: Final = "failing"
 
 
 class LostStreams:
-    """hub: its journal. names: of the collectors that follow the venue's streams."""
+    """Tells since when no stream brings a venue's market. hub: its journal. names: of the collectors that follow the
+    venue's streams."""
 
     def __init__(self, hub: Path, names: Collection[str]) -> None:
         self._hub, self._names = hub, frozenset(names)

@@ -48,7 +48,7 @@ SHARE_URGENT: Final = 0.8  # there, while no stream brings prices: at an even pa
 
 
 class VenueFeedOptions(msgspec.Struct, frozen=True, kw_only=True, tag="venue"):
-    """Which venue's market is followed, and how. symbols: "all", "top:N" or names with commas."""
+    """Says which venue's market is followed, and how. symbols: "all", "top:N" or names with commas."""
 
     name: str  # of the collector
     home: str
@@ -89,7 +89,7 @@ def public_feed(
 
 
 class CollectorOptions(msgspec.Struct, frozen=True, kw_only=True, tag="stream"):
-    """As [collectors.NAME] has it, checked; times in ns."""
+    """The options of a collector as [collectors.NAME] has them, checked; times in ns."""
 
     name: str
     home: str

@@ -37,7 +37,7 @@ WAKE_S: Final = 1.0  # a clock that is set is noticed so soon
 
 
 class Takes(Protocol):
-    """What a line reports."""
+    """Takes what a line reports."""
 
     def opened(self) -> None: ...
 
@@ -52,7 +52,8 @@ class Takes(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What a feed's tape has of it: its last external events, and when what is known of it began (ns UTC, 0: now)."""
+    """What a feed's tape has of its past: the last external events, and when what is known of it began (ns UTC, 0:
+    now)."""
 
     began: int
     events: list[dict[str, Any]]
@@ -128,7 +129,7 @@ class Polled(_NoTopics):
 
 
 class News(Polled):
-    """RSS and Atom. Each entry is a message once, also over restarts, the oldest first."""
+    """Reads RSS and Atom. Each entry is a message once, also over restarts, the oldest first."""
 
     def __init__(self, options: CollectorOptions, takes: Takes, past: Past) -> None:
         super().__init__(options, takes, past)
@@ -197,8 +198,8 @@ class Webhook(_NoTopics):
 
 
 class Schedule(_NoTopics):
-    """A table of events, each at its time. What passed before the collector's first start is left out; what passed
-    while it was away comes when it is back."""
+    """Tells the events of a table, each at its time. What passed before the collector's first start is left out; what
+    passed while it was away comes when it is back."""
 
     def __init__(self, options: CollectorOptions, takes: Takes, past: Past) -> None:
         rows = read_events([Path(options.address)], zone=options.zone, ahead_ns=options.ahead_ns)

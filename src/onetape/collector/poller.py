@@ -42,8 +42,8 @@ def leases_file(budget: Path) -> Path:
 
 
 class Poller:
-    """One of those that poll an address. percent: of the venue's limit, what they may spend together; urgent_percent:
-    while no stream brings prices."""
+    """Polls an address, as one of several that do. percent: of the venue's limit, what they may spend together;
+    urgent_percent: while no stream brings prices."""
 
     def __init__(
         self,

@@ -35,10 +35,10 @@ _FEW: Final = 3  # updates: of less no cadence is told
 
 @dataclass(slots=True)
 class Probe:
-    """offset_ms: the venue's clock less ours. latency_ms: of a message, from when the venue dates it to its receipt
-    here, by the venue's clock; request_ms: from a request to its answer. streams: per symbol and kind of event how many
-    there were a second, and the time between two of them (median). weights: what a kind of request costs by our
-    table, and by the venue's count where it tells that."""
+    """The measurements of a venue. offset_ms: the venue's clock less ours. latency_ms: of a message, from when the
+    venue dates it to its receipt here, by the venue's clock; request_ms: from a request to its answer. streams: per
+    symbol and kind of event how many there were a second, and the time between two of them (median). weights: what a
+    kind of request costs by our table, and by the venue's count where it tells that."""
 
     venue: str
     offset_ms: float = 0.0
@@ -51,7 +51,7 @@ class Probe:
 
 @dataclass(slots=True)
 class _Clock:
-    """Where the venue's clock can stand against ours, by all that it has said, ns."""
+    """Bounds where the venue's clock can stand against ours, by all that it has said, ns."""
 
     least: float = -math.inf
     most: float = math.inf

@@ -38,8 +38,8 @@ _MARKET: Final = frozenset({"quote", "trade", "book", "bar", "mark", "funding", 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """What stands on the tape. `seconds` and the figures of a day are of this recording alone; earlier ones of the
-    same tape are in all other counts. Times are ns UTC; days_left: until the disk is full. pruned: segments of the
+    """Sums up what stands on the tape. `seconds` and the figures of a day are of this recording alone; earlier ones of
+    the same tape are in all other counts. Times are ns UTC; days_left: until the disk is full. pruned: segments of the
     tape that went while it was recorded, by the rule that it was recorded with."""
 
     tape: Path
@@ -93,7 +93,7 @@ def record(
 
 
 class _Pruning:
-    """Of the tape that is recorded, beside the loop that writes it."""
+    """Prunes the tape that is recorded, beside the loop that writes it."""
 
     def __init__(self, out: Path, keep: Keep | None, beside: Executor) -> None:
         self._out, self._keep, self._beside = out, keep, beside

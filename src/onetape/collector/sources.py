@@ -68,7 +68,7 @@ def _lacking(package: str, kind: str) -> NotAvailable:
 
 
 class _ZeroMq:
-    """A SUB socket. The library connects again by itself; its monitor says when. Topics are
+    """Receives a feed by a SUB socket. The library connects again by itself; its monitor says when. Topics are
     prefixes, as ZeroMQ has them: of "" is all that is published."""
 
     def __init__(self, options: CollectorOptions, takes: Takes, topics: Iterable[str]) -> None:
@@ -241,7 +241,7 @@ class _WebSocket(_Reconnecting):
 
 
 class _Nats(_Reconnecting):
-    """Subjects may have wildcards. What comes faster than it is taken is dropped, and told."""
+    """Receives a feed by NATS. Subjects may have wildcards. What comes faster than it is taken is dropped, and told."""
 
     def __init__(self, options: CollectorOptions, takes: Takes, topics: Iterable[str]) -> None:
         super().__init__(options, takes, topics)

@@ -67,7 +67,8 @@ class _Group:
 
 
 class VenueFeed:
-    """Of one venue over one transport. `run` lasts until it is cancelled, and raises what the tape raises."""
+    """Feeds the tape with the market of one venue over one transport. `run` lasts until it is cancelled, and raises
+    what the tape raises."""
 
     def __init__(self, options: VenueFeedOptions, tape: VenueTape) -> None:
         self.options, self.tape = options, tape

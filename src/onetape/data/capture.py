@@ -27,7 +27,7 @@ _NEEDS_DECIMALS: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Seed:
-    """A book to begin with: the venue's depth snapshot of one raw symbol ("" where it is alone)."""
+    """The book that a capture begins with: the venue's depth snapshot of one raw symbol ("" where it is alone)."""
 
     raw: str
     snapshot: str  # JSON on one line

@@ -74,7 +74,7 @@ TimeForm = Callable[[str], str | None]
 
 @dataclass(frozen=True, slots=True)
 class Rewriting:
-    """What is changed in each row. Places count from 0; `clock` stands beside the date at `time`.
+    """Describes what is changed in each row. Places count from 0; `clock` stands beside the date at `time`.
 
     `kept` are places where an empty cell means the value before it.
     """

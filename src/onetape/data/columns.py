@@ -72,9 +72,9 @@ _VOLUME_IN: Final = "volume "  # `Volume BTC`, beside `Volume USDT`: the first i
 
 @dataclass(frozen=True, slots=True)
 class TableShape:
-    """`columns` maps the core's names to places; `ignored` are names that mean nothing here,
-    `renamed` what was read under another name (`Qty as size`). `day_and_clock` are the places of a
-    date and a time that stand in columns of their own, if the cells are such."""
+    """Tells which column of a table is what. `columns` maps the core's names to places; `ignored` are names that mean
+    nothing here, `renamed` what was read under another name (`Qty as size`). `day_and_clock` are the places of a date
+    and a time that stand in columns of their own, if the cells are such."""
 
     kind: TableKind
     columns: dict[str, int]
@@ -92,7 +92,8 @@ class TableShape:
 
 @dataclass(frozen=True, slots=True)
 class ChosenColumns:
-    """`--columns`: the names of all columns, in order, or the header that a name of ours has."""
+    """The columns that `--columns` chooses: the names of all columns, in order, or the header that a name of ours
+    has."""
 
     listed: tuple[str, ...] = ()
     picked: Mapping[str, str] = field(default_factory=dict)

@@ -31,7 +31,8 @@ class LineKind(Enum):
 
 
 class Line(NamedTuple):
-    """`body` ends in a newline; for a BAD line it is why. `url` is "" for what was received."""
+    """One line of a recording. `body` ends in a newline; for a BAD line it is why. `url` is "" for what was
+    received."""
 
     kind: LineKind
     receipt: int

@@ -42,7 +42,7 @@ _RETRIED_STATUS: Final = (408, 425, 429, 500, 502, 503, 504)
 
 
 class NotThereError(Exception):
-    """404: the file is not, or not yet, published."""
+    """Says that the file is not, or not yet, published (404)."""
 
 
 class _RetryError(Exception):
@@ -56,8 +56,8 @@ class _RetryError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Who hears of a fetch. progress: (done, in all or None); say: why it waits for a server;
-    doing: whom it asks for what."""
+    """Tells a caller how a fetch goes. progress: (done, in all or None); say: why it waits for a server; doing: whom it
+    asks for what."""
 
     progress: Callable[[float, float | None], None] | None = None
     say: Callable[[str], None] = lambda line: None
@@ -66,7 +66,7 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long a server is believed to come back, and how much it may send."""
+    """Says how long a server is believed to come back, and how much it may send."""
 
     attempts_max: int = 6  # without a byte between them
     backoff_s: float = 1.0  # doubled each time
@@ -82,7 +82,7 @@ class Patience:
 
 
 class _SameScheme(urllib.request.HTTPRedirectHandler):
-    """Redirects stay with the scheme they came by, or go from http to https."""
+    """Follows redirects that stay with the scheme they came by, or go from http to https."""
 
     max_redirections = REDIRECTS_MAX
 
@@ -315,7 +315,7 @@ class Client:
 
 
 class _RangeRefusedError(Exception):
-    """416: the part is longer than the file is now."""
+    """Says that the part is longer than the file is now (416)."""
 
 
 def checked_url(url: str, *, location: str) -> str:

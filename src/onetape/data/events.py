@@ -43,7 +43,8 @@ _PARQUET: Final = b"PAR1"
 
 
 class Row(msgspec.Struct, frozen=True):
-    """time: ns UTC at which it is delivered; topic: "" where it has none; body: JSON, as a feed would send it."""
+    """One event of a feed. time: ns UTC at which it is delivered; topic: "" where it has none; body: JSON, as a feed
+    would send it."""
 
     time: int
     topic: str

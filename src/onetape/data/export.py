@@ -27,7 +27,7 @@ Progress = Callable[[float, float | None], None]
 
 @dataclass(frozen=True, slots=True)
 class ExportResult:
-    """`tables` counts rows by event type."""
+    """The result of an export. `tables` counts rows by event type."""
 
     tape: Path
     out: Path

@@ -23,7 +23,7 @@ KINDS: Final = ("binance-vision", "ccxt", "klines")
 
 @dataclass(slots=True)
 class FetchResult:
-    """`files` are what was imported, in order; `missing` what the archive does not have. Without
+    """The result of a fetch. `files` are what was imported, in order; `missing` what the archive does not have. Without
     `--out` there is no `imported`."""
 
     kind: str
@@ -58,7 +58,7 @@ class FetchResult:
 
 @dataclass(frozen=True, slots=True)
 class FetchOptions:
-    """What is fetched, and into which folder.
+    """Says what is fetched, and into which folder.
 
     start, end: times UTC, end exclusive, by default the beginning of today. make_folder makes a
     folder for the owner alone. out: the tape to import to; None: no import.

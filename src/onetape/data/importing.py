@@ -45,7 +45,7 @@ _TYPE_NAMES: Final = {spec[0]: spec[1] for spec in _core.event_specs()}
 
 
 class Reading(TypedDict, total=False):
-    """How tables are read, and what instruments their rows belong to.
+    """Says how tables are read, and what instruments their rows belong to.
 
     symbol: `binance:BTC/USDT:USDT`, or `RAW=symbol,...` for a file of several; not needed where a
     recording says, or a column of a csv: its names become instruments of the venue of `symbol`, or

@@ -31,7 +31,7 @@ NOTHING: Final[Seen] = ({}, {})
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """What a stream's numbers need. `reference` are marks and indices, `volume` are sums: they
+    """The decimals that a stream's numbers need. `reference` are marks and indices, `volume` are sums: they
     must be representable, and say nothing of tick and lot."""
 
     price: Seen

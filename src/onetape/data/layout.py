@@ -40,7 +40,7 @@ class TableSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TableOptions:
-    """What the user said about the tables."""
+    """What the user has said about the tables."""
 
     zone: str | None = None  # UTC where nobody says
     columns: str | Sequence[str] | None = None
@@ -52,7 +52,7 @@ class TableOptions:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """`columns` maps the core's names to places in the row. Places count from 0.
+    """The layout of a table's rows. `columns` maps the core's names to places in the row. Places count from 0.
 
     form: `lines` of separated values; `json` rows, lists or (with `keys`, the name of each place)
     objects; `packed` cells of 8 bytes, int64 ns and doubles; `hft`, rows of 64 bytes. `blank` names

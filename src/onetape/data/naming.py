@@ -14,7 +14,8 @@ DEFAULT_VENUE: Final = "data"  # of what has a name and no venue
 
 @dataclass(frozen=True, slots=True)
 class Naming:
-    """`pairs` are (raw, symbol); raw is "" where one symbol was given for the file's only one.
+    """Says which instruments a file's rows belong to. `pairs` are (raw, symbol); raw is "" where one symbol was given
+    for the file's only one.
 
     by_rows: where rows name their instruments, each of those is one. is_given: the symbol was
     asked for; else it is what the data are called where their rows name nothing, which is_needed

@@ -12,7 +12,7 @@ from onetape.model.instrument import Instrument
 
 
 class RawNames:
-    """The raw names seen so far: of each stream, and of what no stream takes."""
+    """Collects the raw names seen so far: of each stream, and of what no stream takes."""
 
     def __init__(self, naming: Naming) -> None:
         self._naming = naming

@@ -12,7 +12,7 @@ from onetape.venues.protocol_table import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """How a KIND is read.
+    """Says how a KIND is read.
 
     code: module:attribute, of a capture's message table or of a table's planner. options: those of
     the command that mean something for it. venue_names: its raw symbols are the venue's own.

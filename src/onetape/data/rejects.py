@@ -13,7 +13,7 @@ Reject = tuple[int, int, bytes, bytes]  # source index, line from 1, reason, fir
 
 
 class RejectFile:
-    """Written as rejects come; no file without any.
+    """Writes rejects as they come; there is no file without any.
 
     A line: {"source", "line", "reason", "text"}, pure ASCII: control characters and what is no
     UTF-8 are escaped, so that a terminal is safe.

@@ -22,7 +22,7 @@ _NAMESPACE = UUID("5b1c8f5e-6a58-4f7c-9d0b-0f6d3a6c7e21")  # identities of gener
 
 @dataclass(frozen=True, slots=True)
 class SampleSummary:
-    """What was written. Times are ns UTC."""
+    """The summary of a sample that was written. Times are ns UTC."""
 
     tape: str
     symbols: list[str]
@@ -39,7 +39,7 @@ class SampleSummary:
 
 @dataclass(frozen=True, slots=True)
 class SampleMarket:
-    """What is generated.
+    """Describes the market that is generated.
 
     flow: `crowd`, or `random-walk` with RandomWalk's fields as text in flow_params.
     by_order: depth as the venue's orders one by one (market by order) instead of as levels.

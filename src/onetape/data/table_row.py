@@ -31,7 +31,7 @@ Units = tuple[int, int]
 
 
 class RowMaker:
-    """Rows of the tape that `reader` reads, by its own schemas and instruments."""
+    """Makes rows of the tape that `reader` reads, by its own schemas and instruments."""
 
     def __init__(self, reader: JournalReader) -> None:
         self._reader = reader

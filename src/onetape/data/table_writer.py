@@ -34,7 +34,7 @@ def open_writer(form: str, path: Path, columns: list[Column]) -> TableWriter:
 
 
 class CsvWriter:
-    """Decimals as text, levels as JSON in one cell."""
+    """Writes a CSV file: decimals as text, levels as JSON in one cell."""
 
     def __init__(self, path: Path, columns: list[Column]) -> None:
         self.count = 0
@@ -79,8 +79,8 @@ class JsonLinesWriter:
 
 
 class ParquetWriter:
-    """Decimals as decimal128(38, 18): one scale for all instruments of a tape, and every int64 at
-    up to 18 decimals fits it exactly."""
+    """Writes a Parquet file, decimals as decimal128(38, 18): one scale for all instruments of a tape, and every int64
+    at up to 18 decimals fits it exactly."""
 
     SCALE: Final = 18
 

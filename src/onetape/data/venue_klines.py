@@ -27,8 +27,8 @@ Row = list[Any]  # ms of its opening, open, high, low, close, volume: numbers as
 
 
 class _Venue(NamedTuple):
-    """target: of a page, by the venue's name of the symbol, minutes, ms of the first bar, rows. pause_s: between two
-    pages. rows: of an answer, by ms of a period."""
+    """How a venue's klines are fetched. target: of a page, by the venue's name of the symbol, minutes, ms of the first
+    bar, rows. pause_s: between two pages. rows: of an answer, by ms of a period."""
 
     host: str
     minutes: frozenset[int]

@@ -70,7 +70,7 @@ class Part:
 
 @dataclass(slots=True)
 class Downloaded:
-    """What was fetched, in order of time, and what is not published."""
+    """The files that were fetched, in order of time, and what is not published."""
 
     files: list[Path] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)

@@ -23,7 +23,7 @@ class Balance:
 
 @dataclass(frozen=True, slots=True)
 class ExactBalance:
-    """The same, exact."""
+    """A `Balance` whose amounts are exact."""
 
     currency: str
     total: Fraction

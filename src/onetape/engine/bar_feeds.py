@@ -32,7 +32,7 @@ _QUOTE, _TRADE, _BAR = EventType.QUOTE.id, EventType.TRADE.id, EventType.BAR.id
 
 
 class BarFeeds:
-    """Of one host. sources: "symbol period" -> trade, mid, venue, or the shorter period whose bars
+    """Opens the bar feeds of one host. sources: "symbol period" -> trade, mid, venue, or the shorter period whose bars
     they are made of."""
 
     def __init__(self, host: RunHost, sources: Mapping[str, str], inventory: Callable[[], Inventory]) -> None:

@@ -27,8 +27,8 @@ def location_of(strategy: Any) -> str:
 
 
 class Child:
-    """What makes a child of a strategy class: its place, and services that tell where they are
-    asked for. No parameters of its own."""
+    """Makes a child of a strategy class: adds its place, and services that tell where they are asked for. No parameters
+    of its own."""
 
     _location = ""
     _number = 0

@@ -47,9 +47,9 @@ _SETTINGS: Final = ("band", "target", "release", "max_cost", "slippage", "margin
 
 
 class DeltaFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """[delta]. symbols: one at each venue; positions: bought (or sold) when the market is there, as what is to be
-    hedged; leverage: as of the run; stale: how long a price counts as that of now. Durations as "10s"; the rest as
-    AutoSettings."""
+    """The file's section [delta]. symbols: one at each venue; positions: bought (or sold) when the market is there, as
+    what is to be hedged; leverage: as of the run; stale: how long a price counts as that of now. Durations as "10s";
+    the rest as AutoSettings."""
 
     symbols: list[str]
     band: Decimal
@@ -122,7 +122,7 @@ def delta_class(path: Path) -> type[Strategy]:
 
 
 class DeltaNeutral(Strategy):
-    """Automatic mode on the venues of a run."""
+    """Keeps the net delta within its band: the automatic mode on the venues of a run."""
 
     _file: ClassVar[DeltaFile]
     _settings: ClassVar[AutoSettings]
@@ -357,7 +357,7 @@ class DeltaNeutral(Strategy):
 
 
 class Exposure:
-    """How long the net delta was beyond the band, and how long each operation had something naked; ns."""
+    """Measures how long the net delta was beyond the band, and how long each operation had something naked; ns."""
 
     def __init__(self) -> None:
         self.total = self.longest = 0

@@ -92,7 +92,7 @@ class Divided:
 
 
 class ExecutionDesk:
-    """Of one strategy, or of one strategy inside it."""
+    """Carries out the targets of one strategy, or of one strategy inside it."""
 
     def __init__(self, host: Host, base: type, set_target: Callable[..., _core.Order | None], owner: str) -> None:
         """set_target: the strategy's own; owner: where it is among the strategies of the run."""

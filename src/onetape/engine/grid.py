@@ -19,7 +19,7 @@ VARIANTS_MAX = 1_000_000  # more is a slip of the pen: a hundred a second would 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """The axes in the order they were given; the last one turns fastest."""
+    """The grid of all combinations of its axes, in the order they were given; the last one turns fastest."""
 
     axes: dict[str, tuple[Any, ...]]
 

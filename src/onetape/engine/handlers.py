@@ -32,7 +32,7 @@ Handler = Callable[..., Any]
 
 
 class _Entry:
-    """One registration: the same handler may be there twice."""
+    """One registration of a handler: the same handler may be there twice."""
 
     __slots__ = ("handler", "is_on")
 
@@ -42,8 +42,8 @@ class _Entry:
 
 
 class Handlers:
-    """own: the strategy's callbacks that it overrides, by kind. failed: told of what a handler
-    raised, with a name for it."""
+    """Calls the handlers that a strategy has registered. own: the strategy's callbacks that it overrides, by kind.
+    failed: told of what a handler raised, with a name for it."""
 
     def __init__(
         self, loop: _core.TradingLoop, own: dict[str, Handler], failed: Callable[[str, BaseException], object]

@@ -54,15 +54,14 @@ REPLAY = "replay"  # a restart: the strategy is rebuilt from the tape
 
 @dataclass(slots=True)
 class Life:
-    """number: from 1. start: when it began, ns. position: the frame of the tape that it had come to
-    then. cash: money at its beginning. first, last: its frames on the run's journal, `first` the
-    one that begins it. taken, crc: the last frame of the tape that it took, 0: it was killed.
-    reached: up to which it had done everything, as far as is known. time: of its last own frame.
-    params, on_error: what it was started with. tapes: identities of its inputs, the gateway's
-    first; came_to: of that one, by the order of inputs so far; ends: of the others, by identity,
-    the last frame that it took and its chain value.
-    news: order news and fills that it was told, of each gateway. memory: as it left it. accounts: money at its
-    beginning, where venues have accounts of their own."""
+    """One life of a live run. number: from 1. start: when it began, ns. position: the frame of the tape that it had
+    come to then. cash: money at its beginning. first, last: its frames on the run's journal, `first` the one that
+    begins it. taken, crc: the last frame of the tape that it took, 0: it was killed. reached: up to which it had done
+    everything, as far as is known. time: of its last own frame. params, on_error: what it was started with. tapes:
+    identities of its inputs, the gateway's first; came_to: of that one, by the order of inputs so far; ends: of the
+    others, by identity, the last frame that it took and its chain value. news: order news and fills that it was told,
+    of each gateway. memory: as it left it. accounts: money at its beginning, where venues have accounts of their
+    own."""
 
     number: int
     start: int

@@ -48,7 +48,7 @@ class Source:
 
 
 class Reads(Protocol):
-    """A session, and the tapes that it reads."""
+    """Shows a session and the tapes that it reads."""
 
     loop: _core.TradingLoop
     host: Host

@@ -57,7 +57,7 @@ class CannotKeepError(Exception):
 
 
 class StateKeeper:
-    """Of one session that has started and taken nothing yet."""
+    """Keeps and restores the state of one session that has started and taken nothing yet."""
 
     def __init__(self, session: Session) -> None:
         self._session = session

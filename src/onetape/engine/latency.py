@@ -50,7 +50,7 @@ FITTED_HEADER: Final = (*_HEADER, "request_error", "reply_error")  # as `journal
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """All times in ns. `text` is what was asked for."""
+    """The latencies of requests, replies and data, all in ns. `text` is what was asked for."""
 
     request: int = DEFAULT_LATENCY_NS
     reply: int = DEFAULT_LATENCY_NS

@@ -26,8 +26,8 @@ _SIDES: Final = PositionSide.by_id()
 
 
 class LiveMoney:
-    """gateway: the number of its tape. money_index: the loop's number of a currency, a new one where it has none
-    yet."""
+    """Keeps a live robot's money at one gateway. gateway: the number of its tape. money_index: the loop's number of a
+    currency, a new one where it has none yet."""
 
     def __init__(
         self,

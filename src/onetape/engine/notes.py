@@ -51,8 +51,8 @@ class Target:
 
 
 class Notes:
-    """Of one life of a strategy. sources: how many inputs it has. enc: makes plain values of
-    numpy's. gateway_decides: whether a request key is another process's to give."""
+    """Writes the signals, targets and requests of one life of a strategy. sources: how many inputs it has. enc: makes
+    plain values of numpy's. gateway_decides: whether a request key is another process's to give."""
 
     def __init__(self, loop: _core.TradingLoop, sources: int, enc: Callable[[Any], Any]) -> None:
         self._loop, self._sources = loop, sources

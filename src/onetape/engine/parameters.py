@@ -27,7 +27,7 @@ _WORDS = {int: "int", float: "float", bool: "bool", str: "str", Decimal: "decima
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Param:
-    """What there is to know of a parameter beside its type:
+    """Describes a parameter beyond its type:
 
         shift: Annotated[int, Param(min=1, max=50, help="ticks from the mid")] = 5
 

@@ -64,7 +64,8 @@ _REBALANCE: Final = f"{PRIVATE_TIMER}rebalance"
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One instance. entry: its section in the file; name: that and, of several, its number; share: of the equity."""
+    """One instance of a strategy in a portfolio. entry: its section in the file; name: that and, of several, its
+    number; share: of the equity."""
 
     name: str
     entry: str
@@ -97,7 +98,7 @@ class MemberFill:
 
 
 class MemberPosition:
-    """What a member holds of the shared position, a live view."""
+    """The part of the shared position that a member holds, a live view."""
 
     side = "both"
 
@@ -134,7 +135,7 @@ class MemberPosition:
 
 
 class MemberFace(Child):
-    """What is different for a member: it says targets, and sees its own part of fills and positions."""
+    """Makes a member of a strategy class: it says targets, and sees its own part of fills and positions."""
 
     _portfolio: Portfolio
     _member: int
@@ -200,7 +201,7 @@ class MemberFace(Child):
 
 
 class Portfolio(Strategy):
-    """Made of a file by engine/portfolio_file.py."""
+    """Trades a portfolio's members as one strategy. Made of a file by engine/portfolio_file.py."""
 
     _config: ClassVar[PortfolioConfig]
     _instances: ClassVar[list[Member]]

@@ -29,8 +29,8 @@ STEP: Final = Decimal("0.05")  # of its distance: how far a trailing stop lags b
 
 @dataclass(slots=True)
 class Leg:
-    """order: what works now; retired: those that it replaced and that are not gone yet; filled: size units of the
-    ones that are."""
+    """One leg of a protection, a stop or a take-profit. order: what works now; retired: those that it replaced and that
+    are not gone yet; filled: size units of the ones that are."""
 
     kind: str
     order: _core.Order | None = None
@@ -42,7 +42,7 @@ class Leg:
 
 @dataclass(slots=True)
 class Attached:
-    """What protects one entry. stop, take, trail: as the strategy said them, a price or a distance, or "2%"."""
+    """The protection of one entry. stop, take, trail: as the strategy said them, a price or a distance, or "2%"."""
 
     entry: _core.Order
     stop: Any
@@ -53,7 +53,7 @@ class Attached:
 
 
 class Protections:
-    """Of one strategy."""
+    """Keeps the protections of one strategy's entries at work."""
 
     def __init__(self, host: Host, base: type) -> None:
         self._host, self._loop = host, host.loop

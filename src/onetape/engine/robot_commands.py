@@ -26,8 +26,8 @@ AWAY, BACK = "away", "back"  # one of its gateways: it takes no orders, or does 
 
 @dataclass(frozen=True, slots=True)
 class RobotCommand:
-    """command: PARAMS with the new values as fields, STOP or START; AWAY or BACK with the account and the number of
-    its gateway's tape."""
+    """A command to a robot. command: PARAMS with the new values as fields, STOP or START; AWAY or BACK with the account
+    and the number of its gateway's tape."""
 
     command: str
     fields: dict[str, Any]

@@ -46,7 +46,7 @@ class ScanEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag
 
 
 class Scans:
-    """Of one run. The core follows them; what they are called is known here."""
+    """Holds the scans of one run. The core follows them; what they are called is known here."""
 
     def __init__(self, host: RunHost) -> None:
         self._host = host

@@ -36,7 +36,7 @@ _MAY_BE_HIDDEN = frozenset({"on", "off", "signal", "end_cycle", "child", "profit
 
 
 class Strategy:
-    """Base class of strategies. Annotated class attributes are parameters.
+    """The base class of strategies. Annotated class attributes are parameters.
 
     Nothing here raises for market or risk reasons: a refused order comes back DENIED with `code`
     and `reason`. A wrong type or an unknown symbol raises, because the program is wrong.

@@ -32,7 +32,7 @@ Inventory = Mapping[str, tuple[Mapping[int, int], list[int]]]
 
 @dataclass(frozen=True, slots=True)
 class TapeContents:
-    """By stream: {type id: count of frames}, the periods of its own bars (ns), and the latest
+    """What a tape contains, by stream: {type id: count of frames}, the periods of its own bars (ns), and the latest
     version of its instrument."""
 
     counts: Mapping[int, Mapping[int, int]]

@@ -45,7 +45,7 @@ class Closed(NamedTuple):
 
 @dataclass(slots=True)
 class VenueOptions:
-    """Every venue of a run is held to these."""
+    """The rules that every venue of a run is held to."""
 
     order_rate: tuple[int, int] | None = None  # orders, ns
     order_rates: dict[str, tuple[int, int]] = field(default_factory=dict)  # of venues named

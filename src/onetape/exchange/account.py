@@ -165,7 +165,7 @@ class AccountTransfer(NamedTuple):
 
 
 class MarginMove(NamedTuple):
-    """What an owner gave to an isolated position, or took back (negative)."""
+    """Margin that an owner gave to an isolated position, or took back (negative)."""
 
     time: int
     at: int
@@ -175,7 +175,7 @@ class MarginMove(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class SimAccount:
-    """`number` is its participant in the matching engines, from 1."""
+    """An account at the exchange. `number` is its participant in the matching engines, from 1."""
 
     name: str
     number: int

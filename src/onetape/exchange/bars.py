@@ -54,8 +54,8 @@ def aligned(minutes: int) -> Span:
 
 
 class PriceBars:
-    """Minutes of a price that nobody traded at, a mark, an index or a premium, the running one last. What is counted
-    as trades are the prices."""
+    """Makes one-minute bars of a price that nobody traded at, a mark, an index or a premium, the running one last. What
+    is counted as trades are the prices."""
 
     def __init__(self) -> None:
         self.bars: deque[BarReport] = deque(maxlen=BARS_KEPT)

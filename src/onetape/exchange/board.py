@@ -32,8 +32,8 @@ class Listed(Protocol):
 
 
 class Market(Protocol):
-    """What an exchange is opened with: a generated market, or a recorded one. `core` has the
-    methods of `_core.OrderFlow`."""
+    """The market that an exchange is opened with: a generated market, or a recorded one. `core` has the methods of
+    `_core.OrderFlow`."""
 
     start: int
     core: Any

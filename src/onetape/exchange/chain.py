@@ -27,7 +27,7 @@ _NAME: Final = re.compile(r"[0-9a-f]{64}\.json\Z")
 
 
 class Transaction(msgspec.Struct, frozen=True, kw_only=True):
-    """amount: a decimal, what arrives."""
+    """A transfer on the chain. amount: a decimal, what arrives."""
 
     txid: str
     currency: str
@@ -38,7 +38,8 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Chain:
-    """Of one exchange. Raises IoFailed for a folder that cannot be made."""
+    """Passes withdrawals of one exchange on to others, and takes theirs. Raises IoFailed for a folder that cannot be
+    made."""
 
     def __init__(self, folder: Path, exchange: SimExchange) -> None:
         try:

@@ -44,7 +44,7 @@ def check_keys(params: Params, *names: str) -> None:
 
 
 class Control:
-    """Of one exchange."""
+    """Answers the control endpoint of one exchange."""
 
     def __init__(self, faulty: Faulty) -> None:
         self.faulty = faulty

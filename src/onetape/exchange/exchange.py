@@ -50,7 +50,7 @@ TRIGGER_DELAY: Final = 5_000_000  # ns
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How a kind of exchange goes about orders and money."""
+    """Says how a kind of exchange goes about orders and money."""
 
     first_order_id: int = 1_000_000_001
     self_trade: str = "cancel_resting"
@@ -62,7 +62,8 @@ class Rules:
 
 
 class SimExchange:
-    """keyring: seed and kind of venue. currencies: that accounts hold besides those of the instruments."""
+    """A simulated exchange. keyring: seed and kind of venue. currencies: that accounts hold besides those of the
+    instruments."""
 
     def __init__(
         self, market: Market, rules: Rules, *, keyring: tuple[int, str], currencies: tuple[str, ...] = ()

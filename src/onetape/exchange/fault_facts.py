@@ -113,7 +113,7 @@ _STATUS_BINANCE: Final = {-1003: 429, -1007: 408, -1015: 429, -2014: 401, -2015:
 
 
 class Facts(NamedTuple):
-    """Of a request, by HTTP or a socket (`method` is then WS, `path` its name of the call)."""
+    """The facts of a request, by HTTP or a socket (`method` is then WS, `path` its name of the call)."""
 
     method: str
     path: str
@@ -127,7 +127,7 @@ class Facts(NamedTuple):
 
 
 class StreamMessage(NamedTuple):
-    """Of a message of a stream. event "": an answer, or nothing that has a name."""
+    """The facts of a message of a stream. event "": an answer, or nothing that has a name."""
 
     event: str
     symbols: tuple[str, ...]
@@ -135,7 +135,7 @@ class StreamMessage(NamedTuple):
 
 
 class VenueWords:
-    """The words of one kind of exchange. Raises KeyError for a kind that there is not."""
+    """Reads and writes the words of one kind of exchange. Raises KeyError for a kind that there is not."""
 
     def __init__(self, kind: str, dialect: Dialect) -> None:
         self.kind = kind

@@ -73,7 +73,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Action(NamedTuple):
-    """What a rule may be about, and which keys it may and must have."""
+    """Describes what a rule may be about, and which keys it may and must have."""
 
     on: frozenset[str]
     keys: frozenset[str] = frozenset()

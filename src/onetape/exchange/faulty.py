@@ -80,7 +80,7 @@ class _Stale:
 
 
 class Faulty:
-    """A `Dialect` in front of another. seed: of every chance in the rules."""
+    """Implements `Dialect` in front of another one, and adds faults. seed: of every chance in the rules."""
 
     def __init__(self, inner: Dialect, kind: str, *, seed: int = 1) -> None:
         self.inner = inner

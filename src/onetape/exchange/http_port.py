@@ -46,8 +46,8 @@ def response(reply: Reply, now_s: int) -> bytes:
 
 
 class PlainHttp(asyncio.Protocol):
-    """One connection. answer: what the exchange says to a request; clock: s UTC; others: makes
-    the protocol that takes over; open_: where connections are kept while they are here."""
+    """Serves one connection. answer: what the exchange says to a request; clock: s UTC; others: makes the protocol that
+    takes over; open_: where connections are kept while they are here."""
 
     def __init__(
         self,

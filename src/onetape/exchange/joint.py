@@ -19,7 +19,7 @@ ONE: Final = 10**18  # rates and amounts are in 1e-18
 
 
 class Collateral(NamedTuple):
-    """How a currency counts as joint margin."""
+    """Says how a currency counts as joint margin."""
 
     haircut: Decimal  # of its index, either way
     exchange_haircut: Decimal  # the same where it is exchanged against a debt
@@ -27,7 +27,7 @@ class Collateral(NamedTuple):
 
 
 class Rates(NamedTuple):
-    """USD for a unit of a currency, 1e-18; all 0: it does not count."""
+    """The rates of a currency: USD for a unit of it, 1e-18; all 0: it does not count."""
 
     price: int  # its index
     bid: int  # what there is

@@ -29,7 +29,7 @@ Call = tuple[int, str, list[Any], dict[str, Any]]
 
 
 class VenueState:
-    """The journal of one exchange. start: ns UTC, when it was opened for the first time."""
+    """Keeps the journal of one exchange. start: ns UTC, when it was opened for the first time."""
 
     def __init__(self, writer: JournalWriter, dialect: Dialect, start: int) -> None:
         self.writer = writer

@@ -50,9 +50,9 @@ RSA_BITS: Final = (2048, 4096)  # least, most, of a key that is taken
 
 @dataclass(slots=True, eq=False)
 class ApiKey:
-    """secret: of HMAC; of Ed25519 the private key as clients read it, where the exchange made it.
-    An RSA key is made by its owner, as at the venue: nothing follows from a seed there.
-    addresses: empty, or the only ones that it works from."""
+    """A key of an account. secret: of HMAC; of Ed25519 the private key as clients read it, where the exchange made it.
+    An RSA key is made by its owner, as at the venue: nothing follows from a seed there. addresses: empty, or the only
+    ones that it works from."""
 
     key: str
     account: SimAccount

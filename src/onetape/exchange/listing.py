@@ -43,7 +43,7 @@ FUNDING_SPAN: Final = 480 * MINUTE  # for so long
 
 @dataclass(slots=True)
 class Listing:
-    """What the public knows of one instrument."""
+    """The public facts of one instrument."""
 
     instrument: Instrument
     at: int = 0  # its place among those of the exchange

@@ -8,7 +8,7 @@ __all__ = ["VenueOptions"]
 
 
 class VenueOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What a simulated exchange is started with; paths as text, "": none.
+    """Holds what a simulated exchange is started with; paths as text, "": none.
 
     port: 0: a free one. state: where the exchange keeps what it has been told, so that it comes back as it was. chain:
     the folder by which withdrawals go to other exchanges. withdraw: the keys that accounts are opened with may. limits:

@@ -73,8 +73,8 @@ class Watcher(Protocol):
 
 
 class OrderEntry:
-    """The orders of an exchange, from their terms to their end. first_id: of its first order. self_trade: what becomes
-    of orders that would meet their owner's own, where they do not say."""
+    """Carries out the orders of an exchange, from their terms to their end. first_id: of its first order. self_trade:
+    what becomes of orders that would meet their owner's own, where they do not say."""
 
     def __init__(self, timeline: Timeline, board: Board, accounts: Accounts, *, first_id: int, self_trade: str) -> None:
         self.timeline = timeline

@@ -21,8 +21,8 @@ LOOK_S = 0.1
 
 
 class VenueTape:
-    """speed: times life. Raises BadInput where there is no tape, UnknownSymbol where it has nothing
-    that the venue lists."""
+    """Plays a recorded tape as a venue's market. speed: times life. Raises BadInput where there is no tape,
+    UnknownSymbol where it has nothing that the venue lists."""
 
     def __init__(self, path: Path, kind: str, *, speed: float, loop: bool) -> None:
         if not is_tape(path):

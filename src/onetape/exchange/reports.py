@@ -40,8 +40,8 @@ class OrderReport(NamedTuple):
 
 
 class CashReport(NamedTuple):
-    """Balances and positions of an account changed. reason: order, funding, deposit, liquidation,
-    adl, settlement, adjust, margin."""
+    """Reports that balances and positions of an account changed. reason: order, funding, deposit, liquidation, adl,
+    settlement, adjust, margin."""
 
     time: int
     account: SimAccount
@@ -53,7 +53,7 @@ class CashReport(NamedTuple):
 
 
 class CallReport(NamedTuple):
-    """Little margin is left: for these positions, which share it or have one of their own."""
+    """A margin call: little margin is left for these positions, which share it or have one of their own."""
 
     time: int
     account: SimAccount
@@ -61,7 +61,7 @@ class CallReport(NamedTuple):
 
 
 class ModeReport(NamedTuple):
-    """A setting of an account changed: leverage, margin, hedge."""
+    """Reports that a setting of an account changed: leverage, margin, hedge."""
 
     time: int
     account: SimAccount
@@ -90,7 +90,7 @@ class QuoteReport(NamedTuple):
 
 
 class TradeReport(NamedTuple):
-    """`side` of the taker."""
+    """A trade; `side` is the taker's."""
 
     time: int
     at: int
@@ -101,7 +101,7 @@ class TradeReport(NamedTuple):
 
 
 class DepthReport(NamedTuple):
-    """Changed levels, size 0: gone. `previous_id` is the last of the message before."""
+    """A change of the book: its changed levels, size 0: gone. `previous_id` is the last of the message before."""
 
     time: int
     at: int
@@ -120,9 +120,9 @@ class MarkReport(NamedTuple):
 
 
 class BarReport(NamedTuple):
-    """A minute, from `open_time` to `close_time` (exclusive); reported when it has ended. Turnover
-    is the sum of price * size; of inverse contracts their value, in 1e-18 of the settle currency.
-    Without trades all prices are the last one of before, and the ids -1."""
+    """A bar of a minute, from `open_time` to `close_time` (exclusive); reported when it has ended. Turnover is the sum
+    of price * size; of inverse contracts their value, in 1e-18 of the settle currency. Without trades all prices are
+    the last one of before, and the ids -1."""
 
     time: int
     at: int

@@ -29,7 +29,8 @@ News = list[dict[str, Any]]
 
 
 class TapeBook:
-    """Prices and sizes in units of the instrument. Each method gives what clients were told."""
+    """The matching engine of one instrument of a recorded market. Prices and sizes in units of the instrument. Each
+    method gives what clients were told."""
 
     def __init__(self, instrument: Instrument, index: int) -> None:
         self.instrument = instrument

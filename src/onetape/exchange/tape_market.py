@@ -51,8 +51,8 @@ class TapeSymbol(NamedTuple):
 
 
 class TapeFlow:
-    """The flow. `ended`: the tape has been played, and is not begun again; the books stay as they
-    stood."""
+    """Plays the tape as the flow of a market. `ended`: the tape has been played, and is not begun again; the books stay
+    as they stood."""
 
     def __init__(
         self,
@@ -276,7 +276,7 @@ class TapeFlow:
 
 
 class RecordedMarket:
-    """What an exchange is opened with, as `GeneratedMarket`. speed: times life, in millionths."""
+    """A recorded market that an exchange is opened with, as `GeneratedMarket`. speed: times life, in millionths."""
 
     def __init__(
         self,

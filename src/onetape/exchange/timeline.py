@@ -20,7 +20,7 @@ Recorder = Callable[[str, list[Any], dict[str, Any]], None]
 
 
 class Timeline:
-    """Each part of an exchange has the same one.
+    """The time and the calls of an exchange; each of its parts has the same one.
 
     now: ns UTC, where the exchange stands. recorder: takes each call from outside, before it is carried out, as (name,
     arguments, keywords).
@@ -58,13 +58,13 @@ class Timeline:
 
 
 class CallTerms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a call asks for, as one record: the last argument of a recorded method. A journal has its fields as the
+    """The terms of a call as one record: the last argument of a recorded method. A journal has its fields as the
     keywords of the call."""
 
 
 @runtime_checkable
 class Referable(Protocol):
-    """What a journal names by its number, such as {"order": 7}."""
+    """An object that a journal names by its number, such as {"order": 7}."""
 
     @property
     def reference(self) -> dict[str, int]: ...

@@ -24,7 +24,7 @@ DELAY: Final = 1_000_000_000  # ns, until a withdrawal is sent on, and until a d
 
 
 class Terms(NamedTuple):
-    """fee of a withdrawal, and the least that is asked for, decimals as text."""
+    """The terms of withdrawals: the fee, and the least that is asked for, decimals as text."""
 
     fee: str
     least: str
@@ -41,7 +41,7 @@ TERMS: Final = {
 
 
 class Destination(CallTerms, frozen=True, kw_only=True):
-    """Where a withdrawal goes. key: the name by which the address is stored. name: the customer's id of the
+    """The destination of a withdrawal. key: the name by which the address is stored. name: the customer's id of the
     withdrawal."""
 
     address: str
@@ -53,7 +53,7 @@ class Destination(CallTerms, frozen=True, kw_only=True):
 
 @dataclass(slots=True, eq=False)
 class Withdrawal:
-    """amount: with the fee, 1e-18. state: `underway`, `sent`, `failed`. txid: "" until it is sent."""
+    """A withdrawal. amount: with the fee, 1e-18. state: `underway`, `sent`, `failed`. txid: "" until it is sent."""
 
     number: int
     account: SimAccount
@@ -84,8 +84,8 @@ class Arrived:
 
 
 class Transfers:
-    """Withdrawals and deposits of an exchange. wallet: that withdrawals leave and deposits come to, "" being the one
-    that is traded from."""
+    """Carries out withdrawals and deposits of an exchange. wallet: that withdrawals leave and deposits come to, ""
+    being the one that is traded from."""
 
     def __init__(self, timeline: Timeline, accounts: Accounts, *, wallet: str = "") -> None:
         self.timeline = timeline

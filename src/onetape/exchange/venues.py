@@ -32,7 +32,7 @@ Call = tuple[int, str, list[Any], dict[str, Any]]  # (time, method, arguments, k
 
 @dataclass(frozen=True, slots=True)
 class VenueFacts:
-    """One kind of simulated exchange. balances: of every account."""
+    """Describes one kind of simulated exchange. balances: of every account."""
 
     symbols: tuple[str, ...]
     balances: dict[str, str]

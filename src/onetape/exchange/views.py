@@ -33,8 +33,8 @@ SUMS: Final = (
 
 
 class FrozenMoney:
-    """What an account's money says, as it stood. Prices go on: margins are those of then, and a
-    price of liquidation is that of the position of now with what there was to spare then."""
+    """An account's money as it stood at a moment. Prices go on: margins are those of then, and a price of liquidation
+    is that of the position of now with what there was to spare then."""
 
     def __init__(self, account: SimAccount) -> None:
         money = account.money
@@ -67,7 +67,7 @@ class FrozenMoney:
 
 
 class View:
-    """An account and the conditional orders that belong with it."""
+    """An account as a dialect shows it, with the conditional orders that belong to it."""
 
     def __init__(self, exchange: SimExchange, account: SimAccount) -> None:
         self.account = account

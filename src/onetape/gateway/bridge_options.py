@@ -20,7 +20,7 @@ CCXT_VERSION: Final = "4.5.90"  # the one whose classes were read, and that the 
 
 
 class BridgeOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What a gateway needs to start its bridge. Its text shows no secret."""
+    """Holds what a gateway needs to start its bridge. Its text shows no secret."""
 
     python: str  # of an environment that has ccxt
     demo: bool = False  # the venue's test system

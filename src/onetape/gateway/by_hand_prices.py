@@ -25,7 +25,7 @@ _TICKS: Final = re.compile(r"(\d+) ?ticks?\Z")
 
 
 class Market(NamedTuple):
-    """bid, ask: 0 where nobody knows."""
+    """The market as an order by hand is priced from it. bid, ask: 0 where nobody knows."""
 
     bid: Decimal
     ask: Decimal

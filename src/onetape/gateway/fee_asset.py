@@ -39,7 +39,7 @@ STEP: Final = 10**10  # amounts at the venue have eight decimals
 
 
 class FeeAsset:
-    """Of the account whose transfers they are."""
+    """Keeps an asset that fees are paid in, for the account whose transfers they are."""
 
     def __init__(self, options: FeeAssetOptions, transfers: TransferDesk, venue: Converter, wire: Wire) -> None:
         self._options, self._transfers, self._venue, self._wire = options, transfers, venue, wire

@@ -18,8 +18,8 @@ __all__ = ["GatewayMarket"]
 
 
 class GatewayMarket:
-    """own: makes the gateway's own feed of some instruments, by their numbers on its journal. hub:
-    None: there is none."""
+    """Shows a gateway its market, the hub's or its own feed's. own: makes the gateway's own feed of some instruments,
+    by their numbers on its journal. hub: None: there is none."""
 
     def __init__(
         self,

@@ -26,7 +26,7 @@ def gateway_socket(home: Path, account: str) -> Path:
 
 
 class FeeAssetOptions(msgspec.Struct, frozen=True):
-    """What fees are paid in. below, buy: of quote, decimal text."""
+    """Describes the asset that fees are paid in, and when it is bought. below, buy: of quote, decimal text."""
 
     asset: str
     quote: str

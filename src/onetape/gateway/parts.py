@@ -29,7 +29,7 @@ NUMBERS_MAX: Final = 255  # a byte in a frame
 
 
 class Part(NamedTuple):
-    """What of a position is whose. qty: signed, in units."""
+    """The part of a position that one robot has, or the operator. qty: signed, in units."""
 
     life: RobotLife
     symbol: str
@@ -38,7 +38,8 @@ class Part(NamedTuple):
 
 
 class Parts:
-    """Of one account. slots: of its sub-accounts, by name. wall: this machine's time, ns UTC."""
+    """Tells which part of one account's positions is whose. slots: of its sub-accounts, by name. wall: this machine's
+    time, ns UTC."""
 
     def __init__(
         self, manager: OrderManager, tape: GatewayTape, subaccounts: Mapping[str, int], wall: Callable[[], int]

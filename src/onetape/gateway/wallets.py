@@ -27,7 +27,8 @@ _KEYS: Final = ("wallet", "currency", "total", "available", "error")
 
 
 class WalletDesk:
-    """transfers: of the account; they have its ledger and the way to the side of the venue where wallets are."""
+    """Shows the wallets of an account. transfers: of the account; they have its ledger and the way to the side of the
+    venue where wallets are."""
 
     def __init__(self, transfers: TransferDesk, protocol: OrderProtocol) -> None:
         self._transfers = transfers

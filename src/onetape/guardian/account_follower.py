@@ -46,8 +46,9 @@ Key = tuple[int, int]  # robot, order id
 
 
 class AccountFollower:
-    """follow: from its gateway's checkpoint or the beginning, without prices; then what comes. hub: whose market the
-    gateway reads, None: it has its own on its journal."""
+    """Follows one account in its gateway's journal, for the guardian's core. follow: from its gateway's checkpoint or
+    the beginning, without prices; then what comes. hub: whose market the gateway reads, None: it has its own on its
+    journal."""
 
     def __init__(
         self,

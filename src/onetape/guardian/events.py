@@ -33,10 +33,10 @@ DISTANCES: Final = tuple(map(Decimal, ("0.05", "0.055", "0.06", "0.065", "0.07")
 
 
 class Rules(msgspec.Struct, frozen=True):
-    """Of one symbol. distances: of the levels, as shares of the entry price, ascending. hard_stop:
-    at which the position is closed, 0: there is none. look_back: ns before a position is seen, whose low no level
-    is farther than, of a short the high, and `beyond` that, a share of it; 0: there is none. targets: distances of
-    take-profits, ascending; with look_back none is farther than the high, of a short the low."""
+    """The protective levels of one symbol. distances: of the levels, as shares of the entry price, ascending.
+    hard_stop: at which the position is closed, 0: there is none. look_back: ns before a position is seen, whose low no
+    level is farther than, of a short the high, and `beyond` that, a share of it; 0: there is none. targets: distances
+    of take-profits, ascending; with look_back none is farther than the high, of a short the low."""
 
     distances: tuple[Decimal, ...] = DISTANCES
     hard_stop: Decimal = Decimal("0.07")
@@ -46,7 +46,7 @@ class Rules(msgspec.Struct, frozen=True):
 
 
 class GuardianSettings(msgspec.Struct, frozen=True):
-    """total_loss: of all that is unrealised, by settle currency; at which all is closed.
+    """The settings of the guardian. total_loss: of all that is unrealised, by settle currency; at which all is closed.
     symbols: those that have rules of their own."""
 
     rules: Rules = Rules()
@@ -78,7 +78,7 @@ class StopRow(NamedTuple):
 
 
 class PlaceStops(NamedTuple):
-    """At the account's gateway, in one command: stops, or take-profits. A rung without a trigger is closed at the
+    """Places stops, or take-profits, at the account's gateway in one command. A rung without a trigger is closed at the
     market."""
 
     id: str
@@ -97,7 +97,7 @@ class CancelStops(NamedTuple):
 
 
 class CancelOrder(NamedTuple):
-    """Of a robot's, by its client id."""
+    """Cancels an order of a robot, by its client id."""
 
     id: str
     account: str
@@ -165,7 +165,7 @@ class Unprotected(NamedTuple):
 
 
 class Record(NamedTuple):
-    """For the guardian's journal. severity "": nothing is wrong."""
+    """A record for the guardian's journal. severity "": nothing is wrong."""
 
     kind: str
     subject: str

@@ -67,7 +67,7 @@ _HELD: Final = frozenset({OrderState.REJECTED, OrderState.DENIED})
 
 
 class Guardian:
-    """`run` returns when `stopping` is set. Raises JournalLocked where a guardian runs already."""
+    """Guards the accounts. `run` returns when `stopping` is set. Raises JournalLocked where a guardian runs already."""
 
     def __init__(self, options: GuardianOptions, stopping: asyncio.Event) -> None:
         self.stopping = stopping

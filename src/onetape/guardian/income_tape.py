@@ -42,7 +42,7 @@ _KINDS: Final = {
 
 
 class IncomeTape:
-    """One gateway's journal, followed.
+    """Follows one gateway's journal.
 
     currency: that limits are of. slots: the names of the account's sub-accounts, by slot.
     since: what is older is not needed, ns UTC.

@@ -120,7 +120,8 @@ class Checkpoint(Head, frozen=True, kw_only=True):
 
 
 class Recovered(NamedTuple):
-    """sequence: of the checkpoint that was used, 0: none; refused: why one that is there was not."""
+    """Holds what was read of a guardian's journal. sequence: of the checkpoint that was used, 0: none; refused: why one
+    that is there was not."""
 
     kept: Kept
     sequence: int = 0

@@ -44,8 +44,8 @@ _WRITES: Final = frozenset({Purpose.PLACE, Purpose.CANCEL})
 
 
 class PastGateway:
-    """Of one account. say: writes a record to the guardian's tape; spawn: runs work beside; number: of the last
-    order that an earlier life has placed."""
+    """Places the guardian's own orders on one account whose gateway is dead. say: writes a record to the guardian's
+    tape; spawn: runs work beside; number: of the last order that an earlier life has placed."""
 
     def __init__(
         self,

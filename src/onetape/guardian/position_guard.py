@@ -44,8 +44,8 @@ class Placement:
 
 
 class LadderState:
-    """How the ladder of a position is worked: its stops, or its take-profits. floors: by rank of the level, no trigger
-    is farther from the market."""
+    """Holds how the ladder of a position is worked: its stops, or its take-profits. floors: by rank of the level, no
+    trigger is farther from the market."""
 
     def __init__(self, *, is_target: bool) -> None:
         self.is_target, self.kind = is_target, "take-profits" if is_target else "ladder"
@@ -62,7 +62,7 @@ class LadderState:
 
 
 class PositionGuard:
-    """Changed by the core's events alone. Sizes are units, prices units of price, times ns."""
+    """Guards one position; changed by the core's events alone. Sizes are units, prices units of price, times ns."""
 
     def __init__(self, account: str, instrument: Instrument, side: PositionSide) -> None:
         self.account, self.instrument, self.side = account, instrument, side

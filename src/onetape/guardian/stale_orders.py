@@ -34,9 +34,9 @@ Key = tuple[int, int]  # robot, order id
 
 
 class StaleRule(msgspec.Struct, frozen=True):
-    """Of one tag. cancel_after, take_after: ns since the order was placed, 0: never. share: of what is left of
-    it; within: how far beyond the best price of its own side it may take: a buyer above the best bid, a seller below
-    the best ask."""
+    """When orders of one tag are stale, and what is done then. cancel_after, take_after: ns since the order was placed,
+    0: never. share: of what is left of it; within: how far beyond the best price of its own side it may take: a buyer
+    above the best bid, a seller below the best ask."""
 
     cancel_after: int = 0
     take_after: int = 0
@@ -45,7 +45,8 @@ class StaleRule(msgspec.Struct, frozen=True):
 
 
 class StaleRules(msgspec.Struct, frozen=True):
-    """orphans_after: ns for which an order with a trigger has nothing to close, 0: it may for ever."""
+    """The rules of orders that worked too long, by tag. orphans_after: ns for which an order with a trigger has nothing
+    to close, 0: it may for ever."""
 
     tags: dict[str, StaleRule] = {}
     orphans_after: int = 0
@@ -63,7 +64,7 @@ class Top(NamedTuple):
 
 
 class StaleOrders:
-    """Of one account. epoch: of this life of the guardian, part of the ids of its commands."""
+    """Ends the stale orders of one account. epoch: of this life of the guardian, part of the ids of its commands."""
 
     def __init__(self, account: str, rules: StaleRules, *, epoch: str) -> None:
         self._account, self._rules, self._epoch = account, rules, epoch

@@ -20,8 +20,9 @@ NO_BOUND: Final = 1 << 30
 
 
 class Slots(NamedTuple):
-    """each: stops that a position may have; has_targets: take-profits rest at the venue, too; free: orders that the
-    venue still takes; reserve, spare: of them, as above; positions, others: that share them, orders of robots."""
+    """The slots for conditional orders that an account's positions share. each: stops that a position may have;
+    has_targets: take-profits rest at the venue, too; free: orders that the venue still takes; reserve, spare: of them,
+    as above; positions, others: that share them, orders of robots."""
 
     each: int = NO_BOUND
     has_targets: bool = True

@@ -49,7 +49,8 @@ _TAKEN, _BAD, _CORRECTED = (MERGE_OUTCOMES.index(each) for each in ("taken", "ba
 
 
 class Hub:
-    """`run` returns when `stopping` is set. Raises JournalLocked where a hub runs already."""
+    """Merges the collectors into one market. `run` returns when `stopping` is set. Raises JournalLocked where a hub
+    runs already."""
 
     def __init__(self, options: HubOptions) -> None:
         self.options = options

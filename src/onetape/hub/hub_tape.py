@@ -51,8 +51,8 @@ class Cursor:
 
 @dataclass(slots=True)
 class Recovered:
-    """What the journal of an earlier life has. since: ns of the sources' clock, from where its market
-    is known; 0: there is none. instruments: by number of listing. ended: numbers of listings that have."""
+    """Holds what was read of the journal of an earlier life. since: ns of the sources' clock, from where its market is
+    known; 0: there is none. instruments: by number of listing. ended: numbers of listings that have."""
 
     since: int = 0
     first_sequence: int = 1  # that was written since then

@@ -23,7 +23,7 @@ _SAID_BY_SOURCE: Final = ("version", "valid_from", "origin", "inferred", "defaul
 
 @dataclass(slots=True)
 class Listing:
-    """number: from 0."""
+    """One listing of an instrument. number: from 0."""
 
     number: int
     instrument: Instrument
@@ -36,8 +36,8 @@ class Listing:
 
 
 class Placed(NamedTuple):
-    """What an announcement came to. listing: None: it is nobody's. is_new, is_changed: its
-    instrument has to be written. ended: the listing that it took the place of."""
+    """The outcome of an announcement. listing: None: it is nobody's. is_new, is_changed: its instrument has to be
+    written. ended: the listing that it took the place of."""
 
     listing: Listing | None
     is_new: bool = False
@@ -46,7 +46,7 @@ class Placed(NamedTuple):
 
 
 class Listings:
-    """instruments: of earlier lives, by number."""
+    """Numbers the listings of all sources. instruments: of earlier lives, by number."""
 
     def __init__(self, instruments: Iterable[Instrument] = (), ended: Iterable[int] = ()) -> None:
         self.all: list[Listing] = []

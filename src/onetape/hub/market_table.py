@@ -25,8 +25,9 @@ Levels = tuple[int, int, int, list[tuple[int, int, int, int]]] | None  # as `Mer
 
 
 class MarketTable:
-    """The writer. A second one is refused with JOURNAL_LOCKED. Bars of an earlier life are still there: what asks for
-    forty-five of them need not wait until they have come again. listings: that its journal knows, by number."""
+    """Writes the market's table. A second writer is refused with JOURNAL_LOCKED. Bars of an earlier life are still
+    there: what asks for forty-five of them need not wait until they have come again. listings: that its journal knows,
+    by number."""
 
     def __init__(self, home: Path, klines: int, listings: Sequence[Listing] = ()) -> None:
         self._klines = klines

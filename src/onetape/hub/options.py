@@ -19,7 +19,7 @@ SOURCES_MAX: Final = 255
 
 
 class SourceOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """One collector. transport: ws, rest, or the kind of a feed from outside."""
+    """Describes one collector that is merged. transport: ws, rest, or the kind of a feed from outside."""
 
     name: str
     journal: str
@@ -27,9 +27,9 @@ class SourceOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HubOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """sources: of two that report a value of one moment the one that stands before the other is
-    taken. stale_ns: a source so much later than the fastest is degraded. klines: bars of each
-    symbol and period in the table. spin_s: how long it looks for news before it sleeps."""
+    """Holds what the hub is started with. sources: of two that report a value of one moment the one that stands before
+    the other is taken. stale_ns: a source so much later than the fastest is degraded. klines: bars of each symbol and
+    period in the table. spin_s: how long it looks for news before it sleeps."""
 
     home: str
     sources: list[SourceOptions]

@@ -54,7 +54,7 @@ class _Source:
 
 
 class SourceHealth:
-    """Sources and symbols are numbers. now: attended time, ns."""
+    """Judges which sources are relied on. Sources and symbols are numbers. now: attended time, ns."""
 
     def __init__(self, sources: int, stale_ns: int) -> None:
         self._sources = [_Source() for _ in range(sources)]

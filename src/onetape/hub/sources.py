@@ -67,7 +67,7 @@ class Source:
 
 
 class Sources:
-    """cursors: of journals by uuid, from an earlier life."""
+    """Follows the journals that are merged. cursors: of journals by uuid, from an earlier life."""
 
     def __init__(self, options: list[SourceOptions], merge: Merge, cursors: Mapping[bytes, Cursor]) -> None:
         self.all = [Source(number, each) for number, each in enumerate(options)]

@@ -61,7 +61,7 @@ class ConditionError(BadInput):
 
 
 class Program(NamedTuple):
-    """Of one value: its steps, symbols by their place among those that are scanned."""
+    """The program of one value: its steps, symbols by their place among those that are scanned."""
 
     name: str
     steps: list[Step]
@@ -90,8 +90,8 @@ class _Value:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """text: as it was given. windows: lengths in ns. symbols: those it names, each of which has to
-    be among the scanned ones."""
+    """A condition of the market. text: as it was given. windows: lengths in ns. symbols: those it names, each of which
+    has to be among the scanned ones."""
 
     text: str
     windows: tuple[int, ...]
@@ -131,7 +131,7 @@ class _Token(NamedTuple):
 
 
 class _Parser:
-    """Each `_`-method takes what its rule of the grammar says, and tells whether it is a truth
+    """Parses a condition. Each `_`-method takes what its rule of the grammar says, and tells whether it is a truth
     (else a number)."""
 
     def __init__(self, text: str) -> None:

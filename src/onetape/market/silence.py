@@ -36,7 +36,7 @@ DOUBTED: Final = 4  # and so is their deviation, by this / n of the mean
 
 
 class Attention:
-    """How much time this process has attended. `look` often: a few times each STEP_MAX."""
+    """Measures how much time this process has attended. `look` often: a few times each STEP_MAX."""
 
     def __init__(self) -> None:
         self.now = 0
@@ -58,7 +58,7 @@ class Attention:
 
 @dataclass(slots=True)
 class Rhythm:
-    """How far apart a stream's messages usually are, averaged over the last of them."""
+    """Learns how far apart a stream's messages usually are, averaged over the last of them."""
 
     last: int
     gaps: int = 0
@@ -94,7 +94,7 @@ class Rhythm:
 
 
 class Change(NamedTuple, Generic[Name]):
-    """A stream fell silent, or speaks again. since: when it was heard last before."""
+    """Says that a stream fell silent, or speaks again. since: when it was heard last before."""
 
     stream: Name
     is_silent: bool
@@ -103,7 +103,7 @@ class Change(NamedTuple, Generic[Name]):
 
 @dataclass(slots=True)
 class SilenceWatch(Generic[Name]):
-    """Streams by any name. now: attended time."""
+    """Watches streams, by any name, for silence. now: attended time."""
 
     silent: dict[Name, int] = field(default_factory=dict)  # since when
     _rhythms: dict[Name, Rhythm] = field(default_factory=dict)

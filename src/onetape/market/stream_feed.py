@@ -40,9 +40,9 @@ _plain = msgspec.json.Decoder().decode
 
 @dataclass(frozen=True, slots=True)
 class StreamRules:
-    """name: of the feed, as `on_health` has it. names: what the feed calls a symbol -> the symbol.
-    bytes_max: of a message. stale_ns: a silence that is told, 0: none is. published: an event's
-    time is that of the message, else that of its receipt. numbered: a sequence number counts messages."""
+    """The rules of one feed. name: of the feed, as `on_health` has it. names: what the feed calls a symbol -> the
+    symbol. bytes_max: of a message. stale_ns: a silence that is told, 0: none is. published: an event's time is that of
+    the message, else that of its receipt. numbered: a sequence number counts messages."""
 
     name: str
     names: Mapping[str, str] = field(default_factory=dict)
@@ -54,7 +54,7 @@ class StreamRules:
 
 @dataclass(frozen=True, slots=True)
 class QuoteOut:
-    """ts_event: the message's own stamp, `time` where it has none."""
+    """A quote of the feed. ts_event: the message's own stamp, `time` where it has none."""
 
     time: int
     symbol: str
@@ -67,8 +67,8 @@ class QuoteOut:
 
 @dataclass(frozen=True, slots=True)
 class ExternalOut:
-    """record: type, topic, ts_event (publish time), ts_recv, sequence (where there are such), and
-    the message's own value as `data`."""
+    """An external event of the feed. record: type, topic, ts_event (publish time), ts_recv, sequence (where there are
+    such), and the message's own value as `data`."""
 
     time: int
     record: dict[str, Any]
@@ -76,7 +76,7 @@ class ExternalOut:
 
 @dataclass(frozen=True, slots=True)
 class HealthOut:
-    """What became of the feed. state: connected, lost, stale or gap. about: what else is known."""
+    """Reports what became of the feed. state: connected, lost, stale or gap. about: what else is known."""
 
     time: int
     state: str
@@ -99,11 +99,12 @@ FeedOut = QuoteOut | ExternalOut | HealthOut | BadOut
 
 
 class _MessageError(Exception):
-    """reason: few words, the same for all of a kind; the message's own text is no part of it."""
+    """Says why a message is refused. reason: few words, the same for all of a kind; the message's own text is no part
+    of it."""
 
 
 class StreamFeed:
-    """One feed over all of its connections. Times are ns UTC."""
+    """Reads one feed over all of its connections. Times are ns UTC."""
 
     def __init__(self, rules: StreamRules) -> None:
         self.rules = rules

@@ -15,7 +15,7 @@ STAYS: Final = 4  # one of those with the most goes once it is a fourth of their
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """names: these alone, none: all. top: of all so many with the greatest turnover."""
+    """Says which symbols are wanted. names: these alone, none: all. top: of all so many with the greatest turnover."""
 
     names: frozenset[str] = frozenset()
     top: int = 0

@@ -108,7 +108,7 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 
 class _Source:
-    """Where each value came from, for messages."""
+    """Tells where each value came from, for messages."""
 
     def __init__(self, text: str, name: str) -> None:
         self.name = name

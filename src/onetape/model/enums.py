@@ -45,7 +45,7 @@ class _ById(dict[int, TapeWord]):
 
 
 class EventType(TapeWord):
-    """What a frame is."""
+    """The type of a frame."""
 
     INSTRUMENT = "instrument"
     QUOTE = "quote"
@@ -81,7 +81,7 @@ class EventType(TapeWord):
 
 
 class Side(TapeWord):
-    """Of an order or fill; of a trade it is the taker's."""
+    """The side of an order or fill; of a trade it is the taker's."""
 
     NONE = "none"
     BUY = "buy"
@@ -92,7 +92,7 @@ class Side(TapeWord):
 
 
 class OrderType(TapeWord):
-    """How an order is priced. A trigger makes a stop of either."""
+    """The type of an order: how it is priced. A trigger makes a stop of either."""
 
     LIMIT = "limit"
     MARKET = "market"
@@ -135,7 +135,7 @@ class TriggerKind(TapeWord):
 
 
 class PositionSide(TapeWord):
-    """`both` in one-way mode, `long` or `short` in hedge mode."""
+    """The side of a position: `both` in one-way mode, `long` or `short` in hedge mode."""
 
     BOTH = "both"
     LONG = "long"

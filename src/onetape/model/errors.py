@@ -85,7 +85,7 @@ from typing import ClassVar
 
 
 class OnetapeError(Exception):
-    """The root. `what` happened, `location` (file, line, order, field), what to do (`todo`). excerpt:
+    """The root of our errors. `what` happened, `location` (file, line, order, field), what to do (`todo`). excerpt:
     what a person is shown above it, lines with a mark under the place."""
 
     name: ClassVar[str] = ""
@@ -232,7 +232,7 @@ class OrderUnknown(OrderError):
 
 
 class OrderOutcomeUnknown(OrderError):
-    """Sent, and no answer says what became of it."""
+    """The order was sent, and no answer says what became of it."""
 
     name = "ORDER_OUTCOME_UNKNOWN"
     code = 4105
@@ -557,7 +557,7 @@ class IoFailed(DataError):
 
 
 class RuntimeFailure(OnetapeError):
-    """The system itself, its configuration or a strategy."""
+    """The system itself, its configuration or a strategy has failed."""
 
     exit_code = 1
 

@@ -22,7 +22,7 @@ TIERS_MAX: Final = 100
 
 
 class FeeTier(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Rates of notional; a negative one is a rebate."""
+    """The rates of a fee tier, of notional; a negative one is a rebate."""
 
     volume_min: Decimal
     maker_fee: Decimal

@@ -36,7 +36,7 @@ _CLIENT_ID = re.compile(
 
 
 class ClientId(NamedTuple):
-    """What a client order id says. epoch >= 1, ordinal >= 1."""
+    """The parts of a client order id. epoch >= 1, ordinal >= 1."""
 
     tag: str
     epoch: int

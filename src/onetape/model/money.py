@@ -74,7 +74,7 @@ def rate_units(value: Number, *, what: str = "rate") -> int:
 
 
 class Amount(msgspec.Struct, frozen=True):
-    """So much of a currency. The value is canonical: at most 18 decimals, no trailing zeros."""
+    """An amount of a currency. The value is canonical: at most 18 decimals, no trailing zeros."""
 
     value: Decimal
     currency: str

@@ -30,7 +30,7 @@ class MemberConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 class PortfolioConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """[portfolio]"""
+    """[portfolio]: the account, weights and bounds of a portfolio."""
 
     account: str = ""  # of the robot `portfolio` that `up` starts; "", and no `accounts`: none
     accounts: list[str] = []  # in place of `account`: on each what its venue lists

@@ -15,9 +15,9 @@ EXPIRES: Final = DAY  # of a key whose cycle nobody ends
 
 
 class RequestKey(msgspec.Struct, frozen=True):
-    """key: 1 to 64 bytes of text. within: whose requests it is for, those of all robots of the
-    account or those of the robot's sub-account. expires: so long after its order was taken the key
-    is free again, unless its cycle was ended before; ns, or a duration as "15m"."""
+    """Names an opportunity, for which only the first request has an order. key: 1 to 64 bytes of text. within: whose
+    requests it is for, those of all robots of the account or those of the robot's sub-account. expires: so long after
+    its order was taken the key is free again, unless its cycle was ended before; ns, or a duration as "15m"."""
 
     key: str
     within: Literal["account", "subaccount"] = "account"

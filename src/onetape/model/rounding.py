@@ -22,7 +22,7 @@ INT64_MAX = 2**63 - 1
 
 
 class Rounding(StrEnum):
-    """Where a number between two steps goes."""
+    """Says where a number between two steps goes."""
 
     DOWN = "down"
     UP = "up"

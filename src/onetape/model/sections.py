@@ -67,7 +67,7 @@ TWIN: Final = "twin"  # the variant that is the robot itself, on paper
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Every section refuses keys that it does not know."""
+    """The base class of sections: each refuses keys that it does not know."""
 
 
 class VenueConfig(Section, frozen=True):

@@ -34,7 +34,7 @@ _LEVEL_MAX: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class LoanLevels:
-    """Levels of assets over debts, `fee` as a share of what is traded. call 0: never called in."""
+    """The levels of loans, as assets over debts; `fee` as a share of what is traded. call 0: never called in."""
 
     call: Decimal
     liquidation: Decimal
@@ -50,7 +50,7 @@ NEVER_CALLED: Final = LoanLevels(Decimal(0), Decimal(0))
 
 @dataclass(frozen=True, slots=True)
 class Adl:
-    """The venue takes `share` of the position on one side over. time in ns UTC; price None: at the
+    """Auto-deleveraging: the venue takes `share` of the position on one side over. time in ns UTC; price None: at the
     mark."""
 
     symbol: str
@@ -72,7 +72,7 @@ class Adl:
 
 @dataclass(frozen=True, slots=True)
 class UserRules:
-    """What a file says beside its instruments; None where it says nothing."""
+    """Holds what a file says beside its instruments; None where it says nothing."""
 
     loans: LoanLevels | None = None
     adl: tuple[Adl, ...] = ()

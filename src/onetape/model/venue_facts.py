@@ -46,8 +46,8 @@ class TriggerFact(msgspec.Struct, frozen=True):
 
 
 class LoanFact(msgspec.Struct, frozen=True):
-    """Assets over debts: below `call` the venue warns, at `liquidation` or below it sells. `fee`
-    is a share of what it sells or buys."""
+    """The levels of a venue's loans, as assets over debts: below `call` the venue warns, at `liquidation` or below it
+    sells. `fee` is a share of what it sells or buys."""
 
     venue: str
     call: Decimal

@@ -109,7 +109,8 @@ class AccountOut(NamedTuple):
 
 
 class HealthOut(NamedTuple):
-    """kind, subject and state as CONTRACT's Health has them; severity: info, warning, critical."""
+    """A change of health to be written. kind, subject and state as CONTRACT's Health has them; severity: info, warning,
+    critical."""
 
     kind: str
     subject: str

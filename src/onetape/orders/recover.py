@@ -66,7 +66,7 @@ class Openings:
 
 
 class Recovery:
-    """Fed with the journal's records in order; `finish` when there are no more."""
+    """Rebuilds orders and books from the journal's records, fed in order; `finish` when there are no more."""
 
     def __init__(self, manager: OrderManager) -> None:
         self.manager = manager

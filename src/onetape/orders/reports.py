@@ -220,7 +220,7 @@ class StreamReport(NamedTuple):
 
 
 class WalletReport(NamedTuple):
-    """What a wallet beside the one that is traded from has of a currency, 1e-18."""
+    """The amounts of one currency in a wallet beside the one that is traded from, 1e-18."""
 
     wallet: str
     currency: str

@@ -52,7 +52,7 @@ _Moment = tuple[tuple[int, int], tuple[tuple[str, str], Change]]
 
 
 class _Instruments(msgspec.Struct):
-    """Of the state that stands beside a cursor."""
+    """The instruments, of the state that stands beside a cursor."""
 
     instruments: dict[str, bytes]
 

@@ -73,8 +73,8 @@ class Hop(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Chain:
-    """Of one order, or of a command without one. names: by which it is found; run: the journal of its robot's run,
-    "": it is by hand."""
+    """The frames of one order, or of a command without one. names: by which it is found; run: the journal of its
+    robot's run, "": it is by hand."""
 
     key: Key
     name: str = ""
@@ -251,7 +251,7 @@ class Chains:
 
 
 class Tape:
-    """One journal, and its frames in words."""
+    """Reads one journal, and shows its frames in words."""
 
     def __init__(self, path: Path) -> None:
         self.reader = JournalReader(path)

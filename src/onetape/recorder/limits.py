@@ -14,7 +14,7 @@ RELEASE: Final = Decimal("0.95")  # of a limit: below it the alert ends, and at 
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """Of one account. delta: currency -> decimal text; shares of 1, 0: none."""
+    """The limits of one account. delta: currency -> decimal text; shares of 1, 0: none."""
 
     delta: dict[str, str] = {}
     utilization: float = 0.0

@@ -25,8 +25,8 @@ OPEN_COLUMNS: Final = (*_SHARED, "cost", "currency")
 
 
 class Change(NamedTuple):
-    """size: signed, in the instrument's units, of coins in 1e-18. value: 1e-18 of what it settles in, >= 0.
-    price: as text, "": it has none. reason: "trade", or the kind of income that moved a coin."""
+    """One change of a holding. size: signed, in the instrument's units, of coins in 1e-18. value: 1e-18 of what it
+    settles in, >= 0. price: as text, "": it has none. reason: "trade", or the kind of income that moved a coin."""
 
     ts: int
     size: int

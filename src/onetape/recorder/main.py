@@ -28,7 +28,7 @@ PAUSE_S: Final = (0.5, 10.0)  # between tries of a database that is away: the fi
 
 
 class Process:
-    """stopping: set to end it, from any thread."""
+    """Runs the recorder. stopping: set to end it, from any thread."""
 
     def __init__(self, options: RecorderOptions) -> None:
         """Raises JournalLocked where a recorder of this home runs."""

@@ -36,8 +36,8 @@ Row = Mapping[str, Any]
 
 
 class _Marks(msgspec.Struct):
-    """Until which frame of a journal, by its uuid, of positions that of the last trip; which way positions were held;
-    until before which day."""
+    """Marks up to where notes have been written: until which frame of a journal, by its uuid, of positions that of the
+    last trip; which way positions were held; until before which day."""
 
     fill: dict[str, int] = {}
     position: dict[str, int] = {}
@@ -46,7 +46,7 @@ class _Marks(msgspec.Struct):
 
 
 class Notes:
-    """kinds: of "fill", "position", "day"; every: ns between two notes of a kind."""
+    """Writes notes of what was traded. kinds: of "fill", "position", "day"; every: ns between two notes of a kind."""
 
     def __init__(self, home: Path, kinds: Iterable[str], every: int) -> None:
         self._path = home / "run" / NOTES

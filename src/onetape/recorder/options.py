@@ -35,7 +35,8 @@ DEFAULT_URL: Final = "sqlite:///store.db"
 
 
 class RecorderOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """url: of the database, which may hold a password: it is in no text of this. leverage, limits: by account."""
+    """Holds what a recorder is started with. url: of the database, which may hold a password: it is in no text of this.
+    leverage, limits: by account."""
 
     home: str
     url: str

@@ -29,7 +29,7 @@ _INTERNAL, _ERROR = 1, 2  # SpanKind, StatusCode
 
 
 class _Partial(msgspec.Struct):
-    """Of what was not taken: the names are the protocol's."""
+    """Says what was not taken: the names are the protocol's."""
 
     rejectedSpans: str | int = 0  # noqa: N815
     errorMessage: str = ""  # noqa: N815

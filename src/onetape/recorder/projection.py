@@ -155,8 +155,8 @@ Row = dict[str, Any]
 
 @dataclass(slots=True)
 class Batch:
-    """What came of some frames. added: table -> rows that are new. changed: table -> key -> row that takes
-    the place of the one before, None: it goes. days, hours: what is added to sums of days and hours, 1e-18."""
+    """The changes of tables that some frames led to. added: table -> rows that are new. changed: table -> key -> row
+    that takes the place of the one before, None: it goes. days, hours: added to their sums, 1e-18."""
 
     added: dict[str, list[Row]] = field(default_factory=dict)
     changed: dict[str, dict[tuple[Any, ...], Row | None]] = field(default_factory=dict)

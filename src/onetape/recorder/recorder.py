@@ -46,7 +46,7 @@ def is_begun(path: Path) -> bool:
 
 
 class _Followed:
-    """One journal, from its cursor in the database on."""
+    """Follows one journal, from its cursor in the database on."""
 
     def __init__(self, account: str, path: Path, records: Records, leverage: float, frames_max: int) -> None:
         self.account, self.path, self.reader = account, path, JournalReader(path)

@@ -51,7 +51,8 @@ class WorthRecord(msgspec.Struct):
 
 
 class Figures(msgspec.Struct):
-    """Of one slot in one currency, 1e-18. net, gross: notional of positions, signed and not; coins are in `net`."""
+    """The figures of one slot in one currency, 1e-18. net, gross: notional of positions, signed and not; coins are in
+    `net`."""
 
     balance: int = 0
     coins: int = 0
@@ -65,8 +66,8 @@ class Figures(msgspec.Struct):
 
 
 class Worth:
-    """Balances by slot, what was put in, and the best result of a full minute. leverage: at which positions
-    are reckoned to use margin."""
+    """Reckons what an account and its sub-accounts are worth: balances by slot, what was put in, and the best result of
+    a full minute. leverage: at which positions are reckoned to use margin."""
 
     def __init__(self, instruments: Mapping[str, Instrument], *, leverage: float) -> None:
         self._instruments, self._leverage = instruments, leverage

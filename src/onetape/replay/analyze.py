@@ -146,7 +146,7 @@ def _whole(run: Path, sink: Sink, *, states: bool, progress: Progress | None) ->
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """Where the rows of a run go, and how many there were of each table."""
+    """Passes on the rows of a run to a sink, and counts those of each table."""
 
     run: str
     sink: Sink

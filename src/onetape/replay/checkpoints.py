@@ -58,8 +58,8 @@ class UnusableError(Exception):
 
 
 class Place(msgspec.Struct, frozen=True):
-    """frames: taken by then; now: the robot's time, ns; callbacks: there had been so many; calls:
-    bytes of the log before it. calls_hash, state_hash (of the core), action_hash: then. at, size,
+    """A place in a run where its state was kept. frames: taken by then; now: the robot's time, ns; callbacks: there had
+    been so many; calls: bytes of the log before it. calls_hash, state_hash (of the core), action_hash: then. at, size,
     hash: of the pickle. orders: ids that it names."""
 
     frames: int
@@ -76,7 +76,8 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class Index(msgspec.Struct, frozen=True):
-    """source: hash of what is kept of the strategy. none: why there are no places."""
+    """The index of the checkpoints of one life. source: hash of what is kept of the strategy. none: why there are no
+    places."""
 
     version: int
     program: str
@@ -115,7 +116,7 @@ def _source_hash(run: Path) -> str:
 
 
 class CheckpointWriter:
-    """Beside a session that has started: `look` between its steps, `finish` or `give_up` at last.
+    """Writes checkpoints beside a session that has started: `look` between its steps, `finish` or `give_up` at last.
 
     scratch: where files grow until `finish`; else where they will lie. clock: processor seconds;
     what a state costs to keep decides how often it is.
@@ -282,7 +283,7 @@ def _write_index(path: Path, index: Index) -> None:
 
 
 class Checkpoints:
-    """Those of one life of a run. problem: why there are none, in words; "": nobody made any."""
+    """Reads the checkpoints of one life of a run. problem: why there are none, in words; "": nobody made any."""
 
     def __init__(self, run: Path, life: int = 1) -> None:
         self._folder, self._life = run / FOLDER, life

@@ -39,7 +39,8 @@ TYPES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One life, or the run: its repetition's tape and the recorded frames that belong to it."""
+    """A part that is compared, one life or the whole run: its repetition's tape and the recorded frames that belong to
+    it."""
 
     repeated: Path
     plan: RunPlan

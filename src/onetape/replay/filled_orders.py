@@ -26,9 +26,9 @@ _FILL = (
 
 @dataclass(slots=True)
 class OrderFill:
-    """time: when it was matched, at the exchange; heard: when the robot knew. price: in halves of a unit, because
-    the mid that it is compared with may lie between two. fee: 1e-18 of the settle currency, 0 where it was paid in
-    another: then `other_fee` of `fee_currency`."""
+    """One fill of an order. time: when it was matched, at the exchange; heard: when the robot knew. price: in halves of
+    a unit, because the mid that it is compared with may lie between two. fee: 1e-18 of the settle currency, 0 where it
+    was paid in another: then `other_fee` of `fee_currency`."""
 
     time: int
     price: int
@@ -77,8 +77,8 @@ class FilledOrder:
 
 @dataclass(slots=True)
 class OrdersOfRun:
-    """orders: by robot and number, those that the venue made included; targets: what the tape says of each parent,
-    with `ended` (ns) and `missing` of those that an algorithm has ended."""
+    """The orders of a run with their fills. orders: by robot and number, those that the venue made included; targets:
+    what the tape says of each parent, with `ended` (ns) and `missing` of those that an algorithm has ended."""
 
     actions: Actions
     orders: dict[tuple[int, int], FilledOrder]

@@ -35,7 +35,7 @@ _BUY = 1
 
 
 class Market:
-    """Events of the run's instruments, as far as the run read them. Read when first asked for."""
+    """Reads events of the run's instruments, as far as the run read them. Read when first asked for."""
 
     def __init__(self, plan: RunPlan, symbols: list[str]) -> None:
         self.start = -TIME_MAX if plan.start is None else plan.start

@@ -130,7 +130,7 @@ _NO_FILLS = {name: np.zeros(0, np.int64) for name in ("time", "side", "price", "
 
 @dataclass(slots=True)
 class _Compared:
-    """What was compared so far, and of what differs the earliest."""
+    """Counts what was compared so far, and keeps the earliest of what differs."""
 
     slack: int
     compared: int = 0

@@ -62,7 +62,7 @@ class Repeated:
 
 @dataclass(frozen=True, slots=True)
 class Until:
-    """Where a repetition stops: after this frame of the tapes, or after all that happens up to this time (ns). One
+    """Says where a repetition stops: after this frame of the tapes, or after all that happens up to this time (ns). One
     that stops in the middle has no on_stop and no closing records."""
 
     sequence: int | None = None
@@ -87,12 +87,7 @@ class Until:
 
 @dataclass(frozen=True, slots=True)
 class Watching:
-    """Who is called on the way.
-
-    each: after the start and after each step, one frame at a time.
-    at_end: once, where it stopped.
-    keep: makes what writes checkpoints, of a session and the number of its life.
-    """
+    """Says who is called on the way of a repetition."""
 
     each: Callable[[Session], None] | None = None
     at_end: Callable[[Repetition], None] | None = None

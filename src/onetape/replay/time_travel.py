@@ -37,7 +37,7 @@ STDERR: Final = 2  # where what a strategy prints goes
 
 @dataclass(slots=True)
 class _Walker:
-    """A process and where it stands."""
+    """A process that goes through a run, and where it stands."""
 
     pid_fd: int
     connection: socket.socket
@@ -71,7 +71,7 @@ class _Walker:
 
 
 class _DiffersError(Exception):
-    """The strategy, opened by a checkpoint, does not do what it did in the run."""
+    """Says that the strategy, opened by a checkpoint, does not do what it did in the run."""
 
 
 def _checked(answer: dict[str, Any] | None) -> dict[str, Any]:

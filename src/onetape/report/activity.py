@@ -113,7 +113,7 @@ def opens(fills: Fills) -> NDArray[np.bool_]:
 
 @dataclass(frozen=True, slots=True)
 class PeriodRow:
-    """One day or month. `start` ns; money in the report's currency; net of fees and funding."""
+    """The figures of one day or month. `start` ns; money in the report's currency; net of fees and funding."""
 
     start: int
     pnl: float
@@ -183,7 +183,7 @@ def by_month(ts: Ints, equity: Floats, fills: Fills, notional: Floats) -> list[P
 
 @dataclass(frozen=True, slots=True)
 class SymbolRow:
-    """One instrument. Money in the report's currency; None where it settles in another."""
+    """The figures of one instrument. Money in the report's currency; None where it settles in another."""
 
     symbol: str
     fills: int

@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 
 
 class Benchmark(NamedTuple):
-    """`equity` on the run's own samples; `weights` by symbol, which add up to 1."""
+    """A benchmark of a run. `equity` on the run's own samples; `weights` by symbol, which add up to 1."""
 
     equity: Floats
     weights: dict[str, float]

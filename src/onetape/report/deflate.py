@@ -25,7 +25,7 @@ _NORMAL = NormalDist()
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """What the formulas need of a series of returns."""
+    """The moments of a series of returns that the formulas need."""
 
     count: int
     sharpe: float | None  # mean over sample deviation; None without deviation

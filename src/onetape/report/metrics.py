@@ -14,9 +14,9 @@ GROUPS = ("Result", "Risk", "Ratios", "Round trips", "Activity", "Costs", "Order
 
 
 class Metric(NamedTuple):
-    """form: money, gain (signed money), part (a fraction shown in percent), gain_part (signed),
-    number, count, time (ms UTC), span (seconds), milli (milliseconds), text.
-    better: "more", "less" or "" where neither is."""
+    """Describes one metric. form: money, gain (signed money), part (a fraction shown in percent), gain_part (signed),
+    number, count, time (ms UTC), span (seconds), milli (milliseconds), text. better: "more", "less" or "" where neither
+    is."""
 
     key: str
     name: str

@@ -27,7 +27,7 @@ _FIGURES = (
 
 
 class Plot:
-    """A line over time as SVG. times: ns UTC, ascending; values: as many numbers."""
+    """Shows a line over time as SVG. times: ns UTC, ascending; values: as many numbers."""
 
     def __init__(self, times: list[int], values: list[float], *, title: str) -> None:
         self.svg = _svg(times, values, title)

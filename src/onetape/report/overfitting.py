@@ -133,8 +133,9 @@ def monte_carlo(gains: Floats, draws: int = DRAWS, seed: int = 0) -> dict[str, l
 
 @dataclass(frozen=True, slots=True)
 class Overfit:
-    """tries, and how many groups of them move together; of the best of `chosen`: the probability that its true Sharpe
-    ratio is not above what the best of as many groups shows by luck; what else could have come of it."""
+    """Judges a sweep for overfitting. tries, and how many groups of them move together; of the best of `chosen`: the
+    probability that its true Sharpe ratio is not above what the best of as many groups shows by luck; what else could
+    have come of it."""
 
     tries: int
     groups: int

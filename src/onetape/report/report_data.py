@@ -50,8 +50,8 @@ class StressLine(NamedTuple):
 
 
 class VenueLine(NamedTuple):
-    """What came of a run at one venue, in the currency named. cash and equity are None where one
-    account serves several venues."""
+    """The result of a run at one venue, in the currency named. cash and equity are None where one account serves
+    several venues."""
 
     venue: str
     currency: str
@@ -81,7 +81,7 @@ def no_flags() -> NDArray[np.bool_]:
 
 @dataclass(slots=True)
 class Market:
-    """One instrument over the run. Series need not share their times; position holds until changed.
+    """The series of one instrument over the run. Series need not share their times; position holds until changed.
 
     `position` is signed, in the instrument's own quantity. `fees` and `funding` are totals in the
     report's currency; an instrument that settles in another one has `settles_in_run` False and adds
@@ -120,7 +120,7 @@ class Market:
 
 @dataclass(slots=True)
 class Fills:
-    """Columns of equal length, in order of time. side is +1 bought, -1 sold."""
+    """The fills of a run as columns of equal length, in order of time. side is +1 bought, -1 sold."""
 
     ts: Ints = field(default_factory=no_ints)
     market: Ints = field(default_factory=no_ints)  # index into ReportData.markets
@@ -147,7 +147,7 @@ class Fills:
 
 @dataclass(slots=True)
 class Orders:
-    """Columns of equal length, one row an order, in the order they were asked for.
+    """The orders of a run as columns of equal length, one row an order, in the order they were asked for.
 
     Times are ns UTC on the robot's clock, `venue_` ones on the exchange's; NEVER where nothing
     came. `state` is an index into ORDER_STATES. There may be millions: what is small is narrow.
@@ -169,8 +169,8 @@ class Orders:
 
 @dataclass(slots=True)
 class Resting:
-    """Maker fills: how long the order had rested at the exchange (ns), when the exchange filled it
-    (ns) and on which of ReportData.markets, and what filled it."""
+    """How orders rested before they were filled as maker: how long the order had rested at the exchange (ns), when the
+    exchange filled it (ns) and on which of ReportData.markets, and what filled it."""
 
     rest_ns: Ints = field(default_factory=no_ints)
     by_trade: NDArray[np.bool_] | None = None  # None: the tapes do not say (bars, too long)
@@ -180,7 +180,7 @@ class Resting:
 
 @dataclass(slots=True)
 class ReportData:
-    """One run. `facts` are shown as they are, `stats` by their names (see metrics.py)."""
+    """The data of a report on one run. `facts` are shown as they are, `stats` by their names (see metrics.py)."""
 
     title: str
     currency: str = "USDT"

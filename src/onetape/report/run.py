@@ -30,8 +30,8 @@ __all__ = ["FORMATS", "Run", "SavedRun", "open_run", "save_run", "silent_state"]
 
 
 class Run:
-    """One run's folder. Frames are polars frames; `to_pandas()` gives them as pandas'. A notebook
-    shows its figures and its equity."""
+    """Reads one run's folder. Frames are polars frames; `to_pandas()` gives them as pandas'. A notebook shows its
+    figures and its equity."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -307,7 +307,7 @@ _LISTS = ("days", "months", "drawdowns", "symbols", "venues", "stress", "assumpt
 
 @dataclass(frozen=True, slots=True)
 class SavedRun:
-    """`tables` counts rows by table."""
+    """The result of saving a run. `tables` counts rows by table."""
 
     run: Path
     out: Path

@@ -23,7 +23,7 @@ ROLLING_WINDOW_MIN = 30
 
 @dataclass(slots=True)
 class Analysis:
-    """What is computed once and shown in several places."""
+    """The figures that are computed once and shown in several places."""
 
     period_ns: int
     returns: Floats

@@ -15,7 +15,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class RoundTrips:
-    """From flat to flat, in the order of closing. `pnl` is net of fees; `book` is the number that
+    """Round trips, from flat to flat, in the order of closing. `pnl` is net of fees; `book` is the number that
     round_trips() was given for the position."""
 
     ts_open: Ints

@@ -55,7 +55,7 @@ class Variant:
 
 @dataclass(slots=True)
 class Comparison:
-    """All variants, best Sharpe ratio first; those without one last, in the order given."""
+    """Compares all variants, best Sharpe ratio first; those without one last, in the order given."""
 
     variants: list[Variant]
     tries: int

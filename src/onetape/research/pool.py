@@ -33,9 +33,9 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLAR
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Jobs with one set-up, for either. jobs: lists of those that one process does together, taken one by one as
-    processes have nothing to do; None among them: the next one waits for a result. take: gets each row as it comes.
-    idle: called now and then while nothing ends."""
+    """A batch of jobs with one set-up, for local workers or a cluster. jobs: lists of those that one process does
+    together, taken one by one as processes have nothing to do; None among them: the next one waits for a result. take:
+    gets each row as it comes. idle: called now and then while nothing ends."""
 
     setup: Mapping[str, Any]
     jobs: Iterable[Jobs | None]
@@ -161,7 +161,7 @@ def run_local(batch: Batch) -> None:
 
 
 class _Waiting:
-    """Jobs that are still to be given out."""
+    """Keeps the jobs that are still to be given out."""
 
     def __init__(self, jobs: Iterable[Jobs | None]) -> None:
         self._jobs = iter(jobs)

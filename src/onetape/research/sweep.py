@@ -168,7 +168,7 @@ def run_sweep(options: SweepOptions) -> SweepResult:
 
 
 class _Work:
-    """Jobs to be done, rows that are there, and the file that they go to."""
+    """Does the work of a sweep: jobs to be done, rows that are there, and the file that they go to."""
 
     def __init__(self, options: SweepOptions, manifest: dict[str, Any], folder: Path, strategy: type[Strategy]) -> None:
         frames = sum(each["last_sequence"] for each in manifest["tapes"])

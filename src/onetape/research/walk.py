@@ -29,7 +29,8 @@ _OF_FILLS = frozenset({"round_trips", "win_rate", "profit_factor", "exposure", "
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Times in ns UTC; ends are exclusive. number counts from 1."""
+    """A window of a walk: a training period and the test after it. Times in ns UTC; ends are exclusive. number counts
+    from 1."""
 
     number: int
     train_start: int

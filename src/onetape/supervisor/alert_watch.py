@@ -130,9 +130,9 @@ def _of_command(record: object) -> str:
 
 
 class AlertWatch:
-    """journals: by process, where they are now; asked in the watch's thread. tell: an alert that is
-    told, for the journal; said: what is to be logged; log: a process, and which command it was given, or answered; all
-    are called in that thread, and `counts` as well: it takes gateways' frames of orders."""
+    """Watches journals, and tells alerts. journals: by process, where they are now; asked in the watch's thread. tell:
+    an alert that is told, for the journal; said: what is to be logged; log: a process, and which command it was given,
+    or answered; all are called in that thread, and `counts` as well: it takes gateways' frames of orders."""
 
     def __init__(
         self,

@@ -27,7 +27,7 @@ PIPE_BYTES: Final = 60_000  # what a pipe takes at once; options are far smaller
 
 
 class ChildFiles:
-    """Where a process says that it is ready (`out`) and what is wrong (`err`)."""
+    """The files in which a process says that it is ready (`out`) and what is wrong (`err`)."""
 
     def __init__(self, home: Path, name: str) -> None:
         plain = name.replace(":", "-")

@@ -179,7 +179,7 @@ def _open(page: Path) -> None:
 
 
 class _Line:
-    """How the robots stand, now and then."""
+    """Shows how the robots stand, now and then."""
 
     def __init__(self, show: Callable[[str], None], every_s: float) -> None:
         self._show = show

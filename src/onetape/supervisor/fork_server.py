@@ -24,14 +24,14 @@ ANSWER_S: Final = 10.0  # a copy takes milliseconds; a kind that came later, its
 
 
 class Wanted(msgspec.Struct, frozen=True):
-    """A process of a kind. Its standard input, output and error come beside it."""
+    """Asks for a process of a kind. Its standard input, output and error come beside it."""
 
     kind: str
     name: str
 
 
 class Ready(msgspec.Struct, frozen=True, tag=True):
-    """All is imported."""
+    """Says that all is imported."""
 
 
 class Made(msgspec.Struct, frozen=True, tag=True):
@@ -40,7 +40,7 @@ class Made(msgspec.Struct, frozen=True, tag=True):
 
 
 class Ended(msgspec.Struct, frozen=True, tag=True):
-    """code: as subprocess has it, negative for a signal."""
+    """Says that a process has ended. code: as subprocess has it, negative for a signal."""
 
     pid: int
     code: int

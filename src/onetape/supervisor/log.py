@@ -34,8 +34,8 @@ def log_files(folder: Path, name: str) -> list[Path]:
 
 
 class SystemLog:
-    """now, where asked for, is ns UTC. keep_ns: what was put aside longer ago goes; size: bytes of all files
-    together, the oldest go beyond it; 0: no limit."""
+    """Writes the system's log. now, where asked for, is ns UTC. keep_ns: what was put aside longer ago goes; size:
+    bytes of all files together, the oldest go beyond it; 0: no limit."""
 
     def __init__(self, home: Path, *, keep_ns: int = 0, size: int = 0) -> None:
         self._folder = private_folder(home / "logs")

@@ -88,7 +88,7 @@ def _time(row: Row) -> int:
 
 
 class _Log:
-    """The supervisor's log with what was put aside of it, and what is added to it."""
+    """Reads the supervisor's log with what was put aside of it, and what is added to it."""
 
     def __init__(self, home: Path, process: str) -> None:
         self._process = process
@@ -152,7 +152,7 @@ def _number(path: Path) -> int:
 
 
 class _Runs:
-    """Which robot's each run is. What a run has said is not read again."""
+    """Tells which robot's each run is. What a run has said is not read again."""
 
     def __init__(self, home: Path) -> None:
         self._folder = home / "runs"
@@ -175,7 +175,7 @@ class _Runs:
 
 
 class _Tapes:
-    """What a robot's strategy has logged, from run to run."""
+    """Reads what a robot's strategy has logged, from run to run."""
 
     def __init__(self, runs: _Runs, robot: str) -> None:
         self._runs, self._robot = runs, robot

@@ -106,7 +106,7 @@ class OrderCounts:
 
 
 class Growth:
-    """How long there is room: of what was used at moments, seconds of any steady clock."""
+    """Reckons how long there is room: of what was used at moments, seconds of any steady clock."""
 
     def __init__(self) -> None:
         self._seen: deque[tuple[float, int]] = deque()

@@ -41,7 +41,7 @@ MODULES: Final = {
 
 
 class SupervisorOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """config: the file, "": the environment alone."""
+    """Holds what a supervisor is started with. config: the file, "": the environment alone."""
 
     home: str
     config: str
@@ -83,9 +83,9 @@ def supervisor_socket(home: Path) -> Path:
 
 
 class SingleOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What a process that runs all is started with. Its text shows no secret. secrets: what `env:`
-    of the configuration names; exchanges: by account, the simulated exchange that its gateway's
-    journal speaks of; is_first: of this supervisor."""
+    """Holds what a process that runs all is started with. Its text shows no secret. secrets: what `env:` of the
+    configuration names; exchanges: by account, the simulated exchange that its gateway's journal speaks of; is_first:
+    of this supervisor."""
 
     config: Config
     home: str

@@ -21,7 +21,7 @@ FAILED: Final = "failed"
 
 
 class Part(NamedTuple):
-    """state: as of a process; reason: in words, "" for none."""
+    """How a part of a process stands. state: as of a process; reason: in words, "" for none."""
 
     state: str
     reason: str
@@ -33,7 +33,7 @@ class _Saved(msgspec.Struct, frozen=True):
 
 
 class Parts:
-    """The writer's side."""
+    """Writes how the parts of a process stand."""
 
     def __init__(self, home: Path) -> None:
         self._path = _file(home)

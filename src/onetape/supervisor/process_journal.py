@@ -24,8 +24,8 @@ __all__ = ["Left", "SupervisorTape", "left_in"]
 
 @dataclass(slots=True)
 class Left:
-    """What an earlier supervisor has left. processes: the last record of each. exchanges: by
-    account, which simulated exchange its gateway's journal speaks of."""
+    """Holds what an earlier supervisor has left. processes: the last record of each. exchanges: by account, which
+    simulated exchange its gateway's journal speaks of."""
 
     processes: dict[str, dict[str, Any]] = field(default_factory=dict)
     exchanges: dict[str, str] = field(default_factory=dict)

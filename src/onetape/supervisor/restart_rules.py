@@ -75,7 +75,7 @@ _NAMED: Final = re.compile(r"\berror ([A-Z_]+)\(\d+\)")
 
 
 class State(StrEnum):
-    """As CONTRACT.md has them."""
+    """The states of a process, as CONTRACT.md has them."""
 
     WAITING = "waiting"
     STARTING = "starting"
@@ -95,9 +95,9 @@ class Do(StrEnum):
 
 
 class Bounds(NamedTuple):
-    """What a process may do before it is ended. stuck_after: seconds without progress while there
-    is something to be read; memory_max: bytes, resident; 0: no bound. stuck_is_final: it then stays
-    away at once, not only when that has come three times in ten minutes."""
+    """Bounds what a process may do before it is ended. stuck_after: seconds without progress while there is something
+    to be read; memory_max: bytes, resident; 0: no bound. stuck_is_final: it then stays away at once, not only when that
+    has come three times in ten minutes."""
 
     stuck_after: float = 0.0
     memory_max: int = 0
@@ -122,7 +122,7 @@ class Step(NamedTuple):
 
 @dataclass(slots=True)
 class Unit:
-    """Where a process stands. since: when it came to this state; retry_at: next try, at backoff."""
+    """A process and where it stands. since: when it came to this state; retry_at: next try, at backoff."""
 
     child: Child
     state: State = State.WAITING

@@ -60,7 +60,7 @@ class _Robot:
 
 
 class House:
-    """What runs here. `run` returns when it was asked to stop; it raises what ended a gateway."""
+    """Runs all parts in this process. `run` returns when it was asked to stop; it raises what ended a gateway."""
 
     def __init__(self, options: SingleOptions) -> None:
         self.options = options

@@ -138,7 +138,7 @@ def with_secrets_kept(config: Config, environ: Mapping[str, str], folder: Path) 
 
 
 class Starter:
-    """environ: where secrets are."""
+    """Makes processes' options, and prepares their start. environ: where secrets are."""
 
     def __init__(self, config: Config, *, home: Path, folder: Path, environ: Mapping[str, str]) -> None:
         self.ask_robot: Callable[[bytes], str] = self._ask_robot

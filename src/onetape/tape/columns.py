@@ -23,7 +23,7 @@ NEVER = -1  # OrderRows::never of core/journal/columns.hpp
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Which columns of one event type.
+    """Says which columns of one event type are read.
 
     names: of the frame's header and the payload's fixed part (a counted tail, as a book's levels,
     is left out); None: all. where: only rows whose fields have these values.
@@ -58,7 +58,7 @@ class Table:
 
 
 class OrderRows(NamedTuple):
-    """What was asked of the exchange and what the news of it say, a row an order.
+    """The orders of a run as columns: what was asked of the exchange and what the news of it say, a row an order.
 
     Columns of one length by name: `id` (ascending), `stream`, `side` and `type` as on the tape,
     `price size trigger` (integers; size as last amended), `requested answer done placed` (ns: the

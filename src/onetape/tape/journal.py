@@ -70,7 +70,7 @@ class Record(NamedTuple):
 
 
 class JournalWriter:
-    """The one writer of a journal directory. A second one is refused with JOURNAL_LOCKED.
+    """Writes a journal directory, of which it is the one writer. A second one is refused with JOURNAL_LOCKED.
 
     uuid: identity of a new journal (default: random; an importer derives it from its input).
     created: ns UTC, kept in the segment headers; 0 for tapes that must not depend on it.

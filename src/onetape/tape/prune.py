@@ -27,7 +27,7 @@ _COMPRESSION_LEVEL = 3  # of zstd: about as fast as the disk; higher ones gain a
 
 
 class Pin(msgspec.Struct, frozen=True):
-    """A run needs this range of the journal to be replayed."""
+    """Says that a run needs this range of the journal to be replayed."""
 
     run: str
     first_sequence: int
@@ -36,7 +36,7 @@ class Pin(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class PruneReport:
-    """What went (or would go), what stayed and why, and which runs can no longer be replayed."""
+    """Reports what went (or would go), what stayed and why, and which runs can no longer be replayed."""
 
     path: str
     removed: list[int]  # segment numbers
@@ -142,7 +142,7 @@ def prune(
 
 
 class Keep(NamedTuple):
-    """How much of a journal stays: what `prune` takes."""
+    """Says how much of a journal stays: what `prune` takes."""
 
     older: int | None = None  # ns
     size: int | None = None  # bytes

@@ -15,7 +15,7 @@ PRUNED_FILE = "pruned.json"
 
 
 class Pruned(msgspec.Struct, frozen=True):
-    """All segments up to this one are gone."""
+    """Says that all segments up to this one are gone."""
 
     segment: int
     sequence: int  # last one that went

@@ -13,7 +13,7 @@ __all__ = ["RepairReport", "repair"]
 
 @dataclass(frozen=True, slots=True)
 class RepairReport:
-    """What was found, what is left, and where the rest lies now."""
+    """Reports what was found, what is left, and where the rest lies now."""
 
     path: str
     changed: bool

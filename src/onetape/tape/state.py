@@ -50,7 +50,8 @@ class Group(msgspec.Struct, frozen=True):
 
 
 class StateWriter:
-    """The one writer. A second one is refused with JOURNAL_LOCKED. Empty and unseen at first."""
+    """Writes a state table, of which it is the one writer. A second one is refused with JOURNAL_LOCKED. Empty and
+    unseen at first."""
 
     def __init__(self, directory: str | os.PathLike[str], process: str, layout: Layout, *, capacity: int = 256) -> None:
         self.layout = layout

@@ -38,7 +38,7 @@ AnyFrame = TypeVar("AnyFrame", bound=Sequenced)
 
 
 class TapeSource(Protocol[FrameT]):
-    """What of a JournalReader is used here."""
+    """The methods of a JournalReader that are used here."""
 
     @property
     def uuid(self) -> UUID: ...
@@ -70,7 +70,7 @@ class _Checkpoint(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Rebuilt:
-    """How a table was rebuilt: worth a line in the log."""
+    """Says how a table was rebuilt: worth a line in the log."""
 
     checkpoint: Path | None  # the one that was used
     ignored: tuple[str, ...]  # why others were not
@@ -79,7 +79,7 @@ class Rebuilt:
 
 
 class StateTable:
-    """Latest values per key. With a writer attached, each change is written through."""
+    """Keeps the latest values per key. With a writer attached, each change is written through."""
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout

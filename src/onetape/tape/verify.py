@@ -16,7 +16,7 @@ __all__ = ["VerifyReport", "content_hash", "verify"]
 
 @dataclass(frozen=True, slots=True)
 class VerifyReport:
-    """What `journal verify` tells. `damage` names each place; a torn tail is not damage."""
+    """Reports what `journal verify` has found. `damage` names each place; a torn tail is not damage."""
 
     journal: str
     frames: int

@@ -22,9 +22,9 @@ __all__ = ["AccountStream", "Addresses", "TradingVenue"]
 
 
 class Addresses(NamedTuple):
-    """Where a venue is. ws_private: of the account's stream; ws_entry: where orders are sent, ""
-    for where it usually is beside the others; wallet: where money is moved between wallets and the
-    rights of a key are told, "" where that can be done nowhere."""
+    """The addresses of a venue. ws_private: of the account's stream; ws_entry: where orders are sent, "" for where it
+    usually is beside the others; wallet: where money is moved between wallets and the rights of a key are told, ""
+    where that can be done nowhere."""
 
     rest: str
     ws: str

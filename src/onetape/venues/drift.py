@@ -70,7 +70,7 @@ class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class What(StrEnum):
-    """Kinds of drift."""
+    """The kinds of drift."""
 
     MISSING = "missing field"  # the adapter reads it
     FIELD = "unknown field"

@@ -21,7 +21,7 @@ _HEX: Final = frozenset(b"0123456789abcdefABCDEF")
 
 
 class Response(NamedTuple):
-    """header names in lower case; of several of one name the last, but for lengths."""
+    """An HTTP response. Header names in lower case; of several of one name the last, but for lengths."""
 
     status: int
     headers: dict[str, str]
@@ -34,7 +34,7 @@ class Response(NamedTuple):
 
 
 class ResponseReader:
-    """Of one connection. A reader that has raised is of no more use."""
+    """Reads the responses of one connection. A reader that has raised is of no more use."""
 
     def __init__(self, venue: str = "") -> None:
         self._venue = venue

@@ -75,7 +75,7 @@ class Market(Protocol):
 
 
 class LiveMarket:
-    """A `Market` that the core reads by the venue's message table.
+    """Implements `Market`: one that the core reads by the venue's message table.
 
     instruments: with the names that they have in its messages. numbers: of their streams on the
     tape, where they do not count from 1. bars: as `Market.bars`."""

@@ -23,7 +23,7 @@ OPEN_INTEREST: Final = "open interest"
 
 
 class PollKind(NamedTuple):
-    """weight: of one request, in the address's budget. share: of all weight that is spent on polls.
+    """One kind of poll. weight: of one request, in the address's budget. share: of all weight that is spent on polls.
     by_symbol: a request for each instrument, else one has them all."""
 
     name: str

@@ -40,7 +40,7 @@ class Answered(NamedTuple):
 
 
 class EntryDialect(Protocol):
-    """How one connection to one venue speaks. now: ns UTC, the venue's time as we know it."""
+    """Speaks a venue's order entry on one connection. now: ns UTC, the venue's time as we know it."""
 
     limits: dict[str, tuple[int, int]]  # (used, limit) by name, as the venue told it last
     headers: dict[str, str]  # what it told last of the account's orders, as REST's headers do
@@ -66,7 +66,7 @@ class EntryDialect(Protocol):
 
 @dataclass(slots=True)
 class EntrySession:
-    """One connection, from its beginning to its end."""
+    """A session of order entry: one connection, from its beginning to its end."""
 
     dialect: EntryDialect
     is_ready: bool = False

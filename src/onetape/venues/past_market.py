@@ -45,7 +45,7 @@ _STEPS: Final = (3600 * SECOND, 60 * SECOND)  # of which the period that runs is
 
 
 class PastBar(NamedTuple):
-    """Prices, volume and turnover in units of the instrument; times ns UTC."""
+    """A bar of the past. Prices, volume and turnover in units of the instrument; times ns UTC."""
 
     ts_open: int
     open: int
@@ -69,7 +69,7 @@ class PastBar(NamedTuple):
 
 
 class PastTrade(NamedTuple):
-    """number: the venue's, one more than the trade's before it. time: ns UTC."""
+    """A trade of the past. number: the venue's, one more than the trade's before it. time: ns UTC."""
 
     number: int
     time: int
@@ -78,8 +78,8 @@ class PastTrade(NamedTuple):
 
 
 class PastMarket(Protocol):
-    """How a venue is asked for what was, without a key. What it answers raises ValueError,
-    LookupError or TypeError where it is malformed, VenueUnavailable for a refusal."""
+    """Asks a venue for bars and trades of the past, without a key. What it answers raises ValueError, LookupError or
+    TypeError where it is malformed, VenueUnavailable for a refusal."""
 
     @property
     def intervals(self) -> tuple[int, ...]:
@@ -108,9 +108,9 @@ class PastMarket(Protocol):
 
 
 class Past(NamedTuple):
-    """completed: without a hole, up to the period that runs. running: what it holds so far; None:
-    not known, and then there are no others. last_trade: the number of the last trade in them, 0:
-    not known. lacks: why there is less than was asked for, "": there is not."""
+    """Bars of the past. completed: without a hole, up to the period that runs. running: what it holds so far; None: not
+    known, and then there are no others. last_trade: the number of the last trade in them, 0: not known. lacks: why
+    there is less than was asked for, "": there is not."""
 
     completed: list[PastBar]
     running: PastBar | None
@@ -123,8 +123,8 @@ Kept = Callable[[int], Iterable[PastBar]]
 
 
 class _Traded(NamedTuple):
-    """last: the number of the last trade by then, price: its price, each 0 where it is not known.
-    is_all: none in between is missing."""
+    """The trades of a period. last: the number of the last trade by then, price: its price, each 0 where it is not
+    known. is_all: none in between is missing."""
 
     trades: list[PastTrade]
     last: int

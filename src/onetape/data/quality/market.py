@@ -56,7 +56,7 @@ class MarketReport:
 
 
 class _Instruments:
-    """Which instrument a stream was, from which frame on."""
+    """Tells which instrument a stream was, from which frame on."""
 
     def __init__(self, path: Path) -> None:
         self.versions: dict[int, list[tuple[int, int, dict[str, Any]]]] = {}

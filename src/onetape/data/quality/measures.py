@@ -21,7 +21,7 @@ _BINS: Final = 8 * 64  # of an octave each 8: a median within 9 %
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What counts as a finding."""
+    """Says what counts as a finding."""
 
     silence_factor: float = 100.0  # times the median distance between events
     silence_ns_min: int = 10_000_000_000  # and never less than this
@@ -32,7 +32,7 @@ class Rules:
 
 
 class Silences:
-    """Distances between events; those far beyond their median are told at the end."""
+    """Measures the distances between events; those far beyond their median are told at the end."""
 
     def __init__(self) -> None:
         self._bins = np.zeros(_BINS, dtype=np.int64)
@@ -88,7 +88,7 @@ def _largest(values: Ints, least: float) -> list[int]:
 
 
 class Spikes:
-    """Prices far from those around them, in deviations of their block.
+    """Finds prices far from those around them, in deviations of their block.
 
     A block is 256 events. Its median and the median absolute deviation from it (at least a tick)
     say what is near. A price is a spike where it is farther than `spike_factor` deviations and
@@ -160,7 +160,7 @@ class Spikes:
 
 
 class Ids:
-    """Trade ids: repeated ones, and where numbers do not count on by one.
+    """Checks trade ids: finds repeated ones, and where numbers do not count on by one.
 
     A repeated id is looked for among the 65,536 before it. Numbers of a venue that counts for all
     its instruments together jump all the time: gaps are told where nine in ten steps are 1.

@@ -16,7 +16,7 @@ _Top = tuple[int, int, int, int]
 
 
 class Replay:
-    """The book of one stream."""
+    """Rebuilds the book of one stream."""
 
     def __init__(self, books: Books, quotes: Quotes | None) -> None:
         self._book = Book()

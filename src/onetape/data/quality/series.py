@@ -16,8 +16,8 @@ _CLEAR: Final = 5  # MboAction of core/journal/events.hpp
 
 
 class Steps(NamedTuple):
-    """Of an instrument, in units of the tape: the smallest steps of price and size, 0 where they
-    are not known, and the time between settlements of funding."""
+    """The steps of an instrument, in units of the tape: the smallest steps of price and size, 0 where they are not
+    known, and the time between settlements of funding."""
 
     tick: int
     lot: int
@@ -25,7 +25,8 @@ class Steps(NamedTuple):
 
 
 class Series:
-    """What all types share: counts, times, silences. Types add their own checks."""
+    """Checks the events of one type. It has what all types share: counts, times, silences. Types add their own
+    checks."""
 
     own: tuple[str, ...] = ()
     event_time = "ts_event"
@@ -110,7 +111,7 @@ class Series:
 
 
 class Quotes(Series):
-    """A side that is empty has neither price nor size: that is no finding."""
+    """Checks quotes. A side that is empty has neither price nor size: that is no finding."""
 
     own = (
         *("crossed", "locked", "price_not_positive", "size_not_positive", "off_tick", "off_lot"),
@@ -179,7 +180,7 @@ class Trades(Series):
 
 
 class Bars(Series):
-    """Holes are periods without a bar, between bars of one period."""
+    """Checks bars. Holes are periods without a bar, between bars of one period."""
 
     own = (
         *("holes", "overlaps", "duplicates", "ohlc", "price_not_positive", "volume_negative"),
@@ -267,7 +268,7 @@ class Marks(Series):
 
 
 class Fundings(Series):
-    """Settlements stand at multiples of their interval, one after the other."""
+    """Checks funding: settlements stand at multiples of their interval, one after the other."""
 
     own = ("off_schedule", "missing", "duplicates")
     has_silences = False
@@ -309,7 +310,7 @@ class OpenInterests(Series):
 
 
 class Books(Series):
-    """Depth: what its flags say, and whether its numbers count on where no flag speaks.
+    """Checks depth: what its flags say, and whether its numbers count on where no flag speaks.
 
     Depth before the first snapshot stands on nothing, as at the beginning of any recording: it is
     counted in `unsynced_at_start`, and is no finding.
@@ -394,7 +395,7 @@ class Books(Series):
 
 
 class Orders(Series):
-    """Market by order: what the messages before do not bear out, and what book comes of them.
+    """Checks market by order: what the messages before do not bear out, and what book comes of them.
 
     A recording that begins in the middle knows nothing of the orders that were there before it:
     what it says about them before its first clear is in `unknown_at_start`, and is no finding.

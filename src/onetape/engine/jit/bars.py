@@ -18,7 +18,7 @@ from onetape.engine.jit.types import ColumnType, StrategyType
 
 
 class BarsType(types.Type):
-    """The last n bars of a feed."""
+    """The type of the last n bars of a feed."""
 
     def __init__(self, period, source):
         self.period, self.source = period, source

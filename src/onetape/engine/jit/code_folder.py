@@ -48,7 +48,7 @@ def folder_for(environ: Mapping[str, str]) -> CodeFolder | None:
 
 
 class CodeFolder:
-    """Entries by a key of 32 bytes. Nothing here raises: what goes wrong is an entry less."""
+    """Keeps compiled code as entries by a key of 32 bytes. Nothing here raises: what goes wrong is an entry less."""
 
     def __init__(self, path: Path, bytes_max: int = BYTES_MAX) -> None:
         self.path, self.bytes_max = path, bytes_max

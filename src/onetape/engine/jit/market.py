@@ -115,7 +115,7 @@ overload_method(BookType, "asks")(_levels(SELL))
 
 @infer
 class _OptionalItem(AbstractTemplate):
-    """`book.best_bid[0]`: an item of a tuple that may be None."""
+    """Types `book.best_bid[0]`: an item of a tuple that may be None."""
 
     key = "static_getitem"
 

@@ -32,7 +32,7 @@ TIMER, PERIOD, SYMBOL = "timer", "period", "symbol"
 
 
 class WordType(types.Type):
-    """A word as a number. `names` lists the words by number; timers and periods have no list."""
+    """The type of a word as a number. `names` lists the words by number; timers and periods have no list."""
 
     def __init__(self, kind: str, names: tuple[str, ...] = ()) -> None:
         self.kind, self.names = kind, names
@@ -40,7 +40,7 @@ class WordType(types.Type):
 
 
 class _NumberType(types.Type):
-    """Held as one 64-bit number."""
+    """The type of what is held as one 64-bit number."""
 
 
 class _NumberModel(models.PrimitiveModel):
@@ -49,7 +49,7 @@ class _NumberModel(models.PrimitiveModel):
 
 
 class OrderType(_NumberType):
-    """An own order, by id; 0 is None."""
+    """The type of an own order, by id; 0 is None."""
 
     def __init__(self, words: tuple[str, ...] = ()) -> None:
         self.symbols = words
@@ -60,7 +60,7 @@ class OrderType(_NumberType):
 
 
 class PositionType(_NumberType):
-    """An own position: instrument * 4 + side."""
+    """The type of an own position: instrument * 4 + side."""
 
     def __init__(self, symbols: tuple[str, ...]) -> None:
         self.symbols = symbols
@@ -68,7 +68,7 @@ class PositionType(_NumberType):
 
 
 class BookType(_NumberType):
-    """A live order book, by instrument."""
+    """The type of a live order book, by instrument."""
 
     def __init__(self, symbols: tuple[str, ...]) -> None:
         self.symbols = symbols
@@ -76,7 +76,7 @@ class BookType(_NumberType):
 
 
 class RandomType(types.Type):
-    """The strategy's seeded source."""
+    """The type of the strategy's seeded source of random numbers."""
 
     def __init__(self) -> None:
         super().__init__(name="Random")
@@ -93,7 +93,7 @@ def _none_as_order(context: Any, builder: Any, fromty: Any, toty: Any, value: An
 
 
 class ColumnType(types.Array):
-    """An array whose sum and mean are numpy's to the last bit; so are those of its slices."""
+    """The type of an array whose sum and mean are numpy's to the last bit; so are those of its slices."""
 
     def copy(self, **changes: Any) -> types.Array:
         return _as_column(super().copy(**changes))
@@ -168,7 +168,7 @@ EVENTS: Final = {
 
 
 class EventType(types.Type):
-    """A market event or a fill: payload and facts, both where the loop has them."""
+    """The type of a market event or a fill: payload and facts, both where the loop has them."""
 
     def __init__(self, kind: str, symbols: tuple[str, ...], *, is_mid: bool = False) -> None:
         self.kind, self.symbols, self.is_mid = kind, symbols, is_mid
@@ -258,7 +258,7 @@ class Attribute:
 
 
 class StrategyType(types.Type):
-    """One strategy class with the attributes that it had after on_start."""
+    """The type of one strategy class with the attributes that it had after on_start."""
 
     def __init__(
         self,

@@ -23,7 +23,7 @@ NONCES_MAX: Final = 100  # of a user that are kept
 
 
 class WalletAccess:
-    """The wallets of one exchange. balances: of an account that is opened."""
+    """Knows the wallets of one exchange. balances: of an account that is opened."""
 
     def __init__(self, exchange: SimExchange, balances: dict[str, str]) -> None:
         self.exchange = exchange

@@ -61,7 +61,7 @@ SPOT: Final = ("/api/v1/", "/api/v3/")
 
 
 class Aster:
-    """A `Dialect`. limits: refuse who asks too much, as the venue does. balances: of a new wallet."""
+    """Implements `Dialect`. limits: refuse who asks too much, as the venue does. balances: of a new wallet."""
 
     def __init__(self, exchange: SimExchange, *, limits: bool = True, balances: dict[str, str]) -> None:
         self.exchange = exchange

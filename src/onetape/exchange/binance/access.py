@@ -24,7 +24,7 @@ AHEAD_MS: Final = 1000  # a timestamp may be this far ahead of the venue
 
 
 class Access:
-    """The keys of one exchange, as Binance checks them. Each method raises Refused."""
+    """Checks the keys of one exchange as Binance does. Each method raises Refused."""
 
     def __init__(self, exchange: SimExchange) -> None:
         self.exchange = exchange

@@ -41,7 +41,7 @@ _INCOME: Final = {
 
 
 class AccountData:
-    """The account endpoints of one exchange."""
+    """Answers the account endpoints of one exchange."""
 
     def __init__(self, exchange: SimExchange, public: PublicData) -> None:
         self.exchange = exchange

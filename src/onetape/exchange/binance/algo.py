@@ -25,7 +25,7 @@ CALLBACK_RATES: Final = (Decimal("0.1"), Decimal(20))  # percent; 20 since 2026-
 
 
 class AlgoService:
-    """The conditional orders of one exchange."""
+    """Carries out the conditional orders of one exchange."""
 
     def __init__(self, exchange: SimExchange, public: PublicData, terms: OrderTerms) -> None:
         self.exchange = exchange

@@ -24,7 +24,7 @@ ADD, REDUCE = "1", "2"
 
 
 class MarginData:
-    """The margin endpoints of one exchange."""
+    """Answers the margin endpoints of one exchange."""
 
     def __init__(self, exchange: SimExchange, public: PublicData) -> None:
         self.exchange = exchange

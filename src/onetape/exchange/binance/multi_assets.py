@@ -21,7 +21,7 @@ _SUFFIX: Final = "USD"  # of the names of asset indexes: BTCUSD
 
 
 class MultiAssets:
-    """The mode and its prices, of one exchange."""
+    """Answers for the multi-assets mode of one exchange and its prices."""
 
     def __init__(self, exchange: SimExchange) -> None:
         self.exchange = exchange

@@ -15,7 +15,7 @@ Params = dict[str, str]
 
 
 class Rest:
-    """route: answers a request, and adds to the headers; raises Refused."""
+    """Answers requests by HTTP. route: answers a request, and adds to the headers; raises Refused."""
 
     def __init__(self, limits: Limits, route: Callable[[Request, Params, int, dict[str, str]], Any]) -> None:
         self.limits, self._route = limits, route

@@ -64,7 +64,7 @@ _WEIGHTS: Final = {"session.logon": 2, "session.status": 2, "session.logout": 2,
 
 @dataclass(slots=True)
 class Session:
-    """A connection. key: of the logon, None before one."""
+    """The session of one connection. key: of the logon, None before one."""
 
     since: int  # ns UTC
     shows_limits: bool
@@ -80,7 +80,7 @@ Routes = Mapping[tuple[str, str], Callable[..., Any]]
 
 
 class Requests(Protocol):
-    """What requests by HTTP end in: handlers by method and path, for anybody, for a key, and signed."""
+    """Answers requests by HTTP: handlers by method and path, for anybody, for a key, and signed."""
 
     skew: int
     limits: Limits
@@ -91,7 +91,7 @@ class Requests(Protocol):
 
 
 class SocketApi:
-    """The calls of one exchange. They end in the same functions as the requests of REST."""
+    """Answers the calls of one exchange. They end in the same functions as the requests of REST."""
 
     def __init__(self, venue: Requests) -> None:
         self.venue = venue

@@ -49,7 +49,7 @@ PUBLIC: Final = ("depth", "bookTicker", "rpiDepth", "trade")
 
 @dataclass(slots=True)
 class Subscriber:
-    """What the dialect knows of a connection."""
+    """The dialect's state of a connection."""
 
     category: str  # public, market, private, "" (unrouted)
     combined: bool
@@ -86,7 +86,7 @@ class _Batch:
 
 
 class Streams:
-    """Who listens to what, and how it is written."""
+    """Keeps who listens to what, and writes it."""
 
     def __init__(
         self, exchange: SimExchange, public: PublicData, *, most: int = STREAMS_MAX, traits: EventTraits = BINANCE

@@ -40,8 +40,8 @@ _POSITIONS: Final = {each.value.upper(): each for each in PositionSide}
 
 
 class _Steps(NamedTuple):
-    """An instrument's filters in its own units; what passes them is good. What does not, and what
-    is written in another way, is read again as a decimal, which knows the venue's code for it."""
+    """Holds an instrument's filters in its own units; what passes them is good. What does not, and what is written in
+    another way, is read again as a decimal, which knows the venue's code for it."""
 
     instrument: Instrument
     tick: int  # 0: none that whole units could be measured by

@@ -67,8 +67,8 @@ _CODES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class OrderTraits:
-    """What differs in this family. triggers: /order takes conditional orders, which are orders of the
-    book then (Binance until 2025-12-09). absent: fields that its answers have not. is_full: answers to
+    """What differs in the orders of the venues of this family. triggers: /order takes conditional orders, which are
+    orders of the book then (Binance until 2025-12-09). absent: fields that its answers have not. is_full: answers to
     requests have what was filled at which average, too."""
 
     tifs: tuple[str, ...] = ("GTC", "IOC", "FOK", "GTX", "GTD", "RPI")
@@ -82,7 +82,7 @@ BINANCE: Final = OrderTraits()
 
 
 class Trading:
-    """The trade endpoints of one exchange."""
+    """Answers the trade endpoints of one exchange."""
 
     def __init__(
         self, exchange: SimExchange, public: PublicData, terms: OrderTerms, traits: OrderTraits = BINANCE

@@ -51,8 +51,8 @@ FORCED: Final = ("liquidation", "adl")
 
 @dataclass(frozen=True, slots=True)
 class EventTraits:
-    """What differs in this family. absent: fields of orders and positions that are not there.
-    tells_hedge: a changed position mode is an event."""
+    """What differs in the events of the venues of this family. absent: fields of orders and positions that are not
+    there. tells_hedge: a changed position mode is an event."""
 
     has_lite: bool = True
     absent: frozenset[str] = frozenset()

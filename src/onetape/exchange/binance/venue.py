@@ -45,7 +45,7 @@ Signed = Callable[[SimAccount, Params, int], Any]
 
 
 class BinanceUsdm:
-    """A `Dialect`. limits: refuse who asks too much, as the venue does."""
+    """Implements `Dialect`. limits: refuse who asks too much, as the venue does."""
 
     def __init__(self, exchange: SimExchange, *, limits: bool = True) -> None:
         self.exchange = exchange

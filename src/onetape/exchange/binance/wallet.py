@@ -33,7 +33,7 @@ Params = dict[str, str]
 
 
 class WalletData:
-    """withdrawable: of a currency of an account, 1e-18."""
+    """Answers the wallet endpoints. withdrawable: of a currency of an account, 1e-18."""
 
     def __init__(self, exchange: SimExchange, withdrawable: Callable[[SimAccount, int], int]) -> None:
         self.exchange = exchange

@@ -40,8 +40,8 @@ _MS: Final = 1_000_000
 
 
 class Refused(Exception):  # noqa: N818 - an answer, not a failure
-    """A request is answered with an error. `values` go into the text of its code. wait: seconds
-    until such a request is taken again, where it is known (0: it is not)."""
+    """Says that a request is answered with an error. `values` go into the text of its code. wait: seconds until such a
+    request is taken again, where it is known (0: it is not)."""
 
     def __init__(self, code: int, *values: object, status: int = 400, text: str = "", wait: int = 0) -> None:
         super().__init__(code)
@@ -127,7 +127,7 @@ def order_type(order: SimOrder) -> str:
 
 
 class Origin(NamedTuple):
-    """What an order began as."""
+    """The terms that an order began with."""
 
     kind: str
     trigger: int

@@ -45,7 +45,7 @@ _EXEC_TYPES: Final = {
 
 
 class AccountData:
-    """The account endpoints of one exchange."""
+    """Answers the account endpoints of one exchange."""
 
     def __init__(self, exchange: SimExchange, public: PublicData) -> None:
         self.exchange = exchange

@@ -17,7 +17,7 @@ A_SECOND: Final = 10  # placing, amending and cancelling
 
 @dataclass(slots=True)
 class _Bucket:
-    """`spent` in 1e-9 of a request, as of `at`."""
+    """A bucket of requests. `spent` in 1e-9 of a request, as of `at`."""
 
     spent: int = 0
     at: int = 0
@@ -59,7 +59,7 @@ class Limits:
 
 
 class TooMany(Refused):
-    """429, with the headers that go with it."""
+    """Refuses a request with 429, and the headers that go with it."""
 
     def __init__(self, wait: int, headers: dict[str, str]) -> None:
         super().__init__("Rate limit exceeded, retry in {} seconds.", wait, status=429, name="RateLimitError")

@@ -127,7 +127,7 @@ def bar_notionals(i: Instrument, bar: BarReport) -> tuple[float, float]:
 
 
 class PublicData:
-    """What anybody may ask of one exchange."""
+    """Answers what anybody may ask of one exchange."""
 
     def __init__(self, exchange: SimExchange) -> None:
         self.exchange = exchange

@@ -65,7 +65,7 @@ _INSTRUMENT_CHANGES: Final = (
 
 @dataclass(slots=True)
 class Subscriber:
-    """What the dialect knows of a connection. topics: `table` or `table:SYMBOL`."""
+    """The dialect's state of a connection. topics: `table` or `table:SYMBOL`."""
 
     account: SimAccount | None = None
     topics: dict[str, None] = field(default_factory=dict)
@@ -74,7 +74,7 @@ class Subscriber:
 
 
 class Streams:
-    """Who listens to what, and how it is written."""
+    """Keeps who listens to what, and writes it."""
 
     def __init__(self, exchange: SimExchange, public: PublicData, data: AccountData) -> None:
         self.exchange = exchange

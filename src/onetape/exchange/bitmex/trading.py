@@ -55,7 +55,7 @@ DAY: Final = 24 * 3600 * 1_000_000_000
 
 
 class Trading:
-    """The order endpoints of one exchange."""
+    """Answers the order endpoints of one exchange."""
 
     def __init__(self, exchange: SimExchange, public: PublicData) -> None:
         self.exchange = exchange

@@ -38,7 +38,7 @@ Signed = Callable[[SimAccount, Params, int], Any]
 
 
 class Bitmex:
-    """A `Dialect`. limits: refuse who asks too much, as the venue does."""
+    """Implements `Dialect`. limits: refuse who asks too much, as the venue does."""
 
     def __init__(self, exchange: SimExchange, *, limits: bool = True) -> None:
         self.exchange = exchange

@@ -44,7 +44,7 @@ _SECOND: Final = 1_000_000_000
 
 
 class Refused(Exception):  # noqa: N818 - an answer, not a failure
-    """A request is answered with an error. `values` go into its text."""
+    """Says that a request is answered with an error. `values` go into its text."""
 
     def __init__(self, text: str, *values: object, status: int = 400, name: str = "HTTPError") -> None:
         super().__init__(text)

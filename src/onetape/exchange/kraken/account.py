@@ -120,7 +120,7 @@ def held_back(exchange: SimExchange, account: SimAccount, currency: int) -> int:
 
 
 class AccountData:
-    """The private requests that read."""
+    """Answers the private requests that read."""
 
     def __init__(self, exchange: SimExchange, public: PublicData) -> None:
         self.exchange = exchange

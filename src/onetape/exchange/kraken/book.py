@@ -51,7 +51,7 @@ def changes(before: dict[int, int], after: Levels, depth: int, side: Side) -> Le
 
 @dataclass(slots=True)
 class BookView:
-    """What all clients of one depth of one pair have."""
+    """The book that all clients of one depth of one pair see."""
 
     exchange: SimExchange
     index: int

@@ -45,7 +45,7 @@ OPEN_CLOSE: Final = frozenset({"new", "filled", "canceled", "expired", "trade"})
 
 
 class Executions:
-    """The rows of the executions channel."""
+    """Makes the rows of the executions channel."""
 
     def __init__(self, exchange: SimExchange, symbols: list[str]) -> None:
         self.exchange = exchange

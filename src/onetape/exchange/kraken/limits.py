@@ -72,7 +72,7 @@ class Counter:
 
 @dataclass(slots=True)
 class Limits:
-    """`is_on` False counts without refusing."""
+    """Counts what requests cost. `is_on` False counts without refusing."""
 
     is_on: bool = True
     key: tuple[int, int] = KEY

@@ -44,7 +44,7 @@ Topic = tuple[str, str, str]
 
 @dataclass(slots=True)
 class Client:
-    """What the dialect knows of a connection."""
+    """The dialect's state of a connection."""
 
     topics: set[Topic] = field(default_factory=set)
     account: SimAccount | None = None  # of its private subscriptions
@@ -55,7 +55,7 @@ class Client:
 
 
 class Socket:
-    """The WebSocket side of one exchange."""
+    """Serves the WebSocket side of one exchange."""
 
     def __init__(self, exchange: SimExchange, public: PublicData, trading: Trading, tokens: Tokens) -> None:
         self.exchange = exchange

@@ -27,7 +27,7 @@ class _Token:
 
 
 class Tokens:
-    """Of one exchange."""
+    """Issues the tokens of one exchange, and tells whose they are."""
 
     def __init__(self, keys: Mapping[str, ApiKey]) -> None:
         """keys: all that there are, by name."""

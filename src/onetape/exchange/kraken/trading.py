@@ -63,7 +63,7 @@ def text_for(code: int) -> str:
 
 
 class Trading:
-    """The trading requests of one exchange."""
+    """Answers the trading requests of one exchange."""
 
     def __init__(self, exchange: SimExchange, public: PublicData, limits: Limits) -> None:
         self.exchange = exchange

@@ -49,7 +49,7 @@ Private = Callable[[SimAccount, Params, int], Any]
 
 
 class KrakenSpot:
-    """A `Dialect`. limits: refuse who asks too much, as the venue does."""
+    """Implements `Dialect`. limits: refuse who asks too much, as the venue does."""
 
     def __init__(self, exchange: SimExchange, *, limits: bool = True) -> None:
         self.exchange = exchange

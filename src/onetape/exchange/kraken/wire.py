@@ -53,7 +53,7 @@ MONEY_SHOWN: Final = 10
 
 
 class Refused(Exception):  # noqa: N818 - an answer, not a failure
-    """A request is answered with an error text."""
+    """Says that a request is answered with an error text."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)

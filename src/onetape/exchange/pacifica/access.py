@@ -58,7 +58,7 @@ _OFFCHAIN: Final = b"\xffsolana offchain" + bytes(2)  # of a hardware wallet, be
 
 
 class Access:
-    """The wallets of one exchange. balances: of an account that is opened."""
+    """Knows the wallets of one exchange. balances: of an account that is opened."""
 
     def __init__(self, exchange: SimExchange, balances: dict[str, str]) -> None:
         self.exchange = exchange

@@ -51,7 +51,7 @@ TRADE: Final = wire.columns(
 
 
 class AccountData:
-    """The accounts of one exchange, as they are read."""
+    """Answers requests that read the accounts of one exchange."""
 
     def __init__(self, exchange: SimExchange, public: PublicData) -> None:
         self.exchange = exchange

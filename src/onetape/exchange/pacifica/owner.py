@@ -22,7 +22,7 @@ WITHDRAW_LEAST: Final = 1  # USDC; made up: the venue's is unverified
 
 
 class Owner:
-    """The operations of one exchange that only a main wallet signs."""
+    """Carries out the operations of one exchange that only a main wallet signs."""
 
     def __init__(self, exchange: SimExchange, access: Access) -> None:
         self.exchange = exchange

@@ -35,7 +35,7 @@ Query = dict[str, str]
 
 
 class PublicData:
-    """What anybody may ask of one exchange."""
+    """Answers what anybody may ask of one exchange."""
 
     def __init__(self, exchange: SimExchange) -> None:
         self.exchange = exchange

@@ -44,7 +44,7 @@ Topic = tuple[str, str, str]  # source, symbol or address, and agg_level or inte
 
 @dataclass(slots=True)
 class Subscriber:
-    """What the dialect knows of a connection. heard: when its client last said something, ns UTC."""
+    """The dialect's state of a connection. heard: when its client last said something, ns UTC."""
 
     heard: int
     account: SimAccount | None = None  # the last that it listens to
@@ -52,7 +52,7 @@ class Subscriber:
 
 
 class Streams:
-    """Who listens to what, and how it is written."""
+    """Keeps who listens to what, and writes it."""
 
     def __init__(self, exchange: SimExchange, public: PublicData, data: AccountData, access: Access) -> None:
         self.exchange = exchange

@@ -61,7 +61,7 @@ Handler = Callable[[SimAccount, Params, int], Any]
 
 
 class Trading:
-    """The signed operations of one exchange that an agent may ask for, by their names."""
+    """Carries out the signed operations of one exchange that an agent may ask for, by their names."""
 
     def __init__(self, exchange: SimExchange, public: PublicData) -> None:
         self.exchange = exchange

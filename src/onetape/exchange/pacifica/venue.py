@@ -42,7 +42,7 @@ Owned = Callable[[SimAccount, Query, int], Any]
 
 
 class Pacifica:
-    """A `Dialect`. limits: refuse who asks too much, as the venue does. balances: of a new wallet."""
+    """Implements `Dialect`. limits: refuse who asks too much, as the venue does. balances: of a new wallet."""
 
     def __init__(self, exchange: SimExchange, *, limits: bool = True, balances: dict[str, str]) -> None:
         self.exchange = exchange

@@ -67,7 +67,8 @@ _ENDED: Final = frozenset((*_REJECTS.values(), "cancel", "force_cancel", "expire
 
 
 class Refused(Exception):  # noqa: N818 - an answer, not a failure
-    """A request is answered with an error. code: of the business error, with status 422; else it echoes the status."""
+    """Says that a request is answered with an error. code: of the business error, with status 422; else it echoes the
+    status."""
 
     def __init__(self, text: str = BAD_REQUEST, code: int = 400, *, status: int = 0, name: str = "") -> None:
         super().__init__(text)

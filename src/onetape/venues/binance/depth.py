@@ -25,7 +25,7 @@ SYNCED_WITHIN: Final = 30 * SECOND
 
 
 class BinanceUsdmDepth(TableDepth):
-    """A `DepthStream`."""
+    """Implements `DepthStream`."""
 
     hello: tuple[bytes, ...] = ()
 

@@ -20,8 +20,8 @@ __all__ = ["BINANCE", "Endpoints", "Family"]
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """One venue. venue: as its symbols begin. has_algo: conditional orders live in a service of their own, with ids
-    of their own. has_nonces: requests carry a nonce in place of a time. ways: what the paths of its
+    """Describes one venue of the family. venue: as its symbols begin. has_algo: conditional orders live in a service of
+    their own, with ids of their own. has_nonces: requests carry a nonce in place of a time. ways: what the paths of its
     streams begin with: top of the book, market, account."""
 
     name: str
@@ -43,7 +43,7 @@ class Family:
 
 
 class Endpoints:
-    """The requests of an account. Conditional orders are the second of each two."""
+    """Lists the requests of an account. Conditional orders are the second of each two."""
 
     def __init__(self, family: Family) -> None:
         def of(purpose: Purpose, method: str, name: str, weight: int, orders: int = 0) -> Endpoint:

@@ -25,7 +25,7 @@ __all__ = ["BinanceUsdmVenue"]
 
 
 class _AccountStream:
-    """It tells from the first moment."""
+    """An `AccountStream` that tells from the first moment."""
 
     hello: tuple[bytes, ...] = ()
     is_live = True
@@ -41,7 +41,7 @@ class _AccountStream:
 
 
 class BinanceUsdmVenue:
-    """A `TradingVenue`, of Binance or of another one of its family."""
+    """Implements `TradingVenue`, for Binance or another one of its family."""
 
     in_order = False
     clock_step: Final = 1_000_000

@@ -86,7 +86,7 @@ def next_income(rows: int, sent: Mapping[str, str]) -> str:
 
 @dataclass(slots=True)
 class _Seen:
-    """One move. time_ms: of who told first."""
+    """One move that was told. time_ms: of who told first."""
 
     reference: str
     symbol: str
@@ -96,7 +96,7 @@ class _Seen:
 
 
 class SeenMoves:
-    """Those that were told lately, of one account."""
+    """Remembers the moves that were told lately, of one account."""
 
     def __init__(self) -> None:
         self._by_sum: dict[_Sum, list[_Seen]] = {}

@@ -36,7 +36,7 @@ _SPANS: Final = {"SECOND": "S", "MINUTE": "M", "HOUR": "H", "DAY": "D"}
 
 
 class BinanceOrderSession:
-    """An `EntryDialect`."""
+    """Implements `EntryDialect`."""
 
     ping = b""
 

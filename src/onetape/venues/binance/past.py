@@ -42,7 +42,7 @@ class _Trade(msgspec.Struct):
 
 
 class BinanceUsdmPast:
-    """A `PastMarket`."""
+    """Implements `PastMarket`."""
 
     intervals: Final = tuple(_WORDS)
 

@@ -78,7 +78,7 @@ _TARGETS: Final = {QUOTES: "/fapi/v1/ticker/bookTicker", MARKS: "/fapi/v1/premiu
 
 
 class BinanceUsdmPolls:
-    """A `MarketPolls`."""
+    """Implements `MarketPolls`."""
 
     rule: Final = WEIGHTS
     turnover: Final = Call(Purpose.MARKET, "GET", "/fapi/v1/ticker/24hr", b"", {}, 40)

@@ -42,7 +42,7 @@ class Signer(Protocol):
 
 
 class HmacSigner:
-    """The core joins and signs: in Python to make a query takes longer than to sign it."""
+    """Signs with HMAC. The core joins and signs: in Python to make a query takes longer than to sign it."""
 
     opens_session = False
 

@@ -82,7 +82,7 @@ _NOT_THERE: Final = frozenset({-2011, -2013})
 
 
 class BinanceUsdmProtocol:
-    """An `OrderProtocol`. secret: of HMAC, or a private Ed25519 key as PEM, or what the family signs with.
+    """Implements `OrderProtocol`. secret: of HMAC, or a private Ed25519 key as PEM, or what the family signs with.
     Raises BadConfig for one that is none."""
 
     client_id_chars = 36

@@ -28,7 +28,7 @@ __all__ = ["BitmexVenue"]
 
 
 class _AccountStream:
-    """Live once each of its tables has begun."""
+    """An `AccountStream` that is live once each of its tables has begun."""
 
     ping = b""  # nothing ends a connection that is silent
 
@@ -57,7 +57,7 @@ class _AccountStream:
 
 
 class BitmexVenue:
-    """A `TradingVenue`."""
+    """Implements `TradingVenue`."""
 
     in_order = False
     clock_step: Final = CLOCK_STEP

@@ -84,7 +84,7 @@ def live_market(instruments: Sequence[Instrument], url: str, numbers: Sequence[i
 
 
 class BitmexDepth(TableDepth):
-    """A `DepthStream`."""
+    """Implements `DepthStream`."""
 
     def __init__(self, instrument: Instrument, stream: int, url: str) -> None:
         super().__init__(MARKET, instrument.raw_symbol, instrument, stream)

@@ -98,7 +98,7 @@ _OF_FILLS: Final = frozenset({"RealisedPNL"})  # what fills bring: these are tol
 
 
 class BitmexProtocol(WithoutTransfers):
-    """An `OrderProtocol`."""
+    """Implements `OrderProtocol`."""
 
     name = "bitmex"
     client_id_chars = 36

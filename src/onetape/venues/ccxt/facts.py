@@ -14,7 +14,7 @@ __all__ = ["FACTS", "Facts", "facts_of"]
 
 
 class Facts(NamedTuple):
-    """Of one exchange of ccxt.
+    """The facts of one exchange of ccxt.
 
     client_id: how an order's id of ours is written: `text`, `hex` (0x and 32 digits) or `uuid`.
     by_client_id: the parameter with which fetchOrder finds an order by our id; "": it cannot.

@@ -29,7 +29,8 @@ FEED: Final = "/feed"
 
 
 class _AccountStream:
-    """Live once the lists have been looked at; broken when they cannot be looked at any more."""
+    """An `AccountStream` that is live once the lists have been looked at; broken when they cannot be looked at any
+    more."""
 
     ping = b""
 
@@ -53,7 +54,7 @@ class _AccountStream:
 
 
 class CcxtVenue:
-    """A `TradingVenue`. Requests go side by side: where they must not, the bridge sees to it."""
+    """Implements `TradingVenue`. Requests go side by side: where they must not, the bridge sees to it."""
 
     in_order = False
     clock_step: Final = 1_000_000

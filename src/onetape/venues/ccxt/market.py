@@ -26,7 +26,7 @@ _TRADE: Final = struct.Struct("<4qQQBB14x")
 
 
 class CcxtMarket:
-    """A `Market`. Where a venue has no stream of tops, they are those of its depth."""
+    """Implements `Market`. Where a venue has no stream of tops, they are those of its depth."""
 
     bars: Final = 0
 

@@ -57,7 +57,7 @@ _TIFS: Final = {"IOC": TimeInForce.IOC, "FOK": TimeInForce.FOK, "GTC": TimeInFor
 
 
 class CcxtProtocol(WithoutTransfers):  # of one whose answer is lost ccxt cannot say at every venue what it became
-    """An `OrderProtocol`. token: the bridge's."""
+    """Implements `OrderProtocol`. token: the bridge's."""
 
     signs_late = False
 

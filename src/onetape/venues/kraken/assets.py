@@ -18,7 +18,7 @@ _OURS: Final = {"XBT": "BTC", "XDG": "DOGE"}
 
 
 class Pair(NamedTuple):
-    """What a fill's arithmetic needs of a pair, followed or not."""
+    """The facts of a pair, followed or not, that a fill's arithmetic needs."""
 
     symbol: str  # kraken:BTC/USD
     base: str

@@ -18,7 +18,7 @@ LEVELS: Final = 100
 
 
 class KrakenDepth(TableDepth):
-    """A `DepthStream`."""
+    """Implements `DepthStream`."""
 
     def __init__(self, instrument: Instrument, stream: int, url: str) -> None:
         super().__init__(MARKET, name_of(instrument), instrument, stream)

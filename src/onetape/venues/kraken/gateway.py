@@ -37,8 +37,8 @@ CHANNELS: Final = ("executions", "balances")
 
 
 class _AccountStream:
-    """Live once both channels are confirmed; broken when one is refused, or a message of one is
-    missing: they are numbered, each channel for itself."""
+    """An `AccountStream` that is live once both channels are confirmed; broken when one is refused, or a message of one
+    is missing: they are numbered, each channel for itself."""
 
     ping = b""
 
@@ -89,7 +89,7 @@ class _AccountStream:
 
 
 class KrakenSpotVenue:
-    """A `TradingVenue`."""
+    """Implements `TradingVenue`."""
 
     in_order = True
     clock_step: Final = 1_000_000_000

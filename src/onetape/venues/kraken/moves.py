@@ -37,7 +37,7 @@ def kind_of(word: str) -> MoveKind:
 
 
 class UnfollowedTrades:
-    """The newest trades in pairs that are not followed, by the venue's id."""
+    """Remembers the newest trades in pairs that are not followed, by the venue's id."""
 
     def __init__(self) -> None:
         self._ids: dict[str, None] = {}

@@ -34,7 +34,7 @@ _SILENT: Final = frozenset({"heartbeat", "status", "balances"})
 
 
 class KrakenOrderSession:
-    """An `EntryDialect`. token: of GetWebSocketsToken, for one connection."""
+    """Implements `EntryDialect`. token: of GetWebSocketsToken, for one connection."""
 
     ping = b""
 

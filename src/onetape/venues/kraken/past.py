@@ -24,7 +24,7 @@ TRADES_MAX: Final = 1000
 
 
 class KrakenPast:
-    """A `PastMarket`."""
+    """Implements `PastMarket`."""
 
     intervals: Final = tuple(minutes * _MINUTE for minutes in (1, 5, 15, 30, 60, 240, 1440))
 

@@ -32,7 +32,7 @@ _SIDES: Final = {"b": "buy", "s": "sell"}
 
 
 class KrakenPolls:
-    """A `MarketPolls`. pairs: as the venue has named them last."""
+    """Implements `MarketPolls`. pairs: as the venue has named them last."""
 
     # One a second, as a window that is long enough to keep a share of it back.
     rule: Final = BudgetRule(20 * SECOND, 20, "")

@@ -97,7 +97,7 @@ _TOKEN: Final = Endpoint(Purpose.STREAM_KEY, "POST", "/0/private/GetWebSocketsTo
 
 
 class KrakenSpotProtocol:
-    """An `OrderProtocol`. Raises BadConfig for a secret that is no base64."""
+    """Implements `OrderProtocol`. Raises BadConfig for a secret that is no base64."""
 
     name = "kraken"
     client_id_chars = 18

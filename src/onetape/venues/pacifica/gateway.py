@@ -27,8 +27,8 @@ __all__ = ["PacificaVenue"]
 
 
 class _AccountStream:
-    """Live once its channels are confirmed, and the positions have come: what cannot be subscribed to is answered by
-    nothing."""
+    """An `AccountStream` that is live once its channels are confirmed, and the positions have come: what cannot be
+    subscribed to is answered by nothing."""
 
     broken = ""
     ping = PING
@@ -57,7 +57,7 @@ class _AccountStream:
 
 
 class PacificaVenue:
-    """A `TradingVenue`."""
+    """Implements `TradingVenue`."""
 
     in_order = False
     clock_step: Final = CLOCK_STEP

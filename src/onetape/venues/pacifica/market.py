@@ -114,7 +114,7 @@ def live_market(instruments: Sequence[Instrument], url: str, numbers: Sequence[i
 
 
 class PacificaDepth(TableDepth):
-    """A `DepthStream`, of levels that are not put together."""
+    """Implements `DepthStream`, of levels that are not put together."""
 
     ping = PING
 

@@ -25,7 +25,7 @@ _TENTH: Final = 10  # credits are told so
 
 
 class PacificaOrderSession:
-    """An `EntryDialect`."""
+    """Implements `EntryDialect`."""
 
     ping = PING
 

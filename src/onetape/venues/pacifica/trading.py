@@ -143,7 +143,7 @@ TYPES: Final = {each.path: each.type for each in _OPERATIONS}
 
 
 class PacificaProtocol(WithoutTransfers):  # they are signed by the main wallet, whose key we do not have
-    """An `OrderProtocol`. account: the main wallet's address; secret: the private key of an agent of it. Raises
+    """Implements `OrderProtocol`. account: the main wallet's address; secret: the private key of an agent of it. Raises
     BadConfig for what is none; without both only what is public can be asked for."""
 
     name = "pacifica"
