@@ -74,6 +74,29 @@ void bind_queue_fit(nb::module_& m) {
         nb::arg("model"), nb::arg("exponent"), nb::arg("lot"), nb::arg("coins"), nb::arg("steps"));
 }
 
+// Of an order at a live exchange, whose queue nobody models: whoever cancels stood behind it.
+void bind_queue_place(nb::module_& m) {
+    nb::class_<QueuePlace>(m, "QueuePlace",
+                           "Units before a resting order, conservatively; see core/exchange/queue.hpp.")
+        .def(nb::init<>())
+        .def("join", &QueuePlace::join, nb::arg("shown"), nb::arg("stamp"))
+        .def(
+            "on_trade",
+            [](QueuePlace& self, std::int64_t stamp, std::int64_t size) {
+                if (self.is_past(stamp)) return;
+                const std::int64_t unseen = size - self.take_seen(stamp, size);
+                self.on_trade(stamp, size, std::min(self.ahead, unseen));
+            },
+            nb::arg("stamp"), nb::arg("size"), "At its price, by a taker of the other side.")
+        .def(
+            "on_shown",
+            [](QueuePlace& self, std::int64_t shown, std::int64_t stamp) {
+                self.on_shown({}, {}, shown, stamp);
+            },
+            nb::arg("shown"), nb::arg("stamp"))
+        .def_ro("ahead", &QueuePlace::ahead);
+}
+
 }  // namespace
 
 void bind_models(nb::module_& m) {
@@ -104,4 +127,5 @@ void bind_models(nb::module_& m) {
         nb::arg("streams") = std::vector<std::uint32_t>{},
         "Least receipt minus stamp of a tape's quotes, trades and books, in ns; of some streams.");
     bind_queue_fit(m);
+    bind_queue_place(m);
 }

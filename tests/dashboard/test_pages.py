@@ -152,6 +152,21 @@ def test_a_fill_is_a_marker_and_a_row_within_a_second(home, page):
     page.wait("document.querySelector('#position')?.innerText.includes('Nothing is held')")
 
 
+def test_an_order_on_the_ladder_says_about_how_much_stands_before_it(home, page):
+    go(page, MARKET)
+    page.wait("document.querySelectorAll('#depth tr.bid').length > 5")
+    assert "Best prices alone" not in text(page, "#depth")
+    price = page.js("document.querySelectorAll('#depth tr.bid')[4].children[1].innerText")
+    home.run("buy", SYMBOL, "0.01", "--price", price, "--post-only")
+    row = "[...document.querySelectorAll('#depth tr.bid')].find(row => row.innerText.includes('ahead'))?.innerText"
+    page.wait(f"/about [0-9.]+ ahead of 0.010/.test({row})")
+    _, ahead, _, _, _, at, level = page.js(row).split()
+    assert at == price and 0 <= Decimal(ahead) <= Decimal(level)
+    assert page.js("(box => box.scrollWidth <= box.clientWidth)(document.querySelector('.depth'))")
+    home.run("cancel", *(each["client_id"] for each in home.run("orders") if each["robot"] == "operator"))
+    page.wait(f"!{row}")
+
+
 def test_the_kill_switch_is_tripped_with_a_typed_word_and_lifted_and_its_alert_acknowledged(home, page):
     go(page, "guardian")
     press(page, "Kill switch ...")

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar, cast
 from onetape.accounts.table import PositionShown
 from onetape.dashboard.bars import INTERVALS, TRADES, Bars, Fills, Followed, Trades, base_of
 from onetape.dashboard.orders import Orders
+from onetape.dashboard.queue import QueueFollowed, Resting
 from onetape.dashboard.reader import Reader
 from onetape.dashboard.topic import Topic, Topics
 from onetape.engine.accounts import at_par
@@ -208,12 +209,10 @@ class Market:
         account, instrument = self._instrument(words)
         held = [each for key, each in reader.views.figures(account).positions.items() if key[0] == instrument.symbol]
         names = ("id", "client_id", "side", "type", "price", "trigger", "qty", "filled", "state", "robot", "tag")
+        rows = [row for row in self._orders.working.get(account, ()) if row["symbol"] == instrument.symbol]
+        ahead = await self._ahead(account, instrument, rows)
         return {
-            "orders": [
-                {name: row[name] for name in names}
-                for row in self._orders.working.get(account, ())
-                if row["symbol"] == instrument.symbol
-            ],
+            "orders": [{**{name: row[name] for name in names}, "ahead": ahead.get(row["client_id"])} for row in rows],
             "positions": [self._position(account, each, instrument) for each in held if each.qty],
             "stops": [
                 {name: each[name] for name in ("side", "protected", "levels", "targets")}
@@ -221,6 +220,21 @@ class Market:
                 if (each["account"], each["symbol"]) == (account, instrument.symbol)
             ],
         }
+
+    async def _ahead(self, account: str, instrument: Instrument, rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+        """Returns about how much stands before each order that rests, by its client id."""
+        config = self._reader.config
+        shows_own = config.venues[config.accounts[account].venue].mode != "sim"  # a tape knows nothing of us
+        resting = [
+            Resting(row["client_id"], row["side"] == "buy", row["rests"], left if shows_own else 0)
+            for row in rows
+            if row["rests"] is not None and row["type"] == "limit" and not row["trigger"]
+            for left in (instrument.size_int(row["remaining"]),)
+        ]
+        path = self._path(account, instrument)
+        queue = self._kept(("queue", path, instrument.symbol, 0), lambda: QueueFollowed(path, instrument))
+        found: dict[str, str] = await self._in_thread(lambda: queue.look(resting, time.time_ns()))
+        return found
 
     def _position(self, account: str, held: PositionShown, instrument: Instrument) -> dict[str, Any]:
         price = None if held.price is None else decimal_text(round(money(held.price), instrument.price_decimals))

@@ -4,6 +4,7 @@ each piece of news once, by account and sequence, for pages that go on from wher
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -12,11 +13,12 @@ from typing import Any, Final
 
 import msgspec
 
-from onetape.gateway.account_projection import FollowedAccount
+from onetape.dashboard.queue import Rests
+from onetape.gateway.account_projection import FollowedAccount, OrderRow
 from onetape.gateway.checkpoint import checkpoint_file
 from onetape.gateway.options import gateway_journal
 from onetape.gateway.order_frames import NEWS, fill_of
-from onetape.model.enums import EventType
+from onetape.model.enums import EventType, OrderState
 from onetape.model.sections import Config
 from onetape.tape.journal import Frame
 
@@ -25,6 +27,7 @@ __all__ = ["Orders", "joined"]
 KEPT: Final = 2000  # events of an account, for pages that come back
 FRAMES_BACK: Final = 40 * KEPT  # of before the checkpoint, in which events are looked for
 WORKING_MAX: Final = 500  # that are shown
+_RESTING: Final = (OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED)
 _MS: Final = 10**6
 
 
@@ -75,14 +78,27 @@ class _Account(FollowedAccount):
         super().__init__(path, checkpoint)
         self._name = name
         self.events: deque[tuple[int, bytes]] = deque(maxlen=KEPT)
+        self._rests: dict[tuple[int, int], Rests] = {}  # by robot and order id
 
     def news(self) -> bool:
         """Reads what is new; tells whether anything was."""
         return self.take(self._fold, back=FRAMES_BACK)
 
     def working(self) -> list[dict[str, Any]]:
-        rows = self.view.orders(self._name)[-WORKING_MAX:]
-        return [{**row, "ts_created": row["ts_created"] // _MS} for row in rows]
+        view = self.view
+        self._rests = {key: each for key, each in self._rests.items() if key in view.working}
+        found = []
+        for key, each in list(view.working.items())[-WORKING_MAX:]:
+            if key not in self._rests:  # it came to rest before what was read
+                self._note(key, each, time.time_ns(), time.time_ns())
+            row = view.order(each, self._name)
+            found.append({**row, "ts_created": row["ts_created"] // _MS, "rests": self._rests.get(key)})
+        return found
+
+    def _note(self, key: tuple[int, int], row: OrderRow, at: int, stamp: int) -> None:
+        if row.state in _RESTING:
+            rests = Rests(at, stamp, row.price or row.spec.price_int, row.size or row.spec.size_int)
+            self._rests[key] = self._rests[key].moved(rests) if key in self._rests else rests
 
     def _fold(self, frame: Frame) -> None:
         view = self.view
@@ -91,9 +107,11 @@ class _Account(FollowedAccount):
             if self._is_late(frame):
                 self._keep(frame, self._fill(frame))
         elif frame.type == EventType.ORDER_EVENT.id:
-            order_id, _, _, _, _, _, _, _, _, robot, _ = NEWS.unpack(frame.payload)
-            row = view.working.get((robot, order_id))
+            order_id, _, stamp, _, _, _, _, _, _, robot, _ = NEWS.unpack(frame.payload)
+            row = view.working.get(key := (robot, order_id))
             view.take(frame)
+            if row is not None and key in view.working:
+                self._note(key, row, frame.time, stamp)
             if row is not None and self._is_late(frame):
                 self._keep(frame, {"kind": "order", **_order(view.order(row, self._name))})
         else:

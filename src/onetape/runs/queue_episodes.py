@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from onetape._core import Book
 from onetape.engine.plan import RunPlan, read_plan
 from onetape.engine.tape_facts import streams_of
+from onetape.market.displayed import displayed
 from onetape.model.time import TIME_MAX
 from onetape.replay.filled_orders import FilledOrder, OrdersOfRun, read_orders
 from onetape.replay.market_prices import Market
@@ -123,7 +124,7 @@ def _note_displays(resting: list[_Resting], market: Market, symbol: str, trades:
     book = Book()
     for time, message in _displays(market, symbol):
         while upcoming is not None and upcoming.begin <= time:
-            if book.synced and (units := _size_at(book, upcoming)) is not None:
+            if book.synced and (units := displayed(book, upcoming.price, buys=upcoming.order.side == _BUY)) is not None:
                 upcoming.shown.append((upcoming.begin, units))
                 working.append(upcoming)
             upcoming = next(waiting, None)
@@ -132,7 +133,7 @@ def _note_displays(resting: list[_Resting], market: Market, symbol: str, trades:
         for each in working:
             if _is_met(book, each):
                 each.end = time  # what fills it from here on is not the queue's
-            elif (units := _size_at(book, each)) is not None:
+            elif (units := displayed(book, each.price, buys=each.order.side == _BUY)) is not None:
                 (last, before), others = each.shown[-1], max(units - each.own, 0)
                 times = printed.get(each.price, [])
                 if others != before or bisect_right(times, last) < bisect_right(times, time):
@@ -165,18 +166,6 @@ def _is_met(book: Book, of: _Resting) -> bool:
     """The other side has come to the order's price."""
     best = book.asks(1) if of.order.side == _BUY else book.bids(1)
     return bool(best) and (best[0][0] <= of.price if of.order.side == _BUY else best[0][0] >= of.price)
-
-
-def _size_at(book: Book, of: _Resting) -> int | None:
-    """Units displayed at the order's price on its own side, None: deeper than what is displayed."""
-    buys = of.order.side == _BUY
-    units = book.bid_size_at(of.price) if buys else book.ask_size_at(of.price)
-    if units:
-        return units
-    levels = book.bids(book.bid_count) if buys else book.asks(book.ask_count)
-    if not levels:
-        return 0
-    return None if (of.price < levels[-1][0] if buys else of.price > levels[-1][0]) else 0
 
 
 def _steps(of: _Resting, trades: list[list[int]]) -> tuple[list[list[int]], bool]:

@@ -98,7 +98,7 @@ function Depth({ name }) {
   for (const each of lines.data?.orders ?? []) if (each.price) own.set(Number(each.price), [...(own.get(Number(each.price)) ?? []), each]);
   const side = (levels, word, most) => levels.map(([price, size]) => {
     const mine = own.get(Number(price));
-    return html`<tr key=${price} class=${word}><td class="right">${mine ? html`<b title="own orders">${mine.map((each) => each.qty).join("+")}</b>` : ""}</td><td class="right price">${price}</td><td class="right size"><svg class="fill" viewBox="0 0 100 1" preserveAspectRatio="none" aria-hidden="true"><rect width=${(100 * Number(size)) / most} height="1" /></svg><span>${size}</span></td></tr>`;
+    return html`<tr key=${price} class=${word}><td class="right">${mine?.map((each) => html`<div key=${each.client_id}>${each.ahead != null && html`<span class="unit" title="An estimate: those who cancel are taken to stand behind">about ${each.ahead} ahead of </span>`}<b title="own order">${each.qty}</b></div>`)}</td><td class="right price">${price}</td><td class="right size"><svg class="fill" viewBox="0 0 100 1" preserveAspectRatio="none" aria-hidden="true"><rect width=${(100 * Number(size)) / most} height="1" /></svg><span>${size}</span></td></tr>`;
   });
   return html`<${Panel} title="Depth" id="depth" of=${of} isEmpty=${(data) => !data.bids.length && !data.asks.length} empty="No depth: the venue's feed has not begun.">${(data) => {
     const most = Math.max(...[...data.bids, ...data.asks].map(([, size]) => Number(size)), 1e-12);
@@ -107,7 +107,8 @@ function Depth({ name }) {
       ${side([...data.asks].reverse(), "ask", most)}
       <tr class="spread"><td></td><td class="right">${spread == null ? "" : html`<span class="unit">spread</span> ${number(spread, 2)}`}</td><td></td></tr>
       ${side(data.bids, "bid", most)}
-    </tbody></table></div>`;
+    </tbody></table></div>
+    ${data.bids.length < 2 && data.asks.length < 2 && html`<p class="unit">Best prices alone: nobody follows this book. A robot that subscribes with book=True, or [control] with [symbols], brings its depth.</p>`}`;
   }}<//>`;
 }
 
