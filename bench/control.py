@@ -17,6 +17,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,10 @@ def request(method: str, path: str, body: dict[str, Any] | None = None) -> bytes
     data = b"" if body is None else json.dumps(body).encode()
     head = f"{method} /api/v1/{path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     return f"{head}Content-Length: {len(data)}\r\n\r\n".encode() + data
+
+
+STATUS = request("GET", "system/status")
+DRY_CONTROL = request("POST", "delta/control", CONTROL)
 
 
 class Caller(asyncio.Protocol):
@@ -55,7 +61,8 @@ class Caller(asyncio.Protocol):
 
 
 class Load:
-    """Makes calls at a rate, each on a connection that is idle."""
+    """Makes calls at a rate, each on a connection that is idle. window: ns UTC, from the first one to the last
+    answer."""
 
     def __init__(self, call: bytes) -> None:
         self.call = call
@@ -63,6 +70,7 @@ class Load:
         self.waiting: list[float] = []  # when they were due, for want of a connection
         self.spent: list[float] = []
         self.refused = 0
+        self.window = (0, 0)
 
     def answered(self, caller: Caller, is_ok: bool) -> None:
         self.spent.append(time.perf_counter() - caller.due)
@@ -81,6 +89,7 @@ class Load:
 
     async def run(self, rate: int, seconds: float) -> dict[str, float]:
         began, sent, count = time.perf_counter(), 0, int(rate * seconds)
+        first = time.time_ns()
         while sent < count:
             due = min(count, int((time.perf_counter() - began) * rate) + 1)
             for number in range(sent, due):
@@ -91,6 +100,7 @@ class Load:
         while len(self.spent) < count and time.perf_counter() < deadline:
             await asyncio.sleep(0.01)
         took = time.perf_counter() - began
+        self.window = (first, time.time_ns())
         ordered = sorted(self.spent)
         return {
             "per_second": round(len(ordered) / took),
@@ -107,8 +117,8 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-async def load(up: dict[str, Any], connections: int, call: bytes, rate: int, seconds: float) -> dict[str, float]:
-    made, address = Load(call), up["control"]
+async def load(up: dict[str, Any], connections: int, made: Load, rate: int, seconds: float) -> dict[str, float]:
+    address = up["control"]
     pid = next(each["pid"] for each in up["processes"] if each["kind"] == "control")
     loop = asyncio.get_running_loop()
     host, _, port = address.rpartition("/")[2].rpartition(":")
@@ -122,32 +132,37 @@ async def load(up: dict[str, Any], connections: int, call: bytes, rate: int, sec
     return found
 
 
+@contextmanager
+def pair(folder: Path, more: str = "") -> Iterator[dict[str, Any]]:
+    """What `up` says of all of `init --delta-neutral` until the block ends. more: sections of its configuration."""
+    subprocess.run([*ONETAPE, "init", "--delta-neutral", folder], check=True, stdout=subprocess.DEVNULL)
+    config = folder / "onetape.toml"
+    config.write_text(config.read_text().replace("port = 3000", "port = 0\ncalls_per_second = 0") + more)
+    try:
+        done = subprocess.run([*ONETAPE, "up", "--json"], cwd=folder, check=True, stdout=subprocess.PIPE)
+        yield json.loads(done.stdout)
+    finally:
+        subprocess.run([*ONETAPE, "down"], cwd=folder, check=False, stdout=subprocess.DEVNULL)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     for name, default in (("connections", 1000), ("reads", 2000), ("dry-runs", 300)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--seconds", type=float, default=5.0)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([*ONETAPE, "init", "--delta-neutral", folder], check=True, stdout=subprocess.DEVNULL)
-        config = Path(folder) / "onetape.toml"
-        config.write_text(config.read_text().replace("port = 3000", "port = 0\ncalls_per_second = 0"))
-        try:
-            done = subprocess.run([*ONETAPE, "up", "--json"], cwd=folder, check=True, capture_output=True)
-            up = json.loads(done.stdout)
-            rows = {
-                "status": (request("GET", "system/status"), options.reads),
-                "metrics": (request("GET", "risk/metrics/pacifica-main"), options.reads),
-                "dry_control": (request("POST", "delta/control", CONTROL), options.dry_runs),
-            }
-            figures = {
-                f"{name}_{figure}": value
-                for name, (call, rate) in rows.items()
-                for figure, value in uvloop.run(load(up, options.connections, call, rate, options.seconds)).items()
-            }
-            print(json.dumps({"load_average": os.getloadavg()[0], **figures}))
-        finally:
-            subprocess.run([*ONETAPE, "down"], cwd=folder, check=False, stdout=subprocess.DEVNULL)
+    with tempfile.TemporaryDirectory() as folder, pair(Path(folder)) as up:
+        rows = {
+            "status": (STATUS, options.reads),
+            "metrics": (request("GET", "risk/metrics/pacifica-main"), options.reads),
+            "dry_control": (DRY_CONTROL, options.dry_runs),
+        }
+        figures = {
+            f"{name}_{figure}": value
+            for name, (call, rate) in rows.items()
+            for figure, value in uvloop.run(load(up, options.connections, Load(call), rate, options.seconds)).items()
+        }
+        print(json.dumps({"load_average": os.getloadavg()[0], **figures}))
 
 
 if __name__ == "__main__":

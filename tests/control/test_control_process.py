@@ -21,7 +21,7 @@ account = "main"
 [control]
 port = 0
 """
-ASIDE = '[accounts.aside]\nvenue = "x"\n'
+ASIDE = '[accounts.second]\nvenue = "x"\n'
 STOP = {"reason": "a test"}
 
 
@@ -51,7 +51,7 @@ def test_a_stop_holds_over_kill_9_until_a_restart_and_a_token_counts_at_once(tmp
         assert (before["status"], before["activeAccounts"], before["totalOperations"]) == ("running", 2, 0)
         assert {each["name"]: each["status"] for each in before["services"]}["robot:mm"] == "running"
         home.wait_for(home.fills)
-        home.run("send", "gateway:aside", "kill", "reason=lunch")
+        home.run("send", "gateway:second", "kill", "reason=lunch")
 
         status, stopped = call(home, "POST", "system/stop", STOP, Idempotency_Key="once")
         assert (status, stopped["status"]) == (200, "stopped")
@@ -72,7 +72,7 @@ def test_a_stop_holds_over_kill_9_until_a_restart_and_a_token_counts_at_once(tmp
         _, after = call(home, "GET", "system/status")
         assert after["status"] == "running" and after["uptime"] < still["uptime"] and after["totalOperations"] == 3
         wait_for(lambda: len(home.fills()) > fills)
-        assert buy(home, "aside") == "KILLED", "what a person had stopped stays so"
+        assert buy(home, "second") == "KILLED", "what a person had stopped stays so"
 
         made = home.run("token", "create", "bot", "--scope", "read", "--days", "1")
         assert call(home, "GET", "system/status")[0] == 401

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from exchange.venue_process import VenueProcess
 from onetape.model.config import parse_config
 from onetape.orders.calls import MASTER
+from onetape.preflight.findings import ERROR
 from onetape.robot.live import LiveOptions, options_at
+from onetape.store.config import load_config
+from onetape.supervisor.start_check import check_start
 
 CONFIG = """
 [venues.binance]
@@ -21,6 +26,27 @@ master = "main"
 [accounts.third]
 venue = "binance"
 """
+
+
+@pytest.mark.parametrize(
+    ("names", "refused", "holder"),
+    [
+        (["a", "b"], "b", "a"),
+        (["third", "main"], "third", "main"),
+        (["main", "second", "third"], "third", "main"),
+        (["a", "second"], "", ""),
+        (["main", "second"], "", ""),
+    ],
+)
+def test_no_two_share_an_account_there(tmp_path, names, refused, holder):
+    accounts = "".join(f'[accounts.{name}]\nvenue = "binance"\n' for name in names)
+    (tmp_path / "onetape.toml").write_text(f'[venues.binance]\nkind = "binance-usdm"\n{accounts}')
+    config = load_config(tmp_path / "onetape.toml", {})
+    found = [each for each in check_start(config, tmp_path, tmp_path / "home") if each.state == ERROR]
+    assert [each.subject for each in found] == [f"account {refused}"] * bool(refused)
+    for each in found:
+        assert f"main of the simulated exchange binance, which {holder} is already" in each.text
+        assert f"onetape.toml:{3 + 2 * names.index(refused)}" in each.text and "main and second" in each.todo
 
 
 def test_an_account_has_the_keys_of_the_one_that_is_called_so(tmp_path):
@@ -39,6 +65,6 @@ def test_an_account_has_the_keys_of_the_one_that_is_called_so(tmp_path):
         venue.stop()
     assert found["main"].key == keys["main"]
     assert found["second"].key == keys["second"]
-    assert found["third"].key == keys["main"]  # nobody there is called so
+    assert found["third"].key == keys["main"]  # alone it would have the first
     assert found["main"].siblings == {"second": "second", "third": "third"}
     assert found["second"].siblings == {"main": MASTER, "third": "third"}

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
-__all__ = ["VenueOptions"]
+__all__ = ["ACCOUNTS", "VenueOptions"]
+
+ACCOUNTS: Final = ("main", "second")  # that each exchange begins with
 
 
 class VenueOptions(msgspec.Struct, frozen=True, kw_only=True):

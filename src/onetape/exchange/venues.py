@@ -20,6 +20,7 @@ from onetape.exchange.exchange import Rules, SimExchange
 from onetape.exchange.flow import FlowMarket, GeneratedMarket, flow_market
 from onetape.exchange.joint import Collateral
 from onetape.exchange.keys import ED25519, key_pair, solana_pair, wallet_pair
+from onetape.exchange.options import ACCOUNTS
 from onetape.model import catalogue
 from onetape.model.enums import Kind
 from onetape.model.errors import UsageError
@@ -171,7 +172,7 @@ def open_venue(
     *,
     seed: int,
     now: int,
-    accounts: tuple[str, ...] = ("main", "second"),
+    accounts: tuple[str, ...] = ACCOUNTS,
     limits: bool = True,
     calls: Iterable[Call] = (),
     market: Market | Crowd = _CROWD,
