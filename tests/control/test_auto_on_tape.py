@@ -162,6 +162,36 @@ def test_settings_decisions_and_costs_are_there_in_the_next_life(tmp_path):
     assert [each.action for each in reversed(after.decisions)][:2] == ["start", "control"]
 
 
+@pytest.mark.parametrize(
+    "name, fields",
+    [
+        ("maxRebalanceAmount", {"max_rebalance_amount": 0.1}),
+        ("utilizationBand", {"utilization_band": 0.2}),
+        ("carrySize", {"carry_size": 0.1}),
+        ("delta/auto", {"carry": True, "carry_size": 0.1, "target_utilization": 0.5}),
+    ],
+)
+def test_what_nothing_uses_or_another_would_undo_is_refused_also_of_an_earlier_version(tmp_path, capsys, name, fields):
+    """What an older one took is not held any more, and the process starts."""
+    refused = msgspec.structs.replace(ON, **fields)
+
+    async def work() -> None:
+        async with life(tmp_path, World()) as auto:
+            with pytest.raises(BadInput) as error:
+                await ask(auto, refused)
+            assert error.value.location == name
+        tape = ControlTape(tmp_path)
+        for request in (ON, refused):
+            record = {"kind": "auto_set", "request": msgspec.to_builtins(request), "actor": "a", "at": 1}
+            tape.append(record)
+        tape.close()
+        async with life(tmp_path, World()) as auto:
+            assert not auto.is_held(ON.symbol)
+
+    asyncio.run(work())
+    assert "BTC-USD is not held any more" in capsys.readouterr().err
+
+
 def test_what_was_switched_off_stays_off_and_its_costs_count_when_it_is_switched_on(tmp_path):
     world = World(positions={"aster-a": "0.1", "binance-b": "0"})
 

@@ -197,6 +197,19 @@ def test_a_critical_alert_blocks_what_adds_risk_and_passes_what_takes_it_off():
     assert auto(target=Decimal("0.5")).look(off).code == "alert"
 
 
+def test_an_alert_blocks_a_pair_that_is_turned_round():
+    made = auto(carry=CARRY)
+    turn = rates(pair("0.1", "-0.1"), "0.002", "0")
+    assert made.look(at(1, *turn, alerts=("drawdown",))).code == "alert"
+    assert made.look(at(2, *turn)).code == "carry"
+
+
+def test_a_size_of_carry_and_a_utilisation_would_undo_each_other():
+    with pytest.raises(ValueError, match="each trade for one undoes the other"):
+        keeping(carry=CARRY)
+    assert keeping(carry=Carry())
+
+
 def test_a_leg_near_liquidation_comes_before_the_delta():
     views = [view("aster-a", "1", "0.2", equity="4000"), view("binance-b", "-0.8", "0.2", equity="40000")]
     found = auto().look(at(1, *views))

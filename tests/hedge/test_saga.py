@@ -398,16 +398,19 @@ def test_each_account_that_refuses_for_long_is_tried_less_often_by_itself():
     assert sent == [("c", -ONE)] and now < LATE + 601 * SECOND
 
 
-def test_what_is_naked_stays_within_the_bands_that_venues_refuse_beyond():
-    saga, views, limits = naked_pair(), held(a="6", b="-5"), []
+def test_what_is_naked_finds_each_venue_s_band_by_itself_whoever_else_refuses():
+    saga, views, limits = naked_pair(), held(a="6", b="-5"), {"a": [], "b": [], "c": []}
     effects, now = saga.looked(views, LATE + PATIENCE), LATE + PATIENCE
-    for code in (PriceBand.code, PriceBand.code, 0, 0):
+    for _ in range(12):
         (attempt,) = (each.attempt for each in effects if isinstance(each, Place))
-        limits.append((attempt.leg.mid - attempt.leg.limit) / attempt.leg.mid)
-        saga.closed(attempt.number, Fills(), now, why="refused", code=code)
+        leg = attempt.leg
+        limits[leg.account].append(round((leg.mid - leg.limit) / leg.mid, 4))
+        is_beyond = leg.account != "c" and len(limits[leg.account]) < 3
+        saga.closed(attempt.number, Fills(), now, why="refused", code=PriceBand.code if is_beyond else 0)
         now += SECOND
         effects = saga.looked(views, now) if "Look" in kinds(saga.passed(now)) else []
-    assert [round(each, 4) for each in limits] == [Decimal(each) for each in ("0.05", "0.025", "0.0125", "0.05")]
+    halved = [Decimal(each) for each in ("0.05", "0.025", "0.0125", "0.05")]
+    assert limits == {"a": halved, "b": halved, "c": [halved[0]] * 4}
 
 
 def test_a_person_may_end_it_with_what_is_naked():

@@ -21,7 +21,7 @@ import msgspec
 from onetape.control.call import Call, Handler
 from onetape.control.desk import Desk, Gate, LegSource
 from onetape.control.desk_replies import number
-from onetape.control.models import AutoDecision, AutoReply, AutoState, DeltaAuto
+from onetape.control.models import UTILIZATION_BAND, AutoDecision, AutoReply, AutoState, DeltaAuto
 from onetape.control.operations import Operations, Wanted
 from onetape.control.refusals import answer_of, error_reply, status_of
 from onetape.control.tokens import AUTO
@@ -224,7 +224,11 @@ class Automatic:
         match record.get("kind"):
             case "auto_set":
                 request = msgspec.convert(record["request"], DeltaAuto)
-                self._apply(request, record["at"], record["actor"])
+                try:
+                    self._apply(request, record["at"], record["actor"])
+                except BadInput as error:  # an earlier version took it
+                    self._pairs.pop(request.symbol, None)
+                    sys.stderr.write(f"{request.symbol} is not held any more: {error}\n")
             case "auto_decided" if record["symbol"] in self._pairs:
                 decision = msgspec.convert(record["decision"], Decision)
                 self._pairs[record["symbol"]].replay(decision)
@@ -258,8 +262,13 @@ def _refusal(check: Callable[[], None]) -> str:
 def settings_of(request: DeltaAuto) -> AutoSettings:
     """Raises BadInput for what cannot be meant."""
     size, share = request.carry_size, request.target_utilization
-    if share is None and request.max_rebalance_amount is not None:
-        raise BadInput("no utilisation is kept", location="maxRebalanceAmount", todo="say targetUtilization, too")
+    for name, is_said, needed, is_there in (
+        ("maxRebalanceAmount", request.max_rebalance_amount is not None, "targetUtilization", share is not None),
+        ("utilizationBand", request.utilization_band != UTILIZATION_BAND, "targetUtilization", share is not None),
+        ("carrySize", size is not None, "carry", request.carry),
+    ):
+        if is_said and not is_there:
+            raise BadInput("nothing uses it", location=name, todo=f"say {needed}, too")
     try:
         keep = number(request.utilization_band), number(request.max_rebalance_amount or 0)
         return AutoSettings(

@@ -17,6 +17,7 @@ Amount = Annotated[float, Meta(gt=0)]
 Accounts = Annotated[list[str], Meta(min_length=1, max_length=100)]
 Name = Annotated[str, Meta(min_length=1, max_length=100)]
 Millis = Annotated[int, Meta(ge=0)]
+UTILIZATION_BAND = 0.1
 Direction = Literal["increase", "decrease", "maintain"]
 Severity = Literal["INFO", "WARN", "CRITICAL"]
 FeedState = Literal["healthy", "degraded", "failing"]
@@ -226,7 +227,7 @@ class DeltaAuto(Request, frozen=True):
     carry: bool = False
     carry_size: Amount | None = None
     target_utilization: Share | None = None
-    utilization_band: Annotated[float, Meta(gt=0, le=1)] = 0.1
+    utilization_band: Annotated[float, Meta(gt=0, le=1)] = UTILIZATION_BAND
     max_rebalance_amount: Amount | None = None
 
 

@@ -84,6 +84,8 @@ class AutoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
             raise ValueError(f"band {self.band} is not above 0")
         if self.max_cost < 0:
             raise ValueError(f"max_cost {self.max_cost} is below 0")
+        if self.utilization is not None and self.carry is not None and self.carry.size is not None:
+            raise ValueError("a carry size and a utilisation cannot both be held: each trade for one undoes the other")
         for name in ("release", "slippage"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} {getattr(self, name)} is not from 0 to 1")
@@ -237,7 +239,8 @@ class Auto:
             wait = (self._ready_at - now) / SECOND
             return self._decision(now, "hold", "cooldown", f"{wait:.0f} s of the cool-down left: {wants.reason}", net)
         held = {view.account: view.position for view in event.views}
-        grows = any(abs(held[account] + trade) > abs(held[account]) for account, trade in wants.trades.items())
+        after = {account: held[account] + trade for account, trade in wants.trades.items()}
+        grows = any(abs(each) > abs(held[name]) or each * held[name] < 0 for name, each in after.items())
         adds = grows and (wants.code != "delta_off" or abs(net + sum(wants.trades.values(), _ZERO)) > abs(net))
         if event.alerts and adds:
             return self._decision(now, "hold", "alert", f"a critical alert is open: {event.alerts[0]}", net)

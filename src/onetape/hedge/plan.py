@@ -119,14 +119,18 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
-    """Bounds of a plan. now: ns UTC; slippage: share of the middle of the market that a limit may be worse; ages: ns,
-    0: who made the views has looked at them; reduce_only: nothing may be opened."""
+    """Bounds of a plan. now: ns UTC; slippage: share of the middle of the market that a limit may be worse, halved so
+    often for an account; ages: ns, 0: who made the views has looked at them; reduce_only: nothing may be opened."""
 
     now: int
     slippage: Decimal
     market_age: int = 0
     account_age: int = 0
     reduce_only: bool = False
+    halvings: dict[str, int] = {}
+
+    def slippage_of(self, view: LegView) -> Decimal:
+        return self.slippage / 2 ** self.halvings.get(view.account, 0)
 
 
 # --- units ------------------------------------------------------------------------------------------------------------
@@ -235,14 +239,14 @@ def reducing(view: LegView, side: int) -> Decimal:
 
 def depth_of(view: LegView, side: int, terms: Terms) -> Decimal:
     """Returns how much base stands within the bound."""
-    limit = limit_of(view, side, terms.slippage)
+    limit = limit_of(view, side, terms.slippage_of(view))
     return _walk(view.asks if side > 0 else view.bids, side, limit, Decimal("Infinity"))[0]
 
 
 def capacity(view: LegView, side: int, terms: Terms, *, reduces: bool) -> tuple[Decimal, str]:
     """Returns how much base an account can bear of a change, and what bounds it. reduces: by taking its position off,
     else by opening one beyond what it has, for which it needs margin."""
-    instrument, limit = view.instrument, limit_of(view, side, terms.slippage)
+    instrument, limit = view.instrument, limit_of(view, side, terms.slippage_of(view))
     met = nearest(view, side)
     own = f", and before our own order {met.order} of {met.account} at {met.price}" if met is not None else ""
     bounds = [(depth_of(view, side, terms), f"its depth within {limit}{own}")]
@@ -273,7 +277,7 @@ def leg_of(view: LegView, change: Decimal, terms: Terms, *, reduces: bool | None
     base = base_of(instrument, qty, mid)
     if not qty or base < tradable(view, reduces=reduces):
         return None
-    limit, passive = limit_of(view, side, terms.slippage), limit_of(view, side, _ZERO)
+    limit, passive = limit_of(view, side, terms.slippage_of(view)), limit_of(view, side, _ZERO)
     cost = cost_of(view, side, base, limit)
     return Leg(
         view.account,

@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from itertools import islice, takewhile
+from itertools import takewhile
 from typing import Any, Final, Literal
 
 import msgspec
@@ -390,7 +390,6 @@ class Saga:
         naked_for = now - self._naked_since if self._naked_since else 0
         is_urgent = naked_for >= PATIENCE or (self._naked_since and now >= self.goal.deadline)
         slippage = max(self.goal.slippage, EMERGENCY_SLIPPAGE) if is_urgent else self.goal.slippage
-        slippage /= 2**self._beyond_bands  # a venue's band may be narrower, and it refuses the whole order
         side = 1 if need > 0 else -1
         meets = {each.leg.venue for each in self._open if each.leg.side != side}  # orders of our own never meet
         waits = self._waiting(now)
@@ -398,7 +397,7 @@ class Saga:
         plan = plan_change(
             [each for each in bearers if each.venue not in meets],
             need,
-            Terms(now=now, slippage=slippage),
+            Terms(now=now, slippage=slippage, halvings=self._beyond_bands),
             spared=self._spared(need, now),
             reductions_first=False,
         )
@@ -537,10 +536,15 @@ class Saga:
         return {name for name, many in beyond.items() if now < last[name] + min(_PAUSES[2] << min(many, 11), MINUTE)}
 
     @property
-    def _beyond_bands(self) -> int:
-        """Counts the newest orders in a row that were refused for prices too far from the market."""
-        newest = islice((each.code for each in reversed(self.attempts) if each.is_closed), BANDS_MAX)
-        return sum(1 for _ in takewhile(PriceBand.code.__eq__, newest))
+    def _beyond_bands(self) -> dict[str, int]:
+        """Counts each account's newest orders in a row that were refused for prices too far from the market: its
+        venue's band is narrower, and what is beyond is refused whole."""
+        rows: dict[str, int] = {}
+        for each in self.attempts:
+            if each.is_closed:
+                row = rows.get(each.leg.account, 0) + 1
+                rows[each.leg.account] = min(row, BANDS_MAX) if each.code == PriceBand.code else 0
+        return rows
 
     def _left(self) -> dict[str, Decimal]:
         """Returns what accounts have not done of their legs, signed base."""
