@@ -106,14 +106,14 @@ def nonce_of(protocol, now: int) -> int:
 def test_a_nonce_counts_once_over_restarts_processes_and_clocks_that_step_back(tmp_path):
     """Ahead of the venue's time by as much as it takes, and no further."""
     now, sent, at = 1_795_000_000 * SECOND, [], Addresses("http://127.0.0.1:1", "", "")
-    lives = [open_trading_venue("aster", USER, SECRET, at).protocol for _ in range(3)]
-    for protocol in lives:
+    made = [open_trading_venue("aster", USER, SECRET, at).protocol for _ in range(3)]
+    for protocol in made:
         keep_nonces(protocol, tmp_path)
     for step in (0, 0, -2 * SECOND, -9 * SECOND // 2, SECOND):
-        sent += [nonce_of(protocol, now + step) for protocol in lives]
+        sent += [nonce_of(protocol, now + step) for protocol in made]
     assert sent == sorted(set(sent)) and sent[0] == now // 1000
     # The clock was wrong, and the venue would refuse what follows the last one.
-    assert nonce_of(lives[0], now - HOUR) == (now - HOUR) // 1000
+    assert nonce_of(made[0], now - HOUR) == (now - HOUR) // 1000
     alone = open_trading_venue("aster", USER, SECRET, at).protocol
     found = [nonce_of(alone, now + step) - now // 1000 for step in (0, -SECOND, -HOUR)]
     assert found == [0, 1, -HOUR // 1000]
