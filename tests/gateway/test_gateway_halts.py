@@ -12,7 +12,7 @@ import pytest
 import copied_process
 from exchange.venue_client import served
 from onetape.gateway.gateway_tape import GatewayTape
-from onetape.gateway.halts_client import past_halts
+from onetape.gateway.halts_client import merged, past_halts
 from onetape.gateway.options import GatewayOptions, gateway_journal
 from onetape.gateway.stops import Stops
 from onetape.model.enums import Side
@@ -277,3 +277,9 @@ def test_only_operator_and_guardian_may_and_a_guardian_no_more_than_that(world, 
         actor = GUARDIAN if command == "kill" else robot.name
         answer = say(tmp_path, gateway, command, actor=actor)
         assert (answer["status"], answer["error"]["name"]) == ("refused", "PERMISSION_DENIED")
+
+
+def test_a_halt_of_an_older_gateway_that_says_no_level_is_listed_with_the_one_that_it_has():
+    row = {"id": "h1", "since": 1, "until": 0}
+    (shown,) = merged({"a": [row], "b": [{**row, "level": 2}]})
+    assert (shown["level"], shown["accounts"]) == (2, ["a", "b"])

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from onetape.accounts.entries import TOTAL, Cause
 from onetape.accounts.entry_frames import unpack
 from onetape.gateway.options import gateway_journal
 from onetape.model.enums import OrderType, Side
+from onetape.model.money import money
 from onetape.model.order import OrderSpec
 from onetape.tape.journal import JournalReader
 from orders.gateway_faults import Faults
 from orders.gateway_world import MS, SECOND, World
+from recorder.recorded_worlds import contents, moved, opened, record_all
 
 ROWS = 1250  # a page has 1000
 
@@ -37,6 +41,12 @@ def test_more_than_a_thousand_rows_between_two_looks_are_booked_once_each():
         entries = [unpack(frame.payload) for frame in reader.frames(("entry",))]
     funding = [each.reference for each in entries if each.cause is Cause.FUNDING]
     assert len(funding) == len(set(funding)) == ROWS
+    records = record_all(world.home.path)  # more than a page in SQL, too
+    with contextlib.closing(records):
+        recorded = [row["reference"] for row in contents(records)["record_income"] if row["kind"] == "funding"]
+        assert sorted(set(recorded)) == sorted(funding)
+        sums = opened(records)["USDT"] + moved(records, "symbol")["USDT"]
+        assert sums == money(world.money.ledger.total("USDT"))
     usdt = world.exchange.currencies.index("USDT")
     differs = world.money.ledger.balance("USDT", TOTAL) - int(world.account.money.balance(usdt))
     assert abs(differs) <= ROWS * 10**10 // 2  # rows are told to eight decimals

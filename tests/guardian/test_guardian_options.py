@@ -1,19 +1,23 @@
-"""With which key the guardian reaches an account, and under which epoch."""
+"""With which key the guardian reaches an account, and under which epoch and ids."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 
 import pytest
 
 from onetape.gateway.options import GatewayOptions
-from onetape.guardian.events import GuardianSettings
+from onetape.guardian.events import GuardianSettings, Record
 from onetape.guardian.guardian import Guardian
-from onetape.guardian.options import GuardianOptions, guarded_account
+from onetape.guardian.options import GuardianOptions, guarded_account, guardian_journal
+from onetape.guardian.past_gateway import OrderNumbers
 from onetape.model.time import SECOND
 from onetape.preflight.configured import clean_environ
 from onetape.store.config import parse_config
+from onetape.tape.journal import JournalReader
+from worlds.gateway_process import cut_journal
 
 CONFIG = """
 [venues.x]
@@ -49,3 +53,21 @@ def test_the_epoch_of_a_guardian_is_a_later_one_though_the_clock_has_stepped_bac
         epochs.append(guardian._epoch)
         guardian._writer.close()
     assert epochs == [2_000 * SECOND, 2_000 * SECOND + 1, 2_000 * SECOND + 2, 9_000 * SECOND]
+
+
+def test_numbers_past_a_gateway_that_run_ahead_of_the_clock_are_not_used_anew_after_losses_of_power(tmp_path):
+    """The disk has what was synced, and nothing of what came later."""
+    options = GuardianOptions(home=str(tmp_path), accounts={}, settings=GuardianSettings())
+    used: list[int] = []
+    for boot in range(3):
+        guardian = Guardian(options, asyncio.Event())
+        numbers = OrderNumbers(guardian._kept.numbers.get("main", 0), partial(guardian._reserve, "main"))
+        used += [numbers.next((1_795_000_000 + 20 * boot) * SECOND) for _ in range(250)]
+        durable = guardian._writer.durable
+        guardian._say(Record("gateway", f"lost {boot}", "back", {}))
+        guardian._writer.__dict__.clear()  # as one that is killed
+        with JournalReader(guardian_journal(tmp_path)) as reader:
+            lost = next(each for each in reader.frames(("health",)) if each.sequence > durable)
+            payload = lost.payload
+        cut_journal(guardian_journal(tmp_path), payload)
+    assert len(set(used)) == len(used)

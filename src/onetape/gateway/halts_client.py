@@ -13,7 +13,7 @@ from onetape.ipc.once import Once
 from onetape.ipc.operator import send_command
 from onetape.model.errors import BY_CODE, OnetapeError, PermissionDenied, ProcessDown, UsageError
 from onetape.model.sections import Config
-from onetape.orders.halts import Scope, danger_id
+from onetape.orders.halts import Level, Scope, danger_id
 
 __all__ = ["halts", "lift", "merged", "past_halts", "set_danger"]
 
@@ -26,10 +26,11 @@ def halts(home: Path, config: Config) -> list[dict[str, Any]]:
 
 
 def merged(by_account: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
-    """Returns halts as their gateways list them, each once, with the accounts that have it; the oldest first."""
+    """Returns halts as their gateways list them, each once, with the accounts that have it; the oldest first. A
+    gateway of an older release says no level: what is halted there may only be reduced."""
     found: dict[tuple[str, int], dict[str, Any]] = {}
     for account, rows in by_account.items():
-        for row in rows:
+        for row in ({"level": int(Level.REDUCE), **each} for each in rows):
             listed = found.setdefault((row["id"], row["level"]), {**row, "accounts": []})
             listed["accounts"].append(account)
             listed["until"] = 0 if not (listed["until"] and row["until"]) else max(listed["until"], row["until"])

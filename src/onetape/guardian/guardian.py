@@ -32,7 +32,7 @@ from onetape.guardian.events import (
 from onetape.guardian.halt_watch import HaltWatch
 from onetape.guardian.kept import EVERY, checkpoint_file, recover, write_checkpoint
 from onetape.guardian.options import GUARDIAN, GuardianOptions, guardian_journal
-from onetape.guardian.past_gateway import PastGateway
+from onetape.guardian.past_gateway import NUMBERS, OrderNumbers, PastGateway
 from onetape.guardian.stale_orders import StaleOrders
 from onetape.guardian.venue_reader import VenueReader, can_watch, traits_of
 from onetape.ipc.command_tape import CommandTape
@@ -113,7 +113,7 @@ class Guardian:
                 self._followers[name],
                 say=self._say,
                 spawn=self._spawn,
-                number=self._kept.numbers.get(name, 0),
+                ids=OrderNumbers(self._kept.numbers.get(name, 0), partial(self._reserve, name)),
             )
         self._waiter = Waiter()
         self._watch: JournalWatch | None = None
@@ -399,6 +399,11 @@ class Guardian:
         if record.severity:
             words["severity"] = record.severity
         self._writer.append("health", msgspec.msgpack.encode(words), time=time.time_ns())
+
+    def _reserve(self, account: str, until: int) -> None:
+        """On the disk once this returns."""
+        self._say(Record(NUMBERS, account, f"until {until}", {"account": account, "until": until}))
+        self._writer.sync()
 
     def _health(self, out: HealthOut) -> None:
         self._say(Record(out.kind, out.subject, out.state, {}, out.severity))

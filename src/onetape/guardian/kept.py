@@ -10,7 +10,7 @@ import msgspec
 
 import onetape
 from onetape.guardian.core import GuardianCore
-from onetape.guardian.past_gateway import ORDER, PLACING, number_of
+from onetape.guardian.past_gateway import NUMBERS, ORDER, PLACING, number_of
 from onetape.ipc.command_tape import note_command
 from onetape.ipc.once import Done, Once
 from onetape.model.enums import EventType, OrderState, PositionSide
@@ -75,7 +75,7 @@ class PositionNotes(msgspec.Struct):
 
 class Kept(msgspec.Struct):
     """What earlier lives have written down. By account, of orders that were placed past a gateway: placed: those that
-    have not ended, by client id; numbers: the last. epoch: the last."""
+    have not ended, by client id; numbers: the last that may be used. epoch: the last."""
 
     positions: dict[str, PositionNotes] = {}
     placed: dict[str, dict[str, dict[str, Any]]] = {}
@@ -93,6 +93,8 @@ class Kept(msgspec.Struct):
         kind, state, about = record["kind"], record["state"], record["about"]
         if kind == ORDER:
             self._order(state, about)
+        elif kind == NUMBERS:
+            self.numbers[about["account"]] = max(self.numbers.get(about["account"], 0), about["until"])
         elif kind == "epoch":
             self.epoch = max(self.epoch, about["epoch"])
         elif (kind, state) == ("gateway", "back"):

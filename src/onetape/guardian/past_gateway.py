@@ -32,20 +32,40 @@ from onetape.orders.outcome import Outcome
 from onetape.orders.reports import OrderStatusReport
 from onetape.risk.stop_ladder import Rung, pieces
 
-__all__ = ["ORDER", "PLACING", "PastGateway", "number_of"]
+__all__ = ["NUMBERS", "ORDER", "PLACING", "OrderNumbers", "PastGateway", "number_of"]
 
 ORDER: Final = "past gateway"  # the kind of its records,
+NUMBERS: Final = "numbers past gateway"  # that of how far their numbers may go,
 PLACING: Final = "placing"  # and the state of the first of an order
 SINCE_S: Final = 1_767_225_600  # 2026: numbers of its orders are seconds since then, and grow by one at least
+RESERVED: Final = 1000  # numbers that one sync of the guardian's tape is for: 200 positions' ladders, or 17 minutes
 NOBODY: Final = -1  # in place of a robot's number, where the gateway's tape has no operator
 LIST_EVERY: Final = 10 * SECOND  # what works and would open again
 ASK_AFTER: Final = SECOND // 10
 _WRITES: Final = frozenset({Purpose.PLACE, Purpose.CANCEL})
 
 
+class OrderNumbers:
+    """Numbers the orders, each once over lives and losses of power: seconds since 2026, at least one apart, so that
+    many at once run ahead of the clock. last: that an earlier life may have used; reserve: brings to the disk, before
+    any of them is used, how far they may go."""
+
+    def __init__(self, last: int, reserve: Callable[[int], None]) -> None:
+        self._last = self._reserved = last
+        self._reserve = reserve
+
+    def next(self, now: int) -> int:
+        """now: ns UTC."""
+        self._last = max(self._last + 1, now // SECOND - SINCE_S)
+        if self._last > self._reserved:
+            self._reserved = self._last + RESERVED - 1
+            self._reserve(self._reserved)
+        return self._last
+
+
 class PastGateway:
     """Places the guardian's own orders on one account whose gateway is dead. say: writes a record to the guardian's
-    tape; spawn: runs work beside; number: of the last order that an earlier life has placed."""
+    tape; spawn: runs work beside; ids: of its orders."""
 
     def __init__(
         self,
@@ -57,14 +77,14 @@ class PastGateway:
         *,
         say: Callable[[Record], None],
         spawn: Callable[[Coroutine[Any, Any, None]], None],
-        number: int,
+        ids: OrderNumbers,
     ) -> None:
         self._account, self._core, self._follower = account, core, follower
         self._line, self._protocol, self._now = reader.line, reader.protocol, reader.clock.now
         self._say, self._spawn = say, spawn
         self._fence = Fence(home, account, holder=GUARDIAN)
         self._under_way = 0  # calls
-        self._number = number
+        self._ids = ids
         self._flattening: set[str] = set()
         self._listed_at = 0
         self.begin_anew()
@@ -182,14 +202,10 @@ class PastGateway:
         return is_ours and row.symbol in self._flattening and not row.reduce_only
 
     def _submit(self, robot: int, spec: OrderSpec) -> str:
-        order_id = self._next_id()
+        order_id = past_gateway_id(self._ids.next(self._now()))
         name = self._client_id(robot, order_id)
         self._manager.submit(name, Request(robot, RequestKind.PLACE, order_id, spec), self._now())
         return name
-
-    def _next_id(self) -> int:
-        self._number = max(self._number + 1, self._now() // SECOND - SINCE_S)
-        return past_gateway_id(self._number)
 
     def _client_id(self, robot: int, order_id: int) -> str:
         life = self._follower.view.robots.get(robot)
