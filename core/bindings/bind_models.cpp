@@ -76,8 +76,9 @@ void bind_queue_fit(nb::module_& m) {
 
 // Of an order at a live exchange, whose queue nobody models: whoever cancels stood behind it.
 void bind_queue_place(nb::module_& m) {
-    nb::class_<QueuePlace>(m, "QueuePlace",
-                           "Units before a resting order, conservatively; see core/exchange/queue.hpp.")
+    nb::class_<QueuePlace>(
+        m, "QueuePlace",
+        "What stands before an order, conservatively; see core/exchange/queue.hpp.")
         .def(nb::init<>())
         .def("join", &QueuePlace::join, nb::arg("shown"), nb::arg("stamp"))
         .def(

@@ -108,7 +108,7 @@ function Depth({ name }) {
       <tr class="spread"><td></td><td class="right">${spread == null ? "" : html`<span class="unit">spread</span> ${number(spread, 2)}`}</td><td></td></tr>
       ${side(data.bids, "bid", most)}
     </tbody></table></div>
-    ${data.bids.length < 2 && data.asks.length < 2 && html`<p class="unit">Best prices alone: nobody follows this book. A robot that subscribes with book=True, or [control] with [symbols], brings its depth.</p>`}`;
+    ${data.bids.length < 2 && data.asks.length < 2 && html`<p class="note">Best prices alone: nobody follows this book. A robot that subscribes with book=True, or [control] with [symbols], brings its depth.</p>`}`;
   }}<//>`;
 }
 
