@@ -275,6 +275,18 @@ def test_a_passive_order_does_not_rest_beyond_the_time_of_its_operation():
     assert saga.attempts[0].rests_until == START + 2 * SECOND
 
 
+def test_an_iceberg_rests_at_its_own_touch_and_nowhere_beyond_its_bound():
+    saga = Saga(goal(("a", "1"), work=Work("iceberg", START + 5 * SECOND, Decimal("0.25"))))
+    saga.begin(START)
+    assert places(saga.looked(held(), START)) == [("a", Decimal("0.25"))]
+    assert saga.attempts[0].leg.passive == Decimal("59999.5") and saga.attempts[0].rests_until
+    saga.passed(START + SECOND)
+    away = [view_of(name, price=Decimal(60_500)) for name in "abc"]
+    assert "Cancel" in kinds(saga.looked(away, START + SECOND))
+    saga.closed(1, Fills(), START + SECOND + 1, why="canceled")
+    assert not places(saga.looked(away, START + SECOND + 1))
+
+
 def test_a_leg_is_bought_in_clips_at_the_touch_and_the_rest_within_the_bound_at_the_end():
     saga = Saga(goal(("a", "1"), work=Work("twap", START + 10 * SECOND, Decimal("0.25"))))
     effects, now, orders = saga.begin(START), START, []

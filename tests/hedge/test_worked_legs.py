@@ -8,7 +8,7 @@ from hedge.venues_world import SECOND, START, Faults, House
 from onetape.control.desk import work_of
 from onetape.control.models import HedgeExecute
 from onetape.hedge.working import Work
-from onetape.model.errors import BadInput
+from onetape.model.errors import BadInput, ServiceTimeout
 
 MS = SECOND // 1000
 
@@ -22,6 +22,8 @@ def hedge(**facts) -> HedgeExecute:
     [
         ({"maker_first": 500, "algo": "twap", "work_for": 900}, "makerFirst"),
         ({"maker_first": 500, "work_for": 900}, "makerFirst"),
+        ({"maker_first": 500, "clip": 0.01}, "makerFirst"),
+        ({"algo": "twap", "work_for": 900, "clip": 0.005}, "clip"),  # four orders in less than a second
         ({"work_for": 900}, "workFor"),
         ({"clip": 0.01}, "clip"),
         ({"algo": "twap"}, "workFor"),
@@ -39,6 +41,11 @@ def test_maker_first_is_a_peg_for_that_time():
     assert work_of(hedge(), START) is None
     assert work_of(hedge(maker_first=500), START) == Work("peg", START + 500 * MS)
     assert work_of(hedge(maker_first=50_000), START) == Work("peg", START + 30 * SECOND)  # of its timeout
+    turn = START + 20 * SECOND  # its time is from its turn, and what is left still has some
+    assert work_of(hedge(algo="join", work_for=8000), START, turn).until == turn + 8 * SECOND
+    assert work_of(hedge(algo="join", work_for=28_000), START, turn).until == START + 29 * SECOND
+    with pytest.raises(ServiceTimeout):
+        work_of(hedge(algo="join", work_for=8000), START, START + 29 * SECOND)
     assert work_of(hedge(algo="join", work_for=900, clip=0.5), START).algo == "join"
 
 

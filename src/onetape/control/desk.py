@@ -18,6 +18,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+import msgspec
+
 from onetape.control.call import Call, Handler
 from onetape.control.desk_replies import Asking, Came, delta_reply, hedge_reply, number, rebalance_reply
 from onetape.control.models import (
@@ -33,7 +35,7 @@ from onetape.control.refusals import NotServed
 from onetape.control.saga_run import SagaRun, order_fields
 from onetape.hedge.model import LegView, Resting
 from onetape.hedge.plan import Leg, Plan, Terms, hedge_plan, least_of, legs_plan, middle, nearest, plan_change
-from onetape.hedge.saga import Goal, Outcome, Saga
+from onetape.hedge.saga import PACE, Goal, Outcome, Saga
 from onetape.hedge.utilization import Target, rebalance
 from onetape.hedge.working import Work
 from onetape.ipc.system import CommandResult, IPCCommandSystem
@@ -46,6 +48,7 @@ from onetape.model.errors import (
     NotAvailable,
     OnetapeError,
     ProxyFailed,
+    ServiceTimeout,
 )
 from onetape.model.instrument import Instrument
 from onetape.model.time import SECOND
@@ -171,6 +174,7 @@ class Desk:
                 if request.dry_run:
                     return hedge_reply(call, self.now(), Came(plan, checks, errors, work=work))
                 _raise_first(errors)
+                work = work_of(request, call.begun, self.now())  # its time is from its turn
                 saga = self._begin(call, plan, views, slippage, request.timeout * MS, work, lock=lock)
         outcome = await self._outcome(operation, saga)
         return hedge_reply(call, self.now(), Came(saga=saga, outcome=outcome), slippage)
@@ -497,13 +501,25 @@ class Desk:
         )
 
 
-def work_of(request: HedgeExecute, begun: int) -> Work | None:
-    """Returns how an algorithm works the legs of a hedge, None: they take at once. begun: ns UTC. Raises BadInput."""
+def work_of(request: HedgeExecute, begun: int, now: int | None = None) -> Work | None:
+    """Returns how an algorithm works the legs of a hedge, None: they take at once. begun: of the call, now: of its
+    turn, ns UTC. What is left has time to be taken. Raises BadInput, and ServiceTimeout where no time is left."""
+    if (made := _work_of(request)) is None:
+        return None
+    now, timeout = now or begun, request.timeout * MS
+    until = min(now + made.until, begun + timeout - min(timeout - made.until, SECOND))
+    if until <= now:
+        raise ServiceTimeout("its turn came too late to be worked", todo="nothing was sent: call again")
+    return msgspec.structs.replace(made, until=until)
+
+
+def _work_of(request: HedgeExecute) -> Work | None:
+    """Returns it with the time that it works for, ns."""
     span, timeout = request.work_for, request.timeout
-    if request.maker_first and (request.algo != "touch" or span):
+    if request.maker_first and (request.algo != "touch" or span or request.clip is not None):
         raise BadInput("makerFirst is algo peg for that time", location="makerFirst", todo="say algo and workFor")
     if request.maker_first:
-        return Work("peg", begun + min(request.maker_first, timeout) * MS)
+        return Work("peg", min(request.maker_first, timeout) * MS)
     if request.algo == "touch":
         if span or request.clip is not None:
             raise BadInput("nothing works for a time", location="workFor" if span else "clip", todo="say algo, too")
@@ -512,7 +528,9 @@ def work_of(request: HedgeExecute, begun: int) -> Work | None:
         raise BadInput(f"workFor is from 1 to below the timeout of {timeout} ms, not {span}", location="workFor")
     if request.algo == "iceberg" and request.clip is None:
         raise BadInput("iceberg shows one clip at a time", location="clip", todo="say clip, base of one order")
-    return Work(request.algo, begun + span * MS, number(request.clip or 0))
+    if request.clip is not None and request.hedge_amount / request.clip > (most := max(span * MS // PACE, 1)):
+        raise BadInput(f"{span} ms are at most {most} orders of a clip", location="clip", todo="say a larger one")
+    return Work(request.algo, span * MS, number(request.clip or 0))
 
 
 def _unborne(plan: Plan, views: Sequence[LegView], kind: type[OnetapeError]) -> OnetapeError:

@@ -92,6 +92,7 @@ class SagaRun:
         self._tasks: set[asyncio.Task[None]] = set()
         self._timers: list[asyncio.TimerHandle] = []
         self._names: dict[int, str] = {}  # client ids, by attempt
+        self._traded: dict[int, int] = {}  # by closed attempt, at the last look
         self._earlier = len(saga.attempts)  # of another run: what became of these only their gateways know
 
     def begin(self, effects: list[Effect]) -> None:
@@ -151,7 +152,10 @@ class SagaRun:
 
     async def _look(self) -> None:
         for attempt in self.saga.attempts:  # a fill may come after an order has ended
-            if attempt.is_closed:
+            # One whose order has traded no more is as it was closed.
+            order = self._tape(attempt.leg.account).order(self._id(attempt)) if attempt.is_closed else None
+            if order is not None and self._traded.get(attempt.number) != order.traded:
+                self._traded[attempt.number] = order.traded
                 fills, now = self._fills(attempt), self._desk.now()
                 self._do(self.saga.closed(attempt.number, fills, now, why=attempt.why, code=attempt.code))
         try:

@@ -30,6 +30,7 @@ from onetape.model.errors import PriceBand
 from onetape.model.time import MINUTE, SECOND
 
 __all__ = [
+    "PACE",
     "Attempt",
     "Cancel",
     "Effect",

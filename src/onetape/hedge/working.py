@@ -41,7 +41,9 @@ def wish_of(
     least = int(qty_of(instrument, tradable(view, reduces=leg.reduces), leg.mid, ROUND_UP) / leg.lot)
     clip = max(int(qty_of(instrument, work.clip, leg.mid) / leg.lot), 1) if work.clip else None
     limit = int(leg.limit / tick)
-    parent = Parent(leg.side, total, begun, work.until, limit, clip, None, max(min(least, total), 1))
+    # What rests at its limit would cross here: the limit is the worst price to take at.
+    bound = None if work.algo == "iceberg" else limit
+    parent = Parent(leg.side, total, begun, work.until, bound, clip, None, max(min(least, total), 1))
     algorithm = make_algorithm(work.algo, parent, float, _OPTIONS.get(work.algo, {"age": AGE}))
     left = total - _lots(leg, done)
     lots, price, since = 0, None, 0
@@ -52,7 +54,8 @@ def wish_of(
     wish = algorithm.wish(View(now, left, lots, price, bid, ask, 0.0, since))
     if 0 < wish.lots < parent.least:
         wish = Wish(min(parent.least, left), wish.price, wish.post_only, wish.wake)
-    return wish if left >= parent.least else Wish(wake=wish.wake)
+    is_beyond = wish.price is not None and (wish.price - limit) * leg.side > 0
+    return Wish(wake=wish.wake) if is_beyond or left < parent.least else wish
 
 
 def order_of(leg: Leg, wish: Wish, view: LegView) -> Leg:

@@ -65,12 +65,8 @@ class Egress:
 
     async def _connect(self, target: str) -> socket.socket:
         loop, proxy = asyncio.get_running_loop(), self._proxy
-        family, _, _, _, address = (await loop.getaddrinfo(proxy.host, proxy.port, type=socket.SOCK_STREAM))[0]
-        made = socket.socket(family, socket.SOCK_STREAM)
+        made = await self._reach()
         try:
-            made.setblocking(False)
-            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            await loop.sock_connect(made, address)
             lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
             lines += [f"{name}: {value}" for name, value in proxy.headers.items()]
             await loop.sock_sendall(made, "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n")
@@ -92,6 +88,27 @@ class Egress:
             made.close()
             raise
         return made
+
+    async def _reach(self) -> socket.socket:
+        """Connects to the first of its addresses that takes it; raises what the last one came to."""
+        loop, found = asyncio.get_running_loop(), None
+        for family, _, _, _, address in await loop.getaddrinfo(
+            self._proxy.host, self._proxy.port, type=socket.SOCK_STREAM
+        ):
+            made = socket.socket(family, socket.SOCK_STREAM)
+            try:
+                made.setblocking(False)
+                made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                await loop.sock_connect(made, address)
+            except OSError as error:
+                made.close()
+                found = error
+            except BaseException:
+                made.close()
+                raise
+            else:
+                return made
+        raise found or EgressError("no such host")
 
     def _note(self, target: str, why: str) -> None:
         before = self.failure

@@ -8,6 +8,7 @@ other at some venues, and the gateway knows more.
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -91,7 +92,7 @@ def _proxy(config: Config, name: str, folder: Path) -> Iterator[Finding]:
         proxy = proxy_of(config, name, os.environ, folder)
         venues = {v: config.venues[v] for v in (each.venue for each in its) if v and not is_own(config.venues[v])}
         rests = {market_of(v, venue).addresses.rest for v, venue in venues.items()}
-        rests |= {e.address.replace("ws", "http", 1) for e in config.collectors.values() if e.proxy == name}
+        rests |= {re.sub("^ws", "http", e.address) for e in config.collectors.values() if e.proxy == name}
         for rest in sorted(filter(None, rests)):
             access, began = VenueAccess(rest, proxy=proxy), time.monotonic()
             try:
