@@ -120,6 +120,20 @@ def test_what_a_rule_forbids_is_denied_and_a_dry_run_had_said_so(world):
     assert not world.account.open_orders
 
 
+def test_a_dry_close_passes_where_robots_send_nothing_also_before_the_first_order_by_hand(world):
+    (a,) = world.robots
+    a.place(Side.BUY, 0)  # who is asked about has a robot's number till then
+    wait_for(lambda: world.account.qty(0) == 10)
+    client = BinanceClient(Wire(world.port), world.account.key, world.account.secret)
+    status, _ = client.ask("POST", "/fapi/v1/order", symbol="BTCUSDT", side="BUY", type="MARKET", quantity="0.020")
+    assert status == 200
+    wait_for(lambda: world.run("positions")[0]["subaccounts"].get("main", {}).get("qty") == "0.020")
+    assert world.send("halt", "h1", level=3)["status"] == "applied"
+    dry = world.run("close", SYMBOL, "--dry-run")
+    assert (dry["status"], rules(dry)["danger"]["passed"]) == ("passed", True)
+    assert world.run("close", SYMBOL)["left"] == []
+
+
 def test_a_dry_run_names_what_a_sub_account_lacks(world):
     (a,) = world.robots
     a.place(Side.BUY, 0)

@@ -163,6 +163,20 @@ def test_a_guardian_has_ten_seconds_to_come_before_its_absence_is_an_alert(taken
     assert [each.severity for each in said] == ["critical"] * (taken_after_s is None)  # once
 
 
+def test_a_level_that_takes_the_place_of_another_ends_what_was_said_of_it(tmp_path):
+    desk, said = Desk(), []
+    with JournalWriter(tmp_path / "tape", durable=False) as writer:
+        options = GatewayOptions(
+            kind="binance-usdm", account="main", rest="", ws="", key="", secret="", home="", symbols=[]
+        )
+        stops = Stops(desk.gate, GatewayTape(writer, []), options, say=said.append, wall=lambda: NOW)
+        for level in (1, 2, 2):
+            stops.begin(stops.wanted({"level": level}, actor="operator", time=NOW), NOW)
+    first, over, *seconds = said
+    assert (over.subject, over.severity) == (first.subject, "info") and "takes its place" in over.state
+    assert len(seconds) == 2 and {each.subject for each in seconds} != {first.subject}
+
+
 def test_a_position_without_protection_is_not_added_to(world, tmp_path):
     _, listing, start = world
     gateway, robot = start()
@@ -248,6 +262,7 @@ def test_halts_are_shown_and_lifted_from_the_command_line(world, tmp_path, venue
     assert answer_of(*level, "4", "--reason", "x", code=2)["error"]["name"] == "BAD_CONFIG"
     assert answer_of(*level, "0", "--symbol", SYMBOL, "--reason", "x", code=2)["error"]["name"] == "BAD_CONFIG"
     assert answer_of(*level, "1", "--account", "other", "--reason", "x", code=2)["error"]["name"] == "BAD_CONFIG"
+    assert answer_of(*level, "0", "--until", "4h", "--reason", "x", code=2)["error"]["name"] == "BAD_CONFIG"
     answer_of(*level, "1", "--symbol", SYMBOL, "--reason", "thin book")
     assert refused_with(tmp_path, robot, listing) == BannedSymbol.code
     gateway.kill()

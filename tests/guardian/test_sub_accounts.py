@@ -110,6 +110,28 @@ def test_a_level_closes_once_also_over_lives_of_the_guardian(after, closed):
     assert closings(core_of(before=core, a=after, b=holding((-600, PRICE))), at("-0.051")) == closed
 
 
+def test_what_a_close_that_passed_after_a_refusal_closed_is_found_by_the_next_life():
+    held = {"a": holding((500, PRICE)), "b": holding((-600, PRICE))}
+    core = core_of(**held)
+    closings(core, at("-0.051"))
+    (close,) = [each for each in core.effects if isinstance(each, CloseSubAccount)]
+    core.closed(close, "not now", NOW)
+    (size,) = closings(core, at("-0.061"), NOW + 9 * SECOND).values()
+    said = [each for each in core.effects if isinstance(each, Record) and each.state == "closing"]
+    assert [each.severity for each in said] == [""]  # a new alarm it is not
+    after = core_of(before=core, **{**held, "a": holding((500 - size, PRICE))})
+    assert closings(after, at("-0.061")) == {}
+
+
+def test_a_part_that_is_opened_anew_at_the_same_price_has_all_its_levels_in_the_next_life():
+    held = {"a": holding((500, PRICE)), "b": holding((-600, PRICE))}
+    core = core_of(**held)
+    assert closings(core, at("-0.051")) == {"a": 100}
+    for part in (holding(), held["a"]):
+        core.sub_account("main", "a", BTC.symbol, BOTH, part, NOW)
+    assert closings(core_of(before=core, **held), at("-0.051")) == {"a": 100}
+
+
 def test_what_was_averaged_after_a_level_was_closed_is_found_by_the_next_life():
     against = holding((-600, PRICE))
     core = core_of(a=holding((500, PRICE)), b=against)

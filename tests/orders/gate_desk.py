@@ -35,6 +35,8 @@ PAIR = {
 class Desk:
     """A gate with its manager, and what was done there. Prices and sizes in units."""
 
+    is_by_hand = False
+
     def __init__(self, symbol: str = PERP, **limits) -> None:
         self.instrument = catalogue.find(symbol)
         assert self.instrument is not None
@@ -101,7 +103,9 @@ class Desk:
     def code(self, *words, **terms) -> int:
         """Of what is refused, 0 of what leaves."""
         spec = self.spec(*words, **terms)
-        received = [each.refusal for each in checks(View(self.gate, spec, NOW)) if each.refusal]
-        refusal = self.gate.refusal(spec, NOW)
+        view = View(self.gate, spec, NOW)
+        view.is_by_hand = self.is_by_hand
+        received = [each.refusal for each in checks(view) if each.refusal]
+        refusal = self.gate.refusal(spec, NOW, is_by_hand=self.is_by_hand)
         assert refusal == next(iter(received), None)  # rule by rule it says the same
         return refusal.code if refusal else 0

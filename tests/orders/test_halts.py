@@ -105,7 +105,7 @@ def test_the_operator_reduces_what_is_traded_by_hand_alone_and_opens_nothing():
     desk = Desk()
     desk.hold(10)
     desk.gate.halts.begin(halt(level=3))
-    desk.manager.is_by_hand = lambda robot, order_id: True
+    desk.is_by_hand = True
     assert desk.code("sell", 10, reduce_only=True) == desk.code("sell", 10) == 0
     assert desk.code("buy", 10) == HaltedAccount.code
 

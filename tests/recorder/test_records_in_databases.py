@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import random
 import subprocess
 import sys
+from collections import defaultdict
 from decimal import Decimal
 
 import pytest
 import sqlalchemy as sa
 
 from long_form import long_form
+from onetape.model import catalogue
 from onetape.model.errors import BadConfig, NotAvailable
 from onetape.recorder.recorder import Recorder
 from onetape.store import records as records_module
@@ -19,6 +23,7 @@ from orders.gateway_seeds import Seed, play
 from recorder.recorded_worlds import Killed, contents, moved, opened, record_all, record_with_kills
 from worlds.databases import mariadb, postgresql
 
+COIN = "binance:BTC/USDT"
 _APART = {"record_cursors", "record_lease"}
 
 
@@ -168,6 +173,53 @@ def test_tables_go_down_and_up_with_what_is_in_them(url, world, tmp_path):
     finally:
         records.close()
         beside.close()
+
+
+def test_spot_of_two_accounts_goes_to_what_sales_have_realized(url, tmp_path):
+    """Each journal's own, by average cost, from nothing at another exchange, in a few statements whatever there is."""
+    records = Records(url, home=tmp_path)
+    with records.transaction() as connection:
+        migrate(connection, "0003")
+    coin = catalogue.find(COIN)
+    state = json.dumps({"instruments": {COIN: base64.b64encode(coin.to_msgpack()).decode()}}).encode()
+    trades = [("buy", "1", "100"), ("buy", "1", "200"), ("sell", "1", "250"), ("sell", "1", "250")]
+    for account in ("a", "b"):
+        own = {"account": account, "strategy": "s", "symbol": COIN, "currency": "USDT", "asset": "USDT"}
+        _insert(records, "record_cursors", journal=account, account=account, seq=9, ts=9, state=state)
+        _insert(records, "record_openings", journal=account, seq=0, account=account, symbol="", position_side="")
+        if account == "b":  # its last sale is at another exchange, where nothing was bought
+            _insert(records, "record_openings", journal=account, seq=4, account=account, symbol="", position_side="")
+        for seq, (side, qty, price) in enumerate(trades, 1):
+            amount = int(price) * (-1 if side == "buy" else 1)
+            fill = {"symbol": COIN, "side": side, "price_exact": price, "qty_exact": qty, "account": account}
+            _insert(records, "record_fills", journal=account, seq=seq, **fill)
+            leg = {"slot": 1, "ts": 0, "ts_booked": 0, "kind": "realized", "amount": float(amount), "reference": ""}
+            made = {**own, **leg, "amount_exact": str(amount), "fill": seq}
+            _insert(records, "record_income", journal=account, seq=seq, part=0, **made)
+        _insert(records, "record_days", **own, day=0, kind="realized", amount_exact="200")
+    executed = []
+    sa.event.listen(records.connection, "before_cursor_execute", lambda *each: executed.append(each[2]))
+    try:
+        with records.transaction() as connection:
+            migrate(connection)
+        asked = sum("record_fills" in each for each in executed)
+        found = contents(records)
+        days = {(row["account"], row["kind"]): Decimal(row["amount_exact"]) for row in found["record_days"]}
+        assert days == {("a", "traded"): 0, ("a", "realized"): 200, ("b", "traded"): 100, ("b", "realized"): 100}
+        summed = defaultdict(Decimal)
+        for row in found["record_income"]:
+            summed[row["account"], row["kind"]] += Decimal(row["amount_exact"])
+        assert summed == days
+        assert asked == 2  # once a journal
+    finally:
+        records.close()
+
+
+def _insert(records, name: str, **values) -> None:
+    table = metadata.tables[name]
+    blank = {c.name: "" if isinstance(c.type, sa.String) else 0 for c in table.columns if not c.nullable}
+    with records.transaction() as connection:
+        connection.execute(table.insert(), {**blank, **values})
 
 
 def test_tables_of_a_newer_release_are_refused(url, tmp_path):

@@ -114,7 +114,11 @@ def test_stops_are_in_the_list_of_orders(world):
     (call,) = world.protocol.open_orders(NOW)
     assert len(world.ask(call).reports) == 2
     (stop,) = world.ask(world.protocol.open_stops(XBT, NOW)).reports
-    assert (stop.client_id, stop.trigger) == ("T1X1", world.bid - 2000)
+    assert (stop.client_id, stop.trigger, stop.takes_profit) == ("T1X1", world.bid - 2000, False)
+    target = {**trigger, "trigger_int": world.bid + 2000, "trigger_kind": TriggerKind.TAKE_PROFIT}
+    world.order("T1X3", side=Side.SELL, type=OrderType.MARKET, price_int=0, **target)
+    stops = world.ask(world.protocol.open_stops(XBT, NOW)).reports
+    assert {each.client_id: each.takes_profit for each in stops} == {"T1X1": False, "T1X3": True}
 
 
 def test_an_order_is_amended_and_canceled_by_our_id_or_the_venues(world):

@@ -49,6 +49,8 @@ def command(shell: Shell, action: str, id_: str, reason: str, is_all: bool, **of
     elif action == "level":
         if id_ not in ("0", "1", "2", "3") or not reason or is_all:
             raise UsageError("level takes 0, 1, 2 or 3 and --reason", location="halts level")
+        if id_ == "0" and of["until"]:
+            raise UsageError("level 0 lifts at once: --until goes with 1, 2 or 3", location="halts level")
         fields = {"reason": reason, **{name: text for name, text in of.items() if text and name != "account"}}
         set_danger = load("onetape.gateway.halts_client", "set_danger", what="halts")
         rows = set_danger(shell.home, shell.config, int(id_), fields, of["account"])

@@ -7,7 +7,7 @@ from onetape.accounts.crossing import Crossing
 from onetape.accounts.netting import Match
 from onetape.accounts.proceeds import Proceeds
 from onetape.gateway.account_money import AccountMoney
-from onetape.gateway.gateway_tape import GatewayTape, RobotLife
+from onetape.gateway.gateway_tape import EPOCH_BITS, GatewayTape, RobotLife
 from onetape.model.enums import RequestKind
 from onetape.model.order import OrderSpec
 from onetape.orders.filters import Refusal
@@ -104,6 +104,7 @@ class Admission:
                 matches = self._crossing.matches(life.number, spec)
         view = View(gate, spec, now)
         view.client_id, view.keys, view.slot = life.client_id(order_id), self._tape.first, life.slot
-        view.robot, view.order_id, view.rate, view.behind_ns = life.number, order_id, life.rate, behind_ns
+        view.robot, view.rate, view.behind_ns = life.number, life.rate, behind_ns
+        view.is_by_hand = order_id >> EPOCH_BITS == life.hand_epoch
         view.shares, view.netted, view.is_inside = self._money, netted, bool(matches)
         return view, matches

@@ -93,6 +93,8 @@ class Stops:
 
     def begin(self, halt: Halt, now: int) -> dict[str, Any]:
         """Begins a halt, and cancels what works and may open what it is about."""
+        if (old := self._halts.find(halt.id)) is not None and _about(old) != _about(halt):
+            self._say(HealthOut("halt", _about(old), f"over: {halt.rule} takes its place"))
         self._halts.begin(halt)
         self._say(_begun(halt))
         self._gate.hold_to_stops(now)

@@ -144,9 +144,9 @@ class GuardianCore:
         guard = self._guard(account, symbol, side)
         entry = held.entry * 10**guard.instrument.price_decimals
         part = guard.parts.setdefault(name, SubAccountStop())
-        before = part.opened
+        before, had_closed = part.opened, part.shares.left < 1
         part.hold(held.qty, held.cost, entry)
-        if part.qty and part.shares.left < 1 and part.opened != before:  # by what the next life finds it
+        if had_closed and part.opened != before:  # also that it is flat; by what the next life finds it
             self._say("local stop", guard, "averaged", {"subaccount": name, **part.noted})
         self._look_at_parts(guard, now)
 
@@ -611,8 +611,8 @@ class GuardianCore:
             if size:
                 part.closed_at = now
                 about = {"subaccount": name, "size": size, "levels": passed, **part.noted}
-                if not part.refused:
-                    self._say("local stop", guard, "closing", about, severity="critical")
+                # The next life reads it there; a close that is tried once more is no new alarm.
+                self._say("local stop", guard, "closing", about, severity="" if part.refused else "critical")
                 of = guard.account, guard.instrument.symbol, name, size
                 self.effects.append(CloseSubAccount(self._next_id(), *of))
 

@@ -33,13 +33,22 @@ class Gate(TradingState):
     shares: Shares | None = None
 
     def refusal(
-        self, spec: OrderSpec, now: int, *, is_inside: bool = False, behind_ns: int = 0, robot: int = 0, rate: int = 0
+        self,
+        spec: OrderSpec,
+        now: int,
+        *,
+        is_inside: bool = False,
+        is_by_hand: bool = False,
+        behind_ns: int = 0,
+        robot: int = 0,
+        rate: int = 0,
     ) -> Refusal | None:
         """Returns the first rule that the order breaks, None where none. Counts it against the rates. is_inside: it
         trades with orders of ours and not at the venue. behind_ns: how much too old the market was that it was decided
         on. rate: the robot's orders a second, 0: no limit of its own."""
         view = View(self, spec, now)
         view.is_inside, view.behind_ns, view.robot, view.rate = is_inside, behind_ns, robot, rate
+        view.is_by_hand = is_by_hand
         return refusal_of(view)
 
     def amendment(
@@ -56,8 +65,8 @@ class Gate(TradingState):
             return None
         spec = structs.replace(order.spec, size_int=size, price_int=price)
         view = View(self, spec, now, order)
-        view.behind_ns, view.robot, view.order_id, view.rate = behind_ns, order.robot, order.order_id, rate
-        view.shares = self.shares
+        view.behind_ns, view.robot, view.rate = behind_ns, order.robot, rate
+        view.is_by_hand, view.shares = self.manager.is_by_hand(order.robot, order.order_id), self.shares
         return refusal_of(view)
 
     def left(self, order: Managed, now: int, *, is_inside: bool = False) -> Refusal | None:
@@ -69,7 +78,8 @@ class Gate(TradingState):
         spec = structs.replace(order.spec, size_int=life.size, price_int=order.price)
         view = View(self, spec, now, order)
         view.at_venue = structs.replace(spec, size_int=life.size - life.filled)
-        view.is_inside, view.is_counted, view.robot, view.order_id = is_inside, False, order.robot, order.order_id
+        view.is_inside, view.is_counted, view.robot = is_inside, False, order.robot
+        view.is_by_hand = self.manager.is_by_hand(order.robot, order.order_id)
         return refusal_of(view)
 
     def hold_to_stops(self, now: int) -> None:

@@ -133,7 +133,7 @@ def halt(view: View) -> Measure:
 def by_robot(view: View) -> Refusal | None:
     """Refuses a robot's order, reductions too, at the highest level of danger."""
     halt = _halt(view)
-    if halt is None or halt.level < Level.HANDS or view.state.manager.is_by_hand(view.robot, view.order_id):
+    if halt is None or halt.level < Level.HANDS or view.is_by_hand:
         return None
     return _refused(halt, "is traded by hand alone")
 

@@ -44,7 +44,7 @@ class View:
     is_inside = False  # it trades with orders of ours and not at the venue
     behind_ns = 0  # how much too old the market was that it was decided on
     robot = 0
-    order_id = 0  # of its robot
+    is_by_hand = False  # the operator's or the guardian's, whoever holds what it takes off
     rate = 0  # the robot's orders a second, 0: no limit of its own
     is_counted = True
     client_id = ""

@@ -335,6 +335,7 @@ class BitmexProtocol(WithoutTransfers):
             size=units_of(size, i.size_decimals),
             filled=filled,
             trigger=units_of(row["stopPx"], i.price_decimals) if row["stopPx"] is not None and not fired else 0,
+            takes_profit=row["ordType"].endswith("IfTouched"),
             reduce_only="ReduceOnly" in flags or "Close" in flags,
             code=code if state is OrderState.REJECTED else 0,
             reason=text.partition("\n")[0] if state in (OrderState.CANCELED, OrderState.REJECTED) else "",

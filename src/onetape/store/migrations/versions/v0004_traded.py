@@ -2,8 +2,10 @@
 
 import base64
 import json
-from collections import defaultdict
+from collections import defaultdict, deque
 from decimal import Decimal
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -26,22 +28,28 @@ _INCOME = (
 _income = sa.table("record_income", *map(sa.column, _INCOME))
 _days = sa.table("record_days", *map(sa.column, (*_DAY_KEY, "amount_exact")))
 _fills = sa.table("record_fills", *map(sa.column, ("journal", "seq", "symbol", "side", "price_exact", "qty_exact")))
+_openings = sa.table("record_openings", *map(sa.column, ("journal", "seq", "symbol")))
 _cursors = sa.table("record_cursors", sa.column("journal"), sa.column("state", sa.LargeBinary))
 
 
 def upgrade() -> None:
     connection = op.get_bind()
+    made: list[dict[str, Any]] = []
+    every: set[str] = set()  # one symbol may be at several accounts
     for journal, state in connection.execute(sa.select(_cursors)).all():
         packed = json.loads(state)["instruments"].items()
         found = {symbol: Terms(Instrument.from_msgpack(base64.b64decode(each))) for symbol, each in packed}
         coins = {symbol: terms for symbol, terms in found.items() if terms.instrument.kind is Kind.SPOT}
-        made = _made(journal, coins)
-        for table, more in ((_income, [_income.c.journal == journal]), (_days, [])):
-            is_flow = sa.and_(table.c.kind == "realized", table.c.symbol.in_(list(coins)), *more)
-            connection.execute(table.update().where(is_flow).values(kind="traded"))
-        if made:
-            connection.execute(_income.insert(), made)
-        _add_days(made)
+        rows = _made(journal, coins)
+        is_flow = sa.and_(_income.c.kind == "realized", _income.c.symbol.in_(list(coins)), _income.c.journal == journal)
+        connection.execute(_income.update().where(is_flow).values(kind="traded"))
+        if rows:
+            connection.execute(_income.insert(), rows)
+        made += rows
+        every |= coins.keys()
+    is_flow = sa.and_(_days.c.kind == "realized", _days.c.symbol.in_(sorted(every)))
+    connection.execute(_days.update().where(is_flow).values(kind="traded"))
+    _add_days(made)
 
 
 def downgrade() -> None:
@@ -62,19 +70,28 @@ def downgrade() -> None:
 def _made(journal: str, coins: dict[str, Terms]) -> list[dict[str, Any]]:
     """Returns rows of what sales have realized, and of as much less that was traded, as the projection makes them."""
     connection = op.get_bind()
+    is_begin = sa.and_(_openings.c.journal == journal, _openings.c.symbol == "")
+    begins = deque(connection.execute(sa.select(_openings.c.seq).where(is_begin).order_by(_openings.c.seq)).scalars())
+    is_its = sa.and_(_fills.c.journal == _income.c.journal, _fills.c.seq == _income.c.fill)
     is_wanted = sa.and_(_fills.c.journal == journal, _fills.c.symbol.in_(list(coins)))
+    fill_of = (_fills.c.symbol.label("of_symbol"), _fills.c.side, _fills.c.price_exact, _fills.c.qty_exact)
+    both = sa.select(_income, *fill_of).join_from(_fills, _income, is_its).where(is_wanted)
+    ordered = connection.execute(both.order_by(_fills.c.seq, _income.c.part)).mappings()
     held: dict[tuple[int, str], Holding] = {}
     rows: list[dict[str, Any]] = []
-    for fill in connection.execute(sa.select(_fills).where(is_wanted).order_by(_fills.c.seq)).mappings().all():
-        of_fill = sa.and_(_income.c.journal == journal, _income.c.fill == fill["seq"])
-        legs = connection.execute(sa.select(_income).where(of_fill).order_by(_income.c.part)).mappings().all()
-        own = next((leg for leg in legs if leg["kind"] == "realized" and leg["slot"] > 0), None)
-        if own is None:
+    for seq, group in groupby(ordered, key=itemgetter("fill")):
+        legs = list(group)
+        while begins and begins[0] <= seq:  # another exchange: what was held at the one before is gone
+            begins.popleft()
+            held.clear()
+        fill = next((leg for leg in legs if leg["kind"] == "realized" and leg["slot"] > 0), None)
+        if fill is None:
             continue
-        terms, slot = coins[fill["symbol"]], own["slot"]
+        own = {name: fill[name] for name in _INCOME}
+        terms, slot = coins[fill["of_symbol"]], own["slot"]
         price = int(Decimal(fill["price_exact"]).scaleb(terms.instrument.price_decimals))
         size = int(Decimal(fill["qty_exact"]).scaleb(terms.instrument.size_decimals)) * Side(fill["side"]).sign
-        profit = held.setdefault((slot, fill["symbol"]), Holding(terms)).fill(size, terms.value(price, size))
+        profit = held.setdefault((slot, fill["of_symbol"]), Holding(terms)).fill(size, terms.value(price, size))
         for part, (kind, amount) in enumerate((("traded", -profit), ("realized", profit)), legs[-1]["part"] + 1):
             if profit:
                 asset = {"currency": terms.settle, "asset": terms.settle}
