@@ -263,6 +263,8 @@ def test_halts_are_shown_and_lifted_from_the_command_line(world, tmp_path, venue
     assert answer_of(*level, "0", "--symbol", SYMBOL, "--reason", "x", code=2)["error"]["name"] == "BAD_CONFIG"
     assert answer_of(*level, "1", "--account", "other", "--reason", "x", code=2)["error"]["name"] == "BAD_CONFIG"
     assert answer_of(*level, "0", "--until", "4h", "--reason", "x", code=2)["error"]["name"] == "BAD_CONFIG"
+    for of in (("--symbol", SYMBOL.partition(":USDT")[0]), ("--strategy", "typo")):
+        assert "is traded here" in answer_of(*level, "3", *of, "--reason", "x", code=2)["error"]["message"]
     answer_of(*level, "1", "--symbol", SYMBOL, "--reason", "thin book")
     assert refused_with(tmp_path, robot, listing) == BannedSymbol.code
     gateway.kill()

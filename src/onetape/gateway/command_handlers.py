@@ -197,8 +197,17 @@ class Commands:
         }
 
     def _halt(self, command: Command) -> Do:
-        stops = self._trading().stops
+        core = self._trading()
+        stops = core.stops
         halt = stops.wanted(command.fields, actor=command.actor, time=command.time)
+        if "level" in command.fields:  # by hand: who errs in a name believes that it holds
+            names = {
+                "symbol": [each.symbol for each in core.instruments],
+                "strategy": ["main", *core.options.subaccounts],
+            }
+            for scope, here in names.items():
+                if (subject := str(command.fields.get(scope) or "")) and subject not in here:
+                    raise UsageError(f"no {scope} {subject[:80]!r} is traded here, but {', '.join(here)[:400]}")
 
         def do() -> dict[str, Any]:
             return stops.begin(halt, self._now())

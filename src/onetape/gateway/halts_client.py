@@ -11,7 +11,7 @@ from onetape.gateway.options import gateway_journal
 from onetape.ipc.command_tape import commands_in
 from onetape.ipc.once import Once
 from onetape.ipc.operator import send_command
-from onetape.model.errors import BY_CODE, OnetapeError, PermissionDenied, ProcessDown, UsageError
+from onetape.model.errors import BY_CODE, BadConfig, OnetapeError, PermissionDenied, ProcessDown, UsageError
 from onetape.model.sections import Config
 from onetape.orders.halts import Level, Scope, danger_id
 
@@ -57,6 +57,7 @@ def set_danger(home: Path, config: Config, level: int, fields: Mapping[str, str]
     if account and account not in config.accounts:
         raise UsageError(f"no account {account[:80]!r}, but {', '.join(config.accounts)}", location="halts level")
     failed: OnetapeError | None = None
+    unknown: BadConfig | None = None  # of gateways that do not trade it
     done = False
     for name in [account] if account else config.accounts:
         id_ = danger_id(scope or Scope.ACCOUNT, subject or name)
@@ -68,10 +69,14 @@ def set_danger(home: Path, config: Config, level: int, fields: Mapping[str, str]
             else:
                 continue
             done = True
+        except BadConfig as error:
+            unknown = error
         except OnetapeError as error:
             failed = error
     if failed is not None:
         raise failed
+    if unknown is not None and not done:
+        raise unknown
     if not done:
         raise UsageError("no danger level of it is set", location="halts level", todo="onetape halts lists them")
     return halts(home, config)
@@ -85,7 +90,8 @@ def past_halts(home: Path, config: Config) -> list[dict[str, Any]]:
         for each in commands_in(gateway_journal(home, account), Once()):
             if each.command in _EVENTS and each.status == "applied":
                 by = {"actor": each.actor, "reason": str(each.fields.get("reason") or "")}
-                rows.append({"ts": each.time, "account": account, "event": _EVENTS[each.command], **each.result, **by})
+                of = {"ts": each.time, "account": account, "event": _EVENTS[each.command]}
+                rows.append({"level": int(Level.REDUCE), **of, **each.result, **by})
     return sorted(rows, key=lambda row: (row["ts"], row["account"]))
 
 
