@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from hedge.hedge_world import LOT, SECOND, START, ZERO, view_of
+from onetape.hedge.model import Level
 from onetape.hedge.plan import Plan, Terms, leg_of
 from onetape.hedge.saga import (
     EMERGENCY,
@@ -273,6 +274,27 @@ def test_a_passive_order_does_not_rest_beyond_the_time_of_its_operation():
     saga.begin(START)
     saga.looked(held(), START)
     assert saga.attempts[0].rests_until == START + 2 * SECOND
+
+
+def test_a_peg_does_not_climb_on_orders_of_its_own():
+    """Neither on that of the leg itself nor on that of another leg at its venue, also where a view is late."""
+    both = [view_of(name, venue="x") for name in "ab"]
+    terms = Plan(tuple(leg_of(each, ONE, TERMS) for each in both))
+    saga = Saga(goal(plan=terms, bearers=("a", "b"), positions=dict.fromkeys("ab", ZERO), work=PEG))
+    saga.begin(START)
+    wide = [replace(each, bids=tuple(replace(n, price=n.price - 10) for n in each.bids)) for each in both]
+    assert len(places(saga.looked(wide, START))) == 2
+    mine = saga.attempts[0].leg.passive
+    assert mine == saga.attempts[1].leg.passive == Decimal("59995.0")
+    now = START + SECOND
+    for size, is_moved in (("2", False), ("2.5", True)):  # ours; others have joined
+        saga.passed(now)
+        seen = [replace(each, bids=(Level(mine, Decimal(size)), *each.bids)) for each in wide]
+        assert ("Cancel" in kinds(saga.looked(seen, now))) == is_moved
+        now += SECOND
+
+
+PEG = Work("peg", START + 9 * SECOND)
 
 
 def test_an_iceberg_rests_at_its_own_touch_and_nowhere_beyond_its_bound():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 
 import pytest
@@ -57,6 +58,18 @@ def test_a_proxy_that_makes_no_tunnel_is_an_error_that_names_it(reply, why):
         return said
 
     assert asyncio.run(run()) == [("proxy", "corp", why, "warning")]
+
+
+def test_each_address_of_a_proxy_is_tried(monkeypatch):
+    async def run() -> None:
+        with HttpProxy() as proxy, Relay() as target, socket.create_server(("127.0.0.1", 0)) as closed:
+            ports = [closed.getsockname()[1], proxy.port]
+            closed.close()
+            found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", each)) for each in ports]
+            monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+            (await Egress(at(proxy.port)).open("127.0.0.1", target.port)).close()
+
+    asyncio.run(run())
 
 
 def test_its_alert_begins_once_and_ends_with_the_last_host_that_is_reached_again():

@@ -7,10 +7,11 @@ algorithm knows neither orders nor venues, and the same one runs in a backtest, 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-__all__ = ["Algorithm", "Parent", "View", "Wish"]
+__all__ = ["Algorithm", "Parent", "View", "Wish", "touch_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,12 @@ class Wish:
     price: int | None = None
     post_only: bool = False
     wake: int | None = None
+
+
+def touch_of(levels: Iterable[tuple[int, int]], own: Mapping[int, int]) -> int | None:
+    """Returns the best price, in ticks, where others stand: who follows its own order would climb on it. levels: ticks
+    and lots, best first; own: lots of our own orders by ticks."""
+    return next((price for price, lots in levels if lots > own.get(price, 0)), None)
 
 
 class Algorithm(Protocol):

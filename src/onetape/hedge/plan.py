@@ -130,7 +130,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     halvings: dict[str, int] = {}
 
     def slippage_of(self, view: LegView) -> Decimal:
-        return self.slippage / 2 ** self.halvings.get(view.account, 0)
+        return self.slippage / Decimal(1 << self.halvings.get(view.account, 0))
 
 
 # --- units ------------------------------------------------------------------------------------------------------------

@@ -454,7 +454,7 @@ class Saga:
             view, order = there.get(leg.account), next((each for each in sent if not each.is_closed), None)
             if view is not None and not refusal_of(view, Terms(now=now, slippage=self.goal.slippage)):
                 works = None if order is None else (order.leg, order.fills.base, order.at)
-                wish = wish_of(work, leg, view, self.goal.begun, now, done, works)
+                wish = wish_of(work, leg, view, self.goal.begun, now, done, works, self._resting(leg, now))
                 refused = takewhile(lambda each: each.code and not each.fills.base, reversed(sent))
                 ready = sent[-1].at + (PACE << min(len(list(refused)), 6)) if sent else now
                 due += [] if wish.wake is None else [wish.wake]
@@ -471,6 +471,17 @@ class Saga:
         made += self._attempts(chosen, now) if chosen else []
         self._due = min(each for each in due if each > now)
         return made + self._wake()
+
+    def _resting(self, leg: Leg, now: int) -> list[tuple[Leg, Decimal]]:
+        """Returns the orders of the saga that rest on a leg's side of its venue's book, or did until a moment ago, as
+        views come later, and what was filled of them."""
+        return [
+            (each.leg, each.fills.base)
+            for each in self.attempts
+            if each.rests_until
+            and (each.leg.venue, each.leg.symbol, each.leg.side) == (leg.venue, leg.symbol, leg.side)
+            and (not each.is_closed or now - each.closed_at < LOOK_EVERY)
+        ]
 
     def _clipped(self, index: int) -> Leg | None:
         """Returns a later leg of a plan that is traded one by one: of opposite legs no more than evens out what the

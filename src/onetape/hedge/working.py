@@ -5,12 +5,13 @@ All follows from the leg, the view of now and what was done of it, so that nothi
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import ROUND_UP, Decimal
 from typing import Final
 
 import msgspec
 
-from onetape.execution.algorithm import Parent, View, Wish
+from onetape.execution.algorithm import Parent, View, Wish, touch_of
 from onetape.execution.algorithms import make_algorithm
 from onetape.hedge.model import LegView
 from onetape.hedge.plan import Leg, qty_of, tradable
@@ -32,10 +33,18 @@ class Work(msgspec.Struct, frozen=True):
 
 
 def wish_of(
-    work: Work, leg: Leg, view: LegView, begun: int, now: int, done: Decimal, working: tuple[Leg, Decimal, int] | None
+    work: Work,
+    leg: Leg,
+    view: LegView,
+    begun: int,
+    now: int,
+    done: Decimal,
+    working: tuple[Leg, Decimal, int] | None,
+    own: Iterable[tuple[Leg, Decimal]] = (),
 ) -> Wish:
     """Returns the order of a leg that is to work now. begun: ns UTC; done: base; working: the order that works, what
-    was filled of it and when it was sent. Raises ValueError for what the algorithm cannot do."""
+    was filled of it and when it was sent; own: all of ours that rest on its side of the venue's book, and what was
+    filled of them. Raises ValueError for what the algorithm cannot do."""
     instrument, tick = view.instrument, view.instrument.tick
     total = int(leg.qty / leg.lot)
     least = int(qty_of(instrument, tradable(view, reduces=leg.reduces), leg.mid, ROUND_UP) / leg.lot)
@@ -50,7 +59,19 @@ def wish_of(
     if working is not None:
         order, filled, since = working
         lots, price = int(order.qty / order.lot) - _lots(order, filled), int(order.passive / tick)
-    bid, ask = (int(side[0].price / tick) if side else None for side in (view.bids, view.asks))
+    rests: dict[int, int] = {}
+    for each, filled in own:
+        at = int(each.passive / tick)
+        rests[at] = rests.get(at, 0) + int(each.qty / each.lot) - _lots(each, filled)
+    bid, ask = (
+        touch_of(
+            ((int(n.price / tick), int(qty_of(instrument, n.base, n.price) / leg.lot)) for n in levels),
+            rests if side == leg.side else {},
+        )
+        for side, levels in ((1, view.bids), (-1, view.asks))
+    )
+    if working is not None and (bid if leg.side > 0 else ask) is None:
+        return Wish(lots, price, post_only=True, wake=work.until)  # nobody else is to be seen: it stays
     wish = algorithm.wish(View(now, left, lots, price, bid, ask, 0.0, since))
     if 0 < wish.lots < parent.least:
         wish = Wish(min(parent.least, left), wish.price, wish.post_only, wish.wake)
