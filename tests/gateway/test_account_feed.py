@@ -73,7 +73,7 @@ async def follow(
         account_stream=lambda key: Stream(f"ws://127.0.0.1:{port}/"),
     )
     line = SimpleNamespace(
-        venue=venue, ask=ask, clock=SimpleNamespace(now=lambda: 0), hide=Redactor(), rest="r", pace=None
+        venue=venue, ask=ask, clock=SimpleNamespace(now=lambda: 0), hide=Redactor(), rest="r", pace=None, egress=None
     )
     feed = AccountFeed(
         line,

@@ -11,8 +11,9 @@ import pytest
 from onetape.model.config import parse_config
 from onetape.model.errors import BadConfig, ProxyFailed, UsageError
 from onetape.model.proxy import Proxy, parse_proxy_url
-from onetape.net.egress import Egress, EgressError, connector_of, proxy_of
+from onetape.net.egress import Egress, EgressError, connector_of
 from onetape.orders.calls import Call, Purpose
+from onetape.preflight.configured import proxy_of
 from onetape.preflight.venue_access import VenueAccess
 from worlds.certificates import write_certificate
 from worlds.tcp_proxy import HttpProxy

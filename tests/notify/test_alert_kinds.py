@@ -41,6 +41,7 @@ ROWS = {
     "market": (GATEWAY, "health", "main", "stale: X", ("main", "live")),
     "order entry": (GATEWAY, "health", "main", "lost: x", ("main", "connected")),
     "records": ("recorder", "health", "database", "does not answer", ("database", "written")),
+    "proxy": (GATEWAY, "health", "home", "nobody listens there", ("home", "works again")),
     "reconciled": (GATEWAY, "alert", "connected", "2 differences", ("periodic", "0 differences")),
     "recovered": (GATEWAY, "health", "main", "2 orders unknown", ("connected", "0 differences")),
     "robot": (GATEWAY, "alert", "mm", "lost", ("mm", "attached")),

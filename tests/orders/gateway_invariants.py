@@ -20,7 +20,7 @@ from onetape.orders.managed import AccountOut, FillOut, HealthOut, IntentOut, Ma
 from onetape.orders.outcome import Outcome
 from onetape.venues.pacifica.words import client_id_of
 from orders.plain_scan import check_sums
-from worlds.gateway_process import venue_number
+from worlds.venue_numbers import venue_number
 
 SUMS_EVERY = 20  # checks: a walk over all orders each time would be most of a simulation
 TURNED = {PositionSide.LONG: -1, PositionSide.SHORT: 1}  # the sign that a side never has

@@ -41,7 +41,7 @@ from orders.gateway_life import Died, Home, Life
 from orders.gateway_owners import Owners
 from orders.gateway_robots import TAGS, SimRobot
 from orders.money_invariants import MoneyInvariants
-from worlds.gateway_process import venue_number
+from worlds.venue_numbers import venue_number
 
 MS = 1_000_000
 SECOND = 1000 * MS

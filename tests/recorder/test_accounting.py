@@ -183,7 +183,7 @@ def _lots_are_what_fills_and_flows_make(found):
         assert [sign * Fraction(row["qty"]) for sign, row in zip(signs, rows, strict=True)] == [
             size for size, _ in left
         ]
-        assert _is_near(_sum(rows, "cost"), sum(abs(size) * price for size, price in left))
+        assert _is_near(_sum(rows, "cost"), abs(sum(abs(size) * price for size, price in left)))
 
 
 def _changes(found):
@@ -197,7 +197,9 @@ def _changes(found):
         size = Fraction(row["qty"]) * (1 if row["side"] == "buy" else -1)
         if row["internal"] == "no":
             order = parse_time(row["ts"]), 1, int(row["trade_id"])
-            changes[row["symbol"], side].append((order, row["ts"], size, Fraction(row["price"]), False))
+            price = Fraction(row["price"])
+            price = -1 / price if settle == row["symbol"].partition(":")[2].partition("/")[0] else price  # inverse
+            changes[row["symbol"], side].append((order, row["ts"], size, price, False))
     for name in _COLUMNS:
         for number, row in enumerate(found[name] if name not in ("realized", "traded") else ()):
             if row["asset"] in markets:

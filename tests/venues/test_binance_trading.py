@@ -390,6 +390,7 @@ def algo(**more: Any) -> bytes:
         "aid": 123,
         "X": "NEW",
         "S": "BUY",
+        "o": "STOP_MARKET",
         "p": "0",
         "q": "0.010",
         "tp": "61000.0",

@@ -13,10 +13,6 @@ from pathlib import Path
 import msgspec
 
 from copied_process import Copied
-from onetape.exchange.account import Trade
-from onetape.exchange.bitmex.venue import Bitmex
-from onetape.exchange.bitmex.wire import key_id
-from onetape.exchange.pacifica.venue import Pacifica
 from onetape.gateway.options import gateway_journal, gateway_socket
 from onetape.gateway.order_frames import FILL, NEWS, REQUEST
 from onetape.ipc.local_socket import connect
@@ -27,8 +23,8 @@ from onetape.model.request_key import RequestKey
 from onetape.model.sections import OPERATOR
 from onetape.security.tokens import read_token
 from onetape.tape.journal import JournalReader, JournalWriter
-from onetape.venues.numbers import trade_number
 from waiting import wait_for
+from worlds.venue_numbers import venue_number
 
 SYMBOL = "binance:BTC/USDT:USDT"
 # What is traded, and 0.01 of it in units.
@@ -211,14 +207,6 @@ def cut_journal(journal: Path, lost: bytes) -> None:
 def traded(dialect) -> Counter:
     """Trades of the exchange's first account, by the numbers that the venue tells."""
     return Counter(venue_number(dialect, trade) for trade in dialect.exchange.accounts[0].trades)
-
-
-def venue_number(dialect, trade: Trade) -> int:
-    """A trade's number as the venue's adapter has it."""
-    index, number = trade.order.index, trade.fill.trade_id
-    if isinstance(dialect, Bitmex):
-        return trade_number(key_id(f"trade/{index}", number))
-    return dialect.public.trade_number(index, number) if isinstance(dialect, Pacifica) else number
 
 
 def booked(home: Path) -> Counter:

@@ -205,9 +205,9 @@ class Commands:
                 "symbol": [each.symbol for each in core.instruments],
                 "strategy": ["main", *core.options.subaccounts],
             }
-            for scope, here in names.items():
-                if (subject := str(command.fields.get(scope) or "")) and subject not in here:
-                    raise UsageError(f"no {scope} {subject[:80]!r} is traded here, but {', '.join(here)[:400]}")
+            for scope, traded in names.items():
+                if (subject := str(command.fields.get(scope) or "")) and subject not in traded:
+                    raise UsageError(f"no {scope} {subject[:80]!r} is traded here, but {', '.join(traded)[:400]}")
 
         def do() -> dict[str, Any]:
             return stops.begin(halt, self._now())

@@ -10,20 +10,17 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 
 from onetape.model.errors import ProxyFailed
-from onetape.model.proxy import Proxy, parse_proxy_url
-from onetape.model.sections import Config
+from onetape.model.proxy import Proxy
 from onetape.orders.managed import HealthOut
-from onetape.security.secrets import read_secret
 
-__all__ = ["Egress", "EgressError", "connector_of", "egress_of", "proxy_of", "socket_of"]
+__all__ = ["Egress", "EgressError", "connector_of", "egress_of", "socket_of"]
 
 WITHIN_S: Final = 5.0
 REPLY_MAX: Final = 8192
@@ -163,13 +160,3 @@ def socket_of(egress: Egress | None) -> Callable[[Any], Awaitable[socket.socket]
 
 def egress_of(proxy: Proxy | None, say: Callable[[HealthOut], None] = lambda out: None) -> Egress | None:
     return None if proxy is None else Egress(proxy, say)
-
-
-def proxy_of(config: Config, name: str, environ: Mapping[str, str], folder: Path) -> Proxy | None:
-    """Makes what a process needs of a proxy; None for "". Raises BadConfig, PermissionDenied."""
-    if not name:
-        return None
-    made = config.proxies[name]
-    host, port = parse_proxy_url(made.url)
-    password = read_secret(made.password, environ, folder=folder).reveal() if made.password else ""
-    return Proxy(name=name, host=host, port=port, user=made.user, password=password)

@@ -66,7 +66,8 @@ class Gate(TradingState):
         spec = structs.replace(order.spec, size_int=size, price_int=price)
         view = View(self, spec, now, order)
         view.behind_ns, view.robot, view.rate = behind_ns, order.robot, rate
-        view.is_by_hand, view.shares = self.manager.is_by_hand(order.robot, order.order_id), self.shares
+        view.is_by_hand = self.manager.is_by_hand(order.robot, order.order_id)
+        view.shares = self.shares
         return refusal_of(view)
 
     def left(self, order: Managed, now: int, *, is_inside: bool = False) -> Refusal | None:

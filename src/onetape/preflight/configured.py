@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
+from onetape.model.proxy import Proxy, parse_proxy_url
 from onetape.model.sections import Config, VenueConfig
 from onetape.security.confine import confine
-from onetape.security.secrets import without_secrets
+from onetape.security.secrets import read_secret, without_secrets
 
-__all__ = ["clean_environ", "is_simulated", "secret_places", "shut_in"]
+__all__ = ["clean_environ", "is_simulated", "proxy_of", "secret_places", "shut_in"]
 
 
 def is_simulated(venue: VenueConfig) -> bool:
@@ -47,3 +49,13 @@ def secret_places(config: Config) -> list[str]:
     places += [each.password for each in config.proxies.values()]
     places += [config.s3.key, config.s3.secret, config.recorder.url]
     return [*places, *config.notify.secret_places]
+
+
+def proxy_of(config: Config, name: str, environ: Mapping[str, str], folder: Path) -> Proxy | None:
+    """Makes what a process needs of a proxy; None for "". Raises BadConfig, PermissionDenied."""
+    if not name:
+        return None
+    made = config.proxies[name]
+    host, port = parse_proxy_url(made.url)
+    password = read_secret(made.password, environ, folder=folder).reveal() if made.password else ""
+    return Proxy(name=name, host=host, port=port, user=made.user, password=password)

@@ -21,7 +21,7 @@ from onetape.model.errors import BadConfig, OnetapeError, ProcessDown
 from onetape.model.proxy import Proxy
 from onetape.model.sections import AccountConfig, CollectorConfig, Config, VenueConfig
 from onetape.model.symbol import exchange_of
-from onetape.net.egress import proxy_of
+from onetape.preflight.configured import proxy_of
 from onetape.preflight.findings import ERROR, OK, WARNING, Finding
 from onetape.preflight.preflight import CHECKED, Passed, Target, look, market_of, preflight, secret_of, target_of
 from onetape.preflight.venue_access import VenueAccess

@@ -40,9 +40,8 @@ from onetape.model.proxy import Proxy
 from onetape.model.sections import AccountConfig, Config, VenueConfig
 from onetape.model.symbol import at_exchange, exchange_of, parse_symbol
 from onetape.model.time import parse_duration
-from onetape.net.egress import proxy_of
 from onetape.orders.calls import MASTER, Destination
-from onetape.preflight.configured import clean_environ, is_simulated
+from onetape.preflight.configured import clean_environ, is_simulated, proxy_of
 from onetape.preflight.preflight import CHECKED, check_open, keys_of, look, preflight, target_of
 from onetape.preflight.rails import check_rails
 from onetape.robot.child_process import child_process

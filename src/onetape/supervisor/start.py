@@ -30,8 +30,7 @@ from onetape.model.proxy import Proxy
 from onetape.model.sections import TELEGRAM, Config
 from onetape.model.symbol import exchange_of
 from onetape.model.time import HOUR, SECOND, parse_duration
-from onetape.net.egress import proxy_of
-from onetape.preflight.configured import clean_environ, is_simulated
+from onetape.preflight.configured import clean_environ, is_simulated, proxy_of
 from onetape.preflight.preflight import market_of
 from onetape.recorder.options import RECORDER, has_recorder, recorder_options
 from onetape.robot.options import RobotOptions, VariantsOptions, robot_options, symbols_at, traded_venues

@@ -36,8 +36,7 @@ from onetape.model.errors import (
 )
 from onetape.model.sections import OPERATOR, TELEGRAM, AccountConfig, Config
 from onetape.model.unbuilt import unbuilt
-from onetape.net.egress import proxy_of
-from onetape.preflight.configured import clean_environ, is_simulated
+from onetape.preflight.configured import clean_environ, is_simulated, proxy_of
 from onetape.preflight.findings import ERROR, OK, WARNING, Finding
 from onetape.preflight.preflight import CHECKED, check_open, look, market_of, secret_of, target_of
 from onetape.preflight.rails import check_rails

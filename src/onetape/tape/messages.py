@@ -95,6 +95,7 @@ COLD: Final[Mapping[str, Mapping[str, str]]] = {
         "epoch": "whole", "journal": "text", "taken": "whole", "currency": "whole",
         "slots": "table", "rate": "whole", "history": "list",
         "venue": "text", "more": "list", "accounts": "table",
+        "opened": "whole", "by_hand": "table",
     },
     "log": {"level": "text", "text": "text", "fields": "table"},
     "memory": {},

@@ -1,0 +1,19 @@
+"""Numbers of trades as the adapters of venues have them."""
+
+from __future__ import annotations
+
+from onetape.exchange.account import Trade
+from onetape.exchange.bitmex.venue import Bitmex
+from onetape.exchange.bitmex.wire import key_id
+from onetape.exchange.pacifica.venue import Pacifica
+from onetape.venues.numbers import trade_number
+
+__all__ = ["venue_number"]
+
+
+def venue_number(dialect, trade: Trade) -> int:
+    """A trade's number as the venue's adapter has it."""
+    index, number = trade.order.index, trade.fill.trade_id
+    if isinstance(dialect, Bitmex):
+        return trade_number(key_id(f"trade/{index}", number))
+    return dialect.public.trade_number(index, number) if isinstance(dialect, Pacifica) else number
