@@ -12,6 +12,7 @@ from onetape.gateway.order_frames import FILL
 from onetape.model.catalogue import find
 from onetape.model.time import SECOND
 from onetape.tape.journal import JournalWriter
+from onetape.tape.segments import list_segments
 
 BEGAN = 20_000 * 86400 * SECOND
 COUNT = 70_000  # more than are read at once
@@ -131,6 +132,42 @@ def test_a_moment_that_is_far_is_begun_anew(tape, monkeypatch):
     for n in (69_000, 20_000):
         assert bars.page_at(span, 50, BEGAN + n * SECOND + 1) == (tape.bars("1s", last=n + 1)[-50:], False)
     bars.close()
+
+
+@pytest.mark.parametrize("interval", ["1s", "5s"])
+def test_moments_of_a_tape_of_more_bars_than_are_kept(tape, monkeypatch, interval):
+    monkeypatch.setattr(Bars, "rows_max", 30_000)
+    bars, span = bars_of(tape, interval)
+    for n in (12, 69_000, 20_000, 39_100, 69_000, 12):
+        more, looks = True, 0
+        while more and looks < 10:
+            found, more = bars.page_at(span, 100, BEGAN + n * SECOND + 1)
+            looks += 1
+        assert found == tape.bars(interval, last=n + 1)[-100:] and not more, n
+    bars.close()
+
+
+@pytest.mark.parametrize("kind", [Bars, Fills])
+def test_a_damaged_tape_is_shown_up_to_there_and_not_asked_for_without_end(tape, kind):
+    segments = list_segments(tape.path)
+    damaged = segments[len(segments) // 2]
+    with damaged.path.open("r+b") as file:
+        file.seek(600_000)
+        file.write(b"\xff" * 512)
+    rows = kind(tape.path, find(SYMBOL), *([SECOND] if kind is Bars else []))
+    looks = 0
+    rows.ahead()
+    while rows.back():
+        rows.ahead()
+        looks += 1
+    had = len(rows.rows)
+    assert had and rows.is_whole and rows.since and looks < 5
+    tape.write(1000)
+    assert rows.ahead() and not rows.back() and len(rows.rows) > had
+    if isinstance(rows, Bars):
+        assert not rows.page(SECOND, 7_000, float(rows.rows[5, 0]))[1]
+        assert rows.page_at(SECOND, 100, BEGAN + SECOND * 5_000)[0]  # what lies before the damage
+    rows.close()
 
 
 def test_more_bars_than_are_kept_end_there_and_each_is_whole(tape, monkeypatch):

@@ -7,15 +7,18 @@ import re
 import shutil
 from decimal import Decimal
 
+import msgspec
 import pytest
 from test_past import onetape
 
+from onetape.dashboard import decisions as decisions_module
 from onetape.dashboard.decisions import Decisions
 from onetape.dashboard.processes import blocked
 from onetape.dashboard.trials import Trials
 from onetape.model.errors import BadInput
 from onetape.runs.attribution import attribution_of
 from onetape.runs.tca import costs_of
+from onetape.tape.journal import JournalWriter
 
 DECIDES = """
 from onetape import Strategy
@@ -79,6 +82,35 @@ def test_orders_that_were_refused_are_there_with_code_and_reason(folder):
     refused = look(folder, "one")["refused"]
     assert refused and all(each["state"] == "DENIED" and each["code"] and each["reason"] for each in refused)
     assert {each["qty"] for each in refused} == {"1000.000"}
+
+
+def test_a_look_after_a_long_pause_reads_no_more_than_a_first_one_does(tmp_path, monkeypatch):
+    monkeypatch.setattr(decisions_module, "LOOKED_BACK", 10)
+    decisions, folder = Decisions(tmp_path), tmp_path / "one"
+    folder.mkdir()
+    with JournalWriter(folder / "journal", process="robot:one", durable=False) as writer:
+        followed = []
+        for count in (5, 5, 30):
+            for _ in range(count):
+                writer.append("signal", msgspec.msgpack.encode({}), time=1)
+            with monkeypatch.context() as patched:
+                patched.setattr(decisions_module._Followed, "_signal", lambda self, frame, data: None)
+                decisions._read(folder)
+            followed.append(decisions._runs["one"])
+    assert followed[0] is followed[1] is not followed[2]
+    asyncio.run(decisions.close())
+
+
+@pytest.mark.parametrize("state", ["CANCELED", "EXPIRED", "REJECTED", "ACCEPTED"])
+def test_a_fill_that_comes_after_the_end_of_its_order_leaves_its_state(tmp_path, state):
+    with JournalWriter(tmp_path / "journal", process="robot:one", durable=False) as writer:
+        writer.append("signal", msgspec.msgpack.encode({}), time=1)
+        followed = decisions_module._Followed(tmp_path / "journal")
+    followed._orders[1] = {"state": state, "filled": 0, "size": 2}
+    followed._fill(None, {"order_id": 1, "size": 1})
+    wanted = "PARTIALLY_FILLED" if state == "ACCEPTED" else state
+    assert followed._orders[1] == {"state": wanted, "filled": 1, "size": 2}
+    followed.reader.close()
 
 
 def test_a_run_that_is_none_is_refused(folder):

@@ -57,7 +57,7 @@ class Followed:
         import numpy as np
 
         self.rows: Table = np.empty((0, self.columns), np.int64)
-        self._stream, self._first, self.since = -1, 0, 0
+        self._stream, self._first, self.since, self._is_broken = -1, 0, 0, False
 
     def close(self) -> None:
         if self._reader is not None:
@@ -67,7 +67,7 @@ class Followed:
     @property
     def is_whole(self) -> bool:
         """Whether nothing more is to be had from further back."""
-        return not self.since or len(self.rows) >= self.rows_max
+        return self._is_broken or not self.since or len(self.rows) >= self.rows_max
 
     def ahead(self, place: int = 0) -> bool:
         """Takes what has come; tells whether that is all. place: the first frame that is not taken, 0: none. It begins
@@ -84,6 +84,7 @@ class Followed:
                 self._keep(self._reduced(rows[rows["stream"] == self._stream]), is_older=False)
             return self._reader.next_sequence >= (place or self._reader.last_sequence + 1)
         except OnetapeError:  # it is being made, pruned or damaged, which its gateway says
+            self._is_broken = True
             self.close()
             return True
 
@@ -100,7 +101,7 @@ class Followed:
             self._older(reader.chunks(self.event, sequence_until=self._first))
             self._first, self.since = start, 0 if start <= begin or frame is None else frame.time
             return not self.is_whole
-        self.close()
+        self._is_broken = True  # what has been read stays
         return False
 
     def _older(self, chunks: Iterable[NDArray[np.void]]) -> None:
@@ -200,15 +201,20 @@ class Bars(Followed):
             place = reader.next_sequence
             if self._reader is not None:
                 gap = max(self._first - place, place - self._reader.next_sequence)
-                if gap > FAR_STEPS * FRAMES_MAX:
+                before = int(self.rows[:, 0].searchsorted(begin // SECOND))
+                wanted = min(count * (interval // self.base), self.rows_max // 2)
+                is_cut = len(self.rows) >= self.rows_max and before < wanted
+                is_beyond = self._is_broken and place < self._first  # what is damaged lies between
+                if is_cut or is_beyond or gap > FAR_STEPS * FRAMES_MAX:
                     self.close()  # and begins there
-            is_there = self.ahead(place) and self._first <= place
+            is_all = self.ahead(place)
+            is_there = is_all and self._first <= place
             whole = self._whole(interval, begin // SECOND)
             if self._stream >= 0 and (not is_there or len(whole) < count * (interval // self.base)):
                 self.back()
                 whole = self._whole(interval, begin // SECOND)
             if not is_there or self._reader is None:
-                return [], not is_there
+                return [], not is_all or not (is_there or self._is_broken)
             reader.seek_time(begin)
             chunks = reader.chunks(self.event, sequence_until=place, time_until=moment)
             parts = [self._reduced(rows[rows["stream"] == self._stream]) for rows in chunks]

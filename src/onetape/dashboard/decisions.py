@@ -23,6 +23,7 @@ ORDERS_KEPT: Final = 1000
 LOOKED_BACK: Final = 20_000  # frames before the first look
 RUNS_KEPT: Final = 4
 TEXT_MAX: Final = 300
+ENDED: Final = ("CANCELED", "EXPIRED", "REJECTED")
 _MS: Final = 10**6
 
 
@@ -49,7 +50,10 @@ class Decisions:
 
     def _read(self, folder: Path) -> Mapping[str, Any]:
         run = self._runs.get(folder.name)
-        if run is None or run.reader.is_gone:
+        if run is not None and run.is_behind:
+            self._runs.pop(folder.name).reader.close()
+            run = None
+        if run is None:
             run = self._runs[folder.name] = _Followed(folder / "journal")
         self._runs.move_to_end(folder.name)
         while len(self._runs) > RUNS_KEPT:
@@ -67,6 +71,11 @@ class _Followed:
         self._orders: OrderedDict[int, dict[str, Any]] = OrderedDict()
         self._refused: OrderedDict[int, dict[str, Any]] = OrderedDict()
         self._instruments: dict[int, Instrument] = {}
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether it is to be begun anew: another journal is there, or more has come than a first look reads."""
+        return self.reader.is_gone or self.reader.last_sequence - self.reader.next_sequence > LOOKED_BACK
 
     def look(self) -> Mapping[str, Any]:
         fold: dict[str, Callable[[Frame, dict[str, Any]], None]] = {
@@ -131,7 +140,8 @@ class _Followed:
     def _fill(self, frame: Frame, data: dict[str, Any]) -> None:
         if (row := self._orders.get(data["order_id"])) is not None:
             row["filled"] += data["size"]
-            row["state"] = "FILLED" if row["filled"] >= row["size"] else "PARTIALLY_FILLED"
+            if row["state"] not in ENDED:  # a fill may come after the end
+                row["state"] = "FILLED" if row["filled"] >= row["size"] else "PARTIALLY_FILLED"
 
     def _learn(self, frame: Frame, data: dict[str, Any]) -> None:
         self._instruments[frame.stream] = instrument_from(data)

@@ -26,12 +26,13 @@ class SweepMaps:
     """Follows the sweeps that are looked at."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[Path, tuple[int, Sweep]] = OrderedDict()  # the manifest's inode says which it is
+        self._kept: OrderedDict[Path, tuple[tuple[int, int], Sweep]] = OrderedDict()  # by which manifest
 
     def look(self, folder: Path, metric: str = "", x: str = "", y: str = "") -> dict[str, Any]:
         """Returns `map_of` with what has come. Raises BadInput where it is too large, and for what it has not."""
         try:
-            identity = (folder / "sweep.json").stat().st_ino
+            manifest = (folder / "sweep.json").stat()
+            identity = manifest.st_ino, manifest.st_mtime_ns  # an inode is used again
             if (folder / RESULTS).exists() and (size := (folder / RESULTS).stat().st_size) > BYTES_MAX:
                 raise BadInput(
                     f"{size >> 20} MB of results, the page shows at most {BYTES_MAX >> 20}",

@@ -64,7 +64,7 @@ class Trials:
         self._folder, self._home = folder.resolve(), home
         self._trials: list[_Trial] = []
         self._works: set[asyncio.Task[None]] = set()
-        self._loading = asyncio.Semaphore(1)  # each takes a process
+        self._loading, self._explaining = asyncio.Semaphore(1), asyncio.Semaphore(1)  # each takes a process
         self._loaded: dict[str, tuple[int, Any]] = {}  # parameters by strategy, as of its file's change
 
     async def close(self) -> None:
@@ -128,7 +128,7 @@ class Trials:
         """Returns what a run's result is made of, by symbol, and what its orders cost against the market. words: its
         name."""
         run = str(folder_of(self._home, "runs", words[0] if words else ""))
-        async with self._loading:
+        async with self._explaining:
             made = await self._said("attribution", run, "--by", "symbol", within_s=EXPLAINED_WITHIN_S)
             costs = await self._said("tca", run, "--by", "symbol", within_s=EXPLAINED_WITHIN_S)
         return {"symbols": made["by_symbol"], **{name: costs[name] for name in ("costs", "unpriced")}}

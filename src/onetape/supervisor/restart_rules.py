@@ -40,6 +40,7 @@ STOP_WITHIN_S: Final = 15.0  # from the signal until it is killed: a robot cance
 # kills nothing: meanwhile what depends on the process refuses new risk by itself.
 SILENT_S: Final = 12.0
 HINDERED: Final = 2  # tries
+TAKEN: Final = f"{ProcessDown.name}({ProcessDown.code}): cannot listen on"
 BACKOFF_S: Final = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0)  # by how often it has ended within a minute
 STORM_S: Final = 60.0
 STORM_MAX: Final = 8  # ends within that time; then somebody has to look
@@ -360,9 +361,9 @@ class Law:
 
 
 def _is_hindered(unit: Unit) -> bool:
-    """Somebody has what it needs, its port for one: it tries on, and who waits for all hears of it. The first time that
-    may be what another process of the system has just left."""
-    return len(unit.ends) >= HINDERED and f" {ProcessDown.name}({ProcessDown.code})" in f" {unit.last_end}"
+    """Somebody has its port: it tries on, and who waits for all hears of it. The first time that may be what another
+    process of the system has just left; the next try may be the one that succeeds."""
+    return unit.state is not State.STARTING and len(unit.ends) >= HINDERED and TAKEN in unit.last_end
 
 
 def refusal_in(reason: str) -> str:

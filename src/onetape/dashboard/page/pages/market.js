@@ -38,7 +38,7 @@ function ChartPanel({ of, name, interval, rows, go }) {
   useEffect(() => {
     const made = (chart.current = new Chart(box.current, of.price_decimals));
     setFailed("");
-    made.follow((before, count) => read(`history|${name}|${interval}|${count}|${before}`), (from, before) => marksOf(name, interval, from, before), setFailed);
+    made.follow((before, count) => read(`history|${name}|${interval}|${count}|${before}`), (from, before) => marksOf(name, interval, from, before, made), setFailed);
     return () => made.close();
   }, [name, interval]);
   useEffect(() => {
@@ -67,11 +67,12 @@ function ChartPanel({ of, name, interval, rows, go }) {
 }
 
 /** Marks of own fills between two times, s UTC; each answer reads the journal a step further back. */
-async function marksOf(name, interval, from, before) {
-  for (;;) {
+async function marksOf(name, interval, from, before, chart) {
+  while (!chart.isOver) {
     const answer = await read(`marks|${name}|${interval}|${from}|${before}`);
     if (!answer.more) return answer;
   }
+  return { marks: [], sequence: 0 };
 }
 
 /** {key: {price, title, role}} of all lines. */
