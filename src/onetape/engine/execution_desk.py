@@ -249,8 +249,8 @@ class ExecutionDesk:
             divided = Divided(key, Decimal(qty), name, signal, options, symbols, set(full))
             self._divided |= {key: divided} if symbols else {}
             self._unsent += [key] if symbols and waits else []
-        self._earlier = set(self._said)
         if self._said or self._unsent:
+            self._earlier = set(self._said)
             self._loop.set_timer(self._resume, 0, self._loop.now)
 
     def _check_owner(self, symbol: str) -> None:
@@ -401,14 +401,13 @@ class ExecutionDesk:
 
     def drop(self, symbol: str | None) -> None:
         """Ends what targets of a symbol, or of all, have under way or wait for: nothing of it is sent any more."""
-        wanted = [*self._works, *self._said] if symbol is None else [symbol]
+        wanted = [symbol] if symbol is not None else [*self._works, *self._said]
         if divided := self._divided.keys() & ({*self._divided} if symbol is None else {at_exchange(symbol)}):
             self._divided = {key: each for key, each in self._divided.items() if key not in divided}
             self._keep_divided()
-        for each in wanted:
-            self.forget(each)
-        for each in wanted:
-            self.cancel(each)
+        for end in (self.forget, self.cancel):
+            for each in wanted:
+                end(each)
 
     def canceled(self, order: _core.Order) -> None:
         """The strategy cancels an order itself: a target that it is sent for ends."""
