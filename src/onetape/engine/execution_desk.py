@@ -52,7 +52,7 @@ ROOM_SHARE: Final = Decimal("0.9")  # of free money: prices move while parts wor
 NO_ROOM: Final = frozenset({PositionLimit.code, InsufficientFunds.code})
 NEVER: Final = 1 << 62  # a time: its gateway is away, or the robot may not trade
 # Codes of targets that are wanted still when a gateway or its stream is back, or trading starts. 0: canceled.
-AGAIN: Final = {
+REPEATED: Final = {
     "live": frozenset({0, ProcessDown.code, StaleData.code, VenueUnavailable.code}),
     "started": frozenset({TradingStopped.code}),
 }
@@ -629,7 +629,7 @@ class ExecutionDesk:
             if work.retry_at == NEVER:
                 work.retry_at = 0
                 self._advance(work)
-        if wanted := [symbol for symbol, code in self._denied.items() if code in AGAIN[health.state]]:
+        if wanted := [symbol for symbol, code in self._denied.items() if code in REPEATED[health.state]]:
             self._repeat(wanted)
 
     def _on_quote(self, quote: _core.Quote) -> None:
