@@ -342,10 +342,10 @@ class Strategy:
 
     def cancel(self, order: _core.Order) -> bool:
         """Ask to cancel. False when there is nothing left to cancel. A target that sent it ends."""
-        is_asked = self._loop.cancel(order)
+        is_requested = self._loop.cancel(order)
         if (desk := vars(self).get("_desk")) is not None:
             desk.canceled(order)
-        return is_asked
+        return is_requested
 
     def cancel_all(self, symbol: str | None = None) -> int:
         """Ask to cancel all working orders (of `symbol`); returns how many were asked for. Targets end, too."""
