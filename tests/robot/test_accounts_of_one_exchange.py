@@ -10,11 +10,12 @@ import pytest
 
 from onetape import Strategy
 from onetape.model.config import parse_config
-from onetape.model.enums import OrderNews, OrderState
-from onetape.model.errors import BadConfig, NotAvailable, PositionLimit
+from onetape.model.enums import OrderNews, OrderState, Side
+from onetape.model.errors import BadConfig, NotAvailable, PositionLimit, StrategyError
 from onetape.model.money import money_units
 from onetape.orders.managed import NewsOut
 from onetape.replay.replay import replay_run
+from onetape.robot.live import open_live
 from onetape.runs.attribution import attribution_of
 from worlds.scripted_gateway import A, Robot
 from worlds.supervised import Home
@@ -168,6 +169,96 @@ def test_an_order_that_could_meet_one_of_another_account_is_denied(tmp_path):
         assert (strategy.met.state, strategy.met.reason[:9]) == ("DENIED", "own order")
         assert strategy.met.symbol == C
         assert (strategy.passes.state, strategy.changed) == ("SUBMITTED", False)
+
+
+class Apart(Strategy):
+    symbols: list[str]
+
+    def on_start(self):
+        self.subscribe(A, quotes=True)
+        self.resting = self.buy(A, 0.01, 30_000.0)
+        self.stop = self.sell(A, 0.01, trigger=50_000, kind="stop")
+        self.passes = self.sell(A, 0.01, account="c"), self.buy(A, 0.01, 60_000.0, account="c")
+
+
+def test_what_cannot_meet_is_not_denied(tmp_path):
+    """A price far from the market, and a stop that waits."""
+    with both(tmp_path, Apart) as robot:
+        assert {each.state for each in robot.robot.passes} == {"SUBMITTED"}
+
+
+class Follows(Strategy):
+    symbols: list[str]
+
+    def on_start(self):
+        self.subscribe(A, quotes=True)
+        self.sell(A, 0.01, 60_020.0, account="c")
+        self.set_target(A, 0.01, "touch", account="a")
+
+
+def test_an_algorithm_moves_no_order_to_where_it_could_meet_one(tmp_path):
+    with both(tmp_path, Follows) as robot:
+        for account, symbol, side in (("a", A, Side.BUY), ("c", C, Side.SELL)):
+            (order,) = robot.loop.working(symbol)
+            robot.gateways[account].order(order.id, order.qty_int, side)
+        robot.run.step()
+        for gateway in robot.gateways.values():
+            gateway.quote(600_190)
+        robot.run.step()
+        requests = [each.data["kind"] for each in records(robot.run.folder / "journal", "order_request")]
+        assert requests == ["place", "place", "cancel"]
+
+
+@pytest.mark.parametrize("options", [{"minuts": 1}, {"deadline": 5}])
+def test_bad_options_withdraw_nothing(tmp_path, options):
+    class Wrong(Divides):
+        def on_timer(self, name):
+            with pytest.raises(StrategyError):
+                self.set_target(A, -0.01, "twap", **options, account="*")
+            with pytest.raises(StrategyError):
+                self.set_target(A, -0.01, "twap", **options)
+            self.is_tried = True
+
+    with both(tmp_path, Wrong) as robot:
+        robot.robot.set_timer("t", at=robot.robot.now + SECOND)
+        robot.run.session.loop.leave_callback()
+        robot.step(2 * SECOND)
+        assert robot.robot.is_tried and {order.state for order in robot.loop.working(None)} == {"SUBMITTED"}
+
+
+class Kid(Divides):
+    def on_start(self):
+        super().on_start()
+        self.heard = []
+
+    def on_fill(self, fill):
+        self.heard.append(fill.symbol)
+
+
+class Parent(Strategy):
+    symbols: list[str]
+
+    def on_start(self):
+        self.kid = self.child(Kid, "kid", symbols=self.symbols)
+
+
+def test_a_child_hears_of_all_accounts_at_its_exchange(tmp_path):
+    with both(tmp_path, Parent) as robot:
+        for account in "ac":
+            robot.fill(account)
+        assert robot.robot.kid.heard == [A, C]
+
+
+def test_two_accounts_of_one_exchange_in_hedge_mode_are_refused(tmp_path):
+    robot = both(tmp_path)
+    for gateway in robot.gateways.values():
+        gateway.hedge = True
+    try:
+        with pytest.raises(BadConfig, match="two accounts of binance in hedge mode"):
+            open_live(robot.options, robot.gateways)
+    finally:
+        for gateway in robot.gateways.values():
+            gateway.tape.writer.close()
 
 
 def test_parts_go_on_after_a_kill(tmp_path):

@@ -11,6 +11,9 @@ import pytest
 from onetape import Strategy
 from onetape.engine.loader import load_strategy
 from onetape.engine.robot_commands import AWAY, BACK
+from onetape.model.enums import OrderNews, OrderState, Side
+from onetape.model.errors import InsufficientFunds
+from onetape.orders.managed import NewsOut
 from onetape.replay.replay import replay_run
 from onetape.robot.earlier_run import earlier_of
 from onetape.robot.live import open_live
@@ -74,12 +77,14 @@ def test_a_twap_goes_on_with_its_schedule_after_a_kill_and_ends_at_its_target(tm
     assert replay_run(folder, verify=True)["divergences"] == 0
 
 
-def test_a_deadline_that_passed_meanwhile_takes_what_is_left(tmp_path):
+def test_a_deadline_that_passed_meanwhile_ends_it(tmp_path):
+    """All that was left, at once and at any price, is nobody's wish."""
     with Robot(tmp_path, Works) as robot:
         robot.fill()
         robot.first.later += 60 * MINUTE
         robot.kill()
-        assert robot.working() == [(A, "buy", 0.03)]
+        robot.step(MINUTE)
+        assert robot.working() == [] and len(robot.said("its deadline passed while no robot ran")) == 1
 
 
 def test_an_order_that_has_been_kept_goes_on_as_the_parents_child(tmp_path):
@@ -177,6 +182,164 @@ def test_a_gateway_that_is_away_ends_no_parent(tmp_path):
         for fields in away:
             robot.run.session.ask(BACK, fields)
         assert sorted(robot.working()) == [(B, "buy", 0.01), (A, "buy", 0.02)]
+
+
+def ended(robot, order, news=OrderNews.CANCELED, code=0):
+    """What the gateway says of an order that ends."""
+    gateway, accepts = robot.first, news is OrderNews.CANCELED
+    state = OrderState.CANCELED if accepts else OrderState.DENIED
+    side = Side.BUY if order.side == "buy" else Side.SELL
+    managed = gateway.order(order.id, order.qty_int, side, accepts=accepts)
+    gateway.tape.write(NewsOut(managed, news, state, gateway.later, code), gateway.later)
+    robot.run.step()
+
+
+def away_and_back(robot):
+    fields = {"account": "a", "gateway": 0}
+    for command in (AWAY, BACK):
+        robot.run.session.ask(command, fields)
+        robot.step()
+
+
+class Takes(Works):
+    """Weighted, and then what the test says once."""
+
+    does = None
+    weight: float = 0.01
+
+    def begin(self):
+        self.set_weights({A: self.weight}, of=60_000.0)
+
+    def on_quote(self, quote):
+        super().on_quote(quote)
+        does, self.does = self.does, None
+        if does is not None:
+            does(self)
+
+
+TAKEN_BACK = {
+    "close": lambda strategy: strategy.close(A),
+    "cancel_all": lambda strategy: strategy.cancel_all(),
+    "cancel": lambda strategy: strategy.cancel(strategy.orders(A)[0]),
+}
+
+
+@pytest.mark.parametrize("how", TAKEN_BACK)
+@pytest.mark.parametrize("then", ["away", "kill"])
+def test_what_the_strategy_takes_back_is_wanted_no_more(tmp_path, how, then):
+    with Robot(tmp_path, Takes) as robot:
+        (order,) = robot.loop.working(A)
+        robot.robot.does = TAKEN_BACK[how]
+        robot.step()
+        ended(robot, order)
+        away_and_back(robot) if then == "away" else robot.kill()
+        robot.step()
+        assert robot.working() == []
+
+
+@pytest.mark.parametrize("how", TAKEN_BACK)
+def test_a_parent_ends_with_its_order_or_position(tmp_path, how):
+    class Ends(Takes):
+        begin = Works.begin
+
+    with Robot(tmp_path, Ends) as robot:
+        (order,) = robot.loop.working(A)
+        robot.robot.does = TAKEN_BACK[how]
+        robot.step()
+        ended(robot, order)
+        robot.step(20 * MINUTE)
+        assert robot.working() == []
+
+
+def test_only_what_a_gateway_that_was_away_refused_is_said_once_more(tmp_path):
+    with Robot(tmp_path, Takes) as robot:
+        ended(robot, robot.loop.working(A)[0], OrderNews.DENIED, InsufficientFunds.code)
+        robot.step(60 * MINUTE)
+        away_and_back(robot)
+        assert robot.working() == []
+
+
+def test_an_order_of_the_target_before_is_no_child_of_the_next(tmp_path):
+    class Turns(Takes):
+        algo = "join"
+        begin = Works.begin
+
+    with Robot(tmp_path, Turns) as robot:
+        (order,) = robot.loop.working(A)
+        robot.first.order(order.id, 10, tag="join")
+        robot.run.step()
+        robot.robot.does = lambda strategy: strategy.set_target(A, -0.02, "join")
+        robot.step()
+        robot.kill()
+        robot.step(MINUTE)
+        requests = [each.data["kind"] for each in records(robot.run.folder / "journal", "order_request")]
+        assert "amend" not in requests
+        assert [each.side for each in robot.loop.working(A)] == ["buy"], "what is withdrawn is waited for"
+
+
+class Another(Strategy):
+    symbols: list[str]
+
+    def on_start(self):
+        self.subscribe(A, quotes=True)
+
+
+@pytest.mark.parametrize(
+    ("accounts", "change", "said"),
+    [
+        ("a", {"strategy": Another, "strategy_named": "other"}, "it is of the strategy Works"),
+        ("ac", {"venues": {"c": "binance", "a": "binance@a"}}, "it is of account a, not c"),
+    ],
+)
+def test_what_is_of_another_strategy_or_account_does_not_go_on(tmp_path, accounts, change, said):
+    with Robot(tmp_path, Works, accounts=accounts) as robot:
+        robot.run.close(keep=True)
+        robot.options = replace(robot.options, **change)
+        gateways = {each: robot.gateways[each] for each in reversed(accounts)}
+        robot.now = max(each.later for each in gateways.values()) + 1
+        for each in gateways.values():
+            each.quote()
+        robot.run = open_live(robot.options, gateways, earlier_of(robot.options, gateways))
+        robot.loop = robot.run.session.loop
+        robot.step()
+        robot.step(20 * MINUTE)
+        assert robot.working() == [] and said in robot.said("does not go on")[0]
+
+
+def test_what_was_flattened_is_not_bought_in_the_next_life(tmp_path):
+    class Fails(Works):
+        def on_fill(self, fill):
+            raise ValueError("boom")
+
+    with Robot(tmp_path, Fails, on_error="flatten") as robot:
+        robot.fill()
+        robot.step()
+        robot.fill()
+        assert robot.robot.position(A).qty == 0 and robot.run.session.loop.halted
+        robot.run.close(keep=True)
+        robot.begin()
+        robot.step(5 * MINUTE)
+        assert robot.working() == [] and robot.said("goes on") == []
+
+
+def test_a_target_of_on_start_is_not_taken_for_one_of_the_life_before(tmp_path):
+    """Its order works on: it is not canceled and sent once more."""
+
+    class Starts(Works):
+        def on_start(self):
+            super().on_start()
+            if self.resumed:
+                self.set_weights({A: 0.01}, of=60_000.0)
+
+        def begin(self):
+            self.set_weights({B: 0.01}, of=60_000.0)
+
+    with Robot(tmp_path, Starts, accounts="ab") as robot:
+        robot.kill()
+        robot.step()
+        requests = [each.data for each in records(robot.run.folder / "journal", "order_request")]
+        assert [each["kind"] for each in requests if each["price"] and each["side"] == "buy"].count("cancel") == 0
+        assert sorted(robot.working()) == [(B, "buy", 0.009), (A, "buy", 0.009)]
 
 
 MEMBERS = """

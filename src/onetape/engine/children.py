@@ -13,11 +13,13 @@ from typing import Any, Final, TypeVar
 
 from onetape.engine.handlers import KINDS
 from onetape.engine.parameters import coerced, parameters_of
+from onetape.model.symbol import at_exchange
 
 __all__ = ["Child", "location_of", "make_child"]
 
 _OF_PARENT: Final = frozenset({"params"})  # what concerns the run alone
 _OF_ALL: Final = frozenset({"health", "event"})
+_OWN: Final = frozenset({"order", "fill", "position"})  # also of further accounts at the symbol's exchange
 S = TypeVar("S")
 
 
@@ -145,7 +147,7 @@ def _hearing(child: Any, kind: str) -> Callable[[Any], None]:
         return timer
 
     def hearing(event: Any) -> None:
-        if event.symbol in symbols:
+        if event.symbol in symbols or (kind in _OWN and at_exchange(event.symbol) in symbols):
             hear(event)
 
     return hearing

@@ -20,7 +20,7 @@ from onetape.engine.marks import BUY, CHANGING, QUOTES, SELL, TRADES
 from onetape.engine.notes import Signal, number_of
 from onetape.execution.algorithm import Algorithm, Parent, View, Wish
 from onetape.execution.algorithms import make_algorithm
-from onetape.execution.amount import amount_of
+from onetape.execution.amount import amount_of, plain_of, ticks_of
 from onetape.execution.routing import Room, divided_lots
 from onetape.model.enums import OrderState
 from onetape.model.errors import (
@@ -29,7 +29,10 @@ from onetape.model.errors import (
     OnetapeError,
     PositionLimit,
     ProcessDown,
+    StaleData,
     StrategyError,
+    TradingStopped,
+    VenueUnavailable,
 )
 from onetape.model.symbol import at_exchange
 from onetape.model.time import parse_period
@@ -47,8 +50,14 @@ RETRY_NS: Final = SECOND // 4  # doubled with each refusal
 FOLLOW_NS: Final = SECOND  # how often a child is looked at that waits for its price
 ROOM_SHARE: Final = Decimal("0.9")  # of free money: prices move while parts work
 NO_ROOM: Final = frozenset({PositionLimit.code, InsufficientFunds.code})
-NEVER: Final = 1 << 62  # a time: its gateway is away
-_RESUME: Final = f"{PRIVATE_TIMER}resume"
+NEVER: Final = 1 << 62  # a time: its gateway is away, or the robot may not trade
+# Codes of targets that are wanted still when a gateway or its stream is back, or trading starts. 0: canceled.
+REPEATED: Final = {
+    "live": frozenset({0, ProcessDown.code, StaleData.code, VenueUnavailable.code}),
+    "started": frozenset({TradingStopped.code}),
+}
+
+_PASSED: Final = "its deadline passed while no robot ran"
 
 Said = tuple[str, str, dict[str, Any]]  # quantity, algorithm, its options
 
@@ -104,11 +113,19 @@ class ExecutionDesk:
         self._resumes = False
         self._divided: dict[str, Divided] = {}  # by symbol at its exchange
         self._unsent: list[str] = []  # of an earlier life, whose parts waited for what was before
+        self._earlier: set[str] = set()  # what an earlier life has said
+        self._resume = f"{PRIVATE_TIMER}resume{owner}"
         # Live it outlives the process: parents at work, and what `reach` has said and is not reached yet.
         kept = host.kept.setdefault(owner, {}) if host.robot_numbers else {}
         self._kept: dict[str, list[Any]] = kept.setdefault("works", {})
         self._said: dict[str, Said] = kept.setdefault("said", {})
         self._kept_divided: dict[str, list[Any]] = kept.setdefault("divided", {})
+        # A strategy and its accounts by venue, of this life and the earlier one.
+        self._of: list[Any] = [
+            type(getattr(set_target, "__self__", None)).__name__,
+            {v: a for a, v in host.accounts.items()},
+        ]
+        self._was_of, kept["of"] = kept.get("of", self._of), self._of
         handlers = self._host.handlers_of(base)
         handlers.on("timer", self._on_timer)
         handlers.on("order", self._on_order)
@@ -137,25 +154,30 @@ class ExecutionDesk:
                 "execution algorithms with hedge positions", location="set_target", todo='use algo="touch"'
             )
         instrument = self._host.instrument_of(symbol)
+        float(qty)  # raises for what is no number
+        wanted = int(Decimal(str(qty)).scaleb(instrument.size_decimals))
+        missing = wanted - self._loop.position(symbol, None).qty_int
+        lots, chosen = abs(missing) // int(instrument.lot.scaleb(instrument.size_decimals)), dict(options)
+        parent = self._tried(symbol, 1 if missing > 0 else -1, lots, name, chosen) if lots else None
         target, more = self._host.notes.target(symbol, qty, number_of(signal), algo=name, options=options)
         self.forget(symbol)
-        wanted = int(Decimal(str(qty)).scaleb(instrument.size_decimals))
         awaited = self._withdrawn(symbol)
-        lot = int(instrument.lot.scaleb(instrument.size_decimals))
-        missing = wanted - self._loop.position(symbol, None).qty_int
-        side = 1 if missing > 0 else -1
-        lots = abs(missing) // lot
-        if lots == 0:
+        if parent is None:
             return None
-        try:
-            parent = self._parent(symbol, side, lots, options)
-            work = self._begin(symbol, [target.id, name, wanted, astuple(parent), self._host.seed, options, more])
-        except (ValueError, TypeError) as problem:
-            raise StrategyError(str(problem), location=f"set_target({symbol}, algo={name!r})") from None
+        work = self._begin(symbol, [target.id, name, wanted, astuple(parent), self._host.seed, chosen, more])
         work.awaited = awaited
         self._keep(work)
         self._advance(work)
         return work.order
+
+    def _tried(self, symbol: str, side: int, lots: int, name: str, options: dict[str, Any]) -> Parent:
+        """Takes out of `options` what all algorithms have. Raises StrategyError before anything is withdrawn."""
+        try:
+            parent = self._parent(symbol, side, lots, options)
+            make_algorithm(name, parent, Random(0).random, options)
+        except (ValueError, TypeError) as problem:
+            raise StrategyError(str(problem), location=f"set_target({symbol}, algo={name!r})") from None
+        return parent
 
     def _begin(self, symbol: str, made_of: Sequence[Any]) -> Work:
         """Puts a parent to work: target, algorithm, position wanted, its Parent's fields, seed, options, more. Raises
@@ -173,8 +195,8 @@ class ExecutionDesk:
     def _keep(self, work: Work) -> None:
         """Beside the strategy's memory, which goes to the tape before the orders of this moment."""
         made_of = [work.target, work.name, work.wanted, list(astuple(work.parent)), work.seed]
-        options = {key: _plain(value) for key, value in work.options.items()}
-        orders = [order.id for order in (work.order, *work.awaited) if order is not None]
+        options = {key: plain_of(value) for key, value in work.options.items()}
+        orders = [work.order.id if work.order else 0, *(each.id for each in work.awaited)]  # its child first
         self._kept[work.symbol] = [*made_of, options, work.more, orders, work.traded, work.refusals]
         self._touch()
 
@@ -187,6 +209,7 @@ class ExecutionDesk:
         begin when on_start has ended. What cannot go on is said."""
         for symbol, (*made_of, orders, traded, refusals) in list(self._kept.items()):
             try:
+                self._check_owner(symbol)
                 if self._host.is_hedged:
                     raise NotAvailable("execution algorithms with hedge positions", location=symbol)
                 self._host.instrument_of(symbol)
@@ -202,17 +225,46 @@ class ExecutionDesk:
                 elif order.id in orders:
                     self._loop.cancel(order)
                     work.awaited.append(order)
+            if work.parent.deadline is not None and work.parent.deadline <= self._loop.now:
+                self._end(work, f"does not go on: {_PASSED}")  # all that is left at once is nobody's wish
+                continue
             self._loop.set_timer(_timer(work), 0, self._loop.now)
             self._say_of(symbol, work.target, "goes on", "info")
-        for symbol in [each for each in self._said if each not in self._host.instruments]:
-            self._say_of(symbol, 0, f"does not go on: {self._said.pop(symbol)}, and it is not in the data", "warning")
-        for key, (qty, name, signal, options, full, waits) in self._kept_divided.items():
+        for symbol in tuple(self._said):
+            try:
+                self._check_owner(symbol)
+                self._host.instrument_of(symbol)
+            except OnetapeError as problem:
+                self._say_of(symbol, 0, f"does not go on: {self._said.pop(symbol)}: {problem}", "warning")
+        for key, (qty, name, signal, options, full, waits) in tuple(self._kept_divided.items()):
+            try:
+                self._check_owner(key)
+                if waits and (options.get("deadline") or NEVER) <= self._loop.now:
+                    raise StrategyError(_PASSED, location=key)
+            except StrategyError as problem:
+                del self._kept_divided[key]
+                self._say_of(key, 0, f"does not go on: {problem}", "warning")
+                continue
             symbols = [symbol for symbol in self._host.on_all(key) if symbol in self._host.instruments]
             divided = Divided(key, Decimal(qty), name, signal, options, symbols, set(full))
             self._divided |= {key: divided} if symbols else {}
             self._unsent += [key] if symbols and waits else []
         if self._said or self._unsent:
-            self._loop.set_timer(_RESUME, 0, self._loop.now)
+            self._earlier = set(self._said)
+            self._loop.set_timer(self._resume, 0, self._loop.now)
+
+    def _check_owner(self, symbol: str) -> None:
+        """Raises StrategyError where an earlier life's target is another strategy's, or of another account."""
+        (strategy, before), (now_strategy, now), exchange = (
+            self._was_of,
+            self._of,
+            at_exchange(symbol).partition(":")[0],
+        )
+        if strategy != now_strategy:
+            raise StrategyError(f"it is of the strategy {strategy}", location=symbol)
+        for venue in sorted(before.keys() & now.keys()):
+            if at_exchange(venue) in ("", exchange) and before[venue] != now[venue]:
+                raise StrategyError(f"it is of account {before[venue]}, not {now[venue]}", location=symbol)
 
     def _say_of(self, symbol: str, target: int, words: str, level: str) -> None:
         self._host.log(f"target {target} of {symbol} {words}", level, {"target": target, "symbol": symbol})
@@ -222,9 +274,11 @@ class ExecutionDesk:
         unsent, self._unsent = self._unsent, []
         for divided in filter(None, map(self._divided.get, unsent)):
             self._place_parts(divided, withdraws=True)
-        self._later = [symbol for symbol in self._said if symbol not in self._works]
-        self._reducing, self._resumes = set(self._later), True
-        for symbol in self._later:
+        earlier = [symbol for symbol in self._said if symbol in self._earlier and symbol not in self._works]
+        self._later += earlier
+        self._reducing |= set(earlier)
+        self._resumes = True
+        for symbol in earlier:
             for order in self._target_orders(symbol):
                 self._loop.cancel(order)
         self._release()
@@ -265,7 +319,7 @@ class ExecutionDesk:
         for symbol, qty, algo, options in targets:
             now = self._host.instrument_of(symbol).size(self._loop.position(symbol, None).qty_int)
             self.forget(symbol)
-            self._said[symbol] = str(qty), algo, {key: _plain(value) for key, value in options.items()}
+            self._said[symbol] = str(qty), algo, {key: plain_of(value) for key, value in options.items()}
             if abs(qty) < abs(now) and qty * now >= 0:
                 smaller.append(symbol)
                 self._reducing.add(symbol)
@@ -297,6 +351,7 @@ class ExecutionDesk:
         """Another target takes the place of one that waits."""
         if self._said.pop(symbol, None) is not None:
             self._denied.pop(symbol, None)
+            self._earlier.discard(symbol)
             self._later = [each for each in self._later if each != symbol]
             self._touch()
 
@@ -344,6 +399,22 @@ class ExecutionDesk:
         self._end(work, "canceled")
         return True
 
+    def drop(self, symbol: str | None) -> None:
+        """Ends what targets of a symbol, or of all, have under way or wait for: nothing of it is sent any more."""
+        wanted = [symbol] if symbol is not None else [*self._works, *self._said]
+        if divided := self._divided.keys() & ({*self._divided} if symbol is None else {at_exchange(symbol)}):
+            self._divided = {key: each for key, each in self._divided.items() if key not in divided}
+            self._keep_divided()
+        for end in (self.forget, self.cancel):
+            for each in wanted:
+                end(each)
+
+    def canceled(self, order: _core.Order) -> None:
+        """The strategy cancels an order itself: a target that it is sent for ends."""
+        work = self._works.get(order.symbol)
+        if order.tag == "target" or (work is not None and work.order is not None and work.order.id == order.id):
+            self.drop(order.symbol)
+
     # --- several accounts at one exchange -----------------------------------------------------------
 
     def divide(
@@ -354,9 +425,11 @@ class ExecutionDesk:
         whole, key = Decimal(str(qty)), at_exchange(symbol)
         if not whole.is_finite():
             raise ValueError(f"a target is a number, not {qty!r}")
+        symbols = self._host.on_all(symbol)
         if (end := self._deadline(options)) is not None:  # parts may begin later, and end together
             options["deadline"] = end
-        divided = Divided(key, whole, name, number_of(signal), options, self._host.on_all(symbol))
+        self._tried(symbols[0], 1, 1, name, dict(options))
+        divided = Divided(key, whole, name, number_of(signal), options, symbols)
         self._divided[key] = divided
         return self._place_parts(divided, withdraws=True)
 
@@ -396,7 +469,7 @@ class ExecutionDesk:
         """A part that works is kept as a parent; this is what is divided once more where one has no room."""
         self._kept_divided.clear()
         for key, each in self._divided.items():
-            options = {name: _plain(value) for name, value in each.options.items()}
+            options = {name: plain_of(value) for name, value in each.options.items()}
             waits = bool(each.awaited)
             self._kept_divided[key] = [str(each.qty), each.name, each.signal, options, sorted(each.full), waits]
         self._touch()
@@ -480,13 +553,13 @@ class ExecutionDesk:
         tick = self._host.instrument_of(symbol).tick
         worst: list[int] = []
         if limit is not None:
-            worst.append(_ticks(Decimal(str(limit)), tick, side))
+            worst.append(ticks_of(Decimal(str(limit)), tick, side))
         if slippage is not None:
             start = self._price(symbol)
             if start is None:
                 raise ValueError("slippage= needs a price of the symbol, and there is none yet")
             distance = amount_of(slippage, start)
-            worst.append(_ticks(start + side * distance, tick, side))
+            worst.append(ticks_of(start + side * distance, tick, side))
         if not worst:
             return None
         return min(worst) if side > 0 else max(worst)
@@ -524,7 +597,7 @@ class ExecutionDesk:
     # --- what happens -----------------------------------------------------------------------------
 
     def _on_timer(self, name: str) -> None:
-        if name == _RESUME:
+        if name == self._resume:
             self._resume_said()
         for work in tuple(self._works.values()):
             if name == _timer(work):
@@ -549,15 +622,15 @@ class ExecutionDesk:
         self._advance(work)
 
     def _on_health(self, health: _core.Health) -> None:
-        """What was refused while a gateway or its stream was away is wanted still."""
-        if health.kind not in ("gateway", "account stream") or health.state != "live":
+        """What was refused while a gateway or its stream was away, or in a stop, is wanted still."""
+        if (health.kind, health.state) not in (("gateway", "live"), ("account stream", "live"), ("trading", "started")):
             return
         for work in tuple(self._works.values()):
             if work.retry_at == NEVER:
                 work.retry_at = 0
                 self._advance(work)
-        if self._denied:
-            self._repeat([*self._denied])
+        if wanted := [symbol for symbol, code in self._denied.items() if code in REPEATED[health.state]]:
+            self._repeat(wanted)
 
     def _on_quote(self, quote: _core.Quote) -> None:
         work = self._works.get(quote.symbol)
@@ -572,7 +645,7 @@ class ExecutionDesk:
                 self._advance(work)
 
     def _refused(self, work: Work, order: _core.Order) -> None:
-        if order.code == ProcessDown.code:
+        if order.code == ProcessDown.code or (order.code == TradingStopped.code and not self._loop.trading):
             work.retry_at = NEVER
             return
         if order.code in NO_ROOM and self._route_past(work, order):
@@ -672,6 +745,7 @@ class ExecutionDesk:
         is_refused = work.amended == change  # it was asked for, and the order is as it was
         work.amended, work.since = change, self._loop.now
         can_change = wish.price is not None and wish.post_only == order.post_only and not is_refused
+        can_change = can_change and not self._host.self_trade(work.symbol, BUY if work.parent.side > 0 else SELL, price)
         if not (can_change and self._loop.amend(order, None if is_same else price, whole)):
             self._loop.cancel(order)
 
@@ -721,20 +795,5 @@ class ExecutionDesk:
         return int(price.scaleb(self._host.instrument_of(work.symbol).price_decimals))
 
 
-def _plain(value: Any) -> Any:
-    """As a tape keeps an option, and an algorithm takes it again."""
-    if hasattr(value, "tolist"):
-        value = value.tolist()
-    if isinstance(value, (list, tuple)):
-        return [_plain(each) for each in value]
-    return value if isinstance(value, (str, int, float)) or value is None else str(value)
-
-
 def _timer(work: Work) -> str:
     return f"{PRIVATE_TIMER}{work.target}"
-
-
-def _ticks(price: Decimal, tick: Decimal, side: int) -> int:
-    """Towards the better price for the side."""
-    whole, rest = divmod(price, tick)
-    return int(whole) + (1 if rest and side < 0 else 0)

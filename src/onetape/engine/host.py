@@ -31,7 +31,7 @@ from onetape.engine.scans import ExternalEvent, ScanEvent, Scans
 from onetape.engine.source_location import source_location
 from onetape.engine.tape_facts import Inventory
 from onetape.model.decimals import decimal_text, to_fraction
-from onetape.model.enums import EventType
+from onetape.model.enums import EventType, OrderState
 from onetape.model.errors import InvariantViolation, OrderRate, SchemaMismatch, SelfTrade, UnknownSymbol
 from onetape.model.instrument import Instrument
 from onetape.model.request_key import RequestKey, request_key
@@ -290,11 +290,19 @@ class Host:
 
     def self_trade(self, symbol: str, side: int, price: Any) -> Refusal | None:
         """Why an order may not leave: one of ours on another account at its exchange could meet it."""
-        for other in self.on_all(symbol) if self.shares_exchange else ():
+        if not self.shares_exchange:
+            return None
+        symbols = self.on_all(symbol)
+        quote = next(filter(None, map(self.loop.quote, symbols)), None)  # one exchange, one market
+        touch = (None, None) if quote is None else (quote.ask, quote.bid)  # what orders at market meet
+        price = touch[side != BUY] if price is None else price
+        for other in symbols:
             for order in self.loop.working(other) if other != symbol else ():
-                if (order.side == "buy") == (side == BUY):
+                waits = order.trigger is not None and order.state != OrderState.TRIGGERED
+                if waits or (order.side == "buy") == (side == BUY):
                     continue
-                away = 0 if price is None or order.price is None else Decimal(str(price)) - Decimal(str(order.price))
+                there = touch[side == BUY] if order.price is None else order.price
+                away = 0 if price is None or there is None else Decimal(str(price)) - Decimal(str(there))
                 if (away >= 0) if side == BUY else (away <= 0):
                     return Refusal(SelfTrade.code, f"own order {order.client_id} works on {other}")
         return None
@@ -620,7 +628,7 @@ class Host:
         failed = Failed(callback, words, source_location(problem), self.loop.now)
         self._note_failure(failed, "".join(traceback.format_exception(problem))[-8000:])
         if self._on_error != "continue":
-            self.loop.halt(self._on_error == "flatten")
+            self._halt()
         return True
 
     def refusal_storm(self, order: _core.Order) -> None:
@@ -632,7 +640,15 @@ class Host:
         )
         words += f", {order.reason}" if order.reason else ""
         self._note_failure(Failed("on_order", words, "", self.loop.now), "")
-        self.loop.halt(self._on_error == "flatten")
+        self._halt()
+
+    def _halt(self) -> None:
+        """By on_error. What is flattened is wanted no more, in the next life neither."""
+        flattens = self._on_error == "flatten"
+        if flattens and self.kept:
+            self.kept.clear()
+            self.loop.touch_memory()
+        self.loop.halt(flattens)
 
     def below_lot(self, service: str, symbol: str) -> None:
         """Said once a service: a wish of less than one lot comes to nothing. The run counts all."""

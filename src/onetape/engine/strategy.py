@@ -341,12 +341,17 @@ class Strategy:
         self._host.notes.end_cycle(request_key(key))
 
     def cancel(self, order: _core.Order) -> bool:
-        """Ask to cancel. False when there is nothing left to cancel."""
-        return self._loop.cancel(order)
+        """Ask to cancel. False when there is nothing left to cancel. A target that sent it ends."""
+        is_requested = self._loop.cancel(order)
+        if (desk := vars(self).get("_desk")) is not None:
+            desk.canceled(order)
+        return is_requested
 
     def cancel_all(self, symbol: str | None = None) -> int:
-        """Ask to cancel all working orders (of `symbol`); returns how many were asked for."""
-        return self._loop.cancel_all(symbol)
+        """Ask to cancel all working orders (of `symbol`); returns how many were asked for. Targets end, too."""
+        count = self._loop.cancel_all(symbol)
+        self._drop(symbol)
+        return count
 
     def amend(self, order: _core.Order, price: Number | None = None, qty: Number | None = None) -> bool:
         """Ask for another price or whole quantity. False when it cannot be asked for."""
@@ -440,6 +445,10 @@ class Strategy:
             self._desk = ExecutionDesk(self._host, Strategy, self.set_target, self._location)
         return self._desk
 
+    def _drop(self, symbol: str | None) -> None:
+        if (desk := vars(self).get("_desk")) is not None:
+            desk.drop(symbol)
+
     def _resume(self) -> None:
         """Parent orders of an earlier life go on."""
         if self._location in self._host.kept:
@@ -457,8 +466,10 @@ class Strategy:
         if self._host.shares_exchange:
             accounts = self._host.on_all(symbol)
             for each in accounts:
+                self._drop(each)
                 self._loop.cancel_all(each)
             return next(filter(None, [self.set_target(each, 0) for each in accounts]), None)
+        self._drop(symbol)
         self._loop.cancel_all(symbol)
         if self._host.is_hedged:
             return self._close_sides(symbol)

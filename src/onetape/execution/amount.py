@@ -1,11 +1,11 @@
-"""A price or a distance as a user says it: a number, or a share of a price."""
+"""A price, a distance or an option as a user says it: a number, or a share of a price."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 from typing import Any
 
-__all__ = ["amount_of"]
+__all__ = ["amount_of", "plain_of", "ticks_of"]
 
 
 def amount_of(value: Any, price: Decimal) -> Decimal:
@@ -18,3 +18,18 @@ def amount_of(value: Any, price: Decimal) -> Decimal:
     if not amount.is_finite() or amount < 0:
         raise ValueError(f"neither a price nor a share of one: {value!r}")
     return amount
+
+
+def plain_of(value: Any) -> Any:
+    """Returns an option as a tape keeps it, and an algorithm takes it again."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, (list, tuple)):
+        return [plain_of(each) for each in value]
+    return value if isinstance(value, (str, int, float)) or value is None else str(value)
+
+
+def ticks_of(price: Decimal, tick: Decimal, side: int) -> int:
+    """Returns a price in whole ticks, towards the better one for the side (1 buys, -1 sells)."""
+    whole, rest = divmod(price, tick)
+    return int(whole) + (1 if rest and side < 0 else 0)

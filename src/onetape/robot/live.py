@@ -475,7 +475,7 @@ def _open(
     for tape in tapes:
         if not is_tape(tape):  # it was deleted: its process ends and makes another
             raise ProcessDown("the journal is not there", location=str(tape), todo="try again")
-    cash, hedge = options.cash or _cash(replies, venues), _hedge(replies)
+    cash, hedge = options.cash or _cash(replies, venues), _hedge(replies, venues)
     completed = replace(options, data=tapes, cash=cash, hedge=hedge, start=time.time_ns())
     plan = prepare_plan(completed, strategy)
     live = replace(live_robot(replies, venues, options.restart, before), stopped=options.stopped)
@@ -504,13 +504,17 @@ def _open(
     return RobotRun(session, folder, options.report, instruments=options.instruments)
 
 
-def _hedge(replies: Mapping[str, Mapping[str, Any]]) -> bool:
-    """Returns whether the accounts are in hedge mode. Raises BadConfig where only some are."""
+def _hedge(replies: Mapping[str, Mapping[str, Any]], venues: Mapping[str, str]) -> bool:
+    """Returns whether the accounts are in hedge mode. Raises BadConfig where only some are, or two of one exchange."""
     modes = {account: "hedge" if reply["hedge"] else "one-way" for account, reply in replies.items()}
     if len(set(modes.values())) > 1:
         said = ", ".join(f"{account} is in {mode} mode" for account, mode in modes.items())
         raise BadConfig(f"position modes differ: {said}", location="accounts", todo="set one position_mode for all")
-    return "hedge" in modes.values()
+    is_hedged = "hedge" in modes.values()
+    if is_hedged and (further := next((each for each in venues.values() if "@" in each), "")):
+        words = f"two accounts of {at_exchange(further)} in hedge mode"
+        raise BadConfig(words, location="accounts", todo='position_mode = "one-way", or one account there')
+    return is_hedged
 
 
 def _cash(replies: Mapping[str, Mapping[str, Any]], venues: Mapping[str, str]) -> str:
