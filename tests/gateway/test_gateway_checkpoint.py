@@ -108,7 +108,12 @@ def test_orders_and_news_for_pages_are_those_of_the_whole_journal_from_a_checkpo
         late = [text for sequence, text in whole.events if sequence > left.last - back]
         fills = [text for text in late if b'"kind":"fill"' in text]
         assert [text for _, text in made.events if b'"kind":"fill"' in text] == fills
-        assert back < left.last or [text for _, text in made.events] == late
+        # A checkpoint keeps no words of why an order's outcome is unknown: the next report brings them.
+        words = [
+            [{**msgspec.json.decode(text), "reason": ""} for text in each]
+            for each in ([text for _, text in made.events], late)
+        ]
+        assert back < left.last or words[0] == words[1]
         made.close()
     whole.close()
 
