@@ -202,7 +202,7 @@ def test_spot_of_two_accounts_goes_to_what_sales_have_realized(url, tmp_path):
     try:
         with records.transaction() as connection:
             migrate(connection)
-        asked = sum("record_fills" in each for each in executed)
+        queries = sum("record_fills" in each for each in executed)
         found = contents(records)
         days = {(row["account"], row["kind"]): Decimal(row["amount_exact"]) for row in found["record_days"]}
         assert days == {("a", "traded"): 0, ("a", "realized"): 200, ("b", "traded"): 100, ("b", "realized"): 100}
@@ -210,7 +210,7 @@ def test_spot_of_two_accounts_goes_to_what_sales_have_realized(url, tmp_path):
         for row in found["record_income"]:
             summed[row["account"], row["kind"]] += Decimal(row["amount_exact"])
         assert summed == days
-        assert asked == 2  # once a journal
+        assert queries == 2  # once a journal
     finally:
         records.close()
 
