@@ -53,7 +53,7 @@ def main() -> int:
             now = status_of(home)
             address, running = now["metrics"], sum(each["state"] == "running" for each in now["processes"])
             scrape = spans_ms(count, lambda: urllib.request.urlopen(address, timeout=30).read())
-            client = GatewayClient(home, "one")
+            client = GatewayClient(home, "main")
             held = spans_ms(count, lambda: client.ask("status"))
         finally:
             onetape(folder, "down")

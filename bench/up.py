@@ -35,10 +35,10 @@ class Echo(Strategy):
         self.subscribe(self.symbol, quotes=True)
 """
 VENUES = {"binance": ("binance-usdm", "binance:BTC/USDT:USDT"), "kraken": ("kraken", "kraken:BTC/USD")}
-ACCOUNTS = {"one": "binance", "two": "binance", "three": "kraken"}
-ROBOTS = {"a": "one", "b": "one", "c": "two", "d": "three", "e": "three"}
-SMALL = ({"binance": VENUES["binance"]}, {"one": "binance"}, {"a": "one"})
-PATH = ("venue:binance", "gateway:one", "robot:a")
+ACCOUNTS = {"main": "binance", "second": "binance", "three": "kraken"}
+ROBOTS = {"a": "main", "b": "main", "c": "second", "d": "three", "e": "three"}
+SMALL = ({"binance": VENUES["binance"]}, {"main": "binance"}, {"a": "main"})
+PATH = ("venue:binance", "gateway:main", "robot:a")
 WITHIN_S = 120.0
 
 
