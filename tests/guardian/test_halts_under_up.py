@@ -50,7 +50,7 @@ def test_a_limit_that_is_lost_halts_by_itself_and_until_it_is_lifted_only_reduct
     with Home(tmp_path, CONFIG, IDLE) as home:
         home.run("up")
         home.run("buy", SYMBOL, "0.05")  # its fee is more than may be lost
-        halts = wait_for(lambda: both if len(both := home.run("halts")) == 2 else None)
+        halts = wait_for(lambda: both if len(both := home.run("halts", "ls")) == 2 else None)
         assert {each["scope"] for each in halts} == {"symbol", "system"}
         assert all(each["actor"] == "guardian" for each in halts)
         wait_for(lambda: "halt symbol" in str(home.run("alerts", "ls")))

@@ -20,7 +20,7 @@ HEADS = ("id", "level", "scope", "subject", "rule", "loss", "limit", "since", "u
     onetape halts level 1 --symbol binance:BTC/USDT:USDT --until 4h --reason "news at 14:00"
     """,
 )
-@click.argument("action", type=click.Choice(["list", "lift", "level"]), default="list", metavar="[list|lift|level]")
+@click.argument("action", type=click.Choice(["ls", "lift", "level"]), default="ls", metavar="[ls|lift|level]")
 @click.argument("id_", metavar="[ID|LEVEL]", default="")
 @click.option("--reason", default="", help="Why it is lifted or set; it is kept on the tape.")
 @click.option("--symbol", default="", metavar="SYMBOL", help="With level: of a symbol.")
@@ -38,7 +38,7 @@ def command(shell: Shell, action: str, id_: str, reason: str, is_all: bool, **of
     """
     if action != "level" and any(of.values()):
         raise UsageError(f"{', '.join(f'--{name}' for name in of if of[name])} goes with level", location="halts")
-    if action == "list":
+    if action == "ls":
         if id_ or reason:
             raise UsageError("an ID and a reason go with lift", location="halts")
         if is_all:

@@ -22,4 +22,4 @@ def command(shell: Shell) -> Answer:
         about = {name: each[name] for name in COLUMNS[:5]}
         levels = [{**level, "stop": level["qty"]} for level in each["levels"] + each["targets"]] or [{}]
         rows += [{**dict.fromkeys(COLUMNS, ""), **level, **about} for level in levels]
-    return Answer(found, listing(rows, COLUMNS, nothing="nothing is held, and no stop stands"))
+    return Answer(found, listing(rows, COLUMNS, nothing="no contracts are held, and no stop stands"))

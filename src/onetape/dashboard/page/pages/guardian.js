@@ -68,7 +68,7 @@ function Halts({ of, mayAct }) {
 }
 
 function Stops({ of }) {
-  return html`<${Panel} title="Stops of each position" id="stops" wide of=${of} isEmpty=${(data) => !data.length} empty=${of.data === "" ? "No guardian answers: write [guardian], or look at System." : "Nothing is held, and no stop stands."}>${(rows) => html`<div class="ladders">${rows.map((row) => html`<article key=${`${row.account} ${row.symbol} ${row.side}`}>
+  return html`<${Panel} title="Stops of each position" id="stops" wide of=${of} isEmpty=${(data) => !data.length} empty=${of.data === "" ? "No guardian answers: write [guardian], or look at System." : "No contracts are held, and no stop stands."}>${(rows) => html`<div class="ladders">${rows.map((row) => html`<article key=${`${row.account} ${row.symbol} ${row.side}`}>
       <h3>${row.symbol} <span class="unit">${row.account}${["net", "both"].includes(row.side) ? "" : ` · ${row.side}`}</span></h3>
       <p class="num">${row.qty} from ${row.entry_price ?? "–"} <span class="state ${row.protected >= 0.95 ? "ok" : "bad"}">${Math.round(100 * row.protected)} % protected</span></p>
       <p class="unit">${row.flattening ? "is being flattened" : row.local ? "the venue does not hold its stops: they are watched from this machine" : row.verified_age_ms == null ? "the venue has not confirmed them yet" : `confirmed by the venue ${duration(row.verified_age_ms)} ago`}</p>
