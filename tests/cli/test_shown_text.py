@@ -82,3 +82,8 @@ def test_a_table_and_rows_are_for_people():
     assert rows({"year": 2026, "until": 1795446046617778070, "events": 12345}).split() == [
         *("year", "2026", "until", "2026-11-23", "15:00:46.61777807", "events", "12,345")
     ]
+
+
+def test_a_listing_rounds_what_is_reckoned():
+    row = {"leverage": 0.12018097242657247, "drawdown": 0.0312, "equity": "99992.534237"}
+    assert listing([row], list(row), nothing="").splitlines()[1].split() == ["0.12", "3.12%", "99992.534237"]

@@ -42,6 +42,8 @@ def _cell(value: object, name: str) -> str:
         return "yes" if value else "no"
     if name in SHARES and isinstance(value, float):
         return f"{value:.2%}"
+    if name == "leverage" and isinstance(value, float):
+        return f"{value:.2f}"
     if name == "duration_ns" and isinstance(value, int):
         return rough_duration(value)
     return str(value)
