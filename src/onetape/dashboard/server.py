@@ -84,7 +84,7 @@ class DashboardServer:
         self._runner: web.AppRunner | None = None
         self.address, self.port = "", 0
 
-    # --- life -------------------------------------------------------------------------------------
+    # --- start and end ----------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Listens at the first of its ports that is free. Raises ProcessDown where none is."""
