@@ -40,14 +40,19 @@ def lasting(network: Proxy, mode: str):
     return is_over
 
 
-def agreed(gateway: GatewayProcess, account) -> dict | None:
-    """The gateway's state once it has reconciled with nothing open on either side."""
-    status = gateway.ask("status")
-    if status["open"] or account.open_orders or status["reconciling"] or not status["ready"]:
-        return None
-    gateway.ask("reconcile")
-    wait_for(lambda: not gateway.ask("status")["reconciling"])
-    return gateway.ask("status")
+def agreement(gateway: GatewayProcess, account) -> dict:
+    """The gateway's state once it has reconciled with nothing open on either side, and found no difference."""
+
+    def agreed() -> dict | None:
+        status = gateway.ask("status")
+        if status["open"] or account.open_orders or status["reconciling"] or not status["ready"]:
+            return None
+        gateway.ask("reconcile")
+        wait_for(lambda: not gateway.ask("status")["reconciling"])
+        status = gateway.ask("status")
+        return status if status.get("differences") == [] else None
+
+    return wait_for(agreed)
 
 
 @pytest.mark.parametrize("kind", ["binance-usdm", *long_form("kraken")])
@@ -66,17 +71,10 @@ def test_whatever_the_network_did_both_sides_agree_afterwards(tmp_path, kind):
                         network.set(each)
                         trade(robot, exchange.listings[0], rng, lasting(network, each))
             robot.cancel_all()
-            found: list[dict] = []
-
-            def is_over() -> bool:
-                found.append(agreed(gateway, account) or {})
-                return found[-1].get("differences") == []
-
-            wait_for(is_over)
+            status = agreement(gateway, account)
         finally:
             gateway.kill()
             robot.writer.close()
-        status = found[-1]
         assert (status["open"], status["unknown"]) == (0, 0)
         assert account.open_orders == {}
         trades = Counter(t.fill.trade_id for t in account.trades)

@@ -13,7 +13,7 @@ import pytest
 
 from bridge.bridge_process import needs_ccxt
 from exchange.venue_client import served
-from gateway.test_bad_network import agreed, lasting, trade
+from gateway.test_bad_network import agreement, lasting, trade
 from gateway.test_gateway_bridge import bridged_gateway
 from onetape.gateway.options import gateway_journal
 from onetape.model.enums import Side
@@ -76,13 +76,7 @@ def test_all_of_it_goes_by_the_proxy_also_when_that_was_killed_while_it_traded(t
                 trade(robot, dialect.exchange.listings[0], rng, lasting(proxy, mode))
                 wait_for(lambda wanted=1 + (mode == "pass"): len(proxy_news(home)) == wanted)
             robot.cancel_all()
-            found: list[dict] = []
-
-            def is_over() -> bool:
-                found.append(agreed(gateway, account) or {})
-                return found[-1].get("differences") == []
-
-            wait_for(is_over)
+            agreement(gateway, account)
             assert gateway.ask("status")["order_entry"]["sent"] > 0
         finally:
             gateway.kill()

@@ -22,7 +22,7 @@ _PORT: Final = re.compile(r":\d{1,5}$")
 
 
 class Unauthenticated(PermissionDenied):
-    """No token, one that nobody knows, or one that has expired."""
+    """Says that a call has no token, an invalid one, or one that has expired."""
 
 
 class Entrance:
@@ -54,7 +54,7 @@ class Entrance:
         if said is not None and self._tokens.is_of_pages(said[len(BEARER) :].strip()):
             return PAGES
         if self._tokens.grants() is None and self._is_local:
-            return ANONYMOUS  # no token is required; one that was not made here proves nothing
+            return ANONYMOUS  # no token is required; one that this home did not make proves nothing
         if said is None:
             raise Unauthenticated("no token", location="Authorization", todo='send "Authorization: Bearer TOKEN"')
         if not said.lower().startswith(BEARER):

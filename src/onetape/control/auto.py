@@ -2,7 +2,7 @@
 it on the tape, so that it goes on after a restart.
 
 The core (hedge/auto.py) decides. A decision is written when it is another one than before, and its count when it ends;
-an operation that a killed process left is begun again under its own id.
+an operation that a killed process left is begun anew under its own id.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ _MS: Final = 10**6
 
 
 class Automatic:
-    """One core for each symbol that was ever switched on. check: raises BlockedByRiskAlert where nothing may be traded;
-    now: ns UTC."""
+    """Holds net deltas, with one core for each symbol that was ever switched on. check: raises BlockedByRiskAlert where
+    nothing may be traded; now: ns UTC."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class Automatic:
         return symbol in self._pairs and self._pairs[symbol].enabled
 
     def look(self) -> None:
-        """Has all that is held looked at now: prices come from elsewhere."""
+        """Looks at all that is held now: prices come from another source."""
         self._wake.set()
         self._wake = asyncio.Event()
 
@@ -141,7 +141,7 @@ class Automatic:
         self._tasks[symbol].add_done_callback(lambda done: self._over(symbol, done))
 
     def _over(self, symbol: str, task: asyncio.Task[None]) -> None:
-        """Nobody waits for these tasks: one that breaks is said to have stopped."""
+        """Reports a task that breaks as stopped: no caller waits for it."""
         if not task.cancelled() and (error := task.exception()) is not None:
             self._pairs[symbol].halt(self._now(), f"a fault of ours: {type(error).__name__}: {error}", "failing")
             self._write(symbol)
@@ -149,7 +149,7 @@ class Automatic:
 
     async def _hold(self, symbol: str) -> None:
         pair = self._pairs[symbol]
-        if pair.working is not None:  # of a life that was killed
+        if pair.working is not None:  # of a process that was killed
             await self._carry_out(symbol, pair.working)
         while pair.enabled:
             found = pair.look(self._look(symbol, pair.settings))
@@ -172,7 +172,7 @@ class Automatic:
         return Look(self._now(), views, alerts=[alert] if alert else [], busy=busy, blocked=blocked)
 
     async def _carry_out(self, symbol: str, decision: Decision) -> None:
-        """Begins an operation, or finds it where an earlier life has begun it, and waits for its end."""
+        """Begins an operation, or finds it where an earlier run has begun it, and waits for its end."""
         pair, settings = self._pairs[symbol], self._pairs[symbol].settings
         trades = {account: float(base) for account, base in decision.trades.items()}
         wanted = Wanted(
@@ -180,7 +180,7 @@ class Automatic:
             name=f"delta_{AUTO}",
             actor=AUTO,
             request="",
-            # Of the decision alone: settings may have been changed when the next life finds it by its key.
+            # Of the decision alone: settings may have been changed when the next run finds it by its key.
             fields={"symbol": symbol, "trades": trades, "reason": decision.reason},
             key=f"{symbol}-{decision.at}",
         )

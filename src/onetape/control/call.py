@@ -14,8 +14,9 @@ __all__ = ["Call", "Handler"]
 
 @dataclass(slots=True)
 class Call:
-    """id: of the request, X-Request-Id. path: what its path has in {}. request: of the route's type, read and
-    checked. operation: its id, "": it is none. via: the program that speaks for the token's owner, by its word."""
+    """One call as its handler gets it. id: of the request, X-Request-Id. path: what its path has in {}. request: of the
+    route's type, read and checked. operation: its id, "": it is none. via: the program that speaks for the token's
+    owner, by its word."""
 
     id: str
     address: str

@@ -51,7 +51,7 @@ PAUSE_S: Final = 0.2
 
 
 class Refusal(Exception):  # noqa: N818 - it is called as what it holds
-    """The whole answer of a refused call. status: of HTTP; answer: its JSON, what was done by then included."""
+    """Holds the whole answer of a refused call. status: of HTTP; answer: its JSON, what was done by then included."""
 
     def __init__(self, status: int, answer: dict[str, Any]) -> None:
         super().__init__(f"HTTP {status}")
@@ -81,7 +81,7 @@ _Steps = Generator[_Send | float, _Came | None, Any]
 
 
 class _Method(Generic[P, R]):
-    """A route as a method of both clients."""
+    """Makes a route a method of both clients."""
 
     def __init__(self, request: Callable[..., m.Request] | None, reply: type[R]) -> None:
         self.request, self.reply = request, reply
@@ -152,10 +152,10 @@ class _Client:
         tls: ssl.SSLContext | None = None,
         tls_name: str = "",
     ) -> None:
-        """token: of `onetape token create`. timeout_s: of one try, beyond the request's own; retry_s: how long a call
-        whose connection broke is tried anew. actor: a program that speaks for the token's owner, noted beside its name.
-        tls: which certificates are trusted; None: the system's; tls_name: by which the other side is called and proves
-        itself, "": as in the address."""
+        """Prepares calls to one control plane. token: of `onetape token create`. timeout_s: of one try, beyond the
+        request's own; retry_s: how long a call whose connection broke is tried anew. actor: a program that speaks for
+        the token's owner, noted beside its name. tls: which certificates are trusted; None: the system's; tls_name: by
+        which the other side is called and proves itself, "": as in the address."""
         url = urlsplit(base_url)
         if url.scheme not in ("http", "https") or not url.hostname or url.username or url.query or url.fragment:
             raise UsageError("an address is http://HOST:PORT or https://HOST:PORT", location="base_url")
@@ -167,7 +167,7 @@ class _Client:
         self._key = ""
 
     def keyed(self, key: str) -> Self:
-        """Returns a client whose POSTs carry this idempotency key: the same call again returns the same operation."""
+        """Returns a client whose POSTs carry this idempotency key: repeated, a call returns the same operation."""
         _check_word("an idempotency key", key)
         made = object.__new__(type(self))
         made.__dict__.update(self.__dict__, _key=key)
@@ -241,8 +241,8 @@ class _Client:
         return ProcessDown(f"the control plane does not answer: {what}", location=self._url.geturl(), todo="onetape up")
 
     def _refused(self, answer: _Answer) -> tuple[OnetapeError, float | None]:
-        """The error of its number, and after how many seconds the call may be made anew; whatever
-        else answers there is no control plane."""
+        """Returns the error of its number, and after how many seconds the call may be made anew; whatever else answers
+        there is no control plane."""
         try:
             said = msgspec.json.decode(answer.body, type=dict[str, Any])
             code, what, todo = said["code"], str(said["error"]), str(said.get("solution") or "")
@@ -257,7 +257,7 @@ class _Client:
 
 
 def _check_word(name: str, value: str) -> None:
-    """It goes into a header. The value is not shown: it may be a secret."""
+    """Raises UsageError for a value that cannot go into a header. It is not shown: it may be a secret."""
     if not (value.isascii() and value.isprintable()) or " " in value:
         raise UsageError("it is not printable ASCII without spaces", location=name)
 
@@ -276,7 +276,7 @@ class ControlClient(_Client):
         return self
 
     def __exit__(self, *_: object) -> None:
-        """There is nothing to close: written as the async one is."""
+        """Does nothing, as there is nothing to close: written as the async one is."""
 
     def _run(self, steps: _Steps) -> Any:
         answer: _Came | None = None

@@ -84,7 +84,7 @@ class Gate(Protocol):
 
 
 class Tape(Protocol):
-    """read: objects with the `record`, oldest first."""
+    """Keeps records. read: objects with the `record`, oldest first."""
 
     def append(self, record: dict[str, Any], event: str = "memory") -> int: ...
 
@@ -92,8 +92,8 @@ class Tape(Protocol):
 
 
 class Desk:
-    """views: of now; risk: the gate of alerts; tape: of the process; commands: a started sender; check: raises while
-    nothing may be traded; now: ns UTC."""
+    """Carries out operations. views: of now; risk: the gate of alerts; tape: of the process; commands: a started
+    sender; check: raises while nothing may be traded; now: ns UTC."""
 
     def __init__(
         self,

@@ -165,7 +165,7 @@ def _slippage(saga: Saga) -> Decimal:
 
 
 def _words(outcome: Outcome, saga: Saga) -> str:
-    """Returns what a reader has to know of an outcome beside its figures; "": nothing."""
+    """Returns what a reader needs of an outcome beside its figures; "": nothing."""
     parts = []
     if outcome.naked:
         going = "" if outcome.is_over else ", and is still being traded"

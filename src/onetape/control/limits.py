@@ -13,7 +13,8 @@ CALLERS_MAX: Final = 10_000  # the one that was silent longest is forgotten, and
 
 
 class CallLimits:
-    """per_second: of each caller, 0: no limit. clock: seconds that never go back."""
+    """Counts each caller's calls against a limit. per_second: of each caller, 0: no limit. clock: seconds that never go
+    back."""
 
     def __init__(self, per_second: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._per_second, self._clock = per_second, clock

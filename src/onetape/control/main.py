@@ -29,7 +29,8 @@ MS = 10**6
 
 
 class ControlPlane:
-    """All that the process is made of. stopping: set to end it. Raises JournalLocked where one of this home runs."""
+    """Holds all that the process is made of. stopping: set to end it. Raises JournalLocked where one of this home
+    runs."""
 
     def __init__(self, options: ControlOptions) -> None:
         self.stopping = asyncio.Event()

@@ -36,8 +36,9 @@ def feed_of_gateway(account: str) -> str:
 
 
 class Market:
-    """moved: called when another source is taken than before: deltas are to be looked at then; keep: has the record of
-    that, which `restore` takes in the next life of the process."""
+    """Says how feeds are, and which one prices come from. moved: called when another source is taken than before:
+    deltas are to be looked at then; keep: has the record of that, which `restore` takes in the next run of the
+    process."""
 
     def __init__(self, views: Views, commands: IPCCommandSystem) -> None:
         self._views, self._commands = views, commands
@@ -126,7 +127,8 @@ class Market:
         return [row for row in rows if row["symbol"] in traded] or rows
 
     async def _pin(self, source: str, operation: str) -> None:
-        """Each symbol's command has an id of its own, so that a call that is repeated changes nothing."""
+        """Pins symbols to a source. Each symbol's command has an id of its own, so that a call that is repeated changes
+        nothing."""
         rows = await self._rows()
         symbols = [row["symbol"] for row in rows if source in (AUTO, row["source"])]
         for symbol in dict.fromkeys(symbols):

@@ -35,7 +35,7 @@ Levels = tuple[list[tuple[int, int]], list[tuple[int, int]]]
 
 @dataclass(slots=True)
 class Seen:
-    """The newest of one symbol, prices in its units; at: ns UTC, when the newest quote or book came, mark_at: the
+    """Holds the newest of one symbol, prices in its units; at: ns UTC, when the newest quote or book came, mark_at: the
     mark; delay: ns that a quote was under way. rate: 1e-12, of the last payment; interval: ns."""
 
     bid: int = 0
@@ -61,8 +61,8 @@ class Seen:
 
 
 class GatewayTape:
-    """errors: that the gateway's feeds had since it is followed. fills: (sequence, symbol, position side, signed
-    size) of late."""
+    """Follows one gateway's tape. errors: that the gateway's feeds had since it is followed. fills: (sequence, symbol,
+    position side, signed size) of late."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

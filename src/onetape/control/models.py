@@ -37,7 +37,8 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defa
 
 
 class DeltaControl(Request, frozen=True):
-    """POST /delta/control. on_busy: of another operation on the same symbol: this one waits, or is refused."""
+    """The body of POST /delta/control. on_busy: of another operation on the same symbol: this one waits, or is
+    refused."""
 
     target_delta: float
     accounts: Accounts
@@ -49,7 +50,7 @@ class DeltaControl(Request, frozen=True):
 
 
 class LegCost(Reply, frozen=True):
-    """What a leg is expected to cost, in its account's settle currency; funding: until the next payment."""
+    """Says what a leg is expected to cost, in its account's settle currency; funding: until the next payment."""
 
     fee: float
     spread: float
@@ -69,8 +70,9 @@ class PlannedLeg(Reply, frozen=True):
 
 
 class Plan(Reply, frozen=True):
-    """legs in the order in which they are sent. blocked: what would refuse it now: {code, error, account}. algo: works
-    the legs (of opposite ones the first) for `work_for` ms; costs are those of taking all of it."""
+    """Shows what would be traded. legs: in the order in which they are sent. blocked: what would refuse it now: {code,
+    error, account}. algo: works the legs (of opposite ones the first) for `work_for` ms; costs are those of taking all
+    of it."""
 
     legs: list[PlannedLeg]
     parallel: bool
@@ -96,7 +98,7 @@ class ExecutedOrder(Reply, frozen=True):
 
 
 class HedgeResult(Reply, frozen=True):
-    """Of a hedge, and of the adjustments of a delta control."""
+    """Shows what came of a hedge, or of the adjustments of a delta control."""
 
     success: bool
     executed_orders: list[ExecutedOrder]
@@ -127,8 +129,8 @@ class DeltaControlReply(Reply, frozen=True):
 
 
 class HedgeExecute(Request, frozen=True):
-    """POST /hedge/execute. timeout: ms of the whole. algo: works the legs for `work_for` ms, with orders of `clip`
-    base, before what is left is taken; touch: at once. maker_first: ms of algo peg."""
+    """The body of POST /hedge/execute. timeout: ms of the whole. algo: works the legs for `work_for` ms, with orders of
+    `clip` base, before what is left is taken; touch: at once. maker_first: ms of algo peg."""
 
     symbol: Name
     hedge_amount: Amount
@@ -159,7 +161,7 @@ class HedgeReply(HedgeResult, frozen=True, kw_only=True):
 
 
 class UtilizationRebalance(Request, frozen=True):
-    """POST /utilization/rebalance. max_rebalance_amount: base units of one account's adjustment."""
+    """The body of POST /utilization/rebalance. max_rebalance_amount: base units of one account's adjustment."""
 
     target_utilization: Share
     accounts: Accounts
@@ -208,11 +210,11 @@ class RebalanceReply(Reply, frozen=True):
 
 
 class DeltaAuto(Request, frozen=True):
-    """POST /delta/auto. band: base units that the net delta may be away from the target; times in ms; max_cost: of a
-    UTC day, in the quote currency; patience: of an unhealthy venue, until it stops; keep_margin: legs are kept from
-    liquidation; carry: the pair is turned round where the other side earns funding; carry_size: base of each side,
-    None: of the pair that is held. target_utilization: None: any; utilization_band: how far accounts may be away from
-    it; max_rebalance_amount: base that one of them trades at a time, None: any."""
+    """The body of POST /delta/auto. band: base units that the net delta may be away from the target; times in ms;
+    max_cost: of a UTC day, in the quote currency; patience: of an unhealthy venue, until it stops; keep_margin: legs
+    are kept from liquidation; carry: the pair is turned round where the other side earns funding; carry_size: base of
+    each side, None: of the pair that is held. target_utilization: None: any; utilization_band: how far accounts may be
+    away from it; max_rebalance_amount: base that one of them trades at a time, None: any."""
 
     symbol: Name
     accounts: list[str] = []  # []: every account that has the symbol
@@ -232,7 +234,7 @@ class DeltaAuto(Request, frozen=True):
 
 
 class AutoDecision(Reply, frozen=True):
-    """count: how often it was the same in a row, the last time at `timestamp`."""
+    """Shows a decision of automatic mode. count: how often it was the same in a row, the last time at `timestamp`."""
 
     timestamp: Millis
     action: str
@@ -286,7 +288,8 @@ class DeltaStatusReply(Reply, frozen=True):
 
 
 class AccountInstrument(Reply, frozen=True):
-    """multiplier: base units of one contract, or units of the quote currency where it is inverse."""
+    """Shows one account's instrument of a symbol. multiplier: base units of one contract, or units of the quote
+    currency where it is inverse."""
 
     account_id: str
     symbol: str
@@ -312,10 +315,10 @@ class SymbolsReply(Reply, frozen=True):
 
 
 class RiskMetrics(Reply, frozen=True):
-    """delta_deviation: of the coin `delta_unit`, from 0; in a history it is the net notional, of that currency.
-    leverage:
-    gross notional over equity, None where there is none; drawdown: the greatest share of a peak of equity that was
-    lost. ages: ms of what each figure was made from. unpriced: coins without a price, which equity is without."""
+    """Shows the risk of one account. delta_deviation: of the coin `delta_unit`, from 0; in a history it is the net
+    notional, of that currency. leverage: gross notional over equity, None where there is none; drawdown: the greatest
+    share of a peak of equity that was lost. ages: ms of what each figure was made from. unpriced: coins without a
+    price, which equity is without."""
 
     account_id: str
     delta_deviation: float
@@ -330,14 +333,14 @@ class RiskMetrics(Reply, frozen=True):
 
 
 class History(Request, frozen=True):
-    """Query of the history. since: only what is newer."""
+    """Queries the history. since: only what is newer."""
 
     limit: Annotated[int, Meta(ge=1, le=1000)] = 100
     since: Millis | None = None
 
 
 class AlertFilter(Request, frozen=True):
-    """Query of the alerts. all: those that have ended or were acknowledged, too."""
+    """Queries the alerts. all: those that have ended or were acknowledged, too."""
 
     account_id: str | None = None
     severity: Severity | None = None
@@ -371,7 +374,8 @@ class AccountSync(Request, frozen=True):
 
 
 class AccountState(Reply, frozen=True, kw_only=True):
-    """net_position: base units of the coin of which it holds most, over all of its symbols; `positions` has each."""
+    """Shows the state of one account. net_position: base units of the coin of which it holds most, over all of its
+    symbols; `positions` has each."""
 
     account_id: str
     exchange: str
@@ -439,7 +443,7 @@ class Service(Reply, frozen=True):
 
 
 class Performance(Reply, frozen=True):
-    """Of the last minute; memory in MB, of all processes; cpu in percent of one core."""
+    """Shows the load of the last minute; memory in MB, of all processes; cpu in percent of one core."""
 
     avg_response_time: float
     operations_per_second: float
@@ -468,7 +472,7 @@ class SystemReply(Reply, frozen=True):
 
 
 class Caller(Reply, frozen=True):
-    """Who a token says is asking. Without tokens: anonymous, with all scopes."""
+    """Shows as whom a token lets its caller in. Without tokens: anonymous, with all scopes."""
 
     actor: str
     scopes: list[Literal["read", "trade", "admin", "kill"]]
@@ -494,7 +498,8 @@ class OperationReply(Reply, frozen=True):
 
 
 class ErrorReply(Reply, frozen=True):
-    """code: the control plane's number where it has one, else ours; causes: what it came from, with our numbers."""
+    """Says why a call was refused or failed. code: the control plane's number where it has one, else ours; causes: what
+    it came from, with our numbers."""
 
     code: int
     error: str

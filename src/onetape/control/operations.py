@@ -1,8 +1,8 @@
 """Operations: what the control plane was wanted to do, each once, on the process's tape.
 
 An operation begins with a `command` frame and ends with a `reply` frame; what its saga keeps between them are `memory`
-frames, other calls are `log` frames. An operation that a killed process left is begun again under its own id by
-whoever sends its key again: what carries it out goes on where the tape says that it was.
+frames, other calls are `log` frames. An operation that a killed process left is begun anew under its own id by whoever
+repeats its key: what carries it out goes on where the tape says that it was.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class ControlTape:
         return self.records(("memory",))
 
     def records(self, events: tuple[str, ...], first: int = 0, last: int = 0) -> Iterator[Saved]:
-        """first, last: sequences, 0: from the beginning, to the end."""
+        """Reads the records of some kinds. first, last: sequences, 0: from the beginning, to the end."""
         if not is_tape(self.path):
             return
         with JournalReader(self.path) as reader:
@@ -105,7 +105,7 @@ def has_ended(records: list[Saved]) -> bool:
 
 
 class Ended(NamedTuple):
-    """answer: JSON. repeated: it is that of an earlier call with the same key."""
+    """Holds the answer to an operation. answer: JSON. repeated: it is that of an earlier call with the same key."""
 
     operation: str
     status: int
@@ -159,7 +159,7 @@ class Operations:
             kept = msgspec.json.decode(done.answer, type=_Kept)
             return Ended(kept.operation, kept.status, kept.answer, repeated=True)
         operation = self._operations[key]
-        if (running := self._running.get(operation)) is None:  # a life that was killed left it
+        if (running := self._running.get(operation)) is None:  # a process that was killed left it
             return (await self._go(wanted, operation, work, key))._replace(repeated=True)
         return (await asyncio.shield(running))._replace(repeated=True)
 
@@ -192,7 +192,7 @@ class Operations:
                 self._started(wanted, operation, work_of(wanted), key)
 
     async def _carry_out(self, wanted: Wanted, operation: str, work: Work, key: str) -> Ended:
-        if wanted.acts:  # a caller that asks once more after a loss of power must find it
+        if wanted.acts:  # a caller that repeats it after a loss of power must find it
             await self.tape.ensure()
         status, answer = await work(operation)
         self.ended(operation, status, answer, wanted, key)
@@ -221,7 +221,7 @@ class Operations:
             return 0
 
     async def drained(self, within_s: float) -> None:
-        """Waits for what is under way; what takes longer goes on in the next life."""
+        """Waits for what is under way; what takes longer goes on in the next run."""
         if self._running:
             _, late = await asyncio.wait(self._running.values(), timeout=within_s)
             for each in late:
@@ -252,7 +252,7 @@ class Operations:
     # --- ids --------------------------------------------------------------------------------------
 
     def _new_id(self, kind: str) -> str:
-        """`KIND-YYYYMMDD-NNN`, UTC. A clock that goes back gives no number twice."""
+        """Returns `KIND-YYYYMMDD-NNN`, UTC. A clock that goes back gives no number twice."""
         day = datetime.fromtimestamp(self._now() // 10**9, UTC).strftime("%Y%m%d")
         last, number = self._numbers.get(kind, (day, 0))
         day, number = (last, number + 1) if day <= last else (day, 1)

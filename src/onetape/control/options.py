@@ -15,8 +15,9 @@ __all__ = ["CONTROL", "ControlOptions", "control_journal", "control_options", "h
 
 
 class ControlOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """folder: what paths of the configuration are relative to. tls_cert, tls_key: files, "": plain HTTP. records: URL
-    of the recorder's database, which may hold a password: it is in no text of this; "": there is no recorder."""
+    """Holds what the control plane is started with. folder: what paths of the configuration are relative to. tls_cert,
+    tls_key: files, "": plain HTTP. records: URL of the recorder's database, which may hold a password: it is in no text
+    of this; "": there is no recorder."""
 
     home: str
     folder: str
@@ -34,7 +35,7 @@ def control_journal(home: Path) -> Path:
 
 
 def has_control(config: Config) -> bool:
-    """Its port is opened where the section is written, and by no default."""
+    """Tells whether its port is to be opened: where the section is written, and by no default."""
     return config.has(CONTROL) and config.control.enabled
 
 

@@ -57,13 +57,14 @@ class Placed:
 
     @property
     def has_ended(self) -> bool:
-        """Nothing more will be filled, and all fills are there."""
+        """Tells whether nothing more will be filled, and all fills are there."""
         return self.traded >= self.size or (self.is_final and self.traded >= self.reported)
 
     def fills(
         self, name: str, instrument: Instrument, currencies: Mapping[int, str], price_of: Callable[[str], Decimal]
     ) -> Fills:
-        """currencies: names of the tape's numbers; price_of: a coin in the settle currency, 0: not known."""
+        """Returns what was filled. currencies: names of the tape's numbers; price_of: a coin in the settle currency, 0:
+        unknown."""
         if not self.traded:
             return Fills(name, sequences=tuple(self.sequences))
         price = instrument.price(self.spent) / self.traded

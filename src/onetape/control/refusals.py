@@ -71,7 +71,7 @@ CHECK: Final = "compare the request with /docs"
 
 
 class NotServed(e.BadInput):
-    """What HTTP itself is not served with. status: of HTTP; headers: that go with it."""
+    """Refuses a call by the rules of HTTP itself. status: of HTTP; headers: that go with it."""
 
     def __init__(self, status: int, what: str, todo: str = "", headers: Mapping[str, str] | None = None) -> None:
         super().__init__(what, todo=todo)
@@ -86,7 +86,7 @@ def status_of(error: e.OnetapeError) -> int:
 
 
 def error_reply(error: e.OnetapeError, operation: str | None = None, retry_after: int | None = None) -> ErrorReply:
-    """retry_after: ms."""
+    """Returns what an error is answered with. retry_after: ms."""
     kind = CHAPTER.get(type(error), type(error))
     solution = error.todo or SOLUTIONS.get(kind.name) or (CHECK if status_of(error) < 500 else LOOK)
     return ErrorReply(

@@ -37,7 +37,8 @@ _MS: Final = 10**6
 
 
 class Risk:
-    """url: of the recorder's database, "": there is no recorder. What is read of it is read beside the loop."""
+    """Shows the risk of accounts and its alerts. url: of the recorder's database, "": there is no recorder. What is
+    read of it is read beside the loop."""
 
     def __init__(self, views: Views, url: str = "", *, now_s: Callable[[], float] = time.monotonic) -> None:
         self._views, self._url, self._now_s = views, url, now_s
@@ -59,7 +60,7 @@ class Risk:
 
     def metrics(self, account: str) -> RiskMetrics:
         """Returns an account's risk as of the views' last refresh. Raises InvalidAccount, ProxyFailed where nothing of
-        it is known."""
+        it has been reported."""
         views = self._views
         held = views.held(account)
         money = views.any_leg(account)
@@ -128,7 +129,7 @@ class Risk:
             self._away()
 
     def currency(self, account: str) -> str:
-        """Returns that of an account's figures, "": none is known. Raises InvalidAccount."""
+        """Returns that of an account's figures, "": it has none. Raises InvalidAccount."""
         self._views.symbols().check(account)
         money = self._views.any_leg(account)
         return money.instrument.settle if money is not None and money.equity else ""
@@ -191,8 +192,8 @@ class Risk:
         ]
 
     async def acknowledge(self, commands: IPCCommandSystem, id_: str, command_id: str | None = None) -> Alert:
-        """Says on the supervisor's journal that a person knows of an alert: it blocks no more. Raises NotServed where
-        there is none of that id, ServiceTimeout without a supervisor."""
+        """Says on the supervisor's journal that a person has acknowledged an alert: it blocks no more. Raises NotServed
+        where there is none of that id, ServiceTimeout without a supervisor."""
         fields = {"id": id_}
         answer = await commands.send_command("supervisor", "ack", fields, timeout=ACK_WITHIN_S, command_id=command_id)
         if answer.error is not None and answer.error["code"] != BadInput.code:

@@ -57,7 +57,7 @@ def order_fields(leg: Leg, *, rests: bool = False) -> dict[str, Any]:
 
 
 class Surroundings(Protocol):
-    """What a run needs of its desk. now: ns UTC."""
+    """Describes what a run needs of its desk. now: ns UTC."""
 
     home: Path
 
@@ -80,7 +80,8 @@ class Surroundings(Protocol):
 
 
 class SagaRun:
-    """reported: the answer to the caller; over: the saga has ended, or is stopped until the process resumes it."""
+    """Runs one saga over real gateways. reported: the answer to the caller; over: the saga has ended, or is stopped
+    until the process resumes it."""
 
     def __init__(self, desk: Surroundings, saga: Saga) -> None:
         self.saga = saga
@@ -93,7 +94,7 @@ class SagaRun:
         self._timers: list[asyncio.TimerHandle] = []
         self._names: dict[int, str] = {}  # client ids, by attempt
         self._traded: dict[int, int] = {}  # by closed attempt, at the last look
-        self._earlier = len(saga.attempts)  # of another run: what became of these only their gateways know
+        self._earlier = len(saga.attempts)  # of another run: only their gateways have what became of these
 
     def begin(self, effects: list[Effect]) -> None:
         self._do(effects)

@@ -1,6 +1,5 @@
-"""The REST interface: HTTP in, one handler a route, JSON out. What is wanted is checked here, once for all routes: Host
-and Origin, token and scope, how often, the body's size, type and fields. Each call leaves its record on the tape.
-"""
+"""The REST interface: HTTP in, one handler a route, JSON out. What is wanted is checked once for all routes: Host and
+Origin, token and scope, how often, the body's size, type and fields. Each call leaves its record on the tape."""
 
 from __future__ import annotations
 
@@ -76,8 +75,8 @@ _WITH_NAMES: Final = [
 
 
 class ControlServer:
-    """handlers: by the route's name; one without is not available. operations: on the process's tape. check: raises
-    while nothing may be traded."""
+    """Serves the routes over HTTP. handlers: by the route's name; one without is not available. operations: on the
+    process's tape. check: raises while nothing may be traded."""
 
     def __init__(
         self,
@@ -100,7 +99,7 @@ class ControlServer:
         self._listening: list[asyncio.Server] = []
         self.address = ""
 
-    # --- life -------------------------------------------------------------------------------------
+    # --- start and end ----------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Listens, of loopback on both of its addresses. Raises ProcessDown where the port is taken."""
@@ -256,8 +255,8 @@ class ControlServer:
         return work
 
     def resume(self, is_begun: Callable[[str], bool]) -> None:
-        """Goes on with what a killed life had begun, so that its answer is on the tape whether its caller comes back or
-        not; a stop that came meanwhile leaves no half of it."""
+        """Goes on with what a killed process had begun, so that its answer is on the tape whether its caller comes back
+        or not; a stop that came meanwhile leaves no half of it."""
 
         def work_of(wanted: Wanted) -> Work:
             route = BY_NAME[wanted.name]
@@ -312,7 +311,7 @@ class ControlServer:
 
 
 class _Lines:
-    """So many a second: left_out counts the others."""
+    """Lets so many lines a second through: left_out counts the others."""
 
     def __init__(self) -> None:
         self._second = self._count = self.left_out = 0
@@ -325,7 +324,7 @@ class _Lines:
 
 
 class _Limited(RateLimited):
-    """wait: seconds."""
+    """Says that a caller makes too many calls. wait: seconds."""
 
     def __init__(self, wait: float) -> None:
         super().__init__(

@@ -1,4 +1,4 @@
-"""What the control plane knows, and its routes: accounts, symbols, risk and the market."""
+"""The state that the control plane shows, and its routes: accounts, symbols, risk and the market."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ R = TypeVar("R")
 
 
 class State:
-    """records: URL of the recorder's database, "": there is none."""
+    """Serves the routes that show accounts, symbols, risk and the market. records: URL of the recorder's database, "":
+    there is none."""
 
     def __init__(self, home: Path, config: Config, *, records: str = "") -> None:
         make_token(home, CONTROL)

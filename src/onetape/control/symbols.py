@@ -22,7 +22,8 @@ USD: Final = ("USDT", "USDC", "USD")
 
 
 class NeutralSymbols:
-    """configured: [symbols]. instruments: by account, of its gateway, by symbol."""
+    """Finds each account's instrument of a neutral symbol. configured: [symbols]. instruments: by account, of its
+    gateway, by symbol."""
 
     def __init__(
         self, configured: Mapping[str, Collection[str]], instruments: Mapping[str, Mapping[str, Instrument]]
@@ -102,7 +103,8 @@ class NeutralSymbols:
 
 
 def _rank(instrument: Instrument, quote: str) -> tuple[bool, int] | None:
-    """Of several that a name could mean the least one is meant; None: it does not mean this one."""
+    """Ranks an instrument: of several that a name could mean the least one is meant; None: it does not mean this
+    one."""
     quotes = USD if quote == "USD" else (quote,)
     if instrument.quote not in quotes:
         return None

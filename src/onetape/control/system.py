@@ -1,7 +1,7 @@
 """The whole system by the REST interface: how its processes are, their stop and their restart.
 
 A stop is a state: what stands on the tape holds until a restart. Gateways that have not taken the kill switch are sent
-it until they have, also by the next life of this process. Who had been stopped before a stop is so after its end.
+it until they have, also by the next run of this process. Who had been stopped before a stop is so after its end.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from onetape.model.time import SECOND
 
 __all__ = ["System"]
 
-KEPT_S: Final = 0.25  # so long one look at the processes serves all who ask
+KEPT_S: Final = 0.25  # so long one look at the processes serves all callers
 ASK_WITHIN_S: Final = 2.0
 STOP_WITHIN_S: Final = 15.0  # until a stop says who has not answered
 RESTART_WITHIN_S: Final = 75.0
@@ -49,7 +49,7 @@ MS: Final = 10**6
 
 
 class System:
-    """performance: mean ms of a call and calls per second, of the last minute."""
+    """Shows, stops and restarts the system. performance: mean ms of a call and calls per second, of the last minute."""
 
     def __init__(
         self, home: Path, config: Config, operations: Operations, performance: Callable[[], tuple[float, float]]
@@ -74,7 +74,7 @@ class System:
                 self._note(record, at)
 
     def resume(self) -> None:
-        """Sends on what an earlier life had not sent to all."""
+        """Sends on what an earlier run had not sent to all."""
         if self._stopped:
             self._kill(self._stopped, self._reason)
 
@@ -260,7 +260,7 @@ class System:
     # --- the tape ---------------------------------------------------------------------------------
 
     def _save(self, state: str, operation: str, **facts: Any) -> None:
-        """It counts in this life also where it cannot be written. Raises DiskFull."""
+        """Notes a state and writes it. It counts in this run also where it cannot be written. Raises DiskFull."""
         record = {"kind": "system", "operation": operation, "state": state, **facts}
         self._note(record, time.time_ns())
         self._operations.tape.append(record)
@@ -280,7 +280,7 @@ class System:
 
 
 def _service(process: dict[str, Any], now: int) -> Service:
-    """error_count: how often it was started anew."""
+    """Returns a process as a service. error_count: how often it was started anew."""
     age = process["heartbeat_age_ms"]
     heard = 0 if age is None else now // MS - age
     return Service(name=process["name"], status=process["state"], last_heartbeat=heard, error_count=process["restarts"])

@@ -1,5 +1,5 @@
-"""Tokens of the REST interface: who may ask, and for what. `<home>/state/control.tokens` (0600) holds their SHA-256;
-a token itself, 32 random bytes, is shown once and is on no disk.
+"""Tokens of the REST interface: who may call it, and for what. `<home>/state/control.tokens` (0600) holds their
+SHA-256; a token itself, 32 random bytes, is shown once and is on no disk.
 
 While there is no such file loopback is open. It stays closed once there is one, also when all tokens are revoked.
 """
@@ -36,7 +36,7 @@ TOKENS_MAX: Final = 1000
 
 
 class Grant(msgspec.Struct, frozen=True):
-    """What a token allows. digest: SHA-256 of it, in hex; created, expires: ns UTC, 0: never."""
+    """Says what a token allows. digest: SHA-256 of it, in hex; created, expires: ns UTC, 0: never."""
 
     name: str
     digest: str
@@ -49,7 +49,7 @@ class Grant(msgspec.Struct, frozen=True):
 
 
 ANONYMOUS: Final = Grant("anonymous", "", SCOPES, 0)  # on loopback, while there is no token
-PAGES: Final = Grant(DASHBOARD, "run", SCOPES, 0)  # of this home, which have looked at who asks them
+PAGES: Final = Grant(DASHBOARD, "run", SCOPES, 0)  # of this home, which have checked who calls them
 NOBODY: Final = Grant("nobody", "", (), 0)  # who was not let in
 AUTO: Final = "auto"  # as whom automatic mode acts, and how the ids of its operations begin
 RESERVED: Final = (ANONYMOUS.name, NOBODY.name, AUTO, CONTROL, DASHBOARD)  # actors of records that show no token
@@ -66,7 +66,7 @@ class TokenStore:
         self._grants: tuple[Grant, ...] | None = None
 
     def grants(self) -> tuple[Grant, ...] | None:
-        """None: no token was ever made."""
+        """Returns the tokens' grants; None: no token was ever made."""
         try:
             found = self._path.stat()
         except FileNotFoundError:

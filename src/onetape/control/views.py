@@ -46,9 +46,9 @@ Key = tuple[str, PositionSide]
 
 @dataclass(slots=True)
 class AccountFigures:
-    """One account. qty: of its instruments' own units, signed; at: ns UTC, when its gateway stood by it last;
-    confirmed_at: when the venue last reported its balances, 0: never; why: the account cannot be relied on, "": it can.
-    """
+    """Holds one account's figures. qty: of its instruments' own units, signed; at: ns UTC, when its gateway stood by it
+    last; confirmed_at: when the venue last reported its balances, 0: never; why: the account cannot be relied on, "":
+    it can."""
 
     at: int = 0
     confirmed_at: int = 0
@@ -62,7 +62,7 @@ class AccountFigures:
 
 
 class Views:
-    """`refresh` takes in what has come; all else is as of then. clock: ns UTC."""
+    """Reads all accounts and their markets. `refresh` takes in what has come; all else is as of then. clock: ns UTC."""
 
     def __init__(self, config: Config, home: Path, *, clock: Callable[[], int] = time.time_ns) -> None:
         self.config, self.home = config, home
@@ -278,7 +278,7 @@ class Views:
         return instrument.price(bids[0][0] + asks[0][0]) / 2 if bids and asks else _ZERO
 
     def _funding(self, account: str, instrument: Instrument, seen: Seen) -> tuple[int | None, int]:
-        """Returns the next payment's rate, 1e-12, and when it is, ns UTC, 0: not known. Where the gateway does not hear
+        """Returns the next payment's rate, 1e-12, and when it is, ns UTC, 0: unknown. Where the gateway does not hear
         of it, the last one's."""
         rate, at = seen.rate, 0
         if (found := self.figures(account).funding.get(instrument.symbol)) is not None:

@@ -39,7 +39,8 @@ class Session(msgspec.Struct, frozen=True):
 
 
 class Sessions:
-    """is_secure: cookies go by TLS alone. A cookie is of a port: browsers mix those of one host up."""
+    """Makes sessions, and reads them from cookies. is_secure: cookies go by TLS alone. A cookie is of a port: browsers
+    mix those of one host up."""
 
     def __init__(self, home: Path, *, is_secure: bool = False) -> None:
         self._key, self._is_secure = _key(home / "state" / "dashboard.key"), is_secure
@@ -54,7 +55,7 @@ class Sessions:
         return f"{words}; Max-Age={KEPT_DAYS * 86400}" + ("; Secure" if self._is_secure else "")
 
     def of(self, headers: Mapping[str, str], port: int) -> Session:
-        """Returns who asks. Raises Unauthenticated."""
+        """Returns the session of a request. Raises Unauthenticated."""
         # Not SimpleCookie: it drops all that comes after an odd cookie of another port.
         found = (each.strip().partition("=") for each in headers.get("Cookie", "").split(";"))
         value = next((value for name, _, value in found if name == f"{COOKIE}{port}"), "")
@@ -83,7 +84,7 @@ class Sessions:
 
 
 class Links:
-    """The link that is good once: after it was used there is another one in its file. address: of the server."""
+    """Keeps the link that is good once: after it was used there is another one in its file. address: of the server."""
 
     def __init__(self, home: Path, address: str) -> None:
         self._file, self._address = link_file(home), address

@@ -25,7 +25,7 @@ _SINGLE: Final = ("supervisor", CONTROL, TRIALS)
 
 
 class Doors(NamedTuple):
-    """Where actions leave by."""
+    """Holds what actions leave by."""
 
     commands: IPCCommandSystem
     control: ControlPlane

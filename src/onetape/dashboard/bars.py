@@ -41,8 +41,8 @@ def instrument_from(facts: Mapping[str, Any]) -> Instrument:
 
 
 class Followed:
-    """A journal's rows of one type and instrument, oldest first. since: ns UTC, from where on it has all of them; 0:
-    from the journal's beginning."""
+    """Follows a journal's rows of one type and instrument, oldest first. since: ns UTC, from where on it has all of
+    them; 0: from the journal's beginning."""
 
     event: ClassVar[str]
     columns: ClassVar[int] = 5
@@ -66,7 +66,7 @@ class Followed:
 
     @property
     def is_whole(self) -> bool:
-        """Whether nothing more is to be had from further back."""
+        """Tells whether nothing more is to be had from further back."""
         return self._is_broken or not self.since or len(self.rows) >= self.rows_max
 
     def ahead(self, place: int = 0) -> bool:
@@ -176,7 +176,7 @@ def base_of(interval: int) -> int:
 
 
 class Bars(Followed):
-    """The middle of the market: (s UTC, open, high, low, close). base: span, ns."""
+    """Follows the middle of the market: (s UTC, open, high, low, close). base: span, ns."""
 
     event = "quote"
 

@@ -24,7 +24,7 @@ __all__ = ["Broadcast", "Page"]
 TICK_S: Final = 0.1
 BEAT_S: Final = 1.0
 TOPICS_MAX: Final = 64  # of one page
-EVENTS_MAX: Final = 10_000  # that wait for a slow page; beyond it is let go, and asks anew from its cursor
+EVENTS_MAX: Final = 10_000  # that wait for a slow page; beyond it is let go, and begins anew from its cursor
 Send = Callable[[str], Awaitable[None]]
 
 
@@ -64,7 +64,7 @@ class Page:
 
 
 class _Kept:
-    """What is so of one topic with its words. text: as it was sent last; at: ms UTC, when it was read."""
+    """Keeps the newest of one topic with its words. text: as it was sent last; at: ms UTC, when it was read."""
 
     __slots__ = ("at", "body", "due", "text", "work")
 

@@ -74,7 +74,7 @@ class _Followed:
 
     @property
     def is_behind(self) -> bool:
-        """Whether it is to be begun anew: another journal is there, or more has come than a first look reads."""
+        """Tells whether it is to be begun anew: another journal is there, or more has come than a first look reads."""
         return self.reader.is_gone or self.reader.last_sequence - self.reader.next_sequence > LOOKED_BACK
 
     def look(self) -> Mapping[str, Any]:

@@ -20,7 +20,7 @@ from onetape.store.records import Records, metadata
 
 __all__ = ["EquityLines", "thinned"]
 
-AT_ONCE: Final = 20_000  # rows, between which others may ask the database
+AT_ONCE: Final = 20_000  # rows, between which others may query the database
 RECENT: Final = 2 * DAY  # beyond it nobody looks for rows that came late
 LATE: Final = 10 * MINUTE  # within which all accounts have written a minute, as a rule
 POINTS_MAX: Final = 600  # of a line
@@ -43,7 +43,7 @@ _value: Final = itemgetter(1)
 
 @dataclass(slots=True)
 class _Line:
-    """hours: by their number the lowest and the highest point, and the deepest drawdown."""
+    """Keeps one line of equity. hours: by their number the lowest and the highest point, and the deepest drawdown."""
 
     hours: dict[int, tuple[_Point, _Point, float]] = field(default_factory=dict)
     minutes: deque[_Point] = field(default_factory=deque)  # of the last day
@@ -74,7 +74,7 @@ _Key = tuple[str, str, str]  # by, name, currency
 
 @dataclass(slots=True)
 class _Sums:
-    """Of all accounts together, by currency. last: by account equity and capital."""
+    """Adds up all accounts, by currency. last: by account equity and capital."""
 
     last: dict[str, dict[str, tuple[float, float]]] = field(default_factory=dict)
     best: dict[str, float] = field(default_factory=dict)
@@ -106,7 +106,8 @@ class _Sums:
 
 
 class EquityLines:
-    """`take` until it says that all is read, then `lines`; for the thread of the records."""
+    """Makes lines of the recorder's rows: `take` until it says that all is read, then `lines`; for the thread of the
+    records."""
 
     def __init__(self) -> None:
         self._begin()

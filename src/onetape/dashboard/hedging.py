@@ -1,5 +1,5 @@
-"""Offsetting positions as the control plane shows and carries them out: the page asks as its session, and the control
-plane's checks, operations and tape are the only way."""
+"""Offsetting positions as the control plane shows and carries them out: the page calls it as its session, and the
+control plane's checks, operations and tape are the only way."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ACT_WITHIN_S: Final = 90.0
 
 
 class ControlPlane:
-    """The control plane of this home."""
+    """Calls the control plane of this home."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
@@ -50,7 +50,7 @@ class ControlPlane:
     async def call(
         self, name: str, fields: Mapping[str, Any] | None = None, *, actor: str = "", key: str = ""
     ) -> dict[str, Any]:
-        """Calls a route and returns its answer. actor: who asks; key: with which it acts once. Raises NotAvailable
+        """Calls a route and returns its answer. actor: the caller; key: with which it acts once. Raises NotAvailable
         without a control plane, ProcessDown where it does not answer, and what it refuses with."""
         config = self._reader.config
         if not has_control(config):

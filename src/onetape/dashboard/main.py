@@ -38,7 +38,7 @@ NICE: Final = 5  # who trades goes first
 
 
 class Dashboard:
-    """All that the process is made of. stopping: set to end it."""
+    """Holds all that the process is made of. stopping: set to end it."""
 
     def __init__(self, options: DashboardOptions) -> None:
         self.stopping = asyncio.Event()

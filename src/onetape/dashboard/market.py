@@ -43,7 +43,7 @@ T = TypeVar("T", bound=Followed)
 
 
 class Market:
-    """orders: of all accounts."""
+    """Shows the markets of accounts. orders: of all accounts."""
 
     def __init__(self, reader: Reader, orders: Orders) -> None:
         self._reader, self._orders = reader, orders
@@ -122,8 +122,8 @@ class Market:
 
     async def _history(self, words: Sequence[str]) -> Any:
         """Returns whole bars of the middle of the market, oldest first: (s UTC, open, high, low, close), fewer than are
-        wanted where they are further back than one step: who wants `more` asks again. words: account, symbol, interval,
-        how many, before when (s UTC)."""
+        wanted where they are further back than one step: who wants `more` repeats the call. words: account, symbol,
+        interval, how many, before when (s UTC)."""
         bars, interval = self._bars(words)
         count, before = _number(words, 3, "count", 1, BARS_MAX, BARS), _number(words, 4, "before", 0, S_MAX, S_MAX)
 
@@ -224,7 +224,7 @@ class Market:
     async def _ahead(self, account: str, instrument: Instrument, rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         """Returns about how much stands before each order that rests, by its client id."""
         config = self._reader.config
-        shows_own = config.venues[config.accounts[account].venue].mode != "sim"  # a tape knows nothing of us
+        shows_own = config.venues[config.accounts[account].venue].mode != "sim"  # a tape has nothing of us
         resting = [
             Resting(row["client_id"], row["side"] == "buy", row["rests"], left if shows_own else 0)
             for row in rows
@@ -251,7 +251,7 @@ class Market:
 
     def _liquidation(self, account: str, held: PositionShown, instrument: Instrument) -> str | None:
         """Returns the price at which the account's equity would meet what it has to keep, all else unchanged; None:
-        there is none near, or nobody knows."""
+        there is none near, or it is unknown."""
         margin = self._reader.views.figures(account).margins.get(instrument.settle)
         if margin is None or margin.equity is None or margin.maintenance is None or held.price is None:
             return None

@@ -17,7 +17,7 @@ PORTS: Final = 100  # that are tried where none is written
 
 
 class DashboardOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """As `ControlOptions`. ports: that may be taken, in this order."""
+    """Holds what the web pages are started with, as `ControlOptions`. ports: that may be taken, in this order."""
 
     home: str
     folder: str
@@ -32,7 +32,7 @@ class DashboardOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def link_file(home: Path) -> Path:
-    """Where the link is that lets a browser in, once; 0600."""
+    """Returns the file of the link that lets a browser in, once; 0600."""
     return home / "run" / "dashboard.link"
 
 
@@ -45,7 +45,7 @@ def link_of(home: Path) -> str:
 
 
 def has_dashboard(config: Config) -> bool:
-    """Its port is opened where the section is written, and by no default."""
+    """Tells whether its port is to be opened: where the section is written, and by no default."""
     return config.has(DASHBOARD) and config.dashboard.enabled
 
 

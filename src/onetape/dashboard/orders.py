@@ -32,7 +32,8 @@ _MS: Final = 10**6
 
 
 class Orders:
-    """`take` reads what is new. All reading is in one thread of its own: a long journal holds nobody up."""
+    """Follows the orders of all accounts: `take` reads what is new. All reading is in one thread of its own: a long
+    journal blocks nobody."""
 
     def __init__(self, config: Config, home: Path) -> None:
         self._accounts = {
@@ -118,7 +119,7 @@ class _Account(FollowedAccount):
             view.take(frame)
 
     def _is_late(self, frame: Frame) -> bool:
-        """Whether it may still be among the events: of a journal without a checkpoint all is read."""
+        """Tells whether a frame may still be among the events: of a journal without a checkpoint all is read."""
         return self._reader is not None and frame.sequence > self._reader.last_sequence - FRAMES_BACK
 
     def _fill(self, frame: Frame) -> dict[str, Any]:

@@ -21,8 +21,8 @@ _RANKS: Final = {"CRITICAL": 0, "WARN": 1, "INFO": 2}
 
 @dataclass(frozen=True, slots=True)
 class AccountNow:
-    """One account in the currency that its contracts settle in. gross: notional of all positions; why: its figures are
-    not to be relied on, "": they are; age_ms: since its gateway last stood by them."""
+    """Shows one account in the currency that its contracts settle in. gross: notional of all positions; why: its
+    figures are not to be relied on, "": they are; age_ms: since its gateway last stood by them."""
 
     name: str
     venue: str
@@ -38,9 +38,9 @@ class AccountNow:
 
 @dataclass(slots=True)
 class DayOf:
-    """What records say of the UTC day. start: equity without deposits and withdrawals as the day began, capital: what
-    was paid in, both by account and currency; ledger: rows of `recorder.read.ledger` by strategy; minutes: equity of
-    all accounts by currency, (ns UTC, equity); limits: figures of accounts as `recorder.read.risk` has them."""
+    """Holds what records say of the UTC day. start: equity without deposits and withdrawals as the day began, capital:
+    what was paid in, both by account and currency; ledger: rows of `recorder.read.ledger` by strategy; minutes: equity
+    of all accounts by currency, (ns UTC, equity); limits: figures of accounts as `recorder.read.risk` has them."""
 
     start: dict[tuple[str, str], Decimal] = field(default_factory=dict)
     capital: dict[tuple[str, str], Decimal] = field(default_factory=dict)
@@ -52,7 +52,7 @@ class DayOf:
 
 @dataclass(slots=True)
 class Look:
-    """What was read of a home at `now`, ns UTC. status: the supervisor's; robots: by process, what each shows of
+    """Holds what was read of a home at `now`, ns UTC. status: the supervisor's; robots: by process, what each shows of
     itself; alerts: as `alert_rows`; halts: as `onetape halts`; stops: as `onetape stops`, None: no guardian answers;
     killed: why a kill switch is on, by account."""
 
@@ -69,7 +69,7 @@ class Look:
 
 
 def first_look(look: Look) -> dict[str, Any]:
-    """Returns the first look: money is decimal text after fees, times ms UTC, shares of 1; None: nobody knows."""
+    """Returns the first look: money is decimal text after fees, times ms UTC, shares of 1; None: unknown."""
     processes = look.status.get("processes", ())
     return {
         "at": look.now // _MS,

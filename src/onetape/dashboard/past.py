@@ -55,7 +55,7 @@ def folder_of(home: Path, kind: str, name: str) -> Path:
 
 
 class _Opened:
-    """A run with a traveller in a thread of its own: one stands at one place."""
+    """Holds a run with a traveller in a thread of its own: it is at one place at a time."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.used = folder, time.monotonic()
@@ -114,7 +114,7 @@ def _size(folder: Path) -> int:
 
 
 class Past:
-    """home: whose runs and sweeps."""
+    """Shows runs and sweeps of the past. home: whose."""
 
     def __init__(self, home: Path) -> None:
         self._home = home
@@ -198,7 +198,7 @@ class Past:
         return {**state, "now": format_time(state["now"]), "at": state["now"] / _MS}
 
     def _let_go(self, most: int) -> None:
-        """Ends travellers that nobody has used of late, and the oldest beyond so many; looks again while there are
+        """Ends travellers that nobody has used of late, and the oldest beyond so many; repeats that while there are
         any."""
         now = time.monotonic()
         idle = [name for name, each in self._opened.items() if now - each.used >= IDLE_S]
@@ -213,8 +213,8 @@ class Past:
             self._timer = asyncio.get_running_loop().call_later(IDLE_S, self._let_go, most)
 
     async def _moment_bars(self, words: Sequence[str]) -> Any:
-        """Returns bars of the market that a run had, up to a moment, and whether to ask again for `more`. words: run,
-        symbol, interval, time, how many."""
+        """Returns bars of the market that a run had, up to a moment, and whether to repeat the call for `more`. words:
+        run, symbol, interval, time, how many."""
         name, symbol, interval, moment, count = (*words, "", "", "", "", "")[:5]
         folder = folder_of(self._home, "runs", name)
         wanted = int(count) if count.isdecimal() and len(count) < 8 else 300

@@ -28,8 +28,8 @@ _STAMP: Final = struct.Struct("<q")
 
 @dataclass(frozen=True, slots=True)
 class Rests:
-    """Since when an order stands at its price. at: ns UTC, when it was read that it does; stamp: when it was so there;
-    size: units, as it came to rest or less."""
+    """Says since when an order rests at its price. at: ns UTC, when it was read that it does; stamp: when it was so at
+    the venue; size: units, as it came to rest or less."""
 
     at: int
     stamp: int
@@ -44,7 +44,8 @@ class Rests:
 
 @dataclass(frozen=True, slots=True)
 class Resting:
-    """name: its client id; own: units of it that the exchange displays, 0: it displays none of it."""
+    """One of our own orders that rests. name: its client id; own: units of it that the exchange displays, 0: it
+    displays none of it."""
 
     name: str
     buys: bool
@@ -60,7 +61,7 @@ class _Joined:
 
 @dataclass(slots=True)
 class Queue:
-    """A book and the places of own orders in it, moved by what a tape has, in its order."""
+    """Holds a book and the places of own orders in it, moved by what a tape has, in its order."""
 
     book: Book = field(default_factory=Book)
     _orders: dict[str, _Joined] = field(default_factory=dict)
@@ -82,7 +83,8 @@ class Queue:
                 each.place.on_shown(shown, stamp)
 
     def on_trade(self, stamp: int, price: int, size: int, taker: int) -> None:
-        """taker: its side, as on the tape. What traded before an order came to rest moved others."""
+        """Moves the orders at a trade's price. taker: its side, as on the tape. What traded before an order came to
+        rest moved others."""
         for each in self._orders.values():
             hits = each.of.rests.price == price and taker == (2 if each.of.buys else 1)
             if hits and each.place is not None and not 0 < stamp <= each.of.rests.stamp:
@@ -99,7 +101,7 @@ class Queue:
                     each.place.join(shown, stamp)
 
     def _shown(self, of: Resting, stamp: int) -> int | None:
-        """Returns units of others displayed at its price; None: nobody knows."""
+        """Returns units of others displayed at its price; None: unknown."""
         units = displayed(self.book, of.rests.price, buys=of.buys) if self.book.synced else None
         return units if units is None or stamp <= of.rests.stamp else max(units - of.own, 0)
 

@@ -37,8 +37,8 @@ T = TypeVar("T")
 
 
 class Reader:
-    """name: as whom processes are asked. records: URL of the recorder's database, "": there is none. folder: what
-    paths of the configuration are relative to. For one loop."""
+    """Reads a home, for one loop. name: as whom it calls processes. records: URL of the recorder's database, "": there
+    is none. folder: what paths of the configuration are relative to."""
 
     def __init__(self, name: str, config: Config, home: Path, *, records: str = "", folder: Path | None = None) -> None:
         self.config, self.home, self._url = config, home, records

@@ -60,14 +60,14 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class _Said(msgspec.Struct):
-    """What a page says: its topics, and by account up to which sequence it has events."""
+    """Says what a page wants: its topics, and by account up to which sequence it has events."""
 
     show: list[str]
     since: dict[str, int] = {}
 
 
 class DashboardServer:
-    """broadcast: what goes to pages; welcome: what a page is sent first."""
+    """Serves the pages. broadcast: what goes to pages; welcome: what a page is sent first."""
 
     def __init__(
         self, options: DashboardOptions, doors: Doors, broadcast: Broadcast, welcome: Callable[[Session], Any]
@@ -84,7 +84,7 @@ class DashboardServer:
         self._runner: web.AppRunner | None = None
         self.address, self.port = "", 0
 
-    # --- life -------------------------------------------------------------------------------------
+    # --- start and end ----------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Listens at the first of its ports that is free. Raises ProcessDown where none is."""

@@ -32,7 +32,7 @@ class SweepMaps:
         """Returns `map_of` with what has come. Raises BadInput where it is too large, and for what it has not."""
         try:
             manifest = (folder / "sweep.json").stat()
-            identity = manifest.st_ino, manifest.st_mtime_ns  # an inode is used again
+            identity = manifest.st_ino, manifest.st_mtime_ns  # an inode is reused
             if (folder / RESULTS).exists() and (size := (folder / RESULTS).stat().st_size) > BYTES_MAX:
                 raise BadInput(
                     f"{size >> 20} MB of results, the page shows at most {BYTES_MAX >> 20}",

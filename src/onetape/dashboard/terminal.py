@@ -40,7 +40,7 @@ _STYLES: Final = {"CRITICAL": "bold red", "WARN": "yellow"}
 
 
 class Top:
-    """What is on the screen, and what is being typed. said: the last line's words."""
+    """Holds what is on the screen, and what is being typed. said: the last line's words."""
 
     def __init__(self) -> None:
         self.view: dict[str, Any] | None = None
@@ -136,7 +136,7 @@ class Top:
 
 
 def _table(*heads: str) -> Table:
-    """The first column is of words, and those of `state` and `holds`; the others of numbers."""
+    """Makes a table. The first column is of words, and those of `state` and `holds`; the others of numbers."""
     made = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for number, head in enumerate(heads):
         made.add_column(
@@ -154,7 +154,7 @@ def _money(rows: Sequence[Mapping[str, Any]]) -> Table:
     for each in rows:
         share = None if each["day_share"] is None else f"{each['day_share']:+.2%}"
         figures = [_amount(each[name]) for name in ("fees", "funding", "unrealized")]
-        part = " (part)" if each["lacking"] else ""  # what is red says of which accounts nothing is known
+        part = " (part)" if each["lacking"] else ""  # what is red says which accounts have no figures
         _row(table, f"{each['currency']}{part}", _amount(each["equity"]), _amount(each["day"], "+"), share, *figures)
     return table
 

@@ -9,8 +9,9 @@ __all__ = ["Topic", "Topics"]
 
 
 class Topic(NamedTuple):
-    """make: what there is to see now, JSON values, by the words behind the topic's name (`market|main|...`); it raises
-    an OnetapeError for words that name nothing. every_s: between two looks, while a page shows it."""
+    """Says how a topic is read. make: what there is to see now, JSON values, by the words behind the topic's name
+    (`market|main|...`); it raises an OnetapeError for words that name nothing. every_s: between two looks, while a page
+    shows it."""
 
     make: Callable[[Sequence[str]], Awaitable[Any]]
     every_s: float

@@ -58,7 +58,8 @@ class _Trial:
 
 
 class Trials:
-    """folder: of the configuration, below which strategies and tapes lie; home: where runs are kept."""
+    """Starts backtests and sweeps, one at a time. folder: of the configuration, below which strategies and tapes lie;
+    home: where runs are kept."""
 
     def __init__(self, folder: Path, home: Path) -> None:
         self._folder, self._home = folder.resolve(), home

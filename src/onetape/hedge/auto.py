@@ -34,7 +34,7 @@ Action = Literal["hold", "control", "trade", "transfer", "stop", "start"]
 
 
 class MarginLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Distances to liquidation, shares of the price: see safety.Limits."""
+    """Holds the distances to liquidation, shares of the price: see safety.Limits."""
 
     act: Decimal = Decimal("0.08")
     restore: Decimal = Decimal("0.15")
@@ -46,8 +46,8 @@ class MarginLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class UtilizationBand(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where utilisations are kept: shares of 1 around `target`; amount_max: base that one account trades at a time, 0:
-    any."""
+    """Says where utilisations are kept: shares of 1 around `target`; amount_max: base that one account trades at a
+    time, 0: any."""
 
     target: Decimal
     band: Decimal = Decimal("0.1")
@@ -59,9 +59,10 @@ class UtilizationBand(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AutoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """target, band: base units; a correction begins beyond the band and goes on until the deviation is within `release`
-    of it. interval: ns between looks; cooldown: ns from the end of an operation to the next one; patience: ns that a
-    venue may be unhealthy before the mode stops. max_cost: quote of a UTC day, 0: any. slippage: share."""
+    """Holds the settings of automatic mode. target, band: base units; a correction begins beyond the band and goes on
+    until the deviation is within `release` of it. interval: ns between looks; cooldown: ns from the end of an operation
+    to the next one; patience: ns that a venue may be unhealthy before the mode stops. max_cost: quote of a UTC day, 0:
+    any. slippage: share."""
 
     symbol: str
     accounts: tuple[str, ...]
@@ -93,8 +94,8 @@ class AutoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The accounts as of one moment. alerts: critical ones that are open; moving: transfers on their way; busy: the
-    operation that works on the symbol, whoever began it; blocked: why nothing may be traded at all; "": none."""
+    """Holds the accounts as of one moment. alerts: critical ones that are open; moving: transfers on their way; busy:
+    the operation that works on the symbol, whoever began it; blocked: why nothing may be traded at all; "": none."""
 
     now: int
     views: Sequence[LegView]
@@ -107,7 +108,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How an operation ended. cost: quote, in fees and against the middle of the market; error: "": none."""
+    """Says how an operation ended. cost: quote, in fees and against the middle of the market; error: "": none."""
 
     now: int
     cost: Decimal = _ZERO
@@ -115,8 +116,8 @@ class Ended:
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
-    """What was decided at a look, and why. at, until: ns UTC of the first and the last look that came to it, count: how
-    many did. code: the reason as a word, which makes two decisions the same. cost: quote, as expected."""
+    """Says what was decided at a look, and why. at, until: ns UTC of the first and the last look that came to it,
+    count: how many did. code: the reason as a word, which makes two decisions the same. cost: quote, as expected."""
 
     at: int
     until: int
@@ -137,7 +138,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Auto:
-    """The state of one symbol's automatic mode. A fold of settings, looks and ends: the same ones make the same."""
+    """Decides for one symbol in automatic mode. Its state is a fold of settings, looks and ends: the same ones make the
+    same."""
 
     def __init__(self, settings: AutoSettings, now: int) -> None:
         self.settings = settings
@@ -195,7 +197,7 @@ class Auto:
         return self.records[-1]
 
     def replay(self, decision: Decision) -> None:
-        """Takes in a decision of an earlier life, as it was written."""
+        """Takes in a decision of an earlier run, as it was written."""
         self._turn(decision.until)
         if self.records and self.records[-1].at == decision.at:
             self.records.pop()
@@ -250,7 +252,8 @@ class Auto:
         return wants
 
     def _unhealthy(self, event: Look, terms: Terms) -> Decision | None:
-        """Not a moment's silence ends it, but one beyond the patience."""
+        """Decides to stop once a venue has been unhealthy for longer than the patience; a moment's silence stops
+        nothing."""
         views = {view.account: view for view in event.views}
         reasons = [
             f"{account}: {refusal_of(views[account], terms) if account in views else 'nothing is known of it'}"
@@ -358,7 +361,7 @@ class Auto:
         return self._decision(now, "stop", code, reason, delta)
 
     def _note(self, found: Decision) -> None:
-        """Of two equal ones in a row the second is counted, with its newer figures."""
+        """Keeps a decision; one that equals the last is counted with it, with its newer figures."""
         last = self.records[-1] if self.records else None
         if last is not None and not found.acts and (last.action, last.code) == (found.action, found.code):
             self.records[-1] = msgspec.structs.replace(found, at=last.at, count=last.count + 1)

@@ -27,8 +27,9 @@ INTERVAL: Final = 8 * HOUR  # of funding, where an instrument does not say its o
 
 
 class Carry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """size: base of each side, None: of the pair that is held; horizon_days: how long a pair is counted on to earn what
-    it earns now; times: how often what it earns more has to be worth its cost."""
+    """Says which pair is wanted, and when turning it round pays. size: base of each side, None: of the pair that is
+    held; horizon_days: how long a pair is counted on to earn what it earns now; times: how often what it earns more has
+    to be worth its cost."""
 
     size: Decimal | None = None
     horizon_days: Decimal = Decimal(3)
@@ -41,8 +42,8 @@ class Carry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """earns, would_earn: quote a day, now and after; cost: quote, of the trades once. trades: account -> signed base,
-    empty where nothing is better by enough. reason: why, or why not."""
+    """Says whether to change the pair. earns, would_earn: quote a day, now and after; cost: quote, of the trades once.
+    trades: account -> signed base, empty where nothing is better by enough. reason: why, or why not."""
 
     earns: Decimal
     would_earn: Decimal
@@ -89,7 +90,7 @@ def cost_of_trades(legs: Iterable[Leg]) -> Decimal:
 
 
 def _earned(view: LegView, position: Decimal) -> Decimal:
-    """Quote a day that a position earns by funding at the rate of now."""
+    """Returns the quote a day that a position earns by funding at the rate of now."""
     rate = view.funding_rate or _ZERO
     return -position * price_of(view) * rate * DAY / (view.instrument.funding_interval or INTERVAL)
 
@@ -101,8 +102,8 @@ def _sum(views: Iterable[LegView], side: int) -> Decimal:
 def _candidates(
     views: Sequence[LegView], size: Decimal, target: Decimal
 ) -> Iterator[tuple[str, Mapping[str, Decimal]]]:
-    """Positions that could be wanted. None at all is not among them: where that is better, the pair turned round is
-    twice as good."""
+    """Yields positions that could be wanted. None at all is not among them: where that is better, the pair turned round
+    is twice as good."""
     nothing = {view.account: _ZERO for view in views}
     for long, short in permutations(nothing, 2):
         yield f"long {long} and short {short}", nothing | {long: size + target, short: -size}

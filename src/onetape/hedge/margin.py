@@ -28,8 +28,8 @@ _UNIT: Final = 10**MONEY_DECIMALS
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A way on which margin moves from an account to another one. delay: ns until it is usable there, as is
-    expected; fee: in the currency, taken off what arrives; least: what the venue sends at least."""
+    """A way on which margin moves from one account to another. delay: expected ns until it is usable at the target;
+    fee: in the currency, taken off what arrives; least: what the venue sends at least."""
 
     source: str
     target: str
@@ -41,7 +41,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """amount: what leaves the source."""
+    """Moves margin on a route. amount: what leaves the source."""
 
     route: Route
     amount: Decimal
@@ -49,8 +49,8 @@ class Transfer:
 
 @dataclass(frozen=True, slots=True)
 class InFlight:
-    """A transfer that has been sent. debited, credited: that the source's, the target's figures show it. due: ns UTC by
-    when it is expected; later than that nothing is counted on."""
+    """A transfer that has been sent. debited, credited: whether the source's, the target's figures show it. due: ns UTC
+    by when it is expected; later than that nothing is counted on."""
 
     transfer: Transfer
     due: int
@@ -70,7 +70,7 @@ def lot_of(view: LegView) -> Fraction:
 
 def common_lot(views: Iterable[LegView]) -> Fraction:
     """Returns the least amount that all of them trade to the last unit; an inverse contract's lot moves with the price
-    and is not asked."""
+    and does not count."""
     lots = [lot_of(view) for view in views if view.instrument.kind is not Kind.INVERSE]
     return reduce(_lcm, lots) if lots else Fraction(0)
 
@@ -114,7 +114,7 @@ def _profit(view: LegView, base: Fraction, mark: Fraction, price: Fraction) -> F
 
 
 def _kept(view: LegView, base: Fraction, mark: Fraction, price: Fraction) -> Fraction:
-    """Maintenance of a leg at a price, settle currency."""
+    """Returns the maintenance margin of a leg at a price, settle currency."""
     value = abs(base) * (mark / price if view.instrument.kind is Kind.INVERSE else price)
     units = divide_half_even(value.numerator * _UNIT, value.denominator)
     return Fraction(view.instrument.maintenance_units(units), _UNIT)

@@ -15,7 +15,7 @@ _ZERO = Decimal(0)
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """price: in the quote currency; base: what stands there, in units of the base currency."""
+    """One price of a book. price: in the quote currency; base: what rests at it, in units of the base currency."""
 
     price: Decimal
     base: Decimal
@@ -23,7 +23,7 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Resting:
-    """An order of our own that stands in the book on another account of the venue. side: 1 buys, -1 sells."""
+    """An order of our own that rests in the book on another account of the venue. side: 1 buys, -1 sells."""
 
     account: str
     order: str
@@ -75,7 +75,7 @@ class LegView:
 
     @property
     def utilization(self) -> Fraction:
-        """(total - available) / total, of equity; 1 where there is none."""
+        """Returns (total - available) / total, of equity; 1 where there is none."""
         if self.equity <= 0:
             return Fraction(1)
         return Fraction(self.equity - self.available) / Fraction(self.equity)

@@ -44,8 +44,8 @@ _DIGITS: Final = 50  # of a division: an inverse contract's base
 
 
 class Cost(msgspec.Struct, frozen=True):
-    """What a leg is expected to cost, in its settle currency; funding: of the next payment, None where it is not
-    known. A gain is negative."""
+    """Says what a leg is expected to cost, in its settle currency; funding: of the next payment, None where it is
+    unknown. A gain is negative."""
 
     fee: Decimal = _ZERO
     spread: Decimal = _ZERO
@@ -87,9 +87,9 @@ class Leg(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """legs in the order in which they are sent, together where `parallel`. before: the net delta; missing: signed base
-    of the wanted change that no account can bear; considered: accounts that were not chosen, and why; bearers: those
-    that may trade what is missing later."""
+    """Says which orders make a wanted change. legs: in the order in which they are sent, together where `parallel`.
+    before: the net delta; missing: signed base of the wanted change that no account can bear; considered: accounts that
+    were not chosen, and why; bearers: those that may trade what is missing later."""
 
     legs: tuple[Leg, ...] = ()
     parallel: bool = True
@@ -119,8 +119,9 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
-    """Bounds of a plan. now: ns UTC; slippage: share of the middle of the market that a limit may be worse, halved so
-    often for an account; ages: ns, 0: who made the views has looked at them; reduce_only: nothing may be opened."""
+    """Holds the bounds of a plan. now: ns UTC; slippage: share of the middle of the market that a limit may be worse,
+    halved so often for an account; ages: ns, 0: who made the views has looked at them; reduce_only: nothing may be
+    opened."""
 
     now: int
     slippage: Decimal
@@ -169,8 +170,8 @@ def tradable(view: LegView, *, reduces: bool = False) -> Decimal:
 
 
 def least_of(views: Iterable[LegView]) -> Decimal:
-    """Returns the least amount of base that one of the accounts can trade; of an inverse contract without a market
-    nobody knows it. 0: of none."""
+    """Returns the least amount of base that one of the accounts can trade; of an inverse contract without a market it
+    is unknown. 0: of none."""
     return min((each for each in map(tradable, views) if each), default=_ZERO)
 
 

@@ -34,7 +34,7 @@ _CENT = Decimal("1e-6")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Shares of the price that it may still go against a leg before its venue closes it. act: nearer than this
+    """Holds shares of the price that it may still go against a leg before its venue closes it. act: nearer than this
     something is done; restore: up to there; last: nearer than this there is no time for a transfer."""
 
     act: Fraction
@@ -44,7 +44,8 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class LegMargin:
-    """distance: as a share of the price, None: no price closes it; arriving: the same with what is on its way."""
+    """Says how far one account's leg is from liquidation. distance: as a share of the price, None: no price closes it;
+    arriving: the same with what is on its way."""
 
     account: str
     distance: Fraction | None
@@ -53,8 +54,8 @@ class LegMargin:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """What is to be done now. trades: account -> signed base, which add up to nothing where both sides have enough.
-    reason: "" where all legs are far enough."""
+    """Says what is to be done now. trades: account -> signed base, which add up to nothing where both sides have
+    enough. reason: "" where all legs are far enough."""
 
     legs: tuple[LegMargin, ...]
     transfers: tuple[Transfer, ...] = ()
@@ -106,7 +107,7 @@ def safety(
 
 
 def _spare(view: LegView, limits: Limits) -> Decimal:
-    """What an account can send and stay as far away itself as it would be brought to."""
+    """Returns what an account can send and stay as far away itself as it would be brought to."""
     free = max(view.available, Decimal(0))
     if not view.position:
         return free
@@ -115,8 +116,8 @@ def _spare(view: LegView, limits: Limits) -> Decimal:
 
 
 def _sent(view: LegView, limits: Limits, routes: Sequence[Route], spare: dict[str, Decimal]) -> list[Transfer]:
-    """Transfers that bring a leg to where it is safe; those that bring it at least away from where something is done;
-    none where they do not."""
+    """Returns transfers that bring a leg to where it is safe; those that bring it at least away from where something is
+    done; none where they do not."""
     settle = view.instrument.settle
     lack = _money(shortfall(view, limits.restore))
     found: list[Transfer] = []

@@ -67,7 +67,7 @@ _PART: Final = Decimal("1e-9")  # of what positions differ by rounding
 
 
 class Goal(msgspec.Struct, frozen=True, kw_only=True):
-    """What an operation has set out to do. base: currency; bearers: accounts that may trade of it; positions: what all
+    """Says what an operation is to reach. base: currency; bearers: accounts that may trade of it; positions: what all
     held, signed base; least: of base that can be traded on one of them; times ns UTC."""
 
     operation: str
@@ -85,10 +85,10 @@ class Goal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fills(msgspec.Struct, frozen=True):
-    """What an attempt's order has come to so far. base, price: what was filled and its average; fees: in the settle
-    currency, with the worth of those in other coins; others: these as they were charged, by coin; unpriced: coins of
-    these without a price, whose worth is in no figure; lost: of base, what a spot account paid of it; sequences: of its
-    frames on the gateway's journal."""
+    """Says what an attempt's order has come to so far. base, price: what was filled and its average; fees: in the
+    settle currency, with the worth of those in other coins; others: these as they were charged, by coin; unpriced:
+    coins of these without a price, whose worth is in no figure; lost: of base, what a spot account paid of it;
+    sequences: of its frames on the gateway's journal."""
 
     order: str = ""
     base: Decimal = _ZERO
@@ -125,7 +125,8 @@ class Attempt:
 
     @property
     def cost(self) -> Decimal:
-        """Quote: fees, and what its fills were worse than the middle of the market when it was planned."""
+        """Returns the cost in quote: fees, and what its fills were worse than the middle of the market when it was
+        planned."""
         fills, leg = self.fills, self.leg
         return leg.in_quote(fills.fees) + fills.base * (fills.price - leg.mid) * leg.side
 
@@ -139,9 +140,9 @@ class Attempt:
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What happened. change: of the net delta, by fills; positions: the venues' own, at the end; naked: what is outside
-    of the way, 0 where all is well; differs: accounts whose positions are not what fills explain: (expected, there);
-    unknown: accounts that did not say what they hold, of which `positions` has what fills make."""
+    """Says what happened. change: of the net delta, by fills; positions: the venues' own, at the end; naked: what is
+    outside of the way, 0 where all is well; differs: accounts whose positions are not what fills explain: (expected,
+    reported); unknown: accounts that did not say what they hold, of which `positions` has what fills make."""
 
     status: Literal["completed", "partial", "failed"]
     change: Decimal
@@ -161,14 +162,14 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """The record is on the tape before the next effect."""
+    """Puts the record on the tape before the next effect."""
 
     record: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The attempt's order goes to its gateway, under an id that acts once, and is followed until it has ended."""
+    """Sends the attempt's order to its gateway, under an id that acts once, and follows it until it has ended."""
 
     attempt: Attempt
 
@@ -331,7 +332,8 @@ class Saga:
         return [*(Place(each) for each in self._open), *self._next(now)]
 
     def stop(self, now: int) -> list[Effect]:
-        """A person ends it: nothing more is traded, also of what is naked; what is open is canceled or waited for."""
+        """Ends it by a person's wish: nothing more is traded, also of what is naked; what is open is canceled or waited
+        for."""
         if self.is_over or self._is_stopped:
             return []
         made: list[Effect] = [self._write("saga_stopped", at=now)]
@@ -340,7 +342,7 @@ class Saga:
         return made if self._open else made + self._look()
 
     def progress(self, number: int, fills: Fills, now: int) -> list[Effect]:
-        """An order that works has been filled in part."""
+        """Takes in that an order that works has been filled in part."""
         attempt = self.attempts[number - 1]
         if attempt.is_closed:
             return []
@@ -351,7 +353,8 @@ class Saga:
         return []
 
     def closed(self, number: int, fills: Fills, now: int, *, why: str = "", code: int = 0) -> list[Effect]:
-        """An order has ended, or will never be placed. A fill that comes later still is one, and is said once more."""
+        """Takes in that an order has ended, or will never be placed. A fill that comes later still is one, and is
+        reported once more."""
         attempt = self.attempts[number - 1]
         if attempt.is_closed and fills.base <= attempt.fills.base:
             return []
@@ -359,7 +362,7 @@ class Saga:
         return made + self._next(now)
 
     def passed(self, now: int) -> list[Effect]:
-        """Time has passed."""
+        """Takes in that time has passed."""
         made: list[Effect] = []
         for attempt in self._open:
             if attempt.rests_until and now >= attempt.rests_until:
@@ -373,7 +376,7 @@ class Saga:
         return made + self._wake()
 
     def looked(self, views: Sequence[LegView], now: int) -> list[Effect]:
-        """Views of the bearers have come."""
+        """Takes in views of the bearers."""
         if self.is_over or not self._looking:
             return []
         self._looking = False
@@ -542,7 +545,7 @@ class Saga:
 
     def _waiting(self, now: int) -> set[str]:
         """Returns the accounts that have refused for so long that they are tried less often, each by itself: another
-        one that takes an order again is found at once."""
+        one that takes orders once more is found at once."""
         last = {each.leg.account: each.closed_at for each in self.attempts}
         beyond = {name: count - REFUSED_MAX for name, count in Counter(self._failed).items() if count > REFUSED_MAX}
         return {name for name, many in beyond.items() if now < last[name] + min(_PAUSES[2] << min(many, 11), MINUTE)}
@@ -579,7 +582,7 @@ class Saga:
 
     def _rest(self, views: Sequence[LegView], now: int) -> Leg | None:
         """Returns the next leg of opposite ones that have been done in part, to the same extent: the other ones follow
-        as what is missing. None: nothing is left, or one of them has failed, and trying again would be a bet."""
+        as what is missing. None: nothing is left, or one of them has failed, and another attempt would be a bet."""
         is_vain = bool(self._failed) or self._rounds >= ROUNDS_MAX
         if not self.goal.plan.opposes or is_vain or self._is_stopped or now >= self.goal.deadline:
             return None
@@ -593,7 +596,7 @@ class Saga:
     # --- the end ----------------------------------------------------------------------------------
 
     def _is_evened(self, views: Sequence[LegView], now: int) -> bool:
-        """Tells whether other hands, as a kill switch or a person, have taken off what its fills left naked: to trade
+        """Tells whether another actor, as a kill switch or a person, has taken off what its fills left naked: to trade
         that now would leave more than there is. While the time runs, or an account is unfit, it goes by its fills."""
         there = {each.account: each for each in views if not each.unfit}
         newest = max((each.fills.at for each in self.attempts), default=0)
@@ -610,7 +613,7 @@ class Saga:
         return {name: at + self.moved.get(name, _ZERO) for name, at in self.goal.positions.items()}
 
     def _verify(self, views: Sequence[LegView], now: int) -> list[Effect]:
-        """Compares the venues' own positions with what was filled; other hands may have traded, too."""
+        """Compares the venues' own positions with what was filled; others may have traded, too."""
         self._settled_by = self._settled_by or now + SETTLES
         there = {each.account: each for each in views if not each.unfit}
         traded, expected = {each.leg.account for each in self.attempts}, self._expected()
@@ -663,7 +666,8 @@ class Saga:
 
 
 def _agrees(view: LegView, expected: Decimal, attempts: Iterable[Attempt]) -> bool:
-    """Of an inverse contract the base moves with the price: as much as it may while an operation runs."""
+    """Tells whether a position is what fills explain. Of an inverse contract the base moves with the price: as much as
+    it may while an operation runs."""
     traded = sum((each.fills.base for each in attempts if each.leg.account == view.account), abs(expected))
     part = _DRIFT if view.instrument.kind is Kind.INVERSE else _PART
     return abs(view.position - expected) <= traded * part

@@ -25,9 +25,9 @@ _ZERO = Fraction(0)
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """utilization, tolerance: shares of 1; `==` is within. amount_max: base, of one account; None: any. routes: on
-    which margin may move; none: only exposure does. delta, band: where the net delta is to be, base units;
-    None: where it is."""
+    """Says where utilisation is to be. utilization, tolerance: shares of 1; `==` is within. amount_max: base, of one
+    account; None: any. routes: on which margin may move; none: only exposure does. delta, band: where the net delta is
+    to be, base units; None: where it is."""
 
     utilization: Fraction
     tolerance: Fraction
@@ -39,8 +39,9 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One account's. trade: signed base that it trades; amount: by how much that changes its exposure, signed;
-    transfer: margin that it gets, settle currency, below 0 that it sends; wanted: the exposure that it lacks."""
+    """Says what one account does. trade: signed base that it trades; amount: by how much that changes its exposure,
+    signed; transfer: margin that it gets, settle currency, below 0 that it sends; wanted: the exposure that it
+    lacks."""
 
     account: str
     action: Literal["increase", "decrease", "maintain"]
@@ -53,8 +54,8 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Rebalance:
-    """actions: one an account, in the order of the views. repair: what trades add up to. reason: what was left out, or
-    came first; "": nothing."""
+    """Says what brings all accounts to the target. actions: one an account, in the order of the views. repair: what
+    trades add up to. reason: what was left out, or came first; "": nothing."""
 
     actions: tuple[Action, ...]
     transfers: tuple[Transfer, ...]
@@ -115,8 +116,8 @@ def _action(view: LegView, target: Target, trade: Fraction, moved: Decimal, want
 
 
 def _wanted(view: LegView, target: Target, edge: Fraction = _ZERO) -> Fraction:
-    """Exposure in base that a leg gains to come to the target, below 0 that it loses; 0 within the tolerance. edge: to
-    the end of the tolerance instead, wherever it is."""
+    """Returns the exposure in base that a leg gains to come to the target, below 0 that it loses; 0 within the
+    tolerance. edge: to the end of the tolerance instead, wherever it is."""
     gap = target.utilization - view.utilization
     if view.equity <= 0 or price_of(view) <= 0 or view.refusal or (not edge and abs(gap) <= target.tolerance):
         return _ZERO
@@ -130,7 +131,7 @@ def _wanted(view: LegView, target: Target, edge: Fraction = _ZERO) -> Fraction:
 def _balanced(
     views: Sequence[LegView], target: Target, wants: Mapping[str, Fraction], repair: Fraction
 ) -> dict[str, Fraction]:
-    """Signed trades that add up to the repair. Who is farthest from the target is served first; what lacks a
+    """Returns signed trades that add up to the repair. Who is farthest from the target is served first; what lacks a
     counterpart is taken by accounts within their tolerance, and else is left."""
     sides = {view.account: (view.position > 0) - (view.position < 0) for view in views}
     trades = {account: wants[account] * sides[account] for account in wants}
@@ -161,13 +162,13 @@ def _clamp(value: Fraction, most: Fraction) -> Fraction:
 
 
 def _room(view: LegView, target: Target, side: int, sign: int) -> Fraction:
-    """What an account within its tolerance may trade of a sign and stay within."""
+    """Returns what an account within its tolerance may trade of a sign and stay within."""
     grows = side in (0, sign)
     return max(_wanted(view, target, target.tolerance if grows else -target.tolerance) * (1 if grows else -1), _ZERO)
 
 
 def _limit(view: LegView, target: Target) -> Fraction:
-    """What an account's margin, or its position, lets it trade at all."""
+    """Returns what an account's margin, or its position, lets it trade at all."""
     price = Fraction(price_of(view))
     value = Fraction(max(view.available, Decimal(0)) * max(view.leverage, Decimal(1)))
     if price <= 0:
@@ -177,8 +178,8 @@ def _limit(view: LegView, target: Target) -> Fraction:
 
 
 def _whole(views: Sequence[LegView], trades: dict[str, Fraction], repair: Fraction) -> dict[str, Fraction]:
-    """Trades in whole lots, towards zero and none below what is traded; then the side that is more gives back, until
-    they add up."""
+    """Returns trades in whole lots, towards zero and none below what is traded; then the side that is more gives back,
+    until they add up."""
     common = common_lot(views)
     found, lots = dict(trades), dict.fromkeys(trades, _ZERO)
     by_account = {view.account: view for view in views if price_of(view) > 0}
@@ -201,7 +202,8 @@ def _whole(views: Sequence[LegView], trades: dict[str, Fraction], repair: Fracti
 
 
 def _transfers(views: Sequence[LegView], target: Target) -> list[Transfer]:
-    """From accounts that use too little to those that use too much, each up to its target, in the order of routes."""
+    """Returns transfers from accounts that use too little to those that use too much, each up to its target, in the
+    order of routes."""
     need: dict[str, Decimal] = {}
     for view in views:
         used = view.equity - view.available

@@ -19,13 +19,13 @@ from onetape.hedge.plan import Leg, qty_of, tradable
 __all__ = ["Work", "changed", "order_of", "wish_of"]
 
 AGE: Final = "1s"  # an order that rests is moved at most so often
-_OPTIONS: Final = {"twap": {"spread": 0}, "shortfall": {"spread": 0}}  # by chance nothing could be done again
+_OPTIONS: Final = {"twap": {"spread": 0}, "shortfall": {"spread": 0}}  # what is left to chance could not be repeated
 _ZERO: Final = Decimal(0)
 
 
 class Work(msgspec.Struct, frozen=True):
-    """algo: a name of `execution.algorithms`; until: ns UTC, what is left is taken then; clip: base of one order, 0: as
-    the algorithm has it."""
+    """Says how legs are worked. algo: a name of `execution.algorithms`; until: ns UTC, what is left is taken then;
+    clip: base of one order, 0: as the algorithm has it."""
 
     algo: str
     until: int
@@ -50,7 +50,7 @@ def wish_of(
     least = int(qty_of(instrument, tradable(view, reduces=leg.reduces), leg.mid, ROUND_UP) / leg.lot)
     clip = max(int(qty_of(instrument, work.clip, leg.mid) / leg.lot), 1) if work.clip else None
     limit = int(leg.limit / tick)
-    # What rests at its limit would cross here: the limit is the worst price to take at.
+    # What rests at its limit would cross in this case: the limit is the worst price to take at.
     bound = None if work.algo == "iceberg" else limit
     parent = Parent(leg.side, total, begun, work.until, bound, clip, None, max(min(least, total), 1))
     algorithm = make_algorithm(work.algo, parent, float, _OPTIONS.get(work.algo, {"age": AGE}))

@@ -18,7 +18,7 @@ RECONNECT_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)  # then the last
 
 
 def reconnect_after(failures: int) -> float:
-    """Seconds until the next try at most; failures: how many in a row."""
+    """Returns the seconds until the next try at most; failures: how many in a row."""
     return RECONNECT_S[min(failures, len(RECONNECT_S) - 1)]
 
 
@@ -38,7 +38,7 @@ async def connected(
     egress: Egress | None = None,
 ) -> None:
     """Lasts until the connection ends, or is of no use any more: `take` says True, or `cut` is set. ping: a message
-    that the venue wants to hear again and again, beside the pings of the WebSocket."""
+    that the venue wants to hear repeatedly, beside the pings of the WebSocket."""
 
     class Listener(picows.WSListener):
         def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:

@@ -31,7 +31,7 @@ class EgressError(ConnectionError):
 
 
 class Egress:
-    """Connects through a proxy. say: hears when it begins to fail and when it works again."""
+    """Connects through a proxy. say: hears when it begins to fail and when it recovers."""
 
     def __init__(self, proxy: Proxy, say: Callable[[HealthOut], None] = lambda out: None) -> None:
         self._proxy, self._say = proxy, say

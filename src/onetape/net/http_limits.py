@@ -16,8 +16,8 @@ _PIECE: Final = 16 << 10
 
 
 async def body_of(reply: aiohttp.ClientResponse) -> bytes:
-    """Reads the body of a session without `auto_decompress`: a megabyte of gzip may be a gigabyte, so that it is
-    unpacked here, no further than the bound. Raises aiohttp.ClientPayloadError."""
+    """Reads the body of a session without `auto_decompress`: a megabyte of gzip may be a gigabyte, so it is unpacked by
+    this code, no further than the bound. Raises aiohttp.ClientPayloadError."""
     encoding = reply.headers.get("Content-Encoding", "identity").lower()
     if encoding not in (ENCODING, "identity"):
         raise aiohttp.ClientPayloadError(f"an answer packed as {encoding[:20]!r}")
@@ -37,7 +37,8 @@ async def body_of(reply: aiohttp.ClientResponse) -> bytes:
 
 
 def no_redirects() -> aiohttp.TraceConfig:
-    """For sessions whose WebSockets would follow one, with all that they say in the beginning."""
+    """Returns a trace that refuses redirects, for sessions whose WebSockets would follow one, with all that they say in
+    the beginning."""
 
     async def refuse(_session: Any, _context: SimpleNamespace, sent: Any) -> NoReturn:
         status = sent.response.status

@@ -23,7 +23,7 @@ RawRequest = tuple[str, str, str, dict[str, str], bytes, int]
 
 
 class NotPlain(Exception):  # noqa: N818 - not wrong, only not for this reader
-    """The request has another form; nothing of it has been taken."""
+    """Says that the request has another form; nothing of it has been taken."""
 
 
 def read_request(data: bytes | bytearray, start: int = 0) -> RawRequest | None:

@@ -1,4 +1,4 @@
-"""Gives a body to a server over HTTP, again where that may help: for what is sent now and then and may wait."""
+"""Gives a body to a server over HTTP, with retries where these may help: for what is sent now and then and may wait."""
 
 from __future__ import annotations
 

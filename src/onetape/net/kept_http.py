@@ -1,8 +1,7 @@
 """Kept-open HTTP connections for orders: a request is written as soon as it is made.
 
-A connection has one request on it at a time. One that ends with a request on it leaves that request
-unknown; none is ever sent again by itself. What finds no free connection goes through the pool
-that all other requests use.
+A connection has one request on it at a time. One that ends with a request on it leaves that request unknown; none is
+ever repeated automatically. What finds no free connection goes through the pool that all other requests use.
 """
 
 from __future__ import annotations
@@ -50,8 +49,8 @@ class KeptConnections:
         return any(each.is_free for each in self._there)
 
     def send(self, call: Call) -> asyncio.Future[Response] | None:
-        """Its answer to come; None: no connection is free, and nothing was sent. The future raises
-        OSError (also TimeoutError) where no answer came."""
+        """Returns the answer to come; None: no connection is free, and nothing was sent. The future raises OSError
+        (also TimeoutError) where no answer came."""
         for each in self._there:
             if each.is_free:
                 self.sent += 1
@@ -155,7 +154,7 @@ class _Kept(asyncio.Protocol):
             waiting, self._waiting = self._waiting, None
             self.used = time.monotonic()
             if not response.keeps or not self._reader.is_between:
-                # What came beside the answer belongs to nothing that was asked.
+                # What came beside the answer belongs to no request.
                 self.close()
             if waiting is None:
                 self.close()

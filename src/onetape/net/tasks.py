@@ -12,8 +12,8 @@ RETRY_S: Final = 1.0
 
 
 def watched(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-    """Work beside its owner's, which nobody waits for: what it raises is raised in a callback, of
-    which the loop's handler hears."""
+    """Starts work beside its owner's, which nobody waits for: what it raises is raised in a callback, of which the
+    loop's handler hears."""
     task = asyncio.ensure_future(work)
     task.add_done_callback(_raise)
     return task
@@ -25,9 +25,9 @@ def _raise(task: asyncio.Task[None]) -> None:
 
 
 async def ended(tasks: Collection[asyncio.Future[Any]]) -> list[Any]:
-    """Returns what became of each, in their order: a result or an exception. All of them are cancelled, and again while
-    one goes on: Python 3.11's `wait_for` swallows a cancellation that comes in the turn of its answer (bpo-37658), and
-    with it whoever waits in a loop."""
+    """Returns what became of each, in their order: a result or an exception. All of them are cancelled, repeatedly
+    while one goes on: Python 3.11's `wait_for` swallows a cancellation that comes in the turn of its answer
+    (bpo-37658), and with it whoever waits in a loop."""
     left = set(tasks)
     while left:
         for task in left:

@@ -1,9 +1,8 @@
 """Which halts begin, change and end: the decisions of a guardian about what was lost.
 
-Pure: events in, effects out. Incomes come from the tapes of gateways, which also say what was lifted
-by hand; effects are commands to gateways. A guardian that starts anew hands the tapes in again and
-comes to the same: its commands have ids that follow from what they say, so a gateway that has done
-one does it no second time.
+Pure: events in, effects out. Incomes come from the tapes of gateways, which also say what was lifted by hand; effects
+are commands to gateways. A guardian that starts anew feeds the tapes in once more and comes to the same: its commands
+have ids that follow from what they say, so a gateway that has done one does it no second time.
 """
 
 from __future__ import annotations
@@ -44,8 +43,8 @@ class Priced(NamedTuple):
 
 
 class Unrealized(NamedTuple):
-    """What an open position would bring now. strategy: the sub-account that holds it, "": the account. amount: units of
-    1e-18 of the asset; while nobody knows its price, what was said before stays."""
+    """Says what an open position would bring now. strategy: the sub-account that holds it, "": the account. amount:
+    units of 1e-18 of the asset; while its price is unknown, what was said before stays."""
 
     account: str
     strategy: str
@@ -55,7 +54,7 @@ class Unrealized(NamedTuple):
 
 
 class HaltReported(NamedTuple):
-    """A gateway's tape has a halt, or a new version of one."""
+    """Says that a gateway's tape has a halt, or a new version of one."""
 
     account: str
     id: str
@@ -64,7 +63,7 @@ class HaltReported(NamedTuple):
 
 
 class HaltLifted(NamedTuple):
-    """A gateway's tape says that a halt was lifted. by_hand: by somebody else than a guardian."""
+    """Says that a gateway's tape has the lift of a halt. by_hand: by somebody else than a guardian."""
 
     account: str
     id: str
@@ -90,7 +89,7 @@ class Send(NamedTuple):
 
 
 class NotCounted(NamedTuple):
-    """Amounts that count for no limit as nobody knows their asset's price; {}: none any more. Units of 1e-18."""
+    """Says which amounts count for no limit as their asset's price is unknown; {}: none any more. Units of 1e-18."""
 
     amounts: dict[str, int]
 
@@ -107,7 +106,7 @@ class _Cached(NamedTuple):
 
 @dataclass(slots=True)
 class HaltDecisions:
-    """accounts: whose gateways are commanded."""
+    """Decides which halts begin, change and end. accounts: whose gateways are commanded."""
 
     windows: IncomeWindows
     accounts: Collection[str]
@@ -137,7 +136,7 @@ class HaltDecisions:
 
     @property
     def next_due(self) -> int:
-        """When something changes though nothing comes, ns UTC; 0: never."""
+        """Returns when something changes though nothing comes, ns UTC; 0: never."""
         return self.windows.next_change()
 
     def _decide(self, now: int) -> list[Effect]:

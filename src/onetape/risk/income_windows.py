@@ -1,10 +1,10 @@
-"""What was lost or earned in a sliding time: realised, fees and funding of symbols, sub-accounts, accounts
-and the system, exact to 1e-18 of one currency.
+"""What was lost or earned in a sliding time: realised, fees and funding of symbols, sub-accounts, accounts and the
+system, exact to 1e-18 of one currency.
 
-Pure. Each income is handed in once, with its venue's time; it counts at `now` where
-now - window < its time <= now, so it has left at the nanosecond time + window. Of a UTC day all
-count that the day has seen. An income in another asset is worth what that asset was worth when it
-came, and the asset is kept; while nobody knows a price it waits, and is reported as not counted.
+Pure. Each income is fed in once, with its venue's time; it counts at `now` where now - window < its time <= now, so it
+has left at the nanosecond time + window. Of a UTC day all count that the day has seen. An income in another asset is
+worth what that asset was worth when it came, and the asset is kept; while its price is unknown it waits, and is
+reported as not counted.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Income(NamedTuple):
 
 
 class Subject(NamedTuple):
-    """What a window is about. account: of a sub-account, whose names an account has for itself."""
+    """Says what a window is about. account: of a sub-account, whose names an account has for itself."""
 
     scope: Scope
     name: str = ""
@@ -65,7 +65,7 @@ class Subject(NamedTuple):
 
 
 def halt_id(subject: Subject, limit: str) -> str:
-    """Names a limit's halt, the same for every life of every guardian: short enough to be typed."""
+    """Names a limit's halt, the same in every run of every guardian: short enough to be typed."""
     text = "\0".join((subject.scope, subject.account, subject.name, limit))
     return f"h-{hashlib.blake2b(text.encode(), digest_size=5).hexdigest()}"
 
@@ -109,7 +109,7 @@ class Window:
         self.total += amount
 
     def slide(self, now: int) -> None:
-        """To now, which never goes back."""
+        """Moves the window to now, which never goes back."""
         while self._ahead and self._ahead[0][0] <= now:
             self.add(*self._ahead.pop(0), now)
         start = max(self.since, self._start(now))
@@ -124,7 +124,7 @@ class Window:
         return self.total + min(unrealized, 0) <= -self.limit.most
 
     def until(self, unrealized: int = 0) -> int:
-        """When a limit that is reached is so no longer by the passing of time; 0: not by itself."""
+        """Returns when a limit that is reached is so no longer by the passing of time; 0: not by itself."""
         if not self.limit.window:
             return 0
         left = self.total + min(unrealized, 0)
@@ -136,7 +136,7 @@ class Window:
         return 0
 
     def next_change(self, now: int) -> int:
-        """When the sum changes though nothing comes; 0: never."""
+        """Returns when the sum changes though nothing comes; 0: never."""
         due = [self._ahead[0][0]] if self._ahead else []
         if self._in:
             first = self._in[0][0]
@@ -149,7 +149,7 @@ class Window:
 
 
 class IncomeWindows:
-    """All limits of a system.
+    """Holds all limits of a system.
 
     limits: by scope; a symbol, a sub-account or an account has each of its scope's from its first income.
     currency: what is reckoned in; all limits are of it.
@@ -173,7 +173,7 @@ class IncomeWindows:
     # --- events -----------------------------------------------------------------------------------
 
     def advance(self, now: int) -> None:
-        """Time goes on to `now`, ns; it never goes back."""
+        """Moves time on to `now`, ns; it never goes back."""
         if now <= self.now:
             return
         self.now = now
@@ -181,7 +181,7 @@ class IncomeWindows:
             window.slide(now)
 
     def income(self, income: Income) -> None:
-        """Takes in one income; each is to be handed in once."""
+        """Takes in one income; each is to be fed in once."""
         amount = self.worth(income.asset, income.amount)
         if amount is not None:
             self._count(income, amount)
@@ -193,13 +193,13 @@ class IncomeWindows:
             waiting.append(income)
 
     def price(self, asset: str, price: Fraction) -> None:
-        """What a unit of an asset is worth in the currency from here on. What waited for it counts."""
+        """Takes in what a unit of an asset is worth in the currency from now on. What waited for it counts."""
         self._prices[asset] = price
         for income in self._waiting.pop(asset, ()):
             self._count(income, _worth(income.amount, price))
 
     def unrealized(self, account: str, strategy: str, symbol: str, amount: int) -> None:
-        """What an open position in a symbol would bring now, units of the currency. strategy: the sub-account
+        """Takes in what an open position in a symbol would bring now, units of the currency. strategy: the sub-account
         whose limits count it, "": it is the account's, as the venue nets it, and all other limits do."""
         self._unrealized[account, strategy, symbol] = amount
         if self.counts_unrealized:  # nothing may have been realised yet
@@ -208,14 +208,14 @@ class IncomeWindows:
                     self._window(_subject(scope, Income(0, account, symbol, strategy, Kind.REALIZED, "", 0)), limit)
 
     def worth(self, asset: str, amount: int) -> int | None:
-        """Units of the currency; None while nobody knows the asset's price."""
+        """Returns units of the currency; None while the asset's price is unknown."""
         if asset == self.currency:
             return amount
         price = self._prices.get(asset)
         return None if price is None else _worth(amount, price)
 
     def lift(self, id_: str, time: int) -> None:
-        """The halt of a limit was lifted by hand: what came until then counts no more for it."""
+        """Takes in that the halt of a limit was lifted by hand: what came until then counts no more for it."""
         self._lifted[id_] = max(self._lifted.get(id_, 0), time)
         if (found := self._windows.get(id_)) is not None:
             found[1].lift(time, self.now)
@@ -224,7 +224,7 @@ class IncomeWindows:
 
     @property
     def uncounted(self) -> dict[str, int]:
-        """Assets that nobody knows a price of, and the sum of what came in them, units."""
+        """Returns the assets whose price is unknown, and the sum of what came in them, units."""
         return {asset: sum(each.amount for each in waiting) for asset, waiting in self._waiting.items()}
 
     def breaches(self) -> list[Breach]:
@@ -238,12 +238,12 @@ class IncomeWindows:
         return found
 
     def slides(self, id_: str) -> bool:
-        """The halt of that id is of a window that slides; False also where nobody knows it."""
+        """Tells whether the halt of that id is of a window that slides; False also for an unknown id."""
         found = self._windows.get(id_)
         return found is not None and bool(found[1].limit.window)
 
     def next_change(self) -> int:
-        """When a sum changes though nothing comes, ns; 0: never."""
+        """Returns when a sum changes though nothing comes, ns; 0: never."""
         due = (window.next_change(self.now) for _, window in self._windows.values())
         return min((each for each in due if each), default=0)
 

@@ -32,8 +32,8 @@ class Rung(NamedTuple):
 
 
 class Ladder(NamedTuple):
-    """rungs: nearest first; moved: ranks of levels that the liquidation price has moved inside;
-    left: of the position, what no stop can take off because it is less than the venue trades."""
+    """Holds the stops of one position. rungs: nearest first; moved: ranks of levels that the liquidation price has
+    moved inside; left: of the position, what no stop can take off because it is less than the venue trades."""
 
     rungs: tuple[Rung, ...]
     moved: tuple[int, ...]
@@ -55,10 +55,10 @@ def ladder_of(
     would be less than the venue trades there are fewer of them, the nearest ones.
 
     qty: signed, not 0; entry: units of price, positive; distances: shares of the entry, ascending.
-    price: where the market is, 0: not known; levels that it has passed have no stop. floors:
-    triggers that the levels had before, by rank: none is ever farther from the market than that.
-    liquidation: the venue's liquidation price, units; None: there is none. most: stops that there may be, 0: any;
-    one that the venue takes only in pieces is more of them.
+    price: where the market is, 0: unknown; levels that it has passed have no stop. floors: triggers that the levels had
+    before, by rank: none is ever farther from the market than that.
+    liquidation: the venue's liquidation price, units; None: there is none. most: stops that there may be, 0: any; one
+    that the venue takes only in pieces is more of them.
     """
     size = protectable(instrument, qty)
     sign = 1 if qty > 0 else -1
@@ -104,7 +104,7 @@ def pieces(instrument: Instrument, size: int) -> list[int]:
 
 
 def needs_ladder(protected: int, size: int) -> bool:
-    """The stops that stand are off by more than 5 % of what they should protect."""
+    """Tells whether the stops that rest are off by more than 5 % of what they should protect."""
     return abs(protected - size) * SLACK > size
 
 
@@ -115,8 +115,8 @@ def distance_of(entry: Fraction, price: int, qty: int) -> Fraction:
 
 @dataclass(slots=True)
 class LevelShares:
-    """What local stops leave of a position at each level: each level takes its share once, of `base`, what was held
-    before a level was passed. left: the share that the farthest level that was passed leaves."""
+    """Says what local stops leave of a position at each level: each level takes its share once, of `base`, what was
+    held before a level was passed. left: the share that the farthest level that was passed leaves."""
 
     base: int = 0
     left: Fraction = Fraction(1)
@@ -160,7 +160,7 @@ def _level(
 
 
 def _steps(instrument: Instrument) -> tuple[int, int, int]:
-    """Lot, least and greatest quantity of what becomes a market order; 0: there is no greatest."""
+    """Returns lot, least and greatest quantity of what becomes a market order; 0: there is no greatest."""
 
     def units(value: Decimal) -> int:
         return int(value.scaleb(instrument.size_decimals))
@@ -179,7 +179,7 @@ def _count(size: int, most: int) -> int:
 
 
 def _pieces(size: int, step: int, most: int) -> list[int]:
-    """As even as lots allow, none above the greatest quantity."""
+    """Returns pieces as even as lots allow, none above the greatest quantity."""
     count = _count(size, most)
     lots, more = divmod(size // step, count)
     return [(lots + (number < more)) * step for number in range(count)]

@@ -1,8 +1,7 @@
-"""Asks robots, before they start, what can be known of them: `python -m
-onetape.robot.check_main`, on standard input RobotChecks as JSON.
+"""Checks robots before they start: `python -m onetape.robot.check_main`, on standard input RobotChecks as JSON.
 
-Each strategy is imported in a process of its own: what it does when it is loaded, it does to nobody
-else. On standard output a line for each robot: a Checked as JSON.
+Each strategy is imported in a process of its own: what it does when it is loaded, it does to nobody else. On standard
+output a line for each robot: a Checked as JSON.
 """
 
 from __future__ import annotations

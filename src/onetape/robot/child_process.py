@@ -16,8 +16,8 @@ STOP_WITHIN_S: Final = 10.0
 def child_process(
     command: Sequence[str], environ: Mapping[str, str] | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Start it, with pipes to its standard input and output; it ends with the block at the latest. Ctrl-C reaches
-    us, and we end it. environ: its own, None: ours."""
+    """Starts it, with pipes to its standard input and output; it ends with the block at the latest. Ctrl-C reaches us,
+    and we end it. environ: its own, None: ours."""
     process = subprocess.Popen(  # noqa: S603
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, env=environ
     )

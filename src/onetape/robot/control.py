@@ -1,8 +1,7 @@
-"""What may be asked of a robot from outside, and what it shows of itself.
+"""Commands that a robot takes from outside, and what it shows of itself.
 
-A change is on the journal of the robot's process before it is done, with who asked; on the tape of
-its run at the place where it comes in force, which is what a replay repeats; then it is done, and
-answered.
+A change is on the journal of the robot's process before it is done, with its actor; on the tape of its run at the place
+where it comes in force, which is what a replay repeats; then it is done, and answered.
 """
 
 from __future__ import annotations
@@ -31,12 +30,12 @@ SHOWN_EVERY_S: Final = 1.0
 
 
 def saved_file(home: Path, name: str) -> Path:
-    """Where `save` puts a robot's section of a configuration."""
+    """Returns where `save` puts a robot's section of a configuration."""
     return home / "robots" / f"{encoded(name)}.toml"
 
 
 class RobotControl:
-    """Of one robot's process, whose loop calls `turn`. rang: wakes that loop, from any thread.
+    """Carries out the commands to one robot's process, whose loop calls `turn`. rang: wakes that loop, from any thread.
     section: what the configuration says of the robot."""
 
     def __init__(
@@ -82,7 +81,7 @@ class RobotControl:
         )
 
     def turn(self) -> None:
-        """Between two looks at the tape: what was asked is done."""
+        """Carries out what commands have come, between two looks at the tape."""
         self._socket.take()
         if time.monotonic() - self._shown_at >= SHOWN_EVERY_S:
             self._show()
@@ -144,7 +143,7 @@ class RobotControl:
         self._socket.show(self.snapshot())
 
     def snapshot(self) -> dict[str, Any]:
-        """Returns all that there is to show of the robot now: each is whole. Money is text; what is not known yet is
+        """Returns all that there is to show of the robot now: each is whole. Money is text; what is still unknown is
         None."""
         session, loop = self._session, self._session.loop
         symbols = {name: self._symbol(name) for name in session.host.instruments}

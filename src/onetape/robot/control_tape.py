@@ -1,11 +1,11 @@
-"""What a robot's process was told, over all of its lives: `<home>/journal/robot-NAME`.
+"""The journal of a robot's process, over all of its incarnations: `<home>/journal/robot-NAME`.
 
     params   at each start: what the configuration says, and what the operator has changed
-    command, reply   what was asked and answered since
+    command, reply   commands since, and their answers
     memory   what its strategy keeps, once it has started and at most once a second after a change
 
-The robot's runs have the same changes as frames of their own tapes, at the place where they came in
-force; this is what the next life begins with.
+The robot's runs have the same changes as frames of their own tapes, at the place where they came in force; this is what
+the next incarnation begins with.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ def robot_journal(home: Path, name: str) -> Path:
 
 @dataclass(slots=True)
 class Settings:
-    """What the operator has changed. params: as they were given, over those of the configuration;
-    stopped: the robot is not to trade."""
+    """Holds what the operator has changed. params: as they were sent, over those of the configuration; stopped: the
+    robot is not to trade."""
 
     params: dict[str, Any] = field(default_factory=dict)
     stopped: bool = False
 
 
 class RobotTape(CommandTape):
-    """Of one life. configured: the parameters of the configuration. Where the configuration says
-    something else of one than at the last start, that is the newer word. Raises JournalLocked where
-    the robot runs already."""
+    """Keeps the commands of one incarnation. configured: the parameters of the configuration. Where the configuration
+    says something else of one than at the last start, that is the newer word. Raises JournalLocked where the robot runs
+    already."""
 
     def __init__(self, home: Path, name: str, configured: Mapping[str, Any]) -> None:
         path = robot_journal(home, name)

@@ -1,8 +1,8 @@
-"""What a robot that is started again finds of itself: its run, and what it leaves to the next one.
+"""What a robot that is restarted finds of itself: its run, and what it leaves to the next one.
 
-Its gateway's tape knows which journal the robot of this name wrote last. That run goes on where the
-supervisor's robot comes back as it was; otherwise a new run takes over what there is: positions and
-working orders, which are the gateway's to say, and memory, which is the old run's.
+Its gateway's tape says which journal the robot of this name wrote last. That run goes on where the supervisor's robot
+comes back as it was; otherwise a new run takes over what there is: positions and working orders, which are the
+gateway's to say, and memory, which is the old run's.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from onetape.robot.live_options import LiveOptions
 
 __all__ = ["Earlier", "earlier_of", "live_robot", "rebuilt", "wait_until_settled"]
 
-# For the venue's word on each order of the life before; then it says why it did not start, which it
+# For the venue's word on each order of the incarnation before; then it says why it did not start, which it
 # cannot once its supervisor has lost patience.
 SETTLED_WITHIN_S: Final = 20.0
 LOOK_S: Final = 0.02
@@ -35,7 +35,7 @@ MEMORY: Final = "memory"
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """The run before. continues: this one is the same."""
+    """Holds the run before. continues: this one is the same."""
 
     folder: Path
     plan: RunPlan
@@ -54,7 +54,8 @@ class Earlier:
 
 
 def earlier_of(options: LiveOptions, gateways: Mapping[str, Asks]) -> Earlier | None:
-    """None: no robot of this name has traded on the venues as they are now. gateways: by account."""
+    """Returns the run before. None: no robot of this name has traded on the venues as they are now. gateways: by
+    account."""
     if not options.robot:
         return None
     replies = {account: client.ask("life", name=options.robot) for account, client in gateways.items()}
@@ -86,7 +87,7 @@ def earlier_of(options: LiveOptions, gateways: Mapping[str, Asks]) -> Earlier | 
 def live_robot(
     replies: Mapping[str, Mapping[str, Any]], venues: Mapping[str, str], policy: str, before: Earlier | None
 ) -> LiveRobot:
-    """Returns what the life that begins has from its gateways, by account, and from the one before."""
+    """Returns what the incarnation that begins has from its gateways, by account, and from the one before."""
     seats = [_seat(number, name, venues[name], reply, before) for number, (name, reply) in enumerate(replies.items())]
     base = max(int(reply["base"]) for reply in replies.values())
     live = LiveRobot(**seat_record(seats[0]), more=seats[1:], order_base=base)
@@ -119,7 +120,7 @@ def _seat(number: int, account: str, venue: str, reply: Mapping[str, Any], befor
 
 
 def rebuilt(before: Earlier, strategy: type[Any]) -> dict[str, Any]:
-    """Returns the attributes that the strategy had when the last life ended, made again from the tapes. Raises
+    """Returns the attributes that the strategy had when the last incarnation ended, made anew from the tapes. Raises
     Divergence where that cannot be."""
     if not before.continues:
         return {}
@@ -136,8 +137,8 @@ def rebuilt(before: Earlier, strategy: type[Any]) -> dict[str, Any]:
 
 
 def wait_until_settled(client: Asks, robot: int, doing: Callable[[str], None] = lambda words: None) -> dict[str, Any]:
-    """The gateway's answer once it is reconciled and knows what became of each of the robot's
-    orders. doing: hears what it waits for. Raises ProcessDown."""
+    """Returns the gateway's answer once it is reconciled and none of the robot's orders is unknown. doing: hears what
+    it waits for. Raises ProcessDown."""
     deadline = time.monotonic() + SETTLED_WITHIN_S
     while True:
         reply = client.ask("standing", robot=robot)

@@ -1,4 +1,4 @@
-"""Starts the generated market as a process and ends it again."""
+"""Starts the generated market as a process and ends it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["GeneratedTape", "generated_market"]
 
 @dataclass(frozen=True, slots=True)
 class GeneratedTape:
-    """The market's journal, and the time of the last event of its history."""
+    """Holds the market's journal, and the time of the last event of its history."""
 
     path: Path
     ready_at: int
@@ -29,7 +29,7 @@ class GeneratedTape:
 def generated_market(
     home: Path, symbols: Sequence[str], *, seed: int, seconds: float, rate: float = 3.0, history_seconds: float = 300.0
 ) -> Iterator[GeneratedTape]:
-    """Its journal lies under <home>/journal; the process ends with the block at the latest."""
+    """Starts the market on a journal under <home>/journal; the process ends with the block at the latest."""
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     folder = home / "journal"
     private_folder(folder)

@@ -1,8 +1,8 @@
 """Trading live: the same loop, its orders to a gateway, its news from the gateway's tape.
 
-The robot reads one journal, the gateway's, in which the market and everything about its orders
-stand in the order in which they happened; it writes one, its run's, from which the gateway takes
-what it asks for. So a live run is repeated like any other: from its tape and the kept source.
+The robot reads one journal, the gateway's, in which the market and everything about its orders stand in the order in
+which they happened; it writes one, its run's, from which the gateway takes its requests. So a live run is repeated like
+any other: from its tape and the kept source.
 """
 
 from __future__ import annotations
@@ -82,9 +82,8 @@ DRAIN_S: Final = 5.0  # for the answers to the last cancels
 
 @contextmanager
 def gateway(options: LiveOptions, symbols: list[str]) -> Iterator[tuple[str, GatewayClient]]:
-    """The account's gateway: one that runs, or one of our own until the block ends, and at least
-    until other robots that have joined it are gone. Raises BadConfig for symbols that one which
-    runs does not follow."""
+    """Yields the account's gateway: one that runs, or one of our own until the block ends, and at least until other
+    robots that have joined it are gone. Raises BadConfig for symbols that one which runs does not follow."""
     config = options.config
     assert config is not None
     name, _ = account_of(config, options.account)
@@ -104,7 +103,7 @@ def gateway(options: LiveOptions, symbols: list[str]) -> Iterator[tuple[str, Gat
 
 @contextmanager
 def _guardian(options: LiveOptions, config: Config, guarded: GatewayOptions) -> Iterator[None]:
-    """The guardian of a gateway of our own, until the block ends; one of this home that runs leases it itself."""
+    """Runs the guardian of a gateway of our own, until the block ends; one of this home that runs leases it itself."""
     home = Path(guarded.home)
     try:
         connect(process_socket(home, GUARDIAN), timeout_s=1.0).close()
@@ -125,7 +124,7 @@ def _guardian(options: LiveOptions, config: Config, guarded: GatewayOptions) -> 
 
 
 def _running(home: Path, account: str) -> GatewayClient | None:
-    """None: no gateway answers there, whatever one that died has left behind."""
+    """Returns the gateway that runs. None: no gateway answers there, whatever one that died has left behind."""
     try:
         return GatewayClient(home, account)
     except ProcessDown:
@@ -134,7 +133,7 @@ def _running(home: Path, account: str) -> GatewayClient | None:
 
 @contextmanager
 def gateway_options(options: LiveOptions, symbols: list[str]) -> Iterator[GatewayOptions]:
-    """What a gateway of our own is started with; an exchange and a guardian of our own run until the block
+    """Yields what a gateway of our own is started with; an exchange and a guardian of our own run until the block
     ends."""
     config = options.config
     assert config is not None
@@ -170,7 +169,7 @@ def options_at(
         started = _started(options, name, account, venue, symbols, proxy)
     else:
         first = _account_there(exchange["accounts"], name)
-        if bridge is not None:  # ccxt knows the paths
+        if bridge is not None:  # ccxt has the paths
             exchange = {"venue": venue.kind, "rest": exchange["rest"], "ws": _socket(exchange["rest"])}
         elif exchange["venue"] in CHECKED:
             own = msgspec.structs.replace(venue, rest=exchange["rest"])
@@ -202,7 +201,7 @@ def _fee_asset(account: AccountConfig) -> FeeAssetOptions | None:
 
 
 def _withdrawal_targets(config: Config, account: AccountConfig) -> dict[str, WithdrawalTarget]:
-    """Where money of an account may be sent outside of its venue."""
+    """Returns where money of an account may be sent outside of its venue."""
     found = {}
     for other, addresses in account.withdraw.items():
         venue = config.accounts[other].venue
@@ -218,7 +217,7 @@ def _withdrawal_targets(config: Config, account: AccountConfig) -> dict[str, Wit
 
 
 def _account_there(accounts: list[dict[str, Any]], name: str) -> dict[str, Any]:
-    """That of a simulated exchange which is called so, else its first."""
+    """Returns that of a simulated exchange which is called so, else its first."""
     return next((each for each in accounts if each["name"] == name), accounts[0])
 
 
@@ -229,8 +228,8 @@ def _socket(rest: str) -> str:
 
 @contextmanager
 def gateway_process(started: GatewayOptions, environ: Mapping[str, str] | None = None) -> Iterator[GatewayClient]:
-    """A gateway until the block ends. environ: its own, without what others need. Raises
-    VenueUnavailable when it does not become ready."""
+    """Yields a gateway until the block ends. environ: its own, without what others need. Raises VenueUnavailable when
+    it does not become ready."""
     with child_process([sys.executable, "-m", "onetape.gateway.main"], environ) as child:
         assert child.stdin is not None and child.stdout is not None
         child.stdin.write(msgspec.json.encode(started))
@@ -242,7 +241,7 @@ def gateway_process(started: GatewayOptions, environ: Mapping[str, str] | None =
 
 @contextmanager
 def simulated_exchange(kind: str, seed: int, environ: Mapping[str, str] | None = None) -> Iterator[dict[str, Any]]:
-    """A simulated exchange of our own until the block ends: what it says when it is ready."""
+    """Runs a simulated exchange of our own until the block ends; yields what it says when it is ready."""
     with child_process([sys.executable, "-m", "onetape.exchange.main"], environ) as process:
         assert process.stdin is not None and process.stdout is not None
         process.stdin.write(msgspec.json.encode(VenueOptions(kind=kind, seed=seed)))
@@ -335,8 +334,8 @@ def _started(
 
 
 def run_live(options: LiveOptions) -> RunResult:
-    """`onetape run --live`, with the gateway in a process of its own: until Ctrl-C or --seconds; then what works is
-    cancelled."""
+    """Runs `onetape run --live`, with the gateway in a process of its own: until Ctrl-C or --seconds; then what works
+    is cancelled."""
     assert not options.single
     symbols = symbols_of(options)
     deadline = options.deadline
@@ -388,7 +387,7 @@ def _attached(
     options: LiveOptions, gateways: Mapping[str, Asks], folder: Path, lived: int
 ) -> dict[str, dict[str, Any]]:
     """Returns what each gateway says to a robot that attaches: order ids are new at all of them. lived: the epoch of
-    its last life."""
+    its last incarnation."""
     return {
         account: client.ask(
             "attach",
@@ -404,7 +403,7 @@ def _attached(
 
 
 def _is_of(symbol: str, venue: str) -> bool:
-    """venue: "" is any."""
+    """Tells whether a symbol is of a venue; venue: "" is any."""
     return venue in ("", symbol.partition(":")[0])
 
 
@@ -439,7 +438,8 @@ def _texts(value: Any) -> list[str]:
 
 
 def _is_traded(text: str, options: LiveOptions) -> bool:
-    """An instrument's whole name, of the account's venue: what is heard from others, collectors bring."""
+    """Tells whether a text is an instrument's whole name, of the account's venue: what is heard from others, collectors
+    bring."""
     if options.config is None and not options.venues:
         return False
     try:
@@ -461,7 +461,7 @@ def _open(
     before: Earlier | None,
     gateways: Mapping[str, Asks],
 ) -> RobotRun:
-    """Once there is a market on the tapes."""
+    """Opens the robot's session once there is a market on the tapes."""
     deadline = time.monotonic() + HEARS_WITHIN_S
     options.doing("waits for the market")
     periods = []
@@ -543,7 +543,7 @@ def _history(
 
 
 def _spec(begun: RunSpec, folder: Path, before: Earlier | None) -> RunSpec:
-    """With what the robot's earlier run leaves to this one."""
+    """Returns the run's specification with what the robot's earlier run leaves to this one."""
     live = begun.plan.live
     assert live is not None
     attributes = rebuilt(before, begun.strategy) if before is not None and live.restart == REPLAY else {}
@@ -563,7 +563,7 @@ def _spec(begun: RunSpec, folder: Path, before: Earlier | None) -> RunSpec:
 
 
 def _opened(spec: RunSpec) -> Session:
-    """Once there is a market on the tape. Raises BadInput where none comes."""
+    """Opens a session once there is a market on the tape. Raises BadInput where none comes."""
     deadline = time.monotonic() + MARKET_WITHIN_S
     while True:
         session = Session(spec)

@@ -20,7 +20,7 @@ __all__ = ["hub_of", "live_inputs", "with_market"]
 def live_inputs(
     home: Path, accounts: Iterable[str], hub: Mapping[str, Any] | None, streams: Sequence[str]
 ) -> list[Path]:
-    """Their journals, in this order. hub: what gateways said of it when the robot attached."""
+    """Returns their journals, in this order. hub: what gateways said of it when the robot attached."""
     gateways = [gateway_journal(home, account) for account in accounts]
     merged = [Path(hub["journal"])] if hub else []
     return [*gateways, *merged, *(collector_journal(home, name) for name in streams)]

@@ -15,9 +15,9 @@ __all__ = ["LiveOptions"]
 
 @dataclass(frozen=True, slots=True)
 class LiveOptions(RobotRunOptions):
-    """What `onetape run --live` takes. config: onetape.toml; folder: what its paths are relative
-    to; account: which, where there are several; subaccount: whose money the robot trades with; venues: of a robot
-    on several accounts those, each with the venue of the symbols that are traded on it."""
+    """Holds what `onetape run --live` takes. config: onetape.toml; folder: what its paths are relative to; account:
+    which, where there are several; subaccount: whose money the robot trades with; venues: of a robot on several
+    accounts those, each with the venue of the symbols that are traded on it."""
 
     config: Config | None = None
     folder: Path = Path()

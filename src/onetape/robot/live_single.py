@@ -1,11 +1,11 @@
 """Trading live in one process: the gateway and its robot in one event loop, on the same journals.
 
-Nothing is told in another way than between processes: the market and the account's news go to the
-gateway's tape, the robot reads them there and asks in its own journal, and the gateway takes its
-requests from that. Only nobody has to be woken: what was written is read in the same callback.
+Everything goes the same way as between processes: the market and the account's news go to the gateway's tape, the robot
+reads them there and writes requests to its own journal, and the gateway takes them from that. Only nobody has to be
+woken: what was written is read in the same callback.
 
-A strategy that takes long, or hangs, keeps the gateway from its account as long. That is why two
-processes are the default.
+A strategy that takes long, or hangs, keeps the gateway from its account as long. That is why two processes are the
+default.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ LOOK_EVERY_S: Final = 0.25  # also when nothing comes: Ctrl-C, --seconds, a gate
 
 
 class Single:
-    """Robots and their gateway take turns until none has written anything.
+    """Lets robots and their gateway take turns until none has written anything.
 
-    One turn in a callback: the loop writes what goes by REST when its callbacks have ended, and the
-    robot's look at the tape on which its own request stands can wait for that.
+    One turn in a callback: the loop writes what goes by REST when its callbacks have ended, and the robot's look at the
+    tape on which its own request stands can wait for that.
     """
 
     def __init__(self, gateway: Gateway) -> None:
@@ -48,7 +48,7 @@ class Single:
         self._is_turning = self._is_called = False
 
     def _step(self, robot: RobotRun) -> None:
-        """One that ends, by itself or by a fault, is the others' business no more."""
+        """Takes one step of a robot. One that ends, by itself or by a fault, is the others' business no more."""
         fault: BaseException | None = None
         try:
             if robot.step() != _core.RunOutcome.STOPPED:
@@ -59,9 +59,9 @@ class Single:
         self.ended(robot, fault)
 
     def turn(self) -> None:
-        """After anything was written to the gateway's tape."""
+        """Takes a turn of all, after anything was written to the gateway's tape."""
         if self._is_turning:
-            self._is_called = True  # called by what follows here
+            self._is_called = True  # called by what follows
             return
         if not self.robots:
             return
@@ -92,7 +92,7 @@ class LocalGateway:
 
 
 def run_single(options: LiveOptions) -> RunResult:
-    """`onetape run --live --single`: until Ctrl-C or --seconds; then what works is cancelled."""
+    """Runs `onetape run --live --single`: until Ctrl-C or --seconds; then what works is cancelled."""
     assert options.config is not None
     account, _ = account_of(options.config, options.account)
     _refuse_another(options, account)
@@ -139,7 +139,7 @@ async def _trade(options: LiveOptions, account: str, started: GatewayOptions) ->
         single.robots.append(robot)
         faults: list[BaseException | None] = []
         single.ended = lambda _robot, why: faults.append(why)
-        gc.freeze()  # what is there now stays: it need not be looked through again and again
+        gc.freeze()  # what is there now stays: no collection need look through it
         gateway.listener = single.turn
         single.turn()
         if options.spin:
@@ -165,7 +165,7 @@ async def _trade(options: LiveOptions, account: str, started: GatewayOptions) ->
 
 
 async def _either(running: asyncio.Future[None], event: asyncio.Event, timeout: float = 1e9) -> None:
-    """Until the gateway ends, the event is set, or it has taken so many seconds."""
+    """Waits until the gateway ends, the event is set, or so many seconds have passed."""
     waiting = asyncio.ensure_future(event.wait())
     both: set[asyncio.Future[Any]] = {running, waiting}
     await asyncio.wait(both, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
@@ -173,8 +173,7 @@ async def _either(running: asyncio.Future[None], event: asyncio.Event, timeout: 
 
 
 def _stay_awake(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
-    """The loop looks at its sockets again and again instead of sleeping: what comes finds it
-    awake, and its code in the cache."""
+    """Makes the loop poll its sockets instead of sleeping: what comes finds it awake, and its code in the cache."""
 
     def turn() -> None:
         if not stop.is_set():

@@ -30,7 +30,7 @@ SECRET: Final = "SIMULATED_SECRET"  # noqa: S105 - a name
 
 
 class OnExchange(NamedTuple):
-    """What a live run needs. environ: what the `env:` keys of the account are read from."""
+    """Holds what a live run needs. environ: what the `env:` keys of the account are read from."""
 
     config: Config
     account: str
@@ -41,10 +41,10 @@ def on_exchange(address: str, *, account: str, hedge: bool, home: Path, environ:
     """Returns the configuration that trades on the simulated exchange at `address`. account: which of its accounts, "":
     the first. hedge: that is in hedge mode.
 
-    The account's name here carries the exchange's identity: the next run on the same exchange goes
-    on with the books of this one, and another exchange at the same address begins its own. Raises
-    UsageError for what is no address of this machine, VenueUnavailable where no exchange answers,
-    BadConfig where its keys are not in this home, PermissionDenied for keys that others may read."""
+    The account's name in it carries the exchange's identity: the next run on the same exchange goes on with the books
+    of this one, and another exchange at the same address begins its own. Raises UsageError for what is no address of
+    this machine, VenueUnavailable where no exchange answers, BadConfig where its keys are not in this home,
+    PermissionDenied for keys that others may read."""
     host, port = _place(address)
     rest = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     exchange = exchange_at(home, host, port)
@@ -70,7 +70,7 @@ def on_exchange(address: str, *, account: str, hedge: bool, home: Path, environ:
 
 
 def _place(address: str) -> tuple[str, int]:
-    """Host and port. Raises UsageError for what is not this machine's."""
+    """Returns host and port. Raises UsageError for what is not this machine's."""
     try:
         parts = urlsplit(address)
         host, port = parts.hostname or "", parts.port
@@ -101,7 +101,7 @@ def _account_of(accounts: list[dict[str, Any]], wanted: str, rest: str) -> dict[
 
 
 def _why_not(rest: str, port: int, home: Path) -> BadConfig | VenueUnavailable:
-    """None of this home's exchanges is there: is it another's, something else, or nothing?"""
+    """Says why none of this home's exchanges is there: it is another's, something else, or nothing."""
     access = VenueAccess(rest)
     try:
         access.ask(Call(Purpose.TIME, "GET", "/", b"", {}, weight=0))

@@ -1,8 +1,8 @@
-"""A robot's process under the supervisor: `python -m onetape.robot.main`, its options as
-JSON on standard input. It says `ready` and where its journal is when its strategy has begun.
+"""A robot's process under the supervisor: `python -m onetape.robot.main`, its options as JSON on standard input. It
+says `ready` and where its journal is when its strategy has begun.
 
-Its gateway is a process of its own that may be killed and come back: the robot stays, and what it
-has asked for meanwhile lies on its journal until the gateway takes it.
+Its gateway is a process of its own that may be killed and come back: the robot stays, and its requests meanwhile lie on
+its journal until the gateway takes them.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def main() -> int:
 def _trade(options: RobotOptions) -> int:
     if options.memory_max:
         # The supervisor looks at what is resident, a few times a second. What grows faster than
-        # that fails here: nobody else's memory is taken meanwhile.
+        # that fails in this process: nobody else's memory is taken meanwhile.
         most = 2 * options.memory_max + ROOM_BYTES
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     stopping: list[int] = []
@@ -122,7 +122,7 @@ def _run(options: RobotOptions, live: LiveOptions, stopping: list[int], out: Any
 
 
 def begun(options: RobotOptions, live: LiveOptions, tape: RobotTape, gateways: Mapping[str, Asks]) -> RobotRun:
-    """Returns the robot as its earlier lives and its operator have left it. tape: what it was told; gateways: by
+    """Returns the robot as its earlier incarnations and its operator have left it. tape: of its commands; gateways: by
     account."""
     before = earlier_of(live, gateways)
     if before is not None and before.continues:  # whatever its file has become
@@ -178,19 +178,19 @@ def _traded(options: RobotOptions, robot: RobotRun, tape: RobotTape, stopping: l
 
 
 def section_of(options: RobotOptions) -> dict[str, Any]:
-    """[robots.NAME] as the configuration has it."""
+    """Returns [robots.NAME] as the configuration has it."""
     names = ("strategy", "subaccount", "on_error", "streams")
     accounts = {"accounts": list(options.venues)} if options.venues else {"account": options.account}
     return {**{name: getattr(options, name) for name in names}, **accounts}
 
 
 def halted_words(robot: RobotRun) -> str:
-    """On one line: why a robot that its strategy has failed trades no more."""
+    """Says on one line why a robot that its strategy has failed trades no more."""
     return " ".join(f"halted: {robot.session.host.failures[0]}".split())
 
 
 def _follow(robot: RobotRun, waiter: Waiter, control: RobotControl, stopping: list[int], out: Any) -> None:
-    """Until it is asked to stop, has stopped itself, or its gateways stay away."""
+    """Runs the robot until a signal stops it, it has stopped itself, or its gateways stay away."""
     writer = robot.session.writer
     assert writer is not None
     gateways = _Gateways(robot.session)
@@ -249,7 +249,7 @@ class _Gateways:
         if (news := self._news.get(number)) is None:
             if number in self._away:
                 self._news[number] = news = JournalReader(reader.path)
-                news.seek_sequence(news.last_sequence + 1)  # not what it has said of its last life
+                news.seek_sequence(news.last_sequence + 1)  # not what it has said of its last run
                 self._session.ask(AWAY, fields)
         elif number not in self._away and any(_says_live(frame) for frame in news.frames(("health",))):
             self._news.pop(number).close()

@@ -28,16 +28,15 @@ __all__ = [
     "traded_venues",
 ]
 
-LOAD_WITHIN_S: Final = 20  # a strategy that is asked before anything starts
+LOAD_WITHIN_S: Final = 20  # a strategy that is checked before anything starts
 WAITS: Final = "waits for "  # begins what a process says before it is ready
 
 
 class RobotOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What a robot of the configuration is started with. symbols_only: it is asked which symbols
-    it trades and says them, one a line. venues: of a robot on several accounts those, each with the venue of
-    the symbols that are traded on it. grants: by account, shown to the gateway, that the sub-account is its
-    own. since: runs that began after
-    this moment, ns, go on; 0: none does. memory_max: bytes, 0: any."""
+    """Holds what a robot of the configuration is started with. symbols_only: it says only the symbols that it trades,
+    one a line. venues: of a robot on several accounts those, each with the venue of the symbols that are traded on it.
+    grants: by account, shown to the gateway, that the sub-account is its own. since: runs that began after this moment,
+    ns, go on; 0: none does. memory_max: bytes, 0: any."""
 
     name: str
     home: str
@@ -59,7 +58,7 @@ class RobotOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def robot_options(config: Config, name: str, *, home: Path, folder: Path) -> RobotOptions:
-    """As [robots.NAME] has it; what is of its start alone is left out."""
+    """Returns the options that [robots.NAME] has; what is of its start alone is left out."""
     robot = config.robots[name]
     return RobotOptions(
         name=name,
@@ -97,14 +96,14 @@ def symbols_at(venue: str, symbols: Iterable[str]) -> list[str]:
 
 
 class RobotCheck(msgspec.Struct, frozen=True, kw_only=True):
-    """What a robot is asked before anything starts. variants: the parameters of each."""
+    """Requests a check of a robot before anything starts. variants: the parameters of each."""
 
     options: RobotOptions
     variants: list[dict[str, Any]]
 
 
 class Checked(msgspec.Struct, frozen=True, kw_only=True):
-    """Its answer. symbols: what it trades; code, what, location, todo: of the error, 0: none."""
+    """Answers a check of a robot. symbols: what it trades; code, what, location, todo: of the error, 0: none."""
 
     name: str
     symbols: list[str] = []
@@ -115,7 +114,7 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VariantsOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What the variants of a robot are started with: parameters by variant."""
+    """Holds what the variants of a robot are started with: parameters by variant."""
 
     home: str
     robot: str
@@ -134,7 +133,7 @@ def said_lines(out: Path) -> tuple[list[bytes], list[bytes]]:
 
 
 def run_journal(home: Path, robot: str) -> Path | None:
-    """Of a robot's process: it says where its run is on the line with which it became ready."""
+    """Returns the run's journal of a robot's process: it says where that is on the line with which it became ready."""
     _, said = said_lines(home / "run" / f"{robot.replace(':', '-')}.out")
     word, _, path = said[0].decode().strip().partition(" ") if said else ("", "", "")
     return Path(path) if word == "ready" and path else None

@@ -38,7 +38,7 @@ YEAR_S = 365 * 86400.0
 
 @dataclass(frozen=True, slots=True)
 class PaperOptions(RobotRunOptions):
-    """What `onetape run --paper` takes. data: one tape, or none for a generated market."""
+    """Holds what `onetape run --paper` takes. data: one tape, or none for a generated market."""
 
     speed: float = 1.0  # of a finished tape, times the speed it was recorded at
 
@@ -105,7 +105,7 @@ def play(robot: RobotRun, speed: float, watch: Watch | None = None, stopping: Se
 
 
 def run_paper(options: PaperOptions) -> RunResult:
-    """`onetape run --paper`. Without data, beside a generated market of its own."""
+    """Runs `onetape run --paper`. Without data, beside a generated market of its own."""
     made = (options.home / name for name in ("runs", "tapes", "journal"))
     with new_folders_removed(*made):
         return _on_own_market(options) if not options.data else _on_tape(options)
@@ -128,7 +128,7 @@ def _on_own_market(options: PaperOptions) -> RunResult:
         with generated_market(options.home, [symbol], seed=options.seed, seconds=seconds) as tape:
             unused = tape.path
             robot = open_robot(replace(options, data=[tape.path], start=tape.ready_at))
-            unused = None  # a run stands on it from here on
+            unused = None  # a run needs it from now on
             return _conclude(robot, lambda stopping: follow([robot], watch, stopping))
     except BaseException:
         if unused is not None:

@@ -15,8 +15,8 @@ __all__ = ["params_of"]
 
 
 def params_of(home: Path, target: str) -> dict[str, dict[str, Any]]:
-    """By name: value, default, type, optional, min, max, step, choices, help. target: `robot:NAME`,
-    or a strategy. Raises ProcessDown for a robot that does not run, and as `load_strategy`."""
+    """Returns by name: value, default, type, optional, min, max, step, choices, help. target: `robot:NAME`, or a
+    strategy. Raises ProcessDown for a robot that does not run, and as `load_strategy`."""
     if not target.startswith("robot:"):
         return described(load_strategy(target), {})
     (reply,) = send_command(home, target, "status", {}, uuid.uuid4().hex)

@@ -33,20 +33,20 @@ Watch = Callable[[Sequence["RobotRun"]], bool]
 
 @dataclass(frozen=True, slots=True)
 class RobotRunOptions(RunOptions):
-    """What `onetape run` takes, beside what every run does."""
+    """Holds what `onetape run` takes, beside what every run does."""
 
     seconds: float | None = None  # stop after these, by the wall clock
     report: Path | None = None
 
     @property
     def deadline(self) -> float | None:
-        """Of the monotonic clock, for a run that begins now."""
+        """Returns the end of a run that begins now, by the monotonic clock."""
         return None if self.seconds is None else time.monotonic() + self.seconds
 
 
 @dataclass(slots=True)
 class RobotRun:
-    """A session that runs, and where it is recorded.
+    """Holds a session that runs, and where it is recorded.
 
     report: the page, if not in the folder. has_report: it gets one. instruments: the file of --instruments.
     """
@@ -70,7 +70,8 @@ class RobotRun:
             self.busy_seconds += time.perf_counter() - began
 
     def turn(self, until: int | None = None) -> _core.RunOutcome:
-        """The same, or a part of it: LIMIT. What is asked of a robot that computes for long comes between two turns."""
+        """Takes the same as `step`, or a part of it: LIMIT. Commands to a robot that computes for long come between two
+        turns."""
         before = self.busy_seconds
         outcome = self.step(until, self.turn_frames)
         is_quick = self.busy_seconds - before < TURN_S
@@ -79,7 +80,7 @@ class RobotRun:
 
     @property
     def is_at_end(self) -> bool:
-        """The next event lies at --to or behind it."""
+        """Tells whether the next event lies at --to or behind it."""
         end = self.session.plan.end
         return end is not None and end <= self.session.loop.next_time() < TIME_MAX
 

@@ -1,11 +1,10 @@
 """Variants of a live robot: the same strategy on paper, beside it, on the same tape.
 
-Each is a paper session on the robot's tapes that begins where the robot's run began, with its
-strategy, money and parameters and those that the variant has of its own; one more, the twin, has
-none. They never go ahead of the robot, and take the frames of several tapes in its order, so what
-the operator asks of it reaches them at the same frame. All of that is on the robot's journal:
-killed and started again, they catch up from the beginning of the run and are where they would have
-been.
+Each is a paper session on the robot's tapes that begins where the robot's run began, with its strategy, money and
+parameters and those that the variant has of its own; one more, the twin, has none. They never go ahead of the robot,
+and take the frames of several tapes in its order, so the operator's commands to it reach them at the same frame. All of
+that is on the robot's journal: killed and restarted, they catch up from the beginning of the run and are where they
+would have been.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ _COMMAND, _INPUT, _PARAMS = EventType.COMMAND.id, EventType.INPUT.id, EventType.
 
 
 def variants_file(home: Path, robot: str) -> Path:
-    """Where the runs are: {"live": run, "variants": {name: {"run": .., "params": ..}}}."""
+    """Returns the file that says where the runs are: {"live": run, "variants": {name: {"run": .., "params": ..}}}."""
     return home / "run" / f"variants-{robot}.json"
 
 
@@ -70,8 +69,8 @@ class _Variant:
 
 @dataclass(slots=True)
 class _Part:
-    """What the robot has done: up to this frame of its gateway's tape, with these of the others (as `order_inputs`
-    takes them), and what was asked of it then."""
+    """Says what the robot has done: up to this frame of its gateway's tape, with these of the others (as `order_inputs`
+    takes them), and which command it got then."""
 
     reached: int
     steps: list[tuple[int, int, int, int]]
@@ -80,7 +79,8 @@ class _Part:
 
 
 class Variants:
-    """Of the run of a robot that there is now. own: parameters by variant. Raises OnetapeError."""
+    """Runs the variants beside the run of a robot that there is now. own: parameters by variant. Raises
+    OnetapeError."""
 
     def __init__(self, home: Path, robot: str, own: Mapping[str, dict[str, Any]]) -> None:
         self.home, self.robot = home, robot
@@ -102,17 +102,17 @@ class Variants:
 
     @property
     def tapes(self) -> list[JournalReader]:
-        """To be woken by: what the robot writes, and its gateway."""
+        """Returns what to be woken by: what the robot writes, and its gateway."""
         return [self.reader, self._variants[0].run.session.sources[0].reader]
 
     @property
     def is_of_this_run(self) -> bool:
-        """The robot has not begun another run since."""
+        """Tells whether the robot has not begun another run since."""
         journal = run_journal(self.home, f"robot:{self.robot}")
         return journal is None or journal.parent == self.live
 
     def turn(self) -> bool:
-        """Everybody goes on as far as the robot has come, or a part of that: then True."""
+        """Takes everybody as far as the robot has come, or a part of that: then True."""
         if self._part is None:
             self._part = self._next_part()
             for each in self._variants:
@@ -160,7 +160,7 @@ class Variants:
         return _Part(self._came_to, steps)
 
     def close(self, *, keep: bool = True) -> None:
-        """keep: as runs that can be replayed; else nothing is left of them."""
+        """Closes all runs. keep: as runs that can be replayed; else nothing is left of them."""
         for variant in self._variants:
             variant.run.close(keep=keep)
         self._variants.clear()
@@ -201,7 +201,7 @@ class Variants:
             options = RunOptions(data=[], strategy=named, home=self.home)
             begin_run(session, folder, options, named=named, robot=f"{self.robot}/{name}")
             session.start()
-            for each in session.sources[1:]:  # from here on by what the robot has taken
+            for each in session.sources[1:]:  # from now on by what the robot has taken
                 session.loop.limit_source(each.number, SEQUENCE_NEVER)
         except BaseException:
             session.close()
@@ -222,7 +222,7 @@ class Variants:
 
 
 def _journal_of(home: Path, robot: str) -> Path:
-    """Of the robot's run, once it has begun. Raises ProcessDown."""
+    """Returns the journal of the robot's run, once it has begun. Raises ProcessDown."""
     deadline = time.monotonic() + RUN_WITHIN_S
     while True:
         journal = run_journal(home, f"robot:{robot}")

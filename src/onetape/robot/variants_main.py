@@ -30,7 +30,7 @@ def _run(options: VariantsOptions) -> None:
 
 
 def _follow(options: VariantsOptions, stopping: list[int], out: Any) -> None:
-    """Beside one run of the robot."""
+    """Follows one run of the robot."""
     variants = Variants(Path(options.home), options.robot, options.variants)
     waiter = Waiter()
     for each in variants.tapes:

@@ -24,12 +24,11 @@ _PLACE = 1
 
 
 def variants_of(home: Path, config: Config, robot: str = "") -> list[dict[str, Any]]:
-    """Rows, of each robot the live one, its twin, then the others: robot, variant, params, orders,
-    fills, equity, pnl (of the equity, since the run began), drawdown (deepest fall of the equity, a share of 1),
-    behind_live (pnl less that of the live robot),
-    and against whom its orders and fills were compared, up to the time that both have reached: the
-    twin against the live robot, the others against the twin: compared, differing,
-    first_difference. Raises BadConfig for a robot without variants."""
+    """Returns rows, of each robot the live one, its twin, then the others: robot, variant, params, orders, fills,
+    equity, pnl (of the equity, since the run began), drawdown (deepest fall of the equity, a share of 1), behind_live
+    (pnl less that of the live robot), and against whom its orders and fills were compared, up to the time that both
+    have reached: the twin against the live robot, the others against the twin: compared, differing, first_difference.
+    Raises BadConfig for a robot without variants."""
     named = [name for name, each in config.robots.items() if each.variants]
     if robot and robot not in named:
         there = ", ".join(named) or "none"

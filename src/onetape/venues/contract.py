@@ -12,7 +12,7 @@ from onetape.model.instrument import Instrument
 from onetape.orders.budget import BudgetRule
 from onetape.orders.calls import Call, OrderProtocol
 from onetape.orders.reports import VenueReport
-from onetape.venues.depth import DepthStream
+from onetape.venues.depth import DepthStream, VenueStream
 from onetape.venues.live_market import Market
 from onetape.venues.market_polls import MarketPolls
 from onetape.venues.order_entry import EntryDialect
@@ -33,30 +33,12 @@ class Addresses(NamedTuple):
     wallet: str = ""
 
 
-class AccountStream(Protocol):
+class AccountStream(VenueStream, Protocol):
     """One connection on which an account's news come; each connection has its own."""
 
     @property
-    def url(self) -> str: ...
-
-    @property
-    def hello(self) -> tuple[bytes, ...]:
-        """Returns what is said first."""
-        ...
-
-    @property
-    def ping(self) -> bytes:
-        """Returns what it wants to hear again and again, if anything."""
-        ...
-
-    @property
     def is_live(self) -> bool:
-        """What happens from now on is told."""
-        ...
-
-    @property
-    def broken(self) -> str:
-        """Why it cannot be relied on any more, "" while it can."""
+        """Tells whether what happens from now on is reported."""
         ...
 
     def reports_of(self, message: bytes) -> list[VenueReport]: ...

@@ -17,7 +17,7 @@ from onetape.orders.calls import Call
 from onetape.tape.journal import type_id
 from onetape.venues.protocol_table import Protocol as MessageTable
 
-__all__ = ["DepthStream", "Level", "TableDepth"]
+__all__ = ["DepthStream", "Level", "TableDepth", "VenueStream"]
 
 Level = tuple[int, int]  # price and size in units of the instrument; size 0: the level is gone
 
@@ -26,27 +26,31 @@ _HEAD: Final = struct.Struct("<qqQQQII")  # BookPayload of core/journal/events.h
 LEVELS_MAX: Final = 5_000  # of one side in a snapshot of our own
 
 
-class DepthStream(Protocol):
-    """One connection for the depth of one instrument. times: ns UTC. Frames are appended to the
-    writer, which raises what the journal raises."""
+class VenueStream(Protocol):
+    """One connection to a venue: what is sent on it, and whether it can be relied on."""
 
     @property
     def url(self) -> str: ...
 
     @property
     def hello(self) -> tuple[bytes, ...]:
-        """Returns what is said first."""
+        """Returns what is sent first."""
         ...
 
     @property
     def ping(self) -> bytes:
-        """Returns what it wants to hear again and again, if anything."""
+        """Returns what the venue wants to hear repeatedly, if anything."""
         ...
 
     @property
     def broken(self) -> str:
-        """Why a new connection is needed, "" while it is not."""
+        """Returns why a new connection is needed, "" while it is not."""
         ...
+
+
+class DepthStream(VenueStream, Protocol):
+    """One connection for the depth of one instrument. times: ns UTC. Frames are appended to the
+    writer, which raises what the journal raises."""
 
     @property
     def book(self) -> Book: ...
