@@ -4,9 +4,9 @@ between them inside a gateway and its robot in one process.
 The message is decoded and put on the gateway's tape, the robot reads it there, a strategy in Python
 decides, its request goes to its journal; the gateway reads that, the gate checks it, the order
 manager makes an order of it, the intent goes to the tape, the protocol writes and signs the
-request. Beside it: the floor of these parts, a decode, four appends and a signature alone; and the
+request. Beside it: the floor of these parts, a decode, four appends and a signature alone; the
 same with `cross_internally`, with orders of another sub-account working on the other side, none of
-which is met.
+which is met; and the same at Pacifica, where the signature is left out and measured apart.
 
     python bench/order_inside.py [--ticks 3000] [--profile]
 """
@@ -22,6 +22,7 @@ import json
 import pstats
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ import msgspec
 
 from onetape.accounts.entries import MAIN
 from onetape.accounts.table import AccountTable
+from onetape.exchange.keys import solana_pair
 from onetape.feeds.drift_counts import DriftWatch
 from onetape.feeds.malformed_counts import Rejects
 from onetape.feeds.market_feed import MarketFeed
@@ -43,12 +45,14 @@ from onetape.model.order import OrderSpec
 from onetape.orders.calls import Call
 from onetape.orders.machine import OrderEvent
 from onetape.orders.managed import Request
-from onetape.orders.reports import BalanceReport
+from onetape.orders.outcome import Answer
+from onetape.orders.reports import BalanceReport, VenueReport
 from onetape.robot.live import LiveOptions, open_live
 from onetape.security.private import private_folder
 from onetape.tape.journal import JournalReader, JournalWriter, type_id
 from onetape.venues.contract import Addresses
 from onetape.venues.open import open_trading_venue
+from onetape.venues.pacifica.words import uuid_of
 
 SYMBOL, RAW = "binance:BTC/USDT:USDT", "BTCUSDT"
 WARM = 200
@@ -58,7 +62,7 @@ from onetape import Strategy
 
 
 class Echo(Strategy):
-    symbol: str = "binance:BTC/USDT:USDT"
+    symbol: str
 
     def on_start(self):
         self.subscribe(self.symbol, quotes=True)
@@ -71,23 +75,26 @@ class Echo(Strategy):
 class Inside:
     """A gateway without its connections, and a robot."""
 
+    kind, symbol, currency = "binance-usdm", SYMBOL, "USDT"
+    keys = ("k" * 64, "s" * 64)
+
     def __init__(self, home: Path, *, crosses: bool = False) -> None:
-        instrument = find(SYMBOL)
+        instrument = find(self.symbol)
         assert instrument is not None
-        self.venue = open_trading_venue("binance-usdm", "k" * 64, "s" * 64, Addresses("http://x", "ws://x", "ws://x"))
+        self.venue = open_trading_venue(self.kind, *self.keys, Addresses("http://x", "ws://x", "ws://x"))
         self.protocol = self.venue.protocol
         self.protocol.set_instruments([instrument])
         path = gateway_journal(home, "main")
         private_folder(path.parent)
         options = GatewayOptions(
-            kind="binance-usdm",
+            kind=self.kind,
             account="main",
             rest="",
             ws="",
             key="",
             secret="",
             home=str(home),
-            symbols=[SYMBOL],
+            symbols=[self.symbol],
             subaccounts={"a": 2, "b": 3},
             cross_internally=crosses,
         )
@@ -100,10 +107,10 @@ class Inside:
             self.writer,
             self.manager.references,
             lambda out: None,
-            DriftWatch("binance-usdm", lambda out: None),
-            Rejects("binance-usdm", lambda out: None),
+            DriftWatch(self.kind, lambda out: None),
+            Rejects(self.kind, lambda out: None),
         )
-        table = AccountTable(home, venue="x", account="main", kind="binance-usdm", names={"a": 2})
+        table = AccountTable(home, venue="x", account="main", kind=self.kind, names={"a": 2})
         self.best, self.silent_ns, self.silent_max_ns = self.market.best, self.market.silent_ns, lambda _: 0
         self.core.open(
             [instrument],
@@ -115,7 +122,7 @@ class Inside:
             moment(),
         )
         self.core.gate.ready = True
-        balances = {"USDT": BalanceReport("USDT", 10**23, time.time_ns())}
+        balances = {self.currency: BalanceReport(self.currency, 10**23, time.time_ns())}
         self.core.money.begin(balances, is_other=False)
         self.core.money.ready()
         life = self.core.requests.attach("other", "", time.time_ns(), slot=3)
@@ -130,11 +137,11 @@ class Inside:
         """A robot begins where there is a market."""
         strategy = self.home / "echo.py"
         strategy.write_text(STRATEGY)
-        options = LiveOptions(strategy=str(strategy), home=self.home, data=())
+        options = LiveOptions(strategy=str(strategy), params={"symbol": self.symbol}, home=self.home, data=())
         loop = asyncio.get_running_loop()
         opening = loop.run_in_executor(None, open_live, options, {"main": self})
         while not opening.done():
-            self.take(tick(0))
+            self.take(self.tick(0))
             await asyncio.sleep(0.01)
         self.robot = await opening
         self.robot.step()
@@ -145,9 +152,9 @@ class Inside:
     def rest(self, count: int) -> None:
         """Orders of another robot work on the other side, away from the market."""
         for number in range(1, count + 1):
-            spec = OrderSpec(symbol=SYMBOL, side=Side.SELL, size_int=10, price_int=500_000 + number)
+            spec = OrderSpec(symbol=self.symbol, side=Side.SELL, size_int=10, price_int=500_000 + number)
             request = Request(self.other, RequestKind.PLACE, number, spec)
-            order = self.manager.submit(f"other {number}", request, time.time_ns())
+            order = self.manager.submit(f"T{number}", request, time.time_ns())
             order.pending.clear()
             order.life.on_event(OrderEvent.ACCEPT)
         self.core.carry_out()
@@ -163,7 +170,7 @@ class Inside:
             return {
                 "robot": life.number,
                 "base": life.base,
-                "balances": {"USDT": "100000"},
+                "balances": {self.currency: "100000"},
                 "others": {},
                 "slot": life.slot,
                 "entries_after": self.writer.published,
@@ -207,8 +214,18 @@ class Inside:
         """The venue took the order and ended it; the robot hears of it."""
         call, request = self.sent.pop(0)
         assert call.subject is not None and request.endswith(b"\r\n\r\n")
-        now = time.time_ns()
-        name = call.subject.client_id
+        now, name = time.time_ns(), call.subject.client_id
+        answer, reports = self.ended(call, name, now)
+        self.core.answered(call, answer, moment())
+        order = self.manager.orders[name]
+        self.core.reports(reports, moment())
+        if order.is_open:
+            raise SystemExit(f"still open: {order.state}")
+        self.robot.step()
+        self.robots.look()
+
+    def ended(self, call: Call, name: str, now: int) -> tuple[Answer, Iterable[VenueReport]]:
+        """Returns the answer to an order, and what says that it has ended."""
         row = {
             "orderId": 1,
             "symbol": RAW,
@@ -225,19 +242,45 @@ class Inside:
             "updateTime": now // 1_000_000,
         }
         answer = self.protocol.answer(call, 200, {}, msgspec.json.encode(row), now)
-        self.core.answered(call, answer, moment())
-        order = self.manager.orders[name]
-        self.core.reports(answer.reports, moment())
-        if order.is_open:
-            raise SystemExit(f"still open: {order.state}")
-        self.robot.step()
-        self.robots.look()
+        return answer, answer.reports
+
+    def tick(self, number: int) -> bytes:
+        return tick(number)
 
     def close(self) -> None:
         self.robot.close(keep=False)
         self.robots.close()
         self.core.money.close()
         self.writer.close()
+
+
+class AtPacifica(Inside):
+    """The same without its signature; `signature_ns` is what that takes."""
+
+    kind, symbol, currency = "pacifica", "pacifica:BTC/USDC:USDC", "USDC"
+    keys = (solana_pair(7, "main")[0], solana_pair(7, "agent")[1])
+
+    def __init__(self, home: Path, *, crosses: bool = False) -> None:
+        super().__init__(home, crosses=crosses)
+        signer: Any = self.protocol.signer
+        began = time.perf_counter_ns()
+        for number in range(WARM):
+            signature = signer.sign(b"%0200d" % number)
+        self.signature_ns = (time.perf_counter_ns() - began) // WARM
+        signer.sign = lambda message: signature
+
+    def ended(self, call: Call, name: str, now: int) -> tuple[Answer, Iterable[VenueReport]]:
+        answer = self.protocol.answer(call, 200, {}, b'{"success":true,"data":{"order_id":1}}', now)
+        ms = now // 1_000_000
+        row = {"i": 1, "I": uuid_of(name), "s": "BTC", "d": "bid", "p": "0", "ip": "30000", "lp": "0", "a": "0.01"}
+        row |= {"f": "0", "oe": "expired", "os": "cancelled", "ot": "limit", "sp": None, "si": None, "r": False}
+        message = {"channel": "account_order_updates", "data": [row | {"ct": ms, "ut": ms}]}
+        return answer, self.protocol.reports_of(msgspec.json.encode(message))
+
+    def tick(self, number: int) -> bytes:
+        row = {"s": "BTC", "t": time.time_ns() // 1_000_000, "li": number, "i": number}
+        row |= {"b": str(30_000 + number), "B": "1", "a": str(30_001 + number), "A": "1"}
+        return msgspec.json.encode({"channel": "bbo", "data": row})
 
 
 def moment() -> Moment:
@@ -294,16 +337,18 @@ def floor(home: Path, count: int) -> list[int]:
     return samples
 
 
-async def measure(count: int, profile: bool, *, crosses: bool = False) -> tuple[list[int], list[int], list[int]]:
+async def measure(
+    count: int, profile: bool, *, crosses: bool = False, at: type[Inside] = Inside
+) -> tuple[list[int], list[int], list[int]]:
     """ns until the request is there, of the whole turn, of the floor."""
     with tempfile.TemporaryDirectory() as place:
-        inside = Inside(Path(place), crosses=crosses)
+        inside = at(Path(place), crosses=crosses)
         await inside.begin()
         inside.rest(RESTING)
         samples, turns = [], []
         watch = cProfile.Profile() if profile else None
         for number in range(1, count + WARM):
-            message = tick(number)
+            message = inside.tick(number)
             if watch is not None:
                 watch.enable()
             began = time.perf_counter_ns()
@@ -332,6 +377,7 @@ def main() -> None:
     inputs = options.parse_args()
     samples, turns, alone = asyncio.run(measure(inputs.ticks, inputs.profile))
     crossing, _, _ = asyncio.run(measure(inputs.ticks, inputs.profile, crosses=True))
+    pacifica, _, _ = asyncio.run(measure(inputs.ticks, inputs.profile, at=AtPacifica))
     print(json.dumps({"figures": [
         {"name": f"market bytes to {what}, cores alone, p{which}", "unit": "us",
          "better": "less", "value": percent(found, which),
@@ -340,9 +386,9 @@ def main() -> None:
         for what, found in (("request bytes", samples), ("all that follows done", turns))
         for which in (50, 99)
     ] + [
-        {"name": f"the same with cross_internally, p{which}", "unit": "us", "better": "less",
-         "value": percent(crossing, which),
+        {"name": f"the same {what}, p{which}", "unit": "us", "better": "less", "value": percent(found, which),
          "against": {"name": "without", "value": percent(samples, which)}}
+        for what, found in (("with cross_internally", crossing), ("at Pacifica without a signature", pacifica))
         for which in (50, 99)
     ]}))  # fmt: skip
 

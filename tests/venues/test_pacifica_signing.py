@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from onetape.model.errors import BadConfig
 from onetape.venues.pacifica.signing import AgentSigner, base58, is_address, is_signed, message_of, unbase58
@@ -48,6 +52,19 @@ GOLDEN = [
         "5pC6m37qvxQmUk5AXPyjd87wMS7rg4V28coeKmjnuBT8WNHobyyGRmSCXXXdgigQvR728g7c384qouzCGM8s55NM",
     ),
 ]
+
+
+PLAIN = st.one_of(st.none(), st.booleans(), st.integers(-(2**63), 2**64 - 1), st.text())
+VALUES = st.recursive(
+    PLAIN | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(st.dictionaries(st.text(), PLAIN) | st.dictionaries(st.text(), VALUES))
+def test_what_is_signed_is_what_pythons_own_json_writes(payload):
+    value = {"timestamp": 1, "expiry_window": 2, "type": "any", "data": payload}
+    assert message_of("any", payload, 1, 2) == json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
 @pytest.mark.parametrize(("operation", "payload", "time", "signature"), GOLDEN, ids=[row[0] for row in GOLDEN])

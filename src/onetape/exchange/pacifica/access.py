@@ -76,8 +76,9 @@ class Access:
     def signed_by(self, operation: str, body: Params, now: int) -> SimAccount:
         """Whose request it is, its time and its signature checked. Raises Refused."""
         self.check_time(body, now)
-        agent = body.get("agent_wallet") if "agent_wallet" not in SIGNED[operation] else None
-        payload = {name: body[name] for name in body.keys() & SIGNED[operation]}
+        signed = SIGNED[operation]
+        agent = None if "agent_wallet" in signed else body.get("agent_wallet")
+        payload = {name: value for name, value in body.items() if name in signed}
         self.check(operation, body, payload, body.get("signature"), agent or body.get("account"))
         account = self.account_at(body.get("account"))
         if agent is None:

@@ -124,7 +124,7 @@ class PublicData:
     def _side(self, at: int, side: Side, ticks: int) -> list[dict[str, Any]]:
         """Bids are put together at the price below, asks at the price above."""
         i = self.exchange.instruments[at]
-        step = int(i.tick.scaleb(i.price_decimals)) * ticks
+        step = i.core.tick * ticks
         sizes: dict[int, int] = {}
         for price, size in self.exchange.board.levels(at, side, 1 << 30 if ticks > 1 else DEPTH):
             price = price // step * step if side is Side.BUY else -(-price // step) * step

@@ -7,13 +7,14 @@ keep. Wordings but those of the recorded answers are unverified, and so is what 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
-from uuid import UUID
 
 from msgspec import structs
 
+from onetape._core import plain_units
 from onetape.exchange.account import SimAccount, SimOrder
 from onetape.exchange.exchange import SimExchange
 from onetape.exchange.order_entry import NewOrder
@@ -35,6 +36,8 @@ from onetape.model.money import money_units
 __all__ = ["ACTIONS", "Trading"]
 
 BATCH_MAX: Final = 10
+PRICE_MAX: Final = 1_000_000
+_UUID: Final = re.compile(r"(urn:uuid:|\{)?[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}\}?\Z")
 SIDES: Final = {"bid": Side.BUY, "ask": Side.SELL}
 TIFS: Final = {"GTC": TimeInForce.GTC, "IOC": TimeInForce.IOC, "ALO": TimeInForce.GTC, "TOB": TimeInForce.GTC}
 # The middle of the book is watched as the mark: that of the simulation follows it.
@@ -72,37 +75,30 @@ class Trading:
 
     def _price(self, at: int, said: object) -> int:
         i = self.exchange.instruments[at]
-        value = _decimal(said)
-        if value <= 0 or value % i.tick or value > 1_000_000:
-            raise Refused
-        return int(value.scaleb(i.price_decimals))
+        return _units(said, i.price_decimals, i.core.tick, PRICE_MAX * 10**i.price_decimals)
 
     def _size(self, at: int, said: object) -> int:
         i = self.exchange.instruments[at]
-        value = _decimal(said)
-        if value <= 0 or value % i.lot:
-            raise Refused
-        return int(value.scaleb(i.size_decimals))
+        return _units(said, i.size_decimals, i.core.lot)
 
     def _check_worth(self, account: SimAccount, at: int, price: int, size: int) -> None:
         """Raises Refused for less than ten dollars, and for what is too much."""
         i = self.exchange.instruments[at]
+        if money_units(i.notional_min) <= i.notional_units(price, size) <= ORDER_MAX * 10**18:
+            return
         worth = i.price(price) * i.size(size)
         if worth < i.notional_min:
             text = f"Order amount too low for {account.key}: {worth:f} < {i.notional_min}"
             raise Refused(text, 0, status=422, name="invalid_amount")
-        if worth > ORDER_MAX:
-            raise Refused(f"Order amount too high for {account.key}: {worth:f} > {ORDER_MAX}", 8, name="invalid_amount")
+        raise Refused(f"Order amount too high for {account.key}: {worth:f} > {ORDER_MAX}", 8, name="invalid_amount")
 
     @staticmethod
     def _client_id(account: SimAccount, said: object) -> str:
         """Returns a UUID that the account has not used, as far back as it is remembered."""
         if said is None:
             return ""
-        try:
-            UUID(said if isinstance(said, str) else "")
-        except ValueError:
-            raise Refused from None
+        if not isinstance(said, str) or not _UUID.match(said):
+            raise Refused
         if said in account.by_client_id:
             raise Refused(f"Duplicate client order id: {said}", 36)
         return str(said)
@@ -136,15 +132,15 @@ class Trading:
         reduces = self._reducing(account, at, side, body)
         if not reduces:
             self._check_worth(account, at, price, size)
-        wanted = _limit(side, price, size, tif=TIFS[tif], post_only=tif in ("ALO", "TOB"), reduce_only=reduces)
-        return self._placed(account, at, wanted, body, now)
+        terms = {"tif": TIFS[tif], "post_only": tif in ("ALO", "TOB"), "reduce_only": reduces}
+        return self._placed(account, at, body, now, side=side, price=price, size=size, **terms)
 
     def _behind_best(self, at: int, side: Side, price: int) -> int:
         """Where an order that would take is put: one tick behind the best of the other side."""
-        i, best = self.exchange.instruments[at], self.exchange.board.levels(at, side.opposite, 1)
+        best = self.exchange.board.levels(at, side.opposite, 1)
         if not best:
             return price
-        edge = best[0][0] - side.sign * int(i.tick.scaleb(i.price_decimals))
+        edge = best[0][0] - side.sign * self.exchange.instruments[at].core.tick
         return min(price, edge) if side is Side.BUY else max(price, edge)
 
     def create_market_order(self, account: SimAccount, body: Params, now: int) -> dict[str, Any]:
@@ -157,22 +153,20 @@ class Trading:
         i, listing = self.exchange.instruments[at], self.exchange.listings[at]
         if not (listing.bid and listing.ask):
             raise Refused(f"No reasonable price for {i.raw_symbol}", 25)
-        middle, tick = Decimal(listing.bid + listing.ask) / 2, int(i.tick.scaleb(i.price_decimals))
+        middle, tick = Decimal(listing.bid + listing.ask) / 2, i.core.tick
         price = max(int(middle * (1 + side.sign * slippage / 100)) // tick, 1) * tick
         reduces = self._reducing(account, at, side, body)
         if not reduces:
             self._check_worth(account, at, int(middle), size)
-        wanted = _limit(side, price, size, kind="market", tif=TimeInForce.IOC, reduce_only=reduces)
-        return self._placed(account, at, wanted, body, now)
+        terms = {"kind": "market", "tif": TimeInForce.IOC, "reduce_only": reduces}
+        return self._placed(account, at, body, now, side=side, price=price, size=size, **terms)
 
-    def _placed(self, account: SimAccount, at: int, wanted: NewOrder, body: Params, now: int) -> dict[str, Any]:
+    def _placed(self, account: SimAccount, at: int, body: Params, now: int, **terms: Any) -> dict[str, Any]:
         """Enters an order, with what closes what it will have opened."""
-        wanted = structs.replace(wanted, client_id=self._client_id(account, body.get("client_order_id")))
-        against = wanted.side.opposite
-        stops = [self._exit(account, at, against, name, said, wanted.size) for name, said in _exits(body)]
-        if stops:
-            wanted = _with(wanted, exits=True)
-        order = self._enter(account, at, wanted, now)
+        client_id, against = self._client_id(account, body.get("client_order_id")), terms["side"].opposite
+        stops = [self._exit(account, at, against, name, said, terms["size"]) for name, said in _exits(body)]
+        wanted = _limit(**terms, client_id=client_id)
+        order = self._enter(account, at, _with(wanted, exits=True) if stops else wanted, now)
         for each in stops if order.is_open or order.filled else []:
             self._enter(account, at, _with(each, parent=order.id), now)
         return _named(order, body)
@@ -216,7 +210,7 @@ class Trading:
         if said.get("amount") is None:
             if not reduces:
                 raise Refused("Invalid stop order amount", 18)
-            shown, size = 0, int(WHOLE_USD / i.price(stop) / i.lot * i.lot.scaleb(i.size_decimals))
+            shown, size = 0, int(WHOLE_USD / i.price(stop) / i.lot) * i.core.lot
         else:
             shown = size = self._size(at, said["amount"])
         if shown and not reduces:
@@ -293,8 +287,8 @@ class Trading:
         if not order.reduce_only:
             self._check_worth(account, at, price, size)
         self.exchange.orders.cancel(account, order, now)
-        wanted = _limit(order.side, price, size, post_only=True, reduce_only=order.reduce_only)
-        return _named(self._enter(account, at, structs.replace(wanted, client_id=order.client_id), now), body)
+        terms: dict[str, Any] = {"post_only": True, "reduce_only": order.reduce_only, "client_id": order.client_id}
+        return _named(self._enter(account, at, _limit(order.side, price, size, **terms), now), body)
 
     def cancel_order(self, account: SimAccount, body: Params, now: int) -> dict[str, Any]:
         order = self._named(account, body)
@@ -382,6 +376,17 @@ def _decimal(said: object) -> Decimal:
     if not value.is_finite() or len(text) > 40 or abs(value.adjusted()) > 20:
         raise Refused
     return value
+
+
+def _units(said: object, decimals: int, step: int, most: int = 2**62) -> int:
+    """Returns a price or an amount at so many decimals. Raises Refused for what is no multiple of its step."""
+    units: Any = plain_units(said, decimals) if isinstance(said, str) else None
+    if units is None:  # it is written in another way
+        value = _decimal(said).scaleb(decimals)
+        units = int(value) if value == value.to_integral_value() else 0
+    if not 0 < units <= most or units % step:
+        raise Refused
+    return int(units)
 
 
 def usd_units(said: object) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any, Final
 
+from onetape._core import units_text
 from onetape.exchange.account import SimOrder
 from onetape.exchange.reports import OrderReport
 from onetape.model.decimals import decimal_text, scaled
@@ -98,7 +99,7 @@ def ms(time: int) -> int:
 def usdc(units: int, *, is_cost: bool = False) -> str:
     """Money of 1e-18 in six decimals. Down, a cost up: nobody is shown more than there is."""
     step = 10 ** (MONEY_DECIMALS - USDC_DECIMALS)
-    return decimal_text(scaled(-(-units // step) if is_cost else units // step, USDC_DECIMALS))
+    return units_text(-(-units // step) if is_cost else units // step, USDC_DECIMALS, 0)
 
 
 def rate_text(rate: int) -> str:
@@ -106,11 +107,11 @@ def rate_text(rate: int) -> str:
 
 
 def price_text(i: Instrument, price: int) -> str:
-    return decimal_text(i.price(price))
+    return units_text(price, i.price_decimals, 0)
 
 
 def size_text(i: Instrument, size: int) -> str:
-    return decimal_text(i.size(size))
+    return units_text(size, i.size_decimals, 0)
 
 
 def mean_text(i: Instrument, cost: int, size: int) -> str:

@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from onetape.model.errors import BadConfig
 
 if TYPE_CHECKING:
@@ -22,15 +24,20 @@ if TYPE_CHECKING:
 __all__ = ["AgentSigner", "base58", "is_address", "is_signed", "message_of", "unbase58"]
 
 _DIGITS: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+# Both sort at every level; they write numbers with a fraction and letters beyond ASCII otherwise: Python's counts.
+_PLAIN: Final = frozenset({str, bool, int, type(None)})
+_sorted: Final = msgspec.json.Encoder(order="sorted").encode
+_canonical: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+_PAIRS: Final = [first + second for first in _DIGITS for second in _DIGITS]
 _VALUES: Final = {digit: value for value, digit in enumerate(_DIGITS)}
 
 
 def base58(data: bytes) -> str:
-    number, text = int.from_bytes(data, "big"), ""
+    number, pairs = int.from_bytes(data, "big"), []
     while number:
-        number, rest = divmod(number, 58)
-        text = _DIGITS[rest] + text
-    return "1" * (len(data) - len(data.lstrip(b"\0"))) + text
+        number, rest = divmod(number, len(_PAIRS))
+        pairs.append(_PAIRS[rest])
+    return "1" * (len(data) - len(data.lstrip(b"\0"))) + "".join(reversed(pairs)).lstrip("1")
 
 
 def unbase58(text: str, size_bytes: int) -> bytes | None:
@@ -57,7 +64,11 @@ def is_address(text: str) -> bool:
 def message_of(operation: str, payload: Mapping[str, Any], timestamp: int, window: int) -> bytes:
     """Returns what is signed for a request. timestamp: ms UTC; window: ms that it is valid from then on."""
     value = {"timestamp": timestamp, "expiry_window": window, "type": operation, "data": payload}
-    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+    if _PLAIN.issuperset(map(type, payload.values())):  # nearly always, and a quarter of the time
+        data = _sorted(value)
+        if data.isascii() and b"\x7f" not in data:
+            return data
+    return _canonical(value).encode()
 
 
 def is_signed(message: bytes, signature: str, address: str) -> bool:

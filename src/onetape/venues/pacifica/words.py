@@ -62,14 +62,16 @@ FORCED: Final = ("market_liquidation", "backstop_liquidation", "adl_liquidation"
 def uuid_of(client_id: str) -> str:
     """Raises ValueError for an id of other letters, or of more than there is room for."""
     number = 0
-    for letter in client_id:
-        if letter not in _VALUES:
-            raise ValueError(f"{client_id} has other letters than T, X, a to z and 0 to 9")
-        number = number * _BASE + _VALUES[letter]
+    try:
+        for letter in client_id:
+            number = number * _BASE + _VALUES[letter]
+    except KeyError:
+        raise ValueError(f"{client_id} has other letters than T, X, a to z and 0 to 9") from None
     if len(client_id) > CLIENT_ID_CHARS:
         raise ValueError(f"{client_id} has more than {CLIENT_ID_CHARS} letters")
     high, middle, low = number >> 74, number >> 62 & _MIDDLE, number & _LOW
-    return str(UUID(int=high << 80 | middle << 64 | low | _MARKS))
+    text = f"{high << 80 | middle << 64 | low | _MARKS:032x}"  # as UUID writes it, in a third of the time
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def client_id_of(text: str) -> str:
