@@ -135,22 +135,24 @@ class GuardianCore:
         self._slots.changed(account)
         self._look(guard, now)
 
-    def sub_account(self, account: str, name: str, symbol: str, side: PositionSide, held: Holding, now: int) -> None:
-        """Takes in what a sub-account holds, by its gateway's ledger."""
+    def sub_account(
+        self, account: str, name: str, symbol: str, side: PositionSide, held: Holding, now: int, *, opened: str
+    ) -> None:
+        """Takes in what a sub-account holds, by its gateway's ledger. opened: as of `position`."""
         guard = self._guard(account, symbol, side)
         entry = held.entry * 10**guard.instrument.price_decimals
         part = guard.parts.setdefault(name, SubAccountStop())
-        before, had_closed = part.opened, part.shares.left < 1
-        part.hold(held.qty, held.cost, entry)
-        if had_closed and part.opened != before:  # also that it is flat; by what the next life finds it
-            self._say("local stop", guard, "averaged", {"subaccount": name, **part.noted})
+        had_closed = part.shares.left < 1
+        part.hold(held.qty, held.cost, entry, opened)
+        if had_closed and part.shares.left == 1:  # the next life would take levels for closed that close anew
+            self._say("local stop", guard, "all levels anew", {"subaccount": name, **part.noted})
         self._look_at_parts(guard, now)
 
     def forget_parts(self, account: str) -> None:
         """Takes in that what sub-accounts hold is read anew, or not known."""
         for (of, *_), guard in self.guards.items():
             for part in guard.parts.values() if of == account else ():
-                part.hold(0, 0, Fraction(0))
+                part.qty = part.cost = 0  # which levels have closed stays, of the same part
 
     def stop(self, account: str, row: StopRow, now: int) -> None:
         """Takes in how a protective order stands, by the gateway's journal."""
