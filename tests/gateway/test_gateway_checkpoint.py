@@ -277,7 +277,7 @@ def test_the_checkpoint_before_is_looked_at_and_not_read(long_tape, monkeypatch)
     assert [each["type"] for each in read].count(Checkpoint) == 1  # that it goes on from
 
 
-SHAPES = {10: "af0d280c4e1ca065"}
+SHAPES = {11: "a4cfaeca89bbbbb3"}
 
 
 def shape_of(part: Any, named: dict[str, Any]) -> Any:

@@ -47,7 +47,9 @@ def followed(world) -> tuple:
     view = follower.view
     guards = {key: (g.qty, g.opened, g.rows) for key, g in core.guards.items() if g.qty or g.rows}
     entries = {key: g.entry for key, g in core.guards.items() if g.qty}
-    parts = {(key, name): (p.qty, p.cost) for key, g in core.guards.items() for name, p in g.parts.items() if p.qty}
+    parts = {
+        (key, name): (p.qty, p.cost, p.opened) for key, g in core.guards.items() for name, p in g.parts.items() if p.qty
+    }
     working = {key: (row.spec, row.size or row.spec.size_int, row.filled) for key, row in view.working.items()}
     robots = {number: (life.name, life.slot, life.epoch) for number, life in view.robots.items()}
     follower.leave(waiter)

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from guardian.guarded_world import ACCOUNT, BOTH, BTC, MS, START
-from onetape.guardian import core
+from onetape.guardian import stop_slots
 from onetape.guardian.core import GuardianCore
 from onetape.guardian.events import CancelStops, GuardianSettings, PlaceStops, ReadVenue, Rules, StopRow
 from onetape.guardian.kept import Kept
@@ -251,7 +251,7 @@ def test_take_profits_do_not_come_and_go_with_orders_of_robots():
 def test_shares_are_counted_once_a_tick(monkeypatch):
     """And not by each position that waits for room."""
     venue, counted = Venue(), []
-    monkeypatch.setattr(core, "slots_of", lambda *of, **more: (counted.append(1), slots_of(*of, **more))[1])
+    monkeypatch.setattr(stop_slots, "slots_of", lambda *of, **more: (counted.append(1), slots_of(*of, **more))[1])
     venue.others = 150
     venue.core.others(ACCOUNT, venue.others)
     for each in LISTED:

@@ -9,7 +9,7 @@ from fractions import Fraction
 import msgspec
 import pytest
 
-from guardian.guardian_world import TIGHT, GuardianWorld
+from guardian.guardian_world import TIGHT, GuardianWorld, calm
 from onetape.accounts.holding import Holding, Terms
 from onetape.guardian.core import GuardianCore
 from onetape.guardian.events import CloseSubAccount, Flatten, GuardianSettings, Record, Rules
@@ -36,7 +36,7 @@ def holding(*fills: tuple[int, int]) -> Holding:
 
 
 def core_of(
-    settings: GuardianSettings | None = None, *, before: GuardianCore | None = None, **parts: Holding
+    settings: GuardianSettings | None = None, *, before: GuardianCore | None = None, opened: str = "1", **parts: Holding
 ) -> GuardianCore:
     """Its account holds the sum of what sub-accounts hold. before: the life before it, of which it has the journal."""
     core = GuardianCore(settings or GuardianSettings(), epoch="1", watched=())
@@ -45,7 +45,7 @@ def core_of(
     entry = Fraction(cost, qty * Terms(BTC).value(1, 1)) if qty else None
     core.position(*AT, BOTH, qty, entry, NOW)
     for name, part in parts.items():
-        core.sub_account("main", name, BTC.symbol, BOTH, part, NOW)
+        core.sub_account("main", name, BTC.symbol, BOTH, part, NOW, opened=opened)
     if before is not None:
         kept = Kept()
         for each in before.effects:
@@ -90,24 +90,25 @@ def test_each_level_closes_once_and_the_rest_goes_at_the_hard_stop():
     core = core_of(a=holding((500, PRICE)), b=holding((-600, PRICE)))
     assert closings(core, at("-0.05")) == {"a": 100}
     assert closings(core, at("-0.05"), NOW + SECOND // 10) == {}  # that is under way
-    core.sub_account("main", "a", BTC.symbol, BOTH, holding((400, PRICE)), NOW + SECOND)
+    core.sub_account("main", "a", BTC.symbol, BOTH, holding((400, PRICE)), NOW + SECOND, opened="1")
     assert closings(core, at("-0.05"), NOW + SECOND) == {}
     assert closings(core, at("-0.075"), NOW + 2 * SECOND) == {"a": 400}
 
 
 @pytest.mark.parametrize(
-    ("after", "closed"),
+    ("after", "opened", "closed"),
     [
-        (holding((400, PRICE)), {}),
-        (holding((300, PRICE)), {}),  # its robot has taken some off, too
-        (holding((450, at("-0.001"))), {"a": 90}),  # closed and opened anew: another part
-        (holding((-400, PRICE)), {}),
+        (holding((400, PRICE)), "1", {}),
+        (holding((300, PRICE)), "1", {}),  # its robot has taken some off, too
+        (holding((400, PRICE), (50, at("-0.001"))), "1", {"a": 50}),  # or added some, which is beyond the level
+        (holding((450, PRICE)), "2", {"a": 90}),  # closed and opened anew: another part
+        (holding((-400, PRICE)), "2", {}),
     ],
 )
-def test_a_level_closes_once_also_over_lives_of_the_guardian(after, closed):
+def test_a_level_closes_once_also_over_lives_of_the_guardian(after, opened, closed):
     core = core_of(a=holding((500, PRICE)), b=holding((-600, PRICE)))
     assert closings(core, at("-0.051")) == {"a": 100}
-    assert closings(core_of(before=core, a=after, b=holding((-600, PRICE))), at("-0.051")) == closed
+    assert closings(core_of(before=core, opened=opened, a=after, b=holding((-600, PRICE))), at("-0.051")) == closed
 
 
 def test_what_a_close_that_passed_after_a_refusal_closed_is_found_by_the_next_life():
@@ -127,9 +128,30 @@ def test_a_part_that_is_opened_anew_at_the_same_price_has_all_its_levels_in_the_
     held = {"a": holding((500, PRICE)), "b": holding((-600, PRICE))}
     core = core_of(**held)
     assert closings(core, at("-0.051")) == {"a": 100}
-    for part in (holding(), held["a"]):
-        core.sub_account("main", "a", BTC.symbol, BOTH, part, NOW)
-    assert closings(core_of(before=core, **held), at("-0.051")) == {"a": 100}
+    for opened, part in (("", holding()), ("2", held["a"])):
+        core.sub_account("main", "a", BTC.symbol, BOTH, part, NOW, opened=opened)
+    assert closings(core_of(before=core, opened="2", **held), at("-0.051")) == {"a": 100}
+
+
+def test_levels_of_a_part_that_grew_beyond_what_it_was_are_whole_also_in_the_next_life():
+    against = holding((-900, PRICE))
+    core = core_of(a=holding((500, PRICE)), b=against)
+    assert closings(core, at("-0.051")) == {"a": 100}
+    for size in (600, 450):  # what is kept with the first does not tell of it
+        core.sub_account("main", "a", BTC.symbol, BOTH, holding((size, PRICE)), NOW, opened="1")
+    for each in (core_of(before=core, a=holding((450, PRICE)), b=against), core):
+        assert closings(each, at("-0.051"), NOW + SECOND) == {"a": 90}
+
+
+def test_a_journal_that_is_read_anew_closes_no_level_of_a_part_once_more():
+    held = {"a": holding((500, PRICE)), "b": holding((-600, PRICE))}
+    core = core_of(**held)
+    assert closings(core, at("-0.051")) == {"a": 100}
+    core.forget_parts("main")
+    assert closings(core, at("-0.051"), NOW + SECOND) == {}
+    for name, part in {**held, "a": holding((400, PRICE))}.items():
+        core.sub_account("main", name, BTC.symbol, BOTH, part, NOW, opened="1")
+    assert closings(core, at("-0.051"), NOW + 2 * SECOND) == {}
 
 
 def test_what_was_averaged_after_a_level_was_closed_is_found_by_the_next_life():
@@ -137,7 +159,7 @@ def test_what_was_averaged_after_a_level_was_closed_is_found_by_the_next_life():
     core = core_of(a=holding((500, PRICE)), b=against)
     assert closings(core, at("-0.051")) == {"a": 100}
     averaged = holding((400, PRICE), (40, at("-0.052")))
-    core.sub_account("main", "a", BTC.symbol, BOTH, averaged, NOW)
+    core.sub_account("main", "a", BTC.symbol, BOTH, averaged, NOW, opened="1")
     assert closings(core_of(before=core, a=averaged, b=against), at("-0.0605")) == {"a": 140}
 
 
@@ -157,6 +179,40 @@ def test_a_total_loss_flattens_at_its_cent_also_where_the_average_lies_between_t
     core.tick(NOW)
     assert {each.amount for each in core.unrealized(NOW)} == {money_units("-99.95")}
     assert any(isinstance(each, Flatten) for each in core.effects) is is_flattened
+
+
+def test_a_level_of_a_part_that_was_added_to_while_no_guardian_was_there_closes_once():
+    world = calm()
+    allocate = {"currency": "USDT", "index": 2, "amount": "20000"}
+    assert world.command("allocate", "allocate", allocate, "operator")["status"] == "applied"
+
+    def short(size: int) -> None:
+        spec = OrderSpec(symbol=world.symbols[0], side=Side.SELL, size_int=size, type=OrderType.MARKET)
+        world.robots[0].ask(spec, world.exchange.listings[0].last)
+        world.until(world.now + SECOND)
+
+    def held() -> tuple[int, int]:
+        return tuple(world.money.own(slot, world.symbols[0], BOTH) for slot in (1, 2))
+
+    fields = {"symbol": world.symbols[0], "side": "buy", "qty": "0.12"}
+    assert world.command("hand", "place", fields, "operator")["status"] == "applied"
+    short(100)
+    best, share = world.best, 1052
+    world.best = lambda symbol: tuple(price * share // 1000 for price in best(symbol))
+    world.until(world.now + 3 * SECOND)
+    assert held() == (120, -80)  # the first level of the one who is short
+    world.end_guardian()
+    share = 1000
+    short(5)
+    assert held() == (120, -85)
+    share = 1053
+    world.begin_guardian()
+    world.until(world.now + 5 * SECOND)
+    assert held() == (120, -80)  # what was added is beyond the level, and no share of it closes once more
+    share = 1057
+    world.until(world.now + 5 * SECOND)
+    assert held() == (120, -60)  # two levels are passed: of the 100 that were held before any
+    world.end_guardian()
 
 
 def test_local_stops_of_sub_accounts_pass_the_gateway_until_nobody_holds_against_another():

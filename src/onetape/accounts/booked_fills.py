@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from onetape.accounts.booking import Booking, BookingRecord
+from onetape.accounts.entries import MAIN
 from onetape.model.enums import Kind, PositionSide
 from onetape.model.instrument import Instrument
+from onetape.orders.recover import Openings
 from onetape.orders.reports import FillReport
 
 __all__ = ["BookedFills"]
+
+Part = tuple[str, str, PositionSide]  # its slot, symbol and side
 
 
 class BookedFills:
@@ -30,13 +34,16 @@ class BookedFills:
         """Begins anew at another exchange, where nothing is held yet."""
         self.booking = Booking(self._instruments, lambda fill, sizes: self.on_forced(fill, sizes))
         self._waiting.clear()
+        self._openings: Openings[Part] = Openings({}, {})
 
-    def adopt(self, symbol: str, side: PositionSide, qty: int, price: int) -> bool:
-        """Books a position from before the journal: the pool's. False: it cannot be said what it is worth."""
+    def adopt(self, symbol: str, side: PositionSide, qty: int, price: int, sequence: int = 0) -> bool:
+        """Books a position from before the journal: the pool's. False: it cannot be said what it is worth. sequence: of
+        the frame that says so."""
         instrument = self._instruments.get(symbol)
         if instrument is None or instrument.kind is Kind.SPOT or not qty or not price:
             return False
         self.booking.adopt(symbol, side, qty, price)
+        self._note((MAIN,), symbol, side, sequence)
         return True
 
     def fill(self, fill: FillReport, slot: int, sequence: int) -> None:
@@ -51,12 +58,23 @@ class BookedFills:
         booked = []
         while of in self._waiting:
             sequence, fill, slot = self._oldest()
+            at, slots = (fill.symbol, fill.position_side), [slot]
             if sequence == of and is_forced:
                 self.booking.forced(fill)
+                slots = [key[0] for key, _ in self.booking.sharing(*at)]
             else:
                 self.booking.fill(fill, slot)
+            self._note(slots, *at, sequence)
             booked.append(fill)
         return booked
+
+    def _note(self, slots: Iterable[int], symbol: str, side: PositionSide, sequence: int) -> None:
+        for slot in slots:
+            self._openings.note((str(slot), symbol, side), self.booking.own(slot, symbol, side), sequence)
+
+    def opened(self, slot: int, symbol: str, side: PositionSide) -> int:
+        """Returns the frame with which a sub-account opened what it holds, 0: flat."""
+        return self._openings.frame((str(slot), symbol, side))
 
     def unbooked(self) -> Iterator[tuple[int, FillReport, int]]:
         """Yields (frame, fill, slot) of what is still to be booked, in order; each once."""
@@ -73,9 +91,21 @@ class BookedFills:
     def waiting(self) -> list[tuple[int, FillReport, int]]:
         return [(at, fill, slot) for at, (fill, slot) in self._waiting.items()]
 
+    @property
+    def openings(self) -> dict[str, int]:
+        """Returns what `opened` knows of all parts."""
+        return self._openings.frames()
+
     def restore(
-        self, booking: BookingRecord, waiting: Iterable[tuple[int, FillReport, int]], *, has_begun: bool
+        self,
+        booking: BookingRecord,
+        waiting: Iterable[tuple[int, FillReport, int]],
+        openings: Mapping[str, int],
+        *,
+        has_begun: bool,
     ) -> None:
         self.booking.restore(booking)
+        held = {(str(slot), name, side): own.qty for (slot, name, side), own in self.booking.positions.items()}
+        self._openings = Openings(openings, held)
         self._waiting = {at: (fill, slot) for at, fill, slot in waiting}
         self._has_begun = has_begun

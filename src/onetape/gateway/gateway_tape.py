@@ -625,7 +625,7 @@ class GatewayTape:
             case EventType.POSITION.id:
                 side = PositionSide(record["side"])
                 if record["source"] == LEDGER:
-                    kept.fills.adopt(record["symbol"], side, record["qty"], record["price"])
+                    kept.fills.adopt(record["symbol"], side, record["qty"], record["price"], frame.sequence)
                 if record["source"] == OPENING:
                     recovery.held(record["symbol"], side, record["qty"], frame.sequence)
             case EventType.PARAMS.id:

@@ -46,6 +46,7 @@ class MoneyRecord(msgspec.Struct, frozen=True):
     arrivals: list[Entry]
     references: list[str]
     waiting: list[tuple[int, FillReport, int]]
+    openings: dict[str, int] = {}  # frames, by slot, symbol and side
 
 
 class KeptMoney:
@@ -155,13 +156,14 @@ class KeptMoney:
             arrivals=self.arrivals,
             references=list(self._references),
             waiting=self.fills.waiting,
+            openings=self.fills.openings,
         )
 
     def restore(self, record: MoneyRecord) -> None:
         """Goes on from a checkpoint: before the first frame."""
         self._use(Ledger.from_record(record.ledger))
         self.statements.restore(record.statements)
-        self.fills.restore(record.booking, record.waiting, has_begun=self.ledger.posted > 0)
+        self.fills.restore(record.booking, record.waiting, record.openings, has_begun=self.ledger.posted > 0)
         self.opened, self.names = record.opened, record.names
         self.transfers = {each["id"]: each for each in record.transfers}
         self.arrivals = record.arrivals

@@ -65,7 +65,7 @@ class AccountFollower:
         self.reader: JournalReader | None = None
         self.view = AccountView(keeps_fills=False)
         self._fills = BookedFills(self.view.instruments)
-        self._openings = Openings({}, {})
+        self._openings: Openings[tuple[str, PositionSide]] = Openings({}, {})
         self._stops: dict[Key, str] = {}  # client ids of protective orders that are open
         self._others: set[Key] = set()  # other orders that wait for a trigger
         self._held: dict[tuple[str, PositionSide], tuple[int, int]] = {}  # quantity and cost that were said
@@ -98,7 +98,8 @@ class AccountFollower:
         self._has_parts = made is not None or read_pruned(self._path) is None
         if made is not None:
             self.view.restore(made)
-            self._fills.restore(made.money.booking, made.money.waiting, has_begun=bool(made.money.opened))
+            money = made.money
+            self._fills.restore(money.booking, money.waiting, money.openings, has_begun=bool(money.opened))
             held = {(symbol, side): qty for symbol, side, qty in made.orders.books.positions}
             self._openings = Openings(made.orders.opened, held)
         for frame in reader.frames(FOLDED, sequence_until=end):
@@ -179,7 +180,7 @@ class AccountFollower:
                 record = msgspec.msgpack.decode(frame.payload)
                 symbol, side = record["symbol"], PositionSide(record["side"])
                 if record["source"] == LEDGER:
-                    self._fills.adopt(symbol, side, record["qty"], record["price"])
+                    self._fills.adopt(symbol, side, record["qty"], record["price"], frame.sequence)
                 self._note_opening((symbol, side), frame.sequence)
 
     def _note_opening(self, key: tuple[str, PositionSide], sequence: int) -> None:
@@ -228,14 +229,19 @@ class AccountFollower:
         entry = None
         if held is not None and held.qty and held.cost:
             entry = held.entry * Fraction(10) ** instrument.price_decimals
-        opened = f"{self.reader.uuid} {self._openings.frame((symbol, side))}" if self.reader is not None else ""
+        opened = self._named(self._openings.frame((symbol, side)))
         self._core.position(self.account, symbol, side, said[0], entry, now, opened=opened)
 
     def _say_parts(self, of: Collection[tuple[str, PositionSide]], now: int) -> None:
         for (slot, symbol, side), own in self._fills.booking.positions.items() if of and self._has_parts else ():
             if (symbol, side) in of and not own.terms.is_spot:
                 name = self._names.get(slot, str(slot))
-                self._core.sub_account(self.account, name, symbol, side, own, now)
+                opened = self._named(self._fills.opened(slot, symbol, side))
+                self._core.sub_account(self.account, name, symbol, side, own, now, opened=opened)
+
+    def _named(self, frame: int) -> str:
+        """Returns what names a frame of this journal and of no other."""
+        return f"{self.reader.uuid} {frame}" if self.reader is not None else ""
 
     def _say_order(self, key: Key, now: int) -> None:
         row = self.view.working.get(key)

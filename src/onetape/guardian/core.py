@@ -32,7 +32,7 @@ from onetape.guardian.events import (
     Unprotected,
 )
 from onetape.guardian.position_guard import COVERED, LadderState, Placement, PositionGuard, unrealized_of
-from onetape.guardian.stop_slots import NO_BOUND, Slots, slots_of
+from onetape.guardian.stop_slots import NO_BOUND, SharedSlots
 from onetape.guardian.sub_accounts import SubAccountStop
 from onetape.model.enums import PositionSide, Side
 from onetape.model.instrument import Instrument
@@ -67,7 +67,6 @@ STALE: Final = 10 * SECOND  # a price that is older says nothing
 SETTLES: Final = SECOND // 2  # a venue's listing may be that much behind what the account's stream said
 REST: Final = 2 * SECOND  # a position that has not changed for so long has stops of just its size
 LOOK_BACK_EVERY: Final = 5 * SECOND  # until the venue has told its bars
-ROOMY: Final = Slots()
 DIFFERS: Final = 2  # listings in a row that say another position than the gateway
 
 
@@ -90,10 +89,7 @@ class GuardianCore:
         self.epoch = epoch
         self._count = 0
         self._watched = set(watched)
-        self._caps = dict(caps)
-        self._others: dict[str, int] = {}  # orders with a trigger that are not ours, by account
-        self._shared: dict[str, Slots] = {}  # as of the last tick, by account
-        self._slots: dict[str, Slots] = {}  # with what was placed since; not there: positions have changed
+        self._slots = SharedSlots(settings, caps)
         self._instruments: dict[str, dict[str, Instrument]] = {}
         self._alone: set[str] = set()  # accounts whose gateway is dead
         self._ready: set[str] = set()  # accounts whose journal has been read to its end
@@ -136,25 +132,27 @@ class GuardianCore:
                 self._sent.pop(each.id, None)
         guard.opened = opened
         guard.hold(qty, entry, now)
-        self._slots.pop(account, None)
+        self._slots.changed(account)
         self._look(guard, now)
 
-    def sub_account(self, account: str, name: str, symbol: str, side: PositionSide, held: Holding, now: int) -> None:
-        """Takes in what a sub-account holds, by its gateway's ledger."""
+    def sub_account(
+        self, account: str, name: str, symbol: str, side: PositionSide, held: Holding, now: int, *, opened: str
+    ) -> None:
+        """Takes in what a sub-account holds, by its gateway's ledger. opened: as of `position`."""
         guard = self._guard(account, symbol, side)
         entry = held.entry * 10**guard.instrument.price_decimals
         part = guard.parts.setdefault(name, SubAccountStop())
-        before, had_closed = part.opened, part.shares.left < 1
-        part.hold(held.qty, held.cost, entry)
-        if had_closed and part.opened != before:  # also that it is flat; by what the next life finds it
-            self._say("local stop", guard, "averaged", {"subaccount": name, **part.noted})
+        had_closed = part.shares.left < 1
+        part.hold(held.qty, held.cost, entry, opened)
+        if had_closed and part.shares.left == 1:  # the next life would take levels for closed that close anew
+            self._say("local stop", guard, "all levels anew", {"subaccount": name, **part.noted})
         self._look_at_parts(guard, now)
 
     def forget_parts(self, account: str) -> None:
         """Takes in that what sub-accounts hold is read anew, or not known."""
         for (of, *_), guard in self.guards.items():
             for part in guard.parts.values() if of == account else ():
-                part.hold(0, 0, Fraction(0))
+                part.qty = part.cost = 0  # which levels have closed stays, of the same part
 
     def stop(self, account: str, row: StopRow, now: int) -> None:
         """Takes in how a protective order stands, by the gateway's journal."""
@@ -172,8 +170,7 @@ class GuardianCore:
 
     def others(self, account: str, count: int) -> None:
         """Takes in how many orders with a trigger the account has that are not the guardian's."""
-        self._others[account] = count
-        self._slots.pop(account, None)
+        self._slots.others(account, count)
 
     def caught_up(self, account: str, now: int) -> None:
         """The account's journal has been read: what it says is what is so now."""
@@ -181,9 +178,9 @@ class GuardianCore:
             return
         self._ready.add(account)
         for guard in self._of(account):
-            is_bound = self._caps.get(account, 0) > 0
+            is_bound = self._slots.is_bound(account)
             guard.adopt(len(self.settings.of(guard.instrument.symbol).distances) if is_bound else 0)
-        self._slots.pop(account, None)
+        self._slots.changed(account)
         self._read(account, "", now)
         self._look_at(account, now)
 
@@ -272,7 +269,8 @@ class GuardianCore:
             self._look_at_bare(account, now)
             guards = [each for each in self._of(account) if each.qty or each.rows]
             is_alone = account in self._alone
-            self._share(account)
+            if (said := self._slots.share(account, self._of(account))) is not None:
+                self.effects.append(said)
             if not guards and not is_alone:
                 continue
             self._read(account, "", now, every=POSITIONS_ALONE if is_alone else POSITIONS_EVERY)
@@ -320,7 +318,7 @@ class GuardianCore:
         if orphans and not guard.is_confirmed:
             self._read(guard.account, "", now, every=READ_RETRY)
             orphans = []
-        if not self._has_targets(guard):
+        if not self._slots.has_targets(guard):
             orphans += [row for row in rows if row.is_target and row not in orphans]
         canceling = [row for row in guard.rows.values() if row.client_id in guard.cancels and row not in orphans]
         self._cancel(guard, [*orphans, *canceling], now)
@@ -334,7 +332,7 @@ class GuardianCore:
         self._look_at_ladder(guard, guard.stops, now)
         # Stops first: of the orders that a venue takes, and of the budget. Past a dead gateway there are only these.
         is_free = guard.is_protected and guard.stops.placement is None and guard.account not in self._alone
-        if guard.targets.placement is not None or (self._has_targets(guard) and is_free):
+        if guard.targets.placement is not None or (self._slots.has_targets(guard) and is_free):
             self._look_at_ladder(guard, guard.targets, now)
 
     def _look_at_ladder(self, guard: PositionGuard, ladder: LadderState, now: int) -> None:
@@ -359,34 +357,12 @@ class GuardianCore:
         is_off = nearest != guard.target if is_at_rest else needs_ladder(nearest, guard.target)
         if ladder.wants_anew or (is_off and not is_settling):
             self._place(guard, ladder, now)
-        elif guard.account in self._caps and is_at_rest and not ladder.is_target:
+        elif self._slots.is_bound(guard.account) and is_at_rest and not ladder.is_target:
             self._fit(guard, now)
-
-    def _slots_now(self, account: str) -> Slots:
-        if account not in self._slots:
-            of, had_targets = self._of(account), self._shared.get(account, ROOMY).has_targets
-            most, others = self._caps.get(account, 0), self._others.get(account, 0)
-            self._slots[account] = slots_of(of, self.settings, most, others, had_targets=had_targets)
-        return self._slots[account]
-
-    def _has_targets(self, guard: PositionGuard) -> bool:
-        """Take-profits rest at the venue."""
-        has_room = self._shared.get(guard.account, ROOMY).has_targets
-        return bool(self.settings.of(guard.instrument.symbol).targets) and has_room
-
-    def _share(self, account: str) -> None:
-        """Says it when a venue's bound cuts ladders."""
-        if not self._caps.get(account):
-            return
-        self._slots.pop(account, None)
-        before, slots = self._shared.get(account), self._slots_now(account)
-        self._shared[account] = slots
-        if before is None or before.cut != slots.cut:  # an earlier life may have said another one
-            self.effects.append(slots.said(account, self._caps[account]))
 
     def _fit(self, guard: PositionGuard, now: int) -> None:
         """One ladder after the other makes room, or has more of its levels where there is room again."""
-        slots, ladder = self._shared.get(guard.account, ROOMY), guard.stops  # as of this tick
+        slots, ladder = self._slots.shared(guard.account), guard.stops  # as of this tick
         if not ladder.cut_to and slots.free >= slots.reserve:
             return
         rows = len(guard.working(ladder))
@@ -428,7 +404,7 @@ class GuardianCore:
     def _place(self, guard: PositionGuard, ladder: LadderState, now: int, *, makes_room: bool = False) -> None:
         assert guard.entry is not None
         rules, instrument, price = self.settings.of(guard.instrument.symbol), guard.instrument, guard.price(now, STALE)
-        slots = self._slots_now(guard.account)
+        slots = self._slots.now(guard.account, self._of(guard.account))
         room = slots.free - (0 if makes_room else slots.spare)
         # Where it is short each of those that come has one first.
         most = room if ladder.is_target else min(slots.each, room, NO_BOUND if slots.free > slots.reserve else 1)
@@ -464,7 +440,7 @@ class GuardianCore:
             about = {"distances": [str(rules.distances[rank]) for rank in made.moved]}
             self._say("ladder", guard, "moved inside the liquidation price", about, severity="warning")
         ladder.placement = Placement(rungs, now)
-        self._slots[guard.account] = slots._replace(free=slots.free - len(rungs))
+        self._slots.took(guard.account, len(rungs))
         ladder.cut_to = most if most < len(rules.distances) else 0
         if not ladder.is_target:
             ladder.floors = {**ladder.floors, **{rung.rank: rung.trigger for rung in rungs}}
@@ -567,7 +543,7 @@ class GuardianCore:
         passed = sum(gone >= Fraction(each) for each in rules.distances)
         size = guard.shares.close(guard.qty, guard.working_size, passed, len(rules.distances))
         self._close(guard, size, passed, now)
-        rests = self._has_targets(guard)
+        rests = self._slots.has_targets(guard)
         if rules.targets and (rests or guard.account not in self._alone):
             size, passed = guard.gained(rules.targets, guard.price(now, STALE))
             if rests:  # the venue takes it

@@ -6,13 +6,13 @@ stays free, so that a ladder can be placed before the one that it replaces goes.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Final, NamedTuple
 
 from onetape.guardian.events import GuardianSettings, Record
 from onetape.guardian.position_guard import PositionGuard
 
-__all__ = ["NO_BOUND", "Slots", "slots_of"]
+__all__ = ["NO_BOUND", "SharedSlots", "Slots", "slots_of"]
 
 RESERVE: Final = 10  # a tenth of them stays free while ladders rest,
 SPARE: Final = 4 * RESERVE  # and of that a quarter while they are placed, but by those that make room
@@ -64,3 +64,55 @@ def slots_of(
     free = most - others - sum(each.orders for each in guards)
     has_targets = wanted <= shared - (0 if had_targets else reserve)
     return Slots(max(each, 1), has_targets, free, reserve, max(most // SPARE, 1), len(rules), others, is_short)
+
+
+class SharedSlots:
+    """Keeps how the positions of each account share its slots. caps: by account, how many orders with a trigger its
+    venue takes; 0: any."""
+
+    def __init__(self, settings: GuardianSettings, caps: Mapping[str, int]) -> None:
+        self._settings, self._caps = settings, dict(caps)
+        self._others: dict[str, int] = {}  # orders with a trigger that are not the guardian's
+        self._shared: dict[str, Slots] = {}  # as of the last tick
+        self._now: dict[str, Slots] = {}  # with what was placed since; not there: positions have changed
+
+    def is_bound(self, account: str) -> bool:
+        return self._caps.get(account, 0) > 0
+
+    def others(self, account: str, count: int) -> None:
+        self._others[account] = count
+        self.changed(account)
+
+    def changed(self, account: str) -> None:
+        self._now.pop(account, None)
+
+    def took(self, account: str, orders: int) -> None:
+        """Takes in that so many are placed."""
+        slots = self._now[account]
+        self._now[account] = slots._replace(free=slots.free - orders)
+
+    def shared(self, account: str) -> Slots:
+        """Returns the shares as of the last tick."""
+        return self._shared.get(account, Slots())
+
+    def now(self, account: str, guards: Collection[PositionGuard]) -> Slots:
+        """Returns the shares, with what was placed since the last tick. guards: of the account's positions."""
+        if account not in self._now:
+            had, most = self.shared(account).has_targets, self._caps.get(account, 0)
+            others = self._others.get(account, 0)
+            self._now[account] = slots_of(guards, self._settings, most, others, had_targets=had)
+        return self._now[account]
+
+    def has_targets(self, guard: PositionGuard) -> bool:
+        """Returns whether its take-profits rest at the venue."""
+        has_room = self.shared(guard.account).has_targets
+        return bool(self._settings.of(guard.instrument.symbol).targets) and has_room
+
+    def share(self, account: str, guards: Collection[PositionGuard]) -> Record | None:
+        """Shares anew at each tick. Returns what is to be said where the bound cuts ladders, or no longer does."""
+        if not self.is_bound(account):
+            return None
+        self.changed(account)
+        before = self._shared.get(account)  # an earlier life may have said another one
+        slots = self._shared[account] = self.now(account, guards)
+        return slots.said(account, self._caps[account]) if before is None or before.cut != slots.cut else None

@@ -17,6 +17,7 @@ class SubAccountStop:
 
     qty: int = 0
     cost: int = 0
+    opened: str = ""  # the frame of the gateway's journal that opened it
     entry: Fraction = Fraction(0)
     shares: LevelShares = field(default_factory=LevelShares)
     closed_at: int = -(10**10)
@@ -24,15 +25,10 @@ class SubAccountStop:
     refused: str = ""  # why the last one was
 
     @property
-    def opened(self) -> str:
-        """Returns what tells this part from a later one: where it was opened, as taking some off does not move it."""
-        return f"at {round(self.entry)}"
-
-    @property
     def noted(self) -> dict[str, Any]:
         """Returns what its next life has to know of the levels that were closed."""
         return {"opened": self.opened, "base": self.shares.base, "left": str(self.shares.left)}
 
-    def hold(self, qty: int, cost: int, entry: Fraction) -> None:
-        self.shares.hold(qty, self.qty)
-        self.qty, self.cost, self.entry = qty, cost, entry
+    def hold(self, qty: int, cost: int, entry: Fraction, opened: str) -> None:
+        self.shares.hold(qty, qty if opened == self.opened else 0)
+        self.qty, self.cost, self.entry, self.opened = qty, cost, entry, opened

@@ -7,6 +7,7 @@ may or may not have arrived. Its order is UNKNOWN and is asked for.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Generic, TypeVar
 
 import msgspec
 
@@ -24,6 +25,7 @@ from onetape.orders.reports import FillReport
 __all__ = ["Openings", "Recovery", "RecoveryRecord"]
 
 Held = tuple[str, PositionSide]
+K = TypeVar("K", bound=tuple[str, ...])
 
 
 class RecoveryRecord(msgspec.Struct, frozen=True):
@@ -43,20 +45,20 @@ class RecoveryRecord(msgspec.Struct, frozen=True):
     opened: dict[str, int] = {}  # by symbol and side
 
 
-class Openings:
-    """Names each position by the frame that opened it, so that another one is not taken for it."""
+class Openings(Generic[K]):
+    """Names each position, or part of one, by the frame that opened it, so that another one is not taken for it."""
 
-    def __init__(self, frames: Mapping[str, int], held: Mapping[Held, int]) -> None:
+    def __init__(self, frames: Mapping[str, int], held: Mapping[K, int]) -> None:
         self._opened = {key: (qty > 0, frames.get(" ".join(key), 0)) for key, qty in held.items() if qty}
 
-    def note(self, key: Held, qty: int, sequence: int) -> None:
+    def note(self, key: K, qty: int, sequence: int) -> None:
         """Takes in that so much is held by the frame of this sequence."""
         if not qty:
             self._opened.pop(key, None)
         elif key not in self._opened or self._opened[key][0] != (qty > 0):
             self._opened[key] = qty > 0, sequence
 
-    def frame(self, key: Held) -> int:
+    def frame(self, key: K) -> int:
         """Returns the frame that opened a position, 0: it is not known, or flat."""
         return self._opened.get(key, (False, 0))[1]
 
@@ -70,7 +72,7 @@ class Recovery:
 
     def __init__(self, manager: OrderManager) -> None:
         self.manager = manager
-        self.openings = Openings({}, {})
+        self.openings: Openings[Held] = Openings({}, {})
         self.newest_fill = 0  # ns, by the venue's clock: up to here none is missing
         self._heard = 0  # the newest of all
         self._halves: dict[tuple[str, int], FillReport] = {}  # such trades of which one side is here
