@@ -187,6 +187,23 @@ class UtilizationMetrics(Reply, frozen=True):
     within_tolerance: bool
 
 
+MoveState = Literal["planned", "unavailable", "moving", "returning", "arrived", "returned", "failed", "stranded"]
+
+
+class MarginMove(Reply, frozen=True):
+    """Margin that moves between accounts. transfers: ids at the gateways, in their order; due: ms, of its arrival."""
+
+    source: str
+    target: str
+    state: MoveState
+    currency: str = ""
+    amount: float = 0.0
+    operation_id: str | None = None
+    transfers: list[str] = []
+    due: Millis | None = None
+    reason: str | None = None
+
+
 class RebalanceReply(Reply, frozen=True):
     success: bool
     operation_id: str
@@ -197,6 +214,7 @@ class RebalanceReply(Reply, frozen=True):
     utilization_metrics: list[UtilizationMetrics]
     execution_time: float
     executed_orders: list[ExecutedOrder] = []
+    transfers: list[MarginMove] = []
     net_delta_change: float = 0.0
     plan: Plan | None = None
     reason: str | None = None
@@ -210,9 +228,10 @@ class RebalanceReply(Reply, frozen=True):
 class DeltaAuto(Request, frozen=True):
     """POST /delta/auto. band: base units that the net delta may be away from the target; times in ms; max_cost: of a
     UTC day, in the quote currency; patience: of an unhealthy venue, until it stops; keep_margin: legs are kept from
-    liquidation; carry: the pair is turned round where the other side earns funding; carry_size: base of each side,
-    None: of the pair that is held. target_utilization: None: any; utilization_band: how far accounts may be away from
-    it; max_rebalance_amount: base that one of them trades at a time, None: any."""
+    liquidation, with transfers by margin of other accounts where venues have a way; carry: the pair is turned round
+    where the other side earns funding; carry_size: base of each side, None: of the pair that is held.
+    target_utilization: None: any; utilization_band: how far accounts may be away from it; max_rebalance_amount: base
+    that one of them trades at a time, None: any."""
 
     symbol: Name
     accounts: list[str] = []  # []: every account that has the symbol
@@ -224,6 +243,7 @@ class DeltaAuto(Request, frozen=True):
     max_cost: Amount | None = None
     patience: Millis = 60_000
     keep_margin: bool = True
+    transfers: bool = False
     carry: bool = False
     carry_size: Amount | None = None
     target_utilization: Share | None = None
@@ -278,8 +298,11 @@ class DeltaStatus(Request, frozen=True):
 
 
 class DeltaStatusReply(Reply, frozen=True):
+    """transfers: of margin, on their way now: off what their sources have, and in no account's figures yet."""
+
     timestamp: Millis
     symbols: list[DeltaState]
+    transfers: list[MarginMove] = []
 
 
 # --- symbols ----------------------------------------------------------------------------------------------------------
