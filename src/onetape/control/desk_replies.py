@@ -276,7 +276,7 @@ def shown_moves(moves: Sequence[Move]) -> list[MarginMove]:
             operation_id=each.margin.operation,
             transfers=each.ids,
             due=each.margin.due // MS,
-            reason=each.why or None,
+            reason=None if each.state == "arrived" else each.words,
         )
         for each in moves
     ]

@@ -70,7 +70,7 @@ class PlannedLeg(Reply, frozen=True):
 
 class Plan(Reply, frozen=True):
     """legs in the order in which they are sent. blocked: what would refuse it now: {code, error, account}. algo: works
-    the legs (of opposite ones the first) for `work_for` ms; costs are those of taking all of it."""
+    the legs for `work_for` ms; costs are those of taking all of it."""
 
     legs: list[PlannedLeg]
     parallel: bool

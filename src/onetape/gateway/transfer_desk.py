@@ -298,7 +298,7 @@ class TransferDesk:
                     if effect.name not in self._telling:
                         self._telling.add(effect.name)
                         self.spawn(self._notify(effect))
-        self.money.publish()
+        self.money.publish(has_moved=True)
 
     def _to(self, target: Place, currency: str) -> str | Destination | None:
         """Returns what the venue calls another account of its, "" for this one, and where it is not known. At another
