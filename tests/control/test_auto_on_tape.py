@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -37,6 +38,7 @@ class World:
     answer: Callable[[str], Any] = lambda operation: HedgeReply(**FILLED, operation_id=operation)
     begun: set[str] = field(default_factory=set)
     costs: dict[str, Decimal] = field(default_factory=dict)
+    moves: Any = field(default_factory=lambda: SimpleNamespace(in_flight=lambda accounts: []))
 
     def clock(self) -> int:
         self.now += 10**6

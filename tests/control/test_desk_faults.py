@@ -36,6 +36,7 @@ class Accounts:
 
     def __init__(self) -> None:
         self.views = {name: view_of(name) for name in "ab"}
+        self.kinds: dict[str, str] = {}
 
     def refresh(self) -> None: ...
 

@@ -28,6 +28,7 @@ from worlds.supervised import Home
 OTHER = """
 [accounts.second]
 venue = "binance"
+master = "binance-backup"
 symbols = ["binance:BTC/USDT:USDT"]
 """
 # The desk of a process that is killed. As its first order is on the tape, the other leg's gateway stops.
@@ -269,3 +270,48 @@ def test_a_rebalance_whose_process_is_killed_is_ended_by_the_next_one(home):
     reply, held = on(home, after)
     assert held["aster-hedge"] + held["pacifica-main"] == 0
     assert reply.net_delta_change == pytest.approx(0.0)
+
+
+def test_margin_moves_by_the_gateways_own_transfers_also_when_one_is_killed(home):
+    """To a sub-account by way of the master's spot wallet, and back by both; nothing is traded for what margin does."""
+    pair = ["binance-backup", "second"]
+
+    async def work(made):
+        def money() -> list[Decimal]:
+            made.views.refresh()
+            return [made.views.figures(each).balances["USDT"][0] for each in pair]
+
+        def requested(**facts) -> UtilizationRebalance:
+            return UtilizationRebalance(accounts=[*pair, "aster-hedge"], symbol="BTC-USD", transfers=True, **facts)
+
+        opened = await made.desk.trade("BTC-USD", pair, {"second": Decimal("0.3")}, "op-open", "test")
+        assert opened.success, opened.error
+        first, second = (float(each.utilization) for each in made.desk._legs("BTC-USD", pair))
+        wanted = {"target_utilization": (first + second) / 2, "tolerance_percent": (second - first) / 4}
+        before = money()
+        dry = await made.desk.rebalance(requested(**wanted, dry_run=True), "dry", "test")
+        planned, missing = (
+            [each for each in dry.transfers if each.state == word] for word in ("planned", "unavailable")
+        )
+        assert (planned[0].source, planned[0].target) == tuple(pair) and money() == before
+        assert all("NOT_AVAILABLE" in each.reason for each in missing)
+        task = asyncio.ensure_future(made.desk.rebalance(requested(**wanted), "re-1", "test"))
+        while not made.desk.moves.under_way:
+            await asyncio.sleep(0.001)
+        os.kill(home.process("gateway:binance-backup")["pid"], signal.SIGKILL)
+        done = await task
+        while made.desk.moves.under_way:
+            await asyncio.sleep(0.05)
+        (move,) = made.desk.moves.of("re-1")
+        assert move.state == "arrived" and move.ids == ["re-1.t1.1", "re-1.t1.2"], (done, move.words)
+        assert [after - at for at, after in zip(before, money(), strict=True)] == [
+            -move.margin.amount,
+            move.margin.amount,
+        ]
+        back = {"from": "second", "to": "binance-backup", "currency": "USDT", "amount": f"{move.margin.amount:f}"}
+        made.wait()
+        reply = await made.desk.trade("BTC-USD", pair, {}, "op-back", "test", transfers=[back])
+        assert reply.success and "have arrived" in reply.reason, reply
+        assert money() == before and len(made.desk.moves.of("op-back")[0].ids) == 3
+
+    on(home, work)

@@ -204,7 +204,7 @@ class World:
             slippage=terms.slippage,
             begun=START,
             deadline=START + self.chance.choice((1, 5, 30)) * SECOND,
-            work=self.chance.choice((None, None, None, *WORKS)),
+            work=self.chance.choice((None, None, None, *WORKS) if is_single else (None,)),
         )
 
     # --- the world --------------------------------------------------------------------------------
@@ -369,7 +369,7 @@ class World:
             if order is None and self.now > attempt.until + 100 * MS:
                 self._do(self.saga.closed(number, Fills(), self.now, why="it did not reach its gateway in time"))
             elif order is not None and order.fills.base and not order.is_ended:
-                self._do(self.saga.progress(number, order.fills, self.now))
+                self.saga.progress(number, order.fills, self.now)
                 self.later(2 * MS, follow)
             elif order is not None and order.is_ended:
                 self._do(self.saga.closed(number, order.fills, self.now, why=order.why))

@@ -108,12 +108,13 @@ def test_an_open_sale_of_an_inverse_contract_may_be_more_base_than_planned():
 
 
 def test_no_order_is_sent_to_a_venue_where_it_may_meet_one_of_our_own():
-    saga = Saga(goal(("a", "1"), ("b", "-1"), work=Work("peg", START + 5 * SECOND)))
+    saga = Saga(goal(("a", "1"), ("b", "-1")))
     saga.begin(START)
-    saga.looked(held(), START)
     saga.progress(1, filled("0.2"), START + 1)
+    saga.closed(2, Fills(), START + 1, why="refused")
+    assert kinds(saga.passed(START + SECOND))[0] == "Look"
     away = [view_of("a", position=Decimal("0.2")), view_of("b", refusal="away"), view_of("c", refusal="away")]
-    effects = saga.looked(away, START + 2)
+    effects = saga.looked(away, START + SECOND)
     assert not places(effects) and any(isinstance(each, Wake) for each in effects)
 
 
@@ -250,23 +251,6 @@ def test_positions_that_fills_do_not_explain_are_said():
     saga.passed(START + 4 * SECOND)
     effects = saga.looked(held(a="0.7"), START + 4 * SECOND)
     assert effects[1].outcome.differs == {"a": (ONE, Decimal("0.7"))}
-
-
-def test_a_passive_leg_of_a_pair_is_canceled_and_followed_as_soon_as_it_is_filled_in_part():
-    saga = Saga(goal(("a", "1"), ("b", "-1"), work=Work("peg", START + 5 * SECOND)))
-    assert kinds(saga.begin(START)) == ["Write", "Look"]
-    effects = saga.looked(held(), START)
-    assert places(effects) == [("a", ONE)] and saga.attempts[0].rests_until == START + 5 * SECOND
-    assert kinds(saga.progress(1, filled("0.2"), START + SECOND)) == ["Cancel", "Look"]
-    effects = saga.looked(held(a="0.2"), START + SECOND)
-    assert places(effects) == [("b", Decimal("-0.200"))] and not saga.attempts[1].rests_until
-    assert kinds(saga.progress(1, filled("0.5"), START + SECOND + 1)) == ["Look"]
-    assert places(saga.looked(held(a="0.5"), START + SECOND + 1)) == [("b", Decimal("-0.300"))]
-    saga.closed(1, filled("0.5"), START + SECOND + 2, why="canceled")
-    assert not places(saga.looked(held(a="0.5"), START + SECOND + 2))  # until its legs are even
-    saga.closed(2, filled("0.2"), START + SECOND + 3)
-    saga.closed(3, filled("0.3"), START + SECOND + 3)
-    assert places(saga.looked(held(a="0.5", b="-0.5"), START + SECOND + 4)) == [("a", Decimal("0.500"))]
 
 
 def test_a_passive_order_does_not_rest_beyond_the_time_of_its_operation():

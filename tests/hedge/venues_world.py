@@ -168,6 +168,7 @@ class House:
             if crashes:
                 venue.at(self.now + int(self.random.expovariate(1 / 20) * SECOND), venue.crash, 20)
         self.records: list[bytes] = []
+        self.kinds: dict[str, str] = {}  # each account is at a venue of its own: margin has no way
         self.count = 0
         self.kill_at = 0
         self.is_killed = False
@@ -337,6 +338,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         tasks = asyncio.all_tasks(self)
         for task in tasks:
             task.cancel()
+        self.stop()
+        self.run_forever()  # a kill may have come before the stop that was wanted already
         if tasks:
             self.run_until_complete(asyncio.wait(tasks))
         self.close()

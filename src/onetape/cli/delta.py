@@ -40,6 +40,7 @@ def status(shell: Shell, symbol: str | None, token_file: Path | None) -> Answer:
                 *hedging.table(LEG, each["legs"]),
                 "",
             ]
+        lines += hedging.moves_lines(value["transfers"])
         return "\n".join(lines).rstrip() or "no symbol that accounts share"
 
     return hedging.answered(lambda: client.delta_status(symbol=symbol), text)
@@ -83,6 +84,7 @@ def control(shell: Shell, id_: str, token_file: Path | None, **fields: Any) -> A
 @click.option("--max-cost", type=float, help="Of a UTC day, in the quote currency.")
 @hedging.duration("--patience", "patience", "Of an unhealthy venue, then it stops [default: 60s].")
 @click.option("--keep-margin/--no-keep-margin", default=None, help="Keep legs from liquidation [default: on].")
+@click.option("--transfers", is_flag=True, default=None, help="By margin of other accounts, where venues have a way.")
 @click.option("--carry", is_flag=True, default=None, help="Turn the pair round where the other side earns funding.")
 @click.option("--carry-size", type=float, help="Of each side, base units [default: what is held].")
 @click.option("--target-utilization", type=float, help="Share of each account's equity [default: any].")

@@ -36,6 +36,7 @@ HEAD = (
     "slippage",
     "reason",
 )
+MOVE = ("source", "target", "currency", "amount", "state", "transfers", "reason")
 ORDER = ("order", "account", "symbol", "side", "amount", "price", "fees", "frames")
 
 
@@ -147,6 +148,11 @@ def table(heads: tuple[str, ...], found: list[dict[str, Any]]) -> list[str]:
     """Returns a line for each of the answer's objects; heads: names of its fields."""
     cells = [[_cell(each.get(name)) for name in heads] for each in found]
     return aligned([[_words(name) for name in heads], *cells])
+
+
+def moves_lines(found: list[dict[str, Any]]) -> list[str]:
+    """Returns a table of margin that moves between accounts; of none nothing."""
+    return ["", "margin:", *table(MOVE, found)] if found else []
 
 
 def _plan_lines(plan: dict[str, Any]) -> list[str]:

@@ -35,6 +35,6 @@ def command(shell: Shell, id_: str, token_file: Path | None, **fields: Any) -> A
     def text(value: dict[str, Any]) -> str:
         actions = value.get("rebalanceActions")
         shown = ["", *hedging.table(ACTION, actions)] if actions else []
-        return "\n".join([hedging.operation_text(value), *shown])
+        return "\n".join([hedging.operation_text(value), *shown, *hedging.moves_lines(value.get("transfers") or [])])
 
     return hedging.answered(lambda: client.utilization_rebalance(**fields), text)

@@ -11,7 +11,7 @@ import asyncio
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
 from typing import Any, Final
@@ -27,6 +27,7 @@ from onetape.control.refusals import answer_of, error_reply, status_of
 from onetape.control.tokens import AUTO
 from onetape.hedge.auto import Auto, AutoSettings, Decision, Ended, Look, MarginLimits, UtilizationBand
 from onetape.hedge.carry import Carry
+from onetape.hedge.margin import Route
 from onetape.model.errors import BadInput, BlockedByRiskAlert, OnetapeError, ServiceTimeout
 from onetape.model.time import SECOND
 
@@ -152,7 +153,8 @@ class Automatic:
         if pair.working is not None:  # of a process that was killed
             await self._carry_out(symbol, pair.working)
         while pair.enabled:
-            found = pair.look(self._look(symbol, pair.settings))
+            routes = await self._routes(symbol) if self._requests[symbol].transfers else []
+            found = pair.look(self._look(symbol, pair.settings, routes))
             if self._written.get(symbol) is None or _key(found) != _key(self._written[symbol]) or found.acts:
                 self._write(symbol)
             if found.acts:
@@ -160,7 +162,14 @@ class Automatic:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), pair.settings.interval / 10**9)
 
-    def _look(self, symbol: str, settings: AutoSettings) -> Look:
+    async def _routes(self, symbol: str) -> list[Route]:
+        """Returns on which ways margin may move now."""
+        with suppress(OnetapeError):
+            ways = await self._desk.moves.ways(self._views.legs(symbol, self._pairs[symbol].settings.accounts))
+            return [each.route for each in ways if each.route is not None]
+        return []
+
+    def _look(self, symbol: str, settings: AutoSettings, routes: Sequence[Route] = ()) -> Look:
         self._views.refresh()
         blocked = _refusal(self._check)
         alert = _refusal(lambda: self._risk.gate(settings.accounts, False))
@@ -169,7 +178,8 @@ class Automatic:
         except OnetapeError:  # gateways have not said yet what they trade: each account counts as unknown
             views = []
         busy = "by another call" if views and self._desk.is_busy(views[0].instrument.base) else ""
-        return Look(self._now(), views, alerts=[alert] if alert else [], busy=busy, blocked=blocked)
+        moving = self._desk.moves.in_flight(settings.accounts)
+        return Look(self._now(), views, [alert] if alert else [], moving, routes, busy, blocked)
 
     async def _carry_out(self, symbol: str, decision: Decision) -> None:
         """Begins an operation, or finds it where an earlier run has begun it, and waits for its end."""
@@ -192,7 +202,13 @@ class Automatic:
                 if self._now() - decision.at > LATE and not self._desk.has_begun(operation):
                     raise ServiceTimeout("decided too long ago to be begun now")
                 made = await self._desk.trade(
-                    symbol, settings.accounts, decision.trades, operation, AUTO, slippage=settings.slippage
+                    symbol,
+                    settings.accounts,
+                    decision.trades,
+                    operation,
+                    AUTO,
+                    slippage=settings.slippage,
+                    transfers=decision.transfers,
                 )
                 status, reply = answer_of(made)
                 return status, msgspec.json.encode(reply)
@@ -266,6 +282,7 @@ def settings_of(request: DeltaAuto) -> AutoSettings:
         ("maxRebalanceAmount", request.max_rebalance_amount is not None, "targetUtilization", share is not None),
         ("utilizationBand", request.utilization_band != UTILIZATION_BAND, "targetUtilization", share is not None),
         ("carrySize", size is not None, "carry", request.carry),
+        ("transfers", request.transfers, "keepMargin", request.keep_margin),
     ):
         if is_said and not is_there:
             raise BadInput("nothing uses it", location=name, todo=f"say {needed}, too")

@@ -21,22 +21,25 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from onetape.control.call import Call, Handler
-from onetape.control.desk_replies import Asking, Came, delta_reply, hedge_reply, number, rebalance_reply
+from onetape.control.desk_replies import Asking, Came, delta_reply, hedge_reply, moves_reply, number, rebalance_reply
+from onetape.control.margin_moves import MarginMoves
 from onetape.control.models import (
     DeltaControl,
     DeltaControlReply,
     HedgeExecute,
     HedgeReply,
+    MarginMove,
     RebalanceReply,
     UtilizationRebalance,
 )
 from onetape.control.order_tape import next_sequence
 from onetape.control.refusals import NotServed
 from onetape.control.saga_run import SagaRun, order_fields
+from onetape.hedge.margin import Transfer
 from onetape.hedge.model import LegView, Resting
 from onetape.hedge.plan import Leg, Plan, Terms, hedge_plan, least_of, legs_plan, middle, nearest, plan_change
 from onetape.hedge.saga import PACE, Goal, Outcome, Saga
-from onetape.hedge.utilization import Target, rebalance
+from onetape.hedge.utilization import Rebalance, Target, rebalance
 from onetape.hedge.working import Work
 from onetape.ipc.system import CommandResult, IPCCommandSystem
 from onetape.model.errors import (
@@ -45,7 +48,6 @@ from onetape.model.errors import (
     DuplicateCommand,
     HedgeFailed,
     MarketDataUnavailable,
-    NotAvailable,
     OnetapeError,
     ProxyFailed,
     ServiceTimeout,
@@ -68,6 +70,9 @@ _ZERO: Final = Decimal(0)
 
 class LegSource(Protocol):
     """Describes what a desk needs of `Views`."""
+
+    @property
+    def kinds(self) -> Mapping[str, str]: ...
 
     def refresh(self) -> None: ...
 
@@ -108,6 +113,7 @@ class Desk:
     ) -> None:
         self.home, self.now, self._check = home, now, check
         self._views, self._risk, self._tape, self._commands = views, risk, tape, commands
+        self.moves = MarginMoves(self, views.kinds, tape.append, now)
         self._locks: dict[str, asyncio.Lock] = {}  # by base currency
         self._runs: dict[str, SagaRun] = {}  # by operation, those under way
         self._ended: dict[str, Saga] = {}  # ended operations, also of earlier runs of the process
@@ -181,8 +187,6 @@ class Desk:
 
     async def rebalance(self, request: UtilizationRebalance, operation: str, actor: str) -> RebalanceReply:
         """Brings utilisations to a target and keeps the net delta. Raises what forbids it before anything is sent."""
-        if request.transfers:
-            raise NotAvailable("margin is not moved between accounts here", todo="leave transfers out: exposure moves")
         call = Asking(operation, actor, self.now(), request.symbol, tuple(request.accounts))
         cap = request.max_rebalance_amount
         target = Target(
@@ -192,10 +196,14 @@ class Desk:
         )
         if (saga := self._of(operation)) is None:
             async with self._turn(call, request.on_busy, CONTROL_WITHIN) as lock:
-                views = self._reliable(request.symbol, request.accounts)
-                found = rebalance(views, target, now=self.now())
+                found, margin = await self._balanced(call, request, target)
+                moves, within = self.moves.of(operation), CONTROL_WITHIN
+                if moves and any(each.state != "arrived" for each in moves):
+                    return rebalance_reply(call, request, self.now(), found, Came(moves=moves))
                 if not found.trades:
-                    return rebalance_reply(call, request, self.now(), found, Came())
+                    return rebalance_reply(call, request, self.now(), found, Came(moves=moves, margin=margin))
+                within += self.now() - call.begun if moves else 0
+                views = self._reliable(request.symbol, request.accounts)
                 trades = {name: Decimal(each.numerator) / each.denominator for name, each in found.trades.items()}
                 plan, checks = await self._planned(
                     lambda of: legs_plan(of, trades, self._terms(CONTROL_SLIPPAGE)), views
@@ -204,12 +212,51 @@ class Desk:
                 if not plan.legs:
                     errors.append(_unborne(plan, views, HedgeFailed))
                 if request.dry_run:
-                    return rebalance_reply(call, request, self.now(), found, Came(plan, checks, errors))
+                    return rebalance_reply(call, request, self.now(), found, Came(plan, checks, errors, margin=margin))
                 _raise_first(errors)
-                saga = self._begin(call, plan, views, CONTROL_SLIPPAGE, CONTROL_WITHIN, lock=lock)
+                saga = self._begin(call, plan, views, CONTROL_SLIPPAGE, within, lock=lock)
         outcome = await self._outcome(operation, saga)
         found = rebalance(self._legs(request.symbol, request.accounts), target, now=self.now())
-        return rebalance_reply(call, request, self.now(), found, Came(saga=saga, outcome=outcome))
+        came = Came(saga=saga, outcome=outcome, moves=self.moves.of(operation))
+        return rebalance_reply(call, request, self.now(), found, came)
+
+    async def _balanced(
+        self, call: Asking, request: UtilizationRebalance, target: Target
+    ) -> tuple[Rebalance, list[MarginMove]]:
+        """Returns what is to be traded, once margin that is to move has, or is late; and of a dry run what would move,
+        and where there is no way."""
+        ways = await self.moves.ways(self._reliable(call.symbol, call.accounts)) if request.transfers else []
+        target = replace(target, routes=tuple(each.route for each in ways if each.route is not None))
+
+        def found_now(target: Target) -> Rebalance:
+            views = self._reliable(call.symbol, call.accounts)
+            return rebalance(views, target, self.moves.in_flight(call.accounts), self.now())
+
+        found = found_now(target)
+        wants = {each.account: each.action for each in found.actions}
+        margin = [
+            MarginMove(source=each.source, target=each.target, state="unavailable", reason=each.why)
+            for each in ways
+            if each.route is None and (wants[each.source], wants[each.target]) == ("increase", "decrease")
+        ]
+        if request.dry_run:
+            margin += [
+                MarginMove(
+                    source=each.route.source,
+                    target=each.route.target,
+                    currency=each.route.currency,
+                    amount=float(each.amount),
+                    state="planned",
+                )
+                for each in found.transfers
+            ]
+        elif found.transfers and not self.moves.of(call.operation):
+            _raise_first(self._gated(call.accounts, reduces=False))
+            self._check()
+            self.moves.begin(call.operation, found.transfers, ways)
+        if await self.moves.ended(call.operation):
+            found = found_now(replace(target, routes=()))
+        return found, margin
 
     async def trade(
         self,
@@ -220,13 +267,17 @@ class Desk:
         actor: str,
         *,
         slippage: Decimal = CONTROL_SLIPPAGE,
+        transfers: Sequence[Mapping[str, str]] = (),
     ) -> HedgeReply:
-        """Trades signed amounts of base on some of the accounts, as one operation. Raises what forbids it before
-        anything is sent; DuplicateCommand where another one is on the symbol, since amounts are of now's positions.
-        """
+        """Trades signed amounts of base on some of the accounts, as one operation, and moves margin between them, each
+        `from` one `to` another. Raises what forbids it before anything is sent; DuplicateCommand where another one is
+        on the symbol, since amounts are of now's positions."""
         call = Asking(operation, actor, self.now(), symbol, tuple(accounts))
         if (saga := self._of(operation)) is None:
             async with self._turn(call, "refuse", CONTROL_WITHIN) as lock:
+                await self._move(operation, self._legs(symbol, accounts), transfers)
+                if not trades:
+                    return moves_reply(call, self.now(), await self.moves.ended(operation))
                 views = self._legs(symbol, accounts)
                 plan, _ = await self._planned(lambda of: legs_plan(of, trades, self._terms(slippage)), views)
                 errors = self._gated(accounts, reduces=plan.reduces or abs(plan.expected) < abs(plan.before))
@@ -236,6 +287,15 @@ class Desk:
                 saga = self._begin(call, plan, views, slippage, CONTROL_WITHIN, lock=lock)
         outcome = await self._outcome(operation, saga)
         return hedge_reply(call, self.now(), Came(saga=saga, outcome=outcome), slippage)
+
+    async def _move(self, operation: str, views: Sequence[LegView], transfers: Sequence[Mapping[str, str]]) -> None:
+        if not transfers or self.moves.of(operation):
+            return
+        ways = await self.moves.ways(views)
+        routes = {(each.source, each.target): each.route for each in ways if each.route is not None}
+        wanted = [(routes.get((each["from"], each["to"])), Decimal(each["amount"])) for each in transfers]
+        self._check()
+        self.moves.begin(operation, [Transfer(route, amount) for route, amount in wanted if route], ways)
 
     async def end(self, call: Call) -> HedgeReply:
         """Ends an operation: no more is traded, what is open is canceled or waited for. Says what is left naked."""
@@ -259,14 +319,15 @@ class Desk:
 
     def has_begun(self, operation: str) -> bool:
         """Tells whether an operation has sent anything, or is about to, also in an earlier run of the process."""
-        return self._of(operation) is not None
+        return self._of(operation) is not None or bool(self.moves.of(operation))
 
     def is_busy(self, base: str) -> bool:
         """Tells whether an operation is on a base currency."""
         return base in self._locks and self._locks[base].locked()
 
     async def resume(self) -> None:
-        """Resumes the sagas that an earlier run of the process has left open."""
+        """Resumes the sagas and moves of margin that an earlier run of the process has left open."""
+        self.moves.resume(each.record for each in self._tape.read())
         for of in self._records().values():
             if (saga := Saga.of(of)) is None or saga.is_over:
                 if saga is not None:
@@ -280,6 +341,7 @@ class Desk:
             run.close()
         for task in self._tasks:
             task.cancel()
+        self.moves.close()
 
     # --- one operation ----------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from onetape.control.models import (
     HedgeReply,
     HedgeResult,
     LegCost,
+    MarginMove,
     PlannedLeg,
     RebalanceAction,
     RebalanceReply,
@@ -25,6 +26,7 @@ from onetape.control.models import (
     UtilizationRebalance,
 )
 from onetape.control.models import Plan as ShownPlan
+from onetape.hedge.moves import Move
 from onetape.hedge.plan import Leg, Plan
 from onetape.hedge.saga import Outcome, Saga
 from onetape.hedge.utilization import Action, Rebalance
@@ -38,8 +40,10 @@ __all__ = [
     "delta_reply",
     "executed",
     "hedge_reply",
+    "moves_reply",
     "number",
     "rebalance_reply",
+    "shown_moves",
     "shown_plan",
 ]
 
@@ -72,6 +76,8 @@ class Came:
     outcome: Outcome | None = None
     reason: str | None = None
     work: Work | None = None
+    moves: Sequence[Move] = ()
+    margin: Sequence[MarginMove] = ()  # that a dry run would move, or cannot
 
 
 def number(value: float) -> Decimal:
@@ -258,6 +264,48 @@ def hedge_reply(call: Asking, now: int, came: Came, slippage_max: Decimal = _ZER
     )
 
 
+def shown_moves(moves: Sequence[Move]) -> list[MarginMove]:
+    """Returns moves of margin as they stand."""
+    return [
+        MarginMove(
+            source=each.margin.source,
+            target=each.margin.target,
+            currency=each.margin.currency,
+            amount=float(each.margin.amount),
+            state=each.state,
+            operation_id=each.margin.operation,
+            transfers=each.ids,
+            due=each.margin.due // MS,
+            reason=None if each.state == "arrived" else each.words,
+        )
+        for each in moves
+    ]
+
+
+def _unmoved(moves: Sequence[Move]) -> str:
+    """Returns what has not arrived; "": all has."""
+    return "; ".join(each.words for each in moves if each.state != "arrived")
+
+
+def moves_reply(call: Asking, now: int, moves: Sequence[Move]) -> HedgeReply:
+    """Says what became of margin that was moved, and nothing else."""
+    words = _unmoved(moves)
+    return HedgeReply(
+        success=not words,
+        executed_orders=[],
+        total_cost=0.0,
+        execution_time=(now - call.begun) / MS,
+        net_delta_change=0.0,
+        slippage=0.0,
+        error=words or None,
+        code=HedgeFailed.code if words else None,
+        operation_id=call.operation,
+        timestamp=now // MS,
+        status="failed" if words else "completed",
+        reason="; ".join(each.words for each in moves),
+    )
+
+
 def rebalance_reply(
     call: Asking, request: UtilizationRebalance, now: int, found: Rebalance, came: Came
 ) -> RebalanceReply:
@@ -266,11 +314,13 @@ def rebalance_reply(
     target = request.target_utilization
     problem: OnetapeError | None = None
     traded = {} if saga is None else {name: float(each) for name, each in saga.moved.items()}
-    reason = found.reason or ("" if found.trades or saga else "every account is within the tolerance")
+    reason = found.reason or ("" if found.trades or saga or came.moves else "every account is within the tolerance")
     if saga is not None and outcome is not None:
         reason = _words(outcome, saga)
         if outcome.status != "completed" or not outcome.is_over:
             problem = HedgeFailed(f"it was done in part: {reason}")
+    if words := _unmoved(came.moves):
+        problem = HedgeFailed(f"margin has not arrived, and nothing was traded: {words}")
     actions = [
         RebalanceAction(
             account_id=each.account,
@@ -296,11 +346,12 @@ def rebalance_reply(
         operation_id=call.operation,
         timestamp=now // MS,
         average_utilization=float(found.average),
-        rebalance_needed=saga is not None or found.needed,
+        rebalance_needed=saga is not None or bool(came.moves) or found.needed,
         rebalance_actions=actions,
         utilization_metrics=metrics,
         execution_time=(now - call.begun) / MS,
         executed_orders=[] if saga is None else executed(saga),
+        transfers=[*shown_moves(came.moves), *came.margin],
         net_delta_change=float(plan.change if plan is not None else outcome.change if outcome is not None else _ZERO),
         plan=None if plan is None else shown_plan(plan, came.checks, errors),
         reason=reason or None,

@@ -13,6 +13,7 @@ import uvloop
 from onetape.control.auto import Automatic
 from onetape.control.call import Call, Handler
 from onetape.control.desk import Desk
+from onetape.control.desk_replies import shown_moves
 from onetape.control.models import Caller, OperationReply
 from onetape.control.operations import ControlTape, Operations, has_ended
 from onetape.control.options import ControlOptions
@@ -48,6 +49,7 @@ class ControlPlane:
         self.state.market.keep = self.tape.append
         self.state.market.restore(each.record for each in self.tape.read())
         self.state.is_held, self.state.market.moved = self.auto.is_held, self.auto.look
+        self.state.moving = lambda: shown_moves(self.desk.moves.under_way)
         self.server = ControlServer(options, self.operations, self._handlers(), check=self.system.check_runs)
 
     def _handlers(self) -> Mapping[str, Handler]:

@@ -71,8 +71,7 @@ class PlannedLeg(Reply, frozen=True):
 
 class Plan(Reply, frozen=True):
     """Shows what would be traded. legs: in the order in which they are sent. blocked: what would refuse it now: {code,
-    error, account}. algo: works the legs (of opposite ones the first) for `work_for` ms; costs are those of taking all
-    of it."""
+    error, account}. algo: works the legs for `work_for` ms; costs are those of taking all of it."""
 
     legs: list[PlannedLeg]
     parallel: bool
@@ -189,6 +188,23 @@ class UtilizationMetrics(Reply, frozen=True):
     within_tolerance: bool
 
 
+MoveState = Literal["planned", "unavailable", "moving", "returning", "arrived", "returned", "failed", "stranded"]
+
+
+class MarginMove(Reply, frozen=True):
+    """Margin that moves between accounts. transfers: ids at the gateways, in their order; due: ms, of its arrival."""
+
+    source: str
+    target: str
+    state: MoveState
+    currency: str = ""
+    amount: float = 0.0
+    operation_id: str | None = None
+    transfers: list[str] = []
+    due: Millis | None = None
+    reason: str | None = None
+
+
 class RebalanceReply(Reply, frozen=True):
     success: bool
     operation_id: str
@@ -199,6 +215,7 @@ class RebalanceReply(Reply, frozen=True):
     utilization_metrics: list[UtilizationMetrics]
     execution_time: float
     executed_orders: list[ExecutedOrder] = []
+    transfers: list[MarginMove] = []
     net_delta_change: float = 0.0
     plan: Plan | None = None
     reason: str | None = None
@@ -212,9 +229,10 @@ class RebalanceReply(Reply, frozen=True):
 class DeltaAuto(Request, frozen=True):
     """The body of POST /delta/auto. band: base units that the net delta may be away from the target; times in ms;
     max_cost: of a UTC day, in the quote currency; patience: of an unhealthy venue, until it stops; keep_margin: legs
-    are kept from liquidation; carry: the pair is turned round where the other side earns funding; carry_size: base of
-    each side, None: of the pair that is held. target_utilization: None: any; utilization_band: how far accounts may be
-    away from it; max_rebalance_amount: base that one of them trades at a time, None: any."""
+    are kept from liquidation, with transfers by margin of other accounts where venues have a way; carry: the pair is
+    turned round where the other side earns funding; carry_size: base of each side, None: of the pair that is held.
+    target_utilization: None: any; utilization_band: how far accounts may be away from it; max_rebalance_amount: base
+    that one of them trades at a time, None: any."""
 
     symbol: Name
     accounts: list[str] = []  # []: every account that has the symbol
@@ -226,6 +244,7 @@ class DeltaAuto(Request, frozen=True):
     max_cost: Amount | None = None
     patience: Millis = 60_000
     keep_margin: bool = True
+    transfers: bool = False
     carry: bool = False
     carry_size: Amount | None = None
     target_utilization: Share | None = None
@@ -280,8 +299,11 @@ class DeltaStatus(Request, frozen=True):
 
 
 class DeltaStatusReply(Reply, frozen=True):
+    """transfers: of margin, on their way now: off what their sources have, and in no account's figures yet."""
+
     timestamp: Millis
     symbols: list[DeltaState]
+    transfers: list[MarginMove] = []
 
 
 # --- symbols ----------------------------------------------------------------------------------------------------------

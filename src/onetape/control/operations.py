@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -99,9 +99,10 @@ class Wanted(NamedTuple):
 
 def has_ended(records: list[Saved]) -> bool:
     """Tells whether an operation was answered, and what it has begun is over."""
-    kinds = {each.record.get("kind") for each in records}
+    kinds = Counter(each.record.get("kind") for each in records)
+    moved = sum(each.record.get("is_over", False) for each in records)
     is_answered = any("answer" in each.record for each in records)
-    return is_answered and ("saga_begun" not in kinds or "saga_ended" in kinds)
+    return is_answered and kinds["saga_begun"] <= kinds["saga_ended"] and kinds["move_begun"] <= moved
 
 
 class Ended(NamedTuple):

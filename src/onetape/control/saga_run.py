@@ -210,7 +210,7 @@ class SagaRun:
                     return
                 if order is not None and order.traded and (fills := self._fills(attempt)).base != filled:
                     filled = fills.base
-                    self._do(self.saga.progress(number, fills, now))
+                    self.saga.progress(number, fills, now)
                 if order is None:
                     code, why = sending.result() if sending.done() else (0, "")
                     if why or now > attempt.until + GRACE:

@@ -19,6 +19,7 @@ from onetape.control.models import (
     DeltaStatusReply,
     FailoverReply,
     FeedsReply,
+    MarginMove,
     RiskMetrics,
     SymbolsReply,
     SyncReply,
@@ -49,6 +50,7 @@ class State:
         self.risk = Risk(self.views, records)
         self._database = ThreadPoolExecutor(1)  # a connection is one thread's, and nobody else waits for it
         self.market = Market(self.views, self.commands)
+        self.moving: Callable[[], list[MarginMove]] = list  # margin, on its way
         self.is_held: Callable[[str], bool] = lambda _symbol: False  # automatically
         self._watch: asyncio.Task[None] | None = None
 
@@ -96,7 +98,7 @@ class State:
             net = sum(each.position for each in legs)
             shown = [self._leg(each) for each in legs]
             found.append(DeltaState(symbol=name, net_delta=float(net), legs=shown, automatic=self.is_held(name)))
-        return DeltaStatusReply(timestamp=views.now // _MS, symbols=found)
+        return DeltaStatusReply(timestamp=views.now // _MS, symbols=found, transfers=self.moving())
 
     def _leg(self, leg: LegView) -> DeltaLeg:
         now = self.views.now

@@ -103,6 +103,11 @@ class Views:
         for orders in self._orders.values():
             orders.close()
 
+    @property
+    def kinds(self) -> dict[str, str]:
+        """Returns kinds of venues by their names in the configuration."""
+        return {name: each.kind for name, each in self.config.venues.items()}
+
     def accounts(self) -> list[str]:
         return list(self.config.accounts)
 

@@ -201,7 +201,7 @@ class DeltaNeutral(Strategy):
             before.fees + to_decimal(fill.fee),
             self.now,
         )
-        self._carry_out(self._saga.progress(number, self._fills[number], self.now))
+        self._saga.progress(number, self._fills[number], self.now)
 
     def on_order(self, order: _core.Order) -> None:
         if (number := self._orders.get(order.id)) is not None and order.is_closed and self._saga is not None:

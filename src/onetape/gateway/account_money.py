@@ -347,7 +347,7 @@ class AccountMoney:
             if leg.amount > 0 and self.statements.is_stopped(leg.currency, leg.holder)
         ]
         booked = self.book(found)
-        self.publish()
+        self.publish(has_moved=True)
         for currency, slot in funded:
             if not self.statements.is_stopped(currency, slot):
                 owner = self.accounts.slots.name_of(slot) or str(slot)
@@ -421,8 +421,11 @@ class AccountMoney:
 
     # --- what readers see -------------------------------------------------------------------------
 
-    def publish(self) -> None:
-        """Writes what has changed to the table, each currency at once."""
+    def publish(self, *, has_moved: bool = False) -> None:
+        """Writes what has changed to the table, each currency at once. has_moved: money has come or gone, and who plans
+        with it looks at equity as soon as it hears of that."""
+        if has_moved and self.is_ready:
+            self._table_writer.money(self.booking, self._writer.published, self._wall())
         if not self._changed and not self._filled:
             return
         now = self._wall()

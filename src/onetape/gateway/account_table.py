@@ -92,13 +92,17 @@ class AccountTableWriter:
                 entry = self._shown[key].entry if key in self._shown else None
                 self._show(key, holdings[key], now, sequence, entry=entry)
         if changed or (self._is_margin_due and not self._due):
-            self._is_margin_due = False
-            for currency in self._settled():
-                margin = self._margin_of(currency, booking, now)
-                before = self._margin.get(currency)
-                if before is None or before._replace(ts=now) != margin:
-                    self._table.put_margin(margin, sequence=sequence)
-                    self._margin[currency] = margin
+            self.money(booking, sequence, now)
+
+    def money(self, booking: Booking, sequence: int, now: int) -> None:
+        """Writes what the margin of currencies has become."""
+        self._is_margin_due = False
+        for currency in self._settled():
+            margin = self._margin_of(currency, booking, now)
+            before = self._margin.get(currency)
+            if before is None or before._replace(ts=now) != margin:
+                self._table.put_margin(margin, sequence=sequence)
+                self._margin[currency] = margin
 
     def _show(self, key: Key, held: Holding, now: int, sequence: int, *, entry: int | None) -> None:
         """Writes a position. entry: as it was, where only the price may be another."""

@@ -109,6 +109,7 @@ class Commands:
             "end_cycle": Handler(self._end_cycle, fields=("key", "subaccount")),
             "latency": Handler(lambda _: spans.summary, asks=True, anyone=True),
             "transfer": _moves(self._transfer, TRANSFER_FIELDS),
+            "check_transfer": Handler(self._check_transfer, fields=TRANSFER_FIELDS, asks=True),
             "transfers": Handler(self._transfers, fields=("id",), asks=True, anyone=True),
             "wallets": Handler(lambda _: wallets or _no_wallets, asks=True, anyone=True),
             "arrival": Handler(self._arrival, fields=ARRIVAL_FIELDS, asks=True),
@@ -284,6 +285,11 @@ class Commands:
             return Repeated(outcome) if is_repeated else outcome
 
         return do
+
+    def _check_transfer(self, command: Command) -> Do:
+        """Raises what would refuse it now."""
+        do = self._transferred(command, command.fields)
+        return lambda: {"would_begin": do is not None}
 
     def _arrival(self, command: Command) -> Do:
         desk = self.transfers

@@ -33,7 +33,7 @@ from onetape.gateway.options import GatewayOptions
 from onetape.ipc.system import IPCCommandSystem
 from onetape.model.errors import InvalidAmount, Killed, NotAvailable, PermissionDenied, VenueUnavailable
 from onetape.model.money import money, money_text
-from onetape.model.sections import OPERATOR
+from onetape.model.sections import CONTROL, OPERATOR
 from onetape.orders.calls import Call, Destination, OrderProtocol, TransferRoute
 from onetape.orders.managed import HealthOut
 from onetape.orders.outcome import Answer
@@ -149,7 +149,9 @@ class TransferDesk:
     def prepare(self, actor: str, fields: Mapping[str, Any], command: str = "") -> Callable[[], tuple[bool, Any]]:
         """Makes what carries the command out, and returns whether it was asked for before and how it stands. command:
         its id, which names a transfer that has none of its own. Raises what refuses it: an OnetapeError."""
-        request = transfer_request(self.money.accounts, self._commanded, actor, fields)
+        # Inside of the venue the control plane moves the pool's money, as the operator does.
+        mover = OPERATOR if actor == CONTROL else actor
+        request = transfer_request(self.money.accounts, self._commanded, mover, fields)
         if isinstance(request, Refused):
             raise request.error()
         if not request.name:
@@ -296,7 +298,7 @@ class TransferDesk:
                     if effect.name not in self._telling:
                         self._telling.add(effect.name)
                         self.spawn(self._notify(effect))
-        self.money.publish()
+        self.money.publish(has_moved=True)
 
     def _to(self, target: Place, currency: str) -> str | Destination | None:
         """Returns what the venue calls another account of its, "" for this one, and where it is not known. At another
@@ -418,6 +420,7 @@ def shown(one: Transfer) -> dict[str, Any]:
     return {
         "id": one.name,
         "state": str(one.state),
+        "is_over": one.is_finished,
         "currency": one.currency,
         "amount": money_text(one.amount),
         "from": _text(one.source),

@@ -341,16 +341,11 @@ class Saga:
             made += self._cancel(attempt) if attempt.rests_until else []
         return made if self._open else made + self._look()
 
-    def progress(self, number: int, fills: Fills, now: int) -> list[Effect]:
+    def progress(self, number: int, fills: Fills, now: int) -> None:
         """Takes in that an order that works has been filled in part."""
-        attempt = self.attempts[number - 1]
-        if attempt.is_closed:
-            return []
-        attempt.fills = fills
-        self._exposed(now)
-        if attempt.rests_until and fills.base and self.goal.plan.opposes:
-            return self._cancel(attempt) + self._next(now)  # the other leg follows what was filled
-        return []
+        if not (attempt := self.attempts[number - 1]).is_closed:
+            attempt.fills = fills
+            self._exposed(now)
 
     def closed(self, number: int, fills: Fills, now: int, *, why: str = "", code: int = 0) -> list[Effect]:
         """Takes in that an order has ended, or will never be placed. A fill that comes later still is one, and is
@@ -438,17 +433,13 @@ class Saga:
         return self.goal.work is not None and attempt.index >= 0
 
     def _work(self, views: Sequence[LegView], now: int) -> list[Effect] | None:
-        """Brings the orders of its legs to what their algorithm wishes; of opposite ones of the first, which the other
-        follows. None: nothing is left of them, or what follows has failed: to go on would be a bet."""
+        """Brings the orders of its legs to what their algorithm wishes. None: nothing is left of them."""
         work, legs, there = self.goal.work, self.goal.plan.legs, {each.account: each for each in views}
         assert work is not None
-        if self.goal.plan.opposes and self._failed:
-            return None
         until = min(work.until, self.goal.deadline)
         due, chosen, made = [until, now + LOOK_EVERY], list[tuple[int, Leg, int]](), list[Effect]()
         is_left = bool(self._open)
-        is_even = abs(self.naked) < self.goal.least and all(each.index >= 0 for each in self._open)
-        for index, leg in enumerate(legs[:1] if self.goal.plan.opposes else legs):
+        for index, leg in enumerate(legs):
             sent = [each for each in self.attempts if each.index == index]
             done = sum((each.fills.base for each in sent), _ZERO)
             if leg.base - done < self.goal.least:
@@ -464,7 +455,7 @@ class Saga:
                 if order is not None:
                     is_stale = bool(order.rests_until) and changed(wish, order.leg, order.fills.base, view)
                     made += self._cancel(order) if is_stale else []
-                elif wish.lots and wish.price is not None and now >= ready and (is_even or not self.goal.plan.opposes):
+                elif wish.lots and wish.price is not None and now >= ready:
                     chosen.append((index, order_of(leg, wish, view), until if wish.post_only else 0))
                 due += [ready] if now < ready else []
             if not self.goal.plan.parallel:

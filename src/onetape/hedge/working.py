@@ -20,6 +20,7 @@ __all__ = ["Work", "changed", "order_of", "wish_of"]
 
 AGE: Final = "1s"  # an order that rests is moved at most so often
 _OPTIONS: Final = {"twap": {"spread": 0}, "shortfall": {"spread": 0}}  # what is left to chance could not be repeated
+_ONE_MILLIONTH: Final = Decimal("1e-6")  # an inverse contract's base is no exact share of its quantity
 _ZERO: Final = Decimal(0)
 
 
@@ -93,6 +94,3 @@ def changed(wish: Wish, order: Leg, filled: Decimal, view: LegView) -> bool:
 
 def _lots(leg: Leg, base: Decimal) -> int:
     return int((leg.qty * base / leg.base / leg.lot).quantize(_ONE_MILLIONTH)) if leg.base else 0
-
-
-_ONE_MILLIONTH: Final = Decimal("1e-6")  # an inverse contract's base is no exact share of its quantity

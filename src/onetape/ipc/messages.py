@@ -88,6 +88,7 @@ COMMANDS: Final[Mapping[str, Mapping[str, tuple[str, ...] | None]]] = {
         "guardian_lease": ("until_ns", "epoch"),
         "end_cycle": ("key", "subaccount"),
         "transfer": tuple(TRANSFER_FIELDS),
+        "check_transfer": tuple(TRANSFER_FIELDS),
         "transfers": ("id",),
         "wallets": (),
         "arrival": tuple(ARRIVAL_FIELDS),

@@ -1,0 +1,222 @@
+"""Moves of margin over real gateways: which ways there are, what is on its way, and what became of it."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from onetape.hedge.margin import InFlight, Route, Transfer
+from onetape.hedge.model import LegView
+from onetape.hedge.moves import STEP_WITHIN, Margin, Move, Step, ways
+from onetape.ipc.system import CommandResult
+from onetape.model.errors import NotAvailable, ServiceTimeout
+from onetape.model.time import SECOND
+from onetape.venues.open import outside_wallet
+
+__all__ = ["MarginMoves", "Way"]
+
+SEND_WITHIN_S: Final = 1.0
+EVERY_S: Final = (0.05, 5.0)  # looks at a transfer, the time between them doubled
+WAYS_FOR: Final = 60 * SECOND  # that what gateways say of ways is relied on
+KEPT_MAX: Final = 1000  # operations whose moves a repeated call still gets
+_LEAST: Final = "0.00000001"  # of any currency: a question names an amount
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """route: None where there is none, `why` then says why."""
+
+    source: str
+    target: str
+    route: Route | None = None
+    steps: tuple[Step, ...] = ()
+    why: str = ""
+
+
+class Sender(Protocol):
+    async def send(
+        self, account: str, command: str, fields: dict[str, Any], id_: str, within_s: float
+    ) -> CommandResult: ...
+
+
+class MarginMoves:
+    """kinds: of venues, by their names; append: writes a record on the tape; now: ns UTC."""
+
+    def __init__(
+        self,
+        sender: Sender,
+        kinds: Mapping[str, str],
+        append: Callable[[dict[str, Any]], object],
+        now: Callable[[], int],
+    ) -> None:
+        self._sender, self._kinds, self._append, self._now = sender, kinds, append, now
+        self._moves: dict[str, list[Move]] = {}  # by operation
+        self._ways: dict[tuple[str, str], tuple[int, Way]] = {}
+        self._tasks: dict[Move, asyncio.Task[None]] = {}
+        self._accepted: set[str] = set()  # transfers that their gateways follow
+
+    # --- ways -------------------------------------------------------------------------------------
+
+    async def ways(self, views: Sequence[LegView]) -> list[Way]:
+        """Returns the way from each of the accounts to each other one, by what their gateways would refuse. One on
+        which a move is under way is not there for another one."""
+        return [await self._way(a, b) for a in views for b in views if a.account != b.account]
+
+    async def _way(self, source: LegView, target: LegView) -> Way:
+        key, currency = (source.account, target.account), source.instrument.settle
+        if currency != target.instrument.settle:
+            return Way(*key, why=f"{NotAvailable.name}: they settle in different currencies")
+        if source.venue != target.venue:
+            return Way(*key, why=f"{NotAvailable.name}: another venue gets money by the operator's own word only")
+        if any((each.margin.source, each.margin.target) == key for each in self.under_way):
+            return Way(*key, why="a transfer is under way on it")
+        at, found = self._ways.get(key, (0, Way(*key)))
+        if not at or self._now() - at > WAYS_FOR:
+            found, is_sure = await self._found(source, key, currency)
+            if is_sure:
+                self._ways[key] = self._now(), found
+        return found
+
+    async def _found(self, source: LegView, key: tuple[str, str], currency: str) -> tuple[Way, bool]:
+        """Returns the first way of which no gateway would refuse a step, and whether that holds for a while."""
+        why, is_sure = "", True
+        for steps in ways(source.venue, *key, outside_wallet(self._kinds[source.venue]) or ""):
+            for step in steps:
+                refused = await self._refusal(step, currency)
+                if refused is not None:
+                    why, is_sure = f"{refused['name']}: {refused['message']}", refused["code"] == NotAvailable.code
+                    break
+            else:
+                route = Route(*key, currency, STEP_WITHIN * len(steps))
+                return Way(*key, route, steps), True
+            if not is_sure:
+                break
+        return Way(*key, why=why), is_sure
+
+    async def _refusal(self, step: Step, currency: str) -> dict[str, Any] | None:
+        fields = {"currency": currency, "amount": _LEAST, "from": step.source, "to": step.target}
+        answer = await self._sender.send(step.gateway, "check_transfer", fields, uuid.uuid4().hex, SEND_WITHIN_S)
+        if answer.status == "timeout":
+            return {"code": ServiceTimeout.code, "name": ServiceTimeout.name, "message": f"{step.gateway} is silent"}
+        return answer.error
+
+    # --- moves ------------------------------------------------------------------------------------
+
+    @property
+    def under_way(self) -> list[Move]:
+        return [each for moves in self._moves.values() for each in moves if not each.is_over]
+
+    def in_flight(self, accounts: Iterable[str]) -> list[InFlight]:
+        """Returns what is on its way from or to accounts, each once."""
+        named = set(accounts)
+        own = [each for each in self.under_way if named & {each.margin.source, each.margin.target}]
+        return [found for each in own if (found := each.on_way) is not None]
+
+    def of(self, operation: str) -> list[Move]:
+        return self._moves.get(operation, [])
+
+    def begin(self, operation: str, transfers: Sequence[Transfer], found: Sequence[Way]) -> None:
+        """Begins the moves of an operation: all are on the tape before a gateway hears of one."""
+        steps = {each.route: each.steps for each in found if each.route is not None}
+        now, moves = self._now(), list[Move]()
+        for number, each in enumerate(transfers, 1):
+            margin = Margin(
+                operation=operation,
+                number=number,
+                source=each.route.source,
+                target=each.route.target,
+                currency=each.route.currency,
+                amount=each.amount,
+                steps=steps[each.route],
+                begun=now,
+                due=now + each.route.delay,
+            )
+            moves.append(Move(margin))
+        for move in moves:
+            self._append(move.record)
+        self._keep(operation, moves)
+        for move in moves:
+            self._follow(move)
+
+    async def ended(self, operation: str) -> list[Move]:
+        """Waits until the moves of an operation are over, or late; those that are late go on."""
+        moves = self.of(operation)
+        tasks = [self._tasks[each] for each in moves if each in self._tasks]
+        late = max((each.margin.due for each in moves), default=0) - self._now()
+        if tasks and late > 0:
+            await asyncio.wait(tasks, timeout=late / SECOND)
+        return moves
+
+    def resume(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Takes in the records of earlier runs of the process, oldest first, and goes on with what is not over."""
+        for record in records:
+            operation = str(record.get("operation", ""))
+            match record.get("kind"):
+                case "move_begun":
+                    self._keep(operation, [*self.of(operation), Move(msgspec.convert(record["move"], Margin))])
+                case "move_stepped":
+                    self._moves[operation][record["number"] - 1].take(record)
+        for move in self.under_way:
+            self._follow(move)
+
+    def close(self) -> None:
+        for task in self._tasks.values():
+            task.cancel()
+
+    def _keep(self, operation: str, moves: list[Move]) -> None:
+        self._moves[operation] = moves
+        over = (name for name, each in self._moves.items() if all(move.is_over for move in each))
+        if len(self._moves) > KEPT_MAX and (oldest := next(over, "")):
+            del self._moves[oldest]
+
+    def _follow(self, move: Move) -> None:
+        self._tasks[move] = asyncio.ensure_future(self._carry_out(move))
+        self._tasks[move].add_done_callback(lambda _: self._tasks.pop(move, None))
+
+    async def _carry_out(self, move: Move) -> None:
+        pause, most = EVERY_S
+        while not move.is_over:
+            index = move.index
+            why = await self._step(move)
+            if why is not None:
+                self._append(move.ended(self._now(), why))
+            pause = EVERY_S[0] if move.index != index else pause
+            if not move.is_over:
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, most)
+
+    async def _step(self, move: Move) -> str | None:
+        """Asks for the step's transfer, then how it stands. Returns why it was not made, "": it was; None: it is not
+        over. What has left and finds a gateway unwilling waits; a late first step is asked about and not sent."""
+        step, facts, is_first = move.step, move.margin, not move.index and not move.is_sent
+        if move.id not in self._accepted and (not is_first or self._now() < facts.due):
+            terms = {"currency": facts.currency, "amount": f"{facts.amount:f}", "from": step.source, "to": step.target}
+            for command in ("check_transfer", "transfer"):  # a question is on no tape, however often it is repeated
+                answer = await self._send(step.gateway, command, {"id": move.id, **terms})
+                if answer.error is not None:
+                    return f"{answer.error['name']}: {answer.error['message']}" if is_first else None
+                if answer.status == "timeout":
+                    break
+            else:
+                self._accepted.add(move.id)
+                move.is_sent = True
+        answer = await self._send(step.gateway, "transfers", {"id": move.id})
+        if answer.error is not None or answer.status == "timeout":
+            return None
+        row = next(iter(answer.result["transfers"]), None)
+        if row is None:
+            return f"{step.gateway} did not hear of it in time" if is_first and self._now() >= facts.due else None
+        self._accepted.add(move.id)
+        move.is_sent = True
+        if not row["is_over"]:
+            return None
+        self._accepted.discard(move.id)
+        return "" if row["state"] == "done" else str(row["reason"] or row["state"])
+
+    async def _send(self, gateway: str, command: str, fields: dict[str, Any]) -> CommandResult:
+        return await self._sender.send(gateway, command, fields, uuid.uuid4().hex, SEND_WITHIN_S)

@@ -1,0 +1,147 @@
+"""Margin on its way from an account to another one: the gateways' own transfers, one step after the other.
+
+A move is on the tape before its first step is asked for; each step has an id that acts once, so that a move made of its
+records goes on. What a venue has refused before anything left is over; what has left and is refused on its way is
+brought back. Nothing uncertain is guessed: a move without an answer stays on its way, whoever has been told so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Final, Literal
+
+import msgspec
+
+from onetape.hedge.margin import InFlight, Route, Transfer
+from onetape.model.time import SECOND
+
+__all__ = ["STEP_WITHIN", "Margin", "Move", "Step", "ways"]
+
+STEP_WITHIN: Final = 10 * SECOND  # until the move that has it is late
+TRADING: Final = "trading"
+State = Literal["moving", "returning", "arrived", "returned", "failed", "stranded"]
+
+
+class Step(msgspec.Struct, frozen=True):
+    """A transfer of one gateway. gateway: an account; source, target: wallets as its command takes them."""
+
+    gateway: str
+    source: str
+    target: str
+
+
+class Margin(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to move. amount: what leaves; way back: of what has left `source`'s trading wallet and not its account.
+    begun, due: ns UTC, of the call and of its expected end."""
+
+    operation: str
+    number: int
+    source: str
+    target: str
+    currency: str
+    amount: Decimal
+    steps: tuple[Step, ...]
+    begun: int
+    due: int
+
+    @property
+    def back(self) -> Step:
+        return Step(self.source, self.steps[0].target, TRADING)
+
+
+class Move:
+    """How far it is: a fold of its records. is_sent: its first step has left the source."""
+
+    def __init__(self, margin: Margin) -> None:
+        self.margin = margin
+        self.state: State = "moving"
+        self.index = 0  # of the step that is carried out; of the one back: as many as there are steps
+        self.is_sent = False
+        self.why = ""
+
+    @property
+    def is_over(self) -> bool:
+        return self.state not in ("moving", "returning")
+
+    @property
+    def step(self) -> Step:
+        return (*self.margin.steps, self.margin.back)[self.index]
+
+    @property
+    def id(self) -> str:
+        """Returns the id of the step's transfer."""
+        return self.ids[-1]
+
+    @property
+    def ids(self) -> list[str]:
+        """Returns those of the steps that were begun."""
+        return [f"{self.margin.operation}.t{self.margin.number}.{each + 1}" for each in range(self.index + 1)]
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """Returns what makes it."""
+        facts = msgspec.to_builtins(self.margin)
+        return {"kind": "move_begun", "operation": self.margin.operation, "move": facts}
+
+    def ended(self, now: int, why: str = "") -> dict[str, Any]:
+        """The step's transfer has ended. why: it was not made, "": it was. Returns the record."""
+        record = {"kind": "move_stepped", "operation": self.margin.operation, "number": self.margin.number}
+        record |= {"index": self.index, "why": why, "at": now}
+        self.take(record)
+        return record | {"is_over": self.is_over}
+
+    def take(self, record: Mapping[str, Any]) -> None:
+        self.is_sent = True
+        if why := record["why"]:
+            self.why = self.why or why
+            is_near = self.index and self.step.gateway == self.margin.source and self.state == "moving"
+            self.state = "returning" if is_near else "stranded" if self.index else "failed"
+        elif self.state == "returning":
+            self.state = "returned"
+        elif self.index + 1 == len(self.margin.steps):
+            self.state = "arrived"
+        else:
+            self.index += 1
+            return
+        self.index = len(self.margin.steps) if self.state == "returning" else self.index
+
+    @property
+    def on_way(self) -> InFlight | None:
+        """Returns it as it counts in plans; None: what accounts show is all of it. What is brought back, or lies in
+        between, is nobody's margin."""
+        if self.is_over:
+            return None
+        facts = self.margin
+        route = Route(facts.source, facts.target, facts.currency, facts.due - facts.begun)
+        due = facts.due if self.state == "moving" else 0
+        return InFlight(Transfer(route, facts.amount), due, debited=self.is_sent)
+
+    @property
+    def words(self) -> str:
+        """Says how it stands, for people."""
+        facts = self.margin
+        what = f"{facts.amount:f} {facts.currency} from {facts.source} to {facts.target}"
+        match self.state:
+            case "arrived":
+                return f"{what} have arrived"
+            case "moving":
+                return f"{what} have not arrived yet: {self.step.gateway} follows transfer {self.id}"
+            case "returning":
+                return f"{what} are on their way back: {self.why}"
+            case "stranded":
+                return f"{what} lie in {self.step.source} of {self.step.gateway}: {self.why}"
+            case _:
+                return f"{what} were not moved: {self.why}"
+
+
+def ways(venue: str, source: str, target: str, wallet: str) -> list[tuple[Step, ...]]:
+    """Returns the ways between the wallets of two accounts of a venue that may be, the shortest first. wallet: which
+    others send to, "": the one that is traded from."""
+    into = f"{venue}.{target}"
+    direct = (Step(source, TRADING, f"{into}.{TRADING}"),)
+    if not wallet:
+        return [direct]
+    out = Step(source, TRADING, wallet)
+    master = (out, Step(source, wallet, f"{into}.{wallet}"), Step(target, wallet, TRADING))
+    return [direct, (out, Step(source, wallet, f"{into}.{TRADING}")), master]

@@ -1,0 +1,255 @@
+"""Margin that moves between accounts in steps, over gateways that delay, refuse, are silent, and a control plane that
+is killed at any record: it is somewhere at each moment, once, and is said to be where it is."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from decimal import Decimal
+
+import msgspec
+import pytest
+from leg_views import perpetual, view
+
+from hedge.venues_world import SECOND, START, Killed, VirtualLoop
+from long_form import LONG
+from onetape.control.margin_moves import MarginMoves
+from onetape.hedge.margin import InFlight, Route, Transfer, in_transit
+from onetape.hedge.model import LegView
+from onetape.hedge.moves import Margin, Move, Step, ways
+from onetape.ipc.system import CommandResult
+from onetape.model.errors import Killed as KillSwitch
+from onetape.model.errors import NotAvailable
+from onetape.model.instrument import from_symbol
+
+ACCOUNTS = ("master", "sub")
+WAYS = {
+    ("master", "sub"): [("master", "trading", "spot"), ("master", "spot", "venue.sub.trading")],
+    ("sub", "master"): [
+        ("sub", "trading", "spot"),
+        ("sub", "spot", "venue.master.spot"),
+        ("master", "spot", "trading"),
+    ],
+}
+STEPS = {Step(*each) for steps in WAYS.values() for each in steps} | {Step("sub", "spot", "trading")}
+
+
+class Bank:
+    """Gateways of two accounts of a venue, in virtual time: a slow model of what they do with transfers."""
+
+    def __init__(self, seed: int, *, is_bad: bool) -> None:
+        self.random, self.is_bad, self.now = random.Random(seed), is_bad, START
+        self.is_killed = self.loop_ends = False
+        self.money = {(name, wallet): Decimal(1000) for name in ACCOUNTS for wallet in ("trading", "spot")}
+        self.rows: dict[str, dict] = {}
+        self.silent = dict.fromkeys(ACCOUNTS, 0)  # until when
+        self.records: list[bytes] = []
+        self.kill_in = 0
+
+    def advance(self, span: int) -> None:
+        self.now += span
+
+    def append(self, record: dict) -> None:
+        """Of the control plane's tape."""
+        self.kill_in -= 1
+        if self.kill_in == 0:
+            self.is_killed = True
+        if not self.is_killed or self.random.random() < 0.5:
+            self.records.append(msgspec.msgpack.encode(record))
+        if self.is_killed:
+            raise Killed
+
+    def chance(self, part: float) -> bool:
+        return self.is_bad and self.random.random() < part
+
+    async def send(self, account: str, command: str, fields: dict, id_: str, within_s: float) -> CommandResult:
+        await asyncio.sleep(self.random.uniform(0.001, 0.02))
+        if self.chance(0.02):
+            self.silent[account] = self.now + int(self.random.uniform(0.1, 40) * SECOND)
+        if self.silent[account] > self.now or self.chance(0.1):
+            await asyncio.sleep(within_s)
+            return CommandResult(id_, "timeout")
+        answer = self._act(account, command, fields)
+        if self.chance(0.2):
+            await asyncio.sleep(within_s)
+            return CommandResult(id_, "timeout")
+        return answer
+
+    def _act(self, account: str, command: str, fields: dict) -> CommandResult:
+        row = self.rows.get(fields.get("id", ""))
+        if command == "transfers":
+            if row is not None and not row["is_over"] and self.now >= row["due"]:
+                row["is_over"] = True
+                back = row["state"] == "failed"
+                self.money[row["from" if back else "to"]] += row["amount"]
+            return CommandResult("", "applied", {"transfers": [row] if row else []})
+        step, amount = Step(account, fields["from"], fields["to"]), Decimal(fields["amount"])
+        if step not in STEPS:
+            return refused(NotAvailable.code, "no such way")
+        if row is None and self.chance(0.1):
+            return refused(KillSwitch.code, "the kill switch is on")
+        if row is not None or command == "check_transfer":
+            return CommandResult("", "duplicate" if row else "applied", {})
+        source = account, step.source
+        owner, _, wallet = step.target.removeprefix("venue.").rpartition(".")
+        assert self.money[source] >= amount
+        self.money[source] -= amount
+        self.rows[fields["id"]] = {
+            "state": "failed" if self.chance(0.3) else "done",
+            "reason": "the venue refuses",
+            "is_over": False,
+            "due": self.now + int(self.random.choice((0, 0.5, 3, 30 if self.is_bad else 3)) * SECOND),
+            "amount": amount,
+            "from": source,
+            "to": (owner or account, wallet),
+        }
+        return CommandResult("", "applied", {})
+
+    def views(self) -> list[LegView]:
+        """Returns the accounts as their gateways' tables have them."""
+        instrument, held = perpetual("venue"), {name: str(self.money[name, "trading"]) for name in ACCOUNTS}
+        return [view(name, instrument=instrument, equity=held[name]) for name in ACCOUNTS]
+
+    def life(self, work):
+        """Runs one life of the control plane; None: it was killed."""
+        loop = VirtualLoop(self)  # type: ignore[arg-type]
+        try:
+            return loop.run_until_complete(work())
+        except Killed:
+            return None
+        finally:
+            self.is_killed = True
+            loop.end()
+            self.is_killed = False
+
+    def moves(self) -> MarginMoves:
+        made = MarginMoves(self, {"venue": "binance-usdm"}, self.append, lambda: self.now)
+        made.resume(msgspec.msgpack.decode(each) for each in self.records)
+        return made
+
+
+def refused(code: int, message: str) -> CommandResult:
+    return CommandResult("", "refused", None, {"code": code, "name": "NO", "message": message})
+
+
+def play(seed: int, *, is_bad: bool) -> tuple[Bank, Counter[str]]:
+    """Moves margin to and fro, in a world that is bad or not, until all moves are over."""
+    bank, chance = Bank(seed, is_bad=is_bad), random.Random(seed)
+    total = sum(bank.money.values())
+
+    async def work() -> MarginMoves:
+        moves = bank.moves()
+        found = [each for each in await moves.ways(bank.views()) if each.route is not None]
+        number = sum(b"move_begun" in each for each in bank.records)
+        if found:
+            way = chance.choice(found)
+            amount = Decimal(chance.randint(1, 100))
+            moves.begin(f"op-{number}", [Transfer(way.route, amount)], [way])
+            await moves.ended(f"op-{number}")
+        return moves
+
+    for _ in range(6):
+        bank.kill_in = chance.choice((0, 0, 1, 2, 3, 4)) if is_bad else 0
+        bank.life(work)
+    bank.is_bad, bank.kill_in, bank.silent = False, 0, dict.fromkeys(ACCOUNTS, 0)
+
+    async def rest() -> MarginMoves:
+        moves = bank.moves()
+        async with asyncio.timeout(600):
+            while moves.under_way:
+                await asyncio.sleep(1)
+        return moves
+
+    moves = bank.life(rest)
+    assert sum(bank.money.values()) == total
+    ended = [move for each in moves._moves.values() for move in each]
+    expected = {place: Decimal(1000) for place in bank.money}
+    for move in ended:
+        facts, at = move.margin, move.step
+        place = {"arrived": (facts.target, "trading"), "stranded": (at.gateway, at.source)}.get(
+            move.state, (facts.source, "trading")
+        )
+        expected[facts.source, "trading"] -= facts.amount
+        expected[place] += facts.amount
+    assert bank.money == expected, f"seed {seed}: {[each.words for each in ended]}"
+    return bank, Counter(each.state for each in ended)
+
+
+@pytest.mark.parametrize("seed", range(2000 if LONG else 40))
+def test_money_is_where_the_move_says_whatever_fails(seed):
+    play(seed, is_bad=True)
+
+
+def test_all_ends_of_a_move_come_to_be_played():
+    found = sum((play(seed, is_bad=True)[1] for seed in range(100, 160)), Counter())
+    assert found.keys() == {"arrived", "returned", "failed", "stranded"}
+    assert play(1, is_bad=False)[1].keys() == {"arrived"}
+
+
+def test_a_move_counts_once_at_each_moment_and_its_way_is_taken_once():
+    bank = Bank(3, is_bad=False)
+    seen = []
+
+    async def work() -> None:
+        moves = bank.moves()
+        (way, back) = await moves.ways(bank.views())
+        moves.begin("op", [Transfer(way.route, Decimal(300))], [way])
+        while moves.under_way:
+            at = {each.account: each.equity for each in bank.views()}
+            counted = in_transit(bank.views(), moves.in_flight(["sub"]), bank.now)
+            seen.append((at["master"], {each.account: each.equity for each in counted}))
+            taken, _ = await moves.ways(bank.views())
+            assert taken.why == "a transfer is under way on it"
+            await asyncio.sleep(0.05)
+        assert moves.in_flight(ACCOUNTS) == [] and (await moves.ways(bank.views()))[0].route == way.route
+        assert [len(each.steps) for each in (way, back)] == [2, 3]
+
+    bank.life(work)
+    _, *rest = seen  # before its gateway has heard of it, and then
+    assert {each[0] for each in rest} >= {Decimal(700)}
+    assert all(each[1] == {"master": 700, "sub": 1300} for each in rest if each[0] == 700)
+
+
+def test_a_venue_without_a_way_has_none_and_says_why():
+    bank, other = Bank(1, is_bad=False), perpetual("elsewhere")
+
+    async def work():
+        views = [bank.views()[0], view("far", instrument=other), view("coin", instrument=coin)]
+        return [each.why for each in await bank.moves().ways(views[:2])], await bank.moves().ways(views[::2])
+
+    coin = from_symbol("venue:BTC/USD:BTC", tick="0.5", lot="1")
+    far, (first, _) = bank.life(work)
+    assert all(each.startswith("NOT_AVAILABLE") and "operator" in each for each in far)
+    assert first.route is None and "currencies" in first.why
+
+
+def moved(steps: int = 3) -> Move:
+    found = ways("venue", "a", "b", "spot")[steps - 1]
+    facts = {"source": "a", "target": "b", "currency": "USDT", "amount": Decimal(5), "begun": 1, "due": 9}
+    return Move(Margin(operation="op", number=1, steps=found, **facts))
+
+
+@pytest.mark.parametrize(
+    ("answers", "state", "ids"),
+    [
+        (["", "", ""], "arrived", 3),
+        (["no"], "failed", 1),
+        (["", "no"], "returning", 4),
+        (["", "no", ""], "returned", 4),
+        (["", "no", "no"], "stranded", 4),
+        (["", "", "no"], "stranded", 3),
+    ],
+)
+def test_each_end_of_a_step_has_one_consequence_and_records_make_the_same(answers, state, ids):
+    move = moved()
+    records = [move.ended(at, why) for at, why in enumerate(answers)]
+    replayed = moved()
+    for record in records:
+        replayed.take(msgspec.msgpack.decode(msgspec.msgpack.encode(record)))
+    assert (move.state, replayed.state, replayed.id) == (state, state, f"op.t1.{ids}")
+    assert records[-1]["is_over"] == move.is_over
+    counted = move.on_way
+    assert (counted is None) == move.is_over
+    if counted is not None:  # what comes back is not counted on
+        assert counted == InFlight(Transfer(Route("a", "b", "USDT", 8), Decimal(5)), 0, debited=True)
