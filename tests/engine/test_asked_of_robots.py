@@ -8,6 +8,7 @@ from typing import Annotated
 import pytest
 
 from onetape.engine.compiled import compiled
+from onetape.engine.incarnations import NEVER_LEFT
 from onetape.engine.parameters import Param
 from onetape.engine.robot_commands import PARAMS, START, STOP, commands_of
 from onetape.engine.run_spec import RunSpec
@@ -15,7 +16,7 @@ from onetape.engine.strategy import Strategy
 from onetape.model.errors import BadConfig, NotAvailable
 from onetape.replay.repeating import Until, read_states, repeat
 from onetape.replay.repetition import Recording
-from worlds.tapes import Market, session_of
+from worlds.tapes import Market, records, session_of
 
 QUOTES = 40
 
@@ -145,6 +146,54 @@ def test_a_stop_leaves_nothing_working_and_orders_are_denied_until_the_start(tmp
     session.step()
     assert session.loop.working(None)
     session.close()
+
+
+class Ticker(Strategy):
+    """Does all that sends at each timer."""
+
+    symbol: str = "binance:BTC/USDT:USDT"
+
+    def on_start(self):
+        self.fired = []
+        self.set_timer("act", every="1s")
+        self.subscribe(self.symbol, quotes=True)
+
+    def on_timer(self, name):
+        made = [self.buy(self.symbol, 1, 90 + len(self.fired) % 5), self.sell(self.symbol, 1)]
+        self.set_target(self.symbol, 2 if len(self.fired) % 2 else -2)
+        for order in self.orders(self.symbol):
+            self.amend(order, price=89)
+        self.fired.append([str(each.state) for each in made])
+
+    def on_stop(self):
+        self.log("the end")
+        self.buy(self.symbol, 1, 90)
+
+
+def test_timers_that_fire_late_send_nothing_after_a_stop(tmp_path):
+    market = Market(tmp_path / "a.tape")
+    for second in (0, 1, 2, 3, 30, 31):  # the fifth quote brings all that fell due in the silence
+        market.quote(second, 100, 100.2)
+    session = session_of(Ticker, market.done(), journal=tmp_path / "journal")
+    session.open()
+    session.start()
+    robot = session.robot
+    for quotes, command in ((4, STOP), (5, START), (6, None)):
+        session.loop.limit_source(0, quotes + 1)  # the instrument is the first frame
+        session.step()
+        if command is not None:
+            session.ask(command, {})
+    session.finish()
+    session.close()
+    assert session.host.failures == []
+    assert [each == ["DENIED", "DENIED"] for each in robot.fired] == [False] * 3 + [True] * 27 + [False]
+    frames = records(tmp_path / "journal", "command", "log", "order_event", "order_request")
+    stop, start, end = (each.sequence for each in frames if each.type in ("command", "log"))
+    never_left = {f.data["order_id"] for f in frames if f.type == "order_event" and f.flags & NEVER_LEFT}
+    requests = [each for each in frames if each.type == "order_request" and each.data["order_id"] not in never_left]
+    assert {f.data["kind"] for f in requests if stop < f.sequence < start} == {"cancel"}  # of what worked
+    assert {f.data["kind"] for f in requests if f.sequence < stop} == {"place", "amend"}
+    assert any(start < f.sequence < end for f in requests) and requests[-1].sequence < end
 
 
 def test_a_cut_replay_goes_to_the_place_and_no_further(tmp_path):

@@ -4,10 +4,12 @@ through any kill, lets reductions pass, and nothing is opened where no guardian 
 from __future__ import annotations
 
 import os
+import re
 import signal
 
 import msgspec
 
+from onetape.cli.status import table
 from onetape.model.errors import LossHalt, NoGuardian
 from onetape.tape.journal import JournalReader
 from waiting import wait_for
@@ -57,14 +59,23 @@ def test_a_limit_that_is_lost_halts_by_itself_and_until_it_is_lifted_only_reduct
         for name in ("guardian", "gateway:main"):
             home.kill(name)
         ids = {each["id"] for each in halts}
+        home.run("status")  # whose gateway is away is no error
         wait_for(lambda: {each["id"] for each in home.run("halts")} == ids)
         assert refused(home) == LossHalt.code
+        home.run("halts", "level", "3", "--reason", "by hand")
+        assert home.run("status")["halts"] == home.run("halts")
+        *_, system, more = danger = table(home.run("status")).splitlines()
+        assert danger[-3] == "account main  danger level 3 until it is lifted: by hand"
+        assert re.fullmatch(r"system  danger level 2 until it is lifted: day.*", system)
+        assert more == "above danger level 0, symbols and sub-accounts: 1 (onetape halts)"
+        home.run("halts", "level", "0", "--reason", "mended")
         size = held(home)
         home.run("sell", SYMBOL, "0.02")
         wait_for(lambda: held(home) < size)
         for each in ids:
             home.run("halts", "lift", each, "--reason", "looked at it")
         wait_for(lambda: not home.run("halts"))
+        assert home.run("status")["halts"] == []
         wait_for(lambda: bought(home))
         home.run("down")
 

@@ -174,3 +174,18 @@ def test_rounding_is_passive_and_down() -> None:
     assert instrument.price_int(60000.17, Side.BUY) == 600001
     assert instrument.price_int(60000.17, Side.SELL) == 600002
     assert instrument.size_int("0.0019") == 1
+
+
+@pytest.mark.parametrize(
+    ("symbol", "multiplier", "of_100", "of_125"),
+    [
+        ("binance:BTC/USDT:USDT", 1, 300, 375),
+        ("kraken:BTC/USD", 1, 300, 375),
+        ("bitmex:BTC/USD:BTC", 100, -3, D("-2.4")),
+    ],
+)
+def test_a_worse_price_costs_more_whichever_side_and_kind(symbol, multiplier, of_100, of_125):
+    facts = from_symbol(symbol, tick=D("0.1"), lot=D(1), multiplier=D(multiplier))
+    for price, cost in ((100, of_100), (125, of_125)):
+        assert facts.cost_units("buy", 2 * price * 10, 3) == cost * 10**18
+        assert facts.cost_units("sell", 2 * price * 10, 3) == -cost * 10**18

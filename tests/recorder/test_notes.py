@@ -6,20 +6,24 @@ import random
 import re
 from collections import defaultdict
 from collections.abc import Callable
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
 import sqlalchemy as sa
 
 from onetape.accounts.entries import MAIN
+from onetape.gateway.options import gateway_journal
 from onetape.model.config import parse_config
 from onetape.model.errors import BadConfig
+from onetape.model.instrument import Instrument
 from onetape.model.sections import TRADE_TYPES
-from onetape.model.time import DAY, SECOND
+from onetape.model.time import DAY, SECOND, TIME_MAX
 from onetape.recorder.notes import LATE, LINES_MAX, NOTES, Notes
-from onetape.recorder.read import ledger
+from onetape.recorder.read import EXTERNAL, ledger, slippage
 from onetape.recorder.recorder import Recorder
 from onetape.store.records import Records, metadata
+from onetape.tape.journal import JournalReader
 from orders.gateway_seeds import Seed, play
 
 EVERY = 10 * SECOND
@@ -158,6 +162,44 @@ def test_positions_are_told_when_they_are_opened_and_closed(home, records):
         about = [line for line in opened if f" {row['symbol']}{of}" in line]
         if row["qty"]:  # the newest of it is the way that it is held now
             assert about[-1].split()[1] == ("long" if row["qty"] > 0 else "short")
+
+
+@pytest.mark.parametrize("by", ["strategy", "symbol", "account", "day"])
+def test_slippage_is_what_fills_cost_beyond_the_middle_of_the_market_at_their_order(home, records, by):
+    recorder = Recorder(home, records, leverage={})
+    while recorder.step():
+        pass
+    with JournalReader(gateway_journal(home, "main")) as reader:
+        met = [Instrument.from_msgpack(each.payload) for each in reader.frames(("instrument",))]
+    facts = {("main", each.symbol): each for each in met}
+    tables = metadata.tables
+    quoted = (
+        sa.update(tables["record_orders"]).where(tables["record_orders"].c.side == "buy").values(bid=99.5, ask=100.3)
+    )
+    with sa.create_engine(f"sqlite:///{home}/store.db").begin() as database:  # this world's tape has no market
+        database.execute(quoted)
+    orders = {(o["robot"], o["order_id"]): o for o in records.rows(sa.select(tables["record_orders"]))}
+    wanted, unpriced = defaultdict(lambda: [Decimal(0), Decimal(0)]), 0
+    fills = records.rows(sa.select(tables["record_fills"]))
+    for each in fills:
+        order = orders.get((each["robot"], each["order_id"]))
+        if order is None or order["bid"] is None or order["ask"] is None:
+            unpriced += 1
+            continue
+        middle = (Decimal(str(order["bid"])) + Decimal(str(order["ask"]))) / 2
+        size = Decimal(each["qty_exact"]) * facts["main", each["symbol"]].multiplier
+        key = each[by] if by != "day" else datetime.fromtimestamp(each["ts_event"] / SECOND, tz=UTC).date().isoformat()
+        row = wanted[key or EXTERNAL]
+        row[0] += (Decimal(each["price_exact"]) - middle) * size * (1 if each["side"] == "buy" else -1)
+        row[1] += middle * size
+    found = slippage(records, facts, by=by, since=0, fills_max=len(fills))
+    assert {each["key"]: [Decimal(each["slippage"]), Decimal(each["notional"])] for each in found["rows"]} == wanted
+    assert {each["currency"] for each in found["rows"]} == {"USDT"}
+    assert (found["unpriced"], found["is_cut"], 0 < unpriced < len(fills) - 5) == (unpriced, False, True)
+    assert slippage(records, facts, by=by, since=0, fills_max=len(fills) - 1)["is_cut"]
+    nothing = {"rows": [], "unpriced": 0, "is_cut": False}
+    assert slippage(records, facts, by=by, since=TIME_MAX, fills_max=9) == nothing
+    assert slippage(records, {}, by=by, since=0, fills_max=9)["unpriced"] == 9
 
 
 def test_the_result_of_a_day_is_told_once_when_it_is_over(home, records):

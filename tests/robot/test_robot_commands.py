@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import threading
 import tomllib
 from decimal import Decimal
 from pathlib import Path
@@ -17,13 +18,15 @@ import pytest
 from onetape.cli.status import table
 from onetape.engine.actions import read_actions
 from onetape.engine.robot_commands import commands_of
+from onetape.gateway.options import gateway_journal
+from onetape.gateway.order_frames import DENIED_FLAG
 from onetape.ipc.snapshots import snapshots
 from onetape.ipc.system import IPCCommandSystem
 from onetape.model.errors import ProcessDown
 from onetape.robot.control import saved_file
 from onetape.robot.control_tape import robot_journal
 from onetape.robot.options import run_journal
-from onetape.tape.journal import JournalReader
+from onetape.tape.journal import JournalReader, Record
 from worlds.supervised import CONFIG, Home
 
 QUOTER = """
@@ -188,6 +191,64 @@ def refuse(home: Home) -> None:
         system.stop()
 
     asyncio.run(as_robot())
+
+
+# Has an order of each timer, each time another one.
+TICKER = """
+from onetape import Strategy
+
+
+class Ticker(Strategy):
+    symbol: str = "binance:BTC/USDT:USDT"
+
+    def on_start(self):
+        self.subscribe(self.symbol, quotes=True)
+        self.set_timer("act", every="50ms")
+
+    def on_timer(self, name):
+        self.memory["fired"] = self.memory.get("fired", 0) + 1
+        if (quote := self.quote(self.symbol)) is not None:
+            self.cancel_all(self.symbol)
+            self.buy(self.symbol, 0.002, quote.bid - 1000)
+"""
+
+
+def test_a_robot_that_is_stopped_while_it_hangs_sends_nothing_for_timers_that_fire_late(tmp_path: Path):
+    with Home(tmp_path, CONFIG.replace('subaccount = "a"\n', ""), TICKER) as home:
+        home.run("up")
+        home.wait_for(lambda: shown(home)["orders"] > 0)
+        tape, run, pid = gateway_journal(home.home, "main"), journal(home), home.process("robot:mm")["pid"]
+
+        def wait_for_quotes() -> None:
+            before = quotes()
+            home.wait_for(lambda: quotes() > before + 10)
+
+        def quotes() -> int:
+            with JournalReader(tape) as reader:
+                return sum(1 for _ in reader.frames(("quote",)))
+
+        answers: list[dict] = []
+        ask = threading.Thread(target=lambda: answers.append(home.run(*SEND, "stop")))
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            wait_for_quotes()
+            ask.start()
+            wait_for_quotes()
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        ask.join()
+        assert answers[0]["status"] == "applied"
+
+        def after_stop() -> list[Record]:
+            with JournalReader(run) as reader:
+                frames = list(reader)
+            return frames[next(n for n, each in enumerate(frames) if each.type == "command") :]
+
+        home.wait_for(lambda: sum(each.type == "memory" for each in after_stop()) > 20)  # timers go on
+        requests = [each.data for each in after_stop() if each.type == "order_request"]
+        assert {each["kind"] for each in requests if not each["flags"] & DENIED_FLAG} <= {"cancel"}
+        assert sum(each["flags"] & DENIED_FLAG for each in requests) > 0
+        home.wait_for(lambda: home.status()["orders"] == 0)
 
 
 async def follow(home: Home) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import click
 
-from onetape.cli.frame import Answer, Shell, load, verb
+from onetape.cli.frame import Answer, Shell, load, moment, verb
 from onetape.cli.listing import aligned
 from onetape.model.errors import UsageError
 
@@ -23,7 +24,7 @@ CLEAR = "\x1b[H\x1b[2J"
 @click.option("-w", "--watch", is_flag=True, help="Show it anew every 2 s, until Ctrl-C.")
 def command(shell: Shell, watch: bool) -> Answer:
     """Show the processes: state, heartbeat and progress, lag in frames, share of a core,
-    memory, open files, restarts, working orders; and what each robot has made and holds.
+    memory, open files, restarts, working orders; what each robot has made and holds, and danger levels above 0.
 
     A process that waits says what for.
     """
@@ -47,12 +48,14 @@ def _state(shell: Shell) -> dict[str, Any]:
     status_of = load("onetape.supervisor.client", "status_of", what="the supervisor")
     views = load("onetape.gateway.account_views", "summary", what="accounts")
     robots_now = load("onetape.ipc.operator", "robots_now", what="robots")
+    halts_now = load("onetape.gateway.halts_client", "halts_now", what="halts")
     state = status_of(shell.home)
     robots = robots_now(shell.home) if state["running"] else {}
     processes = [
         {**each, "robot": robots.get(each["name"])} if each["kind"] == "robot" else each for each in state["processes"]
     ]
-    return {**state, "processes": processes, **views(shell.home, shell.config)}
+    halts = halts_now(shell.home) if state["running"] else []
+    return {**state, "processes": processes, "halts": halts, **views(shell.home, shell.config)}
 
 
 def table(state: dict[str, Any]) -> str:
@@ -66,7 +69,20 @@ def table(state: dict[str, Any]) -> str:
     if "orders" in state:
         count = state["orders"]
         shown.append(f"{count} working order{'s' if count != 1 else ''}")
-    return "\n".join(shown)
+    return "\n".join([*shown, *_danger_lines(state.get("halts", ()))])
+
+
+def _danger_lines(halts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Gives a line for each account, and the system, whose level is above 0; of what is smaller, how many there are."""
+    whole = [each for each in halts if each["scope"] in ("account", "system")]
+    highest = {(each["scope"], each["subject"]): each for each in sorted(whole, key=lambda row: row["level"])}
+    for (scope, subject), each in sorted(highest.items()):
+        until = moment(each["until"]) if each["until"] else "it is lifted"
+        why = each["reason"] or each["rule"]
+        yield f"{scope} {subject}".rstrip() + f"  danger level {each['level']} until {until}: {why}"
+    smaller = {(each["scope"], each["subject"]) for each in halts} - set(highest)
+    if smaller:
+        yield f"above danger level 0, symbols and sub-accounts: {len(smaller)} (onetape halts)"
 
 
 def _robot_line(process: dict[str, Any]) -> str:

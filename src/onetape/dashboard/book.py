@@ -16,7 +16,7 @@ from onetape.gateway.account_balances import balances
 from onetape.gateway.account_views import positions
 from onetape.model.errors import BadInput, NotAvailable
 from onetape.model.time import DAY, HOUR, MINUTE, TIME_MAX
-from onetape.recorder.read import ledger, result_of, trips
+from onetape.recorder.read import ledger, result_of, slippage, trips
 from onetape.robot.variants_view import variants_of
 from onetape.store.records import Records
 
@@ -25,6 +25,7 @@ __all__ = ["Book"]
 SPANS: Final = {"6h": 6 * HOUR, "1d": DAY, "7d": 7 * DAY, "30d": 30 * DAY, "all": TIME_MAX}
 BY: Final = ("strategy", "symbol", "account", "day")
 TRIPS_MAX: Final = 200
+FILLS_MAX: Final = 20_000  # of which slippage is read at once
 _MS: Final = 10**6
 
 
@@ -37,6 +38,7 @@ class Book:
             "positions": Topic(self._positions, 0.5),
             "money": Topic(self._money, 1.0),
             "results": Topic(self._results, 5.0),
+            "slippage": Topic(self._slippage, 30.0),
             "equity_lines": Topic(self._lines, 10.0),
             "trips": Topic(self._trips, 5.0),
             "variants": Topic(self._variants, 10.0),
@@ -76,11 +78,16 @@ class Book:
 
     async def _results(self, words: Sequence[str]) -> Any:
         """Returns rows of `onetape ledger` and the result of each. words: by what, span."""
-        by, since = (words[0] if words else "strategy"), _since(words[1:])
-        if by not in BY:
-            raise BadInput(f"results are by {', '.join(BY)}", location="by")
+        by, since = _by(words), _since(words[1:])
         rows = await self._read(lambda records: ledger(records, by=by, since=since))
         return [{**row, "result": result_of(row)} for row in rows]
+
+    async def _slippage(self, words: Sequence[str]) -> Any:
+        """Returns what fills cost beyond the market as their orders came. words: by what, span."""
+        by, since = _by(words), _since(words[1:])
+        tapes = self._reader.refresh().tapes
+        facts = {(name, symbol): each for name, tape in tapes.items() for symbol, each in tape.instruments.items()}
+        return await self._read(lambda records: slippage(records, facts, by=by, since=since, fills_max=FILLS_MAX))
 
     async def _lines(self, words: Sequence[str]) -> Any:
         """Returns equity without deposits over time, a line by account or strategy and currency, with its deepest
@@ -112,6 +119,13 @@ class Book:
 
 async def _beside(work: Callable[[], Any]) -> Any:
     return await asyncio.get_running_loop().run_in_executor(None, work)
+
+
+def _by(words: Sequence[str]) -> str:
+    by = words[0] if words else "strategy"
+    if by not in BY:
+        raise BadInput(f"results are by {', '.join(BY)}", location="by")
+    return by
 
 
 def _since(words: Sequence[str]) -> int:

@@ -10,12 +10,12 @@ from typing import Any, Final
 from onetape.gateway.options import gateway_journal
 from onetape.ipc.command_tape import commands_in
 from onetape.ipc.once import Once
-from onetape.ipc.operator import send_command
+from onetape.ipc.operator import glance, send_command
 from onetape.model.errors import BY_CODE, BadConfig, OnetapeError, PermissionDenied, ProcessDown, UsageError
 from onetape.model.sections import Config
 from onetape.orders.halts import Level, Scope, danger_id
 
-__all__ = ["halts", "lift", "merged", "past_halts", "set_danger"]
+__all__ = ["halts", "halts_now", "lift", "merged", "past_halts", "set_danger"]
 
 _EVENTS: Final = {"halt": "begun", "lift_halt": "lifted"}  # by command
 
@@ -23,6 +23,12 @@ _EVENTS: Final = {"halt": "begun", "lift_halt": "lifted"}  # by command
 def halts(home: Path, config: Config) -> list[dict[str, Any]]:
     """Returns the halts that hold, the oldest first; `accounts`: where. Raises ProcessDown where no gateway answers."""
     return merged(_queried(home, config))
+
+
+def halts_now(home: Path) -> list[dict[str, Any]]:
+    """Returns the same of the gateways that answer within a second."""
+    answers = {each["process"].partition(":")[2]: each["result"] for each in glance(home, "gateway", "halts")}
+    return merged({account: result["halts"] for account, result in answers.items() if result})
 
 
 def merged(by_account: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:

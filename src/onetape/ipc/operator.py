@@ -13,7 +13,7 @@ from onetape.ipc.system import CommandResult, IPCCommandSystem
 from onetape.model.errors import ProcessDown
 from onetape.model.sections import Config
 
-__all__ = ["robots_now", "send_command", "wallet_balances"]
+__all__ = ["glance", "robots_now", "send_command", "wallet_balances"]
 
 WITHIN_S: Final = 5.0
 GLANCE_S: Final = 1.0  # who looks does not wait for a robot that is busy
@@ -50,12 +50,17 @@ async def _sent(
     return [_row(each) for each in answers]
 
 
+def glance(home: Path, target: str, command: str) -> list[dict[str, Any]]:
+    """Asks what answers to the target within a second; answers as `send_command`, none is no error."""
+    return asyncio.run(_sent(home, target, command, {}, uuid.uuid4().hex, GLANCE_S))
+
+
 def robots_now(home: Path) -> dict[str, dict[str, Any]]:
     """Asks the robots that answer at once, by process: `status` (started stopped halted), `profit`
     since the run began (text), `positions` (symbol -> quantity, text), `orders` that work and
     `fills`."""
     found = {}
-    for answer in asyncio.run(_sent(home, "robot", "status", {}, uuid.uuid4().hex, GLANCE_S)):
+    for answer in glance(home, "robot", "status"):
         for strategy in (answer["result"] or {}).get("strategies", ()):
             held = {name: each["position"] for name, each in strategy["symbols"].items()}
             found[answer["process"]] = {

@@ -173,6 +173,12 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         OverflowError beyond 128 bits."""
         return self.core.notional(price_int, size_int)
 
+    def cost_units(self, side: str, halves: int, size_int: int) -> int:
+        """Returns what a size costs at a price in halves of a unit, in money units of the settle currency: more is
+        worse for a buy, less for a sell, so the difference of two prices is what one is worse than the other."""
+        worth: int = self.core.notional_doubled(halves, size_int)
+        return worth if (side == "buy") != (self.kind is Kind.INVERSE) else -worth
+
     @cached_property
     def _product_value(self) -> tuple[int, int]:
         over, under = self.multiplier.as_integer_ratio()

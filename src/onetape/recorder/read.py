@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from decimal import Decimal
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -16,6 +17,8 @@ import msgspec
 import sqlalchemy as sa
 
 from onetape.accounts.entries import TOTAL
+from onetape.model.decimals import to_units
+from onetape.model.instrument import Instrument
 from onetape.model.sections import Config
 from onetape.model.time import DAY, HOUR, TIME_MAX
 from onetape.recorder.options import recorder_options
@@ -25,7 +28,18 @@ from onetape.recorder.worth import exact, units_of
 from onetape.store.records import Records, metadata
 from onetape.tape.journal import JournalReader
 
-__all__ = ["EXTERNAL", "activity", "equity", "equity_before", "ledger", "records_of", "result_of", "risk", "trips"]
+__all__ = [
+    "EXTERNAL",
+    "activity",
+    "equity",
+    "equity_before",
+    "ledger",
+    "records_of",
+    "result_of",
+    "risk",
+    "slippage",
+    "trips",
+]
 
 EXTERNAL: Final = "external"  # strategy of what no robot of ours has done
 CURRENT_WITHIN_S: Final = 3.0  # that a recorder which runs is waited for
@@ -117,6 +131,43 @@ def result_of(row: Mapping[str, Any]) -> str:
     """Returns what trading has made of a ledger row's `net`: without transfers and corrections, after the fees in its
     own currency. Fees in other assets stand in the row's `fees` alone."""
     return exact(units_of(row["net"]) - units_of(row["transfers"]) - units_of(row["corrections"]))
+
+
+def slippage(
+    records: Records, facts: Mapping[tuple[str, str], Instrument], *, by: str, since: int, fills_max: int
+) -> dict[str, Any]:
+    """Returns rows by key and currency of what fills cost beyond the middle of the market as their orders came to the
+    gateway: a part of what trades realize and have open, below zero where they were better. notional: at that middle.
+
+    facts: by account and symbol. fills_max: the newest so many are read; `is_cut`: there are more. unpriced: fills
+    whose order found no market, or was none of ours."""
+    fills, orders = metadata.tables["record_fills"].c, metadata.tables["record_orders"]
+    its_order = sa.and_(*(fills[name] == orders.c[name] for name in ("journal", "robot", "order_id")))
+    names = ("account", "strategy", "symbol", "side", "ts_event", "price_exact", "qty_exact")
+    wanted = sa.select(*(fills[name] for name in names), orders.c.bid, orders.c.ask)
+    wanted = wanted.select_from(
+        metadata.tables["record_fills"].outerjoin(metadata.tables["record_orders"], its_order)
+    ).where(fills.ts_event >= since)
+    found = records.rows(wanted.order_by(fills.ts.desc()).limit(fills_max + 1))
+    sums: dict[tuple[str, str], list[int]] = {}
+    unpriced = 0
+    for row in found[:fills_max]:
+        instrument = facts.get((row["account"], row["symbol"]))
+        if instrument is None or row["bid"] is None or row["ask"] is None:
+            unpriced += 1
+            continue
+        middle = sum(to_units(Decimal(repr(row[side])), instrument.price_decimals) for side in ("bid", "ask"))
+        price = 2 * to_units(Decimal(row["price_exact"]), instrument.price_decimals)
+        size = to_units(Decimal(row["qty_exact"]), instrument.size_decimals)
+        key = _key({**row, "day": row["ts_event"] // DAY}, by), instrument.settle
+        cost, notional = sums.setdefault(key, [0, 0])
+        base = instrument.cost_units(row["side"], middle, size)
+        sums[key] = [cost + instrument.cost_units(row["side"], price, size) - base, notional + abs(base)]
+    rows = [
+        {"key": key, "currency": currency, "slippage": exact(cost), "notional": exact(notional)}
+        for (key, currency), (cost, notional) in sorted(sums.items())
+    ]
+    return {"rows": rows, "unpriced": unpriced, "is_cut": len(found) > fills_max}
 
 
 def _key(row: Mapping[str, Any], by: str) -> str:

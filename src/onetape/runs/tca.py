@@ -29,7 +29,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onetape.engine.plan import RunPlan, read_plan
-from onetape.model.enums import Kind
 from onetape.model.instrument import Instrument
 from onetape.model.money import money_text
 from onetape.replay.filled_orders import FilledOrder, OrderFill, OrdersOfRun, read_orders
@@ -70,9 +69,7 @@ class Parent:
         return [fill for order in self.orders for fill in order.fills]
 
     def value(self, halves: int, size: int) -> int:
-        """Returns what `size` costs at a price: more is worse for a buy, less for a sell."""
-        worth: int = self.facts.core.notional_doubled(halves, size)
-        return worth if (self.side == "buy") != (self.facts.kind is Kind.INVERSE) else -worth
+        return self.facts.cost_units(self.side, halves, size)
 
     def base(self, name: str) -> int:
         """Returns the notional that basis points of a cost are of, 0 where the cost is not known."""

@@ -58,18 +58,28 @@ export function Curve({ rows, label = "Change of equity over time; the figures s
 
 function Results({ by, span, aside }) {
   const of = useTopic(`results|${by}|${span}`);
+  const { data: cost } = useTopic(`slippage|${by}|${span}`);
+  const given = (row) => cost?.rows.find((each) => each.key === row.key && each.currency === row.currency);
   const fees = (row) => Object.entries(row.fees);
   const other = (row) => Number(row.interest) + Number(row.corrections);
   const columns = [
     { head: by, cell: (row) => row.key || "main" },
     { head: "from trades", right: true, cell: (row) => html`<${Amount} value=${row.realized} signs currency=${row.currency} />` },
+    { head: "slippage, of trades", right: true, cell: (row) => html`<${Slippage} of=${given(row)} />` },
     { head: "fees", right: true, cell: (row) => (fees(row).length ? fees(row).map(([asset, paid]) => html`<span key=${asset}><${Amount} value=${-paid} signs currency=${asset} /> </span>`) : "–") },
     { head: "funding", right: true, cell: (row) => html`<${Amount} value=${row.funding} signs currency=${row.currency} />` },
     { head: "interest, corrections", right: true, cell: (row) => (other(row) ? html`<${Amount} value=${other(row)} signs currency=${row.currency} />` : "–") },
     { head: "made, after fees in its currency", right: true, cell: (row) => html`<b><${Amount} value=${row.result} signs currency=${row.currency} /></b>` },
     { head: "paid in", right: true, cell: (row) => (Number(row.transfers) ? html`<${Amount} value=${row.transfers} signs currency=${row.currency} />` : "–") },
   ];
-  return html`<${Panel} title="Results, closed" id="results" of=${of} wide aside=${aside} stale=${15000} empty="Nothing was booked in this span.">${(rows) => html`<${Table} label="Results" columns=${columns} rows=${by === "day" ? rows.toReversed() : rows} keyOf=${(row) => `${row.key} ${row.currency}`} />`}<//>`;
+  return html`<${Panel} title="Results, closed" id="results" of=${of} wide aside=${aside} stale=${15000} empty="Nothing was booked in this span.">${(rows) => html`<${Table} label="Results" columns=${columns} rows=${by === "day" ? rows.toReversed() : rows} keyOf=${(row) => `${row.key} ${row.currency}`} />
+    <p class="note">Slippage: fills against the middle of the market as their order came to its gateway. Trades, open ones too, have it in them: it is not taken off once more.${cost?.unpriced > 0 && ` ${cost.unpriced} fills had no market or no order of ours.`}${cost?.is_cut && " Of the newest fills of the span only."}</p>`}<//>`;
+}
+
+function Slippage({ of }) {
+  if (!of) return "–";
+  const share = Number(of.notional) ? (-10000 * Number(of.slippage)) / Number(of.notional) : 0;
+  return html`<${Amount} value=${-of.slippage} signs currency=${of.currency} /> <span class="unit">${number(share)} bp</span>`;
 }
 
 function Positions() {
@@ -107,7 +117,7 @@ function Trips({ span }) {
     { head: "closed", cell: (row) => html`<${Time} ms=${row.at} />` },
     { head: "strategy", cell: (row) => row.strategy || "by hand" },
     { head: "symbol", cell: (row) => row.symbol },
-    { head: "side", cell: (row) => html`<span class=${row.side === "buy" ? "bid" : "ask"}>${row.side === "buy" ? "long" : "short"}</span>` },
+    { head: "side", cell: (row) => html`<span class=${row.side === "long" ? "bid" : "ask"}>${row.side}</span>` },
     { head: "size", right: true, cell: (row) => row.qty },
     { head: "in", right: true, cell: (row) => number(row.entry_price, 8, 0) },
     { head: "out", right: true, cell: (row) => number(row.exit_price, 8, 0) },
