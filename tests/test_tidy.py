@@ -63,6 +63,8 @@ SHIPPED = {
     # Says where files are and opens none; asked at a process's edge.
     ("src/onetape/model/home.py", "files"),
     ("src/onetape/model/home.py", "environment"),
+    # A lock, and no thread: shells call it from any.
+    ("src/onetape/model/typed.py", "threads and processes"),
 }
 TEXT = {".py", ".hpp", ".cpp", ".h", ".md", ".toml", ".sh", ".yml", ".js", ".css", ".html", ".txt", ""}
 

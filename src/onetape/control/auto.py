@@ -30,6 +30,7 @@ from onetape.hedge.carry import Carry
 from onetape.hedge.margin import Route
 from onetape.model.errors import BadInput, BlockedByRiskAlert, OnetapeError, ServiceTimeout
 from onetape.model.time import SECOND
+from onetape.model.typed import from_builtins
 
 __all__ = ["Automatic"]
 
@@ -239,14 +240,14 @@ class Automatic:
     def _restore(self, record: Mapping[str, Any]) -> None:
         match record.get("kind"):
             case "auto_set":
-                request = msgspec.convert(record["request"], DeltaAuto)
+                request = from_builtins(record["request"], DeltaAuto)
                 try:
                     self._apply(request, record["at"], record["actor"])
                 except BadInput as error:  # an earlier version took it
                     self._pairs.pop(request.symbol, None)
                     sys.stderr.write(f"{request.symbol} is not held any more: {error}\n")
             case "auto_decided" if record["symbol"] in self._pairs:
-                decision = msgspec.convert(record["decision"], Decision)
+                decision = from_builtins(record["decision"], Decision)
                 self._pairs[record["symbol"]].replay(decision)
                 self._written[record["symbol"]] = decision
             case "auto_ended" if record["symbol"] in self._pairs:

@@ -37,6 +37,7 @@ from onetape.model.errors import (
     ServiceTimeout,
     UsageError,
 )
+from onetape.model.typed import from_json
 
 if TYPE_CHECKING:
     import aiohttp
@@ -264,7 +265,7 @@ def _check_word(name: str, value: str) -> None:
 
 def _decoded(body: bytes, reply: Any) -> Any:
     try:
-        return msgspec.json.decode(body, type=reply)
+        return from_json(body, reply)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise InvariantViolation(f"an answer of another form: {error}", location="the control plane") from error
 

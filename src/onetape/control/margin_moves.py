@@ -8,14 +8,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-import msgspec
-
 from onetape.hedge.margin import InFlight, Route, Transfer
 from onetape.hedge.model import LegView
 from onetape.hedge.moves import STEP_WITHIN, Margin, Move, Step, ways
 from onetape.ipc.system import CommandResult
 from onetape.model.errors import NotAvailable, ServiceTimeout
 from onetape.model.time import SECOND
+from onetape.model.typed import from_builtins
 from onetape.venues.open import outside_wallet
 
 __all__ = ["MarginMoves", "Way"]
@@ -158,7 +157,7 @@ class MarginMoves:
             operation = str(record.get("operation", ""))
             match record.get("kind"):
                 case "move_begun":
-                    self._keep(operation, [*self.of(operation), Move(msgspec.convert(record["move"], Margin))])
+                    self._keep(operation, [*self.of(operation), Move(from_builtins(record["move"], Margin))])
                 case "move_stepped":
                     self._moves[operation][record["number"] - 1].take(record)
         for move in self.under_way:

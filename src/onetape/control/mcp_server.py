@@ -27,6 +27,7 @@ from onetape.control.refusals import error_reply
 from onetape.control.routes import ROUTES, Route
 from onetape.model.errors import BadInput, DuplicateCommand, OnetapeError, PermissionDenied, ServiceTimeout, UsageError
 from onetape.model.shown import json_shown
+from onetape.model.typed import from_builtins
 
 __all__ = ["Tools", "routes_for", "serve"]
 
@@ -114,7 +115,7 @@ class Tools:
         names = _places(route)
         places = tuple(_text(name, fields.pop(name, None)) for name in names)
         try:
-            request = msgspec.convert(fields, route.request) if route.request is not None else None
+            request = from_builtins(fields, route.request) if route.request is not None else None
         except msgspec.ValidationError as error:
             raise BadInput(str(error), location=route.name, todo="see the tool's schema") from None
         if route.request is None and fields:

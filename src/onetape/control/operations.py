@@ -23,6 +23,7 @@ from onetape.control.tokens import AUTO
 from onetape.ipc.once import Once, digest_of
 from onetape.model.errors import DiskFull, DuplicateCommand
 from onetape.model.time import DAY
+from onetape.model.typed import from_json
 from onetape.tape.journal import JournalReader, JournalWriter, type_id
 from onetape.tape.prune import pin
 from onetape.tape.segments import is_tape
@@ -157,7 +158,7 @@ class Operations:
                 "this Idempotency-Key was sent with another request", location=wanted.key[:80], todo="take a new key"
             )
         if done.answer:
-            kept = msgspec.json.decode(done.answer, type=_Kept)
+            kept = from_json(done.answer, _Kept)
             return Ended(kept.operation, kept.status, kept.answer, repeated=True)
         operation = self._operations[key]
         if (running := self._running.get(operation)) is None:  # a process that was killed left it

@@ -33,6 +33,7 @@ from onetape.control.routes import BASE, BY_NAME, ROUTES, Route
 from onetape.control.tokens import Grant, TokenStore
 from onetape.model.errors import BadInput, InvariantViolation, NotAvailable, OnetapeError, ProcessDown, RateLimited
 from onetape.model.sections import ControlConfig
+from onetape.model.typed import from_builtins, from_json
 
 __all__ = ["BODY_BYTES_MAX", "ControlServer"]
 
@@ -260,7 +261,7 @@ class ControlServer:
 
         def work_of(wanted: Wanted) -> Work:
             route = BY_NAME[wanted.name]
-            request = msgspec.convert(wanted.fields, route.request) if route.request is not None else None
+            request = from_builtins(wanted.fields, route.request) if route.request is not None else None
             call = Call(
                 wanted.request, "", route.method, route.path, route, Grant(wanted.actor, "", (), 0), request=request
             )
@@ -381,7 +382,7 @@ def _read_body(body: bytes, route: Route) -> Any:
         return None
     try:
         try:
-            return msgspec.json.decode(body or b"{}", type=route.request)
+            return from_json(body or b"{}", route.request)
         except msgspec.ValidationError:
             values = _whole(msgspec.json.decode(body or b"{}"))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -403,7 +404,7 @@ def _whole(value: Any) -> Any:
 
 def _checked(values: dict[str, Any], kind: type[Any], *, strict: bool = True) -> Any:
     try:
-        return msgspec.convert(values, kind, strict=strict)
+        return from_builtins(values, kind, strict=strict)
     except msgspec.ValidationError as error:
         raise _bad_field(error) from None
 

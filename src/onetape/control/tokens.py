@@ -24,6 +24,7 @@ from onetape.ipc.token_cache import TokenCache
 from onetape.model.errors import BadConfig, OnetapeError, PermissionDenied, UsageError
 from onetape.model.sections import CONTROL, DASHBOARD
 from onetape.model.time import DAY
+from onetape.model.typed import from_json
 from onetape.security.private import private_folder
 
 __all__ = ["ANONYMOUS", "AUTO", "NOBODY", "SCOPES", "Grant", "TokenStore"]
@@ -78,7 +79,7 @@ class TokenStore:
                 todo = f"chmod 600 {self._path}"
                 raise PermissionDenied("others may read the tokens' file", location=str(self._path), todo=todo)
             try:
-                self._grants = msgspec.json.decode(self._path.read_bytes(), type=tuple[Grant, ...])
+                self._grants = from_json(self._path.read_bytes(), tuple[Grant, ...])
             except msgspec.MsgspecError:
                 todo = "remove it and make tokens anew; until then nobody is let in"
                 raise BadConfig("not a file of tokens", location=str(self._path), todo=todo) from None

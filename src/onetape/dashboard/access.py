@@ -20,6 +20,7 @@ from onetape.control.auth import Unauthenticated
 from onetape.dashboard.options import link_file
 from onetape.model.errors import BadConfig, PermissionDenied
 from onetape.model.time import DAY
+from onetape.model.typed import from_json
 from onetape.security.private import private_folder
 
 __all__ = ["Links", "Session", "Sessions"]
@@ -62,7 +63,7 @@ class Sessions:
         body, _, signature = value.partition(".")
         if not body or not hmac.compare_digest(signature.encode(), self._sign("cookie", body).encode()):
             raise Unauthenticated("nobody is logged in", location="Cookie", todo="open the link that onetape up prints")
-        session = msgspec.json.decode(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)), type=Session)
+        session = from_json(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)), Session)
         if time.time_ns() >= session.expires:
             raise Unauthenticated(
                 "the login has expired", location="Cookie", todo="open the link that onetape up prints"

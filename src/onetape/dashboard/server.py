@@ -31,6 +31,7 @@ from onetape.dashboard.options import DashboardOptions
 from onetape.dashboard.past import folder_of
 from onetape.model.errors import BadInput, OnetapeError, PermissionDenied, ProcessDown, RateLimited
 from onetape.model.sections import DashboardConfig
+from onetape.model.typed import from_json
 
 __all__ = ["DashboardServer"]
 
@@ -256,7 +257,7 @@ class DashboardServer:
 
     def _hear(self, page: Page, text: str) -> None:
         try:
-            said = msgspec.json.decode(text, type=_Said)
+            said = from_json(text, _Said)
             self._broadcast.show(page, said.show, said.since)
         except (msgspec.DecodeError, BadInput) as error:
             page.events([msgspec.json.encode({"refused": str(error)[:200]}).decode()])

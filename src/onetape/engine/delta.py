@@ -31,6 +31,7 @@ from onetape.model.money import money
 from onetape.model.symbol import parse_symbol
 from onetape.model.time import SECOND, parse_duration
 from onetape.model.toml_lines import key_lines, line_of
+from onetape.model.typed import from_builtins
 
 if TYPE_CHECKING:
     from onetape import _core
@@ -79,7 +80,7 @@ class DeltaFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         parse_duration(self.stale)
         named = {"symbol": parse_symbol(self.symbols[0]).base, "accounts": venues}
         named["spared"] = [parse_symbol(symbol).venue for symbol in self.positions]
-        return msgspec.convert(msgspec.to_builtins({**named, **fields}), AutoSettings, strict=False)
+        return from_builtins(msgspec.to_builtins({**named, **fields}), AutoSettings, strict=False)
 
 
 def is_delta(path: Path) -> bool:
@@ -107,7 +108,7 @@ def delta_class(path: Path) -> type[Strategy]:
         raise BadConfig(f"section [{more[0]}] beside [delta]", location=f"{path}:{line}", todo="leave it out")
     section = {key: None if key == "margin" and value is False else value for key, value in table["delta"].items()}
     try:
-        file = msgspec.convert(section, DeltaFile, strict=False)
+        file = from_builtins(section, DeltaFile, strict=False)
         settings = file.settings()
     except (msgspec.ValidationError, OnetapeError, ValueError) as error:
         words = str(getattr(error, "what", error))

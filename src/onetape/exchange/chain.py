@@ -18,6 +18,7 @@ import msgspec
 from onetape.exchange.exchange import SimExchange
 from onetape.model.errors import IoFailed
 from onetape.model.money import money_text
+from onetape.model.typed import from_json
 from onetape.tape.durable import write_durably
 
 __all__ = ["Chain"]
@@ -81,7 +82,7 @@ class Chain:
 
     def _take(self, path: Path, now: int) -> None:
         try:
-            found = msgspec.json.decode(path.read_bytes(), type=Transaction)
+            found = from_json(path.read_bytes(), Transaction)
         except (OSError, msgspec.DecodeError) as error:
             sys.stderr.write(f"{path}: no transaction: {error}\n")
             return

@@ -22,6 +22,7 @@ import msgspec
 from onetape.model.errors import BadConfig, UsageError
 from onetape.model.time import parse_duration
 from onetape.model.toml_lines import key_lines, line_of
+from onetape.model.typed import from_builtins
 
 __all__ = ["ACTIONS", "ActiveRule", "Rule", "parse_faults", "rules_of"]
 
@@ -189,7 +190,7 @@ def rules_of(values: object, *, location: str = "faults", lines: dict[Any, int] 
             return BadConfig(what, location=at, todo=todo)
 
         try:
-            rule = msgspec.convert(value, Rule)
+            rule = from_builtins(value, Rule)
             _check(rule)
         except msgspec.ValidationError as error:
             what, _, at = str(error).partition(" - at `$")

@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol, TypeVar, cast, runtime_checkable
 import msgspec
 
 from onetape.exchange.reports import Report
+from onetape.model.typed import from_builtins
 
 __all__ = ["NEVER", "CallTerms", "Timeline", "recorded", "recorded_calls"]
 
@@ -125,4 +126,4 @@ def recorded_calls(parts: Iterable[object]) -> dict[str, Callable[..., Any]]:
 
 
 def _with_terms(method: Callable[..., Any], terms: type[CallTerms]) -> Callable[..., Any]:
-    return lambda *args, **fields: method(*args, msgspec.convert(fields, terms))
+    return lambda *args, **fields: method(*args, from_builtins(fields, terms))

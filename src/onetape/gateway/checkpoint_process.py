@@ -23,6 +23,7 @@ from onetape.gateway.kept_money import KeptMoney
 from onetape.gateway.options import GatewayOptions, gateway_journal
 from onetape.model.errors import OnetapeError
 from onetape.model.instrument import Instrument
+from onetape.model.typed import from_json
 from onetape.orders.managed import HealthOut
 from onetape.orders.manager import OrderManager
 from onetape.tape.journal import JournalReader, JournalWriter
@@ -154,7 +155,7 @@ def main() -> int:
     text = sys.stdin.buffer.read()
     if not text:  # who started us died before it had said what for
         return 0
-    work = msgspec.json.decode(text, type=_Work)
+    work = from_json(text, _Work)
     try:
         instruments = [Instrument.from_msgpack(each) for each in work.instruments]
         make(work.options, instruments, work.slack)

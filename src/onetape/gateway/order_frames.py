@@ -25,6 +25,7 @@ from onetape.model.errors import BadInput
 from onetape.model.money import join_units
 from onetape.model.order import OWN_REDUCING, POST_ONLY, REDUCE_ONLY, TRIGGER_KIND_SHIFT, OrderSpec
 from onetape.model.request_key import RequestKey
+from onetape.model.typed import from_builtins
 
 __all__ = ["FillFrame", "ended_key", "fill_of", "request_of"]
 
@@ -142,7 +143,7 @@ def key_of(more: bytes) -> RequestKey | None:
         if "once" not in record:
             return None
         made = {"key": record["once"], "within": record["within"], "expires": record["expires"]}
-        return msgspec.convert(made, RequestKey)
+        return from_builtins(made, RequestKey)
     except (msgspec.MsgspecError, KeyError, TypeError):
         return RequestKey("")
 
@@ -154,6 +155,6 @@ def ended_key(payload: bytes) -> RequestKey:
     """
     try:
         record = msgspec.msgpack.decode(payload)
-        return msgspec.convert({"key": record["end"], "within": record["within"]}, RequestKey)
+        return from_builtins({"key": record["end"], "within": record["within"]}, RequestKey)
     except (msgspec.MsgspecError, LookupError, TypeError) as error:
         raise BadInput(f"no end of a cycle: {error}") from error

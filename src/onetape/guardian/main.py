@@ -11,12 +11,12 @@ import sys
 from contextlib import suppress
 from typing import Final
 
-import msgspec
 import uvloop
 
 from onetape.guardian.guardian import Guardian
 from onetape.guardian.options import GuardianOptions
 from onetape.model.errors import JournalLocked, OnetapeError
+from onetape.model.typed import from_json
 from onetape.security.confine import confine
 
 LOOK_S: Final = 0.05  # at whether the other one has ended
@@ -35,7 +35,7 @@ def main() -> int:
     text = sys.stdin.buffer.read()
     if not text:  # who started us died before it had said what for
         return 0
-    options = msgspec.json.decode(text, type=GuardianOptions)
+    options = from_json(text, GuardianOptions)
     confine()
 
     async def work() -> None:

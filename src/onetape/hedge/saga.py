@@ -28,6 +28,7 @@ from onetape.hedge.working import Work, changed, order_of, wish_of
 from onetape.model.enums import Kind
 from onetape.model.errors import PriceBand
 from onetape.model.time import MINUTE, SECOND
+from onetape.model.typed import from_builtins
 
 __all__ = [
     "PACE",
@@ -227,7 +228,7 @@ class Saga:
         made: Saga | None = None
         for record in records:
             if record["kind"] == "saga_begun":
-                made = cls(msgspec.convert(record["goal"], Goal))
+                made = cls(from_builtins(record["goal"], Goal))
             elif made is not None:
                 made.take(record)
         return made
@@ -238,12 +239,12 @@ class Saga:
         """Folds a record: what is kept follows from these alone."""
         match record["kind"]:
             case "saga_attempt":
-                leg = msgspec.convert(record["leg"], Leg)
+                leg = from_builtins(record["leg"], Leg)
                 times = (record["at"], record["until"], record["rests_until"])
                 self.attempts.append(Attempt(record["number"], record["index"], leg, *times))
             case "saga_closed":
                 attempt = self.attempts[record["number"] - 1]
-                attempt.fills = msgspec.convert(record["fills"], Fills)
+                attempt.fills = from_builtins(record["fills"], Fills)
                 attempt.is_closed, attempt.closed_at = True, record["at"]
                 attempt.why, attempt.code = record["why"], record["code"]
                 self._rounds = 0 if attempt.fills.base else self._rounds + (not self._is_worked(attempt))
@@ -251,7 +252,7 @@ class Saga:
             case "saga_stopped":
                 self._is_stopped = True
             case "saga_ended":
-                self.is_over, self.ended = True, msgspec.convert(record["outcome"], Outcome)
+                self.is_over, self.ended = True, from_builtins(record["outcome"], Outcome)
 
     def _write(self, kind: str, **facts: Any) -> Write:
         record = {"kind": kind, "operation": self.goal.operation, **msgspec.to_builtins(facts)}

@@ -11,9 +11,8 @@ import sys
 from collections.abc import Callable
 from typing import Any, Protocol
 
-import msgspec
-
 from onetape.model.errors import OnetapeError
+from onetape.model.typed import from_json
 
 __all__ = ["run_process", "say", "serve", "stop_on_signals"]
 
@@ -45,7 +44,7 @@ def run_process(kind: Any, work: Callable[[Any], int | None]) -> int:
     if not text:  # who started it died before the options were written
         return 0
     try:
-        return work(msgspec.json.decode(text, type=kind)) or 0
+        return work(from_json(text, kind)) or 0
     except OnetapeError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

@@ -28,6 +28,7 @@ from onetape.model.instrument import Instrument, from_symbol
 from onetape.model.margin import MarginBracket
 from onetape.model.symbol import parse_symbol
 from onetape.model.time import HOUR, parse_time
+from onetape.model.typed import from_json
 
 # Where a set names no maintenance rate of an instrument: near the lowest tier of most contracts.
 MAINTENANCE_DEFAULT: Final = Decimal("0.01")
@@ -58,7 +59,7 @@ class _MarginFile(msgspec.Struct, frozen=True):
 @lru_cache(maxsize=1)
 def _sets() -> list[_Set]:
     text = Path(__file__).with_name("catalogue.json").read_bytes()
-    return msgspec.json.decode(text, type=_File).sets
+    return from_json(text, _File).sets
 
 
 @lru_cache(maxsize=1)
@@ -69,7 +70,7 @@ def _margins() -> dict[str, tuple[MarginBracket, ...]]:
             MarginBracket(notional_max=most, maintenance_rate=rate, leverage_max=leverage)
             for most, rate, leverage in rows
         )
-        for each in msgspec.json.decode(text, type=_MarginFile).sets
+        for each in from_json(text, _MarginFile).sets
         for symbol, rows in each.tables.items()
     }
 

@@ -57,6 +57,7 @@ from onetape.model.sections import (
 from onetape.model.symbol import exchange_of, parse_symbol
 from onetape.model.time import DAY, MINUTE, parse_duration, zone
 from onetape.model.toml_lines import key_lines, line_of
+from onetape.model.typed import from_builtins
 
 ENVIRONMENT_PREFIX = "ONETAPE_"
 KLINES_MAX = 1000
@@ -210,7 +211,7 @@ def _common_names(section: Mapping[str, object], source: _Source) -> dict[str, l
 
 def _convert(value: object, kind: type[S], path: tuple[str, ...], source: _Source) -> S:
     try:
-        return msgspec.convert(value, kind)
+        return from_builtins(value, kind)
     except msgspec.ValidationError as error:
         what, _, at = str(error).partition(" - at `$")
         inner = tuple(name for part in at.rstrip("`").split(".") if (name := part.split("[")[0]))

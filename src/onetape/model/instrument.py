@@ -22,6 +22,7 @@ from onetape.model.fee_tiers import FeeTier
 from onetape.model.margin import LEVERAGE_MAX, MarginBracket, completed, core_rows
 from onetape.model.money import RATE_DECIMALS, rate_units
 from onetape.model.symbol import UNKNOWN_CURRENCY, parse_symbol
+from onetape.model.typed import from_builtins
 
 DECIMALS_MAX: Final = 18
 BAND_DECIMALS: Final = 6
@@ -312,7 +313,7 @@ def from_symbol(symbol: str, **facts: object) -> Instrument:
                 raise BadInput(f"{fields[0]} is missing", location=symbol)
             steps = [value for f in fields if isinstance(value := named.get(f), Decimal)]
             named.setdefault(decimals, max(map(decimals_of, steps), default=0))
-        return msgspec.convert(named, Instrument)
+        return from_builtins(named, Instrument)
     except (msgspec.ValidationError, TypeError, ValueError) as error:
         raise BadInput(f"not an instrument: {error}", location=symbol) from None
 

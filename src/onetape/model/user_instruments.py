@@ -36,6 +36,7 @@ from onetape.model.fee_tiers import FeeTier
 from onetape.model.instrument import Instrument, from_symbol
 from onetape.model.margin import MarginBracket
 from onetape.model.time import parse_time
+from onetape.model.typed import from_builtins
 from onetape.model.user_rules import RULE_TABLES
 
 _FIELDS = {field.name: field.type for field in msgspec.structs.fields(Instrument)}
@@ -96,7 +97,7 @@ def _over(listed: Instrument, facts: dict[str, object]) -> Instrument:
         facts.setdefault("fee_tiers", ())
     defaulted = tuple(name for name in listed.defaulted if name not in facts)
     try:
-        return msgspec.convert(
+        return from_builtins(
             {**msgspec.structs.asdict(listed), **facts, "origin": Origin.USER, "defaulted": defaulted}, Instrument
         )
     except msgspec.ValidationError as error:
@@ -127,7 +128,7 @@ def _table(key: str, value: object, location: str) -> object:
         if not isinstance(row, dict) or any(isinstance(cell, bool) for cell in row.values()):
             raise BadConfig(f"{key} is not a list of tables of numbers", location=location)
     try:
-        return msgspec.convert(rows, _TABLES[key])
+        return from_builtins(rows, _TABLES[key])
     except (msgspec.ValidationError, ValueError) as error:
         raise BadConfig(f"{key}: {error}", location=location) from None
 

@@ -18,6 +18,7 @@ import msgspec
 from onetape.model.enums import TRIGGER_PRICES, AmendRule, Kind, MetTrigger, TriggerBy
 from onetape.model.fee_tiers import FeeTier, checked
 from onetape.model.time import parse_time
+from onetape.model.typed import from_json
 
 _BEGINNING: Final = -(2**63)
 
@@ -97,7 +98,7 @@ class _File(msgspec.Struct, frozen=True):
 
 @lru_cache(maxsize=1)
 def _file() -> _File:
-    return msgspec.json.decode(Path(__file__).with_name("venues.json").read_bytes(), type=_File)
+    return from_json(Path(__file__).with_name("venues.json").read_bytes(), _File)
 
 
 def amend_fact(venue: str, kind: Kind) -> AmendFact | None:

@@ -23,6 +23,7 @@ from onetape.model.enums import PositionSide, Side
 from onetape.model.instrument import Instrument
 from onetape.model.shown import sheet_text
 from onetape.model.time import SECOND, format_time
+from onetape.model.typed import from_json
 from onetape.recorder.lots import LOT_COLUMNS, OPEN_COLUMNS, Change, Lots
 from onetape.recorder.read import EXTERNAL
 from onetape.recorder.worth import exact, units_of
@@ -134,7 +135,7 @@ def _closed(records: Records, since: int, until: int) -> Iterator[dict[str, Any]
     """Rows of lots that were closed from `since` on, and then those that are open before `until`."""
     cursors = metadata.tables["record_cursors"]
     for row in records.rows(sa.select(cursors).order_by(cursors.c.account, cursors.c.journal)):
-        packed = msgspec.json.decode(row["state"], type=_Instruments).instruments
+        packed = from_json(row["state"], _Instruments).instruments
         terms = {symbol: Terms(Instrument.from_msgpack(each)) for symbol, each in packed.items()}
         journal = _Journal(records, row["journal"], row["account"], terms)
         for closed in journal.closed(until):

@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from onetape.model.errors import OnetapeError, ProcessDown
+from onetape.model.typed import from_json
 from onetape.recorder.limits import Watch
 from onetape.recorder.notes import Notes
 from onetape.recorder.options import RecorderOptions, recorder_journal
@@ -111,7 +112,7 @@ def main() -> int:
     text = sys.stdin.buffer.read()
     if not text:  # who started us died before it had said what for
         return 0
-    options = msgspec.json.decode(text, type=RecorderOptions)
+    options = from_json(text, RecorderOptions)
     os.umask(0o077)
     try:
         process = Process(options)

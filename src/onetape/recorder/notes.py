@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from onetape.accounts.entries import MAIN
 from onetape.model.decimals import decimal_text
 from onetape.model.time import DAY, MINUTE, format_duration, format_time
+from onetape.model.typed import from_json
 from onetape.recorder.read import EXTERNAL, ledger, result_of, risk
 from onetape.recorder.worth import exact, units_of
 from onetape.store.records import Records, metadata
@@ -86,7 +87,7 @@ class Notes:
 
     def _read(self) -> _Marks | None:
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=_Marks)
+            return from_json(self._path.read_bytes(), _Marks)
         except (FileNotFoundError, msgspec.DecodeError):
             return None
 

@@ -17,6 +17,7 @@ import msgspec
 
 from onetape.model.errors import ProcessDown
 from onetape.model.time import TIME_MAX
+from onetape.model.typed import from_json
 from onetape.net.http_send import http_send
 from onetape.recorder.chains import LOOK_FRAMES, READ, Chain, Chains, Home, Tape, shown_chain
 from onetape.recorder.options import GATEWAYS
@@ -140,7 +141,7 @@ def _send(url: str, chains: list[dict[str, Any]]) -> None:
     headers = {"Content-Type": "application/json"}
     answer = http_send("POST", f"{url.rstrip('/')}/v1/traces", body, lambda: headers, what="traces", location="--otlp")
     try:
-        partial = msgspec.json.decode(answer or b"{}", type=_Answer).partialSuccess
+        partial = from_json(answer or b"{}", _Answer).partialSuccess
     except msgspec.DecodeError:
         partial = _Partial(rejectedSpans="all", errorMessage="it answers without JSON: no collector of OTLP over HTTP?")
     if partial is not None and partial.rejectedSpans not in ("0", 0):

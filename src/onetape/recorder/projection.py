@@ -23,6 +23,7 @@ from onetape.model.instrument import DECIMALS_MAX, Instrument
 from onetape.model.money import MONEY_DECIMALS, divide_half_even
 from onetape.model.sections import OPERATOR
 from onetape.model.time import DAY, HOUR, MINUTE
+from onetape.model.typed import from_json
 from onetape.orders.reports import INTERNAL_TRADES, FillReport
 from onetape.recorder.worth import CAPITAL, Figures, Worth, WorthRecord, exact
 from onetape.tape.journal import Frame
@@ -742,17 +743,16 @@ class Projection:
 
     def restore(self, record: bytes) -> None:
         """Goes on from there: before the first frame."""
-        kept = msgspec.json.decode(record, type=ProjectionRecord)
+        kept = from_json(record, ProjectionRecord)
         for symbol, packed in kept.instruments.items():
             self._instruments[symbol] = Instrument.from_msgpack(packed)
             self._worth.add_instrument(self._instruments[symbol])
         self._streams, self._currencies, self._robots = kept.streams, kept.currencies, kept.robots
         self._orders = {(robot, order_id): order for robot, order_id, order in kept.orders}
-        self._waiting = dict(kept.waiting)
         self._booking.restore(kept.booking)
         self._trips = {(slot, symbol, side): trip for slot, symbol, side, trip in kept.trips}
         self._worth.restore(kept.worth)
-        self._slots = kept.slots
+        self._slots, self._waiting = kept.slots, dict(kept.waiting)
         self._minute, self.now, self._is_begun = kept.minute, kept.now, kept.is_begun
 
 

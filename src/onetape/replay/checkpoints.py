@@ -34,6 +34,7 @@ from onetape import _core
 from onetape.engine.kept_state import CannotKeepError, StateKeeper
 from onetape.engine.loader import source_files
 from onetape.engine.session import Session
+from onetape.model.typed import from_msgpack
 from onetape.replay.checkpoint_key import checkpoint_key, own_bytes
 from onetape.replay.repetition import Repetition
 from onetape.security.private import private_folder
@@ -306,7 +307,7 @@ class Checkpoints:
         mac, body = found[:_MAC_BYTES], found[_MAC_BYTES:]
         if key is None or not hmac.compare_digest(mac, hmac.digest(key, body, "sha256")):
             raise UnusableError("another user or machine wrote them, or they are damaged")
-        index = msgspec.msgpack.decode(body, type=Index)
+        index = from_msgpack(body, Index)
         if index.version != VERSION or index.program != _program():
             raise UnusableError("another version wrote them")
         if index.run != _uuid_of(run):

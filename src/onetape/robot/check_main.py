@@ -14,6 +14,7 @@ import msgspec
 
 from onetape.engine.parameters import resolve
 from onetape.model.errors import OnetapeError
+from onetape.model.typed import from_json
 from onetape.robot.live import LiveOptions, symbols_of
 from onetape.robot.main import live_options
 from onetape.robot.options import LOAD_WITHIN_S, Checked, RobotCheck
@@ -33,7 +34,7 @@ def _checked(request: RobotCheck) -> Checked:
 
 
 def main() -> int:
-    robots = msgspec.json.decode(sys.stdin.buffer.read(), type=list[RobotCheck])
+    robots = from_json(sys.stdin.buffer.read(), list[RobotCheck])
     output = os.dup(1)
     os.dup2(2, 1)  # what a strategy prints is not what we say
     made = []

@@ -24,6 +24,7 @@ from onetape.model.enums import EventType
 from onetape.model.errors import OnetapeError
 from onetape.model.sections import NotifyConfig
 from onetape.model.time import HOUR
+from onetape.model.typed import from_json
 from onetape.notify.alert import KEYS_MAX, Alert, Desk, Severity, Type
 from onetape.notify.past_alerts import past_alerts
 from onetape.notify.route import Route
@@ -283,7 +284,7 @@ class AlertWatch:
         """Returns that of the supervisor before; of now, where it is not known or too long ago."""
         now = time.time_ns()
         try:
-            found = msgspec.json.decode(self._looked.read_bytes(), type=_Look)
+            found = from_json(self._looked.read_bytes(), _Look)
         except (OSError, msgspec.DecodeError):
             return _Look(now, now)
         if not 0 <= now - found.at <= LOOK_BACK_NS:

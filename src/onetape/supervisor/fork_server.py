@@ -17,6 +17,8 @@ from typing import Final
 
 import msgspec
 
+from onetape.model.typed import from_json
+
 __all__ = ["MESSAGE_BYTES", "Ended", "ForkServer", "Made", "Ready", "Wanted", "is_readable"]
 
 MESSAGE_BYTES: Final = 4096
@@ -134,7 +136,7 @@ class ForkServer:
         if not message:
             self.close()
             return
-        match msgspec.json.decode(message, type=Ready | Made | Ended):
+        match from_json(message, Ready | Made | Ended):
             case Made(name, pid):
                 self._made[name] = pid
             case Ended(pid, code):

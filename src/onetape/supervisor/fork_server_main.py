@@ -21,6 +21,7 @@ from typing import Any, Final
 
 import msgspec
 
+from onetape.model.typed import from_json
 from onetape.supervisor.fork_server import MESSAGE_BYTES, Ended, Made, Ready, Wanted
 from onetape.supervisor.options import MODULES
 
@@ -56,7 +57,7 @@ class _Server:
                 message, fds, _, _ = socket.recv_fds(self.line, MESSAGE_BYTES, HELD_FDS)
                 if not message:
                     return None
-                work = self._make(msgspec.json.decode(message, type=Wanted), fds)
+                work = self._make(from_json(message, Wanted), fds)
                 if work is not None:
                     return work
 

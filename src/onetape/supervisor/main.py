@@ -11,14 +11,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from onetape.control.options import CONTROL, has_control
 from onetape.dashboard.options import DASHBOARD, has_dashboard
 from onetape.guardian.options import has_guardian
 from onetape.hub.options import has_hub
 from onetape.model.errors import OnetapeError
 from onetape.model.sections import TELEGRAM, Config
+from onetape.model.typed import from_json
 from onetape.preflight.configured import clean_environ, is_simulated
 from onetape.recorder.options import has_recorder
 from onetape.security.confine import confine
@@ -100,7 +99,7 @@ def _fork_server(config: Config, home: Path) -> ForkServer | None:
 
 
 def main() -> int:
-    options = msgspec.json.decode(sys.stdin.buffer.read(), type=SupervisorOptions)
+    options = from_json(sys.stdin.buffer.read(), SupervisorOptions)
     path = Path(options.config) if options.config else None
     try:
         config = load_config(path, os.environ)

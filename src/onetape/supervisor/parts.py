@@ -10,6 +10,8 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from onetape.model.typed import from_json
+
 __all__ = ["FAILED", "RUNNING", "SINGLE", "STARTING", "STOPPED", "Part", "Parts", "parts_of"]
 
 SINGLE: Final = "single"  # the process, and its kind
@@ -61,7 +63,7 @@ class Parts:
 def parts_of(home: Path, pid: int | None) -> dict[str, Part]:
     """Reads them as the process of that number has said last; none where it has said nothing yet."""
     try:
-        saved = msgspec.json.decode(_file(home).read_bytes(), type=_Saved)
+        saved = from_json(_file(home).read_bytes(), _Saved)
     except (FileNotFoundError, msgspec.DecodeError):
         return {}
     return saved.parts if saved.pid == pid else {}

@@ -18,7 +18,6 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-import msgspec
 import uvloop
 
 from onetape.exchange.chain import Chain
@@ -30,6 +29,7 @@ from onetape.gateway.gateway import Gateway
 from onetape.gateway.options import GatewayOptions
 from onetape.ipc.process import run_process
 from onetape.model.errors import OnetapeError, VenueUnavailable
+from onetape.model.typed import from_json
 from onetape.robot.control import RobotControl
 from onetape.robot.control_tape import RobotTape
 from onetape.robot.live_single import LocalGateway, Single, drained
@@ -119,7 +119,7 @@ class House:
         )
 
     async def _venue(self, child: Child) -> None:
-        options = msgspec.json.decode(await self._options(child), type=VenueOptions)
+        options = from_json(await self._options(child), VenueOptions)
         for note in self.starter.notes:
             sys.stderr.write(f"{note}\n")
         self.starter.notes.clear()
@@ -134,7 +134,7 @@ class House:
         self.starter.tells(child.name, line.encode() + b"\n")
 
     async def _gateway(self, child: Child) -> None:
-        started = msgspec.json.decode(await self._options(child), type=GatewayOptions)
+        started = from_json(await self._options(child), GatewayOptions)
         ready = asyncio.Event()
         made: list[Gateway] = []
 
@@ -158,7 +158,7 @@ class House:
         self._gateways[child.name] = (made[0], single, running)
 
     async def _robot(self, child: Child) -> None:
-        options = msgspec.json.decode(await self._options(child), type=RobotOptions)
+        options = from_json(await self._options(child), RobotOptions)
         gateway, single, _ = self._gateways[child.needs[0]]
         loop = asyncio.get_running_loop()
         tape = RobotTape(self.home, options.name, options.params)

@@ -30,6 +30,7 @@ from onetape.model.proxy import Proxy
 from onetape.model.sections import TELEGRAM, Config
 from onetape.model.symbol import exchange_of
 from onetape.model.time import HOUR, SECOND, parse_duration
+from onetape.model.typed import from_json
 from onetape.preflight.configured import clean_environ, is_simulated, proxy_of
 from onetape.preflight.preflight import market_of
 from onetape.recorder.options import RECORDER, has_recorder, recorder_options
@@ -331,7 +332,7 @@ class Starter:
     def _guardian(self) -> GuardianOptions:
         accounts = {}
         for name in self.config.accounts:
-            made = msgspec.json.decode(self._gateway(name, self.exchanges.get(name, "")), type=GatewayOptions)
+            made = from_json(self._gateway(name, self.exchanges.get(name, "")), GatewayOptions)
             accounts[name] = guarded_account(made, self.config, self.environ, self.folder)
         return guardian_options(self.config, accounts, home=self.home)
 

@@ -35,6 +35,7 @@ from onetape.model.errors import (
     UnknownSymbol,
 )
 from onetape.model.sections import OPERATOR, TELEGRAM, AccountConfig, Config
+from onetape.model.typed import from_json
 from onetape.model.unbuilt import unbuilt
 from onetape.preflight.configured import clean_environ, is_simulated, proxy_of
 from onetape.preflight.findings import ERROR, OK, WARNING, Finding
@@ -335,7 +336,7 @@ def _load(config: Config, folder: Path, home: Path, robots: list[str]) -> dict[s
         said = error.stdout or b""
     found = {}
     for line in said.splitlines():
-        each = msgspec.json.decode(line, type=Checked)
+        each = from_json(line, Checked)
         found[each.name] = each
     silent = f"its process ended while it was loaded, or took more than {LOAD_WITHIN_S} s"
     lost = {name: Checked(name=name, code=StrategyError.code, what=silent) for name in robots}

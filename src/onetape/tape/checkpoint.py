@@ -16,6 +16,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from onetape.model.errors import OnetapeError
+from onetape.model.typed import from_json
 from onetape.tape.durable import write_durably
 from onetape.tape.journal import JournalReader
 from onetape.tape.prune import pin
@@ -80,7 +81,7 @@ def newest(
             head, why = None, "is of another format"
         if head is not None:
             try:
-                return msgspec.json.decode(body, type=form), refused
+                return from_json(body, form), refused
             except msgspec.DecodeError as error:
                 why = f"is damaged: {error}"
         refused = refused or why
@@ -101,7 +102,7 @@ def _fitting(journal: Path, file: Path, made_by: str, until: int) -> tuple[Head 
         return None, b"", "is damaged"
     try:
         # Before the whole: of another format the rest may be anything.
-        head = msgspec.json.decode(body, type=Head)
+        head = from_json(body, Head)
     except msgspec.DecodeError as error:
         return None, b"", f"is damaged: {error}"
     if made_by and head.made_by != made_by:

@@ -16,6 +16,7 @@ from onetape import _core
 from onetape.model.byte_size import parse_bytes
 from onetape.model.errors import BadInput, UsageError
 from onetape.model.time import parse_duration
+from onetape.model.typed import from_json
 from onetape.tape.durable import durable_file, write_durably
 from onetape.tape.pruned import Pruned, write_pruned
 from onetape.tape.segments import Segment, list_segments
@@ -72,7 +73,7 @@ def pins(directory: Path) -> list[Pin]:
     found = []
     for path in sorted((directory / "pins").glob("*.json")):
         try:
-            found.append(msgspec.json.decode(path.read_bytes(), type=Pin))
+            found.append(from_json(path.read_bytes(), Pin))
         except msgspec.DecodeError as error:
             raise BadInput(f"{path}: {error}", todo="mend the pin, or remove it") from None
     return found

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from onetape.model.errors import TornTape
+from onetape.model.typed import from_json
 from onetape.tape.durable import write_durably
 
 __all__ = ["PRUNED_FILE", "Pruned", "read_pruned", "write_pruned"]
@@ -25,7 +26,7 @@ class Pruned(msgspec.Struct, frozen=True):
 def read_pruned(directory: Path) -> Pruned | None:
     path = directory / PRUNED_FILE
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Pruned)
+        return from_json(path.read_bytes(), Pruned)
     except FileNotFoundError:
         return None
     except msgspec.DecodeError as error:

@@ -18,6 +18,7 @@ from uuid import UUID
 import msgspec
 
 from onetape.model.errors import TornTape
+from onetape.model.typed import from_msgpack
 from onetape.tape.durable import write_durably
 from onetape.tape.state import Group, StateWriter
 from onetape.tape.state_layout import FieldValue, Layout
@@ -203,7 +204,7 @@ def _load(path: Path, layout: Layout, journal: TapeSource[Sequenced]) -> _Checkp
     if data[:8] != _MAGIC or len(body) != length or zlib.crc32(body) != check:
         return "damaged"
     try:
-        found = msgspec.msgpack.decode(body, type=_Checkpoint)
+        found = from_msgpack(body, _Checkpoint)
     except msgspec.MsgspecError as error:
         return f"not understood: {error}"
     if found.layout != layout.hash:

@@ -11,6 +11,7 @@ from typing import Any, Final, Self
 import aiohttp
 import msgspec
 
+from onetape.model.typed import from_json
 from onetape.security.redaction import Redactor
 from onetape.security.secrets import Secret
 
@@ -124,7 +125,7 @@ class BotApi:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise ApiError(0, f"{method}: {type(error).__name__}") from None
         try:
-            answer = msgspec.json.decode(data, type=_Answer)
+            answer = from_json(data, _Answer)
         except msgspec.DecodeError:
             raise ApiError(status if status >= 400 else 0, f"{method}: HTTP {status}, not of the Bot API") from None
         if not answer.ok:
@@ -136,6 +137,6 @@ class BotApi:
 def _update(raw: msgspec.Raw) -> Update:
     """One that is not as documented is passed over by its number."""
     try:
-        return msgspec.json.decode(raw, type=Update)
+        return from_json(raw, Update)
     except msgspec.ValidationError:
-        return Update(msgspec.json.decode(raw, type=_Bare).update_id)
+        return Update(from_json(raw, _Bare).update_id)

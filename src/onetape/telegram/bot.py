@@ -26,6 +26,7 @@ from onetape.ipc.system import IPCCommandSystem
 from onetape.model.errors import DiskFull, OnetapeError, ServiceTimeout
 from onetape.model.shown import shown
 from onetape.model.time import DAY, SECOND
+from onetape.model.typed import from_builtins
 from onetape.tape.journal import JournalReader, JournalWriter, type_id
 from onetape.tape.segments import is_tape
 from onetape.telegram.answers import ANSWERS, alerts_now, supervisor_status
@@ -92,7 +93,7 @@ class Tape:
         elif "status" in record:
             self.left.pop(record["id"], None)
         elif "command" in record:
-            self.left[record["id"]] = at, msgspec.convert(record, Act)
+            self.left[record["id"]] = at, from_builtins(record, Act)
 
     def take(self, update: int, *, is_kept: bool) -> None:
         """Asks for no update up to this one any more; is_kept: nor does the next life."""

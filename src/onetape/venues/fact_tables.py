@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from importlib.resources import files
 
-import msgspec
-
 from onetape.model.errors import NotAvailable
+from onetape.model.typed import from_builtins
 from onetape.venues.drift import Facts
 from onetape.venues.outcome import ErrorRow
 
@@ -22,7 +21,7 @@ def facts_of(kind: str) -> Facts:
     file = files("onetape.venues").joinpath("facts", f"{kind}.toml")
     if "/" in kind or not file.is_file():
         raise NotAvailable(f"facts about {kind}", todo="docs/roadmap.md says when")
-    return msgspec.convert(tomllib.loads(file.read_text(encoding="utf-8")), Facts)
+    return from_builtins(tomllib.loads(file.read_text(encoding="utf-8")), Facts)
 
 
 def errors_of(kind: str) -> Mapping[int | str, ErrorRow]:
