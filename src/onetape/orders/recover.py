@@ -171,6 +171,12 @@ class Recovery:
         """Takes in the time of the journal's first record: before it there is nothing to miss."""
         self.newest_fill = self.newest_fill or time
 
+    def life_began(self) -> None:
+        """Takes in that another life of the gateway begins: what was not answered until here never is."""
+        for order in self.manager.open.values():
+            if order.state in _UNANSWERED and not order.is_held:
+                order.life.on_event(OrderEvent.REPLY_LOST)
+
     def begin_anew(self) -> None:
         """Takes in that the frames from here on are of another exchange."""
         self.manager.books.begin_anew()
