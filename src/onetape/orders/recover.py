@@ -201,6 +201,7 @@ class Recovery:
         """Ends recovery and returns how many orders are unknown. What the tape says of one side of an internal trade is
         true of the other; what was held is over."""
         unknown = 0
+        self.life_began()
         for half in self._halves.values():
             trade_inside(self.manager, half, now)
         for order in list(self.manager.open.values()):
@@ -208,8 +209,6 @@ class Recovery:
             if order.is_held:
                 end_held(self.manager, order, now, VenueUnavailable.code, "its gateway ended")
                 continue
-            if order.state in _UNANSWERED:
-                order.life.on_event(OrderEvent.REPLY_LOST)
             if order.state is OrderState.UNKNOWN:
                 order.lost_at = order.ask_at = now
                 unknown += 1
