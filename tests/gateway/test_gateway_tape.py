@@ -282,3 +282,17 @@ def test_only_a_journal_that_was_closed_or_is_of_this_boot_has_its_end(desk, is_
     data[216:220] = bytes(4)  # not closed
     control.write_bytes(data)
     assert desk.reopened().may_lack_end
+
+
+@pytest.mark.parametrize("kind", [RequestKind.CANCEL, RequestKind.AMEND])
+def test_a_request_that_an_earlier_life_lost_is_over_once_the_next_one_found_its_order(desk, kind):
+    order = desk.order()
+    desk.place(order)
+    desk.news(order, OrderNews.ACCEPTED, OrderState.ACCEPTED)
+    desk.say(IntentOut(order, kind, 600_100, 12))
+    desk.tape.open(NOW)  # killed before it was answered; the next life asks
+    desk.news(order, OrderNews.FOUND, OrderState.ACCEPTED)
+    desk.reopened()
+    life = desk.recovered(order).life
+    assert (life.state, life.cancel_open, life.update_open) == (OrderState.ACCEPTED, False, False)
+    assert desk.recovery.finish(NOW) == 0

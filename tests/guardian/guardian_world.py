@@ -56,8 +56,9 @@ from orders.gateway_world import MS, SECOND, World
 ACCOUNT: Final = "main"
 TICK: Final = 50 * MS
 TIMEOUT: Final = 4 * SECOND  # of a command, in which it is sent again and again
-# The venue is asked for what it holds every five seconds and believed the second time.
-BOUND: Final = 20 * SECOND
+# The venue is asked for what it holds every five seconds and believed the second time; a listing may be lost, a cancel
+# for five seconds more, and the question what became of it for two.
+BOUND: Final = 25 * SECOND
 TIGHT: Final = GuardianSettings(
     Rules(
         tuple(map(Decimal, ("0.0004", "0.0006", "0.0008", "0.001"))),

@@ -630,7 +630,7 @@ class GatewayTape:
                     recovery.held(record["symbol"], side, record["qty"], frame.sequence)
             case EventType.PARAMS.id:
                 kept.names = record.get("slots", kept.names)
-                self._recover_params(record)
+                self._recover_params(record, recovery)
             case EventType.CYCLE.id if "refused" not in record:
                 self.first.end(RequestKey(record["end"], record["within"]), record["slot"])
             case EventType.TRANSFER.id:
@@ -666,11 +666,12 @@ class GatewayTape:
             case "unprotected":
                 self.halts.protect(fields["symbol"], fields.get("since", 0))
 
-    def _recover_params(self, record: dict[str, Any]) -> None:
+    def _recover_params(self, record: dict[str, Any], recovery: Recovery) -> None:
         if "currency" in record:
             self.currencies[record["name"]] = record["currency"]
         if "opened" in record:
             self.opened = record["opened"]
+            recovery.life_began()
             for number, by_hand in record["by_hand"].items():
                 self.robots[number].by_hand = max(self.robots[number].by_hand, by_hand)
         if "robot" in record:

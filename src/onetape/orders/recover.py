@@ -171,6 +171,12 @@ class Recovery:
         """Takes in the time of the journal's first record: before it there is nothing to miss."""
         self.newest_fill = self.newest_fill or time
 
+    def life_began(self) -> None:
+        """Takes in that another life of the gateway begins: what was not answered until here never is."""
+        for order in self.manager.open.values():
+            if order.state in _UNANSWERED and not order.is_held:
+                order.life.on_event(OrderEvent.REPLY_LOST)
+
     def begin_anew(self) -> None:
         """Takes in that the frames from here on are of another exchange."""
         self.manager.books.begin_anew()
@@ -195,6 +201,7 @@ class Recovery:
         """Ends recovery and returns how many orders are unknown. What the tape says of one side of an internal trade is
         true of the other; what was held is over."""
         unknown = 0
+        self.life_began()
         for half in self._halves.values():
             trade_inside(self.manager, half, now)
         for order in list(self.manager.open.values()):
@@ -202,8 +209,6 @@ class Recovery:
             if order.is_held:
                 end_held(self.manager, order, now, VenueUnavailable.code, "its gateway ended")
                 continue
-            if order.state in _UNANSWERED:
-                order.life.on_event(OrderEvent.REPLY_LOST)
             if order.state is OrderState.UNKNOWN:
                 order.lost_at = order.ask_at = now
                 unknown += 1
