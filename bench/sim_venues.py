@@ -106,11 +106,23 @@ def main() -> None:
     beside = {"name": "Binance's, with its HMAC", "value": least["binance"]}
     rows = [("without the signature", least["unsigned"], least["binance"] * 1.2)]
     rows += [("the signature", least["signed"] - least["unsigned"], None)]
-    print(json.dumps({"figures": [
-        {"name": f"a request at a simulated Pacifica, {what}", "unit": "us", "better": "less", "value": value,
-         "reach": reach, "against": beside}
-        for what, value, reach in rows
-    ]}))  # fmt: skip
+    print(
+        json.dumps(
+            {
+                "figures": [
+                    {
+                        "name": f"a request at a simulated Pacifica, {what}",
+                        "unit": "us",
+                        "better": "less",
+                        "value": value,
+                        "reach": reach,
+                        "against": beside,
+                    }
+                    for what, value, reach in rows
+                ]
+            }
+        )
+    )
 
 
 if __name__ == "__main__":
