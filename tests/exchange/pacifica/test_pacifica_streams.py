@@ -164,8 +164,8 @@ def test_faults_meet_requests_calls_and_channels():
 
 def test_a_candle_that_has_ended_is_told_whole(venue, socket):
     socket.subscribe(source="candle", symbol="BTC", interval="1m")
-    told = {each["data"]["t"]: each["data"]["n"] for each in socket.listen(25)["candle"]}
+    shown = {each["data"]["t"]: each["data"]["n"] for each in socket.listen(25)["candle"]}
     bars = {bar.open_time // 1_000_000: bar.trades for bar in venue.dialect.exchange.listings[0].bars}
-    ended = [at for at in told if at in bars]
+    ended = [at for at in shown if at in bars]
     assert ended
-    assert [told[at] for at in ended] == [bars[at] for at in ended]
+    assert [shown[at] for at in ended] == [bars[at] for at in ended]
