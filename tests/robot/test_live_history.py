@@ -155,6 +155,24 @@ def test_longer_bars_are_the_venues_own(tmp_path, kind):
     assert round(volume * 10**scale.size_decimals) == traded_in(tmp_path, trades, ts_open, ts_open + 60 * SECOND)
 
 
+def test_bars_of_a_venue_without_numbers_are_there_and_what_they_lack_is_said(tmp_path):
+    symbol, _ = TRADED["pacifica"]
+    with served("pacifica", limits=False) as (dialect, port):
+        configured(tmp_path, "pacifica", port, dialect.exchange.accounts[0])
+        at = [i.symbol for i in dialect.exchange.instruments].index(symbol)
+        seen, _, said = looked(tmp_path, symbol, "--param", "period=1m", "--param", "history=3", "--param", "wanted=1")
+        listing = dialect.exchange.listings[at]
+        bars = {bar.open_time: bar for bar in listing.bars}
+    assert "its trades have no numbers" in said
+    scale = dialect.exchange.instruments[at]
+    assert len(seen["first"]) == 3
+    for ts_open, *prices, volume in seen["first"]:
+        bar = bars[ts_open]
+        assert [round(each * 10**scale.price_decimals) for each in prices] == [bar.open, bar.high, bar.low, bar.close]
+        assert round(volume * 10**scale.size_decimals) == bar.volume
+    assert [row[0] for row in seen["all"]] == [seen["first"][0][0] + 60 * SECOND * n for n in range(4)]
+
+
 def test_less_than_was_wanted_is_said(tmp_path):
     symbol, _ = TRADED["binance-usdm"]
     with served("binance-usdm", limits=False) as (dialect, port):
@@ -194,7 +212,7 @@ class Looks(Strategy):
 """
 
 
-@pytest.mark.parametrize("kind", ["binance-usdm", "kraken"])
+@pytest.mark.parametrize("kind", ["binance-usdm", "kraken", "pacifica"])
 def test_bars_of_the_venue_are_there_when_subscribe_returns_and_go_on(tmp_path, kind):
     symbol, _ = TRADED[kind]
     with served(kind, limits=False, market=Crowd()) as (dialect, port):

@@ -19,7 +19,7 @@ START = 1_700_000_000 // 3600 * 3600 * SECOND
 X: Any = object()  # only the venue looks at it
 
 
-class Venue:
+class Bars:
     """A slow model: it keeps every trade, and counts the questions."""
 
     intervals = (MINUTE, 5 * MINUTE, 60 * MINUTE)
@@ -66,6 +66,8 @@ class Venue:
     def bars_of(self, instrument, body):
         return self.answer
 
+
+class Venue(Bars):
     def trades(self, instrument, since, cursor=""):
         found = [e for e in self.all if e.time >= since and e.number >= int(cursor or 0)]
         return self.call("trades", found[: self.page])
@@ -78,7 +80,7 @@ class Venue:
         return self.call("last", self.all[-1:])
 
 
-def requests(venue: Venue, period: int, count: int, now: int):
+def requests(venue: Bars, period: int, count: int, now: int):
     asking = bars_before(venue, X, period, count, now)
     try:
         next(asking)
@@ -193,3 +195,24 @@ def test_a_trade_of_the_moment_counts_as_before(ahead):
     answer = requests(Venue(rows), MINUTE, 1, START + MINUTE)
     assert answer.last_trade == (2 if ahead == 0 else 1)
     assert answer.running.volume == (1 if ahead == 0 else 0)
+
+
+@given(trades, st.sampled_from([MINUTE, 5 * MINUTE, 120 * MINUTE]), st.integers(0, 12), st.integers(1, 24_000))
+def test_of_trades_without_numbers_the_minute_that_runs_is_left_to_the_stream(rows, period, count, after):
+    now = START + after * SECOND // 2 + 1
+    answer, whole = requests(Bars(rows), period, count, now), requests(Venue(rows), period, count, now)
+    opened, minute = _core.bar_open_time(now, period), now - now % MINUTE
+    assert answer.last_trade == 0
+    assert answer.lacks
+    if answer.running is None:
+        assert not answer.completed
+        return
+    assert answer.completed == whole.completed
+    assert answer.running.ts_open == opened
+    assert answer.running.volume == sum(each.size for each in rows if opened <= each.time < minute)
+
+
+def test_bars_below_a_minute_are_not_made_of_trades_without_numbers():
+    venue = Bars([PastTrade(1, START, 5, 7)])
+    assert requests(venue, 5 * SECOND, 3, START + MINUTE)[:2] == ([], None)
+    assert venue.requests == []

@@ -157,9 +157,10 @@ class BarFeeds:
         return key
 
     def note_history(self, history: History) -> None:
-        """Says where it is less than a live robot wanted."""
-        wanted = self.live.get((history.symbol, history.period), 0)
-        if history.bars < wanted:
+        """Says where it is less than a live robot wanted, or not all of a running bar that is built of trades."""
+        wanted, built = self.live.get((history.symbol, history.period), 0), (history.period, SOURCES["trade"])
+        is_built = any(symbol == history.symbol and of == built for (symbol, _), of in self.keys.items())
+        if history.bars < wanted or (history.reason and is_built):
             bars = f"{history.bars} of {wanted} bars of {format_duration(history.period)}"
             words = f"{history.symbol}: {bars} from before the start"
             self._host.log(f"{words}: {history.reason}", "warning", {})

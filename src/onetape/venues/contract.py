@@ -16,7 +16,7 @@ from onetape.venues.depth import DepthStream, VenueStream
 from onetape.venues.live_market import Market
 from onetape.venues.market_polls import MarketPolls
 from onetape.venues.order_entry import EntryDialect
-from onetape.venues.past_market import PastMarket
+from onetape.venues.past_market import PastBars
 
 __all__ = ["AccountStream", "Addresses", "TradingVenue"]
 
@@ -125,7 +125,7 @@ class TradingVenue(Protocol):
         ...
 
     @property
-    def past(self) -> PastMarket | None:
+    def past(self) -> PastBars | None:
         """Returns how its bars from before are asked for; None: not by us."""
         ...
 

@@ -3,7 +3,8 @@
 Completed bars are the venue's own where it has bars of the period, or of one that divides it; of
 shorter periods they are made of its trades. Of the period that runs the venue's shorter bars give
 what is complete, and its trades the rest, up to a trade whose number says where the stream goes on:
-nothing is missing between the two, and nothing is there twice.
+nothing is missing between the two, and nothing is there twice. Where its trades have no numbers nobody
+can say that: then the bar that runs lacks the part of its last minute that was before.
 
 Pure: calls come out, bodies of answers go in.
 """
@@ -13,7 +14,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Generator, Iterable
 from itertools import pairwise
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol, runtime_checkable
 
 from onetape import _core
 from onetape.model.instrument import Instrument
@@ -28,6 +29,7 @@ __all__ = [
     "PAGES_MAX",
     "Past",
     "PastBar",
+    "PastBars",
     "PastMarket",
     "PastTrade",
     "bars_before",
@@ -37,6 +39,7 @@ __all__ = [
 BARS_MAX: Final = 20_000  # of one subscription
 PAGES_MAX: Final = 20  # of trades, for one subscription
 NO_OLDER: Final = "the venue has no older ones"
+UNNUMBERED: Final = "its trades have no numbers: of the minute that runs there is what is traded from now on"
 TOO_MANY: Final = "its trades are too many to be asked for"
 LOOK_BACK: Final = 3600 * SECOND
 BAR_FRAME: Final = struct.Struct("<11qQ")  # BarPayload and HistoryPayload of core/journal/events.hpp
@@ -77,9 +80,9 @@ class PastTrade(NamedTuple):
     size: int
 
 
-class PastMarket(Protocol):
-    """Asks a venue for bars and trades of the past, without a key. What it answers raises ValueError, LookupError or
-    TypeError where it is malformed, VenueUnavailable for a refusal."""
+class PastBars(Protocol):
+    """Asks a venue for bars of the past, without a key. What it answers raises ValueError, LookupError or TypeError
+    where it is malformed, VenueUnavailable for a refusal."""
 
     @property
     def intervals(self) -> tuple[int, ...]:
@@ -93,6 +96,11 @@ class PastMarket(Protocol):
     def bars_of(self, instrument: Instrument, body: bytes) -> list[PastBar]:
         """Maybe with others, before and after those that were asked for."""
         ...
+
+
+@runtime_checkable
+class PastMarket(PastBars, Protocol):
+    """Asks for trades as well, which are numbered as those of its stream."""
 
     def trades(self, instrument: Instrument, since: int, cursor: str = "") -> Call:
         """Asks for the oldest since a time, or those after a page's cursor."""
@@ -133,7 +141,7 @@ class _Traded(NamedTuple):
 
 
 def bars_before(
-    past: PastMarket, instrument: Instrument, period: int, count: int, now: int, kept: Kept = lambda _: ()
+    past: PastBars, instrument: Instrument, period: int, count: int, now: int, kept: Kept = lambda _: ()
 ) -> Asking:
     """`count` bars that were complete at `now`, and the one that ran. period: ns. kept: the venue's bars of a period
     that are known already: it is asked for the others."""
@@ -141,6 +149,8 @@ def bars_before(
     opened = _core.bar_open_time(now, period)
     unit = max((each for each in past.intervals if period % each == 0), default=0)
     if not unit:
+        if not isinstance(past, PastMarket):
+            return Past([], None, 0, UNNUMBERED)
         return (yield from _of_trades(past, instrument, period, count, now))
     completed: list[PastBar] = []
     if count:
@@ -153,15 +163,16 @@ def bars_before(
             if end > at:
                 rows += yield from bars_between(past, instrument, step, at, end, kept(step))
                 at = end
-    traded = yield from _trades(past, instrument, at, now)
+    numbered = past if isinstance(past, PastMarket) else None
+    traded = (yield from _trades(numbered, instrument, at, now)) if numbered else _Traded([], 0, 0)
     if not traded.is_all:
         return Past([], None, 0, TOO_MANY)
     rows += _alone(traded.trades)
     before = completed[-1].close if completed else traded.price
     if not rows and not before:
-        return Past([], None, 0, "nothing was traded")
+        return Past([], None, 0, "nothing was traded" if numbered else UNNUMBERED)
     running = _joined(rows, period)[0] if rows else _quiet(opened, before)
-    lacks = "" if len(completed) == count else NO_OLDER
+    lacks = NO_OLDER if len(completed) < count else "" if numbered else UNNUMBERED
     return Past(completed, running, traded.last, lacks)
 
 
@@ -189,7 +200,7 @@ def _of_trades(past: PastMarket, instrument: Instrument, period: int, count: int
 
 
 def bars_between(
-    past: PastMarket, instrument: Instrument, interval: int, begin: int, end: int, kept: Iterable[PastBar] = ()
+    past: PastBars, instrument: Instrument, interval: int, begin: int, end: int, kept: Iterable[PastBar] = ()
 ) -> Generator[Call, bytes, list[PastBar]]:
     """Those that open in [begin, end), as the venue has them. It is asked from the first to the last that is not
     among those that are kept."""

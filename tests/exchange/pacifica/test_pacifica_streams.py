@@ -160,3 +160,12 @@ def test_faults_meet_requests_calls_and_channels():
     assert len(client.mine("orders")) == 1
     assert socket.call(client, "cancel_order", **payload)["code"] == 200
     assert client.mine("orders") == []
+
+
+def test_a_candle_that_has_ended_is_told_whole(venue, socket):
+    socket.subscribe(source="candle", symbol="BTC", interval="1m")
+    shown = {each["data"]["t"]: each["data"]["n"] for each in socket.listen(25)["candle"]}
+    bars = {bar.open_time // 1_000_000: bar.trades for bar in venue.dialect.exchange.listings[0].bars}
+    ended = [at for at in shown if at in bars]
+    assert ended
+    assert [shown[at] for at in ended] == [bars[at] for at in ended]

@@ -17,19 +17,15 @@ from onetape.model.decimals import decimal_text
 from onetape.model.enums import Side
 from onetape.model.instrument import Instrument
 from onetape.model.time import MINUTE
+from onetape.venues.pacifica.words import INTERVALS
 
-__all__ = ["LEVELS", "MINUTES", "PublicData", "page"]
+__all__ = ["LEVELS", "PublicData", "page"]
 
 LEVELS: Final = (1, 10, 100, 1000, 10000)  # ticks of a level
 DEPTH: Final = 10  # levels a side; unverified
 TRADES: Final = 100  # the last ones; unverified
 ORDER_MAX: Final = 5_000_000  # USD
 PAGE: Final = (100, 4000)
-MINUTES: Final = {  # of the intervals
-    **{f"{each}m": each for each in (1, 3, 5, 15, 30)},
-    **{f"{each}h": 60 * each for each in (1, 2, 4, 8, 12)},
-    "1d": 1440,
-}
 LISTED_MS: Final = 1_748_881_333_944  # 2025-06-02, BTC
 Query = dict[str, str]
 
@@ -167,22 +163,22 @@ class PublicData:
 
     def candles(self, query: Query, *, is_mark: bool = False) -> list[dict[str, Any]]:
         at, interval = self.at(query.get("symbol")), query.get("interval", "")
-        if interval not in MINUTES:
+        if interval not in INTERVALS:
             raise Refused(f"Invalid interval: {interval}")
         begin, end = number(query, "start_time", None), number(query, "end_time", 2**62)
         listing = self.exchange.listings[at]
         bars = [
             bar
-            for bar in merged(listing.mark_bars.bars if is_mark else listing.minutes, aligned(MINUTES[interval]))
+            for bar in merged(listing.mark_bars.bars if is_mark else listing.minutes, aligned(INTERVALS[interval]))
             if begin <= ms(bar.open_time) <= end
         ]
         return [self.candle(listing.instrument, bar, interval, is_mark=is_mark) for bar in bars[: PAGE[1]]]
 
     def last_candle(self, at: int, interval: str, now: int, *, is_mark: bool) -> dict[str, Any] | None:
-        """Returns the one that runs."""
-        listing, minutes = self.exchange.listings[at], MINUTES[interval]
-        bars = list(listing.mark_bars.bars if is_mark else listing.minutes)[-minutes:]
-        found = [bar for bar in bars if bar.open_time >= now - now % (minutes * MINUTE)]
+        """Returns the one that ran at a time, of the last two."""
+        listing, minutes = self.exchange.listings[at], INTERVALS[interval]
+        bars = list(listing.mark_bars.bars if is_mark else listing.minutes)[-2 * minutes :]
+        found = [bar for bar in bars if bar.open_time // (minutes * MINUTE) == now // (minutes * MINUTE)]
         (made,) = merged(found, aligned(minutes)) if found else (None,)
         return made and self.candle(listing.instrument, made, interval, is_mark=is_mark)
 

@@ -17,11 +17,13 @@ from onetape.exchange.dialect import Connection, encode
 from onetape.exchange.exchange import SimExchange
 from onetape.exchange.pacifica.access import Access
 from onetape.exchange.pacifica.account import INFO, POSITION, TRADE, AccountData
-from onetape.exchange.pacifica.public import MINUTES, PublicData, taker_word
+from onetape.exchange.pacifica.public import PublicData, taker_word
 from onetape.exchange.pacifica.wire import UPDATE, Refused, ms, price_text, shown, size_text
 from onetape.exchange.reports import CashReport, ModeReport, OrderReport, QuoteReport, Report, TradeReport
 from onetape.model.enums import OrderState
 from onetape.model.errors import OrderWouldCross
+from onetape.model.time import MINUTE
+from onetape.venues.pacifica.words import INTERVALS
 
 __all__ = ["Streams", "Subscriber", "Topic"]
 
@@ -77,7 +79,7 @@ class Streams:
             return source, symbol, ""
         if source == "book":
             return source, symbol, str(self.public.level(params.get("agg_level")))
-        if source in ("candle", "mark_price_candle") and params.get("interval") in MINUTES:
+        if source in ("candle", "mark_price_candle") and params.get("interval") in INTERVALS:
             return source, symbol, params["interval"]
         raise Refused
 
@@ -135,19 +137,22 @@ class Streams:
                 if topic[0] == "book":
                     self._send(topic, partial(self._book, topic, now))
         if now >= self._prices_due:
-            self._prices_due = now - now % PRICES_NS + PRICES_NS
+            before, self._prices_due = self._prices_due - PRICES_NS, now - now % PRICES_NS + PRICES_NS
             self._send(("prices", "", ""), lambda: self.public.prices(now))
             for topic in self._listeners:
                 if topic[0].endswith("candle"):
-                    self._candle(topic, now)
+                    self._candle(topic, before, now)
 
     def _book(self, topic: Topic, now: int) -> dict[str, Any]:
         return {**self.public.book(self.public.index_of[topic[1]], int(topic[2]), now), "li": self.public.last_id}
 
-    def _candle(self, topic: Topic, now: int) -> None:
-        is_mark = topic[0].startswith("mark")
-        if row := self.public.last_candle(self.public.index_of[topic[1]], topic[2], now, is_mark=is_mark):
-            self._send(topic, lambda: row)
+    def _candle(self, topic: Topic, before: int, now: int) -> None:
+        """The one that runs, after the last word on one that has ended since the time before."""
+        _, symbol, interval = topic
+        at, is_mark, period = self.public.index_of[symbol], topic[0].startswith("mark"), INTERVALS[interval] * MINUTE
+        for time in (before, now) if before // period == now // period - 1 else (now,):
+            if row := self.public.last_candle(at, interval, time, is_mark=is_mark):
+                self._send(topic, partial(dict, row))
 
     # --- what happened ----------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ from onetape.venues.outcome import malformed
 from onetape.venues.pacifica.instruments import instruments_of
 from onetape.venues.pacifica.market import PING, PacificaDepth, hello_of, live_market
 from onetape.venues.pacifica.order_session import PacificaOrderSession
+from onetape.venues.pacifica.past import PacificaPast
 from onetape.venues.pacifica.trading import CHANNELS, CLOCK_STEP, ROOT, PacificaProtocol
 
 __all__ = ["PacificaVenue"]
@@ -71,7 +72,7 @@ class PacificaVenue:
     keep_key_s: Final = 0.0
     probe_s: Final = 6.0  # a tenth of the credits
     polls: Final = None
-    past: Final = None  # its list of trades has no numbers: where the stream goes on could not be told
+    past: Final = PacificaPast()
 
     def __init__(self, key: str, secret: str, addresses: Addresses) -> None:
         self.protocol = PacificaProtocol(key, secret)

@@ -15,6 +15,7 @@ from onetape.model.ids import parse_client_id
 __all__ = [
     "CLIENT_ID_CHARS",
     "FORCED",
+    "INTERVALS",
     "NEWS",
     "SIDES",
     "SIDE_WORDS",
@@ -38,6 +39,11 @@ SIDE_WORDS: Final = {Side.BUY: "bid", Side.SELL: "ask"}
 SIDES: Final = {word: side for side, word in SIDE_WORDS.items()}
 TRADE_SIDES: Final = {"open_long": Side.BUY, "close_short": Side.BUY, "open_short": Side.SELL, "close_long": Side.SELL}
 TRIGGERS: Final = {TriggerBy.MARK: "mark_price", TriggerBy.LAST: "last_trade_price"}
+INTERVALS: Final = {  # minutes of its bars
+    **{f"{each}m": each for each in (1, 3, 5, 15, 30)},
+    **{f"{each}h": 60 * each for each in (1, 2, 4, 8, 12)},
+    "1d": 1440,
+}
 STATES: Final = {
     "open": OrderState.ACCEPTED,
     "partially_filled": OrderState.PARTIALLY_FILLED,
