@@ -10,7 +10,15 @@ from onetape.feeds.kept_nonces import keep_nonces
 from onetape.model.errors import BadConfig, NotAvailable
 from onetape.model.time import HOUR, SECOND
 from onetape.venues.aster import signing
-from onetape.venues.aster.signing import MAINNET, TESTNET, WalletSigner, checked, signer_address
+from onetape.venues.aster.signing import (
+    MAINNET,
+    TESTNET,
+    WalletSigner,
+    checked,
+    digest_of,
+    owner_digest,
+    signer_address,
+)
 from onetape.venues.contract import Addresses
 from onetape.venues.open import open_trading_venue
 
@@ -41,14 +49,14 @@ GOLDEN = [
 @pytest.mark.parametrize(("chain", "text", "signature"), GOLDEN)
 def test_signatures_are_those_of_another_library(chain, text, signature):
     assert WalletSigner(USER, SECRET, chain).sign(text.encode()) == signature
-    assert signer_address(text.encode(), signature, chain) == AGENT
+    assert signer_address(digest_of(text.encode(), chain), signature) == AGENT
 
 
 def test_a_query_ends_with_who_signed_and_the_signature():
     query = WalletSigner(USER, SECRET.removeprefix("0x")).signed_query({"symbol": "BTCUSDT"}, "nonce=7")
     text, _, signature = query.rpartition("&signature=")
     assert text == f"symbol=BTCUSDT&nonce=7&user={USER}&signer={AGENT}"
-    assert signer_address(text.encode(), signature, MAINNET) == AGENT
+    assert signer_address(digest_of(text.encode(), MAINNET), signature) == AGENT
 
 
 def test_addresses_have_the_letters_of_their_checksum():
@@ -58,7 +66,7 @@ def test_addresses_have_the_letters_of_their_checksum():
 
 @pytest.mark.parametrize("signature", ["", "0x", "zz" * 65, "00" * 64, "00" * 65, "ff" * 64 + "1b", "00" * 64 + "63"])
 def test_what_is_no_signature_is_nobody_s(signature):
-    assert signer_address(b"text", signature, MAINNET) == ""
+    assert signer_address(digest_of(b"text", MAINNET), signature) == ""
 
 
 @pytest.mark.parametrize(
@@ -117,3 +125,11 @@ def test_a_nonce_counts_once_over_restarts_processes_and_clocks_that_step_back(t
     alone = open_trading_venue("aster", USER, SECRET, at).protocol
     found = [nonce_of(alone, now + step) - now // 1000 for step in (0, -SECOND, -HOUR)]
     assert found == [0, 1, -HOUR // 1000]
+
+
+def test_what_a_main_wallet_says_itself_is_hashed_as_ccxt_does():
+    """The digest is of ccxt 4.5.90: keccak of its `eth_encode_structured_data`."""
+    builder = "0x1F5877C19e3777Cfd15F9d57253eA4aA5254Ec39"
+    values = {"builder": builder, "maxFeeRate": "0.001", "builderName": "ccxt", "asterChain": "Mainnet"}
+    digest = owner_digest("ApproveBuilder", {**values, "user": AGENT, "nonce": 1_748_310_859_508_867}, MAINNET)
+    assert digest.hex() == "7884d3748cb4012b7e52594832e1da135de42f108275bd036a60dbfd7ede923d"
