@@ -19,12 +19,14 @@ from onetape.venues.aster.signing import (
     owner_digest,
     signer_address,
 )
+from onetape.venues.binance.moves import INCOME_PAGE, income_terms, next_income
 from onetape.venues.contract import Addresses
 from onetape.venues.open import open_trading_venue
 
 # The key that Aster's documentation prints, and its address there.
 SECRET = "0x4fd0a42218f3eae43a6ce26d22544e986139a01e5b34a62db53757ffca81bae1"
 AGENT = "0x21cF8Ae13Bb72632562c6Fff438652Ba1a151bb0"
+NOW = 1_795_000_000_000_000_000
 USER = "0x63DD5aCC6b1aa0f563956C0e534DD30B6dcF7C4e"
 # By eth-account 0.14.0, of the typed data in which `msg` is the text.
 GOLDEN = [
@@ -101,7 +103,8 @@ def test_what_is_public_needs_no_key():
 
 
 def test_without_its_libraries_it_says_so(monkeypatch):
-    monkeypatch.setattr(signing, "_DOMAINS", {})
+    for kept in (signing._head, signing._kind):
+        kept.cache_clear()
     monkeypatch.setitem(__import__("sys").modules, "Crypto.Hash", None)
     with pytest.raises(NotAvailable, match=r"onetape\[wallets\]"):
         WalletSigner(USER, SECRET).sign(b"")
@@ -133,3 +136,13 @@ def test_what_a_main_wallet_says_itself_is_hashed_as_ccxt_does():
     values = {"builder": builder, "maxFeeRate": "0.001", "builderName": "ccxt", "asterChain": "Mainnet"}
     digest = owner_digest("ApproveBuilder", {**values, "user": AGENT, "nonce": 1_748_310_859_508_867}, MAINNET)
     assert digest.hex() == "7884d3748cb4012b7e52594832e1da135de42f108275bd036a60dbfd7ede923d"
+
+
+def test_a_history_without_pages_goes_on_from_its_last_row_and_ends():
+    rows = [{"time": 1_000 + at // 10} for at in range(INCOME_PAGE)]
+    sent = income_terms(NOW, NOW - HOUR, "", pages=False)
+    assert "page" not in sent
+    assert next_income(rows[1:], sent) == ""
+    following = next_income(rows, {**sent, "startTime": "1000"})
+    assert income_terms(NOW, 0, following, pages=False)["startTime"] == following == str(rows[-1]["time"])
+    assert next_income([rows[0]] * INCOME_PAGE, {**sent, "startTime": "1000"}) == "1001"
