@@ -63,12 +63,13 @@ TO_FUTURES = Way(
     "EAPI:Invalid nonce",
     "EFunding:Insufficient funds",
 )
+AT_ASTER = Way("/api/v3/asset/wallet/transfer", 0, "", "spot", "", (-1, 1), "aster", busy="-1003")
 BUSY, NO = "busy", "no"  # a venue has its own words
 
 
 class World:
     def __init__(self, folder: Path) -> None:
-        self.venues = {kind: VenueProcess(folder / kind, kind) for kind in ("binance-usdm", "kraken")}
+        self.venues = {kind: VenueProcess(folder / kind, kind) for kind in ("binance-usdm", "kraken", "aster")}
         self.began = time.time_ns() - 10**9
         _, protocol = self.keyed(TO_MASTER)
         self.ask(TO_MASTER, protocol.transfer(TransferRoute("", "spot"), "USDT", TOTAL, time.time_ns()))
@@ -167,7 +168,7 @@ def survives(world: World, way: Way, home: Path, steps: int, fields: dict) -> bo
     return status != 0
 
 
-OTHER_WAYS = (TO_MASTER, TO_FUTURES)
+OTHER_WAYS = (TO_MASTER, TO_FUTURES, AT_ASTER)
 OUTCOMES = {
     "plain": ([], {"done"}),
     "answer lost": ([{"action": "drop_answer", "count": 1}], {"done"}),

@@ -5,15 +5,17 @@ from __future__ import annotations
 import pytest
 
 from exchange.venue_client import served
+from onetape.exchange.keys import AGENT
 from onetape.model.errors import PermissionDenied, VenueUnavailable
 from onetape.preflight.preflight import Target, preflight
+from onetape.venues.aster.signing import WalletSigner
 from onetape.venues.contract import Addresses
 from onetape.venues.hosts import OWN_HOSTS, unfit_address
 from onetape.venues.key_check import Wanted, other_account
 from onetape.venues.open import HOSTS
 
 
-@pytest.fixture(scope="module", params=["binance-usdm", "kraken"])
+@pytest.fixture(scope="module", params=["binance-usdm", "kraken", "aster"])
 def exchange(request):
     with served(request.param) as (dialect, port):
         yield request.param, dialect.exchange.accounts[0], f"http://127.0.0.1:{port}"
@@ -34,7 +36,7 @@ def checked(exchange, live_account: str) -> None:
 def test_each_name_that_the_venue_has_for_the_account_is_taken(exchange):
     kind, account, _ = exchange
     assert account.number == 1
-    for name in NAMES[kind]:
+    for name in NAMES.get(kind, [account.key, account.key.lower()]):  # where wallets sign, its address
         checked(exchange, name)
 
 
@@ -79,3 +81,34 @@ def test_sim_is_any_port_of_this_machine(address):
 )
 def test_sim_is_nothing_else(address):
     assert unfit_address("kraken", "sim", address) is not None
+
+
+SECRET = "3" * 64
+
+
+@pytest.mark.parametrize(
+    ("rights", "error"),
+    [({}, ""), ({"can_trade": False}, "may read and not trade"), ({"can_withdraw": True}, "may withdraw money")],
+)
+def test_what_an_agent_may_do_and_how_long_is_known_before_it_trades(rights, error):
+    with served("aster") as (dialect, port):
+        accounts = dialect.exchange.accounts
+        agent = WalletSigner(accounts[0].key, SECRET).signer
+        key = accounts.make_key(accounts[0], agent, AGENT).key
+        accounts.change_key(key, terms={"expired": "1967945395040", "ipWhitelist": "192.0.2.7"}, **rights)
+        target = Target("aster", "sim", Addresses(f"http://127.0.0.1:{port}", "", ""))
+        if error:
+            with pytest.raises(PermissionDenied, match=error):
+                preflight(target, "main", accounts[0].key, SECRET, [], Wanted())
+            return
+        found = preflight(target, "main", accounts[0].key, SECRET, ["aster:BTC/USDT:USDT"], Wanted()).rights
+        assert found is not None
+        assert (found.trade, found.withdraw, found.is_bound, found.expires) == (
+            True,
+            False,
+            True,
+            1967945395040 * 10**6,
+        )
+        accounts.revoke_key(key)
+        with pytest.raises(PermissionDenied):
+            preflight(target, "main", accounts[0].key, SECRET, [], Wanted())

@@ -20,8 +20,9 @@ from onetape.venues.drift import BadRequest, Drifts, What
 from onetape.venues.fact_tables import errors_of, facts_of
 from onetape.venues.open import open_trading_venue
 
-KINDS = {"binance-usdm": "binance:BTC/USDT:USDT", "kraken": "kraken:BTC/USD"}
-PATHS = {"binance-usdm": "/fapi/v1/exchangeInfo", "kraken": "/0/public/AssetPairs"}
+KINDS = {"binance-usdm": "binance:BTC/USDT:USDT", "kraken": "kraken:BTC/USD", "aster": "aster:BTC/USDT:USDT"}
+PATHS = {"binance-usdm": "/fapi/v1/exchangeInfo", "kraken": "/0/public/AssetPairs", "aster": "/fapi/v1/exchangeInfo"}
+WALLET = ("0x" + "1" * 40, "2" * 64)
 NOW = 1_795_000_000_000_000_000
 # Of money between wallets, and to other accounts; a venue has some of them.
 WAYS = (("", "spot", ""), ("", "spot", "a@b.c"), ("spot", "spot", MASTER), ("", "futures", ""))
@@ -60,7 +61,7 @@ def test_a_venue_without_facts_is_said_to_have_none():
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_request_of_an_adapter_is_among_its_facts(kind):
     symbol = KINDS[kind]
-    venue = open_trading_venue(kind, "", "", Addresses("", "", ""))
+    venue = open_trading_venue(kind, *(WALLET if kind == "aster" else ("", "")), Addresses("", "", ""))
     protocol = venue.protocol
     protocol.set_instruments([catalogue.find(symbol)])
     spec = OrderSpec(symbol=symbol, side=Side.BUY, type=OrderType.LIMIT, price_int=500_000, size_int=10)
@@ -89,7 +90,7 @@ def test_every_request_of_an_adapter_is_among_its_facts(kind):
         protocol.balances(NOW),
         protocol.modes(NOW),
         protocol.account_moves(NOW, since=0),
-        protocol.dead_man(symbol if kind == "binance-usdm" else "", NOW, after=60 * 10**9),
+        protocol.dead_man("" if kind == "kraken" else symbol, NOW, after=60 * 10**9),
     ]
     calls += [each(key, NOW) for key in keys for each in (protocol.cancel, protocol.query)]
     for source, target, to in WAYS:
@@ -102,7 +103,8 @@ def test_every_request_of_an_adapter_is_among_its_facts(kind):
     assert requests <= seen
     # Asked before it trades, for a book, and by hand.
     before = {"GET /sapi/v1/account/apiRestrictions", "GET /api/v3/account", "GET /fapi/v1/depth"}
-    assert seen - requests <= before | {"POST /fapi/v1/leverage", "POST /sapi/v1/asset/get-funding-asset"}
+    before |= {"POST /fapi/v1/leverage", "POST /fapi/v3/leverage", "GET /fapi/v3/agent"}
+    assert seen - requests <= before | {"POST /sapi/v1/asset/get-funding-asset"}
 
 
 @pytest.mark.parametrize("kind", KINDS)

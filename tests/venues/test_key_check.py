@@ -52,6 +52,11 @@ BINANCE = [
 ]
 
 
+def test_a_nonce_that_is_refused_is_the_clock():
+    answer = answered("binance-usdm", 400, {"code": -4225, "msg": "Nonce Expired"})
+    assert isinstance(refused(answer, "there"), ClockSkew)
+
+
 @pytest.mark.parametrize(("status", "code", "text", "error", "says"), BINANCE)
 def test_binance_refusals(status, code, text, error, says):
     found = refused(answered("binance-usdm", status, {"code": code, "msg": text}), "there")

@@ -10,13 +10,23 @@ from onetape.feeds.kept_nonces import keep_nonces
 from onetape.model.errors import BadConfig, NotAvailable
 from onetape.model.time import HOUR, SECOND
 from onetape.venues.aster import signing
-from onetape.venues.aster.signing import MAINNET, TESTNET, WalletSigner, checked, signer_address
+from onetape.venues.aster.signing import (
+    MAINNET,
+    TESTNET,
+    WalletSigner,
+    checked,
+    digest_of,
+    owner_digest,
+    signer_address,
+)
+from onetape.venues.binance.moves import INCOME_PAGE, income_terms, next_income
 from onetape.venues.contract import Addresses
 from onetape.venues.open import open_trading_venue
 
 # The key that Aster's documentation prints, and its address there.
 SECRET = "0x4fd0a42218f3eae43a6ce26d22544e986139a01e5b34a62db53757ffca81bae1"
 AGENT = "0x21cF8Ae13Bb72632562c6Fff438652Ba1a151bb0"
+NOW = 1_795_000_000_000_000_000
 USER = "0x63DD5aCC6b1aa0f563956C0e534DD30B6dcF7C4e"
 # By eth-account 0.14.0, of the typed data in which `msg` is the text.
 GOLDEN = [
@@ -41,14 +51,14 @@ GOLDEN = [
 @pytest.mark.parametrize(("chain", "text", "signature"), GOLDEN)
 def test_signatures_are_those_of_another_library(chain, text, signature):
     assert WalletSigner(USER, SECRET, chain).sign(text.encode()) == signature
-    assert signer_address(text.encode(), signature, chain) == AGENT
+    assert signer_address(digest_of(text.encode(), chain), signature) == AGENT
 
 
 def test_a_query_ends_with_who_signed_and_the_signature():
     query = WalletSigner(USER, SECRET.removeprefix("0x")).signed_query({"symbol": "BTCUSDT"}, "nonce=7")
     text, _, signature = query.rpartition("&signature=")
     assert text == f"symbol=BTCUSDT&nonce=7&user={USER}&signer={AGENT}"
-    assert signer_address(text.encode(), signature, MAINNET) == AGENT
+    assert signer_address(digest_of(text.encode(), MAINNET), signature) == AGENT
 
 
 def test_addresses_have_the_letters_of_their_checksum():
@@ -58,7 +68,7 @@ def test_addresses_have_the_letters_of_their_checksum():
 
 @pytest.mark.parametrize("signature", ["", "0x", "zz" * 65, "00" * 64, "00" * 65, "ff" * 64 + "1b", "00" * 64 + "63"])
 def test_what_is_no_signature_is_nobody_s(signature):
-    assert signer_address(b"text", signature, MAINNET) == ""
+    assert signer_address(digest_of(b"text", MAINNET), signature) == ""
 
 
 @pytest.mark.parametrize(
@@ -93,7 +103,8 @@ def test_what_is_public_needs_no_key():
 
 
 def test_without_its_libraries_it_says_so(monkeypatch):
-    monkeypatch.setattr(signing, "_DOMAINS", {})
+    for kept in (signing._head, signing._kind):
+        kept.cache_clear()
     monkeypatch.setitem(__import__("sys").modules, "Crypto.Hash", None)
     with pytest.raises(NotAvailable, match=r"onetape\[wallets\]"):
         WalletSigner(USER, SECRET).sign(b"")
@@ -117,3 +128,21 @@ def test_a_nonce_counts_once_over_restarts_processes_and_clocks_that_step_back(t
     alone = open_trading_venue("aster", USER, SECRET, at).protocol
     found = [nonce_of(alone, now + step) - now // 1000 for step in (0, -SECOND, -HOUR)]
     assert found == [0, 1, -HOUR // 1000]
+
+
+def test_what_a_main_wallet_says_itself_is_hashed_as_ccxt_does():
+    """The digest is of ccxt 4.5.90: keccak of its `eth_encode_structured_data`."""
+    builder = "0x1F5877C19e3777Cfd15F9d57253eA4aA5254Ec39"
+    values = {"builder": builder, "maxFeeRate": "0.001", "builderName": "ccxt", "asterChain": "Mainnet"}
+    digest = owner_digest("ApproveBuilder", {**values, "user": AGENT, "nonce": 1_748_310_859_508_867}, MAINNET)
+    assert digest.hex() == "7884d3748cb4012b7e52594832e1da135de42f108275bd036a60dbfd7ede923d"
+
+
+def test_a_history_without_pages_goes_on_from_its_last_row_and_ends():
+    rows = [{"time": 1_000 + at // 10} for at in range(INCOME_PAGE)]
+    sent = income_terms(NOW, NOW - HOUR, "", pages=False)
+    assert "page" not in sent
+    assert next_income(rows[1:], sent) == ""
+    following = next_income(rows, {**sent, "startTime": "1000"})
+    assert income_terms(NOW, 0, following, pages=False)["startTime"] == following == str(rows[-1]["time"])
+    assert next_income([rows[0]] * INCOME_PAGE, {**sent, "startTime": "1000"}) == "1001"

@@ -139,7 +139,7 @@ class Trade(NamedTuple):
 class Income(NamedTuple):
     """A change of a balance in the account's history. kind: realized, fee, funding, deposit,
     withdrawal, liquidation_fee, insurance, adjust, auto_exchange, transfer. fee: of a withdrawal,
-    part of the amount."""
+    part of the amount. name: of a transfer, its owner's id."""
 
     id: int
     time: int
@@ -149,6 +149,7 @@ class Income(NamedTuple):
     at: int  # the instrument, -1: none
     trade_id: int = 0
     fee: int = 0
+    name: str = ""
 
 
 class AccountTransfer(NamedTuple):

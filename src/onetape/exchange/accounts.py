@@ -124,6 +124,7 @@ class Accounts(Sequence[SimAccount]):
         can_trade: bool | None = None,
         can_withdraw: bool | None = None,
         addresses: list[str] | None = None,
+        terms: dict[str, str] | None = None,
     ) -> None:
         """What a key may do, and from where (empty: anywhere); None leaves it."""
         found = self.keys[key]
@@ -133,6 +134,8 @@ class Accounts(Sequence[SimAccount]):
             found.can_withdraw = can_withdraw
         if addresses is not None:
             found.addresses = tuple(addresses)
+        if terms is not None:
+            found.terms = terms
 
     @recorded("withdraw_key")
     def revoke_key(self, key: str) -> None:
@@ -222,13 +225,15 @@ class Accounts(Sequence[SimAccount]):
         return number
 
     @recorded("transfer")
-    def transfer(self, account: SimAccount, currency: str, amount: str, now: int) -> int:
+    def transfer(self, account: SimAccount, currency: str, amount: str, now: int, name: str = "") -> int:
         """From the other wallet to the one that is traded from; back where it is negative. The
-        caller has seen to it that it is there. Gives its id."""
+        caller has seen to it that it is there. name: the customer's id. Gives its id."""
         at = self.board.currencies.index(currency)
         units = money_units(Decimal(amount))
         account.beside[at] = account.beside.get(at, 0) - units
-        return self.move(account, "", now, "transfer", at, units)
+        number = self.move(account, "", now, "transfer", at, units)
+        account.income[-1] = account.income[-1]._replace(name=name)
+        return number
 
     @recorded("give")
     def give(

@@ -19,6 +19,7 @@ from onetape.model.errors import BadConfig, check
 
 __all__ = [
     "AGENT",
+    "BUILDER",
     "CONFIG",
     "ED25519",
     "HMAC",
@@ -40,6 +41,7 @@ ED25519: Final = "ed25519"
 RSA: Final = "rsa"
 KINDS: Final = (HMAC, ED25519, RSA)
 AGENT: Final = "agent"  # a wallet that may trade for an account; its label is its address
+BUILDER: Final = "builder"  # takes a fee of the orders that name it, and signs nothing
 CONFIG: Final = "config"  # names an account and signs nothing
 MAIN: Final = "main"  # the label of the key that an account was opened with
 # What stands before the 32 bytes of a key in PKCS #8 and in SubjectPublicKeyInfo (RFC 8410).
@@ -52,7 +54,7 @@ RSA_BITS: Final = (2048, 4096)  # least, most, of a key that is taken
 class ApiKey:
     """A key of an account. secret: of HMAC; of Ed25519 the private key as clients read it, where the exchange made it.
     An RSA key is made by its owner, as at the venue: nothing follows from a seed there. addresses: empty, or the only
-    ones that it works from."""
+    ones that it works from. terms: what else its owner has said of it."""
 
     key: str
     account: SimAccount
@@ -62,6 +64,7 @@ class ApiKey:
     can_trade: bool = True
     can_withdraw: bool = False
     addresses: tuple[str, ...] = ()
+    terms: dict[str, str] = field(default_factory=dict)
     _code: HmacSha256 | None = field(default=None, repr=False)
     _public: bytes = b""
     _seed: bytes = field(default=b"", repr=False)
@@ -129,7 +132,7 @@ def new_key(keyring: tuple[int, str], account: SimAccount, label: str, *, kind: 
     key, secret = key_pair(seed, name)
     if kind == HMAC:
         return ApiKey(key, account, label, kind, secret)
-    if kind == AGENT:
+    if kind in (AGENT, BUILDER):
         return ApiKey(agent_key(account, label), account, label, kind)
     if kind == CONFIG:
         from onetape.venues.pacifica.signing import base58

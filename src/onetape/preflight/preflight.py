@@ -47,7 +47,7 @@ __all__ = [
     "target_of",
 ]
 
-CHECKED: Final = ("binance-usdm", "kraken")  # other venues are asked in other ways
+CHECKED: Final = ("aster", "binance-usdm", "kraken")  # other venues are asked in other ways
 CLOSED: Final = "BitMEX closed on 23 September 2026"
 
 
@@ -236,10 +236,12 @@ def _ids(
     access: VenueAccess, venue: TradingVenue, target: Target, now: int, passed: Passed, hide: Redactor
 ) -> list[str]:
     """Returns what the venue calls the account. Kraken says it with the key's rights; Binance has two names: the user's
-    number on the wallet side, and the alias of the futures account."""
+    number on the wallet side, and the alias of the futures account. Where wallets sign, it is the one signed for."""
     protocol = venue.protocol
     if not isinstance(protocol, BinanceUsdmProtocol):
         return [passed.mode.account] if passed.mode is not None and passed.mode.account else []
+    if protocol.nonce_owner:
+        return [protocol.key]
     status, _, body = access.ask(protocol.balances(now))
     number = _of_wallet(access, target, protocol.wallets(now)["spot"], hide)
     return binance_ids(read_json(body) if status == 200 else None, number)
@@ -252,14 +254,14 @@ def _rights(access: VenueAccess, venue: TradingVenue, target: Target, now: int, 
         return None
     value = _of_wallet(access, target, protocol.key_rights(now), hide)
     try:
-        return None if value is None else KeyRights.of_binance(value)
-    except (TypeError, AttributeError):
+        return None if value is None else protocol.family.wallet_side.read_rights(value, protocol.nonce_owner)
+    except (LookupError, TypeError, ValueError, AttributeError):
         return None
 
 
 def _of_wallet(access: VenueAccess, target: Target, call: Call, hide: Redactor) -> Any:
     """Returns what the wallet side answers, None: nothing that can be used."""
-    wallet = target.addresses.wallet
+    wallet = access.rest if call.target.startswith("/fapi/") else target.addresses.wallet
     if not wallet:
         return None
     is_same = wallet == access.rest

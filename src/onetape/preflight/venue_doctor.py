@@ -21,6 +21,7 @@ from onetape.model.errors import BadConfig, OnetapeError, ProcessDown
 from onetape.model.proxy import Proxy
 from onetape.model.sections import AccountConfig, CollectorConfig, Config, VenueConfig
 from onetape.model.symbol import exchange_of
+from onetape.model.time import SECOND, format_time
 from onetape.preflight.configured import proxy_of
 from onetape.preflight.findings import ERROR, OK, WARNING, Finding
 from onetape.preflight.preflight import CHECKED, Passed, Target, look, market_of, preflight, secret_of, target_of
@@ -33,6 +34,7 @@ __all__ = ["check_account", "check_venue", "examine"]
 
 SAMPLE_S: Final = 5.0  # a mark comes each second, a trade of a large market several times
 SHOWN_MAX: Final = 20  # drifts by name
+SOON: Final = 7 * 86_400 * SECOND  # before a key ends
 
 
 def examine(
@@ -208,6 +210,10 @@ def check_account(config: Config, name: str, folder: Path, home: Path, *, is_the
         yield Finding.of(subject, error)
         return
     yield Finding(OK, subject, _fit(passed))
+    if passed.rights is not None and (expires := passed.rights.expires) and expires < time.time_ns() + SOON:
+        yield Finding(
+            WARNING, subject, f"the key ends at {format_time(expires)}", "approve another agent, at the venue"
+        )
     if passed.rights is not None and passed.rights.is_bound is False and venue.mode == "live":
         yield Finding(WARNING, subject, "the key works from any address", "bind it to yours, at the venue")
 

@@ -31,8 +31,12 @@ OWN_HOSTS: Final = {
     ("binance-usdm", "demo"): frozenset(
         {"demo-fapi.binance.com", "demo-api.binance.com", "testnet.binancefuture.com", "fstream.binancefuture.com"}
     ),
-    ("aster", "live"): frozenset({"fapi.asterdex.com", "fapi3.asterdex.com", "fstream.asterdex.com"}),
-    ("aster", "demo"): frozenset({"fapi.asterdex-testnet.com", "fstream.asterdex-testnet.com"}),
+    ("aster", "live"): frozenset(
+        {"fapi.asterdex.com", "fapi3.asterdex.com", "fstream.asterdex.com", "sapi.asterdex.com"}
+    ),
+    ("aster", "demo"): frozenset(
+        {"fapi.asterdex-testnet.com", "fstream.asterdex-testnet.com", "sapi.asterdex-testnet.com"}
+    ),
     ("pacifica", "live"): frozenset({"api.pacifica.fi", "ws.pacifica.fi"}),
     ("pacifica", "demo"): frozenset({"test-api.pacifica.fi", "test-ws.pacifica.fi"}),
     ("kraken", "live"): frozenset({"api.kraken.com", "ws.kraken.com", "ws-auth.kraken.com"}),

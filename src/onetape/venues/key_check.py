@@ -43,6 +43,7 @@ class KeyRights(NamedTuple):
     withdraw: bool | None = None
     is_bound: bool | None = None  # to addresses
     portfolio_margin: bool | None = None
+    expires: int | None = None  # ns UTC, for how long it is valid; 0: for ever
 
     @classmethod
     def of_binance(cls, value: Mapping[str, Any]) -> KeyRights:
@@ -60,6 +61,20 @@ class KeyRights(NamedTuple):
             withdraw=right("enableWithdrawals"),
             is_bound=right("ipRestrict"),
             portfolio_margin=right("enablePortfolioMarginTrading"),
+        )
+
+    @classmethod
+    def of_agents(cls, rows: Sequence[Mapping[str, Any]], signer: str) -> KeyRights | None:
+        """From Aster's list of the agents of a wallet. None: the one that signs is not among them. Raises LookupError,
+        TypeError, ValueError, AttributeError for what is none."""
+        found = next((row for row in rows if row["agentAddress"].lower() == signer.lower()), None)
+        if found is None:
+            return None
+        rights = [found[name] for name in ("canRead", "canPerpTrade", "canWithdraw")]
+        if not all(isinstance(each, bool) for each in rights):
+            raise TypeError(f"rights are {rights!r}")
+        return cls(
+            rights[0], rights[1], rights[2], bool(found["ipWhitelist"]), expires=int(found["expired"]) * 1_000_000
         )
 
 
@@ -98,7 +113,7 @@ def refused(answer: Answer, location: str, rights: KeyRights | None = None) -> O
         return _not_allowed(text, location, rights)
     if code == "-2017" or text.startswith("ETrade:User Locked"):
         return PermissionDenied("the venue has locked this account's keys", location=location)
-    if code in ("-1021", "-5028"):
+    if code in ("-1021", "-5028", "-4225"):
         return ClockSkew("the venue refuses our clock", location=location, todo="set it")
     if text.startswith("EAPI:Invalid nonce"):
         return ClockSkew(

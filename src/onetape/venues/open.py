@@ -28,10 +28,16 @@ HOSTS: Final = {
         "wss://testnet.binancefuture.com/ws-fapi/v1",
     ),
     ("aster", "live"): Addresses(
-        "https://fapi.asterdex.com", "wss://fstream.asterdex.com", "wss://fstream.asterdex.com"
+        "https://fapi.asterdex.com",
+        "wss://fstream.asterdex.com",
+        "wss://fstream.asterdex.com",
+        wallet="https://sapi.asterdex.com",
     ),
     ("aster", "demo"): Addresses(
-        "https://fapi.asterdex-testnet.com", "wss://fstream.asterdex-testnet.com", "wss://fstream.asterdex-testnet.com"
+        "https://fapi.asterdex-testnet.com",
+        "wss://fstream.asterdex-testnet.com",
+        "wss://fstream.asterdex-testnet.com",
+        wallet="https://sapi.asterdex-testnet.com",
     ),
     ("pacifica", "live"): Addresses("https://api.pacifica.fi", "wss://ws.pacifica.fi/ws", "wss://ws.pacifica.fi/ws"),
     ("pacifica", "demo"): Addresses(

@@ -27,6 +27,7 @@ class Session:
         self.ws: str = answer["ws"]
         self.key: str = answer["accounts"][0]["key"]
         self.secret: str = answer["accounts"][0]["secret"]
+        self.accounts: list[dict] = answer["accounts"]
         self.balances = {k: float(v) for k, v in answer["accounts"][0]["balances"].items()}
         self.control: str = answer["control"]
         self.calls: list[dict] = []
@@ -93,9 +94,9 @@ class Session:
         """A fact that follows from several calls."""
         self._note(name, bool(good), "" if good else repr(seen))
 
-    def ledger(self):
+    def ledger(self, name="main"):
         """The exchange's own books of the account: balances, positions, orders, trades, as text."""
-        with urllib.request.urlopen(f"{self.control}/state?account=main", timeout=WAIT_S) as reported:
+        with urllib.request.urlopen(f"{self.control}/state?account={name}", timeout=WAIT_S) as reported:
             (account,) = json.load(reported)["accounts"]
         return account
 

@@ -10,7 +10,7 @@ import pytest
 from exchange.venue_client import Virtual, heard, ok
 from onetape.exchange.aster.access import NONCES_MAX
 from onetape.exchange.binance.limits import weight_of
-from onetape.venues.aster.signing import WalletSigner
+from onetape.venues.aster.signing import WalletSigner, owner_digest
 
 ORDER = "/fapi/v3/order"
 BTC = {"symbol": "BTCUSDT"}
@@ -171,8 +171,6 @@ def test_the_listing_and_the_rows_are_as_its_own(client, venue):
     account = ok(client.ask("GET", "/fapi/v3/accountWithJoinMargin"))
     assert account["canTrade"] and len(account["positions"]) == 3
     assert len(ok(client.ask("GET", "/fapi/v3/commissionRate", **BTC))) == 3
-    moved = client.ask("POST", "/fapi/v3/asset/wallet/transfer", asset="USDT", amount="5", kindType="FUTURE_SPOT")
-    assert ok(moved)["status"] == "SUCCESS"
     assert client.ask("GET", "/fapi/v1/algoOrder")[0] == 404
 
 
@@ -188,3 +186,90 @@ def test_the_account_s_stream_is_told_in_its_own_fields(client, venue):
     assert not {"pP", "si", "ss", "V", "pm", "gtd"} & events[2]["o"].keys()
     assert "bep" not in events[3]["a"]["P"][0]
     assert ok(client.ask("PUT", "/fapi/v3/listenKey")) == {}
+
+
+@pytest.mark.parametrize("root", ["/fapi/v3", "/api/v3"])
+def test_a_transfer_has_an_id_that_counts_once(client, root):
+    def moved(kind, name):
+        return client.ask("POST", f"{root}/asset/wallet/transfer", asset="USDT", amount="5", kindType=kind, **name)
+
+    assert ok(moved("FUTURE_SPOT", {"clientTranId": "a"}))["status"] == "SUCCESS"
+    assert moved("FUTURE_SPOT", {"clientTranId": "a"})[1]["code"] == -4115
+    for name in ({}, {"clientTranId": "x" * 64}):
+        assert moved("FUTURE_SPOT", name)[1]["code"] == -4114
+    assert moved("SPOT_SPOT", {"clientTranId": "b"})[1]["code"] == -1102
+    back = ok(moved("SPOT_FUTURE", {"clientTranId": "b"}))
+    assert moved("SPOT_FUTURE", {"clientTranId": "c"})[1]["code"] == -5013
+    rows = ok(client.ask("GET", "/api/v3/transactionHistory", startTime=0))
+    assert [(r["type"], r["balanceDelta"]) for r in rows] == [
+        ("TRANSFER_FUTURE_TO_SPOT", "5.00000000"),
+        ("TRANSFER_SPOT_TO_FUTURE", "-5.00000000"),
+    ]
+    only = ok(client.ask("GET", "/api/v3/transactionHistory", type="TRANSFER_SPOT_TO_FUTURE"))
+    assert [r["tranId"] for r in only] == [back["tranId"]]
+
+
+def test_an_income_history_has_no_pages(client):
+    rows = ok(client.ask("GET", "/fapi/v3/income", startTime=1))
+    assert rows and ok(client.ask("GET", "/fapi/v3/income", startTime=1, page=2)) == rows
+
+
+def owner(client, method, name, kind, *, chain=56, by="", **values):
+    """What the main wallet says itself; by: another wallet's secret. The nonce goes before what is not signed."""
+    client.nonce = max(client.venue.now() // 1000, client.nonce + 1)
+    values |= {"asterChain": "Mainnet", "user": client.user, "nonce": client.nonce}
+    signer = WalletSigner(client.user, by) if by else client.signer
+    signature = signer.signed(owner_digest(kind, values, chain))
+    terms = {each: str(value) for each, value in values.items()} | {"signature": signature, "signatureChainId": chain}
+    return client.venue.request(method, f"/fapi/v3/{name}", urlencode(terms).encode(), {})[:2]
+
+
+AGENT = "0x" + "3" * 64
+
+
+def approved(client, **more):
+    agent = AsterClient(client.venue, AGENT, user=client.user)
+    terms = {"agentName": "robot", "agentAddress": agent.signer.signer, "ipWhitelist": "", "expired": 1967945395040}
+    rights = {"canSpotTrade": True, "canPerpTrade": True, "canWithdraw": False}
+    ok(owner(client, "POST", "approveAgent", "ApproveAgent", **{**terms, **rights, **more}))
+    return agent
+
+
+def test_an_agent_trades_for_the_wallet_that_approved_it_until_it_is_revoked(client):
+    agent = approved(client)
+    order = ok(limit(agent))
+    assert [o["orderId"] for o in ok(client.ask("GET", "/fapi/v3/openOrders"))] == [order["orderId"]]
+    (row,) = ok(agent.ask("GET", "/fapi/v3/agent"))
+    assert (row["agentAddress"], row["agentName"], row["expired"]) == (agent.signer.signer, "robot", 1967945395040)
+    assert [row[r] for r in ("canRead", "canSpotTrade", "canPerpTrade", "canWithdraw")] == [True, True, True, False]
+    address = {"agentAddress": agent.signer.signer}
+    less = {**address, "ipWhitelist": "", "canSpotTrade": False, "canPerpTrade": False, "canWithdraw": True}
+    ok(owner(client, "POST", "updateAgent", "UpdateAgent", **less))
+    assert limit(agent)[1]["code"] == -2015
+    (row,) = ok(agent.ask("GET", "/fapi/v3/agent"))
+    assert [row[r] for r in ("canSpotTrade", "canPerpTrade", "canWithdraw")] == [False, False, True]
+    ok(owner(client, "DELETE", "agent", "DelAgent", **address))
+    assert agent.ask("GET", "/fapi/v3/openOrders")[0] == 401
+    assert owner(client, "DELETE", "agent", "DelAgent", **address)[1]["code"] == -1130
+
+
+def test_an_agent_ends_with_its_time_and_only_the_main_wallet_approves_one(client, venue):
+    past = approved(client, expired=venue.now() // 10**6 + 500)
+    ok(past.ask("GET", "/fapi/v3/balance"))
+    venue.wait(1)
+    assert past.ask("GET", "/fapi/v3/balance")[0] == 401
+    assert owner(client, "DELETE", "agent", "DelAgent", by=AGENT, agentAddress=client.user)[1]["code"] == -1022
+
+
+def test_a_builder_takes_no_more_than_was_approved(client):
+    builder = "0x1F5877C19e3777Cfd15F9d57253eA4aA5254Ec39"
+    fee = {"builder": builder, "feeRate": "0.001"}
+    assert limit(client, **fee)[1]["code"] == -1130
+    terms = {"builder": builder, "maxFeeRate": "0.001", "builderName": "ccxt"}
+    ok(owner(client, "POST", "approveBuilder", "ApproveBuilder", chain=1666, **terms))
+    ok(limit(client, **fee))
+    assert limit(client, **{**fee, "feeRate": "0.0011"})[1]["code"] == -1130
+    (row,) = ok(client.ask("GET", "/fapi/v3/builder"))
+    assert row == {"userAddress": client.user, "builderAddress": builder, "maxFeeRate": "0.001", "builderName": "ccxt"}
+    ok(owner(client, "DELETE", "builder", "DelBuilder", builder=builder))
+    assert ok(client.ask("GET", "/fapi/v3/builder")) == []

@@ -1,25 +1,47 @@
-"""Aster: who asks, by the signature of a wallet and a nonce that was never used.
+"""Aster: who asks, by the signature of a wallet and a nonce that was never used; what a main wallet allows others.
 
-Source: asterdex/api-docs V3(Recommended), "Authentication" and "V3 Nonce Mechanism", of 2026-06.
-Any wallet has an account: one that was never seen is opened with what every account begins with.
+Any wallet has an account: one that was never seen is opened with what every account begins with. An agent's wallet
+trades for an account whose main wallet has approved it; a builder takes fees of orders that name it (none is booked
+here). The main wallet says both by typed data of their own, whose fields have one order in the venue's example and in
+ccxt. Source: asterdex/api-docs V3(Recommended), "Authentication", "V3 Nonce Mechanism", and asterCode of
+asterdex/aster-api-website, of 2026-06. What is answered where an agent lacks a right is not documented.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 from urllib.parse import unquote
 
 from onetape.exchange.account import SimAccount
 from onetape.exchange.binance.rest import Params
-from onetape.exchange.binance.wire import Refused
+from onetape.exchange.binance.terms import whole
+from onetape.exchange.binance.wire import Refused, ms
 from onetape.exchange.dialect import Request
 from onetape.exchange.exchange import SimExchange
-from onetape.venues.aster.signing import MAINNET, checked, is_address, signer_address
+from onetape.exchange.keys import AGENT, BUILDER, ApiKey, agent_key
+from onetape.venues.aster.signing import MAINNET, checked, digest_of, is_address, owner_digest, signer_address
 
 __all__ = ["WalletAccess"]
 
 NONCE_S: Final = 10  # how far a nonce may be from the venue's time
 NONCES_MAX: Final = 100  # of a user that are kept
+DONE: Final = {"code": 200, "msg": "success"}
+_RIGHTS: Final = ("canSpotTrade", "canPerpTrade", "canWithdraw")
+_NUMBERS: Final = ("expired", "nonce")
+# What a main wallet signs: by path, the name of the typed data and its fields; one that was not sent is not signed.
+_AGENT: Final = ("agentName", "agentAddress", "ipWhitelist", "expired", *_RIGHTS)
+_BUILDER: Final = ("builder", "maxFeeRate", "builderName")
+_OWN: Final[dict[tuple[str, str], tuple[str, tuple[str, ...]]]] = {
+    ("POST", "approveAgent"): ("ApproveAgent", _AGENT),
+    ("POST", "updateAgent"): ("UpdateAgent", ("agentAddress", "ipWhitelist", *_RIGHTS)),
+    ("DELETE", "agent"): ("DelAgent", ("agentAddress",)),
+    ("POST", "approveBuilder"): ("ApproveBuilder", _BUILDER),
+    ("POST", "updateBuilder"): ("UpdateBuilder", _BUILDER[:2]),
+    ("DELETE", "builder"): ("DelBuilder", _BUILDER[:1]),
+}
+
+Handler = Callable[[SimAccount, Params], Any]
 
 
 class WalletAccess:
@@ -32,31 +54,139 @@ class WalletAccess:
 
     def account_of(self, request: Request, params: Params, now: int) -> SimAccount:
         """Whose request it is, its signature and nonce checked. Raises Refused."""
-        signer, signature = params.get("signer", ""), params.get("signature", "")
-        user = params.get("user") or signer
-        for name, value in (("signer", signer), ("signature", signature), ("nonce", params.get("nonce"))):
-            if not value:
-                raise Refused(-1102, name)
-        if not is_address(user) or not is_address(signer):
-            raise Refused(-1130, "user")
-        user, signer = checked(user), checked(signer)
-        text = _signed_text(request)
-        if signer not in (
-            signer_address(each.encode(), signature, MAINNET) for each in dict.fromkeys((text, unquote(text)))
-        ):
+        signer = params.get("signer", "")
+        user, signature = self._signed(params, "signer", params.get("user") or signer)
+        if not is_address(signer):
+            raise Refused(-1130, "signer")
+        signer, text = checked(signer), _signed_text(request)
+        digests = (digest_of(each.encode(), MAINNET) for each in dict.fromkeys((text, unquote(text))))
+        if signer not in (signer_address(each, signature) for each in digests):
             raise Refused(-1022)
-        keys = self.exchange.accounts.keys
-        agent, own = keys.get(signer), keys.get(user)
-        if signer != user and (agent is None or own is None or agent.account is not own.account):
-            raise Refused(-2015, status=401)
+        if signer != user:
+            self._check_agent(user, signer, request.method, now)
         self._spend(user, params["nonce"], now)
         return self._account(user)
+
+    def own_routes(self, root: str) -> dict[tuple[str, str], Handler]:
+        """Returns what a main wallet alone may ask, by method and path."""
+        done: dict[tuple[str, str], Handler] = {
+            ("POST", "approveAgent"): lambda a, p: self._approve(a, AGENT, p, _AGENT),
+            ("POST", "updateAgent"): lambda a, p: self._update(a, AGENT, p),
+            ("DELETE", "agent"): lambda a, p: self._revoke(a, AGENT, p),
+            ("POST", "approveBuilder"): lambda a, p: self._approve(a, BUILDER, p, _BUILDER),
+            ("POST", "updateBuilder"): lambda a, p: self._update(a, BUILDER, p),
+            ("DELETE", "builder"): lambda a, p: self._revoke(a, BUILDER, p),
+        }
+        return {(method, f"{root}/{name}"): each for (method, name), each in done.items()}
+
+    def owner_of(self, request: Request, params: Params, now: int) -> SimAccount:
+        """Whose main wallet has signed a request of `own_routes`. Raises Refused."""
+        user, signature = self._signed(params, "user", params.get("user", ""))
+        name, fields = _OWN[request.method, request.path.rpartition("/")[2]]
+        values = {
+            each: _typed(each, params[each]) for each in (*fields, "asterChain", "user", "nonce") if each in params
+        }
+        chain = whole(params.get("signatureChainId") or "0", "signatureChainId")
+        if signer_address(owner_digest(name, values, chain), signature) != user:
+            raise Refused(-1022)
+        self._spend(user, params["nonce"], now)
+        return self._account(user)
+
+    def agents(self, account: SimAccount) -> list[dict[str, Any]]:
+        return [
+            {
+                "agentAddress": key.label,
+                "agentName": key.terms.get("agentName", ""),
+                "ipWhitelist": key.terms.get("ipWhitelist", ""),
+                "expired": int(key.terms.get("expired") or 0),
+                "source": "api",
+                "canRead": True,
+                "canSpotTrade": key.terms.get("canSpotTrade") == "true",
+                "canPerpTrade": key.can_trade,
+                "canWithdraw": key.can_withdraw,
+            }
+            for key in self._keys(account, AGENT)
+        ]
+
+    def builders(self, account: SimAccount) -> list[dict[str, Any]]:
+        return [
+            {"userAddress": account.key, "builderAddress": key.label}
+            | {name: key.terms.get(name, "") for name in _BUILDER[1:]}
+            for key in self._keys(account, BUILDER)
+        ]
+
+    def check_builder(self, account: SimAccount, params: Params) -> None:
+        """Raises Refused for an order that names a builder who was not approved, or may not take as much."""
+        builder = params.get("builder")
+        if not builder:
+            return
+        key = next((key for key in self._keys(account, BUILDER) if key.label.lower() == builder.lower()), None)
+        try:
+            taken, most = float(params.get("feeRate") or 0), float(key.terms["maxFeeRate"]) if key else -1.0
+        except ValueError:
+            raise Refused(-1130, "feeRate") from None
+        if not 0 <= taken <= most:
+            raise Refused(-1130, "builder")
+
+    def _keys(self, account: SimAccount, kind: str) -> list[ApiKey]:
+        return [key for key in self.exchange.accounts.keys.values() if key.account is account and key.kind == kind]
+
+    def _signed(self, params: Params, name: str, user: str) -> tuple[str, str]:
+        """(the user, the signature). Raises Refused where something is missing."""
+        for each in (name, "signature", "nonce"):
+            if not params.get(each):
+                raise Refused(-1102, each)
+        if not is_address(user):
+            raise Refused(-1130, "user")
+        return checked(user), params["signature"]
+
+    def _check_agent(self, user: str, signer: str, method: str, now: int) -> None:
+        own = self.exchange.accounts.by_key.get(user)
+        key = None if own is None else self.exchange.accounts.keys.get(agent_key(own, signer))
+        if key is None or key.kind != AGENT or 0 < int(key.terms.get("expired") or 0) < ms(now):
+            raise Refused(-2015, status=401)
+        if method != "GET" and not key.can_trade:
+            raise Refused(-2015, status=401)
 
     def _account(self, user: str) -> SimAccount:
         accounts = self.exchange.accounts
         if user not in accounts.by_key:
             accounts.open(user, user, "", self._balances)
         return accounts.keys[user].account
+
+    def _approve(self, account: SimAccount, kind: str, params: Params, fields: tuple[str, ...]) -> dict[str, Any]:
+        address = self._address(kind, params)
+        if agent_key(account, address) not in self.exchange.accounts.keys:
+            self.exchange.accounts.make_key(account, address, kind)
+        return self._change(account, address, params, {name: params.get(name, "") for name in fields})
+
+    def _update(self, account: SimAccount, kind: str, params: Params) -> dict[str, Any]:
+        address = self._address(kind, params)
+        key = self._found(account, kind, address)
+        return self._change(account, address, params, key.terms | {n: params[n] for n in key.terms if n in params})
+
+    def _change(self, account: SimAccount, address: str, params: Params, terms: dict[str, str]) -> dict[str, Any]:
+        can_trade, can_withdraw = (params[n].lower() == "true" if n in params else None for n in _RIGHTS[1:])
+        terms = {name: text.lower() if name in _RIGHTS else text for name, text in terms.items()}
+        key = agent_key(account, address)
+        self.exchange.accounts.change_key(key, can_trade=can_trade, can_withdraw=can_withdraw, terms=terms)
+        return DONE
+
+    def _revoke(self, account: SimAccount, kind: str, params: Params) -> dict[str, Any]:
+        self.exchange.accounts.revoke_key(self._found(account, kind, self._address(kind, params)).key)
+        return DONE
+
+    def _found(self, account: SimAccount, kind: str, address: str) -> ApiKey:
+        key = self.exchange.accounts.keys.get(agent_key(account, address))
+        if key is None or key.kind != kind:
+            raise Refused(-1130, "agentAddress" if kind == AGENT else "builder")
+        return key
+
+    def _address(self, kind: str, params: Params) -> str:
+        name = "agentAddress" if kind == AGENT else "builder"
+        if not is_address(params.get(name, "")):
+            raise Refused(-1130, name)
+        return checked(params[name])
 
     def _spend(self, user: str, text: str, now: int) -> None:
         kept = self._nonces.setdefault(user, [])
@@ -68,6 +198,12 @@ class WalletAccess:
         kept.append(nonce)
         kept.sort()
         del kept[:-NONCES_MAX]
+
+
+def _typed(name: str, text: str) -> str | int | bool:
+    if name in _RIGHTS:
+        return text.lower() == "true"
+    return whole(text, name) if name in _NUMBERS else text
 
 
 def _signed_text(request: Request) -> str:

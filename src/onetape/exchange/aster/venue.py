@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from onetape.exchange.account import SimAccount
+from onetape.exchange.account import SimAccount, since
 from onetape.exchange.aster.access import WalletAccess
 from onetape.exchange.binance.account import AccountData
 from onetape.exchange.binance.limits import Limits
 from onetape.exchange.binance.public import PublicData
 from onetape.exchange.binance.rest import Params, Rest
 from onetape.exchange.binance.streams import Streams
-from onetape.exchange.binance.terms import OrderTerms
+from onetape.exchange.binance.terms import OrderTerms, span
 from onetape.exchange.binance.trading import OrderTraits, Trading
 from onetape.exchange.binance.user_events import EventTraits
 from onetape.exchange.binance.venue import Public, Signed, public_routes
@@ -24,6 +24,7 @@ from onetape.exchange.binance.wire import Refused, amount, ms
 from onetape.exchange.dialect import Connection, Reply, Request
 from onetape.exchange.exchange import SimExchange
 from onetape.exchange.reports import Report
+from onetape.model.time import DAY
 
 __all__ = ["Aster"]
 
@@ -56,6 +57,8 @@ NO_POSITION_FIELDS: Final = (
     "isolated",
 )
 TRANSFERS: Final = {"SPOT_FUTURE": "MAIN_UMFUTURE", "FUTURE_SPOT": "UMFUTURE_MAIN"}
+TRANSFER_ID_MAX: Final = 63
+TRANSFER_IDS: Final = 7 * DAY  # for how long one counts
 # What is left of spot for clients that ask for it first.
 SPOT: Final = ("/api/v1/", "/api/v3/")
 
@@ -76,6 +79,7 @@ class Aster:
         self.rest = Rest(self.limits, self._route)
         self._open = self._public_routes()
         self._signed = self._signed_routes()
+        self._own = self.access.own_routes(ROOT)
 
     def addresses(self, host: str, port: int) -> tuple[str, str]:
         return f"http://{host}:{port}", f"ws://{host}:{port}"
@@ -87,6 +91,8 @@ class Aster:
         key = (request.method, request.path)
         if open_to_all := self._open.get(key):
             return open_to_all(params, now)
+        if own := self._own.get(key):
+            return own(self.access.owner_of(request, params, now + self.skew), params)
         signed = self._signed.get(key)
         if signed is None:
             raise Refused(-5000, request.path, request.method, status=404)
@@ -96,6 +102,7 @@ class Aster:
         if request.method in ("POST", "PUT") and request.path in (f"{ROOT}/order", f"{ROOT}/batchOrders"):
             count = 5 if request.path.endswith("batchOrders") else 1
             headers.update(self.limits.spend_orders(account.number, count, now))
+            self.access.check_builder(account, params)
         return signed(account, params, now)
 
     # --- routes -----------------------------------------------------------------------------------
@@ -118,6 +125,7 @@ class Aster:
         info = self.public.exchange_info(now)
         for symbol in info["symbols"]:
             del symbol["permissionSets"]
+            symbol["filters"] = [each for each in symbol["filters"] if each["filterType"] != "POSITION_RISK_CONTROL"]
             symbol |= {"timeInForce": list(TIFS), "symbolType": 0, "tradingMode": 0, "channel": "", "settlePlan": 0}
         return info
 
@@ -153,10 +161,12 @@ class Aster:
             },
             "commissionRate": {"GET": self._commission},
             "adlQuantile": {"GET": lambda a, p, _n: data.adl_quantile(a, p)},
-            "income": {"GET": lambda a, p, _n: data.income(a, p)},
+            # There are no pages.
+            "income": {"GET": lambda a, p, _n: data.income(a, {n: v for n, v in p.items() if n != "page"})},
             "forceOrders": {"GET": lambda a, p, _n: data.force_orders(a, p)},
             "asset/wallet/transfer": {"POST": self._transfer},
-            "builder": {"GET": lambda _a, _p, _n: []},
+            "agent": {"GET": lambda a, _p, _n: self.access.agents(a)},
+            "builder": {"GET": lambda a, _p, _n: self.access.builders(a)},
             "listenKey": {
                 "POST": lambda a, _p, n: {"listenKey": streams.open_key(a, n)},
                 "PUT": self._keep_key,
@@ -164,7 +174,12 @@ class Aster:
             },
         }
         named = {(method, f"{ROOT}/{name}"): each for name, kinds in routes.items() for method, each in kinds.items()}
-        return {**named, ("GET", f"{SPOT[1]}account"): self._spot}
+        spot: dict[tuple[str, str], Signed] = {
+            ("GET", f"{SPOT[1]}account"): self._spot,
+            ("POST", f"{SPOT[1]}asset/wallet/transfer"): self._transfer,
+            ("GET", f"{SPOT[1]}transactionHistory"): lambda a, p, _n: self._spot_history(a, p),
+        }
+        return named | spot
 
     def _spot(self, account: SimAccount, _params: Params, now: int) -> dict[str, Any]:
         """Returns the wallet beside the one that is traded from."""
@@ -185,7 +200,34 @@ class Aster:
         kind = TRANSFERS.get(params.get("kindType", ""))
         if kind is None:
             raise Refused(-1102, "kindType")
+        name = params.get("clientTranId", "")
+        if not 0 < len(name) <= TRANSFER_ID_MAX:
+            raise Refused(-4114)
+        if any(row.name == name for row in since(account.income, now - TRANSFER_IDS, lambda row: row.time)):
+            raise Refused(-4115)
         return {**self.account.wallet.transfer(account, {**params, "type": kind}, now), "status": "SUCCESS"}
+
+    def _spot_history(self, account: SimAccount, params: Params) -> list[dict[str, Any]]:
+        """Returns what came to the spot wallet and went from it, oldest first."""
+        start, end = span(params)
+        rows = [
+            {
+                "tranId": row.id,
+                "tradeId": None,
+                "asset": self.exchange.currencies[row.currency],
+                "symbol": "",
+                "balanceDelta": amount(-row.amount),
+                "balanceInfo": kind,
+                "time": ms(row.time),
+                "type": kind,
+            }
+            for row in since(account.income, start, lambda row: row.time)
+            if row.kind == "transfer" and row.time <= end
+            for kind in ("TRANSFER_SPOT_TO_FUTURE" if row.amount > 0 else "TRANSFER_FUTURE_TO_SPOT",)
+            if params.get("type", kind) == kind
+            and params.get("asset") in (None, self.exchange.currencies[row.currency])
+        ]
+        return rows[: min(int(params.get("limit") or 100), 1000)]
 
     def _keep_key(self, account: SimAccount, _params: Params, now: int) -> dict[str, Any]:
         if not self.streams.keep_key(account, now):

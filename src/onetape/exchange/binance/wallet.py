@@ -51,7 +51,9 @@ class WalletData:
         asset = self.exchange.currencies[at]
         if units > (account.beside.get(at, 0) if sign > 0 else self._withdrawable(account, at)):
             raise Refused(-5013)
-        made = self.exchange.accounts.transfer(account, asset, str(sign * Decimal(text)), now)
+        made = self.exchange.accounts.transfer(
+            account, asset, str(sign * Decimal(text)), now, params.get("clientTranId", "")
+        )
         return {"tranId": made}
 
     def give(self, account: SimAccount, params: Params, now: int) -> dict[str, Any]:

@@ -10,10 +10,14 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
-from onetape.orders.calls import Traits
+from onetape.orders.budget import BudgetRule
+from onetape.orders.calls import Purpose, Traits
 from onetape.orders.reports import AccountModeReport
+from onetape.venues.aster import transfers
 from onetape.venues.aster.signing import TESTNET, WalletSigner
-from onetape.venues.binance.family import Family
+from onetape.venues.binance.family import Family, WalletSide
+from onetape.venues.endpoint import Endpoint
+from onetape.venues.key_check import KeyRights
 
 __all__ = ["ASTER", "TESTNET_ASTER"]
 
@@ -28,6 +32,16 @@ def _modes(value: Any) -> AccountModeReport:
     )
 
 
+_WALLETS: Final = WalletSide(
+    transfers.transfer_terms,
+    transfers.history_terms,
+    transfers.transfer_reports,
+    {"spot": (Endpoint(Purpose.WALLETS, "GET", "/api/v3/account", 5), {})},
+    Endpoint(Purpose.MODES, "GET", "/fapi/v3/agent", 1),
+    KeyRights.of_agents,
+    (BudgetRule(60_000_000_000, 1_200, "x-mbx-used-weight-1m"),),  # the lower one of two that are documented
+    weights=(5, 30),
+)
 ASTER: Final = Family(
     name="aster",
     venue="aster",
@@ -39,11 +53,13 @@ ASTER: Final = Family(
     signer=WalletSigner,
     headers=lambda _key: {},
     read_modes=_modes,
+    wallet_side=_WALLETS,
     has_algo=False,
     has_nonces=True,
     signs_listen_key=True,
     amends_side=False,
     has_open_interest=False,
+    pages_income=False,
     ways=("", "", ""),
 )
 TESTNET_ASTER: Final = replace(ASTER, signer=partial(WalletSigner, chain=TESTNET))

@@ -9,6 +9,8 @@ secp256k1 by libsecp256k1, the hash keccak-256 (not SHA3-256).
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from onetape.model.errors import BadConfig, NotAvailable
@@ -26,6 +28,7 @@ __all__ = [
     "checked",
     "digest_of",
     "is_address",
+    "owner_digest",
     "refuse_main_key",
     "signer_address",
 ]
@@ -52,26 +55,33 @@ def _curve() -> type[PrivateKey]:
     return PrivateKey
 
 
-class _Domain:
-    """What all messages of a chain begin with."""
-
-    def __init__(self, chain: int) -> None:
-        kind = b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
-        parts = (kind, b"AsterSignTransaction", b"1")
-        separator = _keccak(b"".join(map(_keccak, parts)) + chain.to_bytes(32, "big") + bytes(32))
-        self.head = b"\x19\x01" + separator
-        self.kind = _keccak(b"Message(string msg)")
+@lru_cache(maxsize=8)
+def _head(chain: int) -> bytes:
+    """Returns what all that is signed on a chain begins with."""
+    kind = b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
+    parts = (kind, b"AsterSignTransaction", b"1")
+    return b"\x19\x01" + _keccak(b"".join(map(_keccak, parts)) + chain.to_bytes(32, "big") + bytes(32))
 
 
-_DOMAINS: dict[int, _Domain] = {}
+@lru_cache(maxsize=64)
+def _kind(name: str, fields: tuple[str, ...]) -> bytes:
+    """fields: type and name of each."""
+    return _keccak(f"{name}({','.join(fields)})".encode())
 
 
 def digest_of(message: bytes, chain: int) -> bytes:
     """Returns the 32 bytes that are signed for the text of a request."""
-    domain = _DOMAINS.get(chain)
-    if domain is None:
-        domain = _DOMAINS[chain] = _Domain(chain)
-    return _keccak(domain.head + _keccak(domain.kind + _keccak(message)))
+    return _keccak(_head(chain) + _keccak(_kind("Message", ("string msg",)) + _keccak(message)))
+
+
+def owner_digest(name: str, values: Mapping[str, str | int | bool], chain: int) -> bytes:
+    """Returns the same of what a main wallet says itself, its fields in the order of `values`."""
+    fields, words = [], []
+    for field, value in values.items():
+        kind = "string" if isinstance(value, str) else "bool" if isinstance(value, bool) else "uint256"
+        fields.append(f"{kind} {field[0].upper()}{field[1:]}")
+        words.append(_keccak(value.encode()) if isinstance(value, str) else int(value).to_bytes(32, "big"))
+    return _keccak(_head(chain) + _keccak(_kind(name, tuple(fields)) + b"".join(words)))
 
 
 def address_of(public: bytes) -> str:
@@ -90,7 +100,7 @@ def is_address(text: str) -> bool:
     return _ADDRESS.match(text) is not None
 
 
-def signer_address(message: bytes, signature: str, chain: int) -> str:
+def signer_address(digest: bytes, signature: str) -> str:
     """Whose wallet signed, "" where the signature is none."""
     _curve()
     from coincurve import PublicKey
@@ -100,9 +110,7 @@ def signer_address(message: bytes, signature: str, chain: int) -> str:
         if len(raw) != 65 or raw[64] not in (0, 1, 27, 28):
             return ""
         recoverable = raw[:64] + bytes([raw[64] % 27])
-        return address_of(
-            PublicKey.from_signature_and_message(recoverable, digest_of(message, chain), None).format(False)
-        )
+        return address_of(PublicKey.from_signature_and_message(recoverable, digest, None).format(False))
     except ValueError:
         return ""
 
@@ -134,7 +142,10 @@ class WalletSigner:
 
     def sign(self, payload: bytes) -> str:
         """r, s and v of a text, as 0x and 130 hexadecimal digits."""
-        raw = self._key.sign_recoverable(digest_of(payload, self.chain), None)
+        return self.signed(digest_of(payload, self.chain))
+
+    def signed(self, digest: bytes) -> str:
+        raw = self._key.sign_recoverable(digest, None)
         return f"0x{raw[:64].hex()}{raw[64] + 27:02x}"
 
     def signed_query(self, params: dict[str, str], tail: str) -> str:

@@ -147,6 +147,9 @@ _ROWS: Final[tuple[tuple[int, Outcome, type[OnetapeError], str], ...]] = (
     (-4137, D, OrderInvalid, "Quantity must be zero with closePosition equals true."),
     (-4138, D, OrderInvalid, "Reduce only must be true with closePosition equals true."),
     (-4140, D, TradingStopped, "Invalid symbol status for opening position."),
+    # Of transfers at Aster: one by this id was carried out in the last seven days, and the history says so.
+    (-4114, D, VenueRejected, "clientTranId is not valid."),
+    (-4115, A, OrderOutcomeUnknown, "clientTranId is duplicated."),
     (-4141, D, TradingStopped, "Symbol is closed."),
     (-4142, D, OrderWouldTrigger, "REJECT: take profit or stop order will be triggered immediately."),
     (-4161, D, AccountMode, "Leverage reduction is not supported in Isolated Margin Mode with open positions."),

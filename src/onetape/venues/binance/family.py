@@ -7,22 +7,42 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from onetape.orders.calls import Purpose, Traits
-from onetape.orders.reports import AccountModeReport
+from onetape.orders.budget import BudgetRule
+from onetape.orders.calls import Purpose, Traits, TransferRoute
+from onetape.orders.reports import AccountModeReport, TransferReport
 from onetape.venues.binance.signing import Signer, signer_of
-from onetape.venues.binance.transfers import DEPOSITS_PATH
+from onetape.venues.binance.transfers import DEPOSITS_PATH, history_terms, transfer_reports, transfer_terms
 from onetape.venues.endpoint import Endpoint
+from onetape.venues.key_check import KeyRights
 
-__all__ = ["BINANCE", "Endpoints", "Family"]
+__all__ = ["BINANCE", "Endpoints", "Family", "WalletSide"]
+
+_Terms = tuple[str, dict[str, str]]  # path and terms
+
+
+class WalletSide(NamedTuple):
+    """Describes what is beside trading: wallets, the money that moves between them, the rights of a key. weights: of a
+    transfer and of a look at their history. wallets: by name, how each is asked for. read_rights: of the answer to
+    `rights`, for the wallet that signs ("": none)."""
+
+    transfer: Callable[[TransferRoute, str, int, str], _Terms | None]
+    history: Callable[[TransferRoute, int, str, str], _Terms | None]
+    read: Callable[[Any, Mapping[str, str]], tuple[list[TransferReport], str]]
+    wallets: Mapping[str, tuple[Endpoint, dict[str, str]]]
+    rights: Endpoint
+    read_rights: Callable[[Any, str], KeyRights | None]
+    budget: tuple[BudgetRule, ...]
+    weights: tuple[int, int] = (1, 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
     """Describes one venue of the family. venue: as its symbols begin. has_algo: conditional orders live in a service of
     their own, with ids of their own. has_nonces: requests carry a nonce in place of a time. ways: what the paths of its
-    streams begin with: top of the book, market, account."""
+    streams begin with: top of the book, market, account.
+    pages_income: that history has pages; else one goes on from the time of the last row."""
 
     name: str
     venue: str
@@ -34,11 +54,13 @@ class Family:
     signer: Callable[[str, str], Signer]
     headers: Callable[[str], Mapping[str, str]]
     read_modes: Callable[[Any], AccountModeReport]
+    wallet_side: WalletSide
     has_algo: bool = True
     has_nonces: bool = False
     signs_listen_key: bool = False
     amends_side: bool = True
     has_open_interest: bool = True
+    pages_income: bool = True
     ways: tuple[str, str, str] = ("/public", "/market", "/private")
 
 
@@ -82,6 +104,20 @@ def _modes(value: Any) -> AccountModeReport:
     )
 
 
+_BINANCE_WALLETS: Final = WalletSide(
+    transfer_terms,
+    history_terms,
+    transfer_reports,
+    # "Account information" of the spot REST, "Funding Wallet" of the wallet documentation, read 2026-11.
+    {
+        "spot": (Endpoint(Purpose.WALLETS, "GET", "/api/v3/account", 20), {"omitZeroBalances": "true"}),
+        "funding": (Endpoint(Purpose.WALLETS, "POST", "/sapi/v1/asset/get-funding-asset", 1), {}),
+    },
+    Endpoint(Purpose.MODES, "GET", "/sapi/v1/account/apiRestrictions", 1),
+    lambda value, _signer: KeyRights.of_binance(value),
+    # Of what goes to /sapi, counted apart: "Limits" of the wallet documentation, read 2026-11.
+    (BudgetRule(60_000_000_000, 12_000, "x-sapi-used-ip-weight-1m"),),
+)
 BINANCE: Final = Family(
     name="binance-usdm",
     venue="binance",
@@ -94,4 +130,5 @@ BINANCE: Final = Family(
     signer=lambda _key, secret: signer_of(secret),
     headers=lambda key: {"X-MBX-APIKEY": key},
     read_modes=_modes,
+    wallet_side=_BINANCE_WALLETS,
 )

@@ -46,8 +46,6 @@ class BinanceUsdmVenue:
     in_order = False
     clock_step: Final = 1_000_000
     budget: Final = (WEIGHTS,)
-    # Of what goes to /sapi, counted apart: "Limits" of the wallet documentation, read 2026-11.
-    wallet_budget: Final = (BudgetRule(60_000_000_000, 12_000, "x-sapi-used-ip-weight-1m"),)
     # 300 attempts to connect in five minutes for an address (WebSocket limits, read 2026-11).
     connects: Final = BudgetRule(300_000_000_000, 300, "")
     keep_key_s: Final = 60.0  # each half hour would do: an early one finds a key that is gone
@@ -58,7 +56,7 @@ class BinanceUsdmVenue:
     def __init__(self, key: str, secret: str, addresses: Addresses, family: Family = BINANCE) -> None:
         self.order_rules: tuple[BudgetRule, ...] = ()
         self.protocol = BinanceUsdmProtocol(key, secret, family)
-        self._family = family
+        self._family, self.wallet_budget = family, family.wallet_side.budget
         self.past = BinanceUsdmPast()
         self.polls = BinanceUsdmPolls(has_open_interest=family.has_open_interest)
         self._addresses = addresses

@@ -13,7 +13,7 @@ Sources: "Balance and Position Update" and "Get Income History" of the USD-M doc
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -72,16 +72,22 @@ _WORDS: Final = frozenset(kind.value for kind in MoveKind)
 _Sum = tuple[MoveKind, str, int]  # with the currency and the amount
 
 
-def income_terms(now: int, since: int, cursor: str) -> dict[str, str]:
-    """Of a page of the history, oldest first. cursor: start:page."""
+def income_terms(now: int, since: int, cursor: str, *, pages: bool = True) -> dict[str, str]:
+    """Of a page of the history, oldest first. cursor: start:page, or the start alone where there are no pages."""
     start, _, page = cursor.partition(":")
     start = start or str(max(since, now - (INCOME_KEPT if since else INCOME_USUAL)) // _MS)
-    return {"startTime": start, "limit": str(INCOME_PAGE), "page": page or "1"}
+    return {"startTime": start, "limit": str(INCOME_PAGE)} | ({"page": page or "1"} if pages else {})
 
 
-def next_income(rows: int, sent: Mapping[str, str]) -> str:
-    """Returns the cursor of what follows a page of so many rows, "" where nothing does."""
-    return f"{sent['startTime']}:{int(sent['page']) + 1}" if rows >= INCOME_PAGE else ""
+def next_income(rows: Sequence[Mapping[str, Any]], sent: Mapping[str, str]) -> str:
+    """Returns the cursor of what follows a page, "" where nothing does. Without pages the last row's millisecond is
+    asked for a second time: what was told then is known by its id. One that fills a page by itself is passed."""
+    if len(rows) < INCOME_PAGE:
+        return ""
+    if "page" in sent:
+        return f"{sent['startTime']}:{int(sent['page']) + 1}"
+    start, last = int(sent["startTime"]), max(int(row["time"]) for row in rows)
+    return str(last if last > start else start + 1)
 
 
 @dataclass(slots=True)

@@ -35,13 +35,7 @@ from onetape.venues.binance.family import BINANCE, Endpoints, Family
 from onetape.venues.binance.moves import SeenMoves, income_terms, next_income
 from onetape.venues.binance.rows import algo_row, balance_reports, order_row, position_row, trade_row, wallet_reports
 from onetape.venues.binance.signing import sent_terms
-from onetape.venues.binance.transfers import (
-    deposit_reports,
-    deposit_terms,
-    history_terms,
-    transfer_reports,
-    transfer_terms,
-)
+from onetape.venues.binance.transfers import deposit_reports, deposit_terms
 from onetape.venues.binance.words import (
     ALGO_STATES,
     CONDITIONAL_TYPES,
@@ -71,12 +65,6 @@ _LIMIT: Final = OrderType.LIMIT
 _NO_TRIGGER: Final = TriggerBy.NONE
 _BOTH: Final = PositionSide.BOTH
 _GTD: Final = TimeInForce.GTD
-_KEY_RIGHTS: Final = Endpoint(Purpose.MODES, "GET", "/sapi/v1/account/apiRestrictions", 1)
-# "Account information" of the spot REST, "Funding Wallet" of the wallet documentation, read 2026-11.
-_WALLETS: Final = {
-    "spot": (Endpoint(Purpose.WALLETS, "GET", "/api/v3/account", 20), {"omitZeroBalances": "true"}),
-    "funding": (Endpoint(Purpose.WALLETS, "POST", "/sapi/v1/asset/get-funding-asset", 1), {}),
-}
 # Codes that settle a cancel or amendment by saying that the order is not there.
 _NOT_THERE: Final = frozenset({-2011, -2013})
 
@@ -194,21 +182,27 @@ class BinanceUsdmProtocol:
         return self._signed(self._endpoints.fills, params, now, symbol=symbol)
 
     def account_moves(self, now: int, *, since: int, cursor: str = "") -> Call:
-        return self._signed(self._endpoints.moves, income_terms(now, since, cursor), now)
+        return self._signed(
+            self._endpoints.moves, income_terms(now, since, cursor, pages=self.family.pages_income), now
+        )
 
     def note_move(self, reference: str) -> None:
         """A move that our tape has."""
         self._moves.note(reference)
 
     def transfer(self, route: TransferRoute, currency: str, amount: int, now: int, *, name: str = "") -> Call | None:
-        terms = transfer_terms(route, currency, amount, name)
-        return self._signed(Endpoint(Purpose.TRANSFER, "POST", terms[0], 1), terms[1], now) if terms else None
+        side = self.family.wallet_side
+        terms = side.transfer(route, currency, amount, name)
+        weight = side.weights[0]
+        return self._signed(Endpoint(Purpose.TRANSFER, "POST", terms[0], weight), terms[1], now) if terms else None
 
     def transfers(
         self, route: TransferRoute, now: int, *, since: int, cursor: str = "", name: str = "", currency: str = ""
     ) -> Call | None:
-        terms = history_terms(route, since, cursor, name)
-        return self._signed(Endpoint(Purpose.TRANSFERS, "GET", terms[0], 1), terms[1], now) if terms else None
+        side = self.family.wallet_side
+        terms = side.history(route, since, cursor, name)
+        weight = side.weights[1]
+        return self._signed(Endpoint(Purpose.TRANSFERS, "GET", terms[0], weight), terms[1], now) if terms else None
 
     # --- conversions: an OrderProtocol that is a Converter ----------------------------------------
 
@@ -246,12 +240,13 @@ class BinanceUsdmProtocol:
         return self._signed(self._endpoints.modes, {}, now)
 
     def key_rights(self, now: int) -> Call:
-        """Asks what the key may do. Of the wallet side, which lives at an address of its own."""
-        return self._signed(_KEY_RIGHTS, {}, now)
+        """Asks what the key may do."""
+        return self._signed(self.family.wallet_side.rights, {}, now)
 
     def wallets(self, now: int) -> dict[str, Call]:
         """Asks the wallet side; the spot wallet's answer has the user's number, too."""
-        return {name: self._signed(path, terms, now, symbol=name) for name, (path, terms) in _WALLETS.items()}
+        wallets = self.family.wallet_side.wallets
+        return {name: self._signed(path, terms, now, symbol=name) for name, (path, terms) in wallets.items()}
 
     def leverage(self, symbol: str, times: int, now: int) -> Call:
         params = {"symbol": self._by_symbol[symbol].raw_symbol, "leverage": str(times)}
@@ -391,7 +386,7 @@ class BinanceUsdmProtocol:
                 return Answer(Outcome.DONE, tuple(balance_reports(value, *bounds)))
             case Purpose.MOVES:
                 moves = self._moves.of_history(value, self._symbol)
-                more = next_income(len(value), sent_terms(call.target))
+                more = next_income(value, sent_terms(call.target))
                 return Answer(Outcome.DONE, tuple(moves), cursor=more)
             case Purpose.TRANSFER:
                 number, *_ = (value[key] for key in ("txnId", "tranId", "id") if key in value)
@@ -401,7 +396,7 @@ class BinanceUsdmProtocol:
             case Purpose.CONVERSION:
                 return Answer(Outcome.DONE, spot.read(value, call.symbol))
             case Purpose.TRANSFERS | Purpose.DEPOSITS:
-                read = transfer_reports if call.purpose is Purpose.TRANSFERS else deposit_reports
+                read = self.family.wallet_side.read if call.purpose is Purpose.TRANSFERS else deposit_reports
                 reports, more = read(value, sent_terms(call.target))
                 return Answer(Outcome.DONE, tuple(reports), cursor=more)
             case Purpose.MODES:
