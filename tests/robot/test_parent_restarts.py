@@ -428,3 +428,45 @@ def test_a_parent_goes_on_in_another_process_to_its_target_and_never_beyond(tmp_
         assert set(orders) == {target.data["id"]}
         assert sum("goes on" in each.data["text"] for each in records(run / "journal", "log")) == 1
         assert replay_run(run, verify=True)["divergences"] == 0
+
+
+class Twice(Works):
+    def on_quote(self, quote):
+        super().on_quote(quote)
+        if self.now > self.began + MINUTE and not self.memory.get("twice"):
+            self.memory["twice"] = True
+            self.set_target(self.symbols[0], -0.02, "join")
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_a_cancel_that_the_venue_refuses_is_asked_for_once_more_with_a_brake(tmp_path, is_killed):
+    """The next target waits for the order of the one before, and nobody else cancels it."""
+
+    def cancels() -> int:
+        return sum(each.data["kind"] == "cancel" for each in records(robot.run.folder / "journal", "order_request"))
+
+    def refuse() -> None:
+        news = NewsOut(taken, OrderNews.CANCEL_REJECTED, OrderState.ACCEPTED, robot.first.later, 1, "busy")
+        robot.first.tape.write(news, robot.first.later)
+        robot.run.step()
+
+    with Robot(tmp_path, Twice, params={"algo": "join"}) as robot:
+        (order,) = robot.loop.working(A)
+        taken = robot.first.order(order.id, 10, tag="join")
+        robot.step(2 * MINUTE)
+        assert cancels() == 1
+        refuse()
+        if is_killed:
+            robot.kill()
+        for tries in range(2, 9):
+            robot.step(5 * MINUTE)
+            assert cancels() == tries, "one for each refusal"
+            refuse()
+            robot.run.step()
+            assert cancels() == tries, "not at once"
+        robot.step(5 * MINUTE)
+        news = NewsOut(taken, OrderNews.CANCELED, OrderState.CANCELED, robot.first.later)
+        robot.first.tape.write(news, robot.first.later)
+        robot.step()
+        assert robot.working() == [(A, "sell", 0.02)]
+        assert len(robot.said("is not canceled")) == 1
