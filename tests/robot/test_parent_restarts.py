@@ -287,11 +287,15 @@ class Another(Strategy):
 @pytest.mark.parametrize(
     ("accounts", "change", "said"),
     [
-        ("a", {"strategy": Another, "strategy_named": "other"}, "it is of the strategy Works"),
+        ("a", {"strategy": Another, "strategy_named": "other"}, "it is of the strategy test_parent_restarts.py:Works"),
+        ("a", {"strategy": "file.py:Works"}, "it is of the strategy test_parent_restarts.py:Works"),
         ("ac", {"venues": {"c": "binance", "a": "binance@a"}}, "it is of account a, not c"),
     ],
 )
 def test_what_is_of_another_strategy_or_account_does_not_go_on(tmp_path, accounts, change, said):
+    if "file" in str(change.get("strategy")):  # a class of the same name
+        (tmp_path / "file.py").write_text("from test_parent_restarts import Another\n\n\nclass Works(Another): ...\n")
+        change = {"strategy": load_strategy(f"{tmp_path / 'file.py'}:Works")}
     with Robot(tmp_path, Works, accounts=accounts) as robot:
         robot.run.close(keep=True)
         robot.options = replace(robot.options, **change)

@@ -16,6 +16,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
 from onetape.engine.handlers import PRIVATE_TIMER
+from onetape.engine.loader import source_name
 from onetape.engine.marks import BUY, CHANGING, QUOTES, SELL, TRADES
 from onetape.engine.notes import Signal, number_of
 from onetape.engine.parent_terms import ParentTerms
@@ -124,7 +125,7 @@ class ExecutionDesk:
         self._kept_divided: dict[str, list[Any]] = kept.setdefault("divided", {})
         # A strategy and its accounts by venue, of this life and the earlier one.
         self._of: list[Any] = [
-            type(getattr(set_target, "__self__", None)).__name__,
+            source_name(type(getattr(set_target, "__self__", None))),
             {v: a for a, v in host.accounts.items()},
         ]
         self._was_of, kept["of"] = kept.get("of", self._of), self._of
@@ -262,7 +263,7 @@ class ExecutionDesk:
             self._of,
             at_exchange(symbol).partition(":")[0],
         )
-        if strategy != now_strategy:
+        if now_strategy not in (strategy, f"{now_strategy.partition(':')[0]}:{strategy}"):  # older tapes: its class
             raise StrategyError(f"it is of the strategy {strategy}", location=symbol)
         for venue in sorted(before.keys() & now.keys()):
             if at_exchange(venue) in ("", exchange) and before[venue] != now[venue]:
