@@ -9,14 +9,15 @@ of a robot that was killed takes it up, with its start, deadline and schedule.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 from decimal import Decimal
+from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
 from onetape.engine.handlers import PRIVATE_TIMER
-from onetape.engine.loader import source_name
 from onetape.engine.marks import BUY, CHANGING, QUOTES, SELL, TRADES
 from onetape.engine.notes import Signal, number_of
 from onetape.engine.parent_terms import ParentTerms
@@ -125,7 +126,7 @@ class ExecutionDesk:
         self._kept_divided: dict[str, list[Any]] = kept.setdefault("divided", {})
         # A strategy and its accounts by venue, of this life and the earlier one.
         self._of: list[Any] = [
-            source_name(type(getattr(set_target, "__self__", None))),
+            _source_name(type(getattr(set_target, "__self__", None))),
             {v: a for a, v in host.accounts.items()},
         ]
         self._was_of, kept["of"] = kept.get("of", self._of), self._of
@@ -743,3 +744,9 @@ class ExecutionDesk:
 
 def _timer(work: Work) -> str:
     return f"{PRIVATE_TIMER}{work.target}"
+
+
+def _source_name(strategy: type) -> str:
+    """Returns a class by the name of its file, which a run keeps (see loader.keep_source), and its own."""
+    file = getattr(sys.modules.get(strategy.__module__), "__file__", None)
+    return f"{Path(file).name if file is not None else 'strategy.py'}:{strategy.__name__}"

@@ -21,7 +21,7 @@ from onetape.engine.source_location import source_location
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import BadConfig, OnetapeError, PermissionDenied, StrategyError
 
-__all__ = ["keep_source", "load_strategy", "own_modules", "source_files", "source_name"]
+__all__ = ["keep_source", "load_strategy", "own_modules", "source_files"]
 
 # Libraries that we import where they are needed.
 IMPORTED_LATE: Final = (
@@ -182,12 +182,6 @@ def keep_source(strategy: type[Strategy], folder: Path) -> str:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(path.read_bytes())
     return f"{main.name}:{strategy.__name__}"
-
-
-def source_name(strategy: type) -> str:
-    """Returns a class by the name of its file, as `keep_source` keeps it, and its own: the same in a replay."""
-    file = getattr(sys.modules.get(strategy.__module__), "__file__", None)
-    return f"{Path(file).name if file is not None else 'strategy.py'}:{strategy.__name__}"
 
 
 def source_files(folder: Path) -> list[Path]:
