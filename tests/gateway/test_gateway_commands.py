@@ -64,7 +64,9 @@ def test_a_gateway_tells_what_its_orders_took(world, tmp_path, entry):
     for order in orders:
         wait_for(lambda order=order: ("accepted", 0) in news_of(tmp_path, order))
     spans = send(tmp_path, "gateway", "latency")["result"]
-    assert gateway.ask("status")["spans"] == spans
+    by_robot = spans.pop("robots")
+    assert (gateway.ask("status")["spans"], gateway.ask("status")["spans_by_robot"]) == (spans, by_robot)
+    assert list(by_robot.values()) == [spans]
     decided, out, acknowledged = (spans[n] for n in ("received_to_decided", "decided_to_out", "out_to_acknowledged"))
     assert [span["count"] for span in (decided, out, acknowledged)] == [ORDERS] * 3
     for span in (decided, out, acknowledged):

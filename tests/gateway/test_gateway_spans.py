@@ -7,6 +7,7 @@ import random
 import pytest
 
 from onetape.gateway.latency_spans import Histogram, Spans
+from onetape.model.ids import client_id, robot_tag
 from onetape.orders.calls import Call, OrderKey, Purpose
 from onetape.orders.outcome import Answer, Outcome
 
@@ -69,7 +70,7 @@ def test_an_order_of_a_robot_has_three_spans():
     spans.decided_at = 30 * US
     spans.out(call(), 75 * US)
     spans.decided_at = 0
-    spans.decided(10 * US, 30 * US)
+    spans.decided(10 * US, 30 * US, "mm")
     spans.answered(call(), DONE, 275 * US)
     assert [spans.summary()[name]["max_us"] for name in NAMES] == [20, 45, 200]
 
@@ -94,7 +95,7 @@ def test_an_order_that_finds_no_connection_is_on_its_way_while_it_waits():
         (lambda s: s.out(call(Purpose.FILLS), 5), [0, 0, 0]),
         (lambda s: [s.waits(call()), s.out(call(), 5)], [0, 0, 0]),
         (lambda s: s.answered(call(), DONE, 5), [0, 0, 0]),  # it never went out
-        (lambda s: s.decided(10, 5), [0, 0, 0]),  # the clock was set back
+        (lambda s: s.decided(10, 5, "mm"), [0, 0, 0]),  # the clock was set back
     ],
 )
 def test_what_is_no_span_is_not_counted(change, expected):
@@ -119,3 +120,23 @@ def test_a_cancel_is_not_taken_for_its_placing():
     spans.answered(call(), DONE, 25)
     assert counts(spans) == [0, 0, 2]
     assert spans.summary()[NAMES[2]]["max_us"] == 20 / 1000
+
+
+def test_each_robot_has_spans_of_its_own_by_its_client_ids():
+    spans = Spans()
+    slow, fast = "Slow-Robot 1", "mm"
+    for robot, us, orders in ((slow, 900, 2), (fast, 40, 3)):
+        spans.follow(robot)
+        for ordinal in range(1, orders + 1):
+            one = call(name=client_id(robot_tag(robot), epoch=1, ordinal=ordinal))
+            spans.decided_at = 30 * US
+            spans.out(one, (30 + us) * US)
+            spans.decided_at = 0
+            spans.decided(10 * US, 30 * US, robot)
+            spans.answered(one, DONE, (30 + 3 * us) * US)
+    spans.out(call(name=client_id("guardian", epoch=1, ordinal=1)), 5)  # no robot that is followed
+    rows = spans.by_robot()
+    assert {name: [row[n]["count"] for n in NAMES] for name, row in rows.items()} == {slow: [2] * 3, fast: [3] * 3}
+    assert [rows[slow][n]["max_us"] for n in NAMES] == [20, 900, 1800]
+    assert [rows[fast][n]["max_us"] for n in NAMES] == [20, 40, 80]
+    assert counts(spans) == [5, 5, 5]

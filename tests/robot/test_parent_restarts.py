@@ -287,11 +287,15 @@ class Another(Strategy):
 @pytest.mark.parametrize(
     ("accounts", "change", "said"),
     [
-        ("a", {"strategy": Another, "strategy_named": "other"}, "it is of the strategy Works"),
+        ("a", {"strategy": Another, "strategy_named": "other"}, "it is of the strategy test_parent_restarts.py:Works"),
+        ("a", {"strategy": "file.py:Works"}, "it is of the strategy test_parent_restarts.py:Works"),
         ("ac", {"venues": {"c": "binance", "a": "binance@a"}}, "it is of account a, not c"),
     ],
 )
 def test_what_is_of_another_strategy_or_account_does_not_go_on(tmp_path, accounts, change, said):
+    if "file" in str(change.get("strategy")):  # a class of the same name
+        (tmp_path / "file.py").write_text("from test_parent_restarts import Another\n\n\nclass Works(Another): ...\n")
+        change = {"strategy": load_strategy(f"{tmp_path / 'file.py'}:Works")}
     with Robot(tmp_path, Works, accounts=accounts) as robot:
         robot.run.close(keep=True)
         robot.options = replace(robot.options, **change)
@@ -428,3 +432,45 @@ def test_a_parent_goes_on_in_another_process_to_its_target_and_never_beyond(tmp_
         assert set(orders) == {target.data["id"]}
         assert sum("goes on" in each.data["text"] for each in records(run / "journal", "log")) == 1
         assert replay_run(run, verify=True)["divergences"] == 0
+
+
+class Twice(Works):
+    def on_quote(self, quote):
+        super().on_quote(quote)
+        if self.now > self.began + MINUTE and not self.memory.get("twice"):
+            self.memory["twice"] = True
+            self.set_target(self.symbols[0], -0.02, "join")
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_a_cancel_that_the_venue_refuses_is_asked_for_once_more_with_a_brake(tmp_path, is_killed):
+    """The next target waits for the order of the one before, and nobody else cancels it."""
+
+    def cancels() -> int:
+        return sum(each.data["kind"] == "cancel" for each in records(robot.run.folder / "journal", "order_request"))
+
+    def refuse() -> None:
+        news = NewsOut(taken, OrderNews.CANCEL_REJECTED, OrderState.ACCEPTED, robot.first.later, 1, "busy")
+        robot.first.tape.write(news, robot.first.later)
+        robot.run.step()
+
+    with Robot(tmp_path, Twice, params={"algo": "join"}) as robot:
+        (order,) = robot.loop.working(A)
+        taken = robot.first.order(order.id, 10, tag="join")
+        robot.step(2 * MINUTE)
+        assert cancels() == 1
+        refuse()
+        if is_killed:
+            robot.kill()
+        for tries in range(2, 9):
+            robot.step(5 * MINUTE)
+            assert cancels() == tries, "one for each refusal"
+            refuse()
+            robot.run.step()
+            assert cancels() == tries, "not at once"
+        robot.step(5 * MINUTE)
+        news = NewsOut(taken, OrderNews.CANCELED, OrderState.CANCELED, robot.first.later)
+        robot.first.tape.write(news, robot.first.later)
+        robot.step()
+        assert robot.working() == [(A, "sell", 0.02)]
+        assert len(robot.said("is not canceled")) == 1

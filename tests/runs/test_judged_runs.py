@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -166,6 +166,18 @@ def test_parts_are_the_whole_and_a_slow_model_finds_the_same(tmp_path_factory, b
             assert abs(Fraction(parent.cost[name], 10**18) - value) <= slack, (parent, name)
     whole = {row["cause"]: Decimal(row["amount"]) for row in costs.as_json()["costs"]}
     assert sum(whole[name] for name in CAUSES) == whole["shortfall"]
+
+    there, back = {"0": (0, 0), "5s,1s": (5e3, 1e3), "50m,0": (3e6, 0)}[latency]
+    answered: dict[int, str] = {}
+    for frame in frames:
+        if frame["type"] == "order_event":
+            answered.setdefault(frame["order_id"], frame["news"])
+    placed = [f for f in frames if f["type"] == "order_request" and f["kind"] == "place"]
+    ours = Counter(f["location"] for f in placed if answered.get(f["order_id"]) in ("accepted", "rejected"))
+    assert {row["strategy"]: row["orders"] for row in costs.latency} == ours
+    for row in costs.latency:
+        took = {"order_to_venue": there, "venue_to_robot": back, "both": there + back}[row["way"]]
+        assert row["least"] == row["median"] == row["most"] == took
 
     answer = attribution_of(run).as_json()
     account = Decimal(answer["account"])

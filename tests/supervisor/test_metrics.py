@@ -123,6 +123,8 @@ def test_a_system_that_trades_is_scraped(tmp_path: Path):
             assert now.get("order_span_seconds_count", **labels) == row["count"] > 0
             assert now.get("order_span_seconds_bucket", **labels, le="+Inf") == row["count"]
             assert now.get("order_span_seconds_sum", **labels) == pytest.approx(row["sum_us"] / 1e6)
+        mine = {"process": "gateway:main", "robot": "mm", "span": "decided_to_out"}
+        assert 0 < now.get("robot_span_seconds_count", **mine) <= spans["decided_to_out"]["count"]
         assert now.get("journal_bytes", process="hub") > 1 << 20
 
         home.wait_for(lambda: "an alert did not leave" in home.log())

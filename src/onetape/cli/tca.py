@@ -11,6 +11,7 @@ from onetape.cli.frame import Answer, Shell, load, verb
 from onetape.cli.listing import listing
 
 CAUSES = ("cause", "amount", "currency", "bps", "low", "high")
+TIMES = ("strategy", "way", "orders", "median", "p90", "p99", "most")
 
 
 @verb("tca", example="onetape tca monday")
@@ -22,6 +23,7 @@ def command(shell: Shell, run: str, by: str) -> Answer:
     The shortfall is spread, impact, delay and fees, to the last digit; opportunity is what the
     market moved away from what targets had not got when they ended. Costs are positive; low and
     high are the ends of a 95 % interval, in basis points like bps.
+    Below: what orders took to the venue and its answers back, in ms, by strategy.
     """
     path = shell.run_path(run)
     costs = load("onetape.runs.tca", "costs_of", what="tca")(path)
@@ -33,6 +35,8 @@ def command(shell: Shell, run: str, by: str) -> Answer:
     text += "\n\n" + listing(
         [_shown(row) for row in value[f"by_{by}"]], (*columns, "fees_bps", "opportunity_bps"), nothing=""
     )
+    if value["latency"]:
+        text += "\n\n" + listing([_shown(row) for row in value["latency"]], TIMES, nothing="")
     if value["unpriced"]:
         text += f"\n{value['unpriced']} parent orders filled where the tapes have no market"
     return Answer(value, text)

@@ -75,7 +75,7 @@ class Processes:
                 for key in ("type", "symbol", "symbols", "profit", "status", "orders", "params", "run")
             },
             "fills": shown.get("total_trades"),
-            "latency": {account: latency.get(account) for account in accounts},
+            "latency": {account: ((latency.get(account) or {}).get("robots") or {}).get(name) for account in accounts},
         }
 
     async def _guardian(self, _words: Sequence[str]) -> Any:

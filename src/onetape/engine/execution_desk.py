@@ -9,18 +9,22 @@ of a robot that was killed takes it up, with its start, deadline and schedule.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 from decimal import Decimal
+from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
 from onetape.engine.handlers import PRIVATE_TIMER
 from onetape.engine.marks import BUY, CHANGING, QUOTES, SELL, TRADES
 from onetape.engine.notes import Signal, number_of
+from onetape.engine.parent_terms import ParentTerms
+from onetape.engine.withdrawals import Withdrawals
 from onetape.execution.algorithm import Algorithm, Parent, View, Wish
 from onetape.execution.algorithms import make_algorithm
-from onetape.execution.amount import amount_of, plain_of, ticks_of
+from onetape.execution.amount import plain_of
 from onetape.execution.routing import Room, divided_lots
 from onetape.model.enums import OrderState
 from onetape.model.errors import (
@@ -35,7 +39,6 @@ from onetape.model.errors import (
     VenueUnavailable,
 )
 from onetape.model.symbol import at_exchange
-from onetape.model.time import parse_period
 
 if TYPE_CHECKING:
     from onetape import _core
@@ -106,6 +109,7 @@ class ExecutionDesk:
     def __init__(self, host: Host, base: type, set_target: Callable[..., _core.Order | None], owner: str) -> None:
         """set_target: the strategy's own; owner: where it is among the strategies of the run."""
         self._host, self._loop, self._set_target = host, host.loop, set_target
+        self._terms, self._withdrawals = ParentTerms(host), Withdrawals(host, owner)
         self._works: dict[str, Work] = {}
         self._later: list[str] = []  # what is to grow
         self._reducing: set[str] = set()  # what it waits for
@@ -122,7 +126,7 @@ class ExecutionDesk:
         self._kept_divided: dict[str, list[Any]] = kept.setdefault("divided", {})
         # A strategy and its accounts by venue, of this life and the earlier one.
         self._of: list[Any] = [
-            type(getattr(set_target, "__self__", None)).__name__,
+            _source_name(type(getattr(set_target, "__self__", None))),
             {v: a for a, v in host.accounts.items()},
         ]
         self._was_of, kept["of"] = kept.get("of", self._of), self._of
@@ -173,7 +177,7 @@ class ExecutionDesk:
     def _tried(self, symbol: str, side: int, lots: int, name: str, options: dict[str, Any]) -> Parent:
         """Takes out of `options` what all algorithms have. Raises StrategyError before anything is withdrawn."""
         try:
-            parent = self._parent(symbol, side, lots, options)
+            parent = self._terms.parent(symbol, side, lots, options)
             make_algorithm(name, parent, Random(0).random, options)
         except (ValueError, TypeError) as problem:
             raise StrategyError(str(problem), location=f"set_target({symbol}, algo={name!r})") from None
@@ -223,7 +227,7 @@ class ExecutionDesk:
                 if order.id == next(iter(orders), None) and order.tag == work.name:
                     work.order = order
                 elif order.id in orders:
-                    self._loop.cancel(order)
+                    self._withdrawals.cancel(order)
                     work.awaited.append(order)
             if work.parent.deadline is not None and work.parent.deadline <= self._loop.now:
                 self._end(work, f"does not go on: {_PASSED}")  # all that is left at once is nobody's wish
@@ -260,7 +264,7 @@ class ExecutionDesk:
             self._of,
             at_exchange(symbol).partition(":")[0],
         )
-        if strategy != now_strategy:
+        if now_strategy not in (strategy, f"{now_strategy.partition(':')[0]}:{strategy}"):  # older tapes: its class
             raise StrategyError(f"it is of the strategy {strategy}", location=symbol)
         for venue in sorted(before.keys() & now.keys()):
             if at_exchange(venue) in ("", exchange) and before[venue] != now[venue]:
@@ -280,7 +284,7 @@ class ExecutionDesk:
         self._resumes = True
         for symbol in earlier:
             for order in self._target_orders(symbol):
-                self._loop.cancel(order)
+                self._withdrawals.cancel(order)
         self._release()
 
     # --- several targets ----------------------------------------------------------------------------
@@ -294,7 +298,7 @@ class ExecutionDesk:
         wanted: dict[str, float] = {}
         for symbol, weight in weights.items():
             instrument = self._host.instrument_of(symbol)
-            share, price = Decimal(repr(float(weight))), self._price(symbol)
+            share, price = Decimal(repr(float(weight))), self._terms.price(symbol)
             if not share.is_finite():
                 raise ValueError(f"the weight of {symbol} is no number: {weight!r}")
             if price is None or price <= 0:
@@ -426,7 +430,7 @@ class ExecutionDesk:
         if not whole.is_finite():
             raise ValueError(f"a target is a number, not {qty!r}")
         symbols = self._host.on_all(symbol)
-        if (end := self._deadline(options)) is not None:  # parts may begin later, and end together
+        if (end := self._terms.deadline(options)) is not None:  # parts may begin later, and end together
             options["deadline"] = end
         self._tried(symbols[0], 1, 1, name, dict(options))
         divided = Divided(key, whole, name, number_of(signal), options, symbols)
@@ -484,7 +488,7 @@ class ExecutionDesk:
         side = 1 if missing > 0 else -1
         if len(held) == 1:  # a target like any other
             return {symbol: qty + missing for symbol, qty in held.items()}, 0
-        price = next(filter(None, map(self._price, instruments)), None)  # one exchange, one market
+        price = next(filter(None, map(self._terms.price, instruments)), None)  # one exchange, one market
         accounts = []
         for symbol, instrument in instruments.items():
             balance = self._host.balance(instrument.settle, instrument.venue)
@@ -516,67 +520,7 @@ class ExecutionDesk:
         self._place_parts(divided, withdraws=True)
         return True
 
-    # --- what a parent is -------------------------------------------------------------------------
-
-    def _parent(self, symbol: str, side: int, lots: int, options: dict[str, Any]) -> Parent:
-        """Takes the options that all algorithms have out of `options`."""
-        instrument, now = self._host.instrument_of(symbol), self._loop.now
-        end = self._deadline(options)
-        limit, slippage = options.pop("limit", None), options.pop("slippage", None)
-        clip, participation = options.pop("clip", None), options.pop("participation", None)
-        if end is not None and end <= now:
-            raise ValueError("the deadline is not ahead")
-        if participation is not None and not 0 < float(participation) <= 1:
-            raise ValueError(f"participation lies above 0 and up to 1, not {participation!r}")
-        worst = self._limit(symbol, side, limit, slippage)
-        lot = instrument.lot
-        least = max(1, int(-(-instrument.size_min // lot)), self._least_by_value(symbol))
-        clip_lots = None if clip is None else int(Decimal(str(clip)) // lot)
-        if clip_lots is not None and clip_lots < 1:
-            raise ValueError(f"clip {clip!r} is less than one lot ({lot})")
-        share = None if participation is None else float(participation)
-        return Parent(side, lots, now, end, worst, clip_lots, share, min(least, lots))
-
-    def _deadline(self, options: dict[str, Any]) -> int | None:
-        """Takes it out of `options`, as a time in ns."""
-        minutes, deadline = options.pop("minutes", None), options.pop("deadline", None)
-        if minutes is not None and deadline is not None:
-            raise ValueError("minutes= and deadline= say the same")
-        if minutes is None:
-            return self._loop.now + parse_period(deadline) if isinstance(deadline, str) else deadline
-        if not 0 < float(minutes) < 1e6:
-            raise ValueError(f"minutes is above 0, not {minutes!r}")
-        return self._loop.now + round(float(minutes) * 60 * SECOND)
-
-    def _limit(self, symbol: str, side: int, limit: Any, slippage: Any) -> int | None:
-        """Returns the worst price in ticks: as said, or so far from the price at the start."""
-        tick = self._host.instrument_of(symbol).tick
-        worst: list[int] = []
-        if limit is not None:
-            worst.append(ticks_of(Decimal(str(limit)), tick, side))
-        if slippage is not None:
-            start = self._price(symbol)
-            if start is None:
-                raise ValueError("slippage= needs a price of the symbol, and there is none yet")
-            distance = amount_of(slippage, start)
-            worst.append(ticks_of(start + side * distance, tick, side))
-        if not worst:
-            return None
-        return min(worst) if side > 0 else max(worst)
-
-    def _least_by_value(self, symbol: str) -> int:
-        """Lots of the least order that the venue takes, by its value."""
-        instrument, price = self._host.instrument_of(symbol), self._price(symbol)
-        if not instrument.notional_min or price is None or price <= 0:
-            return 1
-        per_lot = instrument.lot * instrument.multiplier * (1 if instrument.kind == "inverse" else price)
-        return int(-(-instrument.notional_min // per_lot)) + 1
-
-    def _price(self, symbol: str) -> Decimal | None:
-        """At which positions are valued now."""
-        doubled = self._loop.value_doubled(symbol)
-        decimals = self._host.instrument_of(symbol).price_decimals
-        return Decimal(doubled).scaleb(-decimals) / 2 if doubled else None
+    # --- what works -------------------------------------------------------------------------------
 
     def _withdrawn(self, symbol: str) -> list[_core.Order]:
         """Returns what worked for an earlier target of the symbol, asked to be canceled: the next one waits for it."""
@@ -591,12 +535,13 @@ class ExecutionDesk:
             or (before is not None and before.order is not None and order.id == before.order.id)
         ]
         for order in ours:
-            self._loop.cancel(order)
+            self._withdrawals.cancel(order)
         return [order for order in (*ours, *(before.awaited if before else ())) if not order.is_closed]
 
     # --- what happens -----------------------------------------------------------------------------
 
     def _on_timer(self, name: str) -> None:
+        self._withdrawals.on_timer(name)
         if name == self._resume:
             self._resume_said()
         for work in tuple(self._works.values()):
@@ -604,6 +549,7 @@ class ExecutionDesk:
                 self._advance(work)
 
     def _on_order(self, order: _core.Order) -> None:
+        self._withdrawals.on_order(order)
         if order.is_closed:
             for divided in tuple(self._divided.values()):
                 self._place_parts(divided)
@@ -625,6 +571,7 @@ class ExecutionDesk:
         """What was refused while a gateway or its stream was away, or in a stop, is wanted still."""
         if (health.kind, health.state) not in (("gateway", "live"), ("account stream", "live"), ("trading", "started")):
             return
+        self._withdrawals.repeat()
         for work in tuple(self._works.values()):
             if work.retry_at == NEVER:
                 work.retry_at = 0
@@ -671,7 +618,7 @@ class ExecutionDesk:
             if order is None:
                 self._end(work, "done")
             else:
-                self._loop.cancel(order)
+                self._withdrawals.cancel(order)
             return
         wish = work.algorithm.wish(self._view(work, left, lot))
         if 0 < wish.lots < work.parent.least:
@@ -728,11 +675,11 @@ class ExecutionDesk:
             self._keep(work)
 
     def _change(self, work: Work, order: _core.Order, wish: Wish, lot: int) -> None:
-        if order.state in CHANGING or order.state == OrderState.SUBMITTED:
+        if order.state in CHANGING or order.state == OrderState.SUBMITTED or self._withdrawals.has(order):
             return  # its news comes here
         remaining = (order.qty_int - order.filled_int) // lot
         if wish.lots == 0:
-            self._loop.cancel(order)
+            self._withdrawals.cancel(order)
             return
         if order.price is None:
             return  # at market: it fills, or ends
@@ -747,7 +694,7 @@ class ExecutionDesk:
         can_change = wish.price is not None and wish.post_only == order.post_only and not is_refused
         can_change = can_change and not self._host.self_trade(work.symbol, BUY if work.parent.side > 0 else SELL, price)
         if not (can_change and self._loop.amend(order, None if is_same else price, whole)):
-            self._loop.cancel(order)
+            self._withdrawals.cancel(order)
 
     def _wake(self, work: Work, wish: Wish) -> None:
         if self._works.get(work.symbol) is not work:
@@ -774,7 +721,7 @@ class ExecutionDesk:
         elif work.symbol in self._said:
             self._denied[work.symbol] = code
         if work.order is not None and not work.order.is_closed:
-            self._loop.cancel(work.order)
+            self._withdrawals.cancel(work.order)
         instrument = self._host.instrument_of(work.symbol)
         missing = work.wanted - self._loop.position(work.symbol, None).qty_int
         fields = {
@@ -797,3 +744,9 @@ class ExecutionDesk:
 
 def _timer(work: Work) -> str:
     return f"{PRIVATE_TIMER}{work.target}"
+
+
+def _source_name(strategy: type) -> str:
+    """Returns a class by the name of its file, which a run keeps (see loader.keep_source), and its own."""
+    file = getattr(sys.modules.get(strategy.__module__), "__file__", None)
+    return f"{Path(file).name if file is not None else 'strategy.py'}:{strategy.__name__}"

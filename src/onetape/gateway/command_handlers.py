@@ -107,7 +107,9 @@ class Commands:
                 self._settle, fields=("order", "as", "venue_id", "filled"), reaches_out=True, is_recovered=True
             ),
             "end_cycle": Handler(self._end_cycle, fields=("key", "subaccount")),
-            "latency": Handler(lambda _: spans.summary, asks=True, anyone=True),
+            "latency": Handler(
+                lambda _: lambda: {**spans.summary(), "robots": spans.by_robot()}, asks=True, anyone=True
+            ),
             "transfer": _moves(self._transfer, TRANSFER_FIELDS),
             "check_transfer": Handler(self._check_transfer, fields=TRANSFER_FIELDS, asks=True),
             "transfers": Handler(self._transfers, fields=("id",), asks=True, anyone=True),

@@ -558,5 +558,6 @@ class Gateway:
             "budget": self.budget.status(),
             "clock_offset_ns": self.clock.offset,
             "spans": self.spans.summary(),
+            "spans_by_robot": self.spans.by_robot(),
             "market": self.market.status(),
         }

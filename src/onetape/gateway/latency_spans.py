@@ -15,6 +15,7 @@ from bisect import bisect_right
 from itertools import accumulate
 from typing import Any, Final
 
+from onetape.model.ids import robot_tag
 from onetape.orders.calls import ORDER_PURPOSES, Call
 from onetape.orders.outcome import Answer, Outcome
 
@@ -23,6 +24,7 @@ __all__ = ["Histogram", "Spans"]
 PARTS: Final = 16  # buckets for each doubling: a value is told within a sixteenth
 WAITING_MAX: Final = 10_000  # requests without an answer; the oldest is no longer waited for
 LE_US: Final = tuple(step * 10**power for power in range(6) for step in (10, 25, 50))  # 10 us to 5 s
+SPANS: Final = ("received_to_decided", "decided_to_out", "out_to_acknowledged")
 PERCENTS: Final = ((50.0, "p50_us"), (99.0, "p99_us"), (99.9, "p999_us"))
 
 
@@ -83,21 +85,27 @@ def _last(bucket: int) -> int:
 
 
 class Spans:
-    """Measures the spans of a request, from what it was decided on to its answer.
+    """Measures the spans of a request, from what it was decided on to its answer: of all, and of each robot, whose
+    tag is in its client ids.
 
     decided_at: while requests of a robot are carried out, when they were taken in; else 0.
     """
 
     def __init__(self) -> None:
         self.decided_at = 0
-        self._decide, self._send, self._answer = Histogram(), Histogram(), Histogram()
+        self._all = Row()
+        self._of: dict[str, tuple[str, Row]] = {}  # by tag: a robot's name, and its orders
         self._unsent: dict[tuple[str, str], int] = {}  # what waits for a connection, when decided
         self._waiting: dict[tuple[str, str], int] = {}  # what is unanswered, when it went out
 
-    def decided(self, received: int, now: int) -> None:
+    def follow(self, robot: str) -> None:
+        """Measures a robot's orders apart, too."""
+        self._of.setdefault(robot_tag(robot), (robot, Row()))
+
+    def decided(self, received: int, now: int, robot: str) -> None:
         """Notes that a robot's request was taken in. received: ns UTC, of what it was decided on."""
         if now >= received:
-            self._decide.note(now - received)
+            self._note(0, robot_tag(robot), now - received)
 
     def waits(self, call: Call) -> None:
         """Notes that a request finds no connection now, and so waits."""
@@ -110,7 +118,7 @@ class Spans:
             return
         decided = self._unsent.pop(key, 0) or self.decided_at
         if 0 < decided <= now:
-            self._send.note(now - decided)
+            self._note(1, _tag(key), now - decided)
         _keep(self._waiting, key, now)
 
     def answered(self, call: Call, answer: Answer, now: int) -> None:
@@ -120,14 +128,36 @@ class Spans:
         self._unsent.pop(key, None)  # it was refused here
         out = self._waiting.pop(key, 0)
         if out and now >= out and answer.outcome is not Outcome.AMBIGUOUS:
-            self._answer.note(now - out)
+            self._note(2, _tag(key), now - out)
+
+    def _note(self, span: int, tag: str, ns: int) -> None:
+        self._all[span].note(ns)
+        if tag in self._of:
+            self._of[tag][1][span].note(ns)
 
     def summary(self) -> dict[str, dict[str, Any]]:
-        return {
-            "received_to_decided": self._decide.summary(),
-            "decided_to_out": self._send.summary(),
-            "out_to_acknowledged": self._answer.summary(),
-        }
+        return self._all.summary()
+
+    def by_robot(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """Returns the same of each robot."""
+        return {name: row.summary() for name, row in self._of.values()}
+
+
+class Row(tuple[Histogram, Histogram, Histogram]):
+    """Holds the three spans of some requests."""
+
+    __slots__ = ()
+
+    def __new__(cls) -> Row:
+        return super().__new__(cls, (Histogram(), Histogram(), Histogram()))
+
+    def summary(self) -> dict[str, dict[str, Any]]:
+        return {name: each.summary() for name, each in zip(SPANS, self, strict=True)}
+
+
+def _tag(key: tuple[str, str]) -> str:
+    """Returns whose a client id of ours is, by its form alone (see onetape.model.ids)."""
+    return key[1].partition("X")[0].removeprefix("T")
 
 
 def _key(call: Call) -> tuple[str, str] | None:

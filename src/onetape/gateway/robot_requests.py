@@ -151,6 +151,7 @@ class Robots:
             self._tape.lag(life, "caught up", 0, now)
 
     def _follow(self, life: RobotLife, *, is_local: bool = False) -> None:
+        self._spans.follow(life.name)
         # From its beginning: that is where it names its instruments.
         reader = JournalReader(life.journal)
         life.uuid = _uuid_bytes(reader.core.uuid)
@@ -175,7 +176,9 @@ class Robots:
         now = core.stamp(self._moment())
         has_more = False
         decided = 0  # when the first of them was taken in
-        came: list[tuple[int, int, str]] = []  # when what each was decided on had come; it was taken in; of what
+        came: list[
+            tuple[int, int, str, str]
+        ] = []  # when what each was decided on had come; it was taken in; of what; who
         for life, reader in list(self._followed.values()):
             first = last = frames = 0
             try:
@@ -193,7 +196,7 @@ class Robots:
                         is_sent = sequence <= self._uncertain_until.get(life.number, 0)
                         symbol = at_exchange(life.symbols.get(stream, ""))
                         if not is_sent:  # else it lay there while no gateway ran
-                            came.append((received, taken, symbol))
+                            came.append((received, taken, symbol, life.name))
                         behind = self._behind(life, received)
                         request = request_of(payload, symbol)
                         requests.request(life, request, now, cause=received, may_be_sent=is_sent, behind_ns=behind)
@@ -212,8 +215,8 @@ class Robots:
             core.stamp(self._moment())  # some came since: no intent is older than its request
         core.end_requests()
         self._spans.decided_at = 0
-        for received, taken, symbol in came:  # counted once the orders are out
-            self._spans.decided(received, taken)
+        for received, taken, symbol, name in came:  # counted once the orders are out
+            self._spans.decided(received, taken, name)
             self._decided(symbol)
         return has_more
 

@@ -15,6 +15,7 @@ from onetape.tape.journal import JournalReader
 
 __all__ = ["FilledOrder", "OrderFill", "OrdersOfRun", "read_orders"]
 
+_ANSWERS = (1, 2)  # OrderNews of core/journal/events.hpp: accepted, rejected
 _PLACE = 1
 _INT64 = 2**64
 _TERMS = ("type", "price", "trigger", "tif", "flags")
@@ -59,6 +60,7 @@ class FilledOrder:
     tag: str = ""
     forced: str = ""
     arrived: int = 0  # at the exchange, by the first report of it; 0: not heard of
+    answered: int = 0  # when it was heard that the venue has taken or rejected it, 0: it was not
     actions: Actions | None = field(default=None, repr=False)
     at: int = -1  # place in `actions`
 
@@ -112,11 +114,12 @@ def read_orders(journal: Path) -> OrdersOfRun:
         orders[int(columns["robot"][at]), number] = by_sequence[int(columns["sequence"][at])] = made
     targets = _note_causes(journal, by_sequence)
     with JournalReader(journal) as reader:
-        rows = reader.columns("order_event", names=("robot", "order_id", "ts_event"))
-    for robot, number, ts in zip(*(rows[name].tolist() for name in ("robot", "order_id", "ts_event")), strict=True):
+        names = ("robot", "order_id", "ts_event", "time", "news")
+        rows = reader.columns("order_event", names=names)
+    for robot, number, ts, heard, news in zip(*(rows[name].tolist() for name in names), strict=True):
         order = orders.get((robot, number))
         if order is not None and not order.arrived:
-            order.arrived = ts
+            order.arrived, order.answered = ts, heard * (news in _ANSWERS)
     _add_fills(journal, orders)
     return OrdersOfRun(actions, orders, targets)
 

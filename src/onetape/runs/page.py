@@ -104,13 +104,15 @@ def report_data(
     orders, since = order_columns(run, instruments, fills)
     resting = resting_columns(run, orders, since)
     costs: list[dict[str, Any]] = []
+    latency: list[dict[str, Any]] = []
     parts: list[dict[str, Any]] = []
     if with_market and len(ts) and len(fills.ts):
         note_market(session, markets, resting, (int(ts[0]), int(ts[-1])))
         if _is_short(plan, len(orders.id)):
-            costs, parts = _judged(session, folder / "journal", result)
+            costs, latency, parts = _judged(session, folder / "journal", result)
     return ReportData(
         costs=costs,
+        latency=latency,
         attribution=parts,
         title=f"{result.strategy} on {enumerated(symbols)}",
         currency=result.currency,
@@ -154,16 +156,17 @@ def _is_short(plan: RunPlan, orders: int) -> bool:
     return orders <= ORDERS_JUDGED_MAX and frames <= FRAMES_JUDGED_MAX
 
 
-def _judged(session: Session, journal: Path, result: RunResult) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Rows of costs by algorithm, and of profit by strategy, instrument and direction."""
+def _judged(session: Session, journal: Path, result: RunResult) -> tuple[list[dict[str, Any]], ...]:
+    """Rows of costs by algorithm, of latency by strategy, and of profit by strategy, instrument and direction."""
     plan, found = session.plan, read_orders(journal)
     market = RecordedMarket(plan, sorted(found.actions.instruments))
     account = money_units(result.pnl)
     rows = run_attribution(plan, journal, found, market, account).summed("strategy", "symbol", "direction")
     for row in rows:
         row |= {name: float(row[name]) for name in MONEY}
-    costs = run_costs(plan, found, market).grouped("algo")
-    return [{**row, "amount": float(row["amount"])} for row in costs], rows
+    costs = run_costs(plan, found, market)
+    by_algo = [{**row, "amount": float(row["amount"])} for row in costs.grouped("algo")]
+    return by_algo, costs.latency, rows
 
 
 def _detail_facts(plan: RunPlan) -> dict[str, str]:

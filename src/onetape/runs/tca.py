@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -34,12 +34,14 @@ from onetape.model.money import money_text
 from onetape.replay.filled_orders import FilledOrder, OrderFill, OrdersOfRun, read_orders
 from onetape.replay.market_prices import Market
 from onetape.replay.resampling import interval_of, resampled
+from onetape.report.order_flow import spread
 
 __all__ = ["CAUSES", "Costs", "costs_of", "run_costs"]
 
 CAUSES: Final = ("spread", "impact", "delay", "fees")
 _BUY, _SELL = 1, 2
 _TAKER: Final = 2
+MS: Final = 1_000_000
 _COLUMNS: Final = ("shortfall", *CAUSES, "against_vwap", "opportunity")
 _GROUPS: Final = ("strategy", "symbol", "algo", "side")
 
@@ -99,7 +101,7 @@ class Parent:
 class Costs:
     """parents: those with a fill whose market is on the tapes, by the time of their decision; unpriced: how many
     others filled; forced: orders that the venue made itself; other_fees: by asset, of fees that are no part of a
-    shortfall because they were paid in another currency."""
+    shortfall because they were paid in another currency; latency: what orders took, by strategy."""
 
     currency: str
     parents: list[Parent]
@@ -107,6 +109,7 @@ class Costs:
     forced: int = 0
     other_fees: dict[str, int] = field(default_factory=dict)
     reference: dict[str, str] = field(default_factory=dict)
+    latency: list[dict[str, Any]] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -118,6 +121,7 @@ class Costs:
             "forced": self.forced,
             "other_fees": {asset: money_text(units) for asset, units in sorted(self.other_fees.items())},
             "reference": self.reference,
+            "latency": self.latency,
         }
 
     def causes(self) -> list[dict[str, Any]]:
@@ -159,7 +163,7 @@ def costs_of(run: Path) -> Costs:
 def run_costs(plan: RunPlan, found: OrdersOfRun, market: Market) -> Costs:
     root = "/" + plan.strategy.rpartition(":")[2].lower()
     groups: dict[tuple[bool, int, str, int], Parent] = {}
-    costs = Costs(plan.currency, [])
+    costs = Costs(plan.currency, [], latency=_latency(found, root))
     for order in found.orders.values():
         if order.forced:
             costs.forced += bool(order.fills)
@@ -200,6 +204,23 @@ def run_costs(plan: RunPlan, found: OrdersOfRun, market: Market) -> Costs:
                 asset = fill.fee_currency
                 costs.other_fees[asset] = costs.other_fees.get(asset, 0) + fill.other_fee
     return costs
+
+
+def _latency(found: OrdersOfRun, root: str) -> list[dict[str, Any]]:
+    """Returns a row a strategy and way, in ms: from the event that an order was decided on to the venue's stamp of its
+    answer, from there to the robot, and both. Clocks that disagree make one way longer and the other shorter."""
+    stamps: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
+    for order in found.orders.values():
+        if order.answered and not order.forced:
+            stamps[order.location or root].append((order.time, order.arrived, order.answered))
+    rows = []
+    for strategy, mine in sorted(stamps.items()):
+        sent, there, heard = np.array(mine, dtype=np.int64).T
+        for way, took in (("order_to_venue", there - sent), ("venue_to_robot", heard - there), ("both", heard - sent)):
+            if (found_of := spread(took)) is not None:
+                in_ms = {name: value / MS for name, value in asdict(found_of).items() if name != "count"}
+                rows.append({"strategy": strategy, "way": way, "orders": len(mine), **in_ms})
+    return rows
 
 
 def _note_ends(groups: dict[tuple[bool, int, str, int], Parent], found: OrdersOfRun, root: str) -> None:

@@ -60,6 +60,7 @@ FAMILIES: Final[Mapping[str, tuple[str, tuple[str, ...], str]]] = {
     "orders_open": ("gauge", ("process",), "Orders that work"),
     "orders_unknown": ("gauge", ("process",), "Orders whose outcome is not known"),
     "order_span_seconds": ("histogram", ("process", "span"), "From a market message to the venue's answer"),
+    "robot_span_seconds": ("histogram", ("process", "robot", "span"), "The same of each robot's orders"),
     "decision_age_seconds": ("histogram", ("process", "feed"), "Age of the market when robots decided on it"),
     "budget_used_ratio": ("gauge", ("process", "budget", "rule"), "Of what the venue lets us ask in a window"),
     "budget_refused": ("counter", ("process", "budget"), "Requests that the budget held back"),
@@ -271,6 +272,9 @@ def _of_gateway(process: str, status: Mapping[str, Any]) -> Figures:
     yield "clock_offset_seconds", (process,), status["clock_offset_ns"] / 1e9
     for span, each in status["spans"].items():
         yield "order_span_seconds", (process, span), each
+    for robot, spans in status["spans_by_robot"].items():
+        for span, each in spans.items():
+            yield "robot_span_seconds", (process, robot, span), each
     for feed, each in status["market"]["decision_age"].items():
         yield "decision_age_seconds", (process, feed), each
     for scope, count in sorted(Counter(each["scope"] for each in status["halts"]).items()):

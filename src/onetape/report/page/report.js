@@ -174,6 +174,11 @@
       {name: "Time", left: true, text: (r) => r.name}, {name: "Count", text: (r) => number(r.count, 0)},
       ...[["Least", "least"], ["Median", "median"], ["90 %", "p90"], ["99 %", "p99"], ["Most", "most"], ["Mean", "mean"]].map(([name, key]) => ({name, text: (r) => milli(r[key])})),
     ], rows, 10, (row, each) => { row.title = each.note; });
+    const WAYS = { order_to_venue: "Order to the venue", venue_to_robot: "From there to the robot", both: "Both" };
+    if (run.latency.length) list($("#latency"), [
+      {name: "Strategy", left: true, text: (r) => r.strategy}, {name: "Way", left: true, text: (r) => WAYS[r.way]}, {name: "Orders", text: (r) => number(r.orders, 0)},
+      ...[["Median", "median"], ["90 %", "p90"], ["99 %", "p99"], ["Most", "most"]].map(([name, key]) => ({name, text: (r) => milli(r[key])})),
+    ], run.latency, 12);
     const share = run.orders.maker_fills_by_trade;
     $("#filledby").textContent = !run.orders.rested_before_maker_fill ? "No resting order was filled." : share === null ? "What filled resting orders is not known: the tapes have no trades, or too many to read."
       : `Resting orders filled by a trade on the tape: ${part(share, 1)}; because the opposite touch reached them: ${part(1 - share, 1)}.`;

@@ -237,7 +237,7 @@ function Explained({ run }) {
 const HOPS = { received_to_decided: "market received to decided", decided_to_out: "decided to sent", out_to_acknowledged: "sent to acknowledged" };
 
 function Latency({ robot, of }) {
-  const rows = Object.entries(robot.latency).flatMap(([account, hops]) => Object.entries(hops ?? {}).filter(([name]) => HOPS[name]).map(([name, each]) => ({ account, name, each })));
+  const rows = Object.entries(robot.latency).flatMap(([account, hops]) => Object.entries(hops ?? {}).filter(([, each]) => each.count).map(([name, each]) => ({ account, name, each })));
   const us = (value) => (value == null ? "–" : value < 1000 ? `${number(value, 0)} µs` : `${number(value / 1000, 1)} ms`);
   const columns = [
     ...(robot.accounts.length > 1 ? [{ head: "account", cell: (row) => row.account }] : []),
@@ -245,5 +245,5 @@ function Latency({ robot, of }) {
     { head: "orders", right: true, cell: (row) => row.each.count },
     ...["p50", "p99", "max"].map((part) => ({ head: part, right: true, cell: (row) => us(row.each[`${part}_us`]) })),
   ];
-  return html`<${Panel} title="Latency of its accounts' orders, by hop" id="latency" of=${{ ...of, data: rows }} empty="No order has left yet.">${() => html`<${Table} label="Latency" columns=${columns} rows=${rows} keyOf=${(row) => `${row.account} ${row.name}`} />`}<//>`;
+  return html`<${Panel} title="Latency of its orders, by hop" id="latency" of=${{ ...of, data: rows }} empty="No order has left yet.">${() => html`<${Table} label="Latency" columns=${columns} rows=${rows} keyOf=${(row) => `${row.account} ${row.name}`} />`}<//>`;
 }

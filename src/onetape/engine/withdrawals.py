@@ -1,0 +1,97 @@
+"""Orders of a desk that are to go, until they have: a cancel that the venue refuses is asked for once more.
+
+What waits for such an order would wait without end, and what no longer wants it would ask with each quote. So the
+tries are here, one at a time, each twice as long after a refusal as the one before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from onetape.engine.handlers import PRIVATE_TIMER
+from onetape.engine.marks import CHANGING
+
+if TYPE_CHECKING:
+    from onetape import _core
+    from onetape.engine.host import Host
+
+__all__ = ["Withdrawals"]
+
+RETRY_NS: Final = 10**9 // 4  # after a refusal, doubled with each
+RETRY_NS_MAX: Final = 64 * 10**9
+SAID_AT: Final = 3  # refusals: one or two are usual for an order that fills meanwhile
+
+
+@dataclass(slots=True)
+class _Withdrawal:
+    order: _core.Order
+    refusals: int = 0
+    retry_at: int = 0  # ns, 0: its answer is awaited
+
+
+class Withdrawals:
+    """Cancels orders of one strategy's desk until they are closed."""
+
+    def __init__(self, host: Host, owner: str) -> None:
+        """owner: where the strategy is among those of the run."""
+        self._host, self._loop = host, host.loop
+        self._timer = f"{PRIVATE_TIMER}withdraw{owner}"
+        self._orders: dict[int, _Withdrawal] = {}
+
+    def has(self, order: _core.Order) -> bool:
+        """The order is on its way out."""
+        return order.id in self._orders
+
+    def cancel(self, order: _core.Order) -> None:
+        """Cancels an order; one that is on its way out keeps its turn."""
+        if order.is_closed or order.id in self._orders:
+            return
+        self._orders[order.id] = each = _Withdrawal(order)
+        self._ask(each)
+
+    def on_order(self, order: _core.Order) -> None:
+        """Hears of each order's news."""
+        each = self._orders.get(order.id)
+        if each is None:
+            return
+        if order.is_closed:
+            del self._orders[order.id]
+        elif order.state not in CHANGING and not each.retry_at:
+            self._refused(each)
+
+    def on_timer(self, name: str) -> None:
+        if name == self._timer:
+            self._repeat(self._loop.now)
+
+    def repeat(self) -> None:
+        """Asks for all that was refused: a gateway is back."""
+        self._repeat(max((each.retry_at for each in self._orders.values()), default=0))
+
+    def _repeat(self, until: int) -> None:
+        for each in tuple(self._orders.values()):
+            if 0 < each.retry_at <= until:
+                each.retry_at = 0
+                self._ask(each)
+        self._wake()
+
+    def _ask(self, each: _Withdrawal) -> None:
+        self._loop.cancel(each.order)
+        if each.order.is_closed:
+            self._orders.pop(each.order.id, None)
+        elif each.order.state not in CHANGING:  # it could not even be asked for
+            self._refused(each)
+
+    def _refused(self, each: _Withdrawal) -> None:
+        each.retry_at = self._loop.now + min(RETRY_NS << min(each.refusals, 10), RETRY_NS_MAX)
+        each.refusals += 1
+        if each.refusals == SAID_AT:
+            order = each.order
+            words = f"refused {each.refusals} times, last {order.code} {order.reason}; it is asked for further on"
+            fields = {"order": order.id, "symbol": order.symbol}
+            self._host.log(f"order {order.id} of {order.symbol} is not canceled: {words}", "warning", fields)
+        self._wake()
+
+    def _wake(self) -> None:
+        if times := [each.retry_at for each in self._orders.values() if each.retry_at]:
+            self._loop.set_timer(self._timer, 0, min(times))
