@@ -262,7 +262,8 @@ class AtPacifica(Inside):
 
     def __init__(self, home: Path, *, crosses: bool = False) -> None:
         super().__init__(home, crosses=crosses)
-        signer: Any = self.protocol.signer
+        protocol: Any = self.protocol
+        signer = protocol.signer
         began = time.perf_counter_ns()
         for number in range(WARM):
             signature = signer.sign(b"%0200d" % number)
