@@ -76,6 +76,15 @@ def test_what_is_all_right_is_not_refused(tmp_path: Path):
     assert findings(tmp_path, gone, running=("robot:mm",)) == []
 
 
+def test_of_several_reasons_each_says_what_to_write(tmp_path: Path):
+    file = tmp_path / "onetape.toml"
+    file.write_text('[venues.b]\nkind = "binance-usdm"\nmode = "live"\n[accounts.main]\nvenue = "b"\n')
+    with pytest.raises(OnetapeError) as caught:
+        refuse(check_start(load_config(file, {}), tmp_path, tmp_path / ".onetape"))
+    for line in ('live_account = "..."', 'write key = "env:NAME"', "write [accounts.main] price_band = 0.02"):
+        assert line in caught.value.what
+
+
 def test_a_venue_that_is_away_is_no_reason_but_a_missing_key_is(tmp_path: Path, monkeypatch):
     away = CONFIG.replace('mode = "sim"', 'mode = "sim"\nrest = "http://127.0.0.1:1"')
     monkeypatch.setenv("K", "k")

@@ -112,11 +112,12 @@ def refuse(findings: Iterator[Finding], verb: str = "up") -> None:
     bad = [each for each in findings if each.state == ERROR]
     if not bad:
         return
-    texts = [f"{each.subject}: {each.text}" for each in bad[:SHOWN_MAX]]
+    if len(bad) == 1:
+        raise BY_CODE.get(bad[0].code, BadConfig)(f"{bad[0].subject}: {bad[0].text}", location=verb, todo=bad[0].todo)
+    texts = [f"{each.subject}: {each.text}" + f" ({each.todo})" * bool(each.todo) for each in bad[:SHOWN_MAX]]
     if len(bad) > SHOWN_MAX:
         texts.append(f"{len(bad) - SHOWN_MAX} more")
-    todo = bad[0].todo if len(bad) == 1 else "onetape doctor says what to do about each"
-    raise BY_CODE.get(bad[0].code, BadConfig)("; ".join(texts), location=verb, todo=todo)
+    raise BY_CODE.get(bad[0].code, BadConfig)("; ".join(texts), location=verb, todo="onetape doctor has a line of each")
 
 
 def _at(subject: str, error: OnetapeError, place: str) -> Finding:
