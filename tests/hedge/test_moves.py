@@ -253,3 +253,9 @@ def test_each_end_of_a_step_has_one_consequence_and_records_make_the_same(answer
     assert (counted is None) == move.is_over
     if counted is not None:  # what comes back is not counted on
         assert counted == InFlight(Transfer(Route("a", "b", "USDT", 8), Decimal(5)), 0, debited=True)
+
+
+def test_what_is_left_of_a_pruned_tape_is_no_move():
+    moves = Bank(1, is_bad=False).moves()
+    moves.resume([{"kind": "move_stepped", "operation": "op", "number": 1, "index": 0, "why": "", "at": 1}])
+    assert moves.of("op") == [] and moves.under_way == []

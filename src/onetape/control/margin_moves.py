@@ -158,8 +158,10 @@ class MarginMoves:
             match record.get("kind"):
                 case "move_begun":
                     self._keep(operation, [*self.of(operation), Move(from_builtins(record["move"], Margin))])
-                case "move_stepped":
-                    self._moves[operation][record["number"] - 1].take(record)
+                case "move_stepped":  # what began may be on a tape that was pruned since
+                    for move in self.of(operation):
+                        if move.margin.number == record["number"]:
+                            move.take(record)
         for move in self.under_way:
             self._follow(move)
 
