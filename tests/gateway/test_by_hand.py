@@ -289,9 +289,10 @@ def test_what_a_dry_flatten_would_cancel_of_one_symbol_hides_no_refusal_of_anoth
             world.run("sell", SYMBOL, "0.010", "--price", world.far(PRICE), "--reduce-only")
             assert world.run("flatten", "--dry-run")["status"] == "passed"
             client = BinanceClient(Wire(port), world.account.key, world.account.secret)
-            top = str(ether.price(dialect.exchange.listings[1].bid))
+            # Below the best: the market that moves meanwhile does not fill it.
+            low = str(ether.price(dialect.exchange.listings[1].bid - 50 * ether.core.tick))
             terms = {"symbol": ether.raw_symbol, "side": "BUY", "type": "LIMIT", "timeInForce": "GTC"}
-            status, _ = client.ask("POST", "/fapi/v1/order", **terms, quantity="5", price=top)  # by other hands
+            status, _ = client.ask("POST", "/fapi/v1/order", **terms, quantity="5", price=low)  # by other hands
             assert status == 200
             wait_for(world.has_foreign)
             dry = world.run("flatten", "--dry-run", code=5)

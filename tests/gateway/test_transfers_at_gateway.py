@@ -37,7 +37,8 @@ def test_a_command_moves_money_to_another_wallet_and_back(world):
     reported = world.transfer("back-1", 12.5, **{"from": "binance.main.spot", "to": "binance-usdm.main"})
     assert reported.status == "applied", reported.error
     world.ends("back-1")
-    assert world.records("back-1") == ["pending", "sent", "done"]
+    # A busy machine may answer too late: then the venue is asked.
+    assert [each for each in world.records("back-1") if each != "unknown"] == ["pending", "sent", "done"]
     world.looked()
     assert world.books() == before
     assert world.slots[0] == total == sum(world.slots[1:])

@@ -47,7 +47,7 @@ __all__ = [
     "target_of",
 ]
 
-CHECKED: Final = ("aster", "binance-usdm", "kraken")  # other venues are asked in other ways
+CHECKED: Final = ("binance-usdm", "kraken", "aster")  # other venues are asked in other ways
 CLOSED: Final = "BitMEX closed on 23 September 2026"
 
 
