@@ -6,8 +6,10 @@ import asyncio
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -23,8 +25,10 @@ from onetape.tape.prune import prune
 from onetape.tape.segments import list_segments
 from waiting import wait_for, wait_in_loop
 
-DAY_1 = 1_795_392_000_000_000_000  # 2026-11-23
 DAY = 86_400 * 10**9
+# Frames have the time of the wall, which keys are as old as.
+DAY_1 = time.time_ns() // DAY * DAY
+FIRST, SECOND = (datetime.fromtimestamp(at // 10**9, UTC).strftime("%Y%m%d") for at in (DAY_1, DAY_1 + DAY))
 ANSWER = b'{"done":true}'
 
 
@@ -54,7 +58,7 @@ def test_ten_thousand_at_once_have_ids_of_their_own_and_each_is_on_the_tape(tmp_
         ended = await asyncio.gather(*(operations.run(wanted(n=n), done) for n in range(10_000)))
         ids = {each.operation for each in ended}
         assert len(ids) == operations.total == 10_000
-        assert {"delta-ctrl-20261123-001", "delta-ctrl-20261123-10000"} <= ids
+        assert {f"delta-ctrl-{FIRST}-001", f"delta-ctrl-{FIRST}-10000"} <= ids
         found = {each.record["operation"] for each in operations.tape.records(("command",))}
         assert found == ids == {each.record["operation"] for each in operations.tape.records(("reply",))}
 
@@ -70,7 +74,8 @@ def test_ids_and_counts_go_on_over_lives_days_and_a_clock_that_goes_back(tmp_pat
 
     for now in (DAY_1, DAY_1, DAY_1 + DAY, DAY_1):
         life(tmp_path, work, now)
-    assert [each.partition("2026")[2] for each in found] == ["1123-001", "1123-002", "1124-001", "1124-002"]
+    ids = [f"{FIRST}-001", f"{FIRST}-002", f"{SECOND}-001", f"{SECOND}-002"]
+    assert [each.removeprefix("delta-ctrl-") for each in found] == ids
 
 
 def test_a_key_gives_the_operation_that_it_was_first_sent_with(tmp_path: Path):
@@ -221,7 +226,7 @@ def test_a_key_is_forgotten_after_a_day(tmp_path: Path):
         assert not (await operations.run(wanted("k", other=True), done)).repeated
 
     life(tmp_path, work)
-    life(tmp_path, later, DAY_1 + 2 * DAY)
+    life(tmp_path, later, DAY_1 + 3 * DAY)
 
 
 def test_a_caller_that_goes_away_ends_no_operation(tmp_path: Path):
