@@ -7,20 +7,20 @@ class Leg(Strategy):  # holds what its parent wants of one symbol
     symbol: str = ""
 
     def on_start(self):
-        self.failed, self.lost = 0, set()  # orders in a row without a fill; what of its account is
+        self.failed, self.lost, self.venue = 0, set(), self.symbol.partition(":")[0]  # fruitless orders; what is away
         self.subscribe(self.symbol, quotes=True)
 
     def on_order(self, order):
         self.failed = 0 if order.filled else self.failed + order.is_closed
+        if order.is_closed and not order.filled:  # its target would be tried further on: the parent says if
+            self.set_target(self.symbol, self.held)
 
     def on_health(self, health):
-        is_ours = self.accounts.get(health.subject) == self.symbol.partition(":")[0]
-        if is_ours and health.kind in ("gateway", "account stream"):
+        if self.accounts.get(health.subject) == self.venue and health.kind in ("gateway", "account stream"):
             (self.lost.discard if health.state == "live" else self.lost.add)(health.kind)
 
     def move(self, step):
-        order = self.set_target(self.symbol, self.held + step)
-        self.failed += order is not None and order.state == "DENIED"  # at once: nobody is told
+        self.failed += getattr(self.set_target(self.symbol, self.held + step), "state", "") == "DENIED"  # at once
 
     held = property(lambda self: self.position(self.symbol).qty)
 

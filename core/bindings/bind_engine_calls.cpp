@@ -108,6 +108,14 @@ bool PyTradingLoop::perform(CallKind kind, CallFacts facts) {
             played(robot->targets.set(*instrument, units, reduce_only, more));
             return true;
         }
+        case CallKind::end_targets: {
+            const auto index = facts.number<std::int64_t>();
+            if (!facts.whole()) return false;
+            const Instrument* only =
+                index < 0 ? nullptr : core->instrument(static_cast<std::uint32_t>(index));
+            robot->targets.end(only);
+            return index < 0 || only != nullptr;
+        }
         case CallKind::ladder: {
             const std::vector<BookLevel> bids = facts.levels(), asks = facts.levels();
             const auto keep_within = facts.number<std::int64_t>();

@@ -309,7 +309,11 @@ class PyTradingLoop {
         return cancel_working(symbol.is_none() ? nullptr : &find(symbol));
     }
 
+    // Targets end before what is canceled for them lets them go on.
     std::int64_t cancel_working(const Instrument* only) {
+        if (robot->targets.end(only))
+            note_call(CallKind::end_targets,
+                      only ? static_cast<std::int64_t>(only->index) : std::int64_t{-1});
         std::vector<OrderRef> found;
         for (const auto& [id, order] : core->orders().working())
             if (!only || order->instrument == only) found.push_back(order);

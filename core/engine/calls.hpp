@@ -37,6 +37,7 @@ enum class CallKind : std::uint8_t {  // the numbers are in files: new ones come
     callback = 14,
     beside = 15,
     scan = 16,
+    end_targets = 17,
 };
 
 namespace call_facts {

@@ -29,6 +29,7 @@ OrderRef Targets::set(Instrument& instrument, std::int64_t wanted, bool reduce_o
     Wish& wish = wish_of(instrument);
     if (wish.refusals > 0) loop_->cancel_timer(timer_of(instrument));
     wish.refusals = 0;
+    wish.ended = false;
     wish.wanted = wanted;
     wish.reduce_only = reduce_only;
     if (&wish.more != &more) wish.more = more;
@@ -75,10 +76,24 @@ OrderRef Targets::send(Instrument& instrument, Wish& wish) {
     return sent;
 }
 
+bool Targets::end(const Instrument* only) {
+    bool was_live = false;
+    for (std::size_t index = 0; index < wishes_.size(); ++index) {
+        Wish& wish = wishes_[index];
+        if (wish.ended || (only && only->index != index)) continue;
+        was_live = was_live || wish.waits || wish.refusals > 0 || !wish.canceled.empty() ||
+                   std::any_of(wish.open.begin(), wish.open.end(),
+                               [](const OrderRef& order) { return !order->closed(); });
+        wish.ended = true;  // its timer, where it has one, comes in vain
+    }
+    return was_live;
+}
+
 void Targets::order_closed(const Order& order) {
     if (std::strcmp(order.tag.data(), tag) != 0) return;
     if (wishes_.size() <= order.instrument->index) return;
     Wish& wish = wishes_[order.instrument->index];
+    if (wish.ended) return;
     const auto is_it = [&order](const OrderRef& each) { return each->id == order.id; };
     const bool is_awaited = std::any_of(wish.canceled.begin(), wish.canceled.end(), is_it);
     const bool is_refused = order.state == OrderState::rejected;
@@ -99,7 +114,7 @@ bool Targets::timer_due(const std::string& name) {
     if (!name.starts_with(timer_prefix)) return false;
     std::size_t index = 0;
     std::from_chars(name.data() + timer_prefix.size(), name.data() + name.size(), index);
-    if (index < wishes_.size())
+    if (index < wishes_.size() && !wishes_[index].ended)
         send(*loop_->instrument(static_cast<std::uint32_t>(index)), wishes_[index]);
     return true;
 }

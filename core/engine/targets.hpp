@@ -24,8 +24,12 @@ class Targets {
     [[nodiscard]] bool waits(const Instrument& instrument) const {
         if (wishes_.size() <= instrument.index) return false;
         const Wish& wish = wishes_[instrument.index];
+        if (wish.ended) return false;
         return wish.waits || !wish.canceled.empty() || wish.refusals > 0;
     }
+    // Nothing more is sent for the wish of the instrument (of all) until one is set. False: nothing
+    // was under way, or waited.
+    bool end(const Instrument* only);
     // An order is gone: what waited for it may be sent. One that the venue has refused is tried
     // again after a while, each time after twice as long, until the wish is set anew.
     void order_closed(const Order& order);
@@ -37,7 +41,7 @@ class Targets {
     struct Wish {
         std::vector<OrderRef> open, canceled;  // canceled: asked to be, and waited for
         std::int64_t wanted = 0;
-        bool waits = false, reduce_only = false;
+        bool waits = false, reduce_only = false, ended = false;
         int refusals = 0;  // one after the other
         std::string more;
     };

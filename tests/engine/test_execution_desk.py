@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from long_form import examples
+from onetape.engine.execution_desk import _sendable
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import StrategyError
 from worlds.tapes import BTC, ETH, SECOND, START, Market, play, records
@@ -245,3 +246,34 @@ def test_what_it_cannot_do_is_a_fault_of_the_program(tmp_path, algo, options, sa
     tape = market(tmp_path / "t", 10).done()
     played = play(wanting(algo, **options), tape, on_error="continue")
     assert StrategyError.__name__ in played.host.failures[0].error and said in played.host.failures[0].error
+
+
+@pytest.mark.parametrize(
+    ("lots", "left", "least", "sent"),
+    [(15, 24, 9, 15), (15, 20, 9, 20), (3, 20, 9, 9), (3, 15, 9, 15), (3, 6, 9, 6), (1, 3, 1, 1), (5, 5, 9, 5)],
+)
+def test_no_rest_is_left_that_the_venue_would_not_take(lots, left, least, sent):
+    assert _sendable(lots, left, least) == sent
+
+
+def test_a_rest_below_the_least_value_is_closed_and_one_that_cannot_be_ends_with_its_reason(tmp_path):
+    made = Market(tmp_path / "t", notional_min="20")
+    for second in range(60):
+        made.quote(second, 99.9, 100.1, 5, 5)
+
+    class Rests(Strategy):
+        def on_start(self):
+            self.subscribe(BTC, quotes=True)
+            self.set_timer("go", every="10s")
+            self.held = []
+
+        def on_timer(self, name):
+            self.held.append(self.position(BTC).qty)
+            wanted = {1: 0.25, 2: 0.1, 3: 0.15, 4: 0}.get(len(self.held))
+            if wanted is not None:
+                self.set_target(BTC, wanted, algo="touch", slippage="1%")
+
+    played = play(Rests, made.done(), journal=tmp_path / "run")
+    assert played.robot.held[:5] == [0, 0.25, 0.1, 0.1, 0]
+    (said,) = [each.data["fields"] for each in records(tmp_path / "run", "log") if each.data["fields"]["why"] != "done"]
+    assert said["missing"] == "0.05" and said["why"].startswith("refused 1 times")

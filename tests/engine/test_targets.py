@@ -171,6 +171,58 @@ def test_a_target_that_is_refused_ten_times_or_replaced_is_left(tmp_path):
         assert played.loop.counters()["orders"] == count, name
 
 
+@pytest.mark.parametrize("symbol", [BTC, None])
+def test_a_target_ends_with_cancel_all_also_while_it_is_refused(tmp_path, symbol):
+    """What the venue refused is not tried again, and of another symbol it is."""
+    market = Market(tmp_path / "t")
+    market.add(ETH)
+    for tenth in range(400):
+        market.quote(tenth / 10, 99.9, 100.1)
+        market.quote(tenth / 10, 9.9, 10.1, symbol=ETH)
+
+    class Ends(Wishes):
+        plan = [(1, 10)]  # noqa: RUF012
+
+        def on_start(self):
+            super().on_start()
+            self.subscribe(ETH, quotes=True)
+
+        def on_quote(self, quote):
+            if quote.symbol == BTC and self.left and self.left[0][0] <= self.now:
+                self.set_target(ETH, 10)
+            super().on_quote(quote)
+
+        def on_order(self, order):
+            if order.symbol == BTC and order.state == "REJECTED":
+                self.cancel_all(symbol)
+
+    closed = VenueOptions(closed=[Closed(at_ns(0.5), at_ns(4))])
+    played = play(Ends, market.done(), venue=closed, latency=(0.05, 0.05))
+    assert (played.robot.position(BTC).qty, played.robot.position(ETH).qty) == (0, 10 if symbol else 0)
+    assert not any(played.robot.names)
+
+
+def test_a_smaller_target_ends_with_cancel_all_while_the_larger_one_is_canceled(tmp_path):
+    market = Market(tmp_path / "t")
+    for minute in range(1, 8):
+        market.bar(minute * 60, "1m", (100, 101, 99, 100))
+
+    class Ends(Strategy):
+        def on_start(self):
+            self.subscribe(BTC, bars="1m")
+            self.wishes = [10, 5]
+
+        def on_bar(self, bar):
+            if self.wishes:
+                for wish in self.wishes:
+                    self.set_target(BTC, wish)
+                self.cancel_all(BTC)
+            self.wishes = []
+
+    play(Ends, market.done(), journal=tmp_path / "run")
+    assert list(positions(tmp_path / "run")) == []
+
+
 def test_close_cancels_what_works_and_flattens(tmp_path):
     class Close(Strategy):
         def on_start(self):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onetape.model.errors import BadInput, OrderInvalid
-from onetape.model.ids import EPOCH_MAX, ORDINAL_MAX, ClientId, client_id, parse_client_id, robot_tag
+from onetape.model.ids import EPOCH_MAX, ORDINAL_MAX, ClientId, client_id, parse_client_id, robot_tag, tag_of
 
 TAGS = st.from_regex(r"[a-z0-9]{1,8}", fullmatch=True)
 
@@ -52,6 +52,11 @@ def test_short_limits_are_kept() -> None:
 def test_what_cannot_be_in_an_id(tag: str, epoch: int, ordinal: int) -> None:
     with pytest.raises(BadInput):
         client_id(tag, epoch=epoch, ordinal=ordinal)
+
+
+def test_the_tag_is_cut_out_of_an_id():
+    assert tag_of(client_id(robot_tag("mm1"), epoch=2, ordinal=71)) == "mm1"
+    assert tag_of("by-hand") == "by-hand"  # of no robot
 
 
 def test_tags_of_robots_differ() -> None:

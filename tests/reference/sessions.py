@@ -101,7 +101,7 @@ class Chance:
                 if len(waiting) > r.randint(0, 3):
                     found.append(("submit", now, index, waiting))
                     waiting = []
-            elif what < 0.6:
+            elif what < 0.7:
                 size = order["size"] * (1 if order["side"] == "buy" else -1)
                 found.append(("target", now, index, r.choice([0, size, size])))
             elif what < 0.9:
@@ -114,7 +114,8 @@ class Chance:
                 )
                 found.append(("quotes", now, index, bids, asks, r.choice([0, 0, 2])))
             else:
-                found.append((r.choice(["close", "cancel_all"]), now, index))
+                # Rarely all: that ends the targets which are followed up.
+                found.append((r.choice(["close", "close", "close", "cancel_all"]), now, index))
         return found
 
     # --- detail data ---

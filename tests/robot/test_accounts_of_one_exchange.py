@@ -290,9 +290,14 @@ class Turns(Strategy):
     def on_quote(self, quote):
         self.seen += 1
         turn = self.memory.get("turn", 0)
-        if self.seen % self.every == 0 and turn < self.turns:
+        if self.seen % self.every or turn == self.turns:
+            return
+        wanted = 0.05 if turn % 2 else -0.05
+        both = (self.symbol, self.symbol.replace(":", "@second:", 1))
+        if float(sum(self.position(each).qty for each in both)) == wanted:
             self.memory["turn"] = turn + 1
-            self.set_target(self.symbol, 0.05 if turn % 2 else -0.05, account="*")
+        else:  # what is on its way counts
+            self.set_target(self.symbol, wanted, account="*")
 """
 CONFIG = """
 [venues.x]

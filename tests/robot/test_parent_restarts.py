@@ -3,14 +3,17 @@ schedule, and targets that wait; never beyond the target, and what cannot go on 
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from msgspec import structs
 
 from onetape import Strategy
 from onetape.engine.loader import load_strategy
 from onetape.engine.robot_commands import AWAY, BACK
+from onetape.model import catalogue
 from onetape.model.enums import OrderNews, OrderState, Side
 from onetape.model.errors import InsufficientFunds
 from onetape.orders.managed import NewsOut
@@ -474,3 +477,48 @@ def test_a_cancel_that_the_venue_refuses_is_asked_for_once_more_with_a_brake(tmp
         robot.step()
         assert robot.working() == [(A, "sell", 0.02)]
         assert len(robot.said("is not canceled")) == 1
+
+
+class Rolls(Strategy):
+    symbols: list[str]
+
+    def on_start(self):
+        for symbol in self.symbols:
+            self.subscribe(symbol, quotes=True)
+        self.roll(self.symbols, "1h")
+
+    def on_quote(self, quote):
+        if not self.memory.get("set"):
+            self.memory["set"] = True
+            self.set_target(self.symbols[0], 0.01)
+
+
+def test_a_roll_is_done_once_whenever_its_robot_is_killed(tmp_path, monkeypatch):
+    find = catalogue.find
+
+    def dated(symbol):
+        found = find(symbol)
+        ends = time.time_ns() + 4 * 60 * MINUTE
+        return structs.replace(found, perpetual=False, expiry=ends, funding_interval=0) if symbol == A else found
+
+    monkeypatch.setattr(catalogue, "find", dated)
+    with Robot(tmp_path, Rolls, accounts="ab") as robot:
+        robot.fill()
+        robot.kill()
+        robot.step()
+        assert robot.working() == [], "its time is not yet"
+        robot.step(150 * MINUTE)
+        assert robot.working() == [(A, "sell", 0.01)]
+        robot.kill()
+        robot.step()
+        assert robot.working() == [(A, "sell", 0.01)], "out of the one first"
+        robot.fill()
+        robot.step()
+        assert robot.working() == [(B, "buy", 0.01)]
+        robot.kill()
+        robot.step()
+        assert robot.working() == [(B, "buy", 0.01)]
+        robot.fill("b")
+        robot.kill()
+        robot.step()
+        assert robot.working() == [] and [robot.robot.position(each).qty for each in (A, B)] == [0, 0.01]

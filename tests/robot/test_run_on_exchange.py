@@ -297,6 +297,11 @@ def of_another_home(sims, tmp_path):
     return sims(tmp_path / "elsewhere", "kraken").rest
 
 
+def like_another(sims, tmp_path):
+    """Answers what Binance does, too."""
+    return sims(tmp_path / "elsewhere", "aster").rest
+
+
 def came_after_one_that_was_killed(sims, tmp_path):
     """Its keys are the same, since its seed is; what is on its account is not."""
     before = sims(tmp_path / "home", "binance-usdm")
@@ -359,8 +364,9 @@ NO_ADDRESS = "not the address of a simulated exchange"
 ROWS = [
     (nobody, (), 6, "VENUE_UNAVAILABLE(4402)", "nobody listens there", "start one: onetape sim"),
     (killed, (), 6, "VENUE_UNAVAILABLE(4402)", "nobody listens there", "start one: onetape sim"),
-    (web_server, (), 6, "VENUE_UNAVAILABLE(4402)", "no simulated exchange", "binance-usdm, kraken"),
+    (web_server, (), 6, "VENUE_UNAVAILABLE(4402)", "no simulated exchange", "one of binance-usdm, aster, "),
     (of_another_home, (), 2, "BAD_CONFIG(4602)", "has no keys of the kraken there", "--home"),
+    (like_another, (), 2, "BAD_CONFIG(4602)", "has no keys of the aster there", "onetape sim aster"),
     (came_after_one_that_was_killed, (), 2, "BAD_CONFIG(4602)", "has no keys of the bin", "--home"),
     (without_its_file, (), 2, "BAD_CONFIG(4602)", "has no keys of the binance-usdm", "--home"),
     (open_to_others, (), 5, "PERMISSION_DENIED(3001)", "others may read", "chmod 600"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -48,6 +49,10 @@ class Gateway:
         self.later += 10**9
         quote = QUOTE.pack(self.later, self.later, bid, bid + 10, 10, 10, 0, 0)
         self.tape.writer.append("quote", quote, stream=1, time=self.later)
+
+    def trade(self, price: int) -> None:
+        trade = struct.pack("<4qQQBB14x", self.later, self.later, price, 10, 0, 0, 1, 0)
+        self.tape.writer.append("trade", trade, stream=1, time=self.later)
 
     def ask(self, do: str, **fields):
         match do:

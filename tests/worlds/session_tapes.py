@@ -226,6 +226,10 @@ class Journal:
         by_answer: dict[int, list[Any]] = defaultdict(list)
         by_time: dict[int, list[Any]] = defaultdict(list)
         owner = {ordinal: number for number, begin, end in robot.sent for ordinal in range(begin, end)}
+        for ordinal, (answers, time, _, _) in enumerate(self.requests[1:], 1):
+            # With no answer between them it follows what the callback sent, say a denial: it leaves behind that.
+            if ordinal not in owner and ordinal - 1 in owner and self.requests[ordinal - 1][:2] == (answers, time):
+                owner[ordinal] = owner[ordinal - 1]
         for ordinal, (answers, time, index, data) in enumerate(self.requests):
             if data["order_id"] in self.denied:
                 continue

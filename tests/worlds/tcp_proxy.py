@@ -46,7 +46,7 @@ class Proxy:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.close()
+        self._loop.call_soon_threadsafe(self._server.close)  # beside its loop it would race with a connection's end
         self.set("cut")
         self._run(self._stop())
         self._loop.call_soon_threadsafe(self._loop.stop)

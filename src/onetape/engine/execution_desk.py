@@ -21,6 +21,7 @@ from onetape.engine.handlers import PRIVATE_TIMER
 from onetape.engine.marks import BUY, CHANGING, QUOTES, SELL, TRADES
 from onetape.engine.notes import Signal, number_of
 from onetape.engine.parent_terms import ParentTerms
+from onetape.engine.roll import moved
 from onetape.engine.withdrawals import Withdrawals
 from onetape.execution.algorithm import Algorithm, Parent, View, Wish
 from onetape.execution.algorithms import make_algorithm
@@ -31,6 +32,8 @@ from onetape.model.errors import (
     InsufficientFunds,
     NotAvailable,
     OnetapeError,
+    OrderBelowMinNotional,
+    OrderInvalid,
     PositionLimit,
     ProcessDown,
     StaleData,
@@ -39,6 +42,7 @@ from onetape.model.errors import (
     VenueUnavailable,
 )
 from onetape.model.symbol import at_exchange
+from onetape.model.time import SECOND
 
 if TYPE_CHECKING:
     from onetape import _core
@@ -47,12 +51,12 @@ if TYPE_CHECKING:
 
 __all__ = ["ExecutionDesk", "Work"]
 
-SECOND: Final = 10**9
 REFUSALS_MAX: Final = 10  # of children one after the other, before the parent ends
 RETRY_NS: Final = SECOND // 4  # doubled with each refusal
 FOLLOW_NS: Final = SECOND  # how often a child is looked at that waits for its price
 ROOM_SHARE: Final = Decimal("0.9")  # of free money: prices move while parts work
 NO_ROOM: Final = frozenset({PositionLimit.code, InsufficientFunds.code})
+TOO_SMALL: Final = frozenset({OrderInvalid.code, OrderBelowMinNotional.code})
 NEVER: Final = 1 << 62  # a time: its gateway is away, or the robot may not trade
 # Codes of targets that are wanted still when a gateway or its stream is back, or trading starts. 0: canceled.
 REPEATED: Final = {
@@ -334,6 +338,23 @@ class ExecutionDesk:
         self._touch()
         self._release()
 
+    def move(self, old: str, new: str, algo: str, options: dict[str, Any]) -> None:
+        """What is held of a contract, or is under way to it, goes to the next one. An earlier life may have begun."""
+        held, there = (self._wanted(each) for each in (old, new))
+        if held:
+            before, after = self._host.instrument_of(old), self._host.instrument_of(new)
+            qty = after.size(there + moved(held, before, after))
+            self.reach([(old, Decimal(0), algo, options), (new, qty, algo, dict(options))])
+
+    def _wanted(self, symbol: str) -> int:
+        """Returns the position once what is on its way is there, in size units."""
+        if (wanted := self.target_of(symbol)) is not None:
+            return wanted
+        signed = (
+            (each.qty_int - each.filled_int) * (1 if each.side == "buy" else -1) for each in self._target_orders(symbol)
+        )
+        return int(self._loop.position(symbol, None).qty_int) + sum(signed)
+
     def _say(self, symbol: str) -> None:
         said = self._said[symbol]
         qty, algo, options = said
@@ -366,6 +387,13 @@ class ExecutionDesk:
         if (said := self._said.get(symbol)) is None:
             return None
         return int(Decimal(said[0]).scaleb(self._host.instrument_of(symbol).size_decimals))
+
+    def deadline_of(self, symbol: str, side: int) -> int | None:
+        """Returns until when what works on that side of the symbol has time, None: nothing does, or it is late."""
+        work = self._works.get(symbol)
+        if work is None or work.parent.side != side or (work.parent.deadline or 0) <= self._loop.now:
+            return None
+        return work.parent.deadline
 
     def is_reaching(self, symbol: str) -> bool:
         """A target of the symbol is under way, or waits."""
@@ -599,7 +627,10 @@ class ExecutionDesk:
             return
         work.refusals += 1
         work.retry_at = self._loop.now + RETRY_NS * 2 ** (work.refusals - 1)
-        if work.refusals >= REFUSALS_MAX:
+        if (end := work.parent.deadline) is not None and self._loop.now < end:
+            work.retry_at = min(work.retry_at, end)  # when what is left is taken
+        is_least = order.code in TOO_SMALL and order.qty_int < work.parent.least * self._lot(work)
+        if work.refusals >= REFUSALS_MAX or is_least:
             self._end(work, f"refused {work.refusals} times, last {order.code} {order.reason}", order.code)
 
     def _advance(self, work: Work) -> None:
@@ -609,9 +640,7 @@ class ExecutionDesk:
         work.awaited = [order for order in work.awaited if not order.is_closed]
         if work.awaited:
             return
-        instrument, now = self._host.instrument_of(work.symbol), self._loop.now
-        lot = int(instrument.lot.scaleb(instrument.size_decimals))
-        side = work.parent.side
+        now, lot, side = self._loop.now, self._lot(work), work.parent.side
         left = max(side * (work.wanted - self._loop.position(work.symbol, None).qty_int), 0) // lot
         order = work.order
         if left == 0:
@@ -621,8 +650,8 @@ class ExecutionDesk:
                 self._withdrawals.cancel(order)
             return
         wish = work.algorithm.wish(self._view(work, left, lot))
-        if 0 < wish.lots < work.parent.least:
-            wish = Wish(min(work.parent.least, left), wish.price, wish.post_only, wish.wake)
+        if wish.lots and (lots := _sendable(wish.lots, left, work.parent.least)) != wish.lots:
+            wish = Wish(lots, wish.price, wish.post_only, wish.wake)
         if order is not None:
             self._change(work, order, wish, lot)
         elif wish.lots and now >= work.retry_at:
@@ -650,6 +679,8 @@ class ExecutionDesk:
     def _place(self, work: Work, wish: Wish) -> None:
         side = BUY if work.parent.side > 0 else SELL
         qty, price = self._exact(work, wish)
+        held = -work.parent.side * self._loop.position(work.symbol, None).qty_int
+        closes = self._host.instrument_of(work.symbol).kind != "spot" and wish.lots * self._lot(work) <= held
         work.since = self._loop.now
         work.order = self._loop.place_with(
             work.more,
@@ -659,7 +690,7 @@ class ExecutionDesk:
             qty,
             price,
             wish.post_only,
-            False,
+            closes and wish.lots < work.parent.least,  # of what only takes off, the venue takes any value
             "GTC",
             None,
             "last",
@@ -738,8 +769,18 @@ class ExecutionDesk:
         instrument = self._host.instrument_of(work.symbol)
         return wish.lots * instrument.lot, None if wish.price is None else wish.price * instrument.tick
 
+    def _lot(self, work: Work) -> int:
+        instrument = self._host.instrument_of(work.symbol)
+        return int(instrument.lot.scaleb(instrument.size_decimals))
+
     def _units(self, work: Work, price: Decimal) -> int:
         return int(price.scaleb(self._host.instrument_of(work.symbol).price_decimals))
+
+
+def _sendable(lots: int, left: int, least: int) -> int:
+    """Returns lots of one order that the venue takes, and behind which nothing is left that it does not."""
+    lots = max(lots, min(least, left))
+    return left if left - lots < least else lots
 
 
 def _timer(work: Work) -> str:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from onetape.execution.algorithm import Parent
 from onetape.execution.amount import amount_of, ticks_of
-from onetape.model.time import parse_period
+from onetape.model.time import SECOND, parse_period
 
 if TYPE_CHECKING:
     from onetape.engine.host import Host
 
 __all__ = ["ParentTerms"]
-
-SECOND: Final = 10**9
 
 
 class ParentTerms:
@@ -40,7 +38,7 @@ class ParentTerms:
         if clip_lots is not None and clip_lots < 1:
             raise ValueError(f"clip {clip!r} is less than one lot ({lot})")
         share = None if participation is None else float(participation)
-        return Parent(side, lots, now, end, worst, clip_lots, share, min(least, lots))
+        return Parent(side, lots, now, end, worst, clip_lots, share, least)
 
     def deadline(self, options: dict[str, Any]) -> int | None:
         """Takes it out of `options`, as a time in ns."""

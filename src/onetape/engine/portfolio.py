@@ -60,6 +60,7 @@ _SUBSCRIBED: Final = {
 POSITIONS_MAX: Final = 1000  # of members of a live portfolio: a robot's memory keeps them
 _NET: Final = f"{PRIVATE_TIMER}portfolio"
 _REBALANCE: Final = f"{PRIVATE_TIMER}rebalance"
+_LOOK: Final = f"{PRIVATE_TIMER}volatility"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +174,9 @@ class MemberFace(Child):
             self._portfolio._want(self._member, symbol, float(weight), algo, options)
         return dict(weights)
 
+    def _move(self, old: str, new: str, algo: str, options: dict[str, Any]) -> None:
+        self._portfolio._move_member(self._member, old, new)
+
     def close(self, symbol: str) -> None:
         self._portfolio._want(self._member, symbol, 0.0, "touch", {})
 
@@ -231,11 +235,14 @@ class Portfolio(Strategy):
         self._targets: dict[str, int] = {}
         self._sizes: dict[str, dict[int, float]] = {symbol: {} for symbol in self._traded}  # units, not rounded
         self._changed: dict[str, set[int]] = {}  # members whose sizes are to be made anew
+        self._volatilities: np.ndarray[Any, Any] | None = None  # of the returns that weights are of
         self._children: list[Any] = []
         shares_equity = bool(config.weights or config.band) or self._caps != Caps()
         handlers = self._host.handlers_of(Strategy)
         handlers.on("fill", self._on_account_fill)
         handlers.on("timer", self._on_own_timer)
+        if config.volatility_change:
+            handlers.on("bar", self._on_own_bar)
         for symbol in self._traded:
             instrument = self.instrument(symbol)
             if shares_equity and not self._host.counts(instrument.settle):
@@ -334,25 +341,56 @@ class Portfolio(Strategy):
         self._changed.setdefault(symbol, set()).add(member)
         self._loop.set_timer(_NET, 0, self._loop.now)  # when all have been heard of what there is now
 
+    def _move_member(self, member: int, old: str, new: str) -> None:
+        """Its target of a contract becomes one of the next; after a restart it has said none, and holds one."""
+        signal = self._signals[old].get(member)
+        if signal is None and (held := self._position(member, old).qty_int):
+            unit = self._unit_value(old)
+            one = self._quantity(member, old, 1.0, unit, self.equity) if unit and self.equity > 0 else 0.0
+            signal = round(held / one, 9) if one else None
+        if signal:
+            self._want(member, new, self._signals[new].get(member, 0.0) + signal, "touch", {})
+            self._want(member, old, 0.0, "touch", {})
+
     def _on_own_timer(self, name: str) -> None:
-        if name == _REBALANCE:
+        if name == _REBALANCE or (name == _LOOK and self._is_otherwise_volatile()):
             if self._measures:
                 self._measure()
+            said = set(self._changed)
             self._changed = {symbol: set(signals) for symbol, signals in self._signals.items() if signals}
-            self._net()
+            self._net(said)
         elif name == _NET:
-            self._net()
+            self._net(set(self._changed))
 
-    def _measure(self) -> None:
-        """Weights by the returns until now; what cannot be reckoned leaves those that there were."""
+    def _on_own_bar(self, bar: _core.Bar) -> None:
+        if _period(bar.period) == _period(self._config.returns):
+            self._loop.set_timer(_LOOK, 0, self._loop.now)  # once for all bars that close now
+
+    def _is_otherwise_volatile(self) -> bool:
+        """A symbol's volatility is so far from that which the weights are of that they are made anew, or there are no
+        weights yet."""
+        was, returns = self._volatilities, self._returns()
+        if was is None or returns is None:
+            return returns is not None
+        return bool((np.abs(returns.std(axis=0) - was) > self._config.volatility_change * was).any())
+
+    def _returns(self) -> np.ndarray[Any, Any] | None:
+        """Log returns of the window until now; None: too few."""
         config = self._config
         bars = [self.bars(symbol, config.returns, config.window + 1) for symbol in self._traded]
         if min(map(len, bars)) <= config.window:
+            return None
+        return log_returns([each.ts_close for each in bars], [each.close for each in bars])
+
+    def _measure(self) -> None:
+        """Weights by the returns until now; what cannot be reckoned leaves those that there were."""
+        config, returns = self._config, self._returns()
+        if returns is None:
             return
-        returns = log_returns([each.ts_close for each in bars], [each.close for each in bars])
         if len(returns) < 2:
             self.log("no common bars of all symbols: weights stay", "warning")
             return
+        self._volatilities = returns.std(axis=0)
         try:
             weights = weights_by(config.weights if isinstance(config.weights, str) else "", returns)
         except ValueError as problem:
@@ -365,8 +403,9 @@ class Portfolio(Strategy):
         self._weights = dict(zip(self._traded, map(float, weights), strict=True))
         self.log("weights", symbols=self._weights)
 
-    def _net(self) -> None:
-        """From wishes to targets of the account."""
+    def _net(self, said: set[str]) -> None:
+        """From wishes to targets of the account. said: symbols of which members want something else; what works for
+        others keeps its deadline."""
         if self._measures and not self._weights:
             self._measure()
         if self._config.weights == "equal":
@@ -397,7 +436,7 @@ class Portfolio(Strategy):
                 self._host.kept.setdefault("wanted", {}).setdefault(symbol, {}).update(names)
                 self._loop.touch_memory()
             self._cross(symbol)
-        self._send(terms)
+        self._send(terms, said)
 
     def _quantity(self, member: int, symbol: str, signal: float, unit: float, equity: float) -> float:
         """Units of the instrument, not rounded."""
@@ -417,7 +456,7 @@ class Portfolio(Strategy):
         price = 1.0 if instrument.kind == "inverse" else doubled / 2 / 10**instrument.price_decimals
         return float(instrument.multiplier) * price / float(10**instrument.size_decimals)
 
-    def _send(self, terms: Mapping[str, SymbolTerms]) -> None:
+    def _send(self, terms: Mapping[str, SymbolTerms], said: set[str]) -> None:
         desk, targets = self._execution_desk(), []
         for symbol, of in terms.items():
             shared = self._shared[symbol]
@@ -433,6 +472,10 @@ class Portfolio(Strategy):
                 (each for each in lacks if each != UNOWNED), key=lambda each: (lacks[each], -each), default=None
             )
             algo, options = self._algos[first] if first is not None else ("touch", {})
+            if symbol not in said and options.keys() & {"minutes", "deadline"}:
+                end = desk.deadline_of(symbol, 1 if wanted > held else -1)
+                if end is not None:
+                    options = {key: options[key] for key in options if key != "minutes"} | {"deadline": end}
             targets.append((symbol, self.instrument(symbol).size(wanted), algo, options))
         if targets:
             desk.reach(targets)
@@ -450,7 +493,13 @@ class Portfolio(Strategy):
         if shared is None:
             return
         qty = fill.qty_int if fill.side == "buy" else -fill.qty_int
-        parts = dict(shared.fill(qty))
+        expiry = self.instrument(fill.symbol).expiry
+        if expiry is not None and expiry <= self._loop.now and qty == -sum(shared.held.values()):
+            parts = shared.settle()
+            self._signals[fill.symbol], self._sizes[fill.symbol] = {}, {}
+            self._changed.pop(fill.symbol, None)
+        else:
+            parts = dict(shared.fill(qty))
         fee = fill.fee_int
         if fill.fee_currency != self.instrument(fill.symbol).settle:
             fee = 0  # other money is no part of their profit: the account's fill has it

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from onetape.engine.host import Host
     from onetape.engine.notes import Direction, Signal
     from onetape.engine.protection import Protections
+    from onetape.engine.roll import Roll
     from onetape.engine.scans import ScanEvent
     from onetape.model.decimals import Number
     from onetape.model.instrument import Instrument
@@ -32,7 +33,7 @@ __all__ = ["Strategy"]
 
 S = TypeVar("S")
 # Services that came later than strategies which have parameters of these names.
-_MAY_BE_HIDDEN = frozenset({"on", "off", "signal", "end_cycle", "child", "profit", "set_weights"})
+_MAY_BE_HIDDEN = frozenset({"on", "off", "signal", "end_cycle", "child", "profit", "set_weights", "roll"})
 
 
 class Strategy:
@@ -437,6 +438,23 @@ class Strategy:
         and where no price is known.
         """
         return self._execution_desk().set_weights(weights, of, band, algo, options)
+
+    def roll(self, contracts: Sequence[str], before: str = "8h", algo: str = "touch", **options: Any) -> Roll:
+        """Carry what is held in a contract, or is under way to it, over to the next one when the first has so long
+        to go: out of the one, then into the other, each by `algo` and its options as of set_target. Call it in
+        on_start; the result's `front` is the contract to trade at any moment.
+
+        contracts: of one market, by expiry; the last one may have none. Raises StrategyError for others.
+        """
+        from onetape.engine.roll import Roll
+
+        def move(old: str, new: str) -> None:
+            self._move(old, new, algo, options)
+
+        return Roll(self._host, Strategy, self._location, contracts, before, move)
+
+    def _move(self, old: str, new: str, algo: str, options: dict[str, Any]) -> None:
+        self._execution_desk().move(old, new, algo, options)
 
     def _execution_desk(self) -> ExecutionDesk:
         if "_desk" not in vars(self):

@@ -21,11 +21,11 @@ from onetape.engine.by_venue import ByVenue, split_by_venue
 from onetape.model.errors import BadConfig, BadInput, UsageError
 from onetape.model.instrument import Instrument, Kind
 from onetape.model.money import rate_units
-from onetape.model.time import format_time, parse_duration, parse_time
+from onetape.model.time import DAY, format_time, parse_duration, parse_time
 from onetape.model.user_rules import NEVER_CALLED, Adl, LoanLevels, rules_of
 
 ORDERS_MAX: Final = 10**9
-WINDOW_MAX: Final = 86_400 * 10**9
+WINDOW_MAX: Final = DAY
 SPANS_MAX: Final = 1000
 
 

@@ -1,7 +1,7 @@
-"""Orders of a desk that are to go, until they have: a cancel that the venue refuses is asked for once more.
+"""Cancels the orders that a desk no longer wants until each is closed: a refused cancel is sent once more.
 
-What waits for such an order would wait without end, and what no longer wants it would ask with each quote. So the
-tries are here, one at a time, each twice as long after a refusal as the one before.
+An algorithm that waits for such an order would wait without end, or send a cancel with each quote. So the tries are
+made here, one at a time, each twice as long after a refusal as the one before.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from onetape.engine.handlers import PRIVATE_TIMER
 from onetape.engine.marks import CHANGING
+from onetape.model.time import SECOND
 
 if TYPE_CHECKING:
     from onetape import _core
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Withdrawals"]
 
-RETRY_NS: Final = 10**9 // 4  # after a refusal, doubled with each
+RETRY_NS: Final = SECOND // 4  # after a refusal, doubled with each
 RETRY_NS_MAX: Final = 64 * 10**9
 SAID_AT: Final = 3  # refusals: one or two are usual for an order that fills meanwhile
 
@@ -51,7 +52,7 @@ class Withdrawals:
         self._ask(each)
 
     def on_order(self, order: _core.Order) -> None:
-        """Hears of each order's news."""
+        """Tries a refused cancel later, and forgets an order that is closed."""
         each = self._orders.get(order.id)
         if each is None:
             return
@@ -65,7 +66,7 @@ class Withdrawals:
             self._repeat(self._loop.now)
 
     def repeat(self) -> None:
-        """Asks for all that was refused: a gateway is back."""
+        """Sends all cancels that were refused: a gateway is back."""
         self._repeat(max((each.retry_at for each in self._orders.values()), default=0))
 
     def _repeat(self, until: int) -> None:
@@ -79,7 +80,7 @@ class Withdrawals:
         self._loop.cancel(each.order)
         if each.order.is_closed:
             self._orders.pop(each.order.id, None)
-        elif each.order.state not in CHANGING:  # it could not even be asked for
+        elif each.order.state not in CHANGING:  # refused before it was sent
             self._refused(each)
 
     def _refused(self, each: _Withdrawal) -> None:
@@ -87,7 +88,7 @@ class Withdrawals:
         each.refusals += 1
         if each.refusals == SAID_AT:
             order = each.order
-            words = f"refused {each.refusals} times, last {order.code} {order.reason}; it is asked for further on"
+            words = f"refused {each.refusals} times, last {order.code} {order.reason}; it is tried further on"
             fields = {"order": order.id, "symbol": order.symbol}
             self._host.log(f"order {order.id} of {order.symbol} is not canceled: {words}", "warning", fields)
         self._wake()

@@ -136,6 +136,8 @@ def _resting(parent: Parent, view: View, price: int | None) -> Wish:
         return Wish(wake=wake)
     if parent.limit is not None and (price - parent.limit) * parent.side > 0:
         price = parent.limit
+    if (opposite := view.ask if parent.side > 0 else view.bid) is not None:  # at it or beyond it would be refused
+        price = min(price, opposite - 1) if parent.side > 0 else max(price, opposite + 1)
     if view.working and view.working_price is not None and view.working_price != price:
         ripe = view.since + parent.age
         is_allowed = parent.limit is None or (view.working_price - parent.limit) * parent.side <= 0

@@ -7,11 +7,13 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from onetape.model.time import MINUTE
+
 __all__ = ["Profile", "Schedule", "clips_of", "even", "front_loaded", "make_schedule", "profiled"]
 
 # The share of the whole (0 to 1) that is to be done after a share of the time (0 to 1).
 Profile = Callable[[float], float]
-CLIP_NS = 60 * 10**9  # a clip a minute, unless there are too few or too many of them
+CLIP_NS = MINUTE  # a clip a minute, unless there are too few or too many of them
 CLIPS_LEAST, CLIPS_MOST = 10, 200
 
 

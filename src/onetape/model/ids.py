@@ -78,6 +78,11 @@ def parse_client_id(text: str) -> ClientId | None:
     return parsed
 
 
+def tag_of(text: str) -> str:
+    """Returns the tag of a client id of ours, by its form alone: what `parse_client_id` would refuse is not noticed."""
+    return text.partition("X")[0].removeprefix("T")
+
+
 @lru_cache(maxsize=256)
 def robot_tag(name: str) -> str:
     """Returns the tag of a robot's name: the name itself where it can be one, else its beginning and a checksum of all
@@ -124,4 +129,5 @@ __all__ = [
     "client_id",
     "parse_client_id",
     "robot_tag",
+    "tag_of",
 ]

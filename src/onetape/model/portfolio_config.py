@@ -41,6 +41,7 @@ class PortfolioConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     returns: str = "1h"  # bars whose returns weights are made of
     window: int = 60  # of them
     rebalance: str = "1d"  # how often weights and sizes are made anew, at UTC multiples
+    volatility_change: float = 0  # 0.5: also when a symbol's volatility is half as much away; 0: then alone
     volatility: float = 0  # 0.2: all weights are scaled so that a year is so volatile; 0: they add up to 1
     leverage_max: float = 1.0  # how far that may scale them
     symbol_max: float = 0  # shares of the equity: of one symbol; 0: any
@@ -79,7 +80,16 @@ def check_portfolio(config: PortfolioConfig, bad: Bad) -> None:
 def _violations(config: PortfolioConfig) -> Iterator[tuple[tuple[str, ...], str, str]]:
     if not config.strategies:
         yield (), "no strategies", "add [portfolio.strategies.NAME]"
-    for key in ("volatility", "leverage_max", "symbol_max", "gross_max", "net_max", "turnover_max", "band"):
+    for key in (
+        "volatility_change",
+        "volatility",
+        "leverage_max",
+        "symbol_max",
+        "gross_max",
+        "net_max",
+        "turnover_max",
+        "band",
+    ):
         if not 0 <= getattr(config, key) < float("inf"):
             yield (key,), f"{getattr(config, key)} is below 0", "0: none"
     if config.window < 2:
@@ -96,6 +106,10 @@ def _violations(config: PortfolioConfig) -> Iterator[tuple[tuple[str, ...], str,
             yield ("weights",), f"{symbol} has {both}", "weights and strategies name the same symbols"
     elif config.weights and config.weights not in SCHEMES:
         yield ("weights",), f"no weights `{config.weights}`", f"there are {', '.join(SCHEMES)}"
+    if not isinstance(config.weights, str) or config.weights in ("", "equal"):
+        for key in ("volatility_change", "volatility"):
+            if getattr(config, key):
+                yield (key,), f"{key}, and weights that are of no returns", 'as weights = "inverse_volatility"'
     seen: dict[str, str] = {}
     for name, each in config.strategies.items():
         path = ("strategies", name)

@@ -73,6 +73,13 @@ class SharedPosition:
         self._take(trades)
         return trades
 
+    def settle(self) -> dict[int, int]:
+        """Closes what each holds, at the end of a contract: by member, signed. Nobody wants anything of it any more."""
+        closed = {member: -held for member, held in self.held.items() if held}
+        for each in (self.held, self.wanted, self._sent):
+            each.clear()
+        return closed
+
     def _take(self, trades: list[tuple[int, int]]) -> None:
         for member, qty in trades:
             self.held[member] = self.held.get(member, 0) + qty

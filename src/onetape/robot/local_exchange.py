@@ -11,14 +11,12 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
-from onetape.exchange.exchange_file import exchange_at
-from onetape.model.errors import BadConfig, ClockSkew, UsageError, VenueUnavailable
+from onetape.exchange.exchange_file import exchange_at, simulated_kind
+from onetape.model.errors import BadConfig, UsageError, VenueUnavailable
 from onetape.model.sections import AccountConfig, Config, VenueConfig
 from onetape.model.symbol import exchange_of
 from onetape.orders.calls import Call, Purpose
-from onetape.preflight.preflight import CHECKED, Target, look
 from onetape.preflight.venue_access import VenueAccess
-from onetape.venues.contract import Addresses
 from onetape.venues.hosts import is_loopback
 
 __all__ = ["OnExchange", "on_exchange"]
@@ -104,25 +102,21 @@ def _why_not(rest: str, port: int, home: Path) -> BadConfig | VenueUnavailable:
     """Says why none of this home's exchanges is there: it is another's, something else, or nothing."""
     access = VenueAccess(rest)
     try:
-        access.ask(Call(Purpose.TIME, "GET", "/", b"", {}, weight=0))
+        _, _, body = access.ask(Call(Purpose.TIME, "GET", "/", b"", {}, weight=0))
     except VenueUnavailable as error:
         return VenueUnavailable(error.what, location=rest, todo=f"start one: onetape sim binance-usdm --port {port}")
     finally:
         access.close()
-    for kind in CHECKED:
-        try:
-            look(Target(kind, "sim", Addresses(rest, "", "")))
-        except VenueUnavailable:
-            continue
-        except ClockSkew:  # it has a clock
-            pass
+    if kind := simulated_kind(body):
         return BadConfig(
             f"the home {home} has no keys of the {kind} there",
             location=rest,
             todo=f"give both the same --home: onetape sim {kind} --port {port} --home {home}",
         )
+    from onetape.exchange.venues import VENUES  # a run that finds its exchange needs none of them
+
     return VenueUnavailable(
         "no simulated exchange that a live run trades on answers there",
         location=rest,
-        todo=f"it is one of {', '.join(CHECKED)}",
+        todo=f"it is one of {', '.join(VENUES)}",
     )

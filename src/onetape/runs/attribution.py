@@ -8,9 +8,10 @@ whole units of 1e-18. What no cell explains (interest, what was held before the 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -39,6 +40,8 @@ __all__ = ["GROUPS", "MONEY", "Attribution", "attribution_of", "run_attribution"
 
 GROUPS: Final = ("strategy", "symbol", "day", "direction")
 ACCOUNT: Final = "account"  # strategy and symbol of what belongs to neither
+NOBODY: Final = "nobody"  # of a portfolio: what is of no member
+_PART: Final = {"member", "symbol", "qty", "price", "fee", "fill"}  # of a portfolio's lines
 _BUY: Final = 1
 _AMOUNTS: Final = ("gross", "fees", "funding", "other")
 MONEY: Final = (*_AMOUNTS, "volume", "net")
@@ -153,16 +156,22 @@ def run_attribution(
     plan: RunPlan, journal: Path, found: OrdersOfRun, market: Market, account: int | None
 ) -> Attribution:
     book = _Book(found.actions.instruments, market, "/" + plan.strategy.rpartition(":")[2].lower())
-    events: list[tuple[int, int, tuple[FilledOrder, OrderFill] | _Cash]] = [
-        (pair[1].heard, pair[1].sequence, pair) for pair in found.fills()
+    fills = found.fills()
+    is_portfolio = plan.strategy.partition(":")[0].endswith(".toml")
+    crossed, parts = _members(journal, book, fills) if is_portfolio else ([], {})
+    events: list[tuple[int, int, tuple[FilledOrder, OrderFill] | _Cash | _Part]] = [
+        (pair[1].heard, pair[1].sequence, pair) for pair in fills
     ]
     events += [(each.time, each.sequence, each) for each in _cash(plan, journal)]
+    events += [(each.time, each.sequence, each) for each in crossed]
     for time, _, event in sorted(events, key=lambda each: each[:2]):
         book.until(time)
         if isinstance(event, _Cash):
             book.pay(event, plan.currency)
+        elif isinstance(event, _Part):
+            book.take(event)
         else:
-            book.fill(*event)
+            book.fill(*event, parts.get(event[1].sequence, ()))
     span = tape_span(journal)
     last = span[1] if span else 0
     book.until(last)
@@ -205,19 +214,33 @@ class _Cash:
     amount: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A portfolio's member's part of a fill, or of what members trade with each other. price: in halves of a unit."""
+
+    time: int
+    sequence: int
+    strategy: str
+    symbol: str
+    change: int
+    price: int
+    fee: int
+    position_side: int = 0
+
+
 class _Book:
     """Positions by strategy, symbol and side of a hedged account, and the cells that they fill."""
 
     def __init__(self, instruments: dict[str, Instrument], market: Market, root: str) -> None:
         self.cells: defaultdict[Key, Cell] = defaultdict(lambda: Cell(""))
-        self._instruments, self._market, self._root = instruments, market, root
+        self.instruments, self._market, self.root = instruments, market, root
         self._held: dict[tuple[str, str, int], int] = {}
         self._day = -1
 
     def _cell(self, strategy: str, symbol: str, qty: int, day: int | None = None) -> Cell:
         """qty: with the sign of its direction."""
         cell = self.cells[strategy, symbol, self._day if day is None else day, "long" if qty > 0 else "short"]
-        cell.currency = self._instruments[symbol].settle
+        cell.currency = self.instruments[symbol].settle
         return cell
 
     def until(self, time: int) -> None:
@@ -240,43 +263,49 @@ class _Book:
 
     def _worth(self, symbol: str, halves: int, qty: int) -> int:
         """Returns what holding a signed quantity counts for at a price."""
-        facts = self._instruments[symbol]
+        facts = self.instruments[symbol]
         worth: int = facts.core.notional_doubled(halves, qty)
         return -worth if facts.kind is Kind.INVERSE else worth
 
-    def fill(self, order: FilledOrder, fill: OrderFill) -> None:
-        """What closes counts for the direction that ends, what opens for the one that begins."""
-        strategy, symbol = order.location or self._root, order.symbol
-        key = strategy, symbol, fill.position_side
-        before = self._held.get(key, 0)
-        change = fill.size if order.side == _BUY else -fill.size
-        paid, fee, left = self._worth(symbol, fill.price, change), fill.fee, change
-        self._held[key] = before + change
-        cell = self._cell(strategy, symbol, before or change)
-        cell.fills += 1
+    def fill(self, order: FilledOrder, fill: OrderFill, parts: Sequence[_Part]) -> None:
+        """Books a fill for the strategy that placed its order, or for the members whose it was."""
+        strategy, change = order.location or self.root, fill.size if order.side == _BUY else -fill.size
+        of = fill.heard, fill.sequence, strategy, order.symbol, change, fill.price, fill.fee, fill.position_side
+        cells = [self.take(each) for each in parts or (_Part(*of),)]
         if fill.other_fee:
-            cell.add(Cell("", other_fees={fill.fee_currency: fill.other_fee}))
+            cells[0].add(Cell("", other_fees={fill.fee_currency: fill.other_fee}))
+
+    def take(self, part: _Part) -> Cell:
+        """What closes counts for the direction that ends, what opens for the one that begins. Returns the first."""
+        strategy, symbol, change, fee = part.strategy, part.symbol, part.change, part.fee
+        key = strategy, symbol, part.position_side
+        before = self._held.get(key, 0)
+        paid, left = self._worth(symbol, part.price, change), change
+        self._held[key] = before + change
+        cell = first = self._cell(strategy, symbol, before or change)
+        cell.fills += 1
         if before * change < 0:
             closed = change if abs(change) < abs(before) else -before
             cell.trades += closed == -before
             left -= closed
-            part = self._worth(symbol, fill.price, closed) if left else paid
+            worth = self._worth(symbol, part.price, closed) if left else paid
             own = divide_half_even(fee * abs(closed), abs(change))
-            cell.take(part, own)
-            paid, fee = paid - part, fee - own
+            cell.take(worth, own)
+            paid, fee = paid - worth, fee - own
         if left:
             self._cell(strategy, symbol, left).take(paid, fee)
+        return first
 
     def pay(self, cash: _Cash, currency: str) -> None:
         """Funding goes to those who hold the symbol, by how much; what nobody holds to the run's own strategy."""
         held = {key: qty for key, qty in self._held.items() if key[1] == cash.symbol and qty}
-        if not cash.symbol or cash.symbol not in self._instruments:
+        if not cash.symbol or cash.symbol not in self.instruments:
             name = cash.currency or currency
             cell = self.cells[ACCOUNT, name, cash.time // DAY, ""]
             cell.currency = name
             cell.other += cash.amount
             return
-        keys = list(held) or [(self._root, cash.symbol, 0)]
+        keys = list(held) or [(self.root, cash.symbol, 0)]
         weights = {at: held.get(key, 1) for at, key in enumerate(keys)}
         if not sum(weights.values()):  # they hold it against each other
             weights = {at: abs(qty) for at, qty in weights.items()}
@@ -312,6 +341,43 @@ def _cash(plan: RunPlan, journal: Path) -> Iterator[_Cash]:
                         if holder == seat.slot and not wallet:
                             symbol = entry.note if entry.cause is Cause.FUNDING else ""
                             yield _Cash(frame.time, frame.sequence, str(entry.cause), symbol, currency, amount)
+
+
+def _members(
+    journal: Path, book: _Book, fills: Sequence[tuple[FilledOrder, OrderFill]]
+) -> tuple[list[_Part], dict[int, list[_Part]]]:
+    """What members of a portfolio traded with each other, and by a fill's sequence their parts of it, as the portfolio
+    wrote them down behind it. Parts that are not the whole fill are none."""
+    crossed: list[_Part] = []
+    parts: dict[int, list[_Part]] = {}
+    by_symbol: dict[str, list[tuple[int, FilledOrder, OrderFill]]] = defaultdict(list)
+    for order, fill in fills:
+        by_symbol[order.symbol].append((fill.sequence, order, fill))
+    with JournalReader(journal) as reader:
+        for frame in reader.frames(types=["log"]):
+            said = msgspec.msgpack.decode(frame.payload).get("fields") or {}
+            instrument = book.instruments.get(said.get("symbol", ""))
+            if instrument is None or not said.keys() >= _PART:
+                continue
+            change, price = (
+                int(Decimal(said[name]).scaleb(decimals))
+                for name, decimals in (("qty", instrument.size_decimals), ("price", instrument.price_decimals))
+            )
+            name = book.root if said["member"] == NOBODY else f"{book.root}/{said['member']}"
+            fee = money_units(Decimal(said["fee"]))
+            part = _Part(frame.time, frame.sequence, name, said["symbol"], change, 2 * price, fee)
+            listed = by_symbol[part.symbol]
+            at = bisect_left(listed, frame.sequence, key=lambda each: each[0]) - 1
+            if not said["fill"]:
+                crossed.append(part)
+            elif at >= 0:
+                fill = listed[at][2]
+                parts.setdefault(fill.sequence, []).append(replace(part, position_side=fill.position_side))
+    for order, fill in fills:
+        size = fill.size if order.side == _BUY else -fill.size
+        if fill.sequence in parts and sum(each.change for each in parts[fill.sequence]) != size:
+            del parts[fill.sequence]
+    return crossed, parts
 
 
 def _day(number: int) -> str:

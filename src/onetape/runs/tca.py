@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from onetape.engine.plan import RunPlan, read_plan
 from onetape.model.instrument import Instrument
 from onetape.model.money import money_text
+from onetape.model.time import MS
 from onetape.replay.filled_orders import FilledOrder, OrderFill, OrdersOfRun, read_orders
 from onetape.replay.market_prices import Market
 from onetape.replay.resampling import interval_of, resampled
@@ -41,7 +42,6 @@ __all__ = ["CAUSES", "Costs", "costs_of", "run_costs"]
 CAUSES: Final = ("spread", "impact", "delay", "fees")
 _BUY, _SELL = 1, 2
 _TAKER: Final = 2
-MS: Final = 1_000_000
 _COLUMNS: Final = ("shortfall", *CAUSES, "against_vwap", "opportunity")
 _GROUPS: Final = ("strategy", "symbol", "algo", "side")
 
