@@ -5,14 +5,17 @@ from __future__ import annotations
 import signal
 
 import pytest
+from msgspec import structs
 
 from exchange.tape_by_hand import BTC, KIND, START, Tape
 from exchange.venue_client import BinanceClient, Virtual
 from exchange.venue_process import VenueProcess
 from onetape.exchange.flow import GeneratedMarket, flow_market
 from onetape.exchange.kept_state import VenueState
+from onetape.exchange.order_entry import NewOrder
 from onetape.exchange.played_tape import VenueTape
 from onetape.exchange.venues import open_venue
+from onetape.model.enums import OrderState, OrderType, Side, TimeInForce
 from onetape.model.errors import BadInput, UnknownSymbol, UsageError
 from onetape.tape.journal import JournalWriter
 
@@ -232,3 +235,37 @@ def test_a_killed_exchange_plays_its_tape_on_from_where_it_stood(tmp_path, tape)
     played = VenueTape(tape.path, KIND, speed=2.0, loop=True)
     with pytest.raises(UsageError, match="another market"):
         VenueState.open(tmp_path / "state", kind=KIND, seed=7, now=START, limits=False, tape=played)
+
+
+def test_a_dated_contract_is_settled_at_the_mark_when_it_expires(tape):
+    """Whatever the book has, without a fee; nothing is traded in it any more, also by an exchange that comes back."""
+    tape.instrument = structs.replace(
+        tape.instrument,
+        symbol=f"{BTC}-271231",
+        raw_symbol="BTCUSDT_271231",
+        perpetual=False,
+        expiry=1_795_000_000 * SECOND + 5 * SECOND,
+        funding_interval=0,
+    )
+    tape.writer.append_instrument(1, START, tape.instrument.to_msgpack())
+    tape.mark(1, "60700.0", "60700.0")
+    tape.depth(2, {"60000.0": "0", "59999.0": "0.001"}, {"60001.0": "3"})
+    tape.quote(20, "60000.0", "1", "60001.0", "1")
+    tape.writer.close()
+    played = VenueTape(tape.path, KIND, speed=1.0, loop=False)
+    (at,) = [at for at, each in enumerate(played.symbols) if each.instrument.expiry]
+    dialect = open_venue(KIND, seed=1, now=1_795_000_000 * SECOND, market=played.market(1_795_000_000 * SECOND))
+    exchange = dialect.exchange
+    account = exchange.accounts[0]
+    exchange.advance(exchange.now + SECOND)
+    terms = NewOrder(side=Side.BUY, size=1000, type=OrderType.MARKET, tif=TimeInForce.IOC)
+    bought = exchange.orders.place(account, at, exchange.now, terms)
+    rests = structs.replace(terms, type=OrderType.LIMIT, tif=TimeInForce.GTC, price=500_000)
+    resting = exchange.orders.place(account, at, exchange.now, rests)
+    assert bought.filled == 1000 and resting.is_open
+    exchange.advance(exchange.now + 10 * SECOND)
+    assert account.qty(at) == 0 and not resting.is_open and not exchange.listings[at].is_open
+    last = account.trades[-1]
+    assert (last.order.origin, last.fill.price, last.fill.size, last.fill.fee) == ("settlement", 607_000, 1000, 0)
+    assert last.fill.time == exchange.instruments[at].expiry
+    assert exchange.orders.place(account, at, exchange.now, terms).state is OrderState.REJECTED

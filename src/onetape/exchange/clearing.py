@@ -17,10 +17,10 @@ from onetape.exchange.timeline import Timeline, recorded
 from onetape.model.enums import Kind, OrderType, PositionSide, Side, TimeInForce
 from onetape.model.errors import InsufficientFunds
 from onetape.model.money import money_units, rate_units
+from onetape.model.time import MINUTE
 
 __all__ = ["Clearing"]
 
-MINUTE: Final = 60_000_000_000
 CALL_RATIO: Final = (8, 10)  # an owner is told when the maintenance margin is this part of what is
 
 JOINT: Final = -1  # in what an account was told of: the margin of all its currencies
@@ -53,6 +53,8 @@ class Clearing:
         for index, listing in enumerate(self.listings):
             if listing.instrument.perpetual:
                 self._schedule_funding(index, timeline.now)
+            elif listing.instrument.expiry is not None:
+                timeline.at(listing.instrument.expiry, partial(self.delist, index))
 
     # --- funding ----------------------------------------------------------------------------------
 
@@ -238,7 +240,7 @@ class Clearing:
 
     @recorded("force_close")
     def force_close(self, account: SimAccount, index: int, side: PositionSide | str, now: int, origin: str) -> None:
-        """Liquidation, adl or settlement, when somebody wants to see one."""
+        """Liquidation or adl at the market, settlement at the mark, when somebody wants to see one."""
         self._close_by_force(account, index, PositionSide(side), now, origin)
 
     @recorded("delist")
@@ -286,6 +288,9 @@ class Clearing:
             client_id=f"{_FORCED[origin]}{self.orders.next_id}",
             origin=origin,
         )
+        if origin == "settlement" and (mark := self.listings[index].valuation):
+            self.orders.settle(account, index, now, wanted, mark)
+            return
         order = self.orders.place(account, index, now, wanted)
         rate = self.instruments[index].liquidation_fee
         if origin == "liquidation" and rate and order.filled:

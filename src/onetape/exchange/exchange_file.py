@@ -21,7 +21,7 @@ from onetape.ipc.names import encoded
 from onetape.security.private import private_folder
 from onetape.security.secrets import read_secret
 
-__all__ = ["exchange_at", "left_for_runs"]
+__all__ = ["exchange_at", "left_for_runs", "simulated", "simulated_kind"]
 
 LOCALHOST: Final = "127.0.0.1"
 # Who listens everywhere does so here, too.
@@ -69,6 +69,19 @@ def exchange_at(home: Path, host: str, port: int) -> dict[str, Any] | None:
         return None
     found: dict[str, Any] = msgspec.json.decode(read_secret(f"file:{path}", {}).reveal())
     return found
+
+
+def simulated(kind: str) -> dict[str, str]:
+    """Returns what a simulated exchange answers at `/`, where no venue has anything."""
+    return {"simulated": kind}
+
+
+def simulated_kind(body: bytes) -> str:
+    """Returns the kind of exchange that answers `/` so, "" if it is none of ours."""
+    try:
+        return msgspec.json.decode(body, type=dict[str, str]).get("simulated", "")
+    except msgspec.DecodeError:
+        return ""
 
 
 def _is_held(path: Path) -> bool:

@@ -20,6 +20,7 @@ import msgspec
 from onetape.exchange.account import SimAccount
 from onetape.exchange.dialect import ABORT, Close, Connection, Dialect, Pending, Reply, Request
 from onetape.exchange.exchange import SimExchange
+from onetape.exchange.exchange_file import simulated
 from onetape.exchange.fault_facts import Facts, VenueWords
 from onetape.exchange.faults import FOR_EVER, ActiveRule, Rule
 from onetape.exchange.hands import by_hand
@@ -189,6 +190,8 @@ class Faulty:
     # --- requests ---------------------------------------------------------------------------------
 
     def http(self, request: Request, now: int) -> Reply | Pending:
+        if request.path == "/":
+            return Reply.json(simulated(self.kind))
         facts = self.words.request(request, with_symbols=bool(self.rules))
         if not self.rules and not self._maintenance[0] and not self.exchange.board.maintenance[0]:
             self._note(facts, request.query, now, "")  # nearly always: nothing is to be judged

@@ -16,11 +16,10 @@ from onetape.model.enums import Kind, Side
 from onetape.model.errors import BadInput
 from onetape.model.instrument import Instrument
 from onetape.model.margin import MarginBracket
+from onetape.model.time import DAY, MINUTE
 
 __all__ = ["FILTERS", "Listing", "changed_brackets", "changed_filters"]
 
-MINUTE: Final = 60_000_000_000
-DAY: Final = 1440 * MINUTE
 FILTERS: Final = (
     "tick",
     "lot",

@@ -39,6 +39,7 @@ from onetape.exchange.transfers import TERMS
 from onetape.exchange.venues import Crowd, open_venue
 from onetape.model.errors import BadInput, IoFailed, UsageError
 from onetape.model.money import money_text
+from onetape.model.time import SECOND
 from onetape.net.http_reader import BODY_MAX
 from onetape.venues.hosts import is_loopback
 
@@ -46,7 +47,6 @@ __all__ = ["VenueServer", "opened", "ready_line", "run_venue"]
 
 TICK_S: Final = 0.01
 STOP_S: Final = 1.0  # for what is being answered when the exchange closes
-SECOND: Final = 1_000_000_000
 MESSAGE_MAX: Final = 1 << 20
 CATCH_UP_NS: Final = 60_000_000_000  # of the market, between two looks at what was said
 JSON: Final = "application/json"

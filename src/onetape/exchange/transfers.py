@@ -17,10 +17,11 @@ from onetape.exchange.accounts import Accounts
 from onetape.exchange.timeline import CallTerms, Timeline, recorded
 from onetape.model.errors import BadConfig
 from onetape.model.money import money_units
+from onetape.model.time import SECOND
 
 __all__ = ["TERMS", "Arrived", "Destination", "Terms", "Transfers", "Withdrawal"]
 
-DELAY: Final = 1_000_000_000  # ns, until a withdrawal is sent on, and until a deposit is credited
+DELAY: Final = SECOND  # ns, until a withdrawal is sent on, and until a deposit is credited
 
 
 class Terms(NamedTuple):

@@ -10,6 +10,7 @@ asterdex/aster-api-website, of 2026-06. What is answered where an agent lacks a 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -29,17 +30,9 @@ NONCES_MAX: Final = 100  # of a user that are kept
 DONE: Final = {"code": 200, "msg": "success"}
 _RIGHTS: Final = ("canSpotTrade", "canPerpTrade", "canWithdraw")
 _NUMBERS: Final = ("expired", "nonce")
-# What a main wallet signs: by path, the name of the typed data and its fields; one that was not sent is not signed.
 _AGENT: Final = ("agentName", "agentAddress", "ipWhitelist", "expired", *_RIGHTS)
+_UPDATED: Final = ("agentAddress", "ipWhitelist", *_RIGHTS)
 _BUILDER: Final = ("builder", "maxFeeRate", "builderName")
-_OWN: Final[dict[tuple[str, str], tuple[str, tuple[str, ...]]]] = {
-    ("POST", "approveAgent"): ("ApproveAgent", _AGENT),
-    ("POST", "updateAgent"): ("UpdateAgent", ("agentAddress", "ipWhitelist", *_RIGHTS)),
-    ("DELETE", "agent"): ("DelAgent", ("agentAddress",)),
-    ("POST", "approveBuilder"): ("ApproveBuilder", _BUILDER),
-    ("POST", "updateBuilder"): ("UpdateBuilder", _BUILDER[:2]),
-    ("DELETE", "builder"): ("DelBuilder", _BUILDER[:1]),
-}
 
 Handler = Callable[[SimAccount, Params], Any]
 
@@ -67,22 +60,25 @@ class WalletAccess:
         self._spend(user, params["nonce"], now)
         return self._account(user)
 
-    def own_routes(self, root: str) -> dict[tuple[str, str], Handler]:
-        """Returns what a main wallet alone may ask, by method and path."""
-        done: dict[tuple[str, str], Handler] = {
-            ("POST", "approveAgent"): lambda a, p: self._approve(a, AGENT, p, _AGENT),
-            ("POST", "updateAgent"): lambda a, p: self._update(a, AGENT, p),
-            ("DELETE", "agent"): lambda a, p: self._revoke(a, AGENT, p),
-            ("POST", "approveBuilder"): lambda a, p: self._approve(a, BUILDER, p, _BUILDER),
-            ("POST", "updateBuilder"): lambda a, p: self._update(a, BUILDER, p),
-            ("DELETE", "builder"): lambda a, p: self._revoke(a, BUILDER, p),
+    def own_routes(self, root: str) -> dict[tuple[str, str], Callable[[Params, int], Any]]:
+        """Returns what a main wallet alone may ask, by method and path. It signs typed data of a name and fields of
+        their own; a field that was not sent is not signed."""
+        rows: tuple[tuple[str, str, str, tuple[str, ...], Handler], ...] = (
+            ("POST", "approveAgent", "ApproveAgent", _AGENT, lambda a, p: self._approve(a, AGENT, p, _AGENT)),
+            ("POST", "updateAgent", "UpdateAgent", _UPDATED, lambda a, p: self._update(a, AGENT, p)),
+            ("DELETE", "agent", "DelAgent", _AGENT[1:2], lambda a, p: self._revoke(a, AGENT, p)),
+            ("POST", "approveBuilder", "ApproveBuilder", _BUILDER, lambda a, p: self._approve(a, BUILDER, p, _BUILDER)),
+            ("POST", "updateBuilder", "UpdateBuilder", _BUILDER[:2], lambda a, p: self._update(a, BUILDER, p)),
+            ("DELETE", "builder", "DelBuilder", _BUILDER[:1], lambda a, p: self._revoke(a, BUILDER, p)),
+        )
+        return {
+            (method, f"{root}/{path}"): partial(self._ask_owner, name, fields, answer)
+            for method, path, name, fields, answer in rows
         }
-        return {(method, f"{root}/{name}"): each for (method, name), each in done.items()}
 
-    def owner_of(self, request: Request, params: Params, now: int) -> SimAccount:
-        """Whose main wallet has signed a request of `own_routes`. Raises Refused."""
+    def _ask_owner(self, name: str, fields: tuple[str, ...], answer: Handler, params: Params, now: int) -> Any:
+        """Raises Refused for what the account's main wallet has not signed."""
         user, signature = self._signed(params, "user", params.get("user", ""))
-        name, fields = _OWN[request.method, request.path.rpartition("/")[2]]
         values = {
             each: _typed(each, params[each]) for each in (*fields, "asterChain", "user", "nonce") if each in params
         }
@@ -90,7 +86,7 @@ class WalletAccess:
         if signer_address(owner_digest(name, values, chain), signature) != user:
             raise Refused(-1022)
         self._spend(user, params["nonce"], now)
-        return self._account(user)
+        return answer(self._account(user), params)
 
     def agents(self, account: SimAccount) -> list[dict[str, Any]]:
         return [

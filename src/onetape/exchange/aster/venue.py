@@ -92,7 +92,7 @@ class Aster:
         if open_to_all := self._open.get(key):
             return open_to_all(params, now)
         if own := self._own.get(key):
-            return own(self.access.owner_of(request, params, now + self.skew), params)
+            return own(params, now + self.skew)
         signed = self._signed.get(key)
         if signed is None:
             raise Refused(-5000, request.path, request.method, status=404)

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from onetape.exchange.binance.wire import Refused
+from onetape.model.time import SECOND
 
 __all__ = ["Limits", "weight_of"]
 
-SECOND: Final = 1_000_000_000
 WEIGHT_A_MINUTE: Final = 2400
 ORDERS: Final = ((10, 300), (60, 1200))  # seconds, orders
 UNLIMITED: Final = 1_000_000  # what is announced where nobody is refused

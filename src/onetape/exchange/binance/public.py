@@ -17,7 +17,7 @@ from onetape.exchange.reports import BarReport, TradeReport
 from onetape.model.decimals import decimal_text
 from onetape.model.enums import Side
 from onetape.model.instrument import Instrument
-from onetape.model.time import DAY, SECOND
+from onetape.model.time import DAY, MINUTE, SECOND
 
 __all__ = ["INTERVALS", "PublicData", "kline_span", "price_klines"]
 
@@ -35,7 +35,6 @@ INTERVALS: Final = {
     "8h": 480, "12h": 720, "1d": 1440, "3d": 4320, "1w": 10080, "1M": 43200,
 }  # fmt: skip
 SIZE_MAX: Final = Decimal(1_000_000)  # where nobody knows a limit
-MINUTE: Final = 60_000_000_000
 MONDAY: Final = 4 * DAY  # the first one of the epoch, which began on a Thursday
 FUNDING_SCALE: Final = 10**12
 

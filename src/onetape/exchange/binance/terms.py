@@ -18,11 +18,11 @@ from onetape.model.decimals import decimal_text
 from onetape.model.enums import Kind, PositionSide, Side, TriggerBy
 from onetape.model.instrument import Instrument
 from onetape.model.money import MONEY_DECIMALS
+from onetape.model.time import MS
 
 __all__ = ["OrderTerms", "decimal_of", "flag", "in_time", "span", "whole", "whole_units", "word"]
 
 GTD_LEAST_S: Final = 600
-_MS: Final = 1_000_000
 _UNITS_MAX: Final = 2**62
 _CLIENT_ID: Final = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}\Z")
 _NUMBER: Final = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?\Z")
@@ -298,5 +298,5 @@ def in_time(time: int, params: dict[str, str]) -> bool:
 
 def span(params: dict[str, str]) -> tuple[int, int]:
     """Returns what is asked for, ns: all of both milliseconds."""
-    end = int(params.get("endTime") or 2**62 // _MS)
-    return int(params.get("startTime") or 0) * _MS, (end + 1) * _MS - 1
+    end = int(params.get("endTime") or 2**62 // MS)
+    return int(params.get("startTime") or 0) * MS, (end + 1) * MS - 1

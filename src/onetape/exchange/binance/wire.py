@@ -15,6 +15,7 @@ from onetape.exchange.reports import OrderReport
 from onetape.model.enums import OrderState, OrderType, PositionSide, Side, TimeInForce, TriggerBy
 from onetape.model.instrument import Instrument
 from onetape.model.money import MONEY_DECIMALS
+from onetape.model.time import MS
 from onetape.venues.binance.errors import text_of
 
 __all__ = [
@@ -36,7 +37,6 @@ __all__ = [
 
 DECIMALS: Final = 8  # of money
 STEP: Final = 10 ** (MONEY_DECIMALS - DECIMALS)
-_MS: Final = 1_000_000
 
 
 class Refused(Exception):  # noqa: N818 - an answer, not a failure
@@ -52,7 +52,7 @@ class Refused(Exception):  # noqa: N818 - an answer, not a failure
 
 
 def ms(time: int) -> int:
-    return time // _MS
+    return time // MS
 
 
 def price_decimals(instrument: Instrument) -> int:

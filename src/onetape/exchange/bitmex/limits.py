@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from onetape.exchange.bitmex.wire import Refused
+from onetape.model.time import SECOND
 
 __all__ = ["Limits"]
 
-SECOND: Final = 1_000_000_000
 A_MINUTE: Final = (30, 120)  # without and with a key
 A_SECOND: Final = 10  # placing, amending and cancelling
 

@@ -30,11 +30,11 @@ from onetape.exchange.reports import BarReport, QuoteReport, TradeReport
 from onetape.model.enums import Kind, Side
 from onetape.model.instrument import Instrument
 from onetape.model.money import RATE_DECIMALS
+from onetape.model.time import MINUTE
 
 __all__ = ["BINS", "LEVEL_TICK", "LEVERAGE_MAX", "PublicData", "level_id"]
 
 BINS: Final = {"1m": 1, "5m": 5, "1h": 60, "1d": 1440}
-MINUTE: Final = 60_000_000_000
 DEPTH: Final = 25  # levels a side unless asked; 0: all
 TRADES_SHOWN: Final = 1000  # the last ones: what a page may hold
 LEVEL_TICK: Final = Decimal("0.01")  # of level ids: the tick of old, kept when ticks changed

@@ -27,6 +27,7 @@ from onetape.exchange.order_entry import NewOrder
 from onetape.model.enums import OrderType, Side, TimeInForce, TriggerBy, TriggerKind
 from onetape.model.errors import InsufficientFunds, MarketDataUnavailable, OrderWouldCross, PositionLimit
 from onetape.model.instrument import Instrument
+from onetape.model.time import DAY
 
 __all__ = ["BULK_MAX", "Trading"]
 
@@ -51,7 +52,6 @@ TIFS: Final = {
 }
 TRIGGERS: Final = {"LastPrice": TriggerBy.LAST, "MarkPrice": TriggerBy.MARK, "IndexPrice": TriggerBy.INDEX}
 INSTRUCTIONS: Final = frozenset({"ParticipateDoNotInitiate", "ReduceOnly", "Close", *TRIGGERS})
-DAY: Final = 24 * 3600 * 1_000_000_000
 
 
 class Trading:

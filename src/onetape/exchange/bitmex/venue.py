@@ -24,12 +24,12 @@ from onetape.exchange.dialect import Connection, Reply, Request, fields
 from onetape.exchange.exchange import SimExchange
 from onetape.exchange.reports import Report
 from onetape.model.json_text import read_json
+from onetape.model.time import SECOND
 from onetape.venues.bitmex.signing import SOCKET_PATH, signature
 
 __all__ = ["Bitmex"]
 
 ROOT: Final = "/api/v1"
-SECOND: Final = 1_000_000_000
 MESSAGES_A_SECOND: Final = 20
 WELCOME: Final = "Welcome to the BitMEX Realtime API."
 

@@ -17,6 +17,7 @@ from onetape.model.enums import Kind, OrderState, OrderType, Side, TimeInForce
 from onetape.model.errors import OrderWouldCross, ReduceOnlyViolated
 from onetape.model.instrument import Instrument
 from onetape.model.money import MONEY_DECIMALS, divide_half_even
+from onetape.model.time import SECOND
 from onetape.venues.bitmex.errors import ERRORS
 from onetape.venues.bitmex.instruments import ASSETS
 
@@ -40,8 +41,6 @@ __all__ = [
     "wallet_name",
 ]
 
-_SECOND: Final = 1_000_000_000
-
 
 class Refused(Exception):  # noqa: N818 - an answer, not a failure
     """Says that a request is answered with an error. `values` go into its text."""
@@ -58,8 +57,8 @@ class Refused(Exception):  # noqa: N818 - an answer, not a failure
 
 def iso(time: int) -> str:
     """ns UTC as 2024-11-25T10:30:00.000Z."""
-    whole = datetime.fromtimestamp(time // _SECOND, UTC)
-    return f"{whole:%Y-%m-%dT%H:%M:%S}.{time % _SECOND // 1_000_000:03d}Z"
+    whole = datetime.fromtimestamp(time // SECOND, UTC)
+    return f"{whole:%Y-%m-%dT%H:%M:%S}.{time % SECOND // 1_000_000:03d}Z"
 
 
 def instant(text: str) -> int:
@@ -71,7 +70,7 @@ def instant(text: str) -> int:
     if found.tzinfo is None:
         found = found.replace(tzinfo=UTC)
     whole = found.replace(microsecond=0)
-    return int(whole.timestamp()) * _SECOND + found.microsecond * 1000
+    return int(whole.timestamp()) * SECOND + found.microsecond * 1000
 
 
 def money_int(units: int, currency: str) -> int:

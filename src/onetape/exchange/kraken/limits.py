@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from onetape.exchange.kraken.wire import Refused
+from onetape.model.time import SECOND
 
 __all__ = ["Counter", "Limits", "amend_cost", "cancel_cost", "edit_cost"]
 
-SECOND: Final = 1_000_000_000
 MICRO: Final = 1_000_000
 # Of the middle tier, "Intermediate": most, and millionths a second by which it runs down.
 KEY: Final = (20, 500_000)

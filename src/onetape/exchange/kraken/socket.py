@@ -29,11 +29,12 @@ from onetape.exchange.kraken.tokens import Tokens
 from onetape.exchange.kraken.trading import Trading
 from onetape.exchange.kraken.wire import Refused, parse_json, rfc3339, trade_id, trade_number
 from onetape.exchange.reports import CashReport, DepthReport, OrderReport, QuoteReport, Report, TradeReport
+from onetape.model.time import SECOND
 
 __all__ = ["Socket"]
 
 PATHS: Final = ("/v2", "/v2/public", "/v2/private")
-HEARTBEAT_NS: Final = 1_000_000_000
+HEARTBEAT_NS: Final = SECOND
 TRADES_SHOWN: Final = 50
 BY_SYMBOL: Final = frozenset({"ticker", "book", "trade", "ohlc"})
 PRIVATE: Final = frozenset({"executions", "balances"})

@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from onetape.exchange.pacifica.wire import Refused
+from onetape.model.time import MINUTE, SECOND
 
 __all__ = ["Limits"]
 
-MINUTE: Final = 60_000_000_000
-SECOND: Final = 1_000_000_000
 QUOTA: Final = (1000, 3000)  # tenths, without and with a key
 NORMAL, CANCEL, HEAVY, HEAVY_KEYED = 10, 5, 120, 40
 _HEAVY: Final = frozenset(

@@ -25,12 +25,12 @@ from onetape.exchange.pacifica.trading import ACTIONS, BATCH_MAX, Trading
 from onetape.exchange.pacifica.wire import Refused, envelope, ms
 from onetape.exchange.reports import Report
 from onetape.model.json_text import read_json
+from onetape.model.time import SECOND
 
 __all__ = ["Pacifica"]
 
 ROOT: Final = "/api/v1/"
 SOCKET: Final = "/ws"
-SECOND: Final = 1_000_000_000
 SILENT_NS: Final = 60 * SECOND  # of a client, then its connection ends
 LIFE_NS: Final = 24 * 3600 * SECOND
 BY_SOCKET: Final = frozenset(

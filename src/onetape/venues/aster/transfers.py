@@ -14,6 +14,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 from onetape.model.money import money_text
+from onetape.model.time import MS
 from onetape.orders.calls import TransferRoute
 from onetape.orders.reports import TransferReport, TransferState
 from onetape.venues.binance.words import SHOWN
@@ -24,7 +25,6 @@ __all__ = ["history_terms", "transfer_reports", "transfer_terms"]
 TRANSFER_PATH: Final = "/api/v3/asset/wallet/transfer"
 HISTORY_PATH: Final = "/api/v3/transactionHistory"
 PAGE: Final = 1000  # and no further pages
-_MS: Final = 1_000_000
 _KINDS: Final = {("", "spot"): "FUTURE_SPOT", ("spot", ""): "SPOT_FUTURE"}
 _TYPES: Final = {("", "spot"): "TRANSFER_FUTURE_TO_SPOT", ("spot", ""): "TRANSFER_SPOT_TO_FUTURE"}
 _WALLETS: Final = {word: wallets for wallets, word in _TYPES.items()}
@@ -44,7 +44,7 @@ def transfer_terms(route: TransferRoute, currency: str, amount: int, name: str) 
 
 def history_terms(route: TransferRoute, since: int, cursor: str, name: str) -> _Terms | None:
     kind = None if route.to else _TYPES.get(route[:2])
-    return None if kind is None else (HISTORY_PATH, {"type": kind, "startTime": str(since // _MS), "limit": str(PAGE)})
+    return None if kind is None else (HISTORY_PATH, {"type": kind, "startTime": str(since // MS), "limit": str(PAGE)})
 
 
 def transfer_reports(rows: list[Mapping[str, Any]], sent: Mapping[str, str]) -> tuple[list[TransferReport], str]:
@@ -58,7 +58,7 @@ def transfer_reports(rows: list[Mapping[str, Any]], sent: Mapping[str, str]) -> 
             *_WALLETS[row["type"]],
             row["asset"],
             abs(money_of(row["balanceDelta"])),
-            int(row["time"]) * _MS,
+            int(row["time"]) * MS,
             done,
         )
         for row in rows

@@ -24,7 +24,7 @@ _Terms = tuple[str, dict[str, str]]  # path and terms
 
 class WalletSide(NamedTuple):
     """Describes what is beside trading: wallets, the money that moves between them, the rights of a key. weights: of a
-    transfer and of a look at their history. wallets: by name, how each is asked for. read_rights: of the answer to
+    transfer and of a look at their history. wallets: by name, the query of its balances. read_rights: of the answer to
     `rights`, for the wallet that signs ("": none)."""
 
     transfer: Callable[[TransferRoute, str, int, str], _Terms | None]

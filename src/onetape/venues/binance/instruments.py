@@ -23,16 +23,20 @@ ORDER_COUNT: Final = "x-mbx-order-count-"  # a header for each window: 10s, 1m
 _SPANS: Final = {"SECOND": SECOND, "MINUTE": 60 * SECOND, "HOUR": 3600 * SECOND, "DAY": 86_400 * SECOND}
 
 _TRADABLE = frozenset({"TRADING"})
+_PERPETUAL: Final = "PERPETUAL"
+_DATED: Final = frozenset({"CURRENT_MONTH", "NEXT_MONTH", "CURRENT_QUARTER", "NEXT_QUARTER"})
 
 
 def instruments_of(value: dict[str, Any], wanted: frozenset[str], venue: str = "binance") -> list[Instrument]:
-    """Returns the perpetual contracts of an exchangeInfo whose symbols are in `wanted` (all, if it is empty) and that
-    trade now. Raises KeyError, ValueError for rows that are not as they should be."""
+    """Returns the perpetual and dated contracts of an exchangeInfo whose symbols are in `wanted` (all, if it is empty)
+    and that trade now. Raises KeyError, ValueError for rows that are not as they should be."""
     found = []
     for row in value["symbols"]:
-        if row["contractType"] != "PERPETUAL" or row["status"] not in _TRADABLE:
+        is_dated = row["contractType"] in _DATED
+        if not (is_dated or row["contractType"] == _PERPETUAL) or row["status"] not in _TRADABLE:
             continue
-        symbol = f"{venue}:{row['baseAsset']}/{row['quoteAsset']}:{row['marginAsset']}"
+        expires = f"-{row['symbol'].rpartition('_')[2]}" if is_dated else ""
+        symbol = f"{venue}:{row['baseAsset']}/{row['quoteAsset']}:{row['marginAsset']}{expires}"
         if wanted and symbol not in wanted:
             continue
         found.append(_instrument(symbol, row))
@@ -58,7 +62,7 @@ def _instrument(symbol: str, row: dict[str, Any]) -> Instrument:
     filters = {each["filterType"]: each for each in row["filters"]}
     lot, market = filters["LOT_SIZE"], filters.get("MARKET_LOT_SIZE", filters["LOT_SIZE"])
     band = filters.get("PERCENT_PRICE", {})
-    listed = catalogue.find(symbol)
+    listed, is_dated = catalogue.find(symbol), row["contractType"] in _DATED
     return from_symbol(
         symbol,
         raw_symbol=row["symbol"],
@@ -77,7 +81,8 @@ def _instrument(symbol: str, row: dict[str, Any]) -> Instrument:
         maintenance_rate=listed.maintenance_rate if listed else Decimal("0.01"),
         brackets=msgspec.to_builtins(listed.brackets) if listed else (),
         liquidation_fee=row.get("liquidationFee", "0"),
-        funding_interval=listed.funding_interval if listed else 8 * 3600 * 10**9,
+        expiry=int(row["deliveryDate"]) * 10**6 if is_dated else None,
+        funding_interval=0 if is_dated else listed.funding_interval if listed else 8 * 3600 * 10**9,
         amend=AmendRule.REQUEUES,
         amend_triggers=False,
         met_triggers=MetTrigger.REFUSED,

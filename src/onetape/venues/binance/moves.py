@@ -1,10 +1,10 @@
-"""Binance USD-M: money that came or went otherwise than by fills, told twice and counted once.
+"""Binance USD-M: money that came or went otherwise than by fills, reported twice and counted once.
 
-The account's stream tells of it with a reason and without an id; the income history has an id
+The account's stream reports it with a reason and without an id; the income history has an id
 (`tranId`, unique within a type) and its own words for the reasons. So both are brought together by
 what they share: kind, currency, amount, and symbol where both say it, within `WINDOW`; of several
-the nearest in time, each once. What was told first names the move, and says in its reference what
-it was known by, so that a gateway that begins anew finds it on its tape.
+the nearest in time, each once. The first report names the move, and its reference says which
+report it was, so that a gateway that begins anew finds it on its tape.
 
 Sources: "Balance and Position Update" and "Get Income History" of the USD-M documentation, read
 2026-11. The history has three months, and seven days where no start is given.
@@ -17,13 +17,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from onetape.model.time import SECOND
+from onetape.model.time import MS, SECOND
 from onetape.orders.reports import MoveKind, MoveReport
 from onetape.venues.numbers import money_of
 
 __all__ = ["WINDOW_MS", "SeenMoves", "income_terms", "kind_of", "next_income"]
 
-# The stream tells of funding once an account has been settled, which takes a while after the full
+# The stream reports funding once an account has been settled, which takes a while after the full
 # hour that the history says.
 WINDOW_MS: Final = 60_000
 INCOME_PAGE: Final = 1000
@@ -31,9 +31,8 @@ INCOME_KEPT: Final = 90 * 86_400 * SECOND
 INCOME_USUAL: Final = 7 * 86_400 * SECOND  # where nobody says since when
 KEPT: Final = 10_000
 
-_MS: Final = 1_000_000
 _NO_MOVE: Final = frozenset({"ORDER", "MARGIN_TRANSFER", "MARGIN_TYPE_CHANGE"})
-# Income that fills bring: these are told of by themselves.
+# Income that fills bring: each fill reports these itself.
 _OF_FILLS: Final = frozenset({"REALIZED_PNL", "COMMISSION", "DELIVERED_SETTELMENT"})
 
 _KINDS: Final = {
@@ -75,13 +74,14 @@ _Sum = tuple[MoveKind, str, int]  # with the currency and the amount
 def income_terms(now: int, since: int, cursor: str, *, pages: bool = True) -> dict[str, str]:
     """Of a page of the history, oldest first. cursor: start:page, or the start alone where there are no pages."""
     start, _, page = cursor.partition(":")
-    start = start or str(max(since, now - (INCOME_KEPT if since else INCOME_USUAL)) // _MS)
+    start = start or str(max(since, now - (INCOME_KEPT if since else INCOME_USUAL)) // MS)
     return {"startTime": start, "limit": str(INCOME_PAGE)} | ({"page": page or "1"} if pages else {})
 
 
 def next_income(rows: Sequence[Mapping[str, Any]], sent: Mapping[str, str]) -> str:
-    """Returns the cursor of what follows a page, "" where nothing does. Without pages the last row's millisecond is
-    asked for a second time: what was told then is known by its id. One that fills a page by itself is passed."""
+    """Returns the cursor of what follows a page, "" where nothing does. Without pages the next query
+    begins with the last row's millisecond: rows that come twice have the same id. A millisecond that fills a page by
+    itself is passed."""
     if len(rows) < INCOME_PAGE:
         return ""
     if "page" in sent:
@@ -92,24 +92,24 @@ def next_income(rows: Sequence[Mapping[str, Any]], sent: Mapping[str, str]) -> s
 
 @dataclass(slots=True)
 class _Seen:
-    """One move that was told. time_ms: of who told first."""
+    """One reported move. time_ms: of its first report."""
 
     reference: str
     symbol: str
     time_ms: int
-    stream_ms: int = 0  # of the event, 0: the stream has not told of it
+    stream_ms: int = 0  # of the event, 0: the stream has not reported it
     tran: str = ""  # its id in the history, "": that has not shown it yet
 
 
 class SeenMoves:
-    """Remembers the moves that were told lately, of one account."""
+    """Remembers the moves of one account that were reported lately."""
 
     def __init__(self) -> None:
         self._by_sum: dict[_Sum, list[_Seen]] = {}
         self._order: deque[tuple[_Sum, _Seen]] = deque()
 
     def reference_of(self, kind: MoveKind, currency: str, amount: int, symbol: str, time_ms: int) -> str:
-        """Returns the reference of a move that the stream tells of; the same event is the same move."""
+        """Returns the reference of a move that the stream reports; the same event is the same move."""
         key = (kind, currency, amount)
         for each in self._by_sum.get(key, ()):
             if each.stream_ms == time_ms and (each.symbol == symbol or not symbol):
@@ -145,7 +145,7 @@ class SeenMoves:
             amount, currency = money_of(row.get("bc", "0")), row["a"]
             if amount:
                 reference = self.reference_of(kind, currency, amount, raw, time_ms)
-                time = time_ms * _MS
+                time = time_ms * MS
                 found.append(MoveReport(reference, currency, amount, time, kind, symbol_of(raw)))
         return found
 
@@ -158,7 +158,7 @@ class SeenMoves:
             kind, currency, raw = kind_of(row["incomeType"]), row["asset"], row["symbol"]
             amount, time_ms = money_of(row["income"]), int(row["time"])
             reference = self.listed(str(row["tranId"]), kind, currency, amount, raw, time_ms)
-            time = time_ms * _MS
+            time = time_ms * MS
             found.append(MoveReport(reference, currency, amount, time, kind, symbol_of(raw)))
         return found
 

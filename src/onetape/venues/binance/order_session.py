@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from onetape.model.json_text import read_json
+from onetape.model.time import MS
 from onetape.orders.calls import Call, Purpose
 from onetape.orders.outcome import Answer
 from onetape.venues.binance.instruments import ORDER_COUNT
@@ -23,7 +24,6 @@ from onetape.venues.order_entry import Reply
 __all__ = ["PATH", "BinanceOrderSession"]
 
 PATH: Final = "/ws-fapi/v1"
-_MS: Final = 1_000_000
 _METHODS: Final = {
     (Purpose.PLACE, "/fapi/v1/order"): "order.place",
     (Purpose.AMEND, "/fapi/v1/order"): "order.modify",
@@ -59,13 +59,13 @@ class BinanceOrderSession:
             name: int(value) if name in _WHOLE else value for name, value in (call.terms or {}).items()
         }
         if self._signer.opens_session:
-            params["timestamp"], params["recvWindow"] = now // _MS, RECV_WINDOW_MS
+            params["timestamp"], params["recvWindow"] = now // MS, RECV_WINDOW_MS
         else:
             params = self._signed(params, now)
         return self._encoded(number, _METHODS[call.purpose, call.target], params)
 
     def _signed(self, params: dict[str, object], now: int) -> dict[str, object]:
-        params = {**params, "apiKey": self._protocol.key, "recvWindow": RECV_WINDOW_MS, "timestamp": now // _MS}
+        params = {**params, "apiKey": self._protocol.key, "recvWindow": RECV_WINDOW_MS, "timestamp": now // MS}
         params["signature"] = self._signer.sign(socket_payload(params))
         return params
 
@@ -91,7 +91,7 @@ class BinanceOrderSession:
             return Reply(int(number), True, value["result"], status)
         error = value["error"]
         retry_after = (error.get("data") or {}).get("retryAfter", 0)  # a time in ms, for 418 and 429
-        wait = max(0, int(retry_after) - now // _MS)
+        wait = max(0, int(retry_after) - now // MS)
         return Reply(int(number), False, error, status, -(-wait // 1000))
 
     def answer(self, call: Call, reply: Reply, now: int) -> Answer:

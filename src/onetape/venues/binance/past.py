@@ -14,17 +14,15 @@ import msgspec
 from onetape.model.enums import Kind
 from onetape.model.instrument import Instrument
 from onetape.model.json_text import read_json
-from onetape.model.time import SECOND
+from onetape.model.time import MINUTE, MS
 from onetape.orders.calls import Call, Purpose
 from onetape.venues.numbers import units_of
 from onetape.venues.past_market import PastBar, PastTrade
 
 __all__ = ["BinanceUsdmPast"]
 
-_MS: Final = 1_000_000
-_MINUTE: Final = 60 * SECOND
 _WORDS: Final = {
-    number * unit * _MINUTE: f"{number}{word}"
+    number * unit * MINUTE: f"{number}{word}"
     for unit, word, numbers in ((1, "m", (1, 3, 5, 15, 30)), (60, "h", (1, 2, 4, 6, 8, 12)), (1440, "d", (1,)))
     for number in numbers
 }
@@ -55,7 +53,7 @@ class BinanceUsdmPast:
         weight = next(weight for below, weight in _WEIGHTS if limit < below)
         query = (
             f"symbol={instrument.raw_symbol}&interval={_WORDS[interval]}"
-            f"&startTime={begin // _MS}&endTime={end // _MS - 1}&limit={limit}"
+            f"&startTime={begin // MS}&endTime={end // MS - 1}&limit={limit}"
         )
         return _call(f"klines?{query}", weight)
 
@@ -67,17 +65,17 @@ class BinanceUsdmPast:
         for time, *prices, volume, _, turnover, trades in (row[:9] for row in read_json(body, self._rows.decode)):
             o, high, low, c = (units_of(each, price) for each in prices)
             exact = round(Decimal(turnover).scaleb(price + size)) if is_exact else 0
-            found.append(PastBar(time * _MS, o, high, low, c, units_of(volume, size), exact, int(trades)))
+            found.append(PastBar(time * MS, o, high, low, c, units_of(volume, size), exact, int(trades)))
         return found
 
     def trades(self, instrument: Instrument, since: int, cursor: str = "") -> Call:
-        start = f"fromId={cursor}" if cursor else f"startTime={-(-since // _MS)}"
+        start = f"fromId={cursor}" if cursor else f"startTime={-(-since // MS)}"
         return _call(f"aggTrades?symbol={instrument.raw_symbol}&{start}&limit={TRADES_MAX}", 20)
 
     def trades_of(self, instrument: Instrument, body: bytes) -> tuple[list[PastTrade], str]:
         price, size = instrument.price_decimals, instrument.size_decimals
         found = [
-            PastTrade(each.a, each.T * _MS, units_of(each.p, price), units_of(each.q, size))
+            PastTrade(each.a, each.T * MS, units_of(each.p, price), units_of(each.q, size))
             for each in read_json(body, self._trades.decode)
         ]
         return found, str(found[-1].number + 1) if len(found) == TRADES_MAX else ""

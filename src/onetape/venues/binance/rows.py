@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any
 
 from onetape.model.enums import Liquidity, OrderState, OrderType, PositionSide, Side, TimeInForce
 from onetape.model.instrument import Instrument
 from onetape.model.money import money
+from onetape.model.time import MS
 from onetape.orders.reports import (
     BalanceReport,
     FillReport,
@@ -30,7 +31,6 @@ __all__ = ["algo_row", "balance_reports", "order_row", "position_row", "trade_ro
 
 Row = dict[str, Any]
 ByRaw = Mapping[str, Instrument]
-_MS: Final = 1_000_000
 
 
 def order_row(row: Row, by_raw: ByRaw) -> OrderStatusReport:
@@ -40,7 +40,7 @@ def order_row(row: Row, by_raw: ByRaw) -> OrderStatusReport:
         client_id=row["clientOrderId"],
         venue_id=str(row["orderId"]),
         state=STATES.get(row["status"], OrderState.UNKNOWN),
-        time=int(row["updateTime"]) * _MS,
+        time=int(row["updateTime"]) * MS,
         side=Side(row["side"].lower()),
         type=OrderType.MARKET if row["type"].endswith("MARKET") else OrderType.LIMIT,
         trigger=units_of(row["stopPrice"], i.price_decimals) if row["type"] in CONDITIONAL_TYPES else 0,
@@ -61,7 +61,7 @@ def algo_row(row: Row, by_raw: ByRaw) -> OrderStatusReport:
         client_id=row["clientAlgoId"],
         venue_id=str(row.get("actualOrderId") or row["algoId"]),
         state=ALGO_STATES.get(row["algoStatus"], OrderState.UNKNOWN),
-        time=int(row["updateTime"]) * _MS,
+        time=int(row["updateTime"]) * MS,
         side=Side(row["side"].lower()),
         type=OrderType.MARKET if row["orderType"].endswith("MARKET") else OrderType.LIMIT,
         price=units_of(row["price"] or "0", i.price_decimals),
@@ -85,7 +85,7 @@ def trade_row(row: Row, by_raw: ByRaw) -> FillReport:
         position_side=PositionSide(row["positionSide"].lower()),
         price=units_of(row["price"], i.price_decimals),
         size=units_of(row["qty"], i.size_decimals),
-        time=int(row["time"]) * _MS,
+        time=int(row["time"]) * MS,
         fee=money_of(row["commission"]),
         fee_currency=row["commissionAsset"],
         liquidity=Liquidity.MAKER if row["maker"] else Liquidity.TAKER,

@@ -18,6 +18,7 @@ from onetape.model.errors import NotAvailable, OrderOutcomeUnknown, VenueRateLim
 from onetape.model.instrument import Instrument
 from onetape.model.json_text import read_json
 from onetape.model.order import OrderSpec
+from onetape.model.time import MS, US
 from onetape.orders.calls import ORDER_PURPOSES, Call, OrderKey, Purpose, TransferRoute
 from onetape.orders.malformed import MALFORMED
 from onetape.orders.outcome import Answer, Outcome
@@ -56,10 +57,8 @@ __all__ = ["BinanceUsdmProtocol"]
 
 RECV_WINDOW_MS: Final = 5000
 FILLS_PAGE: Final = 1000
-_MS: Final = 1_000_000
-_US: Final = 1_000
 NONCE_REACH_US: Final = 9_000_000  # from the venue's time, of the ten seconds that it takes
-CLOCK_STEP: Final = _MS  # the venue tells its time in these: so much may ours be off
+CLOCK_STEP: Final = MS  # the venue tells its time in these: so much may ours be off
 # Named once: a member looked up at its class costs as much as a call.
 _LIMIT: Final = OrderType.LIMIT
 _NO_TRIGGER: Final = TriggerBy.NONE
@@ -113,7 +112,7 @@ class BinanceUsdmProtocol:
             params["price"] = i.price_text(spec.price_int)
             params["timeInForce"] = "GTX" if spec.post_only else TIF_WORDS[spec.tif]
             if spec.tif is _GTD:
-                params["goodTillDate"] = str(spec.expire // _MS)
+                params["goodTillDate"] = str(spec.expire // MS)
         if conditional:
             params["type"] = ("STOP" if spec.is_stop else "TAKE_PROFIT") + ("" if is_limit else "_MARKET")
             marks = spec.trigger_by is TriggerBy.MARK
@@ -178,7 +177,7 @@ class BinanceUsdmProtocol:
         if cursor:
             params["fromId"] = cursor
         else:
-            params["startTime"] = str(since // _MS)
+            params["startTime"] = str(since // MS)
         return self._signed(self._endpoints.fills, params, now, symbol=symbol)
 
     def account_moves(self, now: int, *, since: int, cursor: str = "") -> Call:
@@ -261,7 +260,7 @@ class BinanceUsdmProtocol:
     def dead_man(self, symbol: str, now: int, *, after: int) -> Call | None:
         """Working orders only, as far as is known: what it does to conditional orders is documented
         nowhere (as of 2026-11), so a resting stop must not be relied on to survive or to go."""
-        params = {"symbol": self._by_symbol[symbol].raw_symbol, "countdownTime": str(after // _MS)}
+        params = {"symbol": self._by_symbol[symbol].raw_symbol, "countdownTime": str(after // MS)}
         return self._signed(self._endpoints.dead_man, params, now, symbol=symbol)
 
     def time(self) -> Call:
@@ -290,8 +289,8 @@ class BinanceUsdmProtocol:
 
     def _query(self, params: dict[str, str], now: int) -> str:
         if self.family.has_nonces:
-            return self.signer.signed_query(params, f"nonce={self.take_nonce(now // _US)}")
-        return self.signer.signed_query(params, f"recvWindow={RECV_WINDOW_MS}&timestamp={now // _MS}")
+            return self.signer.signed_query(params, f"nonce={self.take_nonce(now // US)}")
+        return self.signer.signed_query(params, f"recvWindow={RECV_WINDOW_MS}&timestamp={now // MS}")
 
     @staticmethod
     def next_nonce(last: int, now: int) -> int:
@@ -304,7 +303,7 @@ class BinanceUsdmProtocol:
 
     def _sent_at(self, call: Call) -> int:
         """When a signed request was made, ns, as far as it says so: a nonce may be ahead of the clock."""
-        return call.made // _US * _US if self.family.has_nonces else int(sent_terms(call.target)["timestamp"]) * _MS
+        return call.made // US * US if self.family.has_nonces else int(sent_terms(call.target)["timestamp"]) * MS
 
     # --- answers ----------------------------------------------------------------------------------
 
@@ -402,7 +401,7 @@ class BinanceUsdmProtocol:
             case Purpose.MODES:
                 return Answer(Outcome.DONE, (self.family.read_modes(value),))
             case Purpose.TIME:
-                return Answer(Outcome.DONE, value=str(value["serverTime"] * _MS))
+                return Answer(Outcome.DONE, value=str(value["serverTime"] * MS))
             case Purpose.STREAM_KEY | Purpose.KEEP_KEY:
                 return Answer(Outcome.DONE, value=str(value.get("listenKey", "")))
             case _:
@@ -445,7 +444,7 @@ class BinanceUsdmProtocol:
             return [StreamReport("other symbol", str(o["s"]))]
         kind, status = o["x"], o["X"]
         side, position_side = Side(o["S"].lower()), PositionSide(o["ps"].lower())
-        time = int(o["T"]) * _MS
+        time = int(o["T"]) * MS
         last = units_of(o["l"], i.size_decimals)
         if kind == "CALCULATED" and not last:
             return []  # announced, not done yet
@@ -497,7 +496,7 @@ class BinanceUsdmProtocol:
         return found
 
     def _account_event(self, value: dict[str, Any]) -> list[VenueReport]:
-        time = int(value["T"]) * _MS
+        time = int(value["T"]) * MS
         found: list[VenueReport] = [
             BalanceReport(row["a"], money_of(row["wb"]), time) for row in value["a"].get("B", ())
         ]
@@ -529,7 +528,7 @@ class BinanceUsdmProtocol:
                 venue_id=str(o.get("ai") or o["aid"]),
                 state=state,
                 # Of T and E the documentation says both things: the earlier one happened first.
-                time=min(int(value["T"]), int(value["E"])) * _MS,
+                time=min(int(value["T"]), int(value["E"])) * MS,
                 news=STATE_NEWS.get(state),
                 side=Side(o["S"].lower()),
                 price=units_of(o["p"], i.price_decimals),

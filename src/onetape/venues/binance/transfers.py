@@ -31,7 +31,7 @@ from typing import Any, Final
 
 from onetape.model.errors import UsageError
 from onetape.model.money import money_text
-from onetape.model.time import parse_time
+from onetape.model.time import MS, parse_time
 from onetape.orders.calls import MASTER, Destination, TransferRoute
 from onetape.orders.reports import OUTSIDE, TransferReport, TransferState
 from onetape.venues.binance.words import SHOWN
@@ -65,7 +65,6 @@ KEPT_MS: Final = 89 * 86_400_000
 _SPOT: Final = "0"  # walletType
 _NAME: Final = re.compile(r"[A-Za-z0-9_\-]{1,32}\Z")
 _OUT: Final = "2"  # of a transfer's type, as a sub-account sees it
-_MS: Final = 1_000_000
 _TYPES: Final = {("", "spot"): "UMFUTURE_MAIN", ("spot", ""): "MAIN_UMFUTURE"}
 _WALLETS: Final = {word: wallets for wallets, word in _TYPES.items()}
 _ACCOUNT_TYPES: Final = {"": "USDT_FUTURE", "spot": "SPOT"}
@@ -132,7 +131,7 @@ def history_terms(route: TransferRoute, since: int, cursor: str, name: str) -> _
     if isinstance(route.to, Destination):
         return WITHDRAWN_PATH, withdrawn_terms(since, name)
     start, _, page = cursor.partition(":")
-    start, page = start or str(since // _MS), page or "1"
+    start, page = start or str(since // MS), page or "1"
     if route.to == MASTER:
         terms = {"type": _OUT, "startTime": start, "limit": str(RETURNED_MAX)}
         return (RETURNED_PATH, terms) if _is_return(route) else None
@@ -174,7 +173,7 @@ def transfer_reports(value: Any, sent: Mapping[str, str]) -> tuple[list[Transfer
                 target,
                 row["asset"],
                 money_of(row["amount"]),
-                int(row["timestamp"]) * _MS,
+                int(row["timestamp"]) * MS,
                 state,
             )
         )
@@ -191,7 +190,7 @@ def _to_sub_accounts(value: Mapping[str, Any], sent: Mapping[str, str]) -> tuple
             _ACCOUNT_WALLETS[row["toAccountType"]],
             row["asset"],
             money_of(row["amount"]),
-            int(row["createTimeStamp"]) * _MS,
+            int(row["createTimeStamp"]) * MS,
             _STATES.get(row["status"], TransferState.UNDERWAY),
             row["clientTranId"],
         )
@@ -213,7 +212,7 @@ def _returned(rows: list[Mapping[str, Any]]) -> list[TransferReport]:
             _ACCOUNT_WALLETS[row["toAccountType"]],
             row["asset"],
             money_of(row["qty"]),
-            int(row["time"]) * _MS,
+            int(row["time"]) * MS,
             _STATES.get(row["status"], TransferState.UNDERWAY),
         )
         for row in rows
@@ -242,7 +241,7 @@ def withdraw_terms(to: Destination, currency: str, amount: int, name: str) -> di
 
 
 def withdrawn_terms(since: int, name: str) -> dict[str, str]:
-    start = since // _MS
+    start = since // MS
     return {
         "withdrawOrderId": name,
         "startTime": str(start),
@@ -280,7 +279,7 @@ def withdrawal_reports(rows: list[Mapping[str, Any]]) -> list[TransferReport]:
 def deposit_terms(currency: str, now: int, since: int, cursor: str) -> dict[str, str]:
     """cursor: start:offset."""
     start, _, offset = cursor.partition(":")
-    start = start or str(max(since // _MS, now // _MS - KEPT_MS))
+    start = start or str(max(since // MS, now // MS - KEPT_MS))
     return {"coin": currency, "startTime": start, "limit": str(WITHDRAWN_PAGE), "offset": offset or "0"}
 
 
@@ -293,7 +292,7 @@ def deposit_reports(rows: list[Mapping[str, Any]], sent: Mapping[str, str]) -> t
             "spot",
             row["coin"],
             money_of(str(row["amount"])),
-            int(row["insertTime"]) * _MS,
+            int(row["insertTime"]) * MS,
             _DEPOSITED.get(int(row["status"]), TransferState.UNDERWAY),
             txid=str(row.get("txId") or ""),
         )

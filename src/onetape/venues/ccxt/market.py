@@ -13,8 +13,9 @@ from onetape.model.enums import Side
 from onetape.model.errors import OnetapeError
 from onetape.model.instrument import Instrument
 from onetape.model.json_text import read_json
+from onetape.model.time import MS
 from onetape.tape.journal import type_id
-from onetape.venues.ccxt.numbers import MILLISECOND, units
+from onetape.venues.ccxt.numbers import units
 from onetape.venues.live_market import NO_TOP, MarketStream, Top
 from onetape.venues.numbers import trade_number
 
@@ -86,7 +87,7 @@ class CcxtMarket:
         p, q = i.price_decimals, i.size_decimals
         self._updates += 1
         top = Top(units(bid, p), units(ask, p), units(bid_size, q), units(ask_size, q))
-        time = int(ms or 0) * MILLISECOND
+        time = int(ms or 0) * MS
         payload = _QUOTE.pack(time, received, *top, self._updates, 0)
         writer.append(type_id("quote"), payload, 0, stream, received)
         if top.bid <= 0 or top.ask <= 0:
@@ -106,7 +107,7 @@ class CcxtMarket:
         number: str,
     ) -> None:
         stream, i = self._numbers[name]
-        time = int(ms or 0) * MILLISECOND
+        time = int(ms or 0) * MS
         price_int, size_int = units(price, i.price_decimals), units(size, i.size_decimals)
         taker = _SIDES.get(side or "", Side.NONE)
         payload = _TRADE.pack(time, received, price_int, size_int, trade_number(number), 0, taker.id, 1)

@@ -9,9 +9,8 @@ from __future__ import annotations
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from typing import Final
 
-__all__ = ["MILLISECOND", "client_id_of", "client_id_text", "units"]
+__all__ = ["client_id_of", "client_id_text", "units"]
 
-MILLISECOND: Final = 1_000_000  # in ns: ccxt counts in ms
 _ID_BYTES: Final = 16
 
 

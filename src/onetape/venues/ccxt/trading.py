@@ -21,7 +21,7 @@ from onetape.model.instrument import Instrument
 from onetape.model.json_text import read_json
 from onetape.model.money import MONEY_DECIMALS
 from onetape.model.order import OrderSpec
-from onetape.model.time import SECOND
+from onetape.model.time import MS, SECOND
 from onetape.orders.calls import Call, OrderKey, Purpose, Traits, WithoutTransfers
 from onetape.orders.malformed import MALFORMED
 from onetape.orders.outcome import Answer, Outcome
@@ -35,14 +35,14 @@ from onetape.orders.reports import (
 )
 from onetape.venues.ccxt.errors import row_of_error
 from onetape.venues.ccxt.facts import Facts
-from onetape.venues.ccxt.numbers import MILLISECOND, client_id_of, client_id_text, units
+from onetape.venues.ccxt.numbers import client_id_of, client_id_text, units
 from onetape.venues.numbers import spot_moves, trade_number
 from onetape.venues.outcome import malformed, unreadable
 
 __all__ = ["CcxtProtocol"]
 
 CLOCK_APART: Final = SECOND  # what ours and the venue's may be apart
-LEAVES_WITHIN: Final = 2500 * MILLISECOND  # what changes something; the gateway waits for 4 s
+LEAVES_WITHIN: Final = 2500 * MS  # what changes something; the gateway waits for 4 s
 BALANCE_DECIMALS: Final = 8  # where none were seen yet
 FEE_DECIMALS: Final = 5  # Kraken's lists; others have more
 _STATES: Final = {
@@ -147,13 +147,13 @@ class CcxtProtocol(WithoutTransfers):  # of one whose answer is lost ccxt cannot
 
     def query(self, key: OrderKey, now: int) -> Call:
         """Among all lists that there are, from an hour ago on."""
-        since = (now - 3600 * SECOND) // MILLISECOND
+        since = (now - 3600 * SECOND) // MS
         said = {**self._named(key), "id": key.venue_id, "since": since}
         return self._call(Purpose.QUERY, "order", said, subject=key)
 
     def query_venue_id(self, symbol: str, venue_id: str, now: int) -> Call:
         key = OrderKey(symbol, "", venue_id=venue_id)
-        since = (now - 3600 * SECOND) // MILLISECOND
+        since = (now - 3600 * SECOND) // MS
         said = {"symbol": self._by_symbol[symbol].name, "id": venue_id, "since": since}
         return self._call(Purpose.QUERY, "order", said, subject=key)
 
@@ -164,7 +164,7 @@ class CcxtProtocol(WithoutTransfers):  # of one whose answer is lost ccxt cannot
         return [self._call(Purpose.OPEN_ORDERS, "open_orders", {})]
 
     def fills(self, symbol: str, now: int, *, since: int, cursor: str = "") -> Call:
-        said: dict[str, Any] = {"since": since // MILLISECOND}
+        said: dict[str, Any] = {"since": since // MS}
         if cursor:
             said = msgspec.json.decode(cursor)
         said["symbol"] = self._by_symbol[symbol].name
@@ -332,7 +332,7 @@ class CcxtProtocol(WithoutTransfers):  # of one whose answer is lost ccxt cannot
                     position_side=PositionSide.BOTH,
                     price=price,
                     size=units(row["amount"], i.size_decimals),
-                    time=int(row["ms"]) * MILLISECOND,
+                    time=int(row["ms"]) * MS,
                     fee=units(row["fee"], MONEY_DECIMALS),
                     fee_currency=row["fee_currency"] or i.settle,
                     liquidity=Liquidity.MAKER if row["maker"] else Liquidity.TAKER,

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from onetape.model.errors import VenueUnavailable
 from onetape.model.instrument import Instrument
-from onetape.model.time import SECOND
+from onetape.model.time import MINUTE, SECOND
 from onetape.orders.calls import Call, Purpose
 from onetape.venues.kraken.wire import parse
 from onetape.venues.numbers import units_of
@@ -19,18 +19,17 @@ from onetape.venues.past_market import PastBar, PastTrade
 
 __all__ = ["KrakenPast"]
 
-_MINUTE: Final = 60 * SECOND
 TRADES_MAX: Final = 1000
 
 
 class KrakenPast:
     """Implements `PastMarket`."""
 
-    intervals: Final = tuple(minutes * _MINUTE for minutes in (1, 5, 15, 30, 60, 240, 1440))
+    intervals: Final = tuple(minutes * MINUTE for minutes in (1, 5, 15, 30, 60, 240, 1440))
 
     def bars(self, instrument: Instrument, interval: int, begin: int, end: int) -> Call:
         since = (begin - interval) // SECOND
-        return _call(f"OHLC?pair={instrument.raw_symbol}&interval={interval // _MINUTE}&since={since}")
+        return _call(f"OHLC?pair={instrument.raw_symbol}&interval={interval // MINUTE}&since={since}")
 
     def bars_of(self, instrument: Instrument, body: bytes) -> list[PastBar]:
         price, size = instrument.price_decimals, instrument.size_decimals

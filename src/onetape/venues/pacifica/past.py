@@ -1,4 +1,4 @@
-"""Pacifica: its bars from before. Its list of trades has no numbers, so none are asked for.
+"""Pacifica: its bars of the past. Its list of trades has no numbers, so past trades are not read.
 
 Source: docs.pacifica.fi "Get candle data" and "Rate limits", as of 2026-07; how many an answer has is not said.
 """
@@ -10,7 +10,7 @@ from typing import Final
 from onetape.model.errors import VenueUnavailable
 from onetape.model.instrument import Instrument
 from onetape.model.json_text import read_json
-from onetape.model.time import MINUTE
+from onetape.model.time import MINUTE, MS
 from onetape.orders.calls import Call, Purpose
 from onetape.venues.numbers import units_of
 from onetape.venues.pacifica.words import INTERVALS
@@ -18,7 +18,6 @@ from onetape.venues.past_market import PastBar
 
 __all__ = ["PacificaPast"]
 
-_MS: Final = 1_000_000
 _WORDS: Final = {minutes * MINUTE: word for word, minutes in INTERVALS.items()}
 
 
@@ -28,7 +27,7 @@ class PacificaPast:
     intervals: Final = tuple(_WORDS)
 
     def bars(self, instrument: Instrument, interval: int, begin: int, end: int) -> Call:
-        span = f"interval={_WORDS[interval]}&start_time={begin // _MS}&end_time={end // _MS - 1}"
+        span = f"interval={_WORDS[interval]}&start_time={begin // MS}&end_time={end // MS - 1}"
         return Call(Purpose.MARKET, "GET", f"/api/v1/kline?symbol={instrument.raw_symbol}&{span}", b"", {}, 12)
 
     def bars_of(self, instrument: Instrument, body: bytes) -> list[PastBar]:
@@ -39,5 +38,5 @@ class PacificaPast:
         found = []
         for row in value["data"]:
             o, high, low, c = (units_of(row[name], price) for name in "ohlc")
-            found.append(PastBar(int(row["t"]) * _MS, o, high, low, c, units_of(row["v"], size), trades=int(row["n"])))
+            found.append(PastBar(int(row["t"]) * MS, o, high, low, c, units_of(row["v"], size), trades=int(row["n"])))
         return found

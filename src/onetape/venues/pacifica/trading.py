@@ -30,7 +30,7 @@ from onetape.model.errors import OrderWouldCross, VenueRateLimit
 from onetape.model.instrument import Instrument
 from onetape.model.json_text import read_json
 from onetape.model.order import OrderSpec
-from onetape.model.time import DAY, SECOND
+from onetape.model.time import DAY, MS, SECOND
 from onetape.orders.calls import ORDER_PURPOSES, Call, OrderKey, Purpose, Traits, WithoutTransfers
 from onetape.orders.malformed import MALFORMED
 from onetape.orders.outcome import Answer, Outcome
@@ -78,7 +78,6 @@ PAGE: Final = 1000  # rows of a list, of at most 4000
 FILLS_REACH: Final = 29 * DAY  # how far back fills can be asked for, with a day to spare
 TRADES_KEPT: Final = 1000
 _RETRY: Final = 5 * SECOND
-_MS: Final = 1_000_000
 _NOBODY: Final = uuid_of("")  # the id of no order
 _JSON: Final = {"Content-Type": "application/json"}
 _MOVES: Final = {
@@ -230,7 +229,7 @@ class PacificaProtocol(WithoutTransfers):  # they are signed by the main wallet,
         """Asks for those of all symbols, newest first."""
         start, _, page = cursor.partition(":")
         params = {
-            "start_time": start or str(max(since, now - FILLS_REACH) // _MS),
+            "start_time": start or str(max(since, now - FILLS_REACH) // MS),
             "limit": str(PAGE),
             **({"cursor": page} if page else {}),
         }
@@ -303,7 +302,7 @@ class PacificaProtocol(WithoutTransfers):  # they are signed by the main wallet,
 
     def _body(self, type_: str, payload: Mapping[str, Any], now: int) -> bytes:
         assert self.signer is not None
-        return msgspec.json.encode(self.signer.body(type_, payload, now // _MS, WINDOW_MS))
+        return msgspec.json.encode(self.signer.body(type_, payload, now // MS, WINDOW_MS))
 
     # --- answers ----------------------------------------------------------------------------------
 
@@ -380,14 +379,14 @@ class PacificaProtocol(WithoutTransfers):  # they are signed by the main wallet,
                 bounds = (call.made, call.made - CLOCK_STEP, now + CLOCK_STEP)
                 return Answer(Outcome.DONE, (_balance(value, *bounds),))
             case Purpose.MOVES:
-                new = [row for row in value if int(row["created_at"]) * _MS >= call.number]
+                new = [row for row in value if int(row["created_at"]) * MS >= call.number]
                 moves = tuple(_move(row) for row in reversed(new) if row["event_type"] not in _OF_FILLS)
                 is_all = not cursor or len(new) < len(value)
                 return Answer(Outcome.DONE, moves, cursor="" if is_all else f"{call.number}:{cursor}")
             case Purpose.MODES | Purpose.STREAM_KEY:
                 return self._proven(call)
             case Purpose.TIME:
-                return Answer(Outcome.DONE, value=str(max(int(row["timestamp"]) for row in value) * _MS))
+                return Answer(Outcome.DONE, value=str(max(int(row["timestamp"]) for row in value) * MS))
             case _:
                 return Answer(Outcome.DONE)
 
@@ -434,7 +433,7 @@ class PacificaProtocol(WithoutTransfers):  # they are signed by the main wallet,
             case "account_trades":
                 return [each for row in _long(_TRADE, data) for each in self._trade_event(row)]
             case "account_info":
-                return [_balance({"balance": data["b"]}, int(data["t"]) * _MS)]
+                return [_balance({"balance": data["b"]}, int(data["t"]) * MS)]
             case "account_positions":
                 return [each for row in _long(_POSITION, data) for each in self._position_event(row)]
             case None:
@@ -450,7 +449,7 @@ class PacificaProtocol(WithoutTransfers):  # they are signed by the main wallet,
         self._held.clear()
 
     def _position_event(self, row: Mapping[str, Any]) -> list[VenueReport]:
-        i, time = self._by_raw.get(row["symbol"]), int(row["t"]) * _MS
+        i, time = self._by_raw.get(row["symbol"]), int(row["t"]) * MS
         if i is None or time < self._held.get(i.symbol, (0, 0))[1]:
             return []
         report = self._position(row, time)
@@ -461,7 +460,7 @@ class PacificaProtocol(WithoutTransfers):  # they are signed by the main wallet,
         i = self._by_raw.get(row["symbol"])
         if i is None:
             return StreamReport("other symbol", str(row["symbol"]))
-        return _status(i, row, int(row["ut"]) * _MS)
+        return _status(i, row, int(row["ut"]) * MS)
 
     def _trade_event(self, row: Mapping[str, Any]) -> list[VenueReport]:
         i = self._by_raw.get(row["symbol"])
@@ -537,7 +536,7 @@ def _fill(i: Instrument, row: Mapping[str, Any]) -> FillReport:
         position_side=PositionSide.BOTH,
         price=units_of(row["price"], i.price_decimals),
         size=units_of(row["amount"], i.size_decimals),
-        time=int(row["created_at"]) * _MS,
+        time=int(row["created_at"]) * MS,
         fee=money_of(row["fee"]),
         fee_currency=CURRENCY,
         liquidity=Liquidity.MAKER if row["event_type"] == "fulfill_maker" else Liquidity.TAKER,
@@ -557,4 +556,4 @@ def _move(row: Mapping[str, Any]) -> MoveReport:
     """A row has no id: with what it left it is known."""
     word, time = str(row["event_type"]), int(row["created_at"])
     reference = f"{word} {time} {row['amount']} {row['balance']}"
-    return MoveReport(reference, CURRENCY, money_of(row["amount"]), time * _MS, _MOVES.get(word, MoveKind.OTHER))
+    return MoveReport(reference, CURRENCY, money_of(row["amount"]), time * MS, _MOVES.get(word, MoveKind.OTHER))
