@@ -302,3 +302,16 @@ def test_a_critical_alert_is_the_reason_that_is_shown(tmp_path):
             assert "drawdown goes on" in found.decisions[0].reason and not world.trades
 
     asyncio.run(work())
+
+
+def test_prices_of_another_source_are_looked_at_at_once(tmp_path):
+    world = World()
+
+    async def work() -> None:
+        async with life(tmp_path, world) as auto:
+            await ask(auto, DeltaAuto(symbol="BTC-USD", target=0.0, band=0.05, interval=86_400_000))
+            before = await until(auto, lambda found: bool(found.decisions and found.decisions[0].action == "hold"))
+            auto.look()
+            await until(auto, lambda found: found.decisions[0].count > before.decisions[0].count)
+
+    asyncio.run(work())

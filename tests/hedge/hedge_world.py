@@ -204,7 +204,7 @@ class World:
             slippage=terms.slippage,
             begun=START,
             deadline=START + self.chance.choice((1, 5, 30)) * SECOND,
-            work=self.chance.choice((None, None, None, *WORKS) if is_single else (None,)),
+            work=self.chance.choice((None, None, None, *WORKS) if is_single or opposes is None else (None,)),
         )
 
     # --- the world --------------------------------------------------------------------------------

@@ -50,7 +50,7 @@ class Bank:
     def advance(self, span: int) -> None:
         self.now += span
 
-    def append(self, record: dict) -> None:
+    def append(self, record: dict, event: str = "memory") -> None:
         """Of the control plane's tape."""
         self.kill_in -= 1
         if self.kill_in == 0:
@@ -259,3 +259,35 @@ def test_what_is_left_of_a_pruned_tape_is_no_move():
     moves = Bank(1, is_bad=False).moves()
     moves.resume([{"kind": "move_stepped", "operation": "op", "number": 1, "index": 0, "why": "", "at": 1}])
     assert moves.of("op") == [] and moves.under_way == []
+
+
+def test_what_is_stranded_is_an_alert_until_a_transfer_has_taken_it_also_over_a_restart():
+    bank, move = Bank(1, is_bad=False), moved()
+    bank.append(move.record)
+    for at, why in enumerate(("", "", "no")):
+        bank.append(move.ended(bank.now + at, why))
+    rows = {"state": "done", "currency": "USDT", "from": "b.spot", "amount": "5", "ts_asked": move.at}  # before that
+    said = []
+
+    async def send(account, command, fields, id_, within_s):
+        said.append((account, command, fields))
+        return CommandResult("", "applied", {"transfers": [rows]})
+
+    async def life() -> None:
+        moves = bank.moves()
+        moves._sender.send = send
+        await asyncio.sleep(25)
+        moves.close()
+
+    def alerts() -> list[str]:
+        found = [msgspec.msgpack.decode(each) for each in bank.records]
+        return [each["severity"] or each["state"] for each in found if each["kind"] == "margin"]
+
+    for _ in range(2):
+        bank.life(life)
+    assert alerts() == ["critical"] * 2 and said[0] == ("b", "transfers", {})
+    rows["ts_asked"] += 1
+    bank.life(life)
+    assert alerts() == [*["critical"] * 3, "has been moved on"]
+    bank.life(life)
+    assert len(alerts()) == 4  # it is over, and stays so

@@ -22,15 +22,16 @@ SYMBOL = "BTC-USD"
 def call_of(chance: random.Random, house: House, operation: str):
     """Draws what somebody wants of the desk."""
     names = list(house.venues)
+    worked = {"algo": chance.choice(("peg", "join", "twap")), "work_for": chance.randint(500, 9000)}
+    maybe = chance.choice(({}, {}, worked))
     match chance.choice(("hedge", "control", "pair", "pair", "rebalance")):
         case "hedge":
-            worked = {"algo": chance.choice(("peg", "join", "twap")), "work_for": chance.randint(500, 9000)}
             facts = {"side": chance.choice(("buy", "sell")), **chance.choice(({}, {"maker_first": 500}, worked))}
             hedge = HedgeExecute(symbol=SYMBOL, hedge_amount=chance.randint(1, 30) / 1000, **facts)
             return lambda desk: desk.hedge(hedge, operation, "test")
         case "control":
             target = {"target_delta": chance.randint(-20, 20) / 1000, "max_deviation": 0.5, "tolerance_percent": 0.001}
-            control = DeltaControl(symbol=SYMBOL, accounts=names, **target)
+            control = DeltaControl(symbol=SYMBOL, accounts=names, **target, **maybe)
             return lambda desk: desk.control(control, operation, "test")
         case "pair":
             amount = Decimal(chance.randint(1, 30) * chance.choice((1, -1))) / 1000
@@ -38,7 +39,7 @@ def call_of(chance: random.Random, house: House, operation: str):
             return lambda desk: desk.trade(SYMBOL, names, trades, operation, "test")
         case _:
             wanted = {"target_utilization": chance.randint(1, 6) / 1000, "tolerance_percent": 0.0005}
-            moved = UtilizationRebalance(symbol=SYMBOL, accounts=names, max_rebalance_amount=0.03, **wanted)
+            moved = UtilizationRebalance(symbol=SYMBOL, accounts=names, max_rebalance_amount=0.03, **wanted, **maybe)
             return lambda desk: desk.rebalance(moved, operation, "test")
 
 

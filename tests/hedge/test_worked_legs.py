@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
 from hedge.venues_world import SECOND, START, Faults, House
 from onetape.control.desk import work_of
-from onetape.control.models import HedgeExecute
+from onetape.control.models import DeltaControl, HedgeExecute, UtilizationRebalance
 from onetape.hedge.working import Work
 from onetape.model.errors import BadInput, ServiceTimeout
 
@@ -29,6 +31,9 @@ def hedge(**facts) -> HedgeExecute:
         ({"algo": "twap"}, "workFor"),
         ({"algo": "twap", "work_for": 30_000}, "workFor"),
         ({"algo": "iceberg", "work_for": 900}, "clip"),
+        ({"algo": "vwap", "work_for": 900}, "profile"),
+        ({"algo": "vwap", "work_for": 900, "profile": [0, 0]}, "profile"),
+        ({"algo": "twap", "work_for": 900, "profile": [1]}, "profile"),
     ],
 )
 def test_what_no_algorithm_can_do_is_refused_by_its_field(facts, location):
@@ -60,3 +65,34 @@ def test_a_dry_run_shows_the_algorithm_and_a_hedge_is_worked_over_gateways():
     assert reply.status == "completed" and 3.5 * SECOND < house.now - begun < 6 * SECOND
     assert [order.amount for order in reply.executed_orders] == [0.004] * 5
     assert sum(float(each.held) for each in house.venues.values()) == 0.02
+
+
+def test_a_delta_control_is_worked_by_the_volumes_that_it_names():
+    house = House(5, accounts=2, faults=Faults.none(), crashes=False)
+    facts = {"symbol": "BTC-USD", "accounts": list(house.venues), "target_delta": 0.02, "max_deviation": 0.1}
+    facts |= {"tolerance_percent": 0.001, "algo": "vwap", "work_for": 4000, "profile": [3, 1]}
+    dry = DeltaControl(dry_run=True, **facts)
+    shown = house.operate("dry", lambda desk: desk.control(dry, "dry", "test"))
+    assert (shown.plan.algo, shown.plan.work_for) == ("vwap", 4000)
+    begun = house.now
+    reply = house.operate("op", lambda desk: desk.control(DeltaControl(**facts), "op", "test"))
+    orders = reply.hedge_results.executed_orders
+    assert reply.success and sum(float(each.held) for each in house.venues.values()) == 0.02
+    assert len(orders) > 4 and house.now - begun < 5 * SECOND
+    early = sum(each.amount for each in orders if each.timestamp < begun // MS + 1900)
+    assert early == pytest.approx(0.015, abs=0.002)
+
+
+def test_one_leg_of_a_rebalance_is_worked_and_the_other_follows_each_fill():
+    house = House(5, accounts=2, faults=Faults.none(), crashes=False)
+    first, second = house.venues
+    trades = {first: Decimal("0.02"), second: Decimal("-0.02")}
+    house.operate("open", lambda desk: desk.trade("BTC-USD", [first, second], trades, "open", "test"))
+    facts = {"symbol": "BTC-USD", "accounts": [first, second], "target_utilization": 0.9, "tolerance_percent": 0.0001}
+    facts |= {"max_rebalance_amount": 0.01, "algo": "twap", "work_for": 3000, "clip": 0.002}
+    reply = house.operate("op", lambda desk: desk.rebalance(UtilizationRebalance(**facts), "op", "test"))
+    saga = house.saga("op")
+    led = [each for each in saga.attempts if each.index >= 0]
+    assert {each.index for each in led} == set(saga.goal.plan.leading) and len(led) == 5
+    assert len(saga.attempts) == 10 and saga.ended.naked_ns < 500 * MS
+    assert reply.success and saga.ended.status == "completed" and not saga.ended.change

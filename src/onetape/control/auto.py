@@ -29,14 +29,13 @@ from onetape.hedge.auto import Auto, AutoSettings, Decision, Ended, Look, Margin
 from onetape.hedge.carry import Carry
 from onetape.hedge.margin import Route
 from onetape.model.errors import BadInput, BlockedByRiskAlert, OnetapeError, ServiceTimeout
-from onetape.model.time import SECOND
+from onetape.model.time import MS, SECOND
 from onetape.model.typed import from_builtins
 
 __all__ = ["Automatic"]
 
 SHOWN_MAX: Final = 100  # decisions in an answer
 LATE: Final = 10 * SECOND  # an operation that was decided before that, and not begun, is not begun any more
-_MS: Final = 10**6
 
 
 class Automatic:
@@ -294,9 +293,9 @@ def settings_of(request: DeltaAuto) -> AutoSettings:
             accounts=tuple(request.accounts),
             target=number(request.target),
             band=number(request.band),
-            interval=request.interval * _MS,
-            cooldown=request.cooldown * _MS,
-            patience=request.patience * _MS,
+            interval=request.interval * MS,
+            cooldown=request.cooldown * MS,
+            patience=request.patience * MS,
             max_cost=number(request.max_cost or 0),
             margin=MarginLimits() if request.keep_margin else None,
             carry=Carry(size=None if size is None else number(size)) if request.carry else None,
@@ -312,7 +311,7 @@ def _key(decision: Decision) -> tuple[str, str]:
 
 def _shown(decision: Decision) -> AutoDecision:
     return AutoDecision(
-        timestamp=decision.until // _MS,
+        timestamp=decision.until // MS,
         action=decision.action,
         reason=decision.reason,
         count=decision.count,

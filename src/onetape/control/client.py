@@ -226,11 +226,12 @@ class _Client:
             fields = {name: value for name, value in msgspec.to_builtins(request).items() if value is not None}
             words = {name: json.dumps(value) if isinstance(value, bool) else value for name, value in fields.items()}
             path += f"?{urlencode(words)}" if words else ""
+        waits_ms = getattr(request, "timeout", 0) or getattr(request, "work_for", 0)
         if self._token is not None:
             headers["Authorization"] = f"Bearer {self._token}"
         if self._actor:
             headers["X-Actor"] = self._actor
-        return _Send(route.method, path, headers, body, self._timeout_s + getattr(request, "timeout", 0) / 1000)
+        return _Send(route.method, path, headers, body, self._timeout_s + waits_ms / 1000)
 
     def _down(self, error: OSError, send: _Send, *, was_sent: bool) -> OnetapeError:
         what = (error.strerror or str(error) or type(error).__name__).lower()

@@ -31,6 +31,7 @@ from onetape.control.models import (
     MarginMove,
     RebalanceReply,
     UtilizationRebalance,
+    Worked,
 )
 from onetape.control.order_tape import next_sequence
 from onetape.control.refusals import NotServed
@@ -53,14 +54,14 @@ from onetape.model.errors import (
     ServiceTimeout,
 )
 from onetape.model.instrument import Instrument
-from onetape.model.time import SECOND
+from onetape.model.time import MS, SECOND
 
 __all__ = ["Desk", "Gate", "LegSource", "Tape"]
 
-MS: Final = 10**6
 CONTROL_WITHIN: Final = 30 * SECOND  # of a delta control, which names no time
 CONTROL_SLIPPAGE: Final = Decimal("0.005")  # nor a slippage: a hedge's default
 DRY_RUN_WITHIN_S: Final = 2.0
+READY_WITHIN_S: Final = 10.0  # of accounts whose margin has moved, and whose gateway may have ended on the way
 END_WITHIN_S: Final = 10.0  # until who ends an operation hears what is still open
 ENDED_MAX: Final = 1000  # sagas whose outcome a repeated call still gets
 REPLANS_MAX: Final = 4  # where a gateway would refuse an account's leg
@@ -134,14 +135,15 @@ class Desk:
 
     async def control(self, request: DeltaControl, operation: str, actor: str) -> DeltaControlReply:
         """Brings the net delta of accounts to a target. Raises what forbids it before anything is sent."""
-        target, within = number(request.target_delta), number(request.tolerance_percent)
+        target, tolerance = number(request.target_delta), number(request.tolerance_percent)
         call = Asking(operation, actor, self.now(), request.symbol, tuple(request.accounts))
+        work, within = work_of(request, call.begun), time_of(request)
         if (saga := self._of(operation)) is None:
-            async with self._turn(call, request.on_busy, CONTROL_WITHIN) as lock:
+            async with self._turn(call, request.on_busy, within) as lock:
                 views = self._reliable(request.symbol, request.accounts)
                 initial = sum((each.position for each in views), _ZERO)
-                if abs(initial - target) <= within:
-                    reason = f"the net delta {initial:f} is within {within:f} of the target {target:f}"
+                if abs(initial - target) <= tolerance:
+                    reason = f"the net delta {initial:f} is within {tolerance:f} of the target {target:f}"
                     return delta_reply(call, request, self.now(), initial, Came(reason=reason))
                 plan, checks = await self._planned(
                     lambda of: plan_change(of, target - initial, self._terms(CONTROL_SLIPPAGE)), views
@@ -150,10 +152,12 @@ class Desk:
                 deviation = abs(plan.expected - target)
                 if not plan.legs or deviation > number(request.max_deviation):
                     errors.append(_unborne(plan, views, DeltaDeviationExceeded))
+                errors += _unworkable(plan, work, call.begun)
                 if request.dry_run:
-                    return delta_reply(call, request, self.now(), initial, Came(plan, checks, errors))
+                    return delta_reply(call, request, self.now(), initial, Came(plan, checks, errors, work=work))
                 _raise_first(errors)
-                saga = self._begin(call, plan, views, CONTROL_SLIPPAGE, CONTROL_WITHIN, lock=lock)
+                work = work_of(request, call.begun, self.now())
+                saga = self._begin(call, plan, views, CONTROL_SLIPPAGE, within, work, lock=lock)
         outcome = await self._outcome(operation, saga)
         initial = sum(saga.goal.positions.values(), _ZERO)
         return delta_reply(call, request, self.now(), initial, Came(saga=saga, outcome=outcome))
@@ -164,9 +168,9 @@ class Desk:
         call = Asking(operation, actor, self.now(), request.symbol, tuple(accounts))
         amount, slippage = number(request.hedge_amount), number(request.max_slippage)
         side = {"buy": 1, "sell": -1, None: 0}[request.side]
-        work = work_of(request, call.begun)
+        work, within = work_of(request, call.begun), time_of(request)
         if (saga := self._of(operation)) is None:
-            async with self._turn(call, request.on_busy, request.timeout * MS) as lock:
+            async with self._turn(call, request.on_busy, within) as lock:
                 views = self._reliable(request.symbol, accounts)
 
                 def plan_of(of: Sequence[LegView]) -> Plan:
@@ -177,11 +181,12 @@ class Desk:
                 errors = self._gated(accounts, reduces=abs(plan.expected) < abs(plan.before))
                 if not plan.legs or abs(plan.missing) >= least_of(views):
                     errors.append(_unborne(plan, views, HedgeFailed))
+                errors += _unworkable(plan, work, call.begun)
                 if request.dry_run:
                     return hedge_reply(call, self.now(), Came(plan, checks, errors, work=work))
                 _raise_first(errors)
                 work = work_of(request, call.begun, self.now())  # its time is from its turn
-                saga = self._begin(call, plan, views, slippage, request.timeout * MS, work, lock=lock)
+                saga = self._begin(call, plan, views, slippage, within, work, lock=lock)
         outcome = await self._outcome(operation, saga)
         return hedge_reply(call, self.now(), Came(saga=saga, outcome=outcome), slippage)
 
@@ -194,15 +199,16 @@ class Desk:
             Fraction(repr(request.tolerance_percent)),
             None if cap is None else Fraction(repr(cap)),
         )
+        work, within = work_of(request, call.begun), time_of(request)
         if (saga := self._of(operation)) is None:
-            async with self._turn(call, request.on_busy, CONTROL_WITHIN) as lock:
+            async with self._turn(call, request.on_busy, within) as lock:
                 found, margin = await self._balanced(call, request, target)
-                moves, within = self.moves.of(operation), CONTROL_WITHIN
+                moves = self.moves.of(operation)
                 if moves and any(each.state != "arrived" for each in moves):
                     return rebalance_reply(call, request, self.now(), found, Came(moves=moves))
                 if not found.trades:
                     return rebalance_reply(call, request, self.now(), found, Came(moves=moves, margin=margin))
-                within += self.now() - call.begun if moves else 0
+                moved = self.now() - call.begun if moves else 0
                 views = self._reliable(request.symbol, request.accounts)
                 trades = {name: Decimal(each.numerator) / each.denominator for name, each in found.trades.items()}
                 plan, checks = await self._planned(
@@ -211,10 +217,13 @@ class Desk:
                 errors = self._gated(request.accounts, reduces=plan.reduces)
                 if not plan.legs:
                     errors.append(_unborne(plan, views, HedgeFailed))
+                errors += _unworkable(plan, work, call.begun)
                 if request.dry_run:
-                    return rebalance_reply(call, request, self.now(), found, Came(plan, checks, errors, margin=margin))
+                    came = Came(plan, checks, errors, margin=margin, work=work)
+                    return rebalance_reply(call, request, self.now(), found, came)
                 _raise_first(errors)
-                saga = self._begin(call, plan, views, CONTROL_SLIPPAGE, within, lock=lock)
+                work = work_of(request, call.begun + moved, self.now())
+                saga = self._begin(call, plan, views, CONTROL_SLIPPAGE, within + moved, work, lock=lock)
         outcome = await self._outcome(operation, saga)
         found = rebalance(self._legs(request.symbol, request.accounts), target, now=self.now())
         came = Came(saga=saga, outcome=outcome, moves=self.moves.of(operation))
@@ -255,6 +264,7 @@ class Desk:
             self._check()
             self.moves.begin(call.operation, found.transfers, ways)
         if await self.moves.ended(call.operation):
+            await self._ready(call)
             found = found_now(replace(target, routes=()))
         return found, margin
 
@@ -529,6 +539,12 @@ class Desk:
                 raise ProxyFailed(each.unfit, location=each.account, todo="wait for it, or leave the account out")
         return views
 
+    async def _ready(self, call: Asking) -> None:
+        """Waits for the legs to be reliable, or not for longer than a gateway takes that starts anew."""
+        until = self.now() + int(READY_WITHIN_S * SECOND)
+        while any(each.unfit for each in self._legs(call.symbol, call.accounts)) and self.now() < until:
+            await asyncio.sleep(0.05)
+
     def _having(self, symbol: str) -> list[str]:
         self._views.refresh()
         return [account for account, each in self._views.symbols().of(symbol).items() if each is not None]
@@ -563,24 +579,33 @@ class Desk:
         )
 
 
-def work_of(request: HedgeExecute, begun: int, now: int | None = None) -> Work | None:
-    """Returns how an algorithm works the legs of a hedge, None: they take at once. begun: of the call, now: of its
+def time_of(request: Worked) -> int:
+    """Returns how long an operation may take from its call on, ns."""
+    return request.timeout * MS if isinstance(request, HedgeExecute) else CONTROL_WITHIN + request.work_for * MS
+
+
+def work_of(request: Worked, begun: int, now: int | None = None) -> Work | None:
+    """Returns how an algorithm works the legs, None: they take at once. begun: of the call, now: of its
     turn, ns UTC. What is left has time to be taken. Raises BadInput, and ServiceTimeout where no time is left."""
     if (made := _work_of(request)) is None:
         return None
-    now, timeout = now or begun, request.timeout * MS
+    now, timeout = now or begun, time_of(request)
     until = min(now + made.until, begun + timeout - min(timeout - made.until, SECOND))
     if until <= now:
         raise ServiceTimeout("its turn came too late to be worked", todo="nothing was sent: call again")
     return msgspec.structs.replace(made, until=until)
 
 
-def _work_of(request: HedgeExecute) -> Work | None:
+def _work_of(request: Worked) -> Work | None:
     """Returns it with the time that it works for, ns."""
-    span, timeout = request.work_for, request.timeout
-    if request.maker_first and (request.algo != "touch" or span or request.clip is not None):
-        raise BadInput("makerFirst is algo peg for that time", location="makerFirst", todo="say algo and workFor")
-    if request.maker_first:
+    span, timeout, profile = request.work_for, time_of(request) // MS, tuple(request.profile)
+    if profile and (request.algo != "vwap" or not any(profile)):
+        raise BadInput("a profile is of vwap, and has volumes above 0", location="profile", todo="say algo vwap")
+    if request.algo == "vwap" and not profile:
+        raise BadInput("vwap goes by volumes", location="profile", todo="say them, or algo twap for even parts")
+    if isinstance(request, HedgeExecute) and request.maker_first:
+        if request.algo != "touch" or span or request.clip is not None:
+            raise BadInput("makerFirst is algo peg for that time", location="makerFirst", todo="say algo and workFor")
         return Work("peg", min(request.maker_first, timeout) * MS)
     if request.algo == "touch":
         if span or request.clip is not None:
@@ -590,9 +615,24 @@ def _work_of(request: HedgeExecute) -> Work | None:
         raise BadInput(f"workFor is from 1 to below the timeout of {timeout} ms, not {span}", location="workFor")
     if request.algo == "iceberg" and request.clip is None:
         raise BadInput("iceberg shows one clip at a time", location="clip", todo="say clip, base of one order")
-    if request.clip is not None and request.hedge_amount / request.clip > (most := max(span * MS // PACE, 1)):
-        raise BadInput(f"{span} ms are at most {most} orders of a clip", location="clip", todo="say a larger one")
-    return Work(request.algo, span * MS, number(request.clip or 0))
+    if request.clip is not None and isinstance(request, HedgeExecute):
+        _raise_first(_clips(request.hedge_amount, request.clip, span * MS))
+    return Work(request.algo, span * MS, number(request.clip or 0), profile)
+
+
+def _clips(amount: float, clip: float, span: int) -> list[OnetapeError]:
+    """Returns why an amount cannot be worked in clips in so many ns."""
+    if amount / clip <= (most := max(span // PACE, 1)):
+        return []
+    return [BadInput(f"{span // MS} ms are at most {most} orders of a clip", location="clip", todo="say a larger one")]
+
+
+def _unworkable(plan: Plan, work: Work | None, begun: int) -> list[OnetapeError]:
+    """Returns why no algorithm can work a plan's legs."""
+    if work is None or not work.clip:
+        return []
+    largest = max((float(each.base) for each in plan.legs), default=0.0)
+    return _clips(largest, float(work.clip), work.until - begun)
 
 
 def _unborne(plan: Plan, views: Sequence[LegView], kind: type[OnetapeError]) -> OnetapeError:

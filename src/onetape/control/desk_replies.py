@@ -32,6 +32,7 @@ from onetape.hedge.saga import Outcome, Saga
 from onetape.hedge.utilization import Action, Rebalance
 from onetape.hedge.working import Work
 from onetape.model.errors import DeltaDeviationExceeded, HedgeFailed, OnetapeError
+from onetape.model.time import MS
 
 __all__ = [
     "Asking",
@@ -47,7 +48,6 @@ __all__ = [
     "shown_plan",
 ]
 
-MS: Final = 10**6
 _ZERO: Final = Decimal(0)
 
 Checks = Mapping[Leg, list[dict[str, Any]]]
@@ -217,31 +217,40 @@ def delta_reply(call: Asking, request: DeltaControl, now: int, initial: Decimal,
         execution_time=took_ms,
         adjustment_needed=plan is not None or saga is not None,
         hedge_results=result,
-        plan=None if plan is None else shown_plan(plan, came.checks, errors),
+        plan=None if plan is None else _worked(shown_plan(plan, came.checks, errors), came.work, call.begun),
         reason=reason,
         code=None if problem is None else problem.code,
         error=problem.what if problem is not None else errors[0].what if errors else None,
     )
 
 
+def _untraded(call: Asking, now: int, error: str | None, **fields: Any) -> HedgeReply:
+    """Returns the reply of what executed no order. error: why it failed; None: it did not."""
+    return HedgeReply(
+        success=error is None,
+        executed_orders=[],
+        execution_time=(now - call.begun) / MS,
+        slippage=0.0,
+        error=error,
+        operation_id=call.operation,
+        timestamp=now // MS,
+        **fields,
+    )
+
+
 def hedge_reply(call: Asking, now: int, came: Came, slippage_max: Decimal = _ZERO) -> HedgeReply:
     """Says what a hedge came to."""
     plan, errors, saga, outcome = came.plan, came.errors, came.saga, came.outcome
-    took_ms = (now - call.begun) / MS
     if saga is None or outcome is None:
         assert plan is not None
         first = errors[0] if errors else None
-        return HedgeReply(
-            success=first is None,
-            executed_orders=[],
-            total_cost=float(sum((each.base * each.mid for each in plan.legs), _ZERO)),
-            execution_time=took_ms,
-            net_delta_change=float(plan.change),
-            slippage=0.0,
-            error=None if first is None else first.what,
-            operation_id=call.operation,
-            timestamp=now // MS,
+        return _untraded(
+            call,
+            now,
+            None if first is None else first.what,
             status="planned",
+            total_cost=float(sum((each.base * each.mid for each in plan.legs), _ZERO)),
+            net_delta_change=float(plan.change),
             delta_after=float(plan.expected),
             plan=_worked(shown_plan(plan, came.checks, errors), came.work, call.begun),
         )
@@ -251,7 +260,7 @@ def hedge_reply(call: Asking, now: int, came: Came, slippage_max: Decimal = _ZER
         problem = HedgeFailed(f"{outcome.change:+f} of {saga.wanted:+f} was done: {words}")
     elif _slippage(saga) > slippage_max:
         problem = HedgeFailed(f"the slippage is {_slippage(saga):.5f}, at most {slippage_max:f} was allowed")
-    result = _result(saga, outcome, took_ms, problem)
+    result = _result(saga, outcome, (now - call.begun) / MS, problem)
     after = sum((outcome.positions.get(each, _ZERO) for each in saga.goal.positions), _ZERO)
     return HedgeReply(
         **{name: getattr(result, name) for name in result.__struct_fields__ if name != "code"},
@@ -290,18 +299,14 @@ def _unmoved(moves: Sequence[Move]) -> str:
 def moves_reply(call: Asking, now: int, moves: Sequence[Move]) -> HedgeReply:
     """Says what became of margin that was moved, and nothing else."""
     words = _unmoved(moves)
-    return HedgeReply(
-        success=not words,
-        executed_orders=[],
-        total_cost=0.0,
-        execution_time=(now - call.begun) / MS,
-        net_delta_change=0.0,
-        slippage=0.0,
-        error=words or None,
-        code=HedgeFailed.code if words else None,
-        operation_id=call.operation,
-        timestamp=now // MS,
+    return _untraded(
+        call,
+        now,
+        words or None,
         status="failed" if words else "completed",
+        total_cost=0.0,
+        net_delta_change=0.0,
+        code=HedgeFailed.code if words else None,
         reason="; ".join(each.words for each in moves),
     )
 
@@ -353,7 +358,7 @@ def rebalance_reply(
         executed_orders=[] if saga is None else executed(saga),
         transfers=[*shown_moves(came.moves), *came.margin],
         net_delta_change=float(plan.change if plan is not None else outcome.change if outcome is not None else _ZERO),
-        plan=None if plan is None else shown_plan(plan, came.checks, errors),
+        plan=None if plan is None else _worked(shown_plan(plan, came.checks, errors), came.work, call.begun),
         reason=reason or None,
         error=problem.what if problem is not None else errors[0].what if errors else None,
         code=None if problem is None else problem.code,

@@ -22,11 +22,10 @@ from onetape.control.server import ControlServer
 from onetape.control.state import State
 from onetape.control.system import System
 from onetape.ipc.process import run_process, serve
+from onetape.model.time import MS
 from onetape.security.confine import confine
 
 __all__ = ["ControlPlane", "main"]
-
-MS = 10**6
 
 
 class ControlPlane:

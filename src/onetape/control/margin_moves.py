@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -12,7 +13,7 @@ from onetape.hedge.margin import InFlight, Route, Transfer
 from onetape.hedge.model import LegView
 from onetape.hedge.moves import STEP_WITHIN, Margin, Move, Step, ways
 from onetape.ipc.system import CommandResult
-from onetape.model.errors import NotAvailable, ServiceTimeout
+from onetape.model.errors import NotAvailable, OnetapeError, ServiceTimeout
 from onetape.model.time import SECOND
 from onetape.model.typed import from_builtins
 from onetape.venues.open import outside_wallet
@@ -22,6 +23,7 @@ __all__ = ["MarginMoves", "Way"]
 SEND_WITHIN_S: Final = 1.0
 EVERY_S: Final = (0.05, 5.0)  # looks at a transfer, the time between them doubled
 WAYS_FOR: Final = 60 * SECOND  # that what gateways say of ways is relied on
+STRANDED_EVERY_S: Final = 10.0
 KEPT_MAX: Final = 1000  # operations whose moves a repeated call still gets
 _LEAST: Final = "0.00000001"  # of any currency: a question names an amount
 
@@ -44,19 +46,17 @@ class Sender(Protocol):
 
 
 class MarginMoves:
-    """kinds: of venues, by their names; append: writes a record on the tape; now: ns UTC."""
+    """kinds: of venues, by their names; append: writes a record on the tape, as another event where one is named; now:
+    ns UTC."""
 
     def __init__(
-        self,
-        sender: Sender,
-        kinds: Mapping[str, str],
-        append: Callable[[dict[str, Any]], object],
-        now: Callable[[], int],
+        self, sender: Sender, kinds: Mapping[str, str], append: Callable[..., object], now: Callable[[], int]
     ) -> None:
         self._sender, self._kinds, self._append, self._now = sender, kinds, append, now
         self._moves: dict[str, list[Move]] = {}  # by operation
         self._ways: dict[tuple[str, str], tuple[int, Way]] = {}
         self._tasks: dict[Move, asyncio.Task[None]] = {}
+        self._watches: set[asyncio.Task[None]] = set()  # of what is stranded
         self._accepted: set[str] = set()  # transfers that their gateways follow
 
     # --- ways -------------------------------------------------------------------------------------
@@ -158,15 +158,18 @@ class MarginMoves:
             match record.get("kind"):
                 case "move_begun":
                     self._keep(operation, [*self.of(operation), Move(from_builtins(record["move"], Margin))])
-                case "move_stepped":  # what began may be on a tape that was pruned since
+                case "move_stepped" | "move_settled":  # what began may be on a tape that was pruned since
                     for move in self.of(operation):
                         if move.margin.number == record["number"]:
                             move.take(record)
         for move in self.under_way:
             self._follow(move)
+        for each in self._moves.values():
+            for move in each:
+                self._watch(move)
 
     def close(self) -> None:
-        for task in self._tasks.values():
+        for task in (*self._tasks.values(), *self._watches):
             task.cancel()
 
     def _keep(self, operation: str, moves: list[Move]) -> None:
@@ -190,10 +193,37 @@ class MarginMoves:
             if not move.is_over:
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, most)
+        self._watch(move)
+
+    def _watch(self, move: Move) -> None:
+        if move.state == "stranded" and not move.is_settled:
+            self._watches.add(task := asyncio.ensure_future(self._settled(move)))
+            task.add_done_callback(self._watches.discard)
+
+    async def _settled(self, move: Move) -> None:
+        """Keeps an alert until a transfer of somebody has taken what is stranded out of its wallet."""
+        facts, is_said = move.margin, False
+        subject = f"{facts.operation}.t{facts.number}"
+        while True:
+            with suppress(OnetapeError, OSError):  # the tape may be what fails
+                if not is_said:
+                    self._append(
+                        {"kind": "margin", "subject": subject, "state": move.words, "severity": "critical"}, "alert"
+                    )
+                    is_said = True
+                answer = await self._send(move.step.gateway, "transfers", {})
+                rows = answer.result["transfers"] if answer.status == "applied" else []
+                if any(move.is_taken_by(row) for row in rows):
+                    self._append(
+                        {"kind": "margin", "subject": subject, "state": "has been moved on", "severity": None}, "health"
+                    )
+                    self._append(move.settled(self._now()))
+                    return
+            await asyncio.sleep(STRANDED_EVERY_S)
 
     async def _step(self, move: Move) -> str | None:
-        """Asks for the step's transfer, then how it stands. Returns why it was not made, "": it was; None: it is not
-        over. What has left and finds a gateway unwilling waits; a late first step is asked about and not sent."""
+        """Sends the step's transfer, then queries its state. Returns why it was not made, "": it was; None: it is not
+        over. What has left and finds a gateway unwilling waits; a late first step is queried and not sent."""
         step, facts, is_first = move.step, move.margin, not move.index and not move.is_sent
         if move.id not in self._accepted and (not is_first or self._now() < facts.due):
             terms = {"currency": facts.currency, "amount": f"{facts.amount:f}", "from": step.source, "to": step.target}

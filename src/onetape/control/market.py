@@ -16,6 +16,7 @@ from onetape.ipc.system import IPCCommandSystem
 from onetape.model.errors import BY_CODE, BadInput, MarketDataUnavailable, NotAvailable, OnetapeError
 from onetape.model.near import did_you_mean
 from onetape.model.sections import HUB
+from onetape.model.time import MS
 
 __all__ = ["Market", "feed_of_gateway"]
 
@@ -26,7 +27,6 @@ WATCH_EVERY_S: Final = 1.0
 KEPT_MAX: Final = 10  # records of failovers in as many minutes; of more the last one
 FAILING: Final = 5  # times the bound of a price's age, of a feed that is no hub's
 _STATES: Final[tuple[FeedState, ...]] = ("healthy", "degraded", "failing")
-_MS: Final = 10**6
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -73,7 +73,7 @@ class Market:
         before, is_first = self.active, self._is_first
         self.active, self._is_first = active, False
         if active != before and not is_first:
-            self.last_failover = time.time_ns() // _MS
+            self.last_failover = time.time_ns() // MS
             self._unkept = {"kind": FAILOVER, "previous": before, "active": active, "at": self.last_failover}
             self.moved()
         now = time.monotonic()
@@ -106,7 +106,7 @@ class Market:
         return FailoverReply(
             success=True,
             operation_id=operation,
-            timestamp=time.time_ns() // _MS,
+            timestamp=time.time_ns() // MS,
             previous_feed=before.active_feed,
             active_feed=after,
         )
@@ -148,8 +148,8 @@ class Market:
         return Feed(
             feed_id=feed_of_gateway(account),
             status=_STATES[state],
-            latency=round(newest.delay / _MS, 3) if newest is not None else None,
-            last_update=newest.at // _MS if newest is not None else 0,
+            latency=round(newest.delay / MS, 3) if newest is not None else None,
+            last_update=newest.at // MS if newest is not None else 0,
             error_count=tape.errors,
         )
 
@@ -168,7 +168,7 @@ def _of_hub(rows: Rows, now: int) -> list[Feed]:
                 feed_id=source,
                 status=_STATES[max(_STATES.index(row["state"]) for row in own)],
                 latency=max(late, default=None),
-                last_update=max(int(now / _MS - min(ages)), 0) if ages else 0,
+                last_update=max(int(now / MS - min(ages)), 0) if ages else 0,
                 error_count=max(row["errors"] for row in own),
             )
         )

@@ -21,7 +21,7 @@ UTILIZATION_BAND = 0.1
 Direction = Literal["increase", "decrease", "maintain"]
 Severity = Literal["INFO", "WARN", "CRITICAL"]
 FeedState = Literal["healthy", "degraded", "failing"]
-HedgeAlgorithm = Literal["touch", "join", "peg", "iceberg", "twap", "shortfall"]
+HedgeAlgorithm = Literal["touch", "join", "peg", "iceberg", "twap", "vwap", "shortfall"]
 HedgeStrategy = Literal["delta-neutral", "cross-platform", "same-platform"]
 
 
@@ -36,7 +36,17 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defa
 # --- delta ------------------------------------------------------------------------------------------------------------
 
 
-class DeltaControl(Request, frozen=True):
+class Worked(Request, frozen=True):
+    """A body whose legs may be worked first. algo: does it for `work_for` ms, with orders of `clip` base, before what
+    is left is taken; touch: at once. profile: of vwap, volumes of equal parts of the time."""
+
+    algo: HedgeAlgorithm = "touch"
+    work_for: Annotated[int, Meta(ge=0, le=600_000)] = 0
+    clip: Amount | None = None
+    profile: Annotated[list[Annotated[float, Meta(ge=0)]], Meta(max_length=1440)] = []
+
+
+class DeltaControl(Worked, frozen=True, kw_only=True):
     """The body of POST /delta/control. on_busy: of another operation on the same symbol: this one waits, or is
     refused."""
 
@@ -127,9 +137,8 @@ class DeltaControlReply(Reply, frozen=True):
     code: int | None = None
 
 
-class HedgeExecute(Request, frozen=True):
-    """The body of POST /hedge/execute. timeout: ms of the whole. algo: works the legs for `work_for` ms, with orders of
-    `clip` base, before what is left is taken; touch: at once. maker_first: ms of algo peg."""
+class HedgeExecute(Worked, frozen=True, kw_only=True):
+    """The body of POST /hedge/execute. timeout: ms of the whole. maker_first: ms of algo peg."""
 
     symbol: Name
     hedge_amount: Amount
@@ -140,9 +149,6 @@ class HedgeExecute(Request, frozen=True):
     timeout: Annotated[int, Meta(ge=1, le=600_000)] = 30_000
     parallel: bool = True
     maker_first: Annotated[int, Meta(ge=0, le=600_000)] = 0
-    algo: HedgeAlgorithm = "touch"
-    work_for: Annotated[int, Meta(ge=0, le=600_000)] = 0
-    clip: Amount | None = None
     dry_run: bool = False
     on_busy: Literal["wait", "refuse"] = "wait"
 
@@ -159,7 +165,7 @@ class HedgeReply(HedgeResult, frozen=True, kw_only=True):
 # --- utilisation ------------------------------------------------------------------------------------------------------
 
 
-class UtilizationRebalance(Request, frozen=True):
+class UtilizationRebalance(Worked, frozen=True, kw_only=True):
     """The body of POST /utilization/rebalance. max_rebalance_amount: base units of one account's adjustment."""
 
     target_utilization: Share

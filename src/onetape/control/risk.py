@@ -24,6 +24,7 @@ from onetape.model.errors import (
     ProcessDown,
     ProxyFailed,
 )
+from onetape.model.time import MS
 from onetape.notify.past_alerts import PastAlerts, alert_rows
 from onetape.store.records import Records, metadata
 
@@ -33,7 +34,6 @@ HISTORY_MAX: Final = 1000
 RETRY_S: Final = 5.0  # after a database that did not answer
 READ_EVERY_S: Final = 1.0  # the recorder writes as often
 ACK_WITHIN_S: Final = 5.0
-_MS: Final = 10**6
 
 
 class Risk:
@@ -82,8 +82,8 @@ class Risk:
             leverage_ratio=float(money.gross / money.equity) if money.equity > 0 else None,
             unrealized_pnl=float(money.unrealized),
             max_drawdown=self._drawdown(account, money),
-            timestamp=views.now // _MS,
-            ages={name: round(age / _MS, 3) for name, age in ages.items()},
+            timestamp=views.now // MS,
+            ages={name: round(age / MS, 3) for name, age in ages.items()},
             unpriced=list(money.unpriced),
         )
 
@@ -152,7 +152,7 @@ class Risk:
             most = max(found, key=lambda row: float(row["equity"]), default={"currency": ""})["currency"]
             named = currency if currency in {row["currency"] for row in found} else most
             of = (minutes.c.account == account, minutes.c.slot == TOTAL, minutes.c.currency == named)
-            wanted = sa.select(minutes).where(*of, minutes.c.ts > (since or 0) * _MS + (_MS - 1 if since else 0))
+            wanted = sa.select(minutes).where(*of, minutes.c.ts > (since or 0) * MS + (MS - 1 if since else 0))
             rows = records.rows(wanted.order_by(minutes.c.ts.desc()).limit(limit))
         except OnetapeError:
             self._away()
@@ -229,14 +229,14 @@ class Risk:
 
 
 def _alert(row: dict[str, Any]) -> Alert:
-    times = {name: None if row[name] is None else row[name] // _MS for name in ("cleared", "acked")}
+    times = {name: None if row[name] is None else row[name] // MS for name in ("cleared", "acked")}
     return Alert(
         id=row["id"],
         type=f"{row['type']}-alert",
         severity=row["severity"],
         account_id=row["account"],
         message=row["message"],
-        timestamp=row["since"] // _MS,
+        timestamp=row["since"] // MS,
         data={"subject": row["subject"], **times, **row["data"]},
         acked=row["acked"] is not None,
     )
@@ -251,5 +251,5 @@ def _past(account: str, row: dict[str, Any]) -> RiskMetrics:
         leverage_ratio=row["leverage"],
         unrealized_pnl=float(row["unrealized"]),
         max_drawdown=row["drawdown"],
-        timestamp=row["ts"] // _MS,
+        timestamp=row["ts"] // MS,
     )

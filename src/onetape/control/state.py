@@ -29,11 +29,11 @@ from onetape.control.views import Views
 from onetape.hedge.model import LegView
 from onetape.ipc.system import IPCCommandSystem
 from onetape.model.sections import CONTROL, Config
+from onetape.model.time import MS
 from onetape.security.tokens import make_token
 
 __all__ = ["State"]
 
-_MS = 10**6
 READ_WITHIN_S: Final = 1.0  # the database
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -98,7 +98,7 @@ class State:
             net = sum(each.position for each in legs)
             shown = [self._leg(each) for each in legs]
             found.append(DeltaState(symbol=name, net_delta=float(net), legs=shown, automatic=self.is_held(name)))
-        return DeltaStatusReply(timestamp=views.now // _MS, symbols=found, transfers=self.moving())
+        return DeltaStatusReply(timestamp=views.now // MS, symbols=found, transfers=self.moving())
 
     def _leg(self, leg: LegView) -> DeltaLeg:
         now = self.views.now
@@ -110,9 +110,9 @@ class State:
             mark=float(leg.mark),
             utilization=float(leg.utilization),
             funding_rate=None if leg.funding_rate is None else float(leg.funding_rate),
-            funding_at=leg.funding_at // _MS or None,
+            funding_at=leg.funding_at // MS or None,
             refusal=leg.refusal,
-            ages={name: round((now - at) / _MS, 3) for name, at in ages.items()},
+            ages={name: round((now - at) / MS, 3) for name, at in ages.items()},
         )
 
     async def _metrics(self, call: Call) -> RiskMetrics:

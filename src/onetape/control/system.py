@@ -32,7 +32,7 @@ from onetape.model.errors import (
     ServiceTimeout,
 )
 from onetape.model.sections import Config
-from onetape.model.time import SECOND
+from onetape.model.time import MS, SECOND
 
 __all__ = ["System"]
 
@@ -45,7 +45,6 @@ LOOK_S: Final = 0.05
 # What a restart begins anew, in this order; exchanges are not ours, and the control plane answers the caller.
 RESTARTED: Final = ("collector", "hub", "recorder", "gateway", "guardian", "robot", "variants")
 DONE: Final = (DuplicateCommand.code, NotAvailable.code)  # it had been done; a gateway that keeps books trades nothing
-MS: Final = 10**6
 
 
 class System:

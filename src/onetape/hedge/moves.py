@@ -1,8 +1,8 @@
 """Margin on its way from an account to another one: the gateways' own transfers, one step after the other.
 
-A move is on the tape before its first step is asked for; each step has an id that acts once, so that a move made of its
+A move is on the tape before its first step is sent; each step has an id that acts once, so that a move made of its
 records goes on. What a venue has refused before anything left is over; what has left and is refused on its way is
-brought back. Nothing uncertain is guessed: a move without an answer stays on its way, whoever has been told so.
+brought back. Nothing uncertain is guessed: a move without an answer stays on its way, also where a reply has said so.
 """
 
 from __future__ import annotations
@@ -51,13 +51,15 @@ class Margin(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Move:
-    """How far it is: a fold of its records. is_sent: its first step has left the source."""
+    """How far it is: a fold of its records. is_sent: its first step has left the source. at: ns UTC, of its newest
+    record; is_settled: somebody has moved on what was stranded."""
 
     def __init__(self, margin: Margin) -> None:
         self.margin = margin
         self.state: State = "moving"
         self.index = 0  # of the step that is carried out; of the one back: as many as there are steps
-        self.is_sent = False
+        self.is_sent = self.is_settled = False
+        self.at = margin.begun
         self.why = ""
 
     @property
@@ -92,6 +94,10 @@ class Move:
         return record | {"is_over": self.is_over}
 
     def take(self, record: Mapping[str, Any]) -> None:
+        self.at = record["at"]
+        if record["kind"] == "move_settled":
+            self.is_settled = True
+            return
         self.is_sent = True
         if why := record["why"]:
             self.why = self.why or why
@@ -105,6 +111,18 @@ class Move:
             self.index += 1
             return
         self.index = len(self.margin.steps) if self.state == "returning" else self.index
+
+    def settled(self, now: int) -> dict[str, Any]:
+        """What was stranded has left its wallet. Returns the record."""
+        facts = {"operation": self.margin.operation, "number": self.margin.number, "at": now}
+        self.take(record := {"kind": "move_settled", **facts})
+        return record
+
+    def is_taken_by(self, row: Mapping[str, Any]) -> bool:
+        """Tells whether a transfer of the gateway where it is stranded has moved it on since."""
+        facts, wallet = self.margin, str(row["from"]).rpartition(".")[2]
+        is_of_it = (row["state"], row["currency"], wallet) == ("done", facts.currency, self.step.source)
+        return is_of_it and Decimal(row["amount"]) >= facts.amount and row["ts_asked"] > self.at
 
     @property
     def on_way(self) -> InFlight | None:

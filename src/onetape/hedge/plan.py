@@ -113,6 +113,15 @@ class Plan(msgspec.Struct, frozen=True):
         return len({each.side for each in self.legs}) > 1
 
     @property
+    def leading(self) -> tuple[int, ...]:
+        """Returns the legs that an algorithm may work: all of one sign. Of both signs those that are more together: the
+        others follow each fill at once."""
+        if not self.opposes:
+            return tuple(range(len(self.legs)))
+        side = 1 if self.change > 0 or (not self.change and self.legs[0].side > 0) else -1
+        return tuple(n for n, each in enumerate(self.legs) if each.side == side)
+
+    @property
     def expected(self) -> Decimal:
         """Returns the net delta when all of it has been filled."""
         return self.before + self.change

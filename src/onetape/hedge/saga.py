@@ -27,7 +27,7 @@ from onetape.hedge.plan import Leg, Plan, Terms, leg_of, plan_change, refusal_of
 from onetape.hedge.working import Work, changed, order_of, wish_of
 from onetape.model.enums import Kind
 from onetape.model.errors import PriceBand
-from onetape.model.time import MINUTE, SECOND
+from onetape.model.time import MINUTE, MS, SECOND
 from onetape.model.typed import from_builtins
 
 __all__ = [
@@ -47,7 +47,6 @@ __all__ = [
     "Write",
 ]
 
-MILLISECOND: Final = SECOND // 1000
 EMERGENCY: Final = 30 * SECOND  # no leg is naked for longer where a venue takes an order before our own ones (ADR 0139)
 PATIENCE: Final = 10 * SECOND  # naked for so long: at any price within the emergency bound
 EMERGENCY_SLIPPAGE: Final = Decimal("0.05")
@@ -58,8 +57,8 @@ REFUSED_MAX: Final = 100  # orders of an account in a row, some 30 s of them: fr
 BANDS_MAX: Final = 6  # halvings of a slippage that venues refuse
 ROUNDS_MAX: Final = 8  # without a fill, of what nobody is naked of
 SETTLES: Final = 3 * SECOND  # until a venue's positions have what was filled
-_PAUSES: Final = (50 * MILLISECOND, SECOND, SECOND // 4)  # between rounds that fill nothing, doubled; most, naked
-PACE: Final = 250 * MILLISECOND  # between two orders of a leg that an algorithm works
+_PAUSES: Final = (50 * MS, SECOND, SECOND // 4)  # between rounds that fill nothing, doubled; most, naked
+PACE: Final = 250 * MS  # between two orders of a leg that an algorithm works
 LOOK_EVERY: Final = SECOND // 2  # while one does
 SLOW: Final = SECOND  # an order that is open for longer: another account comes first
 _ZERO: Final = Decimal(0)
@@ -390,6 +389,7 @@ class Saga:
         naked_for = now - self._naked_since if self._naked_since else 0
         is_urgent = naked_for >= PATIENCE or (self._naked_since and now >= self.goal.deadline)
         slippage = max(self.goal.slippage, EMERGENCY_SLIPPAGE) if is_urgent else self.goal.slippage
+        made = self._withdrawn() if naked_for >= SLOW else []
         side = 1 if need > 0 else -1
         meets = {each.leg.venue for each in self._open if each.leg.side != side}  # orders of our own never meet
         waits = self._waiting(now)
@@ -405,8 +405,8 @@ class Saga:
             self._rounds += 1
             if not self._need(now):  # so often in vain, and nothing is naked
                 return self._look()
-            return self._later(now)
-        return self._attempts([(-1, leg, 0) for leg in plan.legs], now)
+            return self._withdrawn() + self._later(now)
+        return made + self._attempts([(-1, leg, 0) for leg in plan.legs], now)
 
     # --- steps ------------------------------------------------------------------------------------
 
@@ -440,7 +440,9 @@ class Saga:
         until = min(work.until, self.goal.deadline)
         due, chosen, made = [until, now + LOOK_EVERY], list[tuple[int, Leg, int]](), list[Effect]()
         is_left = bool(self._open)
-        for index, leg in enumerate(legs):
+        follow = {each.leg.venue: each.leg.side for each in self._open if each.index < 0}
+        for index in self.goal.plan.leading:
+            leg = legs[index]
             sent = [each for each in self.attempts if each.index == index]
             done = sum((each.fills.base for each in sent), _ZERO)
             if leg.base - done < self.goal.least:
@@ -456,7 +458,12 @@ class Saga:
                 if order is not None:
                     is_stale = bool(order.rests_until) and changed(wish, order.leg, order.fills.base, view)
                     made += self._cancel(order) if is_stale else []
-                elif wish.lots and wish.price is not None and now >= ready:
+                elif (
+                    wish.lots
+                    and wish.price is not None
+                    and now >= ready
+                    and follow.get(leg.venue, leg.side) == leg.side
+                ):
                     chosen.append((index, order_of(leg, wish, view), until if wish.post_only else 0))
                 due += [ready] if now < ready else []
             if not self.goal.plan.parallel:
@@ -466,6 +473,10 @@ class Saga:
         made += self._attempts(chosen, now) if chosen else []
         self._due = min(each for each in due if each > now)
         return made + self._wake()
+
+    def _withdrawn(self) -> list[Effect]:
+        """Cancels what rests: nobody follows its fills, or an account that could is kept from it by these orders."""
+        return [effect for each in self._open if each.rests_until for effect in self._cancel(each)]
 
     def _resting(self, leg: Leg, now: int) -> list[tuple[Leg, Decimal]]:
         """Returns the orders of the saga that rest on a leg's side of its venue's book, or did until a moment ago, as
@@ -617,7 +628,7 @@ class Saga:
         }
         unknown = tuple(sorted(traded - there.keys()))  # a gateway that begins anew has its time
         if (differs and now < self._settled_by) or (unknown and now < max(self._settled_by, self.goal.deadline)):
-            self._due = now + 20 * MILLISECOND
+            self._due = now + 20 * MS
             return self._wake()
         self.is_over = True
         positions = {**expected, **{name: each.position for name, each in there.items()}}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import ROUND_UP, Decimal
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -19,18 +19,25 @@ from onetape.hedge.plan import Leg, qty_of, tradable
 __all__ = ["Work", "changed", "order_of", "wish_of"]
 
 AGE: Final = "1s"  # an order that rests is moved at most so often
-_OPTIONS: Final = {"twap": {"spread": 0}, "shortfall": {"spread": 0}}  # what is left to chance could not be repeated
+_SCHEDULED: Final = ("twap", "vwap", "shortfall")  # without chance, which could not be repeated
 _ONE_MILLIONTH: Final = Decimal("1e-6")  # an inverse contract's base is no exact share of its quantity
 _ZERO: Final = Decimal(0)
 
 
 class Work(msgspec.Struct, frozen=True):
     """Says how legs are worked. algo: a name of `execution.algorithms`; until: ns UTC, what is left is taken then;
-    clip: base of one order, 0: as the algorithm has it."""
+    clip: base of one order, 0: as the algorithm has it; profile: of vwap, volumes of equal parts of its time."""
 
     algo: str
     until: int
     clip: Decimal = _ZERO
+    profile: tuple[float, ...] = ()
+
+    @property
+    def options(self) -> dict[str, Any]:
+        if self.algo not in _SCHEDULED:
+            return {"age": AGE}
+        return {"spread": 0} | ({"profile": self.profile} if self.profile else {})
 
 
 def wish_of(
@@ -54,7 +61,7 @@ def wish_of(
     # What rests at its limit would cross in this case: the limit is the worst price to take at.
     bound = None if work.algo == "iceberg" else limit
     parent = Parent(leg.side, total, begun, work.until, bound, clip, None, max(min(least, total), 1))
-    algorithm = make_algorithm(work.algo, parent, float, _OPTIONS.get(work.algo, {"age": AGE}))
+    algorithm = make_algorithm(work.algo, parent, float, work.options)
     left = total - _lots(leg, done)
     lots, price, since = 0, None, 0
     if working is not None:
