@@ -21,6 +21,7 @@ from onetape.collector.venue_feed import VenueFeed
 from onetape.collector.venue_tape import VenueTape
 from onetape.engine.tape_facts import streams_of
 from onetape.model.errors import VenueUnavailable
+from onetape.model.time import MS
 from onetape.net.tasks import ended
 from onetape.orders.calls import Call
 from onetape.tape.journal import JournalReader
@@ -29,7 +30,6 @@ __all__ = ["Probe", "probe"]
 
 TIME_EVERY_S: Final = 0.25
 HEARD_S: Final = 20.0  # for the streams to say something
-MS: Final = 1e6
 _FEW: Final = 3  # updates: of less no cadence is told
 
 

@@ -14,7 +14,7 @@ import msgspec
 
 from onetape.model.errors import OnetapeError
 from onetape.model.instrument import Instrument
-from onetape.model.time import DAY, HOUR, MINUTE, SECOND, TIME_MAX
+from onetape.model.time import DAY, HOUR, MINUTE, MS, SECOND, TIME_MAX
 from onetape.tape.journal import JournalReader
 from onetape.tape.segments import is_tape, list_segments
 
@@ -32,7 +32,6 @@ KEPT_MAX: Final = 1_000_000  # rows, of 40 bytes: bars of a second of eleven day
 FAR_STEPS: Final = 40  # of a moment from what is kept: it is begun anew there
 TRADES: Final = 40
 SIDES: Final = ("", "buy", "sell")
-_MS: Final = 10**6
 
 
 def instrument_from(facts: Mapping[str, Any]) -> Instrument:
@@ -151,7 +150,7 @@ class Trades(Followed):
         """Returns (ms UTC, price, size, side), the newest first."""
         price_text, size_text = self.instrument.price_text, self.instrument.size_text
         return [
-            (at // _MS, price_text(price), size_text(size), SIDES[side])
+            (at // MS, price_text(price), size_text(size), SIDES[side])
             for _, at, price, size, side in self.rows[::-1].tolist()
         ]
 

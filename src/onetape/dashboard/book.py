@@ -15,7 +15,7 @@ from onetape.dashboard.topic import Topic, Topics
 from onetape.gateway.account_balances import balances
 from onetape.gateway.account_views import positions
 from onetape.model.errors import BadInput, NotAvailable
-from onetape.model.time import DAY, HOUR, MINUTE, TIME_MAX
+from onetape.model.time import DAY, HOUR, MINUTE, MS, TIME_MAX
 from onetape.recorder.read import ledger, result_of, slippage, trips
 from onetape.robot.variants_view import variants_of
 from onetape.store.records import Records
@@ -26,7 +26,6 @@ SPANS: Final = {"6h": 6 * HOUR, "1d": DAY, "7d": 7 * DAY, "30d": 30 * DAY, "all"
 BY: Final = ("strategy", "symbol", "account", "day")
 TRIPS_MAX: Final = 200
 FILLS_MAX: Final = 20_000  # of which slippage is read at once
-_MS: Final = 10**6
 
 
 class Book:
@@ -105,7 +104,7 @@ class Book:
         since = _since(words)
         found = await self._read(lambda records: trips(records, since=since))
         for each in found[-TRIPS_MAX:]:
-            each["at"], each["lasted"] = each["ts_close"] // _MS, each["duration_ns"] // _MS
+            each["at"], each["lasted"] = each["ts_close"] // MS, each["duration_ns"] // MS
         return {"trips": found[-TRIPS_MAX:][::-1], "more": max(0, len(found) - TRIPS_MAX)}
 
     async def _read(self, read: Callable[[Records], Any]) -> Any:

@@ -14,6 +14,7 @@ from onetape.dashboard.bars import instrument_from
 from onetape.dashboard.past import folder_of
 from onetape.dashboard.topic import Topic, Topics
 from onetape.model.instrument import Instrument
+from onetape.model.time import MS
 from onetape.tape.journal import Frame, JournalReader
 
 __all__ = ["Decisions"]
@@ -24,7 +25,6 @@ LOOKED_BACK: Final = 20_000  # frames before the first look
 RUNS_KEPT: Final = 4
 TEXT_MAX: Final = 300
 ENDED: Final = ("CANCELED", "EXPIRED", "REJECTED")
-_MS: Final = 10**6
 
 
 class Decisions:
@@ -111,7 +111,7 @@ class _Followed:
         instrument = self._instrument(frame.stream)
         row = {
             "sequence": frame.sequence,
-            "at": frame.time // _MS,
+            "at": frame.time // MS,
             "symbol": instrument.symbol,
             "side": data["side"],
             "type": data["type"],
@@ -153,7 +153,7 @@ class _Followed:
 
 
 def _decision(frame: Frame, symbol: str) -> dict[str, Any]:
-    at = frame.time // _MS
+    at = frame.time // MS
     return {"sequence": frame.sequence, "at": at, "symbol": symbol, "facts": "", "targets": [], "orders": []}
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 import sqlalchemy as sa
 
 from onetape.accounts.entries import TOTAL
-from onetape.model.time import DAY, HOUR, MINUTE
+from onetape.model.time import DAY, HOUR, MINUTE, MS
 from onetape.store.records import Records, metadata
 
 __all__ = ["EquityLines", "thinned"]
@@ -24,7 +24,6 @@ AT_ONCE: Final = 20_000  # rows, between which others may query the database
 RECENT: Final = 2 * DAY  # beyond it nobody looks for rows that came late
 LATE: Final = 10 * MINUTE  # within which all accounts have written a minute, as a rule
 POINTS_MAX: Final = 600  # of a line
-_MS: Final = 10**6
 _MINUTES: Final = metadata.tables["record_equity"]
 _NOW: Final = metadata.tables["record_risk"]
 _NAMES: Final = ("ts", "account", "slot", "subaccount", "strategy", "currency", "equity", "capital", "drawdown")
@@ -166,7 +165,7 @@ class EquityLines:
             {
                 "name": name,
                 "currency": currency,
-                "points": thinned([(each.ts // _MS, each.value) for each in points], POINTS_MAX),
+                "points": thinned([(each.ts // MS, each.value) for each in points], POINTS_MAX),
                 "drawdown": deepest,
             }
             for (_, name, currency), (points, deepest) in sorted(found.items())

@@ -26,7 +26,7 @@ from onetape.model.enums import Kind
 from onetape.model.errors import BadInput, UnknownSymbol
 from onetape.model.instrument import Instrument
 from onetape.model.money import money
-from onetape.model.time import MINUTE, SECOND, TIME_MAX
+from onetape.model.time import MINUTE, MS, SECOND, TIME_MAX
 
 __all__ = ["BARS_MAX", "Market"]
 
@@ -38,7 +38,6 @@ FAR: Final = 5  # times the price: no liquidation is near
 KEPT_S: Final = 60.0  # that bars nobody looks at are followed on
 FOLLOWED_MAX: Final = 48  # readers: twelve symbols of three pages
 TRADES_BACK: Final = 5 * MINUTE
-_MS: Final = 10**6
 T = TypeVar("T", bound=Followed)
 
 
@@ -97,15 +96,15 @@ class Market:
         seen = views.seen(account, instrument)
         bids, asks = seen.levels()
         text, size_text = instrument.price_text, instrument.size_text
-        age = (views.now - seen.at) // _MS if seen.at else None
+        age = (views.now - seen.at) // MS if seen.at else None
         return {
             "bids": [(text(price), size_text(size)) for price, size in bids[:DEPTH]],
             "asks": [(text(price), size_text(size)) for price, size in asks[:DEPTH]],
             "mark": text(seen.mark) if seen.mark else None,
             "funding": None if seen.rate is None else seen.rate / 1e12,
-            "is_stale": age is None or age > views.market_age // _MS,
-            "time": seen.at // _MS,
-            "delay": round(seen.delay / _MS, 1),
+            "is_stale": age is None or age > views.market_age // MS,
+            "time": seen.at // MS,
+            "delay": round(seen.delay / MS, 1),
         }
 
     # --- bars and trades ------------------------------------------------------------------------------

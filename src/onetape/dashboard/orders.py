@@ -20,6 +20,7 @@ from onetape.gateway.options import gateway_journal
 from onetape.gateway.order_frames import NEWS, fill_of
 from onetape.model.enums import EventType, OrderState
 from onetape.model.sections import Config
+from onetape.model.time import MS
 from onetape.tape.journal import Frame
 
 __all__ = ["Orders", "joined"]
@@ -28,7 +29,6 @@ KEPT: Final = 2000  # events of an account, for pages that come back
 FRAMES_BACK: Final = 40 * KEPT  # of before the checkpoint, in which events are looked for
 WORKING_MAX: Final = 500  # that are shown
 _RESTING: Final = (OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED)
-_MS: Final = 10**6
 
 
 class Orders:
@@ -93,7 +93,7 @@ class _Account(FollowedAccount):
             if key not in self._rests:  # it came to rest before what was read
                 self._note(key, each, time.time_ns(), time.time_ns())
             row = view.order(each, self._name)
-            found.append({**row, "ts_created": row["ts_created"] // _MS, "rests": self._rests.get(key)})
+            found.append({**row, "ts_created": row["ts_created"] // MS, "rests": self._rests.get(key)})
         return found
 
     def _note(self, key: tuple[int, int], row: OrderRow, at: int, stamp: int) -> None:
@@ -125,10 +125,10 @@ class _Account(FollowedAccount):
     def _fill(self, frame: Frame) -> dict[str, Any]:
         fill = fill_of(frame.payload)
         shown = self.view.fill(self.view.streams[frame.stream], fill, self._name)
-        return {"kind": "fill", **shown, "ts_event": fill.time // _MS}
+        return {"kind": "fill", **shown, "ts_event": fill.time // MS}
 
     def _keep(self, frame: Frame, shown: dict[str, Any]) -> None:
-        record = {**shown, "account": self._name, "sequence": frame.sequence, "at": frame.time // _MS}
+        record = {**shown, "account": self._name, "sequence": frame.sequence, "at": frame.time // MS}
         self.events.append((frame.sequence, msgspec.json.encode(record)))
 
 

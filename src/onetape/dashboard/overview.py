@@ -10,11 +10,11 @@ from decimal import Decimal
 from typing import Any, Final
 
 from onetape.model.decimals import decimal_text
+from onetape.model.time import MS
 
 __all__ = ["AccountNow", "DayOf", "Look", "first_look"]
 
 _ZERO: Final = Decimal(0)
-_MS: Final = 10**6
 RED_MAX: Final = 50  # lines; more of them say no more
 _RANKS: Final = {"CRITICAL": 0, "WARN": 1, "INFO": 2}
 
@@ -72,7 +72,7 @@ def first_look(look: Look) -> dict[str, Any]:
     """Returns the first look: money is decimal text after fees, times ms UTC, shares of 1; None: unknown."""
     processes = look.status.get("processes", ())
     return {
-        "at": look.now // _MS,
+        "at": look.now // MS,
         "running": bool(look.status.get("running")),
         "equity": _equities(look),
         "robots": [_robot(each, look) for each in processes if each["kind"] == "robot"],
@@ -113,7 +113,7 @@ def _equities(look: Look) -> list[dict[str, Any]]:
                 "unrealized": _text(sum((each.unrealized for each in own), _ZERO)),
                 "why": look.day.why,
                 "lacking": lacking,
-                "minutes": [(at // _MS, float(worth)) for at, worth in look.day.minutes.get(currency, ())],
+                "minutes": [(at // MS, float(worth)) for at, worth in look.day.minutes.get(currency, ())],
             }
         )
     return found
@@ -210,14 +210,14 @@ def _of_processes(status: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
 
 def _of_alerts(alerts: Iterable[Mapping[str, Any]]) -> Iterable[dict[str, Any]]:
     for each in alerts:
-        yield _line(each["severity"], "alert", each["subject"], each["message"], "guardian", each["since"] // _MS)
+        yield _line(each["severity"], "alert", each["subject"], each["message"], "guardian", each["since"] // MS)
 
 
 def _of_halts(halts: Iterable[Mapping[str, Any]]) -> Iterable[dict[str, Any]]:
     for each in halts:
         subject = f"{each['scope']} {each['subject']}".strip()
         lost = f": lost {each['loss']} of {each['limit']}" if each["limit"] else ""
-        yield _line("WARN", "halt", subject, f"{each['rule']}{lost}", "guardian", each["since"] // _MS)
+        yield _line("WARN", "halt", subject, f"{each['rule']}{lost}", "guardian", each["since"] // MS)
 
 
 def _of_stops(stops: Iterable[Mapping[str, Any]] | None) -> Iterable[dict[str, Any]]:

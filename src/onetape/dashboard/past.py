@@ -22,7 +22,7 @@ from onetape.dashboard.topic import Topic, Topics
 from onetape.engine.tape_facts import tape_span
 from onetape.model.errors import BadInput, ProcessDown
 from onetape.model.instrument import Instrument
-from onetape.model.time import format_time, parse_time
+from onetape.model.time import MS, format_time, parse_time
 from onetape.replay.time_travel import STEPS_MAX, Traveller
 from onetape.report.sweep_results import is_sweep
 from onetape.store.frames import instruments_of
@@ -38,7 +38,6 @@ BARS_KEPT: Final = 6  # tapes, symbols and spans
 TRAVELLERS_MAX: Final = 3  # each holds copies of a process
 IDLE_S: Final = 300.0
 KINDS: Final = ("runs", "sweeps")
-_MS: Final = 10**6
 _SHOWN: Final = ("pnl", "fees", "funding", "currency", "orders", "fills", "events", "max_drawdown", "final_equity")
 _STATS: Final = ("return", "benchmark_return", "annual_sharpe", "max_drawdown", "win_rate", "profit_factor", "turnover")
 _FILL: Final = ("time", "stream", "price", "size", "side")
@@ -195,7 +194,7 @@ class Past:
         opened.used = time.monotonic()
         self._let_go(TRAVELLERS_MAX)
         state = await asyncio.get_running_loop().run_in_executor(opened.thread, opened.at, place[:60], steps)
-        return {**state, "now": format_time(state["now"]), "at": state["now"] / _MS}
+        return {**state, "now": format_time(state["now"]), "at": state["now"] / MS}
 
     def _let_go(self, most: int) -> None:
         """Ends travellers that nobody has used of late, and the oldest beyond so many; repeats that while there are
@@ -257,7 +256,7 @@ def _changed(path: Path) -> int:
 
 
 def _row(path: Path, changed: int) -> dict[str, Any]:
-    row: dict[str, Any] = {"name": path.parent.name, "is_sweep": path.name != "run.toml", "made": changed // _MS}
+    row: dict[str, Any] = {"name": path.parent.name, "is_sweep": path.name != "run.toml", "made": changed // MS}
     row["has_report"] = (path.parent / "report.html").is_file()
     try:
         if row["is_sweep"]:
@@ -289,7 +288,7 @@ def _line(folder: Path) -> dict[str, Any]:
         for frame in reader.frames(types=["balance"]):
             fields = balance.decode(frame.payload)
             if not fields.get("account"):
-                points.append((frame.time // _MS, float(fields["equity"])))
+                points.append((frame.time // MS, float(fields["equity"])))
     with JournalReader(journal) as reader:
         fills = reader.columns("fill", names=("time", "stream", "price", "size", "side"))
     rows = zip(
@@ -297,8 +296,8 @@ def _line(folder: Path) -> dict[str, Any]:
     )
     return {
         **_row(folder / "run.toml", _changed(folder / "run.toml")),
-        "first": first // _MS,
-        "last": last // _MS,
+        "first": first // MS,
+        "last": last // MS,
         "equity": thinned(points, POINTS_MAX),
         "fills": [_fill(instruments[stream], at, price, size, side) for at, stream, price, size, side in rows],
         "more_fills": max(0, len(fills["time"]) - MARKS_MAX),
@@ -308,7 +307,7 @@ def _line(folder: Path) -> dict[str, Any]:
 
 def _fill(instrument: Instrument, at: int, price: int, size: int, side: int) -> dict[str, Any]:
     return {
-        "at": at // _MS,
+        "at": at // MS,
         "place": format_time(at),
         "symbol": instrument.symbol,
         "side": SIDES[side],

@@ -17,7 +17,7 @@ from onetape.control.market import Market as Feeds
 from onetape.dashboard.reader import Reader
 from onetape.dashboard.topic import Topic, Topics
 from onetape.model.errors import OnetapeError
-from onetape.model.time import HOUR, SECOND
+from onetape.model.time import HOUR, MS, SECOND
 
 __all__ = ["Processes", "blocked"]
 
@@ -25,7 +25,6 @@ ALERTS: Final = 100  # that are over
 LOG_BYTES: Final = 64 << 10  # that are looked back at
 LOG_LINES: Final = 200
 GROWTH_S: Final = 600  # over which the disk's use is a mean
-_MS: Final = 10**6
 
 
 class Processes:
@@ -108,7 +107,7 @@ class Processes:
             "running": status["running"],
             "processes": status["processes"],
             "notes": status.get("notes", []),
-            "since": status.get("since", 0) // _MS or None,
+            "since": status.get("since", 0) // MS or None,
             "feeds": [] if feeds is None else feeds.feeds,
             "feeds_why": why,
             "journals": [{"name": name, "bytes": size, "per_hour": growth.get(name)} for name, size in sizes.items()],
@@ -166,7 +165,7 @@ def blocked(
         of_it = subjects.get(each["scope"])
         if set(robot["accounts"]) & set(each["accounts"]) and (of_it is None or each["subject"] in of_it):
             found.append((f"halt of {each['scope']} {each['subject']}".rstrip() + f": {each['rule']}", each["until"]))
-    return [{"text": " ".join(text.split()), "until": until // _MS or None} for text, until in found]
+    return [{"text": " ".join(text.split()), "until": until // MS or None} for text, until in found]
 
 
 def _gateway(name: str, answer: Any) -> dict[str, Any]:
@@ -178,13 +177,13 @@ def _gateway(name: str, answer: Any) -> dict[str, Any]:
         "answers": True,
         "killed": answer["killed"],
         "guarded": lease["wanted"],
-        "lease_until": lease["until_ns"] // _MS,
-        "unprotected": {symbol: since // _MS for symbol, since in answer["unprotected"].items()},
+        "lease_until": lease["until_ns"] // MS,
+        "unprotected": {symbol: since // MS for symbol, since in answer["unprotected"].items()},
     }
 
 
 def _in_ms(row: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    return {**row, **{name: row[name] // _MS if row[name] else None for name in names}}
+    return {**row, **{name: row[name] // MS if row[name] else None for name in names}}
 
 
 def _sizes(folder: Path) -> dict[str, int]:

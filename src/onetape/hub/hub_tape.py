@@ -29,6 +29,7 @@ from onetape.ipc.command_tape import CommandTape, PastCommand, commands_in
 from onetape.ipc.once import Once
 from onetape.model.enums import EventType
 from onetape.model.instrument import Instrument
+from onetape.model.time import MINUTE
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.tape.recovered_instruments import preamble_of, recovered_instruments
 from onetape.tape.segments import is_tape
@@ -36,7 +37,7 @@ from onetape.tape.segments import is_tape
 __all__ = ["CURSORS_EVERY", "Cursor", "HubTape", "Recovered"]
 
 REMEMBERED_NS: Final = 600 * 10**9  # of its own journal a restart reads so much again
-CURSORS_EVERY: Final = 60 * 10**9
+CURSORS_EVERY: Final = MINUTE
 _INPUT: Final = EventType.INPUT.id
 _CURSOR: Final = struct.Struct("<16sQQQII")  # InputPayload of core/journal/events.hpp
 

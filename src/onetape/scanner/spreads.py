@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from onetape.model.symbol import parse_symbol
-from onetape.model.time import MINUTE
+from onetape.model.time import MINUTE, MS
 from onetape.tape.journal import JournalReader
 
 __all__ = ["QUOTE_AGE_MAX", "LastQuote", "SpreadRow", "last_quotes", "spread_rows"]
 
 QUOTE_AGE_MAX: Final = MINUTE  # of the newest of all: an older quote is no price any more
-MILLISECOND: Final = 1_000_000
 
 
 class LastQuote(NamedTuple):
@@ -116,6 +115,6 @@ def spread_rows(
             continue
         sold, bought = max(pairs, key=lambda pair: pair[0].bid - pair[1].ask)
         # One that came since `now` was read is new.
-        ages = {each.symbol: max(now - each.time, 0) / MILLISECOND for each in (sold, bought)}
+        ages = {each.symbol: max(now - each.time, 0) / MS for each in (sold, bought)}
         rows.append(SpreadRow(name, (sold.symbol, bought.symbol), sold.bid, bought.ask, ages))
     return sorted(rows, key=lambda row: (-row.spread_bps, row.symbol))

@@ -59,13 +59,13 @@ export function Curve({ rows, label = "Change of equity over time; the figures s
 function Results({ by, span, aside }) {
   const of = useTopic(`results|${by}|${span}`);
   const { data: cost } = useTopic(`slippage|${by}|${span}`);
-  const given = (row) => cost?.rows.find((each) => each.key === row.key && each.currency === row.currency);
+  const slippage = (row) => cost?.rows.find((each) => each.key === row.key && each.currency === row.currency);
   const fees = (row) => Object.entries(row.fees);
   const other = (row) => Number(row.interest) + Number(row.corrections);
   const columns = [
     { head: by, cell: (row) => row.key || "main" },
     { head: "from trades", right: true, cell: (row) => html`<${Amount} value=${row.realized} signs currency=${row.currency} />` },
-    { head: "slippage, of trades", right: true, cell: (row) => html`<${Slippage} of=${given(row)} />` },
+    { head: "slippage, of trades", right: true, cell: (row) => html`<${Slippage} of=${slippage(row)} />` },
     { head: "fees", right: true, cell: (row) => (fees(row).length ? fees(row).map(([asset, paid]) => html`<span key=${asset}><${Amount} value=${-paid} signs currency=${asset} /> </span>`) : "–") },
     { head: "funding", right: true, cell: (row) => html`<${Amount} value=${row.funding} signs currency=${row.currency} />` },
     { head: "interest, corrections", right: true, cell: (row) => (other(row) ? html`<${Amount} value=${other(row)} signs currency=${row.currency} />` : "–") },
