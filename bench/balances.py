@@ -59,7 +59,6 @@ def calls(home: Path) -> list[tuple[str, float, float | None]]:
     table.ready()
     manager = StrategyBalanceManager("bench", home=home, max_age=HOUR)
     received = [
-        ("read of a slot as an integer", best(lambda: manager.get_units("USD", 2)), 300.0),
         ("read of a slot as a Decimal", best(lambda: manager.get_balance("USD", 2)), 700.0),
         ("read of all eight as Decimals", best(lambda: manager.get_all("USD")), None),
         ("write of eight slots", best(lambda: table.put("USD", totals, held, ts=1, sequence=1)), None),

@@ -55,6 +55,7 @@ WIDE = {
     "src/onetape/gateway/command_handlers.py: __init__",
     "src/onetape/gateway/transfer_desk.py: __init__",
 }
+LONG_FUNCTIONS_MAX = 8  # of more than 60 lines
 LINES_MAX = 800  # beyond it a file is cut at a seam, not at a count
 # Reads a table that is part of the package: as constant as the code.
 SHIPPED = {
@@ -179,6 +180,17 @@ def test_a_function_of_many_parameters_has_a_reason():
         > PARAMETERS_MAX
     }
     assert wide == WIDE
+
+
+def test_functions_are_short():
+    functions = (
+        (each, name(path))
+        for path in OURS
+        for each in nodes(path)
+        if isinstance(each, (ast.FunctionDef, ast.AsyncFunctionDef))
+    )
+    long = [f"{file}: {each.name}" for each, file in functions if (each.end_lineno or 0) - each.lineno >= 60]
+    assert len(long) <= LONG_FUNCTIONS_MAX, long
 
 
 def test_nothing_is_left_for_later_in_a_comment():

@@ -1,7 +1,7 @@
 """A gateway's table in a process of its own, driven by lines; beside them it shows life.
 
 put CURRENCY SEQUENCE A,B,..   slots 1 and on, in whole units of the currency; a tenth is held
-ready | waiting WHY            what AccountTable's methods do
+ready                          what AccountTable's methods do
 spin CURRENCY                  changes it without pause, until killed
 close                          a clean stop
 """
@@ -88,8 +88,6 @@ def main() -> None:
             put(table, words[0], int(words[1]), [int(each) for each in words[2].split(",")])
         elif command == "ready":
             table.ready()
-        elif command == "waiting":
-            table.not_ready(" ".join(words))
         elif command == "spin":
             spin(table, words[0])
         else:

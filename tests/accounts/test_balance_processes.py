@@ -121,7 +121,7 @@ def test_gateways_killed_at_full_speed_never_show_slots_that_do_not_add_up(tmp_p
         assert group is not None
         last = 0
         reads = 0
-        while last < 2000:
+        while last < 2000 or reads < 2:  # a busy machine may let it write so far between two reads
             recorded = group.all()
             assert recorded is not None
             totals, held, _, ts_data, sequence, _ = recorded

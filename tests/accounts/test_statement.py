@@ -164,7 +164,7 @@ def test_a_lower_credit_is_checked_against_what_was_allocated():
     world = World(100, credit=50)
     world.command("allocate", 150, index=2, at=1)
     assert world.report(100, at=2) == []
-    world.accounts.set_credit("USD", 40 * U)
+    world.accounts.credit["USD"] = 40 * U  # as it is configured anew
     assert kinds(world.report(100, at=3)) == ["reset", "OwnersStopped", "critical"]
     assert world.rows == [100, 100, 0, 0]
 

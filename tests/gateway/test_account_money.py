@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from accounts.booking_world import INSTRUMENTS, LINEAR, UNIT, fill_of
-from onetape.accounts.entries import Cause, Entry, Leg, Outside
+from onetape.accounts.entries import MAIN, Cause, Entry, Leg, Outside
 from onetape.accounts.reductions import Reductions
 from onetape.accounts.slots import Refused
 from onetape.accounts.table import AccountReader, AccountTable
@@ -16,7 +16,7 @@ from onetape.gateway.account_money import REPORT_STEP_NS, AccountMoney
 from onetape.gateway.kept_money import KeptMoney
 from onetape.gateway.options import GatewayOptions
 from onetape.model.enums import PositionSide, Side
-from onetape.model.errors import InsufficientFunds
+from onetape.model.errors import InsufficientFunds, VenueUnavailable
 from onetape.model.order import OrderSpec
 from onetape.orders.managed import FillOut, HealthOut
 from onetape.orders.manager import OrderManager
@@ -143,6 +143,19 @@ def test_who_lost_his_allocation_trades_again_once_he_allocates(tmp_path: Path):
         assert "allocate again" in life.refusal()
         assert isinstance(life.send("allocate", amount="1"), Entry)
         assert not life.refusal()
+
+
+@pytest.mark.parametrize(("name", "index"), [("adjust", 0), ("set", 2), ("allocate", 2)])
+def test_no_command_moves_money_before_the_books_have_begun(tmp_path: Path, name, index):
+    """They would never begin, and no fill would be booked."""
+    with Life(tmp_path, credit="10") as life:
+        refused = life.send(name, index=index, amount="5")
+        assert isinstance(refused, Refused) and refused.kind is VenueUnavailable
+        life.report(1000, BEGAN + 10)
+        assert life.rows() == [1000, 1000, 0]
+        bought = fill_of(LINEAR, "+1@100", trade=1, time=BEGAN + 20)
+        life.money.fill(FillOut(None, bought), 7)
+        assert life.money.own(MAIN, LINEAR, PositionSide.BOTH) == bought.size
 
 
 @pytest.mark.parametrize(

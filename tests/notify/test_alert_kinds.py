@@ -38,6 +38,7 @@ ROWS = {
     "kill switch": (GATEWAY, "health", "main", "on: flatten", ("main", "off")),
     "lag": (GATEWAY, "health", "mm", "behind", ("mm", "caught up")),
     "ledger": (GATEWAY, "health", "X", "no price of a position", ("X", "has a price")),
+    "margin": ("control", "alert", "op-1.t1", "5 USDT lie in spot of main: x", ("op-1.t1", "has been moved on")),
     "market": (GATEWAY, "health", "main", "stale: X", ("main", "live")),
     "order entry": (GATEWAY, "health", "main", "lost: x", ("main", "connected")),
     "records": ("recorder", "health", "database", "does not answer", ("database", "written")),

@@ -121,6 +121,10 @@ class Owners:
         }
         is_done = id_ in self.done
         want = model.answer(actor, name, fields, id_, is_proven=is_proven)
+        has_begun = any(Outside.OPENING in of for of in world.money_invariants.sums.values())
+        if want.status == "applied" and not has_begun:
+            want = Said("refused", "VENUE_UNAVAILABLE")
+            self.done[id_] = self.done[id_][0], want
         try:
             reply = world.life.commands.door.answer(request)
         except Died:

@@ -252,7 +252,7 @@ class World:
         self.core.reconcile()
         looked = 0
         for _ in range(200):
-            self.until(self.now + SECOND)
+            self.until(self.now + SECOND + 70 * MS)  # not always beside what comes each second
             last = self.account.trades[-1].fill.time if self.account.trades else 0
             is_recent = last >= self.now - 2 * SECOND  # the market goes on
             is_queried = any(order.ask_at or order.asking for order in self.manager.open.values())

@@ -27,7 +27,8 @@ from orders.gateway_seeds import KINDS, Seed, SellToBuyWorld, drawn, play
 from orders.gateway_world import World
 
 LONG = bool(os.environ.get("ONETAPE_LONG"))
-SEEDS = 1000 if LONG else 50  # of each kind
+SEEDS = 1000 if LONG else 50  # of each kind, and twice as many of
+NEWEST = ("aster", "pacifica")
 LONGER = 10 if LONG else 3  # of these trade five minutes
 DRAWN = 200 if LONG else 16  # a second or two each
 
@@ -51,7 +52,11 @@ def test_purchases_wait_for_their_money_and_get_it(kind):
     assert seen["waits for money"] > seen["had its money"] > 3
 
 
-FIXED = [Seed("World", kind, number, 300 if number < LONGER else 60) for kind in KINDS for number in range(SEEDS)] + [
+FIXED = [
+    Seed("World", kind, number, 300 if number < LONGER else 60)
+    for kind in KINDS
+    for number in range(SEEDS * (1 + (kind in NEWEST)))
+] + [
     Seed(world, kind, number, seconds)
     for world, numbers, seconds in (("SellToBuyWorld", (7, 10), 120), ("HaltWorld", (3, 4), 900))
     for kind in KINDS
@@ -88,6 +93,8 @@ ONCE_BROKEN = [
     Seed("GuardianWorld", "pacifica", 519748041, 60),
     # The world ended while the venue's word on a stop that had nothing to reduce was on its way.
     Seed("SellToBuyWorld", "aster", 197302003, 300),
+    # An amendment ended its order, which is what the answers to it and to each cancel said.
+    Seed("GuardianWorld", "bitmex", 24798827, 120),
 ]
 
 

@@ -314,6 +314,21 @@ def test_what_an_answer_to_a_placing_proves(desk, outcome, state):
     assert order.state is state
 
 
+@pytest.mark.parametrize("wanted", ["amend", "cancel"])
+@pytest.mark.parametrize("end", [OrderState.REJECTED, OrderState.EXPIRED, CANCELED])
+def test_an_answer_that_shows_an_end_ends_the_order(desk, wanted, end):
+    """An amendment that would take ends a post-only order, and its stream may be silent."""
+    order = desk.place()
+    if wanted == "amend":
+        desk.manager.amend(order, desk.now, price=PRICE + 10, size=0)
+    else:
+        desk.manager.cancel(order, desk.now)
+    desk.answer(desk.row(order, end))
+    assert order.state is end
+    desk.manager.cancel(order, desk.now)
+    assert desk.sent() == []
+
+
 @pytest.mark.parametrize(
     ("outcome", "state"), [(Outcome.DEFINITIVE, ACCEPTED), (Outcome.SETTLED, ACCEPTED), (Outcome.AMBIGUOUS, UNKNOWN)]
 )

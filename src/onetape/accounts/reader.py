@@ -24,12 +24,11 @@ from onetape.accounts.table import AccountReader, PositionShown, accounts_in
 from onetape.model.errors import BadInput, ProcessDown, StaleData, UnknownCurrency, UnknownSubaccount
 from onetape.model.home import StrPath, home_of, state_of
 from onetape.model.money import money
+from onetape.model.time import SECOND, US
 
 __all__ = ["MAX_AGE_S", "MarginState", "PositionState", "SingleQuote", "StrategyBalanceManager", "get_balance"]
 
 MAX_AGE_S: Final = 2.0  # a gateway shows life twice a second
-_NS: Final = 10**9
-_US_NS: Final = 1000
 _NEVER: Final = 2**63 - 1
 _Reply = TypeVar("_Reply")
 
@@ -114,13 +113,13 @@ class StrategyBalanceManager:
         """
         if not MAIN < strategy_count <= SLOTS_MAX:
             raise BadInput(f"strategy_count is 2 to {SLOTS_MAX}, not {strategy_count}")
-        if not 0 < max_age < _NEVER / _NS:
+        if not 0 < max_age < _NEVER / SECOND:
             raise BadInput(f"max_age is a number of seconds above 0, not {max_age}")
         self.exchange = _word(exchange)
         self.strategy_count = strategy_count
         self._account = account
         self._home = home_of(home)
-        self._max_age = max(1, int(max_age * _NS))
+        self._max_age = max(1, int(max_age * SECOND))
         self._unread: list[str] = []  # tables there that are of no account this version knows
         self._groups: dict[str | Enum, SlotGroup] = {}
         self._reader: AccountReader | None = self._find()
@@ -136,15 +135,6 @@ class StrategyBalanceManager:
             if text is not None:
                 return Decimal(text)
         return money(self._slot(currency, index, SlotGroup.get))
-
-    def get_units(self, currency: str | Enum, index: int = TOTAL) -> int:
-        """Returns the balance in units of 1e-18. Raises as `get_balance`."""
-        group = self._groups.get(currency)
-        if group is not None and index < self.strategy_count:
-            units = group.get(index)
-            if units is not None:
-                return units
-        return self._slot(currency, index, SlotGroup.get)
 
     def held(self, currency: str | Enum, index: int = TOTAL) -> Decimal:
         """Returns what working orders and positions lock of a balance."""
@@ -179,7 +169,7 @@ class StrategyBalanceManager:
         self._check_index(index)
         units = totals[index] if index < len(totals) else 0
         heartbeat = self._attached().state.heartbeat
-        return SingleQuote(ts_data // _US_NS, heartbeat // _US_NS, money(units))
+        return SingleQuote(ts_data // US, heartbeat // US, money(units))
 
     def margin(self, currency: str | Enum) -> MarginState:
         """Raises UnknownCurrency where the venue has no margin in it, StaleData, ProcessDown."""
@@ -276,7 +266,7 @@ class StrategyBalanceManager:
             raise self._down()
         if why:
             raise StaleData(f"{reader.process} is not ready", location=why, todo="wait until it has its balances")
-        silent = "" if age == _NEVER else f" for {age / _NS:.1f} s"
+        silent = "" if age == _NEVER else f" for {age / SECOND:.1f} s"
         raise StaleData(
             f"{reader.process} has shown no life{silent}", location=self._named(), todo="look at `onetape status`"
         )

@@ -85,21 +85,6 @@ class SubAccounts:
         """Returns what is free, less what is held."""
         return self.free(currency, slot) - self.held(currency, slot)
 
-    def is_backed(self, currency: str) -> bool:
-        """Tells whether pool and credit are not below zero: what was allocated is there."""
-        return self.free(currency, MAIN) >= 0
-
-    def set_credit(self, currency: str, amount: int) -> bool:
-        """Sets the credit of a currency.
-
-        False: what has been allocated is no longer backed; the next statement of the venue will
-        reset the currency unless somebody releases enough.
-        """
-        if amount < 0:
-            raise InvalidAmount(f"credit is not negative: {money(amount)} {currency}")
-        self.credit[currency] = amount
-        return self.is_backed(currency)
-
     # --- what may be moved ------------------------------------------------------------------------
 
     def allocate(

@@ -188,12 +188,6 @@ class AccountTable:
         self._describe(self._stream)
         self._writer.vouch()
 
-    def not_ready(self, why: str) -> None:
-        """They are not to be relied on, from now on. why: at most 32 bytes, for people."""
-        self._ready = False
-        self._writer.unvouch()
-        self._describe(why)
-
     def stream(self, lost: str) -> None:
         """Says what has become of the account's stream, "": it reports. The table is relied on all the same."""
         if lost != self._stream:

@@ -54,6 +54,7 @@ def status(shell: Shell, symbol: str | None, token_file: Path | None) -> Answer:
     "--tolerance", "tolerance_percent", type=float, default=0.05, help="Nothing is done within [default: 0.05]."
 )
 @click.option("--max-deviation", type=float, default=0.1, help="Of the final delta [default: 0.1].")
+@hedging.worked
 @hedging.DRY_RUN
 @hedging.NO_WAIT
 @hedging.ID

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import click
 
 from onetape.cli import hedging
 from onetape.cli.frame import Answer, Shell, verb
-from onetape.control.models import HedgeAlgorithm
 
-ALGORITHMS = list(get_args(HedgeAlgorithm))
 STRATEGIES = ["delta-neutral", "cross-platform", "same-platform"]
 
 
@@ -30,11 +28,7 @@ STRATEGIES = ["delta-neutral", "cross-platform", "same-platform"]
 @click.option("--max-slippage", type=float, default=0.005, help="Share of the price [default: 0.005].")
 @hedging.duration("--within", "timeout", "All of it [default: 30s].", "30s")
 @hedging.duration("--maker-first", "maker_first", "How long orders rest before they take [default: 0s].", "0s")
-@click.option(
-    "--algo", type=click.Choice(ALGORITHMS), default=ALGORITHMS[0], help="Works the legs first [default: touch]."
-)
-@hedging.duration("--work-for", "work_for", "How long it does; then what is left is taken.", "0s")
-@click.option("--clip", type=float, help="Base units of one of its orders.")
+@hedging.worked
 @click.option("--ordered", "parallel", flag_value=False, default=True, help="One leg after the other, not all at once.")
 @hedging.DRY_RUN
 @hedging.NO_WAIT

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from onetape.cli.frame import Answer, Shell, load, rows
 from onetape.cli.listing import aligned
+from onetape.control.models import HedgeAlgorithm
 from onetape.model.errors import BY_CODE, HedgeFailed, OnetapeError, ProcessDown, UnknownSymbol
 from onetape.model.near import did_you_mean
 from onetape.model.time import parse_duration
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from onetape.control.models import Reply
 
 TOKEN = "ONETAPE_TOKEN"  # noqa: S105 - the name of a variable
+ALGORITHMS = list(get_args(HedgeAlgorithm))
 LEG = ("account", "symbol", "side", "amount", "limit", "fee", "spread", "impact", "funding", "checks")
 HEAD = (
     "operationId",
@@ -48,9 +50,33 @@ def _names(_context: click.Context, _option: click.Parameter, text: str) -> list
     return [each for each in text.split(",") if each]
 
 
+def _volumes(_context: click.Context, _option: click.Parameter, text: str) -> list[float]:
+    try:
+        return [float(each) for each in text.split(",") if each]
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no list of numbers") from None
+
+
 def duration(name: str, field: str, help_: str, default: str | None = None) -> Callable[[Any], Any]:
     """An option of a duration, for a field in ms."""
     return click.option(name, field, default=default, callback=_milliseconds, metavar="D", help=help_)
+
+
+def worked(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds how legs are worked before they take."""
+    for option in (
+        click.option("--profile", default="", callback=_volumes, metavar="V,V", help="vwap: volumes of equal parts."),
+        click.option("--clip", type=float, help="Base units of one of its orders."),
+        duration("--work-for", "work_for", "How long it does; then what is left is taken.", "0s"),
+        click.option(
+            "--algo",
+            type=click.Choice(ALGORITHMS),
+            default=ALGORITHMS[0],
+            help="Works the legs first [default: touch].",
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 # Called as the fields of the requests.

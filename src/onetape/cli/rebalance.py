@@ -22,6 +22,7 @@ ACTION = ("accountId", "action", "currentUtilization", "targetUtilization", "adj
 )
 @click.option("--max-amount", "max_rebalance_amount", type=float, help="Of one account's adjustment, base units.")
 @click.option("--transfers", is_flag=True, help="Margin may move between accounts where venues allow it.")
+@hedging.worked
 @hedging.DRY_RUN
 @hedging.NO_WAIT
 @hedging.ID

@@ -26,7 +26,7 @@ from onetape.accounts.unexplained import moved
 from onetape.gateway.account_table import AccountTableWriter
 from onetape.gateway.kept_money import LEDGER, OTHER_EXCHANGE, KeptMoney
 from onetape.model.enums import Kind, PositionSide
-from onetape.model.errors import InsufficientFunds
+from onetape.model.errors import InsufficientFunds, VenueUnavailable
 from onetape.model.money import money_text
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
@@ -337,10 +337,13 @@ class AccountMoney:
         self.publish()
 
     def command(self, actor: str, name: str, fields: Mapping[str, Any], id_: str, now: int) -> Entry | Refused:
-        """Carries a command about money out, or refuses it."""
+        """Carries a command about money out, or refuses it: what it books before the venue's first balance would be
+        taken for the books' beginning."""
         found = self.accounts.command(actor, name, fields, id_, now)
         if isinstance(found, Refused):
             return found
+        if not self._kept.opened:
+            return Refused(VenueUnavailable, "the account's balances are not known yet: try again")
         funded = [
             (leg.currency, leg.holder)
             for leg in found.legs

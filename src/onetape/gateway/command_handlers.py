@@ -23,12 +23,12 @@ from onetape.model.money import money
 from onetape.model.request_key import RequestKey
 from onetape.model.sections import GUARDIAN
 from onetape.model.symbol import exchange_of
+from onetape.model.time import MS
 from onetape.orders.halts import HALT_FIELDS
 from onetape.orders.resolve import resolution_of
 
 __all__ = ["Commands", "Desk", "Money", "names_of", "venues_of"]
 
-MS: Final = 10**6
 _FIELDS: Final = ("strategy", "currency", "index", "amount", "delta", "transfer_id")
 _ALL_FIELDS: Final = tuple(dict.fromkeys((*_FIELDS, *TRANSFER_FIELDS)))
 

@@ -15,7 +15,7 @@ from bisect import bisect_right
 from itertools import accumulate
 from typing import Any, Final
 
-from onetape.model.ids import robot_tag
+from onetape.model.ids import robot_tag, tag_of
 from onetape.orders.calls import ORDER_PURPOSES, Call
 from onetape.orders.outcome import Answer, Outcome
 
@@ -118,7 +118,7 @@ class Spans:
             return
         decided = self._unsent.pop(key, 0) or self.decided_at
         if 0 < decided <= now:
-            self._note(1, _tag(key), now - decided)
+            self._note(1, tag_of(key[1]), now - decided)
         _keep(self._waiting, key, now)
 
     def answered(self, call: Call, answer: Answer, now: int) -> None:
@@ -128,7 +128,7 @@ class Spans:
         self._unsent.pop(key, None)  # it was refused here
         out = self._waiting.pop(key, 0)
         if out and now >= out and answer.outcome is not Outcome.AMBIGUOUS:
-            self._note(2, _tag(key), now - out)
+            self._note(2, tag_of(key[1]), now - out)
 
     def _note(self, span: int, tag: str, ns: int) -> None:
         self._all[span].note(ns)
@@ -153,11 +153,6 @@ class Row(tuple[Histogram, Histogram, Histogram]):
 
     def summary(self) -> dict[str, dict[str, Any]]:
         return {name: each.summary() for name, each in zip(SPANS, self, strict=True)}
-
-
-def _tag(key: tuple[str, str]) -> str:
-    """Returns whose a client id of ours is, by its form alone (see onetape.model.ids)."""
-    return key[1].partition("X")[0].removeprefix("T")
 
 
 def _key(call: Call) -> tuple[str, str] | None:

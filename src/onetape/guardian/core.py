@@ -37,7 +37,7 @@ from onetape.guardian.sub_accounts import SubAccountStop
 from onetape.model.enums import PositionSide, Side
 from onetape.model.instrument import Instrument
 from onetape.model.money import money_units
-from onetape.model.time import SECOND
+from onetape.model.time import MS, SECOND
 from onetape.orders.reports import PositionReport
 from onetape.risk.halts import Unrealized
 from onetape.risk.look_back import look_back_level
@@ -45,7 +45,6 @@ from onetape.risk.stop_ladder import Rung, ladder_of, needs_ladder, pieces
 
 __all__ = ["GuardianCore"]
 
-MS: Final = SECOND // 1000
 LOST_AFTER: Final = 2 * SECOND  # without protection, that is an alert
 ANSWER_WITHIN: Final = 5 * SECOND  # a placement that is not whole by then has failed
 VERIFY_EVERY: Final = 100 * MS

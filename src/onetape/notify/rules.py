@@ -63,6 +63,7 @@ KINDS: Final = {
     "unknown orders": Kind(Type.RISK),  # so many - settled
     # of the control plane
     "hedge": Kind(Type.RISK),  # an operation stands still, leaves a leg naked for longer - has ended
+    "margin": Kind(Type.LEDGER),  # stranded in a wallet - moved on
     # of the guardian
     "gateway": Kind(Type.PROCESS),  # dead, the guardian acts past it - back
     "halt refused": Kind(Type.RISK, notes=_NOTE),  # by a gateway

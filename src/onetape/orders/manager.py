@@ -292,12 +292,15 @@ class OrderManager:
                 if row is None and not order.conditional:
                     # That it goes, not how much of it was filled: the stream says that, or we ask.
                     order.ask_at = order.ask_at or now + QUERY_AFTER[3]
-                elif row is None or row.state is OrderState.CANCELED:
+                elif row is None:
                     self._end(order, OrderNews.CANCELED, row, now)
             case _:
                 price, size = order.amend_to
                 order.price = price
                 self._news(order, OrderNews.UPDATED, now, size=size)
+        # Its end may be no cancel (BitMEX answers for what had ended), and an amendment's (it would take what rests).
+        if kind is not RequestKind.PLACE and row is not None and row.state in ENDS:
+            self._end(order, ENDS[row.state], row, now)
         if row is not None:
             self._compare(order, row, now)
 

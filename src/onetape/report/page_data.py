@@ -57,7 +57,7 @@ def page_data(data: ReportData, analysis: Analysis) -> dict[str, Any]:
                 for name, values in analysis.rolling.items()
             },
         },
-        "costs": _costs(data),
+        "fees_paid": _fees_paid(data),
         "markets": [_market(each, points) for each in data.markets],
         "stops": _stops(data.orders, int(ts[-1]) if len(ts) else 0),
         "fills": _fills(data.fills, data.markets),
@@ -140,7 +140,7 @@ def _market(market: Market, points: int) -> dict[str, object]:
     }
 
 
-def _costs(data: ReportData) -> list[Any]:
+def _fees_paid(data: ReportData) -> list[Any]:
     """Fees so far after each fill."""
     settles = np.array([each.settles_in_run for each in data.markets], dtype=np.bool_)
     mine = settles[data.fills.market] if len(settles) else np.zeros(len(data.fills.ts), dtype=np.bool_)

@@ -186,7 +186,7 @@
 
   // Charts.
   const equity = curve(run.equity), bench = curve(run.bench), underwater = curve(run.underwater);
-  const leverage = curve(run.leverage), costs = curve(run.costs);
+  const leverage = curve(run.leverage), costs = curve(run.fees_paid);
   const rolling = Object.fromEntries(Object.entries(run.rolling.lines).map(([name, line]) => [name, curve(line)]));
   rolling.volatility[1] = rolling.volatility[1].map((v) => v === null ? null : v * 100);
   const lines = run.markets.map((each) => ({price: curve(each.price), position: curve(each.position)}));
