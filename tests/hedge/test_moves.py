@@ -20,7 +20,7 @@ from onetape.hedge.model import LegView
 from onetape.hedge.moves import Margin, Move, Step, ways
 from onetape.ipc.system import CommandResult
 from onetape.model.errors import Killed as KillSwitch
-from onetape.model.errors import NotAvailable
+from onetape.model.errors import NotAvailable, VenueUnavailable
 from onetape.model.instrument import from_symbol
 
 ACCOUNTS = ("master", "sub")
@@ -44,6 +44,7 @@ class Bank:
         self.money = {(name, wallet): Decimal(1000) for name in ACCOUNTS for wallet in ("trading", "spot")}
         self.rows: dict[str, dict] = {}
         self.silent = dict.fromkeys(ACCOUNTS, 0)  # until when
+        self.begins = dict.fromkeys(ACCOUNTS, 0)  # until when it knows no money of its own
         self.records: list[bytes] = []
         self.kill_in = 0
 
@@ -67,6 +68,7 @@ class Bank:
         await asyncio.sleep(self.random.uniform(0.001, 0.02))
         if self.chance(0.02):
             self.silent[account] = self.now + int(self.random.uniform(0.1, 40) * SECOND)
+            self.begins[account] = self.silent[account] + int(self.random.uniform(0, 5) * SECOND)
         if self.silent[account] > self.now or self.chance(0.1):
             await asyncio.sleep(within_s)
             return CommandResult(id_, "timeout")
@@ -84,6 +86,8 @@ class Bank:
                 back = row["state"] == "failed"
                 self.money[row["from" if back else "to"]] += row["amount"]
             return CommandResult("", "applied", {"transfers": [row] if row else []})
+        if self.begins[account] > self.now and row is None:
+            return refused(VenueUnavailable.code, "the account's balances are not known yet")
         step, amount = Step(account, fields["from"], fields["to"]), Decimal(fields["amount"])
         if step not in STEPS:
             return refused(NotAvailable.code, "no such way")
@@ -153,6 +157,7 @@ def play(seed: int, *, is_bad: bool) -> tuple[Bank, Counter[str]]:
         bank.kill_in = chance.choice((0, 0, 1, 2, 3, 4)) if is_bad else 0
         bank.life(work)
     bank.is_bad, bank.kill_in, bank.silent = False, 0, dict.fromkeys(ACCOUNTS, 0)
+    bank.begins = dict(bank.silent)
 
     async def rest() -> MarginMoves:
         moves = bank.moves()
@@ -209,6 +214,24 @@ def test_a_move_counts_once_at_each_moment_and_its_way_is_taken_once():
     _, *rest = seen  # before its gateway has heard of it, and then
     assert {each[0] for each in rest} >= {Decimal(700)}
     assert all(each[1] == {"master": 700, "sub": 1300} for each in rest if each[0] == 700)
+
+
+@pytest.mark.parametrize(("seconds", "state"), [(3, "arrived"), (60, "failed")])
+def test_a_gateway_that_begins_anew_is_waited_for_until_the_move_is_late(seconds, state):
+    bank = Bank(3, is_bad=False)
+
+    async def work() -> Move:
+        moves = bank.moves()
+        way, _ = await moves.ways(bank.views())
+        bank.begins["master"] = bank.now + seconds * SECOND
+        moves.begin("op", [Transfer(way.route, Decimal(300))], [way])
+        while moves.under_way:
+            await asyncio.sleep(0.05)
+        return moves.of("op")[0]
+
+    move = bank.life(work)
+    assert move.state == state, move.words
+    assert state == "arrived" or (bank.now >= move.margin.due and "master did not take it in time" in move.words)
 
 
 def test_a_venue_without_a_way_has_none_and_says_why():

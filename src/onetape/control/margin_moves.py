@@ -13,7 +13,7 @@ from onetape.hedge.margin import InFlight, Route, Transfer
 from onetape.hedge.model import LegView
 from onetape.hedge.moves import STEP_WITHIN, Margin, Move, Step, ways
 from onetape.ipc.system import CommandResult
-from onetape.model.errors import NotAvailable, OnetapeError, ServiceTimeout
+from onetape.model.errors import NotAvailable, OnetapeError, ServiceTimeout, VenueUnavailable
 from onetape.model.time import SECOND
 from onetape.model.typed import from_builtins
 from onetape.venues.open import outside_wallet
@@ -223,14 +223,16 @@ class MarginMoves:
 
     async def _step(self, move: Move) -> str | None:
         """Sends the step's transfer, then queries its state. Returns why it was not made, "": it was; None: it is not
-        over. What has left and finds a gateway unwilling waits; a late first step is queried and not sent."""
+        over. What has left and finds a gateway unwilling waits, as all do for one that has just begun and does not know
+        its money yet; a late first step is queried and not sent."""
         step, facts, is_first = move.step, move.margin, not move.index and not move.is_sent
         if move.id not in self._accepted and (not is_first or self._now() < facts.due):
             terms = {"currency": facts.currency, "amount": f"{facts.amount:f}", "from": step.source, "to": step.target}
             for command in ("check_transfer", "transfer"):  # a question is on no tape, however often it is repeated
                 answer = await self._send(step.gateway, command, {"id": move.id, **terms})
-                if answer.error is not None:
-                    return f"{answer.error['name']}: {answer.error['message']}" if is_first else None
+                if (no := answer.error) is not None:
+                    is_final = is_first and no["code"] != VenueUnavailable.code
+                    return f"{no['name']}: {no['message']}" if is_final else None
                 if answer.status == "timeout":
                     break
             else:
@@ -241,7 +243,7 @@ class MarginMoves:
             return None
         row = next(iter(answer.result["transfers"]), None)
         if row is None:
-            return f"{step.gateway} did not hear of it in time" if is_first and self._now() >= facts.due else None
+            return f"{step.gateway} did not take it in time" if is_first and self._now() >= facts.due else None
         self._accepted.add(move.id)
         move.is_sent = True
         if not row["is_over"]:
