@@ -68,7 +68,7 @@ class DeskOf:
         return {each.account: each.position for each in self.views.legs("BTC-USD", ACCOUNTS)}
 
     def wait(self) -> None:
-        """Returns once each account can trade."""
+        """Returns once each account can trade and sees a whole book: its quote comes first, with a level a side."""
         until = time.monotonic() + 60
         while time.monotonic() < until:
             self.views.refresh()
@@ -76,7 +76,7 @@ class DeskOf:
                 views = self.views.legs("BTC-USD", ACCOUNTS)
             except Exception:
                 views = []
-            if views and all(not each.refusal and each.bids and each.asks for each in views):
+            if views and all(not each.refusal and min(len(each.bids), len(each.asks)) > 1 for each in views):
                 return
             time.sleep(0.05)
         raise AssertionError([(each.account, each.refusal, len(each.bids)) for each in views])
