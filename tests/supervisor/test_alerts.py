@@ -546,7 +546,7 @@ def test_a_note_that_was_stamped_before_a_look_and_written_after_it_is_not_lost(
     gateway = JournalWriter(tmp_path / "journal" / "gateway-main")
     first = Watched(tmp_path, {"": ("", Taken(works=False))})
     stamped = time.time_ns()
-    wait_for(lambda: first.watch._last.left > stamped)
+    wait_for(lambda: first.left() > stamped)
     record = {"kind": "adl", "subject": "main", "state": "reduced", "severity": "critical"}
     gateway.append("alert", msgspec.msgpack.encode(record), time=stamped)
     wait_for(lambda: first.watch._sinks_waiting)
@@ -572,7 +572,7 @@ def test_what_a_robot_on_an_older_tape_said_meanwhile_is_told_by_the_next_superv
         says("one")
         wait_for(lambda: ("robot:mm adl one", "note") in taken.about)
         looked = first.watch._last.at
-        wait_for(lambda: first.watch._last.left > looked)
+        wait_for(lambda: first.left() > looked)
         first.kill()
         says("two")
         second = Watched(tmp_path, {"": ("", taken)}, lambda: {"robot:mm": tape})
