@@ -10,6 +10,7 @@ import pytest
 
 from onetape.cli.main import run as cli
 from onetape.data.sample import write_sample
+from onetape.engine.delta import DeltaNeutral
 from onetape.model.errors import BadConfig
 from onetape.model.time import format_time
 from onetape.replay.replay import replay_run
@@ -85,6 +86,26 @@ def test_what_one_venue_holds_is_hedged_at_the_other(tmp_path):
     assert any("control delta_off" in each for each in logs(done))
     assert any("hold within_band" in each and "times" in each for each in logs(done))
     assert replay_run(done.run, verify=True)["divergences"] == 0
+
+
+class Charged:
+    """A fill whose fee is in another coin, as a gateway's may be; a backtest charges what contracts settle in."""
+
+    def __init__(self, fill: Any, coin: str) -> None:
+        self._fill, self.fee_currency = fill, coin
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._fill, name)
+
+
+@pytest.mark.parametrize(("coin", "rate"), [("USDT", 1), ("BTC", 60_000), ("BNB", 0)])
+def test_a_fee_in_another_coin_costs_what_that_is_worth_or_is_said_to_be_in_no_cost(tmp_path, monkeypatch, coin, rate):
+    heard = DeltaNeutral.on_fill
+    monkeypatch.setattr(DeltaNeutral, "on_fill", lambda robot, fill: heard(robot, Charged(fill, coin)))
+    done = run(tmp_path, HEDGED, *tapes(tmp_path, [60_000] * 30))
+    assert Decimal(done.as_json()["delta"]["cost"]) == pytest.approx(Decimal("0.05") + 15 * rate, rel=Decimal("1e-5"))
+    said = [each for each in logs(done) if "in no cost" in each]
+    assert said == (["delta: fees in BNB are in no cost: it has no price"] if not rate else [])
 
 
 def test_a_venue_that_refuses_a_leg_leaves_nothing_naked(tmp_path):

@@ -19,7 +19,7 @@ from onetape.gateway.options import gateway_journal
 from onetape.gateway.order_frames import DENIED_FLAG, FLAGS_AT, NEWS, REQUEST, fill_of, key_of
 from onetape.hedge.plan import base_of
 from onetape.hedge.saga import Fills
-from onetape.model.enums import EventType, Kind, OrderState
+from onetape.model.enums import EventType, OrderState
 from onetape.model.instrument import Instrument
 from onetape.model.money import money
 from onetape.tape.journal import Frame, JournalReader
@@ -70,11 +70,8 @@ class Placed:
         price = instrument.price(self.spent) / self.traded
         base = base_of(instrument, instrument.size(self.traded), price)
         others = {currencies.get(number, str(number)): money(fee) for number, fee in self.others.items()}
-        prices = {coin: price if coin == instrument.base else price_of(coin) for coin in others}
-        fees = money(self.fees) + sum((fee * prices[coin] for coin, fee in others.items()), _ZERO)
-        lost = others.get(instrument.base, _ZERO) if instrument.kind is Kind.SPOT else _ZERO
-        unpriced = tuple(coin for coin in others if not prices[coin])
-        return Fills(name, base, price, fees, self.at, tuple(self.sequences), others, unpriced, lost)
+        settled = Fills(name, base, price, money(self.fees), self.at, tuple(self.sequences))
+        return settled.charged(others, instrument, price_of)
 
 
 class OrderTape:

@@ -23,7 +23,7 @@ from onetape.hedge import saga as steps
 from onetape.hedge.auto import Auto, AutoSettings, Decision, Ended, Look, MarginLimits, UtilizationBand
 from onetape.hedge.carry import Carry
 from onetape.hedge.model import LegView, Level
-from onetape.hedge.plan import Terms, base_of, least_of, legs_plan, plan_change
+from onetape.hedge.plan import Leg, Terms, base_of, least_of, legs_plan, plan_change
 from onetape.hedge.saga import Fills, Goal, Saga
 from onetape.model.decimals import to_decimal
 from onetape.model.errors import BadConfig, OnetapeError
@@ -194,15 +194,12 @@ class DeltaNeutral(Strategy):
         instrument = self.instrument(fill.symbol)
         price, leg = instrument.price(fill.price_int), attempt.leg
         base = abs(base_of(instrument, instrument.size(fill.qty_int), leg.mid))
-        total = before.base + base
-        self._fills[number] = Fills(
-            fill.order.client_id,
-            total,
-            (before.price * before.base + price * base) / total,
-            before.fees + to_decimal(fill.fee),
-            self.now,
-        )
-        self._saga.progress(number, self._fills[number], self.now)
+        total, fee, others = before.base + base, to_decimal(fill.fee), dict(before.others)
+        if (coin := str(fill.fee_currency)) != instrument.settle:
+            others[coin], fee = others.get(coin, _ZERO) + fee, _ZERO
+        price = (before.price * before.base + price * base) / total
+        self._fills[number] = Fills(fill.order.client_id, total, price, before.fees + fee, self.now, others=others)
+        self._saga.progress(number, self._charged(number, leg), self.now)
 
     def on_order(self, order: _core.Order) -> None:
         if (number := self._orders.get(order.id)) is not None and order.is_closed and self._saga is not None:
@@ -286,8 +283,13 @@ class DeltaNeutral(Strategy):
     def _close(self, number: int, order: _core.Order) -> None:
         assert self._saga is not None
         why = "" if not order.remaining else order.reason or str(order.state)
-        fills = self._fills.get(number, Fills())
+        fills = self._charged(number, self._saga.attempts[number - 1].leg)
         self._carry_out(self._saga.closed(number, fills, self.now, why=why, code=order.code))
+
+    def _charged(self, number: int, leg: Leg) -> Fills:
+        """Returns what an attempt has come to; a run knows no prices of coins that only pay fees."""
+        fills = self._fills.get(number, Fills())
+        return fills.charged(fills.others, self.instrument(leg.symbol), lambda coin: _ZERO)
 
     def _ended(self, saga: Saga) -> None:
         outcome, cost = saga.ended, saga.cost
@@ -296,6 +298,8 @@ class DeltaNeutral(Strategy):
         self.log(
             f"delta: {outcome.status}", operation=saga.goal.operation, change=str(outcome.change), cost=f"{cost:f}"
         )
+        for coin in dict.fromkeys(coin for each in saga.attempts for coin in each.fills.unpriced):
+            self.log(f"delta: fees in {coin} are in no cost: it has no price", "warning")
         error = "" if outcome.status == "completed" else outcome.why or outcome.status
         stopped = self._auto.ended(Ended(self.now, cost, error))
         if stopped is not None:

@@ -14,7 +14,7 @@ single sign what is beyond the change. All that is kept follows from the records
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import takewhile
@@ -27,6 +27,7 @@ from onetape.hedge.plan import Leg, Plan, Terms, leg_of, plan_change, refusal_of
 from onetape.hedge.working import Work, changed, order_of, wish_of
 from onetape.model.enums import Kind
 from onetape.model.errors import PriceBand
+from onetape.model.instrument import Instrument
 from onetape.model.time import MINUTE, MS, SECOND
 from onetape.model.typed import from_builtins
 
@@ -99,6 +100,20 @@ class Fills(msgspec.Struct, frozen=True):
     others: dict[str, Decimal] = {}
     unpriced: tuple[str, ...] = ()
     lost: Decimal = _ZERO
+
+    def charged(
+        self, others: Mapping[str, Decimal], instrument: Instrument, price_of: Callable[[str], Decimal]
+    ) -> Fills:
+        """Returns it with the fees that were charged in other coins, too. price_of: a coin in the settle currency, 0:
+        unknown."""
+        prices = {coin: self.price if coin == instrument.base else price_of(coin) for coin in others}
+        return msgspec.structs.replace(
+            self,
+            fees=self.fees + sum((fee * prices[coin] for coin, fee in others.items()), _ZERO),
+            others=dict(others),
+            unpriced=tuple(coin for coin in others if not prices[coin]),
+            lost=others.get(instrument.base, _ZERO) if instrument.kind is Kind.SPOT else _ZERO,
+        )
 
 
 @dataclass(slots=True)
