@@ -51,6 +51,8 @@ def test_expectancy_averages_payoff_and_streaks():
     assert trips.average_win(pnl) == 20
     assert trips.average_loss(pnl) == -10
     assert trips.payoff(pnl) == 2
+    assert trips.kelly(floats(2, -1, 2, -1)) == 0.25 and trips.kelly(floats(1, -1)) == 0
+    assert trips.kelly(floats(1, 2)) is None and trips.kelly(floats()) is None
     assert trips.longest_streaks(pnl) == (2, 2)
     assert trips.longest_streaks(floats()) == (0, 0)
     assert trips.payoff(floats(1, 2)) is None and trips.expectancy(floats()) is None

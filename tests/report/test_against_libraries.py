@@ -35,6 +35,8 @@ EMPYRICAL = {
     "annual_volatility": lambda e, r: (e.annual_volatility(r, annualization=365), s.volatility(r, DAY)),
     "sharpe_ratio": lambda e, r: (e.sharpe_ratio(r, annualization=365), s.sharpe(r, DAY)),
     "sortino_ratio": lambda e, r: (e.sortino_ratio(r, annualization=365), s.sortino(r, DAY)),
+    "omega_ratio": lambda e, r: (e.omega_ratio(r), s.omega(r)),
+    "tail_ratio": lambda e, r: (e.tail_ratio(r), s.tail_ratio(r)),
     # Theirs is the quantile itself, a negative return; ours is the loss, a positive number.
     "value_at_risk": lambda e, r: (-e.value_at_risk(r), s.value_at_risk(r)),
     "conditional_value_at_risk": lambda e, r: (-e.conditional_value_at_risk(r), s.expected_shortfall(r)),
@@ -65,6 +67,13 @@ def test_curves_agree_with_empyrical(curve):
     assert s.rolling_sharpe(returns, DAY, 30) == pytest.approx(np.asarray(rolled), rel=1e-9)
     market = np.roll(returns, 3) + 0.5 * returns
     assert s.beta(returns, market) == pytest.approx(empyrical.beta(returns, market), rel=1e-9)
+    # Theirs compounds the days of a year, ours adds them up.
+    ours = s.alpha(returns, market, DAY)
+    assert ours is not None
+    assert (1 + ours / 365) ** 365 - 1 == pytest.approx(empyrical.alpha(returns, market, annualization=365), rel=1e-9)
+    # Theirs is of a period.
+    expected = empyrical.excess_sharpe(returns, market) * 365**0.5
+    assert s.information_ratio(returns, market, DAY) == pytest.approx(expected, rel=1e-9)
     rolled = empyrical.roll_beta(returns, market, window=30)
     assert s.rolling_beta(returns, market, 30) == pytest.approx(np.asarray(rolled), rel=1e-9)
 
@@ -106,6 +115,7 @@ def test_round_trip_figures_agree_with_quantstats(curve):
     assert trips.average_loss(pnl) == pytest.approx(stats.avg_loss(theirs, **keep), rel=1e-9)
     # Their win rate leaves out periods of exactly zero, ours counts them: here there are none.
     assert trips.win_rate(pnl) == pytest.approx(stats.win_rate(theirs, **keep), rel=1e-9)
+    assert trips.kelly(pnl) == pytest.approx(stats.kelly_criterion(theirs, **keep), rel=1e-9)
     wins, losses = trips.longest_streaks(pnl)
     assert wins == stats.consecutive_wins(theirs, **keep)
     assert losses == stats.consecutive_losses(theirs, **keep)

@@ -91,6 +91,25 @@ def test_rolling_volatility_and_beta_are_those_of_each_window():
     assert s.beta(returns, floats(0.01, 0.01, 0.01, 0.01)) is None and s.beta(returns, market[:2]) is None
 
 
+def test_what_a_benchmark_does_not_explain_is_alpha_and_by_how_much_it_is_beaten_the_information_ratio():
+    market = floats(0.02, -0.01, 0.01, 0.03)
+    assert s.alpha(2 * market + 0.001, market, DAY) == pytest.approx(0.365)
+    assert s.alpha(market, market[:2], DAY) is None and s.alpha(market, 0 * market, DAY) is None
+    better = market + floats(0.01, 0.0, 0.01, 0.0)
+    assert s.information_ratio(better, market, DAY) == pytest.approx(
+        0.005 / np.std([0, 0, 0.01, 0.01], ddof=1) * 365**0.5
+    )
+    assert s.information_ratio(market, market, DAY) is None and s.information_ratio(market, market[:2], DAY) is None
+
+
+def test_omega_and_the_tail_ratio_are_gains_over_losses():
+    assert s.omega(floats(0.03, -0.01, 0.0, -0.01)) == pytest.approx(1.5)
+    assert s.omega(floats(0.03, 0.0)) is None and s.omega(floats()) is None
+    ramp = np.linspace(-0.01, 0.02, 101)
+    assert s.tail_ratio(ramp) == pytest.approx(0.0185 / 0.0085)
+    assert s.tail_ratio(ramp[:19]) is None and s.tail_ratio(0 * ramp) is None
+
+
 def test_rolling_sharpe_is_the_sharpe_of_each_window():
     returns = floats(0.02, -0.01, 0.03, 0.0, 0.01)
     rolled = s.rolling_sharpe(returns, DAY, 3)

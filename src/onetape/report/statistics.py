@@ -114,6 +114,21 @@ def sortino(returns: Floats, period_ns: int) -> float | None:
     return float(np.mean(returns) / downside * np.sqrt(YEAR_NS / period_ns))
 
 
+def omega(returns: Floats) -> float | None:
+    """Sum of gains over sum of losses of the periods (threshold 0); None without a loss."""
+    losses = float(-np.minimum(returns, 0.0).sum())
+    return float(np.maximum(returns, 0.0).sum() / losses) if losses > 0 else None
+
+
+def tail_ratio(returns: Floats, level: float = 0.95) -> float | None:
+    """The quantile of the best 1 - level of the periods over that of the worst ones, without signs. As value_at_risk;
+    None where the worst one is 0, too."""
+    if len(returns) < _tail_count(level):
+        return None
+    best, worst = (float(each) for each in np.abs(np.quantile(returns, (level, 1 - level))))
+    return best / worst if worst > 0 else None
+
+
 def rolling_sharpe(returns: Floats, period_ns: int, window: int) -> Floats:
     """Sharpe ratio of each `window` returns, per year; NaN where it cannot be had.
 
@@ -142,6 +157,19 @@ def beta(returns: Floats, benchmark: Floats) -> float | None:
     """What the returns move with one of the benchmark's; None where that one does not move."""
     found = rolling_beta(returns, benchmark, len(returns))
     return float(found[0]) if len(found) and np.isfinite(found[0]) else None
+
+
+def alpha(returns: Floats, benchmark: Floats, period_ns: int) -> float | None:
+    """Mean return that beta times the benchmark's does not explain, per year: added up, not compounded."""
+    slope = beta(returns, benchmark)
+    if slope is None:
+        return None
+    return float((np.mean(returns) - slope * np.mean(benchmark)) * (YEAR_NS / period_ns))
+
+
+def information_ratio(returns: Floats, benchmark: Floats, period_ns: int) -> float | None:
+    """Sharpe ratio of what the returns are over the benchmark's; None without one."""
+    return sharpe(returns - benchmark, period_ns) if len(returns) == len(benchmark) else None
 
 
 def rolling_beta(returns: Floats, benchmark: Floats, window: int) -> Floats:

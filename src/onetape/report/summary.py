@@ -72,7 +72,7 @@ def analyze(data: ReportData, *, tables: bool = True) -> Analysis:
         notional=notional,
         leverage=activity.leverage(data.markets, ts, equity),
         days=activity.by_day(ts, equity, fills, notional),
-        months=activity.by_month(ts, equity, fills, notional) if tables else [],
+        months=activity.by_month(ts, equity, fills, notional),
         symbols=_symbols(data, found, notional) if tables else [],
     )
 
@@ -108,7 +108,7 @@ def _result(data: ReportData, found: Analysis) -> dict[str, object]:
     ts, equity = data.equity_ts, data.equity
     gained = statistics.total_return(equity)
     held = statistics.total_return(found.benchmark.equity) if found.benchmark else None
-    days = [each.result for each in found.days if each.result is not None]
+    days, months = ([each.result for each in rows if each.result is not None] for rows in (found.days, found.months))
     return {
         "pnl": float(equity[-1] - equity[0]) if len(equity) else None,
         "return": gained,
@@ -118,6 +118,8 @@ def _result(data: ReportData, found: Analysis) -> dict[str, object]:
         "final_equity": float(equity[-1]) if len(equity) else None,
         "best_day": max(days, default=None),
         "worst_day": min(days, default=None),
+        "best_month": max(months, default=None),
+        "worst_month": min(months, default=None),
     }
 
 
@@ -127,7 +129,8 @@ def _risk(data: ReportData, found: Analysis) -> dict[str, object]:
     longest = drawdowns.longest_drawdown(ts, equity)
     recovered = fall.ts_recovered if fall else None
     # Minutes scaled up to a year say nothing about a year.
-    scaled = found.returns if _has_a_day(ts) else found.returns[:0]
+    count = len(found.returns) if _has_a_day(ts) else 0
+    scaled, market = found.returns[:count], found.benchmark_returns[:count]
     return {
         "max_drawdown": fall.fraction if fall else None,
         "max_drawdown_amount": fall.amount if fall else None,
@@ -139,11 +142,15 @@ def _risk(data: ReportData, found: Analysis) -> dict[str, object]:
         "volatility": statistics.volatility(scaled, period),
         "var_95": statistics.value_at_risk(found.returns),
         "beta": statistics.beta(found.returns, found.benchmark_returns),
+        "alpha": statistics.alpha(scaled, market, period),
         "cvar_95": statistics.expected_shortfall(found.returns),
         "skew": statistics.skewness(found.returns),
         "kurtosis": statistics.excess_kurtosis(found.returns),
         "sharpe": statistics.sharpe(scaled, period),
         "sortino": statistics.sortino(scaled, period),
+        "information_ratio": statistics.information_ratio(scaled, market, period),
+        "omega": statistics.omega(found.returns),
+        "tail_ratio": statistics.tail_ratio(found.returns),
         "calmar": statistics.calmar(statistics.cagr(ts, equity), fall.fraction if fall else None),
         "period": PERIOD_NAMES[period],
     }
@@ -160,6 +167,7 @@ def _round_trips(data: ReportData, found: RoundTrips) -> dict[str, object]:
         "average_win": trips.average_win(found.pnl),
         "average_loss": trips.average_loss(found.pnl),
         "payoff": trips.payoff(found.pnl),
+        "kelly": trips.kelly(found.pnl),
         "win_streak": wins,
         "loss_streak": losses,
         "holding_s": held / SECOND if held is not None else None,

@@ -362,7 +362,7 @@ def check_metric(metric: str) -> None:
 
 
 # Figures that need a day of data at least.
-PER_YEAR = frozenset({"sharpe", "sortino", "volatility"})
+PER_YEAR = frozenset({"sharpe", "sortino", "volatility", "alpha", "information_ratio"})
 
 
 def no_value(metric: str, rows: Sequence[Mapping[str, Any]]) -> str:

@@ -67,6 +67,13 @@ def payoff(pnl: Floats) -> float | None:
     return win / -loss if win is not None and loss is not None else None
 
 
+def kelly(pnl: Floats) -> float | None:
+    """Kelly's part of the money to bet, if each round trip won or lost its average: the part that won less the part
+    that did not, over the payoff. None without a win or a loss."""
+    won, ratio = win_rate(pnl), payoff(pnl)
+    return won - (1 - won) / ratio if won is not None and ratio else None
+
+
 def longest_streaks(pnl: Floats) -> tuple[int, int]:
     """Most wins and most losses in a row, in the order of closing. Zero ends either."""
     return _longest(pnl > 0), _longest(pnl < 0)
