@@ -72,7 +72,13 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
 
         def is_ready() -> bool:
             symbols = made.get("/delta/status?symbol=BTC-USD")[1]["symbols"]
-            return len(symbols[0]["legs"]) == 3 and not any(each["refusal"] for each in symbols[0]["legs"])
+            legs = symbols[0]["legs"]
+            return len(legs) == 3 and not any(each["refusal"] or not sees_depth(each["accountId"]) for each in legs)
+
+        def sees_depth(account: str) -> bool:
+            """Its quote is there first, and what stands at the best price alone is less than is traded here."""
+            asked = {**HEDGE, "targetAccounts": [account], "dryRun": True}
+            return all(made.post("/hedge/execute", {**asked, "side": side})[0] == 200 for side in ("buy", "sell"))
 
         wait_for(is_ready, lambda: (made.get("/delta/status"), home.log()))
         yield made

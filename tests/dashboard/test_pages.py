@@ -156,7 +156,9 @@ def test_an_order_on_the_ladder_says_about_how_much_stands_before_it(home, page)
     go(page, MARKET)
     page.wait("document.querySelectorAll('#depth tr.bid').length > 5")
     assert "Best prices alone" not in text(page, "#depth")
-    price = page.js("document.querySelectorAll('#depth tr.bid')[4].children[1].innerText")
+    # In the middle: the market must not fall to it until it is there, nor rise until it is out of sight.
+    bids = "[...document.querySelectorAll('#depth tr.bid')]"
+    price = page.js(f"(rows => rows[Math.floor(rows.length / 2)].children[1].innerText)({bids})")
     home.run("buy", SYMBOL, "0.01", "--price", price, "--post-only")
     row = "[...document.querySelectorAll('#depth tr.bid')].find(row => row.innerText.includes('ahead'))?.innerText"
     page.wait(f"/about [0-9.]+ ahead of 0.010/.test({row})")

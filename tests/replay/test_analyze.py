@@ -210,6 +210,27 @@ def test_a_database_that_is_not_there_is_one_line_without_its_password(run, url,
     assert "sesame" not in str(reported.value) and "\n" not in str(reported.value)
 
 
+def test_connections_that_open_a_new_file_at_once_wait_for_each_other(tmp_path: Path):
+    found: list[Exception] = []
+
+    def opens(url: str, gate: threading.Barrier) -> None:
+        gate.wait()
+        try:
+            Database(url)
+        except BadConfig as error:
+            found.append(error)
+
+    for number in range(60):
+        gate = threading.Barrier(6)
+        facts = (f"sqlite:///{tmp_path / str(number)}.db", gate)
+        threads = [threading.Thread(target=opens, args=facts) for _ in range(6)]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
+    assert found == []
+
+
 def test_a_run_that_goes_on_is_followed(run: Path, tmp_path: Path):
     """A copy of the run's tape that grows under its reader: rows come as frames do."""
     from onetape.tape.journal import JournalWriter

@@ -9,6 +9,7 @@ The driver's own interface (DB-API) is all that is used: what differs is a handf
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +35,7 @@ _NAMES: Final = {
     "mariadb": "mariadb",
 }
 _CONNECT_S: Final = 10
+BUSY_S: Final = 30  # SQLite's file, by another connection
 
 
 class Database:
@@ -68,8 +70,8 @@ class Database:
         path = Path(name)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            made = sqlite3.connect(path, timeout=30, isolation_level=None)
-            made.execute("PRAGMA journal_mode=WAL")
+            made = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
+            _write_ahead(made)
             made.execute("PRAGMA synchronous=NORMAL")
         except (sqlite3.Error, OSError) as error:
             raise BadConfig(f"{path}: {error}", location="--db") from None
@@ -174,3 +176,16 @@ class Database:
 
 def _no_driver(name: str) -> NotAvailable:
     return NotAvailable(f"{name} is not installed", location="--db", todo="pip install 'onetape[sql]'")
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Two connections that open a new file at once: SQLite does not wait for its turn to change this mode."""
+    until = time.monotonic() + BUSY_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
+                raise
+        time.sleep(0.01)
