@@ -77,8 +77,8 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
 
         def sees_depth(account: str) -> bool:
             """Its quote is there first, and what stands at the best price alone is less than is traded here."""
-            asked = {**HEDGE, "targetAccounts": [account], "dryRun": True}
-            return all(made.post("/hedge/execute", {**asked, "side": side})[0] == 200 for side in ("buy", "sell"))
+            request = {**HEDGE, "targetAccounts": [account], "dryRun": True}
+            return all(made.post("/hedge/execute", {**request, "side": side})[0] == 200 for side in ("buy", "sell"))
 
         wait_for(is_ready, lambda: (made.get("/delta/status"), home.log()))
         yield made

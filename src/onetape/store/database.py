@@ -35,7 +35,7 @@ _NAMES: Final = {
     "mariadb": "mariadb",
 }
 _CONNECT_S: Final = 10
-BUSY_S: Final = 30  # SQLite's file, by another connection
+_BUSY_S: Final = 30  # SQLite's file, by another connection
 
 
 class Database:
@@ -70,7 +70,7 @@ class Database:
         path = Path(name)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            made = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
+            made = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
             _write_ahead(made)
             made.execute("PRAGMA synchronous=NORMAL")
         except (sqlite3.Error, OSError) as error:
@@ -180,7 +180,7 @@ def _no_driver(name: str) -> NotAvailable:
 
 def _write_ahead(connection: sqlite3.Connection) -> None:
     """Two connections that open a new file at once: SQLite does not wait for its turn to change this mode."""
-    until = time.monotonic() + BUSY_S
+    until = time.monotonic() + _BUSY_S
     while True:
         try:
             connection.execute("PRAGMA journal_mode=WAL")
