@@ -184,8 +184,7 @@ def _words(outcome: Outcome, saga: Saga) -> str:
         for account, (expected, there) in outcome.differs.items()
     ]
     parts += [f"what {account} holds is not known" for account in outcome.unknown]
-    unpriced = dict.fromkeys(coin for each in saga.attempts for coin in each.fills.unpriced)
-    parts += [f"fees in {coin} are in no cost: it has no price" for coin in unpriced]
+    parts += saga.unpriced
     return "; ".join(parts)
 
 

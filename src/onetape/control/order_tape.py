@@ -70,8 +70,8 @@ class Placed:
         price = instrument.price(self.spent) / self.traded
         base = base_of(instrument, instrument.size(self.traded), price)
         others = {currencies.get(number, str(number)): money(fee) for number, fee in self.others.items()}
-        settled = Fills(name, base, price, money(self.fees), self.at, tuple(self.sequences))
-        return settled.charged(others, instrument, price_of)
+        fills = Fills(name, base, price, money(self.fees), self.at, tuple(self.sequences), others)
+        return fills.charged(instrument, price_of)
 
 
 class OrderTape:

@@ -288,8 +288,7 @@ class DeltaNeutral(Strategy):
 
     def _charged(self, number: int, leg: Leg) -> Fills:
         """Returns what an attempt has come to; a run knows no prices of coins that only pay fees."""
-        fills = self._fills.get(number, Fills())
-        return fills.charged(fills.others, self.instrument(leg.symbol), lambda coin: _ZERO)
+        return self._fills.get(number, Fills()).charged(self.instrument(leg.symbol), lambda coin: _ZERO)
 
     def _ended(self, saga: Saga) -> None:
         outcome, cost = saga.ended, saga.cost
@@ -298,8 +297,8 @@ class DeltaNeutral(Strategy):
         self.log(
             f"delta: {outcome.status}", operation=saga.goal.operation, change=str(outcome.change), cost=f"{cost:f}"
         )
-        for coin in dict.fromkeys(coin for each in saga.attempts for coin in each.fills.unpriced):
-            self.log(f"delta: fees in {coin} are in no cost: it has no price", "warning")
+        for words in saga.unpriced:
+            self.log(f"delta: {words}", "warning")
         error = "" if outcome.status == "completed" else outcome.why or outcome.status
         stopped = self._auto.ended(Ended(self.now, cost, error))
         if stopped is not None:

@@ -101,16 +101,14 @@ class Fills(msgspec.Struct, frozen=True):
     unpriced: tuple[str, ...] = ()
     lost: Decimal = _ZERO
 
-    def charged(
-        self, others: Mapping[str, Decimal], instrument: Instrument, price_of: Callable[[str], Decimal]
-    ) -> Fills:
-        """Returns it with the fees that were charged in other coins, too. price_of: a coin in the settle currency, 0:
-        unknown."""
+    def charged(self, instrument: Instrument, price_of: Callable[[str], Decimal]) -> Fills:
+        """Returns it with the worth of the fees in other coins among its fees. price_of: a coin in the settle currency,
+        0: unknown."""
+        others = self.others
         prices = {coin: self.price if coin == instrument.base else price_of(coin) for coin in others}
         return msgspec.structs.replace(
             self,
             fees=self.fees + sum((fee * prices[coin] for coin, fee in others.items()), _ZERO),
-            others=dict(others),
             unpriced=tuple(coin for coin in others if not prices[coin]),
             lost=others.get(instrument.base, _ZERO) if instrument.kind is Kind.SPOT else _ZERO,
         )
@@ -283,6 +281,12 @@ class Saga:
     def change(self) -> Decimal:
         """Returns the change of the net delta by confirmed fills."""
         return sum((each.change for each in self.attempts), _ZERO)
+
+    @property
+    def unpriced(self) -> list[str]:
+        """Returns a sentence for each coin of fees that are in no figure."""
+        coins = dict.fromkeys(coin for each in self.attempts for coin in each.fills.unpriced)
+        return [f"fees in {coin} are in no cost: it has no price" for coin in coins]
 
     @property
     def cost(self) -> Decimal:
