@@ -296,6 +296,13 @@ void bind_engine(nb::module_& m) {
         .def("use_detail", [](PyTradingLoop& s, std::uint32_t index) { s.core->use_detail(index); })
         .def("map_stream", [](PyTradingLoop& s, std::uint32_t source, std::uint32_t stream,
                               std::int64_t index) { s.core->map_stream(source, stream, index); })
+        .def(
+            "share_stream",
+            [](PyTradingLoop& s, std::uint32_t source, std::uint32_t stream, std::uint32_t of,
+               std::uint32_t index) { s.core->share_stream(source, stream, of, index); },
+            nb::sig(
+                "def share_stream(self, source: int, stream: int, of: int, index: int) -> None"),
+            "The market of a stream is that of another account's instrument, too.")
         .def("deposit", [](PyTradingLoop& s, std::uint32_t currency,
                            nb::handle amount) { s.core->deposit(currency, money_from(amount)); })
         .def("set_report_currencies",
@@ -562,6 +569,8 @@ void bind_engine(nb::module_& m) {
                  d["trades_beyond_display"] = x.trades_beyond_display;
                  d["ambiguous_bars"] = x.ambiguous_bars;
                  d["ambiguous_fills"] = x.ambiguous_fills;
+                 d["impact_fills"] = x.impact_fills;
+                 d["impact_unmeasured"] = x.impact_unmeasured;
                  d["settlements"] = x.settlements;
                  d["settlements_without_mark"] = x.settlements_without_mark;
                  d["rate_limited"] = x.rate_limited;
@@ -613,6 +622,24 @@ void bind_engine(nb::module_& m) {
             },
             nb::sig("def ambiguous_bars(self) -> list[tuple[int, int]]"),
             "(ts_open, instrument) of the first hundred of them.")
+        .def(
+            "pushed_fills",
+            [](const PyTradingLoop& s) {
+                nb::list found;
+                if (const RecordedExchange* venue = s.core->exchange().matching())
+                    for (const PushedFill& each : venue->pushed_fills())
+                        found.append(nb::make_tuple(each.instrument, each.trade_id, each.recorded));
+                return found;
+            },
+            nb::sig("def pushed_fills(self) -> list[tuple[int, int, int]]"),
+            "(instrument, trade, price without it) of fills that own impact has made dearer.")
+        .def(
+            "impact_cost",
+            [](const PyTradingLoop& s, std::uint32_t index) {
+                const RecordedExchange* venue = s.core->exchange().matching();
+                return decimal_text(venue ? venue->impact_cost(index) : 0, money_decimals);
+            },
+            nb::arg("index"), "What own impact has cost takers, in the settle currency.")
         .def(
             "fee_changes",
             [](const PyTradingLoop& s) {

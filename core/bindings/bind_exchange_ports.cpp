@@ -1,5 +1,6 @@
 // What a run trades with, as it is chosen when its loop is made.
 #include <nanobind/stl/shared_ptr.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include "bindings/py_trading_loop.hpp"
@@ -23,7 +24,8 @@ void bind_exchange_ports(nb::module_& m) {
             "__init__",
             [](RecordedVenue* self, const AccountOptions& account, const LatencyOptions& latency,
                int queue_model, double queue_exponent, bool queue_by_order, bool fuse,
-               std::int64_t bar_volume_share) {
+               std::int64_t bar_volume_share,
+               const std::tuple<double, double, std::int64_t, std::int64_t>& impact) {
                 if (queue_model < 0 || queue_model >= queue_model_count || !(queue_exponent > 0))
                     throw nb::value_error("no such queue model");
                 RecordedVenueOptions options;
@@ -33,11 +35,14 @@ void bind_exchange_ports(nb::module_& m) {
                                           queue_by_order};
                 options.exchange.fuse = fuse;
                 options.exchange.bar_volume_share = bar_volume_share;
+                const auto& [coefficient, permanent, half_life, window] = impact;
+                options.exchange.impact = {coefficient, permanent, half_life, window};
                 new (self) RecordedVenue(options);
             },
             nb::kw_only(), nb::arg("account"), nb::arg("latency"), nb::arg("queue_model"),
             nb::arg("queue_exponent"), nb::arg("queue_by_order"), nb::arg("fuse"),
-            nb::arg("bar_volume_share"));
+            nb::arg("bar_volume_share"), nb::arg("impact") = std::tuple(0.0, 0.0, 1, 1),
+            "impact: coefficient (0: off), share that is permanent, half-life and window in ns.");
     nb::class_<GatewayPort, ExchangePort>(
         m, "GatewayPort",
         "Requests leave with the run's journal; reports come with its first tapes.")

@@ -58,6 +58,8 @@ class ExchangePort {
                                             const InstrumentTerms& /*terms*/) {
         return nullptr;
     }
+    // Both have one market: what one of them takes of it is gone for the other.
+    virtual void share_market(Instrument& /*instrument*/, const Instrument& /*of*/) {}
     // It is filled on finer data from now on.
     virtual void set_view(Instrument& /*instrument*/) {}
     // Its view has the venue's own orders from now on.

@@ -131,6 +131,8 @@ void RecordedVenue::show(Instrument& instrument, MarketChange change, std::int64
     const MarketInterest& interest = *instrument.interest;
     const bool active = interest.active();
     reply_base_ = time;
+    if (interest.pushed && change != MarketChange::bar && change != MarketChange::hole)
+        exchange_.measure(index, time, change == MarketChange::trade);
     switch (change) {
         case MarketChange::quote:
             if (active) exchange_.on_quote(index, time);
@@ -143,7 +145,9 @@ void RecordedVenue::show(Instrument& instrument, MarketChange change, std::int64
             if (active) exchange_.on_book(index, time);
             break;
         case MarketChange::bar:
-            return show_bar(instrument, time);
+            show_bar(instrument, time);
+            if (interest.pushed) exchange_.measure_bar(index);
+            return;
         case MarketChange::hole:
             exchange_.forget_bar_period(index);
             show_bar(instrument, time);

@@ -46,6 +46,9 @@ class RecordedVenue final : public ExchangePort, private ExchangeSink {
     void set_view(Instrument& instrument) override {
         exchange_.set_view(instrument.index, &instrument.fill_view());
     }
+    void share_market(Instrument& instrument, const Instrument& of) override {
+        exchange_.share_market(instrument.index, of.index);
+    }
     void begin_orders(Instrument& instrument) override { exchange_.begin_orders(instrument.index); }
     void begin(std::int64_t now) override;
 

@@ -94,11 +94,15 @@ RunOutcome TradingLoop::warm_up(std::int64_t start) {
                 show_detail(*instrument, frame);
             } else if (instrument) {
                 ++counters_.warmed;
-                const std::int64_t time = exchange_->venue_time(*instrument, frame);
+                const auto further = further_of(*source, frame.header->stream);
                 with_payload(
                     frame,
                     [&](const auto& payload) {
-                        show_exchange<false>(*instrument, frame, payload, time);
+                        show_exchange<false>(*instrument, frame, payload,
+                                             exchange_->venue_time(*instrument, frame));
+                        for (Instrument* const each : further)
+                            show_exchange<false>(*each, frame, payload,
+                                                 exchange_->venue_time(*each, frame));
                     },
                     [] {});
             }
@@ -153,16 +157,26 @@ RunOutcome TradingLoop::preload(std::span<Reader* const> readers, std::int64_t f
         Instrument* instrument = instrument_of(sources_[source], next->frame.header->stream);
         if (is_market(next->frame.type()) && !fits(next->frame)) break;
         const bool shows = instrument && !sources_[source].is_detail;
+        const auto further = further_of(sources_[source], next->frame.header->stream);
+        const bool folds =
+            shows && (instrument->stream.size() != 0 ||
+                      std::any_of(further.begin(), further.end(),
+                                  [](const Instrument* each) { return each->stream.size() != 0; }));
         if (shows && time >= scans_from)
             with_payload(
                 next->frame,
                 [&](const auto& payload) { (void)take_scans(*instrument, payload, time); }, [] {});
-        if (shows && time >= from && instrument->stream.size() != 0) {
+        if (folds && time >= from) {
             if (next_bar_close_ <= time && !spans(next_bar_close_, time)) break;
             while (next_bar_close_ <= time) close_bars(time);
             with_payload(
                 next->frame,
-                [&](const auto& payload) { fold_bars(*instrument, next->frame, payload, time); },
+                [&](const auto& payload) {
+                    if (instrument->stream.size() != 0)
+                        fold_bars(*instrument, next->frame, payload, time);
+                    for (Instrument* const each : further)
+                        if (each->stream.size() != 0) fold_bars(*each, next->frame, payload, time);
+                },
                 [] {});
         }
         if (!advance(*next)) break;
@@ -308,7 +322,10 @@ bool TradingLoop::step(Source& source, const Frame& frame) {
         }
     }
     if constexpr (!plain) {
-        exchange_->note_received(instrument_of(source, frame.header->stream), frame);
+        const Instrument* const instrument = instrument_of(source, frame.header->stream);
+        exchange_->note_received(instrument, frame);
+        for (const Instrument* const each : further_of(source, frame.header->stream))
+            if (each->route != instrument->route) exchange_->note_received(each, frame);
     }
     if (next_due_ <= time) [[unlikely]] {
         if (!drain(time)) return false;
@@ -359,7 +376,7 @@ bool TradingLoop::take_market(const Source& source, const Frame& frame, const Pa
         if (filter_) [[unlikely]]
             return judge<plain>(source, instrument, frame, payload);
     }
-    return show_market<plain>(instrument, frame, payload);
+    return show_market<plain>(source, instrument, frame, payload);
 }
 
 template <bool plain, class Payload>
@@ -381,9 +398,9 @@ bool TradingLoop::judge(const Source& source, Instrument& instrument, const Fram
         late.flags = flag_late;
         late.sequence = each.sequence;
         const Frame held{&late, reinterpret_cast<const std::byte*>(&each.trade), sizeof each.trade};
-        if (!show_market<plain>(instrument, held, each.trade)) return false;
+        if (!show_market<plain>(source, instrument, held, each.trade)) return false;
     }
-    if (rule == TickRule::none) return show_market<plain>(instrument, frame, payload);
+    if (rule == TickRule::none) return show_market<plain>(source, instrument, frame, payload);
     note(EventType::health, instrument.index + 1,
          {{"kind", "quarantine"},
           {"state", std::string(tick_rule_names[static_cast<std::size_t>(rule)])},
@@ -395,13 +412,21 @@ bool TradingLoop::judge(const Source& source, Instrument& instrument, const Fram
 }
 
 template <bool plain, class Payload>
-bool TradingLoop::show_market(Instrument& instrument, const Frame& frame, const Payload& payload) {
+bool TradingLoop::show_market(const Source& source, Instrument& instrument, const Frame& frame,
+                              const Payload& payload) {
     const std::int64_t time = frame.header->time;
+    const auto further = further_of(source, frame.header->stream);
     ++counters_.events;
     if constexpr (plain) {
         show_exchange<plain>(instrument, frame, payload, time);
+        for (Instrument* const each : further) show_exchange<plain>(*each, frame, payload, time);
     } else {
         show_exchange<plain>(instrument, frame, payload, exchange_->take_frame(instrument, frame));
+        for (Instrument* const each : further)  // a way that they have in common has had it
+            show_exchange<plain>(*each, frame, payload,
+                                 each->route == instrument.route
+                                     ? exchange_->take_detail(*each, frame)
+                                     : exchange_->take_frame(*each, frame));
     }
     if (next_due_ <= time) [[unlikely]] {  // the exchange's answers that are here by now
         if (!drain(time)) return false;
@@ -409,7 +434,11 @@ bool TradingLoop::show_market(Instrument& instrument, const Frame& frame, const 
     if (time > now_) now_ = time;  // a late frame does not turn the clock back
     if (instrument.stream.size() != 0) [[unlikely]]
         fold_bars(instrument, frame, payload, now_);
+    for (Instrument* const each : further)
+        if (each->stream.size() != 0) fold_bars(*each, frame, payload, now_);
     if (!show_robot(instrument, payload)) return false;
+    for (Instrument* const each : further)
+        if (!show_robot(*each, payload)) return false;
     return scans_.empty() || take_scans(instrument, payload, time);
 }
 

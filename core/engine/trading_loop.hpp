@@ -115,6 +115,10 @@ class TradingLoop final {
             currency < 0 ? Account::fee_external : static_cast<std::uint32_t>(currency) + 1;
     }
     void map_stream(std::uint32_t source, std::uint32_t stream, std::int64_t index);
+    // The market of a stream, which is `of`'s, is that of `index`, too: the same instrument on
+    // another account. What it shows is there once for both.
+    void share_stream(std::uint32_t source, std::uint32_t stream, std::uint32_t of,
+                      std::uint32_t index);
     // Detail data (before the run begins): frames of this source are shown to the exchange and not
     // to the robot; they, and no longer its bars, are what this instrument's orders are filled on.
     void use_as_detail(std::uint32_t source) { sources_[source].is_detail = true; }
@@ -283,7 +287,8 @@ class TradingLoop final {
         std::uint64_t last_sequence = 0;
         std::uint32_t last_crc = 0;
         std::uint64_t limit = std::numeric_limits<std::uint64_t>::max();
-        std::vector<Instrument*> streams;  // by stream, nullptr where not ours
+        std::vector<Instrument*> streams;               // by stream, nullptr where not ours
+        std::vector<std::vector<Instrument*>> further;  // by stream: the same on other accounts
         // The newest quote and mark of each stream among the frames up to `looked_to`.
         std::vector<std::array<std::uint64_t, 2>> newest;
         std::uint64_t looked_to = 0;
@@ -317,6 +322,12 @@ class TradingLoop final {
     [[nodiscard]] static Instrument* instrument_of(const Source& source, std::uint32_t stream) {
         return stream < source.streams.size() ? source.streams[stream] : nullptr;
     }
+    [[nodiscard]] static std::span<Instrument* const> further_of(const Source& source,
+                                                                 std::uint32_t stream) {
+        if (stream >= source.further.size()) [[likely]]
+            return {};
+        return source.further[stream];
+    }
     [[nodiscard]] bool owns(const Order& order) const noexcept;
     // `plain`: of what most runs have. See `run`.
     RunOutcome run_plain(Source& source, std::uint64_t frames_max, std::int64_t until);
@@ -328,7 +339,8 @@ class TradingLoop final {
     template <bool plain, class Payload>
     bool take_market(const Source& source, const Frame& frame, const Payload& payload);
     template <bool plain, class Payload>
-    bool show_market(Instrument& instrument, const Frame& frame, const Payload& payload);
+    bool show_market(const Source& source, Instrument& instrument, const Frame& frame,
+                     const Payload& payload);
     // A frame that the filter judges: what it has held until now first, then this one, if it is
     // good.
     template <bool plain, class Payload>

@@ -1,4 +1,6 @@
 // What a run is made of, before it begins.
+#include <algorithm>
+
 #include "engine/trading_loop.hpp"
 
 namespace onetape {
@@ -86,6 +88,17 @@ void TradingLoop::map_stream(std::uint32_t source, std::uint32_t stream, std::in
         index < 0 ? nullptr : instruments_[static_cast<std::size_t>(index)].get();
     streams[stream] = mapped;
     if (mapped && sources_[source].is_gateways && !mapped->is_traded()) mapped->gateway = source;
+}
+
+void TradingLoop::share_stream(std::uint32_t source, std::uint32_t stream, std::uint32_t of,
+                               std::uint32_t index) {
+    auto& further = sources_[source].further;
+    if (further.size() <= stream) further.resize(stream + 1);
+    Instrument* const added = instruments_[index].get();
+    if (std::find(further[stream].begin(), further[stream].end(), added) != further[stream].end())
+        return;
+    further[stream].push_back(added);
+    exchange_->share_market(*added, *instruments_[of]);
 }
 
 void TradingLoop::deposit(std::uint32_t currency, Money amount) {

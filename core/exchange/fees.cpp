@@ -21,6 +21,10 @@ void RecordedExchange::set_instrument(std::uint32_t index, const InstrumentSpec&
                                       std::uint32_t settle_currency, std::uint32_t base_currency,
                                       const MarketView* view) noexcept {
     if (index >= markets_.size()) markets_.resize(index + 1);
+    if (options_.impact.is_on()) {
+        while (impacts_.size() < markets_.size()) impacts_.emplace_back(options_.impact);
+        markets_[index].pushed = true;
+    }
     with_reserves_anew(index, [&] {
         markets_[index].spec = spec;
         markets_[index].view = view;

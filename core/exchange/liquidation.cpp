@@ -203,6 +203,7 @@ void RecordedExchange::book_venue_fill(std::uint32_t index, const FillPayload& f
     account_->apply_fill(index, fill);
     ++counters_.fills;
     markets_[index].sweep = true;
+    if (markets_[index].pushed) impact_of(index).note_held(fill.side, fill.size);
     note_held(index);
     sink_->on_fill(index, fill);
 }

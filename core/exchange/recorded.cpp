@@ -89,7 +89,7 @@ void RecordedExchange::place(std::uint32_t index, std::int64_t now,
     }
     order.place = Place::trigger;
     market.triggers.push_back(slot);
-    const bool met = trigger_met(market, request);
+    const bool met = trigger_met(index, request, now);
     emit(order, now, OrderNews::accepted, OrderState::accepted, error::none);
     if (met) fire(slot, now, error::order_would_trigger);
 }
@@ -113,7 +113,7 @@ std::uint16_t RecordedExchange::admit(std::uint32_t index, std::int64_t now,
         request.flags |= order_reduce_only;
     }
     if (request.trigger != 0) {  // the rest is asked when it fires
-        const bool refused = market.refuses_met_triggers && trigger_met(market, request);
+        const bool refused = market.refuses_met_triggers && trigger_met(index, request, now);
         return refused ? error::order_would_trigger : error::none;
     }
     if (is_reduce_only(request)) {
@@ -121,13 +121,13 @@ std::uint16_t RecordedExchange::admit(std::uint32_t index, std::int64_t now,
         if (left <= 0) return error::reduce_only_violated;
         request.size = std::min(request.size, left);
     }
-    return check_market(index, request, request.size, &on_credit);
+    return check_market(index, request, request.size, now, &on_credit);
 }
 
 // What speaks against an order that becomes active now: post-only, own orders, money.
 std::uint16_t RecordedExchange::check_market(std::uint32_t index,
                                              const OrderRequestPayload& request, std::int64_t size,
-                                             bool* on_credit) noexcept {
+                                             std::int64_t now, bool* on_credit) noexcept {
     Market& market = markets_[index];
     const bool limited = request.type == OrderType::limit;
     const bool buys = request.side == Side::buy;
@@ -137,7 +137,7 @@ std::uint16_t RecordedExchange::check_market(std::uint32_t index,
     std::int64_t worst = request.price;
     if (!limited) {
         worst = reference(market);
-        if (plan(market, request, size, true) > 0) worst = steps_.back().price;
+        if (plan(index, request, size, true, now) > 0) worst = steps_.back().paid;
     }
     const auto& opposite = buys ? market.asks : market.bids;
     if (!opposite.empty() && worst != 0) {
@@ -181,11 +181,13 @@ void RecordedExchange::activate(std::uint32_t slot, std::int64_t now) noexcept {
 
 void RecordedExchange::rest(std::uint32_t slot, std::int64_t now) noexcept {
     Order& order = orders_[slot];
-    Market& market = markets_[order.instrument];
+    const std::uint32_t index = order.instrument;
+    Market& market = markets_[index];
     const Side side = order.request.side;
     const std::int64_t price = order.request.price;
     order.place = Place::resting;
     order.arrival = now;
+    if (market.pushed && !bars_only(market)) order.taker = was_kept(index, order.request);
     join_queue(order);
     auto& list = side == Side::buy ? market.bids : market.asks;
     const auto behind = [&](std::uint32_t other) {
@@ -226,6 +228,8 @@ std::int64_t RecordedExchange::fill(std::uint32_t slot, std::int64_t time, std::
     fill.position_side = request.position_side;
     fill.robot = request.robot;
     account_->apply_fill(order.instrument, fill);
+    if (market.pushed) [[unlikely]]
+        note_impact(order.instrument, fill);
     if (!market.fee_tiers.empty()) count_volume(market, time, price, size);
     ++counters_.fills;
     market.sweep = true;
@@ -300,7 +304,7 @@ void RecordedExchange::amend(std::uint32_t index, std::int64_t now,
     std::uint16_t code = market.amend.takes(order.place == Place::trigger, smaller)
                              ? check_order(market.spec, wanted, reference(market))
                              : error::venue_rejected;
-    const bool met = wanted.trigger != order.request.trigger && trigger_met(market, wanted);
+    const bool met = wanted.trigger != order.request.trigger && trigger_met(index, wanted, now);
     if (code == error::none && met && market.refuses_met_triggers)
         code = error::order_would_trigger;
     if (code == error::none && order.filled != 0 && wanted.size <= order.filled) {
@@ -323,7 +327,7 @@ void RecordedExchange::amend(std::uint32_t index, std::int64_t now,
     const bool shrinks = market.amend.keeps_place(smaller);
     const std::int64_t reserved = order.reserved_price;
     unreserve(order);
-    if (!shrinks) code = check_market(index, wanted, wanted.size - order.filled);
+    if (!shrinks) code = check_market(index, wanted, wanted.size - order.filled, now);
     if (code != error::none) {
         reserve(order, reserved);
         emit(order, now, OrderNews::update_rejected, state, code);

@@ -14,6 +14,7 @@
 
 #include "base/id_map.hpp"
 #include "exchange/account.hpp"
+#include "exchange/impact.hpp"
 #include "exchange/instrument.hpp"
 #include "exchange/queue.hpp"
 #include "exchange/venue_rules.hpp"
@@ -114,8 +115,9 @@ struct MarketInterest {
     bool held = false;          // a contract's position is open
     bool lent = false;          // spot: something is owed in its currencies
     bool closed = false;        // its venue is, by its hours
+    bool pushed = false;        // own trades move it: each event says how far
 
-    [[nodiscard]] bool none() const noexcept { return working == 0 && !held && !lent; }
+    [[nodiscard]] bool none() const noexcept { return working == 0 && !(held | lent | pushed); }
     [[nodiscard]] bool active() const noexcept { return working != 0 && !closed; }
     [[nodiscard]] bool watched() const noexcept { return (held || lent) && !closed; }
 };
@@ -161,6 +163,7 @@ struct RecordedOptions {
     std::int64_t bar_volume_share = 500'000;  // 1e-6 of a bar's volume that we may take
     bool check_funds = true;
     bool fuse = false;  // quotes move the book's touch between its own messages
+    ImpactOptions impact;
 };
 
 // What a report must say about how fills came about.
@@ -187,6 +190,14 @@ struct RecordedCounters {
     // Bars inside which own orders were reached both on the way up and on the way down from the
     // open: which came first is not in the data. And the fills inside such bars.
     std::uint64_t ambiguous_bars = 0, ambiguous_fills = 0;
+    // Of takers, where own trades move the market: dearer for it, and before it was measured.
+    std::uint64_t impact_fills = 0, impact_unmeasured = 0;
+};
+
+struct PushedFill {  // a fill that own trades made dearer, and at which price it would have been
+    std::uint64_t trade_id;
+    std::int64_t recorded;
+    std::uint32_t instrument;
 };
 
 struct AmbiguousBar {
@@ -206,6 +217,12 @@ class RecordedExchange {
     // Where it looks from now on; `view` must outlive the exchange.
     void set_view(std::uint32_t index, const MarketView* view) noexcept {
         markets_[index].view = view;
+    }
+
+    // What orders of the one take of the displayed market, of a print or of a bar is gone for the
+    // other's. Both views are written with the same events.
+    void share_market(std::uint32_t index, std::uint32_t of) noexcept {
+        markets_[index].pool = markets_[of].pool == no_pool ? of : markets_[of].pool;
     }
 
     // Brackets, leverage and what else is a table; call it after set_instrument.
@@ -295,6 +312,9 @@ class RecordedExchange {
         return index < markets_.size() && by_order(markets_[index]);
     }
     void on_bar(std::uint32_t index, std::int64_t now) noexcept;
+    // What happened is noted for the size of own impact: of a bar once its orders are through.
+    void measure(std::uint32_t index, std::int64_t now, bool is_trade) noexcept;
+    void measure_bar(std::uint32_t index) noexcept;
     void on_mark(std::uint32_t index, std::int64_t now) noexcept;
     // Settles funding on the account and returns what its balance changed by. Call it whether or
     // not orders work.
@@ -309,6 +329,11 @@ class RecordedExchange {
     static constexpr std::size_t ambiguous_kept = 100;
     [[nodiscard]] const std::vector<AmbiguousBar>& ambiguous_bars() const noexcept {
         return ambiguous_;
+    }
+    [[nodiscard]] const std::vector<PushedFill>& pushed_fills() const noexcept { return pushed_; }
+    // What own impact has cost takers of an instrument, in its settle currency.
+    [[nodiscard]] Money impact_cost(std::uint32_t index) const noexcept {
+        return index < markets_.size() ? markets_[index].impact_cost : 0;
     }
 
  private:
@@ -326,7 +351,9 @@ class RecordedExchange {
         std::int64_t arrival;         // when it took its place
         std::uint32_t instrument;
         Place place;
-        bool taker;  // bar mode: it would have crossed when it arrived
+        // It would have crossed when it arrived: in bar mode, and where own trades moved the market
+        // away from it.
+        bool taker;
         bool live;
         // Bar mode: it waits for money that orders before it will free, and the last bar that it
         // met offered it this.
@@ -339,6 +366,8 @@ class RecordedExchange {
         Side side;  // of the level: buy is a bid
     };
 
+    static constexpr std::uint32_t no_pool = ~0U;
+
     struct Market : MarketInterest {
         InstrumentSpec spec;
         const MarketView* view = nullptr;
@@ -347,8 +376,11 @@ class RecordedExchange {
         std::vector<std::uint32_t> waiting;     // by arrival
         std::vector<Taken> taken;
         std::uint64_t taken_version = 0;
-        std::int64_t bar_period = 0;  // the shortest seen: longer bars repeat what it said
-        std::int64_t bar_left = 0;    // what we may still take of the bar in hand
+        std::int64_t bar_period = 0;   // the shortest seen: longer bars repeat what it said
+        std::int64_t bar_left = 0;     // what we may still take of the bar in hand
+        std::uint32_t pool = no_pool;  // the market that has these and the next, where not its own
+        std::int64_t print_left = 0;   // of the last trade
+        std::uint64_t print_version = 0, bar_version = 0;
         bool bar_capped = false;
         bool in_bar = false;         // while a bar is gone through, its close is not known:
         std::int64_t bar_price = 0;  // this is
@@ -370,6 +402,7 @@ class RecordedExchange {
             safe_high = price + width;
             safe_revision = revision;
         }
+        Money impact_cost = 0;
         bool sweep = false;  // a fill may have left reduce-only orders with nothing to reduce
     };
 
@@ -389,8 +422,8 @@ class RecordedExchange {
         std::uint32_t slot;
     };
 
-    struct Step {  // one planned taking
-        std::int64_t price, size;
+    struct Step {  // one planned taking, at the recorded price, and what it costs
+        std::int64_t price, size, paid;
     };
 
     // recorded.cpp: requests and the life of an order
@@ -402,7 +435,7 @@ class RecordedExchange {
                                       OrderRequestPayload& request, bool& on_credit) noexcept;
     [[nodiscard]] std::uint16_t check_market(std::uint32_t index,
                                              const OrderRequestPayload& request, std::int64_t size,
-                                             bool* on_credit = nullptr) noexcept;
+                                             std::int64_t now, bool* on_credit = nullptr) noexcept;
     void activate(std::uint32_t slot, std::int64_t now) noexcept;
     void rest(std::uint32_t slot, std::int64_t now) noexcept;
     void close(std::uint32_t slot, std::int64_t now, OrderNews news, std::uint16_t code) noexcept;
@@ -412,6 +445,9 @@ class RecordedExchange {
     void unreserve(Order& order) noexcept;
     std::int64_t fill(std::uint32_t slot, std::int64_t time, std::int64_t price, std::int64_t size,
                       Liquidity liquidity) noexcept;
+    // A fill whose recorded price own trades have made worse.
+    std::int64_t fill_pushed(std::uint32_t slot, std::int64_t time, std::int64_t recorded,
+                             std::int64_t paid, std::int64_t size, Liquidity liquidity) noexcept;
     void sweep_reduce_only(std::uint32_t index, std::int64_t now) noexcept;
     [[nodiscard]] std::int64_t reducible(std::uint32_t index,
                                          const OrderRequestPayload& request) const noexcept;
@@ -433,25 +469,34 @@ class RecordedExchange {
     [[nodiscard]] static std::int64_t bar_last(const Market& market) noexcept;
     [[nodiscard]] bool untouched(const Market& market, std::int64_t low,
                                  std::int64_t high) const noexcept;
-    [[nodiscard]] static bool trigger_met(const Market& market,
-                                          const OrderRequestPayload& request) noexcept;
+    [[nodiscard]] bool trigger_met(std::uint32_t index, const OrderRequestPayload& request,
+                                   std::int64_t now) noexcept;
     [[nodiscard]] static std::int64_t reference(const Market& market) noexcept;
     [[nodiscard]] static std::int64_t displayed(const Market& market, Side side,
                                                 std::int64_t price) noexcept;
     [[nodiscard]] static std::int64_t display_stamp(const Market& market) noexcept;
-    std::int64_t plan(Market& market, const OrderRequestPayload& request, std::int64_t size,
-                      bool beyond_touch) noexcept;
+    std::int64_t plan(std::uint32_t index, const OrderRequestPayload& request, std::int64_t size,
+                      bool beyond_touch, std::int64_t now) noexcept;
     void take(std::uint32_t slot, std::int64_t now) noexcept;
-    [[nodiscard]] static std::int64_t taken_of(Market& market, Side level,
+    // Whose liquidity a market's orders take: its own, or that of the one it is shared with.
+    [[nodiscard]] Market& pool_of(Market& market) noexcept {
+        return market.pool == no_pool ? market : markets_[market.pool];
+    }
+    // What own trades do to a market, on whichever account they are.
+    [[nodiscard]] OwnImpact& impact_of(std::uint32_t index) noexcept {
+        const std::uint32_t pool = markets_[index].pool;
+        return impacts_[pool == no_pool ? index : pool];
+    }
+    [[nodiscard]] static std::int64_t taken_of(Market& pool, Side level,
                                                std::int64_t price) noexcept;
-    static void note_taken(Market& market, Side level, std::int64_t price,
+    static void note_taken(Market& pool, Side level, std::int64_t price,
                            std::int64_t size) noexcept;
     void take_waiting(std::uint32_t index, std::int64_t now) noexcept;
     void fire(std::uint32_t slot, std::int64_t now, std::uint16_t code = 0) noexcept;
     void fire_triggers(std::uint32_t index, std::int64_t now) noexcept;
     void fill_touched(std::uint32_t index, std::int64_t now) noexcept;
     void fill_traded(std::uint32_t index, std::int64_t now) noexcept;
-    void fill_traded_side(Market& market, std::int64_t now, Side side,
+    void fill_traded_side(std::uint32_t index, std::int64_t now, Side side,
                           std::int64_t& budget) noexcept;
     void limit_queues(Market& market) noexcept;
     void mark_account(std::uint32_t index) noexcept;
@@ -480,8 +525,32 @@ class RecordedExchange {
     void forget_queue(Market& market, Side side) noexcept;
     void move_queue(Market& market, const MboChange& change) noexcept;
     void place_blind(Market& market) noexcept;
-    void fill_behind(Market& market, std::int64_t now, const MboChange& change) noexcept;
-    void fill_met(Market& market, std::int64_t now, const MboChange& change) noexcept;
+    void fill_behind(std::uint32_t index, std::int64_t now, const MboChange& change) noexcept;
+    void fill_met(std::uint32_t index, std::int64_t now, const MboChange& change) noexcept;
+
+    // recorded_impact.cpp: what own trades do to the market
+    // By how much an order finds the market worse, as something to add to its prices.
+    [[nodiscard]] std::int64_t push(std::uint32_t index, Side side, std::int64_t now) noexcept {
+        return markets_[index].pushed ? displacement(index, side, now) : 0;
+    }
+    // The same for what comes to a resting order. A print that has to come further than it was
+    // recorded meets a queue that nobody knows there: it has to go through.
+    [[nodiscard]] std::int64_t reach(std::uint32_t index, Side side, std::int64_t now) noexcept {
+        const std::int64_t pushed = push(index, side, now);
+        return pushed + (pushed > 0 ? 1 : pushed < 0 ? -1 : 0);
+    }
+    [[nodiscard]] std::int64_t displacement(std::uint32_t index, Side side,
+                                            std::int64_t now) noexcept;
+    [[nodiscard]] std::int64_t worse(const Market& market, const OrderRequestPayload& request,
+                                     std::int64_t price, std::int64_t ticks) const noexcept;
+    [[nodiscard]] std::int64_t pushed_price(std::uint32_t index, const OrderRequestPayload& request,
+                                            std::int64_t price, std::int64_t before,
+                                            std::int64_t size, std::int64_t now) noexcept;
+    [[nodiscard]] std::int64_t room_within(std::uint32_t index, const OrderRequestPayload& request,
+                                           std::int64_t price, std::int64_t before,
+                                           std::int64_t size, std::int64_t now) noexcept;
+    [[nodiscard]] bool was_kept(std::uint32_t index, const OrderRequestPayload& request) noexcept;
+    void note_impact(std::uint32_t index, const FillPayload& fill) noexcept;
 
     // fees.cpp: fees that change
     void add_volume_before(std::uint32_t group) noexcept;
@@ -539,7 +608,9 @@ class RecordedExchange {
     void stress_loans(std::uint32_t index, std::int64_t now) noexcept;
 
     // recorded_bars.cpp: orders against bars
-    [[nodiscard]] static std::int64_t bar_room(const Market& market, std::int64_t wanted) noexcept;
+    [[nodiscard]] std::int64_t bar_room(Market& market, std::int64_t wanted) noexcept;
+    [[nodiscard]] std::int64_t bar_taker_room(std::uint32_t slot, std::int64_t price,
+                                              std::int64_t time) noexcept;
     [[nodiscard]] std::uint16_t funds_on_credit(std::uint32_t index,
                                                 const OrderRequestPayload& request,
                                                 std::int64_t price, std::int64_t size) noexcept;
@@ -571,6 +642,8 @@ class RecordedExchange {
     std::vector<std::uint32_t> batch_, bar_batch_;  // slots in hand while lists change
     RecordedCounters counters_;
     std::vector<AmbiguousBar> ambiguous_;
+    std::vector<OwnImpact> impacts_;  // by instrument, where own trades move the market
+    std::vector<PushedFill> pushed_;
     std::uint64_t next_venue_id_ = 1, next_trade_id_ = 1, venue_orders_ = 0;
     std::int64_t next_expiry_ = never;
     VenueRules rules_;

@@ -78,14 +78,15 @@ bool RecordedExchange::bar_pays(std::uint32_t slot, std::int64_t time,
     const std::int64_t left = request.size - order.filled;
     const std::int64_t reserved = order.reserved_price;
     unreserve(order);
+    const std::int64_t paid = pushed_price(index, request, price, 0, left, time);
     std::uint16_t code = error::none;
     if (options_.check_funds) {
         mark_for_funds(index);
-        code = account_->check_funds(index, request.position_side, request.side, price, left,
+        code = account_->check_funds(index, request.position_side, request.side, paid, left,
                                      only_reduces(request));
     }
     order.has_offer = code == error::insufficient_funds && order.on_credit &&
-                      funds_on_credit(index, request, price, left) == error::none;
+                      funds_on_credit(index, request, paid, left) == error::none;
     if (code != error::none && !order.has_offer) {
         close(slot, time, OrderNews::canceled, code);
         return false;
@@ -126,22 +127,39 @@ void RecordedExchange::take_offers(std::int64_t now) noexcept {
     }
 }
 
-std::int64_t RecordedExchange::bar_room(const Market& market, std::int64_t wanted) noexcept {
+std::int64_t RecordedExchange::bar_room(Market& market, std::int64_t wanted) noexcept {
     if (!market.bar_capped) return wanted;
     const std::int64_t lot = std::max<std::int64_t>(market.spec.lot, 1);
-    return std::min(wanted, market.bar_left - market.bar_left % lot);
+    const std::int64_t left = pool_of(market).bar_left;
+    return std::min(wanted, left - left % lot);
+}
+
+// How much of it a taker gets at a price: what the bar has, and what its own limit lets it move the
+// market for.
+std::int64_t RecordedExchange::bar_taker_room(std::uint32_t slot, std::int64_t price,
+                                              std::int64_t time) noexcept {
+    const Order& order = orders_[slot];
+    const std::int64_t room =
+        bar_room(markets_[order.instrument], order.request.size - order.filled);
+    return room_within(order.instrument, order.request, price, 0, room,
+                       std::max(time, order.arrival));
 }
 
 std::int64_t RecordedExchange::bar_fill(std::uint32_t slot, std::int64_t time, std::int64_t price,
                                         Liquidity liquidity) noexcept {
     const Order& order = orders_[slot];
-    Market& market = markets_[order.instrument];
-    const std::int64_t room = bar_room(market, order.request.size - order.filled);
+    const std::uint32_t index = order.instrument;
+    Market& market = markets_[index];
+    const bool takes = liquidity == Liquidity::taker;
+    const std::int64_t room = takes ? bar_taker_room(slot, price, time)
+                                    : bar_room(market, order.request.size - order.filled);
     if (room <= 0) return 0;
-    // Not before the order was there.
-    const std::int64_t size = fill(slot, std::max(time, order.arrival), price, room, liquidity);
+    const std::int64_t at = std::max(time, order.arrival);  // not before the order was there
+    const std::int64_t paid =
+        takes ? pushed_price(index, order.request, price, 0, room, at) : price;
+    const std::int64_t size = fill_pushed(slot, at, price, paid, room, liquidity);
     if (size == 0) return 0;
-    market.bar_left -= size;
+    pool_of(market).bar_left -= size;
     if (!market.bar_capped) ++counters_.fills_without_volume;
     return size;
 }
@@ -150,7 +168,6 @@ std::int64_t RecordedExchange::bar_fill(std::uint32_t slot, std::int64_t time, s
 void RecordedExchange::bar_take(std::uint32_t slot, std::int64_t time,
                                 std::int64_t price) noexcept {
     Order& order = orders_[slot];
-    const std::uint32_t index = order.instrument;
     const std::int64_t left = order.request.size - order.filled;
     const bool whole = order.request.tif == TimeInForce::fok;
     if (order.request.type == OrderType::limit &&
@@ -163,7 +180,7 @@ void RecordedExchange::bar_take(std::uint32_t slot, std::int64_t time,
         orders_[slot].arrival = arrival;
         return;
     }
-    if (acceptable(order.request, price) && !(whole && bar_room(markets_[index], left) < left)) {
+    if (acceptable(order.request, price) && !(whole && bar_taker_room(slot, price, time) < left)) {
         if (!bar_pays(slot, time, price)) return;
         bar_fill(slot, time, price, Liquidity::taker);
     }
@@ -223,12 +240,15 @@ void RecordedExchange::bar_at_price(std::uint32_t index, std::int64_t time, std:
     for (const std::uint32_t slot : batch) {
         if (!meets(slot) || orders_[slot].place != Place::resting) continue;
         const Order& order = orders_[slot];
-        if (!beyond(order.request.side, price, order.request.price)) continue;
+        const std::int64_t moved = price + push(index, order.request.side, time);
+        if (!beyond(order.request.side, moved, order.request.price)) continue;
         // Inside a bar a resting order was passed at its own price; one that crossed when it
         // arrived, and any order at the open, trades at the price itself.
-        const bool at_price = before_open || order.taker;
-        bar_fill(slot, time, at_price ? price : order.request.price,
-                 order.taker ? Liquidity::taker : Liquidity::maker);
+        const bool at_price = before_open;
+        if (order.taker)
+            bar_fill(slot, time, price, Liquidity::taker);
+        else
+            bar_fill(slot, time, at_price ? moved : order.request.price, Liquidity::maker);
     }
     for (const std::uint32_t slot : batch) {
         if (orders_[slot].live && orders_[slot].instrument == index) orders_[slot].taker = false;
@@ -322,7 +342,8 @@ void RecordedExchange::bar_limits(std::uint32_t index, std::int64_t now) noexcep
         const Order& order = orders_[slot];
         if (!order.live || !meets_open(bar, order.arrival)) continue;
         const std::int64_t extreme = order.request.side == Side::buy ? bar.low : bar.high;
-        if (!beyond(order.request.side, extreme, order.request.price)) continue;
+        const std::int64_t moved = extreme + push(index, order.request.side, now);
+        if (!beyond(order.request.side, moved, order.request.price)) continue;
         bar_fill(slot, now, order.request.price, Liquidity::maker);
     }
 }
@@ -335,8 +356,11 @@ void RecordedExchange::on_bar(std::uint32_t index, std::int64_t now) noexcept {
     note_bar_period(market);
     if (bar.period_ns > market.bar_period) return;
     market.bar_capped = market.view->has_volume;
-    market.bar_left = static_cast<std::int64_t>(static_cast<Int128>(bar.volume) *
-                                                options_.bar_volume_share / 1'000'000);
+    Market& pool = pool_of(market);
+    if (&pool == &market || pool.bar_version != pool.view->version)
+        pool.bar_left = static_cast<std::int64_t>(static_cast<Int128>(bar.volume) *
+                                                  options_.bar_volume_share / 1'000'000);
+    pool.bar_version = pool.view->version;
     if (market.working != 0) {
         market.in_bar = true;
         market.bar_price = bar.open;  // nothing later is known at the open

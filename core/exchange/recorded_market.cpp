@@ -62,11 +62,15 @@ std::int64_t RecordedExchange::bar_last(const Market& market) noexcept {
     return market.in_bar ? market.bar_price : market.view->bar.close;
 }
 
-// Where no price is known nothing is met.
-bool RecordedExchange::trigger_met(const Market& market,
-                                   const OrderRequestPayload& request) noexcept {
+// Where no price is known nothing is met. A last price is one that own trades have moved; a mark
+// and an index come from elsewhere.
+bool RecordedExchange::trigger_met(std::uint32_t index, const OrderRequestPayload& request,
+                                   std::int64_t now) noexcept {
+    const Market& market = markets_[index];
     std::int64_t doubled = 0;
     if (!market.view->trigger_doubled(request.trigger_by, bar_last(market), doubled)) return false;
+    if (market.view->goes_by_last(request.trigger_by) && !bars_only(market))
+        doubled += 2 * push(index, request.side, now);
     const std::int64_t wanted = 2 * request.trigger;
     return trigger_rises(request.side, request.flags) ? doubled >= wanted : doubled <= wanted;
 }
@@ -116,34 +120,40 @@ std::int64_t RecordedExchange::display_stamp(const Market& market) noexcept {
     return view.quote.ts_event;
 }
 
-std::int64_t RecordedExchange::taken_of(Market& market, Side level, std::int64_t price) noexcept {
-    if (market.taken_version != market.view->version) {
-        market.taken_version = market.view->version;
-        market.taken.clear();
+std::int64_t RecordedExchange::taken_of(Market& pool, Side level, std::int64_t price) noexcept {
+    if (pool.taken_version != pool.view->version) {
+        pool.taken_version = pool.view->version;
+        pool.taken.clear();
     }
-    for (const Taken& taken : market.taken) {
+    for (const Taken& taken : pool.taken) {
         if (taken.price == price && taken.side == level) return taken.size;
     }
     return 0;
 }
 
-void RecordedExchange::note_taken(Market& market, Side level, std::int64_t price,
+void RecordedExchange::note_taken(Market& pool, Side level, std::int64_t price,
                                   std::int64_t size) noexcept {
-    for (Taken& taken : market.taken) {
+    for (Taken& taken : pool.taken) {
         if (taken.price == price && taken.side == level) {
             taken.size += size;
             return;
         }
     }
-    market.taken.push_back({price, size, level});
+    pool.taken.push_back({price, size, level});
 }
 
 // Fills steps_ with what an order of `size` would take now. With a book: levels as displayed. With
 // quotes: the touch, then (beyond_touch) one tick worse without end. With trades: one tick off.
-std::int64_t RecordedExchange::plan(Market& market, const OrderRequestPayload& request,
-                                    std::int64_t size, bool beyond_touch) noexcept {
+// What is shown costs what own trades before this order have made of it; of what is not shown the
+// order moves the price itself.
+std::int64_t RecordedExchange::plan(std::uint32_t index, const OrderRequestPayload& request,
+                                    std::int64_t size, bool beyond_touch,
+                                    std::int64_t now) noexcept {
     steps_.clear();
+    Market& market = markets_[index];
+    const std::int64_t pushed = push(index, request.side, now);
     const MarketView& view = *market.view;
+    Market& pool = pool_of(market);
     const Side side = request.side;
     const Side level_side = other_side(side);
     const bool limited = request.type == OrderType::limit;
@@ -151,29 +161,41 @@ std::int64_t RecordedExchange::plan(Market& market, const OrderRequestPayload& r
     const auto add = [&](std::int64_t price, std::int64_t amount) {
         amount = std::min(amount, left);
         if (amount <= 0) return;
-        steps_.push_back({price, amount});
+        const std::int64_t paid = pushed == 0 ? price : worse(market, request, price, pushed);
+        steps_.push_back({price, amount, paid});
+        left -= amount;
+    };
+    const auto add_unshown = [&](std::int64_t price) {
+        if (!market.pushed) return add(price, left);
+        const std::int64_t amount = room_within(index, request, price, size - left, left, now);
+        if (amount <= 0) return;
+        steps_.push_back(
+            {price, amount, pushed_price(index, request, price, size - left, amount, now)});
         left -= amount;
     };
     const auto allowed = [&](std::int64_t price) {
-        return !limited || within(side, price, request.price);
+        return !limited || within(side, price + pushed, request.price);
     };
     if (has_book(market)) {
         view.book->side(level_side).walk([&](const BookLevel& level) {
             if (!allowed(level.price)) return false;
-            add(level.price, level.size - taken_of(market, level_side, level.price));
+            add(level.price, level.size - taken_of(pool, level_side, level.price));
             return left > 0;
         });
     } else if (view.has_quote) {
         BookLevel level{};
         if (!quote_level(view.quote, level_side, level) || !allowed(level.price)) return 0;
-        const std::int64_t worse =
+        const std::int64_t beyond =
             side == Side::buy ? level.price + market.spec.tick : level.price - market.spec.tick;
-        add(level.price,
-            level.size == 0 ? left : level.size - taken_of(market, level_side, level.price));
-        if (beyond_touch && allowed(worse)) add(worse, left);
+        const std::int64_t shown = level.size - taken_of(pool, level_side, level.price);
+        if (level.size == 0 && beyond_touch)
+            add_unshown(level.price);
+        else
+            add(level.price, level.size == 0 ? left : shown);
+        if (beyond_touch && left > 0 && allowed(beyond)) add_unshown(beyond);
     } else if (view.has_trade && beyond_touch) {
         std::int64_t price = 0;
-        if (touch(market, level_side, price) && allowed(price)) add(price, left);
+        if (touch(market, level_side, price) && allowed(price)) add_unshown(price);
     }
     return size - left;
 }
@@ -184,7 +206,7 @@ void RecordedExchange::take(std::uint32_t slot, std::int64_t now) noexcept {
     Market& market = markets_[index];
     const OrderRequestPayload request = orders_[slot].request;
     const std::int64_t wanted = request.size - orders_[slot].filled;
-    const std::int64_t planned = plan(market, request, wanted, true);
+    const std::int64_t planned = plan(index, request, wanted, true, now);
     if (request.tif == TimeInForce::fok && planned < wanted) {
         close(slot, now, OrderNews::canceled, error::none);
         return;
@@ -196,9 +218,12 @@ void RecordedExchange::take(std::uint32_t slot, std::int64_t now) noexcept {
     // fill() plans nothing, so steps_ stays as it is.
     for (std::size_t i = 0; i < steps_.size() && orders_[slot].live; ++i) {
         const Step step = steps_[i];
-        const std::int64_t size = fill(slot, now, step.price, step.size, Liquidity::taker);
+        const std::int64_t size =
+            step.paid == step.price
+                ? fill(slot, now, step.price, step.size, Liquidity::taker)
+                : fill_pushed(slot, now, step.price, step.paid, step.size, Liquidity::taker);
         if (has_book(market) || (by_quote && step.price == level.price)) {
-            note_taken(market, other_side(request.side), step.price, size);
+            note_taken(pool_of(market), other_side(request.side), step.price, size);
             if (by_quote && level.size == 0) ++counters_.fills_without_size;
         } else if (by_quote) {
             ++counters_.fills_beyond_touch;
@@ -223,7 +248,7 @@ void RecordedExchange::take_waiting(std::uint32_t index, std::int64_t now) noexc
         Order& order = orders_[slot];
         unreserve(order);
         const std::int64_t left = order.request.size - order.filled;
-        const std::uint16_t code = check_market(index, order.request, left);
+        const std::uint16_t code = check_market(index, order.request, left, now);
         if (code != error::none) {
             close(slot, now, OrderNews::canceled, code);
             continue;
@@ -273,7 +298,7 @@ void RecordedExchange::go_live(std::uint32_t slot, std::int64_t now, bool is_rep
         close(slot, now, OrderNews::canceled, error::reduce_only_violated);
         return;
     }
-    const std::uint16_t code = check_market(index, request, request.size);
+    const std::uint16_t code = check_market(index, request, request.size, now);
     if (code != error::none) {
         close(slot, now, OrderNews::canceled, code);
         return;
@@ -290,7 +315,7 @@ void RecordedExchange::fire_triggers(std::uint32_t index, std::int64_t now) noex
     for (const std::uint32_t slot : market.triggers) {
         const Order& order = orders_[slot];
         const bool of_bars = bars && market.view->goes_by_last(order.request.trigger_by);
-        if (!of_bars && trigger_met(market, order.request))
+        if (!of_bars && trigger_met(index, order.request, now))
             batch_.push_back(slot);  // else on_bar's
     }
     for (const std::uint32_t slot : batch_) fire(slot, now);
@@ -299,26 +324,29 @@ void RecordedExchange::fire_triggers(std::uint32_t index, std::int64_t now) noex
 // The opposite touch came to our price: we are filled there, at our own price, for what it shows.
 void RecordedExchange::fill_touched(std::uint32_t index, std::int64_t now) noexcept {
     Market& market = markets_[index];
+    const bool exact = market.pushed && by_order(market);
     for (const Side side : {Side::buy, Side::sell}) {
         auto& list = side == Side::buy ? market.bids : market.asks;
         while (!list.empty()) {
             const std::uint32_t slot = list.front();
             const OrderRequestPayload request = orders_[slot].request;
+            if (exact && !orders_[slot].taker) break;
             std::int64_t opposite = 0;
             if (!touch(market, other_side(side), opposite)) break;
-            if (!within(side, opposite, request.price)) break;
+            if (!within(side, opposite + push(index, side, now), request.price)) break;
+            const Liquidity liquidity = orders_[slot].taker ? Liquidity::taker : Liquidity::maker;
             const std::int64_t left = request.size - orders_[slot].filled;
-            const std::int64_t planned = plan(market, request, left, false);
+            const std::int64_t planned = plan(index, request, left, false, now);
             if (planned == 0) break;
             if (!has_book(market) && market.view->has_quote) {
                 BookLevel level{};
                 (void)quote_level(market.view->quote, other_side(side), level);
                 if (level.size == 0) ++counters_.fills_without_size;
             }
-            std::int64_t size = fill(slot, now, request.price, planned, Liquidity::maker);
+            std::int64_t size = fill(slot, now, request.price, planned, liquidity);
             for (const Step& step : steps_) {
                 const std::int64_t part = std::min(step.size, size);
-                if (part > 0) note_taken(market, other_side(side), step.price, part);
+                if (part > 0) note_taken(pool_of(market), other_side(side), step.price, part);
                 size -= part;
             }
             if (planned < left) break;
@@ -328,8 +356,10 @@ void RecordedExchange::fill_touched(std::uint32_t index, std::int64_t now) noexc
 
 // Trades at our price advance the queue and then fill us; trades through it fill us outright. One
 // print is shared among own orders in the order of their priority.
-void RecordedExchange::fill_traded_side(Market& market, std::int64_t now, Side side,
+void RecordedExchange::fill_traded_side(std::uint32_t index, std::int64_t now, Side side,
                                         std::int64_t& budget) noexcept {
+    Market& market = markets_[index];
+    const std::int64_t met = market.view->trade.price + reach(index, side, now);
     const TradePayload& trade = market.view->trade;
     const std::int64_t stamp = trade.ts_event == trade.ts_recv ? 0 : trade.ts_event;
     auto& list = side == Side::buy ? market.bids : market.asks;
@@ -340,7 +370,7 @@ void RecordedExchange::fill_traded_side(Market& market, std::int64_t now, Side s
         Order& order = orders_[slot];
         // At its price even a print that is used up has moved the queue.
         const bool at_price = order.request.price == trade.price;
-        if (!within(side, trade.price, order.request.price) || (budget == 0 && !at_price)) break;
+        if (!within(side, met, order.request.price) || (budget == 0 && !at_price)) break;
         if (order.queue.is_past(stamp)) {
             ++at;
             continue;
@@ -368,7 +398,8 @@ void RecordedExchange::fill_traded_side(Market& market, std::int64_t now, Side s
             available -= before;
         }
         if (available > 0) {
-            budget -= fill(slot, now, order.request.price, available, Liquidity::maker);
+            budget -= fill(slot, now, order.request.price, available,
+                           order.taker ? Liquidity::taker : Liquidity::maker);
         }
         if (at < list.size() && list[at] == slot) ++at;
     }
@@ -379,9 +410,13 @@ void RecordedExchange::fill_traded(std::uint32_t index, std::int64_t now) noexce
     // By order the fills of the orders behind us say it; a feed without any leaves us the prints
     // beyond our price.
     if (by_order(market) && has_book(market) && market.view->orders->has_fills()) return;
-    std::int64_t budget = market.view->trade.size;
-    fill_traded_side(market, now, Side::buy, budget);
-    fill_traded_side(market, now, Side::sell, budget);
+    Market& pool = pool_of(market);
+    if (&pool == &market || pool.print_version != pool.view->version) {
+        pool.print_version = pool.view->version;
+        pool.print_left = market.view->trade.size;
+    }
+    fill_traded_side(index, now, Side::buy, pool.print_left);
+    fill_traded_side(index, now, Side::sell, pool.print_left);
 }
 
 // What the levels show now moves our places in their queues.
@@ -430,7 +465,8 @@ void RecordedExchange::on_book(std::uint32_t index, std::int64_t now) noexcept {
     const bool exact = by_order(market);
     if (!exact) limit_queues(market);
     take_waiting(index, now);
-    if (!exact) fill_touched(index, now);
+    // By order only what own trades have kept from taking waits for the touch.
+    if (!exact || market.pushed) fill_touched(index, now);
     fire_triggers(index, now);
     sweep_reduce_only(index, now);
 }

@@ -64,8 +64,10 @@ void RecordedExchange::place_blind(Market& market) noexcept {
 
 // An order of our side was traded that stands behind one of ours, at its price or at a worse one:
 // ours would have been hit first. What was traded is shared among ours by their priority.
-void RecordedExchange::fill_behind(Market& market, std::int64_t now,
+void RecordedExchange::fill_behind(std::uint32_t index, std::int64_t now,
                                    const MboChange& change) noexcept {
+    Market& market = markets_[index];
+    const std::int64_t met = change.price + reach(index, change.side, now);
     auto& list = change.side == Side::buy ? market.bids : market.asks;
     std::int64_t budget = change.traded;
     std::size_t at = 0;
@@ -73,17 +75,19 @@ void RecordedExchange::fill_behind(Market& market, std::int64_t now,
         const std::uint32_t slot = list[at];
         const Order& order = orders_[slot];
         const std::int64_t price = order.request.price;
-        if (!within(change.side, change.price, price)) break;
+        if (!within(change.side, met, price)) break;
         if (price == change.price && change.rank < order.rank) break;  // as do those after it
-        budget -= fill(slot, now, price, budget, Liquidity::maker);
+        budget -= fill(slot, now, price, budget, order.taker ? Liquidity::taker : Liquidity::maker);
         if (at < list.size() && list[at] == slot) ++at;
     }
 }
 
 // An order of the other side came to rest at our price or beyond: it would have met us.
-void RecordedExchange::fill_met(Market& market, std::int64_t now,
+void RecordedExchange::fill_met(std::uint32_t index, std::int64_t now,
                                 const MboChange& change) noexcept {
+    Market& market = markets_[index];
     const Side side = other_side(change.side);
+    const std::int64_t met = change.new_price + reach(index, side, now);
     auto& list = side == Side::buy ? market.bids : market.asks;
     std::int64_t budget = change.came;
     std::size_t at = 0;
@@ -91,9 +95,9 @@ void RecordedExchange::fill_met(Market& market, std::int64_t now,
         const std::uint32_t slot = list[at];
         const Order& order = orders_[slot];
         const std::int64_t price = order.request.price;
-        if (!within(side, change.new_price, price)) break;
+        if (!within(side, met, price)) break;
         if (price == change.new_price && order.queue.ahead > 0) break;  // others would have met it
-        budget -= fill(slot, now, price, budget, Liquidity::maker);
+        budget -= fill(slot, now, price, budget, order.taker ? Liquidity::taker : Liquidity::maker);
         if (at < list.size() && list[at] == slot) ++at;
     }
 }
@@ -106,10 +110,10 @@ void RecordedExchange::on_mbo(std::uint32_t index, std::int64_t now,
     if (by_order(market)) {
         if (change.forgets_bids) forget_queue(market, Side::buy);
         if (change.forgets_asks) forget_queue(market, Side::sell);
-        if (change.traded != 0 && open) fill_behind(market, now, change);
+        if (change.traded != 0 && open) fill_behind(index, now, change);
         if (change.gone != 0 || change.came != 0) move_queue(market, change);
         if (change.synced) place_blind(market);
-        if (change.came != 0 && open) fill_met(market, now, change);
+        if (change.came != 0 && open) fill_met(index, now, change);
     }
     if (change.last && open) on_book(index, now);
 }

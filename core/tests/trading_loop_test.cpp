@@ -459,3 +459,35 @@ TEST_CASE("an order can be read after its run is gone") {
     CHECK(order->instrument->symbol == "test:I0");
     CHECK(order->remaining() == 10);
 }
+
+TEST_CASE(
+    "an instrument on two accounts has one market: both are shown it, and share what it has") {
+    Tape tape;
+    tape.quote(1, 600'000, 600'010, 10, 10);
+    tape.trade(2, 599'000, 15, Side::sell);
+    tape.quote(3, 600'000, 600'010, 10, 10);
+    World world;
+    Instrument& one = world.instrument();
+    const std::unique_ptr<Reader> reader = tape.read();
+    const std::uint32_t number = world.loop->add_source(reader.get());
+    world.loop->map_stream(number, 1, 0);
+    Instrument& other = world.instrument();
+    world.loop->share_stream(number, 1, 0, 1);
+    world.loop->share_stream(number, 1, 0, 1);  // as the next version of its facts says it
+    world.robot.quote = [&](Instrument& shown) {
+        if (world.loop->now() != 1 || shown.index != 0) return;
+        CHECK(other.view.quote.ask == 600'010);  // before anybody acts
+        world.market(one, Side::buy, 8);
+        world.market(other, Side::buy, 8);
+        world.limit(one, Side::buy, 10, 599'500);
+        world.limit(other, Side::buy, 10, 599'500);
+    };
+    world.start();
+    world.finish();
+    Lines fills;
+    for (const std::string& line : world.robot.log)
+        if (line.find("fill") != std::string::npos) fills.push_back(line);
+    check_lines(fills, {"1 fill 1 8 at 600010", "1 fill 2 2 at 600010", "1 fill 2 6 at 600011",
+                        "2 fill 3 10 at 599500", "2 fill 4 5 at 599500"});
+    check_equal_accounts(world);
+}

@@ -49,6 +49,7 @@ TableDecoder::TableDecoder(TableConfig config, TableStreams& streams, RejectLog&
       outlet_(gate, sorter),
       in_snapshot_(streams.count()) {
     fields_.resize(static_cast<std::size_t>(config_.fields));
+    config_.zone.set_distinct(config_.kind == TableKind::bars && !has(TableColumn::symbol));
     if (config_.keys.empty()) return;
     JsonPaths paths;
     for (const std::string& key : config_.keys) {

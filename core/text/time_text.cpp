@@ -1,6 +1,7 @@
 #include "text/time_text.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "base/money.hpp"
 #include "text/word.hpp"
@@ -106,6 +107,26 @@ constexpr std::int64_t second_ns = 1'000'000'000;
     return true;
 }
 
+// Seconds with more digits than a number keeps, behind their `point`; what is below 1 ns is
+// rounded, half to even. False: not that.
+[[nodiscard]] bool long_seconds(std::string_view text, const char* point,
+                                std::int64_t& ns) noexcept {
+    const auto whole_digits = static_cast<std::size_t>(point - text.data());
+    std::string_view below = text.substr(whole_digits);
+    if (whole_digits == 0 || whole_digits > 11 || below.size() < 10 || below.front() != '.' ||
+        below.find_first_not_of("0123456789", 1) != std::string_view::npos) {
+        return false;
+    }
+    Int128 value = 0;
+    for (const char each : text.substr(0, whole_digits)) value = value * 10 + (each - '0');
+    for (const char each : below.substr(1, 9)) value = value * 10 + (each - '0');
+    below.remove_prefix(10);
+    const bool is_half = !below.empty() && below.front() == '5' &&
+                         below.find_first_not_of('0', 1) == std::string_view::npos;
+    if (!below.empty() && (is_half ? value % 2 != 0 : below.front() >= '5')) ++value;
+    return fits(value, ns);
+}
+
 }  // namespace
 
 TimeFault Zone::to_utc(std::int64_t wall_ns, std::int64_t& utc_ns) noexcept {
@@ -125,15 +146,29 @@ TimeFault Zone::to_utc(std::int64_t wall_ns, std::int64_t& utc_ns) noexcept {
             next == changes_.begin() ? 0 : static_cast<std::size_t>(next - changes_.begin()) - 1;
     }
     const std::int64_t offset = changes_[last_].offset_ns;
+    if (__builtin_sub_overflow(wall_ns, offset, &utc_ns)) return TimeFault::out_of_range;
     if (last_ + 1 < changes_.size()) {
-        // Where clocks went forward, the hour before the change never was.
+        // Where clocks went forward, the hour before the change never was; back, it was twice.
         const std::int64_t forward = changes_[last_ + 1].offset_ns - offset;
-        if (forward > 0 && wall_ns >= changes_[last_ + 1].wall_ns - forward) {
-            return TimeFault::skipped;
+        if (wall_ns >= changes_[last_ + 1].wall_ns - std::abs(forward)) {
+            if (forward > 0) return TimeFault::skipped;
+            if (is_second(utc_ns, utc_ns - forward)) utc_ns -= forward;
         }
     }
-    return __builtin_sub_overflow(wall_ns, offset, &utc_ns) ? TimeFault::out_of_range
-                                                            : TimeFault::none;
+    if (has_before_ && utc_ns != before_) falls_ = utc_ns < before_;
+    before_ = utc_ns;
+    has_before_ = true;
+    return TimeFault::none;
+}
+
+// Rows that are half of the repeated time apart are as near to both: they go on as they did.
+bool Zone::is_second(std::int64_t first, std::int64_t second) const noexcept {
+    if (!has_before_) return false;
+    if (distinct_ && first == before_) return true;
+    if (distinct_ && second == before_) return false;
+    const Int128 to_first = static_cast<Int128>(before_) - first;
+    const Int128 to_second = static_cast<Int128>(second) - before_;
+    return to_first == to_second ? !falls_ : to_first > to_second;
 }
 
 TimeFault time_from_number(const RawDecimal& value, std::int64_t& ns) noexcept {
@@ -188,6 +223,7 @@ TimeFault parse_time(std::string_view text, Zone& zone, std::int64_t& ns) noexce
         const NumberFault fault = consume_decimal(number, value);
         if (fault == NumberFault::too_large) return TimeFault::out_of_range;
         if (fault != NumberFault::none || number != end) return TimeFault::malformed;
+        if (value.cut && long_seconds(text, c, ns)) return TimeFault::none;
         return time_from_number(value, ns);
     }
     if (!is_day(year, month, day)) return TimeFault::malformed;

@@ -28,8 +28,9 @@ enum class TimeFault : std::uint8_t { none, empty, malformed, out_of_range, skip
 }
 
 // A zone as its changes of offset: wall-clock times from `wall_ns` on are `offset_ns` ahead of
-// UTC. Ambiguous times are the earlier of the two.
-// Made in Python from the system's zone data. Empty: UTC.
+// UTC. A time of the hour that clocks repeat is the one of the two that is nearer to the time
+// before it: the rows of a file are in order, up or down, or nearly. The first of all is the
+// earlier one. Made in Python from the system's zone data. Empty: UTC.
 struct ZoneChange {
     std::int64_t wall_ns;
     std::int64_t offset_ns;
@@ -39,11 +40,17 @@ class Zone {
  public:
     Zone() = default;
     explicit Zone(std::vector<ZoneChange> changes) : changes_(std::move(changes)) {}
+    // No two times are the same: those of bars of one symbol.
+    void set_distinct(bool distinct) noexcept { distinct_ = distinct; }
     [[nodiscard]] TimeFault to_utc(std::int64_t wall_ns, std::int64_t& utc_ns) noexcept;
 
  private:
+    [[nodiscard]] bool is_second(std::int64_t first, std::int64_t second) const noexcept;
+
     std::vector<ZoneChange> changes_;  // ascending; the first holds from the beginning of time
     std::size_t last_ = 0;             // rows come in order: the answer is nearly always the same
+    std::int64_t before_ = 0;          // the time before, UTC
+    bool has_before_ = false, falls_ = false, distinct_ = false;
 };
 
 // A number as s, ms, us or ns since the epoch by its magnitude: below 1e11 seconds, 1e14

@@ -37,11 +37,11 @@ class Bars(Matching):
         """Its money is there. If not it is canceled; while what it counts on waits, too, it stays
         with what this bar offers it."""
         reckoned, o.reckoned, o.offer = o.reckoned, 0, None
-        code = 0
+        code, paid = 0, self.markets[o.index].average(o.side, price, 0, o.left, o.limit, time)
         if self.check_funds:
             self.mark_all()
-            code = self.account.refuses(o.index, o.position_side, o.side, price, o.left, o.reduce_only)
-        if code == FUNDS and o.on_credit and not self.funds_on_credit(o, price):
+            code = self.account.refuses(o.index, o.position_side, o.side, paid, o.left, o.reduce_only)
+        if code == FUNDS and o.on_credit and not self.funds_on_credit(o, paid):
             o.offer = time, price
         elif code:
             self.close(o, time, code)
@@ -75,12 +75,20 @@ class Bars(Matching):
             return wanted
         return min(wanted, self._room - self._room % self.facts[o.index].lot)
 
-    def bar_fill(self, o: Order, time: int, price: int, liquidity: str) -> None:
+    def taker_room(self, o: Order, price: int, time: int) -> int:
         room = self.bar_room(o, o.left)
         if room <= 0:
+            return room
+        return self.markets[o.index].room(o.side, price, 0, room, o.limit, max(time, o.arrival))
+
+    def bar_fill(self, o: Order, time: int, price: int, liquidity: str) -> None:
+        takes = liquidity == "taker"
+        room = self.taker_room(o, price, time) if takes else self.bar_room(o, o.left)
+        if room <= 0:
             return
-        # Not before the order was there.
-        size = self.fill(o, max(time, o.arrival), price, room, liquidity)
+        at = max(time, o.arrival)  # not before the order was there
+        paid = self.markets[o.index].average(o.side, price, 0, room, o.limit, at) if takes else price
+        size = self.fill_pushed(o, at, price, paid, room, liquidity)
         if self._room is not None:
             self._room -= size
 
@@ -92,7 +100,7 @@ class Bars(Matching):
                 self.rest(o, time)
                 o.arrival = arrival
             return
-        whole = o.tif != "FOK" or self.bar_room(o, o.left) >= o.left
+        whole = o.tif != "FOK" or self.taker_room(o, price, time) >= o.left
         if acceptable(o, price) and whole:
             if not self.bar_pays(o, time, price):
                 return
@@ -129,10 +137,12 @@ class Bars(Matching):
                 self.bar_fire(o, time, price)
         resting = self.resting(index, "buy") + self.resting(index, "sell")
         for o in resting:
-            if meets(o) and beyond(o.side, price, o.price):
-                at_price = at_open or o.crossed
-                liquidity = "taker" if o.crossed else "maker"
-                self.bar_fill(o, time, price if at_price else o.price, liquidity)
+            moved = price + market.moved(o.side, time)
+            if meets(o) and beyond(o.side, moved, o.price):
+                if o.crossed:
+                    self.bar_fill(o, time, price, "taker")
+                else:
+                    self.bar_fill(o, time, moved if at_open else o.price, "maker")
         for o in resting:
             o.crossed = False
 
@@ -173,7 +183,8 @@ class Bars(Matching):
         self.bar_stops(index, bar, now, losing=False, after=False)
         for o in self.resting(index, "buy") + self.resting(index, "sell"):
             extreme = bar.low if o.side == "buy" else bar.high
-            if o.works and meets_open(bar, o) and beyond(o.side, extreme, o.price):
+            moved = extreme + self.markets[index].moved(o.side, now)
+            if o.works and meets_open(bar, o) and beyond(o.side, moved, o.price):
                 self.bar_fill(o, now, o.price, "maker")  # traded through; a touch is not enough
         self.bar_stops(index, bar, now, losing=True, after=True)
         if ambiguous:

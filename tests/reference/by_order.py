@@ -107,6 +107,7 @@ class ByOrder:
     """Part of Exchange."""
 
     books: dict[int, Orders]
+    markets: list[Market]
     resting: Callable[[int, str], list[Order]]
     fill: Callable[..., int]
 
@@ -116,19 +117,21 @@ class ByOrder:
 
     def fill_behind(self, index: int, hit: Theirs, size: int, now: int) -> None:
         """Theirs was traded, and ours stands before it, or at a better price: it was hit first."""
+        met = self.markets[index].passed(hit.side, hit.price, now)
         for o in self.resting(index, hit.side):
-            if size <= 0 or not within(hit.side, hit.price, o.price):
+            if size <= 0 or not within(hit.side, met, o.price):
                 break
             if hit.price == o.price and hit.rank < o.queue_rank:
                 break
-            size -= self.fill(o, now, o.price, size, "maker")
+            size -= self.fill(o, now, o.price, size, o.liquidity)
 
     def fill_met(self, index: int, came: Theirs, now: int) -> None:
         """One of the other side came to rest at our price or beyond: it would have met us."""
         left, ours = came.size, other(came.side)
+        met = self.markets[index].passed(ours, came.price, now)
         for o in self.resting(index, ours):
-            if left <= 0 or not within(ours, came.price, o.price):
+            if left <= 0 or not within(ours, met, o.price):
                 break
             if came.price == o.price and self.books[index].before(ours, o.price, o.queue_rank):
                 break
-            left -= self.fill(o, now, o.price, left, "maker")
+            left -= self.fill(o, now, o.price, left, o.liquidity)

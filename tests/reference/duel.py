@@ -40,6 +40,7 @@ class Fast:
             queue_model=QUEUES.index(world.queue.name),
             queue_exponent=world.queue.exponent,
             queue_by_order=True,  # where there are orders
+            **({"impact": tuple(world.impact)} if world.impact else {}),
         )
         for index, facts in enumerate(world.facts):
             self.update(index, facts)
@@ -84,6 +85,7 @@ class Fast:
                 f"funding {i}": a.funding(i),
                 f"liquidation fees {i}": a.liquidation_fees(i),
                 f"insurance {i}": a.insurance(i),
+                f"impact {i}": self.core.impact_cost(i),
             }
             for side in SIDES:
                 p = a.position(i, side)
@@ -101,6 +103,7 @@ def slow_exchange(world: World) -> Exchange:
         queue=world.queue,
         bar_volume_share=world.bar_volume_share,
         check_funds=world.check_funds,
+        impact=world.impact,
     )
 
 
@@ -113,6 +116,7 @@ def slow_money(slow: Exchange, world: World) -> dict[str, Any]:
             f"funding {i}": a.funding[i],
             f"liquidation fees {i}": a.liquidation_fees[i],
             f"insurance {i}": a.insurance[i],
+            f"impact {i}": slow.impact_costs[i],
         }
         for side in SIDES:
             h = a.held.get((i, side))

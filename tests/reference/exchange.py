@@ -10,6 +10,7 @@ from reference.account import SIDES, SlowAccount
 from reference.by_order import LAST, Orders
 from reference.clock import Clock, Rules
 from reference.facts import Facts
+from reference.impact import Law, Nothing, Push
 from reference.market import Bar, Market, Quote, Trade
 from reference.orders import Order
 from reference.places import QueueModel
@@ -33,13 +34,15 @@ class Exchange(Clock):
         bar_volume_share: int = 500_000,
         check_funds: bool = True,
         fuse: bool = False,
+        impact: Law | None = None,
         begin: int = 0,
     ) -> None:
         self.facts = list(facts)
         self.own_facts = list(facts)  # before any tier
         self.tiers = [0] * len(self.facts)
         self.traded: list[tuple[int, int, int]] = []  # time, group, value
-        self.markets = [Market(each) for each in facts]
+        self.markets = [Market(each, push=Push(impact) if impact else Nothing()) for each in facts]
+        self.is_pushed, self.impact_costs = impact is not None, [0] * len(self.facts)
         self.account = SlowAccount(self.facts, leverage, hedge, isolated)
         self.account.working = self.working
         self.queue = queue or QueueModel()
@@ -83,18 +86,22 @@ class Exchange(Clock):
         market.quote = Quote(bid, ask, bid_size, ask_size)
         fused = self.fuse and market.fuse(self.stamp or now)
         self.fused_quotes += fused
+        market.watch(now)
         after = self.after_book if fused else self.after_quote
         return self.met(index, now, lambda: after(index, now))
 
     def trade(self, now: int, price: int, size: int, side: str = "none", index: int = 0):
         market = self.seen(index)
         trade = market.trade = Trade(price, size, side)
+        market.push.volumes.append((market.push.at(now), size))
+        market.watch(now)
         return self.met(index, now, lambda: self.after_trade(index, trade, now))
 
     def book(self, now: int, bids, asks, snapshot: bool = True, index: int = 0):
         market = self.seen(index)
         market.on_book(bids, asks, snapshot)
         market.depth_time = self.stamp or now
+        market.watch(now)
         return self.met(index, now, lambda: self.after_book(index, now))
 
     def mbo(
@@ -121,18 +128,26 @@ class Exchange(Clock):
         if book.is_complete and not was_complete:
             for o in self.of(index, "resting"):
                 o.queue_rank = min(o.queue_rank, book.next_rank)
+        if last:
+            market.watch(now)
         return self.met(index, now, lambda: self.after_mbo(index, change, now, last=last))
 
     def bar(self, ts_open: int, ts_close: int, o: int, h: int, low: int, c: int, volume: int, index: int = 0):
         market = self.seen(index)
         market.bar = Bar(ts_open, ts_close, o, h, low, c, volume)
         market.bars_say_volume = market.bars_say_volume or volume > 0
-        return self.met(index, ts_close, lambda: self.after_bar(index, market, self.periods, ts_close))
+        events = self.met(index, ts_close, lambda: self.after_bar(index, market, self.periods, ts_close))
+        if market.has_bars_only:
+            shortest = min((period for period, *_ in market.push.bars), default=ts_close - ts_open)
+            if ts_close - ts_open <= shortest:
+                market.push.bars.append((ts_close - ts_open, o, c, volume))
+        return events
 
     def mark(self, now: int, mark: int, index_price: int = 0, index: int = 0):
         market = self.seen(index)
         market.mark = mark
         market.index = index_price or market.index
+        market.watch(now)
         return self.met(index, now, lambda: self.after_mark(index, now))
 
     def pay(self, now: int, rate: int, mark: int = 0, index: int = 0) -> list[dict[str, Any]]:

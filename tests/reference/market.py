@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from reference.facts import Facts
+from reference.impact import Nothing, Push
 
 
 class Quote(NamedTuple):
@@ -57,6 +58,7 @@ class Market:
     depth_time: int = 0  # of its last message
     # What we took of displayed levels since the last event: (side of the level, price) -> size.
     taken: Counter[tuple[str, int]] = field(default_factory=Counter)
+    push: Push = field(default_factory=Nothing)
 
     # --- events ---
 
@@ -202,19 +204,30 @@ class Market:
             return found[1]
         return 0 if within(side, found[0], price) else None
 
-    def offers(self, side: str, size: int, limit: int | None, *, beyond: bool) -> list[list[int]]:
-        """[price, size] that a taker of `size` gets, best first. limit None: at any price.
-        beyond: where only the touch is shown, the rest is had one tick worse."""
+    def offers(
+        self, side: str, size: int, limit: int | None, *, beyond: bool, now: int | None = None
+    ) -> list[list[int]]:
+        """[price, size, paid] that a taker of `size` gets, best first. limit None: at any price.
+        beyond: where only the touch is shown, the rest is had one tick worse. now: what own trades
+        have done to the market counts; without it this is the recorded one."""
         steps: list[list[int]] = []
         theirs, left = other(side), size
         tick = self.facts.tick if side == "buy" else -self.facts.tick
+        moved = 0 if now is None else self.moved(side, now)
 
-        def add(price: int, amount: int) -> None:
+        def add(price: int, amount: int, *, is_shown: bool = True) -> None:
             nonlocal left
             amount = min(amount, left)
-            if amount > 0 and (limit is None or within(side, price, limit)):
-                steps.append([price, amount])
-                left -= amount
+            if amount <= 0 or (limit is not None and not within(side, price + moved, limit)):
+                return
+            paid = self.worse(side, price, abs(moved), limit)
+            if not is_shown and now is not None:
+                amount = self.room(side, price, size - left, amount, limit, now)
+                if not amount:
+                    return
+                paid = self.average(side, price, size - left, amount, limit, now)
+            steps.append([price, amount, paid])
+            left -= amount
 
         if self.depth is not None:
             for price in sorted(self.depth[theirs], reverse=theirs == "buy"):
@@ -224,9 +237,63 @@ class Market:
             if found is None:
                 return []
             price, shown = found
-            add(price, left if shown == 0 else shown - self.taken[theirs, price])
-            if beyond:
-                add(price + tick, left)
+            add(price, left if shown == 0 else shown - self.taken[theirs, price], is_shown=shown != 0 or not beyond)
+            if beyond and (limit is None or within(side, price + moved, limit)):
+                add(price + tick, left, is_shown=False)
         elif self.trade and beyond:
-            add(self.trade.price + tick, left)
+            add(self.trade.price + tick, left, is_shown=False)
         return steps
+
+    # --- own impact ---
+
+    def watch(self, now: int) -> None:
+        """What an event says of price and volume, for the size of own impact."""
+        if self.has_bars_only:
+            return
+        self.push.bars.clear()  # there is finer data now
+        self.push.at(now)
+        bid, ask = self.level("buy"), self.level("sell")
+        if bid and ask:
+            self.push.prices.append((self.push.at(now), bid[0] + ask[0]))
+        elif self.depth is None and not self.quote and self.trade:
+            self.push.prices.append((self.push.at(now), 2 * self.trade.price))
+
+    def moved(self, side: str, now: int) -> int:
+        """By how much an order finds this market worse, as something to add to a price."""
+        ticks = self.push.displacement(side, now, self.facts.tick)
+        return ticks if side == "buy" else -ticks
+
+    def passed(self, side: str, price: int, now: int) -> int:
+        """A price that comes to an order of that side, as its market has it. What had to come
+        further than it did meets a queue that nobody knows: it counts as one unit short."""
+        moved = self.moved(side, now)
+        return price + moved + (moved > 0) - (moved < 0)
+
+    def worse(self, side: str, price: int, ticks: int, limit: int | None) -> int:
+        """Never beyond the order's own limit, and never down to nothing."""
+        if not ticks:
+            return price
+        paid = price + ticks if side == "buy" else price - ticks
+        if side == "sell" and price > 0:
+            paid = max(paid, min(price, self.facts.tick))
+        if limit is not None:
+            paid = min(paid, max(price, limit)) if side == "buy" else max(paid, min(price, limit))
+        return paid
+
+    def average(self, side: str, price: int, before: int, size: int, limit: int | None, now: int) -> int:
+        """What is paid for `size` at a price whose depth nobody shows."""
+        return self.worse(side, price, self.push.average(side, now, self.facts.tick, before, size), limit)
+
+    def room(self, side: str, price: int, before: int, size: int, limit: int | None, now: int) -> int:
+        """All of it, or so many lots that the last one is still within the limit."""
+
+        def fits(taken: int) -> bool:
+            ticks = self.push.displacement(side, now, self.facts.tick, before + taken)
+            return limit is None or within(side, price + ticks if side == "buy" else price - ticks, limit)
+
+        if fits(size):
+            return size
+        lots = size // self.facts.lot
+        while lots and not fits(lots * self.facts.lot):
+            lots -= 1
+        return lots * self.facts.lot

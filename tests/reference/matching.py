@@ -21,15 +21,15 @@ class Matching(Requests):
     def take(self, o: Order, now: int) -> None:
         """Takes at once what it may; then an order that does not rest is gone."""
         market = self.markets[o.index]
-        steps = market.offers(o.side, o.left, o.limit, beyond=True)
-        if o.tif == "FOK" and sum(size for _, size in steps) < o.left:
+        steps = market.offers(o.side, o.left, o.limit, beyond=True, now=now)
+        if o.tif == "FOK" and sum(size for _, size, _ in steps) < o.left:
             self.close(o, now)
             return
         shown = market.level(other(o.side))
-        for price, size in steps:
+        for price, size, paid in steps:
             if not o.works:
                 break
-            got = self.fill(o, now, price, size, "taker")
+            got = self.fill_pushed(o, now, price, paid, size, "taker")
             if market.depth is not None or (shown and price == shown[0]):
                 market.taken[other(o.side), price] += got
         if not o.works:
@@ -43,7 +43,7 @@ class Matching(Requests):
         """Orders that came before there was any market meet its first event."""
         for o in sorted(self.of(index, "waiting"), key=lambda o: o.rank):
             o.reckoned = 0
-            if code := self.speaks_against(o):
+            if code := self.speaks_against(o, now):
                 self.close(o, now, code)
                 continue
             o.on_credit, o.offer, o.place = False, None, "new"
@@ -54,10 +54,13 @@ class Matching(Requests):
 
     # --- triggers ---
 
-    def is_met(self, o: Order) -> bool:
-        doubled = self.markets[o.index].reference_doubled(o.trigger_by)
+    def is_met(self, o: Order, now: int) -> bool:
+        market = self.markets[o.index]
+        doubled = market.reference_doubled(o.trigger_by)
         if doubled is None:
             return False
+        if market.goes_by_last(o.trigger_by) and not market.has_bars_only:
+            doubled += 2 * market.moved(o.side, now)
         return doubled >= 2 * o.trigger if o.rises else doubled <= 2 * o.trigger
 
     def fire_triggers(self, index: int, now: int) -> None:
@@ -66,7 +69,7 @@ class Matching(Requests):
         met = [
             o
             for o in self.of(index, "trigger")
-            if not (in_bars and market.goes_by_last(o.trigger_by)) and self.is_met(o)
+            if not (in_bars and market.goes_by_last(o.trigger_by)) and self.is_met(o, now)
         ]
         for o in met:
             self.fire(o, now)
@@ -89,7 +92,7 @@ class Matching(Requests):
             self.say(o, now, "triggered", "TRIGGERED", code)
         if left <= 0:
             self.close(o, now, REDUCE_ONLY)
-        elif code := self.speaks_against(o):
+        elif code := self.speaks_against(o, now):
             self.close(o, now, code)
         else:
             o.reckoned = o.price if o.type == "limit" else self.markets[o.index].reference
@@ -112,12 +115,14 @@ class Matching(Requests):
         for side in ("buy", "sell"):
             while orders := self.resting(index, side):
                 o, left = orders[0], orders[0].left
-                steps = market.offers(side, left, o.price, beyond=False)
-                planned = sum(size for _, size in steps)
+                if index in self.books and not o.crossed:
+                    break  # the venue's own orders say what meets it
+                steps = market.offers(side, left, o.price, beyond=False, now=now)
+                planned = sum(size for _, size, _ in steps)
                 if not planned:
                     break
-                got = self.fill(o, now, o.price, planned, "maker")
-                for price, size in steps:
+                got = self.fill(o, now, o.price, planned, o.liquidity)
+                for price, size, _ in steps:
                     market.taken[other(side), price] += min(size, got)
                     got -= min(size, got)
                 if planned < left:
@@ -128,11 +133,12 @@ class Matching(Requests):
         book = self.books.get(index)
         if book is not None and book.is_complete and book.says_fills:
             return  # the fills of the orders say the same
-        budget = trade.size
+        market, budget = self.markets[index], trade.size
         for side in ("buy", "sell"):
+            met = market.passed(side, trade.price, now)
             for o in self.resting(index, side):
                 at_price = o.price == trade.price
-                if not within(side, trade.price, o.price) or (budget == 0 and not at_price):
+                if not within(side, met, o.price) or (budget == 0 and not at_price):
                     break
                 room = budget
                 if at_price and book is not None:
@@ -144,7 +150,7 @@ class Matching(Requests):
                         continue
                     room = o.queue.trade(trade.size, budget)
                 if room > 0:
-                    budget -= self.fill(o, now, o.price, room, "maker")
+                    budget -= self.fill(o, now, o.price, room, o.liquidity)
 
     # --- the events, after the market has taken them in ---
 
@@ -162,8 +168,7 @@ class Matching(Requests):
         if index not in self.books:
             self.look_at_queues(index)
         self.take_waiting(index, now)
-        if index not in self.books:
-            self.fill_touched(index, now)
+        self.fill_touched(index, now)
         self.fire_triggers(index, now)
         self.sweep(index, now)
 

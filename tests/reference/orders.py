@@ -39,7 +39,8 @@ class Order:
     rank: int = 0  # among orders of one price
     queue: Place | None = None
     queue_rank: int = 0  # by order: theirs of lower rank stand before it
-    crossed: bool = False  # with bars: it would have taken when it arrived
+    # It would have taken when it arrived: with bars, and where own trades kept it from that.
+    crossed: bool = False
     # With bars: it waits for what other orders will free, and the last bar offered it this.
     on_credit: bool = False
     offer: tuple[int, int] | None = None  # time, price
@@ -56,6 +57,11 @@ class Order:
     @property
     def rests(self) -> bool:
         return self.type == "limit" and self.tif in ("GTC", "GTD")
+
+    @property
+    def liquidity(self) -> str:
+        """Once it rests."""
+        return "taker" if self.crossed else "maker"
 
     @property
     def limit(self) -> int | None:

@@ -33,8 +33,10 @@ class Requests(ByOrder):
     markets: list[Market]
     orders: list[Order]  # all that work, as they came
     events: list[dict[str, Any]]
+    impact_costs: list[int]  # of takers, by instrument
     queue: QueueModel
     check_funds: bool
+    is_pushed: bool  # own trades move the market
     _tickets = _trades = _ranks = 0
 
     # Other parts of it.
@@ -42,7 +44,7 @@ class Requests(ByOrder):
     mark_all: Callable[..., None]
     take: Callable[[Order, int], None]
     fire: Callable[..., None]
-    is_met: Callable[[Order], bool]
+    is_met: Callable[[Order, int], bool]
     fee_facts: Callable[[int, int], Facts]
     count_volume: Callable[[int, int, int, int], None]
 
@@ -118,7 +120,7 @@ class Requests(ByOrder):
             o.trigger_by = "last"
         code = self.admit(o, now)
         if code == FUNDS and self.markets[index].has_bars_only:
-            code = self.funds_on_credit(o, self.worst(o))
+            code = self.funds_on_credit(o, self.worst(o, now))
             o.on_credit = not code
         if code:
             self.refuse(now, index, "rejected", code, r)
@@ -133,7 +135,7 @@ class Requests(ByOrder):
             self.activate(o, now)
             return
         o.place = "trigger"
-        is_met = self.is_met(o)
+        is_met = self.is_met(o, now)
         self.say(o, now, "accepted", "ACCEPTED")
         if is_met:
             self.fire(o, now, WOULD_TRIGGER)
@@ -151,19 +153,19 @@ class Requests(ByOrder):
         if (o.position_side, o.side) in (("long", "sell"), ("short", "buy")):
             o.reduce_only = True
         if o.trigger:  # the rest is asked when it fires
-            return WOULD_TRIGGER if self.facts[o.index].refuses_met_triggers and self.is_met(o) else 0
+            return WOULD_TRIGGER if self.facts[o.index].refuses_met_triggers and self.is_met(o, now) else 0
         if o.reduce_only:
             o.size = min(o.size, self.reducible(o))
             if o.size <= 0:
                 return REDUCE_ONLY
-        return self.speaks_against(o)
+        return self.speaks_against(o, now)
 
-    def speaks_against(self, o: Order) -> int:
+    def speaks_against(self, o: Order, now: int) -> int:
         """Of an order that becomes active now; what it holds back itself must not count."""
         market = self.markets[o.index]
         if o.post_only and market.crosses(o.side, o.price):
             return WOULD_CROSS
-        worst = self.worst(o)
+        worst = self.worst(o, now)
         own = [p.price for p in self.resting(o.index, "sell" if o.side == "buy" else "buy")]
         if own and worst:
             # A limit at our own price would stand against it; a market order that only just
@@ -176,13 +178,13 @@ class Requests(ByOrder):
         self.mark_all()
         return self.account.refuses(o.index, o.position_side, o.side, worst, o.left, o.reduce_only)
 
-    def worst(self, o: Order) -> int:
+    def worst(self, o: Order, now: int) -> int:
         """The price that it may come to; 0: none is known."""
         if o.type != "market":
             return o.price
         market = self.markets[o.index]
-        steps = market.offers(o.side, o.left, None, beyond=True)
-        return steps[-1][0] if steps else market.reference
+        steps = market.offers(o.side, o.left, None, beyond=True, now=now)
+        return steps[-1][2] if steps else market.reference
 
     def funds_on_credit(self, o: Order, price: int) -> int:
         """What arrives with bars alone meets the market at the next open. What waits there to give
@@ -231,7 +233,11 @@ class Requests(ByOrder):
         o.place, o.arrival = "resting", now
         self._ranks += 1
         o.rank = self._ranks
-        shown = self.markets[o.index].displayed(o.side, o.price)
+        market = self.markets[o.index]
+        if not market.has_bars_only and not market.is_silent:
+            # The recorded market offers what it wants, and own trades keep it from taking that.
+            o.crossed = self.is_pushed and bool(market.offers(o.side, o.left, o.limit, beyond=True))
+        shown = market.displayed(o.side, o.price)
         facts = self.facts[o.index]
         o.queue = Place(
             self.queue, None if shown is None else float(shown), max(facts.lot, 1), 1 / 10**facts.size_decimals
@@ -258,7 +264,7 @@ class Requests(ByOrder):
         if o.place == "trigger":
             o.trigger = r.get("trigger") or o.trigger
         code = form_error(self.facts[index], o, self.markets[index].reference)
-        is_met = o.trigger != old[2] and self.is_met(o)
+        is_met = o.trigger != old[2] and self.is_met(o, now)
         if not code and is_met and self.facts[index].refuses_met_triggers:
             code = WOULD_TRIGGER
         if not code and o.filled and o.size <= o.filled:
@@ -268,7 +274,7 @@ class Requests(ByOrder):
         keeps = o.price == old[0] and o.size <= old[1]
         if not code and not keeps and o.place in ("waiting", "resting"):
             o.reckoned = 0
-            code = self.speaks_against(o)
+            code = self.speaks_against(o, now)
             o.reckoned = old[3]
         if code:
             o.price, o.size, o.trigger = old[:3]
@@ -302,6 +308,8 @@ class Requests(ByOrder):
         o.filled += size
         self._trades += 1
         self.account.fill(o.index, o.side, price, size, fee=fee, position_side=o.position_side)
+        if liquidity == "taker":
+            self.markets[o.index].push.note_taken(now, o.side, size)
         self.count_volume(o.index, now, price, size)
         if not o.left:
             o.place = "gone"
@@ -311,7 +319,15 @@ class Requests(ByOrder):
             self.close(o, now, REDUCE_ONLY)
         return size
 
+    def fill_pushed(self, o: Order, now: int, recorded: int, paid: int, size: int, liquidity: str) -> int:
+        """One whose recorded price own trades have made worse: what that cost is counted."""
+        got = self.fill(o, now, paid, size, liquidity)
+        facts = self.facts[o.index]
+        self.impact_costs[o.index] += abs(facts.value(paid, got) - facts.value(recorded, got))
+        return got
+
     def say_fill(self, o: Order, now: int, price: int, size: int, fee: int, liquidity: str) -> None:
+        self.markets[o.index].push.held += size if o.side == "buy" else -size
         self.events.append(
             {
                 "event": "fill",

@@ -160,9 +160,12 @@ class Loop:
             forget(exchange.markets[index])
             exchange.periods.pop(index, None)
         # What it tells is not known before its end, however early in it that was.
+        seen = exchange.markets[index].push.bars
+        before = list(seen)
         said = exchange.bar(opened, frame.time, *prices, index=index)
         self.answer(said, opened, since=frame.time)
         if detail is not None:
+            seen[:] = before  # nothing is measured by a bar that fills a hole
             exchange.periods.pop(index, None)
 
     def answer(self, said: list[dict[str, Any]], base: int, since: int = 0) -> None:

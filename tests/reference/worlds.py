@@ -14,6 +14,7 @@ from typing import Any
 from onetape.model.margin import MarginBracket, completed
 from reference.clock import HOUR, Closed, Rules, TakeOver
 from reference.facts import ONE, Facts
+from reference.impact import Law
 from reference.loans import Levels
 from reference.places import QueueModel
 
@@ -45,6 +46,7 @@ class World:
     deposits: dict[int, int] = field(default_factory=dict)
     volume: int = 0  # traded before
     period: int = 20  # of bars
+    impact: Law | None = None
     apart: bool = False  # each venue has an account of its own
     steps: list[Step] = field(default_factory=list)
 
@@ -115,6 +117,7 @@ class Maker:
         for index in range(count):
             if r.random() < 0.5:
                 self.world.steps.append(("mark", 0, index, 1000, 0))
+        self.world.impact = self.impact(seed)
         for _ in range(steps):
             self.step()
         self.world.steps.append(("finish", self.now))
@@ -169,6 +172,18 @@ class Maker:
             settle, base = (at_venue(c, venue) if self.apart else c for c in (each.settle, each.base))
             found.append(replace(each, venue=venue, settle=settle, base=base))
         return found
+
+    def impact(self, seed: int) -> Law | None:
+        """By a chance of its own: worlds without it are as they were."""
+        r = random.Random(f"impact {seed}")
+        if r.random() < 0.6:
+            return None
+        return Law(
+            r.choice([0.7, 3.0, 8.0]),
+            r.choice([0.0, 0.0, 0.4, 1.0]),
+            r.choice([1, 2, 20]) * self.pace,
+            60 * r.choice([self.pace // 2, 3 * self.pace]),
+        )
 
     def rules(self, steps: int, venues: list[int], count: int) -> Rules:
         r, end = self.r, steps * self.pace

@@ -136,7 +136,7 @@ def test_the_command_names_the_best_its_trials_and_the_odds(tmp_path, code, samp
     assert value["best"]["params"] == best["params"] and value["best"]["value"] == best["value"]
     assert value["overfitting"]["tries"] == 12 and "odds" in value["overfitting"]["verdict"]
     page = (open_sweep(tmp_path / "sweeps" / "o").path / "report.html").read_text()
-    assert "tries are" in page
+    assert "tries were made, of which" in page and "Probability of overfitting (PBO)" in page
     # The map has the values that were tried, not all that might have been.
     tried = sorted({each["params"]["a"] for each in value["trials"]})
     assert f'"axes":{{"a":{json.dumps(tried, separators=(",", ":"))},"kind":' in page

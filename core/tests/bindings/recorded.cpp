@@ -3,6 +3,7 @@
 #include "exchange/recorded.hpp"
 
 #include <nanobind/stl/pair.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include <memory>
@@ -26,12 +27,15 @@ class PyRecorded final : public ExchangeSink {
     PyRecorded(const PyRecorded&) = delete;  // the exchange holds on to account and sink
     PyRecorded& operator=(const PyRecorded&) = delete;
     PyRecorded(bool hedge, std::int64_t leverage, std::int64_t bar_volume_share, bool check_funds,
-               bool isolated, int queue_model, double queue_exponent, bool queue_by_order)
+               bool isolated, int queue_model, double queue_exponent, bool queue_by_order,
+               const std::tuple<double, double, std::int64_t, std::int64_t>& impact)
         : account_({.hedge = hedge, .isolated = isolated, .leverage = leverage}),
           exchange_(
               {.queue = {static_cast<QueueModel>(queue_model), queue_exponent, queue_by_order},
                .bar_volume_share = bar_volume_share,
-               .check_funds = check_funds},
+               .check_funds = check_funds,
+               .impact = {std::get<0>(impact), std::get<1>(impact), std::get<2>(impact),
+                          std::get<3>(impact)}},
               account_, *this) {}
 
     void on_order_event(std::uint32_t instrument, const OrderEventPayload& event) override {
@@ -97,6 +101,7 @@ class PyRecorded final : public ExchangeSink {
                    std::int64_t ask_size, std::uint32_t index, std::int64_t stamp) {
         MarketView& view = seen(index);
         view.set_quote({stamp != 0 ? stamp : now, now, bid, ask, bid_size, ask_size, 0, 0});
+        measure(index, now);
         if (exchange_.active(index)) exchange_.on_quote(index, now);
         if (exchange_.held(index)) exchange_.watch(index, now);
         return drain();
@@ -112,6 +117,7 @@ class PyRecorded final : public ExchangeSink {
         view.trade.size = size;
         view.trade.side = named<Side>(nb::str(side.c_str()), side_names, "side");
         view.has_trade = true;
+        measure(index, now, true);
         if (exchange_.active(index)) exchange_.on_trade(index, now);
         if (exchange_.held(index)) exchange_.watch(index, now);
         return drain();
@@ -134,6 +140,7 @@ class PyRecorded final : public ExchangeSink {
         (void)market.book.apply(payload, snapshot ? flag_snapshot : std::uint16_t{0},
                                 levels.data());
         view.book = &market.book;
+        measure(index, now);
         if (exchange_.active(index)) exchange_.on_book(index, now);
         if (exchange_.held(index)) exchange_.watch(index, now);
         return drain();
@@ -153,6 +160,7 @@ class PyRecorded final : public ExchangeSink {
         }
         const MboPayload event = mbo_from(now, action, order_id, side, price, size, last, reported);
         exchange_.on_mbo(index, now, market.orders->apply(event, flags));
+        if (last) measure(index, now);
         if (exchange_.held(index)) exchange_.watch(index, now);
         return drain();
     }
@@ -172,6 +180,7 @@ class PyRecorded final : public ExchangeSink {
         view.has_bar = true;
         view.has_volume = view.has_volume || volume > 0;
         if (exchange_.active(index) || exchange_.held(index)) exchange_.on_bar(index, ts_close);
+        if (exchange_.interest(index)->pushed) exchange_.measure_bar(index);
         if (exchange_.held(index)) exchange_.watch(index, ts_close);
         return drain();
     }
@@ -181,6 +190,7 @@ class PyRecorded final : public ExchangeSink {
         MarketView& view = seen(index);
         view.mark = mark;
         if (index_price != 0) view.index = index_price;
+        measure(index, now);
         if (exchange_.active(index)) exchange_.on_mark(index, now);
         if (exchange_.held(index)) exchange_.watch(index, now);
         return drain();
@@ -233,6 +243,8 @@ class PyRecorded final : public ExchangeSink {
         result["deleveragings_missed"] = c.deleveragings_missed;
         result["loan_calls"] = c.loan_calls;
         result["loan_liquidations"] = c.loan_liquidations;
+        result["impact_fills"] = c.impact_fills;
+        result["impact_unmeasured"] = c.impact_unmeasured;
         return result;
     }
 
@@ -254,6 +266,9 @@ class PyRecorded final : public ExchangeSink {
     }
 
  private:
+    void measure(std::uint32_t index, std::int64_t now, bool is_trade = false) {
+        if (exchange_.interest(index)->pushed) exchange_.measure(index, now, is_trade);
+    }
     MarketView& seen(std::uint32_t index) {
         if (index >= markets_.size()) throw nb::index_error("no such instrument");
         MarketView& view = markets_[index]->view;
@@ -270,11 +285,13 @@ void bind_recorded(nb::module_& m) {
     nb::class_<PyRecorded>(m, "RecordedExchange",
                            "Own orders against a recorded market. Every call gives the list of "
                            "what it caused, in order.")
-        .def(nb::init<bool, std::int64_t, std::int64_t, bool, bool, int, double, bool>(),
+        .def(nb::init<bool, std::int64_t, std::int64_t, bool, bool, int, double, bool,
+                      const std::tuple<double, double, std::int64_t, std::int64_t>&>(),
              nb::arg("hedge") = false, nb::arg("leverage") = 1,
              nb::arg("bar_volume_share") = 500'000, nb::arg("check_funds") = true,
              nb::arg("isolated") = false, nb::arg("queue_model") = 0,
-             nb::arg("queue_exponent") = 1.0, nb::arg("queue_by_order") = false)
+             nb::arg("queue_exponent") = 1.0, nb::arg("queue_by_order") = false,
+             nb::arg("impact") = std::tuple(0.0, 0.0, 1, 1))
         .def("add_instrument", &PyRecorded::add_instrument, nb::arg("index"), nb::arg("spec"),
              nb::arg("settle"), nb::arg("base"))
         .def(
@@ -355,5 +372,18 @@ void bind_recorded(nb::module_& m) {
         .def_prop_ro(
             "account", [](PyRecorded& self) -> Account& { return self.account_; },
             nb::rv_policy::reference_internal)
+        .def(
+            "impact_cost",
+            [](const PyRecorded& self, std::uint32_t index) {
+                return money_to_python(self.exchange_.impact_cost(index));
+            },
+            nb::arg("index") = 0)
+        .def("pushed_fills",
+             [](const PyRecorded& self) {
+                 nb::list found;
+                 for (const PushedFill& each : self.exchange_.pushed_fills())
+                     found.append(nb::make_tuple(each.instrument, each.trade_id, each.recorded));
+                 return found;
+             })
         .def("counters", &PyRecorded::counters);
 }

@@ -3,6 +3,7 @@
     100000 USDT                              one account, which every venue of the run draws on
     binance=100000 USDT,kraken=50000 USD     an account at each venue; nothing moves between them
     binance=100000 USDT,binance=1 BTC,...    several currencies of one account
+    binance@a=100000 USDT,binance@b=50000 USDT   two accounts at one exchange, with their names
     {"binance": "100000 USDT, 1 BTC", ...}   the same in Python
 
 The core knows money by numbers: a currency of an account has one, and money of the same name at two
@@ -20,7 +21,17 @@ from onetape.model.errors import BadConfig, InvalidAmount
 from onetape.model.money import parse_amount, parse_cash, refuse_grouped
 from onetape.model.symbol import is_venue
 
-__all__ = ["DOLLARS", "SHARED", "Accounts", "accounts_text", "as_texts", "at_par", "from_texts", "parse_accounts"]
+__all__ = [
+    "DOLLARS",
+    "SHARED",
+    "Accounts",
+    "accounts_text",
+    "as_texts",
+    "at_par",
+    "by_traded_venue",
+    "from_texts",
+    "parse_accounts",
+]
 
 Accounts = dict[str, dict[str, Decimal]]  # account -> currency -> amount
 SHARED: Final = ""  # the name of the account that all venues share
@@ -60,6 +71,22 @@ def parse_accounts(cash: str | Mapping[str, str]) -> Accounts:
             raise InvalidAmount(f"{amount.currency} is given twice for {name.strip()}: {cash!r}")
         account[amount.currency] = amount.value
     return accounts
+
+
+def by_traded_venue(accounts: Accounts) -> tuple[Accounts, dict[str, str]]:
+    """Returns accounts by the venue of what is traded on each, and the names of those that have one. The first of an
+    exchange has the symbols as the exchange writes them. Raises BadConfig for a name that two have."""
+    venues = {account: account for account in accounts if "@" not in account}
+    names: dict[str, str] = {}
+    for account in accounts:
+        exchange, at, name = account.partition("@")
+        if not at:
+            continue
+        if name in names.values():
+            raise BadConfig(f"two accounts are called {name!r}", location="--cash", todo="give each a name of its own")
+        venues[account] = account if exchange in venues.values() else exchange
+        names[venues[account]] = name
+    return {venues[account]: cash for account, cash in accounts.items()}, names
 
 
 def _venue(name: str, part: str) -> str:

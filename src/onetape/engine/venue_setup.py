@@ -14,9 +14,11 @@ from onetape.engine.host import Host
 from onetape.engine.latency import RECORDED, Latency
 from onetape.engine.plan import DEFAULT_CASH, RunPlan
 from onetape.engine.tape_facts import streams_of
+from onetape.engine.venue_options import Closed
 from onetape.model.decimals import decimal_text
 from onetape.model.errors import BadConfig
 from onetape.model.instrument import Instrument, Kind
+from onetape.model.symbol import at_exchange
 from onetape.model.time import TIME_MAX
 from onetape.model.user_rules import default_loans
 from onetape.tape.journal import JournalReader
@@ -42,7 +44,7 @@ def _with_clock(latency: Latency, plan: RunPlan, venue: str | None) -> Latency:
         path = Path(each.path)
         streams: list[int] = []
         if venue is not None:
-            streams = [s for s, facts in streams_of(path).items() if facts.venue == venue]
+            streams = [s for s, facts in streams_of(path).items() if facts.venue == at_exchange(venue)]
             if not streams:
                 continue
         with JournalReader(path) as reader:
@@ -61,12 +63,15 @@ def _with_clock(latency: Latency, plan: RunPlan, venue: str | None) -> Latency:
 def prepare_venues(plan: RunPlan, host: Host) -> None:
     """Before instruments are added: the currency of the run's equity comes first."""
     host.is_apart = bool(plan.accounts)
-    host.accounts = {account: account for account in plan.money}
+    host.accounts = plan.named_accounts
+    host.leverages = dict.fromkeys(plan.money, float(plan.leverage))
     for account, cash in plan.money.items():
         for currency in cash:
             host.money_index(account, currency)
-    for venue, latency in plan.latencies.items():
-        host.loop.set_latency(host.venue_number(venue), latency.core())
+    if plan.latencies:  # each account has a way of its own
+        further = [venue for venue in plan.accounts if plan.option_of(plan.latencies, venue) is not None]
+        for venue in dict.fromkeys([*(each for each in plan.latencies if "@" not in each), *further]):
+            host.loop.set_latency(host.venue_number(venue), plan.latency_of(venue).core())
 
 
 def _venues(instruments: Iterable[Instrument]) -> list[str]:
@@ -76,6 +81,7 @@ def _venues(instruments: Iterable[Instrument]) -> list[str]:
 def check_venues(plan: RunPlan, host: Host) -> None:
     """Every venue that an option names is in the data. Raises BadConfig."""
     venues = _venues(host.instruments.values())
+    listed = {*venues, *(f"{at_exchange(venue)}@{name}" for venue, name in plan.account_names.items())}
     named: list[tuple[str, Iterable[str]]] = [
         ("--cash", plan.accounts),
         ("--latency", plan.latencies),
@@ -86,7 +92,7 @@ def check_venues(plan: RunPlan, host: Host) -> None:
     ]
     for option, names in named:
         for venue in names:
-            if venue not in venues and plan.live is None:
+            if venue not in listed and plan.live is None:
                 raise BadConfig(
                     f"no instrument of venue {venue!r} is in the data",
                     location=option,
@@ -178,7 +184,8 @@ def set_venue_rules(plan: RunPlan, host: Host) -> RunPlan:
         loans = default_loans([each.venue for each in host.instruments.values() if each.kind is Kind.SPOT])
         plan = replace(plan, venue=replace(plan.venue, loans=loans))
     money = list(enumerate(host.money))
-    rules = plan.venue.core(
+    options = replace(plan.venue, order_rates=_order_rates(plan), closed=_closed(plan))
+    rules = options.core(
         lambda name: [(n, account) for n, (account, each) in money if each == name], host.venue_number, host.instruments
     )
     names = [f"{name} at {account}" if account else name for account, name in host.money]
@@ -186,10 +193,29 @@ def set_venue_rules(plan: RunPlan, host: Host) -> RunPlan:
     host.loop.set_fee_volume(decimal_text(plan.fee_volume))
 
     def traded_before(venue: str, group: int) -> None:
-        if venue in plan.fee_volumes:
-            host.loop.set_group_volume(group, decimal_text(plan.fee_volumes[venue]))
+        if (volume := plan.own_of(plan.fee_volumes, venue)) is not None:
+            host.loop.set_group_volume(group, decimal_text(volume))
 
     for (venue, _, _), group in host.volume_groups.items():
         traded_before(venue, group)
     host.new_volume_group = traded_before  # a schedule may come with a later version
     return plan
+
+
+def _order_rates(plan: RunPlan) -> dict[str, tuple[int, int]]:
+    """An exchange's rate is that of each account there."""
+    found = {venue: rate for venue, rate in plan.venue.order_rates.items() if "@" not in venue}
+    return found | {
+        venue: rate for venue in plan.accounts if (rate := plan.option_of(plan.venue.order_rates, venue)) is not None
+    }
+
+
+def _closed(plan: RunPlan) -> list[Closed]:
+    """An exchange that is closed is so for all accounts there."""
+    further = [venue for venue in plan.accounts if "@" in venue]
+    found = [
+        each._replace(venue=venue)
+        for each in plan.venue.closed
+        for venue in [each.venue, *(other for other in further if at_exchange(other) == each.venue)]
+    ]
+    return sorted(found, key=lambda each: each.start)

@@ -58,6 +58,9 @@ def worse_plans(plan: RunPlan, *, bars: bool = False) -> list[tuple[str, str, Ru
     else:
         note = f"the run's queue model is {plan.queue}; now behind all that is displayed"
         found.append(("back of queue", note, _with(plan, queue=CONSERVATIVE)))
+    if plan.impact is not None:
+        note = f"the run's own takers move the market: {plan.impact}"
+        found.append(("no own impact", note, _with(plan, impact=None)))
     for share in BAR_VOLUME_SHARES if bars else ():
         name = f"{share / 1e4:g} % of bar volume"
         if share == plan.bar_volume_share:

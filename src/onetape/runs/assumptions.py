@@ -7,19 +7,63 @@ from typing import Any
 
 from onetape.data.quality.conflation import Conflation
 from onetape.engine.plan import RunPlan
+from onetape.engine.queue_model import AUTO, CONSERVATIVE
 from onetape.engine.session import Session
 from onetape.model.decimals import decimal_text
 from onetape.model.enums import EventType
 from onetape.model.instrument import Instrument, Kind
+from onetape.model.symbol import at_exchange
 from onetape.model.time import format_duration, format_time
 from onetape.report.report_data import Assumption
 from onetape.runs.depth_lines import depth_lines, measured_depth
-from onetape.runs.queue_lines import queue_lines
+from onetape.runs.impact_lines import impact_lines
 from onetape.runs.venue_lines import fee_lines, liquidation_lines, percent, venue_lines
 from onetape.runs.venue_results import account_lines, latency_lines
 from onetape.tape.schema import built_in
 
 __all__ = ["ambiguous_bars", "assumptions_of", "fills_from_bars"]
+
+
+# MboCounts of the core -> in words
+_FAULTS = {
+    "unknown": "about orders that are not known",
+    "duplicates": "adding an order that was there",
+    "overfills": "filling more than was left",
+    "refused": "not to be read",
+    "disagreeing": "with another side or price than the order's",
+    "gaps": "breaks of the feed",
+}
+
+
+def queue_lines(session: Session, symbol: str, kinds: str) -> list[Assumption]:
+    """Of a symbol that fills from more than bars. kinds: of its data, in words."""
+    index = list(session.host.instruments).index(symbol)
+    queue = session.plan.queue
+    if not session.loop.by_order(index):
+        behind = f"{symbol}: filled from {kinds}; a resting order waits behind all that is "
+        if queue in (CONSERVATIVE, AUTO):
+            said = f"{behind}displayed at its price and moves up by trades only"
+            return [Assumption(said, -1, key="queue")]
+        how = session.plan.queue_fit or f"guessed ({queue})"
+        said = f"{behind}displayed at its price; who cancels there is {how}"
+        return [Assumption(said, key="queue")]
+    lines = [
+        Assumption(
+            f"{symbol}: filled from {kinds}; a resting order has its exact place among the venue's "
+            "orders, first in, first out (fifo); what it takes from those behind it they do not "
+            "feel",
+            key="queue",
+        )
+    ]
+    counts = session.loop.mbo_counts(index) or {}
+    faults = [f"{counts[name]:,} {word}" for name, word in _FAULTS.items() if counts.get(name)]
+    if faults:
+        said = f"{symbol}: of {counts['applied']:,} messages about orders {', '.join(faults)}"
+        lines.append(Assumption(said, key=f"orders {symbol}"))
+    if unknown := session.loop.counters()["queue_unknown"]:
+        said = f"{unknown:,} own orders came to rest while the venue's were not known: behind all"
+        lines.append(Assumption(said, -1))
+    return lines
 
 
 def _live_lines(session: Session) -> list[Assumption]:
@@ -70,8 +114,7 @@ def assumptions_of(session: Session, depth: Mapping[str, Conflation] | None = No
     lines += fee_lines(session)
     lines += liquidation_lines(session)
     lines += _unfunded_lines(session, session.inventory())
-    lines.append(Assumption("own orders do not move the recorded market", 1, key="impact"))
-    return lines
+    return [*lines, *impact_lines(session)]
 
 
 def _bar_lines(plan: RunPlan, symbol: str) -> list[Assumption]:
@@ -226,7 +269,7 @@ def _unfunded_lines(session: Session, inventory: Mapping[str, tuple[Mapping[int,
     unfunded = [
         each.symbol
         for each in contracts
-        if each.perpetual and not inventory.get(each.symbol, ({}, []))[0].get(EventType.FUNDING.id)
+        if each.perpetual and not inventory.get(at_exchange(each.symbol), ({}, []))[0].get(EventType.FUNDING.id)
     ]
     if unfunded:
         lines.append(

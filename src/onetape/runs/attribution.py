@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from onetape.accounts.entries import Cause
 from onetape.accounts.entry_frames import unpack
@@ -32,9 +33,12 @@ from onetape.model.money import divide_half_even, money_text, money_units
 from onetape.model.time import DAY, TIME_MAX
 from onetape.replay.filled_orders import FilledOrder, OrderFill, OrdersOfRun, read_orders
 from onetape.replay.market_prices import Market
+from onetape.report.statistics import sharpe
 from onetape.report.sweep_results import require_polars
 from onetape.tape.durable import durable_file
 from onetape.tape.journal import JournalReader
+
+Floats = NDArray[np.float64]
 
 __all__ = ["GROUPS", "MONEY", "Attribution", "attribution_of", "run_attribution", "side_by_side", "write_rows"]
 
@@ -44,6 +48,7 @@ NOBODY: Final = "nobody"  # of a portfolio: what is of no member
 _PART: Final = {"member", "symbol", "qty", "price", "fee", "fill"}  # of a portfolio's lines
 _BUY: Final = 1
 _AMOUNTS: Final = ("gross", "fees", "funding", "other")
+DAYS_MIN: Final = 30  # for a Sharpe ratio
 MONEY: Final = (*_AMOUNTS, "volume", "net")
 
 
@@ -123,14 +128,25 @@ class Attribution:
         the return of holding its symbols in equal parts."""
         rows = self.summed(by)
         if by == "strategy":
-            days = self.summed("strategy", "day")
+            _, curves = self.curves()
             for row in rows:
-                mine = [each for each in days if all(each[name] == row[name] for name in ("strategy", "currency"))]
-                level = np.cumsum([0.0, *(float(each["net"]) for each in mine)])
+                level = curves[row["strategy"], row["currency"]]
                 symbols = sorted({key[1] for key in self.cells if key[0] == row["strategy"] and key[1] in self.held})
                 row["hold_return"] = sum(self.held[each] for each in symbols) / len(symbols) if symbols else None
                 row["max_drawdown"] = float((np.maximum.accumulate(level) - level).max())
+                row["sharpe"] = sharpe(np.diff(level), DAY) if len(level) > DAYS_MIN else None
         return rows
+
+    def curves(self) -> tuple[list[int], dict[tuple[str, str], Floats]]:
+        """Days (since 1970), the one before the first among them, and what each strategy had made in each currency by
+        the end of each."""
+        numbers = [key[2] for key in self.cells]
+        days = list(range(min(numbers) - 1, max(numbers) + 1)) if numbers else []
+        nets: dict[tuple[str, str], Floats] = {}
+        for (strategy, _, day, _), cell in self.cells.items():
+            net = nets.setdefault((strategy, cell.currency), np.zeros(len(days)))
+            net[day - days[0]] += cell.net / 1e18
+        return days, {key: np.cumsum(net) for key, net in nets.items()}
 
     def as_json(self) -> dict[str, Any]:
         total = sum(cell.net for cell in self.cells.values() if cell.currency == self.currency)
@@ -188,7 +204,7 @@ def run_attribution(
             key = ACCOUNT, plan.currency, last // DAY, ""
             cells.setdefault(key, Cell(plan.currency)).other += rest
     names = {seat.venue: seat.account for seat in plan.live.seats if seat.venue} if plan.live is not None else {}
-    accounts = names or {venue: venue for venue in plan.accounts}
+    accounts = names or {venue: name for name, venue in plan.named_accounts.items() if plan.accounts}
     return Attribution(plan.currency, account, cells, _held(found, market, span[0] if span else 0), accounts)
 
 
@@ -340,6 +356,8 @@ def _cash(plan: RunPlan, journal: Path) -> Iterator[_Cash]:
                     for holder, currency, amount, wallet in entry.legs:
                         if holder == seat.slot and not wallet:
                             symbol = entry.note if entry.cause is Cause.FUNDING else ""
+                            if symbol and "@" in seat.venue:  # as it is called on this account
+                                symbol = f"{seat.venue}:{symbol.partition(':')[2]}"
                             yield _Cash(frame.time, frame.sequence, str(entry.cause), symbol, currency, amount)
 
 

@@ -42,8 +42,8 @@ def note_market(session: Session, markets: Sequence[Market], resting: Resting, s
                     continue
                 return
             tables = [
-                reader.table("trade", names=("time", "stream", "size")),
-                reader.table("bar", names=("time", "stream", "volume", "period_ns")),
+                reader.table("trade", names=("time", "stream", "size", "price")),
+                reader.table("bar", names=("time", "stream", "volume", "period_ns", "low", "high", "close")),
             ]
             (trades, bars), _ = read_columns(reader.core, tables)
         seen += len(trades["time"])
@@ -58,6 +58,10 @@ def note_market(session: Session, markets: Sequence[Market], resting: Resting, s
             by_trade[mine] |= _are_among(resting.at[mine], times)
         if not each.is_detail:  # the same volume again
             _add_moved(moved, streams, markets, trades, bars, span)
+    for each_market in markets:
+        if len(each_market.path):  # of several tapes
+            order = np.argsort(each_market.path_ts, kind="stable")
+            each_market.path_ts, each_market.path = each_market.path_ts[order], each_market.path[order]
     for market_index, each_market in enumerate(markets):
         each_market.traded = float(moved[market_index])
     if is_read and seen and len(resting.rest_ns):
@@ -72,18 +76,21 @@ def _add_moved(
     bars: Columns,
     span: tuple[int, int],
 ) -> None:
-    """Of trades, or where a tape has none, of its bars."""
+    """Of trades, or where a tape has none, of its bars: what was traded, and at which prices."""
+    prices: tuple[str, ...] = ("price",)
     rows, size = trades, trades["size"]
     if not len(trades["time"]):
-        rows, size = bars, bars["volume"]
+        rows, size, prices = bars, bars["volume"], ("low", "high", "close")
         if len(size):  # one period only: longer ones hold the same volume again
             keep = bars["period_ns"] == bars["period_ns"].min()
             rows, size = {name: values[keep] for name, values in bars.items()}, size[keep]
     inside = (rows["time"] >= span[0]) & (rows["time"] <= span[1])
     for stream, market in streams.items():
-        found = size[inside & (rows["stream"] == stream)]
-        scale = 10.0 ** markets[market].size_decimals
-        moved[market] += float(found.sum(dtype=np.float64)) / scale
+        mine, each = inside & (rows["stream"] == stream), markets[market]
+        moved[market] += float(size[mine].sum(dtype=np.float64)) / 10.0**each.size_decimals
+        path = np.column_stack([rows[name][mine] for name in prices]).ravel() / 10.0**each.price_decimals
+        each.path_ts = np.append(each.path_ts, np.repeat(rows["time"][mine], len(prices)))
+        each.path = np.append(each.path, path)
 
 
 def _are_among(wanted: Ints, times: Ints) -> NDArray[np.bool_]:

@@ -58,6 +58,7 @@ class RunOptions:
     fuse: bool = False
     filter: bool = False  # bad ticks are kept back
     bar_volume: str | None = None
+    impact: str | None = None
     detail_data: Sequence[Any] = ()  # as `data`: shown to the exchange alone, inside bars
     borrow: str | None = None
     order_rate: str | None = None
@@ -107,6 +108,7 @@ _TEXTS = {
     "trigger_delay": ("'2ms'", False),
     "borrow": ("'USDT=0.00001'", False),
     "queue": ("'power:2'", False),
+    "impact": ("'sqrt'", False),
     "symbol": ("'binance:BTC/USDT:USDT'", False),
     "margin": ("'cross'", False),
     "trade": ("'9:30-16:00'", False),

@@ -18,6 +18,7 @@ from onetape.model.errors import refusals_by_name
 from onetape.report.report_data import Assumption, StressLine, bias_word
 from onetape.runs.assumptions import ambiguous_bars
 from onetape.runs.depth_lines import depth_facts
+from onetape.runs.impact_lines import impact_facts
 from onetape.runs.venue_lines import fee_changes
 from onetape.runs.venue_results import VenueResult, venue_results
 
@@ -68,6 +69,7 @@ class RunResult:
     ambiguous_fills: int = 0
     depth: dict[str, Conflation] = field(default_factory=dict)
     venues: list[VenueResult] = field(default_factory=list)
+    impact: dict[str, Any] = field(default_factory=dict)  # of --impact: fills, unmeasured, cost by currency
     detail: dict[str, int] | None = None  # with --detail-data: events, holes, incomplete
     delta: dict[str, Any] | None = None  # of a delta.toml: what its operations cost, how long the net delta was off
 
@@ -108,6 +110,7 @@ class RunResult:
             if any(each.is_detail for each in plan.inputs)
             else None,
             venues=venue_results(session),
+            impact=impact_facts(session),
             delta=host.robot.figures if isinstance(host.robot, DeltaNeutral) else None,
             **{name: counters[name] for name in _COUNTS},
         )
@@ -131,6 +134,7 @@ class RunResult:
         return {
             **{name: made[name] for name in _KEYS},
             **{f"detail_{name}": count for name, count in (self.detail or {}).items()},
+            **({"impact": self.impact} if self.impact else {}),
             **({"delta": self.delta} if self.delta is not None else {}),
             **({"stress": [_stress_json(each) for each in self.stress]} if self.stress else {}),
             **({"lookahead": self.lookahead} if self.lookahead is not None else {}),

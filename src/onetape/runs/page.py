@@ -16,7 +16,7 @@ from onetape.engine.plan import RunPlan, TapeInput
 from onetape.engine.session import Session
 from onetape.model.instrument import Instrument
 from onetape.model.money import money_units
-from onetape.model.time import SECOND, format_time
+from onetape.model.time import DAY, MS, SECOND, format_time
 from onetape.replay.filled_orders import read_orders
 from onetape.replay.market_prices import Market as RecordedMarket
 from onetape.report.grouped import enumerated
@@ -25,10 +25,11 @@ from onetape.report.report_data import Assumption, Fills, Market, ReportData, St
 from onetape.report.report_json import write_report_json
 from onetape.report.summary import Analysis, analyze, summarize
 from onetape.report.worse_fills import exact_lines
-from onetape.runs.attribution import MONEY, run_attribution
+from onetape.runs.attribution import ACCOUNT, MONEY, Attribution, run_attribution
 from onetape.runs.earlier_incarnations import samples_of
 from onetape.runs.market_columns import note_market
 from onetape.runs.order_columns import fill_columns, order_columns, read_run, resting_columns
+from onetape.runs.pushed_fills import read_pushed_fills
 from onetape.runs.sizes import sized
 from onetape.runs.tca import run_costs
 from onetape.runs.venue_results import latency_text
@@ -106,14 +107,16 @@ def report_data(
     costs: list[dict[str, Any]] = []
     latency: list[dict[str, Any]] = []
     parts: list[dict[str, Any]] = []
+    strategies: list[dict[str, Any]] = []
     if with_market and len(ts) and len(fills.ts):
         note_market(session, markets, resting, (int(ts[0]), int(ts[-1])))
         if _is_short(plan, len(orders.id)):
-            costs, latency, parts = _judged(session, folder / "journal", result)
+            costs, latency, parts, strategies = _judged(session, folder / "journal", result)
     return ReportData(
         costs=costs,
         latency=latency,
         attribution=parts,
+        strategies=strategies,
         title=f"{result.strategy} on {enumerated(symbols)}",
         currency=result.currency,
         subtitle=f"{_when(session)}, {result.events:,} events",
@@ -131,6 +134,7 @@ def report_data(
             "loop": f"{result.seconds:.3f} s",
             "latency": latency_text(plan),
             "queue": plan.queue,
+            **({"impact": str(plan.impact)} if plan.impact else {}),
             "seed": plan.seed,
             "actions": result.action_hash[:16],
             "state": result.state_hash[:16],
@@ -157,16 +161,38 @@ def _is_short(plan: RunPlan, orders: int) -> bool:
 
 
 def _judged(session: Session, journal: Path, result: RunResult) -> tuple[list[dict[str, Any]], ...]:
-    """Rows of costs by algorithm, of latency by strategy, and of profit by strategy, instrument and direction."""
+    """Rows of costs by algorithm, of latency by strategy, of profit by strategy, instrument and direction, and of
+    strategies, where there are several."""
     plan, found = session.plan, read_orders(journal)
     market = RecordedMarket(plan, sorted(found.actions.instruments))
     account = money_units(result.pnl)
-    rows = run_attribution(plan, journal, found, market, account).summed("strategy", "symbol", "direction")
+    attribution = run_attribution(plan, journal, found, market, account)
+    rows = attribution.summed("strategy", "symbol", "direction")
     for row in rows:
         row |= {name: float(row[name]) for name in MONEY}
-    costs = run_costs(plan, found, market)
+    costs = run_costs(plan, found, market, read_pushed_fills(journal.parent))
     by_algo = [{**row, "amount": float(row["amount"])} for row in costs.grouped("algo")]
-    return by_algo, costs.latency, rows
+    return by_algo, costs.latency, rows, _strategies(session, attribution)
+
+
+def _strategies(session: Session, attribution: Attribution) -> list[dict[str, Any]]:
+    """A row for each, with what it had made by the end of each day; none for one strategy alone."""
+    rows = [row for row in attribution.grouped("strategy") if row["strategy"] != ACCOUNT]
+    if len({row["strategy"] for row in rows}) < 2:
+        return []
+    days, curves = attribution.curves()
+    labels = {
+        f"/{session.strategy_class.__name__.lower()}/{each.name}": " ".join(
+            [each.kind.__name__, *(f"{key}={value}" for key, value in each.params.items())]
+        )
+        for each in getattr(session.strategy_class, "_instances", ())
+    }
+    for row in rows:
+        row |= {name: float(row[name]) for name in MONEY}
+        row["what"] = labels.get(row["strategy"], "")
+        row["ts"] = [(day + 1) * (DAY // MS) for day in days]
+        row["level"] = curves[row["strategy"], row["currency"]].tolist()
+    return rows
 
 
 def _detail_facts(plan: RunPlan) -> dict[str, str]:

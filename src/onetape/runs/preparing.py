@@ -9,7 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from onetape.engine.accounts import SHARED, parse_accounts
+from onetape.engine.accounts import SHARED, Accounts, by_traded_venue, parse_accounts
+from onetape.engine.impact import parse_impact
 from onetape.engine.latency import Latency, parse_latencies
 from onetape.engine.loader import load_strategy
 from onetape.engine.parameters import parameters_of
@@ -80,6 +81,7 @@ def parse_plan(options: RunOptions, strategy: type[Strategy]) -> RunPlan:
         raise BadConfig(f"leverage {options.leverage}", location="--leverage", todo="give 1 or more")
     # A number alone is in the currency of the data, which prepare_plan reads.
     accounts = parse_accounts(options.cash) if options.cash and not _bare(options.cash) else {}
+    accounts, names = by_traded_venue(_at_venues(accounts, strategy))
     fee, fees = parse_fees(options.fee or ())
     fee_volume, fee_volumes = parse_volumes(options.fee_volume or "")
     queue, queue_fit = read_queue(options.queue or AUTO)
@@ -92,6 +94,7 @@ def parse_plan(options: RunOptions, strategy: type[Strategy]) -> RunPlan:
         end=end,
         cash=accounts.pop(SHARED, {}),
         accounts=accounts,
+        account_names=names,
         fee=fee,
         fees=fees,
         fee_volume=fee_volume,
@@ -103,6 +106,7 @@ def parse_plan(options: RunOptions, strategy: type[Strategy]) -> RunPlan:
         fuse=options.fuse,
         filter=options.filter,
         bar_volume_share=(parse_bar_volume(options.bar_volume) if options.bar_volume else BAR_VOLUME_SHARE),
+        impact=parse_impact(options.impact) if options.impact is not None else None,
         interpret=options.interpret,
         hedge=options.hedge,
         venue=_venue_options(options),
@@ -147,6 +151,12 @@ def _with_detail(plan: RunPlan, options: RunOptions, symbol: str | None, tapes: 
     last = max((span[1] for span in map(tape_span, tapes) if span), default=None)
     ends = [each for each in (plan.end, last + 1 if last is not None else None) if each is not None]
     return replace(plan, inputs=inputs, end=min(ends, default=None))
+
+
+def _at_venues(accounts: Accounts, strategy: type[Strategy]) -> Accounts:
+    """Returns accounts by venue, where a portfolio's file says which exchange an account of a name is at."""
+    exchanges: Mapping[str, str] = getattr(strategy, "_exchanges", {})
+    return {f"{exchanges[name]}@{name}" if name in exchanges else name: cash for name, cash in accounts.items()}
 
 
 def _bare(cash: str) -> str:

@@ -24,6 +24,7 @@ from onetape.runs.earlier_incarnations import add_earlier_incarnations
 from onetape.runs.options import RunOptions
 from onetape.runs.outcome import RunResult, plan_facts, run_facts, why_no_orders
 from onetape.runs.page import write_run_report
+from onetape.runs.pushed_fills import write_pushed_fills
 from onetape.security.private import make_private, private_folder
 from onetape.tape.prune import pin
 
@@ -171,12 +172,13 @@ def record_run(
             shutil.copyfile(instruments, folder / INSTRUMENTS_FILE)
         _keep_source(session, folder)
     plan = session.plan = replace(session.plan, bar_sources=session.host.bars.sources)
+    write_pushed_fills(session, folder)
     result = RunResult.of(session, run=folder, seconds=seconds)
     result.depth = measured_depth(session)
     result.assumptions = assumptions_of(session, result.depth)
     result.why_no_orders = why_no_orders(session)
     if plan.live is not None and plan.live.life > 1:
-        add_earlier_incarnations(result, folder / "journal")
+        add_earlier_incarnations(result, session, folder / "journal")
     if report:
         result.report = write_run_report(
             session,

@@ -10,8 +10,14 @@ fill and P its price:
               + sum of s (V(P) - V(M))      spread: what was paid beyond the mid, below zero where it was earned
               + fees
 
-All of it is in whole units of 1e-18, so the parts add up to the shortfall to the last one. A cost is positive. Beside
-it stands what a target had not got when it ended (at its deadline), of which nothing was paid:
+In a run whose own takers moved the market (--impact) the market that a fill met is the recorded one, M, and what they
+had made of it: with R the price that the fill would have had without,
+
+    impact = sum of s (V(M) - V(B))      drift: of the recorded market, which never saw the run
+           + sum of s (V(P) - V(R))      own_push
+
+and spread is the rest. All of it is in whole units of 1e-18, so the parts add up to the shortfall to the last one. A
+cost is positive. Beside it stands what a target had not got when it ended (at its deadline), of which nothing was paid:
 
     opportunity = sum of s (V(E) - V(A)) of what was missing, E the mid at the end
 """
@@ -19,7 +25,7 @@ it stands what a target had not got when it ended (at its deadline), of which no
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -36,13 +42,15 @@ from onetape.replay.filled_orders import FilledOrder, OrderFill, OrdersOfRun, re
 from onetape.replay.market_prices import Market
 from onetape.replay.resampling import interval_of, resampled
 from onetape.report.order_flow import spread
+from onetape.runs.pushed_fills import read_pushed_fills
 
-__all__ = ["CAUSES", "Costs", "costs_of", "run_costs"]
+__all__ = ["CAUSES", "PARTS", "Costs", "costs_of", "run_costs"]
 
 CAUSES: Final = ("spread", "impact", "delay", "fees")
 _BUY, _SELL = 1, 2
 _TAKER: Final = 2
 _COLUMNS: Final = ("shortfall", *CAUSES, "against_vwap", "opportunity")
+PARTS: Final = ("own_push", "drift")  # of impact, where a model says them apart
 _GROUPS: Final = ("strategy", "symbol", "algo", "side")
 
 
@@ -130,7 +138,8 @@ class Costs:
         for currency in dict.fromkeys([self.currency, *(each.currency for each in self.parents)]):
             mine = [each for each in self.parents if each.currency == currency]
             errors = _errors(mine)
-            for name in _COLUMNS:
+            parts = PARTS if any("own_push" in each.cost for each in mine) else ()
+            for name in (*_COLUMNS, *parts):
                 row = _row(mine, name, errors[name])
                 found.append({"cause": name, "currency": currency, **row})
         return found
@@ -157,10 +166,11 @@ def costs_of(run: Path) -> Costs:
     """Of a run's folder. Raises BadConfig for what is none, BadInput where a tape of its market is gone."""
     plan, _ = read_plan(run)
     found = read_orders(run / "journal")
-    return run_costs(plan, found, Market(plan, sorted(found.actions.instruments)))
+    return run_costs(plan, found, Market(plan, sorted(found.actions.instruments)), read_pushed_fills(run))
 
 
-def run_costs(plan: RunPlan, found: OrdersOfRun, market: Market) -> Costs:
+def run_costs(plan: RunPlan, found: OrdersOfRun, market: Market, recorded: Mapping[int, int] | None = None) -> Costs:
+    """recorded: of a run with own impact, the price that fills would have had without it, by trade."""
     root = "/" + plan.strategy.rpartition(":")[2].lower()
     groups: dict[tuple[bool, int, str, int], Parent] = {}
     costs = Costs(plan.currency, [], latency=_latency(found, root))
@@ -194,6 +204,8 @@ def run_costs(plan: RunPlan, found: OrdersOfRun, market: Market) -> Costs:
         # An order that takes no time answers the event of that very moment; one that travels arrives before it.
         at_once = not plan.is_at_gateway and not any(plan.latency_of(mine[0].facts.venue).longest)
         costs.reference[symbol] = _note_costs(mine, market, symbol, int(at_once))
+        if recorded is not None:
+            _note_push(mine, recorded)
     for each in wanted:
         if each.cost:
             costs.parents.append(each)
@@ -286,6 +298,20 @@ def _note_costs(parents: Sequence[Parent], market: Market, symbol: str, later: i
     return kind
 
 
+def _note_push(parents: Sequence[Parent], recorded: Mapping[int, int]) -> None:
+    """What own takers had made of the market is impact, and no spread."""
+    for each in parents:
+        if not each.cost:
+            continue
+        pushed = [fill for fill in each.fills if fill.trade in recorded]
+        own = sum(
+            each.value(fill.price, fill.size) - each.value(2 * recorded[fill.trade], fill.size) for fill in pushed
+        )
+        each.cost |= {"own_push": own, "drift": each.cost["impact"]}
+        each.cost["impact"] += own
+        each.cost["spread"] -= own
+
+
 def _arrival(parent: Parent) -> list[int]:
     """When the first of its orders was at the exchange; of a parent without one the decision."""
     came = [order.arrived or order.fills[0].time for order in parent.orders if order.arrived or order.fills]
@@ -311,14 +337,15 @@ def _row(parents: Sequence[Parent], name: str, interval: tuple[float | None, flo
 def _errors(parents: Sequence[Parent]) -> dict[str, tuple[float | None, float | None]]:
     """Returns the interval of each cost in basis points, by parents drawn anew. None for fewer than two, which say
     nothing of how much it varies."""
-    found: dict[str, tuple[float | None, float | None]] = dict.fromkeys(_COLUMNS, (None, None))
+    columns = (*_COLUMNS, *PARTS)
+    found: dict[str, tuple[float | None, float | None]] = dict.fromkeys(columns, (None, None))
     if len(parents) < 2:
         return found
-    table = np.array([[float(each.cost.get(name, 0)) for name in _COLUMNS] for each in parents])
-    priced = np.array([[float(each.base(name)) for name in _COLUMNS] for each in parents])
+    table = np.array([[float(each.cost.get(name, 0)) for name in columns] for each in parents])
+    priced = np.array([[float(each.base(name)) for name in columns] for each in parents])
     sums = resampled(np.hstack([table, priced]))
-    for at, name in enumerate(_COLUMNS):
-        amount, below = sums[:, at], sums[:, at + len(_COLUMNS)]
+    for at, name in enumerate(columns):
+        amount, below = sums[:, at], sums[:, at + len(columns)]
         shares = np.divide(amount * 1e4, below, out=np.full(len(sums), np.nan), where=below > 0)
         found[name] = interval_of(shares) or (None, None)
     return found

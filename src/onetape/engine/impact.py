@@ -1,0 +1,101 @@
+"""Own impact as an option: what a run's own takers do to the recorded market, by the square-root law.
+
+    off                                      they move nothing: the default
+    sqrt                                     the law with the values below
+    coefficient=0.7,halflife=5m,...          the law with these, and the others below
+
+The law itself is the core's (core/exchange/impact.hpp); docs/concepts/fills.md says it in words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from onetape.model.enums import EventType
+from onetape.model.errors import BadConfig, UsageError
+from onetape.model.time import DAY, HOUR, MINUTE, format_duration, parse_duration
+
+__all__ = ["Impact", "check_volume", "parse_impact"]
+
+COEFFICIENT_MAX: Final = 100.0
+SPAN_MAX: Final = 366 * DAY
+# Samples that volatility and volume are made of; the core has the same number.
+SAMPLES: Final = 60
+# Beside these a bar fills nothing, and its volume counts for nothing.
+_FINER: Final = (EventType.QUOTE, EventType.BOOK, EventType.MBO)
+_FORM: Final = "write sqrt, or coefficient=0.7,halflife=5m with permanent=0.2 or window=1h beside it"
+
+
+class Impact(NamedTuple):
+    """displacement = coefficient * volatility * sqrt(own size / volume), in price units."""
+
+    coefficient: float = 1.0  # of order one in what has been measured (Tóth et al. 2011)
+    half_life: int = 30 * MINUTE  # ns in which the transient part of it halves
+    permanent: float = 0.0  # share of it that follows what is held, and does not decay
+    window: int = HOUR  # ns of volatility and volume; with bars longer than a 60th of it: 60 bars
+
+    def __str__(self) -> str:
+        text = f"coefficient={self.coefficient!r},halflife={format_duration(self.half_life)}"
+        return f"{text},permanent={self.permanent!r},window={format_duration(self.window)}"
+
+    @property
+    def core(self) -> tuple[float, float, int, int]:
+        """Returns what the core's RecordedVenue takes."""
+        return self.coefficient, self.permanent, self.half_life, self.window
+
+
+def parse_impact(text: str) -> Impact | None:
+    """Returns the law, None for `off`. Raises BadConfig for what is neither."""
+    if (name := text.strip()) in ("off", "sqrt"):
+        return Impact() if name == "sqrt" else None
+    fields: dict[str, str] = {}
+    for part in text.split(","):
+        key, equals, value = (each.strip() for each in part.partition("="))
+        if not equals or key in fields or key not in ("coefficient", "halflife", "permanent", "window"):
+            raise BadConfig(f"impact {part.strip()!r} of {text!r}", location="--impact", todo=_FORM)
+        fields[key] = value
+    usual = Impact()
+    return Impact(
+        _number(fields, "coefficient", usual.coefficient, COEFFICIENT_MAX, least=1e-9),
+        _span(fields, "halflife", usual.half_life, least=1),
+        _number(fields, "permanent", usual.permanent, 1.0),
+        _span(fields, "window", usual.window, least=SAMPLES),
+    )
+
+
+def _number(fields: Mapping[str, str], key: str, usual: float, most: float, *, least: float = 0.0) -> float:
+    try:
+        value = float(fields.get(key, usual))
+    except ValueError:
+        value = -1.0
+    if not least <= value <= most:
+        raise BadConfig(f"{key} {fields[key]!r}", location="--impact", todo=f"give {least:g} to {most:g}")
+    return value
+
+
+def _span(fields: Mapping[str, str], key: str, usual: int, *, least: int) -> int:
+    if key not in fields:
+        return usual
+    try:
+        span = parse_duration(fields[key])
+    except UsageError:
+        span = 0
+    if not least <= span <= SPAN_MAX:
+        raise BadConfig(f"{key} {fields[key]!r}", location="--impact", todo="write 5m or 1h, at most 366d")
+    return span
+
+
+def check_volume(fills_on: Mapping[str, Mapping[int, int]]) -> None:
+    """Raises BadConfig for an instrument whose data say no volume. fills_on: {type id: count} of what orders meet."""
+    without = [
+        symbol
+        for symbol, types in fills_on.items()
+        if not types.get(EventType.TRADE.id) and any(types.get(each.id) for each in _FINER)
+    ]
+    if without:
+        raise BadConfig(
+            f"own impact goes by the volume traded, and {', '.join(without)} has quotes or depth without trades",
+            location="--impact",
+            todo="add a tape with their trades, or leave --impact out",
+        )
