@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from onetape.data.holes import holes_in_bars
-from onetape.data.importing import import_files
+from onetape.data.importing import holes_in_bars, import_files
 from onetape.model.time import DAY, HOUR, MINUTE
 
 T0 = 1_700_006_400  # 2023-11-15T00:00:00Z

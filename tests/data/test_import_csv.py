@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
@@ -89,6 +91,55 @@ def test_text_without_zone_is_utc_unless_told(import_text: Any, tmp_path: Path, 
     assert times(read(tmp_path / "tape").of("trade")) == [-8 * 3600, 1]
     with pytest.raises(UsageError, match="unknown time zone"):
         import_text(text, tz="Mars/Olympus")
+
+
+def local(moment: int, zone: str) -> str:
+    """The wall clock of a moment in ns: what a file without zones has."""
+    return datetime.fromtimestamp(moment // NS, ZoneInfo(zone)).strftime("%Y-%m-%d %H:%M:%S")
+
+
+@pytest.mark.parametrize("direction", [1, -1])
+@pytest.mark.parametrize(
+    ("zone", "minutes"),
+    [
+        *product(("Europe/Berlin", "America/New_York"), (1, 15, 30, 60)),
+        *product(("Australia/Lord_Howe",), (1, 15, 30)),  # repeats half an hour
+    ],
+)
+def test_an_hour_that_clocks_repeat_is_read_in_the_files_order(
+    zone: str, minutes: int, direction: int, import_text: Any, tmp_path: Path, read: Any
+) -> None:
+    changes = {"Europe/Berlin": "2024-10-27", "America/New_York": "2024-11-03", "Australia/Lord_Howe": "2024-04-07"}
+    midnight = int(datetime.fromisoformat(changes[zone]).replace(tzinfo=ZoneInfo(zone)).timestamp())
+    moments = [(midnight + step * minutes * 60) * NS for step in range(6 * 60 // minutes)]
+    rows = [f"{local(each, zone)},1,2,0.5,1.5,7\n" for each in moments][::direction]
+    result = import_text("time,open,high,low,close,volume\n" + "".join(rows), tz=zone, period=f"{minutes}m")
+    opened = [record.data["ts_open"] for record in read(tmp_path / "tape").of("bar")]
+    assert (opened, result.rejected) == (moments, 0)
+
+
+def test_rows_a_little_out_of_order_stay_in_their_hour(import_text: Any, tmp_path: Path, read: Any) -> None:
+    begin = int(datetime(2024, 10, 26, 23, tzinfo=UTC).timestamp())
+    moments = [(begin + step * 60 + (40 if step % 2 else -40)) * NS for step in range(5, 235)]
+    rows = "".join(f"{local(each, 'Europe/Berlin')},1,1\n" for each in moments)
+    import_text("time,price,size\n" + rows, tz="Europe/Berlin")
+    assert [record.time for record in read(tmp_path / "tape").of("trade")] == sorted(moments)
+
+
+@pytest.mark.parametrize(
+    ("text", "below"),
+    [
+        ("1700000000.123456789", 123456789),
+        ("1700000000.1234567891", 123456789),
+        ("1700000000.1234567885", 123456788),
+        ("1700000000.1234567895000", 123456790),
+        ("1700000000.12345678850001", 123456789),
+        ("1700000000.999999999999", 10**9),
+    ],
+)
+def test_fractions_of_seconds_are_exact(text: str, below: int, import_text: Any, tmp_path: Path, read: Any) -> None:
+    import_text(f"ts,price,size\n{text},1,1\n")
+    assert read(tmp_path / "tape").of("trade")[0].time == 1_700_000_000 * NS + below
 
 
 def test_frame_time_is_the_receipt_else_the_venues(import_text: Any, tmp_path: Path, read: Any) -> None:

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 from uuid import UUID
 
+import numpy as np
+
 from onetape import _core
 from onetape.data.capture import CaptureImporter, read_seeds
 from onetape.data.events import import_events
-from onetape.data.holes import Holes, holes_in_bars
 from onetape.data.instruments import read_instruments
 from onetape.data.layout import TableOptions, TableSource
 from onetape.data.limits import Limits
@@ -30,7 +31,8 @@ from onetape.model import inference
 from onetape.model.enums import EventType
 from onetape.model.errors import UsageError
 from onetape.model.instrument import Instrument
-from onetape.model.time import parse_duration, parse_period
+from onetape.model.time import format_time, parse_duration, parse_period, rough_duration
+from onetape.tape.journal import JournalReader
 from onetape.tape.schema import schema_preamble
 
 if TYPE_CHECKING:
@@ -42,6 +44,48 @@ Columns = str | Sequence[str] | Mapping[str, str] | None
 # Part of a tape's identity: raised when the same input begins to give other frames.
 IMPORT_VERSION: Final = 5
 _TYPE_NAMES: Final = {spec[0]: spec[1] for spec in _core.event_specs()}
+
+
+@dataclass(slots=True)
+class Holes:
+    """Counts the holes of one symbol and period: how many, and the longest. Times are ns UTC."""
+
+    symbol: str
+    period: int
+    count: int = 0
+    longest: int = 0
+    longest_at: int = 0  # where the missing bars would begin
+
+    def __str__(self) -> str:
+        places = "1 hole" if self.count == 1 else f"{self.count:,} holes, the longest"
+        return (
+            f"{self.symbol}: bars of {rough_duration(self.period)} have {places} of "
+            f"{rough_duration(self.longest)} from {format_time(self.longest_at)}"
+        )
+
+
+def holes_in_bars(tape: Path, symbols: Sequence[str]) -> list[Holes]:
+    """Symbols by stream (from 1) whose bars do not follow each other. Bars are in order of time."""
+    found: dict[tuple[int, int], Holes] = {}
+    ends: dict[tuple[int, int], int] = {}
+    with JournalReader(tape) as reader:
+        for rows in reader.chunks("bar"):
+            kinds = np.stack([rows["stream"].astype(np.int64), rows["period_ns"]], axis=1)
+            for stream, period in np.unique(kinds, axis=0).tolist():
+                mine = rows[(kinds[:, 0] == stream) & (kinds[:, 1] == period)]
+                key = (stream, period)
+                opens, closes = mine["ts_open"], mine["ts_close"]
+                before = np.concatenate(([ends.get(key, int(opens[0]))], closes[:-1]))
+                ends[key] = int(closes[-1])
+                missing = opens - before
+                if not (places := int(np.count_nonzero(missing > 0))):
+                    continue
+                holes = found.setdefault(key, Holes(symbols[stream - 1], period))
+                holes.count += places
+                at = int(np.argmax(missing))
+                if missing[at] > holes.longest:
+                    holes.longest, holes.longest_at = int(missing[at]), int(before[at])
+    return [found[key] for key in sorted(found)]
 
 
 class Reading(TypedDict, total=False):
