@@ -132,6 +132,7 @@ def test_a_collector_follows_no_redirect():
             received.append(why)
 
         def take(self, topic: str, body: bytes) -> None: ...
+        def proxy(self, out: object) -> None: ...
 
     async def work() -> None:
         async with redirected(302) as (first, port, other):

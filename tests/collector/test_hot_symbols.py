@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from onetape.collector.hot_symbols import SILENT_FOR, HotSymbols
 from onetape.collector.options import venue_feed_options
+from onetape.collector.venue_feed import SILENT_FOR, HotSymbols
 from onetape.market.condition import parse_condition
 from onetape.model.errors import BadConfig
 from onetape.model.sections import CollectorConfig, Config, VenueConfig

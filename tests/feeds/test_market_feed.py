@@ -24,7 +24,9 @@ from waiting import wait_in_loop
 KIND = "binance-usdm"
 
 
-def instruments(count: int):
+def instruments(count: int, kind: str = KIND):
+    if kind == "kraken":
+        return [from_symbol(f"kraken:S{n}/USD", raw_symbol=f"S{n}/USD", tick="0.1", lot="0.001") for n in range(count)]
     return [
         from_symbol(f"binance:S{n}/USDT:USDT", raw_symbol=f"S{n}USDT", tick="0.1", lot="0.001") for n in range(count)
     ]
@@ -32,6 +34,8 @@ def instruments(count: int):
 
 class Server:
     """Every connection is heard from; `said` goes to all that speak. refuses: who comes from now on is sent away."""
+
+    kind = KIND
 
     def __init__(self) -> None:
         self.sockets: list[web.WebSocketResponse] = []
@@ -52,15 +56,16 @@ class Server:
         self.sockets.append(socket)
         if self.came in self.mute:
             self.silent.append(socket)
-        async for _ in socket:
-            pass
+        await self.answer(socket)
         self.sockets.remove(socket)
         return socket
 
-    async def trade(self) -> None:
-        """One more, to all that listen."""
-        self.number += 1
-        row = {
+    async def answer(self, socket: web.WebSocketResponse) -> None:
+        async for _ in socket:
+            pass
+
+    def row(self) -> object:
+        return {
             "e": "aggTrade",
             "E": 1,
             "T": 1795000000000,
@@ -70,7 +75,11 @@ class Server:
             "q": "1",
             "m": True,
         }
-        text = msgspec.json.encode(row).decode()
+
+    async def trade(self) -> None:
+        """One more, to all that listen."""
+        self.number += 1
+        text = msgspec.json.encode(self.row()).decode()
         for socket in list(self.sockets):
             if socket not in self.silent and not socket.closed:
                 await socket.send_str(text)
@@ -81,6 +90,45 @@ class Server:
             await asyncio.sleep(0.003)
 
 
+class SlowKraken(Server):
+    """Greets at once, as Kraken does, and confirms the subscriptions of a connection after the first one late: nothing
+    is brought over it before. confirms: whether it does at all."""
+
+    kind = "kraken"
+    confirms = True
+
+    async def answer(self, socket: web.WebSocketResponse) -> None:
+        is_first = self.came == 1
+        if not is_first:
+            self.silent.append(socket)
+        await socket.send_str('{"channel":"status","type":"update","data":[{"system":"online"}]}')
+        requests = [await socket.receive_json() for _ in range(3)]
+        if not is_first:
+            await asyncio.sleep(4 * market_feed.OVERLAP_S)
+        for each in requests:
+            params = each["params"]
+            for symbol in params["symbol"] if self.confirms else ():
+                result = {"channel": params["channel"], "symbol": symbol}
+                await socket.send_str(
+                    msgspec.json.encode({"method": "subscribe", "result": result, "success": True}).decode()
+                )
+        if not is_first:
+            self.silent.remove(socket)
+        await super().answer(socket)
+
+    def row(self) -> object:
+        trade = {
+            "symbol": "S0/USD",
+            "side": "buy",
+            "price": 1.0,
+            "qty": 1.0,
+            "ord_type": "market",
+            "trade_id": self.number,
+            "timestamp": "2026-11-18T12:00:00.000000Z",
+        }
+        return {"channel": "trade", "type": "update", "data": [trade]}
+
+
 @pytest.fixture(autouse=True)
 def soon(monkeypatch):
     monkeypatch.setattr(market_feed, "OVERLAP_S", 0.25)  # as a busy machine needs
@@ -88,9 +136,9 @@ def soon(monkeypatch):
 
 
 @asynccontextmanager
-async def feeding(folder, count: int = 1, renew_s: float = 3600.0):
+async def feeding(folder, count: int = 1, renew_s: float = 3600.0, make: type[Server] = Server):
     """(server, feed, what it said), while one stream of it is followed."""
-    server, said = Server(), []
+    server, said = make(), []
     app = web.Application()
     app.router.add_get("/{path:.*}", server.handle)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
@@ -98,11 +146,12 @@ async def feeding(folder, count: int = 1, renew_s: float = 3600.0):
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     port = runner.addresses[0][1]
-    venue = open_trading_venue(KIND, "", "", Addresses("", f"ws://127.0.0.1:{port}", ""))
+    kind = server.kind
+    venue = open_trading_venue(kind, "", "", Addresses("", f"ws://127.0.0.1:{port}", ""))
     with JournalWriter(folder / "tape", durable=False) as writer:
         feed = MarketFeed(
-            venue, instruments(count), writer, {}, said.append, DriftWatch(KIND, said.append),
-            Rejects(KIND, said.append), renew_s=renew_s,
+            venue, instruments(count, kind), writer, {}, said.append, DriftWatch(kind, said.append),
+            Rejects(kind, said.append), renew_s=renew_s,
         )  # fmt: skip
         tasks = [asyncio.ensure_future(feed.follow(0, feed.streams()[0]))]
         try:
@@ -137,6 +186,23 @@ def test_connections_that_follow_each_other_miss_nothing_and_repeat_nothing(tmp_
 
     asyncio.run(work())
     assert len(numbers(tmp_path)) > 100
+    assert_once_and_in_order(numbers(tmp_path))
+
+
+@pytest.mark.parametrize("confirms", [True, False])
+def test_a_connection_that_greets_before_it_brings_anything_misses_nothing(tmp_path, monkeypatch, confirms):
+    """Or, where a venue does not confirm, what has spoken by `RENEW_RETRY_S` is taken for heard."""
+    monkeypatch.setattr(SlowKraken, "confirms", confirms)
+    monkeypatch.setattr(market_feed, "RENEW_RETRY_S", 2.0)
+
+    async def work() -> None:
+        async with feeding(tmp_path, 2, renew_s=0.2, make=SlowKraken) as (server, feed, said, tasks):
+            await wait_in_loop(lambda: server.sockets)
+            tasks.append(asyncio.ensure_future(server.trade_on()))
+            await wait_in_loop(lambda: feed.renewed >= 2)
+            assert not lost(said)
+
+    asyncio.run(work())
     assert_once_and_in_order(numbers(tmp_path))
 
 

@@ -18,6 +18,7 @@ from onetape.ipc.server import Stream, listen
 from onetape.market.stream_feed import StreamFeed, StreamRules
 from onetape.model.errors import OnetapeError, UsageError
 from onetape.net.tasks import ended
+from onetape.orders.managed import HealthOut as ProxyOut
 
 __all__ = ["Collector"]
 
@@ -100,6 +101,9 @@ class Collector:
 
     def misshapen(self, parts: int) -> None:
         self._write(self._feed.misshapen(parts, time.time_ns()))
+
+    def proxy(self, out: ProxyOut) -> None:
+        self._write([out])
 
     def _write(self, outs: Any) -> None:
         """A journal that takes no more ends the process; the library that calls us would only

@@ -1,7 +1,7 @@
 """What a collector writes: the feed's events, what became of the feed, and what it was told.
 
 quote, external   as the feed has them
-health            kind `feed`: connected, lost, stale, gap, or `bad message`
+health            kind `feed`: connected, lost, stale, gap, or `bad message`; `proxy`: makes no connection, or again
 command, reply    what was asked of it; what is followed is folded from these
 """
 
@@ -24,6 +24,7 @@ from onetape.model import inference
 from onetape.model.decimals import decimals_of, to_units
 from onetape.model.errors import BadInput
 from onetape.model.instrument import Instrument
+from onetape.orders.managed import HealthOut as ProxyOut
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.tape.recovered_instruments import preamble_of, recovered_instruments
 
@@ -67,7 +68,7 @@ class StreamTape(CommandTape):
             events = [msgspec.msgpack.decode(frame.payload) for frame in reader.frames(("external",))]
         return Past(first.time if first else 0, events)
 
-    def write(self, outs: Iterable[FeedOut]) -> None:
+    def write(self, outs: Iterable[FeedOut | ProxyOut]) -> None:
         for out in outs:
             match out:
                 case QuoteOut():
@@ -76,6 +77,9 @@ class StreamTape(CommandTape):
                     self._external(out)
                 case HealthOut():
                     self._health(out.time, out.state, out.about, warned=out.state in _WARNED)
+                case ProxyOut():
+                    said = {name: text for name, text in out._asdict().items() if text != "info"}
+                    self._say(time.time_ns(), said)
                 case BadOut():
                     about = {"reason": out.reason, "count": out.count, "topic": out.topic, "head": out.head}
                     self._health(out.time, "bad message", about, warned=False)
@@ -131,6 +135,7 @@ class StreamTape(CommandTape):
 
     def _health(self, now: int, state: str, about: Mapping[str, object], *, warned: bool) -> None:
         record = {"kind": "feed", "subject": self._feed.rules.name, "state": state, **about}
-        if warned:
-            record["severity"] = "warning"
+        self._say(now, record | ({"severity": "warning"} if warned else {}))
+
+    def _say(self, now: int, record: Mapping[str, object]) -> None:
         self.writer.append("health", msgspec.msgpack.encode(record), time=now)

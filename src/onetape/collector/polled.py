@@ -27,6 +27,7 @@ from onetape.model.time import MS, SECOND
 from onetape.net.connection import back_off
 from onetape.net.egress import connector_of, egress_of
 from onetape.net.http_limits import ENCODING, body_of
+from onetape.orders.managed import HealthOut as ProxyOut
 
 __all__ = ["PAST_MAX", "News", "Past", "Polled", "Schedule", "Takes", "Webhook"]
 
@@ -48,6 +49,8 @@ class Takes(Protocol):
     def dropped(self, why: str) -> None: ...
 
     def misshapen(self, parts: int) -> None: ...
+
+    def proxy(self, out: ProxyOut) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,7 @@ class Polled(_NoTopics):
     def __init__(self, options: CollectorOptions, takes: Takes, past: Past) -> None:
         self._address, self._every = options.address, options.every_ns / SECOND
         self._topic, self._takes = _topic(options), takes
-        self._egress = egress_of(options.proxy)
+        self._egress = egress_of(options.proxy, takes.proxy)
         self._validators: dict[str, str] = {}  # of the last answer: who has nothing newer says so
         # By what they say: of the last answer; before the first one of this life those that are on the tape.
         self._last = [_canonical(each["data"]) for each in past.events]

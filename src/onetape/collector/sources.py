@@ -209,13 +209,16 @@ class _WebSocket(_Reconnecting):
     """Sends `subscribe` for each topic, where there is one. A topic that is left stays until the
     next connection: there is no common word for it."""
 
-    _socket: aiohttp.ClientWebSocketResponse | None = None
+    def __init__(self, options: CollectorOptions, takes: Takes, topics: Iterable[str]) -> None:
+        super().__init__(options, takes, topics)
+        self._egress = egress_of(options.proxy, takes.proxy)
+        self._socket: aiohttp.ClientWebSocketResponse | None = None
 
     async def _session(self) -> str:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S)
         async with (
             aiohttp.ClientSession(
-                connector=connector_of(egress_of(self._options.proxy)), timeout=timeout, trace_configs=[no_redirects()]
+                connector=connector_of(self._egress), timeout=timeout, trace_configs=[no_redirects()]
             ) as session,
             session.ws_connect(
                 self._options.address, heartbeat=2 * SILENCE_S, max_msg_size=ROOM * self._options.message_bytes_max

@@ -13,7 +13,6 @@ from typing import Any, Final
 
 import aiohttp
 
-from onetape.collector.hot_symbols import HotSymbols
 from onetape.collector.klines import Klines
 from onetape.collector.lost_streams import LostStreams
 from onetape.collector.options import VenueFeedOptions, hub_journal
@@ -42,6 +41,7 @@ from onetape.net.tasks import ended
 from onetape.orders.budget import BudgetRule
 from onetape.orders.malformed import MALFORMED
 from onetape.orders.managed import HealthOut
+from onetape.scanner.scanner import Scanner, market_journals
 from onetape.venues.contract import Addresses
 from onetape.venues.open import open_trading_venue
 
@@ -55,6 +55,40 @@ KLINES_SHARE: Final = 0.5  # of what may be asked, while streams bring the rest
 KLINES_SHARE_POLLED: Final = 0.1
 GOING: Final = (DELISTED, DROPPED)
 HEARD_S: Final = 10.0  # for a connection that replaces another to say something
+
+
+SILENT_FOR = 30 * SECOND  # of a market that writes nothing: whatever it meets is of the past
+
+
+class HotSymbols:
+    """Follows the hub's market, or without one what the processes of this home write. Used by one
+    thread at a time."""
+
+    def __init__(self, home: Path, condition: Condition) -> None:
+        self._home, self._condition = home, condition
+        self._scanner: Scanner | None = None
+        self._written, self._written_at = -1, 0
+
+    def look(self, now: int) -> frozenset[str] | None:
+        """Returns those that meet the condition, ns. None: there is no market that could say it now."""
+        try:
+            if self._scanner is None:
+                self._scanner = Scanner(market_journals(self._home), self._condition, is_live=True)
+            if not self._scanner.is_written:
+                self.close()
+                return None
+            found = self._scanner.meeting(now)
+        except OnetapeError:  # no process, no such symbol, a journal that was replaced
+            self.close()
+            return None
+        if self._scanner.frames != self._written:
+            self._written, self._written_at = self._scanner.frames, now
+        return found if now - self._written_at <= SILENT_FOR else None
+
+    def close(self) -> None:
+        scanner, self._scanner = self._scanner, None
+        if scanner is not None:
+            scanner.close()
 
 
 @dataclass(slots=True)
@@ -358,7 +392,7 @@ class VenueFeed:
             feed = self._groups[-1].feed
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(HEARD_S):
-                    while not feed.hears:
+                    while not feed.is_confirmed:
                         await asyncio.sleep(TICK_S)
             await outlast_overlap()
             await self._stop(group)

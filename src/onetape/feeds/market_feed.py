@@ -74,11 +74,22 @@ async def overlapping(
 class _Connection:
     """One socket of a link. reading: lasts as long as it does."""
 
-    def __init__(self) -> None:
+    def __init__(self, stream: MarketStream) -> None:
         self.ends = asyncio.Event()
-        self.spoke = asyncio.Event()
+        self.is_heard = asyncio.Event()  # all that was subscribed to comes over it
         self.has_spoken = False  # since `brings` was called
         self.reading: asyncio.Future[None]
+        self._confirmed_by, self._unconfirmed = stream.confirmed_by, stream.confirmations
+
+    def note(self, message: bytes) -> None:
+        """Notes that a message has come. A greeting says nothing of what will follow: subscriptions are confirmed."""
+        self.has_spoken = True
+        if self.is_heard.is_set():
+            return
+        if self._unconfirmed and self._confirmed_by in message:
+            self._unconfirmed -= 1
+        if not self._unconfirmed:
+            self.is_heard.set()
 
     def brings(self) -> bool:
         """Tells whether it has spoken since the last call, or will not any more."""
@@ -185,6 +196,12 @@ class MarketFeed:
         """All streams have spoken over their connections."""
         links = self._links.values()
         return bool(links) and all(link.has_spoken for link in links)
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Tells whether all that was subscribed to comes over the newest connection of each stream."""
+        connections = self._connections.values()
+        return bool(connections) and all(each.is_heard.is_set() for each in connections)
 
     def take(self, message: bytes, link: int = LINK, connection: Hashable = None) -> None:
         """Takes in one message, as it comes over one of the connections of a link."""
@@ -340,17 +357,18 @@ class MarketFeed:
             await ended(reading())
 
     async def _is_heard(self, current: _Connection, following: _Connection) -> bool:
-        """Tells whether what comes over the one comes over the other from now on."""
-        spoke = asyncio.ensure_future(following.spoke.wait())
+        """Tells whether what comes over the one comes over the other from now on. Where a venue has not confirmed all
+        of it by `RENEW_RETRY_S` it is enough that something comes: the current one would be ended before long."""
+        heard = asyncio.ensure_future(following.is_heard.wait())
         try:
-            waits: set[asyncio.Future[Any]] = {current.reading, following.reading, spoke}
+            waits: set[asyncio.Future[Any]] = {current.reading, following.reading, heard}
             await asyncio.wait(waits, timeout=RENEW_RETRY_S, return_when=asyncio.FIRST_COMPLETED)
-            if spoke.done():
+            if following.has_spoken:
                 both = {current.reading, following.reading}
                 await asyncio.wait(both, timeout=OVERLAP_S, return_when=asyncio.FIRST_COMPLETED)
-            return (spoke.done() or current.reading.done()) and not following.reading.done()
+            return (following.has_spoken or current.reading.done()) and not following.reading.done()
         finally:
-            spoke.cancel()
+            heard.cancel()
 
     def _release(self, connection: _Connection, at: int) -> None:
         for message in self._overlap.release(connection):
@@ -363,7 +381,7 @@ class MarketFeed:
             self._release(connection, at)
 
     def _connect(self, link: _Link, at: int, *, follows: bool = False) -> _Connection:
-        made = self._connections[at] = _Connection()
+        made = self._connections[at] = _Connection(link.stream)
         if follows or self._replaces:
             self._overlap.follow(made)
 
@@ -374,9 +392,7 @@ class MarketFeed:
             self._silence.expect(at, self._now, int(link.stream.most_s * SECOND), self._first)
 
         def take(message: bytes) -> None:
-            if not made.has_spoken:
-                made.has_spoken = True
-                made.spoke.set()
+            made.note(message)
             self.take(message, at, made)
 
         async def read() -> None:

@@ -3,6 +3,7 @@ process of the home that asks the same venue spends of them."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -23,10 +24,12 @@ __all__ = ["PAUSED", "AddressBudget", "BudgetError", "budget_file"]
 PAUSED: Final = "the venue counts too many questions with this key"
 
 
-def budget_file(home: Path, rest: str) -> Path:
-    """Returns the file with the budget of a venue's address: its host names it, and its port."""
+def budget_file(home: Path, rest: str, config_key: str = "") -> Path:
+    """Returns the file with the budget of a venue's address: its host names it, and its port. config_key: for which
+    the venue counts in place of the address; the file's name has eight digits of its hash."""
     host = urlsplit(rest).netloc.rpartition("@")[2].replace(":", "-") or "bridge"
-    return home / "run" / f"budget-{host}"
+    spender = f"-{hashlib.sha256(config_key.encode()).hexdigest()[:8]}" if config_key else ""
+    return home / "run" / f"budget-{host}{spender}"
 
 
 class BudgetError(OSError):
