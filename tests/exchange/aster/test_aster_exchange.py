@@ -108,8 +108,8 @@ def test_a_nonce_counts_once_and_near_the_venue_s_time(client, venue):
 @pytest.mark.parametrize(
     ("spoil", "code"),
     [
-        (lambda text: text.replace("BTC", "ETH"), -1022),
-        (lambda text: text[:-1] + ("0" if text[-1] != "0" else "1"), -1022),
+        (lambda text: text.replace("BTC", "ETH"), -1000),
+        (lambda text: text[:-1] + ("0" if text[-1] != "0" else "1"), -1000),
         (lambda text: text.partition("&signature=")[0], -1102),
         (lambda text: text.replace("user=0x", "user=x"), -1130),
     ],
@@ -122,13 +122,13 @@ def test_what_was_not_signed_so_is_refused(client, spoil, code):
 def test_nobody_signs_for_another_wallet(client, venue):
     stranger = AsterClient(venue, "0x" + "1" * 64, user=client.user)
     status, answer = stranger.ask("GET", "/fapi/v3/balance")
-    assert (status, answer["code"]) == (401, -2015)
+    assert (status, answer) == (400, {"code": -1000, "msg": "No agent found"})
 
 
 def test_who_may_not_sign_opens_no_account(venue):
     unseen = "0x" + "ab" * 20
     stranger = AsterClient(venue, "0x" + "1" * 64, user=unseen)
-    assert stranger.ask("GET", "/fapi/v3/balance")[1]["code"] == -2015
+    assert stranger.ask("GET", "/fapi/v3/balance")[1]["msg"] == "No agent found"
     assert unseen not in {each.lower() for each in venue.dialect.exchange.accounts.by_key}
 
 
@@ -163,13 +163,15 @@ def test_lists_in_parameters_are_signed_encoded_or_not(client):
 
 def test_the_listing_and_the_rows_are_as_its_own(client, venue):
     symbol = ok(venue.request("GET", "/fapi/v3/exchangeInfo", b"", {})[:2])["symbols"][0]
-    assert symbol["timeInForce"] == ["GTC", "IOC", "FOK", "GTX", "RPI", "HIDDEN"] and "permissionSets" not in symbol
+    assert symbol["timeInForce"] == ["GTC", "IOC", "GTX", "HIDDEN"] and "permissionSets" not in symbol
     ok(client.ask("POST", ORDER, **BTC, side="SELL", type="MARKET", quantity="0.010"))
     rows = {row["symbol"]: row for row in ok(client.ask("GET", "/fapi/v3/positionRisk"))}
     assert len(rows) == 3 and rows["BTCUSDT"]["positionAmt"] == "-0.010"
-    assert not {"breakEvenPrice", "notional", "adl"} & rows["BTCUSDT"].keys()
+    assert not {"breakEvenPrice", "adl", "marginAsset"} & rows["BTCUSDT"].keys()
     account = ok(client.ask("GET", "/fapi/v3/accountWithJoinMargin"))
     assert account["canTrade"] and len(account["positions"]) == 3
+    assert not {"multiAssetsMargin", "dualSidePosition", "feeBurn"} & account.keys()
+    assert Decimal(account["positions"][0]["maxNotional"]) > 0
     assert len(ok(client.ask("GET", "/fapi/v3/commissionRate", **BTC))) == 3
     assert client.ask("GET", "/fapi/v1/algoOrder")[0] == 404
 
@@ -249,7 +251,7 @@ def test_an_agent_trades_for_the_wallet_that_approved_it_until_it_is_revoked(cli
     (row,) = ok(agent.ask("GET", "/fapi/v3/agent"))
     assert [row[r] for r in ("canSpotTrade", "canPerpTrade", "canWithdraw")] == [False, False, True]
     ok(owner(client, "DELETE", "agent", "DelAgent", **address))
-    assert agent.ask("GET", "/fapi/v3/openOrders")[0] == 401
+    assert agent.ask("GET", "/fapi/v3/openOrders")[1]["msg"] == "No agent found"
     assert owner(client, "DELETE", "agent", "DelAgent", **address)[1]["code"] == -1130
 
 
@@ -257,8 +259,9 @@ def test_an_agent_ends_with_its_time_and_only_the_main_wallet_approves_one(clien
     past = approved(client, expired=venue.now() // 10**6 + 500)
     ok(past.ask("GET", "/fapi/v3/balance"))
     venue.wait(1)
-    assert past.ask("GET", "/fapi/v3/balance")[0] == 401
-    assert owner(client, "DELETE", "agent", "DelAgent", by=AGENT, agentAddress=client.user)[1]["code"] == -1022
+    assert past.ask("GET", "/fapi/v3/balance")[1]["msg"] == "No agent found"
+    refused = owner(client, "DELETE", "agent", "DelAgent", by=AGENT, agentAddress=client.user)[1]
+    assert refused == {"code": -1000, "msg": "Signature check failed"}
 
 
 def test_a_builder_takes_no_more_than_was_approved(client):
@@ -273,3 +276,65 @@ def test_a_builder_takes_no_more_than_was_approved(client):
     assert row == {"userAddress": client.user, "builderAddress": builder, "maxFeeRate": "0.001", "builderName": "ccxt"}
     ok(owner(client, "DELETE", "builder", "DelBuilder", builder=builder))
     assert ok(client.ask("GET", "/fapi/v3/builder")) == []
+
+
+def test_an_agent_need_not_name_the_user_that_it_signs_for(client):
+    agent = approved(client)
+    agent.user = ""
+    placed = ok(limit(agent))
+    assert [o["orderId"] for o in ok(client.ask("GET", "/fapi/v3/openOrders"))] == [placed["orderId"]]
+
+
+def test_a_nonce_that_was_given_up_places_no_order(client):
+    nonce = client.venue.now() // 1000 + 1000
+    assert ok(client.ask("POST", "/fapi/v3/noop", nonce=nonce)) == {"code": 200, "msg": "success"}
+    assert limit(client, nonce=nonce)[1] == {"code": -4225, "msg": "Nonce Expired"}
+
+
+@pytest.mark.parametrize(
+    ("mode", "kept"), [("EXPIRE_TAKER", {"resting"}), ("EXPIRE_MAKER", set()), ("EXPIRE_BOTH", set())]
+)
+@pytest.mark.parametrize("by_account", [True, False])
+def test_who_would_trade_with_himself_says_which_order_goes(client, venue, mode, kept, by_account):
+    path = "/fapi/v3/stpMode"
+    assert client.ask("POST", path, stpMode="NONE")[1]["code"] == -5039
+    own = {} if by_account else {"stpMode": mode}
+    if by_account:
+        ok(client.ask("POST", path, stpMode=mode))
+        assert ok(client.ask("GET", path)) == {"stpMode": mode}
+    touch = f"{bid(venue) + Decimal('0.1'):.1f}"
+    ok(limit(client, newClientOrderId="resting", price=touch))
+    client.ask("POST", ORDER, **BTC, side="SELL", type="LIMIT", timeInForce="GTC", quantity="0.010", price=touch, **own)
+    assert {o["clientOrderId"] for o in ok(client.ask("GET", "/fapi/v3/openOrders")) if o["side"] == "BUY"} == kept
+
+
+def test_brackets_are_one_object_of_a_symbol_and_a_list_of_all(client):
+    one = ok(client.ask("GET", "/fapi/v3/leverageBracket", **BTC))
+    assert one["symbol"] == "BTCUSDT" and one["brackets"][0]["initialLeverage"] > 0
+    assert one in ok(client.ask("GET", "/fapi/v3/leverageBracket"))
+
+
+def test_what_anybody_may_ask_has_its_own_fields(venue):
+    def get(path):
+        return venue.request("GET", f"/fapi/v3/{path}", b"", {})[1]
+
+    (row,) = get("fundingInfo?symbol=BTCUSDT")
+    assert set(row) == {"symbol", "interestRate", "time", "fundingIntervalHours", "fundingFeeCap", "fundingFeeFloor"}
+    assert get("indexreferences?symbol=BTCUSDT")["references"][0]["weight"] == "1.00000000"
+    assert get("indexreferences?symbol=NOUSDT") == {"code": -1000, "msg": "Invalid symbol."}
+    assert get("indexreferences")["code"] == -1102
+
+
+def test_the_price_that_triggers_is_told(client, venue):
+    stop = {
+        **BTC,
+        "side": "SELL",
+        "type": "STOP_MARKET",
+        "quantity": "0.010",
+        "stopPrice": f"{bid(venue) * Decimal('0.9'):.1f}",
+    }
+    key = ok(client.ask("POST", "/fapi/v3/listenKey"))["listenKey"]
+    connection = venue.connect(f"/ws/{key}")
+    row = ok(client.ask("POST", ORDER, **stop, workingType="MARK_PRICE", priceProtect="TRUE"))
+    assert (row["workingType"], row["priceProtect"]) == ("MARK_PRICE", True)
+    assert heard(connection)[0]["o"]["wt"] == "MARK_PRICE"

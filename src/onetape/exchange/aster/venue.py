@@ -7,13 +7,14 @@ V3(Recommended), of 2026-06, and its examples. What is not documented there is a
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any, Final
 
 from onetape.exchange.account import SimAccount, since
-from onetape.exchange.aster.access import WalletAccess
+from onetape.exchange.aster.access import DONE, WalletAccess
 from onetape.exchange.binance.account import AccountData
 from onetape.exchange.binance.limits import Limits
-from onetape.exchange.binance.public import PublicData
+from onetape.exchange.binance.public import INTEREST_RATE, PublicData
 from onetape.exchange.binance.rest import Params, Rest
 from onetape.exchange.binance.streams import Streams
 from onetape.exchange.binance.terms import OrderTerms, span
@@ -29,33 +30,34 @@ from onetape.model.time import DAY
 __all__ = ["Aster"]
 
 ROOT: Final = "/fapi/v3"
-TIFS: Final = ("GTC", "IOC", "FOK", "GTX", "RPI", "HIDDEN")
+# As listings have them: those of 2026-01 had FOK and RPI, too, and orders with FOK are documented still.
+LISTED_TIFS: Final = ("GTC", "IOC", "GTX", "HIDDEN")
+STP_MODES: Final = {"EXPIRE_TAKER": "cancel_incoming", "EXPIRE_MAKER": "cancel_resting", "EXPIRE_BOTH": "cancel_both"}
 ORDERS: Final = OrderTraits(
-    tifs=TIFS,
+    tifs=(*LISTED_TIFS, "FOK", "RPI"),
     triggers=True,
+    triggers_max=10,  # as listings say; the documents say 100
+    callback_most=Decimal(5),  # of an order alone; the documents have 4 for those of a batch
+    stp=("stpMode", STP_MODES),
     modifies_side=False,
     absent=frozenset({"priceMatch", "selfTradePreventionMode", "goodTillDate"}),
     is_full=True,
 )
 EVENTS: Final = EventTraits(
-    has_lite=False, absent=frozenset({"pP", "si", "ss", "V", "pm", "gtd", "er", "bep", "ma"}), tells_hedge=True
+    has_lite=False,
+    names_key=False,
+    absent=frozenset({"pP", "si", "ss", "V", "pm", "gtd", "er", "bep", "ma"}),
+    tells_hedge=True,
+    tells_trails=True,
 )
 STREAMS_MAX: Final = 200  # of a connection
-# Fields of positions that its third version has not.
-NO_POSITION_FIELDS: Final = (
-    "breakEvenPrice",
-    "notional",
-    "adl",
-    "bidNotional",
-    "askNotional",
-    "marginAsset",
-    "isolatedWallet",
-    "initialMargin",
-    "maintMargin",
-    "positionInitialMargin",
-    "openOrderInitialMargin",
-    "isolated",
-)
+# Of what an account's answer has at Binance, this one has not.
+NO_ACCOUNT_FIELDS: Final = ("multiAssetsMargin", "tradeGroupId", "feeBurn")
+# Of the fields of positions at Binance, those that are nowhere here, in the account's list alone, in positionRisk
+# alone. That has `notional` and `isolatedWallet`, which typed-aster 0.7.0 (2026-10) insists on.
+NO_FIELDS: Final = ("breakEvenPrice", "adl", "bidNotional", "askNotional", "marginAsset")
+ACCOUNT_FIELDS: Final = ("initialMargin", "maintMargin", "positionInitialMargin", "openOrderInitialMargin", "isolated")
+RISK_FIELDS: Final = ("markPrice", "liquidationPrice", "marginType", "isAutoAddMargin", "isolatedMargin")
 TRANSFERS: Final = {"SPOT_FUTURE": "MAIN_UMFUTURE", "FUTURE_SPOT": "UMFUTURE_MAIN"}
 TRANSFER_ID_MAX: Final = 63
 TRANSFER_IDS: Final = 7 * DAY  # for how long one counts
@@ -113,7 +115,9 @@ class Aster:
         for root in ("/fapi/v1", ROOT):
             routes |= public_routes(public, root)
             routes[f"{root}/exchangeInfo"] = self._exchange_info
-            routes[f"{root}/fundingInfo"] = lambda _p, _n: [_funding(row) for row in public.funding_info()]
+            routes[f"{root}/fundingInfo"] = self._funding
+            routes[f"{root}/indexreferences"] = self._references
+            routes[f"{root}/openInterest"] = public.open_interest
         for root in ("/fapi/v1/", f"{ROOT}/", *SPOT):
             routes[f"{root}ping"] = lambda _p, _n: {}
             routes[f"{root}time"] = lambda _p, now: {"serverTime": ms(now + self.skew)}
@@ -121,12 +125,38 @@ class Aster:
             routes[f"{root}exchangeInfo"] = public.empty_info
         return {("GET", path): handler for path, handler in routes.items()}
 
+    def _funding(self, params: Params, now: int) -> list[dict[str, Any]]:
+        """Under its own names."""
+        wanted = {self.exchange.instruments[at].raw_symbol for at in self.public.instruments_of(params)}
+        return [
+            {
+                "symbol": row["symbol"],
+                "interestRate": INTEREST_RATE,
+                "time": ms(now),
+                "fundingIntervalHours": row["fundingIntervalHours"],
+                "fundingFeeCap": float(row["adjustedFundingRateCap"]),
+                "fundingFeeFloor": float(row["adjustedFundingRateFloor"]),
+            }
+            for row in self.public.funding_info()
+            if row["symbol"] in wanted
+        ]
+
+    def _references(self, params: Params, now: int) -> dict[str, Any]:
+        """Returns what the index is made of: here it is the exchange's own."""
+        if params.get("symbol") and params["symbol"] not in self.public.index:
+            raise Refused(-1000, text="Invalid symbol.")
+        i = self.exchange.instruments[self.public.at(params)]
+        parts = [{"exchange": "simulated", "symbol": i.raw_symbol, "weight": "1.00000000"}]
+        return {"symbol": i.raw_symbol, "time": ms(now), "references": parts}
+
     def _exchange_info(self, _params: Params, now: int) -> dict[str, Any]:
         info = self.public.exchange_info(now)
         for symbol in info["symbols"]:
             del symbol["permissionSets"]
             symbol["filters"] = [each for each in symbol["filters"] if each["filterType"] != "POSITION_RISK_CONTROL"]
-            symbol |= {"timeInForce": list(TIFS), "symbolType": 0, "tradingMode": 0, "channel": "", "settlePlan": 0}
+            symbol["filters"].append({"filterType": "MAX_NUM_ALGO_ORDERS", "limit": ORDERS.triggers_max})
+            symbol |= {"timeInForce": list(LISTED_TIFS), "symbolType": 0, "tradingMode": 0, "channel": ""}
+            symbol |= {"settlePlan": 0, "name": "", "sequenceNo": 0, "twapMinNotional": ""}
         return info
 
     def _signed_routes(self) -> dict[tuple[str, str], Signed]:
@@ -147,9 +177,11 @@ class Aster:
             "countdownCancelAll": {"POST": trading.countdown},
             "userTrades": {"GET": lambda a, p, _n: trading.trades(a, p)},
             "balance": {"GET": lambda a, _p, n: data.balances(a, n)},
-            "accountWithJoinMargin": {"GET": lambda a, _p, n: data.account(a, n, version=2)},
+            "accountWithJoinMargin": {"GET": self._account},
+            "account": {"GET": self._account},
             "positionRisk": {"GET": self._positions},
-            "leverageBracket": {"GET": lambda _a, p, _n: data.margin.brackets(p)},
+            "leverageBracket": {"GET": self._brackets},
+            "leverageBrackets": {"GET": lambda _a, p, _n: data.margin.brackets(p)},  # as typed-aster asks
             "leverage": {"POST": data.margin.set_leverage},
             "marginType": {"POST": data.margin.set_margin_type},
             "positionMargin": {"POST": data.margin.move},
@@ -159,10 +191,12 @@ class Aster:
                 "GET": lambda a, _p, _n: {"multiAssetsMargin": a.joint is not None},
                 "POST": data.multi_assets.set_mode,
             },
+            "stpMode": {"GET": lambda a, _p, _n: {"stpMode": _stp_mode(a)}, "POST": self._set_stp_mode},
+            "noop": {"POST": lambda _a, _p, _n: DONE},  # its nonce is used: an order with it is none any more
             "commissionRate": {"GET": self._commission},
             "adlQuantile": {"GET": lambda a, p, _n: data.adl_quantile(a, p)},
             # There are no pages.
-            "income": {"GET": lambda a, p, _n: data.income(a, {n: v for n, v in p.items() if n != "page"})},
+            "income": {"GET": lambda a, p, _n: data.income(a, _without(p, "page"))},
             "forceOrders": {"GET": lambda a, p, _n: data.force_orders(a, p)},
             "asset/wallet/transfer": {"POST": self._transfer},
             "agent": {"GET": lambda a, _p, _n: self.access.agents(a)},
@@ -189,12 +223,28 @@ class Aster:
 
     def _positions(self, account: SimAccount, params: Params, now: int) -> list[dict[str, Any]]:
         rows = self.account.positions(account, params, now, version=2)
-        return [{name: value for name, value in row.items() if name not in NO_POSITION_FIELDS} for row in rows]
+        return [_without(row, *NO_FIELDS, *ACCOUNT_FIELDS) for row in rows]
+
+    def _account(self, account: SimAccount, _params: Params, now: int) -> dict[str, Any]:
+        answer = _without(self.account.account(account, now, version=2), *NO_ACCOUNT_FIELDS)
+        rows = [_without(r, *NO_FIELDS, *RISK_FIELDS) for r in self.account.positions(account, {}, now, version=2)]
+        for row in rows:
+            row["unrealizedProfit"], row["maxNotional"] = row.pop("unRealizedProfit"), row.pop("maxNotionalValue")
+        return {**answer, "positions": rows}
+
+    def _brackets(self, _account: SimAccount, params: Params, _now: int) -> Any:
+        rows = self.account.margin.brackets(params)
+        return rows[0] if params.get("symbol") else rows
+
+    def _set_stp_mode(self, account: SimAccount, params: Params, _now: int) -> dict[str, Any]:
+        mode = params.get("stpMode", "")
+        if mode not in STP_MODES:
+            raise Refused(-1102, "stpmode") if not mode else Refused(-5039)
+        self.exchange.accounts.set_self_trade(account, STP_MODES[mode])
+        return DONE
 
     def _commission(self, _account: SimAccount, params: Params, _now: int) -> dict[str, Any]:
-        rates = self.account.commission_rate(params)
-        del rates["rpiCommissionRate"]
-        return rates
+        return _without(self.account.commission_rate(params), "rpiCommissionRate")
 
     def _transfer(self, account: SimAccount, params: Params, now: int) -> dict[str, Any]:
         kind = TRANSFERS.get(params.get("kindType", ""))
@@ -256,8 +306,9 @@ class Aster:
         self.streams.tick(now)
 
 
-def _funding(row: dict[str, Any]) -> dict[str, Any]:
-    """Under its own names."""
-    return {
-        name.replace("adjustedFundingRate", "fundingFee"): value for name, value in row.items() if name != "disclaimer"
-    }
+def _stp_mode(account: SimAccount) -> str:
+    return next((mode for mode, rule in STP_MODES.items() if rule == account.self_trade), "EXPIRE_MAKER")
+
+
+def _without(row: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in names}

@@ -61,5 +61,7 @@ ASTER: Final = Family(
     has_open_interest=False,
     pages_income=False,
     ways=("", "", ""),
+    # As typed-aster 0.7.0 (2026-10) has them from the venue.
+    said={"signature check failed": -1022, "no agent found": -2015},
 )
 TESTNET_ASTER: Final = replace(ASTER, signer=partial(WalletSigner, chain=TESTNET))
