@@ -414,6 +414,18 @@ def test_positions_and_money_are_of_when_they_were_asked_for(protocol):
     assert (balance.currency, balance.total, balance.time) == ("USDC", 100_500_000 * 10**12, NOW)
     assert balance.as_of_from < NOW < NOW + 5 * MS < balance.as_of_to
     assert balance.margin == (-1_250_000 * 10**12, 80 * 10**18, 10 * 10**18)
+    # Equity has spot assets at their market value in it, of which only a part is collateral: an answer of 2026-09.
+    recorded = {
+        "balance": "4970.000323",
+        "account_equity": "5478.140323",
+        "cross_account_equity": "5376.512323",
+        "spot_market_value": "508.14",
+        "spot_collateral": "406.512",
+        "available_to_spend": "5376.512323",
+        "total_margin_used": "0",
+    }
+    (balance,) = answered(protocol, protocol.balances(NOW), recorded).reports
+    assert balance.margin == (0, 5_376_512_323 * 10**12, 0)
 
 
 def test_fills_are_told_oldest_first_a_page_at_a_time(protocol):
@@ -675,3 +687,51 @@ def test_there_is_no_dead_mans_switch_and_no_transfer(protocol):
     assert protocol.dead_man("", NOW, after=1) is None
     assert protocol.deposits("USDC", NOW, since=0) is None
     assert protocol.cancel(OrderKey(BTC, OURS), NOW).purpose is Purpose.CANCEL
+
+
+# --- API config keys --------------------------------------------------------------------------------
+
+
+def calls_of(venue) -> list:
+    """One of each kind that it asks."""
+    p, key = venue.protocol, OrderKey(BTC, OURS)
+    return [
+        p.place(OURS, spec(), NOW),
+        p.cancel(key, NOW),
+        p.query(key, NOW),
+        p.query(key._replace(ended=True), NOW),
+        p.query(key._replace(venue_id="7"), NOW),
+        *p.open_orders(NOW),
+        p.open_stops(BTC, NOW),
+        p.fills(BTC, NOW, since=0),
+        p.account_moves(NOW, since=0),
+        p.positions(NOW),
+        p.balances(NOW),
+        p.modes(NOW),
+        p.leverage(BTC, 5, NOW),
+        venue.time(),
+        venue.instruments(),
+        venue.past.bars(p._by_symbol[BTC], 60_000 * MS, NOW - 10 * 60_000 * MS, NOW),
+    ]
+
+
+def test_an_api_config_key_is_on_every_request_and_makes_histories_cheaper():
+    plain = open_trading_venue("pacifica", ACCOUNT, SECRET, Addresses("", "", ""))
+    keyed = open_trading_venue("pacifica", ACCOUNT, SECRET, Addresses("", "", ""), "abcdefgh_6Fk7")
+    for each in (plain, keyed):
+        each.instruments_of(json.dumps({"data": INFO}).encode(), frozenset({BTC}))
+    assert (plain.budget[0].most, keyed.budget[0].most) == (100, 300)
+    weights = [(a.weight, b.weight) for a, b in zip(calls_of(plain), calls_of(keyed), strict=True)]
+    assert set(weights) == {(1, 1), (12, 4)}
+    assert weights.count((12, 4)) == 4
+    assert {call.headers.get("PF-API-KEY") for call in calls_of(keyed)} == {"abcdefgh_6Fk7"}
+    assert {call.headers.get("PF-API-KEY") for call in calls_of(plain)} == {None}
+    assert keyed.entry_dialect("").handshake == {"PF-API-KEY": "abcdefgh_6Fk7"}
+    assert plain.entry_dialect("").handshake == {}
+
+
+@pytest.mark.parametrize("key", ["a b", "a\nX: y", "\u00e4"])
+def test_what_is_no_api_config_key_is_refused_without_being_repeated(key):
+    with pytest.raises(BadConfig) as refused:
+        open_trading_venue("pacifica", ACCOUNT, SECRET, Addresses("", "", ""), key)
+    assert key not in str(refused.value)

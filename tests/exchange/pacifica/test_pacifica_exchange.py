@@ -222,6 +222,94 @@ def test_credits_of_a_minute_are_of_an_address_and_of_an_api_key():
     assert client.get("info")[0] == 429
 
 
+def test_api_keys_of_a_main_account_and_its_sub_accounts_spend_one_quota():
+    venue = Virtual("pacifica")
+    main, sub = (PacificaClient(venue, secret) for secret in (wallet("main"), wallet("sub")))
+    stamp = venue.now() // 1_000_000
+    about = {"timestamp": stamp, "expiry_window": 5000}
+    initiated = sub.signer.sign(message_of("subaccount_initiate", {"account": main.account}, stamp, 5000))
+    confirmed = main.signer.sign(message_of("subaccount_confirm", {"signature": initiated}, stamp, 5000))
+    signatures = {"sub_signature": initiated, "main_signature": confirmed}
+    body = {"main_account": main.account, "subaccount": sub.account, **signatures, **about}
+    data(main.post("account/subaccount/create", body))
+    for each in (main, sub):
+        each.headers = {"PF-API-KEY": data(each.ask("account/api_keys/create", "create_api_key"))["api_key"]}
+    for each in (main, sub) * 150:
+        data(each.get("info"))
+    assert main.get("info")[0] == sub.get("info")[0] == 429
+
+
+def test_an_account_makes_five_api_keys_and_revokes_them(client):
+    made = [data(client.ask("account/api_keys/create", "create_api_key"))["api_key"] for _ in range(5)]
+    assert all(re.fullmatch(r"[^_]{8}_[1-9A-HJ-NP-Za-km-z]+", each) for each in made)
+    assert client.ask("account/api_keys/create", "create_api_key")[0] == 400
+    listed = {"active_api_keys": made, "api_key_limit": 5}
+    assert data(client.ask("account/api_keys", "list_api_keys")) == listed
+    data(client.ask("account/api_keys/revoke", "revoke_api_key", api_key=made[0]))
+    assert data(client.ask("account/api_keys", "list_api_keys"))["active_api_keys"] == made[1:]
+    client.headers = {"PF-API-KEY": made[0]}
+    assert client.get("info")[0] == 403
+
+
+# --- spot collateral --------------------------------------------------------------------------------
+
+
+def deposit(venue, account, currency: str, amount: str) -> None:
+    venue.dialect.exchange.accounts.deposit(account, currency, amount, venue.now())
+    venue.settle()
+
+
+def test_spot_counts_as_margin_at_its_ratio_up_to_a_bound(client, venue):
+    account = venue.dialect.exchange.accounts[0]
+    before = client.mine("account")
+    deposit(venue, account, "SOL", "5")
+    shown = client.mine("account")
+    value, counted = Decimal(shown["spot_market_value"]), Decimal(shown["spot_collateral"])
+    assert 0 < value < 10_000
+    assert abs(counted - value * Decimal("0.8")) < Decimal("0.00001")
+    assert Decimal(shown["account_equity"]) == Decimal(shown["balance"]) + value
+    assert Decimal(shown["cross_account_equity"]) == Decimal(shown["balance"]) + counted
+    assert Decimal(shown["available_to_spend"]) == Decimal(before["available_to_spend"]) + counted
+    assert shown["available_to_withdraw"] == before["available_to_withdraw"]  # of USDC
+    (row,) = shown["spot_balances"]
+    assert (row["symbol"], row["amount"]) == ("SOL", "5")
+    deposit(venue, account, "BTC", "3")
+    shown = client.mine("account")
+    assert abs(Decimal(shown["spot_collateral"]) - counted - 9000) < Decimal("0.00001")  # 10,000 USD at 0.9
+    (btc,) = [row for row in data(client.get("spot_assets")) if row["symbol"] == "BTC"]
+    assert (btc["ltv_ratio"], btc["collateral_value_limit_usd"]) == ("0.9", "10000")
+
+
+def test_a_position_stands_on_spot_alone_and_its_loss_is_owed(client, venue):
+    account = venue.dialect.exchange.accounts[0]
+    held = client.mine("account")["balance"]
+    deposit(venue, account, "USDC", f"-{held}")
+    assert refusal(client.market("bid", "0.05"))[:2] == (422, 5)
+    deposit(venue, account, "BTC", "1")
+    data(client.market("bid", "0.05"))
+    shown = client.mine("account")
+    assert Decimal(shown["balance"]) < 0  # the fee
+    assert 0 < Decimal(shown["available_to_spend"]) < 9000
+    assert refusal(client.ask("account/margin", "update_margin_mode", symbol="ETH", is_isolated=True))[1] == 12
+    data(client.market("ask", "0.05", reduce_only=True))
+    assert client.mine("positions") == []
+
+
+def test_a_position_is_closed_once_spot_no_longer_carries_it(client, venue):
+    exchange, account = venue.dialect.exchange, venue.dialect.exchange.accounts[0]
+    held = Decimal(client.mine("account")["balance"])
+    deposit(venue, account, "USDC", f"-{held - 1}")
+    deposit(venue, account, "SOL", "5")
+    data(client.market("bid", "0.1"))
+    listing = exchange.listings[0]
+    exchange.clearing.on_mark(0, int(listing.mark * Decimal("0.9")), venue.now())
+    venue.settle()
+    assert client.mine("positions") == []
+    shown = client.mine("account")
+    assert shown["balance"] == "0"  # what was owed then is paid from the spot assets
+    assert 0 < Decimal(shown["spot_balances"][0]["amount"]) < 5
+
+
 # --- stops, take profit and stop loss ---------------------------------------------------------------
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from exchange.pacifica.pacifica_client import PacificaClient
 from exchange.venue_client import Virtual, heard
+from onetape.exchange.dialect import Connection
+from onetape.exchange.keys import solana_pair
 
 
 @pytest.fixture
@@ -113,6 +115,49 @@ def test_an_order_is_told_of_from_its_making_to_its_end(client, socket):
     assert socket.listen()["account_positions"][-1]["data"] == []
 
 
+def test_working_orders_are_told_whole_first_and_with_each_change(client, socket):
+    client.limit(50000, side="bid", client_order_id=str(uuid5(NAMESPACE_URL, "c")))
+    (first,) = socket.subscribe(source="account_orders", account=client.account)
+    assert [(row["ip"], row["a"], row["os"], row["c"]) for row in first["data"]] == [("50000", "0.01", "open", "0")]
+    client.limit(49000)
+    last = socket.listen()["account_orders"][-1]
+    assert [row["ip"] for row in last["data"]] == ["50000", "49000"]
+    client.ask("orders/cancel_all", "cancel_all_orders", all_symbols=True, exclude_reduce_only=False)
+    assert socket.listen()["account_orders"][-1]["data"] == []
+
+
+def test_money_that_comes_and_goes_is_told_with_what_is_of_its_kind(venue, client, socket):
+    assert socket.subscribe(source="account_transfers", account=client.account) == []
+    exchange, account = venue.dialect.exchange, venue.dialect.exchange.accounts[0]
+    exchange.accounts.deposit(account, "USDC", "1000.5", venue.now())
+    exchange.accounts.deposit(account, "SOL", "-2", venue.now(), reason="withdraw")
+    rows = [message["data"] for message in socket.listen()["account_transfers"]]
+    assert [(row["u"], row["e"], row["a"], row["am"]) for row in rows] == [
+        (client.account, "deposit", "USDC", "1000.500000"),
+        (client.account, "withdraw", "SOL", "2.000000"),
+    ]
+    assert all(set(row) == {"u", "e", "a", "am", "t"} for row in rows)
+    other = exchange.accounts[1]
+    exchange.accounts.give(account, other.name, ("", ""), "USDC", "7", "", venue.now())
+    (message,) = socket.listen()["account_transfers"]
+    about = {name: message["data"][name] for name in ("e", "am", "s", "r")}
+    assert about == {"e": "subaccount_transfer", "am": "7.000000", "s": account.key, "r": other.key}
+
+
+def test_an_address_has_three_hundred_connections_and_twenty_subscriptions_of_a_channel_on_one():
+    venue = Virtual("pacifica")
+    first, *_ = [Socket(venue) for _ in range(300)]
+    another = Connection(301, "/ws", "", "127.0.0.1", venue.time)
+    assert not venue.dialect.connect(another, venue.time)
+    external = Connection(302, "/ws", "", "127.0.0.2", venue.time)
+    assert venue.dialect.connect(external, venue.time)
+    for number in range(20):
+        first.subscribe(source="account_trades", account=solana_pair(0, f"some {number}")[0])
+    params = {"source": "account_trades", "account": solana_pair(0, "one more")[0]}
+    assert first.say({"method": "subscribe", "params": params}) == []
+    assert first.subscribe(source="account_info", account=params["account"]) == []
+
+
 def test_a_silent_client_is_cut_off(venue, socket):
     venue.wait(59)
     assert not socket.connection.closed
@@ -160,6 +205,43 @@ def test_faults_meet_requests_calls_and_channels():
     assert len(client.mine("orders")) == 1
     assert socket.call(client, "cancel_order", **payload)["code"] == 200
     assert client.mine("orders") == []
+
+
+def test_orders_that_may_take_wait_at_a_speed_bump():
+    venue = Virtual("pacifica", limits=False, faults="# none")
+    venue.dialect.speed_bump = venue.dialect.inner.speed_bump
+    client, exchange = PacificaClient(venue, venue.dialect.exchange.accounts[0].secret), venue.dialect.exchange
+
+    def waited(send) -> float:
+        """Milliseconds from a request to its answer, and to its order, if there is one."""
+        before, orders = venue.time, set(exchange.accounts[0].by_id)
+        assert send()[0] == 200
+        made = [each for number, each in exchange.accounts[0].by_id.items() if number not in orders]
+        assert all(each.created == venue.time for each in made)
+        return (venue.time - before) / 1e6 - 1  # that a request takes
+
+    assert waited(lambda: client.limit(50000)) == waited(lambda: client.limit(50000, tif="IOC")) == 200
+    assert waited(lambda: client.market("bid")) == 200
+    assert waited(lambda: client.limit(50000, tif="ALO")) == waited(lambda: client.limit(50000, tif="TOB")) == 0
+    everything = {"all_symbols": True, "exclude_reduce_only": False}
+    assert waited(lambda: client.ask("orders/cancel_all", "cancel_all_orders", **everything)) == 0
+    terms = {"symbol": "BTC", "price": "50000", "amount": "0.01", "side": "bid", "reduce_only": False}
+
+    def batch(*tifs):
+        made = [{"type": "Create", "data": client.body("create_order", {**terms, "tif": tif})} for tif in tifs]
+        return client.post("orders/batch", {"actions": made})
+
+    assert waited(lambda: batch("ALO", "TOB")) == 0
+    some = [waited(lambda: batch("ALO", "GTC")) for _ in range(20)]
+    assert 50 <= min(some) < max(some) <= 100
+    socket = Socket(venue)
+    message = {"id": "7", "params": {"create_order": client.body("create_order", {**terms, "tif": "GTC"})}}
+    assert socket.say(message) == []
+    venue.wait(0.199)
+    assert heard(socket.connection) == []
+    venue.wait(0.002)
+    assert [(each["id"], each["code"]) for each in heard(socket.connection)] == [("7", 200)]
+    assert socket.say({"method": "ping"}) == [{"channel": "pong"}]
 
 
 def test_a_candle_that_has_ended_is_told_whole(venue, socket):

@@ -15,6 +15,7 @@ from onetape.exchange.exchange import SimExchange
 from onetape.exchange.keys import AGENT, agent_key
 from onetape.exchange.pacifica.wire import Refused, ms
 from onetape.venues.pacifica.signing import is_address, is_signed, message_of
+from onetape.venues.pacifica.words import OPERATIONS
 
 __all__ = ["AGENTS_MAY", "PATHS", "Access", "Params"]
 
@@ -22,38 +23,9 @@ Params = dict[str, Any]
 WINDOW_MS: Final = 30_000  # of a request that does not say
 AHEAD_MS: Final = 30_000  # how far a client's clock may be ahead; unverified
 AGENTS_MAX: Final = 20  # of an account
-_ORDER: Final = "symbol side amount reduce_only client_order_id take_profit stop_loss builder_code"
-_NAMED: Final = "symbol order_id client_order_id"
-# The path of each operation, and what is signed of it. Other keys of a body are let through and not looked at.
-_OPERATIONS: Final = {
-    "create_order": ("orders/create", f"{_ORDER} price tif"),
-    "create_market_order": ("orders/create_market", f"{_ORDER} slippage_percent"),
-    "create_stop_order": ("orders/stop/create", "symbol side reduce_only stop_order builder_code"),
-    "set_position_tpsl": ("positions/tpsl", "symbol side take_profit stop_loss builder_code"),
-    "edit_order": ("orders/edit", f"{_NAMED} price amount"),
-    "cancel_order": ("orders/cancel", _NAMED),
-    "cancel_stop_order": ("orders/stop/cancel", _NAMED),
-    "cancel_all_orders": ("orders/cancel_all", "symbol all_symbols exclude_reduce_only"),
-    "update_leverage": ("account/leverage", "symbol leverage"),
-    "update_margin_mode": ("account/margin", "symbol is_isolated"),
-    "add_isolated_margin": ("positions/add_isolated_margin", "symbol amount"),
-    # An agent trades; what follows is signed by the main wallet.
-    "withdraw": ("account/withdraw", "amount"),
-    "transfer_funds": ("account/subaccount/transfer", "to_account amount"),
-    "list_subaccounts": ("account/subaccount/list", ""),
-    "bind_agent_wallet": ("agent/bind", "agent_wallet"),
-    "list_agent_wallets": ("agent/list", ""),
-    "revoke_agent_wallet": ("agent/revoke", "agent_wallet"),
-    "revoke_all_agent_wallets": ("agent/revoke_all", ""),
-    "create_api_key": ("account/api_keys/create", ""),
-    "revoke_api_key": ("account/api_keys/revoke", "api_key"),
-    "list_api_keys": ("account/api_keys", ""),
-    "approve_builder_code": ("account/builder_codes/approve", "builder_code max_fee_rate"),
-    "revoke_builder_code": ("account/builder_codes/revoke", "builder_code"),
-}
-PATHS: Final = {path: name for name, (path, _) in _OPERATIONS.items()}
-SIGNED: Final = {name: frozenset(fields.split()) for name, (_, fields) in _OPERATIONS.items()}
-AGENTS_MAY: Final = frozenset(list(_OPERATIONS)[:11])
+PATHS: Final = {path: name for name, (path, _) in OPERATIONS.items()}
+SIGNED: Final = {name: frozenset(fields.split()) for name, (_, fields) in OPERATIONS.items()}
+AGENTS_MAY: Final = frozenset(list(OPERATIONS)[:11])
 _OFFCHAIN: Final = b"\xffsolana offchain" + bytes(2)  # of a hardware wallet, before length and message
 
 

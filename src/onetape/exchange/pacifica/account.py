@@ -1,21 +1,25 @@
 """Pacifica: what anybody may ask of an account: money, positions, settings, orders, histories.
 
 Source: docs.pacifica.fi "Account" and "Orders" (2026) and the answers that ccxt 4.5.90 quotes. Newest
-first, in pages. Accounts hold USDC only: what is of spot assets is empty.
+first, in pages. Spot assets are held and back positions; there is no market of them here.
 """
 
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from onetape.exchange.account import SimAccount, SimOrder, Trade
 from onetape.exchange.exchange import SimExchange
+from onetape.exchange.joint import ONE
 from onetape.exchange.pacifica import wire
 from onetape.exchange.pacifica.public import PublicData, Query, number, page
-from onetape.exchange.reports import OrderReport
+from onetape.exchange.reports import CashReport, OrderReport
 from onetape.model.decimals import decimal_text
 from onetape.model.enums import OrderNews, OrderState, PositionSide, Side
+from onetape.model.money import money
+from onetape.venues.columns import columns
+from onetape.venues.pacifica.words import SIDE_WORDS
 
 __all__ = ["AccountData"]
 
@@ -33,20 +37,30 @@ _MOVED: Final = frozenset({"deposit", "withdraw", "subaccount_transfer", "payout
 _CAUSES: Final = {"client": "normal", "settlement": "settlement", "adl": "adl_liquidation"}
 
 
-INFO: Final = wire.columns(  # of the channels, and below
+# As in an answer that ccxt quotes.
+_SPOT_LIMITS: Final = {
+    "pending_balance": "0",
+    "daily_withdraw_amount_usd": "0",
+    "effective_daily_deposit_limit_usd": "50000",
+    "effective_daily_withdraw_limit_usd": "250000",
+}
+
+
+class Spot(NamedTuple):
+    """Spot assets of an account. value, collateral: USD, 1e-18: at their index, and what counts as margin."""
+
+    value: int
+    collateral: int
+    rows: list[dict[str, str]]
+
+
+INFO: Final = columns(  # of the channels, and below
     "ae:account_equity as:available_to_spend aw:available_to_withdraw b:balance f:fee_level mu:total_margin_used "
     "cm:cross_mmr oc:orders_count pb:pending_balance pc:positions_count sc:stop_orders_count sb:spot_balances "
     "t:updated_at"
 )
-POSITION: Final = wire.columns(
-    "s:symbol d:side a:amount p:entry_price m:margin f:funding i:isolated l:liquidation_price t:updated_at"
-)
-HISTORY_TRADE: Final = wire.columns(
+HISTORY_TRADE: Final = columns(
     "history_id order_id client_order_id symbol amount price entry_price fee pnl event_type side created_at cause"
-)
-TRADE: Final = wire.columns(
-    "h:history_id i:order_id I:client_order_id u:account s:symbol p:price o:entry_price a:amount te:event_type ts:side "
-    "tc:cause f:fee n:pnl t:created_at"
 )
 
 
@@ -64,7 +78,7 @@ class AccountData:
     # --- money ------------------------------------------------------------------------------------
 
     def info(self, account: SimAccount, now: int) -> dict[str, Any]:
-        at, money = self.wallet(), account.money
+        at, money, spot = self.wallet(), account.money, self.spot(account)
         first = self.exchange.instruments[0]
         working = list(account.open_orders.values())
         stops = sum(1 for order in working if order.trigger)
@@ -74,10 +88,10 @@ class AccountData:
             "fee_level": 0,
             "maker_fee": decimal_text(first.maker_fee),
             "taker_fee": decimal_text(first.taker_fee),
-            "account_equity": wire.usdc(money.equity(at)),
-            "cross_account_equity": wire.usdc(account.cross_equity(at)),
-            "spot_market_value": "0",
-            "spot_collateral": "0",
+            "account_equity": wire.usdc(money.equity(at) + spot.value),
+            "cross_account_equity": wire.usdc(account.cross_equity(at) + spot.collateral),
+            "spot_market_value": wire.usdc(spot.value),
+            "spot_collateral": wire.usdc(spot.collateral),
             "available_to_spend": wire.usdc(available),
             "available_to_withdraw": wire.usdc(max(min(available, int(money.balance(at))), 0)),
             "pending_balance": "0",
@@ -87,9 +101,28 @@ class AccountData:
             "positions_count": sum(account.has_position(index) for index in range(len(self.exchange.instruments))),
             "orders_count": len(working) - stops,
             "stop_orders_count": stops,
-            "spot_balances": [],
+            "spot_balances": spot.rows,
             "updated_at": wire.ms(now),
         }
+
+    def spot(self, account: SimAccount) -> Spot:
+        value = collateral = 0
+        rows = []
+        for at, name in enumerate(self.exchange.currencies):
+            held = int(account.money.balance(at))
+            if at == self.wallet() or not held:
+                continue
+            rates, amount = self.exchange.accounts.rates(at), decimal_text(money(held))
+            value += held * rates.price // ONE
+            collateral += rates.worth(held) if account.joint is not None else 0
+            rows.append({"symbol": name, "amount": amount, "available_to_withdraw": amount, **_SPOT_LIMITS})
+        return Spot(value, collateral, rows)
+
+    def count_spot(self, account: SimAccount, now: int) -> None:
+        """Lets spot back the positions of an account, once there is some. Not while one of its markets is isolated:
+        the margin of an account is either apart or of all its assets here."""
+        if account.joint is None and not account.isolated and self.spot(account).rows:
+            self.exchange.accounts.set_joint(account, True, now)
 
     def settings(self, account: SimAccount) -> list[dict[str, Any]]:
         """Of markets where something else was chosen than cross margin at the most leverage."""
@@ -115,7 +148,7 @@ class AccountData:
             rows.append(
                 {
                     "symbol": i.raw_symbol,
-                    "side": wire.side_word(Side.BUY if qty > 0 else Side.SELL),
+                    "side": SIDE_WORDS[Side.BUY if qty > 0 else Side.SELL],
                     "amount": wire.size_text(i, abs(qty)),
                     "entry_price": decimal_text(round(Decimal(str(entry)), 6)),
                     "margin": wire.usdc(account.wallet(at, PositionSide.BOTH)) if isolated else "0",
@@ -224,7 +257,7 @@ class AccountData:
                     {
                         "history_id": item.id,
                         "symbol": self.exchange.instruments[item.at].raw_symbol,
-                        "side": wire.side_word(Side.SELL if item.amount * rate > 0 else Side.BUY),
+                        "side": SIDE_WORDS[Side.SELL if item.amount * rate > 0 else Side.BUY],
                         "amount": size,
                         "payout": wire.usdc(item.amount),
                         "rate": wire.rate_text(rate),
@@ -258,6 +291,22 @@ class AccountData:
         if query.get("include_trades") != "true":
             rows = [row for row in rows if row["event_type"] in _MOVED]
         return page(rows[::-1], query)
+
+    def transfer(self, report: CashReport) -> dict[str, Any]:
+        """Returns money that came or went, as `account_transfers` says it: what is not of its kind is left out."""
+        event, between = "deposit" if report.amount > 0 else "withdraw", {}
+        if report.account.income[-1].kind == "given":
+            last, event = self.exchange.accounts.account_transfers[-1], "subaccount_transfer"
+            by_name = {each.name: each.key for each in self.exchange.accounts}
+            between = {"s": by_name[last.source], "r": by_name[last.target]}
+        return {
+            "u": report.account.key,
+            "e": event,
+            "a": self.exchange.currencies[report.currencies[0]],
+            "am": f"{abs(money(report.amount)):.6f}",
+            "t": wire.ms(report.time),
+            **between,
+        }
 
     def on_report(self, report: OrderReport) -> None:
         """Notes when a position began."""

@@ -80,6 +80,20 @@ class PublicData:
                 )
         return rows
 
+    def spot_assets(self) -> list[dict[str, Any]]:
+        """How each counts as collateral. No portion is hedged here, so there is no bonus; other columns: unverified."""
+        return [
+            {
+                "symbol": name,
+                "collateral_enabled": True,
+                "ltv_ratio": decimal_text(1 - terms.haircut),
+                "spread_divisor": None,
+                "collateral_value_limit_usd": decimal_text(terms.value_max),
+            }
+            for name, terms in self.exchange.accounts.collateral.items()
+            if terms.value_max
+        ]
+
     def prices(self, now: int) -> list[dict[str, Any]]:
         rows = []
         for at, listing in enumerate(self.exchange.listings):

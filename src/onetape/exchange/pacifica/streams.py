@@ -16,14 +16,14 @@ from onetape.exchange.account import SimAccount, Trade
 from onetape.exchange.dialect import Connection, encode
 from onetape.exchange.exchange import SimExchange
 from onetape.exchange.pacifica.access import Access
-from onetape.exchange.pacifica.account import INFO, POSITION, TRADE, AccountData
+from onetape.exchange.pacifica.account import INFO, AccountData
 from onetape.exchange.pacifica.public import PublicData, taker_word
-from onetape.exchange.pacifica.wire import UPDATE, Refused, ms, price_text, shown, size_text
+from onetape.exchange.pacifica.wire import ORDER, Refused, ms, price_text, shown, size_text
 from onetape.exchange.reports import CashReport, ModeReport, OrderReport, QuoteReport, Report, TradeReport
 from onetape.model.enums import OrderState
 from onetape.model.errors import OrderWouldCross
 from onetape.model.time import MINUTE
-from onetape.venues.pacifica.words import INTERVALS
+from onetape.venues.pacifica.words import INTERVALS, ORDER_COLUMNS, POSITION_COLUMNS, TRADE_COLUMNS
 
 __all__ = ["Streams", "Subscriber", "Topic"]
 
@@ -31,14 +31,8 @@ BOOK_NS: Final = 250_000_000
 PRICES_NS: Final = 1_000_000_000
 TOPICS_MAX: Final = 20  # of a channel and connection
 ACCOUNTS: Final = frozenset(
-    {
-        "account_order_updates",
-        "account_trades",
-        "account_positions",
-        "account_info",
-        "account_margin",
-        "account_leverage",
-    }
+    f"account_{each}"
+    for each in ("orders", "order_updates", "trades", "positions", "info", "margin", "leverage", "transfers")
 )
 
 Topic = tuple[str, str, str]  # source, symbol or address, and agg_level or interval
@@ -98,6 +92,8 @@ class Streams:
             subscriber.account = self.exchange.accounts.by_key[topic[1]]
             if topic[0] == "account_positions":
                 connection.say(self._positions(subscriber.account))
+            elif topic[0] == "account_orders":
+                self._orders(subscriber.account, connection)
 
     def unsubscribe(self, connection: Connection, params: Any) -> None:
         try:
@@ -208,16 +204,27 @@ class Streams:
         if report.state is OrderState.REJECTED and report.code != OrderWouldCross.code:
             return  # it was refused in the answer, and leaves no trace
         li = {"li": self.public.last_id}
+        if listeners := self._listeners.get(("account_orders", address, "")):
+            self._orders(order.account, *listeners.values())
         self._send(
-            ("account_order_updates", address, ""), lambda: [shown(self.data.order_row(order, report), UPDATE) | li]
+            ("account_order_updates", address, ""),
+            lambda: [shown(self.data.order_row(order, report), ORDER_COLUMNS) | li],
         )
         if fill := report.fill:
             trade = Trade(order, fill)
-            self._send(("account_trades", address, ""), lambda: [shown(self.data.trade_row(trade), TRADE) | li])
+            self._send(("account_trades", address, ""), lambda: [shown(self.data.trade_row(trade), TRADE_COLUMNS) | li])
+
+    def _orders(self, account: SimAccount, *to: Connection) -> None:
+        """Sends all that work, first and with each change, as the venue does with TWAP orders; what comes after the
+        first is unverified."""
+        rows = [shown(self.data.order_row(each), ORDER) for each in account.open_orders.values()]
+        message = encode({"channel": "account_orders", "data": rows, "li": self.public.last_id})
+        for connection in to:
+            connection.send(message)
 
     def _positions(self, account: SimAccount, symbol: str = "") -> dict[str, Any]:
         """Returns all of an account, or that of a symbol; nothing where it is closed."""
-        rows = [shown(row, POSITION) for row in self.data.positions(account) if symbol in ("", row["symbol"])]
+        rows = [shown(row, POSITION_COLUMNS) for row in self.data.positions(account) if symbol in ("", row["symbol"])]
         return {"channel": "account_positions", "data": rows, "li": self.public.last_id}
 
     def _cash(self, report: CashReport, now: int) -> None:
@@ -226,6 +233,9 @@ class Streams:
             made = self._positions(account, self._symbol(at))
             self._send(("account_positions", address, ""), partial(made.get, "data"), li=made["li"])
         self._send(("account_info", address, ""), lambda: shown(self.data.info(account, now), INFO))
+        if report.reason in ("deposit", "withdraw", "withdrawal"):
+            self.data.count_spot(account, now)
+            self._send(("account_transfers", address, ""), lambda: self.data.transfer(report))
 
     def _mode(self, report: ModeReport, now: int) -> None:
         account = report.account
@@ -233,6 +243,7 @@ class Streams:
         if report.what == "leverage":
             row = {**symbol, "l": str(account.leverage_of(report.at)), "t": ms(now)}
             self._send(("account_leverage", account.key, ""), lambda: row)
-        else:
+        elif report.what == "margin":
+            self.data.count_spot(account, now)
             row = {**symbol, "i": report.at in account.isolated, "t": ms(now)}
             self._send(("account_margin", account.key, ""), lambda: row)

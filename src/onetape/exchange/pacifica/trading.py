@@ -32,13 +32,13 @@ from onetape.model.errors import (
     ReduceOnlyViolated,
 )
 from onetape.model.money import money_units
+from onetape.venues.pacifica.words import SIDES
 
 __all__ = ["ACTIONS", "Trading"]
 
 BATCH_MAX: Final = 10
 PRICE_MAX: Final = 1_000_000
 _UUID: Final = re.compile(r"(urn:uuid:|\{)?[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}\}?\Z")
-SIDES: Final = {"bid": Side.BUY, "ask": Side.SELL}
 TIFS: Final = {"GTC": TimeInForce.GTC, "IOC": TimeInForce.IOC, "ALO": TimeInForce.GTC, "TOB": TimeInForce.GTC}
 # The middle of the book is watched as the mark: that of the simulation follows it.
 TRIGGERS: Final = {"mark_price": TriggerBy.MARK, "last_trade_price": TriggerBy.LAST, "mid_price": TriggerBy.MARK}
@@ -331,7 +331,7 @@ class Trading:
         at, isolated = self.public.at(body.get("symbol")), body.get("is_isolated")
         if type(isolated) is not bool:
             raise Refused
-        if account.qty(at) or account.open_count.get(at):
+        if account.qty(at) or account.open_count.get(at) or (isolated and account.joint is not None):
             raise Refused(f"Cannot update margin for {account.key}", 12)
         self.exchange.accounts.set_isolated(account, at, isolated, now)
         return {"success": True}

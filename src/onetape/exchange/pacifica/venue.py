@@ -25,13 +25,16 @@ from onetape.exchange.pacifica.trading import ACTIONS, BATCH_MAX, Trading
 from onetape.exchange.pacifica.wire import Refused, envelope, ms
 from onetape.exchange.reports import Report
 from onetape.model.json_text import read_json
-from onetape.model.time import SECOND
+from onetape.model.time import MS, SECOND
 
 __all__ = ["Pacifica"]
 
 ROOT: Final = "/api/v1/"
 SOCKET: Final = "/ws"
 SILENT_NS: Final = 60 * SECOND  # of a client, then its connection ends
+# "Create limit order", "Batch order": some 200 ms; of a batch at random (ccxt quotes 100 to 300 ms).
+NO_BUMP, ORDER_BUMP, BATCH_BUMP = (0, 0), (200 * MS, 200 * MS), (50 * MS, 100 * MS)
+CONNECTIONS_MAX: Final = 300  # of an address
 LIFE_NS: Final = 24 * 3600 * SECOND
 BY_SOCKET: Final = frozenset(
     {"create_order", "create_market_order", "edit_order", "cancel_order", "cancel_all_orders", "batch_orders"}
@@ -75,14 +78,14 @@ class Pacifica:
             return Reply.json(refused.body(), refused.status, {**headers, **refused.headers})
 
     def _spend(self, headers: dict[str, str], peer: str, path: str, now: int) -> dict[str, Any]:
-        """Of the API config key that a request names, or of its address. Raises Refused."""
+        """Of the main account whose API config key a request names, or of its address. Raises Refused."""
         name = headers.get("pf-api-key", "")
         if not name:
             return self.limits.spend(peer, path, now, has_key=False)
         key = self.exchange.accounts.keys.get(name)
         if key is None or key.kind != CONFIG:
             raise Refused("Invalid API key", 403)
-        return self.limits.spend(f"account {key.account.number}", path, now, has_key=True)
+        return self.limits.spend(key.account.parent or key.account.key, path, now, has_key=True)
 
     def _answer(self, request: Request, path: str, now: int) -> dict[str, Any]:
         if request.method == "POST":
@@ -137,12 +140,32 @@ class Pacifica:
                 results.append({"success": False, "order_id": None, "error": refused.text})
         return {"results": results}
 
+    def speed_bump(self, path: str, data: bytes) -> tuple[int, int]:
+        """Returns how long a request waits before it is carried out, least and most, ns: orders that may take do. path:
+        "" of a message of the WebSocket."""
+        try:
+            body = _object(data)
+        except Refused:
+            return NO_BUMP
+        operation = PATHS.get(path.removeprefix(ROOT), "batch_orders" if path == f"{ROOT}orders/batch" else "")
+        if not path:
+            params = body.get("params")
+            operation, body = next(iter(params.items()), ("", {})) if isinstance(params, dict) else ("", {})
+        if not isinstance(body, dict):
+            return NO_BUMP
+        if operation == "batch_orders":
+            actions = [each for each in body.get("actions") or [] if isinstance(each, dict)]
+            is_slow = any(_may_take(ACTIONS.get(each.get("type", ""), ""), each.get("data")) for each in actions)
+            return BATCH_BUMP if is_slow else NO_BUMP
+        return ORDER_BUMP if _may_take(operation, body) else NO_BUMP
+
     # --- routes -----------------------------------------------------------------------------------
 
     def _public_routes(self) -> dict[str, Public]:
         public = self.public
         return {
             "info": lambda _q, _n: public.info(),
+            "spot_assets": lambda _q, _n: public.spot_assets(),
             "info/prices": lambda _q, now: public.prices(now + self.skew),
             "book": lambda q, now: public.book(
                 public.at(q.get("symbol")), public.level(q.get("agg_level")), now + self.skew
@@ -172,6 +195,9 @@ class Pacifica:
 
     def connect(self, connection: Connection, now: int) -> bool:
         if connection.path.rstrip("/") != SOCKET:
+            return False
+        of_address = sum(each.peer == connection.peer for each in self.streams.connections.values())
+        if self.limits.is_on and of_address >= CONNECTIONS_MAX:
             return False
         connection.state = Subscriber(now)
         self.streams.connections[connection.id] = connection
@@ -229,6 +255,11 @@ class Pacifica:
         for connection in list(self.streams.connections.values()):
             if now - connection.state.heard >= SILENT_NS or now - connection.opened >= LIFE_NS:
                 connection.close(1000, "idle" if now - connection.state.heard >= SILENT_NS else "24 hours")
+
+
+def _may_take(operation: str, body: Any) -> bool:
+    is_open = isinstance(body, dict) and body.get("tif") in ("GTC", "IOC")
+    return operation == "create_market_order" or (operation == "create_order" and is_open)
 
 
 def _object(data: bytes) -> Params:

@@ -14,18 +14,19 @@ from onetape._core import units_text
 from onetape.exchange.account import SimOrder
 from onetape.exchange.reports import OrderReport
 from onetape.model.decimals import decimal_text, scaled
-from onetape.model.enums import OrderNews, OrderState, Side
+from onetape.model.enums import OrderNews, OrderState
 from onetape.model.errors import InsufficientFunds, OrderWouldCross, ReduceOnlyViolated, SelfTrade
 from onetape.model.instrument import Instrument
 from onetape.model.money import MONEY_DECIMALS, RATE_DECIMALS
+from onetape.venues.columns import columns
+from onetape.venues.pacifica.words import SIDE_WORDS
 
 __all__ = [
     "EVENT",
     "HISTORY",
     "OPEN",
-    "UPDATE",
+    "ORDER",
     "Refused",
-    "columns",
     "envelope",
     "mean_text",
     "ms",
@@ -33,7 +34,6 @@ __all__ = [
     "price_text",
     "rate_text",
     "shown",
-    "side_word",
     "size_text",
     "usdc",
 ]
@@ -120,15 +120,6 @@ def mean_text(i: Instrument, cost: int, size: int) -> str:
     return decimal_text(round(mean.scaleb(-i.price_decimals), USDC_DECIMALS))
 
 
-def side_word(side: Side) -> str:
-    return "bid" if side is Side.BUY else "ask"
-
-
-def columns(text: str) -> dict[str, str]:
-    """Returns the columns of a message, each `name` or `name:of` a row that has more."""
-    return {name: of or name for name, _, of in (each.partition(":") for each in text.split())}
-
-
 def shown(row: dict[str, Any], wanted: dict[str, str]) -> dict[str, Any]:
     return {name: row[of] for name, of in wanted.items()}
 
@@ -146,10 +137,10 @@ EVENT: Final = columns(  # of what happened to an order; its price where it was 
     "history_id order_id client_order_id symbol side price:event_price initial_amount filled_amount "
     f"cancelled_amount event_type order_type order_status {_COMMON} created_at:updated_at"
 )
-UPDATE: Final = columns(
-    "i:order_id I:client_order_id u:account s:symbol d:side p:average_filled_price ip:price lp:last_price "
-    "a:initial_amount f:filled_amount oe:event_type os:order_status ot:order_type sp:stop_price "
-    "si:stop_parent_order_id tp:trigger_price_type r:reduce_only ct:created_at ut:updated_at"
+ORDER: Final = columns(  # of `account_orders`; what follows `ot` is unverified
+    "i:order_id I:client_order_id s:symbol d:side ip:price p:average_filled_price a:initial_amount f:filled_amount "
+    "c:cancelled_amount os:order_status ot:order_type sp:stop_price si:stop_parent_order_id tp:trigger_price_type "
+    "r:reduce_only ct:created_at ut:updated_at"
 )
 
 
@@ -175,7 +166,7 @@ def order_row(i: Instrument, order: SimOrder, report: OrderReport | None = None)
         "client_order_id": order.client_id or None,
         "account": order.account.key,
         "symbol": i.raw_symbol,
-        "side": side_word(order.side),
+        "side": SIDE_WORDS[order.side],
         "price": price,
         "last_price": last_price,
         "event_price": last_price if last else price,

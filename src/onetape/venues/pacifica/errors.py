@@ -1,127 +1,59 @@
 """Errors of Pacifica: outcome, our number.
 
 A business error has a number, with status 422; other answers repeat their HTTP status as the number
-and are told apart by how their text begins. Sources: docs.pacifica.fi "Error codes", ccxt 4.5.90
-(pacifica: names of the numbers, bodies of live answers), as of 2026-10. The classes are ours.
+and are told apart by how their text begins, as all are by WebSocket, where they have one number.
+Sources: docs.pacifica.fi "Error codes", ccxt 4.5.90 (pacifica: names of the numbers, bodies of live
+answers), as of 2026-10. The classes are ours.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from onetape.model.errors import (
-    BadSignature,
-    ClockSkew,
-    DuplicateClientId,
-    InsufficientFunds,
-    MarketDataUnavailable,
-    OnetapeError,
-    OrderBelowMinNotional,
-    OrderInvalid,
-    OrderOutcomeUnknown,
-    OrderUnknown,
-    OrderWouldTrigger,
-    PermissionDenied,
-    PositionLimit,
-    PriceBand,
-    ReduceOnlyViolated,
-    TradingStopped,
-    UnknownSymbol,
-    VenueRateLimit,
-    VenueRejected,
-    VenueUnavailable,
-)
-from onetape.venues.outcome import ErrorRow, Outcome, row_of
+from onetape.model.errors import OrderUnknown
+from onetape.venues.outcome import ErrorRow, error_table, row_of
 
 __all__ = ["ERRORS", "GONE", "row_of_error"]
 
-D, A, R = Outcome.DEFINITIVE, Outcome.AMBIGUOUS, Outcome.SAFE
-
-_ROWS: Final[tuple[tuple[int, Outcome, type[OnetapeError], str], ...]] = (
-    (0, A, OrderOutcomeUnknown, "UNKNOWN"),
-    (1, D, PermissionDenied, "ACCOUNT_NOT_FOUND"),
-    (3, D, UnknownSymbol, "BOOK_NOT_FOUND"),
-    (4, D, OrderInvalid, "INVALID_TICK_LEVEL"),
-    (5, D, InsufficientFunds, "INSUFFICIENT_BALANCE"),
-    # A cancel that lost a race says so, too: the order may have been filled.
-    (6, A, OrderUnknown, "ORDER_NOT_FOUND"),
-    (7, D, OrderBelowMinNotional, "ORDER_AMOUNT_TOO_LOW"),
-    (8, D, OrderInvalid, "ORDER_AMOUNT_TOO_HIGH"),
-    (10, D, PositionLimit, "OPEN_ORDER_LIMIT_REACHED"),
-    (11, D, OrderInvalid, "INVALID_LEVERAGE"),
-    (13, D, ReduceOnlyViolated, "POSITION_NOT_FOUND"),
-    (14, A, OrderOutcomeUnknown, "DATABASE_ERROR"),
-    (16, D, OrderWouldTrigger, "INVALID_STOP_TICK"),
-    (17, D, OrderInvalid, "INVALID_STOP_ORDER_SIDE"),
-    (18, D, OrderInvalid, "INVALID_STOP_ORDER_AMOUNT"),
-    (19, D, ReduceOnlyViolated, "INVALID_STOP_ORDER_REDUCE_ONLY"),
-    (20, D, OrderInvalid, "INVALID_ORDER_TYPE"),
-    (21, D, ReduceOnlyViolated, "INVALID_REDUCE_ONLY_ORDER_SIDE"),
-    (22, D, ReduceOnlyViolated, "INVALID_REDUCE_ONLY_ORDER_AMOUNT"),
-    (23, D, ReduceOnlyViolated, "NO_POSITION_FOR_REDUCE_ONLY_ORDER"),
-    (25, D, MarketDataUnavailable, "NO_REASONABLE_PRICE"),
-    (26, A, OrderOutcomeUnknown, "CHANNEL_CLOSED"),
-    (27, A, OrderOutcomeUnknown, "RESPONSE_DROPPED"),
-    (28, D, InsufficientFunds, "IMMEDIATE_LIQUIDATION"),
-    (30, D, PriceBand, "PRICE_TOO_FAR_FROM_MARK"),
-    (36, D, DuplicateClientId, "DUPLICATE_CLIENT_ORDER_ID"),
-    (37, A, OrderUnknown, "UNUSED_CLIENT_ORDER_ID"),
-    (38, D, TradingStopped, "TRADING_DISABLED"),
-    (40, D, PermissionDenied, "NOT_MAIN_ACCOUNT"),
-    (41, D, PositionLimit, "OPEN_INTEREST_LIMIT_EXCEEDED"),
-    (49, D, PositionLimit, "POSITION_TPSL_LIMIT_EXCEEDED"),
-    (51, D, OrderInvalid, "UNSUPPORTED_OPERATION"),
-    (52, D, OrderInvalid, "INVALID_TICK_SIZE"),
-    (59, D, OrderInvalid, "INVALID_AMOUNT"),
-    (63, D, MarketDataUnavailable, "MISSING_MARK_PRICE"),
-    # Repeated from HTTP, or of the WebSocket.
-    (400, D, OrderInvalid, "Bad Request"),
-    (401, D, BadSignature, "signature"),
-    (402, D, PermissionDenied, "signer"),
-    (403, D, PermissionDenied, "Forbidden"),
-    (404, D, VenueRejected, "Not Found"),
-    (409, D, VenueRejected, "Conflict"),
-    (420, A, OrderOutcomeUnknown, "engine"),  # whose refusals are known by their texts
-    (422, D, VenueRejected, "business"),
-    (429, R, VenueRateLimit, "Too Many Requests"),
-    (500, A, OrderOutcomeUnknown, "Internal server error"),
-    (503, A, VenueUnavailable, "Service Unavailable"),
-    (504, A, OrderOutcomeUnknown, "Gateway Timeout"),
-)
-# How texts begin that say more than their number.
-_TEXTS: Final[tuple[tuple[str, Outcome, type[OnetapeError]], ...]] = (
-    ("Verification failed", D, BadSignature),
-    ("Agent not authorized", D, PermissionDenied),
-    ("Beta access required", D, PermissionDenied),
-    ("Order amount too low", D, OrderBelowMinNotional),
-    ("Invalid message", D, ClockSkew),  # one that came too late
-    # By WebSocket all of these have one number.
-    ("Failed to cancel order", A, OrderUnknown),
-    ("Order not found", A, OrderUnknown),
-    ("Unused client order id", A, OrderUnknown),
-    ("Duplicate client order id", D, DuplicateClientId),
-    ("Insufficient balance", D, InsufficientFunds),
-    ("Book not found", D, UnknownSymbol),
-    ("Order amount too high", D, OrderInvalid),
-    ("Invalid", D, OrderInvalid),  # of an order's own fields
-    ("No position for reduce only", D, ReduceOnlyViolated),
-    ("No reasonable price", D, MarketDataUnavailable),
-    ("Open interest limit", D, PositionLimit),
-    ("Open order limit", D, PositionLimit),
-    ("Price too far", D, PriceBand),
-    ("Trading disabled", D, TradingStopped),
-)
-
-ERRORS: Final[dict[int | str, ErrorRow]] = {
-    **{code: ErrorRow(code, outcome, error, text) for code, outcome, error, text in _ROWS},
-    **{text: ErrorRow(text, outcome, error, text) for text, outcome, error in _TEXTS},
-}
+# ORDER_UNKNOWN: a cancel that lost a race says so, too: the order may have been filled. 420 is the engine's, whose
+# refusals are known by their texts. "Invalid message" came too late; "Invalid" else is of an order's own fields.
+ERRORS: Final[dict[int | str, ErrorRow]] = error_table("""
+ambiguous ORDER_OUTCOME_UNKNOWN: 0 UNKNOWN | 14 DATABASE_ERROR | 26 CHANNEL_CLOSED | 27 RESPONSE_DROPPED | 420 engine
+ambiguous ORDER_OUTCOME_UNKNOWN: 500 Internal server error | 504 Gateway Timeout
+ambiguous ORDER_UNKNOWN: 6 ORDER_NOT_FOUND | 37 UNUSED_CLIENT_ORDER_ID
+ambiguous ORDER_UNKNOWN: Failed to cancel order | Order not found | Unused client order id
+ambiguous VENUE_UNAVAILABLE: 503 Service Unavailable
+safe VENUE_RATE_LIMIT: 429 Too Many Requests
+definitive BAD_SIGNATURE: 401 signature | Verification failed
+definitive CLOCK_SKEW: Invalid message
+definitive PERMISSION_DENIED: 1 ACCOUNT_NOT_FOUND | 40 NOT_MAIN_ACCOUNT | 402 signer | 403 Forbidden
+definitive PERMISSION_DENIED: Agent not authorized | Beta access required
+definitive UNKNOWN_SYMBOL: 3 BOOK_NOT_FOUND | Book not found
+definitive ORDER_INVALID: 4 INVALID_TICK_LEVEL | 8 ORDER_AMOUNT_TOO_HIGH | 11 INVALID_LEVERAGE
+definitive ORDER_INVALID: 17 INVALID_STOP_ORDER_SIDE | 18 INVALID_STOP_ORDER_AMOUNT | 20 INVALID_ORDER_TYPE
+definitive ORDER_INVALID: 51 UNSUPPORTED_OPERATION | 52 INVALID_TICK_SIZE | 59 INVALID_AMOUNT | 400 Bad Request
+definitive ORDER_INVALID: Order amount too high | Invalid
+definitive ORDER_BELOW_MIN_NOTIONAL: 7 ORDER_AMOUNT_TOO_LOW | Order amount too low
+definitive ORDER_WOULD_TRIGGER: 16 INVALID_STOP_TICK
+definitive INSUFFICIENT_FUNDS: 5 INSUFFICIENT_BALANCE | 28 IMMEDIATE_LIQUIDATION | Insufficient balance
+definitive POSITION_LIMIT: 10 OPEN_ORDER_LIMIT_REACHED | 41 OPEN_INTEREST_LIMIT_EXCEEDED
+definitive POSITION_LIMIT: 49 POSITION_TPSL_LIMIT_EXCEEDED | Open interest limit | Open order limit
+definitive REDUCE_ONLY_VIOLATED: 13 POSITION_NOT_FOUND | 19 INVALID_STOP_ORDER_REDUCE_ONLY
+definitive REDUCE_ONLY_VIOLATED: 21 INVALID_REDUCE_ONLY_ORDER_SIDE | 22 INVALID_REDUCE_ONLY_ORDER_AMOUNT
+definitive REDUCE_ONLY_VIOLATED: 23 NO_POSITION_FOR_REDUCE_ONLY_ORDER | No position for reduce only
+definitive MARKET_DATA_UNAVAILABLE: 25 NO_REASONABLE_PRICE | 63 MISSING_MARK_PRICE | No reasonable price
+definitive PRICE_BAND: 30 PRICE_TOO_FAR_FROM_MARK | Price too far
+definitive DUPLICATE_CLIENT_ID: 36 DUPLICATE_CLIENT_ORDER_ID | Duplicate client order id
+definitive TRADING_STOPPED: 38 TRADING_DISABLED | Trading disabled
+definitive VENUE_REJECTED: 404 Not Found | 409 Conflict | 422 business
+""")
 GONE: Final = OrderUnknown  # of these the order is not there
 
 
 def row_of_error(status: int, code: object, text: str) -> ErrorRow:
-    """Returns the row of an error as it came; ambiguous for one that is not in the table."""
-    for start, *_ in _TEXTS:
-        if text.startswith(start):
-            return ERRORS[start]
+    """Returns the row of an error as it came, by the longest text that it begins with, else by its number; ambiguous
+    for one that is not in the table."""
+    begun = [each for each in ERRORS if isinstance(each, str) and text.startswith(each)]
+    if begun:
+        return ERRORS[max(begun, key=len)]
     return row_of(ERRORS, code if isinstance(code, int) else status)

@@ -6,55 +6,43 @@ Source: docs.pacifica.fi "Websocket" and "Rate limits", as of 2026-07.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from onetape.model.instrument import Instrument
 from onetape.model.json_text import read_json
 from onetape.model.time import SECOND
 from onetape.orders.budget import BudgetRule
 from onetape.orders.calls import Call, Purpose
-from onetape.orders.malformed import MALFORMED
-from onetape.orders.reports import VenueReport
+from onetape.venues.account_protocol import ChannelStream
 from onetape.venues.contract import Addresses
 from onetape.venues.live_market import LiveMarket
-from onetape.venues.outcome import malformed
 from onetape.venues.pacifica.instruments import instruments_of
 from onetape.venues.pacifica.market import PING, PacificaDepth, hello_of, live_market
 from onetape.venues.pacifica.order_session import PacificaOrderSession
 from onetape.venues.pacifica.past import PacificaPast
-from onetape.venues.pacifica.trading import CHANNELS, CLOCK_STEP, ROOT, PacificaProtocol
+from onetape.venues.pacifica.trading import CHANNELS, CLOCK_STEP, PacificaProtocol
 
 __all__ = ["PacificaVenue"]
 
 
-class _AccountStream:
+class _AccountStream(ChannelStream):
     """An `AccountStream` that is live once its channels are confirmed, and the positions have come: what cannot be
     subscribed to is answered by nothing."""
 
-    broken = ""
     ping = PING
 
     def __init__(self, protocol: PacificaProtocol, url: str) -> None:
-        self._protocol = protocol
-        self._waiting = {*CHANNELS, "snapshot"}
-        self.url = url
-        self.hello = hello_of(*({"source": each, "account": protocol.account} for each in CHANNELS))
+        hello = hello_of(*({"source": each, "account": protocol.account} for each in CHANNELS))
+        super().__init__(protocol, url, hello, waits_for=(*CHANNELS, "snapshot"))
+        self._begin = protocol.begin_positions
 
-    @property
-    def is_live(self) -> bool:
-        return not self._waiting
-
-    def reports_of(self, message: bytes) -> list[VenueReport]:
-        try:
-            value = read_json(message)
-            if value.get("channel") == "subscribe":
-                self._waiting.discard(str(value["data"]["source"]))
-            elif value.get("channel") == "account_positions" and "snapshot" in self._waiting:
-                self._waiting.discard("snapshot")
-                self._protocol.begin_positions()
-            return self._protocol.reports_in(value)
-        except MALFORMED as error:
-            return malformed(error)
+    def confirms(self, value: Any) -> bool:
+        if value.get("channel") == "subscribe":
+            self._waiting.discard(str(value["data"]["source"]))
+        elif value.get("channel") == "account_positions" and "snapshot" in self._waiting:
+            self._waiting.discard("snapshot")
+            self._begin()
+        return False
 
 
 class PacificaVenue:
@@ -62,8 +50,6 @@ class PacificaVenue:
 
     in_order = False
     clock_step: Final = CLOCK_STEP
-    # 100 credits in a minute for an address without an API config key ("Rate limits"; another copy says 125).
-    budget: Final = (BudgetRule(60 * SECOND, 100, ""),)
     wallet_budget: Final = ()
     connects: Final = BudgetRule(60 * SECOND, 300, "")  # it says how many there may be, 300, and not how often
     order_rules: Final = ()
@@ -72,17 +58,20 @@ class PacificaVenue:
     keep_key_s: Final = 0.0
     probe_s: Final = 6.0  # a tenth of the credits
     polls: Final = None
-    past: Final = PacificaPast()
 
-    def __init__(self, key: str, secret: str, addresses: Addresses) -> None:
-        self.protocol = PacificaProtocol(key, secret)
+    def __init__(self, key: str, secret: str, addresses: Addresses, api_config_key: str = "") -> None:
+        """api_config_key: for which requests are counted, in place of the address."""
+        self.protocol = PacificaProtocol(key, secret, api_config_key)
+        # "Rate limits"; another copy says 125 for an address.
+        self.budget: Final = (BudgetRule(60 * SECOND, 300 if api_config_key else 100, ""),)
+        self.past: Final = PacificaPast(self.protocol)
         self._addresses = addresses
 
     def time(self) -> Call:
         return self.protocol.time()
 
     def instruments(self) -> Call:
-        return Call(Purpose.INSTRUMENTS, "GET", f"{ROOT}/info", b"", {}, 1)
+        return self.protocol.public(Purpose.INSTRUMENTS, "/info")
 
     def instruments_of(self, body: bytes, wanted: frozenset[str]) -> list[Instrument]:
         found = instruments_of(read_json(body)["data"], wanted)

@@ -18,6 +18,7 @@ import msgspec
 
 from onetape.model.instrument import Instrument
 from onetape.model.time import MINUTE
+from onetape.venues.columns import columns
 from onetape.venues.depth import TableDepth
 from onetape.venues.live_market import LiveMarket, MarketStream
 from onetape.venues.protocol_table import Message, Protocol, top
@@ -25,7 +26,7 @@ from onetape.venues.protocol_table import Message, Protocol, top
 __all__ = ["MARKET", "PING", "PacificaDepth", "hello_of", "live_market", "unified"]
 
 PING: Final = b'{"method":"ping"}'
-
+_CANDLE: Final = "symbol:data.s open_time:data.t close_time:data.T open:data.o high:data.h low:data.l close:data.c"
 MARKET: Final = Protocol(
     event_path="channel",
     answer_path="method",
@@ -35,55 +36,33 @@ MARKET: Final = Protocol(
         Message(
             kind="quote",
             event="bbo",
-            roles={"time": "data.t", "symbol": "data.s", "last_id": "data.li"}
-            | top("data.b", "data.B", "data.a", "data.A"),
+            roles=columns("time:data.t symbol:data.s last_id:data.li") | top("data.b", "data.B", "data.a", "data.A"),
             required=("symbol", "time", "bid", "bid_size", "ask", "ask_size"),
         ),
         Message(
             kind="trade",
             event="trades",
-            roles={
-                "time": "data.t",
-                "symbol": "data.s",
-                "id": "data.h",
-                "price": "data.p",
-                "size": "data.a",
-                "side": "data.d",
-            },
+            roles=columns("time:data.t symbol:data.s id:data.h price:data.p size:data.a side:data.d"),
             required=("symbol", "time", "price", "size", "side"),
         ),
         Message(
             kind="mark",
             event="prices",
-            roles={
-                "time": "data.timestamp",
-                "symbol": "data.symbol",
-                "mark": "data.mark",
-                "index": "data.oracle",
-                "rate": "data.next_funding",
-            },
+            roles=columns(
+                "time:data.timestamp symbol:data.symbol mark:data.mark index:data.oracle rate:data.next_funding"
+            ),
             required=("symbol", "time", "mark"),
         ),
         Message(
             kind="bar",
             event="candle",
-            roles={
-                "symbol": "data.s",
-                "open_time": "data.t",
-                "close_time": "data.T",
-                "open": "data.o",
-                "high": "data.h",
-                "low": "data.l",
-                "close": "data.c",
-                "volume": "data.v",
-                "trades": "data.n",
-            },
-            required=("symbol", "open_time", "close_time", "open", "high", "low", "close"),
+            roles=columns(f"{_CANDLE} volume:data.v trades:data.n"),
+            required=tuple(columns(_CANDLE)),
         ),
         Message(
             kind="checked_book",
             event="book",
-            roles={"time": "data.t", "symbol": "data.s", "last_id": "data.li", "bids": "data.l.0", "asks": "data.l.1"},
+            roles=columns("time:data.t symbol:data.s last_id:data.li bids:data.l.0 asks:data.l.1"),
             required=("symbol", "time", "bids", "asks"),
             whole="snapshot",
         ),
@@ -109,7 +88,9 @@ def live_market(instruments: Sequence[Instrument], url: str, numbers: Sequence[i
         *({"source": "candle", "symbol": raw, "interval": "1m"} for raw in raws),
     )
     # Marks come every few seconds at least.
-    stream = MarketStream(url, hello, most_s=10.0, ping=PING)
+    stream = MarketStream(
+        url, hello, most_s=10.0, ping=PING, confirmed_by=b'"channel":"subscribe"', confirmations=len(hello)
+    )
     return LiveMarket(MARKET, zip(raws, instruments, strict=True), [stream], numbers, bars=MINUTE)
 
 

@@ -31,6 +31,7 @@ class PacificaOrderSession:
 
     def __init__(self, protocol: PacificaProtocol) -> None:
         self._protocol = protocol
+        self.handshake = protocol.headers
         self.limits: dict[str, tuple[int, int]] = {}
         self.headers: dict[str, str] = {}
 

@@ -13,6 +13,7 @@ from onetape.model.json_text import read_json
 from onetape.model.time import MINUTE, MS
 from onetape.orders.calls import Call, Purpose
 from onetape.venues.numbers import units_of
+from onetape.venues.pacifica.trading import PacificaProtocol
 from onetape.venues.pacifica.words import INTERVALS
 from onetape.venues.past_market import PastBar
 
@@ -26,9 +27,12 @@ class PacificaPast:
 
     intervals: Final = tuple(_WORDS)
 
+    def __init__(self, protocol: PacificaProtocol) -> None:
+        self._protocol = protocol
+
     def bars(self, instrument: Instrument, interval: int, begin: int, end: int) -> Call:
         span = f"interval={_WORDS[interval]}&start_time={begin // MS}&end_time={end // MS - 1}"
-        return Call(Purpose.MARKET, "GET", f"/api/v1/kline?symbol={instrument.raw_symbol}&{span}", b"", {}, 12)
+        return self._protocol.public(Purpose.MARKET, f"/kline?symbol={instrument.raw_symbol}&{span}", is_heavy=True)
 
     def bars_of(self, instrument: Instrument, body: bytes) -> list[PastBar]:
         value = read_json(body)

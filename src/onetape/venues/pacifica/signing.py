@@ -21,7 +21,7 @@ from onetape.model.errors import BadConfig
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-__all__ = ["AgentSigner", "base58", "is_address", "is_signed", "message_of", "unbase58"]
+__all__ = ["AgentSigner", "base58", "config_key_header", "is_address", "is_signed", "message_of", "unbase58"]
 
 _DIGITS: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 # Both sort at every level; they write numbers with a fraction and letters beyond ASCII otherwise: Python's counts.
@@ -94,6 +94,14 @@ def _public_key(address: str) -> Ed25519PublicKey | None:
         return None if raw is None else Ed25519PublicKey.from_public_bytes(raw)
     except ValueError:
         return None
+
+
+def config_key_header(key: str) -> dict[str, str]:
+    """Returns the header that shows an API config key, none for "". Raises BadConfig for what no header can hold."""
+    if not (key.isascii() and key.isprintable() and " " not in key):
+        todo = "give the text that the venue made"
+        raise BadConfig("the API config key is none", location="api_config_key", todo=todo)
+    return {"PF-API-KEY": key} if key else {}
 
 
 class AgentSigner:

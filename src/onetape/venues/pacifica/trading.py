@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 
@@ -46,17 +46,23 @@ from onetape.orders.reports import (
     StreamReport,
     VenueReport,
 )
+from onetape.venues.account_protocol import AccountProtocol
+from onetape.venues.columns import named_rows
 from onetape.venues.numbers import money_of, units_of
-from onetape.venues.outcome import malformed, unreadable
+from onetape.venues.outcome import retry_after, unreadable
 from onetape.venues.pacifica.errors import GONE, row_of_error
-from onetape.venues.pacifica.signing import AgentSigner
+from onetape.venues.pacifica.signing import AgentSigner, config_key_header
 from onetape.venues.pacifica.words import (
     CLIENT_ID_CHARS,
     FORCED,
     NEWS,
+    OPERATIONS,
+    ORDER_COLUMNS,
+    POSITION_COLUMNS,
     SIDE_WORDS,
     SIDES,
     STATES,
+    TRADE_COLUMNS,
     TRADE_SIDES,
     TRIGGERS,
     client_id_of,
@@ -80,6 +86,7 @@ TRADES_KEPT: Final = 1000
 _RETRY: Final = 5 * SECOND
 _NOBODY: Final = uuid_of("")  # the id of no order
 _JSON: Final = {"Content-Type": "application/json"}
+_HEAVY: Final = (12, 4)  # credits of a history, without an API config key and with one
 _MOVES: Final = {
     "deposit": MoveKind.TRANSFER,
     "deposit_release": MoveKind.TRANSFER,
@@ -93,75 +100,36 @@ _MOVES: Final = {
     **dict.fromkeys(FORCED, MoveKind.FEE),  # what is taken beside the fills; unverified
 }
 _OF_FILLS: Final = frozenset({"trade"})  # what fills bring: these are told by themselves
-_NAMES: Final = {"i": "order_id", "I": "client_order_id", "s": "symbol"}  # the stream's, in those of the lists
-_ORDER: Final = _NAMES | {
-    "d": "side",
-    "ip": "price",
-    "a": "initial_amount",
-    "f": "filled_amount",
-    "ot": "order_type",
-    "os": "order_status",
-    "oe": "event_type",
-    "sp": "stop_price",
-    "si": "stop_parent_order_id",
-    "r": "reduce_only",
-}
-_TRADE: Final = _NAMES | {
-    "h": "history_id",
-    "p": "price",
-    "a": "amount",
-    "f": "fee",
-    "te": "event_type",
-    "ts": "side",
-    "tc": "cause",
-    "t": "created_at",
-}
-_POSITION: Final = {"s": "symbol", "d": "side", "a": "amount", "p": "entry_price", "l": "liquidation_price"}
 _SILENT: Final = frozenset({"pong", "subscribe"})
 
 
-class Operation(NamedTuple):
-    """A signed request. type: as it is signed; weight: credits of the address."""
-
-    purpose: Purpose
-    path: str
-    type: str
-    weight: int = 1
-
-
-_LIMIT: Final = Operation(Purpose.PLACE, f"{ROOT}/orders/create", "create_order")
-_MARKET: Final = Operation(Purpose.PLACE, f"{ROOT}/orders/create_market", "create_market_order")
-_STOP: Final = Operation(Purpose.PLACE, f"{ROOT}/orders/stop/create", "create_stop_order")
-_PROFIT: Final = Operation(Purpose.PLACE, f"{ROOT}/positions/tpsl", "set_position_tpsl")
-_CANCEL: Final = Operation(Purpose.CANCEL, f"{ROOT}/orders/cancel", "cancel_order")
-_CANCEL_STOP: Final = Operation(Purpose.CANCEL, f"{ROOT}/orders/stop/cancel", "cancel_stop_order")
-_LEVERAGE: Final = Operation(Purpose.LEVERAGE, f"{ROOT}/account/leverage", "update_leverage")
-_EDIT: Final = Operation(Purpose.AMEND, f"{ROOT}/orders/edit", "edit_order")
-_OPERATIONS: Final = (_LIMIT, _MARKET, _STOP, _PROFIT, _CANCEL, _CANCEL_STOP, _EDIT, _LEVERAGE)
-TYPES: Final = {each.path: each.type for each in _OPERATIONS}
+TYPES: Final = {f"{ROOT}/{path}": name for name, (path, _) in OPERATIONS.items()}
+_PURPOSES: Final = {
+    "cancel_order": Purpose.CANCEL,
+    "cancel_stop_order": Purpose.CANCEL,
+    "edit_order": Purpose.AMEND,
+    "update_leverage": Purpose.LEVERAGE,
+}  # else they place
 
 
-class PacificaProtocol(WithoutTransfers):  # they are signed by the main wallet, whose key we do not have
-    """Implements `OrderProtocol`. account: the main wallet's address; secret: the private key of an agent of it. Raises
-    BadConfig for what is none; without both only what is public can be asked for."""
+# Transfers are signed by the main wallet, whose key we do not have.
+class PacificaProtocol(AccountProtocol, WithoutTransfers):
+    """Implements `OrderProtocol`. account: the main wallet's address; secret: the private key of an agent of it;
+    api_config_key: which only raises the limits on requests. Raises BadConfig for what is none; without account and
+    secret only what is public can be asked for."""
 
     name = "pacifica"
     client_id_chars = CLIENT_ID_CHARS
     traits = Traits(ended_apart=True, fills_by_symbol=False, forced=tuple(f"{word}-" for word in FORCED))
 
-    def __init__(self, account: str, secret: str) -> None:
+    def __init__(self, account: str, secret: str, api_config_key: str = "") -> None:
+        super().__init__()
         self.account = account
+        self.headers: Final = config_key_header(api_config_key)  # of every request
+        self._signed_headers = _JSON | self.headers
         self.signer = AgentSigner(account, secret) if account or secret else None
-        self.signs_late = False
-        self._by_symbol: dict[str, Instrument] = {}
-        self._by_raw: dict[str, Instrument] = {}
         self._held: dict[str, tuple[int, int]] = {}  # by symbol: signed quantity, and the time of its last row
         self._traded: dict[int, None] = {}  # the last trades that were told
-        self.unknown: dict[str, int] = {}  # messages that have no meaning here, by name
-
-    def set_instruments(self, instruments: Sequence[Instrument]) -> None:
-        self._by_symbol = {i.symbol: i for i in instruments}
-        self._by_raw = {i.raw_symbol: i for i in instruments}
 
     # --- requests ---------------------------------------------------------------------------------
 
@@ -182,28 +150,28 @@ class PacificaProtocol(WithoutTransfers):  # they are signed by the main wallet,
             }
             if spec.is_stop or not spec.reduce_only:  # a take-profit that opens is refused there, not forgotten here
                 payload |= {"reduce_only": spec.reduce_only, "stop_order": waiting}
-                return self._signed(_STOP, payload, now, subject=key)
-            return self._signed(_PROFIT, payload | {"take_profit": waiting}, now, subject=key)
+                return self._signed("create_stop_order", payload, now, subject=key)
+            return self._signed("set_position_tpsl", payload | {"take_profit": waiting}, now, subject=key)
         payload |= {"amount": size, "reduce_only": spec.reduce_only, "client_order_id": uuid_of(client_id)}
         if is_limit:
             payload |= {"price": price, "tif": "ALO" if spec.post_only else spec.tif.value.upper()}
-            return self._signed(_LIMIT, payload, now, subject=key)
-        return self._signed(_MARKET, payload | {"slippage_percent": SLIPPAGE}, now, subject=key)
+            return self._signed("create_order", payload, now, subject=key)
+        return self._signed("create_market_order", payload | {"slippage_percent": SLIPPAGE}, now, subject=key)
 
     def cancel(self, key: OrderKey, now: int) -> Call:
         payload = {"symbol": self._by_symbol[key.symbol].raw_symbol, **named(key.client_id)}
-        return self._signed(_CANCEL_STOP if key.conditional else _CANCEL, payload, now, subject=key)
+        return self._signed("cancel_stop_order" if key.conditional else "cancel_order", payload, now, subject=key)
 
     def amend(self, key: OrderKey, spec: OrderSpec, now: int, *, price: int, size: int) -> Call:
         """Never sent by who heeds the instrument's `amend`."""
         i = self._by_symbol[key.symbol]
         payload = {"symbol": i.raw_symbol, "price": i.price_text(price), "amount": i.size_text(size)}
-        return self._signed(_EDIT, {**payload, **named(key.client_id)}, now, subject=key)
+        return self._signed("edit_order", {**payload, **named(key.client_id)}, now, subject=key)
 
     def signed(self, call: Call, now: int) -> Call:
         if call.terms is None:
             return call
-        return call._replace(body=self.body(call, now), headers=_JSON, terms=None)
+        return call._replace(body=self.body(call, now), headers=self._signed_headers, terms=None)
 
     def body(self, call: Call, now: int) -> bytes:
         """Returns what is sent for a call with terms."""
@@ -211,19 +179,16 @@ class PacificaProtocol(WithoutTransfers):  # they are signed by the main wallet,
 
     def query(self, key: OrderKey, now: int) -> Call:
         if key.venue_id and (key.ended or not key.conditional):
-            return self._get(Purpose.QUERY, "/orders/history_by_id", 1, now, {"order_id": key.venue_id}, subject=key)
+            return self._get(Purpose.QUERY, "/orders/history_by_id", now, {"order_id": key.venue_id}, subject=key)
         if key.ended:
-            return self._get(Purpose.QUERY, "/orders/history", 12, now, {"limit": str(PAGE)}, subject=key)
-        return self._get(Purpose.QUERY, "/orders", 1, now, subject=key)
-
-    def query_venue_id(self, symbol: str, venue_id: str, now: int) -> Call:
-        return self.query(OrderKey(symbol, "", venue_id=venue_id), now)
+            return self._get(Purpose.QUERY, "/orders/history", now, {"limit": str(PAGE)}, subject=key, is_heavy=True)
+        return self._get(Purpose.QUERY, "/orders", now, subject=key)
 
     def open_orders(self, now: int) -> list[Call]:
-        return [self._get(Purpose.OPEN_ORDERS, "/orders", 1, now)]
+        return [self._get(Purpose.OPEN_ORDERS, "/orders", now)]
 
     def open_stops(self, symbol: str, now: int) -> Call | None:
-        return self._get(Purpose.OPEN_CONDITIONALS, "/orders", 1, now, symbol=symbol)
+        return self._get(Purpose.OPEN_CONDITIONALS, "/orders", now, symbol=symbol)
 
     def fills(self, symbol: str, now: int, *, since: int, cursor: str = "") -> Call:
         """Asks for those of all symbols, newest first."""
@@ -233,24 +198,21 @@ class PacificaProtocol(WithoutTransfers):  # they are signed by the main wallet,
             "limit": str(PAGE),
             **({"cursor": page} if page else {}),
         }
-        return self._get(Purpose.FILLS, "/trades/history", 12, now, params)
+        return self._get(Purpose.FILLS, "/trades/history", now, params, is_heavy=True)
 
     def account_moves(self, now: int, *, since: int, cursor: str = "") -> Call:
         """Newest first; the page of a cursor says since when."""
         start, _, page = cursor.partition(":")
         # Without trades there is no funding in it either; trades themselves are passed over.
         params = {"limit": str(PAGE), "include_trades": "true", **({"cursor": page} if page else {})}
-        call = self._get(Purpose.MOVES, "/account/balance/history", 12, now, params)
+        call = self._get(Purpose.MOVES, "/account/balance/history", now, params, is_heavy=True)
         return call._replace(number=int(start) if start else since)
 
-    def note_move(self, reference: str) -> None:
-        """Nothing to keep: there is one list of them, and its rows name themselves."""
-
     def positions(self, now: int) -> Call:
-        return self._get(Purpose.POSITIONS, "/positions", 1, now)
+        return self._get(Purpose.POSITIONS, "/positions", now)
 
     def balances(self, now: int) -> Call:
-        return self._get(Purpose.BALANCES, "/account", 1, now)
+        return self._get(Purpose.BALANCES, "/account", now)
 
     def modes(self, now: int) -> Call:
         return self.proof(Purpose.MODES, now)
@@ -258,8 +220,8 @@ class PacificaProtocol(WithoutTransfers):  # they are signed by the main wallet,
     def proof(self, purpose: Purpose, now: int) -> Call:
         """Returns a signed request that changes nothing, and is answered otherwise when the key is of no use."""
         raw = next(iter(self._by_raw), "BTC")
-        call = self._signed(_CANCEL._replace(purpose=purpose), {"symbol": raw, "client_order_id": _NOBODY}, now)
-        return self.signed(call, now)
+        call = self._signed("cancel_order", {"symbol": raw, "client_order_id": _NOBODY}, now)
+        return self.signed(call._replace(purpose=purpose), now)
 
     def dead_man(self, symbol: str, now: int, *, after: int) -> Call | None:
         """None: the venue has no such switch (none is documented, as of 2026-07)."""
@@ -267,14 +229,11 @@ class PacificaProtocol(WithoutTransfers):  # they are signed by the main wallet,
 
     def leverage(self, symbol: str, times: int, now: int) -> Call:
         terms = {"symbol": self._by_symbol[symbol].raw_symbol, "leverage": times}
-        return self._signed(_LEVERAGE, terms, now)._replace(symbol=symbol)
+        return self._signed("update_leverage", terms, now)._replace(symbol=symbol)
 
     def time(self) -> Call:
         """Asks for the newest of its prices: it tells its time nowhere else."""
-        return Call(Purpose.TIME, "GET", f"{ROOT}/info/prices", b"", {}, 1)
-
-    def moves(self, fill: FillReport) -> list[tuple[str, int]]:
-        return []
+        return self.public(Purpose.TIME, "/info/prices")
 
     def slack(self, currency: str) -> int:
         return SHOWN
@@ -283,21 +242,24 @@ class PacificaProtocol(WithoutTransfers):  # they are signed by the main wallet,
         self,
         purpose: Purpose,
         path: str,
-        weight: int,
         now: int,
         params: Mapping[str, str] = MappingProxyType({}),
         *,
         subject: OrderKey | None = None,
         symbol: str = "",
+        is_heavy: bool = False,
     ) -> Call:
-        target = f"{ROOT}{path}?{query_text({'account': self.account, **params})}"
-        return Call(purpose, "GET", target, b"", {}, weight, subject=subject, symbol=symbol, made=now)
+        call = self.public(purpose, f"{path}?{query_text({'account': self.account, **params})}", is_heavy=is_heavy)
+        return call._replace(subject=subject, symbol=symbol, made=now)
 
-    def _signed(
-        self, operation: Operation, payload: Mapping[str, Any], now: int, *, subject: OrderKey | None = None
-    ) -> Call:
-        purpose, path, _, weight = operation
-        call = Call(purpose, "POST", path, b"", {}, weight, 1, subject, terms=payload)
+    def public(self, purpose: Purpose, path: str, *, is_heavy: bool = False) -> Call:
+        """Returns a request that reads; reading is unsigned."""
+        weight = _HEAVY[bool(self.headers)] if is_heavy else 1
+        return Call(purpose, "GET", f"{ROOT}{path}", b"", self.headers, weight)
+
+    def _signed(self, operation: str, payload: Mapping[str, Any], now: int, *, subject: OrderKey | None = None) -> Call:
+        purpose, path = _PURPOSES.get(operation, Purpose.PLACE), f"{ROOT}/{OPERATIONS[operation][0]}"
+        call = Call(purpose, "POST", path, b"", {}, 1, 1, subject, terms=payload)
         return call if self.signs_late and purpose in ORDER_PURPOSES else self.signed(call, now)
 
     def _body(self, type_: str, payload: Mapping[str, Any], now: int) -> bytes:
@@ -314,8 +276,7 @@ class PacificaProtocol(WithoutTransfers):  # they are signed by the main wallet,
         value = value if isinstance(value, dict) else {}
         if status == 200 and value.get("success") is True:
             return self.done(call, value, now)
-        after = headers.get("retry-after", "")
-        wait = int(after) * SECOND if after.isdigit() else 0
+        wait = retry_after(headers)
         return self.refused(call, status, value.get("code"), str(value.get("error") or ""), wait)
 
     def done(self, call: Call, value: Mapping[str, Any], now: int) -> Answer:
@@ -415,41 +376,30 @@ class PacificaProtocol(WithoutTransfers):  # they are signed by the main wallet,
 
     # --- the account's channels -------------------------------------------------------------------
 
-    def reports_of(self, message: bytes) -> list[VenueReport]:
-        """Raises nothing: what cannot be read is a StreamReport `malformed`, what has no meaning here
-        is counted by name."""
-        try:
-            value = read_json(message)
-            return self.reports_in(value)
-        except MALFORMED as error:
-            return malformed(error)
-
     def reports_in(self, value: Mapping[str, Any]) -> list[VenueReport]:
-        """Returns the same of a message that has been parsed. Raises what a malformed one raises."""
         data: Any = value.get("data")
         match value.get("channel"):
             case "account_order_updates":
-                return [self._order_event(row) for row in _long(_ORDER, data)]
+                return [self._order_event(row) for row in named_rows(data, ORDER_COLUMNS)]
             case "account_trades":
-                return [each for row in _long(_TRADE, data) for each in self._trade_event(row)]
+                return [each for row in named_rows(data, TRADE_COLUMNS) for each in self._trade_event(row)]
             case "account_info":
                 return [_balance({"balance": data["b"]}, int(data["t"]) * MS)]
             case "account_positions":
-                return [each for row in _long(_POSITION, data) for each in self._position_event(row)]
+                return [each for row in named_rows(data, POSITION_COLUMNS) for each in self._position_event(row)]
             case None:
                 return []
             case channel if channel in _SILENT:
                 return []
             case channel:
-                self.unknown[str(channel)] = self.unknown.get(str(channel), 0) + 1
-                return [StreamReport("unknown", str(channel))]
+                return self.meaningless(channel)
 
     def begin_positions(self) -> None:
         """What comes next are all that there are."""
         self._held.clear()
 
     def _position_event(self, row: Mapping[str, Any]) -> list[VenueReport]:
-        i, time = self._by_raw.get(row["symbol"]), int(row["t"]) * MS
+        i, time = self._by_raw.get(row["symbol"]), int(row["updated_at"]) * MS
         if i is None or time < self._held.get(i.symbol, (0, 0))[1]:
             return []
         report = self._position(row, time)
@@ -460,7 +410,7 @@ class PacificaProtocol(WithoutTransfers):  # they are signed by the main wallet,
         i = self._by_raw.get(row["symbol"])
         if i is None:
             return StreamReport("other symbol", str(row["symbol"]))
-        return _status(i, row, int(row["ut"]) * MS)
+        return _status(i, row, int(row["updated_at"]) * MS)
 
     def _trade_event(self, row: Mapping[str, Any]) -> list[VenueReport]:
         i = self._by_raw.get(row["symbol"])
@@ -476,12 +426,6 @@ class PacificaProtocol(WithoutTransfers):  # they are signed by the main wallet,
         qty += fill.side.sign * fill.size
         self._held[i.symbol] = qty, since
         return [fill] if qty else [fill, PositionReport(i.symbol, PositionSide.BOTH, 0, fill.time)]
-
-
-def _long(names: Mapping[str, str], data: Any) -> Iterable[Mapping[str, Any]]:
-    """Rows of a channel, which may come one at a time, in the names of the lists."""
-    for row in data if isinstance(data, list) else [data]:
-        yield {names.get(name, name): value for name, value in row.items()}
 
 
 def _client_id(row: Mapping[str, Any]) -> str:
@@ -546,8 +490,8 @@ def _fill(i: Instrument, row: Mapping[str, Any]) -> FillReport:
 def _balance(row: Mapping[str, Any], time: int, earliest: int = 0, latest: int = 0) -> BalanceReport:
     margin = None
     if "account_equity" in row:
-        collateral = money_of(str(row.get("spot_collateral") or "0"))
-        profit = money_of(row["account_equity"]) - money_of(row["balance"]) - collateral
+        spot = money_of(str(row.get("spot_market_value") or "0"))
+        profit = money_of(row["account_equity"]) - money_of(row["balance"]) - spot
         margin = MarginReport(profit, money_of(row["available_to_spend"]), money_of(row["total_margin_used"]))
     return BalanceReport(CURRENCY, money_of(row["balance"]), time, earliest, latest, margin)
 

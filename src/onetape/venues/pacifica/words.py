@@ -11,15 +11,20 @@ from uuid import UUID
 
 from onetape.model.enums import OrderNews, OrderState, Side, TriggerBy
 from onetape.model.ids import parse_client_id
+from onetape.venues.columns import columns
 
 __all__ = [
     "CLIENT_ID_CHARS",
     "FORCED",
     "INTERVALS",
     "NEWS",
+    "OPERATIONS",
+    "ORDER_COLUMNS",
+    "POSITION_COLUMNS",
     "SIDES",
     "SIDE_WORDS",
     "STATES",
+    "TRADE_COLUMNS",
     "TRADE_SIDES",
     "TRIGGERS",
     "client_id_of",
@@ -61,6 +66,48 @@ NEWS: Final = {
     "expired": OrderNews.EXPIRED,
     "post_only_rejected": OrderNews.REJECTED,
 }
+_ORDER: Final = "symbol side amount reduce_only client_order_id take_profit stop_loss builder_code"
+_NAMED: Final = "symbol order_id client_order_id"
+# The path of each signed operation, and what is signed of it: other keys of a body are let through.
+OPERATIONS: Final = {
+    "create_order": ("orders/create", f"{_ORDER} price tif"),
+    "create_market_order": ("orders/create_market", f"{_ORDER} slippage_percent"),
+    "create_stop_order": ("orders/stop/create", "symbol side reduce_only stop_order builder_code"),
+    "set_position_tpsl": ("positions/tpsl", "symbol side take_profit stop_loss builder_code"),
+    "edit_order": ("orders/edit", f"{_NAMED} price amount"),
+    "cancel_order": ("orders/cancel", _NAMED),
+    "cancel_stop_order": ("orders/stop/cancel", _NAMED),
+    "cancel_all_orders": ("orders/cancel_all", "symbol all_symbols exclude_reduce_only"),
+    "update_leverage": ("account/leverage", "symbol leverage"),
+    "update_margin_mode": ("account/margin", "symbol is_isolated"),
+    "add_isolated_margin": ("positions/add_isolated_margin", "symbol amount"),
+    # An agent trades; what follows is signed by the main wallet.
+    "withdraw": ("account/withdraw", "amount"),
+    "transfer_funds": ("account/subaccount/transfer", "to_account amount"),
+    "list_subaccounts": ("account/subaccount/list", ""),
+    "bind_agent_wallet": ("agent/bind", "agent_wallet"),
+    "list_agent_wallets": ("agent/list", ""),
+    "revoke_agent_wallet": ("agent/revoke", "agent_wallet"),
+    "revoke_all_agent_wallets": ("agent/revoke_all", ""),
+    "create_api_key": ("account/api_keys/create", ""),
+    "revoke_api_key": ("account/api_keys/revoke", "api_key"),
+    "list_api_keys": ("account/api_keys", ""),
+    "approve_builder_code": ("account/builder_codes/approve", "builder_code max_fee_rate"),
+    "revoke_builder_code": ("account/builder_codes/revoke", "builder_code"),
+}
+# Columns of the account's channels, and what the lists call them.
+ORDER_COLUMNS: Final = columns(
+    "i:order_id I:client_order_id u:account s:symbol d:side p:average_filled_price ip:price lp:last_price "
+    "a:initial_amount f:filled_amount oe:event_type os:order_status ot:order_type sp:stop_price "
+    "si:stop_parent_order_id tp:trigger_price_type r:reduce_only ct:created_at ut:updated_at"
+)
+TRADE_COLUMNS: Final = columns(
+    "h:history_id i:order_id I:client_order_id u:account s:symbol p:price o:entry_price a:amount te:event_type ts:side "
+    "tc:cause f:fee n:pnl t:created_at"
+)
+POSITION_COLUMNS: Final = columns(
+    "s:symbol d:side a:amount p:entry_price m:margin f:funding i:isolated l:liquidation_price t:updated_at"
+)
 # Why a trade was made that the venue itself closed a position with: its order's client id begins so.
 FORCED: Final = ("market_liquidation", "backstop_liquidation", "adl_liquidation", "settlement")
 
