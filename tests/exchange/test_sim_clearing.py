@@ -480,6 +480,7 @@ def test_a_coin_counts_at_the_index_of_its_own_market(desk, index, mark, last, p
         price * ONE * 11 // 10,
         price * ONE * 8 // 10,
         price * ONE * 12 // 10,
+        0,
     )
 
 

@@ -188,6 +188,7 @@ class SimAccount:
     hedge: bool = False
     isolates: bool = True  # isolated positions have margin of their own
     can_trade: bool = True
+    self_trade: str = ""  # its own rule for orders that would meet its own; "": the exchange's
     can_withdraw: bool = False
     parent: str = ""  # the key of the account whose sub-account this is
     money: Any = field(init=False)  # a CoreAccount; its amounts are int, 1e-18

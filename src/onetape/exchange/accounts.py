@@ -300,6 +300,10 @@ class Accounts(Sequence[SimAccount]):
         self._set_marks(account)
         self.timeline.say(ModeReport(now, account, "hedge"))
 
+    @recorded("set_self_trade")
+    def set_self_trade(self, account: SimAccount, rule: str) -> None:
+        account.self_trade = rule
+
     def _set_marks(self, account: SimAccount) -> None:
         for index, listing in enumerate(self.board.listings):
             if listing.mark:

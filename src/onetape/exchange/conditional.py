@@ -3,7 +3,8 @@
 A service of its own, as Binance has it since 2025-12-09: the waiting order has its own id and
 states, holds no margin, and is in no list of working orders. When its price is met it is
 TRIGGERING; after a moment a child order is placed, which may still be refused. Other venues keep
-their triggers in the matching engine and need none of this.
+their triggers in the matching engine; what trails is followed here for them, too (`hold`): there
+the order is one of the account's from the first, and the same one is sent when its price comes.
 
     NEW -> TRIGGERING -> TRIGGERED -> FINISHED
      |         +-> REJECTED (the child was refused)
@@ -27,7 +28,7 @@ from onetape.exchange.board import Board
 from onetape.exchange.order_entry import NewOrder, OrderEntry
 from onetape.exchange.reports import ConditionalReport
 from onetape.exchange.timeline import CallTerms, Timeline, recorded
-from onetape.model.enums import OrderType, PositionSide, Side, TimeInForce, TriggerBy
+from onetape.model.enums import OrderType, PositionSide, Side, TimeInForce, TriggerBy, TriggerKind
 from onetape.model.errors import BY_CODE
 
 __all__ = ["OPEN_MAX", "Conditional", "ConditionalBook", "NewConditional"]
@@ -91,6 +92,7 @@ class Conditional:
     activated: bool = False
     extreme: int = 0  # trailing: the best price since it follows
     child: SimOrder | None = None
+    is_held: bool = False  # the child was there from the first
     triggered: int = 0
     reason: str = ""
     extra: dict[str, Any] = field(default_factory=dict)
@@ -187,9 +189,33 @@ class ConditionalBook:
                     self._say(order, order.created)
         return order
 
+    @recorded("hold_conditional", NewConditional)
+    def hold(self, account: SimAccount, now: int, wanted: NewConditional) -> SimOrder:
+        """Takes in a trailing stop that is itself an order of the account; its end there ends it here."""
+        fields = structs.asdict(wanted)
+        order = Conditional(id=0, account=account, created=now, updated=now, is_held=True, **fields)
+        price = self.board.price(order.index, order.by)
+        order.trigger = order.activate or price  # where it begins
+        terms = structs.replace(
+            self._child_terms(order, order.size),
+            trigger=order.trigger,
+            trigger_by=order.by,
+            trigger_kind=TriggerKind.TRAILING,
+            extra={**order.extra, "parent": order},
+        )
+        order.child = self.orders.hold(account, order.index, now, terms)
+        order.id = order.child.id
+        self._enter(order)
+        if price:
+            self._look(order, price, now)
+        return order.child
+
     @recorded("cancel_conditional")
     def cancel(self, order: Conditional, now: int) -> None:
-        self._end(order, now, "CANCELED")
+        if order.is_held and order.child is not None:
+            self.orders.cancel_now(order.child, now)
+        else:
+            self._end(order, now, "CANCELED")
 
     def on_price(self, index: int, by: TriggerBy, price: int, now: int) -> None:
         waiting = self._waiting.get(index)
@@ -208,7 +234,11 @@ class ConditionalBook:
     def on_ended(self, child: SimOrder, now: int) -> None:
         """An order has ended, which may be the child of one of these."""
         order = child.extra.get("parent")
-        if isinstance(order, Conditional) and order.state == "TRIGGERED":
+        if not isinstance(order, Conditional):
+            return
+        if order.is_held:
+            self._end(order, now, "FINISHED" if order.triggered else "CANCELED")
+        elif order.state == "TRIGGERED":
             self._finish(order, now)
 
     def _look(self, order: Conditional, price: int, now: int) -> None:
@@ -225,26 +255,17 @@ class ConditionalBook:
         if order.state != "TRIGGERING":
             return
         account, size = order.account, order.size
+        if order.is_held and order.child is not None:
+            order.state = "TRIGGERED"
+            self.orders.release(order.child, now)
+            return
         if order.close_position:
             held = account.qty(order.index, order.position_side)
             if not held or (held > 0) != (order.side is Side.SELL):
                 self._end(order, now, "EXPIRED")
                 return
             size = abs(held)
-        wanted = NewOrder(
-            side=order.side,
-            type=OrderType.MARKET if order.is_market else OrderType.LIMIT,
-            tif=TimeInForce.GTC if order.is_market else order.tif,
-            price=0 if order.is_market else order.price,
-            size=size,
-            post_only=order.post_only,
-            reduce_only=(order.reduce_only or order.close_position) and not account.hedge,
-            position_side=order.position_side,
-            expire=order.expire if order.tif is TimeInForce.GTD else 0,
-            client_id=order.client_id,
-            extra={"parent": order},
-        )
-        child = self.orders.place(account, order.index, now, wanted)
+        child = self.orders.place(account, order.index, now, self._child_terms(order, size))
         if child.code and not child.filled and not child.is_open:
             order.reason = BY_CODE[child.code].name
             self._end(order, now, "REJECTED")
@@ -253,6 +274,22 @@ class ConditionalBook:
         self._say(order, now)
         if not child.is_open:
             self._finish(order, now)
+
+    @staticmethod
+    def _child_terms(order: Conditional, size: int) -> NewOrder:
+        return NewOrder(
+            side=order.side,
+            type=OrderType.MARKET if order.is_market else OrderType.LIMIT,
+            tif=TimeInForce.GTC if order.is_market else order.tif,
+            price=0 if order.is_market else order.price,
+            size=size,
+            post_only=order.post_only,
+            reduce_only=(order.reduce_only or order.close_position) and not order.account.hedge,
+            position_side=order.position_side,
+            expire=order.expire if order.tif is TimeInForce.GTD else 0,
+            client_id=order.client_id,
+            extra={"parent": order},
+        )
 
     def _finish(self, order: Conditional, now: int) -> None:
         """The service hears of the child's end from the matching engine, later than its owner."""
@@ -282,4 +319,6 @@ class ConditionalBook:
         self._say(order, now)
 
     def _say(self, order: Conditional, now: int) -> None:
+        if order.is_held:
+            return  # its order's owner hears of that
         self.timeline.say(ConditionalReport(now, order, order.state))

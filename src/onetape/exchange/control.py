@@ -153,7 +153,7 @@ class Control:
                 {"id": c.id, "client_id": c.client_id, "state": c.state,
                  "symbol": exchange.instruments[c.index].symbol, "side": c.side.value}
                 for c in exchange.conditionals.by_id.values()
-                if c.account is account
+                if c.account is account and not c.is_held
             ],
             "trades": [
                 {"id": t.fill.trade_id, "order": t.order.id, "client_id": t.order.client_id,

@@ -80,6 +80,9 @@ class _Stale:
     held: list[tuple[_Link, bytes]] = field(default_factory=list)
 
 
+SpeedBump = Callable[[str, bytes], tuple[int, int]]
+
+
 class Faulty:
     """Implements `Dialect` in front of another one, and adds faults. seed: of every chance in the rules."""
 
@@ -106,6 +109,9 @@ class Faulty:
         self._read_at: dict[str, int] = {}  # of accounts whose requests are read slowly
         self._maintenance: tuple[int, str] = (0, "")
         self._halted: set[int] = set()
+        self._random = Random(seed)
+        # Of a venue that lets orders wait before it takes them: (least, most) ns, by path ("": a message) and body.
+        self.speed_bump: SpeedBump | None = None
 
     @property
     def skew(self) -> int:
@@ -192,6 +198,31 @@ class Faulty:
     def http(self, request: Request, now: int) -> Reply | Pending:
         if request.path == "/":
             return Reply.json(simulated(self.kind))
+        wait = self._wait_of(request.path, request.body)
+        if not wait:
+            return self._judged(request, now)
+        pending = Pending()
+
+        def arrive(due: int) -> None:
+            reply = self._judged(request, due)
+            if not isinstance(reply, Pending):
+                pending.finish(reply)
+            elif reply.is_done:
+                pending.finish(reply.reply)
+            else:
+                reply.then = lambda: pending.finish(reply.reply)
+
+        self.at(now + wait, arrive)
+        return pending
+
+    def _wait_of(self, path: str, body: bytes) -> int:
+        """Returns how long an order waits at a speed bump, ns; whatever else the venue takes passes it."""
+        if self.speed_bump is None or not body:
+            return 0
+        least, most = self.speed_bump(path, body)
+        return self._random.randint(least, most)
+
+    def _judged(self, request: Request, now: int) -> Reply | Pending:
         facts = self.words.request(request, with_symbols=bool(self.rules))
         if not self.rules and not self._maintenance[0] and not self.exchange.board.maintenance[0]:
             self._note(facts, request.query, now, "")  # nearly always: nothing is to be judged
@@ -344,6 +375,12 @@ class Faulty:
             self.inner.disconnect(link.inner)
 
     def message(self, connection: Connection, data: bytes, now: int) -> None:
+        if wait := self._wait_of("", data):
+            self.at(now + wait, lambda due: self._judge_message(connection, data, due))
+        else:
+            self._judge_message(connection, data, now)
+
+    def _judge_message(self, connection: Connection, data: bytes, now: int) -> None:
         link = self._links.get(connection.id)
         if link is None or connection.silent:
             return

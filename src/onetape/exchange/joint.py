@@ -24,6 +24,7 @@ class Collateral(NamedTuple):
     haircut: Decimal  # of its index, either way
     exchange_haircut: Decimal  # the same where it is exchanged against a debt
     debt_max: Decimal  # a balance further below zero is paid from the other currencies
+    value_max: Decimal = Decimal(0)  # USD, before the haircut: what is worth more counts as so much; 0: no bound
 
 
 class Rates(NamedTuple):
@@ -34,6 +35,7 @@ class Rates(NamedTuple):
     ask: int  # what is owed
     exchange_bid: int
     exchange_ask: int
+    most: int = 0  # USD that all there is comes to at most, 1e-18; 0: no bound
 
     @classmethod
     def of(cls, price: int, terms: Collateral) -> Rates:
@@ -41,11 +43,13 @@ class Rates(NamedTuple):
             part = int(price * haircut)
             return price - part, price + part
 
-        return cls(price, *off(terms.haircut), *off(terms.exchange_haircut))
+        most = int(terms.value_max * (1 - terms.haircut) * ONE)
+        return cls(price, *off(terms.haircut), *off(terms.exchange_haircut), most)
 
     def worth(self, amount: int) -> int:
         """USD, 1e-18, rounded down."""
-        return amount * (self.bid if amount >= 0 else self.ask) // ONE
+        worth = amount * (self.bid if amount >= 0 else self.ask) // ONE
+        return min(worth, self.most) if self.most else worth
 
     def needed(self, amount: int) -> int:
         """USD that a margin of this currency takes, 1e-18, rounded up."""

@@ -18,7 +18,8 @@ class VenueOptions(msgspec.Struct, frozen=True, kw_only=True):
     the folder by which withdrawals go to other exchanges. withdraw: the keys that accounts are opened with may. limits:
     who asks too much is refused. faults: a file of rules. tape: a recorded market, at `speed` times life, begun again
     (`loop`) when it is over. control: the port of the control endpoint, None: there is none. unrouted: stream addresses
-    without a category carry every stream (Binance). home: whose runs find its keys.
+    without a category carry every stream (Binance). speed_bumps: orders that may take wait (Pacifica). home: whose runs
+    find its keys.
     """
 
     kind: str
@@ -35,4 +36,5 @@ class VenueOptions(msgspec.Struct, frozen=True, kw_only=True):
     loop: bool = False
     control: int | None = None
     unrouted: bool = False
+    speed_bumps: bool = True
     home: str = ""

@@ -116,8 +116,33 @@ class OrderEntry:
             self._refuse(order, now, SelfTrade.code)
             return order
         self._reserve(order)
-        self.hear(self._send(order))
+        self.hear(self._send(order, now))
         return order
+
+    def hold(self, account: SimAccount, index: int, now: int, wanted: NewOrder) -> SimOrder:
+        """Enters an order that the matching engine does not know until `release`; its trigger moves outside."""
+        order = wanted.made(self.take_id(), account, index, now)
+        account.remember(order)
+        order.extra["held"] = True
+        self.hear([self._own_news(order, "accepted", now)])
+        return order
+
+    def release(self, order: SimOrder, now: int) -> None:
+        """Sends an order that was held; one that is not taken any more has expired."""
+        del order.extra["held"]
+        self.hear([self._own_news(order, "triggered", now)])
+        held = order.account.qty(order.index) * order.side.sign
+        code = ReduceOnlyViolated.code if order.reduce_only and held >= 0 else self._admit(order)
+        if code or self._meets_own(order, now):
+            self.hear([self._own_news(order, "expired", now, code=code or SelfTrade.code)])
+        else:
+            self.hear(self._send(order, now))
+
+    @staticmethod
+    def _own_news(order: SimOrder, word: str, now: int, *, code: int = 0) -> dict[str, Any]:
+        """As the matching engine says it."""
+        said = {"event": "order", "news": word, "owner": order.account.number, "order_id": order.id, "ts_event": now}
+        return said | {"size": order.size, "code": code}
 
     def settle(self, account: SimAccount, index: int, now: int, wanted: NewOrder, price: int) -> None:
         """Carries out an order of the venue's own at its price and without a fee, whatever the book has."""
@@ -127,14 +152,12 @@ class OrderEntry:
         fill = said | {"price": price, "fee": 0, "trade_id": SETTLEMENTS + order.id, "liquidity": "taker"}
         self.hear([said | {"event": "order", "news": "accepted"}, fill | {"event": "fill"}])
 
-    def _send(self, order: SimOrder) -> list[Any]:
+    def _send(self, order: SimOrder, now: int) -> list[Any]:
         """Gives what the matching engine says to it."""
         is_capped = self._is_capped(order)
         more: dict[str, Any] = {}  # what most orders have none of
         if order.trigger:
-            more |= {"trigger": order.trigger, "trigger_kind": order.trigger_kind}
-        if order.trigger_by is not TriggerBy.NONE:
-            more["trigger_by"] = order.trigger_by
+            more |= {"trigger": order.trigger, "trigger_kind": order.trigger_kind, "trigger_by": order.trigger_by}
         if order.expire:
             more["expire"] = order.expire
         if order.post_only:
@@ -143,7 +166,7 @@ class OrderEntry:
             more["reduce_only"] = True
         return self._request(
             order,
-            order.created,
+            now,
             type=OrderType.LIMIT if is_capped else order.type,
             tif=TimeInForce.IOC if is_capped else order.tif,
             price=self._cap(order) if is_capped else order.price,
@@ -341,7 +364,8 @@ class OrderEntry:
         meets = [other for other in meets if self._reaches(order, other.price)]
         if not meets:
             return False
-        rule = order.extra.get("self_trade", self.self_trade)  # some venues let each order say
+        # At some venues each order says, or its account.
+        rule = order.extra.get("self_trade") or account.self_trade or self.self_trade
         if rule != "cancel_incoming":
             for other in meets:
                 self.cancel_now(other, now, code=SelfTrade.code)
@@ -369,6 +393,9 @@ class OrderEntry:
         if not order.is_open:
             return OrderUnknown.code
         order.code = code
+        if "held" in order.extra:
+            self.hear([self._own_news(order, "canceled", now)])
+            return 0
         return self.hear(self._request(order, now, kind="cancel"))
 
     def _reserve(self, order: SimOrder) -> None:
@@ -427,11 +454,15 @@ class OrderEntry:
 
     def _order_news(self, order: SimOrder, said: dict[str, Any]) -> int:
         now, word = said["ts_event"], said["news"]
+        if word == "rejected" and order.state is OrderState.TRIGGERED:
+            word = "expired"  # it had been taken long before
         if word == "accepted":
             if said["size"] != order.size:  # reduce-only: cut to the position
                 order.size = said["size"]
+            has_said = order.state is OrderState.TRIGGERED  # it was held until then
             order.state, order.updated = OrderState.ACCEPTED, now
-            self._report(order, now, OrderNews.ACCEPTED)
+            if not has_said:
+                self._report(order, now, OrderNews.ACCEPTED)
         elif word in _NEWS:
             news, state = _NEWS[word]
             self._release(order)

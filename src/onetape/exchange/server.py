@@ -458,6 +458,8 @@ def opened(options: VenueOptions) -> tuple[Faulty, VenueState | None]:
         let_withdraw(dialect)
     if options.unrouted:
         push_unrouted(dialect)
+    if options.speed_bumps:
+        dialect.speed_bump = getattr(inner, "speed_bump", None)
     return dialect, kept
 
 

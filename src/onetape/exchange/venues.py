@@ -108,7 +108,20 @@ VENUES: Final[dict[str, VenueFacts]] = {
     "pacifica": VenueFacts(
         symbols=("pacifica:BTC/USDC:USDC", "pacifica:ETH/USDC:USDC", "pacifica:SOL/USDC:USDC"),
         balances={"USDC": "100000"},
-        rules=Rules(first_order_id=1_559_665_358, isolates=True, liquidation_parts=(2000, 5)),
+        # Spot counts as its loan-to-value ratio says, up to 10,000 USD of an asset (docs.pacifica.fi "Spot Collateral",
+        # 2026). USDC that is owed is a loan of its pool, however much.
+        rules=Rules(
+            first_order_id=1_559_665_358,
+            isolates=True,
+            liquidation_parts=(2000, 5),
+            collateral={
+                "USDC": Collateral(Decimal(0), Decimal(0), Decimal(10**12)),
+                **{
+                    name: Collateral(Decimal(cut), Decimal(cut), Decimal(0), Decimal(10_000))
+                    for name, cut in (("BTC", "0.1"), ("ETH", "0.1"), ("SOL", "0.2"))
+                },
+            },
+        ),
         dialect=_pacifica,
         keys=solana_pair,
         leverage={"pacifica:BTC/USDC:USDC": 50, "pacifica:ETH/USDC:USDC": 50, "pacifica:SOL/USDC:USDC": 20},
@@ -186,7 +199,9 @@ def open_venue(
     if isinstance(market, Crowd):
         symbols = [_market(symbol, facts.leverage.get(symbol, 0)) for symbol in facts.symbols]
         market = GeneratedMarket(symbols, seed=seed, start=now - market.history, rate=market.rate)
-    exchange = SimExchange(market, facts.rules, keyring=(seed, kind), currencies=tuple(facts.balances))
+    exchange = SimExchange(
+        market, facts.rules, keyring=(seed, kind), currencies=tuple(facts.balances | facts.rules.collateral)
+    )
     exchange.advance_unheard(now)
     for name in accounts:
         key, secret = facts.keys(seed, f"{kind}/{name}")

@@ -25,13 +25,16 @@ NO_TOP = Top(0, 0, 0, 0)
 
 
 class MarketStream(NamedTuple):
-    """A connection for market data: where, and what is said first. most_s: seconds between two
-    messages at most, as the venue promises; 0: it does not. ping: what a venue wants to hear again and again."""
+    """Is a connection for market data: where, and what is said first. most_s: seconds between two
+    messages at most, as the venue promises; 0: it does not. ping: what a venue wants to hear again and again.
+    confirmed_by: what is in each message that confirms a subscription, of which there are `confirmations`."""
 
     url: str
     hello: tuple[bytes, ...] = ()
     most_s: float = 0.0
     ping: bytes = b""
+    confirmed_by: bytes = b""
+    confirmations: int = 0
 
 
 class Market(Protocol):

@@ -83,10 +83,10 @@ def _kraken(key: str, secret: str, addresses: Addresses) -> TradingVenue:
     return KrakenSpotVenue(key, secret, addresses)
 
 
-def _pacifica(key: str, secret: str, addresses: Addresses) -> TradingVenue:
+def _pacifica(key: str, secret: str, addresses: Addresses, api_config_key: str = "") -> TradingVenue:
     from onetape.venues.pacifica.gateway import PacificaVenue
 
-    venue = PacificaVenue(key, secret, addresses)
+    venue = PacificaVenue(key, secret, addresses, api_config_key)
     if venue.protocol.signer is not None and not is_loopback(urlsplit(addresses.rest).hostname or "localhost"):
         venue.protocol.signer.refuse_main_key()
     return venue
@@ -100,7 +100,7 @@ def _ccxt(exchange: str) -> Callable[[str, str, Addresses], TradingVenue]:
 
 
 # How it is made, and the path of its WebSocket where only a host is known.
-_KINDS: Final[dict[str, tuple[Callable[[str, str, Addresses], TradingVenue], str]]] = {
+_KINDS: Final[dict[str, tuple[Callable[..., TradingVenue], str]]] = {
     "aster": (_aster, ""),
     "binance-usdm": (_binance, ""),
     "bitmex": (_bitmex, "/realtime"),
@@ -118,9 +118,12 @@ def outside_wallet(kind: str) -> str | None:
     return _OUTSIDE.get(kind)
 
 
-def open_trading_venue(kind: str, key: str, secret: str, addresses: Addresses) -> TradingVenue:
-    """Raises NotAvailable for a kind that cannot be traded on, BadConfig for keys that are none."""
-    return _kind(kind)[0](key, secret, addresses)
+def open_trading_venue(
+    kind: str, key: str, secret: str, addresses: Addresses, api_config_key: str = ""
+) -> TradingVenue:
+    """api_config_key: of a venue that has such. Raises NotAvailable for a kind that cannot be traded on, BadConfig for
+    keys that are none."""
+    return _kind(kind)[0](key, secret, addresses, *([api_config_key] if api_config_key else []))
 
 
 def ws_address(kind: str, rest: str) -> str:
@@ -128,7 +131,7 @@ def ws_address(kind: str, rest: str) -> str:
     return rest.rstrip("/").replace("http", "ws", 1) + _kind(kind)[1]
 
 
-def _kind(kind: str) -> tuple[Callable[[str, str, Addresses], TradingVenue], str]:
+def _kind(kind: str) -> tuple[Callable[..., TradingVenue], str]:
     if kind.startswith("ccxt:"):
         return _ccxt(kind.removeprefix("ccxt:")), ""
     if kind not in _KINDS:

@@ -8,6 +8,7 @@ same tables as over REST.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -45,6 +46,11 @@ class EntryDialect(Protocol):
     limits: dict[str, tuple[int, int]]  # (used, limit) by name, as the venue told it last
     headers: dict[str, str]  # what it told last of the account's orders, as REST's headers do
     ping: bytes  # what the venue wants to hear again and again, if anything
+
+    @property
+    def handshake(self) -> Mapping[str, str]:
+        """Returns the headers that the connection is opened with."""
+        ...
 
     def hello(self, number: int, now: int) -> bytes | None:
         """Returns what has to be confirmed before orders may be sent, if anything."""

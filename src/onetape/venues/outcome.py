@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from onetape.model.errors import OnetapeError, OrderOutcomeUnknown, VenueRejected
+from onetape.model.errors import BY_NAME, OnetapeError, OrderOutcomeUnknown, VenueRejected
+from onetape.model.time import SECOND
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reports import StreamReport, VenueReport
 
-__all__ = ["ErrorRow", "Outcome", "malformed", "row_of", "unreadable"]
+__all__ = ["ErrorRow", "Outcome", "error_table", "malformed", "retry_after", "row_of", "unreadable"]
 
 
 class ErrorRow(NamedTuple):
@@ -22,6 +23,22 @@ class ErrorRow(NamedTuple):
     text: str
 
 
+def error_table(text: str) -> dict[int | str, ErrorRow]:
+    """Reads lines of `outcome OUR_NAME: error | error`: an error is a number and its text, or how a text begins. Raises
+    ValueError or KeyError for lines that are none."""
+    found: dict[int | str, ErrorRow] = {}
+    for line in text.strip().splitlines():
+        head, _, errors = line.partition(": ")
+        outcome, name = head.split()
+        for each in errors.split(" | "):
+            number, _, rest = each.partition(" ")
+            code, shown = (int(number), rest) if number.isdigit() else (each, each)
+            if code in found:
+                raise ValueError(f"two rows for {code!r}")
+            found[code] = ErrorRow(code, Outcome(outcome), BY_NAME[name], shown)
+    return found
+
+
 def row_of(table: Mapping[int | str, ErrorRow], code: int | str) -> ErrorRow:
     """Returns the row of a code; VENUE_REJECTED and ambiguous for one that is not in the table."""
     return table.get(code) or ErrorRow(code, Outcome.AMBIGUOUS, VenueRejected, "")
@@ -32,6 +49,12 @@ def unreadable(error: Exception, status: int) -> Answer:
     code = OrderOutcomeUnknown.code if status >= 500 else VenueRejected.code
     text = f"an answer that makes no sense: {type(error).__name__} {error}"[:200]
     return Answer(Outcome.AMBIGUOUS, (), code, str(status), text)
+
+
+def retry_after(headers: Mapping[str, str]) -> int:
+    """Returns how long an answer asks to be waited, ns; 0: it does not say."""
+    text = headers.get("retry-after", "")
+    return int(text) * SECOND if text.isdigit() else 0
 
 
 def malformed(error: Exception) -> list[VenueReport]:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from onetape.exchange.account import SimAccount
 from onetape.exchange.binance.public import PublicData
-from onetape.exchange.binance.terms import OrderTerms, decimal_of, flag, in_time, whole, word
+from onetape.exchange.binance.terms import OrderTerms, flag, in_time, whole, word
 from onetape.exchange.binance.wire import Refused, average_price, ms, position_side, price_text, size_text
 from onetape.exchange.conditional import OPEN_MAX, Conditional, NewConditional
 from onetape.exchange.exchange import SimExchange
@@ -21,7 +21,7 @@ from onetape.venues.binance.words import CONDITIONAL_TYPES
 __all__ = ["AlgoService"]
 
 _TIFS: Final = {"IOC": TimeInForce.IOC, "FOK": TimeInForce.FOK, "GTD": TimeInForce.GTD}  # all others wait
-CALLBACK_RATES: Final = (Decimal("0.1"), Decimal(20))  # percent; 20 since 2026-10-23
+CALLBACK_MOST: Final = Decimal(20)  # percent, since 2026-10-23
 
 
 class AlgoService:
@@ -61,12 +61,7 @@ class AlgoService:
         expire = self.terms.expire_time(params, tif, now)
         extra = {"tif": tif, "priceProtect": flag(params, "priceProtect")}
         if kind == "TRAILING_STOP_MARKET":
-            rate = decimal_of(params, "callbackRate")
-            if not CALLBACK_RATES[0] <= rate <= CALLBACK_RATES[1]:
-                raise Refused(-2021, text="Invalid callBack rate")
-            callback = int(rate * 100)
-            if params.get("activatePrice"):
-                activate = self.terms.price(i, params, "activatePrice")
+            activate, callback = self.terms.trail(index, params, side, by, "activatePrice", CALLBACK_MOST)
         else:
             trigger = self.terms.price(i, params, "triggerPrice")
             self.terms.check_trigger(index, kind, side, trigger, by)

@@ -8,7 +8,7 @@ back down to what the position needs at its leverage is what the venue's page sa
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from onetape.exchange.account import SimAccount
 from onetape.exchange.binance.public import PublicData
@@ -16,11 +16,15 @@ from onetape.exchange.binance.terms import decimal_of, in_time
 from onetape.exchange.binance.wire import Refused, amount, ms
 from onetape.exchange.exchange import SimExchange
 from onetape.model.enums import PositionSide
+from onetape.model.instrument import Instrument
+from onetape.model.margin import MarginBracket
 from onetape.model.money import money_units
 
 __all__ = ["MarginData"]
 
 ADD, REDUCE = "1", "2"
+LEVERAGE_MAX: Final = 125
+NOTIONAL_MAX: Final = Decimal(10**9)
 
 
 class MarginData:
@@ -34,7 +38,7 @@ class MarginData:
         """Returns the notional that a position may reach at a leverage (0: the account's)."""
         leverage = leverage or account.leverage_of(at)
         rows = [
-            b.notional_max for b in self.exchange.instruments[at].brackets if (b.leverage_max or leverage) >= leverage
+            b.notional_max for b in _brackets(self.exchange.instruments[at]) if (b.leverage_max or leverage) >= leverage
         ]
         return max(rows, default=Decimal(0))
 
@@ -44,8 +48,8 @@ class MarginData:
         if not text:
             raise Refused(-1102, "leverage")
         i = self.exchange.instruments[at]
-        most = i.brackets[0].leverage_max if i.brackets else 125
-        if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= (most or 125):
+        most = _brackets(i)[0].leverage_max
+        if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= (most or LEVERAGE_MAX):
             raise Refused(-4028, text)
         wanted, before = int(text), account.leverage_of(at)
         held = max((abs(account.qty(at, side)) for side in account.sides), default=0)
@@ -152,7 +156,7 @@ class MarginData:
             i = self.exchange.instruments[at]
             floor = Decimal(0)
             brackets = []
-            for number, row in enumerate(i.brackets, 1):
+            for number, row in enumerate(_brackets(i), 1):
                 brackets.append(
                     {
                         "bracket": number,
@@ -169,3 +173,14 @@ class MarginData:
 
     def _price(self, at: int) -> int:
         return self.exchange.listings[at].valuation
+
+
+def _brackets(i: Instrument) -> tuple[MarginBracket, ...]:
+    """Returns one without a bound that counts where the venue's are not known: clients expect the first to be there."""
+    whole = MarginBracket(
+        notional_max=NOTIONAL_MAX,
+        maintenance_rate=i.maintenance_rate,
+        leverage_max=LEVERAGE_MAX,
+        maintenance_amount=Decimal(0),
+    )
+    return i.brackets or (whole,)

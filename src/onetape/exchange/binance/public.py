@@ -37,6 +37,7 @@ INTERVALS: Final = {
 SIZE_MAX: Final = Decimal(1_000_000)  # where nobody knows a limit
 MONDAY: Final = 4 * DAY  # the first one of the epoch, which began on a Thursday
 FUNDING_SCALE: Final = 10**12
+INTEREST_RATE: Final = "0.00010000"
 
 
 class PublicData:
@@ -184,7 +185,7 @@ class PublicData:
             "indexPrice": _eight(price_text(i, listing.index)),
             "estimatedSettlePrice": _eight(price_text(i, listing.index)),
             "lastFundingRate": _eight(decimal_rate(listing.funding_rate)),
-            "interestRate": "0.00010000",
+            "interestRate": INTEREST_RATE,
             "nextFundingTime": ms(listing.funding_time),
             "time": ms(now),
         }

@@ -133,7 +133,8 @@ class Streams:
     def expire_key(self, key: str, now: int) -> None:
         """Says so on the stream, which stays open and is silent from here on."""
         for connection in self.private.get(key, {}).values():
-            self._send(connection, key, {"e": "listenKeyExpired", "E": ms(now), "listenKey": key})
+            named = {"listenKey": key} if self.user.traits.names_key else {}
+            self._send(connection, key, {"e": "listenKeyExpired", "E": ms(now), **named})
         self._drop_key(key)
 
     def _drop_key(self, key: str) -> None:

@@ -23,6 +23,7 @@ from onetape.model.time import MS
 __all__ = ["OrderTerms", "decimal_of", "flag", "in_time", "span", "whole", "whole_units", "word"]
 
 GTD_LEAST_S: Final = 600
+CALLBACK_LEAST: Final = Decimal("0.1")  # percent
 _UNITS_MAX: Final = 2**62
 _CLIENT_ID: Final = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}\Z")
 _NUMBER: Final = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?\Z")
@@ -224,6 +225,22 @@ class OrderTerms:
             same = other.position_side is position and other.side.value == side.lower()
             if other.close_position and same and other.type == kind:
                 raise Refused(-4130)
+
+    def trail(
+        self, index: int, params: dict[str, str], side: str, by: TriggerBy, name: str, most: Decimal
+    ) -> tuple[int, int]:
+        """Returns the price from which a trailing stop follows (0: at once) and how far behind, in 1e-4. name: of the
+        parameter with that price. most: percent."""
+        rate = decimal_of(params, "callbackRate")
+        if not CALLBACK_LEAST <= rate <= most:
+            raise Refused(-2021, text="Invalid callBack rate")
+        if not params.get(name):
+            return 0, int(rate * 100)
+        activate = self.price(self.exchange.instruments[index], params, name)
+        price = self.exchange.board.price(index, by)
+        if price and (activate >= price if side == "BUY" else activate <= price):
+            raise Refused(-2021)
+        return activate, int(rate * 100)
 
     def check_trigger(self, index: int, kind: str, side: str, trigger: int, by: TriggerBy) -> None:
         price = self.exchange.board.price(index, by)

@@ -7,8 +7,9 @@ fill-or-kill order that fails is refused in the answer and leaves no trace (sinc
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
@@ -16,7 +17,18 @@ import msgspec
 from onetape.exchange.account import SimAccount, SimOrder, Trade, since
 from onetape.exchange.binance.public import PublicData
 from onetape.exchange.binance.terms import OrderTerms, flag, in_time, span, word
-from onetape.exchange.binance.wire import Refused, amount, ms, order_row, owed, position_side, price_text, size_text
+from onetape.exchange.binance.wire import (
+    Refused,
+    amount,
+    ms,
+    order_row,
+    owed,
+    position_side,
+    price_text,
+    size_text,
+    trail_of,
+)
+from onetape.exchange.conditional import NewConditional
 from onetape.exchange.exchange import SimExchange
 from onetape.exchange.order_entry import NewOrder
 from onetape.model.decimals import decimal_text
@@ -49,7 +61,9 @@ _TRIGGER_KINDS: Final = {
     "STOP_MARKET": TriggerKind.STOP,
     "TAKE_PROFIT": TriggerKind.TAKE_PROFIT,
     "TAKE_PROFIT_MARKET": TriggerKind.TAKE_PROFIT,
+    "TRAILING_STOP_MARKET": TriggerKind.TRAILING,
 }
+_STP: Final = {"EXPIRE_TAKER": "", "EXPIRE_MAKER": "", "EXPIRE_BOTH": "", "NONE": ""}
 _LIMITS: Final = frozenset({"LIMIT", "STOP", "TAKE_PROFIT"})
 # How the exchange's refusals are called here.
 _CODES: Final = {
@@ -68,11 +82,16 @@ _CODES: Final = {
 @dataclass(frozen=True, slots=True)
 class OrderTraits:
     """What differs in the orders of the venues of this family. triggers: /order takes conditional orders, which are
-    orders of the book then (Binance until 2025-12-09). absent: fields that its answers have not. is_full: answers to
-    requests have what was filled at which average, too."""
+    orders of the book then (Binance until 2025-12-09). triggers_max: of a symbol. callback_most: of a trailing stop,
+    percent. stp: the parameter that says what becomes of orders that meet their own, and the exchange's rules by its
+    words ("": its usual one). absent: fields that its answers have not. is_full: answers to requests have what was
+    filled at which average, too."""
 
     tifs: tuple[str, ...] = ("GTC", "IOC", "FOK", "GTX", "GTD", "RPI")
     triggers: bool = False
+    triggers_max: int = 0
+    callback_most: Decimal = Decimal(0)
+    stp: tuple[str, Mapping[str, str]] = ("selfTradePreventionMode", _STP)
     modifies_side: bool = True
     absent: frozenset[str] = frozenset()
     is_full: bool = False
@@ -93,9 +112,14 @@ class Trading:
         self.traits = traits
 
     def _row(self, order: SimOrder, **form: Any) -> dict[str, Any]:
+        i, is_answer = self.exchange.instruments[order.index], not form.get("with_average")
         if self.traits.is_full:
             form["with_average"] = True
-        row = order_row(self.exchange.instruments[order.index], order, **form)
+        row = order_row(i, order, **form)
+        if self.traits.is_full and is_answer:
+            row["cumQty"] = row["executedQty"]
+        if trail := trail_of(order):
+            row["activatePrice"], row["priceRate"] = price_text(i, trail[0]), trail[1]
         for name in self.traits.absent:
             row.pop(name, None)
         return row
@@ -106,6 +130,8 @@ class Trading:
         index, wanted = self.order_terms(account, params, now)
         if test:
             return {}
+        if wanted.trigger_kind is TriggerKind.TRAILING:
+            return self._row(self._hold(account, index, wanted, now))
         order = self.exchange.orders.place(account, index, now, wanted)
         failed = not order.is_open and not order.filled
         if failed and (order.code or order.tif is TimeInForce.FOK):
@@ -114,6 +140,23 @@ class Trading:
         kind = params.get("newOrderRespType", "ACK")
         at_once = order.type is OrderType.MARKET or order.tif is not TimeInForce.GTC
         return self._row(order, as_new=not (kind == "RESULT" and (at_once or wanted.extra.get("priceMatch"))))
+
+    def _hold(self, account: SimAccount, index: int, wanted: NewOrder, now: int) -> SimOrder:
+        """Takes in a trailing stop. Its trigger is the price from which it follows."""
+        trail = NewConditional(
+            index=index,
+            client_id=wanted.client_id,
+            type="TRAILING_STOP_MARKET",
+            side=wanted.side,
+            size=wanted.size,
+            position_side=wanted.position_side,
+            by=wanted.trigger_by,
+            reduce_only=wanted.reduce_only,
+            activate=wanted.trigger,
+            callback=wanted.extra["callback"],
+            extra={name: each for name, each in wanted.extra.items() if name in ("stp", "self_trade")},
+        )
+        return self.exchange.conditionals.hold(account, now, trail)
 
     def _refusal(self, order: SimOrder) -> Refused:
         instrument = self.exchange.instruments[order.index]
@@ -143,11 +186,10 @@ class Trading:
             size, reduce_only = instrument.size_int(instrument.market_size_max or instrument.size_max), True
         else:
             size = self.terms.size(instrument, params, is_market=not is_limit)
-        trigger, by = 0, TriggerBy.NONE
+        trigger, callback, by = 0, 0, TriggerBy.NONE
         if waits:
             by = TriggerBy.MARK if params.get("workingType") == "MARK_PRICE" else TriggerBy.LAST
-            trigger = self.terms.price(instrument, params, "stopPrice")
-            self.terms.check_trigger(index, kind, side, trigger, by)
+            trigger, callback = self._trigger(index, kind, side, by, params)
         price, match = 0, params.get("priceMatch", "NONE")
         if is_limit:
             price = self.terms.limit_price(index, side, params, match)
@@ -158,11 +200,10 @@ class Trading:
         self.terms.check_notional(index, side, price, size, reduces)
         expire = self.terms.expire_time(params, tif, now)
         client_id = self.terms.client_id(account, params, "newClientOrderId")
-        if account.open_count.get(index, 0) >= OPEN_ORDERS_MAX:
-            raise Refused(-2025)
-        extra = _noted(params, tif)
+        self._check_count(account, index, waits=waits)
+        extra = _noted(params, tif, self.traits.stp)
         if waits:
-            extra |= {"kind": kind, "stop": trigger, "close": close}
+            extra |= {"kind": kind, "stop": trigger, "close": close, "callback": callback}
         return index, NewOrder(
             side=_SIDES[side],
             type=OrderType.LIMIT if is_limit else OrderType.MARKET,
@@ -179,6 +220,21 @@ class Trading:
             client_id=client_id,
             extra=extra,
         )
+
+    def _trigger(self, index: int, kind: str, side: str, by: TriggerBy, params: dict[str, str]) -> tuple[int, int]:
+        """(its trigger, how far a trailing stop stays behind, in 1e-4). Raises Refused."""
+        if kind == "TRAILING_STOP_MARKET":
+            return self.terms.trail(index, params, side, by, "activationPrice", self.traits.callback_most)
+        trigger = self.terms.price(self.exchange.instruments[index], params, "stopPrice")
+        self.terms.check_trigger(index, kind, side, trigger, by)
+        return trigger, 0
+
+    def _check_count(self, account: SimAccount, index: int, *, waits: bool) -> None:
+        if account.open_count.get(index, 0) >= OPEN_ORDERS_MAX:
+            raise Refused(-2025)
+        most = self.traits.triggers_max
+        if waits and most and sum(o.index == index and o.trigger != 0 for o in account.open_orders.values()) >= most:
+            raise Refused(-4045)
 
     def _kind(self, params: dict[str, str]) -> tuple[str, str]:
         """(type, time in force). Raises Refused."""
@@ -388,15 +444,20 @@ class Trading:
         }
 
 
-def _noted(params: dict[str, str], tif: str) -> dict[str, Any]:
+def _noted(params: dict[str, str], tif: str, stp: tuple[str, Mapping[str, str]]) -> dict[str, Any]:
     """Returns what an order keeps of its request for its rows. Raises Refused."""
     extra: dict[str, Any] = {}
     if (match := params.get("priceMatch", "NONE")) != "NONE":
         extra["priceMatch"] = match
-    if stp := params.get("selfTradePreventionMode", ""):
-        if stp not in ("EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "NONE"):
+    name, rules = stp
+    if mode := params.get(name, ""):
+        if mode not in rules:
             raise Refused(-5039)
-        extra["stp"] = stp
+        extra["stp"] = mode
+        if rules[mode]:
+            extra["self_trade"] = rules[mode]
+    if flag(params, "priceProtect"):
+        extra["priceProtect"] = True
     if tif == "HIDDEN":
         extra["hidden"] = True
     return extra

@@ -23,10 +23,11 @@ from onetape.exchange.binance.wire import (
     size_text,
     status_of,
     tif_word,
+    trail_of,
 )
 from onetape.exchange.exchange import SimExchange
 from onetape.exchange.reports import CallReport, CashReport, ConditionalReport, ModeReport, OrderReport
-from onetape.model.enums import OrderNews, OrderState, OrderType
+from onetape.model.enums import OrderNews, OrderState, OrderType, TriggerBy
 
 __all__ = ["BINANCE", "EventTraits", "UserEvents"]
 
@@ -52,11 +53,14 @@ FORCED: Final = ("liquidation", "adl")
 @dataclass(frozen=True, slots=True)
 class EventTraits:
     """What differs in the events of the venues of this family. absent: fields of orders and positions that are not
-    there. tells_hedge: a changed position mode is an event."""
+    there. names_key: of the listen key that has expired.
+    tells_hedge: a changed position mode is an event. tells_trails: trailing stops are orders of the book."""
 
     has_lite: bool = True
+    names_key: bool = True
     absent: frozenset[str] = frozenset()
     tells_hedge: bool = False
+    tells_trails: bool = False
 
 
 BINANCE: Final = EventTraits()
@@ -70,10 +74,10 @@ class UserEvents:
     ) -> None:
         self.exchange = exchange
         self._tell = tell
-        self._traits = traits
+        self.traits = traits
 
     def _kept(self, body: dict[str, Any]) -> dict[str, Any]:
-        for name in self._traits.absent:
+        for name in self.traits.absent:
             body.pop(name, None)
         return body
 
@@ -83,7 +87,7 @@ class UserEvents:
         if _failed_at_door(report):
             return
         order = report.order
-        if report.fill is not None and order.origin not in FORCED and self._traits.has_lite:
+        if report.fill is not None and order.origin not in FORCED and self.traits.has_lite:
             self._tell(order.account, self._trade_lite(order, report.fill, now))
         body = self._order_body(report)
         self._tell(order.account, {"e": "ORDER_TRADE_UPDATE", "E": ms(now), "T": ms(report.time), "o": body})
@@ -117,7 +121,7 @@ class UserEvents:
             "a": "0",
             "m": bool(fill and fill.is_maker),
             "R": order.reduce_only,
-            "wt": "CONTRACT_PRICE",
+            "wt": "MARK_PRICE" if order.trigger_by is TriggerBy.MARK else "CONTRACT_PRICE",
             "ot": origin.kind,
             "ps": position_side(order.position_side),
             "cp": origin.closes,
@@ -135,6 +139,8 @@ class UserEvents:
             body["n"] = owed(fill.fee)
         if kind == "AMENDMENT" and "modifyId" in order.extra:
             body["M"] = order.extra["modifyId"]
+        if self.traits.tells_trails and (trail := trail_of(order)):
+            body["AP"], body["cr"] = price_text(i, trail[0]), trail[1]
         return self._kept(body)
 
     def _trade_lite(self, order: SimOrder, fill: SimFill, now: int) -> dict[str, Any]:
@@ -272,7 +278,7 @@ class UserEvents:
         head = {"e": "ACCOUNT_CONFIG_UPDATE", "E": ms(now), "T": ms(report.time)}
         if report.what == "joint":
             self._tell(account, {**head, "ai": {"j": account.joint is not None}})
-        if report.what == "hedge" and self._traits.tells_hedge:
+        if report.what == "hedge" and self.traits.tells_hedge:
             self._tell(account, {**head, "ai": {"d": account.hedge}})
         if report.what != "leverage":
             return

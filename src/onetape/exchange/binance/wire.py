@@ -33,6 +33,7 @@ __all__ = [
     "size_text",
     "status_of",
     "tif_word",
+    "trail_of",
 ]
 
 DECIMALS: Final = 8  # of money
@@ -103,6 +104,8 @@ def status_of(order: SimOrder, state: OrderState | None = None) -> str:
     state = state or order.state
     if state is not OrderState.CANCELED:
         return _STATUS[state]
+    if order.trigger:  # it had not been sent yet
+        return "CANCELED"
     if order.tif in _AT_ONCE or order.type is OrderType.MARKET or order.code == _REDUCE_ONLY:
         return "EXPIRED"
     return "EXPIRED_IN_MATCH" if order.code == _SELF_TRADE else "CANCELED"
@@ -132,6 +135,14 @@ class Origin(NamedTuple):
     kind: str
     trigger: int
     closes: bool
+
+
+def trail_of(order: SimOrder) -> tuple[int, str] | None:
+    """Returns the price that a trailing stop follows from (0: any) and how far behind, percent; None: it is none."""
+    parent = order.extra.get("parent")
+    if parent is None or not parent.callback:
+        return None
+    return parent.activate, f"{parent.callback / 100:g}"
 
 
 def origin_of(order: SimOrder) -> Origin:
@@ -190,7 +201,7 @@ def order_row(
         "positionSide": _UPPER[order.position_side],
         "stopPrice": price_text(instrument, origin.trigger) if origin.trigger else "0.00",
         "workingType": "MARK_PRICE" if order.trigger_by is TriggerBy.MARK else "CONTRACT_PRICE",
-        "priceProtect": False,
+        "priceProtect": extra.get("priceProtect", False),
         "origType": origin.kind,
         "priceMatch": extra.get("priceMatch", "NONE"),
         "selfTradePreventionMode": extra.get("stp", "EXPIRE_MAKER"),

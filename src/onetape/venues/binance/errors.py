@@ -147,6 +147,11 @@ _ROWS: Final[tuple[tuple[int, Outcome, type[OnetapeError], str], ...]] = (
     (-4137, D, OrderInvalid, "Quantity must be zero with closePosition equals true."),
     (-4138, D, OrderInvalid, "Reduce only must be true with closePosition equals true."),
     (-4140, D, TradingStopped, "Invalid symbol status for opening position."),
+    # Aster's own. A nonce is refused that was used, too: perhaps by this very request.
+    (-4225, A, ClockSkew, "Nonce Expired"),
+    (-5050, D, PermissionDenied, "Deposit required."),  # * its name; the text is not known
+    (-5060, D, PriceBand, "Limit price is out of the range of PERCENT_PRICE."),  # * as ccxt reads it
+    (-5076, D, OrderBelowMinNotional, "Total order value should be more than 5 USDT"),  # *
     # Of transfers at Aster: one by this id was carried out in the last seven days, and the history says so.
     (-4114, D, VenueRejected, "clientTranId is not valid."),
     (-4115, A, OrderOutcomeUnknown, "clientTranId is duplicated."),

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from onetape.orders.budget import BudgetRule
@@ -42,7 +42,8 @@ class Family:
     """Describes one venue of the family. venue: as its symbols begin. has_algo: conditional orders live in a service of
     their own, with ids of their own. has_nonces: requests carry a nonce in place of a time. ways: what the paths of its
     streams begin with: top of the book, market, account.
-    pages_income: that history has pages; else one goes on from the time of the last row."""
+    pages_income: that history has pages; else one goes on from the time of the last row. said: codes of refusals that
+    the venue says in words, in small letters, under the code of what is not known."""
 
     name: str
     venue: str
@@ -62,6 +63,7 @@ class Family:
     has_open_interest: bool = True
     pages_income: bool = True
     ways: tuple[str, str, str] = ("/public", "/market", "/private")
+    said: Mapping[str, int] = field(default_factory=dict)
 
 
 class Endpoints:

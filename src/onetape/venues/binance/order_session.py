@@ -39,6 +39,7 @@ class BinanceOrderSession:
     """Implements `EntryDialect`."""
 
     ping = b""
+    handshake: Final[dict[str, str]] = {}
 
     def __init__(self, protocol: BinanceUsdmProtocol) -> None:
         self._protocol = protocol

@@ -7,7 +7,7 @@ have a second life as the order that they send; both carry our client id.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
@@ -15,7 +15,6 @@ import msgspec
 
 from onetape.model.enums import Liquidity, OrderNews, OrderState, OrderType, PositionSide, Side, TimeInForce, TriggerBy
 from onetape.model.errors import NotAvailable, OrderOutcomeUnknown, VenueRateLimit, VenueRejected
-from onetape.model.instrument import Instrument
 from onetape.model.json_text import read_json
 from onetape.model.order import OrderSpec
 from onetape.model.time import MS, US
@@ -30,6 +29,7 @@ from onetape.orders.reports import (
     StreamReport,
     VenueReport,
 )
+from onetape.venues.account_protocol import AccountProtocol
 from onetape.venues.binance import spot
 from onetape.venues.binance.errors import ERRORS, TEXT_503, is_error
 from onetape.venues.binance.family import BINANCE, Endpoints, Family
@@ -51,7 +51,7 @@ from onetape.venues.binance.words import (
 )
 from onetape.venues.endpoint import Endpoint
 from onetape.venues.numbers import money_of, units_of
-from onetape.venues.outcome import malformed, row_of, unreadable
+from onetape.venues.outcome import row_of, unreadable
 
 __all__ = ["BinanceUsdmProtocol"]
 
@@ -64,17 +64,19 @@ _LIMIT: Final = OrderType.LIMIT
 _NO_TRIGGER: Final = TriggerBy.NONE
 _BOTH: Final = PositionSide.BOTH
 _GTD: Final = TimeInForce.GTD
+UNKNOWN: Final = -1000  # "An unknown error occurred while processing the request."
 # Codes that settle a cancel or amendment by saying that the order is not there.
 _NOT_THERE: Final = frozenset({-2011, -2013})
 
 
-class BinanceUsdmProtocol:
+class BinanceUsdmProtocol(AccountProtocol):
     """Implements `OrderProtocol`. secret: of HMAC, or a private Ed25519 key as PEM, or what the family signs with.
     Raises BadConfig for one that is none."""
 
     client_id_chars = 36
 
     def __init__(self, key: str, secret: str, family: Family = BINANCE) -> None:
+        super().__init__()
         self.key = key
         self.family, self.name, self.traits = family, family.name, family.traits
         self._endpoints = Endpoints(family)
@@ -83,15 +85,7 @@ class BinanceUsdmProtocol:
         self.signer = family.signer(key, secret)
         self.nonce_owner = str(getattr(self.signer, "signer", ""))
         self.take_nonce = self._take_nonce
-        self.signs_late = False
-        self._by_symbol: dict[str, Instrument] = {}
-        self._by_raw: dict[str, Instrument] = {}
         self._moves = SeenMoves()
-        self.unknown: dict[str, int] = {}  # events that have no meaning here, by name
-
-    def set_instruments(self, instruments: Sequence[Instrument]) -> None:
-        self._by_symbol = {i.symbol: i for i in instruments}
-        self._by_raw = {i.raw_symbol: i for i in instruments}
 
     # --- requests ---------------------------------------------------------------------------------
 
@@ -251,9 +245,6 @@ class BinanceUsdmProtocol:
         params = {"symbol": self._by_symbol[symbol].raw_symbol, "leverage": str(times)}
         return self._signed(self._endpoints.leverage, params, now, symbol=symbol)
 
-    def moves(self, fill: FillReport) -> list[tuple[str, int]]:
-        return []
-
     def slack(self, currency: str) -> int:
         return SHOWN
 
@@ -328,6 +319,8 @@ class BinanceUsdmProtocol:
     def _failed(self, call: Call, status: int, headers: Mapping[str, str], value: Any, body: bytes) -> Answer:
         code = value.get("code") if isinstance(value, dict) else None
         text = str(value.get("msg", "")) if isinstance(value, dict) else body[:200].decode("utf-8", "replace")
+        if code == UNKNOWN:
+            code = self.family.said.get(text.rstrip(".").lower(), code)
         retry = int(headers.get("retry-after", "0") or 0) * 1_000_000_000
         if status in (418, 429):
             return Answer(Outcome.SAFE, (), VenueRateLimit.code, str(code or status), text, retry)
@@ -409,18 +402,11 @@ class BinanceUsdmProtocol:
 
     # --- the user stream --------------------------------------------------------------------------
 
-    def reports_of(self, message: bytes) -> list[VenueReport]:
-        """Raises nothing: what cannot be read is a StreamReport `malformed`, what has no meaning here
-        is counted by name."""
-        try:
-            value = read_json(message)
-            if isinstance(value, dict) and "data" in value and "stream" in value:
-                value = value["data"]
-            return self._event(value)
-        except MALFORMED as error:
-            return malformed(error)
+    def parsed(self, message: bytes) -> Any:
+        value = read_json(message)
+        return value["data"] if isinstance(value, dict) and "data" in value and "stream" in value else value
 
-    def _event(self, value: dict[str, Any]) -> list[VenueReport]:
+    def reports_in(self, value: dict[str, Any]) -> list[VenueReport]:
         match value.get("e"):
             case "ORDER_TRADE_UPDATE":
                 return self._order_event(value["o"])
@@ -433,10 +419,8 @@ class BinanceUsdmProtocol:
             case "listenKeyExpired":
                 return [StreamReport("expired")]
             case name:
-                word = str(name) if name else "no event"
-                self.unknown[word] = self.unknown.get(word, 0) + 1
-                is_listed = word in PASSED_OVER
-                return [] if is_listed else [StreamReport("unknown", word)]
+                found = self.meaningless(name or "no event")
+                return [] if name in PASSED_OVER else found
 
     def _order_event(self, o: dict[str, Any]) -> list[VenueReport]:
         i = self._by_raw.get(o["s"])

@@ -7,14 +7,13 @@ Source: BitMEX API documentation, "WebSocket API", "Rate Limits", of its last ye
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from onetape.model.instrument import Instrument
 from onetape.model.time import HOUR, SECOND
 from onetape.orders.budget import BudgetRule
 from onetape.orders.calls import Call, Purpose
-from onetape.orders.malformed import MALFORMED
-from onetape.orders.reports import VenueReport
+from onetape.venues.account_protocol import ChannelStream
 from onetape.venues.bitmex.instruments import instruments_of
 from onetape.venues.bitmex.market import BitmexDepth, hello_of, live_market
 from onetape.venues.bitmex.trading import CLOCK_STEP, ROOT, TABLES, BitmexProtocol
@@ -22,38 +21,23 @@ from onetape.venues.contract import Addresses
 from onetape.venues.live_market import LiveMarket
 from onetape.venues.numbers import exact_json
 from onetape.venues.order_entry import EntryDialect
-from onetape.venues.outcome import malformed
 
 __all__ = ["BitmexVenue"]
 
 
-class _AccountStream:
-    """An `AccountStream` that is live once each of its tables has begun."""
-
-    ping = b""  # nothing ends a connection that is silent
+class _AccountStream(ChannelStream):
+    """An `AccountStream` that is live once each of its tables has begun. Nothing ends a connection that is silent."""
 
     def __init__(self, protocol: BitmexProtocol, url: str, expires: str) -> None:
-        self._protocol = protocol
-        self._waiting = set(TABLES)
-        self.url = url
-        self.broken = ""
-        self.hello = (protocol.hello(expires), hello_of(*TABLES))
+        super().__init__(protocol, url, (protocol.hello(expires), hello_of(*TABLES)), waits_for=TABLES)
 
-    @property
-    def is_live(self) -> bool:
-        return not self._waiting
-
-    def reports_of(self, message: bytes) -> list[VenueReport]:
-        try:
-            value = exact_json(message)
-            if "error" in value:
-                self.broken = f"refused: {value['error']}"[:120]
-                return []
-            if value.get("action") == "partial":
-                self._waiting.discard(value["table"])
-            return self._protocol.reports_in(value)
-        except MALFORMED as error:
-            return malformed(error)
+    def confirms(self, value: Any) -> bool:
+        if "error" in value:
+            self.broken = f"refused: {value['error']}"[:120]
+            return True
+        if value.get("action") == "partial":
+            self._waiting.discard(value["table"])
+        return False
 
 
 class BitmexVenue:

@@ -79,8 +79,9 @@ def hello_of(*topics: str) -> bytes:
 
 def live_market(instruments: Sequence[Instrument], url: str, numbers: Sequence[int] = ()) -> LiveMarket:
     raws = [i.raw_symbol for i in instruments]
-    hello = hello_of(*(f"{table}:{raw}" for table in ("quote", "trade", "instrument") for raw in raws))
-    return LiveMarket(MARKET, zip(raws, instruments, strict=True), [MarketStream(url, (hello,))], numbers)
+    topics = [f"{table}:{raw}" for table in ("quote", "trade", "instrument") for raw in raws]
+    stream = MarketStream(url, (hello_of(*topics),), confirmed_by=b'"success":true', confirmations=len(topics))
+    return LiveMarket(MARKET, zip(raws, instruments, strict=True), [stream], numbers)
 
 
 class BitmexDepth(TableDepth):

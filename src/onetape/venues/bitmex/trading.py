@@ -18,7 +18,6 @@ import msgspec
 
 from onetape.model.enums import Liquidity, OrderNews, OrderState, OrderType, PositionSide, Side, TimeInForce, TriggerBy
 from onetape.model.errors import OrderUnknown, OrderWouldCross, ReduceOnlyViolated, VenueRateLimit
-from onetape.model.instrument import Instrument
 from onetape.model.money import MONEY_DECIMALS, money
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND, format_time, parse_time
@@ -37,11 +36,12 @@ from onetape.orders.reports import (
     StreamReport,
     VenueReport,
 )
+from onetape.venues.account_protocol import AccountProtocol
 from onetape.venues.bitmex.errors import row_of_answer
 from onetape.venues.bitmex.instruments import CURRENCIES
 from onetape.venues.bitmex.signing import SOCKET_PATH, signature
 from onetape.venues.numbers import exact_json, money_of, trade_number, units_of
-from onetape.venues.outcome import malformed, unreadable
+from onetape.venues.outcome import retry_after, unreadable
 from onetape.venues.query_text import query_text
 
 __all__ = ["CLOCK_STEP", "ROOT", "TABLES", "BitmexProtocol"]
@@ -97,7 +97,7 @@ _STEPS: Final[dict[str, int]] = {name: 10 ** (MONEY_DECIMALS - decimals) for nam
 _OF_FILLS: Final = frozenset({"RealisedPNL"})  # what fills bring: these are told by themselves
 
 
-class BitmexProtocol(WithoutTransfers):
+class BitmexProtocol(AccountProtocol, WithoutTransfers):
     """Implements `OrderProtocol`."""
 
     name = "bitmex"
@@ -111,14 +111,7 @@ class BitmexProtocol(WithoutTransfers):
 
     def __init__(self, key: str, secret: str) -> None:
         self._key, self._secret = key, secret
-        self.signs_late = False
-        self._by_symbol: dict[str, Instrument] = {}
-        self._by_raw: dict[str, Instrument] = {}
-        self.unknown: dict[str, int] = {}  # messages that have no meaning here, by name
-
-    def set_instruments(self, instruments: Sequence[Instrument]) -> None:
-        self._by_symbol = {i.symbol: i for i in instruments}
-        self._by_raw = {i.raw_symbol: i for i in instruments}
+        super().__init__()
 
     # --- requests ---------------------------------------------------------------------------------
 
@@ -161,9 +154,6 @@ class BitmexProtocol(WithoutTransfers):
         terms = {"symbol": self._by_symbol[key.symbol].raw_symbol, "filter": _text(wanted), "count": "1"}
         return self._get(Purpose.QUERY, "/order", terms | {"reverse": "true"}, now, subject=key)
 
-    def query_venue_id(self, symbol: str, venue_id: str, now: int) -> Call:
-        return self.query(OrderKey(symbol, "", venue_id=venue_id), now)
-
     def open_orders(self, now: int) -> list[Call]:
         return [self._get(Purpose.OPEN_ORDERS, "/order", {"filter": _text({"open": True}), "count": str(PAGE)}, now)]
 
@@ -180,9 +170,6 @@ class BitmexProtocol(WithoutTransfers):
         """Oldest first as well, which the history does not do by itself."""
         terms = {"currency": "all", "reverse": "true"}
         return self._page(Purpose.MOVES, "/user/walletHistory", terms, now, since, cursor)
-
-    def note_move(self, reference: str) -> None:
-        """Nothing to keep: there is one list of them, and its rows name themselves."""
 
     def positions(self, now: int) -> Call:
         return self._get(Purpose.POSITIONS, "/position", {"count": str(PAGE)}, now)
@@ -208,9 +195,6 @@ class BitmexProtocol(WithoutTransfers):
 
     def time(self) -> Call:
         return Call(Purpose.TIME, "GET", ROOT, b"", {}, 1)
-
-    def moves(self, fill: FillReport) -> list[tuple[str, int]]:
-        return []
 
     def slack(self, currency: str) -> int:
         return _STEPS.get(currency, 0)
@@ -257,8 +241,7 @@ class BitmexProtocol(WithoutTransfers):
             text = str(value["error"]["message"])
         except MALFORMED as error:
             return unreadable(error, status)
-        after = headers.get("retry-after", "")
-        wait = int(after) * SECOND if after.isdigit() else 0
+        wait = retry_after(headers)
         if status == 429:
             return Answer(Outcome.SAFE, (), VenueRateLimit.code, "429", text, wait or SECOND)
         row = row_of_answer(status, text)
@@ -384,16 +367,10 @@ class BitmexProtocol(WithoutTransfers):
 
     # --- the account's tables ---------------------------------------------------------------------
 
-    def reports_of(self, message: bytes) -> list[VenueReport]:
-        """Raises nothing: what cannot be read is a StreamReport `malformed`, what has no meaning here is counted
-        by name."""
-        try:
-            return self.reports_in(exact_json(message))
-        except MALFORMED as error:
-            return malformed(error)
+    def parsed(self, message: bytes) -> Any:
+        return exact_json(message)
 
     def reports_in(self, value: Mapping[str, Any]) -> list[VenueReport]:
-        """Returns the same of a message that has been parsed. Raises what a malformed one raises."""
         rows: Sequence[Mapping[str, Any]] = value.get("data", ())
         match value.get("table"):
             case "execution":
@@ -406,8 +383,7 @@ class BitmexProtocol(WithoutTransfers):
             case None:
                 return []
             case table:
-                self.unknown[str(table)] = self.unknown.get(str(table), 0) + 1
-                return [StreamReport("unknown", str(table))]
+                return self.meaningless(table)
 
     def _execution(self, row: Mapping[str, Any]) -> list[VenueReport]:
         if row["symbol"] not in self._by_raw:

@@ -16,8 +16,7 @@ from onetape.model.instrument import Instrument
 from onetape.model.time import SECOND
 from onetape.orders.budget import BudgetRule
 from onetape.orders.calls import Call
-from onetape.orders.malformed import MALFORMED
-from onetape.orders.reports import VenueReport
+from onetape.venues.account_protocol import ChannelStream
 from onetape.venues.contract import Addresses
 from onetape.venues.kraken.assets import Pairs
 from onetape.venues.kraken.depth import KrakenDepth
@@ -29,26 +28,18 @@ from onetape.venues.kraken.polls import KrakenPolls
 from onetape.venues.kraken.trading import KrakenSpotProtocol
 from onetape.venues.kraken.wire import parse
 from onetape.venues.live_market import LiveMarket
-from onetape.venues.outcome import malformed
 
 __all__ = ["KrakenSpotVenue"]
 
 CHANNELS: Final = ("executions", "balances")
 
 
-class _AccountStream:
+class _AccountStream(ChannelStream):
     """An `AccountStream` that is live once both channels are confirmed; broken when one is refused, or a message of one
     is missing: they are numbered, each channel for itself."""
 
-    ping = b""
-
     def __init__(self, protocol: KrakenSpotProtocol, url: str, token: str) -> None:
-        self._protocol = protocol
-        self._waiting = set(CHANNELS)
-        self._last: dict[str, int] = {}
-        self.url = url
-        self.broken = ""
-        self.hello = tuple(
+        hello = tuple(
             msgspec.json.encode({"method": "subscribe", "params": {**params, "token": token}})
             for params in (
                 # What was before is asked for by REST.
@@ -56,21 +47,16 @@ class _AccountStream:
                 {"channel": "balances", "snapshot": False},
             )
         )
+        super().__init__(protocol, url, hello, waits_for=CHANNELS)
+        self._last: dict[str, int] = {}
 
-    @property
-    def is_live(self) -> bool:
-        return not self._waiting
-
-    def reports_of(self, message: bytes) -> list[VenueReport]:
-        try:
-            value = parse(message)
-        except MALFORMED as error:
-            return malformed(error)
-        if value.get("method") == "subscribe":
+    def confirms(self, value: dict[str, Any]) -> bool:
+        is_subscription: bool = value.get("method") == "subscribe"
+        if is_subscription:
             self._confirm(value)
-            return []
-        self._check(value)
-        return self._protocol.reports_in(value)
+        else:
+            self._check(value)
+        return is_subscription
 
     def _confirm(self, value: dict[str, Any]) -> None:
         if str(value.get("success")) != "True":

@@ -95,5 +95,8 @@ def live_market(instruments: Sequence[Instrument], url: str, numbers: Sequence[i
             {"channel": "ohlc", "interval": 1, "snapshot": False},
         )
     )
-    # A heartbeat, where nothing else comes.
-    return LiveMarket(MARKET, named, [MarketStream(url, hello, most_s=1.0)], numbers, bars=MINUTE)
+    # A heartbeat, where nothing else comes. Each symbol of each channel is confirmed by itself.
+    stream = MarketStream(
+        url, hello, most_s=1.0, confirmed_by=b'"method":"subscribe"', confirmations=len(hello) * len(symbols)
+    )
+    return LiveMarket(MARKET, named, [stream], numbers, bars=MINUTE)

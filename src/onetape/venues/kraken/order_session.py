@@ -37,6 +37,7 @@ class KrakenOrderSession:
     """Implements `EntryDialect`. token: of GetWebSocketsToken, for one connection."""
 
     ping = b""
+    handshake: Final[dict[str, str]] = {}
 
     def __init__(self, protocol: KrakenSpotProtocol, token: str) -> None:
         self._protocol = protocol

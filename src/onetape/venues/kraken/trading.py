@@ -21,7 +21,7 @@ given a nonce window, and no more of it than a transfer needs to be settled (65 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -43,6 +43,7 @@ from onetape.orders.reports import (
     StreamReport,
     VenueReport,
 )
+from onetape.venues.account_protocol import AccountProtocol
 from onetape.venues.endpoint import Endpoint
 from onetape.venues.kraken.assets import Pair, Pairs
 from onetape.venues.kraken.errors import row_of_text
@@ -60,7 +61,7 @@ from onetape.venues.kraken.transfers import (
 from onetape.venues.kraken.wire import page_terms, parse
 from onetape.venues.kraken.words import NEWS, STATES, TIFS
 from onetape.venues.numbers import check_shown, money_of, spot_moves, units_of
-from onetape.venues.outcome import malformed, unreadable
+from onetape.venues.outcome import unreadable
 from onetape.venues.query_text import query_text
 
 __all__ = ["KrakenSpotProtocol", "rfc3339"]
@@ -96,7 +97,7 @@ _DEAD_MAN: Final = Endpoint(Purpose.DEAD_MAN, "POST", "/0/private/CancelAllOrder
 _TOKEN: Final = Endpoint(Purpose.STREAM_KEY, "POST", "/0/private/GetWebSocketsToken", 1)
 
 
-class KrakenSpotProtocol:
+class KrakenSpotProtocol(AccountProtocol):
     """Implements `OrderProtocol`. Raises BadConfig for a secret that is no base64."""
 
     name = "kraken"
@@ -114,15 +115,10 @@ class KrakenSpotProtocol:
         self._key = key
         self._secret = secret
         self._nonce = 0
-        self.signs_late = False
-        self._by_symbol: dict[str, Instrument] = {}
+        super().__init__()
         self._pairs = Pairs({})
         self._unfollowed = UnfollowedTrades()
         self._steps: dict[str, int] = {}  # by currency: the coarsest digit that was seen, 1e-18
-        self.unknown: dict[str, int] = {}  # messages that have no meaning here, by name
-
-    def set_instruments(self, instruments: Sequence[Instrument]) -> None:
-        self._by_symbol = {i.symbol: i for i in instruments}
 
     def set_pairs(self, pairs: Pairs) -> None:
         """All pairs there are, for their names."""
@@ -179,9 +175,6 @@ class KrakenSpotProtocol:
         endpoint = _QUERY_CLOSED if key.ended else _QUERY_OPEN
         return self._signed(endpoint, {"cl_ord_id": key.client_id}, now, subject=key)
 
-    def query_venue_id(self, symbol: str, venue_id: str, now: int) -> Call:
-        return self.query(OrderKey(symbol, "", venue_id=venue_id), now)
-
     def open_stops(self, symbol: str, now: int) -> Call | None:
         return None
 
@@ -195,9 +188,6 @@ class KrakenSpotProtocol:
 
     def account_moves(self, now: int, *, since: int, cursor: str = "") -> Call:
         return self._signed(_MOVES, page_terms(since, cursor), now)
-
-    def note_move(self, reference: str) -> None:
-        """Nothing to keep: stream and list have the same ids."""
 
     def transfer(self, route: TransferRoute, currency: str, amount: int, now: int, *, name: str = "") -> Call | None:
         """None: the spot side moves money to the futures wallet, not back, and not to another
@@ -459,34 +449,22 @@ class KrakenSpotProtocol:
 
     # --- the private channels ---------------------------------------------------------------------
 
-    def reports_of(self, message: bytes) -> list[VenueReport]:
-        """Raises nothing: what cannot be read is a StreamReport `malformed`, what has no meaning here
-        is counted by name."""
-        try:
-            value = parse(message)
-        except MALFORMED as error:
-            return malformed(error)
-        return self.reports_in(value)
+    def parsed(self, message: bytes) -> Any:
+        return parse(message)
 
     def reports_in(self, value: dict[str, Any]) -> list[VenueReport]:
-        """Returns the same of a message that has been parsed."""
-        try:
-            match value.get("channel"):
-                case "executions":
-                    is_list = value["type"] == "snapshot"
-                    rows = value["data"]
-                    return [t for row in rows for t in self._execution(row, is_list=is_list)]
-                case "balances":
-                    rows = value["data"] if value["type"] == "update" else ()
-                    return [report for row in rows for report in self._balance_event(row)]
-                case channel if channel in _SILENT:
-                    return []
-                case channel:
-                    word = str(channel or value.get("method") or "no channel")
-                    self.unknown[word] = self.unknown.get(word, 0) + 1
-                    return [StreamReport("unknown", word)]
-        except MALFORMED as error:
-            return malformed(error)
+        match value.get("channel"):
+            case "executions":
+                is_list = value["type"] == "snapshot"
+                rows = value["data"]
+                return [t for row in rows for t in self._execution(row, is_list=is_list)]
+            case "balances":
+                rows = value["data"] if value["type"] == "update" else ()
+                return [report for row in rows for report in self._balance_event(row)]
+            case channel if channel in _SILENT:
+                return []
+            case channel:
+                return self.meaningless(channel or value.get("method") or "no channel")
 
     def _execution(self, row: dict[str, Any], *, is_list: bool) -> list[VenueReport]:
         kind = row["exec_type"]

@@ -1,0 +1,91 @@
+"""What the protocols of accounts have in common: whose names are whose, and messages of the account's stream."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from onetape.model.instrument import Instrument
+from onetape.model.json_text import read_json
+from onetape.orders.calls import Call, OrderKey
+from onetape.orders.malformed import MALFORMED
+from onetape.orders.reports import FillReport, StreamReport, VenueReport
+from onetape.venues.outcome import malformed
+
+__all__ = ["AccountProtocol", "ChannelStream"]
+
+
+class AccountProtocol:
+    """A base of `OrderProtocol`s. A venue reads its messages in `reports_in`; what it does otherwise it overrides."""
+
+    def __init__(self) -> None:
+        self.signs_late = False
+        self._by_symbol: dict[str, Instrument] = {}
+        self._by_raw: dict[str, Instrument] = {}
+        self.unknown: dict[str, int] = {}  # messages that have no meaning here, by name
+
+    def set_instruments(self, instruments: Sequence[Instrument]) -> None:
+        self._by_symbol = {i.symbol: i for i in instruments}
+        self._by_raw = {i.raw_symbol: i for i in instruments}
+
+    def query(self, key: OrderKey, now: int) -> Call:
+        raise NotImplementedError
+
+    def query_venue_id(self, symbol: str, venue_id: str, now: int) -> Call:
+        return self.query(OrderKey(symbol, "", venue_id=venue_id), now)
+
+    def note_move(self, reference: str) -> None:
+        """Nothing to keep: there is one list of them, and its rows name themselves."""
+
+    def moves(self, fill: FillReport) -> list[tuple[str, int]]:
+        """Of contracts: a fill moves no coins."""
+        return []
+
+    def parsed(self, message: bytes) -> Any:
+        return read_json(message)
+
+    def reports_of(self, message: bytes) -> list[VenueReport]:
+        """Raises nothing: what cannot be read is a StreamReport `malformed`, what has no meaning here is counted
+        by name."""
+        try:
+            return self.reports_in(self.parsed(message))
+        except MALFORMED as error:
+            return malformed(error)
+
+    def reports_in(self, value: Any) -> list[VenueReport]:
+        """Returns the same of a message that has been parsed. Raises what a malformed one raises."""
+        raise NotImplementedError
+
+    def meaningless(self, name: object) -> list[VenueReport]:
+        """Counts a message by its name, and reports that it came."""
+        self.unknown[str(name)] = self.unknown.get(str(name), 0) + 1
+        return [StreamReport("unknown", str(name))]
+
+
+class ChannelStream:
+    """A base of `AccountStream`s that are live once all that they wait for has come. waits_for: by names of the
+    venue's own."""
+
+    ping = b""
+
+    def __init__(
+        self, protocol: AccountProtocol, url: str, hello: tuple[bytes, ...], *, waits_for: Iterable[str]
+    ) -> None:
+        self.url, self.hello, self.broken = url, hello, ""
+        self._protocol = protocol
+        self._waiting = set(waits_for)
+
+    @property
+    def is_live(self) -> bool:
+        return not self._waiting
+
+    def reports_of(self, message: bytes) -> list[VenueReport]:
+        try:
+            value = self._protocol.parsed(message)
+            return [] if self.confirms(value) else self._protocol.reports_in(value)
+        except MALFORMED as error:
+            return malformed(error)
+
+    def confirms(self, value: Any) -> bool:
+        """Takes in what a message says of the connection, and tells whether it says nothing else."""
+        raise NotImplementedError
