@@ -77,6 +77,9 @@ BAD_BODIES = [
     (b"[" * 5000, "body"),
     (b'{"targetDelta": NaN}', "body"),
     (b'{"targetDelta": 1e999}', None),
+    ({**CONTROL, "targetDelta": 1e308}, "targetDelta"),
+    ({**CONTROL, "targetDelta": -1e13}, "targetDelta"),
+    (json.dumps(CONTROL)[:-1].encode() + b', "targetDelta": 1}', "targetDelta"),  # which of the two was meant?
 ]
 
 
@@ -108,6 +111,8 @@ HTTP = [
     ("GET", "risk/history/a?limit=x", None, {}, 400),
     ("GET", "risk/history/a?limit=1&limit=2", None, {}, 400),
     ("GET", "risk/alerts?severity=LOUD", None, {}, 400),
+    ("GET", "risk/alerts?type=delta", None, {}, 400),
+    ("GET", "risk/alerts?type=delta-alert", None, {}, 200),
     ("GET", "risk/alerts?severity=CRITICAL&all=true", None, {}, 200),
     ("GET", "risk/metrics/a/history?limit=5&since=1", None, {}, 200),
     ("POST", "system/stop", None, {}, 200),

@@ -182,6 +182,11 @@ def test_why_an_account_was_not_chosen_is_said(facts, words):
     assert alone.legs == () and words in dict(alone.considered)["a"]
 
 
+def test_what_is_less_than_any_order_is_said_to_be_so():
+    plan = plan_change([view_of("a"), view_of("b", position=Decimal("-1"))], Decimal("0.0000001"), TERMS)
+    assert plan.legs == () and dict(plan.considered) == dict.fromkeys("ab", f"its smallest order is {LOT}")
+
+
 @pytest.mark.parametrize("side, best, front, depth", [(1, "60000.5", "60002.5", "2"), (-1, "59999.5", "59997.5", "2")])
 def test_a_leg_stays_before_orders_of_our_own_on_another_account(side, best, front, depth):
     """At the touch it bears nothing, and says which order is there; farther off it takes what stands before."""

@@ -14,6 +14,7 @@ import selectors
 import tempfile
 import weakref
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -22,6 +23,7 @@ from types import SimpleNamespace
 
 import msgspec
 
+from hedge.wallets_world import COMMANDS, Wallets
 from onetape.control.desk import Desk
 from onetape.gateway.options import gateway_journal
 from onetape.hedge.model import LegView, Level
@@ -49,10 +51,10 @@ class Killed(BaseException):
 
 
 class Venue(World):
-    """An account at an exchange of its own, whose gateway has no robots."""
+    """An account at an exchange of its own, whose gateway has no robots. place: what its venue is called."""
 
-    def __init__(self, name: str, seed: int, kind: str, faults: Faults) -> None:
-        self.name, self.back_at = name, 0
+    def __init__(self, name: str, seed: int, kind: str, faults: Faults, place: str) -> None:
+        self.name, self.place, self.back_at = name, place, 0
         super().__init__(seed, faults, kind)
         self.invariants.tags = (*TAGS, "ToperatorX")
 
@@ -127,7 +129,7 @@ class Venue(World):
         equity = money(self.money.ledger.total(instrument.settle)) if not why else ZERO
         return LegView(
             self.name,
-            self.name,
+            self.place,
             instrument,
             position=held,
             mark=mark,
@@ -145,9 +147,12 @@ class Venue(World):
 
 
 class House:
-    """Everything of one seed. kill_at: the desk's process is killed at this record, counted from 1; 0: it is not."""
+    """Everything of one seed. kill_at: the desk's process is killed at this record, counted from 1; 0: it is not.
+    wallets: two of three accounts are a master and its sub-account, between which margin may move."""
 
-    def __init__(self, seed: int, *, accounts: int = 0, faults: Faults | None = None, crashes: bool = True) -> None:
+    def __init__(
+        self, seed: int, *, accounts: int = 0, faults: Faults | None = None, crashes: bool = True, wallets: bool = False
+    ) -> None:
         self.seed, self.random = seed, random.Random(seed)
         self.now = START
         self.faults = self.random.choice((Faults(), HARSH)) if faults is None else faults
@@ -155,9 +160,12 @@ class House:
         weakref.finalize(self, rmtree, self.path)
         (self.path / "journal").mkdir()
         self.venues: dict[str, Venue] = {}
-        for number, name in enumerate("abc"[: accounts or self.random.choice((2, 3))]):
+        accounts = accounts or (3 if wallets else self.random.choice((2, 3)))
+        kinds = (*KINDS[:2], KINDS[0]) if wallets else KINDS
+        for number, name in enumerate("abc"[:accounts]):
+            place = "a" if wallets and name == "c" else name
             # A multiple of five is no hedge mode.
-            venue = Venue(name, 5 * (seed * 3 + number), KINDS[number], Faults.none())
+            venue = Venue(name, 5 * (seed * 3 + number), kinds[number], Faults.none(), place)
             gateway_journal(self.path, name).symlink_to(gateway_journal(venue.home.path, "main"))
             self.venues[name] = venue
             venue.connect()
@@ -168,10 +176,12 @@ class House:
             if crashes:
                 venue.at(self.now + int(self.random.expovariate(1 / 20) * SECOND), venue.crash, 20)
         self.records: list[bytes] = []
-        self.kinds: dict[str, str] = {}  # each account is at a venue of its own: margin has no way
+        self.kinds = {each.place: each.kind for each in self.venues.values()}
+        self.wallets = Wallets(self, "a", "c") if wallets else None  # else margin has no way
         self.count = 0
         self.kill_at = 0
-        self.is_killed = False
+        self.is_killed = self.is_mute = False  # mute: no venue says what trades
+        self.refusal = ""  # of accounts whose gateways are well
         self.kills = 0
         self.looks: list[tuple[int, bool]] = []  # when, and whether any account took orders
 
@@ -208,11 +218,17 @@ class House:
 
     def legs(self, symbol: str, accounts: Sequence[str]) -> list[LegView]:
         found = [self.venues[name].view() for name in accounts]
+        found = [replace(each, refusal=each.refusal or self.refusal) for each in found]
         self.looks.append((self.now, not all(each.refusal for each in found)))
         return found
 
     def price_of(self, coin: str, currency: str) -> Decimal:
         return Decimal(1 if coin in ("USDT", "USDC") else 0)
+
+    def traded(self, account: str, symbol: str, since: int) -> Decimal | None:
+        venue = self.venues[account]
+        sizes = [each.size for each in venue.exchange.board.listings[0].trades if each.time >= since]
+        return venue.instrument.size(sum(sizes)) if sizes and not self.is_mute else None
 
     def gate(self, accounts: Sequence[str], reduces: bool) -> None:
         """Nothing is alerted."""
@@ -228,7 +244,10 @@ class House:
             if self.is_killed:
                 raise Killed
             venue.catch_up(self.now)
-            answer = venue.command({**request, "fields": fields or {}})
+            if self.wallets is not None and command in COMMANDS:
+                answer = None if venue.is_away else self.wallets.answer(venue.name, command, fields or {})
+            else:
+                answer = venue.command({**request, "fields": fields or {}})
             if answer is not None and self.random.random() >= self.faults.lose_answer:
                 await asyncio.sleep(self.random.uniform(0.0001, 0.002))
                 return CommandResult(command_id, answer["status"], answer["result"], answer["error"])
@@ -262,6 +281,8 @@ class House:
             except OnetapeError as error:
                 reply = error
             await desk.cost(operation)
+            while desk.moves.under_way:
+                await asyncio.sleep(0.5)
         return reply
 
     def saga(self, operation: str) -> Saga | None:

@@ -41,7 +41,7 @@ from onetape.hedge.model import LegView, Resting
 from onetape.hedge.plan import Leg, Plan, Terms, hedge_plan, least_of, legs_plan, middle, nearest, plan_change
 from onetape.hedge.saga import PACE, Goal, Outcome, Saga
 from onetape.hedge.utilization import Rebalance, Target, rebalance
-from onetape.hedge.working import Work
+from onetape.hedge.working import SCHEDULED, Work
 from onetape.ipc.system import CommandResult, IPCCommandSystem
 from onetape.model.errors import (
     BadInput,
@@ -54,11 +54,12 @@ from onetape.model.errors import (
     ServiceTimeout,
 )
 from onetape.model.instrument import Instrument
-from onetape.model.time import MS, SECOND
+from onetape.model.time import MINUTE, MS, SECOND
 
 __all__ = ["Desk", "Gate", "LegSource", "Tape"]
 
 CONTROL_WITHIN: Final = 30 * SECOND  # of a delta control, which names no time
+TRADES_WITHIN: Final = 5 * MINUTE  # of a market whose volume an algorithm is to follow
 CONTROL_SLIPPAGE: Final = Decimal("0.005")  # nor a slippage: a hedge's default
 DRY_RUN_WITHIN_S: Final = 2.0
 READY_WITHIN_S: Final = 10.0  # of accounts whose margin has moved, and whose gateway may have ended on the way
@@ -82,6 +83,8 @@ class LegSource(Protocol):
     def legs(self, symbol: str, accounts: Sequence[str]) -> list[LegView]: ...
 
     def price_of(self, coin: str, currency: str) -> Decimal: ...
+
+    def traded(self, account: str, symbol: str, since: int) -> Decimal | None: ...
 
 
 class Gate(Protocol):
@@ -136,7 +139,7 @@ class Desk:
     async def control(self, request: DeltaControl, operation: str, actor: str) -> DeltaControlReply:
         """Brings the net delta of accounts to a target. Raises what forbids it before anything is sent."""
         target, tolerance = number(request.target_delta), number(request.tolerance_percent)
-        call = Asking(operation, actor, self.now(), request.symbol, tuple(request.accounts))
+        call = Asking(operation, actor, self.now(), request.symbol, tuple(dict.fromkeys(request.accounts)))
         work, within = work_of(request, call.begun), time_of(request)
         if (saga := self._of(operation)) is None:
             async with self._turn(call, request.on_busy, within) as lock:
@@ -152,7 +155,7 @@ class Desk:
                 deviation = abs(plan.expected - target)
                 if not plan.legs or deviation > number(request.max_deviation):
                     errors.append(_unborne(plan, views, DeltaDeviationExceeded))
-                errors += _unworkable(plan, work, call.begun)
+                errors += self._unworkable(plan, work, call.begun)
                 if request.dry_run:
                     return delta_reply(call, request, self.now(), initial, Came(plan, checks, errors, work=work))
                 _raise_first(errors)
@@ -165,7 +168,7 @@ class Desk:
     async def hedge(self, request: HedgeExecute, operation: str, actor: str) -> HedgeReply:
         """Hedges an amount. Raises what forbids it before anything is sent."""
         accounts = request.target_accounts or self._having(request.symbol)
-        call = Asking(operation, actor, self.now(), request.symbol, tuple(accounts))
+        call = Asking(operation, actor, self.now(), request.symbol, tuple(dict.fromkeys(accounts)))
         amount, slippage = number(request.hedge_amount), number(request.max_slippage)
         side = {"buy": 1, "sell": -1, None: 0}[request.side]
         work, within = work_of(request, call.begun), time_of(request)
@@ -181,7 +184,7 @@ class Desk:
                 errors = self._gated(accounts, reduces=abs(plan.expected) < abs(plan.before))
                 if not plan.legs or abs(plan.missing) >= least_of(views):
                     errors.append(_unborne(plan, views, HedgeFailed))
-                errors += _unworkable(plan, work, call.begun)
+                errors += self._unworkable(plan, work, call.begun)
                 if request.dry_run:
                     return hedge_reply(call, self.now(), Came(plan, checks, errors, work=work))
                 _raise_first(errors)
@@ -192,7 +195,7 @@ class Desk:
 
     async def rebalance(self, request: UtilizationRebalance, operation: str, actor: str) -> RebalanceReply:
         """Brings utilisations to a target and keeps the net delta. Raises what forbids it before anything is sent."""
-        call = Asking(operation, actor, self.now(), request.symbol, tuple(request.accounts))
+        call = Asking(operation, actor, self.now(), request.symbol, tuple(dict.fromkeys(request.accounts)))
         cap = request.max_rebalance_amount
         target = Target(
             Fraction(repr(request.target_utilization)),
@@ -217,7 +220,7 @@ class Desk:
                 errors = self._gated(request.accounts, reduces=plan.reduces)
                 if not plan.legs:
                     errors.append(_unborne(plan, views, HedgeFailed))
-                errors += _unworkable(plan, work, call.begun)
+                errors += self._unworkable(plan, work, call.begun)
                 if request.dry_run:
                     came = Came(plan, checks, errors, margin=margin, work=work)
                     return rebalance_reply(call, request, self.now(), found, came)
@@ -302,10 +305,15 @@ class Desk:
         if not transfers or self.moves.of(operation):
             return
         ways = await self.moves.ways(views)
-        routes = {(each.source, each.target): each.route for each in ways if each.route is not None}
-        wanted = [(routes.get((each["from"], each["to"])), Decimal(each["amount"])) for each in transfers]
+        of = {(each.source, each.target): each for each in ways}
+        wanted = list[Transfer]()
+        for each in transfers:
+            way = of[each["from"], each["to"]]
+            if way.route is None:
+                raise HedgeFailed(f"no margin goes from {way.source} to {way.target} now: {way.why}")
+            wanted.append(Transfer(way.route, Decimal(each["amount"])))
         self._check()
-        self.moves.begin(operation, [Transfer(route, amount) for route, amount in wanted if route], ways)
+        self.moves.begin(operation, wanted, ways)
 
     async def end(self, call: Call) -> HedgeReply:
         """Ends an operation: no more is traded, what is open is canceled or waited for. Says what is left naked."""
@@ -523,6 +531,22 @@ class Desk:
             return [error]
         return []
 
+    def _unworkable(self, plan: Plan, work: Work | None, begun: int) -> list[OnetapeError]:
+        """Returns why no algorithm can work a plan's legs."""
+        if work is None:
+            return []
+        largest, errors = max((float(each.base) for each in plan.legs), default=0.0), list[OnetapeError]()
+        if work.clip:
+            errors += _clips(largest, float(work.clip), work.until - begun)
+        since = begun // MINUTE * MINUTE - TRADES_WITHIN
+        for leg in [plan.legs[n] for n in plan.leading] if work.participation else []:
+            if self._views.traded(leg.account, leg.symbol, since) is None:
+                what = (
+                    f"nothing says what the market of {leg.symbol} trades: no trade for {TRADES_WITHIN // MINUTE} min"
+                )
+                errors.append(MarketDataUnavailable(what, location=leg.account, todo="say another algo"))
+        return errors
+
     def _terms(self, slippage: Decimal) -> Terms:
         return Terms(now=self.now(), slippage=slippage)
 
@@ -555,7 +579,16 @@ class Desk:
         self._tape.append(record)
 
     def look(self, goal: Goal) -> list[LegView]:
-        return self._legs(goal.symbol, list(goal.positions))
+        views = self._legs(goal.symbol, list(goal.positions))
+        if goal.work is None or not goal.work.participation:
+            return views
+        leads = {goal.plan.legs[n].account for n in goal.plan.leading}
+        return [
+            replace(each, traded=self._views.traded(each.account, each.instrument.symbol, goal.begun))
+            if each.account in leads
+            else each
+            for each in views
+        ]
 
     def instrument(self, goal: Goal, leg: Leg) -> Instrument:
         return next(each.instrument for each in self._views.legs(goal.symbol, [leg.account]))
@@ -601,8 +634,13 @@ def _work_of(request: Worked) -> Work | None:
     span, timeout, profile = request.work_for, time_of(request) // MS, tuple(request.profile)
     if profile and (request.algo != "vwap" or not any(profile)):
         raise BadInput("a profile is of vwap, and has volumes above 0", location="profile", todo="say algo vwap")
+    share = request.participation
+    if request.algo == "pov" and share is None:
+        raise BadInput("pov goes by its share of what trades", location="participation", todo="say it: 0.1 is a tenth")
+    if share is not None and request.algo not in ("pov", *SCHEDULED):
+        raise BadInput(f"a participation is of pov, {', '.join(SCHEDULED)}", location="participation")
     if request.algo == "vwap" and not profile:
-        raise BadInput("vwap goes by volumes", location="profile", todo="say them, or algo twap for even parts")
+        raise BadInput("vwap goes by volumes", location="profile", todo="say them, or algo twap or pov")
     if isinstance(request, HedgeExecute) and request.maker_first:
         if request.algo != "touch" or span or request.clip is not None:
             raise BadInput("makerFirst is algo peg for that time", location="makerFirst", todo="say algo and workFor")
@@ -617,7 +655,7 @@ def _work_of(request: Worked) -> Work | None:
         raise BadInput("iceberg shows one clip at a time", location="clip", todo="say clip, base of one order")
     if request.clip is not None and isinstance(request, HedgeExecute):
         _raise_first(_clips(request.hedge_amount, request.clip, span * MS))
-    return Work(request.algo, span * MS, number(request.clip or 0), profile)
+    return Work(request.algo, span * MS, number(request.clip or 0), profile, share or 0.0)
 
 
 def _clips(amount: float, clip: float, span: int) -> list[OnetapeError]:
@@ -627,20 +665,13 @@ def _clips(amount: float, clip: float, span: int) -> list[OnetapeError]:
     return [BadInput(f"{span // MS} ms are at most {most} orders of a clip", location="clip", todo="say a larger one")]
 
 
-def _unworkable(plan: Plan, work: Work | None, begun: int) -> list[OnetapeError]:
-    """Returns why no algorithm can work a plan's legs."""
-    if work is None or not work.clip:
-        return []
-    largest = max((float(each.base) for each in plan.legs), default=0.0)
-    return _clips(largest, float(work.clip), work.until - begun)
-
-
 def _unborne(plan: Plan, views: Sequence[LegView], kind: type[OnetapeError]) -> OnetapeError:
     """Makes the error of a change that the accounts cannot bear."""
     whys = "; ".join(f"{account}: {why}" for account, why in plan.considered if why)
-    if not any(middle(each) for each in views):
+    # What speaks against an account that is fit and has money is its market.
+    if all(not middle(each) or (each.refusal and not each.unfit and each.equity) for each in views):
         return MarketDataUnavailable(f"no account has a market: {whys}")
-    return kind(f"{plan.missing:+f} of {plan.change + plan.missing:+f} finds no account: {whys or 'too little'}")
+    return kind(f"{plan.missing:+.12g} of {plan.change + plan.missing:+.12g} finds no account: {whys or 'too little'}")
 
 
 def _raise_first(errors: Sequence[OnetapeError]) -> None:

@@ -32,6 +32,7 @@ from onetape.hedge.saga import Outcome, Saga
 from onetape.hedge.utilization import Action, Rebalance
 from onetape.hedge.working import Work
 from onetape.model.errors import DeltaDeviationExceeded, HedgeFailed, OnetapeError
+from onetape.model.money import MONEY_DECIMALS
 from onetape.model.time import MS
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "shown_plan",
 ]
 
+TINY: Final = Decimal("1e-9")
 _ZERO: Final = Decimal(0)
 
 Checks = Mapping[Leg, list[dict[str, Any]]]
@@ -81,8 +83,9 @@ class Came:
 
 
 def number(value: float) -> Decimal:
-    """Returns the decimal that a JSON number was written as."""
-    return Decimal(repr(value))
+    """Returns the decimal that a JSON number was written as; of a tiny one as many decimals as money has."""
+    exact = Decimal(repr(value))
+    return exact if abs(exact) >= TINY or not exact else round(exact, MONEY_DECIMALS).normalize()
 
 
 def shown_plan(plan: Plan, checks: Checks, errors: Sequence[OnetapeError]) -> ShownPlan:

@@ -7,21 +7,26 @@ a request is read (msgspec), and nothing that is sent is ignored: an unknown fie
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from msgspec import Meta
 
+from onetape.model.sections import AlertType
+
 Share = Annotated[float, Meta(ge=0, le=1)]
 Amount = Annotated[float, Meta(gt=0)]
+Base = Annotated[float, Meta(gt=0, le=1e12)]
+Delta = Annotated[float, Meta(ge=-1e12, le=1e12)]
 Accounts = Annotated[list[str], Meta(min_length=1, max_length=100)]
 Name = Annotated[str, Meta(min_length=1, max_length=100)]
 Millis = Annotated[int, Meta(ge=0)]
 UTILIZATION_BAND = 0.1
 Direction = Literal["increase", "decrease", "maintain"]
+AlertKind = Annotated[str, Meta(pattern=f"^({'|'.join(get_args(AlertType))})-alert$")]  # else a slip reads as no alerts
 Severity = Literal["INFO", "WARN", "CRITICAL"]
 FeedState = Literal["healthy", "degraded", "failing"]
-HedgeAlgorithm = Literal["touch", "join", "peg", "iceberg", "twap", "vwap", "shortfall"]
+HedgeAlgorithm = Literal["touch", "join", "peg", "iceberg", "twap", "vwap", "shortfall", "pov"]
 HedgeStrategy = Literal["delta-neutral", "cross-platform", "same-platform"]
 
 
@@ -38,19 +43,21 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defa
 
 class Worked(Request, frozen=True):
     """A body whose legs may be worked first. algo: does it for `work_for` ms, with orders of `clip` base, before what
-    is left is taken; touch: at once. profile: of vwap, volumes of equal parts of the time."""
+    is left is taken; touch: at once. profile: of vwap, volumes of equal parts of the time. participation: the share of
+    what the market trades that pov takes, and that twap, vwap and shortfall do not exceed."""
 
     algo: HedgeAlgorithm = "touch"
     work_for: Annotated[int, Meta(ge=0, le=600_000)] = 0
-    clip: Amount | None = None
+    clip: Base | None = None
     profile: Annotated[list[Annotated[float, Meta(ge=0)]], Meta(max_length=1440)] = []
+    participation: Annotated[float, Meta(gt=0, le=1)] | None = None
 
 
 class DeltaControl(Worked, frozen=True, kw_only=True):
     """The body of POST /delta/control. on_busy: of another operation on the same symbol: this one waits, or is
     refused."""
 
-    target_delta: float
+    target_delta: Delta
     accounts: Accounts
     max_deviation: Share
     symbol: Name
@@ -141,7 +148,7 @@ class HedgeExecute(Worked, frozen=True, kw_only=True):
     """The body of POST /hedge/execute. timeout: ms of the whole. maker_first: ms of algo peg."""
 
     symbol: Name
-    hedge_amount: Amount
+    hedge_amount: Base
     target_accounts: list[str] = []  # []: every account that has the symbol
     hedge_strategy: HedgeStrategy = "delta-neutral"
     side: Literal["buy", "sell"] | None = None  # None: against the net delta; of none: buy
@@ -172,7 +179,7 @@ class UtilizationRebalance(Worked, frozen=True, kw_only=True):
     accounts: Accounts
     symbol: Name
     tolerance_percent: Share = 0.1
-    max_rebalance_amount: Amount | None = None
+    max_rebalance_amount: Base | None = None
     transfers: bool = False  # margin may move between accounts where venues allow it
     dry_run: bool = False
     on_busy: Literal["wait", "refuse"] = "wait"
@@ -243,7 +250,7 @@ class DeltaAuto(Request, frozen=True):
     symbol: Name
     accounts: list[str] = []  # []: every account that has the symbol
     enabled: bool = True
-    target: float = 0.0
+    target: Delta = 0.0
     band: Amount = 0.01
     interval: Annotated[int, Meta(ge=100, le=86_400_000)] = 5_000
     cooldown: Millis = 30_000
@@ -372,7 +379,7 @@ class AlertFilter(Request, frozen=True):
 
     account_id: str | None = None
     severity: Severity | None = None
-    type: str | None = None
+    type: AlertKind | None = None
     all: bool = False
 
 

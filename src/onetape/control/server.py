@@ -4,12 +4,13 @@ Origin, token and scope, how often, the body's size, type and fields. Each call 
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import secrets
 import socket
 import sys
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -382,12 +383,20 @@ def _read_body(body: bytes, route: Route) -> Any:
         return None
     try:
         try:
-            return from_json(body or b"{}", route.request)
+            found = from_json(body or b"{}", route.request)
         except msgspec.ValidationError:
-            values = _whole(msgspec.json.decode(body or b"{}"))
+            found = _checked(_whole(msgspec.json.decode(body or b"{}")), route.request)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadInput(f"not JSON: {error}", location="body", todo=f"Content-Type: {JSON_TYPE}, one object") from None
-    return _checked(values, route.request)
+    json.loads(body or b"{}", object_pairs_hook=_check_once)  # of two values msgspec takes the last
+    return found
+
+
+def _check_once(pairs: list[tuple[str, Any]]) -> None:
+    """Raises BadInput where a name comes twice in an object."""
+    for name, count in Counter(name for name, _ in pairs).items():
+        if count > 1:
+            raise BadInput("a name that comes twice", location=name[:80])
 
 
 def _whole(value: Any) -> Any:

@@ -17,6 +17,7 @@ from onetape.accounts.entries import TOTAL
 from onetape.accounts.table import AccountReader, Margin, PositionShown, gateway_of
 from onetape.control.market_tape import GatewayTape, Seen
 from onetape.control.symbols import USD, NeutralSymbols
+from onetape.control.traded_volume import TradedVolume
 from onetape.feeds.hub_table import BOOK, FUNDING, LEVELS, MARK, QUOTE, MarketReader
 from onetape.gateway.account_balances import STALE_NS
 from onetape.gateway.account_projection import AccountView, FollowedAccount
@@ -24,14 +25,14 @@ from onetape.gateway.checkpoint import checkpoint_file
 from onetape.gateway.options import gateway_journal
 from onetape.hedge.model import LegView, Level, Resting
 from onetape.hedge.plan import base_of, worth
-from onetape.hub.options import brought_by_hub
+from onetape.hub.options import brought_by_hub, hub_journal
 from onetape.model.enums import Kind, OrderState, PositionSide, TimeInForce
 from onetape.model.errors import OnetapeError
 from onetape.model.instrument import Instrument
 from onetape.model.money import RATE_DECIMALS, money
 from onetape.model.sections import AccountConfig, Config
 from onetape.model.symbol import exchange_of
-from onetape.model.time import SECOND, parse_duration
+from onetape.model.time import MINUTE, SECOND, parse_duration
 from onetape.tape.state import Group
 
 __all__ = ["AccountFigures", "Views", "main_coin"]
@@ -39,6 +40,7 @@ __all__ = ["AccountFigures", "Views", "main_coin"]
 _ZERO: Final = Decimal(0)
 _NEVER: Final = 2**62  # ages of what nobody stands by
 MARKS: Final = 5  # times the bound of a price's age: venues send marks less often
+TRADED_MAX: Final = 20 * MINUTE  # since when volumes are kept: legs are worked for ten minutes at most
 CHECKS: Final = 1.5  # of the time between two comparisons with the venue, until its word is too old
 
 Key = tuple[str, PositionSide]
@@ -84,6 +86,7 @@ class Views:
         self._hub: MarketReader | None = None
         self._symbols: tuple[int, NeutralSymbols] | None = None
         self._of_hub: dict[str, frozenset[str]] = {}
+        self._volumes: dict[tuple[str, str, int], TradedVolume] = {}
 
     def refresh(self) -> None:
         """Reads what tapes have that is new; cheap, to be called before use."""
@@ -102,6 +105,8 @@ class Views:
             tape.close()
         for orders in self._orders.values():
             orders.close()
+        for volume in self._volumes.values():
+            volume.close()
 
     @property
     def kinds(self) -> dict[str, str]:
@@ -330,6 +335,16 @@ class Views:
             if each.base == coin and each.quote in alike
         )
         return next(filter(None, marks), _ZERO)
+
+    def traded(self, account: str, symbol: str, since: int) -> Decimal | None:
+        """Returns what a symbol's market has traded since a moment (ns UTC), of the instrument's own units; None: no
+        trade of it has come."""
+        for key in [each for each in self._volumes if self.now - each[2] > TRADED_MAX]:
+            self._volumes.pop(key).close()
+        if (found := self._volumes.get((account, symbol, since))) is None:
+            path = hub_journal(self.home) if self.is_of_hub(account, symbol) else gateway_journal(self.home, account)
+            found = self._volumes[account, symbol, since] = TradedVolume(path, symbol, since)
+        return found.take()
 
     def has_own_market(self, account: str) -> bool:
         """Tells whether its gateway follows something of the venue's market itself."""

@@ -44,7 +44,8 @@ class LegView:
     market_at, account_at: ns UTC of the newest price and of the newest account data; 0: none.
     refusal: why nothing can be traded on it now; "": nothing speaks against it. unfit: why what it says of position and
     money is not to be relied on, "": it is. is_shared: by sub-accounts, each with its part of the position. unpriced:
-    coins of a spot account that the equity is without. resting: orders that one of this account must not meet.
+    coins of a spot account that the equity is without. resting: orders that one of this account must not meet. traded:
+    what its market has traded since an operation began, of the instrument's own units; None: unknown.
     """
 
     account: str
@@ -72,6 +73,7 @@ class LegView:
     is_shared: bool = False
     unpriced: tuple[str, ...] = ()
     resting: tuple[Resting, ...] = ()
+    traded: Decimal | None = None
 
     @property
     def utilization(self) -> Fraction:

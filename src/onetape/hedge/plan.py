@@ -41,6 +41,7 @@ __all__ = [
 
 _ZERO: Final = Decimal(0)
 _DIGITS: Final = 50  # of a division: an inverse contract's base
+_SHOWN: Final = 8  # decimals of base in words
 
 
 class Cost(msgspec.Struct, frozen=True):
@@ -356,7 +357,7 @@ def plan_change(
             bears, bound = capacity(view, side, terms, reduces=reduces)
             made = leg_of(view, side * min(bears, missing), terms, reduces=reduces) if bears else None
             if not reduces and bears < missing:
-                bounds[view.account] = f"{bound} bounds it to {bears.normalize():f}"
+                bounds[view.account] = f"{bound} bounds it to {_shown(bears)}"
             if made is None:
                 continue
             price = made.cost.total / worth(view.instrument, made.base, made.mid)
@@ -376,7 +377,8 @@ def plan_change(
         reasons = {**bounds, **reasons}
     for view in views:
         if view.account not in chosen:
-            reasons.setdefault(view.account, bounds.get(view.account, "others cost less"))
+            small = f"its smallest order is {_shown(tradable(view, reduces=reducing(view, side) > 0))}"
+            reasons.setdefault(view.account, bounds.get(view.account, "others cost less" if legs else small))
     why_not = tuple(sorted(reasons.items()))
     return Plan(tuple(legs.values()), parallel, before, side * missing, why_not, bearers)
 
@@ -418,7 +420,7 @@ def legs_plan(views: Sequence[LegView], trades: Mapping[str, Decimal], terms: Te
         opens, bound = capacity(view, side, terms, reduces=False)
         most = min(depth_of(view, side, terms), opens + reducing(view, side))
         if most < abs(trades[account]):
-            reasons[account] = f"{bound} bounds it to {most.normalize():f}"
+            reasons[account] = f"{bound} bounds it to {_shown(most)}"
             share = min(share, most / abs(trades[account]))
     legs = [leg_of(view, trades[account] * share, terms) for account, view in by_account.items() if share]
     made = sorted((each for each in legs if each is not None), key=lambda each: not each.reduces)
@@ -431,6 +433,10 @@ def legs_plan(views: Sequence[LegView], trades: Mapping[str, Decimal], terms: Te
     names = tuple(each.account for each in views)
     whole = made if len(made) == len(legs) else ()  # one that is too little to be traded would leave the other naked
     return Plan(tuple(whole), parallel, before, missing, tuple(sorted(reasons.items())), names)
+
+
+def _shown(base: Decimal) -> str:
+    return f"{round(base, _SHOWN).normalize():f}"
 
 
 def _price(plan: Plan) -> Decimal:

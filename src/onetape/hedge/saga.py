@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from itertools import takewhile
 from typing import Any, Final, Literal
@@ -468,6 +468,9 @@ class Saga:
                 continue
             is_left = True
             view, order = there.get(leg.account), next((each for each in sent if not each.is_closed), None)
+            if view is not None and view.traded:  # legs on one book have one share of its volume together
+                beside = sum((legs[n].venue, legs[n].symbol) == (leg.venue, leg.symbol) for n in self.goal.plan.leading)
+                view = replace(view, traded=view.traded / beside)
             if view is not None and not refusal_of(view, Terms(now=now, slippage=self.goal.slippage)):
                 works = None if order is None else (order.leg, order.fills.base, order.at)
                 wish = wish_of(work, leg, view, self.goal.begun, now, done, works, self._resting(leg, now))

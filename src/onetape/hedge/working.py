@@ -16,26 +16,30 @@ from onetape.execution.algorithms import make_algorithm
 from onetape.hedge.model import LegView
 from onetape.hedge.plan import Leg, qty_of, tradable
 
-__all__ = ["Work", "changed", "order_of", "wish_of"]
+__all__ = ["SCHEDULED", "Work", "changed", "order_of", "wish_of"]
 
 AGE: Final = "1s"  # an order that rests is moved at most so often
-_SCHEDULED: Final = ("twap", "vwap", "shortfall")  # without chance, which could not be repeated
+SCHEDULED: Final = ("twap", "vwap", "shortfall")  # without chance, which could not be repeated
 _ONE_MILLIONTH: Final = Decimal("1e-6")  # an inverse contract's base is no exact share of its quantity
 _ZERO: Final = Decimal(0)
 
 
 class Work(msgspec.Struct, frozen=True):
     """Says how legs are worked. algo: a name of `execution.algorithms`; until: ns UTC, what is left is taken then;
-    clip: base of one order, 0: as the algorithm has it; profile: of vwap, volumes of equal parts of its time."""
+    clip: base of one order, 0: as the algorithm has it; profile: of vwap, volumes of equal parts of its time;
+    participation: at most this share of what the market trades, 0: any."""
 
     algo: str
     until: int
     clip: Decimal = _ZERO
     profile: tuple[float, ...] = ()
+    participation: float = 0.0
 
     @property
     def options(self) -> dict[str, Any]:
-        if self.algo not in _SCHEDULED:
+        if self.algo == "pov":
+            return {}
+        if self.algo not in SCHEDULED:
             return {"age": AGE}
         return {"spread": 0} | ({"profile": self.profile} if self.profile else {})
 
@@ -55,12 +59,14 @@ def wish_of(
     filled of them. Raises ValueError for what the algorithm cannot do."""
     instrument, tick = view.instrument, view.instrument.tick
     total = int(leg.qty / leg.lot)
-    least = int(qty_of(instrument, tradable(view, reduces=leg.reduces), leg.mid, ROUND_UP) / leg.lot)
+    # Also of what reduces: a fill that others cannot follow is undone on this account, which may open.
+    least = int(qty_of(instrument, tradable(view), leg.mid, ROUND_UP) / leg.lot)
     clip = max(int(qty_of(instrument, work.clip, leg.mid) / leg.lot), 1) if work.clip else None
     limit = int(leg.limit / tick)
     # What rests at its limit would cross in this case: the limit is the worst price to take at.
     bound = None if work.algo == "iceberg" else limit
-    parent = Parent(leg.side, total, begun, work.until, bound, clip, None, max(min(least, total), 1))
+    share = work.participation or None
+    parent = Parent(leg.side, total, begun, work.until, bound, clip, share, max(min(least, total), 1))
     algorithm = make_algorithm(work.algo, parent, float, work.options)
     left = total - _lots(leg, done)
     lots, price, since = 0, None, 0
@@ -80,7 +86,8 @@ def wish_of(
     )
     if working is not None and (bid if leg.side > 0 else ask) is None:
         return Wish(lots, price, post_only=True, wake=work.until)  # nobody else is to be seen: it stays
-    wish = algorithm.wish(View(now, left, lots, price, bid, ask, 0.0, since))
+    traded = float((view.traded or _ZERO) / leg.lot)
+    wish = algorithm.wish(View(now, left, lots, price, bid, ask, traded, since))
     if 0 < wish.lots < parent.least:
         wish = Wish(min(parent.least, left), wish.price, wish.post_only, wish.wake)
     is_beyond = wish.price is not None and (wish.price - limit) * leg.side > 0
