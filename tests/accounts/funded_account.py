@@ -15,7 +15,6 @@ from onetape.accounts.table import AccountTable
 from onetape.gateway.account_money import AccountMoney
 from onetape.gateway.core import open_proceeds
 from onetape.gateway.kept_money import KeptMoney
-from onetape.gateway.options import GatewayOptions
 from onetape.model import catalogue
 from onetape.model.enums import Liquidity, OrderNews, OrderState, OrderType, RequestKind, Side
 from onetape.model.ids import client_id
@@ -30,6 +29,7 @@ from onetape.venues.binance.trading import BinanceUsdmProtocol
 from onetape.venues.kraken.assets import Pairs
 from onetape.venues.kraken.trading import KrakenSpotProtocol
 from orders.test_working import PAIRS
+from worlds.gateway_money import options_of
 
 UNIT = 10**18
 MS = 1_000_000
@@ -67,18 +67,7 @@ class Funded(AbstractContextManager):
         for coin in PRICES:
             self.manager.references[self.symbols[coin]] = self.price(coin)
         names = {"a": A, "b": B} if subaccounts else {}
-        options = GatewayOptions(
-            kind=venue,
-            account="main",
-            rest="",
-            ws="",
-            key="",
-            secret="",
-            home=str(home),
-            symbols=list(self.instruments),
-            subaccounts=names,
-            leverage=10.0,
-        )
+        options = options_of(home, kind=venue, symbols=list(self.instruments), subaccounts=names, leverage=10.0)
         kept = KeptMoney(options, self.instruments, self.manager.references, lambda currency: 0)
         self.writer = JournalWriter(home / "tape", durable=False)
         slot_of = (lambda robot: robot) if subaccounts else (lambda robot: 1)

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from long_form import examples
 from onetape.engine.execution_desk import _sendable
 from onetape.engine.strategy import Strategy
-from onetape.model.errors import StrategyError
 from worlds.tapes import BTC, ETH, SECOND, START, Market, play, records
 
 MINUTE = 60
@@ -240,12 +239,40 @@ def test_a_band_leaves_what_is_near_enough(tmp_path):
         ("join", {"colour": 1}, "no option 'colour'"),
         ("pov", {"participation": 2}, "participation"),
         ("iceberg", {"clip": 1e-9}, "less than one lot"),
+        ("twap", {"minutes": "five"}, "minutes is a number, not 'five'"),
+        ("twap", {"minutes": 1e300}, "below 1,000,000"),
+        ("twap", {"deadline": math.nan}, "deadline is a finite number, not nan"),
+        ("join", {"limit": math.nan}, "limit is a finite number, not nan"),
+        ("iceberg", {"clip": [1]}, "clip is a number, not [1]"),
+        ("pov", {"participation": "lots"}, "participation is a number, not 'lots'"),
+        ("shortfall", {"minutes": 1, "urgency": "high"}, "urgency is a number, not 'high'"),
     ],
 )
 def test_what_it_cannot_do_is_a_fault_of_the_program(tmp_path, algo, options, said):
     tape = market(tmp_path / "t", 10).done()
     played = play(wanting(algo, **options), tape, on_error="continue")
-    assert StrategyError.__name__ in played.host.failures[0].error and said in played.host.failures[0].error
+    assert said in played.host.failures[0].error
+    assert played.host.failures[0].error.startswith("StrategyError: ") and "error" not in played.host.failures[0].error
+
+
+@pytest.mark.parametrize(
+    ("weights", "more", "said"),
+    [
+        ({BTC: math.nan}, {}, f"the weight of {BTC} is a finite number, not nan"),
+        ({BTC: "half"}, {}, f"the weight of {BTC} is a number, not 'half'"),
+        ({BTC: 0.5}, {"of": math.nan}, "of is a finite number, not nan"),
+        ({BTC: 0.5}, {"of": -5}, "of is an amount of money, not -5"),
+        ({BTC: 0.5}, {"band": math.inf}, "band is a finite number, not inf"),
+        ({BTC: 0.5}, {"band": -0.1}, "band is a share of the equity, 0 or more, not -0.1"),
+    ],
+)
+def test_weights_that_are_none_are_refused_by_name_and_trade_nothing(tmp_path, weights, more, said):
+    class Weighs(Wanting):
+        def on_quote(self, quote):
+            self.set_weights(weights, **more)
+
+    played = play(Weighs, market(tmp_path / "t", 3).done(), on_error="continue")
+    assert played.host.failures[0].error == f"ValueError: {said}" and not played.robot.filled
 
 
 @pytest.mark.parametrize(

@@ -176,3 +176,25 @@ def test_a_window_asked_for_before_its_start_has_what_the_market_was(tmp_path):
 
     market = Market(tmp_path / "t").quote(0, 50, 51).quote(10, 60, 61)
     assert play(First, market.done(), start=at_ns(5)).robot.price == 50
+
+
+class Count(Strategy):
+    def on_start(self):
+        self.raised = []
+        for count in (-1, 10**12, 1.5, "5", True, None):
+            for call in (
+                lambda count=count: self.subscribe(BTC, bars="1m", history=count),
+                lambda count=count: self.bars(BTC, "1m", count),
+            ):
+                with pytest.raises((TypeError, ValueError)) as raised:
+                    call()
+                self.raised.append(str(raised.value))
+        self.subscribe(BTC, bars="1m", history=2)
+
+
+def test_a_count_of_bars_that_no_feed_can_keep_is_refused_where_it_is_said(tmp_path):
+    tape = walk(Market(tmp_path / "t"), range(3)).done()
+    raised = play(Count, tape).robot.raised
+    assert len(raised) == 12
+    assert "history is 0 to 10000000 bars, not 1000000000000" in raised
+    assert "n is a number of bars, not '5'" in raised

@@ -12,7 +12,6 @@ import pytest
 from onetape import compiled
 from onetape.engine.strategy import Strategy
 from onetape.model.enums import MetTrigger, TriggerKind
-from onetape.model.errors import NotAvailable
 from onetape.model.order import TRIGGER_KIND_SHIFT
 from worlds.tapes import BTC, Market, play, records
 
@@ -198,7 +197,7 @@ def test_specs_of_a_batch_carry_their_kind(tmp_path):
     [
         ({"trigger": 99, "kind": "limit"}, ValueError, "kind must be stop or take_profit"),
         ({"kind": "stop"}, ValueError, "kind needs a trigger"),
-        ({"trigger": 99, "kind": "trailing"}, NotAvailable, "trailing stops"),
+        ({"trigger": 99, "kind": "trailing"}, ValueError, "needs trail"),
     ],
 )
 @pytest.mark.parametrize("side", ["buy", "sell"])

@@ -176,3 +176,19 @@ def test_what_is_no_price_is_a_fault_of_the_program(tmp_path, wrong):
     tape = walk(tmp_path / "t", [100] * 3).done()
     played = play(entering(stop_loss=wrong), tape, on_error="continue")
     assert "neither a price nor a share" in played.host.failures[0].error
+    assert played.robot.filled == [] and played.robot.orders() == [], "no entry without what is to protect it"
+
+
+@pytest.mark.parametrize(
+    ("legs", "is_refused"),
+    [
+        ({"stop_loss": "100%"}, True),
+        ({"trail": "250%"}, True),
+        ({"take_profit": "250%"}, False),
+        ({"stop_loss": "99%"}, False),
+    ],
+)
+def test_a_stop_that_no_price_reaches_is_refused_instead_of_protecting_nothing(tmp_path, legs, is_refused):
+    tape = walk(tmp_path / "t", [100] * 3).done()
+    failures = play(entering(**legs), tape, on_error="continue").host.failures
+    assert bool(failures) is is_refused and all("less than 100%" in each.error for each in failures)

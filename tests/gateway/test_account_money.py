@@ -9,20 +9,17 @@ import pytest
 
 from accounts.booking_world import INSTRUMENTS, LINEAR, UNIT, fill_of
 from onetape.accounts.entries import MAIN, Cause, Entry, Leg, Outside
-from onetape.accounts.reductions import Reductions
 from onetape.accounts.slots import Refused
-from onetape.accounts.table import AccountReader, AccountTable
-from onetape.gateway.account_money import REPORT_STEP_NS, AccountMoney
+from onetape.accounts.table import AccountReader
+from onetape.gateway.account_money import REPORT_STEP_NS
 from onetape.gateway.kept_money import KeptMoney
-from onetape.gateway.options import GatewayOptions
 from onetape.model.enums import PositionSide, Side
 from onetape.model.errors import InsufficientFunds, VenueUnavailable
 from onetape.model.order import OrderSpec
 from onetape.orders.managed import FillOut, HealthOut
-from onetape.orders.manager import OrderManager
 from onetape.orders.reports import BalanceReport, MoveKind, MoveReport
 from onetape.tape.journal import JournalReader, JournalWriter
-from onetape.venues.binance.trading import BinanceUsdmProtocol
+from worlds.gateway_money import money_of, options_of
 
 BEGAN = 1_000
 
@@ -31,18 +28,7 @@ class Life(AbstractContextManager):
     """Of a gateway's money, on a journal that lives on. Robots are numbered as their slots."""
 
     def __init__(self, home: Path, credit: str = "0") -> None:
-        options = GatewayOptions(
-            kind="binance-usdm",
-            account="main",
-            rest="",
-            ws="",
-            key="",
-            secret="",
-            home=str(home),
-            symbols=[LINEAR],
-            subaccounts={"a": 2},
-            credit={"USDT": credit},
-        )
+        options = options_of(home, symbols=[LINEAR], subaccounts={"a": 2}, credit={"USDT": credit})
         kept = KeptMoney(options, INSTRUMENTS, {}, lambda currency: 0)
         if (home / "tape").exists():
             with JournalReader(home / "tape") as reader:
@@ -51,25 +37,8 @@ class Life(AbstractContextManager):
         self.said: list[HealthOut] = []
         self.stopped: list[tuple[int, ...]] = []
         self.writer = JournalWriter(home / "tape", durable=False)
-        table = AccountTable(home, venue="binance", account="main", kind="binance-usdm")
-        reductions = Reductions(
-            OrderManager(BinanceUsdmProtocol("k", "s")),
-            INSTRUMENTS,
-            own=lambda *of: self.money.own(*of),
-            slot_of=lambda robot: robot,
-            bounds={},
-            is_shared=True,
-        )
-        self.money = AccountMoney(
-            kept,
-            self.writer,
-            table,
-            reductions,
-            slot_of=lambda robot: robot,
-            say=self.said.append,
-            stop=self.stopped.append,
-            wall=lambda: BEGAN,
-        )
+        said, stopped = self.said.append, self.stopped.append
+        self.money = money_of(options, kept, self.writer, say=said, stop=stopped, wall=lambda: BEGAN)
         self.money.recover()
 
     def report(self, total: int, at: int) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from onetape.gateway import checkpoint_process
 from onetape.gateway.checkpoint_process import SECONDS_LEAST, SECONDS_MOST, CheckpointProcess
-from onetape.gateway.options import GatewayOptions
+from worlds.gateway_money import options_of
 
 FULL = "import os, sys; sys.exit(f'No space left on device: .checkpoint.{os.getpid()}')"
 MADE = ""
@@ -23,19 +23,8 @@ class Desk:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, home: Path, *, refused: str = "") -> None:
         self.program, self.said, self.now, self.tries = MADE, [], 1000.0, []
-        options = GatewayOptions(
-            kind="binance-usdm",
-            account="main",
-            home=str(home),
-            rest="",
-            ws="",
-            key="",
-            secret="",
-            symbols=[],
-            checkpoint_records=10,
-        )
         self.process = CheckpointProcess(
-            options,
+            options_of(home, checkpoint_records=10),
             [],
             SimpleNamespace(published=1),
             at=0,

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
 
 from accounts.booking_world import INSTRUMENTS, LINEAR, UNIT, fill_of
 from onetape.accounts.entries import MAIN, TOTAL
-from onetape.accounts.reductions import Reductions
-from onetape.accounts.table import AccountTable
-from onetape.gateway.account_money import AccountMoney
 from onetape.gateway.kept_money import KeptMoney
-from onetape.gateway.options import GatewayOptions
 from onetape.model.enums import PositionSide
 from onetape.model.order import OrderSpec
 from onetape.orders.machine import OrderLife
 from onetape.orders.managed import FillOut, Managed
-from onetape.orders.manager import OrderManager
 from onetape.orders.reports import BalanceReport, FillReport
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.venues.binance.family import BINANCE
-from onetape.venues.binance.trading import BinanceUsdmProtocol
+from worlds.gateway_money import money_of, options_of
 
 A, B = 2, 3
 BOTH = PositionSide.BOTH
@@ -32,40 +26,11 @@ class Gateway:
     """An account's money on a journal, without a venue. Robots are numbered as their slots."""
 
     def __init__(self, home: Path, name: str) -> None:
-        options = GatewayOptions(
-            kind="binance-usdm",
-            account=name,
-            rest="",
-            ws="",
-            key="",
-            secret="",
-            home=str(home),
-            symbols=[LINEAR],
-            subaccounts={"a": A, "b": B},
-        )
+        options = options_of(home, account=name, symbols=[LINEAR], subaccounts={"a": A, "b": B})
         self.tape = home / name
         self.writer = JournalWriter(self.tape)
-        table = AccountTable(home, venue="binance", account=name, kind="binance-usdm")
-        reductions = Reductions(
-            OrderManager(BinanceUsdmProtocol("k", "s")),
-            INSTRUMENTS,
-            own=lambda *of: self.money.own(*of),
-            slot_of=lambda robot: robot,
-            bounds={},
-            is_shared=True,
-        )
         self.kept = KeptMoney(options, INSTRUMENTS, {}, lambda currency: 0)
-        self.money = AccountMoney(
-            self.kept,
-            self.writer,
-            table,
-            reductions,
-            slot_of=lambda robot: robot,
-            say=lambda out: None,
-            stop=lambda slots: None,
-            wall=time.time_ns,
-        )
-        self.table = table
+        self.money = money_of(options, self.kept, self.writer)
 
     def close(self) -> None:
         self.money.close()

@@ -10,10 +10,9 @@ import msgspec
 import pytest
 
 import copied_process
-from exchange.venue_client import served
 from onetape.gateway.gateway_tape import GatewayTape
 from onetape.gateway.halts_client import merged, past_halts
-from onetape.gateway.options import GatewayOptions, gateway_journal
+from onetape.gateway.options import gateway_journal
 from onetape.gateway.stops import Stops
 from onetape.model.enums import Side
 from onetape.model.errors import BannedSymbol, LossHalt, NoGuardian, NotProtected, OrderRate
@@ -23,32 +22,8 @@ from onetape.security.tokens import make_token, read_token
 from onetape.tape.journal import JournalReader, JournalWriter
 from orders.gate_desk import NOW, Desk
 from waiting import wait_for
-from worlds.gateway_process import SYMBOL, GatewayProcess, Robot, configure, news_of
-
-
-@pytest.fixture
-def venue():
-    with served("binance-usdm", seed=3, limits=False) as made:
-        yield made
-
-
-@pytest.fixture
-def world(venue, tmp_path):
-    dialect, port = venue
-    account = dialect.exchange.accounts[0]
-    started = []
-
-    def start(**options):
-        gateway = GatewayProcess("binance-usdm", tmp_path, port, account, **options)
-        gateway.start()
-        robot = Robot(tmp_path / f"robot{len(started)}", gateway, 1)
-        started.append((gateway, robot))
-        return gateway, robot
-
-    yield account, dialect.exchange.listings[0], start
-    for gateway, robot in started:
-        gateway.kill()
-        robot.writer.close()
+from worlds.gateway_money import options_of
+from worlds.gateway_process import SYMBOL, configure, news_of
 
 
 def say(home, gateway, command: str, actor: str = GUARDIAN, id_: str = "", **fields) -> dict:
@@ -149,9 +124,7 @@ def test_a_guardian_has_ten_seconds_to_come_before_its_absence_is_an_alert(taken
     desk, said = Desk(), []
     desk.gate.is_guarded = True
     with JournalWriter(tmp_path / "tape", durable=False) as writer:
-        options = GatewayOptions(
-            kind="binance-usdm", account="main", rest="", ws="", key="", secret="", home="", symbols=[]
-        )
+        options = options_of()
         stops = Stops(desk.gate, GatewayTape(writer, []), options, say=said.append, wall=lambda: NOW)
         stops.open(NOW)
         for second in range(12):
@@ -166,9 +139,7 @@ def test_a_guardian_has_ten_seconds_to_come_before_its_absence_is_an_alert(taken
 def test_a_level_that_takes_the_place_of_another_ends_what_was_said_of_it(tmp_path):
     desk, said = Desk(), []
     with JournalWriter(tmp_path / "tape", durable=False) as writer:
-        options = GatewayOptions(
-            kind="binance-usdm", account="main", rest="", ws="", key="", secret="", home="", symbols=[]
-        )
+        options = options_of()
         stops = Stops(desk.gate, GatewayTape(writer, []), options, say=said.append, wall=lambda: NOW)
         for level in (1, 2, 2):
             stops.begin(stops.wanted({"level": level}, actor="operator", time=NOW), NOW)

@@ -12,7 +12,7 @@ import pytest
 
 from onetape.gateway.gateway import Gateway
 from onetape.gateway.gateway_tape import RobotLife, is_risk
-from onetape.gateway.options import GatewayOptions, gateway_journal
+from onetape.gateway.options import gateway_journal
 from onetape.model import catalogue
 from onetape.model.enums import Liquidity, OrderState, PositionSide, RequestKind, Side
 from onetape.model.order import OrderSpec
@@ -21,6 +21,7 @@ from onetape.orders.managed import FillOut, HealthOut, IntentOut, Managed, Reque
 from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reports import INTERNAL_TRADES, FillReport
 from onetape.tape.journal import JournalReader
+from worlds.gateway_money import options_of
 
 SYMBOL = "binance:BTC/USDT:USDT"
 BTC = catalogue.find(SYMBOL)
@@ -32,19 +33,8 @@ class Shell:
 
     def __init__(self, home: Path, **options: Any) -> None:
         self.home = home
-        self.gateway = Gateway(
-            GatewayOptions(
-                kind="binance-usdm",
-                account="main",
-                rest="http://127.0.0.1:9",
-                ws="",
-                key="k",
-                secret="s",
-                home=str(home),
-                symbols=[SYMBOL],
-                **options,
-            )
-        )
+        usual = {"rest": "http://127.0.0.1:9", "key": "k", "secret": "s", "symbols": [SYMBOL]}
+        self.gateway = Gateway(options_of(home, **usual, **options))
         self.gateway.instruments = [BTC]
         self.gateway.protocol.set_instruments([BTC])
         self.gateway._open_tape()

@@ -11,7 +11,6 @@ from accounts.booking_world import INSTRUMENTS
 from onetape.accounts.entries import MAIN
 from onetape.gateway.gateway_tape import GatewayTape, RobotLife
 from onetape.gateway.kept_money import KeptMoney
-from onetape.gateway.options import GatewayOptions
 from onetape.model import catalogue
 from onetape.model.enums import Liquidity, OrderNews, OrderState, PositionSide, RequestKind, Side
 from onetape.model.order import OrderSpec
@@ -33,6 +32,7 @@ from onetape.orders.recover import Recovery
 from onetape.orders.reports import INTERNAL_TRADES, FillReport
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.venues.binance.trading import BinanceUsdmProtocol
+from worlds.gateway_money import options_of
 
 SYMBOL = "binance:BTC/USDT:USDT"
 BTC = catalogue.find(SYMBOL)
@@ -79,9 +79,7 @@ class Desk:
         protocol = BinanceUsdmProtocol("k", "s")
         protocol.set_instruments([BTC])
         self.recovery = Recovery(OrderManager(protocol))
-        options = GatewayOptions(
-            kind="binance-usdm", account="main", rest="", ws="", key="", secret="", home=str(self.home), symbols=[]
-        )
+        options = options_of(self.home)
         self.kept = KeptMoney(options, {**INSTRUMENTS, SYMBOL: BTC}, {}, lambda currency: 0)
         made = GatewayTape(None, ())  # type: ignore[arg-type]
         made.recover(self.home / "tape", self.recovery, self.kept)

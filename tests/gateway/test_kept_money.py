@@ -20,9 +20,9 @@ from onetape.accounts.slots import Slots, SubAccounts
 from onetape.accounts.statement import Statements
 from onetape.accounts.unexplained import Unexplained
 from onetape.gateway.kept_money import OTHER_EXCHANGE, KeptMoney
-from onetape.gateway.options import GatewayOptions
 from onetape.model.enums import PositionSide
 from onetape.orders.reports import FillReport
+from worlds.gateway_money import options_of
 
 A, B = 2, 3
 BOTH = PositionSide.BOTH
@@ -30,18 +30,7 @@ OPENING = Entry(1, Cause.OPENING, (Leg(MAIN, "USDT", 10**24), Leg(Outside.OPENIN
 
 
 def kept_of(tmp_path, **fields) -> KeptMoney:
-    options = GatewayOptions(
-        kind="binance-usdm",
-        account="main",
-        rest="",
-        ws="",
-        key="",
-        secret="",
-        home=str(tmp_path),
-        symbols=[],
-        subaccounts={"a": A, "b": B},
-    )
-    return KeptMoney(options, INSTRUMENTS, {}, lambda currency: 0, **fields)
+    return KeptMoney(options_of(tmp_path, subaccounts={"a": A, "b": B}), INSTRUMENTS, {}, lambda currency: 0, **fields)
 
 
 def traded(count: int) -> Iterator[tuple[FillReport, int, int, bytes]]:

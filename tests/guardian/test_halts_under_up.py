@@ -9,7 +9,7 @@ import signal
 
 import msgspec
 
-from onetape.cli.status import table
+from onetape.cli.processes import table
 from onetape.model.errors import LossHalt, NoGuardian
 from onetape.tape.journal import JournalReader
 from waiting import wait_for

@@ -83,6 +83,7 @@ def test_what_is_switched_off_is_not_missed_and_a_variable_is_a_place():
         ('[venues.v]\nkind="kraken"\nws="ws://127.0.0.1:1"\n', "venues.v.ws"),
         ('[venues.v]\nkind="kraken"\nrest_wallet="http://127.0.0.1:1"\n', "venues.v.rest_wallet"),
         ('[venues.v]\nkind="kraken"\n[accounts.a]\nvenue="v"\npassword="env:P"\n', "accounts.a.password"),
+        ('[venues.v]\nkind="kraken"\n[accounts.a]\nvenue="v"\napi_config_key="env:K"\n', "accounts.a.api_config_key"),
         ('[venues.v]\nkind="kraken"\n[collectors.c]\nkind="nats"\nvenue="v"\n', "collectors.c.venue"),
     ],
 )

@@ -61,6 +61,18 @@ def test_a_new_life_does_not_end_what_it_has_said_itself():
     assert ended == ["gateway:main feed x"]
 
 
+@pytest.mark.parametrize("is_acked", [False, True])
+def test_what_a_new_life_says_again_goes_on(is_acked):
+    desk = Desk()
+    halt = "gateway:main halt symbol binance:BTC/USDT:USDT 4h 150 USDT"
+    desk.take(alert(1, subject=halt))
+    if is_acked:
+        desk.acknowledge(Type.FAILOVER, halt)
+    assert desk.take(alert(5, subject=halt)) is None
+    assert list(desk.over("gateway:main", 6, "runs again", before=3 * SECOND)) == []
+    assert [each.subject for each in desk.over(halt, 9)] == [halt]
+
+
 def test_a_note_has_no_end():
     desk = Desk()
     note = replace(alert(0), is_note=True)

@@ -17,12 +17,13 @@ from onetape.gateway.command_handlers import Commands
 from onetape.gateway.core import GatewayCore
 from onetape.gateway.gateway_tape import GatewayTape
 from onetape.gateway.latency_spans import Spans
-from onetape.gateway.options import GatewayOptions, gateway_journal
+from onetape.gateway.options import gateway_journal
 from onetape.model.sections import GUARDIAN
 from onetape.orders.managed import Out
 from onetape.security.tokens import make_token
 from onetape.tape.journal import JournalReader, JournalWriter
 from orders.gateway_robots import LEVERAGE, NAMES
+from worlds.gateway_money import options_of
 
 SLOTS = {"one": 2, "two": 3, "three": 4}  # robots trade with two of them
 
@@ -98,15 +99,9 @@ class Life:
         self.world = world
         path = gateway_journal(home.path, "main")
         by_symbol = {i.symbol: i for i in world.instruments}
-        self.options = GatewayOptions(
+        self.options = options_of(
+            home.path,
             kind=world.kind,
-            account="main",
-            rest="",
-            ws="",
-            key="",
-            secret="",
-            home=str(home.path),
-            symbols=[],
             subaccounts=SLOTS,
             credit=world.credit,
             leverage=LEVERAGE,

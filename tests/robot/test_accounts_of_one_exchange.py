@@ -9,7 +9,8 @@ from decimal import Decimal
 import pytest
 
 from onetape import Strategy
-from onetape.model.config import parse_config
+from onetape.accounts.entries import Cause, Entry, Leg, Outside
+from onetape.accounts.entry_frames import pack
 from onetape.model.enums import OrderNews, OrderState, Side
 from onetape.model.errors import BadConfig, NotAvailable, PositionLimit, StrategyError
 from onetape.model.money import money_units
@@ -17,8 +18,8 @@ from onetape.orders.managed import NewsOut
 from onetape.replay.replay import replay_run
 from onetape.robot.live import open_live
 from onetape.runs.attribution import attribution_of
-from worlds.scripted_gateway import A, Robot
-from worlds.supervised import Home
+from worlds.scripted_gateway import UNIT, A, Robot
+from worlds.supervised import TWO_ACCOUNTS, Home
 from worlds.tapes import SECOND, records
 
 C = "binance@c:BTC/USDT:USDT"
@@ -86,6 +87,24 @@ def test_a_turn_waits_for_what_works_on_the_other_side_and_never_meets_it(tmp_pa
         closed(robot, "c", order)
         sides = {side for _, side, _ in robot.working()}
         assert sides == {"sell"} and sum(qty for *_, qty in robot.working()) == pytest.approx(0.021)
+
+
+@pytest.mark.parametrize("account", ["*", None])
+def test_a_target_waits_for_what_an_earlier_one_still_waits_for(tmp_path, account):
+    with both(tmp_path) as robot:
+        working = {each: robot.loop.working(symbol)[0] for each, symbol in (("a", A), ("c", C))}
+        for wanted in (0.012, 0.010):  # both before anything is known to be gone
+            robot.robot.set_next(wanted)
+            robot.step()
+        if account is None:
+            robot.robot.set_target(A, 0.002)
+            robot.loop.leave_callback()
+            robot.step()
+        assert {order.id for order in robot.loop.working(None)} == {order.id for order in working.values()}
+        for name, order in working.items():
+            closed(robot, name, order)
+        wanted = {A: 0.005, C: 0.005} if account else {A: 0.002}
+        assert {symbol: qty for symbol, _, qty in robot.working()} == wanted
 
 
 def test_an_account_without_room_gives_its_part_to_the_others(tmp_path):
@@ -274,6 +293,20 @@ def test_parts_go_on_after_a_kill(tmp_path):
         assert robot.working() == [(C, "buy", 0.011)]
 
 
+def test_funding_of_an_account_is_of_its_own_symbol_in_the_attribution(tmp_path):
+    with both(tmp_path) as robot:
+        for account in "ac":
+            robot.fill(account)
+        gateway = robot.gateways["c"]
+        legs = (Leg(2, "USDT", 5 * UNIT), Leg(Outside.FUNDING, "USDT", -5 * UNIT))
+        entry = Entry(gateway.later, Cause.FUNDING, legs, note=A)
+        gateway.tape.writer.append("entry", pack(entry), stream=0, time=gateway.later)
+        robot.step()
+        robot.run.close(keep=True)
+        rows = {row["symbol"]: row for row in attribution_of(robot.run.folder).summed("symbol")}
+        assert (rows[A]["funding"], rows[C]["funding"]) == ("0", "5")
+
+
 TWICE = """
 from onetape import Strategy
 
@@ -299,17 +332,14 @@ class Turns(Strategy):
         else:  # what is on its way counts
             self.set_target(self.symbol, wanted, account="*")
 """
-CONFIG = """
-[venues.x]
-kind = "binance-usdm"
-[accounts.main]
-venue = "x"
-[accounts.second]
-venue = "x"
+CONFIG = (
+    TWO_ACCOUNTS
+    + """\
 [robots.turns]
 strategy = "turns.py"
 accounts = ["main", "second"]
 """
+)
 
 
 def test_two_accounts_of_one_exchange_trade_through_a_kill_and_add_up(tmp_path):
@@ -338,19 +368,3 @@ def test_two_accounts_of_one_exchange_trade_through_a_kill_and_add_up(tmp_path):
         assert sum(money_units(Decimal(row["net"])) for row in rows) == parts.account
         symbols = {each.data["symbol"] for each in records(run / "journal", "instrument")}
         assert symbols == {A, A.replace(":", "@second:", 1)}
-
-
-@pytest.mark.parametrize(
-    ("more", "words"),
-    [
-        ("[hub]\n", "what reads a hub has one account there"),
-        (
-            '[portfolio]\naccounts = ["main", "second"]\n[portfolio.strategies.m]\nstrategy = "m.py"\n'
-            'symbols = ["SYMBOL"]\n',
-            "a portfolio has one account there",
-        ),
-    ],
-)
-def test_what_may_not_have_two_accounts_of_one_exchange(more, words):
-    with pytest.raises(BadConfig, match=words):
-        parse_config(CONFIG + more.replace("SYMBOL", A))

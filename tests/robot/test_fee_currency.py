@@ -13,7 +13,7 @@ from onetape.accounts.entries import Cause, Entry, Leg, Outside
 from onetape.accounts.entry_frames import pack
 from onetape.gateway.gateway_tape import EPOCH_BITS, GatewayTape, RobotLife
 from onetape.gateway.kept_money import KeptMoney
-from onetape.gateway.options import GatewayOptions, gateway_journal
+from onetape.gateway.options import gateway_journal
 from onetape.gateway.order_frames import QUOTE
 from onetape.model import catalogue
 from onetape.model.enums import Liquidity, OrderNews, PositionSide, RequestKind, Side
@@ -26,6 +26,7 @@ from onetape.orders.reports import FillReport
 from onetape.robot.live import LiveOptions, open_live
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.venues.binance.trading import BinanceUsdmProtocol
+from worlds.gateway_money import options_of
 
 UNIT = 10**18
 PERPETUAL = catalogue.find("binance:BTC/USDT:USDT")
@@ -59,10 +60,7 @@ def opened(path: Path, **fields) -> GatewayTape:
 
 
 def kept(home: Path) -> KeptMoney:
-    options = GatewayOptions(
-        kind="binance-usdm", account="main", rest="", ws="", key="", secret="", home=str(home), symbols=[]
-    )
-    return KeptMoney(options, {}, {}, lambda currency: 0)
+    return KeptMoney(options_of(home), {}, {}, lambda currency: 0)
 
 
 class Heard(Recovery):

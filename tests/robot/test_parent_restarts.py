@@ -522,3 +522,34 @@ def test_a_roll_is_done_once_whenever_its_robot_is_killed(tmp_path, monkeypatch)
         robot.kill()
         robot.step()
         assert robot.working() == [] and [robot.robot.position(each).qty for each in (A, B)] == [0, 0.01]
+
+
+class Reweighs(Strategy):
+    symbols: list[str]
+
+    def on_start(self):
+        self.subscribe(A, quotes=True)
+        self.weight, self.algo = 0.04, {}
+
+    def on_quote(self, quote):
+        if self.weight is not None:
+            self.set_weights({A: self.weight}, of=60_000.0, **self.algo)
+            self.weight = None
+
+
+def test_a_weight_that_grows_takes_the_place_of_the_reduction_that_works_for_its_symbol(tmp_path):
+    with Robot(tmp_path, Reweighs) as robot:
+        robot.fill()
+        robot.robot.weight, robot.robot.algo = 0.01, {"algo": "join", "minutes": 5}
+        robot.step()
+        assert [(side, qty) for _, side, qty in robot.working()] == [("sell", 0.03)]
+        robot.robot.weight = 0.05
+        robot.step()
+        (order,) = robot.loop.working(A)
+        assert order.state == "PENDING_CANCEL"
+        gateway = robot.first
+        taken = gateway.order(order.id, order.qty_int, Side.SELL)
+        news = NewsOut(taken, OrderNews.CANCELED, OrderState.CANCELED, gateway.later)
+        gateway.tape.write(news, gateway.later)
+        robot.run.step()
+        assert [side for _, side, _ in robot.working()] == ["buy"]

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from onetape.cli.status import table
+from onetape.cli.processes import table
 from onetape.engine.actions import read_actions
 from onetape.engine.robot_commands import commands_of
 from onetape.gateway.options import gateway_journal

@@ -150,6 +150,8 @@ def test_a_killed_robot_goes_on_in_its_run(tmp_path: Path, die: str, count: int)
         if die in ("on_fill", "on_quote"):  # its position is what it bought
             assert 0 < reported[1]["qty"] <= reported[-1]["qty"]
         assert facts["result"]["fills"] == len(fills)
+        # What was allocated after its first life began is no profit.
+        assert Decimal(facts["result"]["pnl"]) == Decimal(facts["result"]["final_equity"]) - 20000
         assert facts["result"]["action_hash"] == second["action_hash"]
         held = sum(Decimal(fill["qty"]) for fill in home.fills())
         found = home.run("positions")
@@ -206,3 +208,52 @@ def test_new_code_takes_over_what_the_old_holds_and_gives_it_back(tmp_path: Path
         assert Decimal(str(last["qty"])) >= held
         for run in runs:
             assert home.run("replay", str(run), "--verify")["divergences"] == 0, run
+
+
+ROUND_TRIPS = """
+from onetape import Strategy
+
+
+class Trips(Strategy):
+    symbol: str = "binance:BTC/USDT:USDT"
+    trips: int = 3
+
+    def on_start(self):
+        self.subscribe(self.symbol, quotes=True)
+        self.set_timer("act", every="200ms")
+
+    def on_timer(self, name):
+        if self.orders():
+            return
+        if self.position(self.symbol).qty:
+            self.close(self.symbol)
+        elif self.memory.get("trips", 0) < self.trips:
+            self.memory["trips"] = self.memory.get("trips", 0) + 1
+            self.buy(self.symbol, 0.05)
+"""
+SHARED_MONEY = """
+[recorder]
+[venues.binance]
+kind = "binance-usdm"
+mode = "sim"
+[accounts.main]
+venue = "binance"
+[robots.one]
+strategy = "maker.py"
+account = "main"
+[robots.two]
+strategy = "maker.py"
+account = "main"
+params = { symbol = "binance:ETH/USDT:USDT", trips = 5 }
+"""
+
+
+def test_what_others_make_with_the_same_money_is_no_profit_of_a_restarted_robot(tmp_path: Path) -> None:
+    with Home(tmp_path, SHARED_MONEY, ROUND_TRIPS) as home:
+        home.run("up")
+        home.wait_for(lambda: len(home.run("trips")) == 8)
+        home.run("restart", "robot:one")
+        home.run("down")
+        runs = [tomllib.loads((run / "run.toml").read_text()) for run in (home.home / "runs").iterdir()]
+        made = sorted(Decimal(run["result"]["pnl"]) for run in runs)
+        assert made == sorted(Decimal(row["net"]) for row in home.run("ledger", "--by", "symbol"))

@@ -18,7 +18,7 @@ from onetape.gateway.command_handlers import Commands
 from onetape.gateway.gateway_tape import GatewayTape
 from onetape.gateway.kept_money import KeptMoney
 from onetape.gateway.latency_spans import Spans
-from onetape.gateway.options import GatewayOptions, WithdrawalTarget, gateway_journal
+from onetape.gateway.options import WithdrawalTarget, gateway_journal
 from onetape.gateway.transfer_desk import TransferDesk
 from onetape.ipc.once import Once
 from onetape.orders.calls import OrderProtocol
@@ -31,6 +31,7 @@ from onetape.tape.journal import JournalWriter
 from onetape.venues.contract import Addresses
 from onetape.venues.open import open_trading_venue
 from waiting import PATIENCE_S
+from worlds.gateway_money import options_of
 
 UNIT = 10**18
 
@@ -76,15 +77,12 @@ class Books:
         tell: Callable[[Any], Any] | None = None,
     ) -> None:
         venue = kind.partition("-")[0]
-        options = GatewayOptions(
+        options = options_of(
+            home,
             kind=kind,
             account=account,
-            rest="",
-            ws="",
             key=key,
             secret=secret,
-            home=str(home),
-            symbols=[],
             subaccounts={"a": 2},
             commands="process",
             transfer_settled_ns=20_000_000,

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from onetape import Strategy
+from onetape.engine.impact import Impact
 from onetape.engine.latency import Latency
 from onetape.engine.plan import DETAIL, RunPlan, TapeInput
 from onetape.engine.run_spec import RunSpec
@@ -22,6 +23,7 @@ from onetape.model.errors import OnetapeError
 from onetape.model.user_rules import Adl, LoanLevels
 from reference.exchange import Exchange
 from reference.facts import Facts
+from reference.impact import Law
 from reference.latency import Delay, Way
 from reference.robot import Loop
 from reference.sessions import MARKET, VENUES, Session
@@ -214,7 +216,7 @@ class Duel:
         return {NAMES[c]: cash_of[c] for c in self.accounts[account]}
 
     def plan(self, folder: Path) -> RunPlan:
-        session, named, rules = self.core, self.named, self.rules
+        session, named, rules, law = self.core, self.named, self.rules, self.law(self.core)
         inputs = [TapeInput(str(self.world.write(folder / "tape", detail=False)))]
         if any(frame.is_detail for frame in self.world.frames):
             path = self.world.write(folder / "detail", detail=True)
@@ -246,6 +248,7 @@ class Duel:
             margin="isolated" if session.isolated else "cross",
             queue=queue.name if plain else f"{queue.name}:{queue.exponent:g}",
             bar_volume_share=session.bar_volume_share,
+            impact=None if law is None else Impact(law.coefficient, law.half_life, law.permanent, law.window),
             fuse=session.fuse,
             venue=VenueOptions(
                 order_rate=(rules.order_limit, rules.order_window) if rules.order_limit else None,
@@ -272,6 +275,17 @@ class Duel:
                 ],
             ),
         )
+
+    def law(self, session: Session) -> Law | None:
+        """None, too, where the data of one say no volume: such a run is refused."""
+        law, scale = session.impact, self.world.scale
+        finer = {f.index for f in self.world.frames if f.is_detail}
+        for index in range(len(session.facts)):
+            frames = [f for f in self.world.frames if f.index == index and f.is_detail == (index in finer)]
+            events = {f.event for f in frames}
+            if events & {"quote", "book", "mbo"} and "trade" not in events:
+                return None
+        return law and law._replace(half_life=law.half_life * scale, window=law.window * scale)
 
     def routes(self) -> dict[int, Way]:
         """As the core numbers them: the common one, those that are named, then the others'."""
@@ -311,6 +325,7 @@ class Duel:
             queue=session.queue,
             bar_volume_share=session.bar_volume_share,
             fuse=session.fuse,
+            impact=self.law(session),
             begin=begin,
         )
         for each in facts:

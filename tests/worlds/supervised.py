@@ -64,6 +64,15 @@ venue = "binance"
 [accounts.b]
 venue = "aster"
 """
+# One exchange with two accounts.
+TWO_ACCOUNTS = """
+[venues.x]
+kind = "binance-usdm"
+[accounts.main]
+venue = "x"
+[accounts.second]
+venue = "x"
+"""
 # The robot's sub-account has money only once it is given some.
 ALLOCATE = ("send", "gateway:main", "allocate", "strategy=a", "currency=USDT", "amount=20000", "index=2")
 

@@ -17,9 +17,10 @@ from onetape.engine.tape_facts import Inventory
 from onetape.model.enums import EventType
 from onetape.model.errors import NotAvailable, UnknownSymbol, UsageError
 from onetape.model.instrument import Instrument
+from onetape.model.symbol import at_exchange
 from onetape.model.time import format_duration, parse_period
 
-__all__ = ["BarFeeds"]
+__all__ = ["BARS_MAX", "BarFeeds", "check_bar_count"]
 
 TRADE, MID, VENUE, FINER = 0, 1, 2, 3  # BarSource of core/market/bars.hpp
 SOURCES: Final = {"trade": TRADE, "mid": MID, "venue": VENUE}
@@ -28,7 +29,16 @@ AMOUNTS: Final = {"v": 4, "t": 5, "n": 6, "i": 7}
 _AMOUNT: Final = re.compile(r"(?P<count>\d{1,15}(\.\d{1,15})?)(?P<of>[vtni])\Z", re.ASCII)
 _AMOUNT_MAX: Final = 2**62
 _NOTIONAL_DECIMALS: Final = 6
+BARS_MAX: Final = 10_000_000  # of one feed, kept in memory: minutes of 19 years, some 1.4 GB
 _QUOTE, _TRADE, _BAR = EventType.QUOTE.id, EventType.TRADE.id, EventType.BAR.id
+
+
+def check_bar_count(name: str, count: int) -> None:
+    """Raise for what is no number of bars that one feed can keep."""
+    if isinstance(count, bool) or not hasattr(count, "__index__"):
+        raise TypeError(f"{name} is a number of bars, not {count!r}")
+    if not 0 <= count <= BARS_MAX:
+        raise ValueError(f"{name} is 0 to {BARS_MAX} bars, not {count}")
 
 
 class BarFeeds:
@@ -56,6 +66,7 @@ class BarFeeds:
     def subscribe(self, symbol: str, text: str, history: int) -> None:
         """Start a bar feed. `text` is a period, with @trade, @mid, @venue or the shorter period of
         the bars to make it of if it must be that."""
+        check_bar_count("history", history)
         host = self._host
         instrument = host.instrument_of(symbol)
         if (amount := _amount(text, instrument)) is not None:
@@ -128,7 +139,7 @@ class BarFeeds:
             # A gateway's tape grows, and every venue tells it of trades. What it holds at the
             # moment must not decide: two starts of one robot would have different bars.
             return "trade"
-        types, periods = self._inventory().get(symbol, ({}, []))
+        types, periods = self._inventory().get(at_exchange(symbol), ({}, []))
         if period in periods:
             return "venue"
         if types.get(_TRADE):

@@ -17,28 +17,29 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
-from onetape.engine.handlers import PRIVATE_TIMER
+from onetape.engine.divided_targets import NEVER, NO_ROOM, PASSED, DividedTargets
+from onetape.engine.handlers import ALL, PRIVATE_TIMER
 from onetape.engine.marks import BUY, CHANGING, QUOTES, SELL, TRADES
 from onetape.engine.notes import Signal, number_of
 from onetape.engine.parent_terms import ParentTerms
+from onetape.engine.robot_commands import CANCEL_TARGET, PAUSE_TARGET, TARGET
 from onetape.engine.roll import moved
 from onetape.engine.withdrawals import Withdrawals
 from onetape.execution.algorithm import Algorithm, Parent, View, Wish
 from onetape.execution.algorithms import make_algorithm
-from onetape.execution.amount import plain_of
-from onetape.execution.routing import Room, divided_lots
+from onetape.execution.amount import finite_of, plain_of
 from onetape.model.enums import OrderState
 from onetape.model.errors import (
-    InsufficientFunds,
     NotAvailable,
     OnetapeError,
     OrderBelowMinNotional,
     OrderInvalid,
-    PositionLimit,
     ProcessDown,
     StaleData,
     StrategyError,
     TradingStopped,
+    UnknownSymbol,
+    UsageError,
     VenueUnavailable,
 )
 from onetape.model.symbol import at_exchange
@@ -47,24 +48,18 @@ from onetape.model.time import SECOND
 if TYPE_CHECKING:
     from onetape import _core
     from onetape.engine.host import Host
-    from onetape.model.instrument import Instrument
 
-__all__ = ["ExecutionDesk", "Work"]
+__all__ = ["ExecutionDesk", "Work", "check_target"]
 
 REFUSALS_MAX: Final = 10  # of children one after the other, before the parent ends
 RETRY_NS: Final = SECOND // 4  # doubled with each refusal
 FOLLOW_NS: Final = SECOND  # how often a child is looked at that waits for its price
-ROOM_SHARE: Final = Decimal("0.9")  # of free money: prices move while parts work
-NO_ROOM: Final = frozenset({PositionLimit.code, InsufficientFunds.code})
 TOO_SMALL: Final = frozenset({OrderInvalid.code, OrderBelowMinNotional.code})
-NEVER: Final = 1 << 62  # a time: its gateway is away, or the robot may not trade
 # Codes of targets that are wanted still when a gateway or its stream is back, or trading starts. 0: canceled.
 REPEATED: Final = {
     "live": frozenset({0, ProcessDown.code, StaleData.code, VenueUnavailable.code}),
     "started": frozenset({TradingStopped.code}),
 }
-
-_PASSED: Final = "its deadline passed while no robot ran"
 
 Said = tuple[str, str, dict[str, Any]]  # quantity, algorithm, its options
 
@@ -92,21 +87,6 @@ class Work:
     retry_at: int = 0
 
 
-@dataclass(slots=True)
-class Divided:
-    """A target of several accounts. symbol: as the exchange has it; symbols: on each account; full: of these, whose
-    account refused for want of room; awaited: what has to end before its parts begin."""
-
-    symbol: str
-    qty: Decimal
-    name: str
-    signal: int
-    options: dict[str, Any]
-    symbols: list[str]
-    full: set[str] = field(default_factory=set)
-    awaited: list[_core.Order] = field(default_factory=list)
-
-
 class ExecutionDesk:
     """Carries out the targets of one strategy, or of one strategy inside it."""
 
@@ -119,21 +99,21 @@ class ExecutionDesk:
         self._reducing: set[str] = set()  # what it waits for
         self._denied: dict[str, int] = {}  # what nothing works for: with what code it was refused
         self._resumes = False
-        self._divided: dict[str, Divided] = {}  # by symbol at its exchange
-        self._unsent: list[str] = []  # of an earlier life, whose parts waited for what was before
         self._earlier: set[str] = set()  # what an earlier life has said
         self._resume = f"{PRIVATE_TIMER}resume{owner}"
         # Live it outlives the process: parents at work, and what `reach` has said and is not reached yet.
         kept = host.kept.setdefault(owner, {}) if host.robot_numbers else {}
         self._kept: dict[str, list[Any]] = kept.setdefault("works", {})
         self._said: dict[str, Said] = kept.setdefault("said", {})
-        self._kept_divided: dict[str, list[Any]] = kept.setdefault("divided", {})
+        self._divided = DividedTargets(host, self._terms, self, kept.setdefault("divided", {}))
         # A strategy and its accounts by venue, of this life and the earlier one.
         self._of: list[Any] = [
             _source_name(type(getattr(set_target, "__self__", None))),
             {v: a for a, v in host.accounts.items()},
         ]
         self._was_of, kept["of"] = kept.get("of", self._of), self._of
+        self._paused: dict[str, bool] = kept.get("paused", {})  # symbols whose parent order waits for a command
+        self._all_kept = kept
         handlers = self._host.handlers_of(base)
         handlers.on("timer", self._on_timer)
         handlers.on("order", self._on_order)
@@ -150,13 +130,13 @@ class ExecutionDesk:
     ) -> _core.Order | None:
         """Starts a parent order, in place of one that works for the symbol. The child that was sent, if any.
         Raises NotAvailable, StrategyError, and TypeError for what is no number."""
-        if self._divided.pop(at_exchange(symbol), None) is not None:
-            self._keep_divided()
-        return self._start(symbol, qty, name, signal, options)
+        self._divided.drop(symbol)
+        return self.start(symbol, qty, name, signal, options)
 
-    def _start(
+    def start(
         self, symbol: str, qty: Any, name: str, signal: Signal | int | None, options: dict[str, Any]
     ) -> _core.Order | None:
+        """Starts a parent order, or a part of one. The child that was sent, if any."""
         if self._host.is_hedged:
             raise NotAvailable(
                 "execution algorithms with hedge positions", location="set_target", todo='use algo="touch"'
@@ -166,10 +146,11 @@ class ExecutionDesk:
         wanted = int(Decimal(str(qty)).scaleb(instrument.size_decimals))
         missing = wanted - self._loop.position(symbol, None).qty_int
         lots, chosen = abs(missing) // int(instrument.lot.scaleb(instrument.size_decimals)), dict(options)
-        parent = self._tried(symbol, 1 if missing > 0 else -1, lots, name, chosen) if lots else None
+        parent = self.tried(symbol, 1 if missing > 0 else -1, lots, name, chosen) if lots else None
         target, more = self._host.notes.target(symbol, qty, number_of(signal), algo=name, options=options)
-        self.forget(symbol)
-        awaited = self._withdrawn(symbol)
+        if not self._divided.has(symbol):
+            self.forget(self._said_of(symbol))
+        awaited = self.withdrawn(symbol)
         if parent is None:
             return None
         work = self._begin(symbol, [target.id, name, wanted, astuple(parent), self._host.seed, chosen, more])
@@ -178,14 +159,9 @@ class ExecutionDesk:
         self._advance(work)
         return work.order
 
-    def _tried(self, symbol: str, side: int, lots: int, name: str, options: dict[str, Any]) -> Parent:
+    def tried(self, symbol: str, side: int, lots: int, name: str, options: dict[str, Any]) -> Parent:
         """Takes out of `options` what all algorithms have. Raises StrategyError before anything is withdrawn."""
-        try:
-            parent = self._terms.parent(symbol, side, lots, options)
-            make_algorithm(name, parent, Random(0).random, options)
-        except (ValueError, TypeError) as problem:
-            raise StrategyError(str(problem), location=f"set_target({symbol}, algo={name!r})") from None
-        return parent
+        return _tried(self._terms, symbol, side, lots, name, options)
 
     def _begin(self, symbol: str, made_of: Sequence[Any]) -> Work:
         """Puts a parent to work: target, algorithm, position wanted, its Parent's fields, seed, options, more. Raises
@@ -206,9 +182,9 @@ class ExecutionDesk:
         options = {key: plain_of(value) for key, value in work.options.items()}
         orders = [work.order.id if work.order else 0, *(each.id for each in work.awaited)]  # its child first
         self._kept[work.symbol] = [*made_of, options, work.more, orders, work.traded, work.refusals]
-        self._touch()
+        self.touch()
 
-    def _touch(self) -> None:
+    def touch(self) -> None:
         if self._host.robot_numbers:
             self._loop.touch_memory()
 
@@ -217,14 +193,14 @@ class ExecutionDesk:
         begin when on_start has ended. What cannot go on is said."""
         for symbol, (*made_of, orders, traded, refusals) in list(self._kept.items()):
             try:
-                self._check_owner(symbol)
+                self.check_owner(symbol)
                 if self._host.is_hedged:
                     raise NotAvailable("execution algorithms with hedge positions", location=symbol)
                 self._host.instrument_of(symbol)
                 work = self._begin(symbol, made_of)
             except (OnetapeError, ValueError, TypeError) as problem:
                 del self._kept[symbol]
-                self._say_of(symbol, made_of[0], f"does not go on: {problem}", "warning")
+                self.say_of(symbol, made_of[0], f"does not go on: {problem}", "warning")
                 continue
             work.traded, work.refusals = traded, refusals
             for order in self._loop.working(symbol):
@@ -234,34 +210,21 @@ class ExecutionDesk:
                     self._withdrawals.cancel(order)
                     work.awaited.append(order)
             if work.parent.deadline is not None and work.parent.deadline <= self._loop.now:
-                self._end(work, f"does not go on: {_PASSED}")  # all that is left at once is nobody's wish
+                self._end(work, f"does not go on: {PASSED}")  # all that is left at once is nobody's wish
                 continue
             self._loop.set_timer(_timer(work), 0, self._loop.now)
-            self._say_of(symbol, work.target, "goes on", "info")
+            self.say_of(symbol, work.target, "goes on", "info")
         for symbol in tuple(self._said):
             try:
-                self._check_owner(symbol)
+                self.check_owner(symbol)
                 self._host.instrument_of(symbol)
             except OnetapeError as problem:
-                self._say_of(symbol, 0, f"does not go on: {self._said.pop(symbol)}: {problem}", "warning")
-        for key, (qty, name, signal, options, full, waits) in tuple(self._kept_divided.items()):
-            try:
-                self._check_owner(key)
-                if waits and (options.get("deadline") or NEVER) <= self._loop.now:
-                    raise StrategyError(_PASSED, location=key)
-            except StrategyError as problem:
-                del self._kept_divided[key]
-                self._say_of(key, 0, f"does not go on: {problem}", "warning")
-                continue
-            symbols = [symbol for symbol in self._host.on_all(key) if symbol in self._host.instruments]
-            divided = Divided(key, Decimal(qty), name, signal, options, symbols, set(full))
-            self._divided |= {key: divided} if symbols else {}
-            self._unsent += [key] if symbols and waits else []
-        if self._said or self._unsent:
+                self.say_of(symbol, 0, f"does not go on: {self._said.pop(symbol)}: {problem}", "warning")
+        if self._divided.resume() or self._said:
             self._earlier = set(self._said)
             self._loop.set_timer(self._resume, 0, self._loop.now)
 
-    def _check_owner(self, symbol: str) -> None:
+    def check_owner(self, symbol: str) -> None:
         """Raises StrategyError where an earlier life's target is another strategy's, or of another account."""
         (strategy, before), (now_strategy, now), exchange = (
             self._was_of,
@@ -274,15 +237,13 @@ class ExecutionDesk:
             if at_exchange(venue) in ("", exchange) and before[venue] != now[venue]:
                 raise StrategyError(f"it is of account {before[venue]}, not {now[venue]}", location=symbol)
 
-    def _say_of(self, symbol: str, target: int, words: str, level: str) -> None:
+    def say_of(self, symbol: str, target: int, words: str, level: str) -> None:
         self._host.log(f"target {target} of {symbol} {words}", level, {"target": target, "symbol": symbol})
 
     def _resume_said(self) -> None:
         """What still works for it goes first: a target of this life knows nothing of it."""
-        unsent, self._unsent = self._unsent, []
-        for divided in filter(None, map(self._divided.get, unsent)):
-            self._place_parts(divided, withdraws=True)
-        earlier = [symbol for symbol in self._said if symbol in self._earlier and symbol not in self._works]
+        self._divided.begin_unsent()
+        earlier = [symbol for symbol in self._said if symbol in self._earlier and not self._is_worked(symbol)]
         self._later += earlier
         self._reducing |= set(earlier)
         self._resumes = True
@@ -297,19 +258,21 @@ class ExecutionDesk:
         self, weights: Mapping[str, float], of: float | None, band: float, algo: str, options: dict[str, Any]
     ) -> dict[str, float]:
         """See Strategy.set_weights."""
-        whole = Decimal(repr(float(self._loop.equity if of is None else of)))
+        whole = finite_of("of", self._loop.equity if of is None else of)
+        if whole < 0 and of is not None:
+            raise ValueError(f"of is an amount of money, not {of!r}")
+        if (near := finite_of("band", band)) < 0:
+            raise ValueError(f"band is a share of the equity, 0 or more, not {band!r}")
         targets: list[tuple[str, Decimal, str, dict[str, Any]]] = []
         wanted: dict[str, float] = {}
         for symbol, weight in weights.items():
             instrument = self._host.instrument_of(symbol)
-            share, price = Decimal(repr(float(weight))), self._terms.price(symbol)
-            if not share.is_finite():
-                raise ValueError(f"the weight of {symbol} is no number: {weight!r}")
+            share, price = finite_of(f"the weight of {symbol}", weight), self._terms.price(symbol)
             if price is None or price <= 0:
                 raise ValueError(f"no price of {symbol} is known yet")
             value = instrument.multiplier * (1 if instrument.kind == "inverse" else price)
             now = Decimal(self._loop.position(symbol, None).qty_int).scaleb(-instrument.size_decimals)
-            if share and whole > 0 and abs(now * value / whole - share) <= Decimal(repr(band)):
+            if share and whole > 0 and abs(now * value / whole - share) <= near:
                 wanted[symbol] = float(now)
                 continue
             lots = int(share * whole / value / instrument.lot)  # towards zero: never more than the share
@@ -325,9 +288,11 @@ class ExecutionDesk:
         is refused is said again when a gateway is back."""
         smaller = []
         for symbol, qty, algo, options in targets:
-            now = self._host.instrument_of(symbol).size(self._loop.position(symbol, None).qty_int)
             self.forget(symbol)
             self._said[symbol] = str(qty), algo, {key: plain_of(value) for key, value in options.items()}
+            if self._is_worked(symbol):  # and what works gives way to this one
+                self._reducing.discard(symbol)
+            now = self._host.instrument_of(symbol).size(self._position(symbol))
             if abs(qty) < abs(now) and qty * now >= 0:
                 smaller.append(symbol)
                 self._reducing.add(symbol)
@@ -335,7 +300,7 @@ class ExecutionDesk:
                 self._later.append(symbol)
         for symbol in smaller:
             self._say(symbol)
-        self._touch()
+        self.touch()
         self._release()
 
     def move(self, old: str, new: str, algo: str, options: dict[str, Any]) -> None:
@@ -360,14 +325,14 @@ class ExecutionDesk:
         qty, algo, options = said
         order = self._set_target(symbol, Decimal(qty), algo, **options)
         self._said[symbol] = said  # which a target forgets
-        if not self.works(symbol):
+        if not self._is_worked(symbol):
             self._settle(symbol, order.code if order is not None and order.is_closed else 0)
 
     def _settle(self, symbol: str, code: int) -> None:
         """What becomes of a target that was said and has no algorithm. code: with which it was refused last."""
         if self._target_orders(symbol):
             self._denied.pop(symbol, None)
-        elif self.target_of(symbol) == self._loop.position(symbol, None).qty_int:
+        elif self.target_of(symbol) == self._position(symbol):
             self.forget(symbol)
         elif symbol not in self._later:
             self._denied[symbol] = code
@@ -378,22 +343,23 @@ class ExecutionDesk:
             self._denied.pop(symbol, None)
             self._earlier.discard(symbol)
             self._later = [each for each in self._later if each != symbol]
-            self._touch()
+            self.touch()
 
     def target_of(self, symbol: str) -> int | None:
         """Returns the position that is under way or waits, in size units."""
-        if (work := self._works.get(symbol)) is not None:
+        said = self._said.get(symbol)
+        if (said is None or "account" not in said[2]) and (work := self._works.get(symbol)) is not None:
             return work.wanted
-        if (said := self._said.get(symbol)) is None:
+        if said is None:
             return None
         return int(Decimal(said[0]).scaleb(self._host.instrument_of(symbol).size_decimals))
 
     def deadline_of(self, symbol: str, side: int) -> int | None:
         """Returns until when what works on that side of the symbol has time, None: nothing does, or it is late."""
-        work = self._works.get(symbol)
-        if work is None or work.parent.side != side or (work.parent.deadline or 0) <= self._loop.now:
-            return None
-        return work.parent.deadline
+        for work in filter(None, map(self._works.get, self._symbols_of(symbol))):
+            if work.parent.side == side and (work.parent.deadline or 0) > self._loop.now:
+                return work.parent.deadline
+        return self._divided.deadline_of(symbol, side)
 
     def is_reaching(self, symbol: str) -> bool:
         """A target of the symbol is under way, or waits."""
@@ -401,7 +367,7 @@ class ExecutionDesk:
 
     def _is_reducing(self, symbol: str) -> bool:
         is_away = self._denied.get(symbol) == ProcessDown.code
-        return is_away or self.works(symbol) or bool(self._target_orders(symbol))
+        return is_away or self._is_worked(symbol) or bool(self._target_orders(symbol))
 
     def _release(self) -> None:
         """What is to grow, once nothing of what gets smaller is under way."""
@@ -422,7 +388,8 @@ class ExecutionDesk:
         self.reach([(symbol, Decimal(qty), algo, options) for symbol, (qty, algo, options) in said])
 
     def _target_orders(self, symbol: str) -> list[_core.Order]:
-        return [order for order in self._loop.working(symbol) if order.tag == "target"]
+        orders = (order for each in self._symbols_of(symbol) for order in self._loop.working(each))
+        return [order for order in orders if order.tag == "target"]
 
     def cancel(self, symbol: str) -> bool:
         """Ends the parent order of a symbol and cancels its child. False: there is none."""
@@ -434,9 +401,7 @@ class ExecutionDesk:
     def drop(self, symbol: str | None) -> None:
         """Ends what targets of a symbol, or of all, have under way or wait for: nothing of it is sent any more."""
         wanted = [symbol] if symbol is not None else [*self._works, *self._said]
-        if divided := self._divided.keys() & ({*self._divided} if symbol is None else {at_exchange(symbol)}):
-            self._divided = {key: each for key, each in self._divided.items() if key not in divided}
-            self._keep_divided()
+        self._divided.drop(symbol)
         for end in (self.forget, self.cancel):
             for each in wanted:
                 end(each)
@@ -447,115 +412,80 @@ class ExecutionDesk:
         if order.tag == "target" or (work is not None and work.order is not None and work.order.id == order.id):
             self.drop(order.symbol)
 
-    # --- several accounts at one exchange -----------------------------------------------------------
+    # --- what the operator wants ---------------------------------------------------------------------
+
+    def obey(self, command: str, fields: Mapping[str, Any]) -> None:
+        """Carries out one of TARGETS, which `check_target` has found nothing against."""
+        symbol, qty, algo, options = _target_of(fields)
+        if command == TARGET:
+            self._set_target(symbol, Decimal(str(qty)), algo, **options)
+        elif command == CANCEL_TARGET:
+            orders = self._target_orders(symbol)
+            self.drop(symbol)
+            for order in orders:
+                self._loop.cancel(order)
+        elif (work := self._works.get(symbol)) is not None:
+            self._pause(symbol, is_on=command == PAUSE_TARGET)
+            self._advance(work)
+
+    def _pause(self, symbol: str, *, is_on: bool) -> None:
+        if is_on:
+            self._paused[symbol] = True
+            self._all_kept["paused"] = self._paused
+        elif self._paused.pop(symbol, False):
+            if not self._paused:
+                del self._all_kept["paused"]
+        else:
+            return
+        self.touch()
 
     def divide(
         self, symbol: str, qty: Any, name: str, signal: Signal | int | None, options: dict[str, Any]
     ) -> _core.Order | None:
-        """A target of all accounts at the symbol's exchange together. Nothing of it is sent before what worked there
-        is gone; its parts are on one side, so they cannot meet."""
-        whole, key = Decimal(str(qty)), at_exchange(symbol)
-        if not whole.is_finite():
-            raise ValueError(f"a target is a number, not {qty!r}")
-        symbols = self._host.on_all(symbol)
-        if (end := self._terms.deadline(options)) is not None:  # parts may begin later, and end together
-            options["deadline"] = end
-        self._tried(symbols[0], 1, 1, name, dict(options))
-        divided = Divided(key, whole, name, number_of(signal), options, symbols)
-        self._divided[key] = divided
-        return self._place_parts(divided, withdraws=True)
+        """Starts a target of all accounts at the symbol's exchange together."""
+        return self._divided.set_target(symbol, qty, name, number_of(signal), options)
 
-    def _place_parts(self, divided: Divided, *, withdraws: bool = False) -> _core.Order | None:
-        """Once what worked before is gone. withdraws: the parts that work are withdrawn first."""
-        if withdraws:
-            divided.awaited = []
-            for symbol in divided.symbols:
-                self.forget(symbol)
-                divided.awaited += self._withdrawn(symbol)
-        elif not divided.awaited:
-            return None
-        if not all(order.is_closed for order in divided.awaited):
-            self._keep_divided()
-            return None
-        divided.awaited = []
-        self._keep_divided()
-        parts, rest = self._parts(divided)
-        name, chosen = divided.name, divided.options
-        if chosen.get("deadline", NEVER) <= self._loop.now:  # it passed meanwhile: what is left is taken
-            name, chosen = "touch", {key: chosen[key] for key in ("limit", "slippage") if key in chosen}
-        if rest:
-            size = self._host.instrument_of(divided.symbols[0]).size(rest)
-            fields = {"symbol": divided.symbol, "missing": str(size), "full": sorted(divided.full)}
-            self._host.log(f"no account has room for {size} of {divided.symbol}", "warning", fields)
-        first = None
-        for symbol, wanted in parts.items():
-            options = dict(chosen)
-            if "participation" in options:
-                options["participation"] = float(options["participation"]) / len(parts)
-            size = self._host.instrument_of(symbol).size(wanted)
-            order = self._start(symbol, size, name, divided.signal, options)
-            first = first or order
-        return first
+    def _symbols_of(self, symbol: str) -> list[str]:
+        """Returns where a target that was said is worked: on one account, or on all at its exchange."""
+        is_divided = symbol in self._said and self._said[symbol][2].get("account") == ALL
+        return self._host.on_all(symbol) if is_divided else [symbol]
 
-    def _keep_divided(self) -> None:
-        """A part that works is kept as a parent; this is what is divided once more where one has no room."""
-        self._kept_divided.clear()
-        for key, each in self._divided.items():
-            options = {name: plain_of(value) for name, value in each.options.items()}
-            waits = bool(each.awaited)
-            self._kept_divided[key] = [str(each.qty), each.name, each.signal, options, sorted(each.full), waits]
-        self._touch()
+    def _said_of(self, symbol: str) -> str:
+        """Returns what the target was said of that the orders of a symbol work for."""
+        key = at_exchange(symbol)
+        return key if symbol in self._symbols_of(key) else symbol
 
-    def _parts(self, divided: Divided) -> tuple[dict[str, int], int]:
-        """Returns the position wanted of each account that trades, in size units, and what no account has room for."""
-        instruments = {symbol: self._host.instrument_of(symbol) for symbol in divided.symbols}
-        held = {symbol: self._loop.position(symbol, None).qty_int for symbol in instruments}
-        one = instruments[divided.symbols[0]]
-        lot = int(one.lot.scaleb(one.size_decimals))
-        missing = int(divided.qty.scaleb(one.size_decimals)) - sum(held.values())
-        side = 1 if missing > 0 else -1
-        if len(held) == 1:  # a target like any other
-            return {symbol: qty + missing for symbol, qty in held.items()}, 0
-        price = next(filter(None, map(self._terms.price, instruments)), None)  # one exchange, one market
-        accounts = []
-        for symbol, instrument in instruments.items():
-            balance = self._host.balance(instrument.settle, instrument.venue)
-            is_closed = symbol in divided.full or (instrument.kind == "spot" and side < 0)
-            free = 0 if is_closed else self._room(instrument, price, balance.available)
-            accounts.append(Room(max(-held[symbol] * side, 0) // lot, free, instrument.taker_fee))
-        found, rest = divided_lots(abs(missing) // lot, accounts)
-        parts = {
-            symbol: held[symbol] + lots * lot * side for symbol, lots in zip(instruments, found, strict=True) if lots
-        }
-        return parts, rest * lot * side
+    def _is_worked(self, symbol: str) -> bool:
+        return any(map(self.works, self._symbols_of(symbol))) or self._divided.awaits(symbol)
 
-    def _room(self, instrument: Instrument, price: Decimal | None, available: float) -> int:
-        """Lots that the free money of its account backs."""
-        if price is None or price <= 0 or available <= 0:
-            return 0
-        value = instrument.lot * instrument.multiplier * (1 / price if instrument.kind == "inverse" else price)
-        leverage = Decimal(repr(self._host.leverages.get(instrument.venue, 1.0)))
-        return int(Decimal(repr(available)) * ROOM_SHARE * leverage / value)
+    def _position(self, symbol: str) -> int:
+        """Returns what is held, on all accounts where a target that was said is of all."""
+        return sum(self._loop.position(each, None).qty_int for each in self._symbols_of(symbol))
 
-    def _route_past(self, work: Work, order: _core.Order) -> bool:
-        """An account without room for its part: the others take it. False: there are none."""
-        divided = self._divided.get(at_exchange(work.symbol))
-        if divided is None or work.symbol in divided.full or len(divided.symbols) <= len(divided.full) + 1:
-            return False
-        divided.full.add(work.symbol)
-        words = f"has no room on {work.symbol.partition(':')[0]}: {order.code} {order.reason}"
-        self._say_of(work.symbol, work.target, words, "info")
-        self._place_parts(divided, withdraws=True)
-        return True
+    def part_ended(self, symbol: str, code: int) -> None:
+        """What was said of a symbol is done once all that worked for it has ended. code: with which the last order was
+        refused, where that is why."""
+        said = self._said_of(symbol)
+        if said in self._said and len(self._symbols_of(said)) > 1:
+            code = self._divided.note_end(said, code)
+            if self._is_worked(said):
+                return
+        if said in self._later:
+            return  # it was of the target before
+        if not code:
+            self.forget(said)
+        elif said in self._said:
+            self._denied[said] = code
 
     # --- what works -------------------------------------------------------------------------------
 
-    def _withdrawn(self, symbol: str) -> list[_core.Order]:
-        """Returns what worked for an earlier target of the symbol, asked to be canceled: the next one waits for it."""
+    def withdrawn(self, symbol: str) -> list[_core.Order]:
+        """Returns what worked for earlier targets of the symbol, asked to be canceled: the next one waits for it."""
+        self._pause(symbol, is_on=False)
         if (before := self._works.pop(symbol, None)) is not None:
             self._loop.cancel_timer(_timer(before))
             self._kept.pop(symbol, None)
-            self._touch()
+            self.touch()
         ours = [
             order
             for order in self._loop.working(symbol)
@@ -564,7 +494,8 @@ class ExecutionDesk:
         ]
         for order in ours:
             self._withdrawals.cancel(order)
-        return [order for order in (*ours, *(before.awaited if before else ())) if not order.is_closed]
+        awaited = {order.id: order for order in (*ours, *self._withdrawals.of(symbol)) if not order.is_closed}
+        return list(awaited.values())
 
     # --- what happens -----------------------------------------------------------------------------
 
@@ -579,12 +510,11 @@ class ExecutionDesk:
     def _on_order(self, order: _core.Order) -> None:
         self._withdrawals.on_order(order)
         if order.is_closed:
-            for divided in tuple(self._divided.values()):
-                self._place_parts(divided)
+            self._divided.go_on()
         work = self._works.get(order.symbol)
         if work is None:
-            if order.tag == "target" and order.symbol in self._said:
-                self._settle(order.symbol, order.code)
+            if order.tag == "target" and (said := self._said_of(order.symbol)) in self._said:
+                self._settle(said, order.code)
             self._release()
             return
         if work.order is not None and order.id == work.order.id and order.is_closed:
@@ -623,7 +553,7 @@ class ExecutionDesk:
         if order.code == ProcessDown.code or (order.code == TradingStopped.code and not self._loop.trading):
             work.retry_at = NEVER
             return
-        if order.code in NO_ROOM and self._route_past(work, order):
+        if order.code in NO_ROOM and self._divided.route_past(work.symbol, work.target, order):
             return
         work.refusals += 1
         work.retry_at = self._loop.now + RETRY_NS * 2 ** (work.refusals - 1)
@@ -639,6 +569,10 @@ class ExecutionDesk:
             return
         work.awaited = [order for order in work.awaited if not order.is_closed]
         if work.awaited:
+            return
+        if work.symbol in self._paused:
+            if work.order is not None:
+                self._withdrawals.cancel(work.order)
             return
         now, lot, side = self._loop.now, self._lot(work), work.parent.side
         left = max(side * (work.wanted - self._loop.position(work.symbol, None).qty_int), 0) // lot
@@ -744,13 +678,11 @@ class ExecutionDesk:
     def _end(self, work: Work, why: str, code: int = 0) -> None:
         """code: with which its last order was refused, where that is why."""
         self._loop.cancel_timer(_timer(work))
+        self._pause(work.symbol, is_on=False)
         del self._works[work.symbol]
         self._kept.pop(work.symbol, None)
-        self._touch()
-        if not code:
-            self.forget(work.symbol)
-        elif work.symbol in self._said:
-            self._denied[work.symbol] = code
+        self.touch()
+        self.part_ended(work.symbol, code)
         if work.order is not None and not work.order.is_closed:
             self._withdrawals.cancel(work.order)
         instrument = self._host.instrument_of(work.symbol)
@@ -775,6 +707,43 @@ class ExecutionDesk:
 
     def _units(self, work: Work, price: Decimal) -> int:
         return int(price.scaleb(self._host.instrument_of(work.symbol).price_decimals))
+
+
+def check_target(host: Host, desk: ExecutionDesk | None, command: str, fields: Mapping[str, Any]) -> None:
+    """Raises what speaks against one of TARGETS: an OnetapeError. desk: the strategy's, None: it has none yet."""
+    symbol, qty, algo, options = _target_of(fields)
+    if symbol not in host.instruments:
+        traded = ", ".join(list(host.instruments)[:5])
+        raise UnknownSymbol(f"this robot does not trade {symbol!r}", todo=f"symbol={traded}")
+    if command != TARGET:
+        if len(fields) > 1:
+            raise UsageError(f"{command} takes a symbol alone")
+        if command != CANCEL_TARGET and (desk is None or not desk.works(symbol)):
+            raise UsageError(f"no target of {symbol} is at work", todo="target symbol=S qty=Q algo=A")
+        return
+    try:
+        finite_of("qty", qty)
+        if algo == "touch" and options:
+            raise ValueError(f"touch takes at once and knows no {', '.join(options)}")
+    except ValueError as problem:
+        raise UsageError(str(problem), location=TARGET) from None
+    if algo != "touch":
+        _tried(ParentTerms(host), symbol, 1, 1, algo, options)
+
+
+def _tried(terms: ParentTerms, symbol: str, side: int, lots: int, name: str, options: dict[str, Any]) -> Parent:
+    try:
+        parent = terms.parent(symbol, side, lots, options)
+        make_algorithm(name, parent, Random(0).random, options)
+    except (ValueError, TypeError) as problem:
+        raise StrategyError(str(problem), location=f"set_target({symbol}, algo={name!r})") from None
+    return parent
+
+
+def _target_of(fields: Mapping[str, Any]) -> tuple[str, Any, str, dict[str, Any]]:
+    """Returns symbol, quantity, algorithm and its options."""
+    options = dict(fields)
+    return (str(options.pop("symbol", "")), options.pop("qty", None), str(options.pop("algo", "touch")), options)
 
 
 def _sendable(lots: int, left: int, least: int) -> int:

@@ -10,6 +10,7 @@ import random
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from functools import partial
@@ -19,7 +20,6 @@ import msgspec
 
 from onetape import _core
 from onetape.engine.accounts import SHARED
-from onetape.engine.answers import Balance, ExactBalance, Failed
 from onetape.engine.bar_feeds import BarFeeds
 from onetape.engine.children import location_of, make_child
 from onetape.engine.handlers import KINDS, Handlers
@@ -32,7 +32,7 @@ from onetape.engine.source_location import source_location
 from onetape.engine.tape_facts import Inventory
 from onetape.model.decimals import decimal_text, to_fraction
 from onetape.model.enums import EventType, OrderState
-from onetape.model.errors import InvariantViolation, OrderRate, SchemaMismatch, SelfTrade, UnknownSymbol
+from onetape.model.errors import InvariantViolation, OrderRate, SchemaMismatch, SelfTrade, UnknownSymbol, problem_text
 from onetape.model.instrument import Instrument
 from onetape.model.request_key import RequestKey, request_key
 from onetape.model.symbol import at_exchange
@@ -57,6 +57,41 @@ _LOG, _MEMORY = EventType.LOG.id, EventType.MEMORY.id
 
 
 S = TypeVar("S")
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """Money of one currency. total: what is owned; available: free for new orders; locked: what
+    working orders and positions hold. Open profit may be free, too: it is in no total."""
+
+    currency: str
+    total: float
+    available: float
+    locked: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ExactBalance:
+    """A `Balance` whose amounts are exact."""
+
+    currency: str
+    total: Fraction
+    available: Fraction
+    locked: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """An exception of the strategy: which callback, what, where in its source, when."""
+
+    callback: str
+    error: str
+    location: str
+    time: int
+
+    def __str__(self) -> str:
+        place = self.location or "strategy"
+        return f"{self.error}, {place}, in {self.callback} at {format_time(self.time)}"
 
 
 class Host:
@@ -259,7 +294,12 @@ class Host:
         owner = self._owners.setdefault(instrument.symbol, source)
         if self.keeps_owners and owner != source:
             return -1
-        return self._map_hub(instrument.symbol, self.add_instrument(instrument))
+        index = self.add_instrument(instrument)
+        if not self._venues_at:  # a recorded market is there once
+            for symbol in self._further(instrument.symbol):
+                self.add_instrument(_renamed(instrument, symbol))
+            self._share(source, stream, instrument.symbol)
+        return self._map_hub(instrument.symbol, index)
 
     def instrument_on(self, source: int, payload: bytes) -> Instrument:
         """Returns an instrument of a tape. On that of a further account at one exchange it has a name of its own."""
@@ -267,8 +307,19 @@ class Host:
         venue = self._venues_at[source] if source < len(self._venues_at) else ""
         if "@" not in venue or instrument.venue != at_exchange(venue):
             return instrument
-        name = instrument.symbol.partition(":")[2]
-        return msgspec.structs.replace(instrument, symbol=f"{venue}:{name}", venue=venue)
+        return _renamed(instrument, f"{venue}:{instrument.symbol.partition(':')[2]}")
+
+    def _further(self, symbol: str) -> list[str]:
+        """Returns what a symbol is called on further accounts at its exchange."""
+        exchange, name = symbol.split(":", 1)
+        further = (venue for venue in self.accounts.values() if "@" in venue)
+        return [f"{venue}:{name}" for venue in further if at_exchange(venue) == exchange]
+
+    def _share(self, source: int, stream: int, symbol: str) -> None:
+        """The market of a stream is that of a symbol on all accounts that have it by now."""
+        for each in self._further(symbol):
+            if each in self._index:
+                self.loop.share_stream(source, stream, self._index[symbol], self._index[each])
 
     def on_account(self, symbol: str, account: str) -> str:
         """Returns the symbol as it is traded on an account. Raises UnknownSymbol for one that is not."""
@@ -325,7 +376,10 @@ class Host:
             self._owners.setdefault(symbol, self._hub_source)
             return self.add_instrument(instrument)
         self._hub_streams[symbol] = stream, instrument
-        return self._index[symbol] if self._same_units(instrument) else -1
+        if not self._same_units(instrument):
+            return -1
+        self._share(self._hub_source, stream, symbol)
+        return self._index[symbol]
 
     def _same_units(self, instrument: Instrument) -> bool:
         """A hub that counts in other units would bring wrong prices, and is not heard."""
@@ -336,9 +390,11 @@ class Host:
 
     def _map_hub(self, symbol: str, index: int) -> int:
         """The gateway has named a symbol that the hub may have named before."""
-        stream, instrument = self._hub_streams.get(symbol, (0, None))
+        listed = at_exchange(symbol)
+        stream, instrument = self._hub_streams.get(listed, (0, None))
         if instrument is not None and self._same_units(instrument):
-            self.loop.map_stream(self._hub_source, stream, index)
+            self.loop.map_stream(self._hub_source, stream, self._index[listed])
+            self._share(self._hub_source, stream, listed)
         return index
 
     def is_traded_live(self, symbol: str) -> bool:
@@ -624,7 +680,7 @@ class Host:
         """The strategy raised: journal it and follow on_error. True: the run goes on."""
         if isinstance(problem, InvariantViolation):
             raise problem
-        words = f"{type(problem).__name__}: {problem}"
+        words = problem_text(problem)
         failed = Failed(callback, words, source_location(problem), self.loop.now)
         self._note_failure(failed, "".join(traceback.format_exception(problem))[-8000:])
         if self._on_error != "continue":
@@ -686,6 +742,11 @@ def _or_text(value: Any) -> Any:
         return _number(value)
     except TypeError:
         return str(value)
+
+
+def _renamed(instrument: Instrument, symbol: str) -> Instrument:
+    """Returns the same instrument as it is called on another account."""
+    return msgspec.structs.replace(instrument, symbol=symbol, venue=symbol.partition(":")[0])
 
 
 def _spec(instrument: Instrument) -> _core.InstrumentSpec:

@@ -2,17 +2,60 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from onetape.execution.algorithm import Parent
-from onetape.execution.amount import amount_of, ticks_of
+from onetape.execution.amount import amount_of, finite_of, ticks_of
 from onetape.model.time import SECOND, parse_period
 
 if TYPE_CHECKING:
     from onetape.engine.host import Host
 
-__all__ = ["ParentTerms"]
+__all__ = ["ParentTerms", "terms_of"]
+
+MINUTES_MAX = 1_000_000  # two years
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What any parent order may say, by no price and no instrument. deadline: ns UTC; slippage: a number or a share."""
+
+    deadline: int | None
+    limit: Decimal | None
+    slippage: Any
+    clip: Decimal | None
+    participation: float | None
+
+
+def terms_of(options: dict[str, Any], now: int) -> Terms:
+    """Takes them out of `options`. Raises ValueError for what none can be."""
+    deadline, slippage = _deadline(options, now), options.pop("slippage", None)
+    limit, clip, share = (
+        None if (value := options.pop(name, None)) is None else finite_of(name, value)
+        for name in ("limit", "clip", "participation")
+    )
+    if deadline is not None and deadline <= now:
+        raise ValueError("the deadline is not ahead")
+    if share is not None and not 0 < share <= 1:
+        raise ValueError(f"participation lies above 0 and up to 1, not {share}")
+    if slippage is not None:
+        amount_of(slippage, Decimal(1))
+    return Terms(deadline, limit, slippage, clip, None if share is None else float(share))
+
+
+def _deadline(options: dict[str, Any], now: int) -> int | None:
+    minutes, deadline = options.pop("minutes", None), options.pop("deadline", None)
+    if minutes is not None and deadline is not None:
+        raise ValueError("minutes= and deadline= say the same")
+    if minutes is None:
+        if isinstance(deadline, str):
+            return now + parse_period(deadline)
+        return None if deadline is None else int(finite_of("deadline", deadline))
+    if not 0 < (span := float(finite_of("minutes", minutes))) < MINUTES_MAX:
+        raise ValueError(f"minutes is above 0 and below {MINUTES_MAX:,}, not {minutes!r}")
+    return now + round(span * 60 * SECOND)
 
 
 class ParentTerms:
@@ -24,44 +67,30 @@ class ParentTerms:
     def parent(self, symbol: str, side: int, lots: int, options: dict[str, Any]) -> Parent:
         """Takes the options that all algorithms have out of `options`."""
         instrument, now = self._host.instrument_of(symbol), self._loop.now
-        end = self.deadline(options)
-        limit, slippage = options.pop("limit", None), options.pop("slippage", None)
-        clip, participation = options.pop("clip", None), options.pop("participation", None)
-        if end is not None and end <= now:
-            raise ValueError("the deadline is not ahead")
-        if participation is not None and not 0 < float(participation) <= 1:
-            raise ValueError(f"participation lies above 0 and up to 1, not {participation!r}")
-        worst = self._limit(symbol, side, limit, slippage)
+        terms = terms_of(options, now)
+        worst = self._limit(symbol, side, terms)
         lot = instrument.lot
         least = max(1, int(-(-instrument.size_min // lot)), self._least_by_value(symbol))
-        clip_lots = None if clip is None else int(Decimal(str(clip)) // lot)
+        clip_lots = None if terms.clip is None else int(terms.clip // lot)
         if clip_lots is not None and clip_lots < 1:
-            raise ValueError(f"clip {clip!r} is less than one lot ({lot})")
-        share = None if participation is None else float(participation)
-        return Parent(side, lots, now, end, worst, clip_lots, share, least)
+            raise ValueError(f"clip {terms.clip} is less than one lot ({lot})")
+        return Parent(side, lots, now, terms.deadline, worst, clip_lots, terms.participation, least)
 
     def deadline(self, options: dict[str, Any]) -> int | None:
         """Takes it out of `options`, as a time in ns."""
-        minutes, deadline = options.pop("minutes", None), options.pop("deadline", None)
-        if minutes is not None and deadline is not None:
-            raise ValueError("minutes= and deadline= say the same")
-        if minutes is None:
-            return self._loop.now + parse_period(deadline) if isinstance(deadline, str) else deadline
-        if not 0 < float(minutes) < 1e6:
-            raise ValueError(f"minutes is above 0, not {minutes!r}")
-        return self._loop.now + round(float(minutes) * 60 * SECOND)
+        return _deadline(options, self._loop.now)
 
-    def _limit(self, symbol: str, side: int, limit: Any, slippage: Any) -> int | None:
+    def _limit(self, symbol: str, side: int, terms: Terms) -> int | None:
         """Returns the worst price in ticks: as said, or so far from the price at the start."""
         tick = self._host.instrument_of(symbol).tick
         worst: list[int] = []
-        if limit is not None:
-            worst.append(ticks_of(Decimal(str(limit)), tick, side))
-        if slippage is not None:
+        if terms.limit is not None:
+            worst.append(ticks_of(terms.limit, tick, side))
+        if terms.slippage is not None:
             start = self.price(symbol)
             if start is None:
                 raise ValueError("slippage= needs a price of the symbol, and there is none yet")
-            distance = amount_of(slippage, start)
+            distance = amount_of(terms.slippage, start)
             worst.append(ticks_of(start + side * distance, tick, side))
         if not worst:
             return None

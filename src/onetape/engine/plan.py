@@ -8,15 +8,17 @@ from dataclasses import asdict, dataclass, field, fields
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from onetape.engine.accounts import SHARED, Accounts, as_texts, at_par, from_texts
 from onetape.engine.by_venue import ByVenue, split_by_venue
+from onetape.engine.impact import Impact, parse_impact
 from onetape.engine.latency import Latency
 from onetape.engine.queue_model import CONSERVATIVE
 from onetape.engine.trading_hours import Sessions, TradingHours, parse_hours
 from onetape.engine.venue_options import VenueOptions
 from onetape.model.errors import BadConfig
+from onetape.model.symbol import at_exchange
 from onetape.tape.durable import write_durably
 
 __all__ = [
@@ -36,6 +38,7 @@ __all__ = [
 
 DEFAULT_CASH = Decimal(100_000)
 Fee = tuple[Decimal, Decimal]
+T = TypeVar("T")
 MARKET, DETAIL = "market", "detail"  # seen by the robot; only by the exchange (--detail-data)
 SEQUENCE_NEVER = 2**63 - 1
 BAR_VOLUME_SHARE = 500_000  # 1e-6 of a bar's volume: half, for more would be the market
@@ -151,6 +154,7 @@ class RunPlan:
     end: int | None = None  # ns, exclusive
     cash: dict[str, Decimal] = field(default_factory=dict)  # of one account for all venues
     accounts: Accounts = field(default_factory=dict)  # at each venue, where they are apart
+    account_names: dict[str, str] = field(default_factory=dict)  # of these by venue, where they have one
     fee: Fee | None = None  # maker, taker: over the instruments' own
     fees: dict[str, Fee] = field(default_factory=dict)  # the same at venues that are named
     fee_volume: Decimal = Decimal(0)  # traded in the thirty days before the start, quote currency
@@ -167,6 +171,7 @@ class RunPlan:
     fuse: bool = False  # quotes move the exchange's book between messages of depth
     filter: bool = False  # bad ticks are kept back from exchange and robot
     bar_volume_share: int = BAR_VOLUME_SHARE
+    impact: Impact | None = None  # own takers move the market; None: they do not
     interpret: bool = False  # run a @compiled strategy as Python
     seed: int = 1
     on_error: str = "halt"
@@ -196,13 +201,28 @@ class RunPlan:
         """Money of this currency is part of the run's equity and profit."""
         return currency == self.currency or (bool(self.accounts) and at_par(currency, self.currency))
 
+    @property
+    def named_accounts(self) -> dict[str, str]:
+        """Returns the run's accounts by name, each with the venue of what is traded on it; those without are called as
+        their venues."""
+        return {self.account_names.get(venue, venue): venue for venue in self.money}
+
+    def own_of(self, options: Mapping[str, T], venue: str) -> T | None:
+        """Returns what an option by venue says of the account of a venue alone, None: nothing."""
+        return options.get(f"{at_exchange(venue)}@{self.account_names.get(venue, '')}", options.get(venue))
+
+    def option_of(self, options: Mapping[str, T], venue: str) -> T | None:
+        """Returns the same, or what it says of the venue's exchange."""
+        own = self.own_of(options, venue)
+        return options.get(at_exchange(venue)) if own is None else own
+
     def fee_of(self, venue: str) -> Fee | None:
         """Returns what replaces the fees and tiers of a venue's instruments; None: they are its own."""
-        return self.fees.get(venue, self.fee)
+        return self.option_of(self.fees, venue) or self.fee
 
     def latency_of(self, venue: str) -> Latency:
         """Returns how long orders and answers take to and from a venue."""
-        return self.latencies.get(venue, self.latency)
+        return self.option_of(self.latencies, venue) or self.latency
 
 
 def parse_fees(options: ByVenue) -> tuple[Fee | None, dict[str, Fee]]:
@@ -292,6 +312,7 @@ def write_plan(plan: RunPlan, path: Path, facts: Mapping[str, Any]) -> None:
             "leverage": plan.leverage,
             "margin": plan.margin,
             "hedge": plan.hedge,
+            **({"account_names": plan.account_names} if plan.account_names else {}),
         },
         "model": _model_table(plan),
         "venue": plan.venue.as_table(),
@@ -313,6 +334,7 @@ def _model_table(plan: RunPlan) -> dict[str, Any]:
         "fuse": plan.fuse,
         **({"filter": True} if plan.filter else {}),
         "bar_volume_share": plan.bar_volume_share,
+        **({"impact": str(plan.impact)} if plan.impact else {}),
         "latency_text": str(plan.latency),
         "latency": _latency_table(plan.latency),
         **({"latencies": apart} if apart else {}),
@@ -356,6 +378,7 @@ def read_plan(path: Path) -> tuple[RunPlan, dict[str, Any]]:
             end=run["to"] if run["to"] != "" else None,
             cash=accounts.pop(SHARED, {}),
             accounts=accounts,
+            account_names=dict(money.get("account_names", {})),
             fee=(Decimal(money["fee"][0]), Decimal(money["fee"][1])) if money["fee"] else None,
             fees=parse_fees(money.get("fees", ()))[1],
             fee_volume=Decimal(money.get("fee_volume", "0")),
@@ -372,6 +395,7 @@ def read_plan(path: Path) -> tuple[RunPlan, dict[str, Any]]:
             fuse=model["fuse"],
             filter=model.get("filter", False),
             bar_volume_share=model["bar_volume_share"],
+            impact=parse_impact(model.get("impact", "off")),
             seed=run["seed"],
             on_error=run["on_error"],
             kind=run["kind"],

@@ -3,7 +3,8 @@
 Members say targets. What they say at one moment is sized by weights or lots, cut to the portfolio's limits, netted by
 symbol and crossed inside at the middle of the market; what is left becomes targets of the account, reductions first.
 Each fill of these belongs to the members that lacked it. So members' positions add up to the account's, whatever
-fills, and their profits to its profit.
+fills, and their profits to its profit. Several accounts at one exchange are one account here: targets are divided among
+them, and what they hold is added up.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ import numpy as np
 from onetape.accounts.holding import Holding, Terms
 from onetape.accounts.sharing import shares
 from onetape.engine.children import Child
-from onetape.engine.handlers import PRIVATE_TIMER
+from onetape.engine.handlers import ALL, PRIVATE_TIMER
 from onetape.engine.strategy import Strategy
 from onetape.model.errors import NotAvailable, StrategyError, UsageError
 from onetape.model.money import MONEY_DECIMALS
 from onetape.model.portfolio_config import MemberConfig, PortfolioConfig
+from onetape.model.symbol import at_exchange
 from onetape.model.time import format_duration, parse_period
 from onetape.portfolio.limits import Caps
 from onetape.portfolio.netting import UNOWNED, SharedPosition
@@ -160,8 +162,19 @@ class MemberFace(Child):
                 keys = [(symbol, period) for period in periods] if kind == "bar" else [symbol]
                 self._portfolio._route(kind, keys, self)
 
-    def set_target(self, symbol: str, qty: Any, algo: str = "touch", *, signal: Any = None, **options: Any) -> None:
+    def set_target(
+        self,
+        symbol: str,
+        qty: Any,
+        algo: str = "touch",
+        *,
+        signal: Any = None,
+        account: str | None = None,
+        **options: Any,
+    ) -> None:
         """A multiple of its lots, or of its share of the equity in the symbol."""
+        if account not in (None, ALL):
+            self._refuse_account("a target")
         self._portfolio._want(self._member, symbol, float(qty), algo, options)
 
     def set_weights(
@@ -180,7 +193,9 @@ class MemberFace(Child):
     def close(self, symbol: str) -> None:
         self._portfolio._want(self._member, symbol, 0.0, "touch", {})
 
-    def position(self, symbol: str, side: str | None = None) -> MemberPosition:
+    def position(self, symbol: str, side: str | None = None, *, account: str | None = None) -> MemberPosition:
+        if account is not None:
+            self._refuse_account("the position")
         return self._portfolio._position(self._member, symbol)
 
     def positions(self) -> list[MemberPosition]:
@@ -201,14 +216,23 @@ class MemberFace(Child):
             todo="say a target: set_target, set_weights, close",
         )
 
+    def _refuse_account(self, what: str) -> None:
+        raise NotAvailable(
+            f"{what} of a portfolio's member on one account",
+            location=self._location,
+            todo="leave account= out: what members want is divided over the accounts",
+        )
+
     buy = sell = submit = set_quotes = cancel = cancel_all = amend = child = _refuse
 
 
 class Portfolio(Strategy):
     """Trades a portfolio's members as one strategy. Made of a file by engine/portfolio_file.py."""
 
+    _takes_targets = False  # its members' add up to them
     _config: ClassVar[PortfolioConfig]
     _instances: ClassVar[list[Member]]
+    _exchanges: ClassVar[dict[str, str]]  # of the file's accounts, where it names several
 
     def on_start(self) -> None:
         config = self._config
@@ -476,6 +500,8 @@ class Portfolio(Strategy):
                 end = desk.deadline_of(symbol, 1 if wanted > held else -1)
                 if end is not None:
                     options = {key: options[key] for key in options if key != "minutes"} | {"deadline": end}
+            if self._host.shares_exchange:
+                options = {**options, "account": ALL}
             targets.append((symbol, self.instrument(symbol).size(wanted), algo, options))
         if targets:
             desk.reach(targets)
@@ -488,24 +514,29 @@ class Portfolio(Strategy):
         for member, qty in trades:
             self._give(member, symbol, qty, price, 0, None)
 
+    def _account_position(self, symbol: str) -> int:
+        """Returns what is held of a symbol, on all accounts at its exchange."""
+        return sum(self.position(each).qty_int for each in self._host.on_all(symbol))
+
     def _on_account_fill(self, fill: _core.Fill) -> None:
-        shared = self._shared.get(fill.symbol)
+        symbol = at_exchange(fill.symbol)
+        shared = self._shared.get(symbol)
         if shared is None:
             return
         qty = fill.qty_int if fill.side == "buy" else -fill.qty_int
-        expiry = self.instrument(fill.symbol).expiry
-        if expiry is not None and expiry <= self._loop.now and qty == -sum(shared.held.values()):
-            parts = shared.settle()
-            self._signals[fill.symbol], self._sizes[fill.symbol] = {}, {}
-            self._changed.pop(fill.symbol, None)
+        expiry = self.instrument(symbol).expiry
+        if expiry is not None and expiry <= self._loop.now and not self.position(fill.symbol).qty_int:
+            parts = shared.settle(qty)
+            self._signals[symbol], self._sizes[symbol] = {}, {}
+            self._changed.pop(symbol, None)
         else:
             parts = dict(shared.fill(qty))
         fee = fill.fee_int
-        if fill.fee_currency != self.instrument(fill.symbol).settle:
+        if fill.fee_currency != self.instrument(symbol).settle:
             fee = 0  # other money is no part of their profit: the account's fill has it
         fees = shares(fee, {member: abs(each) for member, each in parts.items()}, rest_to=next(iter(parts)))
         for member, each in parts.items():
-            self._give(member, fill.symbol, each, fill.price_int, fees.get(member, 0), fill)
+            self._give(member, symbol, each, fill.price_int, fees.get(member, 0), fill)
 
     def _give(self, member: int, symbol: str, qty: int, price: int, fee: int, fill: _core.Fill | None) -> None:
         position = self._position(member, symbol)
@@ -532,7 +563,7 @@ class Portfolio(Strategy):
         self.log(
             f"{name} {made.side} {instrument.size(abs(qty))} {symbol}",
             member=name,
-            symbol=symbol,
+            symbol=symbol if fill is None else fill.symbol,  # with the account whose fill it is
             qty=str(instrument.size(qty)),
             price=str(instrument.price(price)),
             fee=str(Decimal(fee).scaleb(-MONEY_DECIMALS)),
@@ -574,7 +605,7 @@ class Portfolio(Strategy):
                 holding.qty, holding.cost, holding.realized, position.fees = map(_unpacked, packed)
                 self._shared[symbol].held[names[name]] = holding.qty
         for symbol, shared in self._shared.items():
-            actual = self.position(symbol).qty_int
+            actual = self._account_position(symbol)
             rest = actual - sum(shared.held.values())
             if rest:
                 shared.held[UNOWNED] = shared.held.get(UNOWNED, 0) + rest
@@ -592,7 +623,8 @@ class Portfolio(Strategy):
         """Returns the middle of the market, before it is there what the account's position cost."""
         if doubled := self._loop.value_doubled(symbol):
             return int(doubled) // 2
-        return round(self.position(symbol).entry_price * 10.0 ** self.instrument(symbol).price_decimals)
+        held = next((each for each in map(self.position, self._host.on_all(symbol)) if each.qty_int), None)
+        return round(held.entry_price * 10.0 ** self.instrument(symbol).price_decimals) if held is not None else 0
 
 
 def _packed(value: int) -> bytes:

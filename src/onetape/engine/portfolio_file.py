@@ -13,13 +13,16 @@ from typing import Any, Final
 
 from onetape.engine.compiled import is_compiled
 from onetape.engine.parameters import Parameter, parameters_of, resolve
+from onetape.engine.parent_terms import terms_of
 from onetape.engine.portfolio import Member, Portfolio
 from onetape.engine.strategy import Strategy
-from onetape.execution.algorithms import ALGORITHMS
+from onetape.execution.algorithm import Parent
+from onetape.execution.algorithms import ALGORITHMS, make_algorithm
 from onetape.model.config import parse_config
-from onetape.model.errors import BadConfig, OnetapeError
+from onetape.model.errors import BadConfig, OnetapeError, UsageError
 from onetape.model.portfolio_config import MemberConfig, PortfolioConfig
 from onetape.model.sections import PORTFOLIO
+from onetape.model.symbol import exchange_of
 
 __all__ = ["portfolio_class"]
 
@@ -57,6 +60,9 @@ def portfolio_class(path: Path, load: Load) -> type[Strategy]:
             "symbols": config.portfolio.symbols,
             "_config": config.portfolio,
             "_instances": members,
+            "_exchanges": {
+                name: exchange_of(config.venues[config.accounts[name].venue].kind) for name in config.portfolio.accounts
+            },
         },
     )
     setattr(module, CLASS, made)
@@ -68,6 +74,7 @@ Bad = Callable[[str, str, str, str], BadConfig]
 
 def _members(config: PortfolioConfig, path: Path, load: Load, bad: Bad) -> Iterator[Member]:
     files: dict[str, Path] = {}
+    seen: dict[str, str] = {}
     silent = [each for each in config.strategies.values() if not each.share]
     rest = max(1 - sum(each.share for each in config.strategies.values()), 0.0)
     for name, each in config.strategies.items():
@@ -75,17 +82,35 @@ def _members(config: PortfolioConfig, path: Path, load: Load, bad: Bad) -> Itera
         declared = parameters_of(kind)
         if each.algo not in ALGORITHMS:
             raise bad(name, "algo", f"no algorithm {each.algo!r}", f"there are {', '.join(ALGORITHMS)}")
-        if each.options and each.algo == "touch" and not {"limit", "slippage"} & set(each.options):
-            raise bad(name, "options", "options of no algorithm", 'algo = "twap", or leave them out')
+        _check_options(name, each, bad)
         instances = list(_instances(name, each, kind, declared, bad))
         for number, (params, symbols, periods) in enumerate(instances, 1):
             try:
-                resolve(kind, params)
+                values = resolve(kind, params)
             except OnetapeError as error:
                 raise bad(name, "params", f"{kind.__name__}: {error.what}", error.todo) from None
+            same = repr((each.strategy.partition(":")[0], kind.__name__, symbols, periods, sorted(values.items())))
             share = (each.share or rest / len(silent)) / (len(instances) * len(symbols) / len(each.symbols))
             own = name if len(instances) == 1 else f"{name}.{number}"
+            if (other := seen.setdefault(same, own)) != own:
+                what = f"{own} has the strategy, symbols, periods and parameters of {other}"
+                raise bad(name, "", what, "one of both goes")
             yield Member(own, name, each, kind, params, symbols, periods, share)
+
+
+def _check_options(name: str, each: MemberConfig, bad: Bad) -> None:
+    """What is wrong with them by any price and instrument, long before the first target."""
+    if each.options and each.algo == "touch" and not {"limit", "slippage"} & set(each.options):
+        raise bad(name, "options", "options of no algorithm", 'algo = "twap", or leave them out')
+    left = dict(each.options)
+    try:
+        terms = terms_of(left, 0)
+        parent = Parent(
+            1, 1, 0, terms.deadline, clip=None if terms.clip is None else 1, participation=terms.participation
+        )
+        make_algorithm(each.algo, parent, float, left)
+    except (ValueError, TypeError, UsageError) as error:
+        raise bad(name, "options", str(getattr(error, "what", error)), "as of set_target") from None
 
 
 def _kind(name: str, each: MemberConfig, path: Path, load: Load, bad: Bad, files: dict[str, Path]) -> type[Strategy]:
@@ -122,6 +147,8 @@ def _instances(
     for key, value in each.params.items():
         is_list = typing.get_origin(declared[key].kind) in (list, tuple, set, frozenset)
         choices[key] = value if isinstance(value, list) and not is_list else [value]
+        if not choices[key]:
+            raise bad(name, "params", f"`{key}` has no values", "name one, or leave it out")
     takes_one, takes_all = "symbol" in declared, "symbols" in declared
     if not (takes_one or takes_all):
         symbols = ", ".join(each.symbols)

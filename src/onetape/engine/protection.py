@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
+from onetape.engine.away_venues import AwayVenues
 from onetape.engine.marks import BUY, CHANGING, QUOTES, SELL, TRADES
+from onetape.engine.trailing import STEP
 from onetape.execution.amount import amount_of
 from onetape.model.enums import OrderState
 from onetape.model.errors import NotAvailable, ProcessDown
@@ -24,7 +26,6 @@ __all__ = ["Attached", "Protections"]
 
 WOULD_TRIGGER: Final = 4109
 REFUSALS_MAX: Final = 10  # of one leg, before it is given up loudly
-STEP: Final = Decimal("0.05")  # of its distance: how far a trailing stop lags before it is moved
 
 
 @dataclass(slots=True)
@@ -59,7 +60,7 @@ class Protections:
         self._host, self._loop = host, host.loop
         self._attached: dict[int, Attached] = {}
         self._traded: set[str] = set()  # symbols whose trades are heard
-        self._away: set[str] = set()  # venues whose gateway is: nothing can be changed there
+        self._away = AwayVenues(host)
         handlers = self._host.handlers_of(base)
         handlers.on("fill", self._on_fill)
         handlers.on("order", self._on_order)
@@ -68,18 +69,23 @@ class Protections:
         handlers.on("bar", self._on_bar)
         handlers.on("health", self._on_health)
 
-    def attach(self, entry: _core.Order, stop: Any, take: Any, trail: Any) -> None:
-        """From its first fill on. Raises ValueError for what is neither a price nor a share."""
+    def check(self, symbol: str, side: int, stop: Any, take: Any, trail: Any) -> None:
+        """Before the entry leaves: none is to stand without what protects it. Raises ValueError for what is neither a
+        price nor a share, and NotAvailable."""
+        falls = (stop, trail) if side == BUY else (take, trail)
         for value in (stop, take, trail):
-            if value is not None:
-                _positive(value, Decimal(1))
-        instrument = self._host.instrument_of(entry.symbol)
+            if value is not None and _positive(value, Decimal(1)) >= 1 and _is_share(value) and value in falls:
+                raise ValueError(f"{value!r} below a price is no price: less than 100%")
+        instrument = self._host.instrument_of(symbol)
         if instrument.kind == "spot" and take is not None and (stop is not None or trail is not None):
             raise NotAvailable(
                 "a stop and a take-profit that share one spot balance",
-                location=f"order of {entry.symbol}",
+                location=f"order of {symbol}",
                 todo="attach one of them",
             )
+
+    def attach(self, entry: _core.Order, stop: Any, take: Any, trail: Any) -> None:
+        """From its first fill on; check() has found nothing against it."""
         if entry.is_closed and not entry.filled_int:
             return
         self._attached[entry.id] = Attached(entry, stop, take, trail)
@@ -147,15 +153,9 @@ class Protections:
                 self._trail(each, bar.close_int)
 
     def _on_health(self, health: _core.Health) -> None:
-        if health.kind != "gateway":
-            return
-        venue = self._host.accounts.get(health.subject, "")
-        if health.state != "live":
-            self._away.add(venue)
-            return
-        self._away.discard(venue)
-        for each in list(self._attached.values()):
-            self._settle(each)
+        if self._away.note(health):
+            for each in list(self._attached.values()):
+                self._settle(each)
 
     def _of(self, symbol: str) -> list[Attached]:
         return [each for each in self._attached.values() if each.entry.symbol == symbol]
@@ -209,7 +209,7 @@ class Protections:
 
     def _stand(self, each: Attached, leg: Leg, wanted: int, price: Decimal) -> None:
         order = leg.order
-        if each.entry.symbol.partition(":")[0] in self._away:
+        if self._away.has(each.entry.symbol):
             return
         if order is None:
             if wanted and leg.refusals < REFUSALS_MAX:
@@ -305,7 +305,11 @@ class Protections:
 def _price(value: Any, average: Decimal, away: int) -> Decimal:
     """Returns a price, or a share of the entry's average away from it."""
     amount = _positive(value, average)
-    return average + away * amount if str(value).strip().endswith("%") else amount
+    return average + away * amount if _is_share(value) else amount
+
+
+def _is_share(value: Any) -> bool:
+    return str(value).strip().endswith("%")
 
 
 def _positive(value: Any, of: Decimal) -> Decimal:

@@ -18,16 +18,31 @@ import msgspec
 from onetape.model.time import TIME_MAX
 from onetape.tape.journal import JournalReader
 
-__all__ = ["AWAY", "BACK", "PARAMS", "START", "STOP", "RobotCommand", "commands_of"]
+__all__ = [
+    "AWAY",
+    "BACK",
+    "CANCEL_TARGET",
+    "PARAMS",
+    "PAUSE_TARGET",
+    "RESUME_TARGET",
+    "START",
+    "STOP",
+    "TARGET",
+    "TARGETS",
+    "RobotCommand",
+    "commands_of",
+]
 
 PARAMS, STOP, START = "params", "stop", "start"  # what changes a robot
+TARGET, CANCEL_TARGET, PAUSE_TARGET, RESUME_TARGET = "target", "cancel_target", "pause_target", "resume_target"
+TARGETS = (TARGET, CANCEL_TARGET, PAUSE_TARGET, RESUME_TARGET)  # what it is to hold, and how that is worked
 AWAY, BACK = "away", "back"  # one of its gateways: it takes no orders, or does again
 
 
 @dataclass(frozen=True, slots=True)
 class RobotCommand:
-    """A command to a robot. command: PARAMS with the new values as fields, STOP or START; AWAY or BACK with the account
-    and the number of its gateway's tape."""
+    """Is a command to a robot. command: PARAMS with the new values as fields, STOP or START; one of TARGETS with its
+    symbol, TARGET with what `set_target` takes; AWAY or BACK with the account and the number of its gateway's tape."""
 
     command: str
     fields: dict[str, Any]

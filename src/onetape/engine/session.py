@@ -20,6 +20,7 @@ from onetape import _core
 from onetape.engine.compiled import is_compiled
 from onetape.engine.detail import check_detail, matching_streams
 from onetape.engine.host import Host
+from onetape.engine.impact import check_volume
 from onetape.engine.incarnations import ending_record, life_record, seed_of, with_orders
 from onetape.engine.inputs import (
     AsksHistory,
@@ -35,8 +36,7 @@ from onetape.engine.opening import set_opening_prices
 from onetape.engine.parameters import coerced, resolve
 from onetape.engine.plan import LiveRobot, toml_value
 from onetape.engine.queue_model import Queue, parse_queue, settle_queue
-from onetape.engine.reuse import check_event_reuse
-from onetape.engine.robot_commands import AWAY, BACK, PARAMS, START, RobotCommand
+from onetape.engine.robot_commands import AWAY, BACK, PARAMS, START, TARGETS, RobotCommand
 from onetape.engine.run_spec import RunSpec
 from onetape.engine.set_up import check_symbol, main_instrument, refuse_empty, set_trading_hours, with_overrides
 from onetape.engine.source_location import source_location
@@ -47,6 +47,7 @@ from onetape.model.enums import EventType
 from onetape.model.errors import BadConfig, BadInput, NotAvailable, OnetapeError, StrategyError
 from onetape.model.ids import robot_tag
 from onetape.model.instrument import Instrument
+from onetape.model.symbol import at_exchange
 from onetape.model.time import TIME_MAX
 from onetape.orders.machine import as_matrix
 from onetape.tape.journal import JournalReader, JournalWriter
@@ -75,6 +76,45 @@ _MADE_OF = {
 }
 _FILLING = (EventType.QUOTE, EventType.TRADE, EventType.BOOK, EventType.MBO)
 READ_AT_START = frozenset({"symbol", "symbols"})  # a gateway follows them before a robot begins
+
+
+# Whether this interpreter bears the reuse of event objects is tried out once. The fast way shows the same object
+# and the same floats again while nobody else holds them, which rests on CPython's reference counts (docs/adr/0008).
+# Where that does not hold, every event gets a fresh object: slower, and equal in what a strategy sees.
+_checked = False
+
+
+def check_event_reuse() -> bool:
+    """True when reuse is on. Switches it off for good when a kept value would change."""
+    global _checked
+    if not _checked:
+        _checked = True
+        if _core.event_reuse() and not _kept_values_stay():
+            _core.set_event_reuse(False)
+    return _core.event_reuse()
+
+
+def _kept_values_stay() -> bool:
+    prices: list[float] = []
+    objects: list[Any] = []
+    held: dict[str, float] = {}
+
+    def see(quote: _core.Quote) -> None:
+        bid = quote.bid
+        prices.append(bid)
+        held[str(len(prices))] = quote.ask + 0.0
+        if len(prices) % 2:
+            objects.append(quote)
+
+    shown = [(10 * n + 5, 10 * n + 6) for n in range(1, 9)]
+    _core.show_quotes(see, shown)
+    expected = [bid / 10 for bid, _ in shown]
+    return (
+        prices == expected
+        and [o.bid for o in objects] == expected[::2]
+        and [o.ts_recv for o in objects] == [bid for bid, _ in shown[::2]]
+        and list(held.values()) == [ask / 10 for _, ask in shown]
+    )
 
 
 class Session:
@@ -145,6 +185,8 @@ class Session:
         self.loop.wants_pulse = True
         self.started_at = self._find_start()
         self._set_up_venues(self.started_at)
+        if self.plan.impact is not None and not self.spec.is_growing:
+            check_volume(self._fills_on())
         if queue.by_order:
             self.plan = replace(self.plan, queue=settle_queue(self.plan.queue, self._with_orders()))
         if self.spec.journal is not None:
@@ -261,11 +303,39 @@ class Session:
         self.host.append(EventType.COMMAND.id, RobotCommand(command, shown, after).as_record())
         if command == PARAMS:
             self._change(changed)
+        elif command in TARGETS:
+            self._direct(command, fields)
         elif command in (AWAY, BACK):
             self.loop.set_away(fields["gateway"], fields["account"], command == AWAY)
         else:
             self.loop.allow_trading(command == START)
             self.loop.leave_callback()
+
+    def check_target(self, command: str, fields: Mapping[str, Any]) -> None:
+        """Raises what speaks against one of TARGETS: an OnetapeError."""
+        if self.compiled is not None or not self.robot._takes_targets:
+            raise NotAvailable(f"{command} of a {type(self.robot).__name__}", todo="set its parameters")
+        from onetape.engine.execution_desk import check_target
+
+        check_target(self.host, vars(self.robot).get("_desk"), command, fields)
+
+    def works(self, symbol: str) -> bool:
+        """Tells whether an algorithm works for a target of a symbol."""
+        desk = vars(self.robot).get("_desk")
+        return desk is not None and bool(desk.works(symbol))
+
+    def _direct(self, command: str, fields: Mapping[str, Any]) -> None:
+        """Has the strategy's desk do it, which `check_target` has found nothing against."""
+        if self.loop.halted:
+            return
+        self.loop.enter_callback()
+        try:
+            self.robot._execution_desk().obey(command, fields)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as problem:
+            self.host.callback_failed(command, problem)
+        self.loop.leave_callback()
 
     def _change(self, changed: Mapping[str, Any]) -> None:
         for name, value in changed.items():
@@ -285,7 +355,7 @@ class Session:
 
     def attributes(self) -> dict[str, Any]:
         """Returns the strategy's own, with its randomness: parameters, what the loop lends it and desks apart."""
-        lent = {"_loop", "_host", "_desk", "_protections", "resumed", *self.params}
+        lent = {"_loop", "_host", "_desk", "_protections", "_trailing", "resumed", *self.params}
         return {name: value for name, value in vars(self.robot).items() if name not in lent}
 
     def _catching(self) -> AbstractContextManager[None]:
@@ -341,7 +411,7 @@ class Session:
         inventory = self.inventory()
         missing = []
         for symbol, kind in sorted(self.host.subscriptions):
-            types = inventory.get(symbol, ({}, []))[0]
+            types = inventory.get(at_exchange(symbol), ({}, []))[0]
             made_of = _MADE_OF.get(kind, ())
             if not any(types.get(each.id) for each in (_TYPE_OF[kind], *made_of)):
                 missing.append(f"{kind} of {symbol}")
@@ -371,6 +441,7 @@ class Session:
             queue_by_order=queue.by_order,
             fuse=plan.fuse,
             bar_volume_share=plan.bar_volume_share,
+            **({"impact": plan.impact.core} if plan.impact else {}),
         )
 
     def _parameters(self) -> dict[str, Any]:
@@ -419,11 +490,25 @@ class Session:
         if not self.host.instruments:
             refuse_empty(self.plan)
         check_venues(self.plan, self.host)
+        if self.host.shares_exchange and self.plan.live is None:
+            self._check_shared_market()
         self.plan = fund(self.plan, self.host, main_instrument(self.host, self.params))
         self.plan = set_venue_rules(self.plan, self.host)
         set_opening_prices(self.plan, self.host, [each.path for each in self.sources if not each.is_detail])
         set_trading_hours(self.plan, self.host, start, grows=self.spec.is_growing)
         check_symbol(self.plan, self.host, self.params, self.strategy_class.__name__)
+
+    def _check_shared_market(self) -> None:
+        """Raises NotAvailable for data whose liquidity several accounts would each take as if it were there twice."""
+        what = "detail data" if any(each.is_detail for each in self.sources) else ""
+        if any(self._with_orders().values()):
+            what = what or "market by order"
+        if what:
+            raise NotAvailable(
+                f"{what} and several accounts of one exchange",
+                location="--cash",
+                todo="give the exchange one account, or data of quotes, trades, depth or bars",
+            )
 
     def _new_robot(self) -> Strategy:
         try:
@@ -577,12 +662,16 @@ class Session:
 
     def _with_orders(self) -> dict[str, bool]:
         """Of each symbol that the run fills from more than bars: whether by the venue's orders."""
-        shown = {**self.inventory(), **self.detail_inventory()}
         return {
             symbol: bool(types.get(EventType.MBO.id))
-            for symbol, (types, _) in shown.items()
-            if symbol in self.host.instruments and any(types.get(each.id) for each in _FILLING)
+            for symbol, types in self._fills_on().items()
+            if any(types.get(each.id) for each in _FILLING)
         }
+
+    def _fills_on(self) -> dict[str, Mapping[int, int]]:
+        """{type id: count} of what orders meet, by symbol of the run."""
+        shown = {**self.inventory(), **self.detail_inventory()}
+        return {symbol: types for symbol, (types, _) in shown.items() if symbol in self.host.instruments}
 
     def detail_inventory(self) -> Inventory:
         """Returns the same of the data that only the exchange sees."""

@@ -18,6 +18,7 @@ from onetape.engine.trading_hours import HORIZON
 from onetape.model.errors import BadConfig, BadInput, UnknownSymbol
 from onetape.model.instrument import Instrument
 from onetape.model.margin import notional_limit
+from onetape.model.symbol import at_exchange
 from onetape.model.time import format_time
 from onetape.tape.journal import JournalReader
 from onetape.tape.schema import MARKET_TYPES
@@ -27,11 +28,15 @@ __all__ = ["check_symbol", "main_instrument", "refuse_empty", "set_trading_hours
 
 def with_overrides(plan: RunPlan, overrides: Mapping[str, Instrument], instrument: Instrument) -> Instrument:
     """Returns a tape's instrument with the facts of --instruments and the fees of --fee over it."""
-    own = overrides.get(instrument.symbol)
+    own = overrides.get(at_exchange(instrument.symbol))
     if own is not None:
         # The tape's integers are in its own units.
         instrument = msgspec.structs.replace(
-            own, price_decimals=instrument.price_decimals, size_decimals=instrument.size_decimals
+            own,
+            symbol=instrument.symbol,
+            venue=instrument.venue,
+            price_decimals=instrument.price_decimals,
+            size_decimals=instrument.size_decimals,
         )
     _check_leverage(plan, instrument)
     if (fee := plan.fee_of(instrument.venue)) is not None:

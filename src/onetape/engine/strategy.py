@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from onetape.engine.bar_feeds import BARS_MAX, check_bar_count
 from onetape.engine.handlers import ALL
 from onetape.engine.marks import BOOK, BUY, CONFLATED, FUNDING, LIQUIDATIONS, MARK, MBO, QUOTES, SELL, TRADES
 from onetape.engine.parameters import parameters_of
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from onetape.engine.protection import Protections
     from onetape.engine.roll import Roll
     from onetape.engine.scans import ScanEvent
+    from onetape.engine.trailing import TrailingStops
     from onetape.model.decimals import Number
     from onetape.model.instrument import Instrument
 
@@ -47,6 +49,8 @@ class Strategy:
     _host: Host
     _desk: ExecutionDesk
     _protections: Protections
+    _trailing: TrailingStops
+    _takes_targets: ClassVar[bool] = True  # from the operator
     _services: ClassVar[frozenset[str]] = frozenset()
     _compiled: ClassVar[bool] = False  # see engine/compiled.py
     _location = ""  # of a strategy inside another one
@@ -225,6 +229,8 @@ class Strategy:
 
     def bars(self, symbol: str, period: str, n: int) -> _core.Bars:
         """Returns the last n completed bars (fewer in the beginning) as numpy columns, oldest first."""
+        if type(n) is not int or not 0 <= n <= BARS_MAX:  # asked at each bar: no call where all is well
+            check_bar_count("n", n)
         period_ns, source = self._host.bars.key(symbol, period)
         return self._loop.bars(symbol, period_ns, source, n)
 
@@ -259,7 +265,9 @@ class Strategy:
         """Buy `qty`; without a price at market. A refused order comes back DENIED.
 
         trigger: the order becomes active when last, mark or index reaches it. kind: "stop" (the
-        price rises to a buy's, falls to a sell's) or "take_profit" (the other way); without it the
+        price rises to a buy's, falls to a sell's), "take_profit" (the other way) or "trailing" (a stop
+        that follows the best price by `trail`, from `trigger` or the price now on: the order is replaced
+        as it moves, `order.children` has the one that works, and canceling it ends all); without it the
         last price that is known now decides, for good. One that is met when it arrives is refused
         (4109) or fires at once, by the venue's rule. expire: ns UTC, makes it good till then.
         once: first request wins; of all orders asked for under this key, by whichever robot of the
@@ -272,18 +280,21 @@ class Strategy:
         for one that does not trade it. An order that could meet one of ours on another account of its
         exchange is DENIED (SELF_TRADE).
         """
-        if kind == "trailing":
-            raise _no_trailing("buy")
         if account is not None:
             symbol = self._host.on_account(symbol, account)
         terms = (
             symbol, BUY, qty, price, post_only, reduce_only, tif, trigger, trigger_by, kind, position_side, expire, tag
         )  # fmt: skip
+        if kind == "trailing":
+            return self._begin_trailing(terms, trail, once, signal, exits=(stop_loss, take_profit))
+        is_protected = stop_loss is not None or take_profit is not None or trail is not None
+        if is_protected:
+            self._protections_desk().check(symbol, BUY, stop_loss, take_profit, trail)
         if once is None and signal is None and not self._host.shares_exchange:
             order = self._loop.place(*terms)
         else:
             order = self._host.place_with(once, signal, *terms)
-        if stop_loss is not None or take_profit is not None or trail is not None:
+        if is_protected:
             self._protections_desk().attach(order, stop_loss, take_profit, trail)
         return order
 
@@ -310,18 +321,21 @@ class Strategy:
         account: str | None = None,
     ) -> _core.Order:
         """Sell `qty`; the mirror of buy()."""
-        if kind == "trailing":
-            raise _no_trailing("sell")
         if account is not None:
             symbol = self._host.on_account(symbol, account)
         terms = (
             symbol, SELL, qty, price, post_only, reduce_only, tif, trigger, trigger_by, kind, position_side, expire, tag
         )  # fmt: skip
+        if kind == "trailing":
+            return self._begin_trailing(terms, trail, once, signal, exits=(stop_loss, take_profit))
+        is_protected = stop_loss is not None or take_profit is not None or trail is not None
+        if is_protected:
+            self._protections_desk().check(symbol, SELL, stop_loss, take_profit, trail)
         if once is None and signal is None and not self._host.shares_exchange:
             order = self._loop.place(*terms)
         else:
             order = self._host.place_with(once, signal, *terms)
-        if stop_loss is not None or take_profit is not None or trail is not None:
+        if is_protected:
             self._protections_desk().attach(order, stop_loss, take_profit, trail)
         return order
 
@@ -346,6 +360,8 @@ class Strategy:
         is_requested = self._loop.cancel(order)
         if (desk := vars(self).get("_desk")) is not None:
             desk.canceled(order)
+        if (stops := vars(self).get("_trailing")) is not None:
+            is_requested = stops.canceled(order) or is_requested
         return is_requested
 
     def cancel_all(self, symbol: str | None = None) -> int:
@@ -464,13 +480,31 @@ class Strategy:
         return self._desk
 
     def _drop(self, symbol: str | None) -> None:
-        if (desk := vars(self).get("_desk")) is not None:
-            desk.drop(symbol)
+        for desk in ("_desk", "_trailing"):
+            if (found := vars(self).get(desk)) is not None:
+                found.drop(symbol)
 
     def _resume(self) -> None:
         """Parent orders of an earlier life go on."""
         if self._location in self._host.kept:
             self._execution_desk().resume()
+
+    def _begin_trailing(
+        self,
+        terms: tuple[Any, ...],
+        trail: Number | str | None,
+        once: str | RequestKey | None,
+        signal: Signal | int | None,
+        *,
+        exits: tuple[Any, Any],
+    ) -> _core.Order:
+        from onetape.engine.trailing import StopTerms, TrailingStops
+
+        if exits != (None, None):
+            raise ValueError("stop_loss and take_profit are attached to an entry, not to a trailing stop")
+        if "_trailing" not in vars(self):
+            self._trailing = TrailingStops(self._host, Strategy)
+        return self._trailing.begin(StopTerms(*terms), trail, once, signal)
 
     def _protections_desk(self) -> Protections:
         if "_protections" not in vars(self):
@@ -534,8 +568,8 @@ class Strategy:
 
     @property
     def accounts(self) -> dict[str, str]:
-        """Returns the run's accounts by name, each with the venue of what is traded on it; "" is of all venues. A
-        backtest's are called as their venues."""
+        """Returns the run's accounts by name, each with the venue of what is traded on it; "" is of all venues. In
+        a backtest one without a name is called as its venue."""
         return self._host.accounts
 
     def profit(self, symbol: str) -> float:
@@ -586,10 +620,6 @@ class Strategy:
         """Plain values (at most 64 kB) that survive a restart: they are on the tape."""
         self._loop.touch_memory()
         return self._host.memory
-
-
-def _no_trailing(location: str) -> NotAvailable:
-    return NotAvailable("trailing stops", location=location, todo='move a stop of your own: kind="stop", cancel, place')
 
 
 Strategy._services = frozenset(name for name in vars(Strategy) if not name.startswith("_")) | {"random", "resumed"}

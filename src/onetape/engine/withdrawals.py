@@ -44,6 +44,10 @@ class Withdrawals:
         """The order is on its way out."""
         return order.id in self._orders
 
+    def of(self, symbol: str) -> list[_core.Order]:
+        """Returns the orders of a symbol that are on their way out."""
+        return [each.order for each in self._orders.values() if each.order.symbol == symbol]
+
     def cancel(self, order: _core.Order) -> None:
         """Cancels an order; one that is on its way out keeps its turn."""
         if order.is_closed or order.id in self._orders:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from onetape.execution.algorithm import Algorithm, Parent, View, Wish
+from onetape.execution.amount import finite_of
 from onetape.execution.schedule import Profile, Schedule, clips_of, even, front_loaded, make_schedule, profiled
 from onetape.model.time import parse_period
 
@@ -176,12 +177,12 @@ def _made(name: str, parent: Parent, draw: Callable[[], float], options: dict[st
     if name in _TIMED:
         if parent.deadline is None or parent.deadline <= parent.start:
             raise ValueError(f"{name} needs minutes=, or a deadline= that is ahead")
-        spread = float(options.pop("spread", SPREAD))
+        spread = float(finite_of("spread", options.pop("spread", SPREAD)))
         if not 0 <= spread <= 1:
             raise ValueError(f"spread lies between 0 and 1, not {spread!r}")
         profile: Profile = even
         if name == "shortfall":
-            profile = front_loaded(float(options.pop("urgency", URGENCY)))
+            profile = front_loaded(float(finite_of("urgency", options.pop("urgency", URGENCY))))
         elif name == "vwap":
             volumes: Sequence[float] = options.pop("profile", ())
             profile = profiled(volumes) if volumes else even
@@ -194,7 +195,7 @@ def _made(name: str, parent: Parent, draw: Callable[[], float], options: dict[st
             raise ValueError("pov needs participation=, its share of what the market trades")
         return Participating(parent)
     if name in _RESTING:
-        within, age = int(options.pop("within", 0)), options.pop("age", None)
+        within, age = int(finite_of("within", options.pop("within", 0))), options.pop("age", None)
         if within < 0:
             raise ValueError(f"within is ticks, 0 or more, not {within!r}")
         parent = replace(parent, within=within, age=0 if age is None else parse_period(str(age)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-__all__ = ["amount_of", "plain_of", "ticks_of"]
+__all__ = ["amount_of", "finite_of", "plain_of", "ticks_of"]
 
 
 def amount_of(value: Any, price: Decimal) -> Decimal:
@@ -18,6 +18,17 @@ def amount_of(value: Any, price: Decimal) -> Decimal:
     if not amount.is_finite() or amount < 0:
         raise ValueError(f"neither a price nor a share of one: {value!r}")
     return amount
+
+
+def finite_of(name: str, value: Any) -> Decimal:
+    """Returns an option that is a number. Raises ValueError that names it for what is none, NaN and infinity too."""
+    try:
+        number = Decimal(str(value)) if isinstance(value, (str, int, Decimal)) else Decimal(repr(float(value)))
+    except (ArithmeticError, TypeError, ValueError):
+        raise ValueError(f"{name} is a number, not {value!r}") from None
+    if not number.is_finite():
+        raise ValueError(f"{name} is a finite number, not {value!r}")
+    return number
 
 
 def plain_of(value: Any) -> Any:

@@ -85,7 +85,8 @@ class Gateway:
         addresses = Addresses(
             options.rest, options.ws, options.ws_private or options.ws, options.ws_entry, options.rest_wallet
         )
-        self.venue = open_trading_venue(options.kind, options.key, options.secret, addresses)
+        config_key = options.api_config_key
+        self.venue = open_trading_venue(options.kind, options.key, options.secret, addresses, config_key)
         self.protocol = self.venue.protocol
         keep_nonces(self.protocol, self.home)
         self.core = GatewayCore(options, self.venue, self)
@@ -93,10 +94,10 @@ class Gateway:
         self.tell: Callable[[str], None] = lambda words: None  # what is not well, for `status`
         self._silence_text = ""
         self.budget = AddressBudget(
-            budget_file(self.home, options.rest), self.venue.budget, now=self.clock.now, say=self.core.say
+            budget_file(self.home, options.rest, config_key), self.venue.budget, now=self.clock.now, say=self.core.say
         )
         self.pace = ConnectPace(pace_file(budget_file(self.home, options.rest)), self.venue.connects)
-        hide = Redactor(options.key, options.secret)
+        hide = Redactor(options.key, options.secret, config_key)
         self.egress = egress_of(options.proxy, self.core.say)
         self.spans = Spans()
         self.rejects = Rejects(options.kind, self.core.say)

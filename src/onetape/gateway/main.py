@@ -16,6 +16,7 @@ from onetape.gateway.bridge_process import bridged
 from onetape.gateway.gateway import Gateway
 from onetape.gateway.options import GatewayOptions
 from onetape.ipc.process import run_process, say, stop_on_signals
+from onetape.ipc.scheduling import take_short_slices
 from onetape.security.confine import confine
 
 
@@ -25,6 +26,7 @@ def main() -> int:
 
 def _run(options: GatewayOptions) -> None:
     confine()
+    take_short_slices()
     uvloop.run(_trade(options))
 
 

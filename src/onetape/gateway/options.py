@@ -56,6 +56,7 @@ class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
     order_entry: str = "rest"  # or "socket": REST then takes what the socket does not
     key: str
     secret: str
+    api_config_key: str = ""  # of pacifica: requests are counted for it, and not for the address
     home: str
     symbols: list[str]
     books: list[str] = []  # of them, whose depth is on the tape whether robots want it or not

@@ -148,6 +148,7 @@ class EntryLine:
         await picows.ws_connect(
             lambda: made,
             venue.entry_url,
+            extra_headers=made.session.dialect.handshake,
             enable_auto_ping=True,
             auto_ping_idle_timeout=10,
             auto_ping_reply_timeout=10,

@@ -15,6 +15,7 @@ import uvloop
 
 from onetape.guardian.guardian import Guardian
 from onetape.guardian.options import GuardianOptions
+from onetape.ipc.scheduling import take_short_slices
 from onetape.model.errors import JournalLocked, OnetapeError
 from onetape.model.typed import from_json
 from onetape.security.confine import confine
@@ -37,6 +38,7 @@ def main() -> int:
         return 0
     options = from_json(text, GuardianOptions)
     confine()
+    take_short_slices()
 
     async def work() -> None:
         stopping = asyncio.Event()

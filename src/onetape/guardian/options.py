@@ -46,6 +46,7 @@ class AccountOptions(msgspec.Struct, frozen=True, kw_only=True):
     ws: str
     key: str
     secret: str
+    api_config_key: str = ""
     hub: HubOfGateway | None = None
     proxy: Proxy | None = None
 
@@ -61,7 +62,14 @@ def guarded_account(made: GatewayOptions, config: Config, environ: Mapping[str, 
     if own is not None:
         key, secret = (read_secret(each, environ, folder=folder).reveal() for each in (own.key, own.secret))
     return AccountOptions(
-        kind=made.kind, rest=made.rest, ws=made.ws, key=key, secret=secret, hub=made.hub, proxy=made.proxy
+        kind=made.kind,
+        rest=made.rest,
+        ws=made.ws,
+        key=key,
+        secret=secret,
+        api_config_key=made.api_config_key,
+        hub=made.hub,
+        proxy=made.proxy,
     )
 
 

@@ -45,7 +45,7 @@ def traits_of(options: AccountOptions) -> Traits:
 
 def _venue(options: AccountOptions) -> TradingVenue:
     addresses = Addresses(options.rest, options.ws, options.ws)
-    return open_trading_venue(options.kind, options.key, options.secret, addresses)
+    return open_trading_venue(options.kind, options.key, options.secret, addresses, options.api_config_key)
 
 
 class VenueReader:
@@ -55,8 +55,9 @@ class VenueReader:
         venue = _venue(options)
         self.protocol, self.clock, self._say = venue.protocol, VenueClock(), say
         keep_nonces(self.protocol, home)
-        self._budget = AddressBudget(budget_file(home, options.rest), venue.budget, now=self.clock.now, say=say)
-        hide = Redactor(options.key, options.secret)
+        file = budget_file(home, options.rest, options.api_config_key)
+        self._budget = AddressBudget(file, venue.budget, now=self.clock.now, say=say)
+        hide = Redactor(options.key, options.secret, options.api_config_key)
         self.line = VenueLine(
             venue, options.rest, self.clock, hide, self._budget, keeps=False, egress=egress_of(options.proxy, say)
         )

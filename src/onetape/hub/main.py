@@ -12,6 +12,7 @@ import uvloop
 from onetape.hub.hub import Hub
 from onetape.hub.options import HubOptions
 from onetape.ipc.process import run_process, say, stop_on_signals
+from onetape.ipc.scheduling import take_short_slices
 
 
 def main() -> int:
@@ -19,6 +20,7 @@ def main() -> int:
 
 
 async def _merge(options: HubOptions) -> None:
+    take_short_slices()
     hub = Hub(options)
     stop_on_signals(hub)
     await hub.run(partial(say, "ready"))

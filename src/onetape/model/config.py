@@ -100,7 +100,7 @@ SINGLE: dict[str, type[msgspec.Struct]] = {
     PORTFOLIO: PortfolioConfig,
 }
 SYMBOLS = "symbols"
-SECRET_KEYS = ("key", "secret", "password")
+SECRET_KEYS = ("key", "secret", "password", "api_config_key")
 OPEN_SINKS = ("json://", "jsons://", "xml://", "form://", "syslog://", "dbus://")
 SECRET_FORMS = ("env:", "file:", "fd:")
 PROXIED: Final = ("venue", "websocket", "http", "rss")  # kinds of collectors
@@ -580,8 +580,11 @@ def _check_accounts(config: Config, source: _Source) -> None:
                 f"no other account `{account.master}` of venue `{account.venue}`",
                 "add it to [accounts]",
             )
-        if account.password and not config.venues[account.venue].kind.startswith("ccxt:"):
+        kind = config.venues[account.venue].kind
+        if account.password and not kind.startswith("ccxt:"):
             raise source.bad((*path, "password"), "no venue but those behind ccxt takes a password", "leave it out")
+        if account.api_config_key and kind != "pacifica":
+            raise source.bad((*path, "api_config_key"), "no venue but pacifica has API config keys", "leave it out")
 
 
 def _check_amounts(path: tuple[str, ...], amounts: Mapping[str, str | int | float], source: _Source) -> None:
@@ -636,9 +639,6 @@ def _check_traded_on(path: tuple[str, ...], robot: RobotConfig, config: Config, 
             words = f"`{other}` and `{name}` are both of {exchange}"
             if other == name or config.accounts[other].venue != account.venue:
                 raise source.bad((*path, key), words, "name each account once, those of one exchange of one venue")
-            if path[-1] == PORTFOLIO or (config.has("hub") and config.hub.enabled):
-                whom = "a portfolio" if path[-1] == PORTFOLIO else "what reads a hub"
-                raise source.bad((*path, key), f"{words}, and {whom} has one account there", "name one of them")
 
 
 def _check_robots(config: Config, source: _Source) -> None:

@@ -81,6 +81,7 @@ kind therefore names a class or a group, never the root.
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
 
 
@@ -91,6 +92,14 @@ class OnetapeError(Exception):
     name: ClassVar[str] = ""
     code: ClassVar[int] = 0
     exit_code: ClassVar[int] = 1
+
+    def __init_subclass__(cls, *, code: int | None = None, exit_code: int | None = None, name: str = "") -> None:
+        """Give a class with a number its name too: that of the class in capitals, unless it is given."""
+        if code is not None:
+            cls.code = code
+            cls.name = name or re.sub(r"\B(?=[A-Z])", "_", cls.__name__).upper()
+        if exit_code is not None:
+            cls.exit_code = exit_code
 
     def __init__(self, what: str, *, location: str = "", todo: str = "") -> None:
         super().__init__(what)
@@ -116,6 +125,12 @@ class OnetapeError(Exception):
         return {"error": {"code": self.code, "name": self.name, "message": self.message}}
 
 
+def problem_text(problem: BaseException) -> str:
+    """Returns the class of what was raised and what it says, once: no second `error NAME(number)` inside an error."""
+    said = problem.message if isinstance(problem, OnetapeError) else problem
+    return f"{type(problem).__name__}: {said}"
+
+
 def rebuilt(kind: type[OnetapeError], what: str, location: str, todo: str) -> OnetapeError:
     """Returns an error that another process met."""
     error = kind.__new__(kind)
@@ -123,358 +138,201 @@ def rebuilt(kind: type[OnetapeError], what: str, location: str, todo: str) -> On
     return error
 
 
-class ControlError(OnetapeError):
+class ControlError(OnetapeError, exit_code=5):
     """The control plane's own answers (1xxx account and hedge, 2xxx services, 3xxx callers)."""
 
-    exit_code = 5
 
-
-class InvalidAccount(ControlError):
+class InvalidAccount(ControlError, code=1001, exit_code=2):
     """No such account, or not one this caller may name."""
 
-    name = "INVALID_ACCOUNT"
-    code = 1001
-    exit_code = 2
 
-
-class DeltaDeviationExceeded(ControlError):
+class DeltaDeviationExceeded(ControlError, code=1002):
     """The legs differ by more than the permitted delta."""
 
-    name = "DELTA_DEVIATION_EXCEEDED"
-    code = 1002
 
-
-class HedgeFailed(ControlError):
+class HedgeFailed(ControlError, code=1003, exit_code=1):
     """A hedge leg could not be done."""
 
-    name = "HEDGE_FAILED"
-    code = 1003
-    exit_code = 1
 
-
-class BlockedByRiskAlert(ControlError):
+class BlockedByRiskAlert(ControlError, code=1004):
     """An open risk alert forbids it."""
 
-    name = "BLOCKED_BY_RISK_ALERT"
-    code = 1004
 
-
-class MarketDataUnavailable(ControlError):
+class MarketDataUnavailable(ControlError, code=1005, exit_code=6):
     """No fresh market data for the instrument."""
 
-    name = "MARKET_DATA_UNAVAILABLE"
-    code = 1005
-    exit_code = 6
 
-
-class ServiceTimeout(ControlError):
+class ServiceTimeout(ControlError, code=2001, exit_code=6):
     """The process did not answer in time; the outcome may be unknown."""
 
-    name = "SERVICE_TIMEOUT"
-    code = 2001
-    exit_code = 6
 
-
-class ProxyFailed(ControlError):
+class ProxyFailed(ControlError, code=2002, exit_code=6):
     """The process behind this one could not be reached."""
 
-    name = "PROXY_FAILED"
-    code = 2002
-    exit_code = 6
 
-
-class PermissionDenied(ControlError):
+class PermissionDenied(ControlError, code=3001):
     """The caller may not do this."""
 
-    name = "PERMISSION_DENIED"
-    code = 3001
 
-
-class RateLimited(ControlError):
+class RateLimited(ControlError, code=3002):
     """The caller asks too often."""
 
-    name = "RATE_LIMITED"
-    code = 3002
 
-
-class OrderError(OnetapeError):
+class OrderError(OnetapeError, exit_code=5):
     """An order was refused, or what became of it is not known."""
 
-    exit_code = 5
 
-
-class OrderInvalid(OrderError):
+class OrderInvalid(OrderError, code=4101):
     """The order breaks a rule of its instrument or of its own fields."""
 
-    name = "ORDER_INVALID"
-    code = 4101
 
-
-class OrderBelowMinNotional(OrderError):
+class OrderBelowMinNotional(OrderError, code=4102):
     """Price times quantity is under the instrument's minimum."""
 
-    name = "ORDER_BELOW_MIN_NOTIONAL"
-    code = 4102
 
-
-class OrderWouldCross(OrderError):
+class OrderWouldCross(OrderError, code=4103):
     """A post-only order would have taken liquidity."""
 
-    name = "ORDER_WOULD_CROSS"
-    code = 4103
 
-
-class OrderUnknown(OrderError):
+class OrderUnknown(OrderError, code=4104):
     """No such order there."""
 
-    name = "ORDER_UNKNOWN"
-    code = 4104
 
-
-class OrderOutcomeUnknown(OrderError):
+class OrderOutcomeUnknown(OrderError, code=4105, exit_code=1):
     """The order was sent, and no answer says what became of it."""
 
-    name = "ORDER_OUTCOME_UNKNOWN"
-    code = 4105
-    exit_code = 1
 
-
-class ReduceOnlyViolated(OrderError):
+class ReduceOnlyViolated(OrderError, code=4106):
     """A reduce-only order would open or enlarge a position."""
 
-    name = "REDUCE_ONLY_VIOLATED"
-    code = 4106
 
-
-class DuplicateClientId(OrderError):
+class DuplicateClientId(OrderError, code=4107):
     """The client order id is already in use."""
 
-    name = "DUPLICATE_CLIENT_ID"
-    code = 4107
 
-
-class SelfTrade(OrderError):
+class SelfTrade(OrderError, code=4108):
     """The order would trade with one of the same owner."""
 
-    name = "SELF_TRADE"
-    code = 4108
 
-
-class OrderWouldTrigger(OrderError):
+class OrderWouldTrigger(OrderError, code=4109):
     """Its trigger was met when it arrived, and the venue refuses that; or it fired at once."""
 
-    name = "ORDER_WOULD_TRIGGER"
-    code = 4109
 
-
-class FundsError(OnetapeError):
+class FundsError(OnetapeError, exit_code=5):
     """An amount, or the right to it, is missing."""
 
-    exit_code = 5
 
-
-class InsufficientFunds(FundsError):
+class InsufficientFunds(FundsError, code=4201):
     """Not enough available for it."""
 
-    name = "INSUFFICIENT_FUNDS"
-    code = 4201
 
-
-class FundsLocked(FundsError):
+class FundsLocked(FundsError, code=4202):
     """The funds are there and bound to something else."""
 
-    name = "FUNDS_LOCKED"
-    code = 4202
 
-
-class InvalidAmount(FundsError):
+class InvalidAmount(FundsError, code=4203, exit_code=2):
     """Not an amount: zero, negative, too fine or not a number."""
 
-    name = "INVALID_AMOUNT"
-    code = 4203
-    exit_code = 2
 
-
-class UnknownCurrency(FundsError):
+class UnknownCurrency(FundsError, code=4204, exit_code=2):
     """No such currency on the account."""
 
-    name = "UNKNOWN_CURRENCY"
-    code = 4204
-    exit_code = 2
 
-
-class UnknownSubaccount(FundsError):
+class UnknownSubaccount(FundsError, code=4205, exit_code=2):
     """No such sub-account."""
 
-    name = "UNKNOWN_SUBACCOUNT"
-    code = 4205
-    exit_code = 2
 
-
-class NotOwner(FundsError):
+class NotOwner(FundsError, code=4206):
     """It belongs to another strategy."""
 
-    name = "NOT_OWNER"
-    code = 4206
 
-
-class RiskError(OnetapeError):
+class RiskError(OnetapeError, exit_code=5):
     """A risk rule refused it."""
 
-    exit_code = 5
 
-
-class PositionLimit(RiskError):
+class PositionLimit(RiskError, code=4301):
     """The position or order limit would be exceeded."""
 
-    name = "POSITION_LIMIT"
-    code = 4301
 
-
-class BannedSymbol(RiskError):
+class BannedSymbol(RiskError, code=4302):
     """The instrument is on the ban list."""
 
-    name = "BANNED_SYMBOL"
-    code = 4302
 
-
-class LossHalt(RiskError):
+class LossHalt(RiskError, code=4303):
     """A loss limit has halted trading."""
 
-    name = "LOSS_HALT"
-    code = 4303
 
-
-class StaleData(RiskError):
+class StaleData(RiskError, code=4304):
     """The data it would be decided on is too old."""
 
-    name = "STALE_DATA"
-    code = 4304
 
-
-class Killed(RiskError):
+class Killed(RiskError, code=4305):
     """The kill switch is on."""
 
-    name = "KILLED"
-    code = 4305
 
-
-class PriceBand(RiskError):
+class PriceBand(RiskError, code=4306):
     """The price is too far from the reference price."""
 
-    name = "PRICE_BAND"
-    code = 4306
 
-
-class OrderRate(RiskError):
+class OrderRate(RiskError, code=4307):
     """Too many orders in the time allowed."""
 
-    name = "ORDER_RATE"
-    code = 4307
 
-
-class AccountMode(RiskError):
+class AccountMode(RiskError, code=4308):
     """The account's position or margin mode is not the expected one."""
 
-    name = "ACCOUNT_MODE"
-    code = 4308
 
-
-class HaltedAccount(RiskError):
+class HaltedAccount(RiskError, code=4309):
     """The account may open nothing: it is halted, here or at its venue."""
 
-    name = "HALTED_ACCOUNT"
-    code = 4309
 
-
-class NoGuardian(RiskError):
+class NoGuardian(RiskError, code=4310):
     """Nobody watches the account, and nothing is opened unwatched."""
 
-    name = "NO_GUARDIAN"
-    code = 4310
 
-
-class NotProtected(RiskError):
+class NotProtected(RiskError, code=4311):
     """The position has no stop that the venue is known to hold."""
 
-    name = "NOT_PROTECTED"
-    code = 4311
 
-
-class TradingStopped(RiskError):
+class TradingStopped(RiskError, code=4312):
     """Nothing is sent until trading starts again: the robot's own hours, its operator's stop, or a
     market that its venue holds up."""
 
-    name = "TRADING_STOPPED"
-    code = 4312
 
-
-class VenueError(OnetapeError):
+class VenueError(OnetapeError, exit_code=6):
     """The venue refused, failed, or is not there."""
 
-    exit_code = 6
 
-
-class VenueRejected(VenueError):
+class VenueRejected(VenueError, code=4401, exit_code=5):
     """The venue refused and gave its own reason."""
 
-    name = "VENUE_REJECTED"
-    code = 4401
-    exit_code = 5
 
-
-class VenueUnavailable(VenueError):
+class VenueUnavailable(VenueError, code=4402):
     """The venue cannot be reached or says it is down."""
 
-    name = "VENUE_UNAVAILABLE"
-    code = 4402
 
-
-class VenueRateLimit(VenueError):
+class VenueRateLimit(VenueError, code=4403, exit_code=5):
     """The venue's request limit is used up."""
 
-    name = "VENUE_RATE_LIMIT"
-    code = 4403
-    exit_code = 5
 
-
-class ClockSkew(VenueError):
+class ClockSkew(VenueError, code=4404, exit_code=1):
     """Our clock and the venue's differ by more than it permits."""
 
-    name = "CLOCK_SKEW"
-    code = 4404
-    exit_code = 1
 
-
-class BadSignature(VenueError):
+class BadSignature(VenueError, code=4405, exit_code=5):
     """The venue does not accept the key or its signature."""
 
-    name = "BAD_SIGNATURE"
-    code = 4405
-    exit_code = 5
 
-
-class SequenceGap(VenueError):
+class SequenceGap(VenueError, code=4406, exit_code=1):
     """Messages of the venue are missing."""
 
-    name = "SEQUENCE_GAP"
-    code = 4406
-    exit_code = 1
 
-
-class VenueClosed(VenueError):
+class VenueClosed(VenueError, code=4407):
     """The venue has ended its business."""
 
-    name = "VENUE_CLOSED"
-    code = 4407
 
-
-class VenueProtocolError(VenueError):
+class VenueProtocolError(VenueError, code=4408, exit_code=1, name="VENUE_PROTOCOL"):
     """The venue sent what its own documentation rules out. `evidence` is the text, shortened."""
-
-    name = "VENUE_PROTOCOL"
-    code = 4408
-    exit_code = 1
 
     EVIDENCE_CHARS_MAX: ClassVar[int] = 200
 
@@ -491,132 +349,76 @@ class VenueProtocolError(VenueError):
         return VenueProtocolError, (self.venue, self.rule, self.evidence)
 
 
-class DataError(OnetapeError):
+class DataError(OnetapeError, exit_code=3):
     """Data cannot be read, or must not be written."""
 
-    exit_code = 3
 
-
-class BadInput(DataError):
+class BadInput(DataError, code=4501):
     """The data is not what its format says."""
 
-    name = "BAD_INPUT"
-    code = 4501
 
-
-class UnknownFormat(DataError):
+class UnknownFormat(DataError, code=4502):
     """No reader knows this form of data."""
 
-    name = "UNKNOWN_FORMAT"
-    code = 4502
 
-
-class UnknownSymbol(DataError):
+class UnknownSymbol(DataError, code=4503):
     """The data or the venue has no such instrument."""
 
-    name = "UNKNOWN_SYMBOL"
-    code = 4503
 
-
-class TornTape(DataError):
+class TornTape(DataError, code=4504):
     """The tape is damaged."""
 
-    name = "TORN_TAPE"
-    code = 4504
 
-
-class JournalLocked(DataError):
+class JournalLocked(DataError, code=4505, exit_code=1):
     """Another process is the journal's writer."""
 
-    name = "JOURNAL_LOCKED"
-    code = 4505
-    exit_code = 1
 
-
-class SchemaMismatch(DataError):
+class SchemaMismatch(DataError, code=4506):
     """The record's fields are not those this build expects."""
 
-    name = "SCHEMA_MISMATCH"
-    code = 4506
 
-
-class DiskFull(DataError):
+class DiskFull(DataError, code=4507, exit_code=1):
     """No room is left to write."""
 
-    name = "DISK_FULL"
-    code = 4507
-    exit_code = 1
 
-
-class IoFailed(DataError):
+class IoFailed(DataError, code=4508, exit_code=1):
     """The operating system refused: a permission, a read-only disk, a broken device."""
 
-    name = "IO_FAILED"
-    code = 4508
-    exit_code = 1
 
-
-class RuntimeFailure(OnetapeError):
+class RuntimeFailure(OnetapeError, exit_code=1):
     """The system itself, its configuration or a strategy has failed."""
 
-    exit_code = 1
 
-
-class NotAvailable(RuntimeFailure):
+class NotAvailable(RuntimeFailure, code=4601):
     """This build, platform or venue does not have it."""
 
-    name = "NOT_AVAILABLE"
-    code = 4601
 
-
-class BadConfig(RuntimeFailure):
+class BadConfig(RuntimeFailure, code=4602, exit_code=2):
     """The configuration or the command line is wrong."""
-
-    name = "BAD_CONFIG"
-    code = 4602
-    exit_code = 2
 
 
 class UsageError(BadConfig):
     """A command was called with arguments it cannot take."""
 
 
-class StrategyError(RuntimeFailure):
+class StrategyError(RuntimeFailure, code=4603):
     """The strategy's code raised."""
 
-    name = "STRATEGY_ERROR"
-    code = 4603
 
-
-class Divergence(RuntimeFailure):
+class Divergence(RuntimeFailure, code=4604, exit_code=4):
     """A replay did not do what the recorded run did."""
 
-    name = "DIVERGENCE"
-    code = 4604
-    exit_code = 4
 
-
-class DuplicateCommand(RuntimeFailure):
+class DuplicateCommand(RuntimeFailure, code=4605, exit_code=5):
     """A command of that id has been carried out already."""
 
-    name = "DUPLICATE_COMMAND"
-    code = 4605
-    exit_code = 5
 
-
-class ProcessDown(RuntimeFailure):
+class ProcessDown(RuntimeFailure, code=4606, exit_code=6):
     """The process it is for is not running."""
 
-    name = "PROCESS_DOWN"
-    code = 4606
-    exit_code = 6
 
-
-class InvariantViolation(OnetapeError):
+class InvariantViolation(OnetapeError, code=4607):
     """Our own state contradicts itself. Never caught below the process."""
-
-    name = "INVARIANT_VIOLATION"
-    code = 4607
 
 
 def check(condition: bool, rule: str, *, location: str = "") -> None:
@@ -649,80 +451,3 @@ def refusals_by_name(counted: dict[str, dict[int, int]]) -> dict[str, dict[str, 
         for state, codes in counted.items()
         if codes
     }
-
-
-__all__ = [
-    "BY_CODE",
-    "BY_NAME",
-    "AccountMode",
-    "BadConfig",
-    "BadInput",
-    "BadSignature",
-    "BannedSymbol",
-    "BlockedByRiskAlert",
-    "ClockSkew",
-    "ControlError",
-    "DataError",
-    "DeltaDeviationExceeded",
-    "DiskFull",
-    "Divergence",
-    "DuplicateClientId",
-    "DuplicateCommand",
-    "FundsError",
-    "FundsLocked",
-    "HaltedAccount",
-    "HedgeFailed",
-    "InsufficientFunds",
-    "InvalidAccount",
-    "InvalidAmount",
-    "InvariantViolation",
-    "IoFailed",
-    "JournalLocked",
-    "Killed",
-    "LossHalt",
-    "MarketDataUnavailable",
-    "NoGuardian",
-    "NotAvailable",
-    "NotOwner",
-    "NotProtected",
-    "OnetapeError",
-    "OrderBelowMinNotional",
-    "OrderError",
-    "OrderInvalid",
-    "OrderOutcomeUnknown",
-    "OrderRate",
-    "OrderUnknown",
-    "OrderWouldCross",
-    "OrderWouldTrigger",
-    "PermissionDenied",
-    "PositionLimit",
-    "PriceBand",
-    "ProcessDown",
-    "ProxyFailed",
-    "RateLimited",
-    "ReduceOnlyViolated",
-    "RiskError",
-    "RuntimeFailure",
-    "SchemaMismatch",
-    "SelfTrade",
-    "SequenceGap",
-    "ServiceTimeout",
-    "StaleData",
-    "StrategyError",
-    "TornTape",
-    "TradingStopped",
-    "UnknownCurrency",
-    "UnknownFormat",
-    "UnknownSubaccount",
-    "UnknownSymbol",
-    "UsageError",
-    "VenueClosed",
-    "VenueError",
-    "VenueProtocolError",
-    "VenueRateLimit",
-    "VenueRejected",
-    "VenueUnavailable",
-    "check",
-    "code_name",
-    "refusals_by_name",
-]

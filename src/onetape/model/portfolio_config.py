@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from math import isfinite
 from typing import Any, Final, Literal
 
 import msgspec
 
 from onetape.model.errors import BadConfig, BadInput, UsageError
-from onetape.model.symbol import parse_symbol
+from onetape.model.symbol import at_exchange, parse_symbol
 from onetape.model.time import parse_period
 
 __all__ = ["SCHEMES", "MemberConfig", "PortfolioConfig", "check_portfolio"]
@@ -97,6 +98,11 @@ def _violations(config: PortfolioConfig) -> Iterator[tuple[tuple[str, ...], str,
     for key in ("returns", "rebalance"):
         if fault := _period_fault(getattr(config, key)):
             yield (key,), fault, 'as "1h"'
+    for name, each in config.strategies.items():
+        for symbol in each.symbols:
+            if at_exchange(symbol) != symbol:
+                todo = f"write {at_exchange(symbol)}: what is wanted is divided over the accounts"
+                yield ("strategies", name, "symbols"), f"{symbol} is of one account", todo
     traded = set(config.symbols)
     if isinstance(config.weights, dict):
         for symbol in sorted(config.weights.keys() ^ traded):
@@ -104,6 +110,9 @@ def _violations(config: PortfolioConfig) -> Iterator[tuple[tuple[str, ...], str,
                 "a weight, and no strategy that trades it" if symbol in config.weights else "a strategy, and no weight"
             )
             yield ("weights",), f"{symbol} has {both}", "weights and strategies name the same symbols"
+        for symbol, weight in config.weights.items():
+            if not 0 <= weight < float("inf"):
+                yield ("weights",), f"{symbol} has a weight of {weight}", "0 or more; a target below 0 is short"
     elif config.weights and config.weights not in SCHEMES:
         yield ("weights",), f"no weights `{config.weights}`", f"there are {', '.join(SCHEMES)}"
     if not isinstance(config.weights, str) or config.weights in ("", "equal"):
@@ -145,6 +154,9 @@ def _member_faults(each: MemberConfig, has_weights: bool) -> Iterator[tuple[str,
         yield "lots, and [portfolio] has weights", "lots", "sizes come from the one or from the other"
     if not has_weights and each.share:
         yield "a share, and [portfolio] has no weights", "share", "sizes come from `lots` then"
+    for lots in each.lots.values() if isinstance(each.lots, dict) else [each.lots]:
+        if not isfinite(lots):
+            yield f"lots of {lots}", "lots", "a finite number"
     if isinstance(each.lots, dict):
         for symbol in sorted(each.lots.keys() ^ set(each.symbols)):
             other = "is not among its symbols" if symbol in each.lots else "is traded and has none"

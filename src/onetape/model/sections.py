@@ -124,6 +124,7 @@ class AccountConfig(Section, frozen=True):
     key: str = ""
     secret: str = ""
     password: str = ""  # a third secret, where a venue behind ccxt has one
+    api_config_key: str = ""  # pacifica: a secret that raises its limits on requests
     proxy: str = ""  # of [proxies]: the way of all its connections; "": directly
     subaccounts: dict[str, int] = {}  # name -> slot; 0 is the total, 1 main
     position_max: dict[str, float] = {}  # symbol -> quantity, what works counted as filled

@@ -114,6 +114,7 @@ class _Going:
     sent_at: int
     message: str
     began: int
+    said_at: int  # last, also where that was not told
     more: int = 0
     is_acked: bool = False  # a person knows: it is not told again until it has ended
 
@@ -133,6 +134,7 @@ class Desk:
         going = self._going.pop(alert.key, None)
         if going is not None and (going.is_acked or alert.time - going.sent_at < REPEAT_NS[alert.severity]):
             going.more += 1
+            going.said_at = alert.time
             self._going[alert.key] = going
             return None
         if alert.severity is not Severity.CRITICAL and not self._has_room(alert.time):
@@ -140,7 +142,7 @@ class Desk:
             return None
         more = 0 if going is None else going.more
         began = alert.time if going is None else going.began
-        self._going[alert.key] = _Going(alert.time, alert.message, began)
+        self._going[alert.key] = _Going(alert.time, alert.message, began, alert.time)
         if len(self._going) > KEYS_MAX:
             # A note goes first: what goes on has an end that is to be told.
             del self._going[next((key for key in self._going if key[3]), next(iter(self._going)))]
@@ -148,11 +150,11 @@ class Desk:
 
     def over(self, subject: str, now: int, message: str = "", *, before: int = 0) -> Iterator[Alert]:
         """What was told of this subject, or of a part of it, goes on no more: an alert that says
-        so, for each thing. message: how it ended, else what it was. before: only what began until
+        so, for each thing. message: how it ended, else what it was. before: only what was last said until
         then, ns; 0: all."""
         ended: dict[tuple[str, str], _Going] = {}
         for key, going in list(self._going.items()):
-            if key[3] or (before and going.began > before):
+            if key[3] or (before and going.said_at > before):
                 continue
             if key[1] == subject or key[1].startswith(f"{subject} "):
                 del self._going[key]
@@ -178,7 +180,7 @@ class Desk:
         for each in alerts:
             alert = Alert.of(each)
             is_acked = each.get("acked") is not None
-            self._going[alert.key] = _Going(alert.time, alert.message, alert.time, is_acked=is_acked)
+            self._going[alert.key] = _Going(alert.time, alert.message, alert.time, alert.time, is_acked=is_acked)
 
     def _has_room(self, now: int) -> bool:
         while self._left and now - self._left[0] >= 60 * SECOND:

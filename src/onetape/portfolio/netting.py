@@ -73,11 +73,23 @@ class SharedPosition:
         self._take(trades)
         return trades
 
-    def settle(self) -> dict[int, int]:
-        """Closes what each holds, at the end of a contract: by member, signed. Nobody wants anything of it any more."""
-        closed = {member: -held for member, held in self.held.items() if held}
-        for each in (self.held, self.wanted, self._sent):
-            each.clear()
+    def settle(self, qty: int) -> dict[int, int]:
+        """Closes what is held at the end of a contract: by member, signed, which add up to qty. The last account's
+        closes all that is left; one before it only what members hold on its side, by how much. Nobody wants anything of
+        the contract any more."""
+        if qty == -sum(self.held.values()):
+            closed = {member: -held for member, held in self.held.items() if held}
+        else:
+            side = 1 if qty > 0 else -1
+            able = {member: -held * side for member, held in self.held.items() if held * side < 0}
+            size = min(abs(qty), sum(able.values()))
+            found = split(size, able, self.lot) if size else {}
+            closed = {member: each * side for member, each in found.items() if each}
+            if rest := qty - size * side:
+                closed[UNOWNED] = closed.get(UNOWNED, 0) + rest
+        self._take(list(closed.items()))
+        self.wanted.clear()
+        self._sent.clear()
         return closed
 
     def _take(self, trades: list[tuple[int, int]]) -> None:

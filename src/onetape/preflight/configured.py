@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from onetape.model.config import SECRET_KEYS
 from onetape.model.proxy import Proxy, parse_proxy_url
 from onetape.model.sections import Config, VenueConfig
 from onetape.security.confine import confine
@@ -44,7 +45,7 @@ def clean_environ(config: Config) -> dict[str, str]:
 def secret_places(config: Config) -> list[str]:
     """Lists where secrets of the configuration are, as it says it."""
     accounts = config.accounts.values()
-    places = [p for each in accounts for p in (each.key, each.secret, each.password)]
+    places = [getattr(each, name) for each in accounts for name in SECRET_KEYS]
     places += [p for each in config.guardian.accounts.values() for p in (each.key, each.secret)]
     places += [each.password for each in config.proxies.values()]
     places += [config.s3.key, config.s3.secret, config.recorder.url]

@@ -132,14 +132,14 @@ def _check_named(name: str, venue: VenueConfig) -> None:
         )
 
 
-def keys_of(name: str, account: AccountConfig, environ: Mapping[str, str], folder: Path) -> tuple[str, str]:
-    """Returns an account's key and secret. Raises BadConfig, PermissionDenied."""
-    found = [secret_of(name, account, what, environ, folder) for what in ("key", "secret")]
-    return found[0], found[1]
+def keys_of(name: str, account: AccountConfig, environ: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """Returns an account's key and secret, and its API config key, "" without. Raises BadConfig, PermissionDenied."""
+    wanted = ("key", "secret", *(["api_config_key"] if account.api_config_key else []))
+    return {"api_config_key": "", **{what: secret_of(name, account, what, environ, folder) for what in wanted}}
 
 
 def secret_of(name: str, account: AccountConfig, what: str, environ: Mapping[str, str], folder: Path) -> str:
-    """what: key or secret. Raises BadConfig, PermissionDenied."""
+    """what: key, secret or api_config_key. Raises BadConfig, PermissionDenied."""
     place = getattr(account, what)
     if not place:
         raise BadConfig(

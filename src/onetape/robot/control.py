@@ -9,12 +9,13 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from onetape.engine.parameters import described
 from onetape.engine.plan import to_toml, toml_value
-from onetape.engine.robot_commands import PARAMS, START, STOP
+from onetape.engine.robot_commands import PARAMS, START, STOP, TARGETS
 from onetape.ipc.beside import Beside
 from onetape.ipc.door import Command, Do, Door, Handler
 from onetape.ipc.names import encoded, process_socket
@@ -58,6 +59,7 @@ class RobotControl:
             PARAMS: Handler(self._params, fields=None, reaches_out=True),
             STOP: Handler(self._stop, reaches_out=True),
             START: Handler(self._start, reaches_out=True),
+            **{name: Handler(partial(self._target, name), fields=None, reaches_out=True) for name in TARGETS},
             "save": Handler(self._save, reaches_out=True),
             "status": Handler(lambda _: self.snapshot, asks=True, anyone=True),
         }
@@ -118,6 +120,16 @@ class RobotControl:
         if self._session.loop.halted:
             raise StrategyError("the robot is halted, its strategy failed", todo=f"onetape restart robot:{self._name}")
         return lambda: self._allow(START)
+
+    def _target(self, name: str, command: Command) -> Do:
+        fields = dict(command.fields)
+        self._session.check_target(name, fields)
+
+        def do() -> dict[str, Any]:
+            self._session.ask(name, fields)
+            return {"symbol": fields["symbol"], "works": self._session.works(fields["symbol"])}
+
+        return do
 
     def _allow(self, command: str) -> None:
         self._session.ask(command, {})

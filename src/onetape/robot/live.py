@@ -33,7 +33,7 @@ from onetape.gateway.shared_gateway import check_followed, starting, wait_for_ot
 from onetape.guardian.options import GUARDIAN, guarded_account, guardian_options, has_guardian
 from onetape.ipc.local_socket import connect
 from onetape.ipc.names import process_socket
-from onetape.model.config import parse_executions
+from onetape.model.config import parse_executions, with_robot
 from onetape.model.errors import BadConfig, BadInput, NotAvailable, OnetapeError, ProcessDown, VenueUnavailable
 from onetape.model.money import money, money_units
 from onetape.model.proxy import Proxy
@@ -49,8 +49,9 @@ from onetape.robot.earlier_run import Earlier, live_robot, rebuilt, wait_until_s
 from onetape.robot.live_history import Asks, queried_history
 from onetape.robot.live_inputs import hub_of, live_inputs, with_market
 from onetape.robot.live_options import LiveOptions
-from onetape.robot.options import symbols_at
+from onetape.robot.options import check_not_shared, symbols_at, traded_venues
 from onetape.robot.robot_run import SAMPLE_NS, RobotRun, follow, stop_request, watch_of
+from onetape.robot.watched_gateways import WatchedGateways
 from onetape.runs.outcome import RunResult
 from onetape.runs.preparing import prepare_plan, strategy_class
 from onetape.runs.recording import begin_run, run_folder, run_uuid
@@ -62,11 +63,13 @@ from onetape.venues.open import outside_wallet
 __all__ = [
     "Asks",
     "LiveOptions",
+    "OwnExchanges",
     "account_of",
     "addressed",
     "drain",
     "gateway_options",
     "gateway_process",
+    "on_accounts",
     "open_live",
     "options_at",
     "run_live",
@@ -81,7 +84,9 @@ DRAIN_S: Final = 5.0  # for the answers to the last cancels
 
 
 @contextmanager
-def gateway(options: LiveOptions, symbols: list[str]) -> Iterator[tuple[str, GatewayClient]]:
+def gateway(
+    options: LiveOptions, symbols: list[str], exchanges: OwnExchanges | None = None
+) -> Iterator[tuple[str, GatewayClient]]:
     """Yields the account's gateway: one that runs, or one of our own until the block ends, and at least until other
     robots that have joined it are gone. Raises BadConfig for symbols that one which runs does not follow."""
     config = options.config
@@ -92,7 +97,7 @@ def gateway(options: LiveOptions, symbols: list[str]) -> Iterator[tuple[str, Gat
             client = _running(options.home, name)
             is_ours = client is None
             if client is None:
-                started = stack.enter_context(gateway_options(options, symbols))
+                started = stack.enter_context(gateway_options(options, symbols, exchanges))
                 client = stack.enter_context(gateway_process(started, clean_environ(config)))
             else:
                 check_followed(client, symbols)
@@ -131,20 +136,36 @@ def _running(home: Path, account: str) -> GatewayClient | None:
         return None
 
 
+class OwnExchanges:
+    """Runs the simulated exchanges that accounts are at, one a venue, until its stack is left."""
+
+    def __init__(self, config: Config, stack: ExitStack) -> None:
+        self._config, self._stack = config, stack
+        self._started: dict[str, dict[str, Any]] = {}
+
+    def of(self, venue: str) -> dict[str, Any] | None:
+        """Returns what the exchange of a venue says when it is ready. None: it is not ours."""
+        section = self._config.venues[venue]
+        if not is_simulated(section):
+            return None
+        if venue not in self._started:
+            own = simulated_exchange(simulated_kind(section.kind), section.seed, clean_environ(self._config))
+            self._started[venue] = self._stack.enter_context(own)
+        return self._started[venue]
+
+
 @contextmanager
-def gateway_options(options: LiveOptions, symbols: list[str]) -> Iterator[GatewayOptions]:
+def gateway_options(
+    options: LiveOptions, symbols: list[str], exchanges: OwnExchanges | None = None
+) -> Iterator[GatewayOptions]:
     """Yields what a gateway of our own is started with; an exchange and a guardian of our own run until the block
-    ends."""
+    ends. exchanges: of several accounts together."""
     config = options.config
     assert config is not None
     _, account = account_of(config, options.account)
-    venue = config.venues[account.venue]
-    check_open(account.venue, venue)
+    check_open(account.venue, config.venues[account.venue])
     with ExitStack() as stack:
-        exchange = None
-        if is_simulated(venue):
-            kind = simulated_kind(venue.kind)
-            exchange = stack.enter_context(simulated_exchange(kind, venue.seed, clean_environ(config)))
+        exchange = (exchanges or OwnExchanges(config, stack)).of(account.venue)
         started = options_at(options, exchange, symbols, is_new=True)
         if started.is_guarded:
             stack.enter_context(_guardian(options, config, started))
@@ -277,6 +298,7 @@ def addressed(
         intents=limits.intents,
         key=keys["key"],
         secret=keys["secret"],
+        api_config_key=keys.get("api_config_key", ""),
         home=str(home),
         symbols=symbols,
         position_max=limits.position_max,
@@ -325,26 +347,35 @@ def _started(
 ) -> GatewayOptions:
     """Returns the gateway's options. Raises for what cannot be traded on."""
     target = replace(target_of(account.venue, venue), proxy=proxy)
-    key, secret = keys_of(name, account, options.environ, options.folder)
+    keys = keys_of(name, account, options.environ, options.folder)
     if venue.kind in CHECKED:
         wanted = Wanted(account.position_mode == "hedge", account.allow_withdraw)
-        preflight(target, name, key, secret, symbols, wanted)
+        preflight(target, name, keys["key"], keys["secret"], symbols, wanted)
     exchange = {"venue": venue.kind, **target.addresses._asdict()}
-    return addressed(options.home, name, exchange, {"key": key, "secret": secret}, symbols, account)
+    return addressed(options.home, name, exchange, keys, symbols, account)
 
 
 def run_live(options: LiveOptions) -> RunResult:
     """Runs `onetape run --live`, with the gateway in a process of its own: until Ctrl-C or --seconds; then what works
     is cancelled."""
-    assert not options.single
+    config = options.config
+    assert not options.single and config is not None
+    options = on_accounts(options)
     symbols = symbols_of(options)
     deadline = options.deadline
-    with gateway(options, symbols) as (account, client):
-        robot = open_live(options, {account: client})
+    with ExitStack() as stack:
+        exchanges = OwnExchanges(config, stack)
+        gateways = dict(
+            stack.enter_context(gateway(replace(options, account=name), traded_on(options, name, symbols), exchanges))
+            for name in options.venues or (options.account,)
+        )
+        robot = open_live(options, gateways)
+        watched = WatchedGateways(robot.session) if options.venues else None
+        watch = watch_of(options, deadline, watched.look if watched is not None else None)
         with stop_request([robot]) as stopping:
             try:
                 options.doing("")
-                follow([robot], watch_of(options, deadline), stopping)
+                follow([robot], watch, stopping)
                 drain([robot])
             except BaseException:
                 robot.close(keep=True)
@@ -352,6 +383,24 @@ def run_live(options: LiveOptions) -> RunResult:
             result = robot.close(keep=True)
     assert result is not None
     return result
+
+
+def on_accounts(options: LiveOptions) -> LiveOptions:
+    """Returns the options of a robot on several accounts: those that it names, or its portfolio's file does. The same
+    where it is on one. Raises BadConfig, NotAvailable."""
+    config = options.config
+    assert config is not None
+    of_file = tuple(getattr(strategy_class(options), "_exchanges", ())) if not options.account else ()
+    names = options.accounts or of_file
+    if len(names) < 2:
+        return replace(options, account=names[0]) if names else options
+    section = {"strategy": "run", "accounts": list(names), "subaccount": options.subaccount}
+    robot = with_robot(config, "run", section, location="--account").robots["run"]
+    for name in names:
+        check_not_shared(config, name)
+    if has_guardian(config):
+        raise NotAvailable("a guardian beside several accounts in the foreground", todo="use `onetape up`")
+    return replace(options, account=names[0], venues=traded_venues(config, robot))
 
 
 def open_live(options: LiveOptions, gateways: Mapping[str, Asks], before: Earlier | None = None) -> RobotRun:
@@ -446,7 +495,7 @@ def _is_traded(text: str, options: LiveOptions) -> bool:
         symbol = parse_symbol(text)
     except OnetapeError:
         return False
-    if options.config is None:
+    if options.config is None or options.venues:
         return symbol.is_unified and symbol.venue in options.venues.values()
     _, account = account_of(options.config, options.account)
     kind = options.config.venues[account.venue].kind

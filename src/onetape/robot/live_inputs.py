@@ -46,7 +46,7 @@ def with_market(
     texts = [text for value in values for text in (value if isinstance(value, (list, tuple)) else [value])]
     named = {text for text in texts if isinstance(text, str) and _is_instrument(text)}
     more = named - {*hub["symbols"], *hub["own"]}
-    return replace(live, market=sorted(hub["symbols"]), market_more=sorted(more))
+    return replace(live, market=sorted({*hub["symbols"]}), market_more=sorted(more))
 
 
 def _is_instrument(text: str) -> bool:

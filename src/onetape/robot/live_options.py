@@ -16,12 +16,13 @@ __all__ = ["LiveOptions"]
 @dataclass(frozen=True, slots=True)
 class LiveOptions(RobotRunOptions):
     """Holds what `onetape run --live` takes. config: onetape.toml; folder: what its paths are relative to; account:
-    which, where there are several; subaccount: whose money the robot trades with; venues: of a robot on several
-    accounts those, each with the venue of the symbols that are traded on it."""
+    which, where there are several; accounts: which it trades on, of several; subaccount: whose money the robot trades
+    with; venues: of a robot on several accounts those, each with the venue of the symbols that are traded on it."""
 
     config: Config | None = None
     folder: Path = Path()
     account: str = ""
+    accounts: Sequence[str] = ()
     venues: Mapping[str, str] = field(default_factory=dict)
     subaccount: str = "main"
     single: bool = False  # gateway and robot in this process

@@ -1,4 +1,4 @@
-"""Trading live in one process: the gateway and its robot in one event loop, on the same journals.
+"""Trading live in one process: gateways and their robot in one event loop, on the same journals.
 
 Everything goes the same way as between processes: the market and the account's news go to the gateway's tape, the robot
 reads them there and writes requests to its own journal, and the gateway takes them from that. Only nobody has to be
@@ -14,7 +14,9 @@ import asyncio
 import gc
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, ExitStack
+from dataclasses import replace
 from typing import Any, Final
 
 import uvloop
@@ -24,8 +26,19 @@ from onetape.gateway.bridge_process import bridged
 from onetape.gateway.client import GatewayClient, checked
 from onetape.gateway.gateway import Gateway
 from onetape.gateway.options import GatewayOptions
+from onetape.ipc.scheduling import take_short_slices
 from onetape.model.errors import BadConfig, OnetapeError, ProcessDown, VenueUnavailable
-from onetape.robot.live import DRAIN_S, LiveOptions, account_of, gateway_options, open_live, symbols_of
+from onetape.robot.live import (
+    DRAIN_S,
+    LiveOptions,
+    OwnExchanges,
+    account_of,
+    gateway_options,
+    on_accounts,
+    open_live,
+    symbols_of,
+    traded_on,
+)
 from onetape.robot.robot_run import RobotRun, watch_of
 from onetape.runs.outcome import RunResult
 
@@ -35,17 +48,22 @@ LOOK_EVERY_S: Final = 0.25  # also when nothing comes: Ctrl-C, --seconds, a gate
 
 
 class Single:
-    """Lets robots and their gateway take turns until none has written anything.
+    """Lets robots and their gateways take turns until none has written anything.
 
     One turn in a callback: the loop writes what goes by REST when its callbacks have ended, and the robot's look at the
     tape on which its own request stands can wait for that.
     """
 
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
+    def __init__(self) -> None:
+        self._gateways: list[Gateway] = []
         self.robots: list[RobotRun] = []
         self.ended: Callable[[RobotRun, BaseException | None], None] = lambda _robot, _why: None
         self._is_turning = self._is_called = False
+
+    def add(self, gateway: Gateway) -> None:
+        """Has the others take a turn after anything that the gateway has written."""
+        self._gateways.append(gateway)
+        gateway.listener = self.turn
 
     def _step(self, robot: RobotRun) -> None:
         """Takes one step of a robot. One that ends, by itself or by a fault, is the others' business no more."""
@@ -59,7 +77,7 @@ class Single:
         self.ended(robot, fault)
 
     def turn(self) -> None:
-        """Takes a turn of all, after anything was written to the gateway's tape."""
+        """Takes a turn of all, after anything was written to a gateway's tape."""
         if self._is_turning:
             self._is_called = True  # called by what follows
             return
@@ -69,7 +87,8 @@ class Single:
         try:
             for robot in list(self.robots):
                 self._step(robot)
-            self._gateway.robots.look()
+            for gateway in self._gateways:
+                gateway.robots.look()
         finally:
             self._is_turning = False
         if self._is_called:
@@ -93,16 +112,27 @@ class LocalGateway:
 
 def run_single(options: LiveOptions) -> RunResult:
     """Runs `onetape run --live --single`: until Ctrl-C or --seconds; then what works is cancelled."""
-    assert options.config is not None
-    account, _ = account_of(options.config, options.account)
-    _refuse_another(options, account)
+    config = options.config
+    assert config is not None
+    options = on_accounts(options)
+    accounts = list(options.venues) or [account_of(config, options.account)[0]]
+    for account in accounts:
+        _refuse_another(options, account)
     symbols = symbols_of(options)
 
     async def work() -> RobotRun:
-        async with bridged(started) as reached:
-            return await _trade(options, account, reached)
+        async with AsyncExitStack() as bridges:
+            reached = {name: await bridges.enter_async_context(bridged(each)) for name, each in started.items()}
+            return await _trade(options, reached)
 
-    with gateway_options(options, symbols) as started:
+    with ExitStack() as stack:
+        exchanges = OwnExchanges(config, stack)
+        started = {
+            name: stack.enter_context(
+                gateway_options(replace(options, account=name), traded_on(options, name, symbols), exchanges)
+            )
+            for name in accounts
+        }
         robot = uvloop.run(work())
     result = robot.close(keep=True)
     assert result is not None
@@ -117,36 +147,36 @@ def _refuse_another(options: LiveOptions, account: str) -> None:
     raise BadConfig(f"a gateway of {account} runs already", location="--single", todo="leave --single out")
 
 
-async def _trade(options: LiveOptions, account: str, started: GatewayOptions) -> RobotRun:
+async def _trade(options: LiveOptions, started: Mapping[str, GatewayOptions]) -> RobotRun:
     """Trades, and returns the robot when it has ended; it is still to be closed."""
+    take_short_slices()
     deadline = options.deadline
     loop = asyncio.get_running_loop()
-    gateway = Gateway(started, is_single=True)
-    ready, stop = asyncio.Event(), asyncio.Event()
+    stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    running = asyncio.ensure_future(gateway.run(ready.set))
+    gateways = {name: Gateway(each, is_single=True) for name, each in started.items()}
+    running: set[asyncio.Future[None]] = set()
     robot: RobotRun | None = None
     try:
-        await _either(running, ready)
-        if not ready.is_set():
-            await running  # says why
-            raise VenueUnavailable("the gateway did not start", location=started.rest)
+        for gateway in gateways.values():
+            await _begun(gateway, running)
         # It waits for the market, which comes over this loop.
-        local = LocalGateway(gateway, loop)
-        robot = await loop.run_in_executor(None, open_live, options, {account: local})
-        single = Single(gateway)
+        local = {name: LocalGateway(gateway, loop) for name, gateway in gateways.items()}
+        robot = await loop.run_in_executor(None, open_live, options, local)
+        single = Single()
         single.robots.append(robot)
         faults: list[BaseException | None] = []
         single.ended = lambda _robot, why: faults.append(why)
         gc.freeze()  # what is there now stays: no collection need look through it
-        gateway.listener = single.turn
+        for gateway in gateways.values():
+            single.add(gateway)
         single.turn()
         if options.spin:
             _stay_awake(loop, stop)
         options.doing("")
         watch = watch_of(options, deadline)
-        while not (running.done() or faults or stop.is_set()) and watch([robot]):
+        while not (any(each.done() for each in running) or faults or stop.is_set()) and watch([robot]):
             await _either(running, stop, LOOK_EVERY_S)
             single.turn()
         if faults and faults[0] is not None:
@@ -157,17 +187,31 @@ async def _trade(options: LiveOptions, account: str, started: GatewayOptions) ->
             robot.close(keep=True)
         raise
     finally:
-        gateway.listener = None
-        gateway.stopping.set()
-        await asyncio.wait({running})
-    await running  # a gateway that failed says so
+        for gateway in gateways.values():
+            gateway.listener = None
+            gateway.stopping.set()
+        if running:
+            await asyncio.wait(running)
+    for each in running:
+        await each  # a gateway that failed says so
     return robot
 
 
-async def _either(running: asyncio.Future[None], event: asyncio.Event, timeout: float = 1e9) -> None:
-    """Waits until the gateway ends, the event is set, or so many seconds have passed."""
+async def _begun(gateway: Gateway, running: set[asyncio.Future[None]]) -> None:
+    """Begins a gateway, which is one of those that run from then on. Raises what kept it from it."""
+    ready = asyncio.Event()
+    task = asyncio.ensure_future(gateway.run(ready.set))
+    running.add(task)
+    await _either({task}, ready)
+    if not ready.is_set():
+        await task  # says why
+        raise VenueUnavailable("the gateway did not start", location=gateway.options.rest)
+
+
+async def _either(running: set[asyncio.Future[None]], event: asyncio.Event, timeout: float = 1e9) -> None:
+    """Waits until a gateway ends, the event is set, or so many seconds have passed."""
     waiting = asyncio.ensure_future(event.wait())
-    both: set[asyncio.Future[Any]] = {running, waiting}
+    both: set[asyncio.Future[Any]] = {*running, waiting}
     await asyncio.wait(both, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
 

@@ -10,30 +10,26 @@ from __future__ import annotations
 import resource
 import signal
 import sys
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
-
 from onetape import _core
 from onetape.engine.parameters import coerced
-from onetape.engine.robot_commands import AWAY, BACK
-from onetape.engine.session import Session
 from onetape.gateway.client import GatewayClient
 from onetape.gateway.shared_gateway import check_followed
 from onetape.ipc.process import run_process
-from onetape.model.errors import BadConfig, ProcessDown, StrategyError
+from onetape.ipc.scheduling import take_short_slices
+from onetape.model.errors import BadConfig, StrategyError
 from onetape.robot.control import RobotControl
 from onetape.robot.control_tape import RobotTape
 from onetape.robot.earlier_run import earlier_of
 from onetape.robot.live import Asks, LiveOptions, drain, open_live, symbols_of, traded_on
 from onetape.robot.options import WAITS, RobotOptions
 from onetape.robot.robot_run import RobotRun
+from onetape.robot.watched_gateways import WatchedGateways
 from onetape.runs.preparing import strategy_class
-from onetape.tape.journal import Frame, JournalReader
 from onetape.tape.wait import Waiter
 
 WAIT_S: Final = 0.1  # the longest without a look at what else there is
@@ -41,8 +37,6 @@ __all__ = ["begun", "halted_words", "live_options", "section_of"]
 
 ROOM_BYTES: Final = 1 << 29  # reserved by threads and compiled code, and not used
 HALTED: Final = 4  # exit code: the strategy failed and is to stay away
-LOOK_S: Final = 0.5  # whether its gateway's journal is where it was
-GATEWAY_GONE_S: Final = 60.0  # the supervisor has given it up by then, or is about to
 
 
 def main() -> int:
@@ -50,6 +44,7 @@ def main() -> int:
 
 
 def _trade(options: RobotOptions) -> int:
+    take_short_slices()
     if options.memory_max:
         # The supervisor looks at what is resident, a few times a second. What grows faster than
         # that fails in this process: nobody else's memory is taken meanwhile.
@@ -193,7 +188,7 @@ def _follow(robot: RobotRun, waiter: Waiter, control: RobotControl, stopping: li
     """Runs the robot until a signal stops it, it has stopped itself, or its gateways stay away."""
     writer = robot.session.writer
     assert writer is not None
-    gateways = _Gateways(robot.session)
+    gateways = WatchedGateways(robot.session)
     is_halted = False
     while not stopping:
         outcome = robot.turn()
@@ -208,57 +203,6 @@ def _follow(robot: RobotRun, waiter: Waiter, control: RobotControl, stopping: li
         gateways.look()
         if outcome != _core.RunOutcome.LIMIT:  # else there is more
             waiter.wait(WAIT_S)
-
-
-class _Gateways:
-    """Looks whether a robot's gateways are there. Where it has several, one that is away takes no orders until its
-    tape says that it trades: they are denied at once, and the other accounts are traded on."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        live = session.plan.live
-        assert live is not None
-        self._accounts = [seat.account for seat in live.seats]
-        self._away: dict[int, float] = {}  # since when, by number
-        self._news: dict[int, JournalReader] = {}  # of those of several that are away
-        self._looked = time.monotonic()
-
-    def look(self) -> None:
-        """Raises ProcessDown where all stay away; also when a journal that it follows is not the gateway's any more."""
-        now = time.monotonic()
-        readers = [source.reader for source in self._session.sources[: len(self._accounts)]]
-        for number, reader in enumerate(readers):
-            if reader.core.writer_alive:
-                self._away.pop(number, None)
-            elif number not in self._away:
-                self._away[number] = now
-            if len(readers) > 1:
-                self._note(number, reader)
-        if len(self._away) == len(readers) and now - max(self._away.values()) > GATEWAY_GONE_S:
-            raise ProcessDown("its gateway is gone", location="the robot's loop")
-        if now - self._looked > LOOK_S:
-            self._looked = now
-            for reader in readers:
-                if reader.is_gone:
-                    raise ProcessDown(
-                        "its gateway's journal was deleted, or another one is in its place", location=str(reader.path)
-                    )
-
-    def _note(self, number: int, reader: JournalReader) -> None:
-        fields = {"account": self._accounts[number], "gateway": number}
-        if (news := self._news.get(number)) is None:
-            if number in self._away:
-                self._news[number] = news = JournalReader(reader.path)
-                news.seek_sequence(news.last_sequence + 1)  # not what it has said of its last run
-                self._session.ask(AWAY, fields)
-        elif number not in self._away and any(_says_live(frame) for frame in news.frames(("health",))):
-            self._news.pop(number).close()
-            self._session.ask(BACK, fields)
-
-
-def _says_live(frame: Frame) -> bool:
-    record = msgspec.msgpack.decode(frame.payload)
-    return (record["kind"], record["state"]) == ("account stream", "live")
 
 
 if __name__ == "__main__":

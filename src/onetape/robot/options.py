@@ -10,9 +10,12 @@ from typing import Any, Final
 
 import msgspec
 
+from onetape.exchange.options import ACCOUNTS
 from onetape.model.byte_size import parse_bytes
+from onetape.model.errors import BadConfig
 from onetape.model.sections import Config, RobotConfig
 from onetape.model.symbol import at_exchange, exchange_of
+from onetape.preflight.configured import is_simulated
 
 __all__ = [
     "LOAD_WITHIN_S",
@@ -21,6 +24,7 @@ __all__ = [
     "RobotCheck",
     "RobotOptions",
     "VariantsOptions",
+    "check_not_shared",
     "robot_options",
     "run_journal",
     "said_lines",
@@ -86,6 +90,22 @@ def traded_venues(config: Config, robot: RobotConfig) -> dict[str, str]:
         exchange = exchange_of(config.venues[config.accounts[name].venue].kind)
         found[name] = exchange if exchange not in found.values() else f"{exchange}@{name}"
     return found
+
+
+def check_not_shared(config: Config, name: str) -> None:
+    """Raises BadConfig for an account that a simulated exchange does not have by this name, and whose place, the first,
+    another of the configuration has."""
+    at = config.accounts[name].venue
+    if not is_simulated(config.venues[at]) or name in ACCOUNTS:
+        return
+    first = [each for each, account in config.accounts.items() if account.venue == at and each not in ACCOUNTS[1:]]
+    holder = ACCOUNTS[0] if ACCOUNTS[0] in first else first[0]
+    if name != holder:
+        raise BadConfig(
+            f"{name} would be the account {ACCOUNTS[0]} of the simulated exchange {at}, which {holder} is already",
+            location=config.location("accounts", name),
+            todo=f"it has {' and '.join(ACCOUNTS)}: name two accounts so, or write another [venues.NAME] for {name}",
+        )
 
 
 def symbols_at(venue: str, symbols: Iterable[str]) -> list[str]:

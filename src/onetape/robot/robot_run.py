@@ -168,10 +168,12 @@ def follow(robots: Sequence[RobotRun], watch: Watch | None = None, stopping: Seq
         return
 
 
-def watch_of(options: RobotRunOptions, deadline: float | None) -> Watch:
-    """Notes how far the first robot is; ends at the deadline of the monotonic clock."""
+def watch_of(options: RobotRunOptions, deadline: float | None, look: Callable[[], None] | None = None) -> Watch:
+    """Notes how far the first robot is; ends at the deadline of the monotonic clock. look: called each time."""
 
     def watch(robots: Sequence[RobotRun]) -> bool:
+        if look is not None:
+            look()
         if options.progress is not None:
             options.progress(robots[0].session.loop.counters()["events"], None)
         return deadline is None or time.monotonic() < deadline

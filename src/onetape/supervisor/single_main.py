@@ -28,6 +28,7 @@ from onetape.gateway.bridge_process import bridged
 from onetape.gateway.gateway import Gateway
 from onetape.gateway.options import GatewayOptions
 from onetape.ipc.process import run_process
+from onetape.ipc.scheduling import take_short_slices
 from onetape.model.errors import OnetapeError, VenueUnavailable
 from onetape.model.typed import from_json
 from onetape.robot.control import RobotControl
@@ -69,7 +70,9 @@ class House:
         self.parts = Parts(self.home)
         self.stopping = asyncio.Event()
         self._venues: list[tuple[str, VenueServer, VenueState | None]] = []
-        self._gateways: dict[str, tuple[Gateway, Single, asyncio.Task[None]]] = {}
+        self._gateways: dict[str, tuple[Gateway, asyncio.Task[None]]] = {}
+        self._single = Single()
+        self._single.ended = self._robot_ended
         self._robots: dict[str, _Robot] = {}
 
     async def run(self, ready: Callable[[], None]) -> None:
@@ -152,22 +155,18 @@ class House:
         if not ready.is_set():
             await running  # says why
             raise VenueUnavailable("the gateway did not start", location=started.rest)
-        single = Single(made[0])
-        single.ended = self._robot_ended
-        made[0].listener = single.turn
-        self._gateways[child.name] = (made[0], single, running)
+        self._single.add(made[0])
+        self._gateways[child.name] = (made[0], running)
 
     async def _robot(self, child: Child) -> None:
         options = from_json(await self._options(child), RobotOptions)
-        gateway, single, _ = self._gateways[child.needs[0]]
         loop = asyncio.get_running_loop()
+        accounts = options.venues or (options.account,)
+        places = {name: LocalGateway(self._gateways[f"gateway:{name}"][0], loop) for name in accounts}
         tape = RobotTape(self.home, options.name, options.params)
         try:
-            place = LocalGateway(gateway, loop)
             # It waits for the market, which comes over this loop.
-            robot = await loop.run_in_executor(
-                None, begun, options, live_options(options), tape, {options.account: place}
-            )
+            robot = await loop.run_in_executor(None, begun, options, live_options(options), tape, places)
         except BaseException:
             tape.close()
             raise
@@ -176,18 +175,18 @@ class House:
         )
         self._robots[child.name] = _Robot(robot, tape, control)
         ChildFiles(self.home, child.name).out.write_text(f"ready {robot.folder / 'journal'}\n")
-        single.robots.append(robot)
-        single.turn()
+        self._single.robots.append(robot)
+        self._single.turn()
 
     # --- while it runs ----------------------------------------------------------------------------
 
     def _look(self) -> None:
-        for name, (gateway, single, running) in self._gateways.items():
+        for name, (gateway, running) in self._gateways.items():
             if running.done() and not self.stopping.is_set():
                 self.parts.tell(name, FAILED, "it has ended")
                 self.stopping.set()  # `_end` says why; the supervisor starts all again
-            single.turn()
             gateway.robots.look()
+        self._single.turn()
         for name, each in list(self._robots.items()):
             each.control.turn()
             session = each.robot.session
@@ -209,14 +208,13 @@ class House:
 
     async def _end(self) -> None:
         """In reverse order: robots cancel and wait for the answers."""
-        for _, single, running in self._gateways.values():
-            if not running.done():
-                await drained(single.robots, single.turn)
+        if not any(running.done() for _, running in self._gateways.values()):
+            await drained(self._single.robots, self._single.turn)
         for name, each in self._robots.items():
             each.close()
             self.parts.tell(name, STOPPED)
         faults: list[BaseException] = []
-        for name, (gateway, _, running) in self._gateways.items():
+        for name, (gateway, running) in self._gateways.items():
             gateway.listener = None
             gateway.stopping.set()
             await asyncio.wait({running})
@@ -243,6 +241,7 @@ def main() -> int:
 
 def _run(options: SingleOptions) -> None:
     confine()
+    take_short_slices()
     out, sys.stdout = sys.stdout, sys.stderr  # what a strategy prints is not what we say
 
     def say_ready() -> None:

@@ -121,7 +121,7 @@ def with_secrets_kept(config: Config, environ: Mapping[str, str], folder: Path) 
     accounts = {}
     for name, account in config.accounts.items():
         changed = {}
-        for what in ("key", "secret", "password"):
+        for what in SECRET_KEYS:
             place = getattr(account, what)
             if place.startswith(KEPT_FDS):
                 if place not in kept:

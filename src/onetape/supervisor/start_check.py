@@ -22,7 +22,6 @@ import msgspec
 from onetape.collector.options import collector_options, collectors_of, venue_feed_options
 from onetape.control.options import CONTROL, control_options, has_control
 from onetape.dashboard.options import DASHBOARD, dashboard_options, has_dashboard
-from onetape.exchange.options import ACCOUNTS
 from onetape.guardian.options import GUARDIAN, guardian_options, has_guardian
 from onetape.hub.options import HUB, brought_by_hub, has_hub, hub_options
 from onetape.model.errors import (
@@ -42,7 +41,15 @@ from onetape.preflight.findings import ERROR, OK, WARNING, Finding
 from onetape.preflight.preflight import CHECKED, check_open, look, market_of, secret_of, target_of
 from onetape.preflight.rails import check_rails
 from onetape.recorder.options import RECORDER, has_recorder, recorder_options
-from onetape.robot.options import LOAD_WITHIN_S, Checked, RobotCheck, robot_options, symbols_at, traded_venues
+from onetape.robot.options import (
+    LOAD_WITHIN_S,
+    Checked,
+    RobotCheck,
+    check_not_shared,
+    robot_options,
+    symbols_at,
+    traded_venues,
+)
 from onetape.security.tokens import read_token, token_file
 from onetape.supervisor.fork_server import is_readable
 from onetape.supervisor.options import has_metrics
@@ -84,27 +91,11 @@ def check_start(
     for name in config.accounts:
         try:
             check_rails(config, name)
-            _check_not_shared(config, name)
+            check_not_shared(config, name)
         except OnetapeError as error:
             yield Finding.of(f"account {name}", error)
     robots = [name for name in config.robots if f"robot:{name}" not in running]
     yield from _robots(config, robots, folder, home)
-
-
-def _check_not_shared(config: Config, name: str) -> None:
-    """Raises BadConfig for an account that a simulated exchange does not have by this name, and whose place, the first,
-    another of the configuration has."""
-    at = config.accounts[name].venue
-    if not is_simulated(config.venues[at]) or name in ACCOUNTS:
-        return
-    first = [each for each, account in config.accounts.items() if account.venue == at and each not in ACCOUNTS[1:]]
-    holder = ACCOUNTS[0] if ACCOUNTS[0] in first else first[0]
-    if name != holder:
-        raise BadConfig(
-            f"{name} would be the account {ACCOUNTS[0]} of the simulated exchange {at}, which {holder} is already",
-            location=config.location("accounts", name),
-            todo=f"it has {' and '.join(ACCOUNTS)}: name two accounts so, or write another [venues.NAME] for {name}",
-        )
 
 
 def refuse(findings: Iterator[Finding], verb: str = "up") -> None:
@@ -246,9 +237,6 @@ def _places(config: Config, folder: Path, home: Path, *, single: bool) -> Iterat
         if single and robot.variants:
             own = NotAvailable("variants are processes of their own", todo="without --single")
             yield _at(f"robot {name}", own, config.location("robots", name, "variants"))
-        if single and robot.accounts:
-            several = NotAvailable("a robot on several accounts has a process of its own", todo="without --single")
-            yield _at(f"robot {name}", several, config.location("robots", name, "accounts"))
     names = [OPERATOR, *config.robots]
     names += [name for account in config.accounts.values() for name in account.subaccounts]
     for name in dict.fromkeys(names):

@@ -1,0 +1,238 @@
+"""Targets of several accounts at one exchange together: what is missing is divided, and its parts are parent orders.
+
+Nothing of a target is sent before what worked there is gone, and its parts are on one side: so own orders of two
+accounts cannot meet by a target. An account that turns out to have no room gives its part to the others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from onetape.engine.parent_terms import ParentTerms
+from onetape.execution.amount import plain_of
+from onetape.execution.routing import Room, divided_lots
+from onetape.model.errors import InsufficientFunds, PositionLimit, StrategyError
+from onetape.model.symbol import at_exchange
+
+if TYPE_CHECKING:
+    from onetape import _core
+    from onetape.engine.host import Host
+    from onetape.model.instrument import Instrument
+
+__all__ = ["NEVER", "NO_ROOM", "PASSED", "Divided", "DividedTargets"]
+
+ROOM_SHARE: Final = Decimal("0.9")  # of free money: prices move while parts work
+NO_ROOM: Final = frozenset({PositionLimit.code, InsufficientFunds.code})
+NEVER: Final = 1 << 62  # a time: its gateway is away, or the robot may not trade
+PASSED: Final = "its deadline passed while no robot ran"
+
+
+@dataclass(slots=True)
+class Divided:
+    """A target of several accounts. symbol: as the exchange has it; symbols: on each account; full: of these, whose
+    account refused for want of room; awaited: what has to end before its parts begin; code: why some of it is not
+    reached, 0: nothing says so."""
+
+    symbol: str
+    qty: Decimal
+    name: str
+    signal: int
+    options: dict[str, Any]
+    symbols: list[str]
+    full: set[str] = field(default_factory=set)
+    awaited: list[_core.Order] = field(default_factory=list)
+    code: int = 0
+
+
+class Desk(Protocol):
+    """Works the parts."""
+
+    def tried(self, symbol: str, side: int, lots: int, name: str, options: dict[str, Any]) -> object: ...
+    def start(
+        self, symbol: str, qty: Any, name: str, signal: int | None, options: dict[str, Any]
+    ) -> _core.Order | None: ...
+    def withdrawn(self, symbol: str) -> list[_core.Order]: ...
+    def forget(self, symbol: str) -> None: ...
+    def part_ended(self, symbol: str, code: int) -> None: ...
+    def check_owner(self, symbol: str) -> None: ...
+    def say_of(self, symbol: str, target: int, words: str, level: str) -> None: ...
+    def touch(self) -> None: ...
+
+
+class DividedTargets:
+    """Divides the targets of one strategy's desk, by symbol at its exchange."""
+
+    def __init__(self, host: Host, terms: ParentTerms, desk: Desk, kept: dict[str, list[Any]]) -> None:
+        """kept: goes to the tape with the strategy's memory, and is what an earlier life has left."""
+        self._host, self._loop, self._terms, self._desk = host, host.loop, terms, desk
+        self._targets: dict[str, Divided] = {}
+        self._unsent: list[str] = []  # of an earlier life, whose parts waited for what was before
+        self._kept = kept
+
+    def has(self, symbol: str) -> bool:
+        """A target of its exchange's accounts together is the last one of the symbol."""
+        return at_exchange(symbol) in self._targets
+
+    def awaits(self, symbol: str) -> bool:
+        """Parts of the symbol's target have not begun."""
+        return symbol in self._unsent or bool((found := self._targets.get(symbol)) and found.awaited)
+
+    def deadline_of(self, symbol: str, side: int) -> int | None:
+        """Returns until when parts on that side have time that have not begun, None: there are none."""
+        found = self._targets.get(symbol)
+        if found is None or not found.awaited or self._missing(found) * side <= 0:
+            return None
+        end: int | None = found.options.get("deadline")
+        return end
+
+    def drop(self, symbol: str | None) -> None:
+        """Forgets the target of a symbol, or all: no part of it begins any more."""
+        gone = self._targets.keys() & ({*self._targets} if symbol is None else {at_exchange(symbol)})
+        for each in gone:
+            del self._targets[each]
+        if gone:
+            self._keep()
+
+    def note_end(self, symbol: str, code: int) -> int:
+        """Returns why the symbol's target is not reached, once a part of it has ended with this code. 0: it is."""
+        found = self._targets[symbol]
+        found.code = found.code or code
+        return found.code
+
+    def set_target(self, symbol: str, qty: Any, name: str, signal: int, options: dict[str, Any]) -> _core.Order | None:
+        """Divides a target once what worked before is gone. Raises ValueError and StrategyError before anything is
+        withdrawn. The first child that was sent, if any."""
+        whole, key = Decimal(str(qty)), at_exchange(symbol)
+        if not whole.is_finite():
+            raise ValueError(f"a target is a number, not {qty!r}")
+        symbols = self._host.on_all(symbol)
+        if (end := self._terms.deadline(options)) is not None:  # parts may begin later, and end together
+            options["deadline"] = end
+        self._desk.tried(symbols[0], 1, 1, name, dict(options))
+        divided = self._targets[key] = Divided(key, whole, name, signal, options, symbols)
+        for each in symbols:
+            self._desk.forget(each)
+        return self._place(divided, withdraws=True)
+
+    def go_on(self) -> None:
+        """Divides what waited, once something has ended."""
+        for divided in tuple(self._targets.values()):
+            if divided.awaited:
+                self._place(divided)
+
+    def route_past(self, symbol: str, target: int, order: _core.Order) -> bool:
+        """An account without room for its part: the others take it. False: there are none."""
+        divided = self._targets.get(at_exchange(symbol))
+        if divided is None or symbol in divided.full or len(divided.symbols) <= len(divided.full) + 1:
+            return False
+        divided.full.add(symbol)
+        words = f"has no room on {symbol.partition(':')[0]}: {order.code} {order.reason}"
+        self._desk.say_of(symbol, target, words, "info")
+        self._place(divided, withdraws=True)
+        return True
+
+    # --- restarts -----------------------------------------------------------------------------------
+
+    def resume(self) -> bool:
+        """Takes up what an earlier life has left. True: parts of it have still to begin."""
+        for key, (qty, name, signal, options, full, waits) in tuple(self._kept.items()):
+            try:
+                self._desk.check_owner(key)
+                if waits and (options.get("deadline") or NEVER) <= self._loop.now:
+                    raise StrategyError(PASSED, location=key)
+            except StrategyError as problem:
+                del self._kept[key]
+                self._desk.say_of(key, 0, f"does not go on: {problem}", "warning")
+                continue
+            symbols = [symbol for symbol in self._host.on_all(key) if symbol in self._host.instruments]
+            if symbols:
+                self._targets[key] = Divided(key, Decimal(qty), name, signal, options, symbols, set(full))
+                self._unsent += [key] if waits else []
+        return bool(self._unsent)
+
+    def begin_unsent(self) -> None:
+        """Begins what an earlier life has divided and not sent: what still works for a target before it goes first."""
+        unsent, self._unsent = self._unsent, []
+        for divided in filter(None, map(self._targets.get, unsent)):
+            self._place(divided, withdraws=True)
+
+    def _keep(self) -> None:
+        """A part that works is kept as a parent; this is what is divided once more where one has no room."""
+        self._kept.clear()
+        for key, each in self._targets.items():
+            options = {name: plain_of(value) for name, value in each.options.items()}
+            waits = bool(each.awaited)
+            self._kept[key] = [str(each.qty), each.name, each.signal, options, sorted(each.full), waits]
+        self._desk.touch()
+
+    # --- parts --------------------------------------------------------------------------------------
+
+    def _place(self, divided: Divided, *, withdraws: bool = False) -> _core.Order | None:
+        """Once what worked before is gone. withdraws: the parts that work are withdrawn first."""
+        if withdraws:
+            divided.awaited = [order for symbol in divided.symbols for order in self._desk.withdrawn(symbol)]
+        if not all(order.is_closed for order in divided.awaited):
+            self._keep()
+            return None
+        divided.awaited, divided.code = [], 0
+        self._keep()
+        parts, rest = self._parts(divided)
+        name, chosen = divided.name, divided.options
+        if chosen.get("deadline", NEVER) <= self._loop.now:  # it passed meanwhile: what is left is taken
+            name, chosen = "touch", {key: chosen[key] for key in ("limit", "slippage") if key in chosen}
+        if rest:
+            size = self._host.instrument_of(divided.symbols[0]).size(rest)
+            fields = {"symbol": divided.symbol, "missing": str(size), "full": sorted(divided.full)}
+            self._host.log(f"no account has room for {size} of {divided.symbol}", "warning", fields)
+            divided.code = InsufficientFunds.code
+        first = None
+        for symbol, wanted in parts.items():
+            options = dict(chosen)
+            if "participation" in options:
+                options["participation"] = float(options["participation"]) / len(parts)
+            size = self._host.instrument_of(symbol).size(wanted)
+            order = self._desk.start(symbol, size, name, divided.signal, options)
+            first = first or order
+        if not parts:
+            self._desk.part_ended(divided.symbol, divided.code)
+        return first
+
+    def _missing(self, divided: Divided) -> int:
+        """Size units, signed."""
+        held = sum(self._loop.position(symbol, None).qty_int for symbol in divided.symbols)
+        return int(divided.qty.scaleb(self._host.instrument_of(divided.symbols[0]).size_decimals)) - held
+
+    def _parts(self, divided: Divided) -> tuple[dict[str, int], int]:
+        """Returns the position wanted of each account that trades, in size units, and what no account has room for."""
+        instruments = {symbol: self._host.instrument_of(symbol) for symbol in divided.symbols}
+        held = {symbol: self._loop.position(symbol, None).qty_int for symbol in instruments}
+        one = instruments[divided.symbols[0]]
+        lot = int(one.lot.scaleb(one.size_decimals))
+        missing = self._missing(divided)
+        side = 1 if missing > 0 else -1
+        if len(held) == 1:  # a target like any other
+            return {symbol: qty + missing for symbol, qty in held.items() if missing}, 0
+        price = next(filter(None, map(self._terms.price, instruments)), None)  # one exchange, one market
+        accounts = []
+        for symbol, instrument in instruments.items():
+            balance = self._host.balance(instrument.settle, instrument.venue)
+            is_closed = symbol in divided.full or (instrument.kind == "spot" and side < 0)
+            free = 0 if is_closed else self._room(instrument, price, balance.available)
+            closing = max(-held[symbol] * side, 0) // lot
+            # What is closed frees as much as the same size needs on the other side.
+            accounts.append(Room(closing, 0 if is_closed else free + closing, instrument.taker_fee))
+        found, rest = divided_lots(abs(missing) // lot, accounts)
+        parts = {
+            symbol: held[symbol] + lots * lot * side for symbol, lots in zip(instruments, found, strict=True) if lots
+        }
+        return parts, rest * lot * side
+
+    def _room(self, instrument: Instrument, price: Decimal | None, available: float) -> int:
+        """Lots that the free money of its account backs."""
+        if price is None or price <= 0 or available <= 0:
+            return 0
+        value = instrument.lot * instrument.multiplier * (1 / price if instrument.kind == "inverse" else price)
+        leverage = Decimal(repr(self._host.leverages.get(instrument.venue, 1.0)))
+        return int(Decimal(repr(available)) * ROOM_SHARE * leverage / value)
