@@ -44,4 +44,9 @@ def test_the_research_tutorial_runs_in_under_a_minute(tmp_path, monkeypatch):
     )
     assert "16 of 16 variants of Lean" in text
     assert "out of 16 tries" in text and "out of 200 tries" in text
+    shown = {cell.source.splitlines()[0]: str(cell.outputs) for cell in cells if cell.outputs}
+    assert "taker" in shown["import polars as pl"] and "average_price" in shown["import polars as pl"]
+    costs = shown["from onetape.runs.tca import costs_of"]
+    assert all(cause in costs for cause in ("shortfall", "spread", "impact", "delay", "fees"))
+    assert all(way in shown["pl.DataFrame(costs.latency)"] for way in ("order_to_venue", "venue_to_robot", "both"))
     assert "onetape backtest" in text and "Traceback" not in text

@@ -127,3 +127,12 @@ def test_pieces_add_up_to_the_profit():
     assert len(pieces) == 10 and sum(pieces) == pytest.approx(0.03)
     assert pieces[0] == 0.01 and pieces[2] == pytest.approx(-0.02)
     assert of.pieces_of(ts[:1], equity[:1]) == []
+
+
+def test_answers_read_good_for_skill_and_bad_for_noise():
+    def reads(pieces):
+        return {row["reads"] for row in of.questions(of.judge(pieces, int(pieces.mean(axis=0).argmax()), 20))}
+
+    assert reads(noise(2, skill=0.4)) == {"good"}
+    of_noise = [reads(noise(seed)) for seed in range(4)]
+    assert {"good"} not in of_noise and any("bad" in each for each in of_noise)

@@ -7,6 +7,7 @@ import asyncio
 import os
 import sys
 import time
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -17,15 +18,19 @@ from onetape import __version__
 from onetape.control.options import has_control
 from onetape.dashboard.access import Session
 from onetape.dashboard.actions import Doors
+from onetape.dashboard.book import Book
 from onetape.dashboard.broadcast import Broadcast, ended
 from onetape.dashboard.decisions import Decisions
 from onetape.dashboard.hedging import ControlPlane
+from onetape.dashboard.market import Market
 from onetape.dashboard.options import DASHBOARD, DashboardOptions
 from onetape.dashboard.orders import Orders
+from onetape.dashboard.overview import first_look
 from onetape.dashboard.past import Past
+from onetape.dashboard.processes import Processes
 from onetape.dashboard.reader import Reader
 from onetape.dashboard.server import DashboardServer
-from onetape.dashboard.topics import all_topics
+from onetape.dashboard.topic import Topic, Topics
 from onetape.dashboard.trials import Trials
 from onetape.gateway.by_hand_client import ByHand
 from onetape.ipc.process import run_process, serve
@@ -35,6 +40,26 @@ from onetape.security.tokens import make_token
 __all__ = ["Dashboard", "main"]
 
 NICE: Final = 5  # who trades goes first
+
+
+def _overview(reader: Reader, *_: object) -> Topics:
+    async def make(_words: Sequence[str]) -> Any:
+        return first_look(await reader.look())
+
+    return {"overview": Topic(make, 0.5)}
+
+
+GROUPS: Final[tuple[Callable[[Reader, Orders, ControlPlane], Topics], ...]] = (
+    _overview,
+    lambda reader, orders, _: Market(reader, orders).topics(),
+    lambda reader, *_: Processes(reader).topics(),
+    lambda reader, *_: Book(reader).topics(),
+    lambda _reader, _orders, control: control.topics(),
+)
+
+
+def all_topics(reader: Reader, orders: Orders, control: ControlPlane) -> dict[str, Topic]:
+    return {name: topic for group in GROUPS for name, topic in group(reader, orders, control).items()}
 
 
 class Dashboard:

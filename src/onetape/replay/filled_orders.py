@@ -21,7 +21,7 @@ _INT64 = 2**64
 _TERMS = ("type", "price", "trigger", "tif", "flags")
 _FILL = (
     "sequence", "time", "robot", "order_id", "stream", "ts_event", "price", "size", "fee_low", "fee_high", "side",
-    "liquidity", "fee_currency", "position_side",
+    "liquidity", "fee_currency", "position_side", "trade_id",
 )  # fmt: skip
 
 
@@ -41,6 +41,7 @@ class OrderFill:
     position_side: int = 0  # 0 of a net position
     other_fee: int = 0
     fee_currency: str = ""
+    trade: int = 0  # the venue's number of it
 
 
 @dataclass(slots=True)
@@ -148,9 +149,23 @@ def _add_fills(journal: Path, orders: dict[tuple[int, int], FilledOrder]) -> Non
         rows = reader.columns("fill", names=_FILL)
     symbols, _ = symbols_of(journal, rows)
     names = fee_currency_names(journal) if rows["fee_currency"].any() else {}
-    for symbol, (sequence, heard, robot, number, _, ts, price, size, low, high, side, liquidity, currency, of) in zip(
-        symbols, zip(*(rows[name].tolist() for name in _FILL), strict=True), strict=True
-    ):
+    for symbol, (
+        sequence,
+        heard,
+        robot,
+        number,
+        _,
+        ts,
+        price,
+        size,
+        low,
+        high,
+        side,
+        liquidity,
+        currency,
+        of,
+        trade,
+    ) in zip(symbols, zip(*(rows[name].tolist() for name in _FILL), strict=True), strict=True):
         fee = high * _INT64 + low % _INT64
         own, other = (0, fee) if currency else (fee, 0)
         placed = orders.get((robot, number))
@@ -158,5 +173,6 @@ def _add_fills(journal: Path, orders: dict[tuple[int, int], FilledOrder]) -> Non
             forced = forced_tag(number) or "unknown"
             placed = FilledOrder(symbol, number, heard, side, 0, forced=forced, arrived=ts)
             orders[robot, number] = placed
-        fill = OrderFill(ts, 2 * price, size, own, liquidity, heard, sequence, of, other, names.get(currency, ""))
+        paid_in = names.get(currency, "")
+        fill = OrderFill(ts, 2 * price, size, own, liquidity, heard, sequence, of, other, paid_in, trade)
         placed.fills.append(fill)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,13 +19,47 @@ from onetape.engine.run_spec import RunSpec
 from onetape.model.errors import Divergence
 from onetape.replay.repeating import Until, instrument_overrides, repeat, strategy_of
 from onetape.replay.repetition import Recording
-from onetape.replay.watch import watched
 from onetape.tape.journal import JournalReader, JournalWriter
 from onetape.tape.schema import INSTRUMENT_TYPE
 
 __all__ = ["CUTS", "check_lookahead", "cut_tape"]
 
 CUTS = 8  # cuts are spread evenly over the decisions; each repeats the run up to there
+
+
+# What is watched now, resolved, and what was opened of it. Audit hooks cannot be taken out again,
+# so there is one, made when it is first needed, and it does nothing while nothing is watched.
+_watched: list[str] = []
+_opened: list[str] = []
+_hooks: list[object] = []
+
+
+def _hook(event: str, arguments: tuple[Any, ...]) -> None:
+    if not _watched or event not in ("open", "onetape.open"):
+        return
+    if arguments and isinstance(arguments[0], (str, bytes, os.PathLike)):
+        path = os.path.realpath(os.fsdecode(arguments[0]))
+        if any(path == each or path.startswith(each + os.sep) for each in _watched):
+            _opened.append(path)
+
+
+@contextmanager
+def watched(paths: Sequence[Path]) -> Iterator[list[str]]:
+    """Yields a list that has, at the end, each opening of one of `paths` or of a file in it.
+
+    Does not see what other processes and foreign libraries open by themselves.
+    """
+    if not _hooks:
+        sys.addaudithook(_hook)
+        _hooks.append(_hook)
+    opened: list[str] = []
+    _watched[:] = [os.path.realpath(path) for path in paths]
+    try:
+        yield opened
+    finally:
+        _watched.clear()
+        opened += _opened
+        _opened.clear()
 
 
 def check_lookahead(plan: RunPlan, run: Path, *, actions: int, forbidden: Sequence[Path] = ()) -> dict[str, Any]:

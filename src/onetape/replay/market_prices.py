@@ -13,6 +13,7 @@ from onetape.engine.plan import RunPlan
 from onetape.engine.tape_facts import streams_of
 from onetape.model.errors import BadInput
 from onetape.model.money import divide_half_even
+from onetape.model.symbol import at_exchange as symbol_at
 from onetape.model.time import TIME_MAX
 from onetape.tape.journal import JournalReader
 
@@ -87,7 +88,8 @@ class Market:
             rows = reader.columns(kind)
         if path not in self._streams:
             self._streams[path] = {n: each.symbol for n, each in streams_of(path).items()}
-        streams = [s for s, name in self._streams[path].items() if name == symbol]
+        listed = symbol_at(symbol)  # several accounts have one market
+        streams = [s for s, name in self._streams[path].items() if name == listed]
         keep = np.isin(rows["stream"], streams) & (rows["sequence"] <= last)
         keep &= rows["time"] < self.end
         if not keep.any():

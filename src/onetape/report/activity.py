@@ -168,16 +168,16 @@ def by_day(ts: Ints, equity: Floats, fills: Fills, notional: Floats) -> list[Per
     return by_period(starts, ts, equity, fills, notional)
 
 
-def by_month(ts: Ints, equity: Floats, fills: Fills, notional: Floats) -> list[PeriodRow]:
-    """One row for each calendar month (UTC) from the first sample to the last."""
+def by_month(ts: Ints, equity: Floats, fills: Fills, notional: Floats, *, months: int = 1) -> list[PeriodRow]:
+    """One row for each calendar month (UTC) from the first sample to the last. months: 12 for calendar years."""
     if not len(ts):
         return []
     at = datetime.fromtimestamp(int(ts[0]) // SECOND, UTC)
-    year, month = at.year, at.month
+    count = (at.year * 12 + at.month - 1) // months * months  # since the year 0
     starts = []
-    while (start := int(datetime(year, month, 1, tzinfo=UTC).timestamp()) * SECOND) <= ts[-1]:
+    while (start := int(datetime(count // 12, count % 12 + 1, 1, tzinfo=UTC).timestamp()) * SECOND) <= ts[-1]:
         starts.append(start)
-        year, month = (year + 1, 1) if month == 12 else (year, month + 1)
+        count += months
     return by_period(np.array(starts, dtype=np.int64), ts, equity, fills, notional)
 
 

@@ -31,6 +31,9 @@ _RETURNS = (
     "them), a year has 365 days, the riskless rate is 0."
 )
 _TRIPS = "From flat to flat per instrument (and side in hedge mode), net of fees, without funding."
+_EXCURSION = (
+    "Of a round trip, before fees, by own fills and the data's trades or bars between them (of long data, samples):"
+)
 _CLOCK = "On the robot's clock, from the decision; the assumed latency is in it."
 
 METRICS: tuple[Metric, ...] = (
@@ -118,6 +121,12 @@ METRICS: tuple[Metric, ...] = (
            "In the order of closing.", "less"),
     Metric("holding_s", "Mean holding time", "span", "Round trips",
            "From opening to closing, each counted once, whatever its size."),
+    Metric("adverse", "Mean adverse excursion (MAE)", "money", "Round trips", _EXCURSION +
+           " how far it lay under water at its worst moment.", "less"),
+    Metric("favourable", "Mean favourable excursion (MFE)", "money", "Round trips", _EXCURSION +
+           " how far it was ahead at its best moment.", "more"),
+    Metric("retraced", "Mean given back", "money", "Round trips", _EXCURSION +
+           " what of its best moment was lost by its end.", "less"),
     Metric("round_trips_per_day", "Round trips per day", "number", "Round trips",
            "Per 24 hours of the run's time."),
     Metric("exposure", "Time in the market", "part", "Activity",
@@ -134,6 +143,12 @@ METRICS: tuple[Metric, ...] = (
     Metric("fills", "Fills", "count", "Activity", "One for each price at which an order filled."),
     Metric("fills_per_day", "Fills per day", "number", "Activity",
            "Per 24 hours of the run's time."),
+    Metric("volume_share", "Own share of the volume", "part", "Activity",
+           "Own quantity over what the data's market traded, of the instrument where it is most.", "less"),
+    Metric("capacity", "Capacity, about", "money", "Activity",
+           "Equity above which more money would have earned less: impact by the square-root law (volatility of a day "
+           "times the root of an order's share of a day's volume) grows faster than profit. At most a tenth of the "
+           "volume. An order of magnitude; none without profit or without volumes in the data.", "more"),
     Metric("fees", "Fees", "money", "Costs", "Paid less rebates, from the fills.", "less"),
     Metric("funding", "Funding", "gain", "Costs", "Received less paid.", "more"),
     Metric("fees_bps", "Fees, 1/10,000 of notional", "number", "Costs",

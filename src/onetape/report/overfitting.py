@@ -18,7 +18,16 @@ from numpy.typing import NDArray
 
 from onetape.report.deflate import expected_maximum, moments, probabilistic_sharpe
 
-__all__ = ["Overfit", "groups_of", "judge", "monte_carlo", "pieces_of", "probability_of_overfitting", "reality_check"]
+__all__ = [
+    "Overfit",
+    "groups_of",
+    "judge",
+    "monte_carlo",
+    "pieces_of",
+    "probability_of_overfitting",
+    "questions",
+    "reality_check",
+]
 
 Floats = NDArray[np.float64]
 
@@ -172,6 +181,51 @@ class Overfit:
             f"{high:.1%} in nine of ten"
         )
         return "; ".join(words)
+
+
+_QUESTIONS: Final = (
+    (
+        "odds_of_luck",
+        "How likely is it that the best is only the luckiest of that many tries?",
+        0.05,
+        0.25,
+        "Deflated Sharpe ratio: tries that move together count as one.",
+    ),
+    (
+        "overfitting",
+        "How often was the winner of one half of the time below average in the other half?",
+        0.2,
+        0.45,
+        "Probability of overfitting (PBO), over all ways to halve the time. Near 50 % this ranking chooses "
+        "no better than lots.",
+    ),
+    (
+        "loses_later",
+        "How often did the winner of one half lose money in the other half?",
+        0.1,
+        0.35,
+        "Over the same halves.",
+    ),
+    (
+        "reality_check",
+        "How often do tries without any profit look as good as the best one?",
+        0.05,
+        0.2,
+        "White's reality check: the same moves with their mean taken away, drawn anew in blocks.",
+    ),
+)
+
+
+def questions(found: Overfit) -> list[dict[str, Any]]:
+    """Returns a row for each question that was answered: `reads` as good, doubtful or bad, and what good would be."""
+    rows = []
+    for key, question, good, bad, how in _QUESTIONS:
+        value = getattr(found, key)
+        if value is not None:
+            reads = "good" if value <= good else "doubtful" if value < bad else "bad"
+            row = {"question": question, "value": value, "reads": reads, "wanted": f"{good:.0%} or less", "how": how}
+            rows.append(row)
+    return rows
 
 
 def judge(pieces: Floats, chosen: int, tries: int) -> Overfit:

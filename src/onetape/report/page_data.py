@@ -39,6 +39,13 @@ def page_data(data: ReportData, analysis: Analysis) -> dict[str, Any]:
     value.pop("definitions")
     for name in analysis.rolling:
         value.pop(f"rolling_{name}")
+    value["strategies"] = [
+        {
+            **{key: each for key, each in row.items() if key not in ("ts", "level")},
+            "line": line(np.asarray(row["ts"], dtype=np.int64) * MS, np.asarray(row["level"], dtype=np.float64), 4),
+        }
+        for row in value["strategies"]
+    ]
     value["days"] = value["days"][-DAYS_MAX:]
     return {
         **value,

@@ -93,6 +93,8 @@ class Market:
     size_decimals: int = 8
     price_ts: Ints = field(default_factory=no_ints)
     price: Floats = field(default_factory=no_floats)
+    path_ts: Ints = field(default_factory=no_ints)  # all that the data says of the price: trades, or bars' lows,
+    path: Floats = field(default_factory=no_floats)  # highs and closes; empty where it was not read
     position_ts: Ints = field(default_factory=no_ints)
     position: Floats = field(default_factory=no_floats)
     kind: str = "linear"  # spot | linear | inverse
@@ -203,3 +205,4 @@ class ReportData:
     costs: Sequence[Mapping[str, object]] = ()  # rows of `onetape tca`: by algorithm, then each cause of all
     latency: Sequence[Mapping[str, object]] = ()  # its rows of what orders took, by strategy and way
     attribution: Sequence[Mapping[str, object]] = ()  # rows of `onetape attribution`
+    strategies: Sequence[Mapping[str, object]] = ()  # of several: each with its curve, by days' ends

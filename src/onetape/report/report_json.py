@@ -20,6 +20,7 @@ from onetape.model.time import MS, SECOND
 from onetape.report import order_flow, statistics
 from onetape.report.activity import PeriodRow
 from onetape.report.drawdowns import Drawdown
+from onetape.report.excursions import excursion_rows
 from onetape.report.metrics import metric
 from onetape.report.overfitting import monte_carlo
 from onetape.report.report_data import Floats, ReportData, StressLine, bias_word
@@ -98,6 +99,12 @@ def report_value(data: ReportData, analysis: Analysis) -> dict[str, Any]:
         "benchmark": {"weights": bench.weights, "words": bench.words} if bench else None,
         "drawdowns": [drawdown_row(each) for each in analysis.drawdowns],
         "monte_carlo": _reordered(analysis.trips.pnl),
+        "years": [
+            {"year": str(np.datetime64(start, "ns"))[:4], "return": result, "benchmark": held}
+            for start, result, held in analysis.years
+        ],
+        "excursions": excursion_rows(analysis.excursions, analysis.trips.pnl),
+        "strategies": list(data.strategies),
         "months": [period_row(each, "month") for each in analysis.months],
         "days": [period_row(each, "day") for each in analysis.days],
         "symbols": [asdict(each) for each in analysis.symbols],

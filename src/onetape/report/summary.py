@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +12,10 @@ from onetape.model.time import DAY, HOUR, MINUTE, MS, SECOND
 from onetape.report import activity, drawdowns, order_flow, statistics, trips
 from onetape.report.activity import Floats, Ints, PeriodRow, SymbolRow
 from onetape.report.benchmark import Benchmark, buy_and_hold
+from onetape.report.capacity import capacity, volume_share
 from onetape.report.drawdowns import Drawdown
-from onetape.report.report_data import ORDER_STATES, ReportData
+from onetape.report.excursions import Excursions, excursions
+from onetape.report.report_data import ORDER_STATES, Fills, ReportData
 from onetape.report.trips import RoundTrips
 
 __all__ = ["PERIOD_NAMES", "Analysis", "analyze", "summarize"]
@@ -38,6 +41,8 @@ class Analysis:
     leverage: Floats  # on the equity's samples
     days: list[PeriodRow]
     months: list[PeriodRow]
+    years: list[tuple[int, float | None, float | None]]  # its start (ns), the return, that of buy and hold
+    excursions: Excursions
     symbols: list[SymbolRow]
 
 
@@ -73,8 +78,18 @@ def analyze(data: ReportData, *, tables: bool = True) -> Analysis:
         leverage=activity.leverage(data.markets, ts, equity),
         days=activity.by_day(ts, equity, fills, notional),
         months=activity.by_month(ts, equity, fills, notional),
+        years=_years(ts, equity, held),
+        excursions=excursions(fills, data.markets),
         symbols=_symbols(data, found, notional) if tables else [],
     )
+
+
+def _years(ts: Ints, equity: Floats, held: Benchmark | None) -> list[tuple[int, float | None, float | None]]:
+    def results(curve: Floats) -> list[PeriodRow]:
+        return activity.by_month(ts, curve, Fills(), curve[:0], months=12)
+
+    mine, other = results(equity), results(held.equity) if held else []
+    return [(row.start, row.result, beside.result if beside else None) for row, beside in zip_longest(mine, other)]
 
 
 def summarize(
@@ -85,7 +100,7 @@ def summarize(
     return {
         **_result(data, found),
         **_risk(data, found),
-        **_round_trips(data, found.trips),
+        **_round_trips(data, found.trips, found.excursions),
         **_activity(data, found),
         "fees": float(data.fills.fee[settles_in_run(data)].sum()),
         "funding": funding,
@@ -156,7 +171,11 @@ def _risk(data: ReportData, found: Analysis) -> dict[str, object]:
     }
 
 
-def _round_trips(data: ReportData, found: RoundTrips) -> dict[str, object]:
+def _mean(values: Floats) -> float | None:
+    return float(np.mean(values)) if len(values) else None
+
+
+def _round_trips(data: ReportData, found: RoundTrips, moved: Excursions) -> dict[str, object]:
     wins, losses = trips.longest_streaks(found.pnl)
     held = trips.holding_time(found)
     return {
@@ -171,6 +190,9 @@ def _round_trips(data: ReportData, found: RoundTrips) -> dict[str, object]:
         "win_streak": wins,
         "loss_streak": losses,
         "holding_s": held / SECOND if held is not None else None,
+        "adverse": _mean(moved.adverse),
+        "favourable": _mean(moved.favourable),
+        "retraced": _mean(moved.retraced),
         "round_trips_per_day": _per_day(len(found.pnl), data.equity_ts),
     }
 
@@ -194,6 +216,10 @@ def _activity(data: ReportData, found: Analysis) -> dict[str, object]:
         "volume": float(found.notional.sum()),
         "fills": count,
         "fills_per_day": _per_day(count, ts),
+        "volume_share": volume_share(data.fills, data.markets),
+        "capacity": capacity(float(data.equity[-1] - data.equity[0]), ts, data.equity, data.fills, data.markets)
+        if len(ts)
+        else None,
     }
 
 

@@ -21,7 +21,7 @@ from onetape.engine.grid import Grid
 from onetape.model.errors import BadConfig, BadInput, NotAvailable
 from onetape.model.time import MS, format_duration
 from onetape.report import metrics as metric_table
-from onetape.report.overfitting import Overfit, judge
+from onetape.report.overfitting import Overfit, judge, questions
 from onetape.report.report import LINE_POINTS_MAX, render_page, thin
 from onetape.tape.durable import durable_file, write_durably
 
@@ -458,13 +458,11 @@ def _page_data(sweep: Sweep, x: str | None, y: str | None, wanted: str | None) -
     failed = sum(row["error"] is not None for row in sweep.rows)
     if failed:
         notes.append(f"{failed:,} variants failed; their errors stand in the table")
-    if not walk and sweep.tries > 1:
-        judged = sweep.overfit
-        notes.append(
-            judged.verdict
-            if judged is not None
-            else f"the best of {sweep.tries:,} tries flatters itself: `onetape compare` says what is left of it"
-        )
+    judged = sweep.overfit if not walk and sweep.tries > 1 else None
+    luck = _luck(judged) if judged is not None and judged.odds_of_luck is not None else None
+    if not walk and sweep.tries > 1 and luck is None:
+        flattered = f"the best of {sweep.tries:,} tries flatters itself: `onetape compare` says what is left of it"
+        notes.append(judged.verdict if judged is not None else flattered)
     if walk:
         notes.append(
             "each test window begins flat with the same cash; the equity adds their gains, and a "
@@ -474,6 +472,7 @@ def _page_data(sweep: Sweep, x: str | None, y: str | None, wanted: str | None) -
         "title": f"Sweep of {sweep.name}",
         "subtitle": f"{sweep.tries:,} variants by {metric}",
         "notes": notes,
+        "luck": luck,
         "facts": [[key, str(value)] for key, value in _facts(sweep, walk).items()],
         "names": names,
         "axes": {name: list(values) for name, values in axes.items()},
@@ -494,6 +493,27 @@ def _page_data(sweep: Sweep, x: str | None, y: str | None, wanted: str | None) -
             if names
         ],
         "walk": _walk(walk) if walk else None,
+    }
+
+
+def _luck(judged: Overfit) -> dict[str, Any]:
+    """Returns what the panel about luck shows. The worst of its answers is the summary: each can condemn alone."""
+    rows = questions(judged)
+    reads = {row["reads"] for row in rows}
+    summary = (
+        "At least one answer is bad: nothing here says that the best one would earn again."
+        if "bad" in reads
+        else "In doubt: more data, or fewer tries, would tell."
+        if "doubtful" in reads
+        else "No answer is against the best one. None knows of what was tried before, or of costs left out."
+    )
+    (low, middle, high), (least, usual, most) = judged.monte_carlo["drawdown"], judged.monte_carlo["profit"]
+    return {
+        "summary": f"{judged.tries:,} tries were made, of which {judged.groups:,} differ. {summary}",
+        "rows": rows,
+        "order": "The best one's gains and losses drawn anew a thousand times, in nine of ten: profit of "
+        f"{least:.1%} to {most:.1%} of the starting money ({usual:.1%} in the middle), deepest fall of {low:.1%} to "
+        f"{high:.1%} ({middle:.1%}). Money for the larger fall should be there.",
     }
 
 

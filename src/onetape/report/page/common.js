@@ -75,6 +75,14 @@ const kit = (() => {
       default: return shown(value);
     }
   };
+  // Told apart by hue and, from the seventh on, by dashes.
+  const HUES = ["#2f74d0", "#d9670b", "#0b8f6a", "#b0338a", "#8a6d00", "#6b54c6"];
+  const hue = (i) => HUES[i % HUES.length], dash = (i) => i < HUES.length ? undefined : [6, 4];
+  const mark = (i) => {
+    const swatch = make("i", null, i < HUES.length ? "swatch" : "swatch dashed");
+    swatch.style.setProperty("--own", hue(i));
+    return swatch;
+  };
   const tone = (value) => missing(value) ? "" : Number(value) > 0 ? "gain" : Number(value) < 0 ? "loss" : "";
 
   // Columns arrive as a first value and steps.
@@ -203,7 +211,7 @@ const kit = (() => {
     const digits = places(splits.map((each) => each / 1e6));
     return Math.abs(value) >= 1e6 && digits <= 3 ? number(value / 1e6, Math.max(digits, 2)) + "M" : null;
   };
-  const valueAxis = (value) => axis({size: 78, values: (chart, splits) => splits.map((each) => compact(each, splits) ?? value(each, splits))});
+  const valueAxis = (value) => axis({size: 78, space: 16, values: (chart, splits) => splits.map((each) => compact(each, splits) ?? value(each, splits))});
   const board = {
     whole: {min: 0, max: 1}, range: {min: 0, max: 1}, drawn: [], draw: () => {},
     // `lines`: every curve on the page, for the range of all.
@@ -340,5 +348,5 @@ const kit = (() => {
     addEventListener("afterprint", () => { if (before) set(before); });
     set(chosen());
   };
-  return {root, $, make, data, DASH, missing, number, plus, signed, part, money, short, span, milli, when, shown, form, tone, summed, curve, bisect, list, pair, colour, places, pad, around, plot, bars, board, start};
+  return {hue, dash, mark, root, $, make, data, DASH, missing, number, plus, signed, part, money, short, span, milli, when, shown, form, tone, summed, curve, bisect, list, pair, colour, places, pad, around, plot, bars, board, start};
 })();

@@ -1,15 +1,11 @@
 (() => {
-  const {root, $, make, DASH, missing, number, signed, form, plus, tone, curve, pair, places, pad, around, plot, board} = kit;
+  const {hue, dash, mark, root, $, make, DASH, missing, number, signed, form, plus, tone, curve, pair, places, pad, around, plot, board} = kit;
   const page = kit.data(), count = page.names.length;
-  // Told apart by hue and, from the seventh on, by dashes.
-  const HUES = ["#2f74d0", "#d9670b", "#0b8f6a", "#b0338a", "#8a6d00", "#6b54c6"];
-  const hue = (i) => HUES[i % HUES.length], dash = (i) => i < HUES.length ? undefined : [6, 4];
   $("#title").textContent = `${count} runs`;
   $("#subtitle").textContent = `held to the first, ${page.names[0]}`;
   const hidden = new Set();
   page.names.forEach((name, i) => {
-    const item = make("li"), button = make("button"), swatch = make("i", null, i < HUES.length ? "swatch" : "swatch dashed");
-    swatch.style.setProperty("--own", hue(i));
+    const item = make("li"), button = make("button"), swatch = mark(i);
     button.type = "button";
     button.setAttribute("aria-pressed", "true");
     button.append(swatch, make("span", name));

@@ -1,5 +1,5 @@
 (() => {
-  const {root, $, make, DASH, number, signed, plus, part, money, short, span, milli, when, shown, form, tone, summed, curve, bisect, list, pair, colour, places, pad, around, plot, bars, board} = kit;
+  const {hue, dash, mark, root, $, make, DASH, number, signed, plus, part, money, short, span, milli, when, shown, form, tone, summed, curve, bisect, list, pair, colour, places, pad, around, plot, bars, board} = kit;
   const run = kit.data(), stats = run.statistics, currency = run.currency;
   const fills = {...run.fills, ts: summed(run.fills.ts), order: summed(run.fills.order)};
   const prices = summed(run.fills.price), scales = run.markets.map((each) => 10 ** each.decimals);
@@ -84,7 +84,8 @@
       if (!years.has(year)) years.set(year, new Array(12).fill(null));
       years.get(year)[Number(month) - 1] = each;
     }
-    for (const name of ["", ...MONTHS, "Year"]) { const cell = make("th", name); cell.scope = "col"; head.append(cell); }
+    const held = new Map(run.years.map((each) => [each.year, each]));
+    for (const name of ["", ...MONTHS, "Year", ...(run.benchmark ? ["Held"] : [])]) { const cell = make("th", name); cell.scope = "col"; head.append(cell); }
     top.append(head);
     const most = Math.max(...run.months.map((each) => Math.abs(each.return ?? 0)), 1e-12);
     for (const [year, months] of years) {
@@ -100,6 +101,8 @@
         row.append(cell);
       }
       row.append(make("td", plus(grown - 1, number((grown - 1) * 100, 2)), `year ${tone(grown - 1)}`));
+      const beside = held.get(year)?.benchmark;
+      if (run.benchmark) row.append(make("td", plus(beside, beside === null || beside === undefined ? DASH : number(beside * 100, 2)), "year quiet"));
       body.append(row);
     }
     $("#months table").append(top, body);
@@ -111,11 +114,12 @@
     $(id).hidden = !rows.length;
     if (rows.length) list($(`${id} .list`), columns, rows, size);
   };
+  const ended = summed(run.equity[0]).at(-1) ?? 0;
   table("#falls", [
     {name: "From", left: true, text: (r) => when(r.peak)}, {name: "To", left: true, text: (r) => when(r.trough)},
     {name: "Recovered", left: true, text: (r) => r.recovered === null ? "not yet" : when(r.recovered)},
     {name: "Depth", text: (r) => part(r.fraction, 3)}, {name: currency, text: (r) => money(r.amount)},
-    {name: "Fall", text: (r) => span(r.fall_s)}, {name: "Length", text: (r) => span(r.length_s)},
+    {name: "Fall", text: (r) => span(r.fall_s)}, {name: "Length", text: (r) => r.length_s === null ? `${span((ended - r.peak) / 1000)} so far` : span(r.length_s)},
   ], run.drawdowns, 10);
   const drawn = run.monte_carlo;
   $("#falls .hint").textContent = drawn ? `${number(drawn.trips, 0)} trades drawn anew, a thousand times: profit ${money(drawn.profit[0])} to ${money(drawn.profit[2])}, deepest fall ${money(drawn.drawdown[0])} to ${money(drawn.drawdown[2])}, in nine of ten; ${money(drawn.drawdown[1])} in the middle.` : "";
@@ -126,6 +130,22 @@
     {name: "Net profit", ...gain("pnl")}, {name: "Fees", text: amount("fees")}, {name: "Funding", ...gain("funding")},
     {name: "Traded", note: "what own fills were worth", text: amount("volume")},
   ], run.venues.length > 1 ? run.venues : [], 25);
+  table("#excursions", [
+    {name: "Round trips that", left: true, text: (r) => r.name}, {name: "Number", text: (r) => number(r.trips, 0)},
+    {name: "Against, median", text: (r) => money(r.adverse_median)}, {name: "90 %", text: (r) => money(r.adverse_p90)}, {name: "most", text: (r) => money(r.adverse_most)},
+    {name: "For, median", text: (r) => money(r.favourable_median)}, {name: "90 %", text: (r) => money(r.favourable_p90)},
+    {name: "Given back, median", text: (r) => money(r.retraced_median)},
+  ], run.excursions, 5);
+  $("#strategies").hidden = !run.strategies.length;
+  const LINES_MAX = 12;
+  if (run.strategies.length) list($("#strategies .list"), [
+    {name: "Strategy", left: true, text: (r) => r.strategy}, {name: "Trades", text: (r) => number(r.trades, 0)},
+    {name: "Net profit", ...gain("net")}, {name: "Fees", text: amount("fees")}, {name: "Funding", ...gain("funding")},
+    {name: "Drawdown", note: "the deepest fall, by days' ends", text: (r) => money(r.max_drawdown)},
+    {name: "Sharpe", note: "of its days' profits, per year; from 30 days on", text: (r) => number(r.sharpe)},
+    {name: "Held", note: "what holding its instruments in equal parts would have returned", text: (r) => plus(r.hold_return, part(r.hold_return))},
+    {name: "In", left: true, text: (r) => r.currency}, {name: "What it is", left: true, text: (r) => r.what},
+  ], run.strategies, 25, (row, each) => { const i = run.strategies.indexOf(each); if (i < LINES_MAX) row.firstChild.prepend(mark(i)); });
   table("#attribution", [
     {name: "Strategy", left: true, text: (r) => r.strategy}, {name: "Instrument", left: true, text: (r) => r.symbol},
     {name: "Direction", left: true, text: (r) => r.direction}, {name: "Trades", text: (r) => number(r.trades, 0)},
@@ -280,6 +300,8 @@
     $("#spent").hidden = !costs[0].length;
     if (costs[0].length) plot("costs", 110, [{name: "fees", line: costs, width: 1.2, stroke: colour("sell"), paths: uPlot.paths.stepped({align: 1})}],
       (v, splits) => splits ? number(v, places(splits)) : `${money(v)} ${currency}`, pad(0));
+    if (run.strategies.length) plot("strategy-lines", 180, run.strategies.slice(0, LINES_MAX).map((each, i) => ({name: each.strategy.replace(/^\/[^/]*\/(?=.)/, ""), line: curve(each.line), width: 1.3, stroke: hue(i), dash: dash(i)})),
+      (v, splits) => splits ? number(v, places(splits)) : money(v, true), around);
     $("#rollingbox").hidden = !rolling.sharpe[0].length;
     $("#betabox").hidden = !rolling.beta[0].length;
     for (const [name, line] of Object.entries(rolling)) {

@@ -56,6 +56,19 @@
   const lessIsBetter = new Set(sweep.lessIsBetter);
   const better = (metric, a, b) => lessIsBetter.has(metric) ? a < b : a > b;
 
+  if (sweep.luck) {
+    $("#luck").hidden = false;
+    $("#luck-summary").textContent = sweep.luck.summary;
+    $("#luck-order").textContent = sweep.luck.order;
+    head($("#questions"), ["question", "answer", "good", ""], 1);
+    for (const each of sweep.luck.rows) {
+      const line = make("tr"), question = make("td", each.question, "left");
+      question.append(make("small", each.how));
+      line.append(question, make("td", `${Math.round(each.value * 100)} %`), make("td", each.wanted, "quiet"), make("td", each.reads, `reads ${each.reads}`));
+      $("#questions tbody").append(line);
+    }
+  }
+
   // Walk-forward: the stitched equity and the windows.
   if (sweep.walk) {
     $("#walk").hidden = false;

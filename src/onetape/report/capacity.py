@@ -1,0 +1,64 @@
+"""How much money a result could have been made with, judged afterwards from what the market traded.
+
+Impact by the square-root law (J.-P. Bouchaud, J. Bonart, J. Donier, M. Gould, Trades, Quotes and Prices, 2018): an
+order of Q in a market that trades V a day and moves by s a day costs s * sqrt(Q / V) of its notional. With k times the
+money profit grows by k and impact by k ** 1.5, so above k = (2 * profit / (3 * impact)) ** 2 more money earns less.
+The law is not asked about more than a tenth of what the market trades.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from onetape.model.time import DAY
+from onetape.report.report_data import Fills, Floats, Ints, Market
+from onetape.report.statistics import choose_period, period_returns
+
+__all__ = ["capacity", "volume_share"]
+
+SHARE_MAX = 0.1  # of the market's volume
+
+
+def volume_share(fills: Fills, markets: Sequence[Market]) -> float | None:
+    """Own quantity over what the data's market traded, of the instrument where it is most; None where the data says
+    nothing about volume."""
+    shares = [
+        float(fills.qty[fills.market == index].sum()) / each.traded
+        for index, each in enumerate(markets)
+        if each.traded > 0
+    ]
+    return max(shares, default=None)
+
+
+def capacity(profit: float, ts: Ints, equity: Floats, fills: Fills, markets: Sequence[Market]) -> float | None:
+    """Returns the equity above which more money earns less; None without profit, volume, or a day of data."""
+    span = int(ts[-1] - ts[0]) if len(ts) else 0
+    if profit <= 0 or span < DAY or not len(fills.ts):
+        return None
+    impact = 0.0
+    for index, each in enumerate(markets):
+        mine = np.flatnonzero(fills.market == index)
+        if not len(mine):
+            continue
+        moves = _volatility(each)
+        if each.traded <= 0 or moves is None or not each.settles_in_run:
+            return None  # a part that cannot be judged is not left out in silence
+        _, order = np.unique(fills.order[mine], return_inverse=True)
+        qty = np.bincount(order, weights=fills.qty[mine])
+        notional = np.bincount(order, weights=np.abs(each.notional(fills.price[mine], fills.qty[mine])))
+        impact += float((notional * moves * np.sqrt(qty * span / (each.traded * DAY))).sum())
+    share = volume_share(fills, markets)
+    if impact <= 0 or not share:
+        return None
+    return float(np.mean(equity)) * min((2 * profit / (3 * impact)) ** 2, SHARE_MAX / share)
+
+
+def _volatility(market: Market) -> float | None:
+    """Of a day, from the samples of the price; None for fewer than two returns."""
+    if len(market.price_ts) < 3:
+        return None
+    period = choose_period(market.price_ts)
+    returns = period_returns(market.price_ts, market.price, period)
+    return float(np.std(returns, ddof=1)) * float(np.sqrt(DAY / period)) if len(returns) > 1 else None
