@@ -1,4 +1,4 @@
-"""What the verbs of trading by hand share: their options, and how what came of them is shown."""
+"""The verbs of trading by hand: `buy`, `sell`, `cancel`, `close`, `flatten`, `leverage`."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import Any
 
 import click
 
-from onetape.cli.frame import Answer, Shell, load, verb
+from onetape.cli.frame import Answer, Shell, load, moment, verb
 from onetape.cli.listing import listing
 
 ORDERS = ("client_id", "robot", "symbol", "side", "type", "price", "qty", "filled", "state", "reason")
+CHANGES = ("ts", "leverage", "state", "actor", "reason")  # of leverage
 CHECKS = ("rule", "passed", "figure", "limit", "reason")
 
 ACCOUNT = click.option("--account", default="", metavar="A", help="Which account, where several could be meant.")
@@ -46,8 +47,8 @@ def answer(done: Any, *, dry_run: bool = False) -> Answer:
     return Answer.of_check(value, done.error, "\n".join(lines))
 
 
-def side_verb(side: str, help_: str) -> click.Command:
-    """`buy` or `sell`."""
+def _side_verb(side: str) -> click.Command:
+    """Makes `buy` or `sell`."""
 
     def command(shell: Shell, symbol: str, account: str, dry_run: bool, id_: str, **fields: Any) -> Answer:
         fields = {name: value for name, value in fields.items() if value is not None}
@@ -55,7 +56,12 @@ def side_verb(side: str, help_: str) -> click.Command:
         done.place(symbol, account, {"side": side, "dry_run": dry_run, **fields})
         return answer(done, dry_run=dry_run)
 
-    command.__doc__ = help_
+    what = f"{side.capitalize()} QTY of SYMBOL by hand"
+    command.__doc__ = f"""{what}, as the operator, through the checks of a robot's order.
+
+    Waits a few seconds for the venue's word. Exit code 5: a check refused it, and the answer says
+    which. --dry-run shows each check with what it found and its limit, and sends nothing.
+    """
     options: list[Callable[[Any], Any]] = [
         click.argument("symbol"),
         click.argument("qty"),
@@ -86,3 +92,85 @@ def side_verb(side: str, help_: str) -> click.Command:
     for option in reversed(options):
         command = option(command)
     return verb(side, example=example)(command)
+
+
+buy, sell = _side_verb("buy"), _side_verb("sell")
+
+
+@verb("cancel", example="onetape cancel --symbol binance:BTC/USDT:USDT\nonetape cancel --all")
+@click.argument("order", metavar="[ORDER]", default="")
+@click.option("--symbol", default="", metavar="S", help="All that work on this symbol.")
+@click.option("--all", "everything", is_flag=True, help="All that work.")
+@ACCOUNT
+@DRY_RUN
+@ID
+def cancel(shell: Shell, order: str, symbol: str, everything: bool, account: str, dry_run: bool, id_: str) -> Answer:
+    """Cancel an order by its client id or the venue's, robots' orders too.
+
+    What was placed by other hands than onetape's is not touched. Robots go on: to keep them from
+    placing again use `flatten`, or `send gateway kill`.
+    """
+    done = by_hand(shell, id_)
+    done.cancel(order, symbol, account, everything=everything, dry_run=dry_run)
+    return answer(done, dry_run=dry_run)
+
+
+@verb("close", example="onetape close binance:BTC/USDT:USDT --subaccount a")
+@click.argument("symbol")
+@click.option(
+    "--subaccount", default="", metavar="NAME", help="All of this sub-account's, also what robots hold that do not run."
+)
+@ACCOUNT
+@DRY_RUN
+@ID
+def close(shell: Shell, symbol: str, subaccount: str, account: str, dry_run: bool, id_: str) -> Answer:
+    """Close a position at the market, with orders that only reduce.
+
+    Without --subaccount what the operator has traded, or found on the account; what robots hold
+    stays. A robot's part is closed for it while it does not run, and it finds that when it comes
+    back. What works on the symbol for that part is cancelled first.
+    """
+    done = by_hand(shell, id_)
+    done.close(symbol, account, subaccount, dry_run=dry_run)
+    return answer(done, dry_run=dry_run)
+
+
+@verb("flatten", example="onetape flatten --account main")
+@click.option("--symbol", default="", metavar="S", help="Of this symbol only, and no kill switch.")
+@ACCOUNT
+@DRY_RUN
+@ID
+def flatten(shell: Shell, symbol: str, account: str, dry_run: bool, id_: str) -> Answer:
+    """Turn the kill switch on, cancel all orders and close all positions, robots' too.
+
+    Of all accounts, unless --account names one. The kill switch stays on until `onetape send
+    gateway:ACCOUNT unkill`; robots that run see their position go. With --symbol the switch is left
+    as it is, so robots that run may open it again.
+    """
+    done = by_hand(shell, id_)
+    done.flatten(symbol, account, dry_run=dry_run)
+    return answer(done, dry_run=dry_run)
+
+
+@verb("leverage", example="onetape leverage binance:BTC/USDT:USDT 5")
+@click.argument("symbol")
+@click.argument("times", type=click.IntRange(min=1), metavar="[N]", required=False)
+@ACCOUNT
+@ID
+def leverage(shell: Shell, symbol: str, times: int | None, account: str, id_: str) -> Answer:
+    """Set the leverage of a contract at the venue, for what is held and for what comes; without N show what was set.
+
+    It is of the whole account, whoever trades there; `leverage` of the configuration, at which orders of sub-accounts
+    are reckoned, stays as it is. What is shown is from the gateway's tape: each change, when, by whom, and what the
+    venue said. Changes from before the tape was pruned are not shown.
+    """
+    done = by_hand(shell, id_)
+    if times is None:
+        found = done.leverages(symbol, account)
+        since = " since its tape was pruned, and earlier changes are not there" if found["pruned"] else ""
+        nothing = f"the leverage of {symbol} was not set here{since}"
+        shown = [{**row, "ts": moment(row["ts"])} for row in found["changes"]]
+        return Answer(found, listing(shown, CHANGES, nothing=nothing))
+    done.leverage(symbol, times, account)
+    value = done.value
+    return Answer.of_check(value, done.error, f"{value['status']}  {value['id']}  {symbol} {times}x")

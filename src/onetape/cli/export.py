@@ -10,7 +10,7 @@ import click
 
 from onetape.cli.complete import runs
 from onetape.cli.frame import Answer, Shell, load, plain, rows, verb
-from onetape.cli.record_options import of_records
+from onetape.cli.records import of_records
 from onetape.model.errors import UsageError
 from onetape.model.time import parse_duration
 

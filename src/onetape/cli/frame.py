@@ -36,11 +36,8 @@ KINDS = frozenset(
 )
 
 
-class Interrupted(RuntimeFailure):
+class Interrupted(RuntimeFailure, code=4608):
     """Ctrl-C or SIGTERM ended the command before it was done."""
-
-    name = "INTERRUPTED"
-    code = 4608
 
 
 @dataclass(frozen=True, slots=True)

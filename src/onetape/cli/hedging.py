@@ -66,6 +66,7 @@ def worked(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds how legs are worked before they take."""
     for option in (
         click.option("--profile", default="", callback=_volumes, metavar="V,V", help="vwap: volumes of equal parts."),
+        click.option("--participation", type=float, metavar="X", help="pov: its share of what the market trades."),
         click.option("--clip", type=float, help="Base units of one of its orders."),
         duration("--work-for", "work_for", "How long it does; then what is left is taken.", "0s"),
         click.option(

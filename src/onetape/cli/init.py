@@ -96,7 +96,7 @@ def _credentials(folder: Path) -> str:
         if config.venues[account.venue].mode == "sim":
             continue
         for key in SECRET_KEYS:
-            if getattr(account, key) or key != "password":
+            if getattr(account, key) or key in ("key", "secret"):
                 plain = f"{name}-{key}"
                 lines.append(f"LoadCredentialEncrypted={plain}:/etc/onetape/{plain}.cred")
                 variable = f"ONETAPE_ACCOUNTS__{name.upper()}__{key.upper()}"

@@ -59,8 +59,8 @@ class VerbGroup(Suggesting):
             from onetape.cli.later import later_command
 
             return later_command(cmd_name)
-        module = import_module(f"onetape.cli.{'import_' if cmd_name == 'import' else cmd_name}")
-        command = module.command
+        module = import_module(f"onetape.cli.{entry.home or cmd_name}")
+        command = getattr(module, cmd_name) if hasattr(module, cmd_name) else module.command
         assert isinstance(command, click.Command)
         return command
 

@@ -11,7 +11,7 @@ from onetape.cli.arguments import parameters
 from onetape.cli.complete import files
 from onetape.cli.frame import Answer, Shell, load, verb
 from onetape.cli.run_options import answer_of_run, refused, run_options
-from onetape.model.errors import UsageError
+from onetape.model.errors import NotAvailable, UsageError
 
 
 @verb(
@@ -26,7 +26,7 @@ from onetape.model.errors import UsageError
 @click.option("--paper", is_flag=True, help="Against the simulated market, or --data at --speed.")
 @click.option("--live", is_flag=True, help="At the venue of the configuration.")
 @click.option("--exchange", metavar="URL", help="With --live: at an `onetape sim` that runs, by its address.")
-@click.option("--account", default="", help="Which of the configuration or --exchange, for --live.")
+@click.option("--account", "accounts", multiple=True, help="For --live: of the configuration or --exchange. Repeat.")
 @click.option("--subaccount", default="main", help="Whose money it trades with, for --live.")
 @click.option("--single", is_flag=True, help="With --live: gateway and robot in one process.")
 @click.option("--spin", is_flag=True, help="With --single: never sleep; takes a whole core.")
@@ -48,7 +48,7 @@ def command(
     paper: bool,
     live: bool,
     exchange: str | None,
-    account: str,
+    accounts: tuple[str, ...],
     subaccount: str,
     single: bool,
     spin: bool,
@@ -65,7 +65,7 @@ def command(
         raise UsageError("only one process of all can spin", location="--spin", todo="give --single")
     if live:
         own = {"single": single, "spin": spin, "subaccount": subaccount}
-        return _live(shell, exchange, account, chosen, {**options, **own})
+        return _live(shell, exchange, accounts, chosen, {**options, **own})
     if exchange is not None:
         raise UsageError("a paper run has its own", location="--exchange", todo="give --live")
     if single:
@@ -80,7 +80,14 @@ def command(
     return answer_of_run(result)
 
 
-def _live(shell: Shell, exchange: str | None, account: str, chosen: dict[str, Any], options: dict[str, Any]) -> Answer:
+def _live(
+    shell: Shell, exchange: str | None, accounts: tuple[str, ...], chosen: dict[str, Any], options: dict[str, Any]
+) -> Answer:
+    account = accounts[0] if len(accounts) == 1 else ""
+    if exchange is not None and len(accounts) > 1:
+        raise NotAvailable(
+            "several accounts of --exchange", location="--account", todo="write a configuration with [accounts.NAME]"
+        )
     if options.pop("data", None):
         raise UsageError("--data is a recorded market", location="--live", todo="use --paper")
     del options["speed"]  # of a recorded one
@@ -105,6 +112,7 @@ def _live(shell: Shell, exchange: str | None, account: str, chosen: dict[str, An
                 config=config,
                 folder=path.parent if path else Path(),
                 account=account,
+                accounts=accounts if len(accounts) > 1 else (),
                 environ=environ,
                 **options,
             )

@@ -71,6 +71,7 @@ def _for_people(shell: Shell, line: str) -> None:
 )
 @click.option("--withdraw/--no-withdraw", default=False, help="The accounts' keys may withdraw.")
 @click.option("--unrouted/--routed", default=False, help="Binance: streams without a category, as until April 2026.")
+@click.option("--speed-bumps/--no-speed-bumps", default=True, help="Pacifica: orders that may take wait, as there.")
 @click.option("--limits/--no-limits", default=True, help="Refuse who asks too much, as the venue does.")
 def command(shell: Shell, venue: str, **options: Any) -> Answer:
     """Serve a wire-compatible simulated exchange until Ctrl-C: binance-usdm, aster, pacifica, kraken or bitmex.

@@ -8,8 +8,8 @@ import click
 
 from onetape.cli.frame import Answer, Shell, load, moment, verb
 from onetape.cli.listing import aligned
-from onetape.cli.record_options import moment as when
-from onetape.cli.record_options import of_records
+from onetape.cli.records import moment as when
+from onetape.cli.records import of_records
 from onetape.model.errors import UsageError
 from onetape.recorder.options import has_recorder
 

@@ -1,4 +1,5 @@
-"""All verbs, in the order of the help. A verb lives in `cli/<name>.py` as `command`.
+"""All verbs, in the order of the help. A verb lives in `cli/<name>.py` as `command`, or under its own name in
+a module of several.
 
 The table is plain data so that `onetape --help` imports no verb.
 """
@@ -13,6 +14,7 @@ class VerbEntry(NamedTuple):
     section: str
     summary: str
     built: bool = True
+    home: str = ""  # its module, where that has another name
 
 
 BEGIN = "First steps"
@@ -26,7 +28,7 @@ VERBS = (
     VerbEntry("init", BEGIN, "Write a commented onetape.toml and example strategies."),
     VerbEntry("doctor", BEGIN, "Say what is wrong with installation, configuration and clock."),
     VerbEntry("sample", DATA, "Generate a market: quotes, trades, depth, bars."),
-    VerbEntry("import", DATA, "Turn recorded files into a tape."),
+    VerbEntry("import", DATA, "Turn recorded files into a tape.", home="import_"),
     VerbEntry("fetch", DATA, "Download public history and import it."),
     VerbEntry("record", DATA, "Record the market of a venue."),
     VerbEntry("probe", DATA, "Measure how fast a venue is from here."),
@@ -37,35 +39,35 @@ VERBS = (
     VerbEntry("replay", RUNS, "Run a recorded run again and compare every action."),
     VerbEntry("parity", RUNS, "Compare two runs, order by order, or where their money parts."),
     VerbEntry("sweep", RUNS, "Run many backtests over a parameter grid."),
-    VerbEntry("optimize", RUNS, "Search for parameters, and say the odds that the best is luck."),
+    VerbEntry("optimize", RUNS, "Search for parameters, and say the odds that the best is luck.", home="sweep"),
     VerbEntry("compare", RUNS, "Show variants side by side, and what luck alone would give."),
     VerbEntry("tca", RUNS, "Show what orders cost: spread, impact, delay, fees."),
     VerbEntry("attribution", RUNS, "Show which strategy, symbol and day made a run's profit."),
     VerbEntry("sim", RUNS, "Serve a simulated exchange that clients of the venue can use."),
     VerbEntry("bench", RUNS, "Measure the figures of this machine."),
-    VerbEntry("up", PROCESSES, "Start the processes of the configuration."),
-    VerbEntry("down", PROCESSES, "Stop them in reverse order."),
-    VerbEntry("status", PROCESSES, "Show them."),
+    VerbEntry("up", PROCESSES, "Start the processes of the configuration.", home="processes"),
+    VerbEntry("down", PROCESSES, "Stop them in reverse order.", home="processes"),
+    VerbEntry("status", PROCESSES, "Show them.", home="processes"),
     VerbEntry("top", PROCESSES, "Watch equity, robots, risk and alerts; keys for kill and acknowledge."),
     VerbEntry("logs", PROCESSES, "Show what processes and strategies have said."),
     VerbEntry("trace", PROCESSES, "Follow an order or a command from its cause to its money."),
-    VerbEntry("restart", PROCESSES, "Restart one of them."),
-    VerbEntry("accounts", PROCESSES, "Show balances and sub-accounts."),
-    VerbEntry("orders", PROCESSES, "Show working orders."),
-    VerbEntry("positions", PROCESSES, "Show positions."),
-    VerbEntry("fills", PROCESSES, "Show fills."),
-    VerbEntry("stops", PROCESSES, "Show the stops that protect positions."),
-    VerbEntry("ledger", PROCESSES, "Show realized, fees, funding and transfers, by symbol or day."),
-    VerbEntry("activity", PROCESSES, "Show orders, how many were filled, and volume, by hour or day."),
-    VerbEntry("trips", PROCESSES, "Show round trips."),
-    VerbEntry("equity", PROCESSES, "Show equity by the minute."),
-    VerbEntry("risk", PROCESSES, "Show exposure, use of margin and drawdown."),
-    VerbEntry("buy", PROCESSES, "Buy by hand, through the checks of a robot's order."),
-    VerbEntry("sell", PROCESSES, "Sell by hand, likewise."),
-    VerbEntry("cancel", PROCESSES, "Cancel one order, those of a symbol, or all."),
-    VerbEntry("close", PROCESSES, "Close a position at the market."),
-    VerbEntry("flatten", PROCESSES, "Stop an account: kill switch, cancel all, close all."),
-    VerbEntry("leverage", PROCESSES, "Set the leverage of a contract at the venue."),
+    VerbEntry("restart", PROCESSES, "Restart one of them.", home="processes"),
+    VerbEntry("accounts", PROCESSES, "Show balances and sub-accounts.", home="account_lists"),
+    VerbEntry("orders", PROCESSES, "Show working orders.", home="account_lists"),
+    VerbEntry("positions", PROCESSES, "Show positions.", home="account_lists"),
+    VerbEntry("fills", PROCESSES, "Show fills.", home="account_lists"),
+    VerbEntry("stops", PROCESSES, "Show the stops that protect positions.", home="account_lists"),
+    VerbEntry("ledger", PROCESSES, "Show realized, fees, funding and transfers, by symbol or day.", home="records"),
+    VerbEntry("activity", PROCESSES, "Show orders, how many were filled, and volume, by hour or day.", home="records"),
+    VerbEntry("trips", PROCESSES, "Show round trips.", home="records"),
+    VerbEntry("equity", PROCESSES, "Show equity by the minute.", home="records"),
+    VerbEntry("risk", PROCESSES, "Show exposure, use of margin and drawdown.", home="records"),
+    VerbEntry("buy", PROCESSES, "Buy by hand, through the checks of a robot's order.", home="by_hand"),
+    VerbEntry("sell", PROCESSES, "Sell by hand, likewise.", home="by_hand"),
+    VerbEntry("cancel", PROCESSES, "Cancel one order, those of a symbol, or all.", home="by_hand"),
+    VerbEntry("close", PROCESSES, "Close a position at the market.", home="by_hand"),
+    VerbEntry("flatten", PROCESSES, "Stop an account: kill switch, cancel all, close all.", home="by_hand"),
+    VerbEntry("leverage", PROCESSES, "Set the leverage of a contract at the venue.", home="by_hand"),
     VerbEntry("halts", PROCESSES, "Show what may only be reduced, or lift a halt."),
     VerbEntry("delta", PROCESSES, "Show the net delta over accounts, bring it to a target, hold it."),
     VerbEntry("hedge", PROCESSES, "Trade an amount against the net delta."),

@@ -1,4 +1,4 @@
-"""`onetape status`: what runs."""
+"""The verbs on processes: `up`, `status`, `restart`, `down`."""
 
 from __future__ import annotations
 
@@ -9,20 +9,57 @@ from typing import Any
 
 import click
 
+from onetape.cli.complete import processes
 from onetape.cli.frame import Answer, Shell, load, moment, verb
 from onetape.cli.listing import aligned
 from onetape.model.errors import UsageError
+from onetape.model.shown import shown
 
 COLUMNS = ("name", "pid", "state", "heartbeat", "progress", "lag", "cpu", "memory", "files", "restarts", "reason")
-
-
 WATCH_S = 2.0
 CLEAR = "\x1b[H\x1b[2J"
 
 
+@verb("up", example="onetape up\nonetape up --foreground\nonetape up --minimal")
+@click.option("--foreground", is_flag=True, help="Stay here until Ctrl-C, which stops all.")
+@click.option("--single", is_flag=True, help="All in one process: least memory, shared fate.")
+@click.option("--minimal", is_flag=True, help="The fewest processes that trade safely.")
+def up(shell: Shell, foreground: bool, single: bool, minimal: bool) -> Answer:
+    """Start the processes of the configuration under a supervisor, and wait until all run.
+
+    Simulated exchanges, a gateway for each account, robots; one that ends is started again. What
+    could not start is named, and the rest runs. --minimal: exchanges, gateways, robots with the
+    streams that they hear, and the guardian, also where the configuration has none.
+    """
+    config, path = shell.config, shell.config_path
+    if foreground:
+        front = load("onetape.supervisor.client", "run_in_front", what="the supervisor")
+
+        def ready(status: dict[str, Any]) -> None:
+            shell.progress.end()
+            print(shown(table(status) + _pages(shell, status)), file=sys.stderr, flush=True)
+
+        front(config, path, shell.home, ready, single=single, is_minimal=minimal)
+        return Answer({"running": False}, "all stopped")
+    bring_up = load("onetape.supervisor.client", "bring_up", what="the supervisor")
+    doing, say = shell.progress.doing, shell.progress.say
+    state = bring_up(config, path, shell.home, single=single, is_minimal=minimal, doing=doing, say=say)
+    said = "runs already, nothing was changed\n" if state["already"] else ""
+    said += "".join(f"{note}\n" for note in state["notes"])
+    return Answer(state, said + table(state) + _pages(shell, state))
+
+
+def _pages(shell: Shell, state: dict[str, Any]) -> str:
+    """Says where the pages are, and the link that lets one browser in."""
+    if not state.get("dashboard"):
+        return ""
+    link = load("onetape.dashboard.options", "link_of", what="the pages")(shell.home)
+    return f"\npages at {state['dashboard']}; this link lets one browser in, once:\n{link}"
+
+
 @verb("status", example="onetape status --json\nonetape status --watch")
 @click.option("-w", "--watch", is_flag=True, help="Show it anew every 2 s, until Ctrl-C.")
-def command(shell: Shell, watch: bool) -> Answer:
+def status(shell: Shell, watch: bool) -> Answer:
     """Show the processes: state, heartbeat and progress, lag in frames, share of a core,
     memory, open files, restarts, working orders; what each robot has made and holds, and danger levels above 0.
 
@@ -51,11 +88,11 @@ def _state(shell: Shell) -> dict[str, Any]:
     halts_now = load("onetape.gateway.halts_client", "halts_now", what="halts")
     state = status_of(shell.home)
     robots = robots_now(shell.home) if state["running"] else {}
-    processes = [
+    rows = [
         {**each, "robot": robots.get(each["name"])} if each["kind"] == "robot" else each for each in state["processes"]
     ]
     halts = halts_now(shell.home) if state["running"] else []
-    return {**state, "processes": processes, "halts": halts, **views(shell.home, shell.config)}
+    return {**state, "processes": rows, "halts": halts, **views(shell.home, shell.config)}
 
 
 def table(state: dict[str, Any]) -> str:
@@ -116,3 +153,31 @@ def _row(process: dict[str, Any]) -> tuple[str, ...]:
         str(process["restarts"]),
         process["reason"],
     )
+
+
+@verb("restart", example="onetape restart robot:mm")
+@click.argument("name", shell_complete=processes)
+def restart(shell: Shell, name: str) -> Answer:
+    """Stop one process and start it again; returns when it runs. One that failed is tried anew.
+
+    A robot starts as its configuration says now, and what is different is shown; where it could not
+    start, nothing is stopped.
+    """
+    restarted = load("onetape.supervisor.client", "restart", what="the supervisor")
+    name = shell.process(name)
+    done = restarted(shell.home, name, shell.config, shell.config_path, doing=shell.progress.doing)
+    text = f"{name} runs, process {done['pid']}"
+    changed = [f"  {key}: {was} -> {now}" for key, (was, now) in done["changed"].items()]
+    return Answer(done, "\n".join([text, *changed]))
+
+
+@verb("down", example="onetape down")
+def down(shell: Shell) -> Answer:
+    """Stop all processes in reverse order: robots cancel their orders, then gateways, then venues.
+
+    Nothing that runs is no error.
+    """
+    bring_down = load("onetape.supervisor.client", "bring_down", what="the supervisor")
+    done = bring_down(shell.home, shell.progress.doing)
+    text = f"stopped {', '.join(done['stopped'])}" if done["stopped"] else "nothing runs"
+    return Answer({"running": False, **done}, text)

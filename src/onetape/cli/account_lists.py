@@ -1,0 +1,103 @@
+"""The verbs on what accounts have now: `accounts`, `orders`, `positions`, `fills`, `stops`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from onetape.cli.frame import Answer, Shell, load, rows, verb
+from onetape.cli.listing import listing
+from onetape.model.errors import UsageError
+from onetape.model.time import parse_time
+
+ACCOUNTS_COLUMNS = ("venue", "account", "currency", "total", "available", "locked", "data_age_ms", "alive")
+WALLET_COLUMNS = ("venue", "account", "wallet", "currency", "total", "available", "error")
+_NEVER = 2**63 - 1
+ORDERS_COLUMNS = ("account", "robot", "symbol", "side", "type", "price", "qty", "filled", "state", "tag")
+POSITIONS_COLUMNS = ("account", "symbol", "side", "qty", "entry_price", "unrealized", "realized")
+FILLS_COLUMNS = ("ts_event", "account", "robot", "symbol", "side", "qty", "price", "fee", "liquidity")
+STOPS_COLUMNS = ("account", "symbol", "side", "qty", "protected", "distance", "trigger", "stop", "state")
+
+
+@verb(
+    "accounts",
+    example="""
+    onetape accounts --json
+    onetape accounts --wallets
+    onetape accounts --explain a --from 2026-11-20
+    """,
+)
+@click.option("--wallets", is_flag=True, help="Of all wallets, also those that nothing is traded from.")
+@click.option("--explain", metavar="SUBACCOUNT", help="Where its money came from and went.")
+@click.option("--from", "start", metavar="TIME", help="With --explain [default: the beginning].")
+@click.option("--to", "end", metavar="TIME", help="With --explain [default: now].")
+def accounts(shell: Shell, wallets: bool, explain: str | None, start: str | None, end: str | None) -> Answer:
+    """Show the balances of all accounts, and how they are divided.
+
+    --explain: opening + trades + fees + funding + transfers + ... = closing, to the last unit, of a
+    sub-account, `main` or `total`; with --json also the frames behind each number.
+    """
+    if wallets:
+        if explain is not None or start or end:
+            raise UsageError("--wallets is of now and of whole accounts", location="accounts", todo="one of both")
+        found = load("onetape.ipc.operator", "wallet_balances", what="accounts")(shell.home, shell.config)
+        return Answer(found, listing(found, WALLET_COLUMNS, nothing="no account is configured"))
+    if explain is None:
+        if start or end:
+            raise UsageError("what is now has no times", location="accounts", todo="give --explain")
+        found = load("onetape.gateway.account_balances", "balances", what="accounts")(shell.home, shell.config)
+        return Answer(found, listing(found, ACCOUNTS_COLUMNS, nothing="no balance is known (onetape up)"))
+    found = load("onetape.gateway.explained", "explained", what="accounts")(
+        shell.home,
+        shell.config,
+        explain,
+        since=parse_time(start) if start else 0,
+        until=parse_time(end) if end else _NEVER,
+    )
+    text = "\n\n".join(rows(_shown(row)) for row in found)
+    return Answer(found, text or "nothing is known of it")
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    """Leaves out the frames; they are for machines."""
+    return {key: value for key, value in row.items() if key not in ("frames", "rest") and value}
+
+
+@verb("orders", example="onetape orders --json")
+def orders(shell: Shell) -> Answer:
+    """Show the working orders of all accounts, as the gateways' journals have them."""
+    found = load("onetape.gateway.account_views", "orders", what="accounts")(shell.home, shell.config)
+    return Answer(found, listing(found, ORDERS_COLUMNS, nothing="no order works"))
+
+
+@verb("positions", example="onetape positions --json")
+def positions(shell: Shell) -> Answer:
+    """Show the positions of all accounts, at average cost of their fills."""
+    found = load("onetape.gateway.account_views", "positions", what="accounts")(shell.home, shell.config)
+    return Answer(found, listing(found, POSITIONS_COLUMNS, nothing="no position"))
+
+
+@verb("fills", example="onetape fills --last 20")
+@click.option("--last", type=click.IntRange(min=0), default=0, metavar="N", help="Only the newest N.")
+def fills(shell: Shell, last: int) -> Answer:
+    """Show the fills of all accounts, the newest last."""
+    found = load("onetape.gateway.account_views", "fills", what="accounts")(shell.home, shell.config, last=last)
+    return Answer(found, listing(found, FILLS_COLUMNS, nothing="nothing was traded"))
+
+
+@verb("stops", example="onetape stops --json")
+def stops(shell: Shell) -> Answer:
+    """Show the stops that the guardian has placed for each position, what share of it they
+    protect, and its take-profits, whose distances have a plus.
+
+    `verified_age_ms` is how long ago the venue itself said that it has them all; null: it has not
+    since the guardian began, or no guardian runs.
+    """
+    found = load("onetape.guardian.stops_view", "stops", what="stops")(shell.home, shell.config)
+    lines = []
+    for each in found:
+        about = {name: each[name] for name in STOPS_COLUMNS[:5]}
+        levels = [{**level, "stop": level["qty"]} for level in each["levels"] + each["targets"]] or [{}]
+        lines += [{**dict.fromkeys(STOPS_COLUMNS, ""), **level, **about} for level in levels]
+    return Answer(found, listing(lines, STOPS_COLUMNS, nothing="no contracts are held, and no stop stands"))
