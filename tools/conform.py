@@ -50,7 +50,7 @@ def main() -> int:
     if unknown := set(options.cases) - {case.id for case in CASES}:
         parser.error(f"no case {', '.join(sorted(unknown))}: C-01 to {CASES[-1].id}")
     if options.simulated:
-        results = simulated(options.cases)
+        results = simulated(options.cases, "binance-usdm")
     else:
         venue = place_of(options.rest)
         if venue == "live" and not options.live:
@@ -72,7 +72,8 @@ def main() -> int:
         if options.keep:
             keep(venue, results)
     if options.page:
-        options.page.write_text(page(results if options.simulated else {}))
+        aster = simulated([], "aster") if options.simulated else {}
+        options.page.write_text(page(results if options.simulated else {}, aster))
     return 1 if any(not row["held"] for row in results.values()) else 0
 
 
@@ -108,7 +109,7 @@ def tidy(desk: Desk) -> None:
         print(f"left behind, look at the account: {error}", file=sys.stderr)
 
 
-def simulated(wanted: list[str]) -> dict[str, dict]:
+def simulated(wanted: list[str], kind: str) -> dict[str, dict]:
     """Each case against an exchange of its own, behind a socket."""
     from exchange.venue_client import served
 
@@ -116,9 +117,9 @@ def simulated(wanted: list[str]) -> dict[str, dict]:
     for case in CASES:
         if wanted and case.id not in wanted:
             continue
-        with served("binance-usdm") as (dialect, port):
+        with served(kind) as (dialect, port):
             account = dialect.exchange.accounts[0]
-            desk = http_desk(f"http://127.0.0.1:{port}", account.key, account.secret)
+            desk = http_desk(f"http://127.0.0.1:{port}", account.key, account.secret, kind)
             results |= run(desk, [case.id], with_bans=True)
     return results
 
@@ -131,7 +132,8 @@ def keep(venue: str, results: dict[str, dict]) -> None:
     KEPT.write_text(json.dumps(recorded, indent=1, sort_keys=True) + "\n")
 
 
-def page(results: dict[str, dict]) -> str:
+def page(results: dict[str, dict], aster: dict[str, dict]) -> str:
+    """aster: what the cases gave there, simulated; nobody has tried them by hand."""
     recorded = json.loads(KEPT.read_text()) if KEPT.exists() else {}
     day = time.strftime("%Y-%m-%d", time.gmtime())
     lines = [
@@ -165,6 +167,11 @@ def page(results: dict[str, dict]) -> str:
             never = "never: it asks for a ban" if case.simulated_only else "not run"
             cells.append(said(row) if row else never)
         lines.append(f"| {case.id} | {case.name} | {' | '.join(cells)} |")
+    lines += ["", "## Aster", "", "What is from which source stands [line by line](aster.md).", ""]
+    lines += ["| case | what holds | simulated |", "| --- | --- | --- |"]
+    for case in CASES:
+        local = aster.get(case.id)
+        lines.append(f"| {case.id} | {case.name} | {said({**local, 'date': day}) if local else 'not run'} |")
     return "\n".join(lines) + "\n"
 
 

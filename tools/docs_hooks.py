@@ -37,7 +37,7 @@ def on_config(config: Any) -> Any:
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
-    """Fill in what is kept elsewhere: the change log, the list of decisions, the commands."""
+    """Fill in what is kept elsewhere: the change log, the list of decisions, the commands, the errors."""
     name = page.file.src_uri
     if name == "changelog.md":
         return (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
@@ -45,6 +45,8 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
         return markdown + "\n" + "\n".join(_decisions()) + "\n"
     if name == "reference/commands.md":
         return markdown + "\n" + _commands()
+    if name == "errors.md":
+        return markdown + "\n" + "\n".join(_errors()) + "\n"
     return markdown
 
 
@@ -55,6 +57,14 @@ def _decisions() -> list[str]:
         title = re.sub(r"^(ADR )?\d{4}[:.]?\s*", "", title)
         rows.append(f"| {path.name[:4]} | [{title}]({path.name}) |")
     return rows
+
+
+def _errors() -> list[str]:
+    """Every number with its name, the exit code of a command that ends with it, and what it means."""
+    from onetape.model.errors import BY_CODE
+
+    rows = (f"| {code} | {kind.name} | {kind.exit_code} | {kind.__doc__} |" for code, kind in BY_CODE.items())
+    return ["| number | name | exit code | meaning |", "|---|---|---|---|", *rows]
 
 
 def _commands() -> str:

@@ -11,11 +11,15 @@ from urllib.parse import urlsplit
 from certify.conformance import Desk, Top
 from onetape.model.instrument import Instrument
 from onetape.orders.calls import Call
+from onetape.venues.aster.family import ASTER
+from onetape.venues.binance.family import BINANCE, Family
 from onetape.venues.binance.instruments import instruments_of
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 from onetape.venues.numbers import units_of
 
-SYMBOL = "binance:BTC/USDT:USDT"
+# By family: key and secret that nobody knows, as they are written there.
+STRANGE = {"binance-usdm": ("x" * 64, "wrong"), "aster": ("0x" + "1" * 40, "0x" + "1" * 64)}
+FAMILIES = {each.name: each for each in (BINANCE, ASTER)}
 TIMEOUT_S = 10.0
 Get = Callable[[str], object]
 Carry = Callable[[Call], tuple[int, Mapping[str, str], bytes]]
@@ -52,14 +56,23 @@ class Http:
 
 
 def binance_desk(
-    carry: Carry, get: Get, key: str, secret: str, *, now: Callable[[], int], wait: Callable[[float], None], prefix: str
+    carry: Carry,
+    get: Get,
+    key: str,
+    secret: str,
+    *,
+    now: Callable[[], int],
+    wait: Callable[[float], None],
+    prefix: str,
+    family: Family = BINANCE,
 ) -> Desk:
-    """Of BTC/USDT, with filters as the venue says them. Orders are of three smallest notionals."""
+    """Of BTC/USDT at a venue of the family, with filters as it says them. Orders are of three smallest notionals."""
     info = get("/fapi/v1/exchangeInfo")
-    (instrument,) = instruments_of(info, frozenset({SYMBOL}))  # type: ignore[arg-type]
+    symbols = frozenset({f"{family.venue}:BTC/USDT:USDT"})
+    (instrument,) = instruments_of(info, symbols, family.venue)  # type: ignore[arg-type]
 
     def made(key: str, secret: str) -> BinanceUsdmProtocol:
-        protocol = BinanceUsdmProtocol(key, secret)
+        protocol = BinanceUsdmProtocol(key, secret, family)
         protocol.set_instruments([instrument])
         return protocol
 
@@ -88,6 +101,7 @@ def binance_desk(
         size=size,
         size_max=400 * size,
         prefix=prefix,
+        strange=STRANGE[family.name],
         weight_a_minute=min(limits, default=0),
     )
 
@@ -100,7 +114,7 @@ def _size(instrument: Instrument, price: int) -> int:
     return lots * lot
 
 
-def http_desk(rest: str, key: str, secret: str) -> Desk:
+def http_desk(rest: str, key: str, secret: str, kind: str = "binance-usdm") -> Desk:
     """At an address; the clock is the venue's, as it was at the beginning."""
     http = Http(rest)
     before = time.time_ns()
@@ -115,4 +129,5 @@ def http_desk(rest: str, key: str, secret: str) -> Desk:
         now=lambda: time.time_ns() + ahead,
         wait=time.sleep,
         prefix=f"conf{time.time_ns() // 1_000_000:x}",
+        family=FAMILIES[kind],
     )

@@ -28,6 +28,7 @@ PLACE = ROOT / "build" / "certify"
 SESSION_TIMEOUT_S = 300
 READY_TIMEOUT_S = 60
 SEED = 11
+UNUSABLE = FOLDER / "unusable.md"  # what the page says of clients that were looked at, and are in no session
 CLIENTS: dict[str, dict] = tomllib.loads((FOLDER / "environments.toml").read_text())
 
 
@@ -148,11 +149,12 @@ def page(results: dict[str, list[dict]]) -> str:
     for name, calls in results.items():
         row = CLIENTS[name]
         lines += ["", f"## {row['client']} {row['version']}: {row['venue']}", ""]
+        lines += [row["note"], ""] if "note" in row else []
         lines += ["| call | passed |", "| --- | --- |"]
         for call in calls:
             said = "yes" if call["passed"] else "**no**: " + call["seen"].replace("|", "\\|")
             lines.append(f"| {call['call']} | {said} |")
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n\n" + UNUSABLE.read_text()
 
 
 def main() -> int:

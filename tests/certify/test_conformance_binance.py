@@ -1,4 +1,4 @@
-"""The conformance cases against the simulated Binance: in virtual time, and behind a socket."""
+"""The conformance cases against the simulated Binance and Aster: in virtual time, and behind a socket."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import json
 import pytest
 
 from certify.conformance import CASES
-from certify.desks import binance_desk, http_desk
+from certify.desks import FAMILIES, binance_desk, http_desk
 from exchange.venue_client import Virtual, served
 from long_form import LONG, long_form
 
 IDS = [case.id for case in CASES]
 
 
-def virtual_desk(seed: int):
-    venue = Virtual("binance-usdm", seed)
+def virtual_desk(kind: str, seed: int):
+    venue = Virtual(kind, seed)
     account = venue.dialect.exchange.accounts[0]
 
     def send(method, target, body, headers):
@@ -30,20 +30,23 @@ def virtual_desk(seed: int):
         now=venue.now,
         wait=venue.wait,
         prefix="virtual",
+        family=FAMILIES[kind],
     )
 
 
 @pytest.mark.parametrize("case", CASES, ids=IDS)
+@pytest.mark.parametrize("kind", FAMILIES)
 @pytest.mark.parametrize("seed", [7, *long_form(8)])
-def test_a_case_holds_in_virtual_time(case, seed):
-    note = case.run(virtual_desk(seed))
+def test_a_case_holds_in_virtual_time(case, kind, seed):
+    note = case.run(virtual_desk(kind, seed))
     assert not note.startswith("not seen"), note
 
 
-def test_all_cases_hold_one_after_the_other_on_one_account_behind_a_socket():
-    with served("binance-usdm", limits=False) as (dialect, port):
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_all_cases_hold_one_after_the_other_on_one_account_behind_a_socket(kind):
+    with served(kind, limits=False) as (dialect, port):
         account = dialect.exchange.accounts[0]
-        desk = http_desk(f"http://127.0.0.1:{port}", account.key, account.secret)
+        desk = http_desk(f"http://127.0.0.1:{port}", account.key, account.secret, kind)
         for case in CASES if LONG else CASES[::3]:
             if not case.simulated_only:
                 case.run(desk)

@@ -25,7 +25,7 @@ def test_it_names_what_failed_and_how_often(tmp_path):
     file = tmp_path / "test_some.py"
     file.write_text(TESTS)
     call = [sys.executable, TOOL, "--times", "3", "--busy", "1", "--workers", "0", "--logs", tmp_path / "logs", file]
-    done = subprocess.run(call, capture_output=True, text=True, check=False)
+    done = subprocess.run(call, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 1, done.stderr
     assert "   2 of 3  test_some::test_by_turns" in done.stdout
     assert "turn 2" in done.stdout
@@ -37,6 +37,6 @@ def test_nothing_failed_is_a_success(tmp_path):
     file = tmp_path / "test_other.py"
     file.write_text("def test_sound():\n    pass\n")
     call = [sys.executable, TOOL, "--times", "1", "--busy", "0", "--workers", "0", "--logs", tmp_path / "logs", file]
-    done = subprocess.run(call, capture_output=True, text=True, check=False)
+    done = subprocess.run(call, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0
     assert done.stdout.startswith("run 1 of 1: 0 failed, ")

@@ -180,7 +180,7 @@ def builder(bid):
 
 def strangers():
     foreign = opened(ccxt.aster, "0x" + "1" * 64, signerAddress=s.key)
-    s.refused("wrong signer", foreign.fetch_balance, ccxt.ExchangeError, lambda e: "-1022" in str(e))
+    s.refused("wrong signer", foreign.fetch_balance, ccxt.ExchangeError, lambda e: "Signature check failed" in str(e))
 
 
 async def streams():
