@@ -24,7 +24,7 @@ from onetape import Strategy
 class Turns(Strategy):
     symbol: str = ""
     every: int = 5
-    turns: int = 24  # of each life; the last one is to long
+    turns: int = 24  # of the second life: the first one turns until it is killed; the last one is to long
 
     def on_start(self):
         self.seen = 0
@@ -32,9 +32,10 @@ class Turns(Strategy):
 
     def on_quote(self, quote):
         self.seen += 1
-        if self.seen % self.every == 0 and self.seen <= self.turns * self.every:
+        last = self.turns * self.every if self.resumed else None
+        if self.seen % self.every == 0 and (last is None or self.seen <= last):
             self.set_target(self.symbol, -1 if self.seen // self.every % 2 else 1)
-        if self.seen == self.turns * self.every:
+        if self.seen == last:
             self.log("done")
 """
 HELD = {A: Decimal("0.02"), B: Decimal("0.02")}  # two members each
@@ -56,7 +57,7 @@ def held_by(home: Home) -> dict[str, Decimal]:
 
 
 def done(journal: Path) -> int:
-    """Returns how many members have taken their last turn, in all lives."""
+    """Returns how many members have taken their last turn."""
     return sum(each.data["text"] == "done" for each in records(journal, "log"))
 
 
@@ -67,9 +68,7 @@ def test_a_portfolio_trades_on_two_exchanges_through_a_kill_and_its_members_add_
         home.wait_for_trades(2)
         (run,) = (home.home / "runs").iterdir()
         home.kill("robot:portfolio")
-        before = done(run / "journal")
-        home.wait_for_trades(2)
-        home.wait_for(lambda: done(run / "journal") == before + 4)
+        home.wait_for(lambda: done(run / "journal") == 4)
         home.wait_for(lambda: held_by(home) == HELD and not home.run("orders"))
         home.run("down")
         logs = [each.data["fields"] for each in records(run / "journal", "log")]

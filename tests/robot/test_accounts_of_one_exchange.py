@@ -314,21 +314,22 @@ from onetape import Strategy
 class Turns(Strategy):
     symbol: str = "binance:BTC/USDT:USDT"
     every: int = 8
-    turns: int = 6  # of all lives; the last one is to long
+    turns: int = 6  # of the second life: the first one turns until it is killed; the last one is to long
 
     def on_start(self):
-        self.seen = 0
+        self.seen = self.turned = 0
         self.subscribe(self.symbol, quotes=True)
 
     def on_quote(self, quote):
         self.seen += 1
         turn = self.memory.get("turn", 0)
-        if self.seen % self.every or turn == self.turns:
+        if self.seen % self.every or (self.turned >= self.turns and not turn % 2):
             return
         wanted = 0.05 if turn % 2 else -0.05
         both = (self.symbol, self.symbol.replace(":", "@second:", 1))
         if float(sum(self.position(each).qty for each in both)) == wanted:
             self.memory["turn"] = turn + 1
+            self.turned += self.resumed
         else:  # what is on its way counts
             self.set_target(self.symbol, wanted, account="*")
 """
