@@ -234,9 +234,10 @@ def page(rows: Sequence[Any], query: Query, make: Callable[[Any], Any] | None = 
     and of how many: what has come since then moves nothing."""
     limit = number(query, "limit", PAGE[0])
     shown, _, total = (query.get("cursor") or "0-0").partition("-")
-    if not 1 <= limit <= PAGE[1] or not (shown.isdigit() and total.isdigit()):
-        raise Refused(f"Invalid limit or cursor: {limit} {query.get('cursor', '')}")
-    start = int(shown) + (max(len(rows) - int(total), 0) if int(total) else 0)
+    if not 1 <= limit <= PAGE[1]:
+        raise Refused(f"Invalid limit: {limit}")
+    first, before = (number({"cursor": each}, "cursor", None) for each in (shown, total))
+    start = first + (max(len(rows) - before, 0) if before else 0)
     after = f"{start + limit}-{len(rows)}" if start + limit < len(rows) else None
     found = rows[start : start + limit]
     return envelope([make(row) for row in found] if make else found, next_cursor=after, has_more=after is not None)

@@ -64,16 +64,18 @@ class Streams:
     def topic(self, params: Any) -> Topic:
         """Returns what a subscription names. Raises Refused for what there is not."""
         source = params.get("source") if isinstance(params, dict) else None
+        if not isinstance(source, str):
+            raise Refused
         if source == "prices":
             return source, "", ""
         if source in ACCOUNTS:
             return source, self.access.account_at(params.get("account")).key, ""
-        symbol = self.exchange.instruments[self.public.at(params.get("symbol"))].raw_symbol if source else ""
+        symbol = self.exchange.instruments[self.public.at(params.get("symbol"))].raw_symbol
         if source in ("bbo", "trades"):
             return source, symbol, ""
         if source == "book":
             return source, symbol, str(self.public.level(params.get("agg_level")))
-        if source in ("candle", "mark_price_candle") and params.get("interval") in INTERVALS:
+        if source in ("candle", "mark_price_candle") and str(params.get("interval")) in INTERVALS:
             return source, symbol, params["interval"]
         raise Refused
 
