@@ -153,6 +153,23 @@ def test_requests_of_the_third_edition_weigh_as_those_of_the_first():
     assert weight_of("GET", "/fapi/v3/account", {}) == 5
 
 
+@pytest.mark.parametrize(
+    ("method", "name", "weight"),
+    [
+        ("GET", "accountWithJoinMargin", 5),
+        ("GET", "stpMode", 30),
+        ("GET", "historicalTrades", 20),
+        ("GET", "positionSide/dual", 30),
+        ("POST", "batchOrders", 5),
+        ("DELETE", "batchOrders", 1),
+        ("GET", "commissionRate", 20),
+        ("POST", "listenKey", 1),
+    ],
+)
+def test_requests_of_its_own_weigh_what_its_documents_say(method, name, weight):
+    assert weight_of(method, f"/fapi/v3/{name}", {}) == weight
+
+
 def test_a_wallet_that_was_never_seen_has_an_account(venue):
     stranger = AsterClient(venue, "0x" + "2" * 64)
     (row,) = ok(stranger.ask("GET", "/fapi/v3/balance"))
