@@ -139,8 +139,10 @@ def test_a_bad_order_is_refused_in_the_venue_s_words(client, terms, expected):
 def test_a_client_id_counts_once(client):
     name = str(uuid5(NAMESPACE_URL, "c"))
     data(client.limit("50000", client_order_id=name))
-    assert refusal(client.limit("50001", client_order_id=name))[:2] == (422, 36)
+    for same in (name, name.upper(), name.replace("-", ""), f"urn:uuid:{name}"):
+        assert refusal(client.limit("50001", client_order_id=same))[:2] == (422, 36)
     assert refusal(client.ask("orders/cancel", "cancel_order", symbol="BTC", client_order_id=NOBODY))[:2] == (422, 37)
+    data(client.ask("orders/cancel", "cancel_order", symbol="BTC", client_order_id=name.upper()))
 
 
 NOBODY = str(uuid5(NAMESPACE_URL, "nobody"))

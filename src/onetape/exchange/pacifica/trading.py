@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
+from uuid import UUID
 
 from msgspec import structs
 
@@ -99,9 +100,9 @@ class Trading:
             return ""
         if not isinstance(said, str) or not _UUID.match(said):
             raise Refused
-        if said in account.by_client_id:
+        if (name := _client_id(said)) in account.by_client_id:
             raise Refused(f"Duplicate client order id: {said}", 36)
-        return str(said)
+        return name
 
     def _reducing(self, account: SimAccount, at: int, side: Side, body: Params) -> bool:
         reduces = body.get("reduce_only", False)
@@ -262,7 +263,7 @@ class Trading:
             raise Refused
         if number is not None and (type(number) is not int):
             raise Refused
-        order = account.by_id.get(number) if number is not None else account.by_client_id.get(str(name))
+        order = account.by_id.get(number) if number is not None else account.by_client_id.get(_client_id(str(name)))
         if order is None or not order.is_open or order.index != at:
             if number is None and order is None:
                 raise Refused(f"Unused client order id: {name}", 37)
@@ -348,6 +349,11 @@ def _limit(side: Side, price: int, size: int, *, kind: str = "limit", **more: An
 
 def _named(order: SimOrder, body: Params) -> dict[str, Any]:
     return {"order_id": order.id, "client_order_id": order.client_id or None, "symbol": body.get("symbol")}
+
+
+def _client_id(said: str) -> str:
+    """Returns one text for all that mean the same UUID."""
+    return str(UUID(said)) if _UUID.match(said) else said
 
 
 def _exits(body: Params) -> list[tuple[str, Any]]:
