@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from urllib.parse import quote, urlencode
 
@@ -67,6 +68,20 @@ def test_an_order_rests_is_amended_and_is_canceled(client, is_form):
     assert [o["orderId"] for o in ok(client.ask("GET", "/fapi/v3/openOrders"))] == [order["orderId"]]
     assert ok(client.ask("DELETE", ORDER, **BTC, origClientOrderId="a-1"))["status"] == "CANCELED"
     assert client.ask("GET", ORDER, **BTC, orderId=7)[1]["code"] == -2013
+
+
+def test_an_acknowledgement_says_of_no_fill_that_there_was_one(client):
+    order = ok(client.ask("POST", ORDER, **BTC, side="BUY", type="MARKET", quantity="0.010"))
+    assert (order["status"], order["executedQty"], order["cumQty"]) == ("NEW", "0.000", "0.000")
+    assert (Decimal(order["avgPrice"]), Decimal(order["cumQuote"])) == (0, 0)
+    terms = {**BTC, "side": "SELL", "type": "MARKET", "quantity": "0.010", "newOrderRespType": "RESULT"}
+    order = ok(client.ask("POST", ORDER, **terms))
+    assert Decimal(order["cumQuote"]) == Decimal(order["avgPrice"]) * Decimal(order["cumQty"]) > 0
+
+
+def test_a_pegged_order_is_refused_as_its_price_would_not_follow(client):
+    assert limit(client, pegPriceType="QUEUE_1", pegOffset="0")[1]["code"] == -1130
+    assert ok(client.ask("GET", "/fapi/v3/openOrders")) == []
 
 
 def test_a_conditional_order_is_an_order_of_the_book(client, venue):
@@ -136,6 +151,23 @@ def test_requests_of_the_third_edition_weigh_as_those_of_the_first():
     assert weight_of("GET", "/fapi/v3/openOrders", {}) == 40
     assert weight_of("GET", "/fapi/v3/income", {}) == 30
     assert weight_of("GET", "/fapi/v3/account", {}) == 5
+
+
+@pytest.mark.parametrize(
+    ("method", "name", "weight"),
+    [
+        ("GET", "accountWithJoinMargin", 5),
+        ("GET", "stpMode", 30),
+        ("GET", "historicalTrades", 20),
+        ("GET", "positionSide/dual", 30),
+        ("POST", "batchOrders", 5),
+        ("DELETE", "batchOrders", 1),
+        ("GET", "commissionRate", 20),
+        ("POST", "listenKey", 1),
+    ],
+)
+def test_requests_of_its_own_weigh_what_its_documents_say(method, name, weight):
+    assert weight_of(method, f"/fapi/v3/{name}", {}) == weight
 
 
 def test_a_wallet_that_was_never_seen_has_an_account(venue):
@@ -272,6 +304,11 @@ def test_a_builder_takes_no_more_than_was_approved(client):
     ok(owner(client, "POST", "approveBuilder", "ApproveBuilder", chain=1666, **terms))
     ok(limit(client, **fee))
     assert limit(client, **{**fee, "feeRate": "0.0011"})[1]["code"] == -1130
+    order = {**BTC, "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.010", **fee}
+    order["price"] = f"{bid(client.venue) * Decimal('0.98'):.1f}"
+    orders = [{**order, "feeRate": rate} for rate in (0.001, 0.01)]
+    made, refused = ok(client.ask("POST", "/fapi/v3/batchOrders", batchOrders=json.dumps(orders)))
+    assert (made["status"], refused["code"]) == ("NEW", -1130)
     (row,) = ok(client.ask("GET", "/fapi/v3/builder"))
     assert row == {"userAddress": client.user, "builderAddress": builder, "maxFeeRate": "0.001", "builderName": "ccxt"}
     ok(owner(client, "DELETE", "builder", "DelBuilder", builder=builder))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from decimal import Decimal
 
+import pytest
+
 from exchange.venue_client import HISTORY, BinanceClient, Virtual, hashlib, heard, hmac
 from onetape.exchange.dialect import Close
 from onetape.exchange.venues import Crowd
@@ -149,6 +151,17 @@ def test_who_talks_too_much_is_disconnected(venue):
         request = json.dumps({"method": "SUBSCRIBE", "params": ["btcusdt@bookTicker"], "id": number})
         venue.dialect.message(stream, request.encode(), venue.time)
     assert isinstance(heard(stream)[-1], Close)
+
+
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [("SUBSCRIBE", 7), ("UNSUBSCRIBE", 7), ("UNSUBSCRIBE", [[]]), ("SET_PROPERTY", 7), ("SET_PROPERTY", ["combined"])],
+)
+def test_a_request_with_odd_parameters_is_answered(venue, method, params):
+    stream = venue.connect("/public/ws")
+    venue.dialect.message(stream, json.dumps({"method": method, "params": params, "id": 3}).encode(), venue.time)
+    (answer,) = heard(stream)
+    assert answer["id"] == 3
 
 
 def test_weights_are_counted_refused_and_lead_to_a_ban(venue, client):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 from pathlib import Path
+from urllib.parse import quote
 from uuid import NAMESPACE_URL, uuid5
 
 import pytest
@@ -116,9 +117,12 @@ def test_an_own_order_that_would_be_met_is_rejected_and_the_new_one_goes_on(clie
         ({"amount": "0.000005"}, (400, 400, "Bad Request")),
         ({"amount": "nan"}, (400, 400, "Bad Request")),
         ({"side": "buy"}, (400, 400, "Bad Request")),
+        ({"side": ["bid"]}, (400, 400, "Bad Request")),
         ({"client_order_id": "seven"}, (400, 400, "Bad Request")),
         ({"symbol": "NONE"}, (422, 3, "Book not found: NONE")),
         ({"tif": "FOK"}, (422, 20, "Invalid order type")),
+        ({"tif": ["GTC"]}, (422, 20, "Invalid order type")),
+        ({"take_profit": {"stop_price": "90000", "trigger_price_type": ["mark_price"]}}, (400, 400, "Bad Request")),
         ({"amount": "80"}, (422, 5, "Insufficient balance for {}")),
         ({"amount": "0.0001"}, (422, 0, "Order amount too low for {}: 5.0000 < 10")),
         ({"amount": "101"}, (422, 8, "Order amount too high for {}: 5050000 > 5000000")),
@@ -135,8 +139,10 @@ def test_a_bad_order_is_refused_in_the_venue_s_words(client, terms, expected):
 def test_a_client_id_counts_once(client):
     name = str(uuid5(NAMESPACE_URL, "c"))
     data(client.limit("50000", client_order_id=name))
-    assert refusal(client.limit("50001", client_order_id=name))[:2] == (422, 36)
+    for same in (name, name.upper(), name.replace("-", ""), f"urn:uuid:{name}"):
+        assert refusal(client.limit("50001", client_order_id=same))[:2] == (422, 36)
     assert refusal(client.ask("orders/cancel", "cancel_order", symbol="BTC", client_order_id=NOBODY))[:2] == (422, 37)
+    data(client.ask("orders/cancel", "cancel_order", symbol="BTC", client_order_id=name.upper()))
 
 
 NOBODY = str(uuid5(NAMESPACE_URL, "nobody"))
@@ -386,6 +392,13 @@ def test_a_batch_is_carried_out_each_by_itself(client):
     assert len(client.mine("orders")) == 1
 
 
+@pytest.mark.parametrize("action", [{"type": []}, {"type": "Create", "data": []}, [], "Create", None])
+def test_what_is_no_action_is_refused_by_itself(client, action):
+    good = {"type": "Cancel", "data": client.body("cancel_order", {"symbol": "BTC", "order_id": 7})}
+    answer = data(client.post("orders/batch", {"actions": [action, good]}))
+    assert [row["error"] for row in answer["results"]] == ["Bad Request", "Order not found: 7"]
+
+
 def test_leverage_and_margin_are_settings_of_a_market(client):
     assert client.mine("account/settings") == []
     data(client.ask("account/leverage", "update_leverage", symbol="BTC", leverage=5))
@@ -455,6 +468,11 @@ def test_pages_go_on_where_the_last_ended(client):
         cursor = {"cursor": body["next_cursor"]}
         data(client.limit(40_000))  # what comes meanwhile moves nothing
     assert seen == [str(50_006 - number) for number in range(7)]
+
+
+@pytest.mark.parametrize("cursor", ["x", "1", "1-", "²-1", "1-" + "9" * 5000])
+def test_what_is_no_cursor_is_refused(client, cursor):
+    assert refusal(client.get("orders/history", account=client.account, cursor=quote(cursor)))[0] == 400
 
 
 def test_the_page_names_tests_that_there_are():

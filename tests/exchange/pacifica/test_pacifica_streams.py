@@ -82,6 +82,8 @@ def test_an_unknown_subscription_is_met_with_silence(socket):
     for params in (
         {"source": "book", "symbol": "NONE"},
         {"source": "nothing"},
+        {"source": ["book"], "symbol": "BTC"},
+        {"source": "candle", "symbol": "BTC", "interval": []},
         {"source": "account_trades", "account": "x"},
         7,
     ):
@@ -232,6 +234,8 @@ def test_orders_that_may_take_wait_at_a_speed_bump():
         return client.post("orders/batch", {"actions": made})
 
     assert waited(lambda: batch("ALO", "TOB")) == 0
+    odd = (7, "Create", [{"type": []}])
+    assert [client.post("orders/batch", {"actions": each})[0] for each in odd] == [400, 400, 200]
     some = [waited(lambda: batch("ALO", "GTC")) for _ in range(20)]
     assert 50 <= min(some) < max(some) <= 100
     socket = Socket(venue)

@@ -114,8 +114,11 @@ class WalletAccess:
             for key in self._keys(account, BUILDER)
         ]
 
-    def check_builder(self, account: SimAccount, params: Params) -> None:
-        """Raises Refused for an order that names a builder who was not approved, or may not take as much."""
+    def check_order(self, account: SimAccount, params: Params) -> None:
+        """Raises Refused for an order that names a builder who was not approved, or may not take as much; and for one
+        that is pegged, which none is here."""
+        if params.get("pegPriceType"):
+            raise Refused(-1130, "pegPriceType")
         builder = params.get("builder")
         if not builder:
             return

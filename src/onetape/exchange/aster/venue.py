@@ -73,11 +73,12 @@ class Aster:
         self.skew = 0
         self.limits = Limits(limits)
         self.public = PublicData(exchange, self.limits)
-        self.trading = Trading(exchange, self.public, OrderTerms(exchange, self.public), ORDERS)
+        self.access = WalletAccess(exchange, balances)
+        terms = OrderTerms(exchange, self.public)
+        self.trading = Trading(exchange, self.public, terms, ORDERS, self.access.check_order)
         self.account = AccountData(exchange, self.public)
         self.streams = Streams(exchange, self.public, most=STREAMS_MAX, traits=EVENTS)
         self.streams.is_unrouted = True
-        self.access = WalletAccess(exchange, balances)
         self.rest = Rest(self.limits, self._route)
         self._open = self._public_routes()
         self._signed = self._signed_routes()
@@ -104,7 +105,6 @@ class Aster:
         if request.method in ("POST", "PUT") and request.path in (f"{ROOT}/order", f"{ROOT}/batchOrders"):
             count = 5 if request.path.endswith("batchOrders") else 1
             headers.update(self.limits.spend_orders(account.number, count, now))
-            self.access.check_builder(account, params)
         return signed(account, params, now)
 
     # --- routes -----------------------------------------------------------------------------------

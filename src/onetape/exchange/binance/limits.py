@@ -48,6 +48,11 @@ _FIXED: Final = {
     ("GET", "/fapi/v1/accountConfig"): 5,
     ("GET", "/fapi/v1/symbolConfig"): 5,
     ("GET", "/fapi/v1/commissionRate"): 20,
+    # Aster's alone.
+    ("GET", "/fapi/v3/accountWithJoinMargin"): 5,
+    ("GET", "/fapi/v3/historicalTrades"): 20,
+    ("GET", "/fapi/v3/stpMode"): 30,
+    ("POST", "/fapi/v3/batchOrders"): 5,
 }
 # Dearer without a symbol: (with, without).
 _BY_SYMBOL: Final = {

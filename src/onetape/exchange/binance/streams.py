@@ -195,20 +195,23 @@ class Streams:
             connection.close(1008, "Invalid request")
             return
         names = request.get("params") or []
+        if not isinstance(names, list):
+            connection.say({"code": 2, "msg": "Invalid request: params must be a list", "id": number})
+            return
         match method:
             case "SUBSCRIBE":
                 for name in names:
                     self._subscribe(connection, str(name))
                 connection.say({"result": None, "id": number})
             case "UNSUBSCRIBE":
-                for name in names:
+                for name in map(str, names):
                     subscriber.streams.discard(name)
                     self.listeners.get(name, {}).pop(connection.id, None)
                 connection.say({"result": None, "id": number})
             case "LIST_SUBSCRIPTIONS":
                 connection.say({"result": sorted(subscriber.streams), "id": number})
             case "SET_PROPERTY":
-                if names and names[0] == "combined":
+                if len(names) == 2 and names[0] == "combined":
                     subscriber.combined = bool(names[1])
                 connection.say({"result": None, "id": number})
             case "GET_PROPERTY":

@@ -104,12 +104,19 @@ class Trading:
     """Answers the trade endpoints of one exchange."""
 
     def __init__(
-        self, exchange: SimExchange, public: PublicData, terms: OrderTerms, traits: OrderTraits = BINANCE
+        self,
+        exchange: SimExchange,
+        public: PublicData,
+        terms: OrderTerms,
+        traits: OrderTraits = BINANCE,
+        check: Callable[[SimAccount, dict[str, str]], None] = lambda _account, _params: None,
     ) -> None:
+        """check: of what only this venue asks of an order; raises Refused."""
         self.exchange = exchange
         self.public = public
         self.terms = terms
         self.traits = traits
+        self._check = check
 
     def _row(self, order: SimOrder, **form: Any) -> dict[str, Any]:
         i, is_answer = self.exchange.instruments[order.index], not form.get("with_average")
@@ -127,6 +134,7 @@ class Trading:
     # --- orders -----------------------------------------------------------------------------------
 
     def place(self, account: SimAccount, params: dict[str, str], now: int, *, test: bool = False) -> dict[str, Any]:
+        self._check(account, params)
         index, wanted = self.order_terms(account, params, now)
         if test:
             return {}

@@ -182,7 +182,7 @@ def order_row(
     report: OrderReport | None = None,
 ) -> dict[str, Any]:
     """Returns an order as the REST answers show it. as_new: the acknowledgement, before it was matched."""
-    filled, cost = (report.filled, report.cost) if report else (order.filled, order.cost)
+    filled, cost = (0, 0) if as_new else (report.filled, report.cost) if report else (order.filled, order.cost)
     extra = order.extra
     origin = origin_of(order)
     row: dict[str, Any] = {
@@ -192,7 +192,7 @@ def order_row(
         "clientOrderId": order.client_id,
         "price": price_text(instrument, order.price),
         "origQty": size_text(instrument, order.size),
-        "executedQty": size_text(instrument, 0 if as_new else filled),
+        "executedQty": size_text(instrument, filled),
         "timeInForce": tif_word(order),
         "type": origin.kind if order.trigger else order_type(order),
         "reduceOnly": order.reduce_only,

@@ -11,12 +11,13 @@ from typing import Any, Final
 
 from onetape.exchange.bars import aligned, merged
 from onetape.exchange.exchange import SimExchange
-from onetape.exchange.pacifica.wire import Refused, envelope, mean_text, ms, price_text, rate_text, size_text
+from onetape.exchange.pacifica.wire import Refused, envelope, mean_text, ms, price_text, rate_text, shown, size_text
 from onetape.exchange.reports import BarReport, TradeReport
 from onetape.model.decimals import decimal_text
 from onetape.model.enums import Side
 from onetape.model.instrument import Instrument
 from onetape.model.time import MINUTE
+from onetape.venues.columns import columns
 from onetape.venues.pacifica.words import INTERVALS
 
 __all__ = ["LEVELS", "PublicData", "page"]
@@ -27,6 +28,7 @@ TRADES: Final = 100  # the last ones; unverified
 ORDER_MAX: Final = 5_000_000  # USD
 PAGE: Final = (100, 4000)
 LISTED_MS: Final = 1_748_881_333_944  # 2025-06-02, BTC
+TRADE: Final = columns("event_type price amount side cause created_at")
 Query = dict[str, str]
 
 
@@ -145,19 +147,22 @@ class PublicData:
 
     def trades(self, at: int) -> dict[str, Any]:
         """Newest first."""
-        i = self.exchange.instruments[at]
-        rows = [
-            {
-                "event_type": "fulfill_taker",
-                "price": price_text(i, trade.price),
-                "amount": size_text(i, trade.size),
-                "side": taker_word(trade),
-                "cause": "normal",
-                "created_at": ms(trade.time),
-            }
-            for trade in list(self.exchange.listings[at].trades)[: -TRADES - 1 : -1]
-        ]
-        return envelope(rows, last_order_id=self.last_id)
+        last = list(self.exchange.listings[at].trades)[: -TRADES - 1 : -1]
+        return envelope([shown(self.trade_row(each), TRADE) for each in last], last_order_id=self.last_id)
+
+    def trade_row(self, trade: TradeReport) -> dict[str, Any]:
+        """What somebody of the crowd has nobody knows: each of its trades opens."""
+        i = self.exchange.instruments[trade.at]
+        return {
+            "history_id": self.trade_number(trade.at, trade.trade_id),
+            "symbol": i.raw_symbol,
+            "event_type": "fulfill_taker",
+            "price": price_text(i, trade.price),
+            "amount": size_text(i, trade.size),
+            "side": "open_long" if trade.side is Side.BUY else "open_short",
+            "cause": "normal",
+            "created_at": ms(trade.time),
+        }
 
     # --- candles ----------------------------------------------------------------------------------
 
@@ -214,11 +219,6 @@ class PublicData:
         return page(rows, query)
 
 
-def taker_word(trade: TradeReport) -> str:
-    """Names what a taker did. What somebody of the crowd has nobody knows: each of its trades opens."""
-    return "open_long" if trade.side is Side.BUY else "open_short"
-
-
 def number(query: Query, name: str, usual: int | None) -> int:
     """Returns a whole number of a query; without a usual one it has to be there. Raises Refused."""
     said = query.get(name, "")
@@ -234,9 +234,10 @@ def page(rows: Sequence[Any], query: Query, make: Callable[[Any], Any] | None = 
     and of how many: what has come since then moves nothing."""
     limit = number(query, "limit", PAGE[0])
     shown, _, total = (query.get("cursor") or "0-0").partition("-")
-    if not 1 <= limit <= PAGE[1] or not (shown.isdigit() and total.isdigit()):
-        raise Refused(f"Invalid limit or cursor: {limit} {query.get('cursor', '')}")
-    start = int(shown) + (max(len(rows) - int(total), 0) if int(total) else 0)
+    if not 1 <= limit <= PAGE[1]:
+        raise Refused(f"Invalid limit: {limit}")
+    first, before = (number({"cursor": each}, "cursor", None) for each in (shown, total))
+    start = first + (max(len(rows) - before, 0) if before else 0)
     after = f"{start + limit}-{len(rows)}" if start + limit < len(rows) else None
     found = rows[start : start + limit]
     return envelope([make(row) for row in found] if make else found, next_cursor=after, has_more=after is not None)

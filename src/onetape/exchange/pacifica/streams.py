@@ -17,12 +17,13 @@ from onetape.exchange.dialect import Connection, encode
 from onetape.exchange.exchange import SimExchange
 from onetape.exchange.pacifica.access import Access
 from onetape.exchange.pacifica.account import INFO, AccountData
-from onetape.exchange.pacifica.public import PublicData, taker_word
+from onetape.exchange.pacifica.public import PublicData
 from onetape.exchange.pacifica.wire import ORDER, Refused, ms, price_text, shown, size_text
 from onetape.exchange.reports import CashReport, ModeReport, OrderReport, QuoteReport, Report, TradeReport
 from onetape.model.enums import OrderState
 from onetape.model.errors import OrderWouldCross
 from onetape.model.time import MINUTE
+from onetape.venues.columns import columns
 from onetape.venues.pacifica.words import INTERVALS, ORDER_COLUMNS, POSITION_COLUMNS, TRADE_COLUMNS
 
 __all__ = ["Streams", "Subscriber", "Topic"]
@@ -35,6 +36,7 @@ ACCOUNTS: Final = frozenset(
     for each in ("orders", "order_updates", "trades", "positions", "info", "margin", "leverage", "transfers")
 )
 
+TRADE: Final = columns("h:history_id s:symbol a:amount p:price d:side tc:cause t:created_at")
 Topic = tuple[str, str, str]  # source, symbol or address, and agg_level or interval
 
 
@@ -64,16 +66,18 @@ class Streams:
     def topic(self, params: Any) -> Topic:
         """Returns what a subscription names. Raises Refused for what there is not."""
         source = params.get("source") if isinstance(params, dict) else None
+        if not isinstance(source, str):
+            raise Refused
         if source == "prices":
             return source, "", ""
         if source in ACCOUNTS:
             return source, self.access.account_at(params.get("account")).key, ""
-        symbol = self.exchange.instruments[self.public.at(params.get("symbol"))].raw_symbol if source else ""
+        symbol = self.exchange.instruments[self.public.at(params.get("symbol"))].raw_symbol
         if source in ("bbo", "trades"):
             return source, symbol, ""
         if source == "book":
             return source, symbol, str(self.public.level(params.get("agg_level")))
-        if source in ("candle", "mark_price_candle") and params.get("interval") in INTERVALS:
+        if source in ("candle", "mark_price_candle") and str(params.get("interval")) in INTERVALS:
             return source, symbol, params["interval"]
         raise Refused
 
@@ -186,18 +190,7 @@ class Streams:
         }
 
     def _trades(self, report: TradeReport) -> list[dict[str, Any]]:
-        i = self.exchange.instruments[report.at]
-        row = {
-            "h": self.public.trade_number(report.at, report.trade_id),
-            "s": i.raw_symbol,
-            "a": size_text(i, report.size),
-            "p": price_text(i, report.price),
-            "d": taker_word(report),
-            "tc": "normal",
-            "t": ms(report.time),
-            "li": self.public.last_id,
-        }
-        return [row]
+        return [shown(self.public.trade_row(report), TRADE) | {"li": self.public.last_id}]
 
     def _order(self, report: OrderReport) -> None:
         order, address = report.order, report.order.account.key

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
+from uuid import UUID
 
 from msgspec import structs
 
@@ -20,7 +21,7 @@ from onetape.exchange.exchange import SimExchange
 from onetape.exchange.order_entry import NewOrder
 from onetape.exchange.pacifica.access import AGENTS_MAY, Params
 from onetape.exchange.pacifica.public import ORDER_MAX, PublicData
-from onetape.exchange.pacifica.wire import Refused, usdc
+from onetape.exchange.pacifica.wire import Refused, meant, usdc
 from onetape.model.enums import OrderType, PositionSide, Side, TimeInForce, TriggerBy, TriggerKind
 from onetape.model.errors import (
     BY_CODE,
@@ -99,9 +100,9 @@ class Trading:
             return ""
         if not isinstance(said, str) or not _UUID.match(said):
             raise Refused
-        if said in account.by_client_id:
+        if (name := _client_id(said)) in account.by_client_id:
             raise Refused(f"Duplicate client order id: {said}", 36)
-        return str(said)
+        return name
 
     def _reducing(self, account: SimAccount, at: int, side: Side, body: Params) -> bool:
         reduces = body.get("reduce_only", False)
@@ -115,24 +116,20 @@ class Trading:
 
     def _head(self, body: Params) -> tuple[int, Side]:
         at = self.public.at(body.get("symbol"))
-        if body.get("side") not in SIDES:
-            raise Refused
-        return at, SIDES[body["side"]]
+        return at, meant(SIDES, body.get("side"))
 
     # --- placing ----------------------------------------------------------------------------------
 
     def create_order(self, account: SimAccount, body: Params, now: int) -> dict[str, Any]:
         at, side = self._head(body)
-        tif = body.get("tif")
-        if tif not in TIFS:
-            raise Refused("Invalid order type", 20)
+        tif, time_in_force = body.get("tif"), meant(TIFS, body.get("tif"), Refused("Invalid order type", 20))
         price, size = self._price(at, body.get("price")), self._size(at, body.get("amount"))
         if tif == "TOB":
             price = self._behind_best(at, side, price)
         reduces = self._reducing(account, at, side, body)
         if not reduces:
             self._check_worth(account, at, price, size)
-        terms = {"tif": TIFS[tif], "post_only": tif in ("ALO", "TOB"), "reduce_only": reduces}
+        terms = {"tif": time_in_force, "post_only": tif in ("ALO", "TOB"), "reduce_only": reduces}
         return self._placed(account, at, body, now, side=side, price=price, size=size, **terms)
 
     def _behind_best(self, at: int, side: Side, price: int) -> int:
@@ -201,9 +198,7 @@ class Trading:
         stop = self._price(at, said.get("stop_price"))
         limit = self._price(at, said["limit_price"]) if said.get("limit_price") is not None else 0
         word = said.get("trigger_price_type") or TRIGGER_USUAL
-        if word not in TRIGGERS:
-            raise Refused
-        by = TRIGGERS[word]
+        by = meant(TRIGGERS, word)
         market, rises = self.exchange.board.price(at, by), (kind is TriggerKind.STOP) == (side is Side.BUY)
         if market and (stop <= market if rises else stop >= market):
             raise Refused(f"Invalid stop tick: {said['stop_price']}", 16)
@@ -268,7 +263,7 @@ class Trading:
             raise Refused
         if number is not None and (type(number) is not int):
             raise Refused
-        order = account.by_id.get(number) if number is not None else account.by_client_id.get(str(name))
+        order = account.by_id.get(number) if number is not None else account.by_client_id.get(_client_id(str(name)))
         if order is None or not order.is_open or order.index != at:
             if number is None and order is None:
                 raise Refused(f"Unused client order id: {name}", 37)
@@ -354,6 +349,11 @@ def _limit(side: Side, price: int, size: int, *, kind: str = "limit", **more: An
 
 def _named(order: SimOrder, body: Params) -> dict[str, Any]:
     return {"order_id": order.id, "client_order_id": order.client_id or None, "symbol": body.get("symbol")}
+
+
+def _client_id(said: str) -> str:
+    """Returns one text for all that mean the same UUID."""
+    return str(UUID(said)) if _UUID.match(said) else said
 
 
 def _exits(body: Params) -> list[tuple[str, Any]]:

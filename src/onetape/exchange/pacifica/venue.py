@@ -22,7 +22,7 @@ from onetape.exchange.pacifica.owner import Owner
 from onetape.exchange.pacifica.public import PublicData, Query
 from onetape.exchange.pacifica.streams import Streams, Subscriber
 from onetape.exchange.pacifica.trading import ACTIONS, BATCH_MAX, Trading
-from onetape.exchange.pacifica.wire import Refused, envelope, ms
+from onetape.exchange.pacifica.wire import Refused, envelope, meant, ms
 from onetape.exchange.reports import Report
 from onetape.model.json_text import read_json
 from onetape.model.time import MS, SECOND
@@ -126,12 +126,10 @@ class Pacifica:
         results: list[dict[str, Any]] = []
         for action in actions:
             try:
-                if not isinstance(action, dict) or action.get("type") not in ACTIONS:
-                    raise Refused
-                data = action.get("data")
+                data = action.get("data") if isinstance(action, dict) else None
                 if not isinstance(data, dict):
                     raise Refused
-                found = self._carry_out(ACTIONS[action["type"]], data, now)
+                found = self._carry_out(meant(ACTIONS, action.get("type")), data, now)
                 about = {
                     name: value for name, value in found.items() if name in ("client_order_id", "symbol") and value
                 }
@@ -154,8 +152,9 @@ class Pacifica:
         if not isinstance(body, dict):
             return NO_BUMP
         if operation == "batch_orders":
-            actions = [each for each in body.get("actions") or [] if isinstance(each, dict)]
-            is_slow = any(_may_take(ACTIONS.get(each.get("type", ""), ""), each.get("data")) for each in actions)
+            actions = body.get("actions")
+            actions = [each for each in actions if isinstance(each, dict)] if isinstance(actions, list) else []
+            is_slow = any(_may_take(ACTIONS.get(str(each.get("type")), ""), each.get("data")) for each in actions)
             return BATCH_BUMP if is_slow else NO_BUMP
         return ORDER_BUMP if _may_take(operation, body) else NO_BUMP
 

@@ -7,8 +7,9 @@ updates", "Error codes" (2026), and the answers that ccxt 4.5.90 quotes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from onetape._core import units_text
 from onetape.exchange.account import SimOrder
@@ -29,6 +30,7 @@ __all__ = [
     "Refused",
     "envelope",
     "mean_text",
+    "meant",
     "ms",
     "order_row",
     "price_text",
@@ -38,6 +40,7 @@ __all__ = [
     "usdc",
 ]
 
+T = TypeVar("T")
 USDC_DECIMALS: Final = 6
 BAD_REQUEST: Final = "Bad Request"
 _STATES: Final = {
@@ -86,6 +89,13 @@ class Refused(Exception):  # noqa: N818 - an answer, not a failure
         """As answers of the WebSocket say it."""
         by_name = {"signature_verification_failed": 401, "unauthorized_signer": 402}
         return by_name.get(self.name, 420 if self.status == 422 else self.status)
+
+
+def meant(words: Mapping[str, T], said: object, refused: Refused | None = None) -> T:
+    """Returns what a word means. Raises `refused`, or Refused, for what is none of them."""
+    if not isinstance(said, str) or said not in words:
+        raise refused or Refused
+    return words[said]
 
 
 def envelope(data: Any, **more: Any) -> dict[str, Any]:
