@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from engine.test_protection import walk
 from long_form import examples
 from onetape.engine.strategy import Strategy
-from worlds.tapes import BTC, SECOND, START, play
+from onetape.model.enums import MetTrigger
+from worlds.tapes import BTC, SECOND, START, Market, play
 
 
 class Trails(Strategy):
@@ -166,6 +167,17 @@ def test_a_trigger_serves_where_no_price_is_known_yet(tmp_path):
     robot = play(Early, walk(tmp_path / "t", [100.0 - step for step in range(20)]).done()).robot
     (child,) = robot.order.children
     assert robot.order.trigger == 104 and child.trigger == pytest.approx(86, abs=1.3)
+
+
+def test_one_that_the_venue_refuses_is_refused_and_sells_nothing(tmp_path):
+    """As any stop: a strategy that hears REJECTED places another one."""
+    market = Market(tmp_path / "t", met_triggers=MetTrigger.REFUSED)
+    for second, mid in enumerate([100, 100, 80, 80, 80, 80, 81, 82, 83, 84]):
+        market.quote(second, mid - 0.1, mid + 0.1, 1000, 1000)
+        market.trade(second + 0.1, mid, 1)
+    robot = play(trailing(options={"trail": 5}), market.done(), latency=(1.5, 0), cash={"USDT": 100_000}).robot
+    assert (robot.stop.state, robot.stop.code) == ("REJECTED", 4109)
+    assert robot.position(BTC).qty == 2 and robot.orders(BTC) == [] and robot.stop.children == []
 
 
 @given(
