@@ -241,6 +241,7 @@ def test_a_band_leaves_what_is_near_enough(tmp_path):
         ("iceberg", {"clip": 1e-9}, "less than one lot"),
         ("twap", {"minutes": "five"}, "minutes is a number, not 'five'"),
         ("twap", {"minutes": 1e300}, "below 1,000,000"),
+        ("twap", {"deadline": 1e30}, "below 1,000,000"),
         ("twap", {"deadline": math.nan}, "deadline is a finite number, not nan"),
         ("join", {"limit": math.nan}, "limit is a finite number, not nan"),
         ("iceberg", {"clip": [1]}, "clip is a number, not [1]"),
