@@ -230,6 +230,38 @@ def test_a_band_leaves_what_is_near_enough(tmp_path):
     assert play(Banded, made.done()).robot.made == 1
 
 
+INVERSE = "bitmex:BTC/USD:BTC"
+
+
+@pytest.mark.parametrize(
+    ("cash", "held", "said"),
+    [
+        ({"BTC": 2, "USDT": 1000}, (100, 0), f"ValueError: USDT of {BTC} is no part of the equity: say of="),
+        ({"USDT": 1000, "BTC": 2}, (5, 0.05), ""),
+    ],
+)
+def test_weights_are_of_the_money_that_the_equity_is_in(tmp_path, cash, held, said):
+    """An inverse contract of 100 USD at 10,000 is a hundredth of a coin; beside an equity of dollars, 100 of them."""
+    made = Market(tmp_path / "t", INVERSE, multiplier="100", lot="1")
+    made.add(BTC)
+    for second in range(3):
+        made.quote(second, 9999.9, 10_000.1, 1000, 1000).quote(second, 9999.9, 10_000.1, 1000, 1000, symbol=BTC)
+
+    class Weighs(Strategy):
+        def on_start(self):
+            self.subscribe(INVERSE, quotes=True)
+            self.subscribe(BTC, quotes=True)
+
+        def on_quote(self, quote):
+            if quote.symbol == BTC and not self.position(INVERSE).qty:
+                self.set_weights({INVERSE: 0.5})
+                self.set_weights({BTC: 0.5})
+
+    played = play(Weighs, made.done(), cash=cash, on_error="continue")
+    assert tuple(played.robot.position(symbol).qty for symbol in (INVERSE, BTC)) == held
+    assert [each.error for each in played.host.failures] == [said] * bool(said)
+
+
 @pytest.mark.parametrize(
     ("algo", "options", "said"),
     [
@@ -241,6 +273,7 @@ def test_a_band_leaves_what_is_near_enough(tmp_path):
         ("iceberg", {"clip": 1e-9}, "less than one lot"),
         ("twap", {"minutes": "five"}, "minutes is a number, not 'five'"),
         ("twap", {"minutes": 1e300}, "below 1,000,000"),
+        ("twap", {"deadline": 1e30}, "below 1,000,000"),
         ("twap", {"deadline": math.nan}, "deadline is a finite number, not nan"),
         ("join", {"limit": math.nan}, "limit is a finite number, not nan"),
         ("iceberg", {"clip": [1]}, "clip is a number, not [1]"),

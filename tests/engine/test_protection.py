@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from long_form import examples
 from onetape.engine.strategy import Strategy
+from onetape.model.enums import MetTrigger
 from worlds.tapes import BTC, SECOND, START, Market, play
 
 
@@ -129,6 +130,29 @@ def test_a_trailing_stop_does_not_run_ahead_of_the_trades_that_it_fires_by(tmp_p
     robot = play(entering(trail="1%"), market.done()).robot
     assert robot.position(BTC).qty == 1
     assert [order.trigger for order in robot.entry.children] == [pytest.approx(102.0, abs=0.11)]
+
+
+@pytest.mark.parametrize("answers", [0.0, 1.0])
+@pytest.mark.parametrize("away", [1, -1])
+def test_a_leg_that_is_refused_closes_no_more_than_what_is_left_of_its_entry(tmp_path, away, answers):
+    """The stop that it replaces fires while it is on its way: the rest of the position is not the entry's."""
+
+    class Beside(Entering):
+        size, options = float(away), {"trail": 2}
+
+        def on_quote(self, quote):
+            if quote.ts_event == START:
+                (self.buy if away > 0 else self.sell)(BTC, 5)
+            else:
+                super().on_quote(quote)
+
+    market = Market(tmp_path / "t", met_triggers=MetTrigger.REFUSED)
+    for second, price in enumerate([100, 100, 100, 100, 100, 110, 97, 97, 97, 97, 97, 97, 97, 97]):
+        mid = 100 + away * (price - 100)
+        market.quote(second, mid - 0.1, mid + 0.1, 1000, 1000)
+        market.trade(second + 0.1, mid, 1)
+    robot = play(Beside, market.done(), latency=(1.5, answers), cash={"USDT": 100_000}).robot
+    assert robot.position(BTC).qty == 5 * away, robot.filled
 
 
 @settings(max_examples=examples(30), deadline=None)

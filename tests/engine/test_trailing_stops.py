@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from engine.test_protection import walk
 from long_form import examples
 from onetape.engine.strategy import Strategy
-from worlds.tapes import BTC, SECOND, START, play
+from onetape.model.enums import MetTrigger
+from worlds.tapes import BTC, SECOND, START, Market, play, records
 
 
 class Trails(Strategy):
@@ -166,6 +167,30 @@ def test_a_trigger_serves_where_no_price_is_known_yet(tmp_path):
     robot = play(Early, walk(tmp_path / "t", [100.0 - step for step in range(20)]).done()).robot
     (child,) = robot.order.children
     assert robot.order.trigger == 104 and child.trigger == pytest.approx(86, abs=1.3)
+
+
+def test_what_a_thin_market_leaves_of_it_is_said(tmp_path):
+    """The venue ends the order that has fired, as it does with any stop; the strategy has the first one only."""
+    market = Market(tmp_path / "t")
+    for second, mid in enumerate([100, 100, 100, 90, 90, 90]):
+        size = 1000 if mid == 100 else 0.5
+        market.book(second, [(mid - 0.1, size)], [(mid + 0.1, size)]).quote(second, mid - 0.1, mid + 0.1, size, size)
+        market.trade(second + 0.1, mid, 1)
+    found = play(trailing(options={"trail": 5}), market.done(), journal=tmp_path / "run")
+    assert found.robot.position(BTC).qty > 0 and found.robot.stop.children == []
+    said = [each.data for each in records(tmp_path / "run", "log") if each.data["level"] == "warning"]
+    assert len(said) == 1 and "ended with" in said[0]["text"]
+
+
+def test_one_that_the_venue_refuses_is_refused_and_sells_nothing(tmp_path):
+    """As any stop: a strategy that hears REJECTED places another one."""
+    market = Market(tmp_path / "t", met_triggers=MetTrigger.REFUSED)
+    for second, mid in enumerate([100, 100, 80, 80, 80, 80, 81, 82, 83, 84]):
+        market.quote(second, mid - 0.1, mid + 0.1, 1000, 1000)
+        market.trade(second + 0.1, mid, 1)
+    robot = play(trailing(options={"trail": 5}), market.done(), latency=(1.5, 0), cash={"USDT": 100_000}).robot
+    assert (robot.stop.state, robot.stop.code) == ("REJECTED", 4109)
+    assert robot.position(BTC).qty == 2 and robot.orders(BTC) == [] and robot.stop.children == []
 
 
 @given(

@@ -242,6 +242,16 @@ def test_money_that_the_equity_leaves_out_has_no_weights_and_limits(tmp_path, li
         play(klass, made.done(), cash={"USDT": Decimal(100)})
 
 
+def test_weights_of_inverse_contracts_are_of_the_coin(tmp_path):
+    """One of 10 USD at 100 is a tenth of a coin."""
+    made = Market(tmp_path / "t", COIN, multiplier="10", lot="1")
+    for second in range(0, 300, 15):
+        made.quote(second, 99.9, 100.1, 1000, 1000)
+    klass = portfolio(tmp_path / "p", 'weights = "equal"', a=section("Plan", (COIN,), params="{ plan = [0.5] }"))
+    played = play(klass, made.done(), cash={"ETH": Decimal(20)})
+    assert played.robot.position(COIN).qty == 100
+
+
 ONE = section("Plan")
 VIOLATIONS = {
     "a class": ("", {"a": section("Nobody")}, "no strategy class 'Nobody'"),

@@ -197,14 +197,10 @@ def test_parts_are_the_whole_and_a_slow_model_finds_the_same(tmp_path_factory, b
     assert sum(Fraction(row["funding"]) for row in own) == Fraction(open_run(run).stats["funding"])
 
 
-def test_a_buy_by_hand(tmp_path):
-    """Decided at 100.05, at the exchange at 100.55, met 101.05 and paid 101.1; fees of five in ten thousand."""
-    market = Market(tmp_path / "t")
-    for second, bid in ((0, 100.0), (1, 100.0), (2, 100.5), (4, 101.0), (6, 103.0)):
-        market.quote(second, bid, round(bid + 0.1, 1))
-    market.trade(3.2, 100.5, 3).trade(3.4, 101.1, 1).trade(9, 500, 1)
-    text = BUSY.replace("class Part", "class Unused").partition("class Busy")[0]
-    text += """
+ONE = """
+from onetape import Strategy
+
+
 class One(Strategy):
     symbol: str = "binance:BTC/USDT:USDT"
 
@@ -217,10 +213,25 @@ class One(Strategy):
         if self.n == 2:
             self.buy(self.symbol, 2)
 """
-    strategy = write(tmp_path, "one", text)
+
+
+def bought(folder: Path, prints: list[tuple[float, float, float]]):
+    """Buys two at 1 s, which arrives at 4.2 s. prints: second, price and size."""
+    market = Market(folder / "t")
+    for second, bid in ((0, 100.0), (1, 100.0), (2, 100.5), (4, 101.0), (6, 103.0)):
+        market.quote(second, bid, round(bid + 0.1, 1))
+    for second, price, size in prints:
+        market.trade(second, price, size)
     options = {"fee": "0.0002,0.0005", "latency": "3200ms,0", "write_report": False}
-    run = run_backtest(BacktestOptions(f"{strategy}:One", [market.done()], tmp_path, out="r", **options)).run
+    strategy = write(folder, "one", ONE)
+    run = run_backtest(BacktestOptions(f"{strategy}:One", [market.done()], folder, out="r", **options)).run
     (parent,) = costs_of(run).parents
+    return parent
+
+
+def test_a_buy_by_hand(tmp_path):
+    """Decided at 100.05, at the exchange at 100.55, met 101.05 and paid 101.1; fees of five in ten thousand."""
+    parent = bought(tmp_path, [(3.2, 100.5, 3), (3.4, 101.1, 1), (9, 500, 1)])
     assert {name: parent.cost[name] / 10**18 for name in CAUSES} == {
         "delay": pytest.approx(2.0),
         "impact": 0,
@@ -228,6 +239,13 @@ class One(Strategy):
         "fees": pytest.approx(2 * 101.1 * 0.0005),
     }
     assert parent.as_json()["average_price"] == 101.1
+
+
+@pytest.mark.parametrize("scale", [1, 2e12])
+def test_what_was_traded_meanwhile_is_averaged_between_ticks_and_beyond_64_bits(tmp_path, scale):
+    parent = bought(tmp_path, [(4.2, 101.0, 1 * scale), (4.2, 101.1, 2 * scale), (4.3, 500, 1)])
+    assert parent.as_json()["vwap"] == pytest.approx(101 + 0.2 / 3, abs=1e-9)
+    assert parent.cost["against_vwap"] / 10**18 == pytest.approx(2 * (0.1 - 0.2 / 3), abs=1e-9)
 
 
 def test_verbs_say_it(tmp_path, busy):

@@ -270,7 +270,10 @@ class ExecutionDesk:
             share, price = finite_of(f"the weight of {symbol}", weight), self._terms.price(symbol)
             if price is None or price <= 0:
                 raise ValueError(f"no price of {symbol} is known yet")
-            value = instrument.multiplier * (1 if instrument.kind == "inverse" else price)
+            is_inverse, counts = instrument.kind == "inverse", self._host.counts(instrument.settle)
+            if not counts and not is_inverse and of is None:
+                raise ValueError(f"{instrument.settle} of {symbol} is no part of the equity: say of=")
+            value = instrument.multiplier * ((1 / price if counts else 1) if is_inverse else price)
             now = Decimal(self._loop.position(symbol, None).qty_int).scaleb(-instrument.size_decimals)
             if share and whole > 0 and abs(now * value / whole - share) <= near:
                 wanted[symbol] = float(now)

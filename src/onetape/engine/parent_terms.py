@@ -38,6 +38,8 @@ def terms_of(options: dict[str, Any], now: int) -> Terms:
     )
     if deadline is not None and deadline <= now:
         raise ValueError("the deadline is not ahead")
+    if deadline is not None and deadline - now >= MINUTES_MAX * 60 * SECOND:
+        raise ValueError(f"the deadline lies below {MINUTES_MAX:,} minutes ahead, not at {deadline}")
     if share is not None and not 0 < share <= 1:
         raise ValueError(f"participation lies above 0 and up to 1, not {share}")
     if slippage is not None:

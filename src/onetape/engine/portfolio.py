@@ -477,7 +477,9 @@ class Portfolio(Strategy):
         if doubled <= 0:
             return None
         instrument = self.instrument(symbol)
-        price = 1.0 if instrument.kind == "inverse" else doubled / 2 / 10**instrument.price_decimals
+        price = doubled / 2 / float(10**instrument.price_decimals)
+        if instrument.kind == "inverse":  # in the coin that the equity is in
+            price = 1 / price
         return float(instrument.multiplier) * price / float(10**instrument.size_decimals)
 
     def _send(self, terms: Mapping[str, SymbolTerms], said: set[str]) -> None:

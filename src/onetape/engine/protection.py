@@ -39,6 +39,7 @@ class Leg:
     retired: list[_core.Order] = field(default_factory=list)
     filled: int = 0
     refusals: int = 0
+    fires: bool = False
 
 
 @dataclass(slots=True)
@@ -124,8 +125,8 @@ class Protections:
         if order.code == ProcessDown.code:
             return  # it is tried again when its gateway is back
         leg.refusals += 1
-        if order.code == WOULD_TRIGGER:
-            self._fire(each, leg)
+        if order.code == WOULD_TRIGGER and leg.refusals < REFUSALS_MAX:
+            leg.fires = True
             return
         words = f"the {leg.kind} of {each.entry!r} was refused: {order.code} {order.reason}"
         self._host.log(words, "error", {"symbol": order.symbol, "order": each.entry.id})
@@ -212,7 +213,7 @@ class Protections:
         if self._away.has(each.entry.symbol):
             return
         if order is None:
-            if wanted and leg.refusals < REFUSALS_MAX:
+            if wanted and leg.refusals < REFUSALS_MAX and not (leg.fires and leg.retired):
                 self._place(each, leg, wanted, price)
             return
         if wanted == 0:
@@ -235,7 +236,7 @@ class Protections:
         old, trigger = leg.order, leg.trigger
         assert old is not None
         self._place(each, leg, wanted, price)
-        if leg.order is None:
+        if leg.order is None and not leg.fires:
             leg.order, leg.trigger = old, trigger
         else:
             leg.retired.append(old)
@@ -249,36 +250,7 @@ class Protections:
         return (to - now) * away > STEP * _positive(each.trail, each.best)
 
     def _place(self, each: Attached, leg: Leg, wanted: int, price: Decimal) -> None:
-        entry = each.entry
-        instrument = self._host.instrument_of(entry.symbol)
-        side = SELL if entry.side == "buy" else BUY
-        qty = Decimal(wanted).scaleb(-instrument.size_decimals)
-        is_derivative = instrument.kind != "spot"
-        leg.order = self._loop.place(
-            entry.symbol,
-            side,
-            qty,
-            None,
-            False,
-            is_derivative,
-            "GTC",
-            price,
-            "last",
-            leg.kind,
-            entry.position_side if self._host.is_hedged else None,
-            None,
-            f"{leg.kind} of {entry.id}"[:32],
-        )
-        leg.trigger = price
-        if leg.order.is_closed:
-            order, leg.order = leg.order, None
-            self._refused(each, leg, order)
-
-    def _fire(self, each: Attached, leg: Leg) -> None:
-        entry = each.entry
-        wanted = min(entry.filled_int, self._held(entry))
-        if wanted <= 0:
-            return
+        entry, fires, leg.fires = each.entry, leg.fires, False
         instrument = self._host.instrument_of(entry.symbol)
         leg.order = self._loop.place(
             entry.symbol,
@@ -288,15 +260,19 @@ class Protections:
             False,
             instrument.kind != "spot",
             "GTC",
-            None,
+            None if fires else price,
             "last",
-            None,
+            None if fires else leg.kind,
             entry.position_side if self._host.is_hedged else None,
             None,
             f"{leg.kind} of {entry.id}"[:32],
         )
+        leg.trigger = price
         if leg.order.is_closed:
-            leg.order = None
+            order, leg.order = leg.order, None
+            self._refused(each, leg, order)
+            if leg.fires and not leg.retired:
+                self._place(each, leg, wanted, price)
 
     def _orders(self, leg: Leg) -> list[_core.Order]:
         return [*([leg.order] if leg.order is not None else []), *leg.retired]

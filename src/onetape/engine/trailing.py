@@ -171,8 +171,14 @@ class TrailingStops:
         each.left -= order.filled_int
         moved, each.moves, each.order = each.moves, False, None
         is_refused = order.state in (OrderState.REJECTED, OrderState.DENIED)
-        if each.left <= 0 or not (is_refused or (moved and order.state == OrderState.CANCELED)):
+        is_first = order.id == each.first.id  # which the strategy hears of, as of any stop
+        goes_on = (is_refused and not is_first) or (moved and order.state == OrderState.CANCELED)
+        if each.left <= 0 or not goes_on:
             self._end(each)
+            if order.filled_int and each.left > 0:  # it has fired
+                left = self._host.instrument_of(order.symbol).size(each.left)
+                words = f"the trailing stop of {each.first!r} ended with {left} not taken: {order.code} {order.reason}"
+                self._host.log(words, "warning", {"symbol": order.symbol, "order": each.first.id})
         elif is_refused:
             self._refused(each, order)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,6 @@ from onetape.engine.latency import RECORDED
 from onetape.engine.plan import RunPlan
 from onetape.engine.tape_facts import streams_of
 from onetape.model.errors import BadInput
-from onetape.model.money import divide_half_even
 from onetape.model.symbol import at_exchange as symbol_at
 from onetape.model.time import TIME_MAX
 from onetape.tape.journal import JournalReader
@@ -48,7 +48,7 @@ class Market:
         self._streams: dict[Path, dict[int, str]] = {}
         self._touches: dict[tuple[str, int], tuple[Ints, Ints]] = {}
         self._references: dict[tuple[str, bool], tuple[Ints, Ints, str]] = {}
-        self._volumes: dict[str, tuple[Ints, Ints, Ints]] = {}
+        self._volumes: dict[str, tuple[Ints, list[Ints]]] = {}
         # The exchange's clock: the receipts', or the stamps of a live venue or of recorded ages.
         self._venue_time = plan.is_at_gateway or plan.latency.clock == RECORDED
         self._feed = plan.latency.feed or 0
@@ -175,7 +175,7 @@ class Market:
             return rows["time"] - self._feed
         return np.where(rows["ts_event"] > 0, rows["ts_event"] + self._feed, rows["time"])
 
-    def vwap(self, symbol: str, start: int, end: int) -> int:
+    def vwap(self, symbol: str, start: int, end: int) -> Fraction:
         """Volume-weighted price, in halves of a unit, of what was traded in [start, end] at the exchange, 0: nothing
         was. Without trades of the bars that end within it, each at the middle of its high and low."""
         if symbol not in self._volumes:
@@ -188,13 +188,13 @@ class Market:
                 times, size = bars["ts_close"][keep], bars["volume"][keep]
                 price = bars["high"][keep] + bars["low"][keep]
             order = np.argsort(times, kind="stable")
-            # Sums go around at 64 bits, and so do their differences: those of a span are true below that.
-            sums = [np.concatenate([[0], np.cumsum(each[order])]) for each in (price * size, size)]
-            self._volumes[symbol] = times[order], sums[0], sums[1]
-        times, money, traded = self._volumes[symbol]
+            worth = price * size  # summed in two halves: whole it may go beyond 64 bits
+            parts = (worth >> 32, worth & 0xFFFFFFFF, size)
+            self._volumes[symbol] = times[order], [np.concatenate([[0], np.cumsum(each[order])]) for each in parts]
+        times, sums = self._volumes[symbol]
         first, last = np.searchsorted(times, start, side="left"), np.searchsorted(times, end, side="right")
-        volume = int(traded[last] - traded[first])
-        return divide_half_even(int(money[last] - money[first]), volume) if volume > 0 else 0
+        high, low, volume = (int(each[last] - each[first]) for each in sums)
+        return Fraction((high << 32) + low, volume) if volume > 0 else Fraction(0)
 
 
 def _mids(quotes: dict[str, Ints]) -> Ints:

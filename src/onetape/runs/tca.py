@@ -28,6 +28,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
@@ -67,7 +68,7 @@ class Parent:
     number: int  # of the target on the tape, else of the order
     start: int  # of the decision, ns
     orders: list[FilledOrder] = field(default_factory=list)
-    prices: dict[str, int] = field(default_factory=dict)
+    prices: dict[str, int | Fraction] = field(default_factory=dict)
     cost: dict[str, int] = field(default_factory=dict)
     notional: int = 0  # of what filled, at the mid at the decision
     missing: int = 0  # units that the target had not got when it ended
@@ -279,7 +280,7 @@ def _note_costs(parents: Sequence[Parent], market: Market, symbol: str, later: i
         worked = sum(value(begun, fill.size) for fill in fills)
         expected = sum(value(decided, fill.size) for fill in fills)
         fees = sum(fill.fee for fill in fills)
-        vwap = market.vwap(symbol, _arrival(each)[0], max(fill.time for fill in fills)) if fills else 0
+        vwap = market.vwap(symbol, _arrival(each)[0], max(fill.time for fill in fills)) if fills else Fraction(0)
         each.prices = {"arrival": decided, "arrival_at_venue": begun, "vwap": vwap}
         each.notional = abs(each.facts.core.notional_doubled(decided, size))
         each.cost = {
@@ -294,7 +295,8 @@ def _note_costs(parents: Sequence[Parent], market: Market, symbol: str, later: i
             each.missed = abs(each.facts.core.notional_doubled(decided, each.missing))
             each.cost["opportunity"] = value(end, each.missing) - value(decided, each.missing)
         if vwap:
-            each.cost["against_vwap"] = paid - value(vwap, size)
+            low, high = value(vwap // 1, size), value(vwap // 1 + 1, size)  # between two prices that there are
+            each.cost["against_vwap"] = paid - low - round((high - low) * (vwap % 1))
     return kind
 
 
