@@ -372,7 +372,8 @@ class Desk:
     async def _turn(self, call: Asking, on_busy: str, within: int) -> AsyncIterator[asyncio.Lock]:
         """Waits until no other operation is on the symbol, within ns of the call. Raises DuplicateCommand where that is
         not wanted, or takes longer."""
-        base = self._legs(call.symbol, call.accounts)[0].instrument.base
+        self._views.refresh()
+        base = next(iter(self._views.symbols().on(call.symbol, call.accounts).values())).base
         lock = self._locks.setdefault(base, asyncio.Lock())
         if lock.locked() and on_busy == "refuse":
             raise DuplicateCommand(f"another operation is on {base}", todo="wait for its end, or say onBusy=wait")
