@@ -499,7 +499,7 @@ class Desk:
     async def _planned(
         self, plan_of: Callable[[Sequence[LegView]], Plan], views: Sequence[LegView]
     ) -> tuple[Plan, Mapping[Leg, list[dict[str, Any]]]]:
-        """Returns a plan of which the gateways would refuse no leg, and what they have looked at: a dry run of each. An
+        """Returns a plan of which the gateways would refuse no leg, and what they have looked at. An
         account whose gateway would is planned without."""
         usable = list(views)
         for _ in range(REPLANS_MAX):
@@ -517,8 +517,7 @@ class Desk:
 
     async def _checked(self, leg: Leg) -> tuple[list[dict[str, Any]], str]:
         """Returns the checks of a leg's gateway, and why it would refuse it; "": it would not."""
-        fields = {**order_fields(leg), "dry_run": True}
-        answer = await self.send(leg.account, "place", fields, uuid.uuid4().hex, DRY_RUN_WITHIN_S)
+        answer = await self.send(leg.account, "check_order", order_fields(leg), uuid.uuid4().hex, DRY_RUN_WITHIN_S)
         if answer.error is not None:
             return [], f"its gateway refuses: {answer.error['message']}"
         checks: list[dict[str, Any]] = (answer.result or {}).get("checks", [])

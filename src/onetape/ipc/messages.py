@@ -70,6 +70,10 @@ COMMANDS: Final[Mapping[str, Mapping[str, tuple[str, ...] | None]]] = {
             *("symbol", "side", "qty", "price", "tif", "post_only", "reduce_only", "position_side"),
             *("trigger", "trigger_by", "kind", "orders", "dry_run", "until_ns"),
         ),
+        "check_order": (
+            *("symbol", "side", "qty", "price", "tif", "post_only", "reduce_only", "position_side"),
+            *("trigger", "trigger_by", "kind"),
+        ),
         "cancel": ("order", "symbol", "dry_run"),
         "close": ("symbol", "subaccount", "qty", "dry_run"),
         "flatten": ("symbol", "reason", "dry_run"),
