@@ -54,7 +54,14 @@ _MOVES: Final = ("strategy", "currency", "index", "amount", "delta", "transfer_i
 
 # Kind of process -> command -> its fields; None: any, as the command says.
 COMMANDS: Final[Mapping[str, Mapping[str, tuple[str, ...] | None]]] = {
-    "robot": {"params": None, "stop": (), "start": (), "save": (), "status": (), "ping": None},
+    "robot": {
+        **dict.fromkeys(("params", "target", "cancel_target", "pause_target", "resume_target")),
+        "stop": (),
+        "start": (),
+        "save": (),
+        "status": (),
+        "ping": None,
+    },
     "supervisor": {"add_robot": None, "remove_robot": ("name",), "ack": ("id",), "status": (), "ping": None},
     "collector": {"subscribe": ("symbol", "topic"), "unsubscribe": ("symbol", "topic"), "status": (), "ping": None},
     "guardian": {"reset": ("account", "symbol"), "status": (), "ping": None},
