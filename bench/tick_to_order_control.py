@@ -1,8 +1,9 @@
 """What the REST interface costs a gateway: tick-to-order while it answers reads, or dry runs, beside none, in turns.
 
 All of `init --delta-neutral` runs, with a robot on one account that answers quotes with orders which cannot fill, as
-often as the venue's limits let it. A time is from a quote's receipt to the order's intent, both on that gateway's tape:
-two processes lie between. Who calls has a machine of its own: what it does here is done when nobody else has work.
+often as the venue's limits let it; dry runs ask the gateway of that account. A time is from a quote's receipt to the
+order's intent, both on that gateway's tape: two processes lie between. Who calls has a machine of its own: what it does
+here is done when nobody else has work.
 
     python bench/tick_to_order_control.py [--rounds 5] [--seconds 20] [--connections 1000]
 """
@@ -21,14 +22,15 @@ import uvloop
 from page_home import figure
 from tick_to_order import percent
 
-from control import DRY_CONTROL, STATUS, Load, load, pair
+from control import CONTROL, STATUS, Load, load, pair, request
 from onetape.gateway.options import gateway_journal
 from onetape.gateway.order_frames import QUOTE, REQUEST
 from onetape.model.enums import EventType
 from onetape.tape.journal import JournalReader
 
 ACCOUNT, REACH = "binance-backup", 5.0
-LOADS = {"none": (b"", 0), "reads": (STATUS, 2000), "dry runs": (DRY_CONTROL, 300)}
+DRY_RUN = request("POST", "delta/control", {**CONTROL, "accounts": [ACCOUNT]})
+LOADS = {"none": (b"", 0), "reads": (STATUS, 2000), "dry runs": (DRY_RUN, 300)}
 ECHO = f"""
 [robots.echo]
 strategy = "echo.py"

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -40,7 +41,8 @@ class Accounts:
 
     def refresh(self) -> None: ...
 
-    def symbols(self) -> Any: ...
+    def symbols(self) -> Any:
+        return SimpleNamespace(on=lambda _, accounts: {each: self.views[each].instrument for each in accounts})
 
     def legs(self, symbol: str, accounts: Any) -> list:
         return [self.views[each] for each in accounts]
@@ -65,8 +67,8 @@ class Passing(Desk):
     async def send(
         self, account: str, command: str, fields: dict[str, Any], id_: str, within_s: float
     ) -> CommandResult:
-        if fields.get("dry_run"):
-            return CommandResult(id_, "applied", {"orders": [], "checks": []})
+        if command == "check_order":
+            return CommandResult(id_, "applied", {"checks": []})
         return await super().send(account, command, fields, id_, within_s)
 
 

@@ -17,11 +17,13 @@ from onetape.control.desk import CONTROL_SLIPPAGE
 from onetape.control.desk_replies import Asking
 from onetape.control.models import DeltaControl, HedgeExecute, UtilizationRebalance
 from onetape.gateway.account_views import positions
+from onetape.gateway.options import gateway_journal
 from onetape.hedge.plan import Terms, legs_plan
 from onetape.hedge.working import Work
 from onetape.model.errors import BlockedByRiskAlert, DuplicateCommand, HedgeFailed, SelfTrade
 from onetape.model.time import SECOND
 from onetape.store.config import load_config
+from onetape.tape.journal import JournalReader
 from waiting import wait_for
 from worlds.supervised import Home
 
@@ -64,6 +66,15 @@ def home(tmp_path_factory):
         yield made
 
 
+def commands_of(home: Home) -> int:
+    """Counts the commands and replies on the gateways' tapes."""
+    found = 0
+    for name in ACCOUNTS:
+        with JournalReader(gateway_journal(home.home, name)) as reader:
+            found += sum(1 for _ in reader.frames(("command", "reply")))
+    return found
+
+
 def on(home: Home, work):
     async def do():
         made = DeskOf(home.folder)
@@ -96,7 +107,9 @@ def control(target: float, **facts) -> DeltaControl:
 
 def test_a_delta_control_ends_where_it_says_and_the_venues_say_so(home):
     async def work(made):
+        before = commands_of(home)
         dry = await made.desk.control(control(0.05, dry_run=True), "ctrl-dry", "test")
+        assert commands_of(home) == before
         assert dry.success and dry.plan is not None and dry.plan.legs and dry.plan.blocked == []
         assert all(each["passed"] for leg in dry.plan.legs for each in leg.checks)
         assert not any(made.positions().values())

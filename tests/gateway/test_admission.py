@@ -152,12 +152,14 @@ class Desk(Funded):
             **terms,
         )
 
-    def place(self, spec: OrderSpec) -> tuple[list, Managed]:
-        """What a dry run says, and the order."""
+    def place(self, spec: OrderSpec) -> tuple[list, list, Managed]:
+        """What a dry run says, which rules are kept when each is asked by itself, and the order."""
         life, rng = self.random.choice(self.robots), self.random
         base = life.base if rng.random() < 0.98 else EPOCH_MAX << 32
         order_id = base + next(self.order_ids)
         reported = self.admission.checks(life, order_id, spec, self.now)
+        view, _ = self.admission._view(life, order_id, spec, self.now)
+        kept = [(each.reduction and view.reduces) or each.broken(view) is None for each in RULES]
         order = self.admission.place(life, order_id, spec, self.now)
         calls = list(self.manager.calls)
         self.write()
@@ -166,7 +168,7 @@ class Desk(Funded):
             outcome = Outcome.AMBIGUOUS if rng.random() < 0.03 else Outcome.DONE
             self.manager.answered(call, Answer(outcome), self.now)
         self.write()
-        return reported, order
+        return reported, kept, order
 
 
 SCOPES = ("account", "subaccount")
@@ -178,10 +180,11 @@ def walk(home: Path, kind: str, seed: int) -> Counter[str]:
         for step in range(STEPS):
             desk.change()
             before = desk.gate.rates.sent_this_second(desk.now)
-            reported, order = desk.place(desk.draw())
+            reported, kept, order = desk.place(desk.draw())
             refused = next((each for each in reported if each.refusal is not None), None)
             at = f"seed {seed}, step {step}: {order.spec}"
             assert [each.rule for each in reported] == [rule.name for rule in RULES], at
+            assert [each.refusal is None for each in reported] == kept, at
             if refused is None:
                 assert order.state is not OrderState.DENIED, (at, order.reason)
                 reached["passed"] += 1

@@ -120,6 +120,25 @@ def test_what_a_rule_forbids_is_denied_and_a_dry_run_had_said_so(world):
     assert not world.account.open_orders
 
 
+def test_a_question_about_an_order_is_answered_as_a_dry_run_anew_each_time_and_is_on_no_tape(world):
+    order = {"symbol": SYMBOL, "side": "buy", "qty": "0.010", "price": world.far()}
+
+    def outcomes(answer_of: dict) -> list[tuple]:
+        return [(each["rule"], each["passed"], each.get("reason")) for each in answer_of["result"]["checks"]]
+
+    before = [world.frames(kind) for kind in ("command", "reply")]
+    first = world.send("check_order", "q", **order)
+    assert all(passed for _, passed, _ in outcomes(first))
+    assert [world.frames(kind) for kind in ("command", "reply")] == before
+    assert outcomes(world.send("place", "dry", **order, dry_run=True)) == outcomes(first)
+    world.send("kill", "k", reason="lunch")
+    now = world.send("check_order", "q", **order)
+    (why,) = (reason for _, passed, reason in outcomes(now) if not passed)
+    (denied,) = world.send("place", "real", **order)["result"]["orders"]
+    assert (denied["state"], denied["reason"]) == ("DENIED", why)
+    assert world.send("check_order", "q2", **order, dry_run=True)["status"] == "refused"
+
+
 def test_a_dry_close_passes_where_robots_send_nothing_also_before_the_first_order_by_hand(world):
     (a,) = world.robots
     a.place(Side.BUY, 0)  # who is asked about has a robot's number till then

@@ -214,7 +214,8 @@ class House:
             venue.catch_up(self.now)
 
     def symbols(self):
-        return SimpleNamespace(of=lambda _: {name: each.instrument for name, each in self.venues.items()})
+        of = {name: each.instrument for name, each in self.venues.items()}
+        return SimpleNamespace(of=lambda _: of, on=lambda _, accounts: {name: of[name] for name in accounts})
 
     def legs(self, symbol: str, accounts: Sequence[str]) -> list[LegView]:
         found = [self.venues[name].view() for name in accounts]

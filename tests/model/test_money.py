@@ -132,6 +132,8 @@ def test_cash_names_each_currency_once() -> None:
         ("1E+2", "100", 0),
         ("100", "100", 0),
         ("-0", "0", 0),
+        ("-0.00", "0", 0),
+        ("-100.0", "-100", 0),
         ("1E-8", "0.00000001", 8),
         ("123456789012345678901234567890.5", "123456789012345678901234567890.5", 1),
     ],
@@ -140,6 +142,12 @@ def test_decimals_have_one_form(value: str, text: str, decimals: int) -> None:
     assert decimal_text(D(value)) == text
     assert decimals_of(D(value)) == decimals
     assert str(canonical(D(value))).upper().count("E") == (1 if value == "1E-8" else 0)
+
+
+@pytest.mark.parametrize("value", ["NaN", "-Infinity"])
+def test_what_is_no_number_has_no_text(value: str) -> None:
+    with pytest.raises(ValueError, match="finite"):
+        decimal_text(D(value))
 
 
 def test_a_float_counts_as_its_shortest_text() -> None:

@@ -372,7 +372,8 @@ class Desk:
     async def _turn(self, call: Asking, on_busy: str, within: int) -> AsyncIterator[asyncio.Lock]:
         """Waits until no other operation is on the symbol, within ns of the call. Raises DuplicateCommand where that is
         not wanted, or takes longer."""
-        base = self._legs(call.symbol, call.accounts)[0].instrument.base
+        self._views.refresh()
+        base = next(iter(self._views.symbols().on(call.symbol, call.accounts).values())).base
         lock = self._locks.setdefault(base, asyncio.Lock())
         if lock.locked() and on_busy == "refuse":
             raise DuplicateCommand(f"another operation is on {base}", todo="wait for its end, or say onBusy=wait")
@@ -498,7 +499,7 @@ class Desk:
     async def _planned(
         self, plan_of: Callable[[Sequence[LegView]], Plan], views: Sequence[LegView]
     ) -> tuple[Plan, Mapping[Leg, list[dict[str, Any]]]]:
-        """Returns a plan of which the gateways would refuse no leg, and what they have looked at: a dry run of each. An
+        """Returns a plan of which the gateways would refuse no leg, and what they have looked at. An
         account whose gateway would is planned without."""
         usable = list(views)
         for _ in range(REPLANS_MAX):
@@ -516,8 +517,7 @@ class Desk:
 
     async def _checked(self, leg: Leg) -> tuple[list[dict[str, Any]], str]:
         """Returns the checks of a leg's gateway, and why it would refuse it; "": it would not."""
-        fields = {**order_fields(leg), "dry_run": True}
-        answer = await self.send(leg.account, "place", fields, uuid.uuid4().hex, DRY_RUN_WITHIN_S)
+        answer = await self.send(leg.account, "check_order", order_fields(leg), uuid.uuid4().hex, DRY_RUN_WITHIN_S)
         if answer.error is not None:
             return [], f"its gateway refuses: {answer.error['message']}"
         checks: list[dict[str, Any]] = (answer.result or {}).get("checks", [])

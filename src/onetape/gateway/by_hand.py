@@ -70,6 +70,7 @@ PLACE_FIELDS: Final = (
     "dry_run",
     "until_ns",
 )
+CHECK_FIELDS: Final = tuple(each for each in PLACE_FIELDS if each not in ("orders", "dry_run", "until_ns"))
 _BOTH: Final = PositionSide.BOTH
 _SIDES: Final = {"buy": Side.BUY, "sell": Side.SELL}
 _TRIGGERS: Final = {str(each): each for each in (TriggerBy.LAST, TriggerBy.MARK, TriggerBy.INDEX)}
@@ -107,6 +108,7 @@ class OrdersByHand:
         close = ("symbol", "subaccount", "qty", "dry_run")
         return {
             "place": Handler(self._place, fields=PLACE_FIELDS, reaches_out=True),
+            "check_order": Handler(self._check_order, fields=CHECK_FIELDS, asks=True),
             "cancel": Handler(
                 self._cancel, fields=("order", "symbol", "dry_run"), reaches_out=True, actors=(GUARDIAN,)
             ),
@@ -162,6 +164,11 @@ class OrdersByHand:
             return {"orders": self._shown(orders), "checks": checks}
 
         return do
+
+    def _check_order(self, command: Command) -> Do:
+        """Answers what an order by hand would have to pass now, as a dry run does, and leaves nothing on the tape."""
+        spec = msgspec.structs.replace(self._spec(command.fields), once=_key(command, ""))
+        return lambda: {"checks": self._checks(self._parts.operator(MAIN, is_dry=True), spec, self._now())}
 
     def _cancel(self, command: Command) -> Do:
         fields = command.fields
@@ -524,18 +531,23 @@ class OrdersByHand:
         return self._core.wall
 
     def _submit(self, life: RobotLife, spec: OrderSpec, *, is_dry: bool) -> tuple[list[Managed], list[dict[str, Any]]]:
-        now, order_id = self._now(), life.next_by_hand
-        if not life.number:  # asked about only: whoever has the same sub-account stands for it
-            robots = self._tape.robots.values()
-            life = replace(life, number=next((r.number for r in robots if r.slot == life.slot), 0))
-        rules = self._admission.checks(life, order_id, spec, now)
-        checks = [{"symbol": spec.symbol, **each.as_json()} for each in rules]
+        now = self._now()
+        checks = self._checks(life, spec, now)
         if is_dry:
             return [], checks
+        order_id = life.next_by_hand
         order = self._admission.place(life, order_id, spec, now)
         life.note_order(order_id)
         self._finish()
         return [order], checks
+
+    def _checks(self, life: RobotLife, spec: OrderSpec, now: int) -> list[dict[str, Any]]:
+        order_id = life.next_by_hand
+        if not life.number:  # asked about only: whoever has the same sub-account stands for it
+            robots = self._tape.robots.values()
+            life = replace(life, number=next((r.number for r in robots if r.slot == life.slot), 0))
+        rules = self._admission.checks(life, order_id, spec, now)
+        return [{"symbol": spec.symbol, **each.as_json()} for each in rules]
 
     def _finish(self) -> None:
         """Writes the request to the tape before the answer names it."""

@@ -55,8 +55,12 @@ _MOVES: Final = ("strategy", "currency", "index", "amount", "delta", "transfer_i
 # Kind of process -> command -> its fields; None: any, as the command says.
 COMMANDS: Final[Mapping[str, Mapping[str, tuple[str, ...] | None]]] = {
     "robot": {
-        **{"params": None, "stop": (), "start": (), "save": (), "status": (), "ping": None},
-        **dict.fromkeys(("target", "cancel_target", "pause_target", "resume_target")),
+        **dict.fromkeys(("params", "target", "cancel_target", "pause_target", "resume_target")),
+        "stop": (),
+        "start": (),
+        "save": (),
+        "status": (),
+        "ping": None,
     },
     "supervisor": {"add_robot": None, "remove_robot": ("name",), "ack": ("id",), "status": (), "ping": None},
     "collector": {"subscribe": ("symbol", "topic"), "unsubscribe": ("symbol", "topic"), "status": (), "ping": None},
@@ -72,6 +76,10 @@ COMMANDS: Final[Mapping[str, Mapping[str, tuple[str, ...] | None]]] = {
         "place": (
             *("symbol", "side", "qty", "price", "tif", "post_only", "reduce_only", "position_side"),
             *("trigger", "trigger_by", "kind", "orders", "dry_run", "until_ns"),
+        ),
+        "check_order": (
+            *("symbol", "side", "qty", "price", "tif", "post_only", "reduce_only", "position_side"),
+            *("trigger", "trigger_by", "kind"),
         ),
         "cancel": ("order", "symbol", "dry_run"),
         "close": ("symbol", "subaccount", "qty", "dry_run"),

@@ -103,7 +103,12 @@ def _strip(value: Decimal) -> Decimal:
 
 def decimal_text(value: Decimal) -> str:
     """Returns the number as people and JSON write it: no exponent, no trailing zeros, no minus zero."""
-    return format(canonical(value), "f")
+    if not value:
+        return "0"
+    if not value.is_finite():
+        raise ValueError(f"must be finite: {value}")
+    text = format(value, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def decimals_of(value: Decimal) -> int:

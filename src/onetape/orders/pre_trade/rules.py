@@ -100,14 +100,16 @@ def refusal_of(view: View) -> Refusal | None:
 
 def checks(view: View) -> list[Check]:
     """Returns the outcome of each rule, in the same order. Nothing is counted."""
-    return list(_checks(view))
-
-
-def _checks(view: View) -> Iterator[Check]:
-    for rule in RULES:
-        yield Check(rule.name, _refusal(rule, view), *rule.measure(view))
-        if not view.is_listed:
-            return  # of what is not listed nothing else can be said
+    if not view.is_listed:  # of what is not listed nothing else can be said
+        rule = RULES[0]
+        return [Check(rule.name, _refusal(rule, view), *rule.measure(view))]
+    found = []
+    for question, rules in _GROUPS:
+        may_be_broken = question(view)
+        for rule in rules:
+            refusal = _refusal(rule, view) if may_be_broken else None
+            found.append(Check(rule.name, refusal, *rule.measure(view)))
+    return found
 
 
 def _refusal(rule: Rule, view: View) -> Refusal | None:
@@ -212,9 +214,13 @@ _Tests = tuple[tuple[Callable[[View], Refusal | None], Rule], ...]
 _Step = tuple[Callable[[View], object], _Tests, tuple[Callable[[View], None], ...]]
 
 
+_GROUPS: Final = tuple(
+    (question, tuple(rules)) for question, rules in groupby(RULES, key=lambda rule: rule.may_be_broken or rule.broken)
+)
+
+
 def _steps(*, reduces: bool) -> Iterator[_Step]:
-    for question, group in groupby(RULES, key=lambda rule: rule.may_be_broken or rule.broken):
-        rules = tuple(group)
+    for question, rules in _GROUPS:
         tests = tuple((each.broken, each) for each in rules if not (reduces and each.reduction))
         takes = tuple(each.take for each in rules if each.take is not None)
         if tests or takes:
