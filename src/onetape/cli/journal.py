@@ -289,3 +289,16 @@ def queue(shell: Shell, run: Path, out: Path, family: str | None) -> Answer:
     """Fit the model of who cancels before a resting order to what became of a run's orders."""
     found = load("onetape.runs.queue_fit", "fit_queue", what="fitting queues")(run, out, family=family)
     return Answer(plain(found), f"{found}\n{out}: give it to --queue")
+
+
+@_add("impact", example="onetape journal impact live-run --out impact.toml")
+@click.argument("run", type=TAPE)
+@click.option("--out", type=TAPE, required=True, metavar="FILE", help="For --impact FILE.")
+@click.option("--law", metavar="K=V,..", help="Given beside it, as halflife=5m,window=1h [default: the run's law].")
+def impact(shell: Shell, run: Path, out: Path, law: str | None) -> Answer:
+    """Fit the coefficient of own impact to what a run's own takers did to their market."""
+    fit = load("onetape.runs.tca", "fit_impact", what="fitting own impact")
+    from onetape.engine.impact import parse_impact
+
+    found = fit(run, out, parse_impact(law) if law is not None else None)
+    return Answer(found.as_json(), f"{found}\n{out}: give it to --impact")

@@ -72,9 +72,9 @@ _OPTIONS = (
     click.option("--bar-volume", metavar="5%", help="What own fills may take of a bar's volume. [default: 50%]"),
     click.option(
         "--impact",
-        metavar="sqrt|K=V,..",
-        help="Own takers move the market against later ones, by the square-root law: "
-        "coefficient=1,halflife=30m,permanent=0,window=1h. [default: off]",
+        metavar="sqrt|K=V,..|FILE",
+        help="Own takers move the market against later ones, by the square-root law: coefficient=1,halflife=30m,"
+        "permanent=0,window=1h, or what `journal impact` wrote. [default: off]",
     ),
     click.option("--interpret", is_flag=True, help="Run a @compiled strategy as Python."),
     click.option("--hedge", is_flag=True, help="Long and short of one contract side by side."),

@@ -37,6 +37,7 @@ def command(shell: Shell, run: str, by: str) -> Answer:
     )
     if value["latency"]:
         text += "\n\n" + listing([_shown(row) for row in value["latency"]], TIMES, nothing="")
+    text += f"\n{costs.own_impact}"
     if value["unpriced"]:
         text += f"\n{value['unpriced']} parent orders filled where the tapes have no market"
     return Answer(value, text)

@@ -3,20 +3,23 @@
     off                                      they move nothing: the default
     sqrt                                     the law with the values below
     coefficient=0.7,halflife=5m,...          the law with these, and the others below
+    FILE.toml                                what `journal impact` fitted to a run
 
 The law itself is the core's (core/exchange/impact.hpp); docs/concepts/fills.md says it in words.
 """
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from onetape.model.enums import EventType
-from onetape.model.errors import BadConfig, UsageError
+from onetape.model.errors import BadConfig, BadInput, UsageError
 from onetape.model.time import DAY, HOUR, MINUTE, format_duration, parse_duration
 
-__all__ = ["Impact", "check_volume", "parse_impact"]
+__all__ = ["Impact", "check_volume", "parse_impact", "read_impact"]
 
 COEFFICIENT_MAX: Final = 100.0
 SPAN_MAX: Final = 366 * DAY
@@ -43,6 +46,20 @@ class Impact(NamedTuple):
     def core(self) -> tuple[float, float, int, int]:
         """Returns what the core's RecordedVenue takes."""
         return self.coefficient, self.permanent, self.half_life, self.window
+
+
+def read_impact(text: str) -> tuple[Impact | None, str]:
+    """Returns the law that `--impact` says, or that of a file that `journal impact` wrote, and what that file says of
+    the fit and its error. Raises as parse_impact, and BadInput for a file that is none."""
+    path = Path(text.strip())
+    if path.suffix != ".toml":
+        return parse_impact(text), ""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))["impact"]
+        return parse_impact(table["law"]), str(table["words"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
+        todo = "name a file that `onetape journal impact` wrote"
+        raise BadInput(f"no fitted impact: {problem}", location=str(path), todo=todo) from None
 
 
 def parse_impact(text: str) -> Impact | None:

@@ -172,6 +172,7 @@ class RunPlan:
     filter: bool = False  # bad ticks are kept back from exchange and robot
     bar_volume_share: int = BAR_VOLUME_SHARE
     impact: Impact | None = None  # own takers move the market; None: they do not
+    impact_fit: str = ""  # of a law from a file: to what it was fitted, and how sure it is
     interpret: bool = False  # run a @compiled strategy as Python
     seed: int = 1
     on_error: str = "halt"
@@ -335,6 +336,7 @@ def _model_table(plan: RunPlan) -> dict[str, Any]:
         **({"filter": True} if plan.filter else {}),
         "bar_volume_share": plan.bar_volume_share,
         **({"impact": str(plan.impact)} if plan.impact else {}),
+        **({"impact_fit": plan.impact_fit} if plan.impact_fit else {}),
         "latency_text": str(plan.latency),
         "latency": _latency_table(plan.latency),
         **({"latencies": apart} if apart else {}),
@@ -396,6 +398,7 @@ def read_plan(path: Path) -> tuple[RunPlan, dict[str, Any]]:
             filter=model.get("filter", False),
             bar_volume_share=model["bar_volume_share"],
             impact=parse_impact(model.get("impact", "off")),
+            impact_fit=model.get("impact_fit", ""),
             seed=run["seed"],
             on_error=run["on_error"],
             kind=run["kind"],

@@ -146,12 +146,16 @@ class Market:
         """Returns what the market was at each moment, in halves of a unit, 0: not known; and of what: mids of `quote`,
         else `trade`, `bar`. before: at the exchange, by its clock, without what happens at that very moment; else as
         the robot had heard of it."""
-        key = symbol, before
-        if key not in self._references:
-            self._references[key] = self._reference(symbol, before)
-        times, prices, kind = self._references[key]
+        times, prices, kind = self.references(symbol, at_exchange=before)
         at = np.searchsorted(times, moments, side="left" if before else "right") - 1
         return (np.where(at >= 0, prices[at], 0) if len(times) else np.zeros(len(moments), np.int64)), kind
+
+    def references(self, symbol: str, *, at_exchange: bool) -> tuple[Ints, Ints, str]:
+        """Returns the times and prices that `reference` looks among, in order of time, and of what they are."""
+        key = symbol, at_exchange
+        if key not in self._references:
+            self._references[key] = self._reference(symbol, at_exchange)
+        return self._references[key]
 
     def _reference(self, symbol: str, at_exchange: bool) -> tuple[Ints, Ints, str]:
         quotes, trades = self.events("quote", symbol), self.events("trade", symbol)

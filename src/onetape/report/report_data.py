@@ -203,6 +203,7 @@ class ReportData:
     stress_hint: str = ""  # how to get the re-runs, where there are none
     venues: Sequence[VenueLine] = ()
     costs: Sequence[Mapping[str, object]] = ()  # rows of `onetape tca`: by algorithm, then each cause of all
+    own_impact: str = ""  # what it says of own impact's coefficient
     latency: Sequence[Mapping[str, object]] = ()  # its rows of what orders took, by strategy and way
     attribution: Sequence[Mapping[str, object]] = ()  # rows of `onetape attribution`
     strategies: Sequence[Mapping[str, object]] = ()  # of several: each with its curve, by days' ends

@@ -110,6 +110,7 @@ def report_value(data: ReportData, analysis: Analysis) -> dict[str, Any]:
         "symbols": [asdict(each) for each in analysis.symbols],
         "venues": [each._asdict() for each in data.venues],
         "costs": list(data.costs),
+        "own_impact": data.own_impact,
         "latency": list(data.latency),
         "attribution": list(data.attribution),
         "returns": returns_value(analysis),

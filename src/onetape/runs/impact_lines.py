@@ -40,6 +40,7 @@ def impact_lines(session: Session) -> list[Assumption]:
         f"own takers move the market against own orders, never for them, by {impact.coefficient:g} x volatility x "
         f"square root of (own size / volume), measured over {format_duration(impact.window)}, half of it gone after "
         f"{format_duration(impact.half_life)}{stays}: {facts['fills']} fills were dearer"
+        + (f"; {session.plan.impact_fit}" if session.plan.impact_fit else "")
     )
     cost = ", ".join(f"{amount} {currency}" for currency, amount in facts["cost"].items())
     lines = [

@@ -105,15 +105,17 @@ def report_data(
     orders, since = order_columns(run, instruments, fills)
     resting = resting_columns(run, orders, since)
     costs: list[dict[str, Any]] = []
+    own_impact = ""
     latency: list[dict[str, Any]] = []
     parts: list[dict[str, Any]] = []
     strategies: list[dict[str, Any]] = []
     if with_market and len(ts) and len(fills.ts):
         note_market(session, markets, resting, (int(ts[0]), int(ts[-1])))
         if _is_short(plan, len(orders.id)):
-            costs, latency, parts, strategies = _judged(session, folder / "journal", result)
+            costs, own_impact, latency, parts, strategies = _judged(session, folder / "journal", result)
     return ReportData(
         costs=costs,
+        own_impact=own_impact,
         latency=latency,
         attribution=parts,
         strategies=strategies,
@@ -160,9 +162,9 @@ def _is_short(plan: RunPlan, orders: int) -> bool:
     return orders <= ORDERS_JUDGED_MAX and frames <= FRAMES_JUDGED_MAX
 
 
-def _judged(session: Session, journal: Path, result: RunResult) -> tuple[list[dict[str, Any]], ...]:
-    """Rows of costs by algorithm, of latency by strategy, of profit by strategy, instrument and direction, and of
-    strategies, where there are several."""
+def _judged(session: Session, journal: Path, result: RunResult) -> tuple[Any, ...]:
+    """Rows of costs by algorithm, what is said of own impact, rows of latency by strategy, of profit by strategy,
+    instrument and direction, and of strategies, where there are several."""
     plan, found = session.plan, read_orders(journal)
     market = RecordedMarket(plan, sorted(found.actions.instruments))
     account = money_units(result.pnl)
@@ -172,7 +174,8 @@ def _judged(session: Session, journal: Path, result: RunResult) -> tuple[list[di
         row |= {name: float(row[name]) for name in MONEY}
     costs = run_costs(plan, found, market, read_pushed_fills(journal.parent))
     by_algo = [{**row, "amount": float(row["amount"])} for row in costs.grouped("algo")]
-    return by_algo, costs.latency, rows, _strategies(session, attribution)
+    own_impact = str(costs.own_impact) if plan.impact or plan.is_at_gateway else ""  # else there was none
+    return by_algo, own_impact, costs.latency, rows, _strategies(session, attribution)
 
 
 def _strategies(session: Session, attribution: Attribution) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from onetape.engine.accounts import SHARED, Accounts, by_traded_venue, parse_accounts
-from onetape.engine.impact import parse_impact
+from onetape.engine.impact import read_impact
 from onetape.engine.latency import Latency, parse_latencies
 from onetape.engine.loader import load_strategy
 from onetape.engine.parameters import parameters_of
@@ -85,6 +85,7 @@ def parse_plan(options: RunOptions, strategy: type[Strategy]) -> RunPlan:
     fee, fees = parse_fees(options.fee or ())
     fee_volume, fee_volumes = parse_volumes(options.fee_volume or "")
     queue, queue_fit = read_queue(options.queue or AUTO)
+    impact, impact_fit = read_impact("off" if options.impact is None else options.impact)
     latency, latencies = parse_latencies(options.latency) if options.latency else (Latency(), {})
     return RunPlan(
         strategy=options.strategy if isinstance(options.strategy, str) else strategy.__name__,
@@ -106,7 +107,8 @@ def parse_plan(options: RunOptions, strategy: type[Strategy]) -> RunPlan:
         fuse=options.fuse,
         filter=options.filter,
         bar_volume_share=(parse_bar_volume(options.bar_volume) if options.bar_volume else BAR_VOLUME_SHARE),
-        impact=parse_impact(options.impact) if options.impact is not None else None,
+        impact=impact,
+        impact_fit=impact_fit,
         interpret=options.interpret,
         hedge=options.hedge,
         venue=_venue_options(options),

@@ -35,7 +35,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from onetape.engine.plan import RunPlan, read_plan
+from onetape.engine.impact import Impact
+from onetape.engine.plan import RunPlan, read_plan, to_toml
+from onetape.model.errors import BadInput
 from onetape.model.instrument import Instrument
 from onetape.model.money import money_text
 from onetape.model.time import MS
@@ -43,9 +45,11 @@ from onetape.replay.filled_orders import FilledOrder, OrderFill, OrdersOfRun, re
 from onetape.replay.market_prices import Market
 from onetape.replay.resampling import interval_of, resampled
 from onetape.report.order_flow import spread
+from onetape.runs.impact_fit import ImpactFit, ParentOrders, fit_rows, impact_rows
 from onetape.runs.pushed_fills import read_pushed_fills
+from onetape.tape.durable import SHARED, write_durably
 
-__all__ = ["CAUSES", "PARTS", "Costs", "costs_of", "run_costs"]
+__all__ = ["CAUSES", "PARTS", "Costs", "costs_of", "fit_impact", "run_costs"]
 
 CAUSES: Final = ("spread", "impact", "delay", "fees")
 _BUY, _SELL = 1, 2
@@ -110,10 +114,12 @@ class Parent:
 class Costs:
     """parents: those with a fill whose market is on the tapes, by the time of their decision; unpriced: how many
     others filled; forced: orders that the venue made itself; other_fees: by asset, of fees that are no part of a
-    shortfall because they were paid in another currency; latency: what orders took, by strategy."""
+    shortfall because they were paid in another currency; latency: what orders took, by strategy; own_impact: the
+    coefficient of the square-root law."""
 
     currency: str
     parents: list[Parent]
+    own_impact: ImpactFit
     unpriced: int = 0
     forced: int = 0
     other_fees: dict[str, int] = field(default_factory=dict)
@@ -131,6 +137,7 @@ class Costs:
             "other_fees": {asset: money_text(units) for asset, units in sorted(self.other_fees.items())},
             "reference": self.reference,
             "latency": self.latency,
+            "own_impact": self.own_impact.as_json(),
         }
 
     def causes(self) -> list[dict[str, Any]]:
@@ -163,21 +170,41 @@ class Costs:
         ]
 
 
-def costs_of(run: Path) -> Costs:
-    """Of a run's folder. Raises BadConfig for what is none, BadInput where a tape of its market is gone."""
+def costs_of(run: Path, law: Impact | None = None) -> Costs:
+    """Of a run's folder. law: as in run_costs. Raises BadConfig for what is none, BadInput where a tape of its market
+    is gone."""
     plan, _ = read_plan(run)
     found = read_orders(run / "journal")
-    return run_costs(plan, found, Market(plan, sorted(found.actions.instruments)), read_pushed_fills(run))
+    return run_costs(plan, found, Market(plan, sorted(found.actions.instruments)), read_pushed_fills(run), law)
 
 
-def run_costs(plan: RunPlan, found: OrdersOfRun, market: Market, recorded: Mapping[int, int] | None = None) -> Costs:
-    """recorded: of a run with own impact, the price that fills would have had without it, by trade."""
+def fit_impact(run: Path, out: Path, law: Impact | None = None) -> ImpactFit:
+    """Writes the file that `--impact FILE` reads. law: as in run_costs. Raises BadInput where own impact cannot be told
+    from none."""
+    fit = costs_of(run, law).own_impact
+    if not fit.is_positive:
+        raise BadInput(
+            str(fit), location=str(run), todo="name a run that took more, or more often; or guess: --impact sqrt"
+        )
+    facts = {name: value for name, value in fit.as_json().items() if value is not None}
+    write_durably(out, to_toml({"impact": {**facts, "run": str(run)}}), mode=SHARED)
+    return fit
+
+
+def run_costs(
+    plan: RunPlan,
+    found: OrdersOfRun,
+    market: Market,
+    recorded: Mapping[int, int] | None = None,
+    law: Impact | None = None,
+) -> Costs:
+    """recorded: of a run with own impact, the price that fills would have had without it, by trade. law: what is given
+    beside the coefficient of own impact; else the run's own law, or the default one."""
     root = "/" + plan.strategy.rpartition(":")[2].lower()
     groups: dict[tuple[bool, int, str, int], Parent] = {}
-    costs = Costs(plan.currency, [], latency=_latency(found, root))
+    forced = sum(bool(order.forced and order.fills) for order in found.orders.values())
     for order in found.orders.values():
         if order.forced:
-            costs.forced += bool(order.fills)
             continue
         key = bool(order.target), order.target or order.number, order.symbol, order.side
         if key not in groups:
@@ -200,6 +227,8 @@ def run_costs(plan: RunPlan, found: OrdersOfRun, market: Market, recorded: Mappi
     wanted = sorted(
         (each for each in groups.values() if each.fills or each.missing), key=lambda each: (each.start, each.number)
     )
+    fit = _own_impact(wanted, plan, found, market, law or plan.impact or Impact())
+    costs = Costs(plan.currency, [], fit, forced=forced, latency=_latency(found, root))
     for symbol in dict.fromkeys(each.symbol for each in wanted):
         mine = [each for each in wanted if each.symbol == symbol]
         # An order that takes no time answers the event of that very moment; one that travels arrives before it.
@@ -217,6 +246,18 @@ def run_costs(plan: RunPlan, found: OrdersOfRun, market: Market, recorded: Mappi
                 asset = fill.fee_currency
                 costs.other_fees[asset] = costs.other_fees.get(asset, 0) + fill.other_fee
     return costs
+
+
+def _own_impact(parents: Sequence[Parent], plan: RunPlan, found: OrdersOfRun, market: Market, law: Impact) -> ImpactFit:
+    filled = [each for each in parents if each.fills]
+    rows = impact_rows(
+        (ParentOrders(each.facts, 1 if each.side == "buy" else -1, each.start, each.orders) for each in filled),
+        found,
+        market,
+        law,
+        at_venue=plan.is_at_gateway,
+    )
+    return fit_rows(rows, law, unfitted=len(filled) - len(rows))
 
 
 def _latency(found: OrdersOfRun, root: str) -> list[dict[str, Any]]:

@@ -160,6 +160,7 @@
     {name: "Impact", text: points("impact_bps")}, {name: "Delay", text: points("delay_bps")}, {name: "Fees", text: points("fees_bps")},
     {name: "Against VWAP", text: points("against_vwap_bps")},
   ], run.costs, 25);
+  $("#ownimpact").textContent = run.own_impact;
   table("#symbols", [
     {name: "Instrument", left: true, text: (r) => r.symbol}, {name: "Fills", text: (r) => number(r.fills, 0)},
     {name: "Maker", text: (r) => part(r.maker_share, 1)}, {name: "Notional", text: (r) => r.notional === null ? DASH : money(r.notional)},
