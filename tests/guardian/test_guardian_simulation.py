@@ -21,9 +21,12 @@ SEEDS = 1000 if LONG else 12
 EVERY = 1 if LONG else 5  # of the frames of a replacement
 
 
-@pytest.mark.parametrize("number", range(SEEDS))
-def test_protection_is_not_withdrawn_before_its_replacement_stands(number):
-    seed = Seed("GuardianWorld", "binance-usdm", number, 120)
+@pytest.mark.parametrize(
+    ("kind", "number"),  # stops in a service of their own, and among all orders
+    [*(("binance-usdm", number) for number in range(SEEDS)), *(("aster", number) for number in range(SEEDS // 3))],
+)
+def test_protection_is_not_withdrawn_before_its_replacement_stands(kind, number):
+    seed = Seed("GuardianWorld", kind, number, 120)
     try:
         play(seed.begun(), seed.seconds)
     except Exception as error:

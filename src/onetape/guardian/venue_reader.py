@@ -32,11 +32,10 @@ __all__ = ["VenueReader", "can_watch", "traits_of"]
 
 
 def can_watch(options: AccountOptions) -> bool:
-    """Its venue takes stops, and can be asked which it has."""
+    """Its venue takes stops, and can be asked which it has, in a list of their own or of all orders."""
     if options.kind.startswith("ccxt:"):
         return False
-    traits = traits_of(options)
-    return traits.positions and traits.conditionals
+    return traits_of(options).positions
 
 
 def traits_of(options: AccountOptions) -> Traits:
