@@ -75,6 +75,10 @@ class VenueReader:
     def learn(self, instruments: Sequence[Instrument]) -> None:
         self.protocol.set_instruments(instruments)
 
+    def look(self) -> None:
+        """Now and then: says that the budget is there again."""
+        self._budget.look()
+
     async def stops(self, symbol: str) -> tuple[int, list[OrderStatusReport]] | None:
         """When it was asked, ns of a steady clock, and a symbol's stops. None: no answer."""
         call = self.protocol.open_stops(symbol, self.clock.now())
