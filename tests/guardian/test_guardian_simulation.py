@@ -14,6 +14,7 @@ from guardian.guardian_world import GuardianWorld, calm
 from onetape.model.enums import OrderType, Side
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
+from onetape.orders.managed import HealthOut
 from orders.gateway_seeds import Seed, play
 
 LONG = bool(os.environ.get("ONETAPE_LONG"))
@@ -50,6 +51,16 @@ def holding(who: str) -> tuple[GuardianWorld, Any]:
     placed(world, "0.1")
     world.until(world.now + SECOND)
     return world, world.life if who == "gateway" else world.guardian
+
+
+def test_what_was_unknown_is_compared_again_once_it_is_settled():
+    """What it differed by, and blocked for, is over: not only after the next minute."""
+    world = calm()
+    world.is_mortal = True  # killed before the order leaves
+    world.step(placed, world, "0.1")
+    world.until(world.now + 20 * SECOND)
+    found = [out.state for out in world.outs if isinstance(out, HealthOut) and out.kind == "reconciled"]
+    assert found == ["0 differences", "1 difference", "0 differences"]
 
 
 @pytest.mark.parametrize("who", ["gateway", "guardian"])
