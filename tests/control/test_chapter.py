@@ -207,6 +207,20 @@ def test_the_command_line_says_what_the_interface_says(pair: Pair) -> None:
     assert home.run("hedge", "--symbol", "BTC-USX", "--amount", "1", code=3)["error"]["name"] == "UNKNOWN_SYMBOL"
 
 
+def test_each_leg_has_stops_that_rest_at_its_venue(pair: Pair) -> None:
+    legs = {"pacifica-main": "buy", "aster-hedge": "sell", "binance-backup": "buy"}
+    for account, side in legs.items():
+        hedge = {**HEDGE, "symbol": "ETH-USD", "targetAccounts": [account], "hedgeAmount": 0.3, "side": side}
+        assert pair.post("/hedge/execute", hedge)[0] == 200
+
+    def rows() -> list[dict[str, Any]]:
+        return [row for row in pair.home.run("stops") if "ETH" in row["symbol"]]
+
+    wait_for(lambda: len(found := rows()) == 3 and all(row["protected"] == 1 for row in found), rows)
+    assert [len(row["levels"]) for row in rows()] == [3, 3, 3]
+    assert pair.post("/delta/control", {**CONTROL, "symbol": "ETH-USD", "accounts": [*legs]})[0] == 200
+
+
 def curls() -> list[str]:
     blocks = re.findall(r"```sh\n(.*?)```", PAGE.read_text(), re.DOTALL)
     return [command for block in blocks for command in re.findall(r"^curl .*?(?<!\\)$", block, re.M | re.S)]

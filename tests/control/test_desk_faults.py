@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from hedge.hedge_world import LOT, SECOND, view_of
 from onetape.control import desk as desks
@@ -118,6 +119,8 @@ def test_a_stop_that_comes_while_an_operation_waits_for_its_turn_keeps_it_from_b
         with pytest.raises(BlockedByRiskAlert):
             await desk.control(CONTROLLED, "x", "test")
         assert not list(tape.read()) and not desk.is_busy("BTC")
+        planned = await desk.control(structs.replace(CONTROLLED, dry_run=True), "y", "test")
+        assert [each["code"] for each in planned.plan.blocked][:1] == [BlockedByRiskAlert.code]  # what it would meet
 
     on(tmp_path, work, check=check)
 

@@ -93,7 +93,7 @@ class GuardianLife:
         venue = open_trading_venue(world.kind, world.account.key, world.account.secret, Addresses("", "", ""))
         self.protocol = venue.protocol
         self.protocol.set_instruments(world.instruments)
-        watched = {ACCOUNT} if self.protocol.traits.positions and self.protocol.traits.conditionals else set()
+        watched = {ACCOUNT} if self.protocol.traits.positions else set()
         self.core = GuardianCore(world.settings, epoch=str(world.now), watched=watched)
         self.follower = AccountFollower(ACCOUNT, world.home.path, self.core, SLOTS)
         self.waiter = Waiter()
@@ -326,7 +326,9 @@ class GuardianWorld(World):
         return {name for name, at in self.shown_at.items() if self.now < at}
 
     def guards(self) -> list[PositionGuard]:
-        return list(self.guardian.core.guards.values()) if self.guardian is not None else []
+        """Those of what is traded here; a venue may list what is not held as well."""
+        found = list(self.guardian.core.guards.values()) if self.guardian is not None else []
+        return [each for each in found if each.instrument.symbol in self.symbols]
 
     def held(self, guard: PositionGuard) -> int:
         """By the venue."""

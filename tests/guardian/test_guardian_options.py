@@ -6,17 +6,20 @@ import asyncio
 import time
 from functools import partial
 
+import msgspec
 import pytest
 
+from exchange.venue_client import served
 from onetape.gateway.options import GatewayOptions
 from onetape.guardian.events import GuardianSettings, Record
 from onetape.guardian.guardian import Guardian
-from onetape.guardian.options import GuardianOptions, guarded_account, guardian_journal
+from onetape.guardian.options import AccountOptions, GuardianOptions, guarded_account, guardian_journal
 from onetape.guardian.past_gateway import OrderNumbers
 from onetape.model.time import SECOND
 from onetape.preflight.configured import clean_environ
 from onetape.store.config import parse_config
 from onetape.tape.journal import JournalReader
+from waiting import wait_in_loop
 from worlds.gateway_process import cut_journal
 
 CONFIG = """
@@ -71,3 +74,30 @@ def test_numbers_past_a_gateway_that_run_ahead_of_the_clock_are_not_used_anew_af
             payload = lost.payload
         cut_journal(guardian_journal(tmp_path), payload)
     assert len(set(used)) == len(used)
+
+
+def test_a_budget_of_an_address_that_is_there_again_is_said(tmp_path):
+    with served("binance-usdm", seed=11, limits=False) as (dialect, port):
+        account = dialect.exchange.accounts[0]
+        rest = f"http://127.0.0.1:{port}"
+        made = AccountOptions(kind="binance-usdm", rest=rest, ws="", key=account.key, secret=account.secret)
+        options = GuardianOptions(home=str(tmp_path), accounts={"main": made}, settings=GuardianSettings())
+
+        def said() -> list[str]:
+            with JournalReader(guardian_journal(tmp_path)) as reader:
+                rows = [msgspec.msgpack.decode(each.payload) for each in reader.frames(("health",))]
+            return [row["state"] for row in rows if row["kind"] == "budget"]
+
+        async def guards() -> None:
+            stopping = asyncio.Event()
+            guardian = Guardian(options, stopping)
+            reader = guardian._readers["main"]
+            reader._budget.shut_out(SECOND // 2)
+            running = asyncio.ensure_future(guardian.run(lambda: None))
+            await reader.positions()
+            await wait_in_loop(lambda: len(said()) > 1)
+            stopping.set()
+            await running
+
+        asyncio.run(guards())
+        assert "shut this address out" in said()[0] and said()[-1] == "there again"

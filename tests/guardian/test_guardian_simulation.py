@@ -14,6 +14,7 @@ from guardian.guardian_world import GuardianWorld, calm
 from onetape.model.enums import OrderType, Side
 from onetape.model.order import OrderSpec
 from onetape.model.time import SECOND
+from onetape.orders.managed import HealthOut
 from orders.gateway_seeds import Seed, play
 
 LONG = bool(os.environ.get("ONETAPE_LONG"))
@@ -21,9 +22,12 @@ SEEDS = 1000 if LONG else 12
 EVERY = 1 if LONG else 5  # of the frames of a replacement
 
 
-@pytest.mark.parametrize("number", range(SEEDS))
-def test_protection_is_not_withdrawn_before_its_replacement_stands(number):
-    seed = Seed("GuardianWorld", "binance-usdm", number, 120)
+@pytest.mark.parametrize(
+    ("kind", "number"),  # stops in a service of their own, and among all orders
+    [*(("binance-usdm", number) for number in range(SEEDS)), *(("aster", number) for number in range(SEEDS // 3))],
+)
+def test_protection_is_not_withdrawn_before_its_replacement_stands(kind, number):
+    seed = Seed("GuardianWorld", kind, number, 120)
     try:
         play(seed.begun(), seed.seconds)
     except Exception as error:
@@ -47,6 +51,16 @@ def holding(who: str) -> tuple[GuardianWorld, Any]:
     placed(world, "0.1")
     world.until(world.now + SECOND)
     return world, world.life if who == "gateway" else world.guardian
+
+
+def test_what_was_unknown_is_compared_again_once_it_is_settled():
+    """What it differed by, and blocked for, is over: not only after the next minute."""
+    world = calm()
+    world.is_mortal = True  # killed before the order leaves
+    world.step(placed, world, "0.1")
+    world.until(world.now + 20 * SECOND)
+    found = [out.state for out in world.outs if isinstance(out, HealthOut) and out.kind == "reconciled"]
+    assert found == ["0 differences", "1 difference", "0 differences"]
 
 
 @pytest.mark.parametrize("who", ["gateway", "guardian"])

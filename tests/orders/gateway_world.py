@@ -181,6 +181,9 @@ class World:
     def in_front(self, symbol: str, side: Side, price: int) -> int:
         return 0
 
+    def heard(self) -> int:
+        return self.now // (100 * MS)
+
     def out(self, out: Out) -> None:
         """It stands on the journal."""
         self.outs.append(out)

@@ -28,3 +28,19 @@ def test_however_often_it_is_asked_for_half_of_the_address_is_left(kind):
     world.core.reconcile()  # a person's own is made at once
     world.until(world.now + SECOND)
     assert weights
+
+
+@pytest.mark.parametrize("kind", ["pacifica", "binance-usdm"])
+def test_an_earlier_one_serves_nobody_while_the_venue_says_nothing(kind):
+    world = World(1, Faults.none(), kind, crashes=False).run(20)
+    world.core.reconcile()
+    world.until(world.now + SECOND)
+    rounds = world.reconciler.rounds
+    world.core.reconcile(SECOND)
+    assert not world.core.is_reconciled
+    world.until(world.now + 200 * MS)
+    assert world.core.is_reconciled and world.reconciler.rounds == rounds
+    world.heard, world.kept_back = lambda: 0, []  # it hangs
+    world.core.reconcile(SECOND)
+    world.until(world.now + 5 * SECOND)
+    assert not world.core.is_reconciled and world.kept_back  # and is asked

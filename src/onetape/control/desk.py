@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -525,11 +526,14 @@ class Desk:
         return checks, "" if broken is None else f"its gateway refuses: {broken['reason']}"
 
     def _gated(self, accounts: Sequence[str], *, reduces: bool) -> list[OnetapeError]:
-        try:
-            self._risk.gate(accounts, reduces)
-        except OnetapeError as error:
-            return [error]
-        return []
+        """Returns what refuses to trade on the accounts: a stop of the system, an alert."""
+        errors = []
+        for check in (self._check, partial(self._risk.gate, accounts, reduces)):
+            try:
+                check()
+            except OnetapeError as error:
+                errors.append(error)
+        return errors
 
     def _unworkable(self, plan: Plan, work: Work | None, begun: int) -> list[OnetapeError]:
         """Returns why no algorithm can work a plan's legs."""

@@ -160,7 +160,7 @@ class MarketFeed:
         self.is_paused = False  # what comes is passed over: there is no room for it
         self._writer = writer.core
         self._market = venue.market(instruments, self._numbers)
-        self._taken = 0  # messages
+        self.taken = 0  # messages
         self.renewed = 0  # connections, each made before the one before it ended
         self._overlap = overlap if overlap is not None else Overlap()
         self._received = 0  # when the message came that is being read
@@ -185,7 +185,7 @@ class MarketFeed:
         return {
             "hears": self.hears,
             "bars": self._market.bars,
-            "messages": self._taken,
+            "messages": self.taken,
             "rejected": self._market.rejected,
             "unsubscribed": sum(self._market.unmapped.values()),
             "stale_ms": stale,
@@ -214,7 +214,7 @@ class MarketFeed:
             self._market.forget()
             return
         self._received = time.time_ns()
-        self._taken += 1
+        self.taken += 1
         number = self._rejects.read("market", self._read, message)
         if number:
             place = self._places[number]

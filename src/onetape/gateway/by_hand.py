@@ -569,7 +569,7 @@ class OrdersByHand:
         order = manager.orders.get(name)
         if order is None:
             of_venue = (o for (_, id_), o in manager.by_venue_id.items() if id_ == name)
-            order = next(of_venue, None)
+            order = next(of_venue, None) or next((o for o in manager.open.values() if str(o.order_id) == name), None)
         if order is None:
             raise OrderUnknown(f"no order is called {name[:60]!r}", todo="onetape orders shows what works")
         if order.is_foreign:

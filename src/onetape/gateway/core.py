@@ -41,7 +41,7 @@ from onetape.orders.gate import Gate, Limits
 from onetape.orders.managed import AccountOut, FillOut, HealthOut, Managed
 from onetape.orders.manager import OrderManager
 from onetape.orders.order_budget import OrderBudget
-from onetape.orders.outcome import Answer
+from onetape.orders.outcome import Answer, Outcome
 from onetape.orders.reconcile import Reconciler
 from onetape.orders.reports import BalanceReport, MoveReport, OrderStatusReport, VenueReport
 from onetape.venues.contract import TradingVenue
@@ -51,6 +51,8 @@ __all__ = ["DeadMan", "GatewayCore", "MarketView", "Moment", "Shell", "open_proc
 RECONCILE_EVERY: Final = 60 * SECOND
 SYNCS: Final = 2  # of what an address may spend comparisons that are asked for take the part of one in so many
 RECHECK_NS: Final = SECOND // 2  # after a balance that differed
+RECOMPARE: Final = 5 * SECOND  # at the soonest, once what a comparison found of unknown outcome is settled
+SPEAKS: Final = SECOND // 2  # a venue that says nothing for so long has to compare anew to be believed
 
 
 class Moment(NamedTuple):
@@ -97,6 +99,10 @@ class MarketView(Protocol):
         """Returns the quantity that the book has at better prices, 0: none is known."""
         ...
 
+    def heard(self) -> int:
+        """Counts what has been heard of it."""
+        ...
+
 
 class GatewayCore:
     """Decides for one account what is sent, written and shown.
@@ -115,6 +121,8 @@ class GatewayCore:
         self.orders = OrderBudget(options.account, now=lambda: self.now, say=self.say)
         self.is_up = False  # the account's stream is there
         self.is_reconciled = False  # since it was asked for last: money and orders are the venue's
+        self._heard = 0  # reports and answers
+        self._reused: tuple[int, int] | None = None  # a comparison serves again: since when, and what was heard by then
         self._refused: list[tuple[Call, Answer]] = []  # for which there was no room
 
     def kept_money(self, instruments: Sequence[Instrument]) -> KeptMoney:
@@ -254,9 +262,12 @@ class GatewayCore:
         if self.crossing is not None:
             self.crossing.tick(now)
         self.proceeds.look(now)
+        self._look_at_reused()
         if self.steady - self._began_round > RECONCILE_EVERY and not reconciler.is_running:
             self._began_round = self.steady
             reconciler.start(now, "periodic")
+        elif self._is_settled(now):
+            reconciler.start(now, "settled")
         if self.steady - self._looked >= SECOND:
             self._looked = self.steady
             self.gate.hold_to_stops(now)
@@ -267,6 +278,25 @@ class GatewayCore:
         self.carry_out()
         money.publish()
         money.alive("lost" if not self.gate.ready else "stale" if self.gate.is_deaf else "")
+
+    def _is_settled(self, now: int) -> bool:
+        """Tells whether nothing is unknown any more of what the last comparison found so."""
+        reconciler = self.reconciler
+        if not reconciler.had_unknown or self.manager.unknown or reconciler.is_running:
+            return False
+        return now - reconciler.compared_at >= self._spared(RECOMPARE)
+
+    def _look_at_reused(self) -> None:
+        """An earlier comparison serves who asked for one once the venue speaks; one that is silent is asked."""
+        if self._reused is None:
+            return
+        since, heard = self._reused
+        if self._heard + self.market.heard() > heard:
+            self._reused, self.is_reconciled = None, True
+        elif self.steady - since > SPEAKS:
+            self._reused = None
+            if not self.reconciler.is_comparing:
+                self.reconciler.start(self.now, "asked for")
 
     def _end_round(self) -> None:
         """Ends a reconciliation: orders and positions are as the venue's; then money is looked at, and where it differs
@@ -286,7 +316,7 @@ class GatewayCore:
             money.ready()
             was_ready, self.gate.ready = self.gate.ready, self.is_up
             self.listening.reconciled(is_new=self.gate.ready and not was_ready)
-            self.is_reconciled = True
+            self._reused, self.is_reconciled = None, True
 
     # --- events: the venue ------------------------------------------------------------------------
 
@@ -306,6 +336,7 @@ class GatewayCore:
     def reports(self, reports: Sequence[VenueReport], moment: Moment) -> None:
         """Takes in reports of the account's stream."""
         now = self.stamp(moment)
+        self._heard += 1
         self.listening.reports(reports)
         self.manager.hear(reports, now)
         self.carry_out()
@@ -321,6 +352,7 @@ class GatewayCore:
 
     def _answered(self, call: Call, answer: Answer) -> None:
         now = self.now
+        self._heard += answer.outcome is Outcome.DONE
         if answer.venue_code and answer.venue_code == self._venue.order_limit_code:
             self.orders.hold(answer.retry_after)
         if call.purpose is Purpose.LEVERAGE:
@@ -388,17 +420,20 @@ class GatewayCore:
         return self.manager.cancel_all(self.now)
 
     def reconcile(self, within: int = 0) -> None:
-        """Compares all with the venue. within: a round that runs, or ended within so many ns, serves, too; or within
-        the time in which rounds spend half of what the address may."""
-        reconciler = self.reconciler
-        if within:
-            rules = self._venue.budget
-            within = max(within, *(reconciler.weight * rule.window * SYNCS // rule.most for rule in rules), 0)
-            if self.gate.ready and not reconciler.is_comparing and self.now - reconciler.compared_at < within:
-                return
+        """Compares all with the venue. within: a round that runs, or ended within so many ns, serves, too, once the
+        venue is heard; or within the time in which rounds spend half of what the address may."""
+        reconciler, is_recent = self.reconciler, self.now - self.reconciler.compared_at < self._spared(within)
         self.is_reconciled = False
+        if within and is_recent and self.gate.ready and not reconciler.is_comparing:
+            self._reused = self._reused or (self.steady, self._heard + self.market.heard())
+            return
         if not within or not reconciler.is_comparing:
             reconciler.start(self.now, "asked for")
+
+    def _spared(self, within: int) -> int:
+        """Returns `within`, or the time in which rounds spend half of what the address may, where that is longer."""
+        rules = self._venue.budget
+        return max(within, *(self.reconciler.weight * rule.window * SYNCS // rule.most for rule in rules), 0)
 
     def resolve(self, order: Managed, report: OrderStatusReport) -> None:
         """Takes the operator's word on the state of an unknown order."""

@@ -201,6 +201,8 @@ class Guardian:
                 self._followed_at = now
                 self._follow_missing()
                 self._look_at_stale()
+                for each in self._readers.values():
+                    each.look()
             self._look_at_gateways()
             for follower in self._followers.values():
                 follower.look_at_hub(now)

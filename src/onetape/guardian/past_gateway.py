@@ -183,7 +183,8 @@ class PastGateway:
                 self._manager.cancel_once(order, self._now())
             elif order is None:
                 self._record(name, "canceling", {"symbol": symbol})
-                self._send(self._protocol.cancel(OrderKey(symbol, name, True), self._now()))
+                key = OrderKey(symbol, name, self._protocol.traits.conditionals)
+                self._send(self._protocol.cancel(key, self._now()))
         self._carry_out()
 
     async def _cancel_what_opens(self) -> None:

@@ -32,11 +32,10 @@ __all__ = ["VenueReader", "can_watch", "traits_of"]
 
 
 def can_watch(options: AccountOptions) -> bool:
-    """Its venue takes stops, and can be asked which it has."""
+    """Its venue takes stops, and can be asked which it has, in a list of their own or of all orders."""
     if options.kind.startswith("ccxt:"):
         return False
-    traits = traits_of(options)
-    return traits.positions and traits.conditionals
+    return traits_of(options).positions
 
 
 def traits_of(options: AccountOptions) -> Traits:
@@ -75,6 +74,10 @@ class VenueReader:
 
     def learn(self, instruments: Sequence[Instrument]) -> None:
         self.protocol.set_instruments(instruments)
+
+    def look(self) -> None:
+        """Now and then: says that the budget is there again."""
+        self._budget.look()
 
     async def stops(self, symbol: str) -> tuple[int, list[OrderStatusReport]] | None:
         """When it was asked, ns of a steady clock, and a symbol's stops. None: no answer."""

@@ -127,6 +127,7 @@ class Reconciler:
         self.requests = 0  # requests of the last round
         self.weight = 0  # of the last one that compared all
         self.compared_at = 0  # when the last one ended that was not about money alone, ns
+        self.had_unknown = False  # what became of an order nobody knew at its end
         self._round: _Round | None = None
 
     @property
@@ -356,6 +357,7 @@ class Reconciler:
         if reason == CHECKED:
             return
         self.compared_at, self.weight = now, weight
+        self.had_unknown = bool(differences and self.manager.unknown)
         outs = self.manager.outs
         for each in differences:
             outs.append(HealthOut("difference", each.what, str(each), "critical"))
