@@ -19,11 +19,14 @@ import json
 import os
 import platform
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,6 +36,7 @@ PEERS = ROOT / "build" / "peers" / "results.json"
 PAGES = (ROOT / "docs" / "performance.md", ROOT / "README.md")
 BEGIN, END = "<!-- figures -->", "<!-- /figures -->"
 TIMEOUT_S = 300
+MARK = "BENCH_PROGRAM"  # in the environment of all that a program has begun
 TIMEOUTS_S = {
     "start": 1_800,  # each verb, a dozen of them with processes
     "long_l2": 1_800,  # eighteen whole processes over fifty million rows
@@ -135,19 +139,26 @@ def run(program: Path, figures: dict[str, Figure], tables: dict[str, list[str]] 
     tables: by program, of its last run.
     """
     limit = TIMEOUTS_S.get(program.stem, TIMEOUT_S)
-    try:
-        done = subprocess.run(
-            [sys.executable, str(program)], stdout=subprocess.PIPE, text=True, check=False, timeout=limit, cwd=ROOT
-        )
-    except subprocess.TimeoutExpired:
-        print(f"{program.name}: over {limit} s", file=sys.stderr)
-        return False
-    if done.returncode:
-        print(f"{program.name}: exit {done.returncode}", file=sys.stderr)
+    # Supervisors are sessions of their own and outlive a process group: what a program has begun is known by its mark.
+    mark = str(uuid.uuid4())
+    with subprocess.Popen(
+        [sys.executable, str(program)], stdout=subprocess.PIPE, text=True, cwd=ROOT, env={**os.environ, MARK: mark}
+    ) as process:
+        try:
+            output, _ = process.communicate(timeout=limit)
+        except subprocess.TimeoutExpired:
+            print(f"{program.name}: over {limit} s", file=sys.stderr)
+            end_marked(mark)
+            return False
+        except BaseException:
+            end_marked(mark)
+            raise
+    if process.returncode:
+        print(f"{program.name}: exit {process.returncode}", file=sys.stderr)
         return False
     # One object, over one line or several; what is printed before it is not ours.
-    start = done.stdout.find("{")
-    answer = json.loads(done.stdout[start:])
+    start = output.find("{")
+    answer = json.loads(output[start:])
     if tables is not None and "tables" in answer:
         tables[program.stem] = answer["tables"]
     for found in described(answer, program.stem):
@@ -169,6 +180,21 @@ def run(program: Path, figures: dict[str, Figure], tables: dict[str, list[str]] 
         elif peer := found.get("peer"):
             figure.against = peer
     return True
+
+
+def end_marked(mark: str) -> None:
+    """Kills the processes that have this in their environment, until there is none: a supervisor starts others."""
+    while found := [path for path in Path("/proc").glob("[0-9]*/environ") if has_mark(path, mark)]:
+        for path in found:
+            with suppress(ProcessLookupError):
+                os.kill(int(path.parent.name), signal.SIGKILL)
+
+
+def has_mark(path: Path, mark: str) -> bool:
+    try:
+        return f"{MARK}={mark}".encode() in path.read_bytes().split(b"\0")
+    except OSError:  # gone, or another user's
+        return False
 
 
 def described(value: Any, name: str) -> Iterator[dict[str, Any]]:

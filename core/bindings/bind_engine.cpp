@@ -305,6 +305,8 @@ void bind_engine(nb::module_& m) {
             "The market of a stream is that of another account's instrument, too.")
         .def("deposit", [](PyTradingLoop& s, std::uint32_t currency,
                            nb::handle amount) { s.core->deposit(currency, money_from(amount)); })
+        .def("carry_moved",
+             [](PyTradingLoop& s, nb::handle amount) { s.core->carry_moved(money_from(amount)); })
         .def("set_report_currencies",
              [](PyTradingLoop& s, std::vector<std::uint32_t> currencies) {
                  s.core->set_report_currencies(std::move(currencies));
@@ -523,16 +525,17 @@ void bind_engine(nb::module_& m) {
         .def("sample", [](PyTradingLoop& s) { s.core->sample(true); })
         .def("samples",
              [](const PyTradingLoop& s) {
-                 std::vector<double> equity, balance;
+                 std::vector<double> equity, balance, moved;
                  std::vector<std::int64_t> times;
                  for (const EquitySample& sample : s.core->samples()) {
                      times.push_back(sample.time);
                      equity.push_back(static_cast<double>(sample.equity) / 1e18);
                      balance.push_back(static_cast<double>(sample.balance) / 1e18);
+                     moved.push_back(static_cast<double>(sample.moved) / 1e18);
                  }
                  return nb::make_tuple(times, column(equity), column(balance),
                                        column(s.core->sampled_prices()),
-                                       column(s.core->sampled_positions()));
+                                       column(s.core->sampled_positions()), column(moved));
              })
         .def("fill_profits", [](const PyTradingLoop& s) { return column(s.core->fill_profits()); })
         .def_prop_ro("drawdown_text",

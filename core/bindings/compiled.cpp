@@ -357,7 +357,7 @@ std::int64_t add_level(std::int64_t instrument, std::int64_t side, double price,
     BookLevel level{};
     const auto which = static_cast<Side>(side);
     if (!snap_price(state.spec, price, which, level.price) ||
-        !snap_size(state.spec, size, level.size))
+        !snap_size(state.spec, size, level.size) || level.size < 0)
         return 0;
     if (level.size == 0 && size != 0.0)
         current_loop->note_below_lot(current_loop->below_lot.levels, "set_quotes", state);

@@ -257,6 +257,7 @@ class PyTradingLoop {
     // A ladder of (price, size): prices passive for their side, sizes down.
     void set_quotes(nb::handle symbol, nb::handle bids, nb::handle asks, std::int64_t keep_within) {
         Instrument& instrument = find(symbol);
+        if (keep_within < 0) throw nb::value_error("keep_within is a whole number of 0 or more");
         read_levels(instrument, bids, Side::buy, levels[0]);
         read_levels(instrument, asks, Side::sell, levels[1]);
         const std::uint64_t before = core->order_changes();
@@ -515,9 +516,16 @@ class PyTradingLoop {
                 price = level[0];
                 size = level[1];
             }
-            if (!units_of(price, facts.price_decimals, facts.tick, passive, units.price) ||
-                !units_of(size, facts.size_decimals, facts.lot, Rounding::down, units.size))
-                throw nb::value_error("not a level that the instrument can carry");
+            const auto refuse = [&](const char* words, nb::handle value) {
+                throw nb::value_error(((side == Side::sell ? "asks: " : "bids: ") +
+                                       std::string(words) + ", not " + nb::repr(value).c_str())
+                                          .c_str());
+            };
+            if (!units_of(price, facts.price_decimals, facts.tick, passive, units.price))
+                refuse("a price is a number that the instrument can carry", price);
+            if (!units_of(size, facts.size_decimals, facts.lot, Rounding::down, units.size) ||
+                units.size < 0)
+                refuse("a size is 0 (no level) or a number that the instrument can carry", size);
             if (units.size == 0 && is_nonzero(size))
                 note_below_lot(below_lot.levels, "set_quotes", instrument);
             levels.push_back(units);

@@ -62,7 +62,7 @@ struct AccountMoney {  // a currency of an account, by name
 
 struct EquitySample {
     std::int64_t time;
-    Money equity, balance;
+    Money equity, balance, moved;  // moved: in since the run began, from outside
 };
 
 struct RunCounters {

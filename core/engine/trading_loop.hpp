@@ -15,6 +15,7 @@
 #include <limits>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -87,6 +88,7 @@ class TradingLoop final {
     // What came to the robot's account otherwise than by what it did, since it began: all of it at
     // what it was worth then, and what the equity in one currency changed by.
     [[nodiscard]] Money moved_in() const { return moved_in_; }
+    void carry_moved(Money amount) { moved_in_ = amount; }  // what lives before had moved in
     [[nodiscard]] Money moved_in(std::uint32_t currency) const {
         return currency < moved_.size() ? moved_[currency] : 0;
     }
@@ -549,7 +551,9 @@ class TradingLoop final {
     std::unique_ptr<TickFilter> filter_;  // null: nothing is kept back
     bool bars_held_ = false;              // bars of one moment are shown together: more may follow
     Money equity_peak_ = 0, drawdown_max_ = 0;
+    std::optional<Money> earned_peak_;  // of equity less what was moved in
     double drawdown_max_ratio_ = 0;
+    double peak_ratio_ = 1;  // equity's peak over equity, when money was moved last
     bool has_peak_ = false;
 };
 

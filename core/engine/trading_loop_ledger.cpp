@@ -64,13 +64,15 @@ void TradingLoop::post(std::uint32_t gateway, EntryKind kind, std::uint64_t of,
     move_money(legs);
 }
 
-// What is moved in raises the equity and is no profit; nor is it a drawdown when it is taken away.
+// What is moved in raises the equity and is no profit, and what is taken away is no drawdown: the
+// peak changes in proportion, as a time-weighted return has it, and a sample shows the moment.
 void TradingLoop::move_money(std::span<const LedgerLeg> legs) {
     const auto deposit = [&] {
         for (const LedgerLeg& leg : legs) robot_account_.deposit(leg.currency, leg.amount);
     };
     if (!started_) return deposit();
     const Money worth_before = worth();
+    if (options_.sample_every > 0) note_equity(worth_before);
     std::vector<Money> before(robot_account_.currency_count());
     const auto count = [&] { return static_cast<std::uint32_t>(before.size()); };
     for (std::uint32_t i = 0; i < count(); ++i) before[i] = robot_account_.equity(i);
@@ -78,9 +80,12 @@ void TradingLoop::move_money(std::span<const LedgerLeg> legs) {
     before.resize(robot_account_.currency_count());
     moved_.resize(std::max(moved_.size(), before.size()));
     for (std::uint32_t i = 0; i < count(); ++i) moved_[i] += robot_account_.equity(i) - before[i];
-    const Money moved = sum_of_equities() - worth_before;
-    moved_in_ += moved;
-    equity_peak_ += moved;
+    const Money worth_after = sum_of_equities();
+    moved_in_ += worth_after - worth_before;
+    if (worth_before > 0)
+        peak_ratio_ = static_cast<double>(equity_peak_) / static_cast<double>(worth_before);
+    equity_peak_ = static_cast<Money>(static_cast<double>(worth_after) * peak_ratio_);
+    if (options_.sample_every > 0 && worth_after != worth_before) sample(true);
 }
 
 }  // namespace onetape

@@ -85,10 +85,12 @@ void TradingLoop::note_equity(Money equity) {
         equity_peak_ = equity;
         has_peak_ = true;
     }
-    const Money down = equity_peak_ - equity;
-    if (down > drawdown_max_) drawdown_max_ = down;
+    const Money earned = equity - moved_in_;
+    earned_peak_ = std::max(earned_peak_.value_or(earned), earned);
+    drawdown_max_ = std::max(drawdown_max_, *earned_peak_ - earned);
     if (equity_peak_ > 0) {
-        const double ratio = static_cast<double>(down) / static_cast<double>(equity_peak_);
+        const double ratio =
+            static_cast<double>(equity_peak_ - equity) / static_cast<double>(equity_peak_);
         if (ratio > drawdown_max_ratio_) drawdown_max_ratio_ = ratio;
     }
 }
@@ -99,9 +101,15 @@ void TradingLoop::sample(bool kept) {
     Money balance = 0;
     for (const std::uint32_t currency : report_currencies_)
         balance += robot_account_.balance(currency);
-    note(EventType::balance, 0,
-         {{"equity", decimal_text(value, money_decimals)},
-          {"balance", decimal_text(balance, money_decimals)}});
+    const std::string value_text = decimal_text(value, money_decimals);
+    const std::string balance_text = decimal_text(balance, money_decimals);
+    if (moved_in_ == 0)
+        note(EventType::balance, 0, {{"equity", value_text}, {"balance", balance_text}});
+    else
+        note(EventType::balance, 0,
+             {{"equity", value_text},
+              {"balance", balance_text},
+              {"moved", decimal_text(moved_in_, money_decimals)}});
     for (const AccountMoney& each : account_money_)
         note(EventType::balance, 0,
              {{"account", each.account},
@@ -110,7 +118,7 @@ void TradingLoop::sample(bool kept) {
               {"balance", decimal_text(robot_account_.balance(each.currency), money_decimals)}});
     if (sampled_++ % sample_stride_ != 0 && !kept) return;
     if (samples_.size() == samples_max) thin_samples();
-    samples_.push_back({now_, value, balance});
+    samples_.push_back({now_, value, balance, moved_in_});
     for (auto& instrument : instruments_) {
         sampled_prices_.push_back(static_cast<double>(instrument->value_doubled()) /
                                   (2 * instrument->price_scale));

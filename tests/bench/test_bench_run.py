@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -63,6 +65,26 @@ def test_a_program_that_fails_is_named_and_the_rest_goes_on(bench, tmp_path, cap
     assert bench.run(program, {}) is False
     assert "broken.py: exit 3" in capfd.readouterr().err
     assert "Not measured: broken." in bench.render({}, 1, ["broken"])
+
+
+def test_a_program_that_is_over_its_time_leaves_nothing_that_it_began(bench, tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(bench, "TIMEOUT_S", 0)
+    program = tmp_path / "endless.py"
+    program.write_text("while True: pass")
+    assert bench.run(program, {}) is False
+    assert "endless.py: over 0 s" in capfd.readouterr().err
+    # As `up` begins a supervisor: in a session of its own, and the one that began it may have ended.
+    program.write_text(
+        "import subprocess, sys, time\n"
+        "if sys.argv[1:]: print(flush=True), time.sleep(10**6)\n"
+        "subprocess.Popen([sys.executable, __file__, 'detached'], start_new_session=True)\n"
+    )
+    begun = subprocess.Popen([sys.executable, program], stdout=subprocess.PIPE, env={**os.environ, bench.MARK: "a"})
+    with begun:
+        begun.stdout.readline()
+        bench.end_marked("a")
+        assert begun.stdout.read() == b""  # nobody has its other end any more
+    assert not [path for path in Path("/proc").glob("[0-9]*/environ") if bench.has_mark(path, "a")]
 
 
 def test_the_table_goes_between_its_marks_and_nowhere_else(bench, tmp_path, monkeypatch):

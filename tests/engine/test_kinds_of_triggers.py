@@ -195,7 +195,7 @@ def test_specs_of_a_batch_carry_their_kind(tmp_path):
 @pytest.mark.parametrize(
     ("terms", "error", "text"),
     [
-        ({"trigger": 99, "kind": "limit"}, ValueError, "kind must be stop or take_profit"),
+        ({"trigger": 99, "kind": "limit"}, ValueError, "kind is stop, take_profit or trailing, or None, not 'limit'"),
         ({"kind": "stop"}, ValueError, "kind needs a trigger"),
         ({"trigger": 99, "kind": "trailing"}, ValueError, "needs trail"),
     ],

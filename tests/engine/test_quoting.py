@@ -69,6 +69,16 @@ def test_sizes_of_zero_are_no_level(tmp_path):
     assert batches == [[("place", "sell", 101, 1)]]
 
 
+@pytest.mark.parametrize("size", [-1, float("nan"), "x"])
+def test_a_size_that_is_none_is_refused_by_its_side_and_places_nothing(tmp_path, size):
+    batches, robot = quoted(tmp_path, [([(99, 1)], [(101, size)])])
+    assert batches == []
+    (failure,) = robot._host.failures
+    assert failure.error == (
+        f"ValueError: asks: a size is 0 (no level) or a number that the instrument can carry, not {size!r}"
+    )
+
+
 def test_a_partly_filled_level_that_is_still_wanted_keeps_its_place(tmp_path):
     market = Market(tmp_path / "t").quote(0, 99.9, 100.1, 5, 5).quote(0.1, 99.9, 100.1, 5, 5)
     market.quote(0.5, 99, 99.2, 1, 1).trade(1, 98.8, 0.4, "sell").quote(2, 99, 99.2, 1, 1)

@@ -25,9 +25,9 @@ def test_so_many_are_kept_at_equal_distances_and_the_last(tmp_path: Path) -> Non
     market = Market(tmp_path / "t")
     for second in (0, SECONDS):
         market.quote(second, 99.9, 100)
-    times, equity, balance, prices, positions = play(Idle, market.done(), sample_every=STEP_NS).loop.samples()
+    times, equity, balance, prices, positions, moved = play(Idle, market.done(), sample_every=STEP_NS).loop.samples()
     assert KEPT / 2 < len(times) <= KEPT + 1
-    assert len(times) == len(equity) == len(balance) == len(prices) == len(positions)
+    assert len(times) == len(equity) == len(balance) == len(prices) == len(positions) == len(moved)
     steps = np.diff(times)
     assert set(steps[:-1].tolist()) == {4 * STEP_NS}
     assert 0 <= steps[-1] <= 4 * STEP_NS

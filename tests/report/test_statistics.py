@@ -13,6 +13,8 @@ from long_form import examples
 from onetape.model.time import DAY, HOUR, MINUTE, SECOND
 from onetape.report import activity, drawdowns, trips
 from onetape.report import statistics as s
+from onetape.report.report_data import ReportData
+from onetape.report.summary import analyze, summarize
 
 
 def ints(*values):
@@ -27,6 +29,28 @@ def test_return_is_last_over_first_minus_one():
     assert s.total_return(floats(100, 90, 125)) == pytest.approx(0.25)
     assert s.total_return(floats()) is None
     assert s.total_return(floats(0, 5)) is None
+
+
+def test_what_came_and_went_is_no_return():
+    # 10 % up, then 900 come; 10 % down, then all but 99 go; nothing, then 10 % up.
+    equity = np.array([100.0, 110, 1010, 909, 99, 99, 108.9])
+    moved = np.array([0.0, 0, 900, 900, 90, 90, 90])
+    curve = s.time_weighted(equity, moved)
+    assert curve == pytest.approx([100, 110, 110, 99, 99, 99, 108.9])
+    data = ReportData("t", equity_ts=np.arange(7) * DAY, equity=equity, moved=moved)
+    found = summarize(data, orders=0)
+    assert found["return"] == pytest.approx(0.089)
+    assert found["pnl"] == pytest.approx(-81.1)
+    assert (found["best_day"], found["worst_day"]) == pytest.approx((0.1, -0.1))
+    assert (found["max_drawdown"], found["max_drawdown_amount"]) == pytest.approx((0.1, 101))
+    assert sum(day.pnl for day in analyze(data).days) == pytest.approx(-81.1)
+
+
+def test_a_run_that_begins_without_money_is_measured_from_its_first():
+    curve = s.time_weighted(np.array([0.0, 200, 220, 0, 0, 50, 55]), np.array([0.0, 200, 200, -20, -20, 30, 30]))
+    assert curve == pytest.approx([200, 200, 220, 220, 220, 220, 242])
+    lost = s.time_weighted(np.array([100.0, -5, 95, 190]), np.array([0.0, 0, 100, 100]))
+    assert s.total_return(lost) == -1  # what is gone is gone, whatever comes later
 
 
 def test_drawdown_names_depth_amount_and_dates():

@@ -25,6 +25,7 @@ from onetape.model.enums import Side
 from onetape.model.errors import InsufficientFunds
 from onetape.model.money import money
 from onetape.replay.replay import replay_run
+from onetape.report.run import Run
 from onetape.security.tokens import make_token
 from onetape.tape.journal import JournalReader, type_id
 from waiting import PATIENCE_S, wait_for
@@ -250,6 +251,12 @@ def test_a_live_robot_sees_its_sub_account_and_nothing_else(world):
     pnl = Decimal(reported["pnl"])
     assert Decimal(reported["final_equity"]) == Decimal("2000.5") + moved + pnl
     assert abs(pnl) < 200
+    # Nor is it a return or a drawdown.
+    stats = Run(run).stats
+    assert all(abs(stats[name]) < 0.1 for name in ("return", "best_day", "worst_day", "max_drawdown"))
+    assert float(stats["max_drawdown_amount"]) < 200
+    assert Run(run).equity["moved"][-1] == float(moved)
+    assert "money moved in" in (run / "report.html").read_text()
     assert replay_run(run, verify=True)["divergences"] == 0
 
 

@@ -15,6 +15,7 @@ from long_form import long_form
 from onetape.engine.incarnations import incarnations_of
 from onetape.gateway.options import gateway_journal
 from onetape.gateway.order_frames import FILL
+from onetape.ipc.operator import robots_now
 from onetape.tape.journal import JournalReader
 from worlds.supervised import CONFIG, Home
 
@@ -128,6 +129,14 @@ def test_a_killed_robot_goes_on_in_its_run(tmp_path: Path, die: str, count: int)
         # While it runs: what it has done by now is repeated.
         assert tomllib.loads((run / "run.toml").read_text())["state"]["now"] == "running"
         assert home.run("replay", str(run), "--verify")["divergences"] == 0
+        # What it shows is since the run began, too: what was allocated meanwhile is no profit.
+        booked = lambda: len(fills_of(gateway_journal(home.home, "main"), 1))  # noqa: E731
+        home.wait_for(
+            lambda: (
+                robots_now(home.home)["robot:mm"]["fills"] == booked() >= (1 if die == "before its orders leave" else 2)
+            )
+        )
+        assert abs(Decimal(robots_now(home.home)["robot:mm"]["profit"])) < 1000
         home.run("down")
         assert the_run(home) == run
         facts = tomllib.loads((run / "run.toml").read_text())
@@ -152,6 +161,9 @@ def test_a_killed_robot_goes_on_in_its_run(tmp_path: Path, die: str, count: int)
         assert facts["result"]["fills"] == len(fills)
         # What was allocated after its first life began is no profit.
         assert Decimal(facts["result"]["pnl"]) == Decimal(facts["result"]["final_equity"]) - 20000
+        assert facts["stats"]["pnl"] == pytest.approx(float(facts["result"]["pnl"]))
+        assert abs(facts["stats"]["return"]) < 0.1
+        assert facts["stats"]["max_drawdown"] < 0.1
         assert facts["result"]["action_hash"] == second["action_hash"]
         held = sum(Decimal(fill["qty"]) for fill in home.fills())
         found = home.run("positions")

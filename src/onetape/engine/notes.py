@@ -124,8 +124,13 @@ class Notes:
 
 
 def number_of(signal: Signal | int | None) -> int:
-    """Returns what a tape calls it; 0: there is none."""
-    return signal.id if isinstance(signal, Signal) else int(signal or 0)
+    """Returns what a tape calls it; 0: there is none. Raises TypeError for what is neither."""
+    if isinstance(signal, Signal):
+        return signal.id
+    number = 0 if signal is None else signal
+    if isinstance(number, bool) or not hasattr(number, "__index__") or not 0 <= number < 1 << 63:
+        raise TypeError(f"signal is a signal or its number, or None, not {signal!r}")
+    return int(number)
 
 
 def _status(order: _core.Order) -> OrderStatus:

@@ -74,9 +74,15 @@ class Protections:
         """Before the entry leaves: none is to stand without what protects it. Raises ValueError for what is neither a
         price nor a share, and NotAvailable."""
         falls = (stop, trail) if side == BUY else (take, trail)
-        for value in (stop, take, trail):
-            if value is not None and _positive(value, Decimal(1)) >= 1 and _is_share(value) and value in falls:
-                raise ValueError(f"{value!r} below a price is no price: less than 100%")
+        for name, value in (("stop_loss", stop), ("take_profit", take), ("trail", trail)):
+            if value is None:
+                continue
+            try:
+                amount = _positive(value, Decimal(1))
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from None
+            if amount >= 1 and _is_share(value) and value in falls:
+                raise ValueError(f"{name}: {value!r} below a price is no price: less than 100%")
         instrument = self._host.instrument_of(symbol)
         if instrument.kind == "spot" and take is not None and (stop is not None or trail is not None):
             raise NotAvailable(

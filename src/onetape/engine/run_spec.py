@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,9 @@ class RunSpec:
     earlier_actions: of the run's lives before: symbol, time (ns), order request.
     attributes: of the strategy as the life before had them.
     reached: frame of the first tape up to which the life before had done everything.
+    began_with: equity with which the run's first life began; None: this is the first.
+    moved_before: money that has come since then and is no profit.
+    earlier_fills: of the run's lives before.
     """
 
     plan: RunPlan
@@ -41,4 +45,7 @@ class RunSpec:
     earlier_actions: Sequence[tuple[str, int, bytes]] = ()
     attributes: Mapping[str, Any] = field(default_factory=dict)
     reached: int = 0
+    began_with: Decimal | None = None
+    moved_before: Decimal = Decimal(0)
+    earlier_fills: int = 0
     is_scratch: bool = False

@@ -197,6 +197,7 @@ class Session:
         assert self.started_at is not None
         if self.plan.live is not None and self.plan.live.stopped:
             self.loop.allow_trading(False)
+        self.loop.carry_moved(self.spec.moved_before)
         self.loop.begin(self.started_at)
         self.loop.write_missed()
         if self.spec.attributes:
@@ -398,8 +399,15 @@ class Session:
 
     @property
     def profit(self) -> Decimal:
-        """Returns what trading has made of the run's money: not what was allocated, released or transferred."""
-        return Decimal(self.loop.equity_text) - self.start_equity - Decimal(self.loop.moved_in_text)
+        """Returns what trading has made of the run's money since the run began: not what was allocated, released or
+        transferred."""
+        began = self.start_equity if self.spec.began_with is None else self.spec.began_with
+        return Decimal(self.loop.equity_text) - began - Decimal(self.loop.moved_in_text)
+
+    @property
+    def fills(self) -> int:
+        """Returns how many there were since the run began."""
+        return self.spec.earlier_fills + int(self.loop.counters()["fills"])
 
     @property
     def has_subscribed(self) -> bool:

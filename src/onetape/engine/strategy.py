@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from onetape.engine.arguments import UNCLEAR, check_arguments, clearer
 from onetape.engine.bar_feeds import BARS_MAX, check_bar_count
 from onetape.engine.handlers import ALL
 from onetape.engine.marks import BOOK, BUY, CONFLATED, FUNDING, LIQUIDATIONS, MARK, MBO, QUOTES, SELL, TRADES
@@ -142,6 +143,7 @@ class Strategy:
         """
         if (every is None) == (at is None):
             raise TypeError("set_timer takes either every='5s' or at=<ns>")
+        check_arguments(locals())
         self._loop.set_timer(name, parse_period(every) if every is not None else 0, at or 0)
 
     def cancel_timer(self, name: str) -> bool:
@@ -176,6 +178,7 @@ class Strategy:
         conflate: while a live robot is behind a hub, of several quotes or marks that wait only the
         newest comes; a replay has the same ones. Trades, books and bars all come.
         """
+        check_arguments(locals())
         wants = (
             quotes * QUOTES
             | trades * TRADES
@@ -280,23 +283,27 @@ class Strategy:
         for one that does not trade it. An order that could meet one of ours on another account of its
         exchange is DENIED (SELF_TRADE).
         """
-        if account is not None:
-            symbol = self._host.on_account(symbol, account)
-        terms = (
-            symbol, BUY, qty, price, post_only, reduce_only, tif, trigger, trigger_by, kind, position_side, expire, tag
-        )  # fmt: skip
-        if kind == "trailing":
-            return self._begin_trailing(terms, trail, once, signal, exits=(stop_loss, take_profit))
-        is_protected = stop_loss is not None or take_profit is not None or trail is not None
-        if is_protected:
-            self._protections_desk().check(symbol, BUY, stop_loss, take_profit, trail)
-        if once is None and signal is None and not self._host.shares_exchange:
-            order = self._loop.place(*terms)
-        else:
-            order = self._host.place_with(once, signal, *terms)
-        if is_protected:
-            self._protections_desk().attach(order, stop_loss, take_profit, trail)
-        return order
+        try:
+            if account is not None:
+                symbol = self._host.on_account(symbol, account)
+            terms = (
+                symbol, BUY, qty, price, post_only, reduce_only, tif, trigger, trigger_by, kind, position_side,
+                expire, tag,
+            )  # fmt: skip
+            if kind == "trailing":
+                return self._begin_trailing(terms, trail, once, signal, exits=(stop_loss, take_profit))
+            is_protected = stop_loss is not None or take_profit is not None or trail is not None
+            if is_protected:
+                self._protections_desk().check(symbol, BUY, stop_loss, take_profit, trail)
+            if once is None and signal is None and not self._host.shares_exchange:
+                order = self._loop.place(*terms)
+            else:
+                order = self._host.place_with(once, signal, *terms)
+            if is_protected:
+                self._protections_desk().attach(order, stop_loss, take_profit, trail)
+            return order
+        except UNCLEAR as error:
+            raise clearer(error, locals()) from None
 
     def sell(
         self,
@@ -321,23 +328,27 @@ class Strategy:
         account: str | None = None,
     ) -> _core.Order:
         """Sell `qty`; the mirror of buy()."""
-        if account is not None:
-            symbol = self._host.on_account(symbol, account)
-        terms = (
-            symbol, SELL, qty, price, post_only, reduce_only, tif, trigger, trigger_by, kind, position_side, expire, tag
-        )  # fmt: skip
-        if kind == "trailing":
-            return self._begin_trailing(terms, trail, once, signal, exits=(stop_loss, take_profit))
-        is_protected = stop_loss is not None or take_profit is not None or trail is not None
-        if is_protected:
-            self._protections_desk().check(symbol, SELL, stop_loss, take_profit, trail)
-        if once is None and signal is None and not self._host.shares_exchange:
-            order = self._loop.place(*terms)
-        else:
-            order = self._host.place_with(once, signal, *terms)
-        if is_protected:
-            self._protections_desk().attach(order, stop_loss, take_profit, trail)
-        return order
+        try:
+            if account is not None:
+                symbol = self._host.on_account(symbol, account)
+            terms = (
+                symbol, SELL, qty, price, post_only, reduce_only, tif, trigger, trigger_by, kind, position_side,
+                expire, tag,
+            )  # fmt: skip
+            if kind == "trailing":
+                return self._begin_trailing(terms, trail, once, signal, exits=(stop_loss, take_profit))
+            is_protected = stop_loss is not None or take_profit is not None or trail is not None
+            if is_protected:
+                self._protections_desk().check(symbol, SELL, stop_loss, take_profit, trail)
+            if once is None and signal is None and not self._host.shares_exchange:
+                order = self._loop.place(*terms)
+            else:
+                order = self._host.place_with(once, signal, *terms)
+            if is_protected:
+                self._protections_desk().attach(order, stop_loss, take_profit, trail)
+            return order
+        except UNCLEAR as error:
+            raise clearer(error, locals()) from None
 
     def submit(self, specs: Iterable[Mapping[str, Any]]) -> list[_core.Order]:
         """Several orders in one batch. Each spec: side, symbol, qty and buy()'s other arguments."""
@@ -357,7 +368,10 @@ class Strategy:
 
     def cancel(self, order: _core.Order) -> bool:
         """Ask to cancel. False when there is nothing left to cancel. A target that sent it ends."""
-        is_requested = self._loop.cancel(order)
+        try:
+            is_requested = self._loop.cancel(order)
+        except UNCLEAR as error:
+            raise clearer(error, locals()) from None
         if (desk := vars(self).get("_desk")) is not None:
             desk.canceled(order)
         if (stops := vars(self).get("_trailing")) is not None:
@@ -366,17 +380,22 @@ class Strategy:
 
     def cancel_all(self, symbol: str | None = None) -> int:
         """Ask to cancel all working orders (of `symbol`); returns how many were asked for. Targets end, too."""
+        if symbol is not None:
+            check_arguments({"symbol": symbol})
         count = self._loop.cancel_all(symbol)
         self._drop(symbol)
         return count
 
     def amend(self, order: _core.Order, price: Number | None = None, qty: Number | None = None) -> bool:
-        """Ask for another price or whole quantity. False when it cannot be asked for."""
+        """Ask for another price or whole quantity. False when it cannot be asked for, as one that is no number."""
         if price is None and qty is None:
             raise TypeError("amend needs a price or a qty")
-        if price is not None and self._host.self_trade(order.symbol, BUY if order.side == "buy" else SELL, price):
-            return False
-        return self._loop.amend(order, price, qty)
+        try:
+            if price is not None and self._host.self_trade(order.symbol, BUY if order.side == "buy" else SELL, price):
+                return False
+            return self._loop.amend(order, price, qty)
+        except UNCLEAR as error:
+            raise clearer(error, {"order": order, "price": price, "qty": 0 if qty is None else qty}) from None
 
     def set_quotes(
         self,
@@ -389,7 +408,8 @@ class Strategy:
         """The wanted ladder of (price, size), best first; only differences are sent.
 
         Sizes are rounded down to whole lots: less than one is no level, which is said once and
-        counted in the result's `below_lot`.
+        counted in the result's `below_lot`. A size of 0 is no level, as it says; raises ValueError for one
+        below zero and for what is no number.
         keep_within: an order whose price is at most this many ticks from the wanted one stays
         where it is, with its place in the queue.
         """
@@ -397,7 +417,10 @@ class Strategy:
             raise NotAvailable(
                 "ladders beside another account of the exchange", location="set_quotes", todo="buy, sell and amend"
             )
-        self._loop.set_quotes(symbol, bids, asks, keep_within)
+        try:
+            self._loop.set_quotes(symbol, bids, asks, keep_within)
+        except UNCLEAR as error:
+            raise clearer(error, locals()) from None
 
     def set_target(
         self,
@@ -422,19 +445,22 @@ class Strategy:
         links signal, target, orders and fills. account: as buy(); "*": all accounts of the robot at the symbol's
         exchange, among which it is divided.
         """
-        if account == ALL:
-            return self._execution_desk().divide(symbol, qty, algo, signal, options)
-        if account is not None:
-            symbol = self._host.on_account(symbol, account)
-        desk = vars(self).get("_desk")
-        is_shared = self._host.shares_exchange  # what works at another account is looked at
-        if algo != "touch" or options or is_shared or (desk is not None and desk.works(symbol)):
-            return self._execution_desk().set_target(symbol, qty, algo, signal, options)
-        if desk is not None:
-            desk.forget(symbol)
-        if signal is not None:
-            return self._host.target_for(signal, symbol, qty)
-        return self._loop.set_target(symbol, qty)
+        try:
+            if account == ALL:
+                return self._execution_desk().divide(symbol, qty, algo, signal, options)
+            if account is not None:
+                symbol = self._host.on_account(symbol, account)
+            desk = vars(self).get("_desk")
+            is_shared = self._host.shares_exchange  # what works at another account is looked at
+            if algo != "touch" or options or is_shared or (desk is not None and desk.works(symbol)):
+                return self._execution_desk().set_target(symbol, qty, algo, signal, options)
+            if desk is not None:
+                desk.forget(symbol)
+            if signal is not None:
+                return self._host.target_for(signal, symbol, qty)
+            return self._loop.set_target(symbol, qty)
+        except UNCLEAR as error:
+            raise clearer(error, locals()) from None
 
     def set_weights(
         self,

@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onetape.model.time import DAY, SECOND
-from onetape.report.report_data import Fills, Market
-from onetape.report.statistics import period_ends
+from onetape.report.report_data import Fills, Market, no_floats
+from onetape.report.statistics import period_ends, time_weighted
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+_UNMOVED = no_floats()
 
 
 def exposure(ts: Ints, position: Floats, *, ts_first: int, ts_last: int) -> float | None:
@@ -125,39 +126,41 @@ class PeriodRow:
     fees: float
 
 
-def by_period(starts: Ints, ts: Ints, equity: Floats, fills: Fills, notional: Floats) -> list[PeriodRow]:
-    """Rows of the periods that begin at `starts` (ascending, the first at or before ts[0])."""
+def by_period(starts: Ints, ts: Ints, equity: Floats, fills: Fills, notional: Floats, moved: Floats) -> list[PeriodRow]:
+    """Rows of the periods that begin at `starts` (ascending, the first at or before ts[0]). moved: as ReportData's."""
     if not len(ts):
         return []
+    growth, earned = time_weighted(equity, moved), equity - moved if len(moved) else equity
     ends = np.append(starts[1:], np.iinfo(np.int64).max)
     last = np.searchsorted(ts, ends, side="left") - 1
     first = np.searchsorted(ts, starts, side="left")
     fill_edges = np.searchsorted(fills.ts, np.append(starts, ends[-1]), side="left")
     rows = []
-    before = float(equity[0])
+    before = 0
     for i, start in enumerate(starts.tolist()):
-        level = float(equity[last[i]]) if last[i] >= 0 else before
-        inside = np.concatenate(([before], equity[first[i] : last[i] + 1]))
+        end = max(int(last[i]), before)
+        began, level = float(growth[before]), float(growth[end])
+        inside = np.concatenate(([began], growth[first[i] : last[i] + 1]))
         peaks = np.maximum.accumulate(inside)
         falls = np.divide(peaks - inside, peaks, out=np.zeros(len(inside)), where=peaks > 0)
         part = slice(int(fill_edges[i]), int(fill_edges[i + 1]))
         rows.append(
             PeriodRow(
                 start=start,
-                pnl=level - before,
-                result=level / before - 1 if before > 0 else None,
-                equity=level,
+                pnl=float(earned[end] - earned[before]),
+                result=level / began - 1 if began > 0 else None,
+                equity=float(equity[end]),
                 drawdown=float(falls.max()),
                 fills=part.stop - part.start,
                 notional=float(notional[part].sum()),
                 fees=float(fills.fee[part].sum()),
             )
         )
-        before = level
+        before = end
     return rows
 
 
-def by_day(ts: Ints, equity: Floats, fills: Fills, notional: Floats) -> list[PeriodRow]:
+def by_day(ts: Ints, equity: Floats, fills: Fills, notional: Floats, moved: Floats = _UNMOVED) -> list[PeriodRow]:
     """One row for each UTC day from the first sample to the last; days without fills included.
 
     The first and the last are as long as the data has them.
@@ -165,10 +168,12 @@ def by_day(ts: Ints, equity: Floats, fills: Fills, notional: Floats) -> list[Per
     if not len(ts):
         return []
     starts = np.append(ts[:1] // DAY * DAY, period_ends(ts, DAY))
-    return by_period(starts, ts, equity, fills, notional)
+    return by_period(starts, ts, equity, fills, notional, moved)
 
 
-def by_month(ts: Ints, equity: Floats, fills: Fills, notional: Floats, *, months: int = 1) -> list[PeriodRow]:
+def by_month(
+    ts: Ints, equity: Floats, fills: Fills, notional: Floats, moved: Floats = _UNMOVED, *, months: int = 1
+) -> list[PeriodRow]:
     """One row for each calendar month (UTC) from the first sample to the last. months: 12 for calendar years."""
     if not len(ts):
         return []
@@ -178,7 +183,7 @@ def by_month(ts: Ints, equity: Floats, fills: Fills, notional: Floats, *, months
     while (start := int(datetime(count // 12, count % 12 + 1, 1, tzinfo=UTC).timestamp()) * SECOND) <= ts[-1]:
         starts.append(start)
         count += months
-    return by_period(np.array(starts, dtype=np.int64), ts, equity, fills, notional)
+    return by_period(np.array(starts, dtype=np.int64), ts, equity, fills, notional, moved)
 
 
 @dataclass(frozen=True, slots=True)

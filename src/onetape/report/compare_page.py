@@ -21,6 +21,7 @@ from onetape.report.report import render_page
 from onetape.report.report_data import Floats, Ints
 from onetape.report.report_json import write_whole
 from onetape.report.run import Run
+from onetape.report.statistics import time_weighted
 from onetape.tape.journal import JournalReader
 
 __all__ = ["RUNS_MAX", "equity_curve", "render_comparison", "write_comparison"]
@@ -70,8 +71,8 @@ def render_comparison(runs: Sequence[Run]) -> str:
 
 
 def equity_curve(run: Run) -> tuple[Ints, Floats]:
-    """ts (ns UTC) and equity of each sample on the run's journal."""
-    times, values = [], []
+    """ts (ns UTC) and equity, time-weighted, of each sample on the run's journal."""
+    times, values, moved = [], [], []
     decode = msgspec.msgpack.Decoder(dict[str, Any]).decode
     with JournalReader(run.path / "journal") as reader:
         for frame in reader.frames(types=["balance"]):
@@ -79,7 +80,9 @@ def equity_curve(run: Run) -> tuple[Ints, Floats]:
             if "account" not in record:  # of one account alone
                 times.append(frame.time)
                 values.append(float(record["equity"]))
-    return np.array(times, dtype=np.int64), np.array(values, dtype=np.float64)
+                moved.append(float(record.get("moved", 0)))
+    equity = np.array(values, dtype=np.float64)
+    return np.array(times, dtype=np.int64), time_weighted(equity, np.array(moved))
 
 
 def _names(runs: Sequence[Run]) -> list[str]:

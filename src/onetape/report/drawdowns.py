@@ -34,21 +34,23 @@ def drawdown_series(equity: Floats) -> Floats:
     return np.divide(equity - peaks, peaks, out=np.zeros(len(equity)), where=peaks > 0)
 
 
-def max_drawdown(ts: Ints, equity: Floats) -> Drawdown | None:
-    """Returns the deepest fall as a fraction. The first of equals; without any, one of zero."""
+def max_drawdown(ts: Ints, equity: Floats, *, earned: Floats | None = None) -> Drawdown | None:
+    """Returns the deepest fall as a fraction. The first of equals; without any, one of zero. earned: as below."""
     if len(equity) == 0:
         return None
-    worst = worst_drawdowns(ts, equity, 1)
+    worst = worst_drawdowns(ts, equity, 1, earned=earned)
     return worst[0] if worst else Drawdown(0.0, 0.0, int(ts[0]), int(ts[0]), int(ts[0]))
 
 
-def worst_drawdowns(ts: Ints, equity: Floats, count: int = 10) -> list[Drawdown]:
-    """Returns the deepest falls by fraction, deepest first; equal ones by time.
+def worst_drawdowns(ts: Ints, equity: Floats, count: int = 10, *, earned: Floats | None = None) -> list[Drawdown]:
+    """Returns the deepest falls by fraction, deepest first; equal ones by time. earned: money made so far, where
+    `equity` is time-weighted.
 
     A drawdown lasts from the last moment at a peak until the curve is at that peak again: they
     do not overlap, so the second worst is not a part of the worst.
     """
     falls = drawdown_series(equity)
+    money = equity if earned is None else earned
     under = falls < 0
     if not under.any():
         return []
@@ -64,7 +66,7 @@ def worst_drawdowns(ts: Ints, equity: Floats, count: int = 10) -> list[Drawdown]
         found.append(
             Drawdown(
                 fraction=float(-falls[trough]),
-                amount=float(equity[peak] - equity[trough]),
+                amount=float(money[peak] - money[trough]),
                 ts_peak=int(ts[peak]),
                 ts_trough=int(ts[trough]),
                 ts_recovered=int(ts[end]) if end < len(ts) else None,

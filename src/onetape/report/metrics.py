@@ -27,8 +27,8 @@ class Metric(NamedTuple):
 
 
 _RETURNS = (
-    "Returns are simple, of equity, per period (the longest of day, hour, minute that gives 30 of "
-    "them), a year has 365 days, the riskless rate is 0."
+    "Returns are simple, of equity, net of money that came or went, per period (the longest of day, hour, "
+    "minute that gives 30 of them), a year has 365 days, the riskless rate is 0."
 )
 _TRIPS = "From flat to flat per instrument (and side in hedge mode), net of fees, without funding."
 _EXCURSION = (
@@ -38,10 +38,10 @@ _CLOCK = "On the robot's clock, from the decision; the assumed latency is in it.
 
 METRICS: tuple[Metric, ...] = (
     Metric("pnl", "Net profit", "gain", "Result",
-           "Last equity less the first: after fees and funding, open positions at the mark.",
+           "Last equity less the first and what was moved in: after fees and funding, open positions at the mark.",
            "more"),
     Metric("return", "Return", "gain_part", "Result",
-           "Last equity over the first, less one; no deposits assumed.", "more"),
+           "Last equity over the first, less one; time-weighted where money came or went.", "more"),
     Metric("cagr", "Growth per year (CAGR)", "gain_part", "Result",
            "(last / first) to the power of year over span, less one; needs a day of data, and of "
            "a few days it is arithmetic, not a forecast.", "more"),

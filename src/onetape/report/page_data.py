@@ -54,8 +54,9 @@ def page_data(data: ReportData, analysis: Analysis) -> dict[str, Any]:
         "metrics": metric_rows(data.stats),
         "why": data.why_no_orders,
         "equity": line(ts, equity, 8),
+        "moved": bool(data.moved.any()),
         "bench": line(ts, bench.equity, 8) if bench else None,
-        "underwater": line(ts, drawdown_series(equity) * 100, 6),
+        "underwater": line(ts, drawdown_series(analysis.growth) * 100, 6),
         "leverage": line(ts, analysis.leverage, 6),
         "rolling": {
             "window": analysis.rolling_window,

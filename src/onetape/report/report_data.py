@@ -192,6 +192,7 @@ class ReportData:
     stats: Mapping[str, object] = field(default_factory=dict)
     equity_ts: Ints = field(default_factory=no_ints)
     equity: Floats = field(default_factory=no_floats)
+    moved: Floats = field(default_factory=no_floats)  # in so far from outside, at each sample; empty: nothing
     markets: Sequence[Market] = ()
     fills: Fills = field(default_factory=Fills)
     why_no_orders: str = ""

@@ -197,8 +197,9 @@ class Run:
 
     @cached_property
     def equity(self) -> pl.DataFrame:
-        """time, equity, balance: sampled in even steps of the run's time."""
-        return self._balances(("time", "equity", "balance"), of_accounts=False)
+        """time, equity, balance, moved: sampled in even steps of the run's time, and when money came or went; `moved`
+        is what has come since the run began, of which returns are net."""
+        return self._balances(("time", "equity", "balance", "moved"), of_accounts=False)
 
     @cached_property
     def accounts(self) -> pl.DataFrame:
@@ -216,6 +217,7 @@ class Run:
             "currency": pl.String,
             "equity": pl.Float64,
             "balance": pl.Float64,
+            "moved": pl.Float64,
         }
         frame = self.events("balance")
         if frame.is_empty() or (of_accounts and "account" not in frame.columns):
@@ -223,6 +225,9 @@ class Run:
         if "account" in frame.columns:
             has_account = pl.col("account").is_not_null()
             frame = frame.filter(has_account if of_accounts else ~has_account)
+        if "moved" not in frame.columns:
+            frame = frame.with_columns(moved=None)
+        frame = frame.with_columns(pl.col("moved").cast(pl.Float64).fill_null(0.0))
         return frame.select(pl.col(name).cast(types[name]) for name in names)
 
     def events(self, kind: str) -> pl.DataFrame:

@@ -4,7 +4,8 @@ Falls are in drawdowns.py, round trips in trips.py, orders in order_flow.py, wha
 traded in activity.py; the names under which a run has them in metrics.py.
 
 Conventions, the same for all of them:
-- `ts` is int64 ns UTC, ascending; `equity` is float64 in the account's currency, after fees.
+- `ts` is int64 ns UTC, ascending; `equity` is float64 in the account's currency, after fees, and
+  time-weighted where money came or went meanwhile: returns are what trading made of what was there.
 - A statistic that the data cannot give (no losses, no deviation, one point) is None, never
   infinity and never 0.
 - Returns are simple, per period, from the last equity at or before each period's end. Markets here
@@ -28,8 +29,23 @@ _HISTOGRAM_MAX = 1e12  # what lies beyond it is no return but an account that wa
 RETURNS_MIN = 30  # below this many the next shorter period is used: 30 days, else hours, minutes
 
 
+def time_weighted(equity: Floats, moved: Floats) -> Floats:
+    """Returns the curve that equity would be had no money come or gone: it has the same returns and no steps.
+
+    `moved` is what has been moved in so far, at each sample, or empty; what a sample has more of it than the one
+    before came at its moment. The curve begins at the first equity above zero, and holds while there is none.
+    """
+    if not moved.any():
+        return equity
+    before = equity[:-1]
+    factors = np.divide(equity[1:] - np.diff(moved), before, out=np.ones(len(before)), where=before > 0)
+    first = int(np.argmax(equity > 0))
+    curve: Floats = equity[first] * np.cumprod(np.concatenate(([1.0], np.maximum(factors, 0.0))))
+    return curve
+
+
 def total_return(equity: Floats) -> float | None:
-    """Last over first, minus one. Assumes no deposits; None when it starts at zero or less."""
+    """Last over first, minus one; None when it starts at zero or less."""
     if len(equity) == 0 or equity[0] <= 0:
         return None
     return float(equity[-1] / equity[0] - 1)

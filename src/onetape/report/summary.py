@@ -36,6 +36,7 @@ class Analysis:
     benchmark: Benchmark | None
     benchmark_returns: Floats  # of the same periods; empty without one
     drawdowns: list[Drawdown]
+    growth: Floats  # equity, time-weighted: what is measured is net of what came and went
     trips: RoundTrips
     notional: Floats  # of each fill
     leverage: Floats  # on the equity's samples
@@ -49,15 +50,16 @@ class Analysis:
 def analyze(data: ReportData, *, tables: bool = True) -> Analysis:
     """Everything that is more than one number. tables: rows of months and symbols, too."""
     ts, equity, fills = data.equity_ts, data.equity, data.fills
+    growth = statistics.time_weighted(equity, data.moved)
     period = statistics.choose_period(ts)
-    returns = statistics.period_returns(ts, equity, period)
+    returns = statistics.period_returns(ts, growth, period)
     in_run = settles_in_run(data)
     found = trips.round_trips(
         fills.ts[in_run], fills.book[in_run], fills.signed[in_run], fills.realized[in_run], fills.fee[in_run]
     )
     notional = activity.fill_notional(fills, data.markets)
     window = max(ROLLING_WINDOW_MIN, len(returns) // 20)
-    held = buy_and_hold(ts, equity, data.markets, fills)
+    held = buy_and_hold(ts, growth, data.markets, fills)
     market = statistics.period_returns(ts, held.equity, period) if held else returns[:0]
     scaled, other = (returns, market) if _has_a_day(ts) else (returns[:0], market[:0])
     return Analysis(
@@ -72,13 +74,14 @@ def analyze(data: ReportData, *, tables: bool = True) -> Analysis:
         },
         benchmark=held,
         benchmark_returns=market,
-        drawdowns=drawdowns.worst_drawdowns(ts, equity),
+        drawdowns=drawdowns.worst_drawdowns(ts, growth, earned=earned(data)),
+        growth=growth,
         trips=found,
         notional=notional,
         leverage=activity.leverage(data.markets, ts, equity),
-        days=activity.by_day(ts, equity, fills, notional),
-        months=activity.by_month(ts, equity, fills, notional),
-        years=_years(ts, equity, held),
+        days=activity.by_day(ts, equity, fills, notional, data.moved),
+        months=activity.by_month(ts, equity, fills, notional, data.moved),
+        years=_years(ts, growth, held),
         excursions=excursions(fills, data.markets),
         symbols=_symbols(data, found, notional) if tables else [],
     )
@@ -115,19 +118,24 @@ def settles_in_run(data: ReportData) -> NDArray[np.bool_]:
     return in_run[data.fills.market] if len(in_run) else np.ones(len(data.fills.ts), dtype=np.bool_)
 
 
+def earned(data: ReportData) -> Floats:
+    """Returns equity less what was moved in: its differences are profit."""
+    return data.equity - data.moved if len(data.moved) else data.equity
+
+
 def _has_a_day(ts: Ints) -> bool:
     return len(ts) > 1 and bool(ts[-1] - ts[0] >= DAY)
 
 
 def _result(data: ReportData, found: Analysis) -> dict[str, object]:
-    ts, equity = data.equity_ts, data.equity
-    gained = statistics.total_return(equity)
+    ts, equity, growth = data.equity_ts, data.equity, found.growth
+    gained = statistics.total_return(growth)
     held = statistics.total_return(found.benchmark.equity) if found.benchmark else None
     days, months = ([each.result for each in rows if each.result is not None] for rows in (found.days, found.months))
     return {
-        "pnl": float(equity[-1] - equity[0]) if len(equity) else None,
+        "pnl": float(earned(data)[-1] - earned(data)[0]) if len(equity) else None,
         "return": gained,
-        "cagr": statistics.cagr(ts, equity),
+        "cagr": statistics.cagr(ts, growth),
         "benchmark_return": held,
         "excess_return": gained - held if gained is not None and held is not None else None,
         "final_equity": float(equity[-1]) if len(equity) else None,
@@ -139,8 +147,8 @@ def _result(data: ReportData, found: Analysis) -> dict[str, object]:
 
 
 def _risk(data: ReportData, found: Analysis) -> dict[str, object]:
-    ts, equity, period = data.equity_ts, data.equity, found.period_ns
-    fall = drawdowns.max_drawdown(ts, equity)
+    ts, equity, period = data.equity_ts, found.growth, found.period_ns
+    fall = drawdowns.max_drawdown(ts, equity, earned=earned(data))
     longest = drawdowns.longest_drawdown(ts, equity)
     recovered = fall.ts_recovered if fall else None
     # Minutes scaled up to a year say nothing about a year.
@@ -217,7 +225,7 @@ def _activity(data: ReportData, found: Analysis) -> dict[str, object]:
         "fills": count,
         "fills_per_day": _per_day(count, ts),
         "volume_share": volume_share(data.fills, data.markets),
-        "capacity": capacity(float(data.equity[-1] - data.equity[0]), ts, data.equity, data.fills, data.markets)
+        "capacity": capacity(float(earned(data)[-1] - earned(data)[0]), ts, data.equity, data.fills, data.markets)
         if len(ts)
         else None,
     }

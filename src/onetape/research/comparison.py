@@ -242,7 +242,8 @@ def _of_runs(runs: Sequence[Run]) -> list[Variant]:
     lines = []
     for run in runs:
         frame = run.equity
-        lines.append((frame["time"].to_physical().to_numpy(), frame["equity"].to_numpy()))
+        equity, moved = frame["equity"].to_numpy(), frame["moved"].to_numpy()
+        lines.append((frame["time"].to_physical().to_numpy(), st.time_weighted(equity, moved)))
     # One period for all, so that their ratios can be compared: that of the shortest.
     period = min(st.choose_period(ts) for ts, _ in lines)
     found = []

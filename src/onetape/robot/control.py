@@ -170,7 +170,7 @@ class RobotControl:
             "symbols": symbols,
             "profit": str(session.profit),
             "status": self._status(),
-            "total_trades": counters["fills"],
+            "total_trades": session.fills,
             "orders": len(loop.working(None)),
             "childs": [],
             "params": self._described,

@@ -52,6 +52,7 @@ from onetape.robot.live_options import LiveOptions
 from onetape.robot.options import check_not_shared, symbols_at, traded_venues
 from onetape.robot.robot_run import SAMPLE_NS, RobotRun, follow, stop_request, watch_of
 from onetape.robot.watched_gateways import WatchedGateways
+from onetape.runs.earlier_incarnations import result_before
 from onetape.runs.outcome import RunResult
 from onetape.runs.preparing import prepare_plan, strategy_class
 from onetape.runs.recording import begin_run, run_folder, run_uuid
@@ -608,6 +609,7 @@ def _spec(begun: RunSpec, folder: Path, before: Earlier | None) -> RunSpec:
         earlier_actions=list(actions_of(before.journal, last.last)),
         attributes=attributes,
         reached=last.reached,
+        **result_before(begun.plan, before.journal, before.incarnations[0].live, live),
     )
 
 

@@ -20,6 +20,7 @@ from onetape.model.time import DAY, MS, SECOND, format_time
 from onetape.replay.filled_orders import read_orders
 from onetape.replay.market_prices import Market as RecordedMarket
 from onetape.report.grouped import enumerated
+from onetape.report.metrics import number_text
 from onetape.report.report import write_report
 from onetape.report.report_data import Assumption, Fills, Market, ReportData, StressLine
 from onetape.report.report_json import write_report_json
@@ -97,7 +98,7 @@ def report_data(
     plan = session.plan
     symbols = list(session.host.instruments)
     instruments = list(session.host.instruments.values())
-    times, equity, _, prices, positions = samples_of(session, folder / "journal")
+    times, equity, _, prices, positions, moved = samples_of(session, folder / "journal")
     ts = np.asarray(times, dtype=np.int64)
     run = read_run(folder / "journal")
     fills = fill_columns(run, instruments, session.loop.fill_profits())
@@ -138,6 +139,7 @@ def report_data(
             "queue": plan.queue,
             **({"impact": str(plan.impact)} if plan.impact else {}),
             "seed": plan.seed,
+            **_moved_facts(moved, result.currency),
             "actions": result.action_hash[:16],
             "state": result.state_hash[:16],
             "version": f"onetape {__version__}, Python {platform.python_version()}",
@@ -145,6 +147,7 @@ def report_data(
         assumptions=list(assumptions),
         equity_ts=ts,
         equity=np.asarray(equity, dtype=np.float64),
+        moved=np.asarray(moved, dtype=np.float64),
         markets=markets,
         fills=fills,
         why_no_orders=result.why_no_orders or "",
@@ -201,6 +204,13 @@ def _strategies(session: Session, attribution: Attribution) -> list[dict[str, An
 def _detail_facts(plan: RunPlan) -> dict[str, str]:
     names = [Path(each.path).name for each in plan.inputs if each.is_detail]
     return {"detail data": ", ".join(names)} if names else {}
+
+
+def _moved_facts(moved: Floats, currency: str) -> dict[str, str]:
+    if not np.any(moved):
+        return {}
+    total = f"{number_text(moved[-1])} {currency} in all"
+    return {"money moved in": f"{total}: steps of the equity; returns and drawdowns are net of them"}
 
 
 def _identity(each: TapeInput) -> str:

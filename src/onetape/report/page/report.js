@@ -282,7 +282,7 @@
   benchButton.addEventListener("click", () => { withBench = !withBench; benchButton.setAttribute("aria-pressed", String(withBench)); board.draw(); });
   const percent = (v, splits) => number(v, splits ? places(splits) : 3) + " %";
   const draw = () => {
-    const base = equity[1].length ? equity[1][0] : 0;
+    const base = equity[1].length && !run.moved ? equity[1][0] : 0;
     const ownEquity = {name: "equity", line: equity, stroke: colour("accent"), fill: colour("accent-soft"), fillTo: (u) => u.scales.y.min};
     const held = withBench ? [{name: "buy and hold", line: bench, stroke: colour("quiet"), width: 1.2, dash: [5, 4]}] : [];
     plot("equity", 260, [ownEquity, ...held], (v, splits) => splits ? number(v, places(splits)) : `${money(v)} ${base > 0 ? `(${signed((v / base - 1) * 100, 2)} %)` : currency}`, pad());
