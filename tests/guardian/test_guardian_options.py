@@ -11,8 +11,9 @@ import pytest
 from onetape.gateway.options import GatewayOptions
 from onetape.guardian.events import GuardianSettings, Record
 from onetape.guardian.guardian import Guardian
-from onetape.guardian.options import GuardianOptions, guarded_account, guardian_journal
+from onetape.guardian.options import AccountOptions, GuardianOptions, guarded_account, guardian_journal
 from onetape.guardian.past_gateway import OrderNumbers
+from onetape.guardian.venue_reader import can_watch
 from onetape.model.time import SECOND
 from onetape.preflight.configured import clean_environ
 from onetape.store.config import parse_config
@@ -71,3 +72,19 @@ def test_numbers_past_a_gateway_that_run_ahead_of_the_clock_are_not_used_anew_af
             payload = lost.payload
         cut_journal(guardian_journal(tmp_path), payload)
     assert len(set(used)) == len(used)
+
+
+@pytest.mark.parametrize(
+    ("kind", "rests"),
+    [
+        ("binance-usdm", True),
+        ("aster", True),
+        ("pacifica", True),
+        ("bitmex", True),
+        ("kraken", False),
+        ("ccxt:okx", False),
+    ],
+)
+def test_stops_rest_wherever_positions_are_held_and_what_waits_is_listed(kind, rests):
+    """In a service of their own, or in the book."""
+    assert can_watch(AccountOptions(kind=kind, rest="http://x", ws="", key="", secret="")) is rests

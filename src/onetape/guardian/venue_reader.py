@@ -33,10 +33,7 @@ __all__ = ["VenueReader", "can_watch", "traits_of"]
 
 def can_watch(options: AccountOptions) -> bool:
     """Its venue takes stops, and can be asked which it has."""
-    if options.kind.startswith("ccxt:"):
-        return False
-    traits = traits_of(options)
-    return traits.positions and traits.conditionals
+    return not options.kind.startswith("ccxt:") and traits_of(options).positions
 
 
 def traits_of(options: AccountOptions) -> Traits:
