@@ -47,7 +47,7 @@ void MatchingEngine::place(std::uint32_t participant, std::int64_t now,
     std::int64_t size = request.size;
     if (code == error::none && request.trigger == 0) {
         if ((request.flags & order_reduce_only) != 0) {
-            size = std::min(size, reducible(participant, request.side));
+            size = std::min(size, reducible(participant, request.position_side, request.side));
             if (size <= 0) code = error::reduce_only_violated;
         }
         if ((request.flags & order_post_only) != 0 && crosses(request.side, request.price)) {
@@ -101,7 +101,7 @@ void MatchingEngine::place(std::uint32_t participant, std::int64_t now,
 void MatchingEngine::activate(std::uint32_t slot, std::int64_t now) noexcept {
     Order& order = orders_[slot];
     if ((order.flags & order_reduce_only) != 0) {
-        const std::int64_t left = reducible(order.participant, order.side);
+        const std::int64_t left = reducible(order.participant, order.position_side, order.side);
         if (left <= 0) {
             close(slot, now, OrderNews::canceled, error::reduce_only_violated);
             return;
@@ -139,14 +139,14 @@ void MatchingEngine::match(std::uint32_t slot, std::int64_t now) noexcept {
         std::int64_t size = std::min(order.left, maker.left);
         // Positions may have moved since a reduce-only order came to rest.
         if ((maker.flags & order_reduce_only) != 0) {
-            size = std::min(size, reducible(maker.participant, maker.side));
+            size = std::min(size, reducible(maker.participant, maker.position_side, maker.side));
             if (size <= 0) {
                 close(maker_slot, now, OrderNews::canceled, error::reduce_only_violated);
                 continue;
             }
         }
         if ((order.flags & order_reduce_only) != 0) {
-            size = std::min(size, reducible(order.participant, order.side));
+            size = std::min(size, reducible(order.participant, order.position_side, order.side));
             if (size <= 0) {
                 close(slot, now, OrderNews::canceled, error::reduce_only_violated);
                 return;
@@ -199,8 +199,7 @@ void MatchingEngine::trade(std::uint32_t taker_slot, std::uint32_t maker_slot, s
 
 void MatchingEngine::send_fill(const Order& order, std::int64_t price, std::int64_t size,
                                Liquidity liquidity, std::int64_t now) noexcept {
-    if (order.participant >= positions_.size()) positions_.resize(order.participant + 1);
-    positions_[order.participant] += order.side == Side::buy ? size : -size;
+    held(order.participant, order.position_side) += order.side == Side::buy ? size : -size;
     FillPayload fill{};
     fill.order_id = order.order_id;
     fill.venue_id = order.venue_id;
@@ -230,15 +229,16 @@ bool MatchingEngine::crosses(Side side, std::int64_t price) const noexcept {
 bool MatchingEngine::fillable(const Order& order) noexcept {
     const auto& refs = side_of(other_side(order.side)).refs;
     moved_.clear();
-    const auto moved = [this](std::uint32_t participant) -> std::int64_t& {
+    const auto moved = [this](const Order& whose) -> std::int64_t& {
+        const std::size_t at = held_at(whose.participant, whose.position_side);
         for (auto& [who, by] : moved_) {
-            if (who == participant) return by;
+            if (who == at) return by;
         }
-        return moved_.emplace_back(participant, 0).second;
+        return moved_.emplace_back(at, 0).second;
     };
     const auto room = [&](const Order& whose) {
         if ((whose.flags & order_reduce_only) == 0) return whose.left;
-        const std::int64_t held = position(whose.participant) + moved(whose.participant);
+        const std::int64_t held = position(whose.participant, whose.position_side) + moved(whose);
         return std::max<std::int64_t>(whose.side == Side::buy ? -held : held, 0);
     };
     std::int64_t left = order.left;
@@ -255,16 +255,17 @@ bool MatchingEngine::fillable(const Order& order) noexcept {
             if (size == 0) continue;
             if ((order.flags & order_reduce_only) != 0) size = std::min(size, room(order));
             if (size == 0) return false;
-            moved(maker.participant) += maker.side == Side::buy ? size : -size;
-            moved(order.participant) += order.side == Side::buy ? size : -size;
+            moved(maker) += maker.side == Side::buy ? size : -size;
+            moved(order) += order.side == Side::buy ? size : -size;
             left -= size;
         }
     }
     return left == 0;
 }
 
-std::int64_t MatchingEngine::reducible(std::uint32_t participant, Side side) const noexcept {
-    const std::int64_t held = position(participant);
+std::int64_t MatchingEngine::reducible(std::uint32_t participant, PositionSide position_side,
+                                       Side side) const noexcept {
+    const std::int64_t held = position(participant, position_side);
     return std::max<std::int64_t>(side == Side::buy ? -held : held, 0);
 }
 
@@ -410,12 +411,19 @@ void MatchingEngine::expire(std::int64_t now) noexcept {
 }
 
 void MatchingEngine::set_position(std::uint32_t participant, std::int64_t qty) noexcept {
-    if (participant >= positions_.size()) positions_.resize(participant + 1);
-    positions_[participant] = qty;
+    held(participant, PositionSide::both) = qty;
 }
 
-std::int64_t MatchingEngine::position(std::uint32_t participant) const noexcept {
-    return participant < positions_.size() ? positions_[participant] : 0;
+std::int64_t MatchingEngine::position(std::uint32_t participant,
+                                      PositionSide position_side) const noexcept {
+    const std::size_t at = held_at(participant, position_side);
+    return at < positions_.size() ? positions_[at] : 0;
+}
+
+std::int64_t& MatchingEngine::held(std::uint32_t participant, PositionSide position_side) noexcept {
+    const std::size_t at = held_at(participant, position_side);
+    if (at >= positions_.size()) positions_.resize(at + 1);
+    return positions_[at];
 }
 
 void MatchingEngine::close(std::uint32_t slot, std::int64_t now, OrderNews news,

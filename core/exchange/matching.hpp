@@ -67,7 +67,8 @@ class MatchingEngine {
 
     // The holding that reduce-only is measured by; fills move it.
     void set_position(std::uint32_t participant, std::int64_t qty) noexcept;
-    [[nodiscard]] std::int64_t position(std::uint32_t participant) const noexcept;
+    [[nodiscard]] std::int64_t position(
+        std::uint32_t participant, PositionSide position_side = PositionSide::both) const noexcept;
 
     [[nodiscard]] std::size_t level_count(Side side) const noexcept {
         return side_of(side).refs.size();
@@ -157,7 +158,14 @@ class MatchingEngine {
                    std::int64_t now) noexcept;
     [[nodiscard]] bool crosses(Side side, std::int64_t price) const noexcept;
     [[nodiscard]] bool fillable(const Order& order) noexcept;
-    [[nodiscard]] std::int64_t reducible(std::uint32_t participant, Side side) const noexcept;
+    [[nodiscard]] std::int64_t reducible(std::uint32_t participant, PositionSide position_side,
+                                         Side side) const noexcept;
+    [[nodiscard]] std::int64_t& held(std::uint32_t participant,
+                                     PositionSide position_side) noexcept;
+    [[nodiscard]] static std::size_t held_at(std::uint32_t participant,
+                                             PositionSide position_side) noexcept {
+        return std::size_t{participant} * 3 + static_cast<std::size_t>(position_side);
+    }
     [[nodiscard]] std::int64_t reference() const noexcept;
     void close(std::uint32_t slot, std::int64_t now, OrderNews news, std::uint16_t code) noexcept;
     void emit(const Order& order, std::int64_t now, OrderNews news, OrderState state,
@@ -200,8 +208,8 @@ class MatchingEngine {
     std::size_t trigger_count_ = 0;
     std::vector<Expiry> expiries_;  // heap; entries of orders that are gone fall out when due
     IdMap ids_;
-    std::vector<std::int64_t> positions_;
-    std::vector<std::pair<std::uint32_t, std::int64_t>> moved_;  // fillable()'s: by participant
+    std::vector<std::int64_t> positions_;  // by participant and side of the position: held_at()
+    std::vector<std::pair<std::size_t, std::int64_t>> moved_;  // fillable()'s: by held_at()
     std::array<std::vector<BookLevel>, 2> changed_;
     std::vector<MboPayload> orders_changed_;
     QuotePayload touch_{};

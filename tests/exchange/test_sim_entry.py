@@ -203,6 +203,19 @@ def test_a_reduction_that_waits_is_cut_to_the_position_when_it_is_triggered(desk
     assert desk.account.open_orders == {}
 
 
+def test_a_stop_in_hedge_mode_is_cut_to_what_its_side_holds_when_it_is_triggered():
+    desk = Desk(hedge=True)
+    desk.place(BUY, 10, position_side=LONG)
+    desk.place(SELL, 30, position_side=SHORT)
+    terms = {"trigger_by": TriggerBy.MARK, "trigger_kind": TriggerKind.STOP, "position_side": LONG}
+    first, second = (desk.place(SELL, 10, trigger=desk.at(-3), **terms) for _ in range(2))
+    desk.place(SELL, 4, position_side=LONG)
+    desk.exchange.set_mark(0, desk.at(-3), desk.at(-3), desk.now)
+    assert (first.size, first.filled, first.state) == (6, 6, OrderState.FILLED)
+    assert (second.filled, second.code) == (0, ReduceOnlyViolated.code)
+    assert (desk.account.qty(0, LONG), desk.account.qty(0, SHORT)) == (0, -30)
+
+
 def test_fees_and_profits_are_in_the_history_and_in_the_balance(desk):
     before = desk.amounts()
     desk.place(BUY, 1000)

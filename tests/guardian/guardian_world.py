@@ -94,7 +94,8 @@ class GuardianLife:
         self.protocol = venue.protocol
         self.protocol.set_instruments(world.instruments)
         watched = {ACCOUNT} if self.protocol.traits.positions else set()
-        self.core = GuardianCore(world.settings, epoch=str(world.now), watched=watched)
+        bounds = {ACCOUNT: self.protocol.traits.triggers_max}
+        self.core = GuardianCore(world.settings, epoch=str(world.now), watched=watched, bounds=bounds)
         self.follower = AccountFollower(ACCOUNT, world.home.path, self.core, SLOTS)
         self.waiter = Waiter()
 
@@ -326,9 +327,8 @@ class GuardianWorld(World):
         return {name for name, at in self.shown_at.items() if self.now < at}
 
     def guards(self) -> list[PositionGuard]:
-        """Those of what is traded here; a venue may list what is not held as well."""
-        found = list(self.guardian.core.guards.values()) if self.guardian is not None else []
-        return [each for each in found if each.instrument.symbol in self.symbols]
+        guards = self.guardian.core.guards.values() if self.guardian is not None else ()
+        return [each for each in guards if each.instrument.symbol in self.symbols]  # a venue may list others as flat
 
     def held(self, guard: PositionGuard) -> int:
         """By the venue."""
@@ -434,9 +434,9 @@ class Stop:
         return "EXPIRED" if self._order.code else self._order.state.upper()
 
 
-def calm(seed: int = 0) -> GuardianWorld:
+def calm(seed: int = 0, kind: str = "binance-usdm") -> GuardianWorld:
     """Runs already; nothing fails but what a test makes fail, and nobody trades but it."""
-    world = GuardianWorld(seed, Faults.none(), crashes=False, settings=GuardianSettings())
+    world = GuardianWorld(seed, Faults.none(), crashes=False, settings=GuardianSettings(), kind=kind)
     world.connect()
     world.begin_watch()
     world.until(world.now + SECOND)

@@ -15,6 +15,7 @@ from onetape.guardian.events import GuardianSettings, Record
 from onetape.guardian.guardian import Guardian
 from onetape.guardian.options import AccountOptions, GuardianOptions, guarded_account, guardian_journal
 from onetape.guardian.past_gateway import OrderNumbers
+from onetape.guardian.venue_reader import can_watch
 from onetape.model.time import SECOND
 from onetape.preflight.configured import clean_environ
 from onetape.store.config import parse_config
@@ -101,3 +102,19 @@ def test_a_budget_of_an_address_that_is_there_again_is_said(tmp_path):
 
         asyncio.run(guards())
         assert "shut this address out" in said()[0] and said()[-1] == "there again"
+
+
+@pytest.mark.parametrize(
+    ("kind", "rests"),
+    [
+        ("binance-usdm", True),
+        ("aster", True),
+        ("pacifica", True),
+        ("bitmex", True),
+        ("kraken", False),
+        ("ccxt:okx", False),
+    ],
+)
+def test_stops_rest_wherever_positions_are_held_and_what_waits_is_listed(kind, rests):
+    """In a service of their own, or in the book."""
+    assert can_watch(AccountOptions(kind=kind, rest="http://x", ws="", key="", secret="")) is rests

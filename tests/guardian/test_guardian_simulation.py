@@ -106,6 +106,81 @@ def test_a_hard_stop_ends_flat_and_goes_no_further_whichever_frame_its_writer_is
     assert deaths > (3 if who == "gateway" else 0)
 
 
+def own_stop(world: GuardianWorld, number: int) -> None:
+    """Places a robot's stop, far away."""
+    trigger = world.exchange.listings[0].last * (80 - number) // 100 // 1000 * 1000
+    fields = {"symbol": world.symbols[0], "side": "sell", "qty": "0.001", "kind": "stop", "reduce_only": True}
+    fields["trigger"] = world.instruments[0].price_text(trigger)
+    answer = world.command(f"own {number}", "place", fields, "operator")
+    assert answer["status"] == "applied", answer
+
+
+def stops(world: GuardianWorld) -> list[int]:
+    """Sizes of the guardian's stops at the venue."""
+    return [order.size for order in world.resting(world.guards()[0])]
+
+
+@pytest.mark.parametrize("count", [0, 3, 4, 5, 7, 8])
+def test_a_grown_position_is_protected_within_the_bound_of_its_symbol(count):
+    """Of ten orders with a trigger robots have so many; the world sees to it that no stop goes early."""
+    world = calm(kind="aster")
+    placed(world, "0.02")
+    world.until(world.now + SECOND)
+    assert stops(world) == [4] * 5
+    for number in range(count):
+        own_stop(world, number)
+        world.until(world.now + 4 * SECOND)
+    for grown, size in (("0.04", 60), ("0.04", 100)):
+        placed(world, grown)
+        world.until(world.now + SECOND)
+        for _ in range(30):
+            world.until(world.now + SECOND // 5)
+            assert sum(stops(world)) * 100 >= size * 95 and len(world.waiting(0)) <= 10
+        assert sum(stops(world)) == world.account.qty(0) == size
+    assert len(stops(world)) == min(5, 8 - count) or (count == 8 and len(stops(world)) == 1)
+    assert not any(said.startswith("guardian: protection") for said in world.seen)
+    world.end_guardian()
+
+
+def test_a_position_whose_stops_cannot_be_replaced_is_said_and_keeps_what_it_has():
+    """Robots take all that the venue takes of the symbol at once."""
+    world = calm(kind="aster")
+    placed(world, "0.02")
+    world.until(world.now + SECOND)
+    for number in range(5):
+        own_stop(world, number)
+    placed(world, "0.08")
+    world.until(world.now + 5 * SECOND)
+    assert stops(world) == [4] * 5 and world.guards()[0].is_lost
+    [slots] = [each for each in world.guardian.core._slots.shared(world.guards()[0]) if each.positions]
+    assert slots.is_stuck and slots.said("main", world.symbols[0], 10).severity == "critical"
+    own = [o for o in world.manager.open.values() if o.spec.trigger_int and not o.is_protective]
+    world.command("end", "cancel", {"order": own[0].client_id}, "operator")
+    world.until(world.now + 10 * SECOND)
+    assert sum(stops(world)) == 100 and not world.guards()[0].is_lost
+    world.end_guardian()
+
+
+def test_a_change_of_a_position_costs_at_most_eleven_credits_at_pacifica():
+    """The order, five stops, a listing, five cancels at half a credit, and what is asked every five seconds; a history
+    of trades alone would cost twelve."""
+    world = calm(kind="pacifica")
+    placed(world, "0.02")
+    world.until(world.now + 5 * SECOND)
+    for size in (3000, 4000, 5000):
+        before = spent(world)
+        placed(world, "0.01")
+        world.until(world.now + 5 * SECOND)
+        assert sum(stops(world)) == world.account.qty(0) == size
+        assert spent(world) - before <= 110
+    world.end_guardian()
+
+
+def spent(world: GuardianWorld) -> int:
+    """Tenths of a credit of the minute."""
+    return sum(each.total for each in world.dialect.limits.spent.values())
+
+
 def kill(world: GuardianWorld, answers: list[str]) -> None:
     answers.append(world.command("k", "kill", {}, "operator")["status"])
 

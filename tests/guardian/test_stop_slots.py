@@ -19,7 +19,8 @@ from onetape.model.time import SECOND
 from onetape.orders.reports import PositionReport
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 
-CAP = BinanceUsdmProtocol("key", "secret").traits.conditionals_max
+BOUNDS = BinanceUsdmProtocol("key", "secret").traits.triggers_max
+CAP = BOUNDS.account
 TARGETS = Rules(targets=(Decimal("0.02"), Decimal("0.04")))
 LISTED = [msgspec.structs.replace(BTC, symbol=f"binance:C{n}/USDT:USDT", raw_symbol=f"C{n}USDT") for n in range(60)]
 
@@ -28,7 +29,7 @@ class Venue:
     """Takes at most `CAP` orders with a trigger, counts what is refused, and answers a step later."""
 
     def __init__(self, rules: Rules = TARGETS) -> None:
-        self.core = GuardianCore(GuardianSettings(rules), epoch="1", watched={ACCOUNT}, caps={ACCOUNT: CAP})
+        self.core = GuardianCore(GuardianSettings(rules), epoch="1", watched={ACCOUNT}, bounds={ACCOUNT: BOUNDS})
         self.now, self.count, self.refused, self.most = SECOND, 0, 0, 0
         self.rests: dict[str, StopRow] = {}
         self.held: dict[str, int] = {}
@@ -113,7 +114,7 @@ class Venue:
         kept = Kept()
         for each in self.records:
             kept.take({"kind": each.kind, "subject": each.subject, "state": each.state, "about": dict(each.about)})
-        self.core = GuardianCore(self.core.settings, epoch="2", watched={ACCOUNT}, caps={ACCOUNT: CAP})
+        self.core = GuardianCore(self.core.settings, epoch="2", watched={ACCOUNT}, bounds={ACCOUNT: BOUNDS})
         self.late = []
         for each in LISTED:
             self.core.instrument(ACCOUNT, each)
@@ -121,7 +122,7 @@ class Venue:
             self.hold(symbol, qty)
         for row in self.rests.values():
             self.core.stop(ACCOUNT, row, self.now)
-        self.core.others(ACCOUNT, self.others)
+        self.core.others(ACCOUNT, {"": self.others})
         kept.resume(self.core, ACCOUNT, {each.symbol for each in LISTED})
         self.core.caught_up(ACCOUNT, self.now)
 
@@ -181,7 +182,7 @@ def test_ladders_are_whole_again_where_there_is_room():
 def test_orders_of_robots_count_and_one_stop_of_the_whole_size_is_the_least():
     venue = Venue()
     venue.others = 100
-    venue.core.others(ACCOUNT, 100)
+    venue.core.others(ACCOUNT, {"": 100})
     for each in LISTED:
         venue.hold(each.symbol, 1000)
     venue.run(10)
@@ -242,7 +243,7 @@ def test_take_profits_do_not_come_and_go_with_orders_of_robots():
     for _ in range(5):
         for others in (6, 0):
             venue.others = others
-            venue.core.others(ACCOUNT, others)
+            venue.core.others(ACCOUNT, {"": others})
             venue.run(1)
     assert made_since(venue, 3) == 0 and venue.count <= 25 * 7
     assert len(venue.cut) == 2 and not orders(venue, LISTED[0].symbol, is_target=True)
@@ -253,7 +254,7 @@ def test_shares_are_counted_once_a_tick(monkeypatch):
     venue, counted = Venue(), []
     monkeypatch.setattr(stop_slots, "slots_of", lambda *of, **more: (counted.append(1), slots_of(*of, **more))[1])
     venue.others = 150
-    venue.core.others(ACCOUNT, venue.others)
+    venue.core.others(ACCOUNT, {"": venue.others})
     for each in LISTED:
         venue.hold(each.symbol, 1000)
     venue.run(5)
@@ -265,7 +266,7 @@ def test_shares_are_counted_once_a_tick(monkeypatch):
 def test_ladders_that_an_earlier_life_has_cut_are_whole_where_there_is_room():
     venue = Venue(Rules())
     venue.others = 165
-    venue.core.others(ACCOUNT, venue.others)
+    venue.core.others(ACCOUNT, {"": venue.others})
     for each in LISTED[:18]:
         venue.hold(each.symbol, 1000)
     venue.run(10)

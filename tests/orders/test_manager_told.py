@@ -96,6 +96,20 @@ def test_an_end_is_believed_however_old(desk, state):
     assert order.state is state
 
 
+@pytest.mark.parametrize("comes", [True, False])
+def test_fills_of_an_order_that_is_told_as_filled_are_waited_for_a_moment(desk, comes):
+    """A channel that tells of orders may be before the one that tells of trades, and the question is a dear one."""
+    order = desk.place()
+    desk.hear(desk.row(order, FILLED, filled=SIZE))
+    desk.wait(SECOND // 10)
+    assert not desk.take()
+    if comes:
+        desk.hear(desk.fill(SIZE))
+    desk.wait(SECOND // 4)
+    assert desk.sent() == ([] if comes else [Purpose.QUERY, Purpose.FILLS])
+    assert order.is_open is not comes
+
+
 def test_a_reduction_that_was_cut_and_filled_has_ended_though_its_trigger_is_dated_later(desk):
     order = desk.place(**STOP, reduce_only=True)
     desk.hear(desk.row(order, OrderState.TRIGGERED, venue_id="78", conditional=False))

@@ -720,10 +720,10 @@ def test_an_api_config_key_is_on_every_request_and_makes_histories_cheaper():
     keyed = open_trading_venue("pacifica", ACCOUNT, SECRET, Addresses("", "", ""), "abcdefgh_6Fk7")
     for each in (plain, keyed):
         each.instruments_of(json.dumps({"data": INFO}).encode(), frozenset({BTC}))
-    assert (plain.budget[0].most, keyed.budget[0].most) == (100, 300)
+    assert (plain.budget[0].most, keyed.budget[0].most) == (200, 600)  # halves of a credit
     weights = [(a.weight, b.weight) for a, b in zip(calls_of(plain), calls_of(keyed), strict=True)]
-    assert set(weights) == {(1, 1), (12, 4)}
-    assert weights.count((12, 4)) == 4
+    assert set(weights) == {(1, 1), (2, 2), (24, 8)}
+    assert (weights.count((24, 8)), weights.count((1, 1))) == (4, 2)  # cancels, one to prove the key
     assert {call.headers.get("PF-API-KEY") for call in calls_of(keyed)} == {"abcdefgh_6Fk7"}
     assert {call.headers.get("PF-API-KEY") for call in calls_of(plain)} == {None}
     assert keyed.entry_dialect("").handshake == {"PF-API-KEY": "abcdefgh_6Fk7"}

@@ -162,7 +162,8 @@ class OrderEntry:
             more["expire"] = order.expire
         if order.post_only:
             more["post_only"] = True
-        if order.reduce_only and not (order.account.hedge and order.is_closing):
+        # In hedge mode one that closes is judged as it comes, and one that waits again when its trigger fires.
+        if order.trigger > 0 if order.account.hedge and order.is_closing else order.reduce_only:
             more["reduce_only"] = True
         return self._request(
             order,
@@ -494,9 +495,9 @@ class OrderEntry:
     def _cut_to_position(order: SimOrder) -> None:
         """A reduce-only order that was triggered is cut to what is held, as the engine does then
         without a word. One with nothing to reduce is cancelled, and keeps its size."""
-        if not order.reduce_only:
+        if not (order.reduce_only or (order.account.hedge and order.is_closing)):
             return
-        held = order.account.qty(order.index)
+        held = order.account.qty(order.index, order.position_side)
         reducible = held if order.side is Side.SELL else -held
         if 0 < reducible < order.left:
             order.size = order.filled + reducible

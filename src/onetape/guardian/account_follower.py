@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import struct
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -67,7 +68,7 @@ class AccountFollower:
         self._fills = BookedFills(self.view.instruments)
         self._openings: Openings[tuple[str, PositionSide]] = Openings({}, {})
         self._stops: dict[Key, str] = {}  # client ids of protective orders that are open
-        self._others: set[Key] = set()  # other orders that wait for a trigger
+        self._others: dict[Key, str] = {}  # symbols of other orders that wait for a trigger
         self._held: dict[tuple[str, PositionSide], tuple[int, int]] = {}  # quantity and cost that were said
         self.tops: dict[str, Top] = {}  # by symbol
         self._has_parts = True
@@ -88,7 +89,7 @@ class AccountFollower:
         self._core.forget_parts(self.account)
         self._stops.clear()
         self._others.clear()
-        self._core.others(self.account, 0)
+        self._core.others(self.account, {})
         end, made = reader.last_sequence + 1, read_checkpoint(self._path, self._file)
         reader.seek_sequence(made.sequence + 1 if made is not None else 1)
         for stream, record in reader.instruments.items():
@@ -256,8 +257,9 @@ class AccountFollower:
     def _count_other(self, key: Key, row: OrderRow | None) -> None:
         waits = row is not None and row.spec.trigger_by is not TriggerBy.NONE and row.state not in FIRED
         if (waits and row is not None and not is_protective(row)) is not (key in self._others):
-            self._others ^= {key}
-            self._core.others(self.account, len(self._others))
+            if self._others.pop(key, None) is None and row is not None:
+                self._others[key] = row.spec.symbol
+            self._core.others(self.account, Counter(self._others.values()))
 
     def _stop(self, key: Key, row: OrderRow) -> StopRow:
         spec, life = row.spec, self.view.robots.get(key[0])

@@ -32,12 +32,13 @@ from onetape.guardian.events import (
     Unprotected,
 )
 from onetape.guardian.position_guard import COVERED, LadderState, Placement, PositionGuard, unrealized_of
-from onetape.guardian.stop_slots import NO_BOUND, SharedSlots
+from onetape.guardian.stop_slots import SharedSlots
 from onetape.guardian.sub_accounts import SubAccountStop
 from onetape.model.enums import PositionSide, Side
 from onetape.model.instrument import Instrument
 from onetape.model.money import money_units
 from onetape.model.time import MS, SECOND
+from onetape.orders.calls import TriggerBounds
 from onetape.orders.reports import PositionReport
 from onetape.risk.halts import Unrealized
 from onetape.risk.look_back import look_back_level
@@ -73,12 +74,17 @@ class GuardianCore:
     """Decides for all accounts of one guardian. `effects` is emptied by whoever calls.
 
     epoch: of this life, part of the ids of its commands. watched: accounts whose venue can be asked
-    and takes stops; the others have local rules alone. caps: by account, how many orders with a trigger its venue
-    takes; 0: any.
+    and takes stops; the others have local rules alone. bounds: by account, how many orders with a trigger its venue
+    takes.
     """
 
     def __init__(
-        self, settings: GuardianSettings, *, epoch: str, watched: Collection[str], caps: Mapping[str, int] = {}
+        self,
+        settings: GuardianSettings,
+        *,
+        epoch: str,
+        watched: Collection[str],
+        bounds: Mapping[str, TriggerBounds] = {},
     ) -> None:
         self.settings = settings
         self.effects: list[Effect] = []
@@ -88,7 +94,7 @@ class GuardianCore:
         self.epoch = epoch
         self._count = 0
         self._watched = set(watched)
-        self._slots = SharedSlots(settings, caps)
+        self._slots = SharedSlots(settings, bounds)
         self._instruments: dict[str, dict[str, Instrument]] = {}
         self._alone: set[str] = set()  # accounts whose gateway is dead
         self._ready: set[str] = set()  # accounts whose journal has been read to its end
@@ -167,9 +173,9 @@ class GuardianCore:
                 guard.end(name)
                 self._look(guard, now)
 
-    def others(self, account: str, count: int) -> None:
-        """Takes in how many orders with a trigger the account has that are not the guardian's."""
-        self._slots.others(account, count)
+    def others(self, account: str, counts: Mapping[str, int]) -> None:
+        """Takes in how many orders with a trigger the account has of each symbol that are not the guardian's."""
+        self._slots.others(account, counts)
 
     def caught_up(self, account: str, now: int) -> None:
         """The account's journal has been read: what it says is what is so now."""
@@ -268,8 +274,7 @@ class GuardianCore:
             self._look_at_bare(account, now)
             guards = [each for each in self._of(account) if each.qty or each.rows]
             is_alone = account in self._alone
-            if (said := self._slots.share(account, self._of(account))) is not None:
-                self.effects.append(said)
+            self.effects += self._slots.share(account, self._of(account))
             if not guards and not is_alone:
                 continue
             self._read(account, "", now, every=POSITIONS_ALONE if is_alone else POSITIONS_EVERY)
@@ -361,13 +366,15 @@ class GuardianCore:
 
     def _fit(self, guard: PositionGuard, now: int) -> None:
         """One ladder after the other makes room, or has more of its levels where there is room again."""
-        slots, ladder = self._slots.shared(guard.account), guard.stops  # as of this tick
-        if not ladder.cut_to and slots.free >= slots.reserve:
+        shared, ladder = self._slots.shared(guard), guard.stops  # as of this tick
+        if not ladder.cut_to and all(slots.free >= slots.reserve for slots in shared):
             return
         rows = len(guard.working(ladder))
-        has_more = ladder.cut_to and slots.each > ladder.cut_to and slots.free >= slots.reserve + slots.each
-        is_due = has_more or (rows > slots.each and slots.free < slots.reserve)
-        if is_due and not any(each.stops.placement or each.cancels for each in self._of(guard.account)):
+        has_more = ladder.cut_to > 0 and all(slots.fits_more(ladder.cut_to) for slots in shared)
+        is_due = has_more or any(rows > slots.each and slots.free < slots.reserve for slots in shared)
+        if is_due and not any(
+            each.is_placing for each in self._of(guard.account) if self._slots.share_one(each, guard)
+        ):
             self._place(guard, ladder, now, makes_room=not has_more)
 
     def bars_read(self, account: str, symbol: str, low: int, high: int, now: int) -> None:
@@ -403,12 +410,13 @@ class GuardianCore:
     def _place(self, guard: PositionGuard, ladder: LadderState, now: int, *, makes_room: bool = False) -> None:
         assert guard.entry is not None
         rules, instrument, price = self.settings.of(guard.instrument.symbol), guard.instrument, guard.price(now, STALE)
-        slots = self._slots.now(guard.account, self._of(guard.account))
-        room = slots.free - (0 if makes_room else slots.spare)
-        # Where it is short each of those that come has one first.
-        most = room if ladder.is_target else min(slots.each, room, NO_BOUND if slots.free > slots.reserve else 1)
+        shared = self._slots.now(guard, self._of(guard.account))
+        most = min(each.most(is_target=ladder.is_target, makes_room=makes_room) for each in shared)
         if most < (len(rules.targets) if ladder.is_target else 1):
             return  # one that makes room comes first
+        grows_until = min(guard.changed_at + SETTLES, (guard.unprotected_since or now) + LOST_AFTER // 2)
+        if now < grows_until and guard.working() and any(each.free <= 1 for each in shared):
+            return  # what took the last slot for a part of what is being filled could not be replaced
         if ladder.is_target:  # where the stops of the other direction would rest; what is no profit is no target
             held, entry = -guard.qty, guard.entry
             made = ladder_of(instrument, held, entry, rules.targets, price=price, floors=guard.caps, most=most)
@@ -439,7 +447,7 @@ class GuardianCore:
             about = {"distances": [str(rules.distances[rank]) for rank in made.moved]}
             self._say("ladder", guard, "moved inside the liquidation price", about, severity="warning")
         ladder.placement = Placement(rungs, now)
-        self._slots.took(guard.account, len(rungs))
+        self._slots.took(guard, len(rungs))
         ladder.cut_to = most if most < len(rules.distances) else 0
         if not ladder.is_target:
             ladder.floors = {**ladder.floors, **{rung.rank: rung.trigger for rung in rungs}}

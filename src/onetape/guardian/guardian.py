@@ -86,8 +86,8 @@ class Guardian:
             self._say(Record("checkpoint", GUARDIAN, f"not used: {refused}", {}, "warning"))
         self._tape = CommandTape(self._writer)
         watched = [name for name, each in options.accounts.items() if can_watch(each)]
-        caps = {name: traits_of(options.accounts[name]).conditionals_max for name in watched}
-        self.core = GuardianCore(options.settings, epoch=str(self._epoch), watched=caps, caps=caps)
+        bounds = {name: traits_of(options.accounts[name]).triggers_max for name in watched}
+        self.core = GuardianCore(options.settings, epoch=str(self._epoch), watched=watched, bounds=bounds)
         self._readers = {
             name: VenueReader(options.accounts[name], self._home, self._health) for name in sorted(watched)
         }

@@ -358,6 +358,11 @@ class PositionGuard:
         return coming + sum(not row.has_fired for row in self.rows.values())
 
     @property
+    def is_placing(self) -> bool:
+        """Stops of it are on their way to the venue, or orders of it are being canceled there."""
+        return self.stops.placement is not None or bool(self.cancels)
+
+    @property
     def share(self) -> float:
         target = self.target
         return min(self.protected / target, 1.0) if target else 1.0

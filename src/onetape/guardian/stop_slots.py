@@ -1,7 +1,8 @@
-"""How a venue's bound of conditional orders of an account is shared by its positions. Pure.
+"""How a venue's bounds of orders with a trigger, of an account and of each symbol, are shared by positions. Pure.
 
 Stops come before take-profits, and each position has at least one stop before another has a whole ladder. A part
-stays free, so that a ladder can be placed before the one that it replaces goes.
+stays free, so that a ladder can be placed before the one that it replaces goes: in as many stops as there is room for,
+which take off the whole position, and once the old ones are gone in as many as are its share.
 """
 
 from __future__ import annotations
@@ -11,108 +12,153 @@ from typing import Final, NamedTuple
 
 from onetape.guardian.events import GuardianSettings, Record
 from onetape.guardian.position_guard import PositionGuard
+from onetape.orders.calls import TriggerBounds
 
 __all__ = ["NO_BOUND", "SharedSlots", "Slots", "slots_of"]
 
-RESERVE: Final = 10  # a tenth of them stays free while ladders rest,
+RESERVE: Final = 10  # a tenth of an account's stays free while ladders rest,
 SPARE: Final = 4 * RESERVE  # and of that a quarter while they are placed, but by those that make room
+RESERVE_OF_SYMBOL: Final = 2  # what a robot attaches at once: a stop and a take-profit
 NO_BOUND: Final = 1 << 30
 
 
 class Slots(NamedTuple):
-    """The slots for conditional orders that an account's positions share. each: stops that a position may have;
-    has_targets: take-profits rest at the venue, too; free: orders that the venue still takes; reserve, spare: of them,
-    as above; positions, others: that share them, orders of robots."""
+    """The slots for orders with a trigger that positions share. each: stops that a position may have; has_targets:
+    take-profits rest at the venue, too; free: orders that the venue still takes; reserve, spare: of them, as above;
+    margin: beside its stops, for a ladder to have more of its levels; positions, others: that share them, orders of
+    robots."""
 
     each: int = NO_BOUND
     has_targets: bool = True
     free: int = NO_BOUND
     reserve: int = 0
     spare: int = 0
+    margin: int = 0
     positions: int = 0
     others: int = 0
     is_short: bool = False  # some position has fewer than its ladder
+    is_stuck: bool = False  # no stop can be replaced
 
     @property
     def cut(self) -> list[str]:
         cut = [f"{self.each} stops each"] if self.is_short else []
-        return cut + ([] if self.has_targets else ["take-profits are local"])
+        cut += [] if self.has_targets else ["take-profits are local"]
+        return cut + (["none is free: no stop can be replaced"] if self.is_stuck else [])
 
-    def said(self, account: str, most: int) -> Record:
-        """Returns what to say of it. most: orders that the venue takes."""
-        share = f"{self.positions} positions share {most} orders with a trigger"
+    def most(self, *, is_target: bool, makes_room: bool) -> int:
+        """Returns how many orders a ladder may have that is placed now; where it is short each of those that come has
+        one first."""
+        room = self.free - (0 if makes_room else self.spare)
+        return room if is_target else min(self.each, room, NO_BOUND if self.free > self.reserve else 1)
+
+    def fits_more(self, rows: int) -> bool:
+        """Tells whether a ladder that has so many stops may have more."""
+        return self.each > rows and self.free >= self.each + self.margin
+
+    def said(self, account: str, symbol: str, most: int) -> Record:
+        """Returns what to say of it. symbol: whose bound it is, "": the account's; most: orders that the venue
+        takes."""
+        who = "1 position has" if self.positions == 1 else f"{self.positions} positions share"
+        share = f"{who} {most} orders with a trigger"
         share += f", robots have {self.others} of them" if self.others else ""
         state = f"{share}: {', '.join(self.cut)}" if self.cut else "all ladders are whole"
         about = {"account": account, "positions": self.positions, "others": self.others, "each": self.each}
-        return Record("ladders", account, state, about, "warning" if self.cut else "")
+        severity = "critical" if self.is_stuck else "warning" if self.cut else ""
+        return Record("ladders", f"{account} {symbol}".rstrip(), state, about, severity)
 
 
 def slots_of(
-    guards: Collection[PositionGuard], settings: GuardianSettings, most: int, others: int, *, had_targets: bool
+    guards: Collection[PositionGuard],
+    settings: GuardianSettings,
+    most: int,
+    others: int,
+    *,
+    had_targets: bool,
+    of_symbol: bool = False,
 ) -> Slots:
-    """Returns the shares of an account's positions. most: orders that the venue takes, 0: any; others: orders with a
-    trigger that are not the guardian's; had_targets: take-profits rested at the venue until now. Where they did not,
-    they need more room to come back."""
-    if not most:
-        return Slots()
+    """Returns the shares of the positions of an account, or of a symbol. most: orders that the venue takes;
+    others: orders with a trigger that are not the guardian's; had_targets: take-profits rested at the venue until now.
+    Where they did not, they need more room to come back."""
     rules = [settings.of(each.instrument.symbol) for each in guards if each.target]
-    reserve = max(most // RESERVE, 1)
+    tenth = max(most // RESERVE, 1)
+    reserve, spare, margin = (RESERVE_OF_SYMBOL, 0, 0) if of_symbol else (tenth, max(most // SPARE, 1), tenth)
     shared = most - others - reserve
     each = shared // len(rules) if rules else NO_BOUND
     wanted = sum(len(each.distances) + len(each.targets) for each in rules)
     is_short = any(len(of.distances) > each for of in rules)
     free = most - others - sum(each.orders for each in guards)
-    has_targets = wanted <= shared - (0 if had_targets else reserve)
-    return Slots(max(each, 1), has_targets, free, reserve, max(most // SPARE, 1), len(rules), others, is_short)
+    # They are replaced whole.
+    room = min(shared, most - others - max((len(each.targets) for each in rules), default=0))
+    has_targets = wanted <= room - (0 if had_targets else tenth)
+    is_stuck = bool(rules) and free <= 0 and not any(each.is_placing for each in guards)
+    return Slots(max(each, 1), has_targets, free, reserve, spare, margin, len(rules), others, is_short, is_stuck)
 
 
 class SharedSlots:
-    """Keeps how the positions of each account share its slots. caps: by account, how many orders with a trigger its
-    venue takes; 0: any."""
+    """Keeps how the positions of each account, and of each of its symbols, share their slots. bounds: by account, how
+    many orders with a trigger its venue takes."""
 
-    def __init__(self, settings: GuardianSettings, caps: Mapping[str, int]) -> None:
-        self._settings, self._caps = settings, dict(caps)
-        self._others: dict[str, int] = {}  # orders with a trigger that are not the guardian's
-        self._shared: dict[str, Slots] = {}  # as of the last tick
-        self._now: dict[str, Slots] = {}  # with what was placed since; not there: positions have changed
+    def __init__(self, settings: GuardianSettings, bounds: Mapping[str, TriggerBounds]) -> None:
+        self._settings, self._bounds = settings, dict(bounds)
+        self._others: dict[str, Mapping[str, int]] = {}  # by account and symbol; orders that are not the guardian's
+        self._shared: dict[tuple[str, str], Slots] = {}  # by account and symbol, "" its own; as of the last tick
+        self._now: dict[str, dict[str, Slots]] = {}  # with what was placed since; not there: positions have changed
 
     def is_bound(self, account: str) -> bool:
-        return self._caps.get(account, 0) > 0
+        return any(self._bounds.get(account, ()))
 
-    def others(self, account: str, count: int) -> None:
-        self._others[account] = count
+    def others(self, account: str, counts: Mapping[str, int]) -> None:
+        self._others[account] = counts
         self.changed(account)
 
     def changed(self, account: str) -> None:
         self._now.pop(account, None)
 
-    def took(self, account: str, orders: int) -> None:
+    def took(self, guard: PositionGuard, orders: int) -> None:
         """Takes in that so many are placed."""
-        slots = self._now[account]
-        self._now[account] = slots._replace(free=slots.free - orders)
+        now = self._now[guard.account]
+        for symbol in ("", guard.instrument.symbol):
+            now[symbol] = now[symbol]._replace(free=now[symbol].free - orders)
 
-    def shared(self, account: str) -> Slots:
-        """Returns the shares as of the last tick."""
-        return self._shared.get(account, Slots())
+    def share_one(self, one: PositionGuard, other: PositionGuard) -> bool:
+        """Tells whether two positions of an account have slots that both could use."""
+        return self._bounds[one.account].account > 0 or one.instrument.symbol == other.instrument.symbol
 
-    def now(self, account: str, guards: Collection[PositionGuard]) -> Slots:
+    def shared(self, guard: PositionGuard) -> list[Slots]:
+        """Returns the shares as of the last tick, of its account and of its symbol."""
+        return [self._shared.get((guard.account, symbol), Slots()) for symbol in ("", guard.instrument.symbol)]
+
+    def now(self, guard: PositionGuard, guards: Collection[PositionGuard]) -> list[Slots]:
         """Returns the shares, with what was placed since the last tick. guards: of the account's positions."""
-        if account not in self._now:
-            had, most = self.shared(account).has_targets, self._caps.get(account, 0)
-            others = self._others.get(account, 0)
-            self._now[account] = slots_of(guards, self._settings, most, others, had_targets=had)
-        return self._now[account]
+        return [self._now_of(guard.account, symbol, guards) for symbol in ("", guard.instrument.symbol)]
+
+    def _now_of(self, account: str, symbol: str, guards: Collection[PositionGuard]) -> Slots:
+        now = self._now.setdefault(account, {})
+        if symbol not in now:
+            had, others = self._shared.get((account, symbol), Slots()).has_targets, self._others.get(account, {})
+            most, count = self._most(account, symbol), others.get(symbol, 0) if symbol else sum(others.values())
+            of = [each for each in guards if symbol in ("", each.instrument.symbol)]
+            now[symbol] = (
+                slots_of(of, self._settings, most, count, had_targets=had, of_symbol=bool(symbol)) if most else Slots()
+            )
+        return now[symbol]
+
+    def _most(self, account: str, symbol: str) -> int:
+        bounds = self._bounds.get(account, TriggerBounds())
+        return bounds.symbol if symbol else bounds.account
 
     def has_targets(self, guard: PositionGuard) -> bool:
         """Returns whether its take-profits rest at the venue."""
-        has_room = self.shared(guard.account).has_targets
+        has_room = all(slots.has_targets for slots in self.shared(guard))
         return bool(self._settings.of(guard.instrument.symbol).targets) and has_room
 
-    def share(self, account: str, guards: Collection[PositionGuard]) -> Record | None:
-        """Shares anew at each tick. Returns what is to be said where the bound cuts ladders, or no longer does."""
-        if not self.is_bound(account):
-            return None
+    def share(self, account: str, guards: Collection[PositionGuard]) -> list[Record]:
+        """Shares anew at each tick. Returns what is to be said where a bound cuts ladders, or no longer does."""
         self.changed(account)
-        before = self._shared.get(account)  # an earlier life may have said another one
-        slots = self._shared[account] = self.now(account, guards)
-        return slots.said(account, self._caps[account]) if before is None or before.cut != slots.cut else None
+        said = []
+        for symbol in dict.fromkeys(("", *(each.instrument.symbol for each in guards))):
+            if most := self._most(account, symbol):
+                before = self._shared.get((account, symbol))  # an earlier life may have said another one
+                slots = self._shared[account, symbol] = self._now_of(account, symbol, guards)
+                said += [slots.said(account, symbol, most)] if before is None or before.cut != slots.cut else []
+        return said

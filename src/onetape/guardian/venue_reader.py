@@ -32,10 +32,8 @@ __all__ = ["VenueReader", "can_watch", "traits_of"]
 
 
 def can_watch(options: AccountOptions) -> bool:
-    """Its venue takes stops, and can be asked which it has, in a list of their own or of all orders."""
-    if options.kind.startswith("ccxt:"):
-        return False
-    return traits_of(options).positions
+    """Its venue takes stops, and can be asked which it has."""
+    return not options.kind.startswith("ccxt:") and traits_of(options).positions
 
 
 def traits_of(options: AccountOptions) -> Traits:

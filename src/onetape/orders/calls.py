@@ -31,6 +31,7 @@ __all__ = [
     "Purpose",
     "Traits",
     "TransferRoute",
+    "TriggerBounds",
     "Wallets",
     "WithoutTransfers",
     "signatures",
@@ -99,12 +100,19 @@ class TransferRoute(NamedTuple):
     to: str | Destination = ""
 
 
+class TriggerBounds(NamedTuple):
+    """Bounds the orders with a trigger that may wait at the same time; 0: no bound that counts."""
+
+    account: int = 0
+    symbol: int = 0  # of each
+
+
 class Traits(NamedTuple):
     """Lists what differs between venues in how their requests are made."""
 
     positions: bool = True  # else it has balances only: what fills change is compared with these
     conditionals: bool = True  # orders with a trigger wait in a service of their own
-    conditionals_max: int = 0  # of them an account may have at the same time; 0: no bound that counts
+    triggers_max: TriggerBounds = TriggerBounds()
     ended_apart: bool = False  # an order is asked for among those that work, then those that ended
     fills_by_symbol: bool = True  # else one question gives those of all symbols
     dead_man_by_symbol: bool = True  # else it is the account's

@@ -432,6 +432,8 @@ class OrderManager:
         order.reported_filled, order.reported_end, order.reported_time = order.life.filled, None, 0
         order.asking = False
         self.hear([report], now, source="operator")
+        if order.reported_end is not None:  # no stream is about to tell its fills
+            order.ask_at = now
         if not order.is_open:
             self.resolved.add(order.client_id)
 
@@ -611,10 +613,9 @@ class OrderManager:
         if report is not None:
             self._note_filled(order, report)
         if order.reported_filled > order.life.filled:
-            if order.reported_end is None:
-                self._ask(order, now)
-            elif not order.asking:  # asked before, and the fills were not there
-                order.ask_at = order.ask_at or next_query(order, now)
+            if not order.asking:  # its fills are usually on their way; or they were not there yet
+                is_first = order.reported_end is None
+                order.ask_at = order.ask_at or (now + QUERY_AFTER[1] if is_first else next_query(order, now))
             order.reported_end = news
             return
         order.reported_end = None

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, Final
 
 from onetape.orders.budget import BudgetRule
-from onetape.orders.calls import Purpose, Traits
+from onetape.orders.calls import Purpose, Traits, TriggerBounds
 from onetape.orders.reports import AccountModeReport
 from onetape.venues.aster import transfers
 from onetape.venues.aster.signing import TESTNET, WalletSigner
@@ -49,7 +49,11 @@ ASTER: Final = Family(
     positions="/fapi/v3/positionRisk",
     balances="/fapi/v3/balance",
     modes="/fapi/v3/accountWithJoinMargin",
-    traits=Traits(conditionals=False, forced=("autoclose-", "adl_autoclose", "settlement_autoclose-")),
+    traits=Traits(
+        conditionals=False,
+        triggers_max=TriggerBounds(symbol=10),  # as its listings say
+        forced=("autoclose-", "adl_autoclose", "settlement_autoclose-"),
+    ),
     signer=WalletSigner,
     headers=lambda _key: {},
     read_modes=_modes,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from onetape.orders.budget import BudgetRule
-from onetape.orders.calls import Purpose, Traits, TransferRoute
+from onetape.orders.calls import Purpose, Traits, TransferRoute, TriggerBounds
 from onetape.orders.reports import AccountModeReport, TransferReport
 from onetape.venues.binance.signing import Signer, signer_of
 from onetape.venues.binance.transfers import DEPOSITS_PATH, history_terms, transfer_reports, transfer_terms
@@ -128,7 +128,9 @@ BINANCE: Final = Family(
     balances="/fapi/v3/balance",
     modes="/fapi/v1/accountConfig",
     # Liquidation, deleveraging, and settlement of what is delisted: "Order Update", read 2026-11.
-    traits=Traits(conditionals_max=200, forced=("autoclose-", "adl_autoclose", "settlement_autoclose-")),
+    traits=Traits(
+        triggers_max=TriggerBounds(account=200), forced=("autoclose-", "adl_autoclose", "settlement_autoclose-")
+    ),
     signer=lambda _key, secret: signer_of(secret),
     headers=lambda key: {"X-MBX-APIKEY": key},
     read_modes=_modes,

@@ -20,7 +20,7 @@ from onetape.venues.pacifica.instruments import instruments_of
 from onetape.venues.pacifica.market import PING, PacificaDepth, hello_of, live_market
 from onetape.venues.pacifica.order_session import PacificaOrderSession
 from onetape.venues.pacifica.past import PacificaPast
-from onetape.venues.pacifica.trading import CHANNELS, CLOCK_STEP, PacificaProtocol
+from onetape.venues.pacifica.trading import CHANNELS, CLOCK_STEP, CREDIT, PacificaProtocol
 
 __all__ = ["PacificaVenue"]
 
@@ -63,7 +63,7 @@ class PacificaVenue:
         """api_config_key: for which requests are counted, in place of the address."""
         self.protocol = PacificaProtocol(key, secret, api_config_key)
         # "Rate limits"; another copy says 125 for an address.
-        self.budget: Final = (BudgetRule(60 * SECOND, 300 if api_config_key else 100, ""),)
+        self.budget: Final = (BudgetRule(60 * SECOND, (300 if api_config_key else 100) * CREDIT, ""),)
         self.past: Final = PacificaPast(self.protocol)
         self._addresses = addresses
 

@@ -71,7 +71,7 @@ from onetape.venues.pacifica.words import (
 )
 from onetape.venues.query_text import query_text
 
-__all__ = ["CHANNELS", "CLOCK_STEP", "ROOT", "PacificaProtocol"]
+__all__ = ["CHANNELS", "CLOCK_STEP", "CREDIT", "ROOT", "PacificaProtocol"]
 
 ROOT: Final = "/api/v1"
 WINDOW_MS: Final = 5000
@@ -86,7 +86,8 @@ TRADES_KEPT: Final = 1000
 _RETRY: Final = 5 * SECOND
 _NOBODY: Final = uuid_of("")  # the id of no order
 _JSON: Final = {"Content-Type": "application/json"}
-_HEAVY: Final = (12, 4)  # credits of a history, without an API config key and with one
+CREDIT: Final = 2  # weights are halves of a credit, which is what a cancel costs
+_HEAVY: Final = (12 * CREDIT, 4 * CREDIT)  # of a history, without an API config key and with one
 _MOVES: Final = {
     "deposit": MoveKind.TRANSFER,
     "deposit_release": MoveKind.TRANSFER,
@@ -254,12 +255,13 @@ class PacificaProtocol(AccountProtocol, WithoutTransfers):
 
     def public(self, purpose: Purpose, path: str, *, is_heavy: bool = False) -> Call:
         """Returns a request that reads; reading is unsigned."""
-        weight = _HEAVY[bool(self.headers)] if is_heavy else 1
+        weight = _HEAVY[bool(self.headers)] if is_heavy else CREDIT
         return Call(purpose, "GET", f"{ROOT}{path}", b"", self.headers, weight)
 
     def _signed(self, operation: str, payload: Mapping[str, Any], now: int, *, subject: OrderKey | None = None) -> Call:
         purpose, path = _PURPOSES.get(operation, Purpose.PLACE), f"{ROOT}/{OPERATIONS[operation][0]}"
-        call = Call(purpose, "POST", path, b"", {}, 1, 1, subject, terms=payload)
+        weight = 1 if operation.startswith("cancel") else CREDIT
+        call = Call(purpose, "POST", path, b"", {}, weight, 1, subject, terms=payload)
         return call if self.signs_late and purpose in ORDER_PURPOSES else self.signed(call, now)
 
     def _body(self, type_: str, payload: Mapping[str, Any], now: int) -> bytes:
