@@ -283,27 +283,10 @@ class Strategy:
         for one that does not trade it. An order that could meet one of ours on another account of its
         exchange is DENIED (SELF_TRADE).
         """
-        try:
-            if account is not None:
-                symbol = self._host.on_account(symbol, account)
-            terms = (
-                symbol, BUY, qty, price, post_only, reduce_only, tif, trigger, trigger_by, kind, position_side,
-                expire, tag,
-            )  # fmt: skip
-            if kind == "trailing":
-                return self._begin_trailing(terms, trail, once, signal, exits=(stop_loss, take_profit))
-            is_protected = stop_loss is not None or take_profit is not None or trail is not None
-            if is_protected:
-                self._protections_desk().check(symbol, BUY, stop_loss, take_profit, trail)
-            if once is None and signal is None and not self._host.shares_exchange:
-                order = self._loop.place(*terms)
-            else:
-                order = self._host.place_with(once, signal, *terms)
-            if is_protected:
-                self._protections_desk().attach(order, stop_loss, take_profit, trail)
-            return order
-        except UNCLEAR as error:
-            raise clearer(error, locals()) from None
+        terms = (
+            symbol, BUY, qty, price, post_only, reduce_only, tif, trigger, trigger_by, kind, position_side, expire, tag
+        )  # fmt: skip
+        return self._enter(terms, (stop_loss, take_profit, trail), account, once, signal)
 
     def sell(
         self,
@@ -328,27 +311,10 @@ class Strategy:
         account: str | None = None,
     ) -> _core.Order:
         """Sell `qty`; the mirror of buy()."""
-        try:
-            if account is not None:
-                symbol = self._host.on_account(symbol, account)
-            terms = (
-                symbol, SELL, qty, price, post_only, reduce_only, tif, trigger, trigger_by, kind, position_side,
-                expire, tag,
-            )  # fmt: skip
-            if kind == "trailing":
-                return self._begin_trailing(terms, trail, once, signal, exits=(stop_loss, take_profit))
-            is_protected = stop_loss is not None or take_profit is not None or trail is not None
-            if is_protected:
-                self._protections_desk().check(symbol, SELL, stop_loss, take_profit, trail)
-            if once is None and signal is None and not self._host.shares_exchange:
-                order = self._loop.place(*terms)
-            else:
-                order = self._host.place_with(once, signal, *terms)
-            if is_protected:
-                self._protections_desk().attach(order, stop_loss, take_profit, trail)
-            return order
-        except UNCLEAR as error:
-            raise clearer(error, locals()) from None
+        terms = (
+            symbol, SELL, qty, price, post_only, reduce_only, tif, trigger, trigger_by, kind, position_side, expire, tag
+        )  # fmt: skip
+        return self._enter(terms, (stop_loss, take_profit, trail), account, once, signal)
 
     def submit(self, specs: Iterable[Mapping[str, Any]]) -> list[_core.Order]:
         """Several orders in one batch. Each spec: side, symbol, qty and buy()'s other arguments."""
@@ -515,18 +481,42 @@ class Strategy:
         if self._location in self._host.kept:
             self._execution_desk().resume()
 
-    def _begin_trailing(
+    def _enter(
         self,
         terms: tuple[Any, ...],
-        trail: Number | str | None,
+        exits: tuple[Any, ...],
+        account: str | None,
         once: str | RequestKey | None,
         signal: Signal | int | None,
-        *,
-        exits: tuple[Any, Any],
+    ) -> _core.Order:
+        """Places an order of buy() or sell(). terms: as StopTerms; exits: stop loss, take profit, trail."""
+        try:
+            if account is not None:
+                terms = (self._host.on_account(terms[0], account), *terms[1:])
+            if terms[9] == "trailing":
+                return self._begin_trailing(terms, exits, once, signal)
+            is_protected = exits != (None, None, None)
+            if is_protected:
+                self._protections_desk().check(*terms[:2], *exits)
+            if once is None and signal is None and not self._host.shares_exchange:
+                order = self._loop.place(*terms)
+            else:
+                order = self._host.place_with(once, signal, *terms)
+            if is_protected:
+                self._protections_desk().attach(order, *exits)
+            return order
+        except UNCLEAR as error:
+            from onetape.engine.trailing import StopTerms
+
+            raise clearer(error, {**StopTerms(*terms)._asdict(), "account": account}) from None
+
+    def _begin_trailing(
+        self, terms: tuple[Any, ...], exits: tuple[Any, ...], once: str | RequestKey | None, signal: Signal | int | None
     ) -> _core.Order:
         from onetape.engine.trailing import StopTerms, TrailingStops
 
-        if exits != (None, None):
+        *attached, trail = exits
+        if attached != [None, None]:
             raise ValueError("stop_loss and take_profit are attached to an entry, not to a trailing stop")
         if "_trailing" not in vars(self):
             self._trailing = TrailingStops(self._host, Strategy)
