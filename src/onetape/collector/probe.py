@@ -84,9 +84,12 @@ def probe(options: VenueFeedOptions, seconds: float, progress: Callable[[float, 
 
 
 async def _measure(
-    options: VenueFeedOptions, tape: VenueTape, seconds: float, progress: Callable[[float, float | None], None],
+    options: VenueFeedOptions,
+    tape: VenueTape,
+    seconds: float,
+    progress: Callable[[float, float | None], None],
     found: Probe,
-) -> tuple[_Clock, list[int], int, int]:  # fmt: skip
+) -> tuple[_Clock, list[int], int, int]:
     """Gives the clock, how long requests took (ns), and from when to when was listened, ns."""
     feed = VenueFeed(options, tape)
     following = asyncio.ensure_future(feed.run())

@@ -189,6 +189,16 @@ def _recorded(
                 by_type[name] += count
     first, last = tape_span(out) or (0, 0)
     return Recording(
-        out, list(by_symbol), by_type.total(), dict(by_type), by_symbol, first, last, rejected, seconds,
-        bytes_a_day / GB, days, pruned,
-    )  # fmt: skip
+        out,
+        list(by_symbol),
+        by_type.total(),
+        dict(by_type),
+        by_symbol,
+        first,
+        last,
+        rejected,
+        seconds,
+        bytes_a_day / GB,
+        days,
+        pruned,
+    )
