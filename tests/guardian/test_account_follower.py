@@ -29,12 +29,12 @@ from orders.gateway_life import SLOTS
 
 @pytest.fixture(scope="module", params=[("binance-usdm", 3, 1), ("binance-usdm", 13, 1), ("aster", 5, 1)])
 def world(request):
-    """The first from a seed on whose gateway's journal has so many segments."""
+    """The first from a seed on whose gateway's journal has so many segments, and where something is held at the end."""
     kind, first, segments = request.param
     for seed in range(first, first + 20):
         made = GuardianWorld(seed, kind=kind).run(120)
         made.life.end()
-        if len(list_segments(gateway_journal(made.home.path, ACCOUNT))) >= segments:
+        if len(list_segments(gateway_journal(made.home.path, ACCOUNT))) >= segments and any(followed(made)[:2]):
             return made
     raise AssertionError("no such world")
 
@@ -94,7 +94,8 @@ def test_a_follower_starts_from_a_checkpoint_at_any_frame(world):
         key for key in as_booked if key[1] in late
     }
     chance = random.Random(1)
-    for sequence in sorted({1, *(chance.randrange(1, last) for _ in range(12))}):
+    begun = {each.first_seq + n for each in list_segments(journal)[1:] for n in range(-1, 4)}  # with a life, mostly
+    for sequence in sorted({1, *begun, *(chance.randrange(1, last) for _ in range(12))}):
         world.life.make_checkpoint(journal, file, sequence)
         assert read_checkpoint(journal, file).sequence == sequence
         *found, entries = followed(world)

@@ -22,9 +22,11 @@ from onetape.model.sections import GUARDIAN
 from onetape.orders.managed import Out
 from onetape.security.tokens import make_token
 from onetape.tape.journal import JournalReader, JournalWriter
+from onetape.tape.recovered_instruments import preamble_of, recovered_instruments
 from orders.gateway_robots import LEVERAGE, NAMES
 from worlds.gateway_money import options_of
 
+PROCESS = "gateway:main"
 SLOTS = {"one": 2, "two": 3, "three": 4}  # robots trade with two of them
 
 
@@ -116,8 +118,9 @@ class Life:
             self._check_point(path, file)
             self._recovered = recover(path, file, self.core.manager, self._kept)
             assert not self._recovered.refused
+        before, facts = preamble_of(recovered_instruments(path, PROCESS)), {"process": PROCESS, "account": "main"}
         self.writer = MortalWriter(
-            JournalWriter(path, process="gateway:main", account="main", durable=False, segment_bytes_first=1 << 18)
+            JournalWriter(path, **facts, durable=False, segment_bytes_first=1 << 18, extra_preamble=before)
         )
         self.table = AccountTable(home.path, venue=world.kind, account="main", kind=world.kind, names=SLOTS)
 

@@ -181,7 +181,7 @@ class World:
     def in_front(self, symbol: str, side: Side, price: int) -> int:
         return 0
 
-    def heard(self) -> int:
+    def messages(self) -> int:
         return self.now // (100 * MS)
 
     def out(self, out: Out) -> None:

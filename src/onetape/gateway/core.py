@@ -99,8 +99,8 @@ class MarketView(Protocol):
         """Returns the quantity that the book has at better prices, 0: none is known."""
         ...
 
-    def heard(self) -> int:
-        """Counts what has been heard of it."""
+    def messages(self) -> int:
+        """Counts what has come of it."""
         ...
 
 
@@ -291,7 +291,7 @@ class GatewayCore:
         if self._reused is None:
             return
         since, heard = self._reused
-        if self._heard + self.market.heard() > heard:
+        if self._heard + self.market.messages() > heard:
             self._reused, self.is_reconciled = None, True
         elif self.steady - since > SPEAKS:
             self._reused = None
@@ -425,7 +425,7 @@ class GatewayCore:
         reconciler, is_recent = self.reconciler, self.now - self.reconciler.compared_at < self._spared(within)
         self.is_reconciled = False
         if within and is_recent and self.gate.ready and not reconciler.is_comparing:
-            self._reused = self._reused or (self.steady, self._heard + self.market.heard())
+            self._reused = self._reused or (self.steady, self._heard + self.market.messages())
             return
         if not within or not reconciler.is_comparing:
             reconciler.start(self.now, "asked for")

@@ -64,6 +64,7 @@ from onetape.security.private import private_folder
 from onetape.security.redaction import Redactor
 from onetape.security.tokens import make_token
 from onetape.tape.journal import JournalWriter
+from onetape.tape.recovered_instruments import preamble_of, recovered_instruments
 from onetape.venues.contract import Addresses
 from onetape.venues.open import open_trading_venue
 
@@ -219,13 +220,15 @@ class Gateway:
             file = checkpoint_file(self.home, options.account)
             recovered = recover(path, file, manager, kept)
         old, self.started_from = recovered.tape, recovered.sequence
+        process = f"gateway:{options.account}"
         writer = JournalWriter(
             path,
-            process=f"gateway:{options.account}",
+            process=process,
             account=options.account,
             created=time.time_ns(),
             heartbeat=True,
             reserve=True,
+            extra_preamble=preamble_of(recovered_instruments(path, process)),
         )
         if not is_begun:
             hold_all(path)

@@ -76,7 +76,7 @@ class GatewayMarket:
         best = (bid, bid_size) if side is Side.BUY else (ask, ask_size)
         return in_front(side, price, best=best, levels=self._depth.levels(symbol, side))
 
-    def heard(self) -> int:
+    def messages(self) -> int:
         return (self.own.taken if self.own is not None else 0) + (self.hub.frames if self.hub is not None else 0)
 
     def _top(self, symbol: str) -> Top:

@@ -41,7 +41,7 @@ _BY_NAME: Final[Mapping[str, Mapping[str, Any]]] = {
 COLD: Final[Mapping[str, Mapping[str, str]]] = {
     "balance": {
         "currency": "text", "total": "text", "source": "text", "ts_event": "whole",
-        "reference": "text", "account": "text", "balance": "text", "equity": "text",
+        "reference": "text", "account": "text", "balance": "text", "equity": "text", "moved": "text",
     },
     "position": {
         "symbol": "text", "side": "text", "qty": "whole", "price": "whole", "source": "text",
