@@ -40,8 +40,8 @@ def entering(size: float = 1.0, **options: object) -> type[Strategy]:
     return type("Enters", (Entering,), {"size": size, "options": options})
 
 
-def walk(path, mids, size: float = 1000.0) -> Market:
-    made = Market(path)
+def walk(path, mids, size: float = 1000.0, **facts: object) -> Market:
+    made = Market(path, **facts)
     for second, mid in enumerate(mids):
         made.quote(second, round(mid - 0.1, 1), round(mid + 0.1, 1), size, size)
         made.trade(second + 0.5, round(mid, 1), 1, "buy")
@@ -92,6 +92,18 @@ def test_legs_follow_what_is_filled_in_parts(tmp_path):
     robot = play(Watching, made.done()).robot
     assert len({filled for filled, _ in robot.seen}) > 1
     assert all(filled == pytest.approx(protected) for filled, protected in robot.seen)
+
+
+@pytest.mark.parametrize("size", [1.0, -1.0])
+@pytest.mark.parametrize("triggers", [True, False])
+def test_a_leg_whose_new_size_is_refused_is_replaced(tmp_path, size, triggers):
+    # The entry fills in two parts, at one moment.
+    made = walk(tmp_path / "t", [100] * 20, size=0.3, amend_triggers=triggers)
+    robot = play(
+        entering(size, stop_loss=100 - 5 * size, take_profit=100 + 5 * size), made.done(), latency=(0.005, 0.005)
+    ).robot
+    assert len(robot.filled) == 2
+    assert [o.remaining for o in robot.entry.children] == [1.0, 1.0] and len(robot.orders(BTC)) == 2
 
 
 def test_a_position_that_is_closed_by_hand_takes_its_legs_with_it(tmp_path):

@@ -40,6 +40,8 @@ class Leg:
     filled: int = 0
     refusals: int = 0
     fires: bool = False
+    resized: bool = False
+    fixed: bool = False
 
 
 @dataclass(slots=True)
@@ -107,10 +109,19 @@ class Protections:
 
     def _on_order(self, order: _core.Order) -> None:
         if not order.is_closed:
+            self._resized(order)
             return
         for each in self._of(order.symbol):
             if each.entry.id == order.id or any(self._ended(each, leg, order) for leg in each.legs.values()):
                 self._settle(each)
+
+    def _resized(self, order: _core.Order) -> None:
+        """What the venue says of another size: it may have refused it, and more may have filled meanwhile."""
+        for each in self._of(order.symbol):
+            for leg in each.legs.values():
+                if leg.resized and leg.order is not None and leg.order.id == order.id and order.state not in CHANGING:
+                    leg.resized, leg.fixed = False, bool(order.code)
+                    self._settle(each)
 
     def _ended(self, each: Attached, leg: Leg, order: _core.Order) -> bool:
         """A leg's order is gone. False: it is none of this leg's."""
@@ -232,7 +243,8 @@ class Protections:
         elif order.qty_int - order.filled_int != wanted:
             decimals = self._host.instrument_of(each.entry.symbol).size_decimals
             whole = Decimal(order.filled_int + wanted).scaleb(-decimals)
-            if not self._loop.amend(order, None, whole):
+            leg.resized = not leg.fixed and bool(self._loop.amend(order, None, whole))
+            if not leg.resized:
                 self._replace(each, leg, wanted, price)
 
     def _replace(self, each: Attached, leg: Leg, wanted: int, price: Decimal) -> None:
@@ -257,6 +269,7 @@ class Protections:
 
     def _place(self, each: Attached, leg: Leg, wanted: int, price: Decimal) -> None:
         entry, fires, leg.fires = each.entry, leg.fires, False
+        leg.resized = leg.fixed = False
         instrument = self._host.instrument_of(entry.symbol)
         leg.order = self._loop.place(
             entry.symbol,
