@@ -14,8 +14,9 @@ from onetape.guardian.core import GuardianCore
 from onetape.guardian.events import CancelStops, GuardianSettings, PlaceStops, ReadVenue, Rules, StopRow
 from onetape.guardian.kept import Kept
 from onetape.guardian.stop_slots import slots_of
-from onetape.model.enums import OrderState
+from onetape.model.enums import OrderState, Side
 from onetape.model.time import SECOND
+from onetape.orders.calls import TriggerBounds
 from onetape.orders.reports import PositionReport
 from onetape.venues.binance.trading import BinanceUsdmProtocol
 
@@ -303,3 +304,23 @@ def test_what_a_take_profit_of_the_venue_took_is_not_taken_again(restarts):
     venue.prices[one] = START * 104 // 100 + 10
     venue.run(3)
     assert venue.held[one] == 0
+
+
+def test_two_ladders_of_an_earlier_life_make_room_for_the_one_that_is_due():
+    """It was killed after it had placed the second one, and its position became smaller meanwhile."""
+    venue = Venue(Rules())
+    symbol = LISTED[0].symbol
+    venue.core = GuardianCore(
+        GuardianSettings(Rules()), epoch="2", watched={ACCOUNT}, bounds={ACCOUNT: TriggerBounds(symbol=10)}
+    )
+    venue.core.instrument(ACCOUNT, LISTED[0])
+    for n, size in enumerate([120] * 5 + [360] * 5):
+        of = symbol, BOTH, Side.SELL, START * (95 - n % 5) // 100, size, OrderState.ACCEPTED
+        venue.rests[f"e{n}"] = StopRow(f"e{n}", f"e{n}", *of)
+        venue.core.stop(ACCOUNT, venue.rests[f"e{n}"], venue.now)
+    venue.hold(symbol, 1400)
+    venue.core.caught_up(ACCOUNT, venue.now)
+    for _ in range(200):
+        assert venue.run(0.1).covered(symbol) >= 1400 * 0.95
+        assert len(venue.rests) <= 10
+    assert venue.covered(symbol) == 1400 and len(venue.rests) == 5
