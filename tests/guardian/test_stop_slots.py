@@ -306,37 +306,21 @@ def test_what_a_take_profit_of_the_venue_took_is_not_taken_again(restarts):
     assert venue.held[one] == 0
 
 
-def two_ladders(sizes):
-    """A venue that takes ten orders with a trigger of a symbol, and has as many of an earlier life."""
-    venue, symbol = Venue(Rules()), LISTED[0].symbol
+def test_two_ladders_of_an_earlier_life_make_room_for_the_one_that_is_due():
+    """It was killed after it had placed the second one, and its position became smaller meanwhile."""
+    venue = Venue(Rules())
+    symbol = LISTED[0].symbol
     venue.core = GuardianCore(
         GuardianSettings(Rules()), epoch="2", watched={ACCOUNT}, bounds={ACCOUNT: TriggerBounds(symbol=10)}
     )
     venue.core.instrument(ACCOUNT, LISTED[0])
-    for n, size in enumerate(sizes):
+    for n, size in enumerate([120] * 5 + [360] * 5):
         of = symbol, BOTH, Side.SELL, START * (95 - n % 5) // 100, size, OrderState.ACCEPTED
         venue.rests[f"e{n}"] = StopRow(f"e{n}", f"e{n}", *of)
         venue.core.stop(ACCOUNT, venue.rests[f"e{n}"], venue.now)
-    return venue
-
-
-def test_two_ladders_of_an_earlier_life_make_room_for_the_one_that_is_due():
-    """It was killed after it had placed the second one, and its position became smaller meanwhile."""
-    symbol, venue = LISTED[0].symbol, two_ladders([120] * 5 + [360] * 5)
     venue.hold(symbol, 1400)
     venue.core.caught_up(ACCOUNT, venue.now)
     for _ in range(200):
         assert venue.run(0.1).covered(symbol) >= 1400 * 0.95
         assert len(venue.rests) <= 10
     assert venue.covered(symbol) == 1400 and len(venue.rests) == 5
-
-
-def test_two_ladders_that_are_too_small_together_make_room_for_one_stop_of_all():
-    """The position was filled on while the second one was placed, and no slot is left."""
-    symbol, venue = LISTED[0].symbol, two_ladders([2] * 5 + [7, 7, 7, 7, 11])
-    venue.hold(symbol, 100)
-    venue.core.caught_up(ACCOUNT, venue.now)
-    for _ in range(200):
-        assert venue.run(0.1).covered(symbol) >= 47
-        assert len(venue.rests) <= 10
-    assert venue.covered(symbol) == 100 and len(venue.rests) == 5

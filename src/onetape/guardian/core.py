@@ -414,7 +414,7 @@ class GuardianCore:
         most = min(each.most(is_target=ladder.is_target, makes_room=makes_room) for each in shared)
         if most < (len(rules.targets) if ladder.is_target else 1):
             if not ladder.is_target:
-                self._make_room(guard, now)
+                self._cancel_surplus(guard, now)
             return  # one that makes room comes first
         grows_until = min(guard.changed_at + SETTLES, (guard.unprotected_since or now) + LOST_AFTER // 2)
         if now < grows_until and guard.working() and any(each.free <= 1 for each in shared):
@@ -464,14 +464,11 @@ class GuardianCore:
             ladder.kind, guard, "placing", {**placing, **gains, "stops": len(rungs), "size": size, "command": id_}
         )
 
-    def _make_room(self, guard: PositionGuard, now: int) -> None:
-        """Cancels stops that the others do without: an earlier life may have left two ladders. Where all together are
-        too few for what has been filled on meanwhile, the smallest one: a stop of the whole position takes its slot."""
+    def _cancel_surplus(self, guard: PositionGuard, now: int) -> None:
+        """Makes room of stops that the others do without: an earlier life may have left two ladders."""
         working = (row for row in guard.working() if guard.counts(row) and not row.has_fired)
         rows = sorted((row for row in working if row.client_id not in guard.missing), key=lambda each: each.left)
         left, surplus = sum(row.left for row in rows) - guard.target, []
-        if len(rows) > 1 and left < -guard.target * (1 - COVERED):
-            surplus.append(rows[0])
         for row in rows:
             left -= row.left
             if left >= 0:
