@@ -324,3 +324,21 @@ def test_two_ladders_of_an_earlier_life_make_room_for_the_one_that_is_due():
         assert venue.run(0.1).covered(symbol) >= 1400 * 0.95
         assert len(venue.rests) <= 10
     assert venue.covered(symbol) == 1400 and len(venue.rests) == 5
+
+
+def test_a_position_that_is_filled_on_while_its_ladder_is_replaced_is_protected_in_the_end():
+    """A symbol has ten orders with a trigger: neither ladder is enough, and one more stop takes off all."""
+    symbol, venue = LISTED[0].symbol, Venue(Rules())
+    venue.core = GuardianCore(
+        GuardianSettings(Rules()), epoch="1", watched={ACCOUNT}, bounds={ACCOUNT: TriggerBounds(symbol=10)}
+    )
+    venue.core.instrument(ACCOUNT, LISTED[0])
+    venue.core.caught_up(ACCOUNT, venue.now)
+    venue.hold(symbol, 10)
+    venue.run(1)
+    venue.hold(symbol, 39)
+    venue.run(0.05)  # the second one is on its way
+    venue.hold(symbol, 100)
+    for _ in range(50):
+        assert len(venue.run(0.1).rests) <= 10
+    assert venue.covered(symbol) == 100 and len(venue.rests) == 5

@@ -32,7 +32,7 @@ from onetape.guardian.events import (
     Unprotected,
 )
 from onetape.guardian.position_guard import COVERED, LadderState, Placement, PositionGuard, unrealized_of
-from onetape.guardian.stop_slots import SharedSlots
+from onetape.guardian.stop_slots import NO_BOUND, SharedSlots
 from onetape.guardian.sub_accounts import SubAccountStop
 from onetape.model.enums import PositionSide, Side
 from onetape.model.instrument import Instrument
@@ -417,8 +417,11 @@ class GuardianCore:
                 self._cancel_surplus(guard, now)
             return  # one that makes room comes first
         grows_until = min(guard.changed_at + SETTLES, (guard.unprotected_since or now) + LOST_AFTER // 2)
-        if now < grows_until and guard.working() and any(each.free <= 1 for each in shared):
-            return  # what took the last slot for a part of what is being filled could not be replaced
+        if guard.working() and (free := min(each.free for each in shared)) < NO_BOUND:
+            # What took the last slot for a part of what is being filled could not be replaced.
+            if free <= 1 and now < grows_until:
+                return
+            most = min(most, max(free - 1, 1))
         if ladder.is_target:  # where the stops of the other direction would rest; what is no profit is no target
             held, entry = -guard.qty, guard.entry
             made = ladder_of(instrument, held, entry, rules.targets, price=price, floors=guard.caps, most=most)
